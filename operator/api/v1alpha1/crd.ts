@@ -1,0 +1,125 @@
+/**
+ * Turns the zod schema into a CustomResourceDefinition. Kubernetes wants a
+ * *structural* schema (apiextensions.k8s.io/v1): no $ref, no type arrays, no
+ * additionalProperties beside properties, unions only as x-kubernetes-int-or-string.
+ */
+import { z } from 'zod';
+import { FIELD_MANAGER, GROUP, KIND, PLURAL, pcfApiObject, VERSION } from './pcfapi.js';
+
+export interface JsonSchema {
+  type?: string;
+  description?: string;
+  default?: unknown;
+  properties?: Record<string, JsonSchema>;
+  items?: JsonSchema;
+  additionalProperties?: JsonSchema | boolean;
+  anyOf?: JsonSchema[];
+  required?: string[];
+  [keyword: string]: unknown;
+}
+
+const printerColumns = [
+  { name: 'Phase', type: 'string', jsonPath: '.status.phase' },
+  { name: 'Stable', type: 'string', jsonPath: '.status.stableImage' },
+  { name: 'Canary', type: 'string', jsonPath: '.status.updateImage' },
+  { name: 'Weight', type: 'integer', jsonPath: '.status.traffic.effectiveWeight' },
+  { name: 'Ready', type: 'integer', jsonPath: '.status.readyReplicas' },
+  { name: 'Migration', type: 'string', jsonPath: '.status.migration.state' },
+  { name: 'Reason', type: 'string', jsonPath: '.status.reason' },
+  { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+];
+
+/** The OpenAPI schema of a whole PcfApi. */
+export function pcfApiJsonSchema(): JsonSchema {
+  return z.toJSONSchema(pcfApiObject, { target: 'openapi-3.0', io: 'input', reused: 'inline' }) as JsonSchema;
+}
+
+/** The CustomResourceDefinition, ready to be written as YAML. */
+export function customResourceDefinition() {
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: {
+      name: `${PLURAL}.${GROUP}`,
+      labels: { 'app.kubernetes.io/part-of': FIELD_MANAGER },
+    },
+    spec: {
+      group: GROUP,
+      scope: 'Namespaced',
+      names: { kind: KIND, listKind: `${KIND}List`, plural: PLURAL, singular: 'pcfapi', shortNames: ['pcf'] },
+      versions: [
+        {
+          name: VERSION,
+          served: true,
+          storage: true,
+          subresources: {
+            status: {},
+            scale: {
+              specReplicasPath: '.spec.replicas',
+              statusReplicasPath: '.status.replicas',
+              labelSelectorPath: '.status.selector',
+            },
+          },
+          additionalPrinterColumns: printerColumns,
+          schema: { openAPIV3Schema: wholeObject(pcfApiJsonSchema()) },
+        },
+      ],
+    },
+  };
+}
+
+function wholeObject(schema: JsonSchema): JsonSchema {
+  const structural = toStructural(schema);
+  return {
+    ...structural,
+    properties: {
+      apiVersion: { type: 'string' },
+      kind: { type: 'string' },
+      metadata: { type: 'object' },
+      ...structural.properties,
+    },
+  };
+}
+
+/** Keywords that say nothing to Kubernetes, or that it refuses. */
+const dropped = new Set(['$schema', 'id', 'examples', 'propertyNames']);
+
+/** Rewrites one schema and all below it into a structural one. */
+export function toStructural(schema: JsonSchema): JsonSchema {
+  if (schema['x-kubernetes-int-or-string']) return intOrString(schema);
+  const out: JsonSchema = {};
+  for (const [keyword, value] of Object.entries(schema)) {
+    if (!dropped.has(keyword)) out[keyword] = value;
+  }
+  if (schema.properties) {
+    out.properties = mapValues(schema.properties, toStructural);
+    delete out.additionalProperties; // unknown fields are refused by strict field validation instead
+  } else if (typeof schema.additionalProperties === 'object') {
+    out.additionalProperties = anythingOrStructural(schema.additionalProperties);
+  }
+  if (schema.items) out.items = toStructural(schema.items);
+  return out;
+}
+
+function anythingOrStructural(schema: JsonSchema): JsonSchema {
+  const isAnything = Object.keys(schema).length === 0;
+  const holdsAnything =
+    typeof schema.additionalProperties === 'object' && Object.keys(schema.additionalProperties).length === 0;
+  if (isAnything) return { 'x-kubernetes-preserve-unknown-fields': true };
+  if (holdsAnything) return { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+  return toStructural(schema);
+}
+
+function intOrString(schema: JsonSchema): JsonSchema {
+  const { description, pattern } = schema;
+  return {
+    ...(description ? { description } : {}),
+    anyOf: [{ type: 'integer' }, { type: 'string' }],
+    pattern,
+    'x-kubernetes-int-or-string': true,
+  };
+}
+
+function mapValues<A, B>(record: Record<string, A>, map: (value: A) => B): Record<string, B> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
+}

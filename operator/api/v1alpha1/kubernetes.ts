@@ -1,0 +1,83 @@
+/**
+ * Building blocks that PcfApi borrows from the Kubernetes API: quantities,
+ * references, durations. Each carries what its OpenAPI schema needs.
+ */
+import { z } from 'zod';
+
+/** A CEL rule of the CRD; `message` is what the person who applied the object reads. */
+export interface CelRule {
+  rule: string;
+  message: string;
+  reason?: 'FieldValueInvalid' | 'FieldValueForbidden' | 'FieldValueRequired' | 'FieldValueDuplicate';
+  fieldPath?: string;
+}
+
+/** Attaches CEL rules to a schema; z.toJSONSchema copies them to where they stand. */
+export function cel(...rules: CelRule[]): { 'x-kubernetes-validations': CelRule[] } {
+  return { 'x-kubernetes-validations': rules };
+}
+
+/** RFC 1123 label, what most object names must be. */
+export const dnsLabel = z
+  .string()
+  .min(1)
+  .max(63)
+  .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
+
+/** A name of up to 253 characters, as Secrets and ConfigMaps may have. */
+export const objectName = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
+
+/** resource.Quantity: `500m`, `2`, `4Gi`. An integer in YAML is fine too. */
+export const quantity = z
+  .union([z.number().int().nonnegative(), z.string()])
+  .meta({
+    'x-kubernetes-int-or-string': true,
+    pattern: '^([0-9]+|[0-9]*\\.[0-9]+)(m|k|Ki|M|Mi|G|Gi|T|Ti)?$',
+  });
+
+/** A Go duration of whole units, such as `90s` or `1h30m`. */
+export const duration = z.string().regex(/^([0-9]+(h|m|s|ms))+$/);
+
+/** Milliseconds of a duration that {@link duration} let through. */
+export function durationMs(text: string): number {
+  const unitMs: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
+  const parts = text.matchAll(/(\d+)(ms|h|m|s)/g);
+  return [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * unitMs[unit!]!, 0);
+}
+
+/** One key of a Secret in the PcfApi's own namespace. */
+export function secretKeyRef(what: string, defaultKey: string) {
+  return z.strictObject({
+    name: objectName.meta({ description: `Name of the Secret that holds ${what}, in this namespace.` }),
+    key: z
+      .string()
+      .min(1)
+      .max(253)
+      .regex(/^[-._a-zA-Z0-9]+$/)
+      .default(defaultKey)
+      .meta({ description: `Key in the Secret whose value is ${what}.` }),
+  });
+}
+
+/** metav1.Condition. */
+export const condition = z.strictObject({
+  type: z.string().max(316).meta({ description: 'Name of the condition, in CamelCase.' }),
+  status: z.enum(['True', 'False', 'Unknown']).meta({ description: 'Whether the condition holds.' }),
+  observedGeneration: z
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .optional()
+    .meta({ description: 'metadata.generation that the condition speaks of.', format: 'int64' }),
+  lastTransitionTime: z.string().meta({ description: 'When the status last changed.', format: 'date-time' }),
+  reason: z.string().min(1).max(1024).meta({ description: 'One CamelCase word for programs.' }),
+  message: z
+    .string()
+    .max(32768)
+    .meta({ description: 'One sentence for people: what is awaited, and since when.' }),
+});
+export type Condition = z.infer<typeof condition>;

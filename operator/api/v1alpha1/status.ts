@@ -1,0 +1,103 @@
+/** `status` of a PcfApi: a report for people and programs. Only `delivery` is read back: where the delivery stands. */
+import { z } from 'zod';
+import { condition } from './kubernetes.js';
+
+const count = (description: string) => z.int().min(0).max(100_000).meta({ description, format: 'int32' });
+const percent = (description: string) => z.int().min(0).max(100).meta({ description, format: 'int32' });
+const time = (description: string) => z.string().meta({ description, format: 'date-time' });
+
+export const PHASES = [
+  'Pending',
+  'Migrating',
+  'Progressing',
+  'Canary',
+  'Paused',
+  'Ready',
+  'Degraded',
+  'Failed',
+  'Deleting',
+] as const;
+export type Phase = (typeof PHASES)[number];
+
+const trafficStatus = z.strictObject({
+  desiredWeight: percent('Share that was asked for the new revision.'),
+  effectiveWeight: percent('Share that the new revision is given now.'),
+  verified: z.boolean().meta({ description: 'Whether the route was read back as it was written.' }),
+  reason: z.string().optional().meta({ description: 'Why the two weights differ, if they do.' }),
+});
+
+const migrationStatus = z.strictObject({
+  revision: z.string().meta({ description: 'The revision whose migrations these are.' }),
+  state: z
+    .enum(['Pending', 'Running', 'Succeeded', 'Failed', 'Disabled'])
+    .meta({ description: 'Where they stand.' }),
+  current: z.string().optional().meta({ description: 'Newest migration in the database.' }),
+  applied: z.array(z.string()).optional().meta({ description: 'Migrations this revision added.' }),
+  duration: z.string().optional().meta({ description: 'How long they took.' }),
+  message: z.string().optional().meta({ description: 'Last line of what went wrong.' }),
+});
+
+const revisionStatus = z.strictObject({
+  name: z.string().meta({ description: 'Name of its Deployment, ConfigMap and ControllerRevision.' }),
+  image: z.string().meta({ description: 'Image it runs.' }),
+  replicas: count('Pods it should have.'),
+  readyReplicas: count('Pods that can take traffic.'),
+  weight: percent('Share of the traffic it is given.'),
+});
+
+const deliveryPosition = z.strictObject({
+  stable: z.string().optional().meta({ description: 'Revision that was promoted last.' }),
+  update: z.string().optional().meta({ description: 'Revision being delivered.' }),
+  startedAt: time('When the current or last delivery began.').optional(),
+  promotedAt: time('When the stable revision was promoted.').optional(),
+  weight: percent('The share last asked for, kept while paused.').optional(),
+  retiring: z
+    .array(
+      z.strictObject({
+        revision: z.string().meta({ description: 'Revision on its way out.' }),
+        since: time('When it was last seen without traffic.'),
+      }),
+    )
+    .optional()
+    .meta({ description: 'Revisions whose pods are kept a moment longer, so that an undo is instant.' }),
+});
+export type DeliveryPosition = z.infer<typeof deliveryPosition>;
+
+export const pcfApiStatus = z.strictObject({
+  observedGeneration: z
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .optional()
+    .meta({ description: 'metadata.generation that this status speaks of.', format: 'int64' }),
+  phase: z.enum(PHASES).optional().meta({ description: 'One word for the whole.' }),
+  reason: z.string().optional().meta({ description: 'Why it is not Ready, in one CamelCase word.' }),
+  conditions: z
+    .array(condition)
+    .optional()
+    .meta({
+      description:
+        'Ready, Reconciling, Stalled (kstatus), Available, Progressing, MigrationsApplied, TrafficRouted.',
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['type'],
+    }),
+  stableRevision: z.string().optional().meta({ description: 'Revision that serves by default.' }),
+  updateRevision: z.string().optional().meta({ description: 'Revision being delivered, if any.' }),
+  stableImage: z.string().optional().meta({ description: 'Image of the stable revision.' }),
+  updateImage: z.string().optional().meta({ description: 'Image of the revision being delivered.' }),
+  replicas: count('Pods of all revisions.').optional(),
+  readyReplicas: count('Pods of all revisions that can take traffic.').optional(),
+  selector: z.string().optional().meta({ description: 'Label selector of the pods, for autoscalers.' }),
+  traffic: trafficStatus
+    .optional()
+    .meta({ description: 'The weight: asked, in force, and why they differ.' }),
+  migration: migrationStatus.optional().meta({ description: 'The database schema.' }),
+  revisions: z.array(revisionStatus).optional().meta({ description: 'Every revision that has pods.' }),
+  delivery: deliveryPosition
+    .optional()
+    .meta({ description: 'Where the delivery stands; read back by the operator.' }),
+});
+
+export type PcfApiStatus = z.output<typeof pcfApiStatus>;
+export type TrafficStatus = z.output<typeof trafficStatus>;
+export type MigrationStatus = z.output<typeof migrationStatus>;
