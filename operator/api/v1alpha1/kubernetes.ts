@@ -32,12 +32,10 @@ export const objectName = z
   .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
 
 /** resource.Quantity: `500m`, `2`, `4Gi`. An integer in YAML is fine too. */
-export const quantity = z
-  .union([z.number().int().nonnegative(), z.string()])
-  .meta({
-    'x-kubernetes-int-or-string': true,
-    pattern: '^([0-9]+|[0-9]*\\.[0-9]+)(m|k|Ki|M|Mi|G|Gi|T|Ti)?$',
-  });
+export const quantity = z.union([z.number().int().nonnegative(), z.string()]).meta({
+  'x-kubernetes-int-or-string': true,
+  pattern: '^([0-9]+|[0-9]*\\.[0-9]+)(m|k|Ki|M|Mi|G|Gi|T|Ti)?$',
+});
 
 /** A Go duration of whole units, such as `90s` or `1h30m`. */
 export const duration = z.string().regex(/^([0-9]+(h|m|s|ms))+$/);

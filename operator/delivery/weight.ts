@@ -1,0 +1,72 @@
+/** Arithmetic of weights and pods. */
+import type { DeliverySettings, RevisionView } from './types.js';
+
+/** The share, in percent, that `ready` pods can carry when `full` pods carry everything. */
+export function carries(ready: number, full: number): number {
+  return full === 0 ? 100 : Math.floor((100 * Math.min(ready, full)) / full);
+}
+
+/** Pods needed for a share. A canary that gets no share still has one pod, for the header's requests. */
+export function podsFor(weight: number, full: number): number {
+  if (full === 0) return 0;
+  return Math.max(1, Math.ceil((full * weight) / 100));
+}
+
+/**
+ * Pods of the two revisions when there is no router and the share is the number
+ * of pods: the split of `full` or `full + 1` pods that comes nearest to the weight,
+ * and the cheaper of two that are as near.
+ */
+export function replicaShares(full: number, weight: number): { stable: number; update: number } {
+  if (full === 0) return { stable: 0, update: 0 };
+  if (weight === 0) return { stable: full, update: 1 };
+  if (weight === 100) return { stable: full, update: full };
+  const candidates = [full, full + 1].flatMap((total) =>
+    Array.from({ length: total - 1 }, (_, index) => ({ update: index + 1, stable: total - index - 1 })),
+  );
+  const miss = (c: { stable: number; update: number }) =>
+    Math.abs((100 * c.update) / (c.stable + c.update) - weight);
+  return candidates.reduce((best, candidate) => (miss(candidate) < miss(best) ? candidate : best));
+}
+
+/** What the weight may be, and why it is not what was asked. */
+export interface Clamped {
+  weight: number;
+  reason?: string;
+}
+
+/**
+ * The weight in force: what was asked, held down to what the ready pods can
+ * carry. A revision with no ready pod gets nothing, whatever was asked.
+ */
+export function clampWeight(
+  asked: number,
+  stable: RevisionView,
+  update: RevisionView,
+  settings: Pick<DeliverySettings, 'replicas' | 'split'>,
+): Clamped {
+  const full = settings.replicas;
+  if (update.ready === 0) return because(asked, 0, `no pod of ${update.name} is ready`);
+  if (stable.ready === 0) return because(asked, 100, `no pod of ${stable.name} is ready`);
+  if (settings.split === 'exact') {
+    const most = carries(update.ready, full);
+    return because(
+      asked,
+      Math.min(asked, most),
+      `${update.ready} of ${full} pods of ${update.name} are ready and can carry ${most} %`,
+    );
+  }
+  if (asked === 0) return { weight: 0 };
+  if (asked === 100 && update.ready >= full) return { weight: 100 };
+  const share = Math.round((100 * update.ready) / (update.ready + stable.ready));
+  const byPods = Math.min(99, Math.max(1, share));
+  return because(
+    asked,
+    byPods,
+    `without a router the share is that of the ready pods, ${update.ready} to ${stable.ready}`,
+  );
+}
+
+function because(asked: number, weight: number, reason: string): Clamped {
+  return weight === asked ? { weight } : { weight, reason };
+}

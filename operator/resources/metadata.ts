@@ -1,0 +1,72 @@
+/** Names, labels and owner references: how the objects of one PcfApi are told from all others. */
+import { API_VERSION, FIELD_MANAGER, GROUP, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
+import { apiVersionOf } from './kinds.js';
+
+export const LABELS = {
+  name: 'app.kubernetes.io/name',
+  instance: 'app.kubernetes.io/instance',
+  component: 'app.kubernetes.io/component',
+  managedBy: 'app.kubernetes.io/managed-by',
+  revision: `${GROUP}/revision`,
+} as const;
+
+export const MANAGED_SELECTOR = `${LABELS.managedBy}=${FIELD_MANAGER}`;
+export type Component = 'api' | 'migration';
+
+/** Labels of every object of this PcfApi. */
+export function commonLabels(api: PcfApi): Record<string, string> {
+  return {
+    [LABELS.name]: 'pcf-api',
+    [LABELS.instance]: api.metadata.name,
+    [LABELS.managedBy]: FIELD_MANAGER,
+  };
+}
+
+/** Selects the serving pods of all revisions; a revision narrows it to its own. */
+export function podSelector(api: PcfApi, revision?: string): Record<string, string> {
+  return {
+    [LABELS.instance]: api.metadata.name,
+    [LABELS.component]: 'api' satisfies Component,
+    ...(revision ? { [LABELS.revision]: revision } : {}),
+  };
+}
+
+export function selectorString(labels: Record<string, string>): string {
+  return Object.entries(labels)
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
+}
+
+/** Kubernetes deletes the object when its PcfApi goes. */
+export function ownerReference(api: PcfApi) {
+  return {
+    apiVersion: API_VERSION,
+    kind: KIND,
+    name: api.metadata.name,
+    uid: api.metadata.uid,
+    controller: true,
+    blockOwnerDeletion: true,
+  };
+}
+
+/** An object of this PcfApi, with its identity filled in. */
+export function owned(
+  api: PcfApi,
+  type: ResourceType,
+  name: string,
+  body: { labels?: Record<string, string> } & Record<string, unknown>,
+): KubeObject {
+  const { labels, ...rest } = body;
+  return {
+    apiVersion: apiVersionOf(type),
+    kind: type.kind,
+    metadata: {
+      name,
+      namespace: api.metadata.namespace,
+      labels: { ...commonLabels(api), ...labels },
+      ownerReferences: [ownerReference(api)],
+    },
+    ...rest,
+  };
+}

@@ -1,0 +1,78 @@
+/**
+ * A revision: everything that decides what a pod runs, named by its hash and
+ * frozen in a ControllerRevision, so that neither an edit elsewhere in the spec
+ * nor a newer operator changes what an existing revision runs.
+ */
+import { createHash } from 'node:crypto';
+import { stringify } from 'smol-toml';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
+import type { KubeObject } from '../runtime/kube-client.js';
+import { ControllerRevisionKind } from './kinds.js';
+import { LABELS, owned } from './metadata.js';
+import { type PodTemplate, podTemplate } from './pod-template.js';
+
+export interface Revision {
+  /** Name of its Deployment, ConfigMap, Service and ControllerRevision: `<api>-<hash>`. */
+  name: string;
+  /** Counts up with each new revision of a PcfApi. */
+  number: number;
+  image: string;
+  template: PodTemplate;
+  /** Text of the settings file; empty when the spec has no overrides. */
+  config: string;
+}
+
+/** The fields of spec that a pod depends on. A change of any other makes no new revision. */
+function podInputs(spec: PcfApiSpec) {
+  const { image, environment, resources, env, config, database, redis } = spec;
+  return { image, environment, resources, env, config, database, redis };
+}
+
+/** Name of the revision that the spec describes. */
+export function revisionName(api: PcfApi): string {
+  const hash = createHash('sha256')
+    .update(canonicalJson(podInputs(api.spec)))
+    .digest();
+  return `${api.metadata.name}-${safeName(hash)}`;
+}
+
+/** Kubernetes' own alphabet for generated names: no vowels, so no words. */
+const alphabet = 'bcdfghjklmnpqrstvwxz2456789';
+
+function safeName(hash: Buffer): string {
+  return [...hash.subarray(0, 10)].map((byte) => alphabet[byte % alphabet.length]).join('');
+}
+
+/** JSON with sorted keys, so that equal values have equal text. */
+export function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_key, part: unknown) =>
+    part && typeof part === 'object' && !Array.isArray(part)
+      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : part,
+  );
+}
+
+/** Makes the revision that the spec describes now. */
+export function newRevision(api: PcfApi, number: number): Revision {
+  const name = revisionName(api);
+  const config = api.spec.config ? stringify(api.spec.config) : '';
+  return { name, number, image: api.spec.image, template: podTemplate(api, name, name), config };
+}
+
+export function controllerRevision(api: PcfApi, revision: Revision): KubeObject {
+  return owned(api, ControllerRevisionKind, revision.name, {
+    labels: { [LABELS.revision]: revision.name },
+    revision: revision.number,
+    data: { image: revision.image, template: revision.template, config: revision.config },
+  });
+}
+
+/** Reads a revision back from its ControllerRevision. */
+export function revisionOf(object: KubeObject): Revision {
+  const { data, revision } = object as KubeObject & {
+    data: Omit<Revision, 'name' | 'number'>;
+    revision: number;
+  };
+  return { name: object.metadata.name, number: revision, ...data };
+}

@@ -1,0 +1,26 @@
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { KubeObject } from '../runtime/kube-client.js';
+import { ServiceKind } from './kinds.js';
+import { LABELS, owned, podSelector } from './metadata.js';
+
+export const SERVICE_PORT = 80;
+
+/** The Service of the API. `pinnedTo` narrows it to one revision, which is how provider None switches traffic. */
+export function service(api: PcfApi, pinnedTo?: string): KubeObject {
+  return owned(api, ServiceKind, api.metadata.name, { spec: specFor(podSelector(api, pinnedTo)) });
+}
+
+/** The Service of one revision: what an HTTPRoute sends a share to. */
+export function revisionService(api: PcfApi, revision: string): KubeObject {
+  return owned(api, ServiceKind, revision, {
+    labels: { [LABELS.revision]: revision },
+    spec: specFor(podSelector(api, revision)),
+  });
+}
+
+function specFor(selector: Record<string, string>) {
+  return {
+    selector,
+    ports: [{ name: 'http', port: SERVICE_PORT, targetPort: 'http', protocol: 'TCP', appProtocol: 'http' }],
+  };
+}

@@ -1,0 +1,65 @@
+/** Gateway API: an HTTPRoute with weights over one Service a revision. */
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { RouteView } from '../delivery/types.js';
+import { HttpRouteKind } from '../resources/kinds.js';
+import { owned } from '../resources/metadata.js';
+import { revisionService, SERVICE_PORT, service } from '../resources/service.js';
+import type { KubeObject } from '../runtime/kube-client.js';
+import { CANARY_HEADER, type ReadObject, splitGateway, type TrafficRouter } from './router.js';
+
+interface RouteRule {
+  matches?: { headers?: unknown[]; path?: unknown }[];
+  backendRefs?: { name: string; port?: number; weight?: number }[];
+}
+
+export const gatewayApi: TrafficRouter = {
+  split: 'exact',
+  requires: [HttpRouteKind],
+  services: (_api, revision) => [revision],
+  render(api, route, kept) {
+    const services = [service(api), ...kept.map((revision) => revisionService(api, revision))];
+    return route ? [...services, httpRoute(api, route)] : services;
+  },
+  read,
+};
+
+function httpRoute(api: PcfApi, route: RouteView): KubeObject {
+  const primary: RouteRule = {
+    matches: [{ path: { type: 'PathPrefix', value: '/' } }],
+    backendRefs: Object.entries(route.weights).map(([name, weight]) => ({
+      name,
+      port: SERVICE_PORT,
+      weight,
+    })),
+  };
+  const rules = route.header ? [headerRule(route.header), primary] : [primary];
+  return owned(api, HttpRouteKind, api.metadata.name, {
+    spec: {
+      parentRefs: (api.spec.traffic?.gateways ?? []).map((gateway) => splitGateway(api, gateway)),
+      hostnames: api.spec.traffic?.hosts ?? [],
+      rules,
+    },
+  });
+}
+
+function headerRule(revision: string): RouteRule {
+  const header = { type: 'Exact', name: CANARY_HEADER.name, value: CANARY_HEADER.value };
+  return {
+    matches: [{ path: { type: 'PathPrefix', value: '/' }, headers: [header] }],
+    backendRefs: [{ name: revision, port: SERVICE_PORT, weight: 1 }],
+  };
+}
+
+function read(api: PcfApi, object: ReadObject): RouteView | undefined {
+  const found = object(HttpRouteKind, api.metadata.name) as { spec?: { rules?: RouteRule[] } } | undefined;
+  const rules = found?.spec?.rules ?? [];
+  const isHeaderRule = (rule: RouteRule) =>
+    rule.matches?.some(({ headers }) => (headers?.length ?? 0) > 0) ?? false;
+  const primary = rules.find((rule) => !isHeaderRule(rule));
+  if (!primary) return undefined;
+  const header = rules.find(isHeaderRule)?.backendRefs?.[0]?.name;
+  const weights = Object.fromEntries(
+    (primary.backendRefs ?? []).map(({ name, weight }) => [name, weight ?? 1]),
+  );
+  return header ? { weights, header } : { weights };
+}

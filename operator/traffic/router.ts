@@ -1,0 +1,38 @@
+/**
+ * A traffic router: turns "who gets what" into objects and reads it back. One
+ * file a provider. After Flagger's router Interface, but pure: no client in it.
+ */
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { RouteView } from '../delivery/types.js';
+import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
+
+/** Requests with this header always reach the new revision, once it has a ready pod. */
+export const CANARY_HEADER = { name: 'x-canary', value: 'true' } as const;
+
+/** Reads an object of this PcfApi from a cache. */
+export type ReadObject = (type: ResourceType, name: string) => KubeObject | undefined;
+
+export interface TrafficRouter {
+  /** `exact`: requests are split by weight; `replicas`: by the number of ready pods. */
+  readonly split: 'exact' | 'replicas';
+  /** Kinds that must be installed in the cluster for this router to work. */
+  readonly requires: readonly ResourceType[];
+  /**
+   * Services whose endpoints must be ready before a pod of the revision counts
+   * as one that can be sent a request.
+   */
+  services(api: PcfApi, revision: string): string[];
+  /**
+   * The objects for this route, in the order they must be written: what a route
+   * leads to stands before the route. `kept` are the revisions that have pods.
+   */
+  render(api: PcfApi, route: RouteView | undefined, kept: readonly string[]): KubeObject[];
+  /** The route in force as the caches show it; undefined when there is none. */
+  read(api: PcfApi, object: ReadObject): RouteView | undefined;
+}
+
+/** `namespace/name`, or `name` in the PcfApi's own namespace. */
+export function splitGateway(api: PcfApi, gateway: string): { namespace: string; name: string } {
+  const [first, second] = gateway.split('/');
+  return second ? { namespace: first!, name: second } : { namespace: api.metadata.namespace, name: first! };
+}

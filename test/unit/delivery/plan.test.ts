@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict';
+import { plan } from '../../../operator/delivery/plan.js';
+import type { DeliverySettings, Observation, RevisionView } from '../../../operator/delivery/types.js';
+
+const now = Date.parse('2026-11-23T10:00:00Z');
+const settings: DeliverySettings = { replicas: 3, paused: false, split: 'exact', retireDelayMs: 30_000 };
+
+function revision(name: string, view: Partial<RevisionView> = {}): RevisionView {
+  return { name, replicas: 3, ready: 3, migration: 'Succeeded', ...view };
+}
+
+function seen(overrides: Partial<Observation> = {}): Observation {
+  return {
+    target: 'new',
+    revisions: [revision('old'), revision('new')],
+    position: { stable: 'old', update: 'new' },
+    route: { weights: { old: 100 } },
+    startable: true,
+    ...overrides,
+  };
+}
+
+describe('plan', () => {
+  describe('the first delivery', () => {
+    const empty = seen({ revisions: [], position: {}, route: undefined });
+
+    it('migrates first and starts no pod', () => {
+      const { migrate, replicas, route, decisions } = plan(empty, settings, now);
+      assert.equal(migrate, 'new');
+      assert.deepEqual(replicas, {});
+      assert.equal(route, undefined);
+      assert.deepEqual(decisions, [{ type: 'Started', revision: 'new' }]);
+    });
+
+    it('starts the pods once migrated, and routes to them once one is ready', () => {
+      const position = { update: 'new' };
+      const migrated = { ...empty, position, revisions: [revision('new', { replicas: 0, ready: 0 })] };
+      assert.deepEqual(plan(migrated, settings, now).replicas, { new: 3 });
+      const oneReady = { ...empty, position, revisions: [revision('new', { ready: 1 })] };
+      assert.deepEqual(plan(oneReady, settings, now).route, { weights: { new: 100 } });
+    });
+
+    it('is done when all pods are ready and the route was read back, whatever canaryWeight says', () => {
+      const all = { ...empty, position: { update: 'new' }, revisions: [revision('new')] };
+      assert.equal(plan(all, settings, now).position.stable, undefined);
+      const routed = { ...all, route: { weights: { new: 100 } } };
+      const done = plan(routed, { ...settings, canaryWeight: 10 }, now);
+      assert.equal(done.position.stable, 'new');
+      assert.equal(done.position.update, undefined);
+      assert.deepEqual(done.decisions, [{ type: 'Promoted', revision: 'new' }]);
+    });
+
+    it('keeps serving from a first revision that is replaced before it was promoted', () => {
+      const serving = seen({
+        revisions: [revision('first', { ready: 2 })],
+        position: { update: 'first' },
+        route: { weights: { first: 100 } },
+      });
+      const next = plan(serving, settings, now);
+      assert.deepEqual(next.route, { weights: { first: 100 } });
+      assert.equal(next.position.stable, 'first');
+    });
+  });
+
+  describe('the weight', () => {
+    it('is held down to what the ready pods carry, with the reason', () => {
+      const half = seen({ revisions: [revision('old'), revision('new', { ready: 1 })] });
+      const { route, traffic } = plan(half, { ...settings, canaryWeight: 50 }, now);
+      assert.deepEqual(route, { weights: { old: 67, new: 33 }, header: 'new' });
+      assert.equal(traffic.effectiveWeight, 33);
+      assert.match(traffic.reason ?? '', /1 of 3 pods of new are ready and can carry 33 %/);
+    });
+
+    it('is zero, and there is no header route, without a ready pod', () => {
+      const broken = seen({ revisions: [revision('old'), revision('new', { ready: 0 })] });
+      assert.deepEqual(plan(broken, { ...settings, canaryWeight: 100 }, now).route, {
+        weights: { old: 100 },
+      });
+    });
+
+    it('leaves only the header route at 0', () => {
+      const { route, replicas } = plan(seen(), { ...settings, canaryWeight: 0 }, now);
+      assert.deepEqual(route, { weights: { old: 100 }, header: 'new' });
+      assert.deepEqual(replicas, { old: 3, new: 1 });
+    });
+
+    it('goes to the canary when the stable revision has no ready pod', () => {
+      const dying = seen({ revisions: [revision('old', { ready: 0 }), revision('new', { ready: 1 })] });
+      assert.deepEqual(plan(dying, { ...settings, canaryWeight: 10 }, now).route?.weights, { new: 100 });
+    });
+
+    it('goes down before the pods do', () => {
+      const at50 = seen({ route: { weights: { old: 50, new: 50 }, header: 'new' } });
+      const lowered = plan(at50, { ...settings, canaryWeight: 10 }, now);
+      assert.deepEqual(lowered.route?.weights, { old: 90, new: 10 });
+      assert.equal(lowered.replicas.new, 2);
+      const readBack = { ...at50, route: lowered.route };
+      assert.equal(plan(readBack, { ...settings, canaryWeight: 10 }, now).replicas.new, 1);
+    });
+
+    it('promotes at 100 only once the route was read back', () => {
+      const asked = { ...settings, canaryWeight: 100 };
+      const before = plan(seen(), asked, now);
+      assert.deepEqual(before.route?.weights, { new: 100 });
+      assert.equal(before.position.stable, 'old');
+      assert.equal(before.traffic.verified, false);
+      const after = plan(seen({ route: before.route }), asked, now);
+      assert.equal(after.position.stable, 'new');
+      assert.deepEqual(after.route, { weights: { new: 100 } });
+    });
+  });
+
+  describe('what holds a delivery back', () => {
+    for (const migration of ['Pending', 'Running', 'Failed'] as const) {
+      it(`starts no pod while the migration is ${migration}`, () => {
+        const waiting = seen({
+          revisions: [revision('old'), revision('new', { replicas: 0, ready: 0, migration })],
+        });
+        assert.deepEqual(plan(waiting, settings, now).replicas, { old: 3 });
+      });
+    }
+
+    it('starts no pod while a Secret is missing, and leaves the stable revision alone', () => {
+      const missing = seen({
+        startable: false,
+        revisions: [revision('old'), revision('new', { replicas: 0, ready: 0 })],
+      });
+      assert.deepEqual(plan(missing, settings, now).replicas, { old: 3 });
+    });
+
+    it('freezes while paused: the weight stays, nothing starts, and safety still holds', () => {
+      const paused = { ...settings, paused: true, canaryWeight: 80 };
+      const at33 = seen({ position: { stable: 'old', update: 'new', weight: 33 }, target: 'newer' });
+      const frozen = plan(at33, paused, now);
+      assert.deepEqual(frozen.route?.weights, { old: 67, new: 33 });
+      assert.equal(frozen.position.update, 'new');
+      assert.equal(frozen.migrate, undefined);
+      const died = { ...at33, revisions: [revision('old'), revision('new', { ready: 0 })] };
+      assert.deepEqual(plan(died, paused, now).route?.weights, { old: 100 });
+    });
+  });
+
+  describe('going back', () => {
+    it('gives the stable revision everything at once and keeps the canary for a while', () => {
+      const back = seen({ target: 'old', route: { weights: { old: 50, new: 50 }, header: 'new' } });
+      const first = plan(back, settings, now);
+      assert.deepEqual(first.route, { weights: { old: 100 } });
+      assert.equal(first.replicas.new, 3);
+      assert.deepEqual(first.decisions, [{ type: 'CalledOff', revision: 'new' }]);
+
+      const unrouted = { ...back, position: first.position, route: first.route };
+      const second = plan(unrouted, settings, now);
+      assert.equal(second.replicas.new, 3);
+      assert.equal(second.requeueAfterMs, 30_000);
+
+      const third = plan({ ...unrouted, position: second.position }, settings, now + 30_000);
+      assert.equal(third.replicas.new, undefined);
+      assert.deepEqual(third.position.retiring, undefined);
+    });
+
+    it('does not keep pods for ever when the clock is set back', () => {
+      const outgoing = seen({
+        target: 'old',
+        position: { stable: 'old', retiring: [{ revision: 'new', since: '2030-01-01T00:00:00Z' }] },
+      });
+      assert.equal(plan(outgoing, settings, now).requeueAfterMs, 30_000);
+    });
+
+    it('moves traffic straight back when a newer image comes in the middle', () => {
+      const newer = seen({ target: 'newer', route: { weights: { old: 50, new: 50 } } });
+      const next = plan(newer, { ...settings, canaryWeight: 50 }, now);
+      assert.deepEqual(next.route, { weights: { old: 100 } });
+      assert.equal(next.position.update, 'newer');
+      assert.deepEqual(next.decisions, [
+        { type: 'Superseded', revision: 'new', by: 'newer' },
+        { type: 'Started', revision: 'newer' },
+      ]);
+    });
+  });
+
+  describe('without a router', () => {
+    const byReplicas: DeliverySettings = { ...settings, split: 'replicas' };
+
+    it('shares by pods and says what that makes of the weight', () => {
+      const canary = seen({ revisions: [revision('old'), revision('new', { replicas: 1, ready: 1 })] });
+      const { route, traffic } = plan(canary, { ...byReplicas, canaryWeight: 10 }, now);
+      assert.equal(route?.byPods, true);
+      assert.equal(traffic.effectiveWeight, 25);
+      assert.match(traffic.reason ?? '', /ready pods/);
+    });
+
+    it('stays pinned while pods of a third revision are ready', () => {
+      const third = seen({ revisions: [revision('old'), revision('new'), revision('older')] });
+      assert.deepEqual(plan(third, { ...byReplicas, canaryWeight: 50 }, now).route, {
+        weights: { old: 100 },
+      });
+    });
+  });
+
+  it('keeps nothing running at zero replicas, and still changes revisions', () => {
+    const idle = seen({
+      revisions: [revision('old', { replicas: 0, ready: 0 }), revision('new', { replicas: 0, ready: 0 })],
+    });
+    const next = plan(idle, { ...settings, replicas: 0 }, now);
+    assert.equal(next.position.stable, 'new');
+    assert.deepEqual(next.replicas, { new: 0 });
+  });
+});

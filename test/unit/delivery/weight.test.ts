@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { carries, podsFor, replicaShares } from '../../../operator/delivery/weight.js';
+
+describe('weights and pods', () => {
+  it('gives a canary enough pods for its share, and one for the header route', () => {
+    assert.equal(podsFor(0, 3), 1);
+    assert.equal(podsFor(10, 3), 1);
+    assert.equal(podsFor(34, 3), 2);
+    assert.equal(podsFor(100, 3), 3);
+    assert.equal(podsFor(50, 0), 0);
+  });
+
+  it('never asks for fewer pods than the share needs', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 100 }), fc.integer({ min: 1, max: 200 }), (weight, full) => {
+        assert.ok(carries(podsFor(weight, full), full) >= weight);
+      }),
+    );
+  });
+
+  it('splits pods as near to the weight as pods allow', () => {
+    assert.deepEqual(replicaShares(3, 50), { stable: 2, update: 2 });
+    assert.deepEqual(replicaShares(3, 10), { stable: 3, update: 1 });
+    assert.deepEqual(replicaShares(10, 10), { stable: 9, update: 1 });
+    assert.deepEqual(replicaShares(1, 30), { stable: 1, update: 1 });
+    assert.deepEqual(replicaShares(0, 30), { stable: 0, update: 0 });
+  });
+
+  it('always keeps at least the full number of pods and one of each', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 99 }), fc.integer({ min: 1, max: 100 }), (weight, full) => {
+        const { stable, update } = replicaShares(full, weight);
+        assert.ok(stable >= 1 && update >= 1);
+        assert.ok(stable + update >= full && stable + update <= full + 1);
+      }),
+    );
+  });
+});
