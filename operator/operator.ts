@@ -1,0 +1,211 @@
+/**
+ * The operator: watches feed a queue of PcfApi keys, workers reconcile them.
+ *
+ * Of @dot-i/k8s-operator it takes the lifecycle (the kubeconfig, init, start, stop)
+ * and the event types. Its watch is not used: it starts without a resourceVersion,
+ * never relists, has one serial queue, and ends the process on the first error.
+ */
+import { randomUUID } from 'node:crypto';
+import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import dotI from '@dot-i/k8s-operator';
+import type { Logger } from 'pino';
+import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
+import { FIELD_MANAGER, GROUP, type PcfApi } from './api/v1alpha1/pcfapi.js';
+import { Actor } from './reconciler/act.js';
+import { Caches, instanceKey } from './reconciler/caches.js';
+import { Metrics } from './reconciler/metrics.js';
+import { secretRefs } from './reconciler/observe.js';
+import { Reconciler } from './reconciler/reconciler.js';
+import { Applier } from './runtime/apply.js';
+import { CacheSet } from './runtime/cache-set.js';
+import { Controller } from './runtime/controller.js';
+import { EventRecorder } from './runtime/events.js';
+import { HttpServer } from './runtime/http-server.js';
+import { KubeClient } from './runtime/kube-client.js';
+import { LeaderElector } from './runtime/leader-election.js';
+import type { CacheEvent } from './runtime/resource-cache.js';
+import { keyOf } from './runtime/store.js';
+import type { OperatorSettings } from './settings.js';
+
+/** What may still run after a stop was asked for, at most. */
+const STOP_DEADLINE_MS = 20_000;
+
+export class PcfOperator extends dotI.default {
+  private readonly registry = new Registry();
+  private readonly stopping = new AbortController();
+  private readonly watching = new AbortController();
+  private readonly identity = `${hostname()}_${randomUUID().slice(0, 8)}`;
+  private readonly requests: Counter<'method' | 'code'>;
+  private readonly reader: KubeClient;
+  private readonly writer: KubeClient;
+  private readonly elector: LeaderElector;
+  private readonly cacheSet: CacheSet;
+  private readonly caches: Caches;
+  private readonly events: EventRecorder;
+  private readonly controller: Controller;
+  private readonly http: HttpServer;
+  private synced = false;
+
+  constructor(
+    private readonly settings: OperatorSettings,
+    private readonly log: Logger,
+  ) {
+    super(messagesTo(log));
+    this.requests = new Counter({
+      name: 'rest_client_requests_total',
+      help: 'Requests to the API server.',
+      labelNames: ['method', 'code'] as const,
+      registers: [this.registry],
+    });
+    collectDefaultMetrics({ register: this.registry });
+    const onRequest = (method: string, status: number | 'error') =>
+      this.requests.inc({ method, code: String(status) });
+    this.reader = new KubeClient(this.kubeConfig, { onRequest });
+    this.writer = new KubeClient(this.kubeConfig, { onRequest, guardWrite: () => this.guard() });
+    const { leaseNamespace: namespace } = settings;
+    this.elector = new LeaderElector(
+      this.reader,
+      { namespace, name: FIELD_MANAGER, identity: this.identity },
+      log,
+    );
+    this.cacheSet = new CacheSet(this.reader, log);
+    this.caches = new Caches(this.cacheSet, settings.namespace);
+    this.events = new EventRecorder(this.reader, `${GROUP}/${FIELD_MANAGER}`, this.identity, log);
+    this.controller = this.createController();
+    this.http = this.createHttpServer();
+  }
+
+  /** Watches, waits for the lease, reconciles. Resolves once {@link stop} was called and everything is done. */
+  override async start(): Promise<void> {
+    await super.start();
+    try {
+      if (this.settings.leaderElection) await this.elector.acquire(this.stopping.signal);
+      this.controller.start();
+      await this.lead();
+    } catch (error) {
+      if (!this.stopping.signal.aborted) throw error;
+    } finally {
+      await this.shutDown();
+    }
+  }
+
+  /** Asks the operator to finish what it does and leave. */
+  override stop(): void {
+    this.stopping.abort();
+  }
+
+  /** Opens the watches and waits until they have seen everything. Standbys do so too: failover costs no sync. */
+  protected override async init(): Promise<void> {
+    const port = await this.http.listen();
+    this.log.info({ port, identity: this.identity }, 'operator starts');
+    this.routeEvents();
+    this.cacheSet.start(this.watching.signal);
+    await Promise.race([this.cacheSet.synced(), aborted(this.stopping.signal)]);
+    this.synced = true;
+    this.log.info({ pcfApis: this.caches.pcfApis.list().length }, 'caches are in sync');
+  }
+
+  private async lead(): Promise<void> {
+    if (!this.settings.leaderElection) return aborted(this.stopping.signal);
+    await this.elector.hold(this.stopping.signal);
+    // Another process leads now. Its writes and the rest of ours must not mix: begin again from nothing.
+    if (!this.stopping.signal.aborted) throw new Error('the lease was lost; another process leads');
+  }
+
+  private async shutDown(): Promise<void> {
+    this.log.info('operator stops');
+    await Promise.race([this.controller.stop(), sleep(STOP_DEADLINE_MS)]);
+    await Promise.race([this.events.flush(), sleep(2_000)]);
+    await this.elector.release();
+    this.watching.abort();
+    await this.cacheSet.stopped();
+    await this.http.close();
+    await Promise.all([this.reader.close(), this.writer.close()]);
+  }
+
+  private guard(): void {
+    if (this.settings.leaderElection) this.elector.guard();
+  }
+
+  private createController(): Controller {
+    const applier = new Applier(this.writer, {
+      fieldManager: FIELD_MANAGER,
+      annotation: `${GROUP}/applied-hash`,
+      onWrite: (type, written) => this.caches.noteWrite(type, written),
+    });
+    const reconciler = new Reconciler({
+      client: this.writer,
+      caches: this.caches,
+      actor: new Actor(this.writer, applier, this.caches),
+      events: this.events,
+      metrics: new Metrics(this.registry),
+      logger: this.log,
+      clock: Date.now,
+    });
+    return new Controller({
+      name: 'pcfapi',
+      workers: this.settings.workers,
+      reconcile: (key) => reconciler.reconcile(key),
+      logger: this.log,
+      registry: this.registry,
+    });
+  }
+
+  /** Which PcfApi to look at when something changes. */
+  private routeEvents(): void {
+    const { queue } = this.controller;
+    this.caches.pcfApis.on(({ object, old, type }) => {
+      const edited = old !== undefined && object.metadata.generation !== old.metadata.generation;
+      queue.add(keyOf(object), edited || type === 'DELETED' ? 'high' : 'low');
+    });
+    for (const [, cache] of this.caches.dependents()) {
+      cache.on((event) => {
+        const key = instanceKey(event.object) ?? (event.old && instanceKey(event.old));
+        if (key) queue.add(key);
+      });
+    }
+    this.caches.secrets.on((event) => this.onSecret(event));
+  }
+
+  /** A Secret that came or went matters to the PcfApis that read it. */
+  private onSecret({ object }: CacheEvent): void {
+    for (const candidate of this.caches.pcfApis.list()) {
+      const api = candidate as unknown as PcfApi;
+      const reads = secretRefs(api.spec).some(({ name }) => name === object.metadata.name);
+      if (reads && api.metadata.namespace === object.metadata.namespace)
+        this.controller.queue.add(keyOf(candidate));
+    }
+  }
+
+  private createHttpServer(): HttpServer {
+    const { host, port } = this.settings;
+    const watches = () => {
+      const silent = this.cacheSet.silent();
+      return silent.length > 0 ? `silent: ${silent.join(', ')}` : undefined;
+    };
+    return new HttpServer({
+      host,
+      port,
+      registry: this.registry,
+      live: { process: () => undefined },
+      ready: { sync: () => (this.synced ? undefined : 'the caches are not in sync yet'), watches },
+    });
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+function messagesTo(log: Logger) {
+  return {
+    debug: (message: string) => log.debug(message),
+    info: (message: string) => log.info(message),
+    warn: (message: string) => log.warn(message),
+    error: (message: string) => log.error(message),
+  };
+}

@@ -1,0 +1,74 @@
+/** What a reconcile decided, as Events that read like a log. */
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { PcfApiStatus } from '../api/v1alpha1/status.js';
+import type { Decision, DeliveryPlan } from '../delivery/types.js';
+import type { Summary } from './summary.js';
+
+export interface Announcement {
+  type: 'Normal' | 'Warning';
+  reason: string;
+  action: string;
+  note: string;
+}
+
+export function announcements(api: PcfApi, plan: DeliveryPlan, summary: Summary): Announcement[] {
+  return [
+    ...plan.decisions.map(announceDecision),
+    ...weightChange(api.status, plan),
+    ...trouble(api.status, summary),
+  ];
+}
+
+function announceDecision(decision: Decision): Announcement {
+  const normal = (reason: string, note: string): Announcement => ({
+    type: 'Normal',
+    reason,
+    action: 'Deliver',
+    note,
+  });
+  switch (decision.type) {
+    case 'Started':
+      return normal('DeliveryStarted', `delivery of ${decision.revision} begins`);
+    case 'CalledOff':
+      return normal(
+        'DeliveryCalledOff',
+        `the spec went back to the stable revision; ${decision.revision} is called off`,
+      );
+    case 'Superseded':
+      return normal('DeliverySuperseded', `${decision.revision} gives way to ${decision.by}`);
+    case 'Promoted':
+      return normal('Promoted', `${decision.revision} is the stable revision now`);
+  }
+}
+
+function weightChange(before: PcfApiStatus | undefined, { position, traffic }: DeliveryPlan): Announcement[] {
+  const was = before?.traffic?.effectiveWeight ?? 0;
+  const is = traffic.effectiveWeight;
+  if (!position.update || !position.stable || was === is) return [];
+  const why = traffic.reason ? `: ${traffic.reason}` : '';
+  return [
+    {
+      type: 'Normal',
+      reason: 'WeightChanged',
+      action: 'Route',
+      note: `${position.update} gets ${is} %, it had ${was} %${why}`,
+    },
+  ];
+}
+
+const quiet = new Set([
+  'Ready',
+  'CanaryHolding',
+  'Promoting',
+  'RouteNotVerified',
+  'Migrating',
+  'PodsNotReady',
+  'WeightHeldDown',
+]);
+
+/** A new kind of trouble is said once; the condition goes on saying it. */
+function trouble(before: PcfApiStatus | undefined, { reason, message }: Summary): Announcement[] {
+  if (before?.reason === reason || quiet.has(reason)) return [];
+  const type = reason === 'Paused' ? 'Normal' : 'Warning';
+  return [{ type, reason, action: 'Reconcile', note: message }];
+}

@@ -1,0 +1,79 @@
+/** The watches of the operator: one cache a kind, limited by label where the objects are ours. */
+import { FIELD_MANAGER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { EndpointSliceKind, OWNED_KINDS, PcfApiKind, PodKind, SecretKind } from '../resources/kinds.js';
+import { LABELS, MANAGED_SELECTOR } from '../resources/metadata.js';
+import type { CacheSet } from '../runtime/cache-set.js';
+import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
+import type { ResourceCache } from '../runtime/resource-cache.js';
+
+const INSTANCE = 'instance';
+
+/** Kinds that carry our labels: what a PcfApi owns, and what Kubernetes makes of it. */
+const LABELLED_KINDS: readonly ResourceType[] = [...OWNED_KINDS, PodKind, EndpointSliceKind];
+
+export class Caches {
+  readonly pcfApis: ResourceCache;
+  readonly secrets: ResourceCache;
+  private readonly labelled: ReadonlyMap<ResourceType, ResourceCache>;
+
+  constructor(set: CacheSet, namespace?: string) {
+    this.pcfApis = set.resource(PcfApiKind, { namespace });
+    this.secrets = set.resource(SecretKind, { namespace, transform: keysOnly });
+    this.labelled = new Map(
+      LABELLED_KINDS.map((type) => [
+        type,
+        set.resource(type, {
+          namespace,
+          labelSelector: MANAGED_SELECTOR,
+          indexers: { [INSTANCE]: byInstance },
+        }),
+      ]),
+    );
+  }
+
+  /** Every cache of objects that belong to some PcfApi. */
+  dependents(): Iterable<[ResourceType, ResourceCache]> {
+    return this.labelled;
+  }
+
+  get(type: ResourceType, { metadata }: PcfApi, name: string): KubeObject | undefined {
+    const cache = type === SecretKind ? this.secrets : this.labelled.get(type);
+    return cache?.get(metadata.namespace, name);
+  }
+
+  /** Objects of this kind that carry the PcfApi's name. Those it may own must also name it as their owner. */
+  ownedBy(type: ResourceType, { metadata }: PcfApi): KubeObject[] {
+    const found = this.labelled.get(type)?.byIndex(INSTANCE, `${metadata.namespace}/${metadata.name}`) ?? [];
+    if (!OWNED_KINDS.includes(type)) return found;
+    return found.filter((object) => object.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid));
+  }
+
+  /** Lets the next reconcile see a write of ours before the watch brings it. */
+  noteWrite(type: ResourceType, written: KubeObject): void {
+    this.labelled.get(type)?.noteWrite(written);
+  }
+
+  /** Whether the cluster has this kind at all. */
+  available(type: ResourceType): boolean {
+    return this.labelled.get(type)?.available ?? false;
+  }
+}
+
+/** Key of the PcfApi that an object belongs to, if it does. */
+export function instanceKey({ metadata }: KubeObject): string | undefined {
+  const name = metadata.labels?.[LABELS.instance];
+  const isOurs = metadata.labels?.[LABELS.managedBy] === FIELD_MANAGER;
+  return name && isOurs ? `${metadata.namespace}/${name}` : undefined;
+}
+
+function byInstance(object: KubeObject): string[] {
+  const key = instanceKey(object);
+  return key ? [key] : [];
+}
+
+/** Of a Secret, the operator keeps the names of its keys and nothing else. */
+function keysOnly(secret: KubeObject): KubeObject {
+  const { name, namespace, uid, resourceVersion } = secret.metadata;
+  const keys = Object.keys((secret as KubeObject & { data?: Record<string, string> }).data ?? {});
+  return { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace, uid, resourceVersion }, keys };
+}

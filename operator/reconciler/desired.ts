@@ -1,0 +1,88 @@
+/** Turns a plan into the objects that must exist, and finds those that must not. */
+import type { DeliveryPlan } from '../delivery/types.js';
+import { migrationJob, migrationJobName } from '../migrations/job.js';
+import { configMap } from '../resources/config-map.js';
+import { deployment } from '../resources/deployment.js';
+import { ControllerRevisionKind, JobKind } from '../resources/kinds.js';
+import { controllerRevision, type Revision } from '../resources/revision.js';
+import { serviceAccount } from '../resources/service-account.js';
+import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
+import type { Observed } from './observe.js';
+
+/** Old revisions that stay on record, so that one can go back to them. */
+const REVISION_HISTORY_LIMIT = 10;
+
+/**
+ * In the order they must be written. Routing comes before the Deployments: an
+ * undo is in force before anything else is touched, and what a new weight needs
+ * was made ready by an earlier reconcile.
+ */
+export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[] {
+  const { api, router, missingKinds } = seen;
+  const kept = keptRevisions(seen, plan);
+  const unavailable = new Set(missingKinds.map(({ kind }) => kind));
+  const routing = router
+    .render(api, plan.route, routableRevisions(seen, plan))
+    .filter(({ kind }) => !unavailable.has(kind));
+  const starting = plan.migrate ? seen.revisions.get(plan.migrate) : undefined;
+  const migrates =
+    starting && seen.delivery.startable && seen.migrations.get(starting.name)?.state !== 'Disabled';
+  return [
+    serviceAccount(api),
+    ...[...kept, ...(starting && !kept.includes(starting) ? [starting] : [])].flatMap((revision) => [
+      controllerRevision(api, revision),
+      configMap(api, revision),
+    ]),
+    ...routing,
+    ...(migrates ? [migrationJob(api, starting)] : []),
+    ...kept.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
+  ];
+}
+
+/** Revisions that have pods. */
+function keptRevisions(seen: Observed, plan: DeliveryPlan): Revision[] {
+  return Object.keys(plan.replicas).flatMap((name) => seen.revisions.get(name) ?? []);
+}
+
+/** Revisions that the router must know: those with pods, and those that a route, old or new, still names. */
+function routableRevisions(seen: Observed, plan: DeliveryPlan): string[] {
+  const named = [plan.route, seen.delivery.route].flatMap((route) => [
+    ...Object.keys(route?.weights ?? {}),
+    ...(route?.header ? [route.header] : []),
+  ]);
+  const known = named.filter((name) => seen.revisions.has(name));
+  return [...new Set([...Object.keys(plan.replicas), ...known])].sort();
+}
+
+/** What belongs to the PcfApi and is wanted no more. Revisions on record stay, with their Jobs, up to the limit. */
+export function unwantedObjects(
+  seen: Observed,
+  desired: readonly KubeObject[],
+): { type: ResourceType; object: KubeObject }[] {
+  const wanted = new Set(desired.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
+  const history = new Set(recordedRevisions(seen));
+  return seen.owned.filter(({ type, object }) => {
+    if (wanted.has(`${type.kind}/${object.metadata.name}`)) return false;
+    if (object.metadata.deletionTimestamp) return false;
+    if (type === ControllerRevisionKind) return !history.has(object.metadata.name);
+    if (type === JobKind)
+      return ![...history].some((name) => migrationJobName(name) === object.metadata.name);
+    return true;
+  });
+}
+
+function recordedRevisions(seen: Observed): string[] {
+  const { stable, update } = seen.delivery.position;
+  const newestFirst = [...seen.revisions.values()]
+    .sort((a, b) => b.number - a.number)
+    .map(({ name }) => name);
+  const inUse = [
+    seen.delivery.target,
+    stable,
+    update,
+    ...seen.delivery.revisions.filter((r) => r.replicas > 0).map((r) => r.name),
+  ];
+  return [
+    ...new Set([...inUse.flatMap((name) => name ?? []), ...newestFirst.slice(0, REVISION_HISTORY_LIMIT)]),
+  ];
+}

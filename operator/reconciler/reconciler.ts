@@ -1,0 +1,135 @@
+/** observe -> plan -> act -> report. Thin: what to do is decided in delivery/, what to write in resources/ and traffic/. */
+import type { Logger } from 'pino';
+import { API_VERSION, FIELD_MANAGER, FINALIZER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { PcfApiStatus } from '../api/v1alpha1/status.js';
+import { plan } from '../delivery/plan.js';
+import { HttpRouteKind, PcfApiKind, VirtualServiceKind } from '../resources/kinds.js';
+import { canonicalJson } from '../resources/revision.js';
+import { TerminalError } from '../runtime/controller.js';
+import type { EventRecorder } from '../runtime/events.js';
+import { isForbidden, isInvalid, isNotFound, type KubeClient } from '../runtime/kube-client.js';
+import { type Actor, NameTakenError } from './act.js';
+import { type Announcement, announcements } from './announce.js';
+import type { Caches } from './caches.js';
+import { desiredObjects, unwantedObjects } from './desired.js';
+import type { Metrics } from './metrics.js';
+import { observe } from './observe.js';
+import { deliverySettings } from './settings.js';
+import { statusOf } from './status.js';
+import { type Summary, summarize } from './summary.js';
+
+export interface ReconcilerDependencies {
+  client: KubeClient;
+  caches: Caches;
+  actor: Actor;
+  events: EventRecorder;
+  metrics: Metrics;
+  logger: Logger;
+  /** Milliseconds since the epoch. */
+  clock: () => number;
+}
+
+export class Reconciler {
+  constructor(private readonly with_: ReconcilerDependencies) {}
+
+  /** Brings one PcfApi a step nearer to what it asks for. `key` is `namespace/name`. */
+  async reconcile(key: string): Promise<{ requeueAfterMs?: number }> {
+    const { caches, metrics } = this.with_;
+    const [namespace, name] = key.split('/') as [string, string];
+    const api = caches.pcfApis.get(namespace, name) as PcfApi | undefined;
+    if (!api) {
+      metrics.forget(namespace, name);
+      return {};
+    }
+    if (api.metadata.deletionTimestamp) return this.release(api);
+    if (!api.metadata.finalizers?.includes(FINALIZER)) {
+      await this.with_.actor.setFinalizer(api, true);
+      return {}; // the change comes back as an event
+    }
+    return this.deliver(api);
+  }
+
+  private async deliver(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
+    const { caches, actor, metrics, clock } = this.with_;
+    const now = clock();
+    const seen = observe(api, caches);
+    const settings = deliverySettings(api, seen.router);
+    const planned = plan(seen.delivery, settings, now);
+    const summary = summarize(seen, planned, settings.replicas);
+    const report = async (verdict: Summary) => this.report(api, statusOf(seen, planned, verdict, now));
+    try {
+      const desired = desiredObjects(seen, planned);
+      const repairs = await actor.apply(api, desired);
+      for (const { kind, name, manager, fields } of repairs) {
+        const note = `${kind} ${name}: ${fields.join(', ')} was changed by ${manager} and put back`;
+        this.announce(api, { type: 'Warning', reason: 'DriftRepaired', action: 'Repair', note });
+      }
+      await actor.remove(unwantedObjects(seen, desired));
+    } catch (error) {
+      const refused = refusal(error);
+      if (!refused) throw error;
+      await report(refused);
+      if (api.status?.reason !== refused.reason) {
+        this.announce(api, {
+          type: 'Warning',
+          reason: refused.reason,
+          action: 'Apply',
+          note: refused.message,
+        });
+      }
+      // A right that is granted or a name that is freed makes no event here, so those are tried again.
+      throw isInvalid(error) ? new TerminalError(refused.message, { cause: error }) : error;
+    }
+    await report(summary);
+    for (const announcement of announcements(api, planned, summary)) this.announce(api, announcement);
+    metrics.record(api, planned, summary);
+    return { requeueAfterMs: planned.requeueAfterMs };
+  }
+
+  /** Deletion: the route goes first, so that no request is sent to pods on their way out; Kubernetes collects the rest. */
+  private async release(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
+    if (!api.metadata.finalizers?.includes(FINALIZER)) return {};
+    const { caches, actor } = this.with_;
+    const routes = [VirtualServiceKind, HttpRouteKind].flatMap((type) =>
+      caches.ownedBy(type, api).map((object) => ({ type, object })),
+    );
+    await actor.remove(routes);
+    if (routes.length > 0) return {}; // each deletion comes back as an event
+    await actor.setFinalizer(api, false).catch((error: unknown) => {
+      if (!isNotFound(error)) throw error;
+    });
+    return {};
+  }
+
+  /** Writes the status once, and only if it says something new. */
+  private async report(api: PcfApi, status: PcfApiStatus): Promise<void> {
+    if (canonicalJson(status) === canonicalJson(api.status ?? {})) return;
+    const { namespace, name, uid } = api.metadata;
+    const object = { apiVersion: API_VERSION, kind: KIND, metadata: { namespace, name, uid }, status };
+    const written = await this.with_.client.applyStatus(PcfApiKind, object, {
+      fieldManager: FIELD_MANAGER,
+      force: true,
+    });
+    this.with_.caches.pcfApis.noteWrite(written);
+  }
+
+  private announce(api: PcfApi, announcement: Announcement): void {
+    this.with_.events.record({ regarding: api, ...announcement });
+  }
+}
+
+/** Errors that a person has to mend, as what the one who reads the status should know. */
+function refusal(error: unknown): Summary | undefined {
+  const failed = (reason: string, message: string): Summary => ({
+    phase: 'Failed',
+    reason,
+    message,
+    verdict: 'Failed',
+  });
+  if (error instanceof NameTakenError) return failed('NameTaken', error.message);
+  if (isInvalid(error))
+    return failed('Invalid', `the API server refuses what the spec leads to: ${error.message}`);
+  if (isForbidden(error))
+    return failed('Forbidden', `the operator lacks a right, or a quota is used up: ${error.message}`);
+  return undefined;
+}

@@ -1,0 +1,155 @@
+/** The status of a PcfApi, from what was seen and what was planned. Pure: the same input gives the same status. */
+import type { Condition } from '../api/v1alpha1/kubernetes.js';
+import type { MigrationStatus, PcfApiStatus } from '../api/v1alpha1/status.js';
+import { migrated } from '../delivery/plan.js';
+import type { DeliveryPlan } from '../delivery/types.js';
+import { podSelector, selectorString } from '../resources/metadata.js';
+import type { Observed } from './observe.js';
+import type { Summary } from './summary.js';
+
+export function statusOf(seen: Observed, plan: DeliveryPlan, summary: Summary, now: number): PcfApiStatus {
+  const { api } = seen;
+  const { stable, update } = plan.position;
+  const imageOf = (name: string | undefined) => (name ? seen.revisions.get(name)?.image : undefined);
+  return compact({
+    observedGeneration: api.metadata.generation,
+    phase: summary.phase,
+    reason: summary.reason,
+    conditions: withTransitionTimes(
+      conditions(seen, plan, summary),
+      api.status?.conditions,
+      api.metadata.generation,
+      now,
+    ),
+    stableRevision: stable,
+    updateRevision: update,
+    stableImage: imageOf(stable),
+    updateImage: imageOf(update),
+    replicas: Object.values(plan.replicas).reduce((sum, count) => sum + count, 0),
+    readyReplicas: seen.readyReplicas,
+    selector: selectorString(podSelector(api)),
+    traffic: plan.traffic,
+    migration: migrationStatus(seen, update ?? stable),
+    revisions: Object.entries(plan.replicas).map(([name, replicas]) => ({
+      name,
+      image: imageOf(name) ?? '',
+      replicas,
+      readyReplicas: seen.delivery.revisions.find((view) => view.name === name)?.ready ?? 0,
+      weight: plan.route?.weights[name] ?? 0,
+    })),
+    delivery: compact(plan.position),
+  });
+}
+
+type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
+
+function conditions(seen: Observed, plan: DeliveryPlan, summary: Summary): Verdict[] {
+  const { reason, message, verdict } = summary;
+  const say = (type: string, holds: boolean, why = reason, text = message): Verdict => ({
+    type,
+    status: holds ? 'True' : 'False',
+    reason: why,
+    message: text,
+  });
+  return [
+    say('Ready', verdict === 'Current'),
+    // kstatus: both are there only while they hold, or say False.
+    say('Reconciling', verdict === 'InProgress'),
+    say('Stalled', verdict === 'Failed'),
+    available(seen, plan),
+    say('Progressing', plan.position.update !== undefined && verdict !== 'Failed'),
+    migrationsApplied(seen, plan),
+    trafficRouted(seen, plan),
+  ];
+}
+
+function available(seen: Observed, plan: DeliveryPlan): Verdict {
+  const carriers = Object.keys(plan.route?.weights ?? {});
+  const ready = seen.delivery.revisions
+    .filter(({ name }) => carriers.includes(name))
+    .reduce((sum, view) => sum + view.ready, 0);
+  return ready > 0
+    ? { type: 'Available', status: 'True', reason: 'PodsReady', message: 'requests are answered' }
+    : {
+        type: 'Available',
+        status: 'False',
+        reason: 'NoPodReady',
+        message: 'no pod that the route leads to is ready',
+      };
+}
+
+function migrationsApplied(seen: Observed, plan: DeliveryPlan): Verdict {
+  const type = 'MigrationsApplied';
+  const name = plan.position.update ?? plan.position.stable;
+  const view = seen.delivery.revisions.find((revision) => revision.name === name);
+  // The stable revision was migrated before it became so, even if its Job is long gone.
+  if (view && (migrated(view) || !plan.position.update)) {
+    return { type, status: 'True', reason: 'Applied', message: `the schema is ready for ${name}` };
+  }
+  const migration = seen.migrations.get(name ?? '');
+  const state = migration?.state ?? 'Pending';
+  return {
+    type,
+    status: 'False',
+    reason: state,
+    message: migration?.error ?? `the schema is not ready for ${name ?? 'any revision'}`,
+  };
+}
+
+function trafficRouted(seen: Observed, plan: DeliveryPlan): Verdict {
+  const type = 'TrafficRouted';
+  const missing = seen.missingKinds.map(({ kind }) => kind).join(', ');
+  if (missing)
+    return {
+      type,
+      status: 'False',
+      reason: 'TrafficProviderMissing',
+      message: `the cluster has no ${missing}`,
+    };
+  if (!plan.route)
+    return { type, status: 'False', reason: 'NoPodReady', message: 'there is nothing to route to yet' };
+  if (!plan.traffic.verified)
+    return {
+      type,
+      status: 'Unknown',
+      reason: 'NotReadBack',
+      message: 'the route was written and not read back yet',
+    };
+  return { type, status: 'True', reason: 'Routed', message: 'the route is in force as it was written' };
+}
+
+function migrationStatus(seen: Observed, revision: string | undefined): MigrationStatus | undefined {
+  const migration = revision ? seen.migrations.get(revision) : undefined;
+  if (!revision || !migration) return undefined;
+  const { state, report, error } = migration;
+  return compact({
+    revision,
+    state,
+    current: report?.current ?? undefined,
+    applied: report?.applied.length ? report.applied : undefined,
+    duration: report ? `${(report.durationMs / 1000).toFixed(1)}s` : undefined,
+    message: error,
+  });
+}
+
+/** Keeps the time of each condition whose status is what it was. */
+function withTransitionTimes(
+  fresh: Verdict[],
+  old: Condition[] | undefined,
+  observedGeneration: number,
+  now: number,
+): Condition[] {
+  return fresh.map((condition) => {
+    const before = old?.find(({ type }) => type === condition.type);
+    const lastTransitionTime =
+      before?.status === condition.status
+        ? before.lastTransitionTime
+        : `${new Date(now).toISOString().slice(0, 19)}Z`;
+    return { ...condition, observedGeneration, lastTransitionTime };
+  });
+}
+
+/** Without the fields that have no value, as JSON would leave them out. */
+function compact<T extends object>(value: T): T {
+  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T;
+}

@@ -1,0 +1,208 @@
+/**
+ * One verdict on a PcfApi: an ordered chain of rules, the first that holds wins
+ * (after cert-manager's policy chains). Its message says what is awaited, and since when.
+ */
+import type { Phase } from '../api/v1alpha1/status.js';
+import { migrated } from '../delivery/plan.js';
+import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
+import type { Observed } from './observe.js';
+
+export interface Summary {
+  phase: Phase;
+  reason: string;
+  message: string;
+  /** kstatus: `Current` (as asked), `InProgress` (on its way), `Failed` (needs a person). */
+  verdict: 'Current' | 'InProgress' | 'Failed';
+}
+
+interface Case {
+  seen: Observed;
+  plan: DeliveryPlan;
+  /** The revision on its way, or the stable one. */
+  current: RevisionView | undefined;
+  replicas: number;
+}
+
+type Rule = (given: Case) => Summary | undefined;
+
+export function summarize(seen: Observed, plan: DeliveryPlan, replicas: number): Summary {
+  const name = plan.position.update ?? plan.position.stable;
+  const current = seen.delivery.revisions.find((view) => view.name === name);
+  const given: Case = { seen, plan, current, replicas };
+  for (const rule of rules) {
+    const verdict = rule(given);
+    if (verdict) return verdict;
+  }
+  return ready(given);
+}
+
+const rules: Rule[] = [
+  secretMissing,
+  providerMissing,
+  migrationFailed,
+  paused,
+  migrating,
+  stableUnavailable,
+  podsNotReady,
+  weightHeldDown,
+  routeNotVerified,
+  canary,
+];
+
+function secretMissing({ seen }: Case): Summary | undefined {
+  const [missing, ...more] = seen.missingSecrets;
+  if (!missing) return undefined;
+  const { namespace } = seen.api.metadata;
+  const what = missing.key
+    ? `Secret ${namespace}/${missing.name} has no key "${missing.key}"`
+    : `Secret ${namespace}/${missing.name} does not exist`;
+  const others = more.length > 0 ? ` (and ${more.length} more)` : '';
+  return {
+    phase: 'Pending',
+    reason: 'SecretMissing',
+    message: `${what}${others}; no pod is started until it does`,
+    verdict: 'InProgress',
+  };
+}
+
+function providerMissing({ seen }: Case): Summary | undefined {
+  if (seen.missingKinds.length === 0) return undefined;
+  const kinds = seen.missingKinds.map(({ kind, group }) => `${kind} (${group})`).join(' and ');
+  const provider = seen.api.spec.traffic?.provider;
+  return {
+    phase: 'Pending',
+    reason: 'TrafficProviderMissing',
+    message: `spec.traffic.provider is ${provider}, but the cluster has no ${kinds}; install ${provider}, or choose another provider`,
+    verdict: 'InProgress',
+  };
+}
+
+function migrationFailed({ seen, plan }: Case): Summary | undefined {
+  const migration = seen.migrations.get(plan.position.update ?? '');
+  if (migration?.state !== 'Failed') return undefined;
+  return {
+    phase: 'Failed',
+    reason: migration.report?.outcome === 'refused' ? 'MigrationRefused' : 'MigrationFailed',
+    message: `migrations of ${plan.position.update} failed and are not tried again until the spec changes or their Job is deleted: ${migration.error}`,
+    verdict: 'Failed',
+  };
+}
+
+function paused({ seen, plan }: Case): Summary | undefined {
+  if (!seen.api.spec.paused) return undefined;
+  const { stable, update, weight } = plan.position;
+  const isNew = seen.delivery.target !== stable && seen.delivery.target !== update;
+  if (!update && !isNew) return undefined;
+  const what = update
+    ? `${update} stays at ${plan.traffic.effectiveWeight} %`
+    : `${stable ?? 'nothing'} stays`;
+  const asked = seen.api.spec.canaryWeight;
+  const ignored = asked !== undefined && update && asked !== weight ? `; canaryWeight ${asked} waits` : '';
+  const waits = isNew ? '; the changed spec waits' : '';
+  return {
+    phase: 'Paused',
+    reason: 'Paused',
+    message: `paused: ${what}${ignored}${waits}`,
+    verdict: 'Current',
+  };
+}
+
+function migrating({ seen, plan, current }: Case): Summary | undefined {
+  const { update } = plan.position;
+  if (!update || (current && migrated(current))) return undefined;
+  const migration = seen.migrations.get(update);
+  const trouble = migration?.error
+    ? `; the last try failed and is repeated with backoff: ${migration.error}`
+    : '';
+  return {
+    phase: 'Migrating',
+    reason: migration?.error ? 'MigrationRetrying' : 'Migrating',
+    message: `waiting for the migrations of ${update}${since(plan)}${trouble}`,
+    verdict: 'InProgress',
+  };
+}
+
+function stableUnavailable({ seen, plan, replicas }: Case): Summary | undefined {
+  const stable = seen.delivery.revisions.find(({ name }) => name === plan.position.stable);
+  if (!stable || stable.ready > 0 || replicas === 0) return undefined;
+  return {
+    phase: 'Degraded',
+    reason: 'StableUnavailable',
+    message: `no pod of the stable revision ${stable.name} is ready${complaint(seen, stable.name)}`,
+    verdict: 'InProgress',
+  };
+}
+
+function podsNotReady({ seen, plan, current }: Case): Summary | undefined {
+  const wanted = plan.replicas[current?.name ?? ''] ?? 0;
+  const have = current?.ready ?? 0;
+  if (!current || have >= wanted) return undefined;
+  const serving = plan.position.update === undefined;
+  return {
+    phase: serving ? 'Degraded' : 'Progressing',
+    reason: 'PodsNotReady',
+    message: `waiting for pods of ${current.name}${serving ? '' : since(plan)}: ${have} of ${wanted} ready${complaint(seen, current.name)}`,
+    verdict: 'InProgress',
+  };
+}
+
+function weightHeldDown({ plan }: Case): Summary | undefined {
+  const { desiredWeight, effectiveWeight, reason } = plan.traffic;
+  if (desiredWeight === effectiveWeight || plan.route?.byPods) return undefined;
+  return {
+    phase: 'Progressing',
+    reason: 'WeightHeldDown',
+    message: `canaryWeight ${desiredWeight} is asked, ${effectiveWeight} is in force: ${reason}`,
+    verdict: 'InProgress',
+  };
+}
+
+function routeNotVerified({ plan }: Case): Summary | undefined {
+  if (plan.traffic.verified || !plan.route) return undefined;
+  return {
+    phase: 'Progressing',
+    reason: 'RouteNotVerified',
+    message: 'the route was written and has not been read back yet',
+    verdict: 'InProgress',
+  };
+}
+
+function canary({ plan, replicas }: Case): Summary | undefined {
+  const { update } = plan.position;
+  if (!update) return undefined;
+  const weight = plan.traffic.effectiveWeight;
+  if (plan.traffic.desiredWeight === 100 || replicas === 0) {
+    return {
+      phase: 'Progressing',
+      reason: 'Promoting',
+      message: `${update} has all of the traffic and is being promoted`,
+      verdict: 'InProgress',
+    };
+  }
+  const why = plan.traffic.reason ? ` (${plan.traffic.reason})` : '';
+  return {
+    phase: 'Canary',
+    reason: 'CanaryHolding',
+    message: `${update} gets ${weight} % of the traffic${why}; raise canaryWeight to go on, 100 promotes it`,
+    verdict: 'Current',
+  };
+}
+
+function ready({ plan, current }: Case): Summary {
+  const pods = current?.ready ?? 0;
+  return {
+    phase: 'Ready',
+    reason: 'Ready',
+    message: `${plan.position.stable} serves all of the traffic with ${pods} ready ${pods === 1 ? 'pod' : 'pods'}`,
+    verdict: 'Current',
+  };
+}
+
+function since(plan: DeliveryPlan): string {
+  return plan.position.startedAt ? ` since ${plan.position.startedAt}` : '';
+}
+
+function complaint(seen: Observed, revision: string): string {
+  const trouble = seen.trouble.get(revision);
+  return trouble ? `; ${trouble}` : '';
+}

@@ -1,0 +1,68 @@
+/** /healthz, /readyz and /metrics. */
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Registry } from 'prom-client';
+
+/** Answers undefined when all is well, or what is wrong in a few words. */
+export type Check = () => string | undefined;
+
+export interface HttpServerOptions {
+  host: string;
+  /** 0 picks a free one. */
+  port: number;
+  registry: Registry;
+  live: Record<string, Check>;
+  ready: Record<string, Check>;
+}
+
+export class HttpServer {
+  private readonly server: Server;
+
+  constructor(private readonly options: HttpServerOptions) {
+    this.server = createServer((request, response) => {
+      void this.answer(request.url ?? '/', response);
+    });
+  }
+
+  /** Resolves with the port. */
+  async listen(): Promise<number> {
+    const { host, port } = this.options;
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', reject).listen(port, host, resolve);
+    });
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private async answer(url: string, response: ServerResponse): Promise<void> {
+    const { live, ready, registry } = this.options;
+    const path = url.split('?')[0];
+    if (path === '/healthz') return sendChecks(response, live);
+    if (path === '/readyz') return sendChecks(response, ready);
+    if (path !== '/metrics') return send(response, 404, 'not found; try /healthz, /readyz or /metrics\n');
+    send(response, 200, await registry.metrics(), registry.contentType);
+  }
+}
+
+/** One line a check, as the API server's own ?verbose has it. */
+function sendChecks(response: ServerResponse, checks: Record<string, Check>): void {
+  const results = Object.entries(checks).map(([name, check]) => ({ name, problem: check() }));
+  const lines = results.map(({ name, problem }) =>
+    problem ? `[-]${name} failed: ${problem}` : `[+]${name} ok`,
+  );
+  const healthy = results.every(({ problem }) => problem === undefined);
+  send(response, healthy ? 200 : 503, `${lines.join('\n')}\n`);
+}
+
+function send(
+  response: ServerResponse,
+  status: number,
+  body: string,
+  type = 'text/plain; charset=utf-8',
+): void {
+  response.writeHead(status, { 'content-type': type, 'x-content-type-options': 'nosniff' }).end(body);
+}

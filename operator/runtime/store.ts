@@ -1,0 +1,75 @@
+/** Objects of one kind in memory, by `namespace/name` and by index. */
+import type { KubeObject } from './kube-client.js';
+
+/** Values under which an object can be found, for each index. */
+export type Indexers = Record<string, (object: KubeObject) => string[]>;
+
+export function keyOf({ metadata }: { metadata: { namespace?: string; name: string } }): string {
+  return metadata.namespace ? `${metadata.namespace}/${metadata.name}` : metadata.name;
+}
+
+/**
+ * Resource versions of one kind are comparable as numbers (KEP-5504, Kubernetes 1.35;
+ * before that they were so in fact, being etcd revisions).
+ */
+export function versionOf(object: { metadata: { resourceVersion?: string } }): number {
+  return Number(object.metadata.resourceVersion ?? 0);
+}
+
+export class Store {
+  private readonly objects = new Map<string, KubeObject>();
+  private readonly indexes = new Map<string, Map<string, Set<string>>>();
+
+  constructor(private readonly indexers: Indexers = {}) {
+    for (const name of Object.keys(indexers)) this.indexes.set(name, new Map());
+  }
+
+  get(key: string): KubeObject | undefined {
+    return this.objects.get(key);
+  }
+
+  keys(): string[] {
+    return [...this.objects.keys()];
+  }
+
+  values(): KubeObject[] {
+    return [...this.objects.values()];
+  }
+
+  byIndex(index: string, value: string): KubeObject[] {
+    const keys = this.indexes.get(index)?.get(value) ?? [];
+    return [...keys].flatMap((key) => this.objects.get(key) ?? []);
+  }
+
+  /** Puts the object and returns the one it takes the place of. */
+  put(object: KubeObject): KubeObject | undefined {
+    const key = keyOf(object);
+    const old = this.objects.get(key);
+    if (old) this.unindex(key, old);
+    this.objects.set(key, object);
+    for (const [name, values] of Object.entries(this.indexers)) {
+      const index = this.indexes.get(name)!;
+      for (const value of values(object)) index.set(value, (index.get(value) ?? new Set()).add(key));
+    }
+    return old;
+  }
+
+  remove(key: string): KubeObject | undefined {
+    const old = this.objects.get(key);
+    if (!old) return undefined;
+    this.unindex(key, old);
+    this.objects.delete(key);
+    return old;
+  }
+
+  private unindex(key: string, object: KubeObject): void {
+    for (const [name, values] of Object.entries(this.indexers)) {
+      const index = this.indexes.get(name)!;
+      for (const value of values(object)) {
+        const keys = index.get(value);
+        keys?.delete(key);
+        if (keys?.size === 0) index.delete(value);
+      }
+    }
+  }
+}

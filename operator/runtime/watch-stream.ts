@@ -1,0 +1,48 @@
+/** Reads the body of a watch: one JSON event a line, and an end when the line goes dead. */
+import type { KubeObject } from './kube-client.js';
+
+export interface WatchEvent {
+  type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+  object: KubeObject & { code?: number; message?: string; reason?: string };
+}
+
+/** Nothing came for too long, not even a bookmark: the connection is open and dead. */
+export class SilentWatchError extends Error {
+  override readonly name = 'SilentWatchError';
+  constructor(silenceMs: number) {
+    super(`the watch was silent for ${silenceMs} ms`);
+  }
+}
+
+/**
+ * Yields the events of a watch. Throws {@link SilentWatchError} when no byte comes
+ * for `silenceMs`; the API server sends a bookmark about once a minute.
+ */
+export async function* readEvents(
+  body: AsyncIterable<Uint8Array>,
+  silenceMs: number,
+  abort: (reason: Error) => void,
+): AsyncGenerator<WatchEvent> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  let silent: SilentWatchError | undefined;
+  const alarm = setTimeout(() => {
+    silent = new SilentWatchError(silenceMs);
+    abort(silent);
+  }, silenceMs);
+  try {
+    for await (const chunk of body) {
+      alarm.refresh();
+      rest += decoder.decode(chunk, { stream: true });
+      const lines = rest.split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) {
+        if (line) yield JSON.parse(line) as WatchEvent;
+      }
+    }
+  } catch (error) {
+    throw silent ?? error;
+  } finally {
+    clearTimeout(alarm);
+  }
+}

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+
+/** Folder -> folders of ours it may import from (besides itself). The architecture's arrows. */
+const arrows: Record<string, string[]> = {
+  contract: [],
+  'operator/runtime': [],
+  'operator/api': ['contract'],
+  'operator/delivery': ['operator/api'],
+  'operator/resources': ['contract', 'operator/api', 'operator/runtime'],
+  'operator/traffic': ['operator/api', 'operator/delivery', 'operator/resources', 'operator/runtime'],
+  'operator/migrations': [
+    'contract',
+    'operator/api',
+    'operator/delivery',
+    'operator/resources',
+    'operator/runtime',
+  ],
+  'operator/reconciler': [
+    'contract',
+    'operator/api',
+    'operator/delivery',
+    'operator/resources',
+    'operator/traffic',
+    'operator/migrations',
+    'operator/runtime',
+  ],
+  'api-server': ['contract'],
+  sandbox: ['contract', 'operator/runtime'],
+};
+
+describe('imports', () => {
+  for (const [folder, allowed] of Object.entries(arrows)) {
+    it(`${folder} imports only from ${allowed.join(', ') || 'nothing of ours'}`, () => {
+      for (const file of typeScriptFiles(folder)) {
+        for (const target of relativeImports(file)) {
+          const fine = [folder, ...allowed].some((place) => target.startsWith(`${place}/`));
+          assert.ok(fine, `${file} imports ${target}`);
+        }
+      }
+    });
+  }
+
+  it('finds imports at all', () => {
+    assert.ok(relativeImports('operator/delivery/plan.ts').length > 0);
+  });
+});
+
+function typeScriptFiles(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts'))
+    .map((name) => join(folder, name));
+}
+
+function relativeImports(file: string): string[] {
+  const text = readFileSync(file, 'utf8');
+  const specifiers = [...text.matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g)].map(
+    ([, specifier]) => specifier!,
+  );
+  return specifiers.map((specifier) => normalize(join(dirname(file), specifier)));
+}
