@@ -74,8 +74,10 @@ export class KubeApiError extends Error {
   }
 }
 
-const hasStatus = (status: number) => (error: unknown) =>
-  error instanceof KubeApiError && error.status === status;
+const hasStatus =
+  (status: number) =>
+  (error: unknown): error is KubeApiError =>
+    error instanceof KubeApiError && error.status === status;
 export const isNotFound = hasStatus(404);
 export const isConflict = hasStatus(409);
 export const isGone = hasStatus(410);

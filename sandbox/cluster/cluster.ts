@@ -1,0 +1,203 @@
+/** A real control plane as four local processes: etcd, API server, controller manager, scheduler. */
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Agent, request } from 'undici';
+import type { ControlPlane } from '../control-plane/resolve.js';
+import type { Ledger } from '../process/ledger.js';
+import { ManagedProcess, untilReady } from '../process/managed-process.js';
+import { freePorts } from '../process/ports.js';
+import { writeKubeconfig } from './kubeconfig.js';
+
+export interface ClusterOptions {
+  /** Folder for data, logs and the kubeconfig. */
+  stateDir: string;
+  programs: ControlPlane;
+  ledger: Ledger;
+  /** Further flags of kube-apiserver. */
+  apiServerArgs?: string[];
+}
+
+/** An address that no host has (RFC 5737). The API server wants one to advertise, and refuses loopback. */
+const ADVERTISED = '192.0.2.1';
+
+export class Cluster {
+  readonly kubeconfigPath: string;
+  readonly server: string;
+  private readonly token = randomBytes(24).toString('hex');
+  private readonly etcd: ManagedProcess;
+  /** Tests kill it and start it again, on the same port. */
+  readonly apiServer: ManagedProcess;
+  private readonly others: ManagedProcess[];
+
+  private constructor(
+    private readonly options: ClusterOptions,
+    private readonly ports: { etcd: number; peer: number; api: number; manager: number; scheduler: number },
+  ) {
+    this.kubeconfigPath = join(options.stateDir, 'kubeconfig');
+    this.server = `https://127.0.0.1:${ports.api}`;
+    this.etcd = this.process('etcd', this.etcdArgs());
+    this.apiServer = this.process('kube-apiserver', this.apiServerArgs());
+    this.others = [
+      this.process('kube-controller-manager', this.managerArgs()),
+      this.process('kube-scheduler', this.schedulerArgs()),
+    ];
+  }
+
+  /** Starts everything with fresh data and resolves when the API server is ready. */
+  static async start(options: ClusterOptions): Promise<Cluster> {
+    const [etcd, peer, api, manager, scheduler] = (await freePorts(5)) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    for (const folder of ['etcd', 'pki'])
+      rmSync(join(options.stateDir, folder), { recursive: true, force: true });
+    mkdirSync(join(options.stateDir, 'pki'), { recursive: true });
+    const cluster = new Cluster(options, { etcd, peer, api, manager, scheduler });
+    try {
+      await cluster.boot();
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+    return cluster;
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.others.map((one) => one.stop(3_000)));
+    // With its etcd gone the API server would wait for it: end it for good.
+    await this.apiServer.stop(2_000);
+    await this.etcd.stop(3_000);
+  }
+
+  /** Starts the API server again after a kill, and waits until it is ready. */
+  async restartApiServer(): Promise<void> {
+    this.apiServer.start();
+    await this.apiServerReady();
+  }
+
+  /** Writes a kubeconfig for another identity of this cluster. */
+  writeKubeconfigFor(path: string, user: string, token: string): void {
+    writeKubeconfig(path, { server: this.server, ca: this.ca(), token, user });
+  }
+
+  private async boot(): Promise<void> {
+    this.writeKeys();
+    this.etcd.start();
+    await untilReady('etcd', this.etcd, async () => {
+      const { statusCode, body } = await request(`http://127.0.0.1:${this.ports.etcd}/health`);
+      await body.dump();
+      return statusCode === 200;
+    });
+    this.apiServer.start();
+    await this.apiServerReady();
+    this.writeKubeconfigFor(this.kubeconfigPath, 'admin', this.token);
+    for (const one of this.others) one.start();
+  }
+
+  private async apiServerReady(): Promise<void> {
+    const certificate = this.pki('apiserver.crt');
+    await untilReady('kube-apiserver', this.apiServer, async () => {
+      if (!existsSync(certificate)) return false;
+      const agent = new Agent({ connect: { ca: this.ca() } });
+      try {
+        const headers = { authorization: `Bearer ${this.token}` };
+        const { statusCode, body } = await request(`${this.server}/readyz`, { dispatcher: agent, headers });
+        await body.dump();
+        return statusCode === 200;
+      } finally {
+        await agent.destroy();
+      }
+    });
+  }
+
+  private ca(): string {
+    return readFileSync(this.pki('apiserver.crt'), 'utf8');
+  }
+
+  private writeKeys(): void {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', {
+      modulusLength: 2048,
+      privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+      publicKeyEncoding: { type: 'spki', format: 'pem' },
+    });
+    writeFileSync(this.pki('sa.key'), privateKey, { mode: 0o600 });
+    writeFileSync(this.pki('sa.pub'), publicKey);
+    writeFileSync(this.pki('tokens.csv'), `${this.token},admin,admin,system:masters\n`, { mode: 0o600 });
+  }
+
+  private etcdArgs(): string[] {
+    const client = `http://127.0.0.1:${this.ports.etcd}`;
+    const peer = `http://127.0.0.1:${this.ports.peer}`;
+    return [
+      `--data-dir=${join(this.options.stateDir, 'etcd')}`,
+      `--listen-client-urls=${client}`,
+      `--advertise-client-urls=${client}`,
+      `--listen-peer-urls=${peer}`,
+      `--initial-advertise-peer-urls=${peer}`,
+      `--initial-cluster=default=${peer}`,
+      '--unsafe-no-fsync', // the data lives no longer than the sandbox
+      '--log-level=warn',
+    ];
+  }
+
+  private apiServerArgs(): string[] {
+    return [
+      `--etcd-servers=http://127.0.0.1:${this.ports.etcd}`,
+      '--bind-address=127.0.0.1',
+      `--secure-port=${this.ports.api}`,
+      `--advertise-address=${ADVERTISED}`,
+      '--endpoint-reconciler-type=none',
+      `--cert-dir=${join(this.options.stateDir, 'pki')}`,
+      `--token-auth-file=${this.pki('tokens.csv')}`,
+      '--authorization-mode=RBAC',
+      '--service-cluster-ip-range=10.96.0.0/16',
+      '--service-account-issuer=https://kubernetes.default.svc',
+      `--service-account-key-file=${this.pki('sa.pub')}`,
+      `--service-account-signing-key-file=${this.pki('sa.key')}`,
+      '--profiling=false',
+      ...(this.options.apiServerArgs ?? []),
+    ];
+  }
+
+  private managerArgs(): string[] {
+    return [
+      `--kubeconfig=${this.kubeconfigPath}`,
+      '--bind-address=127.0.0.1',
+      `--secure-port=${this.ports.manager}`,
+      `--cert-dir=${join(this.options.stateDir, 'pki', 'manager')}`,
+      `--service-account-private-key-file=${this.pki('sa.key')}`,
+      `--root-ca-file=${this.pki('apiserver.crt')}`,
+      '--leader-elect=false',
+      '--controllers=*,-node-lifecycle-controller,-taint-eviction-controller',
+      '--kube-api-qps=200',
+      '--kube-api-burst=400',
+      '--endpointslice-updates-batch-period=0s',
+    ];
+  }
+
+  private schedulerArgs(): string[] {
+    return [
+      `--kubeconfig=${this.kubeconfigPath}`,
+      '--bind-address=127.0.0.1',
+      `--secure-port=${this.ports.scheduler}`,
+      `--cert-dir=${join(this.options.stateDir, 'pki', 'scheduler')}`,
+      '--leader-elect=false',
+      '--kube-api-qps=200',
+      '--kube-api-burst=400',
+    ];
+  }
+
+  private pki(file: string): string {
+    return join(this.options.stateDir, 'pki', file);
+  }
+
+  private process(name: keyof ControlPlane, args: string[]): ManagedProcess {
+    const { programs, stateDir, ledger } = this.options;
+    const logFile = join(stateDir, 'logs', `${name}.log`);
+    return new ManagedProcess({ name, command: programs[name], args, logFile }, ledger);
+  }
+}

@@ -1,0 +1,85 @@
+/** Finds the programs of a control plane: KUBEBUILDER_ASSETS, the cache, the official release, a build. */
+import { createHash } from 'node:crypto';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cacheFolder } from '../process/cache-folder.js';
+import { VERSIONS } from '../versions.js';
+import { build } from './build.js';
+import { download } from './download.js';
+
+export const PROGRAMS = [
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-scheduler',
+  'kubectl',
+] as const;
+export type Program = (typeof PROGRAMS)[number];
+export type ControlPlane = Record<Program, string>;
+
+/** Where the Go source of the all-in-one program is, from the repository's root. */
+export const SOURCE = 'sandbox/control-plane';
+
+export type Progress = (message: string) => void;
+
+/** Paths of all programs. Throws an error that says what was tried and what to do. */
+export async function resolveControlPlane(
+  progress: Progress,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<ControlPlane> {
+  const folder = join(cacheFolder(env), 'control-plane', cacheKey());
+  const assets = env.KUBEBUILDER_ASSETS;
+  const found = () => locate([...(assets ? [assets] : []), folder]);
+  if (isComplete(found())) return found() as ControlPlane;
+
+  const problems: string[] = [];
+  for (const [name, obtain] of [
+    ['official release', download],
+    ['build', build],
+  ] as const) {
+    try {
+      await obtain(folder, progress);
+      if (isComplete(found())) return found() as ControlPlane;
+    } catch (error) {
+      problems.push(`${name}: ${(error as Error).message}`);
+    }
+  }
+  throw new Error(
+    `no Kubernetes control plane could be had.\n  ${problems.join('\n  ')}\n` +
+      'Install Go (1.26 or newer), or set KUBEBUILDER_ASSETS to a folder with ' +
+      `${PROGRAMS.join(', ')}.`,
+  );
+}
+
+/** Each program in the first folder that has it. */
+export function locate(folders: readonly string[]): Partial<ControlPlane> {
+  const found: Partial<ControlPlane> = {};
+  for (const program of PROGRAMS) {
+    const path = folders.map((folder) => join(folder, program)).find(isExecutable);
+    if (path) found[program] = path;
+  }
+  return found;
+}
+
+function isComplete(found: Partial<ControlPlane>): found is ControlPlane {
+  return PROGRAMS.every((program) => found[program]);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Changes with the version and with what the build is made of. */
+function cacheKey(): string {
+  const hash = createHash('sha256');
+  for (const file of ['go.mod', 'go.sum', 'main.go']) {
+    const path = join(SOURCE, file);
+    if (existsSync(path)) hash.update(readFileSync(path));
+  }
+  return `${VERSIONS.kubernetes}-${process.platform}-${process.arch}-${hash.digest('hex').slice(0, 12)}`;
+}

@@ -1,0 +1,106 @@
+/** A child process with its log in a file, in a process group of its own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Ledger } from './ledger.js';
+
+export interface ProcessSpec {
+  name: string;
+  command: string;
+  args: string[];
+  env?: NodeJS.ProcessEnv;
+  cwd?: string;
+  logFile: string;
+}
+
+export interface Exit {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+}
+
+export class ManagedProcess {
+  private child: ChildProcess | undefined;
+  /** Resolves when the process that runs now has ended. */
+  exited: Promise<Exit> = Promise.resolve({ code: 0, signal: null });
+
+  constructor(
+    private readonly spec: ProcessSpec,
+    private readonly ledger: Ledger,
+  ) {}
+
+  get pid(): number | undefined {
+    return this.child?.pid;
+  }
+
+  get running(): boolean {
+    return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  start(): void {
+    const { command, args, env, cwd, logFile } = this.spec;
+    mkdirSync(dirname(logFile), { recursive: true });
+    const log = openSync(logFile, 'a');
+    const child = spawn(command, args, { env, cwd, stdio: ['ignore', log, log], detached: true });
+    closeSync(log);
+    this.child = child;
+    this.exited = new Promise((resolve) => {
+      child.once('exit', (code, signal) => resolve({ code, signal }));
+      child.once('error', () => resolve({ code: 127, signal: null }));
+    });
+    if (child.pid) this.ledger.add(child.pid);
+  }
+
+  /** Asks the process to end, and ends it when it has not after `graceMs`. */
+  async stop(graceMs = 5_000, signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
+    this.signal(signal);
+    const late = new AbortController();
+    const killer = sleep(graceMs, undefined, { signal: late.signal })
+      .then(() => this.signal('SIGKILL'))
+      .catch(() => {});
+    const exit = await this.exited;
+    late.abort();
+    await killer;
+    return exit;
+  }
+
+  /** SIGKILL, as a crash would be. */
+  async kill(): Promise<void> {
+    this.signal('SIGKILL');
+    await this.exited;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    if (!this.running || !this.child?.pid) return;
+    try {
+      process.kill(-this.child.pid, signal);
+    } catch {
+      this.child.kill(signal);
+    }
+  }
+
+  /** Last lines of the log, for an error message. */
+  lastLines(count = 8): string {
+    try {
+      return readFileSync(this.spec.logFile, 'utf8').trimEnd().split('\n').slice(-count).join('\n');
+    } catch {
+      return '';
+    }
+  }
+}
+
+/** Polls until `check` answers true. Throws with what the process said when it ends first or time is up. */
+export async function untilReady(
+  name: string,
+  running: ManagedProcess,
+  check: () => Promise<boolean>,
+  timeoutMs = 60_000,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!(await check().catch(() => false))) {
+    if (!running.running) throw new Error(`${name} ended while starting:\n${running.lastLines()}`);
+    if (performance.now() > deadline)
+      throw new Error(`${name} was not ready within ${timeoutMs / 1000} s:\n${running.lastLines()}`);
+    await sleep(50);
+  }
+}

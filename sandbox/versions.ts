@@ -1,0 +1,7 @@
+/** What the sandbox runs and installs. The control plane's own version is in control-plane/go.mod. */
+export const VERSIONS = {
+  kubernetes: 'v1.37.2',
+  etcd: 'v3.7.0',
+  istioApi: 'v1.31.1',
+  gatewayApi: 'v1.6.3',
+} as const;
