@@ -56,6 +56,13 @@ export interface ListOptions {
   continue?: string;
 }
 
+export interface DeleteOptions {
+  /** Delete only the object with this uid, not a namesake that came after it. */
+  uid?: string;
+  propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
+  gracePeriodSeconds?: number;
+}
+
 export interface KubeList {
   metadata: { resourceVersion: string; continue?: string };
   items: KubeObject[];
@@ -149,14 +156,10 @@ export class KubeClient {
     namespace: string | undefined,
     name: string,
     patch: unknown,
-    options: { fieldManager?: string } = {},
+    { subresource, ...query }: { fieldManager?: string; subresource?: 'status' } = {},
   ): Promise<KubeObject> {
-    const contentType = 'application/merge-patch+json';
-    return this.write('PATCH', objectPath(type, namespace, name), {
-      body: patch,
-      contentType,
-      query: options,
-    });
+    const path = `${objectPath(type, namespace, name)}${subresource ? `/${subresource}` : ''}`;
+    return this.write('PATCH', path, { body: patch, contentType: 'application/merge-patch+json', query });
   }
 
   /** Server-side apply. Returns the object as it is now. */
@@ -191,13 +194,13 @@ export class KubeClient {
     type: ResourceType,
     namespace: string | undefined,
     name: string,
-    options: { uid?: string; propagationPolicy?: 'Background' | 'Foreground' | 'Orphan' } = {},
+    options: DeleteOptions = {},
   ): Promise<KubeObject> {
-    const { uid, propagationPolicy } = options;
+    const { uid, ...rest } = options;
     const body = {
       apiVersion: 'v1',
       kind: 'DeleteOptions',
-      ...(propagationPolicy ? { propagationPolicy } : {}),
+      ...rest,
       ...(uid ? { preconditions: { uid } } : {}),
     };
     return this.write('DELETE', objectPath(type, namespace, name), { body, contentType: 'application/json' });

@@ -1,0 +1,140 @@
+/** A small kubelet: registers a Node and runs the pods that are bound to it as local processes. */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { KubeConfig } from '@kubernetes/client-node';
+import type { Logger } from 'pino';
+import { isConflict, KubeClient, type ResourceType } from '../../operator/runtime/kube-client.js';
+import { ResourceCache } from '../../operator/runtime/resource-cache.js';
+import type { Ledger } from '../process/ledger.js';
+import { AddressBook } from './address-book.js';
+import { PodKind, PodWorker } from './pod-worker.js';
+import type { Pod } from './types.js';
+
+const NodeKind: ResourceType = { group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };
+
+export interface ProcessNodeOptions {
+  kubeConfig: KubeConfig;
+  stateDir: string;
+  ledger: Ledger;
+  logger: Logger;
+  name?: string;
+  imagesDir?: string;
+  /** First delay of a crash loop; the kubelet's is 10 s. */
+  crashLoopBaseMs?: number;
+}
+
+export class ProcessNode {
+  readonly addresses = new AddressBook();
+  readonly imagesDir: string;
+  private readonly client: KubeClient;
+  private readonly pods: ResourceCache;
+  private readonly workers = new Map<string, PodWorker>();
+  private readonly stopping = new AbortController();
+  private running: Promise<void> = Promise.resolve();
+  private readonly name: string;
+
+  constructor(private readonly options: ProcessNodeOptions) {
+    this.name = options.name ?? 'sandbox';
+    this.imagesDir = options.imagesDir ?? join(options.stateDir, 'images');
+    this.client = new KubeClient(options.kubeConfig);
+    this.pods = new ResourceCache(PodKind, this.client, options.logger, {
+      fieldSelector: `spec.nodeName=${this.name}`,
+    });
+    this.pods.on(({ type, object }) => this.onPod(type === 'DELETED', object as Pod));
+  }
+
+  /** Resolves when the node is registered and watches its pods. */
+  async start(): Promise<void> {
+    mkdirSync(this.imagesDir, { recursive: true });
+    await this.register();
+    this.running = this.pods.run(this.stopping.signal);
+    await this.pods.synced;
+  }
+
+  /** Ends every pod's processes and stops watching. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    for (const worker of this.workers.values()) worker.kill();
+    await this.running;
+    await this.client.close();
+  }
+
+  private onPod(deleted: boolean, pod: Pod): void {
+    const uid = pod.metadata.uid ?? '';
+    const worker = this.workers.get(uid);
+    if (deleted) {
+      this.workers.delete(uid);
+      void worker?.delete(0);
+      return;
+    }
+    if (pod.metadata.deletionTimestamp) {
+      const grace =
+        (pod.metadata as { deletionGracePeriodSeconds?: number }).deletionGracePeriodSeconds ?? 30;
+      if (worker) void worker.delete(grace);
+      else
+        void this.client
+          .delete(PodKind, pod.metadata.namespace, pod.metadata.name, { uid, gracePeriodSeconds: 0 })
+          .catch(this.onError);
+      return;
+    }
+    if (worker || pod.status?.phase === 'Succeeded' || pod.status?.phase === 'Failed') return;
+    this.startPod(uid, pod);
+  }
+
+  private startPod(uid: string, pod: Pod): void {
+    const { ledger, stateDir, crashLoopBaseMs = 10_000 } = this.options;
+    const worker = new PodWorker(pod, {
+      client: this.client,
+      ledger,
+      addresses: this.addresses,
+      imagesDir: this.imagesDir,
+      podsDir: join(stateDir, 'pods'),
+      crashLoopBaseMs,
+      crashLoopMaxMs: 300_000,
+      onError: this.onError,
+    });
+    this.workers.set(uid, worker);
+    worker.start().catch(this.onError);
+  }
+
+  private readonly onError = (error: unknown): void => {
+    if (!this.stopping.signal.aborted)
+      this.options.logger.warn({ err: error }, 'the process node failed at something');
+  };
+
+  private async register(): Promise<void> {
+    const resources = { cpu: '64', memory: '256Gi', pods: '500' };
+    const node = {
+      apiVersion: 'v1',
+      kind: 'Node',
+      metadata: {
+        name: this.name,
+        labels: { 'kubernetes.io/os': 'linux', 'kubernetes.io/hostname': this.name },
+      },
+    };
+    await this.client.create(NodeKind, node).catch((error: unknown) => {
+      if (!isConflict(error)) throw error;
+    });
+    const at = `${new Date().toISOString().slice(0, 19)}Z`;
+    const ready = {
+      type: 'Ready',
+      status: 'True',
+      reason: 'ProcessNode',
+      lastHeartbeatTime: at,
+      lastTransitionTime: at,
+    };
+    const status = {
+      capacity: resources,
+      allocatable: resources,
+      conditions: [ready],
+      nodeInfo: {
+        kubeletVersion: 'process-node',
+        operatingSystem: process.platform,
+        architecture: process.arch,
+      },
+    };
+    await this.client.patch(NodeKind, undefined, this.name, { status }, { subresource: 'status' });
+    // Nobody else takes the taint off: the node lifecycle controller does not run here.
+    await this.client.patch(NodeKind, undefined, this.name, { spec: { taints: null } });
+  }
+}
