@@ -1,0 +1,144 @@
+/**
+ * An HTTPS gateway that routes as Envoy would: by host, header and weight, to ready
+ * endpoints only, with 503 when there is none and another try when a connection fails.
+ */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { generate } from 'selfsigned';
+import { Agent } from 'undici';
+import type { RoutingTable } from './routing-table.js';
+
+/** As Envoy, the gateway keeps a request in memory to be able to send it again. */
+const MAX_BODY = 1024 * 1024;
+const CONNECT_FAILURES = new Set(['ECONNREFUSED', 'ECONNRESET', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_SOCKET']);
+const HOP_BY_HOP = new Set([
+  'connection',
+  'keep-alive',
+  'transfer-encoding',
+  'te',
+  'trailer',
+  'upgrade',
+  'expect',
+]);
+
+export class Gateway {
+  private readonly upstream = new Agent({ keepAliveTimeout: 1_000, connections: 64, headersTimeout: 60_000 });
+  private server: Server | undefined;
+
+  constructor(
+    private readonly table: RoutingTable,
+    private readonly stateDir: string,
+  ) {}
+
+  /** Path of the certificate that clients must trust: `curl --cacert`. */
+  get caPath(): string {
+    return join(this.stateDir, 'gateway', 'ca.crt');
+  }
+
+  /** Resolves with the port. */
+  async start(port = 0): Promise<number> {
+    const { key, cert } = await this.certificate();
+    this.server = createServer({ key, cert, keepAliveTimeout: 30_000 }, (request, response) => {
+      this.forward(request, response).catch(() => response.destroy());
+    });
+    await new Promise<void>((resolve, reject) =>
+      this.server!.once('error', reject).listen(port, '127.0.0.1', resolve),
+    );
+    return (this.server.address() as AddressInfo).port;
+  }
+
+  async stop(): Promise<void> {
+    this.server?.closeAllConnections();
+    await new Promise((resolve) => (this.server ? this.server.close(resolve) : resolve(undefined)));
+    await this.upstream.destroy();
+  }
+
+  private async forward(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const host = (request.headers.host ?? '').split(':')[0] ?? '';
+    const body = await readBody(request);
+    if (!body) return refuse(response, 413, 'request is too large');
+    if (!this.table.knows(host)) return refuse(response, 404, `no route for host ${host}`);
+    const ports = this.table.upstreams(host, request.headers);
+    if (ports.length === 0) return refuse(response, 503, 'no healthy upstream');
+    for (const port of ports.slice(0, 3)) {
+      try {
+        return await this.send(port, request, body, response);
+      } catch (error) {
+        if (response.headersSent || !CONNECT_FAILURES.has((error as { code?: string }).code ?? '')) {
+          return response.headersSent
+            ? void response.destroy()
+            : refuse(response, 502, `upstream failed: ${(error as Error).message}`);
+        }
+      }
+    }
+    refuse(response, 503, 'upstream connect error');
+  }
+
+  private async send(
+    port: number,
+    request: IncomingMessage,
+    body: Buffer,
+    response: ServerResponse,
+  ): Promise<void> {
+    const headers = Object.fromEntries(
+      Object.entries(request.headers).filter(([name]) => !HOP_BY_HOP.has(name)),
+    );
+    const answer = await this.upstream.request({
+      origin: `http://127.0.0.1:${port}`,
+      path: request.url ?? '/',
+      method: request.method ?? 'GET',
+      headers: {
+        ...headers,
+        'x-forwarded-proto': 'https',
+        'x-forwarded-for': request.socket.remoteAddress ?? '',
+      },
+      body: body.length > 0 ? body : null,
+    });
+    const kept = Object.entries(answer.headers).filter(([name]) => !HOP_BY_HOP.has(name));
+    response.writeHead(answer.statusCode, Object.fromEntries(kept));
+    await pipeline(answer.body, response);
+  }
+
+  /** Made once; it lasts as long as the state folder. */
+  private async certificate(): Promise<{ key: string; cert: string }> {
+    const keyPath = join(this.stateDir, 'gateway', 'ca.key');
+    if (!existsSync(this.caPath)) {
+      const altNames = ['localhost', '*.example.com', 'example.com'].map((value) => ({
+        type: 2 as const,
+        value,
+      }));
+      const made = await generate([{ name: 'commonName', value: 'PCF sandbox gateway' }], {
+        keySize: 2048,
+        algorithm: 'sha256',
+        notAfterDate: new Date(Date.now() + 365 * 86_400_000),
+        extensions: [
+          { name: 'basicConstraints', cA: true, critical: true },
+          { name: 'subjectAltName', altNames: [...altNames, { type: 7 as const, ip: '127.0.0.1' }] },
+        ],
+      });
+      mkdirSync(join(this.stateDir, 'gateway'), { recursive: true });
+      writeFileSync(keyPath, made.private, { mode: 0o600 });
+      writeFileSync(this.caPath, made.cert);
+    }
+    return { key: readFileSync(keyPath, 'utf8'), cert: readFileSync(this.caPath, 'utf8') };
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BODY) return undefined;
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks);
+}
+
+function refuse(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'content-type': 'text/plain' }).end(`${text}\n`);
+}

@@ -1,0 +1,89 @@
+/** VirtualServices, HTTPRoutes and plain Services as one kind of route. Pure. */
+import { keyOf } from '../../operator/runtime/store.js';
+import type { Destination, DestinationRule, HttpRoute, Route, Rule, VirtualService } from './types.js';
+
+export function fromVirtualService(object: VirtualService, destinationRules: DestinationRule[]): Route {
+  const rules = (object.spec.http ?? []).flatMap((http): Rule[] => {
+    const destinations = http.route.map(({ destination, weight }) => ({
+      ...serviceOf(destination.host, object.metadata.namespace ?? 'default'),
+      labels: subsetLabels(destination, object, destinationRules),
+      weight: weight ?? (http.route.length === 1 ? 100 : 0),
+    }));
+    // Matches are alternatives; none at all matches everything.
+    const matches = http.match ?? [{}];
+    return matches.map(({ headers = {} }) => ({
+      headers: Object.fromEntries(
+        Object.entries(headers).map(([name, { exact }]) => [name.toLowerCase(), exact ?? '']),
+      ),
+      destinations,
+    }));
+  });
+  return { key: keyOf(object), hosts: object.spec.hosts ?? [], rules };
+}
+
+function subsetLabels(
+  { host, subset }: { host: string; subset?: string },
+  { metadata }: VirtualService,
+  rules: DestinationRule[],
+): Record<string, string> {
+  if (!subset) return {};
+  const rule = rules.find((one) => one.spec.host === host && one.metadata.namespace === metadata.namespace);
+  // Envoy answers 503 for a subset that nobody declared: labels that no pod has do the same.
+  return rule?.spec.subsets?.find(({ name }) => name === subset)?.labels ?? { 'no-such-subset': subset };
+}
+
+function serviceOf(host: string, namespace: string): { service: string; namespace: string } {
+  const [service, named] = host.split('.');
+  return { service: service!, namespace: named ?? namespace };
+}
+
+export function fromHttpRoute(object: HttpRoute): Route {
+  const namespace = object.metadata.namespace ?? 'default';
+  const rules = (object.spec.rules ?? []).flatMap((rule): Rule[] => {
+    const destinations = (rule.backendRefs ?? []).map(
+      (ref): Destination => ({
+        namespace: ref.namespace ?? namespace,
+        service: ref.name,
+        labels: {},
+        weight: ref.weight ?? 1,
+      }),
+    );
+    const matches = rule.matches ?? [{}];
+    return matches.map(({ headers = [] }) => ({
+      headers: Object.fromEntries(headers.map(({ name, value }) => [name.toLowerCase(), value])),
+      destinations,
+    }));
+  });
+  // The more specific match goes first, as the Gateway API wants it.
+  rules.sort((a, b) => Object.keys(b.headers).length - Object.keys(a.headers).length);
+  return { key: keyOf(object), hosts: object.spec.hostnames ?? [], rules };
+}
+
+/** A Service reached by a host name of its own, for a PcfApi without a router. */
+export function fromService(host: string, key: string): Route {
+  const [namespace, service] = key.split('/') as [string, string];
+  return {
+    key,
+    hosts: [host],
+    rules: [{ headers: {}, destinations: [{ namespace, service, labels: {}, weight: 100 }] }],
+  };
+}
+
+/** The route for a host: an exact name before a wildcard. */
+export function routeFor(routes: readonly Route[], host: string): Route | undefined {
+  const exact = routes.find(({ hosts }) => hosts.includes(host));
+  return (
+    exact ??
+    routes.find(({ hosts }) => hosts.some((name) => name.startsWith('*.') && host.endsWith(name.slice(1))))
+  );
+}
+
+/** The first rule whose headers the request has. */
+export function ruleFor(
+  route: Route,
+  headers: Record<string, string | string[] | undefined>,
+): Rule | undefined {
+  return route.rules.find((rule) =>
+    Object.entries(rule.headers).every(([name, value]) => headers[name] === value),
+  );
+}

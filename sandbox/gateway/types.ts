@@ -1,0 +1,56 @@
+/** The parts of the routing objects that the gateway follows. */
+import type { KubeObject } from '../../operator/runtime/kube-client.js';
+
+export interface VirtualService extends KubeObject {
+  spec: {
+    hosts?: string[];
+    http?: {
+      match?: { headers?: Record<string, { exact?: string }> }[];
+      route: { destination: { host: string; subset?: string }; weight?: number }[];
+    }[];
+  };
+}
+
+export interface DestinationRule extends KubeObject {
+  spec: { host: string; subsets?: { name: string; labels: Record<string, string> }[] };
+}
+
+export interface HttpRoute extends KubeObject {
+  spec: {
+    hostnames?: string[];
+    rules?: {
+      matches?: { headers?: { name: string; value: string }[] }[];
+      backendRefs?: { name: string; namespace?: string; weight?: number }[];
+    }[];
+  };
+}
+
+export interface EndpointSlice extends KubeObject {
+  endpoints?: {
+    addresses: string[];
+    conditions?: { ready?: boolean };
+    targetRef?: { name?: string };
+  }[];
+  ports?: { name?: string; port?: number }[];
+}
+
+/** Where a share of the requests goes: a Service, narrowed to the pods with these labels. */
+export interface Destination {
+  namespace: string;
+  service: string;
+  labels: Record<string, string>;
+  weight: number;
+}
+
+export interface Rule {
+  /** All must be there, with just these values. */
+  headers: Record<string, string>;
+  destinations: Destination[];
+}
+
+export interface Route {
+  /** `namespace/name` of the object. */
+  key: string;
+  hosts: string[];
+  rules: Rule[];
+}
