@@ -1,0 +1,34 @@
+import { spawn } from 'node:child_process';
+
+/** Runs kubectl against one cluster. */
+export class Kubectl {
+  constructor(
+    private readonly program: string,
+    private readonly kubeconfig: string,
+  ) {}
+
+  /** Resolves with what it printed. Throws with what it said on stderr when it fails. */
+  async run(args: string[], input?: string): Promise<string> {
+    const child = spawn(this.program, ['--kubeconfig', this.kubeconfig, ...args], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    const out: Buffer[] = [];
+    const problems: Buffer[] = [];
+    child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => problems.push(chunk));
+    child.stdin.end(input ?? '');
+    const code = await new Promise<number | null>((resolve, reject) =>
+      child.once('error', reject).once('close', resolve),
+    );
+    if (code !== 0)
+      throw new Error(`kubectl ${args.join(' ')}: ${Buffer.concat(problems).toString('utf8').trim()}`);
+    return Buffer.concat(out).toString('utf8');
+  }
+
+  /** `kubectl apply` of objects, or of YAML text. */
+  async apply(what: string | readonly object[], ...flags: string[]): Promise<string> {
+    const input =
+      typeof what === 'string' ? what : what.map((object) => JSON.stringify(object)).join('\n---\n');
+    return this.run(['apply', ...flags, '-f', '-'], input);
+  }
+}

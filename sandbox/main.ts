@@ -1,0 +1,150 @@
+#!/usr/bin/env node
+/** `npm run sandbox`: a cluster with everything in it, on this machine, for as long as it runs. */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { Listr, PRESET_TIMER } from 'listr2';
+import { buildImage } from './images.js';
+import { Sandbox } from './sandbox.js';
+import { Story } from './story/story.js';
+
+interface Options {
+  story: boolean;
+  stateDir: string;
+}
+
+const options = new Command('sandbox')
+  .description(
+    'A real Kubernetes control plane, a node, a gateway, PostgreSQL and the operator, without Docker or root.',
+  )
+  .option('--story', 'tell the whole story under load, then end', false)
+  .option('--state-dir <folder>', 'where data, logs and the kubeconfig are kept', '.sandbox')
+  .addHelpText('after', '\nExamples:\n  $ npm run sandbox\n  $ npm run sandbox -- --story')
+  .parse()
+  .opts<Options>();
+
+const sandbox = new Sandbox(options.stateDir);
+let ending: Promise<void> | undefined;
+
+/** Ends everything once, however it comes about. */
+function end(code: number): Promise<void> {
+  process.exitCode ??= code;
+  ending ??= sandbox.stop();
+  return ending;
+}
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  process.on(signal, () => void end(signal === 'SIGINT' ? 130 : 143).then(() => process.exit()));
+}
+
+try {
+  await startEverything();
+  if (options.story) {
+    const problems = await new Story(sandbox, (line) => console.log(line)).tell();
+    await end(problems.length > 0 ? 1 : 0);
+  } else {
+    await applySample();
+    console.log(howToTalkToIt());
+    await new Promise(() => setInterval(() => {}, 2 ** 30));
+  }
+} catch (error) {
+  console.error(`sandbox: ${(error as Error).message}`);
+  await end(1);
+}
+
+async function startEverything(): Promise<void> {
+  const tasks = new Listr(
+    [
+      { title: 'clean up after an earlier sandbox', task: (_, task) => says(task, cleanUp()) },
+      {
+        title: 'build images pcf-api:1.0.0, 1.1.0 and 1.2.0',
+        task: () => buildImages(),
+      },
+      {
+        title: 'start',
+        task: (_, task) =>
+          task.newListr(
+            [
+              {
+                title: 'etcd, kube-apiserver, kube-controller-manager, kube-scheduler',
+                task: (_ctx, own) => sandbox.startCluster((message) => says(own, message)),
+              },
+              { title: 'PostgreSQL', task: () => sandbox.startPostgres() },
+              {
+                title: 'Redis',
+                task: async (_ctx, own) => {
+                  await sandbox.startRedis();
+                  if (!sandbox.redis)
+                    own.skip('Redis: no redis-server on this machine; the API runs without');
+                },
+              },
+            ],
+            { concurrent: true },
+          ),
+      },
+      { title: 'CRDs and the rights of the operator', task: () => sandbox.install() },
+      { title: 'node and HTTPS gateway', task: () => sandbox.startNode() },
+      { title: 'namespace, database and Secret of the sample', task: () => sandbox.createTenant('platform') },
+      { title: 'operator', task: () => sandbox.startOperator() },
+    ],
+    {
+      fallbackRenderer: 'verbose',
+      rendererOptions: { timer: PRESET_TIMER, collapseSubtasks: false },
+      fallbackRendererOptions: { timer: PRESET_TIMER },
+    },
+  );
+  await tasks.run();
+}
+
+function says(task: { output: string | undefined }, message: string): void {
+  task.output = message;
+}
+
+function cleanUp(): string {
+  const left = sandbox.cleanUp();
+  return left > 0 ? `ended ${left} processes that an earlier sandbox had left` : 'nothing was left';
+}
+
+function buildImages(): void {
+  const imagesDir = `${sandbox.stateDir}/images`;
+  const extraMigrations = ['dist/sandbox/story/migrations/1795370000101-add-runbook.js'];
+  buildImage(imagesDir, { name: 'pcf-api', tag: '1.0.0' });
+  buildImage(imagesDir, { name: 'pcf-api', tag: '1.1.0', extraMigrations });
+  buildImage(imagesDir, {
+    name: 'pcf-api',
+    tag: '1.2.0',
+    extraMigrations,
+    entrypoint: 'dist/sandbox/story/never-ready.js',
+  });
+}
+
+async function applySample(): Promise<void> {
+  const startedAt = performance.now();
+  await sandbox.parts.kubectl.apply(readFileSync('deploy/samples/pcfapi.yaml', 'utf8'));
+  await sandbox.parts.kubectl.run([
+    'wait',
+    'pcfapi/pcf-api',
+    '-n',
+    'platform',
+    '--for=condition=Ready',
+    '--timeout=120s',
+  ]);
+  console.log(
+    `\ndeploy/samples/pcfapi.yaml is Ready after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`,
+  );
+}
+
+function howToTalkToIt(): string {
+  const { gateway, gatewayPort, parts } = sandbox;
+  const connect = `--connect-to api.example.com:443:127.0.0.1:${gatewayPort}`;
+  return `
+  watch it       export KUBECONFIG=${parts.cluster.kubeconfigPath}
+                 kubectl get pcf -n platform -w
+  ask it         curl --cacert ${gateway.caPath} ${connect} https://api.example.com/graphql \\
+                   -H 'content-type: application/json' -d '{"query":"{ services(first: 5) { totalCount } }"}'
+  playground     https://localhost:${gatewayPort}/graphql (in a browser; trust the certificate)
+  deliver        kubectl patch pcf pcf-api -n platform --type merge -p '{"spec":{"image":"registry.example.com/pcf-api:1.1.0","canaryWeight":10}}'
+  move traffic   kubectl patch pcf pcf-api -n platform --type merge -p '{"spec":{"canaryWeight":50}}'
+  logs           ${sandbox.stateDir}/logs and ${sandbox.stateDir}/pods
+
+Ctrl-C ends it.`;
+}

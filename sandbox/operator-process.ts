@@ -1,0 +1,101 @@
+/** The operator as a child process, with the rights of deploy/operator/rbac.yaml and no more. */
+import { join } from 'node:path';
+import { KubeConfig } from '@kubernetes/client-node';
+import { request } from 'undici';
+import { KubeClient, type ResourceType } from '../operator/runtime/kube-client.js';
+import type { Cluster } from './cluster/cluster.js';
+import type { Ledger } from './process/ledger.js';
+import { ManagedProcess, untilReady } from './process/managed-process.js';
+import { freePorts } from './process/ports.js';
+
+const ACCOUNT = { namespace: 'pcf-system', name: 'pcf-operator' };
+const TokenRequestKind: ResourceType = {
+  group: '',
+  version: 'v1',
+  kind: 'TokenRequest',
+  plural: `serviceaccounts/${ACCOUNT.name}/token`,
+  namespaced: true,
+};
+
+export interface OperatorProcessOptions {
+  cluster: Cluster;
+  stateDir: string;
+  ledger: Ledger;
+  /** Further flags of the operator. */
+  args?: string[];
+  name?: string;
+}
+
+export class OperatorProcess {
+  private constructor(
+    private readonly process: ManagedProcess,
+    /** Port of /healthz, /readyz and /metrics. */
+    readonly port: number,
+  ) {}
+
+  /** Starts the operator and resolves when it is ready. */
+  static async start({
+    cluster,
+    stateDir,
+    ledger,
+    args = [],
+    name = 'operator',
+  }: OperatorProcessOptions): Promise<OperatorProcess> {
+    const kubeconfig = join(stateDir, `kubeconfig-${name}`);
+    cluster.writeKubeconfigFor(kubeconfig, ACCOUNT.name, await requestToken(cluster));
+    const port = (await freePorts(1))[0]!;
+    const process_ = new ManagedProcess(
+      {
+        name,
+        command: process.execPath,
+        args: ['dist/operator/main.js', '--host', '127.0.0.1', '--port', String(port), ...args],
+        env: { PATH: process.env.PATH, KUBECONFIG: kubeconfig },
+        logFile: join(stateDir, 'logs', `${name}.log`),
+      },
+      ledger,
+    );
+    const operator = new OperatorProcess(process_, port);
+    await operator.restart();
+    return operator;
+  }
+
+  async restart(): Promise<void> {
+    this.process.start();
+    await untilReady('operator', this.process, async () => {
+      const { statusCode, body } = await request(`http://127.0.0.1:${this.port}/readyz`);
+      await body.dump();
+      return statusCode === 200;
+    });
+  }
+
+  /** SIGKILL: at whatever line it is. */
+  kill(): Promise<void> {
+    return this.process.kill();
+  }
+
+  async stop(): Promise<void> {
+    await this.process.stop(25_000);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.process.signal(signal);
+  }
+
+  lastLines(count?: number): string {
+    return this.process.lastLines(count);
+  }
+}
+
+async function requestToken(cluster: Cluster): Promise<string> {
+  const kubeConfig = new KubeConfig();
+  kubeConfig.loadFromFile(cluster.kubeconfigPath);
+  const client = new KubeClient(kubeConfig);
+  const answer = await client.create(TokenRequestKind, {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenRequest',
+    metadata: { ...ACCOUNT },
+    spec: { expirationSeconds: 86_400 },
+  });
+  await client.close();
+  return (answer.status as { token: string }).token;
+}

@@ -1,0 +1,156 @@
+/** The whole sandbox: cluster, node, gateway, databases, operator. Tests use its parts; people its whole. */
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { KubeConfig } from '@kubernetes/client-node';
+import { pino } from 'pino';
+import { KubeClient } from '../operator/runtime/kube-client.js';
+import { Cluster } from './cluster/cluster.js';
+import { type Progress, resolveControlPlane } from './control-plane/resolve.js';
+import { customResourceDefinitions } from './crds.js';
+import { Gateway } from './gateway/gateway.js';
+import { RoutingTable } from './gateway/routing-table.js';
+import { Kubectl } from './kubectl.js';
+import { ProcessNode } from './node/process-node.js';
+import { OperatorProcess } from './operator-process.js';
+import { type Postgres, startPostgres } from './postgres.js';
+import { Ledger } from './process/ledger.js';
+import { type RedisServer, startRedis } from './redis.js';
+
+export interface ClusterParts {
+  cluster: Cluster;
+  kubectl: Kubectl;
+  /** An administrator's client. */
+  client: KubeClient;
+  kubeConfig: KubeConfig;
+}
+
+/** What is running, in the order of its start; stopped in the opposite one. */
+export class Sandbox {
+  readonly stateDir: string;
+  readonly ledger: Ledger;
+  private readonly stopping = new AbortController();
+  private readonly stops: (() => Promise<unknown>)[] = [];
+  parts!: ClusterParts;
+  postgres!: Postgres;
+  redis: RedisServer | undefined;
+  node!: ProcessNode;
+  routing!: RoutingTable;
+  gateway!: Gateway;
+  gatewayPort = 0;
+  operator!: OperatorProcess;
+
+  constructor(stateDir: string) {
+    this.stateDir = resolve(stateDir);
+    mkdirSync(this.stateDir, { recursive: true });
+    this.ledger = new Ledger(join(this.stateDir, 'processes'));
+  }
+
+  /** Ends what an earlier sandbox in this folder left running. Returns how many processes that was. */
+  cleanUp(): number {
+    const left = this.ledger.endLeftovers();
+    for (const folder of ['pods', 'logs'])
+      rmSync(join(this.stateDir, folder), { recursive: true, force: true });
+    return left;
+  }
+
+  async startCluster(progress: Progress): Promise<void> {
+    const { stateDir, ledger } = this;
+    const programs = await resolveControlPlane(progress);
+    const cluster = await Cluster.start({ stateDir, programs, ledger });
+    const kubeConfig = new KubeConfig();
+    kubeConfig.loadFromFile(cluster.kubeconfigPath);
+    const client = new KubeClient(kubeConfig);
+    this.parts = {
+      cluster,
+      kubeConfig,
+      client,
+      kubectl: new Kubectl(programs.kubectl, cluster.kubeconfigPath),
+    };
+    this.onStop(async () => {
+      await client.close();
+      await cluster.stop();
+    });
+  }
+
+  async startPostgres(): Promise<void> {
+    this.postgres = await startPostgres({ stateDir: this.stateDir, ledger: this.ledger });
+    this.onStop(() => this.postgres.stop());
+  }
+
+  async startRedis(): Promise<void> {
+    this.redis = await startRedis({ stateDir: this.stateDir, ledger: this.ledger });
+    this.onStop(async () => this.redis?.stop());
+  }
+
+  /** Installs our CRD and the operator's rights, and the CRDs of Istio and Gateway API. */
+  async install(): Promise<void> {
+    const routers = await Promise.all([
+      customResourceDefinitions('istio'),
+      customResourceDefinitions('gatewayApi'),
+    ]);
+    const wanted = /^(virtualservices|destinationrules|gateways|httproutes|gatewayclasses)\./;
+    const crds = routers.flat().filter(({ metadata }) => wanted.test(metadata.name));
+    const { kubectl } = this.parts;
+    await kubectl.apply(crds, '--server-side');
+    await kubectl.apply(readFileSync('crds/pcf.dev_pcfapis.yaml', 'utf8'), '--server-side');
+    await kubectl.apply(readFileSync('deploy/operator/rbac.yaml', 'utf8'), '--server-side');
+    await kubectl.run(['wait', '--for=condition=Established', '--timeout=20s', 'crd', '--all']);
+  }
+
+  async startNode(crashLoopBaseMs?: number): Promise<void> {
+    const { stateDir, ledger } = this;
+    const logger = pino(
+      { level: 'warn' },
+      pino.destination({ dest: join(stateDir, 'logs', 'node.log'), mkdir: true }),
+    );
+    this.node = new ProcessNode({
+      kubeConfig: this.parts.kubeConfig,
+      stateDir,
+      ledger,
+      logger,
+      crashLoopBaseMs,
+    });
+    await this.node.start();
+    this.onStop(() => this.node.stop());
+    this.routing = new RoutingTable(this.parts.client, logger, this.node.addresses);
+    await this.routing.start(this.stopping.signal);
+    this.onStop(() => this.routing.stopped());
+    this.gateway = new Gateway(this.routing, stateDir);
+    this.gatewayPort = await this.gateway.start();
+    this.onStop(() => this.gateway.stop());
+  }
+
+  async startOperator(args: string[] = []): Promise<void> {
+    const { stateDir, ledger } = this;
+    this.operator = await OperatorProcess.start({ cluster: this.parts.cluster, stateDir, ledger, args });
+    this.onStop(() => this.operator.stop());
+  }
+
+  /** A namespace with a database of its own, and the Secret that leads to it. */
+  async createTenant(namespace: string): Promise<void> {
+    const url = await this.postgres.createDatabase(namespace);
+    await this.parts.kubectl.apply([
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+      {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'pcf-api-secrets', namespace },
+        stringData: { 'database-url': url, ...(this.redis ? { 'redis-url': this.redis.url } : {}) },
+      },
+    ]);
+  }
+
+  /** Ends everything, newest first. */
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    for (const stop of this.stops.splice(0).reverse()) {
+      await Promise.race([stop().catch(() => {}), sleep(30_000)]);
+    }
+    this.ledger.endLeftovers();
+  }
+
+  private onStop(stop: () => Promise<unknown>): void {
+    this.stops.push(stop);
+  }
+}

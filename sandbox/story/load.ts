@@ -1,0 +1,106 @@
+/** Constant load through the gateway, counted by the revision that answered. */
+import { readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Pool } from 'undici';
+import { HEADERS, PATHS } from '../../contract/image.js';
+
+export interface Sample {
+  /** Requests by the version that answered. */
+  served: Record<string, number>;
+  failures: string[];
+}
+
+export interface LoadOptions {
+  port: number;
+  host: string;
+  caPath: string;
+  query: string;
+  workers?: number;
+  /** Pause of each worker between two requests. */
+  pauseMs?: number;
+}
+
+export class Load {
+  private readonly pool: Pool;
+  private readonly stopping = new AbortController();
+  private current: Sample = { served: {}, failures: [] };
+  private running: Promise<void>[] = [];
+  /** Of the whole run. */
+  readonly total: Sample = { served: {}, failures: [] };
+
+  constructor(private readonly options: LoadOptions) {
+    this.pool = new Pool(`https://127.0.0.1:${options.port}`, {
+      connect: { ca: readFileSync(options.caPath, 'utf8'), servername: options.host },
+      connections: 16,
+    });
+  }
+
+  start(): void {
+    const { workers = 8 } = this.options;
+    this.running = Array.from({ length: workers }, () => this.work());
+  }
+
+  /** What was served from now on for so long. */
+  async sample(durationMs: number): Promise<Sample> {
+    this.current = { served: {}, failures: [] };
+    const mine = this.current;
+    await sleep(durationMs);
+    this.current = { served: {}, failures: [] };
+    return mine;
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await Promise.all(this.running);
+    await this.pool.close();
+  }
+
+  /** One GraphQL request; throws unless it is answered with data. */
+  async graphql<T>(
+    query: string,
+    variables: object = {},
+    headers: Record<string, string> = {},
+  ): Promise<{ data: T; version: string }> {
+    const response = await this.pool.request({
+      path: PATHS.graphql,
+      method: 'POST',
+      headers: { host: this.options.host, 'content-type': 'application/json', ...headers },
+      body: JSON.stringify({ query, variables }),
+      headersTimeout: 10_000,
+    });
+    const text = await response.body.text();
+    if (response.statusCode !== 200)
+      throw new Error(`HTTP ${response.statusCode}: ${text.slice(0, 200).trim()}`);
+    const { data, errors } = JSON.parse(text) as { data: T; errors?: { message: string }[] };
+    if (errors) throw new Error(`GraphQL: ${errors.map(({ message }) => message).join('; ')}`);
+    return { data, version: String(response.headers[HEADERS.version] ?? 'unknown') };
+  }
+
+  private async work(): Promise<void> {
+    const { pauseMs = 40, query } = this.options;
+    while (!this.stopping.signal.aborted) {
+      const counters = [this.current, this.total];
+      try {
+        const { version } = await this.graphql(query);
+        for (const { served } of counters) served[version] = (served[version] ?? 0) + 1;
+      } catch (error) {
+        const at = new Date().toISOString().slice(11, 23);
+        for (const { failures } of counters) failures.push(`${at} ${(error as Error).message}`);
+      }
+      await sleep(pauseMs);
+    }
+  }
+}
+
+/** `1.0.0 90.1 %, 1.1.0 9.9 %` */
+export function shares({ served }: Sample): string {
+  const total = count({ served, failures: [] });
+  const parts = Object.entries(served).sort(([a], [b]) => a.localeCompare(b));
+  return parts
+    .map(([version, requests]) => `${version} ${((100 * requests) / total).toFixed(1)} %`)
+    .join(', ');
+}
+
+export function count({ served }: Sample): number {
+  return Object.values(served).reduce((sum, requests) => sum + requests, 0);
+}

@@ -1,0 +1,79 @@
+/** Follows one PcfApi, so that the story can wait for what it is told. */
+import type { Logger } from 'pino';
+import type { KubeClient, KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
+import { ResourceCache } from '../../operator/runtime/resource-cache.js';
+
+export const PcfApiKind: ResourceType = {
+  group: 'pcf.dev',
+  version: 'v1alpha1',
+  kind: 'PcfApi',
+  plural: 'pcfapis',
+  namespaced: true,
+};
+
+export interface PcfApiView extends KubeObject {
+  spec: { image: string; canaryWeight?: number };
+  status?: {
+    observedGeneration?: number;
+    phase?: string;
+    reason?: string;
+    stableImage?: string;
+    updateRevision?: string;
+    updateImage?: string;
+    conditions?: { type: string; status: string; reason: string; message: string }[];
+    traffic?: { desiredWeight: number; effectiveWeight: number; verified: boolean };
+    migration?: { state: string; applied?: string[]; message?: string };
+  };
+}
+
+export class PcfApiWatch {
+  private readonly cache: ResourceCache;
+  private readonly stopping = new AbortController();
+  private running: Promise<void> = Promise.resolve();
+
+  constructor(
+    client: KubeClient,
+    logger: Logger,
+    private readonly namespace: string,
+    private readonly name: string,
+  ) {
+    this.cache = new ResourceCache(PcfApiKind, client, logger, {
+      namespace,
+      fieldSelector: `metadata.name=${name}`,
+    });
+  }
+
+  async start(): Promise<void> {
+    this.running = this.cache.run(this.stopping.signal);
+    await this.cache.synced;
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.running;
+  }
+
+  now(): PcfApiView | undefined {
+    return this.cache.get(this.namespace, this.name) as PcfApiView | undefined;
+  }
+
+  /** Resolves when the status speaks of the present spec and the check holds; throws with the last message when it takes too long. */
+  until(what: string, check: (api: PcfApiView | undefined) => boolean, timeoutMs = 60_000): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        const api = this.now();
+        const current = !api || api.status?.observedGeneration === api.metadata.generation;
+        if (!current || !check(api)) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      const timer = setTimeout(() => {
+        const { phase, conditions } = this.now()?.status ?? {};
+        const message = conditions?.find(({ type }) => type === 'Ready')?.message ?? 'no status';
+        reject(new Error(`${what}: not within ${timeoutMs / 1000} s; phase ${phase ?? 'none'}: ${message}`));
+      }, timeoutMs);
+      this.cache.on(look);
+      look();
+    });
+  }
+}
