@@ -1,0 +1,29 @@
+import { z } from 'zod';
+import { baseValues, type Values } from './layers.js';
+import { fileSettingsSchema } from './schema.js';
+
+interface SchemaNode {
+  properties?: Record<string, SchemaNode>;
+  required?: string[];
+  default?: unknown;
+}
+
+/**
+ * JSON Schema of a settings file. A file holds only what it changes, so nothing
+ * is required; defaults are those of base.toml.
+ */
+export async function configJsonSchema(): Promise<Record<string, unknown>> {
+  const schema = z.toJSONSchema(fileSettingsSchema, { io: 'input' });
+  relax(schema as SchemaNode, await baseValues());
+  return schema;
+}
+
+function relax(node: SchemaNode, value: unknown): void {
+  if (!node.properties) {
+    if (value !== undefined) node.default = value;
+    return;
+  }
+  delete node.required;
+  for (const [key, child] of Object.entries(node.properties))
+    relax(child, (value as Values | undefined)?.[key]);
+}

@@ -1,0 +1,108 @@
+/** Where settings come from: one layer a file, and the environment variables as the last. */
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parse } from 'smol-toml';
+import { CONFIG_DIR, ENV, ENV_PREFIX } from '../../contract/image.js';
+import { ConfigError } from './config-error.js';
+import type { Environment } from './schema.js';
+import { coerce } from './schema-tree.js';
+
+/** Made without a prototype, because their keys come from outside. */
+export type Values = Record<string, unknown>;
+
+export function noValues(): Values {
+  return Object.create(null) as Values;
+}
+
+export interface Layer {
+  /** How to call a setting's source in a message: the file, or the variable. */
+  sourceOf(path: readonly string[]): string;
+  values: Values;
+}
+
+/** All layers, weakest first. */
+export async function readLayers(env: NodeJS.ProcessEnv, environment: Environment): Promise<Layer[]> {
+  const shipped = shippedConfigs();
+  return [
+    await fileLayer(join(shipped, 'base.toml'), 'base.toml'),
+    await fileLayer(join(shipped, `${environment}.toml`), `${environment}.toml`),
+    ...(await mountedLayers(env[ENV.configDir] || CONFIG_DIR)),
+    variableLayer(env),
+  ];
+}
+
+/** The values of base.toml: what every setting is when nothing else says otherwise. */
+export async function baseValues(): Promise<Values> {
+  return (await fileLayer(join(shippedConfigs(), 'base.toml'), 'base.toml')).values;
+}
+
+/** configs/ is not compiled, so it is looked for upwards: from dist/ in a clone and in an image alike. */
+function shippedConfigs(): string {
+  let folder = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(folder, 'api-server/configs/base.toml'))) {
+    const parent = dirname(folder);
+    if (parent === folder) throw new Error('api-server/configs/base.toml is missing from this image');
+    folder = parent;
+  }
+  return join(folder, 'api-server/configs');
+}
+
+async function mountedLayers(folder: string): Promise<Layer[]> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw refuse(folder, `the folder can't be read: ${error.code}`);
+  });
+  const files = names.filter((name) => name.endsWith('.toml')).sort();
+  return Promise.all(files.map((name) => fileLayer(join(folder, name), join(folder, name))));
+}
+
+async function fileLayer(file: string, source: string): Promise<Layer> {
+  const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    throw refuse(source, `the file can't be read: ${error.code}`);
+  });
+  return { sourceOf: () => source, values: parseToml(text, source) };
+}
+
+function parseToml(text: string, source: string): Values {
+  try {
+    return parse(text);
+  } catch (error) {
+    // Only the first line: those after it quote the file, and that may hold a secret.
+    const [summary = 'not TOML'] = String((error as Error).message).split('\n');
+    const { line, column } = error as { line?: number; column?: number };
+    throw refuse(source, `${summary} at line ${line ?? '?'}, column ${column ?? '?'}`);
+  }
+}
+
+function variableLayer(env: NodeJS.ProcessEnv): Layer {
+  const values = noValues();
+  for (const [name, text] of Object.entries(env)) {
+    if (!name.startsWith(ENV_PREFIX) || name === ENV.environment || text === undefined) continue;
+    const path = name.slice(ENV_PREFIX.length).toLowerCase().split('__');
+    setAt(values, path, coerce(path, text));
+  }
+  return { sourceOf: variableName, values };
+}
+
+/** The variable that sets a path: `server.port` -> `PCF_API__SERVER__PORT`. */
+export function variableName(path: readonly string[]): string {
+  return ENV_PREFIX + path.join('__').toUpperCase();
+}
+
+function setAt(values: Values, path: readonly string[], value: unknown): void {
+  const [key = '', ...rest] = path;
+  if (rest.length === 0) {
+    values[key] = value;
+    return;
+  }
+  const inner = values[key];
+  const section: Values = typeof inner === 'object' && inner !== null ? (inner as Values) : noValues();
+  values[key] = section;
+  setAt(section, rest, value);
+}
+
+function refuse(source: string, problem: string): ConfigError {
+  return new ConfigError([{ path: '', source, problem }]);
+}

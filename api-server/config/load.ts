@@ -1,0 +1,104 @@
+/** Settings from all layers, merged and checked. */
+import { closest, distance } from 'fastest-levenshtein';
+import type { z } from 'zod';
+import { ENV } from '../../contract/image.js';
+import { ConfigError, type ConfigProblem } from './config-error.js';
+import { type Layer, noValues, readLayers, type Values, variableName } from './layers.js';
+import { type Environment, environmentSchema, fileSettingsSchema, type Settings } from './schema.js';
+import { isSecret, isSection, schemaAt, settingPaths } from './schema-tree.js';
+
+/**
+ * Reads base.toml, <environment>.toml, the mounted folder and the variables.
+ * Throws a ConfigError that lists everything that is wrong, not just the first.
+ */
+export async function loadSettings(env: NodeJS.ProcessEnv = process.env): Promise<Settings> {
+  const environment = readEnvironment(env);
+  const layers = await readLayers(env, environment);
+  const unknown = layers.flatMap((layer) => unknownKeys(layer, layer.values, []));
+
+  const merged = noValues();
+  const sources = new Map<string, string>();
+  for (const layer of layers) merge(merged, layer.values, [], layer, sources);
+  const result = fileSettingsSchema.safeParse(merged);
+
+  const invalid = (result.error?.issues ?? []).flatMap((issue) => problemOf(issue, merged, sources));
+  const problems = [...unknown, ...invalid];
+  if (!result.success || problems.length > 0) throw new ConfigError(problems);
+  return { environment, ...result.data };
+}
+
+/** Without the variable it is development: a clone runs as it is, and the image sets production. */
+function readEnvironment(env: NodeJS.ProcessEnv): Environment {
+  const result = environmentSchema.safeParse(env[ENV.environment] ?? 'development');
+  if (result.success) return result.data;
+  const problem = `expected ${environmentSchema.options.join(', ')}, got "${env[ENV.environment]}"`;
+  throw new ConfigError([{ path: 'environment', source: ENV.environment, problem }]);
+}
+
+function unknownKeys(layer: Layer, values: Values, path: string[]): ConfigProblem[] {
+  return Object.entries(values).flatMap(([key, value]): ConfigProblem[] => {
+    const here = [...path, key];
+    if (!schemaAt(here)) return [unknownKey(here, layer)];
+    return isSection(here) && isValues(value) ? unknownKeys(layer, value, here) : [];
+  });
+}
+
+function unknownKey(path: string[], layer: Layer): ConfigProblem {
+  const name = path.join('.');
+  if (name === 'environment') {
+    return { path: name, source: layer.sourceOf(path), problem: `is set by ${ENV.environment} alone` };
+  }
+  const near = closest(name, settingPaths());
+  const isNear = distance(name, near) <= Math.max(2, Math.floor(near.length / 3));
+  const byVariable = layer.sourceOf(path) === variableName(path);
+  const hint = byVariable ? variableName(near.split('.')) : near;
+  const problem = isNear ? `unknown setting; did you mean ${hint}?` : 'unknown setting';
+  return { path: name, source: layer.sourceOf(path), problem };
+}
+
+/** Later layers win; `sources` learns who set what. */
+function merge(into: Values, from: Values, path: string[], layer: Layer, sources: Map<string, string>): void {
+  for (const [key, value] of Object.entries(from)) {
+    const here = [...path, key];
+    const inner = into[key];
+    if (isValues(value) && isValues(inner)) {
+      merge(inner, value, here, layer, sources);
+      continue;
+    }
+    into[key] = isValues(value) ? noValues() : value;
+    sources.set(here.join('.'), layer.sourceOf(here));
+    if (isValues(value)) merge(into[key] as Values, value, here, layer, sources);
+  }
+}
+
+function problemOf(issue: z.core.$ZodIssue, merged: Values, sources: Map<string, string>): ConfigProblem[] {
+  if (issue.code === 'unrecognized_keys') return []; // told by unknownKeys, with its layer
+  const path = issue.path.map(String);
+  const value = valueAt(merged, path);
+  if (value === undefined) {
+    return [{ path: path.join('.'), problem: `is required; set ${variableName(path)}` }];
+  }
+  const expected = lowerFirst(issue.message.replace(/^Invalid input: /, ''));
+  const got = isSecret(path) || isValues(value) ? '' : `, got ${JSON.stringify(value)}`;
+  return [{ path: path.join('.'), source: sourceOf(path, sources), problem: expected + got }];
+}
+
+function sourceOf(path: string[], sources: Map<string, string>): string | undefined {
+  for (let length = path.length; length > 0; length -= 1) {
+    const source = sources.get(path.slice(0, length).join('.'));
+    if (source) return source;
+  }
+  return undefined;
+}
+
+function valueAt(values: Values, path: string[]): unknown {
+  return path.reduce<unknown>((at, key) => (isValues(at) ? at[key] : undefined), values);
+}
+
+function isValues(value: unknown): value is Values {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date);
+}
+
+function lowerFirst(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1);
+}

@@ -1,0 +1,84 @@
+#!/usr/bin/env node
+/** The API's image: one program, and a role for each thing it can be started to do. */
+import { enableCompileCache } from 'node:module';
+import { Command, CommanderError } from 'commander';
+import { EXIT } from '../contract/image.js';
+import { ConfigError } from './config/config-error.js';
+import { leaveLastWords } from './platform/last-words.js';
+import { redactUrls } from './platform/logging/redact.js';
+import { version } from './platform/version.js';
+
+const EXAMPLES = `
+Examples:
+  $ PCF_API__DATABASE__URL=postgresql://user:password@localhost/pcf pcf-api migrate up
+  $ PCF_API__DATABASE__URL=postgresql://user:password@localhost/pcf pcf-api serve
+  $ pcf-api migrate status --json
+  $ pcf-api describe --json
+
+Settings: base.toml, <PCF_API__ENVIRONMENT>.toml, *.toml in PCF_CONFIG_DIR, PCF_API__SECTION__KEY.
+
+Exit codes: 0 fine; 1 failed; 64 wrong arguments; 75 try again later (for instance the
+database is away); 78 the settings are refused.`;
+
+/** Roles are imported when they are chosen, so that none pays for what another needs. */
+function program(finish: (code: number) => void): Command {
+  const command = new Command('pcf-api')
+    .description('The GraphQL API of the Platform Control Framework.')
+    .version(version())
+    .addHelpText('after', EXAMPLES)
+    .exitOverride();
+  command
+    .command('serve')
+    .description('serve GraphQL, health checks and metrics until SIGTERM')
+    .action(async () => finish(await (await import('./roles/serve.js')).serve()));
+
+  const migrate = command.command('migrate').description("bring the database's schema up to this image");
+  for (const action of ['up', 'status'] as const) {
+    migrate
+      .command(action)
+      .description(action === 'up' ? 'apply what is pending' : 'say what is applied and what is pending')
+      .option('--json', 'print the report as JSON')
+      .action(async (options: { json?: boolean }) =>
+        finish(await (await import('./roles/migrate.js')).migrate(action, options)),
+      );
+  }
+  command
+    .command('healthcheck')
+    .description('ask the API on this machine whether it is alive')
+    .action(async () => finish(await (await import('./roles/healthcheck.js')).healthcheck()));
+  command
+    .command('describe')
+    .description('say what this image is: version, migrations, settings')
+    .option('--json', 'print it as JSON, with the schema of the settings')
+    .action(async (options: { json?: boolean }) =>
+      finish(await (await import('./roles/describe.js')).describe(options)),
+    );
+  return command;
+}
+
+async function main(): Promise<number> {
+  enableCompileCache();
+  let code: number = EXIT.ok;
+  try {
+    await program((roleCode) => {
+      code = roleCode;
+    }).parseAsync();
+    return code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    return fail(error);
+  }
+}
+
+/** One line that a person can act on, where the kubelet and the terminal show it. */
+function fail(error: unknown): number {
+  const refused = error instanceof ConfigError;
+  const message = redactUrls(error instanceof Error ? error.message : String(error));
+  const line = refused ? `settings refused: ${message}` : message;
+  leaveLastWords(line);
+  process.stderr.write(`${line}\n`);
+  return refused ? EXIT.config : EXIT.failure;
+}
+
+// Not exitCode: a role that failed half-way may have left timers that would keep the process alive.
+process.exit(await main());

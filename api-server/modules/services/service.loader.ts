@@ -1,0 +1,13 @@
+import DataLoader from 'dataloader';
+import type { Service } from './service.entity.js';
+import type { ServiceService } from './service.service.js';
+
+export type ServiceLoader = DataLoader<string, Service | null>;
+
+/** Services by uuid: one query for all that a request asks for at the same depth. */
+export function createServiceLoader(services: ServiceService): ServiceLoader {
+  return new DataLoader(async (uuids) => {
+    const byId = new Map((await services.findByIds(uuids)).map((service) => [service.uuid, service]));
+    return uuids.map((uuid) => byId.get(uuid) ?? null);
+  });
+}

@@ -1,0 +1,136 @@
+/** Knows whether the database can be used, and brings it back when it could not. Never gives up. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Backoff, backoffMs } from '../backoff.js';
+import type { Logger } from '../logging/logger.js';
+import { shortReason } from './connection-errors.js';
+import type { WatchConnection } from './watch-connection.js';
+
+/**
+ * `behind`: the database answers, but lacks a migration this image needs.
+ * Only `ready` may serve requests.
+ */
+export type DatabaseState = 'connecting' | 'ready' | 'away' | 'behind' | 'closed';
+
+export interface DatabaseStatus {
+  state: DatabaseState;
+  since: Date;
+  /** A code such as ECONNREFUSED, or the names of the missing migrations. */
+  reason?: string;
+  /** When it is tried again. */
+  nextTry?: Date;
+}
+
+export interface MonitorParts {
+  open(): Promise<WatchConnection>;
+  /** Makes the pool usable; called after each new connection, so it must be idempotent. */
+  prepare(): Promise<void>;
+  /** The migrations the database lacks for this image to run. */
+  missingMigrations(connection: WatchConnection): Promise<string[]>;
+  backoff: Backoff;
+  probeIntervalMs: number;
+  log: Logger;
+}
+
+export class DatabaseMonitor {
+  #status: DatabaseStatus = { state: 'connecting', since: new Date() };
+  #stop = new AbortController();
+  #wake: () => void = () => undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(private readonly parts: MonitorParts) {}
+
+  get status(): DatabaseStatus {
+    return this.#status;
+  }
+
+  get isReady(): boolean {
+    return this.#status.state === 'ready';
+  }
+
+  /** Whole seconds after which a client may try again; 1 at least. */
+  get retryAfterSeconds(): number {
+    const { nextTry } = this.#status;
+    return nextTry ? Math.max(1, Math.ceil((nextTry.getTime() - Date.now()) / 1_000)) : 1;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  /** Asks the database now instead of at the next probe: a request has found it away. */
+  checkSoon(): void {
+    if (this.isReady) this.#wake();
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    this.#wake();
+    await this.#running;
+    this.#enter('closed');
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.#useOneConnection(() => {
+          failures = 0;
+        });
+      } catch (error) {
+        if (this.#stop.signal.aborted) return;
+        const delay = backoffMs(failures, this.parts.backoff);
+        failures += 1;
+        this.#enter('away', shortReason(error), new Date(Date.now() + delay));
+        this.parts.log.warn({ err: error, failures, retryInMs: delay }, 'the database is away');
+        await this.#pause(delay);
+      }
+    }
+  }
+
+  /** Returns when the monitor is closed; throws when the connection is lost. */
+  async #useOneConnection(connected: () => void): Promise<void> {
+    const connection = await this.parts.open();
+    try {
+      await this.parts.prepare();
+      connected();
+      while (!this.#stop.signal.aborted) {
+        await this.#check(connection);
+        const lost = await Promise.race([connection.lost, this.#pause(this.parts.probeIntervalMs)]);
+        if (lost) throw lost;
+      }
+    } finally {
+      await connection.close();
+    }
+  }
+
+  async #check(connection: WatchConnection): Promise<void> {
+    if (this.isReady) {
+      await connection.query('SELECT 1');
+      return;
+    }
+    const missing = await this.parts.missingMigrations(connection);
+    if (missing.length === 0) {
+      this.parts.log.info({ after: this.#status.state }, 'the database is ready');
+      this.#enter('ready');
+      return;
+    }
+    if (this.#status.state !== 'behind') {
+      this.parts.log.warn({ missing }, 'the database lacks migrations that this version needs');
+    }
+    const next = new Date(Date.now() + this.parts.probeIntervalMs);
+    this.#enter('behind', `missing migrations: ${missing.join(', ')}`, next);
+  }
+
+  #enter(state: DatabaseState, reason?: string, nextTry?: Date): void {
+    const since = state === this.#status.state ? this.#status.since : new Date();
+    this.#status = { state, since, ...(reason && { reason }), ...(nextTry && { nextTry }) };
+  }
+
+  /** Waits, unless woken or closed first. */
+  async #pause(ms: number): Promise<undefined> {
+    const woken = new AbortController();
+    this.#wake = () => woken.abort();
+    const signal = AbortSignal.any([woken.signal, this.#stop.signal]);
+    await sleep(ms, undefined, { signal, ref: true }).catch(() => undefined);
+  }
+}

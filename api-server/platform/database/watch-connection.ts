@@ -1,0 +1,36 @@
+/** One connection that does nothing but watch: its end is the first sign that the database is gone. */
+import pg from 'pg';
+import type { Settings } from '../../config/schema.js';
+
+export interface WatchConnection {
+  query(sql: string): Promise<Record<string, unknown>[]>;
+  /** Resolves, once, when the connection has ended for whatever reason. */
+  lost: Promise<unknown>;
+  close(): Promise<void>;
+}
+
+export async function openWatchConnection({ database }: Settings): Promise<WatchConnection> {
+  const client = new pg.Client({
+    connectionString: database.url,
+    application_name: 'pcf-api monitor',
+    connectionTimeoutMillis: database.connect_timeout,
+    query_timeout: database.connect_timeout,
+    keepAlive: true,
+  });
+  const lost = new Promise((resolve) => {
+    client.once('error', resolve);
+    client.once('end', () => resolve(new Error('Connection terminated')));
+  });
+  client.on('error', () => undefined); // a second one must not end the process
+  try {
+    await client.connect();
+  } catch (error) {
+    await client.end().catch(() => undefined);
+    throw error;
+  }
+  return {
+    lost,
+    query: async (sql) => (await client.query<Record<string, unknown>>(sql)).rows,
+    close: () => client.end().catch(() => undefined),
+  };
+}

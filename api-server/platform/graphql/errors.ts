@@ -1,0 +1,31 @@
+/** Errors a client may see. Everything else is masked. */
+import { GraphQLError } from 'graphql';
+
+export const CODES = {
+  badUserInput: 'BAD_USER_INPUT',
+  notFound: 'NOT_FOUND',
+  conflict: 'CONFLICT',
+  unavailable: 'SERVICE_UNAVAILABLE',
+  internal: 'INTERNAL_SERVER_ERROR',
+} as const;
+
+export interface FieldProblem {
+  /** Path of the argument, for instance `input.name`. */
+  field: string;
+  message: string;
+}
+
+export function badUserInput(...problems: FieldProblem[]): GraphQLError {
+  const message = problems.map(({ field, message }) => `${field}: ${message}`).join('; ');
+  return new GraphQLError(message, {
+    extensions: { code: CODES.badUserInput, field: problems[0]?.field, problems },
+  });
+}
+
+export function notFound(message: string, field?: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: CODES.notFound, ...(field && { field }) } });
+}
+
+export function conflict(message: string, field?: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: CODES.conflict, ...(field && { field }) } });
+}

@@ -1,0 +1,24 @@
+import { type ValidationError, validate } from 'class-validator';
+import type { ResolverData } from 'type-graphql';
+import { badUserInput, type FieldProblem } from './errors.js';
+
+/**
+ * Checks an argument by its class-validator decorators. Mutations take one
+ * argument named `input`, so that a problem's path is the one the client wrote.
+ */
+export async function validateInput(value: unknown, _type: unknown, { args }: ResolverData): Promise<void> {
+  if (typeof value !== 'object' || value === null || value instanceof Date) return;
+  const errors = await validate(value, { skipMissingProperties: true, forbidUnknownValues: false });
+  const problems = fieldProblems(errors, 'input' in args ? 'input.' : '');
+  if (problems.length > 0) throw badUserInput(...problems);
+}
+
+function fieldProblems(errors: ValidationError[], prefix: string): FieldProblem[] {
+  return errors.flatMap(({ property, constraints, children }) => [
+    ...Object.values(constraints ?? {}).map((message) => ({
+      field: prefix + property,
+      message: message.startsWith(`${property} `) ? message.slice(property.length + 1) : message,
+    })),
+    ...fieldProblems(children ?? [], `${prefix}${property}.`),
+  ]);
+}

@@ -1,0 +1,18 @@
+import { EXIT, imageDescriptionSchema } from '../../contract/image.js';
+import { configJsonSchema } from '../config/json-schema.js';
+import { knownMigrations } from '../platform/migrations/known-migrations.js';
+import { version } from '../platform/version.js';
+
+/** What this image is: its version, its migrations, its settings. Needs no settings and no database. */
+export async function describe({ json }: { json?: boolean }): Promise<number> {
+  const migrations = (await knownMigrations()).map(({ name, phase }) => ({ name, phase }));
+  const description = imageDescriptionSchema.parse({
+    version: version(),
+    migrations,
+    configSchema: await configJsonSchema(),
+  });
+  const lines = migrations.map(({ name, phase }) => `  ${phase.padEnd(9)} ${name}`);
+  const text = [`pcf-api ${description.version}`, 'migrations:', ...lines].join('\n');
+  process.stdout.write(json ? `${JSON.stringify(description)}\n` : `${text}\n`);
+  return EXIT.ok;
+}

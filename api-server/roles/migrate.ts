@@ -1,0 +1,75 @@
+import 'reflect-metadata';
+import { EXIT, type MigrationReport } from '../../contract/image.js';
+import { ConfigError } from '../config/config-error.js';
+import { loadSettings } from '../config/load.js';
+import type { Settings } from '../config/schema.js';
+import { isDatabaseAway, sqlState } from '../platform/database/connection-errors.js';
+import { leaveLastWords } from '../platform/last-words.js';
+import { createLogger } from '../platform/logging/logger.js';
+import { type KnownMigration, knownMigrations } from '../platform/migrations/known-migrations.js';
+import { LockTimeoutError } from '../platform/migrations/migration-session.js';
+import { fitReport } from '../platform/migrations/report.js';
+import { migrateUp, migrationStatus, type RunResult } from '../platform/migrations/runner.js';
+
+export interface MigrateOptions {
+  json?: boolean;
+}
+
+/** `migrate up` and `migrate status`. Returns the exit code. */
+export async function migrate(action: 'up' | 'status', { json }: MigrateOptions): Promise<number> {
+  const known = await knownMigrations();
+  const settings = await loadSettings().catch((error: unknown) => {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  });
+  const result = settings instanceof Error ? refused(known, settings) : await run(action, settings, known);
+
+  const text = fitReport(result.report);
+  if (action === 'up') leaveLastWords(text);
+  process.stdout.write(json ? `${text}\n` : humanReport(result.report, known));
+  return exitCode(result);
+}
+
+function run(action: 'up' | 'status', settings: Settings, known: KnownMigration[]): Promise<RunResult> {
+  const log = createLogger(settings.logging.level, 'stderr'); // stdout is the report's
+  return action === 'up' ? migrateUp(settings, known, log) : migrationStatus(settings, known, log);
+}
+
+function refused(known: KnownMigration[], cause: ConfigError): RunResult {
+  const pending = known.map(({ name }) => name);
+  const report = { current: null, applied: [], pending, durationMs: 0, error: cause.message };
+  return { report: { outcome: 'refused', ...report }, cause };
+}
+
+function exitCode({ report, cause }: RunResult): number {
+  if (report.outcome === 'refused') return EXIT.config;
+  if (report.outcome !== 'failed') return EXIT.ok;
+  return isWorthAnotherTry(cause) ? EXIT.tempFail : EXIT.failure;
+}
+
+/** Wrong passwords (28...) and a missing database (3D000) too: the Secret or the server may change under the same Job. */
+function isWorthAnotherTry(cause: unknown): boolean {
+  const state = sqlState(cause) ?? '';
+  return (
+    cause instanceof LockTimeoutError ||
+    isDatabaseAway(cause) ||
+    state === '55P03' ||
+    state === '3D000' ||
+    state.startsWith('28')
+  );
+}
+
+function humanReport(report: MigrationReport, known: KnownMigration[]): string {
+  const lines = known.map(({ name, phase }) => {
+    const state = report.pending.includes(name)
+      ? 'pending'
+      : report.applied.includes(name)
+        ? 'applied'
+        : 'present';
+    return `${state.padEnd(8)} ${phase.padEnd(9)} ${name}`;
+  });
+  const summary = report.error
+    ? `${report.outcome}: ${report.error}`
+    : `${report.outcome} in ${report.durationMs} ms`;
+  return `${[...lines, summary].join('\n')}\n`;
+}
