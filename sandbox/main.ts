@@ -128,6 +128,8 @@ async function applySample(): Promise<void> {
     '--for=condition=Ready',
     '--timeout=120s',
   ]);
+  // The browser's host name leads straight to the Service.
+  sandbox.routing.serviceHosts.set('localhost', 'platform/pcf-api');
   console.log(
     `\ndeploy/samples/pcfapi.yaml is Ready after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`,
   );

@@ -14,8 +14,7 @@ const HOST = 'api.example.com';
 const SAMPLE_MS = 4_000;
 const IMAGE = (version: string) => `registry.example.com/pcf-api:${version}`;
 const LIST = 'query Services { services(first: 5) { edges { node { id name } } totalCount } }';
-const CREATE =
-  'mutation Create($name: String!) { createService(input: { name: $name }) { service { id name } } }';
+const CREATE = 'mutation Create($name: String!) { createService(input: { name: $name }) { id name } }';
 
 export class Story {
   private readonly watch: PcfApiWatch;
@@ -68,12 +67,12 @@ export class Story {
 
   private async talkToIt(): Promise<void> {
     this.chapter('a mutation and a query through the gateway, over HTTPS');
-    const created = await this.load.graphql<{ createService: { service: { name: string } } }>(CREATE, {
+    const created = await this.load.graphql<{ createService: { name: string } }>(CREATE, {
       name: 'checkout',
     });
     const listed = await this.load.graphql<{ services: { totalCount: number } }>(LIST);
     this.line(
-      `createService -> ${created.data.createService.service.name}; services.totalCount -> ${listed.data.services.totalCount}`,
+      `createService -> ${created.data.createService.name}; services.totalCount -> ${listed.data.services.totalCount}`,
     );
     this.expect(listed.data.services.totalCount === 1, 'the service that was created is not listed');
   }

@@ -1,0 +1,181 @@
+import assert from 'node:assert/strict';
+import {
+  DeploymentKind,
+  HttpRouteKind,
+  JobKind,
+  SecretKind,
+  VirtualServiceKind,
+} from '../../../operator/resources/kinds.js';
+import type { ResourceType } from '../../../operator/runtime/kube-client.js';
+import { customResourceDefinitions } from '../../../sandbox/crds.js';
+import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { eventually, image, TestApi } from '../../support/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+
+const CrdKind: ResourceType = {
+  group: 'apiextensions.k8s.io',
+  version: 'v1',
+  kind: 'CustomResourceDefinition',
+  plural: 'customresourcedefinitions',
+  namespaced: false,
+};
+
+describe('when something is wrong, the operator', () => {
+  let sandbox: Sandbox;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    sandbox = await sharedSandbox();
+  });
+
+  it('waits for a Secret, says which, starts nothing, and goes on within a second of its coming', async () => {
+    const namespace = await newTenant(sandbox, 'secret');
+    const { client } = sandbox.parts;
+    const secret = await client.get(SecretKind, namespace, 'pcf-api-secrets');
+    await client.delete(SecretKind, namespace, 'pcf-api-secrets');
+    const api = await TestApi.create(sandbox, namespace);
+    await api.reason('SecretMissing');
+    assert.match(api.message(), new RegExp(`Secret ${namespace}/pcf-api-secrets does not exist`));
+    assert.deepEqual(await api.owned(DeploymentKind), []);
+    assert.deepEqual(await api.owned(JobKind), []);
+
+    const {
+      resourceVersion: _,
+      uid: __,
+      managedFields: ___,
+      creationTimestamp: ____,
+      ...metadata
+    } = secret.metadata;
+    const { 'database-url': url } = secret.data as Record<string, string>;
+    await client.create(SecretKind, { ...secret, metadata, data: { 'other-key': url } });
+    await api.watch.until('the missing key is named', () =>
+      api.message().includes('has no key "database-url"'),
+    );
+
+    const healedFrom = performance.now();
+    await client.patch(SecretKind, namespace, 'pcf-api-secrets', { data: { 'database-url': url } });
+    await api.watch.until('past the Secret', (view) => view?.status?.reason !== 'SecretMissing');
+    assert.ok(
+      performance.now() - healedFrom < 1_000,
+      `it took ${Math.round(performance.now() - healedFrom)} ms`,
+    );
+    await api.ready();
+    await api.remove();
+  }).timeout(90_000);
+
+  it('names a setting that the API does not know, and starts no pod', async () => {
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'config'), {
+      config: { logging: { levle: 'debug' } },
+    });
+    await api.reason('MigrationRefused');
+    assert.match(api.message(), /logging\.levle/);
+    assert.equal(api.status.conditions?.find(({ type }) => type === 'Stalled')?.status, 'True');
+    assert.deepEqual(await api.owned(DeploymentKind), []);
+    await api.patch({ config: { logging: { levle: null, level: 'debug' } } });
+    await api.ready();
+    await api.remove();
+  }).timeout(90_000);
+
+  it('leaves the old revision alone when a migration fails, and says what PostgreSQL said', async () => {
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'migration'));
+    await api.ready();
+    const before = (await api.owned(DeploymentKind)).map(({ metadata }) => metadata.uid);
+    await api.patch({ image: image('bad-migration'), canaryWeight: 50 });
+    await api.reason('MigrationRetrying');
+    assert.match(api.message(), /relation "no_such_table" does not exist/);
+    assert.equal(api.status.traffic?.effectiveWeight, 0);
+    assert.deepEqual(
+      (await api.owned(DeploymentKind)).map(({ metadata }) => metadata.uid),
+      before,
+    );
+    await api.patch({ image: image('1.0.0') });
+    await api.ready();
+    await api.remove();
+  }).timeout(90_000);
+
+  it('says that the traffic provider is not installed, and goes on once it is', async () => {
+    const { client } = sandbox.parts;
+    const name = 'httproutes.gateway.networking.k8s.io';
+    await client.delete(CrdKind, undefined, name);
+    const namespace = await newTenant(sandbox, 'provider');
+    const traffic = {
+      provider: 'GatewayAPI',
+      hosts: [`${namespace}.example.com`],
+      gateways: ['gateways/public'],
+    };
+    // The operator learns of it when its watch ends, or at its next try.
+    const api = await TestApi.create(sandbox, namespace, { traffic });
+    await api.reason('TrafficProviderMissing');
+    assert.match(api.message(), /the cluster has no HTTPRoute/);
+    const crds = await customResourceDefinitions('gatewayApi');
+    await client.create(CrdKind, crds.find(({ metadata }) => metadata.name === name)!);
+    await api.ready();
+    assert.ok(await api.get(HttpRouteKind));
+    await api.remove();
+  }).timeout(120_000);
+
+  it('gives an image that is never ready no traffic', async () => {
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'broken'));
+    await api.ready();
+    await api.patch({ image: image('never-ready'), canaryWeight: 100 });
+    await api.reason('PodsNotReady');
+    const route = await api.get(VirtualServiceKind);
+    const text = JSON.stringify(route?.spec);
+    const stable = (api.status as { stableRevision?: string }).stableRevision ?? '';
+    const update = api.status.updateRevision ?? '';
+    assert.ok(text.includes(stable) && !text.includes(update), text);
+    await api.remove();
+  }).timeout(90_000);
+
+  it("refuses to take over an object of the same name that is somebody else's", async () => {
+    const namespace = await newTenant(sandbox, 'taken');
+    const service = {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: { name: 'api', namespace },
+      spec: { ports: [{ port: 1 }] },
+    };
+    await sandbox.parts.kubectl.apply([service]);
+    const api = await TestApi.create(sandbox, namespace);
+    await api.reason('NameTaken');
+    assert.match(
+      api.message(),
+      new RegExp(`Service ${namespace}/api exists and does not belong to this PcfApi`),
+    );
+    await sandbox.parts.kubectl.run(['delete', 'service', 'api', '-n', namespace]);
+    await api.ready();
+    await api.remove();
+  }).timeout(120_000);
+
+  it('puts back what somebody else changed, and names them', async () => {
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'drift'));
+    await api.ready();
+    const [deployment] = await api.owned(DeploymentKind);
+    const { client, kubectl } = sandbox.parts;
+    const changedAt = performance.now();
+    await client.patch(
+      DeploymentKind,
+      api.namespace,
+      deployment!.metadata.name,
+      { spec: { replicas: 4 } },
+      { fieldManager: 'meddler' },
+    );
+    await eventually('replicas put back', async () => {
+      const live = await api.get(DeploymentKind, deployment!.metadata.name);
+      return (live?.spec as { replicas: number } | undefined)?.replicas === 1;
+    });
+    assert.ok(performance.now() - changedAt < 1_000);
+    await eventually('an Event names the meddler', async () => {
+      const events = await kubectl.run([
+        'get',
+        'events',
+        '-n',
+        api.namespace,
+        '-o',
+        'jsonpath={.items[*].message}',
+      ]);
+      return /spec\.replicas was changed by meddler and put back/.test(events);
+    });
+    await api.remove();
+  }).timeout(90_000);
+});

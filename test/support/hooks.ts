@@ -1,0 +1,6 @@
+import { stopSharedSandbox } from './sandbox.js';
+
+/** Nothing that the tests started outlives them. */
+export async function mochaGlobalTeardown(): Promise<void> {
+  await stopSharedSandbox();
+}

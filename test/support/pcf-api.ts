@@ -1,0 +1,110 @@
+/** Handles of one PcfApi for tests. */
+import { pino } from 'pino';
+import type { KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
+import { isNotFound } from '../../operator/runtime/kube-client.js';
+import type { Sandbox } from '../../sandbox/sandbox.js';
+import { PcfApiKind, type PcfApiView, PcfApiWatch } from '../../sandbox/story/pcfapi-watch.js';
+
+export const image = (tag: string) => `registry.example.com/pcf-api:${tag}`;
+
+export class TestApi {
+  readonly watch: PcfApiWatch;
+
+  private constructor(
+    readonly sandbox: Sandbox,
+    readonly namespace: string,
+    readonly name: string,
+  ) {
+    this.watch = new PcfApiWatch(sandbox.parts.client, pino({ level: 'silent' }), namespace, name);
+  }
+
+  /** Creates a PcfApi; `spec` is laid over a small one on Istio. */
+  static async create(
+    sandbox: Sandbox,
+    namespace: string,
+    spec: object = {},
+    name = 'api',
+  ): Promise<TestApi> {
+    const api = new TestApi(sandbox, namespace, name);
+    await api.watch.start();
+    await sandbox.parts.client.create(PcfApiKind, {
+      apiVersion: 'pcf.dev/v1alpha1',
+      kind: 'PcfApi',
+      metadata: { name, namespace },
+      spec: {
+        image: image('1.0.0'),
+        environment: 'development',
+        replicas: 1,
+        database: { secretRef: { name: 'pcf-api-secrets' } },
+        traffic: {
+          provider: 'Istio',
+          hosts: [`${namespace}.example.com`],
+          gateways: ['istio-system/public'],
+        },
+        ...spec,
+      },
+    });
+    return api;
+  }
+
+  get status(): NonNullable<PcfApiView['status']> {
+    return this.watch.now()?.status ?? {};
+  }
+
+  /** The Ready condition's message, or another's. */
+  message(type = 'Ready'): string {
+    return this.status.conditions?.find((condition) => condition.type === type)?.message ?? '';
+  }
+
+  async patch(spec: object): Promise<void> {
+    const { client } = this.sandbox.parts;
+    await client.patch(PcfApiKind, this.namespace, this.name, { spec }, { fieldManager: 'test' });
+  }
+
+  ready(timeoutMs = 60_000): Promise<void> {
+    return this.watch.until(`${this.namespace} Ready`, (api) => api?.status?.phase === 'Ready', timeoutMs);
+  }
+
+  /** Waits for a reason in the status. */
+  reason(reason: string, timeoutMs = 30_000): Promise<void> {
+    return this.watch.until(
+      `${this.namespace} ${reason}`,
+      (api) => api?.status?.reason === reason,
+      timeoutMs,
+    );
+  }
+
+  /** Objects of a kind that belong to the PcfApi. */
+  async owned(type: ResourceType): Promise<KubeObject[]> {
+    const labelSelector = `app.kubernetes.io/instance=${this.name}`;
+    return (await this.sandbox.parts.client.list(type, { namespace: this.namespace, labelSelector })).items;
+  }
+
+  get(type: ResourceType, name = this.name): Promise<KubeObject | undefined> {
+    return this.sandbox.parts.client.get(type, this.namespace, name).catch((error: unknown) => {
+      if (isNotFound(error)) return undefined;
+      throw error;
+    });
+  }
+
+  async remove(): Promise<void> {
+    const { client } = this.sandbox.parts;
+    const gone = this.watch.until(`${this.namespace} gone`, (api) => api === undefined);
+    await client.delete(PcfApiKind, this.namespace, this.name);
+    await gone;
+    await this.watch.stop();
+  }
+}
+
+/** Polls until the check holds. Throws what was being waited for when it takes too long. */
+export async function eventually(
+  what: string,
+  check: () => Promise<boolean> | boolean,
+  timeoutMs = 15_000,
+): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!(await check())) {
+    if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs / 1000} s`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}

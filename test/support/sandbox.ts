@@ -1,0 +1,56 @@
+/** One sandbox for all tests of a run: started when the first one asks, stopped at the end. One namespace a suite. */
+import { buildImage } from '../../sandbox/images.js';
+import { Sandbox } from '../../sandbox/sandbox.js';
+
+let starting: Promise<Sandbox> | undefined;
+let namespaces = 0;
+
+/** Allow for a control plane that has to be built first. */
+export const START_TIMEOUT_MS = 25 * 60_000;
+
+/** The shared sandbox: control plane, node, gateway, PostgreSQL, Redis if there is one, and a running operator. */
+export function sharedSandbox(): Promise<Sandbox> {
+  starting ??= start();
+  return starting;
+}
+
+/** Stops it, if it was ever started. */
+export async function stopSharedSandbox(): Promise<void> {
+  await (await starting?.catch(() => undefined))?.stop();
+}
+
+/** A fresh namespace, with a database of its own behind the Secret `pcf-api-secrets`. */
+export async function newTenant(sandbox: Sandbox, prefix: string): Promise<string> {
+  const namespace = `${prefix}-${++namespaces}`;
+  await sandbox.createTenant(namespace);
+  return namespace;
+}
+
+async function start(): Promise<Sandbox> {
+  const sandbox = new Sandbox('.sandbox/test');
+  sandbox.cleanUp();
+  try {
+    buildTestImages(`${sandbox.stateDir}/images`);
+    await Promise.all([sandbox.startCluster(() => {}), sandbox.startPostgres(), sandbox.startRedis()]);
+    await sandbox.install();
+    await sandbox.startNode(1_000);
+    await sandbox.startOperator();
+    return sandbox;
+  } catch (error) {
+    await sandbox.stop();
+    throw error;
+  }
+}
+
+function buildTestImages(imagesDir: string): void {
+  const extraMigrations = ['dist/sandbox/story/migrations/1795370000101-add-runbook.js'];
+  buildImage(imagesDir, { name: 'pcf-api', tag: '1.0.0' });
+  buildImage(imagesDir, { name: 'pcf-api', tag: '1.1.0', extraMigrations });
+  buildImage(imagesDir, {
+    name: 'pcf-api',
+    tag: 'never-ready',
+    entrypoint: 'dist/sandbox/story/never-ready.js',
+  });
+  const failing = ['dist/test/support/failing-migration.js'];
+  buildImage(imagesDir, { name: 'pcf-api', tag: 'bad-migration', extraMigrations: failing });
+}
