@@ -1,3 +1,5 @@
+import { redactUrls } from '../platform/logging/redact.js';
+
 /** One thing that is wrong with the settings. */
 export interface ConfigProblem {
   /** The setting, for instance `server.port`; empty when it is about a whole file. */
@@ -13,7 +15,7 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 
   constructor(readonly problems: readonly ConfigProblem[]) {
-    super(problems.map(sentence).join('; '));
+    super(redactUrls(problems.map(sentence).join('; ')));
   }
 }
 

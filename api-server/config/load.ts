@@ -79,7 +79,8 @@ function problemOf(issue: z.core.$ZodIssue, merged: Values, sources: Map<string,
     return [{ path: path.join('.'), problem: `is required; set ${variableName(path)}` }];
   }
   const expected = lowerFirst(issue.message.replace(/^Invalid input: /, ''));
-  const got = isSecret(path) || isValues(value) ? '' : `, got ${JSON.stringify(value)}`;
+  // A section may have been given a secret as its value.
+  const got = isSecret(path) || isSection(path) || isValues(value) ? '' : `, got ${JSON.stringify(value)}`;
   return [{ path: path.join('.'), source: sourceOf(path, sources), problem: expected + got }];
 }
 

@@ -32,8 +32,7 @@ export async function shutDown({
   await sleep(settings.delay);
 
   log.info({ timeoutMs: settings.timeout }, 'shutting down: letting the running requests end');
-  const drained = app.close().then(() => true);
-  if (!(await Promise.race([drained, sleep(settings.timeout, false)]))) {
+  if (!(await drain(app, settings.timeout))) {
     log.warn('requests were still running at the deadline and are cut off');
     app.server.closeAllConnections();
   }
@@ -46,6 +45,18 @@ export async function shutDown({
     if (!inTime) log.warn({ name }, 'did not close in time');
   }
   log.info('shut down');
+}
+
+/** Whether all requests ended in time. */
+async function drain(app: FastifyInstance, timeoutMs: number): Promise<boolean> {
+  // A connection that falls idle after the server has closed would otherwise stay open until it times out.
+  const closeIdle = setInterval(() => app.server.closeIdleConnections(), 100);
+  try {
+    const closed = app.close().then(() => true);
+    return await Promise.race([closed, sleep(timeoutMs, false)]);
+  } finally {
+    clearInterval(closeIdle);
+  }
 }
 
 /** Calls `stop` at the first signal and `hurry` at the second. */

@@ -32,7 +32,24 @@ export async function migrate(action: 'up' | 'status', { json }: MigrateOptions)
 
 function run(action: 'up' | 'status', settings: Settings, known: KnownMigration[]): Promise<RunResult> {
   const log = createLogger(settings.logging.level, 'stderr'); // stdout is the report's
-  return action === 'up' ? migrateUp(settings, known, log) : migrationStatus(settings, known, log);
+  return action === 'up'
+    ? migrateUp(settings, known, log, interruption())
+    : migrationStatus(settings, known, log);
+}
+
+/** The kubelet ends a Job that is out of time with SIGTERM; there must be last words then, too. */
+class InterruptedError extends Error {
+  override readonly name = 'InterruptedError';
+}
+
+function interruption(): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () =>
+        reject(new InterruptedError(`ended by ${signal}; what was under way is rolled back`)),
+      );
+    }
+  });
 }
 
 function refused(known: KnownMigration[], cause: ConfigError): RunResult {
@@ -52,6 +69,7 @@ function isWorthAnotherTry(cause: unknown): boolean {
   const state = sqlState(cause) ?? '';
   return (
     cause instanceof LockTimeoutError ||
+    cause instanceof InterruptedError ||
     isDatabaseAway(cause) ||
     state === '55P03' ||
     state === '3D000' ||

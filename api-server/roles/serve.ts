@@ -28,10 +28,12 @@ export async function serve(): Promise<number> {
   const settings = await loadSettings();
   const log = createLogger(settings.logging.level);
   endOnUnexpected(log);
-  const stop = await start(settings, log);
-  await new Promise<void>((resolve) => {
+  // Before anything else: as process 1 of a container it would ignore a signal that it has no handler for.
+  const asked = new Promise<void>((resolve) => {
     onSignals(resolve, () => process.exit(EXIT.failure));
   });
+  const stop = await start(settings, log);
+  await asked;
   await stop();
   return EXIT.ok;
 }
@@ -74,7 +76,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   const metricsServer = createMetricsServer(metrics.registry);
   const { host } = settings.server;
   const metricsPort = await listen(metricsServer, settings.metrics.port, host);
-  await app.listen({ host, port: settings.server.port, listenTextResolver: () => 'HTTP server listens' });
+  await app.listen({ host, port: settings.server.port });
   const { port } = app.server.address() as AddressInfo;
   log.info({ host, port, metricsPort, version, revision, environment: settings.environment }, 'serving');
 

@@ -29,6 +29,11 @@ export class TestPostgres {
     this.#server = this.#newServer();
   }
 
+  /** What the server has logged; statements too, in a database with `log_statement = 'all'`. */
+  get log(): string {
+    return this.#log.join('');
+  }
+
   /** Creates the cluster and starts it. */
   async create(): Promise<void> {
     await this.#server.initialise();
@@ -59,7 +64,9 @@ export class TestPostgres {
   }
 
   /** A new database's URL. */
-  async createDatabase(name = `test_${process.pid}_${(this.#databases += 1)}`): Promise<string> {
+  async createDatabase(): Promise<string> {
+    this.#databases += 1;
+    const name = `test_${process.pid}_${this.#databases}`;
     await this.query(`CREATE DATABASE ${name}`, this.url('postgres'));
     return this.url(name);
   }

@@ -20,7 +20,10 @@ export class CreateServiceInput {
   @Field(() => String, { nullable: true })
   owner?: string | null;
 
-  @IsUrl({ protocols: ['https', 'http', 'ssh'], require_tld: false }, { message: 'must be a URL' })
+  @IsUrl(
+    { protocols: ['https', 'http', 'ssh'], require_protocol: true, require_tld: false },
+    { message: 'must be a URL' },
+  )
   @MaxLength(500, { message: 'must be at most 500 characters long' })
   @Field(() => String, { nullable: true })
   repository?: string | null;

@@ -1,6 +1,7 @@
 import { DataSource, type EntityTarget } from 'typeorm';
 import type { Settings } from '../../config/schema.js';
 import type { Logger } from '../logging/logger.js';
+import { typeOrmLogger } from './typeorm-logger.js';
 
 /** What is known of the pool's connections. */
 export interface PoolFigures {
@@ -25,6 +26,7 @@ export function createDataSource(
     connectTimeoutMS: database.connect_timeout,
     installExtensions: false,
     logging: false,
+    logger: typeOrmLogger(log),
     poolErrorHandler: (error: unknown) => log.warn({ err: error }, 'an idle database connection was lost'),
     extra: {
       keepAlive: true,

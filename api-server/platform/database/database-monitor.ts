@@ -1,5 +1,4 @@
 /** Knows whether the database can be used, and brings it back when it could not. Never gives up. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { type Backoff, backoffMs } from '../backoff.js';
 import type { Logger } from '../logging/logger.js';
 import { shortReason } from './connection-errors.js';
@@ -33,7 +32,7 @@ export interface MonitorParts {
 
 export class DatabaseMonitor {
   #status: DatabaseStatus = { state: 'connecting', since: new Date() };
-  #stop = new AbortController();
+  #closed = false;
   #wake: () => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
 
@@ -63,7 +62,7 @@ export class DatabaseMonitor {
   }
 
   async close(): Promise<void> {
-    this.#stop.abort();
+    this.#closed = true;
     this.#wake();
     await this.#running;
     this.#enter('closed');
@@ -71,13 +70,13 @@ export class DatabaseMonitor {
 
   async #run(): Promise<void> {
     let failures = 0;
-    while (!this.#stop.signal.aborted) {
+    while (!this.#closed) {
       try {
         await this.#useOneConnection(() => {
           failures = 0;
         });
       } catch (error) {
-        if (this.#stop.signal.aborted) return;
+        if (this.#closed) return;
         const delay = backoffMs(failures, this.parts.backoff);
         failures += 1;
         this.#enter('away', shortReason(error), new Date(Date.now() + delay));
@@ -93,10 +92,15 @@ export class DatabaseMonitor {
     try {
       await this.parts.prepare();
       connected();
-      while (!this.#stop.signal.aborted) {
+      let loss: unknown;
+      void connection.lost.then((error) => {
+        loss = error;
+        this.#wake();
+      });
+      while (!this.#closed) {
         await this.#check(connection);
-        const lost = await Promise.race([connection.lost, this.#pause(this.parts.probeIntervalMs)]);
-        if (lost) throw lost;
+        if (loss === undefined) await this.#pause(this.parts.probeIntervalMs);
+        if (loss !== undefined) throw loss;
       }
     } finally {
       await connection.close();
@@ -126,11 +130,14 @@ export class DatabaseMonitor {
     this.#status = { state, since, ...(reason && { reason }), ...(nextTry && { nextTry }) };
   }
 
-  /** Waits, unless woken or closed first. */
-  async #pause(ms: number): Promise<undefined> {
-    const woken = new AbortController();
-    this.#wake = () => woken.abort();
-    const signal = AbortSignal.any([woken.signal, this.#stop.signal]);
-    await sleep(ms, undefined, { signal, ref: true }).catch(() => undefined);
+  /** Waits, unless woken first. */
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 }

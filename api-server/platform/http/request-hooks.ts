@@ -33,12 +33,15 @@ export function addRequestHooks(
   app.addHook('onRequest', (request, reply, done) => {
     void reply.header(HEADERS.requestId, request.id).header(HEADERS.version, version);
     if (revision) void reply.header(HEADERS.revision, revision);
-    // While shutting down, a client that keeps its connection should go and open one elsewhere.
-    if (readiness.shuttingDown) void reply.header('connection', 'close');
     enter(request, reply, done);
   });
   // Once more: reading the body goes on in the socket's context, not in the request's.
   app.addHook('preHandler', enter);
+  app.addHook('onSend', async (_request, reply) => {
+    // While shutting down, a client that keeps its connection should go and open one elsewhere.
+    // Asked for at the end: the shutdown may have begun after the request.
+    if (readiness.shuttingDown) void reply.header('connection', 'close');
+  });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unmatched';
     const status = reply.statusCode;

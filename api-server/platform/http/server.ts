@@ -6,12 +6,17 @@ import type { Logger } from '../logging/logger.js';
 import { errorBody } from './error-body.js';
 import { requestId } from './request-hooks.js';
 
+/** How long a client may take to send its whole request. */
+const RECEIVE_TIMEOUT_MS = 30_000;
+
 /** The HTTP server, without routes. */
 export function createHttpServer({ server }: Settings, log: Logger): FastifyInstance {
   const app: FastifyInstance = fastify({
-    loggerInstance: log as FastifyInstance['log'],
+    // Its own lines only when something is wrong; ours say the rest.
+    loggerInstance: log.child({}, { level: 'warn' }) as FastifyInstance['log'],
     logController: new LogController({ disableRequestLogging: true }), // one line a request, from our own hook
     bodyLimit: server.body_limit,
+    requestTimeout: RECEIVE_TIMEOUT_MS,
     genReqId: ({ headers }) => requestId(headers[HEADERS.requestId]),
     forceCloseConnections: 'idle',
   });

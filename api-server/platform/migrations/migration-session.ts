@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource, type QueryRunner } from 'typeorm';
 import type { Settings } from '../../config/schema.js';
 import { isDatabaseAway } from '../database/connection-errors.js';
+import { typeOrmLogger } from '../database/typeorm-logger.js';
 import type { Logger } from '../logging/logger.js';
 import type { KnownMigration } from './known-migrations.js';
 import { MIGRATIONS_TABLE } from './table.js';
@@ -26,7 +27,7 @@ export async function openSession(
   known: KnownMigration[],
   log: Logger,
 ): Promise<MigrationSession> {
-  const dataSource = newDataSource(settings, known);
+  const dataSource = newDataSource(settings, known, log);
   const deadline = Date.now() + settings.migrations.connect_wait;
   for (;;) {
     try {
@@ -75,7 +76,7 @@ export function jittered(ms: number): number {
   return Math.round(ms * (0.5 + Math.random()));
 }
 
-function newDataSource({ database }: Settings, known: KnownMigration[]): DataSource {
+function newDataSource({ database }: Settings, known: KnownMigration[], log: Logger): DataSource {
   return new DataSource({
     type: 'postgres',
     url: database.url,
@@ -85,6 +86,7 @@ function newDataSource({ database }: Settings, known: KnownMigration[]): DataSou
     connectTimeoutMS: database.connect_timeout,
     installExtensions: false,
     logging: false,
+    logger: typeOrmLogger(log),
     poolSize: 2,
   });
 }

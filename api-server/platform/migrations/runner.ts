@@ -24,22 +24,22 @@ export interface RunResult {
   cause?: unknown;
 }
 
-/** Applies what is pending. Each migration has its own transaction: all of it happens, or nothing. */
+/**
+ * Applies what is pending. Each migration has its own transaction: all of it happens, or nothing.
+ * When `interrupted` rejects, it reports at once; the server rolls back what is under way when the
+ * process ends.
+ */
 export async function migrateUp(
   settings: Settings,
   known: KnownMigration[],
   log: Logger,
+  interrupted: Promise<never>,
 ): Promise<RunResult> {
   const startedAt = performance.now();
   const progress: Progress = { before: [], now: [] };
   let cause: unknown;
   try {
-    await using session = await openSession(settings, known, log);
-    await lockSession(session.runner, settings.migrations.runner_wait, log);
-    await configureSession(session.runner, settings.migrations.lock_timeout);
-    progress.before = await executedNames(session);
-    progress.now = progress.before;
-    await applyAll(session, settings, progress, log);
+    await Promise.race([runLocked(settings, known, progress, log), interrupted]);
   } catch (error) {
     cause = error;
   }
@@ -69,6 +69,15 @@ export async function migrationStatus(
 interface Progress {
   before: string[];
   now: string[];
+}
+
+async function runLocked(settings: Settings, known: KnownMigration[], progress: Progress, log: Logger) {
+  await using session = await openSession(settings, known, log);
+  await lockSession(session.runner, settings.migrations.runner_wait, log);
+  await configureSession(session.runner, settings.migrations.lock_timeout);
+  progress.before = await executedNames(session);
+  progress.now = progress.before;
+  await applyAll(session, settings, progress, log);
 }
 
 /** A migration that can't get a table's lock gives way to the traffic and is tried again. */

@@ -1,0 +1,190 @@
+/** The API as users run it: a process of its own, watched through its output, ports and exit code. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ENV } from '../../../contract/image.js';
+
+const ROOT = resolve(import.meta.dirname, '../../../..');
+const MAIN = 'dist/api-server/main.js';
+
+export type Env = Record<string, string>;
+
+export interface Ended {
+  code: number | null;
+  stdout: string;
+  stderr: string;
+  /** What it left in the file that PCF_TERMINATION_LOG names. */
+  lastWords: string;
+  ms: number;
+}
+
+interface Spawned {
+  child: ChildProcess;
+  ended: Promise<Ended>;
+  output: { stdout: string; stderr: string };
+}
+
+/** Starts a role; `image` is a folder made by `makeImage`, else the build of this checkout. */
+export function spawnRole(args: string[], env: Env = {}, image = ROOT): Spawned {
+  const folder = mkdtempSync(join(tmpdir(), 'pcf-test-role-'));
+  const lastWords = join(folder, 'termination-log');
+  writeFileSync(lastWords, '');
+  const startedAt = performance.now();
+  const child = spawn(process.execPath, [join(image, MAIN), ...args], {
+    cwd: folder,
+    env: {
+      PATH: process.env.PATH,
+      HOME: process.env.HOME,
+      [ENV.configDir]: folder,
+      [ENV.terminationLog]: lastWords,
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const output = { stdout: '', stderr: '' };
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    output.stdout += text;
+  });
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    output.stderr += text;
+  });
+  const ended = once(child, 'close').then(([code]) => {
+    const words = readFileSync(lastWords, 'utf8');
+    rmSync(folder, { recursive: true, force: true });
+    return { code: code as number | null, ...output, lastWords: words, ms: performance.now() - startedAt };
+  });
+  return { child, ended, output };
+}
+
+export function runRole(args: string[], env: Env = {}, image?: string): Promise<Ended> {
+  return spawnRole(args, env, image).ended;
+}
+
+/**
+ * An image as the sandbox makes them: a folder with the build, and the migrations
+ * added to it as files, by their names.
+ */
+export function makeImage(migrations: Record<string, string>): string {
+  const folder = mkdtempSync(join(tmpdir(), 'pcf-test-image-'));
+  mkdirSync(join(folder, 'dist'));
+  for (const part of ['dist/api-server', 'dist/contract', 'api-server/configs', 'package.json']) {
+    cpSync(join(ROOT, part), join(folder, part), { recursive: true });
+  }
+  symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
+  for (const [file, text] of Object.entries(migrations)) {
+    writeFileSync(join(folder, 'dist/api-server/migrations', file), text);
+  }
+  return folder;
+}
+
+/** The text of a migration that runs these statements. */
+export function migrationFile(name: string, statements: string[], phase = 'expand'): string {
+  const calls = statements.map((sql) => `await runner.query(${JSON.stringify(sql)});`);
+  return `export class ${name} { async up(runner) { ${calls.join(' ')} } async down() {} }\n${name}.phase = '${phase}';\n`;
+}
+
+export interface GraphqlAnswer {
+  status: number;
+  headers: Headers;
+  // biome-ignore lint/suspicious/noExplicitAny: the shape is what each test asks for
+  data: any;
+  errors: { message: string; extensions: Record<string, unknown> }[];
+  text: string;
+}
+
+export class ApiProcess {
+  readonly #spawned: Spawned;
+
+  private constructor(
+    spawned: Spawned,
+    readonly port: number,
+    readonly metricsPort: number,
+  ) {
+    this.#spawned = spawned;
+  }
+
+  /** Starts `serve` on free ports and waits until it listens. */
+  static async start(env: Env, image?: string): Promise<ApiProcess> {
+    const ports = {
+      PCF_API__SERVER__PORT: '0',
+      PCF_API__METRICS__PORT: '0',
+      PCF_API__SERVER__HOST: '127.0.0.1',
+    };
+    const spawned = spawnRole(['serve'], { ...ports, ...env }, image);
+    for (;;) {
+      const line = spawned.output.stdout.split('\n').find((text) => text.includes('"msg":"serving"'));
+      if (line) {
+        const { port, metricsPort } = JSON.parse(line) as { port: number; metricsPort: number };
+        return new ApiProcess(spawned, port, metricsPort);
+      }
+      if (spawned.child.exitCode !== null) throw new Error(`serve ended: ${JSON.stringify(spawned.output)}`);
+      await sleep(10);
+    }
+  }
+
+  get logs(): Record<string, unknown>[] {
+    const lines = this.#spawned.output.stdout.split('\n').filter((line) => line.startsWith('{'));
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>);
+  }
+
+  get output(): string {
+    return this.#spawned.output.stdout + this.#spawned.output.stderr;
+  }
+
+  get isRunning(): boolean {
+    return this.#spawned.child.exitCode === null && this.#spawned.child.signalCode === null;
+  }
+
+  fetch(path: string, init?: RequestInit): Promise<Response> {
+    return fetch(`http://127.0.0.1:${this.port}${path}`, init);
+  }
+
+  async metrics(): Promise<string> {
+    return (await fetch(`http://127.0.0.1:${this.metricsPort}/metrics`)).text();
+  }
+
+  async graphql(
+    query: string,
+    variables: object = {},
+    headers: Record<string, string> = {},
+  ): Promise<GraphqlAnswer> {
+    const response = await this.fetch('/graphql', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify({ query, variables }),
+    });
+    const text = await response.text();
+    const { data, errors = [] } = JSON.parse(text) as Pick<GraphqlAnswer, 'data' | 'errors'>;
+    return { status: response.status, headers: response.headers, data, errors, text };
+  }
+
+  /** Waits for /health/ready to answer with a status; fails after `ms`. */
+  async waitForReady(status = 200, ms = 10_000): Promise<void> {
+    const deadline = Date.now() + ms;
+    for (;;) {
+      const response = await this.fetch('/health/ready');
+      const body = await response.text();
+      if (response.status === status) return;
+      if (Date.now() > deadline)
+        throw new Error(`/health/ready still says ${response.status}: ${body}\n${this.output}`);
+      await sleep(20);
+    }
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#spawned.child.kill(signal);
+  }
+
+  get ended(): Promise<Ended> {
+    return this.#spawned.ended;
+  }
+
+  /** Ends it whatever it does. */
+  async kill(): Promise<void> {
+    if (this.isRunning) this.signal('SIGKILL');
+    await this.ended;
+  }
+}

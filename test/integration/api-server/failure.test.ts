@@ -1,0 +1,279 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { EXIT } from '../../../contract/image.js';
+import {
+  freePort,
+  removePostgres,
+  sharedPostgres,
+  startPostgres,
+  type TestPostgres,
+} from '../../support/postgres.js';
+import { ApiProcess, makeImage, migrationFile, runRole } from './api-process.js';
+
+const SERVICES = '{ services { totalCount edges { node { name } } } }';
+const FAST = { PCF_API__DATABASE__RETRY_INITIAL: '100ms', PCF_API__DATABASE__RETRY_MAX: '500ms' };
+
+describe('api-server under failure', () => {
+  let shared: TestPostgres;
+  let url: string;
+  let api: ApiProcess | undefined;
+
+  const start = async (env: Record<string, string> = {}, image?: string): Promise<ApiProcess> => {
+    api = await ApiProcess.start({ PCF_API__DATABASE__URL: url, ...FAST, ...env }, image);
+    return api;
+  };
+  const migrate = async (at = url) =>
+    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: at })).code, EXIT.ok);
+
+  before(async () => {
+    shared = await sharedPostgres();
+  });
+  beforeEach(async () => {
+    url = await shared.createDatabase();
+  });
+  afterEach(async () => {
+    await api?.kill();
+    api = undefined;
+  });
+
+  it('bad settings end it with exit code 78 and one line that says what to do', async () => {
+    const ended = await runRole(['serve'], {
+      PCF_API__SERVER__PRT: '80',
+      PCF_API__DATABASE__URL: 'mysql://me:hush@x/y',
+    });
+    assert.equal(ended.code, EXIT.config);
+    assert.match(ended.lastWords, /server\.prt: unknown setting; did you mean PCF_API__SERVER__PORT\?/);
+    assert.match(ended.lastWords, /database\.url: expected a URL such as postgresql:/);
+    assert.equal(ended.lastWords.split('\n').length, 1);
+    assert.equal(ended.stderr.trim(), ended.lastWords);
+    assert.doesNotMatch(ended.stderr, /hush/);
+  });
+
+  it('a port that is taken ends it with a reason', async () => {
+    const blocker = createServer();
+    await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
+    const { port } = blocker.address() as { port: number };
+    const env = {
+      PCF_API__DATABASE__URL: url,
+      PCF_API__SERVER__PORT: `${port}`,
+      PCF_API__SERVER__HOST: '127.0.0.1',
+      PCF_API__METRICS__PORT: '0',
+    };
+    const ended = await runRole(['serve'], env);
+    blocker.close();
+    assert.equal(ended.code, EXIT.failure);
+    assert.match(ended.lastWords, new RegExp(`EADDRINUSE.*${port}`));
+  });
+
+  it('wrong arguments are exit code 64', async () => {
+    assert.equal((await runRole(['migrate', 'sideways'])).code, EXIT.usage);
+    assert.equal((await runRole(['srve'])).code, EXIT.usage);
+    assert.equal((await runRole(['--help'])).code, EXIT.ok);
+  });
+
+  it('starts without a database, says so, and is ready when it appears', async () => {
+    const own = await startPostgres();
+    try {
+      const there = await own.createDatabase();
+      await migrate(there);
+      await own.stop();
+      const server = await start({ PCF_API__DATABASE__URL: there });
+      assert.equal((await server.fetch('/health')).status, 200);
+      assert.equal((await server.fetch('/health/startup')).status, 200);
+      const ready = await server.fetch('/health/ready');
+      assert.equal(ready.status, 503);
+      await server.waitForReady(503);
+      const answer = await server.graphql(SERVICES);
+      assert.equal(answer.status, 503);
+      assert.ok(Number(answer.headers.get('retry-after')) >= 1);
+      assert.equal(answer.errors[0]?.extensions.code, 'SERVICE_UNAVAILABLE');
+      assert.ok(answer.errors[0]?.extensions.requestId);
+      await own.start();
+      await server.waitForReady();
+      assert.equal((await server.graphql(SERVICES)).status, 200);
+    } finally {
+      await removePostgres(own);
+    }
+  });
+
+  it('says why it is not ready without telling where the database is', async () => {
+    const port = await freePort();
+    const server = await start({ PCF_API__DATABASE__URL: `postgresql://me:hush@127.0.0.1:${port}/pcf` });
+    await sleep(300);
+    const body = await (await server.fetch('/health/ready')).text();
+    assert.match(body, /"database":\{"status":"away","since":"[^"]+","reason":"ECONNREFUSED"\}/);
+    assert.doesNotMatch(body, new RegExp(`hush|${port}`));
+    assert.doesNotMatch(server.output, /hush/);
+  });
+
+  for (const how of ['kill', 'stop'] as const) {
+    it(`PostgreSQL that is ${how === 'kill' ? 'killed' : 'stopped'} and restarted under load: 503 with Retry-After, then well again`, async () => {
+      const own = await startPostgres();
+      try {
+        const there = await own.createDatabase();
+        await migrate(there);
+        const server = await start({ PCF_API__DATABASE__URL: there });
+        await server.waitForReady();
+        const load = new Load(server);
+        await load.during(300);
+        assert.deepEqual([...load.statuses.keys()], [200]);
+
+        await own[how]();
+        await load.during(1_000);
+        await own.start();
+        await server.waitForReady();
+        load.statuses.clear();
+        await load.during(500);
+        await load.stop();
+
+        assert.ok(server.isRunning);
+        assert.deepEqual([...load.statuses.keys()], [200], 'after it is ready nothing fails any more');
+        assert.deepEqual([...load.seen].sort(), [200, 503], 'no other status, at any time');
+        assert.deepEqual(load.problems, []);
+      } finally {
+        await removePostgres(own);
+      }
+    });
+  }
+
+  it('a database that swallows every packet is away after connect_timeout', async () => {
+    const sockets: Socket[] = [];
+    const hole = createServer((socket) => sockets.push(socket));
+    await new Promise<void>((resolve) => hole.listen(0, '127.0.0.1', resolve));
+    const { port } = hole.address() as { port: number };
+    const server = await start({
+      PCF_API__DATABASE__URL: `postgresql://me:pw@127.0.0.1:${port}/pcf`,
+      PCF_API__DATABASE__CONNECT_TIMEOUT: '200ms',
+    });
+    await sleep(600);
+    assert.match(await (await server.fetch('/health/ready')).text(), /"status":"away"/);
+    for (const socket of sockets) socket.destroy();
+    hole.close();
+  });
+
+  it('is not ready on a schema that lacks an expand migration, and is when it has it', async () => {
+    const image = makeImage({
+      '1795370000003-add-tier.js': migrationFile('AddTier1795370000003', [
+        'ALTER TABLE services ADD COLUMN tier text',
+      ]),
+      '1795370000004-drop.js': migrationFile('Drop1795370000004', ['SELECT 1'], 'contract'),
+    });
+    await migrate();
+    const server = await start({ PCF_API__DATABASE__PROBE_INTERVAL: '100ms' }, image);
+    await sleep(500);
+    const body = await (await server.fetch('/health/ready')).text();
+    assert.match(body, /"status":"behind".*"reason":"missing migrations: AddTier1795370000003"/);
+    assert.equal((await server.graphql(SERVICES)).status, 503);
+    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url }, image)).code, EXIT.ok);
+    await server.waitForReady();
+    rmSync(image, { recursive: true, force: true });
+  });
+
+  it('SIGTERM: not ready at once, serves on for the delay, ends the slow request, exits 0', async () => {
+    await migrate();
+    const server = await start({ PCF_API__SHUTDOWN__DELAY: '600ms' });
+    await server.waitForReady();
+    const lock = await lockServices(url);
+    const slow = server.graphql(SERVICES);
+    await sleep(100);
+    server.signal('SIGTERM');
+    await server.waitForReady(503);
+    const meanwhile = await server.graphql('{ __typename }');
+    assert.equal(meanwhile.status, 200, 'still serving: the endpoints may not have noticed');
+    assert.equal(meanwhile.headers.get('connection'), 'close');
+    await sleep(1_000);
+    await assert.rejects(server.fetch('/health'), 'no new connection after the delay');
+    assert.ok(server.isRunning);
+    await lock.release();
+    assert.equal((await slow).status, 200);
+    const { code, stdout } = await server.ended;
+    assert.equal(code, EXIT.ok);
+    assert.match(stdout, /"msg":"shut down"/);
+    assert.doesNotMatch(stdout, /did not close in time|closing failed/);
+  });
+
+  it('SIGTERM: a request that does not end is cut off at the deadline', async () => {
+    await migrate();
+    const server = await start({ PCF_API__SHUTDOWN__TIMEOUT: '300ms' });
+    await server.waitForReady();
+    const lock = await lockServices(url);
+    const slow = server.graphql(SERVICES).catch(() => 'cut off');
+    await sleep(100);
+    server.signal('SIGTERM');
+    assert.equal(await slow, 'cut off');
+    await lock.release();
+    assert.equal((await server.ended).code, EXIT.ok);
+  });
+
+  it('SIGTERM while the database is away ends it at once', async () => {
+    const server = await start({
+      PCF_API__DATABASE__URL: `postgresql://me@127.0.0.1:${await freePort()}/x`,
+      PCF_API__DATABASE__RETRY_INITIAL: '30s',
+      PCF_API__DATABASE__RETRY_MAX: '30s',
+    });
+    const startedAt = Date.now();
+    server.signal('SIGTERM');
+    assert.equal((await server.ended).code, EXIT.ok);
+    assert.ok(Date.now() - startedAt < 2_000);
+  });
+
+  it('healthcheck: 0 while it serves, 1 when it does not', async () => {
+    const server = await start();
+    const env = {
+      PCF_API__DATABASE__URL: url,
+      PCF_API__SERVER__HOST: '0.0.0.0',
+      PCF_API__SERVER__PORT: `${server.port}`,
+    };
+    assert.equal((await runRole(['healthcheck'], env)).code, EXIT.ok);
+    await server.kill();
+    const ended = await runRole(['healthcheck'], env);
+    assert.equal(ended.code, EXIT.failure);
+    assert.match(ended.stderr, /ECONNREFUSED/);
+  });
+});
+
+/** Requests without a break, and what became of them. */
+class Load {
+  readonly statuses = new Map<number, number>();
+  readonly seen = new Set<number>();
+  readonly problems: string[] = [];
+  #running = true;
+  readonly #clients: Promise<void>[];
+
+  constructor(private readonly api: ApiProcess) {
+    this.#clients = Array.from({ length: 4 }, () => this.#run());
+  }
+
+  during(ms: number): Promise<void> {
+    return sleep(ms);
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    await Promise.all(this.#clients);
+  }
+
+  async #run(): Promise<void> {
+    while (this.#running) {
+      const { status, headers, text } = await this.api.graphql(SERVICES);
+      this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
+      this.seen.add(status);
+      if (status === 503 && !(Number(headers.get('retry-after')) >= 1))
+        this.problems.push(`no Retry-After: ${text}`);
+      if (status === 503 && !text.includes('SERVICE_UNAVAILABLE')) this.problems.push(text);
+      await sleep(5);
+    }
+  }
+}
+
+/** Makes every query of the services wait until released. */
+async function lockServices(url: string): Promise<{ release(): Promise<void> }> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query('BEGIN');
+  await client.query('LOCK TABLE services IN ACCESS EXCLUSIVE MODE');
+  return { release: () => client.end() };
+}

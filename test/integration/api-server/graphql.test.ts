@@ -1,0 +1,352 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { ApiProcess, runRole } from './api-process.js';
+
+const CREATE =
+  'mutation Create($input: CreateServiceInput!) { createService(input: $input) { id name owner } }';
+const RECORD = `mutation Record($input: RecordDeploymentInput!) {
+  recordDeployment(input: $input) { id version status startedAt finishedAt environment { name } service { id name } }
+}`;
+const FINISH = `mutation Finish($input: FinishDeploymentInput!) {
+  finishDeployment(input: $input) { id status finishedAt }
+}`;
+
+describe('api-server GraphQL', () => {
+  let postgres: TestPostgres;
+  let url: string;
+  let api: ApiProcess;
+
+  const create = async (name: string): Promise<string> =>
+    (await api.graphql(CREATE, { input: { name } })).data.createService.id;
+  const record = (input: object) =>
+    api.graphql(RECORD, {
+      input: { environment: 'production', version: '1.0.0', idempotencyKey: 'k1', ...input },
+    });
+
+  before(async () => {
+    postgres = await sharedPostgres();
+    url = await postgres.createDatabase();
+    await postgres.query(`ALTER DATABASE ${new URL(url).pathname.slice(1)} SET log_statement = 'all'`, url);
+    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    api = await ApiProcess.start({
+      PCF_API__DATABASE__URL: url,
+      PCF_REVISION: 'pcf-api-1a2b',
+      PCF_VERSION: '9.8.7',
+    });
+    await api.waitForReady();
+  });
+  beforeEach(() => postgres.query('TRUNCATE services, deployments', url));
+  after(() => api?.kill());
+
+  it('says who answered, and hands the request id on', async () => {
+    const { headers } = await api.graphql('{ __typename }', {}, { 'x-request-id': 'req-1' });
+    assert.equal(headers.get('x-request-id'), 'req-1');
+    assert.equal(headers.get('x-pcf-version'), '9.8.7');
+    assert.equal(headers.get('x-pcf-revision'), 'pcf-api-1a2b');
+
+    const made = await api.graphql('{ __typename }', {}, { 'x-request-id': 'not fit {for} a log' });
+    assert.match(made.headers.get('x-request-id') ?? '', /^[0-9a-f-]{36}$/);
+    assert.ok(api.logs.some(({ requestId, msg }) => requestId === 'req-1' && msg === 'request done'));
+  });
+
+  it('creates a service and finds it by name, by id and as a node', async () => {
+    const made = await api.graphql(CREATE, { input: { name: 'web', owner: 'platform' } });
+    const { id } = made.data.createService;
+    const found = await api.graphql(
+      '($id: ID!) { a: service(name: "web") { id } b: service(id: $id) { name } node(id: $id) { __typename id ... on Service { owner } } none: service(name: "no") { id } }'.replace(
+        /^/,
+        'query ',
+      ),
+      { id },
+    );
+    assert.deepEqual(found.errors, []);
+    assert.deepEqual(found.data, {
+      a: { id },
+      b: { name: 'web' },
+      node: { __typename: 'Service', id, owner: 'platform' },
+      none: null,
+    });
+  });
+
+  it('a name that is taken is a CONFLICT that names the field', async () => {
+    await create('web');
+    const { errors } = await api.graphql(CREATE, { input: { name: 'web' } });
+    assert.match(errors[0]!.message, /a service named web exists already/);
+    assert.equal(errors[0]!.extensions.code, 'CONFLICT');
+    assert.equal(errors[0]!.extensions.field, 'input.name');
+    assert.ok(errors[0]!.extensions.requestId);
+  });
+
+  const badInputs: [string, object, string, RegExp][] = [
+    ['a name with capitals', { name: 'Web' }, 'input.name', /must be 1 to 63 lower-case/],
+    ['an empty name', { name: '' }, 'input.name', /must be 1 to 63/],
+    ['an owner that is empty', { name: 'web', owner: '' }, 'input.owner', /must not be empty/],
+    [
+      'a repository that is no URL',
+      { name: 'web', repository: 'hello' },
+      'input.repository',
+      /must be a URL/,
+    ],
+  ];
+  for (const [what, input, field, message] of badInputs) {
+    it(`refuses ${what}`, async () => {
+      const { errors, status } = await api.graphql(CREATE, { input });
+      assert.equal(status, 200);
+      assert.equal(errors[0]!.extensions.code, 'BAD_USER_INPUT');
+      assert.equal(errors[0]!.extensions.field, field);
+      assert.match(errors[0]!.message, message);
+    });
+  }
+
+  it('says every problem of an input at once', async () => {
+    const { errors } = await api.graphql(CREATE, { input: { name: 'Web', owner: '' } });
+    assert.equal((errors[0]!.extensions.problems as unknown[]).length, 2);
+  });
+
+  for (const [what, args, field] of [
+    ['first above 100', 'first: 101', 'first'],
+    ['first below 1', 'first: 0', 'first'],
+    ['first and last', 'first: 1, last: 1', 'last'],
+    ['a cursor that is none', 'after: "nonsense"', 'after'],
+    ['a cursor of another list', `after: "${Buffer.from('["a","b","c"]').toString('base64url')}"`, 'after'],
+  ] as const) {
+    it(`refuses ${what}`, async () => {
+      const { errors } = await api.graphql(`{ services(${args}) { totalCount } }`);
+      assert.equal(errors[0]?.extensions.code, 'BAD_USER_INPUT');
+      assert.equal(errors[0]?.extensions.field, field);
+    });
+  }
+
+  it('refuses ids that are none, or of another type', async () => {
+    const { errors } = await api.graphql('{ node(id: "abc") { id } }');
+    assert.equal(errors[0]?.extensions.code, 'BAD_USER_INPUT');
+    const id = await create('web');
+    const other = await api.graphql(FINISH, { input: { id, outcome: 'FAILED' } });
+    assert.match(other.errors[0]!.message, /is the id of a Service, expected a Deployment/);
+  });
+
+  it('pages forward and backward over all services, while others come and go', async () => {
+    for (const name of ['a', 'b', 'c', 'd', 'e']) await create(name);
+    const page = async (args: string) => {
+      const { data } = await api.graphql(
+        `{ services(${args}) { totalCount pageInfo { hasNextPage hasPreviousPage startCursor endCursor } edges { node { name } } } }`,
+      );
+      const { edges, pageInfo, totalCount } = data.services;
+      return {
+        names: edges.map(({ node }: { node: { name: string } }) => node.name).join(''),
+        totalCount,
+        ...pageInfo,
+      };
+    };
+    const first = await page('first: 2');
+    assert.deepEqual(
+      [first.names, first.totalCount, first.hasNextPage, first.hasPreviousPage],
+      ['ab', 5, true, false],
+    );
+    await postgres.query("DELETE FROM services WHERE name = 'b'", url);
+    await create('aa');
+    const second = await page(`first: 2, after: "${first.endCursor}"`);
+    assert.deepEqual([second.names, second.hasNextPage, second.hasPreviousPage], ['cd', true, true]);
+    const third = await page(`first: 2, after: "${second.endCursor}"`);
+    assert.deepEqual([third.names, third.hasNextPage], ['e', false]);
+    const back = await page(`last: 2, before: "${third.startCursor}"`);
+    assert.deepEqual([back.names, back.hasPreviousPage, back.hasNextPage], ['cd', true, true]);
+    assert.equal((await page('last: 2')).names, 'de');
+  });
+
+  it('pages over deployments that started in the same millisecond', async () => {
+    const serviceId = await create('web');
+    const startedAt = '2026-01-01T00:00:00.001Z';
+    for (let i = 0; i < 5; i += 1) await record({ serviceId, startedAt, idempotencyKey: `k${i}` });
+    const seen = new Set<string>();
+    let after: string | null = null;
+    do {
+      const { data } = await api.graphql(
+        'query Page($after: String) { deployments(first: 2, after: $after) { pageInfo { hasNextPage endCursor } edges { node { id } } } }',
+        { after },
+      );
+      for (const { node } of data.deployments.edges) seen.add(node.id);
+      after = data.deployments.pageInfo.hasNextPage ? data.deployments.pageInfo.endCursor : null;
+    } while (after);
+    assert.equal(seen.size, 5);
+  });
+
+  it('records a deployment once for a key, and ends it once', async () => {
+    const serviceId = await create('web');
+    const first = await record({ serviceId, commit: '4f2c1e9' });
+    const again = await record({ serviceId, commit: '4f2c1e9' });
+    const { id, ...deployment } = first.data.recordDeployment;
+    assert.equal(again.data.recordDeployment.id, id);
+    assert.deepEqual(
+      [deployment.status, deployment.environment.name, deployment.service.name],
+      ['IN_PROGRESS', 'production', 'web'],
+    );
+
+    const other = await record({ serviceId, version: '2.0.0' });
+    assert.equal(other.errors[0]?.extensions.code, 'CONFLICT');
+    assert.equal(other.errors[0]?.extensions.field, 'input.idempotencyKey');
+
+    const end = await api.graphql(FINISH, { input: { id, outcome: 'SUCCEEDED' } });
+    const endAgain = await api.graphql(FINISH, { input: { id, outcome: 'SUCCEEDED' } });
+    assert.deepEqual(endAgain.data, end.data);
+    const otherEnd = await api.graphql(FINISH, { input: { id, outcome: 'FAILED' } });
+    assert.match(otherEnd.errors[0]!.message, /has ended as SUCCEEDED already/);
+  });
+
+  it('of many that record the same key at once all get the same deployment', async () => {
+    const serviceId = await create('web');
+    const answers = await Promise.all(Array.from({ length: 10 }, () => record({ serviceId })));
+    assert.equal(new Set(answers.map(({ data }) => data.recordDeployment.id)).size, 1);
+  });
+
+  it('refuses a deployment of no service, and one that ends before it started', async () => {
+    const none = Buffer.from('Service:00000000-0000-4000-8000-000000000000').toString('base64url');
+    const missing = await record({ serviceId: none });
+    assert.deepEqual(
+      [missing.errors[0]?.extensions.code, missing.errors[0]?.extensions.field],
+      ['NOT_FOUND', 'input.serviceId'],
+    );
+    const serviceId = await create('web');
+    const { id } = (await record({ serviceId })).data.recordDeployment;
+    const early = await api.graphql(FINISH, {
+      input: { id, outcome: 'FAILED', finishedAt: '2020-01-01T00:00:00Z' },
+    });
+    assert.equal(early.errors[0]?.extensions.field, 'input.finishedAt');
+  });
+
+  it('filters deployments by service and environment, newest first', async () => {
+    const [web, db] = [await create('web'), await create('db')];
+    await record({ serviceId: web, idempotencyKey: '1', version: 'v1', startedAt: '2026-01-01T00:00:00Z' });
+    await record({ serviceId: web, idempotencyKey: '2', version: 'v2', startedAt: '2026-01-02T00:00:00Z' });
+    await record({ serviceId: web, idempotencyKey: '3', version: 'v3', environment: 'staging' });
+    await record({ serviceId: db, idempotencyKey: '1', version: 'd1' });
+    const { data, errors } = await api.graphql(
+      `query Filter($web: ID!) {
+        mine: deployments(serviceId: $web, environment: "production") { totalCount edges { node { version } } }
+        services { edges { node { name deployments(first: 1, environment: "production") { totalCount edges { node { version service { name } } } } } } }
+      }`,
+      { web },
+    );
+    assert.deepEqual(errors, []);
+    const versions = (list: { edges: { node: { version: string } }[] }) =>
+      list.edges.map(({ node }) => node.version);
+    assert.deepEqual([data.mine.totalCount, versions(data.mine)], [2, ['v2', 'v1']]);
+    const nested = data.services.edges.map(({ node }: never) => node as { name: string; deployments: never });
+    assert.deepEqual(
+      nested.map(({ name, deployments }: { name: string; deployments: never }) => [
+        name,
+        (deployments as { totalCount: number }).totalCount,
+        versions(deployments),
+      ]),
+      [
+        ['db', 1, ['d1']],
+        ['web', 2, ['v2']],
+      ],
+    );
+  });
+
+  it('asks the database a fixed number of times, however many services there are', async () => {
+    for (let i = 0; i < 12; i += 1) {
+      const serviceId = await create(`s${i}`);
+      await record({ serviceId });
+    }
+    const before = postgres.log.length;
+    const query =
+      'query Fixed { deployments(first: 50) { edges { node { service { name deployments { totalCount edges { node { id } } } } } } } }';
+    const { data } = await api.graphql(query);
+    assert.equal(data.deployments.edges.length, 12);
+    assert.equal(data.deployments.edges[0].node.service.deployments.totalCount, 1);
+    await sleep(100);
+    const statements =
+      postgres.log.slice(before).match(/(execute <unnamed>|statement): SELECT (?!1\b)/gi) ?? [];
+    // Deployments; their services; the ids of those services' pages, their rows, their counts.
+    assert.equal(statements.length, 5);
+  });
+
+  it('masks what goes wrong inside and keeps it in the log', async () => {
+    await postgres.query('ALTER TABLE services RENAME TO hidden', url);
+    const { errors, text } = await api.graphql(
+      '{ services { totalCount edges { node { name } } } }',
+      {},
+      { 'x-request-id': 'req-masked' },
+    );
+    await postgres.query('ALTER TABLE hidden RENAME TO services', url);
+    assert.equal(errors[0]?.message, 'internal error');
+    assert.deepEqual(errors[0]?.extensions, { code: 'INTERNAL_SERVER_ERROR', requestId: 'req-masked' });
+    assert.doesNotMatch(text, /relation|SELECT|stack|hidden/);
+    const logged = api.logs.find(
+      ({ msg, requestId }) => msg === 'a GraphQL operation failed' && requestId === 'req-masked',
+    );
+    assert.match(JSON.stringify(logged), /relation .*services.* does not exist/);
+  });
+
+  it('refuses what is no GraphQL in the same shape', async () => {
+    const post = (body: string, headers: Record<string, string>) =>
+      api.fetch('/graphql', { method: 'POST', body, headers });
+    const json = { 'content-type': 'application/json' };
+    const large = await post(JSON.stringify({ query: 'x'.repeat(1_100_000) }), json);
+    assert.equal(large.status, 413);
+    assert.match(await large.text(), /"errors":\[\{"message":.*"code":"FST_ERR_CTP_BODY_TOO_LARGE"/);
+    assert.equal((await post('{', json)).status, 400);
+    assert.equal((await api.fetch('/nowhere')).status, 404);
+    const simple = await post(JSON.stringify({ query: '{ __typename }' }), { 'content-type': 'text/plain' });
+    assert.equal(simple.status, 400, 'a request a browser would send for another site');
+    assert.equal((await api.fetch('/graphql?query={__typename}')).status, 400);
+    assert.equal((await api.graphql('{ nope }')).status, 400);
+    const long = await api.graphql(`{ ${'__typename '.repeat(6_000)} }`);
+    assert.equal(long.status, 400);
+  });
+
+  it('counts requests and operations, with names that can not grow without end', async () => {
+    await api.graphql('query Named { __typename }');
+    for (let i = 0; i < 120; i += 1) await api.graphql(`query Many${i} { __typename }`);
+    const metrics = await api.metrics();
+    assert.match(
+      metrics,
+      /graphql_operation_duration_seconds_count\{operation="Named",type="query",outcome="ok"\} 1/,
+    );
+    const names = new Set(metrics.match(/graphql_operation_duration_seconds_count\{operation="[^"]*"/g));
+    assert.ok(names.size <= 102, `${names.size} names`);
+    assert.match(
+      metrics,
+      /http_request_duration_seconds_count\{method="POST",route="\/graphql",status="200"\}/,
+    );
+    assert.match(metrics, /pcf_api_database_ready 1/);
+    assert.match(metrics, /pcf_api_database_connections\{state="idle"\} \d/);
+    assert.match(metrics, /process_cpu_seconds_total/);
+  });
+
+  it('development has introspection and a playground that needs no internet', async () => {
+    const { data } = await api.graphql('{ __schema { queryType { name } } }');
+    assert.equal(data.__schema.queryType.name, 'Query');
+    const page = await api.fetch('/graphql', { headers: { accept: 'text/html' } });
+    const html = await page.text();
+    assert.equal(page.status, 200);
+    assert.match(html, /<title>PCF API<\/title>/);
+    assert.doesNotMatch(html, /<(script|link|img)[^>]+(src|href)="https?:/);
+  });
+});
+
+describe('api-server GraphQL in production', () => {
+  let api: ApiProcess;
+
+  before(async () => {
+    const url = await (await sharedPostgres()).createDatabase();
+    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    api = await ApiProcess.start({ PCF_API__ENVIRONMENT: 'production', PCF_API__DATABASE__URL: url });
+    await api.waitForReady();
+  });
+  after(() => api?.kill());
+
+  it('answers no introspection, no playground, and suggests no names', async () => {
+    const { status, errors } = await api.graphql('{ __schema { queryType { name } } }');
+    assert.equal(status, 400);
+    assert.match(errors[0]!.message, /introspection is not allowed/);
+    const page = await api.fetch('/graphql', { headers: { accept: 'text/html' } });
+    assert.equal(page.status, 400);
+    assert.doesNotMatch(await page.text(), /<html/);
+    const typo = await api.graphql('{ servicez { totalCount } }');
+    assert.doesNotMatch(typo.text, /Did you mean/);
+  });
+});

@@ -1,0 +1,250 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import {
+  EXIT,
+  imageDescriptionSchema,
+  type MigrationReport,
+  migrationReportSchema,
+} from '../../../contract/image.js';
+import { freePort, sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { type Ended, makeImage, migrationFile, runRole, spawnRole } from './api-process.js';
+
+const SERVICES = 'CreateServices1795370000001';
+const DEPLOYMENTS = 'CreateDeployments1795370000002';
+const UP = ['migrate', 'up', '--json'];
+
+describe('api-server migrate', () => {
+  let postgres: TestPostgres;
+  let url: string;
+  const images: string[] = [];
+
+  const env = (more: Record<string, string> = {}) => ({ PCF_API__DATABASE__URL: url, ...more });
+  const image = (migrations: Record<string, string>) => {
+    const folder = makeImage(migrations);
+    images.push(folder);
+    return folder;
+  };
+  const tables = async () => {
+    const rows = await postgres.query<{ name: string }>(
+      "SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' ORDER BY 1",
+      url,
+    );
+    return rows.map(({ name }) => name);
+  };
+  /** Waits until a session of a migration runs a statement that has this text in it. */
+  const statementRuns = async (text: string) => {
+    const sql =
+      "SELECT 1 FROM pg_stat_activity WHERE application_name = 'pcf-api migrate' AND query LIKE $1 AND datname = current_database() AND state = 'active'";
+    while ((await postgres.query(sql, url, [`%${text}%`])).length === 0) await sleep(20);
+  };
+
+  before(async () => {
+    postgres = await sharedPostgres();
+  });
+  beforeEach(async () => {
+    url = await postgres.createDatabase();
+  });
+  after(() => {
+    for (const folder of images) rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('applies what is pending, then finds nothing to do', async () => {
+    const first = await runRole(UP, env());
+    const { durationMs, ...report } = reportOf(first);
+    assert.equal(first.code, EXIT.ok);
+    assert.deepEqual(report, {
+      outcome: 'done',
+      current: DEPLOYMENTS,
+      applied: [SERVICES, DEPLOYMENTS],
+      pending: [],
+    });
+    assert.ok(durationMs > 0);
+    assert.equal(first.lastWords, first.stdout.trim());
+    assert.deepEqual(await tables(), ['deployments', 'schema_migrations', 'services']);
+
+    const second = reportOf(await runRole(UP, env()));
+    assert.equal(second.outcome, 'nothing');
+    assert.deepEqual([second.current, second.applied, second.pending], [DEPLOYMENTS, [], []]);
+  });
+
+  it('status says what is pending and changes nothing', async () => {
+    const report = reportOf(await runRole(['migrate', 'status', '--json'], env()));
+    assert.deepEqual([report.current, report.pending], [null, [SERVICES, DEPLOYMENTS]]);
+    assert.deepEqual(await tables(), []);
+  });
+
+  it('an image with one more file knows one more migration', async () => {
+    const newer = image({
+      '1795370000003-add-tier.js': migrationFile('AddTier1795370000003', [
+        'ALTER TABLE services ADD COLUMN tier text',
+      ]),
+      '1795370000003-add-tier.js.map': '{}',
+    });
+    assert.equal((await runRole(UP, env())).code, EXIT.ok);
+    const report = reportOf(await runRole(UP, env(), newer));
+    assert.deepEqual(report.applied, ['AddTier1795370000003']);
+
+    const described = imageDescriptionSchema.parse(
+      JSON.parse((await runRole(['describe', '--json'], {}, newer)).stdout),
+    );
+    assert.deepEqual(described.migrations.at(-1), { name: 'AddTier1795370000003', phase: 'expand' });
+
+    // The older image finds a database that is ahead of it: nothing to do, nothing wrong.
+    const older = reportOf(await runRole(UP, env()));
+    assert.deepEqual([older.outcome, older.current], ['nothing', 'AddTier1795370000003']);
+  });
+
+  it('a migration without a phase is refused by name', async () => {
+    const broken = image({ '1795370000003-x.js': 'export class NoPhase1795370000003 { async up() {} }' });
+    const { code, stderr } = await runRole(UP, env(), broken);
+    assert.equal(code, EXIT.failure);
+    assert.match(
+      stderr,
+      /1795370000003-x\.js: NoPhase1795370000003 must declare its phase: expand, backfill, contract/,
+    );
+  });
+
+  it('refuses bad settings with exit code 78 and says which', async () => {
+    const ended = await runRole(UP, env({ PCF_API__DATABASE__MAX_CONNECTIONS: 'many' }));
+    const report = reportOf(ended);
+    assert.equal(ended.code, EXIT.config);
+    assert.equal(report.outcome, 'refused');
+    assert.match(report.error ?? '', /^database\.max_connections: .*PCF_API__DATABASE__MAX_CONNECTIONS/);
+    assert.equal(ended.lastWords, ended.stdout.trim());
+  });
+
+  it('a failing migration leaves the ones before it, nothing of its own, and the reason', async () => {
+    const broken = image({
+      '1795370000003-broken.js': migrationFile('Broken1795370000003', [
+        'CREATE TABLE half_done (id int)',
+        'ALTER TABLE no_such_table ADD COLUMN x int',
+      ]),
+    });
+    const ended = await runRole(UP, env(), broken);
+    const { outcome, applied, pending, current, error } = reportOf(ended);
+    assert.equal(ended.code, EXIT.failure);
+    assert.deepEqual([outcome, current], ['failed', DEPLOYMENTS]);
+    assert.deepEqual(applied, [SERVICES, DEPLOYMENTS]);
+    assert.deepEqual(pending, ['Broken1795370000003']);
+    assert.equal(error, 'Broken1795370000003: relation "no_such_table" does not exist');
+    assert.equal(ended.lastWords, ended.stdout.trim());
+    assert.ok(!(await tables()).includes('half_done'));
+  });
+
+  it('a database that is away is worth another try, and no credential is told', async () => {
+    const away = `postgresql://someone:hush-hush@127.0.0.1:${await freePort()}/pcf`;
+    const wait = { PCF_API__MIGRATIONS__CONNECT_WAIT: '100ms' };
+    const ended = await runRole(UP, { PCF_API__DATABASE__URL: away, ...wait });
+    assert.equal(ended.code, EXIT.tempFail);
+    assert.match(reportOf(ended).error ?? '', /ECONNREFUSED/);
+    assert.doesNotMatch(ended.stdout + ended.stderr + ended.lastWords, /hush/);
+  });
+
+  it('a wrong password is worth another try: the Secret may be about to change', async () => {
+    const wrong = url.replace(/:[^:@]*@/, ':hush-hush@');
+    const ended = await runRole(UP, { PCF_API__DATABASE__URL: wrong });
+    assert.equal(ended.code, EXIT.tempFail);
+    assert.match(reportOf(ended).error ?? '', /password authentication failed/);
+    assert.doesNotMatch(ended.stdout + ended.stderr + ended.lastWords, /hush/);
+  });
+
+  it('of two runs at once one waits for the other', async () => {
+    const slow = image({
+      '1795370000003-slow.js': migrationFile('Slow1795370000003', [
+        'SELECT pg_sleep(1)',
+        'CREATE TABLE slow (id int)',
+      ]),
+    });
+    const ended = await Promise.all([runRole(UP, env(), slow), runRole(UP, env(), slow)]);
+    assert.deepEqual(
+      ended.map(({ code }) => code),
+      [EXIT.ok, EXIT.ok],
+    );
+    assert.deepEqual(ended.map((one) => reportOf(one).outcome).sort(), ['done', 'nothing']);
+    assert.ok(ended.some(({ stderr }) => stderr.includes('another migration run is under way')));
+  });
+
+  it('gives up waiting for another run after runner_wait', async () => {
+    const slow = image({
+      '1795370000003-slow.js': migrationFile('Slow1795370000003', ['SELECT pg_sleep(20)']),
+    });
+    const first = spawnRole(UP, env(), slow);
+    await statementRuns('pg_sleep');
+    const second = await runRole(UP, env({ PCF_API__MIGRATIONS__RUNNER_WAIT: '300ms' }), slow);
+    first.child.kill('SIGKILL');
+    assert.equal(second.code, EXIT.tempFail);
+    assert.match(reportOf(second).error ?? '', /another migration run still holds the lock after 300 ms/);
+    await first.ended;
+  });
+
+  it('killed midway it leaves nothing half done, and the next run ends it', async () => {
+    const slow = image({
+      '1795370000003-slow.js': migrationFile('Slow1795370000003', [
+        'CREATE TABLE half_done (id int)',
+        'SELECT pg_sleep(60) WHERE EXISTS (SELECT FROM services)',
+      ]),
+    });
+    assert.equal((await runRole(UP, env())).code, EXIT.ok);
+    await postgres.query("INSERT INTO services (id, name) VALUES (gen_random_uuid(), 'slow')", url);
+    const run = spawnRole(UP, env(), slow);
+    await statementRuns('pg_sleep');
+    run.child.kill('SIGKILL');
+    await run.ended;
+    assert.ok(!(await tables()).includes('half_done'));
+
+    await postgres.query('DELETE FROM services', url);
+    const next = await runRole(UP, env(), slow); // waits for the server to notice that the first has gone
+    assert.equal(next.code, EXIT.ok);
+    assert.deepEqual(reportOf(next).applied, ['Slow1795370000003']);
+    assert.ok(next.ms < 5_000, `took ${next.ms} ms`);
+    assert.ok((await tables()).includes('half_done'));
+  });
+
+  it('on SIGTERM it leaves last words', async () => {
+    const slow = image({
+      '1795370000003-slow.js': migrationFile('Slow1795370000003', ['SELECT pg_sleep(60)']),
+    });
+    const run = spawnRole(UP, env(), slow);
+    await statementRuns('pg_sleep');
+    run.child.kill('SIGTERM');
+    const ended = await run.ended;
+    assert.equal(ended.code, EXIT.tempFail);
+    const report = migrationReportSchema.parse(JSON.parse(ended.lastWords));
+    assert.match(report.error ?? '', /^ended by SIGTERM/);
+  });
+
+  it("gives way to traffic that holds a table's lock, and tries again", async () => {
+    const alter = image({
+      '1795370000003-alter.js': migrationFile('Alter1795370000003', [
+        'ALTER TABLE services ADD COLUMN tier text',
+      ]),
+    });
+    assert.equal((await runRole(UP, env())).code, EXIT.ok);
+    const traffic = new pg.Client({ connectionString: url });
+    await traffic.connect();
+    await traffic.query('BEGIN');
+    await traffic.query('LOCK TABLE services IN ACCESS SHARE MODE');
+    const run = spawnRole(UP, env({ PCF_API__MIGRATIONS__LOCK_TIMEOUT: '200ms' }), alter);
+    while (!run.output.stderr.includes('gave way')) await sleep(20);
+    await traffic.query('COMMIT');
+    await traffic.end();
+    const ended = await run.ended;
+    assert.equal(ended.code, EXIT.ok, ended.stderr);
+    assert.deepEqual(reportOf(ended).applied, ['Alter1795370000003']);
+  });
+
+  it('a very long error still makes last words of at most 4,096 bytes that are JSON', async () => {
+    const raise = `DO $$ BEGIN RAISE EXCEPTION '%', repeat('é', 9000); END $$`;
+    const broken = image({ '1795370000003-long.js': migrationFile('Long1795370000003', [raise]) });
+    const { lastWords } = await runRole(UP, env(), broken);
+    assert.ok(Buffer.byteLength(lastWords) <= 4_096);
+    assert.equal(migrationReportSchema.parse(JSON.parse(lastWords)).outcome, 'failed');
+  });
+});
+
+function reportOf({ stdout, stderr }: Ended): MigrationReport {
+  assert.equal(stdout.trim().split('\n').length, 1, `one line of JSON expected: ${stdout} ${stderr}`);
+  return migrationReportSchema.parse(JSON.parse(stdout));
+}

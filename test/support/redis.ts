@@ -1,0 +1,82 @@
+/**
+ * A real redis-server for tests. When the machine has none and it may, it is
+ * installed from the system's packages; when it may not, the suites that need it
+ * are skipped and say so.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { freePort } from './postgres.js';
+
+export class TestRedis {
+  #process: ChildProcess | undefined;
+
+  constructor(
+    private readonly program: string,
+    readonly port: number,
+  ) {}
+
+  get url(): string {
+    return `redis://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts it, empty, and waits until it answers. */
+  async start(): Promise<void> {
+    const settings = ['--port', `${this.port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+    this.#process = spawn(this.program, settings, { stdio: 'ignore', cwd: '/' });
+    const client = new Redis(this.url, { lazyConnect: true, retryStrategy: () => null });
+    client.on('error', () => undefined);
+    for (let tries = 0; ; tries += 1) {
+      try {
+        await client.connect();
+        await client.ping();
+        break;
+      } catch (error) {
+        if (tries >= 100) throw new Error(`redis-server did not start: ${error}`);
+        await sleep(50);
+      }
+    }
+    client.disconnect();
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGKILL');
+    await ended;
+  }
+}
+
+/** A started server, or undefined (and why, on stderr) when this machine can't have one. */
+export async function startRedis(): Promise<TestRedis | undefined> {
+  const program = findOnPath('redis-server') ?? install();
+  if (!program) {
+    console.warn('Redis tests are skipped: there is no redis-server on PATH, and it could not be installed');
+    return undefined;
+  }
+  const server = new TestRedis(program, await freePort());
+  await server.start();
+  return server;
+}
+
+/** Only as root and where apt-get is; on any other machine that is for its owner to do. */
+function install(): string | undefined {
+  const aptGet = findOnPath('apt-get');
+  if (process.getuid?.() !== 0 || !aptGet) return undefined;
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const run = (...args: string[]) =>
+    spawnSync(aptGet, args, { env, stdio: 'ignore', timeout: 180_000 }).status === 0;
+  const add = () => run('install', '-y', '--no-install-recommends', 'redis-server');
+  if (!add() && !(run('update') && add())) return undefined;
+  return findOnPath('redis-server');
+}
+
+function findOnPath(program: string): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
+  return folders.map((folder) => join(folder, program)).find((file) => existsSync(file));
+}
