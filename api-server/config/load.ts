@@ -38,8 +38,10 @@ function readEnvironment(env: NodeJS.ProcessEnv): Environment {
 function unknownKeys(layer: Layer, values: Values, path: string[]): ConfigProblem[] {
   return Object.entries(values).flatMap(([key, value]): ConfigProblem[] => {
     const here = [...path, key];
-    if (!schemaAt(here)) return [unknownKey(here, layer)];
-    return isSection(here) && isValues(value) ? unknownKeys(layer, value, here) : [];
+    // In a section that is unknown everything is, and each path may have its own near match.
+    const goesOn = isValues(value) && Object.keys(value).length > 0;
+    if (goesOn && (isSection(here) || !schemaAt(here))) return unknownKeys(layer, value, here);
+    return schemaAt(here) ? [] : [unknownKey(here, layer)];
   });
 }
 

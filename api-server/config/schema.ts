@@ -38,7 +38,7 @@ export const fileSettingsSchema = z.strictObject({
     .describe('The GraphQL endpoint.'),
   database: z
     .strictObject({
-      url: secretUrl(['postgres:', 'postgresql:'], 'postgresql://user:password@host:5432/name').describe(
+      url: secretUrl(['postgres:', 'postgresql:'], 'postgresql://host:5432/name').describe(
         'Where PostgreSQL is. A secret.',
       ),
       max_connections: z
@@ -57,7 +57,7 @@ export const fileSettingsSchema = z.strictObject({
     .describe('PostgreSQL.'),
   redis: z
     .strictObject({
-      url: secretUrl(['redis:', 'rediss:'], 'redis://:password@host:6379')
+      url: secretUrl(['redis:', 'rediss:'], 'redis://host:6379')
         .optional()
         .describe('Where Redis is. A secret. Leave out to run without Redis.'),
       mode: z.enum(['standalone', 'cluster']).describe('One server, or a Redis Cluster.'),

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sharedPostgres } from '../../support/postgres.js';
+import { startRedis, type TestRedis } from '../../support/redis.js';
+import { ApiProcess, runRole } from './api-process.js';
+
+const QUERY = 'query Persisted { __typename }';
+const HASH = createHash('sha256').update(QUERY).digest('hex');
+
+describe('api-server with Redis', () => {
+  let redis: TestRedis | undefined;
+  let url: string;
+  const apis: ApiProcess[] = [];
+
+  const start = async (): Promise<ApiProcess> => {
+    const api = await ApiProcess.start({ PCF_API__DATABASE__URL: url, PCF_API__REDIS__URL: redis!.url });
+    apis.push(api);
+    await api.waitForReady();
+    return api;
+  };
+  const persisted = async (api: ApiProcess, query?: string) => {
+    const extensions = { persistedQuery: { version: 1, sha256Hash: HASH } };
+    const response = await api.fetch('/graphql', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ query, extensions }),
+    });
+    return (await response.json()) as { data?: unknown; errors?: { extensions: { code: string } }[] };
+  };
+  const redisStatus = async (api: ApiProcess): Promise<[number, string]> => {
+    const response = await api.fetch('/health/ready');
+    const { checks } = (await response.json()) as { checks: { redis: { status: string } } };
+    return [response.status, checks.redis.status];
+  };
+  const waitForRedis = async (api: ApiProcess, status: string) => {
+    for (let tries = 0; (await redisStatus(api))[1] !== status; tries += 1) {
+      assert.ok(tries < 200, `Redis does not become ${status}`);
+      await sleep(50);
+    }
+  };
+
+  before(async function () {
+    this.timeout(240_000); // it may have to be installed
+    redis = await startRedis();
+    if (!redis) return this.skip();
+    url = await (await sharedPostgres()).createDatabase();
+    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+  });
+  afterEach(async () => {
+    await Promise.all(apis.splice(0).map((api) => api.kill()));
+  });
+  after(() => redis?.stop());
+
+  it('a query that is registered with one process may be used with another', async () => {
+    const [one, other] = await Promise.all([start(), start()]);
+    await waitForRedis(one, 'ready');
+    await waitForRedis(other, 'ready');
+    assert.equal((await persisted(other)).errors?.[0]?.extensions.code, 'PERSISTED_QUERY_NOT_FOUND');
+    assert.deepEqual((await persisted(one, QUERY)).data, { __typename: 'Query' });
+    await sleep(100);
+    assert.deepEqual((await persisted(other)).data, { __typename: 'Query' });
+  });
+
+  it('serves on while Redis is away, says so, and uses it again when it is back', async () => {
+    const api = await start();
+    await waitForRedis(api, 'ready');
+    await redis!.stop();
+    await waitForRedis(api, 'away');
+    assert.deepEqual(await redisStatus(api), [200, 'away']);
+    const startedAt = Date.now();
+    assert.deepEqual((await persisted(api, QUERY)).data, { __typename: 'Query' });
+    assert.ok(Date.now() - startedAt < 1_000, 'a request does not wait for Redis');
+    await redis!.start();
+    await waitForRedis(api, 'ready');
+  });
+
+  it('starts while Redis is away, and ends in order', async () => {
+    await redis!.stop();
+    const api = await start();
+    assert.deepEqual(await redisStatus(api), [200, 'away']);
+    api.signal('SIGTERM');
+    assert.equal((await api.ended).code, 0);
+    await redis!.start();
+  });
+});

@@ -1,0 +1,205 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ConfigError } from '../../../api-server/config/config-error.js';
+import { configJsonSchema } from '../../../api-server/config/json-schema.js';
+import { loadSettings } from '../../../api-server/config/load.js';
+import { settingPaths } from '../../../api-server/config/schema-tree.js';
+
+const URL_ = 'postgresql://me:hush-hush@db/pcf';
+
+describe('api-server settings', () => {
+  let folder: string;
+
+  const env = (more: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv => ({
+    PCF_CONFIG_DIR: folder,
+    PCF_API__DATABASE__URL: URL_,
+    ...more,
+  });
+  const mount = (name: string, text: string) => writeFileSync(join(folder, name), text);
+  const refusal = async (more: NodeJS.ProcessEnv = {}): Promise<string> => {
+    try {
+      await loadSettings(env(more));
+    } catch (error) {
+      assert.ok(error instanceof ConfigError, String(error));
+      assert.doesNotMatch(error.message, /hush/);
+      return error.message.replaceAll(folder, 'FOLDER');
+    }
+    assert.fail('the settings were taken');
+  };
+
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'pcf-test-config-'));
+  });
+  afterEach(() => rmSync(folder, { recursive: true }));
+
+  for (const [environment, playground, connections, delay] of [
+    ['development', true, 5, 0],
+    ['staging', true, 20, 5_000],
+    ['production', false, 100, 5_000],
+  ] as const) {
+    it(`${environment} has the deployment guide's values`, async () => {
+      const settings = await loadSettings(env({ PCF_API__ENVIRONMENT: environment }));
+      assert.equal(settings.environment, environment);
+      assert.equal(settings.graphql.playground_enabled, playground);
+      assert.equal(settings.graphql.introspection_enabled, playground);
+      assert.equal(settings.database.max_connections, connections);
+      assert.equal(settings.shutdown.delay, delay);
+      assert.deepEqual([settings.server.port, settings.metrics.port], [8080, 9090]);
+    });
+  }
+
+  it('is development when nothing says otherwise, and takes a folder that is not there', async () => {
+    const { environment } = await loadSettings(env({ PCF_CONFIG_DIR: join(folder, 'none') }));
+    assert.equal(environment, 'development');
+  });
+
+  it('variables win over the mounted files, later files over earlier ones, those over the environment', async () => {
+    mount('a.toml', '[database]\nmax_connections = 7\nconnect_timeout = "1s"\n[logging]\nlevel = "error"');
+    mount('b.toml', '[database]\nmax_connections = 8');
+    mount('README.md', 'not settings');
+    const { database, logging } = await loadSettings(env({ PCF_API__DATABASE__CONNECT_TIMEOUT: '250ms' }));
+    assert.equal(database.max_connections, 8);
+    assert.equal(database.connect_timeout, 250);
+    assert.equal(logging.level, 'error');
+  });
+
+  it('takes numbers and booleans from variables', async () => {
+    const settings = await loadSettings(
+      env({
+        PCF_API__SERVER__PORT: '0',
+        PCF_API__GRAPHQL__PLAYGROUND_ENABLED: 'false',
+        PCF_API__SHUTDOWN__DELAY: '2m',
+      }),
+    );
+    assert.deepEqual(
+      [settings.server.port, settings.graphql.playground_enabled, settings.shutdown.delay],
+      [0, false, 120_000],
+    );
+  });
+
+  const refused: [string, NodeJS.ProcessEnv, string][] = [
+    [
+      'a value of the wrong type',
+      { PCF_API__SERVER__PORT: 'http' },
+      'server.port: expected number, received string, got "http" (from PCF_API__SERVER__PORT)',
+    ],
+    [
+      'a value out of bounds',
+      { PCF_API__SERVER__PORT: '70000' },
+      'server.port: too big: expected number to be <=65535, got 70000 (from PCF_API__SERVER__PORT)',
+    ],
+    [
+      'a boolean that is none',
+      { PCF_API__GRAPHQL__PLAYGROUND_ENABLED: 'yes' },
+      'graphql.playground_enabled: expected boolean, received string, got "yes" (from PCF_API__GRAPHQL__PLAYGROUND_ENABLED)',
+    ],
+    [
+      'a duration without a unit',
+      { PCF_API__SHUTDOWN__DELAY: '5' },
+      'shutdown.delay: expected a duration such as "500ms", "30s" or "5m", got "5" (from PCF_API__SHUTDOWN__DELAY)',
+    ],
+    [
+      'a word that is not one of a few',
+      { PCF_API__REDIS__MODE: 'Sentinel' },
+      'redis.mode: invalid option: expected one of "standalone"|"cluster", got "Sentinel" (from PCF_API__REDIS__MODE)',
+    ],
+    [
+      'a database of another kind, without telling the URL',
+      { PCF_API__DATABASE__URL: 'mysql://me:hush@db/x' },
+      'database.url: expected a URL such as postgresql://host:5432/name (from PCF_API__DATABASE__URL)',
+    ],
+    [
+      'an empty database URL',
+      { PCF_API__DATABASE__URL: '' },
+      'database.url: expected a URL such as postgresql://host:5432/name (from PCF_API__DATABASE__URL)',
+    ],
+    [
+      'no database URL',
+      { PCF_API__DATABASE__URL: undefined },
+      'database.url: is required; set PCF_API__DATABASE__URL',
+    ],
+    [
+      'an unknown environment',
+      { PCF_API__ENVIRONMENT: 'prod' },
+      'environment: expected development, staging, production, got "prod" (from PCF_API__ENVIRONMENT)',
+    ],
+    [
+      'an unknown variable, with a near match',
+      { PCF_API__DATABSE__MAX_CONNECTIONS: '5' },
+      'databse.max_connections: unknown setting; did you mean PCF_API__DATABASE__MAX_CONNECTIONS? (from PCF_API__DATABSE__MAX_CONNECTIONS)',
+    ],
+    [
+      'an unknown variable that is near nothing',
+      { PCF_API__ZEBRA: '5' },
+      'zebra: unknown setting (from PCF_API__ZEBRA)',
+    ],
+    [
+      'a variable for a section',
+      { PCF_API__DATABASE: 'postgres host=x password=hush' },
+      'database: expected object, received string (from PCF_API__DATABASE)',
+    ],
+  ];
+  for (const [what, more, message] of refused) {
+    it(`refuses ${what}`, async () => {
+      const only =
+        what === 'a variable for a section' ? { PCF_API__DATABASE__URL: undefined, ...more } : more;
+      assert.equal(await refusal(only), message);
+    });
+  }
+
+  it('names the file of what a file has wrong', async () => {
+    mount('config.toml', '[server]\nprot = 80\nhost = 5\n[cache]\nsize = 1');
+    const message = await refusal();
+    assert.match(
+      message,
+      /server\.prot: unknown setting; did you mean server\.port\? \(from FOLDER\/config\.toml\)/,
+    );
+    assert.match(message, /cache\.size: unknown setting \(from FOLDER\/config\.toml\)/);
+    assert.match(
+      message,
+      /server\.host: expected string, received number, got 5 \(from FOLDER\/config\.toml\)/,
+    );
+  });
+
+  it('says where a file is no TOML, without quoting it', async () => {
+    mount('config.toml', '[database]\nurl = "postgresql://me:hush-hush@db/pcf\n');
+    assert.match(await refusal(), /at line 2, column \d+ \(from FOLDER\/config\.toml\)$/);
+  });
+
+  it('the environment is set by its variable alone', async () => {
+    mount('config.toml', 'environment = "production"');
+    assert.equal(
+      await refusal(),
+      'environment: is set by PCF_API__ENVIRONMENT alone (from FOLDER/config.toml)',
+    );
+  });
+
+  it('keys that JavaScript objects have by themselves are just unknown', async () => {
+    assert.match(await refusal({ PCF_API____PROTO____POLLUTED: '1' }), /unknown setting/);
+    assert.match(await refusal({ PCF_API__CONSTRUCTOR__NAME: '1' }), /unknown setting/);
+    assert.equal(({} as Record<string, unknown>).polluted, undefined);
+  });
+
+  it('the JSON Schema knows every setting, requires none and has the defaults', async () => {
+    const schema = (await configJsonSchema()) as unknown as SchemaNode;
+    assert.deepEqual(leaves(schema, []).sort(), settingPaths().sort());
+    assert.equal(schema.properties?.server?.properties?.port?.default, 8080);
+    assert.equal(schema.properties?.database?.properties?.url?.writeOnly, true);
+    assert.doesNotMatch(JSON.stringify(schema), /"required"/);
+    assert.equal(schema.additionalProperties, false);
+  });
+});
+
+interface SchemaNode {
+  properties?: Record<string, SchemaNode>;
+  additionalProperties?: boolean;
+  default?: unknown;
+  writeOnly?: boolean;
+}
+
+function leaves(node: SchemaNode, path: string[]): string[] {
+  if (!node.properties) return [path.join('.')];
+  return Object.entries(node.properties).flatMap(([key, child]) => leaves(child, [...path, key]));
+}

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { backoffMs } from '../../../api-server/platform/backoff.js';
+import { isDatabaseAway, shortReason } from '../../../api-server/platform/database/connection-errors.js';
+import { fromGlobalId, toGlobalId, uuidOf } from '../../../api-server/platform/graphql/relay/global-id.js';
+import { encodeCursor, type Keyset, keysetSql } from '../../../api-server/platform/graphql/relay/keyset.js';
+import { requestId } from '../../../api-server/platform/http/request-hooks.js';
+import { leaveLastWords } from '../../../api-server/platform/last-words.js';
+import { redact, redactUrls } from '../../../api-server/platform/logging/redact.js';
+import { boundedNames } from '../../../api-server/platform/metrics/bounded-names.js';
+import { fitReport, lastLine } from '../../../api-server/platform/migrations/report.js';
+import { migrationReportSchema } from '../../../contract/image.js';
+
+describe('api-server platform', () => {
+  it('backoff doubles from 1 s to 60 s and never leaves these bounds by more than its jitter', () => {
+    const steps = [0, 1, 2, 5, 6, 20, 10_000].map((failures) =>
+      backoffMs(failures, { initialMs: 1_000, maxMs: 60_000 }, () => 0.5),
+    );
+    assert.deepEqual(steps, [1_000, 2_000, 4_000, 32_000, 60_000, 60_000, 60_000]);
+    fc.assert(
+      fc.property(fc.nat(5_000), fc.double({ min: 0, max: 0.999, noNaN: true }), (failures, random) => {
+        const ms = backoffMs(failures, { initialMs: 1_000, maxMs: 60_000 }, () => random);
+        return ms >= 800 && ms <= 60_000;
+      }),
+    );
+  });
+
+  it('takes credentials out of texts', () => {
+    assert.equal(redactUrls('connect to redis://:pw@host:1 failed'), 'connect to redis://***@host:1 failed');
+    const url = 'postgresql://me:s%2Fcret@db/pcf';
+    assert.equal(redact('password "s/cret" of s%2Fcret is wrong', url), 'password "***" of *** is wrong');
+    assert.equal(redact('nothing to hide', 'postgresql://db/pcf'), 'nothing to hide');
+  });
+
+  it('any report fits the termination message and stays a report', () => {
+    const names = fc.array(fc.string({ maxLength: 80, unit: 'grapheme' }), { maxLength: 200 });
+    fc.assert(
+      fc.property(
+        names,
+        names,
+        fc.string({ maxLength: 9_000, unit: 'grapheme' }),
+        (applied, pending, error) => {
+          const text = fitReport({ outcome: 'failed', current: 'x', applied, pending, durationMs: 1, error });
+          migrationReportSchema.parse(JSON.parse(text));
+          return Buffer.byteLength(text) <= 4_096;
+        },
+      ),
+      { numRuns: 50 },
+    );
+    assert.equal(lastLine('first\nlast\n\n'), 'last');
+  });
+
+  it('last words are cut to what the kubelet reads, and a bad place is no second failure', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pcf-test-words-'));
+    const file = join(folder, 'log');
+    leaveLastWords('x'.repeat(5_000), { PCF_TERMINATION_LOG: file });
+    assert.equal(readFileSync(file, 'utf8').length, 4_096);
+    leaveLastWords('x', {});
+    rmSync(folder, { recursive: true });
+  });
+
+  it('a global id is its type and uuid again, and nothing else is one', () => {
+    const uuid = '7d444840-9dc0-11d1-b245-5ffdce74fad2';
+    assert.deepEqual(fromGlobalId(toGlobalId('Service', uuid), 'id'), { type: 'Service', uuid });
+    assert.throws(
+      () => uuidOf('Deployment', toGlobalId('Service', uuid), 'input.id'),
+      /input\.id: is the id of a Service/,
+    );
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        assert.throws(() => fromGlobalId(text, 'id'), /is not an id of this API/);
+      }),
+    );
+  });
+
+  it('a cursor finds its row again, and no text makes SQL', () => {
+    const keyset: Keyset<{ at: Date; name: string }> = {
+      parts: [
+        { property: 'at', type: 'timestamp' },
+        { property: 'name', type: 'text' },
+      ],
+      direction: 'DESC',
+    };
+    const column = (property: string) => `t.${property}`;
+    fc.assert(
+      fc.property(
+        fc.date({ min: new Date(0), max: new Date('2100-01-01'), noInvalidDate: true }),
+        fc.string({ maxLength: 50 }),
+        (at, name) => {
+          const after = encodeCursor(keyset, { at, name });
+          const sql = keysetSql(keyset, { limit: 1, backward: false, after }, column);
+          assert.deepEqual(sql.params, { after0: at.toISOString(), after1: name });
+          assert.deepEqual(sql.where, [
+            '(t.at, t.name) < (CAST(:after0 AS timestamptz), CAST(:after1 AS text))',
+          ]);
+        },
+      ),
+    );
+    fc.assert(
+      fc.property(fc.string(), (after) => {
+        assert.throws(
+          () => keysetSql(keyset, { limit: 1, backward: false, after }, column),
+          /is not a cursor/,
+        );
+      }),
+    );
+    assert.equal(keysetSql(keyset, { limit: 1, backward: true }, column).direction, 'ASC');
+  });
+
+  it('keeps a bounded number of names', () => {
+    const nameOf = boundedNames(2);
+    assert.deepEqual(['a', 'b', 'c', 'a', undefined, ''].map(nameOf), [
+      'a',
+      'b',
+      'other',
+      'a',
+      'anonymous',
+      'anonymous',
+    ]);
+    assert.equal(boundedNames(2)('x'.repeat(500)), 'other');
+  });
+
+  it('takes a request id only when it is fit for a log', () => {
+    assert.equal(requestId('abc-1.2:3_4'), 'abc-1.2:3_4');
+    for (const bad of ['', 'a b', 'a\nb', 'x'.repeat(129), undefined, ['a', 'b']]) {
+      assert.match(requestId(bad), /^[0-9a-f-]{36}$/);
+    }
+  });
+
+  it('tells a database that is away from a statement that is wrong', () => {
+    const coded = (code: string) => Object.assign(new Error('x'), { code });
+    for (const code of ['ECONNREFUSED', 'ECONNRESET', '57P01', '57P03', '08006', '53300']) {
+      assert.ok(isDatabaseAway(coded(code)), code);
+      assert.ok(isDatabaseAway({ driverError: coded(code) }), code);
+    }
+    assert.ok(isDatabaseAway(new Error('Connection terminated unexpectedly')));
+    assert.ok(isDatabaseAway(new AggregateError([coded('ECONNREFUSED')])));
+    for (const wrong of [coded('23505'), coded('42P01'), new Error('x'), null, undefined, 'text']) {
+      assert.ok(!isDatabaseAway(wrong));
+    }
+    assert.equal(shortReason(new AggregateError([coded('ECONNREFUSED')])), 'ECONNREFUSED');
+    assert.equal(shortReason(new Error('at db.example.com')), 'unexpected error');
+  });
+});
