@@ -159,7 +159,11 @@ export class PcfOperator extends dotI.default {
       const edited = old !== undefined && object.metadata.generation !== old.metadata.generation;
       queue.add(keyOf(object), edited || type === 'DELETED' ? 'high' : 'low');
     });
+    const everyone = () => {
+      for (const api of this.caches.pcfApis.list()) queue.add(keyOf(api), 'low');
+    };
     for (const [, cache] of this.caches.dependents()) {
+      cache.onAvailability(everyone);
       cache.on((event) => {
         const key = instanceKey(event.object) ?? (event.old && instanceKey(event.old));
         if (key) queue.add(key);

@@ -57,6 +57,7 @@ export class ResourceCache {
   available = true;
   private readonly store: Store;
   private readonly handlers: CacheHandler[] = [];
+  private readonly availabilityHandlers: (() => void)[] = [];
   private readonly firstSync = Promise.withResolvers<void>();
   /** Newest version the stream has shown; undefined: list first. */
   private streamVersion: string | undefined;
@@ -92,6 +93,11 @@ export class ResourceCache {
 
   on(handler: CacheHandler): void {
     this.handlers.push(handler);
+  }
+
+  /** Calls the handler when the kind was installed in the cluster, or removed from it. */
+  onAvailability(handler: () => void): void {
+    this.availabilityHandlers.push(handler);
   }
 
   /** How long ago the API server was last heard on this watch, in milliseconds. */
@@ -138,7 +144,7 @@ export class ResourceCache {
       items.push(...page.items);
     }
     this.contact();
-    this.available = true;
+    this.setAvailable(true);
     this.replace(items, Number(listVersion));
     this.streamVersion = listVersion;
     this.firstSync.resolve();
@@ -218,6 +224,16 @@ export class ResourceCache {
     }
   }
 
+  private setAvailable(available: boolean): void {
+    if (this.available === available) return;
+    this.available = available;
+    this.logger.info(
+      { kind: this.type.kind, group: this.type.group, available },
+      'a kind came to the cluster or left it',
+    );
+    for (const handler of this.availabilityHandlers) handler();
+  }
+
   private contact(): void {
     this.lastContactAt = performance.now();
   }
@@ -242,15 +258,9 @@ export class ResourceCache {
 
   /** The kind is not installed, or was removed and all its objects with it. */
   private async waitForKind(signal: AbortSignal): Promise<void> {
-    const wasAvailable = this.available;
-    this.available = false;
     this.streamVersion = undefined;
     for (const key of this.store.keys()) this.drop(key, this.store.get(key)!);
-    if (wasAvailable)
-      this.logger.info(
-        { kind: this.type.kind, group: this.type.group },
-        'the cluster does not have this kind',
-      );
+    this.setAvailable(false);
     this.firstSync.resolve();
     await pause(this.timing.absentPollMs, signal);
   }
