@@ -30,6 +30,7 @@ import type { OperatorSettings } from './settings.js';
 
 /** What may still run after a stop was asked for, at most. */
 const STOP_DEADLINE_MS = 20_000;
+const FLUSH_DEADLINE_MS = 2_000;
 
 export class PcfOperator extends dotI.default {
   private readonly registry = new Registry();
@@ -115,8 +116,8 @@ export class PcfOperator extends dotI.default {
 
   private async shutDown(): Promise<void> {
     this.log.info('operator stops');
-    await Promise.race([this.controller.stop(), sleep(STOP_DEADLINE_MS)]);
-    await Promise.race([this.events.flush(), sleep(2_000)]);
+    await within(STOP_DEADLINE_MS, this.controller.stop());
+    await within(FLUSH_DEADLINE_MS, this.events.flush());
     await this.elector.release();
     this.watching.abort();
     await this.cacheSet.stopped();
@@ -196,6 +197,11 @@ export class PcfOperator extends dotI.default {
       ready: { sync: () => (this.synced ? undefined : 'the caches are not in sync yet'), watches },
     });
   }
+}
+
+/** Waits for the work, but no longer than that; the timer does not keep the process alive. */
+async function within(ms: number, work: Promise<void>): Promise<void> {
+  await Promise.race([work, sleep(ms, undefined, { ref: false })]);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -46,8 +46,12 @@ export class Sandbox {
     this.ledger = new Ledger(join(this.stateDir, 'processes'));
   }
 
-  /** Ends what an earlier sandbox in this folder left running. Returns how many processes that was. */
+  /**
+   * Ends what an earlier sandbox in this folder left running, and returns how many
+   * processes that was. Throws when that sandbox is still alive.
+   */
   cleanUp(): number {
+    this.ledger.own();
     const left = this.ledger.endLeftovers();
     for (const folder of ['pods', 'logs'])
       rmSync(join(this.stateDir, folder), { recursive: true, force: true });
@@ -92,9 +96,11 @@ export class Sandbox {
     const wanted = /^(virtualservices|destinationrules|gateways|httproutes|gatewayclasses)\./;
     const crds = routers.flat().filter(({ metadata }) => wanted.test(metadata.name));
     const { kubectl } = this.parts;
-    await kubectl.apply(crds, '--server-side');
-    await kubectl.apply(readFileSync('crds/pcf.dev_pcfapis.yaml', 'utf8'), '--server-side');
-    await kubectl.apply(readFileSync('deploy/operator/rbac.yaml', 'utf8'), '--server-side');
+    const ours = ['crds/pcf.dev_pcfapis.yaml', 'deploy/operator/rbac.yaml'].map((file) =>
+      readFileSync(file, 'utf8'),
+    );
+    const manifests = [...crds.map((crd) => JSON.stringify(crd)), ...ours].join('\n---\n');
+    await kubectl.apply(manifests, '--server-side');
     await kubectl.run(['wait', '--for=condition=Established', '--timeout=20s', 'crd', '--all']);
   }
 
@@ -145,7 +151,7 @@ export class Sandbox {
   async stop(): Promise<void> {
     this.stopping.abort();
     for (const stop of this.stops.splice(0).reverse()) {
-      await Promise.race([stop().catch(() => {}), sleep(30_000)]);
+      await Promise.race([stop().catch(() => {}), sleep(30_000, undefined, { ref: false })]);
     }
     this.ledger.endLeftovers();
   }

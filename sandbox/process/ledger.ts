@@ -4,12 +4,26 @@
  * so each is kept with the time its process began.
  */
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 export class Ledger {
   constructor(private readonly file: string) {
     mkdirSync(dirname(file), { recursive: true });
+  }
+
+  /** Makes this process the owner of the ledger's processes. Throws when another one that is alive owns them. */
+  own(): void {
+    const file = `${this.file}.owner`;
+    if (existsSync(file)) {
+      const [pid, start] = readFileSync(file, 'utf8').split(' ');
+      if (Number(pid) !== process.pid && start !== '' && startOf(Number(pid)) === start) {
+        throw new Error(
+          `a sandbox runs here already, as process ${pid}; end it, or choose another --state-dir`,
+        );
+      }
+    }
+    writeFileSync(file, `${process.pid} ${startOf(process.pid) ?? ''}`);
   }
 
   add(pid: number): void {

@@ -17,6 +17,8 @@ export interface PcfApiView extends KubeObject {
     observedGeneration?: number;
     phase?: string;
     reason?: string;
+    readyReplicas?: number;
+    stableRevision?: string;
     stableImage?: string;
     updateRevision?: string;
     updateImage?: string;

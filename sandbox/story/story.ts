@@ -12,6 +12,7 @@ const NAMESPACE = 'platform';
 const NAME = 'pcf-api';
 const HOST = 'api.example.com';
 const SAMPLE_MS = 4_000;
+const ROUTE_TIMEOUT_MS = 60_000;
 const IMAGE = (version: string) => `registry.example.com/pcf-api:${version}`;
 const LIST = 'query Services { services(first: 5) { edges { node { id name } } totalCount } }';
 const CREATE = 'mutation Create($name: String!) { createService(input: { name: $name }) { id name } }';
@@ -125,12 +126,12 @@ export class Story {
       });
     });
     await this.patch({ canaryWeight: weight });
-    await Promise.race([
-      arrived,
-      sleep(60_000).then(() =>
-        this.problems.push(`weight ${weight} of ${updateRevision} never came into force`),
-      ),
-    ]);
+    const late = sleep(ROUTE_TIMEOUT_MS, undefined, { ref: false }).then(() => {
+      throw new Error(
+        `weight ${weight} of ${updateRevision} did not come into force within ${ROUTE_TIMEOUT_MS / 1000} s`,
+      );
+    });
+    await Promise.race([arrived, late]);
     this.line(
       `edit -> route changed ${changedMs?.toFixed(0)} ms; -> ${weight} % in force ${(performance.now() - editedAt).toFixed(0)} ms`,
     );

@@ -87,6 +87,11 @@ export class TestApi {
     });
   }
 
+  /** Spec of an object that must be there. */
+  async specOf<T>(type: ResourceType, name = this.name): Promise<T> {
+    return (await this.sandbox.parts.client.get(type, this.namespace, name)).spec as T;
+  }
+
   async remove(): Promise<void> {
     const { client } = this.sandbox.parts;
     const gone = this.watch.until(`${this.namespace} gone`, (api) => api === undefined);

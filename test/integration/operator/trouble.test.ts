@@ -121,7 +121,7 @@ describe('when something is wrong, the operator', () => {
     await api.reason('PodsNotReady');
     const route = await api.get(VirtualServiceKind);
     const text = JSON.stringify(route?.spec);
-    const stable = (api.status as { stableRevision?: string }).stableRevision ?? '';
+    const stable = api.status.stableRevision ?? '';
     const update = api.status.updateRevision ?? '';
     assert.ok(text.includes(stable) && !text.includes(update), text);
     await api.remove();

@@ -1,0 +1,22 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { START_TIMEOUT_MS } from '../support/sandbox.js';
+
+/** Runs the sandbox's command as a person would, and resolves with what it printed and how it ended. */
+function sandbox(...args: string[]): Promise<{ code: number | null; output: string }> {
+  const child = spawn(process.execPath, ['dist/sandbox/main.js', ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, output })));
+}
+
+describe('the story', () => {
+  it('ends well: from nothing to live traffic, a delivery, a broken image, and back, without a failed request', async () => {
+    const { code, output } = await sandbox('--story', '--state-dir', '.sandbox/story');
+    assert.equal(code, 0, output);
+    assert.match(output, /[1-9]\d* requests served, 0 failed/);
+  }).timeout(START_TIMEOUT_MS);
+});
