@@ -13,7 +13,7 @@ import { RoutingTable } from './gateway/routing-table.js';
 import { Kubectl } from './kubectl.js';
 import { ProcessNode } from './node/process-node.js';
 import { OperatorProcess } from './operator-process.js';
-import { type Postgres, startPostgres } from './postgres.js';
+import { Postgres } from './postgres/postgres.js';
 import { Ledger } from './process/ledger.js';
 import { type RedisServer, startRedis } from './redis.js';
 
@@ -78,8 +78,8 @@ export class Sandbox {
   }
 
   async startPostgres(): Promise<void> {
-    this.postgres = await startPostgres({ stateDir: this.stateDir, ledger: this.ledger });
-    this.onStop(() => this.postgres.stop());
+    this.postgres = await Postgres.start({ ledger: this.ledger });
+    this.onStop(() => this.postgres.remove());
   }
 
   async startRedis(): Promise<void> {

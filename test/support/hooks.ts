@@ -1,6 +1,7 @@
+import { stopSharedPostgres } from './postgres.js';
 import { stopSharedSandbox } from './sandbox.js';
 
 /** Nothing that the tests started outlives them. */
 export async function mochaGlobalTeardown(): Promise<void> {
-  await stopSharedSandbox();
+  await Promise.all([stopSharedSandbox(), stopSharedPostgres()]);
 }

@@ -1,0 +1,170 @@
+/** A real PostgreSQL without an installation: started, stopped, killed and started again. */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import type { Ledger } from '../process/ledger.js';
+import { freePorts } from '../process/ports.js';
+import { type Binaries, postgresBinaries } from './binaries.js';
+
+const USER = 'postgres';
+
+export interface PostgresOptions {
+  /** Takes note of the process, so that a later start can end it. */
+  ledger?: Ledger;
+}
+
+export class Postgres {
+  private child: ChildProcess | undefined;
+  private output = '';
+
+  private constructor(
+    readonly port: number,
+    /** Its data: in the system's folder for temporary files, where the one who runs it may go. */
+    private readonly folder: string,
+    private readonly binaries: Binaries,
+    private readonly password: string,
+    private readonly ledger: Ledger | undefined,
+  ) {}
+
+  /** Starts a server with fresh data. */
+  static async start({ ledger }: PostgresOptions = {}): Promise<Postgres> {
+    const [port] = await freePorts(1);
+    const folder = mkdtempSync(join(tmpdir(), 'pcf-postgres-data-'));
+    // With characters that a URL must escape: whoever forgets to will know.
+    const password = `${randomBytes(12).toString('hex')}/+`;
+    const postgres = new Postgres(port!, folder, postgresBinaries(), password, ledger);
+    try {
+      postgres.initialise();
+      await postgres.restart();
+    } catch (error) {
+      await postgres.remove();
+      throw error;
+    }
+    return postgres;
+  }
+
+  /** What the server has logged. */
+  get log(): string {
+    return this.output;
+  }
+
+  /** Connection URL of a database. */
+  url(database = 'postgres'): string {
+    return `postgresql://${USER}:${encodeURIComponent(this.password)}@127.0.0.1:${this.port}/${database}`;
+  }
+
+  /** Creates an empty database and returns its URL. */
+  async createDatabase(name: string): Promise<string> {
+    const client = new Client({ connectionString: this.url() });
+    await client.connect();
+    await client.query(`CREATE DATABASE "${name.replaceAll('"', '""')}"`).finally(() => client.end());
+    return this.url(name);
+  }
+
+  /** Starts it on the same port, with the same data. Resolves when it takes connections. */
+  async restart(): Promise<void> {
+    const { postgres, runAs } = this.binaries;
+    const settings = [
+      'fsync=off',
+      'max_connections=200',
+      'listen_addresses=127.0.0.1',
+      'unix_socket_directories=',
+    ];
+    const args = [
+      '-D',
+      this.data,
+      '-p',
+      String(this.port),
+      ...settings.flatMap((setting) => ['-c', setting]),
+    ];
+    const child = spawn(postgres, args, {
+      ...runAs,
+      cwd: this.folder,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      detached: true,
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk: Buffer) => {
+        this.output = (this.output + chunk.toString()).slice(-1_000_000);
+      });
+    }
+    this.child = child;
+    if (child.pid) this.ledger?.add(child.pid);
+    await this.untilReady(child);
+  }
+
+  /** An orderly end: clients are disconnected. */
+  async stop(): Promise<void> {
+    await this.end('SIGINT'); // PostgreSQL's fast shutdown
+  }
+
+  /** As a crash would: no word to anyone. */
+  async kill(): Promise<void> {
+    await this.end('SIGKILL');
+    // Its children notice by themselves; a new server refuses to start before they have gone.
+    await sleep(500);
+    rmSync(join(this.data, 'postmaster.pid'), { force: true });
+  }
+
+  /** Ends it and deletes its data. */
+  async remove(): Promise<void> {
+    await this.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  private initialise(): void {
+    const { initdb, runAs } = this.binaries;
+    const passwordFile = join(this.folder, '.password');
+    writeFileSync(passwordFile, this.password, { mode: 0o600 });
+    if (runAs.uid !== undefined && runAs.gid !== undefined) {
+      for (const path of [this.folder, passwordFile]) chownSync(path, runAs.uid, runAs.gid);
+    }
+    const args = [
+      '-D',
+      this.data,
+      '-U',
+      USER,
+      '-A',
+      'scram-sha-256',
+      `--pwfile=${passwordFile}`,
+      '-E',
+      'UTF8',
+      '--locale=C',
+      '--no-sync',
+    ];
+    execFileSync(initdb, args, { ...runAs, cwd: this.folder, stdio: ['ignore', 'ignore', 'pipe'] });
+    rmSync(passwordFile);
+  }
+
+  private async untilReady(child: ChildProcess): Promise<void> {
+    const deadline = performance.now() + 30_000;
+    while (performance.now() < deadline) {
+      const client = new Client({ connectionString: this.url() });
+      const ready = await client.connect().then(
+        () => true,
+        () => false,
+      );
+      await client.end().catch(() => {});
+      if (ready) return;
+      if (child.exitCode !== null) break;
+      await sleep(30);
+    }
+    throw new Error(`PostgreSQL did not start:\n${this.output.slice(-2_000)}`);
+  }
+
+  private async end(signal: NodeJS.Signals): Promise<void> {
+    const child = this.child;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const exited = new Promise((resolve) => child.once('exit', resolve));
+    child.kill(signal);
+    await exited;
+  }
+
+  private get data(): string {
+    return join(this.folder, 'data');
+  }
+}
