@@ -3,6 +3,12 @@
 /** List keys by which Kubernetes merges lists of objects, tried in this order. */
 const listKeys = ['name', 'mountPath', 'containerPort', 'port', 'key', 'uid'] as const;
 
+/** Lists of Gateway API and Istio that have one owner: whatever is there beside ours is a change of ours. */
+const atomicList = /(^|\.)(backendRefs|parentRefs|subsets|http)$/;
+
+/** Where quantities are. Elsewhere `1.10` and `1.1` are two texts: a label, the value of a variable. */
+const quantityField = /(^|\.)(limits|requests|hard)\.[^.]+$|(^|\.)(sizeLimit|averageValue)$/;
+
 /**
  * Paths, such as `spec.replicas`, at which `live` lacks what `desired` says.
  * What `live` has beyond that is somebody else's business: defaults, other managers' fields.
@@ -16,29 +22,34 @@ export function differences(desired: unknown, live: unknown, path = ''): string[
       differences(value, live[key], path ? `${path}.${key}` : key),
     );
   }
-  return sameScalar(desired, live) ? [] : [path];
+  return sameScalar(desired, live, path) ? [] : [path];
 }
 
 function listDifferences(desired: unknown[], live: unknown, path: string): string[] {
   if (!Array.isArray(live)) return desired.length === 0 && live === undefined ? [] : [path];
-  const key = listKeys.find(
-    (candidate) => desired.length > 0 && desired.every((item) => isObject(item) && candidate in item),
-  );
-  if (!key || desired.length !== live.length) {
-    if (desired.length !== live.length && !(key && live.length > desired.length)) return [path];
-  }
+  const key = mergeKey(desired);
+  const mayHoldMore = key !== undefined && !atomicList.test(path);
+  if (live.length !== desired.length && !(mayHoldMore && live.length > 0)) return [path];
   if (!key) return desired.flatMap((item, index) => differences(item, live[index], `${path}[${index}]`));
   return (desired as Record<string, unknown>[]).flatMap((item) => {
-    const twin = live.find((other) => isObject(other) && other[key] === item[key]);
-    return differences(item, twin, `${path}[${key}=${String(item[key])}]`);
+    const itemPath = `${path}[${key}=${String(item[key])}]`;
+    // Namesakes are possible: two ports of one number, one for TCP and one for UDP.
+    const twins = live.filter((other) => isObject(other) && other[key] === item[key]);
+    const found = twins.map((twin) => differences(item, twin, itemPath));
+    return found.find((paths) => paths.length === 0) ?? found[0] ?? [itemPath];
   });
 }
 
-function sameScalar(desired: unknown, live: unknown): boolean {
+function mergeKey(list: unknown[]): (typeof listKeys)[number] | undefined {
+  if (list.length === 0) return undefined;
+  return listKeys.find((key) => list.every((item) => isObject(item) && key in item));
+}
+
+function sameScalar(desired: unknown, live: unknown, path: string): boolean {
   if (desired === live) return true;
   // An empty value is what a missing one means, in Kubernetes' own types.
   if (live === undefined) return desired === '' || desired === false || desired === 0 || desired === null;
-  return quantity(desired) !== undefined && quantity(desired) === quantity(live);
+  return quantityField.test(path) && quantity(desired) !== undefined && quantity(desired) === quantity(live);
 }
 
 const suffixes: Record<string, number> = {

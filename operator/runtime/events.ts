@@ -4,7 +4,13 @@
  */
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
-import type { KubeClient, KubeObject, ObjectMeta, ResourceType } from './kube-client.js';
+import {
+  isNotFound,
+  type KubeClient,
+  type KubeObject,
+  type ObjectMeta,
+  type ResourceType,
+} from './kube-client.js';
 
 const EventKind: ResourceType = {
   group: 'events.k8s.io',
@@ -39,6 +45,8 @@ interface Series {
 const SERIES_WINDOW_MS = 6 * 60_000;
 const MAX_SERIES = 2_000;
 const MAX_NOTE_BYTES = 1_024;
+/** Names hold 253 characters; what is put behind the name of the object needs 22 of them. */
+const MAX_NAME_LENGTH = 253 - 22;
 
 export class EventRecorder {
   private readonly series = new Map<string, Series>();
@@ -54,7 +62,7 @@ export class EventRecorder {
 
   /** Queues the event and returns at once. */
   record(input: EventInput): void {
-    if (this.backlog >= MAX_SERIES) return; // the API server is away: old news is dropped first
+    if (this.backlog >= MAX_SERIES) return; // the API server is away, and a backlog without end would be a leak
     this.backlog += 1;
     this.tail = this.tail
       .then(() => this.write(input))
@@ -72,7 +80,7 @@ export class EventRecorder {
     try {
       const id = identityOf(input);
       const known = this.series.get(id);
-      if (known && Date.now() - known.lastAt < SERIES_WINDOW_MS) return await this.repeat(known);
+      if (known && Date.now() - known.lastAt < SERIES_WINDOW_MS && (await this.repeat(known))) return;
       const object = await this.client.create(EventKind, this.eventOf(input, id));
       this.series.delete(id);
       this.series.set(id, { object, count: 1, lastAt: Date.now() });
@@ -82,12 +90,19 @@ export class EventRecorder {
     }
   }
 
-  private async repeat(known: Series): Promise<void> {
+  /** False when the Event is gone, deleted or run out, and has to be written anew. */
+  private async repeat(known: Series): Promise<boolean> {
     known.count += 1;
     known.lastAt = Date.now();
     const { namespace, name } = known.object.metadata;
     const series = { count: known.count, lastObservedTime: microTime() };
-    await this.client.patch(EventKind, namespace, name, { series });
+    try {
+      await this.client.patch(EventKind, namespace, name, { series });
+      return true;
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
   }
 
   private eventOf(input: EventInput, id: string): KubeObject {
@@ -98,7 +113,7 @@ export class EventRecorder {
       kind: 'Event',
       metadata: {
         namespace: namespace ?? 'default',
-        name: `${name}.${id.slice(0, 12)}.${Date.now().toString(36)}`,
+        name: `${clipName(name)}.${id.slice(0, 12)}.${Date.now().toString(36)}`,
       },
       eventTime: microTime(),
       type: input.type,
@@ -125,6 +140,10 @@ function clip(note: string): string {
     .subarray(0, MAX_NOTE_BYTES - 8)
     .toString('utf8')
     .replace(/\uFFFD+$/, '')}…`;
+}
+
+function clipName(name: string): string {
+  return name.slice(0, MAX_NAME_LENGTH).replace(/[^a-z0-9]+$/, '');
 }
 
 function microTime(): string {

@@ -123,8 +123,13 @@ export class KubeClient {
     this.timeoutMs = options.timeoutMs ?? 30_000;
   }
 
-  get(type: ResourceType, namespace: string | undefined, name: string): Promise<KubeObject> {
-    return this.json('GET', objectPath(type, namespace, name));
+  get(
+    type: ResourceType,
+    namespace: string | undefined,
+    name: string,
+    signal?: AbortSignal,
+  ): Promise<KubeObject> {
+    return this.json('GET', objectPath(type, namespace, name), { signal });
   }
 
   list(
@@ -138,16 +143,16 @@ export class KubeClient {
   create(
     type: ResourceType,
     object: KubeObject,
-    options: { fieldManager?: string } = {},
+    { signal, ...query }: { fieldManager?: string; signal?: AbortSignal } = {},
   ): Promise<KubeObject> {
     const path = collectionPath(type, object.metadata.namespace);
-    return this.write('POST', path, { body: object, contentType: 'application/json', query: options });
+    return this.write('POST', path, { body: object, contentType: 'application/json', query, signal });
   }
 
   /** PUT: fails with a conflict when `metadata.resourceVersion` is not the newest. */
-  replace(type: ResourceType, object: KubeObject): Promise<KubeObject> {
+  replace(type: ResourceType, object: KubeObject, signal?: AbortSignal): Promise<KubeObject> {
     const path = objectPath(type, object.metadata.namespace, object.metadata.name);
-    return this.write('PUT', path, { body: object, contentType: 'application/json' });
+    return this.write('PUT', path, { body: object, contentType: 'application/json', signal });
   }
 
   /** JSON merge patch. Give `metadata.resourceVersion` in the patch to fail on a conflict. */

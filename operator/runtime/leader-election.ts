@@ -95,13 +95,12 @@ export class LeaderElector {
   async release(): Promise<void> {
     if (!this.isLeader()) return;
     this.leadsUntil = 0;
+    const signal = this.patience();
     try {
-      const lease = await this.read();
+      const lease = await this.read(signal);
       if (lease?.spec.holderIdentity !== this.options.identity) return;
-      await this.client.replace(LeaseKind, {
-        ...lease,
-        spec: { ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1 },
-      });
+      const spec = { ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1 };
+      await this.client.replace(LeaseKind, { ...lease, spec }, signal);
     } catch (error) {
       this.logger.debug({ err: error }, 'the lease could not be released and will run out');
     }
@@ -110,11 +109,12 @@ export class LeaderElector {
   /** Takes or renews the Lease; false when it is somebody else's or the API server can't be reached. */
   private async tryOnce(): Promise<boolean> {
     const startedAt = performance.now();
+    const signal = this.patience();
     try {
-      const lease = await this.read();
-      if (!lease) await this.client.create(LeaseKind, this.ourLease());
+      const lease = await this.read(signal);
+      if (!lease) await this.client.create(LeaseKind, this.ourLease(), { signal });
       else if (this.isTaken(lease)) return this.lost();
-      else this.observe(await this.client.replace(LeaseKind, this.renewed(lease)));
+      else this.observe(await this.client.replace(LeaseKind, this.renewed(lease), signal));
       this.leadsUntil = startedAt + this.timing.renewDeadlineMs;
       return true;
     } catch (error) {
@@ -130,9 +130,15 @@ export class LeaderElector {
     return false;
   }
 
-  private async read(): Promise<Lease | undefined> {
+  /** One request that is never answered must not cost the lease, nor keep us from noticing that it is lost. */
+  private patience(): AbortSignal {
+    return AbortSignal.timeout(this.timing.renewDeadlineMs / 2);
+  }
+
+  private async read(signal: AbortSignal): Promise<Lease | undefined> {
+    const { namespace, name } = this.options;
     try {
-      return (await this.client.get(LeaseKind, this.options.namespace, this.options.name)) as Lease;
+      return (await this.client.get(LeaseKind, namespace, name, signal)) as Lease;
     } catch (error) {
       if (isNotFound(error)) return undefined;
       throw error;

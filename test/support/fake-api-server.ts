@@ -1,0 +1,239 @@
+/**
+ * A small API server for one kind, over real HTTP, that can be told to misbehave:
+ * what a real one does only under load, on an upgrade or behind a bad network.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { KubeConfig } from '@kubernetes/client-node';
+import type { KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
+import { keyOf, versionOf } from '../../operator/runtime/store.js';
+
+export type FakeOperation = 'list' | 'watch' | 'get' | 'create' | 'replace' | 'patch' | 'delete';
+
+export interface FakeRequest {
+  operation: FakeOperation;
+  path: string;
+  query: URLSearchParams;
+  body?: KubeObject;
+  at: number;
+}
+
+/** An answer given in place of the right one. */
+interface ScriptedAnswer {
+  operation: FakeOperation;
+  status: number;
+  retryAfterSeconds?: number;
+  /** As an ERROR event of a watch that was answered 200. */
+  inStream?: boolean;
+}
+
+interface LogEntry {
+  type: 'ADDED' | 'MODIFIED' | 'DELETED';
+  object: KubeObject;
+}
+
+const operations: Record<string, FakeOperation> = {
+  GET: 'get',
+  POST: 'create',
+  PUT: 'replace',
+  PATCH: 'patch',
+  DELETE: 'delete',
+};
+
+export class FakeApiServer {
+  /** Every request, also those that got no answer. */
+  readonly requests: FakeRequest[] = [];
+  /** 404 for everything while false. */
+  installed = true;
+  /** `refusing` closes every connection unanswered, `hanging` leaves every request without an answer. */
+  mode: 'up' | 'refusing' | 'hanging' = 'up';
+  /** What a list from the watch cache (resourceVersion=0) answers; undefined: what is true. */
+  staleList: { version: number; items: KubeObject[] } | undefined;
+
+  private readonly objects = new Map<string, KubeObject>();
+  private readonly server = createServer((request, response) => void this.serve(request, response));
+  private readonly watches = new Set<ServerResponse>();
+  private readonly scripted: ScriptedAnswer[] = [];
+  private log: LogEntry[] = [];
+  private version = 100;
+  private oldestVersion = 0;
+
+  constructor(private readonly type: ResourceType) {}
+
+  /** Starts to listen and returns a kubeconfig that leads here. */
+  async listen(): Promise<KubeConfig> {
+    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+    const { port } = this.server.address() as AddressInfo;
+    const kubeConfig = new KubeConfig();
+    kubeConfig.loadFromOptions({
+      // Without skipTLSVerify client-node refuses plain HTTP.
+      clusters: [{ name: 'fake', server: `http://127.0.0.1:${port}`, skipTLSVerify: true }],
+      users: [{ name: 'fake' }],
+      contexts: [{ name: 'fake', cluster: 'fake', user: 'fake' }],
+      currentContext: 'fake',
+    });
+    return kubeConfig;
+  }
+
+  async close(): Promise<void> {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  get(key: string): KubeObject | undefined {
+    return this.objects.get(key);
+  }
+
+  /** Creates or changes an object, as another client would, and tells the watches. */
+  put(object: KubeObject): KubeObject {
+    const known = this.objects.get(keyOf(object));
+    this.version += 1;
+    const uid = known?.metadata.uid ?? `uid-${this.version}`;
+    const stored = {
+      ...object,
+      metadata: { ...object.metadata, uid, resourceVersion: String(this.version) },
+    };
+    this.objects.set(keyOf(object), stored);
+    this.publish({ type: known ? 'MODIFIED' : 'ADDED', object: stored });
+    return stored;
+  }
+
+  remove(key: string): KubeObject {
+    const known = this.objects.get(key);
+    if (!known) throw new Error(`${key} is not there`);
+    this.objects.delete(key);
+    this.version += 1;
+    const object = { ...known, metadata: { ...known.metadata, resourceVersion: String(this.version) } };
+    this.publish({ type: 'DELETED', object });
+    return object;
+  }
+
+  /** Gives `times` requests of this operation an error in place of an answer. */
+  fail(answer: ScriptedAnswer, times = 1): void {
+    for (let i = 0; i < times; i++) this.scripted.push(answer);
+  }
+
+  /** Forgets the past, as etcd's compaction does: a watch from an older version is answered 410. */
+  compact(): void {
+    this.version += 1;
+    this.oldestVersion = this.version;
+    this.log = [];
+  }
+
+  /** Breaks the connection of every watch. */
+  cutWatches(): void {
+    for (const watch of this.watches) watch.destroy();
+    this.watches.clear();
+  }
+
+  /** Leaves every watch open, but nothing comes through it any more. */
+  muteWatches(): void {
+    this.watches.clear();
+  }
+
+  /** Sends a line as it is to every watch. */
+  sendRaw(line: string): void {
+    for (const watch of this.watches) watch.write(line);
+  }
+
+  /** Tells every watch of the newest version without any object. */
+  sendBookmark(): void {
+    const metadata = { name: '', resourceVersion: String(this.version) };
+    this.sendRaw(`${JSON.stringify({ type: 'BOOKMARK', object: { metadata } })}\n`);
+  }
+
+  count(operation: FakeOperation): number {
+    return this.requests.filter((request) => request.operation === operation).length;
+  }
+
+  private publish(entry: LogEntry): void {
+    this.log.push(entry);
+    this.sendRaw(`${JSON.stringify(entry)}\n`);
+  }
+
+  private async serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { pathname, searchParams: query } = new URL(request.url ?? '/', 'http://fake');
+    const method = request.method ?? 'GET';
+    const isCollection = method === 'GET' && pathname.endsWith(`/${this.type.plural}`);
+    const collectionOperation = query.get('watch') === 'true' ? 'watch' : 'list';
+    const operation = isCollection ? collectionOperation : operations[method]!;
+    const text = (await request.toArray()).join('');
+    const body = text ? (JSON.parse(text) as KubeObject) : undefined;
+    this.requests.push({ operation, path: pathname, query, body, at: performance.now() });
+    if (this.mode === 'hanging') return;
+    if (this.mode === 'refusing') return void request.socket.destroy();
+    const scripted = this.takeScripted(operation);
+    if (scripted?.inStream) return this.failInStream(response, scripted.status);
+    if (scripted) return refuse(response, scripted.status, scripted.retryAfterSeconds);
+    if (!this.installed) return refuse(response, 404);
+    if (operation === 'list') return this.list(response, query);
+    if (operation === 'watch') return this.watch(response, Number(query.get('resourceVersion') ?? 0));
+    this.single(response, operation, this.keyIn(pathname), body);
+  }
+
+  private takeScripted(operation: FakeOperation): ScriptedAnswer | undefined {
+    const index = this.scripted.findIndex((answer) => answer.operation === operation);
+    return index < 0 ? undefined : this.scripted.splice(index, 1)[0];
+  }
+
+  private keyIn(path: string): string {
+    const [, namespace, plural, name] = /\/namespaces\/([^/]+)\/([^/]+)(?:\/([^/]+))?/.exec(path) ?? [];
+    if (plural === this.type.plural) return name ? `${namespace}/${name}` : '';
+    return path.split('/').at(-1) ?? '';
+  }
+
+  private list(response: ServerResponse, query: URLSearchParams): void {
+    const stale = query.get('resourceVersion') === '0' ? this.staleList : undefined;
+    const { version, items } = stale ?? { version: this.version, items: [...this.objects.values()] };
+    // The API server leaves apiVersion and kind out of the items of a list.
+    const bare = items.map(({ apiVersion: _version, kind: _kind, ...item }) => item);
+    reply(response, 200, { metadata: { resourceVersion: String(version) }, items: bare });
+  }
+
+  private watch(response: ServerResponse, since: number): void {
+    if (since < this.oldestVersion) return refuse(response, 410);
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.flushHeaders();
+    for (const entry of this.log) {
+      if (versionOf(entry.object) > since) response.write(`${JSON.stringify(entry)}\n`);
+    }
+    this.watches.add(response);
+    response.on('close', () => this.watches.delete(response));
+  }
+
+  private failInStream(response: ServerResponse, code: number): void {
+    response.writeHead(200, { 'content-type': 'application/json' });
+    response.end(
+      `${JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code, message: 'told to' } })}\n`,
+    );
+  }
+
+  private single(response: ServerResponse, operation: FakeOperation, key: string, body?: KubeObject): void {
+    const known = this.objects.get(operation === 'create' && body ? keyOf(body) : key);
+    if (operation === 'create') {
+      if (!body || known) return refuse(response, 409);
+      return reply(response, 201, this.put(body));
+    }
+    if (operation === 'patch' && body) {
+      if (!known && !body.kind) return refuse(response, 404);
+      const metadata = { ...known?.metadata, ...body.metadata };
+      return reply(response, 200, this.put({ ...known, ...body, metadata }));
+    }
+    if (!known) return refuse(response, 404);
+    if (operation === 'get') return reply(response, 200, known);
+    if (operation === 'delete') return reply(response, 200, this.remove(key));
+    const current = known.metadata.resourceVersion;
+    if (!body || body.metadata.resourceVersion !== current) return refuse(response, 409);
+    reply(response, 200, this.put(body));
+  }
+}
+
+function reply(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(body));
+}
+
+function refuse(response: ServerResponse, code: number, retryAfterSeconds?: number): void {
+  if (retryAfterSeconds !== undefined) response.setHeader('retry-after', String(retryAfterSeconds));
+  reply(response, code, { kind: 'Status', code, reason: 'Told', message: `the fake server says ${code}` });
+}

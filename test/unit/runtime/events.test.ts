@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { type EventInput, EventRecorder } from '../../../operator/runtime/events.js';
+import { KubeClient, type ResourceType } from '../../../operator/runtime/kube-client.js';
+import { FakeApiServer } from '../../support/fake-api-server.js';
+
+const kind: ResourceType = {
+  group: 'events.k8s.io',
+  version: 'v1',
+  kind: 'Event',
+  plural: 'events',
+  namespaced: true,
+};
+
+const event = (change: Partial<EventInput> = {}): EventInput => ({
+  regarding: { apiVersion: 'v1', kind: 'Pod', metadata: { namespace: 'ns', name: 'pod', uid: 'u1' } },
+  type: 'Warning',
+  reason: 'Failed',
+  action: 'Reconcile',
+  note: 'it did not work',
+  ...change,
+});
+
+describe('event recorder', () => {
+  let server: FakeApiServer;
+  let client: KubeClient;
+  let recorder: EventRecorder;
+  const sent = () => server.requests.map(({ operation, body }) => ({ operation, body }));
+
+  beforeEach(async () => {
+    server = new FakeApiServer(kind);
+    client = new KubeClient(await server.listen());
+    recorder = new EventRecorder(client, 'test/controller', 'instance-1', pino({ level: 'silent' }));
+  });
+  afterEach(async () => {
+    await client.close();
+    await server.close();
+  });
+
+  it('writes what events.k8s.io asks for', async () => {
+    recorder.record(event());
+    await recorder.flush();
+    const { body } = sent()[0]!;
+    assert.equal(body?.metadata.namespace, 'ns');
+    assert.match(body?.metadata.name ?? '', /^pod\.[0-9a-f]{12}\.[0-9a-z]+$/);
+    assert.match(String(body?.eventTime), /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/);
+    assert.deepEqual(
+      [body?.type, body?.reason, body?.action, body?.reportingController, body?.reportingInstance],
+      ['Warning', 'Failed', 'Reconcile', 'test/controller', 'instance-1'],
+    );
+  });
+
+  it('makes a series of what repeats, and not of what differs', async () => {
+    for (let i = 0; i < 3; i++) recorder.record(event());
+    recorder.record(event({ note: 'something else' }));
+    await recorder.flush();
+    assert.deepEqual(
+      sent().map(({ operation }) => operation),
+      ['create', 'patch', 'patch', 'create'],
+    );
+    assert.equal((sent()[2]!.body?.series as { count: number }).count, 3);
+  });
+
+  it('writes anew what repeats after its Event was deleted', async () => {
+    recorder.record(event());
+    await recorder.flush();
+    const { namespace, name } = sent()[0]!.body!.metadata;
+    server.remove(`${namespace}/${name}`);
+    recorder.record(event());
+    recorder.record(event());
+    await recorder.flush();
+    assert.deepEqual(
+      sent().map(({ operation }) => operation),
+      ['create', 'patch', 'create', 'patch'],
+    );
+  });
+
+  it('never throws and never stops', async () => {
+    server.fail({ operation: 'create', status: 403 });
+    recorder.record(event());
+    await recorder.flush();
+    server.mode = 'refusing';
+    recorder.record(event({ note: 'nobody hears' }));
+    await recorder.flush();
+    server.mode = 'up';
+    recorder.record(event({ note: 'heard again' }));
+    await recorder.flush();
+    assert.equal(sent().at(-1)!.body?.note, 'heard again');
+  });
+
+  it('returns at once and keeps a bounded backlog while nothing is answered', async () => {
+    server.mode = 'hanging';
+    const startedAt = performance.now();
+    for (let i = 0; i < 5_000; i++) recorder.record(event({ note: `note ${i}` }));
+    assert.ok(performance.now() - startedAt < 500);
+    while (server.requests.length === 0) await sleep(5);
+    await client.close();
+    await recorder.flush();
+    assert.ok(server.requests.length <= 2_000);
+  });
+
+  it('keeps within the limits of the API', async () => {
+    const long = `${'a'.repeat(199)}.${'b'.repeat(53)}`;
+    const { regarding } = event();
+    recorder.record(
+      event({
+        note: 'é'.repeat(2_000),
+        regarding: { ...regarding, metadata: { ...regarding.metadata, name: long } },
+      }),
+    );
+    await recorder.flush();
+    const { body } = sent()[0]!;
+    assert.ok(Buffer.byteLength(String(body?.note)) <= 1_024);
+    assert.ok(String(body?.note).endsWith('é…'));
+    const name = body?.metadata.name ?? '';
+    assert.ok(name.length <= 253, `${name.length} characters`);
+    assert.match(name, /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/);
+  });
+});

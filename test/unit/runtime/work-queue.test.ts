@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import fc from 'fast-check';
+import { WorkQueue } from '../../../operator/runtime/work-queue.js';
+
+/** What the queue hands out now, without waiting for more. */
+async function drain(queue: WorkQueue): Promise<string[]> {
+  const keys: string[] = [];
+  while (queue.depth > 0) keys.push((await queue.take())!);
+  return keys;
+}
+
+describe('work queue', () => {
+  let queue: WorkQueue;
+  beforeEach(() => {
+    queue = new WorkQueue();
+  });
+  afterEach(() => queue.close());
+
+  it('holds a key once, in the order of its first add', async () => {
+    for (const key of ['a', 'b', 'a', 'c', 'b']) queue.add(key);
+    assert.equal(queue.depth, 3);
+    assert.deepEqual(await drain(queue), ['a', 'b', 'c']);
+  });
+
+  it('gives a key that is added while it is worked on to nobody, until it is done', async () => {
+    queue.add('a');
+    await queue.take();
+    queue.add('a');
+    queue.add('a');
+    assert.equal(queue.depth, 0);
+    queue.done('a');
+    assert.deepEqual(await drain(queue), ['a']);
+    queue.done('a');
+    assert.equal(queue.depth, 0, 'it came back once');
+  });
+
+  it('wakes a worker that waits', async () => {
+    const first = queue.take();
+    const second = queue.take();
+    queue.add('a');
+    queue.add('b');
+    assert.deepEqual(await Promise.all([first, second]), ['a', 'b']);
+  });
+
+  it('serves the high lane first and lifts a key that is added again with more haste', async () => {
+    for (const key of ['resync-1', 'resync-2', 'resync-3']) queue.add(key, 'low');
+    queue.add('edited');
+    queue.add('resync-3', 'high');
+    queue.add('edited', 'low');
+    assert.deepEqual(await drain(queue), ['edited', 'resync-3', 'resync-1', 'resync-2']);
+  });
+
+  it('keeps the highest lane of the adds made while a key was worked on', async () => {
+    queue.add('a', 'low');
+    await queue.take();
+    queue.add('a', 'high');
+    queue.add('a', 'low');
+    queue.add('b', 'low');
+    queue.done('a');
+    assert.deepEqual(await drain(queue), ['a', 'b']);
+  });
+
+  it('backs off longer with each failure of a key, and from the start once it did well', () => {
+    const delays = Array.from({ length: 10 }, () => queue.addRateLimited('a'));
+    delays.forEach((delay, failures) => {
+      const full = 5 * 2 ** failures;
+      assert.ok(delay <= full && delay >= full * 0.8, `failure ${failures + 1}: ${delay} ms`);
+    });
+    assert.ok(queue.addRateLimited('other') <= 5);
+    queue.forget('a');
+    assert.ok(queue.addRateLimited('a') <= 5);
+    for (let i = 0; i < 3_000; i++) queue.addRateLimited('b');
+    assert.ok(queue.addRateLimited('b') <= 1_000_000);
+  });
+
+  it('adds later, at the earliest of the times asked for', async () => {
+    queue.addAfter('a', 10_000);
+    queue.addAfter('a', 40);
+    queue.addAfter('a', 5_000);
+    await sleep(15);
+    assert.equal(queue.depth, 0);
+    await sleep(60);
+    assert.deepEqual(await drain(queue), ['a']);
+    queue.addAfter('b', 0);
+    assert.deepEqual(await drain(queue), ['b']);
+  });
+
+  it('does not take a wait of months for none', async () => {
+    queue.addAfter('a', 90 * 24 * 3600 * 1000);
+    await sleep(20);
+    assert.equal(queue.depth, 0);
+  });
+
+  it('hands out nothing once it is closed', async () => {
+    const waiting = queue.take();
+    queue.addAfter('later', 10);
+    queue.close();
+    queue.add('a');
+    queue.addAfter('b', 0);
+    assert.equal(await waiting, undefined);
+    assert.equal(await queue.take(), undefined);
+    await sleep(30);
+    assert.equal(queue.depth, 0);
+  });
+
+  it('tells its observer how long a key waited', async () => {
+    const waits: number[] = [];
+    const observed = new WorkQueue({ taken: (waitedMs) => waits.push(waitedMs) });
+    observed.add('a');
+    await sleep(30);
+    await observed.take();
+    assert.ok(waits[0]! >= 25, String(waits));
+  });
+});
+
+describe('work queue, whatever the order of calls', () => {
+  const key = fc.constantFrom('a', 'b', 'c', 'd');
+  const call = fc.oneof(
+    fc.record({ do: fc.constant('add' as const), key, priority: fc.constantFrom('high', 'low') }),
+    fc.record({ do: fc.constant('take' as const) }),
+    fc.record({ do: fc.constant('done' as const), nth: fc.nat(5) }),
+  );
+
+  it('no key is with two workers, and no add is lost', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(call, { maxLength: 60 }), async (calls) => {
+        const queue = new WorkQueue();
+        const withWorker = new Set<string>();
+        /** Keys added since they were last handed out. */
+        const owed = new Set<string>();
+        const took = (taken: string | undefined) => {
+          if (taken === undefined) return;
+          assert.ok(!withWorker.has(taken), `${taken} is with two workers`);
+          assert.ok(owed.delete(taken), `${taken} was handed out though nobody added it`);
+          withWorker.add(taken);
+        };
+        const finish = (done: string) => {
+          withWorker.delete(done);
+          queue.done(done);
+        };
+        for (const step of calls) {
+          if (step.do === 'add') {
+            owed.add(step.key);
+            queue.add(step.key, step.priority);
+          } else if (step.do === 'take') {
+            void queue.take().then(took);
+          } else {
+            const busy = [...withWorker];
+            if (busy.length > 0) finish(busy[step.nth % busy.length]!);
+          }
+          await Promise.resolve();
+        }
+        while (queue.depth > 0 || withWorker.size > 0) {
+          while (queue.depth > 0) await queue.take().then(took);
+          for (const busy of [...withWorker]) finish(busy);
+          await Promise.resolve();
+        }
+        assert.deepEqual([...owed], [], 'added and never handed out');
+        queue.close();
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
