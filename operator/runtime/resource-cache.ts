@@ -43,6 +43,9 @@ export const defaultTiming: CacheTiming = {
   backoff: { baseMs: 800, maxMs: 30_000, jitter: 0.5 },
 };
 
+/** A watch that lasted this long was no failure. */
+const HEALTHY_WATCH_MS = 1_000;
+
 /** What happened to an object; `old` is what was known of it before. */
 export interface CacheEvent {
   type: ResourceEventType;
@@ -59,8 +62,10 @@ export class ResourceCache {
   private readonly handlers: CacheHandler[] = [];
   private readonly availabilityHandlers: (() => void)[] = [];
   private readonly firstSync = Promise.withResolvers<void>();
-  /** Newest version the stream has shown; undefined: list first. */
+  /** Newest version that was listed or streamed; undefined: none yet. */
   private streamVersion: string | undefined;
+  /** A watch can't go on from `streamVersion`: something may have happened that it would not tell. */
+  private mustList = true;
   private failures = 0;
   private lastContactAt = performance.now();
 
@@ -119,7 +124,7 @@ export class ResourceCache {
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       try {
-        if (this.streamVersion === undefined) await this.relist(signal);
+        if (this.mustList) await this.relist(signal);
         await this.watch(signal);
       } catch (error) {
         if (!signal.aborted) await this.recover(error, signal);
@@ -131,7 +136,7 @@ export class ResourceCache {
     const { namespace, labelSelector, fieldSelector } = this.options;
     const query = { namespace, labelSelector, fieldSelector };
     // The first list may come from the API server's cache; after a gap it must not be older than what we had.
-    const first = this.store.keys().length === 0 ? { resourceVersion: '0' } : { limit: 500 };
+    const first = this.streamVersion === undefined ? { resourceVersion: '0' } : { limit: 500 };
     let page = await this.client.list(this.type, { ...query, ...first }, signal);
     const listVersion = page.metadata.resourceVersion;
     const items = [...page.items];
@@ -147,6 +152,7 @@ export class ResourceCache {
     this.setAvailable(true);
     this.replace(items, Number(listVersion));
     this.streamVersion = listVersion;
+    this.mustList = false;
     this.firstSync.resolve();
   }
 
@@ -180,29 +186,37 @@ export class ResourceCache {
       for await (const event of readEvents(body, this.timing.silenceMs, (reason) => attempt.abort(reason))) {
         this.contact();
         this.handle(event);
+        if (performance.now() - startedAt > HEALTHY_WATCH_MS) this.failures = 0;
       }
     } finally {
       attempt.abort();
     }
     // A watch that the server ends at once, again and again, must not become a busy loop.
-    if (performance.now() - startedAt < 1_000) throw new Error('the watch ended as soon as it began');
+    if (performance.now() - startedAt < HEALTHY_WATCH_MS)
+      throw new Error('the watch ended as soon as it began');
   }
 
   private handle({ type, object }: WatchEvent): void {
     if (type === 'ERROR')
       throw new KubeApiError(object.code ?? 500, object.reason ?? 'Unknown', object.message ?? 'watch error');
-    this.failures = 0;
-    if (type === 'DELETED') this.drop(keyOf(object), this.cut(object));
+    if (type === 'DELETED') this.takeDeletion(object);
     else if (type !== 'BOOKMARK') this.take(object);
     this.streamVersion = object.metadata.resourceVersion;
   }
 
   private take(fresh: KubeObject): void {
     const known = this.store.get(keyOf(fresh));
-    if (known && known.metadata.uid === fresh.metadata.uid && versionOf(known) >= versionOf(fresh)) return;
+    if (known && versionOf(known) >= versionOf(fresh)) return;
     const object = this.cut(fresh);
     const old = this.store.put(object);
     this.emit({ type: old ? ResourceEventType.Modified : ResourceEventType.Added, object, old });
+  }
+
+  /** Unless it is the end of a forerunner, and we know of the object that came after it from a write of ours. */
+  private takeDeletion(last: KubeObject): void {
+    const key = keyOf(last);
+    const known = this.store.get(key);
+    if (known && versionOf(known) <= versionOf(last)) this.drop(key, this.cut(last));
   }
 
   private drop(key: string, last: KubeObject): void {
@@ -215,12 +229,14 @@ export class ResourceCache {
   }
 
   private emit(event: CacheEvent): void {
-    for (const handler of this.handlers) {
-      try {
-        handler(event);
-      } catch (error) {
-        this.logger.error({ err: error, kind: this.type.kind }, 'a handler of a cache threw');
-      }
+    for (const handler of this.handlers) this.guarded(() => handler(event));
+  }
+
+  private guarded(call: () => void): void {
+    try {
+      call();
+    } catch (error) {
+      this.logger.error({ err: error, kind: this.type.kind }, 'a handler of a cache threw');
     }
   }
 
@@ -231,7 +247,7 @@ export class ResourceCache {
       { kind: this.type.kind, group: this.type.group, available },
       'a kind came to the cluster or left it',
     );
-    for (const handler of this.availabilityHandlers) handler();
+    for (const handler of this.availabilityHandlers) this.guarded(handler);
   }
 
   private contact(): void {
@@ -240,7 +256,7 @@ export class ResourceCache {
 
   private async recover(error: unknown, signal: AbortSignal): Promise<void> {
     if (isNotFound(error)) return this.waitForKind(signal);
-    if (isGone(error)) this.streamVersion = undefined;
+    if (isGone(error)) this.mustList = true;
     this.failures += 1;
     // The first failure is often a restart of the API server or the end of a connection: look again at once.
     const asked = error instanceof KubeApiError ? (error.retryAfterMs ?? 0) : 0;
@@ -258,7 +274,7 @@ export class ResourceCache {
 
   /** The kind is not installed, or was removed and all its objects with it. */
   private async waitForKind(signal: AbortSignal): Promise<void> {
-    this.streamVersion = undefined;
+    this.mustList = true;
     for (const key of this.store.keys()) this.drop(key, this.store.get(key)!);
     this.setAvailable(false);
     this.firstSync.resolve();

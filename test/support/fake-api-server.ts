@@ -27,6 +27,9 @@ interface ScriptedAnswer {
   inStream?: boolean;
 }
 
+/** Status, and the object unless it is refused. */
+type Answer = [status: number, object?: KubeObject];
+
 interface LogEntry {
   type: 'ADDED' | 'MODIFIED' | 'DELETED';
   object: KubeObject;
@@ -132,7 +135,7 @@ export class FakeApiServer {
   }
 
   /** Sends a line as it is to every watch. */
-  sendRaw(line: string): void {
+  sendRaw(line: string | Uint8Array): void {
     for (const watch of this.watches) watch.write(line);
   }
 
@@ -168,7 +171,9 @@ export class FakeApiServer {
     if (!this.installed) return refuse(response, 404);
     if (operation === 'list') return this.list(response, query);
     if (operation === 'watch') return this.watch(response, Number(query.get('resourceVersion') ?? 0));
-    this.single(response, operation, this.keyIn(pathname), body);
+    const [status, object] = this.single(operation, this.keyIn(pathname), body);
+    if (object) reply(response, status, object);
+    else refuse(response, status);
   }
 
   private takeScripted(operation: FakeOperation): ScriptedAnswer | undefined {
@@ -191,7 +196,10 @@ export class FakeApiServer {
   }
 
   private watch(response: ServerResponse, since: number): void {
-    if (since < this.oldestVersion) return refuse(response, 410);
+    if (since < this.oldestVersion) {
+      refuse(response, 410);
+      return;
+    }
     response.writeHead(200, { 'content-type': 'application/json' });
     response.flushHeaders();
     for (const entry of this.log) {
@@ -208,23 +216,19 @@ export class FakeApiServer {
     );
   }
 
-  private single(response: ServerResponse, operation: FakeOperation, key: string, body?: KubeObject): void {
+  private single(operation: FakeOperation, key: string, body?: KubeObject): Answer {
     const known = this.objects.get(operation === 'create' && body ? keyOf(body) : key);
-    if (operation === 'create') {
-      if (!body || known) return refuse(response, 409);
-      return reply(response, 201, this.put(body));
-    }
+    if (operation === 'create') return body && !known ? [201, this.put(body)] : [409];
     if (operation === 'patch' && body) {
-      if (!known && !body.kind) return refuse(response, 404);
+      if (!known && !body.kind) return [404];
       const metadata = { ...known?.metadata, ...body.metadata };
-      return reply(response, 200, this.put({ ...known, ...body, metadata }));
+      return [200, this.put({ ...known, ...body, metadata })];
     }
-    if (!known) return refuse(response, 404);
-    if (operation === 'get') return reply(response, 200, known);
-    if (operation === 'delete') return reply(response, 200, this.remove(key));
-    const current = known.metadata.resourceVersion;
-    if (!body || body.metadata.resourceVersion !== current) return refuse(response, 409);
-    reply(response, 200, this.put(body));
+    if (!known) return [404];
+    if (operation === 'get') return [200, known];
+    if (operation === 'delete') return [200, this.remove(key)];
+    const isCurrent = body?.metadata.resourceVersion === known.metadata.resourceVersion;
+    return body && isCurrent ? [200, this.put(body)] : [409];
   }
 }
 

@@ -59,7 +59,7 @@ describe('event recorder', () => {
       sent().map(({ operation }) => operation),
       ['create', 'patch', 'patch', 'create'],
     );
-    assert.equal((sent()[2]!.body?.series as { count: number }).count, 3);
+    assert.equal((sent()[2]!.body!.series as { count: number }).count, 3);
   });
 
   it('writes anew what repeats after its Event was deleted', async () => {

@@ -23,7 +23,7 @@ describe('leader election', () => {
   let connect: () => KubeClient;
   const elector = (identity: string) =>
     new LeaderElector(connect(), { namespace: 'ns', name: 'lease', identity, ...timing }, logger);
-  const holder = () => (server.get('ns/lease')?.spec as { holderIdentity?: string }).holderIdentity;
+  const holder = () => (server.get('ns/lease')!.spec as { holderIdentity?: string }).holderIdentity;
 
   beforeEach(async () => {
     server = new FakeApiServer(kind);

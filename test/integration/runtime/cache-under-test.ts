@@ -1,0 +1,111 @@
+/** A cache under test, on a fake API server. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { KubeClient, type KubeObject, type ResourceType } from '../../../operator/runtime/kube-client.js';
+import {
+  type CacheEvent,
+  type CacheOptions,
+  ResourceCache,
+} from '../../../operator/runtime/resource-cache.js';
+import { FakeApiServer } from '../../support/fake-api-server.js';
+
+const kind: ResourceType = {
+  group: 'test',
+  version: 'v1',
+  kind: 'Thing',
+  plural: 'things',
+  namespaced: true,
+};
+
+export const timing = {
+  silenceMs: 250,
+  absentPollMs: 30,
+  backoff: { baseMs: 60, maxMs: 400, jitter: 0.2 },
+};
+
+export const thing = (name: string, value = 0): KubeObject => ({
+  apiVersion: 'test/v1',
+  kind: 'Thing',
+  metadata: { namespace: 'ns', name },
+  value,
+});
+
+/** An object as the API server answers it. */
+export const named = (name: string, version: number, uid = name): KubeObject => ({
+  ...thing(name, version),
+  metadata: { namespace: 'ns', name, uid, resourceVersion: String(version) },
+});
+
+export async function until(what: string, check: () => boolean, timeoutMs = 3_000): Promise<void> {
+  const deadline = performance.now() + timeoutMs;
+  while (!check()) {
+    if (performance.now() > deadline) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+    await sleep(5);
+  }
+}
+
+export class CacheUnderTest {
+  readonly cache: ResourceCache;
+  /** What the cache told its handlers. */
+  readonly seen: CacheEvent[] = [];
+  private readonly stopping = new AbortController();
+  private running: Promise<void> | undefined;
+
+  private constructor(
+    readonly server: FakeApiServer,
+    private readonly client: KubeClient,
+    options: CacheOptions,
+  ) {
+    this.cache = new ResourceCache(kind, client, pino({ level: 'silent' }), options, timing);
+    this.cache.on((event) => this.seen.push(event));
+  }
+
+  /** On a server that has the objects `a` and `b`. */
+  static async create(options: CacheOptions = {}): Promise<CacheUnderTest> {
+    const server = new FakeApiServer(kind);
+    const client = new KubeClient(await server.listen());
+    server.put(thing('a'));
+    server.put(thing('b'));
+    return new CacheUnderTest(server, client, options);
+  }
+
+  /** Runs the cache until it has its first list, and a watch if the kind is there. */
+  async start(): Promise<void> {
+    this.running = this.cache.run(this.stopping.signal);
+    await this.cache.synced;
+    if (this.cache.available) await until('the watch is open', () => this.watches() > 0);
+  }
+
+  async stop(): Promise<void> {
+    this.stopping.abort();
+    await this.running;
+    await this.client.close();
+    await this.server.close();
+  }
+
+  names(): string[] {
+    return this.cache
+      .list()
+      .map(({ metadata }) => metadata.name)
+      .sort();
+  }
+
+  value(name: string): unknown {
+    return this.cache.get('ns', name)?.value;
+  }
+
+  /** Names of the objects under a value of an index. */
+  under(index: string, value: string): string[] {
+    return this.cache.byIndex(index, value).map(({ metadata }) => metadata.name);
+  }
+
+  /** What happened, one line each. */
+  story(): string[] {
+    return this.seen.map(({ type, object }) => `${type} ${object.metadata.name}`);
+  }
+
+  /** Watches that were asked for. */
+  watches(): number {
+    return this.server.count('watch');
+  }
+}
