@@ -25,15 +25,27 @@ const options = new Command('sandbox')
 const sandbox = new Sandbox(options.stateDir);
 let ending: Promise<void> | undefined;
 
-/** Ends everything once, however it comes about. */
-function end(code: number): Promise<void> {
+/** Stops everything, once, however it comes about, and exits. What can't be stopped is killed on exit. */
+async function end(code: number): Promise<never> {
   process.exitCode ??= code;
   ending ??= sandbox.stop();
-  return ending;
+  await ending;
+  return process.exit();
 }
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-  process.on(signal, () => void end(signal === 'SIGINT' ? 130 : 143).then(() => process.exit()));
+for (const [signal, code] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const) {
+  // The second time is meant: no more patience.
+  process.on(signal, () => void (ending ? process.exit(code) : end(code)));
+}
+for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
+  process.on(event, (error: Error) => {
+    console.error(`sandbox: ${error.stack ?? error}`);
+    void end(1);
+  });
 }
 
 try {
@@ -87,6 +99,8 @@ async function startEverything(): Promise<void> {
       { title: 'operator', task: () => sandbox.startOperator() },
     ],
     {
+      // Its own exits at once and stops nothing.
+      registerSignalListeners: false,
       fallbackRenderer: 'verbose',
       rendererOptions: { timer: PRESET_TIMER, collapseSubtasks: false },
       fallbackRendererOptions: { timer: PRESET_TIMER },

@@ -73,8 +73,9 @@ export class OperatorProcess {
     return this.process.kill();
   }
 
-  async stop(): Promise<void> {
-    await this.process.stop(25_000);
+  /** Lets it finish and release its lease, for so long. */
+  async stop(graceMs = 25_000): Promise<void> {
+    await this.process.stop(graceMs);
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -47,12 +47,11 @@ export class Sandbox {
   }
 
   /**
-   * Ends what an earlier sandbox in this folder left running, and returns how many
-   * processes that was. Throws when that sandbox is still alive.
+   * Takes the folder over and ends what an earlier sandbox left running in it. Returns how
+   * many processes that was. Throws when that sandbox is still alive.
    */
   cleanUp(): number {
-    this.ledger.own();
-    const left = this.ledger.endLeftovers();
+    const left = this.ledger.claim();
     for (const folder of ['pods', 'logs'])
       rmSync(join(this.stateDir, folder), { recursive: true, force: true });
     return left;
@@ -130,7 +129,8 @@ export class Sandbox {
   async startOperator(args: string[] = []): Promise<void> {
     const { stateDir, ledger } = this;
     this.operator = await OperatorProcess.start({ cluster: this.parts.cluster, stateDir, ledger, args });
-    this.onStop(() => this.operator.stop());
+    // Nothing is waiting for its lease: the cluster goes too.
+    this.onStop(() => this.operator.stop(2_000));
   }
 
   /** A namespace with a database of its own, and the Secret that leads to it. */
@@ -153,7 +153,7 @@ export class Sandbox {
     for (const stop of this.stops.splice(0).reverse()) {
       await Promise.race([stop().catch(() => {}), sleep(30_000, undefined, { ref: false })]);
     }
-    this.ledger.endLeftovers();
+    this.ledger.release();
   }
 
   private onStop(stop: () => Promise<unknown>): void {

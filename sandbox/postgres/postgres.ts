@@ -34,6 +34,7 @@ export class Postgres {
   static async start({ ledger }: PostgresOptions = {}): Promise<Postgres> {
     const [port] = await freePorts(1);
     const folder = mkdtempSync(join(tmpdir(), 'pcf-postgres-data-'));
+    ledger?.addFolder(folder);
     // With characters that a URL must escape: whoever forgets to will know.
     const password = `${randomBytes(12).toString('hex')}/+`;
     const postgres = new Postgres(port!, folder, postgresBinaries(), password, ledger);

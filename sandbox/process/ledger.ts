@@ -1,65 +1,73 @@
 /**
- * A file that lists the processes we started, so that the next start can end what
- * a crash left behind. A pid alone is not enough: it may be somebody else's by then,
- * so each is kept with the time its process began.
+ * The processes that were started on behalf of one state folder, in a file, so that
+ * nothing outlives its sandbox: not after an exit, and not after a crash either,
+ * because the next sandbox in the folder ends what it finds in the file.
  */
-import { execFileSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { formatIdentity, identityOf, parseIdentity, stillRuns } from './identity.js';
+
+const FOLDER = 'folder ';
 
 export class Ledger {
+  private released = false;
+
   constructor(private readonly file: string) {
     mkdirSync(dirname(file), { recursive: true });
   }
 
-  /** Makes this process the owner of the ledger's processes. Throws when another one that is alive owns them. */
-  own(): void {
-    const file = `${this.file}.owner`;
-    if (existsSync(file)) {
-      const [pid, start] = readFileSync(file, 'utf8').split(' ');
-      if (Number(pid) !== process.pid && start !== '' && startOf(Number(pid)) === start) {
-        throw new Error(
-          `a sandbox runs here already, as process ${pid}; end it, or choose another --state-dir`,
-        );
-      }
-    }
-    writeFileSync(file, `${process.pid} ${startOf(process.pid) ?? ''}`);
+  /**
+   * Makes the folder this process's own, until it exits, and ends what a crashed
+   * owner left. Returns how many processes that were. Throws when another owner runs.
+   */
+  claim(): number {
+    const owner = existsSync(this.ownerFile) && parseIdentity(readFileSync(this.ownerFile, 'utf8'));
+    if (owner && owner.pid !== process.pid && stillRuns(owner))
+      throw new Error(
+        `a sandbox runs in ${dirname(this.file)} already, as process ${owner.pid}; end it, or choose another --state-dir`,
+      );
+    const self = identityOf(process.pid);
+    if (self) writeFileSync(this.ownerFile, formatIdentity(self));
+    this.released = false;
+    process.once('exit', () => this.release());
+    return this.endAll();
   }
 
+  /** Ends what still runs and gives the folder up. Synchronous, so that it works while the process exits. */
+  release(): void {
+    if (this.released) return;
+    this.released = true;
+    this.endAll();
+    rmSync(this.ownerFile, { force: true });
+  }
+
+  /** What is added after the release ends at once: its start was under way while everything else was stopped. */
   add(pid: number): void {
-    appendFileSync(this.file, `${pid} ${startOf(pid) ?? ''}\n`);
+    const identity = identityOf(pid);
+    if (this.released) end(pid);
+    else if (identity) appendFileSync(this.file, `${formatIdentity(identity)}\n`);
   }
 
-  /** Ends every listed process that still is the one that was listed. Returns how many there were. */
-  endLeftovers(): number {
+  /** A folder outside of the state folder that is to go with the processes. */
+  addFolder(path: string): void {
+    if (!this.released) appendFileSync(this.file, `${FOLDER}${path}\n`);
+  }
+
+  private endAll(): number {
     if (!existsSync(this.file)) return 0;
-    const lines = readFileSync(this.file, 'utf8').split('\n').filter(Boolean);
-    const left = lines
-      .map((line) => ({ pid: Number(line.split(' ')[0]), start: line.slice(line.indexOf(' ') + 1) }))
-      .filter(({ pid, start }) => start !== '' && startOf(pid) === start);
+    const lines = readFileSync(this.file, 'utf8').split('\n');
+    const left = lines.flatMap((line) => parseIdentity(line) ?? []).filter(stillRuns);
     for (const { pid } of left) end(pid);
+    for (const line of lines) {
+      if (line.startsWith(FOLDER))
+        rmSync(line.slice(FOLDER.length), { recursive: true, force: true, maxRetries: 5 });
+    }
     rmSync(this.file);
     return left.length;
   }
-}
 
-/** When a process began, in the system's own terms; undefined when there is none. */
-function startOf(pid: number): string | undefined {
-  try {
-    // Field 22 of /proc/PID/stat; the second field may hold spaces, so count from its closing bracket.
-    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return fields[0] === 'Z' ? undefined : fields[19];
-  } catch {
-    return existsSync('/proc/self/stat') ? undefined : startByPs(pid);
-  }
-}
-
-function startByPs(pid: number): string | undefined {
-  try {
-    return execFileSync('ps', ['-o', 'lstart=', '-p', String(pid)], { encoding: 'utf8' }).trim() || undefined;
-  } catch {
-    return undefined;
+  private get ownerFile(): string {
+    return `${this.file}.owner`;
   }
 }
 

@@ -34,7 +34,8 @@ export class ManagedProcess {
   }
 
   get running(): boolean {
-    return this.child !== undefined && this.child.exitCode === null && this.child.signalCode === null;
+    // A program that could not be started has no pid, and no exit code either.
+    return this.child?.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null;
   }
 
   start(): void {
@@ -45,7 +46,10 @@ export class ManagedProcess {
     closeSync(log);
     this.child = child;
     this.exited = new Promise((resolve) => {
-      child.once('exit', (code, signal) => resolve({ code, signal }));
+      child.once('exit', (code, signal) => {
+        endGroup(child.pid);
+        resolve({ code, signal });
+      });
       child.once('error', () => resolve({ code: 127, signal: null }));
     });
     if (child.pid) this.ledger.add(child.pid);
@@ -86,6 +90,16 @@ export class ManagedProcess {
     } catch {
       return '';
     }
+  }
+}
+
+/** What the process itself had started ends with it, as in a container. */
+function endGroup(leader: number | undefined): void {
+  if (leader === undefined) return;
+  try {
+    process.kill(-leader, 'SIGKILL');
+  } catch {
+    // nobody is left in it
   }
 }
 

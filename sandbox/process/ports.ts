@@ -1,17 +1,30 @@
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 
-/** Free ports on the loopback address; they stay distinct within one call. */
+/**
+ * Below the ephemeral ports of every system (Linux from 32768, macOS from 49152). An
+ * ephemeral port can be lost while its server is down: to an outgoing connection of
+ * anybody, even to a client that tries to reach that server and connects to itself.
+ */
+const FIRST = 20_000;
+const COUNT = 12_000;
+
+let next = Math.floor(Math.random() * COUNT);
+
+/** Free ports on the loopback address; none is given twice by one process. Throws when there are too few. */
 export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from({ length: count }, async () => {
-      const server = createServer();
-      await new Promise<void>((resolve, reject) =>
-        server.once('error', reject).listen(0, '127.0.0.1', resolve),
-      );
-      return server;
-    }),
-  );
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  const found: number[] = [];
+  for (let tries = 0; found.length < count; tries++) {
+    if (tries === COUNT) throw new Error(`no ${count} free ports from ${FIRST} to ${FIRST + COUNT - 1}`);
+    const port = FIRST + (next++ % COUNT);
+    if (await isFree(port)) found.push(port);
+  }
+  return found;
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
 }
