@@ -2,9 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { request } from 'undici';
+import { EnvHttpProxyAgent, request } from 'undici';
 import { VERSIONS } from '../versions.js';
 import type { Progress } from './resolve.js';
 
@@ -12,7 +11,9 @@ import type { Progress } from './resolve.js';
 export async function download(folder: string, progress: Progress): Promise<void> {
   if (process.platform !== 'linux') throw new Error('Kubernetes publishes servers for Linux only');
   const arch = process.arch === 'arm64' ? 'arm64' : 'amd64';
-  const staging = mkdtempSync(join(tmpdir(), 'pcf-control-plane-'));
+  // Beside its place: a rename does not reach from one file system to another.
+  mkdirSync(dirname(folder), { recursive: true });
+  const staging = mkdtempSync(join(dirname(folder), '.download-'));
   try {
     for (const program of ['kube-apiserver', 'kube-controller-manager', 'kube-scheduler', 'kubectl']) {
       const url = `https://dl.k8s.io/release/${VERSIONS.kubernetes}/bin/linux/${arch}/${program}`;
@@ -21,7 +22,7 @@ export async function download(folder: string, progress: Progress): Promise<void
       save(join(staging, program), verified(program, await fetchBytes(url), expected));
     }
     await downloadEtcd(staging, arch, progress);
-    mkdirSync(dirname(folder), { recursive: true });
+    rmSync(folder, { recursive: true, force: true });
     renameSync(staging, folder);
   } finally {
     rmSync(staging, { recursive: true, force: true });
@@ -43,7 +44,12 @@ async function downloadEtcd(staging: string, arch: string, progress: Progress): 
   execFileSync('tar', ['-xzf', path, '-C', staging]);
   copyFileSync(join(staging, archive.replace('.tar.gz', ''), 'etcd'), join(staging, 'etcd'));
   chmodSync(join(staging, 'etcd'), 0o755);
+  rmSync(path);
+  rmSync(join(staging, archive.replace('.tar.gz', '')), { recursive: true });
 }
+
+/** Gives up soon on a network that swallows packets; goes through a proxy if the environment names one. */
+const agent = new EnvHttpProxyAgent({ connect: { timeout: 4_000 } });
 
 /** The bytes, if their SHA-256 is the expected one. */
 export function verified(name: string, bytes: Buffer, expected: string): Buffer {
@@ -55,6 +61,7 @@ export function verified(name: string, bytes: Buffer, expected: string): Buffer 
 /** GET, following redirects. Throws on anything but 200. */
 export async function fetchBytes(url: string, redirects = 5): Promise<Buffer> {
   const response = await request(url, {
+    dispatcher: agent,
     headersTimeout: 30_000,
     bodyTimeout: 60_000,
     signal: AbortSignal.timeout(10 * 60_000),

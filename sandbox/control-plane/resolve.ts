@@ -22,10 +22,22 @@ export const SOURCE = 'sandbox/control-plane';
 
 export type Progress = (message: string) => void;
 
+/** A way to have all programs: puts them into a folder, or throws why it can't. */
+export interface Source {
+  name: string;
+  obtain: (folder: string, progress: Progress) => Promise<void>;
+}
+
+const sources: readonly Source[] = [
+  { name: 'official release', obtain: download },
+  { name: 'build', obtain: build },
+];
+
 /** Paths of all programs. Throws an error that says what was tried and what to do. */
 export async function resolveControlPlane(
   progress: Progress,
   env: NodeJS.ProcessEnv = process.env,
+  from = sources,
 ): Promise<ControlPlane> {
   const folder = join(cacheFolder(env), 'control-plane', cacheKey());
   const assets = env.KUBEBUILDER_ASSETS;
@@ -33,10 +45,7 @@ export async function resolveControlPlane(
   if (isComplete(found())) return found() as ControlPlane;
 
   const problems: string[] = [];
-  for (const [name, obtain] of [
-    ['official release', download],
-    ['build', build],
-  ] as const) {
+  for (const { name, obtain } of from) {
     try {
       await obtain(folder, progress);
       if (isComplete(found())) return found() as ControlPlane;

@@ -1,0 +1,57 @@
+/** A lock that a crash can't hold: it belongs to a process, and is void when that process is gone. */
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { formatIdentity, identityOf, parseIdentity, stillRuns } from './identity.js';
+
+/**
+ * Runs `work` while the folder `path` is this process's own; whoever comes second waits.
+ * The folder goes with the lock, even when the process exits midway: it is the place for scraps.
+ */
+export async function withLock<T>(path: string, work: () => Promise<T>, onWait: () => void): Promise<T> {
+  for (let told = false; !take(path); told = true) {
+    if (!told) onWait();
+    await sleep(500);
+  }
+  const give = () => rmSync(path, { recursive: true, force: true });
+  process.once('exit', give);
+  try {
+    return await work();
+  } finally {
+    process.removeListener('exit', give);
+    give();
+  }
+}
+
+function take(path: string): boolean {
+  const mine = `${path}.${process.pid}`;
+  mkdirSync(mine, { recursive: true });
+  const self = identityOf(process.pid);
+  writeFileSync(join(mine, 'owner'), self ? formatIdentity(self) : '');
+  try {
+    // A folder is not renamed onto one that holds something: only one process gets there.
+    renameSync(mine, path);
+    return true;
+  } catch {
+    rmSync(mine, { recursive: true, force: true });
+  }
+  if (ownerRuns(path)) return false;
+  // Of two that see the same dead owner, one moves its lock away; the other tries again.
+  const dead = `${mine}.dead`;
+  try {
+    renameSync(path, dead);
+    rmSync(dead, { recursive: true, force: true });
+  } catch {
+    // it was the other
+  }
+  return take(path);
+}
+
+function ownerRuns(path: string): boolean {
+  try {
+    const owner = parseIdentity(readFileSync(join(path, 'owner'), 'utf8'));
+    return owner !== undefined && stillRuns(owner);
+  } catch {
+    return false; // given back a moment ago
+  }
+}

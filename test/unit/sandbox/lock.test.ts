@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { withLock } from '../../../sandbox/process/lock.js';
+
+describe('a lock', () => {
+  let root: string;
+  let path: string;
+
+  beforeEach(() => {
+    root = mkdtempSync(join(tmpdir(), 'pcf-lock-'));
+    path = join(root, 'lock');
+  });
+
+  afterEach(() => rmSync(root, { recursive: true, force: true }));
+
+  it('is held by one at a time, and is gone afterwards with what was put into it', async () => {
+    let holders = 0;
+    let waits = 0;
+    const work = async () => {
+      holders += 1;
+      assert.equal(holders, 1);
+      writeFileSync(join(path, 'scrap'), '');
+      await sleep(20);
+      holders -= 1;
+    };
+    const wait = () => {
+      waits += 1;
+    };
+    await Promise.all([withLock(path, work, wait), withLock(path, work, wait)]);
+    assert.equal(waits, 1);
+    assert.equal(existsSync(path), false);
+  });
+
+  it('is given back when the work fails', async () => {
+    await assert.rejects(
+      withLock(path, () => Promise.reject(new Error('no')), assert.fail),
+      /no/,
+    );
+    assert.equal(existsSync(path), false);
+  });
+
+  for (const [what, owner] of [
+    ['that is gone', '4194305 1'],
+    ['whose pid is somebody else by now', `${process.pid} 1`],
+  ] as const) {
+    it(`is taken over from an owner ${what}`, async () => {
+      mkdirSync(join(path, 'scraps of the dead'), { recursive: true });
+      writeFileSync(join(path, 'owner'), owner);
+      const seen = await withLock(
+        path,
+        async () => existsSync(join(path, 'scraps of the dead')),
+        assert.fail,
+      );
+      assert.equal(seen, false);
+    });
+  }
+});
