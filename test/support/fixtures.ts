@@ -1,0 +1,22 @@
+import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
+import { type PcfApiSpec, pcfApiSpec } from '../../operator/api/v1alpha1/spec.js';
+
+/** A PcfApi as the API server would hand it out, with the schema's defaults in it. */
+export function pcfApi(spec: Partial<PcfApiSpec> = {}): PcfApi {
+  const traffic = {
+    provider: 'Istio' as const,
+    hosts: ['api.example.com'],
+    gateways: ['istio-system/public'],
+  };
+  return {
+    apiVersion: 'pcf.dev/v1alpha1',
+    kind: 'PcfApi',
+    metadata: { name: 'api', namespace: 'platform', uid: 'uid-1', resourceVersion: '7', generation: 3 },
+    spec: pcfApiSpec.parse({
+      image: 'registry.example.com/pcf-api:1.0.0',
+      database: { secretRef: { name: 'pcf-api-secrets' } },
+      traffic,
+      ...spec,
+    }),
+  };
+}

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { migrationView } from '../../../operator/migrations/view.js';
+import { type EndpointSlice, type Pod, podTrouble, readyPods } from '../../../operator/reconciler/pods.js';
+import type { KubeObject } from '../../../operator/runtime/kube-client.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+function pod(
+  name: string,
+  ready: boolean,
+  extra: Partial<Pod['metadata']> = {},
+  status: Pod['status'] = {},
+): Pod {
+  const labels = { 'pcf.dev/revision': 'api-new', 'app.kubernetes.io/component': 'api', ...extra.labels };
+  const conditions = [{ type: 'Ready', status: ready ? 'True' : 'False' }];
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name, ...extra, labels },
+    status: { conditions, ...status },
+  };
+}
+
+function slice(service: string, ...ready: string[]): EndpointSlice {
+  return {
+    apiVersion: 'discovery.k8s.io/v1',
+    kind: 'EndpointSlice',
+    metadata: { name: `${service}-x`, labels: { 'kubernetes.io/service-name': service } },
+    endpoints: ready.map((name) => ({ conditions: { ready: true }, targetRef: { kind: 'Pod', name } })),
+  };
+}
+
+describe('what is observed', () => {
+  describe('ready pods', () => {
+    it('counts those that are ready and endpoints of the Service', () => {
+      const pods = [pod('a', true), pod('b', true), pod('c', false)];
+      assert.equal(readyPods('api-new', pods, [slice('api', 'a', 'c')], ['api']), 1);
+    });
+
+    it('counts none that is being deleted, of another revision, or a migration', () => {
+      const pods = [
+        pod('a', true, { deletionTimestamp: '2026-11-23T10:00:00Z' }),
+        pod('b', true, { labels: { 'pcf.dev/revision': 'api-old' } }),
+        pod('c', true, { labels: { 'app.kubernetes.io/component': 'migration' } }),
+      ];
+      assert.equal(readyPods('api-new', pods, [slice('api', 'a', 'b', 'c')], ['api']), 0);
+    });
+
+    it('needs no endpoint where no Service is asked', () => {
+      assert.equal(readyPods('api-new', [pod('a', true)], [], []), 1);
+    });
+  });
+
+  describe('trouble of a pod', () => {
+    it('is what the API left as its last words', () => {
+      const containerStatuses = [
+        {
+          state: { waiting: { reason: 'CrashLoopBackOff', message: 'back-off 10s' } },
+          lastState: { terminated: { message: 'settings refused: server.prt' } },
+        },
+      ];
+      assert.equal(
+        podTrouble(pod('a', false, {}, { containerStatuses })),
+        'a: CrashLoopBackOff: settings refused: server.prt',
+      );
+    });
+
+    it('is what the kubelet says of an image that is not there', () => {
+      const containerStatuses = [
+        { state: { waiting: { reason: 'ImagePullBackOff', message: 'not found' } } },
+      ];
+      assert.equal(podTrouble(pod('a', false, {}, { containerStatuses })), 'a: ImagePullBackOff: not found');
+    });
+
+    it('is none while it just starts, or is ready', () => {
+      const containerStatuses = [{ state: { waiting: { reason: 'ContainerCreating' } } }];
+      assert.equal(podTrouble(pod('a', false, {}, { containerStatuses })), undefined);
+      assert.equal(podTrouble(pod('a', true)), undefined);
+    });
+  });
+
+  describe('migrations', () => {
+    const job = (conditions: object[] = [], failed = 0): KubeObject => ({
+      apiVersion: 'batch/v1',
+      kind: 'Job',
+      metadata: { name: 'api-new-migrate' },
+      status: { conditions, failed },
+    });
+    const run = (exitCode: number, message: string, finishedAt = '2026-11-23T10:00:00Z') =>
+      pod(
+        'run',
+        false,
+        { labels: { 'app.kubernetes.io/component': 'migration' } },
+        {
+          containerStatuses: [{ state: { terminated: { exitCode, message, finishedAt } } }],
+        },
+      );
+    const report = (over: object) =>
+      JSON.stringify({
+        outcome: 'done',
+        current: 'B2',
+        applied: ['B2'],
+        pending: [],
+        durationMs: 12,
+        ...over,
+      });
+
+    it('are pending before their Job, running with it, and disabled when the spec says so', () => {
+      assert.equal(migrationView(pcfApi(), 'api-new', [], []).state, 'Pending');
+      assert.equal(migrationView(pcfApi(), 'api-new', [job()], []).state, 'Running');
+      const disabled = pcfApi({ migrations: { mode: 'Disabled', deadline: '1m' } });
+      assert.equal(migrationView(disabled, 'api-new', [job()], []).state, 'Disabled');
+    });
+
+    it('tell what was applied', () => {
+      const view = migrationView(
+        pcfApi(),
+        'api-new',
+        [job([{ type: 'Complete', status: 'True' }])],
+        [run(0, report({}))],
+      );
+      assert.equal(view.state, 'Succeeded');
+      assert.deepEqual(view.report?.applied, ['B2']);
+    });
+
+    it('tell the error of the newest try, also while the next one is awaited', () => {
+      const pods = [
+        run(1, report({ outcome: 'failed', error: 'older' }), '2026-11-23T09:00:00Z'),
+        run(1, report({ outcome: 'failed', error: 'relation "x" does not exist' })),
+      ];
+      const view = migrationView(pcfApi(), 'api-new', [job([], 2)], pods);
+      assert.deepEqual(
+        [view.state, view.error, view.failures],
+        ['Running', 'relation "x" does not exist', 2],
+      );
+    });
+
+    it('tell the last line of an image that reports nothing', () => {
+      const failed = job([{ type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded' }]);
+      assert.equal(migrationView(pcfApi(), 'api-new', [failed], [run(1, 'one\ntwo\n')]).error, 'two');
+      assert.equal(migrationView(pcfApi(), 'api-new', [failed], []).error, 'BackoffLimitExceeded');
+    });
+  });
+});

@@ -1,0 +1,104 @@
+import assert from 'node:assert/strict';
+import { migrationJob } from '../../../operator/migrations/job.js';
+import { deployment } from '../../../operator/resources/deployment.js';
+import {
+  controllerRevision,
+  newRevision,
+  revisionName,
+  revisionOf,
+} from '../../../operator/resources/revision.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+describe('a revision', () => {
+  const name = revisionName(pcfApi());
+
+  it('has a name that is the same for the same pods, in any order of keys', () => {
+    assert.equal(
+      revisionName(pcfApi({ config: { a: { x: 1, y: 2 } } })),
+      revisionName(pcfApi({ config: { a: { y: 2, x: 1 } } })),
+    );
+    assert.match(name, /^api-[bcdfghjklmnpqrstvwxz2456789]{10}$/);
+  });
+
+  for (const [what, spec] of Object.entries({
+    image: { image: 'registry.example.com/pcf-api:1.0.1' },
+    environment: { environment: 'staging' as const },
+    config: { config: { logging: { level: 'debug' } } },
+    env: { env: [{ name: 'A', value: '1' }] },
+    resources: { resources: { limits: { memory: '1Gi' } } },
+    'the database Secret': { database: { secretRef: { name: 'other', key: 'database-url' } } },
+  })) {
+    it(`is another one after a change of ${what}`, () => assert.notEqual(revisionName(pcfApi(spec)), name));
+  }
+
+  for (const [what, spec] of Object.entries({
+    canaryWeight: { canaryWeight: 50 },
+    replicas: { replicas: 9 },
+    paused: { paused: true },
+    traffic: { traffic: undefined },
+    migrations: { migrations: { mode: 'Disabled' as const, deadline: '1m' } },
+  })) {
+    it(`is the same after a change of ${what}`, () => assert.equal(revisionName(pcfApi(spec)), name));
+  }
+
+  it('comes back from its ControllerRevision as it went in', () => {
+    const revision = newRevision(pcfApi({ config: { logging: { level: 'debug' } } }), 4);
+    const stored = JSON.parse(JSON.stringify(controllerRevision(pcfApi(), revision)));
+    assert.deepEqual(revisionOf(stored), JSON.parse(JSON.stringify(revision)));
+  });
+
+  it('keeps the template it was made with, whatever the spec says later', () => {
+    const revision = newRevision(pcfApi(), 1);
+    const later = deployment(pcfApi({ image: 'registry.example.com/pcf-api:9' }), revision, 2);
+    assert.equal(JSON.stringify(later).includes('pcf-api:9'), false);
+  });
+
+  it('writes the settings as TOML', () => {
+    assert.match(
+      newRevision(pcfApi({ config: { logging: { level: 'debug' } } }), 1).config,
+      /\[logging\]\nlevel = "debug"/,
+    );
+  });
+
+  it('runs without rights: no root, no token, nothing writable', () => {
+    const { spec } = newRevision(pcfApi(), 1).template;
+    const [container] = spec.containers;
+    assert.equal(spec.automountServiceAccountToken, false);
+    assert.deepEqual(spec.securityContext, {
+      runAsNonRoot: true,
+      runAsUser: 1001,
+      runAsGroup: 1001,
+      fsGroup: 1001,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    assert.deepEqual(container.securityContext, {
+      allowPrivilegeEscalation: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    });
+  });
+
+  it('names no Secret value anywhere: only references', () => {
+    const { env } = newRevision(pcfApi(), 1).template.spec.containers[0];
+    const url = env.find((variable) => variable.name === 'PCF_API__DATABASE__URL');
+    assert.deepEqual(url, {
+      name: 'PCF_API__DATABASE__URL',
+      valueFrom: { secretKeyRef: { name: 'pcf-api-secrets', key: 'database-url' } },
+    });
+  });
+
+  it('migrates with its own image and settings, and is not mistaken for a serving pod', () => {
+    const revision = newRevision(pcfApi(), 1);
+    const { spec } = migrationJob(
+      pcfApi({ migrations: { mode: 'Automatic', deadline: '90s' } }),
+      revision,
+    ) as unknown as {
+      spec: { activeDeadlineSeconds: number; template: typeof revision.template };
+    };
+    assert.equal(spec.activeDeadlineSeconds, 90);
+    assert.deepEqual(spec.template.spec.containers[0].args, ['migrate', 'up', '--json']);
+    assert.deepEqual(spec.template.spec.containers[0].env, revision.template.spec.containers[0].env);
+    assert.equal(spec.template.metadata.labels['app.kubernetes.io/component'], 'migration');
+    assert.equal(spec.template.spec.containers[0].readinessProbe, undefined);
+  });
+});
