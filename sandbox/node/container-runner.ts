@@ -1,13 +1,17 @@
 /** Runs one container as a local process, again and again as its restart policy says. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeClient } from '../../operator/runtime/kube-client.js';
 import type { Ledger } from '../process/ledger.js';
 import { type Exit, ManagedProcess } from '../process/managed-process.js';
-import { environment, mountVolumes, References, translate } from './environment.js';
-import { entrypointOf, type Image, loadImage } from './image.js';
+import { act } from './actions.js';
+import { type Image, loadImage } from './image.js';
+import { exitCodeOf, lastWords } from './last-words.js';
+import { type Launch, launchOf, logFileOf } from './launch.js';
 import { probe } from './prober.js';
+import { MissingReference } from './references.js';
+import { now } from './time.js';
 import type { Container, ContainerState, Pod, Terminated } from './types.js';
 
 export interface RunnerContext {
@@ -26,8 +30,8 @@ export interface RunnerContext {
 
 /** How long until a missing Secret, ConfigMap or image is looked for again. */
 const CONFIG_RETRY_MS = 500;
-const MAX_MESSAGE = 4_096;
-const FALLBACK_LOG = 2_048;
+/** A container that ran well for so long has its crashes forgotten, as by the kubelet. */
+const CRASHES_FORGOTTEN_MS = 600_000;
 
 export class ContainerRunner {
   state: ContainerState = { waiting: { reason: 'ContainerCreating' } };
@@ -36,47 +40,48 @@ export class ContainerRunner {
   ready = false;
   started = false;
   private process: ManagedProcess | undefined;
+  private launch: Launch | undefined;
   private readonly stopping = new AbortController();
-  private readonly folder: string;
   private readonly terminationLog: string;
 
   constructor(
     private readonly pod: Pod,
     readonly container: Container,
     private readonly context: RunnerContext,
+    /** Init containers run to their end once: of them, only failures are tried again. */
+    private readonly once = false,
   ) {
-    this.folder = join(context.podFolder, container.name);
-    this.terminationLog = join(this.folder, 'termination-log');
-    mkdirSync(this.folder, { recursive: true });
+    const folder = join(context.podFolder, container.name);
+    this.terminationLog = join(folder, 'termination-log');
+    mkdirSync(folder, { recursive: true });
   }
 
   /** Resolves when the container has ended for good. */
   async run(): Promise<void> {
-    const { restartPolicy = 'Always' } = this.pod.spec;
     for (let crashes = 0; !this.stopping.signal.aborted; ) {
-      if (!(await this.prepareAndStart())) return;
+      if (!(await this.startOnceReady())) return;
       const ranFrom = performance.now();
-      const exit = await this.process!.exited;
-      const terminated = this.terminated(exit);
+      const terminated = this.terminated(await this.process!.exited);
       this.ready = false;
       this.started = false;
       this.set({ terminated });
-      const again =
-        restartPolicy === 'Always' || (restartPolicy === 'OnFailure' && terminated.exitCode !== 0);
-      if (!again || this.stopping.signal.aborted) return;
-      // The kubelet forgets crashes after ten minutes of good running.
-      crashes = performance.now() - ranFrom > 600_000 ? 1 : crashes + 1;
-      await this.backOff(crashes, terminated);
-      this.restartCount += 1;
+      if (!this.isToRunAgain(terminated) || this.stopping.signal.aborted) return;
+      crashes = performance.now() - ranFrom > CRASHES_FORGOTTEN_MS ? 1 : crashes + 1;
+      this.lastState = { terminated };
+      await this.backOff(crashes);
+      if (!this.stopping.signal.aborted) this.restartCount += 1;
     }
   }
 
-  /** SIGTERM, and SIGKILL after the grace period. */
+  /** Its preStop hook, SIGTERM, and SIGKILL after the grace period. */
   async stop(graceMs: number): Promise<void> {
+    if (this.stopping.signal.aborted) return void (await this.process?.exited);
     this.stopping.abort();
-    const pause = (this.container.lifecycle?.preStop?.sleep?.seconds ?? 0) * 1000;
-    if (this.process?.running && pause > 0) await sleep(Math.min(pause, graceMs));
-    await this.process?.stop(Math.max(0, graceMs - pause));
+    const deadline = performance.now() + graceMs;
+    await this.preStop(graceMs);
+    // The kubelet gives two seconds even when the hook took all of the grace period.
+    const left = Math.max(graceMs === 0 ? 0 : 2_000, deadline - performance.now());
+    await this.process?.stop(left);
   }
 
   kill(): void {
@@ -84,29 +89,43 @@ export class ContainerRunner {
     this.process?.signal('SIGKILL');
   }
 
-  private async backOff(crashes: number, terminated: Terminated): Promise<void> {
+  private isToRunAgain({ exitCode }: Terminated): boolean {
+    const { restartPolicy = 'Always' } = this.pod.spec;
+    if (restartPolicy === 'Never') return false;
+    return exitCode !== 0 || (restartPolicy === 'Always' && !this.once);
+  }
+
+  /** The first restart is at once, the second after the base delay, and so on, as the kubelet's. */
+  private async backOff(crashes: number): Promise<void> {
+    if (crashes === 1) return;
     const { crashLoopBaseMs, crashLoopMaxMs } = this.context;
-    const delayMs = Math.min(crashLoopMaxMs, crashLoopBaseMs * 2 ** (crashes - 1));
-    this.lastState = { terminated };
-    this.set({
-      waiting: {
-        reason: 'CrashLoopBackOff',
-        message: `back-off ${delayMs / 1000}s restarting failed container`,
-      },
-    });
+    const delayMs = Math.min(crashLoopMaxMs, crashLoopBaseMs * 2 ** (crashes - 2));
+    const { name } = this.container;
+    const message = `back-off ${delayMs / 1000}s restarting failed container=${name} pod=${this.pod.metadata.name}`;
+    this.set({ waiting: { reason: 'CrashLoopBackOff', message } });
     await sleep(delayMs, undefined, { signal: this.stopping.signal }).catch(() => {});
   }
 
+  private async preStop(graceMs: number): Promise<void> {
+    const hook = this.container.lifecycle?.preStop;
+    if (!hook || !this.process?.running || !this.launch) return;
+    const { exited } = this.process;
+    const work = hook.sleep
+      ? sleep(Math.min(hook.sleep.seconds * 1000, graceMs), undefined, { ref: false })
+      : act(this.launch, hook, graceMs);
+    // A hook that fails is no reason to stay; nor is one for a process that has ended.
+    await Promise.race([work.catch(() => {}), exited]);
+  }
+
   /** Starts the process once its image, Secrets and ConfigMaps are there. False when the pod is stopped first. */
-  private async prepareAndStart(): Promise<boolean> {
-    while (!this.stopping.signal.aborted) {
+  private async startOnceReady(): Promise<boolean> {
+    for (let tries = 0; !this.stopping.signal.aborted; tries++) {
       try {
-        const image = this.image();
-        await this.start(image);
+        await this.start(this.image());
         return true;
       } catch (error) {
-        const reason = error instanceof ImageError ? 'ImagePullBackOff' : 'CreateContainerConfigError';
-        this.set({ waiting: { reason, message: (error as Error).message } });
+        const reason = reasonFor(error, tries);
+        if (reason) this.set({ waiting: { reason, message: (error as Error).message } });
         await sleep(CONFIG_RETRY_MS, undefined, { signal: this.stopping.signal }).catch(() => {});
       }
     }
@@ -122,60 +141,31 @@ export class ContainerRunner {
   }
 
   private async start(image: Image): Promise<void> {
-    const { client, ledger, podIp, podFolder, ports } = this.context;
-    const references = new References(client, this.pod.metadata.namespace ?? 'default');
-    const mounts = await mountVolumes(this.pod, this.container, podFolder, references);
-    const messagePath = this.container.terminationMessagePath ?? '/dev/termination-log';
-    const paths = new Map([...mounts, [messagePath, this.terminationLog]]);
-    const declared = await environment(this.pod, this.container, references, podIp);
-    const translated = Object.entries(declared).map(
-      ([name, value]) => [name, translate(value, paths)] as const,
-    );
-    const local = Object.entries(image.portEnv).flatMap(([port, name]) => {
-      const localPort = ports.get(Number(port));
-      return localPort ? [[name, String(localPort)] as const] : [];
-    });
-    const env = {
-      PATH: process.env.PATH,
-      HOME: podFolder,
-      ...image.env,
-      ...Object.fromEntries([...translated, ...local]),
-    };
-    const [command, ...args] = [
-      ...(this.container.command ?? entrypointOf(image)),
-      ...(this.container.args ?? []).map((arg) => translate(arg, paths)),
-    ];
-    writeFileSync(this.terminationLog, '');
+    const { terminationLog } = this;
+    const launch = await launchOf(this.pod, this.container, image, { ...this.context, terminationLog });
+    writeFileSync(terminationLog, '');
     if (this.stopping.signal.aborted) throw new Error('the pod is being deleted');
-    const spec = {
-      name: this.container.name,
-      command: command!,
-      args,
-      env,
-      cwd: image.root,
-      logFile: this.logFile(),
-    };
-    this.process = new ManagedProcess(spec, ledger);
+    const { command, args, env, cwd } = launch;
+    const logFile = this.logFile();
+    this.launch = launch;
+    this.process = new ManagedProcess(
+      { name: this.container.name, command, args, env, cwd, logFile },
+      this.context.ledger,
+    );
     this.process.start();
     this.set({ running: { startedAt: now() } });
-    void this.watchProbes(this.process, env);
+    if (!this.once) void this.watchProbes(this.process, launch);
   }
 
-  private async watchProbes(running: ManagedProcess, env: NodeJS.ProcessEnv): Promise<void> {
+  private async watchProbes(running: ManagedProcess, launch: Launch): Promise<void> {
     const ended = new AbortController();
     void running.exited.then(() => ended.abort());
     const signal = AbortSignal.any([ended.signal, this.stopping.signal]);
-    const localPort = (port: number | string) => {
-      const number =
-        typeof port === 'number'
-          ? port
-          : this.container.ports?.find(({ name }) => name === port)?.containerPort;
-      return number === undefined ? undefined : this.context.ports.get(number);
-    };
     await probe(
-      { container: this.container, localPort, env },
+      { ...launch, container: this.container },
       {
         started: () => {
+          if (signal.aborted) return;
           this.started = true;
           this.context.onChange();
         },
@@ -190,27 +180,22 @@ export class ContainerRunner {
     );
   }
 
-  private terminated({ code, signal }: Exit): Terminated {
-    const exitCode = code ?? 128 + (signal === 'SIGKILL' ? 9 : 15);
-    const message = this.lastWords(exitCode);
-    const startedAt = this.state.running?.startedAt ?? now();
+  private terminated(exit: Exit): Terminated {
+    const exitCode = exitCodeOf(exit);
+    const { terminationLog, container } = this;
+    const fallBackToLog = container.terminationMessagePolicy === 'FallbackToLogsOnError' && exitCode !== 0;
+    const message = lastWords({ terminationLog, log: this.logFile(), fallBackToLog });
     return {
       exitCode,
       reason: exitCode === 0 ? 'Completed' : 'Error',
       ...(message ? { message } : {}),
-      startedAt,
+      startedAt: this.state.running?.startedAt ?? now(),
       finishedAt: now(),
     };
   }
 
-  private lastWords(exitCode: number): string {
-    const left = read(this.terminationLog).slice(0, MAX_MESSAGE);
-    const mayFallBack = this.container.terminationMessagePolicy === 'FallbackToLogsOnError' && exitCode !== 0;
-    return left || (mayFallBack ? read(this.logFile()).slice(-FALLBACK_LOG) : '');
-  }
-
   private logFile(): string {
-    return join(this.folder, `${this.restartCount}.log`);
+    return logFileOf(this.context.podFolder, this.container.name, this.restartCount);
   }
 
   private set(state: ContainerState): void {
@@ -221,15 +206,8 @@ export class ContainerRunner {
 
 class ImageError extends Error {}
 
-function read(path: string): string {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
-/** metav1.Time has no fractions of a second. */
-function now(): string {
-  return `${new Date().toISOString().slice(0, 19)}Z`;
+/** What the kubelet calls it; undefined when the API server could not be asked, which says nothing of the pod. */
+function reasonFor(error: unknown, tries: number): string | undefined {
+  if (error instanceof ImageError) return tries === 0 ? 'ErrImagePull' : 'ImagePullBackOff';
+  return error instanceof MissingReference ? 'CreateContainerConfigError' : undefined;
 }

@@ -1,5 +1,5 @@
 /** A sandbox image: a folder with an image.json that says how to start what is in it. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Image {
@@ -12,32 +12,41 @@ export interface Image {
   portEnv: Record<string, string>;
 }
 
-/** Path of an image within the images folder: the registry's host is dropped. */
+/** Path of an image within the images folder: the registry's host is dropped. Throws when it is no image's name. */
 export function imagePath(reference: string): string {
   const parts = reference.split('/');
   const hasHost = parts.length > 1 && /[.:]|^localhost$/.test(parts[0]!);
   const path = (hasHost ? parts.slice(1) : parts).join('/');
-  const [name, tag = 'latest'] = path.split(':');
-  return join(name!, tag);
+  // A digest takes the place of the tag: name:tag@sha256:..., name@sha256:...
+  const [, name, tag, digest] = /^([^:@]+)(?::([^@]+))?(?:@(?:sha256:)?(.+))?$/.exec(path) ?? [];
+  if (!name || path.includes('..')) throw new Error(`"${reference}" is not the name of an image`);
+  return join(name, digest ?? tag ?? 'latest');
 }
 
 /** Throws an error in the kubelet's manner when there is no such image. */
 export function loadImage(imagesDir: string, reference: string): Image {
   const root = join(imagesDir, imagePath(reference));
+  if (!existsSync(root))
+    throw new Error(`failed to pull image "${reference}": not found among the sandbox's images`);
   try {
     const manifest = JSON.parse(readFileSync(join(root, 'image.json'), 'utf8')) as Partial<Image> & {
       entrypoint: string[];
     };
     return { env: {}, portEnv: {}, ...manifest, root };
-  } catch {
-    throw new Error(`failed to pull image "${reference}": not found among the sandbox's images`);
+  } catch (error) {
+    throw new Error(`failed to pull image "${reference}": its image.json: ${(error as Error).message}`);
   }
 }
 
 /** The command line of the image's entrypoint. */
 export function entrypointOf(image: Image): string[] {
-  return image.entrypoint.map((word) => {
-    if (word === 'node') return process.execPath;
+  return imageCommand(image, image.entrypoint);
+}
+
+/** A command as it is in the image, as one of this machine. */
+export function imageCommand(image: Image, words: readonly string[]): string[] {
+  return words.map((word, index) => {
+    if (word === 'node' && index === 0) return process.execPath;
     return word.startsWith('./') ? join(image.root, word) : word;
   });
 }

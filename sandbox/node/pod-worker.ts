@@ -1,12 +1,21 @@
 /** One pod: its containers, its status, its graceful end. */
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { isNotFound, type KubeClient, type ResourceType } from '../../operator/runtime/kube-client.js';
+import { isDeepStrictEqual } from 'node:util';
+import {
+  isConflict,
+  isNotFound,
+  type KubeClient,
+  type ResourceType,
+} from '../../operator/runtime/kube-client.js';
 import type { Ledger } from '../process/ledger.js';
 import { freePorts } from '../process/ports.js';
 import type { AddressBook } from './address-book.js';
 import { ContainerRunner } from './container-runner.js';
-import { removeFolder } from './environment.js';
-import type { Condition, Pod } from './types.js';
+import { logFileOf } from './launch.js';
+import { type PodStatus, podStatus } from './pod-status.js';
+import { now } from './time.js';
+import type { Container, Pod } from './types.js';
 
 export const PodKind: ResourceType = {
   group: '',
@@ -28,15 +37,16 @@ export interface PodContext {
 }
 
 export class PodWorker {
+  private initRunners: ContainerRunner[] = [];
   private runners: ContainerRunner[] = [];
   private readonly address: string;
   private readonly folder: string;
-  private readonly startTime = `${new Date().toISOString().slice(0, 19)}Z`;
+  private readonly startTime = now();
   private ended = false;
   private deleting: Promise<void> | undefined;
   private reporting: Promise<void> = Promise.resolve();
   private reportQueued = false;
-  private lastReport = '';
+  private reported: PodStatus | undefined;
 
   constructor(
     private readonly pod: Pod,
@@ -47,24 +57,27 @@ export class PodWorker {
   }
 
   async start(): Promise<void> {
-    const { addresses } = this.context;
-    const containerPorts = this.pod.spec.containers.flatMap(
-      ({ ports }) => ports?.map((port) => port.containerPort) ?? [],
-    );
-    const localPorts = await freePorts(containerPorts.length);
-    const ports = new Map(containerPorts.map((port, index) => [port, localPorts[index]!]));
-    for (const [port, local] of ports) addresses.set(this.address, port, local);
-    this.runners = this.pod.spec.containers.map(
-      (container) =>
-        new ContainerRunner(this.pod, container, {
+    const { containers, initContainers = [] } = this.pod.spec;
+    const ports = await this.assignPorts();
+    const runner = (container: Container, once: boolean) =>
+      new ContainerRunner(
+        this.pod,
+        container,
+        {
           ...this.context,
           podIp: this.address,
           podFolder: this.folder,
           ports,
           onChange: () => this.report(),
-        }),
-    );
-    await Promise.all(this.runners.map((runner) => runner.run()));
+        },
+        once,
+      );
+    this.initRunners = initContainers.map((container) => runner(container, true));
+    this.runners = containers.map((container) => runner(container, false));
+    if (this.initRunners.length > 0)
+      for (const one of this.runners) one.state = { waiting: { reason: 'PodInitializing' } };
+    // Deleted before it began: there is nothing to run.
+    if (!this.deleting && (await this.initialise())) await Promise.all(this.runners.map((one) => one.run()));
     this.ended = true;
     this.report();
   }
@@ -77,20 +90,51 @@ export class PodWorker {
 
   /** Ends the processes at once, as the end of the node would. */
   kill(): void {
-    for (const runner of this.runners) runner.kill();
+    for (const runner of [...this.initRunners, ...this.runners]) runner.kill();
+  }
+
+  /** The log of the newest run of a container, or of the one before it. */
+  logFile(container: string | undefined, previous: boolean): string | undefined {
+    const all = [...this.runners, ...this.initRunners];
+    const runner = container ? all.find((one) => one.container.name === container) : all[0];
+    if (!runner) return undefined;
+    return logFileOf(this.folder, runner.container.name, runner.restartCount - (previous ? 1 : 0));
+  }
+
+  /** A free local port for each port of each container. */
+  private async assignPorts(): Promise<Map<number, number>> {
+    const { containers, initContainers = [] } = this.pod.spec;
+    const declared = [...initContainers, ...containers].flatMap(({ ports = [] }) =>
+      ports.map(({ containerPort }) => containerPort),
+    );
+    const local = await freePorts(declared.length);
+    const ports = new Map(declared.map((port, index) => [port, local[index]!]));
+    for (const [port, localPort] of ports) this.context.addresses.set(this.address, port, localPort);
+    return ports;
+  }
+
+  /** Runs the init containers, one after the other. False when one failed for good. */
+  private async initialise(): Promise<boolean> {
+    for (const runner of this.initRunners) {
+      await runner.run();
+      if (runner.state.terminated?.exitCode !== 0) return false;
+    }
+    return true;
   }
 
   private async end(graceSeconds: number): Promise<void> {
     const { client, addresses } = this.context;
-    await Promise.all(this.runners.map((runner) => runner.stop(graceSeconds * 1000)));
+    const runners = [...this.initRunners, ...this.runners];
+    await Promise.all(runners.map((runner) => runner.stop(graceSeconds * 1000)));
     this.report();
     await this.reporting;
     const { namespace, name, uid } = this.pod.metadata;
     await client.delete(PodKind, namespace, name, { uid, gracePeriodSeconds: 0 }).catch((error: unknown) => {
-      if (!isNotFound(error)) this.context.onError(error);
+      // A conflict: a namesake has come since. Both mean that this one is gone.
+      if (!isNotFound(error) && !isConflict(error)) this.context.onError(error);
     });
     addresses.forget(this.address);
-    removeFolder(this.folder);
+    rmSync(this.folder, { recursive: true, force: true });
   }
 
   /** Writes the status as it is when its turn comes; changes in between are written once. */
@@ -102,71 +146,26 @@ export class PodWorker {
 
   private async writeStatus(): Promise<void> {
     this.reportQueued = false;
-    const status = this.status();
-    const text = JSON.stringify({
-      ...status,
-      conditions: status.conditions.map(({ lastTransitionTime: _, ...rest }) => rest),
-    });
-    if (text === this.lastReport) return;
-    const { namespace, name } = this.pod.metadata;
+    const view = {
+      pod: this.pod,
+      podIp: this.address,
+      startTime: this.startTime,
+      initContainers: this.initRunners,
+      containers: this.runners,
+      ended: this.ended,
+    };
+    const status = podStatus(view, this.reported?.conditions ?? this.pod.status?.conditions ?? [], now());
+    if (isDeepStrictEqual(status, this.reported)) return;
+    const { namespace, name, uid } = this.pod.metadata;
     try {
-      await this.context.client.patch(PodKind, namespace, name, { status }, { subresource: 'status' });
-      this.lastReport = text;
+      // With the uid: the status of one pod must not become that of a namesake.
+      const patch = { metadata: { uid }, status };
+      await this.context.client.patch(PodKind, namespace, name, patch, { subresource: 'status' });
+      this.reported = structuredClone(status);
     } catch (error) {
-      if (isNotFound(error)) return;
+      if (isNotFound(error) || isConflict(error)) return;
       this.context.onError(error);
       setTimeout(() => this.report(), 500).unref();
     }
-  }
-
-  private status() {
-    const ready = this.runners.length > 0 && this.runners.every((runner) => runner.ready);
-    const at = `${new Date().toISOString().slice(0, 19)}Z`;
-    const condition = (type: string, holds: boolean, reason?: string): Condition => ({
-      type,
-      status: holds ? 'True' : 'False',
-      lastTransitionTime: at,
-      ...(reason ? { reason } : {}),
-    });
-    const completed = this.phase() === 'Succeeded' ? 'PodCompleted' : undefined;
-    return {
-      phase: this.phase(),
-      hostIP: '127.0.0.1',
-      podIP: this.address,
-      podIPs: [{ ip: this.address }],
-      startTime: this.startTime,
-      conditions: [
-        condition('PodScheduled', true),
-        condition('Initialized', true),
-        condition('ContainersReady', ready, completed),
-        condition('Ready', ready, completed),
-      ],
-      containerStatuses: this.runners.map((runner) => ({
-        name: runner.container.name,
-        image: runner.container.image,
-        imageID: runner.container.image,
-        ready: runner.ready,
-        started: runner.started,
-        restartCount: runner.restartCount,
-        // A merge patch keeps what it does not name: the states that do not hold are taken out.
-        state: { waiting: null, running: null, terminated: null, ...runner.state },
-        lastState: { terminated: null, ...runner.lastState },
-      })),
-    };
-  }
-
-  private phase(): string {
-    const states = this.runners.map((runner) => runner.state);
-    if (this.ended && states.every((state) => state.terminated)) {
-      return states.every((state) => state.terminated?.exitCode === 0) ? 'Succeeded' : 'Failed';
-    }
-    const everStarted = this.runners.every(
-      (runner) =>
-        runner.state.running ||
-        runner.state.terminated ||
-        runner.restartCount > 0 ||
-        runner.lastState.terminated,
-    );
-    return everStarted ? 'Running' : 'Pending';
   }
 }

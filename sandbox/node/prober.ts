@@ -1,16 +1,10 @@
 /** Probes of one container: startup first, then readiness and liveness, with the kubelet's thresholds. */
-import { execFile } from 'node:child_process';
-import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
-import { request } from 'undici';
+import { type ActionTarget, act } from './actions.js';
 import type { Container, Probe } from './types.js';
 
-export interface ProbeTarget {
+export interface ProbeTarget extends ActionTarget {
   container: Container;
-  /** Local port of a container port, by number or name. */
-  localPort(port: number | string): number | undefined;
-  env: NodeJS.ProcessEnv;
 }
 
 export interface ProbeListener {
@@ -94,44 +88,12 @@ async function watchLiveness(
 
 /** One attempt: undefined when it succeeds, or why it did not. */
 async function once(target: ProbeTarget, settings: Probe): Promise<string | undefined> {
-  const timeoutMs = (settings.timeoutSeconds ?? 1) * 1000;
   try {
-    if (settings.httpGet) return await httpGet(target, settings.httpGet, timeoutMs);
-    if (settings.tcpSocket) return await tcp(target.localPort(settings.tcpSocket.port), timeoutMs);
-    if (settings.exec) {
-      const [command, ...args] = settings.exec.command;
-      await promisify(execFile)(command!, args, { timeout: timeoutMs, env: target.env });
-    }
+    await act(target, settings, (settings.timeoutSeconds ?? 1) * 1000);
     return undefined;
   } catch (error) {
     return (error as Error).message;
   }
-}
-
-async function httpGet(
-  target: ProbeTarget,
-  { path = '/', port }: { path?: string; port: number | string },
-  timeoutMs: number,
-) {
-  const local = target.localPort(port);
-  if (!local) return `no port ${port}`;
-  const signal = AbortSignal.timeout(timeoutMs);
-  const { statusCode, body } = await request(`http://127.0.0.1:${local}${path}`, { signal });
-  await body.dump();
-  return statusCode >= 200 && statusCode < 400 ? undefined : `HTTP status ${statusCode}`;
-}
-
-function tcp(port: number | undefined, timeoutMs: number): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const socket = connect({ port: port ?? 0, host: '127.0.0.1', timeout: timeoutMs });
-    const end = (result: string | undefined) => {
-      socket.destroy();
-      resolve(result);
-    };
-    socket.once('connect', () => end(undefined));
-    socket.once('timeout', () => end('timed out'));
-    socket.once('error', (error) => end(error.message));
-  });
 }
 
 function periodMs(settings: Probe): number {

@@ -3,14 +3,13 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
-import { isConflict, KubeClient, type ResourceType } from '../../operator/runtime/kube-client.js';
+import { KubeClient } from '../../operator/runtime/kube-client.js';
 import { ResourceCache } from '../../operator/runtime/resource-cache.js';
 import type { Ledger } from '../process/ledger.js';
 import { AddressBook } from './address-book.js';
+import { keepAlive, register } from './node-object.js';
 import { PodKind, PodWorker } from './pod-worker.js';
 import type { Pod } from './types.js';
-
-const NodeKind: ResourceType = { group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };
 
 export interface ProcessNodeOptions {
   kubeConfig: KubeConfig;
@@ -30,7 +29,7 @@ export class ProcessNode {
   private readonly pods: ResourceCache;
   private readonly workers = new Map<string, PodWorker>();
   private readonly stopping = new AbortController();
-  private running: Promise<void> = Promise.resolve();
+  private running: Promise<unknown> = Promise.resolve();
   private readonly name: string;
 
   constructor(private readonly options: ProcessNodeOptions) {
@@ -46,8 +45,11 @@ export class ProcessNode {
   /** Resolves when the node is registered and watches its pods. */
   async start(): Promise<void> {
     mkdirSync(this.imagesDir, { recursive: true });
-    await this.register();
-    this.running = this.pods.run(this.stopping.signal);
+    await register(this.client, this.name);
+    this.running = Promise.all([
+      this.pods.run(this.stopping.signal),
+      keepAlive(this.client, this.name, this.stopping.signal, this.onError),
+    ]);
     await this.pods.synced;
   }
 
@@ -64,6 +66,8 @@ export class ProcessNode {
     const worker = this.workers.get(uid);
     if (deleted) {
       this.workers.delete(uid);
+      // Taken off the API server by force: there is no grace left.
+      worker?.kill();
       void worker?.delete(0);
       return;
     }
@@ -101,40 +105,4 @@ export class ProcessNode {
     if (!this.stopping.signal.aborted)
       this.options.logger.warn({ err: error }, 'the process node failed at something');
   };
-
-  private async register(): Promise<void> {
-    const resources = { cpu: '64', memory: '256Gi', pods: '500' };
-    const node = {
-      apiVersion: 'v1',
-      kind: 'Node',
-      metadata: {
-        name: this.name,
-        labels: { 'kubernetes.io/os': 'linux', 'kubernetes.io/hostname': this.name },
-      },
-    };
-    await this.client.create(NodeKind, node).catch((error: unknown) => {
-      if (!isConflict(error)) throw error;
-    });
-    const at = `${new Date().toISOString().slice(0, 19)}Z`;
-    const ready = {
-      type: 'Ready',
-      status: 'True',
-      reason: 'ProcessNode',
-      lastHeartbeatTime: at,
-      lastTransitionTime: at,
-    };
-    const status = {
-      capacity: resources,
-      allocatable: resources,
-      conditions: [ready],
-      nodeInfo: {
-        kubeletVersion: 'process-node',
-        operatingSystem: process.platform,
-        architecture: process.arch,
-      },
-    };
-    await this.client.patch(NodeKind, undefined, this.name, { status }, { subresource: 'status' });
-    // Nobody else takes the taint off: the node lifecycle controller does not run here.
-    await this.client.patch(NodeKind, undefined, this.name, { spec: { taints: null } });
-  }
 }

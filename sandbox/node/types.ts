@@ -11,10 +11,21 @@ export interface EnvVar {
   };
 }
 
-export interface Probe {
-  httpGet?: { path?: string; port: number | string };
+/** What a probe or a hook does: one of these. */
+export interface Action {
+  httpGet?: HttpGet;
   exec?: { command: string[] };
   tcpSocket?: { port: number | string };
+}
+
+export interface HttpGet {
+  path?: string;
+  port: number | string;
+  scheme?: 'HTTP' | 'HTTPS';
+  httpHeaders?: { name: string; value: string }[];
+}
+
+export interface Probe extends Action {
   initialDelaySeconds?: number;
   periodSeconds?: number;
   timeoutSeconds?: number;
@@ -28,13 +39,17 @@ export interface Container {
   command?: string[];
   args?: string[];
   env?: EnvVar[];
-  envFrom?: { configMapRef?: { name: string }; secretRef?: { name: string } }[];
+  envFrom?: {
+    prefix?: string;
+    configMapRef?: { name: string; optional?: boolean };
+    secretRef?: { name: string; optional?: boolean };
+  }[];
   ports?: { name?: string; containerPort: number }[];
-  volumeMounts?: { name: string; mountPath: string }[];
+  volumeMounts?: { name: string; mountPath: string; subPath?: string }[];
   startupProbe?: Probe;
   readinessProbe?: Probe;
   livenessProbe?: Probe;
-  lifecycle?: { preStop?: { sleep?: { seconds: number } } };
+  lifecycle?: { preStop?: Action & { sleep?: { seconds: number } } };
   terminationMessagePath?: string;
   terminationMessagePolicy?: 'File' | 'FallbackToLogsOnError';
 }
@@ -42,17 +57,40 @@ export interface Container {
 export interface Pod extends KubeObject {
   spec: {
     nodeName?: string;
+    serviceAccountName?: string;
+    /** Run one after the other, before the containers. */
+    initContainers?: Container[];
     containers: Container[];
     restartPolicy?: 'Always' | 'OnFailure' | 'Never';
     terminationGracePeriodSeconds?: number;
-    volumes?: {
-      name: string;
-      configMap?: { name: string };
-      secret?: { secretName: string };
-      emptyDir?: object;
-    }[];
+    volumes?: Volume[];
   };
   status?: { phase?: string; conditions?: Condition[]; [field: string]: unknown };
+}
+
+/** Which keys become files, and how they are called; all of them when there is no list. */
+interface Items {
+  optional?: boolean;
+  items?: { key: string; path: string }[];
+}
+
+interface DownwardApi {
+  items?: { path: string; fieldRef?: { fieldPath: string } }[];
+}
+
+/** Kinds that are not here are empty folders. */
+export interface Volume {
+  name: string;
+  configMap?: { name: string } & Items;
+  secret?: { secretName: string } & Items;
+  downwardAPI?: DownwardApi;
+  projected?: {
+    sources?: {
+      configMap?: { name: string } & Items;
+      secret?: { name: string } & Items;
+      downwardAPI?: DownwardApi;
+    }[];
+  };
 }
 
 export interface Condition {
@@ -61,6 +99,7 @@ export interface Condition {
   lastTransitionTime?: string;
   reason?: string;
   message?: string;
+  observedGeneration?: number;
 }
 
 export interface ContainerState {

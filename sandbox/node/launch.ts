@@ -1,0 +1,76 @@
+/** Turns a container into a command of this machine: image, environment, volumes, ports. */
+import { join } from 'node:path';
+import type { KubeClient } from '../../operator/runtime/kube-client.js';
+import type { ActionTarget } from './actions.js';
+import { environment, expand } from './environment.js';
+import { entrypointOf, type Image, imageCommand } from './image.js';
+import { References } from './references.js';
+import type { Container, Pod } from './types.js';
+import { mountVolumes, translate } from './volumes.js';
+
+export interface LaunchContext {
+  client: KubeClient;
+  podIp: string;
+  podFolder: string;
+  /** Local port of each container port. */
+  ports: ReadonlyMap<number, number>;
+  /** The local file behind the container's termination message path. */
+  terminationLog: string;
+}
+
+/** What to start, and how probes and hooks reach it. */
+export interface Launch extends ActionTarget {
+  command: string;
+  args: string[];
+}
+
+/** Throws MissingReference when a Secret, ConfigMap or key is not there (yet). */
+export async function launchOf(
+  pod: Pod,
+  container: Container,
+  image: Image,
+  { client, podIp, podFolder, ports, terminationLog }: LaunchContext,
+): Promise<Launch> {
+  const references = new References(client, pod.metadata.namespace ?? 'default');
+  const mounts = await mountVolumes(pod, container, podFolder, references, podIp);
+  const paths = new Map([
+    ...mounts,
+    [container.terminationMessagePath ?? '/dev/termination-log', terminationLog],
+  ]);
+  const declared = await environment(pod, container, references, podIp);
+  const words = (list: readonly string[]) => list.map((word) => translate(expand(word, declared), paths));
+  const local = Object.entries(image.portEnv).flatMap(([port, name]) => {
+    const localPort = ports.get(Number(port));
+    return localPort ? [[name, String(localPort)] as const] : [];
+  });
+  const env = {
+    PATH: process.env.PATH,
+    HOME: podFolder,
+    HOSTNAME: pod.metadata.name,
+    ...image.env,
+    ...Object.fromEntries(Object.entries(declared).map(([name, value]) => [name, translate(value, paths)])),
+    ...Object.fromEntries(local),
+  };
+  const [command, ...args] = [
+    ...(container.command ? imageCommand(image, words(container.command)) : entrypointOf(image)),
+    ...words(container.args ?? []),
+  ];
+  return {
+    command: command!,
+    args,
+    env,
+    cwd: image.root,
+    localCommand: (words_) => imageCommand(image, words(words_)),
+    localPort: (port) => ports.get(numberOf(port, container)),
+  };
+}
+
+function numberOf(port: number | string, container: Container): number {
+  if (typeof port === 'number') return port;
+  return container.ports?.find(({ name }) => name === port)?.containerPort ?? Number(port);
+}
+
+/** Where the log of one run of a container is. */
+export function logFileOf(podFolder: string, container: string, restartCount: number): string {
+  return join(podFolder, container, `${restartCount}.log`);
+}

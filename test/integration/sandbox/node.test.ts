@@ -1,0 +1,315 @@
+import assert from 'node:assert/strict';
+import { cpSync, existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ResourceType } from '../../../operator/runtime/kube-client.js';
+import { PodKind } from '../../../sandbox/node/pod-worker.js';
+import type { Container, ContainerState, Pod } from '../../../sandbox/node/types.js';
+import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { eventually } from '../../support/pcf-api.js';
+import { START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+
+const NAMESPACE = 'process-node';
+const JobKind: ResourceType = {
+  group: 'batch',
+  version: 'v1',
+  kind: 'Job',
+  plural: 'jobs',
+  namespaced: true,
+};
+
+interface Status {
+  phase: string;
+  podIP: string;
+  conditions: { type: string; status: string }[];
+  containerStatuses: {
+    state: ContainerState;
+    lastState: ContainerState;
+    restartCount: number;
+    ready: boolean;
+  }[];
+}
+
+/** Does what its first argument says; serves on PORT otherwise. */
+const PROGRAM = `
+const { writeFileSync, readFileSync, existsSync } = require('node:fs');
+const [what, arg] = process.argv.slice(2);
+const say = (text) => writeFileSync(process.env.LAST_WORDS ?? '/dev/null', text);
+if (what === 'report') {
+  say(JSON.stringify({ env: process.env, file: readFileSync(process.env.FILE, 'utf8'), args: process.argv.slice(2) }));
+} else if (what === 'exit') {
+  console.log('last line of the log');
+  process.exitCode = Number(arg);
+} else if (what === 'touch') {
+  writeFileSync(arg, '');
+} else {
+  // Ready and alive as long as the files say so; SIGTERM takes half a second, or for ever.
+  require('node:http').createServer((request, response) => {
+    response.writeHead(existsSync(process.env.FILES + request.url) ? 500 : 200).end();
+  }).listen(process.env.PORT, '127.0.0.1');
+  process.on('SIGTERM', () => { if (what !== 'stubborn') setTimeout(() => process.exit(), 500); });
+}
+`;
+
+describe('the process node on a real control plane', function () {
+  this.timeout(30_000);
+  let sandbox: Sandbox;
+  let imageFolder: string;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    sandbox = await sharedSandbox();
+    // The folder of images outlives a run.
+    rmSync(join(sandbox.node.imagesDir, 'chameleon'), { recursive: true, force: true });
+    imageFolder = join(sandbox.node.imagesDir, 'chameleon', '1');
+    mkdirSync(imageFolder, { recursive: true });
+    writeFileSync(join(imageFolder, 'main.cjs'), PROGRAM);
+    const image = { entrypoint: ['node', './main.cjs'], portEnv: { 8080: 'PORT' } };
+    writeFileSync(join(imageFolder, 'image.json'), JSON.stringify(image));
+    await sandbox.parts.kubectl.apply([
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
+      {
+        apiVersion: 'v1',
+        kind: 'ConfigMap',
+        metadata: { name: 'settings', namespace: NAMESPACE },
+        data: { colour: 'green', 'base.toml': 'a = 1' },
+      },
+    ]);
+    // Admission wants the service account that a controller makes.
+    await eventually('the namespace is ready', () =>
+      sandbox.parts.kubectl.run(['get', 'sa', 'default', '-n', NAMESPACE]).then(
+        () => true,
+        () => false,
+      ),
+    );
+  });
+
+  after(async () => {
+    const flags = ['--wait=false', '--grace-period=1'];
+    await sandbox?.parts.kubectl.run(['delete', 'pods', '--all', '-n', NAMESPACE, ...flags]);
+  });
+
+  async function run(name: string, container: Partial<Container>, spec: Partial<Pod['spec']> = {}) {
+    await sandbox.parts.client.create(PodKind, {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name, namespace: NAMESPACE, labels: { app: name } },
+      spec: {
+        containers: [{ name: 'main', image: 'registry.example.com/chameleon:1', ...container }],
+        restartPolicy: 'Never',
+        ...spec,
+      },
+    });
+  }
+
+  async function status(name: string): Promise<Status> {
+    return (await sandbox.parts.client.get(PodKind, NAMESPACE, name)).status as unknown as Status;
+  }
+
+  async function main(name: string) {
+    return (await status(name)).containerStatuses?.[0];
+  }
+
+  const isReady = async (name: string) =>
+    (await status(name)).conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
+
+  it('gives a container its environment, files and arguments', async () => {
+    await sandbox.parts.kubectl.run([
+      'create',
+      'secret',
+      'generic',
+      'door',
+      '-n',
+      NAMESPACE,
+      '--from-literal=key=42',
+    ]);
+    const env = [
+      { name: 'PLAIN', value: 'a' },
+      { name: 'EXPANDED', value: '$(PLAIN)b' },
+      { name: 'SECRET', valueFrom: { secretKeyRef: { name: 'door', key: 'key' } } },
+      { name: 'OPTIONAL', valueFrom: { secretKeyRef: { name: 'none', key: 'key', optional: true } } },
+      { name: 'COLOUR', valueFrom: { configMapKeyRef: { name: 'settings', key: 'colour' } } },
+      { name: 'APP', valueFrom: { fieldRef: { fieldPath: "metadata.labels['app']" } } },
+      { name: 'IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+      { name: 'FILE', value: '/etc/settings/base.toml' },
+      { name: 'LAST_WORDS', value: '/dev/termination-log' },
+    ];
+    await run(
+      'env',
+      {
+        args: ['report', '/etc/settings/x', '$(PLAIN)'],
+        env,
+        envFrom: [{ prefix: 'ALL_', configMapRef: { name: 'settings' } }],
+        volumeMounts: [{ name: 'settings', mountPath: '/etc/settings' }],
+      },
+      { volumes: [{ name: 'settings', configMap: { name: 'settings' } }] },
+    );
+    await eventually('it succeeds', async () => (await status('env')).phase === 'Succeeded');
+    const seen = JSON.parse((await main('env'))!.state.terminated!.message!);
+    const { PLAIN, EXPANDED, SECRET, OPTIONAL, COLOUR, APP, IP, ALL_colour } = seen.env;
+    assert.deepEqual(
+      { PLAIN, EXPANDED, SECRET, OPTIONAL, COLOUR, APP, IP, ALL_colour },
+      {
+        PLAIN: 'a',
+        EXPANDED: 'ab',
+        SECRET: '42',
+        OPTIONAL: undefined,
+        COLOUR: 'green',
+        APP: 'env',
+        IP: (await status('env')).podIP,
+        ALL_colour: 'green',
+      },
+    );
+    assert.equal(seen.file, 'a = 1');
+    assert.match(seen.args[1], /volumes\/settings\/x$/);
+    assert.equal(seen.args[2], 'a');
+  });
+
+  it('waits for a Secret that is missing, and starts soon after it has come', async () => {
+    await run('wants-secret', {
+      args: ['serve'],
+      env: [{ name: 'FILES', valueFrom: { secretKeyRef: { name: 'late', key: 'files' } } }],
+    });
+    await eventually('it says so', async () => Boolean((await main('wants-secret'))?.state.waiting));
+    assert.deepEqual((await main('wants-secret'))?.state.waiting, {
+      reason: 'CreateContainerConfigError',
+      message: 'secret "late" not found',
+    });
+    await sandbox.parts.kubectl.run([
+      'create',
+      'secret',
+      'generic',
+      'late',
+      '-n',
+      NAMESPACE,
+      '--from-literal=files=/x',
+    ]);
+    await eventually('it runs', async () => Boolean((await main('wants-secret'))?.state.running), 2_000);
+  });
+
+  it('waits for an image that is missing', async () => {
+    await run('wants-image', {
+      image: 'example.com/chameleon:2',
+      args: ['serve'],
+      env: [{ name: 'FILES', value: '/x' }],
+    });
+    await eventually(
+      'it says so',
+      async () => (await main('wants-image'))?.state.waiting?.reason === 'ImagePullBackOff',
+    );
+    cpSync(imageFolder, join(imageFolder, '..', '2'), { recursive: true });
+    await eventually('it runs', async () => Boolean((await main('wants-image'))?.state.running), 2_000);
+  });
+
+  it('lets probes decide on readiness and restarts', async () => {
+    const files = join(imageFolder, 'files');
+    mkdirSync(files, { recursive: true });
+    const probe = (path: string) => ({
+      httpGet: { path, port: 'http' },
+      periodSeconds: 1,
+      failureThreshold: 1,
+    });
+    await run(
+      'probed',
+      {
+        args: ['serve'],
+        env: [{ name: 'FILES', value: files }],
+        ports: [{ name: 'http', containerPort: 8080 }],
+        startupProbe: { ...probe('/started'), failureThreshold: 30 },
+        readinessProbe: probe('/not-ready'),
+        livenessProbe: probe('/dead'),
+      },
+      { restartPolicy: 'Always' },
+    );
+    await eventually('it is ready', () => isReady('probed'));
+    writeFileSync(join(files, 'not-ready'), '');
+    await eventually('it is not ready', async () => !(await isReady('probed')));
+    assert.equal((await main('probed'))?.restartCount, 0);
+    writeFileSync(join(files, 'dead'), '');
+    await eventually('it is restarted', async () => ((await main('probed'))?.restartCount ?? 0) >= 1);
+    assert.equal((await main('probed'))?.lastState.terminated?.reason, 'Completed');
+  });
+
+  it('backs off from a crash loop and keeps what was said last', async () => {
+    await run(
+      'crashing',
+      { args: ['exit', '7'], terminationMessagePolicy: 'FallbackToLogsOnError' },
+      { restartPolicy: 'Always' },
+    );
+    await eventually(
+      'it backs off',
+      async () => (await main('crashing'))?.state.waiting?.reason === 'CrashLoopBackOff',
+    );
+    const { lastState, state, restartCount } = (await main('crashing'))!;
+    assert.equal(lastState.terminated?.exitCode, 7);
+    assert.equal(lastState.terminated?.message, 'last line of the log\n');
+    assert.match(
+      state.waiting?.message ?? '',
+      /^back-off \d+s restarting failed container=main pod=crashing$/,
+    );
+    assert.ok(restartCount >= 1, 'the first restart is at once');
+    assert.equal((await status('crashing')).phase, 'Running');
+  });
+
+  it('runs init containers first', async () => {
+    const init = (name: string, exitCode: string) => ({
+      name,
+      image: 'chameleon:1',
+      args: ['exit', exitCode],
+    });
+    await run('init-ok', { args: ['exit', '0'] }, { initContainers: [init('a', '0'), init('b', '0')] });
+    await run('init-fails', { args: ['exit', '0'] }, { initContainers: [init('a', '3'), init('b', '0')] });
+    await eventually('one succeeds', async () => (await status('init-ok')).phase === 'Succeeded');
+    await eventually('one fails', async () => (await status('init-fails')).phase === 'Failed');
+    assert.equal((await main('init-fails'))?.state.waiting?.reason, 'PodInitializing');
+  });
+
+  it('deletes gracefully: preStop, SIGTERM, and SIGKILL only when time is up', async () => {
+    const touched = join(imageFolder, 'pre-stop-ran');
+    await run('polite', {
+      args: ['serve'],
+      env: [{ name: 'FILES', value: '/x' }],
+      lifecycle: { preStop: { exec: { command: ['node', './main.cjs', 'touch', touched] } } },
+    });
+    await run('stubborn', { args: ['stubborn'], env: [{ name: 'FILES', value: '/x' }] });
+    for (const name of ['polite', 'stubborn'])
+      await eventually(`${name} runs`, async () => Boolean((await main(name))?.state.running));
+    // Until the program handles signals; it has no probe that would tell.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const timed = async (name: string, grace: number) => {
+      const startedAt = performance.now();
+      await sandbox.parts.kubectl.run(['delete', 'pod', name, '-n', NAMESPACE, `--grace-period=${grace}`]);
+      return performance.now() - startedAt;
+    };
+    const [polite, stubborn] = await Promise.all([timed('polite', 20), timed('stubborn', 2)]);
+    assert.ok(polite > 500 && polite < 5_000, `polite took ${polite} ms`);
+    assert.ok(stubborn > 2_000 && stubborn < 6_000, `stubborn took ${stubborn} ms`);
+    await eventually('the hook ran', () => existsSync(touched));
+  });
+
+  it('serves a Job: the exit code meets its podFailurePolicy', async () => {
+    await sandbox.parts.client.create(JobKind, {
+      apiVersion: 'batch/v1',
+      kind: 'Job',
+      metadata: { name: 'refused', namespace: NAMESPACE },
+      spec: {
+        backoffLimit: 5,
+        podFailurePolicy: {
+          rules: [{ action: 'FailJob', onExitCodes: { operator: 'In', values: [78] } }],
+        },
+        template: {
+          spec: {
+            restartPolicy: 'Never',
+            containers: [{ name: 'main', image: 'chameleon:1', args: ['exit', '78'] }],
+          },
+        },
+      },
+    });
+    const failed = async () => {
+      const { status } = await sandbox.parts.client.get(JobKind, NAMESPACE, 'refused');
+      const { conditions = [] } = status as { conditions?: { type: string; reason: string }[] };
+      return conditions.find(({ type }) => type === 'Failed')?.reason;
+    };
+    await eventually('the Job fails', async () => (await failed()) !== undefined);
+    assert.equal(await failed(), 'PodFailurePolicy');
+  });
+});
