@@ -4,13 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
-import {
-  isNotFound,
-  type KubeClient,
-  type KubeObject,
-  type ObjectMeta,
-  type ResourceType,
-} from './kube-client.js';
+import { isNotFound, type KubeClient } from './kube-client.js';
+import type { KubeObject, ObjectMeta, ResourceType } from './kube-types.js';
+import { microTime } from './lease.js';
+import { TokenBucket } from './rate-limiter.js';
 
 const EventKind: ResourceType = {
   group: 'events.k8s.io',
@@ -38,18 +35,32 @@ export interface EventInput {
 interface Series {
   object: KubeObject;
   count: number;
-  lastAt: number;
+  lastSeen: string;
+  lastSeenAt: number;
+  written: number;
+  writtenAt: number;
 }
 
 /** client-go aggregates what repeats within six minutes. */
 const SERIES_WINDOW_MS = 6 * 60_000;
+/** A series is written at 2, 4, 8 ... repeats, and this long after it was last written. */
+const SERIES_REFRESH_MS = 60_000;
 const MAX_SERIES = 2_000;
+const MAX_BACKLOG = 2_000;
+/** New events (not repeats) about one object: 25 at once, as in client-go, then one every ten seconds. */
+const OBJECT_BURST = 25;
+const OBJECT_PER_SECOND = 0.1;
 const MAX_NOTE_BYTES = 1_024;
+/** The events API's limit on the name of a reporter. */
+const MAX_INSTANCE = 128;
 /** Names hold 253 characters; what is put behind the name of the object needs 22 of them. */
 const MAX_NAME_LENGTH = 253 - 22;
 
 export class EventRecorder {
+  /** By identity, oldest first. */
   private readonly series = new Map<string, Series>();
+  /** By object, least recently used first. */
+  private readonly limiters = new Map<string, TokenBucket>();
   private tail: Promise<void> = Promise.resolve();
   private backlog = 0;
 
@@ -62,47 +73,77 @@ export class EventRecorder {
 
   /** Queues the event and returns at once. */
   record(input: EventInput): void {
-    if (this.backlog >= MAX_SERIES) return; // the API server is away, and a backlog without end would be a leak
+    // The API server is away or slow: memory is worth more than news.
+    if (this.backlog >= MAX_BACKLOG) return;
+    this.enqueue(() => this.write(input), input.reason);
+  }
+
+  /** Resolves when everything recorded so far was written or given up. */
+  async flush(): Promise<void> {
+    await this.tail;
+    for (const known of this.series.values()) {
+      if (known.count > known.written) this.enqueue(() => this.writeSeries(known), 'series');
+    }
+    await this.tail;
+  }
+
+  private enqueue(write: () => Promise<void>, reason: string): void {
     this.backlog += 1;
     this.tail = this.tail
-      .then(() => this.write(input))
+      .then(write)
+      .catch((error: unknown) => this.logger.debug({ err: error, reason }, 'an event could not be recorded'))
       .finally(() => {
         this.backlog -= 1;
       });
   }
 
-  /** Resolves when everything recorded so far was written or given up. */
-  flush(): Promise<void> {
-    return this.tail;
-  }
-
   private async write(input: EventInput): Promise<void> {
-    try {
-      const id = identityOf(input);
-      const known = this.series.get(id);
-      if (known && Date.now() - known.lastAt < SERIES_WINDOW_MS && (await this.repeat(known))) return;
-      const object = await this.client.create(EventKind, this.eventOf(input, id));
-      this.series.delete(id);
-      this.series.set(id, { object, count: 1, lastAt: Date.now() });
-      if (this.series.size > MAX_SERIES) this.series.delete(this.series.keys().next().value!);
-    } catch (error) {
-      this.logger.debug({ err: error, reason: input.reason }, 'an event could not be recorded');
+    const id = identityOf(input);
+    const known = this.series.get(id);
+    if (known && Date.now() - known.lastSeenAt < SERIES_WINDOW_MS && (await this.repeat(id, known))) return;
+    if (!this.limiterOf(input).tryTake()) {
+      this.logger.debug({ reason: input.reason }, 'too many events about one object: dropped');
+      return;
     }
+    const object = await this.client.create(EventKind, this.eventOf(input, id));
+    const now = Date.now();
+    this.series.delete(id);
+    this.series.set(id, { object, count: 1, lastSeen: '', lastSeenAt: now, written: 1, writtenAt: now });
+    dropOldest(this.series);
   }
 
-  /** False when the Event is gone, deleted or run out, and has to be written anew. */
-  private async repeat(known: Series): Promise<boolean> {
+  /** Counts a repeat. False when the Event is gone and has to be made anew. */
+  private async repeat(id: string, known: Series): Promise<boolean> {
     known.count += 1;
-    known.lastAt = Date.now();
-    const { namespace, name } = known.object.metadata;
-    const series = { count: known.count, lastObservedTime: microTime() };
+    known.lastSeenAt = Date.now();
+    known.lastSeen = microTime();
+    const isDue = known.count >= 2 * known.written || known.lastSeenAt - known.writtenAt > SERIES_REFRESH_MS;
+    if (!isDue) return true;
     try {
-      await this.client.patch(EventKind, namespace, name, { series });
+      await this.writeSeries(known);
       return true;
     } catch (error) {
-      if (isNotFound(error)) return false;
-      throw error;
+      if (!isNotFound(error)) throw error;
+      this.series.delete(id);
+      return false;
     }
+  }
+
+  private async writeSeries(known: Series): Promise<void> {
+    const { namespace, name } = known.object.metadata;
+    const { count, lastSeen: lastObservedTime } = known;
+    known.written = count;
+    known.writtenAt = Date.now();
+    await this.client.patch(EventKind, namespace, name, { series: { count, lastObservedTime } });
+  }
+
+  private limiterOf({ regarding: { metadata } }: EventInput): TokenBucket {
+    const key = metadata.uid ?? `${metadata.namespace}/${metadata.name}`;
+    const limiter = this.limiters.get(key) ?? new TokenBucket(OBJECT_PER_SECOND, OBJECT_BURST);
+    this.limiters.delete(key);
+    this.limiters.set(key, limiter);
+    dropOldest(this.limiters);
+    return limiter;
   }
 
   private eventOf(input: EventInput, id: string): KubeObject {
@@ -122,9 +163,13 @@ export class EventRecorder {
       note: clip(input.note),
       regarding: { apiVersion, kind, name, namespace, uid, resourceVersion },
       reportingController: this.controller,
-      reportingInstance: this.instance,
+      reportingInstance: this.instance.slice(0, MAX_INSTANCE),
     };
   }
+}
+
+function dropOldest(map: Map<string, unknown>): void {
+  if (map.size > MAX_SERIES) map.delete(map.keys().next().value!);
 }
 
 function identityOf({ regarding, type, reason, action, note }: EventInput): string {
@@ -133,19 +178,14 @@ function identityOf({ regarding, type, reason, action, note }: EventInput): stri
     .digest('hex');
 }
 
-function clip(note: string): string {
-  const bytes = Buffer.from(note);
-  if (bytes.length <= MAX_NOTE_BYTES) return note;
-  return `${bytes
-    .subarray(0, MAX_NOTE_BYTES - 8)
-    .toString('utf8')
-    .replace(/\uFFFD+$/, '')}…`;
-}
-
 function clipName(name: string): string {
   return name.slice(0, MAX_NAME_LENGTH).replace(/[^a-z0-9]+$/, '');
 }
 
-function microTime(): string {
-  return new Date().toISOString().replace('Z', '000Z');
+function clip(note: string): string {
+  const bytes = Buffer.from(note);
+  if (bytes.length <= MAX_NOTE_BYTES) return note;
+  // The cut may go through a character, whose first half decodes to U+FFFD.
+  const kept = bytes.subarray(0, MAX_NOTE_BYTES - 8).toString('utf8');
+  return `${kept.replace(/\uFFFD+$/, '')}…`;
 }

@@ -20,7 +20,10 @@ export class HttpServer {
 
   constructor(private readonly options: HttpServerOptions) {
     this.server = createServer((request, response) => {
-      void this.answer(request.url ?? '/', response);
+      this.answer(request.url ?? '/', response).catch((error: unknown) => {
+        if (response.headersSent) response.destroy();
+        else send(response, 500, `${String(error)}\n`);
+      });
     });
   }
 
@@ -50,12 +53,20 @@ export class HttpServer {
 
 /** One line a check, as the API server's own ?verbose has it. */
 function sendChecks(response: ServerResponse, checks: Record<string, Check>): void {
-  const results = Object.entries(checks).map(([name, check]) => ({ name, problem: check() }));
+  const results = Object.entries(checks).map(([name, check]) => ({ name, problem: problemOf(check) }));
   const lines = results.map(({ name, problem }) =>
     problem ? `[-]${name} failed: ${problem}` : `[+]${name} ok`,
   );
   const healthy = results.every(({ problem }) => problem === undefined);
   send(response, healthy ? 200 : 503, `${lines.join('\n')}\n`);
+}
+
+function problemOf(check: Check): string | undefined {
+  try {
+    return check();
+  } catch (error) {
+    return String(error);
+  }
 }
 
 function send(

@@ -5,99 +5,53 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeConfig } from '@kubernetes/client-node';
-import { Agent, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
+import { ApiConnection } from './connection.js';
+import { errorOf, isUnauthorized } from './kube-error.js';
+import {
+  collectionPath,
+  type DeleteOptions,
+  type KubeList,
+  type KubeObject,
+  type ListOptions,
+  objectPath,
+  type ResourceType,
+  type WatchOptions,
+} from './kube-types.js';
+import { TokenBucket } from './rate-limiter.js';
 
-export interface ManagedFields {
-  manager?: string;
-  operation?: string;
-  subresource?: string;
-  time?: string;
-  fieldsV1?: Record<string, unknown>;
-}
-
-export interface ObjectMeta {
-  name: string;
-  namespace?: string;
-  uid?: string;
-  resourceVersion?: string;
-  generation?: number;
-  labels?: Record<string, string>;
-  annotations?: Record<string, string>;
-  finalizers?: string[];
-  deletionTimestamp?: string;
-  creationTimestamp?: string;
-  ownerReferences?: { uid: string; name: string; kind: string; controller?: boolean }[];
-  managedFields?: ManagedFields[];
-}
-
-/** Any Kubernetes object. */
-export interface KubeObject {
-  apiVersion: string;
-  kind: string;
-  metadata: ObjectMeta;
-  [field: string]: unknown;
-}
-
-/** A kind of object and where its API is. `group` is empty for the core API. */
-export interface ResourceType {
-  group: string;
-  version: string;
-  kind: string;
-  plural: string;
-  namespaced: boolean;
-}
-
-export interface ListOptions {
-  namespace?: string;
-  labelSelector?: string;
-  fieldSelector?: string;
-  resourceVersion?: string;
-  limit?: number;
-  continue?: string;
-}
-
-export interface DeleteOptions {
-  /** Delete only the object with this uid, not a namesake that came after it. */
-  uid?: string;
-  propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
-  gracePeriodSeconds?: number;
-}
-
-export interface KubeList {
-  metadata: { resourceVersion: string; continue?: string };
-  items: KubeObject[];
-}
-
-/** An answer of the API server other than success: `reason` and `message` are those of its Status object. */
-export class KubeApiError extends Error {
-  override readonly name = 'KubeApiError';
-  constructor(
-    readonly status: number,
-    readonly reason: string,
-    message: string,
-    readonly retryAfterMs?: number,
-  ) {
-    super(message);
-  }
-}
-
-const hasStatus =
-  (status: number) =>
-  (error: unknown): error is KubeApiError =>
-    error instanceof KubeApiError && error.status === status;
-export const isNotFound = hasStatus(404);
-export const isConflict = hasStatus(409);
-export const isGone = hasStatus(410);
-export const isInvalid = hasStatus(422);
-export const isForbidden = hasStatus(403);
+export {
+  isConflict,
+  isForbidden,
+  isGone,
+  isInvalid,
+  isNotFound,
+  isUnauthorized,
+  KubeApiError,
+} from './kube-error.js';
+export {
+  collectionPath,
+  type DeleteOptions,
+  type KubeList,
+  type KubeObject,
+  type ListOptions,
+  type ManagedFields,
+  type ObjectMeta,
+  type ResourceType,
+  type WatchOptions,
+} from './kube-types.js';
 
 export interface KubeClientOptions {
   /** Longest wait for an answer, in milliseconds. */
   timeoutMs?: number;
+  /** Requests a second, watches aside; twice that in a burst. Unlimited when left out: the API server has its own fairness. */
+  qps?: number;
   /** Told of each finished request. */
   onRequest?: (method: string, status: number | 'error', durationMs: number) => void;
-  /** Throws when this process may not write (it is not the leader, or no longer). */
+  /** Throws when this process may not write (it is not the leader, or no longer). Asked right before a write leaves. */
   guardWrite?: () => void;
+  /** Ends the writes under way when it fires, as when the lease is lost. */
+  writeSignal?: () => AbortSignal | undefined;
 }
 
 interface RequestOptions {
@@ -109,18 +63,20 @@ interface RequestOptions {
 
 const THROTTLE_RETRIES = 5;
 const MAX_RETRY_AFTER_MS = 30_000;
-/** Certificates and tokens may be files that are rotated under us. */
-const CREDENTIALS_TTL_MS = 60_000;
 
 export class KubeClient {
   private readonly timeoutMs: number;
-  private connection?: { agent: Agent; authorization?: string; at: number; fingerprint: string };
+  private readonly connection: ApiConnection;
+  private readonly limiter: TokenBucket | undefined;
 
   constructor(
-    private readonly kubeConfig: KubeConfig,
+    kubeConfig: KubeConfig,
     private readonly options: KubeClientOptions = {},
   ) {
-    this.timeoutMs = options.timeoutMs ?? 30_000;
+    const { timeoutMs = 30_000, qps } = options;
+    this.timeoutMs = timeoutMs;
+    this.connection = new ApiConnection(kubeConfig);
+    this.limiter = qps ? new TokenBucket(qps, 2 * qps) : undefined;
   }
 
   get(
@@ -146,13 +102,13 @@ export class KubeClient {
     { signal, ...query }: { fieldManager?: string; signal?: AbortSignal } = {},
   ): Promise<KubeObject> {
     const path = collectionPath(type, object.metadata.namespace);
-    return this.write('POST', path, { body: object, contentType: 'application/json', query, signal });
+    return this.json('POST', path, { body: object, contentType: 'application/json', query, signal });
   }
 
   /** PUT: fails with a conflict when `metadata.resourceVersion` is not the newest. */
   replace(type: ResourceType, object: KubeObject, signal?: AbortSignal): Promise<KubeObject> {
     const path = objectPath(type, object.metadata.namespace, object.metadata.name);
-    return this.write('PUT', path, { body: object, contentType: 'application/json', signal });
+    return this.json('PUT', path, { body: object, contentType: 'application/json', signal });
   }
 
   /** JSON merge patch. Give `metadata.resourceVersion` in the patch to fail on a conflict. */
@@ -164,99 +120,83 @@ export class KubeClient {
     { subresource, ...query }: { fieldManager?: string; subresource?: 'status' } = {},
   ): Promise<KubeObject> {
     const path = `${objectPath(type, namespace, name)}${subresource ? `/${subresource}` : ''}`;
-    return this.write('PATCH', path, { body: patch, contentType: 'application/merge-patch+json', query });
+    return this.json('PATCH', path, { body: patch, contentType: 'application/merge-patch+json', query });
   }
 
   /** Server-side apply. Returns the object as it is now. */
   apply(
     type: ResourceType,
     object: KubeObject,
-    options: { fieldManager: string; force?: boolean },
+    query: { fieldManager: string; force?: boolean },
   ): Promise<KubeObject> {
     const path = objectPath(type, object.metadata.namespace, object.metadata.name);
-    return this.write('PATCH', path, {
-      body: object,
-      contentType: 'application/apply-patch+yaml',
-      query: options,
-    });
+    return this.json('PATCH', path, { body: object, contentType: 'application/apply-patch+yaml', query });
   }
 
   /** Server-side apply of the status subresource. */
   applyStatus(
     type: ResourceType,
     object: KubeObject,
-    options: { fieldManager: string; force?: boolean },
+    query: { fieldManager: string; force?: boolean },
   ): Promise<KubeObject> {
     const path = `${objectPath(type, object.metadata.namespace, object.metadata.name)}/status`;
-    return this.write('PATCH', path, {
-      body: object,
-      contentType: 'application/apply-patch+yaml',
-      query: options,
-    });
+    return this.json('PATCH', path, { body: object, contentType: 'application/apply-patch+yaml', query });
   }
 
+  /** Returns the object as it was, or as it is while finalizers hold it; a Status object for some kinds. */
   delete(
     type: ResourceType,
     namespace: string | undefined,
     name: string,
-    options: DeleteOptions = {},
+    { uid, ...options }: DeleteOptions = {},
   ): Promise<KubeObject> {
-    const { uid, ...rest } = options;
-    const body = {
-      apiVersion: 'v1',
-      kind: 'DeleteOptions',
-      ...rest,
-      ...(uid ? { preconditions: { uid } } : {}),
-    };
-    return this.write('DELETE', objectPath(type, namespace, name), { body, contentType: 'application/json' });
+    const preconditions = uid ? { preconditions: { uid } } : {};
+    const body = { apiVersion: 'v1', kind: 'DeleteOptions', ...options, ...preconditions };
+    return this.json('DELETE', objectPath(type, namespace, name), { body, contentType: 'application/json' });
   }
 
   /** Opens a watch and returns its body: one JSON event a line. No timeout of ours: the reflector guards it. */
   async watch(
     type: ResourceType,
-    options: ListOptions & { timeoutSeconds: number; sendInitialEvents?: boolean },
+    { namespace, ...query }: WatchOptions,
     signal: AbortSignal,
   ): Promise<AsyncIterable<Uint8Array>> {
-    const { namespace, ...query } = options;
     const response = await this.send('GET', collectionPath(type, namespace), {
       query: { ...query, watch: true, allowWatchBookmarks: true },
       signal,
       stream: true,
     });
-    if (response.statusCode >= 400) throw await errorOf(response);
-    return response.body;
+    if (response.statusCode < 400) return response.body;
+    const late = setTimeout(
+      () => response.body.destroy(new Error('the refusal never ended')),
+      this.timeoutMs,
+    );
+    throw await this.refusal(response).finally(() => clearTimeout(late));
   }
 
   /** Closes the connections. */
-  async close(): Promise<void> {
-    await this.connection?.agent.destroy();
+  close(): Promise<void> {
+    return this.connection.close();
   }
 
-  private async write(
-    method: Dispatcher.HttpMethod,
-    path: string,
-    options: RequestOptions,
-  ): Promise<KubeObject> {
-    this.options.guardWrite?.();
-    return this.json(method, path, options);
-  }
-
-  /** Sends, and sends again while the API server asks for patience (429, or 503 with Retry-After). */
-  private async json<T>(
-    method: Dispatcher.HttpMethod,
-    path: string,
-    options: RequestOptions = {},
-  ): Promise<T> {
+  /** Sends, and sends again while the API server asks for patience with Retry-After. */
+  private async json<T>(method: Dispatcher.HttpMethod, path: string, options: RequestOptions): Promise<T> {
     for (let attempt = 0; ; attempt++) {
+      const waitMs = this.limiter?.reserve() ?? 0;
+      if (waitMs > 0) await sleep(waitMs, undefined, { signal: options.signal });
       const response = await this.send(method, path, options);
       if (response.statusCode < 400) return (await response.body.json()) as T;
-      const error = await errorOf(response);
+      const error = await this.refusal(response);
       if (error.retryAfterMs === undefined || attempt >= THROTTLE_RETRIES) throw error;
-      await sleep(Math.min(error.retryAfterMs, MAX_RETRY_AFTER_MS) * (1 + Math.random() / 10), undefined, {
-        signal: options.signal,
-      });
-      if (method !== 'GET') this.options.guardWrite?.();
+      const pauseMs = Math.min(error.retryAfterMs, MAX_RETRY_AFTER_MS) * (1 + Math.random() / 10);
+      await sleep(pauseMs, undefined, { signal: options.signal });
     }
+  }
+
+  private async refusal(response: Dispatcher.ResponseData) {
+    const error = await errorOf(response);
+    if (isUnauthorized(error)) this.connection.refresh();
+    return error;
   }
 
   private async send(
@@ -264,16 +204,17 @@ export class KubeClient {
     path: string,
     { query = {}, body, contentType, signal, stream = false }: RequestOptions & { stream?: boolean },
   ): Promise<Dispatcher.ResponseData> {
-    const cluster = this.kubeConfig.getCurrentCluster();
-    if (!cluster) throw new Error('the kubeconfig names no current cluster; set KUBECONFIG or a context');
-    const { agent, authorization } = await this.connect(cluster.skipTLSVerify ?? false);
+    const { agent, authorization, origin, basePath } = await this.connection.get();
+    const isWrite = method !== 'GET';
+    // Last, with nothing awaited after it: a process that was paused must find out before it writes.
+    if (isWrite) this.options.guardWrite?.();
     const startedAt = performance.now();
     const done = (status: number | 'error') =>
       this.options.onRequest?.(method, status, performance.now() - startedAt);
     try {
       const response = await agent.request({
-        origin: new URL(cluster.server).origin,
-        path: `${new URL(cluster.server).pathname.replace(/\/$/, '')}${path}${queryString(query)}`,
+        origin,
+        path: `${basePath}${path}${queryString(query)}`,
         method,
         headers: {
           accept: 'application/json',
@@ -281,7 +222,7 @@ export class KubeClient {
           ...(authorization ? { authorization } : {}),
         },
         body: body === undefined ? undefined : JSON.stringify(body),
-        signal,
+        signal: eitherOf(signal, isWrite ? this.options.writeSignal?.() : undefined),
         headersTimeout: this.timeoutMs,
         bodyTimeout: stream ? 0 : this.timeoutMs,
       });
@@ -292,66 +233,14 @@ export class KubeClient {
       throw error;
     }
   }
-
-  /** The agent and token, made anew when the credentials changed. */
-  private async connect(skipTlsVerify: boolean): Promise<{ agent: Agent; authorization?: string }> {
-    const now = performance.now();
-    if (this.connection && now - this.connection.at < CREDENTIALS_TTL_MS) return this.connection;
-    const tls: {
-      headers?: Record<string, string>;
-      ca?: string | Buffer;
-      cert?: string | Buffer;
-      key?: string | Buffer;
-      auth?: string;
-    } = {};
-    await this.kubeConfig.applyToHTTPSOptions(tls);
-    const { ca, cert, key } = tls;
-    const authorization =
-      tls.headers?.Authorization ??
-      (tls.auth ? `Basic ${Buffer.from(tls.auth).toString('base64')}` : undefined);
-    const fingerprint = [ca, cert, key].map((part) => part?.toString() ?? '').join('\n');
-    const agent =
-      this.connection?.fingerprint === fingerprint
-        ? this.connection.agent
-        : new Agent({
-            connect: { ca, cert, key, rejectUnauthorized: !skipTlsVerify, timeout: 10_000, keepAlive: true },
-            keepAliveTimeout: 30_000,
-            connections: null,
-            allowH2: false,
-          });
-    this.connection = { agent, authorization, at: now, fingerprint };
-    return this.connection;
-  }
 }
 
-export function collectionPath({ group, version, plural }: ResourceType, namespace?: string): string {
-  const base = group ? `/apis/${group}/${version}` : `/api/${version}`;
-  return namespace ? `${base}/namespaces/${encodeURIComponent(namespace)}/${plural}` : `${base}/${plural}`;
-}
-
-function objectPath(type: ResourceType, namespace: string | undefined, name: string): string {
-  return `${collectionPath(type, type.namespaced ? namespace : undefined)}/${encodeURIComponent(name)}`;
+function eitherOf(one: AbortSignal | undefined, other: AbortSignal | undefined): AbortSignal | undefined {
+  return one && other ? AbortSignal.any([one, other]) : (one ?? other);
 }
 
 function queryString(query: Record<string, string | number | boolean | undefined>): string {
   const given = Object.entries(query).filter(([, value]) => value !== undefined);
   if (given.length === 0) return '';
   return `?${new URLSearchParams(given.map(([key, value]): [string, string] => [key, String(value)]))}`;
-}
-
-async function errorOf(response: Dispatcher.ResponseData): Promise<KubeApiError> {
-  const text = await response.body.text();
-  const seconds = Number(response.headers['retry-after']);
-  const mayRetry = response.statusCode === 429 || response.statusCode === 503;
-  const retryAfterMs = mayRetry && Number.isFinite(seconds) ? seconds * 1000 : undefined;
-  const { reason = 'Unknown', message = text } = parseStatus(text);
-  return new KubeApiError(response.statusCode, reason, message, retryAfterMs);
-}
-
-function parseStatus(text: string): { reason?: string; message?: string } {
-  try {
-    return JSON.parse(text) as { reason?: string; message?: string };
-  } catch {
-    return {};
-  }
 }

@@ -6,41 +6,24 @@
  * writing at `renewDeadlineMs`, which is shorter than `leaseDurationMs`, so it has
  * stopped before anyone else can begin - also when it was paused and wakes up again.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import {
-  isConflict,
-  isNotFound,
-  type KubeClient,
-  type KubeObject,
-  type ResourceType,
-} from './kube-client.js';
+import { type Clock, pause, systemClock } from './clock.js';
+import { isConflict, isNotFound, type KubeClient } from './kube-client.js';
+import { heldBy, type Lease, LeaseKind, released } from './lease.js';
 
-const LeaseKind: ResourceType = {
-  group: 'coordination.k8s.io',
-  version: 'v1',
-  kind: 'Lease',
-  plural: 'leases',
-  namespaced: true,
-};
-
-interface Lease extends KubeObject {
-  spec: {
-    holderIdentity?: string;
-    leaseDurationSeconds?: number;
-    acquireTime?: string;
-    renewTime?: string;
-    leaseTransitions?: number;
-  };
-}
-
+/** client-go's defaults; times in milliseconds. */
 export interface LeaderElectionOptions {
   namespace: string;
   name: string;
+  /** Unique to this process, also across its restarts. */
   identity: string;
+  /** Others wait this long after they last saw the Lease change. 15 s. */
   leaseDurationMs?: number;
+  /** The leader stops writing this long after it last renewed. 10 s; less than the duration. */
   renewDeadlineMs?: number;
+  /** Time between two tries. 2 s. */
   retryPeriodMs?: number;
+  clock?: Clock;
 }
 
 export class NotLeaderError extends Error {
@@ -50,11 +33,21 @@ export class NotLeaderError extends Error {
   }
 }
 
+/** Giving the Lease back must not hold up the end of the process. */
+const RELEASE_TIMEOUT_MS = 3_000;
+
 export class LeaderElector {
   private readonly timing: { leaseDurationMs: number; renewDeadlineMs: number; retryPeriodMs: number };
+  private readonly clock: Clock;
   /** Monotonic time until which we lead; 0 when we do not. */
   private leadsUntil = 0;
-  private observed: { version: string; at: number } | undefined;
+  private term = new AbortController();
+  private cancelDeadline = () => {};
+  private renewing: Promise<void> = Promise.resolve();
+  private renewingFor: AbortSignal | undefined;
+  private readonly ending = new AbortController();
+  /** The Lease as last seen, and when it was first seen so. */
+  private observed: { lease: Lease; at: number } | undefined;
 
   constructor(
     private readonly client: KubeClient,
@@ -62,12 +55,15 @@ export class LeaderElector {
     private readonly logger: Logger,
   ) {
     const { leaseDurationMs = 15_000, renewDeadlineMs = 10_000, retryPeriodMs = 2_000 } = options;
+    if (!(retryPeriodMs < renewDeadlineMs && renewDeadlineMs < leaseDurationMs))
+      throw new RangeError('leader election needs retryPeriodMs < renewDeadlineMs < leaseDurationMs');
     this.timing = { leaseDurationMs, renewDeadlineMs, retryPeriodMs };
+    this.clock = options.clock ?? systemClock;
   }
 
   /** True only while no other process can have the Lease. */
   isLeader(): boolean {
-    return performance.now() < this.leadsUntil;
+    return this.clock.now() < this.leadsUntil;
   }
 
   /** Throws {@link NotLeaderError} unless {@link isLeader}. */
@@ -75,69 +71,130 @@ export class LeaderElector {
     if (!this.isLeader()) throw new NotLeaderError();
   }
 
+  /** Fires when this term of leading ends, with a {@link NotLeaderError}. Ask anew after each {@link acquire}. */
+  get signal(): AbortSignal {
+    return this.term.signal;
+  }
+
   /** Resolves when this process leads; rejects when the signal fires first. */
   async acquire(signal: AbortSignal): Promise<void> {
-    while (!(await this.tryOnce())) {
-      await sleep(this.timing.retryPeriodMs * (1 + 0.2 * Math.random()), undefined, { signal });
+    for (;;) {
+      signal.throwIfAborted();
+      await this.tryOnce();
+      if (this.isLeader()) break;
+      await pause(this.clock, this.timing.retryPeriodMs * (1 + 0.2 * Math.random()), signal);
     }
     this.logger.info({ identity: this.options.identity }, 'this process leads');
   }
 
-  /** Keeps the Lease; resolves when it is lost or the signal fires. */
+  /**
+   * Keeps the Lease. Resolves when it is lost or the signal fires. In the latter case it
+   * is renewed on until {@link release}, for the last writes.
+   */
   async hold(signal: AbortSignal): Promise<void> {
-    while (this.isLeader() && !signal.aborted) {
-      await sleep(this.timing.retryPeriodMs, undefined, { signal }).catch(() => {});
-      if (!signal.aborted) await this.tryOnce();
+    const either = AbortSignal.any([signal, this.term.signal]);
+    if (!this.isLeader() || either.aborted) return;
+    if (this.renewingFor !== this.term.signal) {
+      this.renewingFor = this.term.signal;
+      this.renewing = this.renew(this.term.signal);
     }
+    await new Promise((resolve) => either.addEventListener('abort', resolve, { once: true }));
   }
 
   /** Gives the Lease back, so that the next leader need not wait for it to run out. Call after the last write. */
   async release(): Promise<void> {
+    this.ending.abort();
+    await this.renewing;
     if (!this.isLeader()) return;
-    this.leadsUntil = 0;
-    const signal = this.patience();
+    this.lose();
     try {
-      const lease = await this.read(signal);
-      if (lease?.spec.holderIdentity !== this.options.identity) return;
-      const spec = { ...lease.spec, holderIdentity: '', leaseDurationSeconds: 1 };
-      await this.client.replace(LeaseKind, { ...lease, spec }, signal);
+      await this.timed(RELEASE_TIMEOUT_MS, async (signal) => {
+        const lease = await this.read(signal);
+        if (lease?.spec.holderIdentity !== this.options.identity) return;
+        await this.client.replace(LeaseKind, released(lease), signal);
+      });
     } catch (error) {
       this.logger.debug({ err: error }, 'the lease could not be released and will run out');
     }
   }
 
-  /** Takes or renews the Lease; false when it is somebody else's or the API server can't be reached. */
-  private async tryOnce(): Promise<boolean> {
-    const startedAt = performance.now();
-    const signal = this.patience();
-    try {
-      const lease = await this.read(signal);
-      if (!lease) await this.client.create(LeaseKind, this.ourLease(), { signal });
-      else if (this.isTaken(lease)) return this.lost();
-      else this.observe(await this.client.replace(LeaseKind, this.renewed(lease), signal));
-      this.leadsUntil = startedAt + this.timing.renewDeadlineMs;
-      return true;
-    } catch (error) {
-      if (isConflict(error)) return this.isLeader();
-      this.logger.warn({ err: error }, 'the lease could not be renewed');
-      return this.isLeader();
+  private async renew(term: AbortSignal): Promise<void> {
+    const until = AbortSignal.any([term, this.ending.signal]);
+    for (;;) {
+      await pause(this.clock, this.timing.retryPeriodMs, until);
+      if (until.aborted) return;
+      await this.tryOnce();
     }
   }
 
-  private lost(): false {
-    if (this.leadsUntil > 0) this.logger.warn('another process took the lease');
-    this.leadsUntil = 0;
-    return false;
+  /** Takes or renews the Lease if that is possible now. */
+  private async tryOnce(): Promise<void> {
+    const startedAt = this.clock.now();
+    const wasLeader = this.isLeader();
+    try {
+      // A request that hangs must leave time for another before the deadline.
+      const lease = await this.timed(this.timing.renewDeadlineMs / 2, (signal) => this.write(signal));
+      if (!lease) return this.lose();
+      this.observe(lease);
+      // A term that ended while the answer was on its way stays ended: its loss was told.
+      if (wasLeader && !this.isLeader()) return;
+      this.leadFrom(startedAt);
+    } catch (error) {
+      if (isConflict(error)) this.observed = this.isLeader() ? undefined : this.observed;
+      else this.logger.warn({ err: error }, 'the lease could not be renewed');
+    }
   }
 
-  /** One request that is never answered must not cost the lease, nor keep us from noticing that it is lost. */
-  private patience(): AbortSignal {
-    return AbortSignal.timeout(this.timing.renewDeadlineMs / 2);
+  /** Returns the Lease as we wrote it; undefined when it is somebody else's. */
+  private async write(signal: AbortSignal): Promise<Lease | undefined> {
+    const { namespace, name, identity } = this.options;
+    const { leaseDurationMs } = this.timing;
+    // While we lead nobody else writes the Lease, so its version is known. If not: a conflict, and the next try reads.
+    const lease = this.isLeader() && this.observed ? this.observed.lease : await this.read(signal);
+    if (!lease) {
+      const { group, version, kind } = LeaseKind;
+      const empty = { apiVersion: `${group}/${version}`, kind, metadata: { namespace, name }, spec: {} };
+      const ours = heldBy(identity, leaseDurationMs, empty);
+      return (await this.client.create(LeaseKind, ours, { signal })) as Lease;
+    }
+    this.observe(lease);
+    if (this.isTaken(lease)) return undefined;
+    return (await this.client.replace(LeaseKind, heldBy(identity, leaseDurationMs, lease), signal)) as Lease;
+  }
+
+  /** Held by another that renewed it within its duration, measured by when *we* saw it change. */
+  private isTaken({ spec: { holderIdentity, leaseDurationSeconds } }: Lease): boolean {
+    if (!holderIdentity || holderIdentity === this.options.identity) return false;
+    const durationMs = leaseDurationSeconds ? leaseDurationSeconds * 1000 : this.timing.leaseDurationMs;
+    return this.clock.now() - this.observed!.at < durationMs;
+  }
+
+  private observe(lease: Lease): void {
+    if (this.observed?.lease.metadata.resourceVersion === lease.metadata.resourceVersion) return;
+    this.observed = { lease, at: this.clock.now() };
+  }
+
+  private leadFrom(startedAt: number): void {
+    const until = startedAt + this.timing.renewDeadlineMs;
+    const leftMs = until - this.clock.now();
+    if (leftMs <= 0) return;
+    if (this.term.signal.aborted) this.term = new AbortController();
+    this.leadsUntil = until;
+    this.cancelDeadline();
+    this.cancelDeadline = this.clock.after(leftMs, () => this.lose());
+  }
+
+  private lose(): void {
+    this.cancelDeadline();
+    if (this.leadsUntil === 0) return;
+    this.leadsUntil = 0;
+    if (!this.ending.signal.aborted) this.logger.warn('this process leads no more');
+    this.term.abort(new NotLeaderError());
   }
 
   private async read(signal: AbortSignal): Promise<Lease | undefined> {
-    const { namespace, name } = this.options;
     try {
+      const { namespace, name } = this.options;
       return (await this.client.get(LeaseKind, namespace, name, signal)) as Lease;
     } catch (error) {
       if (isNotFound(error)) return undefined;
@@ -145,44 +202,13 @@ export class LeaderElector {
     }
   }
 
-  /** Held by another that renewed it within its duration, measured by when *we* saw it change. */
-  private isTaken(lease: Lease): boolean {
-    const { holderIdentity, leaseDurationSeconds } = lease.spec;
-    this.observe(lease);
-    if (!holderIdentity || holderIdentity === this.options.identity) return false;
-    const durationMs = leaseDurationSeconds ? leaseDurationSeconds * 1000 : this.timing.leaseDurationMs;
-    return performance.now() - this.observed!.at < durationMs;
+  private async timed<T>(ms: number, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const late = new AbortController();
+    const cancel = this.clock.after(ms, () => late.abort(new Error(`no answer within ${ms} ms`)));
+    try {
+      return await act(late.signal);
+    } finally {
+      cancel();
+    }
   }
-
-  private observe(lease: KubeObject): void {
-    const version = lease.metadata.resourceVersion ?? '';
-    if (this.observed?.version !== version) this.observed = { version, at: performance.now() };
-  }
-
-  private ourLease(): Lease {
-    const { namespace, name } = this.options;
-    return {
-      apiVersion: 'coordination.k8s.io/v1',
-      kind: 'Lease',
-      metadata: { namespace, name },
-      spec: this.ourSpec(0, now()),
-    };
-  }
-
-  private renewed(lease: Lease): Lease {
-    const ours = lease.spec.holderIdentity === this.options.identity;
-    const transitions = (lease.spec.leaseTransitions ?? 0) + (ours ? 0 : 1);
-    return { ...lease, spec: this.ourSpec(transitions, ours ? (lease.spec.acquireTime ?? now()) : now()) };
-  }
-
-  private ourSpec(leaseTransitions: number, acquireTime: string): Lease['spec'] {
-    const leaseDurationSeconds = Math.ceil(this.timing.leaseDurationMs / 1000);
-    const holderIdentity = this.options.identity;
-    return { holderIdentity, leaseDurationSeconds, acquireTime, renewTime: now(), leaseTransitions };
-  }
-}
-
-/** metav1.MicroTime. */
-function now(): string {
-  return new Date().toISOString().replace('Z', '000Z');
 }

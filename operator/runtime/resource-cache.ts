@@ -1,50 +1,25 @@
 /**
- * List, then watch: the reflector and informer of client-go in one, for plain objects.
+ * Objects of one kind in memory, kept up to date by a {@link Reflector}, with handlers
+ * that are told of each change: client-go's informer, for plain objects.
  *
- * What client-node's informer does not do, and this does: relist on 410 and see what
- * was deleted in the gap, ask for bookmarks, notice a connection that is open and
- * dead, back off with jitter, survive handlers that throw, and wait for a CRD.
+ * Resource versions of one kind are compared as numbers (KEP-5504, Kubernetes 1.35).
+ * That orders what comes from three sides (list, watch, our own writes): an older
+ * state never takes the place of a newer one.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { type BackoffPolicy, backoffMs } from './backoff.js';
 import { ResourceEventType } from './event-types.js';
-import {
-  isGone,
-  isNotFound,
-  KubeApiError,
-  type KubeClient,
-  type KubeObject,
-  type ResourceType,
-} from './kube-client.js';
+import type { KubeClient } from './kube-client.js';
+import type { KubeObject, ResourceType } from './kube-types.js';
+import { type CacheTiming, defaultTiming, Reflector, type Selection } from './reflector.js';
 import { type Indexers, keyOf, Store, versionOf } from './store.js';
-import { readEvents, type WatchEvent } from './watch-stream.js';
 
-export interface CacheOptions {
-  namespace?: string;
-  labelSelector?: string;
-  fieldSelector?: string;
+export { type CacheTiming, defaultTiming } from './reflector.js';
+
+export interface CacheOptions extends Selection {
   indexers?: Indexers;
-  /** Cuts an object down before it is kept. */
+  /** Cuts an object down before it is kept. Must keep its name, namespace, uid and resourceVersion. */
   transform?: (object: KubeObject) => KubeObject;
 }
-
-export interface CacheTiming {
-  /** Longest silence of a healthy watch. Bookmarks come about every 60 s. */
-  silenceMs: number;
-  /** How often to look for a kind that the cluster does not have. */
-  absentPollMs: number;
-  backoff: BackoffPolicy;
-}
-
-export const defaultTiming: CacheTiming = {
-  silenceMs: 100_000,
-  absentPollMs: 2_000,
-  backoff: { baseMs: 800, maxMs: 30_000, jitter: 0.5 },
-};
-
-/** A watch that lasted this long was no failure. */
-const HEALTHY_WATCH_MS = 1_000;
 
 /** What happened to an object; `old` is what was known of it before. */
 export interface CacheEvent {
@@ -56,27 +31,37 @@ export interface CacheEvent {
 export type CacheHandler = (event: CacheEvent) => void;
 
 export class ResourceCache {
-  /** False while the cluster does not have this kind. */
-  available = true;
+  private isAvailable = true;
   private readonly store: Store;
   private readonly handlers: CacheHandler[] = [];
-  private readonly availabilityHandlers: (() => void)[] = [];
+  private readonly availabilityHandlers: ((available: boolean) => void)[] = [];
   private readonly firstSync = Promise.withResolvers<void>();
-  /** Newest version that was listed or streamed; undefined: none yet. */
-  private streamVersion: string | undefined;
-  /** A watch can't go on from `streamVersion`: something may have happened that it would not tell. */
-  private mustList = true;
-  private failures = 0;
-  private lastContactAt = performance.now();
+  private readonly reflector: Reflector;
 
   constructor(
     readonly type: ResourceType,
-    private readonly client: KubeClient,
+    client: KubeClient,
     private readonly logger: Logger,
     private readonly options: CacheOptions = {},
-    private readonly timing: CacheTiming = defaultTiming,
+    timing: CacheTiming = defaultTiming,
   ) {
-    this.store = new Store(options.indexers);
+    const { namespace, labelSelector, fieldSelector, indexers } = options;
+    this.store = new Store(indexers);
+    const sink = {
+      replace: (items: KubeObject[], version: string, wentBack: boolean) =>
+        this.replace(items, Number(version), wentBack),
+      put: (object: KubeObject) => this.guarded(() => this.take(object)),
+      remove: (object: KubeObject) => this.guarded(() => this.remove(object)),
+      isEmpty: () => this.store.size === 0,
+      absent: () => this.clear(),
+    };
+    const selection = { namespace, labelSelector, fieldSelector };
+    this.reflector = new Reflector(type, client, sink, logger, selection, timing);
+  }
+
+  /** False while the cluster does not have this kind. */
+  get available(): boolean {
+    return this.isAvailable;
   }
 
   /** Resolves after the first list, or once it is known that the cluster lacks the kind. */
@@ -96,132 +81,87 @@ export class ResourceCache {
     return this.store.byIndex(index, value);
   }
 
+  /** Tells of each change, as soon as it is in the cache. A handler that throws is logged and harms nothing. */
   on(handler: CacheHandler): void {
     this.handlers.push(handler);
   }
 
-  /** Calls the handler when the kind was installed in the cluster, or removed from it. */
-  onAvailability(handler: () => void): void {
+  /** Tells when the kind is installed or goes, after {@link available} changed: no object may follow that would tell. */
+  onAvailability(handler: (available: boolean) => void): void {
     this.availabilityHandlers.push(handler);
   }
 
   /** How long ago the API server was last heard on this watch, in milliseconds. */
   silentForMs(): number {
-    return this.available ? performance.now() - this.lastContactAt : 0;
+    return this.isAvailable ? this.reflector.silentForMs() : 0;
   }
 
   /**
    * Takes in what the API server answered to a write of ours, so that the next
    * reconcile sees it though the watch has not brought it yet. If the stream is
    * already past that version, it has brought it, or its deletion: then this is stale.
+   *
+   * Safer than to wait until the watch has caught up (client-go's expectations): there
+   * is nothing to time out when the object leaves the selection or is deleted at once.
+   * The object has to be one that the cache selects.
    */
   noteWrite(written: KubeObject): void {
-    if (versionOf(written) <= Number(this.streamVersion ?? 0)) return;
-    this.take(written);
+    if (versionOf(written) > this.reflector.newestVersion) this.take(written);
   }
 
   /** Lists and watches until the signal. Never throws. */
-  async run(signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        if (this.mustList) await this.relist(signal);
-        await this.watch(signal);
-      } catch (error) {
-        if (!signal.aborted) await this.recover(error, signal);
-      }
-    }
-  }
-
-  private async relist(signal: AbortSignal): Promise<void> {
-    const { namespace, labelSelector, fieldSelector } = this.options;
-    const query = { namespace, labelSelector, fieldSelector };
-    // The first list may come from the API server's cache; after a gap it must not be older than what we had.
-    const first = this.streamVersion === undefined ? { resourceVersion: '0' } : { limit: 500 };
-    let page = await this.client.list(this.type, { ...query, ...first }, signal);
-    const listVersion = page.metadata.resourceVersion;
-    const items = [...page.items];
-    while (page.metadata.continue) {
-      page = await this.client.list(
-        this.type,
-        { ...query, limit: 500, continue: page.metadata.continue },
-        signal,
-      );
-      items.push(...page.items);
-    }
-    this.contact();
-    this.setAvailable(true);
-    this.replace(items, Number(listVersion));
-    this.streamVersion = listVersion;
-    this.mustList = false;
-    this.firstSync.resolve();
+  run(signal: AbortSignal): Promise<void> {
+    return this.reflector.run(signal);
   }
 
   /** Takes a list: what it lacks was deleted while we did not look, unless we wrote it after the list was made. */
-  private replace(items: KubeObject[], listVersion: number): void {
-    const apiVersion = this.type.group ? `${this.type.group}/${this.type.version}` : this.type.version;
-    const listed = new Set<string>();
-    for (const item of items) {
-      listed.add(keyOf(item));
-      this.take({ ...item, apiVersion, kind: this.type.kind });
-    }
+  private replace(items: KubeObject[], listVersion: number, wentBack: boolean): void {
+    const listed = new Set(items.map(keyOf));
     for (const key of this.store.keys()) {
       const object = this.store.get(key)!;
-      if (!listed.has(key) && versionOf(object) <= listVersion) this.drop(key, object);
+      if (!listed.has(key) && (wentBack || versionOf(object) <= listVersion)) this.drop(key, object);
     }
+    for (const item of items) this.guarded(() => this.take(item, wentBack));
+    this.setAvailable(true);
+    this.firstSync.resolve();
   }
 
-  private async watch(signal: AbortSignal): Promise<void> {
-    const { namespace, labelSelector, fieldSelector } = this.options;
-    const attempt = new AbortController();
-    const stop = AbortSignal.any([signal, attempt.signal]);
-    const timeoutSeconds = Math.round(300 + 300 * Math.random());
-    const startedAt = performance.now();
-    try {
-      const body = await this.client.watch(
-        this.type,
-        { namespace, labelSelector, fieldSelector, resourceVersion: this.streamVersion, timeoutSeconds },
-        stop,
-      );
-      this.contact();
-      for await (const event of readEvents(body, this.timing.silenceMs, (reason) => attempt.abort(reason))) {
-        this.contact();
-        this.handle(event);
-        if (performance.now() - startedAt > HEALTHY_WATCH_MS) this.failures = 0;
-      }
-    } finally {
-      attempt.abort();
-    }
-    // A watch that the server ends at once, again and again, must not become a busy loop.
-    if (performance.now() - startedAt < HEALTHY_WATCH_MS)
-      throw new Error('the watch ended as soon as it began');
-  }
-
-  private handle({ type, object }: WatchEvent): void {
-    if (type === 'ERROR')
-      throw new KubeApiError(object.code ?? 500, object.reason ?? 'Unknown', object.message ?? 'watch error');
-    if (type === 'DELETED') this.takeDeletion(object);
-    else if (type !== 'BOOKMARK') this.take(object);
-    this.streamVersion = object.metadata.resourceVersion;
-  }
-
-  private take(fresh: KubeObject): void {
-    const known = this.store.get(keyOf(fresh));
-    if (known && versionOf(known) >= versionOf(fresh)) return;
+  private take(fresh: KubeObject, evenIfOlder = false): void {
+    const key = keyOf(fresh);
+    const known = this.store.get(key);
+    if (known && versionOf(known) >= versionOf(fresh) && !evenIfOlder) return;
+    // Deleted and made anew while we did not look: two events, as the watch would have had it.
+    if (known && known.metadata.uid !== fresh.metadata.uid) this.drop(key, known);
     const object = this.cut(fresh);
     const old = this.store.put(object);
     this.emit({ type: old ? ResourceEventType.Modified : ResourceEventType.Added, object, old });
   }
 
-  /** Unless it is the end of a forerunner, and we know of the object that came after it from a write of ours. */
-  private takeDeletion(last: KubeObject): void {
+  private remove(last: KubeObject): void {
     const key = keyOf(last);
     const known = this.store.get(key);
+    // A namesake that we wrote since is not what was deleted.
     if (known && versionOf(known) <= versionOf(last)) this.drop(key, this.cut(last));
   }
 
   private drop(key: string, last: KubeObject): void {
     const old = this.store.remove(key);
     if (old) this.emit({ type: ResourceEventType.Deleted, object: last, old });
+  }
+
+  /** The kind was removed, and all its objects with it. */
+  private clear(): void {
+    for (const object of this.store.values()) this.drop(keyOf(object), object);
+    this.setAvailable(false);
+    this.firstSync.resolve();
+  }
+
+  private setAvailable(available: boolean): void {
+    if (available === this.isAvailable) return;
+    this.isAvailable = available;
+    const { kind, group } = this.type;
+    this.logger.info({ kind, group, available }, 'a kind was installed or is missing');
+    for (const handler of this.availabilityHandlers) this.guarded(() => handler(available));
   }
 
   private cut(object: KubeObject): KubeObject {
@@ -232,56 +172,12 @@ export class ResourceCache {
     for (const handler of this.handlers) this.guarded(() => handler(event));
   }
 
-  private guarded(call: () => void): void {
+  /** A handler, transform or indexer that throws must not end the watch, which would bring the same object again. */
+  private guarded(act: () => void): void {
     try {
-      call();
+      act();
     } catch (error) {
       this.logger.error({ err: error, kind: this.type.kind }, 'a handler of a cache threw');
     }
   }
-
-  private setAvailable(available: boolean): void {
-    if (this.available === available) return;
-    this.available = available;
-    this.logger.info(
-      { kind: this.type.kind, group: this.type.group, available },
-      'a kind came to the cluster or left it',
-    );
-    for (const handler of this.availabilityHandlers) this.guarded(handler);
-  }
-
-  private contact(): void {
-    this.lastContactAt = performance.now();
-  }
-
-  private async recover(error: unknown, signal: AbortSignal): Promise<void> {
-    if (isNotFound(error)) return this.waitForKind(signal);
-    if (isGone(error)) this.mustList = true;
-    this.failures += 1;
-    // The first failure is often a restart of the API server or the end of a connection: look again at once.
-    const asked = error instanceof KubeApiError ? (error.retryAfterMs ?? 0) : 0;
-    const delayMs = Math.max(
-      asked,
-      this.failures === 1 ? 0 : backoffMs(this.failures - 1, this.timing.backoff),
-    );
-    const level = this.failures > 3 ? 'warn' : 'debug';
-    this.logger[level](
-      { err: error, kind: this.type.kind, delayMs: Math.round(delayMs) },
-      'a watch is begun again',
-    );
-    await pause(delayMs, signal);
-  }
-
-  /** The kind is not installed, or was removed and all its objects with it. */
-  private async waitForKind(signal: AbortSignal): Promise<void> {
-    this.mustList = true;
-    for (const key of this.store.keys()) this.drop(key, this.store.get(key)!);
-    this.setAvailable(false);
-    this.firstSync.resolve();
-    await pause(this.timing.absentPollMs, signal);
-  }
-}
-
-async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  await sleep(ms, undefined, { signal }).catch(() => {});
 }

@@ -1,5 +1,5 @@
 /** Objects of one kind in memory, by `namespace/name` and by index. */
-import type { KubeObject } from './kube-client.js';
+import type { KubeObject } from './kube-types.js';
 
 /** Values under which an object can be found, for each index. */
 export type Indexers = Record<string, (object: KubeObject) => string[]>;
@@ -26,6 +26,10 @@ export class Store {
 
   get(key: string): KubeObject | undefined {
     return this.objects.get(key);
+  }
+
+  get size(): number {
+    return this.objects.size;
   }
 
   keys(): string[] {

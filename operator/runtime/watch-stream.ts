@@ -1,8 +1,9 @@
 /** Reads the body of a watch: one JSON event a line, and an end when the line goes dead. */
-import type { KubeObject } from './kube-client.js';
+import type { KubeObject } from './kube-types.js';
 
 export interface WatchEvent {
   type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+  /** The object; a Status with `code`, `reason` and `message` for an ERROR. */
   object: KubeObject & { code?: number; message?: string; reason?: string };
 }
 
@@ -15,30 +16,36 @@ export class SilentWatchError extends Error {
 }
 
 /**
- * Yields the events of a watch. Throws {@link SilentWatchError} when no byte comes
- * for `silenceMs`; the API server sends a bookmark about once a minute.
+ * Yields the events of a watch. Throws {@link SilentWatchError} when no byte comes for
+ * `limitMs`, which is asked anew after each chunk. `abort` has to end the body.
  */
 export async function* readEvents(
   body: AsyncIterable<Uint8Array>,
-  silenceMs: number,
+  limitMs: () => number,
   abort: (reason: Error) => void,
 ): AsyncGenerator<WatchEvent> {
   const decoder = new TextDecoder();
   let rest = '';
   let silent: SilentWatchError | undefined;
-  const alarm = setTimeout(() => {
-    silent = new SilentWatchError(silenceMs);
-    abort(silent);
-  }, silenceMs);
+  let alarm: NodeJS.Timeout | undefined;
+  const arm = () => {
+    const ms = limitMs();
+    clearTimeout(alarm);
+    alarm = setTimeout(() => {
+      silent = new SilentWatchError(ms);
+      abort(silent);
+    }, ms);
+  };
+  arm();
   try {
     for await (const chunk of body) {
-      alarm.refresh();
       rest += decoder.decode(chunk, { stream: true });
       const lines = rest.split('\n');
       rest = lines.pop() ?? '';
       for (const line of lines) {
         if (line) yield JSON.parse(line) as WatchEvent;
       }
+      arm();
     }
   } catch (error) {
     throw silent ?? error;

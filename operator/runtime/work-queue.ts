@@ -8,11 +8,24 @@ import { type BackoffPolicy, backoffMs } from './backoff.js';
 /** client-go's per-item limits: 5 ms doubling to 1000 s. */
 const retryPolicy: BackoffPolicy = { baseMs: 5, maxMs: 1_000_000, jitter: 0.2 };
 
+/** The most that setTimeout holds; what is to come later comes early then, and finds nothing to do. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
 export type Priority = 'high' | 'low';
 
+/** Told of what the queue does. Times are in milliseconds. */
+export interface QueueObserver {
+  added?(): void;
+  retried?(): void;
+  taken?(waitedMs: number): void;
+  done?(workedMs: number): void;
+}
+
 export class WorkQueue {
+  /** Keys that wait, and since when. */
   private readonly waiting: Record<Priority, Map<string, number>> = { high: new Map(), low: new Map() };
-  private readonly processing = new Set<string>();
+  /** Keys that workers have, and since when. */
+  private readonly processing = new Map<string, number>();
   /** Keys added while they were worked on. */
   private readonly dirty = new Map<string, Priority>();
   private readonly timers = new Map<string, { timer: NodeJS.Timeout; at: number }>();
@@ -20,28 +33,31 @@ export class WorkQueue {
   private readonly takers: ((key: string | undefined) => void)[] = [];
   private closed = false;
 
-  constructor(
-    private readonly observer: { added?(): void; taken?(waitedMs: number): void; retried?(): void } = {},
-  ) {}
+  constructor(private readonly observer: QueueObserver = {}) {}
 
   /** Keys that wait for a worker. */
   get depth(): number {
     return this.waiting.high.size + this.waiting.low.size;
   }
 
+  depths(): Record<Priority, number> {
+    return { high: this.waiting.high.size, low: this.waiting.low.size };
+  }
+
+  /** How long each worker has been at its key, in milliseconds. */
+  workingMs(): number[] {
+    const now = performance.now();
+    return [...this.processing.values()].map((since) => now - since);
+  }
+
   add(key: string, priority: Priority = 'high'): void {
     if (this.closed) return;
     if (this.processing.has(key)) {
+      if (!this.dirty.has(key)) this.observer.added?.();
       if (this.dirty.get(key) !== 'high') this.dirty.set(key, priority);
       return;
     }
-    if (this.waiting.high.has(key)) return;
-    const since = this.waiting.low.get(key);
-    if (since !== undefined && priority === 'low') return;
-    this.waiting.low.delete(key);
-    this.waiting[priority].set(key, since ?? performance.now());
-    this.observer.added?.();
-    this.takers.shift()?.(this.pop());
+    this.enqueue(key, priority);
   }
 
   /** Adds the key later; an earlier appointment of the same key stands. */
@@ -55,13 +71,12 @@ export class WorkQueue {
     const planned = this.timers.get(key);
     if (planned && planned.at <= at) return;
     clearTimeout(planned?.timer);
-    // setTimeout holds 2^31-1 ms at most; a longer wait only means an early look.
     const timer = setTimeout(
       () => {
         this.timers.delete(key);
         this.add(key);
       },
-      Math.min(delayMs, 2 ** 31 - 1),
+      Math.min(delayMs, MAX_TIMER_MS),
     );
     this.timers.set(key, { timer, at });
   }
@@ -91,10 +106,13 @@ export class WorkQueue {
 
   /** The worker is through with the key. */
   done(key: string): void {
+    const since = this.processing.get(key);
+    if (since === undefined) return;
     this.processing.delete(key);
+    this.observer.done?.(performance.now() - since);
     const priority = this.dirty.get(key);
     this.dirty.delete(key);
-    if (priority) this.add(key, priority);
+    if (priority && !this.closed) this.enqueue(key, priority, false);
   }
 
   /** No key is handed out any more. */
@@ -105,14 +123,25 @@ export class WorkQueue {
     for (const taker of this.takers.splice(0)) taker(undefined);
   }
 
+  private enqueue(key: string, priority: Priority, isNew = true): void {
+    const { high, low } = this.waiting;
+    if (high.has(key) || (low.has(key) && priority === 'low')) return;
+    const since = low.get(key);
+    low.delete(key);
+    this.waiting[priority].set(key, since ?? performance.now());
+    if (isNew && since === undefined) this.observer.added?.();
+    this.takers.shift()?.(this.pop());
+  }
+
   private pop(): string | undefined {
     for (const lane of [this.waiting.high, this.waiting.low]) {
       const first = lane.entries().next();
       if (first.done) continue;
       const [key, since] = first.value;
+      const now = performance.now();
       lane.delete(key);
-      this.processing.add(key);
-      this.observer.taken?.(performance.now() - since);
+      this.processing.set(key, now);
+      this.observer.taken?.(now - since);
       return key;
     }
     return undefined;

@@ -8,7 +8,15 @@ import { KubeConfig } from '@kubernetes/client-node';
 import type { KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
 import { keyOf, versionOf } from '../../operator/runtime/store.js';
 
-export type FakeOperation = 'list' | 'watch' | 'get' | 'create' | 'replace' | 'patch' | 'delete';
+export type FakeOperation =
+  | 'list'
+  | 'watch'
+  | 'watchList'
+  | 'get'
+  | 'create'
+  | 'replace'
+  | 'patch'
+  | 'delete';
 
 export interface FakeRequest {
   operation: FakeOperation;
@@ -46,6 +54,14 @@ const operations: Record<string, FakeOperation> = {
 export class FakeApiServer {
   /** Every request, also those that got no answer. */
   readonly requests: FakeRequest[] = [];
+  /** Whether it streams what there is at the beginning of a watch (KEP-3157), or refuses to. */
+  watchList = false;
+  /** How many streams of initial events end before their end is marked. */
+  cutInitialEvents = 0;
+  /** Those streams stay open instead. */
+  muteInitialEvents = false;
+  /** Continue tokens beyond this many objects are answered 410. */
+  expirePagesAfter = Number.POSITIVE_INFINITY;
   /** 404 for everything while false. */
   installed = true;
   /** `refusing` closes every connection unanswered, `hanging` leaves every request without an answer. */
@@ -81,6 +97,10 @@ export class FakeApiServer {
   async close(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  get openWatches(): number {
+    return this.watches.size;
   }
 
   get(key: string): KubeObject | undefined {
@@ -158,7 +178,8 @@ export class FakeApiServer {
     const { pathname, searchParams: query } = new URL(request.url ?? '/', 'http://fake');
     const method = request.method ?? 'GET';
     const isCollection = method === 'GET' && pathname.endsWith(`/${this.type.plural}`);
-    const collectionOperation = query.get('watch') === 'true' ? 'watch' : 'list';
+    const watchOperation = query.get('sendInitialEvents') === 'true' ? 'watchList' : 'watch';
+    const collectionOperation = query.get('watch') === 'true' ? watchOperation : 'list';
     const operation = isCollection ? collectionOperation : operations[method]!;
     const text = (await request.toArray()).join('');
     const body = text ? (JSON.parse(text) as KubeObject) : undefined;
@@ -170,6 +191,7 @@ export class FakeApiServer {
     if (scripted) return refuse(response, scripted.status, scripted.retryAfterSeconds);
     if (!this.installed) return refuse(response, 404);
     if (operation === 'list') return this.list(response, query);
+    if (operation === 'watchList') return this.streamList(response);
     if (operation === 'watch') return this.watch(response, Number(query.get('resourceVersion') ?? 0));
     const [status, object] = this.single(operation, this.keyIn(pathname), body);
     if (object) reply(response, status, object);
@@ -192,7 +214,36 @@ export class FakeApiServer {
     const { version, items } = stale ?? { version: this.version, items: [...this.objects.values()] };
     // The API server leaves apiVersion and kind out of the items of a list.
     const bare = items.map(({ apiVersion: _version, kind: _kind, ...item }) => item);
-    reply(response, 200, { metadata: { resourceVersion: String(version) }, items: bare });
+    const from = Number(query.get('continue') ?? 0);
+    if (from > this.expirePagesAfter) {
+      refuse(response, 410);
+      return;
+    }
+    const to = from + Number(query.get('limit') ?? bare.length);
+    const metadata = {
+      resourceVersion: String(version),
+      continue: to < bare.length ? String(to) : undefined,
+    };
+    reply(response, 200, { metadata, items: bare.slice(from, to) });
+  }
+
+  private streamList(response: ServerResponse): void {
+    if (!this.watchList) {
+      refuse(response, 422);
+      return;
+    }
+    response.writeHead(200, { 'content-type': 'application/json' });
+    for (const object of this.objects.values())
+      response.write(`${JSON.stringify({ type: 'ADDED', object })}\n`);
+    if (this.cutInitialEvents-- > 0) {
+      if (!this.muteInitialEvents) response.end();
+      return;
+    }
+    const annotations = { 'k8s.io/initial-events-end': 'true' };
+    const metadata = { name: '', resourceVersion: String(this.version), annotations };
+    response.write(`${JSON.stringify({ type: 'BOOKMARK', object: { metadata } })}\n`);
+    this.watches.add(response);
+    response.on('close', () => this.watches.delete(response));
   }
 
   private watch(response: ServerResponse, since: number): void {

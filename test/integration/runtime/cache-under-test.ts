@@ -19,6 +19,7 @@ const kind: ResourceType = {
 
 export const timing = {
   silenceMs: 250,
+  initialSilenceMs: 250,
   absentPollMs: 30,
   backoff: { baseMs: 60, maxMs: 400, jitter: 0.2 },
 };
@@ -61,8 +62,9 @@ export class CacheUnderTest {
   }
 
   /** On a server that has the objects `a` and `b`. */
-  static async create(options: CacheOptions = {}): Promise<CacheUnderTest> {
+  static async create(options: CacheOptions = {}, watchList = false): Promise<CacheUnderTest> {
     const server = new FakeApiServer(kind);
+    server.watchList = watchList;
     const client = new KubeClient(await server.listen());
     server.put(thing('a'));
     server.put(thing('b'));
@@ -73,7 +75,7 @@ export class CacheUnderTest {
   async start(): Promise<void> {
     this.running = this.cache.run(this.stopping.signal);
     await this.cache.synced;
-    if (this.cache.available) await until('the watch is open', () => this.watches() > 0);
+    if (this.cache.available) await until('the watch is open', () => this.server.openWatches > 0);
   }
 
   async stop(): Promise<void> {

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
 import { differences } from '../../../operator/runtime/difference.js';
+import type { FieldSet, KubeObject, ManagedFields } from '../../../operator/runtime/kube-types.js';
+import { lastOtherManager } from '../../../operator/runtime/managed-fields.js';
+import { sameQuantity } from '../../../operator/runtime/quantity.js';
+import { ownedFields } from '../../support/owned-fields.js';
 
 /** A Deployment's part, cut down. */
 function deployment() {
@@ -27,9 +31,21 @@ function deployment() {
 
 const container = 'spec.template.spec.containers[name=api]';
 
+function objectOf(content: object, managedFields: ManagedFields[] = []): KubeObject {
+  return { apiVersion: 'v1', kind: 'Thing', metadata: { name: 'a', managedFields }, ...content };
+}
+
+/** Paths at which `live` differs from `desired`, which we applied before somebody changed it. */
+function pathsOf(desired: object, live: object, owned: FieldSet = ownedFields(desired)): string[] {
+  const { metadata: _, ...wanted } = objectOf(desired);
+  const ours = { manager: 'us', operation: 'Apply', fieldsV1: owned };
+  const found = differences({ ...wanted, metadata: { name: 'a' } }, objectOf(live, [ours]), 'us');
+  return found.map(({ path }) => path);
+}
+
 describe('differences', () => {
   it('are none between an object and itself', () => {
-    assert.deepEqual(differences(deployment(), deployment()), []);
+    assert.deepEqual(pathsOf(deployment(), deployment()), []);
   });
 
   it('do not count what the server or another manager added', () => {
@@ -57,7 +73,7 @@ describe('differences', () => {
         },
       },
     };
-    assert.deepEqual(differences(deployment(), live), []);
+    assert.deepEqual(pathsOf(deployment(), live), []);
   });
 
   it('take quantities by their value', () => {
@@ -66,17 +82,16 @@ describe('differences', () => {
       requests: { cpu: '1', memory: '512Mi' },
       limits: { cpu: 2 },
     };
-    assert.deepEqual(differences(deployment(), live), []);
+    assert.deepEqual(pathsOf(deployment(), live), []);
     live.spec.template.spec.containers[0]!.resources.requests.cpu = '1001m';
-    assert.deepEqual(differences(deployment(), live), [`${container}.resources.requests.cpu`]);
+    assert.deepEqual(pathsOf(deployment(), live), [`${container}.resources.requests.cpu`]);
   });
 
   it('take other text as it is, though it looks like a quantity', () => {
     const live = deployment();
     live.spec.template.spec.containers[0]!.env[1]!.value = '1.1';
-    assert.deepEqual(differences(deployment(), live), [`${container}.env[name=RATIO].value`]);
-    const labels = (version: string) => ({ metadata: { labels: { version } } });
-    assert.deepEqual(differences(labels('1.10'), labels('1.1')), ['metadata.labels.version']);
+    assert.deepEqual(pathsOf(deployment(), live), [`${container}.env[name=RATIO].value`]);
+    assert.deepEqual(pathsOf({ data: { version: '1.10' } }, { data: { version: '1.1' } }), ['data.version']);
   });
 
   it('name what was changed and what is missing', () => {
@@ -84,20 +99,20 @@ describe('differences', () => {
     live.spec.replicas = 5;
     live.spec.template.spec.containers[0]!.image = 'pcf:hacked';
     live.spec.template.spec.containers[0]!.env.shift();
-    assert.deepEqual(differences(deployment(), live), [
+    assert.deepEqual(pathsOf(deployment(), live), [
       'spec.replicas',
       `${container}.image`,
       `${container}.env[name=LOG_LEVEL]`,
     ]);
-    assert.deepEqual(differences(deployment(), { spec: { replicas: 2 } }), ['spec.template']);
-    assert.deepEqual(differences({ spec: { paused: true } }, { spec: {} }), ['spec.paused']);
+    assert.deepEqual(pathsOf(deployment(), { spec: { replicas: 2 } }), ['spec.template']);
+    assert.deepEqual(pathsOf({ spec: { paused: true } }, { spec: {} }), ['spec.paused']);
   });
 
-  it('compare lists without a key by position and length', () => {
+  it('compare lists that are owned whole by position and length', () => {
     const desired = { args: ['serve', '--port', '4000'] };
-    assert.deepEqual(differences(desired, { args: ['serve', '--port', '4001'] }), ['args[2]']);
-    assert.deepEqual(differences(desired, { args: ['serve', '--port', '4000', '--debug'] }), ['args']);
-    assert.deepEqual(differences(desired, { args: ['serve'] }), ['args']);
+    assert.deepEqual(pathsOf(desired, { args: ['serve', '--port', '4001'] }), ['args[2]']);
+    assert.deepEqual(pathsOf(desired, { args: ['serve', '--port', '4000', '--debug'] }), ['args']);
+    assert.deepEqual(pathsOf(desired, { args: ['serve'] }), ['args']);
   });
 
   it('tell two ports of one number apart', () => {
@@ -105,18 +120,100 @@ describe('differences', () => {
       { port: 53, protocol: 'TCP' },
       { port: 53, protocol: 'UDP' },
     ];
-    assert.deepEqual(differences({ ports }, { ports }), []);
-    assert.notDeepEqual(differences({ ports }, { ports: ports.slice(0, 1) }), []);
+    assert.deepEqual(pathsOf({ ports }, { ports: ports.toReversed() }), []);
+    assert.deepEqual(pathsOf({ ports }, { ports: ports.slice(0, 1) }), ['ports[port=53,protocol=UDP]']);
   });
 
-  it('see a backend that was added to a route: that list belongs to one manager', () => {
-    const route = (...names: string[]) => ({ rules: [{ backendRefs: names.map((name) => ({ name })) }] });
-    assert.deepEqual(differences(route('a'), route('a')), []);
-    assert.deepEqual(differences(route('a'), route('a', 'b')), ['rules[0].backendRefs']);
+  it('find an item by the keys that were given: the others have defaults', () => {
+    const owned = { 'f:ports': { 'k:{"port":80,"protocol":"TCP"}': { '.': {}, 'f:port': {} } } };
+    assert.deepEqual(
+      pathsOf({ ports: [{ port: 80 }] }, { ports: [{ port: 80, protocol: 'TCP' }] }, owned),
+      [],
+    );
+  });
+
+  it('tell two mounts of one volume apart', () => {
+    const volumeMounts = [
+      { name: 'scratch', mountPath: '/tmp' },
+      { name: 'scratch', mountPath: '/run' },
+    ];
+    assert.deepEqual(pathsOf({ volumeMounts }, { volumeMounts: volumeMounts.toReversed() }), []);
+  });
+
+  it('see order, additions and additions within, where a list belongs to one manager', () => {
+    const route = (...names: string[]) => ({ spec: { http: names.map((name) => ({ name })) } });
+    assert.deepEqual(pathsOf(route('a', 'b'), route('a', 'b')), []);
+    assert.deepEqual(pathsOf(route('a', 'b'), route('b', 'a')), ['spec.http[0].name', 'spec.http[1].name']);
+    assert.deepEqual(pathsOf(route('a'), route('a', 'b')), ['spec.http']);
+    // Somebody put a field into the first item, and so took the list over.
+    const live = { spec: { http: [{ name: 'a', fault: 'delay' }] } };
+    assert.deepEqual(pathsOf(route('a'), live, { 'f:spec': { 'f:hosts': {} } }), ['spec.http']);
+  });
+
+  it('accept what the server adds as defaults to such a list', () => {
+    assert.deepEqual(pathsOf({ rules: [{ name: 'a' }] }, { rules: [{ name: 'a', weight: 1 }] }), []);
+  });
+
+  it('take a set as a set', () => {
+    const owned = { 'f:hosts': { 'v:"a"': {}, 'v:"b"': {} } };
+    assert.deepEqual(pathsOf({ hosts: ['a', 'b'] }, { hosts: ['b', 'x', 'a'] }, owned), []);
+    assert.deepEqual(pathsOf({ hosts: ['a', 'b'] }, { hosts: ['b'] }, owned), ['hosts']);
   });
 
   it('take an empty value for a missing one', () => {
     const desired = { data: {}, list: [], text: '', off: false, none: undefined };
-    assert.deepEqual(differences(desired, {}), []);
+    assert.deepEqual(pathsOf(desired, {}), []);
   });
+});
+
+describe('lastOtherManager', () => {
+  const owner = (manager: string, time: string, fieldsV1: FieldSet, subresource?: string): ManagedFields => ({
+    manager,
+    time: `2026-01-01T00:00:0${time}Z`,
+    fieldsV1,
+    subresource,
+  });
+  const replicas = { 'f:spec': { 'f:replicas': {} } };
+  const managed = [
+    owner('us', '9', replicas),
+    owner('kubectl-scale', '1', replicas),
+    owner('labeller', '5', { 'f:metadata': { 'f:labels': {} } }),
+    owner('controller', '8', { 'f:status': {} }, 'status'),
+  ];
+
+  it('is who has the field, though others wrote since', () => {
+    assert.equal(lastOtherManager(managed, 'us', [['f:spec', 'f:replicas']]), 'kubectl-scale');
+  });
+
+  it('is who owns all that is around the field', () => {
+    assert.equal(lastOtherManager(managed, 'us', [['f:metadata', 'f:labels', 'f:app']]), 'labeller');
+  });
+
+  it('is who wrote last when nobody has the field: it was removed', () => {
+    assert.equal(lastOtherManager(managed, 'us', [['f:spec', 'f:paused']]), 'labeller');
+    assert.equal(lastOtherManager([], 'us', []), 'an unknown manager');
+  });
+});
+
+describe('sameQuantity', () => {
+  for (const [one, other] of [
+    ['1000m', '1'],
+    ['0.5', '500m'],
+    ['1024Mi', '1Gi'],
+    ['1e3', '1k'],
+    ['2147483648', '2Gi'],
+    ['100n', '0.1u'],
+    [2, '2'],
+  ]) {
+    it(`${one} is ${other}`, () => assert.ok(sameQuantity(one, other)));
+  }
+  for (const [one, other] of [
+    ['1001m', '1'],
+    ['1M', '1Mi'],
+    ['x', 'x'],
+    ['', '0'],
+    [undefined, '0'],
+  ]) {
+    it(`${one} is not ${other}`, () => assert.ok(!sameQuantity(one, other)));
+  }
 });

@@ -22,6 +22,11 @@ const event = (change: Partial<EventInput> = {}): EventInput => ({
   ...change,
 });
 
+const about = (uid: string): Pick<EventInput, 'regarding'> => {
+  const { regarding } = event();
+  return { regarding: { ...regarding, metadata: { ...regarding.metadata, uid } } };
+};
+
 describe('event recorder', () => {
   let server: FakeApiServer;
   let client: KubeClient;
@@ -57,9 +62,24 @@ describe('event recorder', () => {
     await recorder.flush();
     assert.deepEqual(
       sent().map(({ operation }) => operation),
-      ['create', 'patch', 'patch', 'create'],
+      ['create', 'patch', 'create', 'patch'],
     );
-    assert.equal((sent()[2]!.body!.series as { count: number }).count, 3);
+    assert.equal((sent()[3]!.body!.series as { count: number }).count, 3);
+  });
+
+  it('does not write each repeat of what repeats fast', async () => {
+    for (let i = 0; i < 1_000; i++) recorder.record(event());
+    await recorder.flush();
+    assert.ok(server.requests.length < 15, `${server.requests.length} requests`);
+    assert.equal((sent().at(-1)!.body!.series as { count: number }).count, 1_000);
+  });
+
+  it('lets no object flood the API server, nor keep others from being heard', async () => {
+    for (let i = 0; i < 100; i++) recorder.record(event({ note: `note ${i}` }));
+    recorder.record(event({ note: 'of another', ...about('u2') }));
+    await recorder.flush();
+    assert.equal(server.requests.length, 26);
+    assert.equal(sent().at(-1)!.body?.note, 'of another');
   });
 
   it('writes anew what repeats after its Event was deleted', async () => {
@@ -92,7 +112,7 @@ describe('event recorder', () => {
   it('returns at once and keeps a bounded backlog while nothing is answered', async () => {
     server.mode = 'hanging';
     const startedAt = performance.now();
-    for (let i = 0; i < 2_500; i++) recorder.record(event({ note: `note ${i}` }));
+    for (let i = 0; i < 2_500; i++) recorder.record(event({ note: `note ${i}`, ...about(`u${i}`) }));
     assert.ok(performance.now() - startedAt < 500);
     while (server.requests.length === 0) await sleep(5);
     server.mode = 'up';

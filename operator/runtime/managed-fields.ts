@@ -1,0 +1,51 @@
+/** Questions to `metadata.managedFields`: how a list is merged, who owns a field. */
+import type { FieldSet, ManagedFields } from './kube-types.js';
+
+/** Where a field is, in steps of `FieldsV1`: `['f:spec', 'f:replicas']`. */
+export type FieldPath = readonly string[];
+
+/** How the API server merges a list, read off the field sets at the list. */
+export type ListKind = { type: 'map'; keys: string[] } | { type: 'set' } | { type: 'atomic' };
+
+export function listKind(sets: readonly FieldSet[]): ListKind {
+  const steps = sets.flatMap((set) => Object.keys(set));
+  const item = steps.find((step) => step.startsWith('k:'));
+  if (item) return { type: 'map', keys: Object.keys(JSON.parse(item.slice(2)) as object) };
+  return steps.some((step) => step.startsWith('v:')) ? { type: 'set' } : { type: 'atomic' };
+}
+
+/** The step that leads to an item of a list merged by keys, as the sets spell it. */
+export function itemStep(sets: readonly FieldSet[], item: Record<string, unknown>): string | undefined {
+  const steps = sets.flatMap((set) => Object.keys(set)).filter((step) => step.startsWith('k:'));
+  return steps.find((step) => {
+    const keys = Object.entries(JSON.parse(step.slice(2)) as object);
+    return keys.every(([key, value]) => item[key] === value);
+  });
+}
+
+/**
+ * The manager other than ours that has one of the fields, the latest of several. A field
+ * that somebody removed has no owner: then it is who wrote the object last, status aside.
+ */
+export function lastOtherManager(
+  managedFields: readonly ManagedFields[],
+  ours: string,
+  fields: readonly FieldPath[],
+): string {
+  const newestFirst = managedFields
+    .filter(({ manager, subresource }) => manager !== ours && !subresource)
+    .sort((a, b) => (b.time ?? '').localeCompare(a.time ?? ''));
+  const owner = newestFirst.find(({ fieldsV1 }) => fieldsV1 && fields.some((path) => owns(fieldsV1, path)));
+  return (owner ?? newestFirst[0])?.manager ?? 'an unknown manager';
+}
+
+function owns(set: FieldSet, path: FieldPath): boolean {
+  let node = set;
+  for (const step of path) {
+    const next = node[step];
+    // A leaf above the field: it is owned whole, with all that is below.
+    if (!next) return node !== set && Object.keys(node).length === 0;
+    node = next;
+  }
+  return true;
+}

@@ -1,0 +1,333 @@
+import assert from 'node:assert/strict';
+import { pino } from 'pino';
+import { Applier } from '../../../operator/runtime/apply.js';
+import { EventRecorder } from '../../../operator/runtime/events.js';
+import { KubeClient, type KubeObject, type ResourceType } from '../../../operator/runtime/kube-client.js';
+import { LeaderElector, NotLeaderError } from '../../../operator/runtime/leader-election.js';
+import { type CacheOptions, defaultTiming, ResourceCache } from '../../../operator/runtime/resource-cache.js';
+import { Sandbox } from '../../../sandbox/sandbox.js';
+import { eventually } from '../../support/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+
+const logger = pino({ level: 'silent' });
+const kind = (group: string, version: string, name: string, plural: string): ResourceType => ({
+  group,
+  version,
+  kind: name,
+  plural,
+  namespaced: true,
+});
+const ConfigMapKind = kind('', 'v1', 'ConfigMap', 'configmaps');
+const ServiceKind = kind('', 'v1', 'Service', 'services');
+const DeploymentKind = kind('apps', 'v1', 'Deployment', 'deployments');
+const RouteKind = kind('test.example.com', 'v1', 'Route', 'routes');
+const EventKind = kind('events.k8s.io', 'v1', 'Event', 'events');
+const CrdKind: ResourceType = {
+  ...kind('apiextensions.k8s.io', 'v1', 'CustomResourceDefinition', 'customresourcedefinitions'),
+  namespaced: false,
+};
+const NamespaceKind: ResourceType = { ...kind('', 'v1', 'Namespace', 'namespaces'), namespaced: false };
+const namespace = 'runtime';
+
+describe('runtime on a real control plane', () => {
+  let sandbox: Sandbox;
+  let client: KubeClient;
+  let requests: string[];
+  const stop = new AbortController();
+  const running: Promise<void>[] = [];
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    sandbox = new Sandbox('.sandbox/test-runtime');
+    sandbox.cleanUp();
+    await sandbox.startCluster(() => {});
+    requests = [];
+    client = new KubeClient(sandbox.parts.kubeConfig, {
+      onRequest: (method, status) => requests.push(`${method} ${status}`),
+    });
+    await client.create(NamespaceKind, {
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name: namespace },
+    });
+  });
+
+  after(async () => {
+    stop.abort();
+    await Promise.all(running);
+    await client?.close();
+    await sandbox?.stop();
+  });
+
+  function watch(type: ResourceType, options: CacheOptions = {}): ResourceCache {
+    const timing = { ...defaultTiming, absentPollMs: 200, backoff: { baseMs: 50, maxMs: 500, jitter: 0.5 } };
+    const cache = new ResourceCache(type, client, logger, { namespace, ...options }, timing);
+    running.push(cache.run(stop.signal));
+    return cache;
+  }
+
+  it('streams what there is with one request, and follows changes within milliseconds', async () => {
+    const labels = { suite: 'stream' };
+    for (let i = 0; i < 50; i++) await client.create(ConfigMapKind, configMap(`c-${i}`, {}, labels));
+    requests.length = 0;
+    const cache = watch(ConfigMapKind, { labelSelector: 'suite=stream' });
+    await cache.synced;
+    assert.equal(cache.list().length, 50);
+    assert.deepEqual(requests, ['GET 200'], 'a WatchList needs no LIST');
+    const seen = new Promise<number>((resolve) => {
+      cache.on(({ object }) => object.metadata.name === 'fresh' && resolve(performance.now()));
+    });
+    await client.create(ConfigMapKind, configMap('fresh', {}, labels));
+    const answeredAt = performance.now();
+    assert.ok((await seen) - answeredAt < 100);
+  });
+
+  it('sees an object that loses its label as deleted', async () => {
+    const cache = watch(ConfigMapKind, { labelSelector: 'suite=label' });
+    await cache.synced;
+    await client.create(ConfigMapKind, configMap('labelled', {}, { suite: 'label' }));
+    await eventually('it came', () => cache.get(namespace, 'labelled') !== undefined);
+    await client.patch(ConfigMapKind, namespace, 'labelled', { metadata: { labels: { suite: 'other' } } });
+    await eventually('it went', () => cache.get(namespace, 'labelled') === undefined);
+  });
+
+  it('catches up after the API server was killed, deletions included', async () => {
+    const cache = watch(ConfigMapKind, { labelSelector: 'suite=restart' });
+    await cache.synced;
+    for (const name of ['stays', 'goes']) {
+      await client.create(ConfigMapKind, configMap(name, {}, { suite: 'restart' }));
+    }
+    await eventually('both came', () => cache.list().length === 2);
+    const { apiServer } = sandbox.parts.cluster;
+    await apiServer.kill();
+    await sandbox.parts.cluster.restartApiServer();
+    await client.delete(ConfigMapKind, namespace, 'goes');
+    await client.create(ConfigMapKind, configMap('comes', {}, { suite: 'restart' }));
+    await eventually('it caught up', () => namesIn(cache) === 'comes stays', 10_000);
+  }).timeout(60_000);
+
+  it('finds a kind soon after its CRD is installed, and notices when it is removed', async () => {
+    const cache = watch(RouteKind);
+    await cache.synced;
+    assert.equal(cache.available, false);
+    await client.create(CrdKind, routeCrd());
+    await eventually('the kind is there', () => cache.available, 10_000);
+    await client.delete(CrdKind, undefined, routeCrd().metadata.name);
+    await eventually('the kind is gone', () => !cache.available, 10_000);
+    await client.create(CrdKind, routeCrd());
+    await eventually('the kind is back', () => cache.available, 10_000);
+  }).timeout(40_000);
+
+  describe('Applier', () => {
+    const applier = () => new Applier(client, { fieldManager: 'tester', annotation: 'example.com/hash' });
+
+    for (const [type, object] of [
+      [DeploymentKind, deployment()],
+      [ServiceKind, service()],
+      [RouteKind, route()],
+    ] as const) {
+      it(`writes a ${type.kind} once, and nothing when nothing changed`, async () => {
+        const cache = watch(type);
+        assert.equal((await applier().apply(type, object, undefined)).outcome, 'created');
+        const { name } = object.metadata;
+        await eventually('it is cached', () => cache.get(namespace, name) !== undefined);
+        requests.length = 0;
+        const result = await applier().apply(type, object, cache.get(namespace, name));
+        assert.deepEqual([result.outcome, requests], ['unchanged', []]);
+      });
+    }
+
+    const edits: [string, ResourceType, string, object, RegExp][] = [
+      ['a number', DeploymentKind, 'api', { spec: { replicas: 7 } }, /^spec\.replicas$/],
+      ['an order in a list', RouteKind, 'api', { spec: { http: [rule('b'), rule('a')] } }, /^spec\.http$/],
+      [
+        'a field within a list that is owned whole',
+        RouteKind,
+        'api',
+        { spec: { http: [{ ...rule('a'), fault: { delay: '1s' } }, rule('b')] } },
+        /^spec\.http$/,
+      ],
+      ['the ports', ServiceKind, 'api', { spec: { ports: [{ port: 81, name: 'other' }] } }, /^spec\.ports$/],
+    ];
+    for (const [what, type, name, patch, field] of edits) {
+      it(`finds ${what} that somebody changed in a ${type.kind}, names them, and puts it back`, async () => {
+        const live = await client.patch(type, namespace, name, patch, { fieldManager: 'meddler' });
+        const object = { Deployment: deployment, Service: service, Route: route }[type.kind]!();
+        const result = await applier().apply(type, object, live);
+        assert.equal(result.outcome, 'drifted');
+        assert.ok(result.outcome === 'drifted' && result.manager === 'meddler', JSON.stringify(result));
+        assert.match(result.fields.join(), field);
+        const again = await applier().apply(type, object, await client.get(type, namespace, name));
+        assert.equal(again.outcome, 'unchanged');
+      });
+    }
+
+    it('leaves what is not ours to others', async () => {
+      const live = await client.patch(
+        DeploymentKind,
+        namespace,
+        'api',
+        { metadata: { annotations: { theirs: 'yes' } }, spec: { minReadySeconds: 3 } },
+        { fieldManager: 'meddler' },
+      );
+      assert.equal((await applier().apply(DeploymentKind, deployment(), live)).outcome, 'unchanged');
+    });
+
+    it('takes away what is no longer desired', async () => {
+      const live = await client.get(ServiceKind, namespace, 'api');
+      const { sessionAffinity: _, ...spec } = service().spec as Record<string, unknown>;
+      assert.equal((await applier().apply(ServiceKind, { ...service(), spec }, live)).outcome, 'updated');
+      const now = await client.get(ServiceKind, namespace, 'api');
+      assert.equal((now.spec as { sessionAffinity: string }).sessionAffinity, 'None');
+    });
+  });
+
+  it('records an event, and its repeats as a series', async () => {
+    const recorder = new EventRecorder(client, 'example.com/tester', 'instance', logger);
+    const regarding = await client.get(ConfigMapKind, namespace, 'fresh');
+    const note = `${'ä'.repeat(2_000)}`;
+    for (let i = 0; i < 5; i++) {
+      recorder.record({ regarding, type: 'Warning', reason: 'Tested', action: 'Test', note });
+    }
+    await recorder.flush();
+    const { items } = await client.list(EventKind, { namespace, fieldSelector: 'reason=Tested' });
+    assert.equal(items.length, 1);
+    assert.equal((items[0]!.series as { count: number }).count, 5);
+  });
+
+  it('elects one leader; the next comes at once after a release, and only after the lease otherwise', async () => {
+    const timing = { leaseDurationMs: 2_000, renewDeadlineMs: 1_000, retryPeriodMs: 100 };
+    const electorFor = (identity: string, kube: KubeClient) =>
+      new LeaderElector(kube, { namespace, name: 'tester', identity, ...timing }, logger);
+    const cutOff = new KubeClient(sandbox.parts.kubeConfig);
+    const first = electorFor('first', cutOff);
+    const second = electorFor('second', client);
+    const third = electorFor('third', client);
+    await first.acquire(stop.signal);
+    const heldFirst = first.hold(stop.signal);
+    const electedSecond = second.acquire(stop.signal);
+    let both = false;
+    const watchdog = setInterval(() => {
+      both ||= first.isLeader() && second.isLeader();
+    }, 1);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    assert.ok(first.isLeader(), 'it renews');
+    await cutOff.close();
+    await heldFirst;
+    await electedSecond;
+    clearInterval(watchdog);
+    assert.equal(both, false);
+    assert.throws(() => first.guard(), NotLeaderError);
+    assert.ok(first.signal.aborted);
+    const electedThird = third.acquire(stop.signal);
+    const releasedAt = performance.now();
+    await second.release();
+    await electedThird;
+    assert.ok(performance.now() - releasedAt < 1_000);
+    await third.release();
+  }).timeout(20_000);
+});
+
+function configMap(name: string, data: object, labels: Record<string, string>): KubeObject {
+  return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace, labels }, data };
+}
+
+function namesIn(cache: ResourceCache): string {
+  return cache
+    .list()
+    .map(({ metadata }) => metadata.name)
+    .sort()
+    .join(' ');
+}
+
+/** Everything that the API server writes otherwise than it was given. */
+function deployment(): KubeObject {
+  const labels = { app: 'api' };
+  const mount = (mountPath: string) => ({ name: 'scratch', mountPath });
+  const container = {
+    name: 'api',
+    image: 'registry.example.com/api:1',
+    args: ['serve', '--quiet'],
+    env: [
+      { name: 'ONE', value: '1000m' },
+      { name: 'EMPTY', value: '' },
+    ],
+    ports: [
+      { containerPort: 53, protocol: 'UDP' },
+      { containerPort: 53, protocol: 'TCP' },
+      { containerPort: 8080, name: 'http' },
+    ],
+    resources: {
+      requests: { cpu: '1000m', memory: '1024Mi' },
+      limits: { cpu: '0.5e1', memory: '2147483648' },
+    },
+    volumeMounts: [mount('/tmp'), mount('/var/run')],
+    securityContext: { capabilities: { drop: ['ALL'] }, readOnlyRootFilesystem: true },
+  };
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'api', namespace, labels },
+    spec: {
+      replicas: 0,
+      selector: { matchLabels: labels },
+      template: {
+        metadata: { labels },
+        spec: {
+          containers: [container],
+          tolerations: [
+            { key: 'a', operator: 'Exists' },
+            { key: 'a', value: 'b' },
+          ],
+          volumes: [{ name: 'scratch', emptyDir: {} }],
+        },
+      },
+    },
+  };
+}
+
+function service(): KubeObject {
+  const ports = [
+    { name: 'http', port: 80, targetPort: 'http' },
+    { name: 'metrics', port: 9090 },
+  ];
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: { name: 'api', namespace },
+    spec: { selector: { app: 'api' }, sessionAffinity: 'ClientIP', ports },
+  };
+}
+
+function rule(name: string): object {
+  return { name, route: [{ weight: 0, host: name }] };
+}
+
+function route(): KubeObject {
+  return {
+    apiVersion: 'test.example.com/v1',
+    kind: 'Route',
+    metadata: { name: 'api', namespace },
+    spec: { hosts: ['b.example.com', 'a.example.com'], http: [rule('a'), rule('b')] },
+  };
+}
+
+function routeCrd(): KubeObject {
+  const schema = {
+    openAPIV3Schema: {
+      type: 'object',
+      properties: { spec: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+    },
+  };
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: 'routes.test.example.com' },
+    spec: {
+      group: 'test.example.com',
+      scope: 'Namespaced',
+      names: { plural: 'routes', singular: 'route', kind: 'Route', listKind: 'RouteList' },
+      versions: [{ name: 'v1', served: true, storage: true, schema }],
+    },
+  };
+}

@@ -1,0 +1,42 @@
+import type { Clock } from '../../operator/runtime/clock.js';
+
+/** A clock that only goes when told. */
+export class FakeClock implements Clock {
+  private time = 0;
+  private readonly timers = new Set<{ at: number; callback: () => void }>();
+
+  now(): number {
+    return this.time;
+  }
+
+  after(ms: number, callback: () => void): () => void {
+    const timer = { at: this.time + ms, callback };
+    this.timers.add(timer);
+    return () => this.timers.delete(timer);
+  }
+
+  /** Lets time pass, with the timers due on the way in their order, and everything between them. */
+  async advance(ms: number): Promise<void> {
+    const end = this.time + ms;
+    await settle();
+    for (;;) {
+      const next = [...this.timers].filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+      if (!next) break;
+      this.time = Math.max(this.time, next.at);
+      this.timers.delete(next);
+      next.callback();
+      await settle();
+    }
+    this.time = end;
+  }
+
+  /** Time passes and no timer runs: the process was stopped. They are late when it goes on. */
+  freeze(ms: number): void {
+    this.time += ms;
+  }
+}
+
+/** Lets everything run that waits for nothing but its turn. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 20; i++) await Promise.resolve();
+}

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { Controller, type ReconcileResult, TerminalError } from '../../../operator/runtime/controller.js';
+
+describe('controller', () => {
+  let registry: Registry;
+  let controller: Controller;
+
+  function run(reconcile: (key: string) => Promise<ReconcileResult>, workers = 2): Controller {
+    registry = new Registry();
+    const logger = pino({ level: 'silent' });
+    controller = new Controller({ name: 'things', workers, reconcile, logger, registry });
+    controller.start();
+    return controller;
+  }
+  afterEach(() => controller.stop());
+
+  const metric = async (name: string) => {
+    const { values } = await registry.getSingleMetric(name)!.get();
+    return values;
+  };
+
+  it('reconciles what is added, once at a time for each key', async () => {
+    let running = 0;
+    let most = 0;
+    let times = 0;
+    const { queue } = run(async () => {
+      most = Math.max(most, ++running);
+      await sleep(5);
+      running -= 1;
+      times += 1;
+      return {};
+    });
+    for (let i = 0; i < 4; i++) {
+      queue.add('a');
+      await sleep(2);
+    }
+    await sleep(30);
+    assert.equal(most, 1);
+    assert.ok(times >= 2 && times <= 4);
+  });
+
+  it('keeps 200 keys fast while one fails for ever', async () => {
+    const done = new Set<string>();
+    const { queue } = run(async (key) => {
+      if (key === 'broken') throw new Error('for ever');
+      done.add(key);
+      return {};
+    });
+    queue.add('broken');
+    await sleep(100);
+    const startedAt = performance.now();
+    for (let i = 0; i < 200; i++) queue.add(`key-${i}`);
+    while (done.size < 200) await sleep(1);
+    assert.ok(performance.now() - startedAt < 100);
+    const [errors] = await metric('controller_runtime_reconcile_errors_total');
+    assert.ok(errors!.value >= 3 && errors!.value <= 8, `${errors!.value} tries`);
+  });
+
+  it('does not try a terminal error again, until the key is added', async () => {
+    let times = 0;
+    const { queue } = run(async () => {
+      times += 1;
+      throw new TerminalError('no use');
+    });
+    queue.add('a');
+    await sleep(60);
+    assert.equal(times, 1);
+    queue.add('a');
+    await sleep(20);
+    assert.equal(times, 2);
+    const [terminal] = await metric('controller_runtime_terminal_reconcile_errors_total');
+    assert.equal(terminal!.value, 2);
+  });
+
+  it('looks again after the time that a reconcile asked for', async () => {
+    const at: number[] = [];
+    const { queue } = run(async () => {
+      at.push(performance.now());
+      return at.length === 1 ? { requeueAfterMs: 50 } : {};
+    });
+    queue.add('a');
+    await sleep(120);
+    assert.equal(at.length, 2);
+    assert.ok(at[1]! - at[0]! >= 45);
+  });
+
+  it('finishes what it is at when it is stopped, and begins nothing more', async () => {
+    const finished: string[] = [];
+    const { queue } = run(async (key) => {
+      await sleep(30);
+      finished.push(key);
+      return {};
+    }, 1);
+    queue.add('a');
+    queue.add('b');
+    await sleep(5);
+    await controller.stop();
+    assert.deepEqual(finished, ['a']);
+  });
+
+  it('is called within a millisecond of the add', async () => {
+    const waits: number[] = [];
+    let addedAt = 0;
+    const { queue } = run(async () => {
+      waits.push(performance.now() - addedAt);
+      return {};
+    });
+    for (let i = 0; i < 50; i++) {
+      await sleep(1);
+      addedAt = performance.now();
+      queue.add('a');
+    }
+    await sleep(5);
+    waits.sort((a, b) => a - b);
+    assert.ok(waits[25]! < 1, `${waits[25]} ms`);
+  });
+
+  it('has the metrics of controller-runtime', async () => {
+    const { queue } = run(async () => {
+      await sleep(30);
+      return {};
+    }, 1);
+    for (const key of ['a', 'b', 'c']) queue.add(key, 'low');
+    await sleep(10);
+    const text = await registry.metrics();
+    for (const line of [
+      'workqueue_depth{name="things",controller="things",priority="low"} 2',
+      'workqueue_adds_total{name="things",controller="things"} 3',
+      'controller_runtime_active_workers{controller="things"} 1',
+      'controller_runtime_max_concurrent_reconciles{controller="things"} 1',
+    ]) {
+      assert.ok(text.includes(line), `${line} in\n${text}`);
+    }
+    const [longest] = await metric('workqueue_longest_running_processor_seconds');
+    assert.ok(longest!.value > 0 && longest!.value < 0.1);
+    await sleep(100);
+    const counts = await metric('workqueue_work_duration_seconds');
+    assert.ok(counts.some(({ value }) => value === 3));
+  });
+});

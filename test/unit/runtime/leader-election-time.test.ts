@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { pino } from 'pino';
+import { KubeApiError, type KubeClient, type KubeObject } from '../../../operator/runtime/kube-client.js';
+import { LeaderElector, NotLeaderError } from '../../../operator/runtime/leader-election.js';
+import type { Lease } from '../../../operator/runtime/lease.js';
+import { FakeClock } from '../../support/fake-clock.js';
+
+/** One Lease in memory. Each process has its own line to it, which can be cut or hang. */
+class LeaseServer {
+  lease: Lease | undefined;
+  reads = 0;
+  writes = 0;
+
+  line() {
+    const line = { state: 'up' as 'up' | 'down' | 'hangs' };
+    const reach = async (signal?: AbortSignal) => {
+      await Promise.resolve();
+      if (line.state === 'down') throw new Error('connection refused');
+      if (line.state === 'hangs')
+        await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
+    };
+    const write = (object: KubeObject) => {
+      this.writes += 1;
+      const metadata = { ...object.metadata, resourceVersion: String(this.writes) };
+      this.lease = { ...(object as Lease), metadata };
+      return this.lease;
+    };
+    const client = {
+      get: async (_type: unknown, _namespace: string, _name: string, signal?: AbortSignal) => {
+        await reach(signal);
+        this.reads += 1;
+        if (!this.lease) throw new KubeApiError(404, 'NotFound', 'no lease');
+        return this.lease;
+      },
+      create: async (_type: unknown, object: KubeObject, { signal }: { signal?: AbortSignal }) => {
+        await reach(signal);
+        if (this.lease) throw new KubeApiError(409, 'AlreadyExists', 'there is one');
+        return write(object);
+      },
+      replace: async (_type: unknown, object: KubeObject, signal?: AbortSignal) => {
+        await reach(signal);
+        if (object.metadata.resourceVersion !== this.lease?.metadata.resourceVersion)
+          throw new KubeApiError(409, 'Conflict', 'changed meanwhile');
+        return write(object);
+      },
+    };
+    return { line, client: client as unknown as KubeClient };
+  }
+}
+
+describe('leader election, with the default times', () => {
+  let server: LeaseServer;
+  let clock: FakeClock;
+  let stop: AbortController;
+
+  beforeEach(() => {
+    server = new LeaseServer();
+    clock = new FakeClock();
+    stop = new AbortController();
+  });
+
+  function join(identity: string) {
+    const { line, client } = server.line();
+    const options = { namespace: 'default', name: 'lease', identity, clock };
+    const elector = new LeaderElector(client, options, pino({ level: 'silent' }));
+    void elector.acquire(stop.signal).then(
+      () => elector.hold(stop.signal),
+      () => {},
+    );
+    return { line, elector };
+  }
+
+  it('renews for ever, with one request each time', async () => {
+    const { elector } = join('a');
+    await clock.advance(120_000);
+    assert.ok(elector.isLeader());
+    assert.equal(server.reads, 1);
+    assert.ok(server.writes >= 55);
+    assert.deepEqual([server.lease?.spec.leaseDurationSeconds, server.lease?.spec.leaseTransitions], [15, 0]);
+  });
+
+  for (const state of ['down', 'hangs'] as const) {
+    it(`leaves seconds between two leaders when the first one's line ${state === 'down' ? 'is down' : 'hangs'}`, async () => {
+      const a = join('a');
+      await clock.advance(1_000);
+      const b = join('b');
+      await clock.advance(5_000);
+      a.line.state = state;
+      let stoppedAt = 0;
+      a.elector.signal.addEventListener('abort', () => {
+        stoppedAt = clock.now();
+      });
+      for (let i = 0; i < 300 && !b.elector.isLeader(); i++) {
+        await clock.advance(100);
+        assert.ok(!(a.elector.isLeader() && b.elector.isLeader()), `two leaders at ${clock.now()}`);
+      }
+      assert.ok(b.elector.isLeader());
+      assert.ok(stoppedAt > 0 && clock.now() - stoppedAt > 3_000);
+      assert.throws(() => a.elector.guard(), NotLeaderError);
+      assert.equal(server.lease?.spec.leaseTransitions, 1);
+    });
+  }
+
+  it('knows when it wakes from a pause that it leads no more, before any timer told it', async () => {
+    const { elector } = join('a');
+    await clock.advance(1_000);
+    clock.freeze(11_000);
+    assert.throws(() => elector.guard(), NotLeaderError);
+  });
+
+  it('does not take a lease it has just met, however old its times look', async () => {
+    server.lease = {
+      apiVersion: 'coordination.k8s.io/v1',
+      kind: 'Lease',
+      metadata: { name: 'lease', resourceVersion: '0' },
+      spec: { holderIdentity: 'gone', leaseDurationSeconds: 15, renewTime: '2001-01-01T00:00:00.000000Z' },
+    };
+    const { elector } = join('b');
+    await clock.advance(14_900);
+    assert.equal(elector.isLeader(), false);
+    await clock.advance(3_000);
+    assert.ok(elector.isLeader());
+  });
+
+  it('survives an outage of six seconds', async () => {
+    const { line, elector } = join('a');
+    await clock.advance(1_000);
+    line.state = 'down';
+    await clock.advance(6_000);
+    line.state = 'up';
+    await clock.advance(30_000);
+    assert.ok(elector.isLeader());
+    assert.equal(elector.signal.aborted, false);
+  });
+
+  it('renews after the stop was asked for, until it is released', async () => {
+    const { elector } = join('a');
+    await clock.advance(1_000);
+    stop.abort();
+    await clock.advance(20_000);
+    assert.ok(elector.isLeader(), 'the last reconciles may still write');
+    const releasing = elector.release();
+    await clock.advance(0);
+    await releasing;
+    assert.equal(server.lease?.spec.holderIdentity, '');
+    assert.equal(elector.isLeader(), false);
+  });
+
+  it('gives up the release when nobody answers', async () => {
+    const { line, elector } = join('a');
+    await clock.advance(1_000);
+    line.state = 'hangs';
+    const releasing = elector.release();
+    await clock.advance(6_000);
+    await releasing;
+    assert.equal(elector.isLeader(), false);
+  });
+
+  it('refuses times that can not be safe', () => {
+    const { client } = server.line();
+    const options = { namespace: 'default', name: 'lease', identity: 'a', renewDeadlineMs: 20_000 };
+    assert.throws(() => new LeaderElector(client, options, pino({ level: 'silent' })), RangeError);
+  });
+});
