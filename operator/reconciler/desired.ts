@@ -25,8 +25,9 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
     .render(api, plan.route, routableRevisions(seen, plan))
     .filter(({ kind }) => !unavailable.has(kind));
   const starting = plan.migrate ? seen.revisions.get(plan.migrate) : undefined;
+  // A Job can't be changed once it runs, so it is written once and left alone; `Pending` is: there is none yet.
   const migrates =
-    starting && seen.delivery.startable && seen.migrations.get(starting.name)?.state !== 'Disabled';
+    starting && seen.delivery.startable && seen.migrations.get(starting.name)?.state === 'Pending';
   return [
     serviceAccount(api),
     ...[...kept, ...(starting && !kept.includes(starting) ? [starting] : [])].flatMap((revision) => [

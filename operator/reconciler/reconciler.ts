@@ -30,11 +30,11 @@ export interface ReconcilerDependencies {
 }
 
 export class Reconciler {
-  constructor(private readonly with_: ReconcilerDependencies) {}
+  constructor(private readonly deps: ReconcilerDependencies) {}
 
   /** Brings one PcfApi a step nearer to what it asks for. `key` is `namespace/name`. */
   async reconcile(key: string): Promise<{ requeueAfterMs?: number }> {
-    const { caches, metrics } = this.with_;
+    const { caches, metrics } = this.deps;
     const [namespace, name] = key.split('/') as [string, string];
     const api = caches.pcfApis.get(namespace, name) as PcfApi | undefined;
     if (!api) {
@@ -43,14 +43,14 @@ export class Reconciler {
     }
     if (api.metadata.deletionTimestamp) return this.release(api);
     if (!api.metadata.finalizers?.includes(FINALIZER)) {
-      await this.with_.actor.setFinalizer(api, true);
+      await this.deps.actor.setFinalizer(api, true);
       return {}; // the change comes back as an event
     }
     return this.deliver(api);
   }
 
   private async deliver(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
-    const { caches, actor, metrics, clock } = this.with_;
+    const { caches, actor, metrics, clock } = this.deps;
     const now = clock();
     const seen = observe(api, caches);
     const settings = deliverySettings(api, seen.router);
@@ -89,7 +89,7 @@ export class Reconciler {
   /** Deletion: the route goes first, so that no request is sent to pods on their way out; Kubernetes collects the rest. */
   private async release(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
     if (!api.metadata.finalizers?.includes(FINALIZER)) return {};
-    const { caches, actor } = this.with_;
+    const { caches, actor } = this.deps;
     const routes = [VirtualServiceKind, HttpRouteKind].flatMap((type) =>
       caches.ownedBy(type, api).map((object) => ({ type, object })),
     );
@@ -106,15 +106,15 @@ export class Reconciler {
     if (canonicalJson(status) === canonicalJson(api.status ?? {})) return;
     const { namespace, name, uid } = api.metadata;
     const object = { apiVersion: API_VERSION, kind: KIND, metadata: { namespace, name, uid }, status };
-    const written = await this.with_.client.applyStatus(PcfApiKind, object, {
+    const written = await this.deps.client.applyStatus(PcfApiKind, object, {
       fieldManager: FIELD_MANAGER,
       force: true,
     });
-    this.with_.caches.pcfApis.noteWrite(written);
+    this.deps.caches.pcfApis.noteWrite(written);
   }
 
   private announce(api: PcfApi, announcement: Announcement): void {
-    this.with_.events.record({ regarding: api, ...announcement });
+    this.deps.events.record({ regarding: api, ...announcement });
   }
 }
 

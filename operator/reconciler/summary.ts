@@ -5,6 +5,7 @@
 import type { Phase } from '../api/v1alpha1/status.js';
 import { migrated } from '../delivery/plan.js';
 import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
+import { migrationJobName } from '../migrations/job.js';
 import type { Observed } from './observe.js';
 
 export interface Summary {
@@ -83,7 +84,7 @@ function migrationFailed({ seen, plan }: Case): Summary | undefined {
   return {
     phase: 'Failed',
     reason: migration.report?.outcome === 'refused' ? 'MigrationRefused' : 'MigrationFailed',
-    message: `migrations of ${plan.position.update} failed and are not tried again until the spec changes or their Job is deleted: ${migration.error}`,
+    message: `migrations of ${plan.position.update} failed: ${migration.error}; they are not tried again until image, config or env change, or Job ${migrationJobName(plan.position.update ?? '')} is deleted`,
     verdict: 'Failed',
   };
 }
