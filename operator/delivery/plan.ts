@@ -106,21 +106,31 @@ function route(seen: Observation, position: DeliveryPosition, settings: Delivery
     return { route: first, traffic: trafficStatus(seen, first, 100, weight) };
   }
   const asked = position.weight ?? 100;
-  const clamped = sharesService(seen, position, settings)
-    ? { weight: 0, reason: 'pods of an earlier revision still stand behind the Service' }
-    : clampWeight(asked, view(seen, stable), canary, settings);
+  const clamped = unshared(
+    seen,
+    position,
+    settings,
+    clampWeight(asked, view(seen, stable), canary, settings),
+  );
   const next = split(stable, update, clamped.weight, canary.ready > 0, settings);
   return { route: next, traffic: trafficStatus(seen, next, asked, clamped) };
 }
 
-/** Without a router every ready pod behind the Service gets its share, so a third revision's pods must be gone first. */
-function sharesService(
+/**
+ * Without a router every ready pod behind the Service gets its share, so a third
+ * revision's pods must be gone before two share it. Pinned to one revision it shuts them out anyway.
+ */
+function unshared(
   seen: Observation,
   { stable, update }: DeliveryPosition,
   settings: DeliverySettings,
-): boolean {
-  if (settings.split === 'exact') return false;
-  return seen.revisions.some(({ name, ready }) => ready > 0 && name !== stable && name !== update);
+  clamped: Clamped,
+): Clamped {
+  if (settings.split === 'exact' || clamped.weight === 0 || clamped.weight === 100) return clamped;
+  const third = seen.revisions.some(({ name, ready }) => ready > 0 && name !== stable && name !== update);
+  return third
+    ? { weight: 0, reason: 'pods of an earlier revision still stand behind the Service' }
+    : clamped;
 }
 
 function split(

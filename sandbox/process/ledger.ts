@@ -11,6 +11,7 @@ const FOLDER = 'folder ';
 
 export class Ledger {
   private released = false;
+  private readonly atExit = () => this.release();
 
   constructor(private readonly file: string) {
     mkdirSync(dirname(file), { recursive: true });
@@ -29,7 +30,7 @@ export class Ledger {
     const self = identityOf(process.pid);
     if (self) writeFileSync(this.ownerFile, formatIdentity(self));
     this.released = false;
-    process.once('exit', () => this.release());
+    process.once('exit', this.atExit);
     return this.endAll();
   }
 
@@ -37,6 +38,7 @@ export class Ledger {
   release(): void {
     if (this.released) return;
     this.released = true;
+    process.removeListener('exit', this.atExit);
     this.endAll();
     rmSync(this.ownerFile, { force: true });
   }

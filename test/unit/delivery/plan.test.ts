@@ -195,6 +195,11 @@ describe('plan', () => {
         weights: { old: 100 },
       });
     });
+
+    it('goes to the new revision while a third one has pods, when no stable pod is ready', () => {
+      const gone = seen({ revisions: [revision('old', { ready: 0 }), revision('new'), revision('older')] });
+      assert.deepEqual(plan(gone, { ...byReplicas, canaryWeight: 50 }, now).route, { weights: { new: 100 } });
+    });
   });
 
   it('keeps nothing running at zero replicas, and still changes revisions', () => {
