@@ -20,6 +20,8 @@ export const PATHS = {
 export const ENV = {
   environment: 'PCF_API__ENVIRONMENT',
   databaseUrl: 'PCF_API__DATABASE__URL',
+  /** Connections that this process may open. */
+  databaseMaxConnections: 'PCF_API__DATABASE__MAX_CONNECTIONS',
   redisUrl: 'PCF_API__REDIS__URL',
   redisMode: 'PCF_API__REDIS__MODE',
   /** The folder the revision's ConfigMap is mounted at; its *.toml files are the third settings layer. */
@@ -40,6 +42,8 @@ export const TERMINATION_LOG = '/dev/termination-log';
 /** Arguments after the image's entrypoint that select a role. */
 export const ROLES = {
   serve: ['serve'],
+  worker: ['worker'],
+  auth: ['auth'],
   migrateUp: ['migrate', 'up', '--json'],
   healthcheck: ['healthcheck'],
   describe: ['describe', '--json'],

@@ -1,6 +1,6 @@
-/** The CRDs of Istio and Gateway API, so that what we write is checked by the real schemas. */
+/** The CRDs of the projects whose objects the operator writes, so that they are checked by the real schemas. */
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseAllDocuments } from 'yaml';
@@ -12,33 +12,68 @@ import { VERSIONS } from './versions.js';
 interface CrdSource {
   module: string;
   version: string;
-  /** YAML files in the Go module: a file, or a folder. */
-  path: string;
-  /** The same in the official release. */
-  url: string;
+  /** YAML files in the Go module. */
+  files: string[];
+  /** Where the same files are on GitHub: `owner/name/ref`, and the folder of the module in it. */
+  mirror: string;
 }
 
-const sources: Record<'istio' | 'gatewayApi', CrdSource> = {
+const sources = {
   istio: {
     module: 'istio.io/api',
     version: VERSIONS.istioApi,
-    path: 'kubernetes/customresourcedefinitions.gen.yaml',
-    url: `https://raw.githubusercontent.com/istio/api/${VERSIONS.istioApi}/kubernetes/customresourcedefinitions.gen.yaml`,
+    files: ['kubernetes/customresourcedefinitions.gen.yaml'],
+    mirror: `istio/api/${VERSIONS.istioApi}`,
   },
   gatewayApi: {
     module: 'sigs.k8s.io/gateway-api',
     version: VERSIONS.gatewayApi,
-    path: 'config/crd/standard',
-    url: `https://github.com/kubernetes-sigs/gateway-api/releases/download/${VERSIONS.gatewayApi}/standard-install.yaml`,
+    files: ['gatewayclasses', 'gateways', 'httproutes'].map(
+      (name) => `config/crd/standard/gateway.networking.k8s.io_${name}.yaml`,
+    ),
+    mirror: `kubernetes-sigs/gateway-api/${VERSIONS.gatewayApi}`,
   },
-};
+  verticalPodAutoscaler: {
+    module: 'k8s.io/autoscaler/vertical-pod-autoscaler',
+    version: VERSIONS.verticalPodAutoscaler,
+    files: ['deploy/vpa-v1-crd-gen.yaml'],
+    mirror: `kubernetes/autoscaler/vertical-pod-autoscaler/${VERSIONS.verticalPodAutoscaler}/vertical-pod-autoscaler`,
+  },
+  prometheusOperator: {
+    module: 'github.com/prometheus-operator/prometheus-operator',
+    version: VERSIONS.prometheusOperator,
+    files: ['servicemonitors', 'prometheusrules'].map(
+      (name) => `example/prometheus-operator-crd/monitoring.coreos.com_${name}.yaml`,
+    ),
+    mirror: `prometheus-operator/prometheus-operator/${VERSIONS.prometheusOperator}`,
+  },
+  certManager: {
+    module: 'github.com/cert-manager/cert-manager',
+    version: VERSIONS.certManager,
+    files: ['deploy/crds/cert-manager.io_certificates.yaml'],
+    mirror: `cert-manager/cert-manager/${VERSIONS.certManager}`,
+  },
+  externalSecrets: {
+    module: 'github.com/external-secrets/external-secrets',
+    version: VERSIONS.externalSecrets,
+    files: ['config/crds/bases/external-secrets.io_externalsecrets.yaml'],
+    mirror: `external-secrets/external-secrets/${VERSIONS.externalSecrets}`,
+  },
+  /** Big, and only there to check samples of stores. */
+  externalSecretStores: {
+    module: 'github.com/external-secrets/external-secrets',
+    version: VERSIONS.externalSecrets,
+    files: ['config/crds/bases/external-secrets.io_secretstores.yaml'],
+    mirror: `external-secrets/external-secrets/${VERSIONS.externalSecrets}`,
+  },
+} satisfies Record<string, CrdSource>;
 
 /** The CustomResourceDefinitions of a project, from the cache, its Go module or its release. */
 export async function customResourceDefinitions(name: keyof typeof sources): Promise<KubeObject[]> {
   const source = sources[name];
   const cached = join(cacheFolder(), 'crds', `${name}-${source.version}.yaml`);
   if (!existsSync(cached)) {
-    const text = fromGoModule(source) ?? (await fetchBytes(source.url)).toString('utf8');
+    const text = fromGoModule(source) ?? (await fromMirror(source));
     mkdirSync(dirname(cached), { recursive: true });
     writeFileSync(`${cached}.${process.pid}`, text);
     renameSync(`${cached}.${process.pid}`, cached);
@@ -48,22 +83,24 @@ export async function customResourceDefinitions(name: keyof typeof sources): Pro
     .filter((object): object is KubeObject => object?.kind === 'CustomResourceDefinition');
 }
 
-function fromGoModule({ module, version, path }: CrdSource): string | undefined {
+function fromGoModule(source: CrdSource): string | undefined {
   try {
-    const args = ['mod', 'download', '-json', `${module}@${version}`];
+    const args = ['mod', 'download', '-json', `${source.module}@${source.version}`];
     const output = execFileSync('go', args, {
       encoding: 'utf8',
       cwd: tmpdir(),
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-    const target = join((JSON.parse(output) as { Dir: string }).Dir, path);
-    const files = path.endsWith('.yaml')
-      ? [target]
-      : readdirSync(target)
-          .filter((file) => file.endsWith('.yaml'))
-          .map((file) => join(target, file));
-    return files.map((file) => readFileSync(file, 'utf8')).join('\n---\n');
+    const { Dir } = JSON.parse(output) as { Dir: string };
+    return source.files.map((file) => readFileSync(join(Dir, file), 'utf8')).join('\n---\n');
   } catch {
-    return undefined; // no Go here: the release has the same
+    return undefined; // no Go here: the project's repository has the same
   }
+}
+
+async function fromMirror({ mirror, files }: CrdSource): Promise<string> {
+  const texts = await Promise.all(
+    files.map((file) => fetchBytes(`https://raw.githubusercontent.com/${mirror}/${file}`)),
+  );
+  return texts.map((bytes) => bytes.toString('utf8')).join('\n---\n');
 }

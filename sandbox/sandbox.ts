@@ -86,14 +86,15 @@ export class Sandbox {
     this.onStop(async () => this.redis?.stop());
   }
 
-  /** Installs our CRD and the operator's rights, and the CRDs of Istio and Gateway API. */
+  /** Installs our CRD and the operator's rights, and the CRDs of the other projects whose objects it writes. */
   async install(): Promise<void> {
-    const routers = await Promise.all([
-      customResourceDefinitions('istio'),
-      customResourceDefinitions('gatewayApi'),
-    ]);
-    const wanted = /^(virtualservices|destinationrules|gateways|httproutes|gatewayclasses)\./;
-    const crds = routers.flat().filter(({ metadata }) => wanted.test(metadata.name));
+    const projects = [
+      ...(['istio', 'gatewayApi', 'verticalPodAutoscaler'] as const),
+      ...(['prometheusOperator', 'certManager', 'externalSecrets'] as const),
+    ];
+    const found = await Promise.all(projects.map((name) => customResourceDefinitions(name)));
+    const unused = /^(?!virtualservices|destinationrules|gateways).*\.istio\.io$|checkpoints/;
+    const crds = found.flat().filter(({ metadata }) => !unused.test(metadata.name));
     const { kubectl } = this.parts;
     const ours = ['crds/pcf.dev_pcfapis.yaml', 'deploy/operator/rbac.yaml'].map((file) =>
       readFileSync(file, 'utf8'),

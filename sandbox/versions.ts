@@ -4,4 +4,8 @@ export const VERSIONS = {
   etcd: 'v3.7.0',
   istioApi: 'v1.31.1',
   gatewayApi: 'v1.6.3',
+  verticalPodAutoscaler: 'v1.8.1',
+  prometheusOperator: 'v0.85.0',
+  certManager: 'v1.21.2',
+  externalSecrets: 'v1.3.2',
 } as const;

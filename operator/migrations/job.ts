@@ -4,6 +4,7 @@ import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { JobKind } from '../resources/kinds.js';
 import { type Component, LABELS, owned } from '../resources/metadata.js';
+import { variant } from '../resources/pod-template.js';
 import type { Revision } from '../resources/revision.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 
@@ -23,6 +24,11 @@ export function migrationJob(api: PcfApi, revision: Revision): KubeObject {
   const labels = { [LABELS.component]: 'migration' satisfies Component, [LABELS.revision]: revision.name };
   const { startupProbe, readinessProbe, livenessProbe, ports, ...container } =
     revision.template.spec.containers[0];
+  const template = variant(revision.template, 'migration', {
+    ...container,
+    name: 'migrate',
+    args: [...ROLES.migrateUp],
+  });
   return owned(api, JobKind, migrationJobName(revision.name), {
     labels,
     spec: {
@@ -36,14 +42,7 @@ export function migrationJob(api: PcfApi, revision: Revision): KubeObject {
           },
         ],
       },
-      template: {
-        metadata: { labels: { ...revision.template.metadata.labels, ...labels } },
-        spec: {
-          ...revision.template.spec,
-          restartPolicy: 'Never',
-          containers: [{ ...container, name: 'migrate', args: [...ROLES.migrateUp] }],
-        },
-      },
+      template: { metadata: template.metadata, spec: { ...template.spec, restartPolicy: 'Never' } },
     },
   });
 }

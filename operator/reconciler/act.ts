@@ -1,6 +1,6 @@
 /** Writes what was planned, and only what differs from what is. */
 import { FIELD_MANAGER, FINALIZER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { OWNED_KINDS, PcfApiKind } from '../resources/kinds.js';
+import { PcfApiKind, typeOf } from '../resources/kinds.js';
 import type { Applier } from '../runtime/apply.js';
 import { isNotFound, type KubeClient, type KubeObject, type ResourceType } from '../runtime/kube-client.js';
 import type { Caches } from './caches.js';
@@ -74,6 +74,18 @@ export class Actor {
     );
   }
 
+  /** Sets `spec.replicas` as an autoscaler does, which needs the field to be there before it can read it. */
+  async scale({ metadata }: PcfApi, replicas: number): Promise<void> {
+    const { namespace, name } = metadata;
+    await this.client.patch(
+      PcfApiKind,
+      namespace,
+      name,
+      { spec: { replicas } },
+      { fieldManager: FIELD_MANAGER, subresource: 'scale' },
+    );
+  }
+
   /**
    * Our caches hold only what carries our label, so an object they do not have
    * may still exist, as somebody else's: a forced apply would take it over.
@@ -89,10 +101,4 @@ export class Actor {
     const isOurs = existing?.metadata.ownerReferences?.some(({ uid }) => uid === api.metadata.uid);
     if (existing && !isOurs) throw new NameTakenError(object);
   }
-}
-
-function typeOf(object: KubeObject): ResourceType {
-  const type = OWNED_KINDS.find(({ kind }) => kind === object.kind);
-  if (!type) throw new Error(`no kind ${object.kind} among OWNED_KINDS`);
-  return type;
 }

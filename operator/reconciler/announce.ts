@@ -2,6 +2,7 @@
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiStatus } from '../api/v1alpha1/status.js';
 import type { Decision, DeliveryPlan } from '../delivery/types.js';
+import type { Concern } from './concerns.js';
 import type { Summary } from './summary.js';
 
 export interface Announcement {
@@ -11,11 +12,17 @@ export interface Announcement {
   note: string;
 }
 
-export function announcements(api: PcfApi, plan: DeliveryPlan, summary: Summary): Announcement[] {
+export function announcements(
+  api: PcfApi,
+  plan: DeliveryPlan,
+  summary: Summary,
+  worries: readonly Concern[],
+): Announcement[] {
   return [
     ...plan.decisions.map(announceDecision),
     ...weightChange(api.status, plan),
     ...trouble(api.status, summary),
+    ...newConcerns(api.status, worries),
   ];
 }
 
@@ -71,4 +78,12 @@ function trouble(before: PcfApiStatus | undefined, { reason, message }: Summary)
   if (before?.reason === reason || quiet.has(reason)) return [];
   const type = reason === 'Paused' ? 'Normal' : 'Warning';
   return [{ type, reason, action: 'Reconcile', note: message }];
+}
+
+/** Told once: the Degraded condition has been saying the others. */
+function newConcerns(before: PcfApiStatus | undefined, worries: readonly Concern[]): Announcement[] {
+  const degraded = before?.conditions?.find(({ type }) => type === 'Degraded');
+  return worries
+    .filter(({ message }) => !degraded?.message.includes(message))
+    .map(({ reason, message }) => ({ type: 'Warning', reason, action: 'Reconcile', note: message }));
 }

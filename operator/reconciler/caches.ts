@@ -1,10 +1,18 @@
 /** The watches of the operator: one cache a kind, limited by label where the objects are ours. */
-import { FIELD_MANAGER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { EndpointSliceKind, OWNED_KINDS, PcfApiKind, PodKind, SecretKind } from '../resources/kinds.js';
+import { FIELD_MANAGER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import {
+  EndpointSliceKind,
+  HorizontalPodAutoscalerKind,
+  OWNED_KINDS,
+  PcfApiKind,
+  PodKind,
+  SecretKind,
+} from '../resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../resources/metadata.js';
 import type { CacheSet } from '../runtime/cache-set.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import type { ResourceCache } from '../runtime/resource-cache.js';
+import { digestOf, type SecretDigest } from './secrets.js';
 
 const INSTANCE = 'instance';
 
@@ -18,13 +26,14 @@ export class Caches {
 
   constructor(set: CacheSet, namespace?: string) {
     this.pcfApis = set.resource(PcfApiKind, { namespace });
-    this.secrets = set.resource(SecretKind, { namespace, transform: keysOnly });
+    this.secrets = set.resource(SecretKind, { namespace, transform: digestOf });
     this.labelled = new Map(
       LABELLED_KINDS.map((type) => [
         type,
         set.resource(type, {
           namespace,
-          labelSelector: MANAGED_SELECTOR,
+          // An autoscaler that somebody else made for a PcfApi matters too.
+          labelSelector: type === HorizontalPodAutoscalerKind ? undefined : MANAGED_SELECTOR,
           indexers: { [INSTANCE]: byInstance },
         }),
       ]),
@@ -37,15 +46,25 @@ export class Caches {
   }
 
   get(type: ResourceType, { metadata }: PcfApi, name: string): KubeObject | undefined {
-    const cache = type === SecretKind ? this.secrets : this.labelled.get(type);
-    return cache?.get(metadata.namespace, name);
+    return this.labelled.get(type)?.get(metadata.namespace, name);
+  }
+
+  secret({ metadata }: PcfApi, name: string): SecretDigest | undefined {
+    return this.secrets.get(metadata.namespace, name) as SecretDigest | undefined;
   }
 
   /** Objects of this kind that carry the PcfApi's name. Those it may own must also name it as their owner. */
   ownedBy(type: ResourceType, { metadata }: PcfApi): KubeObject[] {
     const found = this.labelled.get(type)?.byIndex(INSTANCE, `${metadata.namespace}/${metadata.name}`) ?? [];
     if (!OWNED_KINDS.includes(type)) return found;
-    return found.filter((object) => object.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid));
+    return found.filter((object) => isOwnedBy(object, metadata.uid));
+  }
+
+  /** Autoscalers that target the PcfApi and are not its own. */
+  foreignAutoscalers({ metadata }: PcfApi): KubeObject[] {
+    const cache = this.labelled.get(HorizontalPodAutoscalerKind);
+    const found = cache?.byIndex(INSTANCE, `${metadata.namespace}/${metadata.name}`) ?? [];
+    return found.filter((object) => !isOwnedBy(object, metadata.uid));
   }
 
   /** Lets the next reconcile see a write of ours before the watch brings it. */
@@ -59,8 +78,19 @@ export class Caches {
   }
 }
 
-/** Key of the PcfApi that an object belongs to, if it does. */
-export function instanceKey({ metadata }: KubeObject): string | undefined {
+function isOwnedBy({ metadata }: KubeObject, owner: string): boolean {
+  return metadata.ownerReferences?.some(({ uid }) => uid === owner) ?? false;
+}
+
+interface Autoscaler extends KubeObject {
+  spec?: { scaleTargetRef?: { kind?: string; name?: string } };
+}
+
+/** Key of the PcfApi that an object belongs to or scales, if it does. */
+export function instanceKey(object: KubeObject): string | undefined {
+  const { metadata } = object;
+  const target = (object as Autoscaler).spec?.scaleTargetRef;
+  if (target?.kind === KIND) return `${metadata.namespace}/${target.name}`;
   const name = metadata.labels?.[LABELS.instance];
   const isOurs = metadata.labels?.[LABELS.managedBy] === FIELD_MANAGER;
   return name && isOurs ? `${metadata.namespace}/${name}` : undefined;
@@ -69,11 +99,4 @@ export function instanceKey({ metadata }: KubeObject): string | undefined {
 function byInstance(object: KubeObject): string[] {
   const key = instanceKey(object);
   return key ? [key] : [];
-}
-
-/** Of a Secret, the operator keeps the names of its keys and nothing else. */
-function keysOnly(secret: KubeObject): KubeObject {
-  const { name, namespace, uid, resourceVersion } = secret.metadata;
-  const keys = Object.keys((secret as KubeObject & { data?: Record<string, string> }).data ?? {});
-  return { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace, uid, resourceVersion }, keys };
 }

@@ -1,12 +1,15 @@
 /** Turns a plan into the objects that must exist, and finds those that must not. */
 import type { DeliveryPlan } from '../delivery/types.js';
 import { migrationJob, migrationJobName } from '../migrations/job.js';
+import { components } from '../resources/components.js';
 import { configMap } from '../resources/config-map.js';
 import { deployment } from '../resources/deployment.js';
-import { ControllerRevisionKind, JobKind } from '../resources/kinds.js';
+import { externalSecrets } from '../resources/external-secret.js';
+import { ControllerRevisionKind, JobKind, typeOf } from '../resources/kinds.js';
 import { controllerRevision, type Revision } from '../resources/revision.js';
 import { serviceAccount } from '../resources/service-account.js';
-import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
+import { surroundings } from '../resources/surroundings.js';
+import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
 import type { Observed } from './observe.js';
 
 /** Old revisions that stay on record, so that one can go back to them. */
@@ -18,26 +21,32 @@ const REVISION_HISTORY_LIMIT = 10;
  * was made ready by an earlier reconcile.
  */
 export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[] {
-  const { api, router, missingKinds } = seen;
+  const { api, router } = seen;
   const kept = keptRevisions(seen, plan);
-  const unavailable = new Set(missingKinds.map(({ kind }) => kind));
-  const routing = router
-    .render(api, plan.route, routableRevisions(seen, plan))
-    .filter(({ kind }) => !unavailable.has(kind));
   const starting = plan.migrate ? seen.revisions.get(plan.migrate) : undefined;
   // A Job can't be changed once it runs, so it is written once and left alone; `Pending` is: there is none yet.
   const migrates =
     starting && seen.delivery.startable && seen.migrations.get(starting.name)?.state === 'Pending';
   return [
     serviceAccount(api),
+    ...externalSecrets(api),
     ...[...kept, ...(starting && !kept.includes(starting) ? [starting] : [])].flatMap((revision) => [
       controllerRevision(api, revision),
       configMap(api, revision),
     ]),
-    ...routing,
+    ...router.render(api, plan.route, routableRevisions(seen, plan)),
     ...(migrates ? [migrationJob(api, starting)] : []),
     ...kept.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
+    ...components(api, seen.revisions.get(plan.position.stable ?? '')),
+    ...surroundings(api, { autoscaled: seen.foreignAutoscalers.length > 0 }),
   ];
+}
+
+/** Parts the objects whose kind the cluster has from those that can't be written. */
+export function writable(seen: Observed, desired: readonly KubeObject[]) {
+  const types = new Map(desired.map((object) => [object.kind, typeOf(object)]));
+  const missing = [...types.values()].filter((type) => !seen.available(type));
+  return { objects: desired.filter(({ kind }) => !missing.includes(types.get(kind)!)), missing };
 }
 
 /** Revisions that have pods. */

@@ -1,6 +1,5 @@
 /** Reads the caches into one picture of a PcfApi. No request leaves the process here. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { Observation, RevisionView } from '../delivery/types.js';
 import { type MigrationView, migrationView } from '../migrations/view.js';
 import {
@@ -10,7 +9,6 @@ import {
   JobKind,
   OWNED_KINDS,
   PodKind,
-  SecretKind,
 } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import { newRevision, type Revision, revisionName, revisionOf } from '../resources/revision.js';
@@ -19,12 +17,7 @@ import { routerOf } from '../traffic/index.js';
 import type { TrafficRouter } from '../traffic/router.js';
 import type { Caches } from './caches.js';
 import { type EndpointSlice, type Pod, podTrouble, readyPods } from './pods.js';
-
-export interface MissingSecret {
-  name: string;
-  /** The key that the Secret lacks; undefined when the Secret itself is not there. */
-  key?: string;
-}
+import { type MissingSecret, missingSecrets, secretsHash } from './secrets.js';
 
 /** Everything about one PcfApi that a reconcile needs to know. */
 export interface Observed {
@@ -40,22 +33,32 @@ export interface Observed {
   missingSecrets: MissingSecret[];
   /** Kinds the router needs that the cluster does not have. */
   missingKinds: ResourceType[];
+  /** Whether the cluster has a kind. */
+  available: (type: ResourceType) => boolean;
+  /** Names of HorizontalPodAutoscalers on this PcfApi that somebody else made. */
+  foreignAutoscalers: string[];
   /** What keeps a revision's pods from being ready, in the words of the kubelet. */
   trouble: Map<string, string>;
   readyReplicas: number;
 }
 
-export function observe(api: PcfApi, caches: Caches): Observed {
+/** What {@link observe} asks of the caches. */
+export type ClusterView = Pick<Caches, 'get' | 'ownedBy' | 'secret' | 'available' | 'foreignAutoscalers'>;
+
+export function observe(api: PcfApi, caches: ClusterView): Observed {
   const router = routerOf(api);
   const owned = OWNED_KINDS.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
-  const revisions = knownRevisions(api, caches);
+  const secret = (name: string) => caches.secret(api, name);
+  const recorded = caches.ownedBy(ControllerRevisionKind, api).map(revisionOf);
+  const target = targetRevision(api, recorded, secretsHash(api, secret));
+  const revisions = new Map([...recorded, target].map((revision) => [revision.name, revision]));
   const pods = caches.ownedBy(PodKind, api) as Pod[];
   const slices = caches.ownedBy(EndpointSliceKind, api) as EndpointSlice[];
   const ready = new Map(
     [...revisions.keys()].map((name) => [name, readyPods(name, pods, slices, router.services(api, name))]),
   );
   const migrations = migrationsOf(api, revisions, caches, pods);
-  const missingSecrets = findMissingSecrets(api, caches);
+  const missing = missingSecrets(api, secret);
   const views = [...revisions.keys()].map((name): RevisionView => {
     const deployment = caches.get(DeploymentKind, api, name) as { spec?: { replicas?: number } } | undefined;
     return {
@@ -71,32 +74,41 @@ export function observe(api: PcfApi, caches: Caches): Observed {
     revisions,
     migrations,
     owned,
-    missingSecrets,
+    missingSecrets: missing,
+    foreignAutoscalers: caches.foreignAutoscalers(api).map(({ metadata }) => metadata.name),
+    available: (type) => caches.available(type),
     missingKinds: router.requires.filter((type) => !caches.available(type)),
     trouble: troubles(pods),
     readyReplicas: views.reduce((sum, view) => sum + view.ready, 0),
     delivery: {
-      target: revisionName(api),
+      target: target.name,
       revisions: views,
       position: api.status?.delivery ?? {},
       route: router.read(api, (type, name) => caches.get(type, api, name)),
-      startable: missingSecrets.length === 0,
+      startable: missing.length === 0,
     },
   };
 }
 
-function knownRevisions(api: PcfApi, caches: Caches): Map<string, Revision> {
-  const recorded = caches.ownedBy(ControllerRevisionKind, api).map(revisionOf);
-  const revisions = new Map(recorded.map((revision) => [revision.name, revision]));
-  if (!revisions.has(revisionName(api))) {
-    const next = 1 + Math.max(0, ...recorded.map(({ number }) => number));
-    const revision = newRevision(api, next);
-    revisions.set(revision.name, revision);
-  }
-  return revisions;
+/**
+ * The revision that the spec describes. While a Secret is missing its contents are not
+ * known: then it is the newest revision that differs in nothing else.
+ */
+function targetRevision(api: PcfApi, recorded: Revision[], secrets: string | undefined): Revision {
+  const named = (hash: string | undefined) => recorded.find(({ name }) => name === revisionName(api, hash));
+  const known = secrets
+    ? named(secrets)
+    : newestOf(recorded.filter((it) => it.name === revisionName(api, it.secrets)));
+  if (known) return known;
+  const number = 1 + Math.max(0, ...recorded.map((revision) => revision.number));
+  return newRevision(api, number, secrets);
 }
 
-function migrationsOf(api: PcfApi, revisions: Map<string, Revision>, caches: Caches, pods: Pod[]) {
+function newestOf(revisions: Revision[]): Revision | undefined {
+  return revisions.toSorted((a, b) => b.number - a.number)[0];
+}
+
+function migrationsOf(api: PcfApi, revisions: Map<string, Revision>, caches: ClusterView, pods: Pod[]) {
   const jobs = caches.ownedBy(JobKind, api);
   return new Map([...revisions.keys()].map((name) => [name, migrationView(api, name, jobs, pods)]));
 }
@@ -109,18 +121,4 @@ function troubles(pods: Pod[]): Map<string, string> {
     if (revision && trouble) found.set(revision, trouble);
   }
   return found;
-}
-
-/** Every Secret key that a pod of this spec reads. */
-export function secretRefs(spec: PcfApiSpec): { name: string; key: string }[] {
-  const fromEnv = spec.env.flatMap(({ valueFrom }) => (valueFrom ? [valueFrom.secretKeyRef] : []));
-  return [spec.database.secretRef, ...(spec.redis ? [spec.redis.secretRef] : []), ...fromEnv];
-}
-
-function findMissingSecrets(api: PcfApi, caches: Caches): MissingSecret[] {
-  return secretRefs(api.spec).flatMap(({ name, key }): MissingSecret[] => {
-    const secret = caches.get(SecretKind, api, name) as { keys?: string[] } | undefined;
-    if (!secret) return [{ name }];
-    return secret.keys?.includes(key) ? [] : [{ name, key }];
-  });
 }

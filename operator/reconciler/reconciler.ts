@@ -11,7 +11,8 @@ import { isForbidden, isInvalid, isNotFound, type KubeClient } from '../runtime/
 import { type Actor, NameTakenError } from './act.js';
 import { type Announcement, announcements } from './announce.js';
 import type { Caches } from './caches.js';
-import { desiredObjects, unwantedObjects } from './desired.js';
+import { concerns, isAutoscaled } from './concerns.js';
+import { desiredObjects, unwantedObjects, writable } from './desired.js';
 import type { Metrics } from './metrics.js';
 import { observe } from './observe.js';
 import { deliverySettings } from './settings.js';
@@ -56,15 +57,18 @@ export class Reconciler {
     const settings = deliverySettings(api, seen.router);
     const planned = plan(seen.delivery, settings, now);
     const summary = summarize(seen, planned, settings.replicas);
-    const report = async (verdict: Summary) => this.report(api, statusOf(seen, planned, verdict, now));
+    const { objects, missing } = writable(seen, desiredObjects(seen, planned));
+    const worries = concerns(seen, missing);
+    const report = async (verdict: Summary) =>
+      this.report(api, statusOf(seen, planned, verdict, worries, now));
     try {
-      const desired = desiredObjects(seen, planned);
-      const repairs = await actor.apply(api, desired);
+      if (api.spec.replicas === undefined && isAutoscaled(seen)) await actor.scale(api, settings.replicas);
+      const repairs = await actor.apply(api, objects);
       for (const { kind, name, manager, fields } of repairs) {
         const note = `${kind} ${name}: ${fields.join(', ')} was changed by ${manager} and put back`;
         this.announce(api, { type: 'Warning', reason: 'DriftRepaired', action: 'Repair', note });
       }
-      await actor.remove(unwantedObjects(seen, desired));
+      await actor.remove(unwantedObjects(seen, objects));
     } catch (error) {
       const refused = refusal(error);
       if (!refused) throw error;
@@ -81,7 +85,8 @@ export class Reconciler {
       throw isInvalid(error) ? new TerminalError(refused.message, { cause: error }) : error;
     }
     await report(summary);
-    for (const announcement of announcements(api, planned, summary)) this.announce(api, announcement);
+    for (const announcement of announcements(api, planned, summary, worries))
+      this.announce(api, announcement);
     metrics.record(api, planned, summary);
     return { requeueAfterMs: planned.requeueAfterMs };
   }

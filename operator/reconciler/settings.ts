@@ -1,4 +1,5 @@
-import { fullReplicas, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { fullReplicas } from '../api/v1alpha1/defaults.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliverySettings } from '../delivery/types.js';
 import type { TrafficRouter } from '../traffic/router.js';
 

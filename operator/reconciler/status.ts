@@ -4,10 +4,17 @@ import type { MigrationStatus, PcfApiStatus } from '../api/v1alpha1/status.js';
 import { migrated } from '../delivery/plan.js';
 import type { DeliveryPlan } from '../delivery/types.js';
 import { podSelector, selectorString } from '../resources/metadata.js';
+import type { Concern } from './concerns.js';
 import type { Observed } from './observe.js';
 import type { Summary } from './summary.js';
 
-export function statusOf(seen: Observed, plan: DeliveryPlan, summary: Summary, now: number): PcfApiStatus {
+export function statusOf(
+  seen: Observed,
+  plan: DeliveryPlan,
+  summary: Summary,
+  worries: readonly Concern[],
+  now: number,
+): PcfApiStatus {
   const { api } = seen;
   const { stable, update } = plan.position;
   const imageOf = (name: string | undefined) => (name ? seen.revisions.get(name)?.image : undefined);
@@ -16,7 +23,7 @@ export function statusOf(seen: Observed, plan: DeliveryPlan, summary: Summary, n
     phase: summary.phase,
     reason: summary.reason,
     conditions: withTransitionTimes(
-      conditions(seen, plan, summary),
+      conditions(seen, plan, summary, worries),
       api.status?.conditions,
       api.metadata.generation,
       now,
@@ -43,7 +50,12 @@ export function statusOf(seen: Observed, plan: DeliveryPlan, summary: Summary, n
 
 type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 
-function conditions(seen: Observed, plan: DeliveryPlan, summary: Summary): Verdict[] {
+function conditions(
+  seen: Observed,
+  plan: DeliveryPlan,
+  summary: Summary,
+  worries: readonly Concern[],
+): Verdict[] {
   const { reason, message, verdict } = summary;
   const say = (type: string, holds: boolean, why = reason, text = message): Verdict => ({
     type,
@@ -60,7 +72,20 @@ function conditions(seen: Observed, plan: DeliveryPlan, summary: Summary): Verdi
     say('Progressing', plan.position.update !== undefined && verdict !== 'Failed'),
     migrationsApplied(seen, plan),
     trafficRouted(seen, plan),
+    degraded(worries),
   ];
+}
+
+function degraded(worries: readonly Concern[]): Verdict {
+  const type = 'Degraded';
+  const [first] = worries;
+  if (!first) return { type, status: 'False', reason: 'AllWell', message: 'there is nothing to mend' };
+  return {
+    type,
+    status: 'True',
+    reason: first.reason,
+    message: worries.map(({ message }) => message).join('; '),
+  };
 }
 
 function available(seen: Observed, plan: DeliveryPlan): Verdict {

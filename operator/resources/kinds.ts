@@ -1,6 +1,6 @@
 /** The Kubernetes kinds the operator reads or writes. */
 import { GROUP, KIND, PLURAL, VERSION } from '../api/v1alpha1/pcfapi.js';
-import type { ResourceType } from '../runtime/kube-client.js';
+import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
 
 const namespaced = (group: string, version: string, kind: string, plural: string): ResourceType => ({
   group,
@@ -33,20 +33,66 @@ export const DestinationRuleKind = namespaced(
   'destinationrules',
 );
 export const HttpRouteKind = namespaced('gateway.networking.k8s.io', 'v1', 'HTTPRoute', 'httproutes');
+export const GatewayKind = namespaced('gateway.networking.k8s.io', 'v1', 'Gateway', 'gateways');
+export const IngressKind = namespaced('networking.k8s.io', 'v1', 'Ingress', 'ingresses');
+export const NetworkPolicyKind = namespaced('networking.k8s.io', 'v1', 'NetworkPolicy', 'networkpolicies');
+export const PodDisruptionBudgetKind = namespaced(
+  'policy',
+  'v1',
+  'PodDisruptionBudget',
+  'poddisruptionbudgets',
+);
+export const HorizontalPodAutoscalerKind = namespaced(
+  'autoscaling',
+  'v2',
+  'HorizontalPodAutoscaler',
+  'horizontalpodautoscalers',
+);
+export const VerticalPodAutoscalerKind = namespaced(
+  'autoscaling.k8s.io',
+  'v1',
+  'VerticalPodAutoscaler',
+  'verticalpodautoscalers',
+);
+export const ServiceMonitorKind = namespaced(
+  'monitoring.coreos.com',
+  'v1',
+  'ServiceMonitor',
+  'servicemonitors',
+);
+export const CertificateKind = namespaced('cert-manager.io', 'v1', 'Certificate', 'certificates');
+export const ExternalSecretKind = namespaced(
+  'external-secrets.io',
+  'v1',
+  'ExternalSecret',
+  'externalsecrets',
+);
 
 /** Everything a PcfApi may own. What it owns and no longer wants is removed, in this order: routes before what they lead to. */
 export const OWNED_KINDS: readonly ResourceType[] = [
   VirtualServiceKind,
   HttpRouteKind,
+  IngressKind,
   DestinationRuleKind,
+  GatewayKind,
+  HorizontalPodAutoscalerKind,
+  VerticalPodAutoscalerKind,
   DeploymentKind,
   JobKind,
   ServiceKind,
   ConfigMapKind,
   ControllerRevisionKind,
+  PodDisruptionBudgetKind,
+  NetworkPolicyKind,
+  ServiceMonitorKind,
+  CertificateKind,
+  ExternalSecretKind,
   ServiceAccountKind,
 ];
 
-export function apiVersionOf(type: ResourceType): string {
-  return type.group ? `${type.group}/${type.version}` : type.version;
+/** The kind of an object that a PcfApi may own. */
+export function typeOf({ kind }: KubeObject): ResourceType {
+  const type = OWNED_KINDS.find((candidate) => candidate.kind === kind);
+  if (!type) throw new Error(`no kind ${kind} among OWNED_KINDS`);
+  return type;
 }

@@ -1,7 +1,6 @@
 /** Names, labels and owner references: how the objects of one PcfApi are told from all others. */
 import { API_VERSION, FIELD_MANAGER, GROUP, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
-import { apiVersionOf } from './kinds.js';
+import { apiVersionOf, type KubeObject, type ResourceType } from '../runtime/kube-types.js';
 
 export const LABELS = {
   name: 'app.kubernetes.io/name',
@@ -12,7 +11,7 @@ export const LABELS = {
 } as const;
 
 export const MANAGED_SELECTOR = `${LABELS.managedBy}=${FIELD_MANAGER}`;
-export type Component = 'api' | 'migration';
+export type Component = 'api' | 'migration' | 'worker' | 'auth';
 
 /** Labels of every object of this PcfApi. */
 export function commonLabels(api: PcfApi): Record<string, string> {
@@ -55,16 +54,20 @@ export function owned(
   api: PcfApi,
   type: ResourceType,
   name: string,
-  body: { labels?: Record<string, string> } & Record<string, unknown>,
+  body: {
+    labels?: Record<string, string>;
+    annotations?: Record<string, string>;
+  } & Record<string, unknown>,
 ): KubeObject {
-  const { labels, ...rest } = body;
+  const { labels, annotations, ...rest } = body;
   return {
     apiVersion: apiVersionOf(type),
     kind: type.kind,
     metadata: {
       name,
       namespace: api.metadata.namespace,
-      labels: { ...commonLabels(api), ...labels },
+      labels: { ...labels, ...commonLabels(api) },
+      ...(annotations ? { annotations } : {}),
       ownerReferences: [ownerReference(api)],
     },
     ...rest,

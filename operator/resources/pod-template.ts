@@ -1,8 +1,15 @@
 /** The pod that runs one revision of the API. Frozen in its ControllerRevision when the revision is made. */
 import { CONFIG_DIR, ENV, PATHS, PORTS, ROLES, TERMINATION_LOG } from '../../contract/image.js';
+import { podResources } from '../api/v1alpha1/defaults.js';
+import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
-import { commonLabels, LABELS, podSelector } from './metadata.js';
+import type { ProbeTiming } from '../api/v1alpha1/spec/pods.js';
+import { connectionsPerPod } from './connection-budget.js';
+import { type Component, commonLabels, LABELS, podSelector } from './metadata.js';
+import { schedulingOf } from './scheduling.js';
+
+/** Name of the container that serves. */
+export const API_CONTAINER = 'api';
 
 export interface EnvVar {
   name: string;
@@ -24,24 +31,31 @@ export interface PodTemplate {
 }
 
 /** Longest graceful stop: readiness off, drain, close. The API's own deadline is shorter. */
-const TERMINATION_GRACE_SECONDS = 45;
+const TERMINATION_GRACE_MS = 45_000;
+
+/** Source of the timings: a start is waited for closely, and a restart is the last resort. */
+const defaultTiming = {
+  startup: { periodSeconds: 1, timeoutSeconds: 2, failureThreshold: 60 },
+  readiness: { periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 },
+  liveness: { periodSeconds: 10, timeoutSeconds: 2, failureThreshold: 3 },
+} as const;
 
 /** `configMap` is the revision's immutable ConfigMap; `revision` its name. */
 export function podTemplate(api: PcfApi, revision: string, configMap: string): PodTemplate {
   const { spec } = api;
   const container: Container = {
-    name: 'api',
+    name: API_CONTAINER,
     image: spec.image,
     args: [...ROLES.serve],
-    env: environment(spec),
+    env: environment(api),
     ports: [
       { name: 'http', containerPort: PORTS.http, protocol: 'TCP' },
       { name: 'metrics', containerPort: PORTS.metrics, protocol: 'TCP' },
     ],
-    resources: resources(spec),
-    startupProbe: probe(PATHS.startup, { periodSeconds: 1, failureThreshold: 60 }),
-    readinessProbe: probe(PATHS.ready, { periodSeconds: 2, failureThreshold: 2 }),
-    livenessProbe: probe(PATHS.live, { periodSeconds: 10, failureThreshold: 3 }),
+    resources: podResources(spec),
+    startupProbe: probe(PATHS.startup, defaultTiming.startup, spec.probes?.startup),
+    readinessProbe: probe(PATHS.ready, defaultTiming.readiness, spec.probes?.readiness),
+    livenessProbe: probe(PATHS.live, defaultTiming.liveness, spec.probes?.liveness),
     terminationMessagePath: TERMINATION_LOG,
     terminationMessagePolicy: 'FallbackToLogsOnError',
     securityContext: {
@@ -59,7 +73,9 @@ export function podTemplate(api: PcfApi, revision: string, configMap: string): P
     spec: {
       serviceAccountName: api.metadata.name,
       automountServiceAccountToken: false,
-      terminationGracePeriodSeconds: TERMINATION_GRACE_SECONDS,
+      terminationGracePeriodSeconds: gracePeriodSeconds(api),
+      ...(spec.imagePullSecrets ? { imagePullSecrets: spec.imagePullSecrets } : {}),
+      ...schedulingOf(api, revision),
       securityContext: {
         runAsNonRoot: true,
         runAsUser: 1001,
@@ -76,7 +92,14 @@ export function podTemplate(api: PcfApi, revision: string, configMap: string): P
   };
 }
 
-function environment(spec: PcfApiSpec): EnvVar[] {
+function gracePeriodSeconds({ spec }: PcfApi): number {
+  const ms = spec.terminationGracePeriod ? durationMs(spec.terminationGracePeriod) : TERMINATION_GRACE_MS;
+  return Math.ceil(ms / 1000);
+}
+
+function environment(api: PcfApi): EnvVar[] {
+  const { spec } = api;
+  const connections = connectionsPerPod(api);
   const fromSecret = (name: string, ref: { name: string; key: string }): EnvVar => ({
     name,
     valueFrom: { secretKeyRef: { name: ref.name, key: ref.key } },
@@ -90,29 +113,22 @@ function environment(spec: PcfApiSpec): EnvVar[] {
       valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: `metadata.labels['${LABELS.revision}']` } },
     },
     fromSecret(ENV.databaseUrl, spec.database.secretRef),
+    ...(connections ? [{ name: ENV.databaseMaxConnections, value: String(connections) }] : []),
     ...(spec.redis ? [fromSecret(ENV.redisUrl, spec.redis.secretRef)] : []),
     ...spec.env,
   ];
 }
 
-/** The deployment guide's minimum: development 1 core and 512Mi, production 2 cores and 2Gi. */
-const defaultLimits = {
-  development: { cpu: '1', memory: '512Mi' },
-  staging: { cpu: '1', memory: '1Gi' },
-  production: { cpu: '2', memory: '2Gi' },
-} as const;
-
-function resources(spec: PcfApiSpec) {
-  return (
-    spec.resources ?? { requests: { cpu: '100m', memory: '256Mi' }, limits: defaultLimits[spec.environment] }
-  );
+function probe(path: string, timing: Required<ProbeTiming>, changed: ProbeTiming = {}) {
+  return { httpGet: { path, port: 'http', scheme: 'HTTP' }, successThreshold: 1, ...timing, ...changed };
 }
 
-function probe(path: string, timing: { periodSeconds: number; failureThreshold: number }) {
-  return {
-    httpGet: { path, port: 'http', scheme: 'HTTP' },
-    timeoutSeconds: 2,
-    successThreshold: 1,
-    ...timing,
-  };
+/**
+ * The same pod for another purpose: image, settings, Secrets and security of the revision,
+ * with a container of its own. What spreads the API's pods is not for them.
+ */
+export function variant(template: PodTemplate, component: Component, container: Container): PodTemplate {
+  const { topologySpreadConstraints, ...spec } = template.spec;
+  const labels = { ...template.metadata.labels, [LABELS.component]: component };
+  return { metadata: { labels }, spec: { ...spec, containers: [container] } };
 }

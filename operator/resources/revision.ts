@@ -21,18 +21,26 @@ export interface Revision {
   template: PodTemplate;
   /** Text of the settings file; empty when the spec has no overrides. */
   config: string;
+  /** What the Secrets held when it was made, as a hash, if a change of theirs is to make a new revision. */
+  secrets?: string;
 }
 
 /** The fields of spec that a pod depends on. A change of any other makes no new revision. */
 function podInputs(spec: PcfApiSpec) {
   const { image, environment, resources, env, config, database, redis } = spec;
-  return { image, environment, resources, env, config, database, redis };
+  const { imagePullSecrets, probes, terminationGracePeriod, scheduling } = spec;
+  const topologySpread = spec.availability?.topologySpread;
+  const onChange = spec.secrets?.onChange === 'Rollout' ? 'Rollout' : undefined;
+  return {
+    ...{ image, environment, resources, env, config, database, redis },
+    ...{ imagePullSecrets, probes, terminationGracePeriod, scheduling, topologySpread, onChange },
+  };
 }
 
-/** Name of the revision that the spec describes. */
-export function revisionName(api: PcfApi): string {
+/** Name of the revision that the spec describes; `secrets` as in {@link Revision}. */
+export function revisionName(api: PcfApi, secrets?: string): string {
   const hash = createHash('sha256')
-    .update(canonicalJson(podInputs(api.spec)))
+    .update(canonicalJson({ ...podInputs(api.spec), secrets }))
     .digest();
   return `${api.metadata.name}-${safeName(hash)}`;
 }
@@ -54,17 +62,19 @@ export function canonicalJson(value: unknown): string {
 }
 
 /** Makes the revision that the spec describes now. */
-export function newRevision(api: PcfApi, number: number): Revision {
-  const name = revisionName(api);
+export function newRevision(api: PcfApi, number: number, secrets?: string): Revision {
+  const name = revisionName(api, secrets);
   const config = api.spec.config ? stringify(api.spec.config) : '';
-  return { name, number, image: api.spec.image, template: podTemplate(api, name, name), config };
+  const template = podTemplate(api, name, name);
+  return { name, number, image: api.spec.image, template, config, ...(secrets ? { secrets } : {}) };
 }
 
 export function controllerRevision(api: PcfApi, revision: Revision): KubeObject {
+  const { name: _name, number: _number, ...data } = revision;
   return owned(api, ControllerRevisionKind, revision.name, {
     labels: { [LABELS.revision]: revision.name },
     revision: revision.number,
-    data: { image: revision.image, template: revision.template, config: revision.config },
+    data,
   });
 }
 

@@ -117,7 +117,7 @@ export class KubeClient {
     namespace: string | undefined,
     name: string,
     patch: unknown,
-    { subresource, ...query }: { fieldManager?: string; subresource?: 'status' } = {},
+    { subresource, ...query }: { fieldManager?: string; subresource?: 'status' | 'scale' } = {},
   ): Promise<KubeObject> {
     const path = `${objectPath(type, namespace, name)}${subresource ? `/${subresource}` : ''}`;
     return this.json('PATCH', path, { body: patch, contentType: 'application/merge-patch+json', query });

@@ -35,11 +35,17 @@ function httpRoute(api: PcfApi, route: RouteView): KubeObject {
   const rules = route.header ? [headerRule(route.header), primary] : [primary];
   return owned(api, HttpRouteKind, api.metadata.name, {
     spec: {
-      parentRefs: (api.spec.traffic?.gateways ?? []).map((gateway) => splitGateway(api, gateway)),
+      parentRefs: gatewaysOf(api),
       hostnames: api.spec.traffic?.hosts ?? [],
       rules,
     },
   });
+}
+
+function gatewaysOf(api: PcfApi) {
+  const { gateways = [], gatewayClassName } = api.spec.traffic ?? {};
+  const own = gatewayClassName ? [api.metadata.name] : [];
+  return [...own, ...gateways].map((gateway) => splitGateway(api, gateway));
 }
 
 function headerRule(revision: string): RouteRule {

@@ -6,7 +6,7 @@ import { dirname, join, normalize } from 'node:path';
 const arrows: Record<string, string[]> = {
   contract: [],
   'operator/runtime': [],
-  'operator/api': ['contract'],
+  'operator/api': ['contract', 'operator/runtime'],
   'operator/delivery': ['operator/api'],
   'operator/resources': ['contract', 'operator/api', 'operator/runtime'],
   'operator/traffic': ['operator/api', 'operator/delivery', 'operator/resources', 'operator/runtime'],

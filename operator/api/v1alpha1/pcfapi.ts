@@ -1,5 +1,6 @@
 /** The PcfApi custom resource: names, type, defaults that depend on the environment. */
 import { z } from 'zod';
+import type { ObjectMeta } from '../../runtime/kube-types.js';
 import { cel } from './kubernetes.js';
 import { type PcfApiSpec, pcfApiSpec } from './spec.js';
 import { type PcfApiStatus, pcfApiStatus } from './status.js';
@@ -35,21 +36,7 @@ export const pcfApiObject = z
 export interface PcfApi {
   apiVersion: string;
   kind: string;
-  metadata: {
-    name: string;
-    namespace: string;
-    uid: string;
-    resourceVersion: string;
-    generation: number;
-    deletionTimestamp?: string;
-    finalizers?: string[];
-    [key: string]: unknown;
-  };
+  metadata: ObjectMeta & Required<Pick<ObjectMeta, 'namespace' | 'uid' | 'resourceVersion' | 'generation'>>;
   spec: PcfApiSpec;
   status?: PcfApiStatus;
-}
-
-/** Pods that carry the whole traffic. Source of the defaults: the deployment guide's environments. */
-export function fullReplicas(spec: Pick<PcfApiSpec, 'replicas' | 'environment'>): number {
-  return spec.replicas ?? { development: 1, staging: 2, production: 3 }[spec.environment];
 }

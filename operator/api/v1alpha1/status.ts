@@ -77,7 +77,7 @@ export const pcfApiStatus = z.strictObject({
     .optional()
     .meta({
       description:
-        'Ready, Reconciling, Stalled (kstatus), Available, Progressing, MigrationsApplied, TrafficRouted.',
+        'Ready, Reconciling, Stalled (kstatus), Available, Progressing, MigrationsApplied, TrafficRouted, Degraded.',
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['type'],
     }),

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
-import { stringify } from 'yaml';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
+import { render } from '../../../operator/reconciler/render.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { pcfApi } from '../../support/fixtures.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
 const good = {
@@ -9,54 +13,12 @@ const good = {
   database: { secretRef: { name: 'pcf-api-secrets' } },
 };
 
-/** What is wrong -> what the person who applies it must read. */
-const refused: Record<string, [spec: object, message: RegExp, name?: string]> = {
-  'an unknown field': [{ ...good, canaryWieght: 5 }, /unknown field "spec\.canaryWieght"/],
-  'a nested unknown field': [
-    { ...good, traffic: { provdier: 'Istio' } },
-    /unknown field "spec\.traffic\.provdier"/,
-  ],
-  'a weight of 101': [
-    { ...good, canaryWeight: 101 },
-    /spec\.canaryWeight.*should be less than or equal to 100/,
-  ],
-  'a weight of -1': [
-    { ...good, canaryWeight: -1 },
-    /spec\.canaryWeight.*should be greater than or equal to 0/,
-  ],
-  'a weight that is no whole number': [{ ...good, canaryWeight: 1.5 }, /spec\.canaryWeight/],
-  'an empty image': [{ ...good, image: '' }, /spec\.image/],
-  'no image': [{ database: good.database }, /spec\.image: Required value/],
-  'no database': [{ image: good.image }, /spec\.database: Required value/],
-  'replicas of -1': [{ ...good, replicas: -1 }, /spec\.replicas.*should be greater than or equal to 0/],
-  'an environment that is not there': [
-    { ...good, environment: 'prod' },
-    /spec\.environment.*supported values/,
-  ],
-  'Istio without a host': [{ ...good, traffic: { provider: 'Istio' } }, /hosts must name at least one host/],
-  'Gateway API without a gateway': [
-    { ...good, traffic: { provider: 'GatewayAPI', hosts: ['api.example.com'] } },
-    /gateways must name at least one Gateway/,
-  ],
-  'a variable with two values': [
-    { ...good, env: [{ name: 'A', value: 'x', valueFrom: { secretKeyRef: { name: 's', key: 'k' } } }] },
-    /give either value or valueFrom/,
-  ],
-  "a variable that is the operator's": [
-    { ...good, env: [{ name: 'PCF_API__DATABASE__URL', value: 'postgresql://elsewhere' }] },
-    /set by the operator/,
-  ],
-  'a deadline that is no duration': [
-    { ...good, migrations: { deadline: 'soon' } },
-    /spec\.migrations\.deadline/,
-  ],
-  'a quantity that is none': [
-    { ...good, resources: { limits: { memory: 'lots' } } },
-    /spec\.resources\.limits\.memory/,
-  ],
-  'a setting outside a section': [{ ...good, config: { debug: true } }, /spec\.config\.debug/],
-  'a name too long for its Jobs': [good, /at most 40 characters/, 'a'.repeat(41)],
-};
+/** The samples of a folder, put into the test's own namespace. */
+function samples(folder: string): string[] {
+  return readdirSync(folder)
+    .filter((file) => file.endsWith('.yaml'))
+    .map((file) => join(folder, file));
+}
 
 describe('the PcfApi CRD', () => {
   let sandbox: Sandbox;
@@ -68,37 +30,45 @@ describe('the PcfApi CRD', () => {
     namespace = await newTenant(sandbox, 'crd');
   });
 
-  function apply(spec: object, name = 'refused'): Promise<string> {
-    const object = { apiVersion: 'pcf.dev/v1alpha1', kind: 'PcfApi', metadata: { name, namespace }, spec };
-    return sandbox.parts.kubectl.apply(stringify(object), '--dry-run=server');
+  function dryRun(manifest: string): Promise<string> {
+    const text = manifest.replace('namespace: platform', `namespace: ${namespace}`);
+    return sandbox.parts.kubectl.apply(text, '--dry-run=server');
   }
 
-  for (const [what, [spec, message, name]] of Object.entries(refused)) {
-    it(`refuses ${what}`, async () => {
-      await assert.rejects(apply(spec, name), message);
+  for (const file of samples('deploy/samples/bad')) {
+    it(`refuses ${file}, and says why`, async () => {
+      const text = readFileSync(file, 'utf8');
+      const message = text.match(/^# refused: (.*)$/m)?.[1];
+      await assert.rejects(dryRun(text), (error: Error) => {
+        assert.ok(message && error.message.includes(message), error.message);
+        return true;
+      });
     });
   }
 
-  it('takes the smallest complete PcfApi', async () => {
-    assert.match(await apply(good), /created/);
-  });
+  for (const file of samples('deploy/samples')) {
+    it(`takes ${file}`, async () => assert.match(await dryRun(readFileSync(file, 'utf8')), /created/));
+
+    it(`takes all that ${file} leads to`, async () => {
+      const api = parse(readFileSync(file, 'utf8')) as { spec: object };
+      const objects = render({ ...pcfApi(), spec: pcfApiSpec.parse(api.spec) });
+      const text = objects.map((object) => stringify(object)).join('---\n');
+      const out = await dryRun(text.replaceAll('namespace: platform', `namespace: ${namespace}`));
+      assert.equal(out.trim().split('\n').length, objects.length);
+    });
+  }
 
   it('takes a quantity as a number', async () => {
-    await apply({ ...good, resources: { requests: { cpu: 1 }, limits: { cpu: 2, memory: '1Gi' } } });
+    const resources = { requests: { cpu: 1 }, limits: { cpu: 2, memory: '1Gi' } };
+    const { apiVersion, kind } = pcfApi();
+    const spec = { ...good, resources };
+    await dryRun(stringify({ apiVersion, kind, metadata: { name: 'numbers', namespace }, spec }));
   });
 
-  for (const file of readdirSync('deploy/samples')) {
-    it(`takes deploy/samples/${file}`, async () => {
-      const text = readFileSync(`deploy/samples/${file}`, 'utf8').replace(
-        'namespace: platform',
-        `namespace: ${namespace}`,
-      );
-      assert.match(await sandbox.parts.kubectl.apply(text, '--dry-run=server'), /created/);
-    });
-  }
-
-  it('explains itself', async () => {
-    const text = await sandbox.parts.kubectl.run(['explain', 'pcfapi.spec.canaryWeight']);
-    assert.match(text, /Share of the traffic, in percent, that a new revision gets/);
+  it('explains each of its fields', async () => {
+    const text = await sandbox.parts.kubectl.run(['explain', 'pcfapi.spec', '--recursive']);
+    assert.match(text, /canaryWeight\s+<integer>/);
+    const words = await sandbox.parts.kubectl.run(['explain', 'pcfapi.spec.autoscaling.horizontal.cpu']);
+    assert.match(words, /Mean CPU use to aim at, in percent of what the pods request\. Default: 70/);
   });
 });

@@ -1,0 +1,91 @@
+/**
+ * Defaults that depend on the environment, or on other fields. What a field alone
+ * decides has its default in the CRD.
+ */
+import { FIELD_MANAGER, type PcfApi } from './pcfapi.js';
+import type { PcfApiSpec } from './spec.js';
+
+type Scaling = NonNullable<NonNullable<PcfApiSpec['autoscaling']>['horizontal']>;
+type Resources = NonNullable<PcfApiSpec['resources']>;
+
+/** Source: the deployment guide's minimum, and its recommendation of three instances for high availability. */
+const byEnvironment = {
+  development: {
+    replicas: 1,
+    resources: { requests: { cpu: '100m', memory: '256Mi' }, limits: { cpu: '1', memory: '512Mi' } },
+    topologySpread: 'None',
+  },
+  staging: {
+    replicas: 2,
+    resources: { requests: { cpu: '250m', memory: '512Mi' }, limits: { cpu: '1', memory: '1Gi' } },
+    topologySpread: 'Zone',
+  },
+  production: {
+    replicas: 3,
+    resources: { requests: { cpu: '500m', memory: '512Mi' }, limits: { cpu: '2', memory: '2Gi' } },
+    topologySpread: 'Zone',
+  },
+} as const;
+
+const MAX_REPLICAS = 10;
+const TARGET_UTILIZATION = { cpu: 70, memory: 80 } as const;
+
+/** Pods that carry the whole traffic. */
+export function fullReplicas(spec: Pick<PcfApiSpec, 'replicas' | 'environment'>): number {
+  return spec.replicas ?? byEnvironment[spec.environment].replicas;
+}
+
+export function podResources(spec: Pick<PcfApiSpec, 'resources' | 'environment'>): Resources {
+  return spec.resources ?? byEnvironment[spec.environment].resources;
+}
+
+export function topologySpread(
+  spec: Pick<PcfApiSpec, 'availability' | 'environment'>,
+): 'Zone' | 'Node' | 'None' {
+  return spec.availability?.topologySpread ?? byEnvironment[spec.environment].topologySpread;
+}
+
+/** What the HorizontalPodAutoscaler is to do. */
+export interface HorizontalScaling extends Pick<Scaling, 'cpu' | 'memory' | 'metrics' | 'behavior'> {
+  minReplicas: number;
+  maxReplicas: number;
+}
+
+/** The horizontal autoscaler's settings with all defaults, or undefined when there is to be none. */
+export function horizontalScaling(api: PcfApi): HorizontalScaling | undefined {
+  const { spec } = api;
+  const asked = spec.autoscaling?.horizontal;
+  const byDefault = asked !== undefined || (spec.environment === 'production' && !replicasChosenBy(api));
+  if (!(asked?.enabled ?? byDefault)) return undefined;
+  const { cpu, memory, metrics, behavior } = asked ?? {};
+  const least = asked?.minReplicas ?? byEnvironment[spec.environment].replicas;
+  const minReplicas = Math.min(least, asked?.maxReplicas ?? least);
+  const maxReplicas = asked?.maxReplicas ?? Math.max(MAX_REPLICAS, minReplicas);
+  const bounds = { minReplicas, maxReplicas, metrics, behavior };
+  if (cpu !== undefined || memory !== undefined || metrics?.length) return { ...bounds, cpu, memory };
+  const sized = spec.autoscaling?.vertical
+    ? (spec.autoscaling.vertical.controlledResources ?? ['memory'])
+    : [];
+  return {
+    ...bounds,
+    cpu: sized.includes('cpu') ? undefined : TARGET_UTILIZATION.cpu,
+    memory: sized.includes('memory') ? undefined : TARGET_UTILIZATION.memory,
+  };
+}
+
+/**
+ * Who set `spec.replicas` as part of the spec, rather than as a scale: a person or a
+ * program that an autoscaler would fight with. Told from managedFields, where a write
+ * to the scale subresource (kubectl scale, an autoscaler) is marked as such; an object
+ * without them is a file, in which whatever is there was written by somebody.
+ */
+export function replicasChosenBy({ metadata, spec }: PcfApi): string | undefined {
+  if (spec.replicas === undefined) return undefined;
+  if (!metadata.managedFields) return 'the manifest';
+  return metadata.managedFields.find(
+    ({ manager, subresource, fieldsV1 }) =>
+      manager !== FIELD_MANAGER &&
+      subresource !== 'scale' &&
+      fieldsV1?.['f:spec']?.['f:replicas'] !== undefined,
+  )?.manager;
+}

@@ -1,0 +1,150 @@
+/** How requests reach the pods: routes, certificates, network policy. */
+import { z } from 'zod';
+import { cel, dnsLabel, objectName } from '../kubernetes.js';
+
+const host = z
+  .string()
+  .min(1)
+  .max(253)
+  .regex(/^(\*\.)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
+
+const gateway = z
+  .string()
+  .min(1)
+  .max(317)
+  .regex(/^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
+
+const ingress = z.strictObject({
+  className: objectName.optional().meta({ description: "IngressClass. Default: the cluster's." }),
+  annotations: z
+    .record(z.string(), z.string())
+    .optional()
+    .meta({ description: 'Annotations for the ingress controller.' }),
+});
+
+export const traffic = z
+  .strictObject({
+    provider: z
+      .enum(['Istio', 'GatewayAPI', 'None'])
+      .default('None')
+      .meta({
+        description:
+          'Who splits the traffic. `Istio` writes a VirtualService and a DestinationRule, `GatewayAPI` an HTTPRoute. ' +
+          '`None` needs no mesh: the share follows the number of ready pods behind the Service.',
+      }),
+    hosts: z
+      .array(host)
+      .max(16)
+      .default([])
+      .meta({ description: 'Host names that clients use.', 'x-kubernetes-list-type': 'set' }),
+    gateways: z.array(gateway).max(16).default([]).meta({
+      description: 'Gateways the routes attach to, as `namespace/name`, or `name` in this namespace.',
+      'x-kubernetes-list-type': 'set',
+    }),
+    gatewayClassName: objectName.optional().meta({
+      description:
+        'With GatewayAPI: makes a Gateway of this class for the hosts, with an HTTPS listener when `tls` is set.',
+    }),
+    ingress: ingress.optional().meta({ description: 'With None: makes an Ingress for the hosts.' }),
+  })
+  .meta(
+    cel(
+      {
+        rule: "self.provider == 'None' || size(self.hosts) > 0",
+        message: 'hosts must name at least one host when provider is Istio or GatewayAPI',
+        fieldPath: '.hosts',
+      },
+      {
+        rule: "self.provider != 'GatewayAPI' || size(self.gateways) > 0 || has(self.gatewayClassName)",
+        message:
+          'gateways must name at least one Gateway when provider is GatewayAPI, or gatewayClassName must say of which class to make one',
+        fieldPath: '.gateways',
+      },
+      {
+        rule: "self.provider == 'GatewayAPI' || !has(self.gatewayClassName)",
+        message: 'gatewayClassName works with provider GatewayAPI only',
+        fieldPath: '.gatewayClassName',
+      },
+      {
+        rule: "!has(self.ingress) || (self.provider == 'None' && size(self.hosts) > 0)",
+        message: 'ingress works with provider None, and needs hosts',
+        fieldPath: '.ingress',
+      },
+    ),
+  );
+
+export const tls = z.strictObject({
+  issuerRef: z
+    .strictObject({
+      kind: z
+        .enum(['Issuer', 'ClusterIssuer'])
+        .default('ClusterIssuer')
+        .meta({ description: 'Kind of the issuer.' }),
+      name: objectName.meta({ description: 'Name of the issuer.' }),
+    })
+    .meta({ description: 'The issuer of cert-manager that signs the certificate for `traffic.hosts`.' }),
+  secretName: objectName.optional().meta({
+    description:
+      'Secret that the certificate is kept in. Default: `<name>-tls`. An Istio Gateway names it as its credential.',
+  }),
+});
+
+const labels = (what: string) =>
+  z
+    .record(z.string(), z.string())
+    .optional()
+    .meta({ description: `Labels of ${what}.` });
+
+const peer = z
+  .strictObject({
+    namespaceLabels: labels('the namespaces; left out: this one'),
+    podLabels: labels('the pods; left out: every pod'),
+    cidr: z
+      .string()
+      .max(43)
+      .regex(/^[0-9a-fA-F.:]+\/\d{1,3}$/)
+      .optional()
+      .meta({ description: 'A range of addresses, such as `10.0.0.0/8`, instead of labels.' }),
+  })
+  .meta(
+    cel({
+      rule: 'has(self.cidr) ? !has(self.namespaceLabels) && !has(self.podLabels) : has(self.namespaceLabels) || has(self.podLabels)',
+      message: 'give either cidr, or namespaceLabels and podLabels',
+    }),
+  );
+export type NetworkPeer = z.output<typeof peer>;
+
+const egress = z.strictObject({
+  to: z
+    .array(peer)
+    .max(32)
+    .default([])
+    .meta({ description: 'Where to; empty: anywhere.', 'x-kubernetes-list-type': 'atomic' }),
+  ports: z
+    .array(z.int().min(1).max(65_535))
+    .min(1)
+    .max(32)
+    .meta({ description: 'TCP ports.', 'x-kubernetes-list-type': 'set' }),
+});
+
+export const network = z.strictObject({
+  policy: z
+    .boolean()
+    .default(true)
+    .meta({
+      description:
+        'Makes a NetworkPolicy: in, HTTP from `ingressFrom` and metrics from `monitoringNamespace`; ' +
+        'out, DNS, PostgreSQL (5432), Redis (6379), HTTPS (443) and `egressTo`.',
+    }),
+  ingressFrom: z.array(peer).max(32).default([]).meta({
+    description: 'Who may send requests; empty: anyone in reach.',
+    'x-kubernetes-list-type': 'atomic',
+  }),
+  egressTo: z.array(egress).max(32).default([]).meta({
+    description: 'What else the pods may reach, such as a database on a port of its own.',
+    'x-kubernetes-list-type': 'atomic',
+  }),
+  monitoringNamespace: dnsLabel
+    .default('monitoring')
+    .meta({ description: 'Namespace that Prometheus scrapes from.' }),
+});

@@ -1,0 +1,100 @@
+/**
+ * What a person should mend though requests are answered: the Degraded condition. Each
+ * rule looks at one thing; all that hold are told, the gravest first.
+ */
+
+import { ENV } from '../../contract/image.js';
+import { horizontalScaling, replicasChosenBy } from '../api/v1alpha1/defaults.js';
+import { connectionsNeeded, LEAST_PER_POD, mostPods } from '../resources/connection-budget.js';
+import type { Revision } from '../resources/revision.js';
+import type { Observed } from './observe.js';
+
+export interface Concern {
+  reason: string;
+  message: string;
+}
+
+type Rule = (seen: Observed, missing: readonly MissingKind[]) => Concern | undefined;
+
+/** A kind that the spec asks for and the cluster does not have. */
+export interface MissingKind {
+  kind: string;
+  group: string;
+}
+
+const rules: Rule[] = [kindMissing, connectionBudget, autoscalersCollide, replicasFought];
+
+export function concerns(seen: Observed, missing: readonly MissingKind[]): Concern[] {
+  return rules.flatMap((rule) => rule(seen, missing) ?? []);
+}
+
+/** Who brings the kinds that are optional. */
+const projects: Record<string, string> = {
+  'autoscaling.k8s.io': 'the Vertical Pod Autoscaler',
+  'monitoring.coreos.com': 'the Prometheus operator',
+  'cert-manager.io': 'cert-manager',
+  'external-secrets.io': 'External Secrets',
+  'gateway.networking.k8s.io': 'the Gateway API',
+};
+
+/** What the traffic router lacks is graver: no request is routed, and Ready says so. */
+function kindMissing({ missingKinds }: Observed, missing: readonly MissingKind[]): Concern | undefined {
+  const optional = missing.filter(({ kind }) => !missingKinds.some((needed) => needed.kind === kind));
+  if (optional.length === 0) return undefined;
+  const each = optional.map(
+    ({ kind, group }) =>
+      `${kind} (${group}): install ${projects[group] ?? 'it'}, or take out of spec what asks for it`,
+  );
+  return { reason: 'KindMissing', message: `the cluster does not have ${each.join('; ')}` };
+}
+
+function connectionBudget({ api, revisions, delivery }: Observed): Concern | undefined {
+  const budget = api.spec.database.maxConnections;
+  if (budget === undefined) return undefined;
+  const inUse = delivery.revisions.filter(({ replicas }) => replicas > 0).map(({ name }) => name);
+  const perPod = Math.max(
+    LEAST_PER_POD,
+    ...inUse.flatMap((name) => connectionsOf(revisions.get(name)) ?? []),
+  );
+  const needed = connectionsNeeded(api, perPod);
+  if (needed <= budget) return undefined;
+  return {
+    reason: 'ConnectionBudgetExceeded',
+    message:
+      `${mostPods(api)} pods with ${perPod} connections each, and the migrations, may open ${needed} connections, ` +
+      `more than database.maxConnections ${budget}: raise it, or lower the number of pods`,
+  };
+}
+
+function connectionsOf(revision: Revision | undefined): number | undefined {
+  const value = revision?.template.spec.containers[0].env.find(
+    ({ name }) => name === ENV.databaseMaxConnections,
+  )?.value;
+  return value === undefined ? undefined : Number(value);
+}
+
+function autoscalersCollide({ api, foreignAutoscalers }: Observed): Concern | undefined {
+  const [other] = foreignAutoscalers;
+  if (!other || !api.spec.autoscaling?.horizontal) return undefined;
+  return {
+    reason: 'AutoscalersCollide',
+    message: `HorizontalPodAutoscaler ${other} scales this PcfApi too, so autoscaling.horizontal is not in force: delete one of them`,
+  };
+}
+
+/** Whether an autoscaler, ours or another, sets `spec.replicas`. */
+export function isAutoscaled({
+  api,
+  foreignAutoscalers,
+}: Pick<Observed, 'api' | 'foreignAutoscalers'>): boolean {
+  return foreignAutoscalers.length > 0 || horizontalScaling(api) !== undefined;
+}
+
+function replicasFought({ api, foreignAutoscalers }: Observed): Concern | undefined {
+  const chooser = replicasChosenBy(api);
+  if (!chooser || !isAutoscaled({ api, foreignAutoscalers })) return undefined;
+  return {
+    reason: 'ReplicasFought',
+    message: `spec.replicas is set by ${chooser}, and an autoscaler sets it too: leave it out of the manifest, or switch the autoscaler off`,
+  };
+}

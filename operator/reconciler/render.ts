@@ -1,0 +1,31 @@
+/** What a PcfApi leads to, without a cluster: every object as it is once all is well. */
+import { fullReplicas } from '../api/v1alpha1/defaults.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { DeliveryPlan } from '../delivery/types.js';
+import type { KubeObject } from '../runtime/kube-types.js';
+import { desiredObjects } from './desired.js';
+import { type ClusterView, observe } from './observe.js';
+
+/** A cluster that has every kind and no object. */
+const empty: ClusterView = {
+  get: () => undefined,
+  ownedBy: () => [],
+  secret: () => undefined,
+  available: () => true,
+  foreignAutoscalers: () => [],
+};
+
+/** In the order in which the operator writes them; the migration Job among them. */
+export function render(api: PcfApi): KubeObject[] {
+  const seen = observe(api, empty);
+  const revision = seen.delivery.target;
+  const settled: DeliveryPlan = {
+    position: { stable: revision },
+    migrate: revision,
+    replicas: { [revision]: fullReplicas(api.spec) },
+    route: { weights: { [revision]: 100 } },
+    traffic: { desiredWeight: 0, effectiveWeight: 0, verified: true },
+    decisions: [],
+  };
+  return desiredObjects({ ...seen, delivery: { ...seen.delivery, startable: true } }, settled);
+}

@@ -1,0 +1,57 @@
+/** What the caches know of the Secrets that a PcfApi reads: which are missing, and whether they changed. */
+import { createHash, createHmac } from 'node:crypto';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { type SecretKeyRef, secretRefs } from '../resources/secret-refs.js';
+import type { KubeObject } from '../runtime/kube-types.js';
+
+/** Of a Secret, the operator keeps a hash of each value and nothing else. */
+export interface SecretDigest extends KubeObject {
+  digests: Record<string, string>;
+}
+
+/** The hash is keyed by the Secret's uid, so that it tells nothing about an equal value elsewhere. */
+export function digestOf(secret: KubeObject): SecretDigest {
+  const { name, namespace, uid, resourceVersion } = secret.metadata;
+  const { data = {} } = secret as KubeObject & { data?: Record<string, string> };
+  const digests = Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [
+      key,
+      createHmac('sha256', uid ?? '')
+        .update(value)
+        .digest('base64url'),
+    ]),
+  );
+  return { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace, uid, resourceVersion }, digests };
+}
+
+export interface MissingSecret {
+  name: string;
+  /** The key that the Secret lacks; undefined when the Secret itself is not there. */
+  key?: string;
+}
+
+type GetSecret = (name: string) => SecretDigest | undefined;
+
+export function missingSecrets({ spec }: PcfApi, get: GetSecret): MissingSecret[] {
+  return secretRefs(spec).flatMap(({ name, key }): MissingSecret[] => {
+    const secret = get(name);
+    if (!secret) return [{ name }];
+    return key in secret.digests ? [] : [{ name, key }];
+  });
+}
+
+/**
+ * One hash over the values of all Secrets that the pods read, for `onChange: Rollout`.
+ * Undefined when it does not matter, or when one is missing: a Secret that was deleted
+ * is no reason to replace the pods that still have its values.
+ */
+export function secretsHash({ spec }: PcfApi, get: GetSecret): string | undefined {
+  if (spec.secrets?.onChange !== 'Rollout') return undefined;
+  const values = secretRefs(spec).map((ref) => valueDigest(ref, get));
+  if (values.includes(undefined)) return undefined;
+  return createHash('sha256').update(JSON.stringify(values)).digest('base64url').slice(0, 16);
+}
+
+function valueDigest({ name, key }: SecretKeyRef, get: GetSecret): string | undefined {
+  return get(name)?.digests[key];
+}

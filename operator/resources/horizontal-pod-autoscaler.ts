@@ -1,0 +1,31 @@
+import { horizontalScaling } from '../api/v1alpha1/defaults.js';
+import { API_VERSION, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { KubeObject } from '../runtime/kube-types.js';
+import { HorizontalPodAutoscalerKind } from './kinds.js';
+import { owned } from './metadata.js';
+
+/**
+ * Scales the PcfApi itself, through its scale subresource, so that it needs no
+ * change when one revision gives way to another.
+ */
+export function horizontalPodAutoscaler(api: PcfApi): KubeObject | undefined {
+  const scaling = horizontalScaling(api);
+  if (!scaling) return undefined;
+  const { minReplicas, maxReplicas, cpu, memory, metrics, behavior } = scaling;
+  return owned(api, HorizontalPodAutoscalerKind, api.metadata.name, {
+    spec: {
+      scaleTargetRef: { apiVersion: API_VERSION, kind: KIND, name: api.metadata.name },
+      minReplicas,
+      maxReplicas,
+      metrics: [...utilization('cpu', cpu), ...utilization('memory', memory), ...(metrics ?? [])],
+      ...(behavior ? { behavior } : {}),
+    },
+  });
+}
+
+function utilization(name: 'cpu' | 'memory', percent: number | undefined) {
+  if (percent === undefined) return [];
+  return [
+    { type: 'Resource', resource: { name, target: { type: 'Utilization', averageUtilization: percent } } },
+  ];
+}

@@ -1,0 +1,25 @@
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { KubeObject } from '../runtime/kube-types.js';
+import { certificateSecret } from './certificate.js';
+import { IngressKind } from './kinds.js';
+import { owned } from './metadata.js';
+import { SERVICE_PORT } from './service.js';
+
+/** For provider None: leads the hosts to the Service, which decides on the revision. */
+export function ingress(api: PcfApi): KubeObject | undefined {
+  const { traffic, tls } = api.spec;
+  if (!traffic?.ingress) return undefined;
+  const { className, annotations } = traffic.ingress;
+  const backend = { service: { name: api.metadata.name, port: { number: SERVICE_PORT } } };
+  return owned(api, IngressKind, api.metadata.name, {
+    annotations,
+    spec: {
+      ...(className ? { ingressClassName: className } : {}),
+      ...(tls ? { tls: [{ hosts: traffic.hosts, secretName: certificateSecret(api) }] } : {}),
+      rules: traffic.hosts.map((host) => ({
+        host,
+        http: { paths: [{ path: '/', pathType: 'Prefix', backend }] },
+      })),
+    },
+  });
+}

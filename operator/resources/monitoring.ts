@@ -1,0 +1,38 @@
+/** What Prometheus scrapes: a Service for the metrics port of every pod, and a ServiceMonitor that leads to it. */
+import { PATHS, PORTS } from '../../contract/image.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { KubeObject } from '../runtime/kube-types.js';
+import { ServiceKind, ServiceMonitorKind } from './kinds.js';
+import { commonLabels, LABELS, owned } from './metadata.js';
+
+const METRICS_PORT = 'metrics';
+
+/** Headless and for pods that are not ready too: a pod in trouble is the one to look at. */
+function metricsService(api: PcfApi): KubeObject {
+  return owned(api, ServiceKind, `${api.metadata.name}-metrics`, {
+    labels: { [LABELS.component]: METRICS_PORT },
+    spec: {
+      clusterIP: 'None',
+      publishNotReadyAddresses: true,
+      selector: commonLabels(api),
+      ports: [{ name: METRICS_PORT, port: PORTS.metrics, targetPort: METRICS_PORT, protocol: 'TCP' }],
+    },
+  });
+}
+
+function serviceMonitor(api: PcfApi): KubeObject {
+  const { labels, interval } = api.spec.monitoring ?? {};
+  return owned(api, ServiceMonitorKind, api.metadata.name, {
+    labels,
+    spec: {
+      selector: { matchLabels: { ...commonLabels(api), [LABELS.component]: METRICS_PORT } },
+      // So that a query can tell the canary from the stable revision.
+      podTargetLabels: [LABELS.instance, LABELS.component, LABELS.revision],
+      endpoints: [{ port: METRICS_PORT, path: PATHS.metrics, interval }],
+    },
+  });
+}
+
+export function monitoring(api: PcfApi): KubeObject[] {
+  return api.spec.monitoring?.serviceMonitor ? [metricsService(api), serviceMonitor(api)] : [];
+}

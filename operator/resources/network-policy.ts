@@ -1,0 +1,54 @@
+import { PORTS } from '../../contract/image.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { NetworkPeer } from '../api/v1alpha1/spec/traffic.js';
+import type { KubeObject } from '../runtime/kube-types.js';
+import { NetworkPolicyKind } from './kinds.js';
+import { commonLabels, owned } from './metadata.js';
+
+const NAMESPACE_NAME = 'kubernetes.io/metadata.name';
+const DNS = 53;
+const POSTGRESQL = 5432;
+const REDIS = 6379;
+const HTTPS = 443;
+
+/** Holds for every pod of the PcfApi: API, worker, auth and migrations. */
+export function networkPolicy(api: PcfApi): KubeObject | undefined {
+  const {
+    policy = true,
+    ingressFrom = [],
+    egressTo = [],
+    monitoringNamespace = 'monitoring',
+  } = api.spec.network ?? {};
+  if (!policy) return undefined;
+  const monitoring = { namespaceSelector: { matchLabels: { [NAMESPACE_NAME]: monitoringNamespace } } };
+  return owned(api, NetworkPolicyKind, api.metadata.name, {
+    spec: {
+      podSelector: { matchLabels: commonLabels(api) },
+      policyTypes: ['Ingress', 'Egress'],
+      ingress: [
+        { ...(ingressFrom.length > 0 ? { from: ingressFrom.map(peer) } : {}), ports: tcp(PORTS.http) },
+        { from: [monitoring], ports: tcp(PORTS.metrics) },
+      ],
+      egress: [
+        { ports: [{ protocol: 'UDP', port: DNS }, ...tcp(DNS)] },
+        { ports: tcp(POSTGRESQL, REDIS, HTTPS) },
+        ...egressTo.map(({ to, ports }) => ({
+          ...(to.length > 0 ? { to: to.map(peer) } : {}),
+          ports: tcp(...ports),
+        })),
+      ],
+    },
+  });
+}
+
+function tcp(...ports: number[]) {
+  return ports.map((port) => ({ protocol: 'TCP', port }));
+}
+
+function peer({ cidr, namespaceLabels, podLabels }: NetworkPeer) {
+  if (cidr) return { ipBlock: { cidr } };
+  return {
+    ...(namespaceLabels ? { namespaceSelector: { matchLabels: namespaceLabels } } : {}),
+    ...(podLabels ? { podSelector: { matchLabels: podLabels } } : {}),
+  };
+}

@@ -1,0 +1,26 @@
+import { fullReplicas } from '../api/v1alpha1/defaults.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { KubeObject } from '../runtime/kube-types.js';
+import { PodDisruptionBudgetKind } from './kinds.js';
+import { owned, podSelector } from './metadata.js';
+
+/**
+ * One budget for the pods of all revisions: a drain must not take the stable pods and the
+ * canary at once. None for a single pod, where it would only stop the drain.
+ */
+export function podDisruptionBudget(api: PcfApi): KubeObject | undefined {
+  const {
+    enabled = true,
+    minAvailable,
+    maxUnavailable = 1,
+  } = api.spec.availability?.podDisruptionBudget ?? {};
+  if (!enabled || fullReplicas(api.spec) < 2) return undefined;
+  return owned(api, PodDisruptionBudgetKind, api.metadata.name, {
+    spec: {
+      selector: { matchLabels: podSelector(api) },
+      ...(minAvailable === undefined ? { maxUnavailable } : { minAvailable }),
+      // A pod that is not ready serves nobody: it must not keep a node from being drained.
+      unhealthyPodEvictionPolicy: 'AlwaysAllow',
+    },
+  });
+}

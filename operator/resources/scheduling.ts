@@ -1,0 +1,25 @@
+/** Where the pods of a revision may run. */
+import { topologySpread } from '../api/v1alpha1/defaults.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { podSelector } from './metadata.js';
+
+const NODE = 'kubernetes.io/hostname';
+const topologyKeys = { Zone: ['topology.kubernetes.io/zone', NODE], Node: [NODE], None: [] } as const;
+
+/** Fields of a pod's spec. */
+export function schedulingOf(api: PcfApi, revision: string): Record<string, unknown> {
+  const { nodeSelector, tolerations, priorityClassName } = api.spec.scheduling ?? {};
+  const spread = topologyKeys[topologySpread(api.spec)].map((topologyKey) => ({
+    maxSkew: 1,
+    topologyKey,
+    // A pod in the wrong zone serves better than one that waits.
+    whenUnsatisfiable: 'ScheduleAnyway',
+    labelSelector: { matchLabels: podSelector(api, revision) },
+  }));
+  return {
+    ...(nodeSelector ? { nodeSelector } : {}),
+    ...(tolerations ? { tolerations } : {}),
+    ...(priorityClassName ? { priorityClassName } : {}),
+    ...(spread.length > 0 ? { topologySpreadConstraints: spread } : {}),
+  };
+}
