@@ -9,16 +9,14 @@ export interface SecretDigest extends KubeObject {
   digests: Record<string, string>;
 }
 
-/** The hash is keyed by the Secret's uid, so that it tells nothing about an equal value elsewhere. */
+/** The hash is keyed by the Secret's name, so that it tells nothing about an equal value elsewhere. */
 export function digestOf(secret: KubeObject): SecretDigest {
   const { name, namespace, uid, resourceVersion } = secret.metadata;
   const { data = {} } = secret as KubeObject & { data?: Record<string, string> };
   const digests = Object.fromEntries(
     Object.entries(data).map(([key, value]) => [
       key,
-      createHmac('sha256', uid ?? '')
-        .update(value)
-        .digest('base64url'),
+      createHmac('sha256', `${namespace}/${name}`).update(value).digest('base64url'),
     ]),
   );
   return { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace, uid, resourceVersion }, digests };

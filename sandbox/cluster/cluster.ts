@@ -176,6 +176,7 @@ export class Cluster {
       '--kube-api-qps=200',
       '--kube-api-burst=400',
       '--endpointslice-updates-batch-period=0s',
+      '--horizontal-pod-autoscaler-sync-period=2s',
     ];
   }
 

@@ -17,6 +17,7 @@ export interface PcfApiView extends KubeObject {
     observedGeneration?: number;
     phase?: string;
     reason?: string;
+    replicas?: number;
     readyReplicas?: number;
     stableRevision?: string;
     stableImage?: string;

@@ -4,6 +4,9 @@
  */
 import { z } from 'zod';
 
+/** How YAML is written for kubectl, whose parser is of YAML 1.1: a plain `Off` would be false. */
+export const KUBERNETES_YAML = { version: '1.1', lineWidth: 110, aliasDuplicateObjects: false } as const;
+
 /** A CEL rule of the CRD; `message` is what the person who applied the object reads. */
 export interface CelRule {
   rule: string;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { KUBERNETES_YAML } from '../../../operator/api/v1alpha1/kubernetes.js';
 import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { render } from '../../../operator/reconciler/render.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
@@ -52,7 +53,7 @@ describe('the PcfApi CRD', () => {
     it(`takes all that ${file} leads to`, async () => {
       const api = parse(readFileSync(file, 'utf8')) as { spec: object };
       const objects = render({ ...pcfApi(), spec: pcfApiSpec.parse(api.spec) });
-      const text = objects.map((object) => stringify(object)).join('---\n');
+      const text = objects.map((object) => stringify(object, KUBERNETES_YAML)).join('---\n');
       const out = await dryRun(text.replaceAll('namespace: platform', `namespace: ${namespace}`));
       assert.equal(out.trim().split('\n').length, objects.length);
     });

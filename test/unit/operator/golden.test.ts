@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';
+import { KUBERNETES_YAML } from '../../../operator/api/v1alpha1/kubernetes.js';
 import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { render } from '../../../operator/reconciler/render.js';
 import type { KubeObject } from '../../../operator/runtime/kube-client.js';
@@ -18,9 +19,7 @@ function rendered(sample: string): string {
     spec: pcfApiSpec.parse(spec),
   });
   return objects
-    .map((object) =>
-      stringify(JSON.parse(JSON.stringify(object)), { lineWidth: 110, aliasDuplicateObjects: false }),
-    )
+    .map((object) => stringify(JSON.parse(JSON.stringify(object)), KUBERNETES_YAML))
     .join('---\n');
 }
 

@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict';
+import {
+  ConfigMapKind,
+  ExternalSecretKind,
+  HorizontalPodAutoscalerKind,
+  IngressKind,
+  NetworkPolicyKind,
+  PcfApiKind,
+  PodDisruptionBudgetKind,
+  SecretKind,
+  ServiceMonitorKind,
+  VerticalPodAutoscalerKind,
+} from '../../../operator/resources/kinds.js';
+import type { KubeObject } from '../../../operator/runtime/kube-client.js';
+import { customResourceDefinitions } from '../../../sandbox/crds.js';
+import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { eventually, image, TestApi } from '../../support/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+
+interface Condition {
+  type: string;
+  status: string;
+  reason: string;
+  message: string;
+}
+
+describe('what stands around the pods', function () {
+  this.timeout(90_000);
+  let sandbox: Sandbox;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    sandbox = await sharedSandbox();
+  });
+
+  const condition = (api: TestApi, type: string) =>
+    api.status.conditions?.find((candidate) => candidate.type === type) as Condition | undefined;
+  const degraded = (api: TestApi, reason: string) =>
+    eventually(`Degraded ${reason}`, () => condition(api, 'Degraded')?.reason === reason);
+
+  it('comes with what the spec asks for, and goes when that is switched off', async () => {
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'around'), {
+      replicas: 2,
+      traffic: { hosts: ['around.example.com'], ingress: {} },
+      autoscaling: { vertical: { mode: 'Off' } },
+      monitoring: { serviceMonitor: true },
+    });
+    await api.ready();
+    const kinds = [
+      NetworkPolicyKind,
+      PodDisruptionBudgetKind,
+      IngressKind,
+      VerticalPodAutoscalerKind,
+      ServiceMonitorKind,
+    ];
+    for (const kind of kinds) assert.ok(await api.get(kind), `${kind.kind} is there`);
+
+    await api.patch({
+      traffic: { ingress: null },
+      autoscaling: null,
+      monitoring: null,
+      network: { policy: false },
+      availability: { podDisruptionBudget: { enabled: false } },
+    });
+    for (const kind of kinds) await eventually(`${kind.kind} is gone`, async () => !(await api.get(kind)));
+    await api.ready();
+    await api.remove();
+  });
+
+  it('lets the autoscaler of production scale the PcfApi itself', async () => {
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'hpa'), {
+      environment: 'production',
+      replicas: undefined,
+      resources: { requests: { cpu: '10m', memory: '32Mi' } },
+    });
+    const conditionOf = async (type: string) => {
+      const found = (await api.get(HorizontalPodAutoscalerKind)) as KubeObject & {
+        status?: { conditions?: Condition[] };
+      };
+      return found?.status?.conditions?.find((candidate) => candidate.type === type)?.reason;
+    };
+    await eventually(
+      'the autoscaler reads the scale',
+      async () => {
+        const able = await conditionOf('AbleToScale');
+        return able === 'SucceededGetScale' || able === 'ReadyForNewScale';
+      },
+      40_000,
+    );
+    assert.equal((await api.specOf<{ replicas: number }>(PcfApiKind)).replicas, 3);
+    await api.ready();
+
+    await sandbox.parts.kubectl.run(['scale', 'pcf', api.name, '-n', api.namespace, '--replicas=4']);
+    await api.watch.until('4 replicas', (seen) => seen?.status?.replicas === 4);
+    await api.remove();
+  });
+
+  it('makes way for an autoscaler of somebody else', async () => {
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'autoscale'), {
+      autoscaling: { horizontal: { maxReplicas: 4 } },
+      replicas: undefined,
+    });
+    await eventually('ours is there', async () => (await api.get(HorizontalPodAutoscalerKind)) !== undefined);
+    const args = ['autoscale', 'pcf', api.name, '-n', api.namespace, '--name=theirs', '--max=5'];
+    await sandbox.parts.kubectl.run(args);
+    await degraded(api, 'AutoscalersCollide');
+    await eventually('ours is gone', async () => !(await api.get(HorizontalPodAutoscalerKind)));
+    await sandbox.parts.client.delete(HorizontalPodAutoscalerKind, api.namespace, 'theirs');
+    await degraded(api, 'AllWell');
+    await eventually('ours is back', async () => (await api.get(HorizontalPodAutoscalerKind)) !== undefined);
+    await api.remove();
+  });
+
+  it('names a kind that the cluster lacks, serves all the same, and makes it once it is installed', async () => {
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'lacks'));
+    await api.ready();
+    const crd = 'verticalpodautoscalers.autoscaling.k8s.io';
+    await sandbox.parts.kubectl.run(['delete', 'crd', crd]);
+    await api.patch({ autoscaling: { vertical: { mode: 'Off' } } });
+    await degraded(api, 'KindMissing');
+    assert.match(api.message('Degraded'), /VerticalPodAutoscaler .*install the Vertical Pod Autoscaler/);
+    assert.equal(condition(api, 'Ready')?.status, 'True');
+
+    const crds = await customResourceDefinitions('verticalPodAutoscaler');
+    await sandbox.parts.kubectl.apply(
+      JSON.stringify(crds.find(({ metadata }) => metadata.name === crd)),
+      '--server-side',
+    );
+    await degraded(api, 'AllWell');
+    assert.ok(await api.get(VerticalPodAutoscalerKind));
+    await api.remove();
+  });
+
+  it('says when the connections do not go round', async () => {
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'budget'), {
+      database: { secretRef: { name: 'pcf-api-secrets' }, maxConnections: 10 },
+    });
+    await api.ready();
+    assert.equal(condition(api, 'Degraded')?.status, 'False');
+    await api.patch({ replicas: 3 });
+    await degraded(api, 'ConnectionBudgetExceeded');
+    assert.match(
+      api.message('Degraded'),
+      /6 pods with 4 connections each.*more than database\.maxConnections 10/,
+    );
+    await api.remove();
+  });
+
+  it('makes an ExternalSecret for each Secret, and waits for what it brings', async () => {
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'external'), {
+      database: { secretRef: { name: 'from-vault', key: 'url' } },
+      secrets: { provider: 'ExternalSecrets', store: { name: 'vault' }, path: 'pcf-api' },
+    });
+    await api.reason('SecretMissing');
+    const { data, target } = await api.specOf<{ data: object[]; target: object }>(
+      ExternalSecretKind,
+      'from-vault',
+    );
+    assert.deepEqual(target, { name: 'from-vault', creationPolicy: 'Orphan', deletionPolicy: 'Retain' });
+    assert.equal(data.length, 1);
+    await api.remove();
+  });
+
+  it('delivers a changed Secret as a new revision when it is to, and nothing when only a label changed', async () => {
+    const namespace = await newTenant(sandbox, 'rollout');
+    const api = await TestApi.create(sandbox, namespace, {
+      canaryWeight: 0,
+      env: [{ name: 'GREETING', valueFrom: { secretKeyRef: { name: 'words', key: 'greeting' } } }],
+      secrets: { onChange: 'Rollout' },
+    });
+    const { client } = sandbox.parts;
+    const words = { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'words', namespace } };
+    await client.create(SecretKind, { ...words, stringData: { greeting: 'hello' } });
+    await api.ready();
+    const first = api.status.stableRevision;
+
+    await client.patch(SecretKind, namespace, 'words', { metadata: { labels: { a: 'b' } } });
+    await client.patch(SecretKind, namespace, 'words', { stringData: { greeting: 'good day' } });
+    await api.watch.until('a canary', (seen) => seen?.status?.phase === 'Canary');
+    assert.notEqual(api.status.updateRevision, first);
+    assert.equal((await api.owned(ConfigMapKind)).length, 2, 'the label made no revision of its own');
+
+    await client.delete(SecretKind, namespace, 'words');
+    await api.reason('SecretMissing');
+    assert.ok(
+      api.status.updateRevision && api.status.updateRevision !== first,
+      'a missing Secret calls nothing off',
+    );
+    await client.create(SecretKind, { ...words, stringData: { greeting: 'hello' } });
+    await api.ready();
+    assert.equal(api.status.stableRevision, first, 'the old words are the old revision');
+    await api.remove();
+  });
+
+  it('is not fought over by GitOps that applies the same again and again', async () => {
+    const namespace = await newTenant(sandbox, 'gitops');
+    const api = await TestApi.create(sandbox, namespace, { replicas: 1, image: image('1.0.0') });
+    await api.ready();
+    const { kubectl, client } = sandbox.parts;
+    const manifest = {
+      apiVersion: 'pcf.dev/v1alpha1',
+      kind: 'PcfApi',
+      metadata: { name: api.name, namespace },
+      spec: (await client.get(PcfApiKind, namespace, api.name)).spec,
+    };
+    const version = async () => (await client.get(PcfApiKind, namespace, api.name)).metadata.resourceVersion;
+    for (const how of [['--server-side', '--field-manager=flux', '--force-conflicts'], []]) {
+      const apply = () => kubectl.apply(JSON.stringify(manifest), ...how);
+      await apply(); // takes the fields over, once
+      await eventually('the edit is reported', async () => {
+        const { metadata } = await client.get(PcfApiKind, namespace, api.name);
+        return api.status.observedGeneration === metadata.generation;
+      });
+      const before = await version();
+      for (let round = 0; round < 3; round++) await apply();
+      assert.equal(await version(), before);
+    }
+    await api.remove();
+  });
+});
