@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 
 /** Runs kubectl against one cluster. */
 export class Kubectl {
@@ -30,5 +32,22 @@ export class Kubectl {
     const input =
       typeof what === 'string' ? what : what.map((object) => JSON.stringify(object)).join('\n---\n');
     return this.run(['apply', ...flags, '-f', '-'], input);
+  }
+}
+
+/** Writes `kubectl`, and its plugin `kubectl pcf`, for one cluster into a folder that can be put on the PATH. */
+export function writeCommands(folder: string, kubectl: string, kubeconfig: string): void {
+  const commands = {
+    kubectl: [kubectl],
+    'kubectl-pcf': [process.execPath, resolve('dist/cli/bin.js')],
+  };
+  mkdirSync(folder, { recursive: true });
+  for (const [name, words] of Object.entries(commands)) {
+    const script = [
+      '#!/bin/sh',
+      `export KUBECONFIG="\${KUBECONFIG:-${kubeconfig}}"`,
+      `exec ${words.map((word) => `'${word}'`).join(' ')} "$@"`,
+    ];
+    writeFileSync(join(folder, name), `${script.join('\n')}\n`, { mode: 0o755 });
   }
 }

@@ -153,13 +153,13 @@ function howToTalkToIt(): string {
   const { gateway, gatewayPort, parts } = sandbox;
   const connect = `--connect-to api.example.com:443:127.0.0.1:${gatewayPort}`;
   return `
-  watch it       export KUBECONFIG=${parts.cluster.kubeconfigPath}
-                 kubectl get pcf -n platform -w
+  in a shell     export PATH=${sandbox.commandsDir}:$PATH KUBECONFIG=${parts.cluster.kubeconfigPath}
+  watch it       kubectl pcf status pcf-api -n platform --watch
   ask it         curl --cacert ${gateway.caPath} ${connect} https://api.example.com/graphql \\
                    -H 'content-type: application/json' -d '{"query":"{ services(first: 5) { totalCount } }"}'
   playground     https://localhost:${gatewayPort}/graphql (in a browser; trust the certificate)
   deliver        kubectl patch pcf pcf-api -n platform --type merge -p '{"spec":{"image":"registry.example.com/pcf-api:1.1.0","canaryWeight":10}}'
-  move traffic   kubectl patch pcf pcf-api -n platform --type merge -p '{"spec":{"canaryWeight":50}}'
+  move traffic   kubectl pcf weight pcf-api 50 -n platform
   logs           ${sandbox.stateDir}/logs and ${sandbox.stateDir}/pods
 
 Ctrl-C ends it.`;

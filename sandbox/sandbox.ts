@@ -4,18 +4,33 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KubeConfig } from '@kubernetes/client-node';
 import { pino } from 'pino';
-import { KubeClient } from '../operator/runtime/kube-client.js';
+import { parse } from 'yaml';
+import { KubeClient, type KubeObject, type ResourceType } from '../operator/runtime/kube-client.js';
 import { Cluster } from './cluster/cluster.js';
 import { type Progress, resolveControlPlane } from './control-plane/resolve.js';
 import { customResourceDefinitions } from './crds.js';
 import { Gateway } from './gateway/gateway.js';
 import { RoutingTable } from './gateway/routing-table.js';
-import { Kubectl } from './kubectl.js';
+import { Kubectl, writeCommands } from './kubectl.js';
 import { ProcessNode } from './node/process-node.js';
 import { OperatorProcess } from './operator-process.js';
 import { Postgres } from './postgres/postgres.js';
 import { Ledger } from './process/ledger.js';
 import { type RedisServer, startRedis } from './redis.js';
+
+const CrdKind: ResourceType = {
+  group: 'apiextensions.k8s.io',
+  version: 'v1',
+  kind: 'CustomResourceDefinition',
+  plural: 'customresourcedefinitions',
+  namespaced: false,
+};
+
+/** The API server writes `conditions: null` at first. */
+function isEstablished(crd: KubeObject): boolean {
+  const { conditions } = (crd.status ?? {}) as { conditions?: { type: string; status: string }[] | null };
+  return conditions?.some(({ type, status }) => type === 'Established' && status === 'True') ?? false;
+}
 
 export interface ClusterParts {
   cluster: Cluster;
@@ -46,6 +61,11 @@ export class Sandbox {
     this.ledger = new Ledger(join(this.stateDir, 'processes'));
   }
 
+  /** `kubectl` and `kubectl pcf` for this cluster, to be put on the PATH. */
+  get commandsDir(): string {
+    return join(this.stateDir, 'bin');
+  }
+
   /**
    * Takes the folder over and ends what an earlier sandbox left running in it. Returns how
    * many processes that was. Throws when that sandbox is still alive.
@@ -70,6 +90,7 @@ export class Sandbox {
       client,
       kubectl: new Kubectl(programs.kubectl, cluster.kubeconfigPath),
     };
+    writeCommands(this.commandsDir, programs.kubectl, cluster.kubeconfigPath);
     this.onStop(async () => {
       await client.close();
       await cluster.stop();
@@ -95,13 +116,25 @@ export class Sandbox {
     const found = await Promise.all(projects.map((name) => customResourceDefinitions(name)));
     const unused = /^(?!virtualservices|destinationrules|gateways).*\.istio\.io$|checkpoints/;
     const crds = found.flat().filter(({ metadata }) => !unused.test(metadata.name));
-    const { kubectl } = this.parts;
-    const ours = ['crds/pcf.dev_pcfapis.yaml', 'deploy/operator/rbac.yaml'].map((file) =>
-      readFileSync(file, 'utf8'),
-    );
-    const manifests = [...crds.map((crd) => JSON.stringify(crd)), ...ours].join('\n---\n');
-    await kubectl.apply(manifests, '--server-side');
-    await kubectl.run(['wait', '--for=condition=Established', '--timeout=20s', 'crd', '--all']);
+    const own = parse(readFileSync('crds/pcf.dev_pcfapis.yaml', 'utf8')) as KubeObject;
+    // Big schemas take the API server a while: side by side they take half of it.
+    await Promise.all([
+      ...[...crds, own].map((crd) => this.parts.client.apply(CrdKind, crd, { fieldManager: 'sandbox' })),
+      this.parts.kubectl.apply(readFileSync('deploy/operator/rbac.yaml', 'utf8'), '--server-side'),
+    ]);
+    await this.established(20_000);
+  }
+
+  /** Until every CRD is served. `kubectl wait` gives up on one that has no status yet. */
+  private async established(timeoutMs: number): Promise<void> {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const { items } = await this.parts.client.list(CrdKind);
+      const waiting = items.filter((crd) => !isEstablished(crd)).map(({ metadata }) => metadata.name);
+      if (waiting.length === 0) return;
+      if (performance.now() > deadline) throw new Error(`not established: ${waiting.join(', ')}`);
+      await sleep(50);
+    }
   }
 
   async startNode(crashLoopBaseMs?: number): Promise<void> {

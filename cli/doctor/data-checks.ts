@@ -1,0 +1,176 @@
+/** Is what the API needs there: Secrets, database, backup, certificate. */
+import { X509Certificate } from 'node:crypto';
+import pg from 'pg';
+import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
+import { certificateSecret } from '../../operator/resources/certificate.js';
+import { SecretKind } from '../../operator/resources/kinds.js';
+import { type SecretKeyRef, secretRefs } from '../../operator/resources/secret-refs.js';
+import { isForbidden, isNotFound, type KubeClient } from '../../operator/runtime/kube-client.js';
+import type { KubeObject, ResourceType } from '../../operator/runtime/kube-types.js';
+import type { Check, Finding, Patient } from './types.js';
+
+export const dataChecks: Check[] = [secretsThere, databaseReachable, backup, issuer, certificate];
+
+type Secret = KubeObject & { data?: Record<string, string> };
+
+/** `forbidden` when the caller may not look. */
+async function readSecret(
+  client: KubeClient,
+  namespace: string,
+  name: string,
+): Promise<Secret | 'forbidden' | undefined> {
+  try {
+    return (await client.get(SecretKind, namespace, name)) as Secret;
+  } catch (error) {
+    if (isNotFound(error)) return undefined;
+    if (isForbidden(error)) return 'forbidden';
+    throw error;
+  }
+}
+
+async function secretsThere({ client, api }: Patient): Promise<Finding[]> {
+  const pullSecrets = (api.spec.imagePullSecrets ?? []).map(({ name }) => ({
+    name,
+    key: '.dockerconfigjson',
+  }));
+  const byName = Map.groupBy([...secretRefs(api.spec), ...pullSecrets], ({ name }) => name);
+  return Promise.all([...byName].map(([name, refs]) => secretThere(client, api, name, refs)));
+}
+
+async function secretThere(
+  client: KubeClient,
+  api: PcfApi,
+  name: string,
+  refs: SecretKeyRef[],
+): Promise<Finding> {
+  const check = `Secret ${name}`;
+  const { namespace } = api.metadata;
+  const secret = await readSecret(client, namespace, name);
+  if (secret === 'forbidden')
+    return { check, outcome: 'skipped', message: 'your own account may not read it' };
+  const keys = [...new Set(refs.map(({ key }) => key))];
+  const missing = keys.filter((key) => secret?.data?.[key] === undefined);
+  if (missing.length === 0) return { check, outcome: 'ok', message: `has ${keys.join(', ')}` };
+  const literals = missing.map((key) => `--from-literal=${key}=...`).join(' ');
+  const remedy =
+    api.spec.secrets?.provider === 'ExternalSecrets'
+      ? `put ${missing.join(', ')} into the store, and look at: kubectl describe externalsecret ${name} -n ${namespace}`
+      : secret
+        ? `kubectl edit secret ${name} -n ${namespace}, and add ${missing.join(', ')}`
+        : `kubectl create secret generic ${name} -n ${namespace} ${literals}`;
+  const message = secret ? `lacks ${missing.join(', ')}` : 'does not exist';
+  return { check, outcome: 'fail', message, remedy };
+}
+
+/** The oldest that is still maintained. */
+const OLDEST_POSTGRESQL = 14;
+
+async function databaseReachable({ client, api, connect }: Patient): Promise<Finding> {
+  const check = 'database';
+  if (!connect) {
+    return { check, outcome: 'skipped', message: 'not asked; --connect opens a connection to it from here' };
+  }
+  const { name, key } = api.spec.database.secretRef;
+  const secret = await readSecret(client, api.metadata.namespace, name);
+  const url = secret && secret !== 'forbidden' ? secret.data?.[key] : undefined;
+  if (!url) return { check, outcome: 'skipped', message: `Secret ${name} does not tell where it is` };
+  const database = new pg.Client({
+    connectionString: Buffer.from(url, 'base64').toString('utf8'),
+    connectionTimeoutMillis: 5_000,
+    statement_timeout: 5_000,
+  });
+  try {
+    await database.connect();
+    const { rows } = await database.query<{ server_version: string }>('SHOW server_version');
+    return versionFinding(check, rows[0]?.server_version ?? '0');
+  } catch (error) {
+    // The driver's messages name host and user, never the password.
+    const message = `it can't be reached from here: ${(error as Error).message}`;
+    const remedy = `check the URL in Secret ${name}, the firewall, and that the database runs`;
+    return { check, outcome: 'fail', message, remedy };
+  } finally {
+    await database.end().catch(() => {});
+  }
+}
+
+function versionFinding(check: string, version: string): Finding {
+  if (Number.parseInt(version, 10) >= OLDEST_POSTGRESQL)
+    return { check, outcome: 'ok', message: `PostgreSQL ${version} answers` };
+  return {
+    check,
+    outcome: 'fail',
+    message: `PostgreSQL ${version} is too old`,
+    remedy: `use version ${OLDEST_POSTGRESQL} or newer`,
+  };
+}
+
+const BACKUP_ANNOTATION = 'pcf.dev/backup';
+const backupKinds: ResourceType[] = [
+  {
+    group: 'postgresql.cnpg.io',
+    version: 'v1',
+    kind: 'ScheduledBackup',
+    plural: 'scheduledbackups',
+    namespaced: true,
+  },
+  { group: 'velero.io', version: 'v1', kind: 'Schedule', plural: 'schedules', namespaced: true },
+];
+
+async function backup({ client, api }: Patient): Promise<Finding> {
+  const check = 'backup';
+  const said = api.metadata.annotations?.[BACKUP_ANNOTATION];
+  if (said) return { check, outcome: 'ok', message: `said to be ${said}` };
+  for (const kind of backupKinds) {
+    const some = await client.list(kind, { limit: 1 }).catch(() => undefined);
+    if (some?.items.length)
+      return { check, outcome: 'ok', message: `there is a ${kind.kind} (${kind.group})` };
+  }
+  return {
+    check,
+    outcome: 'warn',
+    message: 'no backup is known (CloudNativePG ScheduledBackup, Velero Schedule)',
+    remedy: `if it is backed up elsewhere, say so: kubectl annotate pcf ${api.metadata.name} -n ${api.metadata.namespace} ${BACKUP_ANNOTATION}='daily snapshots'`,
+  };
+}
+
+const EXPIRES_SOON_DAYS = 14;
+const DAY_MS = 86_400_000;
+
+async function issuer({ client, api }: Patient): Promise<Finding | Finding[]> {
+  if (!api.spec.tls) return [];
+  const check = 'certificate issuer';
+  const { kind, name } = api.spec.tls.issuerRef;
+  const type: ResourceType = {
+    group: 'cert-manager.io',
+    version: 'v1',
+    kind,
+    plural: `${kind.toLowerCase()}s`,
+    namespaced: kind === 'Issuer',
+  };
+  try {
+    await client.get(type, api.metadata.namespace, name);
+    return { check, outcome: 'ok', message: `${kind} ${name} is there` };
+  } catch (error) {
+    if (!isNotFound(error)) throw error;
+    const remedy = `install cert-manager and create ${kind} ${name}, or name another in spec.tls.issuerRef`;
+    return { check, outcome: 'fail', message: `${kind} ${name} does not exist`, remedy };
+  }
+}
+
+async function certificate({ client, api, applied }: Patient): Promise<Finding | Finding[]> {
+  if (!api.spec.tls || !applied) return [];
+  const check = 'certificate';
+  const name = certificateSecret(api);
+  const secret = await readSecret(client, api.metadata.namespace, name);
+  if (secret === 'forbidden')
+    return { check, outcome: 'skipped', message: 'your own account may not read it' };
+  const remedy = `kubectl describe certificate ${api.metadata.name} -n ${api.metadata.namespace}`;
+  const pem = secret?.data?.['tls.crt'];
+  if (!pem) return { check, outcome: 'fail', message: `Secret ${name} holds none yet`, remedy };
+  const { validToDate } = new X509Certificate(Buffer.from(pem, 'base64'));
+  const days = Math.floor((validToDate.getTime() - Date.now()) / DAY_MS);
+  if (days < 0) return { check, outcome: 'fail', message: `it expired ${-days} days ago`, remedy };
+  if (days < EXPIRES_SOON_DAYS)
+    return { check, outcome: 'warn', message: `it expires in ${days} days`, remedy };
+  return { check, outcome: 'ok', message: `it is good for ${days} days` };
+}

@@ -1,0 +1,87 @@
+/** Does it run as it should: health, monitoring, alerts, route. */
+import { PodKind, ServiceMonitorKind } from '../../operator/resources/kinds.js';
+import { podSelector, selectorString } from '../../operator/resources/metadata.js';
+import type { KubeObject, ResourceType } from '../../operator/runtime/kube-types.js';
+import type { Check, Finding, Patient } from './types.js';
+
+const PrometheusRuleKind: ResourceType = {
+  group: 'monitoring.coreos.com',
+  version: 'v1',
+  kind: 'PrometheusRule',
+  plural: 'prometheusrules',
+  namespaced: true,
+};
+
+export const runningChecks: Check[] = [health, route, degraded, monitored, alerts];
+
+async function health({ client, api, applied }: Patient): Promise<Finding | Finding[]> {
+  if (!applied) return [];
+  const check = 'health';
+  const labelSelector = selectorString(podSelector(api));
+  const { items } = await client.list(PodKind, { namespace: api.metadata.namespace, labelSelector });
+  const unready = items.filter((pod) => !isReady(pod)).map(({ metadata }) => metadata.name);
+  if (items.length > 0 && unready.length === 0)
+    return { check, outcome: 'ok', message: `all of ${items.length} pods are ready` };
+  const message = items.length === 0 ? 'there is no pod' : `not ready: ${unready.join(', ')}`;
+  return {
+    check,
+    outcome: 'fail',
+    message,
+    remedy: `kubectl pcf status ${api.metadata.name} says what is awaited`,
+  };
+}
+
+function isReady(pod: KubeObject): boolean {
+  const { conditions = [] } = (pod.status ?? {}) as { conditions?: { type: string; status: string }[] };
+  return conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
+}
+
+async function route({ api, applied }: Patient): Promise<Finding | Finding[]> {
+  if (!applied) return [];
+  const check = 'route';
+  const condition = api.status?.conditions?.find(({ type }) => type === 'TrafficRouted');
+  if (condition?.status === 'True') return { check, outcome: 'ok', message: condition.message };
+  return {
+    check,
+    outcome: 'fail',
+    message: condition?.message ?? 'the operator has not written it yet',
+    remedy: `kubectl describe pcf ${api.metadata.name} -n ${api.metadata.namespace}`,
+  };
+}
+
+async function degraded({ api, applied }: Patient): Promise<Finding | Finding[]> {
+  const condition = api.status?.conditions?.find(({ type }) => type === 'Degraded');
+  if (!applied || condition?.status !== 'True') return [];
+  return { check: condition.reason, outcome: 'warn', message: condition.message };
+}
+
+async function monitored({ client, api, applied }: Patient): Promise<Finding> {
+  const check = 'monitoring';
+  if (!api.spec.monitoring?.serviceMonitor) {
+    return {
+      check,
+      outcome: 'warn',
+      message: 'spec.monitoring.serviceMonitor is off, so nothing here says that Prometheus scrapes the pods',
+      remedy: 'set spec.monitoring.serviceMonitor: true, or scrape port 9090 in another way',
+    };
+  }
+  const { namespace, name } = api.metadata;
+  const monitor = await client.get(ServiceMonitorKind, namespace, name).catch(() => undefined);
+  if (monitor || !applied)
+    return { check, outcome: 'ok', message: 'a ServiceMonitor leads Prometheus to the pods' };
+  return {
+    check,
+    outcome: 'fail',
+    message: 'the ServiceMonitor is missing',
+    remedy: 'install the Prometheus operator',
+  };
+}
+
+async function alerts({ client }: Patient): Promise<Finding> {
+  const check = 'alerts';
+  const rules = await client.list(PrometheusRuleKind, {}).catch(() => undefined);
+  const ours = rules?.items.some((rule) => JSON.stringify(rule.spec ?? {}).includes('pcf_'));
+  if (ours) return { check, outcome: 'ok', message: 'a PrometheusRule watches pcf_ metrics' };
+  const message = rules ? 'no PrometheusRule watches pcf_ metrics' : 'the cluster has no PrometheusRule kind';
+  return { check, outcome: 'warn', message, remedy: 'apply the rules of deploy/alerts' };
+}

@@ -1,0 +1,37 @@
+/** kubectl-pcf: what kubectl alone can't say of a PcfApi. kubectl finds it on the PATH as `kubectl pcf`. */
+import { Command } from 'commander';
+import { doctorCommand } from './doctor/command.js';
+import { pauseCommand, resumeCommand, weightCommand } from './edit.js';
+import { CliError } from './output.js';
+import { renderCommand } from './render.js';
+import { statusCommand } from './status/command.js';
+
+const program = new Command('kubectl-pcf')
+  .description('Looks at and steers PcfApi resources.')
+  .showHelpAfterError('(--help says more)')
+  .addCommand(statusCommand())
+  .addCommand(weightCommand())
+  .addCommand(pauseCommand())
+  .addCommand(resumeCommand())
+  .addCommand(renderCommand())
+  .addCommand(doctorCommand())
+  .addHelpText(
+    'after',
+    `
+Examples:
+  $ kubectl pcf status pcf-api -n platform --watch
+  $ kubectl pcf weight pcf-api 25 -n platform
+  $ kubectl pcf render -f deploy/samples/production.yaml
+  $ kubectl pcf doctor -f deploy/samples/production.yaml`,
+  );
+
+// A reader that has seen enough (| head) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  console.error(`error: ${(error as Error).message}`);
+  if (!(error instanceof CliError) && process.env.DEBUG) console.error(error);
+  process.exitCode = 1;
+}

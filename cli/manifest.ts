@@ -1,0 +1,104 @@
+/** PcfApi objects in files, checked as strictly as the API server does. */
+import { readFileSync } from 'node:fs';
+import { closest, distance } from 'fastest-levenshtein';
+import { parseAllDocuments } from 'yaml';
+import type { z } from 'zod';
+import { API_VERSION, KIND, type PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
+import { pcfApiSpec } from '../operator/api/v1alpha1/spec.js';
+import { CliError } from './output.js';
+
+interface Manifest {
+  apiVersion?: string;
+  kind?: string;
+  metadata?: { name?: string; namespace?: string; [field: string]: unknown };
+  spec?: unknown;
+}
+
+/** The PcfApis of a file, or of standard input for `-`. Throws a {@link CliError} that names the field. */
+export function readManifests(file: string, namespace = 'default'): PcfApi[] {
+  const text = readText(file);
+  // kubectl reads YAML 1.1, in which `off` is false.
+  const documents = parseAllDocuments(text, { version: '1.1' });
+  const found = documents.flatMap((document): Manifest[] => {
+    const [problem] = document.errors;
+    if (problem) throw new CliError(`${file}: ${problem.message}`);
+    const manifest = document.toJS() as Manifest | null;
+    return manifest?.kind === KIND ? [manifest] : [];
+  });
+  if (found.length === 0) throw new CliError(`${file} holds no ${KIND}`);
+  return found.map((manifest) => toPcfApi(file, manifest, namespace));
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (error) {
+    throw new CliError(`${file} can't be read: ${(error as Error).message}`);
+  }
+}
+
+function toPcfApi(file: string, { apiVersion, metadata, spec }: Manifest, namespace: string): PcfApi {
+  const name = metadata?.name;
+  if (!name) throw new CliError(`${file}: metadata.name is missing`);
+  if (apiVersion !== API_VERSION)
+    throw new CliError(`${file}: ${name} has apiVersion ${apiVersion}, expected ${API_VERSION}`);
+  const result = pcfApiSpec.safeParse(spec);
+  if (!result.success) {
+    const problems = result.error.issues.flatMap((issue) => problemsOf(issue, spec));
+    throw new CliError([`${file}: ${name} is not valid`, ...problems.map((line) => `  ${line}`)].join('\n'));
+  }
+  return {
+    apiVersion: API_VERSION,
+    kind: KIND,
+    metadata: { namespace, ...metadata, name, uid: '', resourceVersion: '', generation: 1 },
+    spec: result.data,
+  };
+}
+
+function problemsOf(issue: z.core.$ZodIssue, spec: unknown): string[] {
+  const path = ['spec', ...issue.path].join('.');
+  if (issue.code !== 'unrecognized_keys') {
+    const given = valueAt(spec, issue.path);
+    return [`${path}: ${issue.message}${given === undefined ? '' : `, got ${JSON.stringify(given)}`}`];
+  }
+  return issue.keys.map((key) => `${path}.${key}: there is no such field${suggestion(issue.path, key)}`);
+}
+
+function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value);
+}
+
+/** The field that was probably meant. */
+function suggestion(path: readonly PropertyKey[], key: string): string {
+  const known = Object.keys(shapeAt(path) ?? {});
+  if (known.length === 0) return '';
+  const near = closest(key, known);
+  return distance(key, near) <= 3 ? `; did you mean ${near}?` : `; there is ${known.join(', ')}`;
+}
+
+function shapeAt(path: readonly PropertyKey[]): Record<string, unknown> | undefined {
+  let schema: unknown = pcfApiSpec;
+  for (const key of path)
+    schema = typeof key === 'number' ? elementOf(schema) : shapeOf(schema)?.[String(key)];
+  return shapeOf(schema);
+}
+
+interface AnySchema {
+  shape?: Record<string, unknown>;
+  element?: unknown;
+  unwrap?: () => unknown;
+}
+
+/** Looks through optional and default. */
+function bare(schema: unknown): AnySchema {
+  const any = (schema ?? {}) as AnySchema;
+  return any.shape || any.element || !any.unwrap ? any : bare(any.unwrap());
+}
+
+function shapeOf(schema: unknown): Record<string, unknown> | undefined {
+  return bare(schema).shape;
+}
+
+function elementOf(schema: unknown): unknown {
+  return bare(schema).element;
+}

@@ -1,0 +1,52 @@
+/** What people and programs read: tables, colours, JSON. Plain when it is piped, as NO_COLOR asks too. */
+import { styleText } from 'node:util';
+import { Option } from 'commander';
+
+/** Something the person who typed the command can mend; shown without a stack. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+export function paint(style: Style, text: string): string {
+  return styleText(style, text, { stream: process.stdout });
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colours are made of
+const colours = /\u001b\[[0-9;]*m/g;
+
+/** Columns as kubectl prints them: three spaces apart, no lines. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[], indent = ''): string {
+  const widthOf = (cell: string) => cell.replace(colours, '').length;
+  const widths = header.map((title, column) =>
+    Math.max(title.length, ...rows.map((row) => widthOf(row[column] ?? ''))),
+  );
+  const line = (cells: readonly string[]) =>
+    indent +
+    cells
+      .map((cell, column) => cell + ' '.repeat(widths[column]! - widthOf(cell)))
+      .join('   ')
+      .trimEnd();
+  return [line(header), ...rows.map(line)].join('\n');
+}
+
+/** How long ago, as kubectl says it: 12s, 5m, 3h, 2d. */
+export function age(timestamp: string | undefined, now = Date.now()): string {
+  if (!timestamp) return '-';
+  const seconds = Math.max(0, Math.round((now - Date.parse(timestamp)) / 1000));
+  if (seconds < 120) return `${seconds}s`;
+  if (seconds < 7200) return `${Math.round(seconds / 60)}m`;
+  if (seconds < 172_800) return `${Math.round(seconds / 3600)}h`;
+  return `${Math.round(seconds / 86_400)}d`;
+}
+
+export type OutputFormat = 'table' | 'json';
+
+export function outputOption(): Option {
+  return new Option('-o, --output <format>', 'how to print it').choices(['table', 'json']).default('table');
+}
+
+export function printJson(value: unknown): void {
+  console.log(JSON.stringify(value, undefined, 2));
+}

@@ -1,0 +1,64 @@
+/** `kubectl pcf status`. */
+import type { Command } from 'commander';
+import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
+import { PcfApiKind } from '../../operator/resources/kinds.js';
+import { type ClusterAccess, type ClusterOptions, clusterCommand, withCluster } from '../cluster.js';
+import { age, outputOption, printJson, table } from '../output.js';
+import { takePicture } from './picture.js';
+import { screen } from './screen.js';
+import { watchPcfApi } from './watch.js';
+
+type StatusOptions = ClusterOptions & { watch: boolean; output: string };
+
+export function statusCommand(): Command {
+  return clusterCommand('status')
+    .description('Show what runs, what was asked, what is in force, and what is being waited for.')
+    .argument('[name]', 'the PcfApi; left out: all of the namespace')
+    .option('-w, --watch', 'stay, and show each change', false)
+    .addOption(outputOption())
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ kubectl pcf status\n  $ kubectl pcf status pcf-api -n platform --watch',
+    )
+    .action(async (name: string | undefined, options: StatusOptions) => {
+      await withCluster(options, async (access) => {
+        if (!name) return showAll(access, options);
+        const show = async () => print(access, name, options);
+        await show();
+        if (options.watch) await watchPcfApi(access, name, show, untilInterrupted());
+      });
+    });
+}
+
+const HOME_AND_CLEAR = '\u001b[H\u001b[J';
+
+async function print(access: ClusterAccess, name: string, { output, watch }: StatusOptions): Promise<void> {
+  const picture = await takePicture(access, name);
+  if (output === 'json') return printJson(picture);
+  // In a terminal the screen is drawn over; in a file each one follows the last.
+  const clear = watch && process.stdout.isTTY ? HOME_AND_CLEAR : '';
+  process.stdout.write(`${clear}${screen(picture)}\n${watch && !clear ? '\n' : ''}`);
+}
+
+async function showAll({ client, namespace }: ClusterAccess, { output }: StatusOptions): Promise<void> {
+  const { items } = await client.list(PcfApiKind, { namespace });
+  if (output === 'json') return printJson(items);
+  if (items.length === 0) return console.log(`there is no PcfApi in namespace ${namespace}`);
+  const rows = (items as unknown as PcfApi[]).map(({ metadata, status = {} }) => [
+    metadata.name,
+    status.phase ?? 'Pending',
+    status.stableImage ?? '-',
+    status.updateImage ?? '-',
+    status.updateRevision ? `${status.traffic?.effectiveWeight ?? 0} %` : '-',
+    `${status.readyReplicas ?? 0}/${status.replicas ?? 0}`,
+    age(metadata.creationTimestamp),
+    status.conditions?.find(({ type }) => type === 'Ready')?.message ?? '',
+  ]);
+  console.log(table(['NAME', 'PHASE', 'STABLE', 'CANARY', 'WEIGHT', 'READY', 'AGE', 'MESSAGE'], rows));
+}
+
+function untilInterrupted(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  return stop.signal;
+}

@@ -1,0 +1,67 @@
+/** Everything that the status screen shows, read at one moment. */
+import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
+import type { Pod } from '../../operator/reconciler/pods.js';
+import { ControllerRevisionKind, PodKind } from '../../operator/resources/kinds.js';
+import { LABELS, MANAGED_SELECTOR } from '../../operator/resources/metadata.js';
+import { podTemplate } from '../../operator/resources/pod-template.js';
+import { canonicalJson, revisionOf } from '../../operator/resources/revision.js';
+import type { KubeObject, ResourceType } from '../../operator/runtime/kube-types.js';
+import { type ClusterAccess, getPcfApi } from '../cluster.js';
+
+const EventKind: ResourceType = {
+  group: 'events.k8s.io',
+  version: 'v1',
+  kind: 'Event',
+  plural: 'events',
+  namespaced: true,
+};
+
+export interface EventView extends KubeObject {
+  eventTime?: string;
+  series?: { lastObservedTime: string; count: number };
+  type?: string;
+  reason?: string;
+  note?: string;
+  regarding?: { uid?: string };
+}
+
+export interface Picture {
+  api: PcfApi;
+  pods: Pod[];
+  /** Newest last. */
+  events: EventView[];
+  /** The stable revision was made by another version of the operator, which rendered its pods differently. */
+  outdatedTemplate: boolean;
+}
+
+export async function takePicture(access: ClusterAccess, name: string): Promise<Picture> {
+  const { client, namespace } = access;
+  const api = await getPcfApi(access, name);
+  const labelSelector = `${MANAGED_SELECTOR},${LABELS.instance}=${name}`;
+  const [pods, events, revisions] = await Promise.all([
+    client.list(PodKind, { namespace, labelSelector }),
+    client.list(EventKind, { namespace, fieldSelector: `regarding.name=${name},regarding.kind=PcfApi` }),
+    client.list(ControllerRevisionKind, { namespace, labelSelector }),
+  ]);
+  const stable = revisions.items.find(({ metadata }) => metadata.name === api.status?.stableRevision);
+  return {
+    api,
+    pods: pods.items as Pod[],
+    events: (events.items as EventView[])
+      .filter(({ regarding }) => regarding?.uid === api.metadata.uid)
+      .sort((a, b) => timeOf(a).localeCompare(timeOf(b))),
+    outdatedTemplate: stable !== undefined && isOutdated(api, stable),
+  };
+}
+
+/** When an event was last seen. */
+export function timeOf({ series, eventTime, metadata }: EventView): string {
+  return series?.lastObservedTime ?? eventTime ?? metadata.creationTimestamp ?? '';
+}
+
+/** Same spec, other pods: only the operator's own rendering can have changed. */
+function isOutdated(api: PcfApi, stable: KubeObject): boolean {
+  const { name, image, template } = revisionOf(stable);
+  if (image !== api.spec.image || api.status?.updateRevision) return false;
+  return canonicalJson(podTemplate(api, name, name)) !== canonicalJson(template);
+}

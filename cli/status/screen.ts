@@ -1,0 +1,124 @@
+/** One screen: what runs, what was asked, what is in force, what is being waited for. Pure: text from a picture. */
+import type { PcfApiStatus } from '../../operator/api/v1alpha1/status.js';
+import type { Pod } from '../../operator/reconciler/pods.js';
+import { LABELS } from '../../operator/resources/metadata.js';
+import { age, paint, table } from '../output.js';
+import { type EventView, type Picture, timeOf } from './picture.js';
+
+const EVENTS_SHOWN = 8;
+const BAR_WIDTH = 20;
+
+export function screen(picture: Picture, now = Date.now()): string {
+  const { api, pods, events, outdatedTemplate } = picture;
+  const status = api.status ?? {};
+  return [
+    headline(picture),
+    section('Revisions', revisions(status)),
+    section('Traffic', traffic(status)),
+    section('Migration', migration(status)),
+    section('Pods', podTable(pods, now)),
+    section('To mend', toMend(status)),
+    section('Events', eventTable(events, now)),
+    outdatedTemplate
+      ? paint('dim', 'This operator renders pods differently; the next delivery takes that over.')
+      : undefined,
+  ]
+    .filter((part) => part !== undefined)
+    .join('\n\n');
+}
+
+function headline({ api }: Picture): string {
+  const { phase = 'Pending', conditions = [], observedGeneration } = api.status ?? {};
+  const message =
+    conditions.find(({ type }) => type === 'Ready')?.message ?? 'the operator has not looked at it yet';
+  const behind = observedGeneration !== undefined && observedGeneration < api.metadata.generation;
+  const title = `${paint('bold', api.metadata.name)} in ${api.metadata.namespace}   ${colourOf(phase)}`;
+  return [title, message, ...(behind ? ['the operator has not seen the last edit yet'] : [])].join('\n');
+}
+
+const phaseColour = {
+  Ready: 'green',
+  Canary: 'cyan',
+  Failed: 'red',
+  Degraded: 'red',
+  Paused: 'magenta',
+} as const;
+
+function colourOf(phase: string): string {
+  return paint(phaseColour[phase as keyof typeof phaseColour] ?? 'yellow', phase);
+}
+
+function section(title: string, body: string | undefined): string | undefined {
+  return body ? `${paint('bold', title)}\n${body}` : undefined;
+}
+
+function revisions({ revisions = [], stableRevision, updateRevision }: PcfApiStatus): string | undefined {
+  if (revisions.length === 0) return undefined;
+  const role = (name: string) =>
+    name === stableRevision ? 'stable' : name === updateRevision ? 'canary' : 'retiring';
+  const rows = revisions.map(({ name, image, readyReplicas, replicas, weight }) => [
+    name,
+    role(name),
+    image,
+    `${readyReplicas}/${replicas}`,
+    `${bar(weight)} ${weight} %`,
+  ]);
+  return table(['NAME', 'ROLE', 'IMAGE', 'READY', 'WEIGHT'], rows, '  ');
+}
+
+function bar(percent: number): string {
+  const full = Math.round((percent / 100) * BAR_WIDTH);
+  return paint('cyan', '█'.repeat(full)) + paint('dim', '░'.repeat(BAR_WIDTH - full));
+}
+
+function traffic({ traffic: seen, updateRevision }: PcfApiStatus): string | undefined {
+  if (!seen || !updateRevision) return undefined;
+  const { desiredWeight, effectiveWeight, verified, reason } = seen;
+  const why = reason ? `: ${reason}` : '';
+  const read = verified ? 'read back from the route' : 'not read back yet';
+  return `  asked ${desiredWeight} %, in force ${effectiveWeight} %${why} (${read})`;
+}
+
+function migration({ migration: seen }: PcfApiStatus): string | undefined {
+  if (!seen) return undefined;
+  const { state, current, duration, message } = seen;
+  const parts = [state, current && `schema at ${current}`, duration && `took ${duration}`, message];
+  return `  ${parts.filter(Boolean).join(', ')}`;
+}
+
+function podTable(pods: Pod[], now: number): string | undefined {
+  const alive = pods.filter(({ status }) => status?.phase !== 'Succeeded');
+  if (alive.length === 0) return undefined;
+  const rows = alive.map((pod) => {
+    const [container] = pod.status?.containerStatuses ?? [];
+    const state =
+      container?.state?.waiting?.reason ?? container?.state?.terminated?.reason ?? pod.status?.phase;
+    return [
+      pod.metadata.name,
+      pod.metadata.labels?.[LABELS.component] ?? '',
+      container?.ready ? 'yes' : paint('yellow', 'no'),
+      pod.metadata.deletionTimestamp ? 'Terminating' : (state ?? ''),
+      `${container?.restartCount ?? 0}`,
+      age(pod.metadata.creationTimestamp, now),
+    ];
+  });
+  return table(['NAME', 'COMPONENT', 'READY', 'STATUS', 'RESTARTS', 'AGE'], rows, '  ');
+}
+
+function toMend({ conditions = [] }: PcfApiStatus): string | undefined {
+  const degraded = conditions.find(({ type, status }) => type === 'Degraded' && status === 'True');
+  return degraded && `  ${paint('yellow', degraded.message)}`;
+}
+
+function eventTable(events: EventView[], now: number): string | undefined {
+  if (events.length === 0) return undefined;
+  const rows = events
+    .slice(-EVENTS_SHOWN)
+    .map((event) => [
+      age(timeOf(event), now),
+      event.type === 'Warning' ? paint('yellow', 'Warning') : 'Normal',
+      event.reason ?? '',
+      `${event.note ?? ''}${event.series ? ` (${event.series.count} times)` : ''}`,
+    ]);
+  return table(['AGE', 'TYPE', 'REASON', 'MESSAGE'], rows, '  ');
+}

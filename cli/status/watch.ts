@@ -1,0 +1,31 @@
+/** Follows a PcfApi, its pods and its events, and tells when any of them changed. */
+import { pino } from 'pino';
+import { PcfApiKind, PodKind } from '../../operator/resources/kinds.js';
+import { LABELS } from '../../operator/resources/metadata.js';
+import { ResourceCache } from '../../operator/runtime/resource-cache.js';
+import type { ClusterAccess } from '../cluster.js';
+
+/** Calls `changed` after each change, until the signal. A burst of changes is one call. */
+export async function watchPcfApi(
+  { client, namespace }: ClusterAccess,
+  name: string,
+  changed: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  const quiet = pino({ level: 'silent' });
+  const caches = [
+    new ResourceCache(PcfApiKind, client, quiet, { namespace, fieldSelector: `metadata.name=${name}` }),
+    new ResourceCache(PodKind, client, quiet, { namespace, labelSelector: `${LABELS.instance}=${name}` }),
+  ];
+  let wake = Promise.withResolvers<void>();
+  for (const cache of caches) cache.on(() => wake.resolve());
+  signal.addEventListener('abort', () => wake.resolve(), { once: true });
+  const running = caches.map((cache) => cache.run(signal));
+  while (!signal.aborted) {
+    await wake.promise;
+    if (signal.aborted) break;
+    wake = Promise.withResolvers();
+    await changed();
+  }
+  await Promise.all(running);
+}

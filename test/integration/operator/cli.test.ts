@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { delimiter } from 'node:path';
+import { SecretKind } from '../../../operator/resources/kinds.js';
+import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { image, TestApi } from '../../support/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+
+interface Result {
+  code: number | null;
+  out: string;
+  problems: string;
+}
+
+describe('kubectl pcf', function () {
+  this.timeout(90_000);
+  let sandbox: Sandbox;
+  let api: TestApi;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    sandbox = await sharedSandbox();
+    api = await TestApi.create(sandbox, await newTenant(sandbox, 'cli'), { canaryWeight: 0 });
+    await api.ready();
+  });
+
+  /** Runs it the way people do: as a plugin that kubectl finds on the PATH. */
+  async function pcf(args: string[], input = ''): Promise<Result> {
+    const env = { ...process.env, NO_COLOR: '1', PATH: sandbox.commandsDir + delimiter + process.env.PATH };
+    const child = spawn('kubectl', ['pcf', ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+    const result: Result = { code: null, out: '', problems: '' };
+    child.stdout.setEncoding('utf8').on('data', (text: string) => (result.out += text));
+    child.stderr.setEncoding('utf8').on('data', (text: string) => (result.problems += text));
+    child.stdin.end(input);
+    result.code = await new Promise((resolve) => child.once('close', resolve));
+    return result;
+  }
+
+  const here = () => ['-n', api.namespace];
+
+  it('moves the weight, waits until it is in force, and shows it', async () => {
+    await api.patch({ image: image('1.1.0') });
+    await api.watch.until('a canary', (seen) => seen?.status?.phase === 'Canary');
+    const moved = await pcf(['weight', api.name, '50', '--wait', ...here()]);
+    assert.equal(moved.code, 0, moved.problems);
+    assert.match(moved.out, /pcfapi\.pcf\.dev\/api canaryWeight 0 -> 50/);
+
+    const shown = await pcf(['status', api.name, ...here()]);
+    assert.match(shown.out, /asked 50 %, in force 50 % \(read back from the route\)/);
+    assert.match(shown.out, /WeightChanged/);
+    const all = JSON.parse((await pcf(['status', '-o', 'json', ...here()])).out);
+    assert.equal(all[0].status.traffic.effectiveWeight, 50);
+  });
+
+  it('pauses and resumes', async () => {
+    assert.equal((await pcf(['pause', api.name, ...here()])).out, 'pcfapi.pcf.dev/api paused\n');
+    await api.reason('Paused');
+    assert.equal((await pcf(['resume', api.name, ...here()])).code, 0);
+    await api.reason('CanaryHolding');
+  });
+
+  it('says what there is when the name is wrong, and fails', async () => {
+    const { code, out, problems } = await pcf(['weight', 'ap', '5', ...here()]);
+    assert.equal(code, 1);
+    assert.equal(out, '');
+    assert.equal(problems, `error: there is no PcfApi "ap" in namespace ${api.namespace}; there is api\n`);
+    assert.match((await pcf(['weight', api.name, '101', ...here()])).problems, /whole number from 0 to 100/);
+  });
+
+  it('renders what the API server takes', async () => {
+    const { out } = await pcf(['render', '-f', 'deploy/samples/production.yaml', ...here()]);
+    const text = out.replaceAll('namespace: platform', `namespace: ${api.namespace}`);
+    const answer = await sandbox.parts.kubectl.apply(text, '--dry-run=server');
+    assert.match(answer, /horizontalpodautoscaler\.autoscaling\/pcf-api created/);
+  });
+
+  it('finds nothing in the way of one that runs, its database included', async () => {
+    const { code, out } = await pcf(['doctor', api.name, '--connect', ...here()]);
+    assert.equal(code, 0, out);
+    assert.match(out, /database +PostgreSQL 18/);
+    assert.match(out, /route +the route is in force as it was written/);
+  });
+
+  it('names each thing that is missing, and how to mend it', async () => {
+    const namespace = await newTenant(sandbox, 'half');
+    await sandbox.parts.client.delete(SecretKind, namespace, 'pcf-api-secrets');
+    const half = `
+apiVersion: pcf.dev/v1alpha1
+kind: PcfApi
+metadata: { name: half }
+spec:
+  image: ${image('1.0.0')}
+  imagePullSecrets: [{ name: registry }]
+  database: { secretRef: { name: pcf-api-secrets } }
+  redis: { secretRef: { name: pcf-api-secrets } }
+  traffic: { hosts: [half.example.com] }
+  tls: { issuerRef: { name: letsencrypt } }
+`;
+    const { code, out } = await pcf(['doctor', '-f', '-', '-n', namespace], half);
+    assert.equal(code, 1);
+    for (const line of [
+      /✗ +Secret pcf-api-secrets +does not exist/,
+      new RegExp(
+        `kubectl create secret generic pcf-api-secrets -n ${namespace} --from-literal=database-url=... --from-literal=redis-url=...`,
+      ),
+      /✗ +Secret registry +does not exist/,
+      /✗ +certificate issuer +ClusterIssuer letsencrypt does not exist/,
+      /! +backup +no backup is known/,
+      /! +alerts /,
+      /3 of \d+ checks failed/,
+    ])
+      assert.match(out, line);
+    const findings = JSON.parse((await pcf(['doctor', '-f', '-', '-n', namespace, '-o', 'json'], half)).out);
+    assert.equal(findings.filter(({ outcome }: { outcome: string }) => outcome === 'fail').length, 3);
+  });
+});

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { readManifests } from '../../cli/manifest.js';
+import { age, table } from '../../cli/output.js';
+import { screen } from '../../cli/status/screen.js';
+import { pcfApi } from '../support/fixtures.js';
+
+describe('kubectl-pcf', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pcf-cli-'));
+  after(() => rmSync(folder, { recursive: true }));
+
+  function file(text: string): string {
+    const path = join(folder, 'pcfapi.yaml');
+    writeFileSync(path, text);
+    return path;
+  }
+
+  const manifest = (spec: string) =>
+    file(`apiVersion: pcf.dev/v1alpha1\nkind: PcfApi\nmetadata: { name: api }\nspec: ${spec}\n`);
+  const good = `image: a, database: { secretRef: { name: s } }`;
+
+  it('reads every PcfApi of a file, past other objects, with the defaults of the schema', () => {
+    const path = file(
+      `apiVersion: v1\nkind: Secret\nmetadata: { name: s }\n---\napiVersion: pcf.dev/v1alpha1\nkind: PcfApi\nmetadata: { name: api }\nspec: { ${good} }\n`,
+    );
+    const [api, ...others] = readManifests(path, 'platform');
+    assert.deepEqual(others, []);
+    assert.equal(api?.metadata.namespace, 'platform');
+    assert.equal(api?.spec.environment, 'production');
+  });
+
+  for (const [what, [text, message]] of Object.entries({
+    'a field that is misspelt': [`{ ${good}, replcas: 2 }`, /spec\.replcas: .*did you mean replicas\?/],
+    'a nested one': [`{ ${good}, traffic: { provdier: None } }`, /spec\.traffic\.provdier: .*provider\?/],
+    'one in a list': [`{ ${good}, env: [{ name: A, valu: b }] }`, /spec\.env\.0\.valu: .*value\?/],
+    'a value out of bounds': [`{ ${good}, canaryWeight: 101 }`, /spec\.canaryWeight: .*got 101/],
+    'a missing field': ['{ image: a }', /spec\.database/],
+    'an off that YAML 1.1 reads as false': [
+      `{ ${good}, autoscaling: { vertical: { mode: Off } } }`,
+      /spec\.autoscaling\.vertical\.mode: .*got false/,
+    ],
+  } satisfies Record<string, [string, RegExp]>)) {
+    it(`names ${what}`, () => assert.throws(() => readManifests(manifest(text)), message));
+  }
+
+  it('says so when a file holds no PcfApi, or is not there', () => {
+    assert.throws(() => readManifests(file('kind: Secret\n')), /holds no PcfApi/);
+    assert.throws(() => readManifests(join(folder, 'nowhere')), /can't be read: ENOENT/);
+    assert.throws(() => readManifests(file('a: [')), /pcfapi\.yaml: /);
+  });
+
+  it('aligns columns, whatever colours they have', () => {
+    const text = table(['A', 'LONGER'], [['\u001b[31mred\u001b[39m', 'x']]);
+    assert.equal(text, 'A     LONGER\n\u001b[31mred\u001b[39m   x');
+  });
+
+  it('tells ages as kubectl does', () => {
+    const now = Date.parse('2026-11-23T12:00:00Z');
+    const ages = ['11:59:01', '11:30:00', '06:00:00'].map((time) => age(`2026-11-23T${time}Z`, now));
+    assert.deepEqual(ages, ['59s', '30m', '6h']);
+    assert.equal(age('2026-11-20T12:00:00Z', now), '3d');
+    assert.equal(age('2026-11-23T12:00:09Z', now), '0s', 'a clock that is ahead');
+  });
+
+  it('shows what was asked, what is in force, why they differ, and what to mend', () => {
+    const api = pcfApi();
+    api.status = {
+      observedGeneration: 2,
+      phase: 'Progressing',
+      stableRevision: 'api-old',
+      updateRevision: 'api-new',
+      traffic: { desiredWeight: 50, effectiveWeight: 33, verified: true, reason: '1 of 3 pods are ready' },
+      revisions: [
+        { name: 'api-old', image: 'a:1', replicas: 3, readyReplicas: 3, weight: 67 },
+        { name: 'api-new', image: 'a:2', replicas: 2, readyReplicas: 1, weight: 33 },
+      ],
+      conditions: [
+        {
+          type: 'Degraded',
+          status: 'True',
+          reason: 'KindMissing',
+          message: 'the cluster lacks X',
+          lastTransitionTime: '2026-11-23T12:00:00Z',
+        },
+      ],
+    };
+    const text = screen({ api, pods: [], events: [], outdatedTemplate: false });
+    assert.match(text, /the operator has not seen the last edit yet/);
+    assert.match(text, /api-new +canary +a:2 +1\/2 .* 33 %/);
+    assert.match(text, /asked 50 %, in force 33 %: 1 of 3 pods are ready/);
+    assert.match(text, /To mend\n {2}the cluster lacks X/);
+  });
+});
