@@ -6,6 +6,9 @@ import { PcfApiKind } from '../operator/resources/kinds.js';
 import { isNotFound, KubeClient } from '../operator/runtime/kube-client.js';
 import { CliError } from './output.js';
 
+/** Field manager of the edits: it is who the API server says made them. */
+export const FIELD_MANAGER = 'kubectl-pcf';
+
 export interface ClusterOptions {
   namespace?: string;
   context?: string;

@@ -7,14 +7,12 @@ import {
   type ClusterAccess,
   type ClusterOptions,
   clusterCommand,
+  FIELD_MANAGER,
   getPcfApi,
   withCluster,
 } from './cluster.js';
-import { outputOption, printJson } from './output.js';
+import { outputOption, report } from './output.js';
 import { waitForWeight } from './status/wait.js';
-
-/** Field manager of these edits: it is who the API server says changed the weight. */
-const FIELD_MANAGER = 'kubectl-pcf';
 
 type EditOptions = ClusterOptions & { output: string };
 
@@ -66,11 +64,6 @@ function pausing(command: string, paused: boolean, description: string, done: st
 
 async function edit({ client, namespace }: ClusterAccess, name: string, spec: Partial<PcfApi['spec']>) {
   return client.patch(PcfApiKind, namespace, name, { spec }, { fieldManager: FIELD_MANAGER });
-}
-
-function report({ output }: EditOptions, object: { metadata: { name: string } }, what: string): void {
-  if (output === 'json') printJson(object);
-  else console.log(`pcfapi.pcf.dev/${object.metadata.name} ${what}`);
 }
 
 function percent(text: string): number {

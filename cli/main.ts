@@ -1,5 +1,6 @@
 /** kubectl-pcf: what kubectl alone can't say of a PcfApi. kubectl finds it on the PATH as `kubectl pcf`. */
 import { Command } from 'commander';
+import { abortCommand, historyCommand, promoteCommand, retryCommand, undoCommand } from './deliver.js';
 import { doctorCommand } from './doctor/command.js';
 import { pauseCommand, resumeCommand, weightCommand } from './edit.js';
 import { CliError } from './output.js';
@@ -13,6 +14,11 @@ const program = new Command('kubectl-pcf')
   .addCommand(weightCommand())
   .addCommand(pauseCommand())
   .addCommand(resumeCommand())
+  .addCommand(promoteCommand())
+  .addCommand(abortCommand())
+  .addCommand(retryCommand())
+  .addCommand(undoCommand())
+  .addCommand(historyCommand())
   .addCommand(renderCommand())
   .addCommand(doctorCommand())
   .addHelpText(

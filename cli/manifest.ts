@@ -1,7 +1,7 @@
 /** PcfApi objects in files, checked as strictly as the API server does. */
 import { readFileSync } from 'node:fs';
 import { closest, distance } from 'fastest-levenshtein';
-import { parseAllDocuments } from 'yaml';
+import { parseAllDocuments, type Tags } from 'yaml';
 import type { z } from 'zod';
 import { API_VERSION, KIND, type PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
 import { pcfApiSpec } from '../operator/api/v1alpha1/spec.js';
@@ -17,8 +17,7 @@ interface Manifest {
 /** The PcfApis of a file, or of standard input for `-`. Throws a {@link CliError} that names the field. */
 export function readManifests(file: string, namespace = 'default'): PcfApi[] {
   const text = readText(file);
-  // kubectl reads YAML 1.1, in which `off` is false.
-  const documents = parseAllDocuments(text, { version: '1.1' });
+  const documents = parseAllDocuments(text, { version: '1.1', customTags: withoutTimestamps });
   const found = documents.flatMap((document): Manifest[] => {
     const [problem] = document.errors;
     if (problem) throw new CliError(`${file}: ${problem.message}`);
@@ -28,6 +27,10 @@ export function readManifests(file: string, namespace = 'default'): PcfApi[] {
   if (found.length === 0) throw new CliError(`${file} holds no ${KIND}`);
   return found.map((manifest) => toPcfApi(file, manifest, namespace));
 }
+
+/** As kubectl reads it: YAML 1.1, in which `off` is false, but a date is text. */
+const withoutTimestamps = (tags: Tags): Tags =>
+  tags.filter((tag) => typeof tag === 'string' || tag.tag !== 'tag:yaml.org,2002:timestamp');
 
 function readText(file: string): string {
   try {

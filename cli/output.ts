@@ -47,6 +47,16 @@ export function outputOption(): Option {
   return new Option('-o, --output <format>', 'how to print it').choices(['table', 'json']).default('table');
 }
 
+/** What an edit did, in kubectl's form, or the object it led to. */
+export function report(
+  { output }: { output: string },
+  object: { metadata: { name: string } },
+  what: string,
+): void {
+  if (output === 'json') printJson(object);
+  else console.log(`pcfapi.pcf.dev/${object.metadata.name} ${what}`);
+}
+
 export function printJson(value: unknown): void {
   console.log(JSON.stringify(value, undefined, 2));
 }

@@ -142,7 +142,8 @@ export class PcfOperator extends dotI.default {
       events: this.events,
       metrics: new Metrics(this.registry),
       logger: this.log,
-      clock: Date.now,
+      // Monotonic: a system clock that is set does not end a hold or a deadline.
+      clock: () => Math.round(performance.timeOrigin + performance.now()),
     });
     return new Controller({
       name: 'pcfapi',

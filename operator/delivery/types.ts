@@ -3,6 +3,15 @@ import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js'
 
 export type MigrationState = 'Disabled' | 'Pending' | 'Running' | 'Succeeded' | 'Failed';
 
+/** Why a revision can't be delivered. */
+export interface Failure {
+  /** One CamelCase word. */
+  reason: string;
+  message: string;
+  /** When what shows it came to be, as far as that is known: older than the delivery, it counts for nothing. */
+  since?: string;
+}
+
 /** One revision as the caches show it. */
 export interface RevisionView {
   name: string;
@@ -11,6 +20,10 @@ export interface RevisionView {
   /** Pods that the data plane can send a request to now. */
   ready: number;
   migration: MigrationState;
+  /** Migration Jobs of it that failed. */
+  failedMigrations?: number;
+  /** Its pods crash again and again, or its image can't be pulled, or its migration failed for good. */
+  failure?: Failure;
 }
 
 /** Who gets the traffic: shares in percent that add up to 100, and who gets the requests with the canary header. */
@@ -19,6 +32,12 @@ export interface RouteView {
   header?: string;
   /** No router: every ready pod gets the same, so the weights are what the pods make them. */
   byPods?: true;
+}
+
+/** The judgement on the new revision so far. */
+export interface AnalysisView {
+  verdict: 'Running' | 'Passed' | 'Failed' | 'Inconclusive' | 'Unavailable';
+  message: string;
 }
 
 export interface Observation {
@@ -30,18 +49,67 @@ export interface Observation {
   route?: RouteView;
   /** Whether all that a new pod needs is there (its Secrets). */
   startable: boolean;
+  /** Undefined: nothing is analysed. */
+  analysis?: AnalysisView;
 }
 
+/** A stretch of a delivery: a share, and what must be before the next one. */
+export interface Stage {
+  /** Share of the new revision, in percent. */
+  weight: number;
+  /** How long to stay once the share is in force. In milliseconds. */
+  holdMs: number;
+  /** Stay until somebody says go on. */
+  pause: boolean;
+}
+
+/** What people ask for by name, see {@link deliveryId}: an old request means nothing to a new delivery. */
+export interface Requests {
+  /** `<delivery>/<step>`, or `<delivery>/full`. */
+  promote?: string;
+  /** `<delivery>`. */
+  abort?: string;
+  /** `<revision>@<when it failed>`. */
+  retry?: string;
+}
+
+export type StrategyType = 'Canary' | 'BlueGreen' | 'RollingUpdate';
+
 export interface DeliverySettings {
+  strategy: StrategyType;
   /** Pods that carry the whole traffic. */
   replicas: number;
-  /** 0-100; undefined: promote as soon as the pods are ready. */
+  /** 0-100, whatever the stages say; undefined: the stages drive. */
   canaryWeight?: number;
+  stages: readonly Stage[];
+  /** Pods of the new revision before it has everything: as its share needs, as many as the stable one, or a number. */
+  canaryPods: 'share' | 'full' | number;
+  /** Pods beyond `replicas` that both revisions may have together; undefined: what it takes. */
+  maxSurge?: number;
+  /** Pods below `replicas` that may be ready. */
+  maxUnavailable: number;
   paused: boolean;
   /** `exact`: a router splits by weight. `replicas`: the share is the number of ready pods. */
   split: 'exact' | 'replicas';
   /** How long a revision without traffic keeps its pods, so that going back to it is instant. In milliseconds. */
   retireDelayMs: number;
+  /** How long the data plane may take to act on a route that was read back. In milliseconds. */
+  settleMs: number;
+  /** How long pods may make no progress. In milliseconds. */
+  progressDeadlineMs: number;
+  requests: Requests;
+}
+
+/** The step that a delivery is at, for people. */
+export interface StepView {
+  /** From 0; `of` when all are done. */
+  index: number;
+  of: number;
+  weight: number;
+  /** When its weight was first in force. */
+  since?: string;
+  /** What it waits for, in words. */
+  waitingFor?: string;
 }
 
 export interface DeliveryPlan {
@@ -53,14 +121,17 @@ export interface DeliveryPlan {
   /** The route that must be in force; undefined while nothing can serve. */
   route?: RouteView;
   traffic: TrafficStatus;
-  /** What this plan decided, for events; empty in steady state. */
+  step?: StepView;
+  /** What this plan decided, for events and records; empty in steady state. */
   decisions: Decision[];
   /** When to plan again though nothing happens. In milliseconds. */
   requeueAfterMs?: number;
 }
 
 export type Decision =
-  | { type: 'Started'; revision: string }
+  | { type: 'Started'; revision: string; undo?: boolean }
+  | { type: 'StepDone'; revision: string; step: number; of: number; next: number }
   | { type: 'CalledOff'; revision: string }
   | { type: 'Superseded'; revision: string; by: string }
-  | { type: 'Promoted'; revision: string };
+  | { type: 'Aborted'; revision: string; reason: string; message: string }
+  | { type: 'Promoted'; revision: string; undone?: string };

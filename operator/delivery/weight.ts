@@ -1,9 +1,31 @@
 /** Arithmetic of weights and pods. */
 import type { DeliverySettings, RevisionView } from './types.js';
 
+type Capacity = Pick<DeliverySettings, 'replicas' | 'maxUnavailable'>;
+
+/** Pods that are enough for the whole traffic while pods are replaced. */
+export function carryingPods({ replicas, maxUnavailable }: Capacity): number {
+  return replicas === 0 ? 0 : Math.max(1, replicas - maxUnavailable);
+}
+
 /** The share, in percent, that `ready` pods can carry when `full` pods carry everything. */
 export function carries(ready: number, full: number): number {
   return full === 0 ? 100 : Math.floor((100 * Math.min(ready, full)) / full);
+}
+
+/**
+ * The share that pods may keep when others took the rest. Rounded up, where
+ * {@link carries} is rounded down: of three pods two keep 67 % when one got 33 %.
+ */
+export function keeps(ready: number, full: number): number {
+  return full === 0 ? 100 : Math.ceil((100 * Math.min(ready, full)) / full);
+}
+
+/** Pods that must stay for a share that is routed to them. */
+export function podsKeeping(share: number, full: number): number {
+  let pods = Math.floor((full * share) / 100);
+  while (keeps(pods, full) < share) pods++;
+  return pods;
 }
 
 /** Pods needed for a share. A canary that gets no share still has one pod, for the header's requests. */
@@ -36,33 +58,43 @@ export interface Clamped {
 }
 
 /**
- * The weight in force: what was asked, held down to what the ready pods can
- * carry. A revision with no ready pod gets nothing, whatever was asked.
+ * The weight in force: what was asked, held down to what the new revision's ready
+ * pods can carry, and up to what the stable one's can't, if it was made smaller.
+ * A revision with no ready pod gets nothing, whatever was asked. `routed` is the
+ * share that the new revision has now.
  */
 export function clampWeight(
   asked: number,
   stable: RevisionView,
   update: RevisionView,
-  settings: Pick<DeliverySettings, 'replicas' | 'split'>,
+  settings: Capacity & Pick<DeliverySettings, 'split'>,
+  routed = 0,
 ): Clamped {
-  const full = settings.replicas;
   if (update.ready === 0) return because(asked, 0, `no pod of ${update.name} is ready`);
   if (stable.ready === 0) return because(asked, 100, `no pod of ${stable.name} is ready`);
-  if (settings.split === 'exact') {
-    const most = carries(update.ready, full);
-    return because(
-      asked,
-      Math.min(asked, most),
-      `${update.ready} of ${full} pods of ${update.name} are ready and can carry ${most} %`,
-    );
+  if (settings.split === 'replicas') return sharedByPods(asked, stable, update, settings.replicas);
+  const full = carryingPods(settings);
+  const most = carries(update.ready, full);
+  if (asked > most) {
+    const words = `${update.ready} of ${full} pods of ${update.name} are ready and can carry ${most} %`;
+    return because(asked, most, words);
   }
+  // It never rises for want of stable pods: it only does not fall before they are back.
+  const least = stable.replicas < full ? Math.min(routed, most, 100 - keeps(stable.ready, full)) : 0;
+  return because(
+    asked,
+    Math.max(asked, least),
+    `${stable.ready} of ${full} pods of ${stable.name} are ready`,
+  );
+}
+
+function sharedByPods(asked: number, stable: RevisionView, update: RevisionView, full: number): Clamped {
   if (asked === 0) return { weight: 0 };
   if (asked === 100 && update.ready >= full) return { weight: 100 };
   const share = Math.round((100 * update.ready) / (update.ready + stable.ready));
-  const byPods = Math.min(99, Math.max(1, share));
   return because(
     asked,
-    byPods,
+    Math.min(99, Math.max(1, share)),
     `without a router the share is that of the ready pods, ${update.ready} to ${stable.ready}`,
   );
 }

@@ -10,8 +10,9 @@ import type { KubeObject } from '../runtime/kube-client.js';
 
 export const DEFAULT_DEADLINE = '15m';
 
-export function migrationJobName(revision: string): string {
-  return `${revision}-migrate`;
+/** `attempt` counts from 1: a Job that failed stays as it is, and another try is another Job. */
+export function migrationJobName(revision: string, attempt = 1): string {
+  return attempt > 1 ? `${revision}-migrate-${attempt}` : `${revision}-migrate`;
 }
 
 /**
@@ -19,7 +20,7 @@ export function migrationJobName(revision: string): string {
  * tries again with exponential backoff until the deadline; a refusal (bad
  * settings) ends it at once, because trying again can't mend it.
  */
-export function migrationJob(api: PcfApi, revision: Revision): KubeObject {
+export function migrationJob(api: PcfApi, revision: Revision, attempt?: number): KubeObject {
   const deadlineMs = durationMs(api.spec.migrations?.deadline ?? DEFAULT_DEADLINE);
   const labels = { [LABELS.component]: 'migration' satisfies Component, [LABELS.revision]: revision.name };
   const { startupProbe, readinessProbe, livenessProbe, ports, ...container } =
@@ -29,7 +30,7 @@ export function migrationJob(api: PcfApi, revision: Revision): KubeObject {
     name: 'migrate',
     args: [...ROLES.migrateUp],
   });
-  return owned(api, JobKind, migrationJobName(revision.name), {
+  return owned(api, JobKind, migrationJobName(revision.name, attempt), {
     labels,
     spec: {
       activeDeadlineSeconds: Math.ceil(deadlineMs / 1000),

@@ -12,8 +12,10 @@ export interface MigrationView {
   report?: MigrationReport;
   /** Last line of what went wrong, if anything did. */
   error?: string;
-  /** Runs that failed so far. */
+  /** Runs of the Job that failed so far. */
   failures: number;
+  /** Jobs of the revision that failed for good. */
+  failedJobs: number;
 }
 
 interface Job extends KubeObject {
@@ -34,35 +36,50 @@ interface PodLike extends KubeObject {
   status?: { containerStatuses?: { state?: { terminated?: Terminated } }[] };
 }
 
+/**
+ * Where the migrations of a revision stand. Of several Jobs the one of `attempt`
+ * counts, or the last there is; one that succeeded counts before all others.
+ */
 export function migrationView(
   api: PcfApi,
   revision: string,
   jobs: KubeObject[],
   pods: KubeObject[],
+  attempt?: number,
 ): MigrationView {
-  if (api.spec.migrations?.mode === 'Disabled') return { state: 'Disabled', failures: 0 };
-  const job = jobs.find(({ metadata }) => metadata.name === migrationJobName(revision)) as Job | undefined;
-  if (!job) return { state: 'Pending', failures: 0 };
+  if (api.spec.migrations?.mode === 'Disabled') return { state: 'Disabled', failures: 0, failedJobs: 0 };
+  const all = (jobs as Job[]).filter(({ metadata }) => metadata.labels?.[LABELS.revision] === revision);
+  const failedJobs = all.filter(hasFailed).length;
+  const wanted = migrationJobName(revision, attempt ?? Math.max(1, failedJobs));
+  const job = all.find(holds('Complete')) ?? all.find(({ metadata }) => metadata.name === wanted);
+  if (!job) return { state: 'Pending', failures: 0, failedJobs };
 
-  const last = lastRun(revision, pods as PodLike[]);
+  const last = lastRun(job, pods as PodLike[]);
   const report = parseReport(last?.message);
-  const holds = (type: string) => job.status?.conditions?.find((c) => c.type === type && c.status === 'True');
   const failures = job.status?.failed ?? 0;
-  if (holds('Complete')) return { state: 'Succeeded', report, failures };
+  const seen = { report, failures, failedJobs };
+  if (holds('Complete')(job)) return { state: 'Succeeded', ...seen };
 
-  const failed = holds('Failed') ?? holds('FailureTarget');
+  const failed = hasFailed(job);
   const words = report?.error ?? lastLine(last?.message);
-  if (failed) return { state: 'Failed', report, failures, error: words ?? failed.message ?? failed.reason };
+  if (failed) return { state: 'Failed', ...seen, error: words ?? failed.message ?? failed.reason };
   const error = last && last.exitCode !== 0 ? (words ?? `exit code ${last.exitCode}`) : undefined;
-  return { state: 'Running', report, failures, error };
+  return { state: 'Running', ...seen, error };
 }
 
-function lastRun(revision: string, pods: PodLike[]): Terminated | undefined {
+function holds(type: string) {
+  return ({ status }: Job) => status?.conditions?.find((c) => c.type === type && c.status === 'True');
+}
+
+function hasFailed(job: Job) {
+  return holds('Failed')(job) ?? holds('FailureTarget')(job);
+}
+
+const JOB_NAME = 'batch.kubernetes.io/job-name';
+
+function lastRun(job: Job, pods: PodLike[]): Terminated | undefined {
   const runs = pods
-    .filter(
-      ({ metadata }) =>
-        metadata.labels?.[LABELS.component] === 'migration' && metadata.labels[LABELS.revision] === revision,
-    )
+    .filter(({ metadata }) => metadata.labels?.[JOB_NAME] === job.metadata.name)
     .flatMap(
       ({ status }) => status?.containerStatuses?.flatMap(({ state }) => state?.terminated ?? []) ?? [],
     );

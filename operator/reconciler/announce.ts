@@ -35,7 +35,19 @@ function announceDecision(decision: Decision): Announcement {
   });
   switch (decision.type) {
     case 'Started':
-      return normal('DeliveryStarted', `delivery of ${decision.revision} begins`);
+      return decision.undo
+        ? normal('UndoStarted', `${decision.revision}, whose pods still run, gets the traffic back`)
+        : normal('DeliveryStarted', `delivery of ${decision.revision} begins`);
+    case 'StepDone':
+      return normal(
+        'StepDone',
+        `step ${decision.step + 1} of ${decision.of} of ${decision.revision} is done`,
+      );
+    case 'Aborted':
+      return {
+        ...normal('Aborted', `${decision.revision} is given up: ${decision.reason}: ${decision.message}`),
+        type: 'Warning',
+      };
     case 'CalledOff':
       return normal(
         'DeliveryCalledOff',

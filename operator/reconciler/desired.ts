@@ -1,19 +1,20 @@
 /** Turns a plan into the objects that must exist, and finds those that must not. */
 import type { DeliveryPlan } from '../delivery/types.js';
-import { migrationJob, migrationJobName } from '../migrations/job.js';
+import { migrationJob } from '../migrations/job.js';
 import { components } from '../resources/components.js';
 import { configMap } from '../resources/config-map.js';
 import { deployment } from '../resources/deployment.js';
 import { externalSecrets } from '../resources/external-secret.js';
 import { ControllerRevisionKind, JobKind, typeOf } from '../resources/kinds.js';
+import { LABELS } from '../resources/metadata.js';
 import { controllerRevision, type Revision } from '../resources/revision.js';
+import { previewService } from '../resources/service.js';
 import { serviceAccount } from '../resources/service-account.js';
 import { surroundings } from '../resources/surroundings.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
 import type { Observed } from './observe.js';
 
-/** Old revisions that stay on record, so that one can go back to them. */
-const REVISION_HISTORY_LIMIT = 10;
+const DEFAULT_HISTORY_LIMIT = 10;
 
 /**
  * In the order they must be written. Routing comes before the Deployments: an
@@ -35,11 +36,17 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
       configMap(api, revision),
     ]),
     ...router.render(api, plan.route, routableRevisions(seen, plan)),
-    ...(migrates ? [migrationJob(api, starting)] : []),
+    ...(migrates ? [migrationJob(api, starting, plan.position.attempt)] : []),
     ...kept.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
+    ...preview(seen, plan),
     ...components(api, seen.revisions.get(plan.position.stable ?? '')),
     ...surroundings(api, { autoscaled: seen.foreignAutoscalers.length > 0 }),
   ];
+}
+
+function preview({ api }: Observed, { position }: DeliveryPlan): KubeObject[] {
+  const wanted = api.spec.strategy?.type === 'BlueGreen' && position.stable && position.update;
+  return wanted ? [previewService(api, position.update!)] : [];
 }
 
 /** Parts the objects whose kind the cluster has from those that can't be written. */
@@ -75,8 +82,7 @@ export function unwantedObjects(
     if (wanted.has(`${type.kind}/${object.metadata.name}`)) return false;
     if (object.metadata.deletionTimestamp) return false;
     if (type === ControllerRevisionKind) return !history.has(object.metadata.name);
-    if (type === JobKind)
-      return ![...history].some((name) => migrationJobName(name) === object.metadata.name);
+    if (type === JobKind) return !history.has(object.metadata.labels?.[LABELS.revision] ?? '');
     return true;
   });
 }
@@ -93,6 +99,9 @@ function recordedRevisions(seen: Observed): string[] {
     ...seen.delivery.revisions.filter((r) => r.replicas > 0).map((r) => r.name),
   ];
   return [
-    ...new Set([...inUse.flatMap((name) => name ?? []), ...newestFirst.slice(0, REVISION_HISTORY_LIMIT)]),
+    ...new Set([
+      ...inUse.flatMap((name) => name ?? []),
+      ...newestFirst.slice(0, seen.api.spec.revisionHistoryLimit ?? DEFAULT_HISTORY_LIMIT),
+    ]),
   ];
 }

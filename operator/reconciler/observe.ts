@@ -1,6 +1,6 @@
 /** Reads the caches into one picture of a PcfApi. No request leaves the process here. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { Observation, RevisionView } from '../delivery/types.js';
+import type { Failure, Observation, RevisionView } from '../delivery/types.js';
 import { type MigrationView, migrationView } from '../migrations/view.js';
 import {
   ControllerRevisionKind,
@@ -16,7 +16,7 @@ import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import { routerOf } from '../traffic/index.js';
 import type { TrafficRouter } from '../traffic/router.js';
 import type { Caches } from './caches.js';
-import { type EndpointSlice, type Pod, podTrouble, readyPods } from './pods.js';
+import { type EndpointSlice, type Pod, podFailure, podTrouble, readyPods } from './pods.js';
 import { type MissingSecret, missingSecrets, secretsHash } from './secrets.js';
 
 /** Everything about one PcfApi that a reconcile needs to know. */
@@ -66,6 +66,8 @@ export function observe(api: PcfApi, caches: ClusterView): Observed {
       replicas: deployment?.spec?.replicas ?? 0,
       ready: ready.get(name) ?? 0,
       migration: migrations.get(name)?.state ?? 'Pending',
+      failedMigrations: migrations.get(name)?.failedJobs,
+      failure: migrationFailure(migrations.get(name)) ?? podFailure(name, pods),
     };
   });
   return {
@@ -110,7 +112,20 @@ function newestOf(revisions: Revision[]): Revision | undefined {
 
 function migrationsOf(api: PcfApi, revisions: Map<string, Revision>, caches: ClusterView, pods: Pod[]) {
   const jobs = caches.ownedBy(JobKind, api);
-  return new Map([...revisions.keys()].map((name) => [name, migrationView(api, name, jobs, pods)]));
+  const { update, attempt } = api.status?.delivery ?? {};
+  const attemptOf = (name: string) => (name === update ? (attempt ?? 1) : undefined);
+  return new Map(
+    [...revisions.keys()].map((name) => [name, migrationView(api, name, jobs, pods, attemptOf(name))]),
+  );
+}
+
+function migrationFailure(migration: MigrationView | undefined): Failure | undefined {
+  if (migration?.state !== 'Failed') return undefined;
+  const refused = migration.report?.outcome === 'refused';
+  return {
+    reason: refused ? 'MigrationRefused' : 'MigrationFailed',
+    message: `its migrations failed: ${migration.error}`,
+  };
 }
 
 function troubles(pods: Pod[]): Map<string, string> {

@@ -1,4 +1,5 @@
 /** What pods and endpoint slices say: which pods can be sent a request, and what ails the others. */
+import type { Failure } from '../delivery/types.js';
 import { LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 
@@ -84,6 +85,41 @@ export function podTrouble(pod: Pod): string | undefined {
       return `${pod.metadata.name}: ${waiting.reason}${words || waiting.message ? `: ${clip(words ?? waiting.message ?? '')}` : ''}`;
     }
     if (words) return `${pod.metadata.name}: ${clip(words)}`;
+  }
+  return undefined;
+}
+
+/** Restarts after which a container that ends by itself is not expected to come up. */
+const CRASHES = 3;
+const PULL_FAILURES = new Set(['ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull']);
+
+/**
+ * Why the pods of a revision won't become ready by waiting: they crash again and again,
+ * or their image can't be had. Half of them must be so: one may stand on a bad node.
+ */
+export function podFailure(revision: string, pods: Pod[]): Failure | undefined {
+  const own = pods.filter(
+    ({ metadata }) =>
+      metadata.labels?.[LABELS.revision] === revision &&
+      metadata.labels[LABELS.component] === 'api' &&
+      !metadata.deletionTimestamp,
+  );
+  const failing = own.flatMap((pod) => {
+    const reason = failureReason(pod);
+    return reason ? [{ reason, pod }] : [];
+  });
+  const [first] = failing;
+  if (!first || 2 * failing.length < own.length) return undefined;
+  const since = failing.map(({ pod }) => pod.metadata.creationTimestamp ?? '').sort()[0];
+  return { reason: first.reason, message: podTrouble(first.pod) ?? first.pod.metadata.name, since };
+}
+
+function failureReason(pod: Pod): 'CrashLoop' | 'ImagePullFailed' | undefined {
+  if (isReady(pod)) return undefined;
+  for (const { state, restartCount = 0 } of pod.status?.containerStatuses ?? []) {
+    const reason = state?.waiting?.reason;
+    if (reason === 'CrashLoopBackOff' && restartCount >= CRASHES) return 'CrashLoop';
+    if (reason && PULL_FAILURES.has(reason)) return 'ImagePullFailed';
   }
   return undefined;
 }

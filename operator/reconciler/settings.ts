@@ -1,18 +1,89 @@
+/** What the planner needs to know of the spec: strategies, all reduced to stages, pods and delays. */
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
-import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { DeliverySettings } from '../delivery/types.js';
+import { durationMs } from '../api/v1alpha1/kubernetes.js';
+import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
+import type { DeliverySettings, Requests, StrategyType } from '../delivery/types.js';
 import type { TrafficRouter } from '../traffic/router.js';
 
-/** How long a revision that lost its traffic keeps its pods, so that going back is one change of weight. */
-const RETIRE_DELAY_MS = 30_000;
+/** Envoy has a pushed route within a second; twice that is on the safe side. */
+const SETTLE_MS = 2_000;
+const DEFAULT_RETIRE_DELAY = { Canary: '30s', BlueGreen: '5m', RollingUpdate: '0s' } as const;
+const DEFAULT_PROGRESS_DEADLINE = '10m';
 
-/** What the planner needs to know of the spec. */
-export function deliverySettings({ spec }: PcfApi, router: TrafficRouter): DeliverySettings {
+/** Annotations by which people steer one delivery, see {@link Requests}. */
+export const REQUEST_ANNOTATIONS = {
+  promote: `${GROUP}/promote`,
+  abort: `${GROUP}/abort`,
+  retry: `${GROUP}/retry`,
+} as const satisfies Record<keyof Requests, string>;
+
+type StrategySettings = Pick<
+  DeliverySettings,
+  'stages' | 'canaryPods' | 'maxSurge' | 'maxUnavailable' | 'retireDelayMs'
+>;
+
+export function deliverySettings({ spec, metadata }: PcfApi, router: TrafficRouter): DeliverySettings {
+  const strategy = spec.strategy?.type ?? 'Canary';
+  const annotations = metadata.annotations ?? {};
   return {
+    strategy,
     replicas: fullReplicas(spec),
     canaryWeight: spec.canaryWeight,
     paused: spec.paused ?? false,
     split: router.split,
-    retireDelayMs: RETIRE_DELAY_MS,
+    settleMs: SETTLE_MS,
+    progressDeadlineMs: durationMs(spec.progressDeadline ?? DEFAULT_PROGRESS_DEADLINE),
+    requests: {
+      promote: annotations[REQUEST_ANNOTATIONS.promote],
+      abort: annotations[REQUEST_ANNOTATIONS.abort],
+      retry: annotations[REQUEST_ANNOTATIONS.retry],
+    },
+    ...strategySettings[strategy](spec),
   };
+}
+
+const strategySettings: Record<StrategyType, (spec: PcfApiSpec) => StrategySettings> = {
+  Canary: canary,
+  BlueGreen: blueGreen,
+  RollingUpdate: rollingUpdate,
+};
+
+function canary(spec: PcfApiSpec): StrategySettings {
+  const { steps = [], replicas, maxSurge, scaleDownDelay } = spec.strategy?.canary ?? {};
+  return {
+    stages: steps.map(({ weight, hold, pause }) => ({ weight, holdMs: hold ? durationMs(hold) : 0, pause })),
+    canaryPods: replicas ?? 'share',
+    maxSurge: maxSurge === undefined ? undefined : Math.max(1, podsOf(maxSurge, spec, Math.ceil)),
+    maxUnavailable: 0,
+    retireDelayMs: durationMs(scaleDownDelay ?? DEFAULT_RETIRE_DELAY.Canary),
+  };
+}
+
+/** One stage: all pods are there and get no traffic. Then everything at once. */
+function blueGreen({ strategy }: PcfApiSpec): StrategySettings {
+  const { autoPromote = true, scaleDownDelay } = strategy?.blueGreen ?? {};
+  return {
+    stages: [{ weight: 0, holdMs: 0, pause: !autoPromote }],
+    canaryPods: 'full',
+    maxUnavailable: 0,
+    retireDelayMs: durationMs(scaleDownDelay ?? DEFAULT_RETIRE_DELAY.BlueGreen),
+  };
+}
+
+/** A canary whose weight is its share of the pods, and which never waits. */
+function rollingUpdate(spec: PcfApiSpec): StrategySettings {
+  const { maxSurge = 1, maxUnavailable = 0 } = spec.strategy?.rollingUpdate ?? {};
+  return {
+    stages: [],
+    canaryPods: 'share',
+    maxSurge: podsOf(maxSurge, spec, Math.ceil),
+    maxUnavailable: podsOf(maxUnavailable, spec, Math.floor),
+    retireDelayMs: durationMs(DEFAULT_RETIRE_DELAY.RollingUpdate),
+  };
+}
+
+function podsOf(value: number | string, spec: PcfApiSpec, round: (pods: number) => number): number {
+  const number = Number.parseInt(String(value), 10);
+  return String(value).endsWith('%') ? round((number * fullReplicas(spec)) / 100) : number;
 }

@@ -5,6 +5,7 @@ import { migrated } from '../delivery/plan.js';
 import type { DeliveryPlan } from '../delivery/types.js';
 import { podSelector, selectorString } from '../resources/metadata.js';
 import type { Concern } from './concerns.js';
+import { history } from './history.js';
 import type { Observed } from './observe.js';
 import type { Summary } from './summary.js';
 
@@ -16,7 +17,8 @@ export function statusOf(
   now: number,
 ): PcfApiStatus {
   const { api } = seen;
-  const { stable, update } = plan.position;
+  const { stable, update, failed } = plan.position;
+  const records = history(api, seen.delivery.position, plan.decisions, seen.revisions, now);
   const imageOf = (name: string | undefined) => (name ? seen.revisions.get(name)?.image : undefined);
   return compact({
     observedGeneration: api.metadata.generation,
@@ -36,7 +38,10 @@ export function statusOf(
     readyReplicas: seen.readyReplicas,
     selector: selectorString(podSelector(api)),
     traffic: plan.traffic,
-    migration: migrationStatus(seen, update ?? stable),
+    step: plan.step,
+    failed: plan.position.failed,
+    history: records.length > 0 ? records : undefined,
+    migration: migrationStatus(seen, update ?? failed?.revision ?? stable),
     revisions: Object.entries(plan.replicas).map(([name, replicas]) => ({
       name,
       image: imageOf(name) ?? '',

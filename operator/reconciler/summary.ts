@@ -5,7 +5,6 @@
 import type { Phase } from '../api/v1alpha1/status.js';
 import { migrated } from '../delivery/plan.js';
 import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
-import { migrationJobName } from '../migrations/job.js';
 import type { Observed } from './observe.js';
 
 export interface Summary {
@@ -40,7 +39,7 @@ export function summarize(seen: Observed, plan: DeliveryPlan, replicas: number):
 const rules: Rule[] = [
   secretMissing,
   providerMissing,
-  migrationFailed,
+  givenUp,
   paused,
   migrating,
   stableUnavailable,
@@ -78,13 +77,15 @@ function providerMissing({ seen }: Case): Summary | undefined {
   };
 }
 
-function migrationFailed({ seen, plan }: Case): Summary | undefined {
-  const migration = seen.migrations.get(plan.position.update ?? '');
-  if (migration?.state !== 'Failed') return undefined;
+function givenUp({ seen, plan }: Case): Summary | undefined {
+  const { failed, stable } = plan.position;
+  if (!failed || failed.revision !== seen.delivery.target) return undefined;
+  const serving = stable ? `${stable} serves` : 'nothing serves';
+  const again = `not tried again until image, config or env change, or: kubectl pcf retry ${seen.api.metadata.name}`;
   return {
     phase: 'Failed',
-    reason: migration.report?.outcome === 'refused' ? 'MigrationRefused' : 'MigrationFailed',
-    message: `migrations of ${plan.position.update} failed: ${migration.error}; they are not tried again until image, config or env change, or Job ${migrationJobName(plan.position.update ?? '')} is deleted`,
+    reason: failed.reason,
+    message: `${failed.revision} was given up: ${failed.message}; ${serving}; ${again}`,
     verdict: 'Failed',
   };
 }
@@ -181,10 +182,14 @@ function canary({ plan, replicas }: Case): Summary | undefined {
     };
   }
   const why = plan.traffic.reason ? ` (${plan.traffic.reason})` : '';
+  const { step } = plan;
+  const next = step?.waitingFor
+    ? `step ${step.index + 1} of ${step.of}, waiting for ${step.waitingFor}`
+    : 'raise canaryWeight to go on, 100 promotes it';
   return {
     phase: 'Canary',
     reason: 'CanaryHolding',
-    message: `${update} gets ${weight} % of the traffic${why}; raise canaryWeight to go on, 100 promotes it`,
+    message: `${update} gets ${weight} % of the traffic${why}; ${next}`,
     verdict: 'Current',
   };
 }

@@ -21,11 +21,23 @@ export interface Revision {
   template: PodTemplate;
   /** Text of the settings file; empty when the spec has no overrides. */
   config: string;
+  /** What the image was built from, if the spec said so. */
+  source?: PcfApiSpec['source'];
+  /** What of the spec it was made of, so that an undo can write it back. */
+  inputs?: RevisionInputs;
   /** What the Secrets held when it was made, as a hash, if a change of theirs is to make a new revision. */
   secrets?: string;
 }
 
+/** Fields of spec that make a revision, as an undo puts them back. */
+export const REVISION_FIELDS = [
+  ...(['image', 'environment', 'resources', 'env', 'config', 'database', 'redis'] as const),
+  ...(['imagePullSecrets', 'probes', 'terminationGracePeriod', 'scheduling', 'source'] as const),
+] satisfies (keyof PcfApiSpec)[];
+
 /** The fields of spec that a pod depends on. A change of any other makes no new revision. */
+export type RevisionInputs = Partial<PcfApiSpec>;
+
 function podInputs(spec: PcfApiSpec) {
   const { image, environment, resources, env, config, database, redis } = spec;
   const { imagePullSecrets, probes, terminationGracePeriod, scheduling } = spec;
@@ -35,6 +47,12 @@ function podInputs(spec: PcfApiSpec) {
     ...{ image, environment, resources, env, config, database, redis },
     ...{ imagePullSecrets, probes, terminationGracePeriod, scheduling, topologySpread, onChange },
   };
+}
+
+/** The same as fields of spec: what an undo puts back. */
+function specInputs(spec: PcfApiSpec): RevisionInputs {
+  const given = REVISION_FIELDS.map((field) => [field, spec[field]]);
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 
 /** Name of the revision that the spec describes; `secrets` as in {@link Revision}. */
@@ -66,7 +84,12 @@ export function newRevision(api: PcfApi, number: number, secrets?: string): Revi
   const name = revisionName(api, secrets);
   const config = api.spec.config ? stringify(api.spec.config) : '';
   const template = podTemplate(api, name, name);
-  return { name, number, image: api.spec.image, template, config, ...(secrets ? { secrets } : {}) };
+  const { source } = api.spec;
+  return {
+    ...{ name, number, image: api.spec.image, template, config, inputs: specInputs(api.spec) },
+    ...(source ? { source } : {}),
+    ...(secrets ? { secrets } : {}),
+  };
 }
 
 export function controllerRevision(api: PcfApi, revision: Revision): KubeObject {

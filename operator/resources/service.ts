@@ -10,6 +10,13 @@ export function service(api: PcfApi, pinnedTo?: string): KubeObject {
   return owned(api, ServiceKind, api.metadata.name, { spec: specFor(podSelector(api, pinnedTo)) });
 }
 
+/** With BlueGreen: leads to the revision on its way, for those who want to look at it before the switch. */
+export function previewService(api: PcfApi, revision: string): KubeObject {
+  return owned(api, ServiceKind, `${api.metadata.name}-preview`, {
+    spec: specFor(podSelector(api, revision)),
+  });
+}
+
 /** The Service of one revision: what an HTTPRoute sends a share to. */
 export function revisionService(api: PcfApi, revision: string): KubeObject {
   return owned(api, ServiceKind, revision, {

@@ -5,7 +5,7 @@ import { HttpRouteKind } from '../resources/kinds.js';
 import { owned } from '../resources/metadata.js';
 import { revisionService, SERVICE_PORT, service } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
-import { CANARY_HEADER, type ReadObject, splitGateway, type TrafficRouter } from './router.js';
+import { canaryHeader, type ReadObject, splitGateway, type TrafficRouter } from './router.js';
 
 interface RouteRule {
   matches?: { headers?: unknown[]; path?: unknown }[];
@@ -32,7 +32,7 @@ function httpRoute(api: PcfApi, route: RouteView): KubeObject {
       weight,
     })),
   };
-  const rules = route.header ? [headerRule(route.header), primary] : [primary];
+  const rules = route.header ? [headerRule(api, route.header), primary] : [primary];
   return owned(api, HttpRouteKind, api.metadata.name, {
     spec: {
       parentRefs: gatewaysOf(api),
@@ -48,8 +48,8 @@ function gatewaysOf(api: PcfApi) {
   return [...own, ...gateways].map((gateway) => splitGateway(api, gateway));
 }
 
-function headerRule(revision: string): RouteRule {
-  const header = { type: 'Exact', name: CANARY_HEADER.name, value: CANARY_HEADER.value };
+function headerRule(api: PcfApi, revision: string): RouteRule {
+  const header = { type: 'Exact', ...canaryHeader(api) };
   return {
     matches: [{ path: { type: 'PathPrefix', value: '/' }, headers: [header] }],
     backendRefs: [{ name: revision, port: SERVICE_PORT, weight: 1 }],

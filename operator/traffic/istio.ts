@@ -5,7 +5,7 @@ import { DestinationRuleKind, VirtualServiceKind } from '../resources/kinds.js';
 import { LABELS, owned } from '../resources/metadata.js';
 import { SERVICE_PORT, service } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
-import { CANARY_HEADER, type ReadObject, type TrafficRouter } from './router.js';
+import { canaryHeader, type ReadObject, type TrafficRouter } from './router.js';
 
 interface HttpRoute {
   name: string;
@@ -45,17 +45,18 @@ function virtualService(api: PcfApi, route: RouteView): KubeObject {
       weight,
     })),
   };
-  const http = route.header ? [headerRoute(destination(route.header)), primary] : [primary];
+  const http = route.header ? [headerRoute(api, destination(route.header)), primary] : [primary];
   const gateways = api.spec.traffic?.gateways ?? [];
   return owned(api, VirtualServiceKind, api.metadata.name, {
     spec: { hosts: api.spec.traffic?.hosts ?? [], ...(gateways.length > 0 ? { gateways } : {}), http },
   });
 }
 
-function headerRoute(destination: HttpRoute['route'][number]['destination']): HttpRoute {
+function headerRoute(api: PcfApi, destination: HttpRoute['route'][number]['destination']): HttpRoute {
+  const { name, value } = canaryHeader(api);
   return {
     name: HEADER_ROUTE,
-    match: [{ headers: { [CANARY_HEADER.name]: { exact: CANARY_HEADER.value } } }],
+    match: [{ headers: { [name.toLowerCase()]: { exact: value } } }],
     route: [{ destination, weight: 100 }],
   };
 }

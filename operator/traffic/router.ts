@@ -7,7 +7,9 @@ import type { RouteView } from '../delivery/types.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 
 /** Requests with this header always reach the new revision, once it has a ready pod. */
-export const CANARY_HEADER = { name: 'x-canary', value: 'true' } as const;
+export function canaryHeader({ spec }: PcfApi): { name: string; value: string } {
+  return spec.strategy?.canary?.header ?? { name: 'x-canary', value: 'true' };
+}
 
 /** Reads an object of this PcfApi from a cache. */
 export type ReadObject = (type: ResourceType, name: string) => KubeObject | undefined;

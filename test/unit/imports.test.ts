@@ -26,7 +26,14 @@ const arrows: Record<string, string[]> = {
     'operator/migrations',
     'operator/runtime',
   ],
-  cli: ['contract', 'operator/api', 'operator/resources', 'operator/reconciler', 'operator/runtime'],
+  cli: [
+    'contract',
+    'operator/api',
+    'operator/delivery',
+    'operator/resources',
+    'operator/reconciler',
+    'operator/runtime',
+  ],
   'api-server': ['contract'],
   sandbox: ['contract', 'operator/runtime'],
 };

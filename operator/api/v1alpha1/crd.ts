@@ -98,6 +98,8 @@ export function toStructural(schema: JsonSchema): JsonSchema {
     out.additionalProperties = anythingOrStructural(schema.additionalProperties);
   }
   if (schema.items) out.items = toStructural(schema.items);
+  // The API server checks the format itself, and the pattern that says the same is unreadable.
+  if (out.format === 'date-time') delete out.pattern;
   return out;
 }
 
@@ -111,9 +113,10 @@ function anythingOrStructural(schema: JsonSchema): JsonSchema {
 }
 
 function intOrString(schema: JsonSchema): JsonSchema {
-  const { description, pattern } = schema;
+  const { description, pattern, default: otherwise } = schema;
   return {
     ...(description ? { description } : {}),
+    ...(otherwise === undefined ? {} : { default: otherwise }),
     anyOf: [{ type: 'integer' }, { type: 'string' }],
     pattern,
     'x-kubernetes-int-or-string': true,

@@ -1,6 +1,6 @@
 /** `spec` of a PcfApi: what a person asks for. The one source of the CRD, the types and the reference. */
 import { z } from 'zod';
-import { cel } from './kubernetes.js';
+import { cel, duration } from './kubernetes.js';
 import { database, migrations, redis, secrets } from './spec/data.js';
 import {
   components,
@@ -12,6 +12,7 @@ import {
   terminationGracePeriod,
 } from './spec/pods.js';
 import { autoscaling, availability, monitoring } from './spec/scaling.js';
+import { source, strategy } from './spec/strategy.js';
 import { network, tls, traffic } from './spec/traffic.js';
 
 const config = z.record(z.string(), z.record(z.string(), z.unknown())).meta({
@@ -60,6 +61,20 @@ export const pcfApiSpec = z
           '100: promote it. Left out: promote as soon as its pods are ready. May be edited at any time.',
         format: 'int32',
       }),
+    source: source
+      .optional()
+      .meta({ description: 'What the image was built from, for the delivery figures.' }),
+    strategy: strategy
+      .optional()
+      .meta({ description: 'How a new revision takes over. Default: a canary without steps.' }),
+    progressDeadline: duration.optional().meta({
+      description:
+        'How long the pods of a new revision may make no progress before it is given up. Default: 10m.',
+    }),
+    revisionHistoryLimit: z.int().min(0).max(50).default(10).meta({
+      description: 'Old revisions that stay on record, so that one can go back to them.',
+      format: 'int32',
+    }),
     paused: z.boolean().default(false).meta({
       description:
         'Freezes the delivery where it stands. Drift is still repaired, and a pod that is not ready still gets no traffic.',

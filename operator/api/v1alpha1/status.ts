@@ -45,12 +45,37 @@ const revisionStatus = z.strictObject({
   weight: percent('Share of the traffic it is given.'),
 });
 
+const failedDelivery = z.strictObject({
+  revision: z.string().meta({ description: 'The revision.' }),
+  reason: z.string().meta({ description: 'Why, in one CamelCase word.' }),
+  message: z.string().meta({ description: 'Why, for people.' }),
+  at: time('When it was given up.'),
+});
+
 const deliveryPosition = z.strictObject({
   stable: z.string().optional().meta({ description: 'Revision that was promoted last.' }),
+  previous: z.string().optional().meta({ description: 'Revision that was stable before it.' }),
   update: z.string().optional().meta({ description: 'Revision being delivered.' }),
   startedAt: time('When the current or last delivery began.').optional(),
+  firstTrafficAt: time('When its revision first got a share of the traffic.').optional(),
   promotedAt: time('When the stable revision was promoted.').optional(),
+  strategy: z.string().optional().meta({ description: 'Strategy whose steps are counted.' }),
+  step: count('Step of the strategy, from 0.').optional(),
+  stepSince: time('When the weight of the step was first in force.').optional(),
+  floor: percent('Share that an earlier strategy had reached.').optional(),
+  undo: z
+    .boolean()
+    .optional()
+    .meta({ description: 'It goes back to the previous revision, whose pods still run.' }),
+  attempt: count('How often its migrations are tried.').optional(),
   weight: percent('The share last asked for, kept while paused.').optional(),
+  progress: z.string().optional().meta({ description: 'What is compared to see progress.' }),
+  progressAt: time('When there was progress last.').optional(),
+  routed: z.string().optional().meta({ description: 'The route that was read back.' }),
+  routedAt: time('Since when the route is so.').optional(),
+  failed: failedDelivery.optional().meta({
+    description: 'The revision that was given up. It is not tried again until spec changes, or a retry.',
+  }),
   retiring: z
     .array(
       z.strictObject({
@@ -62,6 +87,31 @@ const deliveryPosition = z.strictObject({
     .meta({ description: 'Revisions whose pods are kept a moment longer, so that an undo is instant.' }),
 });
 export type DeliveryPosition = z.infer<typeof deliveryPosition>;
+
+const deliveryRecord = z.strictObject({
+  revision: z.string().meta({ description: 'What was delivered.' }),
+  number: count('Number of the revision.'),
+  image: z.string().meta({ description: 'Its image.' }),
+  commit: z.string().optional().meta({ description: 'Commit it was built from.' }),
+  committedAt: time('When that was committed.').optional(),
+  startedAt: time('When the delivery began.'),
+  firstTrafficAt: time('When it first got a share of the traffic.').optional(),
+  finishedAt: time('When the delivery ended.'),
+  outcome: z.enum(['Promoted', 'Aborted', 'Undone', 'CalledOff', 'Superseded']).meta({
+    description: 'How it ended. Undone: it took the traffic back from the revision that came after it.',
+  }),
+  reason: z.string().optional().meta({ description: 'Why it was aborted, in one word.' }),
+  by: z.string().optional().meta({ description: 'Field manager that had set the image.' }),
+});
+export type DeliveryRecord = z.infer<typeof deliveryRecord>;
+
+const stepStatus = z.strictObject({
+  index: count('The step, from 0; `of` when all are done.'),
+  of: count('How many there are.'),
+  weight: percent('Share it asks for.'),
+  since: time('Since when that is in force.').optional(),
+  waitingFor: z.string().optional().meta({ description: 'What it waits for.' }),
+});
 
 export const pcfApiStatus = z.strictObject({
   observedGeneration: z
@@ -91,6 +141,14 @@ export const pcfApiStatus = z.strictObject({
   traffic: trafficStatus
     .optional()
     .meta({ description: 'The weight: asked, in force, and why they differ.' }),
+  step: stepStatus.optional().meta({ description: 'Where the delivery is in the steps of its strategy.' }),
+  failed: failedDelivery
+    .optional()
+    .meta({ description: 'The revision that was given up last, as long as the spec asks for it.' }),
+  history: z
+    .array(deliveryRecord)
+    .optional()
+    .meta({ description: 'Deliveries that ended, the newest first.' }),
   migration: migrationStatus.optional().meta({ description: 'The database schema.' }),
   revisions: z.array(revisionStatus).optional().meta({ description: 'Every revision that has pods.' }),
   delivery: deliveryPosition

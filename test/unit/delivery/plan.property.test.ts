@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { DeliveryPlan, DeliverySettings, RevisionView } from '../../../operator/delivery/types.js';
+import { carryingPods, podsKeeping } from '../../../operator/delivery/weight.js';
 import { type CrashPoint, ModelCluster } from './model-cluster.js';
 
 type Step = (cluster: ModelCluster) => DeliveryPlan | undefined;
@@ -98,6 +99,29 @@ const step: fc.Arbitrary<{ label: string; run: Step }> = fc.oneof(
   },
   {
     weight: 2,
+    arbitrary: fc.constantFrom('promote', 'full', 'abort', 'retry').map((what) => ({
+      label: what,
+      run: quietly((c) => c.request(what)),
+    })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.tuple(name, fc.boolean()).map(([n, crashes]) => ({
+      label: `${n}: ${crashes ? 'crashes' : 'crashes no more'}`,
+      run: quietly((c) => c.crash(n, crashes)),
+    })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.constantFrom(undefined, 'Running', 'Passed', 'Failed', 'Unavailable').map((verdict) => ({
+      label: `analysis ${verdict}`,
+      run: quietly((c) => {
+        c.verdict = verdict as typeof c.verdict;
+      }),
+    })),
+  },
+  {
+    weight: 2,
     arbitrary: fc.integer({ min: 0, max: 60_000 }).map((ms) => ({
       label: `${ms} ms pass`,
       run: quietly((c) => {
@@ -108,14 +132,40 @@ const step: fc.Arbitrary<{ label: string; run: Step }> = fc.oneof(
 );
 
 const split = fc.constantFrom<DeliverySettings['split']>('exact', 'replicas');
-const history = fc.record({ split, steps: fc.array(step, { maxLength: 60, size: 'large' }) });
+const stage = fc.record({
+  weight: fc.integer({ min: 0, max: 100 }),
+  holdMs: fc.constantFrom(0, 1_000, 60_000),
+  pause: fc.boolean(),
+});
+const strategies: fc.Arbitrary<Partial<DeliverySettings>> = fc.oneof(
+  fc.record({ stages: fc.array(stage, { maxLength: 4 }) }),
+  fc.record({
+    stages: fc.array(stage, { maxLength: 3 }),
+    maxSurge: fc.integer({ min: 1, max: 2 }),
+  }),
+  fc.record({ stages: fc.array(stage, { maxLength: 2 }), canaryPods: fc.integer({ min: 1, max: 4 }) }),
+  fc.record({
+    strategy: fc.constant('BlueGreen' as const),
+    canaryPods: fc.constant('full' as const),
+    stages: fc.boolean().map((pause) => [{ weight: 0, holdMs: 0, pause }]),
+    retireDelayMs: fc.constant(300_000),
+  }),
+  fc.constantFrom([1, 0], [0, 1], [2, 1]).map(([maxSurge, maxUnavailable]) => ({
+    strategy: 'RollingUpdate' as const,
+    maxSurge,
+    maxUnavailable: maxUnavailable!,
+    retireDelayMs: 0,
+  })),
+);
+const settings = fc.tuple(split, strategies).map(([split, strategy]) => ({ ...strategy, split }));
+const history = fc.record({ with: settings, steps: fc.array(step, { maxLength: 60, size: 'large' }) });
 
 /** Runs a history and hands each plan, with what the planner had seen, to the check. */
 function replay(
-  { split, steps }: { split: DeliverySettings['split']; steps: { run: Step }[] },
+  { with: settings, steps }: { with: Partial<DeliverySettings>; steps: { run: Step }[] },
   check: (planned: DeliveryPlan, before: RevisionView[], cluster: ModelCluster) => void = () => {},
 ): ModelCluster {
-  const cluster = new ModelCluster(split);
+  const cluster = new ModelCluster(settings);
   for (const { run } of steps) {
     const before = cluster.observe().revisions;
     const planned = run(cluster);
@@ -182,19 +232,15 @@ describe('plan, at every crash point and in any order of events', () => {
   it('takes no pods from a revision that the route still leads to', () => {
     fc.assert(
       fc.property(
-        history.filter(({ split }) => split === 'exact'),
+        history.filter((past) => past.with.split === 'exact'),
         (past) => {
-          const cluster = new ModelCluster(past.split);
+          const cluster = new ModelCluster(past.with);
           for (const { run } of past.steps) {
             const { route, revisions } = cluster.observe();
             const planned = run(cluster);
             for (const [revision, share] of Object.entries(planned ? (route?.weights ?? {}) : {})) {
               const had = revisions.find(({ name }) => name === revision)?.replicas ?? 0;
-              const needed = Math.min(
-                had,
-                cluster.settings.replicas,
-                Math.ceil((cluster.settings.replicas * share) / 100),
-              );
+              const needed = Math.min(had, podsKeeping(share, carryingPods(cluster.settings)));
               assert.ok(
                 (planned?.replicas[revision] ?? 0) >= needed,
                 `${revision} carries ${share} % and loses its pods`,
@@ -211,20 +257,20 @@ describe('plan, at every crash point and in any order of events', () => {
     fc.assert(
       fc.property(history, (past) => {
         const cluster = replay(past);
-        cluster.settings.paused = false;
-        cluster.startable = true;
-        for (let round = 0; round < 12; round++) {
+        cluster.calm();
+        for (let round = 0; round < 60; round++) {
           cluster.reconcile();
           cluster.heal();
-          cluster.now += 31_000;
+          cluster.request('promote');
+          cluster.now += 301_000;
         }
-        const { stable, update } = cluster.position;
+        const { stable, update, failed } = cluster.position;
         const asked = cluster.settings.canaryWeight ?? 100;
         assert.ok(
-          stable === cluster.target || update === cluster.target,
-          'the target is neither stable nor on its way',
+          [stable, update, failed?.revision].includes(cluster.target),
+          'the target is neither stable, nor on its way, nor given up',
         );
-        if (asked === 100) assert.equal(stable, cluster.target);
+        if (asked === 100 && !failed) assert.equal(stable, cluster.target);
         const extra = [...cluster.revisions].filter(
           ([n, r]) => r.replicas > 0 && n !== stable && n !== update,
         );
@@ -237,4 +283,69 @@ describe('plan, at every crash point and in any order of events', () => {
       { numRuns: 2000 },
     );
   });
+
+  it('never has fewer ready pods than it promised, by anything it does itself', () => {
+    fc.assert(
+      fc.property(
+        settings,
+        fc.integer({ min: 1, max: 6 }),
+        fc.array(fc.boolean(), { maxLength: 80 }),
+        (given, replicas, ready) => {
+          const cluster = new ModelCluster({ ...given, replicas });
+          deliver(cluster, 'a', []);
+          deliver(cluster, 'b', ready);
+          assert.equal(cluster.position.stable, 'b', 'a delivery without disturbance ends');
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('makes no more pods in a rolling update than maxSurge allows', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 3 }),
+        fc.integer({ min: 1, max: 8 }),
+        split,
+        (maxSurge, replicas, split) => {
+          const cluster = new ModelCluster({
+            strategy: 'RollingUpdate',
+            maxSurge,
+            replicas,
+            split,
+            retireDelayMs: 0,
+          });
+          deliver(cluster, 'a', []);
+          cluster.target = 'b';
+          for (let round = 0; round < 200 && cluster.position.stable !== 'b'; round++) {
+            cluster.reconcile();
+            const total = [...cluster.revisions.values()].reduce((sum, state) => sum + state.replicas, 0);
+            assert.ok(total <= replicas + maxSurge, `${total} pods`);
+            cluster.heal();
+            cluster.now += 3_000;
+          }
+          assert.equal(cluster.position.stable, 'b');
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
 });
+
+/** Delivers a revision; of its pods one more becomes ready each time `ready` says so, and all in the end. */
+function deliver(cluster: ModelCluster, target: string, ready: boolean[]): void {
+  cluster.target = target;
+  const { settings } = cluster;
+  const promised = cluster.position.stable ? settings.replicas - settings.maxUnavailable : 0;
+  for (let round = 0; round < 300 && cluster.position.stable !== target; round++) {
+    cluster.reconcile();
+    const total = [...cluster.revisions.values()].reduce((sum, state) => sum + state.ready, 0);
+    assert.ok(total >= promised, `${total} ready pods, ${promised} were promised`);
+    for (const state of cluster.revisions.values()) {
+      state.migration = 'Succeeded';
+      if (ready[round] ?? true) state.ready = Math.min(state.replicas, state.ready + 1);
+    }
+    cluster.request('promote');
+    cluster.now += 61_000;
+  }
+}

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { plan } from '../../../operator/delivery/plan.js';
-import type { DeliverySettings, Observation, RevisionView } from '../../../operator/delivery/types.js';
+import type { Observation, RevisionView } from '../../../operator/delivery/types.js';
+import { deliverySettings } from '../../support/delivery-settings.js';
 
 const now = Date.parse('2026-11-23T10:00:00Z');
-const settings: DeliverySettings = { replicas: 3, paused: false, split: 'exact', retireDelayMs: 30_000 };
+const settings = deliverySettings();
 
 function revision(name: string, view: Partial<RevisionView> = {}): RevisionView {
   return { name, replicas: 3, ready: 3, migration: 'Succeeded', ...view };
@@ -179,7 +180,7 @@ describe('plan', () => {
   });
 
   describe('without a router', () => {
-    const byReplicas: DeliverySettings = { ...settings, split: 'replicas' };
+    const byReplicas = deliverySettings({ split: 'replicas' });
 
     it('shares by pods and says what that makes of the weight', () => {
       const canary = seen({ revisions: [revision('old'), revision('new', { replicas: 1, ready: 1 })] });

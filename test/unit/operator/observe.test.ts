@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { migrationView } from '../../../operator/migrations/view.js';
-import { type EndpointSlice, type Pod, podTrouble, readyPods } from '../../../operator/reconciler/pods.js';
+import {
+  type EndpointSlice,
+  type Pod,
+  podFailure,
+  podTrouble,
+  readyPods,
+} from '../../../operator/reconciler/pods.js';
 import type { KubeObject } from '../../../operator/runtime/kube-client.js';
 import { pcfApi } from '../../support/fixtures.js';
 
@@ -78,18 +84,54 @@ describe('what is observed', () => {
     });
   });
 
+  describe('a failure that waiting does not mend', () => {
+    const crashing = (name: string, restartCount: number) =>
+      pod(
+        name,
+        false,
+        { creationTimestamp: '2026-11-23T10:00:00Z' },
+        { containerStatuses: [{ restartCount, state: { waiting: { reason: 'CrashLoopBackOff' } } }] },
+      );
+
+    it('is a crash loop, once it is one', () => {
+      assert.equal(podFailure('api-new', [crashing('a', 2)]), undefined);
+      assert.deepEqual(podFailure('api-new', [crashing('a', 3)]), {
+        reason: 'CrashLoop',
+        message: 'a: CrashLoopBackOff',
+        since: '2026-11-23T10:00:00Z',
+      });
+    });
+
+    it('is an image that can not be pulled', () => {
+      const containerStatuses = [{ state: { waiting: { reason: 'ImagePullBackOff' } } }];
+      const failure = podFailure('api-new', [pod('a', false, {}, { containerStatuses })]);
+      assert.equal(failure?.reason, 'ImagePullFailed');
+    });
+
+    it('is not one bad pod among good ones, nor one of another revision', () => {
+      const pods = [crashing('a', 9), pod('b', true), pod('c', true)];
+      assert.equal(podFailure('api-new', pods), undefined);
+      assert.equal(podFailure('api-old', [crashing('a', 9)]), undefined);
+    });
+  });
+
   describe('migrations', () => {
-    const job = (conditions: object[] = [], failed = 0): KubeObject => ({
+    const job = (conditions: object[] = [], failed = 0, name = 'api-new-migrate'): KubeObject => ({
       apiVersion: 'batch/v1',
       kind: 'Job',
-      metadata: { name: 'api-new-migrate' },
+      metadata: { name, labels: { 'pcf.dev/revision': 'api-new' } },
       status: { conditions, failed },
     });
     const run = (exitCode: number, message: string, finishedAt = '2026-11-23T10:00:00Z') =>
       pod(
         'run',
         false,
-        { labels: { 'app.kubernetes.io/component': 'migration' } },
+        {
+          labels: {
+            'app.kubernetes.io/component': 'migration',
+            'batch.kubernetes.io/job-name': 'api-new-migrate',
+          },
+        },
         {
           containerStatuses: [{ state: { terminated: { exitCode, message, finishedAt } } }],
         },
@@ -132,6 +174,17 @@ describe('what is observed', () => {
         [view.state, view.error, view.failures],
         ['Running', 'relation "x" does not exist', 2],
       );
+    });
+
+    it('are those of the attempt, unless one has succeeded', () => {
+      const failed = job([{ type: 'Failed', status: 'True' }]);
+      const state = (attempt: number | undefined, ...jobs: KubeObject[]) =>
+        migrationView(pcfApi(), 'api-new', jobs, [], attempt).state;
+      assert.equal(state(1, failed), 'Failed');
+      assert.equal(state(2, failed), 'Pending');
+      assert.equal(state(2, failed, job([], 0, 'api-new-migrate-2')), 'Running');
+      assert.equal(state(undefined, failed), 'Failed');
+      assert.equal(state(3, failed, job([{ type: 'Complete', status: 'True' }])), 'Succeeded');
     });
 
     it('tell the last line of an image that reports nothing', () => {

@@ -1,0 +1,156 @@
+/** Where the delivery stands after an observation: begun, called off, superseded, given up, a step further, or promoted. */
+import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import { failureOf, noteProgress } from './failure.js';
+import { migrated, shareOf, view } from './revisions.js';
+import { adoptStrategy, advanceStep, askedWeight } from './steps.js';
+import type { Decision, DeliverySettings, Failure, Observation } from './types.js';
+
+export interface Advance {
+  position: DeliveryPosition;
+  decisions: Decision[];
+}
+
+/** Looks at the cases in turn; the first that holds decides. */
+export function advance(seen: Observation, settings: DeliverySettings, now: number): Advance {
+  const before = noteRoute(seen, noteProgress(seen, seen.position, settings, now), now);
+  const { target } = seen;
+  const failure = before.update && failureOf(seen, before, settings, now);
+  if (failure && mayGiveUp(seen, before)) return giveUp(before, failure, now);
+  if (settings.paused) return { position: before, decisions: [] };
+
+  const position = forget(before, target, settings);
+  if (target === position.stable) return callOff(position);
+  if (target === position.failed?.revision) return { position, decisions: [] };
+  if (target !== position.update) return begin(seen, position, settings, now);
+  return goOn(seen, adoptStrategy(position, settings), settings, now);
+}
+
+function goOn(
+  seen: Observation,
+  position: DeliveryPosition,
+  settings: DeliverySettings,
+  now: number,
+): Advance {
+  const next = advanceStep(seen, position, settings, now);
+  const weight = askedWeight(next.position, settings);
+  const at = { ...next.position, weight };
+  if (next.decisions.length > 0 || !promotable(seen, at, settings)) return { ...next, position: at };
+  return promote(at, now);
+}
+
+/** What was pods' or a person's doing can be gone back from only where there is something to go back to. */
+function mayGiveUp(seen: Observation, { stable, update }: DeliveryPosition): boolean {
+  return stable !== undefined || view(seen, update!).migration === 'Failed';
+}
+
+function giveUp(position: DeliveryPosition, { reason, message }: Failure, now: number): Advance {
+  const revision = position.update!;
+  const at = new Date(now).toISOString();
+  return {
+    position: { ...ended(position), failed: { revision, reason, message, at } },
+    decisions: [{ type: 'Aborted', revision, reason, message }],
+  };
+}
+
+/** A failure counts until the spec asks for something else, or somebody asks to try again. */
+function forget(
+  position: DeliveryPosition,
+  target: string,
+  { requests }: DeliverySettings,
+): DeliveryPosition {
+  const { failed, ...rest } = position;
+  if (!failed) return position;
+  const retried = requests.retry === `${failed.revision}@${failed.at}`;
+  return failed.revision === target && !retried ? position : rest;
+}
+
+function callOff(position: DeliveryPosition): Advance {
+  if (!position.update) return { position, decisions: [] };
+  return { position: ended(position), decisions: [{ type: 'CalledOff', revision: position.update }] };
+}
+
+function begin(
+  seen: Observation,
+  before: DeliveryPosition,
+  settings: DeliverySettings,
+  now: number,
+): Advance {
+  const { target } = seen;
+  const stable = before.stable ?? servingInstead(seen);
+  const undo = target === before.previous && view(seen, target).ready > 0;
+  const startedAt = new Date(now).toISOString();
+  const attempt = 1 + (view(seen, target).failedMigrations ?? 0);
+  const begun: DeliveryPosition = {
+    ...ended(before),
+    stable,
+    update: target,
+    startedAt,
+    strategy: settings.strategy,
+    ...(undo ? { undo } : {}),
+    ...(attempt > 1 ? { attempt } : {}),
+  };
+  const position = noteProgress(seen, { ...begun, weight: askedWeight(begun, settings) }, settings, now);
+  const started: Decision = { type: 'Started', revision: target, ...(undo ? { undo } : {}) };
+  if (!before.update) return { position, decisions: [started] };
+  return { position, decisions: [{ type: 'Superseded', revision: before.update, by: target }, started] };
+}
+
+/**
+ * Before the first promotion there is no stable revision to fall back to: one that
+ * serves becomes it. Told from the route, as the status may never have been written.
+ */
+function servingInstead({ route, revisions, target }: Observation): string | undefined {
+  return revisions.find(({ name, ready }) => name !== target && ready > 0 && shareOf(route, name) === 100)
+    ?.name;
+}
+
+/** The new revision takes over once all of its pods are ready and the route, read back, gives it everything. */
+function promotable(
+  seen: Observation,
+  { update, weight = 0 }: DeliveryPosition,
+  settings: DeliverySettings,
+): boolean {
+  const canary = view(seen, update!);
+  if (weight < 100 || !migrated(canary) || canary.ready < settings.replicas) return false;
+  return settings.replicas === 0 || shareOf(seen.route, update) === 100;
+}
+
+function promote(position: DeliveryPosition, now: number): Advance {
+  const { stable, update, startedAt, firstTrafficAt, undo } = position;
+  const promoted: DeliveryPosition = {
+    ...ended(position),
+    stable: update,
+    startedAt,
+    ...(firstTrafficAt ? { firstTrafficAt } : {}),
+    ...(stable ? { previous: stable } : {}),
+    promotedAt: new Date(now).toISOString(),
+  };
+  const decision: Decision = { type: 'Promoted', revision: update!, ...(undo ? { undone: stable } : {}) };
+  return { position: promoted, decisions: [decision] };
+}
+
+/** What outlives a delivery. */
+function ended({
+  stable,
+  previous,
+  promotedAt,
+  retiring,
+  routed,
+  routedAt,
+  failed,
+}: DeliveryPosition): DeliveryPosition {
+  return { stable, previous, promotedAt, retiring, routed, routedAt, failed };
+}
+
+/** Notes since when the route is as it was read back, and when the new revision first got traffic. */
+function noteRoute(seen: Observation, position: DeliveryPosition, now: number): DeliveryPosition {
+  const routed =
+    seen.route && JSON.stringify([seen.route.header ?? null, Object.entries(seen.route.weights).sort()]);
+  const time = new Date(now).toISOString();
+  const first = position.update && !position.firstTrafficAt && shareOf(seen.route, position.update) > 0;
+  return {
+    ...position,
+    ...(routed === position.routed ? {} : { routed, routedAt: time }),
+    ...(first ? { firstTrafficAt: time } : {}),
+  };
+}

@@ -1,0 +1,135 @@
+/**
+ * How many pods each revision has. Capacity comes before weight on the way up, and
+ * weight before capacity on the way down: a pod that a route leads to is not taken away.
+ */
+import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import { migrated, shareOf, view } from './revisions.js';
+import type { DeliverySettings, Observation, RevisionView, RouteView } from './types.js';
+import { carryingPods, podsFor, podsKeeping, replicaShares } from './weight.js';
+
+/** Pods of the two revisions that the delivery is about. `planned` is the route that is written now. */
+export function pods(
+  seen: Observation,
+  position: DeliveryPosition,
+  planned: RouteView | undefined,
+  settings: DeliverySettings,
+  now: number,
+): Record<string, number> {
+  const { stable, update } = position;
+  const full = settings.replicas;
+  if (!update) return stable ? { [stable]: full } : {};
+
+  const canary = view(seen, update);
+  const mayStart = seen.startable && migrated(canary) && !(settings.paused && canary.replicas === 0);
+  const allowed = (wanted: number) => (mayStart ? wanted : Math.min(canary.replicas, full));
+  if (!stable) return withPods(update, allowed(full));
+
+  const both: Both = {
+    stable: view(seen, stable),
+    update: canary,
+    settled: settled(position, settings, now),
+    // Both the route that is in force and the one that is about to be must be served.
+    routed: (name) => Math.max(shareOf(seen.route, name), shareOf(planned, name)),
+  };
+  const share = surges(settings)
+    ? surging(both, position, settings, allowed)
+    : settings.split === 'exact'
+      ? { stable: full, update: allowed(canaryPods(both, position, settings)) }
+      : byShare(both, position, settings, mayStart, allowed);
+  return { [stable]: share.stable, ...withPods(update, share.update) };
+}
+
+interface Both {
+  stable: RevisionView;
+  update: RevisionView;
+  /** Whether the data plane has had the time to act on the route. */
+  settled: boolean;
+  /** Share of a revision. */
+  routed: (name: string) => number;
+}
+
+interface Shares {
+  stable: number;
+  update: number;
+}
+
+type Allowed = (wanted: number) => number;
+
+function surges({ maxSurge, split, strategy }: DeliverySettings): boolean {
+  return maxSurge !== undefined && (split === 'exact' || strategy === 'RollingUpdate');
+}
+
+/** Pods for the share that is asked or still routed, whichever is more. */
+function canaryPods(
+  { update, settled, routed }: Both,
+  { weight = 100 }: DeliveryPosition,
+  { replicas: full, canaryPods: kind }: DeliverySettings,
+): number {
+  const wanted =
+    weight === 100 || kind === 'full'
+      ? full
+      : typeof kind === 'number'
+        ? Math.min(full, kind)
+        : podsFor(weight, full);
+  const share = routed(update.name);
+  const kept = settled ? (share > 0 ? podsFor(share, full) : 0) : Math.min(update.replicas, full);
+  return typeof kind === 'number' && weight < 100
+    ? Math.max(wanted, Math.min(kept, kind))
+    : Math.max(wanted, kept);
+}
+
+/**
+ * Both revisions have at most `maxSurge` pods too many, and at most `maxUnavailable`
+ * ready ones too few: stable pods make room as the new ones become ready.
+ */
+function surging(
+  both: Both,
+  position: DeliveryPosition,
+  settings: DeliverySettings,
+  allowed: Allowed,
+): Shares {
+  const { stable, update, settled, routed } = both;
+  const full = settings.replicas;
+  const carrying = carryingPods(settings);
+  // Of a single pod none is to spare, whatever may be unavailable: it takes one more to replace it.
+  const maxSurge = carrying === full ? Math.max(1, settings.maxSurge ?? 0) : (settings.maxSurge ?? 0);
+  const wanted = canaryPods(both, position, settings);
+  const keeping = settings.split === 'exact' ? podsKeeping(routed(stable.name), carrying) : 0;
+  const needed = Math.min(full, Math.max(keeping, carrying - update.ready));
+  const fitting = Math.max(needed, Math.min(full, full + maxSurge - wanted));
+  const stablePods = settled ? fitting : Math.max(fitting, Math.min(stable.replicas, full));
+  // Pods that are on their way out take room until they are gone.
+  const room = full + maxSurge - Math.max(stable.replicas, stablePods);
+  const carried = podsKeeping(routed(update.name), carrying);
+  return { stable: stablePods, update: allowed(Math.max(carried, Math.min(wanted, Math.max(room, 0)))) };
+}
+
+/** No router, and no surge: the numbers of pods make the share. */
+function byShare(
+  { stable, update }: Both,
+  { weight = 100 }: DeliveryPosition,
+  { replicas: full, canaryPods: kind }: DeliverySettings,
+  mayStart: boolean,
+  allowed: Allowed,
+): Shares {
+  if (kind === 'full') return { stable: full, update: allowed(full) };
+  const share = replicaShares(full, weight);
+  const ready = mayStart && update.ready >= share.update;
+  const shrunk = stable.ready >= share.stable ? share.update : Math.max(share.update, update.replicas);
+  return { stable: ready ? share.stable : full, update: allowed(shrunk) };
+}
+
+/** The route has been as it is for so long that the last proxy has it too. */
+function settled({ routedAt }: DeliveryPosition, { settleMs }: DeliverySettings, now: number): boolean {
+  return settleLeftMs(routedAt, settleMs, now) <= 0;
+}
+
+/** A clock that was set back must not keep pods for ever. */
+export function settleLeftMs(routedAt: string | undefined, settleMs: number, now: number): number {
+  return routedAt ? Math.min(settleMs, Date.parse(routedAt) + settleMs - now) : 0;
+}
+
+/** A revision that gets its first pods later has no Deployment until then. */
+function withPods(revision: string, count: number): Record<string, number> {
+  return count > 0 ? { [revision]: count } : {};
+}

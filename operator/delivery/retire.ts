@@ -1,0 +1,44 @@
+/** Revisions on their way out keep their pods until the route has let go of them, and a moment longer. */
+import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import { shareOf } from './revisions.js';
+import type { DeliverySettings, Observation, RouteView } from './types.js';
+
+export interface Retirement {
+  replicas: Record<string, number>;
+  retiring: NonNullable<DeliveryPosition['retiring']>;
+  /** When the next one's time is up. In milliseconds. */
+  wakeMs?: number;
+}
+
+export function retire(
+  seen: Observation,
+  { stable, update }: DeliveryPosition,
+  planned: RouteView | undefined,
+  { retireDelayMs }: DeliverySettings,
+  now: number,
+): Retirement {
+  const outgoing = seen.revisions.filter(
+    ({ name, replicas }) => replicas > 0 && name !== stable && name !== update,
+  );
+  const kept: Retirement = { replicas: {}, retiring: [] };
+  for (const { name, replicas } of outgoing) {
+    if (carriesTraffic(seen.route, name) || carriesTraffic(planned, name)) {
+      kept.replicas[name] = replicas;
+      continue;
+    }
+    const since =
+      seen.position.retiring?.find(({ revision }) => revision === name)?.since ?? new Date(now).toISOString();
+    const leftMs = Date.parse(since) + retireDelayMs - now;
+    if (leftMs <= 0) continue;
+    // A clock that was set back must not keep the pods for ever.
+    const waitMs = Math.min(leftMs, retireDelayMs);
+    kept.replicas[name] = replicas;
+    kept.retiring.push({ revision: name, since });
+    kept.wakeMs = Math.min(kept.wakeMs ?? waitMs, waitMs);
+  }
+  return kept;
+}
+
+function carriesTraffic(route: RouteView | undefined, name: string): boolean {
+  return shareOf(route, name) > 0 || route?.header === name;
+}

@@ -1,0 +1,23 @@
+/** Looking up revisions in what was seen. */
+import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { Observation, RevisionView, RouteView } from './types.js';
+
+export function view(seen: Observation, name: string): RevisionView {
+  const absent: RevisionView = { name, replicas: 0, ready: 0, migration: 'Pending' };
+  return seen.revisions.find((revision) => revision.name === name) ?? absent;
+}
+
+/** Whether the pods of a revision may start: the schema is ready for them. */
+export function migrated(revision: RevisionView): boolean {
+  return revision.migration === 'Succeeded' || revision.migration === 'Disabled';
+}
+
+/** The share that a revision has in a route. */
+export function shareOf(route: RouteView | undefined, name: string | undefined): number {
+  return (name && route?.weights[name]) || 0;
+}
+
+/** Names one delivery: requests that speak of another one are none. Undefined between deliveries. */
+export function deliveryId({ update, startedAt }: DeliveryPosition): string | undefined {
+  return update && `${update}@${startedAt}`;
+}

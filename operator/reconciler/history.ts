@@ -1,0 +1,72 @@
+/** The record of deliveries: what the operator saw, which is what the delivery figures are computed from. */
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { DeliveryPosition, DeliveryRecord } from '../api/v1alpha1/status.js';
+import type { Decision } from '../delivery/types.js';
+import type { Revision } from '../resources/revision.js';
+
+const RECORDS_KEPT = 20;
+
+interface Ending {
+  outcome: DeliveryRecord['outcome'];
+  reason?: string;
+}
+
+/** Newest first. `before` is where the delivery stood when it was decided. */
+export function history(
+  api: PcfApi,
+  before: DeliveryPosition,
+  decisions: readonly Decision[],
+  revisions: ReadonlyMap<string, Revision>,
+  now: number,
+): DeliveryRecord[] {
+  const fresh = decisions.flatMap((decision) => {
+    const ending = endingOf(decision);
+    const revision = ending && revisions.get(decision.revision);
+    return revision ? [record(api, before, revision, ending, now)] : [];
+  });
+  return [...fresh, ...(api.status?.history ?? [])].slice(0, RECORDS_KEPT);
+}
+
+function endingOf(decision: Decision): Ending | undefined {
+  switch (decision.type) {
+    case 'Promoted':
+      return { outcome: decision.undone ? 'Undone' : 'Promoted' };
+    case 'Aborted':
+      return { outcome: 'Aborted', reason: decision.reason };
+    case 'CalledOff':
+      return { outcome: 'CalledOff' };
+    case 'Superseded':
+      return { outcome: 'Superseded' };
+    default:
+      return undefined;
+  }
+}
+
+function record(
+  { metadata }: PcfApi,
+  { startedAt, firstTrafficAt }: DeliveryPosition,
+  { name, number, image, source }: Revision,
+  { outcome, reason }: Ending,
+  now: number,
+): DeliveryRecord {
+  const finishedAt = new Date(now).toISOString();
+  const by = editorOf(metadata.managedFields);
+  return {
+    revision: name,
+    number,
+    image,
+    ...(source?.commit ? { commit: source.commit } : {}),
+    ...(source?.committedAt ? { committedAt: source.committedAt } : {}),
+    startedAt: startedAt ?? finishedAt,
+    ...(firstTrafficAt ? { firstTrafficAt } : {}),
+    finishedAt,
+    outcome,
+    ...(reason ? { reason } : {}),
+    ...(by ? { by } : {}),
+  };
+}
+
+/** Who set the image, as the API server noted it. */
+function editorOf(managedFields: PcfApi['metadata']['managedFields']): string | undefined {
+  return managedFields?.find(({ fieldsV1 }) => fieldsV1?.['f:spec']?.['f:image'] !== undefined)?.manager;
+}

@@ -1,0 +1,19 @@
+import type { DeliverySettings } from '../../operator/delivery/types.js';
+
+/** A canary of three pods without steps, which is promoted as soon as it can be. */
+export function deliverySettings(changes: Partial<DeliverySettings> = {}): DeliverySettings {
+  return {
+    strategy: 'Canary',
+    replicas: 3,
+    stages: [],
+    canaryPods: 'share',
+    maxUnavailable: 0,
+    paused: false,
+    split: 'exact',
+    retireDelayMs: 30_000,
+    settleMs: 0,
+    progressDeadlineMs: 600_000,
+    requests: {},
+    ...changes,
+  };
+}

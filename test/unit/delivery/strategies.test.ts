@@ -1,0 +1,333 @@
+import assert from 'node:assert/strict';
+import type { DeliverySettings } from '../../../operator/delivery/types.js';
+import { deliverySettings } from '../../support/delivery-settings.js';
+import { ModelCluster } from './model-cluster.js';
+
+const step = (weight: number, rest: { holdMs?: number; pause?: boolean } = {}) => ({
+  weight,
+  holdMs: 0,
+  pause: false,
+  ...rest,
+});
+const MINUTE = 60_000;
+
+/** A cluster in which `old` is stable and has all of the traffic. */
+function settledOn(settings: Partial<DeliverySettings>): ModelCluster {
+  const cluster = new ModelCluster({ ...settings, stages: [], strategy: 'Canary', canaryPods: 'share' });
+  cluster.target = 'old';
+  settle(cluster);
+  assert.equal(cluster.position.stable, 'old');
+  Object.assign(cluster.settings, deliverySettings({ settleMs: 2_000, ...settings }));
+  return cluster;
+}
+
+/** Reconciles and lets every pod become ready, until nothing changes any more at this moment. */
+function settle(cluster: ModelCluster): void {
+  for (let round = 0; round < 40; round++) {
+    cluster.reconcile();
+    cluster.heal();
+    cluster.now += 2_100;
+  }
+}
+
+const weightOf = (cluster: ModelCluster, name: string) => cluster.route?.weights[name] ?? 0;
+
+describe('a canary with steps', () => {
+  const stages = [step(20, { holdMs: 10 * MINUTE }), step(50, { pause: true }), step(80)];
+
+  function delivering(): ModelCluster {
+    const cluster = settledOn({ stages, replicas: 5 });
+    cluster.target = 'new';
+    settle(cluster);
+    return cluster;
+  }
+
+  it('holds a step as long as it says, from when its weight is in force', () => {
+    const cluster = delivering();
+    assert.equal(weightOf(cluster, 'new'), 20);
+    const plan = cluster.reconcile();
+    assert.match(plan.step?.waitingFor ?? '', /the hold of 10m to end/);
+    assert.ok(plan.requeueAfterMs! > 0 && plan.requeueAfterMs! <= 10 * MINUTE);
+    cluster.now += 10 * MINUTE;
+    settle(cluster);
+    assert.equal(weightOf(cluster, 'new'), 50);
+  });
+
+  it('waits at a pause until somebody says go on, of this step and this delivery', () => {
+    const cluster = delivering();
+    cluster.now += 10 * MINUTE;
+    settle(cluster);
+    cluster.settings.requests.promote = `new@2020-01-01T00:00:00.000Z/1`;
+    settle(cluster);
+    cluster.settings.requests.promote = `new@${cluster.position.startedAt}/0`;
+    settle(cluster);
+    assert.equal(cluster.position.step, 1, 'neither another delivery nor another step was meant');
+    cluster.request('promote');
+    settle(cluster);
+    assert.equal(cluster.position.stable, 'new');
+  });
+
+  it('skips all steps when it is promoted in full', () => {
+    const cluster = delivering();
+    cluster.request('full');
+    settle(cluster);
+    assert.equal(cluster.position.stable, 'new');
+  });
+
+  it('waits for the analysis, and says so', () => {
+    const cluster = delivering();
+    cluster.verdict = 'Unavailable';
+    cluster.now += 10 * MINUTE;
+    settle(cluster);
+    assert.equal(cluster.position.step, 0);
+    assert.match(cluster.reconcile().step?.waitingFor ?? '', /the analysis: it is Unavailable/);
+    cluster.verdict = 'Passed';
+    settle(cluster);
+    assert.equal(cluster.position.step, 1);
+  });
+
+  describe('that is edited while it runs', () => {
+    it('canaryWeight is in force at once, and the steps go on where they were when it is taken out', () => {
+      const cluster = delivering();
+      cluster.settings.canaryWeight = 40;
+      settle(cluster);
+      assert.equal(weightOf(cluster, 'new'), 40);
+      cluster.settings.canaryWeight = undefined;
+      settle(cluster);
+      assert.equal(weightOf(cluster, 'new'), 20);
+      assert.equal(cluster.position.step, 0);
+    });
+
+    it('a longer hold counts from when the step began, and a shorter one may end it', () => {
+      const cluster = delivering();
+      cluster.settings.stages = [step(20, { holdMs: 20 * MINUTE }), ...stages.slice(1)];
+      cluster.now += 10 * MINUTE;
+      settle(cluster);
+      assert.equal(cluster.position.step, 0);
+      cluster.settings.stages = [step(20, { holdMs: 5 * MINUTE }), ...stages.slice(1)];
+      settle(cluster);
+      assert.equal(cluster.position.step, 1);
+    });
+
+    it("another weight of the step it is at is that step's weight now, and steps cut off are done", () => {
+      const cluster = delivering();
+      cluster.settings.stages = [step(60, { holdMs: 10 * MINUTE })];
+      settle(cluster);
+      assert.equal(weightOf(cluster, 'new'), 60);
+      assert.equal(cluster.position.step, 0);
+      cluster.settings.stages = [];
+      settle(cluster);
+      assert.equal(cluster.position.stable, 'new');
+    });
+
+    it('another strategy begins at its first step and takes no traffic back', () => {
+      const cluster = delivering();
+      const blueGreen = {
+        strategy: 'BlueGreen',
+        stages: [step(0, { pause: true })],
+        canaryPods: 'full',
+      } as const;
+      Object.assign(cluster.settings, blueGreen);
+      settle(cluster);
+      assert.equal(weightOf(cluster, 'new'), 20);
+      assert.equal(cluster.revisions.get('new')?.replicas, 5);
+      cluster.request('promote');
+      settle(cluster);
+      assert.equal(cluster.position.stable, 'new');
+    });
+
+    it('more replicas bring more pods to both revisions, at the weight it had', () => {
+      const cluster = delivering();
+      cluster.settings.replicas = 10;
+      settle(cluster);
+      assert.equal(weightOf(cluster, 'new'), 20);
+      assert.deepEqual(
+        [cluster.revisions.get('old')?.replicas, cluster.revisions.get('new')?.replicas],
+        [10, 2],
+      );
+    });
+
+    it('a newer image begins at the first step; the one before it loses its traffic at once', () => {
+      const cluster = delivering();
+      cluster.target = 'newer';
+      cluster.revision('newer').migration = 'Succeeded';
+      const plan = cluster.reconcile();
+      assert.deepEqual(plan.route?.weights, { old: 100 });
+      assert.deepEqual(
+        plan.decisions.map(({ type }) => type),
+        ['Superseded', 'Started'],
+      );
+      settle(cluster);
+      assert.equal(cluster.position.step, 0);
+      assert.equal(weightOf(cluster, 'newer'), 20);
+    });
+  });
+
+  it('keeps no more pods than maxSurge allows: stable pods make room', () => {
+    const cluster = settledOn({ stages: [step(50, { pause: true })], replicas: 4, maxSurge: 1 });
+    cluster.target = 'new';
+    settle(cluster);
+    assert.equal(weightOf(cluster, 'new'), 50);
+    const pods = [...cluster.revisions.values()].map(({ replicas }) => replicas);
+    assert.ok(pods.reduce((sum, count) => sum + count) <= 5, `${pods}`);
+  });
+
+  it('has as many pods as were asked for, and no more weight than they carry', () => {
+    const cluster = settledOn({ stages: [step(50, { pause: true })], replicas: 4, canaryPods: 1 });
+    cluster.target = 'new';
+    settle(cluster);
+    assert.equal(cluster.revisions.get('new')?.replicas, 1);
+    assert.equal(weightOf(cluster, 'new'), 25);
+    cluster.request('promote');
+    settle(cluster);
+    assert.equal(cluster.position.stable, 'new');
+  });
+});
+
+describe('blue-green', () => {
+  const blueGreen = (pause: boolean): Partial<DeliverySettings> => ({
+    strategy: 'BlueGreen',
+    stages: [step(0, { pause })],
+    canaryPods: 'full',
+    retireDelayMs: 5 * MINUTE,
+  });
+
+  it('gives the new revision nothing before all of its pods are ready, then everything', () => {
+    const cluster = settledOn(blueGreen(false));
+    cluster.target = 'new';
+    const weights = new Set<number>();
+    for (let round = 0; round < 30; round++) {
+      weights.add(cluster.reconcile().traffic.effectiveWeight);
+      for (const state of cluster.revisions.values()) {
+        state.migration = 'Succeeded';
+        state.ready = Math.min(state.replicas, state.ready + 1);
+      }
+      cluster.now += 1_000;
+    }
+    assert.deepEqual([...weights], [0, 100]);
+    assert.equal(cluster.position.stable, 'new');
+  });
+
+  it('waits for somebody to switch, and goes back in one change while the old pods run', () => {
+    const cluster = settledOn(blueGreen(true));
+    cluster.target = 'new';
+    settle(cluster);
+    assert.deepEqual(cluster.route, { weights: { old: 100 }, header: 'new' });
+    cluster.request('promote');
+    for (let round = 0; round < 5; round++) cluster.reconcile();
+    assert.equal(cluster.position.stable, 'new');
+
+    cluster.target = 'old';
+    const { route, decisions } = cluster.reconcile();
+    assert.deepEqual(route?.weights, { old: 100 });
+    assert.deepEqual(decisions, [{ type: 'Started', revision: 'old', undo: true }]);
+    assert.deepEqual(cluster.reconcile().decisions, [{ type: 'Promoted', revision: 'old', undone: 'new' }]);
+  });
+});
+
+describe('giving a delivery up', () => {
+  function delivering(settings: Partial<DeliverySettings> = {}): ModelCluster {
+    const cluster = settledOn({ stages: [step(50, { pause: true })], replicas: 4, ...settings });
+    cluster.target = 'new';
+    settle(cluster);
+    assert.equal(weightOf(cluster, 'new'), 50);
+    return cluster;
+  }
+
+  function expectAborted(cluster: ModelCluster, reason: string): void {
+    const { decisions, route, position } = cluster.reconcile();
+    assert.equal(decisions[0]?.type, 'Aborted');
+    assert.equal(position.failed?.reason, reason);
+    assert.deepEqual(route?.weights, { old: 100 });
+    settle(cluster);
+    assert.equal(cluster.position.stable, 'old');
+    assert.equal(cluster.position.update, undefined, 'it is not tried again');
+  }
+
+  it('is done at once when its pods crash', () => {
+    const cluster = delivering();
+    cluster.crash('new', true);
+    cluster.revision('new').ready = 0;
+    expectAborted(cluster, 'CrashLoop');
+  });
+
+  it('is done when the analysis fails, or by hand, even while paused', () => {
+    const judged = delivering();
+    judged.verdict = 'Failed';
+    expectAborted(judged, 'AnalysisFailed');
+    const byHand = delivering({ paused: false });
+    byHand.settings.paused = true;
+    byHand.request('abort');
+    expectAborted(byHand, 'AbortRequested');
+  });
+
+  it('is done when pods make no progress for the deadline, and holds and pauses do not count', () => {
+    const cluster = delivering({ progressDeadlineMs: 5 * MINUTE });
+    cluster.now += 60 * MINUTE;
+    assert.deepEqual(
+      cluster.reconcile().decisions,
+      [],
+      'it waits for a person, which is no lack of progress',
+    );
+    cluster.revision('new').ready = 1;
+    cluster.reconcile();
+    cluster.now += 5 * MINUTE;
+    expectAborted(cluster, 'ProgressDeadlineExceeded');
+  });
+
+  it('leaves what the stable pods can not carry where it is until they are back', () => {
+    const cluster = delivering({ maxSurge: 1 });
+    const stablePods = cluster.revision('old').replicas;
+    assert.ok(stablePods < 4, 'the stable revision was made smaller');
+    cluster.request('abort');
+    const { route, replicas } = cluster.reconcile();
+    assert.deepEqual(route?.weights, { old: 75, new: 25 });
+    assert.equal(replicas.old, 4);
+    settle(cluster);
+    assert.deepEqual(cluster.route?.weights, { old: 100 });
+  });
+
+  it('is forgotten when the spec asks for something else, and when somebody asks to try again', () => {
+    const cluster = delivering();
+    cluster.request('abort');
+    expectAborted(cluster, 'AbortRequested');
+    cluster.request('retry');
+    const { decisions } = cluster.reconcile();
+    assert.deepEqual(decisions, [{ type: 'Started', revision: 'new' }]);
+    settle(cluster);
+    assert.equal(weightOf(cluster, 'new'), 50);
+    cluster.request('abort');
+    settle(cluster);
+    cluster.target = 'newer';
+    settle(cluster);
+    assert.equal(cluster.position.failed, undefined);
+    cluster.target = 'new';
+    settle(cluster);
+    assert.equal(cluster.position.update, 'new');
+  });
+
+  it('never happens to the first revision: there is nothing to go back to', () => {
+    const cluster = new ModelCluster({ progressDeadlineMs: MINUTE });
+    cluster.target = 'first';
+    cluster.reconcile();
+    cluster.revision('first').migration = 'Succeeded';
+    cluster.reconcile();
+    cluster.crash('first', true);
+    cluster.now += 10 * MINUTE;
+    assert.deepEqual(cluster.reconcile().decisions, []);
+  });
+});
+
+describe('a route that was just written', () => {
+  it('is given time to reach every proxy before pods that it led to are taken away', () => {
+    const cluster = settledOn({ canaryWeight: 50, replicas: 4 });
+    cluster.target = 'new';
+    settle(cluster);
+    assert.equal(cluster.revisions.get('new')?.replicas, 2);
+    cluster.settings.canaryWeight = 10;
+    cluster.reconcile();
+    assert.equal(cluster.reconcile().replicas.new, 2, 'it was read back just now');
+    cluster.now += 2_000;
+    assert.equal(cluster.reconcile().replicas.new, 1);
+  });
+});
