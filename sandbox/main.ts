@@ -1,24 +1,34 @@
 #!/usr/bin/env node
 /** `npm run sandbox`: a cluster with everything in it, on this machine, for as long as it runs. */
 import { readFileSync } from 'node:fs';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { Listr, PRESET_TIMER } from 'listr2';
 import { buildImage } from './images.js';
 import { Sandbox } from './sandbox.js';
-import { Story } from './story/story.js';
+import { BasicStory } from './story/basic.js';
+import { DeliveryStory } from './story/delivery.js';
 
 interface Options {
-  story: boolean;
+  story?: keyof typeof stories;
   stateDir: string;
 }
+
+const stories = { basic: BasicStory, delivery: DeliveryStory } as const;
 
 const options = new Command('sandbox')
   .description(
     'A real Kubernetes control plane, a node, a gateway, PostgreSQL and the operator, without Docker or root.',
   )
-  .option('--story', 'tell the whole story under load, then end', false)
+  .addOption(
+    new Option('--story [name]', 'tell a story under load, then end')
+      .choices(Object.keys(stories))
+      .preset('basic'),
+  )
   .option('--state-dir <folder>', 'where data, logs and the kubeconfig are kept', '.sandbox')
-  .addHelpText('after', '\nExamples:\n  $ npm run sandbox\n  $ npm run sandbox -- --story')
+  .addHelpText(
+    'after',
+    '\nExamples:\n  $ npm run sandbox\n  $ npm run sandbox -- --story\n  $ npm run sandbox -- --story delivery',
+  )
   .parse()
   .opts<Options>();
 
@@ -51,7 +61,7 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
 try {
   await startEverything();
   if (options.story) {
-    const problems = await new Story(sandbox, (line) => console.log(line)).tell();
+    const problems = await new stories[options.story](sandbox, (line) => console.log(line)).tell();
     await end(problems.length > 0 ? 1 : 0);
   } else {
     await applySample();

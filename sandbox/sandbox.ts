@@ -1,7 +1,9 @@
 /** The whole sandbox: cluster, node, gateway, databases, operator. Tests use its parts; people its whole. */
+import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
 import { KubeConfig } from '@kubernetes/client-node';
 import { pino } from 'pino';
 import { parse } from 'yaml';
@@ -95,6 +97,12 @@ export class Sandbox {
       await client.close();
       await cluster.stop();
     });
+  }
+
+  /** Runs `kubectl pcf`. Resolves with what it printed; throws what it said when it fails. */
+  async kubectlPcf(args: string[]): Promise<string> {
+    const { stdout } = await promisify(execFile)(join(this.commandsDir, 'kubectl-pcf'), args);
+    return stdout;
   }
 
   async startPostgres(): Promise<void> {

@@ -122,7 +122,8 @@ function promote(position: DeliveryPosition, now: number): Advance {
     stable: update,
     startedAt,
     ...(firstTrafficAt ? { firstTrafficAt } : {}),
-    ...(stable ? { previous: stable } : {}),
+    // What was undone was undone for a reason: the way back to it is a delivery like any other.
+    previous: undo ? undefined : stable,
     promotedAt: new Date(now).toISOString(),
   };
   const decision: Decision = { type: 'Promoted', revision: update!, ...(undo ? { undone: stable } : {}) };

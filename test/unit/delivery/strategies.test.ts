@@ -222,6 +222,11 @@ describe('blue-green', () => {
     assert.deepEqual(route?.weights, { old: 100 });
     assert.deepEqual(decisions, [{ type: 'Started', revision: 'old', undo: true }]);
     assert.deepEqual(cluster.reconcile().decisions, [{ type: 'Promoted', revision: 'old', undone: 'new' }]);
+
+    cluster.target = 'new';
+    const again = cluster.reconcile();
+    assert.deepEqual(again.decisions, [{ type: 'Started', revision: 'new' }], 'what was undone is no short cut');
+    assert.deepEqual(again.route?.weights, { old: 100 });
   });
 });
 
