@@ -71,12 +71,19 @@ function bar(percent: number): string {
   return paint('cyan', '█'.repeat(full)) + paint('dim', '░'.repeat(BAR_WIDTH - full));
 }
 
-function traffic({ traffic: seen, updateRevision }: PcfApiStatus): string | undefined {
+function traffic({ traffic: seen, updateRevision, step }: PcfApiStatus): string | undefined {
   if (!seen || !updateRevision) return undefined;
   const { desiredWeight, effectiveWeight, verified, reason } = seen;
   const why = reason ? `: ${reason}` : '';
   const read = verified ? 'read back from the route' : 'not read back yet';
-  return `  asked ${desiredWeight} %, in force ${effectiveWeight} %${why} (${read})`;
+  const lines = [`  asked ${desiredWeight} %, in force ${effectiveWeight} %${why} (${read})`];
+  if (step) lines.push(`  ${stepLine(step)}`);
+  return lines.join('\n');
+}
+
+function stepLine({ index, of, weight, waitingFor }: NonNullable<PcfApiStatus['step']>): string {
+  if (index >= of) return `all of ${of} steps are done`;
+  return `step ${index + 1} of ${of}: ${weight} %${waitingFor ? `, waiting for ${waitingFor}` : ''}`;
 }
 
 function migration({ migration: seen }: PcfApiStatus): string | undefined {

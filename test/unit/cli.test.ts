@@ -71,6 +71,7 @@ describe('kubectl-pcf', () => {
       phase: 'Progressing',
       stableRevision: 'api-old',
       updateRevision: 'api-new',
+      step: { index: 1, of: 3, weight: 50, waitingFor: 'somebody to go on: kubectl pcf promote' },
       traffic: { desiredWeight: 50, effectiveWeight: 33, verified: true, reason: '1 of 3 pods are ready' },
       revisions: [
         { name: 'api-old', image: 'a:1', replicas: 3, readyReplicas: 3, weight: 67 },
@@ -90,6 +91,7 @@ describe('kubectl-pcf', () => {
     assert.match(text, /the operator has not seen the last edit yet/);
     assert.match(text, /api-new +canary +a:2 +1\/2 .* 33 %/);
     assert.match(text, /asked 50 %, in force 33 %: 1 of 3 pods are ready/);
+    assert.match(text, /step 2 of 3: 50 %, waiting for somebody to go on/);
     assert.match(text, /To mend\n {2}the cluster lacks X/);
   });
 });

@@ -225,7 +225,11 @@ describe('blue-green', () => {
 
     cluster.target = 'new';
     const again = cluster.reconcile();
-    assert.deepEqual(again.decisions, [{ type: 'Started', revision: 'new' }], 'what was undone is no short cut');
+    assert.deepEqual(
+      again.decisions,
+      [{ type: 'Started', revision: 'new' }],
+      'what was undone is no short cut',
+    );
     assert.deepEqual(again.route?.weights, { old: 100 });
   });
 });
