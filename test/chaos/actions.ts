@@ -1,5 +1,6 @@
 /** What may happen to a PcfApi and its cluster, drawn at random from a seed that can be replayed. */
 import fc from 'fast-check';
+import type { Pod } from '../../operator/reconciler/pods.js';
 import { PodKind, VirtualServiceKind } from '../../operator/resources/kinds.js';
 import { image, type TestApi } from '../support/pcf-api.js';
 
@@ -50,7 +51,11 @@ const drainPod = fc.nat(20).map((index) => ({
   act: async ({ sandbox, namespace, name }: TestApi) => {
     const labelSelector = `app.kubernetes.io/instance=${name},app.kubernetes.io/component=api`;
     const { items } = await sandbox.parts.client.list(PodKind, { namespace, labelSelector });
-    const ready = items.filter((pod) => JSON.stringify(pod.status).includes('"type":"Ready"'));
+    const ready = (items as Pod[]).filter(
+      ({ metadata, status }) =>
+        !metadata.deletionTimestamp &&
+        status?.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True'),
+    );
     // The last one is left, as a disruption budget would.
     if (ready.length < 2) return;
     const pod = ready[index % ready.length]!;

@@ -20,7 +20,11 @@ describe('chaos', function () {
   });
 
   it(`of ${ACTIONS} edits, killed operators, evicted pods and meddlers (seed ${SEED}) fails no request, and ends well`, async () => {
-    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'chaos'), { replicas: 2 });
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'chaos'), {
+      replicas: 2,
+      // Pods that are evicted serve on until the gateway has noticed, as they do in production.
+      config: { shutdown: { delay: '2s' } },
+    });
     await api.ready();
     const load = new Load({
       port: sandbox.gatewayPort,
