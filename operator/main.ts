@@ -1,11 +1,16 @@
 #!/usr/bin/env node
-import { PcfOperator } from './operator.js';
+import './slim-client.js';
 import { createLogger } from './runtime/logger.js';
 import { readSettings } from './settings.js';
+
+/** Whatever is still open then must not keep a process alive that has nothing more to do. */
+const EXIT_DEADLINE_MS = 3_000;
 
 const settings = readSettings(process.argv);
 const log = createLogger(settings.logLevel);
 try {
+  // Not before: it leads to client-node, most of which slim-client.js keeps out.
+  const { PcfOperator } = await import('./operator.js');
   const operator = new PcfOperator(settings, log);
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => operator.stop());
   await operator.start();
@@ -13,3 +18,4 @@ try {
   log.fatal({ err: error }, 'operator failed');
   process.exitCode = 1;
 }
+setTimeout(() => process.exit(), EXIT_DEADLINE_MS).unref();

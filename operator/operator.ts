@@ -10,7 +10,7 @@ import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import dotI from '@dot-i/k8s-operator';
 import type { Logger } from 'pino';
-import { Counter, collectDefaultMetrics, Registry } from 'prom-client';
+import { collectDefaultMetrics, Registry } from 'prom-client';
 import { FIELD_MANAGER, GROUP, type PcfApi } from './api/v1alpha1/pcfapi.js';
 import { Actor } from './reconciler/act.js';
 import { Caches, instanceKey } from './reconciler/caches.js';
@@ -24,6 +24,8 @@ import { EventRecorder } from './runtime/events.js';
 import { HttpServer } from './runtime/http-server.js';
 import { KubeClient } from './runtime/kube-client.js';
 import { LeaderElector } from './runtime/leader-election.js';
+import { clientMetrics, leaderMetrics } from './runtime/metrics.js';
+import { TokenBucket } from './runtime/rate-limiter.js';
 import type { CacheEvent } from './runtime/resource-cache.js';
 import { keyOf } from './runtime/store.js';
 import type { OperatorSettings } from './settings.js';
@@ -37,15 +39,18 @@ export class PcfOperator extends dotI.default {
   private readonly stopping = new AbortController();
   private readonly watching = new AbortController();
   private readonly identity = `${hostname()}_${randomUUID().slice(0, 8)}`;
-  private readonly requests: Counter<'method' | 'code'>;
+  /** For watches and the Lease: neither waits for --kube-api-qps. */
   private readonly reader: KubeClient;
+  /** For everything that only the leader may do. */
   private readonly writer: KubeClient;
   private readonly elector: LeaderElector;
   private readonly cacheSet: CacheSet;
   private readonly caches: Caches;
   private readonly events: EventRecorder;
+  private readonly metrics: Metrics;
   private readonly controller: Controller;
   private readonly http: HttpServer;
+  private resync: NodeJS.Timeout | undefined;
   private synced = false;
 
   constructor(
@@ -53,26 +58,35 @@ export class PcfOperator extends dotI.default {
     private readonly log: Logger,
   ) {
     super(messagesTo(log));
-    this.requests = new Counter({
-      name: 'rest_client_requests_total',
-      help: 'Requests to the API server.',
-      labelNames: ['method', 'code'] as const,
-      registers: [this.registry],
-    });
     collectDefaultMetrics({ register: this.registry });
-    const onRequest = (method: string, status: number | 'error') =>
-      this.requests.inc({ method, code: String(status) });
-    this.reader = new KubeClient(this.kubeConfig, { onRequest });
-    this.writer = new KubeClient(this.kubeConfig, { onRequest, guardWrite: () => this.guard() });
-    const { leaseNamespace: namespace } = settings;
-    this.elector = new LeaderElector(
-      this.reader,
-      { namespace, name: FIELD_MANAGER, identity: this.identity },
-      log,
-    );
+    const requests = clientMetrics(this.registry, this.kubeConfig.getCurrentCluster()?.server ?? '');
+    const onRequest = requests.requested;
+    const { leaseNamespace: namespace, kubeApiQps, kubeApiBurst } = settings;
+    const userAgent = `${FIELD_MANAGER} (${this.identity})`;
+    this.reader = new KubeClient(this.kubeConfig, { userAgent, onRequest });
+    this.writer = new KubeClient(this.kubeConfig, {
+      userAgent,
+      onRequest,
+      onThrottle: requests.throttled,
+      limiter: kubeApiQps > 0 ? new TokenBucket(kubeApiQps, kubeApiBurst) : undefined,
+      guardWrite: () => this.guard(),
+      writeSignal: () => (settings.leaderElection ? this.elector.signal : undefined),
+    });
+    const { leaseDurationMs, renewDeadlineMs, retryPeriodMs } = settings;
+    const lease = {
+      namespace,
+      name: FIELD_MANAGER,
+      identity: this.identity,
+      leaseDurationMs,
+      renewDeadlineMs,
+      retryPeriodMs,
+    };
+    this.elector = new LeaderElector(this.reader, lease, log);
+    leaderMetrics(this.registry, FIELD_MANAGER, () => !settings.leaderElection || this.elector.isLeader());
     this.cacheSet = new CacheSet(this.reader, log);
-    this.caches = new Caches(this.cacheSet, settings.namespace);
-    this.events = new EventRecorder(this.reader, `${GROUP}/${FIELD_MANAGER}`, this.identity, log);
+    this.caches = new Caches(this.cacheSet, settings.namespaces);
+    this.events = new EventRecorder(this.writer, `${GROUP}/${FIELD_MANAGER}`, this.identity, log);
+    this.metrics = new Metrics(this.registry);
     this.controller = this.createController();
     this.http = this.createHttpServer();
   }
@@ -83,6 +97,7 @@ export class PcfOperator extends dotI.default {
     try {
       if (this.settings.leaderElection) await this.elector.acquire(this.stopping.signal);
       this.controller.start();
+      this.startResync();
       await this.lead();
     } catch (error) {
       if (!this.stopping.signal.aborted) throw error;
@@ -116,6 +131,7 @@ export class PcfOperator extends dotI.default {
 
   private async shutDown(): Promise<void> {
     this.log.info('operator stops');
+    clearInterval(this.resync);
     await within(STOP_DEADLINE_MS, this.controller.stop());
     await within(FLUSH_DEADLINE_MS, this.events.flush());
     await this.elector.release();
@@ -123,6 +139,17 @@ export class PcfOperator extends dotI.default {
     await this.cacheSet.stopped();
     await this.http.close();
     await Promise.all([this.reader.close(), this.writer.close()]);
+  }
+
+  /** Looks at every PcfApi now and then, each at a time of its own: what no event tells is found all the same. */
+  private startResync(): void {
+    const { resyncMs } = this.settings;
+    if (resyncMs === 0) return;
+    this.resync = setInterval(() => {
+      const spreadMs = resyncMs / 10;
+      for (const api of this.caches.pcfApis.list())
+        this.controller.queue.addAfter(keyOf(api), Math.random() * spreadMs, 'low');
+    }, resyncMs);
   }
 
   private guard(): void {
@@ -140,14 +167,14 @@ export class PcfOperator extends dotI.default {
       caches: this.caches,
       actor: new Actor(this.writer, applier, this.caches),
       events: this.events,
-      metrics: new Metrics(this.registry),
+      metrics: this.metrics,
       logger: this.log,
       // Monotonic: a system clock that is set does not end a hold or a deadline.
       clock: () => Math.round(performance.timeOrigin + performance.now()),
     });
     return new Controller({
       name: 'pcfapi',
-      workers: this.settings.workers,
+      workers: this.settings.concurrency,
       reconcile: (key) => reconciler.reconcile(key),
       logger: this.log,
       registry: this.registry,
@@ -159,6 +186,7 @@ export class PcfOperator extends dotI.default {
     const { queue } = this.controller;
     this.caches.pcfApis.on(({ object, old, type }) => {
       const edited = old !== undefined && object.metadata.generation !== old.metadata.generation;
+      if (edited) this.metrics.edited(keyOf(object));
       queue.add(keyOf(object), edited || type === 'DELETED' ? 'high' : 'low');
     });
     const everyone = () => {

@@ -5,7 +5,7 @@ import { request } from 'undici';
 import { KubeClient, type ResourceType } from '../operator/runtime/kube-client.js';
 import type { Cluster } from './cluster/cluster.js';
 import type { Ledger } from './process/ledger.js';
-import { ManagedProcess, untilReady } from './process/managed-process.js';
+import { type Exit, ManagedProcess, untilReady } from './process/managed-process.js';
 import { freePorts } from './process/ports.js';
 
 const ACCOUNT = { namespace: 'pcf-system', name: 'pcf-operator' };
@@ -24,6 +24,8 @@ export interface OperatorProcessOptions {
   /** Further flags of the operator. */
   args?: string[];
   name?: string;
+  /** Address of the API server for it, when it is to go through a proxy. */
+  server?: string;
 }
 
 export class OperatorProcess {
@@ -40,9 +42,10 @@ export class OperatorProcess {
     ledger,
     args = [],
     name = 'operator',
+    server,
   }: OperatorProcessOptions): Promise<OperatorProcess> {
     const kubeconfig = join(stateDir, `kubeconfig-${name}`);
-    cluster.writeKubeconfigFor(kubeconfig, ACCOUNT.name, await requestToken(cluster));
+    cluster.writeKubeconfigFor(kubeconfig, ACCOUNT.name, await requestToken(cluster), server);
     const port = (await freePorts(1))[0]!;
     const process_ = new ManagedProcess(
       {
@@ -74,8 +77,13 @@ export class OperatorProcess {
   }
 
   /** Lets it finish and release its lease, for so long. */
-  async stop(graceMs = 25_000): Promise<void> {
-    await this.process.stop(graceMs);
+  stop(graceMs = 25_000): Promise<Exit> {
+    return this.process.stop(graceMs);
+  }
+
+  /** Resolves when it has ended, by itself or not. */
+  get exited(): Promise<Exit> {
+    return this.process.exited;
   }
 
   signal(signal: NodeJS.Signals): void {

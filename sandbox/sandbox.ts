@@ -79,10 +79,11 @@ export class Sandbox {
     return left;
   }
 
-  async startCluster(progress: Progress): Promise<void> {
+  /** `apiServerArgs` are further flags of kube-apiserver. */
+  async startCluster(progress: Progress, apiServerArgs: string[] = []): Promise<void> {
     const { stateDir, ledger } = this;
     const programs = await resolveControlPlane(progress);
-    const cluster = await Cluster.start({ stateDir, programs, ledger });
+    const cluster = await Cluster.start({ stateDir, programs, ledger, apiServerArgs });
     const kubeConfig = new KubeConfig();
     kubeConfig.loadFromFile(cluster.kubeconfigPath);
     const client = new KubeClient(kubeConfig);

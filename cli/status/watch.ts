@@ -14,8 +14,14 @@ export async function watchPcfApi(
 ): Promise<void> {
   const quiet = pino({ level: 'silent' });
   const caches = [
-    new ResourceCache(PcfApiKind, client, quiet, { namespace, fieldSelector: `metadata.name=${name}` }),
-    new ResourceCache(PodKind, client, quiet, { namespace, labelSelector: `${LABELS.instance}=${name}` }),
+    new ResourceCache(PcfApiKind, client, quiet, {
+      namespaces: [namespace],
+      fieldSelector: `metadata.name=${name}`,
+    }),
+    new ResourceCache(PodKind, client, quiet, {
+      namespaces: [namespace],
+      labelSelector: `${LABELS.instance}=${name}`,
+    }),
   ];
   let wake = Promise.withResolvers<void>();
   for (const cache of caches) cache.on(() => wake.resolve());

@@ -1,8 +1,18 @@
 /** Writes what was planned, and only what differs from what is. */
 import { FIELD_MANAGER, FINALIZER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { PcfApiKind, typeOf } from '../resources/kinds.js';
-import type { Applier } from '../runtime/apply.js';
+import {
+  DeploymentKind,
+  HttpRouteKind,
+  IngressKind,
+  JobKind,
+  PcfApiKind,
+  typeOf,
+  VirtualServiceKind,
+} from '../resources/kinds.js';
+import { type Applier, type ApplyResult, ExistsError } from '../runtime/apply.js';
+import { type Fight, FightTracker } from '../runtime/fights.js';
 import { isNotFound, type KubeClient, type KubeObject, type ResourceType } from '../runtime/kube-client.js';
+import { keyOf } from '../runtime/store.js';
 import type { Caches } from './caches.js';
 
 /** Somebody else's edit of an object of ours that was put back. */
@@ -12,6 +22,21 @@ export interface Repair {
   manager: string;
   fields: string[];
 }
+
+/** What {@link Actor.apply} did. */
+export interface Applied {
+  repairs: Repair[];
+  /** Whether anything was written. */
+  changed: boolean;
+  /** Whether a route was written: traffic goes another way now. */
+  routeChanged: boolean;
+  /** When to look again because of a repair that was put off, or of a fight that may be over then. */
+  lookAgainMs: number | undefined;
+}
+
+const ROUTES: readonly ResourceType[] = [VirtualServiceKind, HttpRouteKind, IngressKind];
+/** What makes pods, which need what was made before them. */
+const WORKLOADS: readonly ResourceType[] = [DeploymentKind, JobKind];
 
 /** An object that is needed under a name that something else has. */
 export class NameTakenError extends Error {
@@ -28,25 +53,64 @@ export class Actor {
     private readonly client: KubeClient,
     private readonly applier: Applier,
     private readonly caches: Caches,
+    private readonly fights = new FightTracker(),
   ) {}
 
-  /** Brings the objects to what is desired, in order. Throws on the first that can't be written. */
-  async apply(api: PcfApi, desired: readonly KubeObject[]): Promise<Repair[]> {
+  /**
+   * Brings the objects to what is desired, in order; what may be written at the same
+   * time goes out together. Throws on the first that can't be written.
+   */
+  async apply(api: PcfApi, desired: readonly KubeObject[]): Promise<Applied> {
     const repairs: Repair[] = [];
-    for (const object of desired) {
-      const type = typeOf(object);
-      const live = this.caches.get(type, api, object.metadata.name);
-      if (!live) await this.refuseToTakeOver(type, api, object);
-      const result = await this.applier.apply(type, object, live);
-      if (result.outcome !== 'drifted') continue;
-      repairs.push({
-        kind: object.kind,
-        name: object.metadata.name,
-        manager: result.manager,
-        fields: result.fields,
-      });
+    const waits: number[] = [];
+    let changed = false;
+    let routeChanged = false;
+    for (const wave of wavesOf(desired)) {
+      const results = await inParallel(wave.map(async (object) => this.applyOne(api, object, waits)));
+      for (const [index, result] of results.entries()) {
+        const { kind, metadata } = wave[index]!;
+        if (result.outcome === 'drifted') {
+          const { manager, fields } = result;
+          repairs.push({ kind, name: metadata.name, manager, fields });
+        }
+        if (result.outcome === 'unchanged' || result.outcome === 'left') continue;
+        changed = true;
+        routeChanged ||= ROUTES.includes(typeOf(wave[index]!));
+      }
     }
-    return repairs;
+    const calmInMs = this.fights.calmInMs(keyOf(api));
+    if (calmInMs !== undefined) waits.push(calmInMs);
+    return { repairs, changed, routeChanged, lookAgainMs: waits.length > 0 ? Math.min(...waits) : undefined };
+  }
+
+  /** Other managers that change back what we repair, again and again. Their changes are put back ever more slowly. */
+  fightsFor(key: string): Fight[] {
+    return this.fights.fightsOf(key);
+  }
+
+  /** Forgets what it knows of a PcfApi that is gone. */
+  forget(key: string): void {
+    this.fights.forget(key);
+  }
+
+  private async applyOne(api: PcfApi, object: KubeObject, waits: number[]): Promise<ApplyResult> {
+    const type = typeOf(object);
+    const owner = keyOf(api);
+    const name = `${object.kind} ${object.metadata.name}`;
+    const mayRepair = ({ manager }: { manager: string }) => {
+      const waitMs = this.fights.waitMs(owner, name, manager);
+      if (waitMs > 0) waits.push(waitMs);
+      return waitMs === 0;
+    };
+    const known = this.caches.get(type, api, object.metadata.name);
+    const result = await this.applier.apply(type, object, known, { mayRepair }).catch(async (error) => {
+      if (!(error instanceof ExistsError)) throw error;
+      return this.applier.apply(type, object, await this.unlabelled(type, api, object), { mayRepair });
+    });
+    if (result.outcome === 'drifted') {
+      this.fights.repaired(owner, { object: name, manager: result.manager, fields: result.fields });
+    }
+    return result;
   }
 
   /** Deletes what is there and unwanted. Gone already is fine. */
@@ -87,18 +151,52 @@ export class Actor {
   }
 
   /**
-   * Our caches hold only what carries our label, so an object they do not have
-   * may still exist, as somebody else's: a forced apply would take it over.
-   * Asked only before something is created.
+   * Our caches hold only what carries our label, so an object they do not have may still
+   * exist: one of ours whose label somebody took away, or somebody else's, which a forced
+   * apply would take over.
    */
-  private async refuseToTakeOver(type: ResourceType, api: PcfApi, object: KubeObject): Promise<void> {
-    const existing = await this.client
-      .get(type, object.metadata.namespace, object.metadata.name)
-      .catch((error: unknown) => {
-        if (isNotFound(error)) return undefined;
-        throw error;
-      });
-    const isOurs = existing?.metadata.ownerReferences?.some(({ uid }) => uid === api.metadata.uid);
-    if (existing && !isOurs) throw new NameTakenError(object);
+  private async unlabelled(type: ResourceType, api: PcfApi, object: KubeObject): Promise<KubeObject> {
+    const { namespace, name } = object.metadata;
+    const { items } = await this.client.list(type, { namespace, fieldSelector: `metadata.name=${name}` });
+    const existing = items[0];
+    if (!existing) throw new Error(`${object.kind} ${namespace}/${name} came and went`);
+    const isOurs = existing.metadata.ownerReferences?.some(({ uid }) => uid === api.metadata.uid);
+    if (!isOurs) throw new NameTakenError(object);
+    return existing;
   }
+}
+
+/**
+ * Parts the objects into what may be written at the same time. A route waits for all
+ * that comes before it, and all that comes after waits for the route; pods wait for
+ * what they read.
+ */
+export function wavesOf(desired: readonly KubeObject[]): KubeObject[][] {
+  const waves: KubeObject[][] = [];
+  let before: Stage | undefined;
+  for (const object of desired) {
+    const stage = stageOf(typeOf(object));
+    const joins =
+      before && before !== 'route' && stage !== 'route' && !(stage === 'pods' && before === 'other');
+    if (joins) waves.at(-1)!.push(object);
+    else waves.push([object]);
+    before = stage;
+  }
+  return waves;
+}
+
+type Stage = 'route' | 'pods' | 'other';
+
+function stageOf(type: ResourceType): Stage {
+  if (ROUTES.includes(type)) return 'route';
+  return WORKLOADS.includes(type) ? 'pods' : 'other';
+}
+
+/** Waits for all, also when one fails: nothing of a reconcile may still be under way when the next begins. */
+async function inParallel<T>(work: Promise<T>[]): Promise<T[]> {
+  const results = await Promise.allSettled(work);
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
 }

@@ -24,14 +24,14 @@ export class Caches {
   readonly secrets: ResourceCache;
   private readonly labelled: ReadonlyMap<ResourceType, ResourceCache>;
 
-  constructor(set: CacheSet, namespace?: string) {
-    this.pcfApis = set.resource(PcfApiKind, { namespace });
-    this.secrets = set.resource(SecretKind, { namespace, transform: digestOf });
+  constructor(set: CacheSet, namespaces: readonly string[] = []) {
+    this.pcfApis = set.resource(PcfApiKind, { namespaces });
+    this.secrets = set.resource(SecretKind, { namespaces, transform: digestOf });
     this.labelled = new Map(
       LABELLED_KINDS.map((type) => [
         type,
         set.resource(type, {
-          namespace,
+          namespaces,
           // An autoscaler that somebody else made for a PcfApi matters too.
           labelSelector: type === HorizontalPodAutoscalerKind ? undefined : MANAGED_SELECTOR,
           indexers: { [INSTANCE]: byInstance },

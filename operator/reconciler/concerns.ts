@@ -14,6 +14,21 @@ export interface Concern {
   message: string;
 }
 
+/** Another field manager that changes back what the operator repairs. */
+export interface RepairLoop {
+  object: string;
+  manager: string;
+  fields: string[];
+}
+
+/** Says no count and no time, so that it is written once and not at each round. */
+export function repairLoops(fights: readonly RepairLoop[]): Concern[] {
+  return fights.map(({ object, manager, fields }) => ({
+    reason: 'RepairLoop',
+    message: `${manager} changes ${fields.join(', ')} of ${object} back each time it is repaired, so repairs are slowed down: keep it from writing what the PcfApi decides`,
+  }));
+}
+
 type Rule = (seen: Observed, missing: readonly MissingKind[]) => Concern | undefined;
 
 /** A kind that the spec asks for and the cluster does not have. */

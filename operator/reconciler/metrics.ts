@@ -1,40 +1,136 @@
-/** pcf_ metrics: what each PcfApi asks for and what is in force. */
-import { Gauge, type Registry } from 'prom-client';
+/** pcf_ metrics: what each PcfApi asks for, what is in force, and how long it took. */
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { PHASES } from '../api/v1alpha1/status.js';
-import type { DeliveryPlan } from '../delivery/types.js';
+import type { DeliveryPlan, MigrationState } from '../delivery/types.js';
+import { OWNED_KINDS } from '../resources/kinds.js';
+import { keyOf } from '../runtime/store.js';
+import type { Applied } from './act.js';
+import type { Observed } from './observe.js';
 import type { Summary } from './summary.js';
 
 const identity = ['namespace', 'name'] as const;
+type Identity = Record<(typeof identity)[number], string>;
+
+const MIGRATION_STATES: readonly MigrationState[] = ['Pending', 'Running', 'Succeeded', 'Failed', 'Disabled'];
+
+/** What one reconcile found and did. */
+export interface Outcome {
+  seen: Observed;
+  plan: DeliveryPlan;
+  summary: Summary;
+  applied: Applied;
+}
 
 export class Metrics {
-  private readonly desiredWeight: Gauge<(typeof identity)[number]>;
-  private readonly effectiveWeight: Gauge<(typeof identity)[number]>;
-  private readonly phase: Gauge<'namespace' | 'name' | 'phase'>;
+  private readonly gauges: ReturnType<typeof gaugesOf>;
+  private readonly repairs: Counter<'namespace' | 'name' | 'kind'>;
+  private readonly routeTime: Histogram;
+  private readonly migrationTime: Histogram;
+  /** Edits whose route is not written yet: when each was seen, in the time of performance.now(). */
+  private readonly edits = new Map<string, number>();
+  /** The last revision whose migration time was told, by PcfApi. */
+  private readonly timed = new Map<string, string>();
 
-  constructor(registry: Registry) {
-    const gauge = (name: string, help: string) =>
-      new Gauge({ name, help, labelNames: identity, registers: [registry] });
-    this.desiredWeight = gauge('pcf_desired_weight', 'Share asked for the new revision, in percent.');
-    this.effectiveWeight = gauge('pcf_effective_weight', 'Share the new revision is given, in percent.');
-    this.phase = new Gauge({
-      name: 'pcf_phase',
-      help: '1 for the phase a PcfApi is in, 0 for the others.',
-      labelNames: [...identity, 'phase'],
-      registers: [registry],
+  constructor(
+    registry: Registry,
+    private readonly now: () => number = () => performance.now(),
+  ) {
+    const registers = [registry];
+    this.gauges = gaugesOf(registry);
+    this.repairs = new Counter({
+      name: 'pcf_drift_repairs_total',
+      help: 'Changes that somebody else made to an owned object and that were put back.',
+      labelNames: [...identity, 'kind'] as const,
+      registers,
+    });
+    this.routeTime = new Histogram({
+      name: 'pcf_spec_edit_to_route_seconds',
+      help: 'Time from the sight of a spec edit until the route that it leads to was written.',
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
+      registers,
+    });
+    this.migrationTime = new Histogram({
+      name: 'pcf_migration_duration_seconds',
+      help: 'Time that the migrations of a revision took, as they report it.',
+      buckets: [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3_600],
+      registers,
     });
   }
 
-  record({ metadata: { namespace, name } }: PcfApi, { traffic }: DeliveryPlan, summary: Summary): void {
-    this.desiredWeight.set({ namespace, name }, traffic.desiredWeight);
-    this.effectiveWeight.set({ namespace, name }, traffic.effectiveWeight);
-    for (const phase of PHASES) this.phase.set({ namespace, name, phase }, phase === summary.phase ? 1 : 0);
+  /** The spec of a PcfApi was seen to change. The first of several edits that wait for a route counts. */
+  edited(key: string): void {
+    if (!this.edits.has(key)) this.edits.set(key, this.now());
+  }
+
+  record(api: PcfApi, { seen, plan, summary, applied }: Outcome): void {
+    const { namespace, name } = api.metadata;
+    const series = { namespace, name };
+    const { desiredWeight, effectiveWeight, phase, revisions } = this.gauges;
+    desiredWeight.set(series, plan.traffic.desiredWeight);
+    effectiveWeight.set(series, plan.traffic.effectiveWeight);
+    revisions.set(series, Object.keys(plan.replicas).length);
+    for (const one of PHASES) phase.set({ ...series, phase: one }, one === summary.phase ? 1 : 0);
+    for (const { kind } of applied.repairs) this.repairs.inc({ ...series, kind });
+    this.recordMigration(series, seen, plan);
+    this.recordRoute(keyOf(api), plan, applied);
   }
 
   /** Drops the series of a PcfApi that is gone. */
   forget(namespace: string, name: string): void {
-    this.desiredWeight.remove({ namespace, name });
-    this.effectiveWeight.remove({ namespace, name });
-    for (const phase of PHASES) this.phase.remove({ namespace, name, phase });
+    const series = { namespace, name };
+    const { desiredWeight, effectiveWeight, phase, revisions, migration } = this.gauges;
+    for (const gauge of [desiredWeight, effectiveWeight, revisions]) gauge.remove(series);
+    for (const one of PHASES) phase.remove({ ...series, phase: one });
+    for (const state of MIGRATION_STATES) migration.remove({ ...series, state });
+    for (const { kind } of OWNED_KINDS) this.repairs.remove({ ...series, kind });
+    this.edits.delete(`${namespace}/${name}`);
+    this.timed.delete(`${namespace}/${name}`);
   }
+
+  private recordMigration(series: Identity, seen: Observed, plan: DeliveryPlan): void {
+    const revision = plan.position.update ?? plan.position.stable ?? plan.migrate;
+    const view = revision === undefined ? undefined : seen.migrations.get(revision);
+    if (!revision || !view) return;
+    for (const state of MIGRATION_STATES)
+      this.gauges.migration.set({ ...series, state }, state === view.state ? 1 : 0);
+    const key = `${series.namespace}/${series.name}`;
+    const known = this.timed.get(key);
+    if (view.state !== 'Succeeded' || !view.report || known === revision) return;
+    this.timed.set(key, revision);
+    // What was done before this process began was told by the one before.
+    if (known !== undefined || seen.delivery.position.stable === undefined)
+      this.migrationTime.observe(view.report.durationMs / 1000);
+  }
+
+  private recordRoute(key: string, { traffic }: DeliveryPlan, { routeChanged }: Applied): void {
+    const editedAt = this.edits.get(key);
+    if (editedAt === undefined) return;
+    if (routeChanged) this.routeTime.observe((this.now() - editedAt) / 1000);
+    // An edit that asks for no other route, such as one of resources, waits for none.
+    const isSettled = traffic.verified && traffic.desiredWeight === traffic.effectiveWeight;
+    if (routeChanged || isSettled) this.edits.delete(key);
+  }
+}
+
+function gaugesOf(registry: Registry) {
+  const gauge = (name: string, help: string) =>
+    new Gauge({ name, help, labelNames: identity, registers: [registry] });
+  return {
+    desiredWeight: gauge('pcf_desired_weight', 'Share asked for the new revision, in percent.'),
+    effectiveWeight: gauge('pcf_effective_weight', 'Share the new revision is given, in percent.'),
+    revisions: gauge('pcf_revisions', 'Revisions that have pods.'),
+    phase: new Gauge({
+      name: 'pcf_phase',
+      help: '1 for the phase a PcfApi is in, 0 for the others.',
+      labelNames: [...identity, 'phase'] as const,
+      registers: [registry],
+    }),
+    migration: new Gauge({
+      name: 'pcf_migration_state',
+      help: "1 for the state of the newest revision's migrations, 0 for the others.",
+      labelNames: [...identity, 'state'] as const,
+      registers: [registry],
+    }),
+  };
 }

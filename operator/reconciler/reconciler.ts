@@ -3,15 +3,17 @@ import type { Logger } from 'pino';
 import { API_VERSION, FIELD_MANAGER, FINALIZER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiStatus } from '../api/v1alpha1/status.js';
 import { plan } from '../delivery/plan.js';
+import type { DeliveryPlan } from '../delivery/types.js';
 import { HttpRouteKind, PcfApiKind, VirtualServiceKind } from '../resources/kinds.js';
 import { canonicalJson } from '../resources/revision.js';
 import { TerminalError } from '../runtime/controller.js';
 import type { EventRecorder } from '../runtime/events.js';
 import { isForbidden, isInvalid, isNotFound, type KubeClient } from '../runtime/kube-client.js';
-import { type Actor, NameTakenError } from './act.js';
+import { keyOf } from '../runtime/store.js';
+import { type Actor, type Applied, NameTakenError, type Repair } from './act.js';
 import { type Announcement, announcements } from './announce.js';
 import type { Caches } from './caches.js';
-import { concerns, isAutoscaled } from './concerns.js';
+import { concerns, isAutoscaled, repairLoops } from './concerns.js';
 import { desiredObjects, unwantedObjects, writable } from './desired.js';
 import type { Metrics } from './metrics.js';
 import { observe } from './observe.js';
@@ -31,6 +33,9 @@ export interface ReconcilerDependencies {
 }
 
 export class Reconciler {
+  /** PcfApis whose status waits for the next reconcile. */
+  private readonly waiting = new Set<string>();
+
   constructor(private readonly deps: ReconcilerDependencies) {}
 
   /** Brings one PcfApi a step nearer to what it asks for. `key` is `namespace/name`. */
@@ -40,6 +45,8 @@ export class Reconciler {
     const api = caches.pcfApis.get(namespace, name) as PcfApi | undefined;
     if (!api) {
       metrics.forget(namespace, name);
+      this.deps.actor.forget(key);
+      this.waiting.delete(key);
       return {};
     }
     if (api.metadata.deletionTimestamp) return this.release(api);
@@ -58,16 +65,14 @@ export class Reconciler {
     const planned = plan(seen.delivery, settings, now);
     const summary = summarize(seen, planned, settings.replicas);
     const { objects, missing } = writable(seen, desiredObjects(seen, planned));
-    const worries = concerns(seen, missing);
+    const worries = () => [...concerns(seen, missing), ...repairLoops(actor.fightsFor(keyOf(api)))];
     const report = async (verdict: Summary) =>
-      this.report(api, statusOf(seen, planned, verdict, worries, now));
+      this.report(api, statusOf(seen, planned, verdict, worries(), now));
+    let applied: Applied;
     try {
       if (api.spec.replicas === undefined && isAutoscaled(seen)) await actor.scale(api, settings.replicas);
-      const repairs = await actor.apply(api, objects);
-      for (const { kind, name, manager, fields } of repairs) {
-        const note = `${kind} ${name}: ${fields.join(', ')} was changed by ${manager} and put back`;
-        this.announce(api, { type: 'Warning', reason: 'DriftRepaired', action: 'Repair', note });
-      }
+      applied = await actor.apply(api, objects);
+      this.announceRepairs(api, applied.repairs);
       await actor.remove(unwantedObjects(seen, objects));
     } catch (error) {
       const refused = refusal(error);
@@ -84,11 +89,33 @@ export class Reconciler {
       // A right that is granted or a name that is freed makes no event here, so those are tried again.
       throw isInvalid(error) ? new TerminalError(refused.message, { cause: error }) : error;
     }
+    metrics.record(api, { seen, plan: planned, summary, applied });
+    if (this.canWait(api, planned, applied)) return { requeueAfterMs: 0 };
     await report(summary);
-    for (const announcement of announcements(api, planned, summary, worries))
+    for (const announcement of announcements(api, planned, summary, worries()))
       this.announce(api, announcement);
-    metrics.record(api, planned, summary);
-    return { requeueAfterMs: planned.requeueAfterMs };
+    return { requeueAfterMs: earliest(planned.requeueAfterMs, applied.lookAgainMs) };
+  }
+
+  /**
+   * What was written now is in the caches already, so the next reconcile, at once, can tell
+   * more: one status for both, unless something was decided, which has to be on record
+   * before anything follows from it. Only once in a row: a status is never far behind.
+   */
+  private canWait(api: PcfApi, { position, decisions }: DeliveryPlan, { changed }: Applied): boolean {
+    const key = keyOf(api);
+    const isOnRecord = canonicalJson(position) === canonicalJson(api.status?.delivery ?? {});
+    const waits = changed && isOnRecord && decisions.length === 0 && !this.waiting.has(key);
+    if (waits) this.waiting.add(key);
+    else this.waiting.delete(key);
+    return waits;
+  }
+
+  private announceRepairs(api: PcfApi, repairs: readonly Repair[]): void {
+    for (const { kind, name, manager, fields } of repairs) {
+      const note = `${kind} ${name}: ${fields.join(', ')} was changed by ${manager} and put back`;
+      this.announce(api, { type: 'Warning', reason: 'DriftRepaired', action: 'Repair', note });
+    }
   }
 
   /** Deletion: the route goes first, so that no request is sent to pods on their way out; Kubernetes collects the rest. */
@@ -121,6 +148,11 @@ export class Reconciler {
   private announce(api: PcfApi, announcement: Announcement): void {
     this.deps.events.record({ regarding: api, ...announcement });
   }
+}
+
+function earliest(...times: (number | undefined)[]): number | undefined {
+  const given = times.filter((time) => time !== undefined);
+  return given.length > 0 ? Math.min(...given) : undefined;
 }
 
 /** Errors that a person has to mend, as what the one who reads the status should know. */

@@ -18,7 +18,7 @@ import {
   type ResourceType,
   type WatchOptions,
 } from './kube-types.js';
-import { TokenBucket } from './rate-limiter.js';
+import type { TokenBucket } from './rate-limiter.js';
 
 export {
   isConflict,
@@ -42,10 +42,14 @@ export {
 } from './kube-types.js';
 
 export interface KubeClientOptions {
+  /** What audit logs call this client. */
+  userAgent?: string;
   /** Longest wait for an answer, in milliseconds. */
   timeoutMs?: number;
-  /** Requests a second, watches aside; twice that in a burst. Unlimited when left out: the API server has its own fairness. */
-  qps?: number;
+  /** Paces the requests, watches aside; clients may share it. Unlimited when left out: the API server has its own fairness. */
+  limiter?: TokenBucket;
+  /** Told how long a request had to wait for the limiter, in milliseconds. */
+  onThrottle?: (waitedMs: number) => void;
   /** Told of each finished request. */
   onRequest?: (method: string, status: number | 'error', durationMs: number) => void;
   /** Throws when this process may not write (it is not the leader, or no longer). Asked right before a write leaves. */
@@ -67,16 +71,14 @@ const MAX_RETRY_AFTER_MS = 30_000;
 export class KubeClient {
   private readonly timeoutMs: number;
   private readonly connection: ApiConnection;
-  private readonly limiter: TokenBucket | undefined;
 
   constructor(
     kubeConfig: KubeConfig,
     private readonly options: KubeClientOptions = {},
   ) {
-    const { timeoutMs = 30_000, qps } = options;
+    const { timeoutMs = 30_000 } = options;
     this.timeoutMs = timeoutMs;
     this.connection = new ApiConnection(kubeConfig);
-    this.limiter = qps ? new TokenBucket(qps, 2 * qps) : undefined;
   }
 
   get(
@@ -182,8 +184,11 @@ export class KubeClient {
   /** Sends, and sends again while the API server asks for patience with Retry-After. */
   private async json<T>(method: Dispatcher.HttpMethod, path: string, options: RequestOptions): Promise<T> {
     for (let attempt = 0; ; attempt++) {
-      const waitMs = this.limiter?.reserve() ?? 0;
-      if (waitMs > 0) await sleep(waitMs, undefined, { signal: options.signal });
+      const waitMs = this.options.limiter?.reserve() ?? 0;
+      if (waitMs > 0) {
+        this.options.onThrottle?.(waitMs);
+        await sleep(waitMs, undefined, { signal: options.signal });
+      }
       const response = await this.send(method, path, options);
       if (response.statusCode < 400) return (await response.body.json()) as T;
       const error = await this.refusal(response);
@@ -218,6 +223,7 @@ export class KubeClient {
         method,
         headers: {
           accept: 'application/json',
+          'user-agent': this.options.userAgent ?? 'pcf',
           ...(contentType ? { 'content-type': contentType } : {}),
           ...(authorization ? { authorization } : {}),
         },

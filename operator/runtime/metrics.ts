@@ -102,3 +102,48 @@ export function queueMetrics(registry: Registry, name: string, state: QueueState
     done: (workedMs: number) => workTime.observe(labels, workedMs / 1000),
   };
 }
+
+/** Defines the metrics of the API client in the registry. */
+export function clientMetrics(registry: Registry, host: string) {
+  const registers = [registry];
+  const requests = new Counter({
+    name: 'rest_client_requests_total',
+    help: 'Requests to the API server by method and HTTP code; `<error>` when there was no answer.',
+    labelNames: ['method', 'code', 'host'] as const,
+    registers,
+  });
+  const duration = new Histogram({
+    name: 'rest_client_request_duration_seconds',
+    help: 'Time until the API server began to answer, by method.',
+    labelNames: ['verb', 'host'] as const,
+    buckets: seconds,
+    registers,
+  });
+  const limited = new Histogram({
+    name: 'rest_client_rate_limiter_duration_seconds',
+    help: 'How long requests waited for --kube-api-qps.',
+    labelNames: ['host'] as const,
+    buckets: seconds,
+    registers,
+  });
+  return {
+    requested(method: string, status: number | 'error', durationMs: number): void {
+      requests.inc({ method, code: status === 'error' ? '<error>' : String(status), host });
+      duration.observe({ verb: method, host }, durationMs / 1000);
+    },
+    throttled: (waitedMs: number) => limited.observe({ host }, waitedMs / 1000),
+  };
+}
+
+/** Defines the metric of leader election in the registry. */
+export function leaderMetrics(registry: Registry, name: string, isLeader: () => boolean): void {
+  new Gauge({
+    name: 'leader_election_master_status',
+    help: '1 while this process leads, 0 while it stands by.',
+    labelNames: ['name'] as const,
+    registers: [registry],
+    collect() {
+      this.set({ name }, isLeader() ? 1 : 0);
+    },
+  });
+}

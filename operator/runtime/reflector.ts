@@ -30,6 +30,8 @@ export interface CacheTiming {
   backoff: BackoffPolicy;
   /** Longest silence within the stream of initial events; 10 s when left out. */
   initialSilenceMs?: number;
+  /** When the API server is asked to end a watch: a time from this to twice this; 300 s when left out. */
+  watchSeconds?: number;
 }
 
 export const defaultTiming: CacheTiming = {
@@ -52,6 +54,7 @@ export interface Sink {
 /** A watch that lived this long was a success: the next failure is a new one. */
 const HEALTHY_WATCH_MS = 1_000;
 const INITIAL_SILENCE_MS = 10_000;
+const WATCH_SECONDS = 300;
 const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
 
 class NoWatchListError extends Error {}
@@ -119,7 +122,7 @@ export class Reflector {
 
   private async watch(signal: AbortSignal): Promise<void> {
     const attempt = new AbortController();
-    const { silenceMs, initialSilenceMs = INITIAL_SILENCE_MS } = this.timing;
+    const { silenceMs, initialSilenceMs = INITIAL_SILENCE_MS, watchSeconds = WATCH_SECONDS } = this.timing;
     const isInitial = this.version === undefined;
     try {
       const body = await this.client.watch(
@@ -127,7 +130,7 @@ export class Reflector {
         {
           ...this.selection,
           // A random end keeps watches from ending, and beginning again, all at once.
-          timeoutSeconds: Math.round(300 + 300 * Math.random()),
+          timeoutSeconds: Math.round(watchSeconds * (1 + Math.random())),
           ...(isInitial
             ? { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' }
             : { resourceVersion: this.version }),

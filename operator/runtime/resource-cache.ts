@@ -10,12 +10,14 @@ import type { Logger } from 'pino';
 import { ResourceEventType } from './event-types.js';
 import type { KubeClient } from './kube-client.js';
 import type { KubeObject, ResourceType } from './kube-types.js';
-import { type CacheTiming, defaultTiming, Reflector, type Selection } from './reflector.js';
+import { type CacheTiming, defaultTiming, Reflector, type Selection, type Sink } from './reflector.js';
 import { type Indexers, keyOf, Store, versionOf } from './store.js';
 
 export { type CacheTiming, defaultTiming } from './reflector.js';
 
-export interface CacheOptions extends Selection {
+export interface CacheOptions extends Omit<Selection, 'namespace'> {
+  /** Namespaces to look at, each with a watch of its own; the whole cluster when left out or empty. */
+  namespaces?: readonly string[];
   indexers?: Indexers;
   /** Cuts an object down before it is kept. Must keep its name, namespace, uid and resourceVersion. */
   transform?: (object: KubeObject) => KubeObject;
@@ -36,7 +38,9 @@ export class ResourceCache {
   private readonly handlers: CacheHandler[] = [];
   private readonly availabilityHandlers: ((available: boolean) => void)[] = [];
   private readonly firstSync = Promise.withResolvers<void>();
-  private readonly reflector: Reflector;
+  /** Reflectors by namespace; under `undefined` the one of the whole cluster. */
+  private readonly reflectors: ReadonlyMap<string | undefined, Reflector>;
+  private readonly unsynced: Set<string | undefined>;
 
   constructor(
     readonly type: ResourceType,
@@ -45,18 +49,16 @@ export class ResourceCache {
     private readonly options: CacheOptions = {},
     timing: CacheTiming = defaultTiming,
   ) {
-    const { namespace, labelSelector, fieldSelector, indexers } = options;
+    const { namespaces = [], labelSelector, fieldSelector, indexers } = options;
     this.store = new Store(indexers);
-    const sink = {
-      replace: (items: KubeObject[], version: string, wentBack: boolean) =>
-        this.replace(items, Number(version), wentBack),
-      put: (object: KubeObject) => this.guarded(() => this.take(object)),
-      remove: (object: KubeObject) => this.guarded(() => this.remove(object)),
-      isEmpty: () => this.store.size === 0,
-      absent: () => this.clear(),
-    };
-    const selection = { namespace, labelSelector, fieldSelector };
-    this.reflector = new Reflector(type, client, sink, logger, selection, timing);
+    const scopes: (string | undefined)[] = namespaces.length > 0 ? [...namespaces] : [undefined];
+    this.unsynced = new Set(scopes);
+    this.reflectors = new Map(
+      scopes.map((namespace) => {
+        const selection = { namespace, labelSelector, fieldSelector };
+        return [namespace, new Reflector(type, client, this.sinkOf(namespace), logger, selection, timing)];
+      }),
+    );
   }
 
   /** False while the cluster does not have this kind. */
@@ -93,7 +95,8 @@ export class ResourceCache {
 
   /** How long ago the API server was last heard on this watch, in milliseconds. */
   silentForMs(): number {
-    return this.isAvailable ? this.reflector.silentForMs() : 0;
+    const silences = [...this.reflectors.values()].map((reflector) => reflector.silentForMs());
+    return this.isAvailable ? Math.max(...silences) : 0;
   }
 
   /**
@@ -106,24 +109,51 @@ export class ResourceCache {
    * The object has to be one that the cache selects.
    */
   noteWrite(written: KubeObject): void {
-    if (versionOf(written) > this.reflector.newestVersion) this.take(written);
+    const reflector = this.reflectors.get(written.metadata.namespace) ?? this.reflectors.get(undefined);
+    if (reflector && versionOf(written) > reflector.newestVersion) this.take(written);
   }
 
   /** Lists and watches until the signal. Never throws. */
-  run(signal: AbortSignal): Promise<void> {
-    return this.reflector.run(signal);
+  async run(signal: AbortSignal): Promise<void> {
+    await Promise.all([...this.reflectors.values()].map((reflector) => reflector.run(signal)));
+  }
+
+  private sinkOf(scope: string | undefined): Sink {
+    return {
+      replace: (items, version, wentBack) => this.replace(scope, items, Number(version), wentBack),
+      put: (object) => this.guarded(() => this.take(object)),
+      remove: (object) => this.guarded(() => this.remove(object)),
+      isEmpty: () => this.within(scope).length === 0,
+      absent: () => this.clear(scope),
+    };
+  }
+
+  private within(scope: string | undefined): KubeObject[] {
+    const all = this.store.values();
+    return scope === undefined ? all : all.filter(({ metadata }) => metadata.namespace === scope);
   }
 
   /** Takes a list: what it lacks was deleted while we did not look, unless we wrote it after the list was made. */
-  private replace(items: KubeObject[], listVersion: number, wentBack: boolean): void {
+  private replace(
+    scope: string | undefined,
+    items: KubeObject[],
+    listVersion: number,
+    wentBack: boolean,
+  ): void {
     const listed = new Set(items.map(keyOf));
-    for (const key of this.store.keys()) {
-      const object = this.store.get(key)!;
+    for (const object of this.within(scope)) {
+      const key = keyOf(object);
       if (!listed.has(key) && (wentBack || versionOf(object) <= listVersion)) this.drop(key, object);
     }
     for (const item of items) this.guarded(() => this.take(item, wentBack));
     this.setAvailable(true);
-    this.firstSync.resolve();
+    this.learned(scope);
+  }
+
+  /** The first answer about each namespace is in, or the only one. */
+  private learned(scope: string | undefined): void {
+    this.unsynced.delete(scope);
+    if (this.unsynced.size === 0) this.firstSync.resolve();
   }
 
   private take(fresh: KubeObject, evenIfOlder = false): void {
@@ -150,10 +180,10 @@ export class ResourceCache {
   }
 
   /** The kind was removed, and all its objects with it. */
-  private clear(): void {
-    for (const object of this.store.values()) this.drop(keyOf(object), object);
+  private clear(scope: string | undefined): void {
+    for (const object of this.within(scope)) this.drop(keyOf(object), object);
     this.setAvailable(false);
-    this.firstSync.resolve();
+    this.learned(scope);
   }
 
   private setAvailable(available: boolean): void {

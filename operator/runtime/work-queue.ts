@@ -61,10 +61,10 @@ export class WorkQueue {
   }
 
   /** Adds the key later; an earlier appointment of the same key stands. */
-  addAfter(key: string, delayMs: number): void {
+  addAfter(key: string, delayMs: number, priority: Priority = 'high'): void {
     if (this.closed) return;
     if (delayMs <= 0) {
-      this.add(key);
+      this.add(key, priority);
       return;
     }
     const at = performance.now() + delayMs;
@@ -74,7 +74,7 @@ export class WorkQueue {
     const timer = setTimeout(
       () => {
         this.timers.delete(key);
-        this.add(key);
+        this.add(key, priority);
       },
       Math.min(delayMs, MAX_TIMER_MS),
     );

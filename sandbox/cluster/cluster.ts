@@ -80,8 +80,8 @@ export class Cluster {
   }
 
   /** Writes a kubeconfig for another identity of this cluster. */
-  writeKubeconfigFor(path: string, user: string, token: string): void {
-    writeKubeconfig(path, { server: this.server, ca: this.ca(), token, user });
+  writeKubeconfigFor(path: string, user: string, token: string, server = this.server): void {
+    writeKubeconfig(path, { server, ca: this.ca(), token, user });
   }
 
   private async boot(): Promise<void> {

@@ -41,7 +41,7 @@ export class PcfApiWatch {
     private readonly name: string,
   ) {
     this.cache = new ResourceCache(PcfApiKind, client, logger, {
-      namespace,
+      namespaces: [namespace],
       fieldSelector: `metadata.name=${name}`,
     });
   }

@@ -61,7 +61,7 @@ describe('runtime on a real control plane', () => {
 
   function watch(type: ResourceType, options: CacheOptions = {}): ResourceCache {
     const timing = { ...defaultTiming, absentPollMs: 200, backoff: { baseMs: 50, maxMs: 500, jitter: 0.5 } };
-    const cache = new ResourceCache(type, client, logger, { namespace, ...options }, timing);
+    const cache = new ResourceCache(type, client, logger, { namespaces: [namespace], ...options }, timing);
     running.push(cache.run(stop.signal));
     return cache;
   }

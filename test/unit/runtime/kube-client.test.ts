@@ -10,6 +10,7 @@ import {
   type ResourceType,
 } from '../../../operator/runtime/kube-client.js';
 import { NotLeaderError } from '../../../operator/runtime/leader-election.js';
+import { TokenBucket } from '../../../operator/runtime/rate-limiter.js';
 
 const kind: ResourceType = {
   group: 'apps',
@@ -177,7 +178,7 @@ describe('KubeClient', () => {
   });
 
   it('keeps to its rate', async () => {
-    const client = connect({ qps: 50 });
+    const client = connect({ limiter: new TokenBucket(50, 100) });
     const startedAt = performance.now();
     await Promise.all(Array.from({ length: 120 }, () => client.get(kind, 'ns', 'a')));
     const tookMs = performance.now() - startedAt;

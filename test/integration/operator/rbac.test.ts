@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { parseAllDocuments } from 'yaml';
+import { PcfApiKind, SecretKind, ServiceKind } from '../../../operator/resources/kinds.js';
+import { type AuditEvent, line } from '../../support/audit-log.js';
+import { AuditedCluster, FAST_LEASE } from '../../support/audited-cluster.js';
+import { eventually } from '../../support/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+
+interface Rule {
+  apiGroups: string[];
+  resources: string[];
+  verbs: string[];
+}
+
+/** Where the rules are that the operator is shipped with. */
+function shippedRules(): Rule[] {
+  const documents = parseAllDocuments(readFileSync('deploy/operator/rbac.yaml', 'utf8'));
+  return documents.flatMap((document) => (document.toJS() as { rules?: Rule[] } | null)?.rules ?? []);
+}
+
+/** One right each: `patch pcf.dev/pcfapis/status`. */
+function rightsOf(rules: Rule[]): string[] {
+  return rules.flatMap(({ apiGroups, resources, verbs }) =>
+    apiGroups.flatMap((group) =>
+      resources.flatMap((resource) => verbs.map((verb) => `${verb} ${group}/${resource}`)),
+    ),
+  );
+}
+
+function rightUsed({ verb, objectRef }: AuditEvent): string {
+  const { apiGroup = '', resource = '', subresource } = objectRef ?? {};
+  return `${verb} ${apiGroup}/${resource}${subresource ? `/${subresource}` : ''}`;
+}
+
+/**
+ * Rights that are needed and that no line of the audit log shows. The API server asks for
+ * `update` of pcfapis/finalizers when an owned object names its owner with
+ * blockOwnerDeletion (admission plugin OwnerReferencesPermissionEnforcement, which
+ * OpenShift has on), for `create` beside `patch` when a server-side apply makes the
+ * object, and for `list` where it has no WatchList.
+ */
+const asked = (right: string, used: ReadonlySet<string>) =>
+  right === 'update pcf.dev/pcfapis/finalizers' ||
+  (right.startsWith('create ') && used.has(right.replace('create ', 'patch '))) ||
+  (right.startsWith('list ') && used.has(right.replace('list ', 'watch ')));
+
+/** Everything that a PcfApi can ask for, in two that differ in what excludes each other. */
+const everything = {
+  replicas: undefined,
+  environment: 'production',
+  secrets: {
+    provider: 'ExternalSecrets',
+    store: { kind: 'SecretStore', name: 'vault' },
+    path: 'pcf-api',
+  },
+  redis: { secretRef: { name: 'pcf-api-secrets', key: 'redis-url' } },
+  tls: { issuerRef: { kind: 'ClusterIssuer', name: 'letsencrypt' } },
+  autoscaling: {
+    horizontal: { minReplicas: 3, maxReplicas: 10, cpu: 70 },
+    vertical: { mode: 'Initial', maxAllowed: { memory: '4Gi' } },
+  },
+  availability: { podDisruptionBudget: { maxUnavailable: 1 } },
+  components: { worker: { enabled: true, replicas: 2 } },
+  monitoring: { serviceMonitor: true },
+};
+const bare = {
+  replicas: 1,
+  environment: 'development',
+  secrets: null,
+  redis: null,
+  tls: null,
+  autoscaling: null,
+  availability: null,
+  components: null,
+  monitoring: { serviceMonitor: false },
+  network: { policy: false },
+};
+/** No router at all. */
+const plain = { provider: 'None', gateways: null, gatewayClassName: null, ingress: null, hosts: null };
+const image = (tag: string) => `registry.example.com/pcf-api:${tag}`;
+
+describe('the rights of the operator', function () {
+  this.timeout(180_000);
+  let cluster: AuditedCluster;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    cluster = await AuditedCluster.start('.sandbox/test-rbac');
+  });
+  after(() => cluster?.stop());
+
+  it('are all that the whole story needs, and nothing that it does not', async () => {
+    const first = await cluster.operator('first', { args: FAST_LEASE });
+    await story('istio', { provider: 'Istio', hosts: ['a.example.com'], gateways: ['mesh/public'] });
+    await story('gateway', {
+      provider: 'GatewayAPI',
+      hosts: ['b.example.com'],
+      gatewayClassName: 'public',
+    });
+    await story('ingress', { hosts: ['c.example.com'], ingress: { className: 'public' } });
+    await takenName();
+    await first.stop();
+    await cluster.operator('second', { args: FAST_LEASE }); // takes the lease that is there
+
+    const requests = cluster.audit.since();
+    const denied = requests.filter(({ responseStatus }) => responseStatus?.code === 403);
+    assert.deepEqual(denied.map(line), [], 'requests that were denied');
+    const used = new Set(requests.map(rightUsed));
+    const unused = rightsOf(shippedRules()).filter((right) => !used.has(right) && !asked(right, used));
+    assert.deepEqual(unused, [], 'rights that were never used');
+  });
+
+  /** From nothing to everything, a canary, an abort, a promotion, without what can be left out, and gone. */
+  async function story(namespace: string, traffic: object): Promise<void> {
+    await cluster.namespace(namespace);
+    const { client } = cluster;
+    const data = { 'redis-url': 'cmVkaXM6Ly9ub3doZXJl' };
+    await client.patch(SecretKind, namespace, 'pcf-api-secrets', { data });
+    const watch = await cluster.create(namespace, { ...everything, traffic });
+    await cluster.ready(watch);
+    await cluster.patch(namespace, { image: image('1.1.0'), canaryWeight: 30 });
+    const weight = (wanted: number) =>
+      watch.until(`${wanted} %`, (api) => api?.status?.traffic?.effectiveWeight === wanted, 60_000);
+    if (namespace !== 'ingress') await weight(30);
+    await cluster.patch(namespace, { canaryWeight: 100 });
+    await watch.until(
+      'promoted',
+      (api) => api?.status?.phase === 'Ready' && api.status.stableImage === image('1.1.0'),
+      60_000,
+    );
+    const mark = cluster.audit.mark();
+    await cluster.patch(namespace, { ...bare, traffic: plain });
+    const routes = { istio: 'destinationrules', gateway: 'gateways', ingress: 'ingresses' }[namespace];
+    const isGone = ({ verb, objectRef }: AuditEvent) =>
+      verb === 'delete' && objectRef?.resource === routes && objectRef?.namespace === namespace;
+    await eventually(`no ${routes} any more`, () => cluster.audit.since(mark).some(isGone), 60_000);
+    if (namespace === 'ingress') await meddle(namespace);
+    if (namespace === 'ingress') await outlivedRevisions(namespace);
+    await client.delete(PcfApiKind, namespace, 'api');
+    await watch.until('gone', (api) => api === undefined, 30_000);
+  }
+
+  /** The same drift twice, so that its Event becomes a series. */
+  async function meddle(namespace: string): Promise<void> {
+    const { client } = cluster;
+    const { items } = await client.list(ServiceKind, { namespace });
+    const { name } = items[0]!.metadata;
+    for (const port of [81, 82]) {
+      const mark = cluster.audit.mark();
+      const patch = { spec: { ports: [{ name: 'http', port }] } };
+      await client.patch(ServiceKind, namespace, name, patch, { fieldManager: 'meddler' });
+      const isEvent = ({ objectRef }: AuditEvent) => objectRef?.resource === 'events';
+      await eventually('an Event', () => cluster.audit.since(mark).some(isEvent));
+    }
+  }
+
+  /** More revisions than are kept on record: the oldest goes, with its Job. */
+  async function outlivedRevisions(namespace: string): Promise<void> {
+    for (let minor = 1; minor <= 12; minor++) {
+      const mark = cluster.audit.mark();
+      await cluster.patch(namespace, { image: image(`2.${minor}.0`), canaryWeight: 0 });
+      const isJob = ({ verb, objectRef }: AuditEvent) => verb === 'patch' && objectRef?.resource === 'jobs';
+      await eventually('its migrations begin', () => cluster.audit.since(mark).some(isJob));
+    }
+    for (const resource of ['controllerrevisions', 'jobs', 'configmaps']) {
+      const isGone = ({ verb, objectRef }: AuditEvent) =>
+        verb === 'delete' && objectRef?.resource === resource && objectRef.namespace === namespace;
+      await eventually(`an old one of ${resource} goes`, () => cluster.audit.since().some(isGone), 40_000);
+    }
+  }
+
+  /** A name that somebody else has: the operator looks whose it is. */
+  async function takenName(): Promise<void> {
+    const namespace = await cluster.namespace('taken');
+    await cluster.sandbox.parts.kubectl.run([
+      'create',
+      'service',
+      'clusterip',
+      'api',
+      '--tcp=1',
+      '-n',
+      namespace,
+    ]);
+    const watch = await cluster.create(namespace);
+    await watch.until('NameTaken', (api) => api?.status?.reason === 'NameTaken', 30_000);
+  }
+});

@@ -1,0 +1,113 @@
+import assert from 'node:assert/strict';
+import { DeploymentKind } from '../../../operator/resources/kinds.js';
+import type { OperatorProcess } from '../../../sandbox/operator-process.js';
+import type { AuditEvent } from '../../support/audit-log.js';
+import { AuditedCluster, FAST_LEASE, metric } from '../../support/audited-cluster.js';
+import { eventually } from '../../support/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+import { TcpProxy } from '../../support/tcp-proxy.js';
+
+describe('two replicas of the operator', function () {
+  this.timeout(120_000);
+  let cluster: AuditedCluster;
+  let leader: OperatorProcess;
+  let standby: OperatorProcess;
+  let proxy: TcpProxy;
+  let namespaces = 0;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    cluster = await AuditedCluster.start('.sandbox/test-replicas');
+  });
+  after(() => cluster?.stop());
+
+  beforeEach(async () => {
+    proxy = await TcpProxy.before(cluster.sandbox.parts.cluster.server);
+    leader = await cluster.operator('leader', { args: FAST_LEASE, server: proxy.url });
+    await eventually('the first leads', () => leads(leader));
+    standby = await cluster.operator('standby', { args: FAST_LEASE });
+  });
+  afterEach(async () => {
+    await cluster.stopOperators();
+    await proxy.close();
+  });
+
+  const leads = async (operator: OperatorProcess) =>
+    (await metric(operator, /^leader_election_master_status/)) === 1;
+
+  /** A PcfApi that only the one who leads can bring to Ready. */
+  async function works(): Promise<void> {
+    const namespace = await cluster.namespace(`replicas-${++namespaces}`);
+    await cluster.ready(await cluster.create(namespace));
+  }
+
+  /** Who wrote, one after another: each operator's requests carry its identity. */
+  const writers = (events: AuditEvent[]) => [...new Set(events.map(({ userAgent }) => userAgent))];
+
+  it('go on when the leader is killed', async () => {
+    const mark = cluster.audit.mark();
+    await works();
+    assert.equal(writers(cluster.audit.writesSince(mark)).length, 1, 'one of them writes');
+    await leader.kill();
+    await eventually('the standby leads', () => leads(standby), 20_000);
+    await works();
+    assert.equal(writers(cluster.audit.writesSince(mark)).length, 2);
+  });
+
+  it('have one that was paused and comes back write nothing', async () => {
+    const mark = cluster.audit.mark();
+    await works();
+    const [old] = writers(cluster.audit.writesSince(mark));
+    leader.signal('SIGSTOP');
+    await eventually('the standby leads', () => leads(standby), 20_000);
+    // Work that the one who slept would do too, were it to go on where it stood.
+    const [deployment] = (await cluster.client.list(DeploymentKind, { namespace: `replicas-${namespaces}` }))
+      .items;
+    const { name, namespace } = deployment!.metadata;
+    await cluster.client.patch(DeploymentKind, namespace, name, { spec: { replicas: 5 } });
+    const resumedAt = cluster.audit.mark();
+    leader.signal('SIGCONT');
+    const { code } = await leader.exited;
+    assert.equal(code, 1, 'it leaves, for its supervisor to start it anew');
+    await works();
+    assert.ok(!writers(cluster.audit.writesSince(resumedAt)).includes(old), 'it wrote nothing any more');
+    assert.match(leader.lastLines(30), /the lease was lost/);
+  });
+
+  it('have one that is cut off from the API server step down before the other begins', async () => {
+    const mark = cluster.audit.mark();
+    await works();
+    const [old] = writers(cluster.audit.writesSince(mark));
+    proxy.cut();
+    const cutAt = performance.now();
+    const { code } = await leader.exited;
+    const leftAfterMs = performance.now() - cutAt;
+    assert.equal(code, 1);
+    assert.ok(!(await leads(standby)) || leftAfterMs < 5_000, 'the standby waits for the lease to run out');
+    proxy.open();
+    await eventually('the standby leads', () => leads(standby), 20_000);
+    await works();
+    const later = cluster.audit.writesSince(mark);
+    const firstOfNew = later.findIndex(({ userAgent }) => userAgent !== old);
+    assert.ok(!writers(later.slice(firstOfNew)).includes(old), 'nobody writes after the other began');
+  });
+
+  it('finish the reconcile that runs on SIGTERM, give the lease back, and leave in seconds', async () => {
+    const namespace = await cluster.namespace(`replicas-${++namespaces}`);
+    proxy.delayMs = 100; // so that a reconcile takes long enough to be met in the middle
+    const mark = cluster.audit.mark();
+    const watch = await cluster.create(namespace);
+    await eventually('it is at work', () => cluster.audit.writesSince(mark).length >= 2);
+    const [old] = writers(cluster.audit.writesSince(mark));
+    const askedAt = performance.now();
+    const { code } = await leader.stop();
+    assert.equal(code, 0);
+    assert.ok(performance.now() - askedAt < 6_000, 'it leaves in seconds');
+    const ours = cluster.audit.since(mark).filter(({ userAgent }) => userAgent === old);
+    const last = ours.filter(({ verb }) => verb !== 'watch').at(-1);
+    assert.deepEqual([last?.verb, last?.objectRef?.resource], ['update', 'leases'], 'the lease goes last');
+    assert.doesNotMatch(leader.lastLines(30), /reconcile failed/);
+    await eventually('the standby leads', () => leads(standby), 4_000);
+    await cluster.ready(watch);
+  });
+});

@@ -1,0 +1,71 @@
+/** The audit log of a kube-apiserver: every request as the API server itself saw it. */
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface AuditEvent {
+  verb: string;
+  user: { username: string };
+  userAgent?: string;
+  objectRef?: {
+    resource?: string;
+    namespace?: string;
+    name?: string;
+    apiGroup?: string;
+    subresource?: string;
+  };
+  responseStatus?: { code?: number; message?: string };
+  requestReceivedTimestamp: string;
+}
+
+const policy = `
+apiVersion: audit.k8s.io/v1
+kind: Policy
+omitStages: [RequestReceived]
+rules: [{ level: Metadata, users: ["system:serviceaccount:pcf-system:pcf-operator"] }]
+`;
+
+const WRITES = ['create', 'update', 'patch', 'delete', 'deletecollection'];
+
+export class AuditLog {
+  private readonly path: string;
+  /** Flags for kube-apiserver. */
+  readonly apiServerArgs: string[];
+
+  constructor(stateDir: string) {
+    this.path = join(stateDir, 'audit.log');
+    const policyPath = join(stateDir, 'audit-policy.yaml');
+    writeFileSync(policyPath, policy);
+    writeFileSync(this.path, '');
+    this.apiServerArgs = [
+      `--audit-policy-file=${policyPath}`,
+      `--audit-log-path=${this.path}`,
+      '--audit-log-mode=blocking',
+    ];
+  }
+
+  /** Where the log ends now: what comes after is new. */
+  mark(): number {
+    return statSync(this.path).size;
+  }
+
+  /** The operator's requests since a mark. A watch shows when it begins. */
+  since(mark = 0): AuditEvent[] {
+    const text = readFileSync(this.path).subarray(mark).toString('utf8');
+    // The last line may be half written.
+    const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
+    return lines.filter(Boolean).map((line) => JSON.parse(line) as AuditEvent);
+  }
+
+  /** Those of them that change something; the Lease, which is renewed for ever, aside. */
+  writesSince(mark: number): AuditEvent[] {
+    return this.since(mark).filter(
+      ({ verb, objectRef }) => WRITES.includes(verb) && objectRef?.resource !== 'leases',
+    );
+  }
+}
+
+/** For messages: `patch deployments/api-1 201`. */
+export function line({ verb, objectRef, responseStatus }: AuditEvent): string {
+  const { resource = '?', subresource, name = '' } = objectRef ?? {};
+  return `${verb} ${resource}${subresource ? `/${subresource}` : ''} ${name} ${responseStatus?.code ?? ''}`;
+}

@@ -1,0 +1,137 @@
+/**
+ * A control plane of its own with an audit log, a kubelet that says yes to everything, and
+ * operators that the test starts: for what the API server alone can tell of them.
+ */
+import { pino } from 'pino';
+import { request } from 'undici';
+import { PcfApiKind } from '../../operator/resources/kinds.js';
+import type { KubeClient, KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
+import { OperatorProcess, type OperatorProcessOptions } from '../../sandbox/operator-process.js';
+import { Sandbox } from '../../sandbox/sandbox.js';
+import { PcfApiWatch } from '../../sandbox/story/pcfapi-watch.js';
+import { AuditLog } from './audit-log.js';
+import { StandInKubelet } from './stand-in-kubelet.js';
+
+const LeaseKind: ResourceType = {
+  group: 'coordination.k8s.io',
+  version: 'v1',
+  kind: 'Lease',
+  plural: 'leases',
+  namespaced: true,
+};
+const logger = pino({ level: 'silent' });
+
+/** Fast enough to see a fail-over, slow enough for a busy machine. */
+export const FAST_LEASE = ['--lease-duration', '5s', '--renew-deadline', '3s', '--retry-period', '500ms'];
+
+export class AuditedCluster {
+  readonly audit: AuditLog;
+  private readonly operators: OperatorProcess[] = [];
+  private readonly watches: PcfApiWatch[] = [];
+  private kubelet!: StandInKubelet;
+
+  private constructor(readonly sandbox: Sandbox) {
+    this.audit = new AuditLog(sandbox.stateDir);
+  }
+
+  static async start(stateDir: string): Promise<AuditedCluster> {
+    const sandbox = new Sandbox(stateDir);
+    sandbox.cleanUp();
+    const cluster = new AuditedCluster(sandbox);
+    try {
+      await sandbox.startCluster(() => {}, cluster.audit.apiServerArgs);
+      await sandbox.install();
+      cluster.kubelet = new StandInKubelet(cluster.client, logger);
+      await cluster.kubelet.start();
+      return cluster;
+    } catch (error) {
+      await sandbox.stop();
+      throw error;
+    }
+  }
+
+  get client(): KubeClient {
+    return this.sandbox.parts.client;
+  }
+
+  /** Starts an operator under the rights it is shipped with. */
+  async operator(name: string, options: Partial<OperatorProcessOptions> = {}): Promise<OperatorProcess> {
+    const { stateDir, ledger, parts } = this.sandbox;
+    const operator = await OperatorProcess.start({
+      cluster: parts.cluster,
+      stateDir,
+      ledger,
+      name,
+      ...options,
+    });
+    this.operators.push(operator);
+    return operator;
+  }
+
+  /** Ends the operators that run, so that the next test begins without any. */
+  async stopOperators(): Promise<void> {
+    for (const operator of this.operators) operator.signal('SIGCONT');
+    await Promise.all(this.operators.splice(0).map((operator) => operator.stop()));
+  }
+
+  async namespace(name: string): Promise<string> {
+    const data = { 'database-url': Buffer.from('postgresql://nowhere/none').toString('base64') };
+    await this.sandbox.parts.kubectl.apply([
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name } },
+      { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'pcf-api-secrets', namespace: name }, data },
+    ]);
+    return name;
+  }
+
+  /** Creates a PcfApi `api`; `spec` is laid over a small one on Istio. */
+  async create(namespace: string, spec: object = {}): Promise<PcfApiWatch> {
+    await this.client.create(PcfApiKind, {
+      apiVersion: 'pcf.dev/v1alpha1',
+      kind: 'PcfApi',
+      metadata: { name: 'api', namespace },
+      spec: {
+        image: 'registry.example.com/pcf-api:1.0.0',
+        environment: 'development',
+        replicas: 1,
+        database: { secretRef: { name: 'pcf-api-secrets' } },
+        traffic: { provider: 'Istio', hosts: [`${namespace}.example.com`], gateways: ['mesh/public'] },
+        ...spec,
+      },
+    });
+    const watch = new PcfApiWatch(this.client, logger, namespace, 'api');
+    this.watches.push(watch);
+    await watch.start();
+    return watch;
+  }
+
+  async ready(watch: PcfApiWatch, timeoutMs = 60_000): Promise<void> {
+    await watch.until('Ready', (api) => api?.status?.phase === 'Ready', timeoutMs);
+  }
+
+  patch(namespace: string, spec: object): Promise<KubeObject> {
+    return this.client.patch(PcfApiKind, namespace, 'api', { spec }, { fieldManager: 'test' });
+  }
+
+  async lease(): Promise<{ holderIdentity?: string }> {
+    const lease = await this.client.get(LeaseKind, 'pcf-system', 'pcf-operator');
+    return lease.spec as { holderIdentity?: string };
+  }
+
+  async stop(): Promise<void> {
+    this.kubelet.stop();
+    await Promise.all(this.watches.map((watch) => watch.stop()));
+    await this.stopOperators();
+    await this.sandbox.stop();
+  }
+}
+
+/** Sum of an operator's metrics whose line matches. */
+export async function metric(operator: OperatorProcess, pattern: RegExp): Promise<number> {
+  const lines = (await metricsText(operator)).split('\n').filter((text) => pattern.test(text));
+  return lines.reduce((sum, text) => sum + Number(text.split(' ').at(-1)), 0);
+}
+
+export async function metricsText(operator: OperatorProcess): Promise<string> {
+  const { body } = await request(`http://127.0.0.1:${operator.port}/metrics`);
+  return body.text();
+}

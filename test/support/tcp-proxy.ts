@@ -1,0 +1,81 @@
+/** A TCP proxy that can go silent, refuse, or be slow: the bad network between an operator and its API server. */
+
+import type { AddressInfo } from 'node:net';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+
+interface Pair {
+  near: Socket;
+  far: Socket;
+}
+
+export class TcpProxy {
+  /** Delay of what comes from the client, in milliseconds. */
+  delayMs = 0;
+  private refusing = false;
+  private readonly pairs = new Set<Pair>();
+  private readonly server: Server = createServer((near) => this.accept(near));
+
+  private constructor(private readonly target: URL) {}
+
+  /** A proxy before `url`, which it has to be given as an address and a port. */
+  static async before(url: string): Promise<TcpProxy> {
+    const proxy = new TcpProxy(new URL(url));
+    await new Promise<void>((resolve) => proxy.server.listen(0, '127.0.0.1', resolve));
+    return proxy;
+  }
+
+  get url(): string {
+    return `https://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  get connections(): number {
+    return this.pairs.size;
+  }
+
+  /** From now on the connections that are open carry nothing, and stay open. New ones are as good as ever. */
+  muteOpenConnections(): void {
+    for (const { near, far } of this.pairs) {
+      near.removeAllListeners('data').pause();
+      far.removeAllListeners('data').pause();
+    }
+  }
+
+  /** Breaks every connection and takes no new one until {@link open}. */
+  cut(): void {
+    this.refusing = true;
+    for (const { near, far } of this.pairs) {
+      near.destroy();
+      far.destroy();
+    }
+  }
+
+  open(): void {
+    this.refusing = false;
+  }
+
+  async close(): Promise<void> {
+    this.cut();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private accept(near: Socket): void {
+    if (this.refusing) {
+      near.destroy();
+      return;
+    }
+    const far = connect(Number(this.target.port), this.target.hostname);
+    const pair = { near, far };
+    this.pairs.add(pair);
+    const end = () => {
+      this.pairs.delete(pair);
+      near.destroy();
+      far.destroy();
+    };
+    for (const socket of [near, far]) socket.setNoDelay(true).on('error', end).on('close', end);
+    far.on('data', (chunk) => near.write(chunk));
+    near.on('data', (chunk) => {
+      if (this.delayMs === 0) far.write(chunk);
+      else setTimeout(() => far.write(chunk), this.delayMs);
+    });
+  }
+}

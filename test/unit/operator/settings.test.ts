@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readSettings } from '../../../operator/settings.js';
+
+/** Runs the real program, which reads its settings before anything else. */
+function run(args: string[], env: Record<string, string> = {}) {
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/operator/main.js', ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    encoding: 'utf8',
+  });
+  return { status, stdout, stderr };
+}
+
+const read = (...args: string[]) => readSettings(['node', 'pcf-operator', ...args]);
+
+describe('settings of the operator', () => {
+  it('have defaults that are safe', () => {
+    assert.deepEqual(read(), {
+      namespaces: [],
+      leaseNamespace: 'pcf-system',
+      leaderElection: true,
+      leaseDurationMs: 15_000,
+      renewDeadlineMs: 10_000,
+      retryPeriodMs: 2_000,
+      concurrency: 8,
+      resyncMs: 600_000,
+      kubeApiQps: 0,
+      kubeApiBurst: 0,
+      port: 8081,
+      host: '0.0.0.0',
+      logLevel: 'info',
+    });
+  });
+
+  it('take a namespace again and again, or several with commas', () => {
+    assert.deepEqual(read('--namespace', 'b', '--namespace', 'a,c', '--namespace', 'b').namespaces, [
+      'a',
+      'b',
+      'c',
+    ]);
+  });
+
+  it('take a burst of twice the rate where none is given', () => {
+    const { kubeApiQps, kubeApiBurst } = read('--kube-api-qps', '20');
+    assert.deepEqual([kubeApiQps, kubeApiBurst], [20, 40]);
+  });
+
+  it('come from the environment too, and a flag goes before it', () => {
+    process.env.PCF_CONCURRENCY = '3';
+    process.env.PCF_NAMESPACE = 'one,two';
+    try {
+      assert.deepEqual(read().namespaces, ['one', 'two']);
+      assert.equal(read().concurrency, 3);
+      assert.deepEqual(read('--concurrency', '4', '--namespace', 'three').namespaces, ['three']);
+      assert.equal(read('--concurrency', '4').concurrency, 4);
+    } finally {
+      delete process.env.PCF_CONCURRENCY;
+      delete process.env.PCF_NAMESPACE;
+    }
+  });
+
+  for (const [args, message] of [
+    [['--concurrency', '0'], /--concurrency.* It must be a whole number from 1 to 256/],
+    [['--concurrency', '2.5'], /whole number/],
+    [['--port', '70000'], /whole number from 0 to 65535/],
+    [['--namespace', 'Platform'], /--namespace.* It must be the name of a namespace/],
+    [['--resync', 'often'], /--resync.* It must be a duration such as 30s, 10m or 1h/],
+    [['--resync', '10ms'], /It must be at least 1s, or 0 for never/],
+    [['--log-level', 'loud'], /Allowed choices are trace, debug, info, warn, error/],
+    [['--kube-api-qps', '50', '--kube-api-burst', '10'], /--kube-api-burst must not be below --kube-api-qps/],
+    [['--renew-deadline', '20s'], /--retry-period < --renew-deadline < --lease-duration/],
+    [['--workres', '3'], /unknown option '--workres'/],
+    [['serve'], /too many arguments/],
+  ] as const) {
+    it(`refuse ${args.join(' ')}, and say why`, () => {
+      const { status, stderr } = run([...args]);
+      assert.equal(status, 1);
+      assert.match(stderr, message);
+      assert.match(stderr, /--help lists the flags/);
+    });
+  }
+
+  it('refuse a bad environment variable by its name', () => {
+    const { status, stderr } = run([], { PCF_PORT: 'http' });
+    assert.equal(status, 1);
+    assert.match(stderr, /PCF_PORT.* whole number/);
+  });
+
+  it('explain themselves, with examples', () => {
+    const { status, stdout } = run(['--help']);
+    assert.equal(status, 0);
+    for (const text of ['--kube-api-qps', '--namespace', 'PCF_RESYNC', 'Examples:', 'default: 8'])
+      assert.ok(stdout.includes(text), text);
+  });
+});
