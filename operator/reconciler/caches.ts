@@ -19,6 +19,15 @@ const INSTANCE = 'instance';
 /** Kinds that carry our labels: what a PcfApi owns, and what Kubernetes makes of it. */
 const LABELLED_KINDS: readonly ResourceType[] = [...OWNED_KINDS, PodKind, EndpointSliceKind];
 
+/**
+ * What is not kept of the objects that Kubernetes makes of ours: nothing reads it, and with
+ * many pods it is most of the memory. An owned object is kept whole, to tell drift by.
+ */
+const TRANSFORMS: ReadonlyMap<ResourceType, (object: KubeObject) => KubeObject> = new Map([
+  [PodKind, ({ spec: _, ...pod }: KubeObject) => withoutManagedFields(pod as KubeObject)],
+  [EndpointSliceKind, withoutManagedFields],
+]);
+
 export class Caches {
   readonly pcfApis: ResourceCache;
   readonly secrets: ResourceCache;
@@ -35,6 +44,7 @@ export class Caches {
           // An autoscaler that somebody else made for a PcfApi matters too.
           labelSelector: type === HorizontalPodAutoscalerKind ? undefined : MANAGED_SELECTOR,
           indexers: { [INSTANCE]: byInstance },
+          transform: TRANSFORMS.get(type),
         }),
       ]),
     );
@@ -76,6 +86,11 @@ export class Caches {
   available(type: ResourceType): boolean {
     return this.labelled.get(type)?.available ?? false;
   }
+}
+
+function withoutManagedFields(object: KubeObject): KubeObject {
+  const { managedFields: _, ...metadata } = object.metadata;
+  return { ...object, metadata };
 }
 
 function isOwnedBy({ metadata }: KubeObject, owner: string): boolean {

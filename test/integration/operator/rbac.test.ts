@@ -146,9 +146,9 @@ describe('the rights of the operator', function () {
     const { client } = cluster;
     const { items } = await client.list(ServiceKind, { namespace });
     const { name } = items[0]!.metadata;
-    for (const port of [81, 82]) {
+    for (const other of ['one', 'another']) {
       const mark = cluster.audit.mark();
-      const patch = { spec: { ports: [{ name: 'http', port }] } };
+      const patch = { spec: { selector: { 'app.kubernetes.io/instance': other } } };
       await client.patch(ServiceKind, namespace, name, patch, { fieldManager: 'meddler' });
       const isEvent = ({ objectRef }: AuditEvent) => objectRef?.resource === 'events';
       await eventually('an Event', () => cluster.audit.since(mark).some(isEvent));
