@@ -5,6 +5,7 @@ import { EventRecorder } from '../../../operator/runtime/events.js';
 import { KubeClient, type KubeObject, type ResourceType } from '../../../operator/runtime/kube-client.js';
 import { LeaderElector, NotLeaderError } from '../../../operator/runtime/leader-election.js';
 import { type CacheOptions, defaultTiming, ResourceCache } from '../../../operator/runtime/resource-cache.js';
+import { keyOf } from '../../../operator/runtime/store.js';
 import { Sandbox } from '../../../sandbox/sandbox.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
@@ -80,6 +81,34 @@ describe('runtime on a real control plane', () => {
     await client.create(ConfigMapKind, configMap('fresh', {}, labels));
     const answeredAt = performance.now();
     assert.ok((await seen) - answeredAt < 100);
+  });
+
+  it('sees the namespaces that it was given, each with all that happens in it, and no other', async () => {
+    const namespaces = ['scope-a', 'scope-b', 'scope-c'];
+    const object = (name: string, where: string): KubeObject => {
+      const plain = configMap(name, {}, { suite: 'scope' });
+      return { ...plain, metadata: { ...plain.metadata, namespace: where } };
+    };
+    for (const name of namespaces) {
+      await client.create(NamespaceKind, { apiVersion: 'v1', kind: 'Namespace', metadata: { name } });
+      await client.create(ConfigMapKind, object('early', name));
+    }
+    const cache = watch(ConfigMapKind, { namespaces: ['scope-a', 'scope-b'], labelSelector: 'suite=scope' });
+    await cache.synced;
+    const keys = () => cache.list().map(keyOf).sort().join(' ');
+    assert.equal(keys(), 'scope-a/early scope-b/early');
+    for (const name of namespaces) await client.create(ConfigMapKind, object('late', name));
+    await client.delete(ConfigMapKind, 'scope-a', 'early');
+    await eventually('both are followed', () => keys() === 'scope-a/late scope-b/early scope-b/late');
+    cache.noteWrite({
+      ...object('written', 'scope-c'),
+      metadata: { ...object('x', 'scope-c').metadata, resourceVersion: '999999999' },
+    });
+    assert.equal(
+      keys(),
+      'scope-a/late scope-b/early scope-b/late',
+      'a write elsewhere is none of its business',
+    );
   });
 
   it('sees an object that loses its label as deleted', async () => {
