@@ -6,6 +6,7 @@ import { Applier } from '../../../operator/runtime/apply.js';
 import { Controller } from '../../../operator/runtime/controller.js';
 import {
   isConflict,
+  isForbidden,
   KubeClient,
   type KubeObject,
   type ResourceType,
@@ -340,6 +341,16 @@ describe('beside a real API server in trouble', function () {
     const config = new KubeConfig();
     config.loadFromString(kubeConfig.exportConfig());
     config.users = config.users.map(({ name }) => ({ name, token }));
-    return new KubeClient(config, { onRequest: (_method, status) => onAnswer(status) });
+    const one = new KubeClient(config, { onRequest: (_method, status) => onAnswer(status) });
+    await eventually('the right is in force', () =>
+      one.get(ConfigMapKind, namespace, 'kube-root-ca.crt').then(
+        () => true,
+        (error: unknown) => {
+          if (isForbidden(error)) return false;
+          throw error;
+        },
+      ),
+    );
+    return one;
   }
 });
