@@ -6,7 +6,6 @@ import { Applier } from '../../../operator/runtime/apply.js';
 import { Controller } from '../../../operator/runtime/controller.js';
 import {
   isConflict,
-  isForbidden,
   KubeClient,
   type KubeObject,
   type ResourceType,
@@ -37,16 +36,7 @@ const kind = (
 });
 const ConfigMapKind = kind('', 'v1', 'ConfigMap', 'configmaps');
 const NamespaceKind = kind('', 'v1', 'Namespace', 'namespaces', false);
-const PriorityLevelKind = kind(
-  'flowcontrol.apiserver.k8s.io',
-  'v1',
-  'PriorityLevelConfiguration',
-  'prioritylevelconfigurations',
-  false,
-);
-const FlowSchemaKind = kind('flowcontrol.apiserver.k8s.io', 'v1', 'FlowSchema', 'flowschemas', false);
 const namespace = 'trouble';
-const accountOf = (name: string) => `system:serviceaccount:${namespace}:${name}`;
 const silent = pino({ level: 'silent' });
 const timing: CacheTiming = {
   silenceMs: 2_000,
@@ -271,86 +261,7 @@ describe('beside a real API server in trouble', function () {
     await controller.stop();
   });
 
-  it('waits as long as priority and fairness ask it to, and then gets through', async () => {
-    const level = (shares: number) => ({
-      apiVersion: 'flowcontrol.apiserver.k8s.io/v1',
-      kind: 'PriorityLevelConfiguration',
-      metadata: { name: 'shut' },
-      spec: {
-        type: 'Limited',
-        limited: {
-          nominalConcurrencyShares: shares,
-          lendablePercent: 0,
-          borrowingLimitPercent: 0,
-          limitResponse: { type: 'Reject' },
-        },
-      },
-    });
-    await client.create(PriorityLevelKind, level(0));
-    await client.create(FlowSchemaKind, {
-      apiVersion: 'flowcontrol.apiserver.k8s.io/v1',
-      kind: 'FlowSchema',
-      metadata: { name: 'shut' },
-      spec: {
-        priorityLevelConfiguration: { name: 'shut' },
-        matchingPrecedence: 2,
-        rules: [
-          {
-            subjects: [{ kind: 'User', user: { name: accountOf('patient') } }],
-            resourceRules: [
-              { verbs: ['*'], apiGroups: ['*'], resources: ['*'], namespaces: ['*'], clusterScope: true },
-            ],
-          },
-        ],
-      },
-    });
-    const answers: [status: number | 'error', at: number][] = [];
-    const patient = await clientOf('patient', (status) => answers.push([status, performance.now()]));
-    const count = 40;
-    // A level without a seat lets one request in at a time; the others are turned away.
-    await eventually('the API server throttles', async () => {
-      answers.length = 0;
-      const asking = Promise.all(
-        Array.from({ length: count }, () => patient.get(ConfigMapKind, namespace, 'kube-root-ca.crt')),
-      );
-      await eventually('all were answered', () => answers.length >= count);
-      const isThrottled = answers.some(([status]) => status === 429);
-      if (isThrottled)
-        await client.apply(PriorityLevelKind, level(100), { fieldManager: 'tester', force: true });
-      await asking;
-      return isThrottled;
-    });
-    assert.equal(answers.filter(([status]) => status === 200).length, count, 'all got through in the end');
-    const [, turnedAwayAt] = answers.find(([status]) => status === 429)!;
-    const [, askedAgainAt] = answers[count]!;
-    assert.ok(askedAgainAt - turnedAwayAt >= 1_000, 'Retry-After says one second');
-    await patient.close();
-  });
-
   function controllerFor(reconcile: (key: string) => Promise<object>): Controller {
     return new Controller({ name: 'test', workers: 4, reconcile, logger: silent, registry: new Registry() });
-  }
-
-  /** A client of a user who may read ConfigMaps, told of each answer. */
-  async function clientOf(user: string, onAnswer: (status: number | 'error') => void): Promise<KubeClient> {
-    const { kubectl, kubeConfig } = sandbox.parts;
-    await kubectl.run(['create', 'serviceaccount', user, '-n', namespace]);
-    const role = ['--clusterrole=view', `--user=${accountOf(user)}`];
-    await kubectl.run(['create', 'clusterrolebinding', user, ...role]);
-    const token = (await kubectl.run(['create', 'token', user, '-n', namespace])).trim();
-    const config = new KubeConfig();
-    config.loadFromString(kubeConfig.exportConfig());
-    config.users = config.users.map(({ name }) => ({ name, token }));
-    const one = new KubeClient(config, { onRequest: (_method, status) => onAnswer(status) });
-    await eventually('the right is in force', () =>
-      one.get(ConfigMapKind, namespace, 'kube-root-ca.crt').then(
-        () => true,
-        (error: unknown) => {
-          if (isForbidden(error)) return false;
-          throw error;
-        },
-      ),
-    );
-    return one;
   }
 });
