@@ -1,4 +1,4 @@
-/** The operator as a child process, with the rights of deploy/operator/rbac.yaml and no more. */
+/** The operator as a child process, with the rights of deploy/k8s/rbac.yaml and no more. */
 import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { request } from 'undici';

@@ -34,6 +34,12 @@ function isEstablished(crd: KubeObject): boolean {
   return conditions?.some(({ type, status }) => type === 'Established' && status === 'True') ?? false;
 }
 
+/** The namespace of the operator, and its rights, as a cluster would have them. */
+function operatorRights(): string {
+  const files = ['namespace', 'rbac'].map((name) => readFileSync(`deploy/k8s/${name}.yaml`, 'utf8'));
+  return files.join('\n---\n');
+}
+
 export interface ClusterParts {
   cluster: Cluster;
   kubectl: Kubectl;
@@ -129,7 +135,7 @@ export class Sandbox {
     // Big schemas take the API server a while: side by side they take half of it.
     await Promise.all([
       ...[...crds, own].map((crd) => this.parts.client.apply(CrdKind, crd, { fieldManager: 'sandbox' })),
-      this.parts.kubectl.apply(readFileSync('deploy/operator/rbac.yaml', 'utf8'), '--server-side'),
+      this.parts.kubectl.apply(operatorRights(), '--server-side'),
     ]);
     await this.established(20_000);
   }

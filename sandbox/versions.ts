@@ -2,6 +2,7 @@
 export const VERSIONS = {
   kubernetes: 'v1.37.2',
   etcd: 'v3.7.0',
+  helm: 'v4.3.1',
   istioApi: 'v1.31.1',
   gatewayApi: 'v1.6.3',
   verticalPodAutoscaler: 'v1.8.1',

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cacheFolder } from '../process/cache-folder.js';
+import type { Progress } from '../process/go-build.js';
 import { VERSIONS } from '../versions.js';
 import { build } from './build.js';
 import { download } from './download.js';
@@ -16,11 +17,10 @@ export const PROGRAMS = [
 ] as const;
 export type Program = (typeof PROGRAMS)[number];
 export type ControlPlane = Record<Program, string>;
+export type { Progress };
 
 /** Where the Go source of the all-in-one program is, from the repository's root. */
 export const SOURCE = 'sandbox/control-plane';
-
-export type Progress = (message: string) => void;
 
 /** A way to have all programs: puts them into a folder, or throws why it can't. */
 export interface Source {

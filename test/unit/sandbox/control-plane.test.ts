@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BuildReport, build } from '../../../sandbox/control-plane/build.js';
+import { build } from '../../../sandbox/control-plane/build.js';
 import { verified } from '../../../sandbox/control-plane/download.js';
 import { PROGRAMS, resolveControlPlane, type Source } from '../../../sandbox/control-plane/resolve.js';
+import { BuildReport } from '../../../sandbox/process/go-build.js';
 import { VERSIONS } from '../../../sandbox/versions.js';
 
 describe('the control plane resolver', () => {
@@ -113,7 +114,7 @@ describe('what the resolver obtains', () => {
 
   it('tells how far a build is from what go prints', () => {
     const said: string[] = [];
-    const report = new BuildReport((message) => said.push(message));
+    const report = new BuildReport({ what: 'building', packages: 2_000 }, (message) => said.push(message));
     report.read('go: downloading k8s.io/api v0.37.2');
     assert.match(report.line(), /: 1 modules downloaded, 0 s$/);
     for (const line of ['internal/goarch', 'errors', 'k8s.io/api/core/v1', '# command-line-arguments: x'])

@@ -1,0 +1,80 @@
+/** Builds a program with Go. Shows how far it is; leaves nothing of the build behind. */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+
+export type Progress = (message: string) => void;
+
+export interface GoBuild {
+  /** What is built and how long that takes, for a person who waits. */
+  what: string;
+  /** Packages the build compiles, near enough for a progress figure: `go list -deps . | wc -l`. */
+  packages: number;
+  /** The folder of go.mod. */
+  source: string;
+  /** What to build there: `.` or `tool`. */
+  target: string;
+  ldflags: readonly string[];
+  output: string;
+  /** Go's build cache: gigabytes of no further use, so in a folder that goes. */
+  cache: string;
+}
+
+/** Resolves once `output` is there. Throws what Go said last. */
+export async function goBuild(options: GoBuild, progress: Progress): Promise<void> {
+  const { source, target, ldflags, output, cache } = options;
+  const flags = ['-s', '-w', ...ldflags].join(' ');
+  const args = ['build', '-v', '-trimpath', '-buildvcs=false', '-ldflags', flags, '-o', output, target];
+  const env = { ...process.env, CGO_ENABLED: '0', GOCACHE: cache, GOFLAGS: '' };
+  const go = spawn('go', args, { cwd: source, env, stdio: ['ignore', 'ignore', 'pipe'], detached: true });
+  const endIt = () => go.pid && process.kill(-go.pid, 'SIGKILL');
+  process.once('exit', endIt);
+  const report = new BuildReport(options, progress);
+  try {
+    createInterface({ input: go.stderr }).on('line', (line) => report.read(line));
+    const code = await new Promise<number | null>((resolve, reject) => {
+      go.once('error', () => reject(new Error('Go is not installed')));
+      go.once('exit', resolve);
+    });
+    if (code !== 0) throw new Error(`go build failed: ${report.last}`);
+  } finally {
+    report.end();
+    process.removeListener('exit', endIt);
+  }
+}
+
+/** Turns what `go build -v` prints into a line of progress now and then: rarely where lines are kept. */
+export class BuildReport {
+  last = '';
+  private compiled = 0;
+  private downloaded = 0;
+  private readonly startedAt = Date.now();
+  private readonly timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly build: Pick<GoBuild, 'what' | 'packages'>,
+    progress: Progress,
+    everyMs = process.stdout.isTTY ? 1_000 : 20_000,
+  ) {
+    this.timer = setInterval(() => progress(this.line()), everyMs);
+    progress(this.line());
+  }
+
+  read(line: string): void {
+    this.last = line;
+    if (line.startsWith('go: downloading ')) this.downloaded += 1;
+    // The name of a package, alone.
+    else if (/^[\w./-]+$/.test(line)) this.compiled += 1;
+  }
+
+  line(): string {
+    const seconds = Math.round((Date.now() - this.startedAt) / 1000);
+    const { what, packages } = this.build;
+    if (this.compiled === 0) return `${what}: ${this.downloaded} modules downloaded, ${seconds} s`;
+    const percent = Math.min(99, Math.round((100 * this.compiled) / packages));
+    return `${what}: ${percent} % (${this.compiled} of ${packages} packages, ${seconds} s)`;
+  }
+
+  end(): void {
+    clearInterval(this.timer);
+  }
+}

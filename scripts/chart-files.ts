@@ -1,0 +1,61 @@
+/** What the charts hold that is written elsewhere: Helm reads nothing outside of a chart's own folder. */
+import { readFileSync } from 'node:fs';
+import type { JsonSchema } from '../operator/api/v1alpha1/crd.js';
+import { customResourceDefinition } from '../operator/api/v1alpha1/crd.js';
+
+const OPERATOR = 'deploy/helm/pcf-operator';
+const API = 'deploy/helm/pcf-api';
+
+/** Of the chart itself; the other values are the spec's fields. */
+const chartValues: Record<string, JsonSchema> = {
+  nameOverride: { type: 'string', description: "Name of the PcfApi; the release's, if left out." },
+  labels: { type: 'object', additionalProperties: { type: 'string' }, description: 'Labels of the PcfApi.' },
+  annotations: {
+    type: 'object',
+    additionalProperties: { type: 'string' },
+    description: 'Annotations of the PcfApi.',
+  },
+  global: { type: 'object', description: "Helm's own." },
+};
+
+/** Path from the repository's root -> text of each. `crd` is the text of the CRD's file. */
+export function chartFiles(crd: string): Record<string, string> {
+  return {
+    [`${OPERATOR}/files/pcf.dev_pcfapis.yaml`]: crd,
+    [`${OPERATOR}/files/pcf.json`]: readFileSync('deploy/dashboards/pcf.json', 'utf8'),
+    [`${OPERATOR}/files/pcf.rules.yaml`]: readFileSync('deploy/alerts/pcf.rules.yaml', 'utf8'),
+    [`${API}/values.schema.json`]: `${JSON.stringify(apiValuesSchema(), null, 2)}\n`,
+  };
+}
+
+/** The schema of `spec` as the CRD has it, and a few values of the chart beside its fields. */
+function apiValuesSchema(): JsonSchema {
+  const { openAPIV3Schema } = customResourceDefinition().spec.versions[0]!.schema;
+  const spec = strict(openAPIV3Schema.properties!.spec!);
+  const taken = Object.keys(chartValues).filter((name) => name in spec.properties!);
+  if (taken.length > 0) throw new Error(`spec.${taken.join(', ')} would hide a value of the chart pcf-api`);
+  return {
+    $schema: 'http://json-schema.org/draft-07/schema#',
+    title: 'Values of the chart pcf-api',
+    ...spec,
+    description: 'The fields of spec of a PcfApi.',
+    properties: { ...chartValues, ...spec.properties },
+  };
+}
+
+/** Refuses unknown fields, as the API server does, and leaves out what only the API server understands. */
+function strict(schema: JsonSchema): JsonSchema {
+  const out: JsonSchema = {};
+  for (const [keyword, value] of Object.entries(schema)) {
+    if (!keyword.startsWith('x-kubernetes-')) out[keyword] = value;
+  }
+  if (schema.properties) {
+    const entries = Object.entries(schema.properties);
+    out.properties = Object.fromEntries(entries.map(([name, property]) => [name, strict(property)]));
+    out.additionalProperties = schema['x-kubernetes-preserve-unknown-fields'] === true;
+  } else if (typeof schema.additionalProperties === 'object') {
+    out.additionalProperties = strict(schema.additionalProperties);
+  }
+  if (schema.items) out.items = strict(schema.items);
+  return out;
+}

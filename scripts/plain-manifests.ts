@@ -1,0 +1,56 @@
+/** The chart pcf-operator as plain manifests, for those who install without Helm. */
+import type { Helm } from '../sandbox/helm/helm.js';
+
+export const OPERATOR_CHART = 'deploy/helm/pcf-operator';
+export const OPERATOR_NAMESPACE = 'pcf-system';
+
+const notice = '# Rendered from deploy/helm/pcf-operator by `npm run generate:manifests`; do not edit.\n';
+
+/** Enforces for the operator's own pods what the chart sets: the API server refuses any that ask for more. */
+const namespace = `apiVersion: v1
+kind: Namespace
+metadata:
+  name: ${OPERATOR_NAMESPACE}
+  labels:
+    pod-security.kubernetes.io/enforce: restricted
+`;
+
+/** File of deploy/k8s/ -> the chart's templates in it. `kubectl apply -f` goes by the alphabet. */
+const files: Record<string, readonly string[]> = {
+  crds: ['crds'],
+  operator: ['deployment', 'service', 'pdb', 'network-policy'],
+  rbac: ['rbac', 'user-roles'],
+  // A folder of its own: it needs the CRDs of the Prometheus operator, and is for those who have them.
+  'monitoring/monitoring': ['monitoring'],
+};
+
+/** Values of the plain manifests that differ from the chart's own. */
+const values = [
+  'crds.keep=false',
+  'metrics.serviceMonitor.enabled=true',
+  'metrics.prometheusRule.enabled=true',
+  'dashboard.enabled=true',
+];
+
+/** Path from the repository's root -> text of each. */
+export async function plainManifests(helm: Helm): Promise<Record<string, string>> {
+  const out: Record<string, string> = { 'deploy/k8s/namespace.yaml': notice + namespace };
+  for (const [file, templates] of Object.entries(files)) {
+    const show = templates.flatMap((template) => ['--show-only', `templates/${template}.yaml`]);
+    const text = await helm.run([
+      ...['template', 'pcf-operator', OPERATOR_CHART, '--namespace', OPERATOR_NAMESPACE],
+      ...['--set', values.join(','), ...show],
+    ]);
+    out[`deploy/k8s/${file}.yaml`] = notice + withoutHelm(text);
+  }
+  return out;
+}
+
+/** The labels say who manages the object, and that is not Helm here. */
+function withoutHelm(text: string): string {
+  return text
+    .replaceAll(/^ *app\.kubernetes\.io\/managed-by: Helm\n/gm, '')
+    .replaceAll(/^# Source: .*\n/gm, '')
+    .replaceAll(/[ \t]+$/gm, '')
+    .replaceAll(/^---\n(?=---\n)/gm, '');
+}

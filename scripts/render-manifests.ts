@@ -1,0 +1,13 @@
+/** `npm run generate:manifests`: writes deploy/k8s/, which is the chart pcf-operator with its own values. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { Helm, resolveHelm } from '../sandbox/helm/helm.js';
+import { plainManifests } from './plain-manifests.js';
+
+const helm = new Helm(await resolveHelm(console.error), join(tmpdir(), 'pcf-helm'));
+for (const [path, text] of Object.entries(await plainManifests(helm))) {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+  console.log(`wrote ${path}`);
+}

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { PcfApiKind } from '../../../operator/resources/kinds.js';
+import type { Helm } from '../../../sandbox/helm/helm.js';
+import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { HELM_TIMEOUT_MS, objectsIn, testHelm } from '../../support/helm.js';
+import { eventually, image } from '../../support/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+
+const OPERATOR_CHART = 'deploy/helm/pcf-operator';
+const API_CHART = 'deploy/helm/pcf-api';
+const EVERYTHING = [
+  ...['metrics.serviceMonitor.enabled=true', 'metrics.prometheusRule.enabled=true', 'dashboard.enabled=true'],
+  'crds.keep=false',
+].join(',');
+
+interface PcfApiView {
+  spec: { canaryWeight?: number; image: string };
+  status?: { phase?: string; traffic?: { effectiveWeight: number } };
+}
+
+describe('the Helm charts on a real API server', function () {
+  this.timeout(90_000);
+  let sandbox: Sandbox;
+  let helm: Helm;
+  let remove = () => {};
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS + HELM_TIMEOUT_MS);
+    sandbox = await sharedSandbox();
+    ({ helm, remove } = await testHelm(sandbox.parts.cluster.kubeconfigPath));
+  });
+
+  after(() => remove());
+
+  /** What the API server would store, with unknown fields refused and admission done. */
+  const dryRun = (text: string) =>
+    sandbox.parts.kubectl.run(
+      ['apply', '--server-side', '--dry-run=server', '--validate=strict', '--force-conflicts', '-f', '-'],
+      text,
+    );
+
+  it('deploy/k8s is accepted, object by object', async () => {
+    const files = readdirSync('deploy/k8s', { recursive: true, encoding: 'utf8' });
+    for (const file of files.filter((name) => name.endsWith('.yaml'))) {
+      const text = readFileSync(`deploy/k8s/${file}`, 'utf8');
+      const accepted = (await dryRun(text)).trim().split('\n');
+      assert.equal(accepted.length, objectsIn(text).length, `${file}: ${accepted.join(', ')}`);
+    }
+  });
+
+  it('pcf-operator is accepted with everything on, and for chosen namespaces', async () => {
+    const namespace = await newTenant(sandbox, 'chart');
+    const variants = [
+      EVERYTHING,
+      `watchNamespaces={${namespace}},rbac.aggregate=false`,
+      'podDisruptionBudget.maxUnavailable=50%,networkPolicy.metricsFrom=null,priorityClassName=system-cluster-critical',
+    ];
+    for (const values of variants) {
+      const text = await helm.run([
+        ...['template', 'pcf-operator', OPERATOR_CHART, '--namespace', 'pcf-system', '--set', values],
+      ]);
+      await dryRun(text);
+    }
+  });
+
+  it("the operator's pods pass the restricted Pod Security Standard", async () => {
+    const namespace = await newTenant(sandbox, 'restricted');
+    const { kubectl } = sandbox.parts;
+    await kubectl.run(['label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted']);
+    const text = await helm.run(['template', 'op', OPERATOR_CHART, '--namespace', namespace]);
+    const deployment = objectsIn(text).find(({ kind }) => kind === 'Deployment')!;
+    const { metadata, spec } = (deployment.spec as { template: { metadata: object; spec: object } }).template;
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { ...metadata, name: 'op', namespace },
+      spec: { ...spec, serviceAccountName: 'default' },
+    };
+    await eventually('the default service account', async () =>
+      kubectl.run(['get', 'serviceaccount', 'default', '-n', namespace]).then(
+        () => true,
+        () => false,
+      ),
+    );
+    assert.match(await kubectl.apply([pod], '--dry-run=server'), /pod\/op created/);
+  });
+
+  it('helm install makes a PcfApi that becomes Ready; helm upgrade changes its weight; uninstall removes it', async () => {
+    const namespace = await newTenant(sandbox, 'helm');
+    const get = async () =>
+      (await sandbox.parts.client.get(PcfApiKind, namespace, 'pcf-api')) as unknown as PcfApiView;
+    const phase = (wanted: string) =>
+      eventually(`pcf-api ${wanted}`, async () => (await get()).status?.phase === wanted, 60_000);
+    const set = (...values: string[]) => ['--namespace', namespace, '--set', values.join(',')];
+
+    const said = await helm.run([
+      ...['install', 'pcf-api', API_CHART],
+      ...set(`image=${image('1.0.0')}`, 'environment=development', 'replicas=1'),
+      ...[
+        '--set',
+        'traffic.provider=Istio,traffic.hosts={helm.example.com},traffic.gateways={istio-system/public}',
+      ],
+    ]);
+    assert.match(said, /The PcfApi pcf-api is applied/);
+    await phase('Ready');
+
+    const upgrade = (...values: string[]) =>
+      helm.run(['upgrade', 'pcf-api', API_CHART, '--reuse-values', ...set(...values)]);
+    await upgrade(`image=${image('1.1.0')}`, 'canaryWeight=0');
+    await phase('Canary');
+    await upgrade('canaryWeight=25');
+    await eventually(
+      'a weight of 25 in force',
+      async () => (await get()).status?.traffic?.effectiveWeight === 25,
+      60_000,
+    );
+    assert.equal((await get()).spec.image, image('1.1.0'), 'the values of the release are kept');
+
+    await helm.run(['rollback', 'pcf-api', '1', '--namespace', namespace]);
+    assert.deepEqual((await get()).spec.image, image('1.0.0'));
+    await phase('Ready');
+
+    await helm.run(['uninstall', 'pcf-api', '--namespace', namespace, '--wait', '--timeout', '60s']);
+    await assert.rejects(get());
+  });
+
+  it('helm install is refused by the API server where the schema of the values can not see the fault', async () => {
+    const namespace = await newTenant(sandbox, 'helm-bad');
+    await assert.rejects(
+      helm.run([
+        ...['install', 'pcf-api', API_CHART, '--namespace', namespace],
+        ...['--set', 'replicas=2,autoscaling.horizontal.minReplicas=3'],
+      ]),
+      /autoscaling|replicas/,
+    );
+  });
+});

@@ -1,0 +1,27 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+import type { KubeObject } from '../../operator/runtime/kube-client.js';
+import { Helm, resolveHelm } from '../../sandbox/helm/helm.js';
+
+/** Allow for a Helm that has to be built first. */
+export const HELM_TIMEOUT_MS = 15 * 60_000;
+
+/** Helm with a throw-away state; `remove` takes it away. */
+export async function testHelm(kubeconfig?: string): Promise<{ helm: Helm; remove: () => void }> {
+  const program = await resolveHelm((message) => console.log(message));
+  const stateDir = mkdtempSync(join(tmpdir(), 'pcf-helm-'));
+  return {
+    helm: new Helm(program, stateDir, kubeconfig),
+    remove: () => rmSync(stateDir, { recursive: true, force: true }),
+  };
+}
+
+/** The objects of a text of YAML documents. */
+export function objectsIn(text: string): KubeObject[] {
+  const documents = parseAllDocuments(text, { version: '1.1' });
+  return documents
+    .map((document) => document.toJS() as KubeObject | null)
+    .filter((object) => object !== null);
+}

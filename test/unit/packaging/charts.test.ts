@@ -1,0 +1,192 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import type { KubeObject } from '../../../operator/runtime/kube-client.js';
+import type { Helm } from '../../../sandbox/helm/helm.js';
+import { OPERATOR_CHART, plainManifests } from '../../../scripts/plain-manifests.js';
+import { HELM_TIMEOUT_MS, objectsIn, testHelm } from '../../support/helm.js';
+
+const API_CHART = 'deploy/helm/pcf-api';
+
+interface PodSpec {
+  serviceAccountName: string;
+  securityContext: object;
+  containers: { image: string; env: { name: string; value?: string }[]; securityContext: object }[];
+}
+
+describe('the Helm charts', function () {
+  this.timeout(60_000);
+  let helm: Helm;
+  let remove = () => {};
+
+  before(async function () {
+    this.timeout(HELM_TIMEOUT_MS);
+    ({ helm, remove } = await testHelm());
+  });
+
+  after(() => remove());
+
+  const render = async (chart: string, ...flags: string[]) =>
+    objectsIn(await helm.run(['template', 'pcf', chart, '--namespace', 'pcf-system', ...flags]));
+  const refused = (chart: string, set: string, message: RegExp) =>
+    assert.rejects(render(chart, '--set', set), (error: Error) => {
+      assert.match(error.message, message);
+      return true;
+    });
+  const find = (objects: KubeObject[], kind: string) => objects.find((object) => object.kind === kind);
+  const podSpecOf = (objects: KubeObject[]) =>
+    (find(objects, 'Deployment')!.spec as { template: { spec: PodSpec } }).template.spec;
+
+  for (const chart of [OPERATOR_CHART, API_CHART]) {
+    it(`${chart} passes helm lint --strict`, async () => {
+      assert.match(await helm.run(['lint', '--strict', chart]), /0 chart\(s\) failed/);
+    });
+  }
+
+  it('deploy/k8s is what npm run generate:manifests writes', async () => {
+    for (const [path, text] of Object.entries(await plainManifests(helm))) {
+      assert.deepEqual(
+        objectsIn(readFileSync(path, 'utf8')),
+        objectsIn(text),
+        `${path} is out of date: run npm run generate:manifests`,
+      );
+    }
+  });
+
+  it('run the operator as nobody, on a root that is read-only, without a capability', async () => {
+    const { securityContext, containers } = podSpecOf(await render(OPERATOR_CHART));
+    assert.deepEqual(securityContext, {
+      runAsNonRoot: true,
+      runAsUser: 65532,
+      runAsGroup: 65532,
+      seccompProfile: { type: 'RuntimeDefault' },
+    });
+    assert.deepEqual(containers[0]!.securityContext, {
+      allowPrivilegeEscalation: false,
+      privileged: false,
+      readOnlyRootFilesystem: true,
+      capabilities: { drop: ['ALL'] },
+    });
+  });
+
+  it('give the operator only settings that it knows', async () => {
+    const [container] = podSpecOf(await render(OPERATOR_CHART, '--set', 'watchNamespaces={team}')).containers;
+    const help = execFileSync(process.execPath, ['dist/operator/main.js', '--help'], { encoding: 'utf8' });
+    const names = container!.env.map(({ name }) => name);
+    assert.deepEqual(names, ['POD_NAMESPACE', 'PCF_NAMESPACE', 'PCF_LOG_LEVEL']);
+    for (const name of names)
+      assert.match(help, new RegExp(`\\b${name}\\b`), `pcf-operator knows no ${name}`);
+  });
+
+  it('give the operator rights in the namespaces it watches alone', async () => {
+    const rules = parse(readFileSync(`${OPERATOR_CHART}/files/rbac-rules.yaml`, 'utf8')) as unknown;
+    const everywhere = await render(OPERATOR_CHART, '--set', 'rbac.aggregate=false');
+    assert.deepEqual(find(everywhere, 'ClusterRole')!.rules, rules);
+
+    const some = await render(OPERATOR_CHART, '--set', 'watchNamespaces={one,two},rbac.aggregate=false');
+    assert.equal(find(some, 'ClusterRole'), undefined);
+    assert.equal(find(some, 'ClusterRoleBinding'), undefined);
+    const roles = some.filter(({ kind, metadata }) => kind === 'Role' && metadata.namespace !== 'pcf-system');
+    assert.deepEqual(
+      roles.map(({ metadata }) => metadata.namespace),
+      ['one', 'two'],
+    );
+    for (const role of roles) assert.deepEqual(role.rules, rules);
+  });
+
+  it('never give the operator a wildcard, nor a right to write Secrets or roles', () => {
+    type Rule = { apiGroups: string[]; resources: string[]; verbs: string[] };
+    const rules = parse(readFileSync(`${OPERATOR_CHART}/files/rbac-rules.yaml`, 'utf8')) as Rule[];
+    for (const { apiGroups, resources, verbs } of rules) {
+      assert.ok(![...apiGroups, ...resources, ...verbs].includes('*'), `a wildcard for ${resources}`);
+      assert.ok(!apiGroups.includes('rbac.authorization.k8s.io'));
+      if (resources.includes('secrets')) assert.deepEqual(verbs, ['list', 'watch']);
+    }
+  });
+
+  it('keep the CRD when the operator is uninstalled, unless told otherwise', async () => {
+    const kept = find(await render(OPERATOR_CHART), 'CustomResourceDefinition')!;
+    const generated = parse(readFileSync('crds/pcf.dev_pcfapis.yaml', 'utf8'), {
+      version: '1.1',
+    }) as KubeObject;
+    assert.deepEqual(kept.metadata.annotations, { 'helm.sh/resource-policy': 'keep' });
+    assert.deepEqual(kept.spec, generated.spec);
+    const loose = find(await render(OPERATOR_CHART, '--set', 'crds.keep=false'), 'CustomResourceDefinition')!;
+    assert.equal(loose.metadata.annotations, undefined);
+    const none = await render(OPERATOR_CHART, '--set', 'crds.install=false');
+    assert.equal(find(none, 'CustomResourceDefinition'), undefined);
+  });
+
+  it('take an image by digest rather than by tag', async () => {
+    const digest = `sha256:${'a'.repeat(64)}`;
+    const objects = await render(
+      OPERATOR_CHART,
+      '--set',
+      `image.repository=r/o,image.tag=v1,image.digest=${digest}`,
+    );
+    assert.equal(podSpecOf(objects).containers[0]!.image, `r/o@${digest}`);
+  });
+
+  it('bring the alerts and the dashboard as they are in deploy/', async () => {
+    const on =
+      'metrics.prometheusRule.enabled=true,metrics.serviceMonitor.enabled=true,dashboard.enabled=true';
+    const objects = await render(OPERATOR_CHART, '--set', on, '--set', 'dashboard.annotations.folder=PCF');
+    assert.deepEqual(
+      find(objects, 'PrometheusRule')!.spec,
+      parse(readFileSync('deploy/alerts/pcf.rules.yaml', 'utf8')),
+    );
+    const { data, metadata } = find(objects, 'ConfigMap') as KubeObject & { data: Record<string, string> };
+    assert.deepEqual(
+      JSON.parse(data['pcf.json']!),
+      JSON.parse(readFileSync('deploy/dashboards/pcf.json', 'utf8')),
+    );
+    assert.equal(metadata.labels?.grafana_dashboard, '1');
+    assert.ok(find(objects, 'ServiceMonitor'));
+  });
+
+  it('refuse values that mean nothing', async () => {
+    await refused(OPERATOR_CHART, 'replica=3', /additional properties 'replica' not allowed/);
+    await refused(OPERATOR_CHART, 'logLevel=loud', /logLevel/);
+    await refused(OPERATOR_CHART, 'serviceAccount.create=false', /say which account to use/);
+    await refused(API_CHART, 'canaryWieght=10', /additional properties 'canaryWieght' not allowed/);
+    await refused(API_CHART, 'canaryWeight=101', /canaryWeight/);
+    await refused(API_CHART, 'traffic.provider=Istoi', /provider/);
+    await refused(API_CHART, 'database.secretRef=null', /secretRef/);
+  });
+
+  it('make a PcfApi of the values, and put nothing of the chart into its spec', async () => {
+    const [api, ...others] = await render(
+      API_CHART,
+      '--set',
+      'canaryWeight=10,labels.team=payments,nameOverride=shop',
+    );
+    assert.deepEqual(others, []);
+    assert.equal(api!.metadata.name, 'shop');
+    assert.equal(api!.metadata.labels?.team, 'payments');
+    assert.deepEqual(api!.spec, {
+      canaryWeight: 10,
+      database: { secretRef: { name: 'pcf-api-secrets' } },
+      environment: 'production',
+      image: 'registry.example.com/pcf-api:0.1.0',
+    });
+  });
+
+  it('take the spec of every sample as values', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pcf-values-'));
+    try {
+      for (const name of readdirSync('deploy/samples').filter((name) => name.endsWith('.yaml'))) {
+        const [sample] = objectsIn(readFileSync(`deploy/samples/${name}`, 'utf8'));
+        writeFileSync(`${folder}/values.json`, JSON.stringify(sample!.spec));
+        const [api] = await render(API_CHART, '-f', `${folder}/values.json`);
+        for (const [field, value] of Object.entries(sample!.spec as object))
+          if (field !== 'database')
+            assert.deepEqual((api!.spec as Record<string, unknown>)[field], value, name);
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
