@@ -1,0 +1,178 @@
+/**
+ * Does what a container engine would do with our Dockerfiles, in a temporary folder: the context that
+ * .dockerignore admits, each RUN of the build stage, and a root file system of what the last stage copies.
+ */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, delimiter, dirname, join } from 'node:path';
+import { type Copy, type Dockerfile, DockerfileParser, type Instruction } from 'dockerfile-ast';
+
+export interface Image {
+  /** The root file system, as far as the Dockerfile makes it; Node.js is at /nodejs/bin/node, as in the base image. */
+  root: string;
+  workdir: string;
+  env: Record<string, string>;
+  entrypoint: string[];
+  command: string[];
+  healthcheck: string[];
+  user: string;
+}
+
+export function parseDockerfile(file: string): Dockerfile {
+  return DockerfileParser.parse(readFileSync(file, 'utf8'));
+}
+
+/** The instructions of each stage, in order; what stands before the first FROM is left out. */
+export function stagesOf(dockerfile: Dockerfile): Instruction[][] {
+  const stages: Instruction[][] = [];
+  for (const instruction of dockerfile.getInstructions()) {
+    if (instruction.getKeyword() === 'FROM') stages.push([]);
+    stages.at(-1)?.push(instruction);
+  }
+  return stages;
+}
+
+/** What .dockerignore admits. It has to be a list of exceptions from "everything": nothing gets in by oversight. */
+export function admitted(): string[] {
+  const lines = readFileSync('.dockerignore', 'utf8').split('\n');
+  const [everything, ...rest] = lines.filter((line) => line && !line.startsWith('#'));
+  const plain = rest.every((line) => /^![\w./-]+$/.test(line));
+  if (everything !== '*' || !plain) throw new Error('.dockerignore is "*" and then lines such as "!folder"');
+  return rest.map((line) => line.slice(1));
+}
+
+/** Words of an instruction, with the JSON form and flags such as --from taken apart. */
+export function wordsOf(instruction: Instruction): string[] {
+  const text = instruction.getArgumentsContent() ?? '';
+  if (text.startsWith('[')) return JSON.parse(text) as string[];
+  return instruction.getArguments().map((argument) => argument.getValue());
+}
+
+/** The stage that a COPY takes its files from; undefined: the context. */
+export function fromStage(instruction: Instruction): string | undefined {
+  return (instruction as Copy).getFromFlag()?.getValue() ?? undefined;
+}
+
+/** Builds images in a folder of its own. Steps that two Dockerfiles begin with alike are done once. */
+export class DockerBuild {
+  readonly folder = mkdtempSync(join(tmpdir(), 'pcf-docker-'));
+  private readonly context = join(this.folder, 'context');
+  private readonly layers = new Map<string, string>();
+
+  constructor() {
+    for (const path of admitted()) cpSync(path, join(this.context, path), { recursive: true });
+  }
+
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  build(file: string): Image {
+    const [build, final] = stagesOf(parseDockerfile(file));
+    const source = this.runBuildStage(build!, basename(file));
+    return this.assemble(final!, source, join(this.folder, `${basename(file)}.root`));
+  }
+
+  private runBuildStage(stage: readonly Instruction[], name: string): string {
+    const folder = join(this.folder, `${name}.build`);
+    mkdirSync(folder);
+    let history = '';
+    for (const instruction of stage) {
+      history += `${instruction.getKeyword()} ${instruction.getArgumentsContent()}\n`;
+      if (instruction.getKeyword() === 'COPY') copy(wordsOf(instruction), this.context, folder);
+      if (instruction.getKeyword() === 'RUN')
+        this.run(instruction.getRawArgumentsContent()!, folder, history);
+    }
+    return folder;
+  }
+
+  private run(command: string, folder: string, history: string): void {
+    const installs = command.startsWith('npm ci');
+    const layer = this.layers.get(history);
+    if (layer) {
+      execFileSync('cp', ['-a', join(layer, 'node_modules'), folder]);
+      return;
+    }
+    const bin = makeBin(join(this.folder, 'bin'));
+    const env = {
+      ...process.env,
+      PATH: [bin, process.env.PATH].join(delimiter),
+      npm_config_prefer_offline: 'true',
+    };
+    execFileSync('sh', ['-ec', command], { cwd: folder, env, stdio: ['ignore', 'ignore', 'pipe'] });
+    if (!installs) return;
+    const kept = join(this.folder, `layer-${this.layers.size}`);
+    mkdirSync(kept);
+    execFileSync('cp', ['-a', join(folder, 'node_modules'), kept]);
+    this.layers.set(history, kept);
+  }
+
+  private assemble(stage: readonly Instruction[], source: string, root: string): Image {
+    const image: Image = {
+      root,
+      workdir: '/',
+      env: {},
+      entrypoint: [],
+      command: [],
+      healthcheck: [],
+      user: '',
+    };
+    mkdirSync(join(root, 'nodejs/bin'), { recursive: true });
+    copyFileSync(process.execPath, join(root, 'nodejs/bin/node'));
+    for (const instruction of stage) this.apply(instruction, image, source);
+    return image;
+  }
+
+  private apply(instruction: Instruction, image: Image, source: string): void {
+    const words = wordsOf(instruction);
+    switch (instruction.getKeyword()) {
+      case 'WORKDIR':
+        image.workdir = words[0]!;
+        break;
+      case 'COPY': {
+        const fromBuild = fromStage(instruction) === 'build';
+        copy(words, fromBuild ? source : this.context, join(image.root, image.workdir));
+        break;
+      }
+      case 'ENV':
+        for (const word of words) {
+          const [name, ...value] = word.split('=');
+          image.env[name!] = value.join('=').replace(/\$\{\w+\}/, '');
+        }
+        break;
+      case 'USER':
+        image.user = words[0]!;
+        break;
+      case 'ENTRYPOINT':
+        image.entrypoint = words;
+        break;
+      case 'CMD':
+        image.command = words;
+        break;
+      case 'HEALTHCHECK':
+        image.healthcheck = JSON.parse(/CMD (\[.*\])$/.exec(instruction.getRawArgumentsContent()!)![1]!);
+        break;
+    }
+  }
+}
+
+/** `COPY a b target`, with sources such as /src/a taken from the build stage's folder. */
+function copy(words: readonly string[], from: string, to: string): void {
+  const paths = words.filter((word) => !word.startsWith('--')).map((path) => path.replace(/^\/src\//, ''));
+  const target = paths.pop()!;
+  for (const path of paths) {
+    const into = target.endsWith('/') ? join(to, target, basename(path)) : join(to, target);
+    if (!existsSync(join(from, path))) throw new Error(`COPY ${path}: it is not there`);
+    mkdirSync(dirname(into), { recursive: true });
+    cpSync(join(from, path), into, { recursive: true, verbatimSymlinks: true });
+  }
+}
+
+/** The Node.js of the build image, under its name. */
+function makeBin(folder: string): string {
+  if (existsSync(folder)) return folder;
+  mkdirSync(folder);
+  copyFileSync(process.execPath, join(folder, 'node'));
+  return folder;
+}
