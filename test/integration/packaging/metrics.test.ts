@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { parser } from '@prometheus-io/lezer-promql';
+import { parse } from 'yaml';
+import { freePorts } from '../../../sandbox/process/ports.js';
+import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { eventually, TestApi } from '../../support/pcf-api.js';
+import { sharedPostgres } from '../../support/postgres.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { runRole, spawnRole } from '../api-server/api-process.js';
+
+interface Selector {
+  metric: string;
+  labels: string[];
+}
+
+interface Query {
+  where: string;
+  expr: string;
+}
+
+interface Rule {
+  alert: string;
+  expr: string;
+  for: string;
+  labels: { severity: string };
+  annotations: { summary: string; description: string; runbook: string };
+}
+
+/** Labels that the scrape adds: of the target, and of the pod through podTargetLabels. */
+const FROM_SCRAPE = /^(namespace|pod|service|job|instance|container|app_kubernetes_io_\w+|pcf_dev_\w+)$/;
+
+const rules = () => {
+  const file = parse(readFileSync('deploy/alerts/pcf.rules.yaml', 'utf8')) as { groups: { rules: Rule[] }[] };
+  return file.groups.flatMap((group) => group.rules);
+};
+
+/** The selectors of a query. Throws where it is no PromQL. */
+function selectorsOf({ where, expr }: Query): Selector[] {
+  // Grafana's own variables, which it replaces before it asks.
+  const text = expr.replaceAll('$__rate_interval', '5m').replaceAll(/\$(namespace|name)\b/g, '.*');
+  const found: Selector[] = [];
+  parser.parse(text).iterate({
+    enter(node) {
+      const content = text.slice(node.from, node.to);
+      if (node.type.isError) throw new Error(`${where}: not PromQL at "${text.slice(node.from)}"`);
+      if (node.name === 'VectorSelector') found.push({ metric: content.split('{')[0]!.trim(), labels: [] });
+      if (node.name === 'LabelName' && node.matchContext(['LabelMatchers', 'UnquotedLabelMatcher']))
+        found.at(-1)!.labels.push(content);
+    },
+  });
+  return found;
+}
+
+function dashboardQueries(): Query[] {
+  interface Panel {
+    title: string;
+    targets?: { expr: string }[];
+  }
+  const { panels, templating } = JSON.parse(readFileSync('deploy/dashboards/pcf.json', 'utf8')) as {
+    panels: Panel[];
+    templating: { list: { name: string; definition?: string }[] };
+  };
+  const ofPanels = panels.flatMap(({ title, targets = [] }) =>
+    targets.map(({ expr }) => ({ where: `panel "${title}"`, expr })),
+  );
+  const ofVariables = templating.list.flatMap(({ name, definition }) => {
+    const metric = /^label_values\((.*), \w+\)$/.exec(definition ?? '')?.[1];
+    return metric ? [{ where: `variable ${name}`, expr: metric }] : [];
+  });
+  return [...ofPanels, ...ofVariables];
+}
+
+/** Metric -> the labels its samples have, out of what /metrics answers. */
+function metricsIn(text: string): Map<string, Set<string>> {
+  const found = new Map<string, Set<string>>();
+  for (const [, name, type] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
+    const suffixes = type === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];
+    for (const suffix of suffixes) found.set(name + suffix, new Set());
+  }
+  for (const [, name, labels] of text.matchAll(/^(\w+)\{(.*)\} \S+$/gm))
+    for (const [, label] of labels!.matchAll(/(\w+)="/g)) found.get(name!)?.add(label!);
+  return found;
+}
+
+describe('alert rules and dashboard', function () {
+  this.timeout(90_000);
+  let sandbox: Sandbox;
+  let metrics: Map<string, Set<string>>;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    sandbox = await sharedSandbox();
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'metrics'));
+    await api.ready();
+    metrics = new Map([...metricsIn(await operatorMetrics()), ...metricsIn(await apiMetrics())]);
+  });
+
+  const scrape = async (port: number) => (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  const operatorMetrics = () => scrape(sandbox.operator.port);
+
+  async function apiMetrics(): Promise<string> {
+    const [port, metricsPort] = await freePorts(2);
+    const env = {
+      PCF_API__DATABASE__URL: await (await sharedPostgres()).createDatabase(),
+      PCF_API__SERVER__PORT: String(port),
+      PCF_API__METRICS__PORT: String(metricsPort),
+      PCF_API__SHUTDOWN__DELAY: '0s',
+    };
+    assert.equal((await runRole(['migrate', 'up'], env)).code, 0);
+    const { child, ended } = spawnRole(['serve'], env);
+    try {
+      const ready = () => fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => undefined);
+      await eventually('a ready API', async () => (await ready())?.status === 200, 30_000);
+      for (const query of ['{ __typename }', '{ nothing }'])
+        await fetch(`http://127.0.0.1:${port}/graphql`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ query }),
+        });
+      return await scrape(metricsPort!);
+    } finally {
+      child.kill('SIGTERM');
+      await ended;
+    }
+  }
+
+  const check = (query: Query) => {
+    const selectors = selectorsOf(query);
+    assert.ok(selectors.length > 0, `${query.where} asks for no metric`);
+    for (const { metric, labels } of selectors) {
+      const known = metrics.get(metric);
+      assert.ok(known, `${query.where}: neither the operator nor the API has ${metric}`);
+      for (const label of labels)
+        assert.ok(
+          known.size === 0 || known.has(label) || FROM_SCRAPE.test(label),
+          `${query.where}: ${metric} has no label ${label}, only ${[...known].join(', ')}`,
+        );
+    }
+  };
+
+  it('every alert asks for metrics and labels that there are', () => {
+    for (const { alert, expr } of rules()) check({ where: alert, expr });
+  });
+
+  it('every panel and variable of the dashboard does, too', () => {
+    const queries = dashboardQueries();
+    assert.ok(queries.length > 20);
+    for (const query of queries) check(query);
+  });
+
+  it('the check finds a metric, a label and a query that are wrong', () => {
+    const refused = (expr: string, message: RegExp) =>
+      assert.throws(() => check({ where: 'it', expr }), message);
+    refused('sum(rate(pcf_no_such_total[5m]))', /has pcf_no_such_total/);
+    refused('pcf_phase{fase="Failed"}', /pcf_phase has no label fase/);
+    refused('sum(rate(pcf_phase[5m])', /not PromQL/);
+  });
+
+  it('every alert has a severity, says what is wrong, and leads to a section of docs/alerts.md', () => {
+    const headings = [...readFileSync('docs/alerts.md', 'utf8').matchAll(/^### (.*)$/gm)].map(
+      ([, name]) => name,
+    );
+    assert.deepEqual(
+      headings,
+      rules().map(({ alert }) => alert),
+      'one section an alert, in the same order',
+    );
+    for (const { alert, labels, annotations, for: duration } of rules()) {
+      assert.match(labels.severity, /^(warning|critical)$/, alert);
+      assert.match(duration, /^\d+m$/, alert);
+      assert.ok(annotations.summary && annotations.description, alert);
+      assert.equal(annotations.runbook, `docs/alerts.md#${alert.toLowerCase()}`);
+    }
+  });
+});
