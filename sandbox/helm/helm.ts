@@ -80,6 +80,8 @@ export class Helm {
   async run(args: readonly string[]): Promise<string> {
     const env = {
       PATH: process.env.PATH,
+      // For the client's own cache of what the API server has.
+      HOME: this.stateDir,
       HELM_CACHE_HOME: join(this.stateDir, 'cache'),
       HELM_CONFIG_HOME: join(this.stateDir, 'config'),
       HELM_DATA_HOME: join(this.stateDir, 'data'),
