@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { parser } from '@prometheus-io/lezer-promql';
 import { parse } from 'yaml';
+import { PHASES } from '../../../operator/api/v1alpha1/status.js';
 import { freePorts } from '../../../sandbox/process/ports.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { eventually, TestApi } from '../../support/pcf-api.js';
@@ -147,6 +148,15 @@ describe('alert rules and dashboard', function () {
     const queries = dashboardQueries();
     assert.ok(queries.length > 20);
     for (const query of queries) check(query);
+  });
+
+  it('every phase that is asked for is one', () => {
+    const queries = [...rules().map(({ expr }) => expr), ...dashboardQueries().map(({ expr }) => expr)];
+    const asked = queries.flatMap((expr) =>
+      [...expr.matchAll(/phase=~?"([^"]+)"/g)].flatMap(([, all]) => all!.split('|')),
+    );
+    assert.ok(asked.length > 0);
+    for (const phase of asked) assert.ok((PHASES as readonly string[]).includes(phase), phase);
   });
 
   it('the check finds a metric, a label and a query that are wrong', () => {
