@@ -19,7 +19,8 @@ metadata:
 const files: Record<string, readonly string[]> = {
   crds: ['crds'],
   operator: ['deployment', 'service', 'pdb', 'network-policy'],
-  rbac: ['rbac', 'user-roles'],
+  rbac: ['rbac'],
+  'user-roles': ['user-roles'],
   // A folder of its own: it needs the CRDs of the Prometheus operator, and is for those who have them.
   'monitoring/monitoring': ['monitoring'],
 };

@@ -15,7 +15,7 @@ interface Rule {
 
 /** Where the rules are that the operator is shipped with. */
 function shippedRules(): Rule[] {
-  const documents = parseAllDocuments(readFileSync('deploy/operator/rbac.yaml', 'utf8'));
+  const documents = parseAllDocuments(readFileSync('deploy/k8s/rbac.yaml', 'utf8'));
   return documents.flatMap((document) => (document.toJS() as { rules?: Rule[] } | null)?.rules ?? []);
 }
 
