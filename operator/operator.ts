@@ -14,6 +14,7 @@ import { collectDefaultMetrics, Registry } from 'prom-client';
 import { FIELD_MANAGER, GROUP, type PcfApi } from './api/v1alpha1/pcfapi.js';
 import { Actor } from './reconciler/act.js';
 import { Caches, instanceKey } from './reconciler/caches.js';
+import { DeliveryMetrics } from './reconciler/delivery-metrics.js';
 import { Metrics } from './reconciler/metrics.js';
 import { Reconciler } from './reconciler/reconciler.js';
 import { secretRefs } from './resources/secret-refs.js';
@@ -168,6 +169,7 @@ export class PcfOperator extends dotI.default {
       actor: new Actor(this.writer, applier, this.caches),
       events: this.events,
       metrics: this.metrics,
+      deliveryMetrics: new DeliveryMetrics(this.registry),
       logger: this.log,
       // Monotonic: a system clock that is set does not end a hold or a deadline.
       clock: () => Math.round(performance.timeOrigin + performance.now()),

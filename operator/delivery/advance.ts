@@ -12,7 +12,7 @@ export interface Advance {
 
 /** Looks at the cases in turn; the first that holds decides. */
 export function advance(seen: Observation, settings: DeliverySettings, now: number): Advance {
-  const before = noteRoute(seen, noteProgress(seen, seen.position, settings, now), now);
+  const before = noteFirstTraffic(seen, noteProgress(seen, seen.position, settings, now), now);
   const { target } = seen;
   const failure = before.update && failureOf(seen, before, settings, now);
   if (failure && mayGiveUp(seen, before)) return giveUp(before, failure, now);
@@ -131,27 +131,11 @@ function promote(position: DeliveryPosition, now: number): Advance {
 }
 
 /** What outlives a delivery. */
-function ended({
-  stable,
-  previous,
-  promotedAt,
-  retiring,
-  routed,
-  routedAt,
-  failed,
-}: DeliveryPosition): DeliveryPosition {
-  return { stable, previous, promotedAt, retiring, routed, routedAt, failed };
+function ended({ stable, previous, promotedAt, retiring, failed }: DeliveryPosition): DeliveryPosition {
+  return { stable, previous, promotedAt, retiring, failed };
 }
 
-/** Notes since when the route is as it was read back, and when the new revision first got traffic. */
-function noteRoute(seen: Observation, position: DeliveryPosition, now: number): DeliveryPosition {
-  const routed =
-    seen.route && JSON.stringify([seen.route.header ?? null, Object.entries(seen.route.weights).sort()]);
-  const time = new Date(now).toISOString();
-  const first = position.update && !position.firstTrafficAt && shareOf(seen.route, position.update) > 0;
-  return {
-    ...position,
-    ...(routed === position.routed ? {} : { routed, routedAt: time }),
-    ...(first ? { firstTrafficAt: time } : {}),
-  };
+function noteFirstTraffic(seen: Observation, position: DeliveryPosition, now: number): DeliveryPosition {
+  if (position.firstTrafficAt || shareOf(seen.route, position.update) === 0) return position;
+  return { ...position, firstTrafficAt: new Date(now).toISOString() };
 }

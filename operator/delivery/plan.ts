@@ -7,7 +7,7 @@
  */
 import { advance } from './advance.js';
 import { deadlineLeftMs } from './failure.js';
-import { pods, settleLeftMs } from './pods.js';
+import { pods } from './pods.js';
 import { retire } from './retire.js';
 import { routing } from './routing.js';
 import { stepView } from './steps.js';
@@ -22,18 +22,24 @@ export function plan(seen: Observation, settings: DeliverySettings, now: number)
   const { route, traffic } = routing(seen, position, settings);
   const { replicas, retiring, wakeMs } = retire(seen, position, route, settings, now);
   const { step, wakeMs: stepMs } = stepView(seen, position, settings, now);
-  const settling = position.update ? settleLeftMs(position.routedAt, settings.settleMs, now) : 0;
+  const settlingMs = Math.max(0, settings.settleMs - seen.routeAgeMs);
+  const running = pods(seen, position, route, settings, settlingMs === 0);
+  const waitsToSettle = settlingMs > 0 && !samePods(running, pods(seen, position, route, settings, true));
   const deadline = deadlineLeftMs(seen, position, settings, now);
   return {
     position: { ...position, retiring: retiring.length > 0 ? retiring : undefined },
     migrate: settings.paused ? undefined : position.update,
-    replicas: { ...replicas, ...pods(seen, position, route, settings, now) },
+    replicas: { ...replicas, ...running },
     route,
     traffic,
     step,
     decisions,
-    requeueAfterMs: soonest(wakeMs, stepMs, settling > 0 ? settling : undefined, deadline),
+    requeueAfterMs: soonest(wakeMs, stepMs, waitsToSettle ? settlingMs : undefined, deadline),
   };
+}
+
+function samePods(a: Record<string, number>, b: Record<string, number>): boolean {
+  return [...Object.keys(a), ...Object.keys(b)].every((name) => a[name] === b[name]);
 }
 
 function soonest(...waits: (number | undefined)[]): number | undefined {

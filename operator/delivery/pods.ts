@@ -7,13 +7,16 @@ import { migrated, shareOf, view } from './revisions.js';
 import type { DeliverySettings, Observation, RevisionView, RouteView } from './types.js';
 import { carryingPods, podsFor, podsKeeping, replicaShares } from './weight.js';
 
-/** Pods of the two revisions that the delivery is about. `planned` is the route that is written now. */
+/**
+ * Pods of the two revisions that the delivery is about. `planned` is the route that is
+ * written now; `settled` says that the data plane has had the time to act on the one in force.
+ */
 export function pods(
   seen: Observation,
   position: DeliveryPosition,
   planned: RouteView | undefined,
   settings: DeliverySettings,
-  now: number,
+  settled: boolean,
 ): Record<string, number> {
   const { stable, update } = position;
   const full = settings.replicas;
@@ -27,7 +30,7 @@ export function pods(
   const both: Both = {
     stable: view(seen, stable),
     update: canary,
-    settled: settled(position, settings, now),
+    settled,
     // Both the route that is in force and the one that is about to be must be served.
     routed: (name) => Math.max(shareOf(seen.route, name), shareOf(planned, name)),
   };
@@ -117,16 +120,6 @@ function byShare(
   const ready = mayStart && update.ready >= share.update;
   const shrunk = stable.ready >= share.stable ? share.update : Math.max(share.update, update.replicas);
   return { stable: ready ? share.stable : full, update: allowed(shrunk) };
-}
-
-/** The route has been as it is for so long that the last proxy has it too. */
-function settled({ routedAt }: DeliveryPosition, { settleMs }: DeliverySettings, now: number): boolean {
-  return settleLeftMs(routedAt, settleMs, now) <= 0;
-}
-
-/** A clock that was set back must not keep pods for ever. */
-export function settleLeftMs(routedAt: string | undefined, settleMs: number, now: number): number {
-  return routedAt ? Math.min(settleMs, Date.parse(routedAt) + settleMs - now) : 0;
 }
 
 /** A revision that gets its first pods later has no Deployment until then. */

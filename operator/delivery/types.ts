@@ -47,6 +47,8 @@ export interface Observation {
   position: DeliveryPosition;
   /** The route as it was read back; undefined before there is one. */
   route?: RouteView;
+  /** How long the route has been as it is, as far as this process knows. In milliseconds. */
+  routeAgeMs: number;
   /** Whether all that a new pod needs is there (its Secrets). */
   startable: boolean;
   /** Undefined: nothing is analysed. */

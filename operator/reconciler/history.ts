@@ -1,8 +1,9 @@
 /** The record of deliveries: what the operator saw, which is what the delivery figures are computed from. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPosition, DeliveryRecord } from '../api/v1alpha1/status.js';
-import type { Decision } from '../delivery/types.js';
+import type { Decision, DeliveryPlan } from '../delivery/types.js';
 import type { Revision } from '../resources/revision.js';
+import type { Observed } from './observe.js';
 
 const RECORDS_KEPT = 20;
 
@@ -11,20 +12,23 @@ interface Ending {
   reason?: string;
 }
 
-/** Newest first. `before` is where the delivery stood when it was decided. */
-export function history(
-  api: PcfApi,
-  before: DeliveryPosition,
-  decisions: readonly Decision[],
-  revisions: ReadonlyMap<string, Revision>,
+/** The deliveries that a plan ends. */
+export function endedDeliveries(
+  { api, revisions, delivery }: Observed,
+  { decisions }: DeliveryPlan,
   now: number,
 ): DeliveryRecord[] {
-  const fresh = decisions.flatMap((decision) => {
+  return decisions.flatMap((decision) => {
     const ending = endingOf(decision);
     const revision = ending && revisions.get(decision.revision);
-    return revision ? [record(api, before, revision, ending, now)] : [];
+    return revision ? [record(api, delivery.position, revision, ending, now)] : [];
   });
-  return [...fresh, ...(api.status?.history ?? [])].slice(0, RECORDS_KEPT);
+}
+
+/** All that are kept, the newest first; undefined when there is none. */
+export function history({ status }: PcfApi, ended: readonly DeliveryRecord[]): DeliveryRecord[] | undefined {
+  const records = [...ended, ...(status?.history ?? [])].slice(0, RECORDS_KEPT);
+  return records.length > 0 ? records : undefined;
 }
 
 function endingOf(decision: Decision): Ending | undefined {

@@ -25,8 +25,8 @@ export interface Observed {
   router: TrafficRouter;
   /** Every recorded revision, and the one that the spec describes, by name. */
   revisions: Map<string, Revision>;
-  /** What the planner gets to see. */
-  delivery: Observation;
+  /** What the planner gets to see, but for the age of the route, which no cache knows. */
+  delivery: Omit<Observation, 'routeAgeMs'>;
   migrations: Map<string, MigrationView>;
   /** Objects in the cluster that belong to this PcfApi. */
   owned: { type: ResourceType; object: KubeObject }[];

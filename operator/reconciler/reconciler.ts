@@ -14,9 +14,12 @@ import { type Actor, type Applied, NameTakenError, type Repair } from './act.js'
 import { type Announcement, announcements } from './announce.js';
 import type { Caches } from './caches.js';
 import { concerns, isAutoscaled, repairLoops } from './concerns.js';
+import type { DeliveryMetrics } from './delivery-metrics.js';
 import { desiredObjects, unwantedObjects, writable } from './desired.js';
+import { endedDeliveries } from './history.js';
 import type { Metrics } from './metrics.js';
 import { observe } from './observe.js';
+import { RouteAges } from './route-age.js';
 import { deliverySettings } from './settings.js';
 import { statusOf } from './status.js';
 import { type Summary, summarize } from './summary.js';
@@ -27,6 +30,7 @@ export interface ReconcilerDependencies {
   actor: Actor;
   events: EventRecorder;
   metrics: Metrics;
+  deliveryMetrics: DeliveryMetrics;
   logger: Logger;
   /** Milliseconds since the epoch. */
   clock: () => number;
@@ -35,6 +39,7 @@ export interface ReconcilerDependencies {
 export class Reconciler {
   /** PcfApis whose status waits for the next reconcile. */
   private readonly waiting = new Set<string>();
+  private readonly routeAges = new RouteAges();
 
   constructor(private readonly deps: ReconcilerDependencies) {}
 
@@ -45,8 +50,10 @@ export class Reconciler {
     const api = caches.pcfApis.get(namespace, name) as PcfApi | undefined;
     if (!api) {
       metrics.forget(namespace, name);
+      this.deps.deliveryMetrics.forget(namespace, name);
       this.deps.actor.forget(key);
       this.waiting.delete(key);
+      this.routeAges.forget(key);
       return {};
     }
     if (api.metadata.deletionTimestamp) return this.release(api);
@@ -62,12 +69,14 @@ export class Reconciler {
     const now = clock();
     const seen = observe(api, caches);
     const settings = deliverySettings(api, seen.router);
-    const planned = plan(seen.delivery, settings, now);
+    const routeAgeMs = this.routeAges.age(keyOf(api), seen.delivery.route, now);
+    const planned = plan({ ...seen.delivery, routeAgeMs }, settings, now);
     const summary = summarize(seen, planned, settings.replicas);
     const { objects, missing } = writable(seen, desiredObjects(seen, planned));
     const worries = () => [...concerns(seen, missing), ...repairLoops(actor.fightsFor(keyOf(api)))];
+    const ended = endedDeliveries(seen, planned, now);
     const report = async (verdict: Summary) =>
-      this.report(api, statusOf(seen, planned, verdict, worries(), now));
+      this.report(api, statusOf(seen, planned, verdict, worries(), ended, now));
     let applied: Applied;
     try {
       if (api.spec.replicas === undefined && isAutoscaled(seen)) await actor.scale(api, settings.replicas);
@@ -92,6 +101,7 @@ export class Reconciler {
     metrics.record(api, { seen, plan: planned, summary, applied });
     if (this.canWait(api, planned, applied)) return { requeueAfterMs: 0 };
     await report(summary);
+    this.deps.deliveryMetrics.record(api, ended, api.status?.history);
     for (const announcement of announcements(api, planned, summary, worries()))
       this.announce(api, announcement);
     return { requeueAfterMs: earliest(planned.requeueAfterMs, applied.lookAgainMs) };

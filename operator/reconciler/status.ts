@@ -1,6 +1,6 @@
 /** The status of a PcfApi, from what was seen and what was planned. Pure: the same input gives the same status. */
 import type { Condition } from '../api/v1alpha1/kubernetes.js';
-import type { MigrationStatus, PcfApiStatus } from '../api/v1alpha1/status.js';
+import type { DeliveryRecord, MigrationStatus, PcfApiStatus } from '../api/v1alpha1/status.js';
 import { migrated } from '../delivery/plan.js';
 import type { DeliveryPlan } from '../delivery/types.js';
 import { podSelector, selectorString } from '../resources/metadata.js';
@@ -14,11 +14,11 @@ export function statusOf(
   plan: DeliveryPlan,
   summary: Summary,
   worries: readonly Concern[],
+  ended: readonly DeliveryRecord[],
   now: number,
 ): PcfApiStatus {
   const { api } = seen;
   const { stable, update, failed } = plan.position;
-  const records = history(api, seen.delivery.position, plan.decisions, seen.revisions, now);
   const imageOf = (name: string | undefined) => (name ? seen.revisions.get(name)?.image : undefined);
   return compact({
     observedGeneration: api.metadata.generation,
@@ -40,7 +40,7 @@ export function statusOf(
     traffic: plan.traffic,
     step: plan.step,
     failed: plan.position.failed,
-    history: records.length > 0 ? records : undefined,
+    history: history(api, ended),
     migration: migrationStatus(seen, update ?? failed?.revision ?? stable),
     revisions: Object.entries(plan.replicas).map(([name, replicas]) => ({
       name,

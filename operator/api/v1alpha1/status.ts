@@ -71,8 +71,6 @@ const deliveryPosition = z.strictObject({
   weight: percent('The share last asked for, kept while paused.').optional(),
   progress: z.string().optional().meta({ description: 'What is compared to see progress.' }),
   progressAt: time('When there was progress last.').optional(),
-  routed: z.string().optional().meta({ description: 'The route that was read back.' }),
-  routedAt: time('Since when the route is so.').optional(),
   failed: failedDelivery.optional().meta({
     description: 'The revision that was given up. It is not tried again until spec changes, or a retry.',
   }),

@@ -29,6 +29,7 @@ export class ModelCluster {
   readonly revisions = new Map<string, ModelRevision>();
   position: Observation['position'] = {};
   route: RouteView | undefined;
+  private routedAt = 0;
   readonly settings: DeliverySettings;
 
   constructor(settings: Partial<DeliverySettings>) {
@@ -44,8 +45,9 @@ export class ModelCluster {
         : {}),
     }));
     const { target, position, route, startable, verdict } = this;
+    const routeAgeMs = this.now - this.routedAt;
     const analysis = verdict && { verdict, message: `it is ${verdict}` };
-    return { target, revisions, position, route, startable, analysis };
+    return { target, revisions, position, route, routeAgeMs, startable, analysis };
   }
 
   /** What people ask for by annotations: of the delivery that is under way, or the one that failed. */
@@ -77,6 +79,7 @@ export class ModelCluster {
     const next = plan(this.observe(), this.settings, this.now);
     if (next.migrate) this.revision(next.migrate);
     if (crash === 'before-route') return next;
+    if (JSON.stringify(next.route) !== JSON.stringify(this.route)) this.routedAt = this.now;
     this.route = next.route ?? this.route;
     if (crash === 'before-replicas') return next;
     for (const [name, replicas] of Object.entries(next.replicas)) this.scale(name, replicas);

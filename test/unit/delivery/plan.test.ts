@@ -16,6 +16,7 @@ function seen(overrides: Partial<Observation> = {}): Observation {
     revisions: [revision('old'), revision('new')],
     position: { stable: 'old', update: 'new' },
     route: { weights: { old: 100 } },
+    routeAgeMs: 60_000,
     startable: true,
     ...overrides,
   };

@@ -1,0 +1,90 @@
+/**
+ * The delivery figures as metrics: deployment frequency, lead time for changes, change failure
+ * rate, time to restore and rollback frequency are queries over these (see docs/delivery.md).
+ * After DORA's definitions: https://dora.dev/guides/dora-metrics-four-keys/
+ */
+import { Counter, Histogram, type Registry } from 'prom-client';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { DeliveryRecord } from '../api/v1alpha1/status.js';
+
+const identity = ['namespace', 'name'] as const;
+const OUTCOMES: readonly DeliveryRecord['outcome'][] = [
+  'Promoted',
+  'Aborted',
+  'Undone',
+  'CalledOff',
+  'Superseded',
+];
+const HOUR = 3_600;
+
+export class DeliveryMetrics {
+  private readonly deliveries: Counter<'namespace' | 'name' | 'outcome'>;
+  private readonly duration: Histogram<'namespace' | 'name'>;
+  private readonly leadTime: Histogram<'namespace' | 'name'>;
+  private readonly timeToRestore: Histogram<'namespace' | 'name'>;
+
+  constructor(registry: Registry) {
+    const registers = [registry];
+    const histogram = (name: string, help: string, buckets: number[]) =>
+      new Histogram({ name, help, buckets, labelNames: identity, registers });
+    this.deliveries = new Counter({
+      name: 'pcf_deliveries_total',
+      help: 'Deliveries that ended, by how they ended.',
+      labelNames: [...identity, 'outcome'] as const,
+      registers,
+    });
+    this.duration = histogram(
+      'pcf_delivery_duration_seconds',
+      'Time from the begin of a delivery to its promotion.',
+      [10, 30, 60, 300, 900, HOUR, 4 * HOUR, 24 * HOUR],
+    );
+    this.leadTime = histogram(
+      'pcf_delivery_lead_time_seconds',
+      'Time from spec.source.committedAt to the promotion.',
+      [300, 900, HOUR, 4 * HOUR, 24 * HOUR, 168 * HOUR, 720 * HOUR],
+    );
+    this.timeToRestore = histogram(
+      'pcf_delivery_time_to_restore_seconds',
+      'Time from the first request to a revision that was aborted or undone to the end of its traffic.',
+      [1, 5, 15, 60, 300, 900, HOUR, 4 * HOUR, 24 * HOUR],
+    );
+  }
+
+  /** Counts deliveries that ended just now. `before` are the records from before, the newest first. */
+  record(
+    { metadata }: PcfApi,
+    ended: readonly DeliveryRecord[],
+    before: readonly DeliveryRecord[] = [],
+  ): void {
+    const { namespace, name } = metadata;
+    const series = { namespace, name };
+    for (const record of ended) {
+      this.deliveries.inc({ ...series, outcome: record.outcome });
+      if (record.outcome === 'Promoted')
+        this.duration.observe(series, seconds(record.startedAt, record.finishedAt));
+      if (record.outcome === 'Promoted' && record.committedAt)
+        this.leadTime.observe(series, seconds(record.committedAt, record.finishedAt));
+      const troubleSince = beginOfTrouble(record, before);
+      if (troubleSince) this.timeToRestore.observe(series, seconds(troubleSince, record.finishedAt));
+    }
+  }
+
+  /** Drops the series of a PcfApi that is gone. */
+  forget(namespace: string, name: string): void {
+    for (const outcome of OUTCOMES) this.deliveries.remove({ namespace, name, outcome });
+    for (const metric of [this.duration, this.leadTime, this.timeToRestore])
+      metric.remove({ namespace, name });
+  }
+}
+
+/** When the revision that was taken back began to get traffic; an undo takes back the one that was promoted before it. */
+function beginOfTrouble(record: DeliveryRecord, before: readonly DeliveryRecord[]): string | undefined {
+  if (record.outcome === 'Aborted') return record.firstTrafficAt;
+  if (record.outcome !== 'Undone') return undefined;
+  const undone = before.find(({ outcome }) => outcome === 'Promoted');
+  return undone?.firstTrafficAt ?? undone?.finishedAt;
+}
+
+function seconds(from: string, to: string): number {
+  return Math.max(0, (Date.parse(to) - Date.parse(from)) / 1000);
+}

@@ -1,0 +1,23 @@
+/**
+ * Since when each route has been as it is. Kept in memory: after a restart a route counts
+ * as new, which costs a moment's patience, where a timestamp in the status would cost a
+ * write for each change of a weight.
+ */
+import type { RouteView } from '../delivery/types.js';
+
+export class RouteAges {
+  private readonly known = new Map<string, { route: string; since: number }>();
+
+  /** Milliseconds that the route of this PcfApi has been so. `now` in milliseconds. */
+  age(key: string, route: RouteView | undefined, now: number): number {
+    const text = JSON.stringify(route ?? null);
+    const known = this.known.get(key);
+    if (known?.route === text) return Math.max(0, now - known.since);
+    this.known.set(key, { route: text, since: now });
+    return 0;
+  }
+
+  forget(key: string): void {
+    this.known.delete(key);
+  }
+}

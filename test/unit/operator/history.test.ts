@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { Registry } from 'prom-client';
+import type { DeliveryRecord } from '../../../operator/api/v1alpha1/status.js';
+import { DeliveryMetrics } from '../../../operator/reconciler/delivery-metrics.js';
+import { endedDeliveries, history } from '../../../operator/reconciler/history.js';
+import type { Observed } from '../../../operator/reconciler/observe.js';
+import { newRevision } from '../../../operator/resources/revision.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+const now = Date.parse('2026-11-23T12:00:00Z');
+const at = (minutesAgo: number) => new Date(now - minutesAgo * 60_000).toISOString();
+
+function record(over: Partial<DeliveryRecord> = {}): DeliveryRecord {
+  return {
+    revision: 'api-new',
+    number: 2,
+    image: 'a:2',
+    startedAt: at(10),
+    finishedAt: at(0),
+    outcome: 'Promoted',
+    ...over,
+  };
+}
+
+describe('the record of a delivery', () => {
+  const api = pcfApi({ source: { commit: '4f2c1e9', committedAt: at(60) } });
+  api.metadata.managedFields = [
+    { manager: 'kubectl', fieldsV1: { 'f:spec': { 'f:replicas': {} } } },
+    { manager: 'flux', fieldsV1: { 'f:spec': { 'f:image': {} } } },
+  ];
+  const revision = newRevision(api, 2);
+  const seen = {
+    api,
+    revisions: new Map([[revision.name, revision]]),
+    delivery: { position: { update: revision.name, startedAt: at(10), firstTrafficAt: at(5) } },
+  } as unknown as Observed;
+  const ended = (decision: object) => endedDeliveries(seen, { decisions: [decision] } as never, now);
+
+  it('says what was delivered, from which commit, by whom, when, and how it ended', () => {
+    const decision = { type: 'Aborted', revision: revision.name, reason: 'CrashLoop', message: '' };
+    assert.deepEqual(ended(decision), [
+      {
+        revision: revision.name,
+        number: 2,
+        image: api.spec.image,
+        commit: '4f2c1e9',
+        committedAt: at(60),
+        startedAt: at(10),
+        firstTrafficAt: at(5),
+        finishedAt: at(0),
+        outcome: 'Aborted',
+        reason: 'CrashLoop',
+        by: 'flux',
+      },
+    ]);
+  });
+
+  it('is made of endings only, and tells a promotion from an undo', () => {
+    assert.deepEqual(ended({ type: 'Started', revision: revision.name }), []);
+    assert.equal(ended({ type: 'Promoted', revision: revision.name })[0]?.outcome, 'Promoted');
+    assert.equal(ended({ type: 'Promoted', revision: revision.name, undone: 'x' })[0]?.outcome, 'Undone');
+  });
+
+  it('is kept with the twenty newest', () => {
+    api.status = { history: Array.from({ length: 20 }, (_, index) => record({ number: index })) };
+    const kept = history(api, [record({ number: 99 })]);
+    assert.equal(kept?.length, 20);
+    assert.equal(kept?.[0]?.number, 99);
+  });
+});
+
+describe('delivery figures', () => {
+  async function figures(ended: DeliveryRecord, before: DeliveryRecord[] = []): Promise<string> {
+    const registry = new Registry();
+    new DeliveryMetrics(registry).record(pcfApi(), [ended], before);
+    return registry.metrics();
+  }
+
+  it('count how deliveries ended, how long they took, and from which commit on', async () => {
+    const text = await figures(record({ committedAt: at(60) }));
+    assert.match(text, /pcf_deliveries_total\{namespace="platform",name="api",outcome="Promoted"\} 1/);
+    assert.match(text, /pcf_delivery_duration_seconds_sum\{[^}]*\} 600/);
+    assert.match(text, /pcf_delivery_lead_time_seconds_sum\{[^}]*\} 3600/);
+    assert.doesNotMatch(text, /time_to_restore_seconds_sum\{/);
+  });
+
+  it('tell how long a bad revision had traffic: until the abort, or until the undo of its promotion', async () => {
+    const aborted = await figures(record({ outcome: 'Aborted', firstTrafficAt: at(3) }));
+    assert.match(aborted, /pcf_delivery_time_to_restore_seconds_sum\{[^}]*\} 180/);
+    const bad = record({ firstTrafficAt: at(30), finishedAt: at(20) });
+    const undone = await figures(record({ outcome: 'Undone', startedAt: at(0) }), [bad]);
+    assert.match(undone, /pcf_delivery_time_to_restore_seconds_sum\{[^}]*\} 1800/);
+    const unseen = await figures(record({ outcome: 'Aborted' }));
+    assert.doesNotMatch(unseen, /time_to_restore_seconds_sum\{/, 'without traffic nobody was hurt');
+  });
+});
