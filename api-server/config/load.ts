@@ -6,6 +6,7 @@ import { ConfigError, type ConfigProblem } from './config-error.js';
 import { type Layer, noValues, readLayers, type Values, variableName } from './layers.js';
 import { type Environment, environmentSchema, fileSettingsSchema, type Settings } from './schema.js';
 import { isSecret, isSection, schemaAt, settingPaths } from './schema-tree.js';
+import { readSecretFiles } from './secret-files.js';
 
 /**
  * Reads base.toml, <environment>.toml, the mounted folder and the variables.
@@ -19,10 +20,11 @@ export async function loadSettings(env: NodeJS.ProcessEnv = process.env): Promis
   const merged = noValues();
   const sources = new Map<string, string>();
   for (const layer of layers) merge(merged, layer.values, [], layer, sources);
+  const unreadable = await readSecretFiles(merged, sources);
   const result = fileSettingsSchema.safeParse(merged);
 
   const invalid = (result.error?.issues ?? []).flatMap((issue) => problemOf(issue, merged, sources));
-  const problems = [...unknown, ...invalid];
+  const problems = [...unknown, ...unreadable, ...invalid];
   if (!result.success || problems.length > 0) throw new ConfigError(problems);
   return { environment, ...result.data };
 }

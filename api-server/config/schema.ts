@@ -18,6 +18,11 @@ const secretUrl = (protocols: string[], example: string) =>
     .refine((text) => protocols.includes(protocolOf(text)), { error: `expected a URL such as ${example}` })
     .meta({ writeOnly: true });
 
+/** One host or several: redis://user:password@host1:6379,host2:6379/0. */
+const REDIS_URL = /^rediss?:\/\/(?:[^@/\s]*@)?[^@/\s]+(?:\/\d*)?$/;
+
+const postgresUrl = secretUrl(['postgres:', 'postgresql:'], 'postgresql://host:5432/name');
+
 export const environmentSchema = z.enum(['development', 'staging', 'production']);
 export type Environment = z.infer<typeof environmentSchema>;
 
@@ -28,6 +33,39 @@ export const fileSettingsSchema = z.strictObject({
       host: z.string().min(1).describe('The address to listen on.'),
       port: port.describe('The port of GraphQL and the health checks; 0 takes any free one.'),
       body_limit: z.int().min(1_024).max(67_108_864).describe('The largest request body, in bytes.'),
+      workers: z.int().min(0).max(256).describe('Processes that serve; 0 is one for each core.'),
+      http2: z.boolean().describe('Offer HTTP/2 besides HTTP/1.1; only with TLS.'),
+      max_connections: z
+        .int()
+        .min(1)
+        .max(1_000_000)
+        .describe('Sockets a process keeps open at once; more are closed as they come.'),
+      max_in_flight: z
+        .int()
+        .min(1)
+        .max(1_000_000)
+        .describe('Requests a process works on at once; more are answered 503 with Retry-After.'),
+      max_event_loop_delay: duration.describe(
+        'Above this delay of the event loop new requests are answered 503; 0ms is off.',
+      ),
+      headers_timeout: duration.describe('How long a client may take to send its headers.'),
+      receive_timeout: duration.describe('How long a client may take to send its whole request.'),
+      keep_alive_timeout: duration.describe(
+        'How long an idle connection is kept; more than the load balancer keeps it.',
+      ),
+      stall_timeout: duration.describe('How long a connection may stand still in the middle of a request.'),
+      tls: z
+        .strictObject({
+          cert_file: z
+            .string()
+            .optional()
+            .describe('The certificate with its chain, PEM; read again when it changes.'),
+          key_file: z.string().optional().describe('The key of the certificate, PEM.'),
+        })
+        .refine(({ cert_file, key_file }) => (cert_file === undefined) === (key_file === undefined), {
+          error: 'expected both cert_file and key_file, or neither',
+        })
+        .describe('HTTPS; without files it is HTTP.'),
     })
     .describe('The HTTP server.'),
   graphql: z
@@ -38,14 +76,26 @@ export const fileSettingsSchema = z.strictObject({
     .describe('The GraphQL endpoint.'),
   database: z
     .strictObject({
-      url: secretUrl(['postgres:', 'postgresql:'], 'postgresql://host:5432/name').describe(
-        'Where PostgreSQL is. A secret.',
-      ),
+      url: postgresUrl.describe('Where PostgreSQL is. A secret.'),
+      url_file: z.string().optional().describe('A file that holds `url`; read again when it changes.'),
+      replica_url: postgresUrl.optional().describe('A streaming replica, for reads. A secret.'),
+      replica_url_file: z
+        .string()
+        .optional()
+        .describe('A file that holds `replica_url`; read again when it changes.'),
       max_connections: z
         .int()
         .min(2)
         .max(10_000)
-        .describe('Connections of this process; one of them watches over the database.'),
+        .describe('Connections of this program to each server; one of each process watches over the server.'),
+      replica_max_lag: duration.describe(
+        'A replica that is further behind gets no reads until it caught up.',
+      ),
+      replica_probe_interval: duration.describe('How often the replica is asked how far it is.'),
+      prepared_statements: z
+        .boolean()
+        .describe('Prepare what is run often; off behind a pooler that does not know it.'),
+      slow_query: duration.describe('Statements that take longer are logged; 0ms is off.'),
       connect_timeout: duration.describe(
         'How long opening a connection, or waiting for a free one, may take.',
       ),
@@ -57,10 +107,30 @@ export const fileSettingsSchema = z.strictObject({
     .describe('PostgreSQL.'),
   redis: z
     .strictObject({
-      url: secretUrl(['redis:', 'rediss:'], 'redis://host:6379')
+      url: z
+        .string()
+        .regex(REDIS_URL, {
+          error: 'expected a URL such as redis://host:6379 or redis://host1:6379,host2:6379',
+        })
+        .meta({ writeOnly: true })
         .optional()
-        .describe('Where Redis is. A secret. Leave out to run without Redis.'),
-      mode: z.enum(['standalone', 'cluster']).describe('One server, or a Redis Cluster.'),
+        .describe(
+          'Where Redis is; several hosts for Sentinel and Cluster. A secret. Leave out to run without Redis.',
+        ),
+      url_file: z.string().optional().describe('A file that holds `url`; read again when it changes.'),
+      mode: z
+        .enum(['standalone', 'sentinel', 'cluster'])
+        .describe('One server; one that Sentinels at `url` know; or a Redis Cluster.'),
+      sentinel_master: z.string().min(1).describe('What the Sentinels call the master.'),
+      sentinel_password: z
+        .string()
+        .meta({ writeOnly: true })
+        .optional()
+        .describe("The Sentinels' own password, when they have one. A secret."),
+      ca_file: z
+        .string()
+        .optional()
+        .describe("The authority that signed the servers' certificates (rediss://), PEM."),
     })
     .describe('Redis; the API serves on without it.'),
   migrations: z
@@ -72,6 +142,40 @@ export const fileSettingsSchema = z.strictObject({
     })
     .describe('The `migrate` role.'),
   metrics: z.strictObject({ port: port.describe('The port of /metrics; 0 takes any free one.') }),
+  tracing: z
+    .strictObject({
+      endpoint: z
+        .url({ protocol: /^https?$/ })
+        .optional()
+        .describe(
+          'Where spans go by OTLP/HTTP, for instance http://collector:4318/v1/traces. Off without it.',
+        ),
+      sample_ratio: z
+        .number()
+        .min(0)
+        .max(1)
+        .describe("The share of traces that start here; a caller's own choice is kept."),
+    })
+    .describe('OpenTelemetry.'),
+  worker: z
+    .strictObject({
+      concurrency: z.int().min(1).max(1_000).describe('Jobs of each queue that a worker runs at once.'),
+      attempts: z.int().min(1).max(100).describe('How often a job is tried before it is a dead letter.'),
+      retry_initial: duration.describe('The first wait before a job is tried again; it doubles each time.'),
+      job_timeout: duration.describe('How long a job may take.'),
+      keep_dead_letters: duration.describe('How long a dead letter can be looked at and tried again.'),
+    })
+    .describe('The `worker` role.'),
+  grafana: z
+    .strictObject({
+      url: z
+        .url({ protocol: /^https?$/ })
+        .optional()
+        .describe('Where deployments are annotated. Off without it.'),
+      token: z.string().meta({ writeOnly: true }).optional().describe('A service account token. A secret.'),
+      token_file: z.string().optional().describe('A file that holds `token`; read again when it changes.'),
+    })
+    .describe('Annotations in Grafana, written by the worker.'),
   logging: z.strictObject({
     level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).describe('What is logged.'),
   }),

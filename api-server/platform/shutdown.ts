@@ -1,15 +1,23 @@
 /** The orderly end: nobody who was promised an answer goes without one. */
+import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
 import type { Settings } from '../config/schema.js';
 import type { Logger } from './logging/logger.js';
 
+export interface Closeable {
+  name: string;
+  close(): Promise<unknown> | unknown;
+}
+
 export interface ShutdownParts {
   settings: Settings['shutdown'];
   readinessOff(): void;
   app: FastifyInstance;
+  /** What would never end by itself, such as subscriptions: told to end when no new connection is taken any more. */
+  endless?: Closeable[];
   /** Closed one after the other once no request is left. */
-  closeables: { name: string; close(): Promise<unknown> | unknown }[];
+  closeables: Closeable[];
   log: Logger;
 }
 
@@ -18,42 +26,65 @@ const CLOSE_MS = 5_000;
 
 /**
  * Readiness off; go on serving until the endpoints have noticed; take no new
- * connection and let the running requests end, up to a deadline; close the rest.
+ * connection, end what is endless and let the running requests end, up to a
+ * deadline; close the rest.
  */
-export async function shutDown({
-  settings,
-  readinessOff,
-  app,
-  closeables,
-  log,
-}: ShutdownParts): Promise<void> {
+export async function shutDown(parts: ShutdownParts): Promise<void> {
+  const { settings, readinessOff, app, endless = [], closeables, log } = parts;
+  const sockets = trackedSockets(app);
   readinessOff();
   log.info({ delayMs: settings.delay }, 'shutting down: readiness is off, still serving');
   await sleep(settings.delay);
 
   log.info({ timeoutMs: settings.timeout }, 'shutting down: letting the running requests end');
-  if (!(await drain(app, settings.timeout))) {
-    log.warn('requests were still running at the deadline and are cut off');
-    app.server.closeAllConnections();
+  if (!(await drain(app, endless, settings.timeout, log))) {
+    log.warn({ sockets: sockets.size }, 'requests were still running at the deadline and are cut off');
+    for (const socket of sockets) socket.destroy();
   }
-  for (const { name, close } of closeables) {
-    const closed = Promise.resolve(close()).then(() => true);
-    const inTime = await Promise.race([closed, sleep(CLOSE_MS, false)]).catch((error: unknown) => {
-      log.warn({ err: error, name }, 'closing failed');
-      return true;
-    });
-    if (!inTime) log.warn({ name }, 'did not close in time');
-  }
+  for (const closeable of closeables) await closeInTime(closeable, log);
   log.info('shut down');
 }
 
+const socketsOf = new WeakMap<FastifyInstance, Set<Socket>>();
+
+/** Remembers the sockets of the server, those of HTTP/2 too, which Node's own list leaves out. Call it before it listens. */
+export function trackSockets(app: FastifyInstance): void {
+  const sockets = new Set<Socket>();
+  socketsOf.set(app, sockets);
+  app.server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+}
+
+function trackedSockets(app: FastifyInstance): Set<Socket> {
+  return socketsOf.get(app) ?? new Set();
+}
+
+async function closeInTime({ name, close }: Closeable, log: Logger): Promise<void> {
+  const closed = Promise.resolve()
+    .then(close)
+    .then(() => true);
+  const inTime = await Promise.race([closed, sleep(CLOSE_MS, false)]).catch((error: unknown) => {
+    log.warn({ err: error, name }, 'closing failed');
+    return true;
+  });
+  if (!inTime) log.warn({ name }, 'did not close in time');
+}
+
 /** Whether all requests ended in time. */
-async function drain(app: FastifyInstance, timeoutMs: number): Promise<boolean> {
+async function drain(
+  app: FastifyInstance,
+  endless: Closeable[],
+  timeoutMs: number,
+  log: Logger,
+): Promise<boolean> {
   // A connection that falls idle after the server has closed would otherwise stay open until it times out.
-  const closeIdle = setInterval(() => app.server.closeIdleConnections(), 100);
+  const closeIdle = setInterval(() => app.server.closeIdleConnections?.(), 100);
   try {
     const closed = app.close().then(() => true);
-    return await Promise.race([closed, sleep(timeoutMs, false)]);
+    const ended = Promise.all(endless.map((closeable) => closeInTime(closeable, log)));
+    return await Promise.race([Promise.all([closed, ended]).then(() => true), sleep(timeoutMs, false)]);
   } finally {
     clearInterval(closeIdle);
   }

@@ -1,3 +1,5 @@
+import { request as httpRequest } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { EXIT, PATHS } from '../../contract/image.js';
 import { loadSettings } from '../config/load.js';
 
@@ -6,16 +8,31 @@ const TIMEOUT_MS = 2_000;
 /** Asks the API on this machine whether it is alive: exit code 0 or 1, as Docker's HEALTHCHECK wants. */
 export async function healthcheck(): Promise<number> {
   const { server } = await loadSettings();
-  const url = `http://${localAddress(server.host)}:${server.port}${PATHS.live}`;
+  const scheme = server.tls.cert_file ? 'https' : 'http';
+  const url = `${scheme}://${localAddress(server.host)}:${server.port}${PATHS.live}`;
   try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT_MS) });
-    if (response.ok) return EXIT.ok;
-    process.stderr.write(`${url} answered ${response.status}\n`);
+    const status = await statusOf(url);
+    if (status === 200) return EXIT.ok;
+    process.stderr.write(`${url} answered ${status}\n`);
   } catch (error) {
-    const { cause, message } = error as Error;
-    process.stderr.write(`${url}: ${cause instanceof Error ? cause.message : message}\n`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    process.stderr.write(`${url}: ${code ?? message}\n`);
   }
   return EXIT.failure;
+}
+
+function statusOf(url: string): Promise<number | undefined> {
+  return new Promise((resolve, reject) => {
+    // The certificate is for the name that clients use, not for this machine's loopback address.
+    const options = { timeout: TIMEOUT_MS, rejectUnauthorized: false };
+    const request = (url.startsWith('https') ? httpsRequest : httpRequest)(url, options, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    request.once('timeout', () => request.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
+    request.once('error', reject);
+    request.end();
+  });
 }
 
 /** A server that listens on every address is asked on the loopback one. */

@@ -1,37 +1,45 @@
 import 'reflect-metadata';
+import cluster from 'node:cluster';
 import type { AddressInfo } from 'node:net';
 import { ENV, EXIT } from '../../contract/image.js';
 import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
 import { createModules, ENTITIES } from '../modules/modules.js';
-import { createDataSource, poolFigures } from '../platform/database/data-source.js';
-import { DatabaseMonitor } from '../platform/database/database-monitor.js';
-import { openWatchConnection } from '../platform/database/watch-connection.js';
+import { Database } from '../platform/database/database.js';
+import { slowQueryLog } from '../platform/database/slow-queries.js';
 import { startApollo } from '../platform/graphql/apollo.js';
 import { addGraphqlRoutes } from '../platform/graphql/graphql-routes.js';
 import { addHealthRoutes } from '../platform/health/health-routes.js';
 import { Readiness } from '../platform/health/readiness.js';
+import { addBackpressure } from '../platform/http/backpressure.js';
 import { addRequestHooks } from '../platform/http/request-hooks.js';
 import { createHttpServer } from '../platform/http/server.js';
-import { leaveLastWords } from '../platform/last-words.js';
+import { followCertificate, readCertificate } from '../platform/http/tls.js';
 import { createLogger, type Logger } from '../platform/logging/logger.js';
-import { createMetrics } from '../platform/metrics/metrics.js';
+import { observeBatches } from '../platform/metrics/batch-observer.js';
+import { addDatabaseGauges } from '../platform/metrics/database-metrics.js';
+import { createMetrics, type Metrics } from '../platform/metrics/metrics.js';
 import { createMetricsServer, listen } from '../platform/metrics/metrics-server.js';
+import { addReadyGauge } from '../platform/metrics/ready-gauge.js';
 import { knownMigrations } from '../platform/migrations/known-migrations.js';
-import { missingMigrations } from '../platform/migrations/missing-migrations.js';
+import { endOnUnexpected, untilAsked } from '../platform/process.js';
 import { closeRedis, createRedis, redisState } from '../platform/redis/redis.js';
-import { onSignals, shutDown } from '../platform/shutdown.js';
+import { type Closeable, shutDown, trackSockets } from '../platform/shutdown.js';
+import { traceResolvers } from '../platform/tracing/resolver-spans.js';
+import { startTracing } from '../platform/tracing/start-tracing.js';
 import { version as imageVersion } from '../platform/version.js';
+import { runWorkers, settingsOfWorker, shareMetrics, workerCount } from '../platform/workers.js';
 
 /** Serves until a signal ends it. Throws a ConfigError when the settings are refused. */
 export async function serve(): Promise<number> {
-  const settings = await loadSettings();
+  const all = await loadSettings();
+  const count = workerCount(all);
+  const settings = settingsOfWorker(all, count);
   const log = createLogger(settings.logging.level);
   endOnUnexpected(log);
   // Before anything else: as process 1 of a container it would ignore a signal that it has no handler for.
-  const asked = new Promise<void>((resolve) => {
-    onSignals(resolve, () => process.exit(EXIT.failure));
-  });
+  const asked = untilAsked();
+  if (count > 1 && cluster.isPrimary) return runWorkers(settings, count, asked, log);
   const stop = await start(settings, log);
   await asked;
   await stop();
@@ -42,81 +50,95 @@ export async function serve(): Promise<number> {
 async function start(settings: Settings, log: Logger): Promise<() => Promise<void>> {
   const version = imageVersion();
   const revision = process.env[ENV.revision] ?? '';
-  const dataSource = createDataSource(settings, ENTITIES, log);
-  const monitor = await createMonitor(settings, dataSource, log);
-  const redis = createRedis(settings, log);
-  const readiness = new Readiness(
-    () => monitor.status,
-    () => redisState(redis),
-  );
-  const metrics = createMetrics({
+  const stopTracing = await startTracing({
+    settings: settings.tracing,
+    serviceName: 'pcf-api',
     version,
     revision,
-    pool: () => poolFigures(dataSource),
-    databaseReady: () => monitor.isReady,
-    redisReady: () => redisState(redis) === 'ready',
+    log,
   });
-  monitor.start(); // connects while the schema is built
+  const metrics = createMetrics({ version, revision });
+  const database = await createDatabase(settings, metrics, log);
+  const redis = createRedis(settings, log);
+  addReadyGauge(metrics.registry, 'redis', () => redisState(redis) === 'ready');
+  const readiness = new Readiness(
+    () => database.monitor.status,
+    () => redisState(redis),
+    () => database.replicaStatus,
+  );
+  database.start(); // connects while the schema is built
 
-  const { schema, context } = await createModules(dataSource);
+  const { schema, context } = await createModules(database.dataSource);
+  traceResolvers(schema);
   const apollo = await startApollo<ReturnType<typeof context>>({
     settings,
     schema,
     redis,
     metrics,
     log,
-    databaseLost: () => monitor.checkSoon(),
-    retryAfterSeconds: () => monitor.retryAfterSeconds,
+    databaseLost: () => database.monitor.checkSoon(),
+    retryAfterSeconds: () => database.monitor.retryAfterSeconds,
   });
-  const app = createHttpServer(settings, log);
-  addRequestHooks(app, { version, revision, metrics, readiness, log });
+  const certificate = readCertificate(settings.server);
+  const app = createHttpServer(settings, log, certificate);
+  trackSockets(app);
+  addBackpressure(app, settings, metrics.registry);
+  addRequestHooks(app, { version, revision, database, metrics, readiness, log });
   addHealthRoutes(app, readiness);
-  addGraphqlRoutes(app, { apollo, monitor, playground: settings.graphql.playground_enabled, context });
+  addGraphqlRoutes(app, {
+    apollo,
+    monitor: database.monitor,
+    playground: settings.graphql.playground_enabled,
+    context,
+  });
 
-  const metricsServer = createMetricsServer(metrics.registry);
   const { host } = settings.server;
-  const metricsPort = await listen(metricsServer, settings.metrics.port, host);
+  const metricsServer = cluster.isPrimary ? createMetricsServer(metrics.registry) : undefined;
+  if (!metricsServer) shareMetrics(metrics.registry);
+  const metricsPort = metricsServer && (await listen(metricsServer, settings.metrics.port, host));
   await app.listen({ host, port: settings.server.port });
+  const tls = certificate && followCertificate(app.server as never, settings.server, metrics.registry, log);
   const { port } = app.server.address() as AddressInfo;
-  log.info({ host, port, metricsPort, version, revision, environment: settings.environment }, 'serving');
+  log.info(
+    {
+      host,
+      port,
+      metricsPort,
+      tls: Boolean(certificate),
+      version,
+      revision,
+      environment: settings.environment,
+    },
+    'serving',
+  );
 
-  const closeables = [
+  const closeables: Closeable[] = [
     { name: 'Apollo', close: () => apollo.stop() },
+    { name: 'certificate', close: () => tls?.close() },
     { name: 'Redis', close: () => closeRedis(redis) },
-    { name: 'database monitor', close: () => monitor.close() },
-    { name: 'database pool', close: () => (dataSource.isInitialized ? dataSource.destroy() : undefined) },
-    { name: 'metrics', close: () => metricsServer.close() },
+    { name: 'database', close: () => database.close() },
+    { name: 'tracing', close: () => stopTracing?.() },
+    { name: 'metrics', close: () => metricsServer?.close() },
   ];
   const readinessOff = () => readiness.turnOff();
   return () => shutDown({ settings: settings.shutdown, readinessOff, app, closeables, log });
 }
 
-async function createMonitor(
-  settings: Settings,
-  dataSource: ReturnType<typeof createDataSource>,
-  log: Logger,
-): Promise<DatabaseMonitor> {
-  const known = await knownMigrations();
-  const { retry_initial: initialMs, retry_max: maxMs, probe_interval: probeIntervalMs } = settings.database;
-  return new DatabaseMonitor({
-    open: () => openWatchConnection(settings),
-    prepare: async () => {
-      if (!dataSource.isInitialized) await dataSource.initialize();
-    },
-    missingMigrations: (connection) => missingMigrations(connection, known),
-    backoff: { initialMs, maxMs },
-    probeIntervalMs,
+/** The database, measured. Not started yet. */
+export async function createDatabase(settings: Settings, metrics: Metrics, log: Logger): Promise<Database> {
+  const slow = slowQueryLog(log, settings.database.slow_query);
+  const database = new Database({
+    settings: settings.database,
+    entities: ENTITIES,
+    migrations: await knownMigrations(),
     log,
+    observe: (event) => {
+      metrics.statement(event);
+      slow(event);
+    },
+    onRetry: (what) => metrics.databaseRetry(what),
   });
-}
-
-/** A bug must not leave a process that looks alive and is in no known state. */
-function endOnUnexpected(log: Logger): void {
-  const end = (error: unknown) => {
-    log.fatal({ err: error }, 'an unexpected error ended the process');
-    leaveLastWords(`unexpected error: ${error instanceof Error ? error.message : String(error)}`);
-    process.exit(EXIT.failure);
-  };
-  process.on('uncaughtException', end);
-  process.on('unhandledRejection', end);
+  addDatabaseGauges(metrics.registry, database);
+  observeBatches(metrics.loaderBatch);
+  return database;
 }

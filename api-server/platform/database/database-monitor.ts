@@ -25,6 +25,8 @@ export interface MonitorParts {
   prepare(): Promise<void>;
   /** The migrations the database lacks for this image to run. */
   missingMigrations(connection: WatchConnection): Promise<string[]>;
+  /** It became usable. */
+  onReady?(): void;
   backoff: Backoff;
   probeIntervalMs: number;
   log: Logger;
@@ -33,6 +35,7 @@ export interface MonitorParts {
 export class DatabaseMonitor {
   #status: DatabaseStatus = { state: 'connecting', since: new Date() };
   #closed = false;
+  #connection: WatchConnection | undefined;
   #wake: () => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
 
@@ -40,6 +43,12 @@ export class DatabaseMonitor {
 
   get status(): DatabaseStatus {
     return this.#status;
+  }
+
+  /** Asks on the monitor's own connection, which waits for no pool. Throws while there is none. */
+  async ask(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]> {
+    if (!this.#connection) throw new Error('Connection terminated');
+    return this.#connection.query(sql, values);
   }
 
   get isReady(): boolean {
@@ -90,6 +99,7 @@ export class DatabaseMonitor {
   async #useOneConnection(connected: () => void): Promise<void> {
     const connection = await this.parts.open();
     try {
+      this.#connection = connection;
       await this.parts.prepare();
       connected();
       let loss: unknown;
@@ -103,6 +113,7 @@ export class DatabaseMonitor {
         if (loss !== undefined) throw loss;
       }
     } finally {
+      this.#connection = undefined;
       await connection.close();
     }
   }
@@ -115,6 +126,7 @@ export class DatabaseMonitor {
     const missing = await this.parts.missingMigrations(connection);
     if (missing.length === 0) {
       this.parts.log.info({ after: this.#status.state }, 'the database is ready');
+      this.parts.onReady?.();
       this.#enter('ready');
       return;
     }

@@ -1,20 +1,19 @@
 /** One connection that does nothing but watch: its end is the first sign that the database is gone. */
 import pg from 'pg';
-import type { Settings } from '../../config/schema.js';
 
 export interface WatchConnection {
-  query(sql: string): Promise<Record<string, unknown>[]>;
+  query(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
   /** Resolves, once, when the connection has ended for whatever reason. */
   lost: Promise<unknown>;
   close(): Promise<void>;
 }
 
-export async function openWatchConnection({ database }: Settings): Promise<WatchConnection> {
+export async function openWatchConnection(url: string, timeoutMs: number): Promise<WatchConnection> {
   const client = new pg.Client({
-    connectionString: database.url,
+    connectionString: url,
     application_name: 'pcf-api monitor',
-    connectionTimeoutMillis: database.connect_timeout,
-    query_timeout: database.connect_timeout,
+    connectionTimeoutMillis: timeoutMs,
+    query_timeout: timeoutMs,
     keepAlive: true,
   });
   const lost = new Promise((resolve) => {
@@ -30,7 +29,7 @@ export async function openWatchConnection({ database }: Settings): Promise<Watch
   }
   return {
     lost,
-    query: async (sql) => (await client.query<Record<string, unknown>>(sql)).rows,
+    query: async (sql, values) => (await client.query<Record<string, unknown>>(sql, values)).rows,
     close: () => client.end().catch(() => undefined),
   };
 }

@@ -6,6 +6,7 @@ import type { Logger } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { persistedQueries } from '../redis/persisted-queries.js';
 import type { RedisClient } from '../redis/redis.js';
+import { operationSpans } from '../tracing/operation-spans.js';
 import { errorFormatter } from './format-error.js';
 import { operationMetrics, unavailableStatus } from './plugins.js';
 
@@ -40,6 +41,7 @@ export async function startApollo<Context extends BaseContext>(
     plugins: [
       ApolloServerPluginLandingPageDisabled(),
       operationMetrics(metrics),
+      operationSpans(),
       unavailableStatus(parts.retryAfterSeconds),
     ],
     stopOnTerminationSignals: false,

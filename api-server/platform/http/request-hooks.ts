@@ -1,51 +1,52 @@
 /** What happens around every request: its id, the headers that say who answered, the log line, the figures. */
-import { randomUUID } from 'node:crypto';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HEADERS, PATHS } from '../../../contract/image.js';
+import type { Database } from '../database/database.js';
+import { formatLsn } from '../database/session.js';
 import type { Readiness } from '../health/readiness.js';
 import type { Logger } from '../logging/logger.js';
-import { type RequestContext, requestContext } from '../logging/request-context.js';
 import type { Metrics } from '../metrics/metrics.js';
+import { enter, newState } from './request-state.js';
 
 export interface RequestHookParts {
   version: string;
   revision: string;
+  database: Database;
   metrics: Metrics;
   readiness: Readiness;
   log: Logger;
 }
 
-const REQUEST_ID = /^[\w.:-]{1,128}$/;
-const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
 const PROBES = new Set<string>([PATHS.live, PATHS.ready, PATHS.startup]);
-
-/** The caller's id if it is fit for a log line and a header, else a new one. */
-export function requestId(given: string | string[] | undefined): string {
-  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
-}
 
 export function addRequestHooks(
   app: FastifyInstance,
-  { version, revision, metrics, readiness, log }: RequestHookParts,
+  { version, revision, database, metrics, readiness, log }: RequestHookParts,
 ): void {
-  const enter = (request: FastifyRequest, _reply: FastifyReply, done: () => void) =>
-    requestContext.run(contextOf(request), done);
+  app.decorateRequest('state');
   app.addHook('onRequest', (request, reply, done) => {
     void reply.header(HEADERS.requestId, request.id).header(HEADERS.version, version);
     if (revision) void reply.header(HEADERS.revision, revision);
-    enter(request, reply, done);
+    request.state = newState(request, database);
+    enter(request.state, done);
   });
   // Once more: reading the body goes on in the socket's context, not in the request's.
-  app.addHook('preHandler', enter);
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('preHandler', (request, _reply, done) => {
+    if (request.state) enter(request.state, done);
+    else done();
+  });
+  app.addHook('onSend', async (request, reply) => {
     // While shutting down, a client that keeps its connection should go and open one elsewhere.
-    // Asked for at the end: the shutdown may have begun after the request.
-    if (readiness.shuttingDown) void reply.header('connection', 'close');
+    // Asked for at the end: the shutdown may have begun after the request. HTTP/2 has GOAWAY for it.
+    if (readiness.shuttingDown && request.raw.httpVersionMajor === 1)
+      void reply.header('connection', 'close');
+    await tellPosition(request, reply, database);
   });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unmatched';
     const status = reply.statusCode;
     metrics.httpRequest({ method: methodLabel(request.method), route, status }, reply.elapsedTime / 1_000);
+    endSpan(request, status);
     const entry = {
       requestId: request.id,
       method: request.method,
@@ -57,10 +58,18 @@ export function addRequestHooks(
   });
 }
 
-function contextOf(request: FastifyRequest): RequestContext {
-  const { traceparent } = request.headers;
-  const traceId = typeof traceparent === 'string' ? TRACEPARENT.exec(traceparent)?.[1] : undefined;
-  return { requestId: request.id, ...(traceId && { traceId }) };
+/** To a client that wrote, up to where it must read from now on. */
+async function tellPosition(request: FastifyRequest, reply: FastifyReply, database: Database): Promise<void> {
+  const { session, client } = request.state ?? {};
+  if (!session?.wrote || !database.hasReplica) return;
+  const lsn = await database.writtenUpTo(session, client);
+  if (lsn !== undefined) void reply.header(HEADERS.position, formatLsn(lsn));
+}
+
+function endSpan({ state }: FastifyRequest, status: number): void {
+  state?.span?.setAttribute('http.response.status_code', status);
+  if (status >= 500) state?.span?.setStatus({ code: 2 });
+  state?.span?.end();
 }
 
 /** A client may make up methods; the label must stay one of a few. */

@@ -1,25 +1,41 @@
-import { type FastifyError, type FastifyInstance, fastify, LogController } from 'fastify';
+import type { IncomingMessage } from 'node:http';
+import {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyServerOptions,
+  fastify,
+  LogController,
+} from 'fastify';
 import { HEADERS } from '../../../contract/image.js';
 import type { Settings } from '../../config/schema.js';
 import { CODES } from '../graphql/errors.js';
 import type { Logger } from '../logging/logger.js';
 import { errorBody } from './error-body.js';
-import { requestId } from './request-hooks.js';
+import { requestId } from './request-state.js';
+import type { Certificate } from './tls.js';
 
-/** How long a client may take to send its whole request. */
-const RECEIVE_TIMEOUT_MS = 30_000;
-
-/** The HTTP server, without routes. */
-export function createHttpServer({ server }: Settings, log: Logger): FastifyInstance {
-  const app: FastifyInstance = fastify({
+/** The HTTP or HTTPS server, without routes. */
+export function createHttpServer(
+  { server }: Settings,
+  log: Logger,
+  certificate?: Certificate,
+): FastifyInstance {
+  const options = {
     // Its own lines only when something is wrong; ours say the rest.
     loggerInstance: log.child({}, { level: 'warn' }) as FastifyInstance['log'],
     logController: new LogController({ disableRequestLogging: true }), // one line a request, from our own hook
     bodyLimit: server.body_limit,
-    requestTimeout: RECEIVE_TIMEOUT_MS,
-    genReqId: ({ headers }) => requestId(headers[HEADERS.requestId]),
+    requestTimeout: server.receive_timeout,
+    keepAliveTimeout: server.keep_alive_timeout,
+    connectionTimeout: server.stall_timeout,
+    http2SessionTimeout: server.keep_alive_timeout,
+    genReqId: ({ headers }: IncomingMessage) => requestId(headers[HEADERS.requestId]),
     forceCloseConnections: 'idle',
-  });
+    ...(certificate ? tlsOptions(server, certificate) : { http: { headersTimeout: server.headers_timeout } }),
+  };
+  // The types know one protocol a server; ours depends on the settings, and routes see none of it.
+  const app = fastify(options as FastifyServerOptions) as FastifyInstance;
+  app.server.maxConnections = server.max_connections;
   app.setNotFoundHandler((_request, reply) =>
     reply.code(404).send(errorBody('there is nothing here; GraphQL is at /graphql', CODES.notFound)),
   );
@@ -31,4 +47,10 @@ export function createHttpServer({ server }: Settings, log: Logger): FastifyInst
     return reply.code(status).send(errorBody('internal error', CODES.internal));
   });
   return app;
+}
+
+/** HTTP/2 is agreed on during the handshake, so clients that know only HTTP/1.1 are served, too. */
+function tlsOptions(server: Settings['server'], certificate: Certificate) {
+  const https = { ...certificate, minVersion: 'TLSv1.2' as const, headersTimeout: server.headers_timeout };
+  return server.http2 ? { http2: true, https: { ...https, allowHTTP1: true } } : { https };
 }

@@ -1,4 +1,5 @@
 import { destination, type Logger, pino, stdSerializers } from 'pino';
+import { activeTrace } from '../tracing/tracing.js';
 import { redactUrls } from './redact.js';
 import { requestContext } from './request-context.js';
 
@@ -15,7 +16,7 @@ export function createLogger(level: string, stream: 'stdout' | 'stderr' = 'stdou
       base: { pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      mixin: () => ({ ...requestContext.getStore() }),
+      mixin: () => ({ ...requestContext.getStore(), ...activeTrace() }),
       redact: [
         '*.password',
         '*.authorization',
@@ -23,6 +24,11 @@ export function createLogger(level: string, stream: 'stdout' | 'stderr' = 'stdou
         'headers.authorization',
         'headers.cookie',
         '*.url',
+        '*.token',
+        '*.secret',
+        '*.apiKey',
+        'headers["x-api-key"]',
+        'headers["set-cookie"]',
       ],
       serializers: { err: serializeError },
     },

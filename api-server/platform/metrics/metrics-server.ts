@@ -1,22 +1,30 @@
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type Server, type ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import { PATHS } from '../../../contract/image.js';
 
 /** Serves /metrics on its own port, which no client of the API needs to reach. */
 export function createMetricsServer(registry: Registry): Server {
-  return createServer((request, response) => {
+  return createServer(metricsHandler(() => registry.metrics(), registry.contentType));
+}
+
+export function metricsHandler(metrics: () => Promise<string>, contentType: string): RequestListener {
+  return (request, response) => {
     if (request.url?.split('?')[0] !== PATHS.metrics) {
       response.writeHead(404).end();
       return;
     }
-    void send(registry, response);
-  });
+    void send(metrics, contentType, response);
+  };
 }
 
-async function send(registry: Registry, response: ServerResponse): Promise<void> {
+async function send(
+  metrics: () => Promise<string>,
+  contentType: string,
+  response: ServerResponse,
+): Promise<void> {
   try {
-    const text = await registry.metrics();
-    response.writeHead(200, { 'content-type': registry.contentType }).end(text);
+    const text = await metrics();
+    response.writeHead(200, { 'content-type': contentType }).end(text);
   } catch {
     response.writeHead(500).end();
   }

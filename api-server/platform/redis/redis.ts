@@ -1,37 +1,38 @@
 /** Redis is a help, never a need: without it the API is slower or forgets more, but serves. */
-import { Cluster, Redis } from 'ioredis';
+import { readFileSync } from 'node:fs';
+import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { Settings } from '../../config/schema.js';
 import { backoffMs } from '../backoff.js';
 import type { Logger } from '../logging/logger.js';
+import { Secret } from '../secrets/secret.js';
+import { traceCommands } from './command-spans.js';
+import { parseRedisUrl, type RedisAddress } from './redis-url.js';
 
 export type RedisClient = Redis | Cluster;
 
 export type RedisState = 'ready' | 'away' | 'not configured';
 
+/**
+ * `commands`: one fails at once when Redis is away, for a request must not wait for a cache.
+ * `waiting`: commands wait until Redis is back, as subscribers and BullMQ need it.
+ */
+export type RedisUse = 'commands' | 'waiting';
+
 const COMMAND_TIMEOUT_MS = 500;
 const BACKOFF = { initialMs: 200, maxMs: 10_000 };
 
 /** Connects in the background and keeps trying; undefined when no URL is set. */
-export function createRedis({ redis }: Settings, log: Logger): RedisClient | undefined {
+export function createRedis(
+  { redis }: Pick<Settings, 'redis'>,
+  log: Logger,
+  use: RedisUse = 'commands',
+): RedisClient | undefined {
   if (!redis.url) return undefined;
-  // A command fails at once when Redis is away: a request must not wait for a cache.
-  const options = {
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    commandTimeout: COMMAND_TIMEOUT_MS,
-    connectTimeout: 5_000,
-    connectionName: 'pcf-api',
-  };
-  const retry = (times: number) => backoffMs(times - 1, BACKOFF);
-  const client =
-    redis.mode === 'cluster'
-      ? new Cluster([redis.url], {
-          clusterRetryStrategy: retry,
-          enableOfflineQueue: false,
-          redisOptions: options,
-        })
-      : new Redis(redis.url, { ...options, retryStrategy: retry });
+  const address = parseRedisUrl(redis.url);
+  const client = connect(redis, address, optionsFor(redis, address, use), use);
   logStates(client, log);
+  traceCommands(client);
+  if (redis.url_file) followCredentials(client, new Secret(redis.url, { file: redis.url_file, log }), log);
   return client;
 }
 
@@ -42,6 +43,70 @@ export function redisState(client: RedisClient | undefined): RedisState {
 
 export function closeRedis(client: RedisClient | undefined): void {
   client?.disconnect();
+}
+
+function optionsFor(redis: Settings['redis'], address: RedisAddress, use: RedisUse): RedisOptions {
+  const failAtOnce = {
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    commandTimeout: COMMAND_TIMEOUT_MS,
+  };
+  return {
+    ...(use === 'commands' ? failAtOnce : { maxRetriesPerRequest: null }),
+    connectTimeout: 5_000,
+    keepAlive: 10_000,
+    connectionName: 'pcf-api',
+    username: address.username,
+    password: address.password,
+    ...(address.tls && { tls: redis.ca_file ? { ca: readFileSync(redis.ca_file) } : {} }),
+    retryStrategy: (times) => backoffMs(times - 1, BACKOFF),
+    // A failover leaves the old master read-only: the next connection finds the new one.
+    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+  };
+}
+
+function connect(
+  redis: Settings['redis'],
+  { nodes, database, tls }: RedisAddress,
+  options: RedisOptions,
+  use: RedisUse,
+): RedisClient {
+  if (redis.mode === 'cluster') {
+    return new Cluster(nodes, {
+      clusterRetryStrategy: (times) => backoffMs(times - 1, BACKOFF),
+      enableOfflineQueue: use !== 'commands',
+      slotsRefreshTimeout: 5_000,
+      redisOptions: options,
+      // Nodes tell their names or addresses; with TLS the certificate is checked against these.
+      dnsLookup: (address, callback) => callback(null, address),
+    });
+  }
+  if (redis.mode === 'sentinel') {
+    return new Redis({
+      ...options,
+      db: database,
+      sentinels: nodes,
+      name: redis.sentinel_master,
+      sentinelPassword: redis.sentinel_password,
+      enableTLSForSentinelMode: tls,
+      ...(tls && { sentinelTLS: options.tls }),
+      sentinelRetryStrategy: (times) => backoffMs(times - 1, BACKOFF),
+      failoverDetector: true,
+    });
+  }
+  return new Redis({ ...options, ...nodes[0], db: database });
+}
+
+/** Connections that are open stay as they are; the next ones use the new password. */
+function followCredentials(client: RedisClient, secret: Secret, log: Logger): void {
+  const options = client instanceof Cluster ? client.options.redisOptions : client.options;
+  secret.onChange(() => {
+    const { username, password } = parseRedisUrl(secret.value);
+    Object.assign(options ?? {}, { username, password });
+    log.info('Redis has new credentials for its next connection');
+    if (client.status !== 'ready') client.disconnect(true);
+  });
+  client.once('end', () => secret.close());
 }
 
 /** Says when the state changes, not at every try. */

@@ -258,8 +258,7 @@ describe('api-server GraphQL', () => {
     assert.equal(data.deployments.edges.length, 12);
     assert.equal(data.deployments.edges[0].node.service.deployments.totalCount, 1);
     await sleep(100);
-    const statements =
-      postgres.log.slice(before).match(/(execute <unnamed>|statement): SELECT (?!1\b)/gi) ?? [];
+    const statements = postgres.log.slice(before).match(/(execute [^:]+|statement): SELECT (?!1\b)/gi) ?? [];
     // Deployments; their services; the ids of those services' pages, their rows, their counts.
     assert.equal(statements.length, 5);
   });
@@ -302,10 +301,7 @@ describe('api-server GraphQL', () => {
     await api.graphql('query Named { __typename }');
     for (let i = 0; i < 120; i += 1) await api.graphql(`query Many${i} { __typename }`);
     const metrics = await api.metrics();
-    assert.match(
-      metrics,
-      /graphql_operation_duration_seconds_count\{operation="Named",type="query",outcome="ok"\} 1/,
-    );
+    assert.match(metrics, /graphql_operation_duration_seconds_count\{operation="Named",type="query"\} 1/);
     const names = new Set(metrics.match(/graphql_operation_duration_seconds_count\{operation="[^"]*"/g));
     assert.ok(names.size <= 102, `${names.size} names`);
     assert.match(

@@ -103,7 +103,7 @@ describe('api-server settings', () => {
     [
       'a word that is not one of a few',
       { PCF_API__REDIS__MODE: 'Sentinel' },
-      'redis.mode: invalid option: expected one of "standalone"|"cluster", got "Sentinel" (from PCF_API__REDIS__MODE)',
+      'redis.mode: invalid option: expected one of "standalone"|"sentinel"|"cluster", got "Sentinel" (from PCF_API__REDIS__MODE)',
     ],
     [
       'a database of another kind, without telling the URL',

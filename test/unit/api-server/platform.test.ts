@@ -7,7 +7,7 @@ import { backoffMs } from '../../../api-server/platform/backoff.js';
 import { isDatabaseAway, shortReason } from '../../../api-server/platform/database/connection-errors.js';
 import { fromGlobalId, toGlobalId, uuidOf } from '../../../api-server/platform/graphql/relay/global-id.js';
 import { encodeCursor, type Keyset, keysetSql } from '../../../api-server/platform/graphql/relay/keyset.js';
-import { requestId } from '../../../api-server/platform/http/request-hooks.js';
+import { requestId } from '../../../api-server/platform/http/request-state.js';
 import { leaveLastWords } from '../../../api-server/platform/last-words.js';
 import { redact, redactUrls } from '../../../api-server/platform/logging/redact.js';
 import { boundedNames } from '../../../api-server/platform/metrics/bounded-names.js';

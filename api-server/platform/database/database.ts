@@ -1,0 +1,167 @@
+/** The database as the rest of the program uses it: one data source, however many servers and passwords there are. */
+import type { DataSource, EntityTarget } from 'typeorm';
+import type { Settings } from '../../config/schema.js';
+import type { Logger } from '../logging/logger.js';
+import type { KnownMigration } from '../migrations/known-migrations.js';
+import { missingMigrations } from '../migrations/missing-migrations.js';
+import { Secret } from '../secrets/secret.js';
+import { createDataSource } from './data-source.js';
+import { DatabaseMonitor } from './database-monitor.js';
+import { DatabaseServer, type PoolFigures, type ServerName } from './database-server.js';
+import { RecentWriters } from './recent-writers.js';
+import { ReplicaMonitor, type ReplicaState } from './replica-monitor.js';
+import { DatabaseSession, parseLsn } from './session.js';
+import type { StatementEvent } from './statement-observer.js';
+import { StatementRouter } from './statement-router.js';
+
+export interface DatabaseParts {
+  settings: Settings['database'];
+  entities: EntityTarget<object>[];
+  migrations: KnownMigration[];
+  log: Logger;
+  observe(event: StatementEvent): void;
+  onRetry(what: 'read' | 'connect'): void;
+}
+
+export interface ReplicaStatus {
+  state: ReplicaState;
+  lagMs: number;
+  reason?: string;
+}
+
+/** A client that wrote reads from the primary for no longer than this, should the position be unknown. */
+const WRITER_TTL_MS = 60_000;
+const MAX_WRITERS = 10_000;
+const UNKNOWN_LSN = (1n << 63n) - 1n;
+
+export class Database {
+  readonly dataSource: DataSource;
+  readonly monitor: DatabaseMonitor;
+  readonly #primary: DatabaseServer;
+  readonly #replica: { server: DatabaseServer; monitor: ReplicaMonitor } | undefined;
+  readonly #writers = new RecentWriters(WRITER_TTL_MS, MAX_WRITERS);
+
+  constructor(private readonly parts: DatabaseParts) {
+    const { settings, log, observe } = parts;
+    const { url, url_file: file, replica_url: replicaUrl, replica_url_file: replicaFile } = settings;
+    this.#primary = new DatabaseServer({
+      name: 'primary',
+      url: secret(url, file, log),
+      settings,
+      log,
+      observe,
+    });
+    this.#replica = replicaUrl ? this.#createReplica(secret(replicaUrl, replicaFile, log)) : undefined;
+    const router = new StatementRouter({
+      primary: this.#primary,
+      ...(this.#replica && { replica: this.#replica }),
+      cancel: (server, pid) => this.#cancel(server, pid),
+      onRetry: (what) => parts.onRetry(what),
+      log,
+    });
+    this.dataSource = createDataSource(router, parts.entities, log);
+    this.monitor = this.#createMonitor();
+  }
+
+  start(): void {
+    this.monitor.start();
+    this.#replica?.monitor.start();
+  }
+
+  get hasReplica(): boolean {
+    return this.#replica !== undefined;
+  }
+
+  get replicaStatus(): ReplicaStatus | undefined {
+    if (!this.#replica) return undefined;
+    const { state, lagMs, reason } = this.#replica.monitor;
+    return { state, lagMs: Math.round(lagMs), ...(reason && { reason }) };
+  }
+
+  /** Pools, by the server's name. */
+  get pools(): { server: ServerName; figures: PoolFigures; circuitIsOpen: boolean }[] {
+    return [this.#primary, ...(this.#replica ? [this.#replica.server] : [])].map((server) => ({
+      server: server.name,
+      figures: server.figures,
+      circuitIsOpen: server.circuitIsOpen,
+    }));
+  }
+
+  /** A session for a request of `client`; `position` is what an earlier answer told the client to send. */
+  session(client?: string, position?: string): DatabaseSession {
+    if (!this.#replica) return new DatabaseSession();
+    const told = parseLsn(position);
+    const known = client === undefined ? undefined : this.#writers.lsnOf(client);
+    return new DatabaseSession(
+      told !== undefined && known !== undefined && told < known ? known : (told ?? known),
+    );
+  }
+
+  /** After a request that wrote: the position up to which its client must be able to read. */
+  async writtenUpTo(session: DatabaseSession, client?: string): Promise<bigint | undefined> {
+    if (!this.#replica || !session.wrote) return undefined;
+    const lsn = await this.#primaryLsn();
+    if (client !== undefined) this.#writers.note(client, lsn ?? UNKNOWN_LSN);
+    return lsn;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.monitor.close(), this.#replica?.monitor.close()]);
+    if (this.dataSource.isInitialized) await this.dataSource.destroy();
+    await Promise.all([this.#primary.close(), this.#replica?.server.close()]);
+  }
+
+  #createMonitor(): DatabaseMonitor {
+    const { settings, log, migrations } = this.parts;
+    return new DatabaseMonitor({
+      open: () => this.#primary.openWatch(),
+      prepare: async () => {
+        this.#primary.closeCircuit();
+        if (!this.dataSource.isInitialized) await this.dataSource.initialize();
+      },
+      missingMigrations: (connection) => missingMigrations(connection, migrations),
+      onReady: () => this.#primary.closeCircuit(),
+      backoff: { initialMs: settings.retry_initial, maxMs: settings.retry_max },
+      probeIntervalMs: settings.probe_interval,
+      log,
+    });
+  }
+
+  #createReplica(url: Secret): { server: DatabaseServer; monitor: ReplicaMonitor } {
+    const { settings, log, observe } = this.parts;
+    const server = new DatabaseServer({ name: 'replica', url, settings, log, observe });
+    const monitor = new ReplicaMonitor({
+      open: () => server.openWatch(),
+      primaryLsn: () => this.#primaryLsn(),
+      onReady: () => server.closeCircuit(),
+      maxLagMs: settings.replica_max_lag,
+      intervalMs: settings.replica_probe_interval,
+      backoff: { initialMs: settings.retry_initial, maxMs: settings.retry_max },
+      log,
+    });
+    return { server, monitor };
+  }
+
+  async #primaryLsn(): Promise<bigint | undefined> {
+    try {
+      const [row] = await this.monitor.ask('SELECT pg_current_wal_insert_lsn()::text AS lsn');
+      return parseLsn(String(row?.lsn));
+    } catch {
+      return undefined; // the monitor sees it, too, and says so
+    }
+  }
+
+  #cancel(server: DatabaseServer, pid: number): void {
+    const asked =
+      server.name === 'primary'
+        ? this.monitor.ask('SELECT pg_cancel_backend($1)', [pid])
+        : this.#replica?.monitor.ask('SELECT pg_cancel_backend($1)', [pid]);
+    asked?.catch((error: unknown) =>
+      this.parts.log.debug({ err: error }, 'a statement could not be cancelled'),
+    );
+  }
+}
+
+function secret(value: string, file: string | undefined, log: Logger): Secret {
+  return new Secret(value, file ? { file, log } : undefined);
+}

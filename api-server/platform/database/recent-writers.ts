@@ -1,0 +1,23 @@
+/** Who has written lately and up to where, so that their next request reads it, too. */
+export class RecentWriters {
+  readonly #writers = new Map<string, { lsn: bigint; until: number }>();
+
+  constructor(
+    private readonly ttlMs: number,
+    private readonly max: number,
+  ) {}
+
+  note(writer: string, lsn: bigint): void {
+    this.#writers.delete(writer); // so that the map's order is by age
+    this.#writers.set(writer, { lsn, until: performance.now() + this.ttlMs });
+    for (const [oldest, { until }] of this.#writers) {
+      if (this.#writers.size <= this.max && until > performance.now()) break;
+      this.#writers.delete(oldest);
+    }
+  }
+
+  lsnOf(writer: string): bigint | undefined {
+    const entry = this.#writers.get(writer);
+    return entry && entry.until > performance.now() ? entry.lsn : undefined;
+  }
+}

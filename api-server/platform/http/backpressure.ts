@@ -1,0 +1,88 @@
+/** Says no while saying no is still possible: a request that would wait too long is answered 503 at once. */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import type { FastifyInstance } from 'fastify';
+import { Counter, Gauge, type Registry } from 'prom-client';
+import { PATHS } from '../../../contract/image.js';
+import type { Settings } from '../../config/schema.js';
+import { CODES } from '../graphql/errors.js';
+import { errorBody } from './error-body.js';
+
+/** Short, so that it notices before the queue is long; and ends soon after the cause has. */
+const SAMPLE_MS = 250;
+const RESOLUTION_MS = 20;
+const RETRY_AFTER_SECONDS = 1;
+const PROBES = new Set<string>([PATHS.live, PATHS.ready, PATHS.startup]);
+
+export type Pressure = 'in flight' | 'event loop';
+
+/** Must be added before the hooks that do work for a request. */
+export function addBackpressure(app: FastifyInstance, { server }: Settings, registry: Registry): void {
+  const loop = new LoopDelay();
+  const figures = pressureMetrics(registry);
+  let inFlight = 0;
+  const pressure = (): Pressure | undefined => {
+    if (inFlight > server.max_in_flight) return 'in flight';
+    const tooSlow = server.max_event_loop_delay > 0 && loop.meanMs > server.max_event_loop_delay;
+    return tooSlow ? 'event loop' : undefined;
+  };
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.headers.upgrade) return done(); // a WebSocket stays for hours; its messages are not counted here
+    inFlight += 1;
+    figures.inFlight.set(inFlight);
+    // Once, whether the answer is sent or the client goes away first.
+    reply.raw.once('close', () => {
+      inFlight -= 1;
+      figures.inFlight.set(inFlight);
+    });
+    // Probes are answered: to kill a busy pod would make the others busier.
+    const cause = PROBES.has(request.routeOptions.url ?? '') ? undefined : pressure();
+    if (!cause) return done();
+    figures.shed.inc({ cause });
+    void reply
+      .code(503)
+      .header('retry-after', String(RETRY_AFTER_SECONDS))
+      .send(errorBody('too busy; try again', CODES.unavailable));
+  });
+  app.addHook('onClose', async () => loop.close());
+}
+
+/** The mean delay of the last sample. */
+class LoopDelay {
+  meanMs = 0;
+  readonly #histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  readonly #timer: NodeJS.Timeout;
+
+  constructor() {
+    this.#histogram.enable();
+    this.#timer = setInterval(() => this.#sample(), SAMPLE_MS);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#histogram.disable();
+  }
+
+  #sample(): void {
+    // The histogram counts the timer's own interval as delay.
+    const mean = this.#histogram.mean / 1e6 - RESOLUTION_MS;
+    this.meanMs = Number.isFinite(mean) ? Math.max(0, mean) : 0;
+    this.#histogram.reset();
+  }
+}
+
+function pressureMetrics(registry: Registry) {
+  const registers = [registry];
+  const inFlight = new Gauge({
+    name: 'http_requests_in_flight',
+    help: 'Requests being worked on.',
+    registers,
+  });
+  const shed = new Counter({
+    name: 'pcf_api_requests_shed_total',
+    help: 'Requests answered 503 because there was too much to do.',
+    labelNames: ['cause'] as const,
+    registers,
+  });
+  return { inFlight, shed };
+}

@@ -1,0 +1,83 @@
+/** The certificate, and its successors: they are read again when their files change. */
+import { X509Certificate } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { createSecureContext, type Server } from 'node:tls';
+import { Gauge, type Registry } from 'prom-client';
+import { ConfigError } from '../../config/config-error.js';
+import type { Settings } from '../../config/schema.js';
+import type { Logger } from '../logging/logger.js';
+import { WatchedFile } from '../secrets/watched-file.js';
+
+export interface Certificate {
+  cert: string;
+  key: string;
+}
+
+/** Undefined without TLS. Throws a ConfigError when the files hold no certificate and its key. */
+export function readCertificate({ tls }: Settings['server']): Certificate | undefined {
+  const { cert_file: certFile, key_file: keyFile } = tls;
+  if (!certFile || !keyFile) return undefined;
+  try {
+    return checked(certFile, keyFile);
+  } catch (error) {
+    throw new ConfigError([{ path: 'server.tls', problem: `can't be used: ${(error as Error).message}` }]);
+  }
+}
+
+function checked(certFile: string, keyFile: string): Certificate {
+  const certificate = { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
+  createSecureContext(certificate); // throws when they don't fit
+  return certificate;
+}
+
+/**
+ * Connections that are open keep the certificate they began with; new ones get the
+ * newest that works. Certificate and key are two files and change one after the
+ * other, so a pair that does not fit is no error until it stays so.
+ */
+export function followCertificate(
+  server: Server,
+  { tls }: Settings['server'],
+  registry: Registry,
+  log: Logger,
+): { close(): void } {
+  const { cert_file: certFile = '', key_file: keyFile = '' } = tls;
+  let expires = expiryOf(readFileSync(certFile, 'utf8'));
+  addExpiryGauge(registry, () => expires);
+  const files = [certFile, keyFile].map((file) => new WatchedFile({ file, log }));
+  const use = () => {
+    try {
+      const certificate = checked(certFile, keyFile);
+      server.setSecureContext({ ...certificate, minVersion: 'TLSv1.2' });
+      expires = expiryOf(certificate.cert);
+      log.info({ expires: expires.toISOString() }, 'a new certificate is in use');
+    } catch (error) {
+      log.warn(
+        { reason: (error as Error).message },
+        'the new certificate does not work yet, the old one stays',
+      );
+    }
+  };
+  let first = true;
+  void Promise.all(files.map((file) => file.refresh())).then(() => {
+    first = false;
+  });
+  for (const file of files) file.onChange(() => first || use());
+  return { close: () => files.forEach((file) => void file.close()) };
+}
+
+function expiryOf(cert: string): Date {
+  return new Date(new X509Certificate(cert).validTo);
+}
+
+function addExpiryGauge(registry: Registry, expires: () => Date): void {
+  new Gauge({
+    name: 'pcf_api_tls_certificate_expiry_timestamp_seconds',
+    help: 'When the certificate in use ends.',
+    registers: [registry],
+    aggregator: 'min',
+    collect() {
+      this.set(expires().getTime() / 1_000);
+    },
+  });
+}

@@ -1,0 +1,75 @@
+/** Statements, and the pools they run on. */
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Database } from '../database/database.js';
+import type { StatementEvent } from '../database/statement-observer.js';
+import { addReadyGauge } from './ready-gauge.js';
+
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 30];
+
+export interface DatabaseMetrics {
+  statement(event: StatementEvent): void;
+  /** Something was done again because the first time a connection failed. */
+  databaseRetry(what: 'read' | 'connect'): void;
+}
+
+export function databaseMetrics(registry: Registry): DatabaseMetrics {
+  const registers = [registry];
+  const duration = new Histogram({
+    name: 'pcf_api_database_statement_duration_seconds',
+    help: 'SQL statements by the server that ran them and how they ended.',
+    labelNames: ['server', 'outcome'] as const,
+    buckets: BUCKETS,
+    registers,
+  });
+  const retries = new Counter({
+    name: 'pcf_api_database_retries_total',
+    help: 'Reads, or tries to connect, that were repeated after a connection failed.',
+    labelNames: ['what'] as const,
+    registers,
+  });
+  return {
+    statement: ({ server, ms, error }) =>
+      duration.observe({ server, outcome: error === undefined ? 'ok' : 'error' }, ms / 1_000),
+    databaseRetry: (what) => retries.inc({ what }),
+  };
+}
+
+/** What the database says of itself when it is asked. */
+export function addDatabaseGauges(registry: Registry, database: Database): void {
+  const registers = [registry];
+  addReadyGauge(registry, 'database', () => database.monitor.isReady);
+  new Gauge({
+    name: 'pcf_api_database_connections',
+    help: 'Connections of the pools, and requests that wait for one.',
+    labelNames: ['server', 'state'] as const,
+    registers,
+    collect() {
+      for (const { server, figures } of database.pools) {
+        this.set({ server, state: 'busy' }, figures.total - figures.idle);
+        this.set({ server, state: 'idle' }, figures.idle);
+        this.set({ server, state: 'waiting' }, figures.waiting);
+      }
+    },
+  });
+  new Gauge({
+    name: 'pcf_api_database_circuit_open',
+    help: '1 while a server gets no statements because its connections failed.',
+    labelNames: ['server'] as const,
+    registers,
+    aggregator: 'max',
+    collect() {
+      for (const { server, circuitIsOpen } of database.pools) this.set({ server }, circuitIsOpen ? 1 : 0);
+    },
+  });
+  if (!database.hasReplica) return;
+  addReadyGauge(registry, 'database_replica', () => database.replicaStatus?.state === 'ready');
+  new Gauge({
+    name: 'pcf_api_database_replica_lag_seconds',
+    help: 'How long ago the primary was where the replica is now.',
+    registers,
+    aggregator: 'max',
+    collect() {
+      this.set((database.replicaStatus?.lagMs ?? 0) / 1_000);
+    },
+  });
+}

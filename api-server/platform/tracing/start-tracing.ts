@@ -1,0 +1,63 @@
+/** Sets OpenTelemetry up. Imports its SDK only when there is somewhere to send spans to. */
+import type { Settings } from '../../config/schema.js';
+import type { Logger } from '../logging/logger.js';
+import { useTracer } from './tracing.js';
+
+export interface TracingParts {
+  settings: Settings['tracing'];
+  serviceName: string;
+  version: string;
+  revision: string;
+  log: Logger;
+}
+
+/** Returns what sends the last spans; undefined when tracing is off. */
+export async function startTracing(parts: TracingParts): Promise<(() => Promise<void>) | undefined> {
+  const { endpoint, sample_ratio: ratio } = parts.settings;
+  if (!endpoint) return undefined;
+  const [
+    api,
+    sdk,
+    { OTLPTraceExporter },
+    { resourceFromAttributes },
+    { AsyncLocalStorageContextManager },
+    w3c,
+  ] = await Promise.all([
+    import('@opentelemetry/api'),
+    import('@opentelemetry/sdk-trace'),
+    import('@opentelemetry/exporter-trace-otlp-http'),
+    import('@opentelemetry/resources'),
+    import('@opentelemetry/context-async-hooks'),
+    import('@opentelemetry/core'),
+  ]);
+  let failing = false;
+  api.diag.setLogger(
+    {
+      ...{ info: () => undefined, debug: () => undefined, verbose: () => undefined, warn: () => undefined },
+      error: (message) => {
+        if (!failing)
+          parts.log.warn({ from: 'opentelemetry', text: String(message).slice(0, 500) }, 'spans are lost');
+        failing = true;
+      },
+    },
+    api.DiagLogLevel.ERROR,
+  );
+  const processor = new sdk.BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: endpoint }) });
+  const provider = new sdk.TracerProvider({
+    resource: resourceFromAttributes({
+      'service.name': parts.serviceName,
+      'service.version': parts.version,
+      'service.instance.id': `${process.env.HOSTNAME ?? 'local'}-${process.pid}`,
+      ...(parts.revision && { 'pcf.revision': parts.revision }),
+    }),
+    sampler: new sdk.ParentBasedSampler({ root: new sdk.TraceIdRatioBasedSampler(ratio) }),
+    spanProcessors: [processor],
+  });
+  api.context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  api.propagation.setGlobalPropagator(new w3c.W3CTraceContextPropagator());
+  useTracer(provider.getTracer('pcf-api', parts.version));
+  return async () => {
+    useTracer(undefined);
+    await provider.shutdown();
+  };
+}

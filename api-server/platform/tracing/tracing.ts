@@ -1,0 +1,93 @@
+/**
+ * OpenTelemetry, as far as our code needs to know it. Until an endpoint is set
+ * nothing of its SDK is loaded, and a span costs one comparison.
+ */
+import {
+  context,
+  propagation,
+  type Span,
+  SpanKind,
+  SpanStatusCode,
+  type Tracer,
+  trace,
+} from '@opentelemetry/api';
+
+export interface SpanOptions {
+  kind?: 'server' | 'client' | 'producer' | 'consumer' | 'internal';
+  attributes?: Record<string, string | number | boolean>;
+  /** Headers of the caller, when the span is the first here. */
+  parent?: Record<string, unknown>;
+}
+
+const KINDS = {
+  server: SpanKind.SERVER,
+  client: SpanKind.CLIENT,
+  producer: SpanKind.PRODUCER,
+  consumer: SpanKind.CONSUMER,
+  internal: SpanKind.INTERNAL,
+} as const;
+
+let tracer: Tracer | undefined;
+
+/** Called once, by `startTracing`. */
+export function useTracer(given: Tracer | undefined): void {
+  tracer = given;
+}
+
+export function isTracing(): boolean {
+  return tracer !== undefined;
+}
+
+/** Runs `work` in a span; an error it throws is the span's too. */
+export async function inSpan<T>(
+  name: string,
+  options: SpanOptions,
+  work: (span?: Span) => Promise<T>,
+): Promise<T> {
+  if (!tracer) return work();
+  const span = startSpan(name, options);
+  try {
+    return await context.with(trace.setSpan(context.active(), span!), () => work(span));
+  } catch (error) {
+    failSpan(span, error);
+    throw error;
+  } finally {
+    span?.end();
+  }
+}
+
+/** A span that the caller ends. */
+export function startSpan(
+  name: string,
+  { kind = 'internal', attributes, parent }: SpanOptions,
+): Span | undefined {
+  const from = parent ? propagation.extract(context.active(), parent) : context.active();
+  return tracer?.startSpan(name, { kind: KINDS[kind], attributes }, from);
+}
+
+export function failSpan(span: Span | undefined, error: unknown): void {
+  if (!span) return;
+  const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
+  // Not the message: it may quote what a user has sent.
+  span.setAttribute('error.type', String(code ?? name ?? 'Error'));
+  span.setStatus({ code: SpanStatusCode.ERROR });
+}
+
+/** Runs `work` as a child of the span. */
+export function withSpan<T>(span: Span | undefined, work: () => T): T {
+  return span ? context.with(trace.setSpan(context.active(), span), work) : work();
+}
+
+/** What a message to another program must carry to stay in this trace. */
+export function traceHeaders(): Record<string, string> {
+  const headers: Record<string, string> = {};
+  if (tracer) propagation.inject(context.active(), headers);
+  return headers;
+}
+
+/** The ids of the running span, for log lines. */
+export function activeTrace(): { traceId: string; spanId: string } | undefined {
+  if (!tracer) return undefined;
+  const { traceId, spanId } = trace.getActiveSpan()?.spanContext() ?? {};
+  return traceId && spanId ? { traceId, spanId } : undefined;
+}

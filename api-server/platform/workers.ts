@@ -1,0 +1,148 @@
+/** Several processes on one port: a primary that starts, restarts and ends them, and workers that serve. */
+import cluster, { type Worker } from 'node:cluster';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { availableParallelism } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
+import { EXIT } from '../../contract/image.js';
+import { ConfigError } from '../config/config-error.js';
+import type { Settings } from '../config/schema.js';
+import { backoffMs } from './backoff.js';
+import type { Logger } from './logging/logger.js';
+import { listen, metricsHandler } from './metrics/metrics-server.js';
+
+const STOP = 'pcf: stop';
+/** A worker that has served this long has not failed because of how it was started. */
+const STABLE_MS = 10_000;
+const BACKOFF = { initialMs: 100, maxMs: 10_000 };
+
+export function workerCount({ server }: Settings): number {
+  return server.workers === 0 ? availableParallelism() : server.workers;
+}
+
+/** The settings of one of `count` processes: together they keep to the budget of connections. */
+export function settingsOfWorker(settings: Settings, count: number): Settings {
+  const share = Math.floor(settings.database.max_connections / count);
+  if (share < 2) {
+    const problem = `${settings.database.max_connections} are too few for server.workers = ${count}: each needs 2`;
+    throw new ConfigError([{ path: 'database.max_connections', problem }]);
+  }
+  return { ...settings, database: { ...settings.database, max_connections: share } };
+}
+
+/** In a worker: calls `stop` when the primary says so, or is gone. */
+export function onPrimaryStop(stop: () => void): void {
+  if (!cluster.isWorker) return;
+  process.on('message', (message) => {
+    if (message === STOP) stop();
+  });
+  process.on('disconnect', stop);
+}
+
+/** In a worker: lets the primary collect its figures. */
+export function shareMetrics(registry: Registry): void {
+  AggregatorRegistry.setRegistries([registry]);
+  new AggregatorRegistry(); // begins to listen to the primary
+}
+
+/** Runs the primary until `asked`. Returns the exit code. */
+export async function runWorkers(
+  settings: Settings,
+  count: number,
+  asked: Promise<void>,
+  log: Logger,
+): Promise<number> {
+  const crew = new Crew(log);
+  const metrics = metricsOf(crew);
+  const metricsPort = await listen(metrics, settings.metrics.port, settings.server.host);
+  const refused = crew.start(count);
+  log.info({ workers: count, metricsPort }, 'serving with several processes');
+  const code = await Promise.race([asked.then(() => EXIT.ok), refused]);
+  await crew.stop();
+  metrics.close();
+  return code;
+}
+
+class Crew {
+  restarts = 0;
+  #stopping = false;
+  #failures = 0;
+
+  constructor(private readonly log: Logger) {}
+
+  get alive(): number {
+    return workers().filter((worker) => !worker.isDead()).length;
+  }
+
+  /** Resolves, with its exit code, when a worker refuses its settings: then none can work. */
+  start(count: number): Promise<number> {
+    return new Promise((resolve) => {
+      cluster.on('exit', (worker, code, signal) => void this.#replace(worker, code, signal, resolve));
+      for (let index = 0; index < count; index += 1) this.#fork();
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    const ends = workers().map(async (worker) => {
+      const ended = once(worker, 'exit');
+      if (worker.isConnected()) worker.send(STOP);
+      await ended;
+    });
+    await Promise.all(ends);
+  }
+
+  #fork(): void {
+    const worker = cluster.fork();
+    const timer = setTimeout(() => {
+      this.#failures = 0;
+    }, STABLE_MS);
+    worker.once('exit', () => clearTimeout(timer));
+  }
+
+  async #replace(
+    worker: Worker,
+    code: number,
+    signal: string,
+    refuse: (code: number) => void,
+  ): Promise<void> {
+    if (this.#stopping) return;
+    if (code === EXIT.config) return refuse(code);
+    const delay = backoffMs(this.#failures, BACKOFF);
+    this.#failures += 1;
+    this.restarts += 1;
+    this.log.error({ worker: worker.process.pid, code, signal, restartInMs: delay }, 'a worker has ended');
+    await sleep(delay);
+    if (!this.#stopping) this.#fork();
+  }
+}
+
+/** The workers' figures added up, and the primary's own about them. */
+function metricsOf(crew: Crew): Server {
+  const own = new Registry();
+  new Gauge({
+    name: 'pcf_api_workers',
+    help: 'Processes that serve.',
+    registers: [own],
+    collect() {
+      this.set(crew.alive);
+    },
+  });
+  new Counter({
+    name: 'pcf_api_worker_restarts_total',
+    help: 'Processes that ended and were started again.',
+    registers: [own],
+    collect() {
+      this.reset();
+      this.inc(crew.restarts);
+    },
+  });
+  const all = new AggregatorRegistry();
+  const text = async () => `${await all.clusterMetrics()}\n${await own.metrics()}`;
+  return createServer(metricsHandler(text, own.contentType));
+}
+
+function workers(): Worker[] {
+  return Object.values(cluster.workers ?? {}).filter((worker) => worker !== undefined);
+}
