@@ -1,7 +1,7 @@
 /** A real PostgreSQL without an installation: started, stopped, killed and started again. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, lchownSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -9,6 +9,7 @@ import { Client } from 'pg';
 import type { Ledger } from '../process/ledger.js';
 import { freePorts } from '../process/ports.js';
 import { type Binaries, postgresBinaries } from './binaries.js';
+import { copyAsStandby } from './replica.js';
 
 const USER = 'postgres';
 
@@ -46,6 +47,28 @@ export class Postgres {
       throw error;
     }
     return postgres;
+  }
+
+  /** Starts a streaming replica of this server. */
+  async startReplica(): Promise<Postgres> {
+    const [port] = await freePorts(1);
+    const folder = mkdtempSync(join(tmpdir(), 'pcf-postgres-data-'));
+    this.ledger?.addFolder(folder);
+    const replica = new Postgres(port!, folder, this.binaries, this.password, this.ledger);
+    const client = new Client({ connectionString: this.url() });
+    try {
+      await client.connect();
+      const primary = { host: '127.0.0.1', port: this.port, user: USER, password: this.password };
+      await copyAsStandby(client, this.data, replica.data, primary);
+      replica.handOver();
+      await replica.restart();
+    } catch (error) {
+      await replica.remove();
+      throw error;
+    } finally {
+      await client.end();
+    }
+    return replica;
   }
 
   /** What the server has logged. */
@@ -115,6 +138,14 @@ export class Postgres {
   async remove(): Promise<void> {
     await this.stop();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Gives the data to the one who runs the server. */
+  private handOver(): void {
+    const { uid, gid } = this.binaries.runAs;
+    if (uid === undefined || gid === undefined) return;
+    const entries = readdirSync(this.folder, { recursive: true, encoding: 'utf8' });
+    for (const entry of ['', ...entries]) lchownSync(join(this.folder, entry), uid, gid);
   }
 
   private initialise(): void {

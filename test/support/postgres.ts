@@ -37,6 +37,11 @@ export class TestPostgres {
     return this.server.remove();
   }
 
+  /** A streaming replica of it; the caller removes it. */
+  async startReplica(): Promise<TestPostgres> {
+    return new TestPostgres(await this.server.startReplica());
+  }
+
   /** A new database's URL. */
   async createDatabase(): Promise<string> {
     databases += 1;

@@ -309,7 +309,7 @@ describe('api-server GraphQL', () => {
       /http_request_duration_seconds_count\{method="POST",route="\/graphql",status="200"\}/,
     );
     assert.match(metrics, /pcf_api_database_ready 1/);
-    assert.match(metrics, /pcf_api_database_connections\{state="idle"\} \d/);
+    assert.match(metrics, /pcf_api_database_connections\{server="primary",state="idle"\} \d/);
     assert.match(metrics, /process_cpu_seconds_total/);
   });
 
