@@ -27,7 +27,8 @@ export async function copyAsStandby(
   rmSync(join(to, 'pg_wal', 'archive_status'), { recursive: true, force: true });
   writeFileSync(join(to, 'backup_label'), rows[0]?.labelfile ?? '', { mode: 0o600 });
   writeFileSync(join(to, 'standby.signal'), '', { mode: 0o600 });
-  const quote = (text: string | number) => `'${String(text).replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
+  const quote = (text: string | number) =>
+    `'${String(text).replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
   const info = Object.entries(primary)
     .map(([key, value]) => `${key}=${quote(value)}`)
     .join(' ');

@@ -1,4 +1,6 @@
 /** One PostgreSQL server: its pool, which is exchanged when the credentials change, and what guards it. */
+
+import { setTimeout as sleep } from 'node:timers/promises';
 import {
   type CircuitBreakerPolicy,
   CircuitState,
@@ -78,13 +80,13 @@ export class DatabaseServer {
 
   /** A connection of the pool. Refused credentials are read again before they are an error. */
   async acquire(): Promise<pg.PoolClient> {
+    const pool = this.#pool;
     try {
-      return await this.#pool.connect();
+      return await pool.connect();
     } catch (error) {
       if (!isAuthenticationFailure(error)) throw error;
-      await this.parts.url.refresh();
-      if (!this.#swapping) throw error;
-      await this.#swapping;
+      await this.#newCredentials();
+      if (pool === this.#pool) throw error;
       return this.#pool.connect();
     }
   }
@@ -94,8 +96,7 @@ export class DatabaseServer {
     const open = () => openWatchConnection(this.#url, this.parts.settings.connect_timeout);
     return open().catch(async (error: unknown) => {
       if (!isAuthenticationFailure(error)) throw error;
-      await this.parts.url.refresh();
-      await this.#swapping;
+      await this.#newCredentials();
       return open();
     });
   }
@@ -104,6 +105,15 @@ export class DatabaseServer {
     this.#closed = true;
     this.parts.url.close();
     await this.#pool.end();
+  }
+
+  /** Looks for other credentials, and waits a moment for them to be in use. */
+  async #newCredentials(): Promise<void> {
+    await this.parts.url.refresh();
+    await Promise.race([
+      this.#swapping,
+      sleep(this.parts.settings.connect_timeout, undefined, { ref: false }),
+    ]);
   }
 
   #newPool(url: string): pg.Pool {
@@ -139,17 +149,18 @@ export class DatabaseServer {
     const { url, log, name } = this.parts;
     for (let failures = 0; !this.#closed && url.value !== this.#url; failures += 1) {
       const wanted = url.value;
-      const pool = this.#newPool(wanted);
+      let pool: pg.Pool | undefined;
       try {
+        pool = this.#newPool(wanted);
         (await pool.connect()).release();
       } catch (error) {
-        await pool.end();
+        await pool?.end();
         const ms = backoffMs(failures, SWAP_BACKOFF);
         log.warn(
           { err: error, server: name, retryInMs: ms },
           'new credentials do not work yet, the old ones stay',
         );
-        await new Promise((resolve) => setTimeout(resolve, ms).unref());
+        await sleep(ms, undefined, { ref: false });
         continue;
       }
       const old = this.#pool;
@@ -166,7 +177,7 @@ export class DatabaseServer {
 async function drain(pool: pg.Pool): Promise<void> {
   const deadline = performance.now() + DRAIN_MS;
   while (pool.waitingCount > 0 && performance.now() < deadline) {
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await sleep(10);
   }
   await pool.end();
 }

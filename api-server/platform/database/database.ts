@@ -151,14 +151,13 @@ export class Database {
     }
   }
 
-  #cancel(server: DatabaseServer, pid: number): void {
-    const asked =
-      server.name === 'primary'
-        ? this.monitor.ask('SELECT pg_cancel_backend($1)', [pid])
-        : this.#replica?.monitor.ask('SELECT pg_cancel_backend($1)', [pid]);
-    asked?.catch((error: unknown) =>
-      this.parts.log.debug({ err: error }, 'a statement could not be cancelled'),
-    );
+  async #cancel(server: DatabaseServer, pid: number): Promise<void> {
+    const monitor = server.name === 'primary' ? this.monitor : this.#replica?.monitor;
+    try {
+      await monitor?.ask('SELECT pg_cancel_backend($1)', [pid]);
+    } catch (error) {
+      this.parts.log.debug({ err: error }, 'a statement could not be cancelled');
+    }
   }
 }
 

@@ -12,7 +12,7 @@ export interface RouterParts {
   primary: DatabaseServer;
   replica?: { server: DatabaseServer; monitor: ReplicaMonitor };
   /** Ends a running statement on its server. */
-  cancel(server: DatabaseServer, pid: number): void;
+  cancel(server: DatabaseServer, pid: number): Promise<void>;
   onRetry(what: 'read' | 'connect', error: unknown): void;
   log: Logger;
 }
@@ -137,12 +137,17 @@ export class StatementRouter {
     if (!signal) return client.query(text, values);
     signal.throwIfAborted();
     const { processID } = client as PoolClient & { processID: number };
-    const cancel = () => this.parts.cancel(server, processID);
+    let cancelled: Promise<void> | undefined;
+    const cancel = () => {
+      cancelled = this.parts.cancel(server, processID);
+    };
     signal.addEventListener('abort', cancel, { once: true });
     try {
       return await client.query(text, values);
     } finally {
       signal.removeEventListener('abort', cancel);
+      // Not before it is sent: it would hit whatever the connection does next.
+      await cancelled;
     }
   }
 }

@@ -1,0 +1,56 @@
+/** The database layer by itself, on real servers. */
+import { pino } from 'pino';
+import { loadSettings } from '../../../api-server/config/load.js';
+import type { Settings } from '../../../api-server/config/schema.js';
+import { Database } from '../../../api-server/platform/database/database.js';
+import type { ReplicaState } from '../../../api-server/platform/database/replica-monitor.js';
+import { DatabaseSession, databaseSession } from '../../../api-server/platform/database/session.js';
+import type { StatementEvent } from '../../../api-server/platform/database/statement-observer.js';
+import { eventually } from '../../support/pcf-api.js';
+
+export interface DatabaseUnderTest extends AsyncDisposable {
+  database: Database;
+  events: StatementEvent[];
+  retries: string[];
+  logs: Record<string, unknown>[];
+  /** Runs SQL in a session, as a request would. */
+  as<Row>(session: DatabaseSession, sql: string, values?: unknown[]): Promise<Row[]>;
+  /** Which server answers a session's reads. */
+  readsFrom(session?: DatabaseSession): Promise<'primary' | 'replica'>;
+}
+
+/** Opens it, and waits until it can be used; with `replicaState`, until the replica is in that state. */
+export async function openDatabase(
+  url: string,
+  more: Partial<Settings['database']> = {},
+  replicaState: ReplicaState = 'ready',
+): Promise<DatabaseUnderTest> {
+  const { database: base } = await loadSettings({
+    PCF_API__DATABASE__URL: url,
+    PCF_CONFIG_DIR: '/nonexistent',
+  });
+  const events: StatementEvent[] = [];
+  const retries: string[] = [];
+  const logs: Record<string, unknown>[] = [];
+  const log = pino({ level: 'debug' }, { write: (line) => void logs.push(JSON.parse(line)) });
+  const database = new Database({
+    settings: { ...base, retry_initial: 50, retry_max: 200, replica_probe_interval: 20, ...more },
+    entities: [],
+    migrations: [],
+    log,
+    observe: (event) => void events.push(event),
+    onRetry: (what) => void retries.push(what),
+  });
+  database.start();
+  await eventually('the database is ready', () => database.monitor.isReady);
+  if (more.replica_url) {
+    await eventually(`the replica is ${replicaState}`, () => database.replicaStatus?.state === replicaState);
+  }
+  const as = <Row>(session: DatabaseSession, sql: string, values?: unknown[]) =>
+    databaseSession.run(session, () => database.dataSource.query<Row[]>(sql, values));
+  const readsFrom = async (session = new DatabaseSession()) => {
+    const [row] = await as<{ standby: boolean }>(session, 'SELECT pg_is_in_recovery() AS standby');
+    return row?.standby ? 'replica' : 'primary';
+  };
+  return { database, events, retries, logs, as, readsFrom, [Symbol.asyncDispose]: () => database.close() };
+}

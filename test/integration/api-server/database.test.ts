@@ -1,0 +1,297 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSession, databaseSession } from '../../../api-server/platform/database/session.js';
+import { eventually } from '../../support/pcf-api.js';
+import { freePort, startPostgres, type TestPostgres } from '../../support/postgres.js';
+import { openDatabase } from './database-under-test.js';
+
+describe('api-server database', () => {
+  let primary: TestPostgres;
+  let replica: TestPostgres;
+  let url: string;
+  let replicaUrl: string;
+  let folder: string;
+
+  /** Stops the replica from applying what it gets, and lets it go on. */
+  const replay = (what: 'pause' | 'resume') => replica.query(`SELECT pg_wal_replay_${what}()`, replicaUrl);
+
+  before(async function () {
+    this.timeout(60_000);
+    primary = await startPostgres();
+    url = await primary.createDatabase();
+    await primary.query('CREATE TABLE notes (id int PRIMARY KEY, text text)', url);
+    replica = await primary.startReplica();
+    replicaUrl = replica.url(new URL(url).pathname.slice(1));
+    folder = mkdtempSync(join(tmpdir(), 'pcf-test-database-'));
+  });
+  beforeEach(() => primary.query('TRUNCATE notes', url));
+  after(async () => {
+    await replica?.remove();
+    await primary?.remove();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  describe('with a replica', () => {
+    it('reads of a session go to the replica; writes, locks, transactions and what has no session to the primary', async () => {
+      await using under = await openDatabase(url, { replica_url: replicaUrl });
+      assert.equal(await under.readsFrom(), 'replica');
+      const outside = await under.database.dataSource.query<{ standby: boolean }[]>(
+        'SELECT pg_is_in_recovery() AS standby',
+      );
+      assert.equal(outside[0]?.standby, false);
+      await under.as(new DatabaseSession(), 'SELECT id FROM notes FOR UPDATE');
+      assert.equal(under.events.at(-1)?.server, 'primary');
+      await databaseSession.run(new DatabaseSession(), () =>
+        under.database.dataSource.transaction(async (manager) => {
+          const [row] = await manager.query<{ standby: boolean }[]>('SELECT pg_is_in_recovery() AS standby');
+          assert.equal(row?.standby, false);
+        }),
+      );
+    });
+
+    it('a session reads what it wrote at once, others when the replica has it', async () => {
+      await using under = await openDatabase(url, { replica_url: replicaUrl, replica_max_lag: 60_000 });
+      const count = async (session: DatabaseSession) =>
+        Number((await under.as<{ n: string }>(session, 'SELECT count(*) AS n FROM notes'))[0]?.n);
+      await replay('pause');
+      try {
+        const writer = new DatabaseSession();
+        await under.as(writer, 'INSERT INTO notes VALUES (1)');
+        assert.equal(await count(writer), 1, 'in the same request');
+        const position = await under.database.writtenUpTo(writer, 'alice');
+        assert.ok(position);
+        assert.equal(await count(under.database.session('alice')), 1, "in the client's next request");
+        const told = under.database.session(undefined, '0/FFFFFFFF');
+        assert.equal(await under.readsFrom(told), 'primary', 'wherever it goes, if it says where it was');
+        assert.equal(await count(under.database.session('bob')), 0, 'somebody else reads from the replica');
+      } finally {
+        await replay('resume');
+      }
+      const again = () => under.readsFrom(under.database.session('alice'));
+      await eventually('the writer reads from the replica again', async () => (await again()) === 'replica');
+      assert.equal(await count(under.database.session('alice')), 1);
+    });
+
+    it('a replica that is too far behind is taken out, and back in when it has caught up', async () => {
+      await using under = await openDatabase(url, { replica_url: replicaUrl, replica_max_lag: 300 });
+      await replay('pause');
+      try {
+        await primary.query('INSERT INTO notes VALUES (1)', url);
+        await eventually('it is lagging', () => under.database.replicaStatus?.state === 'lagging');
+        assert.match(under.database.replicaStatus?.reason ?? '', /^\d+ ms behind$/);
+        assert.equal(await under.readsFrom(), 'primary');
+      } finally {
+        await replay('resume');
+      }
+      await eventually('it is ready', () => under.database.replicaStatus?.state === 'ready');
+      assert.equal(await under.readsFrom(), 'replica');
+    });
+
+    it('an idle primary is no lag', async () => {
+      await using under = await openDatabase(url, { replica_url: replicaUrl, replica_max_lag: 100 });
+      const until = performance.now() + 400;
+      await eventually('some time has passed', () => {
+        assert.equal(under.database.replicaStatus?.state, 'ready');
+        return performance.now() > until;
+      });
+    });
+
+    it('no read fails when the replica is killed under load; it is used again when it is back', async () => {
+      await using under = await openDatabase(url, { replica_url: replicaUrl });
+      let running = true;
+      const answers = { replica: 0, primary: 0 };
+      const load = Array.from({ length: 8 }, async () => {
+        while (running) answers[await under.readsFrom()] += 1;
+      });
+      await eventually('the replica answers', () => answers.replica > 100);
+      await replica.kill();
+      await eventually('it is away', () => under.database.replicaStatus?.state === 'away');
+      const before = answers.primary;
+      await eventually('the primary answers', () => answers.primary > before + 100);
+      await replica.start();
+      await eventually('it is ready', () => under.database.replicaStatus?.state === 'ready');
+      const after = answers.replica;
+      await eventually('the replica answers again', () => answers.replica > after + 100);
+      running = false;
+      await Promise.all(load); // would throw if one had failed
+    });
+
+    it('starts, and reads from the primary, when the replica is not there', async () => {
+      const nobody = `postgresql://me@127.0.0.1:${await freePort()}/x`;
+      await using under = await openDatabase(url, { replica_url: nobody }, 'away');
+      assert.equal(await under.readsFrom(), 'primary');
+      assert.equal(under.database.replicaStatus?.reason, 'ECONNREFUSED');
+    });
+
+    it('a server that is no replica gets no reads', async () => {
+      await using under = await openDatabase(url, { replica_url: url }, 'not a replica');
+      await under.readsFrom();
+      assert.equal(under.events.at(-1)?.server, 'primary');
+    });
+  });
+
+  describe('retries and circuit', () => {
+    const TERMINATE = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE application_name = 'pcf-api' AND state = 'active' AND query LIKE '%slept%' AND pid <> pg_backend_pid()`;
+    const terminate = () =>
+      eventually('a statement is ended', async () => (await primary.query(TERMINATE, url)).length > 0);
+
+    it('a read whose connection is lost is run again', async () => {
+      await using under = await openDatabase(url);
+      const read = under.database.dataSource.query('SELECT pg_sleep(0.3), 1 AS slept');
+      await terminate();
+      assert.equal((await read)[0].slept, 1);
+      assert.deepEqual(under.retries, ['read']);
+    });
+
+    it('a write whose connection is lost is not: whether it has happened can not be known', async () => {
+      await using under = await openDatabase(url);
+      const write = under.database.dataSource.query("INSERT INTO notes SELECT 1, 'slept' FROM pg_sleep(0.5)");
+      const refused = assert.rejects(write, /terminat/i);
+      await terminate();
+      await refused;
+      assert.deepEqual(under.retries, []);
+      assert.equal((await primary.query('SELECT 1 FROM notes', url)).length, 0);
+    });
+
+    it('after failures in a row nothing is asked for a while, then it closes by itself', async () => {
+      await using under = await openDatabase(url, { probe_interval: 60_000 });
+      await primary.stop();
+      const read = () =>
+        under.database.dataSource.query('SELECT 1 AS one').then(
+          () => 'ok',
+          () => 'failed',
+        );
+      for (let tries = 0; tries < 3; tries += 1) assert.equal(await read(), 'failed');
+      assert.equal(under.database.pools[0]?.circuitIsOpen, true);
+      await primary.start();
+      await eventually('reads succeed', async () => (await read()) === 'ok');
+      assert.equal(under.database.pools[0]?.circuitIsOpen, false);
+    });
+
+    it('a statement that is wrong opens no circuit and is not repeated', async () => {
+      await using under = await openDatabase(url);
+      for (let tries = 0; tries < 10; tries += 1) {
+        await assert.rejects(under.database.dataSource.query('SELECT nonsense'), /nonsense/);
+      }
+      assert.deepEqual([under.retries, under.database.pools[0]?.circuitIsOpen], [[], false]);
+    });
+
+    it('a statement whose request is over is ended on the server, too', async () => {
+      await using under = await openDatabase(url);
+      const abort = new AbortController();
+      const session = new DatabaseSession(undefined, abort.signal);
+      const running = under.as(session, 'SELECT pg_sleep(60) AS cancelled_with_its_request');
+      const refused = assert.rejects(running, /canceling statement/);
+      const ACTIVE = `SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()
+        AND query LIKE '%cancelled_with_its_request%'`;
+      await eventually('it runs', async () => (await primary.query(ACTIVE, url)).length === 1);
+      abort.abort();
+      await refused;
+      assert.equal((await primary.query(ACTIVE, url)).length, 0);
+      await assert.rejects(under.as(session, 'SELECT 1'), /aborted/);
+      assert.equal(under.database.pools[0]?.figures.idle, under.database.pools[0]?.figures.total);
+    });
+  });
+
+  describe('credentials in a file', () => {
+    const as = (password: string) => {
+      const other = new URL(url);
+      other.username = 'app';
+      other.password = password;
+      return other.href;
+    };
+
+    beforeEach(async () => {
+      await primary.query('DROP OWNED BY app', url).catch(() => undefined);
+      await primary.query('DROP ROLE IF EXISTS app', url);
+      await primary.query("CREATE ROLE app LOGIN PASSWORD 'one'", url);
+      await primary.query('GRANT ALL ON notes TO app', url);
+    });
+
+    it('are exchanged under load without a request that fails, and the old connections end', async () => {
+      const file = join(folder, 'database-url');
+      writeFileSync(file, `${as('one')}\n`);
+      await using under = await openDatabase(as('one'), { url_file: file });
+      let [running, done] = [true, 0];
+      const load = Array.from({ length: 8 }, async () => {
+        while (running) {
+          await under.database.dataSource.query('SELECT count(*) FROM notes');
+          done += 1;
+        }
+      });
+      await eventually('there is load', () => done > 100);
+      const old = await primary.query<{ pid: number }>(
+        "SELECT pid FROM pg_stat_activity WHERE usename = 'app' AND application_name = 'pcf-api'",
+        url,
+      );
+      assert.ok(old.length > 0);
+      await primary.query("ALTER ROLE app PASSWORD 'two'", url);
+      writeFileSync(file, `${as('two')}\n`);
+      const pids = old.map(({ pid }) => pid);
+      await eventually('the old connections have ended', async () => {
+        const left = await primary.query('SELECT 1 FROM pg_stat_activity WHERE pid = ANY($1)', url, [pids]);
+        return left.length === 0;
+      });
+      const before = done;
+      await eventually('there is load on the new ones', () => done > before + 100);
+      running = false;
+      await Promise.all(load);
+      assert.ok(under.logs.some(({ msg }) => msg === 'the database connections use new credentials'));
+      assert.doesNotMatch(JSON.stringify(under.logs), /two/);
+    });
+
+    it('that the server does not take yet leave the old ones in force', async () => {
+      const file = join(folder, 'database-url-early');
+      writeFileSync(file, as('one'));
+      await using under = await openDatabase(as('one'), { url_file: file });
+      writeFileSync(file, as('two'));
+      await eventually('it is tried', () =>
+        under.logs.some(({ msg }) => msg === 'new credentials do not work yet, the old ones stay'),
+      );
+      await under.database.dataSource.query('SELECT count(*) FROM notes');
+      await primary.query("ALTER ROLE app PASSWORD 'two'", url);
+      await eventually('they are in use', () =>
+        under.logs.some(({ msg }) => msg === 'the database connections use new credentials'),
+      );
+      await under.database.dataSource.query('SELECT count(*) FROM notes');
+    });
+
+    it('are read again at once when the server refuses the old ones', async () => {
+      const file = join(folder, 'database-url-late');
+      writeFileSync(file, as('one'));
+      await using under = await openDatabase(as('one'), { url_file: file });
+      await primary.query("ALTER ROLE app PASSWORD 'two'", url);
+      writeFileSync(file, as('two'));
+      await primary.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'",
+        url,
+      );
+      const reads = Array.from({ length: 5 }, () => under.database.dataSource.query('SELECT 1'));
+      await Promise.all(reads);
+    });
+  });
+
+  it('a migration that changes what a prepared statement returns fails no request', async () => {
+    await using under = await openDatabase(url, { max_connections: 2 });
+    const read = () => under.database.dataSource.query('SELECT * FROM notes WHERE id = $1', [1]);
+    await primary.query("INSERT INTO notes VALUES (1, 'x')", url);
+    await read();
+    await primary.query('ALTER TABLE notes ADD COLUMN more int', url);
+    assert.deepEqual(await read(), [{ id: 1, text: 'x', more: null }]);
+    await primary.query('ALTER TABLE notes DROP COLUMN more', url);
+    assert.deepEqual(await read(), [{ id: 1, text: 'x' }]);
+  });
+
+  it('tells of each statement which server ran it, how long it took and how it ended', async () => {
+    await using under = await openDatabase(url);
+    await under.database.dataSource.query('SELECT $1::int AS told', [42]);
+    await under.database.dataSource.query('SELECT nonsense').catch(() => undefined);
+    const told = under.events.find(({ text }) => text.includes('told'));
+    assert.deepEqual([told?.server, told?.rows, told?.error], ['primary', 1, undefined]);
+    assert.ok(told && told.ms > 0);
+    assert.ok(under.events.find(({ text }) => text.includes('nonsense'))?.error);
+  });
+});
