@@ -31,7 +31,7 @@ export function createHttpServer(
     http2SessionTimeout: server.keep_alive_timeout,
     genReqId: ({ headers }: IncomingMessage) => requestId(headers[HEADERS.requestId]),
     forceCloseConnections: 'idle',
-    ...(certificate ? tlsOptions(server, certificate) : { http: { headersTimeout: server.headers_timeout } }),
+    ...(certificate ? tlsOptions(server, certificate) : { http: timeouts(server) }),
   };
   // The types know one protocol a server; ours depends on the settings, and routes see none of it.
   const app = fastify(options as FastifyServerOptions) as FastifyInstance;
@@ -49,8 +49,13 @@ export function createHttpServer(
   return app;
 }
 
+/** Node looks for connections that took too long every 30 s, unless told otherwise. */
+function timeouts(server: Settings['server']) {
+  return { headersTimeout: server.headers_timeout, connectionsCheckingInterval: 1_000 };
+}
+
 /** HTTP/2 is agreed on during the handshake, so clients that know only HTTP/1.1 are served, too. */
 function tlsOptions(server: Settings['server'], certificate: Certificate) {
-  const https = { ...certificate, minVersion: 'TLSv1.2' as const, headersTimeout: server.headers_timeout };
+  const https = { ...certificate, minVersion: 'TLSv1.2' as const, ...timeouts(server) };
   return server.http2 ? { http2: true, https: { ...https, allowHTTP1: true } } : { https };
 }

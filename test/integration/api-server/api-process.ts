@@ -95,6 +95,11 @@ export interface GraphqlAnswer {
   text: string;
 }
 
+/** With several workers the figures are at their primary. */
+function primarysPort({ output }: Spawned): number {
+  return Number(/"metricsPort":(\d+)/.exec(output.stdout)?.[1]);
+}
+
 export class ApiProcess {
   readonly #spawned: Spawned;
 
@@ -117,7 +122,10 @@ export class ApiProcess {
     for (;;) {
       const line = spawned.output.stdout.split('\n').find((text) => text.includes('"msg":"serving"'));
       if (line) {
-        const { port, metricsPort } = JSON.parse(line) as { port: number; metricsPort: number };
+        const { port, metricsPort = primarysPort(spawned) } = JSON.parse(line) as {
+          port: number;
+          metricsPort?: number;
+        };
         return new ApiProcess(spawned, port, metricsPort);
       }
       if (spawned.child.exitCode !== null) throw new Error(`serve ended: ${JSON.stringify(spawned.output)}`);

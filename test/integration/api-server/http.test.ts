@@ -1,0 +1,330 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect as connectHttp2 } from 'node:http2';
+import { request as httpsRequest } from 'node:https';
+import { connect as connectTcp, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
+import pg from 'pg';
+import { generate } from 'selfsigned';
+import { EXIT, PATHS } from '../../../contract/image.js';
+import { eventually } from '../../support/pcf-api.js';
+import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { ApiProcess, type Env, runRole } from './api-process.js';
+
+const SERVICES = '{ services { totalCount edges { node { name } } } }';
+
+describe('api-server HTTP', () => {
+  let postgres: TestPostgres;
+  let url: string;
+  let folder: string;
+  let api: ApiProcess | undefined;
+
+  const start = async (env: Env = {}): Promise<ApiProcess> => {
+    api = await ApiProcess.start({ PCF_API__DATABASE__URL: url, ...env });
+    return api;
+  };
+
+  before(async () => {
+    postgres = await sharedPostgres();
+    url = await postgres.createDatabase();
+    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, EXIT.ok);
+  });
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'pcf-test-http-'));
+  });
+  afterEach(async () => {
+    await api?.kill();
+    api = undefined;
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  describe('TLS', () => {
+    const files = () => ({ cert: join(folder, 'tls.crt'), key: join(folder, 'tls.key') });
+    const env = (): Env => ({
+      PCF_API__SERVER__TLS__CERT_FILE: files().cert,
+      PCF_API__SERVER__TLS__KEY_FILE: files().key,
+    });
+    const write = async (name: string) => {
+      const { cert, private: key } = await generate([{ name: 'commonName', value: name }], { keySize: 2048 });
+      writeFileSync(files().cert, cert);
+      writeFileSync(files().key, key);
+    };
+    const peerName = (port: number) =>
+      new Promise<string>((resolve, reject) => {
+        const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => {
+          resolve(String(socket.getPeerCertificate().subject.CN));
+          socket.destroy();
+        });
+        socket.once('error', reject);
+      });
+
+    it('speaks HTTP/2 and HTTP/1.1 over TLS, and nothing else', async () => {
+      await write('api.example.com');
+      const server = await start(env());
+      const session = connectHttp2(`https://127.0.0.1:${server.port}`, { rejectUnauthorized: false });
+      const body = await new Promise<string>((resolve, reject) => {
+        session.once('error', reject);
+        const stream = session.request({
+          ':method': 'POST',
+          ':path': PATHS.graphql,
+          'content-type': 'application/json',
+        });
+        let text = '';
+        stream.setEncoding('utf8').on('data', (chunk: string) => {
+          text += chunk;
+        });
+        stream.once('end', () => resolve(text));
+        stream.end(JSON.stringify({ query: '{ __typename }' }));
+      });
+      session.close();
+      assert.match(body, /"__typename":"Query"|database is away/);
+      const status = await new Promise((resolve, reject) => {
+        const options = { rejectUnauthorized: false };
+        httpsRequest(`https://127.0.0.1:${server.port}${PATHS.live}`, options, (response) => {
+          response.resume();
+          resolve(`${response.httpVersion} ${response.statusCode}`);
+        })
+          .once('error', reject)
+          .end();
+      });
+      assert.equal(status, '1.1 200');
+      await assert.rejects(server.fetch(PATHS.live), 'plain HTTP');
+      const check = await runRole(['healthcheck'], {
+        ...env(),
+        PCF_API__DATABASE__URL: url,
+        PCF_API__SERVER__PORT: `${server.port}`,
+      });
+      assert.equal(check.code, EXIT.ok, check.stderr);
+    });
+
+    it('new connections get the new certificate when its files change; an old one goes on', async () => {
+      await write('one.example.com');
+      const server = await start(env());
+      const session = connectHttp2(`https://127.0.0.1:${server.port}`, { rejectUnauthorized: false });
+      await new Promise((resolve) => session.once('connect', resolve));
+      assert.equal(await peerName(server.port), 'one.example.com');
+      await write('two.example.com');
+      await eventually('the new one', async () => (await peerName(server.port)) === 'two.example.com');
+      const status = await new Promise((resolve, reject) => {
+        session
+          .request({ ':path': PATHS.live })
+          .once('response', (headers) => resolve(headers[':status']))
+          .once('error', reject);
+      });
+      assert.equal(status, 200);
+      session.close();
+      writeFileSync(files().cert, 'no certificate');
+      await eventually('it is refused', () => /new certificate does not work yet/.test(server.output));
+      assert.equal(await peerName(server.port), 'two.example.com');
+      assert.match(await server.metrics(), /pcf_api_tls_certificate_expiry_timestamp_seconds [1-9]/);
+    });
+
+    it('a key that does not fit ends it with exit code 78 and the reason', async () => {
+      await write('one.example.com');
+      const { private: other } = await generate([{ name: 'commonName', value: 'x' }], { keySize: 2048 });
+      writeFileSync(files().key, other);
+      const ended = await runRole(['serve'], { PCF_API__DATABASE__URL: url, ...env() });
+      assert.equal(ended.code, EXIT.config);
+      assert.match(ended.lastWords, /server\.tls: can't be used: .*key/);
+      const half = await runRole(['serve'], {
+        PCF_API__DATABASE__URL: url,
+        PCF_API__SERVER__TLS__CERT_FILE: files().cert,
+      });
+      assert.equal(half.code, EXIT.config);
+      assert.match(half.lastWords, /server\.tls: expected both cert_file and key_file/);
+    });
+
+    it('SIGTERM ends HTTP/2 sessions after their last answer', async () => {
+      await write('one.example.com');
+      const server = await start({ ...env(), PCF_API__SHUTDOWN__TIMEOUT: '20s' });
+      const session = connectHttp2(`https://127.0.0.1:${server.port}`, { rejectUnauthorized: false });
+      await new Promise((resolve) => session.once('connect', resolve));
+      const closed = new Promise((resolve) => session.once('close', resolve));
+      server.signal('SIGTERM');
+      await closed;
+      const { code, ms, stdout } = await server.ended;
+      assert.equal(code, EXIT.ok);
+      assert.ok(ms < 15_000);
+      assert.doesNotMatch(stdout, /cut off/);
+    });
+  });
+
+  describe('several workers', () => {
+    it('serve on one port, are restarted when they die, and count as one', async () => {
+      const server = await start({ PCF_API__SERVER__WORKERS: '2', PCF_API__SHUTDOWN__DELAY: '0s' });
+      const pids = () =>
+        new Set(server.logs.filter(({ msg }) => msg === 'serving').map(({ pid }) => Number(pid)));
+      await eventually('both serve', () => pids().size === 2);
+      const ready = () => server.logs.filter(({ msg }) => msg === 'the database is ready').length;
+      await eventually('both are ready', () => ready() === 2);
+      for (let index = 0; index < 40; index += 1) {
+        const answer = await server.graphql(SERVICES, {}, { connection: 'close' });
+        assert.equal(answer.status, 200);
+      }
+      const done = () =>
+        server
+          .metrics()
+          .then((text) =>
+            Number(
+              /http_request_duration_seconds_count\{method="POST",route="\/graphql",status="200"\} (\d+)/.exec(
+                text,
+              )?.[1],
+            ),
+          );
+      await eventually('all are counted', async () => (await done()) === 40);
+      assert.match(await server.metrics(), /pcf_api_workers 2/);
+
+      const [victim] = [...pids()];
+      process.kill(victim!, 'SIGKILL');
+      await eventually('another one serves', () => pids().size === 3);
+      await eventually('two again', async () => /pcf_api_workers 2/.test(await server.metrics()));
+      assert.match(await server.metrics(), /pcf_api_worker_restarts_total 1/);
+
+      server.signal('SIGTERM');
+      assert.equal((await server.ended).code, EXIT.ok);
+      for (const pid of pids()) assert.throws(() => process.kill(pid, 0), 'no worker is left');
+    });
+
+    it('share the budget of connections, and need two each', async () => {
+      const ended = await runRole(['serve'], {
+        PCF_API__DATABASE__URL: url,
+        PCF_API__SERVER__WORKERS: '4',
+        PCF_API__DATABASE__MAX_CONNECTIONS: '7',
+      });
+      assert.equal(ended.code, EXIT.config);
+      assert.match(ended.lastWords, /database\.max_connections: 7 are too few for server\.workers = 4/);
+    });
+
+    it('end with their primary, however that ends', async () => {
+      const server = await start({ PCF_API__SERVER__WORKERS: '2' });
+      await eventually('both serve', () => server.logs.filter(({ msg }) => msg === 'serving').length === 2);
+      const pids = server.logs.filter(({ msg }) => msg === 'serving').map(({ pid }) => Number(pid));
+      server.signal('SIGKILL');
+      const gone = (pid: number) => {
+        try {
+          process.kill(pid, 0);
+          return false;
+        } catch {
+          return true;
+        }
+      };
+      await eventually('they are gone', () => pids.every(gone));
+    });
+  });
+
+  describe('under pressure', () => {
+    it('what is too much is answered 503 with Retry-After at once; probes and what is running are not', async () => {
+      const server = await start({ PCF_API__SERVER__MAX_IN_FLIGHT: '3' });
+      await server.waitForReady();
+      const lock = new pg.Client({ connectionString: url });
+      await lock.connect();
+      await lock.query('BEGIN; LOCK TABLE services IN ACCESS EXCLUSIVE MODE');
+      const slow = Array.from({ length: 3 }, () => server.graphql(SERVICES));
+      await eventually('three are running', async () =>
+        /http_requests_in_flight 3/.test(await server.metrics()),
+      );
+      const startedAt = performance.now();
+      const refused = await server.graphql('{ __typename }');
+      assert.ok(performance.now() - startedAt < 500);
+      assert.equal(refused.status, 503);
+      assert.equal(refused.headers.get('retry-after'), '1');
+      assert.equal(refused.errors[0]?.extensions.code, 'SERVICE_UNAVAILABLE');
+      assert.equal((await server.fetch(PATHS.ready)).status, 200);
+      await lock.end();
+      assert.deepEqual(
+        (await Promise.all(slow)).map(({ status }) => status),
+        [200, 200, 200],
+      );
+      assert.equal((await server.graphql('{ __typename }')).status, 200);
+      assert.match(await server.metrics(), /pcf_api_requests_shed_total\{cause="in flight"\} 1/);
+    });
+
+    it('a client that sends slowly, or not at all, is cut off in time', async () => {
+      const server = await start({
+        PCF_API__SERVER__HEADERS_TIMEOUT: '300ms',
+        PCF_API__SERVER__RECEIVE_TIMEOUT: '600ms',
+      });
+      const silent = await open(server.port);
+      const slowHeaders = await open(server.port);
+      slowHeaders.write('POST /graphql HTTP/1.1\r\nhost: x\r\n');
+      const slowBody = await open(server.port);
+      slowBody.write(
+        'POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"q',
+      );
+      const startedAt = performance.now();
+      const answers = await Promise.all([silent, slowHeaders, slowBody].map(untilClosed));
+      assert.ok(performance.now() - startedAt < 5_000);
+      for (const answer of answers) assert.match(answer, /^(HTTP\/1\.1 408 |$)/);
+      assert.equal((await server.fetch(PATHS.live)).status, 200);
+    });
+
+    it('10,000 idle sockets are a matter of memory alone, and their memory is used again', async function () {
+      this.timeout(90_000);
+      const server = await start({ PCF_API__SERVER__KEEP_ALIVE_TIMEOUT: '3s' });
+      await server.waitForReady();
+      for (let index = 0; index < 200; index += 1) await server.graphql(SERVICES);
+      const megabytes = async () =>
+        Number(/process_resident_memory_bytes (\d+)/.exec(await server.metrics())?.[1]) / 2 ** 20;
+      const peaks = [await megabytes()];
+      for (let round = 0; round < 3; round += 1) {
+        const sockets: Socket[] = [];
+        while (sockets.length < 10_000) {
+          sockets.push(...(await Promise.all(Array.from({ length: 500 }, () => askOnce(server.port)))));
+        }
+        const startedAt = performance.now();
+        assert.equal((await server.graphql(SERVICES)).status, 200);
+        assert.ok(performance.now() - startedAt < 1_000, 'somebody else is served as ever');
+        peaks.push(await megabytes());
+        await Promise.all(sockets.map(untilClosed)); // by the server: they were idle for too long
+      }
+      // V8 gives back late what it need not give back; a leak would cost each round the same.
+      const [first = 0, , third = 0] = peaks.slice(1).map((peak, index) => peak - (peaks[index] ?? 0));
+      assert.ok(first < 250, `${Math.round(first)} MB for 10,000 sockets`);
+      assert.ok(third < first * 0.5, `${peaks.map(Math.round).join(', ')} MB`);
+    });
+
+    it('sockets beyond the limit are closed as they come; those that are open go on', async () => {
+      const server = await start({ PCF_API__SERVER__MAX_CONNECTIONS: '3' });
+      const open3 = await Promise.all([askOnce(server.port), askOnce(server.port), askOnce(server.port)]);
+      const fourth = await open(server.port);
+      assert.equal(await untilClosed(fourth), '');
+      open3[0]?.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n');
+      await new Promise((resolve) => open3[0]?.once('data', resolve));
+      for (const socket of open3) socket.destroy();
+      await eventually(
+        'there is room',
+        async () => (await server.fetch(PATHS.live).catch(() => ({ status: 0 }))).status === 200,
+      );
+    });
+  });
+});
+
+function open(port: number): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTcp(port, '127.0.0.1', () => resolve(socket));
+    socket.once('error', reject);
+  });
+}
+
+/** A connection that has had one answer and is kept open. */
+async function askOnce(port: number): Promise<Socket> {
+  const socket = await open(port);
+  socket.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n');
+  await new Promise((resolve) => socket.once('data', resolve));
+  return socket;
+}
+
+/** What comes until the other side closes. */
+function untilClosed(socket: Socket): Promise<string> {
+  return new Promise((resolve) => {
+    let text = '';
+    socket.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk;
+    });
+    socket.on('error', () => undefined);
+    if (socket.closed) resolve(text);
+    socket.once('close', () => resolve(text));
+  });
+}
