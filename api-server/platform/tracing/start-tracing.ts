@@ -3,6 +3,9 @@ import type { Settings } from '../../config/schema.js';
 import type { Logger } from '../logging/logger.js';
 import { useTracer } from './tracing.js';
 
+/** Its retries included; less than a shutdown waits. */
+const EXPORT_MS = 2_000;
+
 export interface TracingParts {
   settings: Settings['tracing'];
   serviceName: string;
@@ -21,7 +24,7 @@ export async function startTracing(parts: TracingParts): Promise<(() => Promise<
     { OTLPTraceExporter },
     { resourceFromAttributes },
     { AsyncLocalStorageContextManager },
-    w3c,
+    core,
   ] = await Promise.all([
     import('@opentelemetry/api'),
     import('@opentelemetry/sdk-trace'),
@@ -30,19 +33,11 @@ export async function startTracing(parts: TracingParts): Promise<(() => Promise<
     import('@opentelemetry/context-async-hooks'),
     import('@opentelemetry/core'),
   ]);
-  let failing = false;
-  api.diag.setLogger(
-    {
-      ...{ info: () => undefined, debug: () => undefined, verbose: () => undefined, warn: () => undefined },
-      error: (message) => {
-        if (!failing)
-          parts.log.warn({ from: 'opentelemetry', text: String(message).slice(0, 500) }, 'spans are lost');
-        failing = true;
-      },
-    },
-    api.DiagLogLevel.ERROR,
-  );
-  const processor = new sdk.BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url: endpoint }) });
+  const lost = warnOnce(parts.log);
+  core.setGlobalErrorHandler(lost);
+  const processor = new sdk.BatchSpanProcessor({
+    exporter: new OTLPTraceExporter({ url: endpoint, timeoutMillis: EXPORT_MS }),
+  });
   const provider = new sdk.TracerProvider({
     resource: resourceFromAttributes({
       'service.name': parts.serviceName,
@@ -54,10 +49,19 @@ export async function startTracing(parts: TracingParts): Promise<(() => Promise<
     spanProcessors: [processor],
   });
   api.context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
-  api.propagation.setGlobalPropagator(new w3c.W3CTraceContextPropagator());
+  api.propagation.setGlobalPropagator(new core.W3CTraceContextPropagator());
   useTracer(provider.getTracer('pcf-api', parts.version));
   return async () => {
     useTracer(undefined);
-    await provider.shutdown();
+    await provider.shutdown().catch(lost);
+  };
+}
+
+/** A collector that is away would otherwise fill the log. */
+function warnOnce(log: Logger): (error: unknown) => void {
+  let told = false;
+  return (error) => {
+    if (!told) log.warn({ err: error }, 'spans are lost');
+    told = true;
   };
 }

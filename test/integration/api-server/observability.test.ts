@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict';
+import { OtlpReceiver } from '../../support/otlp-receiver.js';
+import { eventually } from '../../support/pcf-api.js';
+import { sharedPostgres } from '../../support/postgres.js';
+import { startRedis, type TestRedis } from '../../support/redis.js';
+import { ApiProcess, type Env, runRole } from './api-process.js';
+
+const TRACE = 'aaaabbbbccccddddeeeeffff00001111';
+const PARENT = '1111222233334444';
+
+describe('api-server observability', () => {
+  let url: string;
+  let redis: TestRedis | undefined;
+  let receiver: OtlpReceiver;
+  let api: ApiProcess | undefined;
+
+  const start = async (env: Env = {}): Promise<ApiProcess> => {
+    api = await ApiProcess.start({ PCF_API__DATABASE__URL: url, ...env });
+    await api.waitForReady();
+    return api;
+  };
+
+  before(async function () {
+    this.timeout(240_000);
+    url = await (await sharedPostgres()).createDatabase();
+    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    redis = await startRedis();
+    receiver = await OtlpReceiver.start();
+  });
+  afterEach(async () => {
+    await api?.kill();
+    api = undefined;
+  });
+  after(async () => {
+    receiver?.stop();
+    await redis?.stop();
+  });
+
+  it("a request is one trace from the caller's span over resolvers to SQL and Redis, with its id in the log", async () => {
+    const server = await start({
+      PCF_API__TRACING__ENDPOINT: receiver.url,
+      ...(redis && { PCF_API__REDIS__URL: redis.url }),
+    });
+    const { data } = await server.graphql(
+      'query Traced { services { edges { node { name } } } }',
+      {},
+      { traceparent: `00-${TRACE}-${PARENT}-01`, authorization: 'Bearer hush-hush' },
+    );
+    assert.ok(data);
+    server.signal('SIGTERM');
+    await server.ended; // sends what is left
+
+    const spans = receiver.trace(TRACE);
+    const http = spans.find(({ name }) => name === 'POST /graphql');
+    assert.ok(http, spans.map(({ name }) => name).join(', '));
+    assert.equal(http.parentSpanId, PARENT);
+    assert.equal(http.service, 'pcf-api');
+    assert.equal(http.attributes['graphql.operation.name'], 'Traced');
+    assert.equal(Number(http.attributes['http.response.status_code']), 200);
+    const resolver = spans.find(({ name }) => name === 'Query.services');
+    assert.equal(resolver?.parentSpanId, http.spanId);
+    const sql = spans.find(({ attributes }) => /FROM "services"/.test(String(attributes['db.query.text'])));
+    assert.equal(sql?.parentSpanId, resolver?.spanId);
+    assert.equal(sql?.attributes['pcf.database.server'], 'primary');
+    const logged = server.logs.find(({ msg, route }) => msg === 'request done' && route === '/graphql');
+    assert.equal(logged?.traceId, TRACE);
+    assert.doesNotMatch(receiver.raw + server.output, /hush-hush/);
+  });
+
+  it('commands to Redis are in the trace', async function () {
+    if (!redis) return this.skip();
+    const server = await start({ PCF_API__TRACING__ENDPOINT: receiver.url, PCF_API__REDIS__URL: redis.url });
+    const ready = async () =>
+      /"redis":\{"status":"ready"/.test(await (await server.fetch('/health/ready')).text());
+    await eventually('Redis is ready', ready);
+    const trace = TRACE.replaceAll('a', '9');
+    await server.fetch('/graphql', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', traceparent: `00-${trace}-${PARENT}-01` },
+      body: JSON.stringify({ extensions: { persistedQuery: { version: 1, sha256Hash: 'a'.repeat(64) } } }),
+    });
+    server.signal('SIGTERM');
+    await server.ended;
+    const spans = receiver.trace(trace);
+    const http = spans.find(({ name }) => name === 'POST /graphql');
+    assert.equal(spans.find(({ name }) => name === 'get redis')?.parentSpanId, http?.spanId);
+  });
+
+  it('a trace that its caller did not choose to record is not', async () => {
+    const server = await start({ PCF_API__TRACING__ENDPOINT: receiver.url });
+    const trace = TRACE.replaceAll('b', '8');
+    await server.graphql('{ __typename }', {}, { traceparent: `00-${trace}-${PARENT}-00` });
+    server.signal('SIGTERM');
+    await server.ended;
+    assert.deepEqual(receiver.trace(trace), []);
+  });
+
+  it('a collector that is away costs one line in the log', async () => {
+    const server = await start({ PCF_API__TRACING__ENDPOINT: 'http://127.0.0.1:1/v1/traces' });
+    for (let index = 0; index < 20; index += 1) {
+      assert.equal((await server.graphql('{ __typename }')).status, 200);
+    }
+    server.signal('SIGTERM');
+    const { code, stdout } = await server.ended;
+    assert.equal(code, 0);
+    assert.equal(stdout.match(/spans are lost/g)?.length, 1);
+  });
+
+  it('clients can make no more than 1,000 series of operations, whatever names they use', async () => {
+    const server = await start();
+    const types = ['query', 'mutation'];
+    const names = Array.from(
+      { length: 1_500 },
+      (_, index) => `${types[index % 2]} Op${index >> 1} { __typename }`,
+    );
+    for (const query of names) await server.graphql(`${query}`);
+    await server.graphql('query Op1 { nonsense }');
+    const metrics = await server.metrics();
+    const series = metrics.split('\n').filter((line) => line.startsWith('graphql_'));
+    assert.ok(series.length > 500 && series.length <= 1_000, `${series.length} series`);
+    const counts = series.filter((line) => line.startsWith('graphql_operation_duration_seconds_count'));
+    const total = counts.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
+    assert.equal(total, 1_501, 'none is lost');
+  }).timeout(60_000);
+
+  it('logs slow statements with their text and request, without their values', async () => {
+    const server = await start({ PCF_API__DATABASE__SLOW_QUERY: '1ms' });
+    const slow = () =>
+      server.logs.filter(({ msg, sql }) => msg === 'a statement was slow' && /"services"/.test(`${sql}`));
+    await eventually('one is slow', async () => {
+      const after = Buffer.from(JSON.stringify(['hush-hush'])).toString('base64url');
+      await server.graphql('query Slow($after: String) { services(after: $after) { totalCount } }', {
+        after,
+      });
+      return slow().length > 0;
+    });
+    const [entry] = slow();
+    assert.ok(entry?.requestId);
+    assert.ok(Number(entry?.ms) >= 1);
+    assert.match(String(entry?.sql), /\$1/);
+    assert.doesNotMatch(server.output, /hush-hush/);
+  });
+});
