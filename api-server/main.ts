@@ -31,6 +31,11 @@ function program(finish: (code: number) => void): Command {
     .command('serve')
     .description('serve GraphQL, health checks and metrics until SIGTERM')
     .action(async () => finish(await (await import('./roles/serve.js')).serve()));
+  command
+    .command('worker')
+    .description('run jobs (webhooks, retention, annotations) until SIGTERM')
+    .action(async () => finish(await (await import('./roles/worker.js')).worker()));
+  addJobCommands(command, finish);
 
   const migrate = command.command('migrate').description("bring the database's schema up to this image");
   for (const action of ['up', 'status'] as const) {
@@ -54,6 +59,23 @@ function program(finish: (code: number) => void): Command {
       finish(await (await import('./roles/describe.js')).describe(options)),
     );
   return command;
+}
+
+function addJobCommands(command: Command, finish: (code: number) => void): void {
+  const jobs = command.command('jobs').description('look at jobs that failed for good, and try them again');
+  jobs
+    .command('dead')
+    .description('list the dead letters')
+    .option('--json', 'print them as JSON')
+    .action(async (options: { json?: boolean }) =>
+      finish(await (await import('./roles/jobs.js')).listDead(options)),
+    );
+  jobs
+    .command('retry <queue> [id...]')
+    .description('try dead letters of a queue again; all of them when no id is given')
+    .action(async (queue: string, ids: string[]) =>
+      finish(await (await import('./roles/jobs.js')).retryDead(queue, ids)),
+    );
 }
 
 async function main(): Promise<number> {

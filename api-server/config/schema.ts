@@ -166,6 +166,20 @@ export const fileSettingsSchema = z.strictObject({
       keep_dead_letters: duration.describe('How long a dead letter can be looked at and tried again.'),
     })
     .describe('The `worker` role.'),
+  webhooks: z
+    .strictObject({
+      timeout: duration.describe('How long a receiver may take to answer.'),
+      allow_private: z
+        .boolean()
+        .describe('Allow plain HTTP, and addresses in private networks; for development alone.'),
+    })
+    .describe('Webhooks, sent by the worker.'),
+  retention: z
+    .strictObject({
+      every: duration.describe('How often it is looked for what is old enough to go.'),
+      deployments: duration.describe('How long ended deployments are kept; 0ms is for good.'),
+    })
+    .describe('How long data is kept.'),
   grafana: z
     .strictObject({
       url: z

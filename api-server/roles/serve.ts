@@ -4,9 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { ENV, EXIT } from '../../contract/image.js';
 import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
-import { createModules, ENTITIES } from '../modules/modules.js';
-import { Database } from '../platform/database/database.js';
-import { slowQueryLog } from '../platform/database/slow-queries.js';
+import { createModules } from '../modules/modules.js';
 import { startApollo } from '../platform/graphql/apollo.js';
 import { addGraphqlRoutes } from '../platform/graphql/graphql-routes.js';
 import { addHealthRoutes } from '../platform/health/health-routes.js';
@@ -16,12 +14,9 @@ import { addRequestHooks } from '../platform/http/request-hooks.js';
 import { createHttpServer } from '../platform/http/server.js';
 import { followCertificate, readCertificate } from '../platform/http/tls.js';
 import { createLogger, type Logger } from '../platform/logging/logger.js';
-import { observeBatches } from '../platform/metrics/batch-observer.js';
-import { addDatabaseGauges } from '../platform/metrics/database-metrics.js';
-import { createMetrics, type Metrics } from '../platform/metrics/metrics.js';
+import { createMetrics } from '../platform/metrics/metrics.js';
 import { createMetricsServer, listen } from '../platform/metrics/metrics-server.js';
 import { addReadyGauge } from '../platform/metrics/ready-gauge.js';
-import { knownMigrations } from '../platform/migrations/known-migrations.js';
 import { endOnUnexpected, untilAsked } from '../platform/process.js';
 import { closeRedis, createRedis, redisState } from '../platform/redis/redis.js';
 import { type Closeable, shutDown, trackSockets } from '../platform/shutdown.js';
@@ -29,6 +24,7 @@ import { traceResolvers } from '../platform/tracing/resolver-spans.js';
 import { startTracing } from '../platform/tracing/start-tracing.js';
 import { version as imageVersion } from '../platform/version.js';
 import { runWorkers, settingsOfWorker, shareMetrics, workerCount } from '../platform/workers.js';
+import { createDatabase } from './create-database.js';
 
 /** Serves until a signal ends it. Throws a ConfigError when the settings are refused. */
 export async function serve(): Promise<number> {
@@ -122,23 +118,4 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   ];
   const readinessOff = () => readiness.turnOff();
   return () => shutDown({ settings: settings.shutdown, readinessOff, app, closeables, log });
-}
-
-/** The database, measured. Not started yet. */
-export async function createDatabase(settings: Settings, metrics: Metrics, log: Logger): Promise<Database> {
-  const slow = slowQueryLog(log, settings.database.slow_query);
-  const database = new Database({
-    settings: settings.database,
-    entities: ENTITIES,
-    migrations: await knownMigrations(),
-    log,
-    observe: (event) => {
-      metrics.statement(event);
-      slow(event);
-    },
-    onRetry: (what) => metrics.databaseRetry(what),
-  });
-  addDatabaseGauges(metrics.registry, database);
-  observeBatches(metrics.loaderBatch);
-  return database;
 }

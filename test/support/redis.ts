@@ -8,8 +8,15 @@ import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Redis } from 'ioredis';
+import { type RedisOptions as ClientOptions, Redis } from 'ioredis';
 import { freePort } from './postgres.js';
+
+export interface RedisOptions {
+  /** Arguments of redis-server beside the usual ones; a Sentinel's file goes first. */
+  args?: string[];
+  /** How a client of the test reaches it. */
+  client?: ClientOptions;
+}
 
 export class TestRedis {
   #process: ChildProcess | undefined;
@@ -17,6 +24,7 @@ export class TestRedis {
   constructor(
     private readonly program: string,
     readonly port: number,
+    private readonly more: RedisOptions = {},
   ) {}
 
   get url(): string {
@@ -25,9 +33,13 @@ export class TestRedis {
 
   /** Starts it, empty, and waits until it answers. */
   async start(): Promise<void> {
-    const settings = ['--port', `${this.port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-    this.#process = spawn(this.program, settings, { stdio: 'ignore', cwd: '/' });
-    const client = new Redis(this.url, { lazyConnect: true, retryStrategy: () => null });
+    const settings = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
+    const port = this.more.client?.tls
+      ? ['--port', '0', '--tls-port', `${this.port}`]
+      : ['--port', `${this.port}`];
+    const args = [...(this.more.args ?? []), ...port, ...settings];
+    this.#process = spawn(this.program, args, { stdio: 'ignore', cwd: '/' });
+    const client = this.client();
     client.on('error', () => undefined);
     for (let tries = 0; ; tries += 1) {
       try {
@@ -42,6 +54,15 @@ export class TestRedis {
     client.disconnect();
   }
 
+  /** A client that fails rather than waits. */
+  client(): Redis {
+    return new Redis(this.port, '127.0.0.1', {
+      lazyConnect: true,
+      retryStrategy: () => null,
+      ...this.more.client,
+    });
+  }
+
   async stop(): Promise<void> {
     const child = this.#process;
     this.#process = undefined;
@@ -53,15 +74,24 @@ export class TestRedis {
 }
 
 /** A started server, or undefined (and why, on stderr) when this machine can't have one. */
-export async function startRedis(): Promise<TestRedis | undefined> {
+export async function startRedis(options: RedisOptions = {}): Promise<TestRedis | undefined> {
   const program = findOnPath('redis-server') ?? install();
   if (!program) {
     console.warn('Redis tests are skipped: there is no redis-server on PATH, and it could not be installed');
     return undefined;
   }
-  const server = new TestRedis(program, await freePort());
+  const server = new TestRedis(program, await freePort(), options);
   await server.start();
   return server;
+}
+
+/** Several servers that can't all be there or not: throws when one is missing. */
+export async function startRedises(options: RedisOptions[]): Promise<TestRedis[]> {
+  const servers = await Promise.all(options.map((option) => startRedis(option)));
+  return servers.map((server) => {
+    if (!server) throw new Error('there is no redis-server');
+    return server;
+  });
 }
 
 /** Only as root and where apt-get is; on any other machine that is for its owner to do. */

@@ -19,7 +19,7 @@ export type RedisState = 'ready' | 'away' | 'not configured';
 export type RedisUse = 'commands' | 'waiting';
 
 const COMMAND_TIMEOUT_MS = 500;
-const BACKOFF = { initialMs: 200, maxMs: 10_000 };
+const BACKOFF = { initialMs: 200, maxMs: 2_000 };
 
 /** Connects in the background and keeps trying; undefined when no URL is set. */
 export function createRedis(

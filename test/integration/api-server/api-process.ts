@@ -111,16 +111,16 @@ export class ApiProcess {
     this.#spawned = spawned;
   }
 
-  /** Starts `serve` on free ports and waits until it listens. */
-  static async start(env: Env, image?: string): Promise<ApiProcess> {
+  /** Starts `serve`, or another role, on free ports and waits until it listens. */
+  static async start(env: Env, image?: string, role: 'serve' | 'worker' = 'serve'): Promise<ApiProcess> {
     const ports = {
       PCF_API__SERVER__PORT: '0',
       PCF_API__METRICS__PORT: '0',
       PCF_API__SERVER__HOST: '127.0.0.1',
     };
-    const spawned = spawnRole(['serve'], { ...ports, ...env }, image);
+    const spawned = spawnRole([role], { ...ports, ...env }, image);
     for (;;) {
-      const line = spawned.output.stdout.split('\n').find((text) => text.includes('"msg":"serving"'));
+      const line = spawned.output.stdout.split('\n').find((text) => /"msg":"(serving|working)"/.test(text));
       if (line) {
         const { port, metricsPort = primarysPort(spawned) } = JSON.parse(line) as {
           port: number;
@@ -128,7 +128,8 @@ export class ApiProcess {
         };
         return new ApiProcess(spawned, port, metricsPort);
       }
-      if (spawned.child.exitCode !== null) throw new Error(`serve ended: ${JSON.stringify(spawned.output)}`);
+      if (spawned.child.exitCode !== null)
+        throw new Error(`${role} ended: ${JSON.stringify(spawned.output)}`);
       await sleep(10);
     }
   }

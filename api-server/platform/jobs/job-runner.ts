@@ -1,0 +1,136 @@
+/** Runs the jobs of this process: one queue a kind, all on one Redis. */
+import { type Job, type Queue, UnrecoverableError, Worker } from 'bullmq';
+import type { Settings } from '../../config/schema.js';
+import { backoffMs } from '../backoff.js';
+import type { Logger } from '../logging/logger.js';
+import type { JobMetrics } from '../metrics/job-metrics.js';
+import type { RedisClient } from '../redis/redis.js';
+import { inSpan } from '../tracing/tracing.js';
+import { HopelessJobError, type JobDefinition } from './job.js';
+import { enqueue, type JobPayload, openQueue, PREFIX } from './queues.js';
+
+export interface JobRunnerParts {
+  redis: RedisClient;
+  settings: Settings['worker'];
+  metrics: JobMetrics;
+  log: Logger;
+}
+
+/** A job whose worker is gone goes to another one after this. */
+const LOCK_MS = 15_000;
+/** How often that may happen to one job: a rollout of the workers is no reason to give it up. */
+const MAX_STALLED = 5;
+const LONGEST_RETRY_MS = 3_600_000;
+
+export class JobRunner {
+  readonly #queues = new Map<string, Queue<JobPayload>>();
+  readonly #workers: Worker<JobPayload>[] = [];
+  readonly #cutOff = new AbortController();
+
+  constructor(private readonly parts: JobRunnerParts) {}
+
+  /** The queues, for their figures. */
+  get queues(): Queue<JobPayload>[] {
+    return [...this.#queues.values()];
+  }
+
+  /** Puts a job of a kind that was added before in; with an `id` that is known already, nothing happens. */
+  async enqueue(name: string, data: object, id?: string): Promise<void> {
+    const queue = this.#queues.get(name);
+    if (!queue) throw new Error(`there is no job ${name}`);
+    await enqueue(queue, data, id);
+  }
+
+  add<Data extends object>(definition: JobDefinition<Data>): void {
+    const { redis, settings, log } = this.parts;
+    const { name, every } = definition;
+    const queue = openQueue(name, redis, settings);
+    queue.on('error', (error) => log.debug({ err: error, queue: name }, 'a queue has lost Redis'));
+    this.#queues.set(name, queue);
+    this.#workers.push(this.#createWorker(definition));
+    // Waits for Redis by itself. All workers say the same, and the job runs once.
+    if (every)
+      void this.#schedule(queue, every).catch((err) => log.error({ err, queue: name }, 'not scheduled'));
+  }
+
+  start(): void {
+    for (const worker of this.#workers) void worker.run();
+  }
+
+  /**
+   * Takes no more jobs and lets the running ones end. Those that don't within
+   * `timeoutMs` are cut off; another worker does them again.
+   */
+  async close(timeoutMs: number): Promise<void> {
+    const timer = setTimeout(() => {
+      this.parts.log.warn('jobs were still running at the deadline and are cut off; they will run again');
+      this.#cutOff.abort();
+      for (const worker of this.#workers) void worker.close(true);
+    }, timeoutMs);
+    await Promise.all(this.#workers.map((worker) => worker.close()));
+    clearTimeout(timer);
+    await Promise.all(this.queues.map((queue) => queue.close()));
+  }
+
+  async #schedule(queue: Queue<JobPayload>, { ms, data }: { ms: number; data: object }): Promise<void> {
+    await queue.upsertJobScheduler(queue.name, { every: ms }, { data: { data, trace: {} } });
+  }
+
+  #createWorker<Data extends object>(definition: JobDefinition<Data>): Worker<JobPayload> {
+    const { redis, settings, log } = this.parts;
+    const { name } = definition;
+    const worker = new Worker<JobPayload>(name, (job) => this.#run(definition, job), {
+      connection: redis as never,
+      prefix: PREFIX,
+      autorun: false,
+      concurrency: settings.concurrency,
+      lockDuration: LOCK_MS,
+      stalledInterval: LOCK_MS,
+      maxStalledCount: MAX_STALLED,
+      settings: {
+        backoffStrategy: (attempts) =>
+          backoffMs(attempts - 1, { initialMs: settings.retry_initial, maxMs: LONGEST_RETRY_MS }),
+      },
+    });
+    worker.on('error', (error) => log.debug({ err: error, queue: name }, 'a worker has lost Redis'));
+    worker.on('stalled', (id) =>
+      log.warn({ queue: name, job: id }, 'a job was left by its worker and runs again'),
+    );
+    worker.on('failed', (job, error) => this.#onFailed(name, job, error));
+    return worker;
+  }
+
+  async #run<Data extends object>(definition: JobDefinition<Data>, job: Job<JobPayload>): Promise<void> {
+    const { metrics, settings } = this.parts;
+    const { name } = definition;
+    const attempt = job.attemptsMade + 1;
+    const log = this.parts.log.child({ queue: name, job: job.id, attempt });
+    const signal = AbortSignal.any([AbortSignal.timeout(settings.job_timeout), this.#cutOff.signal]);
+    const startedAt = performance.now();
+    const done = (outcome: 'ok' | 'error') =>
+      metrics.jobDone({ queue: name, outcome }, (performance.now() - startedAt) / 1_000);
+    const options = {
+      kind: 'consumer' as const,
+      parent: job.data.trace,
+      attributes: { 'messaging.destination.name': name },
+    };
+    try {
+      await inSpan(`${name} process`, options, () =>
+        definition.handle(job.data.data as Data, { signal, attempt, log }),
+      );
+      done('ok');
+    } catch (error) {
+      done('error');
+      if (error instanceof HopelessJobError) throw new UnrecoverableError(error.message);
+      throw error;
+    }
+  }
+
+  #onFailed(queue: string, job: Job<JobPayload> | undefined, error: Error): void {
+    const isDead = job?.finishedOn !== undefined;
+    if (isDead) this.parts.metrics.deadLetter(queue);
+    const entry = { err: error, queue, job: job?.id, attempt: job?.attemptsMade };
+    if (isDead) this.parts.log.error(entry, 'a job has failed for good and is a dead letter');
+    else this.parts.log.warn(entry, 'a job has failed and will be tried again');
+  }
+}

@@ -1,0 +1,43 @@
+/** Deletes what is older than it has to be kept, a little at a time. */
+import type { DataSource } from 'typeorm';
+import type { JobContext, JobDefinition } from './job.js';
+
+export interface RetentionRule {
+  table: string;
+  /** A condition on the table's columns; `$1` is the time before which rows go. */
+  where: string;
+  /** 0 keeps everything. */
+  keepMs: number;
+}
+
+/** Small enough that nobody waits for its locks. */
+const BATCH = 1_000;
+
+export function retentionJob(dataSource: DataSource, rules: RetentionRule[], everyMs: number): JobDefinition {
+  return {
+    name: 'retention',
+    every: { ms: everyMs, data: {} },
+    async handle(_data, context) {
+      for (const rule of rules) if (rule.keepMs > 0) await apply(dataSource, rule, context);
+    },
+  };
+}
+
+async function apply(
+  dataSource: DataSource,
+  rule: RetentionRule,
+  { signal, log }: JobContext,
+): Promise<void> {
+  const before = new Date(Date.now() - rule.keepMs);
+  // Not `ctid = ANY (...)` on a whole table: each batch finds its rows by the index of the condition.
+  const sql = `DELETE FROM ${rule.table} WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM ${rule.table} WHERE ${rule.where} LIMIT ${BATCH} FOR UPDATE SKIP LOCKED))`;
+  let deleted = 0;
+  for (;;) {
+    signal.throwIfAborted(); // the next run goes on where this one ended
+    const [, count] = await dataSource.query<[unknown[], number]>(sql, [before]);
+    deleted += count;
+    if (count < BATCH) break;
+  }
+  if (deleted > 0) log.info({ table: rule.table, deleted, before }, 'what was kept long enough is deleted');
+}

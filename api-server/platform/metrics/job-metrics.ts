@@ -1,0 +1,66 @@
+/** What the queues hold, and what becomes of jobs. */
+import type { Queue } from 'bullmq';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { JobPayload } from '../jobs/queues.js';
+
+const ANSWER_MS = 500;
+const BUCKETS = [0.01, 0.05, 0.25, 1, 5, 15, 60];
+
+export interface JobMetrics {
+  jobDone(labels: { queue: string; outcome: 'ok' | 'error' }, seconds: number): void;
+  deadLetter(queue: string): void;
+}
+
+export function jobMetrics(registry: Registry): JobMetrics {
+  const registers = [registry];
+  const duration = new Histogram({
+    name: 'pcf_api_job_duration_seconds',
+    help: 'Jobs by queue and how they ended.',
+    labelNames: ['queue', 'outcome'] as const,
+    buckets: BUCKETS,
+    registers,
+  });
+  const dead = new Counter({
+    name: 'pcf_api_job_dead_letters_total',
+    help: 'Jobs that failed for good.',
+    labelNames: ['queue'] as const,
+    registers,
+  });
+  return {
+    jobDone: (labels, seconds) => duration.observe(labels, seconds),
+    deadLetter: (queue) => dead.inc({ queue }),
+  };
+}
+
+/** All workers tell the same of the queues: take the maximum, not the sum. */
+export function addQueueGauges(
+  registry: Registry,
+  queues: () => Queue<JobPayload>[],
+  isReady: () => boolean,
+): void {
+  new Gauge({
+    name: 'pcf_api_jobs',
+    help: 'Jobs in the queues by state; failed ones are dead letters. Without Redis nothing is told.',
+    labelNames: ['queue', 'state'] as const,
+    registers: [registry],
+    async collect() {
+      this.reset();
+      if (!isReady()) return;
+      await Promise.all(
+        queues().map(async (queue) => {
+          const counts = await countsOf(queue);
+          for (const [state, count] of Object.entries(counts)) this.set({ queue: queue.name, state }, count);
+        }),
+      );
+    },
+  });
+}
+
+/** Nothing when Redis does not answer at once: the other figures must not wait for it. */
+async function countsOf(queue: Queue<JobPayload>): Promise<Record<string, number>> {
+  const counts = queue.getJobCounts('waiting', 'active', 'delayed', 'failed').catch(() => ({}));
+  const nothing = new Promise<Record<string, number>>((resolve) => {
+    setTimeout(() => resolve({}), ANSWER_MS).unref();
+  });
+  return Promise.race([counts, nothing]);
+}

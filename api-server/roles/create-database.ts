@@ -1,0 +1,28 @@
+import type { Settings } from '../config/schema.js';
+import { ENTITIES } from '../modules/modules.js';
+import { Database } from '../platform/database/database.js';
+import { slowQueryLog } from '../platform/database/slow-queries.js';
+import type { Logger } from '../platform/logging/logger.js';
+import { observeBatches } from '../platform/metrics/batch-observer.js';
+import { addDatabaseGauges } from '../platform/metrics/database-metrics.js';
+import type { Metrics } from '../platform/metrics/metrics.js';
+import { knownMigrations } from '../platform/migrations/known-migrations.js';
+
+/** The database, measured. Not started yet. */
+export async function createDatabase(settings: Settings, metrics: Metrics, log: Logger): Promise<Database> {
+  const slow = slowQueryLog(log, settings.database.slow_query);
+  const database = new Database({
+    settings: settings.database,
+    entities: ENTITIES,
+    migrations: await knownMigrations(),
+    log,
+    observe: (event) => {
+      metrics.statement(event);
+      slow(event);
+    },
+    onRetry: (what) => metrics.databaseRetry(what),
+  });
+  addDatabaseGauges(metrics.registry, database);
+  observeBatches(metrics.loaderBatch);
+  return database;
+}

@@ -1,0 +1,120 @@
+import 'reflect-metadata';
+import type { AddressInfo } from 'node:net';
+import { ENV, EXIT } from '../../contract/image.js';
+import { ConfigError } from '../config/config-error.js';
+import { loadSettings } from '../config/load.js';
+import type { Settings } from '../config/schema.js';
+import { deploymentsChangedSince } from '../modules/deployments/recent-changes.js';
+import type { Database } from '../platform/database/database.js';
+import { addHealthRoutes } from '../platform/health/health-routes.js';
+import { Readiness } from '../platform/health/readiness.js';
+import { addRequestHooks } from '../platform/http/request-hooks.js';
+import { createHttpServer } from '../platform/http/server.js';
+import { annotationJobs } from '../platform/jobs/grafana-annotations.js';
+import { JobRunner } from '../platform/jobs/job-runner.js';
+import { type RetentionRule, retentionJob } from '../platform/jobs/retention.js';
+import { createLogger, type Logger } from '../platform/logging/logger.js';
+import { addQueueGauges, jobMetrics } from '../platform/metrics/job-metrics.js';
+import { createMetrics } from '../platform/metrics/metrics.js';
+import { createMetricsServer, listen } from '../platform/metrics/metrics-server.js';
+import { addReadyGauge } from '../platform/metrics/ready-gauge.js';
+import { endOnUnexpected, untilAsked } from '../platform/process.js';
+import { createRedis, redisState } from '../platform/redis/redis.js';
+import { Secret } from '../platform/secrets/secret.js';
+import { shutDown, trackSockets } from '../platform/shutdown.js';
+import { startTracing } from '../platform/tracing/start-tracing.js';
+import { version as imageVersion } from '../platform/version.js';
+import { createDatabase } from './create-database.js';
+
+/** The queues of all jobs there can be. */
+export const QUEUES = ['retention', 'grafana-scan', 'grafana-annotation'];
+
+/** Runs jobs until a signal ends it. Throws a ConfigError when the settings are refused. */
+export async function worker(): Promise<number> {
+  const settings = await loadSettings();
+  const log = createLogger(settings.logging.level);
+  endOnUnexpected(log);
+  const asked = untilAsked();
+  const stop = await start(settings, log);
+  await asked;
+  await stop();
+  return EXIT.ok;
+}
+
+/** Starts everything, and returns how to end it in order. */
+async function start(settings: Settings, log: Logger): Promise<() => Promise<void>> {
+  const version = imageVersion();
+  const revision = process.env[ENV.revision] ?? '';
+  const tracing = { settings: settings.tracing, serviceName: 'pcf-api-worker', version, revision, log };
+  const stopTracing = await startTracing(tracing);
+  const metrics = createMetrics({ version, revision });
+  const database = await createDatabase(settings, metrics, log);
+  const redis = createRedis(settings, log, 'waiting');
+  if (!redis) throw new ConfigError([{ path: 'redis.url', problem: 'is required; the jobs are in Redis' }]);
+  addReadyGauge(metrics.registry, 'redis', () => redisState(redis) === 'ready');
+  const readiness = new Readiness(
+    () => database.monitor.status,
+    () => redisState(redis),
+  );
+
+  const jobs = new JobRunner({
+    redis,
+    settings: settings.worker,
+    metrics: jobMetrics(metrics.registry),
+    log,
+  });
+  addQueueGauges(
+    metrics.registry,
+    () => jobs.queues,
+    () => redisState(redis) === 'ready',
+  );
+  addJobs(jobs, database, settings, log);
+  database.start();
+  jobs.start();
+
+  const app = createHttpServer(settings, log);
+  trackSockets(app);
+  addRequestHooks(app, { version, revision, database, metrics, readiness, log });
+  addHealthRoutes(app, readiness);
+  const { host } = settings.server;
+  const metricsServer = createMetricsServer(metrics.registry);
+  const metricsPort = await listen(metricsServer, settings.metrics.port, host);
+  await app.listen({ host, port: settings.server.port });
+  const { port } = app.server.address() as AddressInfo;
+  log.info({ host, port, metricsPort, version, revision, environment: settings.environment }, 'working');
+
+  const { timeout } = settings.shutdown;
+  const closeables = [
+    { name: 'Redis', close: () => redis.disconnect() },
+    { name: 'database', close: () => database.close() },
+    { name: 'tracing', close: () => stopTracing?.() },
+    { name: 'metrics', close: () => metricsServer.close() },
+  ];
+  return async () => {
+    readiness.turnOff();
+    // Nobody sends a worker anything: it need not wait before it stops taking jobs.
+    log.info({ timeoutMs: timeout }, 'shutting down: taking no more jobs, letting the running ones end');
+    await jobs.close(timeout);
+    const rest = { settings: { delay: 0, timeout: 1_000 }, readinessOff: () => undefined };
+    await shutDown({ ...rest, app, closeables, log });
+  };
+}
+
+function addJobs(jobs: JobRunner, database: Database, settings: Settings, log: Logger): void {
+  const { dataSource } = database;
+  const { retention, grafana } = settings;
+  const rules: RetentionRule[] = [
+    { table: 'deployments', where: 'finished_at < $1', keepMs: retention.deployments },
+  ];
+  jobs.add(retentionJob(dataSource, rules, retention.every));
+  if (!grafana.url) return;
+  const { token, token_file: file } = grafana;
+  const [scan, annotate] = annotationJobs({
+    url: grafana.url,
+    token: token ? new Secret(token, file ? { file, log } : undefined) : undefined,
+    changedSince: (since) => deploymentsChangedSince(dataSource, since),
+    enqueue: (name, data, id) => jobs.enqueue(name, data, id),
+  });
+  jobs.add(annotate);
+  jobs.add(scan);
+}

@@ -1,0 +1,252 @@
+import assert from 'node:assert/strict';
+import { Redis } from 'ioredis';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { loadSettings } from '../../../api-server/config/load.js';
+import type { Settings } from '../../../api-server/config/schema.js';
+import { HopelessJobError, type JobDefinition } from '../../../api-server/platform/jobs/job.js';
+import { JobRunner } from '../../../api-server/platform/jobs/job-runner.js';
+import { retentionJob } from '../../../api-server/platform/jobs/retention.js';
+import { jobMetrics } from '../../../api-server/platform/metrics/job-metrics.js';
+import { createRedis, type RedisClient } from '../../../api-server/platform/redis/redis.js';
+import { eventually } from '../../support/pcf-api.js';
+import { sharedPostgres } from '../../support/postgres.js';
+import { startRedis, type TestRedis } from '../../support/redis.js';
+import { ApiProcess, runRole } from './api-process.js';
+import { openDatabase } from './database-under-test.js';
+import { FakeGrafana } from './fake-grafana.js';
+
+describe('api-server jobs', () => {
+  let redis: TestRedis | undefined;
+  let settings: Settings;
+  const opened: { runner: JobRunner; client: RedisClient }[] = [];
+  let names = 0;
+
+  /** A runner with one kind of job, on a queue of its own. */
+  const run = (
+    handle: JobDefinition<{ n: number }>['handle'],
+    { name = `job-${names++}`, ...more }: Partial<Settings['worker']> & { name?: string } = {},
+  ) => {
+    const log = pino({ level: 'silent' });
+    const client = createRedis(settings, log, 'waiting');
+    assert.ok(client);
+    const registry = new Registry();
+    const worker = { ...settings.worker, retry_initial: 20, ...more };
+    const runner = new JobRunner({ redis: client, settings: worker, metrics: jobMetrics(registry), log });
+    runner.add({ name, handle });
+    runner.start();
+    opened.push({ runner, client });
+    const queue = runner.queues[0];
+    assert.ok(queue);
+    return { runner, name, queue, registry };
+  };
+
+  before(async function () {
+    this.timeout(240_000);
+    redis = await startRedis();
+    if (!redis) return this.skip();
+    settings = await loadSettings({
+      PCF_API__DATABASE__URL: 'postgresql://localhost/none',
+      PCF_API__REDIS__URL: redis.url,
+      PCF_CONFIG_DIR: '/nonexistent',
+    });
+  });
+  afterEach(async () => {
+    for (const { runner, client } of opened.splice(0)) {
+      await runner.close(1_000);
+      client.disconnect();
+    }
+  });
+  after(() => redis?.stop());
+
+  it('a job is tried again until it succeeds', async () => {
+    const attempts: number[] = [];
+    const { runner, name, queue, registry } = run(async (_data, { attempt }) => {
+      attempts.push(attempt);
+      if (attempt < 3) throw new Error('not yet');
+    });
+    await runner.enqueue(name, { n: 1 }, 'a:1');
+    await eventually('it is done', async () => (await queue.getCompletedCount()) === 1);
+    assert.deepEqual(attempts, [1, 2, 3]);
+    assert.match(
+      await registry.metrics(),
+      /pcf_api_job_duration_seconds_count\{queue="[^"]+",outcome="error"\} 2/,
+    );
+  });
+
+  it('a job that is put in twice under one id is done once', async () => {
+    const done: number[] = [];
+    const { runner, name } = run(async ({ n }) => void done.push(n));
+    await runner.enqueue(name, { n: 1 }, 'same');
+    await eventually('it is done', () => done.length === 1);
+    await runner.enqueue(name, { n: 2 }, 'same');
+    await runner.enqueue(name, { n: 3 }, 'other');
+    await eventually('the other is done', () => done.includes(3));
+    assert.deepEqual(done, [1, 3]);
+  });
+
+  it('what fails for good is a dead letter that can be looked at and put back', async () => {
+    let works = false;
+    const { runner, name, queue, registry } = run(
+      async () => {
+        if (!works) throw new Error('the receiver answered 500');
+      },
+      { name: 'grafana-annotation', attempts: 2 },
+    );
+    await runner.enqueue(name, { n: 1 }, 'lost');
+    await eventually('it is dead', async () => (await queue.getFailedCount()) === 1);
+    assert.match(await registry.metrics(), /pcf_api_job_dead_letters_total\{queue="grafana-annotation"\} 1/);
+    const env = { PCF_API__REDIS__URL: redis!.url, PCF_API__DATABASE__URL: 'postgresql://localhost/none' };
+    const { stdout } = await runRole(['jobs', 'dead', '--json'], env);
+    const [letter] = JSON.parse(stdout) as { queue: string; id: string; attempts: number; reason: string }[];
+    assert.deepEqual(
+      [letter?.queue, letter?.id, letter?.attempts, letter?.reason],
+      ['grafana-annotation', 'lost', 2, 'the receiver answered 500'],
+    );
+    works = true;
+    assert.equal((await runRole(['jobs', 'retry', name, 'lost'], env)).code, 0);
+    await eventually('it is done', async () => (await queue.getCompletedCount()) === 1);
+    assert.equal((await runRole(['jobs', 'retry', 'nonsense'], env)).code, 64);
+  });
+
+  it('what is hopeless is not tried again', async () => {
+    let tries = 0;
+    const { runner, name, queue } = run(async () => {
+      tries += 1;
+      throw new HopelessJobError('gone');
+    });
+    await runner.enqueue(name, { n: 1 });
+    await eventually('it is dead', async () => (await queue.getFailedCount()) === 1);
+    assert.equal(tries, 1);
+  });
+
+  it('a job that takes too long is told to stop, and tried again', async () => {
+    const reasons: string[] = [];
+    const { runner, name } = run(
+      async (_data, { signal }) => {
+        await new Promise((_resolve, reject) =>
+          signal.addEventListener('abort', () => reject(signal.reason)),
+        );
+      },
+      { job_timeout: 50, attempts: 2 },
+    );
+    runner.queues[0]?.on('error', (error) => reasons.push(error.message));
+    await runner.enqueue(name, { n: 1 });
+    await eventually('it has failed', async () => (await runner.queues[0]?.getFailedCount()) === 1);
+    const [job] = (await runner.queues[0]?.getFailed()) ?? [];
+    assert.match(String(job?.failedReason), /timeout/);
+    assert.equal(job?.attemptsMade, 2);
+  });
+
+  it('closing lets the running job end and takes no other', async () => {
+    const events: string[] = [];
+    let finish: () => void = () => undefined;
+    const { runner, name } = run(
+      async ({ n }) => {
+        events.push(`start ${n}`);
+        await new Promise<void>((resolve) => {
+          finish = resolve;
+        });
+        events.push(`end ${n}`);
+      },
+      { concurrency: 1 },
+    );
+    await runner.enqueue(name, { n: 1 });
+    await runner.enqueue(name, { n: 2 });
+    await eventually('it runs', () => events.length === 1);
+    const closed = runner.close(10_000);
+    setTimeout(finish, 200);
+    await closed;
+    assert.deepEqual(events, ['start 1', 'end 1']);
+  });
+
+  it('jobs go on after connections to Redis were lost, and none is missing', async () => {
+    const done = new Set<number>();
+    const { runner, name } = run(async ({ n }) => void done.add(n));
+    await runner.enqueue(name, { n: 1 });
+    await eventually('it is done', () => done.has(1));
+    const client = new Redis(redis!.url);
+    await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    client.disconnect();
+    await Promise.all(Array.from({ length: 20 }, (_, index) => runner.enqueue(name, { n: index + 2 })));
+    await eventually('all are done', () => done.size === 21);
+  });
+
+  it('retention deletes what is old in small steps and leaves the rest', async () => {
+    const postgres = await sharedPostgres();
+    const url = await postgres.createDatabase();
+    await postgres.query('CREATE TABLE things (at timestamptz)', url);
+    await postgres.query(
+      'INSERT INTO things SELECT now() - make_interval(days => n % 20) FROM generate_series(0, 4999) n',
+      url,
+    );
+    await using under = await openDatabase(url);
+    const day = 86_400_000;
+    const rule = { table: 'things', where: 'at < $1', keepMs: 9.5 * day };
+    const forever = { table: 'nonsense', where: 'at < $1', keepMs: 0 };
+    const { handle } = retentionJob(under.database.dataSource, [forever, rule], 1_000);
+    const context = { signal: new AbortController().signal, attempt: 1, log: pino({ level: 'silent' }) };
+    await handle({}, context);
+    const count = async () =>
+      Number((await postgres.query<{ n: string }>('SELECT count(*) AS n FROM things', url))[0]?.n);
+    assert.equal(await count(), 2_500);
+    assert.equal(under.events.filter(({ text }) => text.startsWith('DELETE')).length, 3);
+    await handle({}, context);
+    assert.equal(await count(), 2_500, 'once more changes nothing');
+  });
+
+  it('the worker annotates each deployment in Grafana once, through crashes of either', async function () {
+    this.timeout(60_000);
+    const postgres = await sharedPostgres();
+    const url = await postgres.createDatabase();
+    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    const grafana = await FakeGrafana.start();
+    const env = {
+      PCF_API__DATABASE__URL: url,
+      PCF_API__REDIS__URL: `${redis!.url}/1`,
+      PCF_API__GRAFANA__URL: grafana.url,
+      PCF_API__GRAFANA__TOKEN: 'hush-hush',
+      PCF_API__WORKER__RETRY_INITIAL: '50ms',
+    };
+    await postgres.query(
+      `WITH s AS (INSERT INTO services (id, name) VALUES (gen_random_uuid(), 'web') RETURNING id)
+       INSERT INTO deployments (id, service_id, environment, version, status, started_at, idempotency_key)
+       SELECT gen_random_uuid(), id, 'production', '1.0.' || n, 'IN_PROGRESS', now(), 'k' || n
+       FROM s, generate_series(1, 5) n`,
+      url,
+    );
+    grafana.failing = 3;
+    let worker = await ApiProcess.start(env, undefined, 'worker');
+    try {
+      await eventually('all are there', () => grafana.annotations.size === 5);
+      assert.equal((await worker.fetch('/health')).status, 200);
+      await worker.waitForReady();
+      assert.match(await worker.metrics(), /pcf_api_jobs\{queue="grafana-annotation",state="waiting"\} 0/);
+      assert.equal((await worker.fetch('/graphql')).status, 404);
+      await worker.kill();
+
+      await postgres.query(
+        "UPDATE deployments SET status = 'SUCCEEDED', finished_at = now(), updated_at = now()",
+        url,
+      );
+      worker = await ApiProcess.start(env, undefined, 'worker');
+      const texts = () => [...grafana.annotations.values()].map(({ text }) => text);
+      await eventually('they have ended', () => texts().every((text) => text.endsWith('succeeded')), 30_000);
+      assert.equal(grafana.annotations.size, 5, 'changed, not added');
+      assert.deepEqual(new Set(grafana.tokens), new Set(['Bearer hush-hush']));
+      worker.signal('SIGTERM');
+      const { code, stdout } = await worker.ended;
+      assert.equal(code, 0);
+      assert.doesNotMatch(stdout, /hush-hush/);
+    } finally {
+      await worker.kill();
+      grafana.stop();
+    }
+  });
+
+  it('a worker without Redis says that it needs one', async () => {
+    const ended = await runRole(['worker'], { PCF_API__DATABASE__URL: 'postgresql://localhost/none' });
+    assert.equal(ended.code, 78);
+    assert.match(ended.lastWords, /redis\.url: is required/);
+  });
+});

@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { generate } from 'selfsigned';
+import { loadSettings } from '../../../api-server/config/load.js';
+import { JobRunner } from '../../../api-server/platform/jobs/job-runner.js';
+import { jobMetrics } from '../../../api-server/platform/metrics/job-metrics.js';
+import { createRedis, type RedisClient, type RedisUse } from '../../../api-server/platform/redis/redis.js';
+import { parseRedisUrl } from '../../../api-server/platform/redis/redis-url.js';
+import { eventually } from '../../support/pcf-api.js';
+import { startRedis, startRedises, type TestRedis } from '../../support/redis.js';
+
+describe('api-server Redis modes', () => {
+  let folder: string;
+  let servers: TestRedis[] = [];
+  let clients: RedisClient[] = [];
+
+  const connect = async (url: string, more: Record<string, string> = {}, use?: RedisUse) => {
+    const settings = await settingsOf(url, more);
+    const client = createRedis(settings, pino({ level: 'silent' }), use);
+    assert.ok(client);
+    clients.push(client);
+    return client;
+  };
+  const ready = (client: RedisClient) => eventually('it is ready', () => client.status === 'ready', 20_000);
+
+  before(async function () {
+    this.timeout(240_000);
+    const first = await startRedis();
+    if (!first) return this.skip();
+    await first.stop();
+  });
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'pcf-test-redis-'));
+  });
+  afterEach(async () => {
+    for (const client of clients) client.disconnect();
+    await Promise.all(servers.map((server) => server.stop()));
+    clients = [];
+    servers = [];
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('a URL may name several hosts, and is never quoted when it is wrong', () => {
+    assert.deepEqual(parseRedisUrl('rediss://me:p%40ss@a:1,[::1]:2,c/3'), {
+      nodes: [
+        { host: 'a', port: 1 },
+        { host: '::1', port: 2 },
+        { host: 'c', port: 6379 },
+      ],
+      username: 'me',
+      password: 'p@ss',
+      database: 3,
+      tls: true,
+    });
+    assert.deepEqual(parseRedisUrl('redis://:pw@h').username, undefined);
+    for (const bad of ['http://:hush@h', 'redis://:hush@', 'redis://:hush@a:b']) {
+      assert.throws(
+        () => parseRedisUrl(bad),
+        (error: Error) => !error.message.includes('hush'),
+      );
+    }
+  });
+
+  it('TLS: with the authority that is set, and not without', async () => {
+    const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }], {
+      keySize: 2048,
+      extensions: [
+        { name: 'basicConstraints', cA: true },
+        { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] },
+      ],
+    });
+    const [certFile, keyFile] = [join(folder, 'tls.crt'), join(folder, 'tls.key')];
+    writeFileSync(certFile, cert);
+    writeFileSync(keyFile, key);
+    const args = ['--tls-cert-file', certFile, '--tls-key-file', keyFile, '--tls-auth-clients', 'no'];
+    const [server] = await startRedises([
+      { args: [...args, '--requirepass', 'hush'], client: { password: 'hush', tls: { ca: cert } } },
+    ]);
+    servers = [server!];
+    const { port } = server!;
+    const client = await connect(`rediss://:hush@127.0.0.1:${port}`, { PCF_API__REDIS__CA_FILE: certFile });
+    await ready(client);
+    assert.equal(await client.set('a', '1'), 'OK');
+    const stranger = await connect(`rediss://:hush@127.0.0.1:${port}`);
+    const [refused] = await new Promise<[NodeJS.ErrnoException]>((resolve) =>
+      stranger.once('error', (error: NodeJS.ErrnoException) => resolve([error])),
+    );
+    assert.match(String(refused.code), /CERT|SELF_SIGNED/);
+  });
+
+  it('a new password in the file is used for the next connection', async () => {
+    const server = await startRedis({ args: ['--requirepass', 'one'], client: { password: 'one' } });
+    servers.push(server!);
+    const file = join(folder, 'redis-url');
+    const url = (password: string) => `redis://:${password}@127.0.0.1:${server!.port}`;
+    writeFileSync(file, url('one'));
+    const client = await connect(url('one'), { PCF_API__REDIS__URL_FILE: file });
+    await ready(client);
+    const admin = server!.client();
+    await admin.connect();
+    await admin.config('SET', 'requirepass', 'two');
+    writeFileSync(file, url('two'));
+    await eventually(
+      'it is read',
+      () => 'options' in client && (client.options as { password?: string }).password === 'two',
+    );
+    await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
+    admin.disconnect();
+    await eventually('it works again', () =>
+      client.ping().then(
+        () => true,
+        () => false,
+      ),
+    );
+  });
+
+  it('Sentinel: follows the failover to the new master', async function () {
+    this.timeout(60_000);
+    const [master] = await startRedises([{}]);
+    const [replica] = await startRedises([{ args: ['--replicaof', '127.0.0.1', `${master!.port}`] }]);
+    const sentinels = await startRedises(
+      [0, 1, 2].map((index) => {
+        const file = join(folder, `sentinel-${index}.conf`);
+        const lines = [
+          `sentinel monitor pcf 127.0.0.1 ${master!.port} 2`,
+          'sentinel down-after-milliseconds pcf 500',
+          'sentinel failover-timeout pcf 3000',
+        ];
+        writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o666 });
+        return { args: [file, '--sentinel'] };
+      }),
+    );
+    servers = [master!, replica!, ...sentinels];
+    const hosts = sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',');
+    const env = { PCF_API__REDIS__MODE: 'sentinel', PCF_API__REDIS__SENTINEL_MASTER: 'pcf' };
+    await eventually('the Sentinels know each other and the replica', async () => {
+      const sentinel = sentinels[0]!.client();
+      await sentinel.connect();
+      const [info] = (await sentinel.call('SENTINEL', 'MASTERS')) as string[][];
+      sentinel.disconnect();
+      const value = (name: string) => info?.[info.indexOf(name) + 1];
+      return value('num-slaves') === '1' && value('num-other-sentinels') === '2';
+    });
+    const client = await connect(`redis://${hosts}`, env);
+    await ready(client);
+    await client.set('kept', 'yes');
+    const admin = master!.client();
+    await admin.connect();
+    await eventually('the replica has it', async () => (await admin.call('WAIT', '1', '100')) === 1);
+    admin.disconnect();
+
+    await master!.stop();
+    await eventually(
+      'the new master takes writes',
+      () =>
+        client.set('after', 'failover').then(
+          () => true,
+          () => false,
+        ),
+      30_000,
+    );
+    assert.equal(await client.get('kept'), 'yes');
+  });
+
+  it('Cluster: keys of all slots, and on when one node dies', async function () {
+    this.timeout(60_000);
+    const nodes = await startRedises(
+      [0, 1, 2, 3].map((index) => ({
+        args: [
+          '--cluster-enabled',
+          'yes',
+          '--cluster-config-file',
+          join(folder, `nodes-${index}.conf`),
+          '--cluster-node-timeout',
+          '1000',
+          '--cluster-require-full-coverage',
+          'no',
+        ],
+      })),
+    );
+    servers = nodes;
+    await formCluster(nodes);
+    const url = `redis://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`;
+    const client = await connect(url, { PCF_API__REDIS__MODE: 'cluster' });
+    await ready(client);
+    const keys = Array.from({ length: 100 }, (_, index) => `key-${index}`);
+    await Promise.all(keys.map((key) => client.set(key, key)));
+    assert.deepEqual(await Promise.all(keys.map((key) => client.get(key))), keys);
+
+    const waiting = await connect(url, { PCF_API__REDIS__MODE: 'cluster' }, 'waiting');
+    const done: number[] = [];
+    const { worker } = await settingsOf(url);
+    const jobs = new JobRunner({
+      redis: waiting,
+      settings: worker,
+      metrics: jobMetrics(new Registry()),
+      log: pino({ level: 'silent' }),
+    });
+    jobs.add<{ n: number }>({ name: 'counting', handle: async ({ n }) => void done.push(n) });
+    jobs.start();
+    await jobs.enqueue('counting', { n: 7 });
+    await eventually('a job is done', () => done.includes(7));
+    await jobs.close(1_000);
+
+    await nodes[0]!.stop();
+    const works = async () => {
+      const results = await Promise.allSettled(keys.map((key) => client.set(key, 'again')));
+      return results.every(({ status }) => status === 'fulfilled');
+    };
+    await eventually('its replica has taken over', works, 30_000);
+  });
+});
+
+function settingsOf(url: string, more: Record<string, string> = {}) {
+  return loadSettings({
+    PCF_API__DATABASE__URL: 'postgresql://localhost/none',
+    PCF_API__REDIS__URL: url,
+    PCF_CONFIG_DIR: '/nonexistent',
+    ...more,
+  });
+}
+
+/** Three masters, and a replica of the first. */
+async function formCluster(nodes: TestRedis[]): Promise<void> {
+  const admins = nodes.map((node) => node.client());
+  await Promise.all(admins.map((admin) => admin.connect()));
+  const [first, second, third, replica] = admins;
+  for (const { port } of nodes.slice(1)) await first!.call('CLUSTER', 'MEET', '127.0.0.1', port);
+  const ranges = [
+    [0, 5460],
+    [5461, 10_922],
+    [10_923, 16_383],
+  ] as const;
+  const masters = [first, second, third];
+  await Promise.all(
+    masters.map((admin, index) => admin!.call('CLUSTER', 'ADDSLOTSRANGE', ...(ranges[index] ?? []))),
+  );
+  const known = async (count: number) =>
+    (await Promise.all(admins.map((admin) => admin.call('CLUSTER', 'INFO')))).every((info) =>
+      String(info).includes(`cluster_known_nodes:${count}`),
+    );
+  await eventually('all know each other', () => known(nodes.length));
+  const id = String(await first!.call('CLUSTER', 'MYID'));
+  await eventually('the replica has its master', () =>
+    replica!.call('CLUSTER', 'REPLICATE', id).then(
+      () => true,
+      () => false,
+    ),
+  );
+  const ok = async () =>
+    (await Promise.all(admins.map((admin) => admin.call('CLUSTER', 'INFO')))).every((info) =>
+      String(info).includes('cluster_state:ok'),
+    );
+  await eventually('it serves', ok);
+  await eventually('the replica is in step', async () =>
+    String(await replica!.call('INFO', 'replication')).includes('master_link_status:up'),
+  );
+  for (const admin of admins) admin.disconnect();
+}
