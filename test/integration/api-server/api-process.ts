@@ -134,6 +134,10 @@ export class ApiProcess {
     }
   }
 
+  get pid(): number {
+    return this.#spawned.child.pid ?? 0;
+  }
+
   get logs(): Record<string, unknown>[] {
     const lines = this.#spawned.output.stdout.split('\n').filter((line) => line.startsWith('{'));
     return lines.map((line) => JSON.parse(line) as Record<string, unknown>);

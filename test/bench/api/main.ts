@@ -1,0 +1,91 @@
+/** `npm run bench api`: the API with everything on, beside peers that serve the same schema with the same SQL. */
+import assert from 'node:assert/strict';
+import { Command } from 'commander';
+import { Postgres } from '../../../sandbox/postgres/postgres.js';
+import { seed } from './data.js';
+import { executable } from './executable.js';
+import { ask, measure } from './load.js';
+import { type BenchQuery, benchQueries } from './queries.js';
+import { PEERS, type Peer, type Subject, startOurs, startPeer } from './subjects.js';
+import { printTable, type Row, shortfalls } from './table.js';
+
+const options = new Command('bench api')
+  .description(
+    'Requests a second, latency and memory on a real PostgreSQL, each server in a process of its own.',
+  )
+  .option('--deployments <count>', 'rows in the database', '100000')
+  .option('--seconds <count>', 'how long each is measured', '5')
+  .option('--connections <list>', 'clients at once', '1,64')
+  .option(
+    '--servers <list>',
+    'which of ours, mercurius, yoga, apollo, floor',
+    `ours,${Object.keys(PEERS).join(',')}`,
+  )
+  .option('--queries <text>', 'only queries with this in their name', '')
+  .addHelpText(
+    'after',
+    '\nExamples:\n  $ npm run bench api\n  $ npm run bench api -- --servers ours,floor --queries nested',
+  )
+  .parse()
+  .opts<{ deployments: string; seconds: string; connections: string; servers: string; queries: string }>();
+
+const print = (line: string) => console.log(line);
+const postgres = await Postgres.start();
+try {
+  await bench();
+} finally {
+  await postgres.remove();
+}
+process.exit();
+
+async function bench(): Promise<void> {
+  print(`filling the database: ${options.deployments} deployments`);
+  const seeded = await seed(postgres, Number(options.deployments));
+  const { schema } = await executable({ databaseUrl: seeded.url, pool: 1 });
+  const queries = benchQueries(schema, seeded).filter(({ name }) => name.includes(options.queries));
+  const subjects: Subject[] = [];
+  try {
+    for (const name of options.servers.split(',')) {
+      subjects.push(
+        name === 'ours' ? await startOurs(seeded.url) : await startPeer(name as Peer, seeded.url, queries),
+      );
+    }
+    await compareAnswers(subjects, queries);
+    const rows = await measureAll(subjects, queries);
+    printTable(rows, print);
+    const short = shortfalls(rows);
+    print(short.length === 0 ? '\nall targets met' : `\nbelow target:\n  ${short.join('\n  ')}`);
+  } finally {
+    await Promise.all(subjects.map((subject) => subject.stop()));
+  }
+}
+
+/** A benchmark of different answers compares nothing. */
+async function compareAnswers(subjects: Subject[], queries: BenchQuery[]): Promise<void> {
+  for (const query of queries.filter(({ unique }) => !unique)) {
+    const answers = await Promise.all(subjects.map((subject) => ask(subject, query)));
+    answers.forEach(({ data, errors }, index) => {
+      assert.equal(errors, undefined, `${subjects[index]?.name}, ${query.name}: ${JSON.stringify(errors)}`);
+      assert.deepEqual(
+        data,
+        answers[0]?.data,
+        `${subjects[index]?.name} answers something else: ${query.name}`,
+      );
+    });
+  }
+}
+
+async function measureAll(subjects: Subject[], queries: BenchQuery[]): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const query of queries) {
+    for (const connections of options.connections.split(',').map(Number)) {
+      const row: Row = { query: query.name, connections, results: new Map() };
+      for (const subject of subjects) {
+        row.results.set(subject.name, await measure(subject, query, connections, Number(options.seconds)));
+      }
+      rows.push(row);
+      print(`measured: ${query.name}, ${connections}`);
+    }
+  }
+  return rows;
+}

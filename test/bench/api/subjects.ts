@@ -1,0 +1,81 @@
+/** What is measured: each a process of its own. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ApiProcess } from '../../integration/api-server/api-process.js';
+import type { BenchQuery } from './queries.js';
+
+export const PEERS = {
+  mercurius: 'Mercurius + JIT',
+  yoga: 'GraphQL Yoga',
+  apollo: 'Apollo Server',
+  floor: 'floor',
+} as const;
+export type Peer = keyof typeof PEERS;
+
+export interface Subject {
+  name: string;
+  url: string;
+  headers: Record<string, string>;
+  /** Resident memory, in MB. */
+  memory(): number;
+  stop(): Promise<void>;
+}
+
+/** Connections to the database, for everybody the same. */
+export const POOL = 20;
+
+/** The API as an image runs it: everything on. */
+export async function startOurs(databaseUrl: string): Promise<Subject> {
+  const api = await ApiProcess.start({
+    PCF_API__DATABASE__URL: databaseUrl,
+    PCF_API__ENVIRONMENT: 'production',
+    PCF_API__DATABASE__MAX_CONNECTIONS: String(POOL + 1), // one is the monitor's
+  });
+  await api.waitForReady();
+  return {
+    name: 'ours',
+    url: `http://127.0.0.1:${api.port}/graphql`,
+    headers: {},
+    memory: () => residentMegabytes(api.pid),
+    stop: () => api.kill(),
+  };
+}
+
+export async function startPeer(peer: Peer, databaseUrl: string, queries: BenchQuery[]): Promise<Subject> {
+  const child = fork(join(import.meta.dirname, 'peer.js'), [peer], {
+    env: { ...process.env, NODE_ENV: 'production' },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
+  child.send({ databaseUrl, queries, pool: POOL });
+  const [message] = (await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(() => {
+      throw new Error(`${peer} did not start`);
+    }),
+  ])) as [{ port: number }];
+  return {
+    name: PEERS[peer],
+    url: `http://127.0.0.1:${message.port}/graphql`,
+    headers: {},
+    memory: () => residentMegabytes(child.pid ?? 0),
+    stop: () => end(child),
+  };
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  const ended = once(child, 'exit');
+  child.kill('SIGKILL');
+  await ended;
+}
+
+/** 0 where there is no /proc. */
+function residentMegabytes(pid: number): number {
+  try {
+    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    return Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1_024);
+  } catch {
+    return 0;
+  }
+}

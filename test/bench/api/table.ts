@@ -1,0 +1,39 @@
+import type { Measured } from './load.js';
+
+export interface Row {
+  query: string;
+  connections: number;
+  /** By the subject's name, in the order they were measured. */
+  results: Map<string, Measured>;
+}
+
+/** One line a subject, and beside each what it is to ours. */
+export function printTable(rows: Row[], print: (line: string) => void): void {
+  for (const { query, connections, results } of rows) {
+    const ours = results.get('ours')?.perSecond ?? Number.NaN;
+    print(`\n${query}, ${connections} connection${connections === 1 ? '' : 's'}`);
+    print(
+      `  ${'server'.padEnd(16)}${['req/s', 'p50 ms', 'p99 ms', 'RSS MB', 'ours is'].map((head) => head.padStart(9)).join('')}`,
+    );
+    for (const [name, { perSecond, p50, p99, memory }] of results) {
+      const ratio = name === 'ours' ? '' : `${(ours / perSecond).toFixed(2)}x`;
+      const cells = [perSecond.toFixed(0), p50.toFixed(1), p99.toFixed(1), String(memory), ratio];
+      print(`  ${name.padEnd(16)}${cells.map((cell) => cell.padStart(9)).join('')}`);
+    }
+  }
+}
+
+/** Whether each target is met, one line each that is not. */
+export function shortfalls(rows: Row[]): string[] {
+  return rows.flatMap(({ query, connections, results }) => {
+    const ours = results.get('ours')?.perSecond ?? 0;
+    return [...results].flatMap(([name, { perSecond }]) => {
+      const wanted = name === 'floor' ? 0.6 * perSecond : perSecond;
+      if (name === 'ours' || ours >= wanted) return [];
+      const target = name === 'floor' ? '60 % of the floor' : name;
+      return [
+        `${query}, ${connections} connections: ${((100 * ours) / perSecond).toFixed(0)} % of ${name}, wanted ${target}`,
+      ];
+    });
+  });
+}
