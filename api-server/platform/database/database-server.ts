@@ -48,6 +48,8 @@ export class DatabaseServer {
   #breaker: CircuitBreakerPolicy = newBreaker();
   #swapping: Promise<void> | undefined;
   #closed = false;
+  /** Whether something has failed since the last success. */
+  #failing = false;
 
   constructor(private readonly parts: ServerParts) {
     this.#url = parts.url.value;
@@ -69,8 +71,19 @@ export class DatabaseServer {
   }
 
   /** Runs `work` unless the circuit is open; connections that fail open it. */
-  guard<T>(work: () => Promise<T>): Promise<T> {
-    return this.#breaker.execute(work);
+  async guard<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#failing) {
+      const result = await this.#breaker.execute(work);
+      this.#failing = this.#breaker.state !== CircuitState.Closed;
+      return result;
+    }
+    // As long as all is well the breaker has nothing to count, and its share of each statement is saved.
+    try {
+      return await work();
+    } catch (error) {
+      this.#failing = true;
+      return this.#breaker.execute(() => Promise.reject(error));
+    }
   }
 
   /** The server is known to be well again: what happened before no longer counts. */

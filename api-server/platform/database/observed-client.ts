@@ -34,16 +34,15 @@ export function observedClient({ server, prepared, observe }: ClientParts): type
         return super.query(text, values, callback);
       }
       const startedAt = performance.now();
-      const done = (rows: number | null, error?: unknown) =>
+      const told = (rows: number | null, error?: unknown) =>
         observe({ server, text, ms: performance.now() - startedAt, rows, error });
-      const run = () => this.#run(text, values as unknown[] | undefined);
-      return statementSpan(server, text, run).then(
+      return statementSpan(server, text, () => this.#run(text, values as unknown[] | undefined)).then(
         (result) => {
-          done(result.rowCount);
+          told(result.rowCount);
           return result;
         },
         (error: unknown) => {
-          done(null, error);
+          told(null, error);
           throw error;
         },
       );

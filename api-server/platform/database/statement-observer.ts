@@ -1,4 +1,4 @@
-import { inSpan } from '../tracing/tracing.js';
+import { inSpan, isTracing } from '../tracing/tracing.js';
 
 /** One statement that has ended. */
 export interface StatementEvent {
@@ -13,6 +13,7 @@ export interface StatementEvent {
 
 /** Runs a statement in a span of its own, when there is tracing. */
 export function statementSpan<T>(server: string, text: string, run: () => Promise<T>): Promise<T> {
+  if (!isTracing()) return run();
   const operation = /^\s*(\w+)/.exec(text)?.[1]?.toUpperCase() ?? 'SQL';
   const attributes = {
     'db.system.name': 'postgresql',

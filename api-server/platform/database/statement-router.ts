@@ -1,5 +1,5 @@
 /** Decides for each statement which server runs it, and runs it again where that is safe. */
-import { ExponentialBackoff, handleWhen, retry } from 'cockatiel';
+import { ExponentialBackoff, handleWhen, type RetryPolicy, retry } from 'cockatiel';
 import type { PoolClient, QueryResult } from 'pg';
 import type { Logger } from '../logging/logger.js';
 import { isDatabaseAway, isPoolExhausted, isReplicaConflict, sqlState } from './connection-errors.js';
@@ -45,7 +45,7 @@ export class StatementRouter {
     const session = databaseSession.getStore();
     if (session) session.wrote = true;
     // Nothing has happened before it has begun, so both steps may be done again.
-    return this.#retryConnect.execute(() =>
+    return again(this.#retryConnect, () =>
       primary.guard(async () => {
         const client = await primary.acquire();
         try {
@@ -65,20 +65,26 @@ export class StatementRouter {
   }
 
   #read(session: DatabaseSession | undefined, text: string, values?: unknown[]): Promise<QueryResult> {
+    return again(this.#retryRead, () => this.#readOnce(session, text, values));
+  }
+
+  /** From the replica if that may and can be; what it could not do, the primary does. */
+  async #readOnce(
+    session: DatabaseSession | undefined,
+    text: string,
+    values?: unknown[],
+  ): Promise<QueryResult> {
     const { primary, replica } = this.parts;
-    const first = this.#readsFrom(session);
-    return this.#retryRead.execute(async ({ attempt }) => {
-      const server = attempt === 0 ? first : this.#readsFrom(session);
-      if (server === primary) return this.#once(primary, session, text, values);
-      try {
-        return await this.#once(server, session, text, values);
-      } catch (error) {
-        if (!isDatabaseAway(error) && !isReplicaConflict(error)) throw error;
-        replica?.monitor.checkSoon();
-        this.parts.onRetry('read', error);
-        return this.#once(primary, session, text, values);
-      }
-    });
+    const server = this.#readsFrom(session);
+    if (server === primary) return this.#once(primary, session, text, values);
+    try {
+      return await this.#once(server, session, text, values);
+    } catch (error) {
+      if (!isDatabaseAway(error) && !isReplicaConflict(error)) throw error;
+      replica?.monitor.checkSoon();
+      this.parts.onRetry('read', error);
+      return this.#once(primary, session, text, values);
+    }
   }
 
   #readsFrom(session: DatabaseSession | undefined): DatabaseServer {
@@ -90,7 +96,7 @@ export class StatementRouter {
   /** Only the way to a connection is repeated: whether a lost statement has run can't be known. */
   async #write(session: DatabaseSession | undefined, text: string, values?: unknown[]): Promise<QueryResult> {
     const { primary } = this.parts;
-    const client = await this.#retryConnect.execute(() => primary.guard(() => primary.acquire()));
+    const client = await again(this.#retryConnect, () => primary.guard(() => primary.acquire()));
     return this.#use(primary, client, session, text, values);
   }
 
@@ -150,6 +156,13 @@ export class StatementRouter {
       await cancelled;
     }
   }
+}
+
+/** The first try costs nothing; the policy counts it once it has failed. */
+function again<T>(policy: RetryPolicy, work: () => Promise<T>): Promise<T> {
+  return work().catch((error: unknown) =>
+    policy.execute(({ attempt }) => (attempt === 0 ? Promise.reject(error) : work())),
+  );
 }
 
 /** A pool that is exhausted is not: more of the same would only make the queue longer. */

@@ -39,15 +39,13 @@ export function isTracing(): boolean {
 }
 
 /** Runs `work` in a span; an error it throws is the span's too. */
-export async function inSpan<T>(
-  name: string,
-  options: SpanOptions,
-  work: (span?: Span) => Promise<T>,
-): Promise<T> {
-  if (!tracer) return work();
-  const span = startSpan(name, options);
+export function inSpan<T>(name: string, options: SpanOptions, work: () => Promise<T>): Promise<T> {
+  return tracer ? inStartedSpan(startSpan(name, options), work) : work();
+}
+
+async function inStartedSpan<T>(span: Span | undefined, work: () => Promise<T>): Promise<T> {
   try {
-    return await context.with(trace.setSpan(context.active(), span!), () => work(span));
+    return await withSpan(span, work);
   } catch (error) {
     failSpan(span, error);
     throw error;
