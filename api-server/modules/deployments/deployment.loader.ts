@@ -2,6 +2,7 @@ import DataLoader from 'dataloader';
 import type { DataSource } from 'typeorm';
 import { type Page, toPage } from '../../platform/graphql/relay/connection.js';
 import type { PageRequest } from '../../platform/graphql/relay/paging.js';
+import { observedBatch } from '../../platform/metrics/batch-observer.js';
 import { type Deployment, deploymentsByNewest } from './deployment.entity.js';
 import { countsByService, deploymentRowsByService } from './deployment.queries.js';
 
@@ -29,14 +30,16 @@ export function createDeploymentsLoader(dataSource: DataSource): DeploymentsOfSe
 }
 
 function newBatch(dataSource: DataSource, environment: string | undefined, request: PageRequest): Batch {
+  const rowsOf = async (uuids: readonly string[]) => {
+    const rows = await deploymentRowsByService(dataSource, uuids, environment, request);
+    return uuids.map((uuid) => rows.get(uuid) ?? []);
+  };
+  const countsOf = async (uuids: readonly string[]) => {
+    const counts = await countsByService(dataSource, uuids, environment);
+    return uuids.map((uuid) => counts.get(uuid) ?? 0);
+  };
   return {
-    rows: new DataLoader(async (uuids) => {
-      const rows = await deploymentRowsByService(dataSource, uuids, environment, request);
-      return uuids.map((uuid) => rows.get(uuid) ?? []);
-    }),
-    counts: new DataLoader(async (uuids) => {
-      const counts = await countsByService(dataSource, uuids, environment);
-      return uuids.map((uuid) => counts.get(uuid) ?? 0);
-    }),
+    rows: new DataLoader(observedBatch('deploymentsOfService', rowsOf)),
+    counts: new DataLoader(observedBatch('deploymentCounts', countsOf)),
   };
 }

@@ -104,6 +104,7 @@ export class JobRunner {
     const { metrics, settings } = this.parts;
     const { name } = definition;
     const attempt = job.attemptsMade + 1;
+    const isLast = attempt >= settings.attempts;
     const log = this.parts.log.child({ queue: name, job: job.id, attempt });
     const signal = AbortSignal.any([AbortSignal.timeout(settings.job_timeout), this.#cutOff.signal]);
     const startedAt = performance.now();
@@ -116,7 +117,7 @@ export class JobRunner {
     };
     try {
       await inSpan(`${name} process`, options, () =>
-        definition.handle(job.data.data as Data, { signal, attempt, log }),
+        definition.handle(job.data.data as Data, { signal, attempt, isLast, log }),
       );
       done('ok');
     } catch (error) {

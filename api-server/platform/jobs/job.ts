@@ -6,6 +6,8 @@ export interface JobContext {
   signal: AbortSignal;
   /** 1 the first time. */
   attempt: number;
+  /** Whether it is a dead letter when this attempt fails. */
+  isLast: boolean;
   log: Logger;
 }
 

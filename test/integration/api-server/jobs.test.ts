@@ -185,7 +185,12 @@ describe('api-server jobs', () => {
     const rule = { table: 'things', where: 'at < $1', keepMs: 9.5 * day };
     const forever = { table: 'nonsense', where: 'at < $1', keepMs: 0 };
     const { handle } = retentionJob(under.database.dataSource, [forever, rule], 1_000);
-    const context = { signal: new AbortController().signal, attempt: 1, log: pino({ level: 'silent' }) };
+    const context = {
+      signal: new AbortController().signal,
+      attempt: 1,
+      isLast: false,
+      log: pino({ level: 'silent' }),
+    };
     await handle({}, context);
     const count = async () =>
       Number((await postgres.query<{ n: string }>('SELECT count(*) AS n FROM things', url))[0]?.n);
