@@ -3,8 +3,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSession, databaseSession } from '../../../api-server/platform/database/session.js';
+import { HEADERS } from '../../../contract/image.js';
 import { eventually } from '../../support/pcf-api.js';
 import { freePort, startPostgres, type TestPostgres } from '../../support/postgres.js';
+import { ApiProcess, runRole } from './api-process.js';
 import { openDatabase } from './database-under-test.js';
 
 describe('api-server database', () => {
@@ -273,6 +275,47 @@ describe('api-server database', () => {
       await Promise.all(reads);
     });
   });
+
+  it('over HTTP: a client reads what it wrote from any process, and /health/ready tells of the replica', async () => {
+    const own = await primary.createDatabase();
+    const env = {
+      PCF_API__DATABASE__URL: own,
+      PCF_API__DATABASE__REPLICA_URL: replica.url(new URL(own).pathname.slice(1)),
+      PCF_API__DATABASE__REPLICA_MAX_LAG: '1h',
+      PCF_API__DATABASE__REPLICA_PROBE_INTERVAL: '20ms',
+    };
+    assert.equal((await runRole(['migrate', 'up'], env)).code, 0);
+    const apis = await Promise.all([ApiProcess.start(env), ApiProcess.start(env)]);
+    try {
+      const [one, other] = apis as [ApiProcess, ApiProcess];
+      for (const api of apis) {
+        await api.waitForReady();
+        const text = async () => (await api.fetch('/health/ready')).text();
+        await eventually('its replica is ready', async () =>
+          /"replica":\{"state":"ready"/.test(await text()),
+        );
+        assert.match(await api.metrics(), /pcf_api_database_replica_lag_seconds \d/);
+      }
+      await replay('pause');
+      const cookie = { cookie: 'session=alice' };
+      const made = await one.graphql('mutation { createService(input: { name: "web" }) { id } }', {}, cookie);
+      const position = made.headers.get(HEADERS.position);
+      assert.match(String(position), /^[0-9A-F]+\/[0-9A-F]+$/);
+      const seen = async (api: ApiProcess, headers: Record<string, string>) =>
+        Number((await api.graphql('{ services { totalCount } }', {}, headers)).data.services.totalCount);
+      assert.equal(await seen(one, cookie), 1, 'the same client at the same process');
+      assert.equal(
+        await seen(other, { [HEADERS.position]: String(position) }),
+        1,
+        'at another, if it says so',
+      );
+      assert.equal(await seen(other, { [HEADERS.position]: 'nonsense' }), 0);
+      assert.equal(await seen(one, {}), 0, 'somebody else');
+    } finally {
+      await replay('resume');
+      await Promise.all(apis.map((api) => api.kill()));
+    }
+  }).timeout(60_000);
 
   it('a migration that changes what a prepared statement returns fails no request', async () => {
     await using under = await openDatabase(url, { max_connections: 2 });

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import type { AddressInfo } from 'node:net';
+import { fastify } from 'fastify';
+import { pino } from 'pino';
+import { shutDown, trackSockets } from '../../../api-server/platform/shutdown.js';
+
+describe('api-server shutdown', () => {
+  const log = pino({ level: 'silent' });
+
+  it('ends in order: readiness, then what is endless, then requests, then the rest one by one', async () => {
+    const events: string[] = [];
+    const app = fastify();
+    const running = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    app.get('/slow', async () => {
+      running.resolve();
+      await answer.promise;
+      events.push('answered');
+      return 'done';
+    });
+    trackSockets(app);
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    const { port } = app.server.address() as AddressInfo;
+    const slow = fetch(`http://127.0.0.1:${port}/slow`);
+    await running.promise;
+    await shutDown({
+      settings: { delay: 1, timeout: 5_000 },
+      readinessOff: () => events.push('readiness off'),
+      app,
+      endless: [
+        {
+          name: 'subscriptions',
+          close: () => {
+            events.push('subscriptions closed');
+            answer.resolve();
+          },
+        },
+      ],
+      closeables: [
+        { name: 'one', close: async () => void events.push('one') },
+        { name: 'fails', close: () => Promise.reject(new Error('no')) },
+        { name: 'two', close: () => void events.push('two') },
+      ],
+      log,
+    });
+    assert.equal(await (await slow).text(), 'done');
+    assert.deepEqual(events, ['readiness off', 'subscriptions closed', 'answered', 'one', 'two']);
+  });
+});
