@@ -260,6 +260,24 @@ describe('api-server HTTP', () => {
       assert.equal((await server.fetch(PATHS.live)).status, 200);
     });
 
+    it('a client that asks and asks but does not read is cut off', async () => {
+      const server = await start({ PCF_API__SERVER__STALL_TIMEOUT: '500ms' });
+      const socket = await open(server.port);
+      socket.pause();
+      let closed = false;
+      socket
+        .on('error', () => undefined)
+        .once('close', () => {
+          closed = true;
+        });
+      const requests = 'GET /health HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(1_000);
+      await eventually('it is closed', () => {
+        if (!closed && socket.writableLength < 2 ** 24) socket.write(requests);
+        return closed;
+      });
+      assert.equal((await server.fetch(PATHS.live)).status, 200);
+    });
+
     it('10,000 idle sockets are a matter of memory alone, and their memory is used again', async function () {
       this.timeout(90_000);
       const server = await start({ PCF_API__SERVER__KEEP_ALIVE_TIMEOUT: '3s' });
