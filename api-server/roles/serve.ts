@@ -57,11 +57,11 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   const database = await createDatabase(settings, metrics, log);
   const redis = createRedis(settings, log);
   addReadyGauge(metrics.registry, 'redis', () => redisState(redis) === 'ready');
-  const readiness = new Readiness(
-    () => database.monitor.status,
-    () => redisState(redis),
-    () => database.replicaStatus,
-  );
+  const readiness = new Readiness({
+    database: () => database.monitor.status,
+    redis: () => redisState(redis),
+    replica: () => database.replicaStatus,
+  });
   database.start(); // connects while the schema is built
 
   const { schema, context } = await createModules(database.dataSource);

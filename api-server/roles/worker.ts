@@ -52,10 +52,11 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   const redis = createRedis(settings, log, 'waiting');
   if (!redis) throw new ConfigError([{ path: 'redis.url', problem: 'is required; the jobs are in Redis' }]);
   addReadyGauge(metrics.registry, 'redis', () => redisState(redis) === 'ready');
-  const readiness = new Readiness(
-    () => database.monitor.status,
-    () => redisState(redis),
-  );
+  const readiness = new Readiness({
+    database: () => database.monitor.status,
+    redis: () => redisState(redis),
+    needsRedis: true,
+  });
 
   const jobs = new JobRunner({
     redis,

@@ -16,6 +16,7 @@ import type { Secret } from '../secrets/secret.js';
 import { isAuthenticationFailure, isDatabaseAway, isPoolExhausted } from './connection-errors.js';
 import { observedClient } from './observed-client.js';
 import type { StatementEvent } from './statement-observer.js';
+import { fastTypes } from './timestamp-parser.js';
 import { openWatchConnection, type WatchConnection } from './watch-connection.js';
 
 export type ServerName = 'primary' | 'replica';
@@ -136,6 +137,7 @@ export class DatabaseServer {
       max: settings.max_connections - 1, // one is the monitor's
       application_name: 'pcf-api',
       connectionTimeoutMillis: settings.connect_timeout,
+      types: fastTypes,
       keepAlive: true,
       idleTimeoutMillis: 60_000,
       statement_timeout: settings.statement_timeout,

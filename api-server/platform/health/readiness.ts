@@ -8,21 +8,25 @@ export interface ReadinessReport {
     database: { status: DatabaseStatus['state']; since: string; reason?: string };
     /** Told, but not needed: without it all reads go to the primary. */
     replica?: ReplicaStatus;
-    /** Told, but not needed: the API is ready without Redis. */
+    /** Told, but not needed by the API: it is ready without Redis. */
     redis: { status: RedisState };
     shutdown: { status: 'running' | 'shutting down' };
   };
+}
+
+export interface ReadinessParts {
+  database(): DatabaseStatus;
+  redis(): RedisState;
+  replica?(): ReplicaStatus | undefined;
+  /** A worker has nothing to do without Redis; the API serves on. */
+  needsRedis?: boolean;
 }
 
 /** Whether this process should get requests. */
 export class Readiness {
   #shuttingDown = false;
 
-  constructor(
-    private readonly database: () => DatabaseStatus,
-    private readonly redis: () => RedisState,
-    private readonly replica: () => ReplicaStatus | undefined = () => undefined,
-  ) {}
+  constructor(private readonly parts: ReadinessParts) {}
 
   get shuttingDown(): boolean {
     return this.#shuttingDown;
@@ -34,15 +38,17 @@ export class Readiness {
   }
 
   report(): ReadinessReport {
-    const { state, since, reason } = this.database();
-    const replica = this.replica();
-    const ready = state === 'ready' && !this.#shuttingDown;
+    const { state, since, reason } = this.parts.database();
+    const redis = this.parts.redis();
+    const replica = this.parts.replica?.();
+    const lacksRedis = this.parts.needsRedis === true && redis !== 'ready';
+    const ready = state === 'ready' && !lacksRedis && !this.#shuttingDown;
     return {
       status: ready ? 'ready' : 'not ready',
       checks: {
         database: { status: state, since: since.toISOString(), ...(reason && { reason }) },
         ...(replica && { replica }),
-        redis: { status: this.redis() },
+        redis: { status: redis },
         shutdown: { status: this.#shuttingDown ? 'shutting down' : 'running' },
       },
     };

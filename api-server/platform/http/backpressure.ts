@@ -18,8 +18,8 @@ export type Pressure = 'in flight' | 'event loop';
 /** Must be added before the hooks that do work for a request. */
 export function addBackpressure(app: FastifyInstance, { server }: Settings, registry: Registry): void {
   const loop = new LoopDelay();
-  const figures = pressureMetrics(registry);
   let inFlight = 0;
+  const shed = pressureMetrics(registry, () => inFlight);
   const pressure = (): Pressure | undefined => {
     if (inFlight > server.max_in_flight) return 'in flight';
     const tooSlow = server.max_event_loop_delay > 0 && loop.meanMs > server.max_event_loop_delay;
@@ -28,16 +28,14 @@ export function addBackpressure(app: FastifyInstance, { server }: Settings, regi
   app.addHook('onRequest', (request, reply, done) => {
     if (request.headers.upgrade) return done(); // a WebSocket stays for hours; its messages are not counted here
     inFlight += 1;
-    figures.inFlight.set(inFlight);
     // Once, whether the answer is sent or the client goes away first.
     reply.raw.once('close', () => {
       inFlight -= 1;
-      figures.inFlight.set(inFlight);
     });
     // Probes are answered: to kill a busy pod would make the others busier.
     const cause = PROBES.has(request.routeOptions.url ?? '') ? undefined : pressure();
     if (!cause) return done();
-    figures.shed.inc({ cause });
+    shed.inc({ cause });
     void reply
       .code(503)
       .header('retry-after', String(RETRY_AFTER_SECONDS))
@@ -71,18 +69,20 @@ class LoopDelay {
   }
 }
 
-function pressureMetrics(registry: Registry) {
+function pressureMetrics(registry: Registry, inFlight: () => number): Counter<'cause'> {
   const registers = [registry];
-  const inFlight = new Gauge({
+  new Gauge({
     name: 'http_requests_in_flight',
     help: 'Requests being worked on.',
     registers,
+    collect() {
+      this.set(inFlight());
+    },
   });
-  const shed = new Counter({
+  return new Counter({
     name: 'pcf_api_requests_shed_total',
     help: 'Requests answered 503 because there was too much to do.',
     labelNames: ['cause'] as const,
     registers,
   });
-  return { inFlight, shed };
 }

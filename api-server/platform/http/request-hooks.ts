@@ -6,7 +6,7 @@ import { formatLsn } from '../database/session.js';
 import type { Readiness } from '../health/readiness.js';
 import type { Logger } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
-import { enter, newState } from './request-state.js';
+import { enter, newState, type RequestState } from './request-state.js';
 
 export interface RequestHookParts {
   version: string;
@@ -37,14 +37,15 @@ export function addRequestHooks(
     if (request.state) enter(request.state, done);
     else done();
   });
-  app.addHook('onSend', async (request, reply) => {
+  app.addHook('onSend', (request, reply, payload, done) => {
     // While shutting down, a client that keeps its connection should go and open one elsewhere.
     // Asked for at the end: the shutdown may have begun after the request. HTTP/2 has GOAWAY for it.
-    if (readiness.shuttingDown && request.raw.httpVersionMajor === 1)
-      void reply.header('connection', 'close');
-    await tellPosition(request, reply, database);
+    const isHttp1 = request.raw.httpVersionMajor === 1;
+    if (readiness.shuttingDown && isHttp1) void reply.header('connection', 'close');
+    if (!database.hasReplica || !request.state?.session.wrote) return done(null, payload);
+    void tellPosition(request.state, reply, database).then(() => done(null, payload));
   });
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unmatched';
     const status = reply.statusCode;
     metrics.httpRequest({ method: methodLabel(request.method), route, status }, reply.elapsedTime / 1_000);
@@ -57,13 +58,16 @@ export function addRequestHooks(
       ms: Math.round(reply.elapsedTime),
     };
     accessLog[PROBES.has(route) ? 'trace' : 'info'](entry, 'request done');
+    done();
   });
 }
 
 /** To a client that wrote, up to where it must read from now on. */
-async function tellPosition(request: FastifyRequest, reply: FastifyReply, database: Database): Promise<void> {
-  const { session, client } = request.state ?? {};
-  if (!session?.wrote || !database.hasReplica) return;
+async function tellPosition(
+  { session, client }: RequestState,
+  reply: FastifyReply,
+  database: Database,
+): Promise<void> {
   const lsn = await database.writtenUpTo(session, client);
   if (lsn !== undefined) void reply.header(HEADERS.position, formatLsn(lsn));
 }

@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import pg from 'pg';
 import { RecentWriters } from '../../../api-server/platform/database/recent-writers.js';
 import { formatLsn, parseLsn } from '../../../api-server/platform/database/session.js';
 import { statementKind } from '../../../api-server/platform/database/statement-kind.js';
+import { parseTimestamp } from '../../../api-server/platform/database/timestamp-parser.js';
+import { Readiness } from '../../../api-server/platform/health/readiness.js';
+import type { RedisState } from '../../../api-server/platform/redis/redis.js';
 
-describe('api-server database rules', () => {
+describe('api-server platform rules', () => {
   it('only what can do no harm on a replica is a read', () => {
     const kinds = {
       'SELECT 1': 'read',
@@ -45,6 +49,40 @@ describe('api-server database rules', () => {
     for (const bad of ['', '1', '1/', 'x/y', '1/123456789', "0/0'; DROP", undefined]) {
       assert.equal(parseLsn(bad), undefined);
     }
+  });
+
+  it('a timestamp is read as pg reads it, in whatever style it comes', () => {
+    const pgReads = pg.types.getTypeParser(pg.types.builtins.TIMESTAMPTZ) as (text: string) => Date;
+    const styles = fc.constantFrom('+00', '+05:30', '-03', '+00:00', '');
+    const times = fc.date({ min: new Date('0001-01-01'), max: new Date('9999-12-31'), noInvalidDate: true });
+    fc.assert(
+      fc.property(times, styles, fc.integer({ min: 0, max: 6 }), (time, zone, decimals) => {
+        const [day, clock = ''] = time.toISOString().replace('Z', '000').split('T');
+        const text = `${day} ${decimals === 0 ? clock.slice(0, 8) : clock.slice(0, 9 + decimals)}${zone}`;
+        assert.equal(parseTimestamp(text)?.getTime(), pgReads(text)?.getTime(), text);
+      }),
+    );
+    for (const text of [
+      'infinity',
+      '-infinity',
+      '0044-03-15 12:00:00+00 BC',
+      '12026-01-01 00:00:00+00',
+      'x'.repeat(22),
+    ]) {
+      assert.deepEqual(parseTimestamp(text), pgReads(text), text);
+    }
+  });
+
+  it('the API is ready without Redis, a worker is not; neither is while it shuts down', () => {
+    const database = () => ({ state: 'ready' as const, since: new Date() });
+    const status = (redis: RedisState, needsRedis: boolean) =>
+      new Readiness({ database, redis: () => redis, needsRedis }).report().status;
+    assert.equal(status('away', false), 'ready');
+    assert.equal(status('away', true), 'not ready');
+    assert.equal(status('ready', true), 'ready');
+    const ending = new Readiness({ database, redis: () => 'ready' });
+    ending.turnOff();
+    assert.equal(ending.report().status, 'not ready');
   });
 
   it('remembers who wrote for a while, and no more of them than it may', () => {
