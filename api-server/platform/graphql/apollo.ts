@@ -1,5 +1,9 @@
 import { ApolloServer, type BaseContext } from '@apollo/server';
-import { ApolloServerPluginLandingPageDisabled } from '@apollo/server/plugin/disabled';
+import {
+  ApolloServerPluginCacheControlDisabled,
+  ApolloServerPluginLandingPageDisabled,
+  ApolloServerPluginUsageReportingDisabled,
+} from '@apollo/server/plugin/disabled';
 import type { GraphQLSchema } from 'graphql';
 import type { Settings } from '../../config/schema.js';
 import type { Logger } from '../logging/logger.js';
@@ -40,6 +44,8 @@ export async function startApollo<Context extends BaseContext>(
     formatError: errorFormatter({ log, databaseLost: parts.databaseLost }),
     plugins: [
       ApolloServerPluginLandingPageDisabled(),
+      ApolloServerPluginCacheControlDisabled(), // it wraps every field's resolver
+      ApolloServerPluginUsageReportingDisabled(),
       operationMetrics(metrics),
       operationSpans(),
       unavailableStatus(parts.retryAfterSeconds),
