@@ -22,11 +22,6 @@ export const ENV = {
   databaseUrl: 'PCF_API__DATABASE__URL',
   /** Connections that this process may open. */
   databaseMaxConnections: 'PCF_API__DATABASE__MAX_CONNECTIONS',
-  /** Instead of the URLs: files that hold them, which may change while the API runs. */
-  databaseUrlFile: 'PCF_API__DATABASE__URL_FILE',
-  databaseReplicaUrl: 'PCF_API__DATABASE__REPLICA_URL',
-  databaseReplicaUrlFile: 'PCF_API__DATABASE__REPLICA_URL_FILE',
-  redisUrlFile: 'PCF_API__REDIS__URL_FILE',
   redisUrl: 'PCF_API__REDIS__URL',
   redisMode: 'PCF_API__REDIS__MODE',
   /** The folder the revision's ConfigMap is mounted at; its *.toml files are the third settings layer. */
