@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { ApiProcess, runRole } from './api-process.js';
 
@@ -47,7 +48,9 @@ describe('api-server GraphQL', () => {
 
     const made = await api.graphql('{ __typename }', {}, { 'x-request-id': 'not fit {for} a log' });
     assert.match(made.headers.get('x-request-id') ?? '', /^[0-9a-f-]{36}$/);
-    assert.ok(api.logs.some(({ requestId, msg }) => requestId === 'req-1' && msg === 'request done'));
+    const logged = () =>
+      api.logs.some(({ requestId, msg }) => requestId === 'req-1' && msg === 'request done');
+    await eventually('it is in the log', logged);
   });
 
   it('creates a service and finds it by name, by id and as a node', async () => {
