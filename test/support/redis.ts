@@ -47,8 +47,13 @@ export class TestRedis {
         await client.ping();
         break;
       } catch (error) {
-        if (tries >= 100) throw new Error(`redis-server did not start: ${error}`);
-        await sleep(50);
+        if (tries < 100) {
+          await sleep(50);
+          continue;
+        }
+        client.disconnect();
+        await this.stop();
+        throw new Error(`redis-server did not start: ${error}`);
       }
     }
     client.disconnect();
