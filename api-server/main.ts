@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /** The API's image: one program, and a role for each thing it can be started to do. */
 import { enableCompileCache } from 'node:module';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
 import { EXIT } from '../contract/image.js';
 import { ConfigError } from './config/config-error.js';
 import { leaveLastWords } from './platform/last-words.js';
 import { redactUrls } from './platform/logging/redact.js';
 import { version } from './platform/version.js';
+import type { MigrateOptions } from './roles/migrate.js';
 
 const EXAMPLES = `
 Examples:
@@ -18,7 +19,13 @@ Examples:
 Settings: base.toml, <PCF_API__ENVIRONMENT>.toml, *.toml in PCF_CONFIG_DIR, PCF_API__SECTION__KEY.
 
 Exit codes: 0 fine; 1 failed; 64 wrong arguments; 75 try again later (for instance the
-database is away); 78 the settings are refused.`;
+database is away); 78 refused: settings, lint or the database's history.`;
+
+const MANAGE = {
+  baseline: 'record this migration, and those before it, as applied to a database that has no record',
+  cancel: 'stop a backfill after its current batch',
+  resume: 'let a cancelled backfill go on with the next `up`',
+};
 
 /** Roles are imported when they are chosen, so that none pays for what another needs. */
 function program(finish: (code: number) => void): Command {
@@ -38,13 +45,37 @@ function program(finish: (code: number) => void): Command {
   addJobCommands(command, finish);
 
   const migrate = command.command('migrate').description("bring the database's schema up to this image");
-  for (const action of ['up', 'status'] as const) {
+  const actions = {
+    up: 'apply what is pending: expand, then backfill; contract only when asked for',
+    plan: 'say what `up` would do, or why it would refuse; changes nothing',
+    status: 'say what is applied and what is pending',
+  };
+  for (const action of ['up', 'plan', 'status'] as const) {
     migrate
       .command(action)
-      .description(action === 'up' ? 'apply what is pending' : 'say what is applied and what is pending')
+      .description(actions[action])
       .option('--json', 'print the report as JSON')
-      .action(async (options: { json?: boolean }) =>
+      .option('--detailed-exitcode', 'end with 3 when there is nothing to do')
+      .addOption(
+        new Option('--phase <phase...>', 'only these phases').choices(['expand', 'backfill', 'contract']),
+      )
+      .action(async (options: MigrateOptions) =>
         finish(await (await import('./roles/migrate.js')).migrate(action, options)),
+      );
+  }
+  migrate
+    .command('lint')
+    .description('judge every migration of this image; needs no database')
+    .option('--json', 'print the findings as JSON')
+    .action(async (options: { json?: boolean }) =>
+      finish(await (await import('./roles/migrate-lint.js')).migrateLint(options)),
+    );
+  for (const action of ['baseline', 'cancel', 'resume'] as const) {
+    migrate
+      .command(`${action} <name>`)
+      .description(MANAGE[action])
+      .action(async (name: string) =>
+        finish(await (await import('./roles/migrate-manage.js')).migrateManage(action, name)),
       );
   }
   command

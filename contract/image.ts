@@ -44,16 +44,20 @@ export const ROLES = {
   serve: ['serve'],
   worker: ['worker'],
   auth: ['auth'],
+  /** Expand, then backfill; contract only when `--phase contract` is added. */
   migrateUp: ['migrate', 'up', '--json'],
+  migratePhase: (phase: MigrationPhase) => ['migrate', 'up', '--phase', phase, '--json'],
+  migratePlan: ['migrate', 'plan', '--json'],
   healthcheck: ['healthcheck'],
   describe: ['describe', '--json'],
 } as const;
 
 /**
  * Exit codes of the API's commands, from sysexits.h: what a caller may do next.
- * `tempFail` is worth another try; `config` is not until the input changes.
+ * `tempFail` is worth another try; `config` (refused) is not until the input changes.
+ * `nothing` is said only with --detailed-exitcode: a Job must end with 0 then, too.
  */
-export const EXIT = { ok: 0, failure: 1, usage: 64, tempFail: 75, config: 78 } as const;
+export const EXIT = { ok: 0, failure: 1, nothing: 3, usage: 64, tempFail: 75, config: 78 } as const;
 
 /** Response headers that tell who answered. */
 export const HEADERS = {
@@ -63,6 +67,17 @@ export const HEADERS = {
   /** How far a write got; sent back with the next request, that one sees the write, whoever answers. */
   position: 'x-pcf-position',
 } as const;
+
+export const migrationPhaseSchema = z.enum(['expand', 'backfill', 'contract']);
+export type MigrationPhase = z.infer<typeof migrationPhaseSchema>;
+
+/** What lint has against a statement. */
+export const migrationFindingSchema = z.object({
+  migration: z.string(),
+  rule: z.string(),
+  statement: z.string(),
+});
+export type MigrationFinding = z.infer<typeof migrationFindingSchema>;
 
 /**
  * What `migrate` prints with --json and leaves in the termination message
@@ -77,13 +92,36 @@ export const migrationReportSchema = z.object({
   durationMs: z.number().nonnegative(),
   /** The last line of what went wrong, fit to be shown: never holds a credential. */
   error: z.string().optional(),
+  /** The phases that were asked for. */
+  phases: z.array(migrationPhaseSchema).optional(),
+  /** Whether the same run may well succeed later. */
+  retry: z.boolean().optional(),
+  /** Applied migrations that this image does not know: the database is ahead of it. */
+  ahead: z.array(z.string()).optional(),
+  /** Why lint refused. */
+  findings: z.array(migrationFindingSchema).optional(),
+  /** How far the newest backfill came; `total` is the planner's estimate. */
+  backfill: z
+    .object({ name: z.string(), rows: z.number(), total: z.number(), rowsPerSecond: z.number() })
+    .optional(),
 });
 export type MigrationReport = z.infer<typeof migrationReportSchema>;
 
 /** What `describe --json` prints. */
 export const imageDescriptionSchema = z.object({
   version: z.string(),
-  migrations: z.array(z.object({ name: z.string(), phase: z.enum(['expand', 'backfill', 'contract']) })),
+  migrations: z.array(
+    z.object({
+      name: z.string(),
+      phase: migrationPhaseSchema,
+      checksum: z.string().optional(),
+      /** The oldest, and the newest, version of the API that can live with it. */
+      requires: z.string().optional(),
+      until: z.string().optional(),
+    }),
+  ),
+  /** The newest expand migration this image needs to serve; a database without it is too old. */
+  minimumSchema: z.string().nullable().optional(),
   /** JSON Schema of the settings, for editors and for checking `spec.config`. */
   configSchema: z.record(z.string(), z.unknown()),
 });

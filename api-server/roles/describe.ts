@@ -5,10 +5,17 @@ import { version } from '../platform/version.js';
 
 /** What this image is: its version, its migrations, its settings. Needs no settings and no database. */
 export async function describe({ json }: { json?: boolean }): Promise<number> {
-  const migrations = (await knownMigrations()).map(({ name, phase }) => ({ name, phase }));
+  const migrations = (await knownMigrations()).map(({ name, phase, checksum, requires, until }) => ({
+    name,
+    phase,
+    checksum,
+    requires,
+    until,
+  }));
   const description = imageDescriptionSchema.parse({
     version: version(),
     migrations,
+    minimumSchema: migrations.findLast(({ phase }) => phase === 'expand')?.name ?? null,
     configSchema: await configJsonSchema(),
   });
   const lines = migrations.map(({ name, phase }) => `  ${phase.padEnd(9)} ${name}`);

@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { EXIT, type MigrationReport } from '../../contract/image.js';
+import { EXIT, type MigrationPhase, type MigrationReport } from '../../contract/image.js';
 import { ConfigError } from '../config/config-error.js';
 import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
@@ -8,33 +8,50 @@ import { leaveLastWords } from '../platform/last-words.js';
 import { createLogger } from '../platform/logging/logger.js';
 import { type KnownMigration, knownMigrations } from '../platform/migrations/known-migrations.js';
 import { LockTimeoutError } from '../platform/migrations/migration-session.js';
+import { RefusedError } from '../platform/migrations/refused-error.js';
 import { fitReport } from '../platform/migrations/report.js';
-import { migrateUp, migrationStatus, type RunResult } from '../platform/migrations/runner.js';
+import {
+  DEFAULT_PHASES,
+  migrateUp,
+  migrationPlan,
+  migrationStatus,
+  type RunResult,
+} from '../platform/migrations/runner.js';
 
 export interface MigrateOptions {
   json?: boolean;
+  phase?: MigrationPhase[];
+  detailedExitcode?: boolean;
 }
 
-/** `migrate up` and `migrate status`. Returns the exit code. */
-export async function migrate(action: 'up' | 'status', { json }: MigrateOptions): Promise<number> {
+export type MigrateAction = 'up' | 'status' | 'plan';
+
+/** `migrate up`, `plan` and `status`. Returns the exit code. */
+export async function migrate(action: MigrateAction, options: MigrateOptions): Promise<number> {
   const known = await knownMigrations();
   const settings = await loadSettings().catch((error: unknown) => {
     if (error instanceof ConfigError) return error;
     throw error;
   });
-  const result = settings instanceof Error ? refused(known, settings) : await run(action, settings, known);
+  const result =
+    settings instanceof Error ? refused(known, settings) : await run(action, settings, known, options.phase);
 
+  if (result.cause !== undefined) result.report.retry = isWorthAnotherTry(result.cause);
   const text = fitReport(result.report);
   if (action === 'up') leaveLastWords(text);
-  process.stdout.write(json ? `${text}\n` : humanReport(result.report, known));
-  return exitCode(result);
+  process.stdout.write(options.json ? `${text}\n` : humanReport(result.report, known));
+  return exitCode(result, options.detailedExitcode);
 }
 
-function run(action: 'up' | 'status', settings: Settings, known: KnownMigration[]): Promise<RunResult> {
+function run(
+  action: MigrateAction,
+  settings: Settings,
+  known: KnownMigration[],
+  phases: MigrationPhase[] = DEFAULT_PHASES,
+): Promise<RunResult> {
   const log = createLogger(settings.logging.level, 'stderr'); // stdout is the report's
-  return action === 'up'
-    ? migrateUp(settings, known, log, interruption())
-    : migrationStatus(settings, known, log);
+  if (action === 'up') return migrateUp(settings, known, log, interruption(), phases);
+  return (action === 'plan' ? migrationPlan : migrationStatus)(settings, known, log, phases);
 }
 
 /** The kubelet ends a Job that is out of time with SIGTERM; there must be last words then, too. */
@@ -58,7 +75,8 @@ function refused(known: KnownMigration[], cause: ConfigError): RunResult {
   return { report: { outcome: 'refused', ...report }, cause };
 }
 
-function exitCode({ report, cause }: RunResult): number {
+function exitCode({ report, cause }: RunResult, detailed = false): number {
+  if (detailed && report.outcome === 'nothing') return EXIT.nothing;
   if (report.outcome === 'refused') return EXIT.config;
   if (report.outcome !== 'failed') return EXIT.ok;
   return isWorthAnotherTry(cause) ? EXIT.tempFail : EXIT.failure;
@@ -67,11 +85,14 @@ function exitCode({ report, cause }: RunResult): number {
 /** Wrong passwords (28...) and a missing database (3D000) too: the Secret or the server may change under the same Job. */
 function isWorthAnotherTry(cause: unknown): boolean {
   const state = sqlState(cause) ?? '';
+  if (cause instanceof RefusedError || cause instanceof ConfigError) return false;
   return (
     cause instanceof LockTimeoutError ||
     cause instanceof InterruptedError ||
     isDatabaseAway(cause) ||
     state === '55P03' ||
+    state === '53100' || // the disk is full
+    state === '25006' || // a replica, or a primary that was just replaced
     state === '3D000' ||
     state.startsWith('28')
   );

@@ -1,20 +1,36 @@
-/** The migrations of this image: every class in the migrations folder. */
+/** The registry: the migrations of this image, every class in the migrations folder. */
+import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { MigrationInterface } from 'typeorm';
 import { z } from 'zod';
 
-const phaseSchema = z.enum(['expand', 'backfill', 'contract']);
+export const phaseSchema = z.enum(['expand', 'backfill', 'contract']);
 export type MigrationPhase = z.infer<typeof phaseSchema>;
 
 export interface KnownMigration {
   /** The class name, which ends in the timestamp that orders it. */
   name: string;
   phase: MigrationPhase;
+  /** False: its statements run on their own, as CREATE INDEX CONCURRENTLY must. */
+  transaction: boolean;
+  /** The oldest, and the newest, version of the API that can live with it. */
+  requires?: string;
+  until?: string;
+  /** Of the class's text: a migration that was applied must not change. */
+  checksum: string;
   migration: new () => MigrationInterface;
 }
 
 const FOLDER = new URL('../../migrations/', import.meta.url);
+
+const versionSchema = z.string().regex(/^\d+\.\d+\.\d+(-[\w.]+)?$/, 'expected a version such as 1.4.0');
+const declarationSchema = z.object({
+  phase: phaseSchema,
+  transaction: z.boolean().default(true),
+  requires: versionSchema.optional(),
+  until: versionSchema.optional(),
+});
 
 /**
  * Oldest first. Read from the folder, not from a list in the code, so that an
@@ -23,23 +39,56 @@ const FOLDER = new URL('../../migrations/', import.meta.url);
 export async function knownMigrations(folder: URL = FOLDER): Promise<KnownMigration[]> {
   const files = (await readdir(fileURLToPath(folder))).filter((name) => /\.(js|mjs)$/.test(name)).sort();
   const modules = await Promise.all(files.map((file) => load(new URL(file, folder), file)));
-  return modules.flat().sort((a, b) => timestampOf(a) - timestampOf(b));
+  const found = modules.flat().sort((a, b) => timestampOf(a) - timestampOf(b));
+  found.forEach((one, index) => {
+    const other = found[index - 1];
+    if (other && timestampOf(other) === timestampOf(one)) {
+      throw new Error(
+        `${other.name} and ${one.name} have the same timestamp, so they have no order: change the newer one's`,
+      );
+    }
+  });
+  return found;
 }
 
 async function load(url: URL, file: string): Promise<KnownMigration[]> {
   const exported: unknown[] = Object.values((await import(url.href)) as object);
-  return exported.filter(isClass).map((migration) => {
-    const phase = phaseSchema.safeParse((migration as { phase?: unknown }).phase);
-    const { name } = migration;
-    if (!phase.success) {
-      throw new Error(`${file}: ${name} must declare its phase: ${phaseSchema.options.join(', ')}`);
-    }
-    if (!/\d{13}$/.test(name)) throw new Error(`${file}: the name ${name} must end in a 13-digit timestamp`);
-    return { name, phase: phase.data, migration };
-  });
+  return exported.filter(isClass).map((migration) => register(migration, file));
 }
 
-function timestampOf({ name }: KnownMigration): number {
+function register(migration: new () => MigrationInterface, file: string): KnownMigration {
+  const { name } = migration;
+  const { phase, transaction, requires, until } = migration as Partial<KnownMigration>;
+  const declared = declarationSchema.safeParse({ phase, transaction, requires, until });
+  if (!declared.success) {
+    const [issue] = declared.error.issues;
+    const key = String(issue?.path[0]);
+    throw new Error(
+      key === 'phase'
+        ? `${file}: ${name} must declare its phase: ${phaseSchema.options.join(', ')}`
+        : `${file}: ${name}.${key}: ${issue?.message}`,
+    );
+  }
+  if (!/\d{13}$/.test(name)) throw new Error(`${file}: the name ${name} must end in a 13-digit timestamp`);
+  const ofFile = /^(\d{13})-/.exec(file)?.[1];
+  if (ofFile && ofFile !== name.slice(-13)) {
+    throw new Error(
+      `${file}: out of order: its class is ${name}; file and class must have the same timestamp`,
+    );
+  }
+  return { name, ...declared.data, checksum: checksumOf(migration), migration };
+}
+
+/** Layout and comments may change; what runs may not. */
+function checksumOf(migration: new () => MigrationInterface): string {
+  const text = migration
+    .toString()
+    .replace(/^\s*(\/\/|\*|\/\*).*$/gm, '')
+    .replace(/\s+/g, ' ');
+  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+}
+
+export function timestampOf({ name }: { name: string }): number {
   return Number(name.slice(-13));
 }
 

@@ -64,8 +64,12 @@ export async function lockSession(runner: QueryRunner, waitMs: number, log: Logg
 }
 
 /** How this session behaves while it migrates. */
-export async function configureSession(runner: QueryRunner, lockTimeoutMs: number): Promise<void> {
-  await runner.query(`SET lock_timeout = ${lockTimeoutMs}`);
+export async function configureSession(
+  runner: QueryRunner,
+  timeouts: { lock: number; statement: number },
+): Promise<void> {
+  await runner.query(`SET lock_timeout = ${timeouts.lock}`);
+  await runner.query(`SET statement_timeout = ${timeouts.statement}`);
   await runner.query('SET idle_in_transaction_session_timeout = 60000');
   // When this process is killed, the server ends its running statement soon, not when it is done,
   // so the next runner need not wait. Not every platform's server can.

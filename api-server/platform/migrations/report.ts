@@ -8,6 +8,9 @@ export function fitReport(report: MigrationReport, limit: number = LAST_WORDS_BY
   const { error } = report;
   const fit: MigrationReport = { ...report, applied: [...report.applied], pending: [...report.pending] };
   if (error && error.length > ERROR_CHARS) fit.error = `${error.slice(0, ERROR_CHARS - 1)}…`;
+  for (const key of ['ahead', 'findings'] as const) {
+    if (Buffer.byteLength(JSON.stringify(fit)) > limit) delete fit[key];
+  }
   while (Buffer.byteLength(JSON.stringify(fit)) > limit) {
     const longer = fit.applied.length > fit.pending.length ? fit.applied : fit.pending;
     if (longer.length === 0) break;

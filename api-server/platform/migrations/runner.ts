@@ -1,12 +1,24 @@
 /** Runs the migrations of this image and says how it went. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { MigrationExecutor } from 'typeorm';
+import type { MigrationInterface } from 'typeorm';
 import type { MigrationReport } from '../../../contract/image.js';
 import type { Settings } from '../../config/schema.js';
 import { sqlState } from '../database/connection-errors.js';
 import type { Logger } from '../logging/logger.js';
 import { redact } from '../logging/redact.js';
-import type { KnownMigration } from './known-migrations.js';
+import { version } from '../version.js';
+import { type BackfillProgress, type BackfillSpec, createBackfills, runBackfill } from './backfill.js';
+import { refuseTransactionPooling } from './direct-connection.js';
+import { type GateTimeouts, throughGate } from './gate.js';
+import {
+  type Applied,
+  adoptChecksums,
+  checkHistory,
+  createHistory,
+  readHistory,
+  recordApplied,
+} from './history.js';
+import type { KnownMigration, MigrationPhase } from './known-migrations.js';
 import {
   configureSession,
   jittered,
@@ -14,9 +26,19 @@ import {
   type MigrationSession,
   openSession,
 } from './migration-session.js';
+import { preflight, selectPending } from './preflight.js';
+import { RefusedError } from './refused-error.js';
 import { lastLine } from './report.js';
 
 const LOCK_NOT_AVAILABLE = '55P03';
+const STATEMENT_TIMEOUT_MS: Record<MigrationPhase, number> = {
+  expand: 60_000,
+  backfill: 60_000,
+  contract: 300_000,
+};
+
+/** Contract is never run unasked: it must not happen before the traffic has moved. */
+export const DEFAULT_PHASES: MigrationPhase[] = ['expand', 'backfill'];
 
 export interface RunResult {
   report: MigrationReport;
@@ -24,74 +46,117 @@ export interface RunResult {
   cause?: unknown;
 }
 
+interface Progress {
+  before: string[];
+  now: string[];
+  phases: MigrationPhase[];
+  backfill?: BackfillProgress;
+  /** The migration that runs. */
+  running?: string;
+}
+
 /**
- * Applies what is pending. Each migration has its own transaction: all of it happens, or nothing.
- * When `interrupted` rejects, it reports at once; the server rolls back what is under way when the
- * process ends.
+ * Applies what is pending in these phases. Each migration has its own transaction: all of it
+ * happens, or nothing. When `interrupted` rejects, it reports at once; the server rolls back
+ * what is under way when the process ends.
  */
-export async function migrateUp(
+export function migrateUp(
   settings: Settings,
   known: KnownMigration[],
   log: Logger,
   interrupted: Promise<never>,
+  phases: MigrationPhase[] = DEFAULT_PHASES,
 ): Promise<RunResult> {
-  const startedAt = performance.now();
-  const progress: Progress = { before: [], now: [] };
-  let cause: unknown;
-  try {
-    await Promise.race([runLocked(settings, known, progress, log), interrupted]);
-  } catch (error) {
-    cause = error;
-  }
-  return { report: reportOf(settings, known, progress, cause, performance.now() - startedAt), cause };
+  return measured(settings, known, phases, (progress) =>
+    Promise.race([runLocked(settings, known, progress, log), interrupted]),
+  );
 }
 
 /** What is applied and what is pending; changes nothing. */
-export async function migrationStatus(
+export function migrationStatus(
   settings: Settings,
   known: KnownMigration[],
   log: Logger,
+  phases: MigrationPhase[] = DEFAULT_PHASES,
+): Promise<RunResult> {
+  return measured(settings, known, phases, async (progress) => {
+    await using session = await openSession(settings, known, log);
+    const applied = await readHistory(session.runner);
+    progress.now = names(applied);
+    progress.before = progress.now;
+    checkHistory(applied, known, version());
+  });
+}
+
+/** As `migrationStatus`, and refuses what `migrateUp` would refuse before its first statement. */
+export function migrationPlan(
+  settings: Settings,
+  known: KnownMigration[],
+  log: Logger,
+  phases: MigrationPhase[] = DEFAULT_PHASES,
+): Promise<RunResult> {
+  return measured(settings, known, phases, async (progress) => {
+    await using session = await openSession(settings, known, log);
+    const applied = await readHistory(session.runner);
+    progress.now = names(applied);
+    progress.before = progress.now;
+    await preflight(session.runner, applied, known, phases);
+  });
+}
+
+async function measured(
+  settings: Settings,
+  known: KnownMigration[],
+  phases: MigrationPhase[],
+  work: (progress: Progress) => Promise<void>,
 ): Promise<RunResult> {
   const startedAt = performance.now();
-  const progress: Progress = { before: [], now: [] };
+  const progress: Progress = { before: [], now: [], phases };
   let cause: unknown;
   try {
-    await using session = await openSession(settings, known, log);
-    progress.now = await executedNames(session);
-    progress.before = progress.now;
+    await work(progress);
   } catch (error) {
     cause = error;
   }
   return { report: reportOf(settings, known, progress, cause, performance.now() - startedAt), cause };
-}
-
-/** Names in the database's list: when the run got the lock, and the last time we looked. */
-interface Progress {
-  before: string[];
-  now: string[];
 }
 
 async function runLocked(settings: Settings, known: KnownMigration[], progress: Progress, log: Logger) {
   await using session = await openSession(settings, known, log);
-  await lockSession(session.runner, settings.migrations.runner_wait, log);
-  await configureSession(session.runner, settings.migrations.lock_timeout);
-  progress.before = await executedNames(session);
+  const { runner } = session;
+  await refuseTransactionPooling(session.dataSource, runner);
+  await lockSession(runner, settings.migrations.runner_wait, log);
+  await configureSession(runner, timeoutsOf(settings, 'expand'));
+  const applied = await readHistory(runner);
+  progress.before = names(applied);
   progress.now = progress.before;
-  await applyAll(session, settings, progress, log);
+  await preflight(runner, applied, known, progress.phases);
+  await createHistory(runner);
+  await adoptChecksums(runner, applied, known);
+  for (const migration of selectPending(applied, known, progress.phases)) {
+    progress.running = migration.name;
+    await applyPatiently(session, settings, migration, progress, log);
+    progress.now = [...progress.now, migration.name];
+    progress.running = undefined;
+  }
 }
 
 /** A migration that can't get a table's lock gives way to the traffic and is tried again. */
-async function applyAll(session: MigrationSession, settings: Settings, progress: Progress, log: Logger) {
+async function applyPatiently(
+  session: MigrationSession,
+  settings: Settings,
+  migration: KnownMigration,
+  progress: Progress,
+  log: Logger,
+) {
   const { lock_attempts: attempts } = settings.migrations;
+  const timeouts = timeoutsOf(settings, migration.phase);
+  await configureSession(session.runner, timeouts);
   for (let attempt = 1; ; attempt += 1) {
-    const executor = new MigrationExecutor(session.dataSource, session.runner);
-    executor.transaction = 'each';
     try {
-      await executor.executePendingMigrations();
-      progress.now = await executedNames(session);
-      return;
+      log.info({ migration: migration.name, phase: migration.phase }, 'migration starts');
+      return await applyOne(session, migration, timeouts, progress, log);
     } catch (error) {
-      progress.now = await executedNames(session).catch(() => progress.now);
       if (sqlState(error) !== LOCK_NOT_AVAILABLE || attempt >= attempts) throw error;
       log.warn({ attempt, attempts }, 'a table is locked, the migration gave way and is tried again');
       await sleep(jittered(Math.min(10_000, 500 * 2 ** attempt)));
@@ -99,23 +164,70 @@ async function applyAll(session: MigrationSession, settings: Settings, progress:
   }
 }
 
-async function executedNames({ dataSource, runner }: MigrationSession): Promise<string[]> {
-  const executed = await new MigrationExecutor(dataSource, runner).getExecutedMigrations();
-  return executed.sort((a, b) => a.timestamp - b.timestamp).map(({ name }) => name);
+async function applyOne(
+  { runner }: MigrationSession,
+  migration: KnownMigration,
+  timeouts: GateTimeouts,
+  progress: Progress,
+  log: Logger,
+): Promise<void> {
+  const instance = new migration.migration() as MigrationInterface & { backfill?: BackfillSpec };
+  if (instance.backfill) {
+    await createBackfills(runner);
+    await runBackfill(runner, migration, instance.backfill, log, (now) => {
+      progress.backfill = now;
+    });
+    return recordApplied(runner, migration);
+  }
+  if (!migration.transaction) {
+    await throughGate(runner, migration, timeouts, () => instance.up(runner));
+    return recordApplied(runner, migration);
+  }
+  await runner.startTransaction();
+  try {
+    await throughGate(runner, migration, timeouts, () => instance.up(runner));
+    await recordApplied(runner, migration);
+    await runner.commitTransaction();
+  } catch (error) {
+    await runner.rollbackTransaction().catch(() => undefined); // a lost connection has rolled back
+    throw error;
+  }
+}
+
+function timeoutsOf(settings: Settings, phase: MigrationPhase): GateTimeouts {
+  return { lock: settings.migrations.lock_timeout, statement: STATEMENT_TIMEOUT_MS[phase] };
+}
+
+function names(applied: Applied[]): string[] {
+  return applied.map(({ name }) => name);
 }
 
 function reportOf(
   settings: Settings,
   known: KnownMigration[],
-  { before, now }: Progress,
+  { before, now, phases, backfill, running }: Progress,
   cause: unknown,
   durationMs: number,
 ): MigrationReport {
-  const pending = known.map(({ name }) => name).filter((name) => !now.includes(name));
+  const knownNames = new Set(known.map(({ name }) => name));
+  const pending = [...knownNames].filter((name) => !now.includes(name));
   const applied = now.filter((name) => !before.includes(name));
-  const report = { current: now.at(-1) ?? null, applied, pending, durationMs: Math.round(durationMs) };
+  const ahead = now.filter((name) => !knownNames.has(name));
+  const newest = now.toSorted((a, b) => Number(a.slice(-13)) - Number(b.slice(-13))).at(-1) ?? null;
+  const report = {
+    current: newest,
+    applied,
+    pending,
+    durationMs: Math.round(durationMs),
+    phases,
+    ...(ahead.length > 0 && { ahead }),
+    ...(backfill && { backfill }),
+  };
   if (cause === undefined) return { outcome: applied.length > 0 ? 'done' : 'nothing', ...report };
-  return { outcome: 'failed', ...report, error: errorText(cause, pending[0], settings.database.url) };
+  const error = errorText(cause, running, settings.database.url);
+  if (!(cause instanceof RefusedError)) return { outcome: 'failed', ...report, error };
+  const findings = cause.findings.slice(0, 5);
+  return { outcome: 'refused', ...report, error, ...(findings.length > 0 && { findings }) };
 }
 
 /** The SQL error with the migration it belongs to, in one line and without credentials. */

@@ -1,0 +1,164 @@
+/** Changes many rows in small transactions, from a cursor that the database keeps. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { QueryRunner } from 'typeorm';
+import type { Logger } from '../logging/logger.js';
+import type { KnownMigration } from './known-migrations.js';
+import { RefusedError } from './refused-error.js';
+
+/** What a migration of phase backfill declares: `readonly backfill: BackfillSpec`. */
+export interface BackfillSpec {
+  table: string;
+  /** A unique column that orders the rows, as a rule the primary key. */
+  key: string;
+  /** What UPDATE sets, for instance `first_name = split_part(name, ' ', 1)`. */
+  set: string;
+  /** Which rows are still to be done. A row that was done must not match any more. */
+  where: string;
+}
+
+export interface BackfillProgress {
+  name: string;
+  rows: number;
+  /** The planner's estimate of the table's rows. */
+  total: number;
+  rowsPerSecond: number;
+}
+
+export const BACKFILLS_TABLE = 'schema_backfills';
+
+const TARGET_MS = 200;
+const MAX_LAG_MS = 5_000;
+const BATCH = { first: 500, least: 50, most: 20_000 };
+/** A backfill whose `where` still matches what it has done would never end. */
+const MAX_PASSES = 20;
+const REPORT_EVERY_MS = 2_000;
+
+export async function createBackfills(runner: QueryRunner): Promise<void> {
+  await runner.query(
+    `CREATE TABLE IF NOT EXISTS ${BACKFILLS_TABLE} (name text PRIMARY KEY, cursor text, rows bigint NOT NULL DEFAULT 0, cancelled boolean NOT NULL DEFAULT false, updated_at timestamptz NOT NULL DEFAULT now())`,
+  );
+}
+
+/**
+ * Passes over the table until a whole pass finds no row to do: rows that the old
+ * version wrote behind the cursor are found by the next pass.
+ */
+export async function runBackfill(
+  runner: QueryRunner,
+  { name }: KnownMigration,
+  spec: BackfillSpec,
+  log: Logger,
+  report: (progress: BackfillProgress) => void,
+): Promise<void> {
+  const sql = await batchSql(runner, spec);
+  const total = await estimate(runner, spec.table);
+  await runner.query(`INSERT INTO ${BACKFILLS_TABLE} (name) VALUES ($1) ON CONFLICT DO NOTHING`, [name]);
+  const startedAt = performance.now();
+  let size = BATCH.first;
+  let changedNow = 0;
+  let changedInPass = 0;
+  let passes = 0;
+  let reportedAt = startedAt;
+  for (;;) {
+    const state = await stateOf(runner, name);
+    const batchStartedAt = performance.now();
+    const batch = await runBatch(runner, sql, name, state.cursor, size);
+    const took = performance.now() - batchStartedAt;
+    changedNow += batch.rows;
+    changedInPass += batch.rows;
+    const seconds = Math.max(0.001, (performance.now() - startedAt) / 1_000);
+    const rows = state.rows + batch.rows;
+    const rowsPerSecond = Math.round(changedNow / seconds);
+    report({ name, rows, total, rowsPerSecond });
+    if (performance.now() - reportedAt > REPORT_EVERY_MS || batch.last === null) {
+      reportedAt = performance.now();
+      const secondsLeft = rowsPerSecond > 0 ? Math.max(0, Math.round((total - rows) / rowsPerSecond)) : null;
+      log.info({ migration: name, rows, total, rowsPerSecond, secondsLeft, batch: size }, 'backfill');
+    }
+    if (batch.last === null) {
+      if (changedInPass === 0 && state.cursor === null) return;
+      changedInPass = 0;
+      passes += 1;
+      if (passes < MAX_PASSES) continue;
+      throw new RefusedError(
+        `${name}: after ${passes} passes its \`where\` still finds rows; \`set\` must make a row not match any more`,
+      );
+    }
+    size = nextSize(size, took);
+    await rest(runner, took, log);
+  }
+}
+
+async function stateOf(runner: QueryRunner, name: string) {
+  const [state] = await runner.query(
+    `SELECT cursor, rows::float8 AS rows, cancelled FROM ${BACKFILLS_TABLE} WHERE name = $1`,
+    [name],
+  );
+  if (state?.cancelled) {
+    throw new RefusedError(
+      `${name} was cancelled after ${state.rows} rows; \`migrate resume\` lets it go on`,
+    );
+  }
+  return state as { cursor: string | null; rows: number };
+}
+
+/** The rows and the cursor change together, so a killed run neither skips a row nor counts one twice. */
+async function runBatch(runner: QueryRunner, sql: string, name: string, cursor: string | null, size: number) {
+  await runner.startTransaction();
+  try {
+    const [result] = await runner.query(sql, [cursor, size]);
+    const { last, rows } = result as { last: string | null; rows: number };
+    await runner.query(
+      `UPDATE ${BACKFILLS_TABLE} SET cursor = $2, rows = rows + $3, updated_at = now() WHERE name = $1`,
+      [name, last, rows],
+    );
+    await runner.commitTransaction();
+    return { last, rows };
+  } catch (error) {
+    await runner.rollbackTransaction().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function batchSql(runner: QueryRunner, { table, key, set, where }: BackfillSpec): Promise<string> {
+  const [column] = await runner.query(
+    'SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = $1::regclass AND attname = $2',
+    [table, key],
+  );
+  if (!column) throw new RefusedError(`backfill: ${table} has no column ${key}`);
+  return `WITH batch AS MATERIALIZED (
+      SELECT ${key} AS k FROM ${table}
+      WHERE ($1::${column.type} IS NULL OR ${key} > $1::${column.type}) AND (${where})
+      ORDER BY ${key} LIMIT $2 FOR NO KEY UPDATE),
+    changed AS (UPDATE ${table} SET ${set} FROM batch WHERE ${table}.${key} = batch.k RETURNING 1)
+    SELECT (SELECT k::text FROM batch ORDER BY k DESC LIMIT 1) AS last, (SELECT count(*)::int FROM changed) AS rows`;
+}
+
+async function estimate(runner: QueryRunner, table: string): Promise<number> {
+  const [row] = await runner.query(
+    'SELECT reltuples::float8 AS rows FROM pg_class WHERE oid = $1::regclass',
+    [table],
+  );
+  return Math.max(0, row?.rows ?? 0);
+}
+
+export function nextSize(size: number, tookMs: number): number {
+  const wanted = tookMs > TARGET_MS ? size / 2 : tookMs < TARGET_MS / 2 ? size * 1.5 : size;
+  return Math.round(Math.min(BATCH.most, Math.max(BATCH.least, wanted)));
+}
+
+/** Leaves the database half of the time, and all of it while a replica is behind. */
+async function rest(runner: QueryRunner, tookMs: number, log: Logger): Promise<void> {
+  await sleep(Math.min(tookMs, TARGET_MS));
+  while ((await lagMs(runner)) > MAX_LAG_MS) {
+    log.info('a replica is behind, the backfill waits for it');
+    await sleep(1_000);
+  }
+}
+
+async function lagMs(runner: QueryRunner): Promise<number> {
+  const [row] = await runner.query(
+    'SELECT coalesce(extract(epoch FROM max(replay_lag)) * 1000, 0)::float8 AS ms FROM pg_stat_replication',
+  );
+  return row.ms;
+}

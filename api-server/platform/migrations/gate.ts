@@ -1,0 +1,95 @@
+/**
+ * The last gate: every statement a migration sends, also one that it put together
+ * while running or had TypeORM write, is judged before the server sees it.
+ */
+import type { QueryRunner } from 'typeorm';
+import type { KnownMigration } from './known-migrations.js';
+import { isConcurrent, relationName } from './lint/ast.js';
+import { describeFinding, lintContext, lintSql, type Statement, statementsOf } from './lint/lint.js';
+import { asReported } from './lint-migrations.js';
+import { RefusedError } from './refused-error.js';
+
+type Query = QueryRunner['query'];
+
+export interface GateTimeouts {
+  lock: number;
+  statement: number;
+}
+
+export async function throughGate(
+  runner: QueryRunner,
+  migration: KnownMigration,
+  timeouts: GateTimeouts,
+  work: () => Promise<void>,
+): Promise<void> {
+  const context = lintContext(migration.phase, migration.transaction);
+  const { dataSource } = runner;
+  const query: Query = runner.query.bind(runner);
+  const gated = async (sql: string, parameters?: unknown[], structured?: boolean) => {
+    const [finding, ...more] = await lintSql(sql, context);
+    if (finding) {
+      throw new RefusedError(
+        `${migration.name}: ${describeFinding(finding).replace(/\s*\n\s*/g, '; ')}`,
+        asReported(migration.name, [finding, ...more]),
+      );
+    }
+    const run = () => query(sql, parameters as never, structured as never);
+    const [only, second] = await statementsOf(sql);
+    if (!only || second || !isPatient(only)) return run();
+    return runPatiently(query, only, timeouts, run);
+  };
+  const newRunner = dataSource.createQueryRunner.bind(dataSource);
+  runner.query = gated as Query;
+  // Another connection would have neither this gate, nor the lock, nor the transaction.
+  dataSource.createQueryRunner = () => {
+    throw new RefusedError(`${migration.name}: use the query runner that \`up\` is given, it holds the lock`);
+  };
+  try {
+    await work();
+  } finally {
+    runner.query = query;
+    dataSource.createQueryRunner = newRunner;
+  }
+}
+
+/** Statements that take long, and no lock that the traffic would notice. */
+function isPatient({ kind, body }: Statement): boolean {
+  if (kind === 'AlterTableStmt') {
+    return body.cmds.every(
+      ({ AlterTableCmd: { subtype } }: { AlterTableCmd: { subtype: string } }) =>
+        subtype === 'AT_ValidateConstraint',
+    );
+  }
+  return isConcurrent(kind, body);
+}
+
+async function runPatiently(
+  query: Query,
+  { kind, body }: Statement,
+  timeouts: GateTimeouts,
+  run: () => unknown,
+) {
+  await query('SET statement_timeout = 0');
+  if (isConcurrent(kind, body)) await query('SET lock_timeout = 0'); // it waits for transactions, in nobody's way
+  try {
+    if (kind === 'IndexStmt' && (await isBuilt(query, body))) return [];
+    return await run();
+  } finally {
+    await query(`SET lock_timeout = ${timeouts.lock}`).catch(() => undefined);
+    await query(`SET statement_timeout = ${timeouts.statement}`).catch(() => undefined);
+  }
+}
+
+/** An earlier run may have built the index and been killed before it was recorded, or left it invalid. */
+async function isBuilt(query: Query, body: Statement['body']): Promise<boolean> {
+  const rows: { valid: boolean; name: string }[] = await query(
+    `SELECT i.indisvalid AS valid, i.indexrelid::regclass::text AS name
+     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+     WHERE c.relname = $1 AND i.indrelid = to_regclass($2)`,
+    [body.idxname, relationName(body.relation)],
+  );
+  const [found] = rows;
+  if (!found || found.valid) return Boolean(found);
+  await query(`DROP INDEX CONCURRENTLY ${found.name}`);
+  return false;
+}

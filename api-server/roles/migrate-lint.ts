@@ -1,0 +1,25 @@
+import 'reflect-metadata';
+import { EXIT } from '../../contract/image.js';
+import { knownMigrations } from '../platform/migrations/known-migrations.js';
+import { describeFinding } from '../platform/migrations/lint/lint.js';
+import { lintMigrations } from '../platform/migrations/lint-migrations.js';
+
+/** Judges every migration of this image. Needs no settings and no database. */
+export async function migrateLint({ json }: { json?: boolean }): Promise<number> {
+  const linted = await lintMigrations(await knownMigrations());
+  const findings = linted.flatMap(({ name, findings }) =>
+    findings.map((one) => ({ migration: name, ...one })),
+  );
+  const dynamic = linted.filter((one) => one.dynamic).map(({ name }) => name);
+  if (json) process.stdout.write(`${JSON.stringify({ migrations: linted.length, findings, dynamic })}\n`);
+  else {
+    for (const finding of findings) {
+      process.stdout.write(`${finding.migration}: ${describeFinding(finding)}\n`);
+    }
+    for (const name of dynamic) {
+      process.stdout.write(`${name}: asks the database as it goes; the rest is judged when it runs\n`);
+    }
+    process.stdout.write(`${linted.length} migrations, ${findings.length} findings\n`);
+  }
+  return findings.length > 0 ? EXIT.failure : EXIT.ok;
+}

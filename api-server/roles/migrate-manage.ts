@@ -1,0 +1,45 @@
+import 'reflect-metadata';
+import { EXIT } from '../../contract/image.js';
+import { loadSettings } from '../config/load.js';
+import { createLogger } from '../platform/logging/logger.js';
+import { BACKFILLS_TABLE, createBackfills } from '../platform/migrations/backfill.js';
+import { createHistory, readHistory, recordApplied } from '../platform/migrations/history.js';
+import { knownMigrations } from '../platform/migrations/known-migrations.js';
+import { lockSession, type MigrationSession, openSession } from '../platform/migrations/migration-session.js';
+
+/** `migrate baseline`, `cancel` and `resume`. */
+export async function migrateManage(action: 'baseline' | 'cancel' | 'resume', name: string): Promise<number> {
+  const settings = await loadSettings();
+  const known = await knownMigrations();
+  const index = known.findIndex((one) => one.name === name);
+  if (index < 0) return refuse(`this image has no migration ${name}`);
+  const log = createLogger(settings.logging.level, 'stderr');
+  await using session = await openSession(settings, known, log);
+  const { runner } = session;
+  if (action !== 'baseline') return await setCancelled(session, name, action === 'cancel');
+
+  await lockSession(runner, settings.migrations.runner_wait, log);
+  if ((await readHistory(runner)).length > 0) return refuse('the database has a record of its migrations');
+  await runner.startTransaction();
+  await createHistory(runner);
+  for (const migration of known.slice(0, index + 1)) await recordApplied(runner, migration);
+  await runner.commitTransaction();
+  process.stdout.write(`recorded ${index + 1} migrations as applied\n`);
+  return EXIT.ok;
+}
+
+/** Without the lock: the run that is to be stopped holds it. */
+async function setCancelled({ runner }: MigrationSession, name: string, cancelled: boolean): Promise<number> {
+  await createBackfills(runner);
+  await runner.query(
+    `INSERT INTO ${BACKFILLS_TABLE} (name, cancelled) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET cancelled = $2`,
+    [name, cancelled],
+  );
+  process.stdout.write(`${name} ${cancelled ? 'is cancelled' : 'goes on with the next `migrate up`'}\n`);
+  return EXIT.ok;
+}
+
+function refuse(reason: string): number {
+  process.stderr.write(`${reason}\n`);
+  return EXIT.config;
+}

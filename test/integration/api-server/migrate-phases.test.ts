@@ -1,0 +1,207 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EXIT, type MigrationReport, migrationReportSchema } from '../../../contract/image.js';
+import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { type Ended, makeImage, migrationFile, runRole, spawnRole } from './api-process.js';
+
+const UP = ['migrate', 'up', '--json'];
+const FILL = '1795380000001-fill.js';
+const OWNER = 'FillOwner1795380000001';
+const BACKFILL = `export class ${OWNER} {
+  backfill = { table: 'services', key: 'id', set: "owner = 'platform'", where: 'owner IS NULL' };
+  async up() {}
+}
+${OWNER}.phase = 'backfill';\n`;
+const CONCURRENT = `export class Index1795380000001 {
+  async up(runner) { await runner.query('CREATE INDEX CONCURRENTLY services_owner ON services (owner)'); }
+}
+Index1795380000001.phase = 'expand';
+Index1795380000001.transaction = false;\n`;
+
+describe('api-server migrate, phase by phase', () => {
+  let postgres: TestPostgres;
+  let url: string;
+  const images: string[] = [];
+  const env = (more: Record<string, string> = {}) => ({ PCF_API__DATABASE__URL: url, ...more });
+  const image = (migrations: Record<string, string>) => {
+    const folder = makeImage(migrations);
+    images.push(folder);
+    return folder;
+  };
+  const one = async (sql: string) => (await postgres.query<{ v: unknown }>(sql, url))[0]?.v;
+  const addServices = (count: number) =>
+    postgres.query(
+      `INSERT INTO services (id, name) SELECT gen_random_uuid(), 's' || n FROM generate_series(1, ${count}) n`,
+      url,
+    );
+
+  before(async () => {
+    postgres = await sharedPostgres();
+  });
+  beforeEach(async () => {
+    url = await postgres.createDatabase();
+    assert.equal((await runRole(UP, env())).code, EXIT.ok);
+  });
+  after(() => {
+    for (const folder of images) rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('a destructive statement in expand never reaches the database, and neither does what stands before it', async () => {
+    const bad = image({
+      '1795380000001-bad.js': migrationFile('Bad1795380000001', [
+        'CREATE TABLE before_it (id int)',
+        'ALTER TABLE services DROP COLUMN owner',
+      ]),
+    });
+    const ended = await runRole(UP, env(), bad);
+    const report = reportOf(ended);
+    assert.deepEqual([ended.code, report.outcome, report.retry], [EXIT.config, 'refused', false]);
+    assert.match(report.error ?? '', /Bad1795380000001: drop-column: .*instead drop it in .*contract/);
+    assert.equal(report.findings?.[0]?.rule, 'drop-column');
+    assert.equal(await one("SELECT to_regclass('before_it') AS v"), null);
+    assert.equal((await runRole(['migrate', 'lint'], {}, bad)).code, EXIT.failure);
+    assert.equal((await runRole(['migrate', 'plan'], env(), bad)).code, EXIT.config);
+  });
+
+  it('SQL that a migration puts together while it runs is judged at the last gate', async () => {
+    const name = 'Sly1795380000001';
+    const sly = image({
+      '1795380000001-sly.js': `export class ${name} { async up(runner) {
+        await runner.query('CREATE TABLE sly (id int)');
+        const [{ table }] = await runner.query("SELECT 'services' AS table");
+        await runner.query('DROP TABLE ' + table + ' CASCADE');
+      } }\n${name}.phase = 'expand';\n`,
+    });
+    const ended = await runRole(UP, env(), sly);
+    assert.equal(ended.code, EXIT.config);
+    assert.match(reportOf(ended).error ?? '', /drop: DROP TABLE services CASCADE/);
+    assert.notEqual(await one("SELECT to_regclass('services') AS v"), null);
+    assert.equal(await one("SELECT to_regclass('sly') AS v"), null);
+  });
+
+  it('contract runs only when asked for, and not before what it builds on', async () => {
+    const both = image({
+      [FILL]: BACKFILL,
+      '1795380000002-drop.js': migrationFile(
+        'Drop1795380000002',
+        ['ALTER TABLE services DROP COLUMN repository'],
+        'contract',
+      ),
+    });
+    const early = await runRole([...UP, '--phase', 'contract'], env(), both);
+    assert.equal(early.code, EXIT.config);
+    assert.match(reportOf(early).error ?? '', /comes after FillOwner1795380000001, which is not applied/);
+
+    assert.deepEqual(reportOf(await runRole(UP, env(), both)).pending, ['Drop1795380000002']);
+    const last = reportOf(await runRole([...UP, '--phase', 'contract'], env(), both));
+    assert.deepEqual([last.applied, last.pending], [['Drop1795380000002'], []]);
+    const nothing = await runRole([...UP, '--detailed-exitcode'], env(), both);
+    assert.equal(nothing.code, EXIT.nothing);
+  });
+
+  it('a migration that was changed after it was applied is refused by name', async () => {
+    const file = '1795380000001-a.js';
+    const text = (column: string) =>
+      `export class A1795380000001 { async up(r) { await r.query('ALTER TABLE services ADD COLUMN ${column} text'); } }\nA1795380000001.phase = 'expand';\n`;
+    assert.equal((await runRole(UP, env(), image({ [file]: text('x') }))).code, EXIT.ok);
+    const ended = await runRole(UP, env(), image({ [file]: text('y') }));
+    assert.equal(ended.code, EXIT.config);
+    assert.match(reportOf(ended).error ?? '', /A1795380000001 was changed after it was applied/);
+  });
+
+  it('two migrations with one timestamp, or a file and class that differ, are refused', async () => {
+    const twins = image({
+      '1795380000001-a.js': migrationFile('A1795380000001', []),
+      '1795380000001-b.js': migrationFile('B1795380000001', []),
+    });
+    assert.match((await runRole(UP, env(), twins)).stderr, /have the same timestamp/);
+    const moved = image({ '1795380000009-a.js': migrationFile('A1795380000001', []) });
+    assert.match((await runRole(UP, env(), moved)).stderr, /out of order/);
+  });
+
+  it('an invalid index that a killed run left is found and rebuilt, a finished one is kept', async () => {
+    const indexed = image({ '1795380000001-i.js': CONCURRENT });
+    await postgres.query('CREATE INDEX services_owner ON services (owner)', url);
+    await postgres.query(
+      "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'services_owner'::regclass",
+      url,
+    );
+    const before = await one("SELECT 'services_owner'::regclass::oid AS v");
+    assert.equal(reportOf(await runRole(UP, env(), indexed)).outcome, 'done');
+    assert.equal(
+      await one("SELECT indisvalid AS v FROM pg_index WHERE indexrelid = 'services_owner'::regclass"),
+      true,
+    );
+    const rebuilt = await one("SELECT 'services_owner'::regclass::oid AS v");
+    assert.notEqual(rebuilt, before);
+
+    await postgres.query("DELETE FROM schema_migrations WHERE name LIKE 'Index%'", url);
+    assert.equal(reportOf(await runRole(UP, env(), indexed)).outcome, 'done');
+    assert.equal(await one("SELECT 'services_owner'::regclass::oid AS v"), rebuilt);
+  });
+
+  it('a backfill that is killed goes on from its cursor and does every row', async () => {
+    const filling = image({ [FILL]: BACKFILL });
+    await addServices(30_000);
+    const first = spawnRole(UP, env(), filling);
+    while (!(await one("SELECT to_regclass('schema_backfills') AS v")) || !(await rows())) await sleep(10);
+    first.child.kill('SIGKILL');
+    await first.ended;
+    const done = await rows();
+    assert.ok(done < 30_000, `killed too late: ${done}`);
+
+    const report = reportOf(await runRole(UP, env(), filling));
+    assert.deepEqual([report.outcome, report.backfill?.rows], ['done', 30_000]);
+    assert.equal(await one('SELECT count(*)::int AS v FROM services WHERE owner IS NULL'), 0);
+    assert.equal(await rows(), 30_000, 'each row is done once');
+  });
+
+  it('a cancelled backfill stops, is refused, and goes on when resumed', async () => {
+    const filling = image({ [FILL]: BACKFILL });
+    await addServices(10);
+    assert.equal((await runRole(['migrate', 'cancel', OWNER], env(), filling)).code, EXIT.ok);
+    const cancelled = await runRole(UP, env(), filling);
+    assert.equal(cancelled.code, EXIT.config);
+    assert.match(reportOf(cancelled).error ?? '', /was cancelled after 0 rows/);
+    assert.equal((await runRole(['migrate', 'resume', OWNER], env(), filling)).code, EXIT.ok);
+    assert.equal(reportOf(await runRole(UP, env(), filling)).backfill?.rows, 10);
+  });
+
+  it('tables without a record are refused until a baseline says what they are', async () => {
+    await postgres.query('DROP TABLE schema_migrations', url);
+    const ended = await runRole(UP, env());
+    assert.equal(ended.code, EXIT.config);
+    assert.match(reportOf(ended).error ?? '', /has the table services but no record of migrations/);
+    const described = JSON.parse((await runRole(['describe', '--json'])).stdout);
+    const newest = described.migrations.at(-1).name;
+    assert.equal((await runRole(['migrate', 'baseline', newest], env())).code, EXIT.ok);
+    assert.equal(reportOf(await runRole(UP, env())).outcome, 'nothing');
+  });
+
+  it('a database that is ahead is fine, unless what was applied needs a newer image', async () => {
+    const newer = (requires: string) =>
+      image({
+        '1795380000001-n.js': `${migrationFile('N1795380000001', ['COMMENT ON TABLE services IS NULL'])}N1795380000001.requires = '${requires}';\n`,
+      });
+    assert.equal((await runRole(UP, env(), newer('0.0.1'))).code, EXIT.ok);
+    const fine = reportOf(await runRole(UP, env()));
+    assert.deepEqual([fine.outcome, fine.ahead], ['nothing', ['N1795380000001']]);
+    await postgres.query("UPDATE schema_migrations SET requires = '99.0.0' WHERE name LIKE 'N1795%'", url);
+    const old = await runRole(UP, env());
+    assert.equal(old.code, EXIT.config);
+    assert.match(
+      reportOf(old).error ?? '',
+      /the database is ahead: N1795380000001 .* needs version 99\.0\.0/,
+    );
+  });
+
+  async function rows(): Promise<number> {
+    return Number(await one('SELECT coalesce(sum(rows), 0)::int AS v FROM schema_backfills'));
+  }
+});
+
+function reportOf({ stdout, stderr }: Ended): MigrationReport {
+  assert.equal(stdout.trim().split('\n').length, 1, `one line of JSON expected: ${stdout} ${stderr}`);
+  return migrationReportSchema.parse(JSON.parse(stdout));
+}
