@@ -22,6 +22,7 @@ export const ENV = {
   databaseUrl: 'PCF_API__DATABASE__URL',
   /** Connections that this process may open. */
   databaseMaxConnections: 'PCF_API__DATABASE__MAX_CONNECTIONS',
+  databaseReplicaUrl: 'PCF_API__DATABASE__REPLICA_URL',
   redisUrl: 'PCF_API__REDIS__URL',
   redisMode: 'PCF_API__REDIS__MODE',
   /** The folder the revision's ConfigMap is mounted at; its *.toml files are the third settings layer. */
@@ -31,6 +32,10 @@ export const ENV = {
   /** Where a failing process leaves its last words (a file, read by the kubelet). */
   terminationLog: 'PCF_TERMINATION_LOG',
 } as const;
+
+/** `<variable>_FILE` names a file that holds the value; the API reads it again when it changes. */
+export const FILE_SUFFIX = '_FILE';
+export const SECRETS_DIR = '/etc/pcf/secrets';
 
 /** Every setting may be given as PCF_API__SECTION__KEY. */
 export const ENV_PREFIX = 'PCF_API__';
@@ -43,7 +48,6 @@ export const TERMINATION_LOG = '/dev/termination-log';
 export const ROLES = {
   serve: ['serve'],
   worker: ['worker'],
-  auth: ['auth'],
   /** Expand, then backfill; contract only when `--phase contract` is added. */
   migrateUp: ['migrate', 'up', '--json'],
   migratePhase: (phase: MigrationPhase) => ['migrate', 'up', '--phase', phase, '--json'],

@@ -1,43 +1,31 @@
 /**
- * The worker and the auth service: ordinary Deployments of the stable revision's image
- * and settings. They follow a promotion, and Kubernetes rolls them.
+ * Further roles of the API in pods of their own, such as the worker: ordinary Deployments
+ * of the stable revision's image and settings. They follow a promotion, and Kubernetes rolls them.
  */
 import { ROLES } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { KubeObject } from '../runtime/kube-types.js';
-import { DeploymentKind, ServiceKind } from './kinds.js';
+import { DeploymentKind } from './kinds.js';
 import { LABELS, owned } from './metadata.js';
 import { variant } from './pod-template.js';
 import type { Revision } from './revision.js';
-import { SERVICE_PORT } from './service.js';
 
-const COMPONENTS = ['worker', 'auth'] as const;
+const COMPONENTS = ['worker'] as const;
 export type ExtraComponent = (typeof COMPONENTS)[number];
 
-/** Name of the component's Deployment, and of its Service if it has one. */
+/** Name of the component's Deployment. */
 export function componentName(api: PcfApi, component: ExtraComponent): string {
   return `${api.metadata.name}-${component}`;
 }
 
-/** Deployments and Services of the components that are switched on. */
+/** Deployments of the components that are switched on. */
 export function components(api: PcfApi, stable: Revision | undefined): KubeObject[] {
   const enabled = COMPONENTS.filter((component) => api.spec.components?.[component]?.enabled);
-  const services = enabled.includes('auth') ? [authService(api)] : [];
-  return [...services, ...(stable ? enabled.map((component) => deployment(api, stable, component)) : [])];
+  return stable ? enabled.map((component) => deployment(api, stable, component)) : [];
 }
 
 function selector(api: PcfApi, component: ExtraComponent): Record<string, string> {
   return { [LABELS.instance]: api.metadata.name, [LABELS.component]: component };
-}
-
-function authService(api: PcfApi): KubeObject {
-  return owned(api, ServiceKind, componentName(api, 'auth'), {
-    labels: { [LABELS.component]: 'auth' },
-    spec: {
-      selector: selector(api, 'auth'),
-      ports: [{ name: 'http', port: SERVICE_PORT, targetPort: 'http', protocol: 'TCP', appProtocol: 'http' }],
-    },
-  });
 }
 
 function deployment(api: PcfApi, stable: Revision, component: ExtraComponent): KubeObject {

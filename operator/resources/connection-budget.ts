@@ -13,8 +13,8 @@ export const LEAST_PER_POD = 2;
 
 export function mostPods(api: PcfApi): number {
   const full = Math.max(fullReplicas(api.spec), horizontalScaling(api)?.maxReplicas ?? 0);
-  const { worker, auth } = api.spec.components ?? {};
-  const others = [worker, auth].reduce((sum, part) => sum + (part?.enabled ? part.replicas : 0), 0);
+  const { worker } = api.spec.components ?? {};
+  const others = worker?.enabled ? worker.replicas : 0;
   return 2 * full + others;
 }
 

@@ -11,7 +11,7 @@ export const LABELS = {
 } as const;
 
 export const MANAGED_SELECTOR = `${LABELS.managedBy}=${FIELD_MANAGER}`;
-export type Component = 'api' | 'migration' | 'worker' | 'auth';
+export type Component = 'api' | 'migration' | 'worker';
 
 /** Labels of every object of this PcfApi. */
 export function commonLabels(api: PcfApi): Record<string, string> {

@@ -7,15 +7,10 @@ import type { ProbeTiming } from '../api/v1alpha1/spec/pods.js';
 import { connectionsPerPod } from './connection-budget.js';
 import { type Component, commonLabels, LABELS, podSelector } from './metadata.js';
 import { schedulingOf } from './scheduling.js';
+import { type EnvVar, secretSources } from './secret-sources.js';
 
 /** Name of the container that serves. */
 export const API_CONTAINER = 'api';
-
-export interface EnvVar {
-  name: string;
-  value?: string;
-  valueFrom?: Record<string, unknown>;
-}
 
 export interface Container {
   name: string;
@@ -43,11 +38,12 @@ const defaultTiming = {
 /** `configMap` is the revision's immutable ConfigMap; `revision` its name. */
 export function podTemplate(api: PcfApi, revision: string, configMap: string): PodTemplate {
   const { spec } = api;
+  const secrets = secretSources(spec);
   const container: Container = {
     name: API_CONTAINER,
     image: spec.image,
     args: [...ROLES.serve],
-    env: environment(api),
+    env: environment(api, secrets.env),
     ports: [
       { name: 'http', containerPort: PORTS.http, protocol: 'TCP' },
       { name: 'metrics', containerPort: PORTS.metrics, protocol: 'TCP' },
@@ -66,6 +62,7 @@ export function podTemplate(api: PcfApi, revision: string, configMap: string): P
     volumeMounts: [
       { name: 'config', mountPath: CONFIG_DIR, readOnly: true },
       { name: 'tmp', mountPath: '/tmp' },
+      ...secrets.volumeMounts,
     ],
   };
   return {
@@ -87,6 +84,7 @@ export function podTemplate(api: PcfApi, revision: string, configMap: string): P
       volumes: [
         { name: 'config', configMap: { name: configMap } },
         { name: 'tmp', emptyDir: {} },
+        ...secrets.volumes,
       ],
     },
   };
@@ -97,25 +95,21 @@ function gracePeriodSeconds({ spec }: PcfApi): number {
   return Math.ceil(ms / 1000);
 }
 
-function environment(api: PcfApi): EnvVar[] {
-  const { spec } = api;
+function environment(api: PcfApi, secrets: EnvVar[]): EnvVar[] {
+  const { environment, redis, env } = api.spec;
   const connections = connectionsPerPod(api);
-  const fromSecret = (name: string, ref: { name: string; key: string }): EnvVar => ({
-    name,
-    valueFrom: { secretKeyRef: { name: ref.name, key: ref.key } },
-  });
   return [
-    { name: ENV.environment, value: spec.environment },
+    { name: ENV.environment, value: environment },
     { name: ENV.configDir, value: CONFIG_DIR },
     { name: ENV.terminationLog, value: TERMINATION_LOG },
     {
       name: ENV.revision,
       valueFrom: { fieldRef: { apiVersion: 'v1', fieldPath: `metadata.labels['${LABELS.revision}']` } },
     },
-    fromSecret(ENV.databaseUrl, spec.database.secretRef),
+    ...secrets,
     ...(connections ? [{ name: ENV.databaseMaxConnections, value: String(connections) }] : []),
-    ...(spec.redis ? [fromSecret(ENV.redisUrl, spec.redis.secretRef)] : []),
-    ...spec.env,
+    ...(redis?.mode ? [{ name: ENV.redisMode, value: redis.mode.toLowerCase() }] : []),
+    ...env,
   ];
 }
 

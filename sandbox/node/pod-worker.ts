@@ -14,8 +14,13 @@ import type { AddressBook } from './address-book.js';
 import { ContainerRunner } from './container-runner.js';
 import { logFileOf } from './launch.js';
 import { type PodStatus, podStatus } from './pod-status.js';
+import { References } from './references.js';
 import { now } from './time.js';
 import type { Container, Pod } from './types.js';
+import { hasLiveVolumes, refreshVolumes } from './volumes.js';
+
+/** How often the files of Secrets are looked at; the kubelet takes up to a minute. */
+const REFRESH_MS = 2_000;
 
 export const PodKind: ResourceType = {
   group: '',
@@ -77,7 +82,11 @@ export class PodWorker {
     if (this.initRunners.length > 0)
       for (const one of this.runners) one.state = { waiting: { reason: 'PodInitializing' } };
     // Deleted before it began: there is nothing to run.
+    const refreshing = hasLiveVolumes(this.pod)
+      ? setInterval(() => void this.refresh(), REFRESH_MS)
+      : undefined;
     if (!this.deleting && (await this.initialise())) await Promise.all(this.runners.map((one) => one.run()));
+    clearInterval(refreshing);
     this.ended = true;
     this.report();
   }
@@ -99,6 +108,12 @@ export class PodWorker {
     const runner = container ? all.find((one) => one.container.name === container) : all[0];
     if (!runner) return undefined;
     return logFileOf(this.folder, runner.container.name, runner.restartCount - (previous ? 1 : 0));
+  }
+
+  /** An API server that is away just now is asked again in a moment. */
+  private async refresh(): Promise<void> {
+    const references = new References(this.context.client, this.pod.metadata.namespace ?? 'default');
+    await refreshVolumes(this.pod, this.folder, references, this.address).catch(() => {});
   }
 
   /** A free local port for each port of each container. */

@@ -1,5 +1,5 @@
 /** Volumes of a pod as local folders. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fieldOf } from './environment.js';
 import { MissingReference, type ReferenceKind, type References } from './references.js';
@@ -29,14 +29,46 @@ export async function mountVolumes(
     if (mounts.length === 0) continue;
     const root = join(folder, 'volumes', volume.name);
     mkdirSync(root, { recursive: true });
-    for (const [name, content] of await filesOf(volume, pod, references, podIp)) {
-      mkdirSync(dirname(join(root, name)), { recursive: true });
-      writeFileSync(join(root, name), content, { mode: 0o600 });
-    }
+    for (const [name, content] of await filesOf(volume, pod, references, podIp))
+      put(join(root, name), content);
     for (const { mountPath, subPath } of mounts)
       paths.set(mountPath.replace(/(.)\/$/, '$1'), subPath ? join(root, subPath) : root);
   }
   return paths;
+}
+
+/** Whether a pod has files that may change while it runs. */
+export function hasLiveVolumes({ spec }: Pod): boolean {
+  return (spec.volumes ?? []).some(
+    ({ secret, projected }) => secret !== undefined || projected !== undefined,
+  );
+}
+
+/** Writes anew what changed since the mount, as the kubelet does. What is gone meanwhile stays as it was. */
+export async function refreshVolumes(
+  pod: Pod,
+  folder: string,
+  references: References,
+  podIp: string,
+): Promise<void> {
+  for (const volume of pod.spec.volumes ?? []) {
+    const root = join(folder, 'volumes', volume.name);
+    if (!existsSync(root)) continue;
+    const files = await filesOf(volume, pod, references, podIp).catch((error: unknown): Files => {
+      if (error instanceof MissingReference) return [];
+      throw error;
+    });
+    for (const [name, content] of files) {
+      if (!Buffer.from(content).equals(readFileSync(join(root, name)))) put(join(root, name), content);
+    }
+  }
+}
+
+/** In one step: whoever reads it meanwhile sees the old text or the new one. */
+function put(path: string, content: Buffer | string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(`${path}.new`, content, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
 }
 
 type Files = [name: string, content: Buffer | string][];

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import pg from 'pg';
+import type { Pod } from '../../../operator/reconciler/pods.js';
 import {
   ConfigMapKind,
   ExternalSecretKind,
@@ -7,6 +9,7 @@ import {
   NetworkPolicyKind,
   PcfApiKind,
   PodDisruptionBudgetKind,
+  PodKind,
   SecretKind,
   ServiceMonitorKind,
   VerticalPodAutoscalerKind,
@@ -190,6 +193,53 @@ describe('what stands around the pods', function () {
     await api.ready();
     assert.equal(api.status.stableRevision, first, 'the old words are the old revision');
     await api.remove();
+  });
+
+  it('lets running pods take new credentials from a changed Secret, without a restart', async () => {
+    const namespace = await newTenant(sandbox, 'rotate');
+    const database = new pg.Client({ connectionString: sandbox.postgres.url(namespace) });
+    await database.connect();
+    const { client } = sandbox.parts;
+    const rotateTo = async (role: string) => {
+      await database.query(`CREATE ROLE ${role} LOGIN SUPERUSER PASSWORD '${role}'`);
+      const url = new URL(sandbox.postgres.url(namespace));
+      Object.assign(url, { username: role, password: role });
+      await client.patch(SecretKind, namespace, 'pcf-api-secrets', {
+        stringData: { 'database-url': url.href },
+      });
+    };
+    const users = async () => {
+      const { rows } = await database.query<{ usename: string }>(
+        "SELECT DISTINCT usename FROM pg_stat_activity WHERE datname = current_database() AND usename LIKE 'rotated%'",
+      );
+      return rows.map(({ usename }) => usename).join();
+    };
+    try {
+      await rotateTo('rotated_1');
+      const api = await TestApi.create(sandbox, namespace);
+      await api.ready();
+      const revision = api.status.stableRevision;
+      assert.equal(await users(), 'rotated_1');
+      await rotateTo('rotated_2');
+      await eventually('the new role is used', async () => (await users()).includes('rotated_2'), 30_000);
+      // The old one is taken away, as a rotation ends: what still holds a connection of it has to come back.
+      await database.query('ALTER ROLE rotated_1 NOLOGIN');
+      await database.query(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rotated_1'",
+      );
+      await eventually('only the new role is left', async () => (await users()) === 'rotated_2', 30_000);
+      await api.ready();
+      const pods = (await api.owned(PodKind)) as Pod[];
+      const serving = pods.filter(({ status }) => status?.phase === 'Running');
+      assert.deepEqual(
+        serving.map(({ status }) => status?.containerStatuses?.[0]?.restartCount),
+        [0],
+      );
+      assert.equal(api.status.stableRevision, revision);
+      await api.remove();
+    } finally {
+      await database.end();
+    }
   });
 
   it('is not fought over by GitOps that applies the same again and again', async () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { migrationJob } from '../../../operator/migrations/job.js';
 import { deployment } from '../../../operator/resources/deployment.js';
 import {
@@ -78,13 +79,21 @@ describe('a revision', () => {
     });
   });
 
-  it('names no Secret value anywhere: only references', () => {
-    const { env } = newRevision(pcfApi(), 1).template.spec.containers[0];
-    const url = env.find((variable) => variable.name === 'PCF_API__DATABASE__URL');
-    assert.deepEqual(url, {
+  it('reads its Secrets from files, which may change, or as variables, where a change is a revision', () => {
+    const variables = (api = pcfApi()) => newRevision(api, 1).template.spec.containers[0].env;
+    const find = (name: string, api?: PcfApi) => variables(api).find((variable) => variable.name === name);
+    assert.deepEqual(find('PCF_API__DATABASE__URL_FILE'), {
+      name: 'PCF_API__DATABASE__URL_FILE',
+      value: '/etc/pcf/secrets/pcf-api-secrets/database-url',
+    });
+    const rollout = pcfApi({
+      secrets: { provider: 'Kubernetes', onChange: 'Rollout', refreshInterval: '1h' },
+    });
+    assert.deepEqual(find('PCF_API__DATABASE__URL', rollout), {
       name: 'PCF_API__DATABASE__URL',
       valueFrom: { secretKeyRef: { name: 'pcf-api-secrets', key: 'database-url' } },
     });
+    assert.equal(find('PCF_API__DATABASE__URL_FILE', rollout), undefined);
   });
 
   it('migrates with its own image and settings, and is not mistaken for a serving pod', () => {

@@ -6,6 +6,10 @@ export const database = z.strictObject({
   secretRef: secretKeyRef('the PostgreSQL URL', 'database-url').meta({
     description: 'The Secret that holds the PostgreSQL URL, `postgresql://user:password@host:5432/name`.',
   }),
+  readReplicaSecretRef: secretKeyRef("the replica's URL", 'database-replica-url').optional().meta({
+    description:
+      'The Secret that holds the URL of a streaming replica. Reads go there, except those of a session that has just written.',
+  }),
   maxConnections: z
     .int()
     .min(10)
@@ -21,7 +25,12 @@ export const database = z.strictObject({
 
 export const redis = z.strictObject({
   secretRef: secretKeyRef('the Redis URL', 'redis-url').meta({
-    description: 'The Secret that holds the Redis URL, `redis://host:6379`.',
+    description:
+      'The Secret that holds the Redis URL: `redis://host:6379`, or several hosts for Sentinel and Cluster, `redis://a:26379,b:26379`.',
+  }),
+  mode: z.enum(['Standalone', 'Sentinel', 'Cluster']).optional().meta({
+    description:
+      'One server; one that the Sentinels at the URL know; or a Redis Cluster. Default: Standalone.',
   }),
 });
 

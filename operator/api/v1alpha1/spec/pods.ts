@@ -1,9 +1,9 @@
 /** What runs in a pod, and where: resources, variables, probes, scheduling. */
 import { z } from 'zod';
-import { ENV } from '../../../../contract/image.js';
+import { ENV, FILE_SUFFIX } from '../../../../contract/image.js';
 import { cel, duration, objectName, quantity } from '../kubernetes.js';
 
-const reservedEnv = Object.values(ENV);
+const reservedEnv = Object.values(ENV).flatMap((name) => [name, name + FILE_SUFFIX]);
 
 export const resourceList = z.strictObject({
   cpu: quantity.optional().meta({ description: 'CPU, in cores (`2`) or thousandths (`500m`).' }),
@@ -150,7 +150,4 @@ export const components = z.strictObject({
   worker: component('the background jobs (webhooks, roll-ups, retention) in pods of their own; needs redis')
     .optional()
     .meta({ description: 'The worker: background jobs.' }),
-  auth: component('sign-in and tokens in pods of their own')
-    .optional()
-    .meta({ description: 'The auth service: sign-in and tokens.' }),
 });
