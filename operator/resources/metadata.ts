@@ -8,6 +8,8 @@ export const LABELS = {
   component: 'app.kubernetes.io/component',
   managedBy: 'app.kubernetes.io/managed-by',
   revision: `${GROUP}/revision`,
+  /** The metric that a Job measures. */
+  analysis: `${GROUP}/analysis`,
 } as const;
 
 export const MANAGED_SELECTOR = `${LABELS.managedBy}=${FIELD_MANAGER}`;
