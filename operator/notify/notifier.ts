@@ -85,7 +85,10 @@ export class Notifier {
   }
 
   private enqueue(message: Message): void {
-    if (this.pending >= this.capacity) return this.dropped(message, 'too many notifications wait');
+    if (this.pending >= this.capacity) {
+      this.dropped(message, 'too many notifications wait');
+      return;
+    }
     const { metadata } = message.api;
     const line = `${metadata.uid} ${message.destination.kind} ${message.destination.label}`;
     this.pending += 1;

@@ -34,13 +34,9 @@ const grafana = z
     tokenSecretRef: secretKeyRef('the token of a service account that may write annotations', 'token').meta({
       description: 'The Secret that holds the token of a service account that may write annotations.',
     }),
-    dashboardUID: z
-      .string()
-      .max(40)
-      .optional()
-      .meta({
-        description: 'Dashboard to annotate. Left out: every one whose annotation query asks for the tags.',
-      }),
+    dashboardUID: z.string().max(40).optional().meta({
+      description: 'Dashboard to annotate. Left out: every one whose annotation query asks for the tags.',
+    }),
     panelId: z
       .int()
       .min(1)
