@@ -36,7 +36,7 @@ export function analysisJob({ api, subject, metric, due }: Request): KubeObject 
     ...(subject.stableRevision ? { PCF_STABLE_REVISION: subject.stableRevision } : {}),
   };
   return owned(api, JobKind, analysisJobName(subject.revision, due), {
-    labels: { ...labels, [LABELS.revision]: subject.revision },
+    labels: { ...labels, [LABELS.analysedRevision]: subject.revision },
     spec: {
       activeDeadlineSeconds: Math.ceil(durationMs(timeout) / 1000),
       ttlSecondsAfterFinished: KEEP_SECONDS,

@@ -132,7 +132,7 @@ describe('analysis on a real control plane', function () {
       ),
     );
     jobs = new ResourceCache(JobKind, client, pino({ level: 'silent' }), {
-      namespace,
+      namespaces: [namespace],
       labelSelector: MANAGED_SELECTOR,
     });
     watching = jobs.run(stop.signal);
