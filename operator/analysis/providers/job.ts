@@ -30,7 +30,7 @@ export class JobProvider implements Provider {
 
   /** `client` writes, so it is the one that a leader alone may use. */
   constructor(
-    private readonly client: Pick<KubeClient, 'create' | 'get'>,
+    private readonly client: Pick<KubeClient, 'create' | 'list'>,
     private readonly jobs: JobView,
   ) {
     jobs.on((event) => this.listeners.get(keyOf(event.object))?.(event));
@@ -70,7 +70,10 @@ export class JobProvider implements Provider {
       return await this.client.create(JobKind, wanted, { signal });
     } catch (error) {
       if (!isConflict(error)) throw explained(error, name);
-      return ours(await this.client.get(JobKind, namespace, name, signal), api.metadata.uid);
+      const options = { namespace, fieldSelector: `metadata.name=${name}` };
+      const { items } = await this.client.list(JobKind, options, signal);
+      if (!items[0]) throw new Error(`Job ${name} was deleted before it ended`);
+      return ours(items[0], api.metadata.uid);
     }
   }
 }

@@ -1,5 +1,5 @@
 /** Credentials and certificates from Secrets, read when they are needed and never kept. */
-import { isForbidden, isNotFound, type KubeClient } from '../kube-client.js';
+import { isForbidden, type KubeClient } from '../kube-client.js';
 import type { KubeObject, ResourceType } from '../kube-types.js';
 import type { TlsMaterial } from './http.js';
 
@@ -29,7 +29,7 @@ const SecretKind: ResourceType = {
 };
 
 export class SecretReader {
-  constructor(private readonly client: Pick<KubeClient, 'get'>) {}
+  constructor(private readonly client: Pick<KubeClient, 'list'>) {}
 
   /** The value of a key, without the line end that an editor left. Throws with what is missing. */
   async value(namespace: string, { name, key }: SecretKeyRef, signal?: AbortSignal): Promise<string> {
@@ -69,14 +69,20 @@ export class SecretReader {
     return { ca, cert, key, insecureSkipVerify };
   }
 
+  /** As a list of one: for its cache the operator has the right to list Secrets, and needs no other one so. */
   private async read(namespace: string, name: string, signal?: AbortSignal) {
+    const found = await this.list(namespace, name, signal);
+    const secret = found.find(({ metadata }) => metadata.name === name);
+    if (!secret) throw new Error(`Secret ${namespace}/${name} does not exist`);
+    return secret as KubeObject & { data?: Record<string, string> };
+  }
+
+  private async list(namespace: string, name: string, signal?: AbortSignal): Promise<KubeObject[]> {
     try {
-      return (await this.client.get(SecretKind, namespace, name, signal)) as KubeObject & {
-        data?: Record<string, string>;
-      };
+      const options = { namespace, fieldSelector: `metadata.name=${name}` };
+      return (await this.client.list(SecretKind, options, signal)).items;
     } catch (error) {
       signal?.throwIfAborted();
-      if (isNotFound(error)) throw new Error(`Secret ${namespace}/${name} does not exist`);
       if (isForbidden(error)) throw new Error(`the operator may not read Secret ${namespace}/${name}`);
       throw new Error(`Secret ${namespace}/${name} could not be read: the API server did not answer`);
     }

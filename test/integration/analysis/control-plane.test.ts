@@ -16,6 +16,7 @@ import { analysisStatus } from '../../../operator/api/v1alpha1/status/analysis.j
 import { JobKind, PcfApiKind } from '../../../operator/resources/kinds.js';
 import { MANAGED_SELECTOR } from '../../../operator/resources/metadata.js';
 import type { KubeClient, KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
+import { SecretReader } from '../../../operator/runtime/outgoing/secrets.js';
 import { ResourceCache } from '../../../operator/runtime/resource-cache.js';
 import { Sandbox } from '../../../sandbox/sandbox.js';
 import { eventually } from '../../support/pcf-api.js';
@@ -241,6 +242,30 @@ describe('analysis on a real control plane', function () {
       await assert.rejects(measuring, /not the leader/);
       const [owner] = jobs.get(namespace, name)!.metadata.ownerReferences!;
       assert.deepEqual([owner?.uid, owner?.controller], [api.metadata.uid, true]);
+    });
+  });
+
+  describe('a Secret', () => {
+    const reader = () => new SecretReader(client);
+
+    it('is read when it is needed, with the right to list that the operator has', async () => {
+      const SecretKind: ResourceType = { ...clusterKind('', 'v1', 'Secret', 'secrets'), namespaced: true };
+      const metadata = { name: 'login', namespace };
+      const stringData = { username: 'ann', password: 'hush' };
+      await client.create(SecretKind, { apiVersion: 'v1', kind: 'Secret', metadata, stringData });
+      const basicSecretRef = { name: 'login', usernameKey: 'username', passwordKey: 'password' };
+      const { authorization } = await reader().authorization(namespace, { basicSecretRef });
+      assert.equal(authorization, `Basic ${Buffer.from('ann:hush').toString('base64')}`);
+      await client.patch(SecretKind, namespace, 'login', { stringData: { password: 'new' } });
+      assert.equal(await reader().value(namespace, { name: 'login', key: 'password' }), 'new');
+      await assert.rejects(
+        reader().value(namespace, { name: 'login', key: 'token' }),
+        /Secret analysis\/login has no key "token"/,
+      );
+      await assert.rejects(
+        reader().value(namespace, { name: 'logins', key: 'token' }),
+        /Secret analysis\/logins does not exist/,
+      );
     });
   });
 
