@@ -87,6 +87,16 @@ describe('a look at the analysis of a delivery', () => {
     assert.equal(last.verdict, 'Running');
   });
 
+  it('begins it anew with the next step too, though both name it', () => {
+    const twice = { steps: [{ analysis: ['smoke'] }, { analysis: ['smoke'] }] };
+    const first = look(START, undefined, twice);
+    finished = [done(asked[0]!, 'Success', START)];
+    const passed = look(START + 1, first.status, twice).status;
+    assert.equal(passed.metrics[1]?.verdict, 'Passed');
+    const second = look(START + 2, passed, { ...twice, step: 1 }).status;
+    assert.deepEqual([second.metrics[1]?.verdict, second.metrics[1]?.measurements], ['Running', 0]);
+  });
+
   it('takes no verdict over from another revision, nor from an earlier try of the same', () => {
     const first = look(START);
     finished = [done(asked[0]!, 'Failure', START)];
