@@ -93,9 +93,11 @@ export class AnalysisScheduler {
     if (!task) return;
     tasks.delete(name);
     task.abort.abort(new Error('given up'));
-    const queue = this.waiting[providerType(task.request.metric)];
+    const provider = providerType(task.request.metric);
+    const queue = this.waiting[provider];
     const index = queue.indexOf(task);
     if (index >= 0) queue.splice(index, 1);
+    this.options.metrics.waiting.set({ provider }, queue.length);
   }
 
   private pump(): void {

@@ -118,7 +118,7 @@ export class Notifier {
     const { destination, deadline } = message;
     const { signal } = this.stopping;
     let why = 'the deadline is over before the first try';
-    for (let failures = 0; this.clock.now() < deadline || failures === 0; ) {
+    for (let failures = 0; !signal.aborted && (this.clock.now() < deadline || failures === 0); ) {
       const error = await this.tryOnce(message);
       if (!error) {
         this.options.metrics.notifications.inc({ kind: destination.kind, outcome: 'sent' });

@@ -9,8 +9,13 @@ import { analysisJobName } from '../../../operator/analysis/job-object.js';
 import { planMetrics } from '../../../operator/analysis/plan-metrics.js';
 import { JobProvider } from '../../../operator/analysis/providers/job.js';
 import { type JsonSchema, toStructural } from '../../../operator/api/v1alpha1/crd.js';
+import { cel } from '../../../operator/api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
-import { analysis as analysisSchema } from '../../../operator/api/v1alpha1/spec/analysis.js';
+import {
+  analysis as analysisSchema,
+  stepAnalysis,
+  stepsNameMetrics,
+} from '../../../operator/api/v1alpha1/spec/analysis.js';
 import { notifications } from '../../../operator/api/v1alpha1/spec/notifications.js';
 import { analysisStatus } from '../../../operator/api/v1alpha1/status/analysis.js';
 import { JobKind, PcfApiKind } from '../../../operator/resources/kinds.js';
@@ -50,7 +55,13 @@ else process.exitCode = what === 'succeed' ? 0 : 3;
 
 /** A kind that has just the schemas under test. */
 function trialCrd(): KubeObject {
+  const steps = z
+    .array(z.strictObject({ analysis: stepAnalysis }))
+    .max(32)
+    .default([]);
+  const canary = z.strictObject({ steps, analysis: analysisSchema.optional() }).meta(cel(stepsNameMetrics));
   const spec = z.strictObject({
+    canary: canary.optional(),
     analysis: analysisSchema.optional(),
     notifications: notifications.optional(),
   });
@@ -328,6 +339,9 @@ describe('analysis on a real control plane', function () {
       notifications: {
         notifications: { webhooks: [{ name: 'team', urlSecretRef: { name: 's' } }], grafana },
       },
+      'steps that name metrics': {
+        canary: { steps: [{ analysis: ['rate'] }, {}], analysis: { prometheus, metrics: [rate] } },
+      },
     };
     for (const [what, spec] of Object.entries(good)) it(`takes ${what}`, () => check(spec));
 
@@ -400,6 +414,18 @@ describe('analysis on a real control plane', function () {
         { notifications: { grafana: { ...grafana, panelId: 1 } } },
         /panelId needs dashboardUID/,
       ],
+      [
+        'a misspelt metric of a step',
+        { canary: { steps: [{ analysis: ['rat'] }], analysis: { prometheus, metrics: [rate] } } },
+        /a step names a metric that analysis does not have/,
+      ],
+      [
+        'a metric of a step without an analysis',
+        { canary: { steps: [{ analysis: ['rate'] }] } },
+        /a step names a metric/,
+      ],
+      ['an interval of nothing', withMetric({ ...rate, interval: '0s' }), /must be between 1s and 24h/],
+      ['a timeout of an hour', withTarget({ timeout: '1h' }), /must be between 100ms and 1m/],
     ];
     for (const [what, spec, message] of bad)
       it(`refuses ${what}`, () => assert.rejects(check(spec), message));

@@ -129,6 +129,7 @@ describe('the scheduler of measurements', () => {
     schedule('b', request('b', 0));
     schedule('c', request('c', 0));
     scheduler.forget('c');
+    assert.match(await registry.metrics(), /pcf_analysis_measurements_waiting\{provider="Prometheus"\} 0/);
     await provider.end('a#0');
     await provider.end('b#0');
     assert.deepEqual(provider.started, ['a#0', 'b#0']);

@@ -12,8 +12,18 @@ const labelName = z
   .max(128)
   .regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/);
 
-const interval = duration.meta({ description: 'Time between two measurements of a metric.' });
-const initialDelay = duration.meta({
+/** A duration within bounds, which its pattern can't say. */
+function within(least: string, most: string) {
+  return duration.max(24).meta(
+    cel({
+      rule: `duration(self) >= duration('${least}') && duration(self) <= duration('${most}')`,
+      message: `must be between ${least} and ${most}`,
+    }),
+  );
+}
+
+const interval = within('1s', '24h').meta({ description: 'Time between two measurements of a metric.' });
+const initialDelay = within('0s', '24h').meta({
   description: 'Time before the first measurement, for the revision to warm up and get requests.',
 });
 const count = z.int().min(1).max(1000).meta({
@@ -47,7 +57,7 @@ const prometheus = z
       description: 'Address of Prometheus, or of what answers its query API: Thanos, Mimir, VictoriaMetrics.',
       examples: ['http://prometheus-operated.monitoring:9090'],
     }),
-    timeout: duration.default('10s').meta({ description: 'How long a query may take.' }),
+    timeout: within('100ms', '1m').default('10s').meta({ description: 'How long a query may take.' }),
     headers: z
       .record(z.string(), z.string().max(1024))
       .optional()
@@ -81,7 +91,7 @@ const requests = {
   perOperation: z.boolean().default(false).meta({
     description: 'Each GraphQL operation on its own; the worst one counts, and the message names it.',
   }),
-  window: duration.default('2m').meta({
+  window: within('1s', '24h').default('2m').meta({
     description: 'How far back to look. At least four times the interval at which Prometheus scrapes.',
   }),
   minRequests: z.int().min(1).max(1_000_000).default(10).meta({
@@ -110,7 +120,7 @@ const webhook = z
       description:
         'Gets a POST with what is to be judged. It answers 2xx, with `{"verdict": "Success", "Failure" or "Inconclusive", "value": 0.99, "message": "..."}` or with nothing, which is a success. Any other answer counts as the webhook being away.',
     }),
-    timeout: duration.default('10s').meta({ description: 'How long the answer may take.' }),
+    timeout: within('100ms', '1m').default('10s').meta({ description: 'How long the answer may take.' }),
   })
   .meta(cel(noCredentialInTheClear));
 export type WebhookTarget = z.output<typeof webhook>;
@@ -140,7 +150,7 @@ const job = z.strictObject({
     'x-kubernetes-list-map-keys': ['name'],
   }),
   resources: resources.optional().meta({ description: 'CPU and memory of its pod.' }),
-  timeout: duration.default('5m').meta({
+  timeout: within('1s', '6h').default('5m').meta({
     description: 'How long it may run, starting included. A Job that takes longer has failed.',
   }),
 });
@@ -269,3 +279,17 @@ export const analysis = z
     }),
   );
 export type AnalysisSpec = z.output<typeof analysis>;
+
+/** Of a step: the metrics that judge it. */
+export const stepAnalysis = z.array(dnsLabel).max(16).optional().meta({
+  description:
+    'Metrics of `analysis` that are measured during this step, anew with each step that names them.',
+  'x-kubernetes-list-type': 'set',
+});
+
+/** For what holds both steps and an analysis: a name that is misspelt must not pass for one that is well. */
+export const stepsNameMetrics = {
+  rule: 'self.steps.all(s, !has(s.analysis) || s.analysis.all(n, has(self.analysis) && self.analysis.metrics.exists(m, m.name == n)))',
+  message: 'a step names a metric that analysis does not have',
+  fieldPath: '.steps',
+};
