@@ -8,7 +8,7 @@ import type { AnalysisStatus } from '../api/v1alpha1/status/analysis.js';
 import { due, nextDueMs } from './due.js';
 import { judge } from './judge.js';
 import { type AnalysisStep, planMetrics } from './plan-metrics.js';
-import { align, type MetricCounts, record } from './record.js';
+import { align, fresh, type MetricCounts, record } from './record.js';
 import type { AnalysisScheduler } from './scheduler.js';
 import type { PlannedMetric, Subject } from './types.js';
 
@@ -31,6 +31,12 @@ export interface AnalysisOutcome {
 }
 
 export class Analyst {
+  /**
+   * When the counts of each PcfApi began, until the status says so. Were they to begin
+   * anew with each look while it can't be written, each look would measure.
+   */
+  private readonly begun = new Map<string, { id: string; counts: MetricCounts[] }>();
+
   constructor(private readonly scheduler: Pick<AnalysisScheduler, 'finished' | 'schedule' | 'forget'>) {}
 
   /** `key` is the PcfApi's in the work queue; `now` is in milliseconds since the epoch. */
@@ -38,7 +44,7 @@ export class Analyst {
     const { api, analysis, subject, step } = given;
     const planned = planMetrics(analysis, given.steps, step);
     const measured = this.scheduler.finished(key, subject.revision);
-    const results = measured.reduce(record, align(planned, countsOf(given, planned), now));
+    const results = measured.reduce(record, this.start(key, given, planned, now));
     const requests = due(planned, results, now).map((it) => ({
       ...{ api, analysis, subject, due: it, at: now },
       metric: planned.find(({ name }) => name === it.name)!,
@@ -64,7 +70,24 @@ export class Analyst {
 
   /** There is nothing to analyse (any more). */
   forget(key: string): void {
+    this.begun.delete(key);
     this.scheduler.forget(key);
+  }
+
+  /** The counts of the status, and for metrics that it does not have yet those that began. */
+  private start(
+    key: string,
+    given: AnalysisCase,
+    planned: readonly PlannedMetric[],
+    now: number,
+  ): MetricCounts[] {
+    const { subject, step } = given;
+    const id = JSON.stringify([subject.revision, subject.startedAt, step]);
+    const known = this.begun.get(key);
+    const begun = known?.id === id ? known.counts : [];
+    const counts = align(planned, [...countsOf(given, planned), ...begun], now);
+    this.begun.set(key, { id, counts: counts.map(({ name, since }) => fresh(name, Date.parse(since))) });
+    return counts;
   }
 }
 

@@ -430,6 +430,39 @@ describe('analysis on a real control plane', function () {
     for (const [what, spec, message] of bad)
       it(`refuses ${what}`, () => assert.rejects(check(spec), message));
 
+    it('has room for the status that is written', async () => {
+      const counts = {
+        since: '2026-11-23T12:00:00Z',
+        measurements: 1,
+        failures: 0,
+        inconclusive: 0,
+        errors: 0,
+        inARow: 1,
+      };
+      const metric = {
+        name: 'm',
+        verdict: 'Running',
+        message: 'm',
+        bound: 'at most 1',
+        value: '0.5',
+        ...counts,
+      };
+      const analysis = {
+        revision: 'r',
+        startedAt: counts.since,
+        step: 0,
+        verdict: 'Running',
+        message: 'm',
+        metrics: [metric],
+      };
+      const object = {
+        apiVersion: 'test.example.com/v1',
+        kind: 'Trial',
+        metadata: { name: 'status', namespace },
+      };
+      await client.create(TrialKind, { ...object, spec: {}, status: { analysis } });
+    });
+
     it('explains each of its fields', async () => {
       const text = await sandbox.parts.kubectl.run(['explain', 'trial.spec.analysis.metrics.successRate']);
       assert.match(text, /HTTP 200/);

@@ -97,6 +97,21 @@ describe('a look at the analysis of a delivery', () => {
     assert.deepEqual([second.metrics[1]?.verdict, second.metrics[1]?.measurements], ['Running', 0]);
   });
 
+  it('asks for the same measurement again while its status can not be written', () => {
+    look(START);
+    const [first] = asked.map(({ due }) => due);
+    look(START + 5);
+    assert.deepEqual(
+      asked.map(({ due }) => due),
+      [first],
+    );
+    look(START + MINUTE);
+    assert.equal(asked.length, 2, 'and the initial delay goes on');
+    analyst.forget('platform/api');
+    look(START + MINUTE);
+    assert.equal(asked[0]?.due.since, iso(START + MINUTE));
+  });
+
   it('takes no verdict over from another revision, nor from an earlier try of the same', () => {
     const first = look(START);
     finished = [done(asked[0]!, 'Failure', START)];
