@@ -40,7 +40,12 @@ export type MetricStatus = z.output<typeof metricStatus>;
 export const analysisStatus = z.strictObject({
   revision: z.string().meta({ description: 'The revision that is judged.' }),
   startedAt: time('When its delivery began: a retry is judged anew.').optional(),
-  step: z.int().min(0).optional().meta({ description: 'The step that its counts are for.', format: 'int32' }),
+  step: z
+    .int()
+    .min(0)
+    .max(1000)
+    .optional()
+    .meta({ description: 'The step that its counts are for.', format: 'int32' }),
   verdict: z.enum(VERDICTS).meta({ description: 'Of all metrics together.' }),
   message: z.string().meta({ description: 'What is waited for, or what went wrong.' }),
   metrics: z.array(metricStatus).meta({
