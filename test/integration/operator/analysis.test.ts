@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import type { AnalysisStatus } from '../../../operator/api/v1alpha1/status/analysis.js';
+import type { PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { HttpEndpoint } from '../../support/http-endpoint.js';
 import { eventually, image, TestApi } from '../../support/pcf-api.js';
@@ -44,6 +45,7 @@ describe('a delivery that is judged', function () {
   });
 
   const analysis = () => (api.status as { analysis?: AnalysisStatus }).analysis;
+  const delivery = () => (api.status as PcfApiStatus).delivery;
   const texts = () => slack.bodies.map(({ text }) => String(text).replace(/api-[a-z0-9]{10}/g, 'api-x'));
   const say = (verdict: string) => ({ body: JSON.stringify({ verdict, message: `it says ${verdict}` }) });
 
@@ -81,8 +83,8 @@ describe('a delivery that is judged', function () {
   it('is aborted with a bad one, which people are told too', async () => {
     judge.answer = say('Failure');
     await api.patch({ config: { logging: { level: 'warn' } } });
-    await eventually('it is given up', () => api.status.delivery?.failed !== undefined, 60_000);
-    const { failed } = api.status.delivery!;
+    await eventually('it is given up', () => delivery()?.failed !== undefined, 60_000);
+    const { failed } = delivery()!;
     assert.deepEqual(
       [failed?.reason, failed?.message],
       ['AnalysisFailed', 'judge: a measurement failed; the last: it says Failure'],
