@@ -11,7 +11,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import dotI from '@dot-i/k8s-operator';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { Analyst } from './analysis/analyst.js';
+import { analysisMetrics } from './analysis/metrics.js';
+import { JobProvider } from './analysis/providers/job.js';
+import { PrometheusProvider } from './analysis/providers/prometheus.js';
+import { WebhookProvider } from './analysis/providers/webhook.js';
+import { AnalysisScheduler } from './analysis/scheduler.js';
 import { FIELD_MANAGER, GROUP, type PcfApi } from './api/v1alpha1/pcfapi.js';
+import { notifyMetrics } from './notify/metrics.js';
+import { Notifier } from './notify/notifier.js';
 import { Actor } from './reconciler/act.js';
 import { Caches, instanceKey } from './reconciler/caches.js';
 import { DeliveryMetrics } from './reconciler/delivery-metrics.js';
@@ -26,6 +34,7 @@ import { HttpServer } from './runtime/http-server.js';
 import { KubeClient } from './runtime/kube-client.js';
 import { LeaderElector } from './runtime/leader-election.js';
 import { clientMetrics, leaderMetrics } from './runtime/metrics.js';
+import { SecretReader } from './runtime/outgoing/secrets.js';
 import { TokenBucket } from './runtime/rate-limiter.js';
 import type { CacheEvent } from './runtime/resource-cache.js';
 import { keyOf } from './runtime/store.js';
@@ -49,6 +58,8 @@ export class PcfOperator extends dotI.default {
   private readonly caches: Caches;
   private readonly events: EventRecorder;
   private readonly metrics: Metrics;
+  private measuring!: AnalysisScheduler;
+  private notifier!: Notifier;
   private readonly controller: Controller;
   private readonly http: HttpServer;
   private resync: NodeJS.Timeout | undefined;
@@ -133,7 +144,10 @@ export class PcfOperator extends dotI.default {
   private async shutDown(): Promise<void> {
     this.log.info('operator stops');
     clearInterval(this.resync);
+    this.measuring.stop();
     await within(STOP_DEADLINE_MS, this.controller.stop());
+    await within(FLUSH_DEADLINE_MS, this.notifier.flush());
+    this.notifier.stop();
     await within(FLUSH_DEADLINE_MS, this.events.flush());
     await this.elector.release();
     this.watching.abort();
@@ -158,10 +172,31 @@ export class PcfOperator extends dotI.default {
   }
 
   private createController(): Controller {
+    // Monotonic: a system clock that is set does not end a hold or a deadline.
+    const clock = () => Math.round(performance.timeOrigin + performance.now());
     const applier = new Applier(this.writer, {
       fieldManager: FIELD_MANAGER,
       annotation: `${GROUP}/applied-hash`,
       onWrite: (type, written) => this.caches.noteWrite(type, written),
+    });
+    const secrets = new SecretReader(this.reader);
+    this.measuring = new AnalysisScheduler({
+      providers: [
+        new PrometheusProvider(secrets),
+        new WebhookProvider(secrets),
+        new JobProvider(this.writer, this.caches.jobs),
+      ],
+      concurrency: { Prometheus: 16, Webhook: 8, Job: 32 },
+      onMeasured: (key) => this.controller.queue.add(key),
+      metrics: analysisMetrics(this.registry),
+      logger: this.log,
+      now: clock,
+    });
+    this.notifier = new Notifier({
+      secrets,
+      events: this.events,
+      metrics: notifyMetrics(this.registry),
+      logger: this.log,
     });
     const reconciler = new Reconciler({
       client: this.writer,
@@ -171,8 +206,9 @@ export class PcfOperator extends dotI.default {
       metrics: this.metrics,
       deliveryMetrics: new DeliveryMetrics(this.registry),
       logger: this.log,
-      // Monotonic: a system clock that is set does not end a hold or a deadline.
-      clock: () => Math.round(performance.timeOrigin + performance.now()),
+      analyst: new Analyst(this.measuring),
+      notifier: this.notifier,
+      clock,
     });
     return new Controller({
       name: 'pcfapi',

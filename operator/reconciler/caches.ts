@@ -3,6 +3,7 @@ import { FIELD_MANAGER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import {
   EndpointSliceKind,
   HorizontalPodAutoscalerKind,
+  JobKind,
   OWNED_KINDS,
   PcfApiKind,
   PodKind,
@@ -48,6 +49,10 @@ export class Caches {
         }),
       ]),
     );
+  }
+
+  get jobs(): ResourceCache {
+    return this.labelled.get(JobKind)!;
   }
 
   /** Every cache of objects that belong to some PcfApi. */

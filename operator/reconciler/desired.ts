@@ -1,4 +1,5 @@
 /** Turns a plan into the objects that must exist, and finds those that must not. */
+import { isAnalysisJob } from '../analysis/job-object.js';
 import type { DeliveryPlan } from '../delivery/types.js';
 import { migrationJob } from '../migrations/job.js';
 import { components } from '../resources/components.js';
@@ -82,6 +83,7 @@ export function unwantedObjects(
     if (wanted.has(`${type.kind}/${object.metadata.name}`)) return false;
     if (object.metadata.deletionTimestamp) return false;
     if (type === ControllerRevisionKind) return !history.has(object.metadata.name);
+    if (type === JobKind && isAnalysisJob(object)) return false; // it goes by itself
     if (type === JobKind) return !history.has(object.metadata.labels?.[LABELS.revision] ?? '');
     return true;
   });

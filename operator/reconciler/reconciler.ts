@@ -1,9 +1,12 @@
 /** observe -> plan -> act -> report. Thin: what to do is decided in delivery/, what to write in resources/ and traffic/. */
 import type { Logger } from 'pino';
+import type { Analyst } from '../analysis/analyst.js';
 import { API_VERSION, FIELD_MANAGER, FINALIZER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiStatus } from '../api/v1alpha1/status.js';
 import { plan } from '../delivery/plan.js';
 import type { DeliveryPlan } from '../delivery/types.js';
+import { deliveryEvents } from '../notify/delivery-events.js';
+import type { Notifier } from '../notify/notifier.js';
 import { HttpRouteKind, PcfApiKind, VirtualServiceKind } from '../resources/kinds.js';
 import { canonicalJson } from '../resources/revision.js';
 import { TerminalError } from '../runtime/controller.js';
@@ -11,6 +14,7 @@ import type { EventRecorder } from '../runtime/events.js';
 import { isForbidden, isInvalid, isNotFound, type KubeClient } from '../runtime/kube-client.js';
 import { keyOf } from '../runtime/store.js';
 import { type Actor, type Applied, NameTakenError, type Repair } from './act.js';
+import { analyse } from './analysis.js';
 import { type Announcement, announcements } from './announce.js';
 import type { Caches } from './caches.js';
 import { concerns, isAutoscaled, repairLoops } from './concerns.js';
@@ -18,7 +22,7 @@ import type { DeliveryMetrics } from './delivery-metrics.js';
 import { desiredObjects, unwantedObjects, writable } from './desired.js';
 import { endedDeliveries } from './history.js';
 import type { Metrics } from './metrics.js';
-import { observe } from './observe.js';
+import { type Observed, observe } from './observe.js';
 import { RouteAges } from './route-age.js';
 import { deliverySettings } from './settings.js';
 import { statusOf } from './status.js';
@@ -29,6 +33,8 @@ export interface ReconcilerDependencies {
   caches: Caches;
   actor: Actor;
   events: EventRecorder;
+  analyst: Analyst;
+  notifier: Notifier;
   metrics: Metrics;
   deliveryMetrics: DeliveryMetrics;
   logger: Logger;
@@ -52,6 +58,7 @@ export class Reconciler {
       metrics.forget(namespace, name);
       this.deps.deliveryMetrics.forget(namespace, name);
       this.deps.actor.forget(key);
+      this.deps.analyst.forget(key);
       this.waiting.delete(key);
       this.routeAges.forget(key);
       return {};
@@ -70,13 +77,17 @@ export class Reconciler {
     const seen = observe(api, caches);
     const settings = deliverySettings(api, seen.router);
     const routeAgeMs = this.routeAges.age(keyOf(api), seen.delivery.route, now);
-    const planned = plan({ ...seen.delivery, routeAgeMs }, settings, now);
+    const look = analyse(seen, this.deps.analyst, now);
+    const planned = plan({ ...seen.delivery, routeAgeMs, analysis: look?.status }, settings, now);
     const summary = summarize(seen, planned, settings.replicas);
     const { objects, missing } = writable(seen, desiredObjects(seen, planned));
     const worries = () => [...concerns(seen, missing), ...repairLoops(actor.fightsFor(keyOf(api)))];
     const ended = endedDeliveries(seen, planned, now);
     const report = async (verdict: Summary) =>
-      this.report(api, statusOf(seen, planned, verdict, worries(), ended, now));
+      this.report(api, {
+        ...statusOf(seen, planned, verdict, worries(), ended, now),
+        ...(look ? { analysis: look.status } : {}),
+      });
     let applied: Applied;
     try {
       if (api.spec.replicas === undefined && isAutoscaled(seen)) await actor.scale(api, settings.replicas);
@@ -104,7 +115,8 @@ export class Reconciler {
     this.deps.deliveryMetrics.record(api, ended, api.status?.history);
     for (const announcement of announcements(api, planned, summary, worries()))
       this.announce(api, announcement);
-    return { requeueAfterMs: earliest(planned.requeueAfterMs, applied.lookAgainMs) };
+    this.notify(seen, planned, summary, now);
+    return { requeueAfterMs: earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs) };
   }
 
   /**
@@ -119,6 +131,27 @@ export class Reconciler {
     if (waits) this.waiting.add(key);
     else this.waiting.delete(key);
     return waits;
+  }
+
+  /** After the status is on record, so that what is told of is so. */
+  private notify(
+    { api, revisions }: Observed,
+    plan: DeliveryPlan,
+    { reason, message, verdict }: Summary,
+    now: number,
+  ): void {
+    const told = deliveryEvents(plan.decisions, plan.position, (name) => revisions.get(name));
+    const isNew = verdict === 'Failed' && api.status?.reason !== reason && told.length === 0;
+    const revision = plan.position.update ?? plan.position.failed?.revision ?? plan.position.stable;
+    if (isNew && revision) {
+      told.push({
+        type: 'Failed',
+        revision,
+        at: new Date(now).toISOString(),
+        reason: `${reason}: ${message}`,
+      });
+    }
+    for (const event of told) this.deps.notifier.notify(api, api.spec.notifications, event);
   }
 
   private announceRepairs(api: PcfApi, repairs: readonly Repair[]): void {

@@ -8,6 +8,9 @@ export const LABELS = {
   component: 'app.kubernetes.io/component',
   managedBy: 'app.kubernetes.io/managed-by',
   revision: `${GROUP}/revision`,
+  /** The metric that a Job measures, and of which revision. Not `revision`: its Jobs are its migrations. */
+  analysis: `${GROUP}/analysis`,
+  analysedRevision: `${GROUP}/analysed-revision`,
 } as const;
 
 export const MANAGED_SELECTOR = `${LABELS.managedBy}=${FIELD_MANAGER}`;

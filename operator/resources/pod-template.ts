@@ -35,6 +35,20 @@ const defaultTiming = {
   liveness: { periodSeconds: 10, timeoutSeconds: 2, failureThreshold: 3 },
 } as const;
 
+/** What the pod security standard `restricted` asks for; of every pod the operator makes. */
+export const POD_SECURITY = {
+  runAsNonRoot: true,
+  runAsUser: 1001,
+  runAsGroup: 1001,
+  fsGroup: 1001,
+  seccompProfile: { type: 'RuntimeDefault' },
+};
+export const CONTAINER_SECURITY = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  capabilities: { drop: ['ALL'] },
+};
+
 /** `configMap` is the revision's immutable ConfigMap; `revision` its name. */
 export function podTemplate(api: PcfApi, revision: string, configMap: string): PodTemplate {
   const { spec } = api;
@@ -54,11 +68,7 @@ export function podTemplate(api: PcfApi, revision: string, configMap: string): P
     livenessProbe: probe(PATHS.live, defaultTiming.liveness, spec.probes?.liveness),
     terminationMessagePath: TERMINATION_LOG,
     terminationMessagePolicy: 'FallbackToLogsOnError',
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-    },
+    securityContext: CONTAINER_SECURITY,
     volumeMounts: [
       { name: 'config', mountPath: CONFIG_DIR, readOnly: true },
       { name: 'tmp', mountPath: '/tmp' },
@@ -73,13 +83,7 @@ export function podTemplate(api: PcfApi, revision: string, configMap: string): P
       terminationGracePeriodSeconds: gracePeriodSeconds(api),
       ...(spec.imagePullSecrets ? { imagePullSecrets: spec.imagePullSecrets } : {}),
       ...schedulingOf(api, revision),
-      securityContext: {
-        runAsNonRoot: true,
-        runAsUser: 1001,
-        runAsGroup: 1001,
-        fsGroup: 1001,
-        seccompProfile: { type: 'RuntimeDefault' },
-      },
+      securityContext: POD_SECURITY,
       containers: [container],
       volumes: [
         { name: 'config', configMap: { name: configMap } },

@@ -17,13 +17,23 @@ const arrows: Record<string, string[]> = {
     'operator/resources',
     'operator/runtime',
   ],
+  'operator/analysis': [
+    'contract',
+    'operator/api',
+    'operator/delivery',
+    'operator/resources',
+    'operator/runtime',
+  ],
+  'operator/notify': ['operator/api', 'operator/delivery', 'operator/runtime'],
   'operator/reconciler': [
     'contract',
+    'operator/analysis',
     'operator/api',
     'operator/delivery',
     'operator/resources',
     'operator/traffic',
     'operator/migrations',
+    'operator/notify',
     'operator/runtime',
   ],
   cli: [

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { cel, duration } from './kubernetes.js';
 import { database, migrations, redis, secrets } from './spec/data.js';
+import { notifications } from './spec/notifications.js';
 import {
   components,
   env,
@@ -101,6 +102,7 @@ export const pcfApiSpec = z
       .optional()
       .meta({ description: 'What a node that goes away may take with it.' }),
     components: components.optional().meta({ description: 'Further Deployments of the same image.' }),
+    notifications: notifications.optional().meta({ description: 'Who is told of a delivery.' }),
     monitoring: monitoring.optional().meta({ description: 'How it is watched.' }),
   })
   .meta(

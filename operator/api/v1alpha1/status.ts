@@ -1,6 +1,7 @@
 /** `status` of a PcfApi: a report for people and programs. Only `delivery` is read back: where the delivery stands. */
 import { z } from 'zod';
 import { condition } from './kubernetes.js';
+import { analysisStatus } from './status/analysis.js';
 
 const count = (description: string) => z.int().min(0).max(100_000).meta({ description, format: 'int32' });
 const percent = (description: string) => z.int().min(0).max(100).meta({ description, format: 'int32' });
@@ -148,6 +149,7 @@ export const pcfApiStatus = z.strictObject({
     .optional()
     .meta({ description: 'Deliveries that ended, the newest first.' }),
   migration: migrationStatus.optional().meta({ description: 'The database schema.' }),
+  analysis: analysisStatus.optional().meta({ description: 'The judgement on the new revision.' }),
   revisions: z.array(revisionStatus).optional().meta({ description: 'Every revision that has pods.' }),
   delivery: deliveryPosition
     .optional()

@@ -1,6 +1,7 @@
 /** How a new revision takes over. */
 import { z } from 'zod';
 import { cel, duration } from '../kubernetes.js';
+import { analysis, stepAnalysis, stepsNameMetrics } from './analysis.js';
 
 const countOrPercent = z
   .union([z.int().min(0).max(1000), z.string()])
@@ -16,6 +17,7 @@ const step = z.strictObject({
     .optional()
     .meta({ description: 'How long to stay once the share is in force.', examples: ['5m'] }),
   pause: z.boolean().default(false).meta({ description: 'Stay until `kubectl pcf promote`.' }),
+  analysis: stepAnalysis,
 });
 
 const headerName = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/;
@@ -52,13 +54,14 @@ const canary = z
         'Pods beyond `replicas` that both revisions may have together, as a number or in percent: stable pods then make room ' +
         'for the canary. Default: as many as it takes, and the stable revision keeps all of its pods.',
     }),
+    analysis: analysis.optional().meta({ description: 'How it is judged.' }),
     scaleDownDelay: duration.default('30s').meta({
       description:
         'How long a revision that lost its traffic keeps its pods: as long going back is one change of weight.',
     }),
   })
   .meta(
-    cel({
+    cel(stepsNameMetrics, {
       rule: '!has(self.replicas) || !has(self.maxSurge)',
       message: 'give either replicas or maxSurge: a fixed canary needs no room made for it',
     }),
@@ -68,6 +71,7 @@ const blueGreen = z.strictObject({
   autoPromote: z.boolean().default(true).meta({
     description: 'Switch as soon as all new pods are ready; else wait for `kubectl pcf promote`.',
   }),
+  analysis: analysis.optional().meta({ description: 'How it is judged before the switch.' }),
   scaleDownDelay: duration.default('5m').meta({
     description: 'How long the old pods stay after the switch: as long going back is one change of weight.',
   }),

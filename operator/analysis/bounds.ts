@@ -1,0 +1,153 @@
+/** Holds what was read to the bounds of its metric. */
+import type { Comparison, MetricSpec } from '../api/v1alpha1/spec/analysis.js';
+import type { Outcome } from '../api/v1alpha1/status/analysis.js';
+import type { Reading, Sample } from './types.js';
+
+/** The part of a measurement that a reading decides. */
+export interface Evaluation {
+  outcome: Outcome;
+  value?: string;
+  stableValue?: string;
+  detail?: string;
+}
+
+/** What a metric is held to, for people. */
+export function boundText({ min, max, compareWithStable, job, webhook }: MetricSpec): string {
+  const parts = [
+    ...(min === undefined ? [] : [`at least ${min}`]),
+    ...(max === undefined ? [] : [`at most ${max}`]),
+    ...(compareWithStable ? [toleranceText(compareWithStable)] : []),
+  ];
+  if (parts.length > 0) return parts.join(', ');
+  if (job) return 'the Job succeeds';
+  return webhook ? 'the webhook agrees' : 'none';
+}
+
+/** Which way is better. What has a floor and no ceiling is better higher. */
+function better({ successRate, compareWithStable, min, max }: MetricSpec): 'Higher' | 'Lower' {
+  if (compareWithStable?.better) return compareWithStable.better;
+  return successRate || (min !== undefined && max === undefined) ? 'Higher' : 'Lower';
+}
+
+/** The outcome of a reading. No data, NaN, and a stable revision without data are neither success nor failure. */
+export function evaluate(spec: MetricSpec, reading: Reading): Evaluation {
+  if (reading.type === 'Samples') return evaluateSamples(spec, reading);
+  const { outcome, value, message } = reading;
+  if (value === undefined || outcome !== 'Success') {
+    return { outcome, ...shown({ value }), ...(message ? { detail: message } : {}) };
+  }
+  const held = evaluateSamples(spec, { type: 'Samples', samples: [{ labels: {}, value }] });
+  return { ...held, detail: message ? `${held.detail}: ${message}` : held.detail };
+}
+
+function evaluateSamples(spec: MetricSpec, reading: Extract<Reading, { type: 'Samples' }>): Evaluation {
+  const { samples, stable, note } = reading;
+  if (samples.length === 0) return { outcome: 'Inconclusive', detail: note ?? 'no data' };
+  if (note) return { outcome: 'Inconclusive', detail: note };
+  const peers = samples.map((sample) => stable?.find((candidate) => sameSeries(sample, candidate)));
+  // An operation that is new has no peer, and the others do the comparing. None with a peer: nothing was compared.
+  const comparable = peers.some((peer) => peer !== undefined);
+  const judged = samples.map((sample, index) => judgeSample(spec, sample, peers[index], comparable));
+  return judged.toSorted((a, b) => severity(a) - severity(b))[0]!.evaluation;
+}
+
+interface Judged {
+  evaluation: Evaluation;
+  /** How good it is, for choosing the one to show among those with the same outcome. */
+  rank: number;
+}
+
+const ORDER: readonly Outcome[] = ['Failure', 'Inconclusive', 'Success', 'Error'];
+
+function severity({ evaluation, rank }: Judged): number {
+  // Far enough apart that no rank, which lies between 0 and 1, makes up for an outcome.
+  return ORDER.indexOf(evaluation.outcome) * 10 + rank;
+}
+
+function judgeSample(
+  spec: MetricSpec,
+  sample: Sample,
+  peer: Sample | undefined,
+  comparable: boolean,
+): Judged {
+  const { value } = sample;
+  const name = seriesName(sample);
+  const prefix = name ? `${name} ` : '';
+  const say = (outcome: Outcome, words: string): Judged => ({
+    evaluation: { outcome, ...shown({ value, stable: peer?.value }), detail: `${prefix}${words}` },
+    rank: rankOf(spec, value),
+  });
+  if (Number.isNaN(value))
+    return say('Inconclusive', 'is NaN: nothing to divide by, as when there are no requests');
+  const shownValue = format(value);
+  if (spec.min !== undefined && value < spec.min)
+    return say('Failure', `${shownValue} is less than ${spec.min}`);
+  if (spec.max !== undefined && value > spec.max)
+    return say('Failure', `${shownValue} is more than ${spec.max}`);
+  if (!spec.compareWithStable) return say('Success', shownValue);
+  if (!peer && comparable) return say('Success', `${shownValue}, which the stable revision does not have`);
+  if (!peer || Number.isNaN(peer.value))
+    return say(
+      'Inconclusive',
+      `${shownValue} has nothing to be compared with: no data of the stable revision`,
+    );
+  return compare(spec, value, peer.value, say);
+}
+
+function compare(
+  spec: MetricSpec,
+  value: number,
+  stable: number,
+  say: (outcome: Outcome, words: string) => Judged,
+): Judged {
+  const { absolute = 0, relative = 0 } = spec.compareWithStable!;
+  const tolerance = Math.max(absolute, (Math.abs(stable) * relative) / 100);
+  const worse = better(spec) === 'Higher' ? stable - value : value - stable;
+  // Floating point: 0.99 - 0.98 is a little more than 0.01.
+  const failed = worse > tolerance + 1e-12 * Math.max(Math.abs(stable), Math.abs(value));
+  const words = `${format(value)}, stable has ${format(stable)}`;
+  if (failed) return say('Failure', `${words}: worse by ${format(worse)}, ${format(tolerance)} is tolerated`);
+  return say('Success', words);
+}
+
+/** Whether two series differ in nothing but the revision, which is not among the labels. */
+function sameSeries(one: Sample, other: Sample): boolean {
+  const names = new Set([...Object.keys(one.labels), ...Object.keys(other.labels)]);
+  return [...names].every((name) => one.labels[name] === other.labels[name]);
+}
+
+/** `GetDeployments`, or `code=500,method=GET`. */
+function seriesName({ labels }: Sample): string {
+  const { operation, ...rest } = labels;
+  const others = Object.entries(rest).map(([label, value]) => `${label}=${value}`);
+  return [...(operation ? [operation] : []), ...others].join(',');
+}
+
+/** 0 is the worst, and 1 the best: between them for every number, infinities included. */
+function rankOf(spec: MetricSpec, value: number): number {
+  if (Number.isNaN(value)) return 0;
+  const position = Math.atan(value) / Math.PI + 0.5;
+  return better(spec) === 'Higher' ? position : 1 - position;
+}
+
+function toleranceText({ absolute, relative }: Comparison): string {
+  const parts = [
+    ...(absolute === undefined ? [] : [`${absolute}`]),
+    ...(relative === undefined ? [] : [`${relative} %`]),
+  ];
+  return `worse than stable by at most ${parts.join(' or ')}`;
+}
+
+function shown({ value, stable }: { value?: number; stable?: number }) {
+  return {
+    ...(value === undefined ? {} : { value: format(value) }),
+    ...(stable === undefined ? {} : { stableValue: format(stable) }),
+  };
+}
+
+/** Four digits say enough, and 0.99987 must not read as 1. */
+function format(value: number): string {
+  if (!Number.isFinite(value) || Number.isInteger(value)) return String(value);
+  const rounded = Number(value.toPrecision(4));
+  return String(rounded === Math.round(rounded) ? Number(value.toPrecision(8)) : rounded);
+}

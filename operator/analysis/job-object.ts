@@ -1,0 +1,97 @@
+/** The Job that takes one measurement, and what became of it. Pure. */
+import { createHash } from 'node:crypto';
+import { durationMs } from '../api/v1alpha1/kubernetes.js';
+import { JobKind } from '../resources/kinds.js';
+import { LABELS, owned } from '../resources/metadata.js';
+import { CONTAINER_SECURITY, POD_SECURITY } from '../resources/pod-template.js';
+import type { KubeObject } from '../runtime/kube-types.js';
+import type { Request } from './providers/provider.js';
+import type { Due, Reading } from './types.js';
+
+/** Finished Jobs stay so long, for somebody to read their logs. */
+const KEEP_SECONDS = 3600;
+
+/** The same measurement has the same name, so that an operator that was restarted finds the Job and runs no second one. */
+export function analysisJobName(revision: string, { name, since, number }: Due): string {
+  const hash = createHash('sha256')
+    .update(JSON.stringify([name, since, number]))
+    .digest('hex');
+  return `${revision}-a${hash.slice(0, 9)}`;
+}
+
+/** Whether a Job is one of these: whoever tidies up after a revision leaves it alone, it goes by itself. */
+export function isAnalysisJob({ metadata }: KubeObject): boolean {
+  return metadata.labels?.[LABELS.analysis] !== undefined;
+}
+
+/** Runs once, with no right and no Secret but those that its variables name. */
+export function analysisJob({ api, subject, metric, due }: Request): KubeObject {
+  const { image, command, args, env, resources, timeout } = metric.spec.job!;
+  const { nodeSelector, tolerations, priorityClassName } = api.spec.scheduling ?? {};
+  const labels = { [LABELS.analysis]: due.name };
+  const names = {
+    PCF_NAMESPACE: subject.namespace,
+    PCF_NAME: subject.name,
+    PCF_REVISION: subject.revision,
+    ...(subject.stableRevision ? { PCF_STABLE_REVISION: subject.stableRevision } : {}),
+  };
+  return owned(api, JobKind, analysisJobName(subject.revision, due), {
+    labels: { ...labels, [LABELS.analysedRevision]: subject.revision },
+    spec: {
+      activeDeadlineSeconds: Math.ceil(durationMs(timeout) / 1000),
+      ttlSecondsAfterFinished: KEEP_SECONDS,
+      backoffLimit: 0,
+      // A node that is drained says nothing about the revision: the pod runs again.
+      podFailurePolicy: { rules: [{ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget' }] }] },
+      template: {
+        // Not the labels of the PcfApi: its Services must not lead here, nor its network policy hold for it.
+        metadata: { labels },
+        spec: {
+          restartPolicy: 'Never',
+          automountServiceAccountToken: false,
+          ...(api.spec.imagePullSecrets ? { imagePullSecrets: api.spec.imagePullSecrets } : {}),
+          ...(nodeSelector ? { nodeSelector } : {}),
+          ...(tolerations ? { tolerations } : {}),
+          ...(priorityClassName ? { priorityClassName } : {}),
+          securityContext: POD_SECURITY,
+          containers: [
+            {
+              name: 'measure',
+              image: image ?? subject.image,
+              ...(command ? { command } : {}),
+              ...(args ? { args } : {}),
+              env: [...Object.entries(names).map(([name, value]) => ({ name, value })), ...env],
+              ...(resources ? { resources } : {}),
+              terminationMessagePolicy: 'FallbackToLogsOnError',
+              securityContext: CONTAINER_SECURITY,
+              volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }],
+            },
+          ],
+          volumes: [{ name: 'tmp', emptyDir: {} }],
+        },
+      },
+    },
+  });
+}
+
+interface Job extends KubeObject {
+  status?: { conditions?: { type: string; status: string; reason?: string; message?: string }[] };
+}
+
+/** What a Job found out; undefined while it runs. */
+export function readingOf(object: KubeObject): Reading | undefined {
+  const { metadata, status } = object as Job;
+  const holds = (...types: string[]) =>
+    status?.conditions?.find((it) => types.includes(it.type) && it.status === 'True');
+  if (holds('Complete', 'SuccessCriteriaMet')) {
+    return { type: 'Verdict', outcome: 'Success', message: `Job ${metadata.name} succeeded` };
+  }
+  const failed = holds('Failed', 'FailureTarget');
+  if (!failed) return undefined;
+  const why = failed.reason === 'DeadlineExceeded' ? ': it took too long' : '';
+  return {
+    type: 'Verdict',
+    outcome: 'Failure',
+    message: `Job ${metadata.name} failed${why}; kubectl logs job/${metadata.name} shows more`,
+  };
+}

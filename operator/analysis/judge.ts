@@ -1,0 +1,103 @@
+/** From counts to a verdict: an ordered chain of rules for each metric, then the gravest of all. */
+import type { MetricStatus, Verdict } from '../api/v1alpha1/status/analysis.js';
+import { boundText } from './bounds.js';
+import { conclusive, type MetricCounts } from './record.js';
+import type { Judgement, PlannedMetric } from './types.js';
+
+/** The gravest first. What failed is never hidden by what is merely unknown. */
+const GRAVITY: readonly Verdict[] = ['Failed', 'Unavailable', 'Inconclusive', 'Running', 'Passed'];
+
+/** What passed is believed for two intervals and as long as a measurement may take; then it is waited for anew. */
+const FRESH_INTERVALS = 2;
+
+/**
+ * The verdict on all metrics, and on each. Messages hold times rather than ages, so
+ * that they change only when something happened. An analysis without metrics has passed.
+ */
+export function judge(
+  planned: readonly PlannedMetric[],
+  results: readonly MetricCounts[],
+  now: number,
+): Judgement & { perMetric: MetricStatus[] } {
+  const perMetric = planned.flatMap((metric) => {
+    const counts = results.find(({ name }) => name === metric.name);
+    return counts ? [{ ...counts, ...judgeMetric(metric, counts, now), bound: boundText(metric.spec) }] : [];
+  });
+  const verdict = GRAVITY.find((it) => perMetric.some((metric) => metric.verdict === it)) ?? 'Passed';
+  const telling = perMetric.filter((metric) => metric.verdict === verdict);
+  const message = telling.map(({ name, message }) => `${name}: ${message}`).join('; ');
+  return { verdict, message: message || 'there is nothing to measure', perMetric };
+}
+
+type Rule = (metric: PlannedMetric, counts: MetricCounts, now: number) => Judgement | undefined;
+
+const rules: Rule[] = [failed, notMeasured, unavailable, inconclusive, noData, tooFew, stale];
+
+function judgeMetric(metric: PlannedMetric, counts: MetricCounts, now: number): Judgement {
+  for (const rule of rules) {
+    const judgement = rule(metric, counts, now);
+    if (judgement) return judgement;
+  }
+  return { verdict: 'Passed', message: `${progress(metric, counts)}${last(counts)}` };
+}
+
+function failed({ failureLimit }: PlannedMetric, counts: MetricCounts): Judgement | undefined {
+  if (counts.failures <= failureLimit) return undefined;
+  const tolerated =
+    failureLimit > 0 ? `, ${failureLimit} ${failureLimit === 1 ? 'is' : 'are'} tolerated` : '';
+  const times = counts.failures === 1 ? 'a measurement' : `${counts.failures} measurements`;
+  return { verdict: 'Failed', message: `${times} failed${tolerated}${last(counts)}` };
+}
+
+function notMeasured({ initialDelayMs }: PlannedMetric, counts: MetricCounts): Judgement | undefined {
+  if (counts.lastMeasuredAt !== undefined) return undefined;
+  const first = new Date(Date.parse(counts.since) + initialDelayMs).toISOString();
+  return { verdict: 'Running', message: `waits for its first measurement, at ${first}` };
+}
+
+function unavailable(_metric: PlannedMetric, { outcome, outcomeSince, detail }: MetricCounts) {
+  if (outcome !== 'Error') return undefined;
+  const why = detail ? `: ${detail}` : '';
+  return { verdict: 'Unavailable', message: `could not be measured since ${outcomeSince}${why}` } as const;
+}
+
+function inconclusive({ inconclusiveLimit }: PlannedMetric, counts: MetricCounts): Judgement | undefined {
+  if (counts.outcome !== 'Inconclusive' || counts.inARow <= inconclusiveLimit) return undefined;
+  const { inARow, outcomeSince, detail } = counts;
+  return {
+    verdict: 'Inconclusive',
+    message: `${inARow} ${inARow === 1 ? 'measurement' : 'measurements in a row'} since ${outcomeSince} said nothing: ${detail ?? 'no data'}`,
+  };
+}
+
+function noData(metric: PlannedMetric, counts: MetricCounts): Judgement | undefined {
+  if (counts.outcome !== 'Inconclusive') return undefined;
+  const message = `the last measurement said nothing: ${counts.detail ?? 'no data'}; ${progress(metric, counts)}`;
+  return { verdict: 'Running', message };
+}
+
+function tooFew(metric: PlannedMetric, counts: MetricCounts): Judgement | undefined {
+  if (conclusive(counts) >= metric.count) return undefined;
+  return { verdict: 'Running', message: `${progress(metric, counts)}${last(counts)}` };
+}
+
+/** An operator that was away must not go on by what it saw before. */
+function stale(metric: PlannedMetric, counts: MetricCounts, now: number): Judgement | undefined {
+  if (!metric.continuous || counts.lastMeasuredAt === undefined) return undefined;
+  const ageMs = now - Date.parse(counts.lastMeasuredAt);
+  if (ageMs <= FRESH_INTERVALS * metric.intervalMs + metric.timeoutMs) return undefined;
+  return {
+    verdict: 'Running',
+    message: `waits for a new measurement, the last is of ${counts.lastMeasuredAt}`,
+  };
+}
+
+function progress({ count }: PlannedMetric, counts: MetricCounts): string {
+  const done = conclusive(counts);
+  const failures = counts.failures > 0 ? `, ${counts.failures} failed` : '';
+  return `${Math.min(done, count)} of ${count} ${count === 1 ? 'measurement' : 'measurements'}${failures}`;
+}
+
+function last({ detail }: MetricCounts): string {
+  return detail ? `; the last: ${detail}` : '';
+}

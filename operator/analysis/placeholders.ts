@@ -1,0 +1,41 @@
+/** Puts the names of what is judged into a query. */
+import type { Subject } from './types.js';
+
+type Names = Pick<Subject, 'namespace' | 'name' | 'revision' | 'stableRevision'>;
+
+/**
+ * Replaces the placeholders. What is put in is escaped for a quoted string of PromQL,
+ * whichever quotes it stands in, so that it can't end it. Throws on a placeholder that
+ * there is none of, and on {{stableRevision}} when there is none.
+ */
+export function substitute(query: string, names: Names): string {
+  const values: Record<string, string | undefined> = {
+    namespace: names.namespace,
+    name: names.name,
+    revision: names.revision,
+    stableRevision: names.stableRevision,
+  };
+  return query.replaceAll(/\{\{(.*?)\}\}/gs, (whole, inner: string) => {
+    const value = Object.hasOwn(values, inner) ? values[inner] : undefined;
+    if (value !== undefined) return escaped(value);
+    if (inner === 'stableRevision')
+      throw new Error('the query names {{stableRevision}}, and there is none yet');
+    throw new Error(
+      `the query holds ${whole}; there are ${Object.keys(values)
+        .map((it) => `{{${it}}}`)
+        .join(', ')}`,
+    );
+  });
+}
+
+/** A string literal of PromQL. */
+export function quoted(value: string): string {
+  return `"${escaped(value)}"`;
+}
+
+function escaped(value: string): string {
+  return value
+    .replaceAll('\\', '\\\\')
+    .replaceAll(/["'`]/g, (quote) => `\\x${quote.charCodeAt(0).toString(16)}`)
+    .replaceAll('\n', '\\n');
+}

@@ -1,0 +1,160 @@
+/** Instant queries of Prometheus, and of what answers its API. */
+import { z } from 'zod';
+import { durationMs } from '../../api/v1alpha1/kubernetes.js';
+import type { PrometheusTarget } from '../../api/v1alpha1/spec/analysis.js';
+import { OutgoingError, post } from '../../runtime/outgoing/http.js';
+import type { SecretReader } from '../../runtime/outgoing/secrets.js';
+import { builtInQuery } from '../built-in.js';
+import { substitute } from '../placeholders.js';
+import type { Reading, Sample, Subject } from '../types.js';
+import type { Provider, Request } from './provider.js';
+
+/** Every series is judged, so more than these are a query that forgot to sum up. */
+const MAX_SERIES = 500;
+const MAX_WORDS = 200;
+
+const sample = z.tuple([z.number(), z.string()]);
+const answer = z.union([
+  z.object({
+    status: z.literal('success'),
+    warnings: z.array(z.string()).optional(),
+    data: z.union([
+      z.object({
+        resultType: z.literal('vector'),
+        result: z.array(z.object({ metric: z.record(z.string(), z.string()), value: sample.optional() })),
+      }),
+      z.object({ resultType: z.literal('scalar'), result: sample }),
+      z.object({ resultType: z.enum(['matrix', 'string']) }),
+    ]),
+  }),
+  z.object({ status: z.literal('error'), error: z.string() }),
+]);
+
+interface Answer {
+  samples: Sample[];
+  warning?: string;
+}
+
+export class PrometheusProvider implements Provider {
+  readonly type = 'Prometheus';
+
+  constructor(private readonly secrets: SecretReader) {}
+
+  async measure(request: Request, signal: AbortSignal): Promise<Reading> {
+    const { analysis, subject, metric, at } = request;
+    const target = analysis.prometheus;
+    if (!target) throw new Error('analysis.prometheus says of no Prometheus to ask');
+    const ask = (names: Subject) => this.query(target, queryOf(request, target, names), at, names, signal);
+    const stable = metric.spec.compareWithStable && subject.stableRevision;
+    const [canary, peer] = await Promise.all([
+      ask(subject),
+      stable ? ask({ ...subject, revision: stable }) : undefined,
+    ]);
+    const warning = canary.warning ?? peer?.warning;
+    const none = metric.spec.query ? 'no data' : noRequests(metric.spec);
+    return {
+      type: 'Samples',
+      samples: canary.samples,
+      stable: peer?.samples,
+      // Part of the data is not the data: what is missing may be what failed.
+      ...(warning ? { note: `the answer is not whole: ${warning}` } : {}),
+      ...(canary.samples.length === 0 && !warning ? { note: none } : {}),
+    };
+  }
+
+  private async query(
+    target: PrometheusTarget,
+    query: string,
+    at: number,
+    { namespace }: Subject,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const [authorization, tls] = await Promise.all([
+      this.secrets.authorization(namespace, target.auth, signal),
+      this.secrets.tls(namespace, target.tls, signal),
+    ]);
+    const timeoutMs = durationMs(target.timeout);
+    const response = await post(
+      {
+        url: `${target.url.replace(/\/$/, '')}/api/v1/query`,
+        target: `Prometheus at ${target.url}`,
+        headers: {
+          ...target.headers,
+          ...authorization,
+          accept: 'application/json',
+          'content-type': 'application/x-www-form-urlencoded',
+        },
+        body: new URLSearchParams({
+          query,
+          time: (at / 1000).toFixed(3),
+          timeout: `${timeoutMs}ms`,
+        }).toString(),
+        timeoutMs,
+        tls,
+      },
+      signal,
+    );
+    return samplesOf(response, target);
+  }
+}
+
+function queryOf({ metric }: Request, target: PrometheusTarget, names: Subject): string {
+  return builtInQuery(metric.spec, target, names) ?? substitute(metric.spec.query ?? '', names);
+}
+
+function samplesOf({ status, text }: { status: number; text: string }, target: PrometheusTarget): Answer {
+  const where = `Prometheus at ${target.url}`;
+  const parsed = answer.safeParse(json(text));
+  if (!parsed.success) throw new OutgoingError(`${where} answered ${status}, and not as Prometheus does`);
+  if (parsed.data.status === 'error') throw new OutgoingError(`${where}: ${clip(parsed.data.error)}`);
+  const { data, warnings } = parsed.data;
+  const warning = warnings?.[0] ? { warning: clip(warnings[0]) } : {};
+  if (data.resultType === 'scalar')
+    return { samples: [{ labels: {}, value: scalar(data.result) }], ...warning };
+  if (data.resultType !== 'vector') {
+    throw new OutgoingError(
+      `the query gives a ${data.resultType}; it must give an instant vector or a scalar`,
+    );
+  }
+  const series = data.result;
+  if (series.length > MAX_SERIES) {
+    throw new OutgoingError(
+      `the query gives ${series.length} series, at most ${MAX_SERIES} are judged: sum them up`,
+    );
+  }
+  const histogram = series.some(({ value }) => value === undefined);
+  if (histogram) throw new OutgoingError('the query gives a native histogram; wrap it in histogram_quantile');
+  return { samples: series.map((each) => sampleOf(each, target)), ...warning };
+}
+
+/** Canary and stable are told apart by the revision; without it their series are the same. */
+function sampleOf(
+  { metric, value }: { metric: Record<string, string>; value?: [number, string] },
+  { revisionLabel }: PrometheusTarget,
+): Sample {
+  const { [revisionLabel]: _revision, ...labels } = metric;
+  return { labels, value: scalar(value) };
+}
+
+/** Prometheus writes numbers as Go does: `+Inf`, `-Inf`, `NaN`. */
+function scalar([, text]: [number, string] = [0, 'NaN']): number {
+  return Number(text.replace('Inf', 'Infinity'));
+}
+
+function noRequests({ successRate, latency }: Request['metric']['spec']): string {
+  const asked = successRate ?? latency;
+  const what = asked?.operation ? ` of ${asked.operation}` : '';
+  return `no data, or fewer than ${asked?.minRequests} requests${what} in ${asked?.window}`;
+}
+
+function clip(text: string): string {
+  return text.length <= MAX_WORDS ? text : `${text.slice(0, MAX_WORDS)}…`;
+}
+
+function json(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

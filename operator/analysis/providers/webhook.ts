@@ -1,0 +1,82 @@
+/** Asks an HTTP service for its verdict. */
+import { z } from 'zod';
+import { durationMs } from '../../api/v1alpha1/kubernetes.js';
+import { OutgoingError, post } from '../../runtime/outgoing/http.js';
+import type { SecretReader } from '../../runtime/outgoing/secrets.js';
+import type { Reading } from '../types.js';
+import type { Provider, Request } from './provider.js';
+
+const MAX_BYTES = 65_536;
+
+const verdict = z.object({
+  verdict: z.enum(['Success', 'Failure', 'Inconclusive']).default('Success'),
+  value: z.number().optional(),
+  message: z.string().optional(),
+});
+
+export class WebhookProvider implements Provider {
+  readonly type = 'Webhook';
+
+  constructor(private readonly secrets: SecretReader) {}
+
+  async measure({ metric, subject, due, api }: Request, signal: AbortSignal): Promise<Reading> {
+    const webhook = metric.spec.webhook!;
+    const { namespace } = subject;
+    const [authorization, tls] = await Promise.all([
+      this.secrets.authorization(namespace, webhook.auth, signal),
+      this.secrets.tls(namespace, webhook.tls, signal),
+    ]);
+    const { origin } = new URL(webhook.url);
+    const target = `the webhook at ${origin}`;
+    const response = await post(
+      {
+        url: webhook.url,
+        target,
+        headers: {
+          ...authorization,
+          'content-type': 'application/json',
+          accept: 'application/json',
+          // The same measurement may be asked for twice, when the operator was restarted in between.
+          'idempotency-key': `${api.metadata.uid}/${subject.revision}/${due.name}/${due.since}/${due.number}`,
+        },
+        body: JSON.stringify({ ...subject, metric: due.name, measurement: due.number }),
+        timeoutMs: durationMs(webhook.timeout),
+        tls,
+        maxBytes: MAX_BYTES,
+      },
+      signal,
+    );
+    if (response.status < 200 || response.status > 299) {
+      throw new OutgoingError(
+        `${target} answered ${response.status}; to say no it answers 200 and {"verdict": "Failure"}`,
+      );
+    }
+    return readingOf(response.text, target, metric.spec.min !== undefined || metric.spec.max !== undefined);
+  }
+}
+
+/** An empty answer, and one in plain text, agrees. JSON that is meant for us and is not right must not pass for a yes. */
+function readingOf(text: string, target: string, bounded: boolean): Reading {
+  const body = json(text);
+  const parsed = verdict.safeParse(body ?? {});
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    throw new OutgoingError(
+      `${target} gave an answer that is not understood: ${issue?.path.join('.')} ${issue?.message}`,
+    );
+  }
+  const { verdict: outcome, value, message } = parsed.data;
+  if (bounded && value === undefined && outcome === 'Success') {
+    return { type: 'Verdict', outcome: 'Inconclusive', message: message ?? 'the webhook gave no value' };
+  }
+  return { type: 'Verdict', outcome, value, message };
+}
+
+function json(text: string): unknown {
+  try {
+    const value: unknown = JSON.parse(text);
+    return typeof value === 'object' ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,57 @@
+/** `status.analysis`: what was measured, small enough to live in the object. It is read back: a restart neither repeats nor loses a count. */
+import { z } from 'zod';
+
+const count = (description: string) =>
+  z.int().min(0).max(1_000_000_000).meta({ description, format: 'int32' });
+const time = (description: string) => z.string().meta({ description, format: 'date-time' });
+
+export const OUTCOMES = ['Success', 'Failure', 'Inconclusive', 'Error'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+export const VERDICTS = ['Running', 'Passed', 'Failed', 'Inconclusive', 'Unavailable'] as const;
+export type Verdict = (typeof VERDICTS)[number];
+
+export const metricStatus = z.strictObject({
+  name: z.string().meta({ description: 'Name of the metric in the spec.' }),
+  verdict: z.enum(VERDICTS).meta({
+    description:
+      '`Passed`: the delivery may go on. `Failed`: it is aborted. `Running`, `Inconclusive` (no data) and `Unavailable` (could not be measured): it waits.',
+  }),
+  message: z.string().meta({ description: 'Why, in a sentence.' }),
+  bound: z.string().meta({ description: 'What it is held to.' }),
+  value: z.string().optional().meta({ description: 'Last value of the new revision.' }),
+  stableValue: z
+    .string()
+    .optional()
+    .meta({ description: 'Value of the stable revision at that time, where they are compared.' }),
+  since: time('When counting began: with the delivery, or with the step that names the metric.'),
+  measurements: count('Measurements taken since then.'),
+  failures: count('Of these, how many failed.'),
+  inconclusive: count('Of these, how many said nothing: no data, or NaN.'),
+  errors: count('Of these, how many could not be taken.'),
+  lastMeasuredAt: time('When the last one was taken.').optional(),
+  outcome: z.enum(OUTCOMES).optional().meta({ description: 'What became of the last one.' }),
+  outcomeSince: time('Since when every measurement has had that outcome.').optional(),
+  inARow: count('How many measurements in a row had that outcome.'),
+  detail: z.string().optional().meta({ description: 'What the last measurement has to say.' }),
+});
+export type MetricStatus = z.output<typeof metricStatus>;
+
+export const analysisStatus = z.strictObject({
+  revision: z.string().meta({ description: 'The revision that is judged.' }),
+  startedAt: time('When its delivery began: a retry is judged anew.').optional(),
+  step: z
+    .int()
+    .min(0)
+    .max(1000)
+    .optional()
+    .meta({ description: 'The step that its counts are for.', format: 'int32' }),
+  verdict: z.enum(VERDICTS).meta({ description: 'Of all metrics together.' }),
+  message: z.string().meta({ description: 'What is waited for, or what went wrong.' }),
+  metrics: z.array(metricStatus).meta({
+    description: 'Each metric.',
+    'x-kubernetes-list-type': 'map',
+    'x-kubernetes-list-map-keys': ['name'],
+  }),
+});
+export type AnalysisStatus = z.output<typeof analysisStatus>;

@@ -1,0 +1,126 @@
+/** Where the events of a PcfApi are sent, and how. */
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type {
+  GrafanaTarget,
+  NotificationsSpec,
+  NotificationWebhook,
+} from '../api/v1alpha1/spec/notifications.js';
+import { OutgoingError, type OutgoingResponse, post } from '../runtime/outgoing/http.js';
+import type { SecretReader } from '../runtime/outgoing/secrets.js';
+import { type DeliveryEvent, idempotencyKey } from './event.js';
+import { grafanaAnnotation } from './grafana.js';
+import { slackMessage } from './slack.js';
+
+/** One place that wants to know of an event. */
+export interface Destination {
+  kind: 'webhook' | 'grafana';
+  /** For Events and logs: what the spec calls it, never its address. */
+  label: string;
+  /** Sends once. Throws a {@link DeliveryRefused} when there is no point in trying again. */
+  send(event: DeliveryEvent, signal: AbortSignal): Promise<void>;
+}
+
+/** The other side understood and said no. */
+export class DeliveryRefused extends Error {
+  override readonly name = 'DeliveryRefused';
+}
+
+/** The other side asks for patience. */
+export class TryLater extends Error {
+  override readonly name = 'TryLater';
+  constructor(
+    message: string,
+    readonly afterMs: number | undefined,
+  ) {
+    super(message);
+  }
+}
+
+const TIMEOUT_MS = 10_000;
+const MAX_BYTES = 65_536;
+
+/** Who wants to know of the event. */
+export function destinationsOf(
+  api: PcfApi,
+  { webhooks, grafana }: NotificationsSpec,
+  event: DeliveryEvent,
+  secrets: SecretReader,
+): Destination[] {
+  const wants = ({ events }: { events: readonly string[] }) => events.includes(event.type);
+  return [
+    ...webhooks.filter(wants).map((webhook) => webhookDestination(api, webhook, secrets)),
+    ...(grafana && wants(grafana) ? [grafanaDestination(api, grafana, secrets)] : []),
+  ];
+}
+
+function webhookDestination(api: PcfApi, webhook: NotificationWebhook, secrets: SecretReader): Destination {
+  const { namespace } = api.metadata;
+  const label = `webhook ${webhook.name}`;
+  return {
+    kind: 'webhook',
+    label,
+    async send(event, signal) {
+      const url = await secrets.value(namespace, webhook.urlSecretRef, signal);
+      const { name, key } = webhook.urlSecretRef;
+      if (!url.startsWith('https://')) {
+        throw new OutgoingError(`${label}: key "${key}" of Secret ${namespace}/${name} holds no https URL`);
+      }
+      const tls = await secrets.tls(namespace, webhook.tls, signal);
+      const headers = jsonHeaders(api, event);
+      const body = JSON.stringify(slackMessage(api, event));
+      accept(
+        label,
+        await post(
+          { url, target: label, headers, body, tls, timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES },
+          signal,
+        ),
+      );
+    },
+  };
+}
+
+function grafanaDestination(api: PcfApi, grafana: GrafanaTarget, secrets: SecretReader): Destination {
+  const { namespace } = api.metadata;
+  const label = `Grafana at ${grafana.url}`;
+  return {
+    kind: 'grafana',
+    label,
+    async send(event, signal) {
+      const [authorization, tls] = await Promise.all([
+        secrets.authorization(namespace, { bearerSecretRef: grafana.tokenSecretRef }, signal),
+        secrets.tls(namespace, grafana.tls, signal),
+      ]);
+      const url = `${grafana.url.replace(/\/$/, '')}/api/annotations`;
+      const headers = { ...jsonHeaders(api, event), ...authorization };
+      const body = JSON.stringify(grafanaAnnotation(api, grafana, event));
+      accept(
+        label,
+        await post(
+          { url, target: label, headers, body, tls, timeoutMs: TIMEOUT_MS, maxBytes: MAX_BYTES },
+          signal,
+        ),
+      );
+    },
+  };
+}
+
+function jsonHeaders(api: PcfApi, event: DeliveryEvent): Record<string, string> {
+  return {
+    'content-type': 'application/json',
+    accept: 'application/json',
+    'idempotency-key': idempotencyKey(api, event),
+  };
+}
+
+/** The answer's text is left out of every message: some services repeat the address in it. */
+function accept(label: string, { status, headers }: OutgoingResponse): void {
+  if (status >= 200 && status <= 299) return;
+  const message = `${label} answered ${status}`;
+  if (status === 408 || status === 429 || status >= 500) throw new TryLater(message, retryAfterMs(headers));
+  throw new DeliveryRefused(message);
+}
+
+function retryAfterMs(headers: OutgoingResponse['headers']): number | undefined {
+  const seconds = Number(headers['retry-after'] ?? Number.NaN);
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds * 1000 : undefined;
+}

@@ -1,0 +1,37 @@
+/** Slack's incoming webhooks, whose JSON Mattermost, Rocket.Chat and Discord (at /slack) take too. */
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { DeliveryEventType } from '../api/v1alpha1/spec/notifications.js';
+import { type DeliveryEvent, headline } from './event.js';
+
+const COLORS: Record<DeliveryEventType, string> = {
+  Started: '#439fe0',
+  Promoted: 'good',
+  Aborted: 'danger',
+  Undone: 'warning',
+  Failed: 'danger',
+};
+
+/** The body of the POST. `attachments` is what all of them understand; Block Kit is Slack's alone. */
+export function slackMessage(api: PcfApi, event: DeliveryEvent): unknown {
+  const text = escaped(headline(api, event));
+  const fields = [
+    field('Image', event.image),
+    field('Before', event.from),
+    field('Commit', event.commit),
+    field('By', event.by),
+  ].flatMap((it) => it ?? []);
+  const ts = Math.floor(Date.parse(event.at) / 1000);
+  return {
+    text,
+    attachments: [{ color: COLORS[event.type], fallback: text, fields, footer: 'pcf-operator', ts }],
+  };
+}
+
+function field(title: string, value: string | undefined) {
+  return value ? { title, value: escaped(value), short: true } : undefined;
+}
+
+/** The three characters that are markup to Slack: `<!channel>` in a reason must wake nobody. */
+function escaped(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
+}

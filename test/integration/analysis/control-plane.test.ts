@@ -1,0 +1,475 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { evaluate } from '../../../operator/analysis/bounds.js';
+import { analysisJobName } from '../../../operator/analysis/job-object.js';
+import { planMetrics } from '../../../operator/analysis/plan-metrics.js';
+import { JobProvider } from '../../../operator/analysis/providers/job.js';
+import { type JsonSchema, toStructural } from '../../../operator/api/v1alpha1/crd.js';
+import { cel } from '../../../operator/api/v1alpha1/kubernetes.js';
+import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
+import {
+  analysis as analysisSchema,
+  stepAnalysis,
+  stepsNameMetrics,
+} from '../../../operator/api/v1alpha1/spec/analysis.js';
+import { notifications } from '../../../operator/api/v1alpha1/spec/notifications.js';
+import { analysisStatus } from '../../../operator/api/v1alpha1/status/analysis.js';
+import { JobKind, PcfApiKind } from '../../../operator/resources/kinds.js';
+import { MANAGED_SELECTOR } from '../../../operator/resources/metadata.js';
+import type { KubeClient, KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
+import { SecretReader } from '../../../operator/runtime/outgoing/secrets.js';
+import { ResourceCache } from '../../../operator/runtime/resource-cache.js';
+import { Sandbox } from '../../../sandbox/sandbox.js';
+import { eventually } from '../../support/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+
+const namespace = 'analysis';
+const clusterKind = (group: string, version: string, kind: string, plural: string): ResourceType => ({
+  ...{ group, version, kind, plural },
+  namespaced: false,
+});
+const CrdKind = clusterKind(
+  'apiextensions.k8s.io',
+  'v1',
+  'CustomResourceDefinition',
+  'customresourcedefinitions',
+);
+const NamespaceKind = clusterKind('', 'v1', 'Namespace', 'namespaces');
+const TrialKind: ResourceType = {
+  ...clusterKind('test.example.com', 'v1', 'Trial', 'trials'),
+  namespaced: true,
+};
+
+/** Ends as its first argument says. */
+const PROGRAM = `
+const { writeFileSync } = require('node:fs');
+const [what, file] = process.argv.slice(2);
+if (file) writeFileSync(file, JSON.stringify(process.env));
+if (what === 'hang') setInterval(() => {}, 1000);
+else process.exitCode = what === 'succeed' ? 0 : 3;
+`;
+
+/** A kind that has just the schemas under test. */
+function trialCrd(): KubeObject {
+  const steps = z
+    .array(z.strictObject({ analysis: stepAnalysis }))
+    .max(32)
+    .default([]);
+  const canary = z.strictObject({ steps, analysis: analysisSchema.optional() }).meta(cel(stepsNameMetrics));
+  const spec = z.strictObject({
+    canary: canary.optional(),
+    analysis: analysisSchema.optional(),
+    notifications: notifications.optional(),
+  });
+  const status = z.strictObject({ analysis: analysisStatus });
+  const whole = z.strictObject({ spec, status: status.optional() });
+  const schema = z.toJSONSchema(whole, {
+    target: 'openapi-3.0',
+    io: 'input',
+    reused: 'inline',
+  }) as JsonSchema;
+  const { group, kind, plural } = TrialKind;
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${plural}.${group}` },
+    spec: {
+      group,
+      scope: 'Namespaced',
+      names: { kind, plural, listKind: `${kind}List`, singular: 'trial' },
+      versions: [
+        { name: 'v1', served: true, storage: true, schema: { openAPIV3Schema: toStructural(schema) } },
+      ],
+    },
+  };
+}
+
+describe('analysis on a real control plane', function () {
+  this.timeout(60_000);
+  let sandbox: Sandbox;
+  let client: KubeClient;
+  let jobs: ResourceCache;
+  let api: PcfApi;
+  let watching: Promise<void> | undefined;
+  const stop = new AbortController();
+  const never = new AbortController().signal;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    sandbox = new Sandbox('.sandbox/test-analysis');
+    sandbox.cleanUp();
+    await sandbox.startCluster(() => {});
+    await sandbox.startNode(1_000);
+    ({ client } = sandbox.parts);
+    const folder = join(sandbox.node.imagesDir, 'smoke', '1');
+    rmSync(folder, { recursive: true, force: true });
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'main.cjs'), PROGRAM);
+    writeFileSync(join(folder, 'image.json'), JSON.stringify({ entrypoint: ['node', './main.cjs'] }));
+    await client.create(CrdKind, parse(readFileSync('crds/pcf.dev_pcfapis.yaml', 'utf8')) as KubeObject);
+    await client.create(CrdKind, trialCrd());
+    await client.create(NamespaceKind, {
+      apiVersion: 'v1',
+      kind: 'Namespace',
+      metadata: { name: namespace },
+    });
+    await eventually('the namespace is ready', () =>
+      sandbox.parts.kubectl.run(['get', 'sa', 'default', '-n', namespace]).then(
+        () => true,
+        () => false,
+      ),
+    );
+    const spec = {
+      image: 'registry.example.com/smoke:1',
+      database: { secretRef: { name: 'pcf-api-secrets' } },
+    };
+    const created = {
+      apiVersion: 'pcf.dev/v1alpha1',
+      kind: 'PcfApi',
+      metadata: { name: 'api', namespace },
+      spec,
+    };
+    await eventually('PcfApi is served', async () => {
+      api = (await client.create(PcfApiKind, created).catch(() => undefined)) as unknown as PcfApi;
+      return api !== undefined;
+    });
+    await eventually('Trial is served', () =>
+      client.list(TrialKind, { namespace }).then(
+        () => true,
+        () => false,
+      ),
+    );
+    jobs = new ResourceCache(JobKind, client, pino({ level: 'silent' }), {
+      namespaces: [namespace],
+      labelSelector: MANAGED_SELECTOR,
+    });
+    watching = jobs.run(stop.signal);
+    await jobs.synced;
+  });
+
+  after(async () => {
+    stop.abort();
+    await watching;
+    await sandbox?.stop();
+  });
+
+  describe('a Job', () => {
+    let number = 0;
+
+    function request(job: Record<string, unknown>) {
+      const analysis = analysisSchema.parse({ metrics: [{ name: 'smoke', job }] });
+      const metric = planMetrics(analysis)[0]!;
+      number += 1;
+      const subject = {
+        ...{ namespace, name: 'api', revision: 'api-new', stableRevision: 'api-old' },
+        ...{ image: api.spec.image, weight: 0 },
+      };
+      const due = { name: 'smoke', since: '2026-11-23T12:00:00.000Z', number };
+      return { api, analysis, subject, metric, due, at: Date.now() };
+    }
+
+    async function measure(given: ReturnType<typeof request>, provider = new JobProvider(client, jobs)) {
+      return evaluate(given.metric.spec, await provider.measure(given, never));
+    }
+
+    it('that succeeds is a success, with the image of the revision and the names of what is judged', async () => {
+      const file = join(sandbox.stateDir, 'env.json');
+      const given = request({ args: ['succeed', file], env: [{ name: 'CALLER', value: 'pcf' }] });
+      const name = analysisJobName('api-new', given.due);
+      assert.deepEqual(await measure(given), { outcome: 'Success', detail: `Job ${name} succeeded` });
+      const env = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string>;
+      const { PCF_REVISION, PCF_STABLE_REVISION, PCF_NAMESPACE, PCF_NAME, CALLER } = env;
+      assert.deepEqual(
+        [PCF_REVISION, PCF_STABLE_REVISION, PCF_NAMESPACE, PCF_NAME, CALLER],
+        ['api-new', 'api-old', namespace, 'api', 'pcf'],
+      );
+    });
+
+    it('that fails is a failure, and is run once', async () => {
+      const given = request({ args: ['fail'] });
+      const name = analysisJobName('api-new', given.due);
+      assert.deepEqual(await measure(given), {
+        outcome: 'Failure',
+        detail: `Job ${name} failed; kubectl logs job/${name} shows more`,
+      });
+      const job = () => jobs.get(namespace, name) as KubeObject & { status?: Record<string, unknown> };
+      await eventually('its pod is counted', () => job().status?.failed !== undefined);
+      assert.deepEqual([job().status?.failed, job().status?.succeeded], [1, undefined]);
+    });
+
+    it('that takes too long is a failure', async () => {
+      const { outcome, detail } = await measure(request({ args: ['hang'], timeout: '2s' }));
+      assert.equal(outcome, 'Failure');
+      assert.match(detail!, /failed: it took too long/);
+    });
+
+    it('of an operator that was restarted is found again, not run again', async () => {
+      const given = request({ args: ['hang'], timeout: '3s' });
+      const name = analysisJobName('api-new', given.due);
+      const first = new AbortController();
+      const gone = new JobProvider(client, jobs).measure(given, first.signal);
+      await eventually('the Job runs', () => jobs.get(namespace, name) !== undefined);
+      const { uid } = jobs.get(namespace, name)!.metadata;
+      first.abort(new Error('given up'));
+      await assert.rejects(gone, /given up/);
+      const unaware = { get: () => undefined, on: jobs.on.bind(jobs) };
+      const readings = await Promise.all([measure(given), measure(given, new JobProvider(client, unaware))]);
+      assert.deepEqual(
+        readings.map(({ outcome }) => outcome),
+        ['Failure', 'Failure'],
+      );
+      assert.equal((await client.get(JobKind, namespace, name)).metadata.uid, uid);
+      assert.deepEqual(await measure(given), readings[0]);
+    });
+
+    it('that somebody deletes could not be measured', async () => {
+      const given = request({ args: ['hang'] });
+      const name = analysisJobName('api-new', given.due);
+      const measuring = measure(given);
+      await eventually('the Job runs', () => jobs.get(namespace, name) !== undefined);
+      await client.delete(JobKind, namespace, name, { propagationPolicy: 'Background' });
+      await assert.rejects(measuring, new RegExp(`Job ${name} was deleted before it ended`));
+    });
+
+    it('that is refused says why', async () => {
+      const given = request({ resources: { requests: { cpu: 2 }, limits: { cpu: 1 } } });
+      await assert.rejects(
+        measure(given),
+        /the API server refuses Job .*must be less than or equal to cpu limit/,
+      );
+    });
+
+    it('is given up with the operator, and belongs to its PcfApi', async () => {
+      const given = request({ args: ['hang'] });
+      const name = analysisJobName('api-new', given.due);
+      const gone = new AbortController();
+      const measuring = new JobProvider(client, jobs).measure(given, gone.signal);
+      await eventually('the Job runs', () => jobs.get(namespace, name) !== undefined);
+      gone.abort(new Error('this process is not the leader'));
+      await assert.rejects(measuring, /not the leader/);
+      const [owner] = jobs.get(namespace, name)!.metadata.ownerReferences!;
+      assert.deepEqual([owner?.uid, owner?.controller], [api.metadata.uid, true]);
+    });
+  });
+
+  describe('a Secret', () => {
+    const reader = () => new SecretReader(client);
+
+    it('is read when it is needed, with the right to list that the operator has', async () => {
+      const SecretKind: ResourceType = { ...clusterKind('', 'v1', 'Secret', 'secrets'), namespaced: true };
+      const metadata = { name: 'login', namespace };
+      const stringData = { username: 'ann', password: 'hush' };
+      await client.create(SecretKind, { apiVersion: 'v1', kind: 'Secret', metadata, stringData });
+      const basicSecretRef = { name: 'login', usernameKey: 'username', passwordKey: 'password' };
+      const { authorization } = await reader().authorization(namespace, { basicSecretRef });
+      assert.equal(authorization, `Basic ${Buffer.from('ann:hush').toString('base64')}`);
+      await client.patch(SecretKind, namespace, 'login', { stringData: { password: 'new' } });
+      assert.equal(await reader().value(namespace, { name: 'login', key: 'password' }), 'new');
+      await assert.rejects(
+        reader().value(namespace, { name: 'login', key: 'token' }),
+        /Secret analysis\/login has no key "token"/,
+      );
+      await assert.rejects(
+        reader().value(namespace, { name: 'logins', key: 'token' }),
+        /Secret analysis\/logins does not exist/,
+      );
+    });
+  });
+
+  describe('the schema', () => {
+    async function check(spec: Record<string, unknown>): Promise<void> {
+      const manifest = JSON.stringify({
+        apiVersion: 'test.example.com/v1',
+        kind: 'Trial',
+        metadata: { name: 'trial', namespace },
+        spec,
+      });
+      await sandbox.parts.kubectl.apply(manifest, '--dry-run=server');
+    }
+
+    const prometheus = { url: 'https://prometheus.example.com' };
+    const rate = { name: 'rate', successRate: {}, min: 0.99 };
+    const withMetric = (metric: Record<string, unknown>) => ({
+      analysis: { prometheus, metrics: [{ name: 'm', ...metric }] },
+    });
+    const withTarget = (target: Record<string, unknown>) => ({
+      analysis: { prometheus: { ...prometheus, ...target }, metrics: [rate] },
+    });
+    const grafana = { url: 'https://grafana.example.com', tokenSecretRef: { name: 'grafana' } };
+
+    const good: Record<string, Record<string, unknown>> = {
+      'the built-in metrics': {
+        analysis: {
+          ...{ prometheus, interval: '1m', count: 5, failureLimit: 1 },
+          metrics: [
+            rate,
+            {
+              name: 'p99',
+              latency: { perOperation: true },
+              compareWithStable: { relative: 20, absolute: 0.05 },
+            },
+          ],
+        },
+      },
+      'a query, a webhook and a Job': {
+        analysis: {
+          prometheus: {
+            ...prometheus,
+            headers: { 'X-Scope-OrgID': 'shop' },
+            auth: { bearerSecretRef: { name: 'p' } },
+          },
+          metrics: [
+            {
+              name: 'q',
+              query: 'a{n="{{namespace}}",m="{{name}}",r="{{revision}}"} / b{r="{{stableRevision}}"}',
+              compareWithStable: { better: 'Lower', relative: 0 },
+            },
+            {
+              name: 'w',
+              webhook: { url: 'https://judge.example.com/a?b=c', tls: { caSecretRef: { name: 'ca' } } },
+            },
+            { name: 'j', job: { args: ['smoke'], env: [{ name: 'A', value: 'b' }] } },
+          ],
+        },
+      },
+      notifications: {
+        notifications: { webhooks: [{ name: 'team', urlSecretRef: { name: 's' } }], grafana },
+      },
+      'steps that name metrics': {
+        canary: { steps: [{ analysis: ['rate'] }, {}], analysis: { prometheus, metrics: [rate] } },
+      },
+    };
+    for (const [what, spec] of Object.entries(good)) it(`takes ${what}`, () => check(spec));
+
+    const bad: [string, Record<string, unknown>, RegExp][] = [
+      [
+        'a metric without a source',
+        withMetric({ min: 1 }),
+        /exactly one of successRate, latency, query, webhook and job/,
+      ],
+      ['one with two', withMetric({ query: 'a', job: {}, min: 1 }), /exactly one of successRate/],
+      ['one without a bound', withMetric({ query: 'a' }), /give a bound: min, max or compareWithStable/],
+      ['a percentage for a rate', withMetric({ successRate: {}, min: 99 }), /99 % is 0\.99/],
+      ['a range that is empty', withMetric({ query: 'a', min: 2, max: 1 }), /min must not be more than max/],
+      ['bounds of a Job', withMetric({ job: {}, max: 1 }), /a Job succeeds or fails/],
+      [
+        'an unknown placeholder',
+        withMetric({ query: 'a{p="{{pod}}"}', max: 1 }),
+        /placeholder that there is none of/,
+      ],
+      [
+        'a comparison of a query that does not say of which revision',
+        withMetric({ query: 'a', compareWithStable: { better: 'Lower', absolute: 1 } }),
+        /use \{\{revision\}\} in the query/,
+      ],
+      [
+        'a comparison of a query without a direction',
+        withMetric({ query: 'a{r="{{revision}}"}', compareWithStable: { absolute: 1 } }),
+        /say in compareWithStable\.better which way is better/,
+      ],
+      [
+        'a comparison without a tolerance',
+        withMetric({ latency: {}, compareWithStable: {} }),
+        /give absolute or relative/,
+      ],
+      [
+        'a comparison of a Job',
+        withMetric({ job: {}, compareWithStable: { absolute: 1 } }),
+        /needs successRate, latency/,
+      ],
+      [
+        'each operation and just one',
+        withMetric({ successRate: { perOperation: true, operation: 'A' }, min: 0 }),
+        /leave operation out/,
+      ],
+      ['no Prometheus', { analysis: { metrics: [rate] } }, /prometheus must say where/],
+      ['a password in a URL', withTarget({ url: 'https://a:b@prometheus' }), /url in body should match/],
+      [
+        'a token in the clear',
+        withTarget({ url: 'http://prometheus', auth: { bearerSecretRef: { name: 'p' } } }),
+        /auth needs an https url/,
+      ],
+      [
+        'a credential in a header',
+        withTarget({ headers: { Authorization: 'Bearer x' } }),
+        /credentials belong in auth/,
+      ],
+      [
+        'two ways to sign in',
+        withTarget({ auth: { bearerSecretRef: { name: 'p' }, basicSecretRef: { name: 'p' } } }),
+        /give either bearerSecretRef or basicSecretRef/,
+      ],
+      ['two metrics of one name', { analysis: { prometheus, metrics: [rate, rate] } }, /Duplicate value/],
+      [
+        'a Grafana without TLS',
+        { notifications: { grafana: { ...grafana, url: 'http://grafana' } } },
+        /a token is not sent in the clear/,
+      ],
+      [
+        'a panel of no dashboard',
+        { notifications: { grafana: { ...grafana, panelId: 1 } } },
+        /panelId needs dashboardUID/,
+      ],
+      [
+        'a misspelt metric of a step',
+        { canary: { steps: [{ analysis: ['rat'] }], analysis: { prometheus, metrics: [rate] } } },
+        /a step names a metric that analysis does not have/,
+      ],
+      [
+        'a metric of a step without an analysis',
+        { canary: { steps: [{ analysis: ['rate'] }] } },
+        /a step names a metric/,
+      ],
+      ['an interval of nothing', withMetric({ ...rate, interval: '0s' }), /must be between 1s and 24h/],
+      ['a timeout of an hour', withTarget({ timeout: '1h' }), /must be between 100ms and 1m/],
+    ];
+    for (const [what, spec, message] of bad)
+      it(`refuses ${what}`, () => assert.rejects(check(spec), message));
+
+    it('has room for the status that is written', async () => {
+      const counts = {
+        since: '2026-11-23T12:00:00Z',
+        measurements: 1,
+        failures: 0,
+        inconclusive: 0,
+        errors: 0,
+        inARow: 1,
+      };
+      const metric = {
+        name: 'm',
+        verdict: 'Running',
+        message: 'm',
+        bound: 'at most 1',
+        value: '0.5',
+        ...counts,
+      };
+      const analysis = {
+        revision: 'r',
+        startedAt: counts.since,
+        step: 0,
+        verdict: 'Running',
+        message: 'm',
+        metrics: [metric],
+      };
+      const object = {
+        apiVersion: 'test.example.com/v1',
+        kind: 'Trial',
+        metadata: { name: 'status', namespace },
+      };
+      await client.create(TrialKind, { ...object, spec: {}, status: { analysis } });
+    });
+
+    it('explains each of its fields', async () => {
+      const text = await sandbox.parts.kubectl.run(['explain', 'trial.spec.analysis.metrics.successRate']);
+      assert.match(text, /HTTP 200/);
+      for (const field of ['interval', 'count', 'failureLimit', 'inconclusiveLimit', 'initialDelay']) {
+        const words = await sandbox.parts.kubectl.run(['explain', `trial.spec.analysis.${field}`]);
+        assert.match(words, /DESCRIPTION:\n {4}\w/, field);
+      }
+    });
+  });
+});

@@ -1,0 +1,283 @@
+import assert from 'node:assert/strict';
+import { generate } from 'selfsigned';
+import { METRICS } from '../../../contract/metrics.js';
+import { evaluate } from '../../../operator/analysis/bounds.js';
+import { planMetrics } from '../../../operator/analysis/plan-metrics.js';
+import { PrometheusProvider } from '../../../operator/analysis/providers/prometheus.js';
+import type { Subject } from '../../../operator/analysis/types.js';
+import { analysis as analysisSchema } from '../../../operator/api/v1alpha1/spec/analysis.js';
+import { pcfApi } from '../../support/fixtures.js';
+import { eventually } from '../../support/pcf-api.js';
+import { startPrometheus, type TestPrometheus } from '../../support/prometheus.js';
+import { secretsFrom } from '../../support/secrets.js';
+import { NAMESPACE, ScrapedApi, ScrapedRevision } from './scraped-api.js';
+
+describe('the Prometheus provider, on a real Prometheus', function () {
+  this.timeout(30_000);
+  const api = new ScrapedApi();
+  let prometheus: TestPrometheus;
+  let revisions = 0;
+
+  before(async function () {
+    this.timeout(240_000); // it may have to be installed
+    await api.start();
+    const started = await startPrometheus({ target: api.address });
+    if (!started) return this.skip();
+    prometheus = started;
+  });
+  after(async () => {
+    await prometheus?.remove();
+    await api.stop();
+  });
+
+  /** A revision nobody has seen, whose pods have done this before they were scraped for the first time. */
+  async function revision(work: (scraped: ScrapedRevision) => void) {
+    revisions += 1;
+    const name = `api-${revisions}`;
+    const scraped = new ScrapedRevision(name);
+    work(scraped);
+    api.expose(name, scraped);
+    await eventually(`${name} is scraped`, () => isScraped(name));
+    return { name, scraped };
+  }
+
+  const isScraped = async (name: string) =>
+    (await prometheus.values(`pcf_api_build_info{pcf_dev_revision="${name}"}`)).length > 0;
+
+  async function measure(metric: Record<string, unknown>, canary: string, stable?: string, target = {}) {
+    const analysis = analysisSchema.parse({
+      prometheus: { url: prometheus.url, ...target },
+      metrics: [{ name: 'm', ...metric }],
+    });
+    const [planned] = planMetrics(analysis) as [ReturnType<typeof planMetrics>[0]];
+    const subject: Subject = {
+      ...{ namespace: NAMESPACE, name: 'api', image: 'pcf-api:2', weight: 10 },
+      ...{ revision: canary, stableRevision: stable },
+    };
+    const at = Date.now();
+    const due = { name: 'm', since: new Date(at).toISOString(), number: 0 };
+    const provider = new PrometheusProvider(secretsFrom(secrets));
+    const request = { api: pcfApi(), analysis, subject, metric: planned, due, at };
+    return evaluate(planned.spec, await provider.measure(request, new AbortController().signal));
+  }
+
+  const secrets: Record<string, Record<string, string>> = {};
+
+  describe('success rate', () => {
+    it('counts what failed before the first scrape too, and each HTTP 200 that holds an error', async () => {
+      const { name } = await revision((it) => {
+        it.requests(45);
+        it.requests(5, 'Deployments', { failed: true });
+      });
+      assert.deepEqual(await measure({ successRate: {}, min: 0.95 }, name), {
+        outcome: 'Failure',
+        value: '0.9',
+        detail: '0.9 is less than 0.95',
+      });
+      assert.equal((await measure({ successRate: {}, min: 0.9 }, name)).outcome, 'Success');
+    });
+
+    it('is 1, and not no data, where nothing ever failed', async () => {
+      const { name } = await revision((it) => it.requests(20));
+      assert.deepEqual(await measure({ successRate: {}, min: 1 }, name), {
+        outcome: 'Success',
+        value: '1',
+        detail: '1',
+      });
+    });
+
+    it('says nothing of too few requests, of none and of a revision nobody knows', async () => {
+      const few = await revision((it) => it.requests(9));
+      const none = await revision(() => {});
+      const words = 'no data, or fewer than 10 requests in 2m';
+      for (const name of [few.name, none.name, 'api-unknown']) {
+        assert.deepEqual(await measure({ successRate: {}, min: 0.9 }, name), {
+          outcome: 'Inconclusive',
+          detail: words,
+        });
+      }
+      assert.equal(
+        (await measure({ successRate: { minRequests: 9 }, min: 0.9 }, few.name)).outcome,
+        'Success',
+      );
+    });
+
+    it('names the operation that does worst, where all together do well', async () => {
+      const { name } = await revision((it) => {
+        it.requests(1_000);
+        it.requests(10, 'Incidents');
+        it.requests(10, 'Incidents', { failed: true });
+        it.requests(3, 'Rare', { failed: true });
+      });
+      assert.equal((await measure({ successRate: {}, min: 0.98 }, name)).outcome, 'Success');
+      assert.deepEqual(await measure({ successRate: { perOperation: true }, min: 0.98 }, name), {
+        outcome: 'Failure',
+        value: '0.5',
+        detail: 'Incidents 0.5 is less than 0.98',
+      });
+      const one = { successRate: { operation: 'Deployments' }, min: 0.98 };
+      assert.equal((await measure(one, name)).detail, '1');
+    });
+
+    it('looks back as far as the window and no further', async () => {
+      const { name, scraped } = await revision((it) => it.requests(50, 'Deployments', { failed: true }));
+      const metric = { successRate: { window: '2s', minRequests: 1 }, min: 0.99 };
+      assert.equal((await measure(metric, name)).value, '0');
+      await eventually('what failed is longer ago than the window, and good ones follow', async () => {
+        scraped.requests(5);
+        return (await measure(metric, name)).outcome === 'Success';
+      });
+      assert.equal((await measure({ successRate: {}, min: 0.99 }, name)).outcome, 'Failure');
+    });
+
+    it('is compared with the stable revision, over the same window', async () => {
+      const stable = await revision((it) => {
+        it.requests(95);
+        it.requests(5, 'Deployments', { failed: true });
+      });
+      const canary = await revision((it) => {
+        it.requests(90);
+        it.requests(10, 'Deployments', { failed: true });
+      });
+      const held = (absolute: number) =>
+        measure({ successRate: {}, compareWithStable: { absolute } }, canary.name, stable.name);
+      assert.equal((await held(0.05)).outcome, 'Success');
+      assert.deepEqual(await held(0.04), {
+        outcome: 'Failure',
+        value: '0.9',
+        stableValue: '0.95',
+        detail: '0.9, stable has 0.95: worse by 0.05, 0.04 is tolerated',
+      });
+      const alone = await measure(
+        { successRate: {}, compareWithStable: { absolute: 1 } },
+        canary.name,
+        'api-gone',
+      );
+      assert.equal(alone.outcome, 'Inconclusive');
+    });
+  });
+
+  describe('latency', () => {
+    it('reads the percentile of the histogram, for each operation where asked', async () => {
+      const { name } = await revision((it) => {
+        it.requests(980);
+        it.requests(20, 'Report', { seconds: 0.9 });
+      });
+      const p50 = await measure({ latency: { percentile: 50 }, max: 0.025 }, name);
+      assert.equal(p50.outcome, 'Success');
+      const p99 = await measure({ latency: {}, max: 0.2 }, name);
+      assert.equal(p99.outcome, 'Failure');
+      assert.ok(Number(p99.value) > 0.5 && Number(p99.value) <= 1, p99.value);
+      const worst = await measure({ latency: { perOperation: true, percentile: 50 }, max: 0.2 }, name);
+      assert.match(worst.detail!, /^Report 0\.\d+ is more than 0\.2$/);
+    });
+
+    it('is compared with the stable revision', async () => {
+      const stable = await revision((it) => it.requests(100, 'A', { seconds: 0.02 }));
+      const canary = await revision((it) => it.requests(100, 'A', { seconds: 0.2 }));
+      const metric = { latency: { percentile: 90 }, compareWithStable: { relative: 50 } };
+      assert.equal((await measure(metric, canary.name, stable.name)).outcome, 'Failure');
+      assert.equal((await measure(metric, stable.name, canary.name)).outcome, 'Success');
+    });
+  });
+
+  describe('a query', () => {
+    const count = `sum(${METRICS.operationCount}{namespace="{{namespace}}",pcf_dev_revision="{{revision}}"})`;
+
+    it('is asked of the revision, and of both to compare them', async () => {
+      const stable = await revision((it) => it.requests(40));
+      const canary = await revision((it) => it.requests(30));
+      assert.equal((await measure({ query: count, min: 30, max: 30 }, canary.name)).detail, '30');
+      const better = { better: 'Higher', relative: 20 };
+      const compared = await measure({ query: count, compareWithStable: better }, canary.name, stable.name);
+      assert.equal(compared.detail, '30, stable has 40: worse by 10, 8 is tolerated');
+    });
+
+    it('may give a scalar, and more than one series', async () => {
+      assert.equal((await measure({ query: 'scalar(vector(4))', max: 5 }, 'any')).value, '4');
+      const { name } = await revision((it) => {
+        it.requests(4, 'A');
+        it.requests(7, 'B');
+      });
+      const query = `sum by (operation, pcf_dev_revision) (${METRICS.operationCount}{pcf_dev_revision="{{revision}}"})`;
+      assert.equal((await measure({ query, max: 5 }, name)).detail, 'B 7 is more than 5');
+    });
+
+    it('that gives NaN or nothing says nothing', async () => {
+      assert.match((await measure({ query: 'vector(0) / 0', max: 5 }, 'any')).detail!, /is NaN/);
+      assert.deepEqual(await measure({ query: 'nobody_counts_this', max: 5 }, 'any'), {
+        outcome: 'Inconclusive',
+        detail: 'no data',
+      });
+      assert.equal(
+        (await measure({ query: 'vector(1) / 0', max: 5 }, 'any')).detail,
+        'Infinity is more than 5',
+      );
+    });
+
+    it('that is wrong is told of in the words of Prometheus', async () => {
+      await assert.rejects(
+        measure({ query: 'sum(', max: 5 }, 'any'),
+        /Prometheus at http:.*parse error: unclosed left/,
+      );
+      await assert.rejects(
+        measure({ query: 'up[1m]', max: 5 }, 'any'),
+        /gives a matrix; it must give an instant/,
+      );
+      await assert.rejects(
+        measure({ query: 'nobody{a="{{pod}}"}', max: 5 }, 'any'),
+        /the query holds \{\{pod\}\}; there are \{\{namespace\}\}/,
+      );
+    });
+
+    it('with names that are no names ends no string', async () => {
+      const query = 'count(pcf_api_build_info{pcf_dev_revision="{{revision}}"}) or vector(0)';
+      assert.equal((await measure({ query, max: 0 }, 'x"} or pcf_api_build_info{a!="')).outcome, 'Success');
+      await revision((it) => it.requests(1));
+      assert.equal(
+        (
+          await measure(
+            { query: 'count(pcf_api_build_info{a="x"} or pcf_api_build_info{a!="x"})', max: 0 },
+            'any',
+          )
+        ).outcome,
+        'Failure',
+      );
+    });
+  });
+
+  describe('behind TLS and a password', () => {
+    let secure: TestPrometheus;
+    const PASSWORD = 'hush';
+    /** bcrypt of it, as Prometheus wants it. */
+    const HASH = '$2b$04$M8MXSlgMO.cXdu4AZxmcje9W2OflTP7abJAOAuDKdNZuEGnvTg6RC';
+
+    before(async () => {
+      const { cert, private: key } = await generate([{ name: 'commonName', value: 'test' }], {
+        keyType: 'ec',
+        extensions: [
+          { name: 'basicConstraints', cA: true },
+          { name: 'subjectAltName', altNames: [{ type: 7, ip: '127.0.0.1' }] },
+        ],
+      });
+      secrets.ca = { 'ca.crt': cert };
+      secrets.login = { username: 'operator', password: PASSWORD };
+      secrets.wrong = { username: 'operator', password: 'guess' };
+      const options = { cert, key, user: 'operator', passwordHash: HASH };
+      secure = (await startPrometheus({ target: api.address, secure: options }))!;
+    });
+    after(() => secure?.remove());
+
+    const ask = (login: string, tls: object | undefined) =>
+      measure({ query: 'vector(1)', max: 1 }, 'any', undefined, {
+        ...{ url: secure.url, auth: { basicSecretRef: { name: login } }, tls },
+      });
+
+    it('answers who has the password and trusts its certificate', async () => {
+      const tls = { caSecretRef: { name: 'ca' } };
+      assert.equal((await ask('login', tls)).outcome, 'Success');
+      await assert.rejects(ask('wrong', tls), /answered 401/);
+      await assert.rejects(ask('login', undefined), /its certificate is not trusted: set tls.caSecretRef/);
+    });
+  });
+});

@@ -1,0 +1,62 @@
+/** Revisions of the API as Prometheus sees them: the API's own metrics, with the labels that a ServiceMonitor adds. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createMetrics, type Metrics } from '../../../api-server/platform/metrics/metrics.js';
+
+export const NAMESPACE = 'platform';
+
+/** Operations of the API, told to its own metrics. */
+export class ScrapedRevision {
+  readonly metrics: Metrics;
+
+  constructor(revision: string) {
+    const nothing = { databaseReady: () => true, redisReady: () => true };
+    const sources = {
+      ...{ version: '1.0.0', revision, ...nothing },
+      pool: () => ({ total: 0, idle: 0, waiting: 0, max: 0 }),
+    };
+    this.metrics = createMetrics(sources);
+  }
+
+  requests(count: number, operation = 'Deployments', { failed = false, seconds = 0.02 } = {}): void {
+    const labels = { operation, type: 'query', outcome: failed ? 'error' : 'ok' };
+    for (let i = 0; i < count; i++) this.metrics.graphqlOperation(labels, seconds);
+  }
+}
+
+/** All revisions behind one address: a new one is scraped at the next scrape. */
+export class ScrapedApi {
+  private readonly revisions = new Map<string, ScrapedRevision>();
+  private readonly server: Server;
+
+  constructor() {
+    this.server = createServer((_request, response) => {
+      void this.exposition().then((text) => {
+        response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(text);
+      });
+    });
+  }
+
+  async start(): Promise<void> {
+    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+  }
+
+  async stop(): Promise<void> {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  get address(): string {
+    return `127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  expose(revision: string, scraped: ScrapedRevision): void {
+    scraped.metrics.registry.setDefaultLabels({ namespace: NAMESPACE, pcf_dev_revision: revision });
+    this.revisions.set(revision, scraped);
+  }
+
+  private async exposition(): Promise<string> {
+    const texts = [...this.revisions.values()].map(({ metrics }) => metrics.registry.metrics());
+    return (await Promise.all(texts)).join('\n');
+  }
+}

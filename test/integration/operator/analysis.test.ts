@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import type { AnalysisStatus } from '../../../operator/api/v1alpha1/status/analysis.js';
+import type { PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
+import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { HttpEndpoint } from '../../support/http-endpoint.js';
+import { eventually, image, TestApi } from '../../support/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+
+describe('a delivery that is judged', function () {
+  this.timeout(120_000);
+  let sandbox: Sandbox;
+  let api: TestApi;
+  let judge: HttpEndpoint;
+  let slack: HttpEndpoint;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    sandbox = await sharedSandbox();
+    judge = await HttpEndpoint.start();
+    slack = await HttpEndpoint.start(true);
+    const namespace = await newTenant(sandbox, 'analysis');
+    await sandbox.parts.kubectl.apply([
+      {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'slack', namespace },
+        stringData: { url: `${slack.url}/services/hush` },
+      },
+    ]);
+    const webhook = { name: 'team', urlSecretRef: { name: 'slack' }, tls: { insecureSkipVerify: true } };
+    const analysis = {
+      ...{ interval: '1s', initialDelay: '0s', count: 2, inconclusiveLimit: 1 },
+      metrics: [{ name: 'judge', webhook: { url: judge.url } }],
+    };
+    api = await TestApi.create(sandbox, namespace, {
+      strategy: { type: 'Canary', canary: { steps: [{ weight: 50 }], analysis } },
+      notifications: { webhooks: [webhook] },
+    });
+    await api.ready(90_000);
+  });
+  after(async () => {
+    await api?.remove();
+    await judge?.stop();
+    await slack?.stop();
+  });
+
+  const analysis = () => (api.status as { analysis?: AnalysisStatus }).analysis;
+  const delivery = () => (api.status as PcfApiStatus).delivery;
+  const texts = () => slack.bodies.map(({ text }) => String(text).replace(/api-[a-z0-9]{10}/g, 'api-x'));
+  const say = (verdict: string) => ({ body: JSON.stringify({ verdict, message: `it says ${verdict}` }) });
+
+  it('does not go on without a verdict, and says what it waits for', async () => {
+    judge.answer = say('Inconclusive');
+    await api.patch({ image: image('1.1.0') });
+    await eventually('it is called inconclusive', () => analysis()?.verdict === 'Inconclusive', 60_000);
+    assert.match(
+      analysis()!.message,
+      /judge: \d measurements in a row since .* said nothing: it says Inconclusive/,
+    );
+    judge.answer = 'cut';
+    await eventually('the judge is away', () => analysis()?.verdict === 'Unavailable', 30_000);
+    assert.match(
+      analysis()!.message,
+      /could not be measured since \S+: the webhook at .*: the connection was closed/,
+    );
+    assert.equal((api.status as { traffic?: { effectiveWeight: number } }).traffic?.effectiveWeight, 50);
+  });
+
+  it('goes on with a good one, is promoted, and people are told', async () => {
+    judge.answer = say('Success');
+    await api.ready();
+    const body = judge.bodies.at(-1)!;
+    assert.deepEqual([body.metric, body.image, body.weight], ['judge', image('1.1.0'), 50]);
+    await eventually('people are told', () => texts().at(-1)?.endsWith('api-x was promoted') === true);
+    assert.deepEqual(
+      texts()
+        .slice(-2)
+        .map((text) => text.split(': ')[1]),
+      ['api-x is being delivered', 'api-x was promoted'],
+    );
+  });
+
+  it('is aborted with a bad one, which people are told too', async () => {
+    judge.answer = say('Failure');
+    await api.patch({ config: { logging: { level: 'warn' } } });
+    await eventually('it is given up', () => delivery()?.failed !== undefined, 60_000);
+    const { failed } = delivery()!;
+    assert.deepEqual(
+      [failed?.reason, failed?.message],
+      ['AnalysisFailed', 'judge: a measurement failed; the last: it says Failure'],
+    );
+    await eventually('people are told', () => texts().at(-1)?.includes('was aborted') === true);
+    assert.match(
+      texts().at(-1)!,
+      /api-x was aborted: AnalysisFailed: judge: a measurement failed; the last: it says Fail/,
+    );
+  });
+});

@@ -1,0 +1,127 @@
+/**
+ * A real Prometheus for tests. When the machine has none and it may, it is installed
+ * from the system's packages; when it may not, the suites that need it are skipped and
+ * say so.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { stringify } from 'yaml';
+import { freePort } from './postgres.js';
+
+const SCRAPE_INTERVAL = '200ms';
+
+export interface PrometheusOptions {
+  /** What is scraped, as host:port. The labels of its series are kept. */
+  target: string;
+  /** Behind TLS and a password, of which Prometheus wants to know the bcrypt hash. */
+  secure?: { cert: string; key: string; user: string; passwordHash: string };
+}
+
+export class TestPrometheus {
+  #process: ChildProcess | undefined;
+  #log = '';
+
+  private constructor(
+    private readonly program: string,
+    private readonly folder: string,
+    private readonly port: number,
+    private readonly secure: boolean,
+  ) {}
+
+  static async create(program: string, { target, secure }: PrometheusOptions): Promise<TestPrometheus> {
+    const folder = mkdtempSync(join(tmpdir(), 'pcf-prometheus-'));
+    const scrape = { job_name: 'api', honor_labels: true, static_configs: [{ targets: [target] }] };
+    const global = { scrape_interval: SCRAPE_INTERVAL, scrape_timeout: SCRAPE_INTERVAL };
+    writeFileSync(join(folder, 'prometheus.yaml'), stringify({ global, scrape_configs: [scrape] }));
+    if (secure) {
+      writeFileSync(join(folder, 'cert.pem'), secure.cert);
+      writeFileSync(join(folder, 'key.pem'), secure.key);
+      const web = {
+        tls_server_config: { cert_file: 'cert.pem', key_file: 'key.pem' },
+        basic_auth_users: { [secure.user]: secure.passwordHash },
+      };
+      writeFileSync(join(folder, 'web.yaml'), stringify(web));
+    }
+    return new TestPrometheus(program, folder, await freePort(), secure !== undefined);
+  }
+
+  get url(): string {
+    return `${this.secure ? 'https' : 'http'}://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts it, with the data that it had. */
+  async start(): Promise<void> {
+    const flags = [
+      `--config.file=${join(this.folder, 'prometheus.yaml')}`,
+      `--storage.tsdb.path=${join(this.folder, 'data')}`,
+      `--web.listen-address=127.0.0.1:${this.port}`,
+      ...(this.secure ? [`--web.config.file=${join(this.folder, 'web.yaml')}`] : []),
+    ];
+    const child = spawn(this.program, flags, { stdio: ['ignore', 'ignore', 'pipe'], cwd: '/' });
+    this.#process = child;
+    child.stderr.on('data', (chunk: Buffer) => {
+      this.#log = `${this.#log}${chunk}`.slice(-10_000);
+    });
+    for (let tries = 0; !this.#log.includes('Server is ready to receive web requests'); tries += 1) {
+      if (tries >= 300 || child.exitCode !== null) throw new Error(`prometheus did not start:\n${this.#log}`);
+      await sleep(50);
+    }
+  }
+
+  async stop(): Promise<void> {
+    const child = this.#process;
+    this.#process = undefined;
+    this.#log = '';
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, 'exit');
+    child.kill('SIGTERM');
+    await ended;
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** What a query gives now, one number a series. Without TLS only. */
+  async values(query: string): Promise<number[]> {
+    const response = await fetch(`${this.url}/api/v1/query?${new URLSearchParams({ query })}`);
+    const { data } = (await response.json()) as { data: { result: { value: [number, string] }[] } };
+    return data.result.map(({ value }) => Number(value[1]));
+  }
+}
+
+/** A started server, or undefined (and why, on stderr) when this machine can't have one. */
+export async function startPrometheus(options: PrometheusOptions): Promise<TestPrometheus | undefined> {
+  const program = findOnPath('prometheus') ?? install();
+  if (!program) {
+    console.warn(
+      'Prometheus tests are skipped: there is no prometheus on PATH, and it could not be installed',
+    );
+    return undefined;
+  }
+  const server = await TestPrometheus.create(program, options);
+  await server.start();
+  return server;
+}
+
+/** Only as root and where apt-get is; on any other machine that is for its owner to do. */
+function install(): string | undefined {
+  const aptGet = findOnPath('apt-get');
+  if (process.getuid?.() !== 0 || !aptGet) return undefined;
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const run = (...args: string[]) =>
+    spawnSync(aptGet, args, { env, stdio: 'ignore', timeout: 180_000 }).status === 0;
+  const add = () => run('install', '-y', '--no-install-recommends', 'prometheus');
+  if (!add() && !(run('update') && add())) return undefined;
+  return findOnPath('prometheus');
+}
+
+function findOnPath(program: string): string | undefined {
+  const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
+  return folders.map((folder) => join(folder, program)).find((file) => existsSync(file));
+}

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { analysisJob, analysisJobName, isAnalysisJob } from '../../../operator/analysis/job-object.js';
+import type { Request } from '../../../operator/analysis/providers/provider.js';
+import { migrationView } from '../../../operator/migrations/view.js';
+import { unwantedObjects } from '../../../operator/reconciler/desired.js';
+import { observe } from '../../../operator/reconciler/observe.js';
+import { JobKind } from '../../../operator/resources/kinds.js';
+import { podSelector } from '../../../operator/resources/metadata.js';
+import type { KubeObject } from '../../../operator/runtime/kube-types.js';
+import { pcfApi } from '../../support/fixtures.js';
+import { analysisOf, iso, plannedMetric, START, subject } from './metrics-under-test.js';
+
+describe('the Job of a measurement', () => {
+  const api = pcfApi();
+  const metric = plannedMetric({ name: 'smoke', query: undefined, max: undefined, job: { args: ['smoke'] } });
+  const due = { name: 'smoke', since: iso(START), number: 2 };
+  const analysis = analysisOf({ metrics: [metric.spec] });
+  const request: Request = { api, analysis, subject, metric, due, at: START };
+  const job = analysisJob(request) as KubeObject & { spec: Record<string, never> };
+
+  it('has a name that is its measurement, and that fits into a label', () => {
+    assert.equal(job.metadata.name, analysisJobName('api-new', { ...due }));
+    assert.notEqual(job.metadata.name, analysisJobName('api-new', { ...due, number: 3 }));
+    assert.notEqual(job.metadata.name, analysisJobName('api-new', { ...due, since: iso(START + 1) }));
+    const longest = `${'n'.repeat(40)}-${'h'.repeat(10)}`;
+    assert.ok(analysisJobName(longest, due).length <= 63);
+  });
+
+  it('runs once, without rights, and is no pod of the API', () => {
+    const { backoffLimit, template } = job.spec as unknown as {
+      backoffLimit: number;
+      template: { metadata: { labels: Record<string, string> }; spec: Record<string, unknown> };
+    };
+    assert.deepEqual(
+      [backoffLimit, template.spec.restartPolicy, template.spec.automountServiceAccountToken],
+      [0, 'Never', false],
+    );
+    const { labels } = template.metadata;
+    assert.ok(Object.entries(podSelector(api)).every(([key, value]) => labels[key] !== value));
+    assert.equal(template.spec.serviceAccountName, undefined);
+  });
+
+  it('is neither taken for a migration nor tidied away', () => {
+    const complete = { ...job, status: { conditions: [{ type: 'Complete', status: 'True' }] } };
+    assert.equal(isAnalysisJob(complete), true);
+    assert.equal(migrationView(api, 'api-new', [complete], []).state, 'Pending');
+    const seen = observe(api, {
+      get: () => undefined,
+      ownedBy: (type) => (type === JobKind ? [complete] : []),
+      secret: () => undefined,
+      available: () => true,
+      foreignAutoscalers: () => [],
+    });
+    assert.equal(seen.owned.length, 1);
+    assert.deepEqual(unwantedObjects(seen, []), []);
+  });
+});

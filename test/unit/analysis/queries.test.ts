@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { createMetrics } from '../../../api-server/platform/metrics/metrics.js';
+import { METRICS } from '../../../contract/metrics.js';
+import { builtInQuery } from '../../../operator/analysis/built-in.js';
+import { quoted, substitute } from '../../../operator/analysis/placeholders.js';
+import { plannedMetric, subject } from './metrics-under-test.js';
+
+const labels = { namespaceLabel: 'namespace', revisionLabel: 'pcf_dev_revision' };
+
+describe('placeholders of a query', () => {
+  it('are replaced by names', () => {
+    const query = 'a{n="{{namespace}}",m="{{name}}",r="{{revision}}"} / a{r="{{stableRevision}}"}';
+    assert.equal(substitute(query, subject), 'a{n="platform",m="api",r="api-new"} / a{r="api-old"}');
+  });
+
+  it('which cannot end the string they stand in', () => {
+    const names = { ...subject, name: 'a"} or b{x="\\', revision: "it's `so`\nnew" };
+    assert.equal(
+      substitute('a{m="{{name}}",r="{{revision}}"}', names),
+      String.raw`a{m="a\x22} or b{x=\x22\\",r="it\x27s \x60so\x60\nnew"}`,
+    );
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (name) => {
+        const text = quoted(name);
+        assert.ok(!/["'`\n]/.test(text.slice(1, -1)), text);
+        assert.doesNotMatch(text.slice(1, -1), /(^|[^\\])(\\\\)*\\$/);
+      }),
+    );
+  });
+
+  it('are refused when there is none of that name', () => {
+    assert.throws(
+      () => substitute('a{r="{{pod}}"}', subject),
+      /holds \{\{pod\}\}; there are \{\{namespace\}\}/,
+    );
+    assert.throws(() => substitute('{{constructor}}', subject), /holds \{\{constructor\}\}/);
+    const first = { ...subject, stableRevision: undefined };
+    assert.throws(() => substitute('{{stableRevision}}', first), /there is none yet/);
+    assert.equal(substitute('a{r="{{revision}}"}', first), 'a{r="api-new"}');
+  });
+});
+
+describe('the built-in metrics', () => {
+  it('ask for the revision, the operation and the window of the spec', () => {
+    const { spec } = plannedMetric({
+      query: undefined,
+      max: 0.5,
+      latency: { percentile: 95, operation: 'Deployments', window: '1m30s' },
+    });
+    const query = builtInQuery(spec, labels, subject)!;
+    assert.match(query, /^\(histogram_quantile\(0\.95, /);
+    assert.match(
+      query,
+      /\{namespace="platform",pcf_dev_revision="api-new",operation="Deployments"\}\[90000ms\]/,
+    );
+    assert.match(query, />= 10\)$/);
+  });
+
+  it('leave other metrics to themselves', () => {
+    assert.equal(builtInQuery(plannedMetric().spec, labels, subject), undefined);
+  });
+
+  it('read what the API really exposes', async () => {
+    const sources = {
+      ...{ version: '1', revision: 'api-new', databaseReady: () => true, redisReady: () => true },
+      pool: () => ({ total: 0, idle: 0, waiting: 0, max: 0 }),
+    };
+    const metrics = createMetrics(sources);
+    metrics.graphqlOperation({ operation: 'Deployments', type: 'query', outcome: 'error' }, 0.3);
+    const text = await metrics.registry.metrics();
+    for (const name of [METRICS.operationBuckets, METRICS.operationCount, METRICS.operationErrors]) {
+      assert.match(text, new RegExp(`^${name}\\{.*${METRICS.operationLabel}="Deployments".*\\} \\d`, 'm'));
+    }
+  });
+});

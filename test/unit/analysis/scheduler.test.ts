@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { setImmediate as turn } from 'node:timers/promises';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { analysisMetrics } from '../../../operator/analysis/metrics.js';
+import type { Provider, Request } from '../../../operator/analysis/providers/provider.js';
+import { AnalysisScheduler } from '../../../operator/analysis/scheduler.js';
+import type { Reading } from '../../../operator/analysis/types.js';
+import { pcfApi } from '../../support/fixtures.js';
+import { analysisOf, iso, plannedMetric, START, subject } from './metrics-under-test.js';
+
+/** Measurements that end when the test says so. */
+class HandProvider implements Provider {
+  readonly type = 'Prometheus';
+  readonly running = new Map<string, { end: (reading: Reading) => void; fail: (error: Error) => void }>();
+  started: string[] = [];
+  deaf = false;
+
+  measure({ due }: Request, signal: AbortSignal): Promise<Reading> {
+    const id = `${due.name}#${due.number}`;
+    this.started.push(id);
+    const { promise, resolve, reject } = Promise.withResolvers<Reading>();
+    this.running.set(id, { end: resolve, fail: reject });
+    if (!this.deaf) signal.addEventListener('abort', () => reject(signal.reason as Error));
+    return promise.finally(() => this.running.delete(id));
+  }
+
+  async end(id: string, value = 0): Promise<void> {
+    this.running.get(id)!.end({ type: 'Samples', samples: [{ labels: {}, value }] });
+    await turn();
+  }
+}
+
+describe('the scheduler of measurements', () => {
+  let provider: HandProvider;
+  let scheduler: AnalysisScheduler;
+  let told: string[];
+  let registry: Registry;
+
+  beforeEach(() => {
+    provider = new HandProvider();
+    told = [];
+    registry = new Registry();
+    scheduler = new AnalysisScheduler({
+      providers: [provider],
+      concurrency: { Prometheus: 2, Webhook: 1, Job: 1 },
+      onMeasured: (key) => told.push(key),
+      metrics: analysisMetrics(registry),
+      logger: pino({ level: 'silent' }),
+      now: () => START,
+    });
+  });
+
+  afterEach(() => scheduler.stop());
+
+  function request(name: string, number: number, given: Partial<Request> = {}): Request {
+    const metric = plannedMetric({ name });
+    const due = { name, since: iso(START), number };
+    const api = pcfApi();
+    return {
+      api,
+      analysis: analysisOf({ metrics: [metric.spec] }),
+      subject,
+      metric,
+      due,
+      at: START,
+      ...given,
+    };
+  }
+
+  const schedule = (key: string, ...requests: Request[]) =>
+    scheduler.schedule(
+      key,
+      requests,
+      requests.map(({ due }) => due.name),
+    );
+
+  it('takes a measurement once, however often it is asked for, and keeps what came of it', async () => {
+    schedule('a', request('m', 0));
+    schedule('a', request('m', 0));
+    assert.deepEqual(provider.started, ['m#0']);
+    assert.deepEqual([scheduler.finished('a', 'api-new'), told], [[], []]);
+    await provider.end('m#0', 7);
+    schedule('a', request('m', 0));
+    assert.deepEqual(provider.started, ['m#0']);
+    assert.deepEqual(told, ['a']);
+    const measurement = {
+      ...{ name: 'm', since: iso(START), number: 0, at: iso(START) },
+      ...{ outcome: 'Failure', value: '7', detail: '7 is more than 1' },
+    };
+    assert.deepEqual(scheduler.finished('a', 'api-new'), [measurement]);
+    assert.deepEqual(scheduler.finished('a', 'api-new'), [measurement]);
+    assert.deepEqual(scheduler.finished('a', 'another'), []);
+  });
+
+  it('forgets a measurement when the next one is asked for', async () => {
+    schedule('a', request('m', 0));
+    await provider.end('m#0');
+    schedule('a', request('m', 1));
+    assert.deepEqual(scheduler.finished('a', 'api-new'), []);
+    assert.deepEqual(provider.started, ['m#0', 'm#1']);
+  });
+
+  it('takes no more at a time than it may, the rest in the order they came', async () => {
+    for (const key of ['a', 'b', 'c', 'd']) schedule(key, request(key, 0));
+    assert.deepEqual(provider.started, ['a#0', 'b#0']);
+    assert.match(await registry.metrics(), /pcf_analysis_measurements_waiting\{provider="Prometheus"\} 2/);
+    await provider.end('b#0');
+    assert.deepEqual(provider.started, ['a#0', 'b#0', 'c#0']);
+    await provider.end('a#0');
+    assert.deepEqual(provider.started.at(-1), 'd#0');
+    assert.deepEqual(told, ['b', 'a']);
+  });
+
+  it('gives up what is wanted no more: another count, a metric that is gone, a PcfApi that is gone', async () => {
+    schedule('a', request('m', 0), request('n', 0));
+    const anew = { ...request('m', 0), due: { name: 'm', since: iso(START + 1), number: 0 } };
+    schedule('a', anew);
+    await turn();
+    assert.deepEqual(provider.started, ['m#0', 'n#0', 'm#0']);
+    assert.deepEqual([...provider.running.keys()].length, 1);
+    scheduler.forget('a');
+    await turn();
+    assert.deepEqual([provider.running.size, told], [0, []]);
+  });
+
+  it('never starts what waits and is given up', async () => {
+    schedule('a', request('a', 0));
+    schedule('b', request('b', 0));
+    schedule('c', request('c', 0));
+    scheduler.forget('c');
+    assert.match(await registry.metrics(), /pcf_analysis_measurements_waiting\{provider="Prometheus"\} 0/);
+    await provider.end('a#0');
+    await provider.end('b#0');
+    assert.deepEqual(provider.started, ['a#0', 'b#0']);
+  });
+
+  it('tells of a provider that failed, in its words, and goes on', async () => {
+    schedule('a', request('m', 0));
+    provider.running.get('m#0')!.fail(new Error('Prometheus at http://p: the connection was refused'));
+    await turn();
+    const { outcome, detail } = scheduler.finished('a', 'api-new')[0]!;
+    assert.deepEqual([outcome, detail], ['Error', 'Prometheus at http://p: the connection was refused']);
+    assert.deepEqual(told, ['a']);
+  });
+
+  it('is not held up by a provider that heeds no signal', async () => {
+    provider.deaf = true;
+    schedule('a', request('a', 0));
+    schedule('b', request('b', 0));
+    schedule('c', request('c', 0));
+    scheduler.forget('a');
+    await turn();
+    assert.deepEqual(provider.started, ['a#0', 'b#0', 'c#0']);
+  });
+
+  it('after a stop takes and tells nothing', async () => {
+    schedule('a', request('a', 0));
+    scheduler.stop();
+    schedule('b', request('b', 0));
+    await turn();
+    assert.deepEqual([provider.started, provider.running.size, told], [['a#0'], 0, []]);
+  });
+});

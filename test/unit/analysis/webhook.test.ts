@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { evaluate } from '../../../operator/analysis/bounds.js';
+import { WebhookProvider } from '../../../operator/analysis/providers/webhook.js';
+import { pcfApi } from '../../support/fixtures.js';
+import { HttpEndpoint } from '../../support/http-endpoint.js';
+import { secretsFrom } from '../../support/secrets.js';
+import { analysisOf, iso, plannedMetric, START, subject } from './metrics-under-test.js';
+
+describe('the webhook provider', () => {
+  let endpoint: HttpEndpoint;
+  const never = new AbortController().signal;
+  const secrets: Record<string, Record<string, string>> = {};
+
+  before(async () => {
+    endpoint = await HttpEndpoint.start(true);
+    secrets.ca = { 'ca.crt': endpoint.ca };
+    secrets.token = { token: 'hush-hush\n' };
+    secrets.basic = { username: 'ann', password: 'pass:word' };
+  });
+  after(() => endpoint.stop());
+  beforeEach(() => {
+    endpoint.requests.length = 0;
+    endpoint.answer = {};
+  });
+
+  const tls = { caSecretRef: { name: 'ca' } };
+
+  async function ask(
+    webhook: Record<string, unknown> = {},
+    bounds: Record<string, unknown> = {},
+    signal = never,
+  ) {
+    const given = {
+      query: undefined,
+      max: undefined,
+      webhook: { url: `${endpoint.url}/judge?x=1`, tls, ...webhook },
+    };
+    const metric = plannedMetric({ ...given, ...bounds, name: 'orders' });
+    const due = { name: 'orders', since: iso(START), number: 4 };
+    const provider = new WebhookProvider(secretsFrom(secrets));
+    const analysis = analysisOf({ metrics: [metric.spec] });
+    const request = { api: pcfApi(), analysis, subject, metric, due, at: START };
+    return evaluate(metric.spec, await provider.measure(request, signal));
+  }
+
+  it('posts what is to be judged', async () => {
+    await ask();
+    const [{ method, path, headers }] = endpoint.requests as [(typeof endpoint.requests)[0]];
+    assert.deepEqual([method, path, headers['content-type']], ['POST', '/judge?x=1', 'application/json']);
+    assert.equal(headers['idempotency-key'], `uid-1/api-new/orders/${iso(START)}/4`);
+    assert.deepEqual(endpoint.bodies[0], { ...subject, metric: 'orders', measurement: 4 });
+  });
+
+  it('takes 2xx for a yes, and a verdict for what it says', async () => {
+    assert.deepEqual(await ask(), { outcome: 'Success' });
+    endpoint.answer = { status: 204 };
+    assert.equal((await ask()).outcome, 'Success');
+    endpoint.answer = { body: 'fine' };
+    assert.equal((await ask()).outcome, 'Success');
+    endpoint.answer = {
+      body: JSON.stringify({ verdict: 'Failure', message: 'two orders were lost', value: 2 }),
+    };
+    assert.deepEqual(await ask(), { outcome: 'Failure', value: '2', detail: 'two orders were lost' });
+    endpoint.answer = { body: JSON.stringify({ verdict: 'Inconclusive' }) };
+    assert.equal((await ask()).outcome, 'Inconclusive');
+  });
+
+  it('holds its value to the bounds; without one it says nothing', async () => {
+    endpoint.answer = { body: '{"value": 5}' };
+    assert.equal((await ask({}, { max: 4 })).outcome, 'Failure');
+    assert.equal((await ask({}, { max: 5 })).outcome, 'Success');
+    endpoint.answer = {};
+    assert.equal((await ask({}, { max: 5 })).outcome, 'Inconclusive');
+  });
+
+  it('counts every other answer as not being there', async () => {
+    for (const status of [302, 404, 500]) {
+      endpoint.answer = { status, headers: { location: '/elsewhere' } };
+      await assert.rejects(ask(), new RegExp(`the webhook at ${endpoint.url} answered ${status}; to say no`));
+    }
+    assert.equal(endpoint.requests.length, 3, 'a redirect is not followed');
+    endpoint.answer = { body: '{"verdict": "failure"}' };
+    await assert.rejects(ask(), /gave an answer that is not understood: verdict/);
+    endpoint.answer = 'cut';
+    await assert.rejects(ask(), /the connection was closed/);
+    endpoint.answer = 'hang';
+    await assert.rejects(ask({ timeout: '50ms' }), /no answer within 0.05 s/);
+    endpoint.answer = { body: 'x'.repeat(100_000) };
+    await assert.rejects(ask(), /its answer is longer than 65536 bytes/);
+  });
+
+  it('signs in with a token or a password, and shows neither when it goes wrong', async () => {
+    await ask({ auth: { bearerSecretRef: { name: 'token' } } });
+    await ask({ auth: { basicSecretRef: { name: 'basic' } } });
+    assert.deepEqual(
+      endpoint.requests.map(({ headers }) => headers.authorization),
+      ['Bearer hush-hush', `Basic ${Buffer.from('ann:pass:word').toString('base64')}`],
+    );
+    endpoint.answer = { status: 401, body: 'hush-hush is wrong' };
+    await assert.rejects(ask({ auth: { bearerSecretRef: { name: 'token' } } }), (error: Error) => {
+      assert.doesNotMatch(`${error.stack}`, /hush/);
+      return true;
+    });
+    secrets.odd = { token: 'hush\nhush' };
+    await assert.rejects(
+      ask({ auth: { bearerSecretRef: { name: 'odd' } } }),
+      /^Error: the token in Secret platform\/odd holds characters that a header can't$/,
+    );
+  });
+
+  it('says which Secret or key is missing', async () => {
+    const auth = (name: string, key: string) => ({ auth: { bearerSecretRef: { name, key } } });
+    await assert.rejects(ask(auth('none', 'token')), /Secret platform\/none does not exist/);
+    await assert.rejects(ask(auth('token', 'tokn')), /Secret platform\/token has no key "tokn"/);
+  });
+
+  it('trusts whom it is told to and nobody else', async () => {
+    await assert.rejects(ask({ tls: undefined }), /its certificate is not trusted: set tls.caSecretRef/);
+    assert.equal((await ask({ tls: { insecureSkipVerify: true } })).outcome, 'Success');
+  });
+
+  it('does not call where clouds hand out credentials', async () => {
+    for (const url of [
+      'http://169.254.169.254/latest',
+      'http://[fe80::1]/',
+      'http://2852039166/',
+      'http://[::ffff:a9fe:a9fe]/',
+    ]) {
+      await assert.rejects(ask({ url }), /link-local addresses are not called/, url);
+    }
+  });
+
+  it('ends at once when it is given up', async () => {
+    endpoint.answer = 'hang';
+    const given = new AbortController();
+    const asking = ask({}, {}, given.signal);
+    given.abort(new Error('given up'));
+    await assert.rejects(asking, /given up/);
+  });
+});

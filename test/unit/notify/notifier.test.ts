@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict';
+import { pino } from 'pino';
+import { Registry } from 'prom-client';
+import { notifications } from '../../../operator/api/v1alpha1/spec/notifications.js';
+import type { DeliveryEvent } from '../../../operator/notify/event.js';
+import { notifyMetrics } from '../../../operator/notify/metrics.js';
+import { Notifier, type NotifierOptions } from '../../../operator/notify/notifier.js';
+import type { EventInput } from '../../../operator/runtime/events.js';
+import { pcfApi } from '../../support/fixtures.js';
+import { HttpEndpoint } from '../../support/http-endpoint.js';
+import { eventually } from '../../support/pcf-api.js';
+import { secretsFrom } from '../../support/secrets.js';
+
+const SECRET_PATH = '/services/T0/B0/hush-hush';
+
+describe('notifications', () => {
+  let endpoint: HttpEndpoint;
+  let log: string[];
+  let events: EventInput[];
+  let registry: Registry;
+  let notifier: Notifier;
+  const secrets: Record<string, Record<string, string>> = {};
+  const api = pcfApi();
+
+  before(async () => {
+    endpoint = await HttpEndpoint.start(true);
+  });
+  after(() => endpoint.stop());
+
+  beforeEach(() => {
+    endpoint.requests.length = 0;
+    endpoint.answer = {};
+    secrets.slack = { url: `${endpoint.url}${SECRET_PATH}` };
+    secrets.grafana = { token: 'glsa_hush' };
+    secrets.ca = { 'ca.crt': endpoint.ca };
+    events = [];
+    log = [];
+    start();
+  });
+  afterEach(() => {
+    notifier.stop();
+    assert.doesNotMatch(`${log.join('')}${JSON.stringify(events)}`, /hush|127\.0\.0\.1:\d+\/services/);
+  });
+
+  function start(options: Partial<NotifierOptions> = {}) {
+    registry = new Registry();
+    notifier = new Notifier({
+      secrets: secretsFrom(secrets),
+      events: { record: (event) => events.push(event) },
+      metrics: notifyMetrics(registry),
+      logger: pino({ level: 'trace' }, { write: (line: string) => log.push(line) }),
+      backoff: { baseMs: 5, maxMs: 20, jitter: 0.5 },
+      deadlineMs: 5_000,
+      ...options,
+    });
+  }
+
+  const tls = { caSecretRef: { name: 'ca' } };
+  const slack = { name: 'team', urlSecretRef: { name: 'slack' }, tls };
+  const toSlack = notifications.parse({ webhooks: [slack] });
+
+  function event(type: DeliveryEvent['type'], given: Partial<DeliveryEvent> = {}): DeliveryEvent {
+    return { type, revision: 'api-new', at: '2026-11-23T12:00:00.000Z', ...given };
+  }
+
+  async function count(metric: string): Promise<number> {
+    return Number(new RegExp(`^${metric} (\\d+)$`, 'm').exec(await registry.metrics())?.[1] ?? 0);
+  }
+
+  it('reach Slack as text that is no markup, with what a person wants to know', async () => {
+    const reason = 'errors: 3 is more than 1 <!channel> & so on';
+    notifier.notify(
+      api,
+      toSlack,
+      event('Aborted', { reason, image: 'pcf-api:2', from: 'api-old', by: 'ann' }),
+    );
+    await notifier.flush();
+    assert.equal(endpoint.requests[0]?.path, SECRET_PATH);
+    const text = 'platform/api: api-new was aborted: errors: 3 is more than 1 &lt;!channel&gt; &amp; so on';
+    const field = (title: string, value: string) => ({ title, value, short: true });
+    assert.deepEqual(endpoint.bodies, [
+      {
+        text,
+        attachments: [
+          {
+            color: 'danger',
+            fallback: text,
+            fields: [field('Image', 'pcf-api:2'), field('Before', 'api-old'), field('By', 'ann')],
+            footer: 'pcf-operator',
+            ts: 1_795_435_200,
+          },
+        ],
+      },
+    ]);
+    assert.equal(await count('pcf_notifications_total\\{kind="webhook",outcome="sent"\\}'), 1);
+  });
+
+  it('mark the graphs of Grafana', async () => {
+    const grafana = { url: `${endpoint.url}/`, tokenSecretRef: { name: 'grafana' }, tags: ['shop'], tls };
+    const spec = notifications.parse({ grafana: { ...grafana, dashboardUID: 'abc', panelId: 2 } });
+    notifier.notify(api, spec, event('Promoted', { image: 'pcf-api:2' }));
+    await notifier.flush();
+    const [{ method, path, headers }] = endpoint.requests as [(typeof endpoint.requests)[0]];
+    assert.deepEqual([method, path, headers.authorization], ['POST', '/api/annotations', 'Bearer glsa_hush']);
+    assert.deepEqual(endpoint.bodies, [
+      {
+        time: Date.parse('2026-11-23T12:00:00Z'),
+        tags: ['pcf', 'promoted', 'namespace:platform', 'name:api', 'shop'],
+        text: 'platform/api: api-new was promoted\npcf-api:2',
+        dashboardUID: 'abc',
+        panelId: 2,
+      },
+    ]);
+  });
+
+  it('go to those who want to know of the event', async () => {
+    const spec = notifications.parse({ webhooks: [{ ...slack, events: ['Aborted'] }] });
+    notifier.notify(api, spec, event('Started'));
+    notifier.notify(api, spec, event('Aborted'));
+    notifier.notify(api, undefined, event('Failed'));
+    await notifier.flush();
+    assert.deepEqual(
+      endpoint.bodies.map(({ text }) => text),
+      ['platform/api: api-new was aborted'],
+    );
+  });
+
+  it('are sent once, however often the same event is told', async () => {
+    for (let times = 0; times < 3; times++) notifier.notify(api, toSlack, event('Started'));
+    await notifier.flush();
+    notifier.notify(api, toSlack, event('Started'));
+    notifier.notify(api, toSlack, event('Started', { at: '2026-11-23T13:00:00.000Z' }));
+    await notifier.flush();
+    const keys = endpoint.requests.map(({ headers }) => headers['idempotency-key']);
+    assert.deepEqual(keys, [
+      'uid-1/api-new/Started/2026-11-23T12:00:00.000Z',
+      'uid-1/api-new/Started/2026-11-23T13:00:00.000Z',
+    ]);
+  });
+
+  it('come through, in order, when the other side failed and recovers', async () => {
+    endpoint.answer = { status: 503 };
+    notifier.notify(api, toSlack, event('Started'));
+    notifier.notify(api, toSlack, event('Promoted'));
+    await eventually('three tries', () => endpoint.requests.length >= 3);
+    const tries = endpoint.requests.length;
+    endpoint.answer = { body: 'ok' };
+    await notifier.flush();
+    const texts = endpoint.bodies.map(({ text }) => text);
+    assert.ok(texts.slice(0, -1).every((text) => text === 'platform/api: api-new is being delivered'));
+    assert.equal(texts.at(-1), 'platform/api: api-new was promoted');
+    assert.ok(texts.length <= tries + 3);
+    assert.equal(await count('pcf_notifications_total\\{kind="webhook",outcome="sent"\\}'), 2);
+    assert.deepEqual(events, []);
+  });
+
+  it('to one that hangs hold up neither the caller nor another destination', async () => {
+    const hanging = await HttpEndpoint.start(true);
+    hanging.answer = 'hang';
+    secrets.hanging = { url: hanging.url };
+    const deaf = {
+      ...slack,
+      name: 'deaf',
+      urlSecretRef: { name: 'hanging' },
+      tls: { insecureSkipVerify: true },
+    };
+    const startedAt = performance.now();
+    notifier.notify(api, notifications.parse({ webhooks: [deaf, slack] }), event('Started'));
+    assert.ok(performance.now() - startedAt < 50);
+    await eventually('the other was told', () => endpoint.requests.length === 1);
+    await eventually('the first was tried', () => hanging.requests.length === 1);
+    notifier.stop();
+    await notifier.flush();
+    await hanging.stop();
+  });
+
+  it('are dropped at the deadline, with an Event and a count', async () => {
+    start({ deadlineMs: 60 });
+    endpoint.answer = { status: 500, body: SECRET_PATH };
+    notifier.notify(api, toSlack, event('Aborted'));
+    await notifier.flush();
+    assert.ok(endpoint.requests.length >= 2, 'it was tried again');
+    assert.equal(await count('pcf_notifications_total\\{kind="webhook",outcome="dropped"\\}'), 1);
+    const [{ reason, type, note }] = events as [EventInput];
+    assert.deepEqual([reason, type], ['NotificationDropped', 'Warning']);
+    assert.equal(note, 'webhook team was not told that api-new aborted: webhook team answered 500');
+  });
+
+  it('are dropped at once when the other side says no, and then the next one is sent', async () => {
+    endpoint.answer = () => (endpoint.requests.length === 1 ? { status: 404 } : {});
+    notifier.notify(api, toSlack, event('Started'));
+    notifier.notify(api, toSlack, event('Promoted'));
+    await notifier.flush();
+    assert.equal(endpoint.requests.length, 2);
+    assert.match(events[0]!.note, /was not told that api-new started: webhook team answered 404/);
+  });
+
+  it('wait as long as they are asked to', async () => {
+    start({ deadlineMs: 500 });
+    endpoint.answer = { status: 429, headers: { 'retry-after': '3600' } };
+    notifier.notify(api, toSlack, event('Started'));
+    await notifier.flush();
+    assert.equal(endpoint.requests.length, 1, 'an hour is longer than the deadline');
+    assert.match(events[0]!.note, /answered 429/);
+  });
+
+  it('say what is wrong with the Secret, and use it once it is mended', async () => {
+    start({ deadlineMs: 60 });
+    delete secrets.slack;
+    notifier.notify(api, toSlack, event('Started'));
+    await notifier.flush();
+    assert.match(events[0]!.note, /Secret platform\/slack does not exist/);
+    secrets.slack = { url: `http://127.0.0.1/${SECRET_PATH}` };
+    notifier.notify(api, toSlack, event('Promoted'));
+    await notifier.flush();
+    assert.match(events[1]!.note, /key "url" of Secret platform\/slack holds no https URL/);
+    secrets.slack = { url: `${endpoint.url}${SECRET_PATH}` };
+    notifier.notify(api, toSlack, event('Aborted'));
+    await notifier.flush();
+    assert.equal(endpoint.requests.length, 1);
+  });
+
+  it('beyond the capacity are dropped rather than kept', async () => {
+    start({ capacity: 2 });
+    endpoint.answer = 'hang';
+    for (const type of ['Started', 'Promoted', 'Aborted'] as const)
+      notifier.notify(api, toSlack, event(type));
+    assert.match(events[0]!.note, /was not told that api-new aborted: too many notifications wait/);
+    assert.equal(await count('pcf_notifications_pending'), 2);
+  });
+
+  it('end with the operator, at once', async () => {
+    endpoint.answer = 'hang';
+    notifier.notify(api, toSlack, event('Started'));
+    notifier.notify(api, toSlack, event('Promoted'));
+    await eventually('the first was tried', () => endpoint.requests.length === 1);
+    notifier.stop();
+    await notifier.flush();
+    notifier.notify(api, toSlack, event('Aborted'));
+    assert.equal(endpoint.requests.length, 1);
+    assert.deepEqual(events, []);
+  });
+});
