@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import type { Analyst } from '../analysis/analyst.js';
 import { API_VERSION, FIELD_MANAGER, FINALIZER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { PcfApiStatus } from '../api/v1alpha1/status.js';
+import type { DeliveryPosition, PcfApiStatus } from '../api/v1alpha1/status.js';
 import { plan } from '../delivery/plan.js';
 import type { DeliveryPlan } from '../delivery/types.js';
 import { deliveryEvents } from '../notify/delivery-events.js';
@@ -126,7 +126,8 @@ export class Reconciler {
    */
   private canWait(api: PcfApi, { position, decisions }: DeliveryPlan, { changed }: Applied): boolean {
     const key = keyOf(api);
-    const isOnRecord = canonicalJson(position) === canonicalJson(api.status?.delivery ?? {});
+    const isOnRecord =
+      canonicalJson(turningPoint(position)) === canonicalJson(turningPoint(api.status?.delivery));
     const waits = changed && isOnRecord && decisions.length === 0 && !this.waiting.has(key);
     if (waits) this.waiting.add(key);
     else this.waiting.delete(key);
@@ -191,6 +192,11 @@ export class Reconciler {
   private announce(api: PcfApi, announcement: Announcement): void {
     this.deps.events.record({ regarding: api, ...announcement });
   }
+}
+
+/** What of a position nothing may follow from before it is on record. The rest is derived again each time. */
+function turningPoint({ stable, update, startedAt, step, failed }: DeliveryPosition = {}) {
+  return { stable, update, startedAt, step, failed };
 }
 
 function earliest(...times: (number | undefined)[]): number | undefined {
