@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { pino } from 'pino';
 import { parse } from 'yaml';
 import { z } from 'zod';
@@ -48,7 +49,7 @@ const TrialKind: ResourceType = {
 const PROGRAM = `
 const { writeFileSync } = require('node:fs');
 const [what, file] = process.argv.slice(2);
-if (file) writeFileSync(file, JSON.stringify(process.env));
+if (file) writeFileSync(new URL(file), JSON.stringify(process.env));
 if (what === 'hang') setInterval(() => {}, 1000);
 else process.exitCode = what === 'succeed' ? 0 : 3;
 `;
@@ -178,7 +179,11 @@ describe('analysis on a real control plane', function () {
 
     it('that succeeds is a success, with the image of the revision and the names of what is judged', async () => {
       const file = join(sandbox.stateDir, 'env.json');
-      const given = request({ args: ['succeed', file], env: [{ name: 'CALLER', value: 'pcf' }] });
+      // As a URL: a path below /tmp would be taken for one of the container's.
+      const given = request({
+        args: ['succeed', pathToFileURL(file).href],
+        env: [{ name: 'CALLER', value: 'pcf' }],
+      });
       const name = analysisJobName('api-new', given.due);
       assert.deepEqual(await measure(given), { outcome: 'Success', detail: `Job ${name} succeeded` });
       const env = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string>;

@@ -58,6 +58,10 @@ describe('two replicas of the operator', function () {
     const mark = cluster.audit.mark();
     await works();
     const [old] = writers(cluster.audit.writesSince(mark));
+    // The Event of the promotion follows Ready: a request that has left its hands can't be taken back.
+    const events = () =>
+      cluster.audit.writesSince(mark).filter(({ objectRef }) => objectRef?.resource === 'events');
+    await eventually('it has said its last word', () => events().length === 2);
     leader.signal('SIGSTOP');
     await eventually('the standby leads', () => leads(standby), 20_000);
     // Work that the one who slept would do too, were it to go on where it stood.
