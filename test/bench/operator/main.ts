@@ -27,6 +27,7 @@ interface Row {
   created: number;
   delivered: number;
   edits: Times;
+  scaled: Times;
   floor: Times;
   restart: { seconds: number; writes: number; megabytes: number };
 }
@@ -51,11 +52,13 @@ async function measure(objects: number, tag: string): Promise<Row> {
   const delivered = await cluster.deliver(tag);
   await cluster.settled();
   const edits = Number(options.edits);
-  const ours = await weightEdits(cluster, edits, 'spec');
+  const ours = await weightEdits(cluster, edits, 'weight');
+  await cluster.settled();
+  const scaled = await weightEdits(cluster, Math.min(edits, 2 * objects), 'weight and pods');
   await cluster.settled();
   await cluster.sandbox.operator.stop();
   const floor = await withFloor(cluster, () => weightEdits(cluster, edits, 'annotation'));
-  return { objects, created, delivered, edits: ours, floor, restart: await restart(objects) };
+  return { objects, created, delivered, edits: ours, scaled, floor, restart: await restart(objects) };
 }
 
 /** Starts the operator beside objects that are all as they should be, and waits until it has looked at each. */
@@ -72,7 +75,7 @@ async function restart(objects: number): Promise<Row['restart']> {
   return { seconds: took, writes, megabytes };
 }
 
-function print({ objects, created, delivered, edits, floor, restart: again }: Row): void {
+function print({ objects, created, delivered, edits, scaled, floor, restart: again }: Row): void {
   const ms = (times: Times) =>
     `${percentile(times, 0.5).toFixed(1)} / ${percentile(times, 0.99).toFixed(1)} ms`;
   const ratio = (share: number) => (percentile(edits, share) / percentile(floor, share)).toFixed(1);
@@ -83,12 +86,13 @@ ${objects} PcfApis (load average ${loadavg()[0]!.toFixed(1)})
   edit -> VirtualService        ${ms(edits)} (p50 / p99)
   floor                         ${ms(floor)}
   ratio                         ${ratio(0.5)} / ${ratio(0.99)}
+  the same, with pods to start  ${ms(scaled)}
   restart -> all reconciled     ${again.seconds.toFixed(2)} s, ${again.writes} writes, RSS ${again.megabytes} MB`);
 }
 
 function markdown(rows: readonly Row[]): string {
   const at = (times: Times) => `${percentile(times, 0.5).toFixed(1)} / ${percentile(times, 0.99).toFixed(1)}`;
-  const lines = rows.map(({ objects, created, delivered, edits, floor, restart: again }) =>
+  const lines = rows.map(({ objects, created, delivered, edits, scaled, floor, restart: again }) =>
     [
       objects,
       created.toFixed(1),
@@ -96,14 +100,15 @@ function markdown(rows: readonly Row[]): string {
       at(edits),
       at(floor),
       `${(percentile(edits, 0.5) / percentile(floor, 0.5)).toFixed(1)} / ${(percentile(edits, 0.99) / percentile(floor, 0.99)).toFixed(1)}`,
+      at(scaled),
       again.seconds.toFixed(2),
       again.writes,
       again.megabytes,
     ].join(' | '),
   );
   return [
-    '| PcfApis | created -> Ready, s | new revision, s | edit p50 / p99, ms | floor p50 / p99, ms | ratio | restart, s | writes | RSS, MB |',
-    '|---|---|---|---|---|---|---|---|---|',
+    '| PcfApis | created -> Ready, s | new revision, s | edit p50 / p99, ms | floor p50 / p99, ms | ratio | with pods to start, ms | restart, s | writes | RSS, MB |',
+    '|---|---|---|---|---|---|---|---|---|---|',
     ...lines.map((line) => `| ${line} |`),
   ].join('\n');
 }
