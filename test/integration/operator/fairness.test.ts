@@ -4,6 +4,7 @@ import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import type { OperatorProcess } from '../../../sandbox/operator-process.js';
 import { type AuditEvent, line } from '../../support/audit-log.js';
 import { AuditedCluster, FAST_LEASE, metric } from '../../support/audited-cluster.js';
+import { HttpEndpoint } from '../../support/http-endpoint.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
 
@@ -15,7 +16,7 @@ const PriorityLevelKind: ResourceType = {
   namespaced: false,
 };
 const LEVEL = 'for-the-operator';
-const OBJECTS = 10;
+const OBJECTS = 6;
 /** What API priority and fairness asks whom it turns away to wait. */
 const RETRY_AFTER_MS = 1_000;
 
@@ -48,6 +49,57 @@ function schema(name: string, matchingPrecedence: number, levelName: string, res
       distinguisherMethod: { type: 'ByUser' },
       rules: [{ subjects: [subject], resourceRules: [{ verbs: ['*'], namespaces: ['*'], ...resource }] }],
     },
+  };
+}
+
+/** A request in the operator's name that takes the last seat, since an admission webhook never answers. */
+class Jam {
+  private constructor(
+    private readonly webhook: HttpEndpoint,
+    private readonly request: Promise<unknown>,
+  ) {}
+
+  static async start(cluster: AuditedCluster): Promise<Jam> {
+    const { kubectl } = cluster.sandbox.parts;
+    const namespace = await cluster.namespace('jam');
+    const webhook = await HttpEndpoint.start(true);
+    webhook.answer = 'hang';
+    await kubectl.apply([webhookOf(webhook, namespace)]);
+    const as = '--as=system:serviceaccount:pcf-system:pcf-operator';
+    let tries = 0;
+    let request: Promise<unknown> = Promise.resolve();
+    // Again and again, since a webhook is asked only some time after it was configured.
+    await eventually('the webhook is asked', async () => {
+      request = kubectl.run(['create', 'configmap', `jam-${++tries}`, '-n', namespace, as]).catch(() => {});
+      await Promise.race([request, new Promise((resolve) => setTimeout(resolve, 1_000))]);
+      return webhook.requests.length > 0;
+    });
+    return new Jam(webhook, request);
+  }
+
+  async end(): Promise<void> {
+    await this.webhook.stop();
+    await this.request;
+  }
+}
+
+function webhookOf({ url, ca }: HttpEndpoint, namespace: string): object {
+  return {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingWebhookConfiguration',
+    metadata: { name: 'jam' },
+    webhooks: [
+      {
+        name: 'jam.example.com',
+        admissionReviewVersions: ['v1'],
+        sideEffects: 'None',
+        timeoutSeconds: 30,
+        failurePolicy: 'Ignore',
+        clientConfig: { url: `${url}/jam`, caBundle: Buffer.from(ca).toString('base64') },
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+        rules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['configmaps'] }],
+      },
+    ],
   };
 }
 
@@ -120,28 +172,21 @@ describe('beside an API server that turns requests away, the operator', function
     const { client } = cluster;
     const holder = (await cluster.lease()).holderIdentity;
     await client.patch(PriorityLevelKind, undefined, LEVEL, { spec: level('none') });
+    const jam = await Jam.start(cluster);
     const mark = cluster.audit.mark();
     await cluster.patch('fair-0', { replicas: 2 });
-    await new Promise((r) => setTimeout(r, 5000));
-    console.log(
-      cluster.audit.since(mark).map(line).join('\n'),
-      await cluster.sandbox.parts.kubectl.run(['get', 'prioritylevelconfigurations', LEVEL, '-o', 'yaml']),
-      (await cluster.sandbox.parts.kubectl.run(['get', '--raw', '/metrics']))
-        .split('\n')
-        .filter((l) => l.includes(LEVEL) && /limit|seats/.test(l))
-        .join('\n'),
-    );
     // More than a request tries by itself: the reconcile fails too, and comes again.
     const tries = () => turnedAway(cluster.audit.since(mark)).filter(({ verb }) => verb === 'patch').length;
     await eventually('it was turned away again and again', () => tries() >= 8, 30_000);
     isPatient(cluster.audit.since(mark));
 
+    await jam.end();
     await client.patch(PriorityLevelKind, undefined, LEVEL, { spec: level('few') });
     await eventually(
       'two replicas',
       async () => {
         const { items } = await client.list(DeploymentKind, { namespace: 'fair-0' });
-        return (items[0]?.spec as { replicas: number }).replicas === 2;
+        return (items[0]!.spec as { replicas: number }).replicas === 2;
       },
       10_000,
     );
