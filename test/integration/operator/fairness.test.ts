@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { DeploymentKind } from '../../../operator/resources/kinds.js';
 import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import type { OperatorProcess } from '../../../sandbox/operator-process.js';
 import { type AuditEvent, line } from '../../support/audit-log.js';
 import { AuditedCluster, FAST_LEASE, metric } from '../../support/audited-cluster.js';
+import { objectsIn } from '../../support/helm.js';
 import { HttpEndpoint } from '../../support/http-endpoint.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
@@ -33,23 +35,38 @@ function level(seats: 'few' | 'none'): object {
   };
 }
 
-/** Which requests of the operator go by a level. */
-function schema(name: string, matchingPrecedence: number, levelName: string, resource: object): object {
+/** All that the operator asks goes by the level, but for what is shipped to go before it. */
+function schema(): object {
   const subject = {
     kind: 'ServiceAccount',
     serviceAccount: { namespace: 'pcf-system', name: 'pcf-operator' },
   };
+  const everything = {
+    verbs: ['*'],
+    namespaces: ['*'],
+    apiGroups: ['*'],
+    resources: ['*'],
+    clusterScope: true,
+  };
   return {
     apiVersion: 'flowcontrol.apiserver.k8s.io/v1',
     kind: 'FlowSchema',
-    metadata: { name },
+    metadata: { name: 'the-operator' },
     spec: {
-      matchingPrecedence,
-      priorityLevelConfiguration: { name: levelName },
+      matchingPrecedence: 1_000,
+      priorityLevelConfiguration: { name: LEVEL },
       distinguisherMethod: { type: 'ByUser' },
-      rules: [{ subjects: [subject], resourceRules: [{ verbs: ['*'], namespaces: ['*'], ...resource }] }],
+      rules: [{ subjects: [subject], resourceRules: [everything] }],
     },
   };
+}
+
+/** What deploy/k8s has for the Lease. */
+function shippedSchema(): object {
+  const objects = objectsIn(readFileSync('deploy/k8s/operator.yaml', 'utf8'));
+  const found = objects.find(({ kind }) => kind === 'FlowSchema');
+  assert.ok(found, 'deploy/k8s has a FlowSchema');
+  return found;
 }
 
 /** A request in the operator's name that takes the last seat, since an admission webhook never answers. */
@@ -118,11 +135,8 @@ describe('beside an API server that turns requests away, the operator', function
         metadata: { name: LEVEL },
         spec: level('few'),
       },
-      schema('the-operator', 200, LEVEL, { apiGroups: ['*'], resources: ['*'], clusterScope: true }),
-      schema('its-lease', 100, 'leader-election', {
-        apiGroups: ['coordination.k8s.io'],
-        resources: ['leases'],
-      }),
+      schema(),
+      shippedSchema(),
     ]);
     operator = await cluster.operator('operator', {
       args: ['--resync', '0', ...FAST_LEASE],
