@@ -178,6 +178,9 @@ export const fileSettingsSchema = z.strictObject({
     .strictObject({
       every: duration.describe('How often it is looked for what is old enough to go.'),
       deployments: duration.describe('How long ended deployments are kept; 0ms is for good.'),
+      events: duration.describe(
+        'How long events are kept, for subscribers that come back and webhooks; 0ms is for good.',
+      ),
     })
     .describe('How long data is kept.'),
   grafana: z

@@ -1,57 +1,70 @@
 /** The domain, put together: entities, resolvers, and what each request gets. */
 import type { GraphQLSchema } from 'graphql';
-import { buildSchema } from 'type-graphql';
+import { pino } from 'pino';
 import type { DataSource } from 'typeorm';
-import { type NodeFinders, NodeResolver } from '../platform/graphql/relay/node-resolver.js';
-import { validateInput } from '../platform/graphql/validate-input.js';
+import type { Logger } from '../platform/logging/logger.js';
+import { createContext, type GraphqlContext } from './context.js';
+import { DeliveryMetricsResolver } from './delivery-metrics/delivery-metrics.resolver.js';
 import { Deployment } from './deployments/deployment.entity.js';
-import { createDeploymentsLoader } from './deployments/deployment.loader.js';
-import { DeploymentResolver, ServiceDeploymentsResolver } from './deployments/deployment.resolver.js';
+import { DeploymentResolver } from './deployments/deployment.resolver.js';
 import { DeploymentService } from './deployments/deployment.service.js';
+import { Environment } from './environments/environment.entity.js';
+import { EnvironmentResolver } from './environments/environment.resolver.js';
+import { EnvironmentService } from './environments/environment.service.js';
+import { EventFeed } from './events/event-feed.js';
+import { EventLog } from './events/event-log.js';
+import { type EventSignal, ONE_PROCESS } from './events/event-signal.js';
+import { Incident } from './incidents/incident.entity.js';
+import { IncidentResolver } from './incidents/incident.resolver.js';
+import { IncidentService } from './incidents/incident.service.js';
+import { Release } from './releases/release.entity.js';
+import { ReleaseResolver } from './releases/release.resolver.js';
+import { ReleaseService } from './releases/release.service.js';
+import { createSchema } from './schema.js';
+import { SearchResolver } from './search/search.resolver.js';
 import { Service } from './services/service.entity.js';
-import { createServiceLoader } from './services/service.loader.js';
 import { ServiceResolver } from './services/service.resolver.js';
 import { ServiceService } from './services/service.service.js';
+import { Webhook } from './webhooks/webhook.entity.js';
+import { WebhookResolver } from './webhooks/webhook.resolver.js';
+import { WebhookService } from './webhooks/webhook.service.js';
+import { WebhookMessage } from './webhooks/webhook-message.entity.js';
 
-export const ENTITIES = [Service, Deployment];
+export const ENTITIES = [Service, Environment, Release, Deployment, Incident, Webhook, WebhookMessage];
 
-/** What every resolver gets; made anew for each request, so that loaders never serve another's data. */
-export type GraphqlContext = ReturnType<Modules['context']>;
+export type { GraphqlContext } from './context.js';
+
+export interface ModuleOptions {
+  /** How processes tell each other of events; without one, there is only this process. */
+  signal?: EventSignal;
+  webhooks?: { allowPrivate: boolean };
+  log?: Logger;
+}
 
 export interface Modules {
   schema: GraphQLSchema;
-  context: () => {
-    loaders: {
-      service: ReturnType<typeof createServiceLoader>;
-      deploymentsOfService: ReturnType<typeof createDeploymentsLoader>;
-    };
-  };
+  context: () => GraphqlContext;
+  /** What subscriptions are fed from; to be closed. */
+  feed: EventFeed;
 }
 
-export async function createModules(dataSource: DataSource): Promise<Modules> {
-  const services = new ServiceService(dataSource);
-  const deployments = new DeploymentService(dataSource);
-  const finders: NodeFinders = {
-    Service: (uuid) => services.findById(uuid),
-    Deployment: (uuid) => deployments.findById(uuid),
-  };
-  const resolvers = new Map<unknown, object>([
-    [NodeResolver, new NodeResolver(finders)],
-    [ServiceResolver, new ServiceResolver(services)],
-    [DeploymentResolver, new DeploymentResolver(deployments)],
-    [ServiceDeploymentsResolver, new ServiceDeploymentsResolver()],
+export async function createModules(dataSource: DataSource, options: ModuleOptions = {}): Promise<Modules> {
+  const { signal = ONE_PROCESS, webhooks = { allowPrivate: false } } = options;
+  const log = new EventLog(dataSource);
+  const feed = new EventFeed({ log, signal, logger: options.log ?? pino({ level: 'silent' }) });
+  const instances = new Map<unknown, object>([
+    [ServiceResolver, new ServiceResolver(dataSource, new ServiceService(dataSource))],
+    [EnvironmentResolver, new EnvironmentResolver(dataSource, new EnvironmentService(dataSource))],
+    [ReleaseResolver, new ReleaseResolver(dataSource, new ReleaseService(dataSource))],
+    [
+      DeploymentResolver,
+      new DeploymentResolver(dataSource, new DeploymentService(dataSource, feed.announce)),
+    ],
+    [IncidentResolver, new IncidentResolver(dataSource, new IncidentService(dataSource, feed.announce))],
+    [WebhookResolver, new WebhookResolver(dataSource, new WebhookService(dataSource, webhooks))],
+    [DeliveryMetricsResolver, new DeliveryMetricsResolver(dataSource)],
+    [SearchResolver, new SearchResolver(dataSource)],
   ]);
-  const schema = await buildSchema({
-    resolvers: [NodeResolver, ServiceResolver, DeploymentResolver, ServiceDeploymentsResolver],
-    container: { get: (someClass) => resolvers.get(someClass) },
-    orphanedTypes: [Service, Deployment],
-    validateFn: validateInput,
-  });
-  const context = () => ({
-    loaders: {
-      service: createServiceLoader(services),
-      deploymentsOfService: createDeploymentsLoader(dataSource),
-    },
-  });
-  return { schema, context };
+  const schema = createSchema(instances);
+  return { schema, context: () => createContext(dataSource, { log, feed }), feed };
 }

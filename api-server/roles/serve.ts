@@ -4,9 +4,12 @@ import type { AddressInfo } from 'node:net';
 import { ENV, EXIT } from '../../contract/image.js';
 import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
+import { addSubscriberGauge } from '../modules/events/event-metrics.js';
 import { createModules } from '../modules/modules.js';
 import { startApollo } from '../platform/graphql/apollo.js';
+import { errorFormatter } from '../platform/graphql/format-error.js';
 import { addGraphqlRoutes } from '../platform/graphql/graphql-routes.js';
+import { addSubscriptions } from '../platform/graphql/subscriptions.js';
 import { addHealthRoutes } from '../platform/health/health-routes.js';
 import { Readiness } from '../platform/health/readiness.js';
 import { addBackpressure } from '../platform/http/backpressure.js';
@@ -25,6 +28,7 @@ import { startTracing } from '../platform/tracing/start-tracing.js';
 import { version as imageVersion } from '../platform/version.js';
 import { runWorkers, settingsOfWorker, shareMetrics, workerCount } from '../platform/workers.js';
 import { createDatabase } from './create-database.js';
+import { createSignal } from './create-signal.js';
 
 /** Serves until a signal ends it. Throws a ConfigError when the settings are refused. */
 export async function serve(): Promise<number> {
@@ -64,8 +68,13 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   });
   database.start(); // connects while the schema is built
 
-  const { schema, context } = await createModules(database.dataSource);
+  const { schema, context, feed } = await createModules(database.dataSource, {
+    signal: createSignal(settings, database, redis, log),
+    webhooks: { allowPrivate: settings.webhooks.allow_private },
+    log,
+  });
   traceResolvers(schema);
+  addSubscriberGauge(metrics.registry, feed);
   const apollo = await startApollo<ReturnType<typeof context>>({
     settings,
     schema,
@@ -86,6 +95,14 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
     monitor: database.monitor,
     playground: settings.graphql.playground_enabled,
     context,
+  });
+
+  const subscriptions = addSubscriptions(app, {
+    schema,
+    introspection: settings.graphql.introspection_enabled,
+    context,
+    formatError: errorFormatter({ log, databaseLost: () => database.monitor.checkSoon() }),
+    log,
   });
 
   const { host } = settings.server;
@@ -110,6 +127,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
 
   const closeables: Closeable[] = [
     { name: 'Apollo', close: () => apollo.stop() },
+    { name: 'events', close: () => feed.close() },
     { name: 'certificate', close: () => tls?.close() },
     { name: 'Redis', close: () => closeRedis(redis) },
     { name: 'database', close: () => database.close() },
@@ -117,5 +135,6 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
     { name: 'metrics', close: () => metricsServer?.close() },
   ];
   const readinessOff = () => readiness.turnOff();
-  return () => shutDown({ settings: settings.shutdown, readinessOff, app, closeables, log });
+  const endless = [subscriptions];
+  return () => shutDown({ settings: settings.shutdown, readinessOff, app, endless, closeables, log });
 }

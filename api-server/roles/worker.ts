@@ -5,6 +5,8 @@ import { ConfigError } from '../config/config-error.js';
 import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
 import { deploymentsChangedSince } from '../modules/deployments/recent-changes.js';
+import { eventRetentionJob } from '../modules/events/event-retention.js';
+import { WebhookOutboxTable } from '../modules/webhooks/webhook-outbox.js';
 import type { Database } from '../platform/database/database.js';
 import { addHealthRoutes } from '../platform/health/health-routes.js';
 import { Readiness } from '../platform/health/readiness.js';
@@ -13,6 +15,7 @@ import { createHttpServer } from '../platform/http/server.js';
 import { annotationJobs } from '../platform/jobs/grafana-annotations.js';
 import { JobRunner } from '../platform/jobs/job-runner.js';
 import { type RetentionRule, retentionJob } from '../platform/jobs/retention.js';
+import { webhookJobs } from '../platform/jobs/webhook-delivery.js';
 import { createLogger, type Logger } from '../platform/logging/logger.js';
 import { addQueueGauges, jobMetrics } from '../platform/metrics/job-metrics.js';
 import { createMetrics } from '../platform/metrics/metrics.js';
@@ -24,10 +27,18 @@ import { Secret } from '../platform/secrets/secret.js';
 import { shutDown, trackSockets } from '../platform/shutdown.js';
 import { startTracing } from '../platform/tracing/start-tracing.js';
 import { version as imageVersion } from '../platform/version.js';
+import { WebhookSender } from '../platform/webhooks/sender.js';
 import { createDatabase } from './create-database.js';
 
 /** The queues of all jobs there can be. */
-export const QUEUES = ['retention', 'grafana-scan', 'grafana-annotation'];
+export const QUEUES = [
+  'retention',
+  'event-retention',
+  'webhook-relay',
+  'webhook-delivery',
+  'grafana-scan',
+  'grafana-annotation',
+];
 
 /** Runs jobs until a signal ends it. Throws a ConfigError when the settings are refused. */
 export async function worker(): Promise<number> {
@@ -69,7 +80,9 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
     () => jobs.queues,
     () => redisState(redis) === 'ready',
   );
-  addJobs(jobs, database, settings, log);
+  const { timeout: timeoutMs, allow_private: allowPrivate } = settings.webhooks;
+  const sender = new WebhookSender({ timeoutMs, allowPrivate });
+  addJobs(jobs, database, settings, sender, log);
   database.start();
   jobs.start();
 
@@ -86,6 +99,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
 
   const { timeout } = settings.shutdown;
   const closeables = [
+    { name: 'webhooks', close: () => sender.close() },
     { name: 'Redis', close: () => redis.disconnect() },
     { name: 'database', close: () => database.close() },
     { name: 'tracing', close: () => stopTracing?.() },
@@ -101,20 +115,31 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   };
 }
 
-function addJobs(jobs: JobRunner, database: Database, settings: Settings, log: Logger): void {
+function addJobs(
+  jobs: JobRunner,
+  database: Database,
+  settings: Settings,
+  sender: WebhookSender,
+  log: Logger,
+): void {
   const { dataSource } = database;
   const { retention, grafana } = settings;
   const rules: RetentionRule[] = [
     { table: 'deployments', where: 'finished_at < $1', keepMs: retention.deployments },
   ];
+  const enqueue = (name: string, data: object, id: string) => jobs.enqueue(name, data, id);
   jobs.add(retentionJob(dataSource, rules, retention.every));
+  jobs.add(eventRetentionJob(dataSource, retention.events, retention.every));
+  const [relay, deliver] = webhookJobs({ outbox: new WebhookOutboxTable(dataSource), sender, enqueue });
+  jobs.add(deliver);
+  jobs.add(relay);
   if (!grafana.url) return;
   const { token, token_file: file } = grafana;
   const [scan, annotate] = annotationJobs({
     url: grafana.url,
     token: token ? new Secret(token, file ? { file, log } : undefined) : undefined,
     changedSince: (since) => deploymentsChangedSince(dataSource, since),
-    enqueue: (name, data, id) => jobs.enqueue(name, data, id),
+    enqueue,
   });
   jobs.add(annotate);
   jobs.add(scan);

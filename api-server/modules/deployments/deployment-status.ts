@@ -18,3 +18,16 @@ export type DeploymentOutcome = (typeof DeploymentOutcome)[keyof typeof Deployme
 
 registerEnumType(DeploymentStatus, { name: 'DeploymentStatus' });
 registerEnumType(DeploymentOutcome, { name: 'DeploymentOutcome', description: 'How a deployment ended.' });
+
+export const DeploymentStrategy = {
+  CANARY: 'CANARY',
+  BLUE_GREEN: 'BLUE_GREEN',
+  ROLLING_UPDATE: 'ROLLING_UPDATE',
+  RECREATE: 'RECREATE',
+} as const;
+export type DeploymentStrategy = (typeof DeploymentStrategy)[keyof typeof DeploymentStrategy];
+
+registerEnumType(DeploymentStrategy, {
+  name: 'DeploymentStrategy',
+  description: 'How a version takes the place of another.',
+});

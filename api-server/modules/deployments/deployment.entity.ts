@@ -1,20 +1,15 @@
-import { Field, ObjectType } from 'type-graphql';
+import { Field, Int, ObjectType } from 'type-graphql';
 import { Column, CreateDateColumn, Entity, UpdateDateColumn } from 'typeorm';
 import { connectionOf } from '../../platform/graphql/relay/connection.js';
-import type { Keyset } from '../../platform/graphql/relay/keyset.js';
 import { Node } from '../../platform/graphql/relay/node.js';
-import { DeploymentStatus } from './deployment-status.js';
-
-/** Where something runs. Just a name so far, but a type, so that it can grow without breaking clients. */
-@ObjectType({ description: 'Where services run, for instance production.' })
-export class Environment {
-  @Field()
-  name!: string;
-}
+import { NodeType } from '../../platform/graphql/relay/node-type.js';
+import { orderOf } from '../../platform/graphql/relay/ordering.js';
+import { DeploymentStatus, DeploymentStrategy } from './deployment-status.js';
 
 @Entity('deployments')
 @ObjectType('Deployment', {
   implements: Node,
+  simpleResolvers: true,
   description: 'A version of a service put into an environment.',
 })
 export class Deployment extends Node {
@@ -23,6 +18,9 @@ export class Deployment extends Node {
 
   @Column('text', { name: 'environment' })
   environmentName!: string;
+
+  @Column('uuid', { name: 'release_id', nullable: true })
+  releaseId!: string | null;
 
   @Column('text')
   @Field({ description: 'What was deployed, for instance an image tag.' })
@@ -40,6 +38,18 @@ export class Deployment extends Node {
   @Field(() => DeploymentStatus)
   status!: DeploymentStatus;
 
+  @Column('text', { nullable: true })
+  @Field(() => DeploymentStrategy, { nullable: true })
+  strategy!: DeploymentStrategy | null;
+
+  @Column('smallint', { nullable: true })
+  @Field(() => Int, { nullable: true, description: 'The share of the traffic it has, in percent.' })
+  weight!: number | null;
+
+  @Column('text', { nullable: true })
+  @Field(() => String, { nullable: true, description: 'Why it stands as it does.' })
+  reason!: string | null;
+
   @Column({ name: 'started_at', type: 'timestamptz', precision: 3 })
   @Field(() => Date)
   startedAt!: Date;
@@ -49,8 +59,18 @@ export class Deployment extends Node {
   finishedAt!: Date | null;
 
   /** What the caller calls this deployment, so that telling it twice records it once. */
-  @Column('text', { name: 'idempotency_key' })
+  @Column('text', { name: 'idempotency_key', select: false })
   idempotencyKey!: string;
+
+  /** Null if a version recorded it that kept none. */
+  @Column('text', { name: 'request_digest', nullable: true, select: false })
+  requestDigest!: string | null;
+
+  @Column('text', { name: 'finish_idempotency_key', nullable: true, select: false })
+  finishIdempotencyKey!: string | null;
+
+  @Column('text', { name: 'finish_digest', nullable: true, select: false })
+  finishDigest!: string | null;
 
   @CreateDateColumn({ name: 'created_at', type: 'timestamptz', precision: 3 })
   createdAt!: Date;
@@ -61,10 +81,22 @@ export class Deployment extends Node {
 
 export const DeploymentConnection = connectionOf(Deployment, 'Deployment');
 
-export const deploymentsByNewest: Keyset<Deployment> = {
-  parts: [
-    { property: 'startedAt', type: 'timestamp' },
-    { property: 'uuid', type: 'uuid' },
-  ],
-  direction: 'DESC',
-};
+export const deploymentType = new NodeType('Deployment', Deployment, {
+  needs: {
+    service: ['serviceId'],
+    environment: ['environmentName'],
+    release: ['releaseId'],
+    incidents: ['uuid'],
+  },
+  orders: {
+    STARTED_AT: {
+      parts: [
+        { property: 'startedAt', type: 'timestamp' },
+        { property: 'uuid', type: 'uuid' },
+      ],
+    },
+  },
+  defaultDirection: 'DESC',
+});
+
+export const DeploymentOrder = orderOf('Deployment', deploymentType.orders);

@@ -1,37 +1,57 @@
-import { Length, Matches } from 'class-validator';
-import { ArgsType, Field, ID, InputType } from 'type-graphql';
+import { Length, Matches, Max, MaxLength, Min } from 'class-validator';
+import { ArgsType, Field, ID, InputType, Int } from 'type-graphql';
+import type { OrderInput } from '../../platform/graphql/relay/ordering.js';
 import { PageArgs } from '../../platform/graphql/relay/paging.js';
-import { NAME_RULE } from '../services/service.inputs.js';
-import { DeploymentOutcome } from './deployment-status.js';
+import { ReleaseDetails } from '../releases/release.inputs.js';
+import { NAME_MESSAGE, NAME_RULE } from '../services/service.inputs.js';
+import { DeploymentOrder } from './deployment.entity.js';
+import { DeploymentOutcome, DeploymentStatus, DeploymentStrategy } from './deployment-status.js';
 
 @InputType()
-export class RecordDeploymentInput {
+export class RecordDeploymentInput extends ReleaseDetails {
   @Field(() => ID)
   serviceId!: string;
 
-  @Matches(NAME_RULE, { message: 'must be 1 to 63 lower-case letters, digits and dashes' })
-  @Field({ description: 'The name of the environment, for instance production.' })
+  @Matches(NAME_RULE, { message: NAME_MESSAGE })
+  @Field({ description: 'The name of the environment, for instance production. A new name makes a new one.' })
   environment!: string;
 
-  @Length(1, 200, { message: 'must be 1 to 200 characters long' })
-  @Field()
-  version!: string;
+  @Field(() => DeploymentStrategy, { nullable: true })
+  strategy?: DeploymentStrategy | null;
 
-  @Matches(/^[0-9a-f]{7,64}$/, { message: 'must be 7 to 64 hexadecimal digits' })
+  @Min(0)
+  @Max(100)
+  @Field(() => Int, { nullable: true, description: 'The share of the traffic it has, in percent.' })
+  weight?: number | null;
+
+  @MaxLength(1_000, { message: 'must be at most 1000 characters long' })
   @Field(() => String, { nullable: true })
-  commit?: string | null;
-
-  @Field(() => Date, { nullable: true })
-  committedAt?: Date | null;
+  reason?: string | null;
 
   @Field(() => Date, { nullable: true, description: 'When it started; now when left out.' })
   startedAt?: Date | null;
 
   @Length(1, 200, { message: 'must be 1 to 200 characters long' })
   @Field({
-    description: 'Your name for this deployment, unique for the service: telling it twice records it once.',
+    description:
+      'Your name for this deployment, unique for the service: telling it twice records it once, and another deployment under it is a CONFLICT.',
   })
   idempotencyKey!: string;
+}
+
+@InputType({ description: 'What is left out stays as it is; null takes it away.' })
+export class UpdateDeploymentInput {
+  @Field(() => ID)
+  id!: string;
+
+  @Min(0)
+  @Max(100)
+  @Field(() => Int, { nullable: true, description: 'The share of the traffic it has, in percent.' })
+  weight?: number | null;
+
+  @MaxLength(1_000, { message: 'must be at most 1000 characters long' })
+  @Field(() => String, { nullable: true })
+  reason?: string | null;
 }
 
 @InputType()
@@ -44,11 +64,51 @@ export class FinishDeploymentInput {
 
   @Field(() => Date, { nullable: true, description: 'When it ended; now when left out.' })
   finishedAt?: Date | null;
+
+  @MaxLength(1_000, { message: 'must be at most 1000 characters long' })
+  @Field(() => String, { nullable: true, description: 'Why it ended so.' })
+  reason?: string | null;
+
+  @Length(1, 200, { message: 'must be 1 to 200 characters long' })
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Unique for the service: with the same key the same end is told once, and another is a CONFLICT.',
+  })
+  idempotencyKey?: string | null;
+}
+
+@InputType({ description: 'All that are given must fit.' })
+export class DeploymentFilter {
+  @Field(() => [DeploymentStatus], { nullable: true })
+  status?: DeploymentStatus[] | null;
+
+  @Field(() => [DeploymentStrategy], { nullable: true })
+  strategy?: DeploymentStrategy[] | null;
+
+  @Field(() => [String], { nullable: true })
+  version?: string[] | null;
+
+  @Field(() => Date, { nullable: true, description: 'Started then or later.' })
+  startedFrom?: Date | null;
+
+  @Field(() => Date, { nullable: true, description: 'Started before.' })
+  startedTo?: Date | null;
+}
+
+/** Of a list that hangs on something. */
+@ArgsType()
+export class NestedDeploymentsArgs extends PageArgs {
+  @Field(() => DeploymentFilter, { nullable: true })
+  filter?: DeploymentFilter | null;
+
+  @Field(() => DeploymentOrder, { nullable: true, description: 'Newest first when left out.' })
+  orderBy?: OrderInput | null;
 }
 
 @ArgsType()
-export class DeploymentsOfServiceArgs extends PageArgs {
-  @Field(() => String, { nullable: true, description: 'Only those into this environment.' })
+export class DeploymentsOfServiceArgs extends NestedDeploymentsArgs {
+  @Field(() => String, { nullable: true, description: 'Only those into this environment, by its name.' })
   environment?: string | null;
 }
 

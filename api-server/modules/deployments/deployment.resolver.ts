@@ -1,32 +1,48 @@
-import { Arg, Args, Ctx, FieldResolver, Mutation, Query, Resolver, Root } from 'type-graphql';
+import type { GraphQLResolveInfo } from 'graphql';
+import { Arg, Args, Ctx, FieldResolver, Info, Mutation, Query, Resolver, Root } from 'type-graphql';
+import type { DataSource } from 'typeorm';
+import { equals } from '../../platform/database/conditions.js';
 import type { Page } from '../../platform/graphql/relay/connection.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
-import { pageRequest } from '../../platform/graphql/relay/paging.js';
+import { listQuery, rootPage } from '../../platform/graphql/relay/list.js';
+import { selectedFields } from '../../platform/graphql/relay/selection.js';
+import type { GraphqlContext } from '../context.js';
+import { Environment } from '../environments/environment.entity.js';
+import { environmentOf } from '../environments/environment-of.js';
+import { Release } from '../releases/release.entity.js';
 import { Service } from '../services/service.entity.js';
-import type { ServiceLoader } from '../services/service.loader.js';
-import { Deployment, DeploymentConnection, Environment } from './deployment.entity.js';
+import { Deployment, DeploymentConnection, deploymentType } from './deployment.entity.js';
 import {
   DeploymentsArgs,
-  DeploymentsOfServiceArgs,
   FinishDeploymentInput,
   RecordDeploymentInput,
+  UpdateDeploymentInput,
 } from './deployment.inputs.js';
-import type { DeploymentsOfServiceLoader } from './deployment.loader.js';
-import { DeploymentService } from './deployment.service.js';
-
-interface Loaders {
-  loaders: { service: ServiceLoader; deploymentsOfService: DeploymentsOfServiceLoader };
-}
+import type { DeploymentService } from './deployment.service.js';
+import { deploymentConditions } from './deployment-conditions.js';
 
 @Resolver(() => Deployment)
 export class DeploymentResolver {
-  constructor(private readonly deployments: DeploymentService) {}
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly deployments: DeploymentService,
+  ) {}
 
   @Query(() => DeploymentConnection, { name: 'deployments', description: 'Deployments, newest first.' })
-  async all(@Args(() => DeploymentsArgs) args: DeploymentsArgs): Promise<Page<Deployment>> {
-    const { serviceId, environment } = args;
-    const serviceUuid = serviceId == null ? undefined : uuidOf('Service', serviceId, 'serviceId');
-    return this.deployments.page({ serviceUuid, environment: environment ?? undefined }, pageRequest(args));
+  async all(
+    @Args(() => DeploymentsArgs) args: DeploymentsArgs,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Page<Deployment>> {
+    const { serviceId, environment, filter } = args;
+    const where = [
+      ...equals<Deployment>(
+        'serviceId',
+        serviceId == null ? null : uuidOf('Service', serviceId, 'serviceId'),
+      ),
+      ...equals<Deployment>('environmentName', environment),
+      ...deploymentConditions(filter),
+    ];
+    return rootPage(this.dataSource, deploymentType, listQuery(deploymentType, args, where, info));
   }
 
   @Mutation(() => Deployment, { description: 'Says that a deployment has started.' })
@@ -34,6 +50,13 @@ export class DeploymentResolver {
     @Arg('input', () => RecordDeploymentInput) input: RecordDeploymentInput,
   ): Promise<Deployment> {
     return this.deployments.record(input);
+  }
+
+  @Mutation(() => Deployment, { description: 'Says how a deployment that is under way stands.' })
+  async updateDeployment(
+    @Arg('input', () => UpdateDeploymentInput) input: UpdateDeploymentInput,
+  ): Promise<Deployment> {
+    return this.deployments.update(input);
   }
 
   @Mutation(() => Deployment, { description: 'Says how a deployment ended.' })
@@ -44,25 +67,33 @@ export class DeploymentResolver {
   }
 
   @FieldResolver(() => Environment)
-  environment(@Root() deployment: Deployment): Environment {
-    return { name: deployment.environmentName };
+  environment(
+    @Root() deployment: Deployment,
+    @Ctx() { loaders }: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Environment | null> {
+    return environmentOf(deployment.environmentName, loaders, info);
   }
 
   @FieldResolver(() => Service)
-  service(@Root() deployment: Deployment, @Ctx() { loaders }: Loaders): Promise<Service | null> {
-    return loaders.service.load(deployment.serviceId);
+  service(
+    @Root() deployment: Deployment,
+    @Ctx() { loaders }: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Service | null> {
+    return loaders.service.load(deployment.serviceId, selectedFields(info));
   }
-}
 
-/** What a service has of this module; `services` itself knows nothing of deployments. */
-@Resolver(() => Service)
-export class ServiceDeploymentsResolver {
-  @FieldResolver(() => DeploymentConnection, { description: 'Its deployments, newest first.' })
-  async deployments(
-    @Root() service: Service,
-    @Args(() => DeploymentsOfServiceArgs) args: DeploymentsOfServiceArgs,
-    @Ctx() { loaders }: Loaders,
-  ): Promise<Page<Deployment>> {
-    return loaders.deploymentsOfService.load(service.uuid, args.environment ?? undefined, pageRequest(args));
+  @FieldResolver(() => Release, {
+    nullable: true,
+    description: 'What was deployed. Deployments recorded before there were releases have none.',
+  })
+  async release(
+    @Root() deployment: Deployment,
+    @Ctx() { loaders }: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Release | null> {
+    const { releaseId } = deployment;
+    return releaseId === null ? null : loaders.release.load(releaseId, selectedFields(info));
   }
 }

@@ -1,32 +1,41 @@
-import { randomUUID } from 'node:crypto';
-import type { DataSource, Repository } from 'typeorm';
-import { sqlState } from '../../platform/database/connection-errors.js';
+import type { DataSource } from 'typeorm';
+import { Bindings } from '../../platform/database/conditions.js';
+import {
+  FOREIGN_KEY_VIOLATION,
+  sqlState,
+  UNIQUE_VIOLATION,
+} from '../../platform/database/connection-errors.js';
+import type { PropertyOf } from '../../platform/database/entity-table.js';
+import { assignments } from '../../platform/database/rows.js';
 import { badUserInput, conflict, notFound } from '../../platform/graphql/errors.js';
-import type { Page } from '../../platform/graphql/relay/connection.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
-import type { PageRequest } from '../../platform/graphql/relay/paging.js';
-import { Deployment } from './deployment.entity.js';
-import type { FinishDeploymentInput, RecordDeploymentInput } from './deployment.inputs.js';
-import { type DeploymentFilter, deploymentPage } from './deployment.queries.js';
+import { requestDigest } from '../digest.js';
+import { type Announcer, changeAndAnnounce } from '../events/announce.js';
+import { releaseCtes } from '../releases/release.service.js';
+import { type Deployment, deploymentType } from './deployment.entity.js';
+import type {
+  FinishDeploymentInput,
+  RecordDeploymentInput,
+  UpdateDeploymentInput,
+} from './deployment.inputs.js';
 import { DeploymentStatus } from './deployment-status.js';
 
-const FOREIGN_KEY_VIOLATION = '23503';
+const { table } = deploymentType;
 
-/** Deployments in the database. */
+/** What decides whether a key was used for the same, beside what everybody may read. */
+const WITH_KEYS: PropertyOf<Deployment>[] = [
+  ...table.properties,
+  'requestDigest',
+  'finishIdempotencyKey',
+  'finishDigest',
+];
+
+/** Changes of deployments. */
 export class DeploymentService {
-  constructor(readonly dataSource: DataSource) {}
-
-  private get deployments(): Repository<Deployment> {
-    return this.dataSource.getRepository(Deployment);
-  }
-
-  findById(uuid: string): Promise<Deployment | null> {
-    return this.deployments.findOneBy({ uuid });
-  }
-
-  page(filter: DeploymentFilter, request: PageRequest): Promise<Page<Deployment>> {
-    return deploymentPage(this.dataSource, filter, request);
-  }
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly announce: Announcer,
+  ) {}
 
   /**
    * Records the start of a deployment. With a key it has seen, it returns what it
@@ -34,51 +43,155 @@ export class DeploymentService {
    */
   async record(input: RecordDeploymentInput): Promise<Deployment> {
     const serviceId = uuidOf('Service', input.serviceId, 'input.serviceId');
-    const { idempotencyKey, environment, version, commit, committedAt, startedAt } = input;
-    const details = { version, commit: commit ?? null, committedAt: committedAt ?? null };
-    const insert = this.deployments
-      .createQueryBuilder()
-      .insert()
-      .orIgnore()
-      .values({
-        uuid: randomUUID(),
-        serviceId,
-        idempotencyKey,
-        environmentName: environment,
-        ...details,
-        status: DeploymentStatus.IN_PROGRESS,
-        startedAt: startedAt ?? new Date(),
-      });
-    await insert.execute().catch((error: unknown) => {
+    const { idempotencyKey, ...told } = input;
+    const digest = requestDigest(told);
+    const recorded = await this.#insert(serviceId, input, digest);
+    if (recorded) return recorded;
+    const before = await this.#find(
+      (bind) => `t.service_id = ${bind(serviceId)} AND t.idempotency_key = ${bind(idempotencyKey)}`,
+    );
+    if (!before) throw await this.#archived(serviceId);
+    if (before.requestDigest === null ? isSame(before, input) : before.requestDigest === digest)
+      return before;
+    throw conflict('the idempotency key was used for another deployment', 'input.idempotencyKey');
+  }
+
+  /** Says how a deployment that is under way stands. */
+  async update({ id, weight, reason }: UpdateDeploymentInput): Promise<Deployment> {
+    const uuid = uuidOf('Deployment', id, 'input.id');
+    const bindings = new Bindings();
+    const set = assignments(table, { weight, reason }, bindings);
+    const sql = `UPDATE deployments AS t SET ${set}
+      WHERE t.id = ${bindings.bind(uuid)} AND t.status = ${bindings.bind(DeploymentStatus.IN_PROGRESS)}`;
+    const isChange = weight !== undefined || reason !== undefined;
+    const [updated] = isChange ? await this.#change('DEPLOYMENT_UPDATED', sql, bindings) : [];
+    if (updated) return updated;
+    const before = await this.#get(uuid);
+    if (!isChange) return before;
+    throw conflict(`the deployment has ended as ${before.status} already`, 'input.id');
+  }
+
+  /** Ends a deployment once; the same again changes nothing, another end is a CONFLICT. */
+  async finish({ idempotencyKey, ...input }: FinishDeploymentInput): Promise<Deployment> {
+    const uuid = uuidOf('Deployment', input.id, 'input.id');
+    const digest = requestDigest(input);
+    const ended = await this.#end(uuid, input, idempotencyKey, digest);
+    if (ended) return ended;
+    const before = await this.#get(uuid);
+    if (input.finishedAt && input.finishedAt < before.startedAt) {
+      throw badUserInput({ field: 'input.finishedAt', message: 'is before the deployment started' });
+    }
+    if (idempotencyKey != null && before.finishIdempotencyKey === idempotencyKey) {
+      if (before.finishDigest === digest) return before;
+      throw conflict('the idempotency key was used to end it otherwise', 'input.idempotencyKey');
+    }
+    if (before.status === input.outcome) return before;
+    throw conflict(`the deployment has ended as ${before.status} already`, 'input.outcome');
+  }
+
+  /** Undefined when the key is known, or when the service or environment takes no deployments. */
+  async #insert(
+    serviceId: string,
+    input: RecordDeploymentInput,
+    digest: string,
+  ): Promise<Deployment | undefined> {
+    const { environment, version, commit, committedAt, startedAt, idempotencyKey } = input;
+    const { strategy, weight, reason } = input;
+    const bindings = new Bindings();
+    const { bind } = bindings;
+    const before = releaseCtes(serviceId, input, bindings);
+    const values = [
+      ['id', 'gen_random_uuid()'],
+      ['service_id', 'services.id'],
+      ['environment', bind(environment)],
+      ['release_id', '(SELECT id FROM release)'],
+      ['version', bind(version)],
+      ['commit', bind(commit ?? null)],
+      ['committed_at', `CAST(${bind(committedAt ?? null)} AS timestamptz)`],
+      ['strategy', bind(strategy ?? null)],
+      ['weight', `CAST(${bind(weight ?? null)} AS smallint)`],
+      ['reason', bind(reason ?? null)],
+      ['started_at', `CAST(${bind(startedAt ?? new Date())} AS timestamptz)`],
+      ['idempotency_key', bind(idempotencyKey)],
+      ['request_digest', bind(digest)],
+    ];
+    const sql = `INSERT INTO deployments (${values.map(([column]) => column).join(', ')})
+      SELECT ${values.map(([, value]) => value).join(', ')} FROM services
+      WHERE services.id = ${bind(serviceId)} AND services.archived_at IS NULL AND NOT EXISTS (
+        SELECT FROM environments WHERE name = ${bind(environment)} AND archived_at IS NOT NULL)
+      ON CONFLICT (service_id, idempotency_key) DO NOTHING`;
+    const change = changeAndAnnounce(
+      this.dataSource,
+      table,
+      { kind: 'DEPLOYMENT_RECORDED', before, sql, bindings },
+      this.announce,
+    );
+    const [recorded] = await change.catch((error: unknown) => {
       if (sqlState(error) !== FOREIGN_KEY_VIOLATION) throw error;
       throw notFound('there is no such service', 'input.serviceId');
     });
-    const recorded = await this.deployments.findOneByOrFail({ serviceId, idempotencyKey });
-    if (!isSame(recorded, input)) {
-      throw conflict('the idempotency key was used for another deployment', 'input.idempotencyKey');
-    }
     return recorded;
   }
 
-  /** Ends a deployment once; the same outcome again changes nothing, another one is a CONFLICT. */
-  async finish({ id, outcome, finishedAt }: FinishDeploymentInput): Promise<Deployment> {
-    const uuid = uuidOf('Deployment', id, 'input.id');
-    const before = await this.findById(uuid);
-    if (!before) throw notFound('there is no such deployment', 'input.id');
-    const end = finishedAt ?? new Date(Math.max(Date.now(), before.startedAt.getTime()));
-    if (end < before.startedAt) {
-      throw badUserInput({ field: 'input.finishedAt', message: 'is before the deployment started' });
-    }
-    // The condition decides between two that end it at the same time.
-    await this.deployments.update(
-      { uuid, status: DeploymentStatus.IN_PROGRESS },
-      { status: outcome, finishedAt: end },
+  /** Undefined when it has ended before, or there is none. The condition decides between two at the same time. */
+  async #end(
+    uuid: string,
+    { outcome, finishedAt, reason }: Omit<FinishDeploymentInput, 'idempotencyKey'>,
+    key: string | null | undefined,
+    digest: string,
+  ): Promise<Deployment | undefined> {
+    const bindings = new Bindings();
+    const { bind } = bindings;
+    const end = `CAST(${bind(finishedAt ?? null)} AS timestamptz)`;
+    const set = assignments(
+      table,
+      {
+        status: outcome,
+        finishIdempotencyKey: key ?? null,
+        finishDigest: digest,
+        ...(reason != null && { reason }),
+      },
+      bindings,
     );
-    const after = await this.deployments.findOneByOrFail({ uuid });
-    if (after.status !== outcome) {
-      throw conflict(`the deployment has ended as ${after.status} already`, 'input.outcome');
-    }
-    return after;
+    const sql = `UPDATE deployments AS t SET finished_at = coalesce(${end}, greatest(now(), t.started_at)), ${set}
+      WHERE t.id = ${bind(uuid)} AND t.status = ${bind(DeploymentStatus.IN_PROGRESS)}
+        AND (${end} IS NULL OR ${end} >= t.started_at)`;
+    const [ended] = await this.#change('DEPLOYMENT_FINISHED', sql, bindings).catch((error: unknown) => {
+      if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
+      throw conflict('the idempotency key was used for another deployment', 'input.idempotencyKey');
+    });
+    return ended;
+  }
+
+  #change(
+    kind: 'DEPLOYMENT_UPDATED' | 'DEPLOYMENT_FINISHED',
+    sql: string,
+    bindings: Bindings,
+  ): Promise<Deployment[]> {
+    return changeAndAnnounce(this.dataSource, table, { kind, sql, bindings }, this.announce);
+  }
+
+  async #get(uuid: string): Promise<Deployment> {
+    const found = await this.#find((bind) => `t.id = ${bind(uuid)}`);
+    if (!found) throw notFound('there is no such deployment', 'input.id');
+    return found;
+  }
+
+  async #find(where: (bind: Bindings['bind']) => string): Promise<Deployment | undefined> {
+    const bindings = new Bindings();
+    const sql = `SELECT ${table.selectList(WITH_KEYS, 't')} FROM deployments t WHERE ${where(bindings.bind)}`;
+    const [row]: object[] = await this.dataSource.query(sql, bindings.values);
+    return row && table.hydrate(row);
+  }
+
+  async #archived(serviceId: string): Promise<Error> {
+    const rows: object[] = await this.dataSource.query(
+      'SELECT FROM services WHERE id = $1 AND archived_at IS NOT NULL',
+      [serviceId],
+    );
+    return rows.length > 0
+      ? conflict('the service is archived', 'input.serviceId')
+      : conflict('the environment is archived', 'input.environment');
   }
 }
 

@@ -1,14 +1,19 @@
 import { Field, ObjectType } from 'type-graphql';
 import { Column, CreateDateColumn, Entity, UpdateDateColumn } from 'typeorm';
 import { connectionOf } from '../../platform/graphql/relay/connection.js';
-import type { Keyset } from '../../platform/graphql/relay/keyset.js';
 import { Node } from '../../platform/graphql/relay/node.js';
+import { NodeType } from '../../platform/graphql/relay/node-type.js';
+import { orderOf } from '../../platform/graphql/relay/ordering.js';
 
 @Entity('services')
-@ObjectType('Service', { implements: Node, description: 'Something that is deployed.' })
+@ObjectType('Service', {
+  implements: Node,
+  simpleResolvers: true,
+  description: 'Something that is deployed.',
+})
 export class Service extends Node {
   @Column('text')
-  @Field({ description: 'Unique; lower-case letters, digits and dashes.' })
+  @Field({ description: 'Unique, and never changed; lower-case letters, digits and dashes.' })
   name!: string;
 
   @Column('text', { nullable: true })
@@ -23,6 +28,14 @@ export class Service extends Node {
   @Field(() => String, { nullable: true, description: 'Where its source is.' })
   repository!: string | null;
 
+  @Column({ name: 'archived_at', type: 'timestamptz', precision: 3, nullable: true })
+  @Field(() => Date, {
+    nullable: true,
+    description:
+      'Since when it is no longer deployed. What is archived stays readable, but is in no list by itself.',
+  })
+  archivedAt!: Date | null;
+
   @CreateDateColumn({ name: 'created_at', type: 'timestamptz', precision: 3 })
   @Field(() => Date)
   createdAt!: Date;
@@ -34,7 +47,18 @@ export class Service extends Node {
 
 export const ServiceConnection = connectionOf(Service, 'Service');
 
-export const servicesByName: Keyset<Service> = {
-  parts: [{ property: 'name', type: 'text' }],
-  direction: 'ASC',
-};
+export const serviceType = new NodeType('Service', Service, {
+  needs: { deployments: ['uuid'], releases: ['uuid'], incidents: ['uuid'] },
+  orders: {
+    NAME: { parts: [{ property: 'name', type: 'text' }] },
+    CREATED_AT: {
+      parts: [
+        { property: 'createdAt', type: 'timestamp' },
+        { property: 'uuid', type: 'uuid' },
+      ],
+    },
+  },
+  defaultDirection: 'ASC',
+});
+
+export const ServiceOrder = orderOf('Service', serviceType.orders);

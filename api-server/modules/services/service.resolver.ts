@@ -1,33 +1,72 @@
-import { Arg, Args, ID, Mutation, Query, Resolver } from 'type-graphql';
+import type { GraphQLResolveInfo } from 'graphql';
+import { Arg, Args, Ctx, ID, Info, Mutation, Query, Resolver } from 'type-graphql';
+import type { DataSource } from 'typeorm';
+import { oneOf, present } from '../../platform/database/conditions.js';
 import { badUserInput } from '../../platform/graphql/errors.js';
 import type { Page } from '../../platform/graphql/relay/connection.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
-import { PageArgs, pageRequest } from '../../platform/graphql/relay/paging.js';
-import { Service, ServiceConnection } from './service.entity.js';
-import { CreateServiceInput } from './service.inputs.js';
-import { ServiceService } from './service.service.js';
+import { listQuery, rootPage } from '../../platform/graphql/relay/list.js';
+import { selectedFields } from '../../platform/graphql/relay/selection.js';
+import type { GraphqlContext } from '../context.js';
+import { Service, ServiceConnection, serviceType } from './service.entity.js';
+import {
+  ArchiveServiceInput,
+  CreateServiceInput,
+  ServicesArgs,
+  UpdateServiceInput,
+} from './service.inputs.js';
+import type { ServiceService } from './service.service.js';
 
 @Resolver(() => Service)
 export class ServiceResolver {
-  constructor(private readonly services: ServiceService) {}
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly services: ServiceService,
+  ) {}
 
   @Query(() => Service, { nullable: true, description: 'One service, by its id or by its name.' })
   async service(
-    @Arg('id', () => ID, { nullable: true }) id?: string | null,
-    @Arg('name', () => String, { nullable: true }) name?: string | null,
+    @Arg('id', () => ID, { nullable: true }) id: string | null | undefined,
+    @Arg('name', () => String, { nullable: true }) name: string | null | undefined,
+    @Ctx() { loaders }: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
   ): Promise<Service | null> {
-    if (id != null && name == null) return this.services.findById(uuidOf('Service', id, 'id'));
-    if (name != null && id == null) return this.services.findByName(name);
+    const fields = selectedFields(info);
+    if (id != null && name == null) return loaders.service.load(uuidOf('Service', id, 'id'), fields);
+    if (name != null && id == null) return loaders.serviceByName.load(name, fields);
     throw badUserInput({ field: 'id', message: 'give either id or name' });
   }
 
-  @Query(() => ServiceConnection, { name: 'services', description: 'All services, by name.' })
-  async all(@Args(() => PageArgs) args: PageArgs): Promise<Page<Service>> {
-    return this.services.page(pageRequest(args));
+  @Query(() => ServiceConnection, { name: 'services', description: 'Services, by name.' })
+  async all(
+    @Args(() => ServicesArgs) args: ServicesArgs,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Page<Service>> {
+    const { name, owner, archived } = args.filter;
+    const where = [
+      ...oneOf<Service>('name', name),
+      ...oneOf<Service>('owner', owner),
+      ...present<Service>('archivedAt', archived),
+    ];
+    return rootPage(this.dataSource, serviceType, listQuery(serviceType, args, where, info));
   }
 
   @Mutation(() => Service)
   async createService(@Arg('input', () => CreateServiceInput) input: CreateServiceInput): Promise<Service> {
     return this.services.create(input);
+  }
+
+  @Mutation(() => Service)
+  async updateService(@Arg('input', () => UpdateServiceInput) input: UpdateServiceInput): Promise<Service> {
+    return this.services.update(input);
+  }
+
+  @Mutation(() => Service, {
+    description: 'Takes a service out of the lists, and refuses new deployments of it. Nothing is lost.',
+  })
+  async archiveService(
+    @Arg('input', () => ArchiveServiceInput) input: ArchiveServiceInput,
+  ): Promise<Service> {
+    return this.services.archive(input);
   }
 }

@@ -1,54 +1,37 @@
-import { randomUUID } from 'node:crypto';
-import { type DataSource, In, type Repository } from 'typeorm';
-import { sqlState } from '../../platform/database/connection-errors.js';
-import { conflict } from '../../platform/graphql/errors.js';
-import { type Page, toPage } from '../../platform/graphql/relay/connection.js';
-import { keysetSql } from '../../platform/graphql/relay/keyset.js';
-import type { PageRequest } from '../../platform/graphql/relay/paging.js';
-import { Service, servicesByName } from './service.entity.js';
-import type { CreateServiceInput } from './service.inputs.js';
+import type { DataSource } from 'typeorm';
+import { sqlState, UNIQUE_VIOLATION } from '../../platform/database/connection-errors.js';
+import { insertRow, setArchived, updateRow } from '../../platform/database/rows.js';
+import { conflict, notFound } from '../../platform/graphql/errors.js';
+import { uuidOf } from '../../platform/graphql/relay/global-id.js';
+import { type Service, serviceType } from './service.entity.js';
+import type { ArchiveServiceInput, CreateServiceInput, UpdateServiceInput } from './service.inputs.js';
 
-const UNIQUE_VIOLATION = '23505';
+const { table } = serviceType;
 
-/** Services in the database. */
+/** Changes of services. */
 export class ServiceService {
   constructor(private readonly dataSource: DataSource) {}
 
-  private get services(): Repository<Service> {
-    return this.dataSource.getRepository(Service);
-  }
-
   /** Throws CONFLICT when the name is taken. */
   async create({ name, description, owner, repository }: CreateServiceInput): Promise<Service> {
-    const uuid = randomUUID();
-    const values = { uuid, name, description, owner, repository };
-    try {
-      await this.services.insert(values);
-    } catch (error) {
+    const values = { uuid: crypto.randomUUID(), name, description, owner, repository };
+    return insertRow(this.dataSource, table, values).catch((error: unknown) => {
       if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
       throw conflict(`a service named ${name} exists already`, 'input.name');
-    }
-    return this.services.findOneByOrFail({ uuid });
+    });
   }
 
-  findById(uuid: string): Promise<Service | null> {
-    return this.services.findOneBy({ uuid });
+  async update({ id, description, owner, repository }: UpdateServiceInput): Promise<Service> {
+    const uuid = uuidOf('Service', id, 'input.id');
+    return found(await updateRow(this.dataSource, table, uuid, { description, owner, repository }));
   }
 
-  findByName(name: string): Promise<Service | null> {
-    return this.services.findOneBy({ name });
+  async archive({ id, archived }: ArchiveServiceInput): Promise<Service> {
+    return found(await setArchived(this.dataSource, table, uuidOf('Service', id, 'input.id'), archived));
   }
+}
 
-  findByIds(uuids: readonly string[]): Promise<Service[]> {
-    return this.services.findBy({ uuid: In([...uuids]) });
-  }
-
-  /** By name. */
-  async page(request: PageRequest): Promise<Page<Service>> {
-    const sql = keysetSql(servicesByName, request, (property) => `service.${property}`);
-    const query = this.services.createQueryBuilder('service').limit(request.limit + 1);
-    for (const condition of sql.where) query.andWhere(condition, sql.params);
-    for (const column of sql.orderBy) query.addOrderBy(column, sql.direction);
-    return toPage(servicesByName, request, await query.getMany(), () => this.services.count());
-  }
+function found(service: Service | undefined): Service {
+  if (!service) throw notFound('there is no such service', 'input.id');
+  return service;
 }

@@ -20,6 +20,9 @@ const POOL_TIMEOUT = /timeout exceeded when trying to connect/;
 const PG_MESSAGES =
   /Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|not queryable|Cannot use a pool after calling end|DataSource is not set|Driver not Connected/i;
 
+export const FOREIGN_KEY_VIOLATION = '23503';
+export const UNIQUE_VIOLATION = '23505';
+
 interface Coded {
   code?: unknown;
   message?: unknown;

@@ -13,6 +13,7 @@ import { ReplicaMonitor, type ReplicaState } from './replica-monitor.js';
 import { DatabaseSession, parseLsn } from './session.js';
 import type { StatementEvent } from './statement-observer.js';
 import { StatementRouter } from './statement-router.js';
+import type { WatchConnection } from './watch-connection.js';
 
 export interface DatabaseParts {
   settings: Settings['database'];
@@ -61,6 +62,11 @@ export class Database {
     });
     this.dataSource = createDataSource(router, parts.entities, log);
     this.monitor = this.#createMonitor();
+  }
+
+  /** A connection to the primary beside the pool, for LISTEN. */
+  openWatch(): Promise<WatchConnection> {
+    return this.#primary.openWatch();
   }
 
   start(): void {

@@ -3,6 +3,8 @@ import pg from 'pg';
 
 export interface WatchConnection {
   query(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
+  /** Called at each NOTIFY on a channel that it LISTENs to. */
+  onNotification(listener: () => void): void;
   /** Resolves, once, when the connection has ended for whatever reason. */
   lost: Promise<unknown>;
   close(): Promise<void>;
@@ -29,6 +31,7 @@ export async function openWatchConnection(url: string, timeoutMs: number): Promi
   }
   return {
     lost,
+    onNotification: (listener) => void client.on('notification', listener),
     query: async (sql, values) => (await client.query<Record<string, unknown>>(sql, values)).rows,
     close: () => client.end().catch(() => undefined),
   };

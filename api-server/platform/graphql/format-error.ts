@@ -1,7 +1,7 @@
 /** What of an error a client gets to see. */
 import { unwrapResolverError } from '@apollo/server/errors';
 import type { GraphQLFormattedError } from 'graphql';
-import { isDatabaseAway } from '../database/connection-errors.js';
+import { isDatabaseAway, sqlState } from '../database/connection-errors.js';
 import type { Logger } from '../logging/logger.js';
 import { requestContext } from '../logging/request-context.js';
 import { CODES } from './errors.js';
@@ -24,6 +24,13 @@ export function errorFormatter({ log, databaseLost }: ErrorFormatParts) {
       log.warn({ err: original }, 'a request found the database away');
       return replace(formatted, 'the database is away; try again', CODES.unavailable);
     }
+    if (isUnstorable(original)) {
+      return replace(
+        formatted,
+        'a text has a character, or a number or time a size, that can not be stored',
+        CODES.badUserInput,
+      );
+    }
     const { code } = formatted.extensions ?? {};
     if (code === undefined || code === CODES.internal) {
       log.error({ err: original, path: formatted.path }, 'a GraphQL operation failed');
@@ -31,6 +38,11 @@ export function errorFormatter({ log, databaseLost }: ErrorFormatParts) {
     }
     return { ...formatted, extensions: { ...formatted.extensions, ...requestContext.getStore() } };
   };
+}
+
+/** What PostgreSQL refuses in any column of the type: NUL in a text, a time before its calendar. */
+function isUnstorable(error: unknown): boolean {
+  return ['22021', '22P05', '22008', '22003'].includes(sqlState(error) ?? '');
 }
 
 function replace({ path, locations }: GraphQLFormattedError, message: string, code: string) {

@@ -30,6 +30,6 @@ export function playgroundPage(): Promise<Buffer> {
 
 async function render(): Promise<Buffer> {
   const { renderGraphiQL } = await import('@graphql-yoga/render-graphiql');
-  const html = renderGraphiQL({ title: 'PCF API', defaultQuery: DEFAULT_QUERY });
+  const html = renderGraphiQL({ title: 'PCF API', defaultQuery: DEFAULT_QUERY, subscriptionsProtocol: 'WS' });
   return promisify(gzip)(html);
 }

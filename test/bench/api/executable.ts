@@ -5,7 +5,7 @@ import { createModules, ENTITIES } from '../../../api-server/modules/modules.js'
 
 export interface Executable {
   schema: GraphQLSchema;
-  context: () => Record<string, unknown>;
+  context: () => object;
 }
 
 export async function executable(

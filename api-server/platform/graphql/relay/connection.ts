@@ -2,7 +2,10 @@ import { type ClassType, Field, Int, ObjectType } from 'type-graphql';
 import { encodeCursor, type Keyset } from './keyset.js';
 import type { PageRequest } from './paging.js';
 
-@ObjectType()
+// Simple: graphql reads the properties itself. Who may see a list is decided where the list is asked for.
+const CONTAINER = { simpleResolvers: true } as const;
+
+@ObjectType(CONTAINER)
 export class PageInfo {
   @Field()
   hasNextPage!: boolean;
@@ -20,22 +23,27 @@ export class PageInfo {
 export interface Page<T> {
   edges: { cursor: string; node: T }[];
   pageInfo: PageInfo;
-  /** A function, so that nobody counts who does not ask. */
-  totalCount: () => Promise<number>;
+  /** Counts when it is called, so that nobody counts who does not ask. */
+  count: () => Promise<number>;
 }
 
 /** The GraphQL types `<Node>Connection` and `<Node>Edge`. */
 export function connectionOf<T extends object>(node: ClassType<T>, name: string) {
-  @ObjectType(`${name}Edge`)
+  return connectionTypes<T>(() => node, name);
+}
+
+/** As `connectionOf`, for a type that is no class, such as a union. */
+export function connectionTypes<T extends object>(node: () => ClassType<T> | object, name: string) {
+  @ObjectType(`${name}Edge`, CONTAINER)
   class Edge {
     @Field()
     cursor!: string;
 
-    @Field(() => node)
+    @Field(node as never)
     node!: T;
   }
 
-  @ObjectType(`${name}Connection`)
+  @ObjectType(`${name}Connection`, CONTAINER)
   class Connection implements Page<T> {
     @Field(() => [Edge])
     edges!: Edge[];
@@ -43,9 +51,12 @@ export function connectionOf<T extends object>(node: ClassType<T>, name: string)
     @Field(() => PageInfo)
     pageInfo!: PageInfo;
 
-    // Simple: resolved by graphql itself, which calls functions.
-    @Field(() => Int, { simple: true, description: 'How many there are in all pages together.' })
-    totalCount!: () => Promise<number>;
+    count!: () => Promise<number>;
+
+    @Field(() => Int, { description: 'How many there are in all pages together.' })
+    totalCount(): Promise<number> {
+      return this.count();
+    }
   }
   return Connection;
 }
@@ -55,7 +66,7 @@ export function toPage<T>(
   keyset: Keyset<T>,
   { limit, backward, after, before }: PageRequest,
   rows: T[],
-  totalCount: () => Promise<number>,
+  count: () => Promise<number>,
 ): Page<T> {
   const more = rows.length > limit;
   const kept = rows.slice(0, limit);
@@ -69,5 +80,5 @@ export function toPage<T>(
     startCursor: edges[0]?.cursor ?? null,
     endCursor: edges.at(-1)?.cursor ?? null,
   };
-  return { edges, pageInfo, totalCount };
+  return { edges, pageInfo, count };
 }

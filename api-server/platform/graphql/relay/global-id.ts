@@ -16,7 +16,9 @@ export function toGlobalId(type: string, uuid: string): string {
 /** Reads an id a client sent; `field` is the argument to name when it is not one. */
 export function fromGlobalId(id: string, field: string): GlobalId {
   const [type = '', value = '', ...rest] = Buffer.from(id, 'base64url').toString('utf8').split(':');
-  if (!/^[A-Z]\w*$/.test(type) || rest.length > 0 || !uuid.safeParse(value).success) {
+  const isId = /^[A-Z]\w{0,60}$/.test(type) && rest.length === 0 && uuid.safeParse(value).success;
+  // Decoding passes over what is no base64, so that one thing would have many ids.
+  if (!isId || value !== value.toLowerCase() || toGlobalId(type, value) !== id) {
     throw badUserInput({ field, message: 'is not an id of this API' });
   }
   return { type, uuid: value };

@@ -4,15 +4,24 @@
  * and page 1,000 costs what page 1 does.
  */
 import { z } from 'zod';
+import type { Bindings } from '../../database/conditions.js';
 import { badUserInput } from '../errors.js';
 import type { PageRequest } from './paging.js';
 
-const SQL_TYPES = { text: 'text', timestamp: 'timestamptz', uuid: 'uuid' } as const;
+const SQL_TYPES = { text: 'text', timestamp: 'timestamptz', uuid: 'uuid', integer: 'integer' } as const;
 const parsers = {
-  text: z.string().max(1_000),
-  timestamp: z.iso.datetime(),
+  // PostgreSQL's text can't hold NUL.
+  text: z
+    .string()
+    .max(1_000)
+    .refine((text) => !text.includes('\0')),
+  // The years that PostgreSQL and JavaScript both write with four digits.
+  timestamp: z.iso.datetime().regex(/^(?!0000)/),
   uuid: z.guid(),
+  integer: z.string().regex(/^-?\d{1,9}$/),
 } as const;
+
+const MAX_CURSOR = 8_000;
 
 /** One column of a sort key; its values must never change and never be null. */
 export interface KeyPart<T> {
@@ -22,6 +31,8 @@ export interface KeyPart<T> {
 
 /** The key must be unique over all rows: its last part is an id or a unique name. */
 export interface Keyset<T> {
+  /** In the cursor, so that a cursor of another order is refused. The default order of a list has none. */
+  name?: string;
   parts: readonly KeyPart<T>[];
   direction: 'ASC' | 'DESC';
 }
@@ -29,57 +40,56 @@ export interface Keyset<T> {
 export interface KeysetSql {
   /** Conditions to join with AND. */
   where: string[];
-  /** Values of the named parameters in `where`. */
-  params: Record<string, string>;
-  orderBy: string[];
-  direction: 'ASC' | 'DESC';
+  /** What stands after ORDER BY. */
+  orderBy: string;
 }
 
 /** SQL of a page; `column` says how to write a property. */
 export function keysetSql<T>(
   keyset: Keyset<T>,
   { after, before, backward }: PageRequest,
-  column: (property: string) => string,
+  column: (property: keyof T & string) => string,
+  bind: Bindings['bind'],
 ): KeysetSql {
   const { parts, direction } = keyset;
   const columns = parts.map(({ property }) => column(property));
-  const params: Record<string, string> = {};
-  const where: string[] = [];
-  const bound = (name: 'after' | 'before', cursor: string, operator: '<' | '>') => {
-    const values = decodeCursor(keyset, cursor, name);
-    const casts = parts.map(({ type }, index) => {
-      params[`${name}${index}`] = values[index] ?? '';
-      return `CAST(:${name}${index} AS ${SQL_TYPES[type]})`;
-    });
-    where.push(`(${columns.join(', ')}) ${operator} (${casts.join(', ')})`);
+  const bound = (field: 'after' | 'before', cursor: string, operator: '<' | '>') => {
+    const values = decodeCursor(keyset, cursor, field);
+    const casts = parts.map(({ type }, index) => `CAST(${bind(values[index])} AS ${SQL_TYPES[type]})`);
+    return `(${columns.join(', ')}) ${operator} (${casts.join(', ')})`;
   };
-  if (after !== undefined) bound('after', after, direction === 'ASC' ? '>' : '<');
-  if (before !== undefined) bound('before', before, direction === 'ASC' ? '<' : '>');
+  const where = [
+    ...(after === undefined ? [] : [bound('after', after, direction === 'ASC' ? '>' : '<')]),
+    ...(before === undefined ? [] : [bound('before', before, direction === 'ASC' ? '<' : '>')]),
+  ];
   const opposite = direction === 'ASC' ? 'DESC' : 'ASC';
-  return { where, params, orderBy: columns, direction: backward ? opposite : direction };
+  const way = backward ? opposite : direction;
+  return { where, orderBy: columns.map((one) => `${one} ${way}`).join(', ') };
 }
 
-export function encodeCursor<T>({ parts }: Keyset<T>, row: T): string {
+export function encodeCursor<T>({ name, parts }: Keyset<T>, row: T): string {
   const values = parts.map(({ property }) => {
     const value: unknown = row[property];
     return value instanceof Date ? value.toISOString() : String(value);
   });
-  return Buffer.from(JSON.stringify(values)).toString('base64url');
+  return Buffer.from(JSON.stringify(name ? [name, ...values] : values)).toString('base64url');
 }
 
-function decodeCursor<T>({ parts }: Keyset<T>, cursor: string, field: string): string[] {
-  const values = parseJson(Buffer.from(cursor, 'base64url').toString('utf8'));
+function decodeCursor<T>({ name, parts }: Keyset<T>, cursor: string, field: string): string[] {
+  const parsed = cursor.length > MAX_CURSOR ? undefined : parseJson(Buffer.from(cursor, 'base64url'));
+  if (!Array.isArray(parsed)) throw badUserInput({ field, message: 'is not a cursor of this list' });
+  const values: unknown[] = name ? parsed.slice(1) : parsed;
   const fits =
-    Array.isArray(values) &&
+    (!name || parsed[0] === name) &&
     values.length === parts.length &&
     parts.every(({ type }, index) => parsers[type].safeParse(values[index]).success);
-  if (!fits) throw badUserInput({ field, message: 'is not a cursor of this list' });
+  if (!fits) throw badUserInput({ field, message: 'is not a cursor of this list in this order' });
   return values as string[];
 }
 
-function parseJson(text: string): unknown {
+function parseJson(text: Buffer): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text.toString('utf8'));
   } catch {
     return undefined;
   }

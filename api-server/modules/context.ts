@@ -1,0 +1,42 @@
+import type { DataSource } from 'typeorm';
+import type { NodeFinders } from '../platform/graphql/relay/node-resolver.js';
+import type { EventFeed } from './events/event-feed.js';
+import type { EventLog } from './events/event-log.js';
+import { createLoaders, type Loaders } from './loaders.js';
+
+/** What every resolver gets; made anew for each request. */
+export interface GraphqlContext {
+  readonly loaders: Loaders;
+  /** How `node` finds things, by their types. */
+  readonly nodeFinders: NodeFinders;
+  /** What subscriptions read from. */
+  readonly events: { log: EventLog; feed: EventFeed };
+  /** Forgets what was read. A subscription does it at each event: it lasts, and would see old things. */
+  refresh(): void;
+}
+
+/** A plain object with all in itself: servers copy contexts, and a copy of an instance would lack its class. */
+export function createContext(dataSource: DataSource, events: GraphqlContext['events']): GraphqlContext {
+  let loaders: Loaders | undefined;
+  const current = (): Loaders => {
+    loaders ??= createLoaders(dataSource);
+    return loaders;
+  };
+  return {
+    get loaders() {
+      return current();
+    },
+    nodeFinders: {
+      Service: (uuid) => current().service.load(uuid),
+      Environment: (uuid) => current().environment.load(uuid),
+      Release: (uuid) => current().release.load(uuid),
+      Deployment: (uuid) => current().deployment.load(uuid),
+      Incident: (uuid) => current().incident.load(uuid),
+      Webhook: (uuid) => current().webhook.load(uuid),
+    },
+    events,
+    refresh() {
+      loaders = undefined;
+    },
+  };
+}

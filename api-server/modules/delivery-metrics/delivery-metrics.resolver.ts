@@ -1,0 +1,101 @@
+import type { GraphQLResolveInfo } from 'graphql';
+import { Args, Info, Query, Resolver } from 'type-graphql';
+import type { DataSource } from 'typeorm';
+import { badUserInput } from '../../platform/graphql/errors.js';
+import { uuidOf } from '../../platform/graphql/relay/global-id.js';
+import { selectedFields } from '../../platform/graphql/relay/selection.js';
+import { type BucketRange, bucketsIn, daysIn } from './buckets.js';
+import {
+  type DeploymentFigures,
+  deploymentFigures,
+  type MetricsScope,
+  type RestoreFigures,
+  restoreFigures,
+} from './delivery-metrics.queries.js';
+import {
+  DeliveryBucket,
+  DeliveryFigures,
+  DeliveryMetrics,
+  DeliveryMetricsArgs,
+} from './delivery-metrics.types.js';
+
+const MAX_BUCKETS = 1_000;
+
+@Resolver()
+export class DeliveryMetricsResolver {
+  constructor(private readonly dataSource: DataSource) {}
+
+  @Query(() => DeliveryMetrics, {
+    description:
+      'Deployment frequency, lead time for changes, change failure rate, time to restore and rollback frequency.',
+  })
+  async deliveryMetrics(
+    @Args(() => DeliveryMetricsArgs) args: DeliveryMetricsArgs,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<DeliveryMetrics> {
+    const { from, to, bucket } = args;
+    if (from >= to) throw badUserInput({ field: 'to', message: 'must be after from' });
+    const ranges = bucketsIn(from, to, bucket, MAX_BUCKETS);
+    if (!ranges) {
+      throw badUserInput({
+        field: 'bucket',
+        message: `makes more than ${MAX_BUCKETS} buckets; take larger ones or a shorter time`,
+      });
+    }
+    const scope = scopeOf(args);
+    const asked = [...selectedFields(info, 'total'), ...selectedFields(info, 'buckets')];
+    const [deployments, restores] = await Promise.all([
+      deploymentFigures(this.dataSource, scope),
+      asked.some((name) => name.startsWith('timeToRestore')) ? restoreFigures(this.dataSource, scope) : [],
+    ]);
+    return assemble({ from, to }, ranges, deployments, restores);
+  }
+}
+
+function scopeOf({ service, environment, from, to, bucket }: DeliveryMetricsArgs): MetricsScope {
+  return {
+    ...(service != null && { serviceId: uuidOf('Service', service, 'service') }),
+    ...(environment != null && { environment }),
+    from,
+    to,
+    bucket,
+  };
+}
+
+function assemble(
+  whole: { from: Date; to: Date },
+  ranges: BucketRange[],
+  deployments: DeploymentFigures[],
+  restores: RestoreFigures[],
+): DeliveryMetrics {
+  const byStart = new Map(deployments.map((row) => [row.start, row]));
+  const restoresByStart = new Map(restores.map((row) => [row.start, row]));
+  const figuresAt = (start: number | null, range: { from: Date; to: Date }) =>
+    figures(byStart.get(start), restoresByStart.get(start), daysIn(range));
+  const buckets = ranges.map(({ start, from, to }) =>
+    Object.assign(new DeliveryBucket(), { from, to }, figuresAt(start, { from, to })),
+  );
+  const total = Object.assign(new DeliveryFigures(), figuresAt(null, whole));
+  return Object.assign(new DeliveryMetrics(), { ...whole, total, buckets });
+}
+
+function figures(
+  row: DeploymentFigures | undefined,
+  restore: RestoreFigures | undefined,
+  days: number,
+): DeliveryFigures {
+  const { deployments = 0, succeeded = 0, failed = 0, rolledBack = 0, badChanges = 0 } = row ?? {};
+  return {
+    deployments,
+    succeeded,
+    failed,
+    rolledBack,
+    deploymentFrequency: succeeded / days,
+    leadTimeP50: row?.leadTimeP50 ?? null,
+    leadTimeP90: row?.leadTimeP90 ?? null,
+    changeFailureRate: deployments > 0 ? badChanges / deployments : null,
+    timeToRestoreP50: restore?.timeToRestoreP50 ?? null,
+    timeToRestoreP90: restore?.timeToRestoreP90 ?? null,
+    rollbackFrequency: rolledBack / days,
+  };
+}

@@ -1,0 +1,59 @@
+/** What other types have of this module; they themselves know nothing of deployments. */
+import type { GraphQLResolveInfo } from 'graphql';
+import { Args, Ctx, FieldResolver, Info, Resolver, Root } from 'type-graphql';
+import { equals } from '../../platform/database/conditions.js';
+import type { Page } from '../../platform/graphql/relay/connection.js';
+import { listQuery } from '../../platform/graphql/relay/list.js';
+import type { GraphqlContext } from '../context.js';
+import { Environment } from '../environments/environment.entity.js';
+import { Release } from '../releases/release.entity.js';
+import { Service } from '../services/service.entity.js';
+import { type Deployment, DeploymentConnection, deploymentType } from './deployment.entity.js';
+import { DeploymentsOfServiceArgs, NestedDeploymentsArgs } from './deployment.inputs.js';
+import { deploymentConditions } from './deployment-conditions.js';
+
+@Resolver(() => Service)
+export class ServiceDeploymentsResolver {
+  @FieldResolver(() => DeploymentConnection, { description: 'Its deployments, newest first.' })
+  async deployments(
+    @Root() service: Service,
+    @Args(() => DeploymentsOfServiceArgs) args: DeploymentsOfServiceArgs,
+    @Ctx() { loaders }: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Page<Deployment>> {
+    const where = [
+      ...equals<Deployment>('environmentName', args.environment),
+      ...deploymentConditions(args.filter),
+    ];
+    const query = listQuery(deploymentType, args, where, info);
+    return loaders.deployments.load('serviceId', service.uuid, query);
+  }
+}
+
+@Resolver(() => Environment)
+export class EnvironmentDeploymentsResolver {
+  @FieldResolver(() => DeploymentConnection, { description: 'The deployments into it, newest first.' })
+  async deployments(
+    @Root() environment: Environment,
+    @Args(() => NestedDeploymentsArgs) args: NestedDeploymentsArgs,
+    @Ctx() { loaders }: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Page<Deployment>> {
+    const query = listQuery(deploymentType, args, deploymentConditions(args.filter), info);
+    return loaders.deployments.load('environmentName', environment.name, query);
+  }
+}
+
+@Resolver(() => Release)
+export class ReleaseDeploymentsResolver {
+  @FieldResolver(() => DeploymentConnection, { description: 'Where it was deployed, newest first.' })
+  async deployments(
+    @Root() release: Release,
+    @Args(() => NestedDeploymentsArgs) args: NestedDeploymentsArgs,
+    @Ctx() { loaders }: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Page<Deployment>> {
+    const query = listQuery(deploymentType, args, deploymentConditions(args.filter), info);
+    return loaders.deployments.load('releaseId', release.uuid, query);
+  }
+}

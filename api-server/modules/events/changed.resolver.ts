@@ -1,0 +1,80 @@
+import type { GraphQLResolveInfo } from 'graphql';
+import {
+  Args,
+  Ctx,
+  FieldResolver,
+  Info,
+  Resolver,
+  type ResolverData,
+  Root,
+  Subscription,
+} from 'type-graphql';
+import { uuidOf } from '../../platform/graphql/relay/global-id.js';
+import { selectedFields } from '../../platform/graphql/relay/selection.js';
+import type { GraphqlContext } from '../context.js';
+import { Deployment } from '../deployments/deployment.entity.js';
+import { Incident } from '../incidents/incident.entity.js';
+import { ChangedArgs, DeploymentChanged, IncidentChanged } from './changed-events.js';
+import type { DomainEvent } from './event-log.js';
+import { type EventFilter, eventCursor, subscribeToEvents } from './subscription.js';
+
+function subscribeTo(prefix: EventFilter['prefix']) {
+  return async ({ args, context }: ResolverData<GraphqlContext>): Promise<AsyncIterable<DomainEvent>> => {
+    const { serviceId, environment, after } = args as ChangedArgs;
+    const filter = {
+      prefix,
+      ...(serviceId != null && { serviceId: uuidOf('Service', serviceId, 'serviceId') }),
+      ...(environment != null && { environment }),
+    };
+    return subscribeToEvents(context.events, after, filter, () => context.refresh());
+  };
+}
+
+@Resolver(() => DeploymentChanged)
+export class DeploymentChangedResolver {
+  @Subscription(() => DeploymentChanged, {
+    description: 'Deployments that are recorded, updated and finished, in their order.',
+    subscribe: subscribeTo('DEPLOYMENT') as never,
+  })
+  deploymentChanged(
+    @Root() event: DomainEvent,
+    @Args(() => ChangedArgs) _args: ChangedArgs,
+  ): DeploymentChanged {
+    return Object.assign(new DeploymentChanged(), { ...event, cursor: eventCursor(event) });
+  }
+
+  @FieldResolver(() => Deployment, {
+    nullable: true,
+    description: 'As it is now, which may be later than the event. Null when it is no longer kept.',
+  })
+  deployment(
+    @Root() { subjectId }: DeploymentChanged,
+    @Ctx() { loaders }: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Deployment | null> {
+    return loaders.deployment.load(subjectId, selectedFields(info));
+  }
+}
+
+@Resolver(() => IncidentChanged)
+export class IncidentChangedResolver {
+  @Subscription(() => IncidentChanged, {
+    description: 'Incidents that are opened, updated and resolved, in their order.',
+    subscribe: subscribeTo('INCIDENT') as never,
+  })
+  incidentChanged(@Root() event: DomainEvent, @Args(() => ChangedArgs) _args: ChangedArgs): IncidentChanged {
+    return Object.assign(new IncidentChanged(), { ...event, cursor: eventCursor(event) });
+  }
+
+  @FieldResolver(() => Incident, {
+    nullable: true,
+    description: 'As it is now, which may be later than the event. Null when it is no longer kept.',
+  })
+  incident(
+    @Root() { subjectId }: IncidentChanged,
+    @Ctx() { loaders }: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Incident | null> {
+    return loaders.incident.load(subjectId, selectedFields(info));
+  }
+}

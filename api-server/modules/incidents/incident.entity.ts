@@ -1,0 +1,76 @@
+import { Field, ObjectType, registerEnumType } from 'type-graphql';
+import { Column, CreateDateColumn, Entity, UpdateDateColumn } from 'typeorm';
+import { connectionOf } from '../../platform/graphql/relay/connection.js';
+import { Node } from '../../platform/graphql/relay/node.js';
+import { NodeType } from '../../platform/graphql/relay/node-type.js';
+import { orderOf } from '../../platform/graphql/relay/ordering.js';
+
+export const IncidentSeverity = { LOW: 'LOW', MEDIUM: 'MEDIUM', HIGH: 'HIGH', CRITICAL: 'CRITICAL' } as const;
+export type IncidentSeverity = (typeof IncidentSeverity)[keyof typeof IncidentSeverity];
+registerEnumType(IncidentSeverity, { name: 'IncidentSeverity' });
+
+@Entity('incidents')
+@ObjectType('Incident', {
+  implements: Node,
+  simpleResolvers: true,
+  description: 'A time in which a service did not do what it should.',
+})
+export class Incident extends Node {
+  @Column('uuid', { name: 'service_id' })
+  serviceId!: string;
+
+  @Column('text', { name: 'environment' })
+  environmentName!: string;
+
+  @Column('uuid', { name: 'deployment_id', nullable: true })
+  deploymentId!: string | null;
+
+  @Column('text')
+  @Field()
+  title!: string;
+
+  @Column('text', { nullable: true })
+  @Field(() => String, { nullable: true })
+  description!: string | null;
+
+  @Column('text')
+  @Field(() => IncidentSeverity)
+  severity!: IncidentSeverity;
+
+  @Column({ name: 'opened_at', type: 'timestamptz', precision: 3 })
+  @Field(() => Date)
+  openedAt!: Date;
+
+  @Column({ name: 'resolved_at', type: 'timestamptz', precision: 3, nullable: true })
+  @Field(() => Date, { nullable: true, description: 'Null as long as it lasts.' })
+  resolvedAt!: Date | null;
+
+  @Column('text', { name: 'idempotency_key', nullable: true, select: false })
+  idempotencyKey!: string | null;
+
+  @Column('text', { name: 'request_digest', nullable: true, select: false })
+  requestDigest!: string | null;
+
+  @CreateDateColumn({ name: 'created_at', type: 'timestamptz', precision: 3 })
+  createdAt!: Date;
+
+  @UpdateDateColumn({ name: 'updated_at', type: 'timestamptz', precision: 3 })
+  updatedAt!: Date;
+}
+
+export const IncidentConnection = connectionOf(Incident, 'Incident');
+
+export const incidentType = new NodeType('Incident', Incident, {
+  needs: { service: ['serviceId'], environment: ['environmentName'], causedBy: ['deploymentId'] },
+  orders: {
+    OPENED_AT: {
+      parts: [
+        { property: 'openedAt', type: 'timestamp' },
+        { property: 'uuid', type: 'uuid' },
+      ],
+    },
+  },
+  defaultDirection: 'DESC',
+});
+
+export const IncidentOrder = orderOf('Incident', incidentType.orders);

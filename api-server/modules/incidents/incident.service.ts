@@ -1,0 +1,117 @@
+import type { DataSource } from 'typeorm';
+import { Bindings } from '../../platform/database/conditions.js';
+import { FOREIGN_KEY_VIOLATION, sqlState } from '../../platform/database/connection-errors.js';
+import { assignments } from '../../platform/database/rows.js';
+import { badUserInput, conflict, notFound } from '../../platform/graphql/errors.js';
+import { uuidOf } from '../../platform/graphql/relay/global-id.js';
+import { requestDigest } from '../digest.js';
+import { type Announcer, changeAndAnnounce } from '../events/announce.js';
+import { type Incident, incidentType } from './incident.entity.js';
+import type { OpenIncidentInput, ResolveIncidentInput, UpdateIncidentInput } from './incident.inputs.js';
+
+const { table } = incidentType;
+
+/** Changes of incidents. */
+export class IncidentService {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly announce: Announcer,
+  ) {}
+
+  /** With a key it has seen, it returns what was opened then; the same key for something else is a CONFLICT. */
+  async open({ idempotencyKey, ...input }: OpenIncidentInput): Promise<Incident> {
+    const serviceId = uuidOf('Service', input.serviceId, 'input.serviceId');
+    const deployment =
+      input.deploymentId == null ? null : uuidOf('Deployment', input.deploymentId, 'input.deploymentId');
+    if (deployment) await this.#requireDeploymentOf(serviceId, deployment);
+    const digest = requestDigest(input);
+    const bindings = new Bindings();
+    const { bind } = bindings;
+    const values = [
+      serviceId,
+      input.environment,
+      deployment,
+      input.title,
+      input.description ?? null,
+      input.severity,
+      input.openedAt ?? new Date(),
+      idempotencyKey,
+      digest,
+    ];
+    const sql = `INSERT INTO incidents (service_id, environment, deployment_id, title, description, severity,
+        opened_at, idempotency_key, request_digest)
+      VALUES (${values.map((value) => bind(value)).join(', ')})
+      ON CONFLICT (service_id, idempotency_key) DO NOTHING`;
+    const change = { kind: 'INCIDENT_OPENED' as const, sql, bindings };
+    const [opened] = await changeAndAnnounce(this.dataSource, table, change, this.announce).catch(
+      (error: unknown) => {
+        if (sqlState(error) !== FOREIGN_KEY_VIOLATION) throw error;
+        throw notFound('there is no such service', 'input.serviceId');
+      },
+    );
+    if (opened) return opened;
+    const [before]: object[] = await this.dataSource.query(
+      `SELECT ${table.selectList([...table.properties, 'requestDigest'], 't')} FROM incidents t
+       WHERE t.service_id = $1 AND t.idempotency_key = $2`,
+      [serviceId, idempotencyKey],
+    );
+    const known = table.hydrate(before ?? {});
+    if (known.requestDigest === digest) return known;
+    throw conflict('the idempotency key was used for another incident', 'input.idempotencyKey');
+  }
+
+  async update({ id, title, description, severity, deploymentId }: UpdateIncidentInput): Promise<Incident> {
+    const uuid = uuidOf('Incident', id, 'input.id');
+    const before = await this.#get(uuid);
+    const cause =
+      deploymentId == null ? deploymentId : uuidOf('Deployment', deploymentId, 'input.deploymentId');
+    if (cause) await this.#requireDeploymentOf(before.serviceId, cause);
+    const values = {
+      title: title ?? undefined,
+      description,
+      severity: severity ?? undefined,
+      deploymentId: cause,
+    };
+    if (Object.values(values).every((value) => value === undefined)) return before;
+    const bindings = new Bindings();
+    const sql = `UPDATE incidents AS t SET ${assignments(table, values, bindings)} WHERE t.id = ${bindings.bind(uuid)}`;
+    const change = { kind: 'INCIDENT_UPDATED' as const, sql, bindings };
+    const [updated] = await changeAndAnnounce(this.dataSource, table, change, this.announce);
+    return updated ?? before;
+  }
+
+  /** Ends an incident once; said again without another time it changes nothing. */
+  async resolve({ id, resolvedAt }: ResolveIncidentInput): Promise<Incident> {
+    const uuid = uuidOf('Incident', id, 'input.id');
+    const bindings = new Bindings();
+    const { bind } = bindings;
+    const end = `CAST(${bind(resolvedAt ?? null)} AS timestamptz)`;
+    const sql = `UPDATE incidents AS t
+      SET resolved_at = coalesce(${end}, greatest(now(), t.opened_at)), updated_at = now()
+      WHERE t.id = ${bind(uuid)} AND t.resolved_at IS NULL AND (${end} IS NULL OR ${end} >= t.opened_at)`;
+    const change = { kind: 'INCIDENT_RESOLVED' as const, sql, bindings };
+    const [resolved] = await changeAndAnnounce(this.dataSource, table, change, this.announce);
+    if (resolved) return resolved;
+    const before = await this.#get(uuid);
+    if (resolvedAt && resolvedAt < before.openedAt) {
+      throw badUserInput({ field: 'input.resolvedAt', message: 'is before the incident was opened' });
+    }
+    if (!resolvedAt || before.resolvedAt?.getTime() === resolvedAt.getTime()) return before;
+    throw conflict('the incident was resolved at another time', 'input.resolvedAt');
+  }
+
+  async #get(uuid: string): Promise<Incident> {
+    const sql = `SELECT ${table.selectList(table.properties, 't')} FROM incidents t WHERE t.id = $1`;
+    const [row]: object[] = await this.dataSource.query(sql, [uuid]);
+    if (!row) throw notFound('there is no such incident', 'input.id');
+    return table.hydrate(row);
+  }
+
+  async #requireDeploymentOf(serviceId: string, uuid: string): Promise<void> {
+    const sql = 'SELECT service_id FROM deployments WHERE id = $1';
+    const [row]: { service_id: string }[] = await this.dataSource.query(sql, [uuid]);
+    if (!row) throw notFound('there is no such deployment', 'input.deploymentId');
+    if (row.service_id === serviceId) return;
+    throw badUserInput({ field: 'input.deploymentId', message: 'is a deployment of another service' });
+  }
+}

@@ -1,0 +1,31 @@
+import type { DataSource } from 'typeorm';
+import { ConnectionLoader } from '../platform/graphql/relay/connection-loader.js';
+import { EntityLoader } from '../platform/graphql/relay/entity-loader.js';
+import { deploymentType } from './deployments/deployment.entity.js';
+import { environmentType } from './environments/environment.entity.js';
+import { incidentType } from './incidents/incident.entity.js';
+import { releaseType } from './releases/release.entity.js';
+import { serviceType } from './services/service.entity.js';
+import { webhookType } from './webhooks/webhook.entity.js';
+import { webhookMessageType } from './webhooks/webhook-message.entity.js';
+
+/** One of each relation, made anew for each request, so that they never serve another's data. */
+export function createLoaders(dataSource: DataSource) {
+  return {
+    service: new EntityLoader(dataSource, serviceType),
+    serviceByName: new EntityLoader(dataSource, serviceType, 'name'),
+    environment: new EntityLoader(dataSource, environmentType),
+    environmentByName: new EntityLoader(dataSource, environmentType, 'name'),
+    release: new EntityLoader(dataSource, releaseType),
+    deployment: new EntityLoader(dataSource, deploymentType),
+    incident: new EntityLoader(dataSource, incidentType),
+    webhook: new EntityLoader(dataSource, webhookType),
+    /** Lists that hang on something, by what they are lists of. */
+    releases: new ConnectionLoader(dataSource, releaseType),
+    deployments: new ConnectionLoader(dataSource, deploymentType),
+    incidents: new ConnectionLoader(dataSource, incidentType),
+    webhookMessages: new ConnectionLoader(dataSource, webhookMessageType),
+  };
+}
+
+export type Loaders = ReturnType<typeof createLoaders>;

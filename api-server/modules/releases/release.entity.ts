@@ -1,0 +1,54 @@
+import { Field, ObjectType } from 'type-graphql';
+import { Column, CreateDateColumn, Entity } from 'typeorm';
+import { connectionOf } from '../../platform/graphql/relay/connection.js';
+import { Node } from '../../platform/graphql/relay/node.js';
+import { NodeType } from '../../platform/graphql/relay/node-type.js';
+import { orderOf } from '../../platform/graphql/relay/ordering.js';
+
+@Entity('releases')
+@ObjectType('Release', {
+  implements: Node,
+  simpleResolvers: true,
+  description: 'What can be deployed: a version of a service, the commit it was built from and its image.',
+})
+export class Release extends Node {
+  @Column('uuid', { name: 'service_id' })
+  serviceId!: string;
+
+  @Column('text')
+  @Field({ description: 'For instance an image tag.' })
+  version!: string;
+
+  @Column('text', { nullable: true })
+  @Field(() => String, { nullable: true, description: 'The commit it was built from.' })
+  commit!: string | null;
+
+  @Column({ name: 'committed_at', type: 'timestamptz', precision: 3, nullable: true })
+  @Field(() => Date, { nullable: true })
+  committedAt!: Date | null;
+
+  @Column('text', { name: 'image_digest', nullable: true })
+  @Field(() => String, { nullable: true, description: 'For instance sha256:4f2c…' })
+  imageDigest!: string | null;
+
+  @CreateDateColumn({ name: 'created_at', type: 'timestamptz', precision: 3 })
+  @Field(() => Date, { description: 'When it was first heard of.' })
+  createdAt!: Date;
+}
+
+export const ReleaseConnection = connectionOf(Release, 'Release');
+
+export const releaseType = new NodeType('Release', Release, {
+  needs: { service: ['serviceId'], deployments: ['uuid'] },
+  orders: {
+    CREATED_AT: {
+      parts: [
+        { property: 'createdAt', type: 'timestamp' },
+        { property: 'uuid', type: 'uuid' },
+      ],
+    },
+  },
+  defaultDirection: 'DESC',
+});
+
+export const ReleaseOrder = orderOf('Release', releaseType.orders);

@@ -1,0 +1,73 @@
+import type { GraphQLResolveInfo } from 'graphql';
+import { Arg, Args, Ctx, FieldResolver, Info, Mutation, Query, Resolver, Root } from 'type-graphql';
+import type { DataSource } from 'typeorm';
+import { type Condition, equals, oneOf } from '../../platform/database/conditions.js';
+import type { Page } from '../../platform/graphql/relay/connection.js';
+import { uuidOf } from '../../platform/graphql/relay/global-id.js';
+import { listQuery, rootPage } from '../../platform/graphql/relay/list.js';
+import { selectedFields } from '../../platform/graphql/relay/selection.js';
+import type { GraphqlContext } from '../context.js';
+import { Service } from '../services/service.entity.js';
+import { Release, ReleaseConnection, releaseType } from './release.entity.js';
+import {
+  CreateReleaseInput,
+  type ReleaseFilter,
+  ReleasesArgs,
+  ReleasesOfServiceArgs,
+} from './release.inputs.js';
+import type { ReleaseService } from './release.service.js';
+
+@Resolver(() => Release)
+export class ReleaseResolver {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly releases: ReleaseService,
+  ) {}
+
+  @Query(() => ReleaseConnection, { name: 'releases', description: 'Releases, newest first.' })
+  async all(
+    @Args(() => ReleasesArgs) args: ReleasesArgs,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Page<Release>> {
+    const { serviceId, filter } = args;
+    const service = serviceId == null ? null : uuidOf('Service', serviceId, 'serviceId');
+    const where = [...equals<Release>('serviceId', service), ...conditions(filter)];
+    return rootPage(this.dataSource, releaseType, listQuery(releaseType, args, where, info));
+  }
+
+  @Mutation(() => Release, {
+    description:
+      'Says that there is a release. A deployment says it, too, so this is for those that are not deployed.',
+  })
+  async createRelease(@Arg('input', () => CreateReleaseInput) input: CreateReleaseInput): Promise<Release> {
+    return this.releases.create(input);
+  }
+
+  @FieldResolver(() => Service)
+  service(
+    @Root() release: Release,
+    @Ctx() { loaders }: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Service | null> {
+    return loaders.service.load(release.serviceId, selectedFields(info));
+  }
+}
+
+/** What a service has of this module; `services` itself knows nothing of releases. */
+@Resolver(() => Service)
+export class ServiceReleasesResolver {
+  @FieldResolver(() => ReleaseConnection, { description: 'Its releases, newest first.' })
+  releases(
+    @Root() service: Service,
+    @Args(() => ReleasesOfServiceArgs) args: ReleasesOfServiceArgs,
+    @Ctx() { loaders }: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Page<Release>> {
+    const query = listQuery(releaseType, args, conditions(args.filter), info);
+    return loaders.releases.load('serviceId', service.uuid, query);
+  }
+}
+
+function conditions(filter: ReleaseFilter | null | undefined): Condition<Release>[] {
+  return [...oneOf<Release>('version', filter?.version), ...oneOf<Release>('commit', filter?.commit)];
+}

@@ -1,0 +1,103 @@
+/** Where something is found: the best first, then by type and name. */
+import type { DataSource } from 'typeorm';
+import { Bindings } from '../../platform/database/conditions.js';
+import { type Keyset, keysetSql } from '../../platform/graphql/relay/keyset.js';
+import type { PageRequest } from '../../platform/graphql/relay/paging.js';
+import type { SearchType } from './search.types.js';
+
+export interface Hit {
+  /** 0: it is called so; 1: its name begins so; 2: it is in there somewhere. */
+  rank: number;
+  kind: SearchType;
+  name: string;
+  uuid: string;
+}
+
+export const hitsByRank: Keyset<Hit> = {
+  parts: [
+    { property: 'rank', type: 'integer' },
+    { property: 'kind', type: 'text' },
+    { property: 'name', type: 'text' },
+    { property: 'uuid', type: 'uuid' },
+  ],
+  direction: 'ASC',
+};
+
+/** Placeholders. Each is bound when it is asked for: PostgreSQL refuses values that nobody uses. */
+interface Terms {
+  exact: string;
+  begin: string;
+  within: string;
+  words: string;
+}
+
+const BRANCHES: Record<SearchType, (terms: Terms) => string> = {
+  SERVICE: (terms) => named('services', ['name', 'owner', 'description'], terms),
+  ENVIRONMENT: (terms) => named('environments', ['name', 'description'], terms),
+  RELEASE: ({ exact, begin }) =>
+    `SELECT CASE WHEN lower(version) = ${exact} OR commit = ${exact} THEN 0 ELSE 1 END AS rank,
+       lower(version) AS name, id FROM releases
+     WHERE lower(version) LIKE ${begin} OR commit LIKE ${begin}`,
+  INCIDENT: ({ words }) =>
+    `SELECT 2 AS rank, lower(title) AS name, id FROM incidents
+     WHERE to_tsvector('simple', title || ' ' || coalesce(description, '')) @@ websearch_to_tsquery('simple', ${words})`,
+};
+
+export async function searchPage(
+  dataSource: DataSource,
+  query: string,
+  types: readonly SearchType[],
+  request: PageRequest,
+): Promise<Hit[]> {
+  const bindings = new Bindings();
+  const hits = hitsSql(query, types, bindings);
+  const column = (property: string) => `hit.${property}`;
+  const { where, orderBy } = keysetSql(hitsByRank, request, column, bindings.bind);
+  const condition = where.length > 0 ? `WHERE ${where.join(' AND ')}` : '';
+  return dataSource.query(
+    `SELECT * FROM (${hits}) AS hit ${condition} ORDER BY ${orderBy} LIMIT ${bindings.bind(request.limit + 1)}`,
+    bindings.values,
+  );
+}
+
+export async function countHits(
+  dataSource: DataSource,
+  query: string,
+  types: readonly SearchType[],
+): Promise<number> {
+  const bindings = new Bindings();
+  const sql = `SELECT count(*)::int AS count FROM (${hitsSql(query, types, bindings)}) AS hit`;
+  const [row]: { count: number }[] = await dataSource.query(sql, bindings.values);
+  return row?.count ?? 0;
+}
+
+function hitsSql(query: string, types: readonly SearchType[], { bind }: Bindings): string {
+  const text = query.trim().toLowerCase();
+  const escaped = text.replace(/[\\%_]/g, '\\$&');
+  const bound = (value: string) => `CAST(${bind(value)} AS text)`;
+  const terms: Terms = {
+    get exact() {
+      return bound(text);
+    },
+    get begin() {
+      return bound(`${escaped}%`);
+    },
+    get within() {
+      return bound(`%${escaped}%`);
+    },
+    get words() {
+      return bound(query);
+    },
+  };
+  const branches = types.map(
+    (type) =>
+      `SELECT rank, '${type}' AS kind, left(name, 200) AS name, id AS uuid FROM (${BRANCHES[type](terms)}) AS ${type}`,
+  );
+  return branches.join(' UNION ALL ');
+}
+
+function named(table: string, columns: string[], { exact, begin, within }: Terms): string {
+  const somewhere = columns.map((column) => `${column} ILIKE ${within}`).join(' OR ');
+  return `SELECT CASE WHEN name = ${exact} THEN 0 WHEN name LIKE ${begin} THEN 1 ELSE 2 END AS rank, name, id
+    FROM ${table} WHERE archived_at IS NULL AND (${somewhere})`;
+}

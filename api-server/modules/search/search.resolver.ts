@@ -1,0 +1,53 @@
+import { Args, Ctx, Query, Resolver } from 'type-graphql';
+import type { DataSource } from 'typeorm';
+import { badUserInput } from '../../platform/graphql/errors.js';
+import { type Page, toPage } from '../../platform/graphql/relay/connection.js';
+import { pageRequest } from '../../platform/graphql/relay/paging.js';
+import type { GraphqlContext } from '../context.js';
+import type { Loaders } from '../loaders.js';
+import { countHits, type Hit, hitsByRank, searchPage } from './search.queries.js';
+import { type Found, SearchArgs, SearchResultConnection, SearchType } from './search.types.js';
+
+@Resolver()
+export class SearchResolver {
+  constructor(private readonly dataSource: DataSource) {}
+
+  @Query(() => SearchResultConnection, {
+    description: 'Services, environments, releases and incidents; what is called so comes first.',
+  })
+  async search(
+    @Args(() => SearchArgs) args: SearchArgs,
+    @Ctx() { loaders }: GraphqlContext,
+  ): Promise<Page<Found>> {
+    const { query } = args;
+    if (query.trim().length < 2) {
+      throw badUserInput({ field: 'query', message: 'must be 2 to 100 characters long' });
+    }
+    const types = [...new Set(args.types ?? Object.values(SearchType))].sort();
+    if (types.length === 0) throw badUserInput({ field: 'types', message: 'must not be empty' });
+    const request = pageRequest(args);
+    const rows = await searchPage(this.dataSource, query, types, request);
+    const page = toPage(hitsByRank, request, rows, () => countHits(this.dataSource, query, types));
+    const found = await Promise.all(
+      page.edges.map(async ({ cursor, node }) => ({ cursor, node: await load(loaders, node) })),
+    );
+    // One that was deleted a moment ago is left out.
+    return {
+      ...page,
+      edges: found.filter((edge): edge is { cursor: string; node: Found } => edge.node !== null),
+    };
+  }
+}
+
+function load(loaders: Loaders, { kind, uuid }: Hit): Promise<Found | null> {
+  switch (kind) {
+    case 'SERVICE':
+      return loaders.service.load(uuid);
+    case 'ENVIRONMENT':
+      return loaders.environment.load(uuid);
+    case 'RELEASE':
+      return loaders.release.load(uuid);
+    case 'INCIDENT':
+      return loaders.incident.load(uuid);
+  }
+}

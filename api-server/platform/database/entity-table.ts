@@ -1,0 +1,79 @@
+/** An entity's table and columns as its decorators declare them; known before there is a database. */
+import { getMetadataArgsStorage } from 'typeorm';
+
+interface TableColumn {
+  property: string;
+  /** Quoted. */
+  name: string;
+  sqlType: string;
+}
+
+/** A property of an entity that is a column. */
+export type PropertyOf<T> = keyof T & string;
+
+export class EntityTable<T extends object> {
+  readonly name: string;
+  /** Every column but those that are read by nobody who does not name them (`select: false`). */
+  readonly properties: readonly PropertyOf<T>[];
+  readonly #columns: ReadonlyMap<string, TableColumn>;
+
+  constructor(readonly entity: new () => T) {
+    const storage = getMetadataArgsStorage();
+    const table = storage.filterTables(entity)[0];
+    if (!table?.name) throw new Error(`${entity.name} is no entity with a table`);
+    this.name = table.name;
+    const args = storage.filterColumns(ancestors(entity));
+    this.#columns = new Map(
+      args.map(({ propertyName: property, options, target }) => {
+        const { type } = options;
+        const guess = Reflect.getMetadata('design:type', (target as new () => object).prototype, property);
+        const sqlType = typeof type === 'string' ? type : guess === Date ? 'timestamptz' : 'text';
+        return [property, { property, name: `"${options.name ?? property}"`, sqlType }];
+      }),
+    );
+    const hidden = new Set(
+      args.filter(({ options }) => options.select === false).map(({ propertyName }) => propertyName),
+    );
+    this.properties = [...this.#columns.keys()].filter((name) => !hidden.has(name)) as PropertyOf<T>[];
+  }
+
+  has(property: string): property is PropertyOf<T> {
+    return (this.properties as readonly string[]).includes(property);
+  }
+
+  /** Quoted. */
+  columnName(property: PropertyOf<T>): string {
+    return this.#get(property).name;
+  }
+
+  column(property: PropertyOf<T>, alias: string): string {
+    return `${alias}.${this.columnName(property)}`;
+  }
+
+  /** As in a CAST. */
+  sqlType(property: PropertyOf<T>): string {
+    return this.#get(property).sqlType;
+  }
+
+  /** What stands between SELECT and FROM: rows then have the properties' names. */
+  selectList(properties: readonly PropertyOf<T>[], alias: string): string {
+    return properties.map((property) => `${this.column(property, alias)} AS "${property}"`).join(', ');
+  }
+
+  /** An entity of a row; properties that were not read are not there. */
+  hydrate(row: object): T {
+    return Object.assign(new this.entity(), row);
+  }
+
+  #get(property: PropertyOf<T>): TableColumn {
+    const column = this.#columns.get(property);
+    if (!column) throw new Error(`${this.entity.name}.${property} is no column`);
+    return column;
+  }
+}
+
+function ancestors(entity: abstract new () => object): (new () => object)[] {
+  const parent = Object.getPrototypeOf(entity);
+  const own = entity as new () => object;
+  return parent?.prototype ? [...ancestors(parent), own] : [own];
+}

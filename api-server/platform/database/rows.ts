@@ -1,0 +1,87 @@
+/** Single rows, written and read back in one statement. */
+import type { DataSource } from 'typeorm';
+import { Bindings } from './conditions.js';
+import type { EntityTable, PropertyOf } from './entity-table.js';
+
+/** Values by property; what is undefined is left to the column's default. */
+export type Values<T> = { [Property in keyof T]?: T[Property] | undefined | null };
+
+/** What node types with `archivedAt` have. */
+interface Archivable {
+  archivedAt: Date | null;
+}
+
+export async function insertRow<T extends object>(
+  dataSource: DataSource,
+  table: EntityTable<T>,
+  values: Values<T>,
+): Promise<T> {
+  const bindings = new Bindings();
+  const [row] = await run<T>(dataSource, table, insertSql(table, values, bindings), bindings);
+  if (!row) throw new Error(`nothing was inserted into ${table.name}`);
+  return row;
+}
+
+/** `INSERT INTO ... VALUES ...`, without RETURNING. */
+export function insertSql<T extends object>(
+  table: EntityTable<T>,
+  values: Values<T>,
+  { bind }: Bindings,
+): string {
+  const given = givenIn(values);
+  const columns = given.map(([property]) => table.columnName(property));
+  return `INSERT INTO ${table.name} (${columns.join(', ')}) VALUES (${given.map(([, value]) => bind(value)).join(', ')})`;
+}
+
+/** Sets what is given; `updated_at` only if that is anything. Undefined when there is no such row. */
+export async function updateRow<T extends object>(
+  dataSource: DataSource,
+  table: EntityTable<T>,
+  uuid: string,
+  values: Values<T>,
+): Promise<T | undefined> {
+  const bindings = new Bindings();
+  const sql = `UPDATE ${table.name} AS t SET ${assignments(table, values, bindings)} WHERE t.id = ${bindings.bind(uuid)}`;
+  const [row] = await run(dataSource, table, sql, bindings);
+  return row;
+}
+
+/** `a = $1, b = $2, updated_at = now()` */
+export function assignments<T extends object>(
+  table: EntityTable<T>,
+  values: Values<T>,
+  { bind }: Bindings,
+): string {
+  const set = givenIn(values).map(([property, value]) => `${table.columnName(property)} = ${bind(value)}`);
+  return [...set, `updated_at = ${set.length > 0 ? 'now()' : 'updated_at'}`].join(', ');
+}
+
+/** Since when a row is archived does not change when it is said again. */
+export async function setArchived<T extends Archivable>(
+  dataSource: DataSource,
+  table: EntityTable<T>,
+  uuid: string,
+  archived: boolean,
+): Promise<T | undefined> {
+  const bindings = new Bindings();
+  const value = archived ? 'coalesce(archived_at, now())' : 'NULL';
+  const sql = `UPDATE ${table.name} AS t SET archived_at = ${value}, updated_at = now() WHERE t.id = ${bindings.bind(uuid)}`;
+  const [row] = await run(dataSource, table, sql, bindings);
+  return row;
+}
+
+async function run<T extends object>(
+  dataSource: DataSource,
+  table: EntityTable<T>,
+  change: string,
+  { values }: Bindings,
+): Promise<T[]> {
+  // In a WITH, so that TypeORM answers with the rows, as it does for any SELECT.
+  const sql = `WITH changed AS (${change} RETURNING *) SELECT ${table.selectList(table.properties, 'changed')} FROM changed`;
+  const rows: object[] = await dataSource.query(sql, values);
+  return rows.map((row) => table.hydrate(row));
+}
+
+function givenIn<T extends object>(values: Values<T>): [PropertyOf<T>, unknown][] {
+  return Object.entries(values).filter(([, value]) => value !== undefined) as [PropertyOf<T>, unknown][];
+}

@@ -1,0 +1,104 @@
+/** Reads lists: one page, the same page for each of many parents, or how many there are. */
+import type { DataSource } from 'typeorm';
+import { Bindings, type Condition, conditionSql } from '../../database/conditions.js';
+import type { PropertyOf } from '../../database/entity-table.js';
+import { type Keyset, keysetSql } from './keyset.js';
+import type { Node } from './node.js';
+import type { NodeType } from './node-type.js';
+import type { PageRequest } from './paging.js';
+
+/** What of a list is asked for. Plain data: two that are equal as JSON ask for the same. */
+export interface ListQuery<T> {
+  request: PageRequest;
+  keyset: Keyset<T>;
+  where: readonly Condition<T>[];
+  columns: readonly PropertyOf<T>[];
+}
+
+/** One row more than the page, by which is seen that there is more. */
+export async function readPage<T extends Node>(
+  dataSource: DataSource,
+  type: NodeType<T>,
+  query: ListQuery<T>,
+): Promise<T[]> {
+  const bindings = new Bindings();
+  const rows: object[] = await dataSource.query(pageSql(type, query, [], bindings), bindings.values);
+  return rows.map((row) => type.table.hydrate(row));
+}
+
+/** The same page for each parent, in one statement however many they are. */
+export async function readPages<T extends Node>(
+  dataSource: DataSource,
+  type: NodeType<T>,
+  parent: PropertyOf<T>,
+  keys: readonly string[],
+  query: ListQuery<T>,
+): Promise<Map<string, T[]>> {
+  const { table } = type;
+  const bindings = new Bindings();
+  const parents = `CAST(${bindings.bind([...keys])} AS ${table.sqlType(parent)}[])`;
+  const inner = pageSql(type, query, [`${table.column(parent, 't')} = parent.key`], bindings);
+  const backward = query.request.backward !== (query.keyset.direction === 'DESC');
+  const order = query.keyset.parts.map(({ property }) => `page."${property}" ${backward ? 'DESC' : 'ASC'}`);
+  const sql = `SELECT parent.key AS "parentKey", page.* FROM unnest(${parents}) AS parent (key)
+    CROSS JOIN LATERAL (${inner}) AS page ORDER BY ${order.join(', ')}`;
+  const rows: { parentKey: string }[] = await dataSource.query(sql, bindings.values);
+  const pages = new Map<string, T[]>();
+  for (const { parentKey, ...row } of rows) {
+    const page = pages.get(parentKey);
+    if (page) page.push(table.hydrate(row));
+    else pages.set(parentKey, [table.hydrate(row)]);
+  }
+  return pages;
+}
+
+export async function countRows<T extends Node>(
+  dataSource: DataSource,
+  type: NodeType<T>,
+  where: readonly Condition<T>[],
+): Promise<number> {
+  const bindings = new Bindings();
+  const sql = `SELECT count(*)::int AS count FROM ${type.table.name} t${whereSql(type, where, [], bindings)}`;
+  const [row]: { count: number }[] = await dataSource.query(sql, bindings.values);
+  return row?.count ?? 0;
+}
+
+export async function countsByParent<T extends Node>(
+  dataSource: DataSource,
+  type: NodeType<T>,
+  parent: PropertyOf<T>,
+  keys: readonly string[],
+  where: readonly Condition<T>[],
+): Promise<Map<string, number>> {
+  const bindings = new Bindings();
+  const { table } = type;
+  const column = table.column(parent, 't');
+  const isOneOf = `${column} = ANY (CAST(${bindings.bind([...keys])} AS ${table.sqlType(parent)}[]))`;
+  const sql = `SELECT ${column} AS key, count(*)::int AS count FROM ${table.name} t
+    ${whereSql(type, where, [isOneOf], bindings)} GROUP BY ${column}`;
+  const rows: { key: string; count: number }[] = await dataSource.query(sql, bindings.values);
+  return new Map(rows.map(({ key, count }) => [key, count]));
+}
+
+function pageSql<T extends Node>(
+  type: NodeType<T>,
+  { request, keyset, where, columns }: ListQuery<T>,
+  more: readonly string[],
+  bindings: Bindings,
+): string {
+  const { table } = type;
+  const column = (property: PropertyOf<T>) => table.column(property, 't');
+  const { where: range, orderBy } = keysetSql(keyset, request, column, bindings.bind);
+  return `SELECT ${table.selectList(columns, 't')} FROM ${table.name} t${whereSql(type, where, [...more, ...range], bindings)}
+    ORDER BY ${orderBy} LIMIT ${bindings.bind(request.limit + 1)}`;
+}
+
+function whereSql<T extends Node>(
+  { table }: NodeType<T>,
+  where: readonly Condition<T>[],
+  more: readonly string[],
+  { bind }: Bindings,
+): string {
+  const all = [...more, ...where.map((condition) => conditionSql(table, 't', condition, bind))];
+  return all.length > 0 ? ` WHERE ${all.join(' AND ')}` : '';
+}

@@ -1,0 +1,148 @@
+/** The domain by itself, on a real database: operations are executed without a server around them, and statements counted. */
+import { type ExecutionResult, graphql, parse, subscribe } from 'graphql';
+import { pino } from 'pino';
+import { loadSettings } from '../../../api-server/config/load.js';
+import type { EventSignal } from '../../../api-server/modules/events/event-signal.js';
+import { createModules, ENTITIES, type Modules } from '../../../api-server/modules/modules.js';
+import { Database } from '../../../api-server/platform/database/database.js';
+import { eventually } from '../../support/pcf-api.js';
+import { sharedPostgres } from '../../support/postgres.js';
+import { runRole } from './api-process.js';
+
+// biome-ignore lint/suspicious/noExplicitAny: the shape is what each test asks for
+type Data = any;
+
+export interface Outcome {
+  data: Data;
+  errors: { message: string; code: unknown; field: unknown }[];
+  /** The statements it took. */
+  statements: string[];
+}
+
+export class DomainUnderTest {
+  readonly statements: string[] = [];
+  #keys = 0;
+
+  private constructor(
+    readonly url: string,
+    readonly database: Database,
+    readonly modules: Modules,
+  ) {}
+
+  /** On a new database, or on that of another one. */
+  static async start(url?: string, signal?: (database: Database) => EventSignal): Promise<DomainUnderTest> {
+    const database = url ?? (await newDatabase());
+    const { database: settings } = await loadSettings({
+      PCF_API__DATABASE__URL: database,
+      PCF_CONFIG_DIR: '/nonexistent',
+    });
+    const log = pino({ level: 'silent' });
+    const statements: string[] = [];
+    const opened = new Database({
+      settings,
+      entities: ENTITIES,
+      migrations: [],
+      log,
+      observe: ({ text }) => void statements.push(text),
+      onRetry: () => undefined,
+    });
+    opened.start();
+    await eventually('the database is ready', () => opened.monitor.isReady);
+    const modules = await createModules(opened.dataSource, { log, signal: signal?.(opened) });
+    const domain = new DomainUnderTest(database, opened, modules);
+    (domain as { statements: string[] }).statements = statements;
+    return domain;
+  }
+
+  async run(query: string, variables: object = {}): Promise<Outcome> {
+    this.statements.length = 0;
+    const { schema, context } = this.modules;
+    const source = { ...variables };
+    const result = await graphql({ schema, source: query, variableValues: source, contextValue: context() });
+    return { ...outcome(result), statements: [...this.statements] };
+  }
+
+  /** The data of an operation that must succeed. */
+  async ask(query: string, variables: object = {}): Promise<Data> {
+    const { data, errors } = await this.run(query, variables);
+    if (errors.length > 0) throw new Error(`${query}: ${JSON.stringify(errors)}`);
+    return data;
+  }
+
+  async subscribe(query: string, variables: object = {}): Promise<AsyncIterableIterator<Data>> {
+    const { schema, context } = this.modules;
+    const result = await subscribe({
+      schema,
+      document: parse(query),
+      variableValues: { ...variables },
+      contextValue: context(),
+    });
+    if (!(Symbol.asyncIterator in result)) {
+      throw Object.assign(new Error(result.errors?.[0]?.message), result.errors?.[0]?.extensions);
+    }
+    return result;
+  }
+
+  async sql<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
+    return this.database.dataSource.query(sql, values);
+  }
+
+  async createService(name: string): Promise<string> {
+    const data = await this.ask(
+      'mutation ($name: String!) { createService(input: { name: $name }) { id } }',
+      { name },
+    );
+    return data.createService.id;
+  }
+
+  /** Under a key of its own, unless one is given. */
+  async record(serviceId: string, more: object = {}): Promise<string> {
+    this.#keys += 1;
+    const input = {
+      serviceId,
+      environment: 'production',
+      version: '1.0.0',
+      idempotencyKey: `k${this.#keys}`,
+    };
+    const data = await this.ask(
+      'mutation ($input: RecordDeploymentInput!) { recordDeployment(input: $input) { id } }',
+      { input: { ...input, ...more } },
+    );
+    return data.recordDeployment.id;
+  }
+
+  async finish(id: string, outcomeOf = 'SUCCEEDED', more: object = {}): Promise<void> {
+    await this.ask('mutation ($input: FinishDeploymentInput!) { finishDeployment(input: $input) { id } }', {
+      input: { id, outcome: outcomeOf, ...more },
+    });
+  }
+
+  async clear(): Promise<void> {
+    await this.sql(
+      'TRUNCATE services, environments, releases, deployments, incidents, webhooks, webhook_messages, domain_events',
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.modules.feed.close();
+    await this.database.close();
+  }
+}
+
+async function newDatabase(): Promise<string> {
+  const url = await (await sharedPostgres()).createDatabase();
+  const migrated = await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url });
+  if (migrated.code !== 0) throw new Error(`migrate failed: ${migrated.stdout}${migrated.stderr}`);
+  return url;
+}
+
+function outcome({ data, errors = [] }: ExecutionResult): Omit<Outcome, 'statements'> {
+  return {
+    data,
+    errors: errors.map(({ message, extensions }) => ({
+      message,
+      code: extensions.code,
+      field: extensions.field,
+    })),
+  };
+}

@@ -1,0 +1,433 @@
+import assert from 'node:assert/strict';
+import { toGlobalId } from '../../../api-server/platform/graphql/relay/global-id.js';
+import { DomainUnderTest } from './domain-under-test.js';
+
+const NOBODY = '00000000-0000-4000-8000-000000000000';
+const RECORD = 'mutation ($input: RecordDeploymentInput!) { recordDeployment(input: $input) { id weight } }';
+const FINISH =
+  'mutation ($input: FinishDeploymentInput!) { finishDeployment(input: $input) { id status reason finishedAt } }';
+const OPEN =
+  'mutation ($input: OpenIncidentInput!) { openIncident(input: $input) { id openedAt resolvedAt } }';
+
+describe('api-server domain', () => {
+  let domain: DomainUnderTest;
+
+  before(async () => {
+    domain = await DomainUnderTest.start();
+  });
+  beforeEach(() => domain.clear());
+  after(() => domain?.close());
+
+  const code = async (query: string, variables: object) => {
+    const { errors } = await domain.run(query, variables);
+    return [errors[0]?.code, errors[0]?.field];
+  };
+
+  describe('services and environments', () => {
+    it('changes what is given, takes away what is null, and leaves the rest', async () => {
+      const { createService } = await domain.ask(
+        'mutation { createService(input: { name: "web", owner: "platform", description: "old" }) { id updatedAt } }',
+      );
+      const { updateService } = await domain.ask(
+        'mutation ($id: ID!) { updateService(input: { id: $id, description: null, repository: "https://example.com/web" }) { owner description repository } }',
+        { id: createService.id },
+      );
+      assert.deepEqual(
+        { ...updateService },
+        { owner: 'platform', description: null, repository: 'https://example.com/web' },
+      );
+    });
+
+    it('what is archived is in no list by itself, takes no deployments, and can be taken back', async () => {
+      const web = await domain.createService('web');
+      await domain.createService('db');
+      const archive = (archived: boolean) =>
+        domain.ask(
+          'mutation ($id: ID!, $archived: Boolean!) { archiveService(input: { id: $id, archived: $archived }) { archivedAt } }',
+          { id: web, archived },
+        );
+      const first = await archive(true);
+      assert.equal((await archive(true)).archiveService.archivedAt, first.archiveService.archivedAt);
+      const lists = await domain.ask(`{
+        now: services { totalCount } archived: services(filter: { archived: true }) { edges { node { name } } }
+        both: services(filter: { archived: null }) { totalCount } service(name: "web") { id } }`);
+      assert.deepEqual(
+        [lists.now.totalCount, lists.archived.edges[0].node.name, lists.both.totalCount, lists.service.id],
+        [1, 'web', 2, web],
+      );
+      const input = { serviceId: web, environment: 'production', version: '1', idempotencyKey: 'k' };
+      assert.deepEqual(await code(RECORD, { input }), ['CONFLICT', 'input.serviceId']);
+      await archive(false);
+      await domain.record(web);
+    });
+
+    it('the first deployment into an environment makes it; an archived one takes none', async () => {
+      const web = await domain.createService('web');
+      await domain.record(web, { environment: 'qa' });
+      const { environment } = await domain.ask(
+        '{ environment(name: "qa") { id name deployments { totalCount } } }',
+      );
+      assert.equal(environment.deployments.totalCount, 1);
+      await domain.ask('mutation ($id: ID!) { archiveEnvironment(input: { id: $id }) { id } }', {
+        id: environment.id,
+      });
+      const input = { serviceId: web, environment: 'qa', version: '1', idempotencyKey: 'late' };
+      assert.deepEqual(await code(RECORD, { input }), ['CONFLICT', 'input.environment']);
+      assert.deepEqual(await code('mutation { createEnvironment(input: { name: "qa" }) { id } }', {}), [
+        'CONFLICT',
+        'input.name',
+      ]);
+    });
+
+    it('an environment is made by the version before, too, which only names it', async () => {
+      await domain.createService('web');
+      await domain.sql(
+        `INSERT INTO deployments (id, service_id, environment, version, started_at, idempotency_key)
+         SELECT gen_random_uuid(), id, 'staging', '1', now(), 'k' FROM services`,
+      );
+      const { deployments } = await domain.ask(
+        '{ deployments { edges { node { release { id } environment { id name createdAt } } } } }',
+      );
+      const [{ node }] = deployments.edges;
+      assert.deepEqual([node.release, node.environment.name], [null, 'staging']);
+      assert.ok(node.environment.id);
+    });
+  });
+
+  describe('releases', () => {
+    const CREATE =
+      'mutation ($input: CreateReleaseInput!) { createRelease(input: $input) { id version committedAt } }';
+
+    it('a release is one however often and by whomever it is told', async () => {
+      const serviceId = await domain.createService('web');
+      const told = { version: '1.2.0', commit: '4f2c1e9', committedAt: '2026-01-01T00:00:00.000Z' };
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, () => domain.ask(CREATE, { input: { serviceId, ...told } })),
+      );
+      assert.equal(new Set(answers.map(({ createRelease }) => createRelease.id)).size, 1);
+      await domain.record(serviceId, told);
+      await domain.record(serviceId, { ...told, imageDigest: `sha256:${'a'.repeat(64)}` });
+      const { releases } = await domain.ask(
+        '{ releases { totalCount edges { node { imageDigest deployments { totalCount } service { name } } } } }',
+      );
+      assert.equal(releases.totalCount, 2, 'another image is another release');
+      assert.deepEqual(
+        releases.edges.map(
+          ({ node }: never) => (node as { deployments: { totalCount: number } }).deployments,
+        ),
+        [{ totalCount: 1 }, { totalCount: 1 }].map((count) => Object.assign(Object.create(null), count)),
+      );
+      const other = { serviceId, ...told, committedAt: '2026-01-02T00:00:00.000Z' };
+      assert.deepEqual(await code(CREATE, { input: other }), ['CONFLICT', 'input.committedAt']);
+    });
+
+    it('refuses a digest that is none, and a service that is not there', async () => {
+      const serviceId = await domain.createService('web');
+      assert.deepEqual(await code(CREATE, { input: { serviceId, version: '1', imageDigest: 'sha256:1' } }), [
+        'BAD_USER_INPUT',
+        'input.imageDigest',
+      ]);
+      const nobody = toGlobalId('Service', NOBODY);
+      assert.deepEqual(await code(CREATE, { input: { serviceId: nobody, version: '1' } }), [
+        'NOT_FOUND',
+        'input.serviceId',
+      ]);
+    });
+  });
+
+  describe('deployments', () => {
+    it('the same key with another input is refused, whatever differs', async () => {
+      const serviceId = await domain.createService('web');
+      const input = {
+        serviceId,
+        environment: 'production',
+        version: '1.0.0',
+        commit: '4f2c1e9',
+        strategy: 'CANARY',
+        weight: 10,
+        idempotencyKey: 'key',
+      };
+      const { recordDeployment } = await domain.ask(RECORD, { input });
+      await domain.ask('mutation ($id: ID!) { updateDeployment(input: { id: $id, weight: 50 }) { id } }', {
+        id: recordDeployment.id,
+      });
+      const again = await domain.ask(RECORD, { input: { ...input, reason: null } });
+      assert.deepEqual({ ...again.recordDeployment }, { id: recordDeployment.id, weight: 50 });
+      for (const other of [
+        { version: '1.0.1' },
+        { commit: '4f2c1e8' },
+        { strategy: 'BLUE_GREEN' },
+        { weight: 11 },
+        { weight: null },
+        { environment: 'staging' },
+        { reason: 'x' },
+        { startedAt: '2026-01-01T00:00:00Z' },
+        { committedAt: '2026-01-01T00:00:00Z' },
+        { imageDigest: `sha256:${'0'.repeat(64)}` },
+      ]) {
+        assert.deepEqual(
+          await code(RECORD, { input: { ...input, ...other } }),
+          ['CONFLICT', 'input.idempotencyKey'],
+          JSON.stringify(other),
+        );
+      }
+      const { deployments } = await domain.ask('{ deployments { totalCount } }');
+      assert.equal(deployments.totalCount, 1);
+    });
+
+    it('a deployment ends once for a key; another end under it is refused', async () => {
+      const serviceId = await domain.createService('web');
+      const id = await domain.record(serviceId, { startedAt: '2026-01-01T00:00:00Z' });
+      const input = { id, outcome: 'ROLLED_BACK', reason: 'errors', idempotencyKey: 'end' };
+      const answers = await Promise.all(Array.from({ length: 5 }, () => domain.ask(FINISH, { input })));
+      const ends = answers.map(({ finishDeployment }) => JSON.stringify(finishDeployment));
+      assert.equal(new Set(ends).size, 1);
+      assert.match(ends[0]!, /"status":"ROLLED_BACK","reason":"errors"/);
+      for (const other of [
+        { outcome: 'FAILED' },
+        { reason: 'more errors' },
+        { finishedAt: '2026-02-01T00:00:00Z' },
+      ]) {
+        const refused = await code(FINISH, { input: { ...input, ...other } });
+        assert.deepEqual(refused, ['CONFLICT', 'input.idempotencyKey'], JSON.stringify(other));
+      }
+      const second = await domain.record(serviceId);
+      assert.deepEqual(await code(FINISH, { input: { ...input, id: second } }), [
+        'CONFLICT',
+        'input.idempotencyKey',
+      ]);
+    });
+
+    it('of many ends at the same time one is in force, and the others hear which', async () => {
+      const id = await domain.record(await domain.createService('web'));
+      const outcomes = ['SUCCEEDED', 'FAILED', 'ROLLED_BACK'];
+      const answers = await Promise.all(
+        outcomes.map((outcome) => domain.run(FINISH, { input: { id, outcome } })),
+      );
+      assert.equal(answers.filter(({ errors }) => errors.length === 0).length, 1);
+      const [lost] = answers.flatMap(({ errors }) => errors);
+      assert.deepEqual([lost?.code, lost?.field], ['CONFLICT', 'input.outcome']);
+      const events = await domain.sql(`SELECT FROM domain_events WHERE kind = 'DEPLOYMENT_FINISHED'`);
+      assert.equal(events.length, 1);
+    });
+
+    it('says how it stands while it is under way, not afterwards', async () => {
+      const id = await domain.record(await domain.createService('web'));
+      const UPDATE =
+        'mutation ($input: UpdateDeploymentInput!) { updateDeployment(input: $input) { weight reason } }';
+      const first = await domain.ask(UPDATE, { input: { id, weight: 25, reason: 'step 2' } });
+      assert.deepEqual({ ...first.updateDeployment }, { weight: 25, reason: 'step 2' });
+      const next = await domain.ask(UPDATE, { input: { id, weight: 50 } });
+      assert.deepEqual({ ...next.updateDeployment }, { weight: 50, reason: 'step 2' });
+      assert.deepEqual(await code(UPDATE, { input: { id, weight: 101 } }), [
+        'BAD_USER_INPUT',
+        'input.weight',
+      ]);
+      await domain.finish(id);
+      assert.deepEqual(await code(UPDATE, { input: { id, weight: 75 } }), ['CONFLICT', 'input.id']);
+      const gone = toGlobalId('Deployment', NOBODY);
+      assert.deepEqual(await code(UPDATE, { input: { id: gone, weight: 1 } }), ['NOT_FOUND', 'input.id']);
+    });
+  });
+
+  describe('incidents', () => {
+    it('is opened once for a key, resolved once, and names what caused it', async () => {
+      const serviceId = await domain.createService('web');
+      const deploymentId = await domain.record(serviceId);
+      const input = {
+        serviceId,
+        deploymentId,
+        environment: 'production',
+        title: 'Checkout fails',
+        severity: 'HIGH',
+        openedAt: '2026-01-01T00:00:00Z',
+        idempotencyKey: 'pager-1',
+      };
+      const { openIncident } = await domain.ask(OPEN, { input });
+      assert.deepEqual((await domain.ask(OPEN, { input })).openIncident, openIncident);
+      assert.deepEqual(await code(OPEN, { input: { ...input, severity: 'LOW' } }), [
+        'CONFLICT',
+        'input.idempotencyKey',
+      ]);
+      const RESOLVE =
+        'mutation ($input: ResolveIncidentInput!) { resolveIncident(input: $input) { resolvedAt } }';
+      const { id } = openIncident;
+      const early = { id, resolvedAt: '2025-01-01T00:00:00Z' };
+      assert.deepEqual(await code(RESOLVE, { input: early }), ['BAD_USER_INPUT', 'input.resolvedAt']);
+      const resolved = await domain.ask(RESOLVE, { input: { id } });
+      assert.deepEqual(await domain.ask(RESOLVE, { input: { id } }), resolved);
+      const other = { id, resolvedAt: '2026-01-01T01:00:00Z' };
+      assert.deepEqual(await code(RESOLVE, { input: other }), ['CONFLICT', 'input.resolvedAt']);
+      const { deployments } = await domain.ask(
+        '{ deployments { edges { node { incidents { totalCount edges { node { title causedBy { id } service { name } environment { name } } } } } } } }',
+      );
+      const [{ node }] = deployments.edges[0].node.incidents.edges;
+      assert.deepEqual(
+        [node.causedBy.id, node.service.name, node.environment.name],
+        [deploymentId, 'web', 'production'],
+      );
+    });
+
+    it('a cause must be there and of the same service', async () => {
+      const serviceId = await domain.createService('web');
+      const other = await domain.record(await domain.createService('db'));
+      const input = {
+        serviceId,
+        environment: 'production',
+        title: 't',
+        severity: 'LOW',
+        idempotencyKey: 'k',
+      };
+      assert.deepEqual(await code(OPEN, { input: { ...input, deploymentId: other } }), [
+        'BAD_USER_INPUT',
+        'input.deploymentId',
+      ]);
+      const gone = toGlobalId('Deployment', NOBODY);
+      assert.deepEqual(await code(OPEN, { input: { ...input, deploymentId: gone } }), [
+        'NOT_FOUND',
+        'input.deploymentId',
+      ]);
+    });
+
+    it('filters those that last from those that are over, and changes what is known', async () => {
+      const serviceId = await domain.createService('web');
+      const open = async (title: string) => {
+        const input = { serviceId, environment: 'production', title, severity: 'LOW', idempotencyKey: title };
+        return (await domain.ask(OPEN, { input })).openIncident.id;
+      };
+      const [first] = [await open('first'), await open('second')];
+      await domain.ask('mutation ($id: ID!) { resolveIncident(input: { id: $id }) { id } }', { id: first });
+      const { openIncidents, over } = await domain.ask(
+        '{ openIncidents: incidents(filter: { open: true }) { edges { node { title } } } over: incidents(filter: { open: false, severity: [LOW] }) { edges { node { id } } } }',
+      );
+      assert.equal(openIncidents.edges[0].node.title, 'second');
+      assert.deepEqual(
+        over.edges.map(({ node }: { node: { id: string } }) => node.id),
+        [first],
+      );
+      const { updateIncident } = await domain.ask(
+        'mutation ($id: ID!) { updateIncident(input: { id: $id, severity: CRITICAL, description: "why" }) { title severity description } }',
+        { id: first },
+      );
+      assert.deepEqual({ ...updateIncident }, { title: 'first', severity: 'CRITICAL', description: 'why' });
+    });
+  });
+
+  describe('search', () => {
+    const SEARCH = `query ($query: String!, $first: Int, $after: String, $types: [SearchType!]) {
+      search(query: $query, first: $first, after: $after, types: $types) {
+        totalCount pageInfo { hasNextPage endCursor }
+        edges { node { __typename ... on Service { name } ... on Environment { name } ... on Release { version } ... on Incident { title } } } } }`;
+    const names = (edges: { node: Record<string, string> }[]) =>
+      edges.map(({ node }) => `${node.__typename} ${node.name ?? node.version ?? node.title}`);
+
+    it('finds services, environments, releases and incidents, the best first, page by page', async () => {
+      const web = await domain.createService('web');
+      await domain.createService('web-admin');
+      await domain.createService('my-web');
+      await domain.record(web, { environment: 'web-staging', version: 'web-1.0' });
+      const input = {
+        serviceId: web,
+        environment: 'web-staging',
+        title: 'The web is down',
+        severity: 'LOW',
+        idempotencyKey: 'k',
+      };
+      await domain.ask(OPEN, { input });
+      const all = [
+        'Service web',
+        'Environment web-staging',
+        'Release web-1.0',
+        'Service web-admin',
+        'Incident The web is down',
+        'Service my-web',
+      ];
+      const whole = await domain.ask(SEARCH, { query: 'WEB' });
+      assert.deepEqual(names(whole.search.edges), all);
+      assert.equal(whole.search.totalCount, 6);
+      const seen: string[] = [];
+      for (let after: string | null = null, more = true; more; ) {
+        const { search } = await domain.ask(SEARCH, { query: 'web', first: 2, after });
+        seen.push(...names(search.edges));
+        [after, more] = [search.pageInfo.endCursor, search.pageInfo.hasNextPage];
+      }
+      assert.deepEqual(seen, all);
+      const services = await domain.ask(SEARCH, { query: 'web', types: ['SERVICE', 'SERVICE'] });
+      assert.equal(services.search.totalCount, 3);
+    });
+
+    it('takes what is special to SQL as it is written', async () => {
+      await domain.createService('web');
+      for (const query of ['%%', '__', '\\\\', "' OR 1=1 --", '& | !', '"a', ':*']) {
+        const { search } = await domain.ask(SEARCH, { query });
+        assert.equal(search.totalCount, 0, query);
+      }
+      assert.deepEqual(await code(SEARCH, { query: ' a ' }), ['BAD_USER_INPUT', 'query']);
+      assert.deepEqual(await code(SEARCH, { query: 'x'.repeat(101) }), ['BAD_USER_INPUT', 'query']);
+    });
+  });
+
+  describe('webhooks', () => {
+    const CREATE = `mutation ($input: CreateWebhookInput!) {
+      createWebhook(input: $input) { secret webhook { id url enabled events } } }`;
+    const input = { url: 'https://example.com/hook', events: ['DEPLOYMENT_FINISHED'] };
+
+    it('shows its secret once, to who made it, and keeps it out of what is announced', async () => {
+      const { createWebhook } = await domain.ask(CREATE, { input });
+      assert.match(createWebhook.secret, /^whsec_[\w+/]{43}=$/);
+      assert.equal(domain.modules.schema.getType('Webhook')?.toString(), 'Webhook');
+      const { errors } = await domain.run('{ webhooks { edges { node { id secret } } } }');
+      assert.match(errors[0]!.message, /Cannot query field "secret"/);
+      const { rotateWebhookSecret } = await domain.ask(
+        'mutation ($id: ID!) { rotateWebhookSecret(input: { id: $id }) { secret webhook { previousSecretExpires } } }',
+        { id: createWebhook.webhook.id },
+      );
+      assert.notEqual(rotateWebhookSecret.secret, createWebhook.secret);
+      assert.ok(Date.parse(rotateWebhookSecret.webhook.previousSecretExpires) > Date.now());
+    });
+
+    for (const [what, more, field] of [
+      ['plain HTTP', { url: 'http://example.com/hook' }, 'input.url'],
+      ['an address in a private network', { url: 'https://10.0.0.1/hook' }, 'input.url'],
+      ['a password in the URL', { url: 'https://user:word@example.com' }, 'input.url'],
+      ['no URL', { url: 'hello' }, 'input.url'],
+      ['no event', { events: [] }, 'input.events'],
+    ] as const) {
+      it(`refuses ${what}`, async () => {
+        assert.deepEqual(await code(CREATE, { input: { ...input, ...more } }), ['BAD_USER_INPUT', field]);
+      });
+    }
+
+    it('is told only of what it asked for, in the transaction of the change', async () => {
+      const web = await domain.createService('web');
+      const db = await domain.createService('db');
+      await domain.ask(CREATE, { input });
+      await domain.ask(CREATE, { input: { ...input, url: 'https://example.com/db', serviceId: db } });
+      await domain.ask(CREATE, {
+        input: { ...input, url: 'https://example.com/staging', environment: 'staging' },
+      });
+      await domain.finish(await domain.record(web));
+      const { webhooks } = await domain.ask(
+        '{ webhooks { edges { node { url messages { totalCount edges { node { messageId status attempts } } } } } } }',
+      );
+      const counts = webhooks.edges.map(
+        ({ node }: { node: { messages: { totalCount: number } } }) => node.messages.totalCount,
+      );
+      assert.deepEqual(counts, [1, 0, 0]);
+      assert.equal(webhooks.edges[0].node.messages.edges[0].node.status, 'PENDING');
+    });
+
+    it('goes with its messages', async () => {
+      const web = await domain.createService('web');
+      const { createWebhook } = await domain.ask(CREATE, { input });
+      await domain.finish(await domain.record(web));
+      const { id } = createWebhook.webhook;
+      await domain.ask('mutation ($id: ID!) { deleteWebhook(input: { id: $id }) { id } }', { id });
+      assert.deepEqual(await domain.sql('SELECT id FROM webhook_messages'), []);
+      assert.deepEqual(
+        await code('mutation ($id: ID!) { deleteWebhook(input: { id: $id }) { id } }', { id }),
+        ['NOT_FOUND', 'input.id'],
+      );
+    });
+  });
+});
