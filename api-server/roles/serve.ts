@@ -6,9 +6,8 @@ import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
 import { addSubscriberGauge } from '../modules/events/event-metrics.js';
 import { createModules } from '../modules/modules.js';
-import { startApollo } from '../platform/graphql/apollo.js';
-import { errorFormatter } from '../platform/graphql/format-error.js';
 import { addGraphqlRoutes } from '../platform/graphql/graphql-routes.js';
+import { createGraphqlServer } from '../platform/graphql/graphql-server.js';
 import { addSubscriptions } from '../platform/graphql/subscriptions.js';
 import { addHealthRoutes } from '../platform/health/health-routes.js';
 import { Readiness } from '../platform/health/readiness.js';
@@ -75,7 +74,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   });
   traceResolvers(schema);
   addSubscriberGauge(metrics.registry, feed);
-  const apollo = await startApollo<ReturnType<typeof context>>({
+  const graphql = await createGraphqlServer<ReturnType<typeof context>>({
     settings,
     schema,
     redis,
@@ -91,7 +90,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   addRequestHooks(app, { version, revision, database, metrics, readiness, log });
   addHealthRoutes(app, readiness);
   addGraphqlRoutes(app, {
-    apollo,
+    ...graphql,
     monitor: database.monitor,
     playground: settings.graphql.playground_enabled,
     context,
@@ -101,7 +100,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
     schema,
     introspection: settings.graphql.introspection_enabled,
     context,
-    formatError: errorFormatter({ log, databaseLost: () => database.monitor.checkSoon() }),
+    formatError: graphql.formatError,
     log,
   });
 
@@ -126,7 +125,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   );
 
   const closeables: Closeable[] = [
-    { name: 'Apollo', close: () => apollo.stop() },
+    { name: 'Apollo', close: () => graphql.apollo.stop() },
     { name: 'events', close: () => feed.close() },
     { name: 'certificate', close: () => tls?.close() },
     { name: 'Redis', close: () => closeRedis(redis) },

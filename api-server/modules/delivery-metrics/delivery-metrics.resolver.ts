@@ -26,6 +26,7 @@ export class DeliveryMetricsResolver {
   constructor(private readonly dataSource: DataSource) {}
 
   @Query(() => DeliveryMetrics, {
+    complexity: 200,
     description:
       'Deployment frequency, lead time for changes, change failure rate, time to restore and rollback frequency.',
   })

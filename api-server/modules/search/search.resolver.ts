@@ -13,6 +13,7 @@ export class SearchResolver {
   constructor(private readonly dataSource: DataSource) {}
 
   @Query(() => SearchResultConnection, {
+    complexity: 50,
     description: 'Services, environments, releases and incidents; what is called so comes first.',
   })
   async search(

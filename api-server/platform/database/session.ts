@@ -5,15 +5,37 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 export class DatabaseSession {
   /** Whether it has written since `lsn` was taken. */
   wrote = false;
+  #cancelled: { reason: unknown } | undefined;
+  /** What to do when it is cancelled: one for each statement that is running. */
+  readonly #running = new Set<() => void>();
 
-  /**
-   * @param lsn the primary's position after the caller's last write, if it is known to have written
-   * @param signal ends the statement that is running, on the server too
-   */
-  constructor(
-    public lsn?: bigint,
-    public signal?: AbortSignal,
-  ) {}
+  /** @param lsn the primary's position after the caller's last write, if it is known to have written */
+  constructor(public lsn?: bigint) {}
+
+  /** Ends what it is doing in the database, and lets nothing more begin: nobody waits for it any more. */
+  cancel(reason: unknown): void {
+    this.#cancelled ??= { reason };
+    for (const cancel of this.#running) cancel();
+    this.#running.clear();
+  }
+
+  get isCancelled(): boolean {
+    return this.#cancelled !== undefined;
+  }
+
+  throwIfCancelled(): void {
+    if (this.#cancelled) throw this.#cancelled.reason;
+  }
+
+  /** While `work` runs, `cancel` is called if the session is cancelled. Not an AbortSignal: those cost more than many a statement. */
+  async cancellable<T>(cancel: () => void, work: () => Promise<T>): Promise<T> {
+    this.#running.add(cancel);
+    try {
+      return await work();
+    } finally {
+      this.#running.delete(cancel);
+    }
+  }
 }
 
 /** Without a session, as in a job, everything is read from the primary. */

@@ -107,6 +107,7 @@ export class StatementRouter {
     values?: unknown[],
   ): Promise<QueryResult> {
     return server.guard(async () => {
+      session?.throwIfCancelled();
       const client = await server.acquire();
       return this.#use(server, client, session, text, values);
     });
@@ -119,6 +120,8 @@ export class StatementRouter {
     text: string,
     values?: unknown[],
   ): Promise<QueryResult> {
+    if (session?.isCancelled) client.release(); // it was waited for too long
+    session?.throwIfCancelled();
     try {
       const result = await this.#cancellable(server, client, session, text, values);
       client.release();
@@ -131,7 +134,7 @@ export class StatementRouter {
     }
   }
 
-  /** When the session's signal fires, the server is told to stop: nobody waits for the answer any more. */
+  /** When the session is cancelled, the server is told to stop. */
   async #cancellable(
     server: DatabaseServer,
     client: PoolClient,
@@ -139,21 +142,18 @@ export class StatementRouter {
     text: string,
     values?: unknown[],
   ): Promise<QueryResult> {
-    const signal = session?.signal;
-    if (!signal) return client.query(text, values);
-    signal.throwIfAborted();
+    if (!session) return client.query(text, values);
+    session.throwIfCancelled();
     const { processID } = client as PoolClient & { processID: number };
     let cancelled: Promise<void> | undefined;
     const cancel = () => {
       cancelled = this.parts.cancel(server, processID);
     };
-    signal.addEventListener('abort', cancel, { once: true });
     try {
-      return await client.query(text, values);
+      return await session.cancellable(cancel, () => client.query(text, values));
     } finally {
-      signal.removeEventListener('abort', cancel);
       // Not before it is sent: it would hit whatever the connection does next.
-      await cancelled;
+      if (cancelled) await cancelled;
     }
   }
 }

@@ -12,12 +12,14 @@ export interface ErrorFormatParts {
   databaseLost(): void;
 }
 
+export type ErrorFormatter = (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError;
+
 /**
  * Errors made for clients keep their message and code. Of any other a client sees
  * that something failed, and the request id under which the log has the rest.
  */
-export function errorFormatter({ log, databaseLost }: ErrorFormatParts) {
-  return (formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError => {
+export function errorFormatter({ log, databaseLost }: ErrorFormatParts): ErrorFormatter {
+  return (formatted, error) => {
     const original = unwrapResolverError(error);
     if (isDatabaseAway(original)) {
       databaseLost();

@@ -1,50 +1,164 @@
-import type { ApolloServer, BaseContext } from '@apollo/server';
-import { fastifyApolloHandler } from '@as-integrations/fastify';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+/**
+ * /graphql. The playground for browsers; 503 while the database is away; what is
+ * known to be fine runs at once; Apollo judges the rest, and what it finds fine is
+ * known from then on.
+ */
+import { type ApolloServer, type BaseContext, HeaderMap } from '@apollo/server';
+import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify';
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { PATHS } from '../../../contract/image.js';
 import type { DatabaseMonitor } from '../database/database-monitor.js';
 import { errorBody } from '../http/error-body.js';
 import { CODES } from './errors.js';
+import type { KnownDocuments, KnownOperation } from './execution/known-documents.js';
+import type { OperationAnswer, OperationRunner } from './execution/operation-runner.js';
+import type { ErrorFormatter } from './format-error.js';
+import { type Asked, askedBy } from './graphql-request.js';
+import type { Admission } from './limits/admission.js';
 import { playgroundPage } from './playground.js';
 
 export interface GraphqlRouteParts<Context extends BaseContext> {
   apollo: ApolloServer<Context>;
+  admission: Admission;
+  documents: KnownDocuments;
+  runner: OperationRunner;
+  formatError: ErrorFormatter;
   monitor: DatabaseMonitor;
   playground: boolean;
-  context: () => Context;
+  /** What it throws is the answer. */
+  context: (request: FastifyRequest) => Context | Promise<Context>;
 }
 
-/** /graphql: the playground for browsers, 503 while the database is away, else Apollo. */
+const JSON_TYPE = 'application/json; charset=utf-8';
+
 export function addGraphqlRoutes<Context extends BaseContext>(
   app: FastifyInstance,
-  { apollo, monitor, playground, context }: GraphqlRouteParts<Context>,
+  parts: GraphqlRouteParts<Context>,
 ): void {
-  const showPlayground = async (request: FastifyRequest, reply: FastifyReply) => {
-    if (!playground || !isBrowser(request)) return;
-    await reply
-      .header('content-type', 'text/html; charset=utf-8')
-      .header('content-encoding', 'gzip')
-      .header('cache-control', 'no-cache')
-      .header('x-frame-options', 'DENY')
-      .send(await playgroundPage());
+  const { apollo, admission, documents, runner, context, formatError } = parts;
+  const known = ({ isPlain, query, operationName }: Asked): KnownOperation | undefined => {
+    const document = isPlain && query !== undefined ? documents.bySource(query) : undefined;
+    return document && documents.operation(document, operationName);
   };
-  const requireDatabase = async (_request: FastifyRequest, reply: FastifyReply) => {
-    if (monitor.isReady) return;
-    await reply
-      .code(503)
-      .header('retry-after', String(monitor.retryAfterSeconds))
-      .send(errorBody('the database is away; try again', CODES.unavailable));
+  const run = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    operation: KnownOperation,
+    asked: Asked,
+  ) => {
+    let contextValue: Context;
+    try {
+      const made = context(request);
+      contextValue = made instanceof Promise ? await made : made;
+    } catch (error) {
+      return refuse(reply, error, formatError);
+    }
+    return send(reply, await runner.run(operation, contextValue, asked.variables));
+  };
+  const askApollo = async (request: FastifyRequest, reply: FastifyReply, asked: Asked) => {
+    const { status, headers, body } = await apollo.executeHTTPGraphQLRequest({
+      httpGraphQLRequest: forApollo(request, asked),
+      context: async () => context(request),
+    });
+    for (const [name, value] of headers) void reply.header(name, value);
+    void reply.code(status ?? 200);
+    if (body.kind === 'complete') return reply.send(body.string);
+    throw new Error('an answer in parts was not asked for');
   };
   app.route({
     method: ['GET', 'POST'],
     url: PATHS.graphql,
-    preHandler: [showPlayground, requireDatabase],
-    handler: fastifyApolloHandler(apollo, { context: async () => context() }),
+    preHandler: [showPlayground(parts.playground), requireDatabase(parts.monitor)],
+    handler: (request, reply) => {
+      const asked = admission.admit(askedBy(request));
+      if (asked instanceof GraphQLError) return refuse(reply, asked, formatError, 400);
+      endWithClient(request, reply);
+      const operation = known(asked);
+      return operation ? run(request, reply, operation, asked) : askApollo(request, reply, asked);
+    },
   });
+}
+
+function showPlayground(isOn: boolean) {
+  return (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => {
+    if (!isOn || !isBrowser(request)) return done();
+    void playgroundPage().then(
+      (page) =>
+        reply
+          .header('content-type', 'text/html; charset=utf-8')
+          .header('content-encoding', 'gzip')
+          .header('cache-control', 'no-cache')
+          .header('x-frame-options', 'DENY')
+          .send(page),
+      done,
+    );
+  };
+}
+
+function requireDatabase(monitor: DatabaseMonitor) {
+  return (_request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => {
+    if (monitor.isReady) return done();
+    void reply
+      .code(503)
+      .header('retry-after', String(monitor.retryAfterSeconds))
+      .send(errorBody('the database is away; try again', CODES.unavailable));
+  };
 }
 
 /** Someone who opened the address, rather than a program that sent a query. */
 function isBrowser({ method, headers, query }: FastifyRequest): boolean {
   const asksForPage = method === 'GET' && headers.accept?.includes('text/html') === true;
   return asksForPage && !Object.hasOwn(query as object, 'query');
+}
+
+/** Nobody waits for the rows any more. What may have changed something goes on. */
+function endWithClient({ state }: FastifyRequest, reply: FastifyReply): void {
+  reply.raw.once('close', () => {
+    if (!state || reply.raw.writableFinished || state.session.wrote) return;
+    state.session.cancel(new Error('the client has gone'));
+  });
+}
+
+function send(reply: FastifyReply, { status, retryAfter, result }: OperationAnswer): FastifyReply {
+  if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter));
+  return reply.code(status).header('content-type', JSON_TYPE).send(JSON.stringify(result));
+}
+
+/** An error's own status counts, where it has one, as with Apollo. */
+function refuse(
+  reply: FastifyReply,
+  error: unknown,
+  formatError: ErrorFormatter,
+  status = 500,
+): FastifyReply {
+  const { message, extensions } = error instanceof GraphQLError ? error : new GraphQLError('');
+  const { http, ...rest } = extensions as { http?: { status?: number } };
+  const formatted: GraphQLFormattedError = { message, extensions: { code: CODES.internal, ...rest } };
+  return send(reply, {
+    status: http?.status ?? status,
+    result: { errors: [formatError(formatted, error)] },
+  });
+}
+
+function forApollo(request: FastifyRequest, { query, hash }: Asked) {
+  const headers = new HeaderMap();
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (value) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
+  }
+  const at = request.url.indexOf('?');
+  const search = at < 0 ? '' : request.url.slice(at);
+  const named = query !== undefined && hash !== undefined; // Apollo knows one way to name a document
+  const isGet = request.method === 'GET';
+  return {
+    method: request.method,
+    headers,
+    body: named && !isGet ? { ...(request.body as object), query } : request.body,
+    search: named && isGet ? withQuery(search, query) : search,
+  };
+}
+
+function withQuery(search: string, query: string): string {
+  const params = new URLSearchParams(search);
+  params.set('query', query);
+  return `?${params}`;
 }

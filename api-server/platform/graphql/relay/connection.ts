@@ -53,7 +53,7 @@ export function connectionTypes<T extends object>(node: () => ClassType<T> | obj
 
     count!: () => Promise<number>;
 
-    @Field(() => Int, { description: 'How many there are in all pages together.' })
+    @Field(() => Int, { description: 'How many there are in all pages together.', complexity: 10 })
     totalCount(): Promise<number> {
       return this.count();
     }
