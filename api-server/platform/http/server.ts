@@ -29,6 +29,8 @@ export function createHttpServer(
     keepAliveTimeout: server.keep_alive_timeout,
     connectionTimeout: server.stall_timeout,
     http2SessionTimeout: server.keep_alive_timeout,
+    // A child for each request would only name the request, which our own lines do by themselves.
+    childLoggerFactory: (logger: FastifyInstance['log']) => logger,
     genReqId: ({ headers }: IncomingMessage) => requestId(headers[HEADERS.requestId]),
     forceCloseConnections: 'idle',
     ...(certificate ? tlsOptions(server, certificate) : { http: timeouts(server) }),

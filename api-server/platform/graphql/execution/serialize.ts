@@ -26,7 +26,12 @@ export function serializerOf(type: GraphQLLeafType): (value: unknown) => unknown
     );
     return (value) => (names.has(value) ? value : full(value));
   }
+  if (type.name === 'DateTimeISO') return (value) => (isDate(value) ? value.toISOString() : full(value));
   return full;
+}
+
+function isDate(value: unknown): value is Date {
+  return value instanceof Date && !Number.isNaN(value.getTime());
 }
 
 function isInt(value: unknown): boolean {
