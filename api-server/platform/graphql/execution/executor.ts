@@ -33,6 +33,8 @@ export interface Executed {
 type Container = Record<string | number, unknown>;
 type Variables = Record<string, unknown>;
 
+const NO_INFO = Object.freeze({}) as GraphQLResolveInfo;
+
 /** A value that can't be null and is: the one around it can't be, either. */
 const FAILED = Symbol('failed');
 
@@ -145,8 +147,8 @@ class Execution {
       const value = field.resolve
         ? field.resolve(source, this.#argumentsOf(field), this.parts.context, this.#info(field, frame))
         : this.#property(field, source, frame);
-      if (type.kind === 'leaf' && value !== null && typeof value !== 'object' && value !== undefined) {
-        completed = serialized(type, value);
+      if (type.kind === 'leaf' && !isPromise(value)) {
+        completed = this.#leaf(field, type, value);
       } else {
         const slot = { frame, container: into, key, typename: field.parentType.name };
         completed = isPromise(value)
@@ -233,7 +235,7 @@ class Execution {
     }
     switch (type.kind) {
       case 'leaf':
-        return serialized(type, value);
+        return this.#leaf(field, type, value);
       case 'object':
         return this.#object(field, type, slot, value);
       case 'list':
@@ -241,6 +243,13 @@ class Execution {
       case 'abstract':
         return this.#abstract(field, type, slot, value);
     }
+  }
+
+  #leaf(field: FieldPlan, type: LeafPlan, value: unknown): unknown {
+    if (value !== null && value !== undefined && !(value instanceof Error)) return serialized(type, value);
+    if (value instanceof Error) throw value;
+    if (!type.nonNull) return null;
+    throw new Error(`Cannot return null for non-nullable field ${nameOf(field)}.`);
   }
 
   #object(field: FieldPlan, { type, selection, nonNull }: ObjectPlan, slot: Slot, value: unknown): unknown {
@@ -256,7 +265,9 @@ class Execution {
     value: unknown,
   ): unknown {
     if (type.isTypeOf) {
-      const is = type.isTypeOf(value, this.parts.context, this.#info(field, slot.frame));
+      // Most look at the value alone; the rest would be made for each object of a list.
+      const info = type.isTypeOf.length < 3 ? NO_INFO : this.#info(field, slot.frame);
+      const is = type.isTypeOf(value, this.parts.context, info);
       if (isPromise(is)) {
         const plan = { kind: 'object', type, selection, nonNull } as const;
         return this.#later(field, plan, slot, is, (settled) => {
