@@ -54,6 +54,13 @@ export const fileSettingsSchema = z.strictObject({
         'How long an idle connection is kept; more than the load balancer keeps it.',
       ),
       stall_timeout: duration.describe('How long a connection may stand still in the middle of a request.'),
+      cors_origins: z
+        .array(
+          z
+            .string()
+            .regex(/^https?:\/\/[^/*\s]+$/, { error: 'expected an origin such as https://app.example.com' }),
+        )
+        .describe('Origins whose pages may use the API; in a variable with commas between them.'),
       tls: z
         .strictObject({
           cert_file: z

@@ -12,6 +12,7 @@ import { addSubscriptions } from '../platform/graphql/subscriptions.js';
 import { addHealthRoutes } from '../platform/health/health-routes.js';
 import { Readiness } from '../platform/health/readiness.js';
 import { addBackpressure } from '../platform/http/backpressure.js';
+import { addBrowserRules } from '../platform/http/browser-rules.js';
 import { addRequestHooks } from '../platform/http/request-hooks.js';
 import { createHttpServer } from '../platform/http/server.js';
 import { followCertificate, readCertificate } from '../platform/http/tls.js';
@@ -88,6 +89,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   trackSockets(app);
   addBackpressure(app, settings, metrics.registry);
   addRequestHooks(app, { version, revision, database, metrics, readiness, log });
+  addBrowserRules(app, { origins: settings.server.cors_origins, tls: certificate !== undefined });
   addHealthRoutes(app, readiness);
   addGraphqlRoutes(app, {
     ...graphql,
@@ -99,6 +101,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   const subscriptions = addSubscriptions(app, {
     schema,
     introspection: settings.graphql.introspection_enabled,
+    origins: settings.server.cors_origins,
     context,
     formatError: graphql.formatError,
     log,

@@ -3,11 +3,15 @@
  * known to be fine runs at once; Apollo judges the rest, and what it finds fine is
  * known from then on.
  */
+import { constants } from 'node:zlib';
 import { type ApolloServer, type BaseContext, HeaderMap } from '@apollo/server';
+import compress, { type FastifyCompressOptions } from '@fastify/compress';
+import etag from '@fastify/etag';
 import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { PATHS } from '../../../contract/image.js';
 import type { DatabaseMonitor } from '../database/database-monitor.js';
+import { PAGE_POLICY } from '../http/browser-rules.js';
 import { errorBody } from '../http/error-body.js';
 import { CODES } from './errors.js';
 import type { KnownDocuments, KnownOperation } from './execution/known-documents.js';
@@ -28,6 +32,15 @@ export interface GraphqlRouteParts<Context extends BaseContext> {
   /** What it throws is the answer. */
   context: (request: FastifyRequest) => Context | Promise<Context>;
 }
+
+/** Fast rather than small: what is saved after that is little and costs much. */
+const COMPRESSION = {
+  threshold: 1_400,
+  globalDecompression: false, // a body that is a bomb
+  encodings: ['br', 'gzip'],
+  brotliOptions: { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } },
+  zlibOptions: { level: 6 },
+} satisfies FastifyCompressOptions;
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 
@@ -65,17 +78,26 @@ export function addGraphqlRoutes<Context extends BaseContext>(
     if (body.kind === 'complete') return reply.send(body.string);
     throw new Error('an answer in parts was not asked for');
   };
-  app.route({
-    method: ['GET', 'POST'],
-    url: PATHS.graphql,
-    preHandler: [showPlayground(parts.playground), requireDatabase(parts.monitor)],
-    handler: (request, reply) => {
-      const asked = admission.admit(askedBy(request));
-      if (asked instanceof GraphQLError) return refuse(reply, asked, formatError, 400);
-      endWithClient(request, reply);
-      const operation = known(asked);
-      return operation ? run(request, reply, operation, asked) : askApollo(request, reply, asked);
-    },
+  const preHandler = [showPlayground(parts.playground), requireDatabase(parts.monitor)];
+  const handler = (request: FastifyRequest, reply: FastifyReply) => {
+    const asked = admission.admit(askedBy(request));
+    if (asked instanceof GraphQLError) return refuse(reply, asked, formatError, 400);
+    endWithClient(request, reply);
+    const operation = known(asked);
+    return operation ? run(request, reply, operation, asked) : askApollo(request, reply, asked);
+  };
+  void app.register(async (scope) => {
+    await scope.register(compress, COMPRESSION);
+    scope.post(PATHS.graphql, { preHandler }, handler);
+  });
+  void app.register(async (scope) => {
+    // Before compression: an answer is the same however it is packed.
+    await scope.register(etag, { weak: true });
+    await scope.register(compress, COMPRESSION);
+    scope.get(PATHS.graphql, { preHandler }, (request, reply) => {
+      void reply.header('cache-control', 'private, no-cache'); // kept, but asked for again with its ETag
+      return handler(request, reply);
+    });
   });
 }
 
@@ -88,7 +110,7 @@ function showPlayground(isOn: boolean) {
           .header('content-type', 'text/html; charset=utf-8')
           .header('content-encoding', 'gzip')
           .header('cache-control', 'no-cache')
-          .header('x-frame-options', 'DENY')
+          .header('content-security-policy', PAGE_POLICY)
           .send(page),
       done,
     );
