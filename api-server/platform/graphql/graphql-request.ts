@@ -5,6 +5,8 @@ export interface Asked {
   query?: string;
   /** sha256 by which a document is named instead of sent. */
   hash?: string;
+  /** The text was found here, and nobody else need look for it. */
+  isFound?: boolean;
   operationName?: string;
   variables?: Record<string, unknown>;
   /** In the form that needs no further look: anything odd is for Apollo to judge. */

@@ -7,7 +7,13 @@ import { constants } from 'node:zlib';
 import { type ApolloServer, type BaseContext, HeaderMap } from '@apollo/server';
 import compress, { type FastifyCompressOptions } from '@fastify/compress';
 import etag from '@fastify/etag';
-import type { FastifyInstance, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify';
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  HookHandlerDoneFunction,
+  onRequestAsyncHookHandler,
+} from 'fastify';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { PATHS } from '../../../contract/image.js';
 import type { DatabaseMonitor } from '../database/database-monitor.js';
@@ -29,6 +35,8 @@ export interface GraphqlRouteParts<Context extends BaseContext> {
   formatError: ErrorFormatter;
   monitor: DatabaseMonitor;
   playground: boolean;
+  /** Sets the request's identity, or answers it. */
+  identify?: onRequestAsyncHookHandler;
   /** What it throws is the answer. */
   context: (request: FastifyRequest) => Context | Promise<Context>;
 }
@@ -78,7 +86,12 @@ export function addGraphqlRoutes<Context extends BaseContext>(
     if (body.kind === 'complete') return reply.send(body.string);
     throw new Error('an answer in parts was not asked for');
   };
-  const preHandler = [showPlayground(parts.playground), requireDatabase(parts.monitor)];
+  // Before the body is read: a stranger's is none of our business.
+  const onRequest = [
+    showPlayground(parts.playground),
+    requireDatabase(parts.monitor),
+    ...(parts.identify ? [parts.identify] : []),
+  ];
   const handler = (request: FastifyRequest, reply: FastifyReply) => {
     const asked = admission.admit(askedBy(request));
     if (asked instanceof GraphQLError) return refuse(reply, asked, formatError, 400);
@@ -88,13 +101,13 @@ export function addGraphqlRoutes<Context extends BaseContext>(
   };
   void app.register(async (scope) => {
     await scope.register(compress, COMPRESSION);
-    scope.post(PATHS.graphql, { preHandler }, handler);
+    scope.post(PATHS.graphql, { onRequest }, handler);
   });
   void app.register(async (scope) => {
     // Before compression: an answer is the same however it is packed.
     await scope.register(etag, { weak: true });
     await scope.register(compress, COMPRESSION);
-    scope.get(PATHS.graphql, { preHandler }, (request, reply) => {
+    scope.get(PATHS.graphql, { onRequest }, (request, reply) => {
       void reply.header('cache-control', 'private, no-cache'); // kept, but asked for again with its ETag
       return handler(request, reply);
     });
@@ -162,25 +175,23 @@ function refuse(
   });
 }
 
-function forApollo(request: FastifyRequest, { query, hash }: Asked) {
+/** A text that was found by its hash is handed on as if it had been sent: Apollo would look for it elsewhere. */
+function forApollo(request: FastifyRequest, { query, isFound }: Asked) {
+  const { method, body, url } = request;
   const headers = new HeaderMap();
   for (const [name, value] of Object.entries(request.headers)) {
     if (value) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
   }
-  const at = request.url.indexOf('?');
-  const search = at < 0 ? '' : request.url.slice(at);
-  const named = query !== undefined && hash !== undefined; // Apollo knows one way to name a document
-  const isGet = request.method === 'GET';
-  return {
-    method: request.method,
-    headers,
-    body: named && !isGet ? { ...(request.body as object), query } : request.body,
-    search: named && isGet ? withQuery(search, query) : search,
-  };
+  const at = url.indexOf('?');
+  const search = at < 0 ? '' : url.slice(at);
+  if (!isFound || query === undefined) return { method, headers, body, search };
+  if (method === 'GET') return { method, headers, body, search: withQuery(search, query) };
+  return { method, headers, body: { ...(body as object), query, extensions: undefined }, search };
 }
 
 function withQuery(search: string, query: string): string {
   const params = new URLSearchParams(search);
   params.set('query', query);
+  params.delete('extensions');
   return `?${params}`;
 }

@@ -25,12 +25,13 @@ export class Admission {
     if (query === undefined) {
       const text =
         hash && (trusted?.byHash(hash) ?? (onlyTrusted ? undefined : documents.byHash(hash)?.source));
-      if (text) return { ...asked, query: text };
+      if (text) return { ...asked, query: text, isFound: true };
       return onlyTrusted && hash ? untrusted() : asked;
     }
-    if (documents.bySource(query)) return asked;
+    const admitted = onlyTrusted ? { ...asked, isFound: true } : asked;
+    if (documents.bySource(query)) return admitted;
     if (onlyTrusted && !trusted?.has(query)) return untrusted();
-    return this.problemOf(query) ?? asked;
+    return this.problemOf(query) ?? admitted;
   }
 
   /** Undefined, too, for what is no GraphQL: whoever parses it next says so. */
