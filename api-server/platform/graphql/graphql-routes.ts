@@ -186,7 +186,8 @@ function forApollo(request: FastifyRequest, { query, isFound }: Asked) {
   const search = at < 0 ? '' : url.slice(at);
   if (!isFound || query === undefined) return { method, headers, body, search };
   if (method === 'GET') return { method, headers, body, search: withQuery(search, query) };
-  return { method, headers, body: { ...(body as object), query, extensions: undefined }, search };
+  const { extensions: _, ...rest } = body as { extensions?: unknown };
+  return { method, headers, body: { ...rest, query }, search };
 }
 
 function withQuery(search: string, query: string): string {
