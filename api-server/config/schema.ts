@@ -98,6 +98,9 @@ export const fileSettingsSchema = z.strictObject({
       deadline: duration.describe(
         'How long an operation may take; what it runs in the database is then cancelled. 0ms is without end.',
       ),
+      response_cache: duration.describe(
+        'How long answers that are dear to make are kept in Redis at most; a change of what they were made of ends it at once. 0ms is off.',
+      ),
       document_cache: z
         .int()
         .min(10_000)

@@ -34,6 +34,7 @@ export class StatementRouter {
   /** A statement outside of a transaction. */
   run(text: string, values?: unknown[]): Promise<QueryResult> {
     const session = databaseSession.getStore();
+    session?.noteTables(text);
     if (statementKind(text) === 'read') return this.#read(session, text, values);
     if (session) session.wrote = true;
     return this.#write(session, text, values);
@@ -61,7 +62,9 @@ export class StatementRouter {
 
   /** A statement of a transaction. */
   within(client: PoolClient, text: string, values?: unknown[]): Promise<QueryResult> {
-    return this.#cancellable(this.parts.primary, client, databaseSession.getStore(), text, values);
+    const session = databaseSession.getStore();
+    session?.noteTables(text);
+    return this.#cancellable(this.parts.primary, client, session, text, values);
   }
 
   #read(session: DatabaseSession | undefined, text: string, values?: unknown[]): Promise<QueryResult> {
@@ -89,7 +92,8 @@ export class StatementRouter {
 
   #readsFrom(session: DatabaseSession | undefined): DatabaseServer {
     const { primary, replica } = this.parts;
-    const mayRead = replica && session && !session.wrote && !replica.server.circuitIsOpen;
+    const mayRead =
+      replica && session && !session.wrote && !session.needsPrimary && !replica.server.circuitIsOpen;
     return mayRead && replica.monitor.canRead(session.lsn) ? replica.server : primary;
   }
 

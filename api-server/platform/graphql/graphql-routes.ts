@@ -154,9 +154,12 @@ function endWithClient({ state }: FastifyRequest, reply: FastifyReply): void {
   });
 }
 
-function send(reply: FastifyReply, { status, retryAfter, result }: OperationAnswer): FastifyReply {
+function send(reply: FastifyReply, { status, retryAfter, text, result }: OperationAnswer): FastifyReply {
   if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter));
-  return reply.code(status).header('content-type', JSON_TYPE).send(JSON.stringify(result));
+  return reply
+    .code(status)
+    .header('content-type', JSON_TYPE)
+    .send(text ?? JSON.stringify(result));
 }
 
 /** An error's own status counts, where it has one, as with Apollo. */

@@ -1,12 +1,14 @@
 /** GraphQL over HTTP, put together: what is let in, what is known, what runs it, and Apollo for the rest. */
 import type { ApolloServer, BaseContext } from '@apollo/server';
-import type { GraphQLSchema } from 'graphql';
+import { type GraphQLSchema, printSchema } from 'graphql';
+import { Counter } from 'prom-client';
 import type { Settings } from '../../config/schema.js';
 import type { Logger } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
 import type { RedisClient } from '../redis/redis.js';
 import { startApollo } from './apollo.js';
-import { KnownDocuments } from './execution/known-documents.js';
+import { ResponseCache } from './cache/response-cache.js';
+import { KnownDocuments, sha256 } from './execution/known-documents.js';
 import { OperationRunner } from './execution/operation-runner.js';
 import { type ErrorFormatter, errorFormatter } from './format-error.js';
 import { Admission } from './limits/admission.js';
@@ -56,9 +58,25 @@ export async function createGraphqlServer<Context extends BaseContext>(
     deadline: graphql.deadline,
     formatError,
     metrics,
+    ...cacheOf(parts),
     retryAfterSeconds: parts.retryAfterSeconds,
   });
   const shared = { documents, admission, runner, formatError };
   const apollo = await startApollo<Context>({ ...parts, ...shared, log });
   return { apollo, ...shared };
+}
+
+/** None without Redis, or when nothing may be kept. */
+function cacheOf({ settings, schema, redis, metrics, log }: GraphqlServerParts) {
+  const maxSeconds = Math.floor(settings.graphql.response_cache / 1_000);
+  if (!redis || maxSeconds === 0) return {};
+  const schemaHash = sha256(printSchema(schema));
+  const lookups = new Counter({
+    name: 'pcf_api_response_cache_lookups_total',
+    help: 'Answers that were looked for in the cache.',
+    labelNames: ['outcome'] as const,
+    registers: [metrics.registry],
+  });
+  const onLookup = (outcome: string) => lookups.inc({ outcome });
+  return { cache: { answers: new ResponseCache({ redis, schemaHash, onLookup, log }), maxSeconds } };
 }

@@ -36,10 +36,17 @@ export function runOperations({
           const found = known && operation && documents.operation(known, request.operationName);
           if (!found) return null; // Apollo says what is wrong with the name
           isRun = true;
-          const { status, retryAfter, result } = await runner.run(found, contextValue, request.variables);
+          const { status, retryAfter, text, result } = await runner.run(
+            found,
+            contextValue,
+            request.variables,
+          );
           const headers = new HeaderMap();
           if (retryAfter !== undefined) headers.set('retry-after', String(retryAfter));
-          return { http: { status, headers }, body: { kind: 'single', singleResult: result } };
+          return {
+            http: { status, headers },
+            body: { kind: 'single', singleResult: text ? JSON.parse(text) : result },
+          };
         },
         async willSendResponse(context) {
           if (!isRun) countRefused(metrics, context, startedAt);

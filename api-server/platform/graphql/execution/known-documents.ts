@@ -2,12 +2,18 @@
 import { createHash } from 'node:crypto';
 import { type DocumentNode, type GraphQLSchema, Kind, type OperationDefinitionNode } from 'graphql';
 import { LRUCache } from 'lru-cache';
+import { cacheSecondsOf } from '../cache/cacheable.js';
 import { OperationCost } from '../limits/operation-cost.js';
 import { PreparedOperation } from './prepared-operation.js';
 
 export interface KnownOperation {
   prepared: PreparedOperation;
   cost: OperationCost;
+  documentHash: string;
+  /** How long an answer may be kept; 0 is not at all. */
+  cacheSeconds: number;
+  /** The tables its answers are made of, once it has run. */
+  tables?: readonly string[];
 }
 
 export interface KnownDocument {
@@ -59,19 +65,24 @@ export class KnownDocuments {
 
   /** Undefined when the document has none of the name, or it is a subscription. */
   operation(known: KnownDocument, name: string | undefined): KnownOperation | undefined {
-    const { operations, document } = known;
+    const { operations } = known;
     if (operations.has(name)) return operations.get(name);
-    const operation = this.#operation(document, name);
+    const operation = this.#operation(known, name);
     // Names are the client's to choose: those that are none are not kept.
     if (operation) operations.set(name, operation);
     return operation;
   }
 
-  #operation(document: DocumentNode, name: string | undefined): KnownOperation | undefined {
+  #operation({ document, hash }: KnownDocument, name: string | undefined): KnownOperation | undefined {
     const { hideSuggestions } = this.options;
     const prepared = PreparedOperation.of(this.schema, document, name, { hideSuggestions });
     if (!prepared) return undefined;
-    return { prepared, cost: costOf(this.schema, document, prepared.definition) };
+    return {
+      prepared,
+      cost: costOf(this.schema, document, prepared.definition),
+      documentHash: hash,
+      cacheSeconds: cacheSecondsOf(this.schema, document, prepared.definition),
+    };
   }
 }
 
