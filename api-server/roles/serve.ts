@@ -6,13 +6,13 @@ import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
 import { addSubscriberGauge } from '../modules/events/event-metrics.js';
 import { createModules } from '../modules/modules.js';
-import { startApollo } from '../platform/graphql/apollo.js';
-import { errorFormatter } from '../platform/graphql/format-error.js';
 import { addGraphqlRoutes } from '../platform/graphql/graphql-routes.js';
+import { createGraphqlServer } from '../platform/graphql/graphql-server.js';
 import { addSubscriptions } from '../platform/graphql/subscriptions.js';
 import { addHealthRoutes } from '../platform/health/health-routes.js';
 import { Readiness } from '../platform/health/readiness.js';
 import { addBackpressure } from '../platform/http/backpressure.js';
+import { addBrowserRules } from '../platform/http/browser-rules.js';
 import { addRequestHooks } from '../platform/http/request-hooks.js';
 import { createHttpServer } from '../platform/http/server.js';
 import { followCertificate, readCertificate } from '../platform/http/tls.js';
@@ -75,7 +75,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   });
   traceResolvers(schema);
   addSubscriberGauge(metrics.registry, feed);
-  const apollo = await startApollo<ReturnType<typeof context>>({
+  const graphql = await createGraphqlServer<ReturnType<typeof context>>({
     settings,
     schema,
     redis,
@@ -89,9 +89,10 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   trackSockets(app);
   addBackpressure(app, settings, metrics.registry);
   addRequestHooks(app, { version, revision, database, metrics, readiness, log });
+  addBrowserRules(app, { origins: settings.server.cors_origins, tls: certificate !== undefined });
   addHealthRoutes(app, readiness);
   addGraphqlRoutes(app, {
-    apollo,
+    ...graphql,
     monitor: database.monitor,
     playground: settings.graphql.playground_enabled,
     context,
@@ -100,8 +101,9 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   const subscriptions = addSubscriptions(app, {
     schema,
     introspection: settings.graphql.introspection_enabled,
+    origins: settings.server.cors_origins,
     context,
-    formatError: errorFormatter({ log, databaseLost: () => database.monitor.checkSoon() }),
+    formatError: graphql.formatError,
     log,
   });
 
@@ -126,7 +128,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   );
 
   const closeables: Closeable[] = [
-    { name: 'Apollo', close: () => apollo.stop() },
+    { name: 'Apollo', close: () => graphql.apollo.stop() },
     { name: 'events', close: () => feed.close() },
     { name: 'certificate', close: () => tls?.close() },
     { name: 'Redis', close: () => closeRedis(redis) },

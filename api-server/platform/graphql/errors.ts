@@ -6,6 +6,9 @@ export const CODES = {
   notFound: 'NOT_FOUND',
   conflict: 'CONFLICT',
   unavailable: 'SERVICE_UNAVAILABLE',
+  tooLarge: 'QUERY_TOO_LARGE',
+  deadline: 'DEADLINE_EXCEEDED',
+  untrusted: 'UNTRUSTED_DOCUMENT',
   internal: 'INTERNAL_SERVER_ERROR',
 } as const;
 
