@@ -10,12 +10,17 @@ import {
   SecretKind,
 } from '../resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../resources/metadata.js';
+import { secretRefs } from '../resources/secret-refs.js';
 import type { CacheSet } from '../runtime/cache-set.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import type { ResourceCache } from '../runtime/resource-cache.js';
 import { digestOf, type SecretDigest } from './secrets.js';
 
 const INSTANCE = 'instance';
+const SECRET = 'secret';
+
+/** Helm keeps each release it made in a Secret of up to a megabyte, which no PcfApi reads. */
+const READABLE_SECRETS = 'type!=helm.sh/release.v1';
 
 /** Kinds that carry our labels: what a PcfApi owns, and what Kubernetes makes of it. */
 const LABELLED_KINDS: readonly ResourceType[] = [...OWNED_KINDS, PodKind, EndpointSliceKind];
@@ -35,8 +40,12 @@ export class Caches {
   private readonly labelled: ReadonlyMap<ResourceType, ResourceCache>;
 
   constructor(set: CacheSet, namespaces: readonly string[] = []) {
-    this.pcfApis = set.resource(PcfApiKind, { namespaces });
-    this.secrets = set.resource(SecretKind, { namespaces, transform: digestOf });
+    this.pcfApis = set.resource(PcfApiKind, { namespaces, indexers: { [SECRET]: bySecret } });
+    this.secrets = set.resource(SecretKind, {
+      namespaces,
+      fieldSelector: READABLE_SECRETS,
+      transform: digestOf,
+    });
     this.labelled = new Map(
       LABELLED_KINDS.map((type) => [
         type,
@@ -62,6 +71,11 @@ export class Caches {
 
   get(type: ResourceType, { metadata }: PcfApi, name: string): KubeObject | undefined {
     return this.labelled.get(type)?.get(metadata.namespace, name);
+  }
+
+  /** PcfApis that read a Secret. */
+  readersOf({ metadata }: KubeObject): KubeObject[] {
+    return this.pcfApis.byIndex(SECRET, `${metadata.namespace}/${metadata.name}`);
   }
 
   secret({ metadata }: PcfApi, name: string): SecretDigest | undefined {
@@ -114,6 +128,12 @@ export function instanceKey(object: KubeObject): string | undefined {
   const name = metadata.labels?.[LABELS.instance];
   const isOurs = metadata.labels?.[LABELS.managedBy] === FIELD_MANAGER;
   return name && isOurs ? `${metadata.namespace}/${name}` : undefined;
+}
+
+/** A cluster has many Secrets, each of whose events must not cost a look at every PcfApi. */
+function bySecret(object: KubeObject): string[] {
+  const { spec, metadata } = object as unknown as PcfApi;
+  return [...new Set(secretRefs(spec).map(({ name }) => `${metadata.namespace}/${name}`))];
 }
 
 function byInstance(object: KubeObject): string[] {
