@@ -19,7 +19,7 @@ export class BenchCluster {
   routes!: ResourceCache;
   private readonly stopping = new AbortController();
 
-  static async start(operatorArgs: string[]): Promise<BenchCluster> {
+  static async start(operatorArgs: string[], nodeArgs: string[]): Promise<BenchCluster> {
     const cluster = new BenchCluster();
     const { sandbox } = cluster;
     sandbox.cleanUp();
@@ -31,7 +31,7 @@ export class BenchCluster {
       { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
       { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'pcf-api-secrets', namespace: NAMESPACE }, data },
     ]);
-    await sandbox.startOperator(operatorArgs);
+    await sandbox.startOperator(operatorArgs, nodeArgs);
     cluster.apis = cluster.watch(PcfApiKind);
     cluster.routes = cluster.watch(VirtualServiceKind);
     await Promise.all([cluster.apis.synced, cluster.routes.synced]);
@@ -83,6 +83,11 @@ export class BenchCluster {
 
   setWeight(name: string, canaryWeight: number): Promise<KubeObject> {
     return this.client.patch(PcfApiKind, NAMESPACE, name, { spec: { canaryWeight } });
+  }
+
+  /** Memory of the operator's process, in MB. */
+  async megabytes(): Promise<number> {
+    return Math.round((await this.metric(/^process_resident_memory_bytes/)) / 2 ** 20);
   }
 
   /** Sum of the operator's metrics whose line matches. */
