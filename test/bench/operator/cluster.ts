@@ -73,8 +73,15 @@ export class BenchCluster {
     });
   }
 
-  settled(): Promise<void> {
-    return settled(this.apis, this.routes);
+  /** At rest, and each at the weight that was asked of it: pods that start slowly are no rest. */
+  async settled(): Promise<void> {
+    await until(this.apis, () =>
+      this.names.every((name) => {
+        const { desiredWeight, effectiveWeight, verified } = this.statusOf(name)?.traffic ?? {};
+        return desiredWeight === effectiveWeight && verified;
+      }),
+    );
+    await settled(this.apis, this.routes);
   }
 
   statusOf(name: string): PcfApi['status'] {
@@ -108,8 +115,11 @@ export class BenchCluster {
 export function until(cache: ResourceCache, check: () => boolean, timeoutMs = 900_000): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`not within ${timeoutMs / 1000} s`)), timeoutMs);
+    let done = false;
     const look = () => {
-      if (!check()) return;
+      // A handler can't be taken back, and what is no longer asked must cost nothing.
+      if (done || !check()) return;
+      done = true;
       clearTimeout(timer);
       resolve();
     };
