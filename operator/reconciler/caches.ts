@@ -26,12 +26,14 @@ const READABLE_SECRETS = 'type!=helm.sh/release.v1';
 const LABELLED_KINDS: readonly ResourceType[] = [...OWNED_KINDS, PodKind, EndpointSliceKind];
 
 /**
- * What is not kept of the objects that Kubernetes makes of ours: nothing reads it, and with
- * many pods it is most of the memory. An owned object is kept whole, to tell drift by.
+ * What is not kept: nothing reads it, and with many pods it is most of the memory. Any other
+ * owned object is kept whole, to tell drift by.
  */
 const TRANSFORMS: ReadonlyMap<ResourceType, (object: KubeObject) => KubeObject> = new Map([
-  [PodKind, ({ spec: _, ...pod }: KubeObject) => withoutManagedFields(pod as KubeObject)],
+  [PodKind, withoutSpec],
   [EndpointSliceKind, withoutManagedFields],
+  // Its pod template can't be changed, and what matters of it once it has ended is how.
+  [JobKind, (job: KubeObject) => (hasEnded(job) ? withoutSpec(job) : job)],
 ]);
 
 export class Caches {
@@ -105,6 +107,15 @@ export class Caches {
   available(type: ResourceType): boolean {
     return this.labelled.get(type)?.available ?? false;
   }
+}
+
+function withoutSpec({ spec: _, ...rest }: KubeObject): KubeObject {
+  return withoutManagedFields(rest as KubeObject);
+}
+
+function hasEnded(job: KubeObject): boolean {
+  const { conditions = [] } = (job.status ?? {}) as { conditions?: { type: string; status: string }[] };
+  return conditions.some(({ type, status }) => ['Complete', 'Failed'].includes(type) && status === 'True');
 }
 
 function withoutManagedFields(object: KubeObject): KubeObject {

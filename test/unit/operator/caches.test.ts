@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { KubeConfig } from '@kubernetes/client-node';
 import { pino } from 'pino';
 import { Caches } from '../../../operator/reconciler/caches.js';
+import { JobKind } from '../../../operator/resources/kinds.js';
 import { CacheSet } from '../../../operator/runtime/cache-set.js';
 import { KubeClient, type KubeObject } from '../../../operator/runtime/kube-client.js';
 import { pcfApi } from '../../support/fixtures.js';
@@ -33,6 +34,24 @@ describe('the caches of the operator', () => {
     take(caches, pcfApi(), '2');
     assert.deepEqual(readers(caches, 'words'), []);
     assert.deepEqual(readers(caches, 'pcf-api-secrets'), ['api']);
+  });
+
+  it('keep of a Job that has ended how it ended, and all of one that runs', () => {
+    const caches = newCaches();
+    const labels = { 'app.kubernetes.io/managed-by': 'pcf-operator', 'app.kubernetes.io/instance': 'api' };
+    const job = (resourceVersion: string, conditions: object[]): KubeObject => ({
+      apiVersion: 'batch/v1',
+      kind: 'Job',
+      metadata: { name: 'j', namespace: 'platform', labels, resourceVersion, managedFields: [] },
+      spec: { template: {} },
+      status: { conditions },
+    });
+    const kept = () => caches.get(JobKind, pcfApi(), 'j')!;
+    caches.noteWrite(JobKind, job('1', [{ type: 'Suspended', status: 'False' }]));
+    assert.deepEqual(kept().spec, { template: {} });
+    caches.noteWrite(JobKind, job('2', [{ type: 'Complete', status: 'True' }]));
+    assert.deepEqual([kept().spec, kept().metadata.managedFields], [undefined, undefined]);
+    assert.deepEqual(kept().status, { conditions: [{ type: 'Complete', status: 'True' }] });
   });
 
   it('answer for many Secrets at once though there are many PcfApis', () => {
