@@ -38,7 +38,7 @@ export async function migrate(action: MigrateAction, options: MigrateOptions): P
 
   if (result.cause !== undefined) result.report.retry = isWorthAnotherTry(result.cause);
   const text = fitReport(result.report);
-  if (action === 'up') leaveLastWords(text);
+  if (action !== 'status') leaveLastWords(text); // the operator runs both, and reads it there
   process.stdout.write(options.json ? `${text}\n` : humanReport(result.report, known));
   return exitCode(result, options.detailedExitcode);
 }

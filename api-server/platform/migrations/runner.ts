@@ -211,6 +211,8 @@ function reportOf(
 ): MigrationReport {
   const knownNames = new Set(known.map(({ name }) => name));
   const pending = [...knownNames].filter((name) => !now.includes(name));
+  const pendingOf = (phase: MigrationPhase) =>
+    known.filter((one) => one.phase === phase && pending.includes(one.name)).map(({ name }) => name);
   const applied = now.filter((name) => !before.includes(name));
   const ahead = now.filter((name) => !knownNames.has(name));
   const newest = now.toSorted((a, b) => Number(a.slice(-13)) - Number(b.slice(-13))).at(-1) ?? null;
@@ -218,6 +220,8 @@ function reportOf(
     current: newest,
     applied,
     pending,
+    backfills: pendingOf('backfill'),
+    contracts: pendingOf('contract'),
     durationMs: Math.round(durationMs),
     phases,
     ...(ahead.length > 0 && { ahead }),

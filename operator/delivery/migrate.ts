@@ -1,0 +1,26 @@
+/** The migration Job that is to run now. */
+import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import { deliveryId, view } from './revisions.js';
+import type { DeliverySettings, MigrationJob, Observation } from './types.js';
+
+/** Of the revision on its way: plan if it is to be approved, then expand, then backfill. */
+export function preparation(
+  seen: Observation,
+  position: DeliveryPosition,
+  settings: DeliverySettings,
+): MigrationJob | undefined {
+  const { update: revision, attempt = 1 } = position;
+  if (!revision || settings.paused) return undefined;
+  const { migration, nextStage: stage } = view(seen, revision);
+  if (!stage || (migration === 'Planned' && !isApproved(position, settings))) return undefined;
+  return { revision, stage, attempt };
+}
+
+/** Names what is approved: the migrations that this delivery begins with. */
+export function expandId(position: DeliveryPosition): string {
+  return `${deliveryId(position)}/expand`;
+}
+
+function isApproved(position: DeliveryPosition, { requests }: DeliverySettings): boolean {
+  return requests.approve === expandId(position);
+}
