@@ -39,6 +39,7 @@ export class ModelCluster {
   position: Observation['position'] = {};
   route: RouteView | undefined;
   private routedAt = 0;
+  private skewMs = 0;
   /** Contract migrations that the database has, or may have. */
   readonly schema = new Set<string>();
   readonly settings: DeliverySettings;
@@ -91,8 +92,15 @@ export class ModelCluster {
     if (state) state.crashesSince = crashes ? new Date(this.now).toISOString() : undefined;
   }
 
+  /** Somebody sets the operator's clock. */
+  setClock(byMs: number): void {
+    this.now += byMs;
+    this.skewMs += byMs;
+  }
+
   /** The disturbances end. */
   calm(): void {
+    this.now -= Math.min(0, this.skewMs);
     this.settings.paused = false;
     this.startable = true;
     this.verdict = undefined;
