@@ -13,6 +13,8 @@ export interface ContractPlan {
   /** When the soak ends. */
   at?: string;
   wakeMs?: number;
+  /** What somebody must approve of. */
+  approval?: string;
 }
 
 interface Case {
@@ -47,7 +49,9 @@ export function contract(
   for (const rule of rules) {
     const waitingFor = rule(given);
     if (!waitingFor) continue;
-    return { position, waitingFor, ...(update ? {} : { at, wakeMs: wakeMs(given) }) };
+    const isAsked = rule === failed || rule === unapproved;
+    const approval = isAsked ? contractId(position, contract.attempt) : undefined;
+    return { position, waitingFor, approval, ...(update ? {} : { at, wakeMs: wakeMs(given) }) };
   }
   const job = { revision: stable, attempt: contract.attempt };
   if (contract.hook === 'Absent' || contract.hook === 'Failed')
@@ -98,7 +102,7 @@ function unapproved({ contract, position, settings }: Case): string | undefined 
 }
 
 /** Names what is approved: the contract of this promotion, and its attempt. */
-export function contractId({ stable, promotedAt }: DeliveryPosition, attempt: number): string {
+function contractId({ stable, promotedAt }: DeliveryPosition, attempt: number): string {
   return `${stable}@${promotedAt}/contract/${attempt}`;
 }
 

@@ -16,8 +16,18 @@ export function preparation(
   return { revision, stage, attempt };
 }
 
+/** What somebody must approve of before it goes on; undefined when nothing is. */
+export function neededApproval(
+  seen: Observation,
+  position: DeliveryPosition,
+  settings: DeliverySettings,
+): string | undefined {
+  const isAsked = position.update && view(seen, position.update).migration === 'Planned';
+  return isAsked && !isApproved(position, settings) ? expandId(position) : undefined;
+}
+
 /** Names what is approved: the migrations that this delivery begins with. */
-export function expandId(position: DeliveryPosition): string {
+function expandId(position: DeliveryPosition): string {
   return `${deliveryId(position)}/expand`;
 }
 

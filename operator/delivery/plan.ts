@@ -9,7 +9,7 @@ import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { advance } from './advance.js';
 import { contract } from './contract.js';
 import { deadlineLeftMs } from './failure.js';
-import { preparation } from './migrate.js';
+import { neededApproval, preparation } from './migrate.js';
 import { pods } from './pods.js';
 import { retire } from './retire.js';
 import { belowFloor, noteSchema } from './rollback-floor.js';
@@ -40,6 +40,7 @@ export function plan(observed: Observation, settings: DeliverySettings, now: num
     ...(contracting.waitingFor
       ? { contract: { waitingFor: contracting.waitingFor, at: contracting.at } }
       : {}),
+    approval: neededApproval(seen, position, settings) ?? contracting.approval,
     refused: belowFloor(seen.revisions, position, seen.target),
     replicas: { ...replicas, ...running },
     route,

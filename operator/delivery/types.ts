@@ -162,6 +162,8 @@ export interface DeliveryPlan {
   job?: MigrationJob;
   /** What is still to be contracted, and what that waits for. */
   contract?: { waitingFor?: string; at?: string };
+  /** What waits to be approved, see {@link Requests.approve}. */
+  approval?: string;
   /** Why the revision that the spec asks for is not delivered: it can't live with the schema. */
   refused?: string;
   /** Pods per revision. A revision that is not named here is removed. */

@@ -29,6 +29,7 @@ export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationSt
     duration: durationMs === undefined ? undefined : `${(durationMs / 1000).toFixed(1)}s`,
     message: error ?? (revision === stable ? contractError : undefined),
     waitingFor: plan.contract?.waitingFor,
+    approval: plan.approval,
     contractAt: plan.contract?.at,
     rollbackFloor:
       floor && contracted

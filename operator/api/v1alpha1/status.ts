@@ -79,6 +79,9 @@ const migrationStatus = z.strictObject({
   duration: z.string().optional().meta({ description: 'How long they took.' }),
   message: z.string().optional().meta({ description: 'Last line of what went wrong.' }),
   waitingFor: z.string().optional().meta({ description: 'What the next step of the schema waits for.' }),
+  approval: z.string().optional().meta({
+    description: 'What `kubectl pcf migrate approve` writes into the annotation pcf.dev/approve-migrations.',
+  }),
   contractAt: time('When the soak ends, and contract may run.').optional(),
   rollbackFloor: z
     .strictObject({
