@@ -12,27 +12,33 @@ type Known = Pick<DeliveryPosition, 'knows' | 'contracted'>;
 export type Candidate = Pick<RevisionView, 'name' | 'number' | 'image'>;
 
 /** Whether a revision can live with the schema as it is. */
-export function livesWithSchema(all: readonly Candidate[], known: Known, name: string): boolean {
-  return !known.contracted || livesWithout(all, known.knows, name, known.contracted);
+export function livesWithSchema(
+  all: readonly Candidate[],
+  { contracted, knows }: Known,
+  name: string,
+): boolean {
+  if (!contracted) return true;
+  const told = livesWithout(all, knows, name, contracted);
+  if (told !== undefined) return told;
+  // It was never migrated: code that is newer, unless it is an old image under new settings.
+  const candidate = all.find((one) => one.name === name);
+  const isOld = ({ number = 0 }: Candidate) => number < contracted.number;
+  if (!candidate || isOld(candidate)) return false;
+  const older = all.find((one) => one.name !== name && one.image === candidate.image && isOld(one));
+  return older === undefined || livesWithSchema(all, { contracted, knows }, older.name);
 }
 
-/** Whether a revision can live with what these contract migrations leave. */
+/** Whether a revision can live with what these contract migrations leave; undefined when it never told. */
 export function livesWithout(
   all: readonly Candidate[],
   knows: DeliveryPosition['knows'],
   name: string,
-  contracted: Pick<Contracted, 'revision' | 'number' | 'image' | 'migrations'>,
-): boolean {
-  const candidate = all.find((one) => one.name === name);
-  if (name === contracted.revision) return true;
-  if (candidate?.image !== undefined && candidate.image === contracted.image) return true;
+  contracted: Pick<Contracted, 'revision' | 'image' | 'migrations'>,
+): boolean | undefined {
+  const image = all.find((one) => one.name === name)?.image;
+  if (name === contracted.revision || (image !== undefined && image === contracted.image)) return true;
   const known = knows?.find(({ revision }) => revision === name)?.migrations;
-  if (known) return contracted.migrations.every((migration) => known.includes(migration));
-  // It was never migrated: code that is newer, unless it is an old image with new settings.
-  const isOld = ({ number = 0 }: Candidate) => number < contracted.number;
-  const sameImage = all.find((one) => one.name !== name && one.image === candidate?.image && isOld(one));
-  if (sameImage) return livesWithout(all, knows, sameImage.name, contracted);
-  return candidate !== undefined && !isOld(candidate);
+  return known && contracted.migrations.every((migration) => known.includes(migration));
 }
 
 /** The oldest revision on record that the schema still serves; undefined while that is each of them. */
