@@ -25,7 +25,7 @@ export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationSt
     pending: pendingOf(report, contract.state === 'Succeeded' ? contracted?.migrations : undefined),
     ahead: report?.ahead,
     findings: report?.findings,
-    progress: report?.backfill,
+    progress: progressOf(report),
     duration: durationMs === undefined ? undefined : `${(durationMs / 1000).toFixed(1)}s`,
     message: error ?? (revision === stable ? contractError : undefined),
     waitingFor: plan.contract?.waitingFor,
@@ -41,6 +41,13 @@ export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationSt
           })
         : undefined,
   });
+}
+
+/** Just what the status has: an image may tell more. */
+function progressOf(report: MigrationReport | undefined): MigrationStatus['progress'] {
+  if (!report?.backfill) return undefined;
+  const { name, rows, total, rowsPerSecond } = report.backfill;
+  return { name, rows, total: Math.round(total), rowsPerSecond: Math.round(rowsPerSecond) };
 }
 
 /** A report is of the time before what came after it. */
