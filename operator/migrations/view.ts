@@ -151,7 +151,7 @@ function contractView(
   const job = read(migrationJobName(revision, 'contract', last));
   const hook = hooked ? hookView(revision, promotedAt, last + 1, read) : undefined;
   const failed = job.state === 'Failed' ? job : hook;
-  const running = [hook, job].find((one) => one?.state === 'Running' || one?.state === 'Failed');
+  const newest = hook?.state === 'Running' || job.state === 'Absent' ? hook : job;
   return {
     contract: {
       state: job.state === 'Lost' ? 'Succeeded' : job.state,
@@ -161,7 +161,9 @@ function contractView(
     ...(job.report ? { report: job.report } : {}),
     ...(job.state === 'Running' && job.error ? { contractError: job.error } : {}),
     ...(failed?.error ? { contractError: failed.error } : {}),
-    ...(running ? { stage: running === job ? 'contract' : 'hook', job: running.name } : {}),
+    ...(newest && newest.state !== 'Absent'
+      ? { stage: newest === job ? 'contract' : 'hook', job: newest.name }
+      : {}),
   };
 }
 
