@@ -53,7 +53,12 @@ export function migrationView(
   const none: ContractView = { state: 'Absent', hook: 'Disabled', attempt: 1 };
   if (mode === 'Disabled') return { ...NOTHING, state: 'Disabled', contract: none };
   const own = (jobs as Job[]).filter(({ metadata }) => metadata.labels?.[LABELS.revision] === revision);
-  const read = (name: string) => jobView(name, own, pods as PodLike[]);
+  const views = new Map<string, JobView>(); // a report is parsed once
+  const read = (name: string) => {
+    const view = views.get(name) ?? jobView(name, own, pods as PodLike[]);
+    views.set(name, view);
+    return view;
+  };
   const named = (stage: MigrationStage) => own.filter((job) => job.metadata.labels?.[LABELS.stage] === stage);
   const spent = (['plan', 'expand', 'backfill'] as const)
     .flatMap(named)
