@@ -9,11 +9,11 @@ export function preparation(
   position: DeliveryPosition,
   settings: DeliverySettings,
 ): MigrationJob | undefined {
-  const { update: revision, attempt = 1 } = position;
+  const { update: revision } = position;
   if (!revision || settings.paused) return undefined;
-  const { migration, nextStage: stage } = view(seen, revision);
+  const { migration, nextStage: stage, nextAttempt = 1 } = view(seen, revision);
   if (!stage || (migration === 'Planned' && !isApproved(position, settings))) return undefined;
-  return { revision, stage, attempt };
+  return { revision, stage, attempt: Math.max(nextAttempt, position.attempt ?? 1) };
 }
 
 /** What somebody must approve of before it goes on; undefined when nothing is. */

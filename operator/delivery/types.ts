@@ -44,6 +44,7 @@ export interface RevisionView {
   migration: MigrationState;
   /** The Job that brings its migrations further; undefined while one runs, or none is left. Default: there is none. */
   nextStage?: 'plan' | 'expand' | 'backfill';
+  nextAttempt?: number;
   /** Contract migrations that its image knows and the database does not have; undefined: not told yet. */
   contracts?: string[];
   /** Migrations that the database has and its image does not know. */

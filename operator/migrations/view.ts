@@ -12,6 +12,7 @@ export interface MigrationView {
   state: MigrationState;
   /** The Job that brings them further, see {@link preparation}. */
   nextStage?: 'plan' | 'expand' | 'backfill';
+  nextAttempt?: number;
   /** What runs, or ran last, contract included. */
   stage?: MigrationStage;
   job?: string;
@@ -38,16 +39,20 @@ export interface MigrationView {
 export interface Delivery {
   attempt?: number;
   promotedAt?: string;
+  /** What the Jobs reported is on record already: it does not matter that they can't say it again. */
+  told?: boolean;
 }
 
-type Find = (stage: 'plan' | 'expand' | 'backfill') => JobView;
+type Preparation = 'plan' | 'expand' | 'backfill';
+type Numbered = JobView & { attempt: number };
+type Find = (stage: Preparation) => Numbered;
 
 export function migrationView(
   { spec }: PcfApi,
   revision: string,
   jobs: readonly KubeObject[],
   pods: readonly KubeObject[],
-  { attempt, promotedAt }: Delivery = {},
+  { attempt, promotedAt, told = false }: Delivery = {},
 ): MigrationView {
   const mode = spec.migrations?.mode ?? 'Automatic';
   const none: ContractView = { state: 'Absent', hook: 'Disabled', attempt: 1 };
@@ -64,9 +69,10 @@ export function migrationView(
     .flatMap(named)
     .filter(({ metadata }) => ['Failed', 'Lost'].includes(read(metadata.name).state)).length;
   const find: Find = (stage) => {
-    const all = named(stage).map(({ metadata }) => read(metadata.name));
     const wanted = attempt ?? Math.max(1, spent);
-    return all.find(({ state }) => state === 'Succeeded') ?? newest(stage, revision, wanted, read);
+    const all = named(stage).map(({ metadata }) => read(metadata.name));
+    const done = all.find(({ state }) => state === 'Succeeded' || (told && state === 'Lost'));
+    return done ? { ...done, state: 'Succeeded', attempt: wanted } : newest(stage, revision, wanted, read);
   };
   const hooked = spec.migrations?.beforeContract !== undefined;
   const contract = contractView(revision, named('contract'), hooked, promotedAt, read);
@@ -84,11 +90,12 @@ function newest(
   revision: string,
   attempt: number,
   read: (name: string) => JobView,
-): JobView {
+): Numbered {
   const job = read(migrationJobName(revision, stage, attempt));
-  if (job.state !== 'Lost') return job;
+  if (job.state !== 'Lost') return { ...job, attempt };
   const again = read(migrationJobName(revision, stage, attempt + 1));
-  return again.state === 'Lost' ? { ...again, state: 'Succeeded' } : again;
+  const state = again.state === 'Lost' ? 'Succeeded' : again.state;
+  return { ...again, state, attempt: attempt + 1 };
 }
 
 type Prepared = Omit<MigrationView, 'failedJobs' | 'contract' | 'contractError'>;
@@ -98,20 +105,25 @@ function prepared(find: Find, manual: boolean): Prepared {
   const expand = find('expand');
   if (expand.state === 'Absent' && manual) {
     const plan = find('plan');
-    if (plan.state === 'Absent') return { ...NOTHING, state: 'Pending', nextStage: 'plan' };
+    if (plan.state === 'Absent') return { ...NOTHING, state: 'Pending', ...next('plan', plan) };
     if (plan.state !== 'Succeeded') return at('plan', plan, stateOf(plan.state));
     const isEmpty = plan.report && plan.report.pending.length === 0;
-    return { ...at('plan', plan, isEmpty ? 'Pending' : 'Planned'), nextStage: 'expand' };
+    return { ...at('plan', plan, isEmpty ? 'Pending' : 'Planned'), ...next('expand', expand) };
   }
-  if (expand.state === 'Absent') return { ...NOTHING, state: 'Pending', nextStage: 'expand' };
-  if (expand.state !== 'Succeeded' || !needsBackfill(expand.report)) {
+  if (expand.state === 'Absent') return { ...NOTHING, state: 'Pending', ...next('expand', expand) };
+  const backfill = find('backfill');
+  const isAll = backfill.state === 'Absent' && !needsBackfill(expand.report);
+  if (expand.state !== 'Succeeded' || isAll) {
     return { ...at('expand', expand, stateOf(expand.state)), ...told(expand) };
   }
-  const backfill = find('backfill');
   if (backfill.state === 'Absent') {
-    return { ...at('expand', expand, 'Pending'), ...told(expand), nextStage: 'backfill' };
+    return { ...at('expand', expand, 'Pending'), ...told(expand), ...next('backfill', backfill) };
   }
   return { ...at('backfill', backfill, stateOf(backfill.state)), ...told(expand, backfill) };
+}
+
+function next(nextStage: Preparation, { attempt }: Numbered): Partial<Prepared> {
+  return { nextStage, nextAttempt: attempt };
 }
 
 function at(stage: MigrationStage, job: JobView, state: MigrationState): Prepared {

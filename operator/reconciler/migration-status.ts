@@ -17,7 +17,8 @@ export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationSt
   const floor = rollbackFloor(seen.delivery.revisions, plan.position);
   return compact({
     revision,
-    state: contracting ? 'Running' : state,
+    // A stable revision was migrated before it became so, whatever is left of its Jobs.
+    state: contracting ? 'Running' : revision === stable && state === 'Pending' ? 'Succeeded' : state,
     phase: view.stage,
     job: view.job,
     current: report?.current ?? undefined,

@@ -88,19 +88,29 @@ export function observe(api: PcfApi, caches: ClusterView): Observed {
 
 function migrationsOf(api: PcfApi, revisions: Map<string, Revision>, caches: ClusterView, pods: Pod[]) {
   const jobs = caches.ownedBy(JobKind, api);
-  const { update, attempt, promotedAt } = api.status?.delivery ?? {};
+  const { update, attempt, promotedAt, knows } = api.status?.delivery ?? {};
+  const isTold = (name: string) => knows?.some(({ revision }) => revision === name);
   const attemptOf = (name: string) => (name === update ? (attempt ?? 1) : undefined);
   return new Map(
     [...revisions.keys()].map((name) => [
       name,
-      migrationView(api, name, jobs, pods, { attempt: attemptOf(name), promotedAt }),
+      migrationView(api, name, jobs, pods, { attempt: attemptOf(name), promotedAt, told: isTold(name) }),
     ]),
   );
 }
 
 /** What the planner is told of them. */
-function migrationOf({ state, nextStage, contracts, ahead, contract, failedJobs }: MigrationView) {
-  return { migration: state, nextStage, contracts, ahead, contract, failedMigrations: failedJobs };
+function migrationOf(seen: MigrationView) {
+  const { state, nextStage, nextAttempt, contracts, ahead, contract, failedJobs } = seen;
+  return {
+    migration: state,
+    nextStage,
+    nextAttempt,
+    contracts,
+    ahead,
+    contract,
+    failedMigrations: failedJobs,
+  };
 }
 
 function migrationFailure(migration: MigrationView | undefined): Failure | undefined {

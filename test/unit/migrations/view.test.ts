@@ -61,11 +61,20 @@ describe('the stages of migrations', () => {
 
   it('run a Job once more whose result was lost, and only once', () => {
     const lost = [job('expand', 'Complete')];
-    assert.deepEqual([look(lost).state, look(lost).nextStage], ['Pending', 'expand']);
-    assert.equal(look(lost).failedJobs, 1, 'so that the next try has a name of its own');
+    const { state, nextStage, nextAttempt, failedJobs } = look(lost);
+    assert.deepEqual([state, nextStage, nextAttempt], ['Pending', 'expand', 2]);
+    assert.equal(failedJobs, 1, 'a retry of the delivery counts on from there');
     const again = job('expand', 'Complete', 'api-new-expand-2');
     assert.equal(look([...lost, again, run('api-new-expand-2', report())]).state, 'Succeeded');
     assert.equal(look([...lost, again]).state, 'Succeeded', 'an image that never says anything');
+  });
+
+  it('do not begin anew when the pods of what is on record go, in the middle of a canary', () => {
+    const jobs = [job('expand', 'Complete')];
+    const told = { attempt: 1, told: true };
+    assert.equal(migrationView(automatic, 'api-new', jobs, [], told).state, 'Succeeded');
+    const filling = migrationView(automatic, 'api-new', [...jobs, job('backfill')], [], told);
+    assert.equal(filling.state, 'Running', 'a backfill that runs is waited for');
   });
 
   it('are not lost while the pod has not been seen to end', () => {
