@@ -20,6 +20,8 @@ export const PATHS = {
 export const ENV = {
   environment: 'PCF_API__ENVIRONMENT',
   databaseUrl: 'PCF_API__DATABASE__URL',
+  /** How long a migration's statement waits for a table's lock. */
+  migrationsLockTimeout: 'PCF_API__MIGRATIONS__LOCK_TIMEOUT',
   /** Connections that this process may open. */
   databaseMaxConnections: 'PCF_API__DATABASE__MAX_CONNECTIONS',
   databaseReplicaUrl: 'PCF_API__DATABASE__REPLICA_URL',
@@ -51,7 +53,8 @@ export const ROLES = {
   /** Expand, then backfill; contract only when `--phase contract` is added. */
   migrateUp: ['migrate', 'up', '--json'],
   migratePhase: (phase: MigrationPhase) => ['migrate', 'up', '--phase', phase, '--json'],
-  migratePlan: ['migrate', 'plan', '--json'],
+  /** Of all phases: what is wrong with a contract is told before the first statement of expand. */
+  migratePlan: ['migrate', 'plan', '--phase', 'expand', 'backfill', 'contract', '--json'],
   healthcheck: ['healthcheck'],
   describe: ['describe', '--json'],
 } as const;

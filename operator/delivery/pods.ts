@@ -75,10 +75,11 @@ function canaryPods(
         ? Math.min(full, kind)
         : podsFor(weight, full);
   const share = routed(update.name);
-  const kept = settled ? (share > 0 ? podsFor(share, full) : 0) : Math.min(update.replicas, full);
-  return typeof kind === 'number' && weight < 100
-    ? Math.max(wanted, Math.min(kept, kind))
-    : Math.max(wanted, kept);
+  // Back from everything to a fixed number: pods that the route leads to stay until it has let go.
+  const isFixed = typeof kind === 'number' && weight < 100;
+  const carrying = isFixed ? Math.min(podsKeeping(share, full), update.replicas) : podsFor(share, full);
+  const kept = settled ? (share > 0 ? carrying : 0) : Math.min(update.replicas, full);
+  return Math.max(wanted, kept);
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The registry: the migrations of this image, every class in the migrations folder. */
 import { readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { MigrationInterface } from 'typeorm';
 import { z } from 'zod';
@@ -42,7 +43,7 @@ const declarationSchema = z.object({
  */
 export async function knownMigrations(folder: URL = FOLDER): Promise<KnownMigration[]> {
   const files = (await readdir(fileURLToPath(folder))).filter((name) => /\.(js|mjs)$/.test(name)).sort();
-  const modules = await Promise.all(files.map((file) => load(new URL(file, folder), file)));
+  const modules = await Promise.all(files.map((file) => loadMigrations(new URL(file, folder))));
   const found = modules.flat().sort((a, b) => timestampOf(a) - timestampOf(b));
   found.forEach((one, index) => {
     const other = found[index - 1];
@@ -55,7 +56,9 @@ export async function knownMigrations(folder: URL = FOLDER): Promise<KnownMigrat
   return found;
 }
 
-async function load(url: URL, file: string): Promise<KnownMigration[]> {
+/** The migrations that a module exports. */
+export async function loadMigrations(url: URL): Promise<KnownMigration[]> {
+  const file = basename(fileURLToPath(url));
   const exported: unknown[] = Object.values((await import(url.href)) as object);
   return Promise.all(exported.filter(isClass).map((migration) => register(migration, file)));
 }
