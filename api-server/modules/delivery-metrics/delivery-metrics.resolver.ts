@@ -1,6 +1,7 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Args, Info, Query, Resolver } from 'type-graphql';
 import type { DataSource } from 'typeorm';
+import { AllowRead } from '../../platform/auth/access.js';
 import { badUserInput } from '../../platform/graphql/errors.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
 import { selectedFields } from '../../platform/graphql/relay/selection.js';
@@ -25,6 +26,7 @@ const MAX_BUCKETS = 1_000;
 export class DeliveryMetricsResolver {
   constructor(private readonly dataSource: DataSource) {}
 
+  @AllowRead()
   @Query(() => DeliveryMetrics, {
     description:
       'Deployment frequency, lead time for changes, change failure rate, time to restore and rollback frequency.',

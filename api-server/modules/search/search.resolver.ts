@@ -1,5 +1,6 @@
 import { Args, Ctx, Query, Resolver } from 'type-graphql';
 import type { DataSource } from 'typeorm';
+import { AllowRead } from '../../platform/auth/access.js';
 import { badUserInput } from '../../platform/graphql/errors.js';
 import { type Page, toPage } from '../../platform/graphql/relay/connection.js';
 import { pageRequest } from '../../platform/graphql/relay/paging.js';
@@ -12,6 +13,7 @@ import { type Found, SearchArgs, SearchResultConnection, SearchType } from './se
 export class SearchResolver {
   constructor(private readonly dataSource: DataSource) {}
 
+  @AllowRead()
   @Query(() => SearchResultConnection, {
     description: 'Services, environments, releases and incidents; what is called so comes first.',
   })

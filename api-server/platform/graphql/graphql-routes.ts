@@ -2,6 +2,7 @@ import type { ApolloServer, BaseContext } from '@apollo/server';
 import { fastifyApolloHandler } from '@as-integrations/fastify';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { PATHS } from '../../../contract/image.js';
+import type { Identity } from '../auth/identity.js';
 import type { DatabaseMonitor } from '../database/database-monitor.js';
 import { errorBody } from '../http/error-body.js';
 import { CODES } from './errors.js';
@@ -11,13 +12,15 @@ export interface GraphqlRouteParts<Context extends BaseContext> {
   apollo: ApolloServer<Context>;
   monitor: DatabaseMonitor;
   playground: boolean;
-  context: () => Context;
+  /** Sets the request's identity, or answers it. */
+  identify: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
+  context: (identity: Identity) => Context;
 }
 
-/** /graphql: the playground for browsers, 503 while the database is away, else Apollo. */
+/** /graphql: the playground for browsers, 503 while the database is away, 401 for strangers, else Apollo. */
 export function addGraphqlRoutes<Context extends BaseContext>(
   app: FastifyInstance,
-  { apollo, monitor, playground, context }: GraphqlRouteParts<Context>,
+  { apollo, monitor, playground, identify, context }: GraphqlRouteParts<Context>,
 ): void {
   const showPlayground = async (request: FastifyRequest, reply: FastifyReply) => {
     if (!playground || !isBrowser(request)) return;
@@ -38,9 +41,15 @@ export function addGraphqlRoutes<Context extends BaseContext>(
   app.route({
     method: ['GET', 'POST'],
     url: PATHS.graphql,
-    preHandler: [showPlayground, requireDatabase],
-    handler: fastifyApolloHandler(apollo, { context: async () => context() }),
+    // Before the body is read: a stranger's is none of our business.
+    onRequest: [showPlayground, requireDatabase, identify],
+    handler: fastifyApolloHandler(apollo, { context: async ({ identity }) => context(known(identity)) }),
   });
+}
+
+function known(identity: Identity | undefined): Identity {
+  if (!identity) throw new Error('a request without an identity came through');
+  return identity;
 }
 
 /** Someone who opened the address, rather than a program that sent a query. */

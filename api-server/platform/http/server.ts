@@ -29,6 +29,7 @@ export function createHttpServer(
     keepAliveTimeout: server.keep_alive_timeout,
     connectionTimeout: server.stall_timeout,
     http2SessionTimeout: server.keep_alive_timeout,
+    ...(server.trusted_proxies && { trustProxy: server.trusted_proxies }),
     genReqId: ({ headers }: IncomingMessage) => requestId(headers[HEADERS.requestId]),
     forceCloseConnections: 'idle',
     ...(certificate ? tlsOptions(server, certificate) : { http: timeouts(server) }),
