@@ -36,10 +36,9 @@ export class RateLimiter {
     }
   }
 
-  /** The seconds to wait, without counting anything. */
-  async wait(key: string): Promise<number | undefined> {
-    const state = await this.#limiter.get(key);
-    return state && state.consumedPoints > this.#limiter.points ? secondsOf(state) : undefined;
+  /** Takes back one that was counted. */
+  async giveBack(key: string): Promise<void> {
+    await this.#limiter.reward(key);
   }
 
   async forget(key: string): Promise<void> {
