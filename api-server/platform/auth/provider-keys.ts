@@ -22,11 +22,11 @@ export class ProviderKeys {
   constructor(
     url: string,
     private readonly log: Logger,
-    cooldownMs = COOLDOWN_MS,
+    { maxAgeMs = MAX_AGE_MS, cooldownMs = COOLDOWN_MS } = {},
   ) {
     this.#remote = createRemoteJWKSet(new URL(url), {
       timeoutDuration: TIMEOUT_MS,
-      cacheMaxAge: MAX_AGE_MS,
+      cacheMaxAge: maxAgeMs,
       cooldownDuration: cooldownMs,
     });
   }
