@@ -27,6 +27,7 @@ export const ENV = {
   redisMode: 'PCF_API__REDIS__MODE',
   /** Signs and verifies tokens. */
   jwtSecret: 'PCF_API__AUTH__JWT_SECRET',
+  jwtRotationOverlap: 'PCF_API__AUTH__ROTATION_OVERLAP',
   /** The folder the revision's ConfigMap is mounted at; its *.toml files are the third settings layer. */
   configDir: 'PCF_CONFIG_DIR',
   /** The revision the pod belongs to, from its label; the API returns it in `x-pcf-revision`. */

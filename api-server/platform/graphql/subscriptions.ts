@@ -55,6 +55,8 @@ const INIT_TIMEOUT_MS = 5_000;
 const PING_MS = 20_000;
 /** So often it is looked whether who subscribes still may. */
 const RECHECK_MS = 30_000;
+/** A token that has just expired is still good as long as clocks may differ. */
+const RECHECK_LEAST_MS = 1_000;
 const FORBIDDEN = 4_403;
 
 // A type, not an interface: graphql-ws wants an index signature, which only types have by themselves.
@@ -167,7 +169,7 @@ function recheck(
     extra.identity = found;
     extra.recheck = recheck(parts, subscriber, found, extra, end);
   };
-  return setTimeout(() => void look(), Math.max(0, Math.min(left + 100, RECHECK_MS))).unref();
+  return setTimeout(() => void look(), Math.min(Math.max(left, RECHECK_LEAST_MS), RECHECK_MS)).unref();
 }
 
 /** Pages of other sites must not subscribe in the name of who looks at them. */
