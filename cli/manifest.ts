@@ -14,8 +14,14 @@ interface Manifest {
   spec?: unknown;
 }
 
+/** Of those that name none; one that was asked for must be that of all, as kubectl has it. */
+export interface NamespaceChoice {
+  asked?: string;
+  otherwise?: string;
+}
+
 /** The PcfApis of a file, or of standard input for `-`. Throws a {@link CliError} that names the field. */
-export function readManifests(file: string, namespace = 'default'): PcfApi[] {
+export function readManifests(file: string, namespace: NamespaceChoice = {}): PcfApi[] {
   const text = readText(file);
   const documents = parseAllDocuments(text, { version: '1.1', customTags: withoutTimestamps });
   const found = documents.flatMap((document): Manifest[] => {
@@ -40,11 +46,17 @@ function readText(file: string): string {
   }
 }
 
-function toPcfApi(file: string, { apiVersion, metadata, spec }: Manifest, namespace: string): PcfApi {
+function toPcfApi(file: string, { apiVersion, metadata, spec }: Manifest, choice: NamespaceChoice): PcfApi {
   const name = metadata?.name;
   if (!name) throw new CliError(`${file}: metadata.name is missing`);
   if (apiVersion !== API_VERSION)
     throw new CliError(`${file}: ${name} has apiVersion ${apiVersion}, expected ${API_VERSION}`);
+  const { asked, otherwise = 'default' } = choice;
+  const namespace = metadata.namespace ?? asked ?? otherwise;
+  if (asked && asked !== namespace)
+    throw new CliError(
+      `${file}: ${name} is of namespace ${namespace}, not ${asked}; leave --namespace out, or say --namespace=${namespace}`,
+    );
   const result = pcfApiSpec.safeParse(spec);
   if (!result.success) {
     const problems = result.error.issues.flatMap((issue) => problemsOf(issue, spec));
@@ -53,7 +65,7 @@ function toPcfApi(file: string, { apiVersion, metadata, spec }: Manifest, namesp
   return {
     apiVersion: API_VERSION,
     kind: KIND,
-    metadata: { namespace, ...metadata, name, uid: '', resourceVersion: '', generation: 1 },
+    metadata: { ...metadata, namespace, name, uid: '', resourceVersion: '', generation: 1 },
     spec: result.data,
   };
 }

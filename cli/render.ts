@@ -11,7 +11,7 @@ export function renderCommand(): Command {
   return new Command('render')
     .description('Print every object that the operator makes from a PcfApi file. Needs no cluster.')
     .requiredOption('-f, --filename <file>', 'file with PcfApi objects; - for standard input')
-    .option('-n, --namespace <name>', 'namespace of those that name none', 'default')
+    .option('-n, --namespace <name>', 'namespace of those that name none (default: "default")')
     .option('-o, --output <format>', 'yaml or json', 'yaml')
     .addHelpText(
       'after',
@@ -19,8 +19,10 @@ export function renderCommand(): Command {
 The rules across fields are the API server's to check:
   $ kubectl pcf render -f pcfapi.yaml | kubectl apply --dry-run=server -f -`,
     )
-    .action(({ filename, namespace, output }: { filename: string; namespace: string; output: string }) => {
-      const objects = readManifests(filename, namespace).flatMap((api) => render(api).map(ownerless));
+    .action(({ filename, namespace, output }: { filename: string; namespace?: string; output: string }) => {
+      const objects = readManifests(filename, { asked: namespace }).flatMap((api) =>
+        render(api).map(ownerless),
+      );
       if (output === 'json') printJson({ apiVersion: 'v1', kind: 'List', items: objects });
       else process.stdout.write(objects.map((object) => stringify(object, KUBERNETES_YAML)).join('---\n'));
     });

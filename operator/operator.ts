@@ -233,8 +233,9 @@ export class PcfOperator extends dotI.default {
     for (const [, cache] of this.caches.dependents()) {
       cache.onAvailability(everyone);
       cache.on((event) => {
-        const key = instanceKey(event.object) ?? (event.old && instanceKey(event.old));
-        if (key) queue.add(key);
+        // Both: a label that was changed takes the object from one PcfApi and gives it to another.
+        const keys = new Set([instanceKey(event.object), event.old && instanceKey(event.old)]);
+        for (const key of keys) if (key) queue.add(key);
       });
     }
     this.caches.secrets.on((event) => this.onSecret(event));

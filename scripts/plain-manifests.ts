@@ -18,7 +18,7 @@ metadata:
 /** File of deploy/k8s/ -> the chart's templates in it. `kubectl apply -f` goes by the alphabet. */
 const files: Record<string, readonly string[]> = {
   crds: ['crds'],
-  operator: ['deployment', 'service', 'pdb', 'network-policy'],
+  operator: ['deployment', 'service', 'pdb', 'network-policy', 'flow-schema'],
   rbac: ['rbac'],
   'user-roles': ['user-roles'],
   // A folder of its own: it needs the CRDs of the Prometheus operator, and is for those who have them.

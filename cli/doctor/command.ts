@@ -66,7 +66,8 @@ async function admit(
     connect,
   });
   if (name) return [patient(await getPcfApi(access, name), true)];
-  return readManifests(filename!, access.namespace).map((api) => patient(api, false));
+  const { namespace: asked } = options;
+  return readManifests(filename!, { asked, otherwise: access.namespace }).map((api) => patient(api, false));
 }
 
 async function examine(patient: Patient): Promise<Finding[]> {

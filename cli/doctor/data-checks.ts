@@ -11,6 +11,8 @@ import type { Check, Finding, Patient } from './types.js';
 
 export const dataChecks: Check[] = [secretsThere, databaseReachable, backup, issuer, certificate];
 
+const PULL_SECRET_KEY = '.dockerconfigjson';
+
 type Secret = KubeObject & { data?: Record<string, string> };
 
 /** `forbidden` when the caller may not look. */
@@ -29,12 +31,12 @@ async function readSecret(
 }
 
 async function secretsThere({ client, api }: Patient): Promise<Finding[]> {
-  const pullSecrets = (api.spec.imagePullSecrets ?? []).map(({ name }) => ({
-    name,
-    key: '.dockerconfigjson',
-  }));
-  const byName = Map.groupBy([...secretRefs(api.spec), ...pullSecrets], ({ name }) => name);
-  return Promise.all([...byName].map(([name, refs]) => secretThere(client, api, name, refs)));
+  const byName = Map.groupBy(secretRefs(api.spec), ({ name }) => name);
+  const pullSecrets = (api.spec.imagePullSecrets ?? []).map(({ name }) => ({ name, key: PULL_SECRET_KEY }));
+  return Promise.all([
+    ...[...byName].map(([name, refs]) => secretThere(client, api, name, refs)),
+    ...pullSecrets.map((ref) => secretThere(client, api, ref.name, [ref])),
+  ]);
 }
 
 async function secretThere(
@@ -51,15 +53,20 @@ async function secretThere(
   const keys = [...new Set(refs.map(({ key }) => key))];
   const missing = keys.filter((key) => secret?.data?.[key] === undefined);
   if (missing.length === 0) return { check, outcome: 'ok', message: `has ${keys.join(', ')}` };
-  const literals = missing.map((key) => `--from-literal=${key}=...`).join(' ');
-  const remedy =
-    api.spec.secrets?.provider === 'ExternalSecrets'
-      ? `put ${missing.join(', ')} into the store, and look at: kubectl describe externalsecret ${name} -n ${namespace}`
-      : secret
-        ? `kubectl edit secret ${name} -n ${namespace}, and add ${missing.join(', ')}`
-        : `kubectl create secret generic ${name} -n ${namespace} ${literals}`;
   const message = secret ? `lacks ${missing.join(', ')}` : 'does not exist';
-  return { check, outcome: 'fail', message, remedy };
+  return { check, outcome: 'fail', message, remedy: secretRemedy(api, name, missing, secret !== undefined) };
+}
+
+function secretRemedy({ spec, metadata }: PcfApi, name: string, missing: string[], exists: boolean): string {
+  const where = `${name} -n ${metadata.namespace}`;
+  const keys = missing.join(', ');
+  // No ExternalSecret of ours makes those: the nodes read them, not the pods.
+  if (missing.includes(PULL_SECRET_KEY))
+    return `kubectl create secret docker-registry ${where} --docker-server=... --docker-username=... --docker-password=...`;
+  if (spec.secrets?.provider === 'ExternalSecrets')
+    return `put ${keys} into the store, and look at: kubectl describe externalsecret ${where}`;
+  if (exists) return `kubectl edit secret ${where}, and add ${keys}`;
+  return `kubectl create secret generic ${where} ${missing.map((key) => `--from-literal=${key}=...`).join(' ')}`;
 }
 
 /** The oldest that is still maintained. */

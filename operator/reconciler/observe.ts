@@ -2,21 +2,15 @@
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { Failure, Observation, RevisionView } from '../delivery/types.js';
 import { type MigrationView, migrationView } from '../migrations/view.js';
-import {
-  ControllerRevisionKind,
-  DeploymentKind,
-  EndpointSliceKind,
-  JobKind,
-  OWNED_KINDS,
-  PodKind,
-} from '../resources/kinds.js';
+import { DeploymentKind, EndpointSliceKind, JobKind, OWNED_KINDS, PodKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
-import { newRevision, type Revision, revisionName, revisionOf } from '../resources/revision.js';
+import type { Revision } from '../resources/revision.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import { routerOf } from '../traffic/index.js';
 import type { TrafficRouter } from '../traffic/router.js';
 import type { Caches } from './caches.js';
 import { type EndpointSlice, type Pod, podFailure, podTrouble, readyPods } from './pods.js';
+import { revisionsOf } from './revisions.js';
 import { type MissingSecret, missingSecrets, secretsHash } from './secrets.js';
 
 /** Everything about one PcfApi that a reconcile needs to know. */
@@ -49,9 +43,7 @@ export function observe(api: PcfApi, caches: ClusterView): Observed {
   const router = routerOf(api);
   const owned = OWNED_KINDS.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
   const secret = (name: string) => caches.secret(api, name);
-  const recorded = caches.ownedBy(ControllerRevisionKind, api).map(revisionOf);
-  const target = targetRevision(api, recorded, secretsHash(api, secret));
-  const revisions = new Map([...recorded, target].map((revision) => [revision.name, revision]));
+  const { target, all: revisions } = revisionsOf(api, caches, secretsHash(api, secret));
   const pods = caches.ownedBy(PodKind, api) as Pod[];
   const slices = caches.ownedBy(EndpointSliceKind, api) as EndpointSlice[];
   const ready = new Map(
@@ -90,24 +82,6 @@ export function observe(api: PcfApi, caches: ClusterView): Observed {
       startable: missing.length === 0,
     },
   };
-}
-
-/**
- * The revision that the spec describes. While a Secret is missing its contents are not
- * known: then it is the newest revision that differs in nothing else.
- */
-function targetRevision(api: PcfApi, recorded: Revision[], secrets: string | undefined): Revision {
-  const named = (hash: string | undefined) => recorded.find(({ name }) => name === revisionName(api, hash));
-  const known = secrets
-    ? named(secrets)
-    : newestOf(recorded.filter((it) => it.name === revisionName(api, it.secrets)));
-  if (known) return known;
-  const number = 1 + Math.max(0, ...recorded.map((revision) => revision.number));
-  return newRevision(api, number, secrets);
-}
-
-function newestOf(revisions: Revision[]): Revision | undefined {
-  return revisions.toSorted((a, b) => b.number - a.number)[0];
 }
 
 function migrationsOf(api: PcfApi, revisions: Map<string, Revision>, caches: ClusterView, pods: Pod[]) {

@@ -192,9 +192,11 @@ export class KubeClient {
       const response = await this.send(method, path, options);
       if (response.statusCode < 400) return (await response.body.json()) as T;
       const error = await this.refusal(response);
-      if (error.retryAfterMs === undefined || attempt >= THROTTLE_RETRIES) throw error;
+      if (error.retryAfterMs === undefined) throw error;
+      // Also before it gives up: who calls is free to try again at once.
       const pauseMs = Math.min(error.retryAfterMs, MAX_RETRY_AFTER_MS) * (1 + Math.random() / 10);
       await sleep(pauseMs, undefined, { signal: options.signal });
+      if (attempt >= THROTTLE_RETRIES) throw error;
     }
   }
 

@@ -25,7 +25,19 @@ export const isNotFound = hasStatus(404);
 export const isConflict = hasStatus(409);
 /** The resourceVersion or continue token asked for is no longer kept. */
 export const isGone = hasStatus(410);
-export const isInvalid = hasStatus(422);
+
+/**
+ * The same request will be refused again: by the kind's rules (422), by an admission webhook
+ * that gives no code of its own (400), or by a schema that lacks a field of the apply, of
+ * which the API server speaks as if the fault were its own.
+ * @see https://github.com/kubernetes/kubernetes/issues/139253
+ */
+export function isInvalid(error: unknown): error is KubeApiError {
+  if (!(error instanceof KubeApiError)) return false;
+  const { status, message } = error;
+  return status === 422 || status === 400 || (status === 500 && message.startsWith(UNTYPED));
+}
+const UNTYPED = 'failed to create typed patch object';
 
 /** Reads the Status object of a refusal. */
 export async function errorOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<KubeApiError> {

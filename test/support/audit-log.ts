@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 export interface AuditEvent {
   verb: string;
+  requestURI: string;
   user: { username: string };
   userAgent?: string;
   objectRef?: {

@@ -25,7 +25,7 @@ describe('kubectl-pcf', () => {
     const path = file(
       `apiVersion: v1\nkind: Secret\nmetadata: { name: s }\n---\napiVersion: pcf.dev/v1alpha1\nkind: PcfApi\nmetadata: { name: api }\nspec: { ${good} }\n`,
     );
-    const [api, ...others] = readManifests(path, 'platform');
+    const [api, ...others] = readManifests(path, { otherwise: 'platform' });
     assert.deepEqual(others, []);
     assert.equal(api?.metadata.namespace, 'platform');
     assert.equal(api?.spec.environment, 'production');
@@ -44,6 +44,14 @@ describe('kubectl-pcf', () => {
   } satisfies Record<string, [string, RegExp]>)) {
     it(`names ${what}`, () => assert.throws(() => readManifests(manifest(text)), message));
   }
+
+  it('takes no other namespace for what names one, as kubectl', () => {
+    const path = file(
+      `apiVersion: pcf.dev/v1alpha1\nkind: PcfApi\nmetadata: { name: api, namespace: platform }\nspec: { ${good} }\n`,
+    );
+    assert.equal(readManifests(path, { asked: 'platform' })[0]?.metadata.namespace, 'platform');
+    assert.throws(() => readManifests(path, { asked: 'half' }), /api is of namespace platform, not half/);
+  });
 
   it('says so when a file holds no PcfApi, or is not there', () => {
     assert.throws(() => readManifests(file('kind: Secret\n')), /holds no PcfApi/);

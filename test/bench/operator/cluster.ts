@@ -13,6 +13,7 @@ const logger = pino({ level: 'silent' });
 
 export class BenchCluster {
   readonly sandbox = new Sandbox('.sandbox/bench');
+  readonly namespace = NAMESPACE;
   readonly names: string[] = [];
   apis!: ResourceCache;
   routes!: ResourceCache;
@@ -55,7 +56,7 @@ export class BenchCluster {
         await Promise.all(some.map((name) => this.client.create(PcfApiKind, pcfApi(name))));
       }
       this.names.push(...fresh);
-      await this.until(this.apis, () => fresh.every((name) => this.statusOf(name)?.phase === 'Ready'));
+      await until(this.apis, () => fresh.every((name) => this.statusOf(name)?.phase === 'Ready'));
     });
   }
 
@@ -68,36 +69,20 @@ export class BenchCluster {
         const status = this.statusOf(name);
         return status?.traffic?.effectiveWeight === 10 && status.updateRevision !== undefined;
       };
-      await this.until(this.apis, () => this.names.every(inForce));
+      await until(this.apis, () => this.names.every(inForce));
     });
   }
 
-  /** Resolves once no PcfApi and no route has changed for a second. */
-  async settled(): Promise<void> {
-    let last = performance.now();
-    const note = () => {
-      last = performance.now();
-    };
-    this.apis.on(note);
-    this.routes.on(note);
-    while (performance.now() - last < 1_000) await new Promise((resolve) => setTimeout(resolve, 50));
+  settled(): Promise<void> {
+    return settled(this.apis, this.routes);
   }
 
   statusOf(name: string): PcfApi['status'] {
     return (this.apis.get(NAMESPACE, name) as unknown as PcfApi | undefined)?.status;
   }
 
-  until(cache: ResourceCache, check: () => boolean, timeoutMs = 900_000): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`not within ${timeoutMs / 1000} s`)), timeoutMs);
-      const look = () => {
-        if (!check()) return;
-        clearTimeout(timer);
-        resolve();
-      };
-      cache.on(look);
-      look();
-    });
+  setWeight(name: string, canaryWeight: number): Promise<KubeObject> {
+    return this.client.patch(PcfApiKind, NAMESPACE, name, { spec: { canaryWeight } });
   }
 
   /** Sum of the operator's metrics whose line matches. */
@@ -107,11 +92,35 @@ export class BenchCluster {
     return found.reduce((sum, text) => sum + Number(text.split(' ').at(-1)), 0);
   }
 
-  private watch(type: ResourceType): ResourceCache {
-    const cache = new ResourceCache(type, this.client, logger, { namespaces: [NAMESPACE] });
+  watch(type: ResourceType, namespace = NAMESPACE): ResourceCache {
+    const cache = new ResourceCache(type, this.client, logger, { namespaces: [namespace] });
     void cache.run(this.stopping.signal);
     return cache;
   }
+}
+
+/** Resolves once the check holds; it is asked whenever the cache changes. */
+export function until(cache: ResourceCache, check: () => boolean, timeoutMs = 900_000): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`not within ${timeoutMs / 1000} s`)), timeoutMs);
+    const look = () => {
+      if (!check()) return;
+      clearTimeout(timer);
+      resolve();
+    };
+    cache.on(look);
+    look();
+  });
+}
+
+/** Resolves once nothing in these caches has changed for a second. */
+export async function settled(...caches: readonly ResourceCache[]): Promise<void> {
+  let last = performance.now();
+  const note = () => {
+    last = performance.now();
+  };
+  for (const cache of caches) cache.on(note);
+  while (performance.now() - last < 1_000) await new Promise((resolve) => setTimeout(resolve, 50));
 }
 
 export async function seconds(work: () => Promise<void>): Promise<number> {

@@ -1,13 +1,16 @@
 /**
  * `npm run bench -- operator`: what the operator costs on this machine, on a real control
- * plane with a stand-in kubelet, beside the floor: a process that does nothing but watch
- * PcfApis and send one patch an edit. A figure means little without its floor.
+ * plane with a stand-in kubelet, beside the floor (a process that does nothing but watch
+ * PcfApis and send one patch an edit) and, where asked, beside Argo Rollouts. A figure
+ * means little without its floor.
  */
 import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import { ArgoRollouts } from './argo-rollouts.js';
 import { BenchCluster, seconds } from './cluster.js';
-import { percentile, type Times, weightEdits, withFloor } from './weight-edits.js';
+import { type Measured, print, table } from './report.js';
+import { carried, weightEdits, withFloor, withPods } from './weight-edits.js';
 
 const options = new Command('bench operator')
   .description('Measures the operator on a real control plane with a stand-in kubelet.')
@@ -15,51 +18,85 @@ const options = new Command('bench operator')
   .option('--grow', 'the same as --objects 10,100,1000')
   .option('--edits <count>', 'edits of a weight, and as many for the floor', '200')
   .option('--operator-args <flags>', 'further flags of the operator', '')
+  .option(
+    '--argo-rollouts <checkout>',
+    'beside Argo Rollouts, which was built there to dist/rollouts-controller',
+  )
+  // As it comes it sends 40 requests a second at most; --qps=1000 shows what is itself.
+  .option('--argo-args <flags>', 'further flags of Argo Rollouts', '')
   .addHelpText(
     'after',
-    '\nExamples:\n  $ npm run bench -- operator\n  $ npm run bench -- operator --objects 50\n  $ npm run bench -- operator --grow',
+    '\nExamples:\n  $ npm run bench -- operator\n  $ npm run bench -- operator --objects 50\n  $ npm run bench -- operator --grow\n  $ npm run bench -- operator --objects 50 --argo-rollouts ../argo-rollouts',
   )
   .parse()
-  .opts<{ objects: string; grow?: boolean; edits: string; operatorArgs: string }>();
-
-interface Row {
-  objects: number;
-  created: number;
-  delivered: number;
-  edits: Times;
-  floor: Times;
-  restart: { seconds: number; writes: number; megabytes: number };
-}
+  .opts<{
+    objects: string;
+    grow?: boolean;
+    edits: string;
+    operatorArgs: string;
+    argoRollouts?: string;
+    argoArgs: string;
+  }>();
 
 const counts = (options.grow ? '10,100,1000' : options.objects).split(',').map(Number);
-const cluster = await BenchCluster.start(options.operatorArgs.split(' ').filter(Boolean));
+const edits = Number(options.edits);
+const flagsOf = (text: string) => text.split(' ').filter(Boolean);
+const cluster = await BenchCluster.start(flagsOf(options.operatorArgs));
+const argo = options.argoRollouts
+  ? await ArgoRollouts.start(cluster, options.argoRollouts, flagsOf(options.argoArgs))
+  : undefined;
 try {
-  const rows: Row[] = [];
+  const rows: Measured[] = [];
   for (const [index, count] of counts.entries()) {
-    const row = await measure(count, `1.${index + 1}.0`);
-    rows.push(row);
-    print(row);
+    const tag = `1.${index + 1}.0`;
+    const ours = await measure(count, tag);
+    const load = loadavg()[0]!;
+    const peer = argo && (await beside(argo, count, tag));
+    print({ ...ours, load, peer });
+    rows.push({ ...ours, load, peer });
   }
-  console.log(`\n${markdown(rows)}`);
+  console.log(`\n${table(rows)}`);
 } finally {
+  await argo?.stop();
   await cluster.stop();
 }
 process.exit();
 
-async function measure(objects: number, tag: string): Promise<Row> {
+/** Leaves the operator stopped. */
+async function measure(objects: number, tag: string): Promise<Omit<Measured, 'load' | 'peer'>> {
+  if (cluster.names.length > 0) await cluster.sandbox.operator.restart();
   const created = await cluster.growTo(objects);
   const delivered = await cluster.deliver(tag);
   await cluster.settled();
-  const edits = Number(options.edits);
-  const ours = await weightEdits(cluster, edits, 'spec');
+  const ours = await weightEdits(cluster, edits, carried);
+  await cluster.settled();
+  const scaled = await weightEdits(cluster, Math.min(edits, 2 * objects), withPods);
   await cluster.settled();
   await cluster.sandbox.operator.stop();
-  const floor = await withFloor(cluster, () => weightEdits(cluster, edits, 'annotation'));
-  return { objects, created, delivered, edits: ours, floor, restart: await restart(objects) };
+  const floor = await withFloor(cluster, (subject) => weightEdits(subject, edits, carried));
+  const again = await restart(objects);
+  await cluster.sandbox.operator.stop();
+  return { objects, created, delivered, edits: ours, scaled, floor, restart: again };
+}
+
+/** The same work for Argo Rollouts, while nothing else runs. */
+async function beside(argo: ArgoRollouts, objects: number, tag: string): Promise<Measured['peer']> {
+  await argo.run();
+  const created = await argo.growTo(objects);
+  const delivered = await argo.deliver(tag);
+  await argo.settled();
+  const times = await weightEdits(argo, edits, carried);
+  await argo.settled();
+  const scaled = await weightEdits(argo, Math.min(edits, 2 * objects), withPods);
+  await argo.settled();
+  await argo.stop();
+  const restarted = await argo.run();
+  await argo.stop();
+  return { created, delivered, edits: times, scaled, restarted };
 }
 
 /** Starts the operator beside objects that are all as they should be, and waits until it has looked at each. */
-async function restart(objects: number): Promise<Row['restart']> {
+async function restart(objects: number): Promise<Measured['restart']> {
   const took = await seconds(async () => {
     await cluster.sandbox.operator.restart();
     const done = /^controller_runtime_reconcile_total\{/;
@@ -70,40 +107,4 @@ async function restart(objects: number): Promise<Row['restart']> {
   const writes = await cluster.metric(changes);
   const megabytes = Math.round((await cluster.metric(/^process_resident_memory_bytes/)) / 2 ** 20);
   return { seconds: took, writes, megabytes };
-}
-
-function print({ objects, created, delivered, edits, floor, restart: again }: Row): void {
-  const ms = (times: Times) =>
-    `${percentile(times, 0.5).toFixed(1)} / ${percentile(times, 0.99).toFixed(1)} ms`;
-  const ratio = (share: number) => (percentile(edits, share) / percentile(floor, share)).toFixed(1);
-  console.log(`
-${objects} PcfApis (load average ${loadavg()[0]!.toFixed(1)})
-  created -> all Ready          ${created.toFixed(1)} s
-  new revision at weight 10     ${delivered.toFixed(1)} s
-  edit -> VirtualService        ${ms(edits)} (p50 / p99)
-  floor                         ${ms(floor)}
-  ratio                         ${ratio(0.5)} / ${ratio(0.99)}
-  restart -> all reconciled     ${again.seconds.toFixed(2)} s, ${again.writes} writes, RSS ${again.megabytes} MB`);
-}
-
-function markdown(rows: readonly Row[]): string {
-  const at = (times: Times) => `${percentile(times, 0.5).toFixed(1)} / ${percentile(times, 0.99).toFixed(1)}`;
-  const lines = rows.map(({ objects, created, delivered, edits, floor, restart: again }) =>
-    [
-      objects,
-      created.toFixed(1),
-      delivered.toFixed(1),
-      at(edits),
-      at(floor),
-      `${(percentile(edits, 0.5) / percentile(floor, 0.5)).toFixed(1)} / ${(percentile(edits, 0.99) / percentile(floor, 0.99)).toFixed(1)}`,
-      again.seconds.toFixed(2),
-      again.writes,
-      again.megabytes,
-    ].join(' | '),
-  );
-  return [
-    '| PcfApis | created -> Ready, s | new revision, s | edit p50 / p99, ms | floor p50 / p99, ms | ratio | restart, s | writes | RSS, MB |',
-    '|---|---|---|---|---|---|---|---|---|',
-    ...lines.map((line) => `| ${line} |`),
-  ].join('\n');
 }

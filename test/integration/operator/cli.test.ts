@@ -68,7 +68,7 @@ describe('kubectl pcf', function () {
   });
 
   it('renders what the API server takes', async () => {
-    const { out } = await pcf(['render', '-f', 'deploy/samples/production.yaml', ...here()]);
+    const { out } = await pcf(['render', '-f', 'deploy/samples/production.yaml']);
     const text = out.replaceAll('namespace: platform', `namespace: ${api.namespace}`);
     const answer = await sandbox.parts.kubectl.apply(text, '--dry-run=server');
     assert.match(answer, /horizontalpodautoscaler\.autoscaling\/pcf-api created/);
@@ -104,6 +104,7 @@ spec:
         `kubectl create secret generic pcf-api-secrets -n ${namespace} --from-literal=database-url=... --from-literal=redis-url=...`,
       ),
       /✗ +Secret registry +does not exist/,
+      new RegExp(`kubectl create secret docker-registry registry -n ${namespace} `),
       /✗ +certificate issuer +ClusterIssuer letsencrypt does not exist/,
       /! +backup +no backup is known/,
       /! +alerts /,

@@ -4,6 +4,7 @@ import { parseAllDocuments } from 'yaml';
 import { PcfApiKind, SecretKind, ServiceKind } from '../../../operator/resources/kinds.js';
 import { type AuditEvent, line } from '../../support/audit-log.js';
 import { AuditedCluster, FAST_LEASE } from '../../support/audited-cluster.js';
+import { HELM_TIMEOUT_MS, testHelm } from '../../support/helm.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
 
@@ -85,7 +86,7 @@ describe('the rights of the operator', function () {
   let cluster: AuditedCluster;
 
   before(async function () {
-    this.timeout(START_TIMEOUT_MS);
+    this.timeout(START_TIMEOUT_MS + HELM_TIMEOUT_MS);
     cluster = await AuditedCluster.start('.sandbox/test-rbac');
   });
   after(() => cluster?.stop());
@@ -109,6 +110,35 @@ describe('the rights of the operator', function () {
     const used = new Set(requests.map(rightUsed));
     const unused = rightsOf(shippedRules()).filter((right) => !used.has(right) && !asked(right, used));
     assert.deepEqual(unused, [], 'rights that were never used');
+  });
+
+  it('are enough as Roles in the namespaces it watches, without any in the cluster', async () => {
+    await cluster.stopOperators();
+    const { kubectl } = cluster.sandbox.parts;
+    for (const kind of ['clusterrolebinding', 'clusterrole'])
+      await kubectl.run(['delete', kind, 'pcf-operator']);
+    const [ours, others] = [await cluster.namespace('watched'), await cluster.namespace('unwatched')];
+    const { helm, remove } = await testHelm();
+    try {
+      const values = `watchNamespaces={${ours}},crds.install=false,rbac.aggregate=false`;
+      const rendered = await helm.run([
+        ...['template', 'pcf-operator', 'deploy/helm/pcf-operator', '--namespace', 'pcf-system'],
+        ...['--set', values, '--show-only', 'templates/rbac.yaml'],
+      ]);
+      await kubectl.apply(rendered, '--server-side', '--force-conflicts');
+    } finally {
+      remove();
+    }
+    const mark = cluster.audit.mark();
+    const unwatched = await cluster.create(others);
+    await cluster.operator('namespaced', { args: [...FAST_LEASE, '--namespace', ours] });
+    await cluster.ready(await cluster.create(ours));
+    const requests = cluster.audit.since(mark);
+    const denied = requests.filter(({ responseStatus }) => responseStatus?.code === 403);
+    assert.deepEqual(denied.map(line), [], 'requests that were denied');
+    const namespaces = new Set(requests.map(({ objectRef }) => objectRef?.namespace));
+    assert.deepEqual(namespaces, new Set([ours, 'pcf-system']), 'it asks for nothing else');
+    assert.equal(unwatched.now()?.status, undefined);
   });
 
   /** From nothing to everything, a canary, an abort, a promotion, without what can be left out, and gone. */

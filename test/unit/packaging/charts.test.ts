@@ -72,13 +72,76 @@ describe('the Helm charts', function () {
     });
   });
 
-  it('give the operator only settings that it knows', async () => {
-    const [container] = podSpecOf(await render(OPERATOR_CHART, '--set', 'watchNamespaces={team}')).containers;
+  /** The variables of the operator's container that begin so, by name. */
+  const variablesOf = (objects: KubeObject[]) => {
+    const { env } = podSpecOf(objects).containers[0]!;
+    return Object.fromEntries(env.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])));
+  };
+  /** What the operator makes of such variables. */
+  const settingsOf = (env: Record<string, string>) => {
+    const code = `import('./dist/operator/settings.js').then(({ readSettings }) =>
+      console.log(JSON.stringify(readSettings(['node', 'pcf-operator']))))`;
+    const options = { encoding: 'utf8', env: { PATH: process.env.PATH, ...env } } as const;
+    return JSON.parse(execFileSync(process.execPath, ['--eval', code], options)) as Record<string, unknown>;
+  };
+
+  it("leave the operator's settings at its own defaults", async () => {
+    assert.deepEqual(settingsOf(variablesOf(await render(OPERATOR_CHART))), settingsOf({}));
+  });
+
+  it('have a value for each of its settings', async () => {
     const help = execFileSync(process.execPath, ['dist/operator/main.js', '--help'], { encoding: 'utf8' });
-    const names = container!.env.map(({ name }) => name);
-    assert.deepEqual(names, ['POD_NAMESPACE', 'PCF_NAMESPACE', 'PCF_LOG_LEVEL']);
-    for (const name of names)
-      assert.match(help, new RegExp(`\\b${name}\\b`), `pcf-operator knows no ${name}`);
+    const known = new Set([...help.matchAll(/\bPCF_[A-Z_]+/g)].map(([name]) => name));
+    const values = [
+      'watchNamespaces={one,two},logLevel=debug,concurrency=16,resync=0,kubeApi.qps=50,kubeApi.burst=70',
+      'leaderElection.leaseDuration=60s,leaderElection.renewDeadline=40s,leaderElection.retryPeriod=5s',
+      'host=::,port=9000',
+    ];
+    const variables = variablesOf(await render(OPERATOR_CHART, '--set', values.join(',')));
+    assert.deepEqual(new Set([...Object.keys(variables), 'PCF_NO_LEADER_ELECTION']), known);
+    assert.deepEqual(settingsOf(variables), {
+      namespaces: ['one', 'two'],
+      leaseNamespace: 'pcf-system',
+      leaderElection: true,
+      leaseDurationMs: 60_000,
+      renewDeadlineMs: 40_000,
+      retryPeriodMs: 5_000,
+      concurrency: 16,
+      resyncMs: 0,
+      kubeApiQps: 50,
+      kubeApiBurst: 70,
+      host: '::',
+      port: 9000,
+      logLevel: 'debug',
+    });
+    const alone = await render(OPERATOR_CHART, '--set', 'leaderElection.enabled=false,replicas=1');
+    assert.equal(settingsOf(variablesOf(alone)).leaderElection, false);
+  });
+
+  it("keep the leader's renewals apart from other requests, by an object of the cluster that a namespaced install does without", async () => {
+    const schema = find(await render(OPERATOR_CHART), 'FlowSchema')!;
+    assert.equal(schema.metadata.name, 'pcf-system-pcf-pcf-operator-leader');
+    for (const off of ['leaderElection.flowSchema=false', 'watchNamespaces={one}'])
+      assert.equal(find(await render(OPERATOR_CHART, '--set', off), 'FlowSchema'), undefined, off);
+  });
+
+  it('install nothing of the cluster when they are to leave it alone', async () => {
+    const objects = await render(
+      OPERATOR_CHART,
+      ...['--set', 'watchNamespaces={one},rbac.aggregate=false,crds.install=false'],
+    );
+    assert.deepEqual(
+      objects.filter(({ metadata }) => !metadata.namespace).map(({ kind }) => kind),
+      [],
+    );
+  });
+
+  it('let the operator reach what analysis and notifications ask for', async () => {
+    const policy = find(await render(OPERATOR_CHART), 'NetworkPolicy')!.spec as {
+      egress: { ports: { port: number }[] }[];
+    };
+    const ports = policy.egress.flatMap((rule) => rule.ports.map(({ port }) => port));
+    for (const port of [443, 6443, 53, 9090, 3000]) assert.ok(ports.includes(port), `port ${port}`);
   });
 
   it('give the operator rights in the namespaces it watches alone', async () => {
@@ -150,6 +213,16 @@ describe('the Helm charts', function () {
   it('refuse values that mean nothing', async () => {
     await refused(OPERATOR_CHART, 'replica=3', /additional properties 'replica' not allowed/);
     await refused(OPERATOR_CHART, 'logLevel=loud', /logLevel/);
+    await refused(OPERATOR_CHART, 'concurrency=0', /concurrency/);
+    await refused(OPERATOR_CHART, 'resync=often', /resync/);
+    await refused(OPERATOR_CHART, 'port=80', /port/);
+    await refused(
+      OPERATOR_CHART,
+      'kubeApi.qps=50,kubeApi.burst=10',
+      /burst: it must not be below kubeApi\.qps/,
+    );
+    await refused(OPERATOR_CHART, 'leaderElection.leaseDuration=15', /leaseDuration/);
+    await refused(OPERATOR_CHART, 'leaderElection.enabled=false', /set replicas=1/);
     await refused(OPERATOR_CHART, 'serviceAccount.create=false', /say which account to use/);
     await refused(API_CHART, 'canaryWieght=10', /additional properties 'canaryWieght' not allowed/);
     await refused(API_CHART, 'canaryWeight=101', /canaryWeight/);

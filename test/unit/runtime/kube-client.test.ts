@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { KubeConfig } from '@kubernetes/client-node';
 import {
   isConflict,
+  isInvalid,
   KubeClient,
   type KubeClientOptions,
   type ResourceType,
@@ -101,6 +102,20 @@ describe('KubeClient', () => {
     );
     answers = [{ status: 502 }];
     await assert.rejects(connect().get(kind, 'ns', 'a'), { status: 502, reason: 'Unknown' });
+  });
+
+  it('knows what will be refused again', async () => {
+    const untyped = 'failed to create typed patch object (a/b): .spec.x: field not declared in schema';
+    for (const [status, message, again] of [
+      [422, 'spec.x: Invalid value', true],
+      [400, 'admission webhook "x" denied the request', true],
+      [500, untyped, true],
+      [500, 'etcdserver: request timed out', false],
+      [403, 'exceeded quota', false],
+    ] as const) {
+      answers = [{ status, body: { message } }];
+      await assert.rejects(connect().get(kind, 'ns', 'a'), (error) => isInvalid(error) === again);
+    }
   });
 
   it('waits as long as it is asked to when it is throttled, then goes on', async () => {

@@ -47,3 +47,35 @@ namespace: {{ .Release.Namespace }}
 labels:
   {{- include "pcf-operator.labels" . | nindent 2 }}
 {{- end }}
+
+{{/* Variables of the operator's settings. */}}
+{{- define "pcf-operator.settings" -}}
+- { name: PCF_LOG_LEVEL, value: {{ .Values.logLevel | quote }} }
+- { name: PCF_CONCURRENCY, value: {{ .Values.concurrency | quote }} }
+- { name: PCF_RESYNC, value: {{ .Values.resync | quote }} }
+- { name: PCF_HOST, value: {{ .Values.host | quote }} }
+- { name: PCF_PORT, value: {{ .Values.port | quote }} }
+{{- with .Values.kubeApi }}
+{{- if .qps }}
+- { name: PCF_KUBE_API_QPS, value: {{ .qps | quote }} }
+{{- end }}
+{{- if .burst }}
+{{- if lt (int .burst) (int .qps) }}
+{{- fail "kubeApi.burst: it must not be below kubeApi.qps; 0 is twice that" }}
+{{- end }}
+- { name: PCF_KUBE_API_BURST, value: {{ .burst | quote }} }
+{{- end }}
+{{- end }}
+{{- with .Values.leaderElection }}
+{{- if .enabled }}
+- { name: PCF_LEASE_DURATION, value: {{ .leaseDuration | quote }} }
+- { name: PCF_RENEW_DEADLINE, value: {{ .renewDeadline | quote }} }
+- { name: PCF_RETRY_PERIOD, value: {{ .retryPeriod | quote }} }
+{{- else }}
+{{- if gt (int $.Values.replicas) 1 }}
+{{- fail "leaderElection.enabled: without it there must be one replica, or two would write at the same time: set replicas=1" }}
+{{- end }}
+- { name: PCF_NO_LEADER_ELECTION, value: "true" }
+{{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,88 @@
+/** The revisions of a PcfApi: those on record, those that run without a record, and the one that the spec describes. */
+import { CONFIG_FILE } from '../../contract/image.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { ConfigMapKind, ControllerRevisionKind, DeploymentKind } from '../resources/kinds.js';
+import { LABELS } from '../resources/metadata.js';
+import type { PodTemplate } from '../resources/pod-template.js';
+import { newRevision, type Revision, revisionName, revisionOf } from '../resources/revision.js';
+import type { KubeObject } from '../runtime/kube-types.js';
+import type { ClusterView } from './observe.js';
+
+interface Workload extends KubeObject {
+  spec?: { template?: PodTemplate };
+}
+
+interface Settings extends KubeObject {
+  data?: Record<string, string>;
+}
+
+/** What is known of the revisions of a PcfApi. */
+export interface Revisions {
+  /** What the spec describes. */
+  target: Revision;
+  /** Every one by name, the target among them. */
+  all: Map<string, Revision>;
+}
+
+/** `secrets` is what they hold, as a hash, where a change of theirs makes a revision. */
+export function revisionsOf(
+  api: PcfApi,
+  caches: Pick<ClusterView, 'get' | 'ownedBy'>,
+  secrets: string | undefined,
+): Revisions {
+  const recorded = caches.ownedBy(ControllerRevisionKind, api).map(revisionOf);
+  const lost = lostRevisions(api, caches, recorded);
+  const target = targetRevision(api, recorded, lost, secrets);
+  return { target, all: new Map([...recorded, ...lost, target].map((one) => [one.name, one])) };
+}
+
+/**
+ * Revisions whose ControllerRevision somebody deleted, read off their Deployments: were they
+ * not known, their pods would count for nothing, and be taken away while they serve.
+ */
+function lostRevisions(
+  api: PcfApi,
+  caches: Pick<ClusterView, 'get' | 'ownedBy'>,
+  recorded: readonly Revision[],
+): Revision[] {
+  return (caches.ownedBy(DeploymentKind, api) as Workload[]).flatMap((deployment) => {
+    const { name, labels } = deployment.metadata;
+    // The Deployments of components are not named after a revision.
+    const isLost = labels?.[LABELS.revision] === name && !recorded.some((one) => one.name === name);
+    const config = caches.get(ConfigMapKind, api, name) as Settings | undefined;
+    return isLost ? (readOff(deployment, config) ?? []) : [];
+  });
+}
+
+/** What the record said besides, from which commit it was built and what an undo writes back, is lost. */
+function readOff({ metadata, spec }: Workload, config: Settings | undefined): Revision | undefined {
+  const template = spec?.template;
+  const image = template?.spec.containers[0].image;
+  if (!template || !image) return undefined;
+  // Older than every revision on record, as far as one can tell.
+  return { name: metadata.name, number: 0, image, template, config: config?.data?.[CONFIG_FILE] ?? '' };
+}
+
+/**
+ * The revision that the spec describes. While a Secret is missing its contents are not
+ * known: then it is the newest revision that differs in nothing else.
+ */
+function targetRevision(
+  api: PcfApi,
+  recorded: readonly Revision[],
+  lost: readonly Revision[],
+  secrets: string | undefined,
+): Revision {
+  const known = secrets
+    ? recorded.find(({ name }) => name === revisionName(api, secrets))
+    : newestOf(recorded.filter((one) => one.name === revisionName(api, one.secrets)));
+  if (known) return known;
+  const target = newRevision(api, 1 + Math.max(0, ...recorded.map(({ number }) => number)), secrets);
+  const running = lost.find(({ name }) => name === target.name);
+  // The spec says what was lost; the pods keep the template that they have.
+  return running ? { ...target, template: running.template } : target;
+}
+
+function newestOf(revisions: readonly Revision[]): Revision | undefined {
+  return revisions.toSorted((a, b) => b.number - a.number)[0];
+}

@@ -1,0 +1,184 @@
+/**
+ * The peer: Argo Rollouts on the same control plane, doing the part of the work that it does
+ * too: pods, a VirtualService, a weight. (A PcfApi also gets its settings, migration Job,
+ * ServiceAccount, network policy and disruption budget.)
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { request } from 'undici';
+import { parse } from 'yaml';
+import { typeOf, VirtualServiceKind } from '../../../operator/resources/kinds.js';
+import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
+import type { ResourceCache } from '../../../operator/runtime/resource-cache.js';
+import { ManagedProcess, untilReady } from '../../../sandbox/process/managed-process.js';
+import { freePorts } from '../../../sandbox/process/ports.js';
+import { type BenchCluster, seconds, settled, until } from './cluster.js';
+
+const NAMESPACE = 'argo';
+const RolloutKind: ResourceType = {
+  group: 'argoproj.io',
+  version: 'v1alpha1',
+  kind: 'Rollout',
+  plural: 'rollouts',
+  namespaced: true,
+};
+
+interface Route {
+  http: { route: { weight?: number }[] }[];
+}
+
+export class ArgoRollouts {
+  readonly namespace = NAMESPACE;
+  readonly names: string[] = [];
+  rollouts!: ResourceCache;
+  routes!: ResourceCache;
+
+  private constructor(
+    private readonly cluster: BenchCluster,
+    private readonly process: ManagedProcess,
+    private readonly metricsPort: number,
+  ) {}
+
+  /** `checkout` has manifests/crds and the program dist/rollouts-controller. */
+  static async start(
+    cluster: BenchCluster,
+    checkout: string,
+    flags: readonly string[],
+  ): Promise<ArgoRollouts> {
+    const { parts, stateDir, ledger } = cluster.sandbox;
+    const folder = join(checkout, 'manifests', 'crds');
+    const files = readdirSync(folder).filter((name) => name.endsWith('-crd.yaml'));
+    const crds = files.map((name) => parse(readFileSync(join(folder, name), 'utf8')) as KubeObject);
+    await parts.kubectl.apply(crds, '--server-side');
+    await parts.kubectl.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } }]);
+    const [metrics, health] = (await freePorts(2)) as [number, number];
+    const args = [
+      `--kubeconfig=${parts.cluster.kubeconfigPath}`,
+      `--metricsPort=${metrics}`,
+      `--healthzPort=${health}`,
+      '--leader-elect=false',
+      '--loglevel=error',
+      ...flags,
+    ];
+    const command = join(checkout, 'dist', 'rollouts-controller');
+    const logFile = join(stateDir, 'logs', 'argo-rollouts.log');
+    const argo = new ArgoRollouts(
+      cluster,
+      new ManagedProcess({ name: 'argo-rollouts', command, args, logFile }, ledger),
+      metrics,
+    );
+    argo.rollouts = cluster.watch(RolloutKind, NAMESPACE);
+    argo.routes = cluster.watch(VirtualServiceKind, NAMESPACE);
+    return argo;
+  }
+
+  /** Starts the controller; seconds until it has looked at every Rollout. */
+  run(): Promise<number> {
+    return seconds(async () => {
+      this.process.start();
+      await untilReady('argo-rollouts', this.process, async () => {
+        const { body } = await request(`http://127.0.0.1:${this.metricsPort}/metrics`);
+        const reconciled = /^rollout_reconcile_count\{/gm;
+        return ((await body.text()).match(reconciled)?.length ?? 0) >= this.names.length;
+      });
+    });
+  }
+
+  async stop(): Promise<void> {
+    await this.process.stop(5_000);
+  }
+
+  /** Creates Rollouts until there are so many and waits until all are Healthy. Seconds. */
+  async growTo(count: number): Promise<number> {
+    const fresh = Array.from({ length: count - this.names.length }, (_, i) => `api-${this.names.length + i}`);
+    this.names.push(...fresh);
+    return seconds(async () => {
+      for (let from = 0; from < fresh.length; from += 50) {
+        await Promise.all(fresh.slice(from, from + 50).map((name) => this.create(name)));
+      }
+      const healthy = (name: string) => this.phase(name) === 'Healthy';
+      await until(this.rollouts, () => this.names.every(healthy));
+    });
+  }
+
+  /** Gives every Rollout a new image and waits until weight 10 is in force on all. Seconds. */
+  async deliver(tag: string): Promise<number> {
+    const image = `registry.example.com/pcf-api:${tag}`;
+    const spec = { template: { spec: { containers: [{ name: 'api', image }] } } };
+    return seconds(async () => {
+      await Promise.all(this.names.map((name) => this.patch(name, { spec })));
+      await until(this.routes, () => this.names.every((name) => this.weight(name) === 10));
+      await until(this.rollouts, () => this.names.every((name) => this.phase(name) === 'Paused'));
+    });
+  }
+
+  settled(): Promise<void> {
+    return settled(this.rollouts, this.routes);
+  }
+
+  setWeight(name: string, weight: number): Promise<KubeObject> {
+    return this.patch(name, { spec: { strategy: { canary: { steps: steps(weight) } } } });
+  }
+
+  private patch(name: string, patch: object): Promise<KubeObject> {
+    return this.cluster.client.patch(RolloutKind, NAMESPACE, name, patch);
+  }
+
+  private phase(name: string): string | undefined {
+    return (this.rollouts.get(NAMESPACE, name)?.status as { phase?: string } | undefined)?.phase;
+  }
+
+  private weight(name: string): number | undefined {
+    const spec = this.routes.get(NAMESPACE, name)?.spec as Route | undefined;
+    return spec?.http[0]?.route[1]?.weight;
+  }
+
+  private async create(name: string): Promise<void> {
+    const objects = [service(`${name}-stable`, name), service(`${name}-canary`, name), virtualService(name)];
+    for (const object of objects) await this.cluster.client.create(typeOf(object), object);
+    await this.cluster.client.create(RolloutKind, rollout(name));
+  }
+}
+
+function steps(weight: number) {
+  return [{ setWeight: weight }, { pause: {} }];
+}
+
+function rollout(name: string): KubeObject {
+  const app = { app: name };
+  const canary = {
+    stableService: `${name}-stable`,
+    canaryService: `${name}-canary`,
+    trafficRouting: { istio: { virtualService: { name } } },
+    steps: steps(10),
+  };
+  const template = {
+    metadata: { labels: app },
+    spec: { containers: [{ name: 'api', image: 'registry.example.com/pcf-api:1.0.0' }] },
+  };
+  return {
+    apiVersion: 'argoproj.io/v1alpha1',
+    kind: 'Rollout',
+    metadata: { name, namespace: NAMESPACE },
+    spec: { replicas: 3, selector: { matchLabels: app }, template, strategy: { canary } },
+  };
+}
+
+function service(name: string, app: string): KubeObject {
+  const spec = { selector: { app }, ports: [{ port: 80, targetPort: 8080 }] };
+  return { apiVersion: 'v1', kind: 'Service', metadata: { name, namespace: NAMESPACE }, spec };
+}
+
+function virtualService(name: string): KubeObject {
+  const to = (host: string, weight: number) => ({ destination: { host }, weight });
+  const spec = {
+    hosts: [`${name}.argo.example.com`],
+    http: [{ name: 'primary', route: [to(`${name}-stable`, 100), to(`${name}-canary`, 0)] }],
+  };
+  return {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'VirtualService',
+    metadata: { name, namespace: NAMESPACE },
+    spec,
+  };
+}

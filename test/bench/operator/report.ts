@@ -1,0 +1,72 @@
+/** What was measured, as text for people and as a table for a document. */
+import { percentile, type Times } from './weight-edits.js';
+
+/** Times of steps in seconds, of edits in milliseconds. */
+export interface Measured {
+  objects: number;
+  created: number;
+  delivered: number;
+  edits: Times;
+  /** Edits of which each second one waits for a pod. */
+  scaled: Times;
+  floor: Times;
+  restart: { seconds: number; writes: number; megabytes: number };
+  /** Load average of the machine right after. */
+  load: number;
+  /** Argo Rollouts at the same work. */
+  peer: { created: number; delivered: number; edits: Times; scaled: Times; restarted: number } | undefined;
+}
+
+/** p50 / p99 in milliseconds. */
+function spread(times: Times): string {
+  return `${percentile(times, 0.5).toFixed(1)} / ${percentile(times, 0.99).toFixed(1)}`;
+}
+
+function ratio(times: Times, floor: Times): string {
+  const at = (share: number) => (percentile(times, share) / percentile(floor, share)).toFixed(1);
+  return `${at(0.5)} / ${at(0.99)}`;
+}
+
+export function print(row: Measured): void {
+  const { objects, load, peer, restart } = row;
+  const beside = (text: string | undefined) => (text === undefined ? '' : `   Argo Rollouts ${text}`);
+  console.log(`
+${objects} PcfApis (load average ${load.toFixed(1)})
+  created -> all Ready          ${row.created.toFixed(1)} s${beside(peer?.created.toFixed(1))}
+  new revision at weight 10     ${row.delivered.toFixed(1)} s${beside(peer?.delivered.toFixed(1))}
+  edit -> VirtualService        ${spread(row.edits)} ms (p50 / p99)${beside(peer && spread(peer.edits))}
+  floor                         ${spread(row.floor)} ms
+  ratio                         ${ratio(row.edits, row.floor)}${beside(peer && ratio(peer.edits, row.floor))}
+  the same, with pods to start  ${spread(row.scaled)} ms${beside(peer && spread(peer.scaled))}
+  restart -> all reconciled     ${restart.seconds.toFixed(2)} s, ${restart.writes} writes, RSS ${restart.megabytes} MB${beside(peer?.restarted.toFixed(2))}`);
+}
+
+/** In Markdown, what Argo Rollouts takes in brackets. */
+export function table(rows: readonly Measured[]): string {
+  const bracket = (text: string | undefined) => (text === undefined ? '' : ` (${text})`);
+  const lines = rows.map(({ peer, ...row }) => [
+    row.objects,
+    row.created.toFixed(1) + bracket(peer?.created.toFixed(1)),
+    row.delivered.toFixed(1) + bracket(peer?.delivered.toFixed(1)),
+    spread(row.edits) + bracket(peer && spread(peer.edits)),
+    spread(row.floor),
+    ratio(row.edits, row.floor) + bracket(peer && ratio(peer.edits, row.floor)),
+    spread(row.scaled) + bracket(peer && spread(peer.scaled)),
+    row.restart.seconds.toFixed(2) + bracket(peer?.restarted.toFixed(2)),
+    row.restart.writes,
+    row.restart.megabytes,
+  ]);
+  const header = [
+    'PcfApis',
+    'created -> Ready, s',
+    'new revision, s',
+    'edit p50 / p99, ms',
+    'floor p50 / p99, ms',
+    'ratio',
+    'with pods to start, ms',
+    'restart, s',
+    'writes',
+    'RSS, MB',
+  ];
+  return [header, header.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+}

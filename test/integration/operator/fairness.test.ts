@@ -1,0 +1,210 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { DeploymentKind } from '../../../operator/resources/kinds.js';
+import type { ResourceType } from '../../../operator/runtime/kube-client.js';
+import type { OperatorProcess } from '../../../sandbox/operator-process.js';
+import { type AuditEvent, line } from '../../support/audit-log.js';
+import { AuditedCluster, FAST_LEASE, metric } from '../../support/audited-cluster.js';
+import { objectsIn } from '../../support/helm.js';
+import { HttpEndpoint } from '../../support/http-endpoint.js';
+import { eventually } from '../../support/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+
+const PriorityLevelKind: ResourceType = {
+  group: 'flowcontrol.apiserver.k8s.io',
+  version: 'v1',
+  kind: 'PriorityLevelConfiguration',
+  plural: 'prioritylevelconfigurations',
+  namespaced: false,
+};
+const LEVEL = 'for-the-operator';
+const OBJECTS = 6;
+/** What API priority and fairness asks whom it turns away to wait. */
+const RETRY_AFTER_MS = 1_000;
+
+/** A level with as few seats as there can be, and no queue: who finds none free is turned away. */
+function level(seats: 'few' | 'none'): object {
+  return {
+    type: 'Limited',
+    limited: {
+      nominalConcurrencyShares: seats === 'few' ? 1 : 0,
+      lendablePercent: 0,
+      borrowingLimitPercent: 0,
+      limitResponse: { type: 'Reject' },
+    },
+  };
+}
+
+/** All that the operator asks goes by the level, but for what is shipped to go before it. */
+function schema(): object {
+  const subject = {
+    kind: 'ServiceAccount',
+    serviceAccount: { namespace: 'pcf-system', name: 'pcf-operator' },
+  };
+  const everything = {
+    verbs: ['*'],
+    namespaces: ['*'],
+    apiGroups: ['*'],
+    resources: ['*'],
+    clusterScope: true,
+  };
+  return {
+    apiVersion: 'flowcontrol.apiserver.k8s.io/v1',
+    kind: 'FlowSchema',
+    metadata: { name: 'the-operator' },
+    spec: {
+      matchingPrecedence: 1_000,
+      priorityLevelConfiguration: { name: LEVEL },
+      distinguisherMethod: { type: 'ByUser' },
+      rules: [{ subjects: [subject], resourceRules: [everything] }],
+    },
+  };
+}
+
+/** What deploy/k8s has for the Lease. */
+function shippedSchema(): object {
+  const objects = objectsIn(readFileSync('deploy/k8s/operator.yaml', 'utf8'));
+  const found = objects.find(({ kind }) => kind === 'FlowSchema');
+  assert.ok(found, 'deploy/k8s has a FlowSchema');
+  return found;
+}
+
+/** A request in the operator's name that takes the last seat, since an admission webhook never answers. */
+class Jam {
+  private constructor(
+    private readonly webhook: HttpEndpoint,
+    private readonly request: Promise<unknown>,
+  ) {}
+
+  static async start(cluster: AuditedCluster): Promise<Jam> {
+    const { kubectl } = cluster.sandbox.parts;
+    const namespace = await cluster.namespace('jam');
+    const webhook = await HttpEndpoint.start(true);
+    webhook.answer = 'hang';
+    await kubectl.apply([webhookOf(webhook, namespace)]);
+    const as = '--as=system:serviceaccount:pcf-system:pcf-operator';
+    let tries = 0;
+    let request: Promise<unknown> = Promise.resolve();
+    // Again and again, since a webhook is asked only some time after it was configured.
+    await eventually('the webhook is asked', async () => {
+      request = kubectl.run(['create', 'configmap', `jam-${++tries}`, '-n', namespace, as]).catch(() => {});
+      await Promise.race([request, new Promise((resolve) => setTimeout(resolve, 1_000))]);
+      return webhook.requests.length > 0;
+    });
+    return new Jam(webhook, request);
+  }
+
+  async end(): Promise<void> {
+    await this.webhook.stop();
+    await this.request;
+  }
+}
+
+function webhookOf({ url, ca }: HttpEndpoint, namespace: string): object {
+  return {
+    apiVersion: 'admissionregistration.k8s.io/v1',
+    kind: 'ValidatingWebhookConfiguration',
+    metadata: { name: 'jam' },
+    webhooks: [
+      {
+        name: 'jam.example.com',
+        admissionReviewVersions: ['v1'],
+        sideEffects: 'None',
+        timeoutSeconds: 30,
+        failurePolicy: 'Ignore',
+        clientConfig: { url: `${url}/jam`, caBundle: Buffer.from(ca).toString('base64') },
+        namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+        rules: [{ apiGroups: [''], apiVersions: ['v1'], operations: ['CREATE'], resources: ['configmaps'] }],
+      },
+    ],
+  };
+}
+
+describe('beside an API server that turns requests away, the operator', function () {
+  this.timeout(120_000);
+  let cluster: AuditedCluster;
+  let operator: OperatorProcess;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    cluster = await AuditedCluster.start('.sandbox/test-fairness');
+    await cluster.sandbox.parts.kubectl.apply([
+      {
+        apiVersion: 'flowcontrol.apiserver.k8s.io/v1',
+        kind: 'PriorityLevelConfiguration',
+        metadata: { name: LEVEL },
+        spec: level('few'),
+      },
+      schema(),
+      shippedSchema(),
+    ]);
+    operator = await cluster.operator('operator', {
+      args: ['--resync', '0', ...FAST_LEASE],
+    });
+  });
+  after(() => cluster?.stop());
+
+  const turnedAway = (events: readonly AuditEvent[]) =>
+    events.filter(({ responseStatus }) => responseStatus?.code === 429);
+  const at = ({ requestReceivedTimestamp }: AuditEvent) => Date.parse(requestReceivedTimestamp);
+  /** Everything that its user asked, as the API server counts it. */
+  const rejected = async () => {
+    const text = await cluster.sandbox.parts.kubectl.run(['get', '--raw', '/metrics']);
+    const counts = text.matchAll(
+      /^apiserver_flowcontrol_rejected_requests_total\{flow_schema="the-operator".*\} (\d+)$/gm,
+    );
+    return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+  };
+
+  /** Each request that was turned away comes again no sooner than it was asked to. */
+  function isPatient(events: readonly AuditEvent[]): void {
+    const same = (a: AuditEvent, b: AuditEvent) => a.verb === b.verb && a.requestURI === b.requestURI;
+    for (const [index, event] of events.entries()) {
+      if (event.responseStatus?.code !== 429) continue;
+      const next = events.slice(index + 1).find((other) => same(event, other));
+      if (!next) continue;
+      const waitedMs = at(next) - at(event);
+      assert.ok(waitedMs >= RETRY_AFTER_MS, `${line(event)} came again after ${waitedMs} ms`);
+    }
+  }
+
+  it('waits as long as it is asked to, and brings everything to Ready all the same', async () => {
+    const mark = cluster.audit.mark();
+    const namespaces = Array.from({ length: OBJECTS }, (_, index) => `fair-${index}`);
+    await Promise.all(namespaces.map((name) => cluster.namespace(name)));
+    const watches = await Promise.all(namespaces.map((name) => cluster.create(name)));
+    await Promise.all(watches.map((watch) => cluster.ready(watch, 100_000)));
+
+    assert.ok((await rejected()) > 0, 'the API server turned requests away');
+    const events = cluster.audit.since(mark);
+    assert.ok(turnedAway(events).length > 10, `${turnedAway(events).length} were turned away`);
+    isPatient(events);
+    assert.ok((await metric(operator, /^rest_client_requests_total\{.*code="429"/)) > 0);
+  });
+
+  it('survives that nothing is let in at all, keeps its lease, and goes on at once when something is', async () => {
+    const { client } = cluster;
+    const holder = (await cluster.lease()).holderIdentity;
+    await client.patch(PriorityLevelKind, undefined, LEVEL, { spec: level('none') });
+    const jam = await Jam.start(cluster);
+    const mark = cluster.audit.mark();
+    await cluster.patch('fair-0', { replicas: 2 });
+    // More than a request tries by itself: the reconcile fails too, and comes again.
+    const tries = () => turnedAway(cluster.audit.since(mark)).filter(({ verb }) => verb === 'patch').length;
+    await eventually('it was turned away again and again', () => tries() >= 8, 30_000);
+    isPatient(cluster.audit.since(mark));
+
+    await jam.end();
+    await client.patch(PriorityLevelKind, undefined, LEVEL, { spec: level('few') });
+    await eventually(
+      'two replicas',
+      async () => {
+        const { items } = await client.list(DeploymentKind, { namespace: 'fair-0' });
+        return (items[0]!.spec as { replicas: number }).replicas === 2;
+      },
+      10_000,
+    );
+    assert.equal((await cluster.lease()).holderIdentity, holder);
+    assert.equal(await metric(operator, /^leader_election_master_status/), 1);
+  });
+});

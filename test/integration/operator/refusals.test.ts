@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict';
+import { ServiceKind } from '../../../operator/resources/kinds.js';
+import type { PcfApiView, PcfApiWatch } from '../../../sandbox/story/pcfapi-watch.js';
+import { line } from '../../support/audit-log.js';
+import { AuditedCluster } from '../../support/audited-cluster.js';
+import { notesOf } from '../../support/drift.js';
+import { HttpEndpoint } from '../../support/http-endpoint.js';
+import { eventually } from '../../support/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+
+interface Refusal {
+  /** What is wrong with the spec. */
+  spec: object;
+  /** What a person must be told. */
+  says: RegExp;
+  /** What mends it. */
+  mend: object;
+}
+
+const scaling = (metric: object) => ({
+  replicas: undefined,
+  autoscaling: { horizontal: { maxReplicas: 3, metrics: [metric] } },
+});
+const cpu = (averageUtilization: unknown) => ({
+  type: 'Resource',
+  resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization } },
+});
+
+/** What passes the schema of a PcfApi and not the API server's rules for what it leads to, by how that is refused. */
+const refusals: Record<string, Refusal> = {
+  "the kind's own rules": {
+    spec: { scheduling: { tolerations: [{ key: 'a', operator: 'Exists', value: 'b' }] } },
+    says: /tolerations\[0\].*value must be empty when `operator` is 'Exists'/,
+    mend: { scheduling: null },
+  },
+  "a custom kind's schema": {
+    spec: { traffic: { provider: 'GatewayAPI', hosts: ['a..b'], gateways: ['gateways/public'] } },
+    says: /HTTPRoute.*spec\.hostnames\[0\].*"a\.\.b"/,
+    mend: { traffic: { hosts: ['a.b'] } },
+  },
+  'a field that the kind does not have': {
+    spec: scaling({ nonsense: true }),
+    says: /HorizontalPodAutoscaler.*\.spec\.metrics\[0\]\.nonsense: field not declared in schema/,
+    mend: scaling(cpu(70)),
+  },
+  'a value of another type': {
+    spec: scaling(cpu('much')),
+    says: /HorizontalPodAutoscaler.*averageUtilization: expected numeric/,
+    mend: scaling(cpu(70)),
+  },
+};
+
+describe('what the API server refuses, the operator', function () {
+  this.timeout(90_000);
+  let cluster: AuditedCluster;
+  let webhook: HttpEndpoint;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    cluster = await AuditedCluster.start('.sandbox/test-refusals');
+    webhook = await HttpEndpoint.start(true);
+    await cluster.operator('operator', { args: ['--resync', '0'] });
+  });
+  after(async () => {
+    await cluster?.stop();
+    await webhook?.stop();
+  });
+
+  const refused = (namespace: string, mark: number) =>
+    cluster.audit
+      .since(mark)
+      .filter(({ responseStatus, objectRef }) => {
+        const code = responseStatus?.code ?? 0;
+        return objectRef?.namespace === namespace && code >= 400 && ![409, 429].includes(code);
+      })
+      .map(line);
+
+  const condition = (watch: PcfApiWatch, type: string) =>
+    watch.now()?.status?.conditions?.find((candidate) => candidate.type === type);
+
+  /** Told in the conditions and in an Event, and then left alone. */
+  async function isTold(namespace: string, watch: PcfApiWatch, says: RegExp): Promise<void> {
+    await watch.until('Invalid', (api?: PcfApiView) => api?.status?.reason === 'Invalid', 30_000);
+    for (const [type, status] of [
+      ['Ready', 'False'],
+      ['Stalled', 'True'],
+    ] as const) {
+      assert.equal(condition(watch, type)?.status, status);
+      assert.match(condition(watch, type)?.message ?? '', says);
+    }
+    await eventually('an Event tells it', async () => says.test(await notesOf(cluster, namespace)));
+    let mark = cluster.audit.mark();
+    let since = performance.now();
+    // What pods and endpoints tell meanwhile makes it look again, and that ends.
+    await eventually('it is not tried again', () => {
+      if (refused(namespace, mark).length > 0) {
+        mark = cluster.audit.mark();
+        since = performance.now();
+      }
+      return performance.now() - since > 2_000;
+    });
+  }
+
+  for (const [how, { spec, says, mend }] of Object.entries(refusals)) {
+    it(`tells what is wrong, and tries it again when the spec changes: ${how}`, async () => {
+      const namespace = await cluster.namespace(`refused-${Object.keys(refusals).indexOf(how)}`);
+      const watch = await cluster.create(namespace, spec);
+      await isTold(namespace, watch, says);
+      await cluster.patch(namespace, mend);
+      await cluster.ready(watch);
+      assert.equal(condition(watch, 'Stalled')?.status, 'False');
+    });
+  }
+
+  it('tells what a policy of the cluster is against', async () => {
+    const namespace = await cluster.namespace('refused-policy');
+    const match = {
+      namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+      resourceRules: [
+        { apiGroups: ['batch'], apiVersions: ['v1'], operations: ['CREATE'], resources: ['jobs'] },
+      ],
+    };
+    const group = 'admissionregistration.k8s.io/v1';
+    const name = 'own-registry';
+    await cluster.sandbox.parts.kubectl.apply([
+      {
+        apiVersion: group,
+        kind: 'ValidatingAdmissionPolicy',
+        metadata: { name },
+        spec: {
+          matchConstraints: match,
+          validations: [
+            {
+              expression:
+                "object.spec.template.spec.containers.all(c, c.image.startsWith('own.example.com/'))",
+              message: 'images must come from own.example.com',
+            },
+          ],
+        },
+      },
+      {
+        apiVersion: group,
+        kind: 'ValidatingAdmissionPolicyBinding',
+        metadata: { name },
+        spec: { policyName: name, validationActions: ['Deny'] },
+      },
+    ]);
+    const job = (of: string) => [
+      ...['create', 'job', 'probe', '-n', namespace, `--image=${of}/x`, '--dry-run=server'],
+    ];
+    const denied = () =>
+      cluster.sandbox.parts.kubectl.run(job('other.example.com')).then(
+        () => false,
+        () => true,
+      );
+    await eventually('the policy is in force', denied);
+    const watch = await cluster.create(namespace);
+    await isTold(namespace, watch, /jobs\.batch.*images must come from own\.example\.com/);
+    await cluster.patch(namespace, { image: 'own.example.com/pcf-api:1.0.0' });
+    await cluster.ready(watch);
+  });
+
+  it('tells what an admission webhook is against', async () => {
+    const namespace = await cluster.namespace('refused-webhook');
+    webhook.answer = ({ body }) => {
+      const { request } = JSON.parse(body) as {
+        request: { uid: string; object: { spec: { replicas: number } } };
+      };
+      const allowed = request.object.spec.replicas >= 2;
+      const response = {
+        uid: request.uid,
+        allowed,
+        ...(allowed ? {} : { status: { message: 'two pods at least' } }),
+      };
+      const answer = { apiVersion: 'admission.k8s.io/v1', kind: 'AdmissionReview', response };
+      return { headers: { 'content-type': 'application/json' }, body: JSON.stringify(answer) };
+    };
+    await cluster.sandbox.parts.kubectl.apply([
+      {
+        apiVersion: 'admissionregistration.k8s.io/v1',
+        kind: 'ValidatingWebhookConfiguration',
+        metadata: { name: 'two-pods' },
+        webhooks: [
+          {
+            name: 'two-pods.example.com',
+            admissionReviewVersions: ['v1'],
+            sideEffects: 'None',
+            clientConfig: {
+              url: `${webhook.url}/review`,
+              caBundle: Buffer.from(webhook.ca).toString('base64'),
+            },
+            namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+            rules: [
+              {
+                apiGroups: ['apps'],
+                apiVersions: ['v1'],
+                operations: ['CREATE'],
+                resources: ['deployments'],
+              },
+            ],
+          },
+        ],
+      },
+    ]);
+    const deploy = ['create', 'deployment', 'probe', '-n', namespace, '--image=x', '--dry-run=server'];
+    const denied = () =>
+      cluster.sandbox.parts.kubectl.run(deploy).then(
+        () => false,
+        () => true,
+      );
+    await eventually('the webhook is asked', denied);
+    const watch = await cluster.create(namespace);
+    await isTold(namespace, watch, /two pods at least/);
+    await cluster.patch(namespace, { replicas: 2 });
+    await cluster.ready(watch);
+  });
+
+  it('tells when somebody left in an object of ours what ours can not stand beside', async () => {
+    const namespace = await cluster.namespace('refused-clash');
+    const watch = await cluster.create(namespace);
+    await cluster.ready(watch);
+    // The port is theirs now, under the name of ours: server-side apply keeps both, and a name may be there once.
+    const [service] = (await cluster.client.list(ServiceKind, { namespace })).items;
+    const { name } = service!.metadata;
+    const [{ name: port }] = (service!.spec as { ports: [{ name: string }] }).ports;
+    const patch = (ports: object[]) =>
+      cluster.client.patch(ServiceKind, namespace, name, { spec: { ports } }, { fieldManager: 'meddler' });
+    await patch([{ name: port, port: 81 }]);
+    await isTold(namespace, watch, new RegExp(`Service.*${name}.*Duplicate value: "${port}"`));
+    await patch([{ name: 'theirs', port: 81 }]);
+    await cluster.ready(watch);
+  });
+});

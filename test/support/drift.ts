@@ -1,0 +1,63 @@
+/** Meddling with what an operator owns, and waiting until it is as it was. */
+import assert from 'node:assert/strict';
+import type { KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
+import type { AuditedCluster } from './audited-cluster.js';
+import { eventually } from './pcf-api.js';
+
+/** What the operator decides of an object. */
+export function essence({ metadata, spec, data }: KubeObject): object {
+  return { labels: metadata.labels, owners: metadata.ownerReferences, spec, data };
+}
+
+/** An object of this kind that belongs to the PcfApi `api`. */
+export async function ownedOf(
+  { client }: AuditedCluster,
+  type: ResourceType,
+  namespace: string,
+): Promise<KubeObject> {
+  const labelSelector = 'app.kubernetes.io/instance=api,app.kubernetes.io/managed-by=pcf-operator';
+  const [object] = (await client.list(type, { namespace, labelSelector })).items;
+  assert.ok(object, `there is a ${type.kind} in ${namespace}`);
+  return object;
+}
+
+/** Edits the object as `manager` and resolves, with the milliseconds it took, once the edit is undone. */
+export async function meddle(
+  { client }: AuditedCluster,
+  type: ResourceType,
+  before: KubeObject,
+  { patch, manager }: { patch: object; manager: string },
+): Promise<number> {
+  const { namespace, name } = before.metadata;
+  const changed = await client.patch(type, namespace, name, patch, { fieldManager: manager });
+  const from = performance.now();
+  assert.notDeepEqual(essence(changed), essence(before), 'the edit changes something');
+  const wanted = JSON.stringify(essence(before));
+  await eventually(
+    `${type.kind} ${name} is as it was`,
+    async () => JSON.stringify(essence(await client.get(type, namespace, name))) === wanted,
+  );
+  return performance.now() - from;
+}
+
+/** Deletes the object and resolves, with the milliseconds it took, once there is another like it. */
+export async function bereave(
+  { client }: AuditedCluster,
+  type: ResourceType,
+  before: KubeObject,
+): Promise<number> {
+  const { namespace, name, uid } = before.metadata;
+  await client.delete(type, namespace, name, { propagationPolicy: 'Background' });
+  const from = performance.now();
+  await eventually(`${type.kind} ${name} is back`, async () => {
+    const { items } = await client.list(type, { namespace, fieldSelector: `metadata.name=${name}` });
+    return items[0] !== undefined && items[0].metadata.uid !== uid;
+  });
+  return performance.now() - from;
+}
+
+/** The notes of a namespace's Events. */
+export async function notesOf({ sandbox }: AuditedCluster, namespace: string): Promise<string> {
+  const path = 'jsonpath={.items[*].message}';
+  return sandbox.parts.kubectl.run(['get', 'events', '-n', namespace, '-o', path]);
+}
