@@ -37,6 +37,11 @@ export class LoginThrottle {
     return seconds.length > 0 ? Math.max(...seconds) : undefined;
   }
 
+  /** Counts what an address shows that was never given out; the seconds to wait, if any. */
+  async stranger(address: string): Promise<number | undefined> {
+    return this.#address.take(address);
+  }
+
   /** Who knew the password has not guessed. */
   async succeeded(account: string, address: string): Promise<void> {
     await Promise.all([

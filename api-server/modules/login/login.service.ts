@@ -82,6 +82,8 @@ export class LoginService {
         'REFRESH_TOKEN_REUSED',
       );
     }
+    const seconds = await this.parts.throttle.stranger(address);
+    if (seconds !== undefined) throw new LoginThrottled(seconds);
     throw new LoginRefused('the refresh token is not good any more; log in again');
   }
 

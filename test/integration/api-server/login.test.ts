@@ -207,6 +207,15 @@ describe('api-server login', () => {
     assert.equal(many.filter(({ status }) => status === 401).length, 4);
   });
 
+  it('who makes up refresh tokens has to wait', async () => {
+    const statuses = new Set<number>();
+    for (let tries = 0; tries < 81; tries += 1) {
+      const answer = await post('refresh', { refreshToken: `pcfr_${tries}` }, auth, from(6));
+      statuses.add(answer.status);
+    }
+    assert.deepEqual([...statuses], [401, 429]);
+  });
+
   it('processes count together by Redis; without it each counts for itself', async function () {
     if (!redis) return this.skip();
     const other = await startAuth();
