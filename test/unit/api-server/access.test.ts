@@ -14,6 +14,7 @@ import { type AuditEntry, auditMutations } from '../../../api-server/platform/au
 import { identity } from '../../../api-server/platform/auth/identity.js';
 import { REDACTED, redactInput } from '../../../api-server/platform/auth/redact-input.js';
 import { includesRole, Role, Scope } from '../../../api-server/platform/auth/roles.js';
+import { Node } from '../../../api-server/platform/graphql/relay/node.js';
 
 const someone = (role: Role, scopes?: Scope[]) =>
   identity({ kind: 'TOKEN', id: `token:${role}`, name: role, role, ...(scopes && { scopes }) });
@@ -93,8 +94,16 @@ describe('api-server access', () => {
       @Field(() => Guarded)
       guarded!: Guarded;
     }
+    @ObjectType({ implements: Node })
+    class Found extends Node {}
     @Resolver()
     class Careless {
+      @AllowRead()
+      @Query(() => Found)
+      found(): Found {
+        return new Found();
+      }
+
       @Query(() => Open)
       forgotten(): Open {
         return new Open();
@@ -117,6 +126,7 @@ describe('api-server access', () => {
       () => enforceAccess(careless),
       (error: Error) => {
         assert.match(error.message, /Query.forgotten has no rule/);
+        assert.match(error.message, /Found has no rule/);
         assert.match(error.message, /Query.tooLow gives VIEWER what only ADMIN may see/);
         assert.match(error.message, /Around.guarded leads to what only ADMIN may see/);
         return true;
