@@ -97,7 +97,10 @@ function sourceOf(path: string[], sources: Map<string, string>): string | undefi
 }
 
 function valueAt(values: Values, path: string[]): unknown {
-  return path.reduce<unknown>((at, key) => (isValues(at) ? at[key] : undefined), values);
+  return path.reduce<unknown>(
+    (at, key) => (isValues(at) || Array.isArray(at) ? (at as Values)[key] : undefined),
+    values,
+  );
 }
 
 function isValues(value: unknown): value is Values {

@@ -39,6 +39,7 @@ export function coerce(path: readonly string[], text: string): unknown {
   const node = schemaAt(path);
   const schema = node && unwrap(node);
   if (schema instanceof z.ZodNumber && /^-?\d+(\.\d+)?$/.test(text)) return Number(text);
+  if (schema instanceof z.ZodArray) return text === '' ? [] : text.split(',').map((part) => part.trim());
   if (schema instanceof z.ZodBoolean && (text === 'true' || text === 'false')) return text === 'true';
   return text;
 }

@@ -61,6 +61,13 @@ export const fileSettingsSchema = z.strictObject({
         'How long an idle connection is kept; more than the load balancer keeps it.',
       ),
       stall_timeout: duration.describe('How long a connection may stand still in the middle of a request.'),
+      cors_origins: z
+        .array(
+          z
+            .string()
+            .regex(/^https?:\/\/[^/*\s]+$/, { error: 'expected an origin such as https://app.example.com' }),
+        )
+        .describe('Origins whose pages may use the API; in a variable with commas between them.'),
       tls: z
         .strictObject({
           cert_file: z
@@ -142,6 +149,44 @@ export const fileSettingsSchema = z.strictObject({
     .strictObject({
       playground_enabled: z.boolean().describe('Serve GraphiQL at /graphql to browsers.'),
       introspection_enabled: z.boolean().describe('Answer queries about the GraphQL schema.'),
+      max_tokens: z.int().min(50).max(100_000).describe('Tokens of a query.'),
+      max_depth: z.int().min(1).max(100).describe('How deep the fields of a query may be nested.'),
+      max_fields: z
+        .int()
+        .min(1)
+        .max(100_000)
+        .describe('Fields of a query, those of fragments as often as they are spread.'),
+      max_aliases: z.int().min(0).max(10_000).describe('Aliases in a query.'),
+      max_directives: z.int().min(0).max(10_000).describe('Directives in a query.'),
+      max_cost: z
+        .int()
+        .min(1)
+        .max(10_000_000)
+        .describe(
+          'What a query may cost: 1 for each object that its lists may hold, more for what is counted.',
+        ),
+      deadline: duration.describe(
+        'How long an operation may take; what it runs in the database is then cancelled. 0ms is without end.',
+      ),
+      response_cache: duration.describe(
+        'How long answers that are dear to make are kept in Redis at most; a change of what they were made of ends it at once. 0ms is off.',
+      ),
+      document_cache: z
+        .int()
+        .min(10_000)
+        .max(100_000_000)
+        .describe('Characters of the queries that are kept ready to run; memory is some hundred times that.'),
+      trusted_documents: z
+        .string()
+        .min(1)
+        .optional()
+        .describe(
+          'Queries that clients may name by their sha256: a JSON file of texts by sha256, or a folder of such files and of *.graphql files.',
+        ),
+      only_trusted: z.boolean().describe('Run nothing but trusted documents.'),
+    })
+    .refine(({ only_trusted, trusted_documents }) => !only_trusted || trusted_documents !== undefined, {
+      error: 'expected trusted_documents beside only_trusted: without them nothing could be run',
     })
     .describe('The GraphQL endpoint.'),
   database: z

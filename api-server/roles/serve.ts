@@ -8,13 +8,13 @@ import { addSubscriberGauge } from '../modules/events/event-metrics.js';
 import { createModules } from '../modules/modules.js';
 import { IdentityTable } from '../modules/users/identity-table.js';
 import { createAuthenticator } from '../platform/auth/create-authenticator.js';
-import { startApollo } from '../platform/graphql/apollo.js';
-import { errorFormatter } from '../platform/graphql/format-error.js';
 import { addGraphqlRoutes } from '../platform/graphql/graphql-routes.js';
+import { createGraphqlServer } from '../platform/graphql/graphql-server.js';
 import { addSubscriptions, credentialsOf } from '../platform/graphql/subscriptions.js';
 import { addHealthRoutes } from '../platform/health/health-routes.js';
 import { Readiness } from '../platform/health/readiness.js';
 import { addBackpressure } from '../platform/http/backpressure.js';
+import { addBrowserRules } from '../platform/http/browser-rules.js';
 import { identify } from '../platform/http/identify.js';
 import { RateLimiter } from '../platform/http/rate-limiter.js';
 import { addRequestHooks } from '../platform/http/request-hooks.js';
@@ -82,7 +82,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   const { authenticator } = authentication;
   traceResolvers(schema);
   addSubscriberGauge(metrics.registry, feed);
-  const apollo = await startApollo<ReturnType<typeof context>>({
+  const graphql = await createGraphqlServer<ReturnType<typeof context>>({
     settings,
     schema,
     redis,
@@ -96,9 +96,10 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   trackSockets(app);
   addBackpressure(app, settings, metrics.registry);
   addRequestHooks(app, { version, revision, database, metrics, readiness, log });
+  addBrowserRules(app, { origins: settings.server.cors_origins, tls: certificate !== undefined });
   addHealthRoutes(app, readiness);
   addGraphqlRoutes(app, {
-    apollo,
+    ...graphql,
     monitor: database.monitor,
     playground: settings.graphql.playground_enabled,
     identify: identify({
@@ -115,8 +116,9 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
     schema,
     introspection: settings.graphql.introspection_enabled,
     authenticate: (subscriber) => authenticator.authenticate(credentialsOf(subscriber)),
+    origins: settings.server.cors_origins,
     context,
-    formatError: errorFormatter({ log, databaseLost: () => database.monitor.checkSoon() }),
+    formatError: graphql.formatError,
     log,
   });
 
@@ -141,7 +143,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   );
 
   const closeables: Closeable[] = [
-    { name: 'Apollo', close: () => apollo.stop() },
+    { name: 'Apollo', close: () => graphql.apollo.stop() },
     { name: 'events', close: () => feed.close() },
     { name: 'identities', close: () => identities.close() },
     { name: 'authentication', close: () => authentication.close() },

@@ -35,7 +35,7 @@ export function deploymentFigures(dataSource: DataSource, scope: MetricsScope): 
   const bindings = new Bindings();
   const sql = `WITH ended AS (
       SELECT ${bucketOf('d.finished_at', scope, bindings)} AS start, d.status,
-        CASE WHEN d.status = 'SUCCEEDED'
+        CASE WHEN d.status = 'SUCCEEDED' AND d.committed_at IS NOT NULL -- greatest() passes over NULL
           THEN greatest(0, extract(epoch FROM d.finished_at - d.committed_at))::float8 END AS lead_time,
         d.status <> 'SUCCEEDED' OR d.id IN (
           SELECT deployment_id FROM incidents WHERE deployment_id IS NOT NULL) AS bad_change

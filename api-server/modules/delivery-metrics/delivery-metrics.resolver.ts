@@ -2,6 +2,7 @@ import type { GraphQLResolveInfo } from 'graphql';
 import { Args, Info, Query, Resolver } from 'type-graphql';
 import type { DataSource } from 'typeorm';
 import { AllowRead } from '../../platform/auth/access.js';
+import { Cached } from '../../platform/graphql/cache/cacheable.js';
 import { badUserInput } from '../../platform/graphql/errors.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
 import { selectedFields } from '../../platform/graphql/relay/selection.js';
@@ -27,7 +28,9 @@ export class DeliveryMetricsResolver {
   constructor(private readonly dataSource: DataSource) {}
 
   @AllowRead()
+  @Cached(60)
   @Query(() => DeliveryMetrics, {
+    complexity: 200,
     description:
       'Deployment frequency, lead time for changes, change failure rate, time to restore and rollback frequency.',
   })

@@ -1,6 +1,7 @@
 import { Args, Ctx, Query, Resolver } from 'type-graphql';
 import type { DataSource } from 'typeorm';
 import { AllowRead } from '../../platform/auth/access.js';
+import { Cached } from '../../platform/graphql/cache/cacheable.js';
 import { badUserInput } from '../../platform/graphql/errors.js';
 import { type Page, toPage } from '../../platform/graphql/relay/connection.js';
 import { pageRequest } from '../../platform/graphql/relay/paging.js';
@@ -14,7 +15,9 @@ export class SearchResolver {
   constructor(private readonly dataSource: DataSource) {}
 
   @AllowRead()
+  @Cached(15)
   @Query(() => SearchResultConnection, {
+    complexity: 50,
     description: 'Services, environments, releases and incidents; what is called so comes first.',
   })
   async search(

@@ -1,8 +1,31 @@
-import { DataSource, type EntityTarget } from 'typeorm';
+import { DataSource, type EntityTarget, QueryFailedError, type QueryRunner } from 'typeorm';
 import type { Logger } from '../logging/logger.js';
 import { routedDriver } from './routed-connection.js';
 import type { StatementRouter } from './statement-router.js';
 import { typeOrmLogger } from './typeorm-logger.js';
+
+/** Raw statements go to the router at once: TypeORM's query runners, made for each, take a good part of a short statement. */
+class RoutedDataSource extends DataSource {
+  constructor(
+    private readonly router: StatementRouter,
+    options: ConstructorParameters<typeof DataSource>[0],
+  ) {
+    super(options);
+  }
+
+  // biome-ignore lint/suspicious/noExplicitAny: TypeORM's own signature
+  override async query<T = any>(sql: string, parameters?: any[], runner?: QueryRunner): Promise<T> {
+    if (runner || !this.isInitialized) return super.query<T>(sql, parameters as never, runner);
+    try {
+      const { rows, command, rowCount } = await this.router.run(sql, parameters);
+      return (command === 'UPDATE' || command === 'DELETE' ? [rows, rowCount] : rows) as T;
+    } catch (error) {
+      throw error instanceof Error && 'severity' in error
+        ? new QueryFailedError(sql, parameters, error)
+        : error;
+    }
+  }
+}
 
 /** TypeORM on the router. Not connected yet: the monitor does that when the database is there. */
 export function createDataSource(
@@ -10,7 +33,7 @@ export function createDataSource(
   entities: EntityTarget<object>[],
   log: Logger,
 ): DataSource {
-  return new DataSource({
+  return new RoutedDataSource(router, {
     type: 'postgres',
     driver: routedDriver(router),
     entities: entities as never,

@@ -1,19 +1,60 @@
 /** What one caller did to the database, so that it reads what it wrote. */
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { tablesIn } from './statement-tables.js';
 
 /** One request, or one job. */
 export class DatabaseSession {
   /** Whether it has written since `lsn` was taken. */
   wrote = false;
+  /** What it reads is kept for others, so it must not be from a replica that is behind. */
+  needsPrimary = false;
+  /** The tables it read and wrote, from when somebody wants to know. */
+  tables: { reads: Set<string>; writes: Set<string> } | undefined;
+  #cancelled: { reason: unknown } | undefined;
+  /** What to do when it is cancelled: one for each statement that is running. */
+  readonly #running = new Set<() => void>();
 
-  /**
-   * @param lsn the primary's position after the caller's last write, if it is known to have written
-   * @param signal ends the statement that is running, on the server too
-   */
-  constructor(
-    public lsn?: bigint,
-    public signal?: AbortSignal,
-  ) {}
+  /** @param lsn the primary's position after the caller's last write, if it is known to have written */
+  constructor(public lsn?: bigint) {}
+
+  /** Ends what it is doing in the database, and lets nothing more begin: nobody waits for it any more. */
+  cancel(reason: unknown): void {
+    this.#cancelled ??= { reason };
+    for (const cancel of this.#running) cancel();
+    this.#running.clear();
+  }
+
+  /** From now on. */
+  trackTables(): { reads: ReadonlySet<string>; writes: ReadonlySet<string> } {
+    this.tables ??= { reads: new Set(), writes: new Set() };
+    return this.tables;
+  }
+
+  /** Said of every statement before it runs. */
+  noteTables(text: string): void {
+    if (!this.tables) return;
+    const { reads, writes } = tablesIn(text);
+    for (const table of reads) this.tables.reads.add(table);
+    for (const table of writes) this.tables.writes.add(table);
+  }
+
+  get isCancelled(): boolean {
+    return this.#cancelled !== undefined;
+  }
+
+  throwIfCancelled(): void {
+    if (this.#cancelled) throw this.#cancelled.reason;
+  }
+
+  /** While `work` runs, `cancel` is called if the session is cancelled. Not an AbortSignal: those cost more than many a statement. */
+  async cancellable<T>(cancel: () => void, work: () => Promise<T>): Promise<T> {
+    this.#running.add(cancel);
+    try {
+      return await work();
+    } finally {
+      this.#running.delete(cancel);
+    }
+  }
 }
 
 /** Without a session, as in a job, everything is read from the primary. */

@@ -34,6 +34,7 @@ export class StatementRouter {
   /** A statement outside of a transaction. */
   run(text: string, values?: unknown[]): Promise<QueryResult> {
     const session = databaseSession.getStore();
+    session?.noteTables(text);
     if (statementKind(text) === 'read') return this.#read(session, text, values);
     if (session) session.wrote = true;
     return this.#write(session, text, values);
@@ -61,7 +62,9 @@ export class StatementRouter {
 
   /** A statement of a transaction. */
   within(client: PoolClient, text: string, values?: unknown[]): Promise<QueryResult> {
-    return this.#cancellable(this.parts.primary, client, databaseSession.getStore(), text, values);
+    const session = databaseSession.getStore();
+    session?.noteTables(text);
+    return this.#cancellable(this.parts.primary, client, session, text, values);
   }
 
   #read(session: DatabaseSession | undefined, text: string, values?: unknown[]): Promise<QueryResult> {
@@ -89,7 +92,8 @@ export class StatementRouter {
 
   #readsFrom(session: DatabaseSession | undefined): DatabaseServer {
     const { primary, replica } = this.parts;
-    const mayRead = replica && session && !session.wrote && !replica.server.circuitIsOpen;
+    const mayRead =
+      replica && session && !session.wrote && !session.needsPrimary && !replica.server.circuitIsOpen;
     return mayRead && replica.monitor.canRead(session.lsn) ? replica.server : primary;
   }
 
@@ -107,6 +111,7 @@ export class StatementRouter {
     values?: unknown[],
   ): Promise<QueryResult> {
     return server.guard(async () => {
+      session?.throwIfCancelled();
       const client = await server.acquire();
       return this.#use(server, client, session, text, values);
     });
@@ -119,6 +124,8 @@ export class StatementRouter {
     text: string,
     values?: unknown[],
   ): Promise<QueryResult> {
+    if (session?.isCancelled) client.release(); // it was waited for too long
+    session?.throwIfCancelled();
     try {
       const result = await this.#cancellable(server, client, session, text, values);
       client.release();
@@ -131,7 +138,7 @@ export class StatementRouter {
     }
   }
 
-  /** When the session's signal fires, the server is told to stop: nobody waits for the answer any more. */
+  /** When the session is cancelled, the server is told to stop. */
   async #cancellable(
     server: DatabaseServer,
     client: PoolClient,
@@ -139,21 +146,18 @@ export class StatementRouter {
     text: string,
     values?: unknown[],
   ): Promise<QueryResult> {
-    const signal = session?.signal;
-    if (!signal) return client.query(text, values);
-    signal.throwIfAborted();
+    if (!session) return client.query(text, values);
+    session.throwIfCancelled();
     const { processID } = client as PoolClient & { processID: number };
     let cancelled: Promise<void> | undefined;
     const cancel = () => {
       cancelled = this.parts.cancel(server, processID);
     };
-    signal.addEventListener('abort', cancel, { once: true });
     try {
-      return await client.query(text, values);
+      return await session.cancellable(cancel, () => client.query(text, values));
     } finally {
-      signal.removeEventListener('abort', cancel);
       // Not before it is sent: it would hit whatever the connection does next.
-      await cancelled;
+      if (cancelled) await cancelled;
     }
   }
 }

@@ -1,4 +1,4 @@
-import { ApolloServer, type BaseContext } from '@apollo/server';
+import { ApolloServer, type ApolloServerOptionsWithSchema, type BaseContext } from '@apollo/server';
 import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginLandingPageDisabled,
@@ -10,28 +10,33 @@ import type { Logger } from '../logging/logger.js';
 import type { Metrics } from '../metrics/metrics.js';
 import { persistedQueries } from '../redis/persisted-queries.js';
 import type { RedisClient } from '../redis/redis.js';
-import { operationSpans } from '../tracing/operation-spans.js';
-import { errorFormatter } from './format-error.js';
-import { operationMetrics, unavailableStatus } from './plugins.js';
+import type { KnownDocuments } from './execution/known-documents.js';
+import type { OperationRunner } from './execution/operation-runner.js';
+import type { ErrorFormatter } from './format-error.js';
+import type { Admission } from './limits/admission.js';
+import { runOperations } from './plugins.js';
 
 export interface ApolloParts {
   settings: Settings;
   schema: GraphQLSchema;
   redis: RedisClient | undefined;
   metrics: Metrics;
+  documents: KnownDocuments;
+  admission: Admission;
+  runner: OperationRunner;
+  formatError: ErrorFormatter;
   log: Logger;
-  databaseLost(): void;
-  retryAfterSeconds(): number;
 }
 
-const MAX_TOKENS = 5_000;
+type DocumentStore = NonNullable<ApolloServerOptionsWithSchema<BaseContext>['documentStore']>;
+const HASH_LENGTH = 64;
 
 /** Apollo Server, started. It stops when the shutdown says so, not on signals of its own. */
 export async function startApollo<Context extends BaseContext>(
   parts: ApolloParts,
 ): Promise<ApolloServer<Context>> {
-  const { settings, schema, redis, metrics, log } = parts;
-  const { introspection_enabled: introspection } = settings.graphql;
+  const { settings, schema, documents, log } = parts;
+  const { introspection_enabled: introspection, max_tokens: maxTokens } = settings.graphql;
   const apollo = new ApolloServer<Context>({
     schema,
     introspection,
@@ -39,16 +44,18 @@ export async function startApollo<Context extends BaseContext>(
     csrfPrevention: true,
     includeStacktraceInErrorResponses: false,
     maxRecursiveSelections: true,
-    parseOptions: { maxTokens: MAX_TOKENS },
-    persistedQueries: redis ? { cache: persistedQueries(redis) } : {},
-    formatError: errorFormatter({ log, databaseLost: parts.databaseLost }),
+    validationOptions: { maxErrors: 10 },
+    parseOptions: { maxTokens },
+    documentStore: storeOf(documents),
+    allowBatchedHttpRequests: false,
+    stringifyResult: JSON.stringify,
+    persistedQueries: persistedIn(parts),
+    formatError: parts.formatError,
     plugins: [
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginCacheControlDisabled(), // it wraps every field's resolver
       ApolloServerPluginUsageReportingDisabled(),
-      operationMetrics(metrics),
-      operationSpans(),
-      unavailableStatus(parts.retryAfterSeconds),
+      runOperations(parts),
     ],
     stopOnTerminationSignals: false,
     nodeEnv: 'production', // what depends on the environment is a setting of ours
@@ -61,4 +68,25 @@ export async function startApollo<Context extends BaseContext>(
   });
   await apollo.start();
   return apollo;
+}
+
+/** Apollo looks here before it parses; it is filled when an operation of the document has been found valid. */
+function storeOf(documents: KnownDocuments): DocumentStore {
+  return {
+    get: async (key) => documents.byHash(key.slice(-HASH_LENGTH))?.document,
+    set: async () => undefined,
+    delete: async () => undefined,
+  };
+}
+
+/** Texts that another process may have let in under other limits are judged again. */
+function persistedIn({ settings, redis, admission }: ApolloParts) {
+  if (settings.graphql.only_trusted) return false;
+  if (!redis) return {};
+  const cache = persistedQueries(redis);
+  const get = async (key: string) => {
+    const text = await cache.get(key);
+    return text !== undefined && !admission.problemOf(text) ? text : undefined;
+  };
+  return { cache: { ...cache, get } };
 }

@@ -9,6 +9,9 @@ export const CODES = {
   forbidden: 'FORBIDDEN',
   rateLimited: 'RATE_LIMITED',
   unavailable: 'SERVICE_UNAVAILABLE',
+  tooLarge: 'QUERY_TOO_LARGE',
+  deadline: 'DEADLINE_EXCEEDED',
+  untrusted: 'UNTRUSTED_DOCUMENT',
   internal: 'INTERNAL_SERVER_ERROR',
 } as const;
 

@@ -1,6 +1,6 @@
 /** What of an error a client gets to see. */
 import { unwrapResolverError } from '@apollo/server/errors';
-import type { GraphQLFormattedError } from 'graphql';
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { isDatabaseAway, sqlState } from '../database/connection-errors.js';
 import type { Logger } from '../logging/logger.js';
 import { requestContext } from '../logging/request-context.js';
@@ -12,12 +12,14 @@ export interface ErrorFormatParts {
   databaseLost(): void;
 }
 
+export type ErrorFormatter = (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError;
+
 /**
  * Errors made for clients keep their message and code. Of any other a client sees
  * that something failed, and the request id under which the log has the rest.
  */
-export function errorFormatter({ log, databaseLost }: ErrorFormatParts) {
-  return (formatted: GraphQLFormattedError, error: unknown): GraphQLFormattedError => {
+export function errorFormatter({ log, databaseLost }: ErrorFormatParts): ErrorFormatter {
+  return (formatted, error) => {
     const original = unwrapResolverError(error);
     if (isDatabaseAway(original)) {
       databaseLost();
@@ -31,6 +33,7 @@ export function errorFormatter({ log, databaseLost }: ErrorFormatParts) {
         CODES.badUserInput,
       );
     }
+    if (isRefusal(original)) return replace(formatted, original.message, CODES.badUserInput);
     const { code } = formatted.extensions ?? {};
     if (code === undefined || code === CODES.internal) {
       log.error({ err: original, path: formatted.path }, 'a GraphQL operation failed');
@@ -38,6 +41,13 @@ export function errorFormatter({ log, databaseLost }: ErrorFormatParts) {
     }
     return { ...formatted, extensions: { ...formatted.extensions, ...requestContext.getStore() } };
   };
+}
+
+/** What Apollo has against a request, where it gives a status and no code. */
+function isRefusal(error: unknown): error is GraphQLError {
+  if (!(error instanceof GraphQLError) || error.extensions.code !== undefined) return false;
+  const { status } = (error.extensions.http ?? {}) as { status?: number };
+  return status !== undefined && status >= 400 && status < 500;
 }
 
 /** What PostgreSQL refuses in any column of the type: NUL in a text, a time before its calendar. */

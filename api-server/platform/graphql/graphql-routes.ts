@@ -1,53 +1,136 @@
-import type { ApolloServer, BaseContext } from '@apollo/server';
-import { fastifyApolloHandler } from '@as-integrations/fastify';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+/**
+ * /graphql. The playground for browsers; 503 while the database is away; what is
+ * known to be fine runs at once; Apollo judges the rest, and what it finds fine is
+ * known from then on.
+ */
+import { constants } from 'node:zlib';
+import { type ApolloServer, type BaseContext, HeaderMap } from '@apollo/server';
+import compress, { type FastifyCompressOptions } from '@fastify/compress';
+import etag from '@fastify/etag';
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  HookHandlerDoneFunction,
+  onRequestAsyncHookHandler,
+} from 'fastify';
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { PATHS } from '../../../contract/image.js';
 import type { Identity } from '../auth/identity.js';
 import type { DatabaseMonitor } from '../database/database-monitor.js';
+import { PAGE_POLICY } from '../http/browser-rules.js';
 import { errorBody } from '../http/error-body.js';
 import { CODES } from './errors.js';
+import type { KnownDocuments, KnownOperation } from './execution/known-documents.js';
+import type { OperationAnswer, OperationRunner } from './execution/operation-runner.js';
+import type { ErrorFormatter } from './format-error.js';
+import { type Asked, askedBy } from './graphql-request.js';
+import type { Admission } from './limits/admission.js';
 import { playgroundPage } from './playground.js';
 
 export interface GraphqlRouteParts<Context extends BaseContext> {
   apollo: ApolloServer<Context>;
+  admission: Admission;
+  documents: KnownDocuments;
+  runner: OperationRunner;
+  formatError: ErrorFormatter;
   monitor: DatabaseMonitor;
   playground: boolean;
   /** Sets the request's identity, or answers it. */
-  identify: (request: FastifyRequest, reply: FastifyReply) => Promise<unknown>;
+  identify: onRequestAsyncHookHandler;
   context: (identity: Identity) => Context;
 }
 
-/** /graphql: the playground for browsers, 503 while the database is away, 401 for strangers, else Apollo. */
+/** Fast rather than small: what is saved after that is little and costs much. */
+const COMPRESSION = {
+  threshold: 1_400,
+  globalDecompression: false, // a body that is a bomb
+  encodings: ['br', 'gzip'],
+  brotliOptions: { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } },
+  zlibOptions: { level: 6 },
+} satisfies FastifyCompressOptions;
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+
 export function addGraphqlRoutes<Context extends BaseContext>(
   app: FastifyInstance,
-  { apollo, monitor, playground, identify, context }: GraphqlRouteParts<Context>,
+  parts: GraphqlRouteParts<Context>,
 ): void {
-  const showPlayground = async (request: FastifyRequest, reply: FastifyReply) => {
-    if (!playground || !isBrowser(request)) return;
-    await reply
-      .header('content-type', 'text/html; charset=utf-8')
-      .header('content-encoding', 'gzip')
-      .header('cache-control', 'no-cache')
-      .header('x-frame-options', 'DENY')
-      .send(await playgroundPage());
+  const { apollo, admission, documents, runner, context, formatError } = parts;
+  const known = ({ isPlain, query, operationName }: Asked): KnownOperation | undefined => {
+    const document = isPlain && query !== undefined ? documents.bySource(query) : undefined;
+    return document && documents.operation(document, operationName);
   };
-  const requireDatabase = async (_request: FastifyRequest, reply: FastifyReply) => {
-    if (monitor.isReady) return;
-    await reply
+  const run = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    operation: KnownOperation,
+    asked: Asked,
+  ) => {
+    const contextValue = context(identityOf(request));
+    return send(reply, await runner.run(operation, contextValue, asked.variables));
+  };
+  const askApollo = async (request: FastifyRequest, reply: FastifyReply, asked: Asked) => {
+    const { status, headers, body } = await apollo.executeHTTPGraphQLRequest({
+      httpGraphQLRequest: forApollo(request, asked),
+      context: async () => context(identityOf(request)),
+    });
+    for (const [name, value] of headers) void reply.header(name, value);
+    void reply.code(status ?? 200);
+    if (body.kind === 'complete') return reply.send(body.string);
+    throw new Error('an answer in parts was not asked for');
+  };
+  // Before the body is read: a stranger's is none of our business.
+  const onRequest = [showPlayground(parts.playground), requireDatabase(parts.monitor), parts.identify];
+  const handler = (request: FastifyRequest, reply: FastifyReply) => {
+    const asked = admission.admit(askedBy(request));
+    if (asked instanceof GraphQLError) return refuse(reply, asked, formatError, 400);
+    endWithClient(request, reply);
+    const operation = known(asked);
+    return operation ? run(request, reply, operation, asked) : askApollo(request, reply, asked);
+  };
+  void app.register(async (scope) => {
+    await scope.register(compress, COMPRESSION);
+    scope.post(PATHS.graphql, { onRequest }, handler);
+  });
+  void app.register(async (scope) => {
+    // Before compression: an answer is the same however it is packed.
+    await scope.register(etag, { weak: true });
+    await scope.register(compress, COMPRESSION);
+    scope.get(PATHS.graphql, { onRequest }, (request, reply) => {
+      void reply.header('cache-control', 'private, no-cache'); // kept, but asked for again with its ETag
+      return handler(request, reply);
+    });
+  });
+}
+
+function showPlayground(isOn: boolean) {
+  return (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => {
+    if (!isOn || !isBrowser(request)) return done();
+    void playgroundPage().then(
+      (page) =>
+        reply
+          .header('content-type', 'text/html; charset=utf-8')
+          .header('content-encoding', 'gzip')
+          .header('cache-control', 'no-cache')
+          .header('content-security-policy', PAGE_POLICY)
+          .send(page),
+      done,
+    );
+  };
+}
+
+function requireDatabase(monitor: DatabaseMonitor) {
+  return (_request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) => {
+    if (monitor.isReady) return done();
+    void reply
       .code(503)
       .header('retry-after', String(monitor.retryAfterSeconds))
       .send(errorBody('the database is away; try again', CODES.unavailable));
   };
-  app.route({
-    method: ['GET', 'POST'],
-    url: PATHS.graphql,
-    // Before the body is read: a stranger's is none of our business.
-    onRequest: [showPlayground, requireDatabase, identify],
-    handler: fastifyApolloHandler(apollo, { context: async ({ identity }) => context(known(identity)) }),
-  });
 }
 
-function known(identity: Identity | undefined): Identity {
+function identityOf({ identity }: FastifyRequest): Identity {
   if (!identity) throw new Error('a request without an identity came through');
   return identity;
 }
@@ -56,4 +139,58 @@ function known(identity: Identity | undefined): Identity {
 function isBrowser({ method, headers, query }: FastifyRequest): boolean {
   const asksForPage = method === 'GET' && headers.accept?.includes('text/html') === true;
   return asksForPage && !Object.hasOwn(query as object, 'query');
+}
+
+/** Nobody waits for the rows any more. What may have changed something goes on. */
+function endWithClient({ state }: FastifyRequest, reply: FastifyReply): void {
+  reply.raw.once('close', () => {
+    if (!state || reply.raw.writableFinished || state.session.wrote) return;
+    state.session.cancel(new Error('the client has gone'));
+  });
+}
+
+function send(reply: FastifyReply, { status, retryAfter, text, result }: OperationAnswer): FastifyReply {
+  if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter));
+  return reply
+    .code(status)
+    .header('content-type', JSON_TYPE)
+    .send(text ?? JSON.stringify(result));
+}
+
+/** An error's own status counts, where it has one, as with Apollo. */
+function refuse(
+  reply: FastifyReply,
+  error: unknown,
+  formatError: ErrorFormatter,
+  status = 500,
+): FastifyReply {
+  const { message, extensions } = error instanceof GraphQLError ? error : new GraphQLError('');
+  const { http, ...rest } = extensions as { http?: { status?: number } };
+  const formatted: GraphQLFormattedError = { message, extensions: { code: CODES.internal, ...rest } };
+  return send(reply, {
+    status: http?.status ?? status,
+    result: { errors: [formatError(formatted, error)] },
+  });
+}
+
+/** A text that was found by its hash is handed on as if it had been sent: Apollo would look for it elsewhere. */
+function forApollo(request: FastifyRequest, { query, isFound }: Asked) {
+  const { method, body, url } = request;
+  const headers = new HeaderMap();
+  for (const [name, value] of Object.entries(request.headers)) {
+    if (value) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
+  }
+  const at = url.indexOf('?');
+  const search = at < 0 ? '' : url.slice(at);
+  if (!isFound || query === undefined) return { method, headers, body, search };
+  if (method === 'GET') return { method, headers, body, search: withQuery(search, query) };
+  const { extensions: _, ...rest } = body as { extensions?: unknown };
+  return { method, headers, body: { ...rest, query }, search };
+}
+
+function withQuery(search: string, query: string): string {
+  const params = new URLSearchParams(search);
+  params.set('query', query);
+  params.delete('extensions');
+  return `?${params}`;
 }

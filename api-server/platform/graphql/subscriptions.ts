@@ -39,6 +39,8 @@ export interface SubscriptionParts {
   introspection: boolean;
   /** Who connects; asked again as long as the connection lasts. NotAuthenticated ends it. */
   authenticate: (subscriber: Subscriber) => Promise<Identity>;
+  /** Pages from elsewhere that may subscribe. */
+  origins?: readonly string[];
   /** Made for each subscription. What it throws refuses it. */
   context: (identity: Identity) => object | Promise<object>;
   /** Beside those of the specification. */
@@ -105,7 +107,7 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
   );
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', (error) => parts.log.debug({ err: error }, 'a connection was lost as it was opened'));
-    const refused = closing ? '503 Service Unavailable' : refusal(request);
+    const refused = closing ? '503 Service Unavailable' : refusal(request, parts.origins);
     if (refused) {
       socket.end(`HTTP/1.1 ${refused}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
       return;
@@ -173,10 +175,13 @@ function recheck(
 }
 
 /** Pages of other sites must not subscribe in the name of who looks at them. */
-function refusal({ url = '', headers }: IncomingMessage): string | undefined {
+function refusal(
+  { url = '', headers }: IncomingMessage,
+  origins: readonly string[] = [],
+): string | undefined {
   if (url.split('?')[0] !== PATHS.graphql) return '404 Not Found';
   const { origin, host } = headers;
-  if (origin === undefined) return undefined; // no browser
+  if (origin === undefined || origins.includes(origin)) return undefined; // no browser, or a page we know
   return URL.canParse(origin) && new URL(origin).host === host ? undefined : '403 Forbidden';
 }
 

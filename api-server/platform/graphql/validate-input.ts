@@ -2,15 +2,20 @@ import { type ValidationError, validate } from 'class-validator';
 import type { ResolverData } from 'type-graphql';
 import { badUserInput, type FieldProblem } from './errors.js';
 
+/** Arguments that siblings share are good for all of them: our executor freezes those it shares. */
+const validated = new WeakMap<object, unknown>();
+
 /**
  * Checks an argument by its class-validator decorators. Mutations take one
  * argument named `input`, so that a problem's path is the one the client wrote.
  */
-export async function validateInput(value: unknown, _type: unknown, { args }: ResolverData): Promise<void> {
+export async function validateInput(value: unknown, type: unknown, { args }: ResolverData): Promise<void> {
   if (typeof value !== 'object' || value === null || value instanceof Date) return;
+  if (validated.get(args) === type) return;
   const errors = await validate(value, { skipMissingProperties: true, forbidUnknownValues: false });
   const problems = fieldProblems(errors, 'input' in args ? 'input.' : '');
   if (problems.length > 0) throw badUserInput(...problems);
+  if (Object.isFrozen(args)) validated.set(args, type);
 }
 
 function fieldProblems(errors: ValidationError[], prefix: string): FieldProblem[] {

@@ -2,6 +2,8 @@ import type { IncomingMessage } from 'node:http';
 import {
   type FastifyError,
   type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
   type FastifyServerOptions,
   fastify,
   LogController,
@@ -11,6 +13,7 @@ import type { Settings } from '../../config/schema.js';
 import { CODES } from '../graphql/errors.js';
 import type { Logger } from '../logging/logger.js';
 import { errorBody } from './error-body.js';
+import { refuseInvalidUtf8 } from './json-body.js';
 import { requestId } from './request-state.js';
 import type { Certificate } from './tls.js';
 
@@ -30,12 +33,17 @@ export function createHttpServer(
     connectionTimeout: server.stall_timeout,
     http2SessionTimeout: server.keep_alive_timeout,
     ...(server.trusted_proxies && { trustProxy: server.trusted_proxies }),
+    // A child for each request would only name the request, which our own lines do by themselves.
+    childLoggerFactory: (logger: FastifyInstance['log']) => logger,
+    frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) =>
+      reply.code(error.statusCode ?? 400).send(errorBody(error.message, error.code)),
     genReqId: ({ headers }: IncomingMessage) => requestId(headers[HEADERS.requestId]),
     forceCloseConnections: 'idle',
     ...(certificate ? tlsOptions(server, certificate) : { http: timeouts(server) }),
   };
   // The types know one protocol a server; ours depends on the settings, and routes see none of it.
   const app = fastify(options as FastifyServerOptions) as FastifyInstance;
+  refuseInvalidUtf8(app);
   app.server.maxConnections = server.max_connections;
   app.setNotFoundHandler((_request, reply) =>
     reply.code(404).send(errorBody('there is nothing here; GraphQL is at /graphql', CODES.notFound)),

@@ -183,17 +183,16 @@ describe('api-server database', () => {
 
     it('a statement whose request is over is ended on the server, too', async () => {
       await using under = await openDatabase(url);
-      const abort = new AbortController();
-      const session = new DatabaseSession(undefined, abort.signal);
+      const session = new DatabaseSession();
       const running = under.as(session, 'SELECT pg_sleep(60) AS cancelled_with_its_request');
       const refused = assert.rejects(running, /canceling statement/);
       const ACTIVE = `SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()
         AND query LIKE '%cancelled_with_its_request%'`;
       await eventually('it runs', async () => (await primary.query(ACTIVE, url)).length === 1);
-      abort.abort();
+      session.cancel(new Error('nobody waits for it'));
       await refused;
       assert.equal((await primary.query(ACTIVE, url)).length, 0);
-      await assert.rejects(under.as(session, 'SELECT 1'), /aborted/);
+      await assert.rejects(under.as(session, 'SELECT 1'), /nobody waits for it/);
       assert.equal(under.database.pools[0]?.figures.idle, under.database.pools[0]?.figures.total);
     });
   });

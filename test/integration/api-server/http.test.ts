@@ -246,6 +246,7 @@ describe('api-server HTTP', () => {
         PCF_API__SERVER__HEADERS_TIMEOUT: '300ms',
         PCF_API__SERVER__RECEIVE_TIMEOUT: '600ms',
       });
+      await server.waitForReady(); // while the database is away nobody waits for a body
       const silent = await open(server.port);
       const slowHeaders = await open(server.port);
       slowHeaders.write('POST /graphql HTTP/1.1\r\nhost: x\r\n');

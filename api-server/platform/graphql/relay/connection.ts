@@ -53,7 +53,7 @@ export function connectionTypes<T extends object>(node: () => ClassType<T> | obj
 
     count!: () => Promise<number>;
 
-    @Field(() => Int, { description: 'How many there are in all pages together.' })
+    @Field(() => Int, { description: 'How many there are in all pages together.', complexity: 10 })
     totalCount(): Promise<number> {
       return this.count();
     }
@@ -70,15 +70,28 @@ export function toPage<T>(
 ): Page<T> {
   const more = rows.length > limit;
   const kept = rows.slice(0, limit);
-  const edges = (backward ? kept.reverse() : kept).map((node) => ({
-    cursor: encodeCursor(keyset, node),
-    node,
-  }));
+  const edges = (backward ? kept.reverse() : kept).map((node) => new KeysetEdge(keyset, node));
   const pageInfo = {
     hasNextPage: backward ? before !== undefined : more,
     hasPreviousPage: backward ? more : after !== undefined,
-    startCursor: edges[0]?.cursor ?? null,
-    endCursor: edges.at(-1)?.cursor ?? null,
+    get startCursor() {
+      return edges[0]?.cursor ?? null;
+    },
+    get endCursor() {
+      return edges.at(-1)?.cursor ?? null;
+    },
   };
   return { edges, pageInfo, count };
+}
+
+/** Its cursor is made when somebody asks for it. */
+class KeysetEdge<T> {
+  constructor(
+    private readonly keyset: Keyset<T>,
+    readonly node: T,
+  ) {}
+
+  get cursor(): string {
+    return encodeCursor(this.keyset, this.node);
+  }
 }

@@ -12,25 +12,45 @@ interface Wanted<T> {
   columns: readonly PropertyOf<T>[];
 }
 
+/** Names lists of columns shortly: they come from look-ahead, which gives the same list again. */
+const numbers = new WeakMap<readonly unknown[], number>();
+let lastNumber = 0;
+
+function numberOf(columns: readonly unknown[]): number {
+  const known = numbers.get(columns);
+  if (known !== undefined) return known;
+  lastNumber += 1;
+  numbers.set(columns, lastNumber);
+  return lastNumber;
+}
+
 export class EntityLoader<T extends Node> {
-  readonly #loader: DataLoader<Wanted<T>, T | null, string>;
+  /** Made when it is first used: a request uses few of those it might. */
+  #loader: DataLoader<Wanted<T>, T | null, string> | undefined;
+  readonly #key: readonly PropertyOf<T>[];
 
   constructor(
-    dataSource: DataSource,
+    private readonly dataSource: DataSource,
     private readonly type: NodeType<T>,
     private readonly by: PropertyOf<T> = 'uuid',
   ) {
-    this.#loader = new DataLoader<Wanted<T>, T | null, string>(
-      observedBatch(type.table.name, (wanted) => readEntities(dataSource, type, by, wanted)),
-      // What was read for other fields may lack a column that is asked for now.
-      { cacheKeyFn: ({ key, columns }) => `${key} ${columns.join()}` },
-    );
+    this.#key = [by];
   }
 
   /** The entity with at least the columns that these fields need; all of them when they are not known. */
   load(key: string, fields?: FieldNames): Promise<T | null> {
-    const columns = fields ? this.type.columnsFor(fields, [this.by]) : this.type.table.properties;
+    const columns = fields ? this.type.columnsFor(fields, this.#key) : this.type.table.properties;
+    this.#loader ??= this.#newLoader();
     return this.#loader.load({ key, columns });
+  }
+
+  #newLoader(): DataLoader<Wanted<T>, T | null, string> {
+    const { dataSource, type, by } = this;
+    return new DataLoader<Wanted<T>, T | null, string>(
+      observedBatch(type.table.name, (wanted) => readEntities(dataSource, type, by, wanted)),
+      // What was read for other fields may lack a column that is asked for now.
+      { cacheKeyFn: ({ key, columns }) => `${numberOf(columns)} ${key}` },
+    );
   }
 }
 
@@ -40,12 +60,22 @@ async function readEntities<T extends Node>(
   by: PropertyOf<T>,
   wanted: readonly Wanted<T>[],
 ): Promise<(T | null)[]> {
-  const asked = new Set(wanted.flatMap(({ columns }) => columns));
-  const columns = table.properties.filter((property) => asked.has(property));
+  const columns = allColumns(table.properties, wanted);
   const keys = [...new Set(wanted.map(({ key }) => key))];
   const sql = `SELECT ${table.selectList(columns, 't')} FROM ${table.name} t
     WHERE ${table.column(by, 't')} = ANY (CAST($1 AS ${table.sqlType(by)}[]))`;
   const rows: Record<string, unknown>[] = await dataSource.query(sql, [keys]);
   const byKey = new Map(rows.map((row) => [row[by], table.hydrate(row)]));
   return wanted.map(({ key }) => byKey.get(key) ?? null);
+}
+
+/** What any of them wants; mostly they all want the same. */
+function allColumns<T>(
+  properties: readonly PropertyOf<T>[],
+  wanted: readonly Wanted<T>[],
+): readonly PropertyOf<T>[] {
+  const [first] = wanted;
+  if (first && wanted.every(({ columns }) => columns === first.columns)) return first.columns;
+  const asked = new Set(wanted.flatMap(({ columns }) => columns));
+  return properties.filter((property) => asked.has(property));
 }

@@ -18,12 +18,16 @@ export interface NodeTypeOptions<T> {
   defaultDirection: Keyset<T>['direction'];
 }
 
+const NONE: readonly never[] = [];
+
 export class NodeType<T extends Node> {
   readonly table: EntityTable<T>;
   readonly orders: Orders<T>;
   /** How a list is sorted when nobody says. */
   readonly defaultOrder: Keyset<T>;
   readonly #needs: FieldNeeds<T>;
+  /** Look-ahead gives the same set of fields for the same place in a document. */
+  readonly #columns = new WeakMap<FieldNames, Map<string, readonly PropertyOf<T>[]>>();
 
   constructor(
     readonly name: string,
@@ -39,7 +43,17 @@ export class NodeType<T extends Node> {
   }
 
   /** The columns to read for these fields; the key is always among them. In one order, whatever the query's. */
-  columnsFor(fields: FieldNames, more: readonly PropertyOf<T>[] = []): readonly PropertyOf<T>[] {
+  columnsFor(fields: FieldNames, more: readonly PropertyOf<T>[] = NONE): readonly PropertyOf<T>[] {
+    const key = more.join();
+    const known = this.#columns.get(fields)?.get(key);
+    if (known) return known;
+    const columns = this.#columnsFor(fields, more);
+    const ofFields = this.#columns.get(fields) ?? new Map<string, readonly PropertyOf<T>[]>();
+    this.#columns.set(fields, ofFields.set(key, columns));
+    return columns;
+  }
+
+  #columnsFor(fields: FieldNames, more: readonly PropertyOf<T>[]): readonly PropertyOf<T>[] {
     const wanted = new Set<string>(['uuid', ...more]);
     for (const field of fields) {
       const needs = Object.hasOwn(this.#needs, field) ? this.#needs[field] : undefined;

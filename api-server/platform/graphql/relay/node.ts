@@ -3,7 +3,7 @@ import { PrimaryColumn } from 'typeorm';
 import { toGlobalId } from './global-id.js';
 
 /** Anything that has a global id and can be asked for with `node(id)`. */
-@InterfaceType('Node', { resolveType: (value: object) => value.constructor.name })
+@InterfaceType('Node')
 export abstract class Node {
   /** The row's own key. */
   @PrimaryColumn('uuid', { name: 'id' })

@@ -1,0 +1,104 @@
+/** Documents that were found valid, with their operations ready to run. A bounded number of them. */
+import { createHash } from 'node:crypto';
+import { type DocumentNode, type GraphQLSchema, Kind, type OperationDefinitionNode } from 'graphql';
+import { LRUCache } from 'lru-cache';
+import { cacheSecondsOf } from '../cache/cacheable.js';
+import { OperationCost } from '../limits/operation-cost.js';
+import { PreparedOperation } from './prepared-operation.js';
+
+export interface KnownOperation {
+  prepared: PreparedOperation;
+  cost: OperationCost;
+  documentHash: string;
+  /** How long an answer may be kept; 0 is not at all. */
+  cacheSeconds: number;
+  /** The tables its answers are made of, once it has run. */
+  tables?: readonly string[];
+}
+
+export interface KnownDocument {
+  source: string;
+  /** sha256 of the source, by which clients may name it. */
+  hash: string;
+  document: DocumentNode;
+  /** By name; what is undefined can't be run over HTTP. */
+  operations: Map<string | undefined, KnownOperation | undefined>;
+}
+
+/** What is kept of one document beside its text. */
+const OVERHEAD = 500;
+
+export class KnownDocuments {
+  readonly #bySource: LRUCache<string, KnownDocument>;
+  readonly #byHash = new Map<string, KnownDocument>();
+
+  /** @param maxText characters of all documents together; what is kept of each takes some hundred times its text */
+  constructor(
+    private readonly schema: GraphQLSchema,
+    private readonly options: { maxText: number; hideSuggestions: boolean },
+  ) {
+    this.#bySource = new LRUCache({
+      maxSize: options.maxText,
+      sizeCalculation: ({ source }) => source.length + OVERHEAD,
+      dispose: ({ hash }) => this.#byHash.delete(hash),
+    });
+  }
+
+  bySource(source: string): KnownDocument | undefined {
+    return this.#bySource.get(source);
+  }
+
+  byHash(hash: string): KnownDocument | undefined {
+    const known = this.#byHash.get(hash);
+    return known && this.#bySource.get(known.source);
+  }
+
+  /** Only of a document that is within the limits and valid. */
+  add(source: string, document: DocumentNode): KnownDocument {
+    const known = this.#bySource.get(source);
+    if (known) return known;
+    const added = { source, hash: sha256(source), document, operations: new Map() };
+    this.#bySource.set(source, added);
+    if (this.#bySource.has(source)) this.#byHash.set(added.hash, added);
+    return added;
+  }
+
+  /** Undefined when the document has none of the name, or it is a subscription. */
+  operation(known: KnownDocument, name: string | undefined): KnownOperation | undefined {
+    const { operations } = known;
+    if (operations.has(name)) return operations.get(name);
+    const operation = this.#operation(known, name);
+    // Names are the client's to choose: those that are none are not kept.
+    if (operation) operations.set(name, operation);
+    return operation;
+  }
+
+  #operation({ document, hash }: KnownDocument, name: string | undefined): KnownOperation | undefined {
+    const { hideSuggestions } = this.options;
+    const prepared = PreparedOperation.of(this.schema, document, name, { hideSuggestions });
+    if (!prepared) return undefined;
+    return {
+      prepared,
+      cost: costOf(this.schema, document, prepared.definition),
+      documentHash: hash,
+      cacheSeconds: cacheSecondsOf(this.schema, document, prepared.definition),
+    };
+  }
+}
+
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+function costOf(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+): OperationCost {
+  const fragments = document.definitions.filter((one) => one.kind === Kind.FRAGMENT_DEFINITION);
+  return new OperationCost(
+    schema,
+    operation,
+    Object.fromEntries(fragments.map((fragment) => [fragment.name.value, fragment])),
+  );
+}

@@ -1,0 +1,171 @@
+/** Runs operations that are ready: within their cost and their time, counted and timed, errors masked. */
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { type DatabaseSession, databaseSession } from '../../database/session.js';
+import type { OperationMetrics } from '../../metrics/operation-metrics.js';
+import { nameOperation } from '../../tracing/operation-spans.js';
+import type { ResponseCache } from '../cache/response-cache.js';
+import { CODES } from '../errors.js';
+import type { ErrorFormatter } from '../format-error.js';
+import { tooExpensive } from '../limits/operation-cost.js';
+import type { Executed } from './executor.js';
+import type { KnownOperation } from './known-documents.js';
+import type { PreparedOperation } from './prepared-operation.js';
+
+export interface RunnerParts {
+  maxCost: number;
+  /** ms; 0 is without end. */
+  deadline: number;
+  formatError: ErrorFormatter;
+  metrics: Pick<OperationMetrics, 'graphqlOperation'>;
+  cache?: { answers: ResponseCache; maxSeconds: number };
+  /** What a client that was told to come again is told to wait. */
+  retryAfterSeconds(): number;
+}
+
+export interface OperationAnswer {
+  status: number;
+  retryAfter?: number;
+  /** The result as it goes over the wire, when it is known as that. */
+  text?: string;
+  result: { data?: Record<string, unknown> | null; errors?: GraphQLFormattedError[] };
+}
+
+type Variables = Record<string, unknown>;
+
+export class OperationRunner {
+  constructor(private readonly parts: RunnerParts) {}
+
+  /** Never rejects. */
+  async run(
+    operation: KnownOperation,
+    context: unknown,
+    given: Variables | null | undefined,
+  ): Promise<OperationAnswer> {
+    const startedAt = performance.now();
+    const { name, definition } = operation.prepared;
+    const type = definition.operation;
+    nameOperation(type, name);
+    const answer = await this.#answer(operation, context, given);
+    const outcome = answer.result.errors ? 'error' : 'ok';
+    const seconds = (performance.now() - startedAt) / 1_000;
+    this.parts.metrics.graphqlOperation({ operation: name, type, outcome }, seconds);
+    return answer;
+  }
+
+  #answer(
+    operation: KnownOperation,
+    context: unknown,
+    given: Variables | null | undefined,
+  ): OperationAnswer | Promise<OperationAnswer> {
+    const { prepared, cost, cacheSeconds } = operation;
+    const { values, errors } = prepared.variables(given);
+    if (errors) return this.#refusal(errors);
+    const price = cost.of(values);
+    if (price > this.parts.maxCost) return this.#refusal([tooExpensive(price, this.parts.maxCost)]);
+    const { cache } = this.parts;
+    const session = cache && databaseSession.getStore();
+    if (session && prepared.definition.operation === 'mutation') {
+      return this.#forgetting(session, () => this.#execute(prepared, context, values));
+    }
+    // Who has just written reads what is there now, not what another may still be told.
+    const mayBeKept = session && cacheSeconds > 0 && !session.wrote && session.lsn === undefined;
+    if (mayBeKept) return this.#kept(operation, session, context, values);
+    return this.#execute(prepared, context, values);
+  }
+
+  async #execute(prepared: PreparedOperation, context: unknown, values: Variables): Promise<OperationAnswer> {
+    const executed = await this.#inTime(() => prepared.execute(context, values));
+    if (!executed) return { ...this.#refusal([tookTooLong(this.parts.deadline)]), status: 504 };
+    if (!executed.errors) return { status: 200, result: executed };
+    return this.#failed(executed);
+  }
+
+  async #forgetting(
+    session: DatabaseSession,
+    execute: () => Promise<OperationAnswer>,
+  ): Promise<OperationAnswer> {
+    const { writes } = session.trackTables();
+    const answer = await execute();
+    await this.parts.cache?.answers.forget(writes);
+    return answer;
+  }
+
+  async #kept(
+    operation: KnownOperation,
+    session: DatabaseSession,
+    context: unknown,
+    values: Variables,
+  ): Promise<OperationAnswer> {
+    const { prepared, documentHash, cacheSeconds } = operation;
+    const { answers, maxSeconds } = this.parts.cache as NonNullable<RunnerParts['cache']>;
+    const key = { documentHash, operationName: prepared.name, variables: values, scope: scopeOf(context) };
+    const place = operation.tables && (await answers.look(key, operation.tables));
+    if (place?.found) return { status: 200, text: place.found, result: {} };
+    session.needsPrimary = true;
+    const { reads } = session.trackTables();
+    const answer = await this.#execute(prepared, context, values);
+    operation.tables = [...new Set([...(operation.tables ?? []), ...reads])].sort();
+    if (answer.status !== 200 || answer.result.errors) return answer;
+    const text = JSON.stringify(answer.result);
+    place?.keep(text, reads, Math.min(cacheSeconds, maxSeconds));
+    return { ...answer, text };
+  }
+
+  /** The answer's own errors are 200, as GraphQL over HTTP has it; unless nothing could be done at all. */
+  #failed({ data, errors = [] }: Executed): OperationAnswer {
+    const formatted = this.#formatted(errors);
+    const result = { errors: formatted, data };
+    if (!formatted.some(({ extensions }) => extensions?.code === CODES.unavailable)) {
+      return { status: 200, result };
+    }
+    return { status: 503, retryAfter: this.parts.retryAfterSeconds(), result };
+  }
+
+  #refusal(errors: readonly GraphQLError[]): OperationAnswer {
+    return { status: 400, result: { errors: this.#formatted(errors) } };
+  }
+
+  #formatted(errors: readonly GraphQLError[]): GraphQLFormattedError[] {
+    return errors.map((error) => this.parts.formatError(asFormatted(error), error));
+  }
+
+  /** Undefined at the deadline: what runs in the database then is cancelled there. */
+  #inTime(execute: () => Executed | Promise<Executed>): Executed | Promise<Executed | undefined> {
+    const { deadline } = this.parts;
+    const session = databaseSession.getStore();
+    if (deadline === 0 || !session) return execute();
+    const executing = execute();
+    if (!(executing instanceof Promise)) return executing;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        session.cancel(tookTooLong(deadline));
+        resolve(undefined);
+      }, deadline);
+      executing.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+  }
+}
+
+/** Who sees the same has the same scope; without identities everybody sees the same. */
+function scopeOf(context: unknown): string {
+  const { identity } = context as { identity?: { cacheScope: string } };
+  return identity?.cacheScope ?? 'everybody';
+}
+
+function tookTooLong(deadline: number): GraphQLError {
+  return new GraphQLError(
+    `it took longer than ${deadline / 1_000} s and was ended; ask for less, or in parts`,
+    { extensions: { code: CODES.deadline } },
+  );
+}
+
+/** As Apollo hands errors to `formatError`. */
+function asFormatted(error: GraphQLError): GraphQLFormattedError {
+  const { message, locations, path, extensions } = error;
+  return {
+    message,
+    ...(locations && { locations }),
+    ...(path && { path }),
+    extensions: { ...extensions, code: extensions.code ?? CODES.internal },
+  };
+}

@@ -1,0 +1,188 @@
+/**
+ * What an operation asks for, worked out once and kept with its document: which
+ * fields of which types, their resolvers, and how each value is completed. Nothing
+ * of it is generated code: texts of clients are data here, whatever is in them.
+ */
+import {
+  type FieldNode,
+  type FragmentDefinitionNode,
+  type GraphQLAbstractType,
+  type GraphQLField,
+  type GraphQLFieldResolver,
+  type GraphQLLeafType,
+  type GraphQLObjectType,
+  type GraphQLOutputType,
+  type GraphQLSchema,
+  getArgumentValues,
+  isAbstractType,
+  isLeafType,
+  isListType,
+  isNonNullType,
+  type OperationDefinitionNode,
+  SchemaMetaFieldDef,
+  TypeMetaFieldDef,
+  TypeNameMetaFieldDef,
+  visit,
+} from 'graphql';
+import { collectFields, collectSubfields } from 'graphql/execution/collectFields.js';
+import { serializerOf } from './serialize.js';
+
+export interface PlanSource {
+  schema: GraphQLSchema;
+  fragments: Record<string, FragmentDefinitionNode>;
+  operation: OperationDefinitionNode;
+  /** Those that @skip and @include read; a plan is for one set of their values. */
+  conditions: Readonly<Record<string, unknown>>;
+}
+
+type Arguments = Record<string, unknown>;
+
+interface OfType {
+  readonly nonNull: boolean;
+}
+export interface LeafPlan extends OfType {
+  readonly kind: 'leaf';
+  readonly serialize: (value: unknown) => unknown;
+  readonly type: GraphQLLeafType;
+}
+export interface ListPlan extends OfType {
+  readonly kind: 'list';
+  readonly item: TypePlan;
+}
+export interface ObjectPlan extends OfType {
+  readonly kind: 'object';
+  readonly type: GraphQLObjectType;
+  readonly selection: SelectionPlan;
+}
+export interface AbstractPlan extends OfType {
+  readonly kind: 'abstract';
+  readonly type: GraphQLAbstractType;
+  readonly selections: PossibleSelections;
+}
+export type TypePlan = LeafPlan | ListPlan | ObjectPlan | AbstractPlan;
+
+/** One field of a selection, as it is in the response. */
+export class FieldPlan {
+  readonly name: string;
+  readonly resolve: GraphQLFieldResolver<unknown, unknown> | undefined;
+  readonly type: TypePlan;
+  readonly isTypename: boolean;
+  readonly #given: Arguments | undefined;
+
+  constructor(
+    readonly source: PlanSource,
+    readonly responseName: string,
+    readonly parentType: GraphQLObjectType,
+    readonly definition: GraphQLField<unknown, unknown>,
+    readonly nodes: readonly FieldNode[],
+  ) {
+    this.name = definition.name;
+    this.resolve = definition.resolve ?? undefined;
+    this.isTypename = definition === TypeNameMetaFieldDef;
+    this.type = typePlan(source, definition.type, nodes);
+    if (!hasVariables(nodes[0])) this.#given = this.#argumentsFor({});
+  }
+
+  /** Shared by all that ask for them, so they must not be changed. Throws what is wrong with them. */
+  arguments(variables: Arguments): Arguments {
+    return this.#given ?? this.#argumentsFor(variables);
+  }
+
+  /** They are the same at each execution. */
+  get hasFixedArguments(): boolean {
+    return this.#given !== undefined;
+  }
+
+  #argumentsFor(variables: Arguments): Arguments {
+    return frozen(getArgumentValues(this.definition, this.nodes[0] as FieldNode, variables));
+  }
+}
+
+/** The fields of one type that are asked for at one place, worked out when a value is first there. */
+export class SelectionPlan {
+  #fields: readonly FieldPlan[] | undefined;
+
+  constructor(
+    private readonly source: PlanSource,
+    readonly type: GraphQLObjectType,
+    private readonly nodes: readonly FieldNode[] | undefined,
+  ) {}
+
+  get fields(): readonly FieldPlan[] {
+    this.#fields ??= this.#plan();
+    return this.#fields;
+  }
+
+  #plan(): readonly FieldPlan[] {
+    const { schema, fragments, conditions, operation } = this.source;
+    const collected = this.nodes
+      ? collectSubfields(schema, fragments, conditions as Arguments, this.type, this.nodes as never)
+      : collectFields(schema, fragments, conditions as Arguments, this.type, operation.selectionSet);
+    const plans: FieldPlan[] = [];
+    for (const [responseName, nodes] of collected) {
+      const definition = fieldOf(schema, this.type, nodes[0]?.name.value ?? '');
+      if (definition) plans.push(new FieldPlan(this.source, responseName, this.type, definition, nodes));
+    }
+    return plans;
+  }
+}
+
+/** The selections at a place where values are of several types. */
+export class PossibleSelections {
+  readonly #byType = new Map<GraphQLObjectType, SelectionPlan>();
+
+  constructor(
+    private readonly source: PlanSource,
+    private readonly nodes: readonly FieldNode[],
+  ) {}
+
+  of(type: GraphQLObjectType): SelectionPlan {
+    const selection = this.#byType.get(type) ?? new SelectionPlan(this.source, type, this.nodes);
+    this.#byType.set(type, selection);
+    return selection;
+  }
+}
+
+/** With all that is in it; what scalars have made of a text is theirs. */
+function frozen<T>(value: T): T {
+  if (typeof value !== 'object' || value === null) return value;
+  const isPlain = Array.isArray(value) || [Object.prototype, null].includes(Object.getPrototypeOf(value));
+  if (isPlain) for (const inner of Object.values(value)) frozen(inner);
+  return isPlain ? Object.freeze(value) : value;
+}
+
+function typePlan(source: PlanSource, type: GraphQLOutputType, nodes: readonly FieldNode[]): TypePlan {
+  const nonNull = isNonNullType(type);
+  const inner = isNonNullType(type) ? type.ofType : type;
+  if (isListType(inner)) return { kind: 'list', nonNull, item: typePlan(source, inner.ofType, nodes) };
+  if (isLeafType(inner)) return { kind: 'leaf', nonNull, type: inner, serialize: serializerOf(inner) };
+  if (isAbstractType(inner)) {
+    return { kind: 'abstract', nonNull, type: inner, selections: new PossibleSelections(source, nodes) };
+  }
+  return { kind: 'object', nonNull, type: inner, selection: new SelectionPlan(source, inner, nodes) };
+}
+
+function fieldOf(
+  schema: GraphQLSchema,
+  type: GraphQLObjectType,
+  name: string,
+): GraphQLField<unknown, unknown> | undefined {
+  if (name === TypeNameMetaFieldDef.name) return TypeNameMetaFieldDef;
+  if (type === schema.getQueryType()) {
+    if (name === SchemaMetaFieldDef.name) return SchemaMetaFieldDef;
+    if (name === TypeMetaFieldDef.name) return TypeMetaFieldDef;
+  }
+  return type.getFields()[name];
+}
+
+function hasVariables(node: FieldNode | undefined): boolean {
+  let found = false;
+  for (const argument of node?.arguments ?? []) {
+    visit(argument, {
+      Variable() {
+        found = true;
+      },
+    });
+  }
+  return found;
+}

@@ -1,0 +1,39 @@
+import {
+  GraphQLBoolean,
+  GraphQLFloat,
+  GraphQLID,
+  GraphQLInt,
+  type GraphQLLeafType,
+  GraphQLString,
+  isEnumType,
+} from 'graphql';
+
+const MAX_INT = 2_147_483_647;
+
+/** As the type's own `serialize`; a value that already is what it should be takes the short way. */
+export function serializerOf(type: GraphQLLeafType): (value: unknown) => unknown {
+  const full = (value: unknown) => type.serialize(value);
+  if (type === GraphQLString || type === GraphQLID) {
+    return (value) => (typeof value === 'string' ? value : full(value));
+  }
+  if (type === GraphQLBoolean) return (value) => (typeof value === 'boolean' ? value : full(value));
+  if (type === GraphQLFloat) return (value) => (Number.isFinite(value) ? value : full(value));
+  if (type === GraphQLInt) return (value) => (isInt(value) ? value : full(value));
+  if (isEnumType(type)) {
+    // Where the names are the values, which is so in all of ours.
+    const names = new Set<unknown>(
+      type.getValues().flatMap(({ name, value }) => (name === value ? [name] : [])),
+    );
+    return (value) => (names.has(value) ? value : full(value));
+  }
+  if (type.name === 'DateTimeISO') return (value) => (isDate(value) ? value.toISOString() : full(value));
+  return full;
+}
+
+function isDate(value: unknown): value is Date {
+  return value instanceof Date && !Number.isNaN(value.getTime());
+}
+
+function isInt(value: unknown): boolean {
+  return Number.isInteger(value) && (value as number) <= MAX_INT && (value as number) >= -MAX_INT;
+}

@@ -1,0 +1,82 @@
+/** GraphQL over HTTP, put together: what is let in, what is known, what runs it, and Apollo for the rest. */
+import type { ApolloServer, BaseContext } from '@apollo/server';
+import { type GraphQLSchema, printSchema } from 'graphql';
+import { Counter } from 'prom-client';
+import type { Settings } from '../../config/schema.js';
+import type { Logger } from '../logging/logger.js';
+import type { Metrics } from '../metrics/metrics.js';
+import type { RedisClient } from '../redis/redis.js';
+import { startApollo } from './apollo.js';
+import { ResponseCache } from './cache/response-cache.js';
+import { KnownDocuments, sha256 } from './execution/known-documents.js';
+import { OperationRunner } from './execution/operation-runner.js';
+import { type ErrorFormatter, errorFormatter } from './format-error.js';
+import { Admission } from './limits/admission.js';
+import { TrustedDocuments } from './limits/trusted-documents.js';
+
+export interface GraphqlServerParts {
+  settings: Settings;
+  schema: GraphQLSchema;
+  redis: RedisClient | undefined;
+  metrics: Metrics;
+  log: Logger;
+  databaseLost(): void;
+  retryAfterSeconds(): number;
+}
+
+export interface GraphqlServer<Context extends BaseContext> {
+  apollo: ApolloServer<Context>;
+  admission: Admission;
+  documents: KnownDocuments;
+  runner: OperationRunner;
+  formatError: ErrorFormatter;
+}
+
+/** Throws a ConfigError when the trusted documents can't be read. */
+export async function createGraphqlServer<Context extends BaseContext>(
+  parts: GraphqlServerParts,
+): Promise<GraphqlServer<Context>> {
+  const { settings, schema, metrics, log } = parts;
+  const { graphql } = settings;
+  const formatError = errorFormatter(parts);
+  const hideSuggestions = !graphql.introspection_enabled;
+  const documents = new KnownDocuments(schema, { maxText: graphql.document_cache, hideSuggestions });
+  const admission = new Admission({
+    documents,
+    limits: {
+      depth: graphql.max_depth,
+      fields: graphql.max_fields,
+      aliases: graphql.max_aliases,
+      directives: graphql.max_directives,
+    },
+    maxTokens: graphql.max_tokens,
+    trusted: graphql.trusted_documents ? TrustedDocuments.read(graphql.trusted_documents) : undefined,
+    onlyTrusted: graphql.only_trusted,
+  });
+  const runner = new OperationRunner({
+    maxCost: graphql.max_cost,
+    deadline: graphql.deadline,
+    formatError,
+    metrics,
+    ...cacheOf(parts),
+    retryAfterSeconds: parts.retryAfterSeconds,
+  });
+  const shared = { documents, admission, runner, formatError };
+  const apollo = await startApollo<Context>({ ...parts, ...shared, log });
+  return { apollo, ...shared };
+}
+
+/** None without Redis, or when nothing may be kept. */
+function cacheOf({ settings, schema, redis, metrics, log }: GraphqlServerParts) {
+  const maxSeconds = Math.floor(settings.graphql.response_cache / 1_000);
+  if (!redis || maxSeconds === 0) return {};
+  const schemaHash = sha256(printSchema(schema));
+  const lookups = new Counter({
+    name: 'pcf_api_response_cache_lookups_total',
+    help: 'Answers that were looked for in the cache.',
+    labelNames: ['outcome'] as const,
+    registers: [metrics.registry],
+  });
+  const onLookup = (outcome: string) => lookups.inc({ outcome });
+  return { cache: { answers: new ResponseCache({ redis, schemaHash, onLookup, log }), maxSeconds } };
+}

@@ -1,0 +1,54 @@
+/** Documents that this API's own clients were built with. In production nothing else need be run. */
+import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { ConfigError } from '../../../config/config-error.js';
+import { sha256 } from '../execution/known-documents.js';
+
+export class TrustedDocuments {
+  private constructor(private readonly texts: ReadonlyMap<string, string>) {}
+
+  /**
+   * A file: JSON of texts by their sha256, as Relay and GraphQL Code Generator write
+   * it, or Apollo's manifest. Or a folder of such files and of *.graphql files, one
+   * document each. Throws a ConfigError when it can't be used.
+   */
+  static read(path: string): TrustedDocuments {
+    try {
+      const files = statSync(path).isDirectory()
+        ? readdirSync(path)
+            .filter((name) => /\.(json|graphql|gql)$/.test(name))
+            .map((name) => join(path, name))
+        : [path];
+      const texts = files.flatMap(textsIn);
+      return new TrustedDocuments(new Map(texts.map((text) => [sha256(text), text])));
+    } catch (error) {
+      const problem = `can't be used: ${(error as Error).message}`;
+      throw new ConfigError([{ path: 'graphql.trusted_documents', problem }]);
+    }
+  }
+
+  get size(): number {
+    return this.texts.size;
+  }
+
+  byHash(hash: string): string | undefined {
+    return this.texts.get(hash);
+  }
+
+  has(text: string): boolean {
+    return this.texts.has(sha256(text));
+  }
+}
+
+function textsIn(file: string): string[] {
+  const content = readFileSync(file, 'utf8');
+  if (!file.endsWith('.json')) return [content];
+  const manifest = JSON.parse(content) as Record<string, unknown>;
+  const entries: [string, unknown][] = Array.isArray(manifest.operations)
+    ? manifest.operations.map(({ id, body }: { id: string; body: unknown }) => [id, body])
+    : Object.entries(manifest);
+  return entries.map(([id, text]) => {
+    if (typeof text === 'string' && sha256(text) === id.replace(/^sha256:/, '')) return text;
+    throw new Error(`${file}: ${id} is not the sha256 of its text`);
+  });
+}

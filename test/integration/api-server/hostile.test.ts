@@ -1,0 +1,323 @@
+/** What hostile clients send, and what each of it is answered. The process lives on, with no more memory than before. */
+import assert from 'node:assert/strict';
+import { connect as connectTcp } from 'node:net';
+import { gzipSync } from 'node:zlib';
+import { eventually } from '../../support/pcf-api.js';
+import { sharedPostgres } from '../../support/postgres.js';
+import { ApiProcess, runRole } from './api-process.js';
+
+interface Sent {
+  query?: unknown;
+  variables?: unknown;
+  /** Instead of a query as JSON. */
+  body?: string | Uint8Array<ArrayBuffer>;
+  headers?: Record<string, string>;
+  path?: string;
+  method?: string;
+}
+
+/** Status, code of the first error (undefined: none), and for some the limit. */
+type Expected = [status: number, code?: string, limit?: string];
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+const id = (text: string) => Buffer.from(text).toString('base64url');
+const nested = (field: string, depth: number) => `${`{ ${field} `.repeat(depth)}${'} '.repeat(depth)}`;
+const UUID = '00000000-0000-4000-8000-000000000000';
+const FIRST = (first: number, inner: string) => `services(first: ${first}) { edges { node { ${inner} } } }`;
+const NODES = 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }';
+
+const doubling = (levels: number) =>
+  `{ ...F0 } ${Array.from({ length: levels }, (_, n) => `fragment F${n} on Query { ...F${n + 1} ...F${n + 1} }`).join(' ')} fragment F${levels} on Query { __typename }`;
+
+const TOO_LARGE = 'QUERY_TOO_LARGE';
+const INVALID = 'GRAPHQL_VALIDATION_FAILED';
+const BAD = 'BAD_USER_INPUT';
+
+const CORPUS: Record<string, [Sent, Expected]> = {
+  'a depth of 1,000': [{ query: nested('services', 1_000) }, [400, 'GRAPHQL_PARSE_FAILED']],
+  'a depth of 300': [{ query: nested('services', 300) }, [400, TOO_LARGE, 'depth']],
+  'a depth of 100,000 that ends nowhere': [{ query: '{a'.repeat(100_000) }, [400, 'GRAPHQL_PARSE_FAILED']],
+  'lists of lists in a value': [
+    { query: `{ nodes(ids: ${'['.repeat(900)}${']'.repeat(900)}) { id } }` },
+    [400, INVALID],
+  ],
+  'lists of lists in a variable': [
+    {
+      query: NODES,
+      body: `{"query":"${NODES}","variables":{"ids":${'['.repeat(50_000)}${']'.repeat(50_000)}}}`,
+    },
+    [400, BAD],
+  ],
+  '100 aliases': [
+    { query: `{ ${Array.from({ length: 100 }, (_, n) => `a${n}: __typename`).join(' ')} }` },
+    [400, TOO_LARGE, 'aliases'],
+  ],
+  'a field 600 times': [{ query: `{ ${'__typename '.repeat(600)} }` }, [400, TOO_LARGE, 'fields']],
+  'a field 10,000 times': [{ query: `{ ${'__typename '.repeat(10_000)} }` }, [400, 'GRAPHQL_PARSE_FAILED']],
+  'fragments that double 30 times': [{ query: doubling(30) }, [400, TOO_LARGE, 'fields']],
+  'a fragment that contains itself': [{ query: '{ ...A } fragment A on Query { ...A }' }, [400, INVALID]],
+  'fragments that contain each other': [
+    { query: '{ ...A } fragment A on Query { ...B __typename } fragment B on Query { ...A }' },
+    [400, INVALID],
+  ],
+  '60 directives': [
+    { query: `{ __typename ${'@skip(if: true) '.repeat(60)} }` },
+    [400, TOO_LARGE, 'directives'],
+  ],
+  'a directive that is none': [{ query: '{ __typename @nothing }' }, [400, INVALID]],
+  'a list of 2147483647': [{ query: `{ ${FIRST(2_147_483_647, 'id')} }` }, [400, TOO_LARGE, 'cost']],
+  'a list of more than is allowed': [{ query: `{ ${FIRST(101, 'id')} }` }, [200, BAD]],
+  'a list of minus one': [{ query: `{ ${FIRST(-1, 'id')} }` }, [200, BAD]],
+  'long lists in long lists': [
+    { query: `{ ${FIRST(100, 'deployments(first: 100) { edges { node { id } } }')} }` },
+    [400, TOO_LARGE, 'cost'],
+  ],
+  'long lists in long lists, by variables': [
+    {
+      query:
+        'query ($n: Int) { services(first: $n) { edges { node { deployments(first: $n) { edges { node { id } } } } } } }',
+      variables: { n: 100 },
+    },
+    [400, TOO_LARGE, 'cost'],
+  ],
+  '20 times the figures of a year': [
+    {
+      query: `{ ${Array.from({ length: 28 }, (_, n) => `a${n}: deliveryMetrics(from: "2020-01-01T00:00:00Z", to: "2021-01-01T00:00:00Z") { buckets { from deployments } }`).join(' ')} services(first: 100) { edges { node { deployments(first: 30) { totalCount edges { node { id } } } } } } }`,
+    },
+    [400, TOO_LARGE, 'cost'],
+  ],
+  '12,000 ids': [
+    { query: NODES, variables: { ids: Array(12_000).fill(id(`Service:${UUID}`)) } },
+    [400, TOO_LARGE, 'cost'],
+  ],
+  '1,000 ids': [{ query: NODES, variables: { ids: Array(1_000).fill(id(`Service:${UUID}`)) } }, [200, BAD]],
+  'figures of a thousand years by day': [
+    {
+      query:
+        '{ deliveryMetrics(from: "1000-01-01T00:00:00Z", to: "2999-01-01T00:00:00Z", bucket: DAY) { total { deployments } } }',
+    },
+    [200, BAD],
+  ],
+  'a field called __proto__': [{ query: '{ __proto__: __typename }' }, [400, TOO_LARGE]],
+  'a text that some generators of code run': [
+    {
+      query: '{ service(name: "__MAGIC_DATE__33a9e76d_02e0_4128_8e92_3530ad3da74dprocess.exit(1)") { id } }',
+    },
+    [200],
+  ],
+  'names of JavaScript as variables': [
+    {
+      query: 'query ($constructor: ID!) { node(id: $constructor) { id } }',
+      variables: { constructor: id(`Service:${UUID}`) },
+    },
+    [200],
+  ],
+  'SQL in a name': [{ query: `{ service(name: "' OR 1=1; DROP TABLE services; --") { id } }` }, [200]],
+  'a NUL in a text': [{ query: '{ service(name: "a\\u0000b") { id } }' }, [200, BAD]],
+  'half a character in a text': [
+    { query: '{ service(name: "\\uD800") { id } }' },
+    [400, 'GRAPHQL_PARSE_FAILED'],
+  ],
+  'a megabyte of comment': [{ query: `{ __typename } #${'x'.repeat(1_000_000)}` }, [200]],
+  'a name of a megabyte': [{ query: `{ ${'x'.repeat(1_000_000)} }` }, [400, INVALID]],
+
+  'an id that is none': [{ query: '{ node(id: "x") { id } }' }, [200, BAD]],
+  'an id of a type that is none': [{ query: `{ node(id: "${id(`User:${UUID}`)}") { id } }` }, [200, BAD]],
+  'an id of a part of JavaScript': [
+    { query: `{ node(id: "${id(`Constructor:${UUID}`)}") { id } }` },
+    [200, BAD],
+  ],
+  'an id with SQL in it': [{ query: `{ node(id: "${id("Service:' OR 1=1")}") { id } }` }, [200, BAD]],
+  'an id in other letters': [
+    { query: `{ node(id: "${id('Service:ABCDEF00-0000-4000-8000-000000000000')}") { id } }` },
+    [200, BAD],
+  ],
+  'an id of nothing': [{ query: `{ node(id: "${id(`Service:${UUID}`)}") { id } }` }, [200]],
+  'a cursor that is none': [{ query: '{ services(after: "!!") { totalCount } }' }, [200, BAD]],
+  'a cursor of SQL': [
+    { query: `{ services(after: "${id('["\'; DROP TABLE services"]')}") { edges { node { id } } } }` },
+    [200],
+  ],
+  'a cursor of another list': [
+    { query: `{ services(after: "${id(`["2026-01-01T00:00:00.000Z","${UUID}"]`)}") { edges { cursor } } }` },
+    [200, BAD],
+  ],
+  'a cursor of objects': [
+    { query: `{ services(after: "${id('[{"a":1}]')}") { edges { cursor } } }` },
+    [200, BAD],
+  ],
+  'a cursor of 100,000 characters': [
+    { query: `{ services(after: "${'A'.repeat(100_000)}") { edges { cursor } } }` },
+    [200, BAD],
+  ],
+  'a cursor of a time before time': [
+    {
+      query: `{ deployments(after: "${id(`["0000-01-01T00:00:00.000Z","${UUID}"]`)}") { edges { cursor } } }`,
+    },
+    [200, BAD],
+  ],
+
+  'bytes that are no UTF-8': [
+    { body: new Uint8Array([...Buffer.from('{"query":"{ a'), 0xff, 0xfe, ...Buffer.from('}"}')]) },
+    [400, BAD],
+  ],
+  'UTF-16': [{ body: new Uint8Array(Buffer.from('{"query":"{ __typename }"}', 'utf16le')) }, [400]],
+  'a body that is packed': [
+    { body: new Uint8Array(gzipSync(Buffer.alloc(10_000_000))), headers: { 'content-encoding': 'gzip' } },
+    [400, BAD],
+  ],
+  'no body': [{ body: '' }, [400]],
+  'half a body': [{ body: '{"query":' }, [400]],
+  'a body that is null': [{ body: 'null' }, [400]],
+  'a body that is a text': [{ body: '"{ __typename }"' }, [400]],
+  'a body that is empty': [{ body: '{}' }, [400]],
+  'a batch': [{ body: JSON.stringify(Array(100).fill({ query: '{ __typename }' })) }, [400]],
+  'a body with __proto__': [{ body: '{"query":"{ __typename }","__proto__":{"x":1}}' }, [400]],
+  'a query that is a number': [{ query: 5 }, [400]],
+  'a query that is an object': [{ query: { kind: 'Document' } }, [400]],
+  'variables that are a text': [{ query: '{ __typename }', variables: '{}' }, [400]],
+  'variables that are a list': [{ query: '{ __typename }', variables: [1] }, [400]],
+  'a name that no operation has': [{ body: '{"query":"query A { __typename }","operationName":"B"}' }, [400]],
+  'a subscription': [{ query: 'subscription { deploymentChanged { cursor } }' }, [400, BAD]],
+  'a hash of nothing': [
+    { body: JSON.stringify({ extensions: { persistedQuery: { version: 1, sha256Hash: 'f'.repeat(64) } } }) },
+    [200, 'PERSISTED_QUERY_NOT_FOUND'],
+  ],
+  'a hash of something else': [
+    {
+      body: JSON.stringify({
+        query: '{ __typename }',
+        extensions: { persistedQuery: { version: 1, sha256Hash: 'f'.repeat(64) } },
+      }),
+    },
+    [400],
+  ],
+  '2 MB': [{ query: 'x'.repeat(2_000_000) }, [413, 'FST_ERR_CTP_BODY_TOO_LARGE']],
+
+  'a form': [
+    { body: 'query={__typename}', headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+    [415],
+  ],
+  'a multipart form': [
+    { body: '--x\r\n\r\n--x--', headers: { 'content-type': 'multipart/form-data; boundary=x' } },
+    [415],
+  ],
+  'plain text': [{ body: '{"query":"{ __typename }"}', headers: { 'content-type': 'text/plain' } }, [400]],
+  XML: [{ body: '<query/>', headers: { 'content-type': 'application/xml' } }, [415]],
+  'a content type that is none': [{ body: '{}', headers: { 'content-type': ';;;' } }, [415]],
+  'a client that takes no JSON': [{ query: '{ __typename }', headers: { accept: 'image/png' } }, [406]],
+  'a GET of another site': [{ path: '/graphql?query={__typename}', method: 'GET' }, [400]],
+  'a mutation by GET': [
+    {
+      path: '/graphql?query=mutation{__typename}',
+      method: 'GET',
+      headers: { 'apollo-require-preflight': '1' },
+    },
+    [405],
+  ],
+  'another method': [{ method: 'PUT', query: '{ __typename }' }, [404, 'NOT_FOUND']],
+  'a path of another program': [{ path: '/..%2f..%2fetc/passwd', method: 'GET' }, [404, 'NOT_FOUND']],
+  'a path that can not be read': [{ path: '/%E0%A4%A', method: 'GET' }, [400]],
+};
+
+describe('api-server and hostile clients', () => {
+  let api: ApiProcess;
+
+  before(async () => {
+    const url = await (await sharedPostgres()).createDatabase();
+    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    api = await ApiProcess.start({ PCF_API__ENVIRONMENT: 'production', PCF_API__DATABASE__URL: url });
+    await api.waitForReady();
+  });
+  after(() => api?.kill());
+
+  const send = async ({ query, variables, body, headers = {}, path = '/graphql', method = 'POST' }: Sent) => {
+    const response = await api.fetch(path, {
+      method,
+      headers: method === 'GET' ? headers : { ...JSON_TYPE, ...headers },
+      ...(method !== 'GET' && { body: body ?? JSON.stringify({ query, variables }) }),
+    });
+    return { status: response.status, text: await response.text() };
+  };
+
+  for (const [what, [sent, [status, code, limit]]] of Object.entries(CORPUS)) {
+    it(`${what}: ${[status, code, limit].filter(Boolean).join(' ')}`, async () => {
+      // Twice: what is known of a document must not change what is said of it.
+      for (const answer of [await send(sent), await send(sent)]) {
+        assert.equal(answer.status, status, answer.text.slice(0, 500));
+        const { errors = [] } = JSON.parse(answer.text);
+        const [first] = errors;
+        if (code !== undefined) assert.equal(first?.extensions.code, code, answer.text.slice(0, 500));
+        if (limit !== undefined) assert.equal(first.extensions.limit, limit);
+        if (status === 200 && code === undefined) assert.deepEqual(errors, []);
+        else assert.ok(first, answer.text.slice(0, 500));
+        assert.doesNotMatch(answer.text, /node_modules|at \w+ \(|SELECT|Did you mean/);
+        assert.ok(answer.text.length < 5_000_000);
+      }
+    });
+  }
+
+  it('requests that are no HTTP, or two in one, are refused and closed', async () => {
+    const raw = (text: string) =>
+      new Promise<string>((resolve) => {
+        const socket = connectTcp(api.port, '127.0.0.1', () => socket.write(text));
+        let answer = '';
+        socket.setEncoding('utf8').on('data', (chunk) => {
+          answer += chunk;
+        });
+        socket.on('error', () => undefined).once('close', () => resolve(answer));
+      });
+    const start = 'POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
+    const attempts: [string, RegExp][] = [
+      ['\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', /^HTTP\/1\.1 400/],
+      [`${start}content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`, /^HTTP\/1\.1 400/],
+      [`${start}content-length: 5\r\ncontent-length: 6\r\n\r\n{}`, /^HTTP\/1\.1 400/],
+      [`${start}content-length: -1\r\n\r\n`, /^HTTP\/1\.1 400/],
+      [`${start}transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n`, /^HTTP\/1\.1 (400|413)/],
+      [`GET / HTTP/1.1\r\nhost: x\r\nx: ${'y'.repeat(100_000)}\r\n\r\n`, /^HTTP\/1\.1 431/],
+    ];
+    for (const [text, answer] of attempts) assert.match(await raw(text), answer, text.slice(0, 80));
+  });
+
+  it('thousands of queries that are each another one take no memory for good', async function () {
+    this.timeout(60_000);
+    const megabytes = async () =>
+      Number(/process_resident_memory_bytes (\d+)/.exec(await api.metrics())?.[1]) / 2 ** 20;
+    let number = 0;
+    const flood = async () => {
+      for (let batch = 0; batch < 60; batch += 1) {
+        const queries = Array.from({ length: 20 }, () => {
+          number += 1;
+          return send({
+            query: `query Q${number} { a${number}: services(first: ${1 + (number % 100)}) { edges { node { id name owner } } } }`,
+          });
+        });
+        for (const { status } of await Promise.all(queries)) assert.equal(status, 200);
+      }
+      for (const [sent] of Object.values(CORPUS)) await send(sent);
+    };
+    await flood();
+    await flood();
+    const before = await megabytes();
+    await flood();
+    await flood();
+    const grown = (await megabytes()) - before;
+    // 2,400 documents more; each of those that are kept takes some 50 KB.
+    assert.ok(grown < 60, `${Math.round(grown)} MB more`);
+  });
+
+  it('after all of that it answers as ever, and is the same process', async () => {
+    await eventually('nothing is under way', async () =>
+      /http_requests_in_flight 0/.test(await api.metrics()),
+    );
+    assert.ok(api.isRunning);
+    assert.equal((await api.fetch('/health/ready')).status, 200);
+    const { status, errors } = await api.graphql('{ services { totalCount } }');
+    assert.deepEqual([status, errors], [200, []]);
+    const metrics = await api.metrics();
+    assert.match(metrics, /pcf_api_database_connections\{server="primary",state="busy"\} 0/);
+    assert.match(metrics, /pcf_api_database_connections\{server="primary",state="waiting"\} 0/);
+    const failures = api.logs.filter(({ level }) => level === 'error' || level === 'fatal');
+    assert.deepEqual(failures, []);
+  });
+});

@@ -1,0 +1,260 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { getIntrospectionQuery } from 'graphql';
+import pg from 'pg';
+import { EXIT } from '../../../contract/image.js';
+import { eventually } from '../../support/pcf-api.js';
+import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { ApiProcess, type Env, runRole } from './api-process.js';
+
+const SERVICES = 'query Services { services { totalCount edges { node { name } } } }';
+const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
+
+describe('api-server limits', () => {
+  let postgres: TestPostgres;
+  let url: string;
+  let folder: string;
+  let api: ApiProcess | undefined;
+
+  const start = async (env: Env = {}): Promise<ApiProcess> => {
+    api = await ApiProcess.start({ PCF_API__DATABASE__URL: url, ...env });
+    await api.waitForReady();
+    return api;
+  };
+  const post = (server: ApiProcess, body: object, headers: Record<string, string> = {}) =>
+    server.fetch('/graphql', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+    });
+  const codeOf = async (response: Response) => {
+    const { errors = [] } = (await response.json()) as { errors?: { extensions: { code: string } }[] };
+    return [response.status, errors[0]?.extensions.code];
+  };
+  /** Nobody can read services as long as it is held. */
+  const lockServices = async (): Promise<pg.Client> => {
+    const lock = new pg.Client({ connectionString: url });
+    await lock.connect();
+    await lock.query('BEGIN; LOCK TABLE services IN ACCESS EXCLUSIVE MODE');
+    return lock;
+  };
+  const waiting = async () => {
+    const rows = await postgres.query<{ count: number }>(
+      `SELECT count(*)::int AS count FROM pg_stat_activity
+       WHERE application_name = 'pcf-api' AND state = 'active' AND wait_event_type = 'Lock' AND datname = current_database()`,
+      url,
+    );
+    return rows[0]?.count;
+  };
+
+  before(async () => {
+    postgres = await sharedPostgres();
+    url = await postgres.createDatabase();
+    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, EXIT.ok);
+  });
+  beforeEach(() => {
+    folder = mkdtempSync(join(tmpdir(), 'pcf-test-limits-'));
+  });
+  afterEach(async () => {
+    await api?.kill();
+    api = undefined;
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('what takes longer than the deadline is answered 504, and ended in the database', async () => {
+    const server = await start({ PCF_API__GRAPHQL__DEADLINE: '300ms' });
+    await server.graphql(SERVICES); // known from now on; a new one goes another way, to the same end
+    const lock = await lockServices();
+    try {
+      for (const query of [SERVICES, SERVICES.replace('Services', 'Another')]) {
+        const running = server.graphql(query);
+        await eventually('it waits', async () => (await waiting()) === 1);
+        const { status, errors, data } = await running;
+        assert.deepEqual([status, errors[0]?.extensions.code, data], [504, 'DEADLINE_EXCEEDED', undefined]);
+        assert.match(errors[0]?.message ?? '', /longer than 0\.3 s/);
+        await eventually('it was cancelled', async () => (await waiting()) === 0);
+      }
+    } finally {
+      await lock.end();
+    }
+    assert.equal((await server.graphql(SERVICES)).status, 200);
+  });
+
+  it('what nobody waits for any more is ended in the database', async () => {
+    const server = await start();
+    const lock = await lockServices();
+    try {
+      const abort = new AbortController();
+      const gone = assert.rejects(
+        server.fetch('/graphql', {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ query: SERVICES }),
+          signal: abort.signal,
+        }),
+      );
+      await eventually('it waits', async () => (await waiting()) === 1);
+      abort.abort();
+      await gone;
+      await eventually('it was cancelled', async () => (await waiting()) === 0);
+    } finally {
+      await lock.end();
+    }
+  });
+
+  it('the schema can be asked for within the limits, where it may be asked for at all', async () => {
+    const server = await start();
+    const { status, errors } = await server.graphql(getIntrospectionQuery());
+    assert.deepEqual([status, errors], [200, []]);
+  });
+
+  it('what it costs depends on the variables, each time', async () => {
+    const server = await start({ PCF_API__GRAPHQL__MAX_COST: '100' });
+    const query = 'query Some($n: Int) { services(first: $n) { edges { node { id } } } }';
+    const statuses: number[] = [];
+    for (const n of [10, 100, 10, 100]) statuses.push((await server.graphql(query, { n })).status);
+    assert.deepEqual(statuses, [200, 400, 200, 400]);
+  });
+
+  it('with only_trusted nothing else runs, however it is asked for', async () => {
+    const other = 'query Other { services { totalCount } }';
+    writeFileSync(join(folder, 'documents.json'), JSON.stringify({ [sha256(SERVICES)]: SERVICES }));
+    writeFileSync(join(folder, 'other.graphql'), other);
+    const server = await start({
+      PCF_API__GRAPHQL__ONLY_TRUSTED: 'true',
+      PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: folder,
+    });
+    const persisted = (query: string) => ({ persistedQuery: { version: 1, sha256Hash: sha256(query) } });
+    const fine = [
+      { query: SERVICES },
+      { documentId: `sha256:${sha256(SERVICES)}` },
+      { extensions: persisted(other) },
+      { query: other, extensions: persisted(other) },
+    ];
+    for (const body of [...fine, ...fine]) {
+      const response = await post(server, body);
+      assert.equal(response.status, 200, JSON.stringify(body));
+      assert.match(await response.text(), /^\{"data":\{"services":\{"totalCount":0/);
+    }
+    const stranger = '{ services { totalCount } }';
+    const refused = [
+      { query: stranger },
+      { query: `${SERVICES} ` },
+      { extensions: persisted(stranger) },
+      { query: stranger, extensions: persisted(stranger) },
+      { documentId: sha256(stranger) },
+    ];
+    for (const body of [...refused, ...refused]) {
+      assert.deepEqual(
+        await codeOf(await post(server, body)),
+        [400, 'UNTRUSTED_DOCUMENT'],
+        JSON.stringify(body),
+      );
+    }
+    const preflight = { headers: { 'apollo-require-preflight': '1' } };
+    const get = (text: string) =>
+      server.fetch(`/graphql?extensions=${encodeURIComponent(JSON.stringify(persisted(text)))}`, preflight);
+    assert.equal((await get(SERVICES)).status, 200);
+    assert.deepEqual(await codeOf(await get(stranger)), [400, 'UNTRUSTED_DOCUMENT']);
+  });
+
+  it('says at start what is wrong with the trusted documents', async () => {
+    const file = join(folder, 'documents.json');
+    const lastWords = async (env: Env) => {
+      const ended = await runRole(['serve'], {
+        PCF_API__DATABASE__URL: url,
+        PCF_API__GRAPHQL__ONLY_TRUSTED: 'true',
+        ...env,
+      });
+      assert.equal(ended.code, EXIT.config);
+      return ended.lastWords;
+    };
+    assert.match(await lastWords({}), /graphql: expected trusted_documents beside only_trusted/);
+    assert.match(
+      await lastWords({ PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: file }),
+      /trusted_documents: can't be used: ENOENT/,
+    );
+    writeFileSync(file, JSON.stringify({ abc: SERVICES }));
+    assert.match(
+      await lastWords({ PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: file }),
+      /abc is not the sha256 of its text/,
+    );
+  });
+
+  it('a GET has an ETag, and is answered 304 when nothing changed', async () => {
+    const server = await start();
+    const get = (headers: Record<string, string> = {}) =>
+      server.fetch(`/graphql?query=${encodeURIComponent('{ services { edges { node { name } } } }')}`, {
+        headers: { 'apollo-require-preflight': '1', ...headers },
+      });
+    const first = await get();
+    const tag = first.headers.get('etag') ?? '';
+    assert.deepEqual([first.status, first.headers.get('cache-control')], [200, 'private, no-cache']);
+    assert.match(tag, /^W\/"/);
+    const same = await get({ 'if-none-match': tag });
+    assert.deepEqual([same.status, await same.text()], [304, '']);
+    await server.graphql('mutation { createService(input: { name: "tagged" }) { id } }');
+    const changed = await get({ 'if-none-match': tag });
+    assert.equal(changed.status, 200);
+    assert.match(await changed.text(), /tagged/);
+  });
+
+  it('packs large answers as the client wants them', async () => {
+    const server = await start();
+    const encodings: (string | undefined)[] = [];
+    for (const encoding of ['br', 'gzip', 'identity', 'gzip;q=0']) {
+      encodings.push(await encodingOf(server.port, getIntrospectionQuery(), encoding));
+    }
+    assert.deepEqual(encodings, ['br', 'gzip', undefined, undefined]);
+    assert.equal(await encodingOf(server.port, '{ __typename }', 'gzip'), undefined, 'a small one');
+  });
+
+  it('tells browsers to be careful, and lets only pages of known origins in', async () => {
+    const server = await start({
+      PCF_API__SERVER__CORS_ORIGINS: 'https://app.example.com,https://b.example.com',
+    });
+    const preflight = (origin: string) =>
+      server.fetch('/graphql', {
+        method: 'OPTIONS',
+        headers: { origin, 'access-control-request-method': 'POST' },
+      });
+    const known = await preflight('https://app.example.com');
+    assert.equal(known.status, 204);
+    assert.equal(known.headers.get('access-control-allow-origin'), 'https://app.example.com');
+    const stranger = await preflight('https://evil.example.com');
+    assert.equal(stranger.headers.get('access-control-allow-origin'), null);
+    const { headers } = await server.graphql('{ __typename }', {}, { origin: 'https://b.example.com' });
+    assert.equal(headers.get('access-control-allow-origin'), 'https://b.example.com');
+    assert.equal(headers.get('x-content-type-options'), 'nosniff');
+    assert.equal(headers.get('content-security-policy'), "default-src 'none'; frame-ancestors 'none'");
+    assert.equal(headers.get('strict-transport-security'), null, 'only over TLS');
+    await server.kill();
+    const bad = await runRole(['serve'], { PCF_API__DATABASE__URL: url, PCF_API__SERVER__CORS_ORIGINS: '*' });
+    assert.equal(bad.code, EXIT.config);
+    assert.match(
+      bad.lastWords,
+      /server\.cors_origins\.0: expected an origin such as https:\/\/app\.example\.com/,
+    );
+  });
+
+  it('without origins a page of another site is told nothing that would let it read', async () => {
+    const server = await start();
+    const { headers } = await server.graphql('{ __typename }', {}, { origin: 'https://app.example.com' });
+    assert.equal(headers.get('access-control-allow-origin'), null);
+  });
+});
+
+/** fetch() unpacks, and hides that it was packed. */
+function encodingOf(port: number, query: string, accepted: string): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json', 'accept-encoding': accepted };
+    const request = httpRequest({ port, path: '/graphql', method: 'POST', headers }, (response) => {
+      response.resume().on('end', () => resolve(response.headers['content-encoding']));
+    });
+    request.on('error', reject).end(JSON.stringify({ query }));
+  });
+}

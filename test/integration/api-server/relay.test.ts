@@ -1,0 +1,286 @@
+import assert from 'node:assert/strict';
+import { toGlobalId } from '../../../api-server/platform/graphql/relay/global-id.js';
+import { DomainUnderTest } from './domain-under-test.js';
+
+interface Connection {
+  totalCount: number;
+  pageInfo: { hasNextPage: boolean; hasPreviousPage: boolean; startCursor: string; endCursor: string };
+  edges: { cursor: string; node: { id: string; name: string } }[];
+}
+
+const UUID = '00000000-0000-4000-8000-00000000000';
+const INFO = 'pageInfo { hasNextPage hasPreviousPage startCursor endCursor }';
+
+describe('api-server lists and nodes', () => {
+  let domain: DomainUnderTest;
+
+  before(async () => {
+    domain = await DomainUnderTest.start();
+  });
+  beforeEach(() => domain.clear());
+  after(() => domain?.close());
+
+  /** So many services, each with as many deployments, releases and incidents. */
+  const fill = async (services: number, each: number) => {
+    await domain.sql(
+      `INSERT INTO services (id, name, created_at)
+       SELECT gen_random_uuid(), 's' || lpad(n::text, 4, '0'), now() - n * interval '1 day' FROM generate_series(1, $1) n`,
+      [services],
+    );
+    await domain.sql(
+      `INSERT INTO releases (service_id, version) SELECT id, '1.' || n FROM services, generate_series(1, $1) n`,
+      [each],
+    );
+    await domain.sql(
+      `INSERT INTO deployments (id, service_id, release_id, environment, version, started_at, idempotency_key)
+       SELECT gen_random_uuid(), service_id, id, 'e' || id, version, now(), version FROM releases`,
+    );
+    await domain.sql(
+      `INSERT INTO incidents (service_id, environment, deployment_id, title, severity, opened_at)
+       SELECT service_id, environment, id, 'down', 'LOW', now() FROM deployments`,
+    );
+  };
+
+  /** Each relation of the domain, down and up again. */
+  const EVERYTHING = `{ services(first: 100) { totalCount edges { node { id name
+    releases { totalCount edges { node { version service { owner } deployments { edges { node { id } } } } } }
+    incidents { edges { node { causedBy { version } service { name } environment { id description } } } }
+    deployments(filter: { status: [IN_PROGRESS] }) { totalCount edges { node {
+      version service { name repository } release { commit } environment { id deployments { edges { node { version } } } incidents { totalCount } }
+      incidents { edges { node { title environment { name } } } } } } } } } } }`;
+
+  it('takes the same statements for one service as for forty, on every relation', async () => {
+    await fill(1, 1);
+    const one = await domain.run(EVERYTHING);
+    await domain.clear();
+    await fill(40, 3);
+    const many = await domain.run(EVERYTHING);
+    assert.deepEqual([one.errors, many.errors], [[], []]);
+    assert.equal(many.data.services.edges.length, 40);
+    assert.equal(
+      many.data.services.edges[39].node.deployments.edges[2].node.incidents.edges[0].node.title,
+      'down',
+    );
+    assert.equal(many.statements.length, one.statements.length);
+    assert.ok(
+      one.statements.length <= 19,
+      `${one.statements.length} statements:\n${one.statements.join('\n')}`,
+    );
+  });
+
+  it('reads the columns that are asked for and no others', async () => {
+    await fill(3, 1);
+    const columns = async (query: string) => {
+      const { statements, errors } = await domain.run(query);
+      assert.deepEqual(errors, []);
+      return statements.map((sql) => [...sql.matchAll(/ AS "(\w+)"/g)].map(([, name]) => name).join());
+    };
+    assert.deepEqual(await columns('{ services { edges { node { name } } } }'), ['uuid,name']);
+    assert.deepEqual(await columns('{ services { edges { cursor } } }'), ['uuid,name']);
+    assert.deepEqual(
+      await columns(
+        'query Q { services { ...C } } fragment C on ServiceConnection { edges { node { ... on Service { owner } } } }',
+      ),
+      ['uuid,name,owner'],
+      'through fragments; the name because the cursor is made of it',
+    );
+    assert.deepEqual(
+      await columns('{ deployments { edges { node { service { owner } environment { name } } } } }'),
+      ['uuid,serviceId,environmentName,startedAt', 'uuid,owner'],
+      'the name of an environment is known without reading it',
+    );
+    assert.deepEqual(
+      await columns('{ services { edges { node { deployments { edges { node { version } } } } } } }'),
+      ['uuid,name', 'uuid,version,startedAt'].map((list, index) =>
+        index === 1 ? `parentKey,${list}` : list,
+      ),
+    );
+    const [hidden] = await columns('{ deployments { edges { node { ...on Node { __typename } } } } }');
+    assert.doesNotMatch(hidden!, /idempotency|digest/i);
+  });
+
+  it('counts only when it is asked to, and once for all parents', async () => {
+    await fill(5, 2);
+    const counted = async (query: string) =>
+      (await domain.run(query)).statements.filter((sql) => sql.includes('count(*)')).length;
+    assert.equal(
+      await counted('{ services { edges { node { name deployments { edges { node { id } } } } } } }'),
+      0,
+    );
+    assert.equal(
+      await counted('{ services { totalCount edges { node { name deployments { totalCount } } } } }'),
+      2,
+    );
+    assert.equal(
+      await counted('query Q($no: Boolean = false) { services { totalCount @include(if: $no) } }'),
+      0,
+    );
+  });
+
+  it('sorts both ways by every order, and pages in it', async () => {
+    await fill(7, 1);
+    const names = async (orderBy: string) => {
+      const found: string[] = [];
+      for (let after = '', more = true; more; ) {
+        const { services }: { services: Connection } = await domain.ask(
+          `{ services(first: 3, orderBy: ${orderBy} ${after}) { ${INFO} edges { node { id name } } } }`,
+        );
+        found.push(...services.edges.map(({ node }) => node.name));
+        more = services.pageInfo.hasNextPage;
+        after = `, after: "${services.pageInfo.endCursor}"`;
+      }
+      return found.map((name) => Number(name.slice(1))).join('');
+    };
+    assert.equal(await names('{ field: NAME, direction: ASC }'), '1234567');
+    assert.equal(await names('{ field: NAME, direction: DESC }'), '7654321');
+    assert.equal(await names('{ field: CREATED_AT, direction: ASC }'), '7654321');
+    assert.equal(await names('{ field: CREATED_AT, direction: DESC }'), '1234567');
+  });
+
+  it('a cursor is of the list and the order that it was made for', async () => {
+    await fill(3, 1);
+    const { services } = await domain.ask(
+      '{ services(orderBy: { field: CREATED_AT, direction: ASC }) { pageInfo { endCursor } } }',
+    );
+    const cursor = services.pageInfo.endCursor;
+    for (const list of ['services', 'deployments', 'incidents', 'releases', 'environments', 'webhooks']) {
+      const { errors } = await domain.run(`{ ${list}(after: "${cursor}") { edges { cursor } } }`);
+      assert.deepEqual([errors[0]?.code, errors[0]?.field], ['BAD_USER_INPUT', 'after'], list);
+      assert.match(errors[0]!.message, /is not a cursor of this list/);
+    }
+  });
+
+  const forge = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  for (const [what, cursor] of [
+    ['nothing', ''],
+    ['no base64', '%%%'],
+    ['no JSON', 'abcd'],
+    ['an object', forge({ startedAt: '2026-01-01T00:00:00.000Z' })],
+    ['too few values', forge(['2026-01-01T00:00:00.000Z'])],
+    ['numbers', forge([1, 2])],
+    ['a time that is none', forge(['yesterday', `${UUID}1`])],
+    ['a time before the calendar', forge(['0000-01-01T00:00:00.000Z', `${UUID}1`])],
+    ['SQL', forge(["2026-01-01T00:00:00.000Z' OR 1=1 --", `${UUID}1`])],
+    ['a great deal', forge(['x'.repeat(100_000)])],
+  ] as const) {
+    it(`refuses a cursor that holds ${what}`, async () => {
+      const { errors } = await domain.run(
+        'query ($after: String) { deployments(after: $after) { edges { cursor } } }',
+        {
+          after: cursor,
+        },
+      );
+      assert.deepEqual([errors[0]?.code, errors[0]?.field], ['BAD_USER_INPUT', 'after']);
+    });
+  }
+
+  for (const [what, id] of [
+    ['nothing', ''],
+    ['plain text', 'Service:1'],
+    ['a uuid alone', Buffer.from(`${UUID}1`).toString('base64url')],
+    ['a number', Buffer.from('Service:1').toString('base64url')],
+    ['SQL', Buffer.from("Service:1' OR 1=1 --").toString('base64url')],
+    ['a type that is none', toGlobalId('Nothing', `${UUID}1`)],
+    ['what every object has', toGlobalId('Constructor', `${UUID}1`)],
+    ['a type without nodes', toGlobalId('WebhookMessage', `${UUID}1`)],
+    ['padding', `${toGlobalId('Service', `${UUID}1`)}==`],
+    ['other characters in between', ` ${toGlobalId('Service', `${UUID}1`)}`],
+  ] as const) {
+    it(`refuses an id that holds ${what}`, async () => {
+      const { errors } = await domain.run('query ($id: ID!) { node(id: $id) { id } }', { id });
+      assert.deepEqual([errors[0]?.code, errors[0]?.field], ['BAD_USER_INPUT', 'id']);
+    });
+  }
+
+  it('nodes come in the order of their ids, with null where there is none, in one statement a type', async () => {
+    await fill(3, 1);
+    const { services, deployments } = await domain.ask(
+      '{ services { edges { node { id } } } deployments { edges { node { id } } } }',
+    );
+    const [a, b, c] = services.edges.map(({ node }: { node: { id: string } }) => node.id);
+    const { id } = deployments.edges[0].node;
+    const ids = [b, id, toGlobalId('Service', `${UUID}1`), a, c, b];
+    const { data, statements } = await domain.run(
+      'query ($ids: [ID!]!) { nodes(ids: $ids) { id __typename } }',
+      {
+        ids,
+      },
+    );
+    assert.deepEqual(
+      data.nodes.map((node: { id: string } | null) => node?.id ?? null),
+      [b, id, null, a, c, b],
+    );
+    assert.equal(statements.length, 2);
+    const { errors } = await domain.run('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', {
+      ids: Array.from({ length: 101 }, () => a),
+    });
+    assert.deepEqual([errors[0]?.code, errors[0]?.field], ['BAD_USER_INPUT', 'ids']);
+    const bad = await domain.run('query ($ids: [ID!]!) { nodes(ids: $ids) { id } }', { ids: [a, 'x'] });
+    assert.equal(bad.errors[0]?.field, 'ids.1');
+  });
+
+  it('every type that says it is a node is found by its id', async () => {
+    await fill(1, 1);
+    await domain.ask(
+      'mutation { createWebhook(input: { url: "https://example.com", events: [INCIDENT_OPENED] }) { secret } }',
+    );
+    const types = domain.modules.schema.getPossibleTypes(domain.modules.schema.getType('Node') as never);
+    assert.ok(types.length >= 6);
+    for (const { name } of types) {
+      const list = `${name[0]!.toLowerCase()}${name.slice(1)}s`;
+      const found = await domain.ask(`{ ${list} { edges { node { id } } } }`);
+      const { node } = await domain.ask('query ($id: ID!) { node(id: $id) { id __typename } }', {
+        id: found[list].edges[0].node.id,
+      });
+      assert.equal(node.__typename, name);
+    }
+  });
+
+  it('a page stays what it was when rows come before it, and shows those that come after it', async () => {
+    const web = await domain.createService('web');
+    for (let day = 1; day <= 6; day += 1) {
+      await domain.record(web, { version: `v${day}`, startedAt: `2026-01-0${day}T00:00:00Z` });
+    }
+    const page = async (args: string) => {
+      const { service } = await domain.ask(
+        `{ service(name: "web") { deployments(${args}) { ${INFO} edges { node { version } } } } }`,
+      );
+      const { edges, pageInfo } = service.deployments;
+      const versions = edges.map(({ node }: { node: { version: string } }) => node.version);
+      return { versions, ...pageInfo };
+    };
+    const first = await page('first: 2');
+    assert.deepEqual(first.versions, ['v6', 'v5']);
+    await domain.record(web, { version: 'new', startedAt: '2026-01-07T00:00:00Z' });
+    await domain.record(web, { version: 'between', startedAt: '2026-01-04T12:00:00Z' });
+    const second = await page(`first: 2, after: "${first.endCursor}"`);
+    assert.deepEqual(second.versions, ['between', 'v4']);
+    const back = await page(`last: 2, before: "${second.startCursor}"`);
+    assert.deepEqual([back.versions, back.hasPreviousPage], [['v6', 'v5'], true]);
+  });
+
+  it('filters by what is given, all of it', async () => {
+    const web = await domain.createService('web');
+    const at = (day: number) => ({ startedAt: `2026-01-0${day}T00:00:00Z`, version: `v${day}` });
+    await domain.finish(await domain.record(web, { ...at(1), strategy: 'CANARY' }), 'FAILED');
+    await domain.finish(await domain.record(web, { ...at(2), strategy: 'CANARY' }));
+    await domain.finish(await domain.record(web, { ...at(3), strategy: 'BLUE_GREEN' }));
+    await domain.record(web, at(4));
+    const versions = async (filter: string) => {
+      const { deployments } = await domain.ask(
+        `{ deployments(filter: ${filter}) { totalCount edges { node { version } } } }`,
+      );
+      assert.equal(deployments.totalCount, deployments.edges.length);
+      return deployments.edges.map(({ node }: { node: { version: string } }) => node.version).join();
+    };
+    assert.equal(await versions('{ status: [SUCCEEDED, IN_PROGRESS] }'), 'v4,v3,v2');
+    assert.equal(await versions('{ status: [SUCCEEDED], strategy: [CANARY] }'), 'v2');
+    assert.equal(
+      await versions('{ startedFrom: "2026-01-02T00:00:00Z", startedTo: "2026-01-04T00:00:00Z" }'),
+      'v3,v2',
+    );
+    assert.equal(await versions('{ version: ["v1", "v4", "none"] }'), 'v4,v1');
+    assert.equal(await versions('{ status: [] }'), '');
+    assert.equal(await versions('{}'), 'v4,v3,v2,v1');
+  });
+});
