@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 /** The API's image: one program, and a role for each thing it can be started to do. */
 import { enableCompileCache } from 'node:module';
-import { Command, CommanderError, Option } from 'commander';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { EXIT } from '../contract/image.js';
 import { ConfigError } from './config/config-error.js';
 import { leaveLastWords } from './platform/last-words.js';
 import { redactUrls } from './platform/logging/redact.js';
 import { version } from './platform/version.js';
+import type { KeyOptions, UserOptions } from './roles/identities.js';
 import type { MigrateOptions } from './roles/migrate.js';
 
 const EXAMPLES = `
@@ -14,6 +15,7 @@ Examples:
   $ PCF_API__DATABASE__URL=postgresql://user:password@localhost/pcf pcf-api migrate up
   $ PCF_API__DATABASE__URL=postgresql://user:password@localhost/pcf pcf-api serve
   $ pcf-api migrate status --json
+  $ pcf-api user create --email ada@example.com --role admin --password-stdin < password
   $ pcf-api describe --json
 
 Settings: base.toml, <PCF_API__ENVIRONMENT>.toml, *.toml in PCF_CONFIG_DIR, PCF_API__SECTION__KEY.
@@ -42,7 +44,12 @@ function program(finish: (code: number) => void): Command {
     .command('worker')
     .description('run jobs (webhooks, retention, annotations) until SIGTERM')
     .action(async () => finish(await (await import('./roles/worker.js')).worker()));
+  command
+    .command('auth')
+    .description('log people in (passwords, refresh tokens) until SIGTERM')
+    .action(async () => finish(await (await import('./roles/auth.js')).auth()));
   addJobCommands(command, finish);
+  addIdentityCommands(command, finish);
 
   const migrate = command.command('migrate').description("bring the database's schema up to this image");
   const actions = {
@@ -97,6 +104,45 @@ function program(finish: (code: number) => void): Command {
       finish(await (await import('./roles/describe.js')).describe(options)),
     );
   return command;
+}
+
+/** Roles and scopes are written out: reading them from where they are defined would load GraphQL. */
+function addIdentityCommands(command: Command, finish: (code: number) => void): void {
+  const roles = ['viewer', 'operator', 'admin'];
+  const scopes = ['read', 'catalog', 'deployments', 'incidents', 'webhooks', 'admin'];
+  const upper = (choice: string) => choice.toUpperCase();
+  command
+    .command('user')
+    .description('make users, such as the first admin')
+    .command('create')
+    .description('make a user, and print its id')
+    .requiredOption('--email <address>', 'what the user logs in with')
+    .option('--name <name>', 'what the user is called; the address when left out')
+    .addOption(new Option('--role <role>', 'what the user may do').choices(roles).makeOptionMandatory())
+    .option('--password-stdin', 'read the password from standard input')
+    .action(async (options: UserOptions) => {
+      const { createUser } = await import('./roles/identities.js');
+      finish(await createUser({ ...options, role: upper(options.role) as UserOptions['role'] }));
+    });
+  command
+    .command('key')
+    .description('make API keys')
+    .command('create')
+    .description('make an API key, and print it; it is shown this once')
+    .requiredOption('--name <name>', 'what it is for')
+    .addOption(new Option('--role <role>', 'what it may do').choices(roles).makeOptionMandatory())
+    .addOption(new Option('--scope <scope...>', 'only this part of what the role may').choices(scopes))
+    .option('--expires-in-days <days>', 'how long it is good; for good when left out', wholeNumber)
+    .action(async (options: KeyOptions) => {
+      const { createKey } = await import('./roles/identities.js');
+      const scope = options.scope?.map(upper) as KeyOptions['scope'];
+      finish(await createKey({ ...options, role: upper(options.role) as KeyOptions['role'], scope }));
+    });
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError('expected a whole number above 0');
+  return Number(text);
 }
 
 function addJobCommands(command: Command, finish: (code: number) => void): void {

@@ -27,6 +27,9 @@ export const ENV = {
   databaseReplicaUrl: 'PCF_API__DATABASE__REPLICA_URL',
   redisUrl: 'PCF_API__REDIS__URL',
   redisMode: 'PCF_API__REDIS__MODE',
+  /** Signs and verifies tokens. */
+  jwtSecret: 'PCF_API__AUTH__JWT_SECRET',
+  jwtRotationOverlap: 'PCF_API__AUTH__ROTATION_OVERLAP',
   /** The folder the revision's ConfigMap is mounted at; its *.toml files are the third settings layer. */
   configDir: 'PCF_CONFIG_DIR',
   /** The revision the pod belongs to, from its label; the API returns it in `x-pcf-revision`. */
@@ -50,6 +53,7 @@ export const TERMINATION_LOG = '/dev/termination-log';
 export const ROLES = {
   serve: ['serve'],
   worker: ['worker'],
+  auth: ['auth'],
   /** Expand, then backfill; contract only when `--phase contract` is added. */
   migrateUp: ['migrate', 'up', '--json'],
   migratePhase: (phase: MigrationPhase) => ['migrate', 'up', '--phase', phase, '--json'],

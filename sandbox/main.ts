@@ -9,6 +9,7 @@ import { BasicStory } from './story/basic.js';
 import { DeliveryStory } from './story/delivery.js';
 import { MigrationsStory } from './story/migrations.js';
 import { SPLIT_IMAGES } from './story/split/images.js';
+import { sandboxToken } from './tokens.js';
 
 interface Options {
   story?: keyof typeof stories;
@@ -67,7 +68,7 @@ try {
     await end(problems.length > 0 ? 1 : 0);
   } else {
     await applySample();
-    console.log(howToTalkToIt());
+    console.log(await howToTalkToIt());
     await new Promise(() => setInterval(() => {}, 2 ** 30));
   }
 } catch (error) {
@@ -162,15 +163,16 @@ async function applySample(): Promise<void> {
   );
 }
 
-function howToTalkToIt(): string {
+async function howToTalkToIt(): Promise<string> {
   const { gateway, gatewayPort, parts } = sandbox;
   const connect = `--connect-to api.example.com:443:127.0.0.1:${gatewayPort}`;
   return `
+  a token        export TOKEN=${await sandboxToken('you', 'ADMIN')}
   in a shell     export PATH=${sandbox.commandsDir}:$PATH KUBECONFIG=${parts.cluster.kubeconfigPath}
   watch it       kubectl pcf status pcf-api -n platform --watch
   ask it         curl --cacert ${gateway.caPath} ${connect} https://api.example.com/graphql \\
-                   -H 'content-type: application/json' -d '{"query":"{ services(first: 5) { totalCount } }"}'
-  playground     https://localhost:${gatewayPort}/graphql (in a browser; trust the certificate)
+                   -H 'content-type: application/json' -H "authorization: Bearer $TOKEN" -d '{"query":"{ services(first: 5) { totalCount } }"}'
+  playground     https://localhost:${gatewayPort}/graphql (in a browser; trust the certificate; its headers: {"authorization": "Bearer <token>"})
   deliver        kubectl patch pcf pcf-api -n platform --type merge -p '{"spec":{"image":"registry.example.com/pcf-api:1.1.0","canaryWeight":10}}'
   move traffic   kubectl pcf weight pcf-api 50 -n platform
   logs           ${sandbox.stateDir}/logs and ${sandbox.stateDir}/pods

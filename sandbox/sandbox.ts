@@ -19,6 +19,7 @@ import { OperatorProcess } from './operator-process.js';
 import { Postgres } from './postgres/postgres.js';
 import { Ledger } from './process/ledger.js';
 import { type RedisServer, startRedis } from './redis.js';
+import { SANDBOX_JWT_SECRET } from './tokens.js';
 
 const CrdKind: ResourceType = {
   group: 'apiextensions.k8s.io',
@@ -192,7 +193,11 @@ export class Sandbox {
         apiVersion: 'v1',
         kind: 'Secret',
         metadata: { name: 'pcf-api-secrets', namespace },
-        stringData: { 'database-url': url, ...(this.redis ? { 'redis-url': this.redis.url } : {}) },
+        stringData: {
+          'database-url': url,
+          'jwt-secret': SANDBOX_JWT_SECRET,
+          ...(this.redis ? { 'redis-url': this.redis.url } : {}),
+        },
       },
     ]);
   }

@@ -1,5 +1,6 @@
 /** Every setting of the API: its type, bounds and meaning. The values it starts from are in configs/base.toml. */
 import { z } from 'zod';
+import { secretProblem } from '../platform/auth/shared-secrets.js';
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 
@@ -33,6 +34,12 @@ export const fileSettingsSchema = z.strictObject({
       host: z.string().min(1).describe('The address to listen on.'),
       port: port.describe('The port of GraphQL and the health checks; 0 takes any free one.'),
       body_limit: z.int().min(1_024).max(67_108_864).describe('The largest request body, in bytes.'),
+      trusted_proxies: z
+        .string()
+        .optional()
+        .describe(
+          'Whose X-Forwarded-For tells the client: addresses and networks with commas between them, such as 10.0.0.0/8.',
+        ),
       workers: z.int().min(0).max(256).describe('Processes that serve; 0 is one for each core.'),
       http2: z.boolean().describe('Offer HTTP/2 besides HTTP/1.1; only with TLS.'),
       max_connections: z
@@ -75,6 +82,69 @@ export const fileSettingsSchema = z.strictObject({
         .describe('HTTPS; without files it is HTTP.'),
     })
     .describe('The HTTP server.'),
+  auth: z
+    .strictObject({
+      open: z.boolean().describe('Let in who shows no token or API key, as an admin; for development alone.'),
+      jwt_secret: z
+        .string()
+        .refine((text) => secretProblem(text) === undefined, {
+          error: (issue) => `${secretProblem(String(issue.input))}`,
+        })
+        .meta({ writeOnly: true })
+        .optional()
+        .describe(
+          'Signs and verifies HS256 tokens: random text of at least 32 bytes. On further lines: secrets ' +
+            'that were in use before and are still good for verifying. A secret.',
+        ),
+      jwt_secret_file: z
+        .string()
+        .optional()
+        .describe('A file that holds `jwt_secret`; read again when it changes.'),
+      rotation_overlap: duration.describe('How long a secret that was replaced in the file still verifies.'),
+      issuer: z.string().min(1).describe('Who signs the tokens: their `iss`.'),
+      audience: z.string().min(1).describe('Whom tokens are for: their `aud`.'),
+      clock_skew: duration.describe("How much other machines' clocks may differ."),
+      jwks_url: z
+        .url({ protocol: /^https?$/ })
+        .optional()
+        .describe("An identity provider's public keys (JWKS), for RS256 and ES256 tokens. Off without it."),
+      jwks_issuer: z.string().min(1).optional().describe("The `iss` of the identity provider's tokens."),
+      jwks_role_claim: z
+        .string()
+        .min(1)
+        .describe('The claim of those tokens that names the role, or several of which the highest counts.'),
+      identity_cache: duration.describe(
+        'How long it is relied on who somebody was found to be; so long a revoked key may still be used.',
+      ),
+      access_token_ttl: duration.describe('How long a token of the `auth` role is good.'),
+      refresh_token_ttl: duration.describe('How long a login lasts that is not used.'),
+      login_attempts: z
+        .int()
+        .min(1)
+        .max(1_000)
+        .describe('Failed logins of an account from one address, before it has to wait.'),
+      login_window: duration.describe('How long it has to wait.'),
+    })
+    .refine(({ jwks_url, jwks_issuer }) => (jwks_url === undefined) === (jwks_issuer === undefined), {
+      error: 'expected both jwks_url and jwks_issuer, or neither',
+    })
+    .describe('Who is let in.'),
+  rate_limit: z
+    .strictObject({
+      requests: z
+        .int()
+        .min(0)
+        .max(10_000_000)
+        .describe('Requests of one identity in a window; more are answered 429. 0 is off.'),
+      window: duration.describe('The window, in whole seconds.'),
+      failures: z
+        .int()
+        .min(0)
+        .max(1_000_000)
+        .describe('Requests of one address in a window that may show wrong credentials. 0 is off.'),
+    })
+    .refine(({ window }) => window >= 1_000, { error: 'expected a window of at least 1s', path: ['window'] })
+    .describe('How much one identity may ask for; counted in Redis for all processes, without it by each.'),
   graphql: z
     .strictObject({
       playground_enabled: z.boolean().describe('Serve GraphiQL at /graphql to browsers.'),
@@ -223,6 +293,7 @@ export const fileSettingsSchema = z.strictObject({
     .strictObject({
       every: duration.describe('How often it is looked for what is old enough to go.'),
       deployments: duration.describe('How long ended deployments are kept; 0ms is for good.'),
+      audit: duration.describe('How long it is kept who did what; 0ms is for good.'),
       events: duration.describe(
         'How long events are kept, for subscribers that come back and webhooks; 0ms is for good.',
       ),

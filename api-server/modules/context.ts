@@ -1,4 +1,5 @@
 import type { DataSource } from 'typeorm';
+import type { Identity } from '../platform/auth/identity.js';
 import type { NodeFinders } from '../platform/graphql/relay/node-resolver.js';
 import type { EventFeed } from './events/event-feed.js';
 import type { EventLog } from './events/event-log.js';
@@ -6,6 +7,7 @@ import { createLoaders, type Loaders } from './loaders.js';
 
 /** What every resolver gets; made anew for each request. */
 export interface GraphqlContext {
+  readonly identity: Identity;
   readonly loaders: Loaders;
   /** How `node` finds things, by their types. */
   readonly nodeFinders: NodeFinders;
@@ -16,13 +18,18 @@ export interface GraphqlContext {
 }
 
 /** A plain object with all in itself: servers copy contexts, and a copy of an instance would lack its class. */
-export function createContext(dataSource: DataSource, events: GraphqlContext['events']): GraphqlContext {
+export function createContext(
+  dataSource: DataSource,
+  events: GraphqlContext['events'],
+  identity: Identity,
+): GraphqlContext {
   let loaders: Loaders | undefined;
   const current = (): Loaders => {
     loaders ??= createLoaders(dataSource);
     return loaders;
   };
   return {
+    identity,
     get loaders() {
       return current();
     },
@@ -33,6 +40,9 @@ export function createContext(dataSource: DataSource, events: GraphqlContext['ev
       Deployment: (uuid) => current().deployment.load(uuid),
       Incident: (uuid) => current().incident.load(uuid),
       Webhook: (uuid) => current().webhook.load(uuid),
+      User: (uuid) => current().user.load(uuid),
+      ApiKey: (uuid) => current().apiKey.load(uuid),
+      AuditEvent: (uuid) => current().auditEvent.load(uuid),
     },
     events,
     refresh() {

@@ -1,11 +1,14 @@
 import type { DataSource } from 'typeorm';
 import { ConnectionLoader } from '../platform/graphql/relay/connection-loader.js';
 import { EntityLoader } from '../platform/graphql/relay/entity-loader.js';
+import { apiKeyType } from './api-keys/api-key.entity.js';
+import { auditEventType } from './audit/audit-event.entity.js';
 import { deploymentType } from './deployments/deployment.entity.js';
 import { environmentType } from './environments/environment.entity.js';
 import { incidentType } from './incidents/incident.entity.js';
 import { releaseType } from './releases/release.entity.js';
 import { serviceType } from './services/service.entity.js';
+import { userType } from './users/user.entity.js';
 import { webhookType } from './webhooks/webhook.entity.js';
 import { webhookMessageType } from './webhooks/webhook-message.entity.js';
 
@@ -20,6 +23,9 @@ export function createLoaders(dataSource: DataSource) {
     deployment: new EntityLoader(dataSource, deploymentType),
     incident: new EntityLoader(dataSource, incidentType),
     webhook: new EntityLoader(dataSource, webhookType),
+    user: new EntityLoader(dataSource, userType),
+    apiKey: new EntityLoader(dataSource, apiKeyType),
+    auditEvent: new EntityLoader(dataSource, auditEventType),
     /** Lists that hang on something, by what they are lists of. */
     releases: new ConnectionLoader(dataSource, releaseType),
     deployments: new ConnectionLoader(dataSource, deploymentType),

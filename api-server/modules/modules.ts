@@ -2,7 +2,14 @@
 import type { GraphQLSchema } from 'graphql';
 import { pino } from 'pino';
 import type { DataSource } from 'typeorm';
+import type { Identity } from '../platform/auth/identity.js';
 import type { Logger } from '../platform/logging/logger.js';
+import { ApiKey } from './api-keys/api-key.entity.js';
+import { ApiKeyResolver } from './api-keys/api-key.resolver.js';
+import { ApiKeyService } from './api-keys/api-key.service.js';
+import { AuditResolver } from './audit/audit.resolver.js';
+import { AuditEvent } from './audit/audit-event.entity.js';
+import { AuditLog } from './audit/audit-log.js';
 import { createContext, type GraphqlContext } from './context.js';
 import { DeliveryMetricsResolver } from './delivery-metrics/delivery-metrics.resolver.js';
 import { Deployment } from './deployments/deployment.entity.js';
@@ -25,12 +32,18 @@ import { SearchResolver } from './search/search.resolver.js';
 import { Service } from './services/service.entity.js';
 import { ServiceResolver } from './services/service.resolver.js';
 import { ServiceService } from './services/service.service.js';
+import { User } from './users/user.entity.js';
+import { UserResolver } from './users/user.resolver.js';
+import { UserService } from './users/user.service.js';
 import { Webhook } from './webhooks/webhook.entity.js';
 import { WebhookResolver } from './webhooks/webhook.resolver.js';
 import { WebhookService } from './webhooks/webhook.service.js';
 import { WebhookMessage } from './webhooks/webhook-message.entity.js';
 
-export const ENTITIES = [Service, Environment, Release, Deployment, Incident, Webhook, WebhookMessage];
+export const ENTITIES = [
+  ...[Service, Environment, Release, Deployment, Incident, Webhook, WebhookMessage],
+  ...[User, ApiKey, AuditEvent],
+];
 
 export type { GraphqlContext } from './context.js';
 
@@ -43,7 +56,7 @@ export interface ModuleOptions {
 
 export interface Modules {
   schema: GraphQLSchema;
-  context: () => GraphqlContext;
+  context: (identity: Identity) => GraphqlContext;
   /** What subscriptions are fed from; to be closed. */
   feed: EventFeed;
 }
@@ -51,7 +64,8 @@ export interface Modules {
 export async function createModules(dataSource: DataSource, options: ModuleOptions = {}): Promise<Modules> {
   const { signal = ONE_PROCESS, webhooks = { allowPrivate: false } } = options;
   const log = new EventLog(dataSource);
-  const feed = new EventFeed({ log, signal, logger: options.log ?? pino({ level: 'silent' }) });
+  const logger = options.log ?? pino({ level: 'silent' });
+  const feed = new EventFeed({ log, signal, logger });
   const instances = new Map<unknown, object>([
     [ServiceResolver, new ServiceResolver(dataSource, new ServiceService(dataSource))],
     [EnvironmentResolver, new EnvironmentResolver(dataSource, new EnvironmentService(dataSource))],
@@ -64,7 +78,10 @@ export async function createModules(dataSource: DataSource, options: ModuleOptio
     [WebhookResolver, new WebhookResolver(dataSource, new WebhookService(dataSource, webhooks))],
     [DeliveryMetricsResolver, new DeliveryMetricsResolver(dataSource)],
     [SearchResolver, new SearchResolver(dataSource)],
+    [UserResolver, new UserResolver(dataSource, new UserService(dataSource))],
+    [ApiKeyResolver, new ApiKeyResolver(dataSource, new ApiKeyService(dataSource))],
+    [AuditResolver, new AuditResolver(dataSource)],
   ]);
-  const schema = createSchema(instances);
-  return { schema, context: () => createContext(dataSource, { log, feed }), feed };
+  const schema = createSchema(instances, new AuditLog(dataSource, logger).record);
+  return { schema, context: (identity) => createContext(dataSource, { log, feed }, identity), feed };
 }

@@ -1,7 +1,11 @@
 import type { GraphQLSchema } from 'graphql';
 import { buildSchemaSync, type PubSub } from 'type-graphql';
+import { enforceAccess } from '../platform/auth/access.js';
+import { type AuditRecorder, auditMutations } from '../platform/auth/audit.js';
 import { NodeResolver } from '../platform/graphql/relay/node-resolver.js';
 import { validateInput } from '../platform/graphql/validate-input.js';
+import { ApiKeyResolver } from './api-keys/api-key.resolver.js';
+import { AuditResolver } from './audit/audit.resolver.js';
 import { DeliveryMetricsResolver } from './delivery-metrics/delivery-metrics.resolver.js';
 import { DeploymentResolver } from './deployments/deployment.resolver.js';
 import {
@@ -20,6 +24,8 @@ import {
 import { ReleaseResolver, ServiceReleasesResolver } from './releases/release.resolver.js';
 import { SearchResolver } from './search/search.resolver.js';
 import { ServiceResolver } from './services/service.resolver.js';
+import { MeResolver } from './users/me.resolver.js';
+import { UserResolver } from './users/user.resolver.js';
 import { WebhookResolver } from './webhooks/webhook.resolver.js';
 
 const RESOLVERS = [
@@ -39,6 +45,10 @@ const RESOLVERS = [
   WebhookResolver,
   DeliveryMetricsResolver,
   SearchResolver,
+  MeResolver,
+  UserResolver,
+  ApiKeyResolver,
+  AuditResolver,
   DeploymentChangedResolver,
   IncidentChangedResolver,
 ] as const;
@@ -51,18 +61,24 @@ const UNUSED: PubSub = {
   },
 };
 
-/** The schema; `instances` holds those resolvers that need something, by their classes. */
-export function createSchema(instances: ReadonlyMap<unknown, object>): GraphQLSchema {
+/**
+ * The schema, with its access rules in force and its mutations on record. `instances` holds
+ * those resolvers that need something, by their classes.
+ */
+export function createSchema(instances: ReadonlyMap<unknown, object>, record: AuditRecorder): GraphQLSchema {
   const made = new Map(instances);
   const get = (resolver: new () => object): object => {
     const instance = made.get(resolver) ?? new resolver();
     made.set(resolver, instance);
     return instance;
   };
-  return buildSchemaSync({
+  const schema = buildSchemaSync({
     resolvers: RESOLVERS,
     container: { get: get as never },
     validateFn: validateInput,
     pubSub: UNUSED,
   });
+  enforceAccess(schema);
+  auditMutations(schema, record);
+  return schema;
 }

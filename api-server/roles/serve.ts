@@ -6,13 +6,17 @@ import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
 import { addSubscriberGauge } from '../modules/events/event-metrics.js';
 import { createModules } from '../modules/modules.js';
+import { IdentityTable } from '../modules/users/identity-table.js';
+import { createAuthenticator } from '../platform/auth/create-authenticator.js';
 import { addGraphqlRoutes } from '../platform/graphql/graphql-routes.js';
 import { createGraphqlServer } from '../platform/graphql/graphql-server.js';
-import { addSubscriptions } from '../platform/graphql/subscriptions.js';
+import { addSubscriptions, credentialsOf } from '../platform/graphql/subscriptions.js';
 import { addHealthRoutes } from '../platform/health/health-routes.js';
 import { Readiness } from '../platform/health/readiness.js';
 import { addBackpressure } from '../platform/http/backpressure.js';
 import { addBrowserRules } from '../platform/http/browser-rules.js';
+import { identify } from '../platform/http/identify.js';
+import { RateLimiter } from '../platform/http/rate-limiter.js';
 import { addRequestHooks } from '../platform/http/request-hooks.js';
 import { createHttpServer } from '../platform/http/server.js';
 import { followCertificate, readCertificate } from '../platform/http/tls.js';
@@ -21,7 +25,7 @@ import { createMetrics } from '../platform/metrics/metrics.js';
 import { createMetricsServer, listen } from '../platform/metrics/metrics-server.js';
 import { addReadyGauge } from '../platform/metrics/ready-gauge.js';
 import { endOnUnexpected, untilAsked } from '../platform/process.js';
-import { closeRedis, createRedis, redisState } from '../platform/redis/redis.js';
+import { closeRedis, createRedis, type RedisClient, redisState } from '../platform/redis/redis.js';
 import { type Closeable, shutDown, trackSockets } from '../platform/shutdown.js';
 import { traceResolvers } from '../platform/tracing/resolver-spans.js';
 import { startTracing } from '../platform/tracing/start-tracing.js';
@@ -73,6 +77,9 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
     webhooks: { allowPrivate: settings.webhooks.allow_private },
     log,
   });
+  const identities = new IdentityTable(database.dataSource, log);
+  const authentication = createAuthenticator(settings, identities, log);
+  const { authenticator } = authentication;
   traceResolvers(schema);
   addSubscriberGauge(metrics.registry, feed);
   const graphql = await createGraphqlServer<ReturnType<typeof context>>({
@@ -95,12 +102,20 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
     ...graphql,
     monitor: database.monitor,
     playground: settings.graphql.playground_enabled,
+    identify: identify({
+      authenticator,
+      ...rateLimiters(settings, redis),
+      registry: metrics.registry,
+      databaseLost: () => database.monitor.checkSoon(),
+      log,
+    }),
     context,
   });
 
   const subscriptions = addSubscriptions(app, {
     schema,
     introspection: settings.graphql.introspection_enabled,
+    authenticate: (subscriber) => authenticator.authenticate(credentialsOf(subscriber)),
     origins: settings.server.cors_origins,
     context,
     formatError: graphql.formatError,
@@ -130,6 +145,8 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   const closeables: Closeable[] = [
     { name: 'Apollo', close: () => graphql.apollo.stop() },
     { name: 'events', close: () => feed.close() },
+    { name: 'identities', close: () => identities.close() },
+    { name: 'authentication', close: () => authentication.close() },
     { name: 'certificate', close: () => tls?.close() },
     { name: 'Redis', close: () => closeRedis(redis) },
     { name: 'database', close: () => database.close() },
@@ -139,4 +156,11 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   const readinessOff = () => readiness.turnOff();
   const endless = [subscriptions];
   return () => shutDown({ settings: settings.shutdown, readinessOff, app, endless, closeables, log });
+}
+
+function rateLimiters({ rate_limit: limit }: Settings, redis: RedisClient | undefined) {
+  const { requests, failures, window: windowMs } = limit;
+  const limiter = (name: string, points: number) =>
+    points > 0 ? new RateLimiter({ name, points, windowMs }, redis) : undefined;
+  return { limiter: limiter('requests', requests), failures: limiter('failures', failures) };
 }

@@ -126,6 +126,9 @@ function addJobs(
   const { retention, grafana } = settings;
   const rules: RetentionRule[] = [
     { table: 'deployments', where: 'finished_at < $1', keepMs: retention.deployments },
+    { table: 'audit_events', where: 'occurred_at < $1', keepMs: retention.audit },
+    // Kept a day longer than they are good: who tries one that was used before is still noticed.
+    { table: 'refresh_tokens', where: 'expires_at < $1', keepMs: 24 * 3_600_000 },
   ];
   const enqueue = (name: string, data: object, id: string) => jobs.enqueue(name, data, id);
   jobs.add(retentionJob(dataSource, rules, retention.every));

@@ -1,5 +1,5 @@
 /**
- * Further roles of the API in pods of their own, such as the worker: ordinary Deployments
+ * Further roles of the API in pods of their own, the worker and the login: ordinary Deployments
  * of the stable revision's image and settings. They follow a promotion, and Kubernetes rolls them.
  */
 import { ROLES } from '../../contract/image.js';
@@ -9,23 +9,35 @@ import { DeploymentKind } from './kinds.js';
 import { LABELS, owned } from './metadata.js';
 import { variant } from './pod-template.js';
 import type { Revision } from './revision.js';
+import { componentService } from './service.js';
 
-const COMPONENTS = ['worker'] as const;
+const COMPONENTS = ['worker', 'auth'] as const;
+/** Those that are asked things, and so have a Service. */
+const SERVING: readonly ExtraComponent[] = ['auth'];
 export type ExtraComponent = (typeof COMPONENTS)[number];
 
-/** Name of the component's Deployment. */
+/** Name of the component's Deployment, and of its Service. */
 export function componentName(api: PcfApi, component: ExtraComponent): string {
   return `${api.metadata.name}-${component}`;
 }
 
-/** Deployments of the components that are switched on. */
+/** Deployments and Services of the components that are switched on. */
 export function components(api: PcfApi, stable: Revision | undefined): KubeObject[] {
   const enabled = COMPONENTS.filter((component) => api.spec.components?.[component]?.enabled);
-  return stable ? enabled.map((component) => deployment(api, stable, component)) : [];
+  if (!stable) return [];
+  return enabled.flatMap((component) => [
+    deployment(api, stable, component),
+    ...(SERVING.includes(component) ? [serviceOf(api, component)] : []),
+  ]);
 }
 
 function selector(api: PcfApi, component: ExtraComponent): Record<string, string> {
   return { [LABELS.instance]: api.metadata.name, [LABELS.component]: component };
+}
+
+function serviceOf(api: PcfApi, component: ExtraComponent): KubeObject {
+  const labels = { [LABELS.component]: component };
+  return componentService(api, componentName(api, component), labels, selector(api, component));
 }
 
 function deployment(api: PcfApi, stable: Revision, component: ExtraComponent): KubeObject {

@@ -13,9 +13,9 @@ export const LEAST_PER_POD = 2;
 
 export function mostPods(api: PcfApi): number {
   const full = Math.max(fullReplicas(api.spec), horizontalScaling(api)?.maxReplicas ?? 0);
-  const { worker } = api.spec.components ?? {};
-  const others = worker?.enabled ? worker.replicas : 0;
-  return 2 * full + others;
+  const { worker, auth } = api.spec.components ?? {};
+  const others = [worker, auth].map((component) => (component?.enabled ? component.replicas : 0));
+  return others.reduce((sum, replicas) => sum + replicas, 2 * full);
 }
 
 /** Connections a pod may open, or undefined without a budget. */

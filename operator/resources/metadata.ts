@@ -16,7 +16,7 @@ export const LABELS = {
 } as const;
 
 export const MANAGED_SELECTOR = `${LABELS.managedBy}=${FIELD_MANAGER}`;
-export type Component = 'api' | 'migration' | 'worker';
+export type Component = 'api' | 'migration' | 'worker' | 'auth';
 
 /** Labels of every object of this PcfApi. */
 export function commonLabels(api: PcfApi): Record<string, string> {

@@ -100,7 +100,7 @@ function gracePeriodSeconds({ spec }: PcfApi): number {
 }
 
 function environment(api: PcfApi, secrets: EnvVar[]): EnvVar[] {
-  const { environment, redis, env } = api.spec;
+  const { environment, redis, auth, env } = api.spec;
   const connections = connectionsPerPod(api);
   return [
     { name: ENV.environment, value: environment },
@@ -112,9 +112,15 @@ function environment(api: PcfApi, secrets: EnvVar[]): EnvVar[] {
     },
     ...secrets,
     ...(connections ? [{ name: ENV.databaseMaxConnections, value: String(connections) }] : []),
+    ...(auth?.rotation ? [{ name: ENV.jwtRotationOverlap, value: secondsOf(auth.rotation.overlap) }] : []),
     ...(redis?.mode ? [{ name: ENV.redisMode, value: redis.mode.toLowerCase() }] : []),
     ...env,
   ];
+}
+
+/** The API takes durations of one unit. */
+function secondsOf(duration: string): string {
+  return `${Math.ceil(durationMs(duration) / 1_000)}s`;
 }
 
 function probe(path: string, timing: Required<ProbeTiming>, changed: ProbeTiming = {}) {

@@ -31,7 +31,7 @@ export interface Revision {
 
 /** Fields of spec that make a revision, as an undo puts them back. */
 export const REVISION_FIELDS = [
-  ...(['image', 'environment', 'resources', 'env', 'config', 'database', 'redis'] as const),
+  ...(['image', 'environment', 'resources', 'env', 'config', 'database', 'redis', 'auth'] as const),
   ...(['imagePullSecrets', 'probes', 'terminationGracePeriod', 'scheduling', 'source'] as const),
 ] satisfies (keyof PcfApiSpec)[];
 
@@ -39,12 +39,12 @@ export const REVISION_FIELDS = [
 export type RevisionInputs = Partial<PcfApiSpec>;
 
 function podInputs(spec: PcfApiSpec) {
-  const { image, environment, resources, env, config, database, redis } = spec;
+  const { image, environment, resources, env, config, database, redis, auth } = spec;
   const { imagePullSecrets, probes, terminationGracePeriod, scheduling } = spec;
   const topologySpread = spec.availability?.topologySpread;
   const onChange = spec.secrets?.onChange === 'Rollout' ? 'Rollout' : undefined;
   return {
-    ...{ image, environment, resources, env, config, database, redis },
+    ...{ image, environment, resources, env, config, database, redis, auth },
     ...{ imagePullSecrets, probes, terminationGracePeriod, scheduling, topologySpread, onChange },
   };
 }

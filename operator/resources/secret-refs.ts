@@ -8,12 +8,17 @@ export interface SecretKeyRef {
 }
 
 /** Settings of the API that come from Secrets. */
-export function secretSettings({ database, redis }: PcfApiSpec): { variable: string; ref: SecretKeyRef }[] {
+export function secretSettings({
+  database,
+  redis,
+  auth,
+}: PcfApiSpec): { variable: string; ref: SecretKeyRef }[] {
   const { secretRef, readReplicaSecretRef } = database;
   return [
     { variable: ENV.databaseUrl, ref: secretRef },
     ...(readReplicaSecretRef ? [{ variable: ENV.databaseReplicaUrl, ref: readReplicaSecretRef }] : []),
     ...(redis ? [{ variable: ENV.redisUrl, ref: redis.secretRef }] : []),
+    ...(auth ? [{ variable: ENV.jwtSecret, ref: auth.jwtSecretRef }] : []),
   ];
 }
 

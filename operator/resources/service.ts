@@ -25,6 +25,16 @@ export function revisionService(api: PcfApi, revision: string): KubeObject {
   });
 }
 
+/** The Service of a component that is asked things. */
+export function componentService(
+  api: PcfApi,
+  name: string,
+  labels: Record<string, string>,
+  selector: Record<string, string>,
+): KubeObject {
+  return owned(api, ServiceKind, name, { labels, spec: specFor(selector) });
+}
+
 function specFor(selector: Record<string, string>) {
   return {
     selector,

@@ -18,6 +18,8 @@ export interface LoadOptions {
   caPath: string;
   query: string;
   workers?: number;
+  /** What a worker shows to be let in: clients of their own, each with its own limit. */
+  token?: (client: string) => Promise<string>;
   /** Pause of each worker between two requests. */
   pauseMs?: number;
 }
@@ -39,7 +41,7 @@ export class Load {
 
   start(): void {
     const { workers = 8 } = this.options;
-    this.running = Array.from({ length: workers }, () => this.work());
+    this.running = Array.from({ length: workers }, (_, index) => this.work(`load-${index}`));
   }
 
   /** What was served from now on for so long. */
@@ -68,10 +70,11 @@ export class Load {
     variables: object = {},
     headers: Record<string, string> = {},
   ): Promise<{ data: T; version: string }> {
+    const credentials = headers.authorization ? {} : await this.credentials('story');
     const response = await this.pool.request({
       path: PATHS.graphql,
       method: 'POST',
-      headers: { host: this.options.host, 'content-type': 'application/json', ...headers },
+      headers: { host: this.options.host, 'content-type': 'application/json', ...credentials, ...headers },
       body: JSON.stringify({ query, variables }),
       headersTimeout: 10_000,
     });
@@ -83,13 +86,19 @@ export class Load {
     return { data, version: String(response.headers[HEADERS.version] ?? 'unknown') };
   }
 
-  private async work(): Promise<void> {
+  private async credentials(client: string): Promise<Record<string, string>> {
+    const token = await this.options.token?.(client);
+    return token ? { authorization: `Bearer ${token}` } : {};
+  }
+
+  private async work(client: string): Promise<void> {
     const { pauseMs = 40, query } = this.options;
+    const headers = await this.credentials(client);
     while (!this.stopping.signal.aborted) {
       const counters = [this.current, this.total];
       try {
         const startedAt = performance.now();
-        const { version } = await this.graphql(query);
+        const { version } = await this.graphql(query, {}, headers);
         const tookMs = performance.now() - startedAt;
         for (const { served, latencies } of counters) {
           served[version] = (served[version] ?? 0) + 1;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { Sandbox } from '../sandbox.js';
+import { sandboxToken } from '../tokens.js';
 import { count, Load, type Sample, shares } from './load.js';
 import { PcfApiKind, PcfApiWatch } from './pcfapi-watch.js';
 import { weightOf } from './route-timing.js';
@@ -33,6 +34,7 @@ export abstract class Tale {
       host: HOST,
       caPath: sandbox.gateway.caPath,
       query,
+      token: (client) => sandboxToken(client, 'OPERATOR'),
     });
   }
 

@@ -1,6 +1,7 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Args, Info, Query, Resolver } from 'type-graphql';
 import type { DataSource } from 'typeorm';
+import { AllowRead } from '../../platform/auth/access.js';
 import { Cached } from '../../platform/graphql/cache/cacheable.js';
 import { badUserInput } from '../../platform/graphql/errors.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
@@ -26,6 +27,7 @@ const MAX_BUCKETS = 1_000;
 export class DeliveryMetricsResolver {
   constructor(private readonly dataSource: DataSource) {}
 
+  @AllowRead()
   @Cached(60)
   @Query(() => DeliveryMetrics, {
     complexity: 200,

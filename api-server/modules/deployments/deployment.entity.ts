@@ -1,5 +1,6 @@
 import { Field, Int, ObjectType } from 'type-graphql';
 import { Column, CreateDateColumn, Entity, UpdateDateColumn } from 'typeorm';
+import { AllowRead } from '../../platform/auth/access.js';
 import { connectionOf } from '../../platform/graphql/relay/connection.js';
 import { Node } from '../../platform/graphql/relay/node.js';
 import { NodeType } from '../../platform/graphql/relay/node-type.js';
@@ -7,6 +8,7 @@ import { orderOf } from '../../platform/graphql/relay/ordering.js';
 import { DeploymentStatus, DeploymentStrategy } from './deployment-status.js';
 
 @Entity('deployments')
+@AllowRead()
 @ObjectType('Deployment', {
   implements: Node,
   simpleResolvers: true,

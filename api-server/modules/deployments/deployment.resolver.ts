@@ -1,6 +1,8 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, FieldResolver, Info, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { DataSource } from 'typeorm';
+import { Allow, AllowRead } from '../../platform/auth/access.js';
+import { Role, Scope } from '../../platform/auth/roles.js';
 import { equals } from '../../platform/database/conditions.js';
 import type { Page } from '../../platform/graphql/relay/connection.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
@@ -28,6 +30,7 @@ export class DeploymentResolver {
     private readonly deployments: DeploymentService,
   ) {}
 
+  @AllowRead()
   @Query(() => DeploymentConnection, { name: 'deployments', description: 'Deployments, newest first.' })
   async all(
     @Args(() => DeploymentsArgs) args: DeploymentsArgs,
@@ -45,6 +48,7 @@ export class DeploymentResolver {
     return rootPage(this.dataSource, deploymentType, listQuery(deploymentType, args, where, info));
   }
 
+  @Allow(Role.OPERATOR, Scope.DEPLOYMENTS)
   @Mutation(() => Deployment, { description: 'Says that a deployment has started.' })
   async recordDeployment(
     @Arg('input', () => RecordDeploymentInput) input: RecordDeploymentInput,
@@ -52,6 +56,7 @@ export class DeploymentResolver {
     return this.deployments.record(input);
   }
 
+  @Allow(Role.OPERATOR, Scope.DEPLOYMENTS)
   @Mutation(() => Deployment, { description: 'Says how a deployment that is under way stands.' })
   async updateDeployment(
     @Arg('input', () => UpdateDeploymentInput) input: UpdateDeploymentInput,
@@ -59,6 +64,7 @@ export class DeploymentResolver {
     return this.deployments.update(input);
   }
 
+  @Allow(Role.OPERATOR, Scope.DEPLOYMENTS)
   @Mutation(() => Deployment, { description: 'Says how a deployment ended.' })
   async finishDeployment(
     @Arg('input', () => FinishDeploymentInput) input: FinishDeploymentInput,

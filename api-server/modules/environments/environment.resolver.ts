@@ -1,6 +1,8 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, ID, Info, Mutation, Query, Resolver } from 'type-graphql';
 import type { DataSource } from 'typeorm';
+import { Allow, AllowRead } from '../../platform/auth/access.js';
+import { Role, Scope } from '../../platform/auth/roles.js';
 import { oneOf, present } from '../../platform/database/conditions.js';
 import { badUserInput } from '../../platform/graphql/errors.js';
 import type { Page } from '../../platform/graphql/relay/connection.js';
@@ -24,6 +26,7 @@ export class EnvironmentResolver {
     private readonly environments: EnvironmentService,
   ) {}
 
+  @AllowRead()
   @Query(() => Environment, { nullable: true, description: 'One environment, by its id or by its name.' })
   async environment(
     @Arg('id', () => ID, { nullable: true }) id: string | null | undefined,
@@ -37,6 +40,7 @@ export class EnvironmentResolver {
     throw badUserInput({ field: 'id', message: 'give either id or name' });
   }
 
+  @AllowRead()
   @Query(() => EnvironmentConnection, { name: 'environments', description: 'Environments, by name.' })
   async all(
     @Args(() => EnvironmentsArgs) args: EnvironmentsArgs,
@@ -47,6 +51,7 @@ export class EnvironmentResolver {
     return rootPage(this.dataSource, environmentType, listQuery(environmentType, args, where, info));
   }
 
+  @Allow(Role.OPERATOR, Scope.CATALOG)
   @Mutation(() => Environment)
   async createEnvironment(
     @Arg('input', () => CreateEnvironmentInput) input: CreateEnvironmentInput,
@@ -54,6 +59,7 @@ export class EnvironmentResolver {
     return this.environments.create(input);
   }
 
+  @Allow(Role.OPERATOR, Scope.CATALOG)
   @Mutation(() => Environment)
   async updateEnvironment(
     @Arg('input', () => UpdateEnvironmentInput) input: UpdateEnvironmentInput,
@@ -61,6 +67,7 @@ export class EnvironmentResolver {
     return this.environments.update(input);
   }
 
+  @Allow(Role.OPERATOR, Scope.CATALOG)
   @Mutation(() => Environment, {
     description: 'Takes an environment out of the lists, and refuses new deployments to it. Nothing is lost.',
   })

@@ -9,6 +9,7 @@ import {
   Root,
   Subscription,
 } from 'type-graphql';
+import { AllowRead } from '../../platform/auth/access.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
 import { selectedFields } from '../../platform/graphql/relay/selection.js';
 import type { GraphqlContext } from '../context.js';
@@ -32,6 +33,7 @@ function subscribeTo(prefix: EventFilter['prefix']) {
 
 @Resolver(() => DeploymentChanged)
 export class DeploymentChangedResolver {
+  @AllowRead()
   @Subscription(() => DeploymentChanged, {
     description: 'Deployments that are recorded, updated and finished, in their order.',
     subscribe: subscribeTo('DEPLOYMENT') as never,
@@ -58,6 +60,7 @@ export class DeploymentChangedResolver {
 
 @Resolver(() => IncidentChanged)
 export class IncidentChangedResolver {
+  @AllowRead()
   @Subscription(() => IncidentChanged, {
     description: 'Incidents that are opened, updated and resolved, in their order.',
     subscribe: subscribeTo('INCIDENT') as never,

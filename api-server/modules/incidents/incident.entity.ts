@@ -1,5 +1,6 @@
 import { Field, ObjectType, registerEnumType } from 'type-graphql';
 import { Column, CreateDateColumn, Entity, UpdateDateColumn } from 'typeorm';
+import { AllowRead } from '../../platform/auth/access.js';
 import { connectionOf } from '../../platform/graphql/relay/connection.js';
 import { Node } from '../../platform/graphql/relay/node.js';
 import { NodeType } from '../../platform/graphql/relay/node-type.js';
@@ -10,6 +11,7 @@ export type IncidentSeverity = (typeof IncidentSeverity)[keyof typeof IncidentSe
 registerEnumType(IncidentSeverity, { name: 'IncidentSeverity' });
 
 @Entity('incidents')
+@AllowRead()
 @ObjectType('Incident', {
   implements: Node,
   simpleResolvers: true,

@@ -1,6 +1,8 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, FieldResolver, Info, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { DataSource } from 'typeorm';
+import { Allow, AllowRead } from '../../platform/auth/access.js';
+import { Role, Scope } from '../../platform/auth/roles.js';
 import { equals } from '../../platform/database/conditions.js';
 import type { Page } from '../../platform/graphql/relay/connection.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
@@ -28,6 +30,7 @@ export class IncidentResolver {
     private readonly incidents: IncidentService,
   ) {}
 
+  @AllowRead()
   @Query(() => IncidentConnection, { name: 'incidents', description: 'Incidents, newest first.' })
   async all(
     @Args(() => IncidentsArgs) args: IncidentsArgs,
@@ -42,11 +45,13 @@ export class IncidentResolver {
     return rootPage(this.dataSource, incidentType, listQuery(incidentType, args, where, info));
   }
 
+  @Allow(Role.OPERATOR, Scope.INCIDENTS)
   @Mutation(() => Incident)
   async openIncident(@Arg('input', () => OpenIncidentInput) input: OpenIncidentInput): Promise<Incident> {
     return this.incidents.open(input);
   }
 
+  @Allow(Role.OPERATOR, Scope.INCIDENTS)
   @Mutation(() => Incident)
   async updateIncident(
     @Arg('input', () => UpdateIncidentInput) input: UpdateIncidentInput,
@@ -54,6 +59,7 @@ export class IncidentResolver {
     return this.incidents.update(input);
   }
 
+  @Allow(Role.OPERATOR, Scope.INCIDENTS)
   @Mutation(() => Incident, { description: 'Says that an incident is over.' })
   async resolveIncident(
     @Arg('input', () => ResolveIncidentInput) input: ResolveIncidentInput,

@@ -1,6 +1,8 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, FieldResolver, Info, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { DataSource } from 'typeorm';
+import { Allow, AllowRead } from '../../platform/auth/access.js';
+import { Role, Scope } from '../../platform/auth/roles.js';
 import { type Condition, equals, oneOf } from '../../platform/database/conditions.js';
 import type { Page } from '../../platform/graphql/relay/connection.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
@@ -24,6 +26,7 @@ export class ReleaseResolver {
     private readonly releases: ReleaseService,
   ) {}
 
+  @AllowRead()
   @Query(() => ReleaseConnection, { name: 'releases', description: 'Releases, newest first.' })
   async all(
     @Args(() => ReleasesArgs) args: ReleasesArgs,
@@ -35,6 +38,7 @@ export class ReleaseResolver {
     return rootPage(this.dataSource, releaseType, listQuery(releaseType, args, where, info));
   }
 
+  @Allow(Role.OPERATOR, Scope.CATALOG)
   @Mutation(() => Release, {
     description:
       'Says that there is a release. A deployment says it, too, so this is for those that are not deployed.',

@@ -1,5 +1,6 @@
 import { Args, Ctx, Query, Resolver } from 'type-graphql';
 import type { DataSource } from 'typeorm';
+import { AllowRead } from '../../platform/auth/access.js';
 import { Cached } from '../../platform/graphql/cache/cacheable.js';
 import { badUserInput } from '../../platform/graphql/errors.js';
 import { type Page, toPage } from '../../platform/graphql/relay/connection.js';
@@ -13,6 +14,7 @@ import { type Found, SearchArgs, SearchResultConnection, SearchType } from './se
 export class SearchResolver {
   constructor(private readonly dataSource: DataSource) {}
 
+  @AllowRead()
   @Cached(15)
   @Query(() => SearchResultConnection, {
     complexity: 50,

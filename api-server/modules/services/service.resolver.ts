@@ -1,6 +1,8 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, ID, Info, Mutation, Query, Resolver } from 'type-graphql';
 import type { DataSource } from 'typeorm';
+import { Allow, AllowRead } from '../../platform/auth/access.js';
+import { Role, Scope } from '../../platform/auth/roles.js';
 import { oneOf, present } from '../../platform/database/conditions.js';
 import { badUserInput } from '../../platform/graphql/errors.js';
 import type { Page } from '../../platform/graphql/relay/connection.js';
@@ -24,6 +26,7 @@ export class ServiceResolver {
     private readonly services: ServiceService,
   ) {}
 
+  @AllowRead()
   @Query(() => Service, { nullable: true, description: 'One service, by its id or by its name.' })
   async service(
     @Arg('id', () => ID, { nullable: true }) id: string | null | undefined,
@@ -37,6 +40,7 @@ export class ServiceResolver {
     throw badUserInput({ field: 'id', message: 'give either id or name' });
   }
 
+  @AllowRead()
   @Query(() => ServiceConnection, { name: 'services', description: 'Services, by name.' })
   async all(
     @Args(() => ServicesArgs) args: ServicesArgs,
@@ -51,16 +55,19 @@ export class ServiceResolver {
     return rootPage(this.dataSource, serviceType, listQuery(serviceType, args, where, info));
   }
 
+  @Allow(Role.OPERATOR, Scope.CATALOG)
   @Mutation(() => Service)
   async createService(@Arg('input', () => CreateServiceInput) input: CreateServiceInput): Promise<Service> {
     return this.services.create(input);
   }
 
+  @Allow(Role.OPERATOR, Scope.CATALOG)
   @Mutation(() => Service)
   async updateService(@Arg('input', () => UpdateServiceInput) input: UpdateServiceInput): Promise<Service> {
     return this.services.update(input);
   }
 
+  @Allow(Role.OPERATOR, Scope.CATALOG)
   @Mutation(() => Service, {
     description: 'Takes a service out of the lists, and refuses new deployments of it. Nothing is lost.',
   })

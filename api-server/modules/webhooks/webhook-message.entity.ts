@@ -1,5 +1,7 @@
 import { Field, ID, Int, ObjectType, registerEnumType } from 'type-graphql';
 import { Column, CreateDateColumn, Entity } from 'typeorm';
+import { Allow } from '../../platform/auth/access.js';
+import { Role, Scope } from '../../platform/auth/roles.js';
 import { connectionOf } from '../../platform/graphql/relay/connection.js';
 import { Node } from '../../platform/graphql/relay/node.js';
 import { NodeType } from '../../platform/graphql/relay/node-type.js';
@@ -12,6 +14,7 @@ registerEnumType(WebhookMessageStatus, {
 });
 
 @Entity('webhook_messages')
+@Allow(Role.OPERATOR, Scope.WEBHOOKS)
 @ObjectType('WebhookMessage', {
   simpleResolvers: true,
   description: 'What a webhook was told, or is to be told.',

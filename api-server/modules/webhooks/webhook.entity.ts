@@ -1,5 +1,7 @@
 import { Field, ObjectType } from 'type-graphql';
 import { Column, CreateDateColumn, Entity, UpdateDateColumn } from 'typeorm';
+import { Allow } from '../../platform/auth/access.js';
+import { Role, Scope } from '../../platform/auth/roles.js';
 import { connectionOf } from '../../platform/graphql/relay/connection.js';
 import { Node } from '../../platform/graphql/relay/node.js';
 import { NodeType } from '../../platform/graphql/relay/node-type.js';
@@ -7,6 +9,7 @@ import { orderOf } from '../../platform/graphql/relay/ordering.js';
 import { DomainEventKind } from '../events/event-kind.js';
 
 @Entity('webhooks')
+@Allow(Role.OPERATOR, Scope.WEBHOOKS)
 @ObjectType('Webhook', {
   implements: Node,
   simpleResolvers: true,

@@ -1,5 +1,7 @@
 import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsUrl, Matches, MaxLength } from 'class-validator';
 import { ArgsType, Field, ID, InputType, ObjectType } from 'type-graphql';
+import { Allow } from '../../platform/auth/access.js';
+import { Role, Scope } from '../../platform/auth/roles.js';
 import type { OrderInput } from '../../platform/graphql/relay/ordering.js';
 import { PageArgs } from '../../platform/graphql/relay/paging.js';
 import { DomainEventKind } from '../events/event-kind.js';
@@ -76,6 +78,7 @@ export class RotateWebhookSecretInput {
   id!: string;
 }
 
+@Allow(Role.ADMIN, Scope.WEBHOOKS)
 @ObjectType({ simpleResolvers: true })
 export class WebhookWithSecret {
   @Field(() => Webhook)

@@ -1,6 +1,8 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, FieldResolver, Info, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { DataSource } from 'typeorm';
+import { Allow } from '../../platform/auth/access.js';
+import { Role, Scope } from '../../platform/auth/roles.js';
 import { equals, oneOf } from '../../platform/database/conditions.js';
 import type { Page } from '../../platform/graphql/relay/connection.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
@@ -33,6 +35,7 @@ export class WebhookResolver {
     private readonly webhooks: WebhookService,
   ) {}
 
+  @Allow(Role.OPERATOR, Scope.WEBHOOKS)
   @Query(() => WebhookConnection, { name: 'webhooks', description: 'Webhooks, oldest first.' })
   async all(
     @Args(() => WebhooksArgs) args: WebhooksArgs,
@@ -44,6 +47,7 @@ export class WebhookResolver {
     return rootPage(this.dataSource, webhookType, listQuery(webhookType, args, where, info));
   }
 
+  @Allow(Role.ADMIN, Scope.WEBHOOKS)
   @Mutation(() => WebhookWithSecret, { description: 'The answer has the secret; it is shown this once.' })
   async createWebhook(
     @Arg('input', () => CreateWebhookInput) input: CreateWebhookInput,
@@ -51,11 +55,13 @@ export class WebhookResolver {
     return this.webhooks.create(input);
   }
 
+  @Allow(Role.ADMIN, Scope.WEBHOOKS)
   @Mutation(() => Webhook)
   async updateWebhook(@Arg('input', () => UpdateWebhookInput) input: UpdateWebhookInput): Promise<Webhook> {
     return this.webhooks.update(input);
   }
 
+  @Allow(Role.ADMIN, Scope.WEBHOOKS)
   @Mutation(() => DeletedWebhook, { description: 'Deletes a webhook and what it was still to be told.' })
   async deleteWebhook(
     @Arg('input', () => DeleteWebhookInput) input: DeleteWebhookInput,
@@ -64,6 +70,7 @@ export class WebhookResolver {
     return { id: input.id };
   }
 
+  @Allow(Role.ADMIN, Scope.WEBHOOKS)
   @Mutation(() => WebhookWithSecret, {
     description: 'Makes a new secret. For two days messages are signed with the old one, too.',
   })

@@ -16,6 +16,7 @@ import type {
 } from 'fastify';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { PATHS } from '../../../contract/image.js';
+import type { Identity } from '../auth/identity.js';
 import type { DatabaseMonitor } from '../database/database-monitor.js';
 import { PAGE_POLICY } from '../http/browser-rules.js';
 import { errorBody } from '../http/error-body.js';
@@ -36,9 +37,8 @@ export interface GraphqlRouteParts<Context extends BaseContext> {
   monitor: DatabaseMonitor;
   playground: boolean;
   /** Sets the request's identity, or answers it. */
-  identify?: onRequestAsyncHookHandler;
-  /** What it throws is the answer. */
-  context: (request: FastifyRequest) => Context | Promise<Context>;
+  identify: onRequestAsyncHookHandler;
+  context: (identity: Identity) => Context;
 }
 
 /** Fast rather than small: what is saved after that is little and costs much. */
@@ -67,19 +67,13 @@ export function addGraphqlRoutes<Context extends BaseContext>(
     operation: KnownOperation,
     asked: Asked,
   ) => {
-    let contextValue: Context;
-    try {
-      const made = context(request);
-      contextValue = made instanceof Promise ? await made : made;
-    } catch (error) {
-      return refuse(reply, error, formatError);
-    }
+    const contextValue = context(identityOf(request));
     return send(reply, await runner.run(operation, contextValue, asked.variables));
   };
   const askApollo = async (request: FastifyRequest, reply: FastifyReply, asked: Asked) => {
     const { status, headers, body } = await apollo.executeHTTPGraphQLRequest({
       httpGraphQLRequest: forApollo(request, asked),
-      context: async () => context(request),
+      context: async () => context(identityOf(request)),
     });
     for (const [name, value] of headers) void reply.header(name, value);
     void reply.code(status ?? 200);
@@ -87,11 +81,7 @@ export function addGraphqlRoutes<Context extends BaseContext>(
     throw new Error('an answer in parts was not asked for');
   };
   // Before the body is read: a stranger's is none of our business.
-  const onRequest = [
-    showPlayground(parts.playground),
-    requireDatabase(parts.monitor),
-    ...(parts.identify ? [parts.identify] : []),
-  ];
+  const onRequest = [showPlayground(parts.playground), requireDatabase(parts.monitor), parts.identify];
   const handler = (request: FastifyRequest, reply: FastifyReply) => {
     const asked = admission.admit(askedBy(request));
     if (asked instanceof GraphQLError) return refuse(reply, asked, formatError, 400);
@@ -138,6 +128,11 @@ function requireDatabase(monitor: DatabaseMonitor) {
       .header('retry-after', String(monitor.retryAfterSeconds))
       .send(errorBody('the database is away; try again', CODES.unavailable));
   };
+}
+
+function identityOf({ identity }: FastifyRequest): Identity {
+  if (!identity) throw new Error('a request without an identity came through');
+  return identity;
 }
 
 /** Someone who opened the address, rather than a program that sent a query. */

@@ -19,6 +19,8 @@ import {
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 import { PATHS } from '../../../contract/image.js';
+import type { Identity } from '../auth/identity.js';
+import { NotAuthenticated } from '../auth/refusal.js';
 import type { Logger } from '../logging/logger.js';
 import { requestContext } from '../logging/request-context.js';
 import type { Closeable } from '../shutdown.js';
@@ -35,10 +37,12 @@ export interface Subscriber {
 export interface SubscriptionParts {
   schema: GraphQLSchema;
   introspection: boolean;
+  /** Who connects; asked again as long as the connection lasts. NotAuthenticated ends it. */
+  authenticate: (subscriber: Subscriber) => Promise<Identity>;
   /** Pages from elsewhere that may subscribe. */
   origins?: readonly string[];
   /** Made for each subscription. What it throws refuses it. */
-  context: (subscriber: Subscriber) => object | Promise<object>;
+  context: (identity: Identity) => object | Promise<object>;
   /** Beside those of the specification. */
   rules?: readonly ValidationRule[];
   formatError: (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError;
@@ -51,19 +55,42 @@ const MAX_PER_CONNECTION = 50;
 const INIT_TIMEOUT_MS = 5_000;
 /** Pings keep the connection open in between, and find those that are gone. */
 const PING_MS = 20_000;
+/** So often it is looked whether who subscribes still may. */
+const RECHECK_MS = 30_000;
+/** A token that has just expired is still good as long as clocks may differ. */
+const RECHECK_LEAST_MS = 1_000;
+const FORBIDDEN = 4_403;
+
+// A type, not an interface: graphql-ws wants an index signature, which only types have by themselves.
+type SocketExtra = {
+  identity?: Identity;
+  recheck?: NodeJS.Timeout;
+  closed?: boolean;
+};
 
 /** Call it before the server listens. Closing says 1001 to the clients, which then go elsewhere. */
 export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts): Closeable {
   let closing = false;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES });
-  const server = useServer(
+  const server = useServer<Record<string, unknown>, SocketExtra>(
     {
       connectionInitWaitTimeout: INIT_TIMEOUT_MS,
-      onSubscribe: async ({ connectionParams = {}, extra, subscriptions }, _id, payload) => {
-        const subscriber = { headers: extra.request.headers, connectionParams };
+      onConnect: async ({ connectionParams, extra }) => {
+        const subscriber = { headers: extra.request.headers, connectionParams: connectionParams ?? {} };
+        extra.identity = await identityOf(parts, subscriber);
+        if (!extra.identity) return false; // closes with 4403
+        const end = (reason: string) => extra.socket.close(FORBIDDEN, reason);
+        extra.recheck = recheck(parts, subscriber, extra.identity, extra, end);
+        return true;
+      },
+      onClose: ({ extra }) => {
+        extra.closed = true;
+        clearTimeout(extra.recheck);
+      },
+      onSubscribe: async ({ extra, subscriptions }, _id, payload) => {
         try {
           if (Object.keys(subscriptions).length > MAX_PER_CONNECTION) throw tooMany();
-          return await operation(parts, subscriber, payload);
+          return await operation(parts, extra.identity!, payload);
         } catch (error) {
           return [
             error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error }),
@@ -99,6 +126,54 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
   };
 }
 
+/** Browsers can't send headers with a WebSocket: what the client said when it was open counts for more. */
+export function credentialsOf({ headers, connectionParams }: Subscriber): IncomingHttpHeaders {
+  const said = Object.entries(connectionParams).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  );
+  const { authorization, 'x-api-key': apiKey } = Object.fromEntries(
+    said.map(([name, value]) => [name.toLowerCase(), value]),
+  );
+  if (authorization === undefined && apiKey === undefined) return headers;
+  return {
+    ...(authorization !== undefined && { authorization }),
+    ...(apiKey !== undefined && { 'x-api-key': apiKey }),
+  };
+}
+
+/** Undefined when it is refused. */
+async function identityOf(
+  { authenticate, log }: SubscriptionParts,
+  subscriber: Subscriber,
+): Promise<Identity | undefined> {
+  try {
+    return await authenticate(subscriber);
+  } catch (error) {
+    if (!(error instanceof NotAuthenticated)) throw error;
+    log.info({ reason: error.refusal }, 'a subscriber was refused');
+    return undefined;
+  }
+}
+
+/** A connection lasts longer than a token, a key or a user may. */
+function recheck(
+  parts: SubscriptionParts,
+  subscriber: Subscriber,
+  { expiresAt }: Identity,
+  extra: SocketExtra,
+  end: (reason: string) => void,
+): NodeJS.Timeout {
+  const left = expiresAt ? expiresAt.getTime() - Date.now() : Number.POSITIVE_INFINITY;
+  const look = async () => {
+    const found = await identityOf(parts, subscriber).catch(() => extra.identity); // it can't be told now
+    if (extra.closed) return;
+    if (!found) return end('Forbidden');
+    extra.identity = found;
+    extra.recheck = recheck(parts, subscriber, found, extra, end);
+  };
+  return setTimeout(() => void look(), Math.min(Math.max(left, RECHECK_LEAST_MS), RECHECK_MS)).unref();
+}
+
 /** Pages of other sites must not subscribe in the name of who looks at them. */
 function refusal(
   { url = '', headers }: IncomingMessage,
@@ -112,7 +187,7 @@ function refusal(
 
 async function operation(
   { schema, introspection, context, rules = [] }: SubscriptionParts,
-  subscriber: Subscriber,
+  identity: Identity,
   payload: { query: string; operationName?: string | null; variables?: Record<string, unknown> | null },
 ): Promise<ExecutionArgs> {
   const document = parse(payload.query, { maxTokens: MAX_TOKENS });
@@ -125,7 +200,7 @@ async function operation(
     document,
     operationName: payload.operationName,
     variableValues: payload.variables,
-    contextValue: await context(subscriber),
+    contextValue: await context(identity),
   };
 }
 

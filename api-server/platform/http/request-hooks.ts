@@ -56,6 +56,7 @@ export function addRequestHooks(
       route,
       status,
       ms: Math.round(reply.elapsedTime),
+      ...(request.identity && { identity: request.identity.id }),
     };
     accessLog[PROBES.has(route) ? 'trace' : 'info'](entry, 'request done');
     done();

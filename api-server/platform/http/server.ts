@@ -32,6 +32,7 @@ export function createHttpServer(
     keepAliveTimeout: server.keep_alive_timeout,
     connectionTimeout: server.stall_timeout,
     http2SessionTimeout: server.keep_alive_timeout,
+    ...(server.trusted_proxies && { trustProxy: server.trusted_proxies }),
     // A child for each request would only name the request, which our own lines do by themselves.
     childLoggerFactory: (logger: FastifyInstance['log']) => logger,
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) =>

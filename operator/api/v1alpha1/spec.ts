@@ -1,7 +1,7 @@
 /** `spec` of a PcfApi: what a person asks for. The one source of the CRD, the types and the reference. */
 import { z } from 'zod';
 import { cel, duration } from './kubernetes.js';
-import { database, migrations, redis, secrets } from './spec/data.js';
+import { auth, database, migrations, redis, secrets } from './spec/data.js';
 import { notifications } from './spec/notifications.js';
 import {
   components,
@@ -90,6 +90,9 @@ export const pcfApiSpec = z
     scheduling: scheduling.optional().meta({ description: 'Where pods may run.' }),
     database: database.meta({ description: 'The PostgreSQL database of the API.' }),
     redis: redis.optional().meta({ description: 'Redis, for caches. The API serves on when it is away.' }),
+    auth: auth.optional().meta({
+      description: 'How the API knows who sends a request. Left out: by API keys alone.',
+    }),
     secrets: secrets.optional().meta({ description: 'Where the Secrets come from.' }),
     traffic: traffic.optional().meta({ description: 'How traffic reaches the API. Default: provider None.' }),
     tls: tls.optional().meta({ description: 'A certificate for `traffic.hosts`, from cert-manager.' }),
@@ -116,6 +119,11 @@ export const pcfApiSpec = z
         rule: '!has(self.components) || !has(self.components.worker) || !self.components.worker.enabled || has(self.redis)',
         message: 'components.worker needs redis: its queue is there',
         fieldPath: '.components.worker',
+      },
+      {
+        rule: '!has(self.components) || !has(self.components.auth) || !self.components.auth.enabled || has(self.auth)',
+        message: 'components.auth needs auth.jwtSecretRef: it signs tokens with it',
+        fieldPath: '.components.auth',
       },
     ),
   );

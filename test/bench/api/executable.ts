@@ -3,6 +3,8 @@ import type { GraphQLSchema } from 'graphql';
 import { DataSource, type Logger } from 'typeorm';
 import { createModules, ENTITIES } from '../../../api-server/modules/modules.js';
 
+import { OPEN_IDENTITY } from '../../../api-server/platform/auth/identity.js';
+
 export interface Executable {
   schema: GraphQLSchema;
   context: () => object;
@@ -23,5 +25,5 @@ export async function executable(
   });
   await dataSource.initialize();
   const { schema, context } = await createModules(dataSource);
-  return { schema, context };
+  return { schema, context: () => context(OPEN_IDENTITY) };
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ApiProcess } from '../../integration/api-server/api-process.js';
+import { bearer, JWT_SECRET } from '../../support/tokens.js';
 import type { BenchQuery } from './queries.js';
 
 export const PEERS = {
@@ -34,12 +35,14 @@ export async function startOurs(databaseUrl: string): Promise<Subject> {
     PCF_API__DATABASE__URL: databaseUrl,
     PCF_API__ENVIRONMENT: 'production',
     PCF_API__DATABASE__MAX_CONNECTIONS: String(POOL + 1), // one is the monitor's
+    PCF_API__AUTH__JWT_SECRET: JWT_SECRET,
+    PCF_API__RATE_LIMIT__REQUESTS: '10000000', // counted, but never reached
   });
   await api.waitForReady();
   return {
     name: 'ours',
     url: `http://127.0.0.1:${api.port}/graphql`,
-    headers: {},
+    headers: await bearer({ exp: Math.floor(Date.now() / 1_000) + 24 * 3_600 }),
     memory: () => residentMegabytes(api.pid),
     cpu: () => processorTime(api.pid),
     stop: () => api.kill(),

@@ -131,7 +131,11 @@ export class ApiProcess {
   }
 
   /** Starts `serve`, or another role, on free ports and waits until it listens. */
-  static async start(env: Env, image?: string, role: 'serve' | 'worker' = 'serve'): Promise<ApiProcess> {
+  static async start(
+    env: Env,
+    image?: string,
+    role: 'serve' | 'worker' | 'auth' = 'serve',
+  ): Promise<ApiProcess> {
     const ports = {
       PCF_API__SERVER__PORT: '0',
       PCF_API__METRICS__PORT: '0',
@@ -139,7 +143,9 @@ export class ApiProcess {
     };
     const spawned = spawnRole([role], { ...ports, ...env }, image);
     for (;;) {
-      const line = spawned.output.stdout.split('\n').find((text) => /"msg":"(serving|working)"/.test(text));
+      const line = spawned.output.stdout
+        .split('\n')
+        .find((text) => /"msg":"(serving|working|logging in)"/.test(text));
       if (line) {
         const { port, metricsPort = primarysPort(spawned) } = JSON.parse(line) as {
           port: number;

@@ -4,6 +4,7 @@ import { pino } from 'pino';
 import { loadSettings } from '../../../api-server/config/load.js';
 import type { EventSignal } from '../../../api-server/modules/events/event-signal.js';
 import { createModules, ENTITIES, type Modules } from '../../../api-server/modules/modules.js';
+import { type Identity, OPEN_IDENTITY } from '../../../api-server/platform/auth/identity.js';
 import { Database } from '../../../api-server/platform/database/database.js';
 import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres } from '../../support/postgres.js';
@@ -21,6 +22,8 @@ export interface Outcome {
 
 export class DomainUnderTest {
   readonly statements: string[] = [];
+  /** Who asks. */
+  identity: Identity = OPEN_IDENTITY;
   #keys = 0;
 
   private constructor(
@@ -58,7 +61,12 @@ export class DomainUnderTest {
     this.statements.length = 0;
     const { schema, context } = this.modules;
     const source = { ...variables };
-    const result = await graphql({ schema, source: query, variableValues: source, contextValue: context() });
+    const result = await graphql({
+      schema,
+      source: query,
+      variableValues: source,
+      contextValue: context(this.identity),
+    });
     return { ...outcome(result), statements: [...this.statements] };
   }
 
@@ -75,7 +83,7 @@ export class DomainUnderTest {
       schema,
       document: parse(query),
       variableValues: { ...variables },
-      contextValue: context(),
+      contextValue: context(this.identity),
     });
     if (!(Symbol.asyncIterator in result)) {
       throw Object.assign(new Error(result.errors?.[0]?.message), result.errors?.[0]?.extensions);
@@ -119,7 +127,7 @@ export class DomainUnderTest {
 
   async clear(): Promise<void> {
     await this.sql(
-      'TRUNCATE services, environments, releases, deployments, incidents, webhooks, webhook_messages, domain_events',
+      'TRUNCATE services, environments, releases, deployments, incidents, webhooks, webhook_messages, domain_events, users, refresh_tokens, api_keys, audit_events',
     );
   }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { bearer, JWT_SECRET } from '../../support/tokens.js';
 import { ApiProcess, runRole } from './api-process.js';
 
 const CREATE =
@@ -334,19 +335,24 @@ describe('api-server GraphQL in production', () => {
   before(async () => {
     const url = await (await sharedPostgres()).createDatabase();
     assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
-    api = await ApiProcess.start({ PCF_API__ENVIRONMENT: 'production', PCF_API__DATABASE__URL: url });
+    api = await ApiProcess.start({
+      PCF_API__ENVIRONMENT: 'production',
+      PCF_API__DATABASE__URL: url,
+      PCF_API__AUTH__JWT_SECRET: JWT_SECRET,
+    });
     await api.waitForReady();
   });
   after(() => api?.kill());
 
   it('answers no introspection, no playground, and suggests no names', async () => {
-    const { status, errors } = await api.graphql('{ __schema { queryType { name } } }');
+    const headers = await bearer();
+    const { status, errors } = await api.graphql('{ __schema { queryType { name } } }', {}, headers);
     assert.equal(status, 400);
     assert.match(errors[0]!.message, /introspection is not allowed/);
-    const page = await api.fetch('/graphql', { headers: { accept: 'text/html' } });
+    const page = await api.fetch('/graphql', { headers: { accept: 'text/html', ...headers } });
     assert.equal(page.status, 400);
     assert.doesNotMatch(await page.text(), /<html/);
-    const typo = await api.graphql('{ servicez { totalCount } }');
+    const typo = await api.graphql('{ servicez { totalCount } }', {}, headers);
     assert.doesNotMatch(typo.text, /Did you mean/);
   });
 });

@@ -4,6 +4,7 @@ import { connect as connectTcp } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres } from '../../support/postgres.js';
+import { bearer, JWT_SECRET } from '../../support/tokens.js';
 import { ApiProcess, runRole } from './api-process.js';
 
 interface Sent {
@@ -222,11 +223,19 @@ const CORPUS: Record<string, [Sent, Expected]> = {
 
 describe('api-server and hostile clients', () => {
   let api: ApiProcess;
+  let credentials: Record<string, string>;
 
   before(async () => {
     const url = await (await sharedPostgres()).createDatabase();
     assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
-    api = await ApiProcess.start({ PCF_API__ENVIRONMENT: 'production', PCF_API__DATABASE__URL: url });
+    // Somebody who is let in and may do everything: strangers get no further than 401.
+    credentials = await bearer();
+    api = await ApiProcess.start({
+      PCF_API__ENVIRONMENT: 'production',
+      PCF_API__DATABASE__URL: url,
+      PCF_API__AUTH__JWT_SECRET: JWT_SECRET,
+      PCF_API__RATE_LIMIT__REQUESTS: '0',
+    });
     await api.waitForReady();
   });
   after(() => api?.kill());
@@ -234,7 +243,7 @@ describe('api-server and hostile clients', () => {
   const send = async ({ query, variables, body, headers = {}, path = '/graphql', method = 'POST' }: Sent) => {
     const response = await api.fetch(path, {
       method,
-      headers: method === 'GET' ? headers : { ...JSON_TYPE, ...headers },
+      headers: { ...credentials, ...(method !== 'GET' && JSON_TYPE), ...headers },
       ...(method !== 'GET' && { body: body ?? JSON.stringify({ query, variables }) }),
     });
     return { status: response.status, text: await response.text() };
@@ -312,7 +321,7 @@ describe('api-server and hostile clients', () => {
     );
     assert.ok(api.isRunning);
     assert.equal((await api.fetch('/health/ready')).status, 200);
-    const { status, errors } = await api.graphql('{ services { totalCount } }');
+    const { status, errors } = await api.graphql('{ services { totalCount } }', {}, credentials);
     assert.deepEqual([status, errors], [200, []]);
     const metrics = await api.metrics();
     assert.match(metrics, /pcf_api_database_connections\{server="primary",state="busy"\} 0/);

@@ -44,6 +44,8 @@ describe('api-server settings', () => {
       assert.equal(settings.environment, environment);
       assert.equal(settings.graphql.playground_enabled, playground);
       assert.equal(settings.graphql.introspection_enabled, playground);
+      assert.equal(settings.auth.open, environment === 'development', 'who may come in without a name');
+      assert.equal(settings.rate_limit.requests > 0, environment !== 'development');
       assert.equal(settings.database.max_connections, connections);
       assert.equal(settings.shutdown.delay, delay);
       assert.deepEqual([settings.server.port, settings.metrics.port], [8080, 9090]);

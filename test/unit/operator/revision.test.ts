@@ -27,6 +27,7 @@ describe('a revision', () => {
     config: { config: { logging: { level: 'debug' } } },
     env: { env: [{ name: 'A', value: '1' }] },
     resources: { resources: { limits: { memory: '1Gi' } } },
+    'the secret of the tokens': { auth: { jwtSecretRef: { name: 'pcf-api-secrets', key: 'jwt-secret' } } },
     'the database Secret': { database: { secretRef: { name: 'other', key: 'database-url' } } },
   })) {
     it(`is another one after a change of ${what}`, () => assert.notEqual(revisionName(pcfApi(spec)), name));

@@ -1,5 +1,8 @@
 import { ArrayMaxSize } from 'class-validator';
-import { Arg, Args, ArgsType, Ctx, Field, ID, Query, Resolver } from 'type-graphql';
+import type { GraphQLResolveInfo } from 'graphql';
+import { Arg, Args, ArgsType, Ctx, Field, ID, Info, Query, Resolver } from 'type-graphql';
+import { AllowRead, accessOf, requireAccess } from '../../auth/access.js';
+import type { Identity } from '../../auth/identity.js';
 import { badUserInput } from '../errors.js';
 import { fromGlobalId } from './global-id.js';
 import { Node } from './node.js';
@@ -10,6 +13,7 @@ export type NodeFinders = Readonly<Record<string, (uuid: string) => Promise<Node
 
 interface NodeContext {
   nodeFinders: NodeFinders;
+  identity: Identity;
 }
 
 @ArgsType()
@@ -21,11 +25,17 @@ class NodesArgs {
 
 @Resolver()
 export class NodeResolver {
+  @AllowRead()
   @Query(() => Node, { nullable: true, description: 'Anything by its id; null when there is none.' })
-  async node(@Arg('id', () => ID) id: string, @Ctx() context: NodeContext): Promise<Node | null> {
-    return find(context, id, 'id');
+  async node(
+    @Arg('id', () => ID) id: string,
+    @Ctx() context: NodeContext,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Node | null> {
+    return find(context, info, id, 'id');
   }
 
+  @AllowRead()
   @Query(() => [Node], {
     nullable: 'items',
     description: `Up to ${MAX_PAGE} things by their ids, in the order of the ids; null where there is none.`,
@@ -33,14 +43,23 @@ export class NodeResolver {
   async nodes(
     @Args(() => NodesArgs) { ids }: NodesArgs,
     @Ctx() context: NodeContext,
+    @Info() info: GraphQLResolveInfo,
   ): Promise<(Node | null)[]> {
-    return Promise.all(ids.map((id, index) => find(context, id, `ids.${index}`)));
+    return Promise.all(ids.map((id, index) => find(context, info, id, `ids.${index}`)));
   }
 }
 
-async function find({ nodeFinders }: NodeContext, id: string, field: string): Promise<Node | null> {
+async function find(
+  { nodeFinders, identity }: NodeContext,
+  { schema }: GraphQLResolveInfo,
+  id: string,
+  field: string,
+): Promise<Node | null> {
   const { type, uuid } = fromGlobalId(id, field);
   const finder = Object.hasOwn(nodeFinders, type) ? nodeFinders[type] : undefined;
   if (!finder) throw badUserInput({ field, message: 'is not the id of anything in this API' });
+  const rule = accessOf(schema.getType(type));
+  if (!rule) throw new Error(`who may see a ${type} is not said`); // refused when the schema was built
+  requireAccess(identity, rule);
   return finder(uuid);
 }

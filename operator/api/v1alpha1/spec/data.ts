@@ -35,6 +35,23 @@ export const redis = z.strictObject({
   }),
 });
 
+export const auth = z.strictObject({
+  jwtSecretRef: secretKeyRef("the tokens' secret", 'jwt-secret').meta({
+    description:
+      'The Secret that signs and verifies tokens: random text of at least 32 bytes. On further lines: secrets that ' +
+      'were in use before and still verify. Pods read it anew when it changes.',
+  }),
+  rotation: z
+    .strictObject({
+      overlap: duration.default('24h').meta({
+        description: 'How long tokens of a secret that was replaced are still good.',
+        examples: ['24h'],
+      }),
+    })
+    .optional()
+    .meta({ description: 'What happens when the secret changes.' }),
+});
+
 const beforeContract = z.strictObject({
   job: z
     .strictObject({

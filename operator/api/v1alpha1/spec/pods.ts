@@ -150,4 +150,7 @@ export const components = z.strictObject({
   worker: component('the background jobs (webhooks, roll-ups, retention) in pods of their own; needs redis')
     .optional()
     .meta({ description: 'The worker: background jobs.' }),
+  auth: component('the login (passwords and refresh tokens) in pods of its own; needs auth.jwtSecretRef')
+    .optional()
+    .meta({ description: 'The login, behind a Service of its own: `<name>-auth`.' }),
 });

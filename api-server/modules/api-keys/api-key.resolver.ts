@@ -1,0 +1,46 @@
+import type { GraphQLResolveInfo } from 'graphql';
+import { Arg, Args, Ctx, Info, Mutation, Query, Resolver } from 'type-graphql';
+import type { DataSource } from 'typeorm';
+import { Allow } from '../../platform/auth/access.js';
+import { Role, Scope } from '../../platform/auth/roles.js';
+import { oneOf, present } from '../../platform/database/conditions.js';
+import type { Page } from '../../platform/graphql/relay/connection.js';
+import { listQuery, rootPage } from '../../platform/graphql/relay/list.js';
+import type { GraphqlContext } from '../context.js';
+import { ApiKey, ApiKeyConnection, apiKeyType } from './api-key.entity.js';
+import { ApiKeysArgs, ApiKeyWithSecret, CreateApiKeyInput, RevokeApiKeyInput } from './api-key.inputs.js';
+import type { ApiKeyService } from './api-key.service.js';
+
+@Resolver(() => ApiKey)
+export class ApiKeyResolver {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly keys: ApiKeyService,
+  ) {}
+
+  @Allow(Role.ADMIN, Scope.ADMIN)
+  @Query(() => ApiKeyConnection, { name: 'apiKeys', description: 'API keys, oldest first.' })
+  async all(
+    @Args(() => ApiKeysArgs) args: ApiKeysArgs,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Page<ApiKey>> {
+    const { revoked, role } = args.filter ?? {};
+    const where = [...present<ApiKey>('revokedAt', revoked), ...oneOf<ApiKey>('role', role)];
+    return rootPage(this.dataSource, apiKeyType, listQuery(apiKeyType, args, where, info));
+  }
+
+  @Allow(Role.ADMIN, Scope.ADMIN)
+  @Mutation(() => ApiKeyWithSecret, { description: 'The answer has the key; it is shown this once.' })
+  async createApiKey(
+    @Arg('input', () => CreateApiKeyInput) input: CreateApiKeyInput,
+    @Ctx() { identity }: GraphqlContext,
+  ): Promise<ApiKeyWithSecret> {
+    return this.keys.create(input, identity.id);
+  }
+
+  @Allow(Role.ADMIN, Scope.ADMIN)
+  @Mutation(() => ApiKey, { description: 'The key is refused within seconds, everywhere and for good.' })
+  async revokeApiKey(@Arg('input', () => RevokeApiKeyInput) input: RevokeApiKeyInput): Promise<ApiKey> {
+    return this.keys.revoke(input);
+  }
+}

@@ -1,0 +1,46 @@
+import type { DataSource } from 'typeorm';
+import type { AuditEntry, AuditRecorder } from '../../platform/auth/audit.js';
+import { storable } from '../../platform/auth/redact-input.js';
+import { databaseSession } from '../../platform/database/session.js';
+import type { Logger } from '../../platform/logging/logger.js';
+
+const INSERT = `INSERT INTO audit_events
+    (occurred_at, actor, actor_name, role, action, input, subject, outcome, error_code, request_id)
+  SELECT e."at", e."actor", e."actorName", e."role", e."action", e."input", e."subject", e."outcome",
+    e."errorCode", e."requestId"
+  FROM jsonb_to_recordset(CAST($1 AS jsonb)) AS e("at" timestamptz, "actor" text, "actorName" text,
+    "role" text, "action" text, "input" jsonb, "subject" text, "outcome" text, "errorCode" text, "requestId" text)`;
+
+/** Writes the audit: one statement for all that came while the one before ran. */
+export class AuditLog {
+  #waiting: (AuditEntry & { at: Date })[] = [];
+  #running: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly log: Logger,
+  ) {}
+
+  readonly record: AuditRecorder = (entry) => {
+    this.#waiting.push({ at: new Date(), ...entry });
+    this.#next ??= this.#running.then(() => this.#write());
+    return this.#next;
+  };
+
+  async #write(): Promise<void> {
+    const entries = this.#waiting.splice(0);
+    this.#running = this.#next!;
+    this.#next = undefined;
+    try {
+      const json = JSON.stringify(entries, (_key, value) =>
+        typeof value === 'string' ? storable(value) : value,
+      );
+      // Not in the session of the request that happens to be the first.
+      await databaseSession.exit(() => this.dataSource.query(INSERT, [json]));
+    } catch (error) {
+      // The log is the second place to look; nothing in an entry is secret.
+      this.log.error({ err: error, audit: entries }, 'audit events could not be written to the database');
+    }
+  }
+}

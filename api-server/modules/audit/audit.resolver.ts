@@ -1,0 +1,59 @@
+import type { GraphQLResolveInfo } from 'graphql';
+import { Args, ArgsType, Field, ID, Info, InputType, Query, Resolver } from 'type-graphql';
+import type { DataSource } from 'typeorm';
+import { Allow } from '../../platform/auth/access.js';
+import { Role, Scope } from '../../platform/auth/roles.js';
+import { between, equals, oneOf } from '../../platform/database/conditions.js';
+import type { Page } from '../../platform/graphql/relay/connection.js';
+import { listQuery, rootPage } from '../../platform/graphql/relay/list.js';
+import { PageArgs } from '../../platform/graphql/relay/paging.js';
+import { AuditEvent, AuditEventConnection, AuditOutcome, auditEventType } from './audit-event.entity.js';
+
+@InputType({ description: 'All that are given must fit.' })
+class AuditEventFilter {
+  @Field(() => String, { nullable: true, description: 'Who, as in `AuditEvent.actor`.' })
+  actor?: string | null;
+
+  @Field(() => [String], { nullable: true, description: 'Names of mutations.' })
+  action?: string[] | null;
+
+  @Field(() => ID, { nullable: true, description: 'What it was done to.' })
+  subject?: string | null;
+
+  @Field(() => [AuditOutcome], { nullable: true })
+  outcome?: AuditOutcome[] | null;
+
+  @Field(() => Date, { nullable: true, description: 'From this time on.' })
+  from?: Date | null;
+
+  @Field(() => Date, { nullable: true, description: 'Before this time.' })
+  to?: Date | null;
+}
+
+@ArgsType()
+class AuditEventsArgs extends PageArgs {
+  @Field(() => AuditEventFilter, { nullable: true })
+  filter?: AuditEventFilter | null;
+}
+
+@Resolver(() => AuditEvent)
+export class AuditResolver {
+  constructor(private readonly dataSource: DataSource) {}
+
+  @Allow(Role.ADMIN, Scope.ADMIN)
+  @Query(() => AuditEventConnection, { description: 'What was done, newest first.' })
+  async auditEvents(
+    @Args(() => AuditEventsArgs) args: AuditEventsArgs,
+    @Info() info: GraphQLResolveInfo,
+  ): Promise<Page<AuditEvent>> {
+    const { actor, action, subject, outcome, from, to } = args.filter ?? {};
+    const where = [
+      ...equals<AuditEvent>('actor', actor),
+      ...oneOf<AuditEvent>('action', action),
+      ...equals<AuditEvent>('subject', subject),
+      ...oneOf<AuditEvent>('outcome', outcome),
+      ...between<AuditEvent>('occurredAt', { from, to }),
+    ];
+    return rootPage(this.dataSource, auditEventType, listQuery(auditEventType, args, where, info));
+  }
+}

@@ -1,0 +1,75 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { z } from 'zod';
+import { PASSWORD_MAX, PASSWORD_MIN } from '../../platform/auth/passwords.js';
+import { isDatabaseAway } from '../../platform/database/connection-errors.js';
+import type { DatabaseMonitor } from '../../platform/database/database-monitor.js';
+import { CODES } from '../../platform/graphql/errors.js';
+import { errorBody } from '../../platform/http/error-body.js';
+import { LoginRefused, type LoginService, LoginThrottled } from './login.service.js';
+
+const MAX_BODY = 4_096;
+const email = z.string().max(254);
+const password = z.string().max(PASSWORD_MAX);
+const credentials = z.strictObject({ email, password });
+const refreshToken = z.strictObject({ refreshToken: z.string().max(200) });
+const passwordChange = credentials.extend({
+  newPassword: password.min(PASSWORD_MIN, {
+    error: `must be ${PASSWORD_MIN} to ${PASSWORD_MAX} characters long`,
+  }),
+});
+
+/** What logging in, staying in and leaving takes: JSON in, JSON out, no cookies. */
+export function addLoginRoutes(app: FastifyInstance, service: LoginService, monitor: DatabaseMonitor): void {
+  // A page of another site can send plain text without asking, but no JSON.
+  app.removeContentTypeParser('text/plain');
+
+  const post = <T>(
+    url: string,
+    schema: z.ZodType<T>,
+    handle: (body: T, address: string) => Promise<object | undefined>,
+  ) =>
+    app.post(url, { bodyLimit: MAX_BODY }, async (request: FastifyRequest, reply: FastifyReply) => {
+      void reply.header('cache-control', 'no-store');
+      const body = schema.safeParse(request.body);
+      if (!body.success) return reply.code(400).send(errorBody(problemsOf(body.error), CODES.badUserInput));
+      try {
+        const answer = await handle(body.data, request.ip);
+        return answer ? reply.send(answer) : reply.code(204).send();
+      } catch (error) {
+        return refuse(reply, error, monitor);
+      }
+    });
+
+  post('/auth/login', credentials, (body, address) => service.login(body, address));
+  post('/auth/refresh', refreshToken, (body, address) => service.refresh(body.refreshToken, address));
+  post('/auth/logout', refreshToken, async (body, address) => {
+    await service.logout(body.refreshToken, address);
+    return undefined;
+  });
+  post('/auth/password', passwordChange, ({ newPassword, ...body }, address) =>
+    service.changePassword(body, newPassword, address),
+  );
+}
+
+function refuse(reply: FastifyReply, error: unknown, monitor: DatabaseMonitor): FastifyReply {
+  if (error instanceof LoginRefused) {
+    return reply.code(401).send(errorBody(error.message, CODES.unauthenticated));
+  }
+  if (error instanceof LoginThrottled) {
+    return reply
+      .code(429)
+      .header('retry-after', String(error.seconds))
+      .send(errorBody(error.message, CODES.rateLimited));
+  }
+  if (!isDatabaseAway(error)) throw error;
+  monitor.checkSoon();
+  return reply
+    .code(503)
+    .header('retry-after', String(monitor.retryAfterSeconds))
+    .send(errorBody('the database is away; try again', CODES.unavailable));
+}
+
+/** Names fields alone: values are secrets. */
+function problemsOf({ issues }: z.ZodError): string {
+  return issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`).join('; ');
+}

@@ -1,0 +1,155 @@
+/** Logging in with a password, and staying logged in. */
+import type { DataSource } from 'typeorm';
+import { type AuditEntry, type AuditRecorder, who } from '../../platform/auth/audit.js';
+import { checkPassword, hashPassword } from '../../platform/auth/passwords.js';
+import type { Role } from '../../platform/auth/roles.js';
+import { type SignerParts, signUserToken, USER_SUBJECT } from '../../platform/auth/token-signer.js';
+import type { Logger } from '../../platform/logging/logger.js';
+import type { LoginThrottle } from './login-throttle.js';
+import type { RefreshTokens } from './refresh-tokens.js';
+
+export interface LoginParts {
+  dataSource: DataSource;
+  tokens: RefreshTokens;
+  signer: SignerParts;
+  throttle: LoginThrottle;
+  record: AuditRecorder;
+  log: Logger;
+}
+
+export interface Tokens {
+  accessToken: string;
+  tokenType: 'Bearer';
+  /** Seconds. */
+  expiresIn: number;
+  refreshToken: string;
+}
+
+export interface Credentials {
+  email: string;
+  password: string;
+}
+
+interface Account {
+  uuid: string;
+  name: string;
+  role: Role;
+  passwordHash: string | null;
+  disabled: boolean;
+}
+
+/** Deliberately says no more: whether there is such an account is nobody's business. */
+export class LoginRefused extends Error {
+  override readonly name = 'LoginRefused';
+}
+
+export class LoginThrottled extends Error {
+  override readonly name = 'LoginThrottled';
+
+  constructor(readonly seconds: number) {
+    super(`too many attempts; try again in ${seconds} s`);
+  }
+}
+
+type Action = 'login' | 'refresh' | 'logout' | 'changePassword';
+
+export class LoginService {
+  constructor(private readonly parts: LoginParts) {}
+
+  async login(credentials: Credentials, address: string): Promise<Tokens> {
+    const account = await this.#check(credentials, address, 'login');
+    const { dataSource, tokens } = this.parts;
+    await dataSource.query('UPDATE users SET last_login_at = now() WHERE id = $1', [account.uuid]);
+    const answer = await this.#tokens(account.uuid, await tokens.issue(account.uuid));
+    await this.#audit('login', account, { address });
+    return answer;
+  }
+
+  /** Throws LoginRefused when the token is unknown, used before, or its login has ended. */
+  async refresh(refreshToken: string, address: string): Promise<Tokens> {
+    const result = await this.parts.tokens.rotate(refreshToken);
+    if (result.outcome === 'refreshed') return this.#tokens(result.userUuid, result.token);
+    if (result.outcome === 'reused') {
+      const { userUuid: user, ended } = result;
+      this.parts.log.warn(
+        { user, ended },
+        'a refresh token was used twice; the login it belongs to has ended',
+      );
+      await this.#audit(
+        'refresh',
+        await this.#account('id', user),
+        { address, ended },
+        'REFRESH_TOKEN_REUSED',
+      );
+    }
+    const seconds = await this.parts.throttle.stranger(address);
+    if (seconds !== undefined) throw new LoginThrottled(seconds);
+    throw new LoginRefused('the refresh token is not good any more; log in again');
+  }
+
+  async logout(refreshToken: string, address: string): Promise<void> {
+    const user = await this.parts.tokens.end(refreshToken);
+    if (user) await this.#audit('logout', await this.#account('id', user), { address });
+  }
+
+  /** Every login of the user ends, and a new one begins. */
+  async changePassword(credentials: Credentials, newPassword: string, address: string): Promise<Tokens> {
+    const account = await this.#check(credentials, address, 'changePassword');
+    await this.parts.dataSource.query(
+      `WITH changed AS (
+         UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1
+       ), ended AS (
+         UPDATE refresh_tokens SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL RETURNING 1
+       ) SELECT count(*) FROM ended`,
+      [account.uuid, await hashPassword(newPassword)],
+    );
+    await this.#audit('changePassword', account, { address });
+    return this.#tokens(account.uuid, await this.parts.tokens.issue(account.uuid));
+  }
+
+  async #check({ email, password }: Credentials, address: string, action: Action): Promise<Account> {
+    const { throttle } = this.parts;
+    const name = email.toLowerCase();
+    const seconds = await throttle.begin(name, address);
+    if (seconds !== undefined) throw new LoginThrottled(seconds);
+    const account = await this.#account('email', name);
+    const { matches, outdated } = await checkPassword(password, account?.passwordHash ?? null);
+    if (!account || !matches || account.disabled) {
+      await this.#audit(action, account, { email: name, address }, 'UNAUTHENTICATED');
+      throw new LoginRefused('the e-mail address or the password is wrong');
+    }
+    await throttle.succeeded(name, address);
+    if (outdated) await this.#rehash(account.uuid, password);
+    return account;
+  }
+
+  async #account(by: 'id' | 'email', value: string): Promise<Account | undefined> {
+    const [account]: Account[] = await this.parts.dataSource.query(
+      `SELECT id AS uuid, name, role, password_hash AS "passwordHash", disabled_at IS NOT NULL AS disabled
+       FROM users WHERE ${by} = $1`,
+      [value],
+    );
+    return account;
+  }
+
+  async #rehash(uuid: string, password: string): Promise<void> {
+    const sql = 'UPDATE users SET password_hash = $2 WHERE id = $1';
+    await this.parts.dataSource.query(sql, [uuid, await hashPassword(password)]);
+  }
+
+  async #tokens(userUuid: string, refreshToken: string): Promise<Tokens> {
+    const { token, expiresInSeconds } = await signUserToken(this.parts.signer, userUuid);
+    return { accessToken: token, tokenType: 'Bearer', expiresIn: expiresInSeconds, refreshToken };
+  }
+
+  async #audit(action: Action, account: Account | undefined, input: object, errorCode?: string) {
+    const actor = account
+      ? { ...who({ id: USER_SUBJECT + account.uuid, name: account.name, role: account.role }) }
+      : { ...who({ id: 'open', name: 'unknown', role: 'VIEWER' }), role: null };
+    const outcome: AuditEntry['outcome'] = errorCode ? 'DENIED' : 'SUCCEEDED';
+    await this.parts.record({
+      ...{ ...actor, action, input, subject: null, outcome },
+      errorCode: errorCode ?? null,
+    });
+  }
+}

@@ -1,0 +1,67 @@
+import type { DataSource } from 'typeorm';
+import type { IdentityStore, KnownKey, KnownUser } from '../../platform/auth/authenticator.js';
+import { databaseSession } from '../../platform/database/session.js';
+import type { Logger } from '../../platform/logging/logger.js';
+
+const FLUSH_MS = 60_000;
+
+/** Users and keys as the authenticator needs them. Read from the primary: a replica may not know yet who is locked out. */
+export class IdentityTable implements IdentityStore {
+  readonly #used = new Map<string, Date>();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly log: Logger,
+  ) {
+    this.#timer = setInterval(() => void this.flush(), FLUSH_MS);
+    this.#timer.unref();
+  }
+
+  async findUser(uuid: string): Promise<KnownUser | undefined> {
+    const sql = 'SELECT name, role, disabled_at IS NOT NULL AS disabled FROM users WHERE id = $1';
+    const [user] = await this.#query<KnownUser>(sql, [uuid]);
+    return user;
+  }
+
+  async findKey(prefix: string): Promise<KnownKey | undefined> {
+    const [key] = await this.#query<KnownKey>(
+      `SELECT id AS uuid, name, secret_hash AS "secretHash", role, scopes, expires_at AS "expiresAt",
+         revoked_at IS NOT NULL AS revoked
+       FROM api_keys WHERE prefix = $1`,
+      [prefix],
+    );
+    return key;
+  }
+
+  keyUsed(uuid: string): void {
+    this.#used.set(uuid, new Date());
+  }
+
+  /** Writes when keys were last used; a write at each use would cost more than the use. */
+  async flush(): Promise<void> {
+    const used = [...this.#used];
+    this.#used.clear();
+    if (used.length === 0) return;
+    const sql = `WITH used AS (
+        SELECT * FROM unnest(CAST($1 AS uuid[]), CAST($2 AS timestamptz[])) AS used (id, at)
+      ), changed AS (
+        UPDATE api_keys SET last_used_at = used.at FROM used
+        WHERE api_keys.id = used.id AND (last_used_at IS NULL OR last_used_at < used.at)
+        RETURNING 1
+      ) SELECT count(*) FROM changed`;
+    const values = [used.map(([uuid]) => uuid), used.map(([, at]) => at.toISOString())];
+    await this.#query(sql, values).catch((error: unknown) => {
+      this.log.warn({ err: error }, 'when API keys were last used could not be written');
+    });
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.flush();
+  }
+
+  #query<Row>(sql: string, values: unknown[]): Promise<Row[]> {
+    return databaseSession.exit(() => this.dataSource.query<Row[]>(sql, values));
+  }
+}

@@ -1,0 +1,54 @@
+import type { GraphQLResolveInfo } from 'graphql';
+import { Arg, Args, Info, Mutation, Query, Resolver } from 'type-graphql';
+import type { DataSource } from 'typeorm';
+import { Allow } from '../../platform/auth/access.js';
+import { Role, Scope } from '../../platform/auth/roles.js';
+import { oneOf, present } from '../../platform/database/conditions.js';
+import type { Page } from '../../platform/graphql/relay/connection.js';
+import { listQuery, rootPage } from '../../platform/graphql/relay/list.js';
+import { User, UserConnection, userType } from './user.entity.js';
+import { CreateUserInput, SetUserPasswordInput, UpdateUserInput, UsersArgs } from './user.inputs.js';
+import type { UserService } from './user.service.js';
+
+@Resolver(() => User)
+export class UserResolver {
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly users: UserService,
+  ) {}
+
+  @Allow(Role.ADMIN, Scope.ADMIN)
+  @Query(() => UserConnection, { name: 'users', description: 'Users, by e-mail address.' })
+  async all(@Args(() => UsersArgs) args: UsersArgs, @Info() info: GraphQLResolveInfo): Promise<Page<User>> {
+    const { email, role, disabled } = args.filter ?? {};
+    const where = [
+      ...oneOf<User>(
+        'email',
+        email?.map((one) => one.toLowerCase()),
+      ),
+      ...oneOf<User>('role', role),
+      ...present<User>('disabledAt', disabled),
+    ];
+    return rootPage(this.dataSource, userType, listQuery(userType, args, where, info));
+  }
+
+  @Allow(Role.ADMIN, Scope.ADMIN)
+  @Mutation(() => User)
+  async createUser(@Arg('input', () => CreateUserInput) input: CreateUserInput): Promise<User> {
+    return this.users.create(input);
+  }
+
+  @Allow(Role.ADMIN, Scope.ADMIN)
+  @Mutation(() => User)
+  async updateUser(@Arg('input', () => UpdateUserInput) input: UpdateUserInput): Promise<User> {
+    return this.users.update(input);
+  }
+
+  @Allow(Role.ADMIN, Scope.ADMIN)
+  @Mutation(() => User, { description: 'Sets a new password, and ends every login of this user.' })
+  async setUserPassword(
+    @Arg('input', () => SetUserPasswordInput) input: SetUserPasswordInput,
+  ): Promise<User> {
+    return this.users.setPassword(input);
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Who may ask for what. Every field of Query, Mutation and Subscription needs a rule, and so
+ * does every type that `node` finds: a schema in which one is missing is refused when it is
+ * built, so that what nobody thought of is not open but absent.
+ */
+import {
+  defaultFieldResolver,
+  GraphQLError,
+  type GraphQLField,
+  type GraphQLFieldResolver,
+  type GraphQLNamedType,
+  type GraphQLObjectType,
+  type GraphQLOutputType,
+  type GraphQLSchema,
+  getNamedType,
+  isObjectType,
+} from 'graphql';
+import { Extensions } from 'type-graphql';
+import { CODES } from '../graphql/errors.js';
+import type { Identity } from './identity.js';
+import { includesRole, Role, Scope } from './roles.js';
+
+export interface AccessRule {
+  role: Role;
+  /** What an API key with scopes must have; undefined: nothing. */
+  scope?: Scope;
+  /** Each identity gets its own answer: not to be shared by a cache. */
+  personal?: boolean;
+}
+
+interface Extended {
+  extensions: { access?: AccessRule };
+}
+
+interface AccessContext {
+  identity: Identity;
+}
+
+type Resolver = GraphQLFieldResolver<unknown, AccessContext>;
+
+/** The rule of a resolver, or of an object type. */
+export function Allow(role: Role, scope?: Scope, more: { personal?: boolean } = {}) {
+  return Extensions({ access: { role, scope, ...more } satisfies AccessRule });
+}
+
+/** Read by everybody who is let in. */
+export function AllowRead() {
+  return Allow(Role.VIEWER, Scope.READ);
+}
+
+export function accessOf(extended: object | null | undefined): AccessRule | undefined {
+  return (extended as Extended | null | undefined)?.extensions.access;
+}
+
+/** Throws FORBIDDEN, and says what is lacking. */
+export function requireAccess(who: Identity, { role, scope }: AccessRule): void {
+  if (!includesRole(who.role, role)) throw forbidden(`needs the role ${role}; yours is ${who.role}`);
+  if (scope && who.scopes && !who.scopes.includes(scope)) {
+    throw forbidden(`needs an API key with the scope ${scope}; yours has ${who.scopes.join(', ')}`);
+  }
+}
+
+export function forbidden(message: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: CODES.forbidden } });
+}
+
+/** Makes the rules hold. Throws when one is missing. */
+export function enforceAccess(schema: GraphQLSchema): void {
+  const wrong = [...accessProblems(schema)];
+  if (wrong.length > 0) throw new Error(`who may use what is not settled (@Allow): ${wrong.join('; ')}`);
+  for (const type of objectTypes(schema)) {
+    for (const field of Object.values(type.getFields())) {
+      const rule = accessOf(field);
+      if (!rule) continue;
+      field.resolve = guarded((field.resolve ?? defaultFieldResolver) as Resolver, rule);
+      if (field.subscribe) field.subscribe = guarded(field.subscribe as Resolver, rule);
+    }
+  }
+}
+
+function guarded(resolve: Resolver, rule: AccessRule): Resolver {
+  return (source, args, context, info) => {
+    requireAccess(context.identity, rule);
+    return resolve(source, args, context, info);
+  };
+}
+
+/** What lacks a rule, or has one that another one goes around. */
+export function* accessProblems(schema: GraphQLSchema): Generator<string> {
+  const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
+  for (const type of objectTypes(schema)) {
+    const isRoot = roots.includes(type);
+    const isNode = type.getInterfaces().some(({ name }) => name === 'Node');
+    if (isNode && !accessOf(type)) yield `${type.name} has no rule`;
+    if (!isRoot && restriction(type)) continue; // who has come here may see what is in it
+    for (const field of Object.values(type.getFields())) {
+      const rule = accessOf(field);
+      const needed = restriction(getNamedType(field.type));
+      if (isRoot && !rule) yield `${type.name}.${field.name} has no rule`;
+      else if (needed && !rule) yield `${type.name}.${field.name} leads to what only ${needed.role} may see`;
+      else if (isRoot && needed && !includesRole(rule!.role, needed.role)) {
+        yield `${type.name}.${field.name} gives ${rule!.role} what only ${needed.role} may see`;
+      }
+    }
+  }
+}
+
+/** The rule of a type that not everybody may read; that of a connection or an edge is its node's. */
+function restriction(type: GraphQLNamedType): AccessRule | undefined {
+  if (!isObjectType(type)) return undefined;
+  const { edges, node } = type.getFields();
+  const inner = edges ?? node;
+  const rule = accessOf(type) ?? (inner && accessOf(getNamedType(nodeOf(inner))));
+  return rule && (rule.role !== Role.VIEWER || rule.scope !== Scope.READ) ? rule : undefined;
+}
+
+function nodeOf(field: GraphQLField<unknown, unknown>): GraphQLOutputType {
+  const type = getNamedType(field.type);
+  const inner = field.name === 'edges' && isObjectType(type) ? type.getFields().node : undefined;
+  return inner?.type ?? field.type;
+}
+
+function objectTypes(schema: GraphQLSchema): GraphQLObjectType[] {
+  return Object.values(schema.getTypeMap()).filter(
+    (type): type is GraphQLObjectType => isObjectType(type) && !type.name.startsWith('__'),
+  );
+}

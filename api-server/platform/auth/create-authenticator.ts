@@ -1,0 +1,59 @@
+/** Authentication, as the settings ask for it. */
+import { ConfigError } from '../../config/config-error.js';
+import type { Settings } from '../../config/schema.js';
+import type { Logger } from '../logging/logger.js';
+import { Secret } from '../secrets/secret.js';
+import { Authenticator, type IdentityStore } from './authenticator.js';
+import { ProviderKeys } from './provider-keys.js';
+import { SharedSecrets } from './shared-secrets.js';
+import { TokenVerifier } from './token-verifier.js';
+
+export interface Authentication {
+  authenticator: Authenticator;
+  close(): void;
+}
+
+export function createAuthenticator(settings: Settings, store: IdentityStore, log: Logger): Authentication {
+  const { auth, environment } = settings;
+  const { issuer, audience, clock_skew: clockSkewMs, jwks_url: jwksUrl, jwks_issuer: jwksIssuer } = auth;
+  if (auth.open) {
+    log.warn(
+      'ANYBODY may do EVERYTHING with this API: auth.open is true. Set it to false wherever others can reach it.',
+    );
+  }
+  if (jwksUrl && environment !== 'development' && !jwksUrl.startsWith('https:')) {
+    // Who answers in the provider's place decides who is let in.
+    throw new ConfigError([
+      { path: 'auth.jwks_url', problem: 'must be an https URL outside of development' },
+    ]);
+  }
+  const shared = createSharedSecrets(auth, log);
+  const provider = jwksUrl &&
+    jwksIssuer && { keys: new ProviderKeys(jwksUrl, log), issuer: jwksIssuer, audience };
+  const verifier = new TokenVerifier({
+    ...{ issuer, audience, clockSkewMs },
+    ...(shared && { secrets: shared.secrets }),
+    ...(provider && { provider }),
+  });
+  const authenticator = new Authenticator({
+    ...{ store, verifier, open: auth.open },
+    roleClaim: auth.jwks_role_claim,
+    cacheMs: auth.identity_cache,
+  });
+  return { authenticator, close: () => shared?.close() };
+}
+
+/** Undefined when no secret is set. */
+export function createSharedSecrets(
+  auth: Settings['auth'],
+  log: Logger,
+): { secrets: SharedSecrets; close(): void } | undefined {
+  const { jwt_secret: text, jwt_secret_file: file, rotation_overlap: overlapMs } = auth;
+  if (!text) return undefined;
+  const secret = new Secret(text, file ? { file, log } : undefined);
+  secret.onChange(() => log.info('the secret of the tokens has changed'));
+  const secrets = new SharedSecrets(secret, overlapMs, (problem) =>
+    log.error({ problem }, 'the new secret of the tokens is refused, the old one stays'),
+  );
+  return { secrets, close: () => secret.close() };
+}

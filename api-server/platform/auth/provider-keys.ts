@@ -1,0 +1,50 @@
+/** The public keys of an identity provider: a JSON Web Key Set behind a URL, fetched when it is needed and kept. */
+import {
+  type CryptoKey,
+  createLocalJWKSet,
+  createRemoteJWKSet,
+  errors,
+  type FlattenedJWSInput,
+  type JWSHeaderParameters,
+} from 'jose';
+import type { Logger } from '../logging/logger.js';
+import { AuthenticationAway } from './refusal.js';
+
+const TIMEOUT_MS = 5_000;
+/** So long keys are used without asking; a key that was withdrawn is refused afterwards. */
+const MAX_AGE_MS = 10 * 60_000;
+/** Tokens with made-up keys must not make us ask all the time. */
+const COOLDOWN_MS = 30_000;
+
+export class ProviderKeys {
+  readonly #remote: ReturnType<typeof createRemoteJWKSet>;
+
+  constructor(
+    url: string,
+    private readonly log: Logger,
+    { maxAgeMs = MAX_AGE_MS, cooldownMs = COOLDOWN_MS } = {},
+  ) {
+    this.#remote = createRemoteJWKSet(new URL(url), {
+      timeoutDuration: TIMEOUT_MS,
+      cacheMaxAge: maxAgeMs,
+      cooldownDuration: cooldownMs,
+    });
+  }
+
+  /** The key of a token's header. While the provider is away, the keys it had last are used. */
+  async find(header?: JWSHeaderParameters, token?: FlattenedJWSInput): Promise<CryptoKey> {
+    try {
+      return await this.#remote(header, token);
+    } catch (error) {
+      if (isAnswer(error)) throw error;
+      this.log.warn({ err: error }, "the identity provider's keys can't be fetched");
+      const known = this.#remote.jwks();
+      if (!known) throw new AuthenticationAway("the identity provider's keys can't be fetched");
+      return createLocalJWKSet(known)(header, token);
+    }
+  }
+}
+
+function isAnswer(error: unknown): boolean {
+  return error instanceof errors.JWKSNoMatchingKey || error instanceof errors.JWKSMultipleMatchingKeys;
+}

@@ -1,0 +1,76 @@
+/** The secrets that sign and verify HS256 tokens: the current one, and those that tokens out there are still signed with. */
+import { createHash, createSecretKey, type KeyObject } from 'node:crypto';
+import type { Secret } from '../secrets/secret.js';
+
+export interface SharedKey {
+  /** Tells keys apart, without telling the key. */
+  kid: string;
+  key: KeyObject;
+}
+
+export const MIN_SECRET_BYTES = 32;
+
+/** One a line: the first signs, all verify. */
+export function secretLines(text: string): string[] {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean);
+}
+
+/** Why a secret is refused; undefined when it is fine. */
+export function secretProblem(text: string): string | undefined {
+  // A public key is public: who has it could sign what it verifies.
+  if (/-----BEGIN|"kty"/.test(text)) return 'must be random text, not a key pair or certificate';
+  const lines = secretLines(text);
+  const short = lines.some((line) => Buffer.byteLength(line) < MIN_SECRET_BYTES);
+  if (lines.length === 0 || short) return `needs at least ${MIN_SECRET_BYTES} bytes a line`;
+  return undefined;
+}
+
+export class SharedSecrets {
+  #keys: SharedKey[];
+  #retired: { key: SharedKey; until: number }[] = [];
+
+  /** A secret that is replaced without being named as the previous one stays good for `overlapMs`. */
+  constructor(
+    secret: Pick<Secret, 'value' | 'onChange'>,
+    private readonly overlapMs: number,
+    private readonly onRefused: (problem: string) => void,
+  ) {
+    this.#keys = secretLines(secret.value).map(sharedKey);
+    secret.onChange(() => this.#replace(secret.value));
+  }
+
+  get current(): SharedKey {
+    return this.#keys[0]!;
+  }
+
+  /** Those that may have signed a token: of the kid, or all when it names none. */
+  candidates(kid: string | undefined): SharedKey[] {
+    const now = Date.now();
+    const retired = this.#retired.filter(({ until }) => until > now).map(({ key }) => key);
+    const all = [...this.#keys, ...retired];
+    return kid === undefined ? all : all.filter((one) => one.kid === kid);
+  }
+
+  #replace(text: string): void {
+    const problem = secretProblem(text);
+    if (problem) {
+      this.onRefused(problem);
+      return;
+    }
+    const keys = secretLines(text).map(sharedKey);
+    const until = Date.now() + this.overlapMs;
+    const gone = this.#keys.filter((old) => !keys.some(({ kid }) => kid === old.kid));
+    this.#retired = [...this.#retired, ...gone.map((key) => ({ key, until }))].filter(
+      (old) => old.until > Date.now(),
+    );
+    this.#keys = keys;
+  }
+}
+
+function sharedKey(secret: string): SharedKey {
+  const kid = createHash('sha256').update(`pcf-api kid\0${secret}`).digest('base64url').slice(0, 12);
+  return { kid, key: createSecretKey(Buffer.from(secret)) };
+}

@@ -1,0 +1,99 @@
+import 'reflect-metadata';
+import type { AddressInfo } from 'node:net';
+import { ENV, EXIT } from '../../contract/image.js';
+import { ConfigError } from '../config/config-error.js';
+import { loadSettings } from '../config/load.js';
+import type { Settings } from '../config/schema.js';
+import { AuditLog } from '../modules/audit/audit-log.js';
+import { LoginService } from '../modules/login/login.service.js';
+import { addLoginRoutes } from '../modules/login/login-routes.js';
+import { LoginThrottle } from '../modules/login/login-throttle.js';
+import { RefreshTokens } from '../modules/login/refresh-tokens.js';
+import { createSharedSecrets } from '../platform/auth/create-authenticator.js';
+import { addHealthRoutes } from '../platform/health/health-routes.js';
+import { Readiness } from '../platform/health/readiness.js';
+import { addBackpressure } from '../platform/http/backpressure.js';
+import { addRequestHooks } from '../platform/http/request-hooks.js';
+import { createHttpServer } from '../platform/http/server.js';
+import { followCertificate, readCertificate } from '../platform/http/tls.js';
+import { createLogger, type Logger } from '../platform/logging/logger.js';
+import { createMetrics } from '../platform/metrics/metrics.js';
+import { createMetricsServer, listen } from '../platform/metrics/metrics-server.js';
+import { addReadyGauge } from '../platform/metrics/ready-gauge.js';
+import { endOnUnexpected, untilAsked } from '../platform/process.js';
+import { closeRedis, createRedis, redisState } from '../platform/redis/redis.js';
+import { type Closeable, shutDown, trackSockets } from '../platform/shutdown.js';
+import { startTracing } from '../platform/tracing/start-tracing.js';
+import { version as imageVersion } from '../platform/version.js';
+import { createDatabase } from './create-database.js';
+
+/** Logs people in until a signal ends it. Throws a ConfigError when the settings are refused. */
+export async function auth(): Promise<number> {
+  const settings = await loadSettings();
+  const log = createLogger(settings.logging.level);
+  endOnUnexpected(log);
+  const asked = untilAsked();
+  const stop = await start(settings, log);
+  await asked;
+  await stop();
+  return EXIT.ok;
+}
+
+/** Starts everything, and returns how to end it in order. */
+async function start(settings: Settings, log: Logger): Promise<() => Promise<void>> {
+  const shared = createSharedSecrets(settings.auth, log);
+  if (!shared) {
+    const problem = 'is required; tokens are signed with it';
+    throw new ConfigError([{ path: 'auth.jwt_secret', problem }]);
+  }
+  const version = imageVersion();
+  const revision = process.env[ENV.revision] ?? '';
+  const tracing = { settings: settings.tracing, serviceName: 'pcf-api-auth', version, revision, log };
+  const stopTracing = await startTracing(tracing);
+  const metrics = createMetrics({ version, revision });
+  const database = await createDatabase(settings, metrics, log);
+  const redis = createRedis(settings, log);
+  addReadyGauge(metrics.registry, 'redis', () => redisState(redis) === 'ready');
+  const readiness = new Readiness({
+    database: () => database.monitor.status,
+    redis: () => redisState(redis),
+  });
+  database.start();
+
+  const { issuer, audience, access_token_ttl: ttlMs, login_attempts: attempts } = settings.auth;
+  const { dataSource } = database;
+  const service = new LoginService({
+    dataSource,
+    tokens: new RefreshTokens(dataSource, settings.auth.refresh_token_ttl),
+    signer: { secrets: shared.secrets, issuer, audience, ttlMs },
+    throttle: new LoginThrottle({ attempts, windowMs: settings.auth.login_window }, redis),
+    record: new AuditLog(dataSource, log).record,
+    log,
+  });
+  const certificate = readCertificate(settings.server);
+  const app = createHttpServer(settings, log, certificate);
+  trackSockets(app);
+  addBackpressure(app, settings, metrics.registry);
+  addRequestHooks(app, { version, revision, database, metrics, readiness, log });
+  addHealthRoutes(app, readiness);
+  addLoginRoutes(app, service, database.monitor);
+
+  const { host } = settings.server;
+  const metricsServer = createMetricsServer(metrics.registry);
+  const metricsPort = await listen(metricsServer, settings.metrics.port, host);
+  await app.listen({ host, port: settings.server.port });
+  const tls = certificate && followCertificate(app.server as never, settings.server, metrics.registry, log);
+  const { port } = app.server.address() as AddressInfo;
+  log.info({ host, port, metricsPort, version, revision, environment: settings.environment }, 'logging in');
+
+  const closeables: Closeable[] = [
+    { name: 'secret', close: () => shared.close() },
+    { name: 'certificate', close: () => tls?.close() },
+    { name: 'Redis', close: () => closeRedis(redis) },
+    { name: 'database', close: () => database.close() },
+    { name: 'tracing', close: () => stopTracing?.() },
+    { name: 'metrics', close: () => metricsServer.close() },
+  ];
+  const readinessOff = () => readiness.turnOff();
+  return () => shutDown({ settings: settings.shutdown, readinessOff, app, closeables, log });
+}

@@ -1,0 +1,97 @@
+/** `user create` and `key create`: how the first admin comes to be, before there is anybody to ask. */
+import 'reflect-metadata';
+import { text } from 'node:stream/consumers';
+import { type ValidationError, validate } from 'class-validator';
+import { DataSource } from 'typeorm';
+import { EXIT } from '../../contract/image.js';
+import { loadSettings } from '../config/load.js';
+import { CreateApiKeyInput } from '../modules/api-keys/api-key.inputs.js';
+import { ApiKeyService } from '../modules/api-keys/api-key.service.js';
+import { AuditLog } from '../modules/audit/audit-log.js';
+import { ENTITIES } from '../modules/modules.js';
+import { CreateUserInput } from '../modules/users/user.inputs.js';
+import { UserService } from '../modules/users/user.service.js';
+import type { AuditRecorder } from '../platform/auth/audit.js';
+import { redactInput } from '../platform/auth/redact-input.js';
+import type { Role, Scope } from '../platform/auth/roles.js';
+import { isDatabaseAway } from '../platform/database/connection-errors.js';
+import { createLogger } from '../platform/logging/logger.js';
+
+/** In the audit. */
+const ACTOR = { actor: 'command', actorName: 'command line', role: null, requestId: null };
+
+export interface UserOptions {
+  email: string;
+  name?: string;
+  role: Role;
+  /** The password comes by standard input: arguments are seen by everybody on the machine. */
+  passwordStdin?: boolean;
+}
+
+export interface KeyOptions {
+  name: string;
+  role: Role;
+  scope?: Scope[];
+  expiresInDays?: number;
+}
+
+export async function createUser({ email, name, role, passwordStdin }: UserOptions): Promise<number> {
+  const password = passwordStdin ? (await text(process.stdin)).replace(/\r?\n$/, '') : undefined;
+  const input = Object.assign(new CreateUserInput(), { email, name: name ?? email, role, password });
+  return withDatabase(input, async (dataSource, record) => {
+    const user = await new UserService(dataSource).create(input);
+    await record({
+      ...{ ...ACTOR, action: 'createUser', input: redactInput(input), subject: user.id },
+      ...{ outcome: 'SUCCEEDED', errorCode: null },
+    });
+    process.stdout.write(`${user.id}\n`);
+  });
+}
+
+/** Prints the key and nothing else, so that it can go into a file or a Secret. */
+export async function createKey({ name, role, scope, expiresInDays }: KeyOptions): Promise<number> {
+  const expiresAt = expiresInDays ? new Date(Date.now() + expiresInDays * 24 * 3_600_000) : undefined;
+  const input = Object.assign(new CreateApiKeyInput(), { name, role, scopes: scope, expiresAt });
+  return withDatabase(input, async (dataSource, record) => {
+    const { apiKey, key } = await new ApiKeyService(dataSource).create(input, ACTOR.actor);
+    await record({
+      ...{ ...ACTOR, action: 'createApiKey', input: redactInput(input), subject: apiKey.id },
+      ...{ outcome: 'SUCCEEDED', errorCode: null },
+    });
+    process.stdout.write(`${key}\n`);
+  });
+}
+
+async function withDatabase(
+  input: object,
+  work: (dataSource: DataSource, record: AuditRecorder) => Promise<void>,
+): Promise<number> {
+  const problems = await validate(input, { skipMissingProperties: true });
+  if (problems.length > 0) return complain(problems.map(sentence).join('; '), EXIT.usage);
+  const { database } = await loadSettings();
+  const { url, connect_timeout: connectTimeoutMS } = database;
+  const entities = ENTITIES as never;
+  const dataSource = new DataSource({
+    ...{ type: 'postgres', url, entities, poolSize: 1, connectTimeoutMS },
+    installExtensions: false,
+  });
+  try {
+    await dataSource.initialize();
+    await work(dataSource, new AuditLog(dataSource, createLogger('warn', 'stderr')).record);
+    return EXIT.ok;
+  } catch (error) {
+    const code = isDatabaseAway(error) ? EXIT.tempFail : EXIT.failure;
+    return complain((error as Error).message || 'the database is away', code);
+  } finally {
+    if (dataSource.isInitialized) await dataSource.destroy();
+  }
+}
+
+function sentence({ property, constraints }: ValidationError): string {
+  return `--${property}: ${Object.values(constraints ?? {}).join(', ')}`;
+}
+
+function complain(problem: string, code: number): number {
+  process.stderr.write(`${problem}\n`);
+  return code;
+}

@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { eventually } from '../../support/pcf-api.js';
+import { sharedPostgres } from '../../support/postgres.js';
+import { startRedis, type TestRedis } from '../../support/redis.js';
+import { bearer, JWT_SECRET } from '../../support/tokens.js';
+import { ApiProcess, runRole } from './api-process.js';
+
+const METRICS = `query Figures { deliveryMetrics(from: "2026-01-01T00:00:00Z", to: "2026-02-01T00:00:00Z", bucket: MONTH) {
+  total { deployments } } }`;
+const WITH_ME = METRICS.replace(/ \}$/, ' me { id } }');
+
+describe('api-server answers that are kept', () => {
+  let redis: TestRedis | undefined;
+  let api: ApiProcess;
+  let key: string;
+
+  const hits = async () =>
+    Number(/pcf_api_response_cache_lookups_total\{outcome="hit"\} (\d+)/.exec(await api.metrics())?.[1] ?? 0);
+
+  before(async function () {
+    this.timeout(240_000); // Redis may have to be installed
+    redis = await startRedis();
+    if (!redis) return this.skip();
+    const url = await (await sharedPostgres()).createDatabase();
+    const env = { PCF_API__DATABASE__URL: url, PCF_API__REDIS__URL: redis.url };
+    assert.equal((await runRole(['migrate', 'up'], env)).code, 0);
+    const made = await runRole(
+      ['key', 'create', '--name', 'ci', '--role', 'admin', '--scope', 'deployments'],
+      env,
+    );
+    key = made.stdout.trim();
+    api = await ApiProcess.start({
+      ...env,
+      PCF_API__AUTH__OPEN: 'false',
+      PCF_API__AUTH__JWT_SECRET: JWT_SECRET,
+    });
+    await api.waitForReady();
+    await eventually('Redis is there', async () => /pcf_api_redis_ready 1/.test(await api.metrics()));
+  });
+  after(async () => {
+    await api?.kill();
+    await redis?.stop();
+  });
+
+  it('are given to who may see the same, and to nobody else', async () => {
+    const ask = async (headers: Record<string, string>) => api.graphql(METRICS, {}, headers);
+    const viewer = async (sub: string) => ask(await bearer({ sub, role: 'VIEWER' }));
+    await eventually('it is kept', async () => {
+      assert.deepEqual((await viewer('one')).errors, []);
+      return (await hits()) > 0;
+    });
+    const before = await hits();
+    assert.deepEqual((await viewer('two')).errors, []);
+    assert.equal(await hits(), before + 1, 'another viewer gets what is kept');
+    const { errors } = await ask({ 'x-api-key': key });
+    assert.equal(errors[0]?.extensions.code, 'FORBIDDEN');
+    assert.equal(await hits(), before + 1, 'a key that may not read got what is kept');
+  });
+
+  it('are none where each gets their own', async () => {
+    for (const sub of ['one', 'two', 'one', 'two']) {
+      const { data, errors } = await api.graphql(WITH_ME, {}, await bearer({ sub, role: 'VIEWER' }));
+      assert.deepEqual(errors, []);
+      assert.equal(data.me.id, `token:pcf-api:${sub}`);
+    }
+  });
+});

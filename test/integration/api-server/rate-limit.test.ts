@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import { eventually } from '../../support/pcf-api.js';
+import { sharedPostgres } from '../../support/postgres.js';
+import { startRedis, type TestRedis } from '../../support/redis.js';
+import { bearer, JWT_SECRET } from '../../support/tokens.js';
+import { ApiProcess, runRole } from './api-process.js';
+
+const QUERY = '{ __typename }';
+
+describe('api-server rate limit', () => {
+  let url: string;
+  let redis: TestRedis | undefined;
+  const apis: ApiProcess[] = [];
+
+  const start = async (more: Record<string, string> = {}): Promise<ApiProcess> => {
+    const api = await ApiProcess.start({
+      PCF_API__DATABASE__URL: url,
+      PCF_API__AUTH__OPEN: 'false',
+      PCF_API__AUTH__JWT_SECRET: JWT_SECRET,
+      PCF_API__RATE_LIMIT__REQUESTS: '5',
+      PCF_API__RATE_LIMIT__WINDOW: '1h',
+      PCF_API__RATE_LIMIT__FAILURES: '3',
+      ...(redis && { PCF_API__REDIS__URL: redis.url }),
+      ...more,
+    });
+    apis.push(api);
+    await api.waitForReady();
+    return api;
+  };
+  const ask = async (api: ApiProcess, sub: string) =>
+    (await api.graphql(QUERY, {}, await bearer({ sub }))).status;
+  const times = async (count: number, api: ApiProcess, sub: string) => {
+    const statuses = [];
+    for (let index = 0; index < count; index += 1) statuses.push(await ask(api, sub));
+    return statuses;
+  };
+  const redisIs = (api: ApiProcess, status: string) =>
+    eventually(`Redis is ${status}`, async () => {
+      const report = (await (await api.fetch('/health/ready')).json()) as {
+        checks: { redis: { status: string } };
+      };
+      return report.checks.redis.status === status;
+    });
+
+  before(async function () {
+    this.timeout(240_000); // it may have to be installed
+    redis = await startRedis();
+    if (!redis) return this.skip();
+    url = await (await sharedPostgres()).createDatabase();
+    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+  });
+  afterEach(async () => {
+    await Promise.all(apis.splice(0).map((api) => api.kill()));
+  });
+  after(() => redis?.stop());
+
+  it('counts each identity for itself, over all processes', async () => {
+    const [one, other] = await Promise.all([start(), start()]);
+    await Promise.all([redisIs(one, 'ready'), redisIs(other, 'ready')]);
+    assert.deepEqual(await times(3, one, 'a'), [200, 200, 200]);
+    assert.deepEqual(await times(3, other, 'a'), [200, 200, 429]);
+    const { status, headers, errors } = await one.graphql(QUERY, {}, await bearer({ sub: 'a' }));
+    assert.equal(status, 429);
+    assert.equal(errors[0]?.extensions.code, 'RATE_LIMITED');
+    const seconds = Number(headers.get('retry-after'));
+    assert.ok(seconds > 3_000 && seconds <= 3_600, `${seconds}`);
+    assert.equal(await ask(one, 'b'), 200);
+    assert.match(await one.metrics(), /pcf_api_rate_limited_total\{limit="identity"\} 1/);
+    assert.equal((await one.fetch('/health')).status, 200);
+  });
+
+  it('who was over the limit may go on in the next window', async () => {
+    const api = await start({ PCF_API__RATE_LIMIT__WINDOW: '1s', PCF_API__RATE_LIMIT__REQUESTS: '1' });
+    await redisIs(api, 'ready');
+    await eventually('it is refused', async () => (await ask(api, 'c')) === 429);
+    await eventually('it is let in again', async () => (await ask(api, 'c')) === 200);
+  });
+
+  it('goes on counting by itself while Redis is away, and no request waits for it', async () => {
+    const api = await start();
+    await redisIs(api, 'ready');
+    await redis!.stop();
+    await redisIs(api, 'away');
+    const startedAt = performance.now();
+    assert.deepEqual(await times(6, api, 'd'), [200, 200, 200, 200, 200, 429]);
+    assert.ok(performance.now() - startedAt < 2_000);
+    await redis!.start();
+    await redisIs(api, 'ready');
+    assert.equal(await ask(api, 'e'), 200);
+  });
+
+  it('who shows wrong credentials again and again is not listened to for a while', async () => {
+    const api = await start();
+    await redisIs(api, 'ready');
+    const guess = async () => (await api.graphql(QUERY, {}, { 'x-api-key': 'pcf_wrong' })).status;
+    assert.deepEqual([await guess(), await guess(), await guess(), await guess()], [401, 401, 401, 429]);
+    assert.equal(await ask(api, 'f'), 200, 'who is known is let in from the same address');
+  });
+
+  it('where nobody has to say who they are, addresses are counted', async () => {
+    const api = await start({ PCF_API__AUTH__OPEN: 'true', PCF_API__SERVER__TRUSTED_PROXIES: '127.0.0.0/8' });
+    await redisIs(api, 'ready');
+    const from = async (address: string) =>
+      (await api.graphql(QUERY, {}, { 'x-forwarded-for': address })).status;
+    for (let index = 0; index < 5; index += 1) assert.equal(await from('192.0.2.1'), 200);
+    assert.deepEqual([await from('192.0.2.1'), await from('192.0.2.2')], [429, 200]);
+  });
+});

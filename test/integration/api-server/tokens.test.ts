@@ -1,0 +1,296 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { generateKeyPair, SignJWT } from 'jose';
+import { KeyServer, PROVIDER } from '../../support/key-server.js';
+import { eventually } from '../../support/pcf-api.js';
+import { sharedPostgres } from '../../support/postgres.js';
+import { bearer, claims, forgeToken, JWT_SECRET, signToken } from '../../support/tokens.js';
+import { ApiProcess, runRole } from './api-process.js';
+
+const ME = '{ me { kind id name role scopes } }';
+const seconds = (fromNow: number) => Math.floor(Date.now() / 1_000) + fromNow;
+
+describe('api-server tokens', () => {
+  let api: ApiProcess;
+  let url: string;
+  let provider: KeyServer;
+  let folder: string;
+  let secretFile: string;
+
+  const ask = (token: string, query = ME) => api.graphql(query, {}, { authorization: `Bearer ${token}` });
+  const refused = async (token: string, message: RegExp) => {
+    const { status, headers, data, errors } = await ask(token);
+    assert.equal(status, 401, `it was answered ${JSON.stringify(data)}`);
+    assert.equal(errors[0]?.extensions.code, 'UNAUTHENTICATED');
+    assert.match(errors[0]!.message, message);
+    assert.match(headers.get('www-authenticate') ?? '', /^Bearer/);
+    assert.equal(data, undefined);
+  };
+
+  before(async () => {
+    provider = await KeyServer.start();
+    folder = mkdtempSync(join(tmpdir(), 'pcf-test-tokens-'));
+    secretFile = join(folder, 'jwt-secret');
+    writeFileSync(secretFile, `${JWT_SECRET}\n`);
+    url = await (await sharedPostgres()).createDatabase();
+    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    api = await ApiProcess.start({
+      PCF_API__DATABASE__URL: url,
+      PCF_API__AUTH__OPEN: 'false',
+      PCF_API__AUTH__JWT_SECRET_FILE: secretFile,
+      PCF_API__AUTH__JWKS_URL: provider.url,
+      PCF_API__AUTH__JWKS_ISSUER: PROVIDER,
+      PCF_API__AUTH__JWKS_ROLE_CLAIM: 'roles',
+      PCF_API__AUTH__IDENTITY_CACHE: '0ms',
+    });
+    await api.waitForReady();
+  });
+  after(async () => {
+    await api?.kill();
+    await provider?.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('who shows nothing is refused before the query is read; health checks are answered', async () => {
+    const response = await api.fetch('/graphql', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: 'not JSON',
+    });
+    assert.equal(response.status, 401);
+    const { errors } = (await response.json()) as { errors: { message: string }[] };
+    assert.match(errors[0]!.message, /authorization: Bearer/);
+    for (const path of ['/health', '/health/ready', '/health/startup']) {
+      assert.equal((await api.fetch(path)).status, 200, path);
+    }
+  });
+
+  it('a token of ours is who it says, with the role it says', async () => {
+    const { data } = await ask(await signToken({ sub: 'ci', role: 'operator', name: 'CI' }));
+    assert.deepEqual(data.me, {
+      kind: 'TOKEN',
+      id: 'token:pcf-api:ci',
+      name: 'CI',
+      role: 'OPERATOR',
+      scopes: null,
+    });
+  });
+
+  for (const kid of ['rsa-1', 'ec-1']) {
+    it(`a token of the identity provider is let in (${kid}), with the highest of its roles`, async () => {
+      const token = await provider.sign(kid, { roles: ['everybody', 'viewer', 'Operator'], role: 'ADMIN' });
+      const { data, errors } = await ask(token);
+      assert.deepEqual(errors, []);
+      assert.equal(data.me.role, 'OPERATOR');
+      assert.equal(data.me.id, `token:${PROVIDER}:tester`);
+    });
+  }
+
+  for (const alg of ['none', 'None', 'nOnE', 'NONE', '']) {
+    it(`refuses the algorithm ${JSON.stringify(alg)}, with and without a signature`, async () => {
+      await refused(forgeToken({ alg, typ: 'JWT' }, undefined), /accepted/);
+      await refused(forgeToken({ alg, typ: 'JWT' }, JWT_SECRET), /accepted/);
+    });
+  }
+
+  it("refuses HS256 signed with the provider's public key, whatever the form", async () => {
+    const pem = await provider.publicKey('rsa-1');
+    for (const key of [pem, pem.trim(), `${pem.trim()}\n`, pem.replaceAll('\n', '')]) {
+      for (const header of [{ alg: 'HS256' }, { alg: 'HS256', kid: 'rsa-1' }]) {
+        await refused(forgeToken(header, key), /signature is wrong|not known/);
+        await refused(
+          forgeToken(header, key, { iss: PROVIDER, roles: 'ADMIN' }),
+          /signature is wrong|not known/,
+        );
+      }
+    }
+  });
+
+  it('refuses our own secret under the name of another algorithm', async () => {
+    for (const alg of ['RS256', 'ES256']) {
+      await refused(
+        forgeToken({ alg, kid: 'rsa-1' }, JWT_SECRET, { iss: PROVIDER }),
+        /signature|not known|neither/,
+      );
+    }
+    for (const alg of ['HS384', 'HS512', 'PS256', 'EdDSA', 'dir']) {
+      await refused(forgeToken({ alg }, JWT_SECRET), /accepted/);
+    }
+  });
+
+  it("refuses the key of one algorithm for the other's", async () => {
+    const [header, ...rest] = (await provider.sign('rsa-1', { roles: 'ADMIN' })).split('.');
+    const swapped = { ...JSON.parse(Buffer.from(header!, 'base64url').toString()), alg: 'ES256' };
+    const token = [Buffer.from(JSON.stringify(swapped)).toString('base64url'), ...rest].join('.');
+    await refused(token, /not known|signature/);
+  });
+
+  it('refuses a key that the token brings along', async () => {
+    const { publicKey, privateKey } = await generateKeyPair('RS256', { extractable: true });
+    const jwk = await crypto.subtle.exportKey('jwk', publicKey);
+    const token = await new SignJWT({ ...claims({ iss: PROVIDER }), roles: 'ADMIN' })
+      .setProtectedHeader({ alg: 'RS256', jwk: jwk as never, jku: 'https://attacker.example.com/jwks' })
+      .sign(privateKey);
+    await refused(token, /signature|not known/);
+  });
+
+  it('refuses a key that nobody knows, and does not ask the provider each time', async () => {
+    const stranger = await generateKeyPair('RS256');
+    const before = provider.asked;
+    for (let tries = 0; tries < 5; tries += 1) {
+      const token = await new SignJWT(claims({ iss: PROVIDER, roles: 'ADMIN' }))
+        .setProtectedHeader({ alg: 'RS256', kid: `made-up-${tries}` })
+        .sign(stranger.privateKey);
+      await refused(token, /not known/);
+    }
+    assert.ok(provider.asked - before <= 1, `it was asked ${provider.asked - before} times`);
+    await refused(await signToken({}, JWT_SECRET, { kid: 'made-up' }), /not known/);
+  });
+
+  const wrongClaims: [string, object, RegExp][] = [
+    ['expired', { exp: seconds(-60) }, /expired/],
+    ['not yet valid', { nbf: seconds(300) }, /not valid yet/],
+    ['issued in the future', { iat: seconds(300) }, /not valid yet/],
+    ['of another issuer', { iss: 'somebody' }, /not for this API/],
+    ["of the provider's issuer, but signed by us", { iss: PROVIDER }, /not for this API/],
+    ['for another audience', { aud: 'another-api' }, /not for this API/],
+    ['without an audience', { aud: undefined }, /not for this API/],
+    ['without an end', { exp: undefined }, /not for this API/],
+    ['with an end that is no number', { exp: '2099' }, /not for this API|neither/],
+    ['without a subject', { sub: undefined }, /not for this API/],
+    ['with an endless subject', { sub: 'x'.repeat(300) }, /not for this API/],
+    ['with a role that is none of ours', { role: 'root' }, /no role/],
+    ['without a role', { role: undefined }, /no role/],
+    ['of a user that is not there', { sub: `user:${crypto.randomUUID()}` }, /user is disabled/],
+    ['of a user with a forged id', { sub: "user:' OR 1=1 --" }, /user is disabled/],
+  ];
+  for (const [what, more, message] of wrongClaims) {
+    it(`refuses a token ${what}`, async () => refused(await signToken(more), message));
+  }
+
+  it('forgives clocks that differ by less than the skew', async () => {
+    const { status } = await ask(await signToken({ exp: seconds(-10), nbf: seconds(10), iat: seconds(10) }));
+    assert.equal(status, 200);
+  });
+
+  it('refuses a token that was tampered with, in any of its parts', async () => {
+    const token = await signToken({ role: 'VIEWER' });
+    const [header, , signature] = token.split('.');
+    const payload = Buffer.from(JSON.stringify(claims({ role: 'ADMIN' }))).toString('base64url');
+    await refused(`${header}.${payload}.${signature}`, /signature is wrong/);
+    await refused(await signToken({}, 'another secret that is long enough to be one'), /signature is wrong/);
+    await refused(`${token}.${signature}`, /neither|accepted/);
+    await refused(token.slice(0, -8), /signature is wrong|neither/);
+  });
+
+  for (const [what, header] of [
+    ['another scheme', 'Basic YWRtaW46YWRtaW4='],
+    ['no token', 'Bearer '],
+    ['a text', 'Bearer hello'],
+    ['a text with dots', 'Bearer a.b.c'],
+    ['an endless text', `Bearer ${'x'.repeat(9_000)}`],
+    ['a key of the wrong form', 'Bearer pcf_short'],
+  ] as const) {
+    it(`refuses ${what}`, async () => {
+      const { status, errors } = await api.graphql(ME, {}, { authorization: header });
+      assert.equal(status, 401);
+      assert.match(errors[0]!.message, /neither a token nor an API key/);
+    });
+  }
+
+  it('refuses two credentials: which one is meant?', async () => {
+    const headers = { ...(await bearer()), 'x-api-key': 'pcf_x' };
+    assert.equal((await api.graphql(ME, {}, headers)).status, 401);
+  });
+
+  it('no token and no secret is ever in the log', async () => {
+    const token = await signToken({ exp: seconds(-60) });
+    await refused(token, /expired/);
+    assert.ok(!api.output.includes(token.split('.')[2]!), 'the token is in the log');
+    assert.ok(!api.output.includes(JWT_SECRET), 'the secret is in the log');
+  });
+
+  it('a secret that is replaced in the file signs from then on; tokens of the old one stay good', async () => {
+    const old = await bearer();
+    const next = 'the next secret of the tests, long enough as well';
+    writeFileSync(secretFile, 'short\n');
+    await eventually('it says that the new one is refused', () =>
+      api.logs.some(({ msg }) => msg === 'the new secret of the tokens is refused, the old one stays'),
+    );
+    assert.equal((await api.graphql(ME, {}, old)).status, 200);
+    writeFileSync(secretFile, `${next}\n`);
+    await eventually('the new secret verifies', async () => {
+      const answer = await api.graphql(ME, {}, await bearer({}, next));
+      return answer.status === 200;
+    });
+    assert.equal((await api.graphql(ME, {}, old)).status, 200);
+  });
+
+  it('a secret on the second line verifies, after a restart too', async () => {
+    const next = 'yet another secret of the tests, of enough bytes';
+    writeFileSync(secretFile, `${next}\n${JWT_SECRET}\n`);
+    const other = await ApiProcess.start({
+      PCF_API__DATABASE__URL: url,
+      PCF_API__AUTH__JWT_SECRET_FILE: secretFile,
+    });
+    try {
+      await other.waitForReady();
+      assert.equal((await other.graphql(ME, {}, await bearer())).status, 200);
+      assert.equal((await other.graphql(ME, {}, await bearer({}, next))).status, 200);
+    } finally {
+      await other.kill();
+    }
+  });
+
+  for (const [what, more, message] of [
+    [
+      'a secret that is short',
+      { PCF_API__AUTH__JWT_SECRET: 'short' },
+      /auth.jwt_secret: needs at least 32 bytes/,
+    ],
+    [
+      'a public key as the secret',
+      {
+        PCF_API__AUTH__JWT_SECRET: `-----BEGIN PUBLIC KEY-----\n${'A'.repeat(64)}\n-----END PUBLIC KEY-----`,
+      },
+      /auth.jwt_secret: must be random text/,
+    ],
+    [
+      'keys by plain HTTP in production',
+      {
+        PCF_API__ENVIRONMENT: 'production',
+        PCF_API__AUTH__JWKS_URL: 'http://provider.example.com',
+        PCF_API__AUTH__JWKS_ISSUER: PROVIDER,
+      },
+      /auth.jwks_url: must be an https URL/,
+    ],
+    [
+      'keys of an issuer that is not said',
+      { PCF_API__AUTH__JWKS_URL: 'https://provider.example.com' },
+      /jwks_issuer/,
+    ],
+  ] as const) {
+    it(`does not start with ${what}`, async () => {
+      const { code, stderr } = await runRole(['serve'], { PCF_API__DATABASE__URL: url, ...more });
+      assert.equal(code, 78, stderr);
+      assert.match(stderr, message);
+      assert.ok(!stderr.includes('AAAA'));
+    });
+  }
+
+  it('open to all in development, it says so loudly, and still refuses what is wrong', async () => {
+    const open = await ApiProcess.start({ PCF_API__DATABASE__URL: url });
+    try {
+      await open.waitForReady();
+      assert.ok(
+        open.logs.some(({ level, msg }) => level === 'warn' && /ANYBODY may do EVERYTHING/.test(`${msg}`)),
+      );
+      assert.deepEqual((await open.graphql('{ me { kind role } }')).data.me, { kind: 'OPEN', role: 'ADMIN' });
+      assert.equal((await open.graphql(ME, {}, await bearer())).status, 401);
+    } finally {
+      await open.kill();
+    }
+  });
+});

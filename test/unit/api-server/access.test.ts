@@ -1,0 +1,232 @@
+import 'reflect-metadata';
+import assert from 'node:assert/strict';
+import { type GraphQLInputType, getNamedType, graphql, isInputObjectType } from 'graphql';
+import { Arg, buildSchemaSync, Field, Mutation, ObjectType, Query, Resolver } from 'type-graphql';
+import { createSchema } from '../../../api-server/modules/schema.js';
+import {
+  Allow,
+  AllowRead,
+  accessOf,
+  accessProblems,
+  enforceAccess,
+} from '../../../api-server/platform/auth/access.js';
+import { type AuditEntry, auditMutations } from '../../../api-server/platform/auth/audit.js';
+import { identity } from '../../../api-server/platform/auth/identity.js';
+import { REDACTED, redactInput } from '../../../api-server/platform/auth/redact-input.js';
+import { includesRole, Role, Scope } from '../../../api-server/platform/auth/roles.js';
+import { Node } from '../../../api-server/platform/graphql/relay/node.js';
+
+const someone = (role: Role, scopes?: Scope[]) =>
+  identity({ kind: 'TOKEN', id: `token:${role}`, name: role, role, ...(scopes && { scopes }) });
+
+/** Made before the tests' own types are: whatever implements Node is in every schema made afterwards. */
+const schema = createSchema(new Map(), async () => undefined);
+
+describe('api-server access', () => {
+  const roots = [schema.getQueryType()!, schema.getMutationType()!, schema.getSubscriptionType()!];
+  const fields = roots.flatMap((type) =>
+    Object.values(type.getFields()).map((field) => ({ type, field, name: `${type.name}.${field.name}` })),
+  );
+
+  it('every field of Query, Mutation and Subscription has a rule', () => {
+    assert.ok(fields.length > 30, 'the walk finds no fields');
+    for (const { field, name } of fields) assert.ok(accessOf(field), `${name} has no rule`);
+    assert.deepEqual([...accessProblems(schema)], []);
+  });
+
+  it('every mutation takes an operator at least, and names a scope', () => {
+    for (const { type, field, name } of fields.filter((one) => one.type.name === 'Mutation')) {
+      const { role, scope } = accessOf(field)!;
+      assert.ok(includesRole(role, Role.OPERATOR), `${name} is open to ${role}`);
+      assert.ok(scope && scope !== Scope.READ, `${type.name}.${field.name} has no scope of its own`);
+    }
+  });
+
+  for (const { field, type, name } of fields) {
+    const { role, scope } = accessOf(field)!;
+    const below = { VIEWER: undefined, OPERATOR: Role.VIEWER, ADMIN: Role.OPERATOR }[role];
+    const others = Object.values(Scope).filter((one) => one !== scope);
+    it(`${name} refuses ${[below, scope && 'keys without its scope'].filter(Boolean).join(' and ') || 'nobody who is let in'}`, async () => {
+      const call = type.name === 'Subscription' ? field.subscribe! : field.resolve!;
+      const refusal = async (who: ReturnType<typeof someone>) => {
+        try {
+          await call({}, {}, { identity: who }, {} as never);
+        } catch (error) {
+          return (error as { extensions?: { code?: string } }).extensions?.code;
+        }
+        return undefined;
+      };
+      if (below) assert.equal(await refusal(someone(below)), 'FORBIDDEN');
+      if (scope) assert.equal(await refusal(someone(Role.ADMIN, others)), 'FORBIDDEN');
+      assert.notEqual(await refusal(someone(role, scope && [scope])), 'FORBIDDEN');
+    });
+  }
+
+  it('what differs from one identity to the next is marked for caches', () => {
+    const personal = fields.filter(({ field }) => accessOf(field)!.personal).map(({ name }) => name);
+    assert.deepEqual(personal, ['Query.me']);
+    assert.equal(someone(Role.VIEWER).cacheScope, someone(Role.VIEWER).cacheScope);
+    const scopes = new Set([
+      someone(Role.VIEWER).cacheScope,
+      someone(Role.ADMIN).cacheScope,
+      someone(Role.ADMIN, [Scope.READ]).cacheScope,
+      someone(Role.ADMIN, [Scope.READ, Scope.ADMIN]).cacheScope,
+    ]);
+    assert.equal(scopes.size, 4);
+    assert.equal(
+      someone(Role.ADMIN, [Scope.READ, Scope.ADMIN]).cacheScope,
+      someone(Role.ADMIN, [Scope.ADMIN, Scope.READ]).cacheScope,
+    );
+  });
+
+  it('a schema with a field that has no rule, or goes around one, is refused', () => {
+    @ObjectType()
+    class Open {
+      @Field()
+      text!: string;
+    }
+    @Allow(Role.ADMIN, Scope.ADMIN)
+    @ObjectType()
+    class Guarded {
+      @Field()
+      secret!: string;
+    }
+    @ObjectType()
+    class Around {
+      @Field(() => Guarded)
+      guarded!: Guarded;
+    }
+    @ObjectType({ implements: Node })
+    class Found extends Node {}
+    @Resolver()
+    class Careless {
+      @AllowRead()
+      @Query(() => Found)
+      found(): Found {
+        return new Found();
+      }
+
+      @Query(() => Open)
+      forgotten(): Open {
+        return new Open();
+      }
+
+      @AllowRead()
+      @Query(() => Guarded)
+      tooLow(): Guarded {
+        return new Guarded();
+      }
+
+      @AllowRead()
+      @Query(() => Around)
+      around(): Around {
+        return new Around();
+      }
+    }
+    const careless = buildSchemaSync({ resolvers: [Careless], validate: false });
+    assert.throws(
+      () => enforceAccess(careless),
+      (error: Error) => {
+        assert.match(error.message, /Query.forgotten has no rule/);
+        assert.match(error.message, /Found has no rule/);
+        assert.match(error.message, /Query.tooLow gives VIEWER what only ADMIN may see/);
+        assert.match(error.message, /Around.guarded leads to what only ADMIN may see/);
+        return true;
+      },
+    );
+  });
+});
+
+describe('api-server audit', () => {
+  it('every mutation is on record, whoever executes it, also what is refused and what fails', async () => {
+    @Resolver()
+    class Things {
+      @AllowRead()
+      @Query(() => String)
+      nothing(): string {
+        return '';
+      }
+
+      @Allow(Role.OPERATOR, Scope.CATALOG)
+      @Mutation(() => String)
+      change(@Arg('password') password: string): string {
+        if (password === 'fail') throw new Error('it failed');
+        return 'done';
+      }
+    }
+    const entries: AuditEntry[] = [];
+    const schema = buildSchemaSync({ resolvers: [Things], validate: false });
+    enforceAccess(schema);
+    auditMutations(schema, async (entry) => void entries.push(entry));
+    const run = (role: Role, password: string) =>
+      graphql({
+        schema,
+        source: `mutation { change(password: "${password}") }`,
+        contextValue: { identity: someone(role) },
+      });
+    await run(Role.OPERATOR, 'hush');
+    await run(Role.OPERATOR, 'fail');
+    await run(Role.VIEWER, 'hush');
+    assert.deepEqual(
+      entries.map(({ actor, action, input, outcome, errorCode }) => [
+        actor,
+        action,
+        input,
+        outcome,
+        errorCode,
+      ]),
+      [
+        ['token:OPERATOR', 'change', { password: REDACTED }, 'SUCCEEDED', null],
+        ['token:OPERATOR', 'change', { password: REDACTED }, 'FAILED', 'INTERNAL_SERVER_ERROR'],
+        ['token:VIEWER', 'change', { password: REDACTED }, 'DENIED', 'FORBIDDEN'],
+      ],
+    );
+  });
+
+  it('no input that is called like a secret is kept, in any mutation there is', () => {
+    let secrets = 0;
+    const walk = (
+      type: GraphQLInputType,
+      path: string,
+      wrap: (value: unknown) => object,
+      depth = 0,
+    ): void => {
+      const named = getNamedType(type);
+      if (!isInputObjectType(named) || depth > 4) return;
+      for (const field of Object.values(named.getFields())) {
+        const within = (value: unknown) => wrap({ [field.name]: value });
+        if (/password|secret|token/i.test(field.name)) {
+          secrets += 1;
+          assert.doesNotMatch(
+            JSON.stringify(redactInput(within('hush-hush'))),
+            /hush/,
+            `${path}.${field.name}`,
+          );
+        }
+        walk(field.type, `${path}.${field.name}`, within, depth + 1);
+      }
+    };
+    for (const mutation of Object.values(schema.getMutationType()!.getFields())) {
+      for (const arg of mutation.args) walk(arg.type, mutation.name, (value) => ({ [arg.name]: value }));
+    }
+    assert.ok(secrets >= 2, 'the walk finds no secrets');
+  });
+
+  it('takes secrets out of addresses, and keeps bad and endless texts short and storable', () => {
+    const input = redactInput({
+      url: 'https://user:hush@example.com/hook?token=hush',
+      text: `a\0b\ud800${'x'.repeat(10_000)}`,
+      deep: [[[[[[[['hush']]]]]]]],
+      when: new Date(0),
+      none: null,
+    }) as Record<string, unknown>;
+    assert.equal(input.url, 'https://***@example.com/hook?***');
+    assert.ok((input.text as string).length < 600 && (input.text as string).isWellFormed());
+    assert.ok(!(input.text as string).includes('\0'));
+    assert.doesNotMatch(JSON.stringify(input), /hush/);
+    assert.equal(input.when, '1970-01-01T00:00:00.000Z');
+    assert.deepEqual(redactInput({ many: Array.from({ length: 90 }, () => 'x'.repeat(400)) }), {
+      tooLong: true,
+    });
+  });
+});

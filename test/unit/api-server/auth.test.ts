@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { pino } from 'pino';
+import { newApiKey, parseApiKey, secretMatches } from '../../../api-server/platform/auth/api-key.js';
+import { checkPassword, hashPassword } from '../../../api-server/platform/auth/passwords.js';
+import { ProviderKeys } from '../../../api-server/platform/auth/provider-keys.js';
+import { AuthenticationAway } from '../../../api-server/platform/auth/refusal.js';
+import { SharedSecrets, secretProblem } from '../../../api-server/platform/auth/shared-secrets.js';
+import { TokenVerifier } from '../../../api-server/platform/auth/token-verifier.js';
+import { TtlCache } from '../../../api-server/platform/auth/ttl-cache.js';
+import { KeyServer, PROVIDER } from '../../support/key-server.js';
+
+const A = 'the first secret, of more than thirty-two bytes';
+const B = 'the second secret, of more than thirty-two bytes';
+
+/** A setting in a file, without the file. */
+function secret(value: string) {
+  const listeners: (() => void)[] = [];
+  return {
+    value,
+    onChange: (listener: () => void) => void listeners.push(listener),
+    set(text: string) {
+      this.value = text;
+      for (const listener of listeners) listener();
+    },
+  };
+}
+
+describe('api-server passwords', () => {
+  it('are argon2id with a salt of their own, and match themselves alone', async () => {
+    const [one, two] = await Promise.all([hashPassword('correct horse'), hashPassword('correct horse')]);
+    assert.match(one, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$[^$]{22}\$[^$]{43}$/);
+    assert.notEqual(one, two);
+    assert.deepEqual(await checkPassword('correct horse', one), { matches: true, outdated: false });
+    assert.equal((await checkPassword('correct horsf', one)).matches, false);
+    assert.equal((await checkPassword('', one)).matches, false);
+  });
+
+  it('are the same in every form of Unicode', async () => {
+    assert.equal((await checkPassword('cafe\u0301', await hashPassword('caf\u00e9'))).matches, true);
+  });
+
+  it('of another cost still match, and are said to be outdated', async () => {
+    const cheap = '$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$';
+    const { argon2Sync } = await import('node:crypto');
+    const parameters = { parallelism: 1, tagLength: 32, memory: 64, passes: 1 };
+    const hash = argon2Sync('argon2id', {
+      message: 'old',
+      nonce: Buffer.from('somesaltsomesalt'),
+      ...parameters,
+    });
+    const phc = cheap + hash.toString('base64').replace(/=+$/, '');
+    assert.deepEqual(await checkPassword('old', phc), { matches: true, outdated: true });
+  });
+
+  it('no hash, or a broken one, matches nothing', async () => {
+    for (const phc of [null, '', 'plain', '$argon2id$v=19$m=1,t=1,p=1$$', '$2b$10$abcdefghijklmnopqrstuv']) {
+      assert.equal((await checkPassword('', phc)).matches, false);
+    }
+  });
+});
+
+describe('api-server API keys', () => {
+  it('are told by their prefix, and no other text is one', () => {
+    const { key, prefix, secretHash } = newApiKey();
+    const parts = parseApiKey(key)!;
+    assert.equal(parts.prefix, prefix);
+    assert.ok(secretMatches(parts.secret, secretHash));
+    assert.ok(!secretMatches(newApiKey().key.slice(21), secretHash));
+    assert.ok(!secretMatches(parts.secret, Buffer.alloc(0)));
+    for (const text of ['', 'pcf_', `${key}x`, key.slice(1), key.toUpperCase(), ` ${key}`, `${key}\n`]) {
+      assert.equal(parseApiKey(text), undefined, text);
+    }
+    assert.notEqual(newApiKey().key, newApiKey().key);
+  });
+});
+
+describe('api-server secrets of tokens', () => {
+  it('the first line signs, every line verifies, a kid picks its own', () => {
+    const secrets = new SharedSecrets(secret(`${A}\n\n  ${B}  \n`), 0, assert.fail);
+    const [first, second] = secrets.candidates(undefined);
+    assert.equal(secrets.candidates(undefined).length, 2);
+    assert.equal(secrets.current.kid, first!.kid);
+    assert.deepEqual(secrets.candidates(second!.kid), [second]);
+    assert.deepEqual(secrets.candidates('another'), []);
+    assert.ok(!A.includes(first!.kid));
+  });
+
+  it('one that is replaced verifies as long as the overlap, and a bad one changes nothing', () => {
+    const setting = secret(A);
+    const problems: string[] = [];
+    const secrets = new SharedSecrets(setting, 60_000, (problem) => void problems.push(problem));
+    const old = secrets.current.kid;
+    setting.set('short');
+    assert.deepEqual([problems.length, secrets.current.kid], [1, old]);
+    setting.set(B);
+    assert.notEqual(secrets.current.kid, old);
+    assert.equal(secrets.candidates(old).length, 1);
+
+    const without = secret(A);
+    const strict = new SharedSecrets(without, 0, assert.fail);
+    without.set(B);
+    assert.equal(strict.candidates(old).length, 0);
+  });
+
+  it('what is short, or public, is none', () => {
+    assert.equal(secretProblem(A), undefined);
+    for (const text of [
+      '',
+      '\n',
+      'short',
+      `${A}\nshort`,
+      `-----BEGIN CERTIFICATE-----\n${A}`,
+      `{"kty":"RSA"}${A}`,
+    ])
+      assert.ok(secretProblem(text), text);
+  });
+});
+
+describe("api-server identity provider's keys", () => {
+  it('are fetched anew when they are old; while the provider is away those it had last are used', async () => {
+    const server = await KeyServer.start();
+    const log = pino({ level: 'silent' });
+    const keys = new ProviderKeys(server.url, log, { maxAgeMs: 0, cooldownMs: 0 });
+    const provider = { keys, issuer: PROVIDER, audience: 'pcf-api' };
+    const verifier = new TokenVerifier({ issuer: 'pcf-api', audience: 'pcf-api', clockSkewMs: 0, provider });
+    try {
+      const token = await server.sign('rsa-1');
+      server.broken = true;
+      await assert.rejects(verifier.verify(token), AuthenticationAway);
+      server.broken = false;
+      assert.equal((await verifier.verify(token)).ours, false);
+      await server.add('RS256', 'rsa-2');
+      await verifier.verify(await server.sign('rsa-2'));
+      const asked = server.asked;
+      server.broken = true;
+      await verifier.verify(token);
+      assert.ok(server.asked > asked, 'it was not asked, so this test says nothing');
+      await verifier.verify(await server.sign('rsa-2'));
+    } finally {
+      await server.close();
+    }
+  });
+});
+
+describe('api-server cache of identities', () => {
+  it('keeps what was found until it is no longer good, no failure, and no more than it may', async () => {
+    const cache = new TtlCache<number>(2);
+    let found = 0;
+    const find = async () => {
+      found += 1;
+      return found;
+    };
+    const soon = () => Date.now() + 60_000;
+    assert.deepEqual(await Promise.all([cache.get('a', find, soon), cache.get('a', find, soon)]), [1, 1]);
+    await assert.rejects(cache.get('b', () => Promise.reject(new Error('no')), soon));
+    assert.equal(await cache.get('b', find, () => 0), 2);
+    assert.equal(await cache.get('b', find, soon), 3);
+    assert.equal(await cache.get('c', find, soon), 4);
+    assert.equal(await cache.get('a', find, soon), 5, 'the oldest has gone');
+  });
+});

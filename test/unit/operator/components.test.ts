@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict';
+import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
+import { components } from '../../../operator/resources/components.js';
+import { mostPods } from '../../../operator/resources/connection-budget.js';
+import { podSelector } from '../../../operator/resources/metadata.js';
+import { newRevision } from '../../../operator/resources/revision.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+interface Shape {
+  selector: { matchLabels: Record<string, string> } & Record<string, string>;
+  replicas: number;
+  template: {
+    metadata: { labels: Record<string, string> };
+    spec: { containers: { args: string[]; env: { name: string; value?: string }[] }[] };
+  };
+}
+
+const auth = { jwtSecretRef: { name: 'pcf-api-secrets', key: 'jwt-secret' } };
+const withLogin: Partial<PcfApiSpec> = { auth, components: { auth: { enabled: true, replicas: 2 } } };
+
+describe('the login', () => {
+  const api = pcfApi(withLogin);
+  const revision = newRevision(api, 1);
+
+  it('is a Deployment of the stable image and a Service that leads to its pods alone', () => {
+    const objects = components(api, revision);
+    assert.deepEqual(
+      objects.map(({ kind, metadata }) => `${kind}/${metadata.name}`),
+      ['Deployment/api-auth', 'Service/api-auth'],
+    );
+    const [deployment, service] = objects.map(({ spec }) => spec as unknown as Shape);
+    const [container] = deployment!.template.spec.containers;
+    assert.deepEqual([deployment!.replicas, container!.args], [2, ['auth']]);
+    const { labels } = deployment!.template.metadata;
+    const selects = (selector: object) =>
+      Object.entries(selector).every(([key, value]) => labels[key] === value);
+    assert.ok(selects(service!.selector) && selects(deployment!.selector.matchLabels));
+    assert.ok(!selects(podSelector(api)), "the API's Service must not lead to the login");
+  });
+
+  it('reads the secret of the tokens from a file, and knows how long the one before it is good', () => {
+    const [deployment] = components(
+      pcfApi({ ...withLogin, auth: { ...auth, rotation: { overlap: '1h30m' } } }),
+      newRevision(pcfApi({ auth: { ...auth, rotation: { overlap: '1h30m' } } }), 1),
+    );
+    const { env } = (deployment!.spec as unknown as Shape).template.spec.containers[0]!;
+    const value = (name: string) => env.find((variable) => variable.name === name)?.value;
+    assert.equal(value('PCF_API__AUTH__JWT_SECRET_FILE'), '/etc/pcf/secrets/pcf-api-secrets/jwt-secret');
+    assert.equal(value('PCF_API__AUTH__JWT_SECRET'), undefined);
+    assert.equal(value('PCF_API__AUTH__ROTATION_OVERLAP'), '5400s');
+  });
+
+  it('is not there unless asked for, nor before there is a stable revision', () => {
+    assert.deepEqual(components(pcfApi({ auth }), revision), []);
+    assert.deepEqual(components(api, undefined), []);
+  });
+
+  it('has its part of the connections', () => {
+    assert.equal(mostPods(api) - mostPods(pcfApi({ auth })), 2);
+  });
+});
