@@ -88,6 +88,13 @@ export class Reconciler {
         ...statusOf(seen, planned, verdict, worries(), ended, now),
         ...(look ? { analysis: look.status } : {}),
       });
+    // Once it is on record. What was decided is decided, also where something else is refused.
+    const tell = (verdict: Summary) => {
+      this.deps.deliveryMetrics.record(api, ended, api.status?.history);
+      for (const announcement of announcements(api, planned, verdict, worries()))
+        this.announce(api, announcement);
+      this.notify(seen, planned, verdict, now);
+    };
     let applied: Applied;
     try {
       if (api.spec.replicas === undefined && isAutoscaled(seen)) await actor.scale(api, settings.replicas);
@@ -97,25 +104,18 @@ export class Reconciler {
     } catch (error) {
       const refused = refusal(error);
       if (!refused) throw error;
+      metrics.record(api, { seen, plan: planned, summary: refused, applied: NOTHING_APPLIED });
       await report(refused);
-      if (api.status?.reason !== refused.reason) {
-        this.announce(api, {
-          type: 'Warning',
-          reason: refused.reason,
-          action: 'Apply',
-          note: refused.message,
-        });
-      }
+      tell(refused);
       // A right that is granted or a name that is freed makes no event here, so those are tried again.
-      throw isInvalid(error) ? new TerminalError(refused.message, { cause: error }) : error;
+      // The delivery goes on meanwhile: its holds, its deadline and what is on its way out have their times.
+      const dueInMs = earliest(planned.requeueAfterMs, look?.requeueAfterMs);
+      throw isInvalid(error) ? new TerminalError(refused.message, error, dueInMs) : error;
     }
     metrics.record(api, { seen, plan: planned, summary, applied });
     if (this.canWait(api, planned, applied)) return { requeueAfterMs: 0 };
     await report(summary);
-    this.deps.deliveryMetrics.record(api, ended, api.status?.history);
-    for (const announcement of announcements(api, planned, summary, worries()))
-      this.announce(api, announcement);
-    this.notify(seen, planned, summary, now);
+    tell(summary);
     return { requeueAfterMs: earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs) };
   }
 
@@ -193,6 +193,14 @@ export class Reconciler {
     this.deps.events.record({ regarding: api, ...announcement });
   }
 }
+
+/** As far as one can tell where a part was refused. */
+const NOTHING_APPLIED: Applied = {
+  repairs: [],
+  changed: false,
+  routeChanged: false,
+  lookAgainMs: undefined,
+};
 
 /** What of a position nothing may follow from before it is on record. The rest is derived again each time. */
 function turningPoint({ stable, update, startedAt, step, failed, knows, contracted }: DeliveryPosition = {}) {

@@ -7,6 +7,14 @@ import { WorkQueue } from './work-queue.js';
 /** Trying again can't mend it: the key rests until something about it changes. */
 export class TerminalError extends Error {
   override readonly name = 'TerminalError';
+  /** `lookAgainMs`: something else about the key is due then. In milliseconds. */
+  constructor(
+    message: string,
+    cause?: unknown,
+    readonly lookAgainMs?: number,
+  ) {
+    super(message, { cause });
+  }
 }
 
 export interface ReconcileResult {
@@ -81,6 +89,7 @@ export class Controller {
     if (error instanceof TerminalError) {
       this.metrics.terminalErrors.inc({ controller });
       this.queue.forget(key);
+      if (error.lookAgainMs !== undefined) this.queue.addAfter(key, error.lookAgainMs, 'low');
       logger.error({ err: error, key }, 'reconcile failed and waits for a change');
       return;
     }

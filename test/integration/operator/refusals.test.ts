@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { ServiceKind } from '../../../operator/resources/kinds.js';
+import type { OperatorProcess } from '../../../sandbox/operator-process.js';
 import type { PcfApiView, PcfApiWatch } from '../../../sandbox/story/pcfapi-watch.js';
 import { line } from '../../support/audit-log.js';
-import { AuditedCluster } from '../../support/audited-cluster.js';
+import { AuditedCluster, metricsText } from '../../support/audited-cluster.js';
 import { notesOf } from '../../support/drift.js';
 import { HttpEndpoint } from '../../support/http-endpoint.js';
 import { eventually } from '../../support/pcf-api.js';
@@ -53,13 +54,14 @@ const refusals: Record<string, Refusal> = {
 describe('what the API server refuses, the operator', function () {
   this.timeout(90_000);
   let cluster: AuditedCluster;
+  let operator: OperatorProcess;
   let webhook: HttpEndpoint;
 
   before(async function () {
     this.timeout(START_TIMEOUT_MS);
     cluster = await AuditedCluster.start('.sandbox/test-refusals');
     webhook = await HttpEndpoint.start(true);
-    await cluster.operator('operator', { args: ['--resync', '0'] });
+    operator = await cluster.operator('operator', { args: ['--resync', '0'] });
   });
   after(async () => {
     await cluster?.stop();
@@ -111,6 +113,28 @@ describe('what the API server refuses, the operator', function () {
       assert.equal(condition(watch, 'Stalled')?.status, 'False');
     });
   }
+
+  it('does not let a delivery stand still for: its steps go on by their times', async () => {
+    const namespace = await cluster.namespace('refused-beside');
+    const steps = [
+      { weight: 10, hold: '2s' },
+      { weight: 50, hold: '2s' },
+    ];
+    const watch = await cluster.create(namespace, { strategy: { type: 'Canary', canary: { steps } } });
+    await cluster.ready(watch);
+    const image = 'registry.example.com/pcf-api:1.1.0';
+    await cluster.patch(namespace, { image, ...scaling({ nonsense: true }) });
+    await watch.until('promoted', (api?: PcfApiView) => api?.status?.stableImage === image, 30_000);
+    assert.equal(watch.now()?.status?.reason, 'Invalid', 'what is refused is still told');
+    const series = `namespace="${namespace}",name="api"`;
+    const text = await metricsText(operator);
+    assert.ok(text.includes(`pcf_phase{${series},phase="Failed"} 1`), 'its metrics say so too');
+    assert.ok(text.includes(`pcf_deliveries_total{${series},outcome="Promoted"} 2`));
+    await eventually('the promotion is told', async () => {
+      const said = await notesOf(cluster, namespace);
+      return said.match(/is the stable revision now/g)?.length === 2;
+    });
+  });
 
   it('tells what a policy of the cluster is against', async () => {
     const namespace = await cluster.namespace('refused-policy');
