@@ -75,7 +75,9 @@ function inForce(seen: Observation, position: DeliveryPosition, settings: Delive
   if (canary.ready === 0) return replicas === 0;
   if (settings.split === 'replicas' && asked > 0 && asked < 100)
     return canary.ready >= replicaShares(replicas, asked).update;
-  return shareOf(seen.route, update) === asked;
+  // Pods of its that the route led to before may carry more than it was to have by itself.
+  const share = shareOf(seen.route, update);
+  return share >= asked && share <= wanted;
 }
 
 /** What the step waits for, in words; undefined when it waits for nothing. */

@@ -182,6 +182,16 @@ describe('a canary with steps', () => {
     settle(cluster);
     assert.equal(cluster.position.stable, 'new');
   });
+
+  it('goes on with what it carries by more pods than were asked for, left over from before', () => {
+    const cluster = settledOn({ stages: [step(35)], replicas: 3, canaryPods: 1 });
+    const { replicas, ready } = cluster.revision('old');
+    cluster.migrate('new');
+    Object.assign(cluster.revision('new'), { replicas, ready });
+    cluster.target = 'new';
+    settle(cluster);
+    assert.equal(cluster.position.stable, 'new');
+  });
 });
 
 describe('blue-green', () => {
