@@ -77,6 +77,13 @@ function program(finish: (code: number) => void): Command {
     .action(async (options: { json?: boolean }) =>
       finish(await (await import('./roles/migrate-lint.js')).migrateLint(options)),
     );
+  migrate
+    .command('verify')
+    .description('compare the live schema with the applied migrations and the code; 1 if they differ')
+    .option('--json', 'print the differences as JSON')
+    .action(async (options: { json?: boolean }) =>
+      finish(await (await import('./roles/migrate-verify.js')).migrateVerify(options)),
+    );
   for (const action of ['baseline', 'cancel', 'resume'] as const) {
     migrate
       .command(`${action} <name>`)

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
 import { deliveryId } from '../operator/delivery/plan.js';
+import { belowFloor } from '../operator/delivery/rollback-floor.js';
 import { REQUEST_ANNOTATIONS } from '../operator/reconciler/settings.js';
 import { ControllerRevisionKind, PcfApiKind } from '../operator/resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../operator/resources/metadata.js';
@@ -60,7 +61,7 @@ export function retryCommand(): Command {
 async function request(
   name: string,
   options: Options,
-  what: keyof typeof REQUEST_ANNOTATIONS,
+  what: 'promote' | 'abort' | 'retry',
   phrase: (api: PcfApi) => { value: string; done: string },
 ): Promise<void> {
   await withCluster(options, async ({ client, namespace }) => {
@@ -95,7 +96,9 @@ export function undoCommand(): Command {
     .action((name: string, options: Options & { to?: string }) =>
       withCluster(options, async (access) => {
         const api = await getPcfApi(access, name);
-        const to = choose(api, await recordedRevisions(access, name), options.to);
+        const recorded = await recordedRevisions(access, name);
+        const to = choose(api, recorded, options.to);
+        refuseBelowFloor(api, recorded, to);
         const { client, namespace } = access;
         const fieldManager = FIELD_MANAGER;
         const written = await client.patch(
@@ -127,6 +130,12 @@ function choose({ metadata, status }: PcfApi, revisions: Revision[], to: string 
   if (!found.inputs)
     throw new CliError(`revision ${wanted} was recorded by an older operator; set its image by hand`);
   return found;
+}
+
+/** The operator would refuse it too; here it is said before anything is written. */
+function refuseBelowFloor({ status }: PcfApi, revisions: Revision[], to: Revision): void {
+  const refused = belowFloor(revisions, status?.delivery ?? {}, to.name);
+  if (refused) throw new CliError(`not undone: ${refused}`);
 }
 
 /** What the revision was made of; a field that it did not have is taken out. */

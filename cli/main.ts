@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { abortCommand, historyCommand, promoteCommand, retryCommand, undoCommand } from './deliver.js';
 import { doctorCommand } from './doctor/command.js';
 import { pauseCommand, resumeCommand, weightCommand } from './edit.js';
+import { migrateCommand } from './migrate.js';
 import { CliError } from './output.js';
 import { renderCommand } from './render.js';
 import { statusCommand } from './status/command.js';
@@ -19,6 +20,7 @@ const program = new Command('kubectl-pcf')
   .addCommand(retryCommand())
   .addCommand(undoCommand())
   .addCommand(historyCommand())
+  .addCommand(migrateCommand())
   .addCommand(renderCommand())
   .addCommand(doctorCommand())
   .addHelpText(

@@ -20,6 +20,8 @@ export const PATHS = {
 export const ENV = {
   environment: 'PCF_API__ENVIRONMENT',
   databaseUrl: 'PCF_API__DATABASE__URL',
+  /** How long a migration's statement waits for a table's lock. */
+  migrationsLockTimeout: 'PCF_API__MIGRATIONS__LOCK_TIMEOUT',
   /** Connections that this process may open. */
   databaseMaxConnections: 'PCF_API__DATABASE__MAX_CONNECTIONS',
   databaseReplicaUrl: 'PCF_API__DATABASE__REPLICA_URL',
@@ -55,7 +57,8 @@ export const ROLES = {
   /** Expand, then backfill; contract only when `--phase contract` is added. */
   migrateUp: ['migrate', 'up', '--json'],
   migratePhase: (phase: MigrationPhase) => ['migrate', 'up', '--phase', phase, '--json'],
-  migratePlan: ['migrate', 'plan', '--json'],
+  /** Of all phases: what is wrong with a contract is told before the first statement of expand. */
+  migratePlan: ['migrate', 'plan', '--phase', 'expand', 'backfill', 'contract', '--json'],
   healthcheck: ['healthcheck'],
   describe: ['describe', '--json'],
 } as const;
@@ -87,16 +90,48 @@ export const migrationFindingSchema = z.object({
 });
 export type MigrationFinding = z.infer<typeof migrationFindingSchema>;
 
+/** A session of the database that keeps a migration waiting. */
+export const lockHolderSchema = z.object({
+  /** `run`: another runner has the lock of migration runs; `table`: it has a table that a statement needs. */
+  lock: z.enum(['run', 'table']),
+  pid: z.number(),
+  application: z.string(),
+  user: z.string().nullable(),
+  client: z.string().nullable(),
+  state: z.string().nullable(),
+  /** Since when its transaction, or else its connection, is open. */
+  since: z.string().nullable(),
+});
+export type LockHolder = z.infer<typeof lockHolderSchema>;
+
+/** How far a backfill came. */
+export const backfillProgressSchema = z.object({
+  name: z.string(),
+  rows: z.number(),
+  /** The planner's estimate of the table's rows. */
+  total: z.number(),
+  rowsPerSecond: z.number(),
+  /** Null as long as nothing can be said. */
+  secondsLeft: z.number().nullable().optional(),
+  /** Somebody stopped it with `migrate cancel`. */
+  cancelled: z.boolean().optional(),
+});
+export type BackfillProgress = z.infer<typeof backfillProgressSchema>;
+
 /**
  * What `migrate` prints with --json and leaves in the termination message
  * (4,096 bytes at most, the kubelet's limit). Durations are in milliseconds.
  */
 export const migrationReportSchema = z.object({
-  outcome: z.enum(['done', 'nothing', 'failed', 'refused']),
+  /** `running` is what a runner that was killed leaves in its termination message; its `error` says how far it was. */
+  outcome: z.enum(['done', 'nothing', 'failed', 'refused', 'running']),
   /** The newest migration the database has, or null on an empty database. */
   current: z.string().nullable(),
   applied: z.array(z.string()),
   pending: z.array(z.string()),
+  /** Those of `pending` whose phase is backfill, and contract; left out by images that know no phases. */
+  backfills: z.array(z.string()).optional(),
+  contracts: z.array(z.string()).optional(),
   durationMs: z.number().nonnegative(),
   /** The last line of what went wrong, fit to be shown: never holds a credential. */
   error: z.string().optional(),
@@ -108,10 +143,12 @@ export const migrationReportSchema = z.object({
   ahead: z.array(z.string()).optional(),
   /** Why lint refused. */
   findings: z.array(migrationFindingSchema).optional(),
-  /** How far the newest backfill came; `total` is the planner's estimate. */
-  backfill: z
-    .object({ name: z.string(), rows: z.number(), total: z.number(), rowsPerSecond: z.number() })
-    .optional(),
+  /** The migration that runs, or that failed. */
+  running: z.string().optional(),
+  /** Who is in the way: what ended the run, or, of `status`, who migrates now. */
+  lockHolder: lockHolderSchema.optional(),
+  /** The newest backfill. */
+  backfill: backfillProgressSchema.optional(),
 });
 export type MigrationReport = z.infer<typeof migrationReportSchema>;
 
@@ -130,6 +167,8 @@ export const imageDescriptionSchema = z.object({
   ),
   /** The newest expand migration this image needs to serve; a database without it is too old. */
   minimumSchema: z.string().nullable().optional(),
+  /** The newest migration this image knows; a database with others is ahead of it. */
+  newestSchema: z.string().nullable().optional(),
   /** JSON Schema of the settings, for editors and for checking `spec.config`. */
   configSchema: z.record(z.string(), z.unknown()),
 });

@@ -17,7 +17,7 @@ import { JobProvider } from './analysis/providers/job.js';
 import { PrometheusProvider } from './analysis/providers/prometheus.js';
 import { WebhookProvider } from './analysis/providers/webhook.js';
 import { AnalysisScheduler } from './analysis/scheduler.js';
-import { FIELD_MANAGER, GROUP, type PcfApi } from './api/v1alpha1/pcfapi.js';
+import { FIELD_MANAGER, GROUP } from './api/v1alpha1/pcfapi.js';
 import { notifyMetrics } from './notify/metrics.js';
 import { Notifier } from './notify/notifier.js';
 import { Actor } from './reconciler/act.js';
@@ -25,7 +25,6 @@ import { Caches, instanceKey } from './reconciler/caches.js';
 import { DeliveryMetrics } from './reconciler/delivery-metrics.js';
 import { Metrics } from './reconciler/metrics.js';
 import { Reconciler } from './reconciler/reconciler.js';
-import { secretRefs } from './resources/secret-refs.js';
 import { Applier } from './runtime/apply.js';
 import { CacheSet } from './runtime/cache-set.js';
 import { Controller } from './runtime/controller.js';
@@ -36,8 +35,8 @@ import { LeaderElector } from './runtime/leader-election.js';
 import { clientMetrics, leaderMetrics } from './runtime/metrics.js';
 import { SecretReader } from './runtime/outgoing/secrets.js';
 import { TokenBucket } from './runtime/rate-limiter.js';
-import type { CacheEvent } from './runtime/resource-cache.js';
 import { keyOf } from './runtime/store.js';
+import type { Priority } from './runtime/work-queue.js';
 import type { OperatorSettings } from './settings.js';
 
 /** What may still run after a stop was asked for, at most. */
@@ -64,6 +63,8 @@ export class PcfOperator extends dotI.default {
   private readonly http: HttpServer;
   private resync: NodeJS.Timeout | undefined;
   private synced = false;
+  /** Whether this process reconciles, and not only watches. */
+  private isWorking = false;
 
   constructor(
     private readonly settings: OperatorSettings,
@@ -108,6 +109,7 @@ export class PcfOperator extends dotI.default {
     await super.start();
     try {
       if (this.settings.leaderElection) await this.elector.acquire(this.stopping.signal);
+      this.isWorking = true;
       this.controller.start();
       this.startResync();
       await this.lead();
@@ -219,12 +221,17 @@ export class PcfOperator extends dotI.default {
     });
   }
 
+  /** What a standby sees is no news once it leads: it waits behind what is asked for then. */
+  private get haste(): Priority {
+    return this.isWorking ? 'high' : 'low';
+  }
+
   /** Which PcfApi to look at when something changes. */
   private routeEvents(): void {
     const { queue } = this.controller;
     this.caches.pcfApis.on(({ object, old, type }) => {
       const edited = old !== undefined && object.metadata.generation !== old.metadata.generation;
-      if (edited) this.metrics.edited(keyOf(object));
+      if (edited && this.isWorking) this.metrics.edited(keyOf(object));
       queue.add(keyOf(object), edited || type === 'DELETED' ? 'high' : 'low');
     });
     const everyone = () => {
@@ -235,20 +242,12 @@ export class PcfOperator extends dotI.default {
       cache.on((event) => {
         // Both: a label that was changed takes the object from one PcfApi and gives it to another.
         const keys = new Set([instanceKey(event.object), event.old && instanceKey(event.old)]);
-        for (const key of keys) if (key) queue.add(key);
+        for (const key of keys) if (key) queue.add(key, this.haste);
       });
     }
-    this.caches.secrets.on((event) => this.onSecret(event));
-  }
-
-  /** A Secret that came or went matters to the PcfApis that read it. */
-  private onSecret({ object }: CacheEvent): void {
-    for (const candidate of this.caches.pcfApis.list()) {
-      const api = candidate as unknown as PcfApi;
-      const reads = secretRefs(api.spec).some(({ name }) => name === object.metadata.name);
-      if (reads && api.metadata.namespace === object.metadata.namespace)
-        this.controller.queue.add(keyOf(candidate));
-    }
+    this.caches.secrets.on(({ object }) => {
+      for (const api of this.caches.readersOf(object)) queue.add(keyOf(api), this.haste);
+    });
   }
 
   private createHttpServer(): HttpServer {

@@ -7,6 +7,8 @@ import { buildImage } from './images.js';
 import { Sandbox } from './sandbox.js';
 import { BasicStory } from './story/basic.js';
 import { DeliveryStory } from './story/delivery.js';
+import { MigrationsStory } from './story/migrations.js';
+import { SPLIT_IMAGES } from './story/split/images.js';
 import { sandboxToken } from './tokens.js';
 
 interface Options {
@@ -14,7 +16,7 @@ interface Options {
   stateDir: string;
 }
 
-const stories = { basic: BasicStory, delivery: DeliveryStory } as const;
+const stories = { basic: BasicStory, delivery: DeliveryStory, migrations: MigrationsStory } as const;
 
 const options = new Command('sandbox')
   .description(
@@ -28,7 +30,7 @@ const options = new Command('sandbox')
   .option('--state-dir <folder>', 'where data, logs and the kubeconfig are kept', '.sandbox')
   .addHelpText(
     'after',
-    '\nExamples:\n  $ npm run sandbox\n  $ npm run sandbox -- --story\n  $ npm run sandbox -- --story delivery',
+    '\nExamples:\n  $ npm run sandbox\n  $ npm run sandbox -- --story\n  $ npm run sandbox -- --story delivery\n  $ npm run sandbox -- --story migrations',
   )
   .parse()
   .opts<Options>();
@@ -79,7 +81,7 @@ async function startEverything(): Promise<void> {
     [
       { title: 'clean up after an earlier sandbox', task: (_, task) => says(task, cleanUp()) },
       {
-        title: 'build images pcf-api:1.0.0, 1.1.0 and 1.2.0',
+        title: 'build images pcf-api:1.0.0, 1.1.0, 1.2.0 and 2.0.0',
         task: () => buildImages(),
       },
       {
@@ -134,6 +136,7 @@ function buildImages(): void {
   const extraMigrations = ['dist/sandbox/story/migrations/1795370000101-add-runbook.js'];
   buildImage(imagesDir, { name: 'pcf-api', tag: '1.0.0' });
   buildImage(imagesDir, { name: 'pcf-api', tag: '1.1.0', extraMigrations });
+  buildImage(imagesDir, SPLIT_IMAGES.v2);
   buildImage(imagesDir, {
     name: 'pcf-api',
     tag: '1.2.0',

@@ -23,6 +23,8 @@ export interface OperatorProcessOptions {
   ledger: Ledger;
   /** Further flags of the operator. */
   args?: string[];
+  /** Flags of its Node.js, such as those that bound its memory. */
+  nodeArgs?: string[];
   name?: string;
   /** Address of the API server for it, when it is to go through a proxy. */
   server?: string;
@@ -41,6 +43,7 @@ export class OperatorProcess {
     stateDir,
     ledger,
     args = [],
+    nodeArgs = [],
     name = 'operator',
     server,
   }: OperatorProcessOptions): Promise<OperatorProcess> {
@@ -51,7 +54,7 @@ export class OperatorProcess {
       {
         name,
         command: process.execPath,
-        args: ['dist/operator/main.js', '--host', '127.0.0.1', '--port', String(port), ...args],
+        args: [...nodeArgs, 'dist/operator/main.js', '--host', '127.0.0.1', '--port', String(port), ...args],
         env: { PATH: process.env.PATH, KUBECONFIG: kubeconfig },
         logFile: join(stateDir, 'logs', `${name}.log`),
       },

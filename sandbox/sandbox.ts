@@ -176,9 +176,10 @@ export class Sandbox {
     this.onStop(() => this.gateway.stop());
   }
 
-  async startOperator(args: string[] = []): Promise<void> {
-    const { stateDir, ledger } = this;
-    this.operator = await OperatorProcess.start({ cluster: this.parts.cluster, stateDir, ledger, args });
+  async startOperator(args: string[] = [], nodeArgs: string[] = []): Promise<void> {
+    const { stateDir, ledger, parts } = this;
+    const options = { cluster: parts.cluster, stateDir, ledger, args, nodeArgs };
+    this.operator = await OperatorProcess.start(options);
     // Nothing is waiting for its lease: the cluster goes too.
     this.onStop(() => this.operator.stop(2_000));
   }

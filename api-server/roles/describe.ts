@@ -16,6 +16,7 @@ export async function describe({ json }: { json?: boolean }): Promise<number> {
     version: version(),
     migrations,
     minimumSchema: migrations.findLast(({ phase }) => phase === 'expand')?.name ?? null,
+    newestSchema: migrations.at(-1)?.name ?? null,
     configSchema: await configJsonSchema(),
   });
   const lines = migrations.map(({ name, phase }) => `  ${phase.padEnd(9)} ${name}`);

@@ -3,12 +3,10 @@ import { EXIT, type MigrationPhase, type MigrationReport } from '../../contract/
 import { ConfigError } from '../config/config-error.js';
 import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
-import { isDatabaseAway, sqlState } from '../platform/database/connection-errors.js';
 import { leaveLastWords } from '../platform/last-words.js';
 import { createLogger } from '../platform/logging/logger.js';
 import { type KnownMigration, knownMigrations } from '../platform/migrations/known-migrations.js';
-import { LockTimeoutError } from '../platform/migrations/migration-session.js';
-import { RefusedError } from '../platform/migrations/refused-error.js';
+import { describeHolder } from '../platform/migrations/lock-holder.js';
 import { fitReport } from '../platform/migrations/report.js';
 import {
   DEFAULT_PHASES,
@@ -17,6 +15,7 @@ import {
   migrationStatus,
   type RunResult,
 } from '../platform/migrations/runner.js';
+import { InterruptedError, isWorthAnotherTry } from '../platform/migrations/worth-another-try.js';
 
 export interface MigrateOptions {
   json?: boolean;
@@ -38,7 +37,7 @@ export async function migrate(action: MigrateAction, options: MigrateOptions): P
 
   if (result.cause !== undefined) result.report.retry = isWorthAnotherTry(result.cause);
   const text = fitReport(result.report);
-  if (action === 'up') leaveLastWords(text);
+  if (action !== 'status') leaveLastWords(text); // the operator runs both, and reads it there
   process.stdout.write(options.json ? `${text}\n` : humanReport(result.report, known));
   return exitCode(result, options.detailedExitcode);
 }
@@ -50,13 +49,11 @@ function run(
   phases: MigrationPhase[] = DEFAULT_PHASES,
 ): Promise<RunResult> {
   const log = createLogger(settings.logging.level, 'stderr'); // stdout is the report's
-  if (action === 'up') return migrateUp(settings, known, log, interruption(), phases);
+  if (action === 'up') {
+    const onProgress = (report: MigrationReport) => leaveLastWords(fitReport(report));
+    return migrateUp(settings, known, log, interruption(), phases, onProgress);
+  }
   return (action === 'plan' ? migrationPlan : migrationStatus)(settings, known, log, phases);
-}
-
-/** The kubelet ends a Job that is out of time with SIGTERM; there must be last words then, too. */
-class InterruptedError extends Error {
-  override readonly name = 'InterruptedError';
 }
 
 function interruption(): Promise<never> {
@@ -82,22 +79,6 @@ function exitCode({ report, cause }: RunResult, detailed = false): number {
   return isWorthAnotherTry(cause) ? EXIT.tempFail : EXIT.failure;
 }
 
-/** Wrong passwords (28...) and a missing database (3D000) too: the Secret or the server may change under the same Job. */
-function isWorthAnotherTry(cause: unknown): boolean {
-  const state = sqlState(cause) ?? '';
-  if (cause instanceof RefusedError || cause instanceof ConfigError) return false;
-  return (
-    cause instanceof LockTimeoutError ||
-    cause instanceof InterruptedError ||
-    isDatabaseAway(cause) ||
-    state === '55P03' ||
-    state === '53100' || // the disk is full
-    state === '25006' || // a replica, or a primary that was just replaced
-    state === '3D000' ||
-    state.startsWith('28')
-  );
-}
-
 function humanReport(report: MigrationReport, known: KnownMigration[]): string {
   const lines = known.map(({ name, phase }) => {
     const state = report.pending.includes(name)
@@ -110,5 +91,17 @@ function humanReport(report: MigrationReport, known: KnownMigration[]): string {
   const summary = report.error
     ? `${report.outcome}: ${report.error}`
     : `${report.outcome} in ${report.durationMs} ms`;
-  return `${[...lines, summary].join('\n')}\n`;
+  return `${[...lines, ...backfillLine(report), ...holderLine(report), summary].join('\n')}\n`;
+}
+
+function backfillLine({ backfill }: MigrationReport): string[] {
+  if (!backfill) return [];
+  const { name, rows, total, rowsPerSecond, secondsLeft, cancelled } = backfill;
+  const left = secondsLeft == null ? '' : `, about ${secondsLeft} s left`;
+  const state = cancelled ? 'cancelled' : `${rowsPerSecond} rows/s${left}`;
+  return [`backfill ${name}: ${rows} of about ${total} rows, ${state}`];
+}
+
+function holderLine({ lockHolder, error }: MigrationReport): string[] {
+  return lockHolder && !error ? [`a run is under way: ${describeHolder(lockHolder)}`] : [];
 }

@@ -88,9 +88,18 @@ function stepLine({ index, of, weight, waitingFor }: NonNullable<PcfApiStatus['s
 
 function migration({ migration: seen }: PcfApiStatus): string | undefined {
   if (!seen) return undefined;
-  const { state, current, duration, message } = seen;
-  const parts = [state, current && `schema at ${current}`, duration && `took ${duration}`, message];
-  return `  ${parts.filter(Boolean).join(', ')}`;
+  const { state, phase, current, duration, message, waitingFor, rollbackFloor } = seen;
+  const stage = state === 'Running' && phase ? `${state} (${phase})` : state;
+  const parts = [stage, current && `schema at ${current}`, duration && `took ${duration}`, message];
+  const lines = [
+    parts.filter(Boolean).join(', '),
+    waitingFor && `contract waits for ${waitingFor}`,
+    rollbackFloor && `back to ${rollbackFloor.revision} at most, ${rollbackFloor.image}`,
+  ];
+  return lines
+    .filter(Boolean)
+    .map((line) => `  ${line}`)
+    .join('\n');
 }
 
 function podTable(pods: Pod[], now: number): string | undefined {

@@ -2,6 +2,7 @@
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { failureOf, noteProgress } from './failure.js';
 import { migrated, shareOf, view } from './revisions.js';
+import { belowFloor, pendingContracts } from './rollback-floor.js';
 import { adoptStrategy, advanceStep, askedWeight } from './steps.js';
 import type { Decision, DeliverySettings, Failure, Observation } from './types.js';
 
@@ -21,6 +22,7 @@ export function advance(seen: Observation, settings: DeliverySettings, now: numb
   const position = forget(before, target, settings);
   if (target === position.stable) return callOff(position);
   if (target === position.failed?.revision) return { position, decisions: [] };
+  if (belowFloor(seen.revisions, position, target)) return callOff(position);
   if (target !== position.update) return begin(seen, position, settings, now);
   return goOn(seen, adoptStrategy(position, settings), settings, now);
 }
@@ -91,7 +93,9 @@ function begin(
   };
   const position = noteProgress(seen, { ...begun, weight: askedWeight(begun, settings) }, settings, now);
   const started: Decision = { type: 'Started', revision: target, ...(undo ? { undo } : {}) };
-  if (!before.update) return { position, decisions: [started] };
+  const left = pendingContracts(before);
+  const cancelled: Decision = { type: 'ContractCancelled', revision: before.stable!, by: target };
+  if (!before.update) return { position, decisions: left.length > 0 ? [started, cancelled] : [started] };
   return { position, decisions: [{ type: 'Superseded', revision: before.update, by: target }, started] };
 }
 
@@ -131,8 +135,17 @@ function promote(position: DeliveryPosition, now: number): Advance {
 }
 
 /** What outlives a delivery. */
-function ended({ stable, previous, promotedAt, retiring, failed }: DeliveryPosition): DeliveryPosition {
-  return { stable, previous, promotedAt, retiring, failed };
+function ended(position: DeliveryPosition): DeliveryPosition {
+  const { stable, previous, promotedAt, retiring, failed, knows, contracted } = position;
+  return {
+    stable,
+    previous,
+    promotedAt,
+    retiring,
+    failed,
+    ...(knows ? { knows } : {}),
+    ...(contracted ? { contracted } : {}),
+  };
 }
 
 function noteFirstTraffic(seen: Observation, position: DeliveryPosition, now: number): DeliveryPosition {

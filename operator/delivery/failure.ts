@@ -1,6 +1,7 @@
 /** When a delivery is given up: something failed that waiting does not mend. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { deliveryId, migrated, view } from './revisions.js';
+import { belowFloor } from './rollback-floor.js';
 import type { DeliverySettings, Failure, Observation } from './types.js';
 
 type Rule = (
@@ -10,7 +11,7 @@ type Rule = (
   now: number,
 ) => Failure | undefined;
 
-const rules: Rule[] = [askedFor, revisionFailed, analysisFailed, deadlineOver];
+const rules: Rule[] = [askedFor, revisionFailed, schemaTooNew, analysisFailed, deadlineOver];
 
 /** Why the revision on its way is to be given up; undefined when it is not. The first rule that holds tells. */
 export function failureOf(
@@ -43,6 +44,12 @@ function revisionFailed(seen: Observation, { update, startedAt }: DeliveryPositi
   const { failure } = view(seen, update!);
   if (failure?.since && startedAt && Date.parse(failure.since) < Date.parse(startedAt)) return undefined;
   return failure;
+}
+
+/** An old image under new settings: that it does not know what was contracted shows when it is migrated. */
+function schemaTooNew(seen: Observation, position: DeliveryPosition): Failure | undefined {
+  const message = belowFloor(seen.revisions, position, position.update!);
+  return message ? { reason: 'BelowRollbackFloor', message } : undefined;
 }
 
 function analysisFailed({ analysis }: Observation): Failure | undefined {

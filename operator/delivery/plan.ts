@@ -3,22 +3,29 @@
  * crash point is just another observation.
  *
  * All strategies are one: two revisions, their pods and a weight. Order of a
- * delivery: migrations, pods, ready, weight, promotion.
+ * delivery: expand and backfill, pods, ready, weight, promotion, soak, contract.
  */
+import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { advance } from './advance.js';
+import { contract } from './contract.js';
 import { deadlineLeftMs } from './failure.js';
+import { neededApproval, preparation } from './migrate.js';
 import { pods } from './pods.js';
 import { retire } from './retire.js';
+import { belowFloor, noteSchema } from './rollback-floor.js';
 import { routing } from './routing.js';
 import { stepView } from './steps.js';
-import type { DeliveryPlan, DeliverySettings, Observation } from './types.js';
+import type { Decision, DeliveryPlan, DeliverySettings, Observation } from './types.js';
 
 export { deliveryId, migrated } from './revisions.js';
 export { sameRoute } from './routing.js';
 
 /** Plans one PcfApi. `now` is in milliseconds since the epoch. */
-export function plan(seen: Observation, settings: DeliverySettings, now: number): DeliveryPlan {
-  const { position, decisions } = advance(seen, settings, now);
+export function plan(observed: Observation, settings: DeliverySettings, now: number): DeliveryPlan {
+  const seen = { ...observed, position: noteSchema(observed, now) };
+  const advanced = advance(seen, settings, now);
+  const contracting = contract(seen, advanced.position, settings, now);
+  const { position } = contracting;
   const { route, traffic } = routing(seen, position, settings);
   const { replicas, retiring, wakeMs } = retire(seen, position, route, settings, now);
   const { step, wakeMs: stepMs } = stepView(seen, position, settings, now);
@@ -29,13 +36,32 @@ export function plan(seen: Observation, settings: DeliverySettings, now: number)
   return {
     position: { ...position, retiring: retiring.length > 0 ? retiring : undefined },
     migrate: settings.paused ? undefined : position.update,
+    job: preparation(seen, position, settings) ?? contracting.job,
+    ...(contracting.waitingFor
+      ? { contract: { waitingFor: contracting.waitingFor, at: contracting.at } }
+      : {}),
+    approval: neededApproval(seen, position, settings) ?? contracting.approval,
+    refused: belowFloor(seen.revisions, position, seen.target),
     replicas: { ...replicas, ...running },
     route,
     traffic,
     step,
-    decisions,
-    requeueAfterMs: soonest(wakeMs, stepMs, waitsToSettle ? settlingMs : undefined, deadline),
+    decisions: [...advanced.decisions, ...begunNow(seen, position)],
+    requeueAfterMs: soonest(
+      wakeMs,
+      stepMs,
+      contracting.wakeMs,
+      waitsToSettle ? settlingMs : undefined,
+      deadline,
+    ),
   };
+}
+
+function begunNow(seen: Observation, { contracted }: DeliveryPosition): Decision[] {
+  const before = seen.position.contracted;
+  if (!contracted || (before && before.at === contracted.at)) return [];
+  const migrations = contracted.migrations.filter((migration) => !before?.migrations.includes(migration));
+  return [{ type: 'ContractStarted', revision: contracted.revision, migrations }];
 }
 
 function samePods(a: Record<string, number>, b: Record<string, number>): boolean {

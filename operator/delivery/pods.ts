@@ -31,6 +31,7 @@ export function pods(
     stable: view(seen, stable),
     update: canary,
     settled,
+    third: seen.revisions.some(({ name, ready }) => ready > 0 && name !== stable && name !== update),
     // Both the route that is in force and the one that is about to be must be served.
     routed: (name) => Math.max(shareOf(seen.route, name), shareOf(planned, name)),
   };
@@ -47,6 +48,8 @@ interface Both {
   update: RevisionView;
   /** Whether the data plane has had the time to act on the route. */
   settled: boolean;
+  /** Whether pods of an earlier revision still take requests. */
+  third: boolean;
   /** Share of a revision. */
   routed: (name: string) => number;
 }
@@ -75,10 +78,11 @@ function canaryPods(
         ? Math.min(full, kind)
         : podsFor(weight, full);
   const share = routed(update.name);
-  const kept = settled ? (share > 0 ? podsFor(share, full) : 0) : Math.min(update.replicas, full);
-  return typeof kind === 'number' && weight < 100
-    ? Math.max(wanted, Math.min(kept, kind))
-    : Math.max(wanted, kept);
+  // Back from everything to a fixed number: pods that the route leads to stay until it has let go.
+  const isFixed = typeof kind === 'number' && weight < 100;
+  const carrying = isFixed ? Math.min(podsKeeping(share, full), update.replicas) : podsFor(share, full);
+  const kept = settled ? (share > 0 ? carrying : 0) : Math.min(update.replicas, full);
+  return Math.max(wanted, kept);
 }
 
 /**
@@ -109,7 +113,7 @@ function surging(
 
 /** No router, and no surge: the numbers of pods make the share. */
 function byShare(
-  { stable, update }: Both,
+  { stable, update, third }: Both,
   { weight = 100 }: DeliveryPosition,
   { replicas: full, canaryPods: kind }: DeliverySettings,
   mayStart: boolean,
@@ -117,7 +121,8 @@ function byShare(
 ): Shares {
   if (kind === 'full') return { stable: full, update: allowed(full) };
   const share = replicaShares(full, weight);
-  const ready = mayStart && update.ready >= share.update;
+  // The stable pods make room once no other has to stand in for them: that one would never go.
+  const ready = mayStart && !third && update.ready >= share.update;
   const shrunk = stable.ready >= share.stable ? share.update : Math.max(share.update, update.replicas);
   return { stable: ready ? share.stable : full, update: allowed(shrunk) };
 }

@@ -3,7 +3,7 @@ import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import type { Observation, RevisionView, RouteView } from './types.js';
 
 export function view(seen: Observation, name: string): RevisionView {
-  const absent: RevisionView = { name, replicas: 0, ready: 0, migration: 'Pending' };
+  const absent: RevisionView = { name, replicas: 0, ready: 0, migration: 'Pending', nextStage: 'expand' };
   return seen.revisions.find((revision) => revision.name === name) ?? absent;
 }
 

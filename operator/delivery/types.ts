@@ -1,7 +1,29 @@
 /** What the delivery planner is told and what it answers. Plain data: no clock, no Kubernetes objects. */
 import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
 
-export type MigrationState = 'Disabled' | 'Pending' | 'Running' | 'Succeeded' | 'Failed';
+/** Of expand and backfill together. `Planned`: they wait for somebody to approve of them. */
+export type MigrationState = 'Disabled' | 'Pending' | 'Planned' | 'Running' | 'Succeeded' | 'Failed';
+
+/** What a migration Job does. `plan` changes nothing; `hook` is what must have succeeded before contract. */
+export type MigrationStage = 'plan' | 'expand' | 'backfill' | 'hook' | 'contract';
+
+export interface MigrationJob {
+  revision: string;
+  stage: MigrationStage;
+  /** Counts from 1: a Job that failed stays as it is, and another try is another Job. */
+  attempt: number;
+}
+
+export type JobState = 'Absent' | 'Running' | 'Succeeded' | 'Failed';
+
+/** How far the contract of a revision is. */
+export interface ContractView {
+  state: JobState;
+  /** What must succeed before it. */
+  hook: JobState | 'Disabled';
+  /** Number of its next Job. */
+  attempt: number;
+}
 
 /** Why a revision can't be delivered. */
 export interface Failure {
@@ -20,6 +42,19 @@ export interface RevisionView {
   /** Pods that the data plane can send a request to now. */
   ready: number;
   migration: MigrationState;
+  /** The Job that brings its migrations further; undefined while one runs, or none is left. Default: there is none. */
+  nextStage?: 'plan' | 'expand' | 'backfill';
+  nextAttempt?: number;
+  /** Contract migrations that its image knows and the database does not have; undefined: not told yet. */
+  contracts?: string[];
+  /** Migrations that the database has and its image does not know. */
+  ahead?: string[];
+  contract?: ContractView;
+  /** Its number on record, and its image. */
+  number?: number;
+  image?: string;
+  /** All of its pods that exist, ready or not, migrations left out. */
+  pods?: number;
   /** Migration Jobs of it that failed. */
   failedMigrations?: number;
   /** Its pods crash again and again, or its image can't be pulled, or its migration failed for good. */
@@ -71,6 +106,8 @@ export interface Requests {
   promote?: string;
   /** `<delivery>`. */
   abort?: string;
+  /** `<delivery>/expand`, or `<stable revision>@<when it was promoted>/contract/<attempt>`. */
+  approve?: string;
   /** `<revision>@<when it failed>`. */
   retry?: string;
 }
@@ -99,6 +136,10 @@ export interface DeliverySettings {
   settleMs: number;
   /** How long pods may make no progress. In milliseconds. */
   progressDeadlineMs: number;
+  /** Whether somebody must approve of migrations. */
+  approval?: boolean;
+  /** How long after a promotion the schema stays as it is. In milliseconds; undefined: for ever. */
+  contractDelayMs?: number;
   requests: Requests;
 }
 
@@ -116,8 +157,16 @@ export interface StepView {
 
 export interface DeliveryPlan {
   position: DeliveryPosition;
-  /** The revision whose migrations must have run before it gets pods. */
+  /** The revision that is prepared: its settings must be there, and its migrations run, before it gets pods. */
   migrate?: string;
+  /** The migration Job that must run now, unless it was made already. */
+  job?: MigrationJob;
+  /** What is still to be contracted, and what that waits for. */
+  contract?: { waitingFor?: string; at?: string };
+  /** What waits to be approved, see {@link Requests.approve}. */
+  approval?: string;
+  /** Why the revision that the spec asks for is not delivered: it can't live with the schema. */
+  refused?: string;
   /** Pods per revision. A revision that is not named here is removed. */
   replicas: Record<string, number>;
   /** The route that must be in force; undefined while nothing can serve. */
@@ -136,4 +185,6 @@ export type Decision =
   | { type: 'CalledOff'; revision: string }
   | { type: 'Superseded'; revision: string; by: string }
   | { type: 'Aborted'; revision: string; reason: string; message: string }
-  | { type: 'Promoted'; revision: string; undone?: string };
+  | { type: 'Promoted'; revision: string; undone?: string }
+  | { type: 'ContractCancelled'; revision: string; by: string }
+  | { type: 'ContractStarted'; revision: string; migrations: string[] };

@@ -1,99 +1,202 @@
-/** Where the migrations of a revision stand, read from their Job and its pods. */
-import { type MigrationReport, migrationReportSchema } from '../../contract/image.js';
+/** Where the migrations of a revision stand, read from their Jobs, and which Job comes next. Pure. */
+import type { MigrationReport } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { MigrationState } from '../delivery/types.js';
+import type { ContractView, MigrationStage, MigrationState } from '../delivery/types.js';
 import { LABELS } from '../resources/metadata.js';
-import type { KubeObject } from '../runtime/kube-client.js';
-import { migrationJobName } from './job.js';
+import type { KubeObject } from '../runtime/kube-types.js';
+import { hookJobName, migrationJobName } from './job.js';
+import { type Job, type JobView, jobView, type PodLike } from './job-view.js';
 
 export interface MigrationView {
+  /** Of expand and backfill together. */
   state: MigrationState;
-  /** What the newest run reported. */
+  /** The Job that brings them further, see {@link preparation}. */
+  nextStage?: 'plan' | 'expand' | 'backfill';
+  nextAttempt?: number;
+  /** What runs, or ran last, contract included. */
+  stage?: MigrationStage;
+  job?: string;
+  /** What its newest run reported. */
   report?: MigrationReport;
   /** Last line of what went wrong, if anything did. */
   error?: string;
   /** Runs of the Job that failed so far. */
   failures: number;
-  /** Jobs of the revision that failed for good. */
+  /** Jobs of expand and backfill that failed for good, or whose result was lost. */
   failedJobs: number;
+  /** All that expand and backfill applied. */
+  applied: string[];
+  durationMs?: number;
+  /** Contract migrations that were pending when expand was done. */
+  contracts?: string[];
+  ahead?: string[];
+  contract: ContractView;
+  /** What went wrong with contract, or with what must come before it. */
+  contractError?: string;
 }
 
-interface Job extends KubeObject {
-  status?: {
-    active?: number;
-    failed?: number;
-    conditions?: { type: string; status: string; reason?: string; message?: string }[];
+/** Of the delivery that is under way, or the last one. */
+export interface Delivery {
+  attempt?: number;
+  promotedAt?: string;
+  /** What the Jobs reported is on record already: it does not matter that they can't say it again. */
+  told?: boolean;
+}
+
+type Preparation = 'plan' | 'expand' | 'backfill';
+type Numbered = JobView & { attempt: number };
+type Find = (stage: Preparation) => Numbered;
+
+export function migrationView(
+  { spec }: PcfApi,
+  revision: string,
+  jobs: readonly KubeObject[],
+  pods: readonly KubeObject[],
+  { attempt, promotedAt, told = false }: Delivery = {},
+): MigrationView {
+  const mode = spec.migrations?.mode ?? 'Automatic';
+  const none: ContractView = { state: 'Absent', hook: 'Disabled', attempt: 1 };
+  if (mode === 'Disabled') return { ...NOTHING, state: 'Disabled', contract: none };
+  const own = (jobs as Job[]).filter(({ metadata }) => metadata.labels?.[LABELS.revision] === revision);
+  const views = new Map<string, JobView>(); // a report is parsed once
+  const read = (name: string) => {
+    const view = views.get(name) ?? jobView(name, own, pods as PodLike[]);
+    views.set(name, view);
+    return view;
+  };
+  const named = (stage: MigrationStage) => own.filter((job) => job.metadata.labels?.[LABELS.stage] === stage);
+  const spent = (['plan', 'expand', 'backfill'] as const)
+    .flatMap(named)
+    .filter(({ metadata }) => ['Failed', 'Lost'].includes(read(metadata.name).state)).length;
+  const find: Find = (stage) => {
+    const wanted = attempt ?? Math.max(1, spent);
+    const all = named(stage).map(({ metadata }) => read(metadata.name));
+    const done = all.find(({ state }) => state === 'Succeeded' || (told && state === 'Lost'));
+    return done ? { ...done, state: 'Succeeded', attempt: wanted } : newest(stage, revision, wanted, read);
+  };
+  const hooked = spec.migrations?.beforeContract !== undefined;
+  const contract = contractView(revision, named('contract'), hooked, promotedAt, read);
+  const before = prepared(find, mode === 'Manual');
+  const { report } = contract;
+  const applied = report ? [...before.applied, ...report.applied] : before.applied;
+  return { ...before, failedJobs: spent, ...contract, applied };
+}
+
+const NOTHING = { failures: 0, failedJobs: 0, applied: [] };
+
+/** A Job whose result was lost is run once more: it finds nothing to do and says so. */
+function newest(
+  stage: MigrationStage,
+  revision: string,
+  attempt: number,
+  read: (name: string) => JobView,
+): Numbered {
+  const job = read(migrationJobName(revision, stage, attempt));
+  if (job.state !== 'Lost') return { ...job, attempt };
+  const again = read(migrationJobName(revision, stage, attempt + 1));
+  const state = again.state === 'Lost' ? 'Succeeded' : again.state;
+  return { ...again, state, attempt: attempt + 1 };
+}
+
+type Prepared = Omit<MigrationView, 'failedJobs' | 'contract' | 'contractError'>;
+
+/** Plan if somebody is to approve of it, then expand, then backfill if there is any. */
+function prepared(find: Find, manual: boolean): Prepared {
+  const expand = find('expand');
+  if (expand.state === 'Absent' && manual) {
+    const plan = find('plan');
+    if (plan.state === 'Absent') return { ...NOTHING, state: 'Pending', ...next('plan', plan) };
+    if (plan.state !== 'Succeeded') return at('plan', plan, stateOf(plan.state));
+    const isEmpty = plan.report && plan.report.pending.length === 0;
+    return { ...at('plan', plan, isEmpty ? 'Pending' : 'Planned'), ...next('expand', expand) };
+  }
+  if (expand.state === 'Absent') return { ...NOTHING, state: 'Pending', ...next('expand', expand) };
+  const backfill = find('backfill');
+  const isAll = backfill.state === 'Absent' && !needsBackfill(expand.report);
+  if (expand.state !== 'Succeeded' || isAll) {
+    return { ...at('expand', expand, stateOf(expand.state)), ...told(expand) };
+  }
+  if (backfill.state === 'Absent') {
+    return { ...at('expand', expand, 'Pending'), ...told(expand), ...next('backfill', backfill) };
+  }
+  return { ...at('backfill', backfill, stateOf(backfill.state)), ...told(expand, backfill) };
+}
+
+function next(nextStage: Preparation, { attempt }: Numbered): Partial<Prepared> {
+  return { nextStage, nextAttempt: attempt };
+}
+
+function at(stage: MigrationStage, job: JobView, state: MigrationState): Prepared {
+  const { report, error, failures, name } = job;
+  return { ...NOTHING, state, stage, job: name, report, error, failures };
+}
+
+function stateOf(state: JobView['state']): MigrationState {
+  return state === 'Absent' || state === 'Lost' ? 'Pending' : state;
+}
+
+/** An image that knows phases and does not count them is asked: a Job with nothing to do ends at once. */
+function needsBackfill(report: MigrationReport | undefined): boolean {
+  if (!report) return false;
+  if (report.backfills) return report.backfills.length > 0;
+  return report.phases !== undefined && report.pending.length > 0;
+}
+
+/** What the reports of expand and backfill say together, once expand is done. */
+function told(...jobs: JobView[]): Partial<Prepared> {
+  const reports = jobs.flatMap(({ report }) => report ?? []);
+  const [expand] = jobs;
+  const isDone = expand?.state === 'Succeeded';
+  return {
+    applied: reports.flatMap(({ applied }) => applied),
+    ...(reports.length > 0
+      ? { durationMs: reports.reduce((sum, { durationMs }) => sum + durationMs, 0) }
+      : {}),
+    ...(isDone ? { contracts: expand.report?.contracts ?? [], ahead: expand.report?.ahead ?? [] } : {}),
   };
 }
 
-interface Terminated {
-  message?: string;
-  exitCode?: number;
-  finishedAt?: string;
-}
-
-interface PodLike extends KubeObject {
-  status?: { containerStatuses?: { state?: { terminated?: Terminated } }[] };
-}
-
-/**
- * Where the migrations of a revision stand. Of several Jobs the one of `attempt`
- * counts, or the last there is; one that succeeded counts before all others.
- */
-export function migrationView(
-  api: PcfApi,
+/** Of several contract Jobs the last one counts; each has a backup of its own before it. */
+function contractView(
   revision: string,
-  jobs: KubeObject[],
-  pods: KubeObject[],
-  attempt?: number,
-): MigrationView {
-  if (api.spec.migrations?.mode === 'Disabled') return { state: 'Disabled', failures: 0, failedJobs: 0 };
-  const all = (jobs as Job[]).filter(({ metadata }) => metadata.labels?.[LABELS.revision] === revision);
-  const failedJobs = all.filter(hasFailed).length;
-  const wanted = migrationJobName(revision, attempt ?? Math.max(1, failedJobs));
-  const job = all.find(holds('Complete')) ?? all.find(({ metadata }) => metadata.name === wanted);
-  if (!job) return { state: 'Pending', failures: 0, failedJobs };
-
-  const last = lastRun(job, pods as PodLike[]);
-  const report = parseReport(last?.message);
-  const failures = job.status?.failed ?? 0;
-  const seen = { report, failures, failedJobs };
-  if (holds('Complete')(job)) return { state: 'Succeeded', ...seen };
-
-  const failed = hasFailed(job);
-  const words = report?.error ?? lastLine(last?.message);
-  if (failed) return { state: 'Failed', ...seen, error: words ?? failed.message ?? failed.reason };
-  const error = last && last.exitCode !== 0 ? (words ?? `exit code ${last.exitCode}`) : undefined;
-  return { state: 'Running', ...seen, error };
+  made: readonly Job[],
+  hooked: boolean,
+  promotedAt: string | undefined,
+  read: (name: string) => JobView,
+): Pick<MigrationView, 'contract' | 'contractError'> & Partial<MigrationView> {
+  const last = Math.max(0, ...made.map(({ metadata }) => attemptOf(metadata.name, revision)));
+  const job = read(migrationJobName(revision, 'contract', last));
+  const hook = hooked ? hookView(revision, promotedAt, last + 1, read) : undefined;
+  const failed = job.state === 'Failed' ? job : hook;
+  const newest = hook?.state === 'Running' || job.state === 'Absent' ? hook : job;
+  return {
+    contract: {
+      state: job.state === 'Lost' ? 'Succeeded' : job.state,
+      hook: !hook ? 'Disabled' : hook.state === 'Lost' ? 'Succeeded' : hook.state,
+      attempt: hook?.attempt ?? last + 1,
+    },
+    ...(job.report ? { report: job.report } : {}),
+    ...(job.state === 'Running' && job.error ? { contractError: job.error } : {}),
+    ...(failed?.error ? { contractError: failed.error } : {}),
+    ...(newest && newest.state !== 'Absent'
+      ? { stage: newest === job ? 'contract' : 'hook', job: newest.name }
+      : {}),
+  };
 }
 
-function holds(type: string) {
-  return ({ status }: Job) => status?.conditions?.find((c) => c.type === type && c.status === 'True');
+function attemptOf(name: string, revision: string): number {
+  return Number(name.slice(`${revision}-contract-`.length)) || 1;
 }
 
-function hasFailed(job: Job) {
-  return holds('Failed')(job) ?? holds('FailureTarget')(job);
-}
-
-const JOB_NAME = 'batch.kubernetes.io/job-name';
-
-function lastRun(job: Job, pods: PodLike[]): Terminated | undefined {
-  const runs = pods
-    .filter(({ metadata }) => metadata.labels?.[JOB_NAME] === job.metadata.name)
-    .flatMap(
-      ({ status }) => status?.containerStatuses?.flatMap(({ state }) => state?.terminated ?? []) ?? [],
-    );
-  return runs.sort((a, b) => (a.finishedAt ?? '').localeCompare(b.finishedAt ?? '')).at(-1);
-}
-
-function parseReport(message: string | undefined): MigrationReport | undefined {
-  try {
-    return migrationReportSchema.parse(JSON.parse(message ?? ''));
-  } catch {
-    return undefined; // an image that left plain text, or nothing
-  }
-}
-
-function lastLine(message: string | undefined): string | undefined {
-  return message?.trim().split('\n').at(-1) || undefined;
+/** A backup that failed is tried again under the next number. */
+function hookView(
+  revision: string,
+  promotedAt: string | undefined,
+  first: number,
+  read: (name: string) => JobView,
+): JobView & { attempt: number } {
+  const hook = read(hookJobName(revision, promotedAt, first));
+  if (hook.state !== 'Failed') return { ...hook, attempt: first };
+  const next = hookView(revision, promotedAt, first + 1, read);
+  return next.state === 'Absent' ? { ...hook, attempt: first + 1 } : next;
 }

@@ -55,6 +55,16 @@ function announceDecision(decision: Decision): Announcement {
       );
     case 'Superseded':
       return normal('DeliverySuperseded', `${decision.revision} gives way to ${decision.by}`);
+    case 'ContractStarted':
+      return normal(
+        'ContractStarted',
+        `the schema is contracted: ${decision.migrations.join(', ')}; there is no way back to revisions that need what goes`,
+      );
+    case 'ContractCancelled':
+      return normal(
+        'ContractCancelled',
+        `the soak of ${decision.revision} ends without contract, as the delivery of ${decision.by} begins`,
+      );
     case 'Promoted':
       return normal('Promoted', `${decision.revision} is the stable revision now`);
   }
@@ -88,7 +98,7 @@ const quiet = new Set([
 /** A new kind of trouble is said once; the condition goes on saying it. */
 function trouble(before: PcfApiStatus | undefined, { reason, message }: Summary): Announcement[] {
   if (before?.reason === reason || quiet.has(reason)) return [];
-  const type = reason === 'Paused' ? 'Normal' : 'Warning';
+  const type = reason === 'Paused' || reason === 'ApprovalNeeded' ? 'Normal' : 'Warning';
   return [{ type, reason, action: 'Reconcile', note: message }];
 }
 

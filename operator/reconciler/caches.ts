@@ -10,23 +10,30 @@ import {
   SecretKind,
 } from '../resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../resources/metadata.js';
+import { secretRefs } from '../resources/secret-refs.js';
 import type { CacheSet } from '../runtime/cache-set.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import type { ResourceCache } from '../runtime/resource-cache.js';
 import { digestOf, type SecretDigest } from './secrets.js';
 
 const INSTANCE = 'instance';
+const SECRET = 'secret';
+
+/** Helm keeps each release it made in a Secret of up to a megabyte, which no PcfApi reads. */
+const READABLE_SECRETS = 'type!=helm.sh/release.v1';
 
 /** Kinds that carry our labels: what a PcfApi owns, and what Kubernetes makes of it. */
 const LABELLED_KINDS: readonly ResourceType[] = [...OWNED_KINDS, PodKind, EndpointSliceKind];
 
 /**
- * What is not kept of the objects that Kubernetes makes of ours: nothing reads it, and with
- * many pods it is most of the memory. An owned object is kept whole, to tell drift by.
+ * What is not kept: nothing reads it, and with many pods it is most of the memory. Any other
+ * owned object is kept whole, to tell drift by.
  */
 const TRANSFORMS: ReadonlyMap<ResourceType, (object: KubeObject) => KubeObject> = new Map([
-  [PodKind, ({ spec: _, ...pod }: KubeObject) => withoutManagedFields(pod as KubeObject)],
+  [PodKind, withoutSpec],
   [EndpointSliceKind, withoutManagedFields],
+  // Its pod template can't be changed, and what matters of it once it has ended is how.
+  [JobKind, (job: KubeObject) => (hasEnded(job) ? withoutSpec(job) : job)],
 ]);
 
 export class Caches {
@@ -35,8 +42,12 @@ export class Caches {
   private readonly labelled: ReadonlyMap<ResourceType, ResourceCache>;
 
   constructor(set: CacheSet, namespaces: readonly string[] = []) {
-    this.pcfApis = set.resource(PcfApiKind, { namespaces });
-    this.secrets = set.resource(SecretKind, { namespaces, transform: digestOf });
+    this.pcfApis = set.resource(PcfApiKind, { namespaces, indexers: { [SECRET]: bySecret } });
+    this.secrets = set.resource(SecretKind, {
+      namespaces,
+      fieldSelector: READABLE_SECRETS,
+      transform: digestOf,
+    });
     this.labelled = new Map(
       LABELLED_KINDS.map((type) => [
         type,
@@ -62,6 +73,11 @@ export class Caches {
 
   get(type: ResourceType, { metadata }: PcfApi, name: string): KubeObject | undefined {
     return this.labelled.get(type)?.get(metadata.namespace, name);
+  }
+
+  /** PcfApis that read a Secret. */
+  readersOf({ metadata }: KubeObject): KubeObject[] {
+    return this.pcfApis.byIndex(SECRET, `${metadata.namespace}/${metadata.name}`);
   }
 
   secret({ metadata }: PcfApi, name: string): SecretDigest | undefined {
@@ -93,6 +109,15 @@ export class Caches {
   }
 }
 
+function withoutSpec({ spec: _, ...rest }: KubeObject): KubeObject {
+  return withoutManagedFields(rest as KubeObject);
+}
+
+function hasEnded(job: KubeObject): boolean {
+  const { conditions = [] } = (job.status ?? {}) as { conditions?: { type: string; status: string }[] };
+  return conditions.some(({ type, status }) => ['Complete', 'Failed'].includes(type) && status === 'True');
+}
+
 function withoutManagedFields(object: KubeObject): KubeObject {
   const { managedFields: _, ...metadata } = object.metadata;
   return { ...object, metadata };
@@ -114,6 +139,12 @@ export function instanceKey(object: KubeObject): string | undefined {
   const name = metadata.labels?.[LABELS.instance];
   const isOurs = metadata.labels?.[LABELS.managedBy] === FIELD_MANAGER;
   return name && isOurs ? `${metadata.namespace}/${name}` : undefined;
+}
+
+/** A cluster has many Secrets, each of whose events must not cost a look at every PcfApi. */
+function bySecret(object: KubeObject): string[] {
+  const { spec, metadata } = object as unknown as PcfApi;
+  return [...new Set(secretRefs(spec).map(({ name }) => `${metadata.namespace}/${name}`))];
 }
 
 function byInstance(object: KubeObject): string[] {

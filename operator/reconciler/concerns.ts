@@ -37,10 +37,23 @@ export interface MissingKind {
   group: string;
 }
 
-const rules: Rule[] = [kindMissing, connectionBudget, autoscalersCollide, replicasFought];
+const rules: Rule[] = [contractFailed, kindMissing, connectionBudget, autoscalersCollide, replicasFought];
 
 export function concerns(seen: Observed, missing: readonly MissingKind[]): Concern[] {
   return rules.flatMap((rule) => rule(seen, missing) ?? []);
+}
+
+/** The traffic is served as before; only what the old code needed is still there. */
+function contractFailed({ api, delivery, migrations }: Observed): Concern | undefined {
+  const { stable = '', promotedAt } = delivery.position;
+  const { contract, contractError } = migrations.get(stable) ?? {};
+  const isFailed = contract?.state === 'Failed' || contract?.hook === 'Failed';
+  if (!isFailed || !promotedAt) return undefined;
+  const what = contract.state === 'Failed' ? 'the contract migrations' : 'beforeContract';
+  return {
+    reason: contract.state === 'Failed' ? 'ContractFailed' : 'BeforeContractFailed',
+    message: `${what} of ${stable} failed: ${contractError}; mend it, then: kubectl pcf migrate approve ${api.metadata.name}`,
+  };
 }
 
 /** Who brings the kinds that are optional. */

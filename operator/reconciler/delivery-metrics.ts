@@ -22,6 +22,8 @@ export class DeliveryMetrics {
   private readonly duration: Histogram<'namespace' | 'name'>;
   private readonly leadTime: Histogram<'namespace' | 'name'>;
   private readonly timeToRestore: Histogram<'namespace' | 'name'>;
+  /** PcfApis that have their series. */
+  private readonly begun = new Set<string>();
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -58,6 +60,7 @@ export class DeliveryMetrics {
   ): void {
     const { namespace, name } = metadata;
     const series = { namespace, name };
+    this.begin(series);
     for (const record of ended) {
       this.deliveries.inc({ ...series, outcome: record.outcome });
       if (record.outcome === 'Promoted')
@@ -69,8 +72,17 @@ export class DeliveryMetrics {
     }
   }
 
+  /** From 0: of a counter that begins with its first delivery, increase() would miss that one. */
+  private begin(series: { namespace: string; name: string }): void {
+    const key = `${series.namespace}/${series.name}`;
+    if (this.begun.has(key)) return;
+    this.begun.add(key);
+    for (const outcome of OUTCOMES) this.deliveries.inc({ ...series, outcome }, 0);
+  }
+
   /** Drops the series of a PcfApi that is gone. */
   forget(namespace: string, name: string): void {
+    this.begun.delete(`${namespace}/${name}`);
     for (const outcome of OUTCOMES) this.deliveries.remove({ namespace, name, outcome });
     for (const metric of [this.duration, this.leadTime, this.timeToRestore])
       metric.remove({ namespace, name });

@@ -26,9 +26,8 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
   const { api, router } = seen;
   const kept = keptRevisions(seen, plan);
   const starting = plan.migrate ? seen.revisions.get(plan.migrate) : undefined;
-  // A Job can't be changed once it runs, so it is written once and left alone; `Pending` is: there is none yet.
-  const migrates =
-    starting && seen.delivery.startable && seen.migrations.get(starting.name)?.state === 'Pending';
+  // The plan names a Job only until it is there: it can't be changed once it runs, and is left alone.
+  const migrating = plan.job && seen.delivery.startable ? seen.revisions.get(plan.job.revision) : undefined;
   return [
     serviceAccount(api),
     ...externalSecrets(api),
@@ -37,7 +36,7 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
       configMap(api, revision),
     ]),
     ...router.render(api, plan.route, routableRevisions(seen, plan)),
-    ...(migrates ? [migrationJob(api, starting, plan.position.attempt)] : []),
+    ...(migrating ? [migrationJob(api, migrating, plan.job!)] : []),
     ...kept.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
     ...preview(seen, plan),
     ...components(api, seen.revisions.get(plan.position.stable ?? '')),

@@ -12,7 +12,14 @@ import type { Summary } from './summary.js';
 const identity = ['namespace', 'name'] as const;
 type Identity = Record<(typeof identity)[number], string>;
 
-const MIGRATION_STATES: readonly MigrationState[] = ['Pending', 'Running', 'Succeeded', 'Failed', 'Disabled'];
+const MIGRATION_STATES: readonly MigrationState[] = [
+  'Pending',
+  'Planned',
+  'Running',
+  'Succeeded',
+  'Failed',
+  'Disabled',
+];
 
 /** What one reconcile found and did. */
 export interface Outcome {
@@ -96,11 +103,11 @@ export class Metrics {
       this.gauges.migration.set({ ...series, state }, state === view.state ? 1 : 0);
     const key = `${series.namespace}/${series.name}`;
     const known = this.timed.get(key);
-    if (view.state !== 'Succeeded' || !view.report || known === revision) return;
+    if (view.state !== 'Succeeded' || view.durationMs === undefined || known === revision) return;
     this.timed.set(key, revision);
     // What was done before this process began was told by the one before.
     if (known !== undefined || seen.delivery.position.stable === undefined)
-      this.migrationTime.observe(view.report.durationMs / 1000);
+      this.migrationTime.observe(view.durationMs / 1000);
   }
 
   private recordRoute(key: string, { traffic }: DeliveryPlan, { routeChanged }: Applied): void {

@@ -9,7 +9,7 @@ import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import { routerOf } from '../traffic/index.js';
 import type { TrafficRouter } from '../traffic/router.js';
 import type { Caches } from './caches.js';
-import { type EndpointSlice, type Pod, podFailure, podTrouble, readyPods } from './pods.js';
+import { type EndpointSlice, livingPods, type Pod, podFailure, podTrouble, readyPods } from './pods.js';
 import { revisionsOf } from './revisions.js';
 import { type MissingSecret, missingSecrets, secretsHash } from './secrets.js';
 
@@ -57,9 +57,11 @@ export function observe(api: PcfApi, caches: ClusterView): Observed {
       name,
       replicas: deployment?.spec?.replicas ?? 0,
       ready: ready.get(name) ?? 0,
-      migration: migrations.get(name)?.state ?? 'Pending',
-      failedMigrations: migrations.get(name)?.failedJobs,
+      pods: livingPods(name, pods),
+      number: revisions.get(name)!.number,
+      image: revisions.get(name)!.image,
       failure: migrationFailure(migrations.get(name)) ?? podFailure(name, pods),
+      ...migrationOf(migrations.get(name)!),
     };
   });
   return {
@@ -86,11 +88,29 @@ export function observe(api: PcfApi, caches: ClusterView): Observed {
 
 function migrationsOf(api: PcfApi, revisions: Map<string, Revision>, caches: ClusterView, pods: Pod[]) {
   const jobs = caches.ownedBy(JobKind, api);
-  const { update, attempt } = api.status?.delivery ?? {};
+  const { update, attempt, promotedAt, knows } = api.status?.delivery ?? {};
+  const isTold = (name: string) => knows?.some(({ revision }) => revision === name);
   const attemptOf = (name: string) => (name === update ? (attempt ?? 1) : undefined);
   return new Map(
-    [...revisions.keys()].map((name) => [name, migrationView(api, name, jobs, pods, attemptOf(name))]),
+    [...revisions.keys()].map((name) => [
+      name,
+      migrationView(api, name, jobs, pods, { attempt: attemptOf(name), promotedAt, told: isTold(name) }),
+    ]),
   );
+}
+
+/** What the planner is told of them. */
+function migrationOf(seen: MigrationView) {
+  const { state, nextStage, nextAttempt, contracts, ahead, contract, failedJobs } = seen;
+  return {
+    migration: state,
+    nextStage,
+    nextAttempt,
+    contracts,
+    ahead,
+    contract,
+    failedMigrations: failedJobs,
+  };
 }
 
 function migrationFailure(migration: MigrationView | undefined): Failure | undefined {

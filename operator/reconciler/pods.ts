@@ -68,6 +68,17 @@ function isReady(pod: Pod): boolean {
   );
 }
 
+/** All pods of a revision that run its code, or may: also those that are not ready, or on their way out. */
+export function livingPods(revision: string, pods: readonly Pod[]): number {
+  return pods.filter(
+    ({ metadata: { labels = {} }, status }) =>
+      labels[LABELS.revision] === revision &&
+      labels[LABELS.component] !== 'migration' &&
+      status?.phase !== 'Succeeded' &&
+      status?.phase !== 'Failed',
+  ).length;
+}
+
 const MAX_MESSAGE = 300;
 
 /** Why a serving pod is not ready, if it says; undefined when all is well or it is just starting. */

@@ -195,8 +195,8 @@ export class Reconciler {
 }
 
 /** What of a position nothing may follow from before it is on record. The rest is derived again each time. */
-function turningPoint({ stable, update, startedAt, step, failed }: DeliveryPosition = {}) {
-  return { stable, update, startedAt, step, failed };
+function turningPoint({ stable, update, startedAt, step, failed, knows, contracted }: DeliveryPosition = {}) {
+  return { stable, update, startedAt, step, failed, knows, contracted };
 }
 
 function earliest(...times: (number | undefined)[]): number | undefined {

@@ -22,6 +22,7 @@ export function render(api: PcfApi): KubeObject[] {
   const settled: DeliveryPlan = {
     position: { stable: revision },
     migrate: revision,
+    job: { revision, stage: 'expand', attempt: 1 },
     replicas: { [revision]: fullReplicas(api.spec) },
     route: { weights: { [revision]: 100 } },
     traffic: { desiredWeight: 0, effectiveWeight: 0, verified: true },

@@ -2,7 +2,6 @@
 import { CONFIG_FILE } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { ConfigMapKind, ControllerRevisionKind, DeploymentKind } from '../resources/kinds.js';
-import { LABELS } from '../resources/metadata.js';
 import type { PodTemplate } from '../resources/pod-template.js';
 import { newRevision, type Revision, revisionName, revisionOf } from '../resources/revision.js';
 import type { KubeObject } from '../runtime/kube-types.js';
@@ -37,20 +36,22 @@ export function revisionsOf(
 }
 
 /**
- * Revisions whose ControllerRevision somebody deleted, read off their Deployments: were they
- * not known, their pods would count for nothing, and be taken away while they serve.
+ * Revisions in use whose ControllerRevision somebody deleted, read off their Deployments: were
+ * they not known, their pods would count for nothing, and be taken away while they serve.
+ * Not those that are on their way out: their records go together with their Deployments.
  */
 function lostRevisions(
   api: PcfApi,
   caches: Pick<ClusterView, 'get' | 'ownedBy'>,
   recorded: readonly Revision[],
 ): Revision[] {
-  return (caches.ownedBy(DeploymentKind, api) as Workload[]).flatMap((deployment) => {
-    const { name, labels } = deployment.metadata;
-    // The Deployments of components are not named after a revision.
-    const isLost = labels?.[LABELS.revision] === name && !recorded.some((one) => one.name === name);
+  const { stable, update } = api.status?.delivery ?? {};
+  const unrecorded = [stable, update].filter((name) => !recorded.some((one) => one.name === name));
+  return unrecorded.flatMap((name) => {
+    const deployment = name && (caches.get(DeploymentKind, api, name) as Workload | undefined);
+    if (!deployment) return [];
     const config = caches.get(ConfigMapKind, api, name) as Settings | undefined;
-    return isLost ? (readOff(deployment, config) ?? []) : [];
+    return readOff(deployment, config) ?? [];
   });
 }
 

@@ -9,6 +9,7 @@ import type { TrafficRouter } from '../traffic/router.js';
 /** Envoy has a pushed route within a second; twice that is on the safe side. */
 const SETTLE_MS = 2_000;
 const DEFAULT_RETIRE_DELAY = { Canary: '30s', BlueGreen: '5m', RollingUpdate: '0s' } as const;
+const DEFAULT_CONTRACT_DELAY = '1h';
 const DEFAULT_PROGRESS_DEADLINE = '10m';
 
 /** Annotations by which people steer one delivery, see {@link Requests}. */
@@ -16,6 +17,7 @@ export const REQUEST_ANNOTATIONS = {
   promote: `${GROUP}/promote`,
   abort: `${GROUP}/abort`,
   retry: `${GROUP}/retry`,
+  approve: `${GROUP}/approve-migrations`,
 } as const satisfies Record<keyof Requests, string>;
 
 type StrategySettings = Pick<
@@ -38,7 +40,13 @@ export function deliverySettings({ spec, metadata }: PcfApi, router: TrafficRout
       promote: annotations[REQUEST_ANNOTATIONS.promote],
       abort: annotations[REQUEST_ANNOTATIONS.abort],
       retry: annotations[REQUEST_ANNOTATIONS.retry],
+      approve: annotations[REQUEST_ANNOTATIONS.approve],
     },
+    approval: spec.migrations?.mode === 'Manual',
+    contractDelayMs:
+      spec.migrations?.mode === 'Disabled'
+        ? undefined
+        : durationMs(spec.migrations?.contractDelay ?? DEFAULT_CONTRACT_DELAY),
     ...strategySettings[strategy](spec),
   };
 }

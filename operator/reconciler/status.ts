@@ -1,11 +1,12 @@
 /** The status of a PcfApi, from what was seen and what was planned. Pure: the same input gives the same status. */
 import type { Condition } from '../api/v1alpha1/kubernetes.js';
-import type { DeliveryRecord, MigrationStatus, PcfApiStatus } from '../api/v1alpha1/status.js';
-import { migrated } from '../delivery/plan.js';
+import type { DeliveryRecord, PcfApiStatus } from '../api/v1alpha1/status.js';
 import type { DeliveryPlan } from '../delivery/types.js';
 import { podSelector, selectorString } from '../resources/metadata.js';
 import type { Concern } from './concerns.js';
+import type { Verdict } from './conditions.js';
 import { history } from './history.js';
+import { compact, migrationStatus, migrationsApplied } from './migration-status.js';
 import type { Observed } from './observe.js';
 import type { Summary } from './summary.js';
 
@@ -18,7 +19,7 @@ export function statusOf(
   now: number,
 ): PcfApiStatus {
   const { api } = seen;
-  const { stable, update, failed } = plan.position;
+  const { stable, update } = plan.position;
   const imageOf = (name: string | undefined) => (name ? seen.revisions.get(name)?.image : undefined);
   return compact({
     observedGeneration: api.metadata.generation,
@@ -41,7 +42,7 @@ export function statusOf(
     step: plan.step,
     failed: plan.position.failed,
     history: history(api, ended),
-    migration: migrationStatus(seen, update ?? failed?.revision ?? stable),
+    migration: migrationStatus(seen, plan),
     revisions: Object.entries(plan.replicas).map(([name, replicas]) => ({
       name,
       image: imageOf(name) ?? '',
@@ -52,8 +53,6 @@ export function statusOf(
     delivery: compact(plan.position),
   });
 }
-
-type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;
 
 function conditions(
   seen: Observed,
@@ -108,24 +107,6 @@ function available(seen: Observed, plan: DeliveryPlan): Verdict {
       };
 }
 
-function migrationsApplied(seen: Observed, plan: DeliveryPlan): Verdict {
-  const type = 'MigrationsApplied';
-  const name = plan.position.update ?? plan.position.stable;
-  const view = seen.delivery.revisions.find((revision) => revision.name === name);
-  // The stable revision was migrated before it became so, even if its Job is long gone.
-  if (view && (migrated(view) || !plan.position.update)) {
-    return { type, status: 'True', reason: 'Applied', message: `the schema is ready for ${name}` };
-  }
-  const migration = seen.migrations.get(name ?? '');
-  const state = migration?.state ?? 'Pending';
-  return {
-    type,
-    status: 'False',
-    reason: state,
-    message: migration?.error ?? `the schema is not ready for ${name ?? 'any revision'}`,
-  };
-}
-
 function trafficRouted(seen: Observed, plan: DeliveryPlan): Verdict {
   const type = 'TrafficRouted';
   const missing = seen.missingKinds.map(({ kind }) => kind).join(', ');
@@ -148,20 +129,6 @@ function trafficRouted(seen: Observed, plan: DeliveryPlan): Verdict {
   return { type, status: 'True', reason: 'Routed', message: 'the route is in force as it was written' };
 }
 
-function migrationStatus(seen: Observed, revision: string | undefined): MigrationStatus | undefined {
-  const migration = revision ? seen.migrations.get(revision) : undefined;
-  if (!revision || !migration) return undefined;
-  const { state, report, error } = migration;
-  return compact({
-    revision,
-    state,
-    current: report?.current ?? undefined,
-    applied: report?.applied.length ? report.applied : undefined,
-    duration: report ? `${(report.durationMs / 1000).toFixed(1)}s` : undefined,
-    message: error,
-  });
-}
-
 /** Keeps the time of each condition whose status is what it was. */
 function withTransitionTimes(
   fresh: Verdict[],
@@ -177,9 +144,4 @@ function withTransitionTimes(
         : `${new Date(now).toISOString().slice(0, 19)}Z`;
     return { ...condition, observedGeneration, lastTransitionTime };
   });
-}
-
-/** Without the fields that have no value, as JSON would leave them out. */
-function compact<T extends object>(value: T): T {
-  return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T;
 }

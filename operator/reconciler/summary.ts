@@ -5,6 +5,7 @@
 import type { Phase } from '../api/v1alpha1/status.js';
 import { migrated } from '../delivery/plan.js';
 import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
+import type { MigrationView } from '../migrations/view.js';
 import type { Observed } from './observe.js';
 
 export interface Summary {
@@ -39,6 +40,7 @@ export function summarize(seen: Observed, plan: DeliveryPlan, replicas: number):
 const rules: Rule[] = [
   secretMissing,
   providerMissing,
+  belowFloor,
   givenUp,
   paused,
   migrating,
@@ -74,6 +76,18 @@ function providerMissing({ seen }: Case): Summary | undefined {
     reason: 'TrafficProviderMissing',
     message: `spec.traffic.provider is ${provider}, but the cluster has no ${kinds}; install ${provider}, or choose another provider`,
     verdict: 'InProgress',
+  };
+}
+
+/** An undo that goes back too far changes nothing, and says why. */
+function belowFloor({ plan }: Case): Summary | undefined {
+  const { position, refused } = plan;
+  if (!refused || position.failed) return undefined;
+  return {
+    phase: 'Failed',
+    reason: 'BelowRollbackFloor',
+    message: `refused: ${refused}; ${position.stable} serves on`,
+    verdict: 'Failed',
   };
 }
 
@@ -113,13 +127,28 @@ function migrating({ seen, plan, current }: Case): Summary | undefined {
   const { update } = plan.position;
   if (!update || (current && migrated(current))) return undefined;
   const migration = seen.migrations.get(update);
+  if (migration?.state === 'Planned') return approvalNeeded(seen, plan, update);
   const trouble = migration?.error
     ? `; the last try failed and is repeated with backoff: ${migration.error}`
     : '';
   return {
     phase: 'Migrating',
     reason: migration?.error ? 'MigrationRetrying' : 'Migrating',
-    message: `waiting for the migrations of ${update}${since(plan)}${trouble}`,
+    message: `waiting for the migrations of ${update}${phaseOf(migration)}${since(plan)}${trouble}`,
+    verdict: 'InProgress',
+  };
+}
+
+function phaseOf(migration: MigrationView | undefined): string {
+  return migration?.stage && migration.state === 'Running' ? ` (${migration.stage})` : '';
+}
+
+function approvalNeeded({ api, migrations }: Observed, plan: DeliveryPlan, update: string): Summary {
+  const pending = migrations.get(update)?.report?.pending.length;
+  return {
+    phase: 'Migrating',
+    reason: 'ApprovalNeeded',
+    message: `${pending ?? 'the'} migrations of ${update} wait${since(plan)} for: kubectl pcf migrate approve ${api.metadata.name}`,
     verdict: 'InProgress',
   };
 }
@@ -196,10 +225,11 @@ function canary({ plan, replicas }: Case): Summary | undefined {
 
 function ready({ plan, current }: Case): Summary {
   const pods = current?.ready ?? 0;
+  const contract = plan.contract?.waitingFor ? `; contract waits for ${plan.contract.waitingFor}` : '';
   return {
     phase: 'Ready',
     reason: 'Ready',
-    message: `${plan.position.stable} serves all of the traffic with ${pods} ready ${pods === 1 ? 'pod' : 'pods'}`,
+    message: `${plan.position.stable} serves all of the traffic with ${pods} ready ${pods === 1 ? 'pod' : 'pods'}${contract}`,
     verdict: 'Current',
   };
 }

@@ -8,6 +8,8 @@ export const LABELS = {
   component: 'app.kubernetes.io/component',
   managedBy: 'app.kubernetes.io/managed-by',
   revision: `${GROUP}/revision`,
+  /** What a migration Job does. */
+  stage: `${GROUP}/migration`,
   /** The metric that a Job measures, and of which revision. Not `revision`: its Jobs are its migrations. */
   analysis: `${GROUP}/analysis`,
   analysedRevision: `${GROUP}/analysed-revision`,

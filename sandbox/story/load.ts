@@ -8,6 +8,8 @@ export interface Sample {
   /** Requests by the version that answered. */
   served: Record<string, number>;
   failures: string[];
+  /** How long each answer took, in milliseconds. */
+  latencies: number[];
 }
 
 export interface LoadOptions {
@@ -25,10 +27,10 @@ export interface LoadOptions {
 export class Load {
   private readonly pool: Pool;
   private readonly stopping = new AbortController();
-  private current: Sample = { served: {}, failures: [] };
+  private current = newSample();
   private running: Promise<void>[] = [];
   /** Of the whole run. */
-  readonly total: Sample = { served: {}, failures: [] };
+  readonly total = newSample();
 
   constructor(private readonly options: LoadOptions) {
     this.pool = new Pool(`https://127.0.0.1:${options.port}`, {
@@ -44,10 +46,15 @@ export class Load {
 
   /** What was served from now on for so long. */
   async sample(durationMs: number): Promise<Sample> {
-    this.current = { served: {}, failures: [] };
+    return this.sampleUntil(sleep(durationMs));
+  }
+
+  /** What was served from now on until `end`. */
+  async sampleUntil(end: Promise<unknown>): Promise<Sample> {
+    this.current = newSample();
     const mine = this.current;
-    await sleep(durationMs);
-    this.current = { served: {}, failures: [] };
+    await end;
+    this.current = newSample();
     return mine;
   }
 
@@ -90,8 +97,13 @@ export class Load {
     while (!this.stopping.signal.aborted) {
       const counters = [this.current, this.total];
       try {
+        const startedAt = performance.now();
         const { version } = await this.graphql(query, {}, headers);
-        for (const { served } of counters) served[version] = (served[version] ?? 0) + 1;
+        const tookMs = performance.now() - startedAt;
+        for (const { served, latencies } of counters) {
+          served[version] = (served[version] ?? 0) + 1;
+          latencies.push(tookMs);
+        }
       } catch (error) {
         const at = new Date().toISOString().slice(11, 23);
         for (const { failures } of counters) failures.push(`${at} ${(error as Error).message}`);
@@ -103,11 +115,21 @@ export class Load {
 
 /** `1.0.0 90.1 %, 1.1.0 9.9 %` */
 export function shares({ served }: Sample): string {
-  const total = count({ served, failures: [] });
+  const total = Object.values(served).reduce((sum, requests) => sum + requests, 0);
   const parts = Object.entries(served).sort(([a], [b]) => a.localeCompare(b));
   return parts
     .map(([version, requests]) => `${version} ${((100 * requests) / total).toFixed(1)} %`)
     .join(', ');
+}
+
+/** The time within which 99 of 100 answers came, in milliseconds. */
+export function p99({ latencies }: Sample): number {
+  const sorted = latencies.toSorted((a, b) => a - b);
+  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * 0.99))] ?? 0;
+}
+
+function newSample(): Sample {
+  return { served: {}, failures: [], latencies: [] };
 }
 
 export function count({ served }: Sample): number {

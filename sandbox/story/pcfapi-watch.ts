@@ -25,7 +25,18 @@ export interface PcfApiView extends KubeObject {
     updateImage?: string;
     conditions?: { type: string; status: string; reason: string; message: string }[];
     traffic?: { desiredWeight: number; effectiveWeight: number; verified: boolean };
-    migration?: { state: string; applied?: string[]; message?: string };
+    migration?: {
+      state: string;
+      phase?: string;
+      applied?: string[];
+      message?: string;
+      waitingFor?: string;
+      approval?: string;
+      contractAt?: string;
+      pending?: { name: string; phase: string }[];
+      progress?: { name: string; rows: number; total: number; rowsPerSecond: number };
+      rollbackFloor?: { revision: string; number: number; migrations: string[] };
+    };
   };
 }
 

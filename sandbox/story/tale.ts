@@ -26,13 +26,14 @@ export abstract class Tale {
   constructor(
     protected readonly sandbox: Sandbox,
     private readonly say: (line: string) => void,
+    query = LIST,
   ) {
     this.watch = new PcfApiWatch(sandbox.parts.client, pino({ level: 'silent' }), NAMESPACE, NAME);
     this.load = new Load({
       port: sandbox.gatewayPort,
       host: HOST,
       caPath: sandbox.gateway.caPath,
-      query: LIST,
+      query,
       token: (client) => sandboxToken(client, 'OPERATOR'),
     });
   }

@@ -20,6 +20,12 @@ describe('the story', () => {
     assert.match(output, /[1-9]\d* requests served, 0 failed/);
   }).timeout(START_TIMEOUT_MS);
 
+  it('of migrations ends well: expand, backfill, canary, an undo in the soak, contract, and no way back, without a failed request', async () => {
+    const { code, output } = await sandbox('--story', 'migrations', '--state-dir', '.sandbox/story');
+    assert.equal(code, 0, output);
+    assert.match(output, /[1-9]\d* requests served, 0 failed/);
+  }).timeout(START_TIMEOUT_MS);
+
   it('of deliveries ends well: steps, an undo, a live edit, an abort and blue-green, without a failed request', async () => {
     const { code, output } = await sandbox('--story', 'delivery', '--state-dir', '.sandbox/story');
     assert.equal(code, 0, output);

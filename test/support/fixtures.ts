@@ -20,3 +20,10 @@ export function pcfApi(spec: Partial<PcfApiSpec> = {}): PcfApi {
     }),
   };
 }
+
+/** Migrations by this mode, with the schema's defaults. */
+export function migrations(
+  mode: NonNullable<PcfApiSpec['migrations']>['mode'],
+): NonNullable<PcfApiSpec['migrations']> {
+  return { mode, contractDelay: '1h', deadline: '15m', backfillDeadline: '24h' };
+}

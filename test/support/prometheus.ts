@@ -109,6 +109,14 @@ export async function startPrometheus(options: PrometheusOptions): Promise<TestP
   return server;
 }
 
+/** The checker of rules that comes with the server; undefined (and why, on stderr) when this machine can't have one. */
+export function findPromtool(): string | undefined {
+  const program = findOnPath('promtool') ?? (install() && findOnPath('promtool'));
+  if (!program)
+    console.warn('the alerts are not tried: there is no promtool on PATH, and it could not be installed');
+  return program;
+}
+
 /** Only as root and where apt-get is; on any other machine that is for its owner to do. */
 function install(): string | undefined {
   const aptGet = findOnPath('apt-get');

@@ -3,13 +3,12 @@
  * installed from the system's packages; when it may not, the suites that need it
  * are skipped and say so.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RedisOptions as ClientOptions, Redis } from 'ioredis';
 import { freePort } from './postgres.js';
+import { systemProgram } from './system-program.js';
 
 export interface RedisOptions {
   /** Arguments of redis-server beside the usual ones; a Sentinel's file goes first. */
@@ -80,7 +79,7 @@ export class TestRedis {
 
 /** A started server, or undefined (and why, on stderr) when this machine can't have one. */
 export async function startRedis(options: RedisOptions = {}): Promise<TestRedis | undefined> {
-  const program = findOnPath('redis-server') ?? install();
+  const program = systemProgram('redis-server');
   if (!program) {
     console.warn('Redis tests are skipped: there is no redis-server on PATH, and it could not be installed');
     return undefined;
@@ -97,21 +96,4 @@ export async function startRedises(options: RedisOptions[]): Promise<TestRedis[]
     if (!server) throw new Error('there is no redis-server');
     return server;
   });
-}
-
-/** Only as root and where apt-get is; on any other machine that is for its owner to do. */
-function install(): string | undefined {
-  const aptGet = findOnPath('apt-get');
-  if (process.getuid?.() !== 0 || !aptGet) return undefined;
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const run = (...args: string[]) =>
-    spawnSync(aptGet, args, { env, stdio: 'ignore', timeout: 180_000 }).status === 0;
-  const add = () => run('install', '-y', '--no-install-recommends', 'redis-server');
-  if (!add() && !(run('update') && add())) return undefined;
-  return findOnPath('redis-server');
-}
-
-function findOnPath(program: string): string | undefined {
-  const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
-  return folders.map((folder) => join(folder, program)).find((file) => existsSync(file));
 }

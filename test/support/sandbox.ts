@@ -1,6 +1,7 @@
 /** One sandbox for all tests of a run: started when the first one asks, stopped at the end. One namespace a suite. */
 import { buildImage } from '../../sandbox/images.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
+import { SPLIT_IMAGES } from '../../sandbox/story/split/images.js';
 
 let starting: Promise<Sandbox> | undefined;
 let namespaces = 0;
@@ -46,6 +47,7 @@ function buildTestImages(imagesDir: string): void {
   const extraMigrations = ['dist/sandbox/story/migrations/1795370000101-add-runbook.js'];
   buildImage(imagesDir, { name: 'pcf-api', tag: '1.0.0' });
   buildImage(imagesDir, { name: 'pcf-api', tag: '1.1.0', extraMigrations });
+  buildImage(imagesDir, SPLIT_IMAGES.v2);
   buildImage(imagesDir, {
     name: 'pcf-api',
     tag: 'never-ready',

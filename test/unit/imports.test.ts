@@ -37,6 +37,7 @@ const arrows: Record<string, string[]> = {
     'operator/runtime',
   ],
   cli: [
+    'api-server/platform/migrations',
     'contract',
     'operator/api',
     'operator/delivery',

@@ -24,7 +24,7 @@ export interface MonitorParts {
   /** Makes the pool usable; called after each new connection, so it must be idempotent. */
   prepare(): Promise<void>;
   /** The migrations the database lacks for this image to run. */
-  missingMigrations(connection: WatchConnection): Promise<string[]>;
+  schemaMisfit(connection: WatchConnection): Promise<string | undefined>;
   /** It became usable. */
   onReady?(): void;
   backoff: Backoff;
@@ -123,18 +123,18 @@ export class DatabaseMonitor {
       await connection.query('SELECT 1');
       return;
     }
-    const missing = await this.parts.missingMigrations(connection);
-    if (missing.length === 0) {
+    const reason = await this.parts.schemaMisfit(connection);
+    if (reason === undefined) {
       this.parts.log.info({ after: this.#status.state }, 'the database is ready');
       this.parts.onReady?.();
       this.#enter('ready');
       return;
     }
     if (this.#status.state !== 'behind') {
-      this.parts.log.warn({ missing }, 'the database lacks migrations that this version needs');
+      this.parts.log.warn({ reason }, 'this version can not live with the schema of the database');
     }
     const next = new Date(Date.now() + this.parts.probeIntervalMs);
-    this.#enter('behind', `missing migrations: ${missing.join(', ')}`, next);
+    this.#enter('behind', reason, next);
   }
 
   #enter(state: DatabaseState, reason?: string, nextTry?: Date): void {

@@ -3,7 +3,7 @@ import type { DataSource, EntityTarget } from 'typeorm';
 import type { Settings } from '../../config/schema.js';
 import type { Logger } from '../logging/logger.js';
 import type { KnownMigration } from '../migrations/known-migrations.js';
-import { missingMigrations } from '../migrations/missing-migrations.js';
+import { schemaMisfit } from '../migrations/schema-misfit.js';
 import { Secret } from '../secrets/secret.js';
 import { createDataSource } from './data-source.js';
 import { DatabaseMonitor } from './database-monitor.js';
@@ -125,7 +125,7 @@ export class Database {
         this.#primary.closeCircuit();
         if (!this.dataSource.isInitialized) await this.dataSource.initialize();
       },
-      missingMigrations: (connection) => missingMigrations(connection, migrations),
+      schemaMisfit: (connection) => schemaMisfit(connection, migrations),
       onReady: () => this.#primary.closeCircuit(),
       backoff: { initialMs: settings.retry_initial, maxMs: settings.retry_max },
       probeIntervalMs: settings.probe_interval,

@@ -1,6 +1,7 @@
 /** Changes many rows in small transactions, from a cursor that the database keeps. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { QueryRunner } from 'typeorm';
+import type { BackfillProgress } from '../../../contract/image.js';
 import type { Logger } from '../logging/logger.js';
 import type { KnownMigration } from './known-migrations.js';
 import { RefusedError } from './refused-error.js';
@@ -16,14 +17,6 @@ export interface BackfillSpec {
   where: string;
 }
 
-export interface BackfillProgress {
-  name: string;
-  rows: number;
-  /** The planner's estimate of the table's rows. */
-  total: number;
-  rowsPerSecond: number;
-}
-
 export const BACKFILLS_TABLE = 'schema_backfills';
 
 const TARGET_MS = 200;
@@ -35,8 +28,39 @@ const REPORT_EVERY_MS = 2_000;
 
 export async function createBackfills(runner: QueryRunner): Promise<void> {
   await runner.query(
-    `CREATE TABLE IF NOT EXISTS ${BACKFILLS_TABLE} (name text PRIMARY KEY, cursor text, rows bigint NOT NULL DEFAULT 0, cancelled boolean NOT NULL DEFAULT false, updated_at timestamptz NOT NULL DEFAULT now())`,
+    `CREATE TABLE IF NOT EXISTS ${BACKFILLS_TABLE} (name text PRIMARY KEY, cursor text, rows bigint NOT NULL DEFAULT 0, cancelled boolean NOT NULL DEFAULT false, updated_at timestamptz NOT NULL DEFAULT now(), total bigint, rows_per_second integer)`,
   );
+  const [{ there }] = await runner.query(
+    `SELECT count(*) = 2 AS there FROM pg_attribute WHERE attrelid = '${BACKFILLS_TABLE}'::regclass AND attname IN ('total', 'rows_per_second')`,
+  );
+  if (there) return; // ALTER TABLE would wait for whoever reads it
+  await runner.query(
+    `ALTER TABLE ${BACKFILLS_TABLE} ADD COLUMN IF NOT EXISTS total bigint, ADD COLUMN IF NOT EXISTS rows_per_second integer`,
+  );
+}
+
+/** How far the newest of these backfills came, as its own batches recorded it. */
+export async function backfillProgress(
+  runner: QueryRunner,
+  names: string[],
+): Promise<BackfillProgress | undefined> {
+  const [{ there }] = await runner.query(`SELECT to_regclass('${BACKFILLS_TABLE}') IS NOT NULL AS there`);
+  if (!there) return undefined;
+  const [row] = await runner.query(
+    `SELECT name, rows::float8 AS rows, coalesce(to_jsonb(b) ->> 'total', '0')::float8 AS total,
+            coalesce(to_jsonb(b) ->> 'rows_per_second', '0')::float8 AS "rowsPerSecond", cancelled
+     FROM ${BACKFILLS_TABLE} b WHERE name = ANY($1) ORDER BY updated_at DESC LIMIT 1`,
+    [names],
+  );
+  if (!row) return undefined;
+  const { cancelled, ...progress } = row;
+  return { ...withEstimate(progress), ...(cancelled && { cancelled }) };
+}
+
+function withEstimate(progress: Omit<BackfillProgress, 'secondsLeft'>): BackfillProgress {
+  const { rows, total, rowsPerSecond } = progress;
+  const secondsLeft = rowsPerSecond > 0 ? Math.max(0, Math.round((total - rows) / rowsPerSecond)) : null;
+  return { ...progress, secondsLeft };
 }
 
 /**
@@ -48,7 +72,7 @@ export async function runBackfill(
   { name }: KnownMigration,
   spec: BackfillSpec,
   log: Logger,
-  report: (progress: BackfillProgress) => void,
+  report: (progress: BackfillProgress, isDue: boolean) => void,
 ): Promise<void> {
   const sql = await batchSql(runner, spec);
   const total = await estimate(runner, spec.table);
@@ -61,19 +85,21 @@ export async function runBackfill(
   let reportedAt = startedAt;
   for (;;) {
     const state = await stateOf(runner, name);
+    const rate = changedNow / Math.max(0.001, (performance.now() - startedAt) / 1_000);
     const batchStartedAt = performance.now();
-    const batch = await runBatch(runner, sql, name, state.cursor, size);
+    const batch = await runBatch(runner, sql, { name, cursor: state.cursor, size, total, rate });
     const took = performance.now() - batchStartedAt;
     changedNow += batch.rows;
     changedInPass += batch.rows;
     const seconds = Math.max(0.001, (performance.now() - startedAt) / 1_000);
     const rows = state.rows + batch.rows;
     const rowsPerSecond = Math.round(changedNow / seconds);
-    report({ name, rows, total, rowsPerSecond });
-    if (performance.now() - reportedAt > REPORT_EVERY_MS || batch.last === null) {
+    const progress = withEstimate({ name, rows, total: Math.max(total, rows), rowsPerSecond });
+    const isDue = performance.now() - reportedAt > REPORT_EVERY_MS || batch.last === null;
+    report(progress, isDue);
+    if (isDue) {
       reportedAt = performance.now();
-      const secondsLeft = rowsPerSecond > 0 ? Math.max(0, Math.round((total - rows) / rowsPerSecond)) : null;
-      log.info({ migration: name, rows, total, rowsPerSecond, secondsLeft, batch: size }, 'backfill');
+      log.info({ ...progress, batch: size }, 'backfill');
     }
     if (batch.last === null) {
       if (changedInPass === 0 && state.cursor === null) return;
@@ -102,15 +128,24 @@ async function stateOf(runner: QueryRunner, name: string) {
   return state as { cursor: string | null; rows: number };
 }
 
+interface Batch {
+  name: string;
+  cursor: string | null;
+  size: number;
+  /** For whoever asks `status`. */
+  total: number;
+  rate: number;
+}
+
 /** The rows and the cursor change together, so a killed run neither skips a row nor counts one twice. */
-async function runBatch(runner: QueryRunner, sql: string, name: string, cursor: string | null, size: number) {
+async function runBatch(runner: QueryRunner, sql: string, { name, cursor, size, total, rate }: Batch) {
   await runner.startTransaction();
   try {
     const [result] = await runner.query(sql, [cursor, size]);
     const { last, rows } = result as { last: string | null; rows: number };
     await runner.query(
-      `UPDATE ${BACKFILLS_TABLE} SET cursor = $2, rows = rows + $3, updated_at = now() WHERE name = $1`,
-      [name, last, rows],
+      `UPDATE ${BACKFILLS_TABLE} SET cursor = $2, rows = rows + $3, total = $4, rows_per_second = $5, updated_at = now() WHERE name = $1`,
+      [name, last, rows, Math.round(total), Math.round(rate)],
     );
     await runner.commitTransaction();
     return { last, rows };
@@ -134,12 +169,10 @@ async function batchSql(runner: QueryRunner, { table, key, set, where }: Backfil
     SELECT (SELECT k::text FROM batch ORDER BY k DESC LIMIT 1) AS last, (SELECT count(*)::int FROM changed) AS rows`;
 }
 
+/** The planner's own: by the file's size, also when nobody has counted yet. */
 async function estimate(runner: QueryRunner, table: string): Promise<number> {
-  const [row] = await runner.query(
-    'SELECT reltuples::float8 AS rows FROM pg_class WHERE oid = $1::regclass',
-    [table],
-  );
-  return Math.max(0, row?.rows ?? 0);
+  const [row] = await runner.query(`EXPLAIN (FORMAT JSON) SELECT FROM ${table}`);
+  return row?.['QUERY PLAN']?.[0]?.Plan?.['Plan Rows'] ?? 0;
 }
 
 export function nextSize(size: number, tookMs: number): number {

@@ -1,16 +1,29 @@
 /** The database's own list of what was applied. TypeORM's table, with what it lacks. */
 import type { QueryRunner } from 'typeorm';
 import { sqlState } from '../database/connection-errors.js';
+import { isComparable } from './checksum.js';
+import { misfit } from './fitness.js';
 import { type KnownMigration, timestampOf } from './known-migrations.js';
 import { RefusedError } from './refused-error.js';
 import { MIGRATIONS_TABLE } from './table.js';
 
 const UNDEFINED_TABLE = '42P01';
+/** What we keep beside TypeORM's own columns. */
+const COLUMNS = [
+  ['checksum', 'text'],
+  ['phase', 'text'],
+  ['requires', 'text'],
+  ['until', 'text'],
+  ['applied_at', 'timestamptz'],
+] as const;
 
 export interface Applied {
+  /** In the order they were applied. */
+  id?: number;
   name: string;
   checksum?: string | null;
   requires?: string | null;
+  until?: string | null;
 }
 
 export async function createHistory(runner: QueryRunner): Promise<void> {
@@ -18,13 +31,13 @@ export async function createHistory(runner: QueryRunner): Promise<void> {
   await runner.query(
     `CREATE TABLE IF NOT EXISTS ${MIGRATIONS_TABLE} (id serial PRIMARY KEY, "timestamp" bigint NOT NULL, name varchar NOT NULL)`,
   );
-  const [missing] = await runner.query(
-    `SELECT 1 WHERE NOT EXISTS (SELECT FROM pg_attribute WHERE attrelid = '${MIGRATIONS_TABLE}'::regclass AND attname = 'applied_at')`,
+  const [{ complete }] = await runner.query(
+    `SELECT count(*) = ${COLUMNS.length} AS complete FROM pg_attribute WHERE attrelid = '${MIGRATIONS_TABLE}'::regclass AND NOT attisdropped AND attname = ANY($1)`,
+    [COLUMNS.map(([name]) => name)],
   );
-  if (!missing) return; // ALTER TABLE would wait for whoever reads it, even to do nothing
-  await runner.query(
-    `ALTER TABLE ${MIGRATIONS_TABLE} ADD COLUMN checksum text, ADD COLUMN phase text, ADD COLUMN requires text, ADD COLUMN applied_at timestamptz`,
-  );
+  if (complete) return; // ALTER TABLE would wait for whoever reads it, even to do nothing
+  const added = COLUMNS.map(([name, type]) => `ADD COLUMN IF NOT EXISTS ${name} ${type}`);
+  await runner.query(`ALTER TABLE ${MIGRATIONS_TABLE} ${added.join(', ')}`);
 }
 
 /** Oldest first; nothing when the database has no list yet. */
@@ -38,51 +51,39 @@ export async function readHistory(runner: QueryRunner): Promise<Applied[]> {
 }
 
 export async function recordApplied(runner: QueryRunner, migration: KnownMigration): Promise<void> {
-  const { name, checksum, phase, requires } = migration;
+  const { name, checksum, phase, requires, until } = migration;
   await runner.query(
-    `INSERT INTO ${MIGRATIONS_TABLE} ("timestamp", name, checksum, phase, requires, applied_at) VALUES ($1, $2, $3, $4, $5, now())`,
-    [timestampOf(migration), name, checksum, phase, requires ?? null],
+    `INSERT INTO ${MIGRATIONS_TABLE} ("timestamp", name, checksum, phase, requires, until, applied_at) VALUES ($1, $2, $3, $4, $5, $6, now())`,
+    [timestampOf(migration), name, checksum, phase, requires ?? null, until ?? null],
   );
 }
 
 /** Refuses what no second try can mend: an applied migration that has changed, an image that is too old. */
 export function checkHistory(applied: Applied[], known: KnownMigration[], version: string): void {
   const byName = new Map(known.map((one) => [one.name, one]));
-  for (const { name, checksum, requires } of applied) {
+  for (const { name, checksum } of applied) {
     const migration = byName.get(name);
-    if (migration && checksum && checksum !== migration.checksum) {
+    if (migration && isComparable(checksum) && checksum !== migration.checksum) {
       throw new RefusedError(
         `${name} was changed after it was applied to this database; undo the change and write a new migration`,
       );
     }
-    if (!migration && requires && isOlder(version, requires)) {
-      throw new RefusedError(
-        `the database is ahead: ${name} was applied, which needs version ${requires} or newer; this image is ${version}`,
-      );
-    }
   }
+  const reason = misfit(version, applied);
+  if (reason) throw new RefusedError(reason);
 }
 
-/** Migrations applied by an image that recorded no checksums get today's. */
+/** Migrations applied by an image that recorded no checksums, or of an earlier kind, get today's. */
 export async function adoptChecksums(
   runner: QueryRunner,
   applied: Applied[],
   known: KnownMigration[],
 ): Promise<void> {
-  const without = new Set(applied.filter(({ checksum }) => !checksum).map(({ name }) => name));
-  for (const { name, checksum, phase, requires } of known.filter((one) => without.has(one.name))) {
+  const without = new Set(applied.filter(({ checksum }) => !isComparable(checksum)).map(({ name }) => name));
+  for (const { name, checksum, phase, requires, until } of known.filter((one) => without.has(one.name))) {
     await runner.query(
-      `UPDATE ${MIGRATIONS_TABLE} SET checksum = $2, phase = $3, requires = $4 WHERE name = $1 AND checksum IS NULL`,
-      [name, checksum, phase, requires ?? null],
+      `UPDATE ${MIGRATIONS_TABLE} SET checksum = $2, phase = $3, requires = $4, until = $5 WHERE name = $1`,
+      [name, checksum, phase, requires ?? null, until ?? null],
     );
   }
-}
-
-function isOlder(version: string, than: string): boolean {
-  const [a, b] = [version, than].map((text) => text.split(/[.-]/).slice(0, 3).map(Number));
-  for (const index of [0, 1, 2]) {
-    const difference = (a?.[index] ?? 0) - (b?.[index] ?? 0);
-    if (difference !== 0) return difference < 0;
-  }
-  return false;
 }

@@ -1,9 +1,12 @@
 /** The registry: the migrations of this image, every class in the migrations folder. */
-import { createHash } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { MigrationInterface } from 'typeorm';
 import { z } from 'zod';
+import { checksumOf } from './checksum.js';
+import { type DryRun, dryRun } from './dry-run.js';
+import { isOlder } from './fitness.js';
 
 export const phaseSchema = z.enum(['expand', 'backfill', 'contract']);
 export type MigrationPhase = z.infer<typeof phaseSchema>;
@@ -17,8 +20,10 @@ export interface KnownMigration {
   /** The oldest, and the newest, version of the API that can live with it. */
   requires?: string;
   until?: string;
-  /** Of the class's text: a migration that was applied must not change. */
+  /** Of its SQL: a migration that was applied must not change. */
   checksum: string;
+  /** What it sends, as far as can be told without a database. */
+  dry: DryRun;
   migration: new () => MigrationInterface;
 }
 
@@ -38,7 +43,7 @@ const declarationSchema = z.object({
  */
 export async function knownMigrations(folder: URL = FOLDER): Promise<KnownMigration[]> {
   const files = (await readdir(fileURLToPath(folder))).filter((name) => /\.(js|mjs)$/.test(name)).sort();
-  const modules = await Promise.all(files.map((file) => load(new URL(file, folder), file)));
+  const modules = await Promise.all(files.map((file) => loadMigrations(new URL(file, folder))));
   const found = modules.flat().sort((a, b) => timestampOf(a) - timestampOf(b));
   found.forEach((one, index) => {
     const other = found[index - 1];
@@ -51,12 +56,14 @@ export async function knownMigrations(folder: URL = FOLDER): Promise<KnownMigrat
   return found;
 }
 
-async function load(url: URL, file: string): Promise<KnownMigration[]> {
+/** The migrations that a module exports. */
+export async function loadMigrations(url: URL): Promise<KnownMigration[]> {
+  const file = basename(fileURLToPath(url));
   const exported: unknown[] = Object.values((await import(url.href)) as object);
-  return exported.filter(isClass).map((migration) => register(migration, file));
+  return Promise.all(exported.filter(isClass).map((migration) => register(migration, file)));
 }
 
-function register(migration: new () => MigrationInterface, file: string): KnownMigration {
+async function register(migration: new () => MigrationInterface, file: string): Promise<KnownMigration> {
   const { name } = migration;
   const { phase, transaction, requires, until } = migration as Partial<KnownMigration>;
   const declared = declarationSchema.safeParse({ phase, transaction, requires, until });
@@ -76,16 +83,26 @@ function register(migration: new () => MigrationInterface, file: string): KnownM
       `${file}: out of order: its class is ${name}; file and class must have the same timestamp`,
     );
   }
-  return { name, ...declared.data, checksum: checksumOf(migration), migration };
+  const { requires: oldest, until: newest } = declared.data;
+  if (oldest && newest && isOlder(newest, oldest)) {
+    throw new Error(`${file}: no version can live with ${name}: it requires ${oldest}, until ${newest}`);
+  }
+  const instance = new migration() as MigrationInterface & { backfill?: unknown };
+  refuseMismatch(file, name, declared.data.phase, instance);
+  const dry = await dryRun(instance);
+  const checksum = checksumOf(dry, [declared.data.transaction, instance.backfill ?? null], migration);
+  return { name, ...declared.data, checksum, dry, migration };
 }
 
-/** Layout and comments may change; what runs may not. */
-function checksumOf(migration: new () => MigrationInterface): string {
-  const text = migration
-    .toString()
-    .replace(/^\s*(\/\/|\*|\/\*).*$/gm, '')
-    .replace(/\s+/g, ' ');
-  return createHash('sha256').update(text).digest('hex').slice(0, 32);
+function refuseMismatch(
+  file: string,
+  name: string,
+  phase: MigrationPhase,
+  { backfill }: { backfill?: unknown },
+) {
+  if (backfill && phase !== 'backfill') {
+    throw new Error(`${file}: ${name} declares a backfill, so its phase must be backfill, not ${phase}`);
+  }
 }
 
 export function timestampOf({ name }: { name: string }): number {

@@ -1,5 +1,5 @@
 /** What lint says of migrations before any of their statements runs. */
-import type { MigrationInterface, QueryRunner } from 'typeorm';
+import type { MigrationInterface } from 'typeorm';
 import type { MigrationFinding } from '../../../contract/image.js';
 import type { BackfillSpec } from './backfill.js';
 import type { KnownMigration } from './known-migrations.js';
@@ -25,14 +25,13 @@ async function lintMigration({
   phase,
   transaction,
   migration,
+  dry,
 }: KnownMigration): Promise<LintedMigration> {
   const context = lintContext(phase, transaction);
-  const statements: string[] = [];
-  const instance = new migration() as MigrationInterface & { backfill?: BackfillSpec };
-  const findings: Finding[] = instance.backfill ? await lintBackfill(instance.backfill) : [];
-  const dynamic = instance.backfill ? false : await dryRun(instance, statements);
-  for (const sql of statements) findings.push(...(await lintSql(sql, context)));
-  return { name, findings, created: [...context.created], dynamic };
+  const { backfill } = new migration() as MigrationInterface & { backfill?: BackfillSpec };
+  const findings: Finding[] = backfill ? await lintBackfill(backfill) : [];
+  for (const sql of dry.statements) findings.push(...(await lintSql(sql, context)));
+  return { name, findings, created: [...context.created], dynamic: dry.dynamic };
 }
 
 /** Its parts must make one UPDATE and nothing else. */
@@ -40,22 +39,6 @@ async function lintBackfill({ table, set, where }: BackfillSpec): Promise<Findin
   const sql = `UPDATE ${table} SET ${set} WHERE (${where})`;
   const findings = await lintSql(sql, lintContext('backfill', true));
   return findings.filter(({ rule }) => rule !== 'update-all-rows');
-}
-
-/** Runs `up` on a runner that only writes down. True if it asked for more than that. */
-async function dryRun(migration: { up(runner: QueryRunner): Promise<unknown> }, statements: string[]) {
-  const runner = {
-    query: async (sql: string) => {
-      statements.push(sql);
-      return [];
-    },
-  };
-  try {
-    await migration.up(runner as unknown as QueryRunner);
-    return false;
-  } catch {
-    return true;
-  }
 }
 
 export function asReported(name: string, findings: Finding[]): MigrationFinding[] {

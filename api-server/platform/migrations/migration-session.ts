@@ -1,19 +1,25 @@
 /** The one connection a migration run has: the advisory lock and the migrations live and die with it. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DataSource, type QueryRunner } from 'typeorm';
+import { DataSource, type EntityTarget, type QueryRunner } from 'typeorm';
+import type { LockHolder } from '../../../contract/image.js';
 import type { Settings } from '../../config/schema.js';
 import { isDatabaseAway } from '../database/connection-errors.js';
 import { typeOrmLogger } from '../database/typeorm-logger.js';
 import type { Logger } from '../logging/logger.js';
 import type { KnownMigration } from './known-migrations.js';
+import { APPLICATION_NAME, describeHolder, LOCK_KEY, runHolder } from './lock-holder.js';
 import { MIGRATIONS_TABLE } from './table.js';
-
-/** Any fixed number will do; advisory locks are per database. This one is "pcf" and "api" in ASCII. */
-const LOCK_KEY = [0x706366, 0x617069] as const;
 
 /** Another runner had the lock for longer than we may wait. */
 export class LockTimeoutError extends Error {
   override readonly name = 'LockTimeoutError';
+
+  constructor(
+    message: string,
+    readonly holder?: LockHolder,
+  ) {
+    super(message);
+  }
 }
 
 export interface MigrationSession extends AsyncDisposable {
@@ -26,8 +32,9 @@ export async function openSession(
   settings: Settings,
   known: KnownMigration[],
   log: Logger,
+  entities: EntityTarget<object>[] = [],
 ): Promise<MigrationSession> {
-  const dataSource = newDataSource(settings, known, log);
+  const dataSource = newDataSource(settings, known, entities, log);
   const deadline = Date.now() + settings.migrations.connect_wait;
   for (;;) {
     try {
@@ -56,7 +63,12 @@ export async function lockSession(runner: QueryRunner, waitMs: number, log: Logg
     ]);
     if (rows[0]?.locked) return;
     if (Date.now() >= deadline) {
-      throw new LockTimeoutError(`another migration run still holds the lock after ${waitMs} ms`);
+      const holder = await runHolder(runner);
+      const who = holder ? `: ${describeHolder(holder)}` : '';
+      throw new LockTimeoutError(
+        `another migration run still holds the lock after ${waitMs} ms${who}`,
+        holder,
+      );
     }
     if (!waiting) log.info('another migration run is under way, waiting for it');
     await sleep(jittered(250));
@@ -80,11 +92,17 @@ export function jittered(ms: number): number {
   return Math.round(ms * (0.5 + Math.random()));
 }
 
-function newDataSource({ database }: Settings, known: KnownMigration[], log: Logger): DataSource {
+function newDataSource(
+  { database }: Settings,
+  known: KnownMigration[],
+  entities: EntityTarget<object>[],
+  log: Logger,
+): DataSource {
   return new DataSource({
     type: 'postgres',
     url: database.url,
-    applicationName: 'pcf-api migrate',
+    applicationName: APPLICATION_NAME,
+    entities: entities as never,
     migrations: known.map(({ migration }) => migration),
     migrationsTableName: MIGRATIONS_TABLE,
     connectTimeoutMS: database.connect_timeout,

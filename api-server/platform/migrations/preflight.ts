@@ -1,6 +1,7 @@
 /** What is refused before the first statement. */
 import type { QueryRunner } from 'typeorm';
 import { version } from '../version.js';
+import { misfit } from './fitness.js';
 import { type Applied, checkHistory } from './history.js';
 import { type KnownMigration, type MigrationPhase, phaseSchema, timestampOf } from './known-migrations.js';
 import { describeFinding } from './lint/lint.js';
@@ -27,10 +28,22 @@ export async function preflight(
 ): Promise<void> {
   checkHistory(applied, known, version());
   const pending = selectPending(applied, known, phases);
+  refuseUnfit(pending);
   refuseOutOfPhase(applied, known, pending);
   const linted = await lintMigrations(pending);
   refuseFindings(linted);
   if (applied.length === 0) await refuseUnrecorded(runner, linted);
+}
+
+/** An image must be able to live with what it is about to do. */
+function refuseUnfit(pending: KnownMigration[]): void {
+  for (const migration of pending) {
+    if (!misfit(version(), [migration])) continue;
+    const { name, requires = 'any', until = 'any' } = migration;
+    throw new RefusedError(
+      `${name} is for versions ${requires} to ${until}, and this image is ${version()}: release it with a version that can live with it`,
+    );
+  }
 }
 
 /** Contract needs what it contracts to be backfilled, and backfill the column it fills. */

@@ -1,13 +1,13 @@
 /** Runs the migrations of this image and says how it went. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { MigrationInterface } from 'typeorm';
-import type { MigrationReport } from '../../../contract/image.js';
+import { type MigrationInterface, QueryRunnerAlreadyReleasedError } from 'typeorm';
+import type { BackfillProgress, LockHolder, MigrationReport } from '../../../contract/image.js';
 import type { Settings } from '../../config/schema.js';
 import { sqlState } from '../database/connection-errors.js';
 import type { Logger } from '../logging/logger.js';
 import { redact } from '../logging/redact.js';
 import { version } from '../version.js';
-import { type BackfillProgress, type BackfillSpec, createBackfills, runBackfill } from './backfill.js';
+import { type BackfillSpec, backfillProgress, createBackfills, runBackfill } from './backfill.js';
 import { refuseTransactionPooling } from './direct-connection.js';
 import { type GateTimeouts, throughGate } from './gate.js';
 import {
@@ -19,9 +19,11 @@ import {
   recordApplied,
 } from './history.js';
 import type { KnownMigration, MigrationPhase } from './known-migrations.js';
+import { BlockerWatch, describeHolder, runHolder } from './lock-holder.js';
 import {
   configureSession,
   jittered,
+  LockTimeoutError,
   lockSession,
   type MigrationSession,
   openSession,
@@ -53,12 +55,16 @@ interface Progress {
   backfill?: BackfillProgress;
   /** The migration that runs. */
   running?: string;
+  lockHolder?: LockHolder;
+  /** Leaves a report of how far it came. */
+  tell(): void;
 }
 
 /**
  * Applies what is pending in these phases. Each migration has its own transaction: all of it
  * happens, or nothing. When `interrupted` rejects, it reports at once; the server rolls back
- * what is under way when the process ends.
+ * what is under way when the process ends. `onProgress` gets reports of how far it is, also for
+ * those who find them after it was killed.
  */
 export function migrateUp(
   settings: Settings,
@@ -66,10 +72,10 @@ export function migrateUp(
   log: Logger,
   interrupted: Promise<never>,
   phases: MigrationPhase[] = DEFAULT_PHASES,
+  onProgress: (report: MigrationReport) => void = () => {},
 ): Promise<RunResult> {
-  return measured(settings, known, phases, (progress) =>
-    Promise.race([runLocked(settings, known, progress, log), interrupted]),
-  );
+  const work = (progress: Progress) => Promise.race([runLocked(settings, known, progress, log), interrupted]);
+  return measured(settings, known, phases, work, onProgress);
 }
 
 /** What is applied and what is pending; changes nothing. */
@@ -84,6 +90,9 @@ export function migrationStatus(
     const applied = await readHistory(session.runner);
     progress.now = names(applied);
     progress.before = progress.now;
+    progress.lockHolder = await runHolder(session.runner);
+    const pending = selectPending(applied, known, ['backfill']).map(({ name }) => name);
+    progress.backfill = await backfillProgress(session.runner, pending);
     checkHistory(applied, known, version());
   });
 }
@@ -109,16 +118,25 @@ async function measured(
   known: KnownMigration[],
   phases: MigrationPhase[],
   work: (progress: Progress) => Promise<void>,
+  onProgress: (report: MigrationReport) => void = () => {},
 ): Promise<RunResult> {
   const startedAt = performance.now();
-  const progress: Progress = { before: [], now: [], phases };
+  const report = (cause?: unknown) =>
+    reportOf(settings, known, progress, cause, performance.now() - startedAt);
+  const tell = () => onProgress(postMortem(report()));
+  const progress: Progress = { before: [], now: [], phases, tell };
   let cause: unknown;
   try {
     await work(progress);
   } catch (error) {
-    cause = error;
+    cause = isReleased(error) ? new Error('Connection terminated between two statements') : error;
   }
-  return { report: reportOf(settings, known, progress, cause, performance.now() - startedAt), cause };
+  return { report: report(cause), cause };
+}
+
+/** A connection that ends while nothing runs on it takes TypeORM's query runner with it; the next statement meets that. */
+function isReleased(error: unknown): boolean {
+  return error instanceof QueryRunnerAlreadyReleasedError;
 }
 
 async function runLocked(settings: Settings, known: KnownMigration[], progress: Progress, log: Logger) {
@@ -133,12 +151,26 @@ async function runLocked(settings: Settings, known: KnownMigration[], progress: 
   await preflight(runner, applied, known, progress.phases);
   await createHistory(runner);
   await adoptChecksums(runner, applied, known);
+  await using watch = await watchBlockers(session, settings.migrations.lock_timeout);
   for (const migration of selectPending(applied, known, progress.phases)) {
     progress.running = migration.name;
-    await applyPatiently(session, settings, migration, progress, log);
+    progress.tell();
+    await applyPatiently(session, settings, migration, progress, watch, log);
     progress.now = [...progress.now, migration.name];
     progress.running = undefined;
   }
+}
+
+async function watchBlockers(
+  { dataSource, runner }: MigrationSession,
+  lockTimeoutMs: number,
+): Promise<BlockerWatch> {
+  const [{ pid }] = await runner.query('SELECT pg_backend_pid() AS pid');
+  return new BlockerWatch(
+    dataSource.createQueryRunner(),
+    pid,
+    Math.min(1_000, Math.max(50, lockTimeoutMs / 4)),
+  );
 }
 
 /** A migration that can't get a table's lock gives way to the traffic and is tried again. */
@@ -147,6 +179,7 @@ async function applyPatiently(
   settings: Settings,
   migration: KnownMigration,
   progress: Progress,
+  watch: BlockerWatch,
   log: Logger,
 ) {
   const { lock_attempts: attempts } = settings.migrations;
@@ -157,8 +190,13 @@ async function applyPatiently(
       log.info({ migration: migration.name, phase: migration.phase }, 'migration starts');
       return await applyOne(session, migration, timeouts, progress, log);
     } catch (error) {
-      if (sqlState(error) !== LOCK_NOT_AVAILABLE || attempt >= attempts) throw error;
-      log.warn({ attempt, attempts }, 'a table is locked, the migration gave way and is tried again');
+      if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
+      progress.lockHolder = watch.take();
+      if (attempt >= attempts) throw error;
+      progress.tell();
+      const heldBy = progress.lockHolder && describeHolder(progress.lockHolder);
+      progress.lockHolder = undefined;
+      log.warn({ attempt, attempts, heldBy }, 'a table is locked, the migration gave way and is tried again');
       await sleep(jittered(Math.min(10_000, 500 * 2 ** attempt)));
     }
   }
@@ -174,8 +212,9 @@ async function applyOne(
   const instance = new migration.migration() as MigrationInterface & { backfill?: BackfillSpec };
   if (instance.backfill) {
     await createBackfills(runner);
-    await runBackfill(runner, migration, instance.backfill, log, (now) => {
+    await runBackfill(runner, migration, instance.backfill, log, (now, isDue) => {
       progress.backfill = now;
+      if (isDue) progress.tell();
     });
     return recordApplied(runner, migration);
   }
@@ -194,6 +233,20 @@ async function applyOne(
   }
 }
 
+/** Nobody reads it but after the runner was killed, for then it is its last word. */
+function postMortem(report: MigrationReport): MigrationReport {
+  const { running, backfill } = report;
+  const rows =
+    backfill?.name === running && backfill ? `, ${backfill.rows} of about ${backfill.total} rows done` : '';
+  const at = running ? ` while ${running} ran${rows}` : '';
+  return {
+    ...report,
+    outcome: 'running',
+    retry: true,
+    error: `killed${at}; the next run goes on from there`,
+  };
+}
+
 function timeoutsOf(settings: Settings, phase: MigrationPhase): GateTimeouts {
   return { lock: settings.migrations.lock_timeout, statement: STATEMENT_TIMEOUT_MS[phase] };
 }
@@ -205,26 +258,35 @@ function names(applied: Applied[]): string[] {
 function reportOf(
   settings: Settings,
   known: KnownMigration[],
-  { before, now, phases, backfill, running }: Progress,
+  { before, now, phases, backfill, running, lockHolder: holder }: Progress,
   cause: unknown,
   durationMs: number,
 ): MigrationReport {
   const knownNames = new Set(known.map(({ name }) => name));
   const pending = [...knownNames].filter((name) => !now.includes(name));
+  const pendingOf = (phase: MigrationPhase) =>
+    known.filter((one) => one.phase === phase && pending.includes(one.name)).map(({ name }) => name);
   const applied = now.filter((name) => !before.includes(name));
   const ahead = now.filter((name) => !knownNames.has(name));
   const newest = now.toSorted((a, b) => Number(a.slice(-13)) - Number(b.slice(-13))).at(-1) ?? null;
+  const lockHolder = cause instanceof LockTimeoutError ? cause.holder : holder;
   const report = {
     current: newest,
     applied,
     pending,
+    backfills: pendingOf('backfill'),
+    contracts: pendingOf('contract'),
     durationMs: Math.round(durationMs),
     phases,
     ...(ahead.length > 0 && { ahead }),
     ...(backfill && { backfill }),
+    ...(running && { running }),
+    ...(lockHolder && { lockHolder }),
   };
   if (cause === undefined) return { outcome: applied.length > 0 ? 'done' : 'nothing', ...report };
-  const error = errorText(cause, running, settings.database.url);
+  const heldBy =
+    holder && sqlState(cause) === LOCK_NOT_AVAILABLE ? `; held by ${describeHolder(holder)}` : '';
+  const error = errorText(cause, running, settings.database.url) + heldBy;
   if (!(cause instanceof RefusedError)) return { outcome: 'failed', ...report, error };
   const findings = cause.findings.slice(0, 5);
   return { outcome: 'refused', ...report, error, ...(findings.length > 0 && { findings }) };

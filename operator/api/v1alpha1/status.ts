@@ -27,15 +27,71 @@ const trafficStatus = z.strictObject({
   reason: z.string().optional().meta({ description: 'Why the two weights differ, if they do.' }),
 });
 
+const rowCount = (description: string) =>
+  z.int().min(0).max(Number.MAX_SAFE_INTEGER).meta({ description, format: 'int64' });
+const migrationNames = (description: string) =>
+  z.array(z.string()).meta({ description, 'x-kubernetes-list-type': 'atomic' });
+
 const migrationStatus = z.strictObject({
   revision: z.string().meta({ description: 'The revision whose migrations these are.' }),
   state: z
-    .enum(['Pending', 'Running', 'Succeeded', 'Failed', 'Disabled'])
-    .meta({ description: 'Where they stand.' }),
+    .enum(['Pending', 'Planned', 'Running', 'Succeeded', 'Failed', 'Disabled'])
+    .meta({ description: 'Where they stand. Planned: they wait to be approved.' }),
+  phase: z
+    .enum(['plan', 'expand', 'backfill', 'hook', 'contract'])
+    .optional()
+    .meta({ description: 'What runs now, ran last, or waits to be approved.' }),
+  job: z.string().optional().meta({ description: 'The Job that does it.' }),
   current: z.string().optional().meta({ description: 'Newest migration in the database.' }),
-  applied: z.array(z.string()).optional().meta({ description: 'Migrations this revision added.' }),
+  applied: migrationNames('Migrations this revision added.').optional(),
+  pending: z
+    .array(
+      z.strictObject({
+        name: z.string().meta({ description: 'Name of the migration.' }),
+        phase: z.enum(['expand', 'backfill', 'contract']).meta({ description: 'When it runs.' }),
+      }),
+    )
+    .optional()
+    .meta({
+      description: 'Migrations that the database does not have yet.',
+      'x-kubernetes-list-type': 'atomic',
+    }),
+  ahead: migrationNames('Migrations in the database that the image does not know.').optional(),
+  findings: z
+    .array(
+      z.strictObject({
+        migration: z.string().meta({ description: 'The migration.' }),
+        rule: z.string().meta({ description: 'The rule of lint that it breaks.' }),
+        statement: z.string().meta({ description: 'The statement.' }),
+      }),
+    )
+    .optional()
+    .meta({ description: 'What lint has against them.', 'x-kubernetes-list-type': 'atomic' }),
+  progress: z
+    .strictObject({
+      name: z.string().meta({ description: 'The backfill.' }),
+      rows: rowCount('Rows done.'),
+      total: rowCount('Rows there are, as the database estimates.'),
+      rowsPerSecond: rowCount('How fast it goes.'),
+    })
+    .optional()
+    .meta({ description: 'How far the backfill came.' }),
   duration: z.string().optional().meta({ description: 'How long they took.' }),
   message: z.string().optional().meta({ description: 'Last line of what went wrong.' }),
+  waitingFor: z.string().optional().meta({ description: 'What the next step of the schema waits for.' }),
+  approval: z.string().optional().meta({
+    description: 'What `kubectl pcf migrate approve` writes into the annotation pcf.dev/approve-migrations.',
+  }),
+  contractAt: time('When the soak ends, and contract may run.').optional(),
+  rollbackFloor: z
+    .strictObject({
+      revision: z.string().meta({ description: 'The revision.' }),
+      number: count('Its number.'),
+      image: z.string().optional().meta({ description: 'Its image.' }),
+      migrations: migrationNames('Contract migrations that older revisions can not live with.'),
+    })
+    .optional()
+    .meta({ description: 'The oldest revision the schema still serves. Going back further is refused.' }),
 });
 
 const revisionStatus = z.strictObject({
@@ -84,6 +140,28 @@ const deliveryPosition = z.strictObject({
     )
     .optional()
     .meta({ description: 'Revisions whose pods are kept a moment longer, so that an undo is instant.' }),
+  knows: z
+    .array(
+      z.strictObject({
+        revision: z.string().meta({ description: 'The revision.' }),
+        migrations: migrationNames(
+          'Contract migrations that its image knows, and lives without what they drop.',
+        ),
+      }),
+    )
+    .optional()
+    .meta({ description: 'What revisions on record told of contract migrations when they were migrated.' }),
+  contracted: z
+    .strictObject({
+      revision: z.string().meta({ description: 'Revision whose contract migrations were begun last.' }),
+      number: count('Its number.'),
+      image: z.string().optional().meta({ description: 'Its image.' }),
+      migrations: migrationNames('All contract migrations that were begun so far.'),
+      at: time('When they were begun.'),
+      done: z.boolean().optional().meta({ description: 'Whether they are done.' }),
+    })
+    .optional()
+    .meta({ description: 'What was taken out of the schema: the way back ends there.' }),
 });
 export type DeliveryPosition = z.infer<typeof deliveryPosition>;
 

@@ -10,6 +10,20 @@ export interface Measured {
   p99: number;
   /** MB */
   memory: number;
+  /** Processor time of the server for each request, in µs. Unlike the rate it hardly depends on what else the machine does. */
+  cpu: number;
+}
+
+/** Lets a server's compiler see what is coming. */
+export async function warm(subject: Subject, query: BenchQuery, connections: number): Promise<void> {
+  await run(subject, query, connections, 1);
+}
+
+/** Of several rounds the one that was disturbed least. */
+export function best(rounds: readonly Measured[]): Measured {
+  const [first, ...others] = [...rounds].sort((a, b) => b.perSecond - a.perSecond);
+  if (!first) throw new Error('nothing was measured');
+  return { ...first, cpu: Math.min(first.cpu, ...others.map(({ cpu }) => cpu)) };
 }
 
 /** Asks as fast as answers come, and throws when one is not right. */
@@ -19,7 +33,7 @@ export async function measure(
   connections: number,
   seconds: number,
 ): Promise<Measured> {
-  await run(subject, query, connections, Math.max(1, seconds / 4)); // warm
+  const before = subject.cpu();
   const result = await run(subject, query, connections, seconds);
   const { p50, p99 } = result.latency;
   // autocannon counts whole milliseconds; with one connection the rate tells more than that.
@@ -29,6 +43,7 @@ export async function measure(
     p50: p50 > 2 ? p50 : Math.min(each, p50 + 1),
     p99,
     memory: subject.memory(),
+    cpu: (subject.cpu() - before) / result.requests.total,
   };
 }
 

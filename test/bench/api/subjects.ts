@@ -21,6 +21,8 @@ export interface Subject {
   headers: Record<string, string>;
   /** Resident memory, in MB. */
   memory(): number;
+  /** Processor time it has taken so far, in µs. */
+  cpu(): number;
   stop(): Promise<void>;
 }
 
@@ -42,6 +44,7 @@ export async function startOurs(databaseUrl: string): Promise<Subject> {
     url: `http://127.0.0.1:${api.port}/graphql`,
     headers: await bearer({ exp: Math.floor(Date.now() / 1_000) + 24 * 3_600 }),
     memory: () => residentMegabytes(api.pid),
+    cpu: () => processorTime(api.pid),
     stop: () => api.kill(),
   };
 }
@@ -63,6 +66,7 @@ export async function startPeer(peer: Peer, databaseUrl: string, queries: BenchQ
     url: `http://127.0.0.1:${message.port}/graphql`,
     headers: {},
     memory: () => residentMegabytes(child.pid ?? 0),
+    cpu: () => processorTime(child.pid ?? 0),
     stop: () => end(child),
   };
 }
@@ -78,6 +82,16 @@ function residentMegabytes(pid: number): number {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');
     return Math.round(Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1_024);
+  } catch {
+    return 0;
+  }
+}
+
+/** In ticks of 10 ms, user and system. 0 where there is no /proc. */
+function processorTime(pid: number): number {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+    return (Number(fields[11]) + Number(fields[12])) * 10_000;
   } catch {
     return 0;
   }

@@ -13,11 +13,18 @@ export function printTable(rows: Row[], print: (line: string) => void): void {
     const ours = results.get('ours')?.perSecond ?? Number.NaN;
     print(`\n${query}, ${connections} connection${connections === 1 ? '' : 's'}`);
     print(
-      `  ${'server'.padEnd(16)}${['req/s', 'p50 ms', 'p99 ms', 'RSS MB', 'ours is'].map((head) => head.padStart(9)).join('')}`,
+      `  ${'server'.padEnd(16)}${['req/s', 'p50 ms', 'p99 ms', 'RSS MB', 'CPU us', 'ours is'].map((head) => head.padStart(9)).join('')}`,
     );
-    for (const [name, { perSecond, p50, p99, memory }] of results) {
+    for (const [name, { perSecond, p50, p99, memory, cpu }] of results) {
       const ratio = name === 'ours' ? '' : `${(ours / perSecond).toFixed(2)}x`;
-      const cells = [perSecond.toFixed(0), p50.toFixed(1), p99.toFixed(1), String(memory), ratio];
+      const cells = [
+        perSecond.toFixed(0),
+        p50.toFixed(1),
+        p99.toFixed(1),
+        String(memory),
+        cpu.toFixed(0),
+        ratio,
+      ];
       print(`  ${name.padEnd(16)}${cells.map((cell) => cell.padStart(9)).join('')}`);
     }
   }

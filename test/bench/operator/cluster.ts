@@ -19,7 +19,7 @@ export class BenchCluster {
   routes!: ResourceCache;
   private readonly stopping = new AbortController();
 
-  static async start(operatorArgs: string[]): Promise<BenchCluster> {
+  static async start(operatorArgs: string[], nodeArgs: string[]): Promise<BenchCluster> {
     const cluster = new BenchCluster();
     const { sandbox } = cluster;
     sandbox.cleanUp();
@@ -31,7 +31,7 @@ export class BenchCluster {
       { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } },
       { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'pcf-api-secrets', namespace: NAMESPACE }, data },
     ]);
-    await sandbox.startOperator(operatorArgs);
+    await sandbox.startOperator(operatorArgs, nodeArgs);
     cluster.apis = cluster.watch(PcfApiKind);
     cluster.routes = cluster.watch(VirtualServiceKind);
     await Promise.all([cluster.apis.synced, cluster.routes.synced]);
@@ -73,8 +73,15 @@ export class BenchCluster {
     });
   }
 
-  settled(): Promise<void> {
-    return settled(this.apis, this.routes);
+  /** At rest, and each at the weight that was asked of it: pods that start slowly are no rest. */
+  async settled(): Promise<void> {
+    await until(this.apis, () =>
+      this.names.every((name) => {
+        const { desiredWeight, effectiveWeight, verified } = this.statusOf(name)?.traffic ?? {};
+        return desiredWeight === effectiveWeight && verified;
+      }),
+    );
+    await settled(this.apis, this.routes);
   }
 
   statusOf(name: string): PcfApi['status'] {
@@ -83,6 +90,11 @@ export class BenchCluster {
 
   setWeight(name: string, canaryWeight: number): Promise<KubeObject> {
     return this.client.patch(PcfApiKind, NAMESPACE, name, { spec: { canaryWeight } });
+  }
+
+  /** Memory of the operator's process, in MB. */
+  async megabytes(): Promise<number> {
+    return Math.round((await this.metric(/^process_resident_memory_bytes/)) / 2 ** 20);
   }
 
   /** Sum of the operator's metrics whose line matches. */
@@ -103,8 +115,11 @@ export class BenchCluster {
 export function until(cache: ResourceCache, check: () => boolean, timeoutMs = 900_000): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new Error(`not within ${timeoutMs / 1000} s`)), timeoutMs);
+    let done = false;
     const look = () => {
-      if (!check()) return;
+      // A handler can't be taken back, and what is no longer asked must cost nothing.
+      if (done || !check()) return;
+      done = true;
       clearTimeout(timer);
       resolve();
     };

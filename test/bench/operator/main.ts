@@ -4,13 +4,17 @@
  * PcfApis and send one patch an edit) and, where asked, beside Argo Rollouts. A figure
  * means little without its floor.
  */
+import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
 import { ArgoRollouts } from './argo-rollouts.js';
 import { BenchCluster, seconds } from './cluster.js';
-import { type Measured, print, table } from './report.js';
+import { growth, type Measured, print, table } from './report.js';
 import { carried, weightEdits, withFloor, withPods } from './weight-edits.js';
+
+/** As the image starts it. */
+const NODE_ARGS = nodeArgsOf(readFileSync('Dockerfile.operator', 'utf8'));
 
 const options = new Command('bench operator')
   .description('Measures the operator on a real control plane with a stand-in kubelet.')
@@ -18,6 +22,7 @@ const options = new Command('bench operator')
   .option('--grow', 'the same as --objects 10,100,1000')
   .option('--edits <count>', 'edits of a weight, and as many for the floor', '200')
   .option('--operator-args <flags>', 'further flags of the operator', '')
+  .option('--node-args <flags>', "flags of the operator's Node.js", NODE_ARGS)
   .option(
     '--argo-rollouts <checkout>',
     'beside Argo Rollouts, which was built there to dist/rollouts-controller',
@@ -34,6 +39,7 @@ const options = new Command('bench operator')
     grow?: boolean;
     edits: string;
     operatorArgs: string;
+    nodeArgs: string;
     argoRollouts?: string;
     argoArgs: string;
   }>();
@@ -41,7 +47,7 @@ const options = new Command('bench operator')
 const counts = (options.grow ? '10,100,1000' : options.objects).split(',').map(Number);
 const edits = Number(options.edits);
 const flagsOf = (text: string) => text.split(' ').filter(Boolean);
-const cluster = await BenchCluster.start(flagsOf(options.operatorArgs));
+const cluster = await BenchCluster.start(flagsOf(options.operatorArgs), flagsOf(options.nodeArgs));
 const argo = options.argoRollouts
   ? await ArgoRollouts.start(cluster, options.argoRollouts, flagsOf(options.argoArgs))
   : undefined;
@@ -56,11 +62,18 @@ try {
     rows.push({ ...ours, load, peer });
   }
   console.log(`\n${table(rows)}`);
+  if (rows.length > 1) console.log(`\n${growth(rows)}`);
 } finally {
   await argo?.stop();
   await cluster.stop();
 }
 process.exit();
+
+function nodeArgsOf(dockerfile: string): string {
+  const [, entrypoint = '[]'] = /^ENTRYPOINT (.*)$/m.exec(dockerfile) ?? [];
+  const [, ...words] = JSON.parse(entrypoint) as string[];
+  return words.filter((word) => word.startsWith('--')).join(' ');
+}
 
 /** Leaves the operator stopped. */
 async function measure(objects: number, tag: string): Promise<Omit<Measured, 'load' | 'peer'>> {
@@ -72,11 +85,12 @@ async function measure(objects: number, tag: string): Promise<Omit<Measured, 'lo
   await cluster.settled();
   const scaled = await weightEdits(cluster, Math.min(edits, 2 * objects), withPods);
   await cluster.settled();
+  const working = await cluster.megabytes();
   await cluster.sandbox.operator.stop();
   const floor = await withFloor(cluster, (subject) => weightEdits(subject, edits, carried));
   const again = await restart(objects);
   await cluster.sandbox.operator.stop();
-  return { objects, created, delivered, edits: ours, scaled, floor, restart: again };
+  return { objects, created, delivered, edits: ours, scaled, working, floor, restart: again };
 }
 
 /** The same work for Argo Rollouts, while nothing else runs. */
@@ -105,6 +119,5 @@ async function restart(objects: number): Promise<Measured['restart']> {
   await sleep(1_000); // a write that it should not make would come now
   const changes = /^rest_client_requests_total\{method="(PATCH|POST|DELETE)"/;
   const writes = await cluster.metric(changes);
-  const megabytes = Math.round((await cluster.metric(/^process_resident_memory_bytes/)) / 2 ** 20);
-  return { seconds: took, writes, megabytes };
+  return { seconds: took, writes, megabytes: await cluster.megabytes() };
 }

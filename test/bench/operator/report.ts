@@ -9,6 +9,8 @@ export interface Measured {
   edits: Times;
   /** Edits of which each second one waits for a pod. */
   scaled: Times;
+  /** Memory of the operator after all that. */
+  working: number;
   floor: Times;
   restart: { seconds: number; writes: number; megabytes: number };
   /** Load average of the machine right after. */
@@ -38,6 +40,7 @@ ${objects} PcfApis (load average ${load.toFixed(1)})
   floor                         ${spread(row.floor)} ms
   ratio                         ${ratio(row.edits, row.floor)}${beside(peer && ratio(peer.edits, row.floor))}
   the same, with pods to start  ${spread(row.scaled)} ms${beside(peer && spread(peer.scaled))}
+  memory after all that         ${row.working} MB
   restart -> all reconciled     ${restart.seconds.toFixed(2)} s, ${restart.writes} writes, RSS ${restart.megabytes} MB${beside(peer?.restarted.toFixed(2))}`);
 }
 
@@ -55,6 +58,7 @@ export function table(rows: readonly Measured[]): string {
     row.restart.seconds.toFixed(2) + bracket(peer?.restarted.toFixed(2)),
     row.restart.writes,
     row.restart.megabytes,
+    row.working,
   ]);
   const header = [
     'PcfApis',
@@ -67,6 +71,33 @@ export function table(rows: readonly Measured[]): string {
     'restart, s',
     'writes',
     'RSS, MB',
+    'RSS at work, MB',
   ];
+  return markdown(header, lines);
+}
+
+/** What one PcfApi costs at each size: a figure that rises grows faster than the number of them. */
+export function growth(rows: readonly Measured[]): string {
+  const each = (value: number, { objects }: Measured) => (value / objects).toFixed(1);
+  const lines = rows.map((row) => [
+    row.objects,
+    each(row.created * 1000, row),
+    each(row.delivered * 1000, row),
+    percentile(row.edits, 0.5).toFixed(1),
+    each(row.restart.seconds * 1000, row),
+    each(row.restart.megabytes * 1024, row),
+  ]);
+  const header = [
+    'PcfApis',
+    'created, ms each',
+    'new revision, ms each',
+    'edit p50, ms',
+    'restart, ms each',
+    'RSS, KB each',
+  ];
+  return markdown(header, lines);
+}
+
+function markdown(header: readonly string[], lines: readonly (string | number)[][]): string {
   return [header, header.map(() => '---'), ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
 }

@@ -48,8 +48,11 @@ export async function withFloor<T>(
   work: (floor: Subject) => Promise<T>,
 ): Promise<T> {
   let active = true;
-  const setWeight = (name: string, weight: number) =>
-    client.patch(PcfApiKind, NAMESPACE, name, { metadata: { annotations: { weight: String(weight) } } });
+  // Never the note that it has from an earlier size: that would change nothing.
+  const setWeight = (name: string, weight: number) => {
+    const note = `${weight} of ${names.length}`;
+    return client.patch(PcfApiKind, NAMESPACE, name, { metadata: { annotations: { weight: note } } });
+  };
   apis.on(({ object }) => {
     const note = object.metadata.annotations?.weight;
     if (!active || note === undefined) return;

@@ -1,7 +1,16 @@
 /** The API as users run it: a process of its own, watched through its output, ports and exit code. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,19 +36,21 @@ interface Spawned {
   output: { stdout: string; stderr: string };
 }
 
-/** Starts a role; `image` is a folder made by `makeImage`, else the build of this checkout. */
+/** Starts a role; `image` is a folder made by `makeImage` or by the sandbox, else the build of this checkout. */
 export function spawnRole(args: string[], env: Env = {}, image = ROOT): Spawned {
   const folder = mkdtempSync(join(tmpdir(), 'pcf-test-role-'));
   const lastWords = join(folder, 'termination-log');
   writeFileSync(lastWords, '');
   const startedAt = performance.now();
-  const child = spawn(process.execPath, [join(image, MAIN), ...args], {
+  const manifest = manifestOf(image);
+  const child = spawn(process.execPath, [join(image, manifest.main), ...args], {
     cwd: folder,
     env: {
       PATH: process.env.PATH,
       HOME: process.env.HOME,
       [ENV.configDir]: folder,
       [ENV.terminationLog]: lastWords,
+      ...manifest.env,
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -57,6 +68,14 @@ export function spawnRole(args: string[], env: Env = {}, image = ROOT): Spawned 
     return { code: code as number | null, ...output, lastWords: words, ms: performance.now() - startedAt };
   });
   return { child, ended, output };
+}
+
+/** The sandbox's images say what they start, and with which variables. */
+function manifestOf(image: string): { main: string; env: Env } {
+  const file = join(image, 'image.json');
+  if (!existsSync(file)) return { main: MAIN, env: {} };
+  const { entrypoint, env } = JSON.parse(readFileSync(file, 'utf8')) as { entrypoint: string[]; env: Env };
+  return { main: entrypoint.at(-1) ?? MAIN, env };
 }
 
 export function runRole(args: string[], env: Env = {}, image?: string): Promise<Ended> {

@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EXIT, type MigrationReport, migrationReportSchema } from '../../../contract/image.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
-import { type Ended, makeImage, migrationFile, runRole, spawnRole } from './api-process.js';
+import { ApiProcess, type Ended, makeImage, migrationFile, runRole, spawnRole } from './api-process.js';
 
 const UP = ['migrate', 'up', '--json'];
 const FILL = '1795380000001-fill.js';
@@ -147,7 +147,9 @@ describe('api-server migrate, phase by phase', () => {
     const first = spawnRole(UP, env(), filling);
     while (!(await one("SELECT to_regclass('schema_backfills') AS v")) || !(await rows())) await sleep(10);
     first.child.kill('SIGKILL');
-    await first.ended;
+    const left = JSON.parse((await first.ended).lastWords) as MigrationReport;
+    assert.deepEqual([left.outcome, left.running, left.retry], ['running', OWNER, true]);
+    assert.match(left.error ?? '', /^killed while FillOwner1795380000001 ran/);
     const done = await rows();
     assert.ok(done < 30_000, `killed too late: ${done}`);
 
@@ -194,6 +196,47 @@ describe('api-server migrate, phase by phase', () => {
       reportOf(old).error ?? '',
       /the database is ahead: N1795380000001 .* needs version 99\.0\.0/,
     );
+  });
+
+  it('a database has outlived an image whose bounds end: it is refused, and a pod of it is never ready', async () => {
+    const bounded = image({
+      '1795380000001-n.js': `${migrationFile('N1795380000001', ['COMMENT ON TABLE services IS NULL'])}N1795380000001.until = '1.0.0';\n`,
+    });
+    const version = (text: string) => env({ PCF_VERSION: text });
+    const tooNew = await runRole(UP, version('1.0.1'), bounded);
+    assert.equal(tooNew.code, EXIT.config);
+    assert.match(
+      reportOf(tooNew).error ?? '',
+      /N1795380000001 is for versions any to 1\.0\.0.* this image is 1\.0\.1/,
+    );
+    assert.equal((await runRole(UP, version('1.0.0'), bounded)).code, EXIT.ok);
+
+    const reason =
+      /N1795380000001 was applied, which versions up to 1\.0\.0 can live with; this image is 2\.0\.0/;
+    const plan = await runRole(['migrate', 'plan', '--json'], version('2.0.0'));
+    assert.deepEqual([plan.code, reason.test(reportOf(plan).error ?? '')], [EXIT.config, true]);
+    const api = await ApiProcess.start(version('2.0.0'));
+    try {
+      const body = async () => (await (await api.fetch('/health/ready')).text()) as string;
+      while (!(await body()).includes('N1795380000001')) await sleep(20);
+      assert.match(await body(), reason);
+      assert.equal((await api.fetch('/health/ready')).status, 503);
+    } finally {
+      await api.kill();
+    }
+  });
+
+  it('a database that an earlier runner left goes on: columns are added, checksums of the earlier kind are replaced', async () => {
+    await postgres.query('ALTER TABLE schema_migrations DROP COLUMN until', url);
+    await postgres.query("UPDATE schema_migrations SET checksum = repeat('0', 32)", url);
+    await postgres.query(
+      'CREATE TABLE schema_backfills (name text PRIMARY KEY, cursor text, rows bigint NOT NULL DEFAULT 0, cancelled boolean NOT NULL DEFAULT false, updated_at timestamptz NOT NULL DEFAULT now())',
+      url,
+    );
+    await addServices(10);
+    const report = reportOf(await runRole(UP, env(), image({ [FILL]: BACKFILL })));
+    assert.deepEqual([report.outcome, report.backfill?.rows], ['done', 10], report.error);
+    assert.equal(await one("SELECT bool_and(checksum LIKE 's1:%') AS v FROM schema_migrations"), true);
   });
 
   async function rows(): Promise<number> {

@@ -44,6 +44,14 @@ describe('two replicas of the operator', function () {
   /** Who wrote, one after another: each operator's requests carry its identity. */
   const writers = (events: AuditEvent[]) => [...new Set(events.map(({ userAgent }) => userAgent))];
 
+  it('have a standby that looks at what it saw before only after what is asked for when it leads', async () => {
+    await works();
+    const depth = (lane: string) => metric(standby, new RegExp(`^workqueue_depth\\{.*priority="${lane}"`));
+    await eventually('it has seen the PcfApi', async () => (await depth('low')) > 0);
+    // All but the edit of a spec: what its pods, endpoints and Secrets did is in the lane of a resync.
+    assert.equal(await depth('high'), 0);
+  });
+
   it('go on when the leader is killed', async () => {
     const mark = cluster.audit.mark();
     await works();

@@ -52,6 +52,15 @@ describe('the operator beside a PcfApi that is as it should be', function () {
     assert.ok(cluster.audit.since(mark).length > 0, 'the audit log shows the lease at least');
   });
 
+  it('asks for no Secret that Helm keeps its releases in', () => {
+    const asked = cluster.audit.since().filter(({ objectRef }) => objectRef?.resource === 'secrets');
+    assert.ok(asked.length > 0);
+    for (const { requestURI } of asked) {
+      const { searchParams } = new URL(requestURI, 'https://api-server');
+      assert.equal(searchParams.get('fieldSelector'), 'type!=helm.sh/release.v1', requestURI);
+    }
+  });
+
   it('tells of the repairs, the weights, the phase, the revisions and the migration in its metrics', async () => {
     const deployment = await ownedOf(cluster, DeploymentKind, namespace);
     await meddle(cluster, DeploymentKind, deployment, {

@@ -5,21 +5,30 @@ import type {
   AnalysisView,
   DeliveryPlan,
   DeliverySettings,
+  JobState,
+  MigrationStage,
   MigrationState,
   Observation,
+  RevisionView,
   RouteView,
 } from '../../../operator/delivery/types.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 
-interface ModelRevision {
+export interface ModelRevision {
   replicas: number;
   ready: number;
-  migration: MigrationState;
+  /** Pods on their way out, which may use the schema still. */
+  leaving: number;
+  jobs: Record<'expand' | 'backfill' | 'contract', JobState>;
   crashesSince?: string;
 }
 
+/** Versions of the code, the older first: each knows the contract migrations of those before it and its own. */
+const CONTRACTS: Record<string, string[]> = { a: [], b: ['B'], c: ['B', 'C'], d: ['B', 'C'] };
+const NUMBERS: Record<string, number> = { a: 1, b: 2, c: 3, d: 4 };
+
 /** How far a reconcile gets before the operator is killed. */
-export type CrashPoint = 'before-route' | 'before-replicas' | 'before-status' | 'none';
+export type CrashPoint = 'before-job' | 'before-route' | 'before-replicas' | 'before-status' | 'none';
 
 export class ModelCluster {
   target = 'a';
@@ -30,6 +39,9 @@ export class ModelCluster {
   position: Observation['position'] = {};
   route: RouteView | undefined;
   private routedAt = 0;
+  private skewMs = 0;
+  /** Contract migrations that the database has, or may have. */
+  readonly schema = new Set<string>();
   readonly settings: DeliverySettings;
 
   constructor(settings: Partial<DeliverySettings>) {
@@ -37,17 +49,31 @@ export class ModelCluster {
   }
 
   observe(): Observation {
-    const revisions = [...this.revisions].map(([name, { crashesSince: since, ...state }]) => ({
-      name,
-      ...state,
-      ...(since && state.ready === 0
-        ? { failure: { reason: 'CrashLoop', message: 'it crashes', since } }
-        : {}),
-    }));
+    const revisions = [...this.revisions].map(([name, state]) => this.viewOf(name, state));
     const { target, position, route, startable, verdict } = this;
     const routeAgeMs = this.now - this.routedAt;
     const analysis = verdict && { verdict, message: `it is ${verdict}` };
     return { target, revisions, position, route, routeAgeMs, startable, analysis };
+  }
+
+  private viewOf(
+    name: string,
+    { replicas, ready, leaving, jobs, crashesSince }: ModelRevision,
+  ): RevisionView {
+    const known = CONTRACTS[name] ?? [];
+    const failed = jobs.expand === 'Failed' || jobs.backfill === 'Failed';
+    return {
+      ...{ name, replicas, ready, number: NUMBERS[name], image: `image-${name}`, pods: ready + leaving },
+      migration: migrationOf(jobs),
+      nextStage: jobs.expand === 'Absent' ? 'expand' : isNext(jobs) ? 'backfill' : undefined,
+      contracts: jobs.expand === 'Succeeded' ? known.filter((it) => !this.schema.has(it)) : undefined,
+      ahead: [...this.schema].filter((it) => !known.includes(it)),
+      contract: { state: jobs.contract, hook: 'Disabled', attempt: 1 },
+      ...(failed ? { failure: { reason: 'MigrationFailed', message: 'it failed' } } : {}),
+      ...(crashesSince && ready === 0
+        ? { failure: { reason: 'CrashLoop', message: 'it crashes', since: crashesSince } }
+        : {}),
+    };
   }
 
   /** What people ask for by annotations: of the delivery that is under way, or the one that failed. */
@@ -66,8 +92,15 @@ export class ModelCluster {
     if (state) state.crashesSince = crashes ? new Date(this.now).toISOString() : undefined;
   }
 
+  /** Somebody sets the operator's clock. */
+  setClock(byMs: number): void {
+    this.now += byMs;
+    this.skewMs += byMs;
+  }
+
   /** The disturbances end. */
   calm(): void {
+    this.now -= Math.min(0, this.skewMs);
     this.settings.paused = false;
     this.startable = true;
     this.verdict = undefined;
@@ -78,6 +111,8 @@ export class ModelCluster {
   reconcile(crash: CrashPoint = 'none'): DeliveryPlan {
     const next = plan(this.observe(), this.settings, this.now);
     if (next.migrate) this.revision(next.migrate);
+    if (crash === 'before-job') return next;
+    if (next.job) this.start(next.job.revision, next.job.stage);
     if (crash === 'before-route') return next;
     if (JSON.stringify(next.route) !== JSON.stringify(this.route)) this.routedAt = this.now;
     this.route = next.route ?? this.route;
@@ -94,7 +129,8 @@ export class ModelCluster {
   revision(name: string): ModelRevision {
     const existing = this.revisions.get(name);
     if (existing) return existing;
-    const created: ModelRevision = { replicas: 0, ready: 0, migration: 'Pending' };
+    const jobs = { expand: 'Absent', backfill: 'Absent', contract: 'Absent' } as const;
+    const created: ModelRevision = { replicas: 0, ready: 0, leaving: 0, jobs: { ...jobs } };
     this.revisions.set(name, created);
     return created;
   }
@@ -102,9 +138,42 @@ export class ModelCluster {
   /** Every Job succeeds and every pod becomes ready. */
   heal(): void {
     for (const state of this.revisions.values()) {
-      state.migration = 'Succeeded';
+      for (const stage of ['expand', 'backfill', 'contract'] as const) {
+        if (state.jobs[stage] !== 'Absent') state.jobs[stage] = 'Succeeded';
+      }
       state.ready = state.replicas;
+      state.leaving = 0;
     }
+  }
+
+  /** Jobs end, pods become ready and steps are gone on from; pods that leave take longer. */
+  goWell(ms: number): void {
+    const leaving = [...this.revisions.values()].map((state) => [state, state.leaving] as const);
+    this.heal();
+    for (const [state, pods] of leaving) state.leaving = pods;
+    this.request('promote');
+    this.now += ms;
+  }
+
+  /** Expand and backfill of a revision are done. */
+  migrate(name: string): void {
+    Object.assign(this.revision(name).jobs, { expand: 'Succeeded', backfill: 'Succeeded' });
+  }
+
+  /** A Job takes effect from the moment it is there: its first statement may be the worst. */
+  private start(name: string, stage: MigrationStage): void {
+    const { jobs } = this.revision(name);
+    if (stage === 'plan' || stage === 'hook') return;
+    if (jobs[stage] === 'Absent' || jobs[stage] === 'Failed') jobs[stage] = 'Running';
+    if (stage === 'contract') for (const migration of CONTRACTS[name] ?? []) this.schema.add(migration);
+  }
+
+  /** Revisions with a pod whose code needs what the schema has no more. */
+  broken(): string[] {
+    return [...this.revisions]
+      .filter(([, { ready, leaving }]) => ready + leaving > 0)
+      .map(([name]) => name)
+      .filter((name) => [...this.schema].some((migration) => !CONTRACTS[name]?.includes(migration)));
   }
 
   serving(): string[] {
@@ -114,6 +183,20 @@ export class ModelCluster {
   private scale(name: string, replicas: number): void {
     const state = this.revision(name);
     state.replicas = replicas;
+    state.leaving += Math.max(0, state.ready - replicas);
     state.ready = Math.min(state.ready, replicas);
   }
+}
+
+type Jobs = ModelRevision['jobs'];
+
+/** The same as the operator reads off the Jobs. */
+function migrationOf({ expand, backfill }: Jobs): MigrationState {
+  if (expand === 'Failed' || backfill === 'Failed') return 'Failed';
+  if (expand === 'Running' || backfill === 'Running') return 'Running';
+  return expand === 'Succeeded' && backfill === 'Succeeded' ? 'Succeeded' : 'Pending';
+}
+
+function isNext({ expand, backfill }: Jobs): boolean {
+  return expand === 'Succeeded' && backfill === 'Absent';
 }

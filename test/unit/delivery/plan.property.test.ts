@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { pendingContracts } from '../../../operator/delivery/rollback-floor.js';
 import type { DeliveryPlan, DeliverySettings, RevisionView } from '../../../operator/delivery/types.js';
 import { carryingPods, podsKeeping } from '../../../operator/delivery/weight.js';
 import { type CrashPoint, ModelCluster } from './model-cluster.js';
@@ -13,13 +14,15 @@ const quietly =
     return undefined;
   };
 const name = fc.constantFrom('a', 'b', 'c', 'd');
-const crash = fc.constantFrom<CrashPoint>('before-route', 'before-replicas', 'before-status', 'none');
-const migrationState = fc.constantFrom(
-  'Pending' as const,
-  'Running' as const,
-  'Succeeded' as const,
-  'Failed' as const,
+const crash = fc.constantFrom<CrashPoint>(
+  'before-job',
+  'before-route',
+  'before-replicas',
+  'before-status',
+  'none',
 );
+const jobState = fc.constantFrom('Running' as const, 'Succeeded' as const, 'Failed' as const);
+const stage = fc.constantFrom('expand' as const, 'backfill' as const, 'contract' as const);
 const weight = fc.option(fc.integer({ min: 0, max: 100 }), { nil: undefined });
 
 const step: fc.Arbitrary<{ label: string; run: Step }> = fc.oneof(
@@ -88,12 +91,31 @@ const step: fc.Arbitrary<{ label: string; run: Step }> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.tuple(name, migrationState).map(([n, state]) => ({
-      label: `${n}: migration ${state}`,
+    arbitrary: fc.tuple(name, stage, jobState).map(([n, which, state]) => ({
+      label: `${n}: ${which} ${state}`,
+      run: quietly((c) => {
+        const jobs = c.revisions.get(n)?.jobs;
+        // A Job that ended stays so: nothing here takes a migration back.
+        if (jobs?.[which] === 'Running') jobs[which] = state;
+      }),
+    })),
+  },
+  {
+    weight: 1,
+    arbitrary: name.map((n) => ({
+      label: `${n}: its last pods end`,
       run: quietly((c) => {
         const revision = c.revisions.get(n);
-        // A schema that was migrated stays so: nothing here takes a migration back.
-        if (revision && revision.migration !== 'Succeeded') revision.migration = state;
+        if (revision) revision.leaving = 0;
+      }),
+    })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.integer({ min: -7_200_000, max: 7_200_000 }).map((ms) => ({
+      label: `the clock is set by ${ms} ms`,
+      run: quietly((c) => {
+        c.setClock(ms);
       }),
     })),
   },
@@ -132,18 +154,18 @@ const step: fc.Arbitrary<{ label: string; run: Step }> = fc.oneof(
 );
 
 const split = fc.constantFrom<DeliverySettings['split']>('exact', 'replicas');
-const stage = fc.record({
+const stretch = fc.record({
   weight: fc.integer({ min: 0, max: 100 }),
   holdMs: fc.constantFrom(0, 1_000, 60_000),
   pause: fc.boolean(),
 });
 const strategies: fc.Arbitrary<Partial<DeliverySettings>> = fc.oneof(
-  fc.record({ stages: fc.array(stage, { maxLength: 4 }) }),
+  fc.record({ stages: fc.array(stretch, { maxLength: 4 }) }),
   fc.record({
-    stages: fc.array(stage, { maxLength: 3 }),
+    stages: fc.array(stretch, { maxLength: 3 }),
     maxSurge: fc.integer({ min: 1, max: 2 }),
   }),
-  fc.record({ stages: fc.array(stage, { maxLength: 2 }), canaryPods: fc.integer({ min: 1, max: 4 }) }),
+  fc.record({ stages: fc.array(stretch, { maxLength: 2 }), canaryPods: fc.integer({ min: 1, max: 4 }) }),
   fc.record({
     strategy: fc.constant('BlueGreen' as const),
     canaryPods: fc.constant('full' as const),
@@ -157,8 +179,24 @@ const strategies: fc.Arbitrary<Partial<DeliverySettings>> = fc.oneof(
     retireDelayMs: 0,
   })),
 );
-const settings = fc.tuple(split, strategies).map(([split, strategy]) => ({ ...strategy, split }));
-const history = fc.record({ with: settings, steps: fc.array(step, { maxLength: 60, size: 'large' }) });
+const contractDelayMs = fc.constantFrom(0, 30_000, 3_600_000);
+const settings = fc
+  .tuple(split, strategies, contractDelayMs)
+  .map(([split, strategy, contractDelayMs]) => ({ ...strategy, split, contractDelayMs }));
+/** Single steps seldom make a whole delivery, and what is past a promotion is worth a look too. */
+const wholeDelivery = fc.tuple(name, fc.nat(12)).map(([target, rounds]) => [
+  { label: `target ${target}`, run: quietly((c) => (c.target = target)) },
+  ...Array.from({ length: rounds }, () => [
+    { label: 'reconcile', run: (c: ModelCluster) => c.reconcile() },
+    { label: 'all goes well for 2 s', run: quietly((c) => c.goWell(2_000)) },
+  ]).flat(),
+]);
+const chapter = fc.oneof(
+  { weight: 10, arbitrary: step.map((one) => [one]) },
+  { weight: 1, arbitrary: wholeDelivery },
+);
+const chapters = fc.array(chapter, { maxLength: 60, size: 'large' });
+const history = fc.record({ with: settings, steps: chapters.map((all) => all.flat()) });
 
 /** Runs a history and hands each plan, with what the planner had seen, to the check. */
 function replay(
@@ -229,6 +267,51 @@ describe('plan, at every crash point and in any order of events', () => {
     );
   });
 
+  it('gives no weight to a revision before expand and backfill are done', () => {
+    fc.assert(
+      fc.property(history, (past) => {
+        replay(past, ({ route }, _before, cluster) => {
+          for (const [revision, share] of Object.entries(route?.weights ?? {})) {
+            const { expand, backfill } = cluster.revisions.get(revision)?.jobs ?? {};
+            if (share > 0)
+              assert.deepEqual([revision, expand, backfill], [revision, 'Succeeded', 'Succeeded']);
+          }
+        });
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('begins no contract while a pod lives that needs what goes, and starts none after', () => {
+    fc.assert(
+      fc.property(history, (past) => {
+        const cluster = new ModelCluster(past.with);
+        for (const { run } of past.steps) {
+          run(cluster);
+          assert.deepEqual(cluster.broken(), [], `pods that can't live with ${[...cluster.schema]}`);
+          cluster.revisions.forEach((state, name) => {
+            const asked = state.replicas > 0 && name !== cluster.position.stable;
+            if (asked && cluster.schema.has('B')) assert.notEqual(name, 'a', 'a gets pods below the floor');
+          });
+        }
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  it('begins no contract before the soak is over, whatever the clock does', () => {
+    fc.assert(
+      fc.property(history, (past) => {
+        replay(past, ({ job, position }, _before, { settings, now }) => {
+          if (job?.stage !== 'contract') return;
+          assert.ok(now >= Date.parse(position.promotedAt!) + settings.contractDelayMs!);
+          assert.equal(position.update, undefined);
+        });
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   it('takes no pods from a revision that the route still leads to', () => {
     fc.assert(
       fc.property(
@@ -266,11 +349,15 @@ describe('plan, at every crash point and in any order of events', () => {
         }
         const { stable, update, failed } = cluster.position;
         const asked = cluster.settings.canaryWeight ?? 100;
+        const { refused } = cluster.reconcile();
         assert.ok(
-          [stable, update, failed?.revision].includes(cluster.target),
-          'the target is neither stable, nor on its way, nor given up',
+          [stable, update, failed?.revision].includes(cluster.target) || refused,
+          'the target is neither stable, nor on its way, nor given up, nor refused',
         );
-        if (asked === 100 && !failed) assert.equal(stable, cluster.target);
+        if (asked === 100 && !failed && !refused) {
+          assert.equal(stable, cluster.target);
+          assert.deepEqual(pendingContracts(cluster.position), [], 'in the end the schema is contracted');
+        }
         const extra = [...cluster.revisions].filter(
           ([n, r]) => r.replicas > 0 && n !== stable && n !== update,
         );
@@ -342,7 +429,9 @@ function deliver(cluster: ModelCluster, target: string, ready: boolean[]): void 
     const total = [...cluster.revisions.values()].reduce((sum, state) => sum + state.ready, 0);
     assert.ok(total >= promised, `${total} ready pods, ${promised} were promised`);
     for (const state of cluster.revisions.values()) {
-      state.migration = 'Succeeded';
+      for (const stage of ['expand', 'backfill'] as const) {
+        if (state.jobs[stage] === 'Running') state.jobs[stage] = 'Succeeded';
+      }
       if (ready[round] ?? true) state.ready = Math.min(state.replicas, state.ready + 1);
     }
     cluster.request('promote');

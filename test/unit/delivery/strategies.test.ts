@@ -150,7 +150,7 @@ describe('a canary with steps', () => {
     it('a newer image begins at the first step; the one before it loses its traffic at once', () => {
       const cluster = delivering();
       cluster.target = 'newer';
-      cluster.revision('newer').migration = 'Succeeded';
+      cluster.migrate('newer');
       const plan = cluster.reconcile();
       assert.deepEqual(plan.route?.weights, { old: 100 });
       assert.deepEqual(
@@ -198,8 +198,8 @@ describe('blue-green', () => {
     const weights = new Set<number>();
     for (let round = 0; round < 30; round++) {
       weights.add(cluster.reconcile().traffic.effectiveWeight);
+      cluster.migrate('new');
       for (const state of cluster.revisions.values()) {
-        state.migration = 'Succeeded';
         state.ready = Math.min(state.replicas, state.ready + 1);
       }
       cluster.now += 1_000;
@@ -319,7 +319,7 @@ describe('giving a delivery up', () => {
     const cluster = new ModelCluster({ progressDeadlineMs: MINUTE });
     cluster.target = 'first';
     cluster.reconcile();
-    cluster.revision('first').migration = 'Succeeded';
+    cluster.migrate('first');
     cluster.reconcile();
     cluster.crash('first', true);
     cluster.now += 10 * MINUTE;

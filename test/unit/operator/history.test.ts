@@ -84,6 +84,19 @@ describe('delivery figures', () => {
     assert.doesNotMatch(text, /time_to_restore_seconds_sum\{/);
   });
 
+  it('begin at 0, so that increase() sees the first delivery, and go with the PcfApi', async () => {
+    const registry = new Registry();
+    const metrics = new DeliveryMetrics(registry);
+    metrics.record(pcfApi(), []);
+    const aborted = 'pcf_deliveries_total{namespace="platform",name="api",outcome="Aborted"}';
+    assert.ok((await registry.metrics()).includes(`${aborted} 0`));
+    metrics.record(pcfApi(), [record({ outcome: 'Aborted' })]);
+    metrics.record(pcfApi(), []);
+    assert.ok((await registry.metrics()).includes(`${aborted} 1`));
+    metrics.forget('platform', 'api');
+    assert.ok(!(await registry.metrics()).includes(aborted));
+  });
+
   it('tell how long a bad revision had traffic: until the abort, or until the undo of its promotion', async () => {
     const aborted = await figures(record({ outcome: 'Aborted', firstTrafficAt: at(3) }));
     assert.match(aborted, /pcf_delivery_time_to_restore_seconds_sum\{[^}]*\} 180/);

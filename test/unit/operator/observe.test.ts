@@ -8,7 +8,7 @@ import {
   readyPods,
 } from '../../../operator/reconciler/pods.js';
 import type { KubeObject } from '../../../operator/runtime/kube-client.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { migrations, pcfApi } from '../../support/fixtures.js';
 
 function pod(
   name: string,
@@ -116,10 +116,10 @@ describe('what is observed', () => {
   });
 
   describe('migrations', () => {
-    const job = (conditions: object[] = [], failed = 0, name = 'api-new-migrate'): KubeObject => ({
+    const job = (conditions: object[] = [], failed = 0, name = 'api-new-expand'): KubeObject => ({
       apiVersion: 'batch/v1',
       kind: 'Job',
-      metadata: { name, labels: { 'pcf.dev/revision': 'api-new' } },
+      metadata: { name, labels: { 'pcf.dev/revision': 'api-new', 'pcf.dev/migration': 'expand' } },
       status: { conditions, failed },
     });
     const run = (exitCode: number, message: string, finishedAt = '2026-11-23T10:00:00Z') =>
@@ -129,7 +129,7 @@ describe('what is observed', () => {
         {
           labels: {
             'app.kubernetes.io/component': 'migration',
-            'batch.kubernetes.io/job-name': 'api-new-migrate',
+            'batch.kubernetes.io/job-name': 'api-new-expand',
           },
         },
         {
@@ -149,7 +149,7 @@ describe('what is observed', () => {
     it('are pending before their Job, running with it, and disabled when the spec says so', () => {
       assert.equal(migrationView(pcfApi(), 'api-new', [], []).state, 'Pending');
       assert.equal(migrationView(pcfApi(), 'api-new', [job()], []).state, 'Running');
-      const disabled = pcfApi({ migrations: { mode: 'Disabled', deadline: '1m' } });
+      const disabled = pcfApi({ migrations: migrations('Disabled') });
       assert.equal(migrationView(disabled, 'api-new', [job()], []).state, 'Disabled');
     });
 
@@ -179,12 +179,14 @@ describe('what is observed', () => {
     it('are those of the attempt, unless one has succeeded', () => {
       const failed = job([{ type: 'Failed', status: 'True' }]);
       const state = (attempt: number | undefined, ...jobs: KubeObject[]) =>
-        migrationView(pcfApi(), 'api-new', jobs, [], attempt).state;
+        migrationView(pcfApi(), 'api-new', jobs, [run(0, report({}))], { attempt }).state;
       assert.equal(state(1, failed), 'Failed');
       assert.equal(state(2, failed), 'Pending');
-      assert.equal(state(2, failed, job([], 0, 'api-new-migrate-2')), 'Running');
+      assert.equal(state(2, failed, job([], 0, 'api-new-expand-2')), 'Running');
       assert.equal(state(undefined, failed), 'Failed');
-      assert.equal(state(3, failed, job([{ type: 'Complete', status: 'True' }])), 'Succeeded');
+      const complete = job([{ type: 'Complete', status: 'True' }]);
+      const second = job([{ type: 'Failed', status: 'True' }], 0, 'api-new-expand-2');
+      assert.equal(state(3, complete, second), 'Succeeded');
     });
 
     it('tell the last line of an image that reports nothing', () => {

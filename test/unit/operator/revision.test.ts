@@ -8,7 +8,7 @@ import {
   revisionName,
   revisionOf,
 } from '../../../operator/resources/revision.js';
-import { pcfApi } from '../../support/fixtures.js';
+import { migrations, pcfApi } from '../../support/fixtures.js';
 
 describe('a revision', () => {
   const name = revisionName(pcfApi());
@@ -38,7 +38,7 @@ describe('a revision', () => {
     replicas: { replicas: 9 },
     paused: { paused: true },
     traffic: { traffic: undefined },
-    migrations: { migrations: { mode: 'Disabled' as const, deadline: '1m' } },
+    migrations: { migrations: migrations('Disabled') },
   })) {
     it(`is the same after a change of ${what}`, () => assert.equal(revisionName(pcfApi(spec)), name));
   }
@@ -100,13 +100,14 @@ describe('a revision', () => {
   it('migrates with its own image and settings, and is not mistaken for a serving pod', () => {
     const revision = newRevision(pcfApi(), 1);
     const { spec } = migrationJob(
-      pcfApi({ migrations: { mode: 'Automatic', deadline: '90s' } }),
+      pcfApi({ migrations: { ...migrations('Automatic'), deadline: '90s' } }),
       revision,
+      { revision: revision.name, stage: 'expand', attempt: 1 },
     ) as unknown as {
       spec: { activeDeadlineSeconds: number; template: typeof revision.template };
     };
     assert.equal(spec.activeDeadlineSeconds, 90);
-    assert.deepEqual(spec.template.spec.containers[0].args, ['migrate', 'up', '--json']);
+    assert.deepEqual(spec.template.spec.containers[0].args, ['migrate', 'up', '--phase', 'expand', '--json']);
     assert.deepEqual(spec.template.spec.containers[0].env, revision.template.spec.containers[0].env);
     assert.equal(spec.template.metadata.labels['app.kubernetes.io/component'], 'migration');
     assert.equal(spec.template.spec.containers[0].readinessProbe, undefined);

@@ -20,6 +20,7 @@ function cachesOf(...objects: KubeObject[]) {
 describe('the revisions of a PcfApi', () => {
   const before = pcfApi({ image: 'r/api:1', config: { logging: { level: 'debug' } } });
   const now = pcfApi({ image: 'r/api:2' });
+  const delivering = (api: PcfApi, stable: string) => ({ ...api, status: { delivery: { stable } } });
   const first = newRevision(before, 1);
   const second = newRevision(now, 2);
 
@@ -35,13 +36,13 @@ describe('the revisions of a PcfApi', () => {
     );
   });
 
-  it('are also those whose record is lost, as long as their Deployments are there', () => {
+  it('are also those in use whose record is lost, as long as their Deployments are there', () => {
     const caches = cachesOf(
       controllerRevision(now, second),
       deployment(before, first, 3),
       configMap(before, first),
     );
-    const { all, target } = revisionsOf(now, caches, undefined);
+    const { all, target } = revisionsOf(delivering(now, first.name), caches, undefined);
     assert.equal(target.name, second.name);
     const { template, config, image } = first;
     assert.deepEqual(all.get(first.name), { name: first.name, number: 0, template, config, image });
@@ -49,12 +50,17 @@ describe('the revisions of a PcfApi', () => {
 
   it('keep the template that runs, though an operator of today would make another', () => {
     const old = { ...first, template: { ...first.template, metadata: { labels: { made: 'earlier' } } } };
-    const { target } = revisionsOf(before, cachesOf(deployment(before, old, 3)), undefined);
+    const { target } = revisionsOf(
+      delivering(before, first.name),
+      cachesOf(deployment(before, old, 3)),
+      undefined,
+    );
     assert.deepEqual(target, { ...first, template: old.template });
   });
 
-  it('are not the Deployments of components', () => {
-    const worker = { ...deployment(before, first, 1), metadata: { name: 'api-worker' } };
-    assert.deepEqual([...revisionsOf(now, cachesOf(worker), undefined).all.keys()], [second.name]);
+  it('are not those on their way out, whose records go together with their Deployments', () => {
+    const caches = cachesOf(controllerRevision(now, second), deployment(before, first, 1));
+    const { all } = revisionsOf(delivering(now, second.name), caches, undefined);
+    assert.deepEqual([...all.keys()], [second.name]);
   });
 });

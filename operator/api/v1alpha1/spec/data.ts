@@ -1,6 +1,7 @@
 /** What the API keeps its data in, and where its secrets come from. */
 import { z } from 'zod';
 import { cel, duration, objectName, secretKeyRef } from '../kubernetes.js';
+import { env, resources } from './pods.js';
 
 export const database = z.strictObject({
   secretRef: secretKeyRef('the PostgreSQL URL', 'database-url').meta({
@@ -51,16 +52,85 @@ export const auth = z.strictObject({
     .meta({ description: 'What happens when the secret changes.' }),
 });
 
-export const migrations = z.strictObject({
-  mode: z.enum(['Automatic', 'Disabled']).default('Automatic').meta({
-    description:
-      "`Automatic` runs the image's migrations before the first pod of a revision; `Disabled` leaves the schema to you.",
-  }),
-  deadline: duration.default('15m').meta({
-    description: 'How long the migrations of a revision may take, retries included.',
-    examples: ['15m', '1h'],
-  }),
+const beforeContract = z.strictObject({
+  job: z
+    .strictObject({
+      image: z
+        .string()
+        .min(1)
+        .max(512)
+        .regex(/^[a-z0-9][^\s]*$/)
+        .meta({ description: 'Image of the Job.', examples: ['postgres:18'] }),
+      command: z.array(z.string().max(4096)).max(64).optional().meta({
+        description: "Program in place of the image's entrypoint.",
+        'x-kubernetes-list-type': 'atomic',
+      }),
+      args: z
+        .array(z.string().max(4096))
+        .max(64)
+        .optional()
+        .meta({ description: 'Its arguments.', 'x-kubernetes-list-type': 'atomic' }),
+      env: env.meta({
+        description:
+          'Its variables, secret ones by `valueFrom`. PCF_REVISION, PCF_NAMESPACE and PCF_NAME are there as well.',
+        'x-kubernetes-list-type': 'map',
+        'x-kubernetes-list-map-keys': ['name'],
+      }),
+      resources: resources.optional().meta({ description: 'CPU and memory of its pod.' }),
+      serviceAccountName: objectName.optional().meta({
+        description:
+          'ServiceAccount of its pod, for a Job that asks the cluster for a VolumeSnapshot or a backup of CloudNativePG. Default: none.',
+      }),
+      timeout: duration.default('1h').meta({ description: 'How long it may take.' }),
+    })
+    .meta({
+      description:
+        'A Job that ends well only when the backup is there. It runs once after each soak, and no right is given to it.',
+    }),
 });
+export type BeforeContractJob = z.output<typeof beforeContract>['job'];
+
+export const migrations = z
+  .strictObject({
+    mode: z
+      .enum(['Automatic', 'Manual', 'Disabled'])
+      .default('Automatic')
+      .meta({
+        description:
+          "`Automatic` runs the image's migrations: expand and backfill before the first pod of a revision, contract after its " +
+          'promotion and the soak. `Manual` shows what would be done and waits for `kubectl pcf migrate approve`. ' +
+          '`Disabled` leaves the schema to you.',
+      }),
+    contractDelay: duration.default('1h').meta({
+      description:
+        'The soak: how long after a promotion the schema stays as the earlier revision needs it, so that going back is safe. ' +
+        'Contract migrations run after it, and after the last pod that needs the old schema is gone.',
+      examples: ['1h', '24h'],
+    }),
+    lockTimeout: duration.optional().meta({
+      description:
+        "How long a migration waits for a table's lock before it gives way to the traffic and tries again. Default: the image's, 5s.",
+    }),
+    deadline: duration.default('15m').meta({
+      description:
+        'How long the expand migrations of a revision may take, and its contract migrations, retries included.',
+      examples: ['15m', '1h'],
+    }),
+    backfillDeadline: duration.default('24h').meta({
+      description:
+        'How long its backfill may take, retries included. A backfill that was cut off goes on where it was.',
+    }),
+    beforeContract: beforeContract.optional().meta({
+      description: 'What must have succeeded before contract migrations drop anything: a backup.',
+    }),
+  })
+  .meta(
+    cel({
+      rule: "self.mode != 'Disabled' || !has(self.beforeContract)",
+      message: 'beforeContract is never run with mode Disabled: take one of the two out',
+      fieldPath: '.beforeContract',
+    }),
+  );
 
 export const secrets = z
   .strictObject({

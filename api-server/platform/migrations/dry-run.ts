@@ -1,0 +1,32 @@
+/** Runs `up` on a runner that only writes down: what a migration would send, without a database. */
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+export interface DryRun {
+  statements: string[];
+  /** It asks the database as it goes, so these may not be all. */
+  dynamic: boolean;
+}
+
+export async function dryRun(migration: MigrationInterface): Promise<DryRun> {
+  const statements: string[] = [];
+  let dynamic = false;
+  const answer = () =>
+    new Proxy<unknown[]>([], {
+      get(rows, key, receiver) {
+        if (key !== 'then') dynamic = true; // whoever looks at an answer acts on it; `await` only looks for `then`
+        return Reflect.get(rows, key, receiver);
+      },
+    });
+  const runner = {
+    query: async (sql: string) => {
+      statements.push(sql);
+      return answer();
+    },
+  };
+  try {
+    await migration.up(runner as unknown as QueryRunner);
+  } catch {
+    dynamic = true; // it wanted more of the runner, or rows
+  }
+  return { statements, dynamic };
+}

@@ -1,0 +1,152 @@
+/** `kubectl pcf migrate status | plan | approve | lint`: the database schema, and what waits for a person. */
+import { readFileSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { Command, Option } from 'commander';
+import { type MigrationPhase, migrationPhaseSchema } from '../contract/image.js';
+import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
+import type { MigrationStatus } from '../operator/api/v1alpha1/status.js';
+import { REQUEST_ANNOTATIONS } from '../operator/reconciler/settings.js';
+import { PcfApiKind } from '../operator/resources/kinds.js';
+import { type ClusterOptions, clusterCommand, FIELD_MANAGER, getPcfApi, withCluster } from './cluster.js';
+import { CliError, outputOption, printJson, report, table } from './output.js';
+
+type Options = ClusterOptions & { output: string };
+
+export function migrateCommand(): Command {
+  return new Command('migrate')
+    .description('Look at the migrations of a PcfApi, approve of them, judge new ones.')
+    .addCommand(
+      looking('status', 'Show where the migrations stand, and how far one can go back.', statusText),
+    )
+    .addCommand(looking('plan', 'Show what is still to be done, and what lint has against it.', planText))
+    .addCommand(approveCommand())
+    .addCommand(lintCommand());
+}
+
+function looking(name: string, description: string, text: (migration: MigrationStatus) => string): Command {
+  return clusterCommand(name)
+    .description(description)
+    .argument('<name>', 'the PcfApi')
+    .addOption(outputOption())
+    .action((api: string, options: Options) =>
+      withCluster(options, async (access) => {
+        const migration = migrationOf(await getPcfApi(access, api));
+        if (options.output === 'json') printJson(migration);
+        else console.log(text(migration));
+      }),
+    );
+}
+
+function migrationOf({ metadata, status }: PcfApi): MigrationStatus {
+  if (!status?.migration) throw new CliError(`the operator has not looked at ${metadata.name} yet`);
+  return status.migration;
+}
+
+function approveCommand(): Command {
+  return clusterCommand('approve')
+    .description('Let the migrations run that wait for it, and show what they are.')
+    .argument('<name>', 'the PcfApi')
+    .addOption(outputOption())
+    .action((name: string, options: Options) =>
+      withCluster(options, async ({ client, namespace }) => {
+        const migration = migrationOf(await getPcfApi({ client, namespace }, name));
+        if (!migration.approval) {
+          const why = migration.waitingFor ? `: contract waits for ${migration.waitingFor}` : '';
+          throw new CliError(`no migration of ${name} waits to be approved${why}`);
+        }
+        if (options.output !== 'json') console.log(planText(migration));
+        const metadata = { annotations: { [REQUEST_ANNOTATIONS.approve]: migration.approval } };
+        const written = await client.patch(
+          PcfApiKind,
+          namespace,
+          name,
+          { metadata },
+          { fieldManager: FIELD_MANAGER },
+        );
+        report(options, written, `approved ${migration.approval}`);
+      }),
+    );
+}
+
+function statusText(migration: MigrationStatus): string {
+  const { revision, state, phase, job, current, duration, message, waitingFor, progress } = migration;
+  const { rollbackFloor: floor, ahead, contractAt } = migration;
+  const lines: [string, string | undefined][] = [
+    ['revision', revision],
+    ['state', phase ? `${state} (${phase})` : state],
+    ['job', job],
+    ['schema at', current],
+    ['took', duration],
+    [
+      'backfill',
+      progress && `${progress.rows} of about ${progress.total} rows, ${progress.rowsPerSecond} rows/s`,
+    ],
+    ['pending', migration.pending?.map(({ name, phase }) => `${name} (${phase})`).join(', ')],
+    ['ahead', ahead?.join(', ')],
+    ['soak ends', contractAt],
+    ['waits for', waitingFor],
+    ['went wrong', message],
+    [
+      'back to',
+      floor &&
+        `${floor.revision} (${floor.image}); older ones need what ${floor.migrations.join(', ')} took out`,
+    ],
+  ];
+  const known = lines.filter((line): line is [string, string] => line[1] !== undefined);
+  return known.map(([title, value]) => `${title.padEnd(12)}${value}`).join('\n');
+}
+
+function planText({ pending = [], findings = [], revision, waitingFor }: MigrationStatus): string {
+  const rows = pending.map(({ phase, name }) => [phase, name, lintOf(name)]);
+  function lintOf(name: string): string {
+    const found = findings.filter(({ migration }) => migration === name);
+    return found.length === 0 ? 'fine' : found.map(({ rule }) => rule).join(', ');
+  }
+  const plan =
+    rows.length > 0 ? table(['PHASE', 'MIGRATION', 'LINT'], rows) : `${revision}: nothing is pending`;
+  const details = findings.map(({ migration, rule, statement }) => `${migration}: ${rule}: ${statement}`);
+  return [plan, ...details, ...(waitingFor ? [`contract waits for ${waitingFor}`] : [])].join('\n');
+}
+
+function lintCommand(): Command {
+  return new Command('lint')
+    .description('Judge migrations in files, as the API does before it runs them. Needs no cluster.')
+    .requiredOption('-f, --filename <file...>', 'SQL, or a migration module; - for SQL on standard input')
+    .addOption(
+      new Option('--phase <phase>', 'phase of SQL; a module says it itself')
+        .choices(migrationPhaseSchema.options)
+        .default('expand'),
+    )
+    .action(async ({ filename, phase }: { filename: string[]; phase: MigrationPhase }) => {
+      let findings = 0;
+      for (const file of filename) {
+        const found = await lintFile(file, phase);
+        findings += found.length;
+        for (const line of found) console.log(`${file}: ${line}`);
+      }
+      console.log(`${filename.length} files, ${findings} findings`);
+      if (findings > 0) process.exitCode = 1;
+    });
+}
+
+/** The parser is loaded when it is asked for: it is a megabyte. */
+async function lintFile(file: string, phase: MigrationPhase): Promise<string[]> {
+  const { describeFinding, lintContext, lintSql } = await import(
+    '../api-server/platform/migrations/lint/lint.js'
+  );
+  if (!/\.(ts|js|mjs)$/.test(file)) {
+    return (await lintSql(readSql(file), lintContext(phase, true))).map(describeFinding);
+  }
+  const { loadMigrations } = await import('../api-server/platform/migrations/known-migrations.js');
+  const { lintMigrations } = await import('../api-server/platform/migrations/lint-migrations.js');
+  const linted = await lintMigrations(await loadMigrations(pathToFileURL(resolve(file))));
+  if (linted.length === 0) throw new CliError(`${file} exports no migration`);
+  return linted.flatMap(({ findings }) => findings.map(describeFinding));
+}
+
+function readSql(file: string): string {
+  if (file !== '-' && !statSync(file, { throwIfNoEntry: false })?.isFile())
+    throw new CliError(`${file} is no file`);
+  return readFileSync(file === '-' ? 0 : file, 'utf8');
+}

@@ -1,0 +1,36 @@
+/** The migration Job that is to run now. */
+import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import { deliveryId, view } from './revisions.js';
+import type { DeliverySettings, MigrationJob, Observation } from './types.js';
+
+/** Of the revision on its way: plan if it is to be approved, then expand, then backfill. */
+export function preparation(
+  seen: Observation,
+  position: DeliveryPosition,
+  settings: DeliverySettings,
+): MigrationJob | undefined {
+  const { update: revision } = position;
+  if (!revision || settings.paused) return undefined;
+  const { migration, nextStage: stage, nextAttempt = 1 } = view(seen, revision);
+  if (!stage || (migration === 'Planned' && !isApproved(position, settings))) return undefined;
+  return { revision, stage, attempt: Math.max(nextAttempt, position.attempt ?? 1) };
+}
+
+/** What somebody must approve of before it goes on; undefined when nothing is. */
+export function neededApproval(
+  seen: Observation,
+  position: DeliveryPosition,
+  settings: DeliverySettings,
+): string | undefined {
+  const isAsked = position.update && view(seen, position.update).migration === 'Planned';
+  return isAsked && !isApproved(position, settings) ? expandId(position) : undefined;
+}
+
+/** Names what is approved: the migrations that this delivery begins with. */
+function expandId(position: DeliveryPosition): string {
+  return `${deliveryId(position)}/expand`;
+}
+
+function isApproved(position: DeliveryPosition, { requests }: DeliverySettings): boolean {
+  return requests.approve === expandId(position);
+}

@@ -1,0 +1,4 @@
+/** A condition before it is known since when it holds. */
+import type { Condition } from '../api/v1alpha1/kubernetes.js';
+
+export type Verdict = Pick<Condition, 'type' | 'status' | 'reason' | 'message'>;

@@ -1,0 +1,173 @@
+/** The schema moves with the traffic, under load: expand, backfill, canary, promotion, an undo in the soak, contract, and no way back after it. */
+import { Client } from 'pg';
+import type { Sandbox } from '../sandbox.js';
+import { p99 } from './load.js';
+import { LockWaits } from './lock-waits.js';
+import type { PcfApiView } from './pcfapi-watch.js';
+import { READ, WRITE } from './split/images.js';
+import { seedServices } from './split/seed.js';
+import { imageOf, NAMESPACE, Tale } from './tale.js';
+
+const OLD = '1.0.0';
+const NEW = '2.0.0';
+const ROWS = 1_000_000;
+const SOAK = '20s';
+const LONG_MS = 300_000;
+
+type Migration = NonNullable<NonNullable<PcfApiView['status']>['migration']>;
+
+export class MigrationsStory extends Tale {
+  private readonly databaseUrl: string;
+  private readonly locks: LockWaits;
+
+  constructor(sandbox: Sandbox, say: (line: string) => void) {
+    super(sandbox, say, READ);
+    this.databaseUrl = sandbox.postgres.url(NAMESPACE);
+    this.locks = new LockWaits(this.databaseUrl);
+  }
+
+  protected override async chapters(): Promise<void> {
+    await this.fill();
+    this.load.start();
+    this.locks.start();
+    try {
+      await this.expandAndBackfill();
+      await this.canary();
+      await this.undoInTheSoak();
+      await this.promoteAgain();
+      await this.contract();
+      await this.refuse();
+    } finally {
+      await this.locks.stop();
+    }
+    this.line(
+      `the longest that a request waited for a lock: ${this.locks.longestMs.toFixed(0)} ms (looked every 10 ms)`,
+    );
+  }
+
+  private async fill(): Promise<void> {
+    this.chapter(`${ROWS.toLocaleString('en')} rows, as ${OLD} writes them`);
+    const tookMs = await seedServices(this.databaseUrl, ROWS);
+    this.tellTime('written', tookMs);
+    await this.patch({
+      migrations: { contractDelay: SOAK },
+      strategy: { type: 'Canary', canary: { scaleDownDelay: '10s' } },
+    });
+    await this.watch.until('Ready', (api) => api?.status?.phase === 'Ready');
+  }
+
+  private async expandAndBackfill(): Promise<void> {
+    const before = await this.load.sample(8_000);
+    this.chapter(`${NEW} splits a column: expand, then a backfill of every row, while ${OLD} serves`);
+    const startedAt = performance.now();
+    await this.patch({ image: imageOf(NEW), canaryWeight: 10 });
+    await this.migration(
+      'the backfill runs',
+      ({ phase, state }) => phase === 'backfill' && state === 'Running',
+    );
+    this.tellTime('expanded', performance.now() - startedAt);
+    this.expect(this.watch.now()?.status?.traffic?.effectiveWeight === 0, 'traffic before the backfill');
+    const during = await this.load.sampleUntil(
+      this.migration(
+        'the backfill is done',
+        ({ progress, state }) => state === 'Succeeded' && progress !== undefined,
+      ),
+    );
+    const { rows = 0, rowsPerSecond = 0 } = this.watch.now()?.status?.migration?.progress ?? {};
+    this.line(`backfilled ${rows.toLocaleString('en')} rows, ${rowsPerSecond.toLocaleString('en')} rows/s`);
+    this.line(`p99 of the API ${p99(before).toFixed(1)} ms before, ${p99(during).toFixed(1)} ms during it`);
+    this.expect(Object.keys(during.served).join() === OLD, `${Object.keys(during.served)} served during it`);
+    this.expect(rows === ROWS, `the backfill did ${rows} rows`);
+  }
+
+  private async canary(): Promise<void> {
+    this.chapter('canary at 10 %, 50 %, promotion');
+    await this.watch.until('10 %', (api) => api?.status?.traffic?.effectiveWeight === 10);
+    await this.measure('weight 10', { [NEW]: 10 });
+    await this.write('by-canary');
+    await this.shift(50);
+    await this.measure('weight 50', { [NEW]: 50 });
+    await this.shift(100);
+    await this.promoted(NEW);
+    this.tellSoak();
+  }
+
+  private async undoInTheSoak(): Promise<void> {
+    this.chapter('undo in the soak');
+    const startedAt = performance.now();
+    this.line((await this.pcf('undo', 'pcf-api')).trim());
+    await this.promoted(OLD);
+    this.tellTime(`all of the traffic is back on ${OLD}`, performance.now() - startedAt);
+    await this.measure('after the undo', { [OLD]: 100 });
+    await this.write('after-undo');
+    this.expect(await this.hasColumn('repository'), 'the old column is gone, though the soak was cancelled');
+  }
+
+  private async promoteAgain(): Promise<void> {
+    this.chapter(`${NEW} again: its migrations are not run twice`);
+    const startedAt = performance.now();
+    await this.patch({ image: imageOf(NEW) });
+    await this.promoted(NEW);
+    this.tellTime('promoted', performance.now() - startedAt);
+    this.tellSoak();
+  }
+
+  private async contract(): Promise<void> {
+    this.chapter(`contract: after the soak of ${SOAK}, and after the last pod of ${OLD}`);
+    const startedAt = performance.now();
+    await this.migration('contracted', ({ rollbackFloor, pending }) => !!rollbackFloor && !pending, LONG_MS);
+    this.tellTime('contracted', performance.now() - startedAt);
+    this.expect(!(await this.hasColumn('repository')), 'the old column is still there');
+    await this.write('after-contract');
+    await this.measure('after contract', { [NEW]: 100 });
+    this.line((await this.pcf('migrate', 'status', 'pcf-api')).trim().replaceAll('\n', '\n    '));
+  }
+
+  private async refuse(): Promise<void> {
+    this.chapter('an undo below the floor');
+    const said = await this.pcf('undo', 'pcf-api', '--to', '1').catch((error: { stderr?: string }) => error);
+    const refusal = typeof said === 'string' ? '' : (said.stderr ?? '').trim();
+    this.line(`kubectl pcf undo --to 1 -> ${refusal || said}`);
+    this.expect(refusal.includes('DropRepository'), 'kubectl pcf undo did not refuse');
+    await this.patch({ image: imageOf(OLD) });
+    await this.watch.until('refused', (api) => api?.status?.reason === 'BelowRollbackFloor');
+    const ready = this.watch.now()?.status?.conditions?.find(({ type }) => type === 'Ready');
+    this.line(`an edit of the image -> Ready is ${ready?.status}: ${ready?.message}`);
+    await this.measure('after the refusal', { [NEW]: 100 });
+    await this.patch({ image: imageOf(NEW) });
+    await this.watch.until('Ready again', (api) => api?.status?.phase === 'Ready');
+  }
+
+  private tellSoak(): void {
+    this.line(`contract waits for ${this.watch.now()?.status?.migration?.waitingFor}`);
+  }
+
+  private migration(what: string, check: (migration: Migration) => boolean, timeoutMs = LONG_MS) {
+    return this.watch.until(what, (api) => check(api?.status?.migration ?? { state: 'none' }), timeoutMs);
+  }
+
+  private promoted(version: string): Promise<void> {
+    return this.watch.until(
+      `${version} promoted`,
+      (api) => api?.status?.phase === 'Ready' && api.status.stableImage === imageOf(version),
+    );
+  }
+
+  /** A write, whoever answers: both versions must be able to. */
+  private async write(name: string): Promise<void> {
+    const repository = `https://git.example.com/acme/${name}#main`;
+    const { version } = await this.load.graphql(WRITE, { name, repository });
+    this.line(`a mutation, answered by ${version}`);
+  }
+
+  private async hasColumn(column: string): Promise<boolean> {
+    const client = new Client({ connectionString: this.databaseUrl });
+    await client.connect();
+    const found = await client
+      .query("SELECT 1 FROM information_schema.columns WHERE table_name = 'services' AND column_name = $1", [
+        column,
+      ])
+      .finally(() => client.end());
+    return found.rowCount === 1;
+  }
+}

@@ -1,0 +1,34 @@
+/**
+ * The two versions of the story "migrations", made from one clone. 1.0.0 is the clone as it is:
+ * it reads and writes `services.repository`, "https://git.example.com/acme/shop#main". 2.0.0 knows
+ * three migrations more (expand, backfill, contract) and keeps the address and the branch in two
+ * columns. Contract `requires` 2.0.0: version 1 can't live with a schema after it.
+ */
+import type { ApiImage } from '../../images.js';
+
+const FOLDER = 'dist/sandbox/story/split';
+
+export const SPLIT_IMAGES = {
+  v1: { name: 'pcf-api', tag: '1.0.0' },
+  v2: {
+    name: 'pcf-api',
+    tag: '2.0.0',
+    entrypoint: `${FOLDER}/version-2.js`,
+    extraMigrations: [
+      `${FOLDER}/migrations/1795370000201-add-repository-parts.js`,
+      `${FOLDER}/migrations/1795370000202-fill-repository-parts.js`,
+      `${FOLDER}/migrations/1795370000203-drop-repository.js`,
+    ],
+  },
+} satisfies Record<string, ApiImage>;
+
+export const SPLIT_MIGRATIONS = {
+  expand: 'AddRepositoryParts1795370000201',
+  backfill: 'FillRepositoryParts1795370000202',
+  contract: 'DropRepository1795370000203',
+} as const;
+
+/** What both versions answer. Without `totalCount`, which would count a million rows each time. */
+export const READ = 'query Repositories { services(first: 5) { edges { node { id name repository } } } }';
+export const WRITE =
+  'mutation Add($name: String!, $repository: String!) { createService(input: { name: $name, repository: $repository }) { name repository } }';

@@ -1,0 +1,18 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/** From here on version 1, which reads `repository`, can no longer serve. */
+export class DropRepository1795370000203 implements MigrationInterface {
+  static readonly phase = 'contract';
+  static readonly requires = '2.0.0';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query('DROP TRIGGER services_sync_repository ON services');
+    await runner.query('DROP FUNCTION services_sync_repository');
+    await runner.query('ALTER TABLE services DROP COLUMN repository');
+  }
+
+  /** What stood after a second "#" is lost. */
+  async down(): Promise<void> {
+    throw new Error('restore the backup that was made before it');
+  }
+}

@@ -1,0 +1,282 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import { EXIT, type MigrationReport, migrationReportSchema } from '../../../contract/image.js';
+import { PgBouncer } from '../../support/pgbouncer.js';
+import { removePostgres, sharedPostgres, startPostgres, type TestPostgres } from '../../support/postgres.js';
+import { makeImage, migrationFile, runRole, spawnRole } from './api-process.js';
+
+const UP = ['migrate', 'up', '--json'];
+const FILL = 'Fill1795380000001';
+const FILLING = {
+  '1795380000001-fill.js': `export class ${FILL} {
+    backfill = { table: 'services', key: 'id', set: "owner = 'platform'", where: 'owner IS NULL' };
+    async up() {}
+  }\n${FILL}.phase = 'backfill';\n`,
+};
+const ADDING = {
+  '1795380000001-add.js': migrationFile('Add1795380000001', ['ALTER TABLE services ADD COLUMN tier text']),
+};
+const SLOW = {
+  '1795380000001-slow.js': migrationFile('Slow1795380000001', [
+    'CREATE TABLE half_done (id int)',
+    'SELECT pg_sleep(30) WHERE EXISTS (SELECT FROM services)',
+  ]),
+};
+
+describe('api-server migrate, in trouble', () => {
+  let postgres: TestPostgres;
+  const images: string[] = [];
+  const own: TestPostgres[] = [];
+  const image = (migrations: Record<string, string>) => {
+    const folder = makeImage(migrations);
+    images.push(folder);
+    return folder;
+  };
+  const up = async (url: string, folder?: string, more: Record<string, string> = {}) => {
+    const ended = await runRole(UP, { PCF_API__DATABASE__URL: url, ...more }, folder);
+    return { code: ended.code, stderr: ended.stderr, report: parsed(ended.stdout) };
+  };
+  const addServices = (server: TestPostgres, url: string, count: number) =>
+    server.query(
+      `INSERT INTO services (id, name) SELECT gen_random_uuid(), 's' || n FROM generate_series(1, ${count}) n`,
+      url,
+    );
+  const one = async (server: TestPostgres, url: string, sql: string) =>
+    (await server.query<{ v: unknown }>(sql, url))[0]?.v;
+
+  before(async () => {
+    postgres = await sharedPostgres();
+  });
+  after(async () => {
+    for (const folder of images) rmSync(folder, { recursive: true, force: true });
+    for (const server of own) await removePostgres(server);
+  });
+
+  it('PgBouncer in transaction mode is refused before anything changes; in session mode it is fine', async function () {
+    const url = await postgres.createDatabase();
+    const bouncer = await PgBouncer.start(url, 'transaction');
+    if (!bouncer) return this.skip();
+    try {
+      const { code, report } = await up(bouncer.url);
+      assert.deepEqual([code, report.outcome, report.retry], [EXIT.config, 'refused', false]);
+      assert.match(report.error ?? '', /through a pooler .*give migrations the address of PostgreSQL itself/);
+      assert.equal(await one(postgres, url, "SELECT to_regclass('schema_migrations') AS v"), null);
+    } finally {
+      await bouncer.stop();
+    }
+    const patient = await PgBouncer.start(url, 'session');
+    try {
+      assert.equal((await up(patient!.url)).code, EXIT.ok);
+    } finally {
+      await patient!.stop();
+    }
+  });
+
+  it("a table's lock that is held on: gives up with 75 and says who has it, until when nothing waits behind it", async () => {
+    const url = await postgres.createDatabase();
+    assert.equal((await up(url)).code, EXIT.ok);
+    const holder = new pg.Client({ connectionString: url, application_name: 'a long report' });
+    await holder.connect();
+    try {
+      await holder.query('BEGIN');
+      await holder.query('SELECT count(*) FROM services');
+      const [{ pid }] = (await holder.query('SELECT pg_backend_pid() AS pid')).rows;
+      const impatient = {
+        PCF_API__MIGRATIONS__LOCK_TIMEOUT: '300ms',
+        PCF_API__MIGRATIONS__LOCK_ATTEMPTS: '2',
+      };
+      const { code, report } = await up(url, image(ADDING), impatient);
+      assert.deepEqual([code, report.outcome, report.retry], [EXIT.tempFail, 'failed', true]);
+      assert.match(
+        report.error ?? '',
+        new RegExp(
+          `^Add1795380000001: canceling statement due to lock timeout; held by pid ${pid} \\(a long report, .*idle in transaction\\)`,
+        ),
+      );
+      assert.deepEqual(
+        [report.lockHolder?.lock, report.lockHolder?.pid, report.running],
+        ['table', pid, 'Add1795380000001'],
+      );
+    } finally {
+      await holder.end();
+    }
+    assert.equal((await up(url, image(ADDING))).code, EXIT.ok);
+  });
+
+  it('another run that goes on: gives up with 75 and says who it is, and so does status', async () => {
+    const url = await postgres.createDatabase();
+    assert.equal((await up(url)).code, EXIT.ok);
+    await addServices(postgres, url, 1);
+    const slow = image(SLOW);
+    const first = spawnRole(UP, { PCF_API__DATABASE__URL: url }, slow);
+    while (!first.output.stderr.includes('migration starts')) await sleep(10);
+    const second = await up(url, slow, { PCF_API__MIGRATIONS__RUNNER_WAIT: '100ms' });
+    assert.deepEqual([second.code, second.report.retry], [EXIT.tempFail, true]);
+    assert.match(
+      second.report.error ?? '',
+      /another migration run still holds the lock after 100 ms: pid \d+ \(pcf-api migrate .+, user postgres, from 127\.0\.0\.1, /,
+    );
+    const status = await runRole(['migrate', 'status', '--json'], { PCF_API__DATABASE__URL: url }, slow);
+    assert.deepEqual(parsed(status.stdout).lockHolder?.pid, second.report.lockHolder?.pid);
+    assert.equal(second.report.lockHolder?.lock, 'run');
+    first.child.kill('SIGKILL');
+    await first.ended;
+  });
+
+  it('status tells how far a backfill is while it runs, with its rate and what is left', async () => {
+    const url = await postgres.createDatabase();
+    assert.equal((await up(url)).code, EXIT.ok);
+    await addServices(postgres, url, 60_000);
+    const filling = image(FILLING);
+    const run = spawnRole(UP, { PCF_API__DATABASE__URL: url }, filling);
+    const rate = async () =>
+      (await one(postgres, url, "SELECT to_regclass('schema_backfills') AS v")) &&
+      one(postgres, url, 'SELECT coalesce(max(rows_per_second), 0) AS v FROM schema_backfills');
+    while (!(await rate())) await sleep(10);
+    const status = await runRole(['migrate', 'status'], { PCF_API__DATABASE__URL: url }, filling);
+    assert.match(
+      status.stdout,
+      /backfill Fill1795380000001: \d+ of about \d+ rows, \d+ rows\/s, about \d+ s left\na run is under way: pid/,
+    );
+    run.child.kill('SIGKILL');
+    await run.ended;
+  });
+
+  it('a restart of the database in the middle: 75, nothing half done, and the next run finishes', async () => {
+    const server = await startPostgres();
+    own.push(server);
+    const url = await server.createDatabase();
+    assert.equal((await up(url)).code, EXIT.ok);
+    await addServices(server, url, 1);
+    const slow = image(SLOW);
+    const run = spawnRole(UP, { PCF_API__DATABASE__URL: url }, slow);
+    const sleeps =
+      "SELECT count(*)::int AS v FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND state = 'active'";
+    while (!(await one(server, url, sleeps))) await sleep(10);
+    await server.stop();
+    const ended = await run.ended;
+    const report = parsed(ended.stdout);
+    assert.deepEqual([ended.code, report.outcome, report.retry], [EXIT.tempFail, 'failed', true]);
+    assert.match(
+      report.error ?? '',
+      /terminating connection due to administrator command|Connection terminated/,
+    );
+    await server.start();
+    assert.equal(await one(server, url, "SELECT to_regclass('half_done') AS v"), null);
+    await server.query('DELETE FROM services', url);
+    assert.deepEqual((await up(url, slow)).report.applied, ['Slow1795380000001']);
+  });
+
+  it('failover in the middle of a backfill: 75 while the replica is read-only, and it goes on where it was', async function () {
+    this.timeout(60_000);
+    const primary = await startPostgres();
+    own.push(primary);
+    const url = await primary.createDatabase();
+    assert.equal((await up(url)).code, EXIT.ok);
+    await addServices(primary, url, 30_000);
+    const replica = await primary.startReplica();
+    own.push(replica);
+    const replicaUrl = replica.url(new URL(url).pathname.slice(1));
+    const filling = image(FILLING);
+    const run = spawnRole(UP, { PCF_API__DATABASE__URL: url }, filling);
+    const rows =
+      "SELECT coalesce((SELECT rows FROM schema_backfills), 0)::int AS v WHERE to_regclass('schema_backfills') IS NOT NULL";
+    const doneBy = async (server: TestPostgres, at: string) =>
+      Number((await one(server, at, rows).catch(() => 0)) ?? 0);
+    while ((await doneBy(replica, replicaUrl)) === 0) await sleep(10);
+    await primary.kill();
+    const cut = await run.ended;
+    assert.equal(cut.code, EXIT.tempFail, cut.stdout);
+
+    const early = await up(replicaUrl, filling);
+    assert.deepEqual([early.code, early.report.retry], [EXIT.tempFail, true]);
+    assert.match(early.report.error ?? '', /read-only transaction/);
+    const before = await doneBy(replica, replicaUrl);
+    assert.ok(before > 0 && before < 30_000, `${before} rows were done before the failover`);
+
+    await replica.query('SELECT pg_promote(true, 20)', replicaUrl);
+    const { code, report } = await up(replicaUrl, filling);
+    assert.equal(code, EXIT.ok, report.error);
+    assert.equal(report.backfill?.rows, 30_000, 'each row is done once');
+    assert.equal(
+      await one(replica, replicaUrl, 'SELECT count(*)::int AS v FROM services WHERE owner IS NULL'),
+      0,
+    );
+  });
+
+  it('a full disk: 75 with what the server says, the tables as they were, and with space it finishes', async function () {
+    const disk = smallDisk('24m');
+    if (!disk) return this.skip();
+    const server = await startPostgres();
+    own.push(server);
+    const url = await server.createDatabase();
+    try {
+      assert.equal((await up(url)).code, EXIT.ok);
+      await server.query(`CREATE TABLESPACE small LOCATION '${disk}'`, url);
+      const big = image({
+        '1795380000001-big.js': migrationFile('Big1795380000001', [
+          'CREATE TABLE big (n bigint, text text) TABLESPACE small',
+          "INSERT INTO big SELECT n, repeat('x', 500) FROM generate_series(1, 80000) n",
+        ]),
+      });
+      const { code, report } = await up(url, big);
+      assert.deepEqual([code, report.outcome, report.retry], [EXIT.tempFail, 'failed', true]);
+      assert.match(report.error ?? '', /^Big1795380000001: .*No space left on device/);
+      assert.equal(await one(server, url, "SELECT to_regclass('big') AS v"), null);
+      execFileSync('mount', ['-o', 'remount,size=128m', disk]);
+      assert.deepEqual((await up(url, big)).report.applied, ['Big1795380000001']);
+    } finally {
+      await server.stop();
+      execFileSync('umount', [disk]);
+      rmSync(disk, { recursive: true, force: true });
+    }
+  });
+
+  it('no connection left: 75 after waiting for one, and the next run that gets one does it', async () => {
+    const url = await postgres.createDatabase();
+    const { pathname } = new URL(url);
+    const role = `limited_${pathname.slice(1)}`;
+    await postgres.query(`CREATE ROLE ${role} LOGIN PASSWORD 'limited' CONNECTION LIMIT 2`, url);
+    await postgres.query(`GRANT ALL ON SCHEMA public TO ${role}`, url);
+    const limited = url.replace(/\/\/[^@]*@/, `//${role}:limited@`);
+    const busy = [0, 1].map(() => new pg.Client({ connectionString: limited }));
+    await Promise.all(busy.map((client) => client.connect()));
+    const { code, report } = await up(limited, undefined, { PCF_API__MIGRATIONS__CONNECT_WAIT: '100ms' });
+    await Promise.all(busy.map((client) => client.end()));
+    assert.deepEqual([code, report.outcome, report.retry], [EXIT.tempFail, 'failed', true]);
+    assert.match(report.error ?? '', /too many connections for role/);
+    const ended = await up(limited);
+    assert.equal(ended.code, EXIT.ok, ended.report.error);
+  });
+});
+
+function parsed(stdout: string): MigrationReport {
+  return migrationReportSchema.parse(JSON.parse(stdout));
+}
+
+/** A file system of its own, for the user that the server runs as. Only root may mount one, and not in every container. */
+function smallDisk(size: string): string | undefined {
+  const skipped = 'skipped: a file system that is small enough to fill can not be mounted here';
+  if (process.getuid?.() !== 0) {
+    console.warn(skipped);
+    return undefined;
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'pcf-small-disk-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size},mode=0700`, 'tmpfs', folder], {
+      stdio: 'ignore',
+    });
+  } catch {
+    rmSync(folder, { recursive: true, force: true });
+    console.warn(skipped);
+    return undefined;
+  }
+  const id = (flag: string) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }));
+  chownSync(folder, id('-u'), id('-g'));
+  return folder;
+}

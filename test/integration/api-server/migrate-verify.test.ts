@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { EXIT } from '../../../contract/image.js';
+import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { makeImage, migrationFile, runRole } from './api-process.js';
+
+interface Verified {
+  outcome: string;
+  error?: string;
+  differences: { name: string; problem: string; expected?: string; found?: string }[];
+  ahead: string[];
+  pending: string[];
+}
+
+describe('api-server migrate verify', () => {
+  let postgres: TestPostgres;
+  let url: string;
+  const images: string[] = [];
+  const env = () => ({ PCF_API__DATABASE__URL: url });
+  const change = (sql: string) => postgres.query(sql, url);
+  const verify = async (image?: string) => {
+    const ended = await runRole(['migrate', 'verify', '--json'], env(), image);
+    assert.equal(ended.stderr, '');
+    return { code: ended.code, ...(JSON.parse(ended.stdout) as Verified) };
+  };
+
+  before(async () => {
+    postgres = await sharedPostgres();
+  });
+  beforeEach(async () => {
+    url = await postgres.createDatabase();
+    assert.equal((await runRole(['migrate', 'up'], env())).code, EXIT.ok);
+  });
+  after(() => {
+    for (const folder of images) rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('finds no drift after `migrate up`, and leaves nothing behind', async () => {
+    const { code, outcome, differences, pending } = await verify();
+    assert.deepEqual([code, outcome, differences, pending], [EXIT.ok, 'same', [], []]);
+    const [left] = await change(
+      "SELECT count(*)::int AS n FROM pg_namespace WHERE nspname LIKE 'pcf_verify%'",
+    );
+    assert.equal(left?.n, 0);
+  });
+
+  it('says what somebody changed by hand: added, taken away, made otherwise', async () => {
+    await change('ALTER TABLE services ADD COLUMN by_hand text');
+    await change('ALTER TABLE services ALTER description TYPE varchar(10)');
+    await change('ALTER TABLE services DROP CONSTRAINT services_name_key');
+    await change('DROP INDEX deployments_newest');
+    await change('CREATE TABLE loose (id int PRIMARY KEY)');
+    const { code, differences } = await verify();
+    assert.equal(code, EXIT.failure);
+    const told = differences.map(({ problem, name }) => `${problem} ${name}`);
+    assert.deepEqual(
+      told,
+      [
+        'different column services.description',
+        'unexpected column services.by_hand',
+        'missing constraint services.services_name_key',
+        'missing index deployments_newest',
+        'missing index services_name_key',
+        'unexpected table loose',
+      ].sort((a, b) => a.slice(a.indexOf(' ')).localeCompare(b.slice(b.indexOf(' ')))),
+    );
+    const human = await runRole(['migrate', 'verify'], env());
+    assert.match(
+      human.stdout,
+      /different {2}column services\.description\n {4}expected: text\n {4}found: character varying\(10\)/,
+    );
+    assert.match(human.stdout, /6 differences\n$/);
+  });
+
+  it('an index that a killed run left invalid is drift', async () => {
+    await change("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'deployments_newest'::regclass");
+    const { differences } = await verify();
+    assert.deepEqual(
+      differences.map(({ name, problem }) => [name, problem]),
+      [['index deployments_newest', 'different']],
+    );
+    assert.match(differences[0]?.found ?? '', / INVALID$/);
+  });
+
+  it('compares with what concurrent and later migrations made, in the order in which they were applied', async function () {
+    this.timeout(60_000); // it starts the API seven times
+    const image = makeImage({
+      '1795380000001-tier.js': migrationFile('Tier1795380000001', [
+        'ALTER TABLE services ADD COLUMN tier text',
+      ]),
+      '1795380000002-index.js': `${migrationFile('Index1795380000002', ['CREATE INDEX CONCURRENTLY services_tier ON services (tier)'])}Index1795380000002.transaction = false;\n`,
+    });
+    images.push(image);
+    const early = await verify(image);
+    assert.deepEqual([early.code, early.pending], [EXIT.ok, ['Tier1795380000001', 'Index1795380000002']]);
+    assert.equal((await runRole(['migrate', 'up'], env(), image)).code, EXIT.ok);
+    assert.deepEqual((await verify(image)).differences, []);
+    // The older image can't tell what the newer one made from drift, but can tell what its code needs.
+    const older = await verify();
+    assert.deepEqual([older.code, older.ahead], [EXIT.ok, ['Tier1795380000001', 'Index1795380000002']]);
+    await change('ALTER TABLE services DROP COLUMN owner');
+    await change('ALTER TABLE services ADD COLUMN wanted text NOT NULL');
+    assert.deepEqual(
+      (await verify()).differences.map(({ name, problem }) => `${problem} ${name}`),
+      ['missing column services.owner', 'different column services.wanted'],
+    );
+  });
+
+  it('a migration that names a schema is refused rather than run on the live tables', async () => {
+    const image = makeImage({
+      '1795380000001-tier.js': migrationFile('Tier1795380000001', [
+        'ALTER TABLE public.services ADD COLUMN tier text',
+      ]),
+    });
+    images.push(image);
+    assert.equal((await runRole(['migrate', 'up'], env(), image)).code, EXIT.ok);
+    const { code, error } = await verify(image);
+    assert.equal(code, EXIT.config);
+    assert.match(error ?? '', /^Tier1795380000001 names the schema public/);
+  });
+});

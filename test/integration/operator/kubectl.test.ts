@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { PcfApiKind } from '../../../operator/resources/kinds.js';
+import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
+import { line } from '../../support/audit-log.js';
+import { AuditedCluster } from '../../support/audited-cluster.js';
+import { eventually } from '../../support/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+
+const EventKind: ResourceType = {
+  group: 'events.k8s.io',
+  version: 'v1',
+  kind: 'Event',
+  plural: 'events',
+  namespaced: true,
+};
+
+interface Event extends KubeObject {
+  eventTime: string;
+  type: string;
+  reason: string;
+  note: string;
+  regarding: { kind: string };
+}
+
+describe('with kubectl alone', function () {
+  this.timeout(90_000);
+  let cluster: AuditedCluster;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    cluster = await AuditedCluster.start('.sandbox/test-kubectl');
+    await cluster.operator('operator', { args: ['--resync', '0'] });
+  });
+  after(() => cluster?.stop());
+
+  const kubectl = (namespace: string, ...args: string[]) =>
+    cluster.sandbox.parts.kubectl.run([...args, '-n', namespace]);
+
+  it('a delivery is made, waited for and read, from the first pod to the promotion', async () => {
+    const namespace = await cluster.namespace('by-hand');
+    await cluster.create(namespace, { canaryWeight: 20 });
+    const wait = (what: string) => kubectl(namespace, 'wait', 'pcf/api', `--for=${what}`, '--timeout=30s');
+    await wait('condition=Ready');
+    const patch = (spec: object) =>
+      kubectl(namespace, 'patch', 'pcf', 'api', '--type=merge', '-p', JSON.stringify({ spec }));
+    await patch({ image: 'registry.example.com/pcf-api:1.1.0' });
+    await wait('jsonpath={.status.traffic.effectiveWeight}=20');
+    await wait('condition=Ready'); // at its weight it is as it was asked to be
+    const [header, row] = (await kubectl(namespace, 'get', 'pcf')).trim().split('\n');
+    assert.deepEqual(
+      header!.trim().split(/\s+/),
+      'NAME PHASE STABLE CANARY WEIGHT READY MIGRATION REASON AGE'.split(' '),
+    );
+    assert.match(
+      row!,
+      /^api +Canary +registry\S+:1\.0\.0 +registry\S+:1\.1\.0 +20 +2 +Succeeded +CanaryHolding +\d+s$/,
+    );
+    await patch({ canaryWeight: 60 });
+    await wait('jsonpath={.status.traffic.effectiveWeight}=60');
+    await patch({ canaryWeight: 100 });
+    await wait('jsonpath={.status.stableImage}=registry.example.com/pcf-api:1.1.0');
+    await wait('condition=Ready');
+
+    const said = [
+      /^delivery of (\S+) begins$/,
+      /^(\S+) is the stable revision now$/,
+      /^delivery of (\S+) begins$/,
+      /^(\S+) gets 20 %, it had 0 %$/,
+      /^(\S+) gets 60 %, it had 20 %$/,
+      /^(\S+) is the stable revision now$/,
+    ];
+    let events: Event[] = [];
+    await eventually('all has been told', async () => {
+      const { items } = await cluster.client.list(EventKind, { namespace });
+      const ours = (items as Event[]).filter(({ regarding }) => regarding.kind === 'PcfApi');
+      events = ours.sort((a, b) => a.eventTime.localeCompare(b.eventTime));
+      return events.filter(({ reason }) => reason === 'Promoted').length === 2;
+    });
+    // The last weight is told, or its promotion alone where both are decided at once.
+    const notes = events.map(({ note }) => note).filter((note) => !/ gets 100 %/.test(note));
+    assert.equal(notes.length, said.length, notes.join('\n'));
+    const about = said.map((pattern, index) => {
+      assert.match(notes[index]!, pattern, notes.join('\n'));
+      return pattern.exec(notes[index]!)![1];
+    });
+    assert.equal(new Set(about.slice(0, 2)).size, 1, 'the first revision');
+    assert.equal(new Set(about.slice(2)).size, 1, 'the second');
+    assert.ok(events.every(({ type }) => type === 'Normal'));
+  });
+
+  it('what GitOps leaves out is left to the autoscaler, however often it applies, and by whatever means', async () => {
+    const namespace = await cluster.namespace('by-gitops');
+    const manifest = (labels: object = {}) =>
+      JSON.stringify({
+        apiVersion: 'pcf.dev/v1alpha1',
+        kind: 'PcfApi',
+        metadata: { name: 'api', namespace, labels },
+        spec: {
+          image: 'registry.example.com/pcf-api:1.0.0',
+          environment: 'production',
+          database: { secretRef: { name: 'pcf-api-secrets' } },
+        },
+      });
+    const { kubectl: raw } = cluster.sandbox.parts;
+    await raw.apply(manifest());
+    await kubectl(namespace, 'wait', 'pcf/api', '--for=condition=Ready', '--timeout=30s');
+    await kubectl(namespace, 'scale', 'pcf/api', '--replicas=5'); // as an autoscaler does
+    await kubectl(namespace, 'wait', 'pcf/api', '--for=jsonpath={.status.readyReplicas}=5', '--timeout=30s');
+    await kubectl(namespace, 'wait', 'pcf/api', '--for=condition=Ready', '--timeout=30s');
+
+    const flux = ['--server-side', '--field-manager=flux', '--force-conflicts'];
+    const argo = ['--server-side', '--field-manager=argocd-controller', '--force-conflicts'];
+    for (const how of [[], flux, argo]) {
+      await raw.apply(manifest(), ...how); // notes, once, who applies
+      const before = await cluster.client.get(PcfApiKind, namespace, 'api');
+      const mark = cluster.audit.mark();
+      for (let round = 0; round < 3; round++) await raw.apply(manifest(), ...how);
+      // A label is no change of what is asked for, and makes the operator look.
+      await raw.apply(manifest({ commit: `by-${how.length}` }), ...how);
+      await eventually('the label is there', async () => {
+        const { metadata } = await cluster.client.get(PcfApiKind, namespace, 'api');
+        return metadata.labels?.commit === `by-${how.length}`;
+      });
+      const now = await cluster.client.get(PcfApiKind, namespace, 'api');
+      assert.equal(now.metadata.generation, before.metadata.generation);
+      assert.equal((now.spec as { replicas: number }).replicas, 5);
+      assert.ok(now.metadata.finalizers?.length, 'the finalizer stays');
+      const written = cluster.audit
+        .writesSince(mark)
+        .filter(({ objectRef }) => objectRef?.namespace === namespace);
+      assert.deepEqual(written.map(line), [], 'the operator writes nothing');
+      await raw.apply(manifest(), ...how);
+    }
+  });
+});

@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict';
+import { Client } from 'pg';
+import { ControllerRevisionKind, JobKind } from '../../../operator/resources/kinds.js';
+import type { Sandbox } from '../../../sandbox/sandbox.js';
+import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
+import { SPLIT_MIGRATIONS } from '../../../sandbox/story/split/images.js';
+import { seedServices } from '../../../sandbox/story/split/seed.js';
+import { eventually, image, TestApi } from '../../support/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+
+type Migration = NonNullable<NonNullable<PcfApiView['status']>['migration']>;
+
+const OLD = image('1.0.0');
+const NEW = image('2.0.0');
+/** An old pod is gone soon after it lost its traffic. */
+const strategy = { type: 'Canary', canary: { scaleDownDelay: '1s' } };
+
+describe('migrations, moved by the operator', function () {
+  this.timeout(180_000);
+  let sandbox: Sandbox;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    sandbox = await sharedSandbox();
+  });
+
+  const until = (api: TestApi, what: string, check: (migration: Migration) => boolean) =>
+    api.watch.until(what, (view) => check(view?.status?.migration ?? { state: 'none' }), 90_000);
+  const promoted = (api: TestApi, wanted: string) =>
+    api.watch.until(
+      `${wanted} promoted`,
+      (view) => view?.status?.phase === 'Ready' && view.status.stableImage === wanted,
+      90_000,
+    );
+  const pcf = (api: TestApi, ...args: string[]) => sandbox.kubectlPcf([...args, '-n', api.namespace]);
+  const sql = async <T>(api: TestApi, text: string): Promise<T[]> => {
+    const client = new Client({ connectionString: sandbox.postgres.url(api.namespace) });
+    await client.connect();
+    return client
+      .query(text)
+      .then(({ rows }) => rows)
+      .finally(() => client.end());
+  };
+  const hasOldColumn = async (api: TestApi) =>
+    (
+      await sql(
+        api,
+        "SELECT 1 FROM information_schema.columns WHERE table_name = 'services' AND column_name = 'repository'",
+      )
+    ).length === 1;
+  const jobs = async (api: TestApi) =>
+    (await api.owned(JobKind)).map(({ metadata }) => metadata.name.replace(/^api-[a-z0-9]+-/, '')).sort();
+
+  it('expand, backfill, soak, contract, though the operator is killed in the soak; then going back is refused', async () => {
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'contract'), {
+      strategy,
+      migrations: { contractDelay: '6s' },
+    });
+    await api.ready();
+    assert.deepEqual(await jobs(api), ['expand'], 'an image without a backfill needs one Job');
+    await seedServices(sandbox.postgres.url(api.namespace), 2_000);
+    const old = api.status.stableRevision;
+
+    await api.patch({ image: NEW });
+    await promoted(api, NEW);
+    assert.deepEqual(api.status.migration?.applied, [SPLIT_MIGRATIONS.expand, SPLIT_MIGRATIONS.backfill]);
+    assert.equal(api.status.migration?.progress?.rows, 2_000);
+    assert.deepEqual(api.status.migration?.pending, [{ name: SPLIT_MIGRATIONS.contract, phase: 'contract' }]);
+    assert.match(api.message('MigrationsApplied'), /contract waits for the soak of 6 s to end/);
+    await sandbox.operator.kill();
+    await sandbox.operator.restart();
+    assert.equal(await hasOldColumn(api), true);
+
+    await until(api, 'contracted', ({ rollbackFloor, pending }) => rollbackFloor !== undefined && !pending);
+    assert.equal(await hasOldColumn(api), false);
+    assert.equal(api.status.migration?.rollbackFloor?.revision, api.status.stableRevision);
+    assert.deepEqual(await jobs(api), ['backfill', 'contract', 'expand', 'expand']);
+
+    await assert.rejects(pcf(api, 'undo', api.name), ({ stderr }: { stderr: string }) => {
+      assert.match(
+        stderr,
+        new RegExp(`not undone: ${old} .* needs what ${SPLIT_MIGRATIONS.contract} took out`),
+      );
+      return true;
+    });
+    await api.patch({ image: OLD });
+    await api.reason('BelowRollbackFloor');
+    assert.match(api.message(), /going back would not bring that data back/);
+    assert.equal(api.status.stableImage, NEW);
+    await eventually('an Event says so', async () => {
+      const events = await sandbox.parts.kubectl.run([
+        'get',
+        'events',
+        '-n',
+        api.namespace,
+        '-o',
+        'jsonpath={.items[*].message}',
+      ]);
+      return events.includes(`refused: ${old}`);
+    });
+    await api.patch({ image: NEW });
+    await api.ready();
+    await api.remove();
+  });
+
+  it('wait for somebody who approves, before expand and before contract', async () => {
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'manual'), {
+      strategy,
+      migrations: { mode: 'Manual', contractDelay: '0s' },
+    });
+    await api.reason('ApprovalNeeded');
+    assert.match(await pcf(api, 'migrate', 'plan', api.name), /^PHASE +MIGRATION +LINT\nexpand +\S+ +fine/);
+    assert.deepEqual(await jobs(api), ['plan']);
+    assert.match(await pcf(api, 'migrate', 'approve', api.name), /approved api-\S+\/expand/);
+    await api.ready();
+    await assert.rejects(
+      pcf(api, 'migrate', 'approve', api.name),
+      /no migration of api waits to be approved/,
+    );
+
+    await api.patch({ image: NEW });
+    await api.reason('ApprovalNeeded');
+    await pcf(api, 'migrate', 'approve', api.name);
+    await promoted(api, NEW);
+    await until(api, 'contract is asked for', ({ approval }) => approval?.endsWith('/contract/1') ?? false);
+    assert.equal(await hasOldColumn(api), true);
+    await pcf(api, 'migrate', 'approve', api.name);
+    await until(api, 'contracted', ({ rollbackFloor, pending }) => rollbackFloor !== undefined && !pending);
+    assert.match(await pcf(api, 'migrate', 'status', api.name), /back to +api-\S+ \(.*:2\.0\.0\)/);
+    await api.remove();
+  });
+
+  it('contract nothing before the backup has succeeded', async () => {
+    const backup = (...args: string[]) => ({ job: { image: OLD, args } });
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'backup'), {
+      strategy,
+      migrations: { contractDelay: '0s', beforeContract: backup('no-such-command') },
+    });
+    await api.ready();
+    await api.patch({ image: NEW });
+    await promoted(api, NEW);
+    await until(api, 'the backup failed', ({ approval }) => approval?.endsWith('/contract/2') ?? false);
+    assert.match(api.message('Degraded'), /beforeContract of api-\S+ failed: .*kubectl pcf migrate approve/);
+    assert.equal(await hasOldColumn(api), true);
+    await api.patch({ migrations: { beforeContract: backup('describe', '--json') } });
+    await pcf(api, 'migrate', 'approve', api.name);
+    await until(api, 'contracted', ({ rollbackFloor, pending }) => rollbackFloor !== undefined && !pending);
+    await api.remove();
+  });
+
+  it('say what to do with a database that was made before, and with one that is ahead', async () => {
+    const before = await newTenant(sandbox, 'baseline');
+    const client = new Client({ connectionString: sandbox.postgres.url(before) });
+    await client.connect();
+    await client.query('CREATE TABLE services (id uuid PRIMARY KEY)').finally(() => client.end());
+    const api = await TestApi.create(sandbox, before);
+    await api.reason('MigrationRefused');
+    assert.match(api.message(), /no record of migrations; .*`migrate baseline <name>`/);
+    assert.deepEqual((await api.owned(ControllerRevisionKind)).length, 1);
+    await api.remove();
+
+    const ahead = await TestApi.create(sandbox, await newTenant(sandbox, 'ahead'), {
+      image: NEW,
+      strategy,
+      migrations: { contractDelay: '0s' },
+    });
+    await until(ahead, 'contracted', ({ rollbackFloor, pending }) => rollbackFloor !== undefined && !pending);
+    const { namespace } = ahead;
+    await ahead.remove();
+    const late = await TestApi.create(sandbox, namespace);
+    await late.reason('MigrationRefused');
+    assert.match(
+      late.message(),
+      /the database is ahead: DropRepository\d+ was applied, which needs version 2\.0\.0/,
+    );
+    await late.remove();
+  });
+});

@@ -1,0 +1,310 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { findPromtool } from '../../support/prometheus.js';
+
+const RULES = 'deploy/alerts/pcf.rules.yaml';
+
+interface Rule {
+  alert: string;
+  labels: { severity: string };
+  annotations: Record<string, string>;
+}
+
+/** Series in promtool's notation, a value a minute: `0+2x30` goes up by 2 for 30 minutes. */
+type Series = Record<string, string>;
+
+interface Case {
+  fires: Series;
+  /** What looks like it and is none. */
+  quiet: Series;
+  /** Labels of the alert besides its severity. */
+  labels: Record<string, string>;
+  /** Annotations as people see them, where they hold a label or a value. */
+  says: { summary: string; description?: string };
+  /** When it is looked at. Default: after 45 minutes. */
+  at?: string;
+}
+
+const pcf = { namespace: 'platform', name: 'api' };
+const series = (metric: string, labels: Record<string, string>) =>
+  `${metric}{${Object.entries(labels)
+    .map(([key, value]) => `${key}="${value}"`)
+    .join(',')}}`;
+const of = (metric: string, labels: Record<string, string> = {}) => series(metric, { ...pcf, ...labels });
+
+const serving = {
+  namespace: 'platform',
+  app_kubernetes_io_instance: 'api',
+  pcf_dev_revision: 'api-new',
+};
+const served = (metric: string, labels: Record<string, string> = {}) =>
+  series(metric, { ...serving, ...labels });
+const queue = { name: 'pcfapi', controller: 'pcfapi' };
+const lease = { namespace: 'pcf-system', name: 'pcf-operator' };
+const always = (value: number) => `${value}x60`;
+
+const cases: Record<string, Case> = {
+  PcfApiFailed: {
+    fires: { [of('pcf_phase', { phase: 'Failed' })]: always(1) },
+    quiet: {
+      [of('pcf_phase', { phase: 'Failed' })]: always(0),
+      [of('pcf_phase', { phase: 'Ready' })]: always(1),
+    },
+    labels: pcf,
+    says: { summary: 'The delivery of platform/api failed' },
+  },
+  PcfApiDegraded: {
+    fires: { [of('pcf_phase', { phase: 'Degraded' })]: always(1) },
+    // For four minutes, of which each delivery has some.
+    quiet: { [of('pcf_phase', { phase: 'Degraded' })]: '0x40 1x4 0x20' },
+    labels: pcf,
+    says: { summary: 'platform/api has been degraded for 5 minutes' },
+  },
+  PcfApiNotSettling: {
+    fires: {
+      [of('pcf_phase', { phase: 'Migrating' })]: '1x20 0x40',
+      [of('pcf_phase', { phase: 'Progressing' })]: '0x20 1x40',
+    },
+    quiet: { [of('pcf_phase', { phase: 'Migrating' })]: '0x20 1x25 0x20' },
+    labels: pcf,
+    says: { summary: 'platform/api has been on its way for 30 minutes' },
+  },
+  PcfApiWeightHeldDown: {
+    fires: { [of('pcf_desired_weight')]: always(50), [of('pcf_effective_weight')]: always(33) },
+    quiet: { [of('pcf_desired_weight')]: always(50), [of('pcf_effective_weight')]: always(50) },
+    labels: pcf,
+    says: { summary: 'platform/api: the new revision gets 17 points less traffic than asked' },
+  },
+  PcfApiFoughtOver: {
+    fires: { [of('pcf_drift_repairs_total', { kind: 'VirtualService' })]: '0+2x60' },
+    // Somebody who edits by hand.
+    quiet: { [of('pcf_drift_repairs_total', { kind: 'VirtualService' })]: '0x20 5x40' },
+    labels: { ...pcf, kind: 'VirtualService' },
+    says: {
+      summary: 'Somebody changes the VirtualService of platform/api back again and again',
+      description:
+        '30 repairs in 15 minutes: another controller wants it otherwise. The Degraded condition names it.',
+    },
+  },
+  PcfApiDeliveriesFail: {
+    fires: {
+      [of('pcf_deliveries_total', { outcome: 'Aborted' })]: '0x5 3x55',
+      [of('pcf_deliveries_total', { outcome: 'Promoted' })]: '0x5 1x55',
+    },
+    // One that failed, of one.
+    quiet: {
+      [of('pcf_deliveries_total', { outcome: 'Aborted' })]: '0x5 1x55',
+      [of('pcf_deliveries_total', { outcome: 'Promoted' })]: always(0),
+    },
+    labels: pcf,
+    says: { summary: "75% of a day's deliveries of platform/api were given up or undone" },
+  },
+  PcfAnalysisBlind: {
+    fires: {
+      [series('pcf_analysis_measurements_total', { provider: 'Prometheus', outcome: 'Error' })]: '0+3x60',
+      [series('pcf_analysis_measurements_total', { provider: 'Prometheus', outcome: 'Success' })]: '0+1x60',
+    },
+    quiet: {
+      [series('pcf_analysis_measurements_total', { provider: 'Prometheus', outcome: 'Error' })]: '0+1x60',
+      [series('pcf_analysis_measurements_total', { provider: 'Prometheus', outcome: 'Failure' })]: '0+3x60',
+    },
+    labels: { provider: 'Prometheus' },
+    says: { summary: '75% of the measurements by Prometheus get no answer' },
+  },
+  PcfNotificationsDropped: {
+    fires: { [series('pcf_notifications_total', { kind: 'slack', outcome: 'dropped' })]: '0x30 3x30' },
+    quiet: { [series('pcf_notifications_total', { kind: 'slack', outcome: 'sent' })]: '0x30 3x30' },
+    labels: { kind: 'slack' },
+    says: {
+      summary: 'Notifications by slack did not arrive',
+      description:
+        "3 of the last half hour were refused, or could not be sent in time. The PcfApi's Events say why.",
+    },
+  },
+  PcfApiErrors: {
+    fires: {
+      [served('http_request_duration_seconds_count', { status: '500' })]: '0+10x60',
+      [served('http_request_duration_seconds_count', { status: '200' })]: '0+90x60',
+    },
+    quiet: {
+      [served('http_request_duration_seconds_count', { status: '400' })]: '0+50x60',
+      [served('http_request_duration_seconds_count', { status: '200' })]: '0+50x60',
+    },
+    labels: serving,
+    says: { summary: 'api-new of platform/api fails 10% of its requests' },
+  },
+  PcfApiSlow: {
+    fires: {
+      [served('http_request_duration_seconds_bucket', { le: '1' })]: '0+80x60',
+      [served('http_request_duration_seconds_bucket', { le: '4' })]: '0+100x60',
+      [served('http_request_duration_seconds_bucket', { le: '+Inf' })]: '0+100x60',
+    },
+    quiet: {
+      [served('http_request_duration_seconds_bucket', { le: '1' })]: '0+100x60',
+      [served('http_request_duration_seconds_bucket', { le: '4' })]: '0+100x60',
+      [served('http_request_duration_seconds_bucket', { le: '+Inf' })]: '0+100x60',
+    },
+    labels: serving,
+    says: { summary: 'api-new of platform/api takes 3.85s at p99' },
+  },
+  PcfApiDatabaseAway: {
+    fires: {
+      [served('pcf_api_database_ready', { pod: 'a' })]: always(1),
+      [served('pcf_api_database_ready', { pod: 'b' })]: always(0),
+    },
+    quiet: { [served('pcf_api_database_ready', { pod: 'a' })]: always(1) },
+    labels: { namespace: 'platform', app_kubernetes_io_instance: 'api' },
+    says: { summary: "A pod of platform/api can't use its database" },
+  },
+  PcfApiConnectionsWaitedFor: {
+    fires: { [served('pcf_api_database_connections', { state: 'waiting' })]: always(4) },
+    quiet: { [served('pcf_api_database_connections', { state: 'idle' })]: always(4) },
+    labels: { namespace: 'platform', app_kubernetes_io_instance: 'api' },
+    says: {
+      summary: 'Requests of platform/api wait for database connections',
+      description: '4 requests wait: the pool is too small for the load, or statements are slow.',
+    },
+  },
+  PcfOperatorAway: {
+    fires: { up: always(1) },
+    quiet: { [series('controller_runtime_max_concurrent_reconciles', { controller: 'pcfapi' })]: always(8) },
+    labels: { controller: 'pcfapi' },
+    says: { summary: 'No PCF operator is scraped' },
+  },
+  PcfOperatorNobodyLeads: {
+    fires: {
+      [series('leader_election_master_status', { ...lease, pod: 'a' })]: always(0),
+      [series('leader_election_master_status', { ...lease, pod: 'b' })]: always(0),
+    },
+    // A lease that changes hands.
+    quiet: {
+      [series('leader_election_master_status', { ...lease, pod: 'a' })]: '1x44 0x20',
+      [series('leader_election_master_status', { ...lease, pod: 'b' })]: '0x46 1x20',
+    },
+    labels: lease,
+    says: { summary: 'PCF operators run in pcf-system, and none of them leads' },
+  },
+  PcfOperatorTwoLead: {
+    fires: {
+      [series('leader_election_master_status', { ...lease, pod: 'a' })]: always(1),
+      [series('leader_election_master_status', { ...lease, pod: 'b' })]: always(1),
+    },
+    // Of another installation, which has a Lease of its own.
+    quiet: {
+      [series('leader_election_master_status', { ...lease, pod: 'a' })]: always(1),
+      [series('leader_election_master_status', { ...lease, namespace: 'team', pod: 'b' })]: always(1),
+    },
+    labels: lease,
+    says: { summary: '2 PCF operators lead in pcf-system' },
+  },
+  PcfOperatorReconcileErrors: {
+    fires: {
+      [series('controller_runtime_reconcile_errors_total', { controller: 'pcfapi' })]: '0+1x60',
+      [series('controller_runtime_reconcile_total', { controller: 'pcfapi', result: 'error' })]: '0+1x60',
+      [series('controller_runtime_reconcile_total', { controller: 'pcfapi', result: 'success' })]: '0+3x60',
+    },
+    quiet: {
+      [series('controller_runtime_reconcile_errors_total', { controller: 'pcfapi' })]: '0+1x60',
+      [series('controller_runtime_reconcile_total', { controller: 'pcfapi', result: 'success' })]: '0+30x60',
+    },
+    labels: { controller: 'pcfapi' },
+    says: { summary: "25% of the operator's reconciles fail" },
+  },
+  PcfOperatorWorkerStuck: {
+    fires: { [series('workqueue_longest_running_processor_seconds', queue)]: '0+60x60' },
+    quiet: { [series('workqueue_longest_running_processor_seconds', queue)]: always(30) },
+    labels: { name: 'pcfapi' },
+    says: { summary: 'A reconcile has been running for 45m 0s' },
+  },
+  PcfOperatorBehind: {
+    fires: {
+      [series('workqueue_queue_duration_seconds_bucket', { ...queue, le: '10' })]: '0+50x60',
+      [series('workqueue_queue_duration_seconds_bucket', { ...queue, le: '30' })]: '0+100x60',
+      [series('workqueue_queue_duration_seconds_bucket', { ...queue, le: '+Inf' })]: '0+100x60',
+    },
+    quiet: {
+      [series('workqueue_queue_duration_seconds_bucket', { ...queue, le: '10' })]: '0+100x60',
+      [series('workqueue_queue_duration_seconds_bucket', { ...queue, le: '30' })]: '0+100x60',
+      [series('workqueue_queue_duration_seconds_bucket', { ...queue, le: '+Inf' })]: '0+100x60',
+    },
+    labels: { name: 'pcfapi' },
+    says: { summary: 'PcfApis wait 29.6s for the operator' },
+  },
+  PcfOperatorRequestsFail: {
+    fires: {
+      [series('rest_client_requests_total', { method: 'PATCH', code: '403' })]: '0+10x60',
+      [series('rest_client_requests_total', { method: 'PATCH', code: '<error>' })]: '0+10x60',
+      [series('rest_client_requests_total', { method: 'PATCH', code: '200' })]: '0+80x60',
+    },
+    // Of a cluster without Istio, and of two who write at the same time.
+    quiet: {
+      [series('rest_client_requests_total', { method: 'GET', code: '404' })]: '0+50x60',
+      [series('rest_client_requests_total', { method: 'PATCH', code: '409' })]: '0+50x60',
+      [series('rest_client_requests_total', { method: 'PATCH', code: '200' })]: '0+50x60',
+    },
+    labels: {},
+    says: { summary: "The API server refuses or fails 20% of the operator's requests" },
+  },
+};
+
+describe('the alert rules', function () {
+  this.timeout(240_000); // on a machine that has to install promtool first
+  let promtool: string;
+  let folder: string;
+  const file = parse(readFileSync(RULES, 'utf8')) as { groups: { rules: Rule[] }[] };
+  const rules = file.groups.flatMap((group) => group.rules);
+
+  before(function () {
+    const found = findPromtool();
+    if (!found) return this.skip();
+    promtool = found;
+    folder = mkdtempSync(join(tmpdir(), 'pcf-alerts-'));
+  });
+  after(() => folder && rmSync(folder, { recursive: true, force: true }));
+
+  /** Throws with what promtool expected and what it got. */
+  function check(alertname: string, given: Series, at: string, expected: object[]): void {
+    const test = {
+      interval: '1m',
+      input_series: Object.entries(given).map(([series, values]) => ({ series, values })),
+      alert_rule_test: [{ eval_time: at, alertname, exp_alerts: expected }],
+    };
+    const path = join(folder, `${alertname}.yaml`);
+    writeFileSync(
+      path,
+      stringify({ rule_files: [resolve(RULES)], evaluation_interval: '1m', tests: [test] }),
+    );
+    try {
+      execFileSync(promtool, ['test', 'rules', path], { encoding: 'utf8', stdio: 'pipe' });
+    } catch (error) {
+      assert.fail((error as { stdout: string; stderr: string }).stderr);
+    }
+  }
+
+  it('are valid', () => {
+    assert.match(
+      execFileSync(promtool, ['check', 'rules', RULES], { encoding: 'utf8' }),
+      new RegExp(`SUCCESS: ${rules.length} rules found`),
+    );
+  });
+
+  it('are all tried here', () =>
+    assert.deepEqual(
+      Object.keys(cases),
+      rules.map(({ alert }) => alert),
+    ));
+
+  for (const { alert, labels, annotations } of rules) {
+    const { fires, quiet, labels: own, says, at = '45m' } = cases[alert]!;
+    it(`${alert} fires, says so in words, and is quiet otherwise`, () => {
+      const exp_annotations = { ...annotations, ...says };
+      assert.doesNotMatch(Object.values(exp_annotations).join(), /\{\{/, 'the test says what a person reads');
+      check(alert, fires, at, [{ exp_labels: { ...own, ...labels }, exp_annotations }]);
+      check(alert, quiet, at, []);
+    });
+  }
+});

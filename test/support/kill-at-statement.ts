@@ -1,0 +1,28 @@
+/**
+ * Given to a process with `node --import`: kills it right after it has sent its n-th statement,
+ * or the COMMIT of a transaction that has a text in it. No handler runs, as when the kernel kills it.
+ */
+import pg from 'pg';
+
+type Query = (this: unknown, ...args: unknown[]) => unknown;
+
+const at = Number(process.env.KILL_AT_STATEMENT ?? 0);
+const text = process.env.KILL_AT_COMMIT_OF;
+/** It looks on from another connection, by a clock. */
+const WATCH = 'pg_blocking_pids';
+const prototype = pg.Client.prototype as unknown as { query: Query };
+const query = prototype.query;
+let sent = 0;
+let found = false;
+
+prototype.query = function (...args) {
+  const [first] = args as [string | { text?: string }];
+  const sql = typeof first === 'string' ? first : (first?.text ?? '');
+  const result = query.apply(this, args);
+  if (sql.includes(WATCH)) return result;
+  sent += 1;
+  found ||= Boolean(text && sql.includes(text));
+  // The socket has it by then: what is asked to be written now is written before anything else happens.
+  if (sent === at || (found && sql === 'COMMIT')) setImmediate(() => process.kill(process.pid, 'SIGKILL'));
+  return result;
+};

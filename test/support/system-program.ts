@@ -1,0 +1,25 @@
+/** Programs of the system that tests run: installed from its packages where that is allowed. */
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** Its path, or undefined where it is not and may not be installed: only as root and where apt-get is. */
+export function systemProgram(program: string, debianPackage = program): string | undefined {
+  return find(program) ?? install(program, debianPackage);
+}
+
+function install(program: string, debianPackage: string): string | undefined {
+  const aptGet = find('apt-get');
+  if (process.getuid?.() !== 0 || !aptGet) return undefined;
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const run = (...args: string[]) =>
+    spawnSync(aptGet, args, { env, stdio: 'ignore', timeout: 180_000 }).status === 0;
+  const add = () => run('install', '-y', '--no-install-recommends', debianPackage);
+  if (!add() && !(run('update') && add())) return undefined;
+  return find(program);
+}
+
+function find(program: string): string | undefined {
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'].filter(Boolean);
+  return folders.map((folder) => join(folder, program)).find((file) => existsSync(file));
+}

@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { isOlder, misfit } from '../../../api-server/platform/migrations/fitness.js';
+import { knownMigrations } from '../../../api-server/platform/migrations/known-migrations.js';
+import { compareCatalogs } from '../../../api-server/platform/migrations/verify/verify.js';
+import { checkRegistry } from '../../../scripts/migration-registry.js';
+
+const entry = (name: string, checksum = 's1:a') => ({ name, phase: 'expand' as const, checksum });
+const A = entry('A1795370000001');
+const B = entry('B1795370000002');
+
+describe('the registry of migrations', () => {
+  it('takes new ones at the end, and nothing else', () => {
+    assert.deepEqual(checkRegistry([A], [A, B]), { problems: [], unrecorded: [B] });
+    const problemsOf = (...args: Parameters<typeof checkRegistry>) => checkRegistry(...args).problems.join();
+    assert.match(problemsOf([B], [A, B]), /^A1795370000001 is out of order: .* after 1795370000002$/);
+    assert.match(problemsOf([A, B], [B]), /^A1795370000001 is gone/);
+    assert.match(problemsOf([A], [entry(A.name, 's1:b')]), /^A1795370000001 was changed/);
+    assert.match(problemsOf([A], [{ ...A, phase: 'contract' }]), /was expand and is contract now/);
+  });
+
+  describe('of an image', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'pcf-registry-'));
+    let images = 0;
+    after(() => rmSync(folder, { recursive: true, force: true }));
+    /** In an image of its own: Node.js loads a file but once. */
+    const load = (...texts: string[]) => {
+      images += 1;
+      const image = join(folder, String(images));
+      mkdirSync(image);
+      writeFileSync(join(image, 'package.json'), '{"type":"module"}');
+      texts.forEach((text, index) => {
+        const timestamp = /(\d{13})/.exec(text)?.[1];
+        writeFileSync(join(image, `${timestamp}-${index}.js`), text);
+      });
+      return knownMigrations(pathToFileURL(`${image}/`));
+    };
+    const text = (name: string, body: string, phase = 'expand', more = '') =>
+      `export class ${name} { ${more} async up(r) { ${body} } }\n${name}.phase = '${phase}';\n`;
+    const checksum = async (...args: Parameters<typeof text>) => (await load(text(...args)))[0]?.checksum;
+    const ADD = 'ALTER TABLE t ADD COLUMN x text';
+
+    it('a checksum is of the SQL: another compiler or layout makes the same one, other SQL makes another', async () => {
+      const first = await checksum('A1795370000001', `await r.query('${ADD}');`);
+      const same = [
+        `const s = "${ADD}"; return r.query(s).then(() => undefined);`,
+        `await r.query(\`\n  ${ADD.replaceAll(' ', '\n   ')}\n-- a comment\n\`); /* more */`,
+      ];
+      for (const body of same) assert.equal(await checksum('A1795370000001', body), first, body);
+      const others = [
+        `await r.query('${ADD} NOT NULL');`,
+        `await r.query('${ADD}'); await r.query('${ADD}2');`,
+      ];
+      for (const body of others) assert.notEqual(await checksum('A1795370000001', body), first, body);
+    });
+
+    it('what a migration does with an answer of the database is in its checksum, too', async () => {
+      const body = (column: string) =>
+        `const rows = await r.query('SELECT 1'); if (rows.length) await r.query('ALTER TABLE t DROP COLUMN ${column}');`;
+      const [one] = await load(text('A1795370000001', body('x')));
+      assert.equal(one?.dry.dynamic, true);
+      assert.notEqual(one?.checksum, await checksum('A1795370000001', body('y')));
+    });
+
+    it('so is what a backfill declares', async () => {
+      const spec = (where: string) =>
+        `backfill = { table: 't', key: 'id', set: 'a = b', where: '${where}' };`;
+      const of = (where: string) => checksum('A1795370000001', '', 'backfill', spec(where));
+      assert.notEqual(await of('a IS NULL'), await of('b IS NULL'));
+      await assert.rejects(
+        load(text('A1795370000001', '', 'expand', spec('a IS NULL'))),
+        /declares a backfill, so its phase must be backfill, not expand/,
+      );
+    });
+
+    it('bounds that no version fits are refused', async () => {
+      const bounds = "A1795370000001.requires = '2.0.0'; A1795370000001.until = '1.0.0';";
+      await assert.rejects(
+        load(text('A1795370000001', '') + bounds),
+        /no version can live with A1795370000001/,
+      );
+    });
+  });
+
+  it('versions are compared by number', () => {
+    assert.ok(isOlder('1.9.0', '1.10.0') && isOlder('0.9.9', '1.0.0') && !isOlder('1.10.0', '1.9.0'));
+    assert.ok(!isOlder('2.0.0-rc.1', '2.0.0'));
+    assert.equal(misfit('2.0.0', [{ name: 'A', requires: '2.0.0', until: '2.0.0' }]), undefined);
+    assert.match(misfit('1.9.9', [{ name: 'A', requires: '2.0.0' }]) ?? '', /needs version 2\.0\.0 or newer/);
+    assert.match(misfit('2.0.1', [{ name: 'A', until: '2.0.0' }]) ?? '', /versions up to 2\.0\.0/);
+  });
+
+  it('a table that is missing is told once, without its parts', () => {
+    const expected = new Map([
+      ['table t', ''],
+      ['column t.id', 'uuid'],
+      ['index t_pkey', 'CREATE UNIQUE INDEX t_pkey ON t USING btree (id)'],
+      ['constraint t.t_pkey', 'PRIMARY KEY (id)'],
+      ['column u.id', 'uuid'],
+    ]);
+    const names = compareCatalogs(expected, new Map()).map(({ name }) => name);
+    assert.deepEqual(names, ['column u.id', 'table t']);
+  });
+});

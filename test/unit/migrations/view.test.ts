@@ -1,0 +1,164 @@
+import assert from 'node:assert/strict';
+import { migrationJob } from '../../../operator/migrations/job.js';
+import { migrationView } from '../../../operator/migrations/view.js';
+import { newRevision } from '../../../operator/resources/revision.js';
+import type { KubeObject } from '../../../operator/runtime/kube-types.js';
+import { migrations, pcfApi } from '../../support/fixtures.js';
+import { job, report, run } from './jobs-under-test.js';
+
+const automatic = pcfApi();
+const manual = pcfApi({ migrations: migrations('Manual') });
+const PROMOTED = '2026-11-23T10:00:00.000Z';
+
+function look(objects: KubeObject[], api = automatic) {
+  const of = (kind: string) => objects.filter((one) => one.kind === kind);
+  return migrationView(api, 'api-new', of('Job'), of('Pod'), { attempt: 1, promotedAt: PROMOTED });
+}
+
+const expanded = [job('expand', 'Complete'), run('api-new-expand', report({ applied: ['E1'] }))];
+
+describe('the stages of migrations', () => {
+  it('begin with expand, and are done with it when there is no backfill', () => {
+    assert.deepEqual([look([]).state, look([]).nextStage], ['Pending', 'expand']);
+    assert.equal(look([job('expand')]).state, 'Running');
+    const done = look(expanded);
+    assert.deepEqual([done.state, done.nextStage, done.applied], ['Succeeded', undefined, ['E1']]);
+  });
+
+  it('go on with the backfill that expand told of, and are not done before it is', () => {
+    const left = { pending: ['B1', 'C1'], backfills: ['B1'], contracts: ['C1'] };
+    const before = [job('expand', 'Complete'), run('api-new-expand', report({ applied: ['E1'], ...left }))];
+    assert.deepEqual([look(before).state, look(before).nextStage], ['Pending', 'backfill']);
+    assert.equal(look([...before, job('backfill')]).state, 'Running');
+    const after = look([
+      ...before,
+      job('backfill', 'Complete'),
+      run('api-new-backfill', report({ applied: ['B1'], pending: ['C1'], contracts: ['C1'] })),
+    ]);
+    assert.deepEqual([after.state, after.applied, after.durationMs], ['Succeeded', ['E1', 'B1'], 20]);
+    assert.deepEqual(after.contracts, ['C1'], 'what contract is still to do');
+  });
+
+  it('ask an image that knows phases and counts no backfills, and leave one that knows none alone', () => {
+    const told = (over: object) => [
+      job('expand', 'Complete'),
+      run('api-new-expand', report({ backfills: undefined, contracts: undefined, pending: ['B1'], ...over })),
+    ];
+    assert.equal(look(told({ phases: ['expand'] })).nextStage, 'backfill');
+    assert.equal(look(told({})).state, 'Succeeded');
+  });
+
+  it('wait to be approved of in mode Manual, after a plan that says what there is', () => {
+    assert.equal(look([], manual).nextStage, 'plan');
+    const planned = (pending: string[]) =>
+      look([job('plan', 'Complete'), run('api-new-plan', report({ outcome: 'nothing', pending }))], manual);
+    assert.deepEqual([planned(['E1']).state, planned(['E1']).nextStage], ['Planned', 'expand']);
+    assert.equal(planned([]).state, 'Pending', 'nothing to approve of');
+    const refused = report({ outcome: 'refused', error: 'lint: drop-column' });
+    const failed = look([job('plan', 'Failed'), run('api-new-plan', refused, 78)], manual);
+    assert.deepEqual([failed.state, failed.error], ['Failed', 'lint: drop-column']);
+  });
+
+  it('run a Job once more whose result was lost, and only once', () => {
+    const lost = [job('expand', 'Complete')];
+    const { state, nextStage, nextAttempt, failedJobs } = look(lost);
+    assert.deepEqual([state, nextStage, nextAttempt], ['Pending', 'expand', 2]);
+    assert.equal(failedJobs, 1, 'a retry of the delivery counts on from there');
+    const again = job('expand', 'Complete', 'api-new-expand-2');
+    assert.equal(look([...lost, again, run('api-new-expand-2', report())]).state, 'Succeeded');
+    assert.equal(look([...lost, again]).state, 'Succeeded', 'an image that never says anything');
+  });
+
+  it('do not begin anew when the pods of what is on record go, in the middle of a canary', () => {
+    const jobs = [job('expand', 'Complete')];
+    const told = { attempt: 1, told: true };
+    assert.equal(migrationView(automatic, 'api-new', jobs, [], told).state, 'Succeeded');
+    const filling = migrationView(automatic, 'api-new', [...jobs, job('backfill')], [], told);
+    assert.equal(filling.state, 'Running', 'a backfill that runs is waited for');
+  });
+
+  it('are not lost while the pod has not been seen to end', () => {
+    const pod = run('api-new-expand', '');
+    const running = { ...pod, status: { containerStatuses: [{ state: {} }] } };
+    assert.equal(look([job('expand', 'Complete'), running]).state, 'Running');
+  });
+
+  it('say of an image made before phases what to do', () => {
+    const old = look([job('expand', 'Failed'), run('api-new-expand', "unknown option '--phase'", 64)]);
+    assert.match(old.error ?? '', /made before migrations had phases; use a newer one/);
+  });
+
+  it('take the first contract Job there is, and number the next one', () => {
+    assert.deepEqual(look(expanded).contract, { state: 'Absent', hook: 'Disabled', attempt: 1 });
+    assert.equal(look([...expanded, job('contract')]).contract.state, 'Running');
+    const failed = look([...expanded, job('contract', 'Failed')]).contract;
+    assert.deepEqual([failed.state, failed.attempt], ['Failed', 2]);
+    const second = [...expanded, job('contract', 'Failed'), job('contract', undefined, 'api-new-contract-2')];
+    assert.equal(look(second).contract.state, 'Running');
+  });
+});
+
+describe('what must succeed before contract', () => {
+  const beforeContract = { job: { image: 'backup:1', env: [], timeout: '1h' } };
+  const backed = pcfApi({ migrations: { ...migrations('Automatic'), beforeContract } });
+  const hookOf = (promotedAt: string, attempt = 1) => {
+    const api = { ...backed, status: { delivery: { promotedAt } } };
+    const revision = { ...newRevision(api, 1), name: 'api-new' };
+    return migrationJob(api, revision, { revision: 'api-new', stage: 'hook', attempt });
+  };
+  const ended = (object: KubeObject, type: string) => ({
+    ...object,
+    status: { conditions: [{ type, status: 'True' }] },
+  });
+  const state = (...jobs: KubeObject[]) => look([...expanded, ...jobs], backed).contract;
+
+  it('is a Job of one promotion: the backup of an earlier one does not count', () => {
+    assert.equal(state().hook, 'Absent');
+    assert.equal(state(hookOf(PROMOTED)).hook, 'Running');
+    assert.equal(state(ended(hookOf(PROMOTED), 'Complete')).hook, 'Succeeded');
+    assert.equal(state(ended(hookOf('2026-11-22T10:00:00.000Z'), 'Complete')).hook, 'Absent');
+  });
+
+  it('is tried again under another name when it failed', () => {
+    const failed = ended(hookOf(PROMOTED), 'Failed');
+    assert.deepEqual([state(failed).hook, state(failed).attempt], ['Failed', 2]);
+    assert.equal(state(failed, hookOf(PROMOTED, 2)).hook, 'Running');
+  });
+
+  it('gets no Secret, no right and no label that a Service would send requests by', () => {
+    const { spec } = hookOf(PROMOTED) as unknown as {
+      spec: { template: { metadata: { labels: object }; spec: Record<string, unknown> } };
+    };
+    assert.equal(spec.template.spec.automountServiceAccountToken, false);
+    assert.equal(JSON.stringify(spec).includes('pcf-api-secrets'), false);
+    const labels = spec.template.metadata.labels as Record<string, string>;
+    assert.equal(labels['app.kubernetes.io/component'], 'migration');
+  });
+});
+
+describe('a migration Job', () => {
+  const revision = newRevision(automatic, 1);
+  const make = (stage: 'plan' | 'expand' | 'backfill' | 'contract', api = automatic) =>
+    migrationJob(api, revision, { revision: revision.name, stage, attempt: 1 }) as unknown as {
+      metadata: { name: string };
+      spec: { activeDeadlineSeconds: number; template: typeof revision.template };
+    };
+
+  it('is named after the revision, which is the hash of image and settings, and the stage', () => {
+    assert.equal(make('backfill').metadata.name, `${revision.name}-backfill`);
+  });
+
+  it('does what its stage says, in the time that it may take', () => {
+    const args = (stage: Parameters<typeof make>[0]) => make(stage).spec.template.spec.containers[0].args;
+    assert.deepEqual(args('contract'), ['migrate', 'up', '--phase', 'contract', '--json']);
+    assert.equal(args('plan')[1], 'plan');
+    assert.equal(make('expand').spec.activeDeadlineSeconds, 900);
+    assert.equal(make('backfill').spec.activeDeadlineSeconds, 86_400);
+  });
+
+  it('waits for locks as long as it is told', () => {
+    const api = pcfApi({ migrations: { ...migrations('Automatic'), lockTimeout: '1m30s' } });
+    const variable = make('expand', api).spec.template.spec.containers[0].env.at(-1);
+    assert.deepEqual(variable, { name: 'PCF_API__MIGRATIONS__LOCK_TIMEOUT', value: '90000ms' });
+  });
+});

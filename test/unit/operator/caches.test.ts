@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { KubeConfig } from '@kubernetes/client-node';
+import { pino } from 'pino';
+import { Caches } from '../../../operator/reconciler/caches.js';
+import { JobKind } from '../../../operator/resources/kinds.js';
+import { CacheSet } from '../../../operator/runtime/cache-set.js';
+import { KubeClient, type KubeObject } from '../../../operator/runtime/kube-client.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+describe('the caches of the operator', () => {
+  const newCaches = () => {
+    const set = new CacheSet(new KubeClient(new KubeConfig()), pino({ level: 'silent' }));
+    return new Caches(set);
+  };
+  const secret = (name: string, namespace = 'platform'): KubeObject => ({
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name, namespace },
+  });
+  const take = (caches: Caches, api: ReturnType<typeof pcfApi>, version: string) => {
+    api.metadata.resourceVersion = version;
+    caches.pcfApis.noteWrite(api as unknown as KubeObject);
+  };
+  const readers = (caches: Caches, ...of: Parameters<typeof secret>) =>
+    caches.readersOf(secret(...of)).map(({ metadata }) => metadata.name);
+
+  it('know who reads a Secret, and forget it with the spec', () => {
+    const caches = newCaches();
+    const env = [{ name: 'GREETING', valueFrom: { secretKeyRef: { name: 'words', key: 'hello' } } }];
+    take(caches, pcfApi({ env }), '1');
+    assert.deepEqual(readers(caches, 'pcf-api-secrets'), ['api']);
+    assert.deepEqual(readers(caches, 'words'), ['api']);
+    assert.deepEqual(readers(caches, 'words', 'elsewhere'), []);
+    take(caches, pcfApi(), '2');
+    assert.deepEqual(readers(caches, 'words'), []);
+    assert.deepEqual(readers(caches, 'pcf-api-secrets'), ['api']);
+  });
+
+  it('keep of a Job that has ended how it ended, and all of one that runs', () => {
+    const caches = newCaches();
+    const labels = { 'app.kubernetes.io/managed-by': 'pcf-operator', 'app.kubernetes.io/instance': 'api' };
+    const job = (resourceVersion: string, conditions: object[]): KubeObject => ({
+      apiVersion: 'batch/v1',
+      kind: 'Job',
+      metadata: { name: 'j', namespace: 'platform', labels, resourceVersion, managedFields: [] },
+      spec: { template: {} },
+      status: { conditions },
+    });
+    const kept = () => caches.get(JobKind, pcfApi(), 'j')!;
+    caches.noteWrite(JobKind, job('1', [{ type: 'Suspended', status: 'False' }]));
+    assert.deepEqual(kept().spec, { template: {} });
+    caches.noteWrite(JobKind, job('2', [{ type: 'Complete', status: 'True' }]));
+    assert.deepEqual([kept().spec, kept().metadata.managedFields], [undefined, undefined]);
+    assert.deepEqual(kept().status, { conditions: [{ type: 'Complete', status: 'True' }] });
+  });
+
+  it('answer for many Secrets at once though there are many PcfApis', () => {
+    const caches = newCaches();
+    for (let index = 0; index < 1_000; index++) {
+      const api = pcfApi({ database: { secretRef: { name: `s-${index}`, key: 'url' } } });
+      api.metadata.name = `api-${index}`;
+      take(caches, api, String(index + 1));
+    }
+    const from = performance.now();
+    const found = Array.from({ length: 10_000 }, (_, index) => readers(caches, `s-${index}`).length);
+    assert.equal(
+      found.reduce((sum, count) => sum + count),
+      1_000,
+    );
+    const tookMs = performance.now() - from;
+    assert.ok(tookMs < 500, `a look at every PcfApi for each takes seconds; this took ${tookMs} ms`);
+  });
+});
