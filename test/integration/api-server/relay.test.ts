@@ -224,6 +224,9 @@ describe('api-server lists and nodes', () => {
     await domain.ask(
       'mutation { createWebhook(input: { url: "https://example.com", events: [INCIDENT_OPENED] }) { secret } }',
     );
+    await domain.ask(
+      'mutation { createUser(input: { email: "a@example.com", name: "A", role: VIEWER }) { id } createApiKey(input: { name: "k", role: VIEWER }) { key } }',
+    );
     const types = domain.modules.schema.getPossibleTypes(domain.modules.schema.getType('Node') as never);
     assert.ok(types.length >= 6);
     for (const { name } of types) {
