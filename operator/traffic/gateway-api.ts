@@ -5,6 +5,7 @@ import { HttpRouteKind } from '../resources/kinds.js';
 import { owned } from '../resources/metadata.js';
 import { revisionService, SERVICE_PORT, service } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
+import { sharedHttpRoute } from './gateway-api-shared.js';
 import { canaryHeader, type ReadObject, splitGateway, type TrafficRouter } from './router.js';
 
 interface RouteRule {
@@ -18,9 +19,10 @@ export const gatewayApi: TrafficRouter = {
   services: (_api, revision) => [revision],
   render(api, route, kept) {
     const services = [service(api), ...kept.map((revision) => revisionService(api, revision))];
-    return route ? [...services, httpRoute(api, route)] : services;
+    return route && !api.spec.traffic?.routeRef ? [...services, httpRoute(api, route)] : services;
   },
-  read,
+  read: (api, object) => (api.spec.traffic?.routeRef ? sharedHttpRoute.read(api, object) : read(api, object)),
+  shared: sharedHttpRoute,
 };
 
 function httpRoute(api: PcfApi, route: RouteView): KubeObject {

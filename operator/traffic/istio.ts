@@ -5,6 +5,7 @@ import { DestinationRuleKind, VirtualServiceKind } from '../resources/kinds.js';
 import { LABELS, owned } from '../resources/metadata.js';
 import { SERVICE_PORT, service } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
+import { sharedVirtualService } from './istio-shared.js';
 import { canaryHeader, type ReadObject, type TrafficRouter } from './router.js';
 
 interface HttpRoute {
@@ -22,9 +23,11 @@ export const istio: TrafficRouter = {
   services: (api) => [api.metadata.name],
   render(api, route, kept) {
     const base = [service(api), destinationRule(api, kept)];
-    return route ? [...base, virtualService(api, route)] : base;
+    return route && !api.spec.traffic?.routeRef ? [...base, virtualService(api, route)] : base;
   },
-  read,
+  read: (api, object) =>
+    api.spec.traffic?.routeRef ? sharedVirtualService.read(api, object) : read(api, object),
+  shared: sharedVirtualService,
 };
 
 function destinationRule(api: PcfApi, kept: readonly string[]): KubeObject {
