@@ -18,9 +18,15 @@ interface Header {
   value: string;
 }
 
+interface Filter {
+  type: string;
+  requestMirror?: { backendRef: Backend; percent?: number };
+}
+
 interface Rule {
   matches?: { headers?: Header[] }[];
   backendRefs?: Backend[];
+  filters?: Filter[];
 }
 
 const dialect: Dialect<Rule> = {
@@ -42,13 +48,15 @@ const dialect: Dialect<Rule> = {
     }));
     return { ...unnamed(rule), matches, backendRefs: [{ ...first(rule), name: revision, weight: 1 }] };
   },
-  withWeights: (_api, rule, weights) => ({
-    ...rule,
+  withWeights: (api, rule, { weights, header, mirror }) => ({
+    ...withMirrors(api, rule, header && mirror ? [mirrorTo(rule, header, mirror)] : []),
     backendRefs: Object.entries(weights).map(([name, weight]) => ({ ...first(rule), name, weight })),
   }),
-  plain: ({ metadata }, rule) => ({
-    ...rule,
-    backendRefs: [{ ...first(rule), name: metadata.name, weight: 1 }],
+  mirrorOf: (api, { filters = [] }) =>
+    filters.find((filter) => isOurMirror(api, filter))?.requestMirror?.percent,
+  plain: (api, rule) => ({
+    ...withMirrors(api, rule, []),
+    backendRefs: [{ ...first(rule), name: api.metadata.name, weight: 1 }],
   }),
   weightsOf: ({ backendRefs = [] }) =>
     Object.fromEntries(backendRefs.map(({ name, weight }) => [name, weight ?? 1])),
@@ -59,6 +67,22 @@ export const sharedHttpRoute = sharedRoute(dialect);
 
 function first({ backendRefs }: Rule): Backend {
   return backendRefs![0]!;
+}
+
+/** With our mirrors beside the filters of the rule's author. */
+function withMirrors(api: PcfApi, { filters = [], ...rule }: Rule, added: Filter[]): Rule {
+  const all = [...filters.filter((filter) => !isOurMirror(api, filter)), ...added];
+  return all.length > 0 ? { ...rule, filters: all } : rule;
+}
+
+/** Group and kind as the rule's backend has them, which the API server filled in: else it would fill them in here and we find a difference. */
+function mirrorTo(rule: Rule, name: string, percent: number): Filter {
+  const { weight: _weight, ...backend } = first(rule);
+  return { type: 'RequestMirror', requestMirror: { backendRef: { ...backend, name }, percent } };
+}
+
+function isOurMirror(api: PcfApi, { requestMirror }: Filter): boolean {
+  return requestMirror !== undefined && isRevisionName(api, requestMirror.backendRef.name);
 }
 
 /** Names of rules must differ, where there are any. */

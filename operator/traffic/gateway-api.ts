@@ -11,6 +11,10 @@ import { canaryHeader, type ReadObject, splitGateway, type TrafficRouter } from 
 interface RouteRule {
   matches?: { headers?: unknown[]; path?: unknown }[];
   backendRefs?: { name: string; port?: number; weight?: number }[];
+  filters?: {
+    type: string;
+    requestMirror?: { backendRef: { name: string; port: number }; percent?: number };
+  }[];
 }
 
 export const gatewayApi: TrafficRouter = {
@@ -33,6 +37,7 @@ function httpRoute(api: PcfApi, route: RouteView): KubeObject {
       port: SERVICE_PORT,
       weight,
     })),
+    ...(route.header && route.mirror ? { filters: [mirrorFilter(route.header, route.mirror)] } : {}),
   };
   const rules = route.header ? [headerRule(api, route.header), primary] : [primary];
   return owned(api, HttpRouteKind, api.metadata.name, {
@@ -48,6 +53,13 @@ function gatewaysOf(api: PcfApi) {
   const { gateways = [], gatewayClassName } = api.spec.traffic ?? {};
   const own = gatewayClassName ? [api.metadata.name] : [];
   return [...own, ...gateways].map((gateway) => splitGateway(api, gateway));
+}
+
+function mirrorFilter(revision: string, percent: number) {
+  return {
+    type: 'RequestMirror',
+    requestMirror: { backendRef: { name: revision, port: SERVICE_PORT }, percent },
+  };
 }
 
 function headerRule(api: PcfApi, revision: string): RouteRule {
@@ -69,5 +81,6 @@ function read(api: PcfApi, object: ReadObject): RouteView | undefined {
   const weights = Object.fromEntries(
     (primary.backendRefs ?? []).map(({ name, weight }) => [name, weight ?? 1]),
   );
-  return header ? { weights, header } : { weights };
+  const mirror = primary.filters?.find(({ type }) => type === 'RequestMirror')?.requestMirror?.percent;
+  return { weights, ...(header ? { header } : {}), ...(mirror ? { mirror } : {}) };
 }

@@ -9,10 +9,16 @@ interface Destination {
   weight?: number;
 }
 
+interface Mirror {
+  destination: Destination['destination'];
+  percentage?: { value: number };
+}
+
 interface HttpRoute {
   name?: string;
   match?: { headers?: Record<string, unknown> }[];
   route?: Destination[];
+  mirrors?: Mirror[];
 }
 
 const dialect: Dialect<HttpRoute> = {
@@ -33,11 +39,12 @@ const dialect: Dialect<HttpRoute> = {
       route: [{ ...toSubset(rule, revision), weight: 100 }],
     };
   },
-  withWeights: (_api, rule, weights) => ({
-    ...rule,
+  withWeights: (api, rule, { weights, header, mirror }) => ({
+    ...withMirrors(api, rule, header && mirror ? [mirrorTo(rule, header, mirror)] : []),
     route: Object.entries(weights).map(([subset, weight]) => ({ ...toSubset(rule, subset), weight })),
   }),
-  plain: (_api, rule) => ({ ...rule, route: [toSubset(rule)] }),
+  mirrorOf: (api, { mirrors = [] }) => mirrors.find((mirror) => isOurMirror(api, mirror))?.percentage?.value,
+  plain: (api, rule) => ({ ...withMirrors(api, rule, []), route: [toSubset(rule)] }),
   weightsOf: ({ route = [] }) =>
     Object.fromEntries(
       route.map(({ destination, weight }) => [
@@ -55,6 +62,20 @@ function toSubset({ route }: HttpRoute, subset?: string): Destination {
   const { weight: _weight, ...first } = route![0]!;
   const { subset: _subset, ...destination } = first.destination;
   return { ...first, destination: subset ? { ...destination, subset } : destination };
+}
+
+/** With our mirrors beside those of the rule's author. */
+function withMirrors(api: PcfApi, { mirrors = [], ...rule }: HttpRoute, added: Mirror[]): HttpRoute {
+  const all = [...mirrors.filter((mirror) => !isOurMirror(api, mirror)), ...added];
+  return all.length > 0 ? { ...rule, mirrors: all } : rule;
+}
+
+function mirrorTo(rule: HttpRoute, subset: string, value: number): Mirror {
+  return { destination: toSubset(rule, subset).destination, percentage: { value } };
+}
+
+function isOurMirror(api: PcfApi, { destination: { host, subset } }: Mirror): boolean {
+  return hostsOf(api).includes(host) && subset !== undefined;
 }
 
 function headerRuleName({ metadata }: PcfApi, index: string): string {

@@ -11,6 +11,7 @@ import { canaryHeader, type ReadObject, type TrafficRouter } from './router.js';
 interface HttpRoute {
   name: string;
   match?: unknown[];
+  mirrors?: { destination: { host: string; subset?: string }; percentage?: { value: number } }[];
   route: { destination: { host: string; subset?: string }; weight?: number }[];
 }
 
@@ -47,6 +48,9 @@ function virtualService(api: PcfApi, route: RouteView): KubeObject {
       destination: destination(subset),
       weight,
     })),
+    ...(route.header && route.mirror
+      ? { mirrors: [{ destination: destination(route.header), percentage: { value: route.mirror } }] }
+      : {}),
   };
   const http = route.header ? [headerRoute(api, destination(route.header)), primary] : [primary];
   const gateways = api.spec.traffic?.gateways ?? [];
@@ -75,7 +79,8 @@ function read(api: PcfApi, object: ReadObject): RouteView | undefined {
   const weights = Object.fromEntries(
     primary.route.map(({ destination, weight }) => [destination.subset ?? '', weight ?? 100]),
   );
-  return header ? { weights, header } : { weights };
+  const mirror = primary.mirrors?.[0]?.percentage?.value;
+  return { weights, ...(header ? { header } : {}), ...(mirror ? { mirror } : {}) };
 }
 
 function serviceHost(api: PcfApi): string {

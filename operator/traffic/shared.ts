@@ -31,8 +31,10 @@ export interface Dialect<Rule> {
   isHeaderRule(api: PcfApi, rule: Rule, header: Mark['header']): boolean;
   /** The same rule, for requests with the header too, leading to one revision. */
   withHeader(api: PcfApi, rule: Rule, header: Mark['header'], revision: string, index: number): Rule;
-  withWeights(api: PcfApi, rule: Rule, weights: Record<string, number>): Rule;
-  /** The rule as it is without us: to the Service, whatever the revision. */
+  /** The same rule, leading to the revisions by their weights, with copies to one of them if the route says so. */
+  withWeights(api: PcfApi, rule: Rule, route: RouteView): Rule;
+  mirrorOf(api: PcfApi, rule: Rule): number | undefined;
+  /** The rule as it is without us: to the Service, whatever the revision, and with no copies of ours. */
   plain(api: PcfApi, rule: Rule): Rule;
   weightsOf(rule: Rule): Record<string, number>;
   headerTarget(rule: Rule): string | undefined;
@@ -86,9 +88,9 @@ export function sharedRoute<Rule>(dialect: Dialect<Rule>) {
     const header = canaryHeader(api);
     return own(api, object).flatMap((rule, index) => {
       if (!dialect.isOurs(api, rule)) return [rule];
-      const weighted = dialect.withWeights(api, rule, route.weights);
+      const weighted = dialect.withWeights(api, rule, route);
       if (!route.header) return [weighted];
-      return [dialect.withHeader(api, rule, header, route.header, index), weighted];
+      return [dialect.withHeader(api, dialect.plain(api, rule), header, route.header, index), weighted];
     });
   }
 
@@ -137,7 +139,8 @@ export function sharedRoute<Rule>(dialect: Dialect<Rule>) {
         weights[name] = Math.max(weights[name] ?? 0, weight);
       const added = rulesOf(live).filter((rule) => dialect.isHeaderRule(api, rule, mark.header));
       const header = added.length === ours.length ? dialect.headerTarget(added[0]!) : undefined;
-      return header ? { weights, header } : { weights };
+      const mirror = dialect.mirrorOf(api, ours[0]!);
+      return { weights, ...(header ? { header } : {}), ...(mirror ? { mirror } : {}) };
     },
     /** Whether any rule of the object leads to this PcfApi. */
     leadsHere: (api: PcfApi, live: KubeObject) => own(api, live).some((rule) => dialect.isOurs(api, rule)),

@@ -172,6 +172,21 @@ describe('a canary with steps', () => {
     assert.ok(pods.reduce((sum, count) => sum + count) <= 5, `${pods}`);
   });
 
+  it('gets copies of no more requests than its pods carry beside its share, and pods for both', () => {
+    const cluster = settledOn({ stages: [step(25, { pause: true })], replicas: 4, mirror: 50 });
+    cluster.target = 'new';
+    settle(cluster);
+    assert.equal(cluster.revisions.get('new')?.replicas, 3);
+    assert.deepEqual(cluster.route, { weights: { old: 75, new: 25 }, header: 'new', mirror: 50 });
+    cluster.revisions.get('new')!.ready = 2;
+    cluster.reconcile();
+    assert.deepEqual(cluster.route, { weights: { old: 75, new: 25 }, header: 'new', mirror: 25 });
+    settle(cluster);
+    cluster.request('promote');
+    settle(cluster);
+    assert.deepEqual(cluster.route, { weights: { new: 100 } }, 'no copies once it is stable');
+  });
+
   it('has as many pods as were asked for, and no more weight than they carry', () => {
     const cluster = settledOn({ stages: [step(50, { pause: true })], replicas: 4, canaryPods: 1 });
     cluster.target = 'new';

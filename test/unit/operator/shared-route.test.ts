@@ -76,10 +76,17 @@ function patched(object: KubeObject, edit: RouteEdit | undefined): KubeObject {
 }
 
 const routes = fc
-  .record({ weight: fc.integer({ min: 0, max: 100 }), header: fc.boolean() })
-  .map(({ weight, header }): RouteView => {
+  .record({
+    weight: fc.integer({ min: 0, max: 100 }),
+    header: fc.boolean(),
+    mirror: fc.integer({ min: 0, max: 100 }),
+  })
+  .map(({ weight, header, mirror }): RouteView => {
     const shares = Object.entries({ [OLD]: 100 - weight, [NEW]: weight }).filter(([, share]) => share > 0);
-    return { weights: Object.fromEntries(shares), ...(header ? { header: NEW } : {}) };
+    return {
+      weights: Object.fromEntries(shares),
+      ...(header ? { header: NEW, ...(mirror ? { mirror } : {}) } : {}),
+    };
   });
 
 interface Rule {
