@@ -89,8 +89,7 @@ for (const { provider, type, apiVersion, spec, weights } of kinds) {
       await api.reason('RouteMissing', 60_000);
       assert.match(api.message(), new RegExp(`${type.kind} ${api.namespace}/${NAME} does not exist`));
       const object = { apiVersion, kind: type.kind, metadata: { name: NAME, namespace: api.namespace } };
-      await sandbox.parts.client.create(type, { ...object, spec: spec(api.namespace) });
-      original = await live();
+      original = await sandbox.parts.client.create(type, { ...object, spec: spec(api.namespace) });
       await api.ready();
       await holds('all of it goes to the stable revision', () => ({ [api.status.stableRevision!]: 100 }));
       assert.equal(await api.get(type), undefined, 'no route of our own is made');

@@ -120,6 +120,22 @@ describe('a canary with steps', () => {
       assert.equal(cluster.position.stable, 'new');
     });
 
+    it('another weight of a later step is there when it comes, and steps added behind leave its number', () => {
+      const cluster = delivering();
+      cluster.settings.stages = [stages[0]!, step(70, { pause: true }), step(90, { pause: true })];
+      settle(cluster);
+      assert.equal(weightOf(cluster, 'new'), 20);
+      assert.equal(cluster.position.step, 0);
+      cluster.now += 10 * MINUTE;
+      settle(cluster);
+      assert.equal(weightOf(cluster, 'new'), 70);
+      assert.equal(cluster.position.step, 1);
+      cluster.request('promote');
+      settle(cluster);
+      assert.equal(weightOf(cluster, 'new'), 90);
+      assert.equal(cluster.position.step, 2);
+    });
+
     it('another strategy begins at its first step and takes no traffic back', () => {
       const cluster = delivering();
       const blueGreen = {
