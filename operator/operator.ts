@@ -248,6 +248,12 @@ export class PcfOperator extends dotI.default {
     this.caches.secrets.on(({ object }) => {
       for (const api of this.caches.readersOf(object)) queue.add(keyOf(api), this.haste);
     });
+    for (const [, cache] of this.caches.routesOfUsers()) {
+      cache.on(({ object, old }) => {
+        const keys = [object, ...(old ? [old] : [])].flatMap((route) => this.caches.concernedBy(route));
+        for (const key of new Set(keys)) queue.add(key, this.haste);
+      });
+    }
   }
 
   private createHttpServer(): HttpServer {

@@ -69,14 +69,14 @@ function surges({ maxSurge, split, strategy }: DeliverySettings): boolean {
 function canaryPods(
   { update, settled, routed }: Both,
   { weight = 100 }: DeliveryPosition,
-  { replicas: full, canaryPods: kind }: DeliverySettings,
+  { replicas: full, canaryPods: kind, mirror = 0 }: DeliverySettings,
 ): number {
   const wanted =
     weight === 100 || kind === 'full'
       ? full
       : typeof kind === 'number'
         ? Math.min(full, kind)
-        : podsFor(weight, full);
+        : podsFor(Math.min(100, weight + mirror), full);
   const share = routed(update.name);
   // Back from everything to a fixed number: pods that the route leads to stay until it has let go.
   const isFixed = typeof kind === 'number' && weight < 100;

@@ -1,7 +1,7 @@
 /** The route that must be in force: who gets which share, and who gets the requests with the canary header. */
 import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
 import { shareOf, view } from './revisions.js';
-import type { DeliverySettings, Observation, RouteView } from './types.js';
+import type { DeliverySettings, Observation, RevisionView, RouteView } from './types.js';
 import { type Clamped, carries, carryingPods, clampWeight } from './weight.js';
 
 export interface Routing {
@@ -50,7 +50,14 @@ function split(
   const weights = Object.fromEntries(shares.filter(([, share]) => share > 0));
   if (settings.split === 'replicas')
     return Object.keys(weights).length > 1 ? { weights, byPods: true } : { weights };
-  return update && view(seen, update).ready > 0 ? { weights, header: update } : { weights };
+  if (!update || view(seen, update).ready === 0) return { weights };
+  const mirror = mirrored(view(seen, update), weight, settings);
+  return { weights, header: update, ...(mirror > 0 ? { mirror } : {}) };
+}
+
+/** Copies of requests weigh as much as requests: both together are no more than the ready pods carry. */
+function mirrored({ ready }: RevisionView, weight: number, settings: DeliverySettings): number {
+  return Math.min(settings.mirror ?? 0, carries(ready, carryingPods(settings)) - weight);
 }
 
 /**
@@ -106,6 +113,8 @@ export function sameRoute(a: RouteView | undefined, b: RouteView | undefined): b
   if (a.byPods || b.byPods) return a.byPods === b.byPods;
   const names = new Set([...Object.keys(a.weights), ...Object.keys(b.weights)]);
   return (
-    a.header === b.header && [...names].every((name) => (a.weights[name] ?? 0) === (b.weights[name] ?? 0))
+    a.header === b.header &&
+    a.mirror === b.mirror &&
+    [...names].every((name) => (a.weights[name] ?? 0) === (b.weights[name] ?? 0))
   );
 }

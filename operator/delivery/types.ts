@@ -65,6 +65,8 @@ export interface RevisionView {
 export interface RouteView {
   weights: Record<string, number>;
   header?: string;
+  /** Percent of the requests of which the header's revision gets a copy, whoever answers them. */
+  mirror?: number;
   /** No router: every ready pod gets the same, so the weights are what the pods make them. */
   byPods?: true;
 }
@@ -123,6 +125,8 @@ export interface DeliverySettings {
   stages: readonly Stage[];
   /** Pods of the new revision before it has everything: as its share needs, as many as the stable one, or a number. */
   canaryPods: 'share' | 'full' | number;
+  /** Percent of the requests that are copied to the new revision, beside its share. */
+  mirror?: number;
   /** Pods beyond `replicas` that both revisions may have together; undefined: what it takes. */
   maxSurge?: number;
   /** Pods below `replicas` that may be ready. */

@@ -12,7 +12,9 @@ import {
 import { type Applier, type ApplyResult, ExistsError } from '../runtime/apply.js';
 import { type Fight, FightTracker } from '../runtime/fights.js';
 import { isNotFound, type KubeClient, type KubeObject, type ResourceType } from '../runtime/kube-client.js';
+import { lastOtherManager } from '../runtime/managed-fields.js';
 import { keyOf } from '../runtime/store.js';
+import type { RouteEdit } from '../traffic/shared.js';
 import type { Caches } from './caches.js';
 
 /** Somebody else's edit of an object of ours that was put back. */
@@ -58,14 +60,26 @@ export class Actor {
 
   /**
    * Brings the objects to what is desired, in order; what may be written at the same
-   * time goes out together. Throws on the first that can't be written.
+   * time goes out together. A route of the user's own is written where one of ours would be:
+   * before the pods. Throws on the first that can't be written.
    */
-  async apply(api: PcfApi, desired: readonly KubeObject[]): Promise<Applied> {
+  async apply(api: PcfApi, desired: readonly KubeObject[], routeEdit?: RouteEdit): Promise<Applied> {
     const repairs: Repair[] = [];
     const waits: number[] = [];
     let changed = false;
     let routeChanged = false;
+    let edit = routeEdit;
+    const writeRoute = async () => {
+      if (!edit) return;
+      const repair = await this.editRoute(api, edit, waits);
+      edit = undefined;
+      if (repair === 'left') return;
+      if (repair) repairs.push(repair);
+      changed = true;
+      routeChanged = true;
+    };
     for (const wave of wavesOf(desired)) {
+      if (wave.some((object) => WORKLOADS.includes(typeOf(object)))) await writeRoute();
       const results = await inParallel(wave.map(async (object) => this.applyOne(api, object, waits)));
       for (const [index, result] of results.entries()) {
         const { kind, metadata } = wave[index]!;
@@ -78,6 +92,7 @@ export class Actor {
         routeChanged ||= ROUTES.includes(typeOf(wave[index]!));
       }
     }
+    await writeRoute();
     const calmInMs = this.fights.calmInMs(keyOf(api));
     if (calmInMs !== undefined) waits.push(calmInMs);
     return { repairs, changed, routeChanged, lookAgainMs: waits.length > 0 ? Math.min(...waits) : undefined };
@@ -111,6 +126,41 @@ export class Actor {
       this.fights.repaired(owner, { object: name, manager: result.manager, fields: result.fields });
     }
     return result;
+  }
+
+  /** Gives routes of the user's own back. */
+  async release(edits: readonly RouteEdit[]): Promise<void> {
+    for (const edit of edits) await this.patchRoute(edit);
+  }
+
+  /** Refused when the route has changed since: then the next reconcile goes by what it is now. */
+  private async patchRoute({ type, live, patch }: RouteEdit): Promise<void> {
+    const { namespace, name } = live.metadata;
+    const written = await this.client.patch(type, namespace, name, patch, { fieldManager: FIELD_MANAGER });
+    this.caches.noteRouteWrite(type, written);
+  }
+
+  private async editRoute(
+    api: PcfApi,
+    edit: RouteEdit,
+    waits: number[],
+  ): Promise<Repair | undefined | 'left'> {
+    const { kind, metadata } = edit.live;
+    const object = `${kind} ${metadata.name}`;
+    const fields = [edit.field];
+    const paths = [edit.field.split('.').map((step) => `f:${step}`)];
+    const manager = lastOtherManager(metadata.managedFields ?? [], FIELD_MANAGER, paths);
+    if (edit.drifted) {
+      const waitMs = this.fights.waitMs(keyOf(api), object, manager);
+      if (waitMs > 0) {
+        waits.push(waitMs);
+        return 'left';
+      }
+    }
+    await this.patchRoute(edit);
+    if (!edit.drifted) return undefined;
+    this.fights.repaired(keyOf(api), { object, manager, fields });
+    return { kind, name: metadata.name, manager, fields };
   }
 
   /** Deletes what is there and unwanted. Gone already is fine. */

@@ -14,9 +14,13 @@ import { secretRefs } from '../resources/secret-refs.js';
 import type { CacheSet } from '../runtime/cache-set.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import type { ResourceCache } from '../runtime/resource-cache.js';
+import { keyOf } from '../runtime/store.js';
+import { SHARED_ROUTES } from '../traffic/index.js';
+import { followedBy } from '../traffic/shared.js';
 import { digestOf, type SecretDigest } from './secrets.js';
 
 const INSTANCE = 'instance';
+const ROUTE = 'route';
 const SECRET = 'secret';
 
 /** Helm keeps each release it made in a Secret of up to a megabyte, which no PcfApi reads. */
@@ -39,15 +43,30 @@ const TRANSFORMS: ReadonlyMap<ResourceType, (object: KubeObject) => KubeObject> 
 export class Caches {
   readonly pcfApis: ResourceCache;
   readonly secrets: ResourceCache;
+  /** Routes that are not ours: a PcfApi may name one that is to follow it. */
+  private readonly userRoutes: ReadonlyMap<ResourceType, ResourceCache>;
   private readonly labelled: ReadonlyMap<ResourceType, ResourceCache>;
 
   constructor(set: CacheSet, namespaces: readonly string[] = []) {
-    this.pcfApis = set.resource(PcfApiKind, { namespaces, indexers: { [SECRET]: bySecret } });
+    this.pcfApis = set.resource(PcfApiKind, {
+      namespaces,
+      indexers: { [SECRET]: bySecret, [ROUTE]: byRoute },
+    });
     this.secrets = set.resource(SecretKind, {
       namespaces,
       fieldSelector: READABLE_SECRETS,
       transform: digestOf,
     });
+    this.userRoutes = new Map(
+      SHARED_ROUTES.map(({ type }) => [
+        type,
+        set.resource(type, {
+          namespaces,
+          labelSelector: `${LABELS.managedBy}!=${FIELD_MANAGER}`,
+          indexers: { [INSTANCE]: followedKeys },
+        }),
+      ]),
+    );
     this.labelled = new Map(
       LABELLED_KINDS.map((type) => [
         type,
@@ -78,6 +97,32 @@ export class Caches {
   /** PcfApis that read a Secret. */
   readersOf({ metadata }: KubeObject): KubeObject[] {
     return this.pcfApis.byIndex(SECRET, `${metadata.namespace}/${metadata.name}`);
+  }
+
+  /** Caches of the routes that are the users' own. */
+  routesOfUsers(): Iterable<[ResourceType, ResourceCache]> {
+    return this.userRoutes;
+  }
+
+  /** Keys of the PcfApis that a user's route follows, or that name it. */
+  concernedBy(route: KubeObject): string[] {
+    const naming = this.pcfApis.byIndex(ROUTE, `${route.metadata.namespace}/${route.metadata.name}`);
+    return [...followedKeys(route), ...naming.map(keyOf)];
+  }
+
+  /** A route of the user's own. */
+  userRoute(type: ResourceType, { metadata }: PcfApi, name: string): KubeObject | undefined {
+    return this.userRoutes.get(type)?.get(metadata.namespace, name);
+  }
+
+  /** Routes of users that follow the PcfApi, whether they still are to or not. */
+  followers(type: ResourceType, { metadata }: PcfApi): KubeObject[] {
+    const key = `${metadata.namespace}/${metadata.name}`;
+    return this.userRoutes.get(type)?.byIndex(INSTANCE, key) ?? [];
+  }
+
+  noteRouteWrite(type: ResourceType, written: KubeObject): void {
+    this.userRoutes.get(type)?.noteWrite(written);
   }
 
   secret({ metadata }: PcfApi, name: string): SecretDigest | undefined {
@@ -145,6 +190,17 @@ export function instanceKey(object: KubeObject): string | undefined {
 function bySecret(object: KubeObject): string[] {
   const { spec, metadata } = object as unknown as PcfApi;
   return [...new Set(secretRefs(spec).map(({ name }) => `${metadata.namespace}/${name}`))];
+}
+
+function byRoute(object: KubeObject): string[] {
+  const { spec, metadata } = object as unknown as PcfApi;
+  const { routeRef } = spec.traffic ?? {};
+  return routeRef ? [`${metadata.namespace}/${routeRef.name}`] : [];
+}
+
+/** Keys of the PcfApis that a user's route follows. */
+function followedKeys(object: KubeObject): string[] {
+  return followedBy(object).map((name) => `${object.metadata.namespace}/${name}`);
 }
 
 function byInstance(object: KubeObject): string[] {

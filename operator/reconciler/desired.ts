@@ -13,6 +13,7 @@ import { previewService } from '../resources/service.js';
 import { serviceAccount } from '../resources/service-account.js';
 import { surroundings } from '../resources/surroundings.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
+import { SHARED_ROUTES } from '../traffic/index.js';
 import type { Observed } from './observe.js';
 
 const DEFAULT_HISTORY_LIMIT = 10;
@@ -82,10 +83,20 @@ export function unwantedObjects(
     if (wanted.has(`${type.kind}/${object.metadata.name}`)) return false;
     if (object.metadata.deletionTimestamp) return false;
     if (type === ControllerRevisionKind) return !history.has(object.metadata.name);
+    if (isRoute(type) && awaitsUserRoute(seen)) return false;
     if (type === JobKind && isAnalysisJob(object)) return false; // it goes by itself
     if (type === JobKind) return !history.has(object.metadata.labels?.[LABELS.revision] ?? '');
     return true;
   });
+}
+
+/** A route of ours serves until the user's own, which is to take its place, is seen to follow. */
+function awaitsUserRoute({ api, delivery }: Observed): boolean {
+  return api.spec.traffic?.routeRef !== undefined && delivery.route === undefined;
+}
+
+function isRoute(type: ResourceType): boolean {
+  return SHARED_ROUTES.some((shared) => shared.type === type);
 }
 
 function recordedRevisions(seen: Observed): string[] {

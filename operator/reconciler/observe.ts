@@ -27,6 +27,8 @@ export interface Observed {
   missingSecrets: MissingSecret[];
   /** Kinds the router needs that the cluster does not have. */
   missingKinds: ResourceType[];
+  /** The route of the user's own that is to follow; undefined when it is not there, or none is named. */
+  userRoute: KubeObject | undefined;
   /** Whether the cluster has a kind. */
   available: (type: ResourceType) => boolean;
   /** Names of HorizontalPodAutoscalers on this PcfApi that somebody else made. */
@@ -37,10 +39,14 @@ export interface Observed {
 }
 
 /** What {@link observe} asks of the caches. */
-export type ClusterView = Pick<Caches, 'get' | 'ownedBy' | 'secret' | 'available' | 'foreignAutoscalers'>;
+export type ClusterView = Pick<
+  Caches,
+  'userRoute' | 'get' | 'ownedBy' | 'secret' | 'available' | 'foreignAutoscalers'
+>;
 
 export function observe(api: PcfApi, caches: ClusterView): Observed {
   const router = routerOf(api);
+  const { routeRef } = api.spec.traffic ?? {};
   const owned = OWNED_KINDS.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
   const secret = (name: string) => caches.secret(api, name);
   const { target, all: revisions } = revisionsOf(api, caches, secretsHash(api, secret));
@@ -72,6 +78,7 @@ export function observe(api: PcfApi, caches: ClusterView): Observed {
     owned,
     missingSecrets: missing,
     foreignAutoscalers: caches.foreignAutoscalers(api).map(({ metadata }) => metadata.name),
+    userRoute: routeRef && router.shared && caches.userRoute(router.shared.type, api, routeRef.name),
     available: (type) => caches.available(type),
     missingKinds: router.requires.filter((type) => !caches.available(type)),
     trouble: troubles(pods),
@@ -80,7 +87,9 @@ export function observe(api: PcfApi, caches: ClusterView): Observed {
       target: target.name,
       revisions: views,
       position: api.status?.delivery ?? {},
-      route: router.read(api, (type, name) => caches.get(type, api, name)),
+      route: router.read(api, (type, name) =>
+        api.spec.traffic?.routeRef ? caches.userRoute(type, api, name) : caches.get(type, api, name),
+      ),
       startable: missing.length === 0,
     },
   };

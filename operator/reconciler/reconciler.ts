@@ -27,6 +27,7 @@ import { RouteAges } from './route-age.js';
 import { deliverySettings } from './settings.js';
 import { statusOf } from './status.js';
 import { type Summary, summarize } from './summary.js';
+import { followingEdit, releasingEdits } from './user-routes.js';
 
 export interface ReconcilerDependencies {
   client: KubeClient;
@@ -98,8 +99,9 @@ export class Reconciler {
     let applied: Applied;
     try {
       if (api.spec.replicas === undefined && isAutoscaled(seen)) await actor.scale(api, settings.replicas);
-      applied = await actor.apply(api, objects);
+      applied = await actor.apply(api, objects, followingEdit(seen, planned));
       this.announceRepairs(api, applied.repairs);
+      await actor.release(releasingEdits(api, caches, seen));
       await actor.remove(unwantedObjects(seen, objects));
     } catch (error) {
       const refused = refusal(error);
@@ -169,6 +171,7 @@ export class Reconciler {
     const routes = [VirtualServiceKind, HttpRouteKind].flatMap((type) =>
       caches.ownedBy(type, api).map((object) => ({ type, object })),
     );
+    await actor.release(releasingEdits(api, caches));
     await actor.remove(routes);
     if (routes.length > 0) return {}; // each deletion comes back as an event
     await actor.setFinalizer(api, false).catch((error: unknown) => {

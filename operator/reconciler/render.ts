@@ -9,6 +9,7 @@ import { type ClusterView, observe } from './observe.js';
 /** A cluster that has every kind and no object. */
 const empty: ClusterView = {
   get: () => undefined,
+  userRoute: () => undefined,
   ownedBy: () => [],
   secret: () => undefined,
   available: () => true,

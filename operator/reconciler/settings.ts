@@ -22,7 +22,7 @@ export const REQUEST_ANNOTATIONS = {
 
 type StrategySettings = Pick<
   DeliverySettings,
-  'stages' | 'canaryPods' | 'maxSurge' | 'maxUnavailable' | 'retireDelayMs'
+  'stages' | 'canaryPods' | 'mirror' | 'maxSurge' | 'maxUnavailable' | 'retireDelayMs'
 >;
 
 export function deliverySettings({ spec, metadata }: PcfApi, router: TrafficRouter): DeliverySettings {
@@ -58,10 +58,11 @@ const strategySettings: Record<StrategyType, (spec: PcfApiSpec) => StrategySetti
 };
 
 function canary(spec: PcfApiSpec): StrategySettings {
-  const { steps = [], replicas, maxSurge, scaleDownDelay } = spec.strategy?.canary ?? {};
+  const { steps = [], replicas, mirror, maxSurge, scaleDownDelay } = spec.strategy?.canary ?? {};
   return {
     stages: steps.map(({ weight, hold, pause }) => ({ weight, holdMs: hold ? durationMs(hold) : 0, pause })),
     canaryPods: replicas ?? 'share',
+    ...(mirror === undefined ? {} : { mirror }),
     maxSurge: maxSurge === undefined ? undefined : Math.max(1, podsOf(maxSurge, spec, Math.ceil)),
     maxUnavailable: 0,
     retireDelayMs: durationMs(scaleDownDelay ?? DEFAULT_RETIRE_DELAY.Canary),

@@ -41,6 +41,7 @@ const rules: Rule[] = [
   secretMissing,
   providerMissing,
   belowFloor,
+  routeMissing,
   givenUp,
   paused,
   migrating,
@@ -88,6 +89,26 @@ function belowFloor({ plan }: Case): Summary | undefined {
     reason: 'BelowRollbackFloor',
     message: `refused: ${refused}; ${position.stable} serves on`,
     verdict: 'Failed',
+  };
+}
+
+function routeMissing({ seen }: Case): Summary | undefined {
+  const { api, router, userRoute } = seen;
+  const { routeRef } = api.spec.traffic ?? {};
+  if (!routeRef || !router.shared) return undefined;
+  const { name, namespace } = api.metadata;
+  const route = `${router.shared.type.kind} ${namespace}/${routeRef.name}`;
+  const trouble = !userRoute
+    ? 'does not exist; create it, or take traffic.routeRef out'
+    : router.shared.leadsHere(api, userRoute)
+      ? undefined
+      : `has no rule that leads to Service ${name} and nowhere else; give it one`;
+  if (!trouble) return undefined;
+  return {
+    phase: 'Pending',
+    reason: 'RouteMissing',
+    message: `traffic.routeRef: ${route} ${trouble}`,
+    verdict: 'InProgress',
   };
 }
 

@@ -70,6 +70,13 @@ function safeName(hash: Buffer): string {
   return [...hash.subarray(0, 10)].map((byte) => alphabet[byte % alphabet.length]).join('');
 }
 
+/** Whether a revision of this PcfApi could have the name. */
+export function isRevisionName({ metadata }: PcfApi, name: string): boolean {
+  const prefix = `${metadata.name}-`;
+  const rest = name.slice(prefix.length);
+  return name.startsWith(prefix) && rest.length === 10 && [...rest].every((char) => alphabet.includes(char));
+}
+
 /** JSON with sorted keys, so that equal values have equal text. */
 export function canonicalJson(value: unknown): string {
   return JSON.stringify(value, (_key, part: unknown) =>

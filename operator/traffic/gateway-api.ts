@@ -5,11 +5,16 @@ import { HttpRouteKind } from '../resources/kinds.js';
 import { owned } from '../resources/metadata.js';
 import { revisionService, SERVICE_PORT, service } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
+import { sharedHttpRoute } from './gateway-api-shared.js';
 import { canaryHeader, type ReadObject, splitGateway, type TrafficRouter } from './router.js';
 
 interface RouteRule {
   matches?: { headers?: unknown[]; path?: unknown }[];
   backendRefs?: { name: string; port?: number; weight?: number }[];
+  filters?: {
+    type: string;
+    requestMirror?: { backendRef: { name: string; port: number }; percent?: number };
+  }[];
 }
 
 export const gatewayApi: TrafficRouter = {
@@ -18,9 +23,10 @@ export const gatewayApi: TrafficRouter = {
   services: (_api, revision) => [revision],
   render(api, route, kept) {
     const services = [service(api), ...kept.map((revision) => revisionService(api, revision))];
-    return route ? [...services, httpRoute(api, route)] : services;
+    return route && !api.spec.traffic?.routeRef ? [...services, httpRoute(api, route)] : services;
   },
-  read,
+  read: (api, object) => (api.spec.traffic?.routeRef ? sharedHttpRoute.read(api, object) : read(api, object)),
+  shared: sharedHttpRoute,
 };
 
 function httpRoute(api: PcfApi, route: RouteView): KubeObject {
@@ -31,6 +37,7 @@ function httpRoute(api: PcfApi, route: RouteView): KubeObject {
       port: SERVICE_PORT,
       weight,
     })),
+    ...(route.header && route.mirror ? { filters: [mirrorFilter(route.header, route.mirror)] } : {}),
   };
   const rules = route.header ? [headerRule(api, route.header), primary] : [primary];
   return owned(api, HttpRouteKind, api.metadata.name, {
@@ -46,6 +53,13 @@ function gatewaysOf(api: PcfApi) {
   const { gateways = [], gatewayClassName } = api.spec.traffic ?? {};
   const own = gatewayClassName ? [api.metadata.name] : [];
   return [...own, ...gateways].map((gateway) => splitGateway(api, gateway));
+}
+
+function mirrorFilter(revision: string, percent: number) {
+  return {
+    type: 'RequestMirror',
+    requestMirror: { backendRef: { name: revision, port: SERVICE_PORT }, percent },
+  };
 }
 
 function headerRule(api: PcfApi, revision: string): RouteRule {
@@ -67,5 +81,6 @@ function read(api: PcfApi, object: ReadObject): RouteView | undefined {
   const weights = Object.fromEntries(
     (primary.backendRefs ?? []).map(({ name, weight }) => [name, weight ?? 1]),
   );
-  return header ? { weights, header } : { weights };
+  const mirror = primary.filters?.find(({ type }) => type === 'RequestMirror')?.requestMirror?.percent;
+  return { weights, ...(header ? { header } : {}), ...(mirror ? { mirror } : {}) };
 }

@@ -10,3 +10,6 @@ const routers = { Istio: istio, GatewayAPI: gatewayApi, None: none } as const;
 export function routerOf(api: PcfApi): TrafficRouter {
   return routers[api.spec.traffic?.provider ?? 'None'];
 }
+
+/** Every kind of route that a user may own and have follow a PcfApi. */
+export const SHARED_ROUTES = [istio.shared!, gatewayApi.shared!] as const;

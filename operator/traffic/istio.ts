@@ -5,11 +5,13 @@ import { DestinationRuleKind, VirtualServiceKind } from '../resources/kinds.js';
 import { LABELS, owned } from '../resources/metadata.js';
 import { SERVICE_PORT, service } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
+import { sharedVirtualService } from './istio-shared.js';
 import { canaryHeader, type ReadObject, type TrafficRouter } from './router.js';
 
 interface HttpRoute {
   name: string;
   match?: unknown[];
+  mirrors?: { destination: { host: string; subset?: string }; percentage?: { value: number } }[];
   route: { destination: { host: string; subset?: string }; weight?: number }[];
 }
 
@@ -22,9 +24,11 @@ export const istio: TrafficRouter = {
   services: (api) => [api.metadata.name],
   render(api, route, kept) {
     const base = [service(api), destinationRule(api, kept)];
-    return route ? [...base, virtualService(api, route)] : base;
+    return route && !api.spec.traffic?.routeRef ? [...base, virtualService(api, route)] : base;
   },
-  read,
+  read: (api, object) =>
+    api.spec.traffic?.routeRef ? sharedVirtualService.read(api, object) : read(api, object),
+  shared: sharedVirtualService,
 };
 
 function destinationRule(api: PcfApi, kept: readonly string[]): KubeObject {
@@ -44,6 +48,9 @@ function virtualService(api: PcfApi, route: RouteView): KubeObject {
       destination: destination(subset),
       weight,
     })),
+    ...(route.header && route.mirror
+      ? { mirrors: [{ destination: destination(route.header), percentage: { value: route.mirror } }] }
+      : {}),
   };
   const http = route.header ? [headerRoute(api, destination(route.header)), primary] : [primary];
   const gateways = api.spec.traffic?.gateways ?? [];
@@ -72,7 +79,8 @@ function read(api: PcfApi, object: ReadObject): RouteView | undefined {
   const weights = Object.fromEntries(
     primary.route.map(({ destination, weight }) => [destination.subset ?? '', weight ?? 100]),
   );
-  return header ? { weights, header } : { weights };
+  const mirror = primary.mirrors?.[0]?.percentage?.value;
+  return { weights, ...(header ? { header } : {}), ...(mirror ? { mirror } : {}) };
 }
 
 function serviceHost(api: PcfApi): string {

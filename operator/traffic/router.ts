@@ -5,6 +5,7 @@
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { RouteView } from '../delivery/types.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
+import type { SharedRoute } from './shared.js';
 
 /** Requests with this header always reach the new revision, once it has a ready pod. */
 export function canaryHeader({ spec }: PcfApi): { name: string; value: string } {
@@ -31,6 +32,8 @@ export interface TrafficRouter {
   render(api: PcfApi, route: RouteView | undefined, kept: readonly string[]): KubeObject[];
   /** The route in force as the caches show it; undefined when there is none. */
   read(api: PcfApi, object: ReadObject): RouteView | undefined;
+  /** How a route of the user's own is made to follow; undefined: this provider has none. */
+  readonly shared?: SharedRoute;
 }
 
 /** `namespace/name`, or `name` in the PcfApi's own namespace. */

@@ -9,7 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { generate } from 'selfsigned';
-import { Agent } from 'undici';
+import { Agent, type Dispatcher } from 'undici';
 import type { RoutingTable } from './routing-table.js';
 
 /** As Envoy, the gateway keeps a request in memory to be able to send it again. */
@@ -64,6 +64,7 @@ export class Gateway {
     if (!this.table.knows(host)) return refuse(response, 404, `no route for host ${host}`);
     const ports = this.table.upstreams(host, request.headers);
     if (ports.length === 0) return refuse(response, 503, 'no healthy upstream');
+    for (const port of this.table.mirrors(host, request.headers)) void this.mirror(port, request, body);
     for (const port of ports.slice(0, 3)) {
       try {
         return await this.send(port, request, body, response);
@@ -84,23 +85,19 @@ export class Gateway {
     body: Buffer,
     response: ServerResponse,
   ): Promise<void> {
-    const headers = Object.fromEntries(
-      Object.entries(request.headers).filter(([name]) => !HOP_BY_HOP.has(name)),
-    );
-    const answer = await this.upstream.request({
-      origin: `http://127.0.0.1:${port}`,
-      path: request.url ?? '/',
-      method: request.method ?? 'GET',
-      headers: {
-        ...headers,
-        'x-forwarded-proto': 'https',
-        'x-forwarded-for': request.socket.remoteAddress ?? '',
-      },
-      body: body.length > 0 ? body : null,
-    });
+    const answer = await this.upstream.request(forwarded(port, request, body));
     const kept = Object.entries(answer.headers).filter(([name]) => !HOP_BY_HOP.has(name));
     response.writeHead(answer.statusCode, Object.fromEntries(kept));
     await pipeline(answer.body, response);
+  }
+
+  /** A copy, under a host name that tells it from the request, as Envoy does it. What becomes of it is nobody's concern. */
+  private async mirror(port: number, request: IncomingMessage, body: Buffer): Promise<void> {
+    const host = `${request.headers.host ?? ''}-shadow`;
+    const answer = await this.upstream
+      .request({ ...forwarded(port, request, body), headers: { ...headersOf(request), host } })
+      .catch(() => undefined);
+    await answer?.body.dump().catch(() => undefined);
   }
 
   /** Made once; it lasts as long as the state folder. */
@@ -126,6 +123,25 @@ export class Gateway {
     }
     return { key: readFileSync(keyPath, 'utf8'), cert: readFileSync(this.caPath, 'utf8') };
   }
+}
+
+function forwarded(port: number, request: IncomingMessage, body: Buffer): Dispatcher.RequestOptions {
+  return {
+    origin: `http://127.0.0.1:${port}`,
+    path: request.url ?? '/',
+    method: (request.method ?? 'GET') as Dispatcher.HttpMethod,
+    headers: headersOf(request),
+    body: body.length > 0 ? body : null,
+  };
+}
+
+function headersOf(request: IncomingMessage): Record<string, string | string[] | undefined> {
+  const kept = Object.entries(request.headers).filter(([name]) => !HOP_BY_HOP.has(name));
+  return {
+    ...Object.fromEntries(kept),
+    'x-forwarded-proto': 'https',
+    'x-forwarded-for': request.socket.remoteAddress ?? '',
+  };
 }
 
 async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {

@@ -9,6 +9,11 @@ export function fromVirtualService(object: VirtualService, destinationRules: Des
       labels: subsetLabels(destination, object, destinationRules),
       weight: weight ?? (http.route.length === 1 ? 100 : 0),
     }));
+    const mirrors = (http.mirrors ?? []).map(({ destination, percentage }) => ({
+      ...serviceOf(destination.host, object.metadata.namespace ?? 'default'),
+      labels: subsetLabels(destination, object, destinationRules),
+      weight: percentage?.value ?? 100,
+    }));
     // Matches are alternatives; none at all matches everything.
     const matches = http.match ?? [{}];
     return matches.map(({ headers = {} }) => ({
@@ -16,6 +21,7 @@ export function fromVirtualService(object: VirtualService, destinationRules: Des
         Object.entries(headers).map(([name, { exact }]) => [name.toLowerCase(), exact ?? '']),
       ),
       destinations,
+      mirrors,
     }));
   });
   return { key: keyOf(object), hosts: object.spec.hosts ?? [], rules };
@@ -48,10 +54,23 @@ export function fromHttpRoute(object: HttpRoute): Route {
         weight: ref.weight ?? 1,
       }),
     );
+    const mirrors = (rule.filters ?? []).flatMap(({ requestMirror }): Destination[] => {
+      if (!requestMirror) return [];
+      const { backendRef, percent = 100 } = requestMirror;
+      return [
+        {
+          namespace: backendRef.namespace ?? namespace,
+          service: backendRef.name,
+          labels: {},
+          weight: percent,
+        },
+      ];
+    });
     const matches = rule.matches ?? [{}];
     return matches.map(({ headers = [] }) => ({
       headers: Object.fromEntries(headers.map(({ name, value }) => [name.toLowerCase(), value])),
       destinations,
+      mirrors,
     }));
   });
   // The more specific match goes first, as the Gateway API wants it.

@@ -101,6 +101,15 @@ export class RoutingTable {
     return [...ports.slice(start), ...ports.slice(0, start)];
   }
 
+  /** Local ports that get a copy of the request, which nobody waits for. */
+  mirrors(host: string, headers: Record<string, string | string[] | undefined>): number[] {
+    const route = this.routeFor(host);
+    const mirrors = (route && ruleFor(route, headers)?.mirrors) ?? [];
+    return mirrors
+      .filter(({ weight }) => Math.random() * 100 < weight)
+      .flatMap((mirror) => this.endpoints(mirror).slice(0, 1));
+  }
+
   private routeFor(host: string): Route | undefined {
     this.routes ??= this.compile();
     const service = this.serviceHosts.get(host);

@@ -7,6 +7,7 @@ export interface VirtualService extends KubeObject {
     http?: {
       match?: { headers?: Record<string, { exact?: string }> }[];
       route: { destination: { host: string; subset?: string }; weight?: number }[];
+      mirrors?: { destination: { host: string; subset?: string }; percentage?: { value: number } }[];
     }[];
   };
 }
@@ -21,6 +22,10 @@ export interface HttpRoute extends KubeObject {
     rules?: {
       matches?: { headers?: { name: string; value: string }[] }[];
       backendRefs?: { name: string; namespace?: string; weight?: number }[];
+      filters?: {
+        type: string;
+        requestMirror?: { backendRef: { name: string; namespace?: string }; percent?: number };
+      }[];
     }[];
   };
 }
@@ -46,6 +51,8 @@ export interface Rule {
   /** All must be there, with just these values. */
   headers: Record<string, string>;
   destinations: Destination[];
+  /** Where copies go, each with the percentage of the requests as its weight. */
+  mirrors?: Destination[];
 }
 
 export interface Route {

@@ -116,6 +116,12 @@ export const pcfApiSpec = z
         fieldPath: '.tls',
       },
       {
+        rule: "!has(self.strategy) || !has(self.strategy.canary) || !has(self.strategy.canary.mirror) || (has(self.traffic) && self.traffic.provider != 'None')",
+        message:
+          'strategy.canary.mirror needs traffic.provider Istio or GatewayAPI: a Service copies nothing',
+        fieldPath: '.strategy.canary.mirror',
+      },
+      {
         rule: '!has(self.components) || !has(self.components.worker) || !self.components.worker.enabled || has(self.redis)',
         message: 'components.worker needs redis: its queue is there',
         fieldPath: '.components.worker',

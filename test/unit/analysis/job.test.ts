@@ -46,6 +46,7 @@ describe('the Job of a measurement', () => {
     assert.equal(migrationView(api, 'api-new', [complete], []).state, 'Pending');
     const seen = observe(api, {
       get: () => undefined,
+      userRoute: () => undefined,
       ownedBy: (type) => (type === JobKind ? [complete] : []),
       secret: () => undefined,
       available: () => true,

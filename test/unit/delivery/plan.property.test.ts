@@ -161,6 +161,7 @@ const stretch = fc.record({
 });
 const strategies: fc.Arbitrary<Partial<DeliverySettings>> = fc.oneof(
   fc.record({ stages: fc.array(stretch, { maxLength: 4 }) }),
+  fc.record({ stages: fc.array(stretch, { maxLength: 3 }), mirror: fc.integer({ min: 1, max: 100 }) }),
   fc.record({
     stages: fc.array(stretch, { maxLength: 3 }),
     maxSurge: fc.integer({ min: 1, max: 2 }),

@@ -120,6 +120,22 @@ describe('a canary with steps', () => {
       assert.equal(cluster.position.stable, 'new');
     });
 
+    it('another weight of a later step is there when it comes, and steps added behind leave its number', () => {
+      const cluster = delivering();
+      cluster.settings.stages = [stages[0]!, step(70, { pause: true }), step(90, { pause: true })];
+      settle(cluster);
+      assert.equal(weightOf(cluster, 'new'), 20);
+      assert.equal(cluster.position.step, 0);
+      cluster.now += 10 * MINUTE;
+      settle(cluster);
+      assert.equal(weightOf(cluster, 'new'), 70);
+      assert.equal(cluster.position.step, 1);
+      cluster.request('promote');
+      settle(cluster);
+      assert.equal(weightOf(cluster, 'new'), 90);
+      assert.equal(cluster.position.step, 2);
+    });
+
     it('another strategy begins at its first step and takes no traffic back', () => {
       const cluster = delivering();
       const blueGreen = {
@@ -170,6 +186,21 @@ describe('a canary with steps', () => {
     assert.equal(weightOf(cluster, 'new'), 50);
     const pods = [...cluster.revisions.values()].map(({ replicas }) => replicas);
     assert.ok(pods.reduce((sum, count) => sum + count) <= 5, `${pods}`);
+  });
+
+  it('gets copies of no more requests than its pods carry beside its share, and pods for both', () => {
+    const cluster = settledOn({ stages: [step(25, { pause: true })], replicas: 4, mirror: 50 });
+    cluster.target = 'new';
+    settle(cluster);
+    assert.equal(cluster.revisions.get('new')?.replicas, 3);
+    assert.deepEqual(cluster.route, { weights: { old: 75, new: 25 }, header: 'new', mirror: 50 });
+    cluster.revisions.get('new')!.ready = 2;
+    cluster.reconcile();
+    assert.deepEqual(cluster.route, { weights: { old: 75, new: 25 }, header: 'new', mirror: 25 });
+    settle(cluster);
+    cluster.request('promote');
+    settle(cluster);
+    assert.deepEqual(cluster.route, { weights: { new: 100 } }, 'no copies once it is stable');
   });
 
   it('has as many pods as were asked for, and no more weight than they carry', () => {

@@ -19,12 +19,19 @@ function roundTrip(router: TrafficRouter, route: RouteView | undefined): RouteVi
 }
 
 const exactRoute = fc
-  .record({ weight: fc.integer({ min: 0, max: 100 }), header: fc.boolean() })
-  .map(({ weight, header }): RouteView => {
+  .record({
+    weight: fc.integer({ min: 0, max: 100 }),
+    header: fc.boolean(),
+    mirror: fc.integer({ min: 0, max: 100 }),
+  })
+  .map(({ weight, header, mirror }): RouteView => {
     const shares = Object.entries({ 'api-old': 100 - weight, 'api-new': weight }).filter(
       ([, share]) => share > 0,
     );
-    return { weights: Object.fromEntries(shares), ...(header ? { header: 'api-new' } : {}) };
+    return {
+      weights: Object.fromEntries(shares),
+      ...(header ? { header: 'api-new', ...(mirror ? { mirror } : {}) } : {}),
+    };
   });
 
 describe('traffic routers', () => {

@@ -49,6 +49,18 @@ const canary = z
       description: 'Pods of the canary before it has everything. Default: as many as its share needs.',
       format: 'int32',
     }),
+    mirror: z
+      .int()
+      .min(1)
+      .max(100)
+      .optional()
+      .meta({
+        description:
+          'Percent of the requests that are copied to the new revision from its first ready pod on, beside its share; the answers to ' +
+          'copies are thrown away. Needs Istio or the Gateway API. A copied mutation is carried out a second time, on the same ' +
+          'database: only for an API whose requests may be repeated.',
+        format: 'int32',
+      }),
     maxSurge: countOrPercent.optional().meta({
       description:
         'Pods beyond `replicas` that both revisions may have together, as a number or in percent: stable pods then make room ' +

@@ -41,6 +41,15 @@ export const traffic = z
       description: 'Gateways the routes attach to, as `namespace/name`, or `name` in this namespace.',
       'x-kubernetes-list-type': 'set',
     }),
+    routeRef: z
+      .strictObject({ name: objectName.meta({ description: 'Its name, in this namespace.' }) })
+      .optional()
+      .meta({
+        description:
+          'A route of your own, with Istio a VirtualService, with GatewayAPI an HTTPRoute: then none is made. Of its rules, those ' +
+          'that lead to the Service of this PcfApi are made to follow the weights, each with a rule for the canary header before ' +
+          'it. All else stays yours, and it is as you wrote it again once routeRef is taken out.',
+      }),
     gatewayClassName: objectName.optional().meta({
       description:
         'With GatewayAPI: makes a Gateway of this class for the hosts, with an HTTPS listener when `tls` is set.',
@@ -50,12 +59,13 @@ export const traffic = z
   .meta(
     cel(
       {
-        rule: "self.provider == 'None' || size(self.hosts) > 0",
-        message: 'hosts must name at least one host when provider is Istio or GatewayAPI',
+        rule: "self.provider == 'None' || has(self.routeRef) || size(self.hosts) > 0",
+        message:
+          'hosts must name at least one host when provider is Istio or GatewayAPI, or routeRef a route of your own',
         fieldPath: '.hosts',
       },
       {
-        rule: "self.provider != 'GatewayAPI' || size(self.gateways) > 0 || has(self.gatewayClassName)",
+        rule: "self.provider != 'GatewayAPI' || has(self.routeRef) || size(self.gateways) > 0 || has(self.gatewayClassName)",
         message:
           'gateways must name at least one Gateway when provider is GatewayAPI, or gatewayClassName must say of which class to make one',
         fieldPath: '.gateways',
@@ -64,6 +74,12 @@ export const traffic = z
         rule: "self.provider == 'GatewayAPI' || !has(self.gatewayClassName)",
         message: 'gatewayClassName works with provider GatewayAPI only',
         fieldPath: '.gatewayClassName',
+      },
+      {
+        rule: "!has(self.routeRef) || (self.provider != 'None' && size(self.hosts) == 0 && size(self.gateways) == 0 && !has(self.gatewayClassName))",
+        message:
+          'routeRef works with provider Istio or GatewayAPI, and instead of hosts, gateways and gatewayClassName: the route of your own has them',
+        fieldPath: '.routeRef',
       },
       {
         rule: "!has(self.ingress) || (self.provider == 'None' && size(self.hosts) > 0)",

@@ -1,0 +1,173 @@
+import assert from 'node:assert/strict';
+import { DeploymentKind, HttpRouteKind, VirtualServiceKind } from '../../../operator/resources/kinds.js';
+import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
+import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { eventually, image, TestApi } from '../../support/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+
+const NAME = 'shop';
+
+interface Kind {
+  provider: string;
+  type: ResourceType;
+  apiVersion: string;
+  spec: (namespace: string) => Record<string, unknown>;
+  /** The share of a revision in the rule that leads to the API. */
+  weights: (object: KubeObject) => Record<string, number>;
+}
+
+interface Http {
+  name?: string;
+  route: { destination: { host: string; subset?: string }; weight?: number }[];
+}
+
+interface HttpRule {
+  matches: { headers?: object[] }[];
+  backendRefs: { name: string; weight: number }[];
+}
+
+const kinds: Kind[] = [
+  {
+    provider: 'Istio',
+    type: VirtualServiceKind,
+    apiVersion: 'networking.istio.io/v1',
+    spec: (namespace) => ({
+      hosts: [`${namespace}.example.com`],
+      gateways: ['istio-system/public'],
+      http: [
+        { match: [{ uri: { prefix: '/docs' } }], route: [{ destination: { host: 'docs' } }] },
+        { name: 'graph', timeout: '30s', route: [{ destination: { host: 'api', port: { number: 80 } } }] },
+      ],
+    }),
+    weights: ({ spec }) => {
+      const graph = (spec as { http: Http[] }).http.find(({ name }) => name === 'graph')!;
+      return Object.fromEntries(graph.route.map((it) => [it.destination.subset, it.weight ?? 100]));
+    },
+  },
+  {
+    provider: 'GatewayAPI',
+    type: HttpRouteKind,
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    spec: (namespace) => ({
+      hostnames: [`${namespace}.example.com`],
+      parentRefs: [{ name: 'public', namespace: 'gateways' }],
+      rules: [
+        {
+          matches: [{ path: { type: 'PathPrefix', value: '/docs' } }],
+          backendRefs: [{ name: 'docs', port: 80 }],
+        },
+        { backendRefs: [{ name: 'api', port: 80 }] },
+      ],
+    }),
+    weights: ({ spec }) => {
+      const rule = (spec as { rules: HttpRule[] }).rules.at(-1)!;
+      return Object.fromEntries(rule.backendRefs.map(({ name, weight }) => [name, weight]));
+    },
+  },
+];
+
+for (const { provider, type, apiVersion, spec, weights } of kinds) {
+  describe(`traffic.routeRef to a ${type.kind}`, function () {
+    this.timeout(120_000);
+    let sandbox: Sandbox;
+    let api: TestApi;
+    let original: KubeObject;
+
+    before(async function () {
+      this.timeout(START_TIMEOUT_MS);
+      sandbox = await sharedSandbox();
+      api = await TestApi.create(sandbox, await newTenant(sandbox, `ref-${provider.toLowerCase()}`), {
+        traffic: { provider, routeRef: { name: NAME } },
+      });
+    });
+
+    const live = () => sandbox.parts.client.get(type, api.namespace, NAME);
+    const holds = (what: string, expected: () => Record<string, number>) =>
+      eventually(what, async () => JSON.stringify(weights(await live())) === JSON.stringify(expected()));
+
+    it('says that the route is missing, and follows once it is there', async () => {
+      await api.reason('RouteMissing', 60_000);
+      assert.match(api.message(), new RegExp(`${type.kind} ${api.namespace}/${NAME} does not exist`));
+      const object = { apiVersion, kind: type.kind, metadata: { name: NAME, namespace: api.namespace } };
+      original = await sandbox.parts.client.create(type, { ...object, spec: spec(api.namespace) });
+      await api.ready();
+      await holds('all of it goes to the stable revision', () => ({ [api.status.stableRevision!]: 100 }));
+      assert.equal(await api.get(type), undefined, 'no route of our own is made');
+    });
+
+    it('follows the weight, and leaves the rest to its owner', async () => {
+      const old = api.status.stableRevision!;
+      await api.patch({ image: image('1.1.0'), canaryWeight: 30 });
+      await api.watch.until(
+        '30 %',
+        (it) => it?.status?.traffic?.effectiveWeight === 30 && it.status.traffic.verified,
+      );
+      const fresh = api.status.updateRevision!;
+      const now = await live();
+      assert.deepEqual(weights(now), { [old]: 70, [fresh]: 30 });
+      assert.match(JSON.stringify(now.spec), /x-canary/);
+      assert.equal(now.metadata.ownerReferences, undefined);
+      const { http: _a, rules: _b, ...rest } = now.spec as Record<string, unknown>;
+      const { http: _c, rules: _d, ...restBefore } = original.spec as Record<string, unknown>;
+      assert.deepEqual(rest, restBefore);
+    });
+
+    it('puts back what another manager changed, and names it', async () => {
+      const wanted = weights(await live());
+      await sandbox.parts.client.patch(
+        type,
+        api.namespace,
+        NAME,
+        { spec: original.spec },
+        { fieldManager: 'gitops' },
+      );
+      await holds('the weights are back', () => wanted);
+      const said = new RegExp(`${type.kind} ${NAME}: spec\\.(http|rules) was changed by gitops and put back`);
+      const notes = ['get', 'events', '-n', api.namespace, '-o', 'jsonpath={.items[*].message}'];
+      await eventually('an Event names it', async () => said.test(await sandbox.parts.kubectl.run(notes)));
+    });
+
+    it('takes in a change of the rest, in the middle of the delivery', async () => {
+      const wanted = weights(await live());
+      const label = { metadata: { labels: { team: 'shop' } } };
+      await sandbox.parts.client.patch(type, api.namespace, NAME, label, { fieldManager: 'gitops' });
+      await api.patch({ canaryWeight: 60 });
+      await holds('60 %', () => ({
+        ...wanted,
+        [api.status.stableRevision!]: 40,
+        [api.status.updateRevision!]: 60,
+      }));
+      assert.equal((await live()).metadata.labels?.team, 'shop');
+    });
+
+    it('is given back as it was when routeRef is taken out, and a route of our own takes over', async () => {
+      await api.patch({ canaryWeight: 100 });
+      await api.ready();
+      const hosts = [`${api.namespace}.example.com`];
+      const gateways = [provider === 'Istio' ? 'istio-system/public' : 'gateways/public'];
+      await api.patch({ traffic: { provider, routeRef: null, hosts, gateways } });
+      await eventually('it is as it was', async () => {
+        const { spec: now, metadata } = await live();
+        return JSON.stringify(now) === JSON.stringify(original.spec) && metadata.annotations === undefined;
+      });
+      assert.ok(await api.get(type), 'there is one of our own');
+    });
+
+    it('serves by our own route until a route that is named follows', async () => {
+      await api.patch({ traffic: { provider, routeRef: { name: 'misspelt' }, hosts: null, gateways: null } });
+      await api.reason('RouteMissing');
+      assert.ok(await api.get(type), 'it is still there');
+      await api.patch({ traffic: { routeRef: { name: NAME } } });
+      await api.ready();
+      await eventually('ours is gone', async () => (await api.get(type)) === undefined);
+    });
+
+    it('is given back when the PcfApi is deleted, and stays', async () => {
+      await api.remove();
+      const { spec: now, metadata } = await live();
+      assert.deepEqual(now, original.spec);
+      assert.equal(metadata.annotations, undefined);
+      await eventually('no pods are left', async () => (await api.owned(DeploymentKind)).length === 0);
+    });
+  });
+}

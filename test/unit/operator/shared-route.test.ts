@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import type { RouteView } from '../../../operator/delivery/types.js';
+import type { KubeObject } from '../../../operator/runtime/kube-types.js';
+import { sharedHttpRoute } from '../../../operator/traffic/gateway-api-shared.js';
+import { sharedVirtualService } from '../../../operator/traffic/istio-shared.js';
+import type { RouteEdit, SharedRoute } from '../../../operator/traffic/shared.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+const OLD = 'api-bbbbbbbbbb';
+const NEW = 'api-cccccccccc';
+
+const base = pcfApi();
+const api = {
+  ...base,
+  spec: { ...base.spec, traffic: { provider: 'Istio', routeRef: { name: 'mine' } } },
+} as typeof base;
+const host = `api.${base.metadata.namespace}.svc.cluster.local`;
+const metadata = { name: 'mine', namespace: base.metadata.namespace, uid: 'u', resourceVersion: '7' };
+
+const virtualService: KubeObject = {
+  apiVersion: 'networking.istio.io/v1',
+  kind: 'VirtualService',
+  metadata,
+  spec: {
+    hosts: ['shop.example.com'],
+    http: [
+      { match: [{ uri: { prefix: '/docs' } }], route: [{ destination: { host: 'docs' } }] },
+      {
+        name: 'graph',
+        match: [{ uri: { prefix: '/graphql' } }, { headers: { 'x-team': { exact: 'a' } } }],
+        timeout: '5s',
+        route: [{ destination: { host, port: { number: 80 } } }],
+      },
+      { route: [{ destination: { host: 'api' } }] },
+    ],
+  },
+};
+
+const httpRoute: KubeObject = {
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind: 'HTTPRoute',
+  metadata,
+  spec: {
+    hostnames: ['shop.example.com'],
+    rules: [
+      {
+        matches: [{ path: { type: 'PathPrefix', value: '/docs' } }],
+        backendRefs: [{ name: 'docs', weight: 1 }],
+      },
+      {
+        matches: [{ path: { type: 'PathPrefix', value: '/' } }],
+        backendRefs: [{ group: '', kind: 'Service', name: 'api', port: 80, weight: 1 }],
+        timeouts: { request: '5s' },
+      },
+    ],
+  },
+};
+
+/** What the API server makes of an edit. */
+function patched(object: KubeObject, edit: RouteEdit | undefined): KubeObject {
+  if (!edit) return object;
+  const { metadata, spec } = edit.patch as {
+    metadata: { annotations: Record<string, string | null> };
+    spec: object;
+  };
+  const annotations = Object.entries({ ...object.metadata.annotations, ...metadata.annotations });
+  return {
+    ...object,
+    metadata: {
+      ...object.metadata,
+      annotations: Object.fromEntries(annotations.filter((it): it is [string, string] => it[1] !== null)),
+    },
+    spec: { ...(object.spec as object), ...spec },
+  };
+}
+
+const routes = fc
+  .record({
+    weight: fc.integer({ min: 0, max: 100 }),
+    header: fc.boolean(),
+    mirror: fc.integer({ min: 0, max: 100 }),
+  })
+  .map(({ weight, header, mirror }): RouteView => {
+    const shares = Object.entries({ [OLD]: 100 - weight, [NEW]: weight }).filter(([, share]) => share > 0);
+    return {
+      weights: Object.fromEntries(shares),
+      ...(header ? { header: NEW, ...(mirror ? { mirror } : {}) } : {}),
+    };
+  });
+
+interface Rule {
+  name?: string;
+  match?: object[];
+  matches?: object[];
+  timeout?: string;
+  route?: object[];
+  backendRefs?: object[];
+}
+
+const cases: [string, SharedRoute, KubeObject, string][] = [
+  ['VirtualService', sharedVirtualService, virtualService, 'http'],
+  ['HTTPRoute', sharedHttpRoute, httpRoute, 'rules'],
+];
+
+describe("a route of the user's own", () => {
+  const rulesOf = (object: KubeObject, list: string) => (object.spec as Record<string, Rule[]>)[list]!;
+
+  for (const [kind, shared, theirs, list] of cases) {
+    const read = (object: KubeObject) => shared.read(api, () => object);
+
+    it(`${kind}: follows any sequence of routes, is read back, and writes nothing twice`, () => {
+      const property = fc.property(fc.array(routes, { minLength: 1, maxLength: 5 }), (sequence) => {
+        let live = theirs;
+        for (const route of sequence) {
+          live = patched(live, shared.follow(api, live, route));
+          assert.deepEqual(read(live), route);
+          assert.equal(shared.follow(api, live, route), undefined);
+        }
+        const back = patched(live, shared.release(api, live));
+        assert.deepEqual(back.spec, theirs.spec, 'given back as it was');
+        assert.equal(shared.release(api, back), undefined);
+      });
+      fc.assert(property);
+    });
+
+    it(`${kind}: what leads elsewhere, and all that is beside the destinations, is left alone`, () => {
+      const live = patched(
+        theirs,
+        shared.follow(api, theirs, { weights: { [OLD]: 90, [NEW]: 10 }, header: NEW }),
+      );
+      const [docs, header, graph] = rulesOf(live, list);
+      const [docsBefore, graphBefore] = rulesOf(theirs, list);
+      assert.deepEqual(docs, docsBefore);
+      const { route: _a, backendRefs: _b, ...rest } = graph!;
+      const { route: _c, backendRefs: _d, ...restBefore } = graphBefore!;
+      assert.deepEqual(rest, restBefore);
+      assert.match(JSON.stringify(header), /x-canary.*5s|5s.*x-canary/, 'the header rule keeps the timeout');
+    });
+
+    it(`${kind}: tells somebody else's change from a route that we want otherwise now`, () => {
+      const route = { weights: { [OLD]: 100 } };
+      const live = patched(theirs, shared.follow(api, theirs, route));
+      const reset = { ...live, spec: theirs.spec };
+      assert.equal(shared.follow(api, reset, route)?.drifted, true);
+      assert.equal(shared.follow(api, live, { weights: { [NEW]: 100 } })?.drifted, false);
+      assert.equal(shared.follow(api, theirs, route)?.drifted, false);
+    });
+
+    it(`${kind}: is written only if nobody changed it meanwhile`, () => {
+      const edit = shared.follow(api, theirs, { weights: { [OLD]: 100 } })!;
+      assert.equal((edit.patch as { metadata: { resourceVersion: string } }).metadata.resourceVersion, '7');
+    });
+
+    it(`${kind}: an edit of the canary header leaves no rule of the old one behind`, () => {
+      const route: RouteView = { weights: { [OLD]: 100 }, header: NEW };
+      const live = patched(theirs, shared.follow(api, theirs, route));
+      const header = { name: 'x-next', value: 'yes' };
+      const edited = {
+        ...api,
+        spec: { ...api.spec, strategy: { type: 'Canary', canary: { header } } },
+      } as typeof api;
+      const after = patched(live, shared.follow(edited, live, route));
+      assert.doesNotMatch(JSON.stringify(after.spec), /x-canary/);
+      assert.equal(rulesOf(after, list).length, rulesOf(live, list).length);
+    });
+  }
+
+  it('a rule that leads elsewhere too is not ours to change', () => {
+    const route = [
+      { destination: { host }, weight: 50 },
+      { destination: { host: 'other' }, weight: 50 },
+    ];
+    const mixed = { ...virtualService, spec: { http: [{ route }] } };
+    assert.equal(sharedVirtualService.leadsHere(api, mixed), false);
+    assert.equal(sharedVirtualService.leadsHere(api, virtualService), true);
+  });
+
+  it('where rules differ, each revision counts with the most that any rule gives it', () => {
+    const live = patched(
+      virtualService,
+      sharedVirtualService.follow(api, virtualService, { weights: { [OLD]: 100 } }),
+    );
+    const http = structuredClone(rulesOf(live, 'http'));
+    http[2]!.route = [{ destination: { host: 'api', subset: NEW } }];
+    const read = sharedVirtualService.read(api, () => ({ ...live, spec: { http } }));
+    assert.deepEqual(read, { weights: { [OLD]: 100, [NEW]: 100 } });
+  });
+});
