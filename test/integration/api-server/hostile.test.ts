@@ -123,7 +123,7 @@ const CORPUS: Record<string, [Sent, Expected]> = {
   'a name of a megabyte': [{ query: `{ ${'x'.repeat(1_000_000)} }` }, [400, INVALID]],
 
   'an id that is none': [{ query: '{ node(id: "x") { id } }' }, [200, BAD]],
-  'an id of a type that is none': [{ query: `{ node(id: "${id(`User:${UUID}`)}") { id } }` }, [200, BAD]],
+  'an id of a type that is none': [{ query: `{ node(id: "${id(`Nothing:${UUID}`)}") { id } }` }, [200, BAD]],
   'an id of a part of JavaScript': [
     { query: `{ node(id: "${id(`Constructor:${UUID}`)}") { id } }` },
     [200, BAD],
