@@ -167,7 +167,11 @@ for (const { provider, type, apiVersion, spec, weights } of kinds) {
       const { spec: now, metadata } = await live();
       assert.deepEqual(now, original.spec);
       assert.equal(metadata.annotations, undefined);
-      await eventually('no pods are left', async () => (await api.owned(DeploymentKind)).length === 0);
+      await eventually(
+        'Kubernetes has collected what was owned',
+        async () => (await api.owned(DeploymentKind)).length === 0,
+        60_000,
+      );
     });
   });
 }
