@@ -149,25 +149,26 @@ describe('api-server tokens', () => {
     await refused(await signToken({}, JWT_SECRET, { kid: 'made-up' }), /not known/);
   });
 
-  const wrongClaims: [string, object, RegExp][] = [
-    ['expired', { exp: seconds(-60) }, /expired/],
-    ['not yet valid', { nbf: seconds(300) }, /not valid yet/],
-    ['issued in the future', { iat: seconds(300) }, /not valid yet/],
-    ['of another issuer', { iss: 'somebody' }, /not for this API/],
-    ["of the provider's issuer, but signed by us", { iss: PROVIDER }, /not for this API/],
-    ['for another audience', { aud: 'another-api' }, /not for this API/],
-    ['without an audience', { aud: undefined }, /not for this API/],
-    ['without an end', { exp: undefined }, /not for this API/],
-    ['with an end that is no number', { exp: '2099' }, /not for this API|neither/],
-    ['without a subject', { sub: undefined }, /not for this API/],
-    ['with an endless subject', { sub: 'x'.repeat(300) }, /not for this API/],
-    ['with a role that is none of ours', { role: 'root' }, /no role/],
-    ['without a role', { role: undefined }, /no role/],
-    ['of a user that is not there', { sub: `user:${crypto.randomUUID()}` }, /user is disabled/],
-    ['of a user with a forged id', { sub: "user:' OR 1=1 --" }, /user is disabled/],
+  // Made as the test runs, which may be minutes after this.
+  const wrongClaims: [string, () => object, RegExp][] = [
+    ['expired', () => ({ exp: seconds(-60) }), /expired/],
+    ['not yet valid', () => ({ nbf: seconds(300) }), /not valid yet/],
+    ['issued in the future', () => ({ iat: seconds(300) }), /not valid yet/],
+    ['of another issuer', () => ({ iss: 'somebody' }), /not for this API/],
+    ["of the provider's issuer, but signed by us", () => ({ iss: PROVIDER }), /not for this API/],
+    ['for another audience', () => ({ aud: 'another-api' }), /not for this API/],
+    ['without an audience', () => ({ aud: undefined }), /not for this API/],
+    ['without an end', () => ({ exp: undefined }), /not for this API/],
+    ['with an end that is no number', () => ({ exp: '2099' }), /not for this API|neither/],
+    ['without a subject', () => ({ sub: undefined }), /not for this API/],
+    ['with an endless subject', () => ({ sub: 'x'.repeat(300) }), /not for this API/],
+    ['with a role that is none of ours', () => ({ role: 'root' }), /no role/],
+    ['without a role', () => ({ role: undefined }), /no role/],
+    ['of a user that is not there', () => ({ sub: `user:${crypto.randomUUID()}` }), /user is disabled/],
+    ['of a user with a forged id', () => ({ sub: "user:' OR 1=1 --" }), /user is disabled/],
   ];
   for (const [what, more, message] of wrongClaims) {
-    it(`refuses a token ${what}`, async () => refused(await signToken(more), message));
+    it(`refuses a token ${what}`, async () => refused(await signToken(more()), message));
   }
 
   it('forgives clocks that differ by less than the skew', async () => {
