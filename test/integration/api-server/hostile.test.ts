@@ -289,7 +289,7 @@ describe('api-server and hostile clients', () => {
   });
 
   it('thousands of queries that are each another one take no memory for good', async function () {
-    this.timeout(60_000);
+    this.timeout(120_000);
     const megabytes = async () =>
       Number(/process_resident_memory_bytes (\d+)/.exec(await api.metrics())?.[1]) / 2 ** 20;
     let number = 0;
@@ -305,14 +305,17 @@ describe('api-server and hostile clients', () => {
       }
       for (const [sent] of Object.values(CORPUS)) await send(sent);
     };
-    await flood();
-    await flood();
-    const before = await megabytes();
-    await flood();
-    await flood();
-    const grown = (await megabytes()) - before;
-    // 2,400 documents more; each of those that are kept takes some 50 KB.
-    assert.ok(grown < 60, `${Math.round(grown)} MB more`);
+    // Each document that is kept takes some 50 KB, so a flood of them would add 60 MB each time.
+    // What is not collected yet adds as much now and then, but not each time.
+    const growths: number[] = [];
+    for (let before = await megabytes(); growths.length < 10; ) {
+      await flood();
+      const after = await megabytes();
+      growths.push(Math.round(after - before));
+      if (growths.length > 1 && after - before < 10) return;
+      before = after;
+    }
+    assert.fail(`each flood adds to the memory, in MB: ${growths.join(', ')}`);
   });
 
   it('after all of that it answers as ever, and is the same process', async () => {

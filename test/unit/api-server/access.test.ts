@@ -1,7 +1,16 @@
 import 'reflect-metadata';
 import assert from 'node:assert/strict';
 import { type GraphQLInputType, getNamedType, graphql, isInputObjectType } from 'graphql';
-import { Arg, buildSchemaSync, Field, Mutation, ObjectType, Query, Resolver } from 'type-graphql';
+import {
+  Arg,
+  buildSchemaSync,
+  Field,
+  getMetadataStorage,
+  Mutation,
+  ObjectType,
+  Query,
+  Resolver,
+} from 'type-graphql';
 import { createSchema } from '../../../api-server/modules/schema.js';
 import {
   Allow,
@@ -19,8 +28,13 @@ import { Node } from '../../../api-server/platform/graphql/relay/node.js';
 const someone = (role: Role, scopes?: Scope[]) =>
   identity({ kind: 'TOKEN', id: `token:${role}`, name: role, role, ...(scopes && { scopes }) });
 
-/** Made before the tests' own types are: whatever implements Node is in every schema made afterwards. */
 const schema = createSchema(new Map(), async () => undefined);
+
+/** A type that implements Node is in every schema that is made in this process. */
+function forget(type: unknown): void {
+  const storage = getMetadataStorage();
+  storage.objectTypes = storage.objectTypes.filter(({ target }) => target !== type);
+}
 
 describe('api-server access', () => {
   const roots = [schema.getQueryType()!, schema.getMutationType()!, schema.getSubscriptionType()!];
@@ -124,6 +138,7 @@ describe('api-server access', () => {
       }
     }
     const careless = buildSchemaSync({ resolvers: [Careless], validate: false });
+    forget(Found);
     assert.throws(
       () => enforceAccess(careless),
       (error: Error) => {
