@@ -13,10 +13,16 @@ import { sandboxToken } from './tokens.js';
 
 interface Options {
   story?: keyof typeof stories;
+  rows: number;
   stateDir: string;
 }
 
-const stories = { basic: BasicStory, delivery: DeliveryStory, migrations: MigrationsStory } as const;
+type Say = (line: string) => void;
+const stories = {
+  basic: (say: Say) => new BasicStory(sandbox, say),
+  delivery: (say: Say) => new DeliveryStory(sandbox, say),
+  migrations: (say: Say) => new MigrationsStory(sandbox, say, options.rows),
+};
 
 const options = new Command('sandbox')
   .description(
@@ -27,6 +33,7 @@ const options = new Command('sandbox')
       .choices(Object.keys(stories))
       .preset('basic'),
   )
+  .option('--rows <count>', 'rows of the table that the story "migrations" changes', Number, 1_000_000)
   .option('--state-dir <folder>', 'where data, logs and the kubeconfig are kept', '.sandbox')
   .addHelpText(
     'after',
@@ -64,7 +71,7 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
 try {
   await startEverything();
   if (options.story) {
-    const problems = await new stories[options.story](sandbox, (line) => console.log(line)).tell();
+    const problems = await stories[options.story]((line) => console.log(line)).tell();
     await end(problems.length > 0 ? 1 : 0);
   } else {
     await applySample();

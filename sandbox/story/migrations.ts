@@ -10,7 +10,6 @@ import { imageOf, NAMESPACE, Tale } from './tale.js';
 
 const OLD = '1.0.0';
 const NEW = '2.0.0';
-const ROWS = 1_000_000;
 const SOAK = '20s';
 const LONG_MS = 300_000;
 
@@ -20,7 +19,12 @@ export class MigrationsStory extends Tale {
   private readonly databaseUrl: string;
   private readonly locks: LockWaits;
 
-  constructor(sandbox: Sandbox, say: (line: string) => void) {
+  /** `rows`: how many the table has that is changed. */
+  constructor(
+    sandbox: Sandbox,
+    say: (line: string) => void,
+    private readonly rows = 1_000_000,
+  ) {
     super(sandbox, say, READ);
     this.databaseUrl = sandbox.postgres.url(NAMESPACE);
     this.locks = new LockWaits(this.databaseUrl);
@@ -46,8 +50,8 @@ export class MigrationsStory extends Tale {
   }
 
   private async fill(): Promise<void> {
-    this.chapter(`${ROWS.toLocaleString('en')} rows, as ${OLD} writes them`);
-    const tookMs = await seedServices(this.databaseUrl, ROWS);
+    this.chapter(`${this.rows.toLocaleString('en')} rows, as ${OLD} writes them`);
+    const tookMs = await seedServices(this.databaseUrl, this.rows);
     this.tellTime('written', tookMs);
     await this.patch({
       migrations: { contractDelay: SOAK },
@@ -77,7 +81,7 @@ export class MigrationsStory extends Tale {
     this.line(`backfilled ${rows.toLocaleString('en')} rows, ${rowsPerSecond.toLocaleString('en')} rows/s`);
     this.line(`p99 of the API ${p99(before).toFixed(1)} ms before, ${p99(during).toFixed(1)} ms during it`);
     this.expect(Object.keys(during.served).join() === OLD, `${Object.keys(during.served)} served during it`);
-    this.expect(rows === ROWS, `the backfill did ${rows} rows`);
+    this.expect(rows === this.rows, `the backfill did ${rows} rows`);
   }
 
   private async canary(): Promise<void> {

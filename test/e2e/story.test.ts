@@ -21,7 +21,8 @@ describe('the story', () => {
   }).timeout(START_TIMEOUT_MS);
 
   it('of migrations ends well: expand, backfill, canary, an undo in the soak, contract, and no way back, without a failed request', async () => {
-    const { code, output } = await sandbox('--story', 'migrations', '--state-dir', '.sandbox/story');
+    const story = ['--story', 'migrations', '--rows', '100000'];
+    const { code, output } = await sandbox(...story, '--state-dir', '.sandbox/story');
     assert.equal(code, 0, output);
     assert.match(output, /[1-9]\d* requests served, 0 failed/);
   }).timeout(START_TIMEOUT_MS);
