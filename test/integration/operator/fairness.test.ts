@@ -160,7 +160,8 @@ describe('beside an API server that turns requests away, the operator', function
   function isPatient(events: readonly AuditEvent[]): void {
     const same = (a: AuditEvent, b: AuditEvent) => a.verb === b.verb && a.requestURI === b.requestURI;
     for (const [index, event] of events.entries()) {
-      if (event.responseStatus?.code !== 429) continue;
+      // Events have no names of their own before they are there: another one looks like the same again.
+      if (event.responseStatus?.code !== 429 || event.verb === 'create') continue;
       const next = events.slice(index + 1).find((other) => same(event, other));
       if (!next) continue;
       const waitedMs = at(next) - at(event);
