@@ -4,7 +4,8 @@ import type { Pod } from '../../operator/reconciler/pods.js';
 import { ControllerRevisionKind, PodKind } from '../../operator/resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../../operator/resources/metadata.js';
 import { podTemplate } from '../../operator/resources/pod-template.js';
-import { canonicalJson, revisionOf } from '../../operator/resources/revision.js';
+import { revisionOf } from '../../operator/resources/revision.js';
+import { canonicalJson } from '../../operator/runtime/canonical-json.js';
 import type { KubeObject, ResourceType } from '../../operator/runtime/kube-types.js';
 import { type ClusterAccess, getPcfApi } from '../cluster.js';
 

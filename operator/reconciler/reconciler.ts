@@ -8,7 +8,7 @@ import type { DeliveryPlan } from '../delivery/types.js';
 import { deliveryEvents } from '../notify/delivery-events.js';
 import type { Notifier } from '../notify/notifier.js';
 import { HttpRouteKind, PcfApiKind, VirtualServiceKind } from '../resources/kinds.js';
-import { canonicalJson } from '../resources/revision.js';
+import { canonicalJson } from '../runtime/canonical-json.js';
 import { TerminalError } from '../runtime/controller.js';
 import type { EventRecorder } from '../runtime/events.js';
 import { isForbidden, isInvalid, isNotFound, type KubeClient } from '../runtime/kube-client.js';

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { stringify } from 'smol-toml';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
+import { canonicalJson } from '../runtime/canonical-json.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { ControllerRevisionKind } from './kinds.js';
 import { LABELS, owned } from './metadata.js';
@@ -75,15 +76,6 @@ export function isRevisionName({ metadata }: PcfApi, name: string): boolean {
   const prefix = `${metadata.name}-`;
   const rest = name.slice(prefix.length);
   return name.startsWith(prefix) && rest.length === 10 && [...rest].every((char) => alphabet.includes(char));
-}
-
-/** JSON with sorted keys, so that equal values have equal text. */
-export function canonicalJson(value: unknown): string {
-  return JSON.stringify(value, (_key, part: unknown) =>
-    part && typeof part === 'object' && !Array.isArray(part)
-      ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => (a < b ? -1 : 1)))
-      : part,
-  );
 }
 
 /** Makes the revision that the spec describes now. */

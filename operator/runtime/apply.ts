@@ -4,6 +4,7 @@
  * comparison with the live object tells what somebody else changed.
  */
 import { hash } from 'node:crypto';
+import { canonicalJson } from './canonical-json.js';
 import { type Difference, differences } from './difference.js';
 import { isConflict, type KubeClient } from './kube-client.js';
 import type { KubeObject, ResourceType } from './kube-types.js';
@@ -130,17 +131,5 @@ function annotated(desired: KubeObject, annotation: string, hash: string): KubeO
 
 /** The same for objects that differ only in the order of their keys. */
 function hashOf(object: KubeObject): string {
-  return hash('sha256', canonical(object)).slice(0, 16);
-}
-
-/** By hand, since this runs for every object at every reconcile: JSON.stringify with a replacer takes three times as long. */
-function canonical(value: unknown): string {
-  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
-  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`;
-  const fields = value as Record<string, unknown>;
-  let text = '';
-  for (const key of Object.keys(fields).sort()) {
-    if (fields[key] !== undefined) text += `${JSON.stringify(key)}:${canonical(fields[key])},`;
-  }
-  return `{${text}}`;
+  return hash('sha256', canonicalJson(object)).slice(0, 16);
 }

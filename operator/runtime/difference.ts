@@ -9,14 +9,20 @@ export interface Difference {
   fieldPath: FieldPath;
 }
 
-/** A place in both objects, with what managers own from there on. */
+/**
+ * A place in both objects. Nearly all of them are equal, so what only a difference or a
+ * list needs, its whole path and everyone's field sets, is found when it is asked for.
+ */
 interface Place {
-  path: string;
-  fieldPath: FieldPath;
+  parent?: Place;
+  /** As `FieldsV1` spells it; undefined for an item of a list that is owned whole. */
+  step?: string;
+  /** For people: how the path goes on. */
+  label: string;
   /** Our manager's field set here; undefined when it is not known. */
   ours: FieldSet | undefined;
-  /** Everyone's, ours included: they tell how the API server merges lists. */
-  all: FieldSet[];
+  /** At the root: everyone's, ours included. They tell how the API server merges lists. */
+  all?: FieldSet[];
 }
 
 /**
@@ -32,77 +38,114 @@ export function differences(desired: KubeObject, live: KubeObject, ourManager: s
       manager === ourManager && operation === 'Apply' && subresource === undefined,
   );
   const all = managed.flatMap(({ fieldsV1 }) => fieldsV1 ?? []);
-  return compare(desired, live, { path: '', fieldPath: [], ours: ours?.fieldsV1, all });
+  const found: Difference[] = [];
+  compare(desired, live, { label: '', ours: ours?.fieldsV1, all }, found);
+  return found;
 }
 
-function compare(desired: unknown, live: unknown, place: Place): Difference[] {
-  if (desired === undefined) return [];
-  if (Array.isArray(desired)) return compareLists(desired, live, place);
-  if (!isObject(desired)) return sameScalar(desired, live, place.path) ? [] : [differenceAt(place)];
-  if (!isObject(live)) return isEmpty(desired) && live === undefined ? [] : [differenceAt(place)];
-  return Object.entries(desired).flatMap(([key, value]) => compareField(key, value, live[key], place));
+/** Adds what it finds to `found`: most places have nothing to say, and a list for each would be most of the work. */
+function compare(desired: unknown, live: unknown, place: Place, found: Difference[]): void {
+  if (desired === undefined) return;
+  if (Array.isArray(desired)) compareLists(desired, live, place, found);
+  else if (!isObject(desired)) {
+    if (!sameScalar(desired, live, place)) found.push(differenceAt(place));
+  } else if (!isObject(live)) {
+    if (!isEmpty(desired) || live !== undefined) found.push(differenceAt(place));
+  } else {
+    for (const key of Object.keys(desired)) compareField(key, desired[key], live[key], place, found);
+  }
 }
 
-function compareField(key: string, desired: unknown, live: unknown, parent: Place): Difference[] {
-  const step = `f:${key}`;
-  const place = below(parent, step, parent.path ? `${parent.path}.${key}` : key);
+function compareField(
+  key: string,
+  desired: unknown,
+  live: unknown,
+  parent: Place,
+  found: Difference[],
+): void {
+  const place = below(parent, `f:${key}`, parent.label ? `.${key}` : key);
   // A list or map that is owned whole, and that another manager has replaced, is no longer among ours.
   // (Not at the root: of a metadata that only names the object, nobody owns anything.)
-  const known = parent.path ? parent.ours : undefined;
-  const isLost = known && !isLeaf(known) && isComposite(desired) && !known[step];
-  return isLost ? [differenceAt(place)] : compare(desired, live, place);
+  const known = parent.parent ? parent.ours : undefined;
+  const isLost = known && !isLeaf(known) && !place.ours && isComposite(desired);
+  if (isLost) found.push(differenceAt(place));
+  else compare(desired, live, place, found);
 }
 
-function compareLists(desired: unknown[], live: unknown, place: Place): Difference[] {
-  if (!Array.isArray(live)) return desired.length === 0 && live === undefined ? [] : [differenceAt(place)];
-  const kind = listKind(place.all);
-  if (kind.type === 'map') {
-    return desired.flatMap((item) => compareItem(item as Record<string, unknown>, live, kind.keys, place));
+function compareLists(desired: unknown[], live: unknown, place: Place, found: Difference[]): void {
+  if (!Array.isArray(live)) {
+    if (desired.length > 0 || live !== undefined) found.push(differenceAt(place));
+    return;
   }
-  if (kind.type === 'set') return desired.every((value) => live.includes(value)) ? [] : [differenceAt(place)];
-  if (desired.length !== live.length) return [differenceAt(place)];
-  return desired.flatMap((item, index) =>
+  const sets = fieldSetsAt(place);
+  const kind = listKind(sets);
+  if (kind.type === 'map') {
+    for (const item of desired as Record<string, unknown>[])
+      compareItem(item, live, { keys: kind.keys, sets, place }, found);
+  } else if (kind.type === 'set') {
+    if (!desired.every((value) => live.includes(value))) found.push(differenceAt(place));
+  } else if (desired.length !== live.length) {
+    found.push(differenceAt(place));
+  } else {
     // Nothing below a list that is owned whole is owned by itself.
-    compare(item, live[index], { ...place, path: `${place.path}[${index}]`, ours: undefined, all: [] }),
-  );
+    for (const [index, item] of desired.entries())
+      compare(item, live[index], { parent: place, label: `[${index}]`, ours: undefined }, found);
+  }
+}
+
+/** A list that is merged by keys. */
+interface KeyedList {
+  keys: string[];
+  sets: FieldSet[];
+  place: Place;
 }
 
 /** An item of a list that is merged by keys. A key left out of `desired` is one with a default, such as a port's protocol. */
 function compareItem(
   desired: Record<string, unknown>,
   live: unknown[],
-  keys: string[],
-  list: Place,
-): Difference[] {
+  { keys, sets, place }: KeyedList,
+  found: Difference[],
+): void {
   const given = keys.filter((key) => desired[key] !== undefined);
   const twin = live.find((item) => isObject(item) && given.every((key) => item[key] === desired[key]));
-  const label = given.map((key) => `${key}=${String(desired[key])}`).join(',');
-  const step = isObject(twin) ? itemStep(list.all, twin) : undefined;
-  return compare(desired, twin, below(list, step ?? '', `${list.path}[${label}]`));
+  const label = `[${given.map((key) => `${key}=${String(desired[key])}`).join(',')}]`;
+  const step = isObject(twin) ? itemStep(sets, keys, twin) : undefined;
+  compare(desired, twin, below(place, step, label), found);
 }
 
-function below({ fieldPath, ours, all }: Place, step: string, path: string): Place {
-  return {
-    path,
-    fieldPath: step ? [...fieldPath, step] : fieldPath,
-    ours: ours?.[step],
-    all: all.flatMap((set) => set[step] ?? []),
-  };
+function below(parent: Place, step: string | undefined, label: string): Place {
+  return { parent, step, label, ours: step === undefined ? undefined : parent.ours?.[step] };
+}
+
+/** Everyone's field sets at the place. */
+function fieldSetsAt({ parent, step, all }: Place): FieldSet[] {
+  if (!parent) return all ?? [];
+  return step === undefined ? [] : fieldSetsAt(parent).flatMap((set) => set[step] ?? []);
+}
+
+function pathOf({ parent, label }: Place): string {
+  return parent ? pathOf(parent) + label : label;
+}
+
+function fieldPathOf({ parent, step }: Place): string[] {
+  const path = parent ? fieldPathOf(parent) : [];
+  return step === undefined ? path : [...path, step];
 }
 
 /** Where the values are quantities, which the API server may write otherwise than we did. */
 const quantityPath =
   /\.(requests|limits|minAllowed|maxAllowed)\.[^.]+$|\.(sizeLimit|divisor|averageValue)$|\.target\.value$/;
 
-function sameScalar(desired: unknown, live: unknown, path: string): boolean {
+function sameScalar(desired: unknown, live: unknown, place: Place): boolean {
   if (desired === live) return true;
   // An empty value is what a missing one means, in Kubernetes' own types.
   if (live === undefined) return desired === '' || desired === false || desired === 0 || desired === null;
-  return quantityPath.test(path) && sameQuantity(desired, live);
+  return quantityPath.test(pathOf(place)) && sameQuantity(desired, live);
 }
 
-function differenceAt({ path, fieldPath }: Place): Difference {
-  return { path, fieldPath };
+function differenceAt(place: Place): Difference {
+  return { path: pathOf(place), fieldPath: fieldPathOf(place) };
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

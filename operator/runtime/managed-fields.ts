@@ -14,13 +14,17 @@ export function listKind(sets: readonly FieldSet[]): ListKind {
   return steps.some((step) => step.startsWith('v:')) ? { type: 'set' } : { type: 'atomic' };
 }
 
-/** The step that leads to an item of a list merged by keys, as the sets spell it. */
-export function itemStep(sets: readonly FieldSet[], item: Record<string, unknown>): string | undefined {
-  const steps = sets.flatMap((set) => Object.keys(set)).filter((step) => step.startsWith('k:'));
-  return steps.find((step) => {
-    const keys = Object.entries(JSON.parse(step.slice(2)) as object);
-    return keys.every(([key, value]) => item[key] === value);
-  });
+/**
+ * The step that leads to an item of a list merged by keys, as the sets spell it. The API
+ * server writes the keys in the order of their names.
+ */
+export function itemStep(
+  sets: readonly FieldSet[],
+  keys: readonly string[],
+  item: Record<string, unknown>,
+): string | undefined {
+  const step = `k:${JSON.stringify(Object.fromEntries(keys.toSorted().map((key) => [key, item[key]])))}`;
+  return sets.some((set) => set[step]) ? step : undefined;
 }
 
 /**

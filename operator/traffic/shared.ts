@@ -7,7 +7,7 @@
  */
 import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { RouteView } from '../delivery/types.js';
-import { canonicalJson } from '../resources/revision.js';
+import { canonicalJson } from '../runtime/canonical-json.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
 import { canaryHeader, type ReadObject } from './router.js';
 
