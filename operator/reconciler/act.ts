@@ -36,7 +36,8 @@ export interface Applied {
   lookAgainMs: number | undefined;
 }
 
-const ROUTES: readonly ResourceType[] = [VirtualServiceKind, HttpRouteKind, IngressKind];
+/** What sends requests to pods. */
+export const ROUTES: readonly ResourceType[] = [VirtualServiceKind, HttpRouteKind, IngressKind];
 /** What makes pods, which need what was made before them. */
 const WORKLOADS: readonly ResourceType[] = [DeploymentKind, JobKind];
 

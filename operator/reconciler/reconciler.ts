@@ -7,13 +7,13 @@ import { plan } from '../delivery/plan.js';
 import type { DeliveryPlan } from '../delivery/types.js';
 import { deliveryEvents } from '../notify/delivery-events.js';
 import type { Notifier } from '../notify/notifier.js';
-import { HttpRouteKind, PcfApiKind, VirtualServiceKind } from '../resources/kinds.js';
+import { PcfApiKind } from '../resources/kinds.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
-import { TerminalError } from '../runtime/controller.js';
+import { ReconcileError, TerminalError } from '../runtime/controller.js';
 import type { EventRecorder } from '../runtime/events.js';
 import { isForbidden, isInvalid, isNotFound, type KubeClient } from '../runtime/kube-client.js';
 import { keyOf } from '../runtime/store.js';
-import { type Actor, type Applied, NameTakenError, type Repair } from './act.js';
+import { type Actor, type Applied, NameTakenError, type Repair, ROUTES } from './act.js';
 import { analyse } from './analysis.js';
 import { type Announcement, announcements } from './announce.js';
 import type { Caches } from './caches.js';
@@ -112,7 +112,8 @@ export class Reconciler {
       // A right that is granted or a name that is freed makes no event here, so those are tried again.
       // The delivery goes on meanwhile: its holds, its deadline and what is on its way out have their times.
       const dueInMs = earliest(planned.requeueAfterMs, look?.requeueAfterMs);
-      throw isInvalid(error) ? new TerminalError(refused.message, error, dueInMs) : error;
+      const Failure = isInvalid(error) ? TerminalError : ReconcileError;
+      throw new Failure(refused.message, error, dueInMs);
     }
     metrics.record(api, { seen, plan: planned, summary, applied });
     if (this.canWait(api, planned, applied)) return { requeueAfterMs: 0 };
@@ -168,11 +169,9 @@ export class Reconciler {
   private async release(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
     if (!api.metadata.finalizers?.includes(FINALIZER)) return {};
     const { caches, actor } = this.deps;
-    const routes = [VirtualServiceKind, HttpRouteKind].flatMap((type) =>
-      caches.ownedBy(type, api).map((object) => ({ type, object })),
-    );
+    const routes = ROUTES.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
     await actor.release(releasingEdits(api, caches));
-    await actor.remove(routes);
+    await actor.remove(routes.filter(({ object }) => !object.metadata.deletionTimestamp));
     if (routes.length > 0) return {}; // each deletion comes back as an event
     await actor.setFinalizer(api, false).catch((error: unknown) => {
       if (!isNotFound(error)) throw error;

@@ -4,10 +4,10 @@ import type { Registry } from 'prom-client';
 import { controllerMetrics, queueMetrics } from './metrics.js';
 import { WorkQueue } from './work-queue.js';
 
-/** Trying again can't mend it: the key rests until something about it changes. */
-export class TerminalError extends Error {
-  override readonly name = 'TerminalError';
-  /** `lookAgainMs`: something else about the key is due then. In milliseconds. */
+/** A reconcile failed, and something else about its key is due at a time of its own. */
+export class ReconcileError extends Error {
+  override readonly name: string = 'ReconcileError';
+  /** `lookAgainMs`: when that is due. In milliseconds. */
   constructor(
     message: string,
     cause?: unknown,
@@ -16,6 +16,14 @@ export class TerminalError extends Error {
     super(message, { cause });
   }
 }
+
+/** Trying again can't mend it: the key rests until something about it changes, or is due. */
+export class TerminalError extends ReconcileError {
+  override readonly name = 'TerminalError';
+}
+
+/** What is due at once, and fails, must not become a busy loop. */
+const LEAST_DUE_MS = 1_000;
 
 export interface ReconcileResult {
   /** Look again after this time though nothing changes. In milliseconds. */
@@ -89,11 +97,12 @@ export class Controller {
     if (error instanceof TerminalError) {
       this.metrics.terminalErrors.inc({ controller });
       this.queue.forget(key);
-      if (error.lookAgainMs !== undefined) this.queue.addAfter(key, error.lookAgainMs, 'low');
       logger.error({ err: error, key }, 'reconcile failed and waits for a change');
-      return;
+    } else {
+      const delayMs = Math.round(this.queue.addRateLimited(key));
+      logger.warn({ err: error, key, delayMs }, 'reconcile failed and is tried again');
     }
-    const delayMs = Math.round(this.queue.addRateLimited(key));
-    logger.warn({ err: error, key, delayMs }, 'reconcile failed and is tried again');
+    const dueMs = error instanceof ReconcileError ? error.lookAgainMs : undefined;
+    if (dueMs !== undefined) this.queue.addAfter(key, Math.max(dueMs, LEAST_DUE_MS), 'low');
   }
 }

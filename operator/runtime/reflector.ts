@@ -42,10 +42,15 @@ export const defaultTiming: CacheTiming = {
 
 /** Where a {@link Reflector} puts what it learns. None of these may throw. */
 export interface Sink {
+  /**
+   * What is to be kept of an object that was read; undefined for nothing. Asked at once, and
+   * not when all is there: at the start that would be most of the memory.
+   */
+  cut(object: KubeObject): KubeObject | undefined;
   /** Everything there is, as of the version. `wentBack`: older than what was seen before, as after a restore of etcd. */
-  replace(items: KubeObject[], version: string, wentBack: boolean): void;
-  put(object: KubeObject): void;
-  remove(object: KubeObject): void;
+  replace(kept: KubeObject[], version: string, wentBack: boolean): void;
+  put(kept: KubeObject): void;
+  remove(kept: KubeObject): void;
   isEmpty(): boolean;
   /** The cluster does not have this kind. */
   absent(): void;
@@ -103,8 +108,14 @@ export class Reflector {
   }
 
   private async list(signal: AbortSignal): Promise<void> {
-    const list = await listAll(this.client, this.type, this.selection, !this.listedBefore, signal);
-    this.startFrom(list);
+    const { items, metadata } = await listAll(
+      this.client,
+      this.type,
+      this.selection,
+      !this.listedBefore,
+      signal,
+    );
+    this.startFrom({ items: items.flatMap((item) => this.sink.cut(item) ?? []), metadata });
   }
 
   private startFrom({ items, metadata }: KubeList): void {
@@ -157,7 +168,10 @@ export class Reflector {
 
   /** Hands the initial events over at their end and not before, so that what is missing counts as deleted. */
   private gather({ type, object }: WatchEvent, initial: Map<string, KubeObject>): void {
-    if (type === 'ADDED' || type === 'MODIFIED') initial.set(keyOf(object), object);
+    if (type === 'ADDED' || type === 'MODIFIED') {
+      const kept = this.sink.cut(object);
+      if (kept) initial.set(keyOf(object), kept);
+    }
     if (type === 'DELETED') initial.delete(keyOf(object));
     if (type !== 'BOOKMARK' || object.metadata.annotations?.[INITIAL_EVENTS_END] !== 'true') return;
     const resourceVersion = object.metadata.resourceVersion ?? '';
@@ -168,8 +182,9 @@ export class Reflector {
   private handle({ type, object }: WatchEvent): void {
     if (!object.metadata.resourceVersion) throw new Error('an event of a watch has no resourceVersion');
     this.silences = 0;
-    if (type === 'DELETED') this.sink.remove(object);
-    else if (type !== 'BOOKMARK') this.sink.put(object);
+    const kept = type === 'BOOKMARK' ? undefined : this.sink.cut(object);
+    if (kept && type === 'DELETED') this.sink.remove(kept);
+    else if (kept) this.sink.put(kept);
     this.advance(object.metadata.resourceVersion);
   }
 

@@ -110,7 +110,9 @@ export class ResourceCache {
    */
   noteWrite(written: KubeObject): void {
     const reflector = this.reflectors.get(written.metadata.namespace) ?? this.reflectors.get(undefined);
-    if (reflector && versionOf(written) > reflector.newestVersion) this.take(written);
+    if (!reflector || versionOf(written) <= reflector.newestVersion) return;
+    const kept = this.cut(written);
+    if (kept) this.take(kept);
   }
 
   /** Lists and watches until the signal. Never throws. */
@@ -120,6 +122,7 @@ export class ResourceCache {
 
   private sinkOf(scope: string | undefined): Sink {
     return {
+      cut: (object) => this.cut(object),
       replace: (items, version, wentBack) => this.replace(scope, items, Number(version), wentBack),
       put: (object) => this.guarded(() => this.take(object)),
       remove: (object) => this.guarded(() => this.remove(object)),
@@ -162,16 +165,15 @@ export class ResourceCache {
     if (known && versionOf(known) >= versionOf(fresh) && !evenIfOlder) return;
     // Deleted and made anew while we did not look: two events, as the watch would have had it.
     if (known && known.metadata.uid !== fresh.metadata.uid) this.drop(key, known);
-    const object = this.cut(fresh);
-    const old = this.store.put(object);
-    this.emit({ type: old ? ResourceEventType.Modified : ResourceEventType.Added, object, old });
+    const old = this.store.put(fresh);
+    this.emit({ type: old ? ResourceEventType.Modified : ResourceEventType.Added, object: fresh, old });
   }
 
   private remove(last: KubeObject): void {
     const key = keyOf(last);
     const known = this.store.get(key);
     // A namesake that we wrote since is not what was deleted.
-    if (known && versionOf(known) <= versionOf(last)) this.drop(key, this.cut(last));
+    if (known && versionOf(known) <= versionOf(last)) this.drop(key, last);
   }
 
   private drop(key: string, last: KubeObject): void {
@@ -194,8 +196,13 @@ export class ResourceCache {
     for (const handler of this.availabilityHandlers) this.guarded(() => handler(available));
   }
 
-  private cut(object: KubeObject): KubeObject {
-    return this.options.transform?.(object) ?? object;
+  private cut(object: KubeObject): KubeObject | undefined {
+    const { transform } = this.options;
+    let kept: KubeObject | undefined = transform ? undefined : object;
+    this.guarded(() => {
+      kept ??= transform?.(object);
+    });
+    return kept;
   }
 
   private emit(event: CacheEvent): void {

@@ -3,6 +3,7 @@ import pg from 'pg';
 import type { Pod } from '../../../operator/reconciler/pods.js';
 import {
   ConfigMapKind,
+  DeploymentKind,
   ExternalSecretKind,
   HorizontalPodAutoscalerKind,
   IngressKind,
@@ -68,6 +69,27 @@ describe('what stands around the pods', function () {
     for (const kind of kinds) await eventually(`${kind.kind} is gone`, async () => !(await api.get(kind)));
     await api.ready();
     await api.remove();
+  });
+
+  it('keeps the pods until the Ingress is gone, when it is deleted', async () => {
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'leaving'), {
+      traffic: { hosts: ['leaving.example.com'], ingress: {} },
+    });
+    await api.ready();
+    const { client } = sandbox.parts;
+    const hold = (finalizers: string[]) =>
+      client.patch(IngressKind, api.namespace, api.name, { metadata: { finalizers } });
+    await hold(['example.com/load-balancer']);
+    await client.delete(PcfApiKind, api.namespace, api.name);
+    await eventually('the Ingress leaves', async () => {
+      const ingress = await api.get(IngressKind);
+      return ingress?.metadata.deletionTimestamp !== undefined;
+    });
+    const [deployment] = await api.owned(DeploymentKind);
+    assert.ok(deployment && !deployment.metadata.deletionTimestamp, 'the pods serve on');
+    await hold([]);
+    await api.watch.until('gone', (seen) => seen === undefined);
+    await api.watch.stop();
   });
 
   it('lets the autoscaler of production scale the PcfApi itself', async () => {

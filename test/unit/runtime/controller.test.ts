@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { Controller, type ReconcileResult, TerminalError } from '../../../operator/runtime/controller.js';
+import {
+  Controller,
+  ReconcileError,
+  type ReconcileResult,
+  TerminalError,
+} from '../../../operator/runtime/controller.js';
 
 describe('controller', () => {
   let registry: Registry;
@@ -74,6 +79,21 @@ describe('controller', () => {
     const [terminal] = await metric('controller_runtime_terminal_reconcile_errors_total');
     assert.equal(terminal!.value, 2);
   });
+
+  for (const Failure of [ReconcileError, TerminalError]) {
+    it(`looks again when something is due, however long ${Failure.name} has lasted`, async () => {
+      const at: number[] = [];
+      const { queue } = run(async () => {
+        at.push(performance.now());
+        throw new Failure('refused', undefined, 1_000);
+      });
+      // The first of these appointments stands; the next would be in minutes.
+      for (let failures = 0; failures < 30; failures++) queue.addRateLimited('a');
+      while (at.length < 2) await sleep(10);
+      const waitedMs = at[1]! - at[0]!;
+      assert.ok(waitedMs > 950 && waitedMs < 1_500, `${waitedMs} ms`);
+    });
+  }
 
   it('looks again after the time that a reconcile asked for', async () => {
     const at: number[] = [];
