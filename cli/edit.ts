@@ -1,16 +1,8 @@
 /** `kubectl pcf weight | pause | resume`: the edits an SRE makes under pressure, as short commands. */
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
-import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
-import { PcfApiKind } from '../operator/resources/kinds.js';
-import {
-  type ClusterAccess,
-  type ClusterOptions,
-  clusterCommand,
-  FIELD_MANAGER,
-  getPcfApi,
-  withCluster,
-} from './cluster.js';
+import { setPaused, setWeight } from './actions.js';
+import { type ClusterOptions, clusterCommand, withCluster } from './cluster.js';
 import { outputOption, report } from './output.js';
 import { waitForWeight } from './status/wait.js';
 
@@ -31,10 +23,8 @@ export function weightCommand(): Command {
     .action(
       async (name: string, weight: number, options: EditOptions & { wait: boolean; timeout: number }) => {
         await withCluster(options, async (access) => {
-          const before = await getPcfApi(access, name);
-          const after = await edit(access, name, { canaryWeight: weight });
-          const was = before.spec.canaryWeight === undefined ? 'unset' : `${before.spec.canaryWeight}`;
-          report(options, after, `canaryWeight ${was} -> ${weight}`);
+          const { written, done } = await setWeight(weight)(access, name);
+          report(options, written, done);
           if (options.wait) await waitForWeight(access, name, weight, options.timeout);
         });
       },
@@ -42,28 +32,24 @@ export function weightCommand(): Command {
 }
 
 export function pauseCommand(): Command {
-  return pausing('pause', true, 'Freeze the delivery where it stands.', 'paused');
+  return pausing('pause', true, 'Freeze the delivery where it stands.');
 }
 
 export function resumeCommand(): Command {
-  return pausing('resume', false, 'Let a paused delivery go on.', 'resumed');
+  return pausing('resume', false, 'Let a paused delivery go on.');
 }
 
-function pausing(command: string, paused: boolean, description: string, done: string): Command {
+function pausing(command: string, paused: boolean, description: string): Command {
   return clusterCommand(command)
     .description(description)
     .argument('<name>', 'the PcfApi')
     .addOption(outputOption())
     .action(async (name: string, options: EditOptions) => {
       await withCluster(options, async (access) => {
-        await getPcfApi(access, name); // says what there is when there is no such PcfApi
-        report(options, await edit(access, name, { paused }), done);
+        const { written, done } = await setPaused(paused)(access, name);
+        report(options, written, done);
       });
     });
-}
-
-async function edit({ client, namespace }: ClusterAccess, name: string, spec: Partial<PcfApi['spec']>) {
-  return client.patch(PcfApiKind, namespace, name, { spec }, { fieldManager: FIELD_MANAGER });
 }
 
 function percent(text: string): number {

@@ -1,5 +1,6 @@
 /** kubectl-pcf: what kubectl alone can't say of a PcfApi. kubectl finds it on the PATH as `kubectl pcf`. */
 import { Command } from 'commander';
+import { dashboardCommand } from './dashboard/command.js';
 import { abortCommand, historyCommand, promoteCommand, retryCommand, undoCommand } from './deliver.js';
 import { doctorCommand } from './doctor/command.js';
 import { pauseCommand, resumeCommand, weightCommand } from './edit.js';
@@ -12,6 +13,7 @@ const program = new Command('kubectl-pcf')
   .description('Looks at and steers PcfApi resources.')
   .showHelpAfterError('(--help says more)')
   .addCommand(statusCommand())
+  .addCommand(dashboardCommand())
   .addCommand(weightCommand())
   .addCommand(pauseCommand())
   .addCommand(resumeCommand())
@@ -28,6 +30,7 @@ const program = new Command('kubectl-pcf')
     `
 Examples:
   $ kubectl pcf status pcf-api -n platform --watch
+  $ kubectl pcf dashboard -n platform
   $ kubectl pcf weight pcf-api 25 -n platform
   $ kubectl pcf render -f deploy/samples/production.yaml
   $ kubectl pcf doctor -f deploy/samples/production.yaml`,

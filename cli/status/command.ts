@@ -6,7 +6,7 @@ import { type ClusterAccess, type ClusterOptions, clusterCommand, withCluster } 
 import { age, outputOption, printJson, table } from '../output.js';
 import { takePicture } from './picture.js';
 import { screen } from './screen.js';
-import { watchPcfApi } from './watch.js';
+import { untilInterrupted, watchPcfApi } from './watch.js';
 
 type StatusOptions = ClusterOptions & { watch: boolean; output: string };
 
@@ -55,10 +55,4 @@ async function showAll({ client, namespace }: ClusterAccess, { output }: StatusO
     status.conditions?.find(({ type }) => type === 'Ready')?.message ?? '',
   ]);
   console.log(table(['NAME', 'PHASE', 'STABLE', 'CANARY', 'WEIGHT', 'READY', 'AGE', 'MESSAGE'], rows));
-}
-
-function untilInterrupted(): AbortSignal {
-  const stop = new AbortController();
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
-  return stop.signal;
 }

@@ -1,30 +1,15 @@
 /** Everything that the status screen shows, read at one moment. */
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
+import { type EventView, timeOf } from '../../operator/dashboard/event-view.js';
 import type { Pod } from '../../operator/reconciler/pods.js';
 import { ControllerRevisionKind, PodKind } from '../../operator/resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../../operator/resources/metadata.js';
 import { podTemplate } from '../../operator/resources/pod-template.js';
 import { revisionOf } from '../../operator/resources/revision.js';
 import { canonicalJson } from '../../operator/runtime/canonical-json.js';
-import type { KubeObject, ResourceType } from '../../operator/runtime/kube-types.js';
+import { EventKind } from '../../operator/runtime/events.js';
+import type { KubeObject } from '../../operator/runtime/kube-types.js';
 import { type ClusterAccess, getPcfApi } from '../cluster.js';
-
-const EventKind: ResourceType = {
-  group: 'events.k8s.io',
-  version: 'v1',
-  kind: 'Event',
-  plural: 'events',
-  namespaced: true,
-};
-
-export interface EventView extends KubeObject {
-  eventTime?: string;
-  series?: { lastObservedTime: string; count: number };
-  type?: string;
-  reason?: string;
-  note?: string;
-  regarding?: { uid?: string };
-}
 
 export interface Picture {
   api: PcfApi;
@@ -53,11 +38,6 @@ export async function takePicture(access: ClusterAccess, name: string): Promise<
       .sort((a, b) => timeOf(a).localeCompare(timeOf(b))),
     outdatedTemplate: stable !== undefined && isOutdated(api, stable),
   };
-}
-
-/** When an event was last seen. */
-export function timeOf({ series, eventTime, metadata }: EventView): string {
-  return series?.lastObservedTime ?? eventTime ?? metadata.creationTimestamp ?? '';
 }
 
 /** Same spec, other pods: only the operator's own rendering can have changed. */

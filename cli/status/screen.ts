@@ -1,9 +1,10 @@
 /** One screen: what runs, what was asked, what is in force, what is being waited for. Pure: text from a picture. */
 import type { PcfApiStatus } from '../../operator/api/v1alpha1/status.js';
+import { type EventView, timeOf } from '../../operator/dashboard/event-view.js';
+import { podLines, roleOf } from '../../operator/dashboard/view/pods.js';
 import type { Pod } from '../../operator/reconciler/pods.js';
-import { LABELS } from '../../operator/resources/metadata.js';
 import { age, paint, table } from '../output.js';
-import { type EventView, type Picture, timeOf } from './picture.js';
+import type { Picture } from './picture.js';
 
 const EVENTS_SHOWN = 8;
 const BAR_WIDTH = 20;
@@ -52,13 +53,12 @@ function section(title: string, body: string | undefined): string | undefined {
   return body ? `${paint('bold', title)}\n${body}` : undefined;
 }
 
-function revisions({ revisions = [], stableRevision, updateRevision }: PcfApiStatus): string | undefined {
+function revisions(status: PcfApiStatus): string | undefined {
+  const { revisions = [] } = status;
   if (revisions.length === 0) return undefined;
-  const role = (name: string) =>
-    name === stableRevision ? 'stable' : name === updateRevision ? 'canary' : 'retiring';
   const rows = revisions.map(({ name, image, readyReplicas, replicas, weight }) => [
     name,
-    role(name),
+    roleOf(name, status),
     image,
     `${readyReplicas}/${replicas}`,
     `${bar(weight)} ${weight} %`,
@@ -103,21 +103,15 @@ function migration({ migration: seen }: PcfApiStatus): string | undefined {
 }
 
 function podTable(pods: Pod[], now: number): string | undefined {
-  const alive = pods.filter(({ status }) => status?.phase !== 'Succeeded');
-  if (alive.length === 0) return undefined;
-  const rows = alive.map((pod) => {
-    const [container] = pod.status?.containerStatuses ?? [];
-    const state =
-      container?.state?.waiting?.reason ?? container?.state?.terminated?.reason ?? pod.status?.phase;
-    return [
-      pod.metadata.name,
-      pod.metadata.labels?.[LABELS.component] ?? '',
-      container?.ready ? 'yes' : paint('yellow', 'no'),
-      pod.metadata.deletionTimestamp ? 'Terminating' : (state ?? ''),
-      `${container?.restartCount ?? 0}`,
-      age(pod.metadata.creationTimestamp, now),
-    ];
-  });
+  const rows = podLines(pods).map(({ name, component, state, status, restarts, createdAt }) => [
+    name,
+    component,
+    state === 'ready' ? 'yes' : paint('yellow', 'no'),
+    status,
+    `${restarts}`,
+    age(createdAt, now),
+  ]);
+  if (rows.length === 0) return undefined;
   return table(['NAME', 'COMPONENT', 'READY', 'STATUS', 'RESTARTS', 'AGE'], rows, '  ');
 }
 

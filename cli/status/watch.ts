@@ -35,3 +35,10 @@ export async function watchPcfApi(
   }
   await Promise.all(running);
 }
+
+/** Fires with the first Ctrl-C. */
+export function untilInterrupted(): AbortSignal {
+  const stop = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
+  return stop.signal;
+}

@@ -90,7 +90,10 @@ export class DeliveryMetrics {
 }
 
 /** When the revision that was taken back began to get traffic; an undo takes back the one that was promoted before it. */
-function beginOfTrouble(record: DeliveryRecord, before: readonly DeliveryRecord[]): string | undefined {
+export function beginOfTrouble(
+  record: DeliveryRecord,
+  before: readonly DeliveryRecord[],
+): string | undefined {
   if (record.outcome === 'Aborted') return record.firstTrafficAt;
   if (record.outcome !== 'Undone') return undefined;
   const undone = before.find(({ outcome }) => outcome === 'Promoted');

@@ -9,7 +9,7 @@ import type { KubeObject, ObjectMeta, ResourceType } from './kube-types.js';
 import { microTime } from './lease.js';
 import { TokenBucket } from './rate-limiter.js';
 
-const EventKind: ResourceType = {
+export const EventKind: ResourceType = {
   group: 'events.k8s.io',
   version: 'v1',
   kind: 'Event',

@@ -36,10 +36,12 @@ const arrows: Record<string, string[]> = {
     'operator/notify',
     'operator/runtime',
   ],
+  'operator/dashboard': ['operator/api', 'operator/reconciler', 'operator/resources', 'operator/runtime'],
   cli: [
     'api-server/platform/migrations',
     'contract',
     'operator/api',
+    'operator/dashboard',
     'operator/delivery',
     'operator/resources',
     'operator/reconciler',

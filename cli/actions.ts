@@ -1,0 +1,121 @@
+/** What people do to a delivery: one function each, for the commands and for the dashboard's buttons. */
+import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
+import { deliveryId } from '../operator/delivery/plan.js';
+import { belowFloor } from '../operator/delivery/rollback-floor.js';
+import { REQUEST_ANNOTATIONS } from '../operator/reconciler/settings.js';
+import { ControllerRevisionKind, PcfApiKind } from '../operator/resources/kinds.js';
+import { LABELS, MANAGED_SELECTOR } from '../operator/resources/metadata.js';
+import { REVISION_FIELDS, type Revision, revisionOf } from '../operator/resources/revision.js';
+import type { KubeObject } from '../operator/runtime/kube-types.js';
+import { type ClusterAccess, FIELD_MANAGER, getPcfApi } from './cluster.js';
+import { CliError } from './output.js';
+
+export interface Done {
+  /** The object as it is now. */
+  written: KubeObject;
+  /** What was done, in a few words. */
+  done: string;
+}
+
+/** Throws a {@link CliError} when it makes no sense for this PcfApi, or the API server's refusal. */
+export type Action = (access: ClusterAccess, name: string) => Promise<Done>;
+
+export const setWeight =
+  (weight: number): Action =>
+  async (access, name) => {
+    const { canaryWeight = 'unset' } = (await getPcfApi(access, name)).spec;
+    const written = await edit(access, name, { spec: { canaryWeight: weight } });
+    return { written, done: `canaryWeight ${canaryWeight} -> ${weight}` };
+  };
+
+export const setPaused =
+  (paused: boolean): Action =>
+  async (access, name) => {
+    await getPcfApi(access, name); // says what there is when there is no such PcfApi
+    return {
+      written: await edit(access, name, { spec: { paused } }),
+      done: paused ? 'paused' : 'resumed',
+    };
+  };
+
+/** Past the pause it stands at, or past all steps that are left. */
+export const promote = (full: boolean): Action =>
+  request('promote', (api) => {
+    const id = underWay(api);
+    const { step = 0 } = api.status?.delivery ?? {};
+    return { value: full ? `${id}/full` : `${id}/${step}`, done: 'goes on' };
+  });
+
+export const abort: Action = request('abort', (api) => ({ value: underWay(api), done: 'aborted' }));
+
+export const retry: Action = request('retry', ({ status, metadata }) => {
+  const failed = status?.failed;
+  if (!failed) throw new CliError(`${metadata.name} has no revision that was given up`);
+  return { value: `${failed.revision}@${failed.at}`, done: `tries ${failed.revision} again` };
+});
+
+/** `to` is the name or number of a revision; left out, it is the one before. */
+export const undo =
+  (to?: string): Action =>
+  async (access, name) => {
+    const api = await getPcfApi(access, name);
+    const recorded = await recordedRevisions(access, name);
+    const revision = choose(api, recorded, to);
+    refuseBelowFloor(api, recorded, revision);
+    const written = await edit(access, name, { spec: specOf(revision) });
+    return { written, done: `goes back to revision ${revision.number}, ${revision.image}` };
+  };
+
+/** A request names the delivery it means: it is no request about a later one. */
+function request(
+  what: 'promote' | 'abort' | 'retry',
+  phrase: (api: PcfApi) => { value: string; done: string },
+): Action {
+  return async (access, name) => {
+    const { value, done } = phrase(await getPcfApi(access, name));
+    const metadata = { annotations: { [REQUEST_ANNOTATIONS[what]]: value } };
+    return { written: await edit(access, name, { metadata }), done };
+  };
+}
+
+function edit({ client, namespace }: ClusterAccess, name: string, patch: object): Promise<KubeObject> {
+  return client.patch(PcfApiKind, namespace, name, patch, { fieldManager: FIELD_MANAGER });
+}
+
+function underWay({ metadata, status }: PcfApi): string {
+  const id = deliveryId(status?.delivery ?? {});
+  if (!id) throw new CliError(`${metadata.name} has no delivery under way`);
+  return id;
+}
+
+async function recordedRevisions({ client, namespace }: ClusterAccess, name: string): Promise<Revision[]> {
+  const labelSelector = `${MANAGED_SELECTOR},${LABELS.instance}=${name}`;
+  const { items } = await client.list(ControllerRevisionKind, { namespace, labelSelector });
+  return items.map(revisionOf).sort((a, b) => b.number - a.number);
+}
+
+function choose({ metadata, status }: PcfApi, revisions: Revision[], to: string | undefined): Revision {
+  const { stable, update, previous } = status?.delivery ?? {};
+  // In the middle of a delivery the way back leads to the stable revision.
+  const wanted = to ?? (update ? stable : previous);
+  if (!wanted) throw new CliError(`${metadata.name} has nothing to go back to`);
+  const found = revisions.find(({ name, number }) => name === wanted || String(number) === wanted);
+  const known = revisions.map(({ number, name }) => `${number} (${name})`).join(', ');
+  if (!found) throw new CliError(`there is no revision ${wanted} on record; there is ${known || 'none'}`);
+  if (!found.inputs)
+    throw new CliError(`revision ${wanted} was recorded by an older operator; set its image by hand`);
+  return found;
+}
+
+/** The operator would refuse it too; here it is said before anything is written. */
+function refuseBelowFloor({ status }: PcfApi, revisions: Revision[], to: Revision): void {
+  const refused = belowFloor(revisions, status?.delivery ?? {}, to.name);
+  if (refused) throw new CliError(`not undone: ${refused}`);
+}
+
+/** What the revision was made of; a field that it did not have is taken out. */
+function specOf({ inputs }: Revision): Record<string, unknown> {
+  return Object.fromEntries(
+    REVISION_FIELDS.map((field) => [field, (inputs as Record<string, unknown>)[field] ?? null]),
+  );
+}

@@ -1,0 +1,30 @@
+/** The files of the page, read once. Nothing else can be asked for, so no path leads out of the folder. */
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+export interface Asset {
+  type: string;
+  body: Buffer;
+}
+
+const SCRIPT = 'text/javascript; charset=utf-8';
+const STYLE = 'text/css; charset=utf-8';
+/** Beside the sources: the page is what browsers take as it is, and nothing compiles it. */
+const PAGE = new URL('../../../operator/dashboard/page/', import.meta.url);
+const SCRIPTS = ['app', 'actions', 'charts', 'connection', 'detail', 'dom', 'list', 'sections', 'words'];
+
+export function readAssets(): ReadonlyMap<string, Asset> {
+  const chart = (file: string) => readFileSync(fileURLToPath(import.meta.resolve(`uplot/dist/${file}`)));
+  const own = (file: string) => readFileSync(new URL(file, PAGE));
+  return new Map<string, Asset>([
+    ['/', { type: 'text/html; charset=utf-8', body: own('index.html') }],
+    ['/assets/style.css', { type: STYLE, body: own('style.css') }],
+    ['/assets/icon.svg', { type: 'image/svg+xml', body: own('icon.svg') }],
+    ['/assets/uplot.js', { type: SCRIPT, body: chart('uPlot.esm.js') }],
+    ['/assets/uplot.css', { type: STYLE, body: chart('uPlot.min.css') }],
+    ...SCRIPTS.map((name): [string, Asset] => [
+      `/assets/${name}.js`,
+      { type: SCRIPT, body: own(`${name}.js`) },
+    ]),
+  ]);
+}

@@ -1,0 +1,83 @@
+/**
+ * One reader of server-sent events. It is sent the newest picture and not each one in
+ * between; a part that is as it was is not sent again, nor after a reconnect with
+ * Last-Event-ID. One who stops reading is cut off: what waits for it is one picture.
+ */
+import { createHash } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
+
+/** Parts of the picture, by the name of their event. */
+export type Picture = Record<string, unknown>;
+
+export interface StreamTiming {
+  /** Shortest time between two pictures. */
+  paceMs: number;
+  heartbeatMs: number;
+  /** How long a reader may leave what it was sent unread. */
+  stallMs: number;
+}
+
+export const defaultStreamTiming: StreamTiming = { paceMs: 100, heartbeatMs: 15_000, stallMs: 20_000 };
+
+export class LiveStream {
+  private readonly sent = new Map<string, string>();
+  private pending: NodeJS.Timeout | undefined;
+  private stalled: NodeJS.Timeout | undefined;
+  private readonly heartbeat: NodeJS.Timeout;
+
+  constructor(
+    private readonly response: ServerResponse,
+    private readonly picture: () => Picture,
+    lastEventId: string | undefined,
+    private readonly timing: StreamTiming = defaultStreamTiming,
+  ) {
+    for (const part of lastEventId?.split('.') ?? []) {
+      const [name, hash] = part.split(':');
+      if (name && hash) this.sent.set(name, hash);
+    }
+    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
+    response.on('drain', () => {
+      clearTimeout(this.stalled);
+      this.stalled = undefined;
+      this.changed();
+    });
+    this.heartbeat = setInterval(() => this.write('beat', Date.now()), timing.heartbeatMs);
+    response.on('close', () => this.close());
+    this.write('beat', Date.now());
+    this.send();
+  }
+
+  /** Something may have changed: looks soon, once for all changes until then. */
+  changed(): void {
+    this.pending ??= setTimeout(() => {
+      this.pending = undefined;
+      this.send();
+    }, this.timing.paceMs);
+  }
+
+  /** Ends it; the reader comes back by itself. */
+  close(): void {
+    clearTimeout(this.pending);
+    clearTimeout(this.stalled);
+    clearInterval(this.heartbeat);
+    this.response.end();
+  }
+
+  private send(): void {
+    if (this.stalled || this.response.writableEnded) return;
+    for (const [name, part] of Object.entries(this.picture())) {
+      const data = JSON.stringify(part ?? null);
+      const hash = createHash('sha256').update(data).digest('base64url').slice(0, 16);
+      if (this.sent.get(name) === hash) continue;
+      this.sent.set(name, hash);
+      this.write(name, part ?? null);
+    }
+  }
+
+  private write(event: string, data: unknown): void {
+    if (this.response.writableEnded) return;
+    const id = [...this.sent].map((part) => part.join(':')).join('.');
+    const read = this.response.write(`event: ${event}\nid: ${id}\ndata: ${JSON.stringify(data)}\n\n`);
+    if (!read) this.stalled ??= setTimeout(() => this.response.destroy(), this.timing.stallMs);
+  }
+}

@@ -1,0 +1,157 @@
+/** The page: what is selected, what came from the server, and the keys. */
+import { perform } from './actions.js';
+import { WeightChart } from './charts.js';
+import { follow, takeToken } from './connection.js';
+import { detailView, left } from './detail.js';
+import { h, show } from './dom.js';
+import { keyOf, listView } from './list.js';
+import { now, setClock, span } from './words.js';
+
+const place = (id) => document.getElementById(id);
+let list = { rows: [], notices: [], canAct: false };
+let detail;
+let chart;
+let following = new AbortController();
+let told = '';
+
+/** What the address names: #/namespace/name */
+function selected() {
+  const [, namespace, name] = /^#\/([^/]+)\/([^/]+)$/.exec(location.hash) ?? [];
+  return namespace ? { namespace, name } : undefined;
+}
+
+function drawList() {
+  show(place('rows'), listView(list.rows, place('filter').value, selected()));
+  show(
+    place('notices'),
+    list.notices.map((notice) => h('p', { class: 'note warn' }, `! not shown: ${notice}`)),
+  );
+}
+
+function drawDetail() {
+  const wanted = selected();
+  if (!wanted) show(place('detail'), h('p', { class: 'empty' }, 'Choose a PcfApi.'));
+  else if (detail === null)
+    show(place('detail'), h('p', { class: 'empty' }, `There is no PcfApi ${keyOf(wanted)} here.`));
+  else if (detail) show(place('detail'), detailView(detail, list.canAct));
+  drawChart();
+  document.title = detail ? `${detail.name}: ${detail.phase}` : 'PCF deliveries';
+}
+
+function drawChart() {
+  const canvas = place('chart');
+  if (chart && chart.place !== canvas) {
+    chart.remove();
+    chart = undefined;
+  }
+  if (!canvas || !detail) return;
+  chart ??= new WeightChart(canvas);
+  chart.update(detail.weights);
+  const { inForce = 0, asked = 0 } = detail;
+  canvas.setAttribute('aria-label', `Weight over time; now ${inForce} % in force, ${asked} % asked`);
+}
+
+/** Screen readers hear what is waited for when it becomes something else, and not its every second. */
+function tell() {
+  if (!detail) return;
+  const news = `${detail.name} ${detail.phase}: ${detail.message}`;
+  if (news !== told) place('live').textContent = news;
+  told = news;
+}
+
+const on = {
+  beat: setClock,
+  list(data) {
+    list = data;
+    if (!selected() && list.rows.length > 0) location.replace(`#/${keyOf(firstOf(list.rows))}`);
+    drawList();
+    if (detail) drawDetail();
+  },
+  detail(data) {
+    detail = data;
+    drawDetail();
+    tell();
+  },
+};
+
+/** What is under way comes before what is at rest. */
+const firstOf = (rows) => rows.find(({ phase }) => phase !== 'Ready') ?? rows[0];
+
+function connect() {
+  following.abort();
+  following = new AbortController();
+  detail = undefined;
+  drawDetail();
+  drawList();
+  follow(selected(), { event: (name, data) => on[name]?.(data), state: showState }, following.signal);
+}
+
+const STATES = {
+  live: ['● live', 'ok'],
+  lost: ['◌ connection lost, trying again', 'warn'],
+  refused: ['✗ refused', 'bad'],
+};
+
+function showState(state, message) {
+  const [text, tone] = STATES[state];
+  const sign = place('connection');
+  if (sign.textContent !== text) sign.textContent = text;
+  sign.className = `connection ${tone}`;
+  document.body.classList.toggle('stale', state === 'lost');
+  if (state === 'refused') show(place('detail'), h('p', { class: 'note bad', role: 'alert' }, message));
+}
+
+function said(text, isError) {
+  const line = place('said');
+  line.textContent = text;
+  line.className = `said ${isError ? 'bad' : 'ok'}`;
+}
+
+document.addEventListener('click', (event) => {
+  const button = event.target.closest('button[data-act]');
+  if (button && detail) perform(button.dataset.act, detail, undefined, said);
+});
+
+document.addEventListener('submit', (event) => {
+  const { act } = event.target.dataset;
+  if (!act) return;
+  event.preventDefault();
+  perform(act, detail, Number(place('weight').value), said);
+});
+
+place('filter').addEventListener('input', drawList);
+
+document.addEventListener('keydown', (event) => {
+  const inField = event.target.closest('input, dialog');
+  if (event.key === '/' && !inField) {
+    event.preventDefault();
+    place('filter').select();
+  }
+  if (event.key === 'Escape' && event.target === place('filter')) {
+    place('filter').value = '';
+    drawList();
+  }
+  if (event.key === 'Enter' && event.target === place('filter')) place('rows').querySelector('a')?.click();
+  const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+  if (step && event.target.closest('nav')) {
+    const links = [...place('rows').querySelectorAll('a')];
+    event.preventDefault();
+    links[Math.max(0, Math.min(links.length - 1, links.indexOf(document.activeElement) + step))]?.focus();
+  }
+});
+
+setInterval(() => {
+  for (const time of document.querySelectorAll('[data-since]'))
+    time.textContent = span(now() - Date.parse(time.dataset.since));
+  for (const time of document.querySelectorAll('[data-until]'))
+    time.textContent = left(Number(time.dataset.until));
+  chart?.tick();
+}, 1000);
+
+addEventListener('hashchange', () => {
+  if (location.hash.startsWith('#token=')) takeToken();
+  if (selected() || !location.hash) connect();
+});
+
+takeToken();
+connect();

@@ -1,0 +1,110 @@
+/** The weight over time: asked (dashed) and in force (filled), as steps up to now. */
+import uPlot from './uplot.js';
+import { now } from './words.js';
+
+const HEIGHT = 190;
+/** Less than this shows nothing but noise of the clock. */
+const LEAST_SECONDS = 120;
+
+export class WeightChart {
+  constructor(place) {
+    this.place = place;
+    this.points = [];
+    this.observer = new ResizeObserver(() => this.resize());
+    this.observer.observe(place);
+    this.scheme = matchMedia('(prefers-color-scheme: dark)');
+    this.recolour = () => this.draw();
+    this.scheme.addEventListener('change', this.recolour);
+    this.draw();
+  }
+
+  /** Takes the points, oldest first. */
+  update(points) {
+    this.points = points;
+    this.tick();
+  }
+
+  /** The present is the end of the line. */
+  tick() {
+    this.plot?.setData(this.data());
+  }
+
+  remove() {
+    this.observer.disconnect();
+    this.scheme.removeEventListener('change', this.recolour);
+    this.plot?.destroy();
+  }
+
+  data() {
+    const last = this.points.at(-1);
+    if (!last) return [[], [], []];
+    const all = [...this.points, { ...last, at: Math.max(now(), last.at) }];
+    return [all.map(({ at }) => at / 1000), all.map(({ asked }) => asked), all.map(({ inForce }) => inForce)];
+  }
+
+  resize() {
+    const width = this.place.clientWidth;
+    if (this.plot && width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: HEIGHT });
+  }
+
+  draw() {
+    this.plot?.destroy();
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name) => style.getPropertyValue(`--${name}`).trim();
+    const font = '12px system-ui, sans-serif';
+    const axis = {
+      stroke: colour('muted'),
+      font,
+      grid: { stroke: colour('line'), width: 1 },
+      ticks: { show: false },
+    };
+    const paths = uPlot.paths.stepped({ align: 1 });
+    this.plot = new uPlot(
+      {
+        width: this.place.clientWidth || 400,
+        height: HEIGHT,
+        padding: [10, 14, 0, 0],
+        cursor: { show: false },
+        legend: { show: false },
+        scales: {
+          x: {
+            time: true,
+            range: (_plot, from, to) => [Math.min(from ?? 0, (to ?? 0) - LEAST_SECONDS), to ?? 1],
+          },
+          y: { range: [0, 100] },
+        },
+        axes: [
+          { ...axis, grid: { show: false }, space: 70, values: (_plot, times) => times.map(clock) },
+          {
+            ...axis,
+            size: 48,
+            splits: () => [0, 25, 50, 75, 100],
+            values: (_plot, all) => all.map((it) => `${it} %`),
+          },
+        ],
+        series: [
+          {},
+          { stroke: colour('ink'), width: 1.5, dash: [5, 4], paths, points: { show: false } },
+          {
+            stroke: colour('canary'),
+            width: 2.5,
+            fill: colour('canary-wash'),
+            paths,
+            points: { show: false },
+          },
+        ],
+      },
+      this.data(),
+      this.place,
+    );
+  }
+}
+
+function clock(seconds) {
+  return new Date(seconds * 1000).toLocaleTimeString([], {
+    hour: '2-digit',
+    minute: '2-digit',
+    second: '2-digit',
+    hour12: false,
+  });
+}

@@ -1,0 +1,56 @@
+/** The delivery figures of the records that are kept: the same definitions as the metrics have. Pure. */
+import type { DeliveryRecord } from '../../api/v1alpha1/status.js';
+import { beginOfTrouble } from '../../reconciler/delivery-metrics.js';
+
+export interface DeliveryFigures {
+  /** Records they are taken from, and since when. */
+  deliveries: number;
+  since?: string;
+  promoted: number;
+  undone: number;
+  /** Medians, in seconds; undefined where nothing tells. */
+  leadTimeSeconds?: number;
+  durationSeconds?: number;
+  restoreSeconds?: number;
+  /** Aborted and undone deliveries among those that reached a verdict, 0 to 1. */
+  changeFailureRate?: number;
+}
+
+/** `history` has the newest first. */
+export function figures(history: readonly DeliveryRecord[]): DeliveryFigures {
+  const count = (...outcomes: DeliveryRecord['outcome'][]) =>
+    history.filter(({ outcome }) => outcomes.includes(outcome)).length;
+  const promoted = history.filter(({ outcome }) => outcome === 'Promoted');
+  const judged = count('Aborted', 'Promoted');
+  const since = history.at(-1)?.startedAt;
+  return {
+    deliveries: history.length,
+    ...(since ? { since } : {}),
+    promoted: promoted.length,
+    undone: count('Undone'),
+    leadTimeSeconds: median(
+      promoted.flatMap(({ committedAt, finishedAt }) =>
+        committedAt ? [seconds(committedAt, finishedAt)] : [],
+      ),
+    ),
+    durationSeconds: median(promoted.map(({ startedAt, finishedAt }) => seconds(startedAt, finishedAt))),
+    restoreSeconds: median(
+      history.flatMap((record, index) => {
+        const from = beginOfTrouble(record, history.slice(index + 1));
+        return from ? [seconds(from, record.finishedAt)] : [];
+      }),
+    ),
+    ...(judged > 0 ? { changeFailureRate: Math.min(1, count('Aborted', 'Undone') / judged) } : {}),
+  };
+}
+
+function median(values: readonly number[]): number | undefined {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = Math.floor(sorted.length / 2);
+  if (sorted.length % 2 === 1) return sorted[middle];
+  return sorted.length === 0 ? undefined : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+function seconds(from: string, to: string): number {
+  return Math.max(0, (Date.parse(to) - Date.parse(from)) / 1000);
+}

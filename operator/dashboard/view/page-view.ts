@@ -1,0 +1,116 @@
+/** What the page shows, as JSON: a row of the list, and the picture of one delivery. Pure. */
+import type { PcfApi } from '../../api/v1alpha1/pcfapi.js';
+import type { PcfApiStatus } from '../../api/v1alpha1/status.js';
+import type { Pod } from '../../reconciler/pods.js';
+import { stagesOf } from '../../reconciler/settings.js';
+import { type EventView, timeOf } from '../event-view.js';
+import type { WeightPoint } from '../weight-history.js';
+import { figures } from './figures.js';
+import { podLines, roleOf } from './pods.js';
+
+const EVENTS_SHOWN = 12;
+
+/** A PcfApi in the list. */
+export type ListRow = ReturnType<typeof listRow>;
+/** All that is shown of one. */
+export type Detail = ReturnType<typeof detail>;
+
+/** What a {@link detail} is made of. */
+export interface Seen {
+  api: PcfApi;
+  pods: readonly Pod[];
+  events: readonly EventView[];
+  weights: readonly WeightPoint[];
+}
+
+export function listRow({ metadata, spec, status = {} }: PcfApi) {
+  return {
+    namespace: metadata.namespace,
+    name: metadata.name,
+    phase: status.phase ?? ('Pending' as const),
+    message: waitingFor(status),
+    image: status.stableImage ?? spec.image,
+    ...(status.updateImage ? { updateImage: status.updateImage } : {}),
+    ...weights(status),
+    ready: status.readyReplicas ?? 0,
+    replicas: status.replicas ?? 0,
+  };
+}
+
+export function detail({ api, pods, events, weights: history }: Seen) {
+  const { metadata, spec, status = {} } = api;
+  const lines = podLines(pods);
+  return {
+    ...listRow(api),
+    ...(status.reason ? { reason: status.reason } : {}),
+    /** Since when it has waited for what the message says. */
+    since: status.conditions?.find(({ type }) => type === 'Ready')?.lastTransitionTime,
+    deliveringSince: status.updateRevision ? status.delivery?.startedAt : undefined,
+    /** The operator has not looked at the last edit yet. */
+    behind: status.observedGeneration !== undefined && status.observedGeneration < metadata.generation,
+    paused: spec.paused ?? false,
+    strategy: spec.strategy?.type ?? 'Canary',
+    canaryWeight: spec.canaryWeight,
+    delivering: status.updateRevision !== undefined,
+    traffic: status.traffic,
+    revisions: (status.revisions ?? []).map((revision) => ({
+      ...revision,
+      role: roleOf(revision.name, status),
+      pods: lines.filter((pod) => pod.component === 'api' && pod.revision === revision.name),
+    })),
+    otherPods: lines.filter(
+      (pod) => pod.component !== 'api' || !status.revisions?.some(({ name }) => name === pod.revision),
+    ),
+    steps: steps(api),
+    analysis: status.analysis,
+    migration: status.migration,
+    failed: status.failed,
+    toMend: status.conditions?.find(({ type, status: is }) => type === 'Degraded' && is === 'True')?.message,
+    history: status.history ?? [],
+    figures: figures(status.history ?? []),
+    events: [...events]
+      .sort((a, b) => timeOf(b).localeCompare(timeOf(a)))
+      .slice(0, EVENTS_SHOWN)
+      .map((event) => ({
+        at: timeOf(event),
+        warning: event.type === 'Warning',
+        reason: event.reason ?? '',
+        note: event.note ?? '',
+        count: event.series?.count ?? 1,
+      })),
+    weights: history,
+  };
+}
+
+/** One sentence: what it is, or what is being waited for. */
+function waitingFor({ conditions = [] }: PcfApiStatus): string {
+  const ready = conditions.find(({ type }) => type === 'Ready');
+  return ready?.message ?? 'the operator has not looked at it yet';
+}
+
+/** Only of a delivery: else there is nothing that has a share to get. */
+function weights({ traffic, updateRevision }: PcfApiStatus): { asked?: number; inForce?: number } {
+  if (!updateRevision || !traffic) return {};
+  return { asked: traffic.desiredWeight, inForce: traffic.effectiveWeight };
+}
+
+/** The steps of the delivery under way, and which of them is done. */
+function steps({ spec, status }: PcfApi) {
+  const seen = status?.step;
+  if (!seen) return undefined;
+  return {
+    ...seen,
+    stages: stagesOf(spec).map(({ weight, holdMs, pause }, index) => ({
+      weight,
+      holdMs,
+      pause,
+      analysis: stepMetrics(spec, index),
+      state:
+        index < seen.index ? ('done' as const) : index === seen.index ? ('now' as const) : ('ahead' as const),
+    })),
+  };
+}
+
+function stepMetrics({ strategy }: PcfApi['spec'], index: number): string[] {
+  return strategy?.type === 'BlueGreen' ? [] : (strategy?.canary?.steps?.[index]?.analysis ?? []);
+}

@@ -1,0 +1,55 @@
+/** Pods and revisions as one looks at them: which role, in which state, and why. Pure. */
+import type { PcfApiStatus } from '../../api/v1alpha1/status.js';
+import { type Pod, podTrouble } from '../../reconciler/pods.js';
+import { LABELS } from '../../resources/metadata.js';
+
+export type PodState = 'ready' | 'starting' | 'failing' | 'terminating';
+
+export interface PodLine {
+  name: string;
+  component: string;
+  revision?: string;
+  state: PodState;
+  /** The kubelet's word for it. */
+  status: string;
+  restarts: number;
+  createdAt?: string;
+  /** Why it is not ready, if it says. */
+  trouble?: string;
+}
+
+export type RevisionRole = 'stable' | 'canary' | 'retiring';
+
+/** Whether a revision serves, is on its way in, or on its way out. */
+export function roleOf(name: string, { stableRevision, updateRevision }: PcfApiStatus): RevisionRole {
+  if (name === stableRevision) return 'stable';
+  return name === updateRevision ? 'canary' : 'retiring';
+}
+
+/** All pods but those that are done. */
+export function podLines(pods: readonly Pod[]): PodLine[] {
+  return pods
+    .filter(({ status }) => status?.phase !== 'Succeeded')
+    .map(podLine)
+    .sort((a, b) => (a.createdAt ?? '').localeCompare(b.createdAt ?? '') || a.name.localeCompare(b.name));
+}
+
+function podLine(pod: Pod): PodLine {
+  const [container] = pod.status?.containerStatuses ?? [];
+  const { name, labels = {}, deletionTimestamp, creationTimestamp } = pod.metadata;
+  const said =
+    container?.state?.waiting?.reason ?? container?.state?.terminated?.reason ?? pod.status?.phase ?? '';
+  const ready = pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True');
+  const trouble = podTrouble(pod);
+  const revision = labels[LABELS.revision];
+  return {
+    name,
+    component: labels[LABELS.component] ?? '',
+    ...(revision ? { revision } : {}),
+    state: deletionTimestamp ? 'terminating' : ready ? 'ready' : trouble ? 'failing' : 'starting',
+    status: deletionTimestamp ? 'Terminating' : said,
+    restarts: container?.restartCount ?? 0,
+    ...(creationTimestamp ? { createdAt: creationTimestamp } : {}),
+    ...(trouble ? { trouble } : {}),
+  };
+}
