@@ -5,6 +5,7 @@ import { now } from './words.js';
 const HEIGHT = 190;
 /** Less than this shows nothing but noise of the clock. */
 const LEAST_SECONDS = 120;
+const INCREMENTS = [15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400];
 
 export class WeightChart {
   constructor(place) {
@@ -74,7 +75,7 @@ export class WeightChart {
           y: { range: [0, 100] },
         },
         axes: [
-          { ...axis, grid: { show: false }, space: 70, values: (_plot, times) => times.map(clock) },
+          { ...axis, grid: { show: false }, size: 28, space: 58, incrs: INCREMENTS, values: clocks },
           {
             ...axis,
             size: 48,
@@ -100,11 +101,13 @@ export class WeightChart {
   }
 }
 
-function clock(seconds) {
-  return new Date(seconds * 1000).toLocaleTimeString([], {
+/** Seconds only where there is less than a minute between two marks. */
+function clocks(_plot, times, _axis, _space, increment) {
+  const format = {
     hour: '2-digit',
     minute: '2-digit',
-    second: '2-digit',
+    ...(increment < 60 ? { second: '2-digit' } : {}),
     hour12: false,
-  });
+  };
+  return times.map((seconds) => new Date(seconds * 1000).toLocaleTimeString([], format));
 }

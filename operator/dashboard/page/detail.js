@@ -153,7 +153,7 @@ function stepsView({ stages, index, of, waitingFor, since }) {
     [
       h(
         'ol',
-        { class: 'steps' },
+        { class: 'steps', tabindex: 0, 'aria-label': 'Steps' },
         all.map((stage, place) => stepView(stage, place, since)),
       ),
       waitingFor && h('p', { class: 'muted step-waits' }, `waits for ${waitingFor}`),
@@ -171,7 +171,7 @@ function stepView({ weight, holdMs, pause, analysis = [], state, last }, place, 
     h('span', { class: 'knot', 'aria-hidden': 'true' }, state === 'done' ? '✓' : last ? '★' : `${place + 1}`),
     h('b', {}, `${weight} %`),
     h('span', { class: 'unseen' }, words[state]),
-    last && h('span', { class: 'muted' }, 'promoted'),
+    last && h('span', { class: 'muted' }, 'promotes'),
     holdMs > 0 && h('span', { class: 'muted' }, `hold ${span(holdMs)}`),
     until && h('span', { class: 'left', 'data-until': until }, left(until)),
     pause && h('span', { class: 'muted' }, '‖ pause'),

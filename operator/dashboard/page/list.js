@@ -37,14 +37,17 @@ function rowView(row, many, selected) {
     },
     h('span', { class: 'row-name' }, many && h('span', { class: 'muted' }, `${row.namespace}/`), row.name),
     h('span', { class: `sign ${tone}` }, h('span', { 'aria-hidden': 'true' }, sign), ` ${row.phase}`),
-    h(
-      'span',
-      { class: 'row-image muted' },
-      shortImage(row.image),
-      row.updateImage && ` → ${shortImage(row.updateImage)}`,
-    ),
+    h('span', { class: 'row-image muted' }, images(row)),
     h('span', { class: 'row-share' }, delivering ? `${row.inForce} %` : `${row.ready}/${row.replicas}`),
     delivering &&
       h('span', { class: 'thin', 'aria-hidden': 'true' }, h('i', { style: { width: `${row.inForce}%` } })),
   );
+}
+
+/** pcf-api:1.4.2 → 1.5.0 */
+function images({ image, updateImage }) {
+  if (!updateImage) return shortImage(image);
+  const [from, to] = [shortImage(image), shortImage(updateImage)];
+  const [name] = from.split(':');
+  return `${from} → ${to.startsWith(`${name}:`) ? to.slice(name.length + 1) : to}`;
 }

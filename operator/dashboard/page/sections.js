@@ -112,6 +112,7 @@ export function migrationView(migration) {
       }),
     ),
     progress &&
+      state === 'Running' &&
       h(
         'div',
         { class: 'progress' },
@@ -153,7 +154,7 @@ export function historyView(history) {
   const heads = ['Revision', 'Image', 'Outcome', 'Ended', 'Took', 'Lead time', 'By', 'Commit'];
   return h(
     'div',
-    { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'History' },
+    { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Deliveries that ended' },
     h(
       'table',
       {},
@@ -241,7 +242,7 @@ export function podsView({ revisions, otherPods }) {
     h('summary', {}, `Pods (${pods.length})`),
     h(
       'div',
-      { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Pods' },
+      { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'All pods' },
       h(
         'table',
         {},

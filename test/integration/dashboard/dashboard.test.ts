@@ -1,0 +1,278 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { request } from 'node:http';
+import { delimiter } from 'node:path';
+import type { Browser, BrowserContext, Page } from 'playwright-core';
+import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { readerKubeconfig } from '../../support/accounts.js';
+import { accessibilityProblems, startBrowser } from '../../support/browser.js';
+import { eventually, image, TestApi } from '../../support/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+
+/** The command, as people run it. */
+class Dashboard {
+  private constructor(
+    private readonly child: ChildProcess,
+    readonly address: string,
+  ) {}
+
+  static async start(
+    sandbox: Sandbox,
+    args: string[],
+    more: Record<string, string> = {},
+  ): Promise<Dashboard> {
+    const env = { ...process.env, PATH: sandbox.commandsDir + delimiter + process.env.PATH, ...more };
+    const all = ['pcf', 'dashboard', '--no-open', ...args];
+    const child = spawn('kubectl', all, { env, stdio: ['ignore', 'pipe', 'pipe'] });
+    let text = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (part: string) => (text += part));
+    const found = () => /http:\S+/.exec(text)?.[0];
+    await eventually(
+      `an address in: ${text}`,
+      () => found() !== undefined || child.exitCode !== null,
+      30_000,
+    );
+    const address = found();
+    if (!address) throw new Error(text);
+    return new Dashboard(child, address);
+  }
+
+  get origin(): string {
+    return new URL(this.address).origin;
+  }
+
+  get token(): string {
+    return this.address.split('#token=')[1]!;
+  }
+
+  get(path: string, headers: Record<string, string> = {}): Promise<Response> {
+    return fetch(this.origin + path, { headers });
+  }
+
+  async stop(): Promise<number | null> {
+    const ended = once(this.child, 'exit');
+    this.child.kill('SIGINT');
+    await ended;
+    return this.child.exitCode;
+  }
+}
+
+describe('kubectl pcf dashboard', function () {
+  this.timeout(90_000);
+  let sandbox: Sandbox;
+  let api: TestApi;
+  let browser: Browser;
+  let dashboard: Dashboard;
+  let context: BrowserContext;
+  let page: Page;
+  const requested: string[] = [];
+  const problems: string[] = [];
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    const started = await startBrowser();
+    if (!started) this.skip();
+    browser = started;
+    sandbox = await sharedSandbox();
+    const steps = [
+      { weight: 25, pause: true },
+      { weight: 60, hold: '10m' },
+    ];
+    api = await TestApi.create(sandbox, await newTenant(sandbox, 'dashboard'), {
+      strategy: { type: 'Canary', canary: { steps } },
+    });
+    await api.ready();
+    dashboard = await Dashboard.start(sandbox, ['-n', api.namespace]);
+    await api.patch({ image: image('1.1.0') });
+    await api.watch.until('a canary at its pause', (seen) => seen?.status?.traffic?.effectiveWeight === 25);
+    context = await browser.newContext({ viewport: { width: 1360, height: 1000 }, colorScheme: 'light' });
+    page = await context.newPage();
+    page.on('request', (request) => requested.push(request.url()));
+    page.on('console', (message) => {
+      if (message.type() === 'error') problems.push(message.text());
+    });
+    page.on('pageerror', (error) => problems.push(error.message));
+    await page.goto(dashboard.address);
+  });
+  after(async () => {
+    await browser?.close();
+    await dashboard?.stop();
+    await api?.remove();
+  });
+
+  const text = (selector: string) => page.locator(selector).innerText();
+  const shows = (selector: string, wanted: string | RegExp) =>
+    eventually(`${selector} shows ${wanted}`, async () =>
+      typeof wanted === 'string'
+        ? (await text(selector)).includes(wanted)
+        : wanted.test(await text(selector)),
+    );
+
+  it('shows the canary: phase, weights, what is waited for, revisions, pods, steps, migration', async () => {
+    await shows('#phase', 'Canary');
+    assert.match(await text('#waiting'), /gets 25 % of the traffic.*waiting for somebody to go on/);
+    assert.deepEqual([await text('#in-force'), await text('#asked')], ['25 %', '25 %']);
+    assert.match(await text('.traffic'), /read back from the route/);
+    await shows('.revision.stable', 'pcf-api:1.0.0');
+    await shows('.revision.canary', 'pcf-api:1.1.0');
+    assert.equal(await page.locator('.revision.canary .pod.ready').count(), 1);
+    assert.match(await text('.step[aria-current=step]'), /25 %[\s\S]*pause/);
+    assert.match(await text('[data-key=migration]'), /Succeeded/);
+    assert.match(await text('[data-key=history]'), /Promoted/);
+    assert.match(await text('[data-key=events]'), /WeightChanged/);
+    assert.ok(await page.locator('#chart canvas').isVisible());
+    assert.equal(await page.title(), 'api: Canary');
+  });
+
+  it('keeps the token out of the address, and out of what other sites could borrow', async () => {
+    assert.doesNotMatch(page.url(), /token/);
+    assert.deepEqual(await context.cookies(), []);
+  });
+
+  it('follows an edit without being loaded again, and keeps the focus where it is', async () => {
+    await page.evaluate('window.mark = 1');
+    await page.locator('button[data-act=pause]').focus();
+    await api.patch({ canaryWeight: 50 });
+    await shows('#in-force', '50 %');
+    await shows('#live', /gets 50 % of the traffic/);
+    assert.equal(await page.evaluate('window.mark'), 1);
+    assert.equal(await page.evaluate('document.activeElement.dataset.act'), 'pause');
+  });
+
+  it('is used by keyboard alone: filter, list, weight and the question before it', async () => {
+    await page.keyboard.press('/');
+    await page.keyboard.type('no such');
+    await shows('#rows', 'None is called so');
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('ArrowDown');
+    assert.match(String(await page.evaluate('document.activeElement.href')), /#\/dashboard-\d+\/api$/);
+    await page.keyboard.press('Enter');
+    await shows('#phase', 'Canary');
+    for (let presses = 0; (await page.evaluate('document.activeElement.id')) !== 'weight'; presses += 1) {
+      assert.ok(presses < 20, 'the weight is reached by Tab');
+      await page.keyboard.press('Tab');
+    }
+    await page.keyboard.press('ControlOrMeta+a');
+    await page.keyboard.type('30');
+    await page.keyboard.press('Enter');
+    await page.locator('#confirm[open]').waitFor();
+    await page.keyboard.press('Tab');
+    await page.keyboard.press('Enter');
+    await shows('#said', 'api: canaryWeight 50 -> 30');
+    await shows('#in-force', '30 %');
+  });
+
+  it('does nothing when the question is answered with no', async () => {
+    await page.locator('button[data-act=abort]').click();
+    await page.keyboard.press('Escape');
+    await page.locator('#confirm:not([open])').waitFor({ state: 'attached' });
+    assert.equal(api.status.phase, 'Canary');
+  });
+
+  for (const colorScheme of ['light', 'dark'] as const)
+    for (const width of [1360, 390])
+      it(`is accessible, in the ${colorScheme}, ${width} wide, and nothing is cut off`, async () => {
+        await page.emulateMedia({ colorScheme });
+        await page.setViewportSize({ width, height: 1000 });
+        assert.deepEqual(await accessibilityProblems(page), []);
+        const wide = await page.evaluate('document.documentElement.scrollWidth - innerWidth');
+        assert.equal(wide, 0, 'the page scrolls sideways');
+      });
+
+  it('differs between light and dark', async () => {
+    const background = async (colorScheme: 'light' | 'dark') => {
+      await page.emulateMedia({ colorScheme });
+      return String(await page.evaluate('getComputedStyle(document.body).backgroundColor'));
+    };
+    assert.notEqual(await background('light'), await background('dark'));
+  });
+
+  it('asks nobody but its own server, and breaks no rule of its own policy', () => {
+    assert.ok(requested.length > 5);
+    for (const url of requested) assert.equal(new URL(url).origin, dashboard.origin);
+    assert.deepEqual(problems, []);
+  });
+
+  it('refuses whoever lacks the token, calls it by another name, or comes from another page', async () => {
+    const bearer = { authorization: `Bearer ${dashboard.token}` };
+    const statusOf = async (path: string, headers = {}) => (await dashboard.get(path, headers)).status;
+    assert.equal(await statusOf('/api/pcfapis'), 401);
+    assert.equal(await statusOf('/api/events'), 401);
+    assert.equal(await statusOf('/api/pcfapis', { authorization: 'Bearer no' }), 401);
+    assert.equal(await statusOf('/api/pcfapis', bearer), 200);
+    assert.equal(await statusOf('/assets/../server.js'), 404);
+    const policy = (await dashboard.get('/')).headers.get('content-security-policy');
+    assert.match(policy ?? '', /default-src 'none'; script-src 'self'/);
+    const action = (headers: Record<string, string>) =>
+      fetch(`${dashboard.origin}/api/actions`, {
+        method: 'POST',
+        headers: { ...bearer, 'content-type': 'application/json', ...headers },
+        body: JSON.stringify({ namespace: api.namespace, name: 'api', action: 'abort' }),
+      });
+    assert.equal((await action({ origin: 'http://evil.example' })).status, 403);
+    assert.equal((await action({})).status, 403);
+    assert.equal(await rebound(dashboard.origin), 421);
+    assert.equal(api.status.phase, 'Canary');
+  });
+
+  it('comes back by itself when the connection is cut', async () => {
+    await context.setOffline(true);
+    await page.evaluate('dispatchEvent(new Event("hashchange"))');
+    await shows('#connection', 'connection lost');
+    await api.patch({ canaryWeight: 40 });
+    await context.setOffline(false);
+    await shows('#connection', 'live');
+    await shows('#in-force', '40 %');
+  });
+
+  it("does no more than the caller may, and says so in the API server's words", async () => {
+    const kubeconfig = await readerKubeconfig(sandbox, api.namespace, 'watcher');
+    const reader = await Dashboard.start(sandbox, ['-n', api.namespace, '--kubeconfig', kubeconfig]);
+    try {
+      const readers = await browser.newPage();
+      await readers.goto(reader.address);
+      await readers.locator('button[data-act=abort]').click();
+      await readers.locator('#confirm-yes').click();
+      const said = readers.locator('#said.bad');
+      await said.waitFor();
+      assert.match(await said.innerText(), /Not done: pcfapis\.pcf\.dev "api" is forbidden: User .*watcher/);
+      assert.match(await readers.locator('#notices').innerText(), /not shown: pods is forbidden/);
+      assert.equal(api.status.phase, 'Canary');
+    } finally {
+      await reader.stop();
+    }
+  });
+
+  it('promotes by its button, and then shows the new revision as the one that serves', async () => {
+    await page.setViewportSize({ width: 1360, height: 1000 });
+    await api.patch({ canaryWeight: null });
+    await page.locator('button[data-act=pause]').waitFor();
+    await page.locator('#weight').fill('100');
+    await page.locator('form.weight button').click();
+    await page.locator('#confirm-yes').click();
+    await shows('#phase', 'Ready');
+    await shows('.all', '100 % pcf-api:1.1.0');
+    await shows('[data-key=history]', '1.1.0');
+  });
+
+  it('ends with Ctrl-C, and says what is wrong when it can not begin', async () => {
+    const second = await Dashboard.start(sandbox, ['-n', api.namespace]);
+    const port = new URL(second.address).port;
+    await assert.rejects(
+      Dashboard.start(sandbox, ['-n', api.namespace, '--port', port]),
+      new RegExp(`error: port ${port} is taken`),
+    );
+    assert.equal(await second.stop(), 0);
+    await assert.rejects(Dashboard.start(sandbox, ['--port', '70000']), /whole number from 0 to 65535/);
+  });
+});
+
+/** What is answered to a page of somebody else's, whose name was made to lead here: fetch can't send that. */
+async function rebound(origin: string): Promise<number | undefined> {
+  const asked = request(`${origin}/`, { headers: { host: 'evil.example' } }).end();
+  const [response] = (await once(asked, 'response')) as [{ statusCode?: number; resume(): void }];
+  response.resume();
+  return response.statusCode;
+}
