@@ -18,6 +18,9 @@ import { PrometheusProvider } from './analysis/providers/prometheus.js';
 import { WebhookProvider } from './analysis/providers/webhook.js';
 import { AnalysisScheduler } from './analysis/scheduler.js';
 import { FIELD_MANAGER, GROUP } from './api/v1alpha1/pcfapi.js';
+import { DashboardServer } from './dashboard/server.js';
+import { CacheSource } from './dashboard/source.js';
+import { tokenReviewGate } from './dashboard/token-review.js';
 import { notifyMetrics } from './notify/metrics.js';
 import { Notifier } from './notify/notifier.js';
 import { Actor } from './reconciler/act.js';
@@ -42,6 +45,8 @@ import type { OperatorSettings } from './settings.js';
 /** What may still run after a stop was asked for, at most. */
 const STOP_DEADLINE_MS = 20_000;
 const FLUSH_DEADLINE_MS = 2_000;
+/** Tokens are sent to the dashboard: they must not go over the cluster's network in the clear. */
+const LOOPBACK = '127.0.0.1';
 
 export class PcfOperator extends dotI.default {
   private readonly registry = new Registry();
@@ -61,6 +66,7 @@ export class PcfOperator extends dotI.default {
   private notifier!: Notifier;
   private readonly controller: Controller;
   private readonly http: HttpServer;
+  private readonly dashboard: DashboardServer | undefined;
   private resync: NodeJS.Timeout | undefined;
   private synced = false;
   /** Whether this process reconciles, and not only watches. */
@@ -102,6 +108,7 @@ export class PcfOperator extends dotI.default {
     this.metrics = new Metrics(this.registry);
     this.controller = this.createController();
     this.http = this.createHttpServer();
+    this.dashboard = settings.dashboardPort > 0 ? this.createDashboard() : undefined;
   }
 
   /** Watches, waits for the lease, reconciles. Resolves once {@link stop} was called and everything is done. */
@@ -129,6 +136,7 @@ export class PcfOperator extends dotI.default {
   protected override async init(): Promise<void> {
     const port = await this.http.listen();
     this.log.info({ port, identity: this.identity }, 'operator starts');
+    await this.dashboard?.listen();
     this.routeEvents();
     this.cacheSet.start(this.watching.signal);
     await Promise.race([this.cacheSet.synced(), aborted(this.stopping.signal)]);
@@ -154,6 +162,7 @@ export class PcfOperator extends dotI.default {
     await this.elector.release();
     this.watching.abort();
     await this.cacheSet.stopped();
+    await this.dashboard?.close();
     await this.http.close();
     await Promise.all([this.reader.close(), this.writer.close()]);
   }
@@ -254,6 +263,18 @@ export class PcfOperator extends dotI.default {
         for (const key of new Set(keys)) queue.add(key, this.haste);
       });
     }
+  }
+
+  /** Shows what the caches hold, and changes nothing; standbys serve it too. */
+  private createDashboard(): DashboardServer {
+    const { pcfApis, pods } = this.caches;
+    return new DashboardServer({
+      source: new CacheSource({ pcfApis, pods }),
+      admit: tokenReviewGate(this.reader, this.settings.namespaces),
+      host: LOOPBACK,
+      port: this.settings.dashboardPort,
+      names: [LOOPBACK, 'localhost'],
+    });
   }
 
   private createHttpServer(): HttpServer {

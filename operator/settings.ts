@@ -24,6 +24,8 @@ export interface OperatorSettings {
   /** Port of /healthz, /readyz and /metrics. */
   port: number;
   host: string;
+  /** Port of the dashboard, on 127.0.0.1 alone; 0: none. */
+  dashboardPort: number;
   logLevel: string;
 }
 
@@ -38,6 +40,7 @@ interface Flags {
   kubeApiQps: number;
   port: number;
   host: string;
+  dashboardPort: number;
   logLevel: string;
   resync: number;
   kubeApiBurst?: number;
@@ -165,6 +168,15 @@ function optionsOf(command: Command): Command {
         .default(8081),
     )
     .addOption(option('--host <address>', 'address of the same', 'PCF_HOST').default('0.0.0.0'))
+    .addOption(
+      option(
+        '--dashboard-port <port>',
+        'port of the dashboard, on 127.0.0.1 alone: reach it by kubectl port-forward; 0: none',
+        'PCF_DASHBOARD_PORT',
+      )
+        .argParser(wholeNumber(0, 65_535))
+        .default(0),
+    )
     .addOption(
       option('--log-level <level>', 'how much to log', 'PCF_LOG_LEVEL')
         .choices(['trace', 'debug', 'info', 'warn', 'error'])

@@ -12,7 +12,9 @@ const imported = new Set();
 for (const name of readdirSync(folder, { recursive: true })) {
   if (!name.endsWith('.js')) continue;
   const text = readFileSync(join(folder, name), 'utf8');
-  for (const [, specifier] of text.matchAll(/(?:\bfrom|\bimport|\brequire)\s*\(?\s*['"]([@\w./:~-]+)['"]/g)) {
+  for (const [, specifier] of text.matchAll(
+    /(?:\bfrom|\bimport|\bimport\.meta\.resolve|\brequire)\s*\(?\s*['"]([@\w./:~-]+)['"]/g,
+  )) {
     if (!specifier.startsWith('.') && !isBuiltin(specifier)) imported.add(packageOf(specifier));
   }
 }

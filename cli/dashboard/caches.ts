@@ -1,8 +1,8 @@
 /** What the page is drawn from: watches with the caller's rights, of what they may read. */
 import { pino } from 'pino';
 import { CacheSource } from '../../operator/dashboard/source.js';
+import { POD_CACHE } from '../../operator/reconciler/caches.js';
 import { PcfApiKind, PodKind } from '../../operator/resources/kinds.js';
-import { MANAGED_SELECTOR } from '../../operator/resources/metadata.js';
 import { EventKind } from '../../operator/runtime/events.js';
 import { isForbidden, isNotFound, type KubeClient } from '../../operator/runtime/kube-client.js';
 import type { ResourceType } from '../../operator/runtime/kube-types.js';
@@ -32,7 +32,7 @@ export async function startCaches(
     });
   const caches = {
     pcfApis: cache(PcfApiKind, {}),
-    ...(noPods ? {} : { pods: cache(PodKind, { labelSelector: MANAGED_SELECTOR }) }),
+    ...(noPods ? {} : { pods: cache(PodKind, POD_CACHE) }),
     ...(noEvents ? {} : { events: cache(EventKind, { fieldSelector: 'regarding.kind=PcfApi' }) }),
   };
   const missing = [noPods, noEvents].filter((notice) => notice !== undefined);

@@ -1,6 +1,5 @@
 /** The files of the page, read once. Nothing else can be asked for, so no path leads out of the folder. */
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 
 export interface Asset {
   type: string;
@@ -14,7 +13,7 @@ const PAGE = new URL('../../../operator/dashboard/page/', import.meta.url);
 const SCRIPTS = ['app', 'actions', 'charts', 'connection', 'detail', 'dom', 'list', 'sections', 'words'];
 
 export function readAssets(): ReadonlyMap<string, Asset> {
-  const chart = (file: string) => readFileSync(fileURLToPath(import.meta.resolve(`uplot/dist/${file}`)));
+  const chart = (file: string) => readFileSync(new URL(file, import.meta.resolve('uplot/dist/uPlot.esm.js')));
   const own = (file: string) => readFileSync(new URL(file, PAGE));
   return new Map<string, Asset>([
     ['/', { type: 'text/html; charset=utf-8', body: own('index.html') }],

@@ -15,15 +15,23 @@ export interface StreamTiming {
   heartbeatMs: number;
   /** How long a reader may leave what it was sent unread. */
   stallMs: number;
+  /** When it is ended, for the reader to come back and be admitted anew. */
+  maxAgeMs: number;
 }
 
-export const defaultStreamTiming: StreamTiming = { paceMs: 100, heartbeatMs: 15_000, stallMs: 20_000 };
+export const defaultStreamTiming: StreamTiming = {
+  paceMs: 100,
+  heartbeatMs: 15_000,
+  stallMs: 20_000,
+  maxAgeMs: 300_000,
+};
 
 export class LiveStream {
   private readonly sent = new Map<string, string>();
   private pending: NodeJS.Timeout | undefined;
   private stalled: NodeJS.Timeout | undefined;
   private readonly heartbeat: NodeJS.Timeout;
+  private readonly end: NodeJS.Timeout;
 
   constructor(
     private readonly response: ServerResponse,
@@ -42,6 +50,7 @@ export class LiveStream {
       this.changed();
     });
     this.heartbeat = setInterval(() => this.write('beat', Date.now()), timing.heartbeatMs);
+    this.end = setTimeout(() => this.close(), timing.maxAgeMs);
     response.on('close', () => this.close());
     this.write('beat', Date.now());
     this.send();
@@ -59,6 +68,7 @@ export class LiveStream {
   close(): void {
     clearTimeout(this.pending);
     clearTimeout(this.stalled);
+    clearTimeout(this.end);
     clearInterval(this.heartbeat);
     this.response.end();
   }

@@ -1,6 +1,6 @@
 /** Where the dashboard reads: caches, never a request. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { instanceKey } from '../reconciler/caches.js';
+import { podsOf } from '../reconciler/caches.js';
 import type { Pod } from '../reconciler/pods.js';
 import type { ResourceCache } from '../runtime/resource-cache.js';
 import { keyOf } from '../runtime/store.js';
@@ -20,6 +20,7 @@ export interface DashboardSource {
 
 export interface SourceCaches {
   pcfApis: ResourceCache;
+  /** Made with `POD_CACHE`. */
   pods?: ResourceCache;
   /** Of the PcfApis. */
   events?: ResourceCache;
@@ -55,7 +56,7 @@ export class CacheSource implements DashboardSource {
     const api = this.caches.pcfApis.get(namespace, name) as unknown as PcfApi | undefined;
     if (!api) return undefined;
     const key = keyOf(api);
-    const pods = (this.caches.pods?.list() ?? []).filter((pod) => instanceKey(pod) === key) as Pod[];
+    const pods = this.caches.pods ? (podsOf(this.caches.pods, key) as Pod[]) : [];
     const events = ((this.caches.events?.list() ?? []) as EventView[]).filter(
       ({ regarding }) => regarding?.uid === api.metadata.uid,
     );

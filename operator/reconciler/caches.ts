@@ -13,7 +13,7 @@ import { LABELS, MANAGED_SELECTOR } from '../resources/metadata.js';
 import { secretRefs } from '../resources/secret-refs.js';
 import type { CacheSet } from '../runtime/cache-set.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
-import type { ResourceCache } from '../runtime/resource-cache.js';
+import type { CacheOptions, ResourceCache } from '../runtime/resource-cache.js';
 import { keyOf } from '../runtime/store.js';
 import { SHARED_ROUTES } from '../traffic/index.js';
 import { followedBy } from '../traffic/shared.js';
@@ -39,6 +39,18 @@ const TRANSFORMS: ReadonlyMap<ResourceType, (object: KubeObject) => KubeObject> 
   // Its pod template can't be changed, and what matters of it once it has ended is how.
   [JobKind, (job: KubeObject) => (hasEnded(job) ? withoutSpec(job) : job)],
 ]);
+
+/** How the pods of all PcfApis are kept; with {@link podsOf} those of one are found. */
+export const POD_CACHE: CacheOptions = {
+  labelSelector: MANAGED_SELECTOR,
+  indexers: { [INSTANCE]: byInstance },
+  transform: withoutSpec,
+};
+
+/** The pods of a PcfApi, by its key, out of a cache made with {@link POD_CACHE}. */
+export function podsOf(pods: ResourceCache, key: string): KubeObject[] {
+  return pods.byIndex(INSTANCE, key);
+}
 
 export class Caches {
   readonly pcfApis: ResourceCache;
@@ -79,6 +91,10 @@ export class Caches {
         }),
       ]),
     );
+  }
+
+  get pods(): ResourceCache {
+    return this.labelled.get(PodKind)!;
   }
 
   get jobs(): ResourceCache {

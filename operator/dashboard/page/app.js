@@ -1,7 +1,7 @@
 /** The page: what is selected, what came from the server, and the keys. */
 import { perform } from './actions.js';
 import { WeightChart } from './charts.js';
-import { follow, takeToken } from './connection.js';
+import { follow, keepToken, takeToken } from './connection.js';
 import { detailView, left } from './detail.js';
 import { h, show } from './dom.js';
 import { keyOf, listView } from './list.js';
@@ -92,13 +92,27 @@ const STATES = {
   refused: ['✗ refused', 'bad'],
 };
 
-function showState(state, message) {
+function showState(state, refusal) {
   const [text, tone] = STATES[state];
   const sign = place('connection');
   if (sign.textContent !== text) sign.textContent = text;
   sign.className = `connection ${tone}`;
   document.body.classList.toggle('stale', state === 'lost');
-  if (state === 'refused') show(place('detail'), h('p', { class: 'note bad', role: 'alert' }, message));
+  if (state === 'refused') show(place('detail'), refusedView(refusal));
+}
+
+function refusedView({ status, message }) {
+  return [
+    h('p', { class: 'note bad', role: 'alert' }, `✗ ${message}`),
+    status === 401 &&
+      h(
+        'form',
+        { class: 'card token', 'data-act': 'token' },
+        h('label', { for: 'token' }, 'Token'),
+        h('input', { id: 'token', type: 'password', autocomplete: 'off', required: true, 'data-own': true }),
+        h('button', { type: 'submit', class: 'primary' }, 'Show'),
+      ),
+  ];
 }
 
 function said(text, isError) {
@@ -116,6 +130,10 @@ document.addEventListener('submit', (event) => {
   const { act } = event.target.dataset;
   if (!act) return;
   event.preventDefault();
+  if (act === 'token') {
+    keepToken(place('token').value);
+    return connect();
+  }
   perform(act, detail, Number(place('weight').value), said);
 });
 

@@ -10,8 +10,13 @@ const LONGEST_PAUSE_MS = 5_000;
 export function takeToken() {
   const [, token] = /^#token=(.+)$/.exec(location.hash) ?? [];
   if (!token) return;
-  sessionStorage.setItem(KEY, decodeURIComponent(token));
+  keepToken(decodeURIComponent(token));
   history.replaceState(null, '', '/');
+}
+
+/** For this tab alone. */
+export function keepToken(token) {
+  sessionStorage.setItem(KEY, token.trim());
 }
 
 const headers = () => ({ authorization: `Bearer ${sessionStorage.getItem(KEY) ?? ''}` });
@@ -41,10 +46,11 @@ export async function follow(selected, { event, state }, stop) {
       });
     } catch (error) {
       if (stop.aborted) return;
-      if (error instanceof Refused && error.status < 500) return state('refused', error.message);
+      if (error instanceof Refused && error.status < 500) return state('refused', error);
     }
     if (stop.aborted) return;
-    state('lost');
+    // A stream that ended after it spoke is begun again at once, as the server does now and then.
+    if (failures > 0) state('lost');
     failures += 1;
     await pause(
       Math.min(LONGEST_PAUSE_MS, 250 * 2 ** Math.min(failures, 6)) * (0.75 + Math.random() / 2),

@@ -28,6 +28,7 @@ describe('settings of the operator', () => {
       kubeApiBurst: 0,
       port: 8081,
       host: '0.0.0.0',
+      dashboardPort: 0,
       logLevel: 'info',
     });
   });

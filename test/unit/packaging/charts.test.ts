@@ -95,7 +95,7 @@ describe('the Helm charts', function () {
     const values = [
       'watchNamespaces={one,two},logLevel=debug,concurrency=16,resync=0,kubeApi.qps=50,kubeApi.burst=70',
       'leaderElection.leaseDuration=60s,leaderElection.renewDeadline=40s,leaderElection.retryPeriod=5s',
-      'host=::,port=9000',
+      'host=::,port=9000,dashboardPort=9001',
     ];
     const variables = variablesOf(await render(OPERATOR_CHART, '--set', values.join(',')));
     assert.deepEqual(new Set([...Object.keys(variables), 'PCF_NO_LEADER_ELECTION']), known);
@@ -112,6 +112,7 @@ describe('the Helm charts', function () {
       kubeApiBurst: 70,
       host: '::',
       port: 9000,
+      dashboardPort: 9001,
       logLevel: 'debug',
     });
     const alone = await render(OPERATOR_CHART, '--set', 'leaderElection.enabled=false,replicas=1');
@@ -158,6 +159,26 @@ describe('the Helm charts', function () {
       ['one', 'two'],
     );
     for (const role of roles) assert.deepEqual(role.rules, rules);
+  });
+
+  it('let the operator ask who somebody is only where there is a dashboard to show them', async () => {
+    const reviewers = (objects: KubeObject[]) =>
+      objects.filter(
+        ({ kind, rules }) => kind === 'ClusterRole' && JSON.stringify(rules).includes('reviews'),
+      );
+    assert.deepEqual(reviewers(await render(OPERATOR_CHART)), []);
+    const [role, ...more] = reviewers(await render(OPERATOR_CHART, '--set', 'dashboardPort=8082'));
+    assert.deepEqual(more, []);
+    assert.deepEqual(
+      (role!.rules as { resources: string[]; verbs: string[] }[]).map(({ resources, verbs }) => [
+        ...resources,
+        ...verbs,
+      ]),
+      [
+        ['tokenreviews', 'create'],
+        ['subjectaccessreviews', 'create'],
+      ],
+    );
   });
 
   it('never give the operator a wildcard, nor a right to write Secrets or roles', () => {

@@ -55,6 +55,9 @@ labels:
 - { name: PCF_RESYNC, value: {{ .Values.resync | quote }} }
 - { name: PCF_HOST, value: {{ .Values.host | quote }} }
 - { name: PCF_PORT, value: {{ .Values.port | quote }} }
+{{- with .Values.dashboardPort }}
+- { name: PCF_DASHBOARD_PORT, value: {{ . | quote }} }
+{{- end }}
 {{- with .Values.kubeApi }}
 {{- if .qps }}
 - { name: PCF_KUBE_API_QPS, value: {{ .qps | quote }} }
