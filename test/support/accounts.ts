@@ -1,37 +1,51 @@
-/** A person of the cluster with few rights. */
+/** People of the cluster with few rights. */
 import { join } from 'node:path';
 import type { ResourceType } from '../../operator/runtime/kube-types.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
 
-const READER = [{ apiGroups: ['pcf.dev'], resources: ['pcfapis'], verbs: ['get', 'list', 'watch'] }];
+export interface AccountRequest {
+  name: string;
+  namespace: string;
+  rules: { apiGroups: string[]; resources: string[]; verbs: string[] }[];
+  /** In all namespaces and not only in its own. */
+  everywhere?: boolean;
+}
+
+const RBAC = 'rbac.authorization.k8s.io';
+
+/** Makes a ServiceAccount with these rights; answers a token of it. */
+export async function newAccount(sandbox: Sandbox, request: AccountRequest): Promise<string> {
+  const { name, namespace, rules, everywhere = false } = request;
+  const kind = everywhere ? 'ClusterRole' : 'Role';
+  const own = { name, namespace };
+  const metadata = everywhere ? { name: `${namespace}-${name}` } : own;
+  await sandbox.parts.kubectl.apply([
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata: own },
+    { apiVersion: `${RBAC}/v1`, kind, metadata, rules },
+    {
+      ...{ apiVersion: `${RBAC}/v1`, kind: `${kind}Binding`, metadata },
+      roleRef: { apiGroup: RBAC, kind, name: metadata.name },
+      subjects: [{ kind: 'ServiceAccount', ...own }],
+    },
+  ]);
+  const tokens: ResourceType = {
+    ...{ group: '', version: 'v1', kind: 'TokenRequest', namespaced: true },
+    plural: `serviceaccounts/${name}/token`,
+  };
+  const answer = await sandbox.parts.client.create(tokens, {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenRequest',
+    metadata: own,
+    spec: { expirationSeconds: 3_600 },
+  });
+  return (answer.status as { token: string }).token;
+}
 
 /** A kubeconfig of one who may look at the PcfApis of a namespace, and at nothing else. */
 export async function readerKubeconfig(sandbox: Sandbox, namespace: string, name: string): Promise<string> {
-  const metadata = { name, namespace };
-  const rbac = 'rbac.authorization.k8s.io';
-  await sandbox.parts.kubectl.apply([
-    { apiVersion: 'v1', kind: 'ServiceAccount', metadata },
-    { apiVersion: `${rbac}/v1`, kind: 'Role', metadata, rules: READER },
-    {
-      ...{ apiVersion: `${rbac}/v1`, kind: 'RoleBinding', metadata },
-      roleRef: { apiGroup: rbac, kind: 'Role', name },
-      subjects: [{ kind: 'ServiceAccount', name, namespace }],
-    },
-  ]);
-  const token: ResourceType = {
-    group: '',
-    version: 'v1',
-    kind: 'TokenRequest',
-    plural: `serviceaccounts/${name}/token`,
-    namespaced: true,
-  };
-  const answer = await sandbox.parts.client.create(token, {
-    apiVersion: 'authentication.k8s.io/v1',
-    kind: 'TokenRequest',
-    metadata: { name, namespace },
-    spec: { expirationSeconds: 3_600 },
-  });
+  const rules = [{ apiGroups: ['pcf.dev'], resources: ['pcfapis'], verbs: ['get', 'list', 'watch'] }];
+  const token = await newAccount(sandbox, { name, namespace, rules });
   const path = join(sandbox.stateDir, `kubeconfig-${name}`);
-  sandbox.parts.cluster.writeKubeconfigFor(path, name, (answer.status as { token: string }).token);
+  sandbox.parts.cluster.writeKubeconfigFor(path, name, token);
   return path;
 }

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { createServer, get, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { LiveStream, type Picture, type StreamTiming } from '../../../operator/dashboard/live-stream.js';
+import { eventually } from '../../support/pcf-api.js';
+
+const timing: StreamTiming = { paceMs: 1, heartbeatMs: 60_000, stallMs: 50, maxAgeMs: 60_000 };
+
+describe('a stream of server-sent events', () => {
+  let server: Server | undefined;
+  let stream: LiveStream | undefined;
+  let picture: Picture;
+  let closed: boolean;
+  let response: IncomingMessage;
+  let text: string;
+
+  async function open(more: Partial<StreamTiming> = {}, lastEventId?: string, read = true): Promise<void> {
+    closed = false;
+    text = '';
+    server = createServer((_request, answer) => {
+      answer.on('close', () => {
+        closed = true;
+      });
+      stream = new LiveStream(answer, () => picture, lastEventId, { ...timing, ...more });
+    });
+    await new Promise<void>((resolve) => server!.listen(0, '127.0.0.1', resolve));
+    const { port } = server.address() as AddressInfo;
+    response = await new Promise((resolve) => get({ port, host: '127.0.0.1' }, resolve));
+    response.on('error', () => {});
+    if (read) response.setEncoding('utf8').on('data', (part: string) => (text += part));
+  }
+  afterEach(async () => {
+    stream?.close();
+    server?.closeAllConnections();
+    await new Promise((resolve) => server?.close(resolve));
+  });
+
+  const events = () => [...text.matchAll(/^event: (\w+)$/gm)].map(([, name]) => name);
+  const lastId = () => [...text.matchAll(/^id: (.*)$/gm)].at(-1)![1]!;
+
+  it('sends what changed, and not again what is as it was', async () => {
+    picture = { list: [1], detail: { a: 1 } };
+    await open();
+    await eventually('the first picture', () => events().length === 3);
+    picture = { list: [1], detail: { a: 2 } };
+    stream!.changed();
+    stream!.changed();
+    await eventually('the change', () => text.includes('{"a":2}'));
+    stream!.changed();
+    picture = { list: [2], detail: { a: 2 } };
+    stream!.changed();
+    await eventually('the list', () => text.includes('[2]'));
+    assert.deepEqual(events(), ['beat', 'list', 'detail', 'detail', 'list']);
+  });
+
+  it('goes on after a reconnect from what was sent last', async () => {
+    picture = { list: [1], detail: { a: 1 } };
+    await open();
+    await eventually('the first picture', () => events().length === 3);
+    const id = lastId();
+    server!.closeAllConnections();
+    server!.close();
+    picture = { list: [1], detail: { a: 3 } };
+    await open({}, id);
+    await eventually('the change', () => text.includes('{"a":3}'));
+    assert.deepEqual(events(), ['beat', 'detail']);
+  });
+
+  it('cuts off one who does not read', async () => {
+    picture = { list: 'x'.repeat(20_000_000) };
+    await open({}, undefined, false);
+    await eventually('it is cut off', () => closed);
+  });
+
+  it('ends after its time, for the reader to be admitted anew', async () => {
+    picture = {};
+    await open({ maxAgeMs: 20 });
+    await eventually('its end', () => response.readableEnded);
+  });
+});

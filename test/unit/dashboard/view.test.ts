@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import type { DeliveryRecord } from '../../../operator/api/v1alpha1/status.js';
+import { figures } from '../../../operator/dashboard/view/figures.js';
+import { detail, listRow } from '../../../operator/dashboard/view/page-view.js';
+import { podLines } from '../../../operator/dashboard/view/pods.js';
+import { WeightHistory } from '../../../operator/dashboard/weight-history.js';
+import type { Pod } from '../../../operator/reconciler/pods.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+const at = (minute: number) => new Date(Date.UTC(2026, 10, 23, 12, minute)).toISOString();
+
+function pod(name: string, more: object = {}, revision = 'api-old'): Pod {
+  const labels = { 'app.kubernetes.io/component': 'api', 'pcf.dev/revision': revision };
+  const { metadata, ...rest } = { metadata: {}, ...more };
+  return { apiVersion: 'v1', kind: 'Pod', metadata: { name, labels, ...metadata }, ...rest } as Pod;
+}
+
+describe('the picture of the dashboard', () => {
+  it('has the pods of each revision, each in one state, and why', () => {
+    const waiting = (reason: string) => ({
+      status: { containerStatuses: [{ restartCount: 4, state: { waiting: { reason, message: 'no' } } }] },
+    });
+    const ready = { status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] } };
+    const lines = podLines([
+      pod('a', ready),
+      pod('b', waiting('ContainerCreating')),
+      pod('c', waiting('CrashLoopBackOff')),
+      pod('d', { ...ready, metadata: { deletionTimestamp: at(0) } }),
+      pod('e', { status: { phase: 'Succeeded' } }),
+    ]);
+    assert.deepEqual(
+      lines.map(({ name, state, trouble }) => [name, state, trouble]),
+      [
+        ['a', 'ready', undefined],
+        ['b', 'starting', undefined],
+        ['c', 'failing', 'c: CrashLoopBackOff: no'],
+        ['d', 'terminating', undefined],
+      ],
+    );
+  });
+
+  it('has the steps, and which of them is done', () => {
+    const steps = [5, 50, 80].map((weight) => ({ weight, hold: '2m', pause: false }));
+    const api = pcfApi({ strategy: { type: 'Canary', canary: { steps, scaleDownDelay: '30s' } } });
+    api.status = { step: { index: 1, of: 3, weight: 50, waitingFor: 'its weight to be in force' } };
+    const seen = detail({ api, pods: [], events: [], weights: [] });
+    assert.deepEqual(
+      seen.steps?.stages.map(({ weight, holdMs, state }) => [weight, holdMs, state]),
+      [
+        [5, 120_000, 'done'],
+        [50, 120_000, 'now'],
+        [80, 120_000, 'ahead'],
+      ],
+    );
+  });
+
+  it('tells of a weight only while something is delivered', () => {
+    const api = pcfApi();
+    api.status = { traffic: { desiredWeight: 100, effectiveWeight: 100, verified: true } };
+    assert.equal(listRow(api).inForce, undefined);
+    api.status = { ...api.status, updateRevision: 'api-new' };
+    assert.equal(listRow(api).inForce, 100);
+    assert.equal(listRow(pcfApi()).message, 'the operator has not looked at it yet');
+  });
+
+  it('has the delivery figures as the metrics define them', () => {
+    const record = (
+      outcome: DeliveryRecord['outcome'],
+      from: number,
+      to: number,
+      more = {},
+    ): DeliveryRecord => ({
+      ...{ revision: 'r', number: 1, image: 'a', outcome, startedAt: at(from), finishedAt: at(to), ...more },
+    });
+    const seen = figures([
+      record('Undone', 40, 45),
+      record('Promoted', 20, 30, { firstTrafficAt: at(25), committedAt: at(10) }),
+      record('Aborted', 10, 15, { firstTrafficAt: at(14) }),
+      record('Promoted', 0, 4),
+    ]);
+    assert.deepEqual(seen, {
+      ...{ deliveries: 4, since: at(0), promoted: 2, undone: 1 },
+      leadTimeSeconds: 20 * 60,
+      durationSeconds: 7 * 60,
+      // 20 minutes from the first traffic to the undo, and one to the abort.
+      restoreSeconds: (20 * 60 + 60) / 2,
+      changeFailureRate: 2 / 3,
+    });
+    assert.deepEqual(figures([]).changeFailureRate, undefined);
+  });
+});
+
+describe('the weights over time', () => {
+  it('are kept when they change, and no more of them than the page can show', () => {
+    let now = 0;
+    const history = new WeightHistory(() => now);
+    for (; now < 2_000; now += 1) history.note('a/b', now % 100, Math.floor(now / 2) % 100);
+    const points = history.of('a/b');
+    assert.equal(points.length, 500);
+    assert.equal(points.at(-1)?.at, 1_999);
+    history.note('a/b', 99, 99);
+    assert.deepEqual(history.of('a/b').at(-1), points.at(-1), 'nothing changed');
+    history.forget('a/b');
+    assert.deepEqual(history.of('a/b'), []);
+  });
+});
