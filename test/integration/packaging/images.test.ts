@@ -81,7 +81,7 @@ describe('the images', function () {
       const files = filesOf(image);
       assert.deepEqual(
         readdirSync(app).filter((entry) => !/^(LICENSE|package\.json|node_modules|dist)$/.test(entry)),
-        name === 'api' ? ['api-server'] : [],
+        name === 'api' ? ['api-server'] : ['operator'],
       );
       assert.deepEqual(readdirSync(join(app, 'dist')).sort(), [
         name === 'api' ? 'api-server' : 'contract',
@@ -92,6 +92,12 @@ describe('the images', function () {
       const bytes = files.reduce((sum, file) => sum + statSync(join(app, file)).size, 0);
       assert.ok(bytes < limit * 1e6, `${megabytes(bytes)} MB`);
       console.log(`      ${name}: ${files.length} files, ${megabytes(bytes)} MB`);
+    });
+
+    it(`${name}: has the page of the dashboard and its charts only where it is served`, () => {
+      const page = ['operator/dashboard/page/index.html', 'node_modules/uplot/dist/uPlot.esm.js'];
+      const files = filesOf(images[name]!);
+      for (const file of page) assert.equal(files.includes(file), name === 'operator', file);
     });
 
     it(`${name}: has no dependency for development, and none that only the other image needs`, () => {
