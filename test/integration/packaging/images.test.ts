@@ -139,8 +139,12 @@ describe('the images', function () {
       async () => (await run(image, image.healthcheck, env)).code === 0,
       30_000,
     );
-    const ready = await fetch(`http://127.0.0.1:${port}/health/ready`);
-    assert.equal(ready.status, 200);
+    // HEALTHCHECK asks whether it is alive, which it is a moment before it is ready.
+    await eventually(
+      'an API that is ready',
+      async () => (await fetch(`http://127.0.0.1:${port}/health/ready`)).status === 200,
+      30_000,
+    );
     server.kill('SIGTERM');
     assert.deepEqual(await exit, [0, null]);
     const dead = await run(image, image.healthcheck, env);
