@@ -161,6 +161,7 @@ export class Sandbox {
     );
     this.node = new ProcessNode({
       kubeConfig: this.parts.kubeConfig,
+      identity: this.parts.cluster.nodeIdentity,
       stateDir,
       ledger,
       logger,

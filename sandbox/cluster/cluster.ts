@@ -2,8 +2,10 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { generate } from 'selfsigned';
 import { Agent, request } from 'undici';
 import type { ControlPlane } from '../control-plane/resolve.js';
+import type { Identity } from '../node/log-server.js';
 import type { Ledger } from '../process/ledger.js';
 import { ManagedProcess, untilReady } from '../process/managed-process.js';
 import { freePorts } from '../process/ports.js';
@@ -86,6 +88,7 @@ export class Cluster {
 
   private async boot(): Promise<void> {
     this.writeKeys();
+    await this.writeNodeIdentity();
     this.etcd.start();
     await untilReady('etcd', this.etcd, async () => {
       const { statusCode, body } = await request(`http://127.0.0.1:${this.ports.etcd}/health`);
@@ -129,6 +132,25 @@ export class Cluster {
     writeFileSync(this.pki('tokens.csv'), `${this.token},admin,admin,system:masters\n`, { mode: 0o600 });
   }
 
+  /** What the API server and the node show each other. Made anew with each cluster. */
+  private async writeNodeIdentity(): Promise<void> {
+    const { cert, private: key } = await generate([{ name: 'commonName', value: 'PCF sandbox node' }], {
+      keySize: 2048,
+      algorithm: 'sha256',
+      extensions: [{ name: 'basicConstraints', cA: true, critical: true }],
+    });
+    writeFileSync(this.pki('node.key'), key, { mode: 0o600 });
+    writeFileSync(this.pki('node.crt'), cert);
+  }
+
+  /** Certificate and key by which the API server and the node know each other. */
+  get nodeIdentity(): Identity {
+    return {
+      cert: readFileSync(this.pki('node.crt'), 'utf8'),
+      key: readFileSync(this.pki('node.key'), 'utf8'),
+    };
+  }
+
   private etcdArgs(): string[] {
     const client = `http://127.0.0.1:${this.ports.etcd}`;
     const peer = `http://127.0.0.1:${this.ports.peer}`;
@@ -158,6 +180,9 @@ export class Cluster {
       '--service-account-issuer=https://kubernetes.default.svc',
       `--service-account-key-file=${this.pki('sa.pub')}`,
       `--service-account-signing-key-file=${this.pki('sa.key')}`,
+      `--kubelet-client-certificate=${this.pki('node.crt')}`,
+      `--kubelet-client-key=${this.pki('node.key')}`,
+      '--kubelet-preferred-address-types=InternalIP',
       '--profiling=false',
       ...(this.options.apiServerArgs ?? []),
     ];

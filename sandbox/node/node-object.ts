@@ -17,8 +17,8 @@ const CAPACITY = { cpu: '64', memory: '256Gi', pods: '500' };
 const LEASE_SECONDS = 40;
 const RENEW_MS = 10_000;
 
-/** Creates the Node, ready and free of taints. */
-export async function register(client: KubeClient, name: string): Promise<void> {
+/** Creates the Node, ready and free of taints. `logPort` is where the API server finds logs. */
+export async function register(client: KubeClient, name: string, logPort: number): Promise<void> {
   const labels = { 'kubernetes.io/os': 'linux', 'kubernetes.io/hostname': name };
   const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } };
   await client.create(NodeKind, node).catch((error: unknown) => {
@@ -32,6 +32,7 @@ export async function register(client: KubeClient, name: string): Promise<void> 
       { type: 'InternalIP', address: '127.0.0.1' },
       { type: 'Hostname', address: name },
     ],
+    daemonEndpoints: { kubeletEndpoint: { Port: logPort } },
     conditions: [
       {
         type: 'Ready',

@@ -13,6 +13,7 @@ import { freePorts } from '../process/ports.js';
 import type { AddressBook } from './address-book.js';
 import { ContainerRunner } from './container-runner.js';
 import { logFileOf } from './launch.js';
+import type { LogFile } from './log-server.js';
 import { type PodStatus, podStatus } from './pod-status.js';
 import { References } from './references.js';
 import { now } from './time.js';
@@ -103,11 +104,12 @@ export class PodWorker {
   }
 
   /** The log of the newest run of a container, or of the one before it. */
-  logFile(container: string | undefined, previous: boolean): string | undefined {
-    const all = [...this.runners, ...this.initRunners];
-    const runner = container ? all.find((one) => one.container.name === container) : all[0];
+  log(container: string, previous: boolean): LogFile | undefined {
+    const runner = [...this.runners, ...this.initRunners].find((one) => one.container.name === container);
     if (!runner) return undefined;
-    return logFileOf(this.folder, runner.container.name, runner.restartCount - (previous ? 1 : 0));
+    const run = runner.restartCount - (previous ? 1 : 0);
+    const path = logFileOf(this.folder, container, run);
+    return { path, open: () => runner.restartCount === run && runner.state.running !== undefined };
   }
 
   /** An API server that is away just now is asked again in a moment. */

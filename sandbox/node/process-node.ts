@@ -7,12 +7,15 @@ import { KubeClient } from '../../operator/runtime/kube-client.js';
 import { ResourceCache } from '../../operator/runtime/resource-cache.js';
 import type { Ledger } from '../process/ledger.js';
 import { AddressBook } from './address-book.js';
+import { type Identity, type LogFile, LogServer } from './log-server.js';
 import { keepAlive, register } from './node-object.js';
 import { PodKind, PodWorker } from './pod-worker.js';
 import type { Pod } from './types.js';
 
 export interface ProcessNodeOptions {
   kubeConfig: KubeConfig;
+  /** What the API server shows, and expects, where it asks for logs. */
+  identity: Identity;
   stateDir: string;
   ledger: Ledger;
   logger: Logger;
@@ -27,6 +30,7 @@ export class ProcessNode {
   readonly imagesDir: string;
   private readonly client: KubeClient;
   private readonly pods: ResourceCache;
+  private readonly logs: LogServer;
   private readonly workers = new Map<string, PodWorker>();
   private readonly stopping = new AbortController();
   private running: Promise<unknown> = Promise.resolve();
@@ -39,13 +43,14 @@ export class ProcessNode {
     this.pods = new ResourceCache(PodKind, this.client, options.logger, {
       fieldSelector: `spec.nodeName=${this.name}`,
     });
+    this.logs = new LogServer(options.identity, (...asked) => this.logOf(...asked));
     this.pods.on(({ type, object }) => this.onPod(type === 'DELETED', object as Pod));
   }
 
   /** Resolves when the node is registered and watches its pods. */
   async start(): Promise<void> {
     mkdirSync(this.imagesDir, { recursive: true });
-    await register(this.client, this.name);
+    await register(this.client, this.name, await this.logs.listen());
     this.running = Promise.all([
       this.pods.run(this.stopping.signal),
       keepAlive(this.client, this.name, this.stopping.signal, this.onError),
@@ -56,9 +61,16 @@ export class ProcessNode {
   /** Ends every pod's processes and stops watching. */
   async stop(): Promise<void> {
     this.stopping.abort();
+    this.logs.stop();
     for (const worker of this.workers.values()) worker.kill();
     await this.running;
     await this.client.close();
+  }
+
+  private logOf(namespace: string, name: string, container: string, previous: boolean): LogFile | undefined {
+    const pod = this.pods.get(namespace, name);
+    const worker = pod && this.workers.get(pod.metadata.uid ?? '');
+    return worker?.log(container, previous);
   }
 
   private onPod(deleted: boolean, pod: Pod): void {

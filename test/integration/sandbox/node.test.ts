@@ -39,6 +39,12 @@ if (what === 'report') {
 } else if (what === 'exit') {
   console.log('last line of the log');
   process.exitCode = Number(arg);
+} else if (what === 'count') {
+  let line = 0;
+  const until = setInterval(() => {
+    console.log('line ' + ++line);
+    if (existsSync(arg)) clearInterval(until);
+  }, 50);
 } else if (what === 'touch') {
   writeFileSync(arg, '');
 } else {
@@ -248,6 +254,26 @@ describe('the process node on a real control plane', function () {
     );
     assert.ok(restartCount >= 1, 'the first restart is at once');
     assert.equal((await status('crashing')).phase, 'Running');
+  });
+
+  it('shows a log as it grows, and its end; follows it until the container ends', async () => {
+    const end = join(imageFolder, 'end');
+    await run('talk', { args: ['count', end] });
+    await eventually('it runs', async () => (await main('talk'))?.state.running !== undefined);
+    const { kubectl } = sandbox.parts;
+    const logs = (...flags: string[]) => kubectl.run(['logs', 'talk', '-n', NAMESPACE, ...flags]);
+    await eventually('five lines', async () => (await logs()).split('\n').length > 5);
+    const following = logs('-f');
+    assert.equal((await logs('--tail=2')).trim().split('\n').length, 2);
+    writeFileSync(end, '');
+    const lines = (await following).trim().split('\n');
+    assert.ok(lines.length > 5);
+    assert.deepEqual(
+      lines,
+      lines.map((_, index) => `line ${index + 1}`),
+    );
+    assert.equal((await logs('--tail=1')).trim(), lines.at(-1));
+    await assert.rejects(logs('--previous'), /NotFound/);
   });
 
   it('runs init containers first', async () => {

@@ -1,0 +1,106 @@
+/** The kubelet's side of `kubectl logs`: the API server asks here, and proves that it is the API server. */
+import { createReadStream, existsSync, statSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface LogFile {
+  path: string;
+  /** Whether something may still be written to it. */
+  open(): boolean;
+}
+
+export type FindLog = (
+  namespace: string,
+  pod: string,
+  container: string,
+  previous: boolean,
+) => LogFile | undefined;
+
+/** Certificate and key, in PEM, that both sides show and trust. */
+export interface Identity {
+  cert: string;
+  key: string;
+}
+
+const LOOK_AGAIN_MS = 100;
+
+export class LogServer {
+  private readonly server: Server;
+  private readonly stopping = new AbortController();
+
+  constructor(
+    { cert, key }: Identity,
+    private readonly find: FindLog,
+  ) {
+    const options = { cert, key, ca: cert, requestCert: true, rejectUnauthorized: true };
+    this.server = createServer(options, (request, response) => {
+      this.answer(new URL(request.url ?? '/', 'https://node'), response).catch(() => response.destroy());
+    });
+  }
+
+  /** Resolves with the port it listens at. */
+  listen(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(0, '127.0.0.1', () => resolve((this.server.address() as AddressInfo).port));
+    });
+  }
+
+  stop(): void {
+    this.stopping.abort();
+    this.server.close();
+    this.server.closeAllConnections();
+  }
+
+  private async answer({ pathname, searchParams }: URL, response: ServerResponse): Promise<void> {
+    const [, what, namespace = '', pod = '', container = ''] = pathname.split('/');
+    const log =
+      what === 'containerLogs'
+        ? this.find(namespace, pod, container, searchParams.get('previous') === 'true')
+        : undefined;
+    if (!log || !existsSync(log.path)) {
+      response.writeHead(404).end(`container ${container} of ${namespace}/${pod} has no log here`);
+      return;
+    }
+    response.writeHead(200, { 'content-type': 'text/plain' });
+    const lines = searchParams.get('tailLines');
+    let position = lines === null ? 0 : await tailPosition(log.path, Number(lines));
+    const follow = searchParams.get('follow') === 'true';
+    for (let more = true; more && !response.destroyed; ) {
+      // Asked before it is read: what is written last is not missed.
+      more = follow && log.open() && !this.stopping.signal.aborted;
+      position = await copy(log.path, position, response);
+      if (more) await sleep(LOOK_AGAIN_MS, undefined, { ref: false });
+    }
+    response.end();
+  }
+}
+
+/** Sends what there is from a position on and returns where it ended. */
+async function copy(path: string, start: number, response: ServerResponse): Promise<number> {
+  const end = statSync(path).size;
+  if (end <= start) return start;
+  for await (const chunk of createReadStream(path, { start, end: end - 1 })) response.write(chunk);
+  return end;
+}
+
+/** Where the last so many lines begin. */
+async function tailPosition(path: string, lines: number): Promise<number> {
+  const starts: number[] = [0];
+  let position = 0;
+  for await (const chunk of createReadStream(path)) {
+    for (const byte of chunk as Buffer) {
+      position += 1;
+      if (byte !== 0x0a) continue;
+      starts.push(position);
+      if (starts.length > lines + 1) starts.shift();
+    }
+  }
+  if (lines === 0) return position;
+  // A file that ends with a line's end has no line after it.
+  return starts.at(-1) === position
+    ? (starts.at(-lines - 1) ?? starts[0]!)
+    : (starts.at(-lines) ?? starts[0]!);
+}
