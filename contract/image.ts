@@ -152,6 +152,13 @@ export const migrationReportSchema = z.object({
 });
 export type MigrationReport = z.infer<typeof migrationReportSchema>;
 
+/**
+ * A line that `migrate up --json` writes to stderr whenever there is news while it runs, at
+ * most every two seconds: the operator reads it from the pod's log.
+ */
+export const progressLineSchema = z.object({ migration: migrationReportSchema });
+export type ProgressLine = z.infer<typeof progressLineSchema>;
+
 /** What `describe --json` prints. */
 export const imageDescriptionSchema = z.object({
   version: z.string(),

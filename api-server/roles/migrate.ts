@@ -1,5 +1,5 @@
 import 'reflect-metadata';
-import { EXIT, type MigrationPhase, type MigrationReport } from '../../contract/image.js';
+import { EXIT, type MigrationPhase, type MigrationReport, type ProgressLine } from '../../contract/image.js';
 import { ConfigError } from '../config/config-error.js';
 import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
@@ -7,7 +7,7 @@ import { leaveLastWords } from '../platform/last-words.js';
 import { createLogger } from '../platform/logging/logger.js';
 import { type KnownMigration, knownMigrations } from '../platform/migrations/known-migrations.js';
 import { describeHolder } from '../platform/migrations/lock-holder.js';
-import { fitReport } from '../platform/migrations/report.js';
+import { fitReport, postMortem } from '../platform/migrations/report.js';
 import {
   DEFAULT_PHASES,
   migrateUp,
@@ -33,7 +33,7 @@ export async function migrate(action: MigrateAction, options: MigrateOptions): P
     throw error;
   });
   const result =
-    settings instanceof Error ? refused(known, settings) : await run(action, settings, known, options.phase);
+    settings instanceof Error ? refused(known, settings) : await run(action, settings, known, options);
 
   if (result.cause !== undefined) result.report.retry = isWorthAnotherTry(result.cause);
   const text = fitReport(result.report);
@@ -46,14 +46,23 @@ function run(
   action: MigrateAction,
   settings: Settings,
   known: KnownMigration[],
-  phases: MigrationPhase[] = DEFAULT_PHASES,
+  { phase: phases = DEFAULT_PHASES, json = false }: MigrateOptions,
 ): Promise<RunResult> {
   const log = createLogger(settings.logging.level, 'stderr'); // stdout is the report's
   if (action === 'up') {
-    const onProgress = (report: MigrationReport) => leaveLastWords(fitReport(report));
+    const onProgress = (report: MigrationReport) => {
+      leaveLastWords(fitReport(postMortem(report)));
+      if (json) tellProgress(report);
+    };
     return migrateUp(settings, known, log, interruption(), phases, onProgress);
   }
   return (action === 'plan' ? migrationPlan : migrationStatus)(settings, known, log, phases);
+}
+
+/** For whoever follows the log, whatever its level is. */
+function tellProgress(report: MigrationReport): void {
+  const line: ProgressLine = { migration: report };
+  process.stderr.write(`${JSON.stringify(line)}\n`);
 }
 
 function interruption(): Promise<never> {

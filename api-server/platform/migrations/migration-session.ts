@@ -55,7 +55,12 @@ export async function openSession(
  * SELECT holds a snapshot, for which CREATE INDEX CONCURRENTLY in the other
  * runner would wait, and the two would wait for each other.
  */
-export async function lockSession(runner: QueryRunner, waitMs: number, log: Logger): Promise<void> {
+export async function lockSession(
+  runner: QueryRunner,
+  waitMs: number,
+  log: Logger,
+  onWait: (holder: LockHolder | undefined) => void = () => {},
+): Promise<void> {
   const deadline = Date.now() + waitMs;
   for (let waiting = false; ; waiting = true) {
     const rows: { locked: boolean }[] = await runner.query('SELECT pg_try_advisory_lock($1, $2) AS locked', [
@@ -70,7 +75,10 @@ export async function lockSession(runner: QueryRunner, waitMs: number, log: Logg
         holder,
       );
     }
-    if (!waiting) log.info('another migration run is under way, waiting for it');
+    if (!waiting) {
+      log.info('another migration run is under way, waiting for it');
+      onWait(await runHolder(runner));
+    }
     await sleep(jittered(250));
   }
 }

@@ -19,6 +19,15 @@ export function fitReport(report: MigrationReport, limit: number = LAST_WORDS_BY
   return JSON.stringify(fit);
 }
 
+/** What a runner leaves that was killed at this point: the last report that anyone finds. */
+export function postMortem(report: MigrationReport): MigrationReport {
+  const { running, backfill } = report;
+  const rows =
+    backfill?.name === running && backfill ? `, ${backfill.rows} of about ${backfill.total} rows done` : '';
+  const at = running ? ` while ${running} ran${rows}` : '';
+  return { ...report, retry: true, error: `killed${at}; the next run goes on from there` };
+}
+
 /** The last line that says something. */
 export function lastLine(text: string): string {
   return text.trimEnd().split('\n').at(-1)?.trim() || 'no reason given';

@@ -63,8 +63,7 @@ interface Progress {
 /**
  * Applies what is pending in these phases. Each migration has its own transaction: all of it
  * happens, or nothing. When `interrupted` rejects, it reports at once; the server rolls back
- * what is under way when the process ends. `onProgress` gets reports of how far it is, also for
- * those who find them after it was killed.
+ * what is under way when the process ends. `onProgress` gets reports of how far it is.
  */
 export function migrateUp(
   settings: Settings,
@@ -123,7 +122,7 @@ async function measured(
   const startedAt = performance.now();
   const report = (cause?: unknown) =>
     reportOf(settings, known, progress, cause, performance.now() - startedAt);
-  const tell = () => onProgress(postMortem(report()));
+  const tell = () => onProgress({ ...report(), outcome: 'running' });
   const progress: Progress = { before: [], now: [], phases, tell };
   let cause: unknown;
   try {
@@ -143,7 +142,11 @@ async function runLocked(settings: Settings, known: KnownMigration[], progress: 
   await using session = await openSession(settings, known, log);
   const { runner } = session;
   await refuseTransactionPooling(session.dataSource, runner);
-  await lockSession(runner, settings.migrations.runner_wait, log);
+  await lockSession(runner, settings.migrations.runner_wait, log, (holder) => {
+    progress.lockHolder = holder;
+    progress.tell();
+  });
+  progress.lockHolder = undefined;
   await configureSession(runner, timeoutsOf(settings, 'expand'));
   const applied = await readHistory(runner);
   progress.before = names(applied);
@@ -188,14 +191,16 @@ async function applyPatiently(
   for (let attempt = 1; ; attempt += 1) {
     try {
       log.info({ migration: migration.name, phase: migration.phase }, 'migration starts');
-      return await applyOne(session, migration, timeouts, progress, log);
+      await applyOne(session, migration, timeouts, progress, log);
+      progress.lockHolder = undefined;
+      return;
     } catch (error) {
-      if (sqlState(error) !== LOCK_NOT_AVAILABLE) throw error;
-      progress.lockHolder = watch.take();
+      const isLocked = sqlState(error) === LOCK_NOT_AVAILABLE;
+      progress.lockHolder = isLocked ? watch.take() : undefined;
+      if (!isLocked) throw error;
       if (attempt >= attempts) throw error;
       progress.tell();
       const heldBy = progress.lockHolder && describeHolder(progress.lockHolder);
-      progress.lockHolder = undefined;
       log.warn({ attempt, attempts, heldBy }, 'a table is locked, the migration gave way and is tried again');
       await sleep(jittered(Math.min(10_000, 500 * 2 ** attempt)));
     }
@@ -231,20 +236,6 @@ async function applyOne(
     await runner.rollbackTransaction().catch(() => undefined); // a lost connection has rolled back
     throw error;
   }
-}
-
-/** Nobody reads it but after the runner was killed, for then it is its last word. */
-function postMortem(report: MigrationReport): MigrationReport {
-  const { running, backfill } = report;
-  const rows =
-    backfill?.name === running && backfill ? `, ${backfill.rows} of about ${backfill.total} rows done` : '';
-  const at = running ? ` while ${running} ran${rows}` : '';
-  return {
-    ...report,
-    outcome: 'running',
-    retry: true,
-    error: `killed${at}; the next run goes on from there`,
-  };
 }
 
 function timeoutsOf(settings: Settings, phase: MigrationPhase): GateTimeouts {
