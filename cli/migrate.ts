@@ -9,6 +9,7 @@ import type { MigrationStatus } from '../operator/api/v1alpha1/status.js';
 import { REQUEST_ANNOTATIONS } from '../operator/reconciler/settings.js';
 import { PcfApiKind } from '../operator/resources/kinds.js';
 import { type ClusterOptions, clusterCommand, FIELD_MANAGER, getPcfApi, withCluster } from './cluster.js';
+import { backfillText, holderText } from './migration-text.js';
 import { CliError, outputOption, printJson, report, table } from './output.js';
 
 type Options = ClusterOptions & { output: string };
@@ -71,17 +72,15 @@ function approveCommand(): Command {
 
 function statusText(migration: MigrationStatus): string {
   const { revision, state, phase, job, current, duration, message, waitingFor, progress } = migration;
-  const { rollbackFloor: floor, ahead, contractAt } = migration;
+  const { rollbackFloor: floor, ahead, contractAt, lockHolder } = migration;
   const lines: [string, string | undefined][] = [
     ['revision', revision],
     ['state', phase ? `${state} (${phase})` : state],
     ['job', job],
     ['schema at', current],
     ['took', duration],
-    [
-      'backfill',
-      progress && `${progress.rows} of about ${progress.total} rows, ${progress.rowsPerSecond} rows/s`,
-    ],
+    ['backfill', progress && backfillText(progress)],
+    ['locked by', lockHolder && holderText(lockHolder)],
     ['pending', migration.pending?.map(({ name, phase }) => `${name} (${phase})`).join(', ')],
     ['ahead', ahead?.join(', ')],
     ['soak ends', contractAt],

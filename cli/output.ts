@@ -31,10 +31,22 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return [line(header), ...rows.map(line)].join('\n');
 }
 
+const BAR_WIDTH = 20;
+
+/** A share as a bar. */
+export function bar(percent: number): string {
+  const full = Math.round((Math.min(100, percent) / 100) * BAR_WIDTH);
+  return paint('cyan', '█'.repeat(full)) + paint('dim', '░'.repeat(BAR_WIDTH - full));
+}
+
 /** How long ago, as kubectl says it: 12s, 5m, 3h, 2d. */
 export function age(timestamp: string | undefined, now = Date.now()): string {
   if (!timestamp) return '-';
-  const seconds = Math.max(0, Math.round((now - Date.parse(timestamp)) / 1000));
+  return span(Math.max(0, Math.round((now - Date.parse(timestamp)) / 1000)));
+}
+
+/** How long, in the same words. */
+export function span(seconds: number): string {
   if (seconds < 120) return `${seconds}s`;
   if (seconds < 7200) return `${Math.round(seconds / 60)}m`;
   if (seconds < 172_800) return `${Math.round(seconds / 3600)}h`;

@@ -21,6 +21,7 @@ import { FIELD_MANAGER, GROUP } from './api/v1alpha1/pcfapi.js';
 import { DashboardServer } from './dashboard/server.js';
 import { CacheSource } from './dashboard/source.js';
 import { tokenReviewGate } from './dashboard/token-review.js';
+import { MigrationProgress } from './migrations/progress.js';
 import { notifyMetrics } from './notify/metrics.js';
 import { Notifier } from './notify/notifier.js';
 import { Actor } from './reconciler/act.js';
@@ -64,6 +65,7 @@ export class PcfOperator extends dotI.default {
   private readonly metrics: Metrics;
   private measuring!: AnalysisScheduler;
   private notifier!: Notifier;
+  private migrationProgress!: MigrationProgress;
   private readonly controller: Controller;
   private readonly http: HttpServer;
   private readonly dashboard: DashboardServer | undefined;
@@ -155,6 +157,7 @@ export class PcfOperator extends dotI.default {
     this.log.info('operator stops');
     clearInterval(this.resync);
     this.measuring.stop();
+    this.migrationProgress.stop();
     await within(STOP_DEADLINE_MS, this.controller.stop());
     await within(FLUSH_DEADLINE_MS, this.notifier.flush());
     this.notifier.stop();
@@ -209,6 +212,11 @@ export class PcfOperator extends dotI.default {
       metrics: notifyMetrics(this.registry),
       logger: this.log,
     });
+    this.migrationProgress = new MigrationProgress({
+      client: this.reader,
+      onNews: (key) => this.controller.queue.add(key, 'low'),
+      logger: this.log,
+    });
     const reconciler = new Reconciler({
       client: this.writer,
       caches: this.caches,
@@ -219,6 +227,7 @@ export class PcfOperator extends dotI.default {
       logger: this.log,
       analyst: new Analyst(this.measuring),
       notifier: this.notifier,
+      migrationProgress: this.migrationProgress,
       clock,
     });
     return new Controller({

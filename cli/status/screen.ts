@@ -3,11 +3,11 @@ import type { PcfApiStatus } from '../../operator/api/v1alpha1/status.js';
 import { type EventView, timeOf } from '../../operator/dashboard/event-view.js';
 import { podLines, roleOf } from '../../operator/dashboard/view/pods.js';
 import type { Pod } from '../../operator/reconciler/pods.js';
-import { age, paint, table } from '../output.js';
+import { backfillText, holderText } from '../migration-text.js';
+import { age, bar, paint, table } from '../output.js';
 import type { Picture } from './picture.js';
 
 const EVENTS_SHOWN = 8;
-const BAR_WIDTH = 20;
 
 export function screen(picture: Picture, now = Date.now()): string {
   const { api, pods, events, outdatedTemplate } = picture;
@@ -16,7 +16,7 @@ export function screen(picture: Picture, now = Date.now()): string {
     headline(picture),
     section('Revisions', revisions(status)),
     section('Traffic', traffic(status)),
-    section('Migration', migration(status)),
+    section('Migration', migration(status, now)),
     section('Pods', podTable(pods, now)),
     section('To mend', toMend(status)),
     section('Events', eventTable(events, now)),
@@ -66,11 +66,6 @@ function revisions(status: PcfApiStatus): string | undefined {
   return table(['NAME', 'ROLE', 'IMAGE', 'READY', 'WEIGHT'], rows, '  ');
 }
 
-function bar(percent: number): string {
-  const full = Math.round((percent / 100) * BAR_WIDTH);
-  return paint('cyan', '█'.repeat(full)) + paint('dim', '░'.repeat(BAR_WIDTH - full));
-}
-
 function traffic({ traffic: seen, updateRevision, step }: PcfApiStatus): string | undefined {
   if (!seen || !updateRevision) return undefined;
   const { desiredWeight, effectiveWeight, verified, reason } = seen;
@@ -86,13 +81,15 @@ function stepLine({ index, of, weight, waitingFor }: NonNullable<PcfApiStatus['s
   return `step ${index + 1} of ${of}: ${weight} %${waitingFor ? `, waiting for ${waitingFor}` : ''}`;
 }
 
-function migration({ migration: seen }: PcfApiStatus): string | undefined {
+function migration({ migration: seen }: PcfApiStatus, now: number): string | undefined {
   if (!seen) return undefined;
   const { state, phase, current, duration, message, waitingFor, rollbackFloor } = seen;
   const stage = state === 'Running' && phase ? `${state} (${phase})` : state;
   const parts = [stage, current && `schema at ${current}`, duration && `took ${duration}`, message];
   const lines = [
     parts.filter(Boolean).join(', '),
+    seen.progress && phase === 'backfill' && backfillText(seen.progress),
+    seen.lockHolder && `waits for ${holderText(seen.lockHolder, now)}`,
     waitingFor && `contract waits for ${waitingFor}`,
     rollbackFloor && `back to ${rollbackFloor.revision} at most, ${rollbackFloor.image}`,
   ];

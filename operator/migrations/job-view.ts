@@ -30,12 +30,21 @@ interface Terminated {
 }
 
 export interface PodLike extends KubeObject {
-  status?: { containerStatuses?: { state?: { terminated?: Terminated } }[] };
+  status?: { containerStatuses?: { state?: { running?: object; terminated?: Terminated } }[] };
 }
+
+/** What the log of a pod says so far, if anything. */
+export type LiveReports = (pod: string) => MigrationReport | undefined;
 
 const JOB_NAME = 'batch.kubernetes.io/job-name';
 
-export function jobView(name: string, jobs: readonly Job[], pods: readonly PodLike[]): JobView {
+/** `live` is for people to see: no state follows from it. */
+export function jobView(
+  name: string,
+  jobs: readonly Job[],
+  pods: readonly PodLike[],
+  live: LiveReports = () => undefined,
+): JobView {
   const job = jobs.find(({ metadata }) => metadata.name === name);
   if (!job) return { name, state: 'Absent', failures: 0 };
   const own = pods.filter(({ metadata }) => metadata.labels?.[JOB_NAME] === name);
@@ -51,7 +60,8 @@ export function jobView(name: string, jobs: readonly Job[], pods: readonly PodLi
   const words = report?.error ?? tooOld(last) ?? lastLine(last?.message);
   if (failed) return { ...seen, state: 'Failed', error: words ?? failed.message ?? failed.reason };
   const error = last && last.exitCode !== 0 ? (words ?? `exit code ${last.exitCode}`) : undefined;
-  return { ...seen, state: 'Running', ...(error ? { error } : {}) };
+  const [now] = own.flatMap(({ metadata }) => live(metadata.name) ?? []);
+  return { ...seen, state: 'Running', ...(error ? { error } : {}), ...(now ? { report: now } : {}) };
 }
 
 function holds({ status }: Job, type: string) {

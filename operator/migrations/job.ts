@@ -41,15 +41,15 @@ export function migrationJob(api: PcfApi, revision: Revision, { stage, attempt }
     revision.template.spec.containers[0];
   const template = variant(revision.template, 'migration', {
     ...container,
-    name: CONTAINER,
+    name: MIGRATION_CONTAINER,
     args: [...ARGUMENTS[stage]],
     env: withLockTimeout(api, container.env),
   });
   return job(api, migrationJobName(revision.name, stage, attempt), revision, stage, template);
 }
 
-/** Name of the container whose last words are read. */
-const CONTAINER = 'migrate';
+/** Name of the container whose log and last words are read. */
+export const MIGRATION_CONTAINER = 'migrate';
 
 function withLockTimeout({ spec }: PcfApi, env: Container['env']): Container['env'] {
   const { lockTimeout } = spec.migrations ?? {};
@@ -85,7 +85,7 @@ function hookContainer(api: PcfApi, revision: Revision, given: BeforeContractJob
   const { namespace, name } = api.metadata;
   const names = { PCF_NAMESPACE: namespace, PCF_NAME: name, PCF_REVISION: revision.name };
   return {
-    name: CONTAINER,
+    name: MIGRATION_CONTAINER,
     image,
     ...(command ? { command } : {}),
     ...(args ? { args } : {}),
@@ -108,7 +108,7 @@ interface Template {
  * a node that is drained says nothing about the migration.
  */
 function job(api: PcfApi, name: string, revision: Revision, stage: MigrationStage, template: Template) {
-  const refused = { containerName: CONTAINER, operator: 'In', values: [EXIT.usage, EXIT.config] };
+  const refused = { containerName: MIGRATION_CONTAINER, operator: 'In', values: [EXIT.usage, EXIT.config] };
   return owned(api, JobKind, name, {
     labels: {
       [LABELS.component]: 'migration' satisfies Component,

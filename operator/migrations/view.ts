@@ -5,7 +5,7 @@ import type { ContractView, MigrationStage, MigrationState } from '../delivery/t
 import { LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { hookJobName, migrationJobName } from './job.js';
-import { type Job, type JobView, jobView, type PodLike } from './job-view.js';
+import { type Job, type JobView, jobView, type LiveReports, type PodLike } from './job-view.js';
 
 export interface MigrationView {
   /** Of expand and backfill together. */
@@ -41,6 +41,7 @@ export interface Delivery {
   promotedAt?: string;
   /** What the Jobs reported is on record already: it does not matter that they can't say it again. */
   told?: boolean;
+  live?: LiveReports;
 }
 
 type Preparation = 'plan' | 'expand' | 'backfill';
@@ -52,7 +53,7 @@ export function migrationView(
   revision: string,
   jobs: readonly KubeObject[],
   pods: readonly KubeObject[],
-  { attempt, promotedAt, told = false }: Delivery = {},
+  { attempt, promotedAt, told = false, live }: Delivery = {},
 ): MigrationView {
   const mode = spec.migrations?.mode ?? 'Automatic';
   const none: ContractView = { state: 'Absent', hook: 'Disabled', attempt: 1 };
@@ -60,7 +61,7 @@ export function migrationView(
   const own = (jobs as Job[]).filter(({ metadata }) => metadata.labels?.[LABELS.revision] === revision);
   const views = new Map<string, JobView>(); // a report is parsed once
   const read = (name: string) => {
-    const view = views.get(name) ?? jobView(name, own, pods as PodLike[]);
+    const view = views.get(name) ?? jobView(name, own, pods as PodLike[], live);
     views.set(name, view);
     return view;
   };

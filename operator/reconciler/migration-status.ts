@@ -4,6 +4,7 @@ import type { MigrationStatus } from '../api/v1alpha1/status.js';
 import { migrated } from '../delivery/plan.js';
 import { rollbackFloor } from '../delivery/rollback-floor.js';
 import type { DeliveryPlan } from '../delivery/types.js';
+import type { MigrationView } from '../migrations/view.js';
 import type { Verdict } from './conditions.js';
 import type { Observed } from './observe.js';
 
@@ -15,10 +16,12 @@ export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationSt
   const { state, report, error, contractError, contract, durationMs, applied } = view;
   const contracting = revision === stable && [contract.state, contract.hook].includes('Running');
   const floor = rollbackFloor(seen.delivery.revisions, plan.position);
+  // A stable revision was migrated before it became so, whatever is left of its Jobs.
+  const now = contracting ? 'Running' : revision === stable && state === 'Pending' ? 'Succeeded' : state;
   return compact({
     revision,
-    // A stable revision was migrated before it became so, whatever is left of its Jobs.
-    state: contracting ? 'Running' : revision === stable && state === 'Pending' ? 'Succeeded' : state,
+    state: now,
+    summary: summaryOf(now, view),
     phase: view.stage,
     job: view.job,
     current: report?.current ?? undefined,
@@ -27,6 +30,7 @@ export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationSt
     ahead: report?.ahead,
     findings: report?.findings,
     progress: progressOf(report),
+    lockHolder: now === 'Running' ? holderOf(report) : undefined,
     duration: durationMs === undefined ? undefined : `${(durationMs / 1000).toFixed(1)}s`,
     message: error ?? (revision === stable ? contractError : undefined),
     waitingFor: plan.contract?.waitingFor,
@@ -47,8 +51,31 @@ export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationSt
 /** Just what the status has: an image may tell more. */
 function progressOf(report: MigrationReport | undefined): MigrationStatus['progress'] {
   if (!report?.backfill) return undefined;
-  const { name, rows, total, rowsPerSecond } = report.backfill;
-  return { name, rows, total: Math.round(total), rowsPerSecond: Math.round(rowsPerSecond) };
+  const { name, rows, total, rowsPerSecond, secondsLeft, cancelled } = report.backfill;
+  return compact({
+    ...{ name, rows, total: Math.round(total), rowsPerSecond: Math.round(rowsPerSecond) },
+    secondsLeft: secondsLeft == null ? undefined : Math.round(secondsLeft),
+    cancelled: cancelled || undefined,
+  });
+}
+
+function holderOf(report: MigrationReport | undefined): MigrationStatus['lockHolder'] {
+  if (!report?.lockHolder) return undefined;
+  const { lock, pid, application, user, since } = report.lockHolder;
+  return compact({ lock, pid, application, user: user ?? undefined, since: since ?? undefined });
+}
+
+/** For a column: what runs now, and how far it is. */
+function summaryOf(
+  state: MigrationStatus['state'],
+  { stage, report }: Pick<MigrationView, 'stage' | 'report'>,
+): string {
+  if (state !== 'Running' || !stage) return state;
+  const name = stage[0]!.toUpperCase() + stage.slice(1);
+  if (report?.lockHolder) return `${name} locked`;
+  const { rows, total } = (stage === 'backfill' && report?.backfill) || {};
+  if (rows === undefined || !total) return name;
+  return `${name} ${Math.min(99, Math.floor((100 * rows) / total))}%`;
 }
 
 /** A report is of the time before what came after it. */

@@ -1,6 +1,8 @@
 /** Reads the caches into one picture of a PcfApi. No request leaves the process here. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { Failure, Observation, RevisionView } from '../delivery/types.js';
+import type { LiveReports } from '../migrations/job-view.js';
+import { type Run, runsOf } from '../migrations/progress.js';
 import { type MigrationView, migrationView } from '../migrations/view.js';
 import { DeploymentKind, EndpointSliceKind, JobKind, OWNED_KINDS, PodKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
@@ -22,6 +24,8 @@ export interface Observed {
   /** What the planner gets to see, but for the age of the route, which no cache knows. */
   delivery: Omit<Observation, 'routeAgeMs'>;
   migrations: Map<string, MigrationView>;
+  /** Pods that migrate now. */
+  migrating: Run[];
   /** Objects in the cluster that belong to this PcfApi. */
   owned: { type: ResourceType; object: KubeObject }[];
   missingSecrets: MissingSecret[];
@@ -44,7 +48,8 @@ export type ClusterView = Pick<
   'userRoute' | 'get' | 'ownedBy' | 'secret' | 'available' | 'foreignAutoscalers'
 >;
 
-export function observe(api: PcfApi, caches: ClusterView): Observed {
+/** `live` is what running migrations said last. */
+export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): Observed {
   const router = routerOf(api);
   const { routeRef } = api.spec.traffic ?? {};
   const owned = OWNED_KINDS.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
@@ -55,7 +60,7 @@ export function observe(api: PcfApi, caches: ClusterView): Observed {
   const ready = new Map(
     [...revisions.keys()].map((name) => [name, readyPods(name, pods, slices, router.services(api, name))]),
   );
-  const migrations = migrationsOf(api, revisions, caches, pods);
+  const migrations = migrationsOf(api, revisions, caches, pods, live);
   const missing = missingSecrets(api, secret);
   const views = [...revisions.keys()].map((name): RevisionView => {
     const deployment = caches.get(DeploymentKind, api, name) as { spec?: { replicas?: number } } | undefined;
@@ -75,6 +80,7 @@ export function observe(api: PcfApi, caches: ClusterView): Observed {
     router,
     revisions,
     migrations,
+    migrating: runsOf(pods),
     owned,
     missingSecrets: missing,
     foreignAutoscalers: caches.foreignAutoscalers(api).map(({ metadata }) => metadata.name),
@@ -95,7 +101,13 @@ export function observe(api: PcfApi, caches: ClusterView): Observed {
   };
 }
 
-function migrationsOf(api: PcfApi, revisions: Map<string, Revision>, caches: ClusterView, pods: Pod[]) {
+function migrationsOf(
+  api: PcfApi,
+  revisions: Map<string, Revision>,
+  caches: ClusterView,
+  pods: Pod[],
+  live: LiveReports | undefined,
+) {
   const jobs = caches.ownedBy(JobKind, api);
   const { update, attempt, promotedAt, knows } = api.status?.delivery ?? {};
   const isTold = (name: string) => knows?.some(({ revision }) => revision === name);
@@ -103,7 +115,12 @@ function migrationsOf(api: PcfApi, revisions: Map<string, Revision>, caches: Clu
   return new Map(
     [...revisions.keys()].map((name) => [
       name,
-      migrationView(api, name, jobs, pods, { attempt: attemptOf(name), promotedAt, told: isTold(name) }),
+      migrationView(api, name, jobs, pods, {
+        attempt: attemptOf(name),
+        promotedAt,
+        told: isTold(name),
+        live,
+      }),
     ]),
   );
 }

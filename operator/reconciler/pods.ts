@@ -4,6 +4,7 @@ import { LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 
 interface ContainerState {
+  running?: object;
   waiting?: { reason?: string; message?: string };
   terminated?: { reason?: string; message?: string; exitCode?: number; finishedAt?: string };
 }

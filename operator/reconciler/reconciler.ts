@@ -5,6 +5,7 @@ import { API_VERSION, FIELD_MANAGER, FINALIZER, KIND, type PcfApi } from '../api
 import type { DeliveryPosition, PcfApiStatus } from '../api/v1alpha1/status.js';
 import { plan } from '../delivery/plan.js';
 import type { DeliveryPlan } from '../delivery/types.js';
+import type { MigrationProgress } from '../migrations/progress.js';
 import { deliveryEvents } from '../notify/delivery-events.js';
 import type { Notifier } from '../notify/notifier.js';
 import { PcfApiKind } from '../resources/kinds.js';
@@ -36,6 +37,7 @@ export interface ReconcilerDependencies {
   events: EventRecorder;
   analyst: Analyst;
   notifier: Notifier;
+  migrationProgress: MigrationProgress;
   metrics: Metrics;
   deliveryMetrics: DeliveryMetrics;
   logger: Logger;
@@ -60,6 +62,7 @@ export class Reconciler {
       this.deps.deliveryMetrics.forget(namespace, name);
       this.deps.actor.forget(key);
       this.deps.analyst.forget(key);
+      this.deps.migrationProgress.follow(key, []);
       this.waiting.delete(key);
       this.routeAges.forget(key);
       return {};
@@ -75,14 +78,17 @@ export class Reconciler {
   private async deliver(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
     const { caches, actor, metrics, clock } = this.deps;
     const now = clock();
-    const seen = observe(api, caches);
+    const { migrationProgress } = this.deps;
+    const key = keyOf(api);
+    const seen = observe(api, caches, (pod) => migrationProgress.reportOf(key, pod));
+    migrationProgress.follow(key, seen.migrating);
     const settings = deliverySettings(api, seen.router);
-    const routeAgeMs = this.routeAges.age(keyOf(api), seen.delivery.route, now);
+    const routeAgeMs = this.routeAges.age(key, seen.delivery.route, now);
     const look = analyse(seen, this.deps.analyst, now);
     const planned = plan({ ...seen.delivery, routeAgeMs, analysis: look?.status }, settings, now);
     const summary = summarize(seen, planned, settings.replicas);
     const { objects, missing } = writable(seen, desiredObjects(seen, planned));
-    const worries = () => [...concerns(seen, missing), ...repairLoops(actor.fightsFor(keyOf(api)))];
+    const worries = () => [...concerns(seen, missing), ...repairLoops(actor.fightsFor(key))];
     const ended = endedDeliveries(seen, planned, now);
     const report = async (verdict: Summary) =>
       this.report(api, {

@@ -65,6 +65,8 @@ interface RequestOptions {
   signal?: AbortSignal;
 }
 
+const PodType: ResourceType = { group: '', version: 'v1', kind: 'Pod', plural: 'pods', namespaced: true };
+
 const THROTTLE_RETRIES = 5;
 const MAX_RETRY_AFTER_MS = 30_000;
 
@@ -157,17 +159,31 @@ export class KubeClient {
     return this.json('DELETE', objectPath(type, namespace, name), { body, contentType: 'application/json' });
   }
 
+  /** Opens the log of a container and returns its bytes as they come. No timeout of ours: `signal` ends it. */
+  async log(
+    { namespace, name }: { namespace: string; name: string },
+    query: { container: string; follow?: boolean; tailLines?: number },
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array>> {
+    return this.stream(`${objectPath(PodType, namespace, name)}/log`, query, signal);
+  }
+
   /** Opens a watch and returns its body: one JSON event a line. No timeout of ours: the reflector guards it. */
   async watch(
     type: ResourceType,
     { namespace, ...query }: WatchOptions,
     signal: AbortSignal,
   ): Promise<AsyncIterable<Uint8Array>> {
-    const response = await this.send('GET', collectionPath(type, namespace), {
-      query: { ...query, watch: true, allowWatchBookmarks: true },
-      signal,
-      stream: true,
-    });
+    const path = collectionPath(type, namespace);
+    return this.stream(path, { ...query, watch: true, allowWatchBookmarks: true }, signal);
+  }
+
+  private async stream(
+    path: string,
+    query: RequestOptions['query'],
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<Uint8Array>> {
+    const response = await this.send('GET', path, { query, signal, stream: true });
     if (response.statusCode < 400) return response.body;
     const late = setTimeout(
       () => response.body.destroy(new Error('the refusal never ended')),

@@ -34,7 +34,16 @@ export interface PcfApiView extends KubeObject {
       approval?: string;
       contractAt?: string;
       pending?: { name: string; phase: string }[];
-      progress?: { name: string; rows: number; total: number; rowsPerSecond: number };
+      progress?: {
+        name: string;
+        rows: number;
+        total: number;
+        rowsPerSecond: number;
+        secondsLeft?: number;
+      };
+      summary?: string;
+      job?: string;
+      lockHolder?: { lock: string; pid: number; application: string };
       rollbackFloor?: { revision: string; number: number; migrations: string[] };
     };
   };

@@ -28,7 +28,7 @@ export class AuditedCluster {
   readonly audit: AuditLog;
   private readonly operators: OperatorProcess[] = [];
   private readonly watches: PcfApiWatch[] = [];
-  private kubelet!: StandInKubelet;
+  kubelet!: StandInKubelet;
 
   private constructor(readonly sandbox: Sandbox) {
     this.audit = new AuditLog(sandbox.stateDir);

@@ -53,6 +53,11 @@ function buildTestImages(imagesDir: string): void {
     tag: 'never-ready',
     entrypoint: 'dist/sandbox/story/never-ready.js',
   });
+  buildImage(imagesDir, {
+    name: 'pcf-api',
+    tag: 'without-phases',
+    entrypoint: 'dist/test/support/without-phases.js',
+  });
   const failing = ['dist/test/support/failing-migration.js'];
   buildImage(imagesDir, { name: 'pcf-api', tag: 'bad-migration', extraMigrations: failing });
 }

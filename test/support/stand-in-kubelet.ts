@@ -7,13 +7,15 @@ import type { Pod } from '../../sandbox/node/types.js';
 
 const NodeKind: ResourceType = { group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };
 const NAME = 'stand-in';
-const report = { outcome: 'nothing', current: null, applied: [], pending: [], durationMs: 0 };
+const nothingToDo = { outcome: 'nothing', current: null, applied: [], pending: [], durationMs: 0 };
 
 export class StandInKubelet {
   private readonly pods: ResourceCache;
   private readonly stopping = new AbortController();
   private readonly seen = new Set<string>();
   private addresses = 0;
+  /** Migrations that begin now run until it resolves. */
+  private held: Promise<void> | undefined;
 
   constructor(
     private readonly client: KubeClient,
@@ -40,14 +42,28 @@ export class StandInKubelet {
     this.stopping.abort();
   }
 
+  /** Migrations run on until the returned function is called. */
+  holdMigrations(): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.held = promise;
+    return () => {
+      this.held = undefined;
+      resolve();
+    };
+  }
+
   private async settle(pod: Pod): Promise<void> {
     const { uid = '', name, namespace, deletionTimestamp, labels } = pod.metadata;
     if (deletionTimestamp) return this.remove(pod);
     if (this.seen.has(uid)) return;
     this.seen.add(uid);
     const isMigration = labels?.['app.kubernetes.io/component'] === 'migration';
-    const status = isMigration ? this.done(pod) : this.running(pod);
-    await this.client.patch(PodKind, namespace, name, { status }, { subresource: 'status' });
+    const report = (status: object) =>
+      this.client.patch(PodKind, namespace, name, { status }, { subresource: 'status' });
+    if (!isMigration || this.held) await report(this.running(pod));
+    if (!isMigration) return;
+    await this.held;
+    await report(this.done(pod));
   }
 
   private async remove({ metadata: { namespace, name, uid } }: Pod): Promise<void> {
@@ -81,7 +97,7 @@ export class StandInKubelet {
     const terminated = {
       exitCode: 0,
       reason: 'Completed',
-      message: JSON.stringify(report),
+      message: JSON.stringify(nothingToDo),
       startedAt: now(),
       finishedAt: now(),
     };

@@ -24,7 +24,7 @@ const printerColumns = [
   { name: 'Canary', type: 'string', jsonPath: '.status.updateImage' },
   { name: 'Weight', type: 'integer', jsonPath: '.status.traffic.effectiveWeight' },
   { name: 'Ready', type: 'integer', jsonPath: '.status.readyReplicas' },
-  { name: 'Migration', type: 'string', jsonPath: '.status.migration.state' },
+  { name: 'Migration', type: 'string', jsonPath: '.status.migration.summary' },
   { name: 'Reason', type: 'string', jsonPath: '.status.reason' },
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
 ];

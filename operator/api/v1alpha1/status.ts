@@ -73,9 +73,24 @@ const migrationStatus = z.strictObject({
       rows: rowCount('Rows done.'),
       total: rowCount('Rows there are, as the database estimates.'),
       rowsPerSecond: rowCount('How fast it goes.'),
+      secondsLeft: rowCount('How long it will take, if it goes on so.').optional(),
+      cancelled: z.boolean().optional().meta({ description: 'Somebody stopped it with `migrate cancel`.' }),
     })
     .optional()
     .meta({ description: 'How far the backfill came.' }),
+  summary: z.string().optional().meta({ description: 'Where they stand, in a word or two.' }),
+  lockHolder: z
+    .strictObject({
+      lock: z.enum(['run', 'table']).meta({
+        description: 'run: another run of migrations has its turn; table: it has a table that is needed.',
+      }),
+      pid: z.int().meta({ description: 'Process of PostgreSQL, for pg_terminate_backend.', format: 'int64' }),
+      application: z.string().meta({ description: 'What it calls itself.' }),
+      user: z.string().optional().meta({ description: 'Its user.' }),
+      since: time('Since when its transaction is open.').optional(),
+    })
+    .optional()
+    .meta({ description: 'The session of the database that the migrations wait for.' }),
   duration: z.string().optional().meta({ description: 'How long they took.' }),
   message: z.string().optional().meta({ description: 'Last line of what went wrong.' }),
   waitingFor: z.string().optional().meta({ description: 'What the next step of the schema waits for.' }),

@@ -80,6 +80,7 @@ export function migrationView(migration) {
     current,
     message,
     waitingFor,
+    lockHolder,
     contractAt,
     rollbackFloor,
     pending = [],
@@ -121,11 +122,7 @@ export function migrationView(migration) {
           value: Math.min(progress.rows, progress.total),
           'aria-label': progress.name,
         }),
-        h(
-          'p',
-          { class: 'muted' },
-          `${progress.name}: ${progress.rows.toLocaleString('en')} of ${progress.total.toLocaleString('en')} rows, ${progress.rowsPerSecond.toLocaleString('en')} a second`,
-        ),
+        h('p', { class: 'muted' }, `${progress.name}: ${backfillText(progress)}`),
       ),
     message && h('p', { class: 'trouble' }, `! ${message}`),
     h(
@@ -133,6 +130,7 @@ export function migrationView(migration) {
       { class: 'facts' },
       fact('schema at', current),
       fact('waits for', waitingFor),
+      fact('waits for the lock of', state === 'Running' && lockHolder && holderText(lockHolder)),
       fact('pending', pending.map(({ name, phase: when }) => `${name} (${when})`).join(', ')),
       fact(
         'contract in',
@@ -145,6 +143,18 @@ export function migrationView(migration) {
       fact('lint', findings.map(({ migration: one, rule }) => `${one}: ${rule}`).join(', ')),
     ),
   ];
+}
+
+function backfillText({ rows, total, rowsPerSecond, secondsLeft, cancelled }) {
+  const [done, all, pace] = [rows, total, rowsPerSecond].map((count) => count.toLocaleString('en'));
+  if (cancelled) return `${done} of ${all} rows; cancelled`;
+  const left = secondsLeft === undefined ? '' : `, ${span(secondsLeft * 1000)} left`;
+  return `${done} of ${all} rows, ${pace} a second${left}`;
+}
+
+function holderText({ pid, application, user, since }) {
+  const who = [application, user].filter(Boolean).join(', ');
+  return `pid ${pid}${who ? ` (${who})` : ''}${since ? `, for ${span(now() - Date.parse(since))}` : ''}`;
 }
 
 const fact = (term, text) => text && [h('dt', {}, term), h('dd', {}, text)];

@@ -149,7 +149,7 @@ describe('the rights of the operator', function () {
     await client.patch(SecretKind, namespace, 'pcf-api-secrets', { data });
     const watch = await cluster.create(namespace, { ...everything, traffic });
     await cluster.ready(watch);
-    await cluster.patch(namespace, { image: image('1.1.0'), canaryWeight: 30 });
+    await longMigration(namespace);
     const weight = (wanted: number) =>
       watch.until(`${wanted} %`, (api) => api?.status?.traffic?.effectiveWeight === wanted, 60_000);
     if (namespace !== 'ingress') await weight(30);
@@ -169,6 +169,16 @@ describe('the rights of the operator', function () {
     if (namespace === 'ingress') await outlivedRevisions(namespace);
     await client.delete(PcfApiKind, namespace, 'api');
     await watch.until('gone', (api) => api === undefined, 30_000);
+  }
+
+  /** A new version whose migrations take so long that the operator reads how far they are. */
+  async function longMigration(namespace: string): Promise<void> {
+    const release = cluster.kubelet.holdMigrations();
+    await cluster.patch(namespace, { image: image('1.1.0'), canaryWeight: 30 });
+    const isLog = ({ objectRef }: AuditEvent) =>
+      objectRef?.subresource === 'log' && objectRef.namespace === namespace;
+    await eventually('their log is read', () => cluster.audit.since().some(isLog));
+    release();
   }
 
   /** The same drift twice, so that its Event becomes a series. */
