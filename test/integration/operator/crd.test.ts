@@ -59,6 +59,19 @@ describe('the PcfApi CRD', () => {
     });
   }
 
+  for (const file of samples('deploy/samples/routes')) {
+    it(`the cluster takes ${file}`, async () =>
+      assert.match(await dryRun(readFileSync(file, 'utf8')), /created/));
+  }
+
+  for (const file of readdirSync('test/golden/midway')) {
+    it(`the cluster takes test/golden/midway/${file}`, async () => {
+      const text = readFileSync(join('test/golden/midway', file), 'utf8');
+      const out = await dryRun(text.replaceAll('namespace: platform', `namespace: ${namespace}`));
+      assert.equal(out.trim().split('\n').length, text.split('\n---\n').length);
+    });
+  }
+
   it('takes a quantity as a number', async () => {
     const resources = { requests: { cpu: 1 }, limits: { cpu: 2, memory: '1Gi' } };
     const { apiVersion, kind } = pcfApi();

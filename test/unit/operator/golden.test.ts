@@ -2,35 +2,88 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';
 import { KUBERNETES_YAML } from '../../../operator/api/v1alpha1/kubernetes.js';
+import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
+import type { RouteView } from '../../../operator/delivery/types.js';
 import { render } from '../../../operator/reconciler/render.js';
 import type { KubeObject } from '../../../operator/runtime/kube-client.js';
+import { gatewayApi } from '../../../operator/traffic/gateway-api.js';
+import { sharedHttpRoute } from '../../../operator/traffic/gateway-api-shared.js';
+import { istio } from '../../../operator/traffic/istio.js';
+import { sharedVirtualService } from '../../../operator/traffic/istio-shared.js';
+import type { SharedRoute } from '../../../operator/traffic/shared.js';
 import { pcfApi } from '../../support/fixtures.js';
 
 const GOLDEN = 'test/golden';
 
-/** What a sample leads to, an object a document. `UPDATE_GOLDEN=1` writes it anew: read the difference before it is committed. */
-function rendered(sample: string): string {
-  const { metadata, spec } = parse(readFileSync(sample, 'utf8')) as Pick<KubeObject, 'metadata' | 'spec'>;
+/** A canary at 25 %, which gets copies of 10 % beside that. */
+const MIDWAY = {
+  weights: { 'pcf-api-old': 75, 'pcf-api-new': 25 },
+  header: 'pcf-api-new',
+  mirror: 10,
+} satisfies RouteView;
+
+const read = (file: string) => parse(readFileSync(file, 'utf8')) as KubeObject;
+
+function sampleApi(file: string): PcfApi {
+  const { metadata, spec } = read(file);
   const api = pcfApi();
-  const objects = render({
+  return {
     ...api,
     metadata: { ...api.metadata, managedFields: undefined, name: metadata.name },
     spec: pcfApiSpec.parse(spec),
-  });
-  return objects
+  };
+}
+
+/** A user's route as it is after what the operator writes to it. */
+function following(shared: SharedRoute, api: PcfApi, live: KubeObject): KubeObject {
+  const { metadata, spec } = shared.follow(api, live, MIDWAY)!.patch as Pick<KubeObject, 'metadata' | 'spec'>;
+  return {
+    ...live,
+    metadata: { ...live.metadata, annotations: metadata.annotations },
+    spec: { ...(live.spec as object), ...(spec as object) },
+  };
+}
+
+/** Compares, an object a document. `UPDATE_GOLDEN=1` writes it anew: read the difference before it is committed. */
+function expectGolden(objects: readonly KubeObject[], file: string): void {
+  const golden = `${GOLDEN}/${file}`;
+  const text = objects
     .map((object) => stringify(JSON.parse(JSON.stringify(object)), KUBERNETES_YAML))
     .join('---\n');
+  if (process.env.UPDATE_GOLDEN) writeFileSync(golden, text);
+  assert.ok(existsSync(golden), `${golden} is missing: run the test once with UPDATE_GOLDEN=1`);
+  assert.equal(text, readFileSync(golden, 'utf8'));
 }
 
 describe('the objects of', () => {
   for (const file of readdirSync('deploy/samples').filter((name) => name.endsWith('.yaml'))) {
     it(`${file} are those of ${GOLDEN}/${file}`, () => {
-      const text = rendered(`deploy/samples/${file}`);
-      const golden = `${GOLDEN}/${file}`;
-      if (process.env.UPDATE_GOLDEN) writeFileSync(golden, text);
-      assert.ok(existsSync(golden), `${golden} is missing: run the test once with UPDATE_GOLDEN=1`);
-      assert.equal(text, readFileSync(golden, 'utf8'));
+      expectGolden(render(sampleApi(`deploy/samples/${file}`)), file);
+    });
+  }
+});
+
+describe('the routing objects of a canary at 25 % with copies of 10 % are those of', () => {
+  const api = sampleApi('deploy/samples/canary.yaml');
+  const kept = ['pcf-api-new', 'pcf-api-old'];
+
+  for (const [name, router] of [
+    ['istio', istio],
+    ['gateway-api', gatewayApi],
+  ] as const) {
+    const file = `midway/${name}.yaml`;
+    it(`${GOLDEN}/${file}`, () => expectGolden(router.render(api, MIDWAY, kept), file));
+  }
+
+  for (const [name, shared] of [
+    ['virtualservice', sharedVirtualService],
+    ['httproute', sharedHttpRoute],
+  ] as const) {
+    const file = `midway/${name}-of-your-own.yaml`;
+    it(`${GOLDEN}/${file}`, () => {
+      const own = sampleApi('deploy/samples/route-of-your-own.yaml');
+      expectGolden([following(shared, own, read(`deploy/samples/routes/${name}.yaml`))], file);
     });
   }
 });
