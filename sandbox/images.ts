@@ -11,12 +11,14 @@ export interface ApiImage {
   extraMigrations?: string[];
   /** A program to start instead of the API's own main. */
   entrypoint?: string;
+  /** Further variables of its processes. */
+  env?: Record<string, string>;
 }
 
 /** Writes `<imagesDir>/<name>/<tag>/`. Needs the build in dist/. */
 export function buildImage(
   imagesDir: string,
-  { name, tag, extraMigrations = [], entrypoint }: ApiImage,
+  { name, tag, extraMigrations = [], entrypoint, env = {} }: ApiImage,
 ): void {
   const root = join(imagesDir, name, tag);
   rmSync(root, { recursive: true, force: true });
@@ -32,7 +34,7 @@ export function buildImage(
     symlinkSync(resolve('node_modules'), join(root, 'node_modules'));
   const manifest = {
     entrypoint: ['node', entrypoint ? `./dist/${basename(entrypoint)}` : './dist/api-server/main.js'],
-    env: { PCF_VERSION: tag, PCF_API__SERVER__HOST: '127.0.0.1', NODE_ENV: 'production' },
+    env: { PCF_VERSION: tag, PCF_API__SERVER__HOST: '127.0.0.1', NODE_ENV: 'production', ...env },
     portEnv: { [PORTS.http]: 'PCF_API__SERVER__PORT', [PORTS.metrics]: 'PCF_API__METRICS__PORT' },
   };
   writeFileSync(join(root, 'image.json'), JSON.stringify(manifest, null, 2));

@@ -88,7 +88,7 @@ async function startEverything(): Promise<void> {
     [
       { title: 'clean up after an earlier sandbox', task: (_, task) => says(task, cleanUp()) },
       {
-        title: 'build images pcf-api:1.0.0, 1.1.0, 1.2.0 and 2.0.0',
+        title: 'build images pcf-api:1.0.0, 1.1.0, 1.2.0, 1.3.0, 1.4.0 and 2.0.0',
         task: () => buildImages(),
       },
       {
@@ -115,6 +115,16 @@ async function startEverything(): Promise<void> {
       },
       { title: 'CRDs and the rights of the operator', task: () => sandbox.install() },
       { title: 'node and HTTPS gateway', task: () => sandbox.startNode() },
+      {
+        title: 'Prometheus',
+        // Only one of the stories asks for figures.
+        enabled: () => !options.story || options.story === 'delivery',
+        task: async (_, own) => {
+          await sandbox.startPrometheus();
+          if (!sandbox.prometheus)
+            own.skip('Prometheus: no prometheus on this machine; there is nothing to judge a version by');
+        },
+      },
       { title: 'namespace, database and Secret of the sample', task: () => sandbox.createTenant('platform') },
       { title: 'operator', task: () => sandbox.startOperator() },
     ],
@@ -150,6 +160,13 @@ function buildImages(): void {
     extraMigrations,
     entrypoint: 'dist/sandbox/story/never-ready.js',
   });
+  for (const [tag, fault] of [
+    ['1.3.0', 'errors'],
+    ['1.4.0', 'slow'],
+  ] as const) {
+    const entrypoint = 'dist/sandbox/story/faulty.js';
+    buildImage(imagesDir, { name: 'pcf-api', tag, extraMigrations, entrypoint, env: { STORY_FAULT: fault } });
+  }
 }
 
 async function applySample(): Promise<void> {
@@ -171,7 +188,7 @@ async function applySample(): Promise<void> {
 }
 
 async function howToTalkToIt(): Promise<string> {
-  const { gateway, gatewayPort, parts } = sandbox;
+  const { gateway, gatewayPort, parts, prometheus } = sandbox;
   const connect = `--connect-to api.example.com:443:127.0.0.1:${gatewayPort}`;
   return `
   a token        export TOKEN=${await sandboxToken('you', 'ADMIN')}
@@ -182,6 +199,7 @@ async function howToTalkToIt(): Promise<string> {
   playground     https://localhost:${gatewayPort}/graphql (in a browser; trust the certificate; its headers: {"authorization": "Bearer <token>"})
   deliver        kubectl patch pcf pcf-api -n platform --type merge -p '{"spec":{"image":"registry.example.com/pcf-api:1.1.0","canaryWeight":10}}'
   move traffic   kubectl pcf weight pcf-api 50 -n platform
+  figures        ${prometheus?.url ?? 'none: there is no prometheus on the PATH'}
   logs           ${sandbox.stateDir}/logs and ${sandbox.stateDir}/pods
 
 Ctrl-C ends it.`;

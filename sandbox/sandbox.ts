@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { KubeConfig } from '@kubernetes/client-node';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { parse } from 'yaml';
 import { KubeClient, type KubeObject, type ResourceType } from '../operator/runtime/kube-client.js';
 import { Cluster } from './cluster/cluster.js';
@@ -18,6 +18,7 @@ import { ProcessNode } from './node/process-node.js';
 import { OperatorProcess } from './operator-process.js';
 import { Postgres } from './postgres/postgres.js';
 import { Ledger } from './process/ledger.js';
+import { type PrometheusServer, startPrometheus } from './prometheus.js';
 import { type RedisServer, startRedis } from './redis.js';
 import { SANDBOX_JWT_SECRET } from './tokens.js';
 
@@ -58,6 +59,7 @@ export class Sandbox {
   parts!: ClusterParts;
   postgres!: Postgres;
   redis: RedisServer | undefined;
+  prometheus: PrometheusServer | undefined;
   node!: ProcessNode;
   routing!: RoutingTable;
   gateway!: Gateway;
@@ -123,6 +125,14 @@ export class Sandbox {
     this.onStop(async () => this.redis?.stop());
   }
 
+  /** After the node: it scrapes its pods. */
+  async startPrometheus(): Promise<void> {
+    const { stateDir, ledger, node, parts } = this;
+    const options = { stateDir, ledger, client: parts.client, addresses: node.addresses };
+    this.prometheus = await startPrometheus({ ...options, logger: this.logger('prometheus-targets') });
+    this.onStop(async () => this.prometheus?.stop());
+  }
+
   /** Installs our CRD and the operator's rights, and the CRDs of the other projects whose objects it writes. */
   async install(): Promise<void> {
     const projects = [
@@ -155,10 +165,7 @@ export class Sandbox {
 
   async startNode(crashLoopBaseMs?: number): Promise<void> {
     const { stateDir, ledger } = this;
-    const logger = pino(
-      { level: 'warn' },
-      pino.destination({ dest: join(stateDir, 'logs', 'node.log'), mkdir: true }),
-    );
+    const logger = this.logger('node');
     this.node = new ProcessNode({
       kubeConfig: this.parts.kubeConfig,
       identity: this.parts.cluster.nodeIdentity,
@@ -210,6 +217,11 @@ export class Sandbox {
       await Promise.race([stop().catch(() => {}), sleep(30_000, undefined, { ref: false })]);
     }
     this.ledger.release();
+  }
+
+  private logger(name: string): Logger {
+    const dest = join(this.stateDir, 'logs', `${name}.log`);
+    return pino({ level: 'warn' }, pino.destination({ dest, mkdir: true }));
   }
 
   private onStop(stop: () => Promise<unknown>): void {

@@ -1,37 +1,102 @@
-/** Strategies under load: steps with holds, an edit in the middle of one, an undo, an abort, a blue-green switch. */
+/** Strategies under load: steps with holds and analysis, an undo, two versions that analysis gives up, an edit in the middle of a step, an abort, a blue-green switch. */
+import type { Sandbox } from '../sandbox.js';
+import { tellMeasurements } from './analysis-diary.js';
+import { faultCount } from './load.js';
 import { imageOf, Tale } from './tale.js';
 
 const OLD = '1.0.0';
 const NEW = '1.1.0';
+const ERRONEOUS = '1.3.0';
+const SLOW = '1.4.0';
+
+/** Paces are those of a story, figures are real. How fast a machine is must not decide: latency is held to the stable revision's. */
+const analysisBy = (url: string) => ({
+  ...{ interval: '2s', initialDelay: '2s', count: 3, inconclusiveLimit: 5 },
+  prometheus: { url },
+  metrics: [
+    { name: 'success-rate', successRate: { perOperation: true, window: '5s' }, min: 0.99 },
+    { name: 'p99', latency: { window: '5s' }, compareWithStable: { absolute: 0.7 }, failureLimit: 1 },
+  ],
+});
 
 export class DeliveryStory extends Tale {
+  constructor(sandbox: Sandbox, say: (line: string) => void) {
+    super(sandbox, say, { faulty: [ERRONEOUS, SLOW] });
+    tellMeasurements(this.watch, (line) => this.line(line));
+  }
+
+  private get analysis() {
+    const { prometheus } = this.sandbox;
+    return prometheus ? analysisBy(prometheus.url) : null;
+  }
+
   protected override async chapters(): Promise<void> {
     this.load.start();
     await this.walkSteps();
     await this.undo();
+    if (this.sandbox.prometheus) {
+      await this.giveUp(ERRONEOUS, 'one list in four is a GraphQL error, with HTTP 200', 'success-rate');
+      await this.giveUp(SLOW, 'one list in four takes 1.5 s', 'p99');
+    } else {
+      this.chapter('two versions that analysis gives up: left out, there is no prometheus on the PATH');
+    }
     await this.editInTheMiddle();
     await this.abort();
     await this.blueGreen();
   }
 
   private async walkSteps(): Promise<void> {
-    this.chapter('a canary by steps: 20 % and 50 %, held for 6 s each, then a pause');
+    const judged = this.analysis ? ', judged all along by Prometheus' : '';
+    this.chapter(`a canary by steps: 20 % and 50 %, held for 6 s each, then a pause${judged}`);
     const steps = [
       { weight: 20, hold: '6s' },
       { weight: 50, hold: '6s' },
       { weight: 80, pause: true },
     ];
     await this.patch({
-      strategy: { type: 'Canary', canary: { steps, scaleDownDelay: '60s' } },
+      strategy: { type: 'Canary', canary: { steps, analysis: this.analysis, scaleDownDelay: '60s' } },
       image: imageOf(NEW),
     });
     for (const weight of [20, 50, 80]) {
       await this.reaches(weight);
       await this.measure(`step at ${weight} %`, { [NEW]: weight });
     }
+    this.tellVerdict();
     await this.pcf('promote', 'pcf-api');
     await this.promoted(NEW);
     this.line('kubectl pcf promote -> promoted');
+  }
+
+  private tellVerdict(): void {
+    if (!this.analysis) return;
+    const { verdict, message } = this.watch.now()?.status?.analysis ?? {};
+    this.line(`analysis: ${verdict}: ${message}`);
+    this.expect(verdict === 'Passed', `the analysis of a healthy version: ${verdict}: ${message}`);
+  }
+
+  /** A version that every probe likes, and that the figures of its own requests give away. */
+  private async giveUp(version: string, defect: string, metric: string): Promise<void> {
+    this.chapter(`${version} at 20 %: it is ready, and ${defect}`);
+    await this.patch({
+      strategy: { canary: { steps: [{ weight: 20, hold: '60s' }], analysis: this.analysis } },
+      image: imageOf(version),
+    });
+    await this.watch.until('traffic', (api) => (api?.status?.traffic?.effectiveWeight ?? 0) > 0);
+    const { updateRevision } = this.watch.now()?.status ?? {};
+    const startedAt = performance.now();
+    const givenUp = this.watch.until('given up', (api) => api?.status?.failed?.revision === updateRevision);
+    const { served, ...sample } = await this.load.sampleUntil(givenUp);
+    const { reason, message = '' } = this.watch.now()?.status?.failed ?? {};
+    this.tellTime('given up', performance.now() - startedAt);
+    this.line(`${reason}: ${message}`);
+    this.expect(reason === 'AnalysisFailed', `${version} was given up for ${reason}`);
+    this.expect(message.includes(`${metric}:`), `${version} was to fail by ${metric}: ${message}`);
+    this.line(
+      `until then ${served[version] ?? 0} requests had been served by it, and ${faultCount(sample)} answered with errors`,
+    );
+    const faults = faultCount(sample) > 0;
+    this.expect(faults === (version === ERRONEOUS), `${version} answered ${faultCount(sample)} with errors`);
+    await this.measure('after it was given up', { [OLD]: 100 });
   }
 
   private async undo(): Promise<void> {
@@ -45,7 +110,10 @@ export class DeliveryStory extends Tale {
 
   private async editInTheMiddle(): Promise<void> {
     this.chapter('a live weight in the middle of a step');
-    await this.patch({ strategy: { canary: { steps: [{ weight: 20, pause: true }] } }, image: imageOf(NEW) });
+    await this.patch({
+      strategy: { canary: { steps: [{ weight: 20, pause: true }], analysis: null } },
+      image: imageOf(NEW),
+    });
     await this.reaches(20);
     await this.shift(40);
     await this.measure('canaryWeight 40', { [NEW]: 40 });

@@ -7,6 +7,8 @@ import { HEADERS, PATHS } from '../../contract/image.js';
 export interface Sample {
   /** Requests by the version that answered. */
   served: Record<string, number>;
+  /** Requests that a faulty version answered with errors of its own, by version. */
+  faults: Record<string, number>;
   failures: string[];
   /** How long each answer took, in milliseconds. */
   latencies: number[];
@@ -17,11 +19,23 @@ export interface LoadOptions {
   host: string;
   caPath: string;
   query: string;
+  /** Versions that are meant to do badly: what they answer with errors is counted apart. */
+  faulty?: readonly string[];
   workers?: number;
   /** What a worker shows to be let in: clients of their own, each with its own limit. */
   token?: (client: string) => Promise<string>;
   /** Pause of each worker between two requests. */
   pauseMs?: number;
+}
+
+/** The API answered, and with errors: an HTTP 200. */
+class GraphqlError extends Error {
+  constructor(
+    readonly version: string,
+    errors: { message: string }[],
+  ) {
+    super(`GraphQL, of ${version}: ${errors.map(({ message }) => message).join('; ')}`);
+  }
 }
 
 export class Load {
@@ -82,8 +96,18 @@ export class Load {
     if (response.statusCode !== 200)
       throw new Error(`HTTP ${response.statusCode}: ${text.slice(0, 200).trim()}`);
     const { data, errors } = JSON.parse(text) as { data: T; errors?: { message: string }[] };
-    if (errors) throw new Error(`GraphQL: ${errors.map(({ message }) => message).join('; ')}`);
-    return { data, version: String(response.headers[HEADERS.version] ?? 'unknown') };
+    const version = String(response.headers[HEADERS.version] ?? 'unknown');
+    if (errors) throw new GraphqlError(version, errors);
+    return { data, version };
+  }
+
+  /** An error that a faulty version made itself is none that its delivery made. */
+  private note(error: Error, { faults, failures }: Sample): void {
+    if (error instanceof GraphqlError && this.options.faulty?.includes(error.version)) {
+      faults[error.version] = (faults[error.version] ?? 0) + 1;
+    } else {
+      failures.push(`${new Date().toISOString().slice(11, 23)} ${error.message}`);
+    }
   }
 
   private async credentials(client: string): Promise<Record<string, string>> {
@@ -105,8 +129,7 @@ export class Load {
           latencies.push(tookMs);
         }
       } catch (error) {
-        const at = new Date().toISOString().slice(11, 23);
-        for (const { failures } of counters) failures.push(`${at} ${(error as Error).message}`);
+        for (const sample of counters) this.note(error as Error, sample);
       }
       await sleep(pauseMs);
     }
@@ -115,7 +138,7 @@ export class Load {
 
 /** `1.0.0 90.1 %, 1.1.0 9.9 %` */
 export function shares({ served }: Sample): string {
-  const total = Object.values(served).reduce((sum, requests) => sum + requests, 0);
+  const total = sum(served);
   const parts = Object.entries(served).sort(([a], [b]) => a.localeCompare(b));
   return parts
     .map(([version, requests]) => `${version} ${((100 * requests) / total).toFixed(1)} %`)
@@ -129,9 +152,18 @@ export function p99({ latencies }: Sample): number {
 }
 
 function newSample(): Sample {
-  return { served: {}, failures: [], latencies: [] };
+  return { served: {}, faults: {}, failures: [], latencies: [] };
 }
 
 export function count({ served }: Sample): number {
-  return Object.values(served).reduce((sum, requests) => sum + requests, 0);
+  return sum(served);
+}
+
+/** Requests that faulty versions answered with errors of their own. */
+export function faultCount({ faults }: Pick<Sample, 'faults'>): number {
+  return sum(faults);
+}
+
+function sum(byVersion: Record<string, number>): number {
+  return Object.values(byVersion).reduce((total, requests) => total + requests, 0);
 }

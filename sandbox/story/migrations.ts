@@ -25,7 +25,7 @@ export class MigrationsStory extends Tale {
     say: (line: string) => void,
     private readonly rows = 1_000_000,
   ) {
-    super(sandbox, say, READ);
+    super(sandbox, say, { query: READ });
     this.databaseUrl = sandbox.postgres.url(NAMESPACE);
     this.locks = new LockWaits(this.databaseUrl);
   }

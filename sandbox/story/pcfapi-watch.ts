@@ -24,6 +24,22 @@ export interface PcfApiView extends KubeObject {
     updateRevision?: string;
     updateImage?: string;
     conditions?: { type: string; status: string; reason: string; message: string }[];
+    failed?: { revision: string; reason: string; message: string };
+    analysis?: {
+      revision: string;
+      verdict: string;
+      message: string;
+      metrics: {
+        name: string;
+        bound: string;
+        since: string;
+        value?: string;
+        stableValue?: string;
+        lastMeasuredAt?: string;
+        outcome?: string;
+        detail?: string;
+      }[];
+    };
     traffic?: { desiredWeight: number; effectiveWeight: number; verified: boolean };
     migration?: {
       state: string;
@@ -78,6 +94,11 @@ export class PcfApiWatch {
 
   now(): PcfApiView | undefined {
     return this.cache.get(this.namespace, this.name) as PcfApiView | undefined;
+  }
+
+  /** Told of each change, as long as the watch runs. */
+  onChange(listener: () => void): void {
+    this.cache.on(listener);
   }
 
   /** Resolves when the status speaks of the present spec and the check holds; throws with the last message when it takes too long. */

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { Sandbox } from '../sandbox.js';
 import { sandboxToken } from '../tokens.js';
-import { count, Load, type Sample, shares } from './load.js';
+import { count, faultCount, Load, type LoadOptions, type Sample, shares } from './load.js';
 import { PcfApiKind, PcfApiWatch } from './pcfapi-watch.js';
 import { weightOf } from './route-timing.js';
 
@@ -26,7 +26,7 @@ export abstract class Tale {
   constructor(
     protected readonly sandbox: Sandbox,
     private readonly say: (line: string) => void,
-    query = LIST,
+    { query = LIST, faulty }: Partial<Pick<LoadOptions, 'query' | 'faulty'>> = {},
   ) {
     this.watch = new PcfApiWatch(sandbox.parts.client, pino({ level: 'silent' }), NAMESPACE, NAME);
     this.load = new Load({
@@ -34,6 +34,7 @@ export abstract class Tale {
       host: HOST,
       caPath: sandbox.gateway.caPath,
       query,
+      faulty,
       token: (client) => sandboxToken(client, 'OPERATOR'),
     });
   }
@@ -150,6 +151,9 @@ export abstract class Tale {
     this.chapter(
       `the end after ${((performance.now() - this.startedAt) / 1000).toFixed(1)} s: ${failed(total)}`,
     );
+    const faults = faultCount(total);
+    if (faults > 0)
+      this.line(`counted apart: ${faults} that faulty versions themselves answered with errors`);
     if (total.failures.length > 0)
       this.problems.push(`${total.failures.length} requests failed, the first: ${total.failures[0]}`);
     for (const problem of this.problems) this.line(`✘ ${problem}`);

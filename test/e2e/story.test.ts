@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { START_TIMEOUT_MS } from '../support/sandbox.js';
+import { systemProgram } from '../support/system-program.js';
 
 /** Runs the sandbox's command as a person would, and resolves with what it printed and how it ended. */
 function sandbox(...args: string[]): Promise<{ code: number | null; output: string }> {
@@ -27,9 +28,17 @@ describe('the story', () => {
     assert.match(output, /[1-9]\d* requests served, 0 failed/);
   }).timeout(START_TIMEOUT_MS);
 
-  it('of deliveries ends well: steps, an undo, a live edit, an abort and blue-green, without a failed request', async () => {
+  it('of deliveries ends well: steps, an undo, versions that analysis gives up, a live edit, an abort and blue-green, without a failed request', async () => {
+    const isJudged = systemProgram('prometheus') !== undefined;
+    if (!isJudged)
+      console.warn('the story is told without analysis: no prometheus, and it may not be installed');
     const { code, output } = await sandbox('--story', 'delivery', '--state-dir', '.sandbox/story');
     assert.equal(code, 0, output);
     assert.match(output, /[1-9]\d* requests served, 0 failed/);
+    if (!isJudged) return;
+    assert.match(output, /analysis: Passed: success-rate: 3 of 3 measurements/);
+    assert.match(output, /AnalysisFailed: success-rate: .* is less than 0\.99/);
+    assert.match(output, /AnalysisFailed: p99: .* 0\.7 is tolerated/);
+    assert.match(output, /counted apart: [1-9]\d* that faulty versions themselves answered with errors/);
   }).timeout(START_TIMEOUT_MS);
 });

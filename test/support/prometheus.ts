@@ -3,14 +3,15 @@
  * from the system's packages; when it may not, the suites that need it are skipped and
  * say so.
  */
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { freePort } from './postgres.js';
+import { systemProgram } from './system-program.js';
 
 const SCRAPE_INTERVAL = '200ms';
 
@@ -97,7 +98,7 @@ export class TestPrometheus {
 
 /** A started server, or undefined (and why, on stderr) when this machine can't have one. */
 export async function startPrometheus(options: PrometheusOptions): Promise<TestPrometheus | undefined> {
-  const program = findOnPath('prometheus') ?? install();
+  const program = systemProgram('prometheus');
   if (!program) {
     console.warn(
       'Prometheus tests are skipped: there is no prometheus on PATH, and it could not be installed',
@@ -111,25 +112,8 @@ export async function startPrometheus(options: PrometheusOptions): Promise<TestP
 
 /** The checker of rules that comes with the server; undefined (and why, on stderr) when this machine can't have one. */
 export function findPromtool(): string | undefined {
-  const program = findOnPath('promtool') ?? (install() && findOnPath('promtool'));
+  const program = systemProgram('promtool', 'prometheus');
   if (!program)
     console.warn('the alerts are not tried: there is no promtool on PATH, and it could not be installed');
   return program;
-}
-
-/** Only as root and where apt-get is; on any other machine that is for its owner to do. */
-function install(): string | undefined {
-  const aptGet = findOnPath('apt-get');
-  if (process.getuid?.() !== 0 || !aptGet) return undefined;
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
-  const run = (...args: string[]) =>
-    spawnSync(aptGet, args, { env, stdio: 'ignore', timeout: 180_000 }).status === 0;
-  const add = () => run('install', '-y', '--no-install-recommends', 'prometheus');
-  if (!add() && !(run('update') && add())) return undefined;
-  return findOnPath('prometheus');
-}
-
-function findOnPath(program: string): string | undefined {
-  const folders = (process.env.PATH ?? '').split(delimiter).filter(Boolean);
-  return folders.map((folder) => join(folder, program)).find((file) => existsSync(file));
 }

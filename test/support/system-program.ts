@@ -11,7 +11,8 @@ export function systemProgram(program: string, debianPackage = program): string 
 function install(program: string, debianPackage: string): string | undefined {
   const aptGet = find('apt-get');
   if (process.getuid?.() !== 0 || !aptGet) return undefined;
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  // In runlevel 1 no package starts its service.
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
   const run = (...args: string[]) =>
     spawnSync(aptGet, args, { env, stdio: 'ignore', timeout: 180_000 }).status === 0;
   const add = () => run('install', '-y', '--no-install-recommends', debianPackage);

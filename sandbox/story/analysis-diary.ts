@@ -1,0 +1,27 @@
+/** Tells each measurement of an analysis once, as it is taken: the value, what it is held to, and what came of it. */
+import type { PcfApiView, PcfApiWatch } from './pcfapi-watch.js';
+
+type Analysis = NonNullable<NonNullable<PcfApiView['status']>['analysis']>;
+
+export function tellMeasurements(watch: PcfApiWatch, tell: (line: string) => void): void {
+  const told = new Set<string>();
+  // Of the status before: a measurement that ends a delivery is told together with a weight of 0.
+  let weight = 0;
+  watch.onChange(() => {
+    const { analysis, traffic } = watch.now()?.status ?? {};
+    for (const metric of analysis?.metrics ?? []) {
+      const id = [analysis?.revision, metric.name, metric.since, metric.lastMeasuredAt].join();
+      if (!metric.lastMeasuredAt || told.has(id)) continue;
+      told.add(id);
+      tell(`at ${weight} %: ${measured(metric)}`);
+    }
+    weight = traffic?.effectiveWeight ?? 0;
+  });
+}
+
+/** `success-rate 0.75 (at least 0.99): Failure` */
+function measured({ name, value, stableValue, bound, outcome, detail }: Analysis['metrics'][number]): string {
+  const beside = stableValue === undefined ? '' : `, stable ${stableValue}`;
+  const saw = value === undefined ? (detail ?? 'no data') : `${value}${beside}`;
+  return `${name} ${saw} (${bound}): ${outcome}`;
+}

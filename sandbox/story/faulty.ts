@@ -1,0 +1,33 @@
+/**
+ * Versions 1.3.0 and 1.4.0 of the story "delivery": they migrate well, start, are ready, and do badly.
+ * `errors`: one list of services in four is answered with a GraphQL error, which is an HTTP 200.
+ * `slow`: one in four takes a second and a half.
+ * No probe sees either, and neither does a proxy that counts status codes.
+ */
+import 'reflect-metadata';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const EVERY = 4;
+const SLOW_MS = 1_500;
+
+const { ServiceResolver } = (await import(
+  new URL('./api-server/modules/services/service.resolver.js', import.meta.url).href
+)) as typeof import('../../api-server/modules/services/service.resolver.js');
+
+const faults: Record<string, () => Promise<void>> = {
+  errors: async () => {
+    throw new Error('a defect of this version');
+  },
+  slow: () => sleep(SLOW_MS),
+};
+const fault = faults[process.env.STORY_FAULT ?? ''];
+if (!fault) throw new Error(`STORY_FAULT must be one of ${Object.keys(faults).join(', ')}`);
+
+const { all } = ServiceResolver.prototype;
+let asked = 0;
+ServiceResolver.prototype.all = async function (...args) {
+  if (asked++ % EVERY === 0) await fault();
+  return all.apply(this, args);
+};
+
+await import(new URL('./api-server/main.js', import.meta.url).href);
