@@ -1,5 +1,7 @@
 /** Whether, of what and by what a delivery is judged. */
 import type { AnalysisOutcome, Analyst } from '../analysis/analyst.js';
+import type { AnalysisStep } from '../analysis/plan-metrics.js';
+import { fullReplicas } from '../api/v1alpha1/defaults.js';
 import type { AnalysisSpec } from '../api/v1alpha1/spec/analysis.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import { keyOf } from '../runtime/store.js';
@@ -7,8 +9,8 @@ import type { Observed } from './observe.js';
 
 /**
  * A look at the analysis of the revision on its way; undefined when there is nothing to
- * judge: no delivery, the way to the first stable revision, an undo. It begins with the
- * revision's first ready pod, and goes on when that goes away.
+ * judge: no delivery, the way to the first stable revision, an undo. It begins when enough
+ * pods of the revision are ready, and goes on when they go away.
  */
 export function analyse(seen: Observed, analyst: Analyst, now: number): AnalysisOutcome | undefined {
   const { api, delivery } = seen;
@@ -17,7 +19,14 @@ export function analyse(seen: Observed, analyst: Analyst, now: number): Analysis
   const canary = delivery.revisions.find(({ name }) => name === update);
   const before = api.status?.analysis;
   const begun = before?.revision === update && before?.startedAt === startedAt;
-  if (!analysis || !update || !stable || undo || !canary || (canary.ready === 0 && !begun)) {
+  if (
+    !analysis ||
+    !update ||
+    !stable ||
+    undo ||
+    !canary ||
+    (canary.ready < podsToJudge(api.spec) && !begun)
+  ) {
     analyst.forget(keyOf(api));
     return undefined;
   }
@@ -27,11 +36,30 @@ export function analyse(seen: Observed, analyst: Analyst, now: number): Analysis
     image: seen.revisions.get(update)?.image ?? api.spec.image,
     weight: delivery.route?.weights[update] ?? 0,
   };
-  const steps = api.spec.strategy?.type === 'BlueGreen' ? [] : api.spec.strategy?.canary?.steps;
+  const steps = stepsOf(api.spec, analysis);
   return analyst.look(keyOf(api), { api, analysis, subject, steps, step, before }, now);
 }
 
-function analysisOf({ strategy }: PcfApiSpec): AnalysisSpec | undefined {
-  if (strategy?.type === 'RollingUpdate') return undefined;
-  return strategy?.type === 'BlueGreen' ? strategy.blueGreen?.analysis : strategy?.canary?.analysis;
+/** A canary is judged from its first pod on. Blue-green is one switch of everything: what is tried before it is all of it. */
+function podsToJudge(spec: PcfApiSpec): number {
+  return isBlueGreen(spec) ? Math.max(1, fullReplicas(spec)) : 1;
+}
+
+/**
+ * What names metrics. Blue-green has one step, the one before the switch: its Jobs are
+ * smoke tests of that step, not to be run again for as long as somebody lets it wait.
+ */
+function stepsOf(spec: PcfApiSpec, { metrics }: AnalysisSpec): readonly AnalysisStep[] | undefined {
+  if (!isBlueGreen(spec)) return spec.strategy?.canary?.steps;
+  return [{ analysis: metrics.filter(({ job }) => job).map(({ name }) => name) }];
+}
+
+function isBlueGreen({ strategy }: PcfApiSpec): boolean {
+  return strategy?.type === 'BlueGreen';
+}
+
+function analysisOf(spec: PcfApiSpec): AnalysisSpec | undefined {
+  const { type, canary, blueGreen } = spec.strategy ?? {};
+  if (type === 'RollingUpdate') return undefined;
+  return isBlueGreen(spec) ? blueGreen?.analysis : canary?.analysis;
 }

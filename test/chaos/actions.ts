@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import type { Pod } from '../../operator/reconciler/pods.js';
 import { PodKind, VirtualServiceKind } from '../../operator/resources/kinds.js';
+import type { KubeObject } from '../../operator/runtime/kube-client.js';
 import { image, type TestApi } from '../support/pcf-api.js';
 
 export interface Action {
@@ -27,6 +28,16 @@ const strategy = fc
   .constantFrom(
     { type: 'Canary', canary: { steps: [{ weight: 30, hold: '1s' }, { weight: 60 }] } },
     { type: 'Canary', canary: { steps: [{ weight: 50, pause: true }], maxSurge: 1 } },
+    {
+      type: 'Canary',
+      canary: {
+        steps: [
+          { weight: 20, hold: '1s' },
+          { weight: 70, hold: '1s' },
+        ],
+        mirror: 30,
+      },
+    },
     { type: 'BlueGreen', blueGreen: { autoPromote: true, scaleDownDelay: '5s' } },
     { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
   )
@@ -74,6 +85,52 @@ const meddle = fc.constant({
   },
 });
 
+/** The route of the user's own that `routeRef` names: it is there all along. */
+const USER_ROUTE = 'shop';
+
+/** As it is in its owner's repository. */
+export function userRoute({ namespace, name }: TestApi): KubeObject {
+  return {
+    apiVersion: 'networking.istio.io/v1',
+    kind: 'VirtualService',
+    metadata: { name: USER_ROUTE, namespace },
+    spec: {
+      hosts: [`${namespace}.example.com`],
+      gateways: ['istio-system/public'],
+      http: [
+        { name: 'docs', match: [{ uri: { prefix: '/docs' } }], route: [{ destination: { host: 'docs' } }] },
+        { name: 'graph', timeout: '30s', route: [{ destination: { host: name, port: { number: 80 } } }] },
+      ],
+    },
+  };
+}
+
+const routeRef = fc.boolean().map((isShared) => ({
+  what: isShared ? "the route becomes the user's own" : 'the route becomes one of ours',
+  act: (api: TestApi) =>
+    api.patch({
+      traffic: isShared
+        ? { routeRef: { name: USER_ROUTE }, hosts: null, gateways: null }
+        : {
+            routeRef: null,
+            hosts: [`${api.namespace}.example.com`],
+            gateways: ['istio-system/public'],
+          },
+    }),
+}));
+
+/** Sets back what is ours in it, and brings a timeout of its owner's. */
+const reapplyUserRoute = fc.integer({ min: 10, max: 60 }).map((seconds) => ({
+  what: `the owner of the user's route applies it, with a timeout of ${seconds} s`,
+  act: async (api: TestApi) => {
+    const { spec } = userRoute(api) as KubeObject & { spec: { http: object[] } };
+    const http = spec.http.map((rule) => ({ ...rule, timeout: `${seconds}s` }));
+    const { client } = api.sandbox.parts;
+    const patch = { spec: { ...spec, http } };
+    await client.patch(VirtualServiceKind, api.namespace, USER_ROUTE, patch, { fieldManager: 'gitops' });
+  },
+}));
+
 const action: fc.Arbitrary<Action> = fc
   .tuple(
     fc.oneof(
@@ -86,6 +143,8 @@ const action: fc.Arbitrary<Action> = fc
       { weight: 1, arbitrary: killOperator },
       { weight: 1, arbitrary: drainPod },
       { weight: 1, arbitrary: meddle },
+      { weight: 1, arbitrary: routeRef },
+      { weight: 1, arbitrary: reapplyUserRoute },
     ),
     fc.integer({ min: 50, max: 2_500 }),
   )

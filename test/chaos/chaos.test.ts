@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { VirtualServiceKind } from '../../operator/resources/kinds.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
 import { count, Load } from '../../sandbox/story/load.js';
 import { LIST } from '../../sandbox/story/tale.js';
 import { eventually, image, TestApi } from '../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../support/sandbox.js';
-import { actions } from './actions.js';
+import { actions, userRoute } from './actions.js';
 
 // To replay or to go on for longer: CHAOS_SEED=7 CHAOS_ACTIONS=300 npx mocha dist/test/chaos/chaos.test.js
 const SEED = Number(process.env.CHAOS_SEED ?? 20261123);
@@ -19,12 +20,13 @@ describe('chaos', function () {
     sandbox = await sharedSandbox();
   });
 
-  it(`of ${ACTIONS} edits, killed operators, evicted pods and meddlers (seed ${SEED}) fails no request, and ends well`, async () => {
+  it(`of ${ACTIONS} edits, killed operators, evicted pods, meddlers and routes of a user's own (seed ${SEED}) fails no request, and ends well`, async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'chaos'), {
       replicas: 2,
       // Pods that are evicted serve on until the gateway has noticed, as they do in production.
       config: { shutdown: { delay: '2s' } },
     });
+    await sandbox.parts.client.create(VirtualServiceKind, userRoute(api));
     await api.ready();
     const load = new Load({
       port: sandbox.gatewayPort,

@@ -58,6 +58,13 @@ function buildTestImages(imagesDir: string): void {
     tag: 'without-phases',
     entrypoint: 'dist/test/support/without-phases.js',
   });
+  buildImage(imagesDir, {
+    name: 'pcf-api',
+    tag: 'erroneous',
+    extraMigrations,
+    entrypoint: 'dist/sandbox/story/faulty.js',
+    env: { STORY_FAULT: 'errors' },
+  });
   const failing = ['dist/test/support/failing-migration.js'];
   buildImage(imagesDir, { name: 'pcf-api', tag: 'bad-migration', extraMigrations: failing });
 }

@@ -49,9 +49,9 @@ export const analysisStatus = z.strictObject({
   verdict: z.enum(VERDICTS).meta({ description: 'Of all metrics together.' }),
   message: z.string().meta({ description: 'What is waited for, or what went wrong.' }),
   metrics: z.array(metricStatus).meta({
-    description: 'Each metric.',
-    'x-kubernetes-list-type': 'map',
-    'x-kubernetes-list-map-keys': ['name'],
+    description: 'Each metric that is measured at this step.',
+    // Not a map: server-side apply makes null of one that loses its last item, and refuses that.
+    'x-kubernetes-list-type': 'atomic',
   }),
 });
 export type AnalysisStatus = z.output<typeof analysisStatus>;
