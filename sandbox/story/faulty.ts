@@ -10,9 +10,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 const EVERY = 4;
 const SLOW_MS = 1_500;
 
+type List = (...args: unknown[]) => Promise<unknown>;
 const { ServiceResolver } = (await import(
   new URL('./api-server/modules/services/service.resolver.js', import.meta.url).href
-)) as typeof import('../../api-server/modules/services/service.resolver.js');
+)) as { ServiceResolver: { prototype: { all: List } } };
 
 const faults: Record<string, () => Promise<void>> = {
   errors: async () => {
