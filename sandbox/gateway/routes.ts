@@ -1,4 +1,5 @@
 /** VirtualServices, HTTPRoutes and plain Services as one kind of route. Pure. */
+import { isDeepStrictEqual } from 'node:util';
 import { keyOf } from '../../operator/runtime/store.js';
 import type { Destination, DestinationRule, HttpRoute, Route, Rule, VirtualService } from './types.js';
 
@@ -33,7 +34,13 @@ function subsetLabels(
   rules: DestinationRule[],
 ): Record<string, string> {
   if (!subset) return {};
-  const rule = rules.find((one) => one.spec.host === host && one.metadata.namespace === metadata.namespace);
+  const { namespace = 'default' } = metadata;
+  // A short name means the Service of the object's own namespace, in either of them.
+  const wanted = serviceOf(host, namespace);
+  const rule = rules.find(
+    (one) =>
+      one.metadata.namespace === namespace && isDeepStrictEqual(serviceOf(one.spec.host, namespace), wanted),
+  );
   // Envoy answers 503 for a subset that nobody declared: labels that no pod has do the same.
   return rule?.spec.subsets?.find(({ name }) => name === subset)?.labels ?? { 'no-such-subset': subset };
 }

@@ -2,8 +2,7 @@
 import fc from 'fast-check';
 import type { Pod } from '../../operator/reconciler/pods.js';
 import { PodKind, VirtualServiceKind } from '../../operator/resources/kinds.js';
-import type { KubeObject } from '../../operator/runtime/kube-client.js';
-import { image, type TestApi } from '../support/pcf-api.js';
+import { eventually, image, type TestApi } from '../support/pcf-api.js';
 
 export interface Action {
   what: string;
@@ -85,11 +84,11 @@ const meddle = fc.constant({
   },
 });
 
-/** The route of the user's own that `routeRef` names: it is there all along. */
+/** The route of the user's own that `routeRef` names. It has the host of ours, so both are there only while one takes over. */
 const USER_ROUTE = 'shop';
 
 /** As it is in its owner's repository. */
-export function userRoute({ namespace, name }: TestApi): KubeObject {
+function userRoute({ namespace, name }: TestApi, timeoutSeconds = 30) {
   return {
     apiVersion: 'networking.istio.io/v1',
     kind: 'VirtualService',
@@ -98,36 +97,48 @@ export function userRoute({ namespace, name }: TestApi): KubeObject {
       hosts: [`${namespace}.example.com`],
       gateways: ['istio-system/public'],
       http: [
-        { name: 'docs', match: [{ uri: { prefix: '/docs' } }], route: [{ destination: { host: 'docs' } }] },
-        { name: 'graph', timeout: '30s', route: [{ destination: { host: name, port: { number: 80 } } }] },
+        {
+          name: 'graph',
+          timeout: `${timeoutSeconds}s`,
+          route: [{ destination: { host: name, port: { number: 80 } } }],
+        },
       ],
     },
   };
 }
 
-const routeRef = fc.boolean().map((isShared) => ({
-  what: isShared ? "the route becomes the user's own" : 'the route becomes one of ours',
-  act: (api: TestApi) =>
-    api.patch({
-      traffic: isShared
-        ? { routeRef: { name: USER_ROUTE }, hosts: null, gateways: null }
-        : {
-            routeRef: null,
-            hosts: [`${api.namespace}.example.com`],
-            gateways: ['istio-system/public'],
-          },
-    }),
-}));
+const userRouteTakesOver = fc.constant({
+  what: "the route becomes the user's own",
+  act: async (api: TestApi) => {
+    const { client } = api.sandbox.parts;
+    // It may have taken over already.
+    await client.create(VirtualServiceKind, userRoute(api)).catch(() => {});
+    await api.patch({ traffic: { routeRef: { name: USER_ROUTE }, hosts: null, gateways: null } });
+  },
+});
+
+const ourRouteTakesOver = fc.constant({
+  what: 'the route becomes one of ours',
+  act: async (api: TestApi) => {
+    const { namespace, name, sandbox } = api;
+    const hosts = [`${namespace}.example.com`];
+    await api.patch({ traffic: { routeRef: null, hosts, gateways: ['istio-system/public'] } });
+    await eventually(
+      'there is a route of ours',
+      async () => (await api.get(VirtualServiceKind, name)) !== undefined,
+    );
+    await sandbox.parts.client.delete(VirtualServiceKind, namespace, USER_ROUTE).catch(() => {});
+  },
+});
 
 /** Sets back what is ours in it, and brings a timeout of its owner's. */
 const reapplyUserRoute = fc.integer({ min: 10, max: 60 }).map((seconds) => ({
   what: `the owner of the user's route applies it, with a timeout of ${seconds} s`,
-  act: async (api: TestApi) => {
-    const { spec } = userRoute(api) as KubeObject & { spec: { http: object[] } };
-    const http = spec.http.map((rule) => ({ ...rule, timeout: `${seconds}s` }));
-    const { client } = api.sandbox.parts;
-    const patch = { spec: { ...spec, http } };
-    await client.patch(VirtualServiceKind, api.namespace, USER_ROUTE, patch, { fieldManager: 'gitops' });
+  act: (api: TestApi) => {
+    const { spec } = userRoute(api, seconds);
+    return api.sandbox.parts.client
+      .patch(VirtualServiceKind, api.namespace, USER_ROUTE, { spec }, { fieldManager: 'gitops' })
+      .catch(() => {}); // there is none just now
   },
 }));
 
@@ -143,7 +154,8 @@ const action: fc.Arbitrary<Action> = fc
       { weight: 1, arbitrary: killOperator },
       { weight: 1, arbitrary: drainPod },
       { weight: 1, arbitrary: meddle },
-      { weight: 1, arbitrary: routeRef },
+      { weight: 1, arbitrary: userRouteTakesOver },
+      { weight: 1, arbitrary: ourRouteTakesOver },
       { weight: 1, arbitrary: reapplyUserRoute },
     ),
     fc.integer({ min: 50, max: 2_500 }),

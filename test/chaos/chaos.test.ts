@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { VirtualServiceKind } from '../../operator/resources/kinds.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
 import { count, Load } from '../../sandbox/story/load.js';
 import { LIST } from '../../sandbox/story/tale.js';
 import { eventually, image, TestApi } from '../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../support/sandbox.js';
-import { actions, userRoute } from './actions.js';
+import { actions } from './actions.js';
 
 // To replay or to go on for longer: CHAOS_SEED=7 CHAOS_ACTIONS=300 npx mocha dist/test/chaos/chaos.test.js
 const SEED = Number(process.env.CHAOS_SEED ?? 20261123);
@@ -26,7 +25,6 @@ describe('chaos', function () {
       // Pods that are evicted serve on until the gateway has noticed, as they do in production.
       config: { shutdown: { delay: '2s' } },
     });
-    await sandbox.parts.client.create(VirtualServiceKind, userRoute(api));
     await api.ready();
     const load = new Load({
       port: sandbox.gatewayPort,

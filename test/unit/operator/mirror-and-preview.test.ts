@@ -34,6 +34,16 @@ describe("copies of requests, as the sandbox's gateway reads what a router write
   });
 });
 
+describe("a route of the user's own, as the sandbox's gateway reads what it leads to", () => {
+  it('the subsets of a Service that it calls by its short name are those of the whole name', () => {
+    const [, rule, virtualService] = istio.render(pcfApi(), { weights: { 'api-new': 100 } }, kept);
+    const own = structuredClone(virtualService) as VirtualService;
+    own.spec.http![0]!.route[0]!.destination.host = 'api';
+    const { destinations } = ruleFor(fromVirtualService(own, [rule as DestinationRule]), {})!;
+    assert.deepEqual(destinations[0]?.labels, { 'pcf.dev/revision': 'api-new' });
+  });
+});
+
 describe('the preview of a blue-green delivery', () => {
   const previewed = (type: 'BlueGreen' | 'Canary', position: DeliveryPlan['position']) => {
     const base = pcfApi();
