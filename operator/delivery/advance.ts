@@ -1,6 +1,7 @@
 /** Where the delivery stands after an observation: begun, called off, superseded, given up, a step further, or promoted. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { failureOf, noteProgress } from './failure.js';
+import { scaleOf } from './pods.js';
 import { migrated, shareOf, view } from './revisions.js';
 import { belowFloor, pendingContracts } from './rollback-floor.js';
 import { adoptStrategy, advanceStep, askedWeight } from './steps.js';
@@ -35,7 +36,8 @@ function goOn(
 ): Advance {
   const next = advanceStep(seen, position, settings, now);
   const weight = askedWeight(next.position, settings);
-  const at = { ...next.position, weight };
+  const asked = { ...next.position, weight };
+  const at = { ...asked, scale: scaleOf(seen, asked, settings) };
   if (next.decisions.length > 0 || !promotable(seen, at, settings)) return { ...next, position: at };
   return promote(at, now);
 }

@@ -27,10 +27,10 @@ export function plan(observed: Observation, settings: DeliverySettings, now: num
   const contracting = contract(seen, advanced.position, settings, now);
   const { position } = contracting;
   const { route, traffic } = routing(seen, position, settings);
-  const { replicas, retiring, wakeMs } = retire(seen, position, route, settings, now);
   const { step, wakeMs: stepMs } = stepView(seen, position, settings, now);
   const settlingMs = Math.max(0, settings.settleMs - seen.routeAgeMs);
   const running = pods(seen, position, route, settings, settlingMs === 0);
+  const { replicas, retiring, wakeMs } = retire(seen, position, route, settings, running, now);
   const waitsToSettle = settlingMs > 0 && !samePods(running, pods(seen, position, route, settings, true));
   const deadline = deadlineLeftMs(seen, position, settings, now);
   return {

@@ -65,18 +65,35 @@ function surges({ maxSurge, split, strategy }: DeliverySettings): boolean {
   return maxSurge !== undefined && (split === 'exact' || strategy === 'RollingUpdate');
 }
 
+/** Pods that the new revision is to have for a share. */
+function podsWanted(
+  weight: number,
+  { replicas: full, canaryPods: kind, mirror = 0 }: DeliverySettings,
+): number {
+  if (weight === 100 || kind === 'full') return full;
+  return typeof kind === 'number' ? Math.min(full, kind) : podsFor(Math.min(100, weight + mirror), full);
+}
+
+/**
+ * The number of pods for the whole traffic by which the share in force is measured. An
+ * autoscaler that asks for more takes no share back from pods that carried it a moment
+ * ago: the new number counts once the new revision has its part of it.
+ */
+export function scaleOf(seen: Observation, position: DeliveryPosition, settings: DeliverySettings): number {
+  const { replicas } = settings;
+  const { update, weight = 100, scale = replicas } = position;
+  if (!update || replicas <= scale) return replicas;
+  return view(seen, update).ready >= podsWanted(weight, settings) ? replicas : scale;
+}
+
 /** Pods for the share that is asked or still routed, whichever is more. */
 function canaryPods(
   { update, settled, routed }: Both,
   { weight = 100 }: DeliveryPosition,
-  { replicas: full, canaryPods: kind, mirror = 0 }: DeliverySettings,
+  settings: DeliverySettings,
 ): number {
-  const wanted =
-    weight === 100 || kind === 'full'
-      ? full
-      : typeof kind === 'number'
-        ? Math.min(full, kind)
-        : podsFor(Math.min(100, weight + mirror), full);
+  const { replicas: full, canaryPods: kind } = settings;
+  const wanted = podsWanted(weight, settings);
   const share = routed(update.name);
   // Back from everything to a fixed number: pods that the route leads to stay until it has let go.
   const isFixed = typeof kind === 'number' && weight < 100;
@@ -107,8 +124,12 @@ function surging(
   const stablePods = settled ? fitting : Math.max(fitting, Math.min(stable.replicas, full));
   // Pods that are on their way out take room until they are gone.
   const room = full + maxSurge - Math.max(stable.replicas, stablePods);
-  const carried = podsKeeping(routed(update.name), carrying);
-  return { stable: stablePods, update: allowed(Math.max(carried, Math.min(wanted, Math.max(room, 0)))) };
+  const measure = Math.min(full, position.scale ?? full);
+  const carried = podsKeeping(routed(update.name), carryingPods({ ...settings, replicas: measure }));
+  return {
+    stable: stablePods,
+    update: allowed(Math.max(carried, Math.min(wanted, Math.max(room, update.replicas)))),
+  };
 }
 
 /** No router, and no surge: the numbers of pods make the share. */

@@ -1,4 +1,8 @@
-/** Revisions on their way out keep their pods until the route has let go of them, and a moment longer. */
+/**
+ * Revisions on their way out keep their pods until the route has let go of them, and a
+ * while longer: going back is instant as long. The while ends when another delivery gets
+ * pods: two revisions at a time is what a cluster and a budget of connections are made for.
+ */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { shareOf } from './revisions.js';
 import type { DeliverySettings, Observation, RouteView } from './types.js';
@@ -14,12 +18,16 @@ export function retire(
   seen: Observation,
   { stable, update }: DeliveryPosition,
   planned: RouteView | undefined,
-  { retireDelayMs }: DeliverySettings,
+  { retireDelayMs, settleMs }: DeliverySettings,
+  running: Record<string, number>,
   now: number,
 ): Retirement {
   const outgoing = seen.revisions.filter(
     ({ name, replicas }) => replicas > 0 && name !== stable && name !== update,
   );
+  const isCrowded = update !== undefined && (running[update] ?? 0) > 0;
+  // Never less than the data plane takes to act on the route that let go.
+  const keepMs = isCrowded ? settleMs : Math.max(retireDelayMs, settleMs);
   const kept: Retirement = { replicas: {}, retiring: [] };
   for (const { name, replicas } of outgoing) {
     if (carriesTraffic(seen.route, name) || carriesTraffic(planned, name)) {
@@ -28,10 +36,10 @@ export function retire(
     }
     const since =
       seen.position.retiring?.find(({ revision }) => revision === name)?.since ?? new Date(now).toISOString();
-    const leftMs = Date.parse(since) + retireDelayMs - now;
+    const leftMs = Date.parse(since) + keepMs - now;
     if (leftMs <= 0) continue;
     // A clock that was set back must not keep the pods for ever.
-    const waitMs = Math.min(leftMs, retireDelayMs);
+    const waitMs = Math.min(leftMs, keepMs);
     kept.replicas[name] = replicas;
     kept.retiring.push({ revision: name, since });
     kept.wakeMs = Math.min(kept.wakeMs ?? waitMs, waitMs);

@@ -10,7 +10,7 @@ export interface Routing {
 }
 
 export function routing(seen: Observation, position: DeliveryPosition, settings: DeliverySettings): Routing {
-  const { stable, update, weight = 100 } = position;
+  const { stable, update, weight = 100, scale } = position;
   if (!stable) return firstRoute(seen, update);
   if (!update) return report(seen, split(seen, position, 0, settings), 0, { weight: 0 });
   const routed = shareOf(seen.route, update);
@@ -18,7 +18,7 @@ export function routing(seen: Observation, position: DeliveryPosition, settings:
     seen,
     position,
     settings,
-    clampWeight(weight, view(seen, stable), view(seen, update), settings, routed),
+    clampWeight(weight, view(seen, stable), view(seen, update), settings, routed, scale),
   );
   return report(seen, split(seen, position, clamped.weight, settings), weight, clamped);
 }

@@ -61,7 +61,8 @@ export interface Clamped {
  * The weight in force: what was asked, held down to what the new revision's ready
  * pods can carry, and up to what the stable one's can't, if it was made smaller.
  * A revision with no ready pod gets nothing, whatever was asked. `routed` is the
- * share that the new revision has now.
+ * share that the new revision has now; `scale` is the number of pods for the whole
+ * traffic when it got it, where that is less than `replicas` by now.
  */
 export function clampWeight(
   asked: number,
@@ -69,14 +70,18 @@ export function clampWeight(
   update: RevisionView,
   settings: Capacity & Pick<DeliverySettings, 'split'>,
   routed = 0,
+  scale = settings.replicas,
 ): Clamped {
   if (update.ready === 0) return because(asked, 0, `no pod of ${update.name} is ready`);
   if (stable.ready === 0) return because(asked, 100, `no pod of ${stable.name} is ready`);
   if (settings.split === 'replicas') return sharedByPods(asked, stable, update, settings.replicas);
   const full = carryingPods(settings);
-  const most = carries(update.ready, full);
+  const before = carryingPods({ ...settings, replicas: Math.min(scale, settings.replicas) });
+  // What pods carried before an autoscaler asked for more, they carry until these are there.
+  const most = Math.max(carries(update.ready, full), Math.min(routed, carries(update.ready, before)));
   if (asked > most) {
-    const words = `${update.ready} of ${full} pods of ${update.name} are ready and can carry ${most} %`;
+    const by = carries(update.ready, full) < most ? before : full;
+    const words = `${update.ready} of ${by} pods of ${update.name} are ready and can carry ${most} %`;
     return because(asked, most, words);
   }
   // It never rises for want of stable pods: it only does not fall before they are back.

@@ -141,6 +141,7 @@ const deliveryPosition = z.strictObject({
     .meta({ description: 'It goes back to the previous revision, whose pods still run.' }),
   attempt: count('How often its migrations are tried.').optional(),
   weight: percent('The share last asked for, kept while paused.').optional(),
+  scale: count('Pods for the whole traffic, by which the share in force is measured.').optional(),
   progress: z.string().optional().meta({ description: 'What is compared to see progress.' }),
   progressAt: time('When there was progress last.').optional(),
   failed: failedDelivery.optional().meta({

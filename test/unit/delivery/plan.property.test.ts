@@ -337,6 +337,29 @@ describe('plan, at every crash point and in any order of events', () => {
     );
   });
 
+  it('has pods of a third revision only as long as a route needs them, once the one on its way gets some', () => {
+    fc.assert(
+      fc.property(history, (past) => {
+        const cluster = new ModelCluster(past.with);
+        for (const { run } of past.steps) {
+          const seen = cluster.observe().route;
+          const planned = run(cluster);
+          if (!planned) continue;
+          const { stable, update, retiring = [] } = planned.position;
+          if (!update || !planned.replicas[update]) continue;
+          for (const name of Object.keys(planned.replicas)) {
+            if (name === stable || name === update) continue;
+            const isRouted = [seen, planned.route].some((it) => it?.weights[name] || it?.header === name);
+            const since = retiring.find(({ revision }) => revision === name)?.since ?? '';
+            const isSettling = cluster.now - Date.parse(since) < cluster.settings.settleMs;
+            assert.ok(isRouted || isSettling, `${name} keeps its pods`);
+          }
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   it('converges once the disturbances end, and then changes nothing', () => {
     fc.assert(
       fc.property(history, (past) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { plan } from '../../../operator/delivery/plan.js';
 import type { Observation, RevisionView } from '../../../operator/delivery/types.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
+import { ModelCluster } from './model-cluster.js';
 
 const now = Date.parse('2026-11-23T10:00:00Z');
 const settings = deliverySettings();
@@ -177,6 +178,26 @@ describe('plan', () => {
         { type: 'Superseded', revision: 'new', by: 'newer' },
         { type: 'Started', revision: 'newer' },
       ]);
+    });
+  });
+
+  describe('pods of a third revision', () => {
+    it('go when a newer one gets its own, however long they would have been kept', () => {
+      const cluster = new ModelCluster({ replicas: 3, retireDelayMs: 300_000 });
+      const settle = (target: string) => {
+        cluster.target = target;
+        for (let round = 0; round < 12; round++) {
+          cluster.reconcile();
+          cluster.heal();
+          cluster.now += 2_100;
+        }
+      };
+      settle('a');
+      settle('b');
+      assert.deepEqual([...cluster.serving()].sort(), ['a', 'b'], 'a could be gone back to');
+      cluster.settings.canaryWeight = 50;
+      settle('c');
+      assert.deepEqual([...cluster.serving()].sort(), ['b', 'c']);
     });
   });
 

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import type { DeliverySettings } from '../../../operator/delivery/types.js';
+import { podsFor, podsKeeping } from '../../../operator/delivery/weight.js';
+import { ModelCluster } from './model-cluster.js';
+
+const OLD = 'a';
+const NEW = 'b';
+
+/** What an autoscaler asks for, and how many rounds it leaves it so; pods become ready one a round, or not. */
+const decision = fc.record({
+  replicas: fc.integer({ min: 1, max: 12 }),
+  oldIsSlow: fc.boolean(),
+  newIsSlow: fc.boolean(),
+  rounds: fc.integer({ min: 1, max: 30 }),
+});
+type Decision = typeof decision extends fc.Arbitrary<infer T> ? T : never;
+
+const scaling = fc.record({
+  replicas: fc.integer({ min: 1, max: 12 }),
+  weight: fc.integer({ min: 1, max: 99 }),
+  decisions: fc.array(decision, { minLength: 1, maxLength: 6 }),
+});
+
+/** A canary that has its weight, at a step that somebody must go on from. */
+function canaryAt(weight: number, settings: Partial<DeliverySettings>): ModelCluster {
+  const cluster = new ModelCluster({ ...settings, stages: [{ weight, holdMs: 0, pause: true }] });
+  for (const target of [OLD, NEW]) {
+    cluster.target = target;
+    for (let round = 0; round < 40; round++) {
+      cluster.reconcile();
+      cluster.heal();
+      cluster.now += 2_100;
+    }
+  }
+  assert.equal(cluster.route?.weights[NEW], weight);
+  return cluster;
+}
+
+/** Lets a decision take effect, and hands each state on the way to the check. */
+function follow(
+  cluster: ModelCluster,
+  { replicas, oldIsSlow, newIsSlow, rounds }: Decision,
+  check: (round: number) => void,
+): void {
+  cluster.settings.replicas = replicas;
+  for (let round = 0; round < rounds; round++) {
+    cluster.reconcile();
+    check(round);
+    for (const [name, isSlow] of [
+      [OLD, oldIsSlow],
+      [NEW, newIsSlow],
+    ] as const) {
+      const state = cluster.revision(name);
+      state.leaving = 0;
+      if (!isSlow || round % 3 === 0) state.ready = Math.min(state.replicas, state.ready + 1);
+    }
+    cluster.now += 1_000;
+  }
+}
+
+const podsOf = (cluster: ModelCluster, name: string) => cluster.revision(name).replicas;
+
+describe('an autoscaler in the middle of a delivery', () => {
+  it('moves no traffic: the share stays as it was asked, whoever has its new pods first', () => {
+    const property = fc.property(scaling, ({ replicas, weight, decisions }) => {
+      const cluster = canaryAt(weight, { replicas });
+      for (const next of decisions)
+        follow(cluster, next, () => assert.deepEqual(cluster.route?.weights[NEW], weight));
+    });
+    fc.assert(property, { numRuns: 1000 });
+  });
+
+  it('starves neither revision and doubles none: each has the pods of its share, at once', () => {
+    const property = fc.property(scaling, ({ replicas, weight, decisions }) => {
+      const cluster = canaryAt(weight, { replicas });
+      for (const next of decisions) {
+        follow(cluster, next, () => {
+          assert.equal(podsOf(cluster, OLD), next.replicas, 'the stable revision could carry everything');
+          assert.equal(podsOf(cluster, NEW), podsFor(weight, next.replicas));
+        });
+      }
+    });
+    fc.assert(property, { numRuns: 1000 });
+  });
+
+  it('flaps nothing, with a surge that is limited: pods go one way only after each decision, and fit', () => {
+    const property = fc.property(
+      scaling,
+      fc.integer({ min: 1, max: 3 }),
+      ({ replicas, weight, decisions }, maxSurge) => {
+        const cluster = canaryAt(weight, { replicas, maxSurge });
+        for (const next of decisions) {
+          const seen: Record<string, number[]> = {
+            [OLD]: [podsOf(cluster, OLD)],
+            [NEW]: [podsOf(cluster, NEW)],
+          };
+          const before = podsOf(cluster, OLD) + podsOf(cluster, NEW);
+          follow(cluster, next, () => {
+            for (const name of [OLD, NEW]) seen[name]!.push(podsOf(cluster, name));
+            const total = podsOf(cluster, OLD) + podsOf(cluster, NEW);
+            assert.ok(total <= Math.max(before, next.replicas + maxSurge), `${total} pods`);
+            const share = cluster.route?.weights[NEW] ?? 0;
+            const { scale = next.replicas } = cluster.position;
+            assert.ok(podsOf(cluster, NEW) >= podsKeeping(share, Math.min(scale, next.replicas)));
+          });
+          for (const [name, counts] of Object.entries(seen))
+            assert.ok(turns(counts) <= 1, `${name}: ${counts}`);
+        }
+      },
+    );
+    fc.assert(property, { numRuns: 1000 });
+  });
+
+  it('what pods fail, and not what an autoscaler asks for, takes a share back', () => {
+    const cluster = canaryAt(50, { replicas: 4 });
+    cluster.settings.replicas = 8;
+    cluster.reconcile();
+    assert.equal(cluster.route?.weights[NEW], 50, '2 pods of what were 4');
+    cluster.revision(NEW).ready = 1;
+    const { traffic } = cluster.reconcile();
+    assert.equal(cluster.route?.weights[NEW], 25);
+    assert.equal(traffic.reason, '1 of 4 pods of b are ready and can carry 25 %');
+    cluster.heal();
+    cluster.reconcile();
+    assert.equal(cluster.route?.weights[NEW], 50);
+  });
+});
+
+/** How often a series goes the other way. */
+function turns(counts: number[]): number {
+  const moves = counts.slice(1).flatMap((count, index) => Math.sign(count - counts[index]!) || []);
+  return moves.slice(1).filter((move, index) => move !== moves[index]).length;
+}
