@@ -24,6 +24,7 @@ import { tokenReviewGate } from './dashboard/token-review.js';
 import { MigrationProgress } from './migrations/progress.js';
 import { notifyMetrics } from './notify/metrics.js';
 import { Notifier } from './notify/notifier.js';
+import { Reporter } from './notify/reporter.js';
 import { Actor } from './reconciler/act.js';
 import { Caches, instanceKey } from './reconciler/caches.js';
 import { DeliveryMetrics } from './reconciler/delivery-metrics.js';
@@ -65,6 +66,7 @@ export class PcfOperator extends dotI.default {
   private readonly metrics: Metrics;
   private measuring!: AnalysisScheduler;
   private notifier!: Notifier;
+  private reporter!: Reporter;
   private migrationProgress!: MigrationProgress;
   private readonly controller: Controller;
   private readonly http: HttpServer;
@@ -159,8 +161,9 @@ export class PcfOperator extends dotI.default {
     this.measuring.stop();
     this.migrationProgress.stop();
     await within(STOP_DEADLINE_MS, this.controller.stop());
-    await within(FLUSH_DEADLINE_MS, this.notifier.flush());
+    await within(FLUSH_DEADLINE_MS, Promise.all([this.notifier.flush(), this.reporter.flush()]));
     this.notifier.stop();
+    this.reporter.stop();
     await within(FLUSH_DEADLINE_MS, this.events.flush());
     await this.elector.release();
     this.watching.abort();
@@ -206,12 +209,14 @@ export class PcfOperator extends dotI.default {
       logger: this.log,
       now: clock,
     });
-    this.notifier = new Notifier({
+    const outgoing = {
       secrets,
       events: this.events,
       metrics: notifyMetrics(this.registry),
       logger: this.log,
-    });
+    };
+    this.notifier = new Notifier(outgoing);
+    this.reporter = new Reporter(outgoing);
     this.migrationProgress = new MigrationProgress({
       client: this.reader,
       onNews: (key) => this.controller.queue.add(key, 'low'),
@@ -227,6 +232,7 @@ export class PcfOperator extends dotI.default {
       logger: this.log,
       analyst: new Analyst(this.measuring),
       notifier: this.notifier,
+      reporter: this.reporter,
       migrationProgress: this.migrationProgress,
       clock,
     });
@@ -303,7 +309,7 @@ export class PcfOperator extends dotI.default {
 }
 
 /** Waits for the work, but no longer than that; the timer does not keep the process alive. */
-async function within(ms: number, work: Promise<void>): Promise<void> {
+async function within(ms: number, work: Promise<unknown>): Promise<void> {
   await Promise.race([work, sleep(ms, undefined, { ref: false })]);
 }
 

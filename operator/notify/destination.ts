@@ -113,7 +113,7 @@ function jsonHeaders(api: PcfApi, event: DeliveryEvent): Record<string, string> 
 }
 
 /** The answer's text is left out of every message: some services repeat the address in it. */
-function accept(label: string, { status, headers }: OutgoingResponse): void {
+export function accept(label: string, { status, headers }: OutgoingResponse): void {
   if (status >= 200 && status <= 299) return;
   const message = `${label} answered ${status}`;
   if (status === 408 || status === 429 || status >= 500) throw new TryLater(message, retryAfterMs(headers));

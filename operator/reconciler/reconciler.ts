@@ -8,6 +8,7 @@ import type { DeliveryPlan } from '../delivery/types.js';
 import type { MigrationProgress } from '../migrations/progress.js';
 import { deliveryEvents } from '../notify/delivery-events.js';
 import type { Notifier } from '../notify/notifier.js';
+import type { Reporter } from '../notify/reporter.js';
 import { PcfApiKind } from '../resources/kinds.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { ReconcileError, TerminalError } from '../runtime/controller.js';
@@ -37,6 +38,7 @@ export interface ReconcilerDependencies {
   events: EventRecorder;
   analyst: Analyst;
   notifier: Notifier;
+  reporter: Reporter;
   migrationProgress: MigrationProgress;
   metrics: Metrics;
   deliveryMetrics: DeliveryMetrics;
@@ -63,6 +65,7 @@ export class Reconciler {
       this.deps.actor.forget(key);
       this.deps.analyst.forget(key);
       this.deps.migrationProgress.follow(key, []);
+      this.deps.reporter.forget(key);
       this.waiting.delete(key);
       this.routeAges.forget(key);
       return {};
@@ -90,17 +93,18 @@ export class Reconciler {
     const { objects, missing } = writable(seen, desiredObjects(seen, planned));
     const worries = () => [...concerns(seen, missing), ...repairLoops(actor.fightsFor(key))];
     const ended = endedDeliveries(seen, planned, now);
-    const report = async (verdict: Summary) =>
-      this.report(api, {
+    // What was decided is decided, also where something else is refused. It is told of once it is on record.
+    const report = async (verdict: Summary) => {
+      const status = {
         ...statusOf(seen, planned, verdict, worries(), ended, now),
         ...(look ? { analysis: look.status } : {}),
-      });
-    // Once it is on record. What was decided is decided, also where something else is refused.
-    const tell = (verdict: Summary) => {
+      };
+      await this.report(api, status);
       this.deps.deliveryMetrics.record(api, ended, api.status?.history);
       for (const announcement of announcements(api, planned, verdict, worries()))
         this.announce(api, announcement);
       this.notify(seen, planned, verdict, now);
+      this.deps.reporter.report(api, status, (name) => seen.revisions.get(name), now);
     };
     let applied: Applied;
     try {
@@ -114,7 +118,6 @@ export class Reconciler {
       if (!refused) throw error;
       metrics.record(api, { seen, plan: planned, summary: refused, applied: NOTHING_APPLIED });
       await report(refused);
-      tell(refused);
       // A right that is granted or a name that is freed makes no event here, so those are tried again.
       // The delivery goes on meanwhile: its holds, its deadline and what is on its way out have their times.
       const dueInMs = earliest(planned.requeueAfterMs, look?.requeueAfterMs);
@@ -124,7 +127,6 @@ export class Reconciler {
     metrics.record(api, { seen, plan: planned, summary, applied });
     if (this.canWait(api, planned, applied)) return { requeueAfterMs: 0 };
     await report(summary);
-    tell(summary);
     return { requeueAfterMs: earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs) };
   }
 

@@ -12,6 +12,7 @@ import {
   scheduling,
   terminationGracePeriod,
 } from './spec/pods.js';
+import { reporting } from './spec/reporting.js';
 import { autoscaling, availability, monitoring } from './spec/scaling.js';
 import { source, strategy } from './spec/strategy.js';
 import { network, tls, traffic } from './spec/traffic.js';
@@ -106,6 +107,7 @@ export const pcfApiSpec = z
       .meta({ description: 'What a node that goes away may take with it.' }),
     components: components.optional().meta({ description: 'Further Deployments of the same image.' }),
     notifications: notifications.optional().meta({ description: 'Who is told of a delivery.' }),
+    reporting: reporting.optional().meta({ description: 'Where its deliveries are recorded.' }),
     monitoring: monitoring.optional().meta({ description: 'How it is watched.' }),
   })
   .meta(

@@ -1,0 +1,90 @@
+import assert from 'node:assert/strict';
+import type { DeliveryRecord, PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
+import { deploymentReports } from '../../../operator/notify/deployment-reports.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+const [BEGAN, SEEN, DONE] = [
+  '2026-11-23T12:00:00.000Z',
+  '2026-11-23T12:10:00.000Z',
+  '2026-11-23T12:30:00.000Z',
+];
+const NOW = Date.parse('2026-11-23T13:00:00.000Z');
+const IMAGE = 'registry.example.com:5000/pcf-api:1.4.0';
+
+function record(given: Partial<DeliveryRecord> = {}): DeliveryRecord {
+  return {
+    ...{ revision: 'api-new', number: 2, image: IMAGE, startedAt: BEGAN, finishedAt: DONE },
+    ...{ outcome: 'Promoted', ...given },
+  };
+}
+
+function reports(status: PcfApiStatus, image = IMAGE) {
+  return deploymentReports(pcfApi(), status, () => ({ image, source: { commit: 'C0FFEE1' } }), NOW);
+}
+
+describe('deployments as a status has them', () => {
+  it('begin with the first share of the traffic', () => {
+    const delivery = { update: 'api-new', startedAt: BEGAN };
+    assert.deepEqual(reports({ delivery }), []);
+    assert.deepEqual(reports({ delivery: { ...delivery, firstTrafficAt: SEEN } }), [
+      {
+        ...{ key: `uid-1/api-new/${BEGAN}`, revision: 'api-new', version: '1.4.0', commit: 'c0ffee1' },
+        ...{ environment: 'production', strategy: 'CANARY', startedAt: BEGAN },
+      },
+    ]);
+  });
+
+  it('end under the same name as they began', () => {
+    const [began] = reports({ delivery: { update: 'api-new', startedAt: BEGAN, firstTrafficAt: SEEN } });
+    const [ended] = reports({ history: [record({ commit: 'c0ffee1', firstTrafficAt: SEEN })] });
+    const end = { outcome: 'SUCCEEDED', finishedAt: DONE };
+    assert.deepEqual(ended, { ...began, end });
+  });
+
+  it('end as they did, and say why', () => {
+    const ends = (['Promoted', 'Aborted', 'Undone', 'CalledOff', 'Superseded'] as const).map((outcome) => {
+      const reason = outcome === 'Aborted' ? { reason: 'AnalysisFailed' } : {};
+      const { end } = reports({ history: [record({ outcome, firstTrafficAt: SEEN, ...reason })] })[0]!;
+      return [outcome, end?.outcome, end?.reason?.split(' ').slice(0, 2).join(' ')];
+    });
+    assert.deepEqual(ends, [
+      ['Promoted', 'SUCCEEDED', undefined],
+      ['Aborted', 'FAILED', 'AnalysisFailed'],
+      ['Undone', 'ROLLED_BACK', 'it took'],
+      ['CalledOff', 'ROLLED_BACK', 'called off'],
+      ['Superseded', 'FAILED', 'replaced by'],
+    ]);
+  });
+
+  it('are none where somebody changed his mind before anybody saw it', () => {
+    const history = (['CalledOff', 'Superseded', 'Aborted'] as const).map((outcome) => record({ outcome }));
+    assert.deepEqual(
+      reports({ history }).map(({ end }) => end?.outcome),
+      ['FAILED'],
+    );
+  });
+
+  it('are told the oldest first, and no older than a day', () => {
+    const dayBefore = { startedAt: '2026-11-22T11:00:00.000Z', finishedAt: '2026-11-22T12:59:00.000Z' };
+    const history = [record({ revision: 'c' }), record({ revision: 'b' }), record({ ...dayBefore })];
+    assert.deepEqual(
+      reports({ history }).map(({ revision }) => revision),
+      ['b', 'c'],
+    );
+  });
+
+  it('are of the version that the image names', () => {
+    const digest = `sha256:${'ab'.repeat(32)}`;
+    const version = (image: string) => {
+      const [{ version, imageDigest } = {}] = reports({ history: [record({ image })] });
+      return [version, imageDigest];
+    };
+    assert.deepEqual(version('localhost:5000/api'), ['latest', undefined]);
+    assert.deepEqual(version(`localhost:5000/api@${digest}`), [digest, digest]);
+    assert.deepEqual(version(`api:2.0@${digest}`), ['2.0', digest]);
+  });
+
+  it('leave out a commit that is none of git', () => {
+    assert.equal(reports({ history: [record({ commit: 'trunk' })] })[0]?.commit, undefined);
+  });
+});
