@@ -1,8 +1,10 @@
 /** Strategies under load: steps with holds and analysis, an undo, two versions that analysis gives up, an edit in the middle of a step, an abort, a blue-green switch. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sandbox } from '../sandbox.js';
 import { tellMeasurements } from './analysis-diary.js';
 import { faultCount } from './load.js';
-import { imageOf, Tale } from './tale.js';
+import { type DeliveryFigures, figuresOf, Reporting } from './reporting.js';
+import { imageOf, NAME, NAMESPACE, Tale } from './tale.js';
 
 const OLD = '1.0.0';
 const NEW = '1.1.0';
@@ -32,6 +34,8 @@ export class DeliveryStory extends Tale {
 
   protected override async chapters(): Promise<void> {
     this.load.start();
+    const reporting = new Reporting(this.sandbox, NAMESPACE, NAME);
+    await this.patch({ reporting: await reporting.spec() });
     await this.walkSteps();
     await this.undo();
     if (this.sandbox.prometheus) {
@@ -43,6 +47,7 @@ export class DeliveryStory extends Tale {
     await this.editInTheMiddle();
     await this.abort();
     await this.blueGreen();
+    await this.lookBack(reporting);
   }
 
   private async walkSteps(): Promise<void> {
@@ -155,6 +160,25 @@ export class DeliveryStory extends Tale {
     this.tellTime('switched back', performance.now() - undoneAt);
     await this.measure('after switching back', { [OLD]: 100 });
     this.line((await this.pcf('history', 'pcf-api')).trim().replaceAll('\n', '\n    '));
+  }
+
+  /** The API has on record what it was told of its own deliveries: what the status says, no more and no less. */
+  private async lookBack(reporting: Reporting): Promise<void> {
+    this.chapter('deliveryMetrics of the API, of its own deliveries');
+    const expected = figuresOf(this.watch.now()!);
+    const isSame = (told: DeliveryFigures) =>
+      (Object.keys(expected) as (keyof typeof expected)[]).every((key) => told[key] === expected[key]);
+    let told = await reporting.figures();
+    for (let tries = 0; !isSame(told) && tries < 40; tries++) {
+      await sleep(250);
+      told = await reporting.figures();
+    }
+    await reporting.close();
+    const { deployments, succeeded, failed, rolledBack, changeFailureRate } = told;
+    this.line(
+      `${deployments} deployments: ${succeeded} succeeded, ${failed} failed, ${rolledBack} rolled back; change failure rate ${(100 * (changeFailureRate ?? 0)).toFixed(0)} %`,
+    );
+    this.expect(isSame(told), `the status has ${JSON.stringify(expected)}, the API ${JSON.stringify(told)}`);
   }
 
   private reaches(weight: number): Promise<void> {

@@ -24,6 +24,7 @@ export interface PcfApiView extends KubeObject {
     updateRevision?: string;
     updateImage?: string;
     conditions?: { type: string; status: string; reason: string; message: string }[];
+    history?: { outcome: string; firstTrafficAt?: string }[];
     failed?: { revision: string; reason: string; message: string };
     analysis?: {
       revision: string;

@@ -35,6 +35,7 @@ describe('the story', () => {
     const { code, output } = await sandbox('--story', 'delivery', '--state-dir', '.sandbox/story');
     assert.equal(code, 0, output);
     assert.match(output, /[1-9]\d* requests served, 0 failed/);
+    assert.match(output, /[1-9]\d* deployments: [1-9]\d* succeeded, [1-9]\d* failed, [1-9]\d* rolled back/);
     if (!isJudged) return;
     assert.match(output, /analysis: Passed: success-rate: 3 of 3 measurements/);
     assert.match(output, /AnalysisFailed: success-rate: .* is less than 0\.99/);

@@ -1,0 +1,94 @@
+/** The PcfApi records its deliveries in the API that it runs, and what that makes of them is held against the status. */
+import { readFileSync } from 'node:fs';
+import { Agent, request } from 'undici';
+import type { Sandbox } from '../sandbox.js';
+import { sandboxToken } from '../tokens.js';
+import type { PcfApiView } from './pcfapi-watch.js';
+
+const KEY_SECRET = 'pcf-api-reporting';
+const CA_SECRET = 'gateway-ca';
+const MINUTE_MS = 60_000;
+
+export interface DeliveryFigures {
+  deployments: number;
+  succeeded: number;
+  failed: number;
+  rolledBack: number;
+  changeFailureRate: number | null;
+}
+
+export class Reporting {
+  private readonly agent: Agent;
+
+  constructor(
+    private readonly sandbox: Sandbox,
+    private readonly namespace: string,
+    service: string,
+  ) {
+    this.agent = new Agent({ connect: { ca: readFileSync(sandbox.gateway.caPath, 'utf8') } });
+    sandbox.routing.serviceHosts.set('localhost', `${namespace}/${service}`);
+  }
+
+  /** `spec.reporting`, with a key of its own that the API just made. */
+  async spec(): Promise<object> {
+    const { createApiKey } = await this.ask<{ createApiKey: { key: string } }>(
+      `mutation { createApiKey(input: { name: "pcf-operator", role: OPERATOR, scopes: [READ, CATALOG, DEPLOYMENTS] }) { key } }`,
+    );
+    await this.putSecret(KEY_SECRET, { 'api-key': createApiKey.key });
+    await this.putSecret(CA_SECRET, { 'ca.crt': readFileSync(this.sandbox.gateway.caPath, 'utf8') });
+    return {
+      url: this.url,
+      apiKeySecretRef: { name: KEY_SECRET },
+      tls: { caSecretRef: { name: CA_SECRET } },
+    };
+  }
+
+  async figures(): Promise<DeliveryFigures> {
+    const [from, to] = [-60, 1].map((minutes) => new Date(Date.now() + minutes * MINUTE_MS).toISOString());
+    const { deliveryMetrics } = await this.ask<{ deliveryMetrics: { total: DeliveryFigures } }>(
+      `{ deliveryMetrics(from: "${from}", to: "${to}", bucket: DAY) { total {
+        deployments succeeded failed rolledBack changeFailureRate } } }`,
+    );
+    return deliveryMetrics.total;
+  }
+
+  close(): Promise<void> {
+    return this.agent.close();
+  }
+
+  private get url(): string {
+    return `https://localhost:${this.sandbox.gatewayPort}/graphql`;
+  }
+
+  private async ask<T>(query: string): Promise<T> {
+    const headers = {
+      'content-type': 'application/json',
+      authorization: `Bearer ${await sandboxToken('story', 'ADMIN')}`,
+    };
+    const body = JSON.stringify({ query });
+    const answer = await request(this.url, { method: 'POST', headers, body, dispatcher: this.agent });
+    const { data, errors } = (await answer.body.json()) as { data?: T; errors?: { message: string }[] };
+    if (!data || errors) throw new Error(`GraphQL: ${errors?.map(({ message }) => message).join('; ')}`);
+    return data;
+  }
+
+  private async putSecret(name: string, stringData: Record<string, string>): Promise<void> {
+    const { namespace } = this;
+    const object = { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace }, stringData };
+    await this.sandbox.parts.kubectl.apply([object]);
+  }
+}
+
+/** What the status says of the same: deliveries that had traffic, or ended on their own account. */
+export function figuresOf({ status }: PcfApiView): Omit<DeliveryFigures, 'changeFailureRate'> {
+  const told = (status?.history ?? []).filter(
+    ({ outcome, firstTrafficAt }) => firstTrafficAt || !['CalledOff', 'Superseded'].includes(outcome),
+  );
+  const count = (...outcomes: string[]) => told.filter(({ outcome }) => outcomes.includes(outcome)).length;
+  return {
+    deployments: told.length,
+    succeeded: count('Promoted'),
+    failed: count('Aborted', 'Superseded'),
+    rolledBack: count('Undone', 'CalledOff'),
+  };
+}
