@@ -3,8 +3,10 @@
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { Listr, PRESET_TIMER } from 'listr2';
+import { ApiClient } from './api-client.js';
 import { buildImage } from './images.js';
 import { Sandbox } from './sandbox.js';
+import { seed } from './seed.js';
 import { BasicStory } from './story/basic.js';
 import { DeliveryStory } from './story/delivery.js';
 import { MigrationsStory } from './story/migrations.js';
@@ -75,6 +77,7 @@ try {
     await end(problems.length > 0 ? 1 : 0);
   } else {
     await applySample();
+    await fillPlayground();
     console.log(await howToTalkToIt());
     await new Promise(() => setInterval(() => {}, 2 ** 30));
   }
@@ -180,10 +183,25 @@ async function applySample(): Promise<void> {
     '--for=condition=Ready',
     '--timeout=120s',
   ]);
-  // The browser's host name leads straight to the Service.
-  sandbox.routing.serviceHosts.set('localhost', 'platform/pcf-api');
   console.log(
     `\ndeploy/samples/pcfapi.yaml is Ready after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`,
+  );
+}
+
+/** ISO 8601, to the day. */
+function monthsAgo(months: number): string {
+  const now = new Date();
+  const day = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - months, now.getUTCDate() + 1));
+  return day.toISOString();
+}
+
+async function fillPlayground(): Promise<void> {
+  const startedAt = performance.now();
+  const client = new ApiClient(sandbox, 'platform/pcf-api', 'seed');
+  const { services, deployments, incidents } = await seed(client);
+  await client.close();
+  console.log(
+    `it has ${deployments} deployments of ${services} services and ${incidents} incidents to look at, after ${((performance.now() - startedAt) / 1000).toFixed(1)} s more`,
   );
 }
 
@@ -195,8 +213,10 @@ async function howToTalkToIt(): Promise<string> {
   in a shell     export PATH=${sandbox.commandsDir}:$PATH KUBECONFIG=${parts.cluster.kubeconfigPath}
   watch it       kubectl pcf status pcf-api -n platform --watch
   ask it         curl --cacert ${gateway.caPath} ${connect} https://api.example.com/graphql \\
-                   -H 'content-type: application/json' -H "authorization: Bearer $TOKEN" -d '{"query":"{ services(first: 5) { totalCount } }"}'
+                   -H 'content-type: application/json' -H "authorization: Bearer $TOKEN" -d '{"query":"{ deployments(first: 3) { totalCount edges { node { version status service { name } environment { name } } } } }"}'
   playground     https://localhost:${gatewayPort}/graphql (in a browser; trust the certificate; its headers: {"authorization": "Bearer <token>"})
+                   { deliveryMetrics(from: "${monthsAgo(3)}", to: "${monthsAgo(0)}", bucket: MONTH, environment: "production") {
+                     total { deployments deploymentFrequency changeFailureRate leadTimeP50 timeToRestoreP50 } } }
   deliver        kubectl patch pcf pcf-api -n platform --type merge -p '{"spec":{"image":"registry.example.com/pcf-api:1.1.0","canaryWeight":10}}'
   move traffic   kubectl pcf weight pcf-api 50 -n platform
   figures        ${prometheus?.url ?? 'none: there is no prometheus on the PATH'}

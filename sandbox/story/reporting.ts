@@ -1,8 +1,7 @@
 /** The PcfApi records its deliveries in the API that it runs, and what that makes of them is held against the status. */
 import { readFileSync } from 'node:fs';
-import { Agent, request } from 'undici';
+import { ApiClient } from '../api-client.js';
 import type { Sandbox } from '../sandbox.js';
-import { sandboxToken } from '../tokens.js';
 import type { PcfApiView } from './pcfapi-watch.js';
 
 const KEY_SECRET = 'pcf-api-reporting';
@@ -18,26 +17,25 @@ export interface DeliveryFigures {
 }
 
 export class Reporting {
-  private readonly agent: Agent;
+  private readonly client: ApiClient;
 
   constructor(
     private readonly sandbox: Sandbox,
     private readonly namespace: string,
     service: string,
   ) {
-    this.agent = new Agent({ connect: { ca: readFileSync(sandbox.gateway.caPath, 'utf8') } });
-    sandbox.routing.serviceHosts.set('localhost', `${namespace}/${service}`);
+    this.client = new ApiClient(sandbox, `${namespace}/${service}`, 'story');
   }
 
   /** `spec.reporting`, with a key of its own that the API just made. */
   async spec(): Promise<object> {
-    const { createApiKey } = await this.ask<{ createApiKey: { key: string } }>(
+    const { createApiKey } = await this.client.ask<{ createApiKey: { key: string } }>(
       `mutation { createApiKey(input: { name: "pcf-operator", role: OPERATOR, scopes: [READ, CATALOG, DEPLOYMENTS] }) { key } }`,
     );
     await this.putSecret(KEY_SECRET, { 'api-key': createApiKey.key });
     await this.putSecret(CA_SECRET, { 'ca.crt': readFileSync(this.sandbox.gateway.caPath, 'utf8') });
     return {
-      url: this.url,
+      url: this.client.url,
       apiKeySecretRef: { name: KEY_SECRET },
       tls: { caSecretRef: { name: CA_SECRET } },
     };
@@ -45,7 +43,7 @@ export class Reporting {
 
   async figures(): Promise<DeliveryFigures> {
     const [from, to] = [-60, 1].map((minutes) => new Date(Date.now() + minutes * MINUTE_MS).toISOString());
-    const { deliveryMetrics } = await this.ask<{ deliveryMetrics: { total: DeliveryFigures } }>(
+    const { deliveryMetrics } = await this.client.ask<{ deliveryMetrics: { total: DeliveryFigures } }>(
       `{ deliveryMetrics(from: "${from}", to: "${to}", bucket: DAY) { total {
         deployments succeeded failed rolledBack changeFailureRate } } }`,
     );
@@ -53,23 +51,7 @@ export class Reporting {
   }
 
   close(): Promise<void> {
-    return this.agent.close();
-  }
-
-  private get url(): string {
-    return `https://localhost:${this.sandbox.gatewayPort}/graphql`;
-  }
-
-  private async ask<T>(query: string): Promise<T> {
-    const headers = {
-      'content-type': 'application/json',
-      authorization: `Bearer ${await sandboxToken('story', 'ADMIN')}`,
-    };
-    const body = JSON.stringify({ query });
-    const answer = await request(this.url, { method: 'POST', headers, body, dispatcher: this.agent });
-    const { data, errors } = (await answer.body.json()) as { data?: T; errors?: { message: string }[] };
-    if (!data || errors) throw new Error(`GraphQL: ${errors?.map(({ message }) => message).join('; ')}`);
-    return data;
+    return this.client.close();
   }
 
   private async putSecret(name: string, stringData: Record<string, string>): Promise<void> {
