@@ -1,9 +1,10 @@
-/** `npm run generate`: writes everything that comes from the PcfApi schema. */
+/** `npm run generate`: writes everything that comes from the schemas of the PcfApi and of the API. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { exampleClient } from './example-client.js';
 import { generatedFiles } from './generated-files.js';
 
-for (const [path, text] of Object.entries(generatedFiles())) {
+for (const [path, text] of Object.entries({ ...generatedFiles(), ...(await exampleClient()) })) {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text);
   console.log(`wrote ${path}`);
