@@ -19,14 +19,8 @@ export function analyse(seen: Observed, analyst: Analyst, now: number): Analysis
   const canary = delivery.revisions.find(({ name }) => name === update);
   const before = api.status?.analysis;
   const begun = before?.revision === update && before?.startedAt === startedAt;
-  if (
-    !analysis ||
-    !update ||
-    !stable ||
-    undo ||
-    !canary ||
-    (canary.ready < podsToJudge(api.spec) && !begun)
-  ) {
+  const canBeJudged = canary !== undefined && (begun || canary.ready >= podsToJudge(api.spec));
+  if (!analysis || !update || !stable || undo || !canBeJudged) {
     analyst.forget(keyOf(api));
     return undefined;
   }
