@@ -147,7 +147,9 @@ const component = (what: string) =>
   });
 
 export const components = z.strictObject({
-  worker: component('the background jobs (webhooks, retention, annotations) in pods of their own; needs redis')
+  worker: component(
+    'the background jobs (webhooks, retention, annotations) in pods of their own; needs redis',
+  )
     .optional()
     .meta({ description: 'The worker: background jobs.' }),
   auth: component('the login (passwords and refresh tokens) in pods of its own; needs auth.jwtSecretRef')
