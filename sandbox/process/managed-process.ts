@@ -1,6 +1,6 @@
 /** A child process with its log in a file, in a process group of its own. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ledger } from './ledger.js';
@@ -21,6 +21,8 @@ export interface Exit {
 
 export class ManagedProcess {
   private child: ChildProcess | undefined;
+  /** Where its part of the log begins, in bytes: the file may hold what a process of its name said before. */
+  private logStart = 0;
   /** Resolves when the process that runs now has ended. */
   exited: Promise<Exit> = Promise.resolve({ code: 0, signal: null });
 
@@ -42,6 +44,7 @@ export class ManagedProcess {
     const { command, args, env, cwd, logFile } = this.spec;
     mkdirSync(dirname(logFile), { recursive: true });
     const log = openSync(logFile, 'a');
+    this.logStart = fstatSync(log).size;
     const child = spawn(command, args, { env, cwd, stdio: ['ignore', log, log], detached: true });
     closeSync(log);
     this.child = child;
@@ -83,10 +86,11 @@ export class ManagedProcess {
     }
   }
 
-  /** Last lines of the log, for an error message. */
+  /** Last lines of what the process that was started last has said. */
   lastLines(count = 8): string {
     try {
-      return readFileSync(this.spec.logFile, 'utf8').trimEnd().split('\n').slice(-count).join('\n');
+      const said = readFileSync(this.spec.logFile).subarray(this.logStart).toString();
+      return said.trimEnd().split('\n').slice(-count).join('\n');
     } catch {
       return '';
     }

@@ -46,6 +46,18 @@ describe('a managed process', () => {
     await eventually('the child is gone too', () => identityOf(child) === undefined);
   });
 
+  it('shows what it said itself, not what one of its name said before', async () => {
+    const first = node("console.log('first')");
+    first.start();
+    await first.exited;
+    assert.equal(first.lastLines(), 'first');
+    const second = node("console.log('second')");
+    second.start();
+    await second.exited;
+    assert.equal(second.lastLines(30), 'second');
+    assert.equal(readFileSync(join(folder, 'log'), 'utf8'), 'first\nsecond\n', 'the file keeps both');
+  });
+
   it('is not running when its program does not exist', async () => {
     const missing = managed('no-such-program');
     missing.start();
