@@ -5,7 +5,7 @@
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { migrated, shareOf, view } from './revisions.js';
 import type { DeliverySettings, Observation, RevisionView, RouteView } from './types.js';
-import { carryingPods, podsFor, podsKeeping, replicaShares } from './weight.js';
+import { carryingPods, podsFor, podsKeeping, replicaShares, surges } from './weight.js';
 
 /**
  * Pods of the two revisions that the delivery is about. `planned` is the route that is
@@ -60,10 +60,6 @@ interface Shares {
 }
 
 type Allowed = (wanted: number) => number;
-
-function surges({ maxSurge, split, strategy }: DeliverySettings): boolean {
-  return maxSurge !== undefined && (split === 'exact' || strategy === 'RollingUpdate');
-}
 
 /** Pods that the new revision is to have for a share. */
 function podsWanted(

@@ -2,7 +2,9 @@
 import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
 import { shareOf, view } from './revisions.js';
 import type { DeliverySettings, Observation, RevisionView, RouteView } from './types.js';
-import { type Clamped, carries, carryingPods, clampWeight } from './weight.js';
+import { type Clamped, carries, carryingPods, clampWeight, makesRoom } from './weight.js';
+
+type Share = readonly [revision: string, percent: number];
 
 export interface Routing {
   route: RouteView | undefined;
@@ -12,7 +14,7 @@ export interface Routing {
 export function routing(seen: Observation, position: DeliveryPosition, settings: DeliverySettings): Routing {
   const { stable, update, weight = 100, scale } = position;
   if (!stable) return firstRoute(seen, update);
-  if (!update) return report(seen, split(seen, position, 0, settings), 0, { weight: 0 });
+  if (!update) return shared(seen, position, 0, { weight: 0 }, settings);
   const routed = shareOf(seen.route, update);
   const clamped = unshared(
     seen,
@@ -20,7 +22,7 @@ export function routing(seen: Observation, position: DeliveryPosition, settings:
     settings,
     clampWeight(weight, view(seen, stable), view(seen, update), settings, routed, scale),
   );
-  return report(seen, split(seen, position, clamped.weight, settings), weight, clamped);
+  return shared(seen, position, weight, clamped, settings);
 }
 
 function firstRoute(seen: Observation, update: string | undefined): Routing {
@@ -29,22 +31,42 @@ function firstRoute(seen: Observation, update: string | undefined): Routing {
   return report(seen, undefined, 100, { weight: 0, reason: `no pod of ${update} is ready` });
 }
 
+function shared(
+  seen: Observation,
+  position: DeliveryPosition,
+  asked: number,
+  { weight, reason }: Clamped,
+  settings: DeliverySettings,
+): Routing {
+  const route = split(seen, position, weight, settings);
+  const leaving = stillLeaving(seen, position, route, settings);
+  return report(seen, route, asked, { weight, reason: sentence(reason, leaving) });
+}
+
+/** What the status says of it: each share that is not as asked, or not known to be in force, has its reason. */
 function report(seen: Observation, route: RouteView | undefined, asked: number, clamped: Clamped): Routing {
-  const { weight, reason } = clamped;
   const verified = sameRoute(route, seen.route);
-  const traffic = { desiredWeight: asked, effectiveWeight: weight, verified, ...(reason ? { reason } : {}) };
-  return { route, traffic };
+  const reason = sentence(clamped.reason, verified ? undefined : (seen.routeTrouble ?? NOT_READ_BACK));
+  const traffic = { desiredWeight: asked, effectiveWeight: clamped.weight, verified };
+  return { route, traffic: { ...traffic, ...(reason ? { reason } : {}) } };
+}
+
+const NOT_READ_BACK = 'the route was written and has not been read back yet';
+
+function sentence(...parts: (string | undefined)[]): string | undefined {
+  return parts.filter((part) => part !== undefined).join('; ') || undefined;
 }
 
 /** The shares of both revisions, and of one that still carries what the stable one can't yet. */
 function split(
   seen: Observation,
-  { stable, update }: DeliveryPosition,
+  position: DeliveryPosition,
   weight: number,
   settings: DeliverySettings,
 ): RouteView {
+  const { update } = position;
   const shares = [
-    ...stableShares(seen, stable!, update, 100 - weight, settings),
+    ...stableShares(seen, position, 100 - weight, settings),
     ...(update ? [[update, weight] as const] : []),
   ];
   const weights = Object.fromEntries(shares.filter(([, share]) => share > 0));
@@ -61,33 +83,60 @@ function mirrored({ ready }: RevisionView, weight: number, settings: DeliverySet
 }
 
 /**
- * The stable revision's share. Where it was made smaller for a revision that was then
- * given up, that one keeps what the stable pods can't carry until they are back: an
- * abort waits for nothing, and overloads nobody.
+ * The stable revision's share. Where it made room for a revision that was then given
+ * up, that one keeps what the stable pods can't carry until they are back: an abort
+ * waits for nothing, and overloads nobody. Nor does it ever lead more to what failed.
  */
 function stableShares(
   seen: Observation,
-  stable: string,
-  update: string | undefined,
+  { stable, update }: DeliveryPosition,
   share: number,
   settings: DeliverySettings,
-): (readonly [string, number])[] {
-  if (settings.replicas === 0) return [[stable, share]];
-  const { ready } = view(seen, stable);
-  const can = ready > 0 ? Math.min(share, carries(ready, carryingPods(settings))) : 0;
+): Share[] {
   const leaving = seen.revisions.find(
-    ({ name, ready }) => name !== stable && name !== update && ready > 0 && carriesTraffic(seen.route, name),
+    ({ name, ready }) => name !== stable && name !== update && ready > 0 && hadShare(seen, name) > 0,
   );
-  if (!leaving || can === share) return [[stable, share]];
-  return [
-    [stable, can],
-    [leaving.name, share - can],
-  ];
+  const kept = leaving ? keptShare(seen, view(seen, stable!), leaving, share, settings) : 0;
+  return [[stable!, share - kept], ...(leaving ? [[leaving.name, kept] as const] : [])];
 }
 
-/** Also of a route by pods, in which each revision behind the Service has a share. */
-function carriesTraffic(route: RouteView | undefined, name: string): boolean {
-  return route?.byPods === true || shareOf(route, name) > 0;
+/** Why a revision that is neither the stable one nor on its way has a share; undefined when none has. */
+function stillLeaving(
+  seen: Observation,
+  { stable, update }: DeliveryPosition,
+  { weights, byPods }: RouteView,
+  settings: DeliverySettings,
+): string | undefined {
+  const leaving = Object.keys(weights).find((name) => name !== stable && name !== update);
+  if (!leaving) return undefined;
+  const share = byPods ? 'the share of its pods' : `${weights[leaving]} %`;
+  const { ready } = view(seen, stable!);
+  return `${leaving} keeps ${share}: ${ready} of ${carryingPods(settings)} pods of ${stable} are ready`;
+}
+
+/** What a revision on its way out keeps of the share that is the stable one's. */
+function keptShare(
+  seen: Observation,
+  stable: RevisionView,
+  leaving: RevisionView,
+  share: number,
+  settings: DeliverySettings,
+): number {
+  if (settings.replicas === 0) return 0;
+  if (stable.ready === 0) return share;
+  const full = carryingPods(settings);
+  const lacking = share - Math.min(share, carries(stable.ready, full));
+  // Once it is on record that it leaves, the route tells that it was to keep a share.
+  const mayKeep = makesRoom(settings) || stable.replicas < full || leaving.name !== seen.position.update;
+  return mayKeep ? Math.min(lacking, hadShare(seen, leaving.name), carries(leaving.ready, full)) : 0;
+}
+
+/** The share that a revision has in the route in force: behind a Service for all, that of its ready pods. */
+function hadShare({ route, revisions }: Observation, name: string): number {
+  if (!route?.byPods) return shareOf(route, name);
+  const ready = revisions.reduce((sum, revision) => sum + revision.ready, 0);
+  const own = revisions.find((revision) => revision.name === name)?.ready ?? 0;
+  return ready === 0 ? 0 : Math.ceil((100 * own) / ready);
 }
 
 /**

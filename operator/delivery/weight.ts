@@ -3,6 +3,20 @@ import type { DeliverySettings, RevisionView } from './types.js';
 
 type Capacity = Pick<DeliverySettings, 'replicas' | 'maxUnavailable'>;
 
+/** Whether both revisions together are held to a number of pods, so that the stable one makes room for the other. */
+export function surges({
+  maxSurge,
+  split,
+  strategy,
+}: Pick<DeliverySettings, 'maxSurge' | 'split' | 'strategy'>): boolean {
+  return maxSurge !== undefined && (split === 'exact' || strategy === 'RollingUpdate');
+}
+
+/** Whether the stable revision may have fewer pods than it needs to carry everything. */
+export function makesRoom(settings: DeliverySettings): boolean {
+  return surges(settings) || (settings.split === 'replicas' && settings.canaryPods !== 'full');
+}
+
 /** Pods that are enough for the whole traffic while pods are replaced. */
 export function carryingPods({ replicas, maxUnavailable }: Capacity): number {
   return replicas === 0 ? 0 : Math.max(1, replicas - maxUnavailable);
