@@ -13,6 +13,7 @@ import type { TrafficRouter } from '../traffic/router.js';
 import type { Caches } from './caches.js';
 import { type EndpointSlice, livingPods, type Pod, podFailure, podTrouble, readyPods } from './pods.js';
 import { revisionsOf } from './revisions.js';
+import { routeTrouble } from './route-trouble.js';
 import { type MissingSecret, missingSecrets, secretsHash } from './secrets.js';
 
 /** Everything about one PcfApi that a reconcile needs to know. */
@@ -75,6 +76,8 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
       ...migrationOf(migrations.get(name)!),
     };
   });
+  const userRoute = routeRef && router.shared && caches.userRoute(router.shared.type, api, routeRef.name);
+  const missingKinds = router.requires.filter((type) => !caches.available(type));
   return {
     api,
     router,
@@ -84,9 +87,9 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
     owned,
     missingSecrets: missing,
     foreignAutoscalers: caches.foreignAutoscalers(api).map(({ metadata }) => metadata.name),
-    userRoute: routeRef && router.shared && caches.userRoute(router.shared.type, api, routeRef.name),
+    userRoute,
     available: (type) => caches.available(type),
-    missingKinds: router.requires.filter((type) => !caches.available(type)),
+    missingKinds,
     trouble: troubles(pods),
     readyReplicas: views.reduce((sum, view) => sum + view.ready, 0),
     delivery: {
@@ -96,6 +99,7 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
       route: router.read(api, (type, name) =>
         api.spec.traffic?.routeRef ? caches.userRoute(type, api, name) : caches.get(type, api, name),
       ),
+      routeTrouble: routeTrouble({ api, router, missingKinds, userRoute }),
       startable: missing.length === 0,
     },
   };

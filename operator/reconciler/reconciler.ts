@@ -229,6 +229,7 @@ function refusal(error: unknown): Summary | undefined {
     reason,
     message,
     verdict: 'Failed',
+    refused: true,
   });
   if (error instanceof NameTakenError) return failed('NameTaken', error.message);
   if (isInvalid(error))

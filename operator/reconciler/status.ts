@@ -1,6 +1,6 @@
 /** The status of a PcfApi, from what was seen and what was planned. Pure: the same input gives the same status. */
 import type { Condition } from '../api/v1alpha1/kubernetes.js';
-import type { DeliveryRecord, PcfApiStatus } from '../api/v1alpha1/status.js';
+import type { DeliveryRecord, PcfApiStatus, TrafficStatus } from '../api/v1alpha1/status.js';
 import type { DeliveryPlan } from '../delivery/types.js';
 import { podSelector, selectorString } from '../resources/metadata.js';
 import type { Concern } from './concerns.js';
@@ -38,7 +38,7 @@ export function statusOf(
     replicas: Object.values(plan.replicas).reduce((sum, count) => sum + count, 0),
     readyReplicas: seen.readyReplicas,
     selector: selectorString(podSelector(api)),
-    traffic: plan.traffic,
+    traffic: traffic(plan, summary),
     step: plan.step,
     failed: plan.position.failed,
     history: history(api, ended),
@@ -52,6 +52,11 @@ export function statusOf(
     })),
     delivery: compact(plan.position),
   });
+}
+
+/** A route that is not in force for want of a right, or for being refused, is not waited for. */
+function traffic({ traffic }: DeliveryPlan, { refused, message }: Summary): TrafficStatus {
+  return refused && !traffic.verified ? { ...traffic, reason: message } : traffic;
 }
 
 function conditions(
@@ -124,7 +129,7 @@ function trafficRouted(seen: Observed, plan: DeliveryPlan): Verdict {
       type,
       status: 'Unknown',
       reason: 'NotReadBack',
-      message: 'the route was written and not read back yet',
+      message: plan.traffic.reason ?? 'the route was written and not read back yet',
     };
   return { type, status: 'True', reason: 'Routed', message: 'the route is in force as it was written' };
 }

@@ -7,6 +7,7 @@ import { migrated } from '../delivery/plan.js';
 import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
 import type { MigrationView } from '../migrations/view.js';
 import type { Observed } from './observe.js';
+import { providerMissing as missingProvider, userRouteMissing } from './route-trouble.js';
 
 export interface Summary {
   phase: Phase;
@@ -14,6 +15,8 @@ export interface Summary {
   message: string;
   /** kstatus: `Current` (as asked), `InProgress` (on its way), `Failed` (needs a person). */
   verdict: 'Current' | 'InProgress' | 'Failed';
+  /** The API server refused to write what was planned. */
+  refused?: true;
 }
 
 interface Case {
@@ -69,15 +72,10 @@ function secretMissing({ seen }: Case): Summary | undefined {
 }
 
 function providerMissing({ seen }: Case): Summary | undefined {
-  if (seen.missingKinds.length === 0) return undefined;
-  const kinds = seen.missingKinds.map(({ kind, group }) => `${kind} (${group})`).join(' and ');
-  const provider = seen.api.spec.traffic?.provider;
-  return {
-    phase: 'Pending',
-    reason: 'TrafficProviderMissing',
-    message: `spec.traffic.provider is ${provider}, but the cluster has no ${kinds}; install ${provider}, or choose another provider`,
-    verdict: 'InProgress',
-  };
+  const message = missingProvider(seen);
+  return message
+    ? { phase: 'Pending', reason: 'TrafficProviderMissing', message, verdict: 'InProgress' }
+    : undefined;
 }
 
 /** An undo that goes back too far changes nothing, and says why. */
@@ -93,23 +91,8 @@ function belowFloor({ plan }: Case): Summary | undefined {
 }
 
 function routeMissing({ seen }: Case): Summary | undefined {
-  const { api, router, userRoute } = seen;
-  const { routeRef } = api.spec.traffic ?? {};
-  if (!routeRef || !router.shared) return undefined;
-  const { name, namespace } = api.metadata;
-  const route = `${router.shared.type.kind} ${namespace}/${routeRef.name}`;
-  const trouble = !userRoute
-    ? 'does not exist; create it, or take traffic.routeRef out'
-    : router.shared.leadsHere(api, userRoute)
-      ? undefined
-      : `has no rule that leads to Service ${name} and nowhere else; give it one`;
-  if (!trouble) return undefined;
-  return {
-    phase: 'Pending',
-    reason: 'RouteMissing',
-    message: `traffic.routeRef: ${route} ${trouble}`,
-    verdict: 'InProgress',
-  };
+  const message = userRouteMissing(seen);
+  return message ? { phase: 'Pending', reason: 'RouteMissing', message, verdict: 'InProgress' } : undefined;
 }
 
 function givenUp({ seen, plan }: Case): Summary | undefined {
@@ -120,7 +103,7 @@ function givenUp({ seen, plan }: Case): Summary | undefined {
   return {
     phase: 'Failed',
     reason: failed.reason,
-    message: `${failed.revision} was given up: ${failed.message}; ${serving}; ${again}`,
+    message: `${failed.revision} was given up: ${failed.message}; ${serving}${kept(plan)}; ${again}`,
     verdict: 'Failed',
   };
 }
@@ -193,7 +176,7 @@ function podsNotReady({ seen, plan, current }: Case): Summary | undefined {
   return {
     phase: serving ? 'Degraded' : 'Progressing',
     reason: 'PodsNotReady',
-    message: `waiting for pods of ${current.name}${serving ? '' : since(plan)}: ${have} of ${wanted} ready${complaint(seen, current.name)}`,
+    message: `waiting for pods of ${current.name}${serving ? '' : since(plan)}: ${have} of ${wanted} ready${complaint(seen, current.name)}${serving ? kept(plan) : ''}`,
     verdict: 'InProgress',
   };
 }
@@ -214,7 +197,7 @@ function routeNotVerified({ plan }: Case): Summary | undefined {
   return {
     phase: 'Progressing',
     reason: 'RouteNotVerified',
-    message: 'the route was written and has not been read back yet',
+    message: plan.traffic.reason ?? 'the route is not in force',
     verdict: 'InProgress',
   };
 }
@@ -227,7 +210,9 @@ function canary({ plan, replicas }: Case): Summary | undefined {
     return {
       phase: 'Progressing',
       reason: 'Promoting',
-      message: `${update} has all of the traffic and is being promoted`,
+      message: plan.promotionWaitsFor
+        ? `${update} has all of the traffic; its promotion waits for ${plan.promotionWaitsFor}`
+        : `${update} has all of the traffic and is being promoted`,
       verdict: 'InProgress',
     };
   }
@@ -253,6 +238,11 @@ function ready({ plan, current }: Case): Summary {
     message: `${plan.position.stable} serves all of the traffic with ${pods} ready ${pods === 1 ? 'pod' : 'pods'}${contract}`,
     verdict: 'Current',
   };
+}
+
+/** What a revision that was given up still has of the traffic. Of a route that is not in force yet, `TrafficRouted` tells. */
+function kept({ traffic: { reason, verified } }: DeliveryPlan): string {
+  return reason && verified ? `; ${reason}` : '';
 }
 
 function since(plan: DeliveryPlan): string {

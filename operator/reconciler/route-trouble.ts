@@ -1,0 +1,26 @@
+/** What keeps a route from being in force, whatever is written: for the status, and for the planner's word on the traffic. */
+import type { Observed } from './observe.js';
+
+type Seen = Pick<Observed, 'api' | 'router' | 'missingKinds' | 'userRoute'>;
+
+/** In words; undefined when nothing is known to be in the way. */
+export function routeTrouble(seen: Seen): string | undefined {
+  return providerMissing(seen) ?? userRouteMissing(seen);
+}
+
+export function providerMissing({ api, missingKinds }: Seen): string | undefined {
+  if (missingKinds.length === 0) return undefined;
+  const kinds = missingKinds.map(({ kind, group }) => `${kind} (${group})`).join(' and ');
+  const provider = api.spec.traffic?.provider;
+  return `spec.traffic.provider is ${provider}, but the cluster has no ${kinds}; install ${provider}, or choose another provider`;
+}
+
+export function userRouteMissing({ api, router, userRoute }: Seen): string | undefined {
+  const { routeRef } = api.spec.traffic ?? {};
+  if (!routeRef || !router.shared) return undefined;
+  const { name, namespace } = api.metadata;
+  const route = `traffic.routeRef: ${router.shared.type.kind} ${namespace}/${routeRef.name}`;
+  if (!userRoute) return `${route} does not exist; create it, or take traffic.routeRef out`;
+  if (router.shared.leadsHere(api, userRoute)) return undefined;
+  return `${route} has no rule that leads to Service ${name} and nowhere else; give it one`;
+}
