@@ -39,11 +39,15 @@ function askedFor(
     : undefined;
 }
 
+/** What the API server dates, in whole seconds, is compared with what we date: so far their clocks may be apart. */
+const CLOCK_SKEW_MS = 5_000;
+
 /** Evidence from before this delivery is of an earlier try of the same revision. */
 function revisionFailed(seen: Observation, { update, startedAt }: DeliveryPosition): Failure | undefined {
   const { failure } = view(seen, update!);
-  if (failure?.since && startedAt && Date.parse(failure.since) < Date.parse(startedAt)) return undefined;
-  return failure;
+  if (!failure?.since || !startedAt) return failure;
+  const isOfThisTry = Date.parse(failure.since) >= Date.parse(startedAt) - CLOCK_SKEW_MS;
+  return isOfThisTry ? failure : undefined;
 }
 
 /** An old image under new settings: that it does not know what was contracted shows when it is migrated. */
@@ -84,18 +88,40 @@ export function deadlineLeftMs(
   return Math.min(progressDeadlineMs, Date.parse(progressAt) + progressDeadlineMs - now);
 }
 
-/** Notes when something last went forward: a pod more, a step, another number of pods asked for, a pause that ended. */
+/** Pods that were all ready for so long were well: should one be missing, it has its time anew. */
+const STEADY_MS = 60_000;
+
+/**
+ * Notes when something last went forward: more pods ready than before in this stretch, more
+ * asked for, another step, a pause that ended. Pods that come and go are no progress.
+ */
 export function noteProgress(
   seen: Observation,
   position: DeliveryPosition,
-  settings: DeliverySettings,
+  { paused }: DeliverySettings,
   now: number,
 ): DeliveryPosition {
   if (!position.update) return position;
+  const at = new Date(now).toISOString();
   const { ready, replicas, migration } = view(seen, position.update);
-  const progress = [ready, replicas, migration, position.step ?? 0, settings.paused, seen.startable].join(
-    '/',
-  );
-  if (progress === position.progress) return position;
-  return { ...position, progress, progressAt: new Date(now).toISOString() };
+  const { readySince, ...before } = position;
+  const noted = ready < replicas ? before : { ...before, readySince: readySince ?? at };
+  const stretch = [migration, position.step ?? 0, paused, seen.startable].join('/');
+  const most = mostBefore(position, stretch);
+  const wasSteady = readySince !== undefined && now - Date.parse(readySince) >= STEADY_MS;
+  const isMissed = wasSteady && ready < replicas;
+  if (ready <= most.ready && replicas <= most.replicas && !isMissed) return noted;
+  const progress = [
+    stretch,
+    Math.max(replicas, most.replicas),
+    isMissed ? ready : Math.max(ready, most.ready),
+  ].join('/');
+  return { ...noted, progress, progressAt: at };
+}
+
+/** The most pods that were asked for, and the most that were ready, in the stretch so far. */
+function mostBefore({ progress = '' }: DeliveryPosition, stretch: string) {
+  if (!progress.startsWith(`${stretch}/`)) return { replicas: -1, ready: -1 };
+  const [replicas = 0, ready = 0] = progress.split('/').slice(-2).map(Number);
+  return { replicas, ready };
 }
