@@ -1,6 +1,6 @@
 /** What people do to a delivery: one function each, for the commands and for the dashboard's buttons. */
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
-import { deliveryId } from '../operator/delivery/plan.js';
+import { deliveryId, fullId, stepId, wayBack } from '../operator/delivery/plan.js';
 import { belowFloor } from '../operator/delivery/rollback-floor.js';
 import { REQUEST_ANNOTATIONS } from '../operator/reconciler/settings.js';
 import { ControllerRevisionKind, PcfApiKind } from '../operator/resources/kinds.js';
@@ -40,11 +40,10 @@ export const setPaused =
 
 /** Past the pause it stands at, or past all steps that are left. */
 export const promote = (full: boolean): Action =>
-  request('promote', (api) => {
-    const id = underWay(api);
-    const { step = 0 } = api.status?.delivery ?? {};
-    return { value: full ? `${id}/full` : `${id}/${step}`, done: 'goes on' };
-  });
+  request('promote', (api) => ({
+    value: underWay(api, full ? fullId : stepId),
+    done: full ? 'goes on to the end' : 'goes on',
+  }));
 
 export const abort: Action = request('abort', (api) => ({ value: underWay(api), done: 'aborted' }));
 
@@ -82,8 +81,8 @@ function edit({ client, namespace }: ClusterAccess, name: string, patch: object)
   return client.patch(PcfApiKind, namespace, name, patch, { fieldManager: FIELD_MANAGER });
 }
 
-function underWay({ metadata, status }: PcfApi): string {
-  const id = deliveryId(status?.delivery ?? {});
+function underWay({ metadata, status }: PcfApi, name = deliveryId): string {
+  const id = name(status?.delivery ?? {});
   if (!id) throw new CliError(`${metadata.name} has no delivery under way`);
   return id;
 }
@@ -95,9 +94,7 @@ async function recordedRevisions({ client, namespace }: ClusterAccess, name: str
 }
 
 function choose({ metadata, status }: PcfApi, revisions: Revision[], to: string | undefined): Revision {
-  const { stable, update, previous } = status?.delivery ?? {};
-  // In the middle of a delivery the way back leads to the stable revision.
-  const wanted = to ?? (update ? stable : previous);
+  const wanted = to ?? wayBack(status?.delivery ?? {});
   if (!wanted) throw new CliError(`${metadata.name} has nothing to go back to`);
   const found = revisions.find(({ name, number }) => name === wanted || String(number) === wanted);
   const known = revisions.map(({ number, name }) => `${number} (${name})`).join(', ');
