@@ -8,7 +8,7 @@ import type { AnalysisStatus } from '../api/v1alpha1/status/analysis.js';
 import { due, nextDueMs } from './due.js';
 import { judge } from './judge.js';
 import { type AnalysisStep, planMetrics } from './plan-metrics.js';
-import { align, fresh, type MetricCounts, record } from './record.js';
+import { align, fresh, type MetricCounts, recordAt } from './record.js';
 import type { AnalysisScheduler } from './scheduler.js';
 import type { PlannedMetric, Subject } from './types.js';
 
@@ -16,9 +16,11 @@ export interface AnalysisCase {
   api: PcfApi;
   analysis: AnalysisSpec;
   subject: Subject;
-  /** The strategy's steps, and the index of the one the delivery is at. */
+  /** The strategy's steps, and the index of the one whose share is in force. */
   steps?: readonly AnalysisStep[];
   step?: number;
+  /** When that step began: it is passed by what was measured since. Undefined: what counts is the whole delivery. */
+  stepSince?: string;
   /** `status.analysis` as it was written last. */
   before?: AnalysisStatus;
 }
@@ -41,10 +43,11 @@ export class Analyst {
 
   /** `key` is the PcfApi's in the work queue; `now` is in milliseconds since the epoch. */
   look(key: string, given: AnalysisCase, now: number): AnalysisOutcome {
-    const { api, analysis, subject, step } = given;
+    const { api, analysis, subject, step, stepSince } = given;
     const planned = planMetrics(analysis, given.steps, step);
     const measured = this.scheduler.finished(key, subject.revision);
-    const results = measured.reduce(record, this.start(key, given, planned, now));
+    const begun = this.start(key, given, planned, now);
+    const results = measured.reduce(recordAt(stepSince), begun);
     const requests = due(planned, results, now).map((it) => ({
       ...{ api, analysis, subject, due: it, at: now },
       metric: planned.find(({ name }) => name === it.name)!,
@@ -60,6 +63,7 @@ export class Analyst {
         revision: subject.revision,
         ...(subject.startedAt === undefined ? {} : { startedAt: subject.startedAt }),
         ...(step === undefined ? {} : { step }),
+        ...(stepSince === undefined ? {} : { stepSince }),
         verdict,
         message,
         metrics: perMetric,
@@ -81,19 +85,19 @@ export class Analyst {
     planned: readonly PlannedMetric[],
     now: number,
   ): MetricCounts[] {
-    const { subject, step } = given;
+    const { subject, step, stepSince } = given;
     const id = JSON.stringify([subject.revision, subject.startedAt, step]);
     const known = this.begun.get(key);
     const begun = known?.id === id ? known.counts : [];
-    const counts = align(planned, [...countsOf(given, planned), ...begun], now);
+    const counts = align(planned, [...countsOf(given, planned), ...begun], now, stepSince);
     this.begun.set(key, { id, counts: counts.map(({ name, since }) => fresh(name, Date.parse(since))) });
     return counts;
   }
 }
 
-/** What was counted in this delivery. A metric that belongs to a step begins anew with the step. */
+/** What was counted in this delivery. A metric that belongs to a step begins anew with the step, and so does what is counted for a step. */
 function countsOf(
-  { before, subject, step }: AnalysisCase,
+  { before, subject, step, stepSince }: AnalysisCase,
   planned: readonly PlannedMetric[],
 ): MetricCounts[] {
   if (before?.revision !== subject.revision || before.startedAt !== subject.startedAt) return [];
@@ -101,5 +105,7 @@ function countsOf(
   const continuous = new Set(planned.filter((metric) => metric.continuous).map(({ name }) => name));
   return before.metrics
     .filter(({ name }) => sameStep || continuous.has(name))
-    .map(({ verdict: _verdict, message: _message, bound: _bound, ...counts }) => counts);
+    .map(({ verdict: _verdict, message: _message, bound: _bound, atStep, ...counts }) =>
+      before.stepSince === stepSince && atStep !== undefined ? { ...counts, atStep } : counts,
+    );
 }

@@ -1,7 +1,7 @@
 /** From counts to a verdict: an ordered chain of rules for each metric, then the gravest of all. */
 import type { MetricStatus, Verdict } from '../api/v1alpha1/status/analysis.js';
 import { boundText } from './bounds.js';
-import { conclusive, type MetricCounts } from './record.js';
+import { judged, type MetricCounts } from './record.js';
 import type { Judgement, PlannedMetric } from './types.js';
 
 /** The gravest first. What failed is never hidden by what is merely unknown. */
@@ -77,7 +77,7 @@ function noData(metric: PlannedMetric, counts: MetricCounts): Judgement | undefi
 }
 
 function tooFew(metric: PlannedMetric, counts: MetricCounts): Judgement | undefined {
-  if (conclusive(counts) >= metric.count) return undefined;
+  if (judged(counts) >= metric.count) return undefined;
   return { verdict: 'Running', message: `${progress(metric, counts)}${last(counts)}` };
 }
 
@@ -93,9 +93,10 @@ function stale(metric: PlannedMetric, counts: MetricCounts, now: number): Judgem
 }
 
 function progress({ count }: PlannedMetric, counts: MetricCounts): string {
-  const done = conclusive(counts);
+  const done = Math.min(judged(counts), count);
   const failures = counts.failures > 0 ? `, ${counts.failures} failed` : '';
-  return `${Math.min(done, count)} of ${count} ${count === 1 ? 'measurement' : 'measurements'}${failures}`;
+  const where = counts.atStep === undefined ? '' : ' at this step';
+  return `${done} of ${count} ${count === 1 ? 'measurement' : 'measurements'}${where}${failures}`;
 }
 
 function last({ detail }: MetricCounts): string {

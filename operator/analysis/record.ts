@@ -24,13 +24,20 @@ export function fresh(name: string, now: number): MetricCounts {
   };
 }
 
-/** The counts of exactly the planned metrics, in their order: a new one starts, one that is gone is forgotten. */
+/**
+ * The counts of exactly the planned metrics, in their order: a new one starts, one that is
+ * gone is forgotten. Those that go on over steps are counted for each step besides.
+ */
 export function align(
   planned: readonly PlannedMetric[],
   before: readonly MetricCounts[],
   now: number,
+  stepSince?: string,
 ): MetricCounts[] {
-  return planned.map(({ name }) => before.find((counts) => counts.name === name) ?? fresh(name, now));
+  return planned.map(({ name, continuous }) => {
+    const counts = before.find((one) => one.name === name) ?? fresh(name, now);
+    return continuous && stepSince !== undefined ? { ...counts, atStep: counts.atStep ?? 0 } : counts;
+  });
 }
 
 /**
@@ -39,6 +46,21 @@ export function align(
  */
 export function record(results: readonly MetricCounts[], measurement: Measurement): MetricCounts[] {
   return results.map((counts) => (isNext(counts, measurement) ? counted(counts, measurement) : counts));
+}
+
+/** The same, which counts it for the step too, where it was begun in it. */
+export function recordAt(stepSince: string | undefined): typeof record {
+  return (results, measurement) =>
+    record(results, measurement).map((counts, index) => {
+      const { atStep } = counts;
+      if (atStep === undefined || isEarlier(measurement, stepSince)) return counts;
+      return { ...counts, atStep: atStep + conclusive(counts) - conclusive(results[index]!) };
+    });
+}
+
+/** Whether it was begun before the step was: then it is of a smaller share. */
+function isEarlier({ at, begunAt = at }: Measurement, stepSince: string | undefined): boolean {
+  return stepSince !== undefined && Date.parse(begunAt) < Date.parse(stepSince);
 }
 
 function isNext(counts: MetricCounts, { name, since, number }: Measurement): boolean {
@@ -70,6 +92,11 @@ function counted(
 
 function clip(text: string): string {
   return text.length <= MAX_DETAIL ? text : `${text.slice(0, MAX_DETAIL - 1)}…`;
+}
+
+/** Measurements that said something of what is judged: the step, or the delivery as a whole. */
+export function judged(counts: MetricCounts): number {
+  return counts.atStep ?? conclusive(counts);
 }
 
 /** Measurements that said something. */

@@ -118,6 +118,7 @@ export class AnalysisScheduler {
     this.running[type] += 1;
     metrics.inFlight.inc(labels);
     const end = metrics.duration.startTimer(labels);
+    const begunAt = new Date(now()).toISOString();
     // What is asked for goes by the clock on the wall, as those do who are asked.
     const request = { ...task.request, at: Date.now() };
     const evaluation = await this.measure(provider, request, task.abort.signal);
@@ -127,7 +128,7 @@ export class AnalysisScheduler {
     if (!task.abort.signal.aborted) {
       metrics.measurements.inc({ ...labels, outcome: evaluation.outcome });
       const { due } = task.request;
-      task.measurement = { ...due, at: new Date(now()).toISOString(), ...evaluation };
+      task.measurement = { ...due, at: new Date(now()).toISOString(), begunAt, ...evaluation };
       this.options.onMeasured(task.key);
     }
     this.pump();

@@ -54,6 +54,8 @@ export type Reading =
 export interface Measurement extends Due {
   /** When it was taken: ISO 8601. */
   at: string;
+  /** When it was begun, as far as that is known; a Job takes its time. */
+  begunAt?: string;
   outcome: Outcome;
   value?: string;
   stableValue?: string;

@@ -4,7 +4,7 @@ import { failureOf, noteProgress } from './failure.js';
 import { scaleOf } from './pods.js';
 import { migrated, shareOf, view } from './revisions.js';
 import { belowFloor, pendingContracts } from './rollback-floor.js';
-import { adoptStrategy, advanceStep, askedWeight } from './steps.js';
+import { adoptStrategy, advanceStep, askedWeight, awaitedVerdict, hasStepsLeft } from './steps.js';
 import type { Decision, DeliverySettings, Failure, Observation } from './types.js';
 
 export interface Advance {
@@ -25,7 +25,7 @@ export function advance(seen: Observation, settings: DeliverySettings, now: numb
   if (target === position.failed?.revision) return { position, decisions: [] };
   if (belowFloor(seen.revisions, position, target)) return callOff(position);
   if (target !== position.update) return begin(seen, position, settings, now);
-  return goOn(seen, adoptStrategy(position, settings), settings, now);
+  return goOn(seen, adoptStrategy(seen, position, settings), settings, now);
 }
 
 function goOn(
@@ -110,15 +110,17 @@ function servingInstead({ route, revisions, target }: Observation): string | und
     ?.name;
 }
 
-/** The new revision takes over once all of its pods are ready and the route, read back, gives it everything. */
-function promotable(
-  seen: Observation,
-  { update, weight = 0 }: DeliveryPosition,
-  settings: DeliverySettings,
-): boolean {
+/**
+ * The new revision takes over once all of its steps are done, all of its pods are ready, the
+ * route, read back, gives it everything, and nothing that judges it has yet to say so.
+ */
+function promotable(seen: Observation, position: DeliveryPosition, settings: DeliverySettings): boolean {
+  const { update, weight = 0 } = position;
   const canary = view(seen, update!);
-  if (weight < 100 || !migrated(canary) || canary.ready < settings.replicas) return false;
-  return settings.replicas === 0 || shareOf(seen.route, update) === 100;
+  if (weight < 100 || hasStepsLeft(position, settings)) return false;
+  if (!migrated(canary) || canary.ready < settings.replicas) return false;
+  if (settings.replicas > 0 && shareOf(seen.route, update) < 100) return false;
+  return awaitedVerdict(seen, position, settings) === undefined;
 }
 
 function promote(position: DeliveryPosition, now: number): Advance {

@@ -14,10 +14,10 @@ import { pods } from './pods.js';
 import { retire } from './retire.js';
 import { belowFloor, noteSchema } from './rollback-floor.js';
 import { routing } from './routing.js';
-import { stepView } from './steps.js';
+import { awaitedVerdict, hasStepsLeft, stepView } from './steps.js';
 import type { Decision, DeliveryPlan, DeliverySettings, Observation } from './types.js';
 
-export { deliveryId, migrated } from './revisions.js';
+export { deliveryId, fullId, migrated, stepId, wayBack } from './revisions.js';
 export { sameRoute } from './routing.js';
 
 /** Plans one PcfApi. `now` is in milliseconds since the epoch. */
@@ -46,6 +46,7 @@ export function plan(observed: Observation, settings: DeliverySettings, now: num
     route,
     traffic,
     step,
+    promotionWaitsFor: awaited(seen, position, settings),
     decisions: [...advanced.decisions, ...begunNow(seen, position)],
     requeueAfterMs: soonest(
       wakeMs,
@@ -55,6 +56,16 @@ export function plan(observed: Observation, settings: DeliverySettings, now: num
       deadline,
     ),
   };
+}
+
+function awaited(
+  seen: Observation,
+  position: DeliveryPosition,
+  settings: DeliverySettings,
+): string | undefined {
+  const { update, weight = 0 } = position;
+  if (!update || weight < 100 || hasStepsLeft(position, settings)) return undefined;
+  return awaitedVerdict(seen, position, settings);
 }
 
 function begunNow(seen: Observation, { contracted }: DeliveryPosition): Decision[] {

@@ -17,7 +17,25 @@ export function shareOf(route: RouteView | undefined, name: string | undefined):
   return (name && route?.weights[name]) || 0;
 }
 
+/** Where an undo leads: out of a delivery, or back from what was given up, to the stable revision; else to the one before it. */
+export function wayBack({ stable, update, failed, previous }: DeliveryPosition): string | undefined {
+  return update || failed ? stable : previous;
+}
+
 /** Names one delivery: requests that speak of another one are none. Undefined between deliveries. */
 export function deliveryId({ update, startedAt }: DeliveryPosition): string | undefined {
   return update && `${update}@${startedAt}`;
+}
+
+/** Names the step that a delivery is at: a request to go on from it is none to go on from another one. */
+export function stepId(position: DeliveryPosition): string | undefined {
+  const { strategy, step = 0 } = position;
+  const id = deliveryId(position);
+  return id && `${id}/${strategy}/${step}`;
+}
+
+/** Names all steps of a delivery that are left. */
+export function fullId(position: DeliveryPosition): string | undefined {
+  const id = deliveryId(position);
+  return id && `${id}/full`;
 }

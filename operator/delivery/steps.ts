@@ -1,6 +1,6 @@
 /** The steps of a delivery: which share they ask for, what they wait for, and when the next one begins. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { deliveryId, shareOf, view } from './revisions.js';
+import { fullId, shareOf, stepId, view } from './revisions.js';
 import type { Decision, DeliverySettings, Observation, Stage, StepView } from './types.js';
 import { carries, replicaShares } from './weight.js';
 
@@ -24,30 +24,44 @@ function stepsDrive({ stable, undo }: DeliveryPosition, settings: DeliverySettin
   return stable !== undefined && !undo && settings.canaryWeight === undefined;
 }
 
-/** Another strategy begins at its first step, with the share that was reached: a change of strategy takes no traffic back. */
-export function adoptStrategy(position: DeliveryPosition, settings: DeliverySettings): DeliveryPosition {
+/**
+ * Another strategy begins at its first step, with the share that is in force: a change of
+ * strategy takes no traffic back, and gives none that was asked for and never reached.
+ */
+export function adoptStrategy(
+  { route }: Observation,
+  position: DeliveryPosition,
+  settings: DeliverySettings,
+): DeliveryPosition {
   const { strategy } = settings;
   if (!position.update || position.strategy === strategy) return position;
+  if (!position.strategy) return { ...position, strategy };
   const { step, stepSince, ...rest } = position;
-  return position.strategy ? { ...rest, strategy, floor: position.weight } : { ...position, strategy };
+  return { ...rest, strategy, floor: Math.min(position.weight ?? 0, shareOf(route, position.update)) };
 }
 
 /** Goes on to the next step, as far as what it waits for is there. */
 export function advanceStep(
   seen: Observation,
-  position: DeliveryPosition,
+  before: DeliveryPosition,
   settings: DeliverySettings,
   now: number,
 ): { position: DeliveryPosition; decisions: Decision[] } {
-  const { update, step = 0 } = position;
+  const { update, step = 0 } = before;
   const of = settings.stages.length;
-  if (!update || step >= of || !stepsDrive(position, settings)) return { position, decisions: [] };
-  if (settings.requests.promote === `${deliveryId(position)}/full`) return goTo(position, of, of);
+  if (!update || !hasStepsLeft(before, settings)) return { position: before, decisions: [] };
+  const position = withRaisedShare(before, settings);
+  if (isAskedInFull(position, settings)) return goTo(position, of, of);
   if (!inForce(seen, position, settings)) return { position, decisions: [] };
-  const stepSince = position.stepSince ?? new Date(now).toISOString();
-  const reached = { ...position, step, stepSince };
+  const reached = { ...position, step, stepSince: position.stepSince ?? new Date(now).toISOString() };
   if (waits(seen, reached, settings, now)) return { position: reached, decisions: [] };
   return goTo(reached, step + 1, of);
+}
+
+/** A share that is raised in the middle of its step is a new one: it is held and judged from when it is in force. */
+function withRaisedShare(position: DeliveryPosition, settings: DeliverySettings): DeliveryPosition {
+  const { weight = 0, stepSince, ...rest } = position;
+  return weight < askedWeight(position, settings) ? { ...rest, weight } : position;
 }
 
 function goTo(position: DeliveryPosition, step: number, of: number) {
@@ -91,9 +105,38 @@ function waits(
   const stage = settings.stages[step]!;
   const leftMs = holdLeftMs(position, stage, now);
   if (leftMs > 0) return `the hold of ${seconds(stage.holdMs)} to end`;
-  if (seen.analysis && seen.analysis.verdict !== 'Passed') return `the analysis: ${seen.analysis.message}`;
+  const judging = judges(seen, position);
+  if (judging) return judging;
   if (stage.pause && !released(position, settings)) return `somebody to go on: kubectl pcf promote`;
   return undefined;
+}
+
+/** What the analysis has yet to say of this step. What it said of an earlier one, with a smaller share, does not count. */
+function judges({ analysis }: Observation, { stepSince }: DeliveryPosition): string | undefined {
+  if (!analysis) return undefined;
+  if (analysis.stepSince !== stepSince) return 'the analysis: nothing was measured at this step yet';
+  return analysis.verdict === 'Passed' ? undefined : `the analysis: ${analysis.message}`;
+}
+
+/**
+ * What the analysis has yet to say before the promotion, in words. Steps were judged one
+ * by one; where none did, all depends on it. A provider that is away never promotes.
+ */
+export function awaitedVerdict(
+  { analysis }: Observation,
+  position: DeliveryPosition,
+  settings: DeliverySettings,
+): string | undefined {
+  if (!analysis || isAskedInFull(position, settings)) return undefined;
+  const isJudgedByStep = settings.stages.length > 0 && stepsDrive(position, settings);
+  const { verdict, message } = analysis;
+  if (isJudgedByStep ? verdict !== 'Unavailable' : verdict === 'Passed') return undefined;
+  return `the analysis: ${message}; or: kubectl pcf promote --full`;
+}
+
+/** Whether steps are left that must be done first. */
+export function hasStepsLeft(position: DeliveryPosition, settings: DeliverySettings): boolean {
+  return stepsDrive(position, settings) && (position.step ?? 0) < settings.stages.length;
 }
 
 /** A clock that was set back must not hold longer than was asked. */
@@ -102,9 +145,13 @@ function holdLeftMs({ stepSince }: DeliveryPosition, { holdMs }: Stage, now: num
   return Math.min(holdMs, Date.parse(stepSince) + holdMs - now);
 }
 
-/** A request to go on from one step is no request to go on from a later one. */
 function released(position: DeliveryPosition, { requests }: DeliverySettings): boolean {
-  return requests.promote === `${deliveryId(position)}/${position.step ?? 0}`;
+  return requests.promote === stepId(position);
+}
+
+/** Somebody wants all that is left to be skipped. */
+export function isAskedInFull(position: DeliveryPosition, { requests }: DeliverySettings): boolean {
+  return requests.promote !== undefined && requests.promote === fullId(position);
 }
 
 /** The step for people, and when to look again. */
@@ -127,9 +174,11 @@ export function stepView(
   if (!stage) return { step: base };
   const waitingFor = since ? waits(seen, position, settings, now) : 'its weight to be in force';
   const leftMs = since ? holdLeftMs(position, stage, now) : 0;
+  // The analysis learns of a step that begins from what is on record, and begins to measure then.
+  const isToMeasure = since !== seen.position.stepSince && seen.analysis !== undefined;
   return {
     step: { ...base, ...(waitingFor ? { waitingFor } : {}) },
-    ...(leftMs > 0 ? { wakeMs: leftMs } : {}),
+    ...(isToMeasure ? { wakeMs: 0 } : leftMs > 0 ? { wakeMs: leftMs } : {}),
   };
 }
 

@@ -75,6 +75,8 @@ export interface RouteView {
 export interface AnalysisView {
   verdict: 'Running' | 'Passed' | 'Failed' | 'Inconclusive' | 'Unavailable';
   message: string;
+  /** When the step began, see {@link DeliveryPosition.stepSince}, by measurements since which it judges. */
+  stepSince?: string;
 }
 
 export interface Observation {
@@ -84,6 +86,8 @@ export interface Observation {
   position: DeliveryPosition;
   /** The route as it was read back; undefined before there is one. */
   route?: RouteView;
+  /** Why the route can't be as it is planned, as far as that is known. */
+  routeTrouble?: string;
   /** How long the route has been as it is, as far as this process knows. In milliseconds. */
   routeAgeMs: number;
   /** Whether all that a new pod needs is there (its Secrets). */
@@ -104,7 +108,7 @@ export interface Stage {
 
 /** What people ask for by name, see {@link deliveryId}: an old request means nothing to a new delivery. */
 export interface Requests {
-  /** `<delivery>/<step>`, or `<delivery>/full`. */
+  /** `<delivery>/<strategy>/<step>`, or `<delivery>/full`. */
   promote?: string;
   /** `<delivery>`. */
   abort?: string;
@@ -177,6 +181,8 @@ export interface DeliveryPlan {
   route?: RouteView;
   traffic: TrafficStatus;
   step?: StepView;
+  /** What the promotion waits for, in words, when everything else is done. */
+  promotionWaitsFor?: string;
   /** What this plan decided, for events and records; empty in steady state. */
   decisions: Decision[];
   /** When to plan again though nothing happens. In milliseconds. */

@@ -4,6 +4,7 @@ import type { AnalysisStep } from '../analysis/plan-metrics.js';
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
 import type { AnalysisSpec } from '../api/v1alpha1/spec/analysis.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { keyOf } from '../runtime/store.js';
 import type { Observed } from './observe.js';
 
@@ -14,7 +15,7 @@ import type { Observed } from './observe.js';
  */
 export function analyse(seen: Observed, analyst: Analyst, now: number): AnalysisOutcome | undefined {
   const { api, delivery } = seen;
-  const { update, stable, undo, startedAt, step = 0 } = delivery.position;
+  const { update, stable, undo, startedAt } = delivery.position;
   const analysis = analysisOf(api.spec);
   const canary = delivery.revisions.find(({ name }) => name === update);
   const before = api.status?.analysis;
@@ -31,7 +32,13 @@ export function analyse(seen: Observed, analyst: Analyst, now: number): Analysis
     weight: delivery.route?.weights[update] ?? 0,
   };
   const steps = stepsOf(api.spec, analysis);
-  return analyst.look(keyOf(api), { api, analysis, subject, steps, step, before }, now);
+  const at = stepInForce(api.spec, delivery.position);
+  return analyst.look(keyOf(api), { api, analysis, subject, steps, ...at, before }, now);
+}
+
+/** The step whose share is in force. A live weight is in force whatever the step, and the metrics of the step judge it too. */
+function stepInForce({ canaryWeight }: PcfApiSpec, { step = 0, stepSince }: DeliveryPosition) {
+  return stepSince !== undefined || canaryWeight !== undefined ? { step, stepSince } : {};
 }
 
 /** A canary is judged from its first pod on. Blue-green is one switch of everything: what is tried before it is all of it. */

@@ -24,7 +24,10 @@ const trafficStatus = z.strictObject({
   desiredWeight: percent('Share that was asked for the new revision.'),
   effectiveWeight: percent('Share that the new revision is given now.'),
   verified: z.boolean().meta({ description: 'Whether the route was read back as it was written.' }),
-  reason: z.string().optional().meta({ description: 'Why the two weights differ, if they do.' }),
+  reason: z.string().optional().meta({
+    description:
+      'Why the two weights differ, why a revision that was given up keeps a share, or why the route is not verified.',
+  }),
 });
 
 const rowCount = (description: string) =>
@@ -144,6 +147,7 @@ const deliveryPosition = z.strictObject({
   scale: count('Pods for the whole traffic, by which the share in force is measured.').optional(),
   progress: z.string().optional().meta({ description: 'What is compared to see progress.' }),
   progressAt: time('When there was progress last.').optional(),
+  readySince: time('Since when all pods that were asked for are ready.').optional(),
   failed: failedDelivery.optional().meta({
     description: 'The revision that was given up. It is not tried again until spec changes, or a retry.',
   }),

@@ -87,6 +87,78 @@ describe('a look at the analysis of a delivery', () => {
     assert.equal(last.verdict, 'Running');
   });
 
+  describe('at a step', () => {
+    const throughout = {
+      analysis: analysisOf({
+        count: 2,
+        initialDelay: '0s',
+        metrics: [{ name: 'always', query: 'a', max: 1 }],
+      }),
+    };
+    const at = (index: number, since: number) => ({ ...throughout, step: index, stepSince: iso(since) });
+    let status: AnalysisStatus | undefined;
+    let now: number;
+
+    beforeEach(() => {
+      status = undefined;
+      now = START;
+    });
+
+    /** Looks, takes what is due a moment later, and looks again. */
+    function measure(
+      given: Partial<AnalysisCase>,
+      outcome: Measurement['outcome'] = 'Success',
+      begunAt = now,
+    ) {
+      status = look(now, status, given).status;
+      finished = asked.map((request) => ({ ...done(request, outcome, now), begunAt: iso(begunAt) }));
+      status = look(now, status, given).status;
+      now += MINUTE;
+      return status;
+    }
+
+    it('is passed by as many measurements since its share is in force, whatever was measured before', () => {
+      now += MINUTE;
+      const first = at(0, now);
+      assert.equal(measure(first).verdict, 'Running');
+      assert.equal(measure(first).verdict, 'Passed');
+      const second = at(1, now);
+      assert.deepEqual(
+        [look(now, status, second).status.verdict, look(now, status, second).status.stepSince],
+        ['Running', second.stepSince],
+      );
+      assert.match(measure(second).message, /1 of 2 measurements at this step/);
+      assert.equal(measure(second).verdict, 'Passed');
+      assert.deepEqual([status!.metrics[0]?.measurements, status!.metrics[0]?.atStep], [4, 2]);
+      assert.deepEqual(analysisStatus.parse(status), status);
+    });
+
+    it('counts for it neither what was begun before it nor what said nothing', () => {
+      now += MINUTE;
+      const given = at(0, now);
+      measure(given, 'Success', now - 1);
+      measure(given, 'Inconclusive');
+      assert.equal(measure(given).verdict, 'Running');
+      assert.equal(measure(given).verdict, 'Passed');
+      assert.equal(status!.metrics[0]?.atStep, 2);
+    });
+
+    it('keeps its failures over the steps', () => {
+      now += MINUTE;
+      measure(at(0, now), 'Success');
+      measure(at(1, now), 'Success');
+      assert.equal(measure(at(2, now), 'Failure').verdict, 'Failed');
+      assert.equal(measure(at(3, now)).verdict, 'Failed');
+    });
+
+    it('counts the whole delivery where there is none', () => {
+      now += MINUTE;
+      measure({ ...throughout, step: undefined, steps: [] });
+      assert.equal(measure({ ...throughout, step: undefined, steps: [] }).verdict, 'Passed');
+      assert.equal(status!.metrics[0]?.atStep, undefined);
+    });
+  });
+
   it('begins it anew with the next step too, though both name it', () => {
     const twice = { steps: [{ analysis: ['smoke'] }, { analysis: ['smoke'] }] };
     const first = look(START, undefined, twice);

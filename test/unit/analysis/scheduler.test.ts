@@ -85,7 +85,7 @@ describe('the scheduler of measurements', () => {
     assert.deepEqual(provider.started, ['m#0']);
     assert.deepEqual(told, ['a']);
     const measurement = {
-      ...{ name: 'm', since: iso(START), number: 0, at: iso(START) },
+      ...{ name: 'm', since: iso(START), number: 0, at: iso(START), begunAt: iso(START) },
       ...{ outcome: 'Failure', value: '7', detail: '7 is more than 1' },
     };
     assert.deepEqual(scheduler.finished('a', 'api-new'), [measurement]);

@@ -120,7 +120,10 @@ describe('an autoscaler in the middle of a delivery', () => {
     cluster.revision(NEW).ready = 1;
     const { traffic } = cluster.reconcile();
     assert.equal(cluster.route?.weights[NEW], 25);
-    assert.equal(traffic.reason, '1 of 4 pods of b are ready and can carry 25 %');
+    assert.equal(
+      traffic.reason,
+      '1 of 4 pods of b are ready and can carry 25 %; the route was written and has not been read back yet',
+    );
     cluster.heal();
     cluster.reconcile();
     assert.equal(cluster.route?.weights[NEW], 50);

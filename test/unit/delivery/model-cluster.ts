@@ -1,6 +1,6 @@
 /** A cluster reduced to what the planner sees, with the crashes and delays of a real one. */
 import { plan } from '../../../operator/delivery/plan.js';
-import { deliveryId } from '../../../operator/delivery/revisions.js';
+import { deliveryId, fullId, stepId } from '../../../operator/delivery/revisions.js';
 import type {
   AnalysisView,
   DeliveryPlan,
@@ -34,6 +34,8 @@ export class ModelCluster {
   target = 'a';
   startable = true;
   verdict: AnalysisView['verdict'] | undefined;
+  /** The step that the verdict is on; of the one it is at, unless a test says so. */
+  judgedSince: string | undefined | 'now' = 'now';
   now = Date.parse('2026-11-23T10:00:00Z');
   readonly revisions = new Map<string, ModelRevision>();
   position: Observation['position'] = {};
@@ -52,7 +54,8 @@ export class ModelCluster {
     const revisions = [...this.revisions].map(([name, state]) => this.viewOf(name, state));
     const { target, position, route, startable, verdict } = this;
     const routeAgeMs = this.now - this.routedAt;
-    const analysis = verdict && { verdict, message: `it is ${verdict}` };
+    const stepSince = this.judgedSince === 'now' ? position.stepSince : this.judgedSince;
+    const analysis = verdict && { verdict, message: `it is ${verdict}`, stepSince };
     return { target, revisions, position, route, routeAgeMs, startable, analysis };
   }
 
@@ -80,9 +83,9 @@ export class ModelCluster {
   request(what: string): void {
     const { position, settings } = this;
     const id = deliveryId(position);
-    const { failed, step = 0 } = position;
-    if (what === 'promote' && id) settings.requests.promote = `${id}/${step}`;
-    if (what === 'full' && id) settings.requests.promote = `${id}/full`;
+    const { failed } = position;
+    if (what === 'promote' && id) settings.requests.promote = stepId(position);
+    if (what === 'full' && id) settings.requests.promote = fullId(position);
     if (what === 'abort' && id) settings.requests.abort = id;
     if (what === 'retry' && failed) settings.requests.retry = `${failed.revision}@${failed.at}`;
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { wayBack } from '../../../operator/delivery/plan.js';
 import type { DeliverySettings } from '../../../operator/delivery/types.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 import { ModelCluster } from './model-cluster.js';
@@ -57,9 +58,9 @@ describe('a canary with steps', () => {
     const cluster = delivering();
     cluster.now += 10 * MINUTE;
     settle(cluster);
-    cluster.settings.requests.promote = `new@2020-01-01T00:00:00.000Z/1`;
+    cluster.settings.requests.promote = `new@2020-01-01T00:00:00.000Z/Canary/1`;
     settle(cluster);
-    cluster.settings.requests.promote = `new@${cluster.position.startedAt}/0`;
+    cluster.settings.requests.promote = `new@${cluster.position.startedAt}/Canary/0`;
     settle(cluster);
     assert.equal(cluster.position.step, 1, 'neither another delivery nor another step was meant');
     cluster.request('promote');
@@ -84,6 +85,85 @@ describe('a canary with steps', () => {
     cluster.verdict = 'Passed';
     settle(cluster);
     assert.equal(cluster.position.step, 1);
+  });
+
+  it('goes by no verdict on an earlier step, however good', () => {
+    const cluster = settledOn({ stages: [step(5), step(50)], replicas: 10 });
+    cluster.target = 'new';
+    cluster.verdict = 'Passed';
+    cluster.judgedSince = undefined;
+    settle(cluster);
+    assert.equal(weightOf(cluster, 'new'), 5);
+    assert.match(cluster.reconcile().step?.waitingFor ?? '', /nothing was measured at this step yet/);
+    cluster.judgedSince = cluster.position.stepSince;
+    settle(cluster);
+    assert.equal(weightOf(cluster, 'new'), 50);
+    assert.equal(cluster.position.step, 1);
+  });
+
+  it('holds a step of 100 % too before it is promoted', () => {
+    const cluster = settledOn({ stages: [step(100, { holdMs: 10 * MINUTE })] });
+    cluster.target = 'new';
+    settle(cluster);
+    assert.deepEqual([weightOf(cluster, 'new'), cluster.position.stable], [100, 'old']);
+    cluster.now += 10 * MINUTE;
+    settle(cluster);
+    assert.equal(cluster.position.stable, 'new');
+  });
+
+  describe('with an analysis and no steps', () => {
+    for (const given of [{}, { canaryWeight: 100 }]) {
+      it(`is promoted by a good verdict alone: ${JSON.stringify(given)}`, () => {
+        const cluster = settledOn({});
+        Object.assign(cluster.settings, given);
+        cluster.target = 'new';
+        for (const verdict of ['Running', 'Inconclusive', 'Unavailable'] as const) {
+          cluster.verdict = verdict;
+          settle(cluster);
+          assert.deepEqual([weightOf(cluster, 'new'), cluster.position.stable], [100, 'old']);
+          assert.match(
+            cluster.reconcile().promotionWaitsFor ?? '',
+            new RegExp(`the analysis: it is ${verdict}; or: kubectl pcf promote --full`),
+          );
+        }
+        cluster.verdict = 'Passed';
+        settle(cluster);
+        assert.equal(cluster.position.stable, 'new');
+      });
+    }
+
+    it('is given up by a bad one, and promoted by hand whatever it says', () => {
+      const cluster = settledOn({});
+      cluster.target = 'new';
+      cluster.verdict = 'Running';
+      settle(cluster);
+      cluster.verdict = 'Failed';
+      cluster.reconcile();
+      assert.deepEqual([weightOf(cluster, 'old'), cluster.position.failed?.reason], [100, 'AnalysisFailed']);
+      cluster.verdict = 'Unavailable';
+      cluster.request('retry');
+      settle(cluster);
+      cluster.request('full');
+      settle(cluster);
+      assert.equal(cluster.position.stable, 'new');
+    });
+  });
+
+  it('is not promoted while what measures is away, though its steps are done', () => {
+    const cluster = settledOn({ stages: [step(50)], replicas: 4 });
+    cluster.target = 'new';
+    cluster.verdict = 'Passed';
+    for (let round = 0; round < 40 && cluster.position.step !== 1; round++) {
+      cluster.reconcile();
+      cluster.heal();
+      cluster.now += 2_100;
+    }
+    cluster.verdict = 'Unavailable';
+    settle(cluster);
+    assert.equal(cluster.position.stable, 'old');
+    cluster.verdict = 'Running';
+    settle(cluster);
+    assert.equal(cluster.position.stable, 'new');
   });
 
   describe('that is edited while it runs', () => {
@@ -150,6 +230,52 @@ describe('a canary with steps', () => {
       cluster.request('promote');
       settle(cluster);
       assert.equal(cluster.position.stable, 'new');
+    });
+
+    it('gives another strategy no share that was asked for and never reached', () => {
+      const cluster = delivering();
+      cluster.revision('new').ready = 0;
+      cluster.reconcile();
+      assert.equal(weightOf(cluster, 'new'), 0);
+      Object.assign(cluster.settings, {
+        strategy: 'BlueGreen',
+        stages: [step(0, { pause: true })],
+        canaryPods: 'full',
+      });
+      cluster.reconcile();
+      cluster.revision('new').ready = 1;
+      assert.equal(cluster.reconcile().traffic.effectiveWeight, 0, 'before all of its pods are ready');
+      settle(cluster);
+      assert.deepEqual(cluster.route, { weights: { old: 100 }, header: 'new' });
+    });
+
+    it('takes no request to go on for one about a step of another strategy', () => {
+      const cluster = delivering();
+      cluster.request('promote');
+      cluster.reconcile();
+      Object.assign(cluster.settings, {
+        strategy: 'BlueGreen',
+        stages: [step(0, { pause: true })],
+        canaryPods: 'full',
+      });
+      settle(cluster);
+      assert.equal(cluster.position.update, 'new', 'nobody asked for the switch');
+      cluster.request('promote');
+      settle(cluster);
+      assert.equal(cluster.position.stable, 'new');
+    });
+
+    it('a raised weight of the step it is at begins its hold anew', () => {
+      const cluster = delivering();
+      cluster.now += 9 * MINUTE;
+      cluster.settings.stages = [step(60, { holdMs: 10 * MINUTE }), ...stages.slice(1)];
+      settle(cluster);
+      cluster.now += 6 * MINUTE;
+      settle(cluster);
+      assert.equal(cluster.position.step, 0);
+      cluster.now += MINUTE;
+      settle(cluster);
+      assert.equal(cluster.position.step, 1);
     });
 
     it('more replicas bring more pods to both revisions, at the weight it had', () => {
@@ -301,6 +427,32 @@ describe('giving a delivery up', () => {
     expectAborted(cluster, 'CrashLoop');
   });
 
+  it('is done when its pods crash that were born in the second in which the delivery began', () => {
+    const cluster = settledOn({ replicas: 4 });
+    cluster.now += 100;
+    cluster.target = 'new';
+    cluster.migrate('new');
+    cluster.reconcile();
+    cluster.reconcile();
+    const { startedAt = '' } = cluster.position;
+    assert.match(startedAt, /\.\d*[1-9]\d*Z$/, 'not at a whole second');
+    cluster.revision('new').crashesSince = `${startedAt.slice(0, 19)}Z`;
+    expectAborted(cluster, 'CrashLoop');
+  });
+
+  it('takes no pod of an earlier try for evidence', () => {
+    const cluster = delivering();
+    cluster.crash('new', true);
+    cluster.revision('new').ready = 0;
+    cluster.reconcile();
+    assert.equal(cluster.position.failed?.reason, 'CrashLoop');
+    cluster.now += 10_000;
+    cluster.request('retry');
+    cluster.reconcile();
+    cluster.reconcile();
+    assert.equal(cluster.position.update, 'new');
+  });
+
   it('is done when the analysis fails, or by hand, even while paused', () => {
     const judged = delivering();
     judged.verdict = 'Failed';
@@ -325,16 +477,96 @@ describe('giving a delivery up', () => {
     expectAborted(cluster, 'ProgressDeadlineExceeded');
   });
 
-  it('leaves what the stable pods can not carry where it is until they are back', () => {
+  it('takes pods that come and go for no progress, and a pod that is missed after long for no lack of it', () => {
+    const cluster = delivering({ progressDeadlineMs: 5 * MINUTE });
+    cluster.now += 60 * MINUTE;
+    let reason: string | undefined;
+    for (let minute = 0; minute < 20 && !reason; minute++) {
+      cluster.revision('new').ready = minute % 2;
+      reason = cluster.reconcile().position.failed?.reason;
+      cluster.now += MINUTE;
+      if (minute < 5) assert.equal(reason, undefined, 'it was well for an hour');
+    }
+    assert.equal(reason, 'ProgressDeadlineExceeded');
+
+    const single = delivering({ progressDeadlineMs: 5 * MINUTE });
+    single.now += 60 * MINUTE;
+    for (let round = 0; round < 40 && !single.position.failed; round++) {
+      single.revision('new').ready = round % 2 === 0 ? 1 : 2;
+      single.reconcile();
+      single.now += 20_000;
+    }
+    assert.equal(single.position.failed?.reason, 'ProgressDeadlineExceeded', 'all ready, for 20 s at a time');
+  });
+
+  it('leaves what the stable pods can not carry where it is until they are back, and says so', () => {
     const cluster = delivering({ maxSurge: 1 });
     const stablePods = cluster.revision('old').replicas;
     assert.ok(stablePods < 4, 'the stable revision was made smaller');
     cluster.request('abort');
-    const { route, replicas } = cluster.reconcile();
+    const { route, replicas, traffic } = cluster.reconcile();
     assert.deepEqual(route?.weights, { old: 75, new: 25 });
+    assert.match(traffic.reason ?? '', /^new keeps 25 %: 3 of 4 pods of old are ready/);
     assert.equal(replicas.old, 4);
+    assert.deepEqual(cluster.reconcile().route?.weights, { old: 75, new: 25 }, 'until its pods are ready');
     settle(cluster);
     assert.deepEqual(cluster.route?.weights, { old: 100 });
+    assert.equal(cluster.reconcile().traffic.reason, undefined);
+  });
+
+  describe('while stable pods are missing for another reason', () => {
+    const canaryOfOne = (settings: Partial<DeliverySettings> = {}) => {
+      const cluster = settledOn({ stages: [step(5, { pause: true })], replicas: 10, ...settings });
+      cluster.target = 'new';
+      settle(cluster);
+      assert.equal(weightOf(cluster, 'new'), 5);
+      return cluster;
+    };
+
+    for (const [how, end] of [
+      ['analysis failed', (c: ModelCluster) => (c.verdict = 'Failed')],
+      ['it was called off', (c: ModelCluster) => (c.target = 'old')],
+      ['a newer image came', (c: ModelCluster) => (c.target = 'newer')],
+    ] as const) {
+      it(`leads nothing to what failed, as the stable revision made no room for it: ${how}`, () => {
+        const cluster = canaryOfOne();
+        cluster.revision('old').ready = 5;
+        cluster.reconcile();
+        end(cluster);
+        assert.deepEqual(cluster.reconcile().route?.weights, { old: 100 });
+        assert.deepEqual(cluster.reconcile().route?.weights, { old: 100 });
+      });
+    }
+
+    it('never leads more to what failed than it had, nor than its ready pods carry', () => {
+      const cluster = canaryOfOne({ maxSurge: 1 });
+      cluster.revision('old').ready = 5;
+      cluster.verdict = 'Failed';
+      assert.deepEqual(cluster.reconcile().route?.weights, { old: 95, new: 5 });
+      const half = delivering({ maxSurge: 1 });
+      half.revision('old').ready = 1;
+      half.revision('new').ready = 1;
+      half.verdict = 'Failed';
+      assert.deepEqual(half.reconcile().route?.weights, { old: 75, new: 25 });
+    });
+
+    it('leads all of it to what failed only while no stable pod is ready', () => {
+      const cluster = canaryOfOne();
+      cluster.revision('old').ready = 0;
+      cluster.verdict = 'Failed';
+      assert.deepEqual(cluster.reconcile().route?.weights, { new: 100 });
+      cluster.revision('old').ready = 1;
+      assert.deepEqual(cluster.reconcile().route?.weights, { old: 90, new: 10 });
+      cluster.revision('old').ready = 10;
+      assert.deepEqual(cluster.reconcile().route?.weights, { old: 100 });
+    });
+
+    it('keeps the share that stable pods made room for, also if the operator is killed in the middle', () => {
+      const cluster = delivering({ maxSurge: 1 });
+      cluster.request('abort');
+      cluster.reconcile('before-status');
+      assert.deepEqual(cluster.reconcile().route?.weights, { old: 75, new: 25 });
+    });
   });
 
   it('is forgotten when the spec asks for something else, and when somebody asks to try again', () => {
@@ -354,6 +586,24 @@ describe('giving a delivery up', () => {
     cluster.target = 'new';
     settle(cluster);
     assert.equal(cluster.position.update, 'new');
+  });
+
+  it('leaves the way back where it was: to the stable revision, not to the one before it', () => {
+    const cluster = settledOn({});
+    assert.equal(wayBack(cluster.position), undefined);
+    cluster.target = 'new';
+    settle(cluster);
+    assert.equal(wayBack(cluster.position), 'old');
+    cluster.settings.stages = [step(50, { pause: true })];
+    cluster.target = 'newer';
+    settle(cluster);
+    assert.equal(wayBack(cluster.position), 'new', 'in the middle of a delivery');
+    cluster.request('abort');
+    settle(cluster);
+    assert.equal(wayBack(cluster.position), 'new', 'the spec asks for what was given up');
+    cluster.target = 'new';
+    settle(cluster);
+    assert.equal(wayBack(cluster.position), 'old', 'new is as it should be, and can be gone back from');
   });
 
   it('never happens to the first revision: there is nothing to go back to', () => {

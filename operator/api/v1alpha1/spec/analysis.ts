@@ -28,7 +28,7 @@ const initialDelay = within('0s', '24h').meta({
 });
 const count = z.int().min(1).max(1000).meta({
   description:
-    'Measurements that must have succeeded or failed before the delivery may go on. Those without data do not count.',
+    'Measurements that must have succeeded or failed before the delivery may go on from a step, since its share is in force. Those without data do not count.',
   format: 'int32',
 });
 const failureLimit = z.int().min(0).max(1000).meta({

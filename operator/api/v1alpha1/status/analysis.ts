@@ -29,6 +29,9 @@ export const metricStatus = z.strictObject({
   failures: count('Of these, how many failed.'),
   inconclusive: count('Of these, how many said nothing: no data, or NaN.'),
   errors: count('Of these, how many could not be taken.'),
+  atStep: count(
+    'Since the share of the step is in force, how many succeeded or failed. A metric that no step names has it.',
+  ).optional(),
   lastMeasuredAt: time('When the last one was taken.').optional(),
   outcome: z.enum(OUTCOMES).optional().meta({ description: 'What became of the last one.' }),
   outcomeSince: time('Since when every measurement has had that outcome.').optional(),
@@ -46,6 +49,9 @@ export const analysisStatus = z.strictObject({
     .max(1000)
     .optional()
     .meta({ description: 'The step that its counts are for.', format: 'int32' }),
+  stepSince: time(
+    'When the share of that step was first in force: it is passed by measurements since.',
+  ).optional(),
   verdict: z.enum(VERDICTS).meta({ description: 'Of all metrics together.' }),
   message: z.string().meta({ description: 'What is waited for, or what went wrong.' }),
   metrics: z.array(metricStatus).meta({
