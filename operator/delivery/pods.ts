@@ -113,19 +113,38 @@ function surging(
   const carrying = carryingPods(settings);
   // Of a single pod none is to spare, whatever may be unavailable: it takes one more to replace it.
   const maxSurge = carrying === full ? Math.max(1, settings.maxSurge ?? 0) : (settings.maxSurge ?? 0);
-  const wanted = canaryPods(both, position, settings);
-  const keeping = settings.split === 'exact' ? podsKeeping(routed(stable.name), carrying) : 0;
+  const isRouted = settings.split === 'exact';
+  const shares = isRouted ? undefined : sharesWithin(full + maxSurge, position, settings);
+  const wanted = shares?.update ?? canaryPods(both, position, settings);
+  const keeping = isRouted ? podsKeeping(routed(stable.name), carrying) : 0;
   const needed = Math.min(full, Math.max(keeping, carrying - update.ready));
-  const fitting = Math.max(needed, Math.min(full, full + maxSurge - wanted));
+  const fitting = Math.max(needed, Math.min(full, shares?.stable ?? full + maxSurge - wanted));
   const stablePods = settled ? fitting : Math.max(fitting, Math.min(stable.replicas, full));
   // Pods that are on their way out take room until they are gone.
   const room = full + maxSurge - Math.max(stable.replicas, stablePods);
   const measure = Math.min(full, position.scale ?? full);
-  const carried = podsKeeping(routed(update.name), carryingPods({ ...settings, replicas: measure }));
+  const carried = isRouted
+    ? podsKeeping(routed(update.name), carryingPods({ ...settings, replicas: measure }))
+    : Math.min(update.replicas, Math.max(0, carrying - Math.min(stable.ready, stablePods)));
   return {
     stable: stablePods,
     update: allowed(Math.max(carried, Math.min(wanted, Math.max(room, update.replicas)))),
   };
+}
+
+/**
+ * No router: the pods make the share, so they follow what is asked and never what is in
+ * force, or each would raise the other. A share leaves the stable revision a pod at least.
+ */
+function sharesWithin(
+  room: number,
+  { weight = 100 }: DeliveryPosition,
+  { replicas: full }: DeliverySettings,
+): Shares {
+  if (weight === 100) return { stable: room - full, update: full };
+  const { stable, update } = replicaShares(full, weight);
+  const fitting = Math.min(update, Math.max(0, room - 1));
+  return { stable: Math.min(stable, room - fitting), update: fitting };
 }
 
 /** No router, and no surge: the numbers of pods make the share. */

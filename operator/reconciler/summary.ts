@@ -48,6 +48,7 @@ const rules: Rule[] = [
   givenUp,
   paused,
   migrating,
+  nothingYet,
   stableUnavailable,
   podsNotReady,
   weightHeldDown,
@@ -157,6 +158,17 @@ function approvalNeeded({ api, migrations }: Observed, plan: DeliveryPlan, updat
   };
 }
 
+/** What was to be the first one was given up, and the spec asks for another by now. */
+function nothingYet({ seen, plan }: Case): Summary | undefined {
+  if (plan.position.stable || plan.position.update) return undefined;
+  return {
+    phase: 'Pending',
+    reason: 'NotStarted',
+    message: `the delivery of ${seen.delivery.target} is about to begin`,
+    verdict: 'InProgress',
+  };
+}
+
 function stableUnavailable({ seen, plan, replicas }: Case): Summary | undefined {
   const stable = seen.delivery.revisions.find(({ name }) => name === plan.position.stable);
   if (!stable || stable.ready > 0 || replicas === 0) return undefined;
@@ -202,11 +214,11 @@ function routeNotVerified({ plan }: Case): Summary | undefined {
   };
 }
 
-function canary({ plan, replicas }: Case): Summary | undefined {
+function canary({ plan }: Case): Summary | undefined {
   const { update } = plan.position;
   if (!update) return undefined;
   const weight = plan.traffic.effectiveWeight;
-  if (plan.traffic.desiredWeight === 100 || replicas === 0) {
+  if (plan.traffic.desiredWeight === 100) {
     return {
       phase: 'Progressing',
       reason: 'Promoting',

@@ -27,8 +27,21 @@ export interface ModelRevision {
 const CONTRACTS: Record<string, string[]> = { a: [], b: ['B'], c: ['B', 'C'], d: ['B', 'C'] };
 const NUMBERS: Record<string, number> = { a: 1, b: 2, c: 3, d: 4 };
 
-/** How far a reconcile gets before the operator is killed. */
-export type CrashPoint = 'before-job' | 'before-route' | 'before-replicas' | 'before-status' | 'none';
+/**
+ * How a reconcile goes wrong at its writes, which go out in waves: the operator is killed, or
+ * an object is refused, and then the status says so. `which` picks those of the wave, by its bits.
+ */
+export interface Fault {
+  how: 'killed' | 'refused';
+  wave: number;
+  which: number;
+}
+
+/** All is written, and nobody knows why. */
+export const KILLED_BEFORE_STATUS: Fault = { how: 'killed', wave: 4, which: 0 };
+
+/** What a cache shows late. What the operator wrote itself is never older than its write: it waits for that. */
+export type Lagging = 'pods' | 'jobs' | 'route' | 'spec';
 
 export class ModelCluster {
   target = 'a';
@@ -45,18 +58,66 @@ export class ModelCluster {
   /** Contract migrations that the database has, or may have. */
   readonly schema = new Set<string>();
   readonly settings: DeliverySettings;
+  private readonly late = {
+    pods: new Map<string, Pick<ModelRevision, 'ready' | 'leaving'>>(),
+    jobs: new Map<string, Jobs>(),
+    route: undefined as { route: RouteView | undefined } | undefined,
+    spec: undefined as { target: string; settings: DeliverySettings } | undefined,
+  };
 
   constructor(settings: Partial<DeliverySettings>) {
     this.settings = deliverySettings({ settleMs: 2_000, ...settings });
   }
 
+  /** What the caches show. */
   observe(): Observation {
-    const revisions = [...this.revisions].map(([name, state]) => this.viewOf(name, state));
-    const { target, position, route, startable, verdict } = this;
+    const { position, startable, verdict, late } = this;
+    const revisions = [...this.revisions].map(([name, state]) =>
+      this.viewOf(name, { ...state, ...late.pods.get(name), jobs: late.jobs.get(name) ?? state.jobs }),
+    );
+    const { target } = this.shown();
+    const { route } = late.route ?? this;
     const routeAgeMs = this.now - this.routedAt;
     const stepSince = this.judgedSince === 'now' ? position.stepSince : this.judgedSince;
     const analysis = verdict && { verdict, message: `it is ${verdict}`, stepSince };
     return { target, revisions, position, route, routeAgeMs, startable, analysis };
+  }
+
+  /** The spec as the caches show it. */
+  shown(): { target: string; settings: DeliverySettings } {
+    return this.late.spec ?? this;
+  }
+
+  /** From now on a cache shows what is now, until it catches up. */
+  lag(what: Lagging): void {
+    const { late, revisions, route, target, settings } = this;
+    if (what === 'route') late.route = { route };
+    if (what === 'spec')
+      late.spec = { target, settings: { ...settings, requests: { ...settings.requests } } };
+    for (const [name, { ready, leaving, jobs }] of revisions) {
+      if (what === 'pods') late.pods.set(name, { ready, leaving });
+      if (what === 'jobs') late.jobs.set(name, { ...jobs });
+    }
+  }
+
+  catchUp(): void {
+    const { late } = this;
+    late.pods.clear();
+    late.jobs.clear();
+    late.route = undefined;
+    late.spec = undefined;
+  }
+
+  /** Time passes: no cache lags for longer than moments. */
+  pass(ms: number): void {
+    this.now += ms;
+    this.catchUp();
+  }
+
+  /** Somebody else changes the route, or deletes it. */
+  editRoute(route: RouteView | undefined): void {
+    this.route = route;
+    this.routedAt = this.now;
   }
 
   private viewOf(
@@ -107,26 +168,49 @@ export class ModelCluster {
     this.settings.paused = false;
     this.startable = true;
     this.verdict = undefined;
+    this.catchUp();
     for (const state of this.revisions.values()) state.crashesSince = undefined;
   }
 
-  /** One reconcile, cut off at `crash`. Actions come in the operator's order: Job, route, pods, status. */
-  reconcile(crash: CrashPoint = 'none'): DeliveryPlan {
-    const next = plan(this.observe(), this.settings, this.now);
-    if (next.migrate) this.revision(next.migrate);
-    if (crash === 'before-job') return next;
-    if (next.job) this.start(next.job.revision, next.job.stage);
-    if (crash === 'before-route') return next;
-    if (JSON.stringify(next.route) !== JSON.stringify(this.route)) this.routedAt = this.now;
-    this.route = next.route ?? this.route;
-    if (crash === 'before-replicas') return next;
-    for (const [name, replicas] of Object.entries(next.replicas)) this.scale(name, replicas);
-    for (const name of [...this.revisions.keys()]) {
-      if (next.replicas[name] === undefined) this.scale(name, 0);
+  /** One reconcile. It writes in the operator's order: records, route, Job and pods, what is to go, status. */
+  reconcile(fault?: Fault): DeliveryPlan {
+    const next = plan(this.observe(), this.shown().settings, this.now);
+    for (const [wave, writes] of this.writes(next).entries()) {
+      const isHere = fault?.wave === wave;
+      const fails = (index: number) =>
+        fault?.how === 'killed'
+          ? ((fault.which >> index) & 1) === 0
+          : index === (fault?.which ?? 0) % writes.length;
+      for (const [index, write] of writes.entries()) if (!isHere || !fails(index)) write();
+      if (isHere && fault.how === 'killed') return next;
+      if (isHere) break;
     }
-    if (crash === 'before-status') return next;
     this.position = next.position;
     return next;
+  }
+
+  private writes({ migrate, route, job, replicas }: DeliveryPlan): (() => void)[][] {
+    const gone = [...this.revisions.keys()].filter((name) => replicas[name] === undefined);
+    return [
+      migrate ? [() => void this.revision(migrate)] : [],
+      [() => this.writeRoute(route)],
+      [
+        ...(job ? [() => this.start(job.revision, job.stage)] : []),
+        ...Object.entries(replicas).map(
+          ([name, count]) =>
+            () =>
+              this.scale(name, count),
+        ),
+      ],
+      gone.map((name) => () => this.scale(name, 0)),
+      [() => {}],
+    ];
+  }
+
+  private writeRoute(route: RouteView | undefined): void {
+    if (JSON.stringify(route) !== JSON.stringify(this.route)) this.routedAt = this.now;
+    this.route = route ?? this.route;
+    this.late.route = undefined;
   }
 
   revision(name: string): ModelRevision {
@@ -155,7 +239,7 @@ export class ModelCluster {
     this.heal();
     for (const [state, pods] of leaving) state.leaving = pods;
     this.request('promote');
-    this.now += ms;
+    this.pass(ms);
   }
 
   /** Expand and backfill of a revision are done. */
@@ -166,6 +250,7 @@ export class ModelCluster {
   /** A Job takes effect from the moment it is there: its first statement may be the worst. */
   private start(name: string, stage: MigrationStage): void {
     const { jobs } = this.revision(name);
+    this.late.jobs.delete(name);
     if (stage === 'plan' || stage === 'hook') return;
     if (jobs[stage] === 'Absent' || jobs[stage] === 'Failed') jobs[stage] = 'Running';
     if (stage === 'contract') for (const migration of CONTRACTS[name] ?? []) this.schema.add(migration);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { wayBack } from '../../../operator/delivery/plan.js';
 import type { DeliverySettings } from '../../../operator/delivery/types.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
-import { ModelCluster } from './model-cluster.js';
+import { KILLED_BEFORE_STATUS, ModelCluster } from './model-cluster.js';
 
 const step = (weight: number, rest: { holdMs?: number; pause?: boolean } = {}) => ({
   weight,
@@ -564,7 +564,7 @@ describe('giving a delivery up', () => {
     it('keeps the share that stable pods made room for, also if the operator is killed in the middle', () => {
       const cluster = delivering({ maxSurge: 1 });
       cluster.request('abort');
-      cluster.reconcile('before-status');
+      cluster.reconcile(KILLED_BEFORE_STATUS);
       assert.deepEqual(cluster.reconcile().route?.weights, { old: 75, new: 25 });
     });
   });

@@ -1,0 +1,43 @@
+/** What the operator would say of a model cluster: the same functions, on what the model shows. */
+import type { PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
+import type { DeliveryPlan, Observation } from '../../../operator/delivery/types.js';
+import type { MigrationView } from '../../../operator/migrations/view.js';
+import type { Observed } from '../../../operator/reconciler/observe.js';
+import { statusOf } from '../../../operator/reconciler/status.js';
+import { type Summary, summarize } from '../../../operator/reconciler/summary.js';
+import { istio } from '../../../operator/traffic/istio.js';
+import { none } from '../../../operator/traffic/none.js';
+import { pcfApi } from '../../support/fixtures.js';
+import type { ModelCluster } from './model-cluster.js';
+
+const api = pcfApi();
+
+export function told(
+  cluster: ModelCluster,
+  seen: Observation,
+  plan: DeliveryPlan,
+): { summary: Summary; status: PcfApiStatus } {
+  const { canaryWeight, paused, replicas } = cluster.shown().settings;
+  const observed = observedOf(cluster, seen);
+  observed.api = { ...api, spec: { ...api.spec, canaryWeight, paused } };
+  const summary = summarize(observed, plan, replicas);
+  return { summary, status: statusOf(observed, plan, summary, [], [], cluster.now) };
+}
+
+function observedOf({ settings }: ModelCluster, delivery: Observation): Observed {
+  const migrations = delivery.revisions.map(({ name, migration, contract }) => {
+    const view: MigrationView = {
+      ...{ state: migration, failures: 0, failedJobs: 0, applied: [] },
+      contract: contract ?? { state: 'Absent', hook: 'Disabled', attempt: 1 },
+    };
+    return [name, view] as const;
+  });
+  return {
+    ...{ api, delivery, router: settings.split === 'exact' ? istio : none },
+    ...{ revisions: new Map(), migrations: new Map(migrations), migrating: [], owned: [] },
+    missingSecrets: delivery.startable ? [] : [{ name: 'pcf-api-secrets' }],
+    ...{ missingKinds: [], userRoute: undefined, available: () => true, foreignAutoscalers: [] },
+    trouble: new Map(),
+    readyReplicas: delivery.revisions.reduce((sum, { ready }) => sum + ready, 0),
+  };
+}
