@@ -99,8 +99,9 @@ function isRoute(type: ResourceType): boolean {
   return SHARED_ROUTES.some((shared) => shared.type === type);
 }
 
-function recordedRevisions(seen: Observed): string[] {
-  const { stable, update } = seen.delivery.position;
+/** Those that are in use or that one may go back to or try again, and the newest up to `revisionHistoryLimit`. */
+export function recordedRevisions(seen: Observed): string[] {
+  const { stable, update, previous, failed } = seen.delivery.position;
   const newestFirst = [...seen.revisions.values()]
     .sort((a, b) => b.number - a.number)
     .map(({ name }) => name);
@@ -108,6 +109,8 @@ function recordedRevisions(seen: Observed): string[] {
     seen.delivery.target,
     stable,
     update,
+    previous,
+    failed?.revision,
     ...seen.delivery.revisions.filter((r) => r.replicas > 0).map((r) => r.name),
   ];
   return [

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import type { DeliveryPosition } from '../../../operator/api/v1alpha1/status.js';
+import { recordedRevisions, unwantedObjects } from '../../../operator/reconciler/desired.js';
+import type { Observed } from '../../../operator/reconciler/observe.js';
+import { ControllerRevisionKind } from '../../../operator/resources/kinds.js';
+import { controllerRevision, newRevision } from '../../../operator/resources/revision.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+/** Twelve revisions on record, `r1` to `r12`, of which the spec asks for the last. */
+function observed(
+  position: DeliveryPosition,
+  revisionHistoryLimit?: number,
+  running: string[] = [],
+): Observed {
+  const api = pcfApi(revisionHistoryLimit === undefined ? {} : { revisionHistoryLimit });
+  const revisions = Array.from({ length: 12 }, (_, index) => ({
+    ...newRevision(api, index + 1),
+    name: `r${index + 1}`,
+  }));
+  const views = revisions.map(({ name }) => ({ name, replicas: running.includes(name) ? 1 : 0 }));
+  return {
+    api,
+    revisions: new Map(revisions.map((revision) => [revision.name, revision])),
+    delivery: { target: 'r12', position, revisions: views },
+    owned: revisions.map((revision) => ({
+      type: ControllerRevisionKind,
+      object: controllerRevision(api, revision),
+    })),
+  } as unknown as Observed;
+}
+
+const kept = (...given: Parameters<typeof observed>) => recordedRevisions(observed(...given)).sort();
+
+describe('revisions on record', () => {
+  it('are the newest, up to revisionHistoryLimit', () => {
+    assert.equal(kept({ stable: 'r12' }).length, 10);
+    assert.deepEqual(kept({ stable: 'r12' }, 2), ['r11', 'r12']);
+    assert.deepEqual(kept({ stable: 'r12' }, 0), ['r12']);
+  });
+
+  it('are those besides that are in use, that one may go back to, or that may be tried again', () => {
+    const failed = { revision: 'r4', reason: 'CrashLoop', message: '', at: '' };
+    const position = { stable: 'r1', update: 'r2', previous: 'r3', failed };
+    assert.deepEqual(kept(position, 1, ['r5']), ['r1', 'r12', 'r2', 'r3', 'r4', 'r5']);
+  });
+
+  it('and no other: those are removed', () => {
+    const gone = unwantedObjects(observed({ stable: 'r12', previous: 'r5' }, 2), []);
+    assert.deepEqual(
+      gone.map(({ object }) => object.metadata.name),
+      ['r1', 'r2', 'r3', 'r4', 'r6', 'r7', 'r8', 'r9', 'r10'],
+    );
+  });
+});
