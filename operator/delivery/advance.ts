@@ -39,7 +39,7 @@ function goOn(
   const asked = { ...next.position, weight };
   const at = { ...asked, scale: scaleOf(seen, asked, settings) };
   if (next.decisions.length > 0 || !promotable(seen, at, settings)) return { ...next, position: at };
-  return promote(at, now);
+  return promote(seen, at, now);
 }
 
 /** What was pods' or a person's doing can be gone back from only where there is something to go back to. */
@@ -123,19 +123,31 @@ function promotable(seen: Observation, position: DeliveryPosition, settings: Del
   return awaitedVerdict(seen, position, settings) === undefined;
 }
 
-function promote(position: DeliveryPosition, now: number): Advance {
-  const { stable, update, startedAt, firstTrafficAt, undo } = position;
+function promote(seen: Observation, position: DeliveryPosition, now: number): Advance {
+  const { stable, update, startedAt, firstTrafficAt } = position;
+  const undone = goesBack(seen, position);
   const promoted: DeliveryPosition = {
     ...ended(position),
     stable: update,
     startedAt,
     ...(firstTrafficAt ? { firstTrafficAt } : {}),
     // What was undone was undone for a reason: the way back to it is a delivery like any other.
-    previous: undo ? undefined : stable,
+    previous: undone ? undefined : stable,
     promotedAt: new Date(now).toISOString(),
   };
-  const decision: Decision = { type: 'Promoted', revision: update!, ...(undo ? { undone: stable } : {}) };
+  const decision: Decision = {
+    type: 'Promoted',
+    revision: update!,
+    ...(undone ? { undone: stable } : {}),
+  };
   return { position: promoted, decisions: [decision] };
+}
+
+/** At once or as a delivery like any other: what is older than the stable revision was there before, and is gone back to. */
+function goesBack(seen: Observation, { stable, update, undo }: DeliveryPosition): boolean {
+  if (undo || !stable) return undo ?? false;
+  const { number } = view(seen, update!);
+  return number !== undefined && number < (view(seen, stable).number ?? 0);
 }
 
 /** What outlives a delivery. */

@@ -84,13 +84,14 @@ const OUTCOMES = {
   Promoted: 'SUCCEEDED',
   Aborted: 'FAILED',
   Undone: 'ROLLED_BACK',
+  RolledBack: 'ROLLED_BACK',
   CalledOff: 'ROLLED_BACK',
   Superseded: 'FAILED',
 } as const satisfies Record<DeliveryRecord['outcome'], DeploymentEnd['outcome']>;
 
 const WHY: Partial<Record<DeliveryRecord['outcome'], string>> = {
   Undone: 'it took the traffic back from the revision after it',
-  CalledOff: 'called off while it had a share of the traffic',
+  RolledBack: 'called off while it had a share of the traffic',
   Superseded: 'replaced by the next while it had a share of the traffic',
 };
 

@@ -12,6 +12,7 @@ const OUTCOMES: readonly DeliveryRecord['outcome'][] = [
   'Promoted',
   'Aborted',
   'Undone',
+  'RolledBack',
   'CalledOff',
   'Superseded',
 ];
@@ -47,7 +48,7 @@ export class DeliveryMetrics {
     );
     this.timeToRestore = histogram(
       'pcf_delivery_time_to_restore_seconds',
-      'Time from the first request to a revision that was aborted or undone to the end of its traffic.',
+      'Time from the first request to a revision that was aborted, rolled back or undone to the end of its traffic.',
       [1, 5, 15, 60, 300, 900, HOUR, 4 * HOUR, 24 * HOUR],
     );
   }
@@ -89,14 +90,14 @@ export class DeliveryMetrics {
   }
 }
 
-/** When the revision that was taken back began to get traffic; an undo takes back the one that was promoted before it. */
+/** When the revision that was taken back began to get traffic; an undo takes back the one that took over before it. */
 export function beginOfTrouble(
   record: DeliveryRecord,
   before: readonly DeliveryRecord[],
 ): string | undefined {
-  if (record.outcome === 'Aborted') return record.firstTrafficAt;
+  if (record.outcome === 'Aborted' || record.outcome === 'RolledBack') return record.firstTrafficAt;
   if (record.outcome !== 'Undone') return undefined;
-  const undone = before.find(({ outcome }) => outcome === 'Promoted');
+  const undone = before.find(({ outcome }) => outcome === 'Promoted' || outcome === 'Undone');
   return undone?.firstTrafficAt ?? undone?.finishedAt;
 }
 

@@ -19,7 +19,7 @@ export function endedDeliveries(
   now: number,
 ): DeliveryRecord[] {
   return decisions.flatMap((decision) => {
-    const ending = endingOf(decision);
+    const ending = endingOf(decision, delivery.position);
     const revision = ending && revisions.get(decision.revision);
     return revision ? [record(api, delivery.position, revision, ending, now)] : [];
   });
@@ -31,14 +31,14 @@ export function history({ status }: PcfApi, ended: readonly DeliveryRecord[]): D
   return records.length > 0 ? records : undefined;
 }
 
-function endingOf(decision: Decision): Ending | undefined {
+function endingOf(decision: Decision, { firstTrafficAt }: DeliveryPosition): Ending | undefined {
   switch (decision.type) {
     case 'Promoted':
       return { outcome: decision.undone ? 'Undone' : 'Promoted' };
     case 'Aborted':
       return { outcome: 'Aborted', reason: decision.reason };
     case 'CalledOff':
-      return { outcome: 'CalledOff' };
+      return { outcome: firstTrafficAt ? 'RolledBack' : 'CalledOff' };
     case 'Superseded':
       return { outcome: 'Superseded' };
     default:

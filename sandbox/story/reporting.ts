@@ -71,6 +71,6 @@ export function figuresOf({ status }: PcfApiView): Omit<DeliveryFigures, 'change
     deployments: told.length,
     succeeded: count('Promoted'),
     failed: count('Aborted', 'Superseded'),
-    rolledBack: count('Undone', 'CalledOff'),
+    rolledBack: count('Undone', 'RolledBack'),
   };
 }

@@ -194,8 +194,10 @@ const deliveryRecord = z.strictObject({
   startedAt: time('When the delivery began.'),
   firstTrafficAt: time('When it first got a share of the traffic.').optional(),
   finishedAt: time('When the delivery ended.'),
-  outcome: z.enum(['Promoted', 'Aborted', 'Undone', 'CalledOff', 'Superseded']).meta({
-    description: 'How it ended. Undone: it took the traffic back from the revision that came after it.',
+  outcome: z.enum(['Promoted', 'Aborted', 'Undone', 'RolledBack', 'CalledOff', 'Superseded']).meta({
+    description:
+      'How it ended. Undone: it went back, and took the traffic from the revision that came after it. RolledBack: the spec ' +
+      'asked for the stable revision again, once it had traffic. CalledOff: the same, before anybody saw it.',
   }),
   reason: z.string().optional().meta({ description: 'Why it was aborted, in one word.' }),
   by: z.string().optional().meta({ description: 'Field manager that had set the image.' }),

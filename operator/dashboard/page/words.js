@@ -61,6 +61,7 @@ export const OUTCOMES = {
   Promoted: ['✓', 'ok'],
   Aborted: ['✗', 'bad'],
   Undone: ['↩', 'warn'],
+  RolledBack: ['↩', 'warn'],
   CalledOff: ['–', 'held'],
   Superseded: ['»', 'held'],
 };

@@ -12,7 +12,7 @@ export interface DeliveryFigures {
   leadTimeSeconds?: number;
   durationSeconds?: number;
   restoreSeconds?: number;
-  /** Aborted and undone deliveries among those that reached a verdict, 0 to 1. */
+  /** Aborted, rolled back and undone deliveries among those that reached a verdict, 0 to 1. */
   changeFailureRate?: number;
 }
 
@@ -21,13 +21,13 @@ export function figures(history: readonly DeliveryRecord[]): DeliveryFigures {
   const count = (...outcomes: DeliveryRecord['outcome'][]) =>
     history.filter(({ outcome }) => outcomes.includes(outcome)).length;
   const promoted = history.filter(({ outcome }) => outcome === 'Promoted');
-  const judged = count('Aborted', 'Promoted');
+  const judged = count('Aborted', 'RolledBack', 'Promoted');
   const since = history.at(-1)?.startedAt;
   return {
     deliveries: history.length,
     ...(since ? { since } : {}),
     promoted: promoted.length,
-    undone: count('Undone'),
+    undone: count('Undone', 'RolledBack'),
     leadTimeSeconds: median(
       promoted.flatMap(({ committedAt, finishedAt }) =>
         committedAt ? [seconds(committedAt, finishedAt)] : [],
@@ -40,7 +40,9 @@ export function figures(history: readonly DeliveryRecord[]): DeliveryFigures {
         return from ? [seconds(from, record.finishedAt)] : [];
       }),
     ),
-    ...(judged > 0 ? { changeFailureRate: Math.min(1, count('Aborted', 'Undone') / judged) } : {}),
+    ...(judged > 0
+      ? { changeFailureRate: Math.min(1, count('Aborted', 'RolledBack', 'Undone') / judged) }
+      : {}),
   };
 }
 

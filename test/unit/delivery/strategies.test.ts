@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { wayBack } from '../../../operator/delivery/plan.js';
-import type { DeliverySettings } from '../../../operator/delivery/types.js';
+import type { Decision, DeliverySettings } from '../../../operator/delivery/types.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 import { KILLED_BEFORE_STATUS, ModelCluster } from './model-cluster.js';
 
@@ -398,6 +398,34 @@ describe('blue-green', () => {
       'what was undone is no short cut',
     );
     assert.deepEqual(again.route?.weights, { old: 100 });
+  });
+});
+
+describe('going back', () => {
+  const delivered = (cluster: ModelCluster, target: string) => {
+    const decisions: Decision[] = [];
+    cluster.target = target;
+    for (let round = 0; round < 40; round++) {
+      decisions.push(...cluster.reconcile().decisions);
+      cluster.heal();
+      cluster.now += 2_100;
+    }
+    return decisions.filter(({ type }) => type === 'Started' || type === 'Promoted');
+  };
+
+  it('is an undo also when the old pods are long gone, and what comes after it is none', () => {
+    const cluster = new ModelCluster({ replicas: 2 });
+    delivered(cluster, 'a');
+    assert.deepEqual(delivered(cluster, 'b'), [
+      { type: 'Started', revision: 'b' },
+      { type: 'Promoted', revision: 'b' },
+    ]);
+    cluster.now += 60 * MINUTE;
+    assert.deepEqual(delivered(cluster, 'a'), [
+      { type: 'Started', revision: 'a' },
+      { type: 'Promoted', revision: 'a', undone: 'b' },
+    ]);
+    assert.deepEqual(delivered(cluster, 'b').at(-1), { type: 'Promoted', revision: 'b' });
   });
 });
 

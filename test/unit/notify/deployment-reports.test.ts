@@ -42,7 +42,7 @@ describe('deployments as a status has them', () => {
   });
 
   it('end as they did, and say why', () => {
-    const ends = (['Promoted', 'Aborted', 'Undone', 'CalledOff', 'Superseded'] as const).map((outcome) => {
+    const ends = (['Promoted', 'Aborted', 'Undone', 'RolledBack', 'Superseded'] as const).map((outcome) => {
       const reason = outcome === 'Aborted' ? { reason: 'AnalysisFailed' } : {};
       const { end } = reports({ history: [record({ outcome, firstTrafficAt: SEEN, ...reason })] })[0]!;
       return [outcome, end?.outcome, end?.reason?.split(' ').slice(0, 2).join(' ')];
@@ -51,7 +51,7 @@ describe('deployments as a status has them', () => {
       ['Promoted', 'SUCCEEDED', undefined],
       ['Aborted', 'FAILED', 'AnalysisFailed'],
       ['Undone', 'ROLLED_BACK', 'it took'],
-      ['CalledOff', 'ROLLED_BACK', 'called off'],
+      ['RolledBack', 'ROLLED_BACK', 'called off'],
       ['Superseded', 'FAILED', 'replaced by'],
     ]);
   });

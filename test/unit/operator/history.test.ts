@@ -61,6 +61,13 @@ describe('the record of a delivery', () => {
     assert.equal(ended({ type: 'Promoted', revision: revision.name, undone: 'x' })[0]?.outcome, 'Undone');
   });
 
+  it('tells what was called off once it had traffic from what nobody saw', () => {
+    const decision = { type: 'CalledOff', revision: revision.name };
+    assert.equal(ended(decision)[0]?.outcome, 'RolledBack');
+    const unseen = { ...seen, delivery: { position: { update: revision.name } } } as unknown as Observed;
+    assert.equal(endedDeliveries(unseen, { decisions: [decision] } as never, now)[0]?.outcome, 'CalledOff');
+  });
+
   it('is kept with the twenty newest', () => {
     api.status = { history: Array.from({ length: 20 }, (_, index) => record({ number: index })) };
     const kept = history(api, [record({ number: 99 })]);
@@ -103,6 +110,11 @@ describe('delivery figures', () => {
     const bad = record({ firstTrafficAt: at(30), finishedAt: at(20) });
     const undone = await figures(record({ outcome: 'Undone', startedAt: at(0) }), [bad]);
     assert.match(undone, /pcf_delivery_time_to_restore_seconds_sum\{[^}]*\} 1800/);
+    const back = await figures(record({ outcome: 'RolledBack', firstTrafficAt: at(4) }));
+    assert.match(back, /pcf_delivery_time_to_restore_seconds_sum\{[^}]*\} 240/);
+    const taken = record({ outcome: 'Undone', firstTrafficAt: at(9), finishedAt: at(8) });
+    const twice = await figures(record({ outcome: 'Undone', startedAt: at(0) }), [taken, bad]);
+    assert.match(twice, /pcf_delivery_time_to_restore_seconds_sum\{[^}]*\} 540/, 'of what took over last');
     const unseen = await figures(record({ outcome: 'Aborted' }));
     assert.doesNotMatch(unseen, /time_to_restore_seconds_sum\{/, 'without traffic nobody was hurt');
   });
