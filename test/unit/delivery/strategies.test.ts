@@ -646,6 +646,30 @@ describe('giving a delivery up', () => {
   });
 });
 
+describe('a rolling update without a router, at a live weight', () => {
+  for (const [maxSurge, maxUnavailable] of [
+    [1, 0],
+    [0, 1],
+    [2, 1],
+  ] as const) {
+    it(`leaves both revisions a share, with maxSurge ${maxSurge} and maxUnavailable ${maxUnavailable}`, () => {
+      for (const canaryWeight of [1, 34, 50, 67, 80, 99]) {
+        const rolling = { strategy: 'RollingUpdate', split: 'replicas', retireDelayMs: 0 } as const;
+        const cluster = settledOn({ ...rolling, maxSurge, maxUnavailable, canaryWeight });
+        cluster.target = 'new';
+        settle(cluster);
+        const [old, young] = [cluster.revision('old').replicas, cluster.revision('new').replicas];
+        assert.ok(
+          old > 0 && young > 0 && old + young <= 3 + maxSurge,
+          `${canaryWeight} %: ${old} and ${young}`,
+        );
+        assert.equal(cluster.position.stable, 'old');
+        if (canaryWeight === 67) assert.deepEqual([old, young], [1, 2]);
+      }
+    });
+  }
+});
+
 describe('a route that was just written', () => {
   it('is given time to reach every proxy before pods that it led to are taken away', () => {
     const cluster = settledOn({ canaryWeight: 50, replicas: 4 });
