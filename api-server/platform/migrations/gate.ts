@@ -20,9 +20,10 @@ export async function throughGate(
   runner: QueryRunner,
   migration: KnownMigration,
   timeouts: GateTimeouts,
+  doomed: ReadonlySet<string>,
   work: () => Promise<void>,
 ): Promise<void> {
-  const context = lintContext(migration.phase, migration.transaction);
+  const context = lintContext(migration.phase, migration.transaction, doomed);
   const { dataSource } = runner;
   const query: Query = runner.query.bind(runner);
   const gated = async (sql: string, parameters?: unknown[], structured?: boolean) => {

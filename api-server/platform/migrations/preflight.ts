@@ -30,7 +30,7 @@ export async function preflight(
   const pending = selectPending(applied, known, phases);
   refuseUnfit(pending);
   refuseOutOfPhase(applied, known, pending);
-  const linted = await lintMigrations(pending);
+  const linted = await lintMigrations(pending, selectPending(applied, known, ['contract']));
   refuseFindings(linted);
   if (applied.length === 0) await refuseUnrecorded(runner, linted);
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isOlder, misfit } from '../../../api-server/platform/migrations/fitness.js';
 import { knownMigrations } from '../../../api-server/platform/migrations/known-migrations.js';
+import { lintMigrations } from '../../../api-server/platform/migrations/lint-migrations.js';
 import { compareCatalogs } from '../../../api-server/platform/migrations/verify/verify.js';
 import { checkRegistry } from '../../../scripts/migration-registry.js';
 
@@ -74,6 +75,30 @@ describe('the registry of migrations', () => {
         load(text('A1795370000001', '', 'expand', spec('a IS NULL'))),
         /declares a backfill, so its phase must be backfill, not expand/,
       );
+    });
+
+    it('a backfill whose `up` does something, too, is refused: it would be recorded and never run', async () => {
+      const spec = "backfill = { table: 't', key: 'id', set: 'a = b', where: 'a IS NULL' };";
+      for (const body of ["await r.query('CREATE TABLE n (id int)');", "await r.hasTable('t');"]) {
+        await assert.rejects(
+          load(text('A1795370000001', body, 'backfill', spec)),
+          /A1795370000001 declares a backfill, so its `up` would never run, and it is not empty/,
+        );
+      }
+    });
+
+    it('an expand that gives a name again which an older contract drops is refused; other names move freely', async () => {
+      const known = await load(
+        text('A1795370000001', `await r.query('${ADD}');`),
+        text('B1795370000002', "await r.query('ALTER TABLE t DROP COLUMN x');", 'contract'),
+        text('C1795370000003', `await r.query('${ADD}');`),
+        text('D1795370000004', "await r.query('ALTER TABLE t ADD COLUMN y text');"),
+      );
+      const linted = await lintMigrations(known);
+      const rules = linted.map(({ findings }) => findings.map(({ rule }) => rule));
+      assert.deepEqual(rules, [[], [], ['name-reused'], []]);
+      // Where the contract has run there is nothing left to meet.
+      assert.deepEqual((await lintMigrations(known.slice(2), []))[0]?.findings, []);
     });
 
     it('bounds that no version fits are refused', async () => {
