@@ -13,6 +13,14 @@ const entry = (name: string, checksum = 's1:a') => ({ name, phase: 'expand' as c
 const A = entry('A1795370000001');
 const B = entry('B1795370000002');
 
+/** With all that a scanner could stumble over, as it was recorded before there was one. */
+const OLD_SQL = `
+  CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN -- version 1's own
+    NEW.a := split_part(NEW.b, '#', 1); /* that's "it" -- or not
+    */ RETURN NEW; -- "
+  END $$; COMMENT ON FUNCTION f IS 'it''s  so'; -- done`;
+
 describe('the registry of migrations', () => {
   it('takes new ones at the end, and nothing else', () => {
     assert.deepEqual(checkRegistry([A], [A, B]), { problems: [], unrecorded: [B] });
@@ -56,6 +64,31 @@ describe('the registry of migrations', () => {
         `await r.query('${ADD}'); await r.query('${ADD}2');`,
       ];
       for (const body of others) assert.notEqual(await checksum('A1795370000001', body), first, body);
+    });
+
+    it('a checksum is of parameters, and of what looks like a comment and is none', async () => {
+      const of = (body: string) => checksum('A1795370000001', body);
+      const owner = (name: string) => of(`await r.query('INSERT INTO t VALUES ($1)', ['${name}']);`);
+      assert.notEqual(await owner('a'), await owner('b'));
+      assert.notEqual(await of("await r.query('INSERT INTO t VALUES (1)');"), await owner('a'));
+      const insert = (text: string) =>
+        of(`await r.query(${JSON.stringify(`INSERT INTO t VALUES (${text}) `)});`);
+      for (const [one, other] of [
+        ["'x -- a'", "'x -- b'"],
+        ["'it''s -- a'", "'it''s -- b'"],
+        ["E'it\\'s -- a'", "E'it\\'s -- b'"],
+        ["$f$ SELECT '-- a' $f$", "$f$ SELECT '-- b' $f$"],
+      ] as const) {
+        assert.notEqual(await insert(one), await insert(other), one);
+      }
+      for (const comment of ["-- it's \n", '-- /* \n', '-- "x \n']) {
+        assert.equal(await insert(`${comment}1, 'x'`), await insert("\n1, 'x'"), comment);
+      }
+    });
+
+    it('SQL with neither has the checksum it always had', async () => {
+      const body = `await r.query(${JSON.stringify(OLD_SQL)});`;
+      assert.equal(await checksum('A1795370000001', body), 's1:35a56b042914a058be2351e2149948ac');
     });
 
     it('what a migration does with an answer of the database is in its checksum, too', async () => {
