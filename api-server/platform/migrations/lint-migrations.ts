@@ -69,3 +69,14 @@ async function lintBackfill({ table, set, where }: BackfillSpec): Promise<Findin
 export function asReported(name: string, findings: Finding[]): MigrationFinding[] {
   return findings.map(({ rule, statement }) => ({ migration: name, rule, statement }));
 }
+
+/** What a plan has to say of those whose SQL depends on what they find. */
+export function unforeseen(linted: LintedMigration[]): MigrationFinding[] {
+  return linted
+    .filter(({ dynamic }) => dynamic)
+    .map(({ name }) => ({
+      migration: name,
+      rule: 'not-known-before-it-runs',
+      statement: 'asks the database as it goes; each statement is judged when it is sent',
+    }));
+}

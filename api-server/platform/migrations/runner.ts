@@ -1,7 +1,12 @@
 /** Runs the migrations of this image and says how it went. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type MigrationInterface, QueryRunnerAlreadyReleasedError } from 'typeorm';
-import type { BackfillProgress, LockHolder, MigrationReport } from '../../../contract/image.js';
+import type {
+  BackfillProgress,
+  LockHolder,
+  MigrationFinding,
+  MigrationReport,
+} from '../../../contract/image.js';
 import type { Settings } from '../../config/schema.js';
 import { sqlState } from '../database/connection-errors.js';
 import type { Logger } from '../logging/logger.js';
@@ -19,7 +24,7 @@ import {
   recordApplied,
 } from './history.js';
 import type { KnownMigration, MigrationPhase } from './known-migrations.js';
-import { doomedNames } from './lint-migrations.js';
+import { doomedNames, unforeseen } from './lint-migrations.js';
 import { BlockerWatch, describeHolder, runHolder } from './lock-holder.js';
 import {
   configureSession,
@@ -34,6 +39,7 @@ import { RefusedError } from './refused-error.js';
 import { lastLine } from './report.js';
 import { InterruptedError } from './worth-another-try.js';
 
+const MAX_FINDINGS = 5;
 const LOCK_NOT_AVAILABLE = '55P03';
 const STATEMENT_TIMEOUT_MS: Record<MigrationPhase, number> = {
   expand: 60_000,
@@ -60,6 +66,8 @@ interface Progress {
   lockHolder?: LockHolder;
   /** It gave way to `lockHolder`, and is tried again. */
   gaveWay?: boolean;
+  /** What lint has to say that is no reason to refuse. */
+  findings?: MigrationFinding[];
   /** Leaves a report of how far it came. */
   tell(): void;
 }
@@ -112,7 +120,7 @@ export function migrationPlan(
     const applied = await readHistory(session.runner);
     progress.now = names(applied);
     progress.before = progress.now;
-    await preflight(session.runner, applied, known, phases);
+    progress.findings = unforeseen(await preflight(session.runner, applied, known, phases));
   });
 }
 
@@ -270,7 +278,7 @@ function names(applied: Applied[]): string[] {
 function reportOf(
   settings: Settings,
   known: KnownMigration[],
-  { before, now, phases, backfill, running, lockHolder: holder }: Progress,
+  { before, now, phases, backfill, running, lockHolder: holder, findings: notes = [] }: Progress,
   cause: unknown,
   durationMs: number,
 ): MigrationReport {
@@ -295,10 +303,13 @@ function reportOf(
     ...(running && { running }),
     ...(lockHolder && { lockHolder }),
   };
-  if (cause === undefined) return { outcome: applied.length > 0 ? 'done' : 'nothing', ...report };
+  if (cause === undefined) {
+    const findings = notes.length > 0 ? { findings: notes.slice(0, MAX_FINDINGS) } : {};
+    return { outcome: applied.length > 0 ? 'done' : 'nothing', ...report, ...findings };
+  }
   const error = errorText(cause, running, settings.database.url) + heldBy(cause, holder);
   if (!(cause instanceof RefusedError)) return { outcome: 'failed', ...report, error };
-  const findings = cause.findings.slice(0, 5);
+  const findings = cause.findings.slice(0, MAX_FINDINGS);
   return { outcome: 'refused', ...report, error, ...(findings.length > 0 && { findings }) };
 }
 
