@@ -79,6 +79,14 @@ describe('api-server migrate, phase by phase', () => {
     assert.match(reportOf(ended).error ?? '', /drop: DROP TABLE services CASCADE/);
     assert.notEqual(await one("SELECT to_regclass('services') AS v"), null);
     assert.equal(await one("SELECT to_regclass('sly') AS v"), null);
+
+    // The plan does not call fine what it can't know.
+    const plan = reportOf(await runRole(['migrate', 'plan', '--json'], env(), sly));
+    assert.equal(plan.outcome, 'nothing');
+    assert.deepEqual(
+      plan.findings?.map(({ migration, rule }) => [migration, rule]),
+      [[name, 'not-known-before-it-runs']],
+    );
   });
 
   it('contract runs only when asked for, and not before what it builds on', async () => {
@@ -140,6 +148,52 @@ describe('api-server migrate, phase by phase', () => {
     await postgres.query("DELETE FROM schema_migrations WHERE name LIKE 'Index%'", url);
     assert.equal(reportOf(await runRole(UP, env(), indexed)).outcome, 'done');
     assert.equal(await one("SELECT 'services_owner'::regclass::oid AS v"), rebuilt);
+  });
+
+  it('also of a table whose name has capitals; another index of the name is not taken for it', async () => {
+    await postgres.query('CREATE TABLE "Teams" (id int, "Name" text)', url);
+    await postgres.query('CREATE INDEX "Teams_Name" ON "Teams" ("Name")', url);
+    await postgres.query(
+      `UPDATE pg_index SET indisvalid = false WHERE indexrelid = '"Teams_Name"'::regclass`,
+      url,
+    );
+    const index = (definition: string) =>
+      image({
+        '1795380000001-i.js': `${migrationFile('Index1795380000001', [`CREATE INDEX CONCURRENTLY IF NOT EXISTS "Teams_Name" ON ${definition}`])}Index1795380000001.transaction = false;\n`,
+      });
+    const wanted = index(`"Teams" ("Name" DESC, lower("Name")) INCLUDE (id) WHERE "Name" <> ''`);
+    assert.equal((await runRole(UP, env(), wanted)).code, EXIT.ok);
+    const valid = `SELECT indisvalid AS v FROM pg_index WHERE indexrelid = '"Teams_Name"'::regclass`;
+    assert.equal(await one(valid), true);
+    const forget = () => postgres.query("DELETE FROM schema_migrations WHERE name LIKE 'Index%'", url);
+    await forget();
+    assert.equal(
+      (await runRole(UP, env(), wanted)).code,
+      EXIT.ok,
+      'it is found again, as the server writes it',
+    );
+    await forget();
+    for (const definition of ['"Teams" (id)', 'services (owner)']) {
+      const refused = await runRole(UP, env(), index(definition));
+      assert.equal(refused.code, EXIT.config, definition);
+      assert.match(
+        reportOf(refused).error ?? '',
+        /there is another index "Teams_Name": CREATE INDEX .*another name/,
+      );
+    }
+  });
+
+  it('what a killed REINDEX CONCURRENTLY left is dropped', async () => {
+    await postgres.query('CREATE INDEX deployments_newest_ccnew1 ON deployments (started_at)', url);
+    await postgres.query(
+      "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'deployments_newest_ccnew1'::regclass",
+      url,
+    );
+    const reindex = image({
+      '1795380000001-r.js': `${migrationFile('Reindex1795380000001', ['REINDEX INDEX CONCURRENTLY deployments_newest'])}Reindex1795380000001.transaction = false;\n`,
+    });
+    assert.equal((await runRole(UP, env(), reindex)).code, EXIT.ok);
+    assert.equal(await one("SELECT to_regclass('deployments_newest_ccnew1') AS v"), null);
   });
 
   it('a backfill that is killed goes on from its cursor and does every row', async () => {

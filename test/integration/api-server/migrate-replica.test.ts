@@ -68,7 +68,9 @@ describe('a backfill beside a replica that is behind', () => {
     const report = parsed(ended.stdout);
     assert.deepEqual([ended.code, report.backfill?.rows], [EXIT.ok, ROWS]);
     assert.match(report.backfill?.warning ?? '', /does not wait for them; GRANT pg_read_all_stats/);
-    const warnings = ended.stderr.split('\n').filter((line) => /"level":"warn".*pg_read_all_stats/.test(line));
+    const warnings = ended.stderr
+      .split('\n')
+      .filter((line) => /"level":"warn".*pg_read_all_stats/.test(line));
     assert.equal(warnings.length, 1, ended.stderr);
   });
 
