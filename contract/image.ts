@@ -115,6 +115,10 @@ export const backfillProgressSchema = z.object({
   secondsLeft: z.number().nullable().optional(),
   /** Somebody stopped it with `migrate cancel`. */
   cancelled: z.boolean().optional(),
+  /** Why it waits, while it does: `the replica standby-1 is 8 s behind`. */
+  throttled: z.string().optional(),
+  /** What a person should know of it: the lag of the replicas can't be read. */
+  warning: z.string().optional(),
 });
 export type BackfillProgress = z.infer<typeof backfillProgressSchema>;
 
@@ -141,7 +145,7 @@ export const migrationReportSchema = z.object({
   retry: z.boolean().optional(),
   /** Applied migrations that this image does not know: the database is ahead of it. */
   ahead: z.array(z.string()).optional(),
-  /** Why lint refused. */
+  /** What lint says: why it refused, or what it can't tell before it runs. */
   findings: z.array(migrationFindingSchema).optional(),
   /** The migration that runs, or that failed. */
   running: z.string().optional(),
@@ -149,6 +153,11 @@ export const migrationReportSchema = z.object({
   lockHolder: lockHolderSchema.optional(),
   /** The newest backfill. */
   backfill: backfillProgressSchema.optional(),
+  /**
+   * It did not fit, and names are missing from `ahead`, `contracts` or `backfills`. Of `applied`,
+   * `pending` and `findings`, which nothing is decided by, names may be missing without it.
+   */
+  truncated: z.boolean().optional(),
 });
 export type MigrationReport = z.infer<typeof migrationReportSchema>;
 

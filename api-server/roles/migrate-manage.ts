@@ -4,7 +4,7 @@ import { loadSettings } from '../config/load.js';
 import { createLogger } from '../platform/logging/logger.js';
 import { BACKFILLS_TABLE, createBackfills } from '../platform/migrations/backfill.js';
 import { createHistory, readHistory, recordApplied } from '../platform/migrations/history.js';
-import { knownMigrations } from '../platform/migrations/known-migrations.js';
+import { type KnownMigration, knownMigrations } from '../platform/migrations/known-migrations.js';
 import { lockSession, type MigrationSession, openSession } from '../platform/migrations/migration-session.js';
 
 /** `migrate baseline`, `cancel` and `resume`. */
@@ -12,7 +12,13 @@ export async function migrateManage(action: 'baseline' | 'cancel' | 'resume', na
   const settings = await loadSettings();
   const known = await knownMigrations();
   const index = known.findIndex((one) => one.name === name);
-  if (index < 0) return refuse(`this image has no migration ${name}`);
+  const migration = known[index];
+  if (!migration) return refuse(`this image has no migration ${name}`);
+  if (action !== 'baseline' && !isBackfill(migration)) {
+    return refuse(
+      `${name} (${migration.phase}) is no backfill: it happens as a whole or not at all, so there is nothing to ${action}`,
+    );
+  }
   const log = createLogger(settings.logging.level, 'stderr');
   await using session = await openSession(settings, known, log);
   const { runner } = session;
@@ -26,6 +32,10 @@ export async function migrateManage(action: 'baseline' | 'cancel' | 'resume', na
   await runner.commitTransaction();
   process.stdout.write(`recorded ${index + 1} migrations as applied\n`);
   return EXIT.ok;
+}
+
+function isBackfill({ migration }: KnownMigration): boolean {
+  return 'backfill' in new migration();
 }
 
 /** Without the lock: the run that is to be stopped holds it. */

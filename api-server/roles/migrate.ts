@@ -37,9 +37,11 @@ export async function migrate(action: MigrateAction, options: MigrateOptions): P
 
   if (result.cause !== undefined) result.report.retry = isWorthAnotherTry(result.cause);
   const text = fitReport(result.report);
-  if (action !== 'status') leaveLastWords(text); // the operator runs both, and reads it there
+  const isLeft = action === 'status' || leaveLastWords(text); // the operator runs both, and reads it there
   process.stdout.write(options.json ? `${text}\n` : humanReport(result.report, known));
-  return exitCode(result, options.detailedExitcode);
+  const code = exitCode(result, options.detailedExitcode);
+  // What was done and nobody could be told of, the next run finds done, and tells.
+  return isLeft || (code !== EXIT.ok && code !== EXIT.nothing) ? code : EXIT.tempFail;
 }
 
 function run(
@@ -105,10 +107,13 @@ function humanReport(report: MigrationReport, known: KnownMigration[]): string {
 
 function backfillLine({ backfill }: MigrationReport): string[] {
   if (!backfill) return [];
-  const { name, rows, total, rowsPerSecond, secondsLeft, cancelled } = backfill;
+  const { name, rows, total, rowsPerSecond, secondsLeft, cancelled, throttled, warning } = backfill;
   const left = secondsLeft == null ? '' : `, about ${secondsLeft} s left`;
-  const state = cancelled ? 'cancelled' : `${rowsPerSecond} rows/s${left}`;
-  return [`backfill ${name}: ${rows} of about ${total} rows, ${state}`];
+  const pace = throttled ? `waits: ${throttled}` : `${rowsPerSecond} rows/s${left}`;
+  return [
+    `backfill ${name}: ${rows} of about ${total} rows, ${cancelled ? 'cancelled' : pace}`,
+    ...(warning ? [warning] : []),
+  ];
 }
 
 function holderLine({ lockHolder, error }: MigrationReport): string[] {

@@ -17,8 +17,12 @@ export class PgBouncer {
     private readonly folder: string,
   ) {}
 
-  /** Undefined where there is no pgbouncer. */
-  static async start(url: string, mode: 'session' | 'transaction'): Promise<PgBouncer | undefined> {
+  /** Undefined where there is no pgbouncer. `settings` are more lines of its section. */
+  static async start(
+    url: string,
+    mode: 'session' | 'transaction',
+    settings = '',
+  ): Promise<PgBouncer | undefined> {
     const program = systemProgram('pgbouncer');
     if (!program) {
       console.warn('skipped: there is no pgbouncer on PATH, and it could not be installed');
@@ -37,6 +41,7 @@ unix_socket_dir =
 auth_type = any
 pool_mode = ${mode}
 ignore_startup_parameters = extra_float_digits
+${settings}
 `;
     // Who may read the folder is decided by its owner, who is also who runs it: it refuses to be root.
     const isRoot = process.getuid?.() === 0;

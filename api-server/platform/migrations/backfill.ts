@@ -5,6 +5,7 @@ import type { BackfillProgress } from '../../../contract/image.js';
 import type { Logger } from '../logging/logger.js';
 import type { KnownMigration } from './known-migrations.js';
 import { RefusedError } from './refused-error.js';
+import { isBehind, type ReplicaLag, readReplicaLag, UNREADABLE } from './replica-lag.js';
 
 /** What a migration of phase backfill declares: `readonly backfill: BackfillSpec`. */
 export interface BackfillSpec {
@@ -20,7 +21,6 @@ export interface BackfillSpec {
 export const BACKFILLS_TABLE = 'schema_backfills';
 
 const TARGET_MS = 200;
-const MAX_LAG_MS = 5_000;
 const BATCH = { first: 500, least: 50, most: 20_000 };
 /** A backfill whose `where` still matches what it has done would never end. */
 const MAX_PASSES = 20;
@@ -28,14 +28,14 @@ const REPORT_EVERY_MS = 2_000;
 
 export async function createBackfills(runner: QueryRunner): Promise<void> {
   await runner.query(
-    `CREATE TABLE IF NOT EXISTS ${BACKFILLS_TABLE} (name text PRIMARY KEY, cursor text, rows bigint NOT NULL DEFAULT 0, cancelled boolean NOT NULL DEFAULT false, updated_at timestamptz NOT NULL DEFAULT now(), total bigint, rows_per_second integer)`,
+    `CREATE TABLE IF NOT EXISTS ${BACKFILLS_TABLE} (name text PRIMARY KEY, cursor text, rows bigint NOT NULL DEFAULT 0, cancelled boolean NOT NULL DEFAULT false, updated_at timestamptz NOT NULL DEFAULT now(), total bigint, rows_per_second integer, throttled text)`,
   );
   const [{ there }] = await runner.query(
-    `SELECT count(*) = 2 AS there FROM pg_attribute WHERE attrelid = '${BACKFILLS_TABLE}'::regclass AND attname IN ('total', 'rows_per_second')`,
+    `SELECT count(*) = 3 AS there FROM pg_attribute WHERE attrelid = '${BACKFILLS_TABLE}'::regclass AND attname IN ('total', 'rows_per_second', 'throttled')`,
   );
   if (there) return; // ALTER TABLE would wait for whoever reads it
   await runner.query(
-    `ALTER TABLE ${BACKFILLS_TABLE} ADD COLUMN IF NOT EXISTS total bigint, ADD COLUMN IF NOT EXISTS rows_per_second integer`,
+    `ALTER TABLE ${BACKFILLS_TABLE} ADD COLUMN IF NOT EXISTS total bigint, ADD COLUMN IF NOT EXISTS rows_per_second integer, ADD COLUMN IF NOT EXISTS throttled text`,
   );
 }
 
@@ -48,19 +48,30 @@ export async function backfillProgress(
   if (!there) return undefined;
   const [row] = await runner.query(
     `SELECT name, rows::float8 AS rows, coalesce(to_jsonb(b) ->> 'total', '0')::float8 AS total,
-            coalesce(to_jsonb(b) ->> 'rows_per_second', '0')::float8 AS "rowsPerSecond", cancelled
+            coalesce(to_jsonb(b) ->> 'rows_per_second', '0')::float8 AS "rowsPerSecond", cancelled, to_jsonb(b) ->> 'throttled' AS throttled
      FROM ${BACKFILLS_TABLE} b WHERE name = ANY($1) ORDER BY updated_at DESC LIMIT 1`,
     [names],
   );
   if (!row) return undefined;
-  const { cancelled, ...progress } = row;
-  return { ...withEstimate(progress), ...(cancelled && { cancelled }) };
+  const { cancelled, throttled, ...progress } = row;
+  return {
+    ...withEstimate(progress),
+    ...(cancelled && { cancelled }),
+    ...(throttled && !cancelled && { throttled }),
+  };
 }
 
 function withEstimate(progress: Omit<BackfillProgress, 'secondsLeft'>): BackfillProgress {
   const { rows, total, rowsPerSecond } = progress;
   const secondsLeft = rowsPerSecond > 0 ? Math.max(0, Math.round((total - rows) / rowsPerSecond)) : null;
   return { ...progress, secondsLeft };
+}
+
+export interface BackfillListener {
+  /** How far it is; `isDue` when somebody should hear of it now. */
+  report(progress: BackfillProgress, isDue: boolean): void;
+  /** A batch that changed rows is in the database. */
+  committed(): void;
 }
 
 /**
@@ -72,11 +83,21 @@ export async function runBackfill(
   { name }: KnownMigration,
   spec: BackfillSpec,
   log: Logger,
-  report: (progress: BackfillProgress, isDue: boolean) => void,
+  { report, committed }: BackfillListener,
 ): Promise<void> {
   const sql = await batchSql(runner, spec);
   const total = await estimate(runner, spec.table);
   await runner.query(`INSERT INTO ${BACKFILLS_TABLE} (name) VALUES ($1) ON CONFLICT DO NOTHING`, [name]);
+  let warning: string | undefined;
+  const lagNow = async () => {
+    const lag = await readReplicaLag(runner);
+    if (lag.isUnreadable && !warning) {
+      warning = UNREADABLE;
+      log.warn(warning);
+    }
+    return lag;
+  };
+  await lagNow();
   const startedAt = performance.now();
   let size = BATCH.first;
   let changedNow = 0;
@@ -94,7 +115,11 @@ export async function runBackfill(
     const seconds = Math.max(0.001, (performance.now() - startedAt) / 1_000);
     const rows = state.rows + batch.rows;
     const rowsPerSecond = Math.round(changedNow / seconds);
-    const progress = withEstimate({ name, rows, total: Math.max(total, rows), rowsPerSecond });
+    const progress = {
+      ...withEstimate({ name, rows, total: Math.max(total, rows), rowsPerSecond }),
+      ...(warning && { warning }),
+    };
+    if (batch.rows > 0) committed();
     const isDue = performance.now() - reportedAt > REPORT_EVERY_MS || batch.last === null;
     report(progress, isDue);
     if (isDue) {
@@ -111,7 +136,10 @@ export async function runBackfill(
       );
     }
     size = nextSize(size, took);
-    await rest(runner, took, log);
+    await sleep(Math.min(took, TARGET_MS)); // the database has half of the time for itself
+    await untilReplicasFollow(runner, name, lagNow, log, (throttled) =>
+      report({ ...progress, ...(throttled && { throttled }) }, true),
+    );
   }
 }
 
@@ -144,7 +172,7 @@ async function runBatch(runner: QueryRunner, sql: string, { name, cursor, size, 
     const [result] = await runner.query(sql, [cursor, size]);
     const { last, rows } = result as { last: string | null; rows: number };
     await runner.query(
-      `UPDATE ${BACKFILLS_TABLE} SET cursor = $2, rows = rows + $3, total = $4, rows_per_second = $5, updated_at = now() WHERE name = $1`,
+      `UPDATE ${BACKFILLS_TABLE} SET cursor = $2, rows = rows + $3, total = $4, rows_per_second = $5, throttled = NULL, updated_at = now() WHERE name = $1`,
       [name, last, rows, Math.round(total), Math.round(rate)],
     );
     await runner.commitTransaction();
@@ -180,18 +208,35 @@ export function nextSize(size: number, tookMs: number): number {
   return Math.round(Math.min(BATCH.most, Math.max(BATCH.least, wanted)));
 }
 
-/** Leaves the database half of the time, and all of it while a replica is behind. */
-async function rest(runner: QueryRunner, tookMs: number, log: Logger): Promise<void> {
-  await sleep(Math.min(tookMs, TARGET_MS));
-  while ((await lagMs(runner)) > MAX_LAG_MS) {
-    log.info('a replica is behind, the backfill waits for it');
-    await sleep(1_000);
+/** Says so when the wait begins and ends, and is cancelled there as anywhere else. */
+async function untilReplicasFollow(
+  runner: QueryRunner,
+  name: string,
+  lagNow: () => Promise<ReplicaLag>,
+  log: Logger,
+  tell: (throttled: string | undefined) => void,
+): Promise<void> {
+  let lag = await lagNow();
+  if (!isBehind(lag)) return;
+  while (isBehind(lag)) {
+    const reason = `${lag.replica} is ${Math.round(lag.ms / 1_000)} s behind`;
+    log.info({ backfill: name, reason }, 'a replica is behind, the backfill waits for it');
+    await noteThrottled(runner, name, reason);
+    tell(reason);
+    await sleep(REPORT_EVERY_MS);
+    await stateOf(runner, name);
+    lag = await lagNow();
   }
+  tell(undefined); // the next batch clears the note
 }
 
-async function lagMs(runner: QueryRunner): Promise<number> {
-  const [row] = await runner.query(
-    'SELECT coalesce(extract(epoch FROM max(replay_lag)) * 1000, 0)::float8 AS ms FROM pg_stat_replication',
-  );
-  return row.ms;
+/**
+ * For whoever asks `status`; and something to replicate: a replica that has caught up says so with
+ * what it is sent, and until then its last lag stands.
+ */
+async function noteThrottled(runner: QueryRunner, name: string, reason: string): Promise<void> {
+  await runner.query(`UPDATE ${BACKFILLS_TABLE} SET throttled = $2, updated_at = now() WHERE name = $1`, [
+    name,
+    reason,
+  ]);
 }

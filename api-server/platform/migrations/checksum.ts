@@ -8,11 +8,12 @@ import type { DryRun } from './dry-run.js';
  * The prefix tells how it was made, so that another way can come one day.
  */
 export function checksumOf(
-  { statements, dynamic }: DryRun,
+  { statements, parameters, dynamic }: DryRun,
   declared: unknown,
   source: { toString(): string },
 ): string {
   const parts = [JSON.stringify(declared), ...statements.map(withoutLayout)];
+  if (parameters.some((values) => values.length > 0)) parts.push(JSON.stringify(parameters, asText));
   if (dynamic) parts.push(withoutComments(source.toString()));
   return `${PREFIX}${createHash('sha256').update(parts.join('\0')).digest('hex').slice(0, 32)}`;
 }
@@ -24,11 +25,26 @@ export function isComparable(checksum: string | null | undefined): boolean {
   return checksum?.startsWith(PREFIX) ?? false;
 }
 
+/** Texts and names, comments, and bodies of functions, which have all of these in them. */
+const TOKENS =
+  /\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\/\*[\s\S]*?\*\/|--[^\n]*|(\$\w*\$)([\s\S]*?)\1/g;
+
 function withoutLayout(sql: string): string {
-  return sql
-    .replace(/--[^\n]*/g, '')
-    .replace(/\s+/g, ' ')
-    .trim();
+  return withoutLineComments(sql).replace(/\s+/g, ' ').trim();
+}
+
+/** `--` in a text is no comment. Checksums of SQL that has no such text are what they always were. */
+function withoutLineComments(sql: string): string {
+  return sql.replace(TOKENS, (token: string, tag?: string, body?: string) => {
+    if (tag !== undefined) return `${tag}${withoutLineComments(body ?? '')}${tag}`;
+    if (token.startsWith('--')) return '';
+    return token.startsWith('/*') ? token.replace(/--[^\n]*/g, '') : token;
+  });
+}
+
+/** Values that JSON has no word for, as the driver would send them. */
+function asText(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value;
 }
 
 function withoutComments(text: string): string {

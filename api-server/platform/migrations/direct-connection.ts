@@ -2,23 +2,37 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { RefusedError } from './refused-error.js';
 
+/** A pool that takes its connections in turn shows itself only when the turn has passed. */
+const PROBES = 4;
+
 /** Found by what it does, not by name: on direct connections two clients never share a server process. */
 export async function refuseTransactionPooling(dataSource: DataSource, runner: QueryRunner): Promise<void> {
-  const before = await serverProcess(runner);
+  const own = await serverProcess(runner);
   const other = dataSource.createQueryRunner();
   try {
-    await other.startTransaction();
-    const others = await serverProcess(other);
-    // While the other client holds a server process, a pool must give us a different one.
-    const moved = others !== before && (await serverProcess(runner)) !== before;
-    if (others !== before && !moved) return;
+    for (let probe = 0; probe < PROBES; probe += 1) {
+      if (await isShared(own, runner, other)) {
+        throw new RefusedError(
+          'the database is reached through a pooler that switches connections between transactions, so a migration lock would protect nothing; give migrations the address of PostgreSQL itself, or of a pool in session mode',
+        );
+      }
+    }
   } finally {
-    await other.rollbackTransaction().catch(() => undefined);
     await other.release();
   }
-  throw new RefusedError(
-    'the database is reached through a pooler that switches connections between transactions, so a migration lock would protect nothing; give migrations the address of PostgreSQL itself, or of a pool in session mode',
-  );
+}
+
+/** While the other client holds a server process, and after it gave it back, a pool has reason to give us a different one. */
+async function isShared(own: number, runner: QueryRunner, other: QueryRunner): Promise<boolean> {
+  await other.startTransaction();
+  try {
+    // Asked first: where it holds our only one, we would wait for it.
+    if ((await serverProcess(other)) === own) return true;
+    if ((await serverProcess(runner)) !== own) return true;
+  } finally {
+    await other.rollbackTransaction().catch(() => undefined);
+  }
+  return (await serverProcess(runner)) !== own;
 }
 
 async function serverProcess(runner: QueryRunner): Promise<number> {

@@ -3,12 +3,15 @@ import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 export interface DryRun {
   statements: string[];
+  /** Of each statement its own, as a rule none. */
+  parameters: unknown[][];
   /** It asks the database as it goes, so these may not be all. */
   dynamic: boolean;
 }
 
 export async function dryRun(migration: MigrationInterface): Promise<DryRun> {
   const statements: string[] = [];
+  const parameters: unknown[][] = [];
   let dynamic = false;
   const answer = () =>
     new Proxy<unknown[]>([], {
@@ -18,8 +21,9 @@ export async function dryRun(migration: MigrationInterface): Promise<DryRun> {
       },
     });
   const runner = {
-    query: async (sql: string) => {
+    query: async (sql: string, values: unknown[] = []) => {
       statements.push(sql);
+      parameters.push(values);
       return answer();
     },
   };
@@ -28,5 +32,5 @@ export async function dryRun(migration: MigrationInterface): Promise<DryRun> {
   } catch {
     dynamic = true; // it wanted more of the runner, or rows
   }
-  return { statements, dynamic };
+  return { statements, parameters, dynamic };
 }

@@ -3,8 +3,9 @@
  * while running or had TypeORM write, is judged before the server sees it.
  */
 import type { QueryRunner } from 'typeorm';
+import { dropLeftovers, isBuilt } from './index-leftovers.js';
 import type { KnownMigration } from './known-migrations.js';
-import { isConcurrent, relationName } from './lint/ast.js';
+import { isConcurrent } from './lint/ast.js';
 import { describeFinding, lintContext, lintSql, type Statement, statementsOf } from './lint/lint.js';
 import { asReported } from './lint-migrations.js';
 import { RefusedError } from './refused-error.js';
@@ -20,9 +21,10 @@ export async function throughGate(
   runner: QueryRunner,
   migration: KnownMigration,
   timeouts: GateTimeouts,
+  doomed: ReadonlySet<string>,
   work: () => Promise<void>,
 ): Promise<void> {
-  const context = lintContext(migration.phase, migration.transaction);
+  const context = lintContext(migration.phase, migration.transaction, doomed);
   const { dataSource } = runner;
   const query: Query = runner.query.bind(runner);
   const gated = async (sql: string, parameters?: unknown[], structured?: boolean) => {
@@ -73,23 +75,10 @@ async function runPatiently(
   if (isConcurrent(kind, body)) await query('SET lock_timeout = 0'); // it waits for transactions, in nobody's way
   try {
     if (kind === 'IndexStmt' && (await isBuilt(query, body))) return [];
+    if (kind === 'ReindexStmt') await dropLeftovers(query, body);
     return await run();
   } finally {
     await query(`SET lock_timeout = ${timeouts.lock}`).catch(() => undefined);
     await query(`SET statement_timeout = ${timeouts.statement}`).catch(() => undefined);
   }
-}
-
-/** An earlier run may have built the index and been killed before it was recorded, or left it invalid. */
-async function isBuilt(query: Query, body: Statement['body']): Promise<boolean> {
-  const rows: { valid: boolean; name: string }[] = await query(
-    `SELECT i.indisvalid AS valid, i.indexrelid::regclass::text AS name
-     FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-     WHERE c.relname = $1 AND i.indrelid = to_regclass($2)`,
-    [body.idxname, relationName(body.relation)],
-  );
-  const [found] = rows;
-  if (!found || found.valid) return Boolean(found);
-  await query(`DROP INDEX CONCURRENTLY ${found.name}`);
-  return false;
 }

@@ -90,6 +90,11 @@ async function register(migration: new () => MigrationInterface, file: string): 
   const instance = new migration() as MigrationInterface & { backfill?: unknown };
   refuseMismatch(file, name, declared.data.phase, instance);
   const dry = await dryRun(instance);
+  if (instance.backfill && (dry.statements.length > 0 || dry.dynamic)) {
+    throw new Error(
+      `${file}: ${name} declares a backfill, so its \`up\` would never run, and it is not empty: give it a migration of its own, of phase expand`,
+    );
+  }
   const checksum = checksumOf(dry, [declared.data.transaction, instance.backfill ?? null], migration);
   return { name, ...declared.data, checksum, dry, migration };
 }

@@ -25,7 +25,13 @@ export async function runHolder(runner: QueryRunner): Promise<LockHolder | undef
   return holderOf('run', rows[0]);
 }
 
-/** Looks, from another connection, who keeps a session waiting. Remembers the last one it saw. */
+/** At the front of a queue that moves there is somebody else at each look. */
+const TELL_EVERY_MS = 2_000;
+
+/**
+ * Looks, from another connection, who keeps a session waiting, and tells when somebody begins
+ * to, or nobody does any more. Remembers the last one it saw.
+ */
 export class BlockerWatch implements AsyncDisposable {
   #seen: LockHolder | undefined;
   readonly #stop = new AbortController();
@@ -35,6 +41,7 @@ export class BlockerWatch implements AsyncDisposable {
     private readonly runner: QueryRunner,
     pid: number,
     private readonly everyMs: number,
+    private readonly onChange: (holder: LockHolder | undefined) => void = () => {},
   ) {
     this.#ended = this.#watch(pid);
   }
@@ -49,9 +56,18 @@ export class BlockerWatch implements AsyncDisposable {
   async #watch(pid: number): Promise<void> {
     const sql = `SELECT ${HOLDER} FROM unnest(pg_blocking_pids($1)) AS b (pid) JOIN pg_stat_activity a USING (pid) ORDER BY since`;
     const { signal } = this.#stop;
+    let told: LockHolder | undefined;
+    let toldAt = 0;
     while (!signal.aborted) {
       const rows = await this.runner.query(sql, [pid]).catch(() => []); // it only explains, nothing depends on it
-      this.#seen = holderOf('table', rows[0]) ?? this.#seen;
+      const holder = holderOf('table', rows[0]);
+      this.#seen = holder ?? this.#seen;
+      const isNews = Boolean(holder) !== Boolean(told) || performance.now() - toldAt > TELL_EVERY_MS;
+      if (holder?.pid !== told?.pid && isNews && !signal.aborted) {
+        told = holder;
+        toldAt = performance.now();
+        this.onChange(holder);
+      }
       await sleep(this.everyMs, undefined, { signal }).catch(() => undefined);
     }
   }

@@ -25,14 +25,15 @@ export async function preflight(
   applied: Applied[],
   known: KnownMigration[],
   phases: MigrationPhase[],
-): Promise<void> {
+): Promise<LintedMigration[]> {
   checkHistory(applied, known, version());
   const pending = selectPending(applied, known, phases);
   refuseUnfit(pending);
   refuseOutOfPhase(applied, known, pending);
-  const linted = await lintMigrations(pending);
+  const linted = await lintMigrations(pending, selectPending(applied, known, ['contract']));
   refuseFindings(linted);
   if (applied.length === 0) await refuseUnrecorded(runner, linted);
+  return linted;
 }
 
 /** An image must be able to live with what it is about to do. */

@@ -1,7 +1,12 @@
 /** Runs the migrations of this image and says how it went. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type MigrationInterface, QueryRunnerAlreadyReleasedError } from 'typeorm';
-import type { BackfillProgress, LockHolder, MigrationReport } from '../../../contract/image.js';
+import type {
+  BackfillProgress,
+  LockHolder,
+  MigrationFinding,
+  MigrationReport,
+} from '../../../contract/image.js';
 import type { Settings } from '../../config/schema.js';
 import { sqlState } from '../database/connection-errors.js';
 import type { Logger } from '../logging/logger.js';
@@ -19,6 +24,7 @@ import {
   recordApplied,
 } from './history.js';
 import type { KnownMigration, MigrationPhase } from './known-migrations.js';
+import { doomedNames, unforeseen } from './lint-migrations.js';
 import { BlockerWatch, describeHolder, runHolder } from './lock-holder.js';
 import {
   configureSession,
@@ -31,7 +37,9 @@ import {
 import { preflight, selectPending } from './preflight.js';
 import { RefusedError } from './refused-error.js';
 import { lastLine } from './report.js';
+import { InterruptedError } from './worth-another-try.js';
 
+const MAX_FINDINGS = 5;
 const LOCK_NOT_AVAILABLE = '55P03';
 const STATEMENT_TIMEOUT_MS: Record<MigrationPhase, number> = {
   expand: 60_000,
@@ -56,6 +64,10 @@ interface Progress {
   /** The migration that runs. */
   running?: string;
   lockHolder?: LockHolder;
+  /** It gave way to `lockHolder`, and is tried again. */
+  gaveWay?: boolean;
+  /** What lint has to say that is no reason to refuse. */
+  findings?: MigrationFinding[];
   /** Leaves a report of how far it came. */
   tell(): void;
 }
@@ -108,7 +120,7 @@ export function migrationPlan(
     const applied = await readHistory(session.runner);
     progress.now = names(applied);
     progress.before = progress.now;
-    await preflight(session.runner, applied, known, phases);
+    progress.findings = unforeseen(await preflight(session.runner, applied, known, phases));
   });
 }
 
@@ -154,11 +166,16 @@ async function runLocked(settings: Settings, known: KnownMigration[], progress: 
   await preflight(runner, applied, known, progress.phases);
   await createHistory(runner);
   await adoptChecksums(runner, applied, known);
-  await using watch = await watchBlockers(session, settings.migrations.lock_timeout);
+  await using watch = await watchBlockers(session, settings.migrations.lock_timeout, (holder) => {
+    if (progress.gaveWay) return; // who it gave way to is the news, until it is tried again
+    progress.lockHolder = holder;
+    progress.tell();
+  });
+  const contracts = selectPending(applied, known, ['contract']);
   for (const migration of selectPending(applied, known, progress.phases)) {
     progress.running = migration.name;
     progress.tell();
-    await applyPatiently(session, settings, migration, progress, watch, log);
+    await applyPatiently(session, settings, { migration, contracts }, progress, watch, log);
     progress.now = [...progress.now, migration.name];
     progress.running = undefined;
   }
@@ -167,12 +184,14 @@ async function runLocked(settings: Settings, known: KnownMigration[], progress: 
 async function watchBlockers(
   { dataSource, runner }: MigrationSession,
   lockTimeoutMs: number,
+  onChange: (holder: LockHolder | undefined) => void,
 ): Promise<BlockerWatch> {
   const [{ pid }] = await runner.query('SELECT pg_backend_pid() AS pid');
   return new BlockerWatch(
     dataSource.createQueryRunner(),
     pid,
     Math.min(1_000, Math.max(50, lockTimeoutMs / 4)),
+    onChange,
   );
 }
 
@@ -180,22 +199,30 @@ async function watchBlockers(
 async function applyPatiently(
   session: MigrationSession,
   settings: Settings,
-  migration: KnownMigration,
+  { migration, contracts }: { migration: KnownMigration; contracts: KnownMigration[] },
   progress: Progress,
   watch: BlockerWatch,
   log: Logger,
 ) {
   const { lock_attempts: attempts } = settings.migrations;
   const timeouts = timeoutsOf(settings, migration.phase);
+  const doomed = await doomedNames(migration, contracts);
   await configureSession(session.runner, timeouts);
-  for (let attempt = 1; ; attempt += 1) {
+  let attempt = 0;
+  const committed = () => {
+    attempt = 1; // what counts is to be kept from the same rows again and again, not a day's bad luck
+  };
+  for (;;) {
+    attempt += 1;
     try {
       log.info({ migration: migration.name, phase: migration.phase }, 'migration starts');
-      await applyOne(session, migration, timeouts, progress, log);
+      progress.gaveWay = false;
+      await applyOne(session, migration, { timeouts, doomed }, progress, committed, log);
       progress.lockHolder = undefined;
       return;
     } catch (error) {
       const isLocked = sqlState(error) === LOCK_NOT_AVAILABLE;
+      progress.gaveWay = true;
       progress.lockHolder = isLocked ? watch.take() : undefined;
       if (!isLocked) throw error;
       if (attempt >= attempts) throw error;
@@ -210,26 +237,28 @@ async function applyPatiently(
 async function applyOne(
   { runner }: MigrationSession,
   migration: KnownMigration,
-  timeouts: GateTimeouts,
+  { timeouts, doomed }: { timeouts: GateTimeouts; doomed: ReadonlySet<string> },
   progress: Progress,
+  committed: () => void,
   log: Logger,
 ): Promise<void> {
   const instance = new migration.migration() as MigrationInterface & { backfill?: BackfillSpec };
   if (instance.backfill) {
     await createBackfills(runner);
-    await runBackfill(runner, migration, instance.backfill, log, (now, isDue) => {
+    const report = (now: BackfillProgress, isDue: boolean) => {
       progress.backfill = now;
       if (isDue) progress.tell();
-    });
+    };
+    await runBackfill(runner, migration, instance.backfill, log, { report, committed });
     return recordApplied(runner, migration);
   }
   if (!migration.transaction) {
-    await throughGate(runner, migration, timeouts, () => instance.up(runner));
+    await throughGate(runner, migration, timeouts, doomed, () => instance.up(runner));
     return recordApplied(runner, migration);
   }
   await runner.startTransaction();
   try {
-    await throughGate(runner, migration, timeouts, () => instance.up(runner));
+    await throughGate(runner, migration, timeouts, doomed, () => instance.up(runner));
     await recordApplied(runner, migration);
     await runner.commitTransaction();
   } catch (error) {
@@ -249,7 +278,7 @@ function names(applied: Applied[]): string[] {
 function reportOf(
   settings: Settings,
   known: KnownMigration[],
-  { before, now, phases, backfill, running, lockHolder: holder }: Progress,
+  { before, now, phases, backfill, running, lockHolder: holder, findings: notes = [] }: Progress,
   cause: unknown,
   durationMs: number,
 ): MigrationReport {
@@ -274,13 +303,20 @@ function reportOf(
     ...(running && { running }),
     ...(lockHolder && { lockHolder }),
   };
-  if (cause === undefined) return { outcome: applied.length > 0 ? 'done' : 'nothing', ...report };
-  const heldBy =
-    holder && sqlState(cause) === LOCK_NOT_AVAILABLE ? `; held by ${describeHolder(holder)}` : '';
-  const error = errorText(cause, running, settings.database.url) + heldBy;
+  if (cause === undefined) {
+    const findings = notes.length > 0 ? { findings: notes.slice(0, MAX_FINDINGS) } : {};
+    return { outcome: applied.length > 0 ? 'done' : 'nothing', ...report, ...findings };
+  }
+  const error = errorText(cause, running, settings.database.url) + heldBy(cause, holder);
   if (!(cause instanceof RefusedError)) return { outcome: 'failed', ...report, error };
-  const findings = cause.findings.slice(0, 5);
+  const findings = cause.findings.slice(0, MAX_FINDINGS);
   return { outcome: 'refused', ...report, error, ...(findings.length > 0 && { findings }) };
+}
+
+function heldBy(cause: unknown, holder: LockHolder | undefined): string {
+  if (!holder) return '';
+  if (sqlState(cause) === LOCK_NOT_AVAILABLE) return `; held by ${describeHolder(holder)}`;
+  return cause instanceof InterruptedError ? `; it waited for ${describeHolder(holder)}` : '';
 }
 
 /** The SQL error with the migration it belongs to, in one line and without credentials. */

@@ -77,6 +77,26 @@ describe('api-server migrate, in trouble', () => {
     }
   });
 
+  it('so it is where its connections are taken in turn, and one of them looks like ours for a while', async function () {
+    const url = await postgres.createDatabase();
+    const bouncer = await PgBouncer.start(url, 'transaction', 'server_round_robin = 1');
+    if (!bouncer) return this.skip();
+    try {
+      for (const idle of [2, 3]) {
+        const clients = Array.from({ length: idle }, () => new pg.Client({ connectionString: bouncer.url }));
+        await Promise.all(clients.map((client) => client.connect()));
+        await Promise.all(clients.map((client) => client.query('BEGIN')));
+        await Promise.all(clients.map((client) => client.query('SELECT 1')));
+        await Promise.all(clients.map((client) => client.query('COMMIT')));
+        await Promise.all(clients.map((client) => client.end()));
+        const { code, report } = await up(bouncer.url);
+        assert.deepEqual([code, report.outcome], [EXIT.config, 'refused'], `with ${idle} connections`);
+      }
+    } finally {
+      await bouncer.stop();
+    }
+  });
+
   it("a table's lock that is held on: gives up with 75 and says who has it, until when nothing waits behind it", async () => {
     const url = await postgres.createDatabase();
     assert.equal((await up(url)).code, EXIT.ok);
@@ -106,6 +126,40 @@ describe('api-server migrate, in trouble', () => {
       await holder.end();
     }
     assert.equal((await up(url, image(ADDING))).code, EXIT.ok);
+  });
+
+  it('CREATE INDEX CONCURRENTLY waits for an old transaction: it says whose, ends with 75, and the next run builds it', async () => {
+    const url = await postgres.createDatabase();
+    assert.equal((await up(url)).code, EXIT.ok);
+    const indexing = image({
+      '1795380000001-i.js': `${migrationFile('Index1795380000001', ['CREATE INDEX CONCURRENTLY services_owner ON services (owner)'])}Index1795380000001.transaction = false;\n`,
+    });
+    const holder = new pg.Client({ connectionString: url, application_name: 'a long import' });
+    await holder.connect();
+    try {
+      await holder.query('BEGIN');
+      await holder.query("INSERT INTO services (id, name) VALUES (gen_random_uuid(), 'imported')");
+      const [{ pid }] = (await holder.query('SELECT pg_backend_pid() AS pid')).rows;
+      const run = spawnRole(UP, { PCF_API__DATABASE__URL: url }, indexing);
+      while (!run.output.stderr.includes(`"lockHolder":{"pid":${pid},"application":"a long import"`)) {
+        assert.equal(run.child.exitCode, null, run.output.stdout);
+        await sleep(20);
+      }
+      run.child.kill('SIGTERM'); // as at a Job's deadline
+      const ended = await run.ended;
+      const report = parsed(ended.stdout);
+      assert.deepEqual([ended.code, report.retry, report.lockHolder?.pid], [EXIT.tempFail, true, pid]);
+      assert.match(
+        report.error ?? '',
+        new RegExp(`^ended by SIGTERM.*; it waited for pid ${pid} \\(a long import`),
+      );
+    } finally {
+      await holder.end();
+    }
+    const next = await up(url, indexing);
+    assert.deepEqual([next.code, next.report.applied], [EXIT.ok, ['Index1795380000001']], next.report.error);
+    const valid = "SELECT indisvalid AS v FROM pg_index WHERE indexrelid = 'services_owner'::regclass";
+    assert.equal(await one(postgres, url, valid), true);
   });
 
   it('another run that goes on: gives up with 75 and says who it is, and so does status', async () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
 import { EXIT, type MigrationReport, migrationReportSchema } from '../../../contract/image.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { ApiProcess, type Ended, makeImage, migrationFile, runRole, spawnRole } from './api-process.js';
@@ -78,6 +79,14 @@ describe('api-server migrate, phase by phase', () => {
     assert.match(reportOf(ended).error ?? '', /drop: DROP TABLE services CASCADE/);
     assert.notEqual(await one("SELECT to_regclass('services') AS v"), null);
     assert.equal(await one("SELECT to_regclass('sly') AS v"), null);
+
+    // The plan does not call fine what it can't know.
+    const plan = reportOf(await runRole(['migrate', 'plan', '--json'], env(), sly));
+    assert.equal(plan.outcome, 'nothing');
+    assert.deepEqual(
+      plan.findings?.map(({ migration, rule }) => [migration, rule]),
+      [[name, 'not-known-before-it-runs']],
+    );
   });
 
   it('contract runs only when asked for, and not before what it builds on', async () => {
@@ -141,6 +150,52 @@ describe('api-server migrate, phase by phase', () => {
     assert.equal(await one("SELECT 'services_owner'::regclass::oid AS v"), rebuilt);
   });
 
+  it('also of a table whose name has capitals; another index of the name is not taken for it', async () => {
+    await postgres.query('CREATE TABLE "Teams" (id int, "Name" text)', url);
+    await postgres.query('CREATE INDEX "Teams_Name" ON "Teams" ("Name")', url);
+    await postgres.query(
+      `UPDATE pg_index SET indisvalid = false WHERE indexrelid = '"Teams_Name"'::regclass`,
+      url,
+    );
+    const index = (definition: string) =>
+      image({
+        '1795380000001-i.js': `${migrationFile('Index1795380000001', [`CREATE INDEX CONCURRENTLY IF NOT EXISTS "Teams_Name" ON ${definition}`])}Index1795380000001.transaction = false;\n`,
+      });
+    const wanted = index(`"Teams" ("Name" DESC, lower("Name")) INCLUDE (id) WHERE "Name" <> ''`);
+    assert.equal((await runRole(UP, env(), wanted)).code, EXIT.ok);
+    const valid = `SELECT indisvalid AS v FROM pg_index WHERE indexrelid = '"Teams_Name"'::regclass`;
+    assert.equal(await one(valid), true);
+    const forget = () => postgres.query("DELETE FROM schema_migrations WHERE name LIKE 'Index%'", url);
+    await forget();
+    assert.equal(
+      (await runRole(UP, env(), wanted)).code,
+      EXIT.ok,
+      'it is found again, as the server writes it',
+    );
+    await forget();
+    for (const definition of ['"Teams" (id)', 'services (owner)']) {
+      const refused = await runRole(UP, env(), index(definition));
+      assert.equal(refused.code, EXIT.config, definition);
+      assert.match(
+        reportOf(refused).error ?? '',
+        /there is another index "Teams_Name": CREATE INDEX .*another name/,
+      );
+    }
+  });
+
+  it('what a killed REINDEX CONCURRENTLY left is dropped', async () => {
+    await postgres.query('CREATE INDEX deployments_newest_ccnew1 ON deployments (started_at)', url);
+    await postgres.query(
+      "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'deployments_newest_ccnew1'::regclass",
+      url,
+    );
+    const reindex = image({
+      '1795380000001-r.js': `${migrationFile('Reindex1795380000001', ['REINDEX INDEX CONCURRENTLY deployments_newest'])}Reindex1795380000001.transaction = false;\n`,
+    });
+    assert.equal((await runRole(UP, env(), reindex)).code, EXIT.ok);
+    assert.equal(await one("SELECT to_regclass('deployments_newest_ccnew1') AS v"), null);
+  });
+
   it('a backfill that is killed goes on from its cursor and does every row', async () => {
     const filling = image({ [FILL]: BACKFILL });
     await addServices(30_000);
@@ -168,6 +223,90 @@ describe('api-server migrate, phase by phase', () => {
     assert.match(reportOf(cancelled).error ?? '', /was cancelled after 0 rows/);
     assert.equal((await runRole(['migrate', 'resume', OWNER], env(), filling)).code, EXIT.ok);
     assert.equal(reportOf(await runRole(UP, env(), filling)).backfill?.rows, 10);
+  });
+
+  it('a backfill that runs is cancelled after its batch, and resumed from there does the rest, each row once', async () => {
+    const filling = image({ [FILL]: BACKFILL });
+    await addServices(30_000);
+    const run = spawnRole(UP, env(), filling);
+    while (!(await one("SELECT to_regclass('schema_backfills') AS v")) || !(await rows())) await sleep(10);
+    assert.equal((await runRole(['migrate', 'cancel', OWNER], env(), filling)).code, EXIT.ok);
+    const ended = await run.ended;
+    assert.equal(ended.code, EXIT.config, ended.stdout);
+    const at = Number(/was cancelled after (\d+) rows/.exec(reportOf(ended).error ?? '')?.[1]);
+    assert.ok(at > 0 && at < 30_000, `cancelled at ${at}`);
+    assert.equal(await one('SELECT count(*)::int AS v FROM services WHERE owner IS NOT NULL'), at);
+
+    assert.equal((await runRole(['migrate', 'resume', OWNER], env(), filling)).code, EXIT.ok);
+    const cursor = await one('SELECT cursor AS v FROM schema_backfills');
+    await postgres.query('UPDATE services SET owner = NULL WHERE id = $1', url, [cursor]);
+    const resumed = reportOf(await runRole(UP, env(), filling));
+    // The row behind the cursor is found by the next pass, so it is the one that is counted twice.
+    assert.deepEqual([resumed.outcome, resumed.backfill?.rows], ['done', 30_001]);
+    assert.equal(await one('SELECT count(*)::int AS v FROM services WHERE owner IS NULL'), 0);
+  });
+
+  it('only a backfill can be cancelled', async () => {
+    const adding = image({ '1795380000001-a.js': migrationFile('A1795380000001', []) });
+    for (const action of ['cancel', 'resume']) {
+      const ended = await runRole(['migrate', action, 'A1795380000001'], env(), adding);
+      assert.equal(ended.code, EXIT.config);
+      assert.match(ended.stderr, /A1795380000001 \(expand\) is no backfill/);
+    }
+    assert.equal(await one("SELECT to_regclass('schema_backfills') AS v"), null);
+  });
+
+  it('a backfill that is kept from rows now and then goes on: only tries without progress count', async () => {
+    const filling = image({ [FILL]: BACKFILL });
+    await addServices(2_500);
+    const holders = await Promise.all([600, 2_000].map((row) => holdRow(row)));
+    const patience = { PCF_API__MIGRATIONS__LOCK_TIMEOUT: '100ms', PCF_API__MIGRATIONS__LOCK_ATTEMPTS: '2' };
+    const run = spawnRole(UP, env(patience), filling);
+    for (const [index, holder] of holders.entries()) {
+      while (run.output.stderr.split('gave way').length < index + 2) {
+        assert.equal(run.child.exitCode, null, run.output.stdout);
+        await sleep(20);
+      }
+      await holder.end();
+    }
+    const report = reportOf(await run.ended);
+    assert.deepEqual([report.outcome, report.backfill?.rows], ['done', 2_500], report.error);
+  });
+
+  it('an expand that gives a name again which an older contract is still to drop is refused, others are not kept waiting', async () => {
+    const two = {
+      '1795380000001-drop.js': migrationFile(
+        'Drop1795380000001',
+        ['ALTER TABLE services DROP COLUMN repository'],
+        'contract',
+      ),
+      '1795380000002-add.js': migrationFile('Add1795380000002', [
+        'ALTER TABLE services ADD COLUMN tier text',
+      ]),
+    };
+    const soaking = reportOf(await runRole(UP, env(), image(two)));
+    assert.deepEqual([soaking.applied, soaking.contracts], [['Add1795380000002'], ['Drop1795380000001']]);
+
+    const again = 'ALTER TABLE services ADD COLUMN IF NOT EXISTS repository text';
+    const three = image({ ...two, '1795380000003-again.js': migrationFile('Again1795380000003', [again]) });
+    const refused = await runRole(UP, env(), three);
+    assert.equal(refused.code, EXIT.config);
+    assert.match(
+      reportOf(refused).error ?? '',
+      /^Again1795380000003: name-reused: .*instead take another name/,
+    );
+
+    const sly = image({
+      ...two,
+      '1795380000003-sly.js': `export class Sly1795380000003 { async up(runner) {
+        const [{ column }] = await runner.query("SELECT 'repository' AS column");
+        await runner.query('ALTER TABLE services ADD COLUMN IF NOT EXISTS ' + column + ' text');
+      } }\nSly1795380000003.phase = 'expand';\n`,
+    });
+    assert.match(reportOf(await runRole(UP, env(), sly)).error ?? '', /^Sly1795380000003: name-reused/);
+
+    assert.equal((await runRole([...UP, '--phase', 'contract'], env(), image(two))).code, EXIT.ok);
+    assert.equal((await runRole(UP, env(), three)).code, EXIT.ok, 'it is behind this database');
   });
 
   it('tables without a record are refused until a baseline says what they are', async () => {
@@ -238,6 +377,18 @@ describe('api-server migrate, phase by phase', () => {
     assert.deepEqual([report.outcome, report.backfill?.rows], ['done', 10], report.error);
     assert.equal(await one("SELECT bool_and(checksum LIKE 's1:%') AS v FROM schema_migrations"), true);
   });
+
+  /** A transaction that has this row, by its place in the order of the backfill. */
+  async function holdRow(place: number): Promise<pg.Client> {
+    const holder = new pg.Client({ connectionString: url });
+    await holder.connect();
+    await holder.query('BEGIN');
+    await holder.query(
+      'SELECT FROM services WHERE id = (SELECT id FROM services ORDER BY id OFFSET $1 LIMIT 1) FOR UPDATE',
+      [place],
+    );
+    return holder;
+  }
 
   async function rows(): Promise<number> {
     return Number(await one('SELECT coalesce(sum(rows), 0)::int AS v FROM schema_backfills'));

@@ -106,6 +106,35 @@ describe('api-server migrate verify', () => {
     );
   });
 
+  it('types that an extension has in the live schema are no drift, and no way into it', async () => {
+    const image = makeImage({
+      '1795380000001-tier.js': migrationFile('Tier1795380000001', [
+        'CREATE EXTENSION IF NOT EXISTS citext',
+        'ALTER TABLE services ADD COLUMN tier citext',
+        'CREATE TABLE tiers (name citext PRIMARY KEY)',
+      ]),
+      '1795380000002-stray.js': migrationFile('Stray1795380000002', ['ALTER TABLE stray ADD COLUMN x text']),
+    });
+    images.push(image);
+    await change('CREATE TABLE stray (id int)');
+    assert.equal((await runRole(['migrate', 'up'], env(), image)).code, EXIT.ok);
+    // No migration made the table, so the replay has none, and must not find that of the live schema.
+    const stray = await verify(image);
+    assert.equal(stray.code, EXIT.config);
+    assert.match(stray.error ?? '', /^Stray1795380000002 can't be run again .*"stray" does not exist/);
+    await change('DROP TABLE stray');
+    await change("DELETE FROM schema_migrations WHERE name LIKE 'Stray%'");
+    assert.deepEqual(await verify(image).then(({ code, differences }) => [code, differences]), [EXIT.ok, []]);
+    await change('ALTER TABLE tiers ALTER name TYPE text');
+    const { differences } = await verify(image);
+    assert.deepEqual(
+      differences
+        .map(({ name, expected, found }) => [name, expected, found])
+        .find(([name]) => name === 'column tiers.name'),
+      ['column tiers.name', 'citext NOT NULL', 'text NOT NULL'],
+    );
+  });
+
   it('a migration that names a schema is refused rather than run on the live tables', async () => {
     const image = makeImage({
       '1795380000001-tier.js': migrationFile('Tier1795380000001', [

@@ -244,6 +244,17 @@ describe('api-server migrate', () => {
     assert.deepEqual(reportOf(ended).applied, ['Alter1795380000003']);
   });
 
+  it('a report that can not be left where it is read is worth another run, which has nothing to do but to tell', async () => {
+    const nowhere = await runRole(UP, env({ PCF_TERMINATION_LOG: '/nowhere/termination-log' }));
+    assert.deepEqual([nowhere.code, reportOf(nowhere).outcome], [EXIT.tempFail, 'done']);
+    assert.match(nowhere.stderr, /can't write \/nowhere\/termination-log/);
+    const next = await runRole(UP, env());
+    assert.deepEqual(
+      [next.code, migrationReportSchema.parse(JSON.parse(next.lastWords)).outcome],
+      [EXIT.ok, 'nothing'],
+    );
+  });
+
   it('a very long error still makes last words of at most 4,096 bytes that are JSON', async () => {
     const raise = "SELECT repeat('é', 9000)::int";
     const broken = image({ '1795380000003-long.js': migrationFile('Long1795380000003', [raise]) });

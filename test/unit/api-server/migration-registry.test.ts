@@ -5,12 +5,21 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { isOlder, misfit } from '../../../api-server/platform/migrations/fitness.js';
 import { knownMigrations } from '../../../api-server/platform/migrations/known-migrations.js';
+import { lintMigrations } from '../../../api-server/platform/migrations/lint-migrations.js';
 import { compareCatalogs } from '../../../api-server/platform/migrations/verify/verify.js';
 import { checkRegistry } from '../../../scripts/migration-registry.js';
 
 const entry = (name: string, checksum = 's1:a') => ({ name, phase: 'expand' as const, checksum });
 const A = entry('A1795370000001');
 const B = entry('B1795370000002');
+
+/** With all that a scanner could stumble over, as it was recorded before there was one. */
+const OLD_SQL = `
+  CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$
+  BEGIN -- version 1's own
+    NEW.a := split_part(NEW.b, '#', 1); /* that's "it" -- or not
+    */ RETURN NEW; -- "
+  END $$; COMMENT ON FUNCTION f IS 'it''s  so'; -- done`;
 
 describe('the registry of migrations', () => {
   it('takes new ones at the end, and nothing else', () => {
@@ -57,6 +66,31 @@ describe('the registry of migrations', () => {
       for (const body of others) assert.notEqual(await checksum('A1795370000001', body), first, body);
     });
 
+    it('a checksum is of parameters, and of what looks like a comment and is none', async () => {
+      const of = (body: string) => checksum('A1795370000001', body);
+      const owner = (name: string) => of(`await r.query('INSERT INTO t VALUES ($1)', ['${name}']);`);
+      assert.notEqual(await owner('a'), await owner('b'));
+      assert.notEqual(await of("await r.query('INSERT INTO t VALUES (1)');"), await owner('a'));
+      const insert = (text: string) =>
+        of(`await r.query(${JSON.stringify(`INSERT INTO t VALUES (${text}) `)});`);
+      for (const [one, other] of [
+        ["'x -- a'", "'x -- b'"],
+        ["'it''s -- a'", "'it''s -- b'"],
+        ["E'it\\'s -- a'", "E'it\\'s -- b'"],
+        ["$f$ SELECT '-- a' $f$", "$f$ SELECT '-- b' $f$"],
+      ] as const) {
+        assert.notEqual(await insert(one), await insert(other), one);
+      }
+      for (const comment of ["-- it's \n", '-- /* \n', '-- "x \n']) {
+        assert.equal(await insert(`${comment}1, 'x'`), await insert("\n1, 'x'"), comment);
+      }
+    });
+
+    it('SQL with neither has the checksum it always had', async () => {
+      const body = `await r.query(${JSON.stringify(OLD_SQL)});`;
+      assert.equal(await checksum('A1795370000001', body), 's1:35a56b042914a058be2351e2149948ac');
+    });
+
     it('what a migration does with an answer of the database is in its checksum, too', async () => {
       const body = (column: string) =>
         `const rows = await r.query('SELECT 1'); if (rows.length) await r.query('ALTER TABLE t DROP COLUMN ${column}');`;
@@ -74,6 +108,30 @@ describe('the registry of migrations', () => {
         load(text('A1795370000001', '', 'expand', spec('a IS NULL'))),
         /declares a backfill, so its phase must be backfill, not expand/,
       );
+    });
+
+    it('a backfill whose `up` does something, too, is refused: it would be recorded and never run', async () => {
+      const spec = "backfill = { table: 't', key: 'id', set: 'a = b', where: 'a IS NULL' };";
+      for (const body of ["await r.query('CREATE TABLE n (id int)');", "await r.hasTable('t');"]) {
+        await assert.rejects(
+          load(text('A1795370000001', body, 'backfill', spec)),
+          /A1795370000001 declares a backfill, so its `up` would never run, and it is not empty/,
+        );
+      }
+    });
+
+    it('an expand that gives a name again which an older contract drops is refused; other names move freely', async () => {
+      const known = await load(
+        text('A1795370000001', `await r.query('${ADD}');`),
+        text('B1795370000002', "await r.query('ALTER TABLE t DROP COLUMN x');", 'contract'),
+        text('C1795370000003', `await r.query('${ADD}');`),
+        text('D1795370000004', "await r.query('ALTER TABLE t ADD COLUMN y text');"),
+      );
+      const linted = await lintMigrations(known);
+      const rules = linted.map(({ findings }) => findings.map(({ rule }) => rule));
+      assert.deepEqual(rules, [[], [], ['name-reused'], []]);
+      // Where the contract has run there is nothing left to meet.
+      assert.deepEqual((await lintMigrations(known.slice(2), []))[0]?.findings, []);
     });
 
     it('bounds that no version fits are refused', async () => {

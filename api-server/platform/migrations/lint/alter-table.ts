@@ -32,6 +32,9 @@ const REWRITES = new Set(['AT_SetTableSpace', 'AT_SetLogged', 'AT_SetUnLogged', 
 export function alterTableRules(command: Tree, phase: MigrationPhase): RuleName[] {
   const { subtype, def } = command;
   if (REWRITES.has(subtype)) return ['rewrite'];
+  if (subtype === 'AT_AttachPartition' || subtype === 'AT_AddInherit') {
+    return phase === 'contract' ? [] : ['attach-partition'];
+  }
   if (subtype === 'AT_AddColumn') return addColumn(def?.ColumnDef);
   if (subtype === 'AT_AddConstraint') return addConstraint(def?.Constraint);
   if (subtype === 'AT_AlterColumnType') return ['type-change'];

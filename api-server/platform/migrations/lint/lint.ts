@@ -3,6 +3,9 @@ import { parse } from 'libpg-query';
 import type { MigrationPhase } from '../known-migrations.js';
 import { alterTableRules } from './alter-table.js';
 import { isConcurrent, kindOf, relationName, type Tree, walk } from './ast.js';
+import { functionBody } from './function-body.js';
+import { functionRules, RUNNERS_SETTINGS } from './functions.js';
+import { createdNames, dropped } from './names.js';
 import { ABSOLUTE, RULES, type RuleName } from './rules.js';
 
 export interface Finding {
@@ -25,12 +28,20 @@ export interface LintContext {
   transaction: boolean;
   /** Tables the migration made itself: nobody uses them yet, so no lock hurts. */
   created: Set<string>;
+  /** All that it made itself, as `createdNames` has it. */
+  made: Set<string>;
+  /** Names that older contracts, which may still have to run, drop. */
+  doomed: ReadonlySet<string>;
   /** Constraints it added NOT VALID. */
   unvalidated: Set<string>;
 }
 
-export function lintContext(phase: MigrationPhase, transaction: boolean): LintContext {
-  return { phase, transaction, created: new Set(), unvalidated: new Set() };
+export function lintContext(
+  phase: MigrationPhase,
+  transaction: boolean,
+  doomed: ReadonlySet<string> = new Set(),
+): LintContext {
+  return { phase, transaction, created: new Set(), made: new Set(), doomed, unvalidated: new Set() };
 }
 
 /** The statements in a text. Throws the parser's error. */
@@ -58,12 +69,15 @@ export async function lintSql(sql: string, context: LintContext): Promise<Findin
     const reason = error instanceof Error ? error.message : String(error);
     return [{ ...finding('syntax', sql), why: `${RULES.syntax.why}: ${reason}` }];
   }
-  return statements.flatMap((statement) => lintStatement(statement, context));
+  const findings: Finding[] = [];
+  for (const statement of statements) findings.push(...(await lintStatement(statement, context)));
+  return findings;
 }
 
-function lintStatement(statement: Statement, context: LintContext): Finding[] {
+async function lintStatement(statement: Statement, context: LintContext): Promise<Finding[]> {
   const allowed = allowances(statement.text);
-  const names = new Set([...rulesOf(statement, context), ...allowed.unexplained]);
+  const body = context.phase === 'contract' ? [] : await rulesOfBody(statement, context);
+  const names = new Set([...rulesOf(statement, context), ...body, ...allowed.unexplained]);
   note(statement, context);
   return [...names]
     .filter((name) => ABSOLUTE.has(name) || !allowed.rules.has(name))
@@ -93,6 +107,9 @@ function finding(rule: RuleName, text: string): Finding {
 
 /** Remembers what later statements of the same migration may build on. */
 function note({ kind, body }: Statement, context: LintContext): void {
+  if (!body.replace && !body.if_not_exists) {
+    for (const name of createdNames(kind, body)) context.made.add(name);
+  }
   // IF NOT EXISTS may have found a table that is in use.
   if (kind === 'CreateStmt' && !body.if_not_exists) context.created.add(relationName(body.relation));
   if (kind !== 'AlterTableStmt') return;
@@ -101,6 +118,8 @@ function note({ kind, body }: Statement, context: LintContext): void {
     if (constraint?.skip_validation) context.unvalidated.add(constraint.conname);
   }
 }
+
+const CHANGES_ROWS = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
 
 /** Kinds that add, or only read. */
 const ADDITIVE = new Set([
@@ -121,10 +140,31 @@ const ADDITIVE = new Set([
   'VariableShowStmt',
 ]);
 
-function rulesOf(statement: Statement, context: LintContext): RuleName[] {
-  const { kind, body } = statement;
-  const found = [...concurrency(kind, body, context), ...rulesOfKind(kind, body, context)];
-  if (context.phase !== 'contract') found.push(...hiddenDeletes(body));
+function rulesOf({ kind, body }: Statement, context: LintContext): RuleName[] {
+  const found = [
+    ...concurrency(kind, body, context),
+    ...rulesOfKind(kind, body, context),
+    ...functionRules(kind, body),
+  ];
+  if (context.phase === 'contract') return found;
+  const names = createdNames(kind, body);
+  if (dropped(names, context.doomed)) found.push('name-reused');
+  if (body.replace && !names.every((name) => context.made.has(name))) found.push('replace');
+  found.push(...hiddenChanges({ [kind]: body }, context));
+  return found;
+}
+
+/** A function may change rows when it is called, as triggers do, but it must be readable, and must not change the schema. */
+async function rulesOfBody({ kind, body, text }: Statement, context: LintContext): Promise<RuleName[]> {
+  if (kind !== 'CreateFunctionStmt') return [];
+  const { statements, isOpaque } = await functionBody(body, text);
+  const found: RuleName[] = isOpaque ? ['opaque'] : [];
+  for (const sql of statements) {
+    const inner = await statementsOf(sql).catch(() => []); // the server judges it when it is created
+    for (const one of inner) {
+      if (!CHANGES_ROWS.has(one.kind)) found.push(...rulesOfKind(one.kind, one.body, context));
+    }
+  }
   return found;
 }
 
@@ -143,6 +183,8 @@ function rulesOfKind(kind: string, body: Tree, context: LintContext): RuleName[]
   const expanding = phase !== 'contract';
   const ownTable = body.relation && created.has(relationName(body.relation));
   switch (kind) {
+    case 'CreateStmt':
+      return expanding ? inherits(body, created) : [];
     case 'AlterTableStmt':
       return alterTable(body, context);
     case 'IndexStmt':
@@ -179,9 +221,9 @@ function rulesOfKind(kind: string, body: Tree, context: LintContext): RuleName[]
     case 'LockStmt':
       return ['table-lock'];
     case 'VariableSetStmt':
-      return /^(lock_timeout|statement_timeout)$/.test(body.name) || body.kind === 'VAR_RESET_ALL'
-        ? ['lock-timeout']
-        : [];
+      return RUNNERS_SETTINGS.test(body.name) || body.kind === 'VAR_RESET_ALL' ? ['lock-timeout'] : [];
+    case 'DiscardStmt':
+      return ['run-lock'];
     case 'TransactionStmt':
       return ['transaction-control'];
     case 'DoStmt':
@@ -203,14 +245,29 @@ function alterTable(body: Tree, { phase, created, unvalidated }: LintContext): R
   });
 }
 
-/** `WITH gone AS (DELETE ...) SELECT` deletes, too. */
-function hiddenDeletes(body: Tree): RuleName[] {
+/** A partition of, or a table that inherits from, one that is in use. */
+function inherits(body: Tree, created: Set<string>): RuleName[] {
+  const parents: Tree[] = body.inhRelations ?? [];
+  return parents.every((one) => created.has(relationName(one.RangeVar))) ? [] : ['attach-partition'];
+}
+
+/** `WITH gone AS (DELETE ...) SELECT` deletes, too; so do MERGE and ON CONFLICT change rows. */
+function hiddenChanges(statement: Tree, { created }: LintContext): RuleName[] {
   const found: RuleName[] = [];
-  walk(body, (kind) => {
+  const isOwn = ({ relation }: Tree) => created.has(relationName(relation));
+  walk(statement, (kind, body) => {
     if (kind === 'DeleteStmt') found.push('delete-rows');
-    if (kind === 'UpdateStmt') found.push('update-all-rows');
+    if (kind === 'UpdateStmt' && !isOwn(body)) found.push('update-all-rows');
+    if (kind === 'MergeWhenClause' && body.commandType === 'CMD_DELETE') found.push('delete-rows');
+    if (kind === 'MergeWhenClause' && body.commandType === 'CMD_UPDATE') found.push('update-all-rows');
+    if (kind === 'InsertStmt' && !isOwn(body) && upserts(body)) found.push('update-all-rows');
   });
   return found;
+}
+
+/** As many rows as a query finds; those that are written out are few. */
+function upserts({ onConflictClause, selectStmt }: Tree): boolean {
+  return onConflictClause?.action === 'ONCONFLICT_UPDATE' && !selectStmt?.SelectStmt?.valuesLists;
 }
 
 export function describeFinding({ rule, statement, why, instead }: Finding): string {

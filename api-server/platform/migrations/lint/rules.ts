@@ -92,8 +92,25 @@ export const RULES = {
     instead: 'leave out BEGIN, COMMIT, ROLLBACK and SAVEPOINT',
   },
   opaque: {
-    why: 'what it runs is put together when it runs, so nobody can judge it before',
-    instead: 'write the statements themselves',
+    why: 'what it runs is not written here, or put together when it runs, so nobody can judge it before',
+    instead: 'write the statements themselves, or allow it with the reason why it is safe',
+  },
+  'run-lock': {
+    why: "the runner's lock is an advisory lock of the same session: without it a second runner begins beside this one",
+    instead: 'leave advisory locks and DISCARD out: only one runner is at work at a time',
+  },
+  replace: {
+    why: 'the version that still serves uses it as it was',
+    instead: 'create it under a new name, and drop the old one in phase contract',
+  },
+  'attach-partition': {
+    why: 'it locks the parent, and with a default partition reads all of that while nobody can use it',
+    instead:
+      'create the table on its own with a CHECK of its bounds, then ATTACH PARTITION with an allow comment that says why the default partition is empty, or that there is none',
+  },
+  'name-reused': {
+    why: 'an older contract drops what has this name: where that is still to run this comes first, and then goes with its data',
+    instead: 'take another name',
   },
   'unknown-statement': {
     why: 'no rule says that this kind of statement is safe while an older version serves',
@@ -112,5 +129,7 @@ export const ABSOLUTE: ReadonlySet<RuleName> = new Set<RuleName>([
   'syntax',
   'needs-own-transaction',
   'transaction-control',
+  'run-lock',
+  'name-reused',
   'allow-without-reason',
 ]);

@@ -1,0 +1,82 @@
+/** The names that a statement gives and takes, without their schemas. */
+import type { Tree } from './ast.js';
+
+/** Tables, views, indexes and sequences share their names. */
+const RELATIONS = new Set([
+  'OBJECT_TABLE',
+  'OBJECT_VIEW',
+  'OBJECT_MATVIEW',
+  'OBJECT_INDEX',
+  'OBJECT_SEQUENCE',
+  'OBJECT_FOREIGN_TABLE',
+]);
+const FUNCTIONS = new Set(['OBJECT_FUNCTION', 'OBJECT_PROCEDURE', 'OBJECT_ROUTINE', 'OBJECT_AGGREGATE']);
+
+const last = (names: Tree[] = []): string => names.at(-1)?.String?.sval ?? '';
+const relation = (of: Tree) => `relation ${of?.relname}`;
+
+export function createdNames(kind: string, body: Tree): string[] {
+  switch (kind) {
+    case 'CreateStmt':
+      return [relation(body.relation)];
+    case 'CreateTableAsStmt':
+      return [relation(body.into?.rel)];
+    case 'ViewStmt':
+      return [relation(body.view)];
+    case 'CreateSeqStmt':
+      return [relation(body.sequence)];
+    case 'IndexStmt':
+      return [`relation ${body.idxname}`];
+    case 'CreateFunctionStmt':
+      return [`function ${last(body.funcname)}`];
+    case 'CreateTrigStmt':
+      return [`trigger ${body.relation?.relname}.${body.trigname}`];
+    case 'CreateEnumStmt':
+      return [`type ${last(body.typeName)}`];
+    case 'CreateDomainStmt':
+      return [`type ${last(body.domainname)}`];
+    case 'CompositeTypeStmt':
+      return [`type ${body.typevar?.relname}`];
+    case 'AlterTableStmt':
+      return commandsOf(body).flatMap(({ subtype, def }) => {
+        const table = body.relation?.relname;
+        if (subtype === 'AT_AddColumn') return [`column ${table}.${def?.ColumnDef?.colname}`];
+        if (subtype === 'AT_AddConstraint') return [`constraint ${table}.${def?.Constraint?.conname}`];
+        return [];
+      });
+    default:
+      return [];
+  }
+}
+
+export function droppedNames(kind: string, body: Tree): string[] {
+  if (kind === 'AlterTableStmt') {
+    return commandsOf(body).flatMap(({ subtype, name }) => {
+      if (subtype === 'AT_DropColumn') return [`column ${body.relation?.relname}.${name}`];
+      if (subtype === 'AT_DropConstraint') return [`constraint ${body.relation?.relname}.${name}`];
+      return [];
+    });
+  }
+  if (kind !== 'DropStmt') return [];
+  return (body.objects ?? []).flatMap((object: Tree) => {
+    const parts: Tree[] =
+      object.List?.items ?? object.TypeName?.names ?? object.ObjectWithArgs?.objname ?? [];
+    if (RELATIONS.has(body.removeType)) return [`relation ${last(parts)}`];
+    if (FUNCTIONS.has(body.removeType)) return [`function ${last(parts)}`];
+    if (body.removeType === 'OBJECT_TYPE' || body.removeType === 'OBJECT_DOMAIN')
+      return [`type ${last(parts)}`];
+    if (body.removeType === 'OBJECT_TRIGGER') return [`trigger ${last(parts.slice(0, -1))}.${last(parts)}`];
+    return [];
+  });
+}
+
+/** Of these names one that is dropped, be it with its table. */
+export function dropped(names: string[], doomed: ReadonlySet<string>): string | undefined {
+  return names.find(
+    (name) => doomed.has(name) || doomed.has(`relation ${/^\w+ (.+)\.[^.]+$/.exec(name)?.[1]}`),
+  );
+}
+
+function commandsOf(body: Tree): Tree[] {
+  return (body.cmds ?? []).map((one: Tree) => one.AlterTableCmd).filter(Boolean);
+}
