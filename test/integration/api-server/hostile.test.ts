@@ -30,7 +30,16 @@ const NODES = 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }';
 const doubling = (levels: number) =>
   `{ ...F0 } ${Array.from({ length: levels }, (_, n) => `fragment F${n} on Query { ...F${n + 1} ...F${n + 1} }`).join(' ')} fragment F${levels} on Query { __typename }`;
 
+/** Past the preflight, which another test is about. */
+const byGet = (query: string): Sent => ({
+  path: `/graphql?${new URLSearchParams({ query })}`,
+  method: 'GET',
+  headers: { 'apollo-require-preflight': '1' },
+});
+
 const TOO_LARGE = 'QUERY_TOO_LARGE';
+const MANY_ALIASES = `{ ${Array.from({ length: 100 }, (_, n) => `a${n}: __typename`).join(' ')} }`;
+const TOO_COSTLY = `{ ${FIRST(100, 'deployments(first: 100) { edges { node { id } } }')} }`;
 const INVALID = 'GRAPHQL_VALIDATION_FAILED';
 const BAD = 'BAD_USER_INPUT';
 
@@ -49,10 +58,7 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     },
     [400, BAD],
   ],
-  '100 aliases': [
-    { query: `{ ${Array.from({ length: 100 }, (_, n) => `a${n}: __typename`).join(' ')} }` },
-    [400, TOO_LARGE, 'aliases'],
-  ],
+  '100 aliases': [{ query: MANY_ALIASES }, [400, TOO_LARGE, 'aliases']],
   'a field 600 times': [{ query: `{ ${'__typename '.repeat(600)} }` }, [400, TOO_LARGE, 'fields']],
   'a field 10,000 times': [{ query: `{ ${'__typename '.repeat(10_000)} }` }, [400, 'GRAPHQL_PARSE_FAILED']],
   'fragments that double 30 times': [{ query: doubling(30) }, [400, TOO_LARGE, 'fields']],
@@ -69,10 +75,7 @@ const CORPUS: Record<string, [Sent, Expected]> = {
   'a list of 2147483647': [{ query: `{ ${FIRST(2_147_483_647, 'id')} }` }, [400, TOO_LARGE, 'cost']],
   'a list of more than is allowed': [{ query: `{ ${FIRST(101, 'id')} }` }, [200, BAD]],
   'a list of minus one': [{ query: `{ ${FIRST(-1, 'id')} }` }, [200, BAD]],
-  'long lists in long lists': [
-    { query: `{ ${FIRST(100, 'deployments(first: 100) { edges { node { id } } }')} }` },
-    [400, TOO_LARGE, 'cost'],
-  ],
+  'long lists in long lists': [{ query: TOO_COSTLY }, [400, TOO_LARGE, 'cost']],
   'long lists in long lists, by variables': [
     {
       query:
@@ -216,6 +219,34 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     },
     [405],
   ],
+  'a GET whose text can be read in two ways': [
+    { ...byGet(''), path: `/graphql?query=${encodeURIComponent(`${MANY_ALIASES}#`)}%FF` },
+    [400, BAD],
+  ],
+  'the same in half a character': [
+    { ...byGet(''), path: `/graphql?query=${encodeURIComponent(`${MANY_ALIASES}#`)}%E4%BD` },
+    [400, BAD],
+  ],
+  'what would be known if one of them had been run': [{ query: `${MANY_ALIASES}#\uFFFD` }, [400, TOO_LARGE]],
+  'a field called __proto__, read in two ways': [
+    { ...byGet(''), path: `/graphql?query=${encodeURIComponent('{ __proto__: __typename }#')}%FF` },
+    [400, BAD],
+  ],
+  'the same in a parameter of no interest': [
+    { ...byGet(''), path: `/graphql?query={__typename}&x=%FF` },
+    [400, BAD],
+  ],
+  'a GET with a name in codes': [
+    { ...byGet(''), path: `/graphql?%71uery=${encodeURIComponent(TOO_COSTLY)}` },
+    [400, TOO_LARGE, 'cost'],
+  ],
+  'a GET with two texts': [
+    { ...byGet(''), path: `/graphql?query={__typename}&query=${encodeURIComponent(TOO_COSTLY)}` },
+    [400, BAD],
+  ],
+  'a GET that is too deep': [byGet(nested('services', 300)), [400, TOO_LARGE, 'depth']],
+  'a GET of a field called __proto__': [byGet('{ __proto__: __typename }'), [400, TOO_LARGE]],
+  'a GET of what is no GraphQL': [byGet('{ __typename'), [400, 'GRAPHQL_PARSE_FAILED']],
   'another method': [{ method: 'PUT', query: '{ __typename }' }, [404, 'NOT_FOUND']],
   'a path of another program': [{ path: '/..%2f..%2fetc/passwd', method: 'GET' }, [404, 'NOT_FOUND']],
   'a path that can not be read': [{ path: '/%E0%A4%A', method: 'GET' }, [400]],

@@ -5,7 +5,7 @@ import type { OperationMetrics } from '../../metrics/operation-metrics.js';
 import { nameOperation } from '../../tracing/operation-spans.js';
 import type { ResponseCache } from '../cache/response-cache.js';
 import { CODES } from '../errors.js';
-import type { ErrorFormatter } from '../format-error.js';
+import { asFormatted, type ErrorFormatter } from '../format-error.js';
 import { tooExpensive } from '../limits/operation-cost.js';
 import type { Executed } from './executor.js';
 import type { KnownOperation } from './known-documents.js';
@@ -50,6 +50,12 @@ export class OperationRunner {
     const seconds = (performance.now() - startedAt) / 1_000;
     this.parts.metrics.graphqlOperation({ operation: name, type, outcome }, seconds);
     return answer;
+  }
+
+  /** Counts what was not run. */
+  refused(type: string | undefined, startedAt = performance.now()): void {
+    const labels = { operation: 'invalid', type: type ?? 'unknown', outcome: 'error' };
+    this.parts.metrics.graphqlOperation(labels, (performance.now() - startedAt) / 1_000);
   }
 
   #answer(
@@ -157,15 +163,4 @@ function tookTooLong(deadline: number): GraphQLError {
     `it took longer than ${deadline / 1_000} s and was ended; ask for less, or in parts`,
     { extensions: { code: CODES.deadline } },
   );
-}
-
-/** As Apollo hands errors to `formatError`. */
-function asFormatted(error: GraphQLError): GraphQLFormattedError {
-  const { message, locations, path, extensions } = error;
-  return {
-    message,
-    ...(locations && { locations }),
-    ...(path && { path }),
-    extensions: { ...extensions, code: extensions.code ?? CODES.internal },
-  };
 }
