@@ -165,8 +165,13 @@ export const fileSettingsSchema = z.strictObject({
         .describe(
           'What a query may cost: 1 for each object that its lists may hold, more for what is counted.',
         ),
+      max_event_cost: z
+        .int()
+        .min(1)
+        .max(10_000_000)
+        .describe('What one event of a subscription may cost, counted in the same way.'),
       deadline: duration.describe(
-        'How long an operation may take; what it runs in the database is then cancelled. 0ms is without end.',
+        'How long an operation, or one event of a subscription, may take; what it runs in the database is then cancelled. 0ms is without end.',
       ),
       response_cache: duration.describe(
         'How long answers that are dear to make are kept in Redis at most; a change of what they were made of ends it at once. 0ms is off.',

@@ -15,7 +15,7 @@ import { addHealthRoutes } from '../platform/health/health-routes.js';
 import { Readiness } from '../platform/health/readiness.js';
 import { addBackpressure } from '../platform/http/backpressure.js';
 import { addBrowserRules } from '../platform/http/browser-rules.js';
-import { identify } from '../platform/http/identify.js';
+import { Gate, identify } from '../platform/http/identify.js';
 import { RateLimiter } from '../platform/http/rate-limiter.js';
 import { addRequestHooks } from '../platform/http/request-hooks.js';
 import { createHttpServer } from '../platform/http/server.js';
@@ -98,24 +98,21 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   addRequestHooks(app, { version, revision, database, metrics, readiness, log });
   addBrowserRules(app, { origins: settings.server.cors_origins, tls: certificate !== undefined });
   addHealthRoutes(app, readiness);
+  const limiters = rateLimiters(settings, redis);
+  const gate = new Gate({ authenticator, ...limiters, registry: metrics.registry });
   addGraphqlRoutes(app, {
     ...graphql,
     monitor: database.monitor,
     playground: settings.graphql.playground_enabled,
-    identify: identify({
-      authenticator,
-      ...rateLimiters(settings, redis),
-      registry: metrics.registry,
-      databaseLost: () => database.monitor.checkSoon(),
-      log,
-    }),
+    identify: identify({ gate, databaseLost: () => database.monitor.checkSoon(), log }),
     context,
   });
 
   const subscriptions = addSubscriptions(app, {
-    schema,
-    introspection: settings.graphql.introspection_enabled,
-    authenticate: (subscriber) => authenticator.authenticate(credentialsOf(subscriber)),
+    runner: graphql.subscriptions,
+    authenticate: (subscriber) => gate.authenticate(credentialsOf(subscriber)),
+    refused: (error, address) => gate.refused(error, address),
+    take: (identity, address) => gate.take(identity, address),
     origins: settings.server.cors_origins,
     context,
     formatError: graphql.formatError,

@@ -12,7 +12,9 @@ export interface ThrottleSettings {
 
 /**
  * Slows down who guesses passwords: by account and address, by account, and by address.
- * An attempt counts when it begins, so that many at once are no way around.
+ * An attempt counts when it begins, so that many at once are no way around. One that has to
+ * wait counts no further: else somebody could lock another one out from a single address,
+ * and from everywhere.
  */
 export class LoginThrottle {
   readonly #pair: RateLimiter;
@@ -28,13 +30,11 @@ export class LoginThrottle {
 
   /** The seconds to wait, if any. Whoever has to wait is told nothing of the password. */
   async begin(account: string, address: string): Promise<number | undefined> {
-    const waits = await Promise.all([
-      this.#pair.take(`${account} ${address}`),
-      this.#account.take(account),
-      this.#address.take(address),
-    ]);
-    const seconds = waits.filter((wait) => wait !== undefined);
-    return seconds.length > 0 ? Math.max(...seconds) : undefined;
+    return (
+      (await this.#pair.take(`${account} ${address}`)) ??
+      (await this.#address.take(address)) ??
+      this.#account.take(account)
+    );
   }
 
   /** Counts what an address shows that was never given out; the seconds to wait, if any. */

@@ -30,18 +30,21 @@ export class RefreshTokens {
     return token;
   }
 
-  /** In one statement, so that of two who come with the same token one is the second. */
+  /**
+   * In one statement, so that of two who come with the same token one is the second. That of a
+   * user who is disabled is not used by it: who comes with it again is no thief.
+   */
   async rotate(used: string): Promise<Refreshed> {
     const { token, hash } = newToken();
     const [next]: { user_id: string }[] = await this.dataSource.query(
       `WITH used AS (
-         UPDATE refresh_tokens SET used_at = now()
-         WHERE token_hash = $1 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > now()
-         RETURNING user_id, family
+         UPDATE refresh_tokens AS t SET used_at = now() FROM users
+         WHERE t.token_hash = $1 AND t.used_at IS NULL AND t.revoked_at IS NULL AND t.expires_at > now()
+           AND users.id = t.user_id AND users.disabled_at IS NULL
+         RETURNING t.user_id, t.family
        ), next AS (
          INSERT INTO refresh_tokens (user_id, family, token_hash, expires_at)
-         SELECT used.user_id, used.family, $2, now() + CAST($3 AS double precision) * interval '1 ms'
-         FROM used JOIN users ON users.id = used.user_id AND users.disabled_at IS NULL
+         SELECT user_id, family, $2, now() + CAST($3 AS double precision) * interval '1 ms' FROM used
          RETURNING user_id
        ) SELECT user_id FROM next`,
       [hashSecret(used), hash, this.ttlMs],

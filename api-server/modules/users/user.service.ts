@@ -44,6 +44,9 @@ export class UserService {
          AND (${staysAdmin} OR NOT EXISTS (SELECT FROM admins WHERE id = ${key})
            OR EXISTS (SELECT FROM admins WHERE id <> ${key}))
          RETURNING *
+       ), ended AS (
+         UPDATE refresh_tokens SET revoked_at = now() WHERE revoked_at IS NULL
+         AND user_id IN (SELECT id FROM changed WHERE disabled_at IS NOT NULL)
        ) SELECT ${table.selectList(table.properties, 'changed')} FROM changed`,
       bindings.values,
     );

@@ -1,7 +1,8 @@
 /**
  * Who may ask for what. Every field of Query, Mutation and Subscription needs a rule, and so
  * does every type that `node` finds: a schema in which one is missing is refused when it is
- * built, so that what nobody thought of is not open but absent.
+ * built, so that what nobody thought of is not open but absent. A field that leads from one
+ * thing to others has the rule of those: what a mutation gives back is no way around READ.
  */
 import {
   defaultFieldResolver,
@@ -13,6 +14,7 @@ import {
   type GraphQLOutputType,
   type GraphQLSchema,
   getNamedType,
+  isCompositeType,
   isObjectType,
 } from 'graphql';
 import { Extensions } from 'type-graphql';
@@ -70,12 +72,22 @@ export function enforceAccess(schema: GraphQLSchema): void {
   if (wrong.length > 0) throw new Error(`who may use what is not settled (@Allow): ${wrong.join('; ')}`);
   for (const type of objectTypes(schema)) {
     for (const field of Object.values(type.getFields())) {
-      const rule = accessOf(field);
+      const rule = ruleOfField(schema, type, field);
       if (!rule) continue;
       field.resolve = guarded((field.resolve ?? defaultFieldResolver) as Resolver, rule);
       if (field.subscribe) field.subscribe = guarded(field.subscribe as Resolver, rule);
     }
   }
+}
+
+/** Its own, or that of what it leads to. Edges and their nodes need none: the list they are of has it. */
+function ruleOfField(
+  schema: GraphQLSchema,
+  type: GraphQLObjectType,
+  field: GraphQLField<unknown, unknown>,
+): AccessRule | undefined {
+  const own = accessOf(field);
+  return own || rootsOf(schema).includes(type) || listed(type) ? own : ruleOf(getNamedType(field.type));
 }
 
 function guarded(resolve: Resolver, rule: AccessRule): Resolver {
@@ -87,37 +99,55 @@ function guarded(resolve: Resolver, rule: AccessRule): Resolver {
 
 /** What lacks a rule, or has one that another one goes around. */
 export function* accessProblems(schema: GraphQLSchema): Generator<string> {
-  const roots = [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
   for (const type of objectTypes(schema)) {
-    const isRoot = roots.includes(type);
+    const isRoot = rootsOf(schema).includes(type);
     const isNode = type.getInterfaces().some(({ name }) => name === 'Node');
     if (isNode && !accessOf(type)) yield `${type.name} has no rule`;
-    if (!isRoot && restriction(type)) continue; // who has come here may see what is in it
     for (const field of Object.values(type.getFields())) {
+      const name = `${type.name}.${field.name}`;
+      const target = getNamedType(field.type);
       const rule = accessOf(field);
-      const needed = restriction(getNamedType(field.type));
-      if (isRoot && !rule) yield `${type.name}.${field.name} has no rule`;
-      else if (needed && !rule) yield `${type.name}.${field.name} leads to what only ${needed.role} may see`;
+      const needed = restriction(target);
+      if (isRoot && !rule) yield `${name} has no rule`;
       else if (isRoot && needed && !includesRole(rule!.role, needed.role)) {
-        yield `${type.name}.${field.name} gives ${rule!.role} what only ${needed.role} may see`;
+        yield `${name} gives ${rule!.role} what only ${needed.role} may see`;
+      } else if (rule || listed(type)) continue;
+      else if (isNode && isCompositeType(target) && !ruleOf(target)) {
+        yield `${name} leads to ${target.name}, which has no rule`;
+      } else if (needed && !restriction(type)) {
+        yield `${name} leads to what only ${needed.role} may see`;
       }
     }
   }
 }
 
-/** The rule of a type that not everybody may read; that of a connection or an edge is its node's. */
+/** That of a type that not everybody may read. */
 function restriction(type: GraphQLNamedType): AccessRule | undefined {
-  if (!isObjectType(type)) return undefined;
-  const { edges, node } = type.getFields();
-  const inner = edges ?? node;
-  const rule = accessOf(type) ?? (inner && accessOf(getNamedType(nodeOf(inner))));
+  const rule = ruleOf(type);
   return rule && (rule.role !== Role.VIEWER || rule.scope !== Scope.READ) ? rule : undefined;
+}
+
+/** The rule of a type; that of a connection or an edge is its node's. */
+function ruleOf(type: GraphQLNamedType): AccessRule | undefined {
+  if (!isObjectType(type)) return undefined;
+  const inner = listed(type);
+  return accessOf(type) ?? (inner && accessOf(getNamedType(nodeOf(inner))));
+}
+
+/** The field by which a connection or an edge leads on; undefined of other types. */
+function listed(type: GraphQLObjectType): GraphQLField<unknown, unknown> | undefined {
+  const { edges, node, cursor } = type.getFields();
+  return edges ?? (cursor && node);
 }
 
 function nodeOf(field: GraphQLField<unknown, unknown>): GraphQLOutputType {
   const type = getNamedType(field.type);
   const inner = field.name === 'edges' && isObjectType(type) ? type.getFields().node : undefined;
   return inner?.type ?? field.type;
+}
+
+function rootsOf(schema: GraphQLSchema): unknown[] {
+  return [schema.getQueryType(), schema.getMutationType(), schema.getSubscriptionType()];
 }
 
 function objectTypes(schema: GraphQLSchema): GraphQLObjectType[] {

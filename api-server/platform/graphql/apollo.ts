@@ -7,7 +7,6 @@ import {
 import type { GraphQLSchema } from 'graphql';
 import type { Settings } from '../../config/schema.js';
 import type { Logger } from '../logging/logger.js';
-import type { Metrics } from '../metrics/metrics.js';
 import { persistedQueries } from '../redis/persisted-queries.js';
 import type { RedisClient } from '../redis/redis.js';
 import type { KnownDocuments } from './execution/known-documents.js';
@@ -20,7 +19,6 @@ export interface ApolloParts {
   settings: Settings;
   schema: GraphQLSchema;
   redis: RedisClient | undefined;
-  metrics: Metrics;
   documents: KnownDocuments;
   admission: Admission;
   runner: OperationRunner;

@@ -9,6 +9,8 @@ export const CODES = {
   forbidden: 'FORBIDDEN',
   rateLimited: 'RATE_LIMITED',
   unavailable: 'SERVICE_UNAVAILABLE',
+  unparsable: 'GRAPHQL_PARSE_FAILED',
+  invalid: 'GRAPHQL_VALIDATION_FAILED',
   tooLarge: 'QUERY_TOO_LARGE',
   deadline: 'DEADLINE_EXCEEDED',
   untrusted: 'UNTRUSTED_DOCUMENT',

@@ -58,3 +58,14 @@ function isUnstorable(error: unknown): boolean {
 function replace({ path, locations }: GraphQLFormattedError, message: string, code: string) {
   return { message, path, locations, extensions: { code, ...requestContext.getStore() } };
 }
+
+/** As Apollo hands errors to `formatError`. */
+export function asFormatted(error: GraphQLError): GraphQLFormattedError {
+  const { message, locations, path, extensions } = error;
+  return {
+    message,
+    ...(locations && { locations }),
+    ...(path && { path }),
+    extensions: { ...extensions, code: extensions.code ?? CODES.internal },
+  };
+}

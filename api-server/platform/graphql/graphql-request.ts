@@ -1,5 +1,13 @@
-/** What a request asks for, as far as it can be told before anything of it is run. */
+/**
+ * What a request asks for, as far as it can be told before anything of it is run. It is
+ * read here and nowhere else: what is judged is to be what is run, so Apollo is handed
+ * these very fields.
+ */
 import type { FastifyRequest } from 'fastify';
+import { GraphQLError } from 'graphql';
+import { CODES } from './errors.js';
+
+export type Fields = Readonly<Record<string, unknown>>;
 
 export interface Asked {
   query?: string;
@@ -11,23 +19,28 @@ export interface Asked {
   variables?: Record<string, unknown>;
   /** In the form that needs no further look: anything odd is for Apollo to judge. */
   isPlain: boolean;
+  /** All of it, as it was sent; undefined when it is no object. */
+  fields?: Fields;
 }
 
 const NOTHING: Asked = { isPlain: false };
 const DOCUMENT_ID = /^(?:sha256:)?([0-9a-f]{64})$/;
 
-export function askedBy({ method, body, query, headers }: FastifyRequest): Asked {
-  if (method === 'GET') return { ...readFields(fromSearch(query as Fields)), isPlain: false };
+export function askedBy({ method, body, url, headers }: FastifyRequest): Asked | GraphQLError {
+  if (method === 'GET') {
+    const fields = searchOf(url);
+    if (fields instanceof GraphQLError) return fields;
+    return { ...askedIn({ ...fields, extensions: parsed(fields.extensions) }), fields, isPlain: false };
+  }
   if (!isObject(body)) return NOTHING;
-  const asked = readFields(body);
+  const asked = askedIn(body);
   asked.isPlain &&= takesJson(headers.accept);
   return asked;
 }
 
-type Fields = Record<string, unknown>;
-
-function readFields({ query, operationName, variables, extensions, documentId }: Fields): Asked {
-  const asked: Asked = { isPlain: true };
+export function askedIn(fields: Fields): Asked {
+  const { query, operationName, variables, extensions, documentId } = fields;
+  const asked: Asked = { isPlain: true, fields };
   const hash = hashIn(documentId, extensions);
   if (typeof query === 'string' && query.length > 0) asked.query = query;
   else if (query !== undefined && query !== null) asked.isPlain = false;
@@ -41,6 +54,16 @@ function readFields({ query, operationName, variables, extensions, documentId }:
   return asked;
 }
 
+/**
+ * As it is to be handed on: with the text that was let in, and with no hash by which
+ * another one could be looked for when that text was found here.
+ */
+export function admittedFields({ fields = {}, query, isFound }: Asked): Fields {
+  if (query === undefined) return fields;
+  const { extensions, ...rest } = fields;
+  return { ...rest, ...(!isFound && extensions !== undefined && { extensions }), query };
+}
+
 /** In the two ways that clients do it: `documentId`, and Apollo's persisted queries. */
 function hashIn(documentId: unknown, extensions: unknown): string | undefined {
   const persisted = isObject(extensions) ? extensions.persistedQuery : undefined;
@@ -48,12 +71,35 @@ function hashIn(documentId: unknown, extensions: unknown): string | undefined {
   return typeof given === 'string' ? DOCUMENT_ID.exec(given)?.[1] : undefined;
 }
 
-function fromSearch(search: Fields): Fields {
-  const { extensions } = search;
-  return { ...search, extensions: typeof extensions === 'string' ? parsed(extensions) : undefined };
+/** What is behind the `?`. Parsers mend what is no UTF-8, each in its own way: here it is refused. */
+function searchOf(url: string): Record<string, string> | GraphQLError {
+  const at = url.indexOf('?');
+  const found = new Map<string, string>();
+  for (const part of at < 0 ? [] : url.slice(at + 1).split('&')) {
+    if (part === '') continue;
+    const end = part.includes('=') ? part.indexOf('=') : part.length;
+    const [name, value] = [decoded(part.slice(0, end)), decoded(part.slice(end + 1))];
+    if (name === undefined || value === undefined) return malformed('the query string can not be decoded');
+    if (found.has(name)) return malformed('the query string names a parameter twice');
+    found.set(name, value);
+  }
+  return Object.fromEntries(found);
 }
 
-function parsed(text: string): unknown {
+function decoded(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    return undefined;
+  }
+}
+
+function malformed(message: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: CODES.badUserInput } });
+}
+
+function parsed(text: unknown): unknown {
+  if (typeof text !== 'string') return undefined;
   try {
     return JSON.parse(text);
   } catch {
@@ -61,7 +107,7 @@ function parsed(text: string): unknown {
   }
 }
 
-function isObject(value: unknown): value is Fields {
+function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 

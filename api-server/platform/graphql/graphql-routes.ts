@@ -14,7 +14,7 @@ import type {
   HookHandlerDoneFunction,
   onRequestAsyncHookHandler,
 } from 'fastify';
-import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { GraphQLError } from 'graphql';
 import { PATHS } from '../../../contract/image.js';
 import type { Identity } from '../auth/identity.js';
 import type { DatabaseMonitor } from '../database/database-monitor.js';
@@ -23,8 +23,8 @@ import { errorBody } from '../http/error-body.js';
 import { CODES } from './errors.js';
 import type { KnownDocuments, KnownOperation } from './execution/known-documents.js';
 import type { OperationAnswer, OperationRunner } from './execution/operation-runner.js';
-import type { ErrorFormatter } from './format-error.js';
-import { type Asked, askedBy } from './graphql-request.js';
+import { asFormatted, type ErrorFormatter } from './format-error.js';
+import { type Asked, admittedFields, askedBy } from './graphql-request.js';
 import type { Admission } from './limits/admission.js';
 import { playgroundPage } from './playground.js';
 
@@ -83,8 +83,12 @@ export function addGraphqlRoutes<Context extends BaseContext>(
   // Before the body is read: a stranger's is none of our business.
   const onRequest = [showPlayground(parts.playground), requireDatabase(parts.monitor), parts.identify];
   const handler = (request: FastifyRequest, reply: FastifyReply) => {
-    const asked = admission.admit(askedBy(request));
-    if (asked instanceof GraphQLError) return refuse(reply, asked, formatError, 400);
+    const said = askedBy(request);
+    const asked = said instanceof GraphQLError ? said : admission.admit(said);
+    if (asked instanceof GraphQLError) {
+      runner.refused(undefined);
+      return send(reply, { status: 400, result: { errors: [formatError(asFormatted(asked), asked)] } });
+    }
     endWithClient(request, reply);
     const operation = known(asked);
     return operation ? run(request, reply, operation, asked) : askApollo(request, reply, asked);
@@ -157,40 +161,13 @@ function send(reply: FastifyReply, { status, retryAfter, text, result }: Operati
     .send(text ?? JSON.stringify(result));
 }
 
-/** An error's own status counts, where it has one, as with Apollo. */
-function refuse(
-  reply: FastifyReply,
-  error: unknown,
-  formatError: ErrorFormatter,
-  status = 500,
-): FastifyReply {
-  const { message, extensions } = error instanceof GraphQLError ? error : new GraphQLError('');
-  const { http, ...rest } = extensions as { http?: { status?: number } };
-  const formatted: GraphQLFormattedError = { message, extensions: { code: CODES.internal, ...rest } };
-  return send(reply, {
-    status: http?.status ?? status,
-    result: { errors: [formatError(formatted, error)] },
-  });
-}
-
-/** A text that was found by its hash is handed on as if it had been sent: Apollo would look for it elsewhere. */
-function forApollo(request: FastifyRequest, { query, isFound }: Asked) {
-  const { method, body, url } = request;
+/** What was judged, and not the request itself, in which Apollo might read something else. */
+function forApollo({ method, headers: given, body }: FastifyRequest, asked: Asked) {
   const headers = new HeaderMap();
-  for (const [name, value] of Object.entries(request.headers)) {
+  for (const [name, value] of Object.entries(given)) {
     if (value) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
   }
-  const at = url.indexOf('?');
-  const search = at < 0 ? '' : url.slice(at);
-  if (!isFound || query === undefined) return { method, headers, body, search };
-  if (method === 'GET') return { method, headers, body, search: withQuery(search, query) };
-  const { extensions: _, ...rest } = body as { extensions?: unknown };
-  return { method, headers, body: { ...rest, query }, search };
-}
-
-function withQuery(search: string, query: string): string {
-  const params = new URLSearchParams(search);
-  params.set('query', query);
-  params.delete('extensions');
-  return `?${params}`;
+  const fields = admittedFields(asked);
+  if (method !== 'GET') return { method, headers, body: asked.fields ? fields : body, search: '' };
+  return { method, headers, body, search: `?${new URLSearchParams(fields as Record<string, string>)}` };
 }

@@ -13,6 +13,7 @@ import { OperationRunner } from './execution/operation-runner.js';
 import { type ErrorFormatter, errorFormatter } from './format-error.js';
 import { Admission } from './limits/admission.js';
 import { TrustedDocuments } from './limits/trusted-documents.js';
+import { SubscriptionRunner } from './subscription-runner.js';
 
 export interface GraphqlServerParts {
   settings: Settings;
@@ -29,6 +30,7 @@ export interface GraphqlServer<Context extends BaseContext> {
   admission: Admission;
   documents: KnownDocuments;
   runner: OperationRunner;
+  subscriptions: SubscriptionRunner;
   formatError: ErrorFormatter;
 }
 
@@ -62,8 +64,14 @@ export async function createGraphqlServer<Context extends BaseContext>(
     retryAfterSeconds: parts.retryAfterSeconds,
   });
   const shared = { documents, admission, runner, formatError };
+  const subscriptions = new SubscriptionRunner({
+    ...{ schema, documents, admission, formatError, metrics },
+    introspection: graphql.introspection_enabled,
+    maxCost: graphql.max_event_cost,
+    deadline: graphql.deadline,
+  });
   const apollo = await startApollo<Context>({ ...parts, ...shared, log });
-  return { apollo, ...shared };
+  return { apollo, subscriptions, ...shared };
 }
 
 /** None without Redis, or when nothing may be kept. */

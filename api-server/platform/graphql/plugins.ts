@@ -1,16 +1,18 @@
-import type { ApolloServerPlugin, BaseContext, GraphQLRequestContext } from '@apollo/server';
+import type { ApolloServerPlugin, BaseContext } from '@apollo/server';
 import { HeaderMap } from '@apollo/server';
 import { GraphQLError } from 'graphql';
-import type { Metrics } from '../metrics/metrics.js';
 import { CODES } from './errors.js';
-import type { KnownDocument, KnownDocuments } from './execution/known-documents.js';
+import type { KnownDocuments, KnownOperation } from './execution/known-documents.js';
 import type { OperationRunner } from './execution/operation-runner.js';
+import type { Admission } from './limits/admission.js';
 
 export interface RunPluginParts {
   documents: KnownDocuments;
+  admission: Admission;
   runner: OperationRunner;
-  metrics: Metrics;
 }
+
+const OVER_WEBSOCKET = 'subscriptions go over WebSocket, by the protocol graphql-transport-ws';
 
 /**
  * Hands what Apollo has found valid to the runner, and keeps it for the next time.
@@ -19,22 +21,25 @@ export interface RunPluginParts {
  */
 export function runOperations({
   documents,
+  admission,
   runner,
-  metrics,
 }: RunPluginParts): ApolloServerPlugin<BaseContext> {
   return {
     async requestDidStart() {
       const startedAt = performance.now();
-      let known: KnownDocument | undefined;
+      let found: KnownOperation | undefined;
       let isRun = false;
       return {
-        async didResolveOperation({ source, document, operation }) {
-          if (operation?.operation === 'subscription') throw overWebSocket();
-          known = documents.add(source, document);
+        async didResolveOperation({ source, document, operation, request }) {
+          if (operation?.operation === 'subscription') throw badRequest(OVER_WEBSOCKET);
+          // It was measured before it came here. Should it ever be another one: Apollo itself knows no limits.
+          const problem = admission.problemOfDocument(source, document);
+          if (problem) throw badRequest(problem.message, problem.extensions);
+          found = documents.operation(documents.add(source, document), request.operationName);
+          if (operation && !found) throw badRequest('this operation can not be run');
         },
-        async responseForOperation({ request, operation, contextValue }) {
-          const found = known && operation && documents.operation(known, request.operationName);
-          if (!found) return null; // Apollo says what is wrong with the name
+        async responseForOperation({ request, contextValue }) {
+          if (!found) return null; // there is no such operation, and Apollo says so
           isRun = true;
           const { status, retryAfter, text, result } = await runner.run(
             found,
@@ -48,25 +53,14 @@ export function runOperations({
             body: { kind: 'single', singleResult: text ? JSON.parse(text) : result },
           };
         },
-        async willSendResponse(context) {
-          if (!isRun) countRefused(metrics, context, startedAt);
+        async willSendResponse({ operation }) {
+          if (!isRun) runner.refused(operation?.operation, startedAt);
         },
       };
     },
   };
 }
 
-function countRefused(
-  metrics: Metrics,
-  { operation }: GraphQLRequestContext<BaseContext>,
-  startedAt: number,
-): void {
-  const labels = { operation: 'invalid', type: operation?.operation ?? 'unknown', outcome: 'error' };
-  metrics.graphqlOperation(labels, (performance.now() - startedAt) / 1_000);
-}
-
-function overWebSocket(): GraphQLError {
-  return new GraphQLError('subscriptions go over WebSocket, by the protocol graphql-transport-ws', {
-    extensions: { code: CODES.badUserInput, http: { status: 400 } },
-  });
+function badRequest(message: string, extensions: object = { code: CODES.badUserInput }): GraphQLError {
+  return new GraphQLError(message, { extensions: { ...extensions, http: { status: 400 } } });
 }

@@ -1,21 +1,9 @@
-/** Subscriptions over WebSocket, by the protocol of graphql-ws. Queries and mutations go over HTTP, where their limits are. */
+/** Subscriptions over WebSocket, by the protocol of graphql-ws. Queries and mutations go over HTTP. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
-import {
-  type DocumentNode,
-  type ExecutionArgs,
-  GraphQLError,
-  type GraphQLFormattedError,
-  type GraphQLSchema,
-  getOperationAST,
-  NoSchemaIntrospectionCustomRule,
-  parse,
-  specifiedRules,
-  type ValidationRule,
-  validate,
-} from 'graphql';
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
 import { PATHS } from '../../../contract/image.js';
@@ -24,7 +12,9 @@ import { NotAuthenticated } from '../auth/refusal.js';
 import type { Logger } from '../logging/logger.js';
 import { requestContext } from '../logging/request-context.js';
 import type { Closeable } from '../shutdown.js';
-import { badUserInput, CODES } from './errors.js';
+import { CODES } from './errors.js';
+import { asFormatted } from './format-error.js';
+import type { SubscriptionRunner } from './subscription-runner.js';
 
 /** Who subscribes. */
 export interface Subscriber {
@@ -35,22 +25,22 @@ export interface Subscriber {
 }
 
 export interface SubscriptionParts {
-  schema: GraphQLSchema;
-  introspection: boolean;
+  runner: SubscriptionRunner;
   /** Who connects; asked again as long as the connection lasts. NotAuthenticated ends it. */
   authenticate: (subscriber: Subscriber) => Promise<Identity>;
+  /** Counts one who was not let in. */
+  refused: (error: NotAuthenticated, address: string) => Promise<unknown>;
+  /** Counts a subscription. When that is one too many: the seconds until it is allowed again. */
+  take: (identity: Identity, address: string) => Promise<number | undefined>;
   /** Pages from elsewhere that may subscribe. */
   origins?: readonly string[];
   /** Made for each subscription. What it throws refuses it. */
   context: (identity: Identity) => object | Promise<object>;
-  /** Beside those of the specification. */
-  rules?: readonly ValidationRule[];
   formatError: (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError;
   log: Logger;
 }
 
 const MAX_MESSAGE_BYTES = 64 * 1_024;
-const MAX_TOKENS = 1_000;
 const MAX_PER_CONNECTION = 50;
 const INIT_TIMEOUT_MS = 5_000;
 /** Pings keep the connection open in between, and find those that are gone. */
@@ -77,7 +67,9 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
       connectionInitWaitTimeout: INIT_TIMEOUT_MS,
       onConnect: async ({ connectionParams, extra }) => {
         const subscriber = { headers: extra.request.headers, connectionParams: connectionParams ?? {} };
-        extra.identity = await identityOf(parts, subscriber);
+        extra.identity = await identityOf(parts, subscriber, (error) =>
+          parts.refused(error, addressOf(extra.request)),
+        );
         if (!extra.identity) return false; // closes with 4403
         const end = (reason: string) => extra.socket.close(FORBIDDEN, reason);
         extra.recheck = recheck(parts, subscriber, extra.identity, extra, end);
@@ -90,15 +82,19 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
       onSubscribe: async ({ extra, subscriptions }, _id, payload) => {
         try {
           if (Object.keys(subscriptions).length > MAX_PER_CONNECTION) throw tooMany();
-          return await operation(parts, extra.identity!, payload);
+          const identity = extra.identity as Identity;
+          const seconds = await parts.take(identity, addressOf(extra.request));
+          if (seconds !== undefined) throw tooOften(seconds);
+          const args = parts.runner.prepare({ ...payload });
+          return { ...args, contextValue: await parts.context(identity) };
         } catch (error) {
           return [
             error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error }),
           ];
         }
       },
-      onNext: (_ctx, _id, _payload, _args, { errors, ...result }) =>
-        errors ? { ...result, errors: errors.map((error) => masked(parts, error)) as never } : undefined,
+      subscribe: (args) => parts.runner.subscribe(args),
+      onNext: (_ctx, _id, _payload, _args, result) => result, // its errors are masked already
       onError: (_ctx, _id, _payload, errors) => errors.map((error) => masked(parts, error as GraphQLError)),
       isProd: true,
     },
@@ -145,12 +141,14 @@ export function credentialsOf({ headers, connectionParams }: Subscriber): Incomi
 async function identityOf(
   { authenticate, log }: SubscriptionParts,
   subscriber: Subscriber,
+  refused: (error: NotAuthenticated) => Promise<unknown> = async () => undefined,
 ): Promise<Identity | undefined> {
   try {
     return await authenticate(subscriber);
   } catch (error) {
     if (!(error instanceof NotAuthenticated)) throw error;
     log.info({ reason: error.refusal }, 'a subscriber was refused');
+    await refused(error);
     return undefined;
   }
 }
@@ -185,32 +183,6 @@ function refusal(
   return URL.canParse(origin) && new URL(origin).host === host ? undefined : '403 Forbidden';
 }
 
-async function operation(
-  { schema, introspection, context, rules = [] }: SubscriptionParts,
-  identity: Identity,
-  payload: { query: string; operationName?: string | null; variables?: Record<string, unknown> | null },
-): Promise<ExecutionArgs> {
-  const document = parse(payload.query, { maxTokens: MAX_TOKENS });
-  const all = [...specifiedRules, ...(introspection ? [] : [NoSchemaIntrospectionCustomRule]), ...rules];
-  const [problem] = validate(schema, document, all, { maxErrors: 1 });
-  if (problem) throw introspection ? problem : withoutSuggestions(problem);
-  requireSubscription(document, payload.operationName);
-  return {
-    schema,
-    document,
-    operationName: payload.operationName,
-    variableValues: payload.variables,
-    contextValue: await context(identity),
-  };
-}
-
-function requireSubscription(document: DocumentNode, name: string | null | undefined): void {
-  const found = getOperationAST(document, name);
-  if (!found) throw badUserInput({ field: 'operationName', message: 'names no operation of the document' });
-  if (found.operation === 'subscription') return;
-  throw badUserInput({ field: 'query', message: `is a ${found.operation}; send it over HTTP` });
-}
-
 function tooMany(): GraphQLError {
   return new GraphQLError(
     `a connection has at most ${MAX_PER_CONNECTION} subscriptions; open another or end one`,
@@ -220,15 +192,18 @@ function tooMany(): GraphQLError {
   );
 }
 
-/** They would tell what the schema has to somebody who may not ask for it. */
-function withoutSuggestions({ message, nodes }: GraphQLError): GraphQLError {
-  return new GraphQLError(message.replace(/ ?Did you mean .*$/s, ''), { nodes });
+function tooOften(seconds: number): GraphQLError {
+  return new GraphQLError(`too many requests; try again in ${seconds} s`, {
+    extensions: { code: CODES.rateLimited, retryAfter: seconds },
+  });
 }
 
-/** Errors of the query itself have no code; what resolvers throw goes through the same mask as over HTTP. */
+/** Of who connected, which may be a proxy: it counts for those alone who say nothing of themselves. */
+function addressOf({ socket }: IncomingMessage): string {
+  return socket.remoteAddress ?? '';
+}
+
+/** What ends a subscription goes through the same mask as over HTTP. */
 function masked({ formatError }: SubscriptionParts, error: GraphQLError): GraphQLFormattedError {
-  const isOfQuery = !error.originalError && !error.path && error.extensions.code === undefined;
-  const code = isOfQuery ? CODES.badUserInput : (error.extensions.code ?? CODES.internal);
-  const formatted = { ...error.toJSON(), extensions: { ...error.extensions, code } };
-  return requestContext.run({ requestId: randomUUID() }, () => formatError(formatted, error));
+  return requestContext.run({ requestId: randomUUID() }, () => formatError(asFormatted(error), error));
 }

@@ -25,8 +25,8 @@ export function addBackpressure(app: FastifyInstance, { server }: Settings, regi
     const tooSlow = server.max_event_loop_delay > 0 && loop.meanMs > server.max_event_loop_delay;
     return tooSlow ? 'event loop' : undefined;
   };
+  // A WebSocket, which stays for hours, does not come here, whatever a header says.
   app.addHook('onRequest', (request, reply, done) => {
-    if (request.headers.upgrade) return done(); // a WebSocket stays for hours; its messages are not counted here
     inFlight += 1;
     // Once, whether the answer is sent or the client goes away first.
     reply.raw.once('close', () => {

@@ -1,4 +1,5 @@
 /** Before anything is read of a request's body: who sends it, and whether they have asked too much already. */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Counter, type Registry } from 'prom-client';
 import type { Authenticator } from '../auth/authenticator.js';
@@ -16,13 +17,48 @@ declare module 'fastify' {
   }
 }
 
-export interface IdentifyParts {
+export interface GateParts {
   authenticator: Authenticator;
   /** Of identities; undefined is no limit. */
   limiter?: RateLimiter;
   /** Of addresses that show wrong credentials. */
   failures?: RateLimiter;
   registry: Registry;
+}
+
+/** Who comes in, and how often: one count for requests and for subscriptions. */
+export class Gate {
+  readonly #counters: ReturnType<typeof counters>;
+
+  constructor(private readonly parts: GateParts) {
+    this.#counters = counters(parts.registry);
+  }
+
+  /** As Authenticator.authenticate. */
+  authenticate(headers: IncomingHttpHeaders): Promise<Identity> {
+    return this.parts.authenticator.authenticate(headers);
+  }
+
+  /** Counts one who was not let in. The seconds to wait, when it has been too often. */
+  async refused({ refusal }: NotAuthenticated, address: string): Promise<number | undefined> {
+    this.#counters.refused.inc({ reason: refusal });
+    const seconds = refusal === 'missing' ? undefined : await this.parts.failures?.take(address);
+    if (seconds !== undefined) this.#counters.limited.inc({ limit: 'failures' });
+    return seconds;
+  }
+
+  /** Counts something that is asked for. When that is one too many: the seconds until it is allowed again. */
+  async take(identity: Identity, address: string): Promise<number | undefined> {
+    // Who says nothing of themselves is told by their address.
+    const key = identity === OPEN_IDENTITY ? `address:${address}` : identity.id;
+    const seconds = await this.parts.limiter?.take(key);
+    if (seconds !== undefined) this.#counters.limited.inc({ limit: 'identity' });
+    return seconds;
+  }
+}
+
+export interface IdentifyParts {
+  gate: Gate;
   databaseLost(): void;
   log: Logger;
 }
@@ -30,22 +66,17 @@ export interface IdentifyParts {
 const RETRY_AFTER_SECONDS = 1;
 
 /** A hook for onRequest. What it lets through has an identity. */
-export function identify({ authenticator, limiter, failures, registry, databaseLost, log }: IdentifyParts) {
-  const { refused, limited } = counters(registry);
-
-  const tooMany = (reply: FastifyReply, seconds: number, limit: string) => {
-    limited.inc({ limit });
-    return reply
+export function identify({ gate, databaseLost, log }: IdentifyParts) {
+  const tooMany = (reply: FastifyReply, seconds: number) =>
+    reply
       .code(429)
       .header('retry-after', String(seconds))
       .send(errorBody(`too many requests; try again in ${seconds} s`, CODES.rateLimited));
-  };
 
   const refuse = async (request: FastifyRequest, reply: FastifyReply, error: unknown) => {
     if (error instanceof NotAuthenticated) {
-      refused.inc({ reason: error.refusal });
-      const seconds = error.refusal === 'missing' ? undefined : await failures?.take(request.ip);
-      if (seconds !== undefined) return tooMany(reply, seconds, 'failures');
+      const seconds = await gate.refused(error, request.ip);
+      if (seconds !== undefined) return tooMany(reply, seconds);
       log.info({ reason: error.refusal }, 'a request was refused');
       return reply
         .code(401)
@@ -63,14 +94,12 @@ export function identify({ authenticator, limiter, failures, registry, databaseL
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
     try {
-      request.identity = await authenticator.authenticate(request.headers);
+      request.identity = await gate.authenticate(request.headers);
     } catch (error) {
       return refuse(request, reply, error);
     }
-    // Who says nothing of themselves is told by their address.
-    const key = request.identity === OPEN_IDENTITY ? `address:${request.ip}` : request.identity.id;
-    const seconds = await limiter?.take(key);
-    return seconds === undefined ? undefined : tooMany(reply, seconds, 'identity');
+    const seconds = await gate.take(request.identity, request.ip);
+    return seconds === undefined ? undefined : tooMany(reply, seconds);
   };
 }
 
@@ -85,7 +114,7 @@ function counters(registry: Registry) {
     }),
     limited: new Counter({
       name: 'pcf_api_rate_limited_total',
-      help: 'Requests answered 429.',
+      help: 'Requests answered 429, and subscriptions that were refused as they are.',
       labelNames: ['limit'] as const,
       registers,
     }),

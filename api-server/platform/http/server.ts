@@ -16,6 +16,7 @@ import { errorBody } from './error-body.js';
 import { refuseInvalidUtf8 } from './json-body.js';
 import { requestId } from './request-state.js';
 import type { Certificate } from './tls.js';
+import { shouldUpgradeCallback } from './upgrade.js';
 
 /** The HTTP or HTTPS server, without routes. */
 export function createHttpServer(
@@ -39,7 +40,9 @@ export function createHttpServer(
       reply.code(error.statusCode ?? 400).send(errorBody(error.message, error.code)),
     genReqId: ({ headers }: IncomingMessage) => requestId(headers[HEADERS.requestId]),
     forceCloseConnections: 'idle',
-    ...(certificate ? tlsOptions(server, certificate) : { http: timeouts(server) }),
+    ...(certificate
+      ? tlsOptions(server, certificate)
+      : { http: { ...timeouts(server), shouldUpgradeCallback } }),
   };
   // The types know one protocol a server; ours depends on the settings, and routes see none of it.
   const app = fastify(options as FastifyServerOptions) as FastifyInstance;
@@ -65,6 +68,11 @@ function timeouts(server: Settings['server']) {
 
 /** HTTP/2 is agreed on during the handshake, so clients that know only HTTP/1.1 are served, too. */
 function tlsOptions(server: Settings['server'], certificate: Certificate) {
-  const https = { ...certificate, minVersion: 'TLSv1.2' as const, ...timeouts(server) };
+  const https = {
+    ...certificate,
+    minVersion: 'TLSv1.2' as const,
+    ...timeouts(server),
+    shouldUpgradeCallback,
+  };
   return server.http2 ? { http2: true, https: { ...https, allowHTTP1: true } } : { https };
 }

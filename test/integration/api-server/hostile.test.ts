@@ -4,6 +4,7 @@ import { connect as connectTcp } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres } from '../../support/postgres.js';
+import { TestSocket } from '../../support/test-socket.js';
 import { bearer, JWT_SECRET } from '../../support/tokens.js';
 import { ApiProcess, runRole } from './api-process.js';
 
@@ -27,10 +28,19 @@ const UUID = '00000000-0000-4000-8000-000000000000';
 const FIRST = (first: number, inner: string) => `services(first: ${first}) { edges { node { ${inner} } } }`;
 const NODES = 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }';
 
-const doubling = (levels: number) =>
-  `{ ...F0 } ${Array.from({ length: levels }, (_, n) => `fragment F${n} on Query { ...F${n + 1} ...F${n + 1} }`).join(' ')} fragment F${levels} on Query { __typename }`;
+const doubling = (levels: number, type = 'Query') =>
+  `{ ...F0 } ${Array.from({ length: levels }, (_, n) => `fragment F${n} on ${type} { ...F${n + 1} ...F${n + 1} }`).join(' ')} fragment F${levels} on ${type} { __typename }`;
+
+/** Past the preflight, which another test is about. */
+const byGet = (query: string): Sent => ({
+  path: `/graphql?${new URLSearchParams({ query })}`,
+  method: 'GET',
+  headers: { 'apollo-require-preflight': '1' },
+});
 
 const TOO_LARGE = 'QUERY_TOO_LARGE';
+const MANY_ALIASES = `{ ${Array.from({ length: 100 }, (_, n) => `a${n}: __typename`).join(' ')} }`;
+const TOO_COSTLY = `{ ${FIRST(100, 'deployments(first: 100) { edges { node { id } } }')} }`;
 const INVALID = 'GRAPHQL_VALIDATION_FAILED';
 const BAD = 'BAD_USER_INPUT';
 
@@ -49,10 +59,7 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     },
     [400, BAD],
   ],
-  '100 aliases': [
-    { query: `{ ${Array.from({ length: 100 }, (_, n) => `a${n}: __typename`).join(' ')} }` },
-    [400, TOO_LARGE, 'aliases'],
-  ],
+  '100 aliases': [{ query: MANY_ALIASES }, [400, TOO_LARGE, 'aliases']],
   'a field 600 times': [{ query: `{ ${'__typename '.repeat(600)} }` }, [400, TOO_LARGE, 'fields']],
   'a field 10,000 times': [{ query: `{ ${'__typename '.repeat(10_000)} }` }, [400, 'GRAPHQL_PARSE_FAILED']],
   'fragments that double 30 times': [{ query: doubling(30) }, [400, TOO_LARGE, 'fields']],
@@ -69,10 +76,7 @@ const CORPUS: Record<string, [Sent, Expected]> = {
   'a list of 2147483647': [{ query: `{ ${FIRST(2_147_483_647, 'id')} }` }, [400, TOO_LARGE, 'cost']],
   'a list of more than is allowed': [{ query: `{ ${FIRST(101, 'id')} }` }, [200, BAD]],
   'a list of minus one': [{ query: `{ ${FIRST(-1, 'id')} }` }, [200, BAD]],
-  'long lists in long lists': [
-    { query: `{ ${FIRST(100, 'deployments(first: 100) { edges { node { id } } }')} }` },
-    [400, TOO_LARGE, 'cost'],
-  ],
+  'long lists in long lists': [{ query: TOO_COSTLY }, [400, TOO_LARGE, 'cost']],
   'long lists in long lists, by variables': [
     {
       query:
@@ -216,9 +220,123 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     },
     [405],
   ],
+  'a GET whose text can be read in two ways': [
+    { ...byGet(''), path: `/graphql?query=${encodeURIComponent(`${MANY_ALIASES}#`)}%FF` },
+    [400, BAD],
+  ],
+  'the same in half a character': [
+    { ...byGet(''), path: `/graphql?query=${encodeURIComponent(`${MANY_ALIASES}#`)}%E4%BD` },
+    [400, BAD],
+  ],
+  'what would be known if one of them had been run': [{ query: `${MANY_ALIASES}#\uFFFD` }, [400, TOO_LARGE]],
+  'a field called __proto__, read in two ways': [
+    { ...byGet(''), path: `/graphql?query=${encodeURIComponent('{ __proto__: __typename }#')}%FF` },
+    [400, BAD],
+  ],
+  'the same in a parameter of no interest': [
+    { ...byGet(''), path: `/graphql?query={__typename}&x=%FF` },
+    [400, BAD],
+  ],
+  'a GET with a name in codes': [
+    { ...byGet(''), path: `/graphql?%71uery=${encodeURIComponent(TOO_COSTLY)}` },
+    [400, TOO_LARGE, 'cost'],
+  ],
+  'a GET with two texts': [
+    { ...byGet(''), path: `/graphql?query={__typename}&query=${encodeURIComponent(TOO_COSTLY)}` },
+    [400, BAD],
+  ],
+  'a GET that is too deep': [byGet(nested('services', 300)), [400, TOO_LARGE, 'depth']],
+  'a GET of a field called __proto__': [byGet('{ __proto__: __typename }'), [400, TOO_LARGE]],
+  'a GET of what is no GraphQL': [byGet('{ __typename'), [400, 'GRAPHQL_PARSE_FAILED']],
   'another method': [{ method: 'PUT', query: '{ __typename }' }, [404, 'NOT_FOUND']],
   'a path of another program': [{ path: '/..%2f..%2fetc/passwd', method: 'GET' }, [404, 'NOT_FOUND']],
   'a path that can not be read': [{ path: '/%E0%A4%A', method: 'GET' }, [400]],
+};
+
+const SUBSCRIBE = (query: unknown, more: object = {}) => ({
+  type: 'subscribe',
+  id: 'one',
+  payload: { query, ...more },
+});
+const ON_EVENT = (inner: string) => `subscription { deploymentChanged { deployment { ${inner} } } }`;
+const DEEP = `${'service { deployments(first: 1) { edges { node { '.repeat(4)}id${' } } } }'.repeat(4)}`;
+
+/** What is sent once one is let in, and either how it is closed or the code of the error. */
+const SOCKET_CORPUS: Record<string, [(object | string | Uint8Array)[], number | string]> = {
+  'a subscription that is too deep': [[SUBSCRIBE(ON_EVENT(DEEP))], TOO_LARGE],
+  'one that is too deep for any parser': [[SUBSCRIBE(nested('a', 1_000))], 'GRAPHQL_PARSE_FAILED'],
+  'one of 100 aliases': [
+    [SUBSCRIBE(ON_EVENT(Array.from({ length: 100 }, (_, n) => `a${n}: id`).join(' ')))],
+    TOO_LARGE,
+  ],
+  'one of 600 fields': [[SUBSCRIBE(ON_EVENT('id '.repeat(600)))], TOO_LARGE],
+  'one of 60 directives': [[SUBSCRIBE(ON_EVENT(`id ${'@skip(if: true) '.repeat(60)}`))], TOO_LARGE],
+  'one whose fragments double': [
+    [
+      SUBSCRIBE(
+        `subscription { deploymentChanged { ...F0 } } ${doubling(30, 'DeploymentChanged').slice(10)}`,
+      ),
+    ],
+    TOO_LARGE,
+  ],
+  'one of long lists in long lists': [
+    [
+      SUBSCRIBE(
+        ON_EVENT(
+          'service { deployments(first: 100) { edges { node { service { deployments(first: 100) { edges { node { id } } } } } } } }',
+        ),
+      ),
+    ],
+    TOO_LARGE,
+  ],
+  'the same by variables': [
+    [
+      SUBSCRIBE(
+        `subscription ($n: Int) { deploymentChanged { deployment { service {
+          deployments(first: $n) { edges { node { incidents(first: $n) { edges { node { id } } } } } } } } } }`,
+        { variables: { n: 100 } },
+      ),
+    ],
+    TOO_LARGE,
+  ],
+  'one that costs what a query may': [
+    [
+      SUBSCRIBE(
+        ON_EVENT(
+          'service { deployments(first: 40) { edges { node { incidents(first: 50) { edges { cursor } } } } } }',
+        ),
+      ),
+    ],
+    TOO_LARGE,
+  ],
+  'one of a field called __proto__': [[SUBSCRIBE(ON_EVENT('__proto__: id'))], TOO_LARGE],
+  'a query': [[SUBSCRIBE('{ __typename }')], BAD],
+  'a mutation': [[SUBSCRIBE('mutation { __typename }')], BAD],
+  'a name that no operation has': [[SUBSCRIBE(ON_EVENT('id'), { operationName: 'B' })], BAD],
+  'the schema': [[SUBSCRIBE('{ __schema { types { name } } }')], INVALID],
+  'a field that is none': [[SUBSCRIBE(ON_EVENT('nam'))], INVALID],
+  'what is no GraphQL': [[SUBSCRIBE('subscription {')], 'GRAPHQL_PARSE_FAILED'],
+  'variables that do not fit': [
+    [
+      SUBSCRIBE('subscription ($s: ID) { deploymentChanged(serviceId: $s) { cursor } }', {
+        variables: { s: {} },
+      }),
+    ],
+    BAD,
+  ],
+  'a cursor that is none': [[SUBSCRIBE('subscription { deploymentChanged(after: "!") { cursor } }')], BAD],
+  'a hash of nothing': [
+    [SUBSCRIBE('', { extensions: { persistedQuery: { version: 1, sha256Hash: 'f'.repeat(64) } } })],
+    BAD,
+  ],
+  'a query that is a number': [[SUBSCRIBE(5)], 4_400],
+  'no JSON': [['{'], 4_400],
+  'JSON of something else': [['[]'], 4_400],
+  'a message of no kind': [[{ type: 'query', id: 'one', payload: {} }], 4_400],
+  'bytes that are no UTF-8': [[new Uint8Array([0xff, 0xfe])], 4_400],
+  'who is let in once more': [[{ type: 'connection_init' }], 4_429],
+  'two of one name': [[SUBSCRIBE(ON_EVENT('id')), SUBSCRIBE(ON_EVENT('id'))], 4_409],
+  'a message of 100,000 characters': [[SUBSCRIBE(`${ON_EVENT('id')} #${'x'.repeat(100_000)}`)], 1_009],
 };
 
 describe('api-server and hostile clients', () => {
@@ -265,6 +383,51 @@ describe('api-server and hostile clients', () => {
       }
     });
   }
+
+  for (const [what, [messages, expected]] of Object.entries(SOCKET_CORPUS)) {
+    it(`over a WebSocket, ${what}: ${expected}`, async () => {
+      for (let time = 0; time < 2; time += 1) {
+        const socket = await TestSocket.connect(api.port, { headers: credentials });
+        try {
+          for (const message of messages) socket.send(message);
+          const answer = await socket.next();
+          // What the query asks for is refused as it comes; what only a resolver can tell, with its result.
+          const errors = answer.type === 'next' ? answer.payload.errors : answer.payload;
+          assert.equal(answer.closed ?? errors?.[0]?.extensions.code, expected, JSON.stringify(answer));
+          assert.doesNotMatch(JSON.stringify(answer), /node_modules|at \w+ \(|SELECT|Did you mean/);
+        } finally {
+          socket.end();
+        }
+      }
+    });
+  }
+
+  it('a WebSocket on which too much, or nothing, is asked for', async () => {
+    const socket = await TestSocket.connect(api.port, { headers: credentials });
+    for (let number = 0; number < 60; number += 1) {
+      const id = number === 7 ? '__proto__' : `s${number}`;
+      socket.subscribe('subscription { deploymentChanged { cursor } }', {}, id);
+    }
+    const codes: string[] = [];
+    while (codes.length < 10) {
+      const { type, payload } = await socket.next();
+      assert.equal(type, 'error');
+      codes.push(payload[0].extensions.code);
+    }
+    assert.deepEqual([...new Set(codes)], ['TOO_MANY_SUBSCRIPTIONS']);
+    socket.end();
+    const early = await TestSocket.open(api.port, { headers: credentials });
+    early.send(SUBSCRIBE(ON_EVENT('id')));
+    assert.equal((await early.next()).closed, 4_401, 'before one is let in');
+    const stranger = await TestSocket.open(api.port);
+    stranger.send({ type: 'connection_init', payload: { authorization: 'Bearer x' } });
+    assert.equal((await stranger.next()).closed, 4_403);
+    const silent = await TestSocket.open(api.port);
+    assert.equal((await silent.next()).closed, 4_408);
+    const other = await TestSocket.open(api.port, { protocol: '' });
+    assert.equal((await other.next()).closed, 4_406, 'no protocol');
+    await eventually('all is forgotten', async () => /pcf_api_subscribers 0/.test(await api.metrics()));
+  });
 
   it('requests that are no HTTP, or two in one, are refused and closed', async () => {
     const raw = (text: string) =>

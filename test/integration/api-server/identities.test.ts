@@ -90,6 +90,32 @@ describe('api-server identities', () => {
       }
     });
 
+    it('a key without READ is told of what it changes, and is led no further', async () => {
+      const { data } = await as('OPERATOR', CREATE_SERVICE, { name: 'web' });
+      const input = { serviceId: data.createService.id, environment: 'production', version: '1' };
+      const { key } = await newKey({ scopes: ['DEPLOYMENTS', 'INCIDENTS', 'CATALOG'] });
+      const RECORD = 'mutation ($input: RecordDeploymentInput!) { recordDeployment(input: $input)';
+      const plain = await withKey(key, `${RECORD} { id status version startedAt } }`, {
+        input: { ...input, idempotencyKey: 'a' },
+      });
+      assert.deepEqual([plain.errors, plain.data.recordDeployment.status], [[], 'IN_PROGRESS']);
+      const { id } = plain.data.recordDeployment;
+      const UPDATE = 'mutation ($id: ID!) { updateDeployment(input: { id: $id, weight: 5 })';
+      const everything =
+        'environment { deployments(first: 100) { edges { node { service { name incidents { totalCount } } } } } }';
+      for (const way of [everything, 'service { name }', 'release { commit }', 'incidents { totalCount }']) {
+        const led = await withKey(key, `${UPDATE} { id ${way} } }`, { id });
+        assert.deepEqual(codes(led), ['FORBIDDEN'], way);
+        assert.match(led.errors[0]!.message, /needs an API key with the scope READ/);
+        assert.doesNotMatch(led.text, /web/);
+      }
+      const open = `mutation ($input: OpenIncidentInput!) { openIncident(input: $input) { title causedBy { version } } }`;
+      const incident = { ...input, version: undefined, title: 'down', severity: 'LOW', deploymentId: id };
+      const opened = await withKey(key, open, { input: { ...incident, idempotencyKey: 'a' } });
+      assert.deepEqual(codes(opened), ['FORBIDDEN']);
+      assert.deepEqual(opened.data.openIncident, { title: 'down', causedBy: null });
+    });
+
     it('says what is lacking', async () => {
       const { status, errors } = await as('VIEWER', CREATE_SERVICE, { name: 'web' });
       assert.equal(status, 200);

@@ -9,6 +9,7 @@ import pg from 'pg';
 import { EXIT } from '../../../contract/image.js';
 import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
+import { TestSocket } from '../../support/test-socket.js';
 import { ApiProcess, type Env, runRole } from './api-process.js';
 
 const SERVICES = 'query Services { services { totalCount edges { node { name } } } }';
@@ -84,6 +85,48 @@ describe('api-server limits', () => {
     assert.equal((await server.graphql(SERVICES)).status, 200);
   });
 
+  it('so is one event of a subscription, which goes on with the next', async () => {
+    const server = await start({ PCF_API__GRAPHQL__DEADLINE: '300ms' });
+    const record = async (serviceId: string, version: string) => {
+      const input = { serviceId, version, environment: 'production', idempotencyKey: version };
+      const RECORD =
+        'mutation ($input: RecordDeploymentInput!) { recordDeployment(input: $input) { id environment { name } } }';
+      const { errors } = await server.graphql(RECORD, { input });
+      assert.deepEqual(errors, []);
+    };
+    const { data } = await server.graphql('mutation { createService(input: { name: "timed" }) { id } }');
+    await record(data.createService.id, '0'); // makes the environment
+    const socket = await TestSocket.connect(server.port);
+    const CHANGED = 'subscription Timed { deploymentChanged { deployment { version service { name } } } }';
+    socket.subscribe(CHANGED);
+    await eventually('it is subscribed', async () => /pcf_api_subscribers 1/.test(await server.metrics()));
+    const lock = await lockServices();
+    try {
+      // Past the API, whose own statements would wait for the lock, too.
+      await postgres.query(
+        `INSERT INTO domain_events (kind, subject_id, service_id, environment, payload)
+         SELECT 'DEPLOYMENT_UPDATED', id, service_id, environment, '{}' FROM deployments`,
+        url,
+      );
+      await postgres.query('NOTIFY pcf_events', url);
+      const { type, payload } = await socket.next();
+      assert.deepEqual([type, payload.errors[0].extensions.code], ['next', 'DEADLINE_EXCEEDED']);
+      await eventually('it was cancelled', async () => (await waiting()) === 0);
+    } finally {
+      await lock.end();
+    }
+    await record(data.createService.id, '1');
+    const { payload } = await socket.next();
+    assert.deepEqual(payload.data.deploymentChanged.deployment, { version: '1', service: { name: 'timed' } });
+    socket.end();
+    const metrics = await server.metrics();
+    assert.match(
+      metrics,
+      /graphql_operation_duration_seconds_count\{operation="Timed",type="subscription"\} 2/,
+    );
+    assert.match(metrics, /graphql_operation_errors_total\{operation="Timed",type="subscription"\} 1/);
+  });
+
   it('what nobody waits for any more is ended in the database', async () => {
     const server = await start();
     const lock = await lockServices();
@@ -124,6 +167,8 @@ describe('api-server limits', () => {
     const other = 'query Other { services { totalCount } }';
     writeFileSync(join(folder, 'documents.json'), JSON.stringify({ [sha256(SERVICES)]: SERVICES }));
     writeFileSync(join(folder, 'other.graphql'), other);
+    const CHANGED = 'subscription Changed { deploymentChanged { cursor kind } }';
+    writeFileSync(join(folder, 'changed.graphql'), CHANGED);
     const server = await start({
       PCF_API__GRAPHQL__ONLY_TRUSTED: 'true',
       PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: folder,
@@ -160,6 +205,18 @@ describe('api-server limits', () => {
       server.fetch(`/graphql?extensions=${encodeURIComponent(JSON.stringify(persisted(text)))}`, preflight);
     assert.equal((await get(SERVICES)).status, 200);
     assert.deepEqual(await codeOf(await get(stranger)), [400, 'UNTRUSTED_DOCUMENT']);
+
+    const socket = await TestSocket.connect(server.port);
+    socket.subscribe('subscription { deploymentChanged { cursor } }');
+    assert.equal((await socket.next()).payload[0].extensions.code, 'UNTRUSTED_DOCUMENT');
+    socket.subscribe(CHANGED);
+    socket.send({
+      type: 'subscribe',
+      id: 'by hash',
+      payload: { query: '', extensions: persisted(CHANGED) },
+    });
+    await eventually('both are let in', async () => /pcf_api_subscribers 2/.test(await server.metrics()));
+    socket.end();
   });
 
   it('says at start what is wrong with the trusted documents', async () => {

@@ -207,6 +207,36 @@ describe('api-server login', () => {
     assert.equal(many.filter(({ status }) => status === 401).length, 4);
   });
 
+  it('nobody can lock another one out from a single address, however often they try', async () => {
+    const guess = () => post('login', { email: EMAIL, password: 'wrong' }, auth, from(7));
+    const statuses = await Promise.all(Array.from({ length: 100 }, guess));
+    assert.equal(statuses.filter(({ status }) => status === 401).length, 4);
+    const elsewhere = await post('login', { email: EMAIL, password: PASSWORD }, auth, from(8));
+    assert.equal(elsewhere.status, 200);
+    const another = await post('login', { email: 'bob@example.com', password: 'wrong' }, auth, from(7));
+    assert.equal(another.status, 401, 'what had to wait does not count against the address, either');
+  });
+
+  it('a user who is disabled is no thief, and has to log in anew once enabled', async () => {
+    const { refreshToken } = await tokens();
+    const { data } = await api.graphql('{ users { edges { node { id } } } }');
+    const disable = async (disabled: boolean) => {
+      const update = 'mutation ($input: UpdateUserInput!) { updateUser(input: $input) { id } }';
+      const input = { id: data.users.edges[0].node.id, disabled };
+      assert.deepEqual((await api.graphql(update, { input })).errors, []);
+    };
+    const statuses = async () => [(await refresh(refreshToken)).status, (await refresh(refreshToken)).status];
+    await postgres.query('UPDATE users SET disabled_at = now()', url); // past the API, which would end it
+    assert.deepEqual(await statuses(), [401, 401]);
+    await disable(true);
+    assert.deepEqual(await statuses(), [401, 401]);
+    await disable(false);
+    assert.deepEqual(await statuses(), [401, 401]);
+    const alarms = await postgres.query('SELECT FROM audit_events WHERE error_code IS NOT NULL', url);
+    assert.equal(alarms.length, 0);
+    assert.ok((await tokens()).refreshToken);
+  });
+
   it('who makes up refresh tokens has to wait', async () => {
     const statuses = new Set<number>();
     for (let tries = 0; tries < 81; tries += 1) {

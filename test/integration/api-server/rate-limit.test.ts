@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres } from '../../support/postgres.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
+import { TestSocket } from '../../support/test-socket.js';
 import { bearer, JWT_SECRET } from '../../support/tokens.js';
 import { ApiProcess, runRole } from './api-process.js';
 
@@ -95,6 +96,28 @@ describe('api-server rate limit', () => {
     const guess = async () => (await api.graphql(QUERY, {}, { 'x-api-key': 'pcf_wrong' })).status;
     assert.deepEqual([await guess(), await guess(), await guess(), await guess()], [401, 401, 401, 429]);
     assert.equal(await ask(api, 'f'), 200, 'who is known is let in from the same address');
+  });
+
+  it('subscriptions count as requests do', async () => {
+    const api = await start();
+    await redisIs(api, 'ready');
+    assert.deepEqual(await times(3, api, 'g'), [200, 200, 200]);
+    const socket = await TestSocket.connect(api.port, { headers: await bearer({ sub: 'g' }) });
+    for (const id of ['1', '2', '3'])
+      socket.subscribe('subscription { deploymentChanged { cursor } }', {}, id);
+    const { type, id, payload } = await socket.next();
+    assert.deepEqual([type, id, payload[0].extensions.code], ['error', '3', 'RATE_LIMITED']);
+    assert.ok(payload[0].extensions.retryAfter > 3_000);
+    socket.end();
+    assert.equal(await ask(api, 'g'), 429);
+    assert.match(await api.metrics(), /pcf_api_rate_limited_total\{limit="identity"\} 2/);
+    const guess = async () => {
+      const stranger = await TestSocket.open(api.port, { headers: { 'x-api-key': 'pcf_wrong' } });
+      stranger.send({ type: 'connection_init' });
+      return (await stranger.next()).closed;
+    };
+    assert.equal(await guess(), 4_403);
+    assert.match(await api.metrics(), /pcf_api_authentication_refused_total\{reason="malformed"\} 1/);
   });
 
   it('where nobody has to say who they are, addresses are counted', async () => {

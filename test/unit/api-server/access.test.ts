@@ -1,6 +1,13 @@
 import 'reflect-metadata';
 import assert from 'node:assert/strict';
-import { type GraphQLInputType, getNamedType, graphql, isInputObjectType } from 'graphql';
+import {
+  type GraphQLInputType,
+  getNamedType,
+  graphql,
+  isInputObjectType,
+  isLeafType,
+  isObjectType,
+} from 'graphql';
 import {
   Arg,
   buildSchemaSync,
@@ -76,6 +83,47 @@ describe('api-server access', () => {
     });
   }
 
+  it('nothing leads from one thing to others without their rule', async () => {
+    const isNode = (type: unknown) =>
+      isObjectType(type) && type.getInterfaces().some(({ name }) => name === 'Node');
+    const nodeOf = (type: unknown): unknown => {
+      if (!isObjectType(type)) return undefined;
+      const { edges, node } = type.getFields();
+      if (edges) return nodeOf(getNamedType(edges.type));
+      return isNode(type) ? type : node && getNamedType(node.type);
+    };
+    const ways: string[] = [];
+    for (const type of Object.values(schema.getTypeMap())) {
+      const isList = /(Connection|Edge)$/.test(type.name); // as everything else says of itself, so does a list
+      if (!isObjectType(type) || roots.includes(type) || isList || type.name.startsWith('__')) continue;
+      for (const field of Object.values(type.getFields())) {
+        const target = nodeOf(getNamedType(field.type));
+        if (!target) {
+          if (isNode(type)) assert.ok(isLeafType(getNamedType(field.type)), `${type.name}.${field.name}`);
+          continue;
+        }
+        const { scope } = accessOf(field) ?? accessOf(target as object)!;
+        const name: string = `${type.name}.${field.name}`;
+        if (!scope) continue; // only what is one's own
+        ways.push(name);
+        const others = Object.values(Scope).filter((one) => one !== scope);
+        const ask = async (scopes: Scope[]) => {
+          try {
+            await field.resolve!({}, {}, { identity: someone(Role.ADMIN, scopes) }, {} as never);
+          } catch (error) {
+            return (error as { extensions?: { code?: string } }).extensions?.code;
+          }
+          return undefined;
+        };
+        assert.equal(await ask(others), 'FORBIDDEN', `${name} is open to keys without ${scope}`);
+        assert.notEqual(await ask([scope]), 'FORBIDDEN', name);
+      }
+    }
+    for (const way of ['Deployment.environment', 'Environment.deployments', 'Incident.causedBy']) {
+      assert.ok(ways.includes(way), `the walk does not find ${way}`);
+    }
+  });
+
   it('what differs from one identity to the next is marked for caches', () => {
     const personal = fields.filter(({ field }) => accessOf(field)!.personal).map(({ name }) => name);
     assert.deepEqual(personal, ['Query.me']);
@@ -111,7 +159,10 @@ describe('api-server access', () => {
       guarded!: Guarded;
     }
     @ObjectType({ implements: Node })
-    class Found extends Node {}
+    class Found extends Node {
+      @Field(() => Open)
+      open!: Open;
+    }
     @Resolver()
     class Careless {
       @AllowRead()
@@ -144,6 +195,7 @@ describe('api-server access', () => {
       (error: Error) => {
         assert.match(error.message, /Query.forgotten has no rule/);
         assert.match(error.message, /Found has no rule/);
+        assert.match(error.message, /Found.open leads to Open, which has no rule/);
         assert.match(error.message, /Query.tooLow gives VIEWER what only ADMIN may see/);
         assert.match(error.message, /Around.guarded leads to what only ADMIN may see/);
         return true;

@@ -1,12 +1,13 @@
 /** Runs operations that are ready: within their cost and their time, counted and timed, errors masked. */
-import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import type { GraphQLError, GraphQLFormattedError } from 'graphql';
 import { type DatabaseSession, databaseSession } from '../../database/session.js';
 import type { OperationMetrics } from '../../metrics/operation-metrics.js';
 import { nameOperation } from '../../tracing/operation-spans.js';
 import type { ResponseCache } from '../cache/response-cache.js';
 import { CODES } from '../errors.js';
-import type { ErrorFormatter } from '../format-error.js';
+import { asFormatted, type ErrorFormatter } from '../format-error.js';
 import { tooExpensive } from '../limits/operation-cost.js';
+import { inTime, tookTooLong } from './deadline.js';
 import type { Executed } from './executor.js';
 import type { KnownOperation } from './known-documents.js';
 import type { PreparedOperation } from './prepared-operation.js';
@@ -52,6 +53,12 @@ export class OperationRunner {
     return answer;
   }
 
+  /** Counts what was not run. */
+  refused(type: string | undefined, startedAt = performance.now()): void {
+    const labels = { operation: 'invalid', type: type ?? 'unknown', outcome: 'error' };
+    this.parts.metrics.graphqlOperation(labels, (performance.now() - startedAt) / 1_000);
+  }
+
   #answer(
     operation: KnownOperation,
     context: unknown,
@@ -74,7 +81,9 @@ export class OperationRunner {
   }
 
   async #execute(prepared: PreparedOperation, context: unknown, values: Variables): Promise<OperationAnswer> {
-    const executed = await this.#inTime(() => prepared.execute(context, values));
+    const execute = () => prepared.execute(context, values);
+    const session = databaseSession.getStore();
+    const executed = await (session ? inTime(this.parts.deadline, session, execute) : execute());
     if (!executed) return { ...this.#refusal([tookTooLong(this.parts.deadline)]), status: 504 };
     if (!executed.errors) return { status: 200, result: executed };
     return this.#failed(executed);
@@ -128,44 +137,10 @@ export class OperationRunner {
   #formatted(errors: readonly GraphQLError[]): GraphQLFormattedError[] {
     return errors.map((error) => this.parts.formatError(asFormatted(error), error));
   }
-
-  /** Undefined at the deadline: what runs in the database then is cancelled there. */
-  #inTime(execute: () => Executed | Promise<Executed>): Executed | Promise<Executed | undefined> {
-    const { deadline } = this.parts;
-    const session = databaseSession.getStore();
-    if (deadline === 0 || !session) return execute();
-    const executing = execute();
-    if (!(executing instanceof Promise)) return executing;
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        session.cancel(tookTooLong(deadline));
-        resolve(undefined);
-      }, deadline);
-      executing.then(resolve, reject).finally(() => clearTimeout(timer));
-    });
-  }
 }
 
 /** Who sees the same has the same scope; without identities everybody sees the same. */
 function scopeOf(context: unknown): string {
   const { identity } = context as { identity?: { cacheScope: string } };
   return identity?.cacheScope ?? 'everybody';
-}
-
-function tookTooLong(deadline: number): GraphQLError {
-  return new GraphQLError(
-    `it took longer than ${deadline / 1_000} s and was ended; ask for less, or in parts`,
-    { extensions: { code: CODES.deadline } },
-  );
-}
-
-/** As Apollo hands errors to `formatError`. */
-function asFormatted(error: GraphQLError): GraphQLFormattedError {
-  const { message, locations, path, extensions } = error;
-  return {
-    message,
-    ...(locations && { locations }),
-    ...(path && { path }),
-    extensions: { ...extensions, code: extensions.code ?? CODES.internal },
-  };
 }

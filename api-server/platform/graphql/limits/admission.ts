@@ -34,17 +34,25 @@ export class Admission {
     return this.problemOf(query) ?? admitted;
   }
 
-  /** Undefined, too, for what is no GraphQL: whoever parses it next says so. */
+  /** What can't be parsed has one, too: nothing goes on that was not measured. */
   problemOf(query: string): GraphQLError | undefined {
-    const document = this.#parsed(query);
-    return document && documentProblem(document, this.parts.limits);
+    const document = this.parsed(query);
+    return document instanceof GraphQLError ? document : documentProblem(document, this.parts.limits);
   }
 
-  #parsed(query: string): DocumentNode | undefined {
+  /** Once more, of a document that is about to be run for the first time, however it has come so far. */
+  problemOfDocument(source: string, document: DocumentNode): GraphQLError | undefined {
+    const { trusted, onlyTrusted, limits } = this.parts;
+    if (onlyTrusted && !trusted?.has(source)) return untrusted();
+    return documentProblem(document, limits);
+  }
+
+  parsed(query: string): DocumentNode | GraphQLError {
     try {
-      return parse(query, { maxTokens: this.parts.maxTokens, noLocation: true });
-    } catch {
-      return undefined;
+      return parse(query, { maxTokens: this.parts.maxTokens });
+    } catch (error) {
+      const { message, nodes, source, positions } = error as GraphQLError;
+      return new GraphQLError(message, { nodes, source, positions, extensions: { code: CODES.unparsable } });
     }
   }
 }

@@ -1,0 +1,28 @@
+/** How long an operation, or one event of a subscription, may take. */
+import { GraphQLError } from 'graphql';
+import type { DatabaseSession } from '../../database/session.js';
+import { CODES } from '../errors.js';
+
+/** Undefined at the deadline (ms; 0 is without end): what runs in the database then is cancelled there. */
+export function inTime<T>(
+  deadline: number,
+  session: DatabaseSession,
+  execute: () => T | Promise<T>,
+): T | Promise<T | undefined> {
+  const executing = execute();
+  if (deadline === 0 || !(executing instanceof Promise)) return executing;
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      session.cancel(tookTooLong(deadline));
+      resolve(undefined);
+    }, deadline);
+    executing.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
+}
+
+export function tookTooLong(deadline: number): GraphQLError {
+  return new GraphQLError(
+    `it took longer than ${deadline / 1_000} s and was ended; ask for less, or in parts`,
+    { extensions: { code: CODES.deadline } },
+  );
+}

@@ -1,0 +1,195 @@
+/**
+ * What subscriptions may ask for, and how each of their events is run: under the limits that
+ * queries have. An event is an operation of its own, with a session, a deadline and a span.
+ */
+import { randomUUID } from 'node:crypto';
+import {
+  createSourceEventStream,
+  type DocumentNode,
+  type ExecutionArgs,
+  type ExecutionResult,
+  execute,
+  GraphQLError,
+  type GraphQLSchema,
+  getOperationAST,
+  getVariableValues,
+  NoSchemaIntrospectionCustomRule,
+  type OperationDefinitionNode,
+  specifiedRules,
+  validate,
+} from 'graphql';
+import { DatabaseSession, databaseSession } from '../database/session.js';
+import { requestContext } from '../logging/request-context.js';
+import type { OperationMetrics } from '../metrics/operation-metrics.js';
+import { inSpan } from '../tracing/tracing.js';
+import { badUserInput, CODES } from './errors.js';
+import { inTime, tookTooLong } from './execution/deadline.js';
+import { costOf, type KnownDocuments } from './execution/known-documents.js';
+import { asFormatted, type ErrorFormatter } from './format-error.js';
+import { askedIn, type Fields } from './graphql-request.js';
+import type { Admission } from './limits/admission.js';
+import { tooExpensive } from './limits/operation-cost.js';
+
+export interface SubscriptionRunnerParts {
+  schema: GraphQLSchema;
+  introspection: boolean;
+  admission: Admission;
+  documents: KnownDocuments;
+  /** Of one event. */
+  maxCost: number;
+  /** ms; 0 is without end. */
+  deadline: number;
+  formatError: ErrorFormatter;
+  metrics: Pick<OperationMetrics, 'graphqlOperation'>;
+}
+
+type Events = AsyncIterator<unknown, void> & AsyncIterable<unknown>;
+type Results = AsyncIterableIterator<ExecutionResult> & {
+  return(): Promise<IteratorResult<ExecutionResult>>;
+  throw(error: unknown): Promise<IteratorResult<ExecutionResult>>;
+};
+
+const MAX_VARIABLE_ERRORS = 10;
+
+export class SubscriptionRunner {
+  constructor(private readonly parts: SubscriptionRunnerParts) {}
+
+  /** All but its context. Throws why it is not to be run. */
+  prepare(payload: Fields): ExecutionArgs {
+    try {
+      return this.#prepared(payload);
+    } catch (error) {
+      this.#count('invalid', performance.now(), 'error');
+      throw error;
+    }
+  }
+
+  /** Its results, errors in them masked; or one result when it can't begin. */
+  async subscribe(args: ExecutionArgs): Promise<Results | ExecutionResult> {
+    const startedAt = performance.now();
+    const name = getOperationAST(args.document, args.operationName)?.name?.value;
+    const begun = await this.#inside(`subscribe ${name ?? ''}`, (session) =>
+      inTime(this.parts.deadline, session, () =>
+        createSourceEventStream(args).then(endingIfCancelled(session)),
+      ),
+    );
+    if (begun instanceof Object && Symbol.asyncIterator in begun)
+      return this.#results(args, name, begun as Events);
+    this.#count(name, startedAt, 'error');
+    return this.#masked(begun ?? { errors: [tookTooLong(this.parts.deadline)] });
+  }
+
+  #prepared(payload: Fields): ExecutionArgs {
+    const { schema, introspection, admission, maxCost } = this.parts;
+    const admitted = admission.admit(askedIn(payload));
+    if (admitted instanceof GraphQLError) throw admitted;
+    const { query, operationName, variables = {} } = admitted;
+    if (query === undefined) throw badUserInput({ field: 'query', message: 'is missing, or not known here' });
+    const document = this.#document(query);
+    const definition = subscriptionIn(document, operationName);
+    const { errors, coerced } = getVariableValues(schema, definition.variableDefinitions ?? [], variables, {
+      maxErrors: MAX_VARIABLE_ERRORS,
+      hideSuggestions: !introspection,
+    });
+    if (errors?.[0]) throw withCode(errors[0], CODES.badUserInput);
+    const cost = costOf(schema, document, definition).of(coerced ?? {});
+    if (cost > maxCost) throw tooExpensive(cost, maxCost);
+    return { schema, document, operationName, variableValues: variables };
+  }
+
+  /** Parsed and validated once, as those that come over HTTP. */
+  #document(query: string): DocumentNode {
+    const { schema, introspection, admission, documents } = this.parts;
+    const known = documents.bySource(query);
+    if (known) return known.document;
+    const document = admission.parsed(query);
+    if (document instanceof GraphQLError) throw document;
+    const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
+    const [problem] = validate(schema, document, rules, { maxErrors: 1, hideSuggestions: !introspection });
+    if (problem) throw withCode(problem, CODES.invalid);
+    return documents.add(query, document).document;
+  }
+
+  /** Not a generator: one that waits for an event would not hear that nobody listens any more. */
+  #results(args: ExecutionArgs, name: string | undefined, events: Events): Results {
+    const source = events[Symbol.asyncIterator]();
+    const end = async () => {
+      await source.return?.();
+      return { done: true, value: undefined } as const;
+    };
+    return {
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+      next: async () => {
+        const startedAt = performance.now();
+        try {
+          const { done, value } = await source.next();
+          return done ? { done, value: undefined } : { value: await this.#event(args, name, value) };
+        } catch (error) {
+          this.#count(name, startedAt, 'error');
+          throw error;
+        }
+      },
+      return: end,
+      throw: async (error) => {
+        await end();
+        throw error;
+      },
+    };
+  }
+
+  /** Never rejects. */
+  #event(args: ExecutionArgs, name: string | undefined, rootValue: unknown): Promise<ExecutionResult> {
+    const startedAt = performance.now();
+    const { deadline } = this.parts;
+    return this.#inside(`event ${name ?? ''}`, async (session) => {
+      const executed = await inTime(deadline, session, () => execute({ ...args, rootValue }));
+      const result = executed ?? { errors: [tookTooLong(deadline)] };
+      this.#count(name, startedAt, result.errors ? 'error' : 'ok');
+      return this.#masked(result);
+    });
+  }
+
+  #inside<T>(name: string, work: (session: DatabaseSession) => T | Promise<T>): Promise<T> {
+    const session = new DatabaseSession();
+    session.needsPrimary = true; // a replica may not have yet what an event is about
+    return requestContext.run({ requestId: randomUUID() }, () =>
+      databaseSession.run(session, () =>
+        inSpan(name.trim(), { attributes: { 'graphql.operation.type': 'subscription' } }, async () =>
+          work(session),
+        ),
+      ),
+    );
+  }
+
+  #masked(result: ExecutionResult): ExecutionResult {
+    if (!result.errors) return result;
+    const errors = result.errors.map((error) => this.parts.formatError(asFormatted(error), error));
+    return { ...result, errors: errors as never };
+  }
+
+  #count(operation: string | undefined, startedAt: number, outcome: string): void {
+    const labels = { operation, type: 'subscription', outcome };
+    this.parts.metrics.graphqlOperation(labels, (performance.now() - startedAt) / 1_000);
+  }
+}
+
+/** What begins after the deadline has nobody who would end it. */
+function endingIfCancelled(session: DatabaseSession) {
+  return async (begun: AsyncIterable<unknown> | ExecutionResult) => {
+    if (session.isCancelled && Symbol.asyncIterator in begun) await begun[Symbol.asyncIterator]().return?.();
+    return begun;
+  };
+}
+
+function subscriptionIn(document: DocumentNode, name: string | undefined): OperationDefinitionNode {
+  const found = getOperationAST(document, name);
+  if (!found) throw badUserInput({ field: 'operationName', message: 'names no operation of the document' });
+  if (found.operation === 'subscription') return found;
+  throw badUserInput({ field: 'query', message: `is a ${found.operation}; send it over HTTP` });
+}
+
+function withCode({ message, nodes, originalError }: GraphQLError, code: string): GraphQLError {
+  return new GraphQLError(message, { nodes, originalError, extensions: { code } });
+}
