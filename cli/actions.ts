@@ -5,10 +5,11 @@ import { belowFloor } from '../operator/delivery/rollback-floor.js';
 import { REQUEST_ANNOTATIONS } from '../operator/reconciler/settings.js';
 import { ControllerRevisionKind, PcfApiKind } from '../operator/resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../operator/resources/metadata.js';
-import { REVISION_FIELDS, type Revision, revisionOf } from '../operator/resources/revision.js';
+import { type Revision, revisionName, revisionOf } from '../operator/resources/revision.js';
 import type { KubeObject } from '../operator/runtime/kube-types.js';
 import { type ClusterAccess, FIELD_MANAGER, getPcfApi } from './cluster.js';
 import { CliError } from './output.js';
+import { undoPatch } from './undo-patch.js';
 
 export interface Done {
   /** The object as it is now. */
@@ -62,8 +63,9 @@ export const undo =
     const recorded = await recordedRevisions(access, name);
     const revision = choose(api, recorded, to);
     refuseBelowFloor(api, recorded, revision);
-    const written = await edit(access, name, { spec: specOf(revision) });
-    return { written, done: `goes back to revision ${revision.number}, ${revision.image}` };
+    const spec = undoPatch(api.spec, revision.inputs ?? {});
+    const written = await edit(access, name, { spec });
+    return { written, done: goesBack(written as unknown as PcfApi, revision) };
   };
 
 /** A request names the delivery it means: it is no request about a later one. */
@@ -113,9 +115,9 @@ function refuseBelowFloor({ status }: PcfApi, revisions: Revision[], to: Revisio
   if (refused) throw new CliError(`not undone: ${refused}`);
 }
 
-/** What the revision was made of; a field that it did not have is taken out. */
-function specOf({ inputs }: Revision): Record<string, unknown> {
-  return Object.fromEntries(
-    REVISION_FIELDS.map((field) => [field, (inputs as Record<string, unknown>)[field] ?? null]),
-  );
+/** Where the same pods can't be had again, it is a delivery like any other, and not at once. */
+function goesBack(written: PcfApi, { number, name, image, secrets }: Revision): string {
+  const isTheSame = revisionName(written, secrets) === name;
+  const how = isTheSame ? '' : ', as a new revision: an older operator recorded less of it';
+  return `goes back to revision ${number}, ${image}${how}`;
 }

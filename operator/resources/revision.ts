@@ -31,14 +31,22 @@ export interface Revision {
 }
 
 /** Fields of spec that make a revision, as an undo puts them back. */
-export const REVISION_FIELDS = [
+const REVISION_FIELDS = [
   ...(['image', 'environment', 'resources', 'env', 'config', 'database', 'redis', 'auth'] as const),
   ...(['imagePullSecrets', 'probes', 'terminationGracePeriod', 'scheduling', 'source'] as const),
 ] satisfies (keyof PcfApiSpec)[];
 
-/** The fields of spec that a pod depends on. A change of any other makes no new revision. */
-export type RevisionInputs = Partial<PcfApiSpec>;
+/** What of spec a pod depends on. A change of anything else makes no new revision. */
+export type RevisionInputs = Partial<Pick<PcfApiSpec, (typeof REVISION_FIELDS)[number]>> & {
+  availability?: Pick<NonNullable<PcfApiSpec['availability']>, 'topologySpread'>;
+  secrets?: Partial<Pick<NonNullable<PcfApiSpec['secrets']>, 'onChange'>>;
+};
 
+/**
+ * What the name of a revision is the hash of. A field that is added here, or a default that is
+ * added below one of these, gives every revision another name and so delivers every PcfApi
+ * anew when the operator is upgraded: what is not in the spec must stay out of the hash.
+ */
 function podInputs(spec: PcfApiSpec) {
   const { image, environment, resources, env, config, database, redis, auth } = spec;
   const { imagePullSecrets, probes, terminationGracePeriod, scheduling } = spec;
@@ -51,9 +59,15 @@ function podInputs(spec: PcfApiSpec) {
 }
 
 /** The same as fields of spec: what an undo puts back. */
-function specInputs(spec: PcfApiSpec): RevisionInputs {
+export function revisionInputs(spec: PcfApiSpec): RevisionInputs {
+  const { topologySpread } = spec.availability ?? {};
+  const { onChange } = spec.secrets ?? {};
   const given = REVISION_FIELDS.map((field) => [field, spec[field]]);
-  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
+  return {
+    ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
+    ...(topologySpread ? { availability: { topologySpread } } : {}),
+    ...(onChange ? { secrets: { onChange } } : {}),
+  };
 }
 
 /** Name of the revision that the spec describes; `secrets` as in {@link Revision}. */
@@ -85,7 +99,7 @@ export function newRevision(api: PcfApi, number: number, secrets?: string): Revi
   const template = podTemplate(api, name, name);
   const { source } = api.spec;
   return {
-    ...{ name, number, image: api.spec.image, template, config, inputs: specInputs(api.spec) },
+    ...{ name, number, image: api.spec.image, template, config, inputs: revisionInputs(api.spec) },
     ...(source ? { source } : {}),
     ...(secrets ? { secrets } : {}),
   };

@@ -59,6 +59,27 @@ describe('kubectl pcf', function () {
     await api.reason('CanaryHolding');
   });
 
+  it('undoes to the very revision that was, also where settings came since', async () => {
+    const settled = async (what: string, holds: (stable: string) => boolean) => {
+      await api.watch.until(
+        what,
+        (seen) => seen?.status?.phase === 'Ready' && holds(seen.status.stableRevision ?? ''),
+      );
+      return api.status.stableRevision!;
+    };
+    const promoted = api.status.updateRevision;
+    await api.patch({ canaryWeight: 100 });
+    await settled('promoted', (stable) => stable === promoted);
+    await api.patch({ config: { logging: { level: 'warn' } } });
+    const before = await settled('settings', (stable) => stable !== promoted);
+    await api.patch({ config: { graphql: { playground_enabled: false } } });
+    await settled('more settings', (stable) => ![promoted, before].includes(stable));
+    const { out, code } = await pcf(['undo', api.name, ...here()]);
+    assert.equal(code, 0);
+    assert.match(out, /goes back to revision 3, \S+:1\.1\.0\n$/);
+    await settled('undone', (stable) => stable === before);
+  });
+
   it('says what there is when the name is wrong, and fails', async () => {
     const { code, out, problems } = await pcf(['weight', 'ap', '5', ...here()]);
     assert.equal(code, 1);
