@@ -1,13 +1,16 @@
 /** The status of a PcfApi, from what was seen and what was planned. Pure: the same input gives the same status. */
 import type { Condition } from '../api/v1alpha1/kubernetes.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryRecord, PcfApiStatus } from '../api/v1alpha1/status.js';
 import type { DeliveryPlan } from '../delivery/types.js';
 import { podSelector, selectorString } from '../resources/metadata.js';
+import type { KubeObject } from '../runtime/kube-types.js';
 import type { Concern } from './concerns.js';
 import type { Verdict } from './conditions.js';
 import { history } from './history.js';
 import { compact, migrationStatus, migrationsApplied } from './migration-status.js';
 import type { Observed } from './observe.js';
+import type { Obstacle } from './obstacle.js';
 import type { Summary } from './summary.js';
 
 export function statusOf(
@@ -52,6 +55,38 @@ export function statusOf(
     })),
     delivery: compact(plan.position),
   });
+}
+
+/** While a deletion waits. What was last known of everything else stays to be read. */
+export function leavingStatus(
+  api: PcfApi,
+  routes: readonly { object: KubeObject }[],
+  obstacle: Obstacle | undefined,
+  now: number,
+): PcfApiStatus {
+  const since = `being deleted since ${api.metadata.deletionTimestamp}`;
+  const names = routes.map(({ object }) => `${object.kind} ${object.metadata.name}`).join(', ');
+  const reason = obstacle?.reason ?? 'Deleting';
+  const message = obstacle
+    ? `${since}, and held: ${obstacle.message}`
+    : `${since}; waiting for ${names} to go before the pods do`;
+  const say = (type: string, holds: boolean): Verdict => ({
+    type,
+    status: holds ? 'True' : 'False',
+    reason,
+    message,
+  });
+  const isStuck = obstacle?.passes === false;
+  const fresh = [say('Ready', false), say('Reconciling', !isStuck), say('Stalled', isStuck)];
+  const before = api.status?.conditions ?? [];
+  const rest = before.filter(({ type }) => !fresh.some((condition) => condition.type === type));
+  return {
+    ...api.status,
+    observedGeneration: api.metadata.generation,
+    phase: 'Deleting',
+    reason,
+    conditions: [...withTransitionTimes(fresh, before, api.metadata.generation, now), ...rest],
+  };
 }
 
 function conditions(

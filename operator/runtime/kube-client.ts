@@ -22,10 +22,12 @@ import type { TokenBucket } from './rate-limiter.js';
 
 export {
   isConflict,
+  isConnectionError,
   isForbidden,
   isGone,
   isInvalid,
   isNotFound,
+  isServerError,
   isUnauthorized,
   KubeApiError,
 } from './kube-error.js';
