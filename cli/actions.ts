@@ -5,7 +5,13 @@ import { belowFloor } from '../operator/delivery/rollback-floor.js';
 import { REQUEST_ANNOTATIONS } from '../operator/reconciler/settings.js';
 import { ControllerRevisionKind, PcfApiKind } from '../operator/resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../operator/resources/metadata.js';
-import { type Revision, revisionName, revisionOf } from '../operator/resources/revision.js';
+import {
+  ADOPT_ANNOTATION,
+  isOutdated,
+  type Revision,
+  revisionName,
+  revisionOf,
+} from '../operator/resources/revision.js';
 import type { KubeObject } from '../operator/runtime/kube-types.js';
 import { type ClusterAccess, FIELD_MANAGER, getPcfApi } from './cluster.js';
 import { CliError } from './output.js';
@@ -55,6 +61,23 @@ export const retry: Action = request('retry', ({ status, metadata }) => {
   return { value: `${failed.revision}@${failed.at}`, done: `tries ${failed.revision} again` };
 });
 
+/** Delivers the same spec in pods as the operator renders them now. */
+export const adopt: Action = async (access, name) => {
+  const api = await getPcfApi(access, name);
+  const { stable, update } = api.status?.delivery ?? {};
+  if (!stable || update)
+    throw new CliError(
+      `${name} has ${update ? 'a delivery under way' : 'nothing delivered yet'}: wait for its end`,
+    );
+  const revision = (await recordedRevisions(access, name)).find((one) => one.name === stable);
+  if (!revision || !isOutdated(api, revision))
+    throw new CliError(
+      `the pods of ${stable} are as this version renders them, or the spec has changed since`,
+    );
+  const metadata = { annotations: { [ADOPT_ANNOTATION]: stable } };
+  return { written: await edit(access, name, { metadata }), done: `renders the pods of ${stable} anew` };
+};
+
 /** `to` is the name or number of a revision; left out, it is the one before. */
 export const undo =
   (to?: string): Action =>
@@ -64,7 +87,10 @@ export const undo =
     const revision = choose(api, recorded, to);
     refuseBelowFloor(api, recorded, revision);
     const spec = undoPatch(api.spec, revision.inputs ?? {});
-    const written = await edit(access, name, { spec });
+    const adopted = api.metadata.annotations?.[ADOPT_ANNOTATION];
+    const annotations = { [ADOPT_ANNOTATION]: revision.adopted ?? null };
+    const metadata = adopted === revision.adopted ? {} : { metadata: { annotations } };
+    const written = await edit(access, name, { spec, ...metadata });
     return { written, done: goesBack(written as unknown as PcfApi, revision) };
   };
 

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { stringify } from 'smol-toml';
-import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import type { KubeObject } from '../runtime/kube-client.js';
@@ -26,9 +26,17 @@ export interface Revision {
   source?: PcfApiSpec['source'];
   /** What of the spec it was made of, so that an undo can write it back. */
   inputs?: RevisionInputs;
+  /** Value of {@link ADOPT_ANNOTATION} when it was made. */
+  adopted?: string;
   /** What the Secrets held when it was made, as a hash, if a change of theirs is to make a new revision. */
   secrets?: string;
 }
+
+/**
+ * A value that it did not have makes a revision of the same spec: how the pods are rendered by
+ * an operator that was upgraded is taken over without waiting for the next delivery.
+ */
+export const ADOPT_ANNOTATION = `${GROUP}/adopt`;
 
 /** Fields of spec that make a revision, as an undo puts them back. */
 const REVISION_FIELDS = [
@@ -73,9 +81,19 @@ export function revisionInputs(spec: PcfApiSpec): RevisionInputs {
 /** Name of the revision that the spec describes; `secrets` as in {@link Revision}. */
 export function revisionName(api: PcfApi, secrets?: string): string {
   const hash = createHash('sha256')
-    .update(canonicalJson({ ...podInputs(api.spec), secrets }))
+    .update(canonicalJson({ ...podInputs(api.spec), secrets, adopted: adoptedBy(api) }))
     .digest();
   return `${api.metadata.name}-${safeName(hash)}`;
+}
+
+function adoptedBy({ metadata }: PcfApi): string | undefined {
+  return metadata.annotations?.[ADOPT_ANNOTATION];
+}
+
+/** Whether today's pods of the revision that the spec describes would be rendered in another way than they were. */
+export function isOutdated(api: PcfApi, { name, template, secrets }: Revision): boolean {
+  if (revisionName(api, secrets) !== name) return false;
+  return canonicalJson(podTemplate(api, name, name)) !== canonicalJson(template);
 }
 
 /** Kubernetes' own alphabet for generated names: no vowels, so no words. */
@@ -98,9 +116,11 @@ export function newRevision(api: PcfApi, number: number, secrets?: string): Revi
   const config = api.spec.config ? stringify(api.spec.config) : '';
   const template = podTemplate(api, name, name);
   const { source } = api.spec;
+  const adopted = adoptedBy(api);
   return {
     ...{ name, number, image: api.spec.image, template, config, inputs: revisionInputs(api.spec) },
     ...(source ? { source } : {}),
+    ...(adopted ? { adopted } : {}),
     ...(secrets ? { secrets } : {}),
   };
 }
