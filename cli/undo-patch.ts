@@ -5,8 +5,12 @@ import { type RevisionInputs, revisionInputs } from '../operator/resources/revis
 export function undoPatch(spec: PcfApiSpec, inputs: RevisionInputs): unknown {
   const now = revisionInputs(spec);
   // Only a part of these makes a revision: the rest of them stays.
-  const { availability = now.availability && {}, secrets = now.secrets && {} } = inputs;
-  return mergePatch(now, { ...inputs, availability, secrets });
+  const parts = {
+    availability: now.availability && {},
+    secrets: now.secrets && {},
+    monitoring: now.monitoring && {},
+  };
+  return mergePatch(now, { ...parts, ...inputs });
 }
 
 /**

@@ -48,6 +48,7 @@ const REVISION_FIELDS = [
 export type RevisionInputs = Partial<Pick<PcfApiSpec, (typeof REVISION_FIELDS)[number]>> & {
   availability?: Pick<NonNullable<PcfApiSpec['availability']>, 'topologySpread'>;
   secrets?: Partial<Pick<NonNullable<PcfApiSpec['secrets']>, 'onChange'>>;
+  monitoring?: Pick<NonNullable<PcfApiSpec['monitoring']>, 'tracing'>;
 };
 
 /**
@@ -59,10 +60,11 @@ function podInputs(spec: PcfApiSpec) {
   const { image, environment, resources, env, config, database, redis, auth } = spec;
   const { imagePullSecrets, probes, terminationGracePeriod, scheduling } = spec;
   const topologySpread = spec.availability?.topologySpread;
+  const tracing = spec.monitoring?.tracing;
   const onChange = spec.secrets?.onChange === 'Rollout' ? 'Rollout' : undefined;
   return {
     ...{ image, environment, resources, env, config, database, redis, auth },
-    ...{ imagePullSecrets, probes, terminationGracePeriod, scheduling, topologySpread, onChange },
+    ...{ imagePullSecrets, probes, terminationGracePeriod, scheduling, topologySpread, onChange, tracing },
   };
 }
 
@@ -70,11 +72,13 @@ function podInputs(spec: PcfApiSpec) {
 export function revisionInputs(spec: PcfApiSpec): RevisionInputs {
   const { topologySpread } = spec.availability ?? {};
   const { onChange } = spec.secrets ?? {};
+  const { tracing } = spec.monitoring ?? {};
   const given = REVISION_FIELDS.map((field) => [field, spec[field]]);
   return {
     ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
     ...(topologySpread ? { availability: { topologySpread } } : {}),
     ...(onChange ? { secrets: { onChange } } : {}),
+    ...(tracing ? { monitoring: { tracing } } : {}),
   };
 }
 

@@ -34,6 +34,13 @@ describe('an undo', () => {
     'a part of a field': { database: { ...database, maxConnections: 20 } },
     'a probe': { probes: { liveness: { periodSeconds: 1 } } },
     'the spread of the pods': { availability: { topologySpread: 'Node' } },
+    'where spans go': {
+      monitoring: {
+        serviceMonitor: true,
+        interval: '30s',
+        tracing: { endpoint: 'http://collector:4318/v1/traces' },
+      },
+    },
     'what a changed Secret does': {
       secrets: { provider: 'Kubernetes', onChange: 'Rollout', refreshInterval: '1h' },
     },

@@ -67,6 +67,13 @@ describe('a revision', () => {
     env: { env: [{ name: 'A', value: '1' }] },
     resources: { resources: { limits: { memory: '1Gi' } } },
     'the secret of the tokens': { auth: { jwtSecretRef: { name: 'pcf-api-secrets', key: 'jwt-secret' } } },
+    'where spans go': {
+      monitoring: {
+        serviceMonitor: false,
+        interval: '30s',
+        tracing: { endpoint: 'http://collector:4318/v1/traces' },
+      },
+    },
     'the database Secret': { database: { secretRef: { name: 'other', key: 'database-url' } } },
   })) {
     it(`is another one after a change of ${what}`, () => assert.notEqual(revisionName(pcfApi(spec)), name));
@@ -127,6 +134,14 @@ describe('a revision', () => {
       newRevision(pcfApi({ config: { logging: { level: 'debug' } } }), 1).config,
       /\[logging\]\nlevel = "debug"/,
     );
+  });
+
+  it('sends its spans where the spec says', () => {
+    const endpoint = 'http://collector.monitoring:4318/v1/traces';
+    const api = pcfApi({ monitoring: { serviceMonitor: false, interval: '30s', tracing: { endpoint } } });
+    const { env } = newRevision(api, 1).template.spec.containers[0];
+    const value = env.find(({ name }) => name === 'PCF_API__TRACING__ENDPOINT')?.value;
+    assert.equal(value, endpoint);
   });
 
   it('runs without rights: no root, no token, nothing writable', () => {

@@ -1,6 +1,7 @@
 /** How many pods there are, how big they are, and how they are kept apart. */
 import { z } from 'zod';
 import { cel } from '../kubernetes.js';
+import { url } from './outgoing.js';
 import { resourceList } from './pods.js';
 
 const pods = (description: string) =>
@@ -196,4 +197,14 @@ export const monitoring = z.strictObject({
     .regex(/^([0-9]+(h|m|s|ms))+$/)
     .default('30s')
     .meta({ description: 'How often to scrape.' }),
+  tracing: z
+    .strictObject({
+      endpoint: url.meta({
+        description:
+          'Where the pods send spans, by OTLP over HTTP: the whole URL. The network policy lets them.',
+        examples: ['http://collector.monitoring:4318/v1/traces'],
+      }),
+    })
+    .optional()
+    .meta({ description: 'OpenTelemetry. Left out: no spans are sent.' }),
 });
