@@ -102,7 +102,7 @@ function trouble(
   worries: readonly Concern[],
 ): Announcement[] {
   if (before?.reason === reason || quiet.has(reason)) return [];
-  if (worries.some((worry) => worry.message === message)) return []; // told as that
+  if (worries.some((worry) => worry.reason === reason)) return []; // told as that
   const type = reason === 'Paused' || reason === 'ApprovalNeeded' ? 'Normal' : 'Warning';
   return [{ type, reason, action: 'Reconcile', note: message }];
 }

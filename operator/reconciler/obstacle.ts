@@ -32,11 +32,12 @@ export function obstacleOf(error: unknown): Obstacle | undefined {
 }
 
 /** The verdict on a PcfApi that meets the obstacle, where there was one of what was planned. */
-export function facing({ reason, message, passes }: Obstacle, planned: Summary): Summary {
-  if (!passes) return { phase: 'Failed', reason, message, verdict: 'Failed' };
+export function facing({ reason, message, passes }: Obstacle, planned: Summary, since: string): Summary {
+  const told = { reason, message: `${message} (since ${since})` };
+  if (!passes) return { phase: 'Failed', ...told, verdict: 'Failed' };
   if (planned.verdict === 'Failed') return planned;
   const phase = planned.verdict === 'Current' ? 'Degraded' : planned.phase;
-  return { phase, reason, message, verdict: 'InProgress' };
+  return { phase, ...told, verdict: 'InProgress' };
 }
 
 /** As the queue is to take it: a right that is granted or a name that is freed makes no event here, so those are tried again. */

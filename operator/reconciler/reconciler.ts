@@ -29,7 +29,7 @@ import { bounded, facing, failureOf, type Obstacle, obstacleOf, RETRY_WITHIN_MS 
 import { RouteAges } from './route-age.js';
 import { deliverySettings } from './settings.js';
 import { leavingStatus, statusOf } from './status.js';
-import { type Summary, summarize } from './summary.js';
+import { reasonSince, type Summary, summarize } from './summary.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
 
 export interface ReconcilerDependencies {
@@ -98,7 +98,7 @@ export class Reconciler {
     const routeAgeMs = this.routeAges.age(key, seen.delivery.route, now);
     const look = analyse(seen, this.deps.analyst, now);
     const planned = plan({ ...seen.delivery, routeAgeMs, analysis: look?.status }, settings, now);
-    const summary = summarize(seen, planned, settings.replicas);
+    const summary = summarize(seen, planned, settings.replicas, now);
     const { objects, missing } = writable(seen, desiredObjects(seen, planned));
     const worries = (obstacle?: Obstacle) => [
       ...(obstacle?.passes ? [obstacle] : []),
@@ -130,7 +130,7 @@ export class Reconciler {
     } catch (error) {
       const obstacle = obstacleOf(error);
       if (!obstacle) throw error;
-      const verdict = facing(obstacle, summary);
+      const verdict = facing(obstacle, summary, reasonSince(api, obstacle.reason, now));
       metrics.record(api, { seen, plan: planned, summary: verdict, applied });
       await report(verdict, obstacle);
       // The delivery goes on meanwhile: its holds, its deadline and what is on its way out have their times.

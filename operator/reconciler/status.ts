@@ -11,7 +11,7 @@ import { history } from './history.js';
 import { compact, migrationStatus, migrationsApplied } from './migration-status.js';
 import type { Observed } from './observe.js';
 import type { Obstacle } from './obstacle.js';
-import type { Summary } from './summary.js';
+import { reasonSince, type Summary } from './summary.js';
 
 export function statusOf(
   seen: Observed,
@@ -28,6 +28,7 @@ export function statusOf(
     observedGeneration: api.metadata.generation,
     phase: summary.phase,
     reason: summary.reason,
+    since: reasonSince(api, summary.reason, now),
     conditions: withTransitionTimes(
       conditions(seen, plan, summary, worries),
       api.status?.conditions,
@@ -85,6 +86,7 @@ export function leavingStatus(
     observedGeneration: api.metadata.generation,
     phase: 'Deleting',
     reason,
+    since: reasonSince(api, reason, now),
     conditions: [...withTransitionTimes(fresh, before, api.metadata.generation, now), ...rest],
   };
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { SecretKind } from '../../../operator/resources/kinds.js';
+import { CONTAINER_SECURITY, POD_SECURITY } from '../../../operator/resources/pod-template.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { kubectlPcf } from '../../support/kubectl-pcf.js';
 import { image, TestApi } from '../../support/pcf-api.js';
@@ -50,27 +51,6 @@ describe('kubectl pcf', function () {
     await api.reason('Paused');
     assert.equal((await pcf(['resume', api.name, ...here()])).code, 0);
     await api.reason('CanaryHolding');
-  });
-
-  it('undoes to the very revision that was, also where settings came since', async () => {
-    const settled = async (what: string, holds: (stable: string) => boolean) => {
-      await api.watch.until(
-        what,
-        (seen) => seen?.status?.phase === 'Ready' && holds(seen.status.stableRevision ?? ''),
-      );
-      return api.status.stableRevision!;
-    };
-    const promoted = api.status.updateRevision;
-    await api.patch({ canaryWeight: 100 });
-    await settled('promoted', (stable) => stable === promoted);
-    await api.patch({ config: { logging: { level: 'warn' } } });
-    const before = await settled('settings', (stable) => stable !== promoted);
-    await api.patch({ config: { graphql: { playground_enabled: false } } });
-    await settled('more settings', (stable) => ![promoted, before].includes(stable));
-    const { out, code } = await pcf(['undo', api.name, ...here()]);
-    assert.equal(code, 0);
-    assert.match(out, /goes back to revision 3, \S+:1\.1\.0\n$/);
-    await settled('undone', (stable) => stable === before);
   });
 
   it('says what there is when the name is wrong, and fails', async () => {
@@ -177,7 +157,8 @@ spec:
       spec: {
         serviceAccountName: 'release-pcf-operator',
         nodeSelector: { nowhere: 'to-be-found' },
-        containers: [{ name: 'operator', image: 'pcf-operator' }],
+        securityContext: POD_SECURITY,
+        containers: [{ name: 'operator', image: 'pcf-operator', securityContext: CONTAINER_SECURITY }],
       },
     };
     await kubectl.apply([leader]);

@@ -10,6 +10,7 @@ const failed = (message: string) => new WriteFailedError('Deployment api', answe
 const summary = (verdict: Summary['verdict'], phase: Summary['phase']): Summary => ({
   ...{ phase, reason: phase, message: '', verdict },
 });
+const SINCE = '2026-11-23T12:00:00Z';
 const away = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:6443'), { code: 'ECONNREFUSED' });
 
 describe('what keeps an object from being written', () => {
@@ -20,6 +21,11 @@ describe('what keeps an object from being written', () => {
     assert.equal(webhook?.reason, 'WebhookFailed');
     assert.match(webhook?.message ?? '', /^Deployment api can't be written .* "a\.example\.com"/);
     assert.equal(obstacleOf(failed('etcdserver: request timed out'))?.reason, 'ApiServerError');
+  });
+
+  it('is told with the time since when it has been so', () => {
+    const told = facing(obstacleOf(failed('webhook'))!, summary('Current', 'Ready'), SINCE);
+    assert.match(told.message, /webhook \(since 2026-11-23T12:00:00Z\)$/);
   });
 
   it('is told in the same words at each try: the status is written once', () => {
@@ -35,11 +41,11 @@ describe('what keeps an object from being written', () => {
 
   it('takes nothing from what a person has to mend anyway', () => {
     const obstacle = obstacleOf(failed('webhook'))!;
-    assert.equal(facing(obstacle, summary('Failed', 'Failed')).reason, 'Failed');
+    assert.equal(facing(obstacle, summary('Failed', 'Failed'), SINCE).reason, 'Failed');
     assert.deepEqual(
       [
-        facing(obstacle, summary('Current', 'Ready')),
-        facing(obstacle, summary('InProgress', 'Migrating')),
+        facing(obstacle, summary('Current', 'Ready'), SINCE),
+        facing(obstacle, summary('InProgress', 'Migrating'), SINCE),
       ].map(({ phase, verdict }) => [phase, verdict]),
       [
         ['Degraded', 'InProgress'],
