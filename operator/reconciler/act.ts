@@ -205,17 +205,18 @@ export class Actor {
     return { kind, name: metadata.name, manager, fields };
   }
 
-  /** Deletes what is there and unwanted. Gone already is fine. */
+  /** Deletes what is there and unwanted; gone already is fine. Throws at the end what one of them could not be for. */
   async remove(unwanted: readonly { type: ResourceType; object: KubeObject }[]): Promise<void> {
+    let failure: unknown;
     for (const { type, object } of unwanted) {
       const { namespace, name, uid } = object.metadata;
-      const gone = this.client
-        .delete(type, namespace, name, { uid, propagationPolicy: 'Background' })
-        .catch((error: unknown) => {
-          if (!isNotFound(error)) throw error;
-        });
-      await naming(`${type.kind} ${name}`, gone);
+      const gone = this.client.delete(type, namespace, name, { uid, propagationPolicy: 'Background' });
+      await naming(`${type.kind} ${name}`, gone).catch((error: unknown) => {
+        if (isConnectionError(error)) throw error;
+        if (!isNotFound(error)) failure ??= error;
+      });
     }
+    if (failure) throw failure;
   }
 
   /** Adds or removes our finalizer, unless the object changed meanwhile. */

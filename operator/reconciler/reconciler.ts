@@ -121,12 +121,13 @@ export class Reconciler {
     };
     let applied = NOTHING_APPLIED;
     try {
-      if (api.spec.replicas === undefined && isAutoscaled(seen)) await actor.scale(api, settings.replicas);
+      const isUnscaled = api.spec.replicas === undefined && isAutoscaled(seen);
+      const unscaled = isUnscaled ? await failureOfOne(actor.scale(api, settings.replicas)) : undefined;
       applied = await actor.apply(api, objects, followingEdit(seen, planned));
       this.announceRepairs(api, applied.repairs);
       await actor.release(releasingEdits(api, caches, seen));
       await actor.remove(unwantedObjects(seen, objects));
-      if (applied.failure) throw applied.failure;
+      if (unscaled ?? applied.failure) throw unscaled ?? applied.failure;
     } catch (error) {
       const obstacle = obstacleOf(error);
       if (!obstacle) throw error;
@@ -134,7 +135,8 @@ export class Reconciler {
       metrics.record(api, { seen, plan: planned, summary: verdict, applied });
       await report(verdict, obstacle);
       // The delivery goes on meanwhile: its holds, its deadline and what is on its way out have their times.
-      throw failureOf(error, obstacle.message, earliest(planned.requeueAfterMs, look?.requeueAfterMs));
+      const dueInMs = earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs);
+      throw failureOf(error, obstacle.message, dueInMs);
     }
     metrics.record(api, { seen, plan: planned, summary, applied });
     if (this.canWait(api, planned, applied)) return { requeueAfterMs: 0 };
@@ -241,6 +243,17 @@ const NOTHING_APPLIED: Applied = {
 /** What of a position nothing may follow from before it is on record. The rest is derived again each time. */
 function turningPoint({ stable, update, startedAt, step, failed, knows, contracted }: DeliveryPosition = {}) {
   return { stable, update, startedAt, step, failed, knows, contracted };
+}
+
+/** Why the write failed, for one that nothing else waits for. Throws what would stop every other write as well. */
+async function failureOfOne(write: Promise<void>): Promise<unknown> {
+  return write.then(
+    () => undefined,
+    (error: unknown) => {
+      if (!obstacleOf(error)) throw error;
+      return error;
+    },
+  );
 }
 
 async function unlessGone(write: Promise<void>): Promise<void> {
