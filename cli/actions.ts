@@ -5,10 +5,17 @@ import { belowFloor } from '../operator/delivery/rollback-floor.js';
 import { REQUEST_ANNOTATIONS } from '../operator/reconciler/settings.js';
 import { ControllerRevisionKind, PcfApiKind } from '../operator/resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../operator/resources/metadata.js';
-import { REVISION_FIELDS, type Revision, revisionOf } from '../operator/resources/revision.js';
+import {
+  ADOPT_ANNOTATION,
+  isOutdated,
+  type Revision,
+  revisionName,
+  revisionOf,
+} from '../operator/resources/revision.js';
 import type { KubeObject } from '../operator/runtime/kube-types.js';
 import { type ClusterAccess, FIELD_MANAGER, getPcfApi } from './cluster.js';
 import { CliError } from './output.js';
+import { undoPatch } from './undo-patch.js';
 
 export interface Done {
   /** The object as it is now. */
@@ -53,6 +60,23 @@ export const retry: Action = request('retry', ({ status, metadata }) => {
   return { value: `${failed.revision}@${failed.at}`, done: `tries ${failed.revision} again` };
 });
 
+/** Delivers the same spec in pods as the operator renders them now. */
+export const adopt: Action = async (access, name) => {
+  const api = await getPcfApi(access, name);
+  const { stable, update } = api.status?.delivery ?? {};
+  if (!stable || update)
+    throw new CliError(
+      `${name} has ${update ? 'a delivery under way' : 'nothing delivered yet'}: wait for its end`,
+    );
+  const revision = (await recordedRevisions(access, name)).find((one) => one.name === stable);
+  if (!revision || !isOutdated(api, revision))
+    throw new CliError(
+      `the pods of ${stable} are as this version renders them, or the spec has changed since`,
+    );
+  const metadata = { annotations: { [ADOPT_ANNOTATION]: stable } };
+  return { written: await edit(access, name, { metadata }), done: `renders the pods of ${stable} anew` };
+};
+
 /** `to` is the name or number of a revision; left out, it is the one before. */
 export const undo =
   (to?: string): Action =>
@@ -61,8 +85,12 @@ export const undo =
     const recorded = await recordedRevisions(access, name);
     const revision = choose(api, recorded, to);
     refuseBelowFloor(api, recorded, revision);
-    const written = await edit(access, name, { spec: specOf(revision) });
-    return { written, done: `goes back to revision ${revision.number}, ${revision.image}` };
+    const spec = undoPatch(api.spec, revision.inputs ?? {});
+    const adopted = api.metadata.annotations?.[ADOPT_ANNOTATION];
+    const annotations = { [ADOPT_ANNOTATION]: revision.adopted ?? null };
+    const metadata = adopted === revision.adopted ? {} : { metadata: { annotations } };
+    const written = await edit(access, name, { spec, ...metadata });
+    return { written, done: goesBack(written as unknown as PcfApi, revision) };
   };
 
 /** A request names the delivery it means: it is no request about a later one. */
@@ -110,9 +138,9 @@ function refuseBelowFloor({ status }: PcfApi, revisions: Revision[], to: Revisio
   if (refused) throw new CliError(`not undone: ${refused}`);
 }
 
-/** What the revision was made of; a field that it did not have is taken out. */
-function specOf({ inputs }: Revision): Record<string, unknown> {
-  return Object.fromEntries(
-    REVISION_FIELDS.map((field) => [field, (inputs as Record<string, unknown>)[field] ?? null]),
-  );
+/** Where the same pods can't be had again, it is a delivery like any other, and not at once. */
+function goesBack(written: PcfApi, { number, name, image, secrets }: Revision): string {
+  const isTheSame = revisionName(written, secrets) === name;
+  const how = isTheSame ? '' : ', as a new revision: an older operator recorded less of it';
+  return `goes back to revision ${number}, ${image}${how}`;
 }

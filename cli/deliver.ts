@@ -1,6 +1,6 @@
-/** `kubectl pcf promote | abort | retry | undo | history`: deliveries. */
+/** `kubectl pcf promote | abort | retry | undo | adopt | history`: deliveries. */
 import type { Command } from 'commander';
-import { type Action, abort, promote, retry, undo } from './actions.js';
+import { type Action, abort, adopt, promote, retry, undo } from './actions.js';
 import { type ClusterOptions, clusterCommand, getPcfApi, withCluster } from './cluster.js';
 import { age, outputOption, printJson, report, table } from './output.js';
 
@@ -43,6 +43,16 @@ export function undoCommand(): Command {
     .addOption(outputOption())
     .addHelpText('after', '\nWith GitOps, revert the change in Git too, or it comes back.')
     .action((name: string, options: Options & { to?: string }) => run(undo(options.to), name, options));
+}
+
+export function adoptCommand(): Command {
+  return clusterCommand('adopt')
+    .description(
+      'Deliver the same spec anew, in pods as the operator renders them now. An upgrade of the operator alone restarts none.',
+    )
+    .argument('<name>', 'the PcfApi')
+    .addOption(outputOption())
+    .action((name: string, options: Options) => run(adopt, name, options));
 }
 
 async function run(action: Action, name: string, options: Options): Promise<void> {

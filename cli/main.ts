@@ -1,7 +1,14 @@
 /** kubectl-pcf: what kubectl alone can't say of a PcfApi. kubectl finds it on the PATH as `kubectl pcf`. */
 import { Command } from 'commander';
 import { dashboardCommand } from './dashboard/command.js';
-import { abortCommand, historyCommand, promoteCommand, retryCommand, undoCommand } from './deliver.js';
+import {
+  abortCommand,
+  adoptCommand,
+  historyCommand,
+  promoteCommand,
+  retryCommand,
+  undoCommand,
+} from './deliver.js';
 import { doctorCommand } from './doctor/command.js';
 import { pauseCommand, resumeCommand, weightCommand } from './edit.js';
 import { migrateCommand } from './migrate.js';
@@ -21,6 +28,7 @@ const program = new Command('kubectl-pcf')
   .addCommand(abortCommand())
   .addCommand(retryCommand())
   .addCommand(undoCommand())
+  .addCommand(adoptCommand())
   .addCommand(historyCommand())
   .addCommand(migrateCommand())
   .addCommand(renderCommand())

@@ -30,6 +30,8 @@ export const ENV = {
   /** Signs and verifies tokens. */
   jwtSecret: 'PCF_API__AUTH__JWT_SECRET',
   jwtRotationOverlap: 'PCF_API__AUTH__ROTATION_OVERLAP',
+  /** Where spans go, by OTLP over HTTP. */
+  tracingEndpoint: 'PCF_API__TRACING__ENDPOINT',
   /** The folder the revision's ConfigMap is mounted at; its *.toml files are the third settings layer. */
   configDir: 'PCF_CONFIG_DIR',
   /** The revision the pod belongs to, from its label; the API returns it in `x-pcf-revision`. */

@@ -47,6 +47,8 @@ import type { OperatorSettings } from './settings.js';
 /** What may still run after a stop was asked for, at most. */
 const STOP_DEADLINE_MS = 20_000;
 const FLUSH_DEADLINE_MS = 2_000;
+/** What was read so long ago is new: a process that leads at once reads nothing twice. */
+const FRESH_MS = 1_000;
 /** Tokens are sent to the dashboard: they must not go over the cluster's network in the clear. */
 const LOOPBACK = '127.0.0.1';
 
@@ -73,6 +75,7 @@ export class PcfOperator extends dotI.default {
   private readonly dashboard: DashboardServer | undefined;
   private resync: NodeJS.Timeout | undefined;
   private synced = false;
+  private syncedAt = 0;
   /** Whether this process reconciles, and not only watches. */
   private isWorking = false;
 
@@ -120,10 +123,12 @@ export class PcfOperator extends dotI.default {
     await super.start();
     try {
       if (this.settings.leaderElection) await this.elector.acquire(this.stopping.signal);
+      const leading = this.lead();
+      await Promise.race([this.seeAnew(), leading]);
       this.isWorking = true;
       this.controller.start();
       this.startResync();
-      await this.lead();
+      await leading;
     } catch (error) {
       if (!this.stopping.signal.aborted) throw error;
     } finally {
@@ -145,7 +150,17 @@ export class PcfOperator extends dotI.default {
     this.cacheSet.start(this.watching.signal);
     await Promise.race([this.cacheSet.synced(), aborted(this.stopping.signal)]);
     this.synced = true;
+    this.syncedAt = performance.now();
     this.log.info({ pcfApis: this.caches.pcfApis.list().length }, 'caches are in sync');
+  }
+
+  /**
+   * A standby whose watch died without a word would plan from a spec and a status of long ago, and
+   * force them on what the leader before it did. Where it comes to lead, it reads both anew.
+   */
+  private async seeAnew(): Promise<void> {
+    if (performance.now() - this.syncedAt < FRESH_MS) return;
+    await this.caches.pcfApis.renew();
   }
 
   private async lead(): Promise<void> {

@@ -46,6 +46,8 @@ interface Flags {
   kubeApiBurst?: number;
 }
 
+const NO_LEADER_ELECTION = 'PCF_NO_LEADER_ELECTION';
+
 const examples = `
 The cluster is the one of KUBECONFIG, or of the pod's service account.
 A flag goes before its environment variable.
@@ -66,6 +68,9 @@ export function readSettings(argv: readonly string[]): OperatorSettings {
     .parse([...argv]);
   const { namespace, resync, kubeApiBurst, leaseDuration, renewDeadline, retryPeriod, ...flags } =
     command.opts<Flags>();
+  // commander takes a flag's variable for set whatever it holds, "false" too.
+  if (command.getOptionValueSource('leaderElection') === 'env')
+    flags.leaderElection = !booleanIn(NO_LEADER_ELECTION, command);
   if (!(retryPeriod < renewDeadline && renewDeadline < leaseDuration))
     command.error('error: it must be --retry-period < --renew-deadline < --lease-duration');
   if (kubeApiBurst !== undefined && kubeApiBurst < flags.kubeApiQps)
@@ -102,7 +107,7 @@ function optionsOf(command: Command): Command {
       option(
         '--no-leader-election',
         'run without a Lease; only ever start one such operator',
-        'PCF_NO_LEADER_ELECTION',
+        NO_LEADER_ELECTION,
       ),
     )
     .addOption(
@@ -182,6 +187,12 @@ function optionsOf(command: Command): Command {
         .choices(['trace', 'debug', 'info', 'warn', 'error'])
         .default('info'),
     );
+}
+
+function booleanIn(variable: string, command: Command): boolean {
+  const text = process.env[variable];
+  if (text === 'true' || text === 'false') return text === 'true';
+  return command.error(`error: ${variable} must be true or false, not "${text}"`);
 }
 
 function namespaces(text: string, before: string[]): string[] {

@@ -1,23 +1,30 @@
 /** Is the cluster ready for a PcfApi: the operator, its rights, the kinds that the spec leads to. */
-import { GROUP, PLURAL, VERSION } from '../../operator/api/v1alpha1/pcfapi.js';
+import { FIELD_MANAGER, type PcfApi, VERSION } from '../../operator/api/v1alpha1/pcfapi.js';
 import { render } from '../../operator/reconciler/render.js';
-import { typeOf } from '../../operator/resources/kinds.js';
-import { isNotFound, type KubeClient } from '../../operator/runtime/kube-client.js';
+import {
+  EndpointSliceKind,
+  PcfApiKind,
+  PodKind,
+  SecretKind,
+  ServiceAccountKind,
+  typeOf,
+} from '../../operator/resources/kinds.js';
+import { isForbidden, isNotFound, type KubeClient } from '../../operator/runtime/kube-client.js';
 import { collectionPath, type KubeObject, type ResourceType } from '../../operator/runtime/kube-types.js';
-import type { Check, Finding, Patient } from './types.js';
+import { asAllowed, type Check, type Finding, type Patient } from './types.js';
 
-const CrdKind: ResourceType = {
-  group: 'apiextensions.k8s.io',
-  version: 'v1',
-  kind: 'CustomResourceDefinition',
-  plural: 'customresourcedefinitions',
-  namespaced: false,
-};
 const LeaseKind: ResourceType = {
   group: 'coordination.k8s.io',
   version: 'v1',
   kind: 'Lease',
   plural: 'leases',
+  namespaced: true,
+};
+const EventKind: ResourceType = {
+  group: 'events.k8s.io',
+  version: 'v1',
+  kind: 'Event',
+  plural: 'events',
   namespaced: true,
 };
 const AccessReviewKind: ResourceType = {
@@ -28,25 +35,24 @@ const AccessReviewKind: ResourceType = {
   namespaced: false,
 };
 
-export const clusterChecks: Check[] = [crdInstalled, operatorRuns, operatorRights, kindsInstalled];
+export const clusterChecks: Check[] = [
+  crdInstalled,
+  asAllowed('operator', operatorRuns),
+  operatorRights,
+  kindsInstalled,
+];
 
+/** Which kinds there are may be asked by everybody; whether there is an object of them may not. */
 async function crdInstalled({ client }: Patient): Promise<Finding> {
   const check = 'PcfApi CRD';
-  const crd = (await found(client.get(CrdKind, undefined, `${PLURAL}.${GROUP}`))) as
-    | (KubeObject & { spec: { versions: { name: string; served: boolean }[] } })
-    | undefined;
+  if (await client.serves(PcfApiKind)) return { check, outcome: 'ok', message: `${VERSION} is served` };
   const remedy = 'kubectl apply --server-side -f crds/';
-  if (!crd) return { check, outcome: 'fail', message: 'it is not installed', remedy };
-  const served = crd.spec.versions.some(({ name, served }) => name === VERSION && served);
-  if (!served) return { check, outcome: 'fail', message: `version ${VERSION} is not served`, remedy };
-  return { check, outcome: 'ok', message: `${VERSION} is served` };
+  return { check, outcome: 'fail', message: `it is not installed, or not of version ${VERSION}`, remedy };
 }
 
 async function operatorRuns({ client, operatorNamespace }: Patient): Promise<Finding> {
   const check = 'operator';
-  const lease = (await found(client.get(LeaseKind, operatorNamespace, 'pcf-operator'))) as
-    | (KubeObject & { spec?: { holderIdentity?: string; renewTime?: string; leaseDurationSeconds?: number } })
-    | undefined;
+  const lease = await leaseOf(client, operatorNamespace);
   const { holderIdentity, renewTime, leaseDurationSeconds = 15 } = lease?.spec ?? {};
   const remedy = `install it, or say where it runs with --operator-namespace; look at its logs: kubectl logs -n ${operatorNamespace} deploy/pcf-operator`;
   if (!holderIdentity || !renewTime) {
@@ -64,43 +70,97 @@ async function operatorRuns({ client, operatorNamespace }: Patient): Promise<Fin
   return { check, outcome: 'ok', message: `${holderIdentity} leads` };
 }
 
-/** Asks the API server whether the operator's account may write what this PcfApi leads to. */
-async function operatorRights({ client, api, operatorNamespace }: Patient): Promise<Finding> {
+interface Lease extends KubeObject {
+  spec?: { holderIdentity?: string; renewTime?: string; leaseDurationSeconds?: number };
+}
+
+async function leaseOf(client: KubeClient, namespace: string): Promise<Lease | undefined> {
+  return (await found(client.get(LeaseKind, namespace, FIELD_MANAGER))) as Lease | undefined;
+}
+
+/** The account of the pod that leads, by whatever name it was installed; else the one it has by default. */
+async function accountOf({ client, operatorNamespace }: Patient): Promise<string> {
+  const lease = await leaseOf(client, operatorNamespace).catch(() => undefined);
+  const [pod] = lease?.spec?.holderIdentity?.split('_') ?? [];
+  const leader = pod && (await client.get(PodKind, operatorNamespace, pod).catch(() => undefined));
+  const { serviceAccountName = FIELD_MANAGER } = ((leader || {}) as Leader).spec ?? {};
+  return serviceAccountName;
+}
+
+interface Leader {
+  spec?: { serviceAccountName?: string };
+}
+
+interface Right {
+  group: string;
+  resource: string;
+  subresource?: string;
+  verb: string;
+}
+
+/** What the operator does with the objects that the PcfApi leads to, and with the PcfApi itself. */
+function rightsFor(api: PcfApi): Right[] {
+  const to = ({ group, plural: resource }: ResourceType, verbs: string[], subresource?: string) =>
+    verbs.map((verb): Right => ({ group, resource, verb, ...(subresource ? { subresource } : {}) }));
+  const look = ['list', 'watch'];
+  const own = [...look, 'create', 'patch'];
+  return [
+    ...to(PcfApiKind, [...look, 'patch']),
+    ...to(PcfApiKind, ['patch'], 'status'),
+    ...[PodKind, SecretKind, EndpointSliceKind].flatMap((type) => to(type, look)),
+    ...to(EventKind, ['create', 'patch']),
+    // It outlives everything else of its PcfApi, and goes with it.
+    ...kindsOf(api).flatMap((type) => to(type, type === ServiceAccountKind ? own : [...own, 'delete'])),
+  ];
+}
+
+/** Asks the API server whether the operator's account may do what this PcfApi leads to. */
+async function operatorRights(patient: Patient): Promise<Finding> {
   const check = "operator's rights";
-  const denied: string[] = [];
-  for (const { group, plural } of kindsOf(api)) {
-    const allowed = await mayPatch(client, group, plural, api.metadata.namespace, operatorNamespace);
-    if (allowed === undefined) {
-      return { check, outcome: 'skipped', message: 'your own account may not ask (subjectaccessreviews)' };
-    }
-    if (!allowed) denied.push(group ? `${plural}.${group}` : plural);
-  }
-  if (denied.length === 0)
-    return { check, outcome: 'ok', message: 'it may write all that the spec leads to' };
+  const { client, api, operatorNamespace } = patient;
+  const account = await accountOf(patient);
+  const user = `system:serviceaccount:${operatorNamespace}:${account}`;
+  const { namespace } = api.metadata;
+  const answers = await Promise.all(
+    rightsFor(api).map(async (right) => ({
+      right,
+      allowed: await isAllowed(client, user, namespace, right),
+    })),
+  );
+  if (answers.some(({ allowed }) => allowed === undefined))
+    return { check, outcome: 'skipped', message: 'your own account may not ask (subjectaccessreviews)' };
+  const denied = Map.groupBy(
+    answers.filter(({ allowed }) => !allowed),
+    ({ right: { group, resource, subresource } }) =>
+      [resource, subresource].filter(Boolean).join('/') + (group && `.${group}`),
+  );
+  if (denied.size === 0)
+    return { check, outcome: 'ok', message: `${account} may do all that the spec leads to` };
+  const each = [...denied].map(([what, of]) => `${of.map(({ right }) => right.verb).join(', ')} ${what}`);
   return {
     check,
     outcome: 'fail',
-    message: `it may not write ${denied.join(', ')}`,
+    message: `${account} may not ${each.join('; ')}`,
     remedy: "apply the operator's ClusterRole and its binding of this version",
   };
 }
 
-async function mayPatch(
+async function isAllowed(
   client: KubeClient,
-  group: string,
-  resource: string,
+  user: string,
   namespace: string,
-  operatorNamespace: string,
+  right: Right,
 ): Promise<boolean | undefined> {
-  const user = `system:serviceaccount:${operatorNamespace}:pcf-operator`;
-  const spec = { user, resourceAttributes: { group, resource, namespace, verb: 'patch' } };
   const review = {
     apiVersion: 'authorization.k8s.io/v1',
     kind: 'SubjectAccessReview',
     metadata: { name: '' },
-    spec,
+    spec: { user, resourceAttributes: { ...right, namespace } },
   };
-  const answer = await client.create(AccessReviewKind, review).catch(() => undefined);
+  const answer = await client.create(AccessReviewKind, review).catch((error: unknown) => {
+    if (!isForbidden(error)) throw error;
+    return undefined;
+  });
   return (answer as { status?: { allowed?: boolean } } | undefined)?.status?.allowed;
 }
 
@@ -108,7 +168,7 @@ async function kindsInstalled({ client, api }: Patient): Promise<Finding> {
   const check = 'kinds';
   const missing: string[] = [];
   for (const type of kindsOf(api)) {
-    if (!(await isServed(client, type))) missing.push(`${type.kind} (${type.group})`);
+    if (!(await client.serves(type))) missing.push(`${type.kind} (${type.group})`);
   }
   if (missing.length === 0)
     return { check, outcome: 'ok', message: 'the cluster has all that the spec leads to' };
@@ -118,13 +178,6 @@ async function kindsInstalled({ client, api }: Patient): Promise<Finding> {
     message: `the cluster has no ${missing.join(', ')}`,
     remedy: 'install the project each belongs to, or take out of spec what asks for it',
   };
-}
-
-async function isServed(client: KubeClient, type: ResourceType): Promise<boolean> {
-  return client.list(type, { limit: 1 }).then(
-    () => true,
-    (error: unknown) => !isNotFound(error),
-  );
 }
 
 function kindsOf(api: Patient['api']): ResourceType[] {

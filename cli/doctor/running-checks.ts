@@ -1,8 +1,9 @@
 /** Does it run as it should: health, monitoring, alerts, route. */
 import { PodKind, ServiceMonitorKind } from '../../operator/resources/kinds.js';
 import { podSelector, selectorString } from '../../operator/resources/metadata.js';
+import { isNotFound } from '../../operator/runtime/kube-client.js';
 import type { KubeObject, ResourceType } from '../../operator/runtime/kube-types.js';
-import type { Check, Finding, Patient } from './types.js';
+import { asAllowed, type Check, type Finding, type Patient } from './types.js';
 
 const PrometheusRuleKind: ResourceType = {
   group: 'monitoring.coreos.com',
@@ -12,7 +13,13 @@ const PrometheusRuleKind: ResourceType = {
   namespaced: true,
 };
 
-export const runningChecks: Check[] = [health, route, degraded, monitored, alerts];
+export const runningChecks: Check[] = [
+  asAllowed('health', health),
+  route,
+  degraded,
+  asAllowed('monitoring', monitored),
+  asAllowed('alerts', alerts),
+];
 
 async function health({ client, api, applied }: Patient): Promise<Finding | Finding[]> {
   if (!applied) return [];
@@ -66,7 +73,7 @@ async function monitored({ client, api, applied }: Patient): Promise<Finding> {
     };
   }
   const { namespace, name } = api.metadata;
-  const monitor = await client.get(ServiceMonitorKind, namespace, name).catch(() => undefined);
+  const monitor = await unlessMissing(client.get(ServiceMonitorKind, namespace, name));
   if (monitor || !applied)
     return { check, outcome: 'ok', message: 'a ServiceMonitor leads Prometheus to the pods' };
   return {
@@ -79,9 +86,16 @@ async function monitored({ client, api, applied }: Patient): Promise<Finding> {
 
 async function alerts({ client }: Patient): Promise<Finding> {
   const check = 'alerts';
-  const rules = await client.list(PrometheusRuleKind, {}).catch(() => undefined);
+  const rules = await unlessMissing(client.list(PrometheusRuleKind, {}));
   const ours = rules?.items.some((rule) => JSON.stringify(rule.spec ?? {}).includes('pcf_'));
   if (ours) return { check, outcome: 'ok', message: 'a PrometheusRule watches pcf_ metrics' };
   const message = rules ? 'no PrometheusRule watches pcf_ metrics' : 'the cluster has no PrometheusRule kind';
   return { check, outcome: 'warn', message, remedy: 'apply the rules of deploy/alerts' };
+}
+
+async function unlessMissing<T>(request: Promise<T>): Promise<T | undefined> {
+  return request.catch((error: unknown) => {
+    if (isNotFound(error)) return undefined;
+    throw error;
+  });
 }

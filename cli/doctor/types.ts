@@ -1,5 +1,5 @@
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
-import type { KubeClient } from '../../operator/runtime/kube-client.js';
+import { isForbidden, type KubeClient } from '../../operator/runtime/kube-client.js';
 
 /** `warn` can wait, `fail` can't; `skipped` could not be looked at, and says why. */
 export type Outcome = 'ok' | 'warn' | 'fail' | 'skipped';
@@ -24,3 +24,12 @@ export interface Patient {
 }
 
 export type Check = (patient: Patient) => Promise<Finding | Finding[]>;
+
+/** The same check for somebody who may not look at everything: then nothing is said of it. */
+export function asAllowed(name: string, check: Check): Check {
+  return (patient) =>
+    check(patient).catch((error: unknown) => {
+      if (!isForbidden(error)) throw error;
+      return { check: name, outcome: 'skipped', message: `your own account may not look: ${error.message}` };
+    });
+}

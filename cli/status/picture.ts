@@ -4,11 +4,8 @@ import { type EventView, timeOf } from '../../operator/dashboard/event-view.js';
 import type { Pod } from '../../operator/reconciler/pods.js';
 import { ControllerRevisionKind, PodKind } from '../../operator/resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../../operator/resources/metadata.js';
-import { podTemplate } from '../../operator/resources/pod-template.js';
-import { revisionOf } from '../../operator/resources/revision.js';
-import { canonicalJson } from '../../operator/runtime/canonical-json.js';
+import { isOutdated, revisionOf } from '../../operator/resources/revision.js';
 import { EventKind } from '../../operator/runtime/events.js';
-import type { KubeObject } from '../../operator/runtime/kube-types.js';
 import { type ClusterAccess, getPcfApi } from '../cluster.js';
 
 export interface Picture {
@@ -16,7 +13,7 @@ export interface Picture {
   pods: Pod[];
   /** Newest last. */
   events: EventView[];
-  /** The stable revision was made by another version of the operator, which rendered its pods differently. */
+  /** The pods of the stable revision would be rendered differently today, as after an upgrade of the operator. */
   outdatedTemplate: boolean;
 }
 
@@ -36,13 +33,6 @@ export async function takePicture(access: ClusterAccess, name: string): Promise<
     events: (events.items as EventView[])
       .filter(({ regarding }) => regarding?.uid === api.metadata.uid)
       .sort((a, b) => timeOf(a).localeCompare(timeOf(b))),
-    outdatedTemplate: stable !== undefined && isOutdated(api, stable),
+    outdatedTemplate: stable !== undefined && isOutdated(api, revisionOf(stable)),
   };
-}
-
-/** Same spec, other pods: only the operator's own rendering can have changed. */
-function isOutdated(api: PcfApi, stable: KubeObject): boolean {
-  const { name, image, template } = revisionOf(stable);
-  if (image !== api.spec.image || api.status?.updateRevision) return false;
-  return canonicalJson(podTemplate(api, name, name)) !== canonicalJson(template);
 }

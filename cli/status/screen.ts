@@ -21,7 +21,10 @@ export function screen(picture: Picture, now = Date.now()): string {
     section('To mend', toMend(status)),
     section('Events', eventTable(events, now)),
     outdatedTemplate
-      ? paint('dim', 'This operator renders pods differently; the next delivery takes that over.')
+      ? paint(
+          'dim',
+          `This operator renders pods differently; the next delivery takes that over, or: kubectl pcf adopt ${api.metadata.name}`,
+        )
       : undefined,
   ]
     .filter((part) => part !== undefined)

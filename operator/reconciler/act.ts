@@ -9,9 +9,18 @@ import {
   typeOf,
   VirtualServiceKind,
 } from '../resources/kinds.js';
+import { SURROUNDING_KINDS } from '../resources/surroundings.js';
 import { type Applier, type ApplyResult, ExistsError } from '../runtime/apply.js';
 import { type Fight, FightTracker } from '../runtime/fights.js';
-import { isNotFound, type KubeClient, type KubeObject, type ResourceType } from '../runtime/kube-client.js';
+import {
+  isConnectionError,
+  isNotFound,
+  isServerError,
+  type KubeApiError,
+  type KubeClient,
+  type KubeObject,
+  type ResourceType,
+} from '../runtime/kube-client.js';
 import { lastOtherManager } from '../runtime/managed-fields.js';
 import { keyOf } from '../runtime/store.js';
 import type { RouteEdit } from '../traffic/shared.js';
@@ -34,6 +43,8 @@ export interface Applied {
   routeChanged: boolean;
   /** When to look again because of a repair that was put off, or of a fight that may be over then. */
   lookAgainMs: number | undefined;
+  /** Why something that stands around the pods could not be written, though all else was. */
+  failure?: unknown;
 }
 
 /** What sends requests to pods. */
@@ -51,6 +62,23 @@ export class NameTakenError extends Error {
   }
 }
 
+/** The API server failed at a write, as when a webhook that it has to ask does not answer. */
+export class WriteFailedError extends Error {
+  override readonly name = 'WriteFailedError';
+  constructor(
+    /** Kind and name of what was to be written. */
+    readonly object: string,
+    cause: KubeApiError,
+  ) {
+    super(`${object}: ${cause.message}`, { cause });
+  }
+
+  /** What the API server said. */
+  get answer(): string {
+    return (this.cause as KubeApiError).message;
+  }
+}
+
 export class Actor {
   constructor(
     private readonly client: KubeClient,
@@ -62,13 +90,15 @@ export class Actor {
   /**
    * Brings the objects to what is desired, in order; what may be written at the same
    * time goes out together. A route of the user's own is written where one of ours would be:
-   * before the pods. Throws on the first that can't be written.
+   * before the pods. Throws on the first that can't be written, but for what stands around
+   * the pods: nothing of the delivery waits for that.
    */
   async apply(api: PcfApi, desired: readonly KubeObject[], routeEdit?: RouteEdit): Promise<Applied> {
     const repairs: Repair[] = [];
     const waits: number[] = [];
     let changed = false;
     let routeChanged = false;
+    let failure: unknown;
     let edit = routeEdit;
     const writeRoute = async () => {
       if (!edit) return;
@@ -81,7 +111,15 @@ export class Actor {
     };
     for (const wave of wavesOf(desired)) {
       if (wave.some((object) => WORKLOADS.includes(typeOf(object)))) await writeRoute();
-      const results = await inParallel(wave.map(async (object) => this.applyOne(api, object, waits)));
+      const results = await inParallel(
+        wave.map((object) =>
+          this.applyOne(api, object, waits).catch((error: unknown) => {
+            if (!SURROUNDING_KINDS.includes(typeOf(object)) || isConnectionError(error)) throw error;
+            failure ??= error;
+            return { outcome: 'left' } as const;
+          }),
+        ),
+      );
       for (const [index, result] of results.entries()) {
         const { kind, metadata } = wave[index]!;
         if (result.outcome === 'drifted') {
@@ -96,7 +134,8 @@ export class Actor {
     await writeRoute();
     const calmInMs = this.fights.calmInMs(keyOf(api));
     if (calmInMs !== undefined) waits.push(calmInMs);
-    return { repairs, changed, routeChanged, lookAgainMs: waits.length > 0 ? Math.min(...waits) : undefined };
+    const lookAgainMs = waits.length > 0 ? Math.min(...waits) : undefined;
+    return { repairs, changed, routeChanged, lookAgainMs, failure };
   }
 
   /** Other managers that change back what we repair, again and again. Their changes are put back ever more slowly. */
@@ -119,10 +158,11 @@ export class Actor {
       return waitMs === 0;
     };
     const known = this.caches.get(type, api, object.metadata.name);
-    const result = await this.applier.apply(type, object, known, { mayRepair }).catch(async (error) => {
+    const written = this.applier.apply(type, object, known, { mayRepair }).catch(async (error) => {
       if (!(error instanceof ExistsError)) throw error;
       return this.applier.apply(type, object, await this.unlabelled(type, api, object), { mayRepair });
     });
+    const result = await naming(name, written);
     if (result.outcome === 'drifted') {
       this.fights.repaired(owner, { object: name, manager: result.manager, fields: result.fields });
     }
@@ -137,7 +177,8 @@ export class Actor {
   /** Refused when the route has changed since: then the next reconcile goes by what it is now. */
   private async patchRoute({ type, live, patch }: RouteEdit): Promise<void> {
     const { namespace, name } = live.metadata;
-    const written = await this.client.patch(type, namespace, name, patch, { fieldManager: FIELD_MANAGER });
+    const patched = this.client.patch(type, namespace, name, patch, { fieldManager: FIELD_MANAGER });
+    const written = await naming(`${type.kind} ${name}`, patched);
     this.caches.noteRouteWrite(type, written);
   }
 
@@ -164,16 +205,18 @@ export class Actor {
     return { kind, name: metadata.name, manager, fields };
   }
 
-  /** Deletes what is there and unwanted. Gone already is fine. */
+  /** Deletes what is there and unwanted; gone already is fine. Throws at the end what one of them could not be for. */
   async remove(unwanted: readonly { type: ResourceType; object: KubeObject }[]): Promise<void> {
+    let failure: unknown;
     for (const { type, object } of unwanted) {
       const { namespace, name, uid } = object.metadata;
-      await this.client
-        .delete(type, namespace, name, { uid, propagationPolicy: 'Background' })
-        .catch((error: unknown) => {
-          if (!isNotFound(error)) throw error;
-        });
+      const gone = this.client.delete(type, namespace, name, { uid, propagationPolicy: 'Background' });
+      await naming(`${type.kind} ${name}`, gone).catch((error: unknown) => {
+        if (isConnectionError(error)) throw error;
+        if (!isNotFound(error)) failure ??= error;
+      });
     }
+    if (failure) throw failure;
   }
 
   /** Adds or removes our finalizer, unless the object changed meanwhile. */
@@ -192,13 +235,9 @@ export class Actor {
   /** Sets `spec.replicas` as an autoscaler does, which needs the field to be there before it can read it. */
   async scale({ metadata }: PcfApi, replicas: number): Promise<void> {
     const { namespace, name } = metadata;
-    await this.client.patch(
-      PcfApiKind,
-      namespace,
-      name,
-      { spec: { replicas } },
-      { fieldManager: FIELD_MANAGER, subresource: 'scale' },
-    );
+    const options = { fieldManager: FIELD_MANAGER, subresource: 'scale' } as const;
+    const scaled = this.client.patch(PcfApiKind, namespace, name, { spec: { replicas } }, options);
+    await naming(`the scale of ${name}`, scaled);
   }
 
   /**
@@ -241,6 +280,13 @@ type Stage = 'route' | 'pods' | 'other';
 function stageOf(type: ResourceType): Stage {
   if (ROUTES.includes(type)) return 'route';
   return WORKLOADS.includes(type) ? 'pods' : 'other';
+}
+
+/** Where the fault is the API server's or a webhook's, the answer does not say what was to be written. */
+async function naming<T>(object: string, write: Promise<T>): Promise<T> {
+  return write.catch((error: unknown) => {
+    throw isServerError(error) ? new WriteFailedError(object, error) : error;
+  });
 }
 
 /** Waits for all, also when one fails: nothing of a reconcile may still be under way when the next begins. */

@@ -21,7 +21,7 @@ export function announcements(
   return [
     ...plan.decisions.map(announceDecision),
     ...weightChange(api.status, plan),
-    ...trouble(api.status, summary),
+    ...trouble(api.status, summary, worries),
     ...newConcerns(api.status, worries),
   ];
 }
@@ -96,8 +96,13 @@ const quiet = new Set([
 ]);
 
 /** A new kind of trouble is said once; the condition goes on saying it. */
-function trouble(before: PcfApiStatus | undefined, { reason, message }: Summary): Announcement[] {
+function trouble(
+  before: PcfApiStatus | undefined,
+  { reason, message }: Summary,
+  worries: readonly Concern[],
+): Announcement[] {
   if (before?.reason === reason || quiet.has(reason)) return [];
+  if (worries.some((worry) => worry.reason === reason)) return []; // told as that
   const type = reason === 'Paused' || reason === 'ApprovalNeeded' ? 'Normal' : 'Warning';
   return [{ type, reason, action: 'Reconcile', note: message }];
 }

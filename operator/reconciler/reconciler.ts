@@ -11,11 +11,11 @@ import type { Notifier } from '../notify/notifier.js';
 import type { Reporter } from '../notify/reporter.js';
 import { PcfApiKind } from '../resources/kinds.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
-import { ReconcileError, TerminalError } from '../runtime/controller.js';
+import { ReconcileError } from '../runtime/controller.js';
 import type { EventRecorder } from '../runtime/events.js';
-import { isForbidden, isInvalid, isNotFound, type KubeClient } from '../runtime/kube-client.js';
+import { isNotFound, type KubeClient } from '../runtime/kube-client.js';
 import { keyOf } from '../runtime/store.js';
-import { type Actor, type Applied, NameTakenError, type Repair, ROUTES } from './act.js';
+import { type Actor, type Applied, type Repair, ROUTES } from './act.js';
 import { analyse } from './analysis.js';
 import { type Announcement, announcements } from './announce.js';
 import type { Caches } from './caches.js';
@@ -25,10 +25,11 @@ import { desiredObjects, unwantedObjects, writable } from './desired.js';
 import { endedDeliveries } from './history.js';
 import type { Metrics } from './metrics.js';
 import { type Observed, observe } from './observe.js';
+import { bounded, facing, failureOf, type Obstacle, obstacleOf, RETRY_WITHIN_MS } from './obstacle.js';
 import { RouteAges } from './route-age.js';
 import { deliverySettings } from './settings.js';
-import { statusOf } from './status.js';
-import { type Summary, summarize } from './summary.js';
+import { leavingStatus, statusOf } from './status.js';
+import { reasonSince, type Summary, summarize } from './summary.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
 
 export interface ReconcilerDependencies {
@@ -70,7 +71,15 @@ export class Reconciler {
       this.routeAges.forget(key);
       return {};
     }
-    if (api.metadata.deletionTimestamp) return this.release(api);
+    try {
+      return await this.bring(api);
+    } catch (error) {
+      throw bounded(error);
+    }
+  }
+
+  private async bring(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
+    if (api.metadata.deletionTimestamp) return this.leave(api);
     if (!api.metadata.finalizers?.includes(FINALIZER)) {
       await this.deps.actor.setFinalizer(api, true);
       return {}; // the change comes back as an event
@@ -89,40 +98,45 @@ export class Reconciler {
     const routeAgeMs = this.routeAges.age(key, seen.delivery.route, now);
     const look = analyse(seen, this.deps.analyst, now);
     const planned = plan({ ...seen.delivery, routeAgeMs, analysis: look?.status }, settings, now);
-    const summary = summarize(seen, planned, settings.replicas);
+    const summary = summarize(seen, planned, settings.replicas, now);
     const { objects, missing } = writable(seen, desiredObjects(seen, planned));
-    const worries = () => [...concerns(seen, missing), ...repairLoops(actor.fightsFor(key))];
+    const worries = (obstacle?: Obstacle) => [
+      ...(obstacle?.passes ? [obstacle] : []),
+      ...concerns(seen, missing),
+      ...repairLoops(actor.fightsFor(key)),
+    ];
     const ended = endedDeliveries(seen, planned, now);
     // What was decided is decided, also where something else is refused. It is told of once it is on record.
-    const report = async (verdict: Summary) => {
+    const report = async (verdict: Summary, obstacle?: Obstacle) => {
       const status = {
-        ...statusOf(seen, planned, verdict, worries(), ended, now),
+        ...statusOf(seen, planned, verdict, worries(obstacle), ended, now),
         ...(look ? { analysis: look.status } : {}),
       };
       await this.report(api, status);
       this.deps.deliveryMetrics.record(api, ended, api.status?.history);
-      for (const announcement of announcements(api, planned, verdict, worries()))
+      for (const announcement of announcements(api, planned, verdict, worries(obstacle)))
         this.announce(api, announcement);
       this.notify(seen, planned, verdict, now);
       this.deps.reporter.report(api, status, (name) => seen.revisions.get(name), now);
     };
-    let applied: Applied;
+    let applied = NOTHING_APPLIED;
     try {
-      if (api.spec.replicas === undefined && isAutoscaled(seen)) await actor.scale(api, settings.replicas);
+      const isUnscaled = api.spec.replicas === undefined && isAutoscaled(seen);
+      const unscaled = isUnscaled ? await failureOfOne(actor.scale(api, settings.replicas)) : undefined;
       applied = await actor.apply(api, objects, followingEdit(seen, planned));
       this.announceRepairs(api, applied.repairs);
       await actor.release(releasingEdits(api, caches, seen));
       await actor.remove(unwantedObjects(seen, objects));
+      if (unscaled ?? applied.failure) throw unscaled ?? applied.failure;
     } catch (error) {
-      const refused = refusal(error);
-      if (!refused) throw error;
-      metrics.record(api, { seen, plan: planned, summary: refused, applied: NOTHING_APPLIED });
-      await report(refused);
-      // A right that is granted or a name that is freed makes no event here, so those are tried again.
+      const obstacle = obstacleOf(error);
+      if (!obstacle) throw error;
+      const verdict = facing(obstacle, summary, reasonSince(api, obstacle.reason, now));
+      metrics.record(api, { seen, plan: planned, summary: verdict, applied });
+      await report(verdict, obstacle);
       // The delivery goes on meanwhile: its holds, its deadline and what is on its way out have their times.
-      const dueInMs = earliest(planned.requeueAfterMs, look?.requeueAfterMs);
-      const Failure = isInvalid(error) ? TerminalError : ReconcileError;
-      throw new Failure(refused.message, error, dueInMs);
+      const dueInMs = earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs);
+      throw failureOf(error, obstacle.message, dueInMs);
     }
     metrics.record(api, { seen, plan: planned, summary, applied });
     if (this.canWait(api, planned, applied)) return { requeueAfterMs: 0 };
@@ -174,16 +188,30 @@ export class Reconciler {
   }
 
   /** Deletion: the route goes first, so that no request is sent to pods on their way out; Kubernetes collects the rest. */
-  private async release(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
+  private async leave(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
     if (!api.metadata.finalizers?.includes(FINALIZER)) return {};
-    const { caches, actor } = this.deps;
+    const report = (obstacle?: Obstacle) =>
+      unlessGone(this.report(api, leavingStatus(api, routes, obstacle, clock())));
+    const { caches, actor, clock } = this.deps;
     const routes = ROUTES.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
-    await actor.release(releasingEdits(api, caches));
-    await actor.remove(routes.filter(({ object }) => !object.metadata.deletionTimestamp));
-    if (routes.length > 0) return {}; // each deletion comes back as an event
-    await actor.setFinalizer(api, false).catch((error: unknown) => {
-      if (!isNotFound(error)) throw error;
-    });
+    try {
+      await actor.release(releasingEdits(api, caches));
+      await actor.remove(routes.filter(({ object }) => !object.metadata.deletionTimestamp));
+    } catch (error) {
+      const obstacle = obstacleOf(error);
+      if (!obstacle) throw error;
+      const { reason, message: note } = obstacle;
+      await report(obstacle);
+      if (api.status?.reason !== reason)
+        this.announce(api, { type: 'Warning', reason, action: 'Delete', note });
+      // Also what is refused: the PcfApi is held meanwhile, and nothing here tells when it would be taken.
+      throw new ReconcileError(obstacle.message, error, { retryWithinMs: RETRY_WITHIN_MS });
+    }
+    if (routes.length > 0) {
+      await report();
+      return {}; // each deletion comes back as an event
+    }
+    await unlessGone(actor.setFinalizer(api, false));
     return {};
   }
 
@@ -217,24 +245,24 @@ function turningPoint({ stable, update, startedAt, step, failed, knows, contract
   return { stable, update, startedAt, step, failed, knows, contracted };
 }
 
+/** Why the write failed, for one that nothing else waits for. Throws what would stop every other write as well. */
+async function failureOfOne(write: Promise<void>): Promise<unknown> {
+  return write.then(
+    () => undefined,
+    (error: unknown) => {
+      if (!obstacleOf(error)) throw error;
+      return error;
+    },
+  );
+}
+
+async function unlessGone(write: Promise<void>): Promise<void> {
+  await write.catch((error: unknown) => {
+    if (!isNotFound(error)) throw error;
+  });
+}
+
 function earliest(...times: (number | undefined)[]): number | undefined {
   const given = times.filter((time) => time !== undefined);
   return given.length > 0 ? Math.min(...given) : undefined;
-}
-
-/** Errors that a person has to mend, as what the one who reads the status should know. */
-function refusal(error: unknown): Summary | undefined {
-  const failed = (reason: string, message: string): Summary => ({
-    phase: 'Failed',
-    reason,
-    message,
-    verdict: 'Failed',
-    refused: true,
-  });
-  if (error instanceof NameTakenError) return failed('NameTaken', error.message);
-  if (isInvalid(error))
-    return failed('Invalid', `the API server refuses what the spec leads to: ${error.message}`);
-  if (isForbidden(error))
-    return failed('Forbidden', `the operator lacks a right, or a quota is used up: ${error.message}`);
-  return undefined;
 }

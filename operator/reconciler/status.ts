@@ -1,14 +1,17 @@
 /** The status of a PcfApi, from what was seen and what was planned. Pure: the same input gives the same status. */
 import type { Condition } from '../api/v1alpha1/kubernetes.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryRecord, PcfApiStatus, TrafficStatus } from '../api/v1alpha1/status.js';
 import type { DeliveryPlan } from '../delivery/types.js';
 import { podSelector, selectorString } from '../resources/metadata.js';
+import type { KubeObject } from '../runtime/kube-types.js';
 import type { Concern } from './concerns.js';
 import type { Verdict } from './conditions.js';
 import { history } from './history.js';
 import { compact, migrationStatus, migrationsApplied } from './migration-status.js';
 import type { Observed } from './observe.js';
-import type { Summary } from './summary.js';
+import type { Obstacle } from './obstacle.js';
+import { reasonSince, type Summary } from './summary.js';
 
 export function statusOf(
   seen: Observed,
@@ -25,6 +28,7 @@ export function statusOf(
     observedGeneration: api.metadata.generation,
     phase: summary.phase,
     reason: summary.reason,
+    since: reasonSince(api, summary.reason, now),
     conditions: withTransitionTimes(
       conditions(seen, plan, summary, worries),
       api.status?.conditions,
@@ -55,8 +59,41 @@ export function statusOf(
 }
 
 /** A route that is not in force for want of a right, or for being refused, is not waited for. */
-function traffic({ traffic }: DeliveryPlan, { refused, message }: Summary): TrafficStatus {
-  return refused && !traffic.verified ? { ...traffic, reason: message } : traffic;
+function traffic({ traffic }: DeliveryPlan, { unwritten, message }: Summary): TrafficStatus {
+  return unwritten && !traffic.verified ? { ...traffic, reason: message } : traffic;
+}
+
+/** While a deletion waits. What was last known of everything else stays to be read. */
+export function leavingStatus(
+  api: PcfApi,
+  routes: readonly { object: KubeObject }[],
+  obstacle: Obstacle | undefined,
+  now: number,
+): PcfApiStatus {
+  const since = `being deleted since ${api.metadata.deletionTimestamp}`;
+  const names = routes.map(({ object }) => `${object.kind} ${object.metadata.name}`).join(', ');
+  const reason = obstacle?.reason ?? 'Deleting';
+  const message = obstacle
+    ? `${since}, and held: ${obstacle.message}`
+    : `${since}; waiting for ${names} to go before the pods do`;
+  const say = (type: string, holds: boolean): Verdict => ({
+    type,
+    status: holds ? 'True' : 'False',
+    reason,
+    message,
+  });
+  const isStuck = obstacle?.passes === false;
+  const fresh = [say('Ready', false), say('Reconciling', !isStuck), say('Stalled', isStuck)];
+  const before = api.status?.conditions ?? [];
+  const rest = before.filter(({ type }) => !fresh.some((condition) => condition.type === type));
+  return {
+    ...api.status,
+    observedGeneration: api.metadata.generation,
+    phase: 'Deleting',
+    reason,
+    since: reasonSince(api, reason, now),
+    conditions: [...withTransitionTimes(fresh, before, api.metadata.generation, now), ...rest],
+  };
 }
 
 function conditions(

@@ -2,6 +2,7 @@
  * One verdict on a PcfApi: an ordered chain of rules, the first that holds wins
  * (after cert-manager's policy chains). Its message says what is awaited, and since when.
  */
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { Phase } from '../api/v1alpha1/status.js';
 import { migrated } from '../delivery/plan.js';
 import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
@@ -15,8 +16,8 @@ export interface Summary {
   message: string;
   /** kstatus: `Current` (as asked), `InProgress` (on its way), `Failed` (needs a person). */
   verdict: 'Current' | 'InProgress' | 'Failed';
-  /** The API server refused to write what was planned. */
-  refused?: true;
+  /** What was planned could not be written, for the reason that the message tells. */
+  unwritten?: true;
 }
 
 interface Case {
@@ -25,19 +26,28 @@ interface Case {
   /** The revision on its way, or the stable one. */
   current: RevisionView | undefined;
   replicas: number;
+  /** ` since <time>`: since when the reason has been the one that is reported. */
+  since: (reason: string) => string;
 }
 
 type Rule = (given: Case) => Summary | undefined;
 
-export function summarize(seen: Observed, plan: DeliveryPlan, replicas: number): Summary {
+export function summarize(seen: Observed, plan: DeliveryPlan, replicas: number, now: number): Summary {
   const name = plan.position.update ?? plan.position.stable;
   const current = seen.delivery.revisions.find((view) => view.name === name);
-  const given: Case = { seen, plan, current, replicas };
+  const since = (reason: string) => ` since ${reasonSince(seen.api, reason, now)}`;
+  const given: Case = { seen, plan, current, replicas, since };
   for (const rule of rules) {
     const verdict = rule(given);
     if (verdict) return verdict;
   }
   return ready(given);
+}
+
+/** When the reason came to be the one that is reported, or now. */
+export function reasonSince({ status }: PcfApi, reason: string, now: number): string {
+  const known = status?.reason === reason ? status.since : undefined;
+  return known ?? `${new Date(now).toISOString().slice(0, 19)}Z`;
 }
 
 const rules: Rule[] = [
@@ -56,7 +66,7 @@ const rules: Rule[] = [
   canary,
 ];
 
-function secretMissing({ seen }: Case): Summary | undefined {
+function secretMissing({ seen, since }: Case): Summary | undefined {
   const [missing, ...more] = seen.missingSecrets;
   if (!missing) return undefined;
   const { namespace } = seen.api.metadata;
@@ -67,16 +77,14 @@ function secretMissing({ seen }: Case): Summary | undefined {
   return {
     phase: 'Pending',
     reason: 'SecretMissing',
-    message: `${what}${others}; no pod is started until it does`,
+    message: `${what}${others}${since('SecretMissing')}; no pod is started until it does`,
     verdict: 'InProgress',
   };
 }
 
-function providerMissing({ seen }: Case): Summary | undefined {
-  const message = missingProvider(seen);
-  return message
-    ? { phase: 'Pending', reason: 'TrafficProviderMissing', message, verdict: 'InProgress' }
-    : undefined;
+function providerMissing({ seen, since }: Case): Summary | undefined {
+  const trouble = missingProvider(seen);
+  return trouble ? waitingFor('TrafficProviderMissing', trouble, since) : undefined;
 }
 
 /** An undo that goes back too far changes nothing, and says why. */
@@ -91,9 +99,14 @@ function belowFloor({ plan }: Case): Summary | undefined {
   };
 }
 
-function routeMissing({ seen }: Case): Summary | undefined {
-  const message = userRouteMissing(seen);
-  return message ? { phase: 'Pending', reason: 'RouteMissing', message, verdict: 'InProgress' } : undefined;
+function routeMissing({ seen, since }: Case): Summary | undefined {
+  const trouble = userRouteMissing(seen);
+  return trouble ? waitingFor('RouteMissing', trouble, since) : undefined;
+}
+
+/** What somebody has to bring before anything can go on. */
+function waitingFor(reason: string, trouble: string, since: Case['since']): Summary {
+  return { phase: 'Pending', reason, message: `${trouble}; it waits${since(reason)}`, verdict: 'InProgress' };
 }
 
 function givenUp({ seen, plan }: Case): Summary | undefined {
@@ -139,7 +152,7 @@ function migrating({ seen, plan, current }: Case): Summary | undefined {
   return {
     phase: 'Migrating',
     reason: migration?.error ? 'MigrationRetrying' : 'Migrating',
-    message: `waiting for the migrations of ${update}${phaseOf(migration)}${since(plan)}${trouble}`,
+    message: `waiting for the migrations of ${update}${phaseOf(migration)}${sinceStart(plan)}${trouble}`,
     verdict: 'InProgress',
   };
 }
@@ -153,7 +166,7 @@ function approvalNeeded({ api, migrations }: Observed, plan: DeliveryPlan, updat
   return {
     phase: 'Migrating',
     reason: 'ApprovalNeeded',
-    message: `${pending ?? 'the'} migrations of ${update} wait${since(plan)} for: kubectl pcf migrate approve ${api.metadata.name}`,
+    message: `${pending ?? 'the'} migrations of ${update} wait${sinceStart(plan)} for: kubectl pcf migrate approve ${api.metadata.name}`,
     verdict: 'InProgress',
   };
 }
@@ -169,18 +182,18 @@ function nothingYet({ seen, plan }: Case): Summary | undefined {
   };
 }
 
-function stableUnavailable({ seen, plan, replicas }: Case): Summary | undefined {
+function stableUnavailable({ seen, plan, replicas, since }: Case): Summary | undefined {
   const stable = seen.delivery.revisions.find(({ name }) => name === plan.position.stable);
   if (!stable || stable.ready > 0 || replicas === 0) return undefined;
   return {
     phase: 'Degraded',
     reason: 'StableUnavailable',
-    message: `no pod of the stable revision ${stable.name} is ready${complaint(seen, stable.name)}`,
+    message: `no pod of the stable revision ${stable.name} is ready${since('StableUnavailable')}${complaint(seen, stable.name)}`,
     verdict: 'InProgress',
   };
 }
 
-function podsNotReady({ seen, plan, current }: Case): Summary | undefined {
+function podsNotReady({ seen, plan, current, since }: Case): Summary | undefined {
   const wanted = plan.replicas[current?.name ?? ''] ?? 0;
   const have = current?.ready ?? 0;
   if (!current || have >= wanted) return undefined;
@@ -188,28 +201,28 @@ function podsNotReady({ seen, plan, current }: Case): Summary | undefined {
   return {
     phase: serving ? 'Degraded' : 'Progressing',
     reason: 'PodsNotReady',
-    message: `waiting for pods of ${current.name}${serving ? '' : since(plan)}: ${have} of ${wanted} ready${complaint(seen, current.name)}${serving ? kept(plan) : ''}`,
+    message: `waiting for pods of ${current.name}${serving ? since('PodsNotReady') : sinceStart(plan)}: ${have} of ${wanted} ready${complaint(seen, current.name)}${serving ? kept(plan) : ''}`,
     verdict: 'InProgress',
   };
 }
 
-function weightHeldDown({ plan }: Case): Summary | undefined {
+function weightHeldDown({ plan, since }: Case): Summary | undefined {
   const { desiredWeight, effectiveWeight, reason } = plan.traffic;
   if (desiredWeight === effectiveWeight || plan.route?.byPods) return undefined;
   return {
     phase: 'Progressing',
     reason: 'WeightHeldDown',
-    message: `canaryWeight ${desiredWeight} is asked, ${effectiveWeight} is in force: ${reason}`,
+    message: `canaryWeight ${desiredWeight} is asked, ${effectiveWeight} is in force${since('WeightHeldDown')}: ${reason}`,
     verdict: 'InProgress',
   };
 }
 
-function routeNotVerified({ plan }: Case): Summary | undefined {
+function routeNotVerified({ plan, since }: Case): Summary | undefined {
   if (plan.traffic.verified || !plan.route) return undefined;
   return {
     phase: 'Progressing',
     reason: 'RouteNotVerified',
-    message: plan.traffic.reason ?? 'the route is not in force',
+    message: `${plan.traffic.reason ?? 'the route is not in force'}${since('RouteNotVerified')}`,
     verdict: 'InProgress',
   };
 }
@@ -257,7 +270,7 @@ function kept({ traffic: { reason, verified } }: DeliveryPlan): string {
   return reason && verified ? `; ${reason}` : '';
 }
 
-function since(plan: DeliveryPlan): string {
+function sinceStart(plan: DeliveryPlan): string {
   return plan.position.startedAt ? ` since ${plan.position.startedAt}` : '';
 }
 

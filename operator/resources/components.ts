@@ -5,9 +5,11 @@
 import { ROLES } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { KubeObject } from '../runtime/kube-types.js';
+import { COMPONENT_SURGE } from './connection-budget.js';
 import { DeploymentKind } from './kinds.js';
 import { LABELS, owned } from './metadata.js';
-import { variant } from './pod-template.js';
+import { componentBudget } from './pod-disruption-budget.js';
+import { type PodTemplate, variant } from './pod-template.js';
 import type { Revision } from './revision.js';
 import { componentService } from './service.js';
 
@@ -27,7 +29,7 @@ export function components(api: PcfApi, stable: Revision | undefined): KubeObjec
   if (!stable) return [];
   return enabled.flatMap((component) => [
     deployment(api, stable, component),
-    ...(SERVING.includes(component) ? [serviceOf(api, component)] : []),
+    ...(SERVING.includes(component) ? serving(api, component) : []),
   ]);
 }
 
@@ -35,27 +37,43 @@ function selector(api: PcfApi, component: ExtraComponent): Record<string, string
   return { [LABELS.instance]: api.metadata.name, [LABELS.component]: component };
 }
 
-function serviceOf(api: PcfApi, component: ExtraComponent): KubeObject {
+function serving(api: PcfApi, component: ExtraComponent): KubeObject[] {
   const labels = { [LABELS.component]: component };
-  return componentService(api, componentName(api, component), labels, selector(api, component));
+  const name = componentName(api, component);
+  const pods = selector(api, component);
+  const budget = componentBudget(api, name, api.spec.components?.[component]?.replicas ?? 1, pods);
+  return [componentService(api, name, labels, pods), ...(budget ? [budget] : [])];
+}
+
+/** Kept apart as the API's pods are, each component among its own. */
+function spread(template: PodTemplate, matchLabels: Record<string, string>): object {
+  const { topologySpreadConstraints } = template.spec as { topologySpreadConstraints?: object[] };
+  if (!topologySpreadConstraints) return {};
+  const own = topologySpreadConstraints.map((constraint) => ({
+    ...constraint,
+    labelSelector: { matchLabels },
+  }));
+  return { topologySpreadConstraints: own };
 }
 
 function deployment(api: PcfApi, stable: Revision, component: ExtraComponent): KubeObject {
   const { replicas = 1, resources } = api.spec.components?.[component] ?? {};
   const [container] = stable.template.spec.containers;
+  const { metadata, spec } = variant(stable.template, component, {
+    ...container,
+    name: component,
+    args: [...ROLES[component]],
+    ...(resources ? { resources } : {}),
+  });
+  const pods = selector(api, component);
   return owned(api, DeploymentKind, componentName(api, component), {
     labels: { [LABELS.component]: component },
     spec: {
       replicas,
       revisionHistoryLimit: 0,
-      strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-      selector: { matchLabels: selector(api, component) },
-      template: variant(stable.template, component, {
-        ...container,
-        name: component,
-        args: [...ROLES[component]],
-        ...(resources ? { resources } : {}),
-      }),
+      strategy: { type: 'RollingUpdate', rollingUpdate: { maxSurge: COMPONENT_SURGE, maxUnavailable: 0 } },
+      selector: { matchLabels: pods },
+      template: { metadata, spec: { ...spec, ...spread(stable.template, pods) } },
     },
   });
 }

@@ -8,13 +8,17 @@ import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 
 /** What the migration Job needs: one connection to work, one that holds the lock. */
 const FOR_MIGRATIONS = 2;
+/** Pods that a rollout of the worker or the login starts beside those that run. */
+export const COMPONENT_SURGE = 1;
 /** A pod works with one connection and watches the database with another. */
 export const LEAST_PER_POD = 2;
 
 export function mostPods(api: PcfApi): number {
   const full = Math.max(fullReplicas(api.spec), horizontalScaling(api)?.maxReplicas ?? 0);
   const { worker, auth } = api.spec.components ?? {};
-  const others = [worker, auth].map((component) => (component?.enabled ? component.replicas : 0));
+  const others = [worker, auth].map((component) =>
+    component?.enabled && component.replicas > 0 ? component.replicas + COMPONENT_SURGE : 0,
+  );
   return others.reduce((sum, replicas) => sum + replicas, 2 * full);
 }
 

@@ -1,6 +1,7 @@
 import { PORTS } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { NetworkPeer } from '../api/v1alpha1/spec/traffic.js';
+import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { NetworkPolicyKind } from './kinds.js';
 import { commonLabels, owned } from './metadata.js';
@@ -9,7 +10,10 @@ const NAMESPACE_NAME = 'kubernetes.io/metadata.name';
 const DNS = 53;
 const POSTGRESQL = 5432;
 const REDIS = 6379;
+const SENTINEL = 26379;
 const HTTPS = 443;
+const HTTP = 80;
+const API_SERVER = 6443;
 
 /** Holds for every pod of the PcfApi: API, worker, auth and migrations. */
 export function networkPolicy(api: PcfApi): KubeObject | undefined {
@@ -31,7 +35,7 @@ export function networkPolicy(api: PcfApi): KubeObject | undefined {
       ],
       egress: [
         { ports: [{ protocol: 'UDP', port: DNS }, ...tcp(DNS)] },
-        { ports: tcp(POSTGRESQL, REDIS, HTTPS) },
+        { ports: tcp(...portsOf(api.spec)) },
         ...egressTo.map(({ to, ports }) => ({
           ...(to.length > 0 ? { to: to.map(peer) } : {}),
           ports: tcp(...ports),
@@ -39,6 +43,26 @@ export function networkPolicy(api: PcfApi): KubeObject | undefined {
       ],
     },
   });
+}
+
+/** What the pods have to reach, by what the spec asks for. What is in a Secret, an unusual port of a database, is not known. */
+function portsOf({ redis, monitoring, migrations }: PcfApiSpec): number[] {
+  const { endpoint } = monitoring?.tracing ?? {};
+  return [
+    ...new Set([
+      POSTGRESQL,
+      ...(redis ? [REDIS] : []),
+      ...(redis?.mode === 'Sentinel' ? [SENTINEL] : []),
+      HTTPS,
+      ...(endpoint ? [portIn(new URL(endpoint))] : []),
+      // A backup by a VolumeSnapshot is asked for there: the Job is one of these pods.
+      ...(migrations?.beforeContract ? [API_SERVER] : []),
+    ]),
+  ];
+}
+
+function portIn({ port, protocol }: URL): number {
+  return Number(port) || (protocol === 'https:' ? HTTPS : HTTP);
 }
 
 function tcp(...ports: number[]) {

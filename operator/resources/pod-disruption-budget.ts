@@ -24,3 +24,17 @@ export function podDisruptionBudget(api: PcfApi): KubeObject | undefined {
     },
   });
 }
+
+/** The same for a component that serves. What is set of the API's pods is about their number. */
+export function componentBudget(
+  api: PcfApi,
+  name: string,
+  replicas: number,
+  matchLabels: Record<string, string>,
+): KubeObject | undefined {
+  const { enabled = true } = api.spec.availability?.podDisruptionBudget ?? {};
+  if (!enabled || replicas < 2) return undefined;
+  return owned(api, PodDisruptionBudgetKind, name, {
+    spec: { selector: { matchLabels }, maxUnavailable: 1, unhealthyPodEvictionPolicy: 'AlwaysAllow' },
+  });
+}

@@ -25,7 +25,11 @@ export interface PodTemplate {
   spec: { containers: [Container]; [field: string]: unknown };
 }
 
-/** Longest graceful stop: readiness off, drain, close. The API's own deadline is shorter. */
+/**
+ * Longest graceful stop: readiness off, serve on until that is noticed, drain, close. The API's own
+ * deadline is shorter. There is no preStop: what one would sleep for, the API does on SIGTERM, and
+ * tells its readiness meanwhile, which a hook delays (docs/api.md, `shutdown.delay`).
+ */
 const TERMINATION_GRACE_MS = 45_000;
 
 /** Source of the timings: a start is waited for closely, and a restart is the last resort. */
@@ -100,7 +104,7 @@ function gracePeriodSeconds({ spec }: PcfApi): number {
 }
 
 function environment(api: PcfApi, secrets: EnvVar[]): EnvVar[] {
-  const { environment, redis, auth, env } = api.spec;
+  const { environment, redis, auth, env, monitoring } = api.spec;
   const connections = connectionsPerPod(api);
   return [
     { name: ENV.environment, value: environment },
@@ -114,6 +118,7 @@ function environment(api: PcfApi, secrets: EnvVar[]): EnvVar[] {
     ...(connections ? [{ name: ENV.databaseMaxConnections, value: String(connections) }] : []),
     ...(auth?.rotation ? [{ name: ENV.jwtRotationOverlap, value: secondsOf(auth.rotation.overlap) }] : []),
     ...(redis?.mode ? [{ name: ENV.redisMode, value: redis.mode.toLowerCase() }] : []),
+    ...(monitoring?.tracing ? [{ name: ENV.tracingEndpoint, value: monitoring.tracing.endpoint }] : []),
     ...env,
   ];
 }

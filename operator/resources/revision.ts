@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { stringify } from 'smol-toml';
-import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import type { KubeObject } from '../runtime/kube-client.js';
@@ -26,42 +26,78 @@ export interface Revision {
   source?: PcfApiSpec['source'];
   /** What of the spec it was made of, so that an undo can write it back. */
   inputs?: RevisionInputs;
+  /** Value of {@link ADOPT_ANNOTATION} when it was made. */
+  adopted?: string;
   /** What the Secrets held when it was made, as a hash, if a change of theirs is to make a new revision. */
   secrets?: string;
 }
 
+/**
+ * A value that it did not have makes a revision of the same spec: how the pods are rendered by
+ * an operator that was upgraded is taken over without waiting for the next delivery.
+ */
+export const ADOPT_ANNOTATION = `${GROUP}/adopt`;
+
 /** Fields of spec that make a revision, as an undo puts them back. */
-export const REVISION_FIELDS = [
+const REVISION_FIELDS = [
   ...(['image', 'environment', 'resources', 'env', 'config', 'database', 'redis', 'auth'] as const),
   ...(['imagePullSecrets', 'probes', 'terminationGracePeriod', 'scheduling', 'source'] as const),
 ] satisfies (keyof PcfApiSpec)[];
 
-/** The fields of spec that a pod depends on. A change of any other makes no new revision. */
-export type RevisionInputs = Partial<PcfApiSpec>;
+/** What of spec a pod depends on. A change of anything else makes no new revision. */
+export type RevisionInputs = Partial<Pick<PcfApiSpec, (typeof REVISION_FIELDS)[number]>> & {
+  availability?: Pick<NonNullable<PcfApiSpec['availability']>, 'topologySpread'>;
+  secrets?: Partial<Pick<NonNullable<PcfApiSpec['secrets']>, 'onChange'>>;
+  monitoring?: Pick<NonNullable<PcfApiSpec['monitoring']>, 'tracing'>;
+};
 
+/**
+ * What the name of a revision is the hash of. A field that is added here, or a default that is
+ * added below one of these, gives every revision another name and so delivers every PcfApi
+ * anew when the operator is upgraded: what is not in the spec must stay out of the hash.
+ */
 function podInputs(spec: PcfApiSpec) {
   const { image, environment, resources, env, config, database, redis, auth } = spec;
   const { imagePullSecrets, probes, terminationGracePeriod, scheduling } = spec;
   const topologySpread = spec.availability?.topologySpread;
+  const tracing = spec.monitoring?.tracing;
   const onChange = spec.secrets?.onChange === 'Rollout' ? 'Rollout' : undefined;
   return {
     ...{ image, environment, resources, env, config, database, redis, auth },
-    ...{ imagePullSecrets, probes, terminationGracePeriod, scheduling, topologySpread, onChange },
+    ...{ imagePullSecrets, probes, terminationGracePeriod, scheduling, topologySpread, onChange, tracing },
   };
 }
 
 /** The same as fields of spec: what an undo puts back. */
-function specInputs(spec: PcfApiSpec): RevisionInputs {
+export function revisionInputs(spec: PcfApiSpec): RevisionInputs {
+  const { topologySpread } = spec.availability ?? {};
+  const { onChange } = spec.secrets ?? {};
+  const { tracing } = spec.monitoring ?? {};
   const given = REVISION_FIELDS.map((field) => [field, spec[field]]);
-  return Object.fromEntries(given.filter(([, value]) => value !== undefined));
+  return {
+    ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
+    ...(topologySpread ? { availability: { topologySpread } } : {}),
+    ...(onChange ? { secrets: { onChange } } : {}),
+    ...(tracing ? { monitoring: { tracing } } : {}),
+  };
 }
 
 /** Name of the revision that the spec describes; `secrets` as in {@link Revision}. */
 export function revisionName(api: PcfApi, secrets?: string): string {
   const hash = createHash('sha256')
-    .update(canonicalJson({ ...podInputs(api.spec), secrets }))
+    .update(canonicalJson({ ...podInputs(api.spec), secrets, adopted: adoptedBy(api) }))
     .digest();
   return `${api.metadata.name}-${safeName(hash)}`;
+}
+
+function adoptedBy({ metadata }: PcfApi): string | undefined {
+  return metadata.annotations?.[ADOPT_ANNOTATION];
+}
+
+/** Whether today's pods of the revision that the spec describes would be rendered in another way than they were. */
+export function isOutdated(api: PcfApi, { name, template, secrets }: Revision): boolean {
+  if (revisionName(api, secrets) !== name) return false;
+  return canonicalJson(podTemplate(api, name, name)) !== canonicalJson(template);
 }
 
 /** Kubernetes' own alphabet for generated names: no vowels, so no words. */
@@ -84,9 +120,11 @@ export function newRevision(api: PcfApi, number: number, secrets?: string): Revi
   const config = api.spec.config ? stringify(api.spec.config) : '';
   const template = podTemplate(api, name, name);
   const { source } = api.spec;
+  const adopted = adoptedBy(api);
   return {
-    ...{ name, number, image: api.spec.image, template, config, inputs: specInputs(api.spec) },
+    ...{ name, number, image: api.spec.image, template, config, inputs: revisionInputs(api.spec) },
     ...(source ? { source } : {}),
+    ...(adopted ? { adopted } : {}),
     ...(secrets ? { secrets } : {}),
   };
 }

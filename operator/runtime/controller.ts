@@ -4,14 +4,21 @@ import type { Registry } from 'prom-client';
 import { controllerMetrics, queueMetrics } from './metrics.js';
 import { WorkQueue } from './work-queue.js';
 
-/** A reconcile failed, and something else about its key is due at a time of its own. */
+/** When a key comes back after a failure. In milliseconds. */
+export interface Return {
+  /** Something else about the key is due then. */
+  lookAgainMs?: number;
+  /** It is tried again after this time at the latest, however often it has failed. */
+  retryWithinMs?: number;
+}
+
+/** A reconcile failed, and when to come back is known better than by its failures alone. */
 export class ReconcileError extends Error {
   override readonly name: string = 'ReconcileError';
-  /** `lookAgainMs`: when that is due. In milliseconds. */
   constructor(
     message: string,
     cause?: unknown,
-    readonly lookAgainMs?: number,
+    readonly comesBack: Return = {},
   ) {
     super(message, { cause });
   }
@@ -93,16 +100,16 @@ export class Controller {
 
   private failed(key: string, error: unknown): void {
     const { name: controller, logger } = this.options;
+    const { lookAgainMs, retryWithinMs } = error instanceof ReconcileError ? error.comesBack : {};
     this.metrics.errors.inc({ controller });
     if (error instanceof TerminalError) {
       this.metrics.terminalErrors.inc({ controller });
       this.queue.forget(key);
       logger.error({ err: error, key }, 'reconcile failed and waits for a change');
     } else {
-      const delayMs = Math.round(this.queue.addRateLimited(key));
+      const delayMs = Math.round(this.queue.addRateLimited(key, retryWithinMs));
       logger.warn({ err: error, key, delayMs }, 'reconcile failed and is tried again');
     }
-    const dueMs = error instanceof ReconcileError ? error.lookAgainMs : undefined;
-    if (dueMs !== undefined) this.queue.addAfter(key, Math.max(dueMs, LEAST_DUE_MS), 'low');
+    if (lookAgainMs !== undefined) this.queue.addAfter(key, Math.max(lookAgainMs, LEAST_DUE_MS), 'low');
   }
 }

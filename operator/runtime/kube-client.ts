@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Dispatcher } from 'undici';
 import { ApiConnection } from './connection.js';
-import { errorOf, isUnauthorized } from './kube-error.js';
+import { errorOf, isNotFound, isUnauthorized } from './kube-error.js';
 import {
   collectionPath,
   type DeleteOptions,
@@ -22,10 +22,12 @@ import type { TokenBucket } from './rate-limiter.js';
 
 export {
   isConflict,
+  isConnectionError,
   isForbidden,
   isGone,
   isInvalid,
   isNotFound,
+  isServerError,
   isUnauthorized,
   KubeApiError,
 } from './kube-error.js';
@@ -157,6 +159,18 @@ export class KubeClient {
     const preconditions = uid ? { preconditions: { uid } } : {};
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', ...options, ...preconditions };
     return this.json('DELETE', objectPath(type, namespace, name), { body, contentType: 'application/json' });
+  }
+
+  /** Whether the cluster has the kind, in this version. Everybody who is signed in may ask. */
+  async serves({ group, version, plural }: ResourceType): Promise<boolean> {
+    const path = group ? `/apis/${group}/${version}` : `/api/${version}`;
+    try {
+      const { resources } = await this.json<{ resources: { name: string }[] }>('GET', path, {});
+      return resources.some(({ name }) => name === plural);
+    } catch (error) {
+      if (isNotFound(error)) return false;
+      throw error;
+    }
   }
 
   /** Opens the log of a container and returns its bytes as they come. No timeout of ours: `signal` ends it. */

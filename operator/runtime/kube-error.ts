@@ -39,6 +39,17 @@ export function isInvalid(error: unknown): error is KubeApiError {
 }
 const UNTYPED = 'failed to create typed patch object';
 
+/** It failed at the API server, or at a webhook it asks: the same request may succeed a moment later. */
+export function isServerError(error: unknown): error is KubeApiError {
+  return error instanceof KubeApiError && error.status >= 500 && !isInvalid(error);
+}
+
+/** No answer came: the API server is away, or the way to it. */
+export function isConnectionError(error: unknown): boolean {
+  const { code } = (error ?? {}) as { code?: unknown };
+  return typeof code === 'string' && /^(UND_ERR_|E[A-Z]+$)/.test(code);
+}
+
 /** Reads the Status object of a refusal. */
 export async function errorOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<KubeApiError> {
   const text = await body.text();

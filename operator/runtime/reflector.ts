@@ -63,6 +63,7 @@ const WATCH_SECONDS = 300;
 const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
 
 class NoWatchListError extends Error {}
+class RenewedError extends Error {}
 
 export class Reflector {
   /** Where the watch goes on; undefined: start over from what there is. */
@@ -75,6 +76,9 @@ export class Reflector {
   private notFound = 0;
   private streamsInitialEvents = true;
   private listedBefore = false;
+  private attempt = new AbortController();
+  /** Set from {@link renew} until what it asked for is in. */
+  private renewal: { begun: boolean; done: PromiseWithResolvers<void> } | undefined;
 
   constructor(
     private readonly type: ResourceType,
@@ -90,10 +94,22 @@ export class Reflector {
     return performance.now() - this.lastContactAt;
   }
 
+  /**
+   * Reads everything again, as new as it is now, and watches on from there. Resolves once that is
+   * in: then a connection that died without a word has hidden nothing that was there at the call.
+   */
+  renew(): Promise<void> {
+    this.renewal ??= { begun: false, done: Promise.withResolvers<void>() };
+    this.renewal.begun = false;
+    this.attempt.abort(new RenewedError());
+    return this.renewal.done.promise;
+  }
+
   /** Mirrors until the signal. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const startedAt = performance.now();
+      this.begin();
       try {
         if (this.version === undefined && !this.streamsInitialEvents) await this.list(signal);
         await this.watch(signal);
@@ -107,13 +123,21 @@ export class Reflector {
     }
   }
 
+  private begin(): void {
+    this.attempt = new AbortController();
+    if (!this.renewal || this.renewal.begun) return;
+    this.renewal.begun = true;
+    this.version = undefined;
+  }
+
   private async list(signal: AbortSignal): Promise<void> {
+    const until = AbortSignal.any([signal, this.attempt.signal]);
     const { items, metadata } = await listAll(
       this.client,
       this.type,
       this.selection,
       !this.listedBefore,
-      signal,
+      until,
     );
     this.startFrom({ items: items.flatMap((item) => this.sink.cut(item) ?? []), metadata });
   }
@@ -124,6 +148,14 @@ export class Reflector {
     const { resourceVersion } = metadata;
     this.sink.replace(items, resourceVersion, Number(resourceVersion) < this.newestVersion);
     this.advance(resourceVersion);
+    this.renewed();
+  }
+
+  /** What began before it was asked for is no answer. */
+  private renewed(): void {
+    if (!this.renewal?.begun) return;
+    this.renewal.done.resolve();
+    this.renewal = undefined;
   }
 
   private advance(version: string): void {
@@ -132,7 +164,7 @@ export class Reflector {
   }
 
   private async watch(signal: AbortSignal): Promise<void> {
-    const attempt = new AbortController();
+    const { attempt } = this;
     const { silenceMs, initialSilenceMs = INITIAL_SILENCE_MS, watchSeconds = WATCH_SECONDS } = this.timing;
     const isInitial = this.version === undefined;
     try {
@@ -194,6 +226,7 @@ export class Reflector {
   }
 
   private async recover(error: unknown, signal: AbortSignal): Promise<void> {
+    if (this.renewal && !this.renewal.begun) return;
     if (error instanceof NoWatchListError) {
       this.streamsInitialEvents = false;
       return;
@@ -208,7 +241,13 @@ export class Reflector {
     const level = this.failures > 3 || isForbidden(error) ? 'warn' : 'debug';
     const { kind } = this.type;
     this.logger[level]({ err: error, kind, delayMs: Math.round(delayMs) }, 'a watch is begun again');
-    await pause(systemClock, delayMs, signal);
+    await this.pause(delayMs, signal);
+  }
+
+  /** Cut short by {@link renew}. */
+  private async pause(ms: number, signal: AbortSignal): Promise<void> {
+    this.attempt = new AbortController();
+    await pause(systemClock, ms, AbortSignal.any([signal, this.attempt.signal]));
   }
 
   /** The first try comes at once; then ever later; never sooner than the API server asked. */
@@ -233,7 +272,8 @@ export class Reflector {
     this.failures = 0;
     this.contact();
     this.sink.absent();
-    await pause(systemClock, this.timing.absentPollMs * (0.75 + 0.5 * Math.random()), signal);
+    this.renewed();
+    await this.pause(this.timing.absentPollMs * (0.75 + 0.5 * Math.random()), signal);
   }
 }
 

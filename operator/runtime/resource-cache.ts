@@ -115,6 +115,11 @@ export class ResourceCache {
     if (kept) this.take(kept);
   }
 
+  /** Reads everything again; once it resolves, the cache is as new as the API server was at the call. */
+  async renew(): Promise<void> {
+    await Promise.all([...this.reflectors.values()].map((reflector) => reflector.renew()));
+  }
+
   /** Lists and watches until the signal. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
     await Promise.all([...this.reflectors.values()].map((reflector) => reflector.run(signal)));

@@ -81,11 +81,11 @@ export class WorkQueue {
     this.timers.set(key, { timer, at });
   }
 
-  /** Adds the key after a delay that grows with each failure in a row. Returns the delay. */
-  addRateLimited(key: string): number {
+  /** Adds the key after a delay that grows with each failure in a row, up to `atMostMs`. Returns the delay. */
+  addRateLimited(key: string, atMostMs = retryPolicy.maxMs): number {
     const failures = (this.failures.get(key) ?? 0) + 1;
     this.failures.set(key, failures);
-    const delayMs = backoffMs(failures, retryPolicy);
+    const delayMs = backoffMs(failures, { ...retryPolicy, maxMs: atMostMs });
     this.observer.retried?.();
     this.addAfter(key, delayMs);
     return delayMs;

@@ -93,6 +93,7 @@ export function toStructural(schema: JsonSchema): JsonSchema {
   }
   if (schema.properties) {
     out.properties = mapValues(schema.properties, toStructural);
+    if (isAnything(schema.additionalProperties)) out['x-kubernetes-preserve-unknown-fields'] = true;
     delete out.additionalProperties; // unknown fields are refused by strict field validation instead
   } else if (typeof schema.additionalProperties === 'object') {
     out.additionalProperties = anythingOrStructural(schema.additionalProperties);
@@ -104,12 +105,14 @@ export function toStructural(schema: JsonSchema): JsonSchema {
 }
 
 function anythingOrStructural(schema: JsonSchema): JsonSchema {
-  const isAnything = Object.keys(schema).length === 0;
-  const holdsAnything =
-    typeof schema.additionalProperties === 'object' && Object.keys(schema.additionalProperties).length === 0;
-  if (isAnything) return { 'x-kubernetes-preserve-unknown-fields': true };
+  if (isAnything(schema)) return { 'x-kubernetes-preserve-unknown-fields': true };
+  const holdsAnything = !schema.properties && isAnything(schema.additionalProperties);
   if (holdsAnything) return { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
   return toStructural(schema);
+}
+
+function isAnything(schema: unknown): boolean {
+  return typeof schema === 'object' && schema !== null && Object.keys(schema).length === 0;
 }
 
 function intOrString(schema: JsonSchema): JsonSchema {

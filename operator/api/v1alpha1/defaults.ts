@@ -30,6 +30,9 @@ const byEnvironment = {
 const MAX_REPLICAS = 10;
 const TARGET_UTILIZATION = { cpu: 70, memory: 80 } as const;
 
+const RESOURCES = ['cpu', 'memory'] as const;
+export type SizedResource = (typeof RESOURCES)[number];
+
 /** Pods that carry the whole traffic. */
 export function fullReplicas(spec: Pick<PcfApiSpec, 'replicas' | 'environment'>): number {
   return spec.replicas ?? byEnvironment[spec.environment].replicas;
@@ -51,7 +54,10 @@ export interface HorizontalScaling extends Pick<Scaling, 'cpu' | 'memory' | 'met
   maxReplicas: number;
 }
 
-/** The horizontal autoscaler's settings with all defaults, or undefined when there is to be none. */
+/**
+ * The horizontal autoscaler's settings with all defaults, or undefined when there is to be none:
+ * also where the vertical one leaves it nothing to scale on. Kubernetes would take CPU then.
+ */
 export function horizontalScaling(api: PcfApi): HorizontalScaling | undefined {
   const { spec } = api;
   const asked = spec.autoscaling?.horizontal;
@@ -63,14 +69,35 @@ export function horizontalScaling(api: PcfApi): HorizontalScaling | undefined {
   const maxReplicas = asked?.maxReplicas ?? Math.max(MAX_REPLICAS, minReplicas);
   const bounds = { minReplicas, maxReplicas, metrics, behavior };
   if (cpu !== undefined || memory !== undefined || metrics?.length) return { ...bounds, cpu, memory };
-  const sized = spec.autoscaling?.vertical
-    ? (spec.autoscaling.vertical.controlledResources ?? ['memory'])
-    : [];
+  const vertical = spec.autoscaling?.vertical;
+  const sized = vertical && vertical.mode !== 'Off' ? (vertical.controlledResources ?? ['memory']) : [];
+  if (RESOURCES.every((resource) => sized.includes(resource))) return undefined;
   return {
     ...bounds,
     cpu: sized.includes('cpu') ? undefined : TARGET_UTILIZATION.cpu,
     memory: sized.includes('memory') ? undefined : TARGET_UTILIZATION.memory,
   };
+}
+
+/** Whether the horizontal autoscaler goes by the use of a resource, be it by a metric of its own. */
+export function scalesOn(resource: SizedResource, { cpu, memory, metrics = [] }: HorizontalScaling): boolean {
+  if ({ cpu, memory }[resource] !== undefined) return true;
+  return metrics.some((metric) =>
+    [metric.resource, metric.containerResource].some((of) => of?.name === resource),
+  );
+}
+
+/**
+ * What the vertical autoscaler sizes: what the horizontal one does not scale on, for both on one
+ * resource would chase each other. One that only recommends chases nothing.
+ * @see https://github.com/kubernetes/autoscaler/blob/master/vertical-pod-autoscaler/docs/known-limitations.md
+ */
+export function sizedResources(api: PcfApi): SizedResource[] {
+  const vertical = api.spec.autoscaling?.vertical;
+  if (!vertical) return [];
+  const { mode, controlledResources = RESOURCES } = vertical;
+  const horizontal = mode === 'Off' ? undefined : horizontalScaling(api);
+  return controlledResources.filter((resource) => !horizontal || !scalesOn(resource, horizontal));
 }
 
 /**

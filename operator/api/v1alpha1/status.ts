@@ -221,6 +221,7 @@ export const pcfApiStatus = z.strictObject({
     .meta({ description: 'metadata.generation that this status speaks of.', format: 'int64' }),
   phase: z.enum(PHASES).optional().meta({ description: 'One word for the whole.' }),
   reason: z.string().optional().meta({ description: 'Why it is not Ready, in one CamelCase word.' }),
+  since: time('Since when that has been the reason.').optional(),
   conditions: z
     .array(condition)
     .optional()

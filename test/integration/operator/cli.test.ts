@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { delimiter } from 'node:path';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { SecretKind } from '../../../operator/resources/kinds.js';
+import { CONTAINER_SECURITY, POD_SECURITY } from '../../../operator/resources/pod-template.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { kubectlPcf } from '../../support/kubectl-pcf.js';
 import { image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
-interface Result {
-  code: number | null;
-  out: string;
-  problems: string;
-}
+const small = `
+apiVersion: pcf.dev/v1alpha1
+kind: PcfApi
+metadata: { name: small }
+spec:
+  image: ${image('1.0.0')}
+  database: { secretRef: { name: pcf-api-secrets } }
+`;
 
 describe('kubectl pcf', function () {
   this.timeout(90_000);
@@ -24,18 +29,7 @@ describe('kubectl pcf', function () {
     await api.ready();
   });
 
-  /** Runs it the way people do: as a plugin that kubectl finds on the PATH. */
-  async function pcf(args: string[], input = ''): Promise<Result> {
-    const env = { ...process.env, NO_COLOR: '1', PATH: sandbox.commandsDir + delimiter + process.env.PATH };
-    const child = spawn('kubectl', ['pcf', ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
-    const result: Result = { code: null, out: '', problems: '' };
-    child.stdout.setEncoding('utf8').on('data', (text: string) => (result.out += text));
-    child.stderr.setEncoding('utf8').on('data', (text: string) => (result.problems += text));
-    child.stdin.end(input);
-    result.code = await new Promise((resolve) => child.once('close', resolve));
-    return result;
-  }
-
+  const pcf = (args: string[], input = '') => kubectlPcf(sandbox, args, input);
   const here = () => ['-n', api.namespace];
 
   it('moves the weight, waits until it is in force, and shows it', async () => {
@@ -113,5 +107,69 @@ spec:
       assert.match(out, line);
     const findings = JSON.parse((await pcf(['doctor', '-f', '-', '-n', namespace, '-o', 'json'], half)).out);
     assert.equal(findings.filter(({ outcome }: { outcome: string }) => outcome === 'fail').length, 3);
+  });
+
+  it('says that a database can not be reached', async () => {
+    const namespace = await newTenant(sandbox, 'nowhere');
+    const url = Buffer.from('postgresql://nobody:secret@127.0.0.1:9/none').toString('base64');
+    const data = { 'database-url': url };
+    await sandbox.parts.client.patch(SecretKind, namespace, 'pcf-api-secrets', { data });
+    const { code, out } = await pcf(['doctor', '-f', '-', '--connect', '-n', namespace], small);
+    assert.equal(code, 1);
+    assert.match(out, /✗ +database +it can't be reached from here: .*ECONNREFUSED/);
+    assert.ok(!out.includes('secret@'), 'the password is not told');
+  });
+
+  it('skips what somebody with rights in one namespace may not look at, and checks the rest', async () => {
+    const { kubectl, cluster } = sandbox.parts;
+    const at = ['-n', api.namespace];
+    await kubectl.run(['create', 'serviceaccount', 'developer', ...at]);
+    await kubectl.run(['create', 'role', 'developer', '--verb=get,list', '--resource=pcfapis,pods', ...at]);
+    const account = `--serviceaccount=${api.namespace}:developer`;
+    await kubectl.run(['create', 'rolebinding', 'developer', '--role=developer', account, ...at]);
+    const token = (await kubectl.run(['create', 'token', 'developer', ...at])).trim();
+    const kubeconfig = join(sandbox.stateDir, 'kubeconfig-developer');
+    cluster.writeKubeconfigFor(kubeconfig, 'developer', token);
+    const { out, problems } = await pcf(['doctor', api.name, '--kubeconfig', kubeconfig, ...at]);
+    assert.equal(problems, '');
+    for (const line of [
+      /✓ +PcfApi CRD +v1alpha1 is served/,
+      /- +operator +your own account may not look/,
+      /- +operator's rights +your own account may not ask/,
+      /- +Secret pcf-api-secrets +your own account may not read it/,
+      /- +alerts +your own account may not look/,
+      /✓ +kinds /,
+      /✓ +health /,
+      /nothing stands in the way/,
+    ])
+      assert.match(out, line);
+  });
+
+  it('asks about the account that the operator runs as, by whatever name it was installed', async () => {
+    const { kubectl } = sandbox.parts;
+    const at = ['-n', 'pcf-system'];
+    await kubectl.run(['create', 'serviceaccount', 'release-pcf-operator', ...at]);
+    const leader = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      // The Lease is held in its name. No node takes it: the operator that leads is not in a pod here.
+      metadata: { name: hostname(), namespace: 'pcf-system' },
+      spec: {
+        serviceAccountName: 'release-pcf-operator',
+        nodeSelector: { nowhere: 'to-be-found' },
+        securityContext: POD_SECURITY,
+        containers: [{ name: 'operator', image: 'pcf-operator', securityContext: CONTAINER_SECURITY }],
+      },
+    };
+    await kubectl.apply([leader]);
+    try {
+      const { out } = await pcf(['doctor', api.name, ...here()]);
+      assert.match(
+        out,
+        /✗ +operator's rights +release-pcf-operator may not .*patch pcfapis\/status\.pcf\.dev/,
+      );
+    } finally {
+      await kubectl.run(['delete', 'pod', hostname(), ...at, '--grace-period=0', '--force']);
+    }
   });
 });

@@ -3,6 +3,7 @@ import { PcfApiKind } from '../../../operator/resources/kinds.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
 import { line } from '../../support/audit-log.js';
 import { AuditedCluster } from '../../support/audited-cluster.js';
+import { kubectlPcf } from '../../support/kubectl-pcf.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
 
@@ -131,5 +132,24 @@ describe('with kubectl alone', function () {
       assert.deepEqual(written.map(line), [], 'the operator writes nothing');
       await raw.apply(manifest(), ...how);
     }
+  });
+
+  it('and with kubectl pcf: an undo leads to the very revision that was, though settings came since', async () => {
+    const namespace = await cluster.namespace('by-undo');
+    const watch = await cluster.create(namespace, { config: { logging: { level: 'info' } } });
+    const settled = async (holds: (stable: string) => boolean) => {
+      await watch.until(
+        'settled',
+        ({ status } = {} as never) => status?.phase === 'Ready' && holds(status.stableRevision ?? ''),
+      );
+      return watch.now()?.status?.stableRevision;
+    };
+    const first = await settled(() => true);
+    const change = { config: { logging: { level: 'info' }, graphql: { playground_enabled: true } } };
+    await cluster.patch(namespace, { ...change, availability: { topologySpread: 'Node' } });
+    await settled((stable) => stable !== first);
+    const { out, problems } = await kubectlPcf(cluster.sandbox, ['undo', 'api', '-n', namespace]);
+    assert.match(out, /goes back to revision 1, \S+:1\.0\.0\n$/, problems);
+    await settled((stable) => stable === first);
   });
 });

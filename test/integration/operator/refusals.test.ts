@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { ServiceKind } from '../../../operator/resources/kinds.js';
+import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
+import { PcfApiKind, ServiceKind } from '../../../operator/resources/kinds.js';
 import type { OperatorProcess } from '../../../sandbox/operator-process.js';
 import type { PcfApiView, PcfApiWatch } from '../../../sandbox/story/pcfapi-watch.js';
 import { line } from '../../support/audit-log.js';
@@ -50,6 +51,9 @@ const refusals: Record<string, Refusal> = {
     mend: scaling(cpu(70)),
   },
 };
+
+const readyMessage = (api?: PcfApiView) =>
+  api?.status?.conditions?.find(({ type }) => type === 'Ready')?.message ?? '';
 
 describe('what the API server refuses, the operator', function () {
   this.timeout(90_000);
@@ -237,6 +241,153 @@ describe('what the API server refuses, the operator', function () {
     await isTold(namespace, watch, /two pods at least/);
     await cluster.patch(namespace, { replicas: 2 });
     await cluster.ready(watch);
+  });
+
+  /** A webhook that nobody answers for, and without whose word nothing of the kind is written. */
+  async function unreachable(
+    namespace: string,
+    apiGroup: string,
+    resource: string,
+  ): Promise<() => Promise<void>> {
+    const name = `away-${resource}.example.com`;
+    const rule = { apiGroups: [apiGroup], apiVersions: ['v1'], operations: ['*'], resources: [resource] };
+    const { kubectl } = cluster.sandbox.parts;
+    await kubectl.apply([
+      {
+        apiVersion: 'admissionregistration.k8s.io/v1',
+        kind: 'ValidatingWebhookConfiguration',
+        metadata: { name },
+        webhooks: [
+          {
+            name,
+            admissionReviewVersions: ['v1'],
+            sideEffects: 'None',
+            failurePolicy: 'Fail',
+            clientConfig: { url: 'https://127.0.0.1:9/review' },
+            namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+            rules: [rule],
+          },
+        ],
+      },
+    ]);
+    const probe = {
+      networkpolicies: {
+        apiVersion: 'networking.k8s.io/v1',
+        kind: 'NetworkPolicy',
+        spec: { podSelector: {} },
+      },
+      deployments: {
+        apiVersion: 'apps/v1',
+        kind: 'Deployment',
+        spec: {
+          selector: { matchLabels: { a: 'b' } },
+          template: { metadata: { labels: { a: 'b' } }, spec: { containers: [{ name: 'a', image: 'a' }] } },
+        },
+      },
+    }[resource];
+    const object = JSON.stringify({ ...probe, metadata: { name: 'probe', namespace } });
+    await eventually('the webhook is asked', () =>
+      kubectl.apply(object, '--dry-run=server').then(
+        () => false,
+        () => true,
+      ),
+    );
+    return async () => void (await kubectl.run(['delete', 'validatingwebhookconfiguration', name]));
+  }
+
+  it('tells that a webhook does not answer, and delivers what does not need it', async () => {
+    const namespace = await cluster.namespace('away-beside');
+    const answers = await unreachable(namespace, 'networking.k8s.io', 'networkpolicies');
+    const steps = [{ weight: 10, hold: '1s' }];
+    const watch = await cluster.create(namespace, { strategy: { type: 'Canary', canary: { steps } } });
+    const serves = (image: string) =>
+      watch.until(image, (api?: PcfApiView) => api?.status?.stableImage === image, 30_000);
+    await serves('registry.example.com/pcf-api:1.0.0');
+    await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:1.1.0' });
+    await serves('registry.example.com/pcf-api:1.1.0');
+    const says =
+      /^NetworkPolicy api can't be written .* failed calling webhook "away-networkpolicies\.example\.com"/;
+    assert.equal(watch.now()?.status?.reason, 'WebhookFailed');
+    for (const [type, status] of [
+      ['Ready', 'False'],
+      ['Reconciling', 'True'],
+      ['Stalled', 'False'],
+      ['Degraded', 'True'],
+    ] as const)
+      assert.equal(condition(watch, type)?.status, status, type);
+    assert.match(condition(watch, 'Ready')?.message ?? '', says);
+    assert.match(condition(watch, 'Degraded')?.message ?? '', says);
+    await eventually('an Event tells it', async () =>
+      /NetworkPolicy api can't be written/.test(await notesOf(cluster, namespace)),
+    );
+    await answers();
+    await cluster.patch(namespace, { replicas: 2 }); // or it would be half a minute, at most
+    await cluster.ready(watch);
+    assert.equal(condition(watch, 'Degraded')?.status, 'False');
+  });
+
+  it('tells that a webhook does not answer, records what it has begun, and goes on soon after', async () => {
+    const namespace = await cluster.namespace('away-amid');
+    const answers = await unreachable(namespace, 'apps', 'deployments');
+    const watch = await cluster.create(namespace);
+    await watch.until('told', (api?: PcfApiView) => api?.status?.reason === 'WebhookFailed', 30_000);
+    assert.match(condition(watch, 'Ready')?.message ?? '', /^Deployment api-\S+ can't be written/);
+    const { status } = (await cluster.client.get(PcfApiKind, namespace, 'api')) as unknown as PcfApi;
+    assert.ok(status?.delivery?.update && status.delivery.startedAt, JSON.stringify(status?.delivery));
+    await answers();
+    await cluster.ready(watch, 35_000);
+  });
+
+  it('tells what holds a deletion, and lets go once it can', async () => {
+    const namespace = await cluster.namespace('held');
+    const watch = await cluster.create(namespace);
+    await cluster.ready(watch);
+    const group = 'admissionregistration.k8s.io/v1';
+    const name = 'keep-routes';
+    await cluster.sandbox.parts.kubectl.apply([
+      {
+        apiVersion: group,
+        kind: 'ValidatingAdmissionPolicy',
+        metadata: { name },
+        spec: {
+          matchConstraints: {
+            namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+            resourceRules: [
+              {
+                apiGroups: ['networking.istio.io'],
+                apiVersions: ['*'],
+                operations: ['DELETE'],
+                resources: ['virtualservices'],
+              },
+            ],
+          },
+          validations: [{ expression: 'false', message: 'routes are frozen' }],
+        },
+      },
+      {
+        apiVersion: group,
+        kind: 'ValidatingAdmissionPolicyBinding',
+        metadata: { name },
+        spec: { policyName: name, validationActions: ['Deny'] },
+      },
+    ]);
+    const { kubectl } = cluster.sandbox.parts;
+    await eventually('the policy is in force', () =>
+      kubectl.run(['delete', 'virtualservice', 'api', '-n', namespace, '--dry-run=server']).then(
+        () => false,
+        () => true,
+      ),
+    );
+    await cluster.client.delete(PcfApiKind, namespace, 'api');
+    await watch.until('told', (api?: PcfApiView) => /frozen/.test(readyMessage(api)), 30_000);
+    assert.equal(watch.now()?.status?.phase, 'Deleting');
+    assert.equal(condition(watch, 'Ready')?.status, 'False');
+    assert.match(
+      condition(watch, 'Ready')?.message ?? '',
+      /^being deleted since \S+, and held: .*routes are frozen/,
+    );
+    await kubectl.run(['delete', 'validatingadmissionpolicybinding', name]);
+    await watch.until('gone', (api?: PcfApiView) => api === undefined, 35_000);
   });
 
   it('tells when somebody left in an object of ours what ours can not stand beside', async () => {

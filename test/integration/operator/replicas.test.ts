@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
-import { DeploymentKind } from '../../../operator/resources/kinds.js';
+import { DeploymentKind, PcfApiKind, VirtualServiceKind } from '../../../operator/resources/kinds.js';
+import type { KubeObject } from '../../../operator/runtime/kube-client.js';
 import type { OperatorProcess } from '../../../sandbox/operator-process.js';
+import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
 import type { AuditEvent } from '../../support/audit-log.js';
 import { AuditedCluster, FAST_LEASE, metric } from '../../support/audited-cluster.js';
 import { eventually } from '../../support/pcf-api.js';
@@ -102,6 +104,38 @@ describe('two replicas of the operator', function () {
     const later = cluster.audit.writesSince(mark);
     const firstOfNew = later.findIndex(({ userAgent }) => userAgent !== old);
     assert.ok(!writers(later.slice(firstOfNew)).includes(old), 'nobody writes after the other began');
+  });
+
+  it('have a standby that does not lead by what it saw long ago, when its watches died without a word', async () => {
+    await standby.stop();
+    const other = await TcpProxy.before(cluster.sandbox.parts.cluster.server);
+    const late = await cluster.operator('late', { args: FAST_LEASE, server: other.url });
+    try {
+      const namespace = await cluster.namespace(`replicas-${++namespaces}`);
+      const watch = await cluster.create(namespace);
+      await cluster.ready(watch);
+      const weighs = (weight: number) =>
+        watch.until(`${weight} %`, (api) => api?.status?.traffic?.effectiveWeight === weight, 30_000);
+      await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:1.1.0', canaryWeight: 20 });
+      await weighs(20);
+      other.muteOpenConnections();
+      await cluster.patch(namespace, { canaryWeight: 60 });
+      await weighs(60);
+      await leader.kill();
+      await eventually('the late one leads', () => leads(late), 20_000);
+      const { metadata } = await cluster.client.get(PcfApiKind, namespace, 'api');
+      const looked = () =>
+        metric(late, /^controller_runtime_reconcile_total\{.*result="(success|requeue_after)"/);
+      await eventually('it has looked', async () => (await looked()) > 0);
+      const route = await cluster.client.get(VirtualServiceKind, namespace, 'api');
+      assert.match(JSON.stringify(route.spec), /"weight":60/);
+      const { status } = (await cluster.client.get(PcfApiKind, namespace, 'api')) as PcfApiView & KubeObject;
+      assert.equal(status?.traffic?.effectiveWeight, 60);
+      assert.equal(status?.observedGeneration, metadata.generation);
+    } finally {
+      await late.kill();
+      await other.close();
+    }
   });
 
   it('finish the reconcile that runs on SIGTERM, give the lease back, and leave in seconds', async () => {

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
-import { DeploymentKind, VirtualServiceKind } from '../../../operator/resources/kinds.js';
+import {
+  ControllerRevisionKind,
+  DeploymentKind,
+  PodKind,
+  VirtualServiceKind,
+} from '../../../operator/resources/kinds.js';
 import type { OperatorProcess } from '../../../sandbox/operator-process.js';
 import type { PcfApiWatch } from '../../../sandbox/story/pcfapi-watch.js';
 import { line } from '../../support/audit-log.js';
 import { AuditedCluster, metric, metricsText } from '../../support/audited-cluster.js';
 import { meddle, ownedOf } from '../../support/drift.js';
+import { kubectlPcf } from '../../support/kubectl-pcf.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
 
@@ -141,5 +147,68 @@ describe('the operator beside a PcfApi that is as it should be', function () {
       },
       35_000,
     );
+  });
+
+  it('is left as an older operator rendered it, until that is adopted', async () => {
+    const upgraded = await cluster.namespace('upgraded');
+    const seen = await cluster.create(upgraded);
+    await cluster.ready(seen);
+    await operator.stop();
+    // What an older operator would have left behind: other pods, and a record that says so.
+    const { client } = cluster;
+    const record = await ownedOf(cluster, ControllerRevisionKind, upgraded);
+    const { name, labels, annotations, ownerReferences } = record.metadata;
+    const { template, ...rest } = record.data as { template: { spec: object } };
+    const older = { ...template, spec: { ...template.spec, terminationGracePeriodSeconds: 31 } };
+    await client.delete(ControllerRevisionKind, upgraded, name);
+    await client.create(ControllerRevisionKind, {
+      ...record,
+      metadata: { name, namespace: upgraded, labels, annotations, ownerReferences },
+      data: { ...rest, template: older },
+    });
+    const { kubectl } = cluster.sandbox.parts;
+    const spec = { template: { spec: { terminationGracePeriodSeconds: 31 } } };
+    await client.patch(DeploymentKind, upgraded, name, { spec }, { fieldManager: 'pcf-operator' });
+    await kubectl.run(['rollout', 'status', `deployment/${name}`, '-n', upgraded, '--timeout=30s']);
+    const pods = async () => {
+      const labelSelector = 'app.kubernetes.io/component=api';
+      const { items } = await client.list(PodKind, { namespace: upgraded, labelSelector });
+      return items.flatMap(({ metadata }) => (metadata.deletionTimestamp ? [] : [metadata.uid])).sort();
+    };
+    const before = await pods();
+
+    await operator.restart();
+    const reconciles = () =>
+      metric(operator, /^controller_runtime_reconcile_total\{.*result="(success|requeue_after)"/);
+    await eventually('it has looked at all there is, twice', async () => (await reconciles()) >= 6);
+    const deployment = await client.get(DeploymentKind, upgraded, name);
+    assert.equal(
+      (deployment.spec as typeof spec).template.spec.terminationGracePeriodSeconds,
+      31,
+      'as it was rendered',
+    );
+    assert.deepEqual(await pods(), before, 'no pod is restarted');
+    const at = ['api', '-n', upgraded];
+    const { out } = await kubectlPcf(cluster.sandbox, ['status', ...at]);
+    assert.match(out, /This operator renders pods differently; .* kubectl pcf adopt api/);
+
+    const adopted = await kubectlPcf(cluster.sandbox, ['adopt', ...at]);
+    assert.match(adopted.out, /renders the pods of api-\w+ anew/, adopted.problems);
+    await seen.until('another revision', (api) => (api?.status?.stableRevision ?? name) !== name, 30_000);
+    await cluster.ready(seen);
+    const { stableRevision = '' } = seen.now()?.status ?? {};
+    const fresh = await client.get(DeploymentKind, upgraded, stableRevision);
+    assert.equal((fresh.spec as typeof spec).template.spec.terminationGracePeriodSeconds, 45);
+    assert.doesNotMatch(
+      (await kubectlPcf(cluster.sandbox, ['status', ...at])).out,
+      /renders pods differently/,
+    );
+    assert.match(
+      (await kubectlPcf(cluster.sandbox, ['adopt', ...at])).problems,
+      /are as this version renders them/,
+    );
+    const undone = await kubectlPcf(cluster.sandbox, ['undo', ...at]);
+    assert.match(undone.out, /goes back to revision 1, \S+:1\.0\.0\n$/, undone.problems);
+    await seen.until('as before', (api) => api?.status?.stableRevision === name, 30_000);
   });
 });

@@ -9,6 +9,7 @@ import {
 import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import { customResourceDefinitions } from '../../../sandbox/crds.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { kubectlPcf } from '../../support/kubectl-pcf.js';
 import { eventually, image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
@@ -107,6 +108,8 @@ describe('when something is wrong, the operator', () => {
     const api = await TestApi.create(sandbox, namespace, { traffic });
     await api.reason('TrafficProviderMissing');
     assert.match(api.message(), /the cluster has no HTTPRoute/);
+    const { out } = await kubectlPcf(sandbox, ['doctor', api.name, '-n', namespace]);
+    assert.match(out, /✗ +kinds +the cluster has no HTTPRoute \(gateway\.networking\.k8s\.io\)/);
     const crds = await customResourceDefinitions('gatewayApi');
     await client.create(CrdKind, crds.find(({ metadata }) => metadata.name === name)!);
     await api.ready();

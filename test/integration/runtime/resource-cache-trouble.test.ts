@@ -21,6 +21,44 @@ describe('resource cache in trouble', () => {
     assert.equal(t.story().filter((line) => line === 'ADDED c').length, 1);
   });
 
+  for (const watchList of [false, true]) {
+    it(`sees what a watch that died without a word hid, when it is renewed (WatchList: ${watchList})`, async () => {
+      t.server.watchList = watchList;
+      await t.start();
+      t.server.muteWatches();
+      t.server.put(thing('a', 7));
+      t.server.remove('ns/b');
+      t.server.staleList = { version: 0, items: [] }; // what a list from the API server's memory may say
+      const askedAt = performance.now();
+      await Promise.all([t.cache.renew(), t.cache.renew()]);
+      assert.ok(performance.now() - askedAt < timing.silenceMs / 2, 'no silence is waited for');
+      assert.deepEqual([t.value('a'), t.names()], [7, ['a']]);
+      t.server.put(thing('c'));
+      await until('the watch works again', () => t.names().includes('c'));
+    });
+  }
+
+  it('is renewed at once though it waits before its next try', async () => {
+    await t.start();
+    t.server.mode = 'refusing';
+    t.server.cutWatches();
+    const failed = () => t.server.requests.length;
+    await until('it has failed often enough to wait for long', () => failed() > 5);
+    t.server.mode = 'up';
+    t.server.put(thing('a', 7));
+    const askedAt = performance.now();
+    await t.cache.renew();
+    assert.ok(performance.now() - askedAt < 100, `${performance.now() - askedAt} ms`);
+    assert.equal(t.value('a'), 7);
+  });
+
+  it('is renewed without a kind that the cluster does not have', async () => {
+    t.server.installed = false;
+    await t.start();
+    await t.cache.renew();
+    assert.deepEqual(t.names(), []);
+  });
+
   for (const inStream of [false, true]) {
     it(`lists again on 410 ${inStream ? 'in the stream' : 'as an answer'} and sees what was deleted in the gap`, async () => {
       await t.start();

@@ -20,7 +20,7 @@ export function told(
   const { canaryWeight, paused, replicas } = cluster.shown().settings;
   const observed = observedOf(cluster, seen);
   observed.api = { ...api, spec: { ...api.spec, canaryWeight, paused } };
-  const summary = summarize(observed, plan, replicas);
+  const summary = summarize(observed, plan, replicas, cluster.now);
   return { summary, status: statusOf(observed, plan, summary, [], [], cluster.now) };
 }
 

@@ -11,7 +11,10 @@ interface Shape {
   replicas: number;
   template: {
     metadata: { labels: Record<string, string> };
-    spec: { containers: { args: string[]; env: { name: string; value?: string }[] }[] };
+    spec: {
+      containers: { args: string[]; env: { name: string; value?: string }[] }[];
+      topologySpreadConstraints?: { topologyKey: string; labelSelector: object }[];
+    };
   };
 }
 
@@ -22,11 +25,11 @@ describe('the login', () => {
   const api = pcfApi(withLogin);
   const revision = newRevision(api, 1);
 
-  it('is a Deployment of the stable image and a Service that leads to its pods alone', () => {
+  it('is a Deployment of the stable image, a Service that leads to its pods alone, and a budget for drains', () => {
     const objects = components(api, revision);
     assert.deepEqual(
       objects.map(({ kind, metadata }) => `${kind}/${metadata.name}`),
-      ['Deployment/api-auth', 'Service/api-auth'],
+      ['Deployment/api-auth', 'Service/api-auth', 'PodDisruptionBudget/api-auth'],
     );
     const [deployment, service] = objects.map(({ spec }) => spec as unknown as Shape);
     const [container] = deployment!.template.spec.containers;
@@ -55,7 +58,29 @@ describe('the login', () => {
     assert.deepEqual(components(api, undefined), []);
   });
 
-  it('has its part of the connections', () => {
-    assert.equal(mostPods(api) - mostPods(pcfApi({ auth })), 2);
+  it('is kept apart as the API is, among its own pods, and a drain takes one at a time', () => {
+    const [deployment, , budget] = components(api, revision);
+    const matchLabels = { 'app.kubernetes.io/instance': 'api', 'app.kubernetes.io/component': 'auth' };
+    const { topologySpreadConstraints } = (deployment!.spec as unknown as Shape).template.spec;
+    assert.deepEqual(
+      topologySpreadConstraints?.map(({ topologyKey, labelSelector }) => [topologyKey, labelSelector]),
+      ['topology.kubernetes.io/zone', 'kubernetes.io/hostname'].map((key) => [key, { matchLabels }]),
+    );
+    const { selector, maxUnavailable } = budget!.spec as unknown as Shape & { maxUnavailable: number };
+    assert.deepEqual([selector, maxUnavailable], [{ matchLabels }, 1]);
+    const kinds = (spec: Partial<PcfApiSpec>) =>
+      components(pcfApi({ ...withLogin, ...spec }), revision).map(({ kind }) => kind);
+    assert.deepEqual(kinds({ components: { auth: { enabled: true, replicas: 1 } } }), [
+      'Deployment',
+      'Service',
+    ]);
+    const off = { podDisruptionBudget: { enabled: false } };
+    assert.deepEqual(kinds({ availability: off }), ['Deployment', 'Service']);
+  });
+
+  it('has its part of the connections, with the pod that its rollout starts beside the others', () => {
+    assert.equal(mostPods(api) - mostPods(pcfApi({ auth })), 3);
+    const none = { auth: { enabled: true, replicas: 0 } };
+    assert.equal(mostPods(pcfApi({ auth, components: none })), mostPods(pcfApi({ auth })));
   });
 });

@@ -60,6 +60,26 @@ describe('settings of the operator', () => {
     }
   });
 
+  it('run without a Lease where the variable says so, and not where it only is there', () => {
+    try {
+      for (const [value, leaderElection] of [
+        ['true', false],
+        ['false', true],
+      ] as const) {
+        process.env.PCF_NO_LEADER_ELECTION = value;
+        assert.equal(read().leaderElection, leaderElection, value);
+        assert.equal(read('--no-leader-election').leaderElection, false);
+      }
+    } finally {
+      delete process.env.PCF_NO_LEADER_ELECTION;
+    }
+    for (const value of ['no', '0', '']) {
+      const { status, stderr } = run([], { PCF_NO_LEADER_ELECTION: value });
+      assert.equal(status, 1);
+      assert.ok(stderr.includes(`PCF_NO_LEADER_ELECTION must be true or false, not "${value}"`), stderr);
+    }
+  });
+
   for (const [args, message] of [
     [['--concurrency', '0'], /--concurrency.* It must be a whole number from 1 to 256/],
     [['--concurrency', '2.5'], /whole number/],

@@ -85,7 +85,7 @@ describe('controller', () => {
       const at: number[] = [];
       const { queue } = run(async () => {
         at.push(performance.now());
-        throw new Failure('refused', undefined, 1_000);
+        throw new Failure('refused', undefined, { lookAgainMs: 1_000 });
       });
       // The first of these appointments stands; the next would be in minutes.
       for (let failures = 0; failures < 30; failures++) queue.addRateLimited('a');
@@ -94,6 +94,19 @@ describe('controller', () => {
       assert.ok(waitedMs > 950 && waitedMs < 1_500, `${waitedMs} ms`);
     });
   }
+
+  it('tries again within the time that a failure allows, however often it has failed', async () => {
+    const at: number[] = [];
+    const { queue } = run(async () => {
+      at.push(performance.now());
+      throw new ReconcileError('refused', undefined, { retryWithinMs: 200 });
+    });
+    // The first of these appointments stands; the next would be in minutes.
+    for (let failures = 0; failures < 30; failures++) queue.addRateLimited('a');
+    while (at.length < 3) await sleep(10);
+    const waitedMs = at[2]! - at[1]!;
+    assert.ok(waitedMs > 150 && waitedMs < 400, `${waitedMs} ms`);
+  });
 
   it('looks again after the time that a reconcile asked for', async () => {
     const at: number[] = [];

@@ -1,6 +1,7 @@
 /** How many pods there are, how big they are, and how they are kept apart. */
 import { z } from 'zod';
 import { cel } from '../kubernetes.js';
+import { url } from './outgoing.js';
 import { resourceList } from './pods.js';
 
 const pods = (description: string) =>
@@ -45,6 +46,18 @@ const scalingRules = (direction: string) =>
     .optional()
     .meta({ description: `How fast to scale ${direction}.` });
 
+const resourceMetric = z
+  .looseObject({ name: z.string().max(253).optional().meta({ description: 'Name of the resource.' }) })
+  .optional();
+
+/** Named here is only what rules ask for; the HorizontalPodAutoscaler's own schema checks the rest. */
+const metric = z.looseObject({
+  resource: resourceMetric.meta({ description: 'With type Resource: a resource of the pods.' }),
+  containerResource: resourceMetric.meta({
+    description: 'With type ContainerResource: a resource of one of their containers.',
+  }),
+});
+
 const horizontal = z
   .strictObject({
     enabled: z.boolean().optional().meta({
@@ -61,7 +74,7 @@ const horizontal = z
       description:
         'Mean memory use to aim at, in percent of what the pods request. Default: 80, when no metric is given and the vertical autoscaler leaves memory alone.',
     }),
-    metrics: z.array(z.record(z.string(), z.unknown())).max(16).optional().meta({
+    metrics: z.array(metric).max(16).optional().meta({
       description: 'Further metrics, as in autoscaling/v2 HorizontalPodAutoscaler `spec.metrics`.',
       'x-kubernetes-list-type': 'atomic',
     }),
@@ -89,15 +102,26 @@ const vertical = z.strictObject({
     .max(2)
     .optional()
     .meta({
-      description: 'What it sizes. Default: what the horizontal autoscaler does not scale on.',
+      description:
+        'What it sizes. Default: what the horizontal autoscaler does not scale on, by its targets or by a metric.',
       'x-kubernetes-list-type': 'set',
     }),
   minAllowed: resourceList.optional().meta({ description: 'The smallest pod.' }),
   maxAllowed: resourceList.optional().meta({ description: 'The biggest pod. Default: 2 cores and 4Gi.' }),
 });
 
-const twice = (resource: string) =>
-  `!has(self.horizontal) || !has(self.horizontal.${resource}) || !has(self.vertical) || !has(self.vertical.controlledResources) || !('${resource}' in self.vertical.controlledResources)`;
+const scalesOn = (resource: string) =>
+  `(has(self.horizontal.${resource}) || (has(self.horizontal.metrics) && self.horizontal.metrics.exists(m, ` +
+  `(has(m.resource) && has(m.resource.name) && m.resource.name == '${resource}') || ` +
+  `(has(m.containerResource) && has(m.containerResource.name) && m.containerResource.name == '${resource}'))))`;
+/** One that only recommends works against nobody. */
+const both =
+  'has(self.horizontal) && (!has(self.horizontal.enabled) || self.horizontal.enabled) && ' +
+  "has(self.vertical) && self.vertical.mode != 'Off'";
+const isSized = (resource: string) =>
+  `has(self.vertical.controlledResources) && '${resource}' in self.vertical.controlledResources`;
+const hasTarget =
+  '(has(self.horizontal.cpu) || has(self.horizontal.memory) || (has(self.horizontal.metrics) && size(self.horizontal.metrics) > 0))';
 
 export const autoscaling = z
   .strictObject({
@@ -111,15 +135,21 @@ export const autoscaling = z
   .meta(
     cel(
       ...['cpu', 'memory'].map((resource) => ({
-        rule: twice(resource),
+        rule: `!(${both} && ${isSized(resource)} && ${scalesOn(resource)})`,
         message: `horizontal scales on ${resource}, so vertical must not size it too: they would work against each other`,
         fieldPath: '.vertical.controlledResources',
       })),
       {
-        rule: '!has(self.vertical) || has(self.vertical.controlledResources) || !has(self.horizontal) || !has(self.horizontal.cpu) || !has(self.horizontal.memory)',
+        rule: `!(${both} && !has(self.vertical.controlledResources) && ${scalesOn('cpu')} && ${scalesOn('memory')})`,
         message:
           'horizontal scales on cpu and memory, which leaves vertical nothing to size: leave one of them out',
         fieldPath: '.vertical',
+      },
+      {
+        rule: `!(${both} && !${hasTarget} && ${isSized('cpu')} && ${isSized('memory')})`,
+        message:
+          'vertical sizes cpu and memory, which leaves horizontal nothing to scale on: give it a metric, or leave one of them out',
+        fieldPath: '.horizontal',
       },
     ),
   );
@@ -167,4 +197,14 @@ export const monitoring = z.strictObject({
     .regex(/^([0-9]+(h|m|s|ms))+$/)
     .default('30s')
     .meta({ description: 'How often to scrape.' }),
+  tracing: z
+    .strictObject({
+      endpoint: url.meta({
+        description:
+          'Where the pods send spans, by OTLP over HTTP: the whole URL. The network policy lets them.',
+        examples: ['http://collector.monitoring:4318/v1/traces'],
+      }),
+    })
+    .optional()
+    .meta({ description: 'OpenTelemetry. Left out: no spans are sent.' }),
 });

@@ -150,14 +150,16 @@ export const network = z.strictObject({
     .meta({
       description:
         'Makes a NetworkPolicy: in, HTTP from `ingressFrom` and metrics from `monitoringNamespace`; ' +
-        'out, DNS, PostgreSQL (5432), Redis (6379), HTTPS (443) and `egressTo`.',
+        'out, DNS, HTTPS (443), PostgreSQL (5432), with `redis` 6379, with its Sentinels 26379, the port of ' +
+        '`monitoring.tracing.endpoint`, with `migrations.beforeContract` the API server (6443), and `egressTo`.',
     }),
   ingressFrom: z.array(peer).max(32).default([]).meta({
     description: 'Who may send requests; empty: anyone in reach.',
     'x-kubernetes-list-type': 'atomic',
   }),
   egressTo: z.array(egress).max(32).default([]).meta({
-    description: 'What else the pods may reach, such as a database on a port of its own.',
+    description:
+      'What else the pods may reach, such as a database, a replica or a Redis on a port of its own: what a Secret says is not looked at.',
     'x-kubernetes-list-type': 'atomic',
   }),
   monitoringNamespace: dnsLabel

@@ -1,0 +1,35 @@
+/** What an undo writes: a patch that makes of the spec what a revision was made of. */
+import type { PcfApiSpec } from '../operator/api/v1alpha1/spec.js';
+import { type RevisionInputs, revisionInputs } from '../operator/resources/revision.js';
+
+export function undoPatch(spec: PcfApiSpec, inputs: RevisionInputs): unknown {
+  const now = revisionInputs(spec);
+  // Only a part of these makes a revision: the rest of them stays.
+  const parts = {
+    availability: now.availability && {},
+    secrets: now.secrets && {},
+    monitoring: now.monitoring && {},
+  };
+  return mergePatch(now, { ...parts, ...inputs });
+}
+
+/**
+ * The JSON merge patch that turns one value into another. A merge patch keeps what it does not
+ * name, also within a field, so what is to go has to be named with null.
+ * @see https://www.rfc-editor.org/rfc/rfc7386
+ */
+function mergePatch(from: unknown, to: unknown): unknown {
+  if (!isRecord(to)) return to ?? null;
+  const before = isRecord(from) ? from : {};
+  const gone = Object.keys(before).filter((key) => to[key] === undefined);
+  return Object.fromEntries([
+    ...gone.map((key) => [key, null]),
+    ...Object.entries(to)
+      .filter(([, value]) => value !== undefined)
+      .map(([key, value]) => [key, mergePatch(before[key], value)]),
+  ]);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

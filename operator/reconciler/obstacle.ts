@@ -1,0 +1,64 @@
+/** What keeps an object from being written, as what the one who reads the status should know. */
+import { ReconcileError, type Return, TerminalError } from '../runtime/controller.js';
+import { isConnectionError, isForbidden, isInvalid, isServerError } from '../runtime/kube-client.js';
+import { NameTakenError, WriteFailedError } from './act.js';
+import type { Summary } from './summary.js';
+
+export interface Obstacle {
+  reason: string;
+  message: string;
+  /** Whether it may pass without anybody's doing. */
+  passes: boolean;
+}
+
+/** Nothing here tells that the API server, or a webhook, is well again. */
+export const RETRY_WITHIN_MS = 30_000;
+
+/** Undefined for what says nothing about an object, as when the API server is away: no status could be written. */
+export function obstacleOf(error: unknown): Obstacle | undefined {
+  const stays = (reason: string, message: string): Obstacle => ({ reason, message, passes: false });
+  if (error instanceof NameTakenError) return stays('NameTaken', error.message);
+  if (isInvalid(error))
+    return stays('Invalid', `the API server refuses what the spec leads to: ${error.message}`);
+  if (isForbidden(error))
+    return stays('Forbidden', `the operator lacks a right, or a quota is used up: ${error.message}`);
+  if (!(error instanceof WriteFailedError)) return undefined;
+  const isWebhook = /webhook/i.test(error.answer);
+  return {
+    reason: isWebhook ? 'WebhookFailed' : 'ApiServerError',
+    message: `${error.object} can't be written and is tried again: ${steady(error.answer)}`,
+    passes: true,
+  };
+}
+
+/** The verdict on a PcfApi that meets the obstacle, where there was one of what was planned. */
+export function facing({ reason, message, passes }: Obstacle, planned: Summary, since: string): Summary {
+  const told = { reason, message: `${message} (since ${since})`, unwritten: true as const };
+  if (!passes) return { phase: 'Failed', ...told, verdict: 'Failed' };
+  if (planned.verdict === 'Failed') return planned;
+  const phase = planned.verdict === 'Current' ? 'Degraded' : planned.phase;
+  return { phase, ...told, verdict: 'InProgress' };
+}
+
+/** As the queue is to take it: a right that is granted or a name that is freed makes no event here, so those are tried again. */
+export function failureOf(error: unknown, message: string, lookAgainMs?: number): ReconcileError {
+  if (isInvalid(error)) return new TerminalError(message, error, { lookAgainMs });
+  return new ReconcileError(message, error, { lookAgainMs, ...retry(error) });
+}
+
+/** What the API server failed at is tried again soon, however long that has been so. */
+export function bounded(error: unknown): unknown {
+  if (error instanceof ReconcileError) return error;
+  const { retryWithinMs } = retry(error);
+  return retryWithinMs ? new ReconcileError((error as Error).message, error, { retryWithinMs }) : error;
+}
+
+function retry(error: unknown): Return {
+  const isPassing = error instanceof WriteFailedError || isServerError(error) || isConnectionError(error);
+  return isPassing ? { retryWithinMs: RETRY_WITHIN_MS } : {};
+}
+
+/** Without the port of a connection: a status that differs at each try would be written at each try. */
+function steady(answer: string): string {
+  return answer.replace(/\b(read|write) (tcp|udp) \S+->/g, '$1 $2 ');
+}

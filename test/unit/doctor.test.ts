@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { versionFinding } from '../../cli/doctor/data-checks.js';
+import { HttpEndpoint } from '../support/http-endpoint.js';
+
+const refusal = (code: number, reason: string) => ({
+  status: code,
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify({ kind: 'Status', code, reason, message: reason }),
+});
+
+describe('kubectl pcf doctor', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'pcf-doctor-'));
+  let server: HttpEndpoint;
+
+  before(async () => {
+    server = await HttpEndpoint.start(true);
+  });
+  after(async () => {
+    await server.stop();
+    rmSync(folder, { recursive: true });
+  });
+
+  it('says of a cluster without our kinds, and without the optional ones, that it has none', async () => {
+    server.answer = ({ method }) => (method === 'GET' ? refusal(404, 'NotFound') : refusal(403, 'Forbidden'));
+    const kubeconfig = join(folder, 'kubeconfig');
+    const authority = Buffer.from(server.ca).toString('base64');
+    writeFileSync(
+      kubeconfig,
+      JSON.stringify({
+        apiVersion: 'v1',
+        kind: 'Config',
+        clusters: [
+          { name: 'bare', cluster: { server: server.url, 'certificate-authority-data': authority } },
+        ],
+        users: [{ name: 'me', user: { token: 'a' } }],
+        contexts: [{ name: 'bare', context: { cluster: 'bare', user: 'me' } }],
+        'current-context': 'bare',
+      }),
+    );
+    const args = [
+      'dist/cli/bin.js',
+      'doctor',
+      '-f',
+      'deploy/samples/production.yaml',
+      '--kubeconfig',
+      kubeconfig,
+    ];
+    const child = spawn(process.execPath, args, { env: { ...process.env, NO_COLOR: '1' } });
+    const out = (await child.stdout.setEncoding('utf8').toArray()).join('');
+    assert.match(out, /✗ +PcfApi CRD +it is not installed, or not of version v1alpha1/);
+    assert.match(out, /PcfApi CRD: kubectl apply --server-side -f crds\//);
+    assert.match(out, /✗ +kinds +the cluster has no .*VirtualService \(networking\.istio\.io\)/);
+    assert.match(out, /✗ +operator +no operator leads/);
+    assert.match(out, /- +operator's rights +your own account may not ask/);
+  });
+
+  it('takes no PostgreSQL that is maintained no more', () => {
+    const { outcome, message, remedy } = versionFinding('database', '13.22 (Debian 13.22-1)');
+    assert.deepEqual([outcome, message], ['fail', 'PostgreSQL 13.22 (Debian 13.22-1) is too old']);
+    assert.match(remedy ?? '', /version 14 or newer/);
+    assert.equal(versionFinding('database', '14.0').outcome, 'ok');
+    assert.equal(versionFinding('database', '18beta1').outcome, 'ok');
+  });
+});

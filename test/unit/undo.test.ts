@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { undoPatch } from '../../cli/undo-patch.js';
+import { type PcfApiSpec, pcfApiSpec } from '../../operator/api/v1alpha1/spec.js';
+import { newRevision, revisionName } from '../../operator/resources/revision.js';
+import { pcfApi } from '../support/fixtures.js';
+
+/** RFC 7386 as it is written there: what the API server does with a merge patch. */
+function merge(target: unknown, patch: unknown): unknown {
+  if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch;
+  const isObject = typeof target === 'object' && target !== null && !Array.isArray(target);
+  const merged: Record<string, unknown> = isObject ? { ...target } : {};
+  for (const [key, value] of Object.entries(patch)) {
+    if (value === null) delete merged[key];
+    else merged[key] = merge(merged[key], value);
+  }
+  return merged;
+}
+
+/** The spec after an undo, with the defaults that the API server gives it. */
+function undone(from: PcfApiSpec, to: PcfApiSpec): PcfApiSpec {
+  const { inputs } = newRevision(pcfApi(to), 1);
+  return pcfApiSpec.parse(merge(from, undoPatch(from, inputs!)));
+}
+
+const database = { secretRef: { name: 'pcf-api-secrets', key: 'database-url' } };
+
+describe('an undo', () => {
+  const before = pcfApi({ config: { logging: { level: 'info' } } });
+
+  const changes: Record<string, Partial<PcfApiSpec>> = {
+    'a section of config': { config: { logging: { level: 'info' }, graphql: { introspection: false } } },
+    'a key of a section': { config: { logging: { level: 'info', pretty: true } } },
+    'a part of a field': { database: { ...database, maxConnections: 20 } },
+    'a probe': { probes: { liveness: { periodSeconds: 1 } } },
+    'the spread of the pods': { availability: { topologySpread: 'Node' } },
+    'where spans go': {
+      monitoring: {
+        serviceMonitor: true,
+        interval: '30s',
+        tracing: { endpoint: 'http://collector:4318/v1/traces' },
+      },
+    },
+    'what a changed Secret does': {
+      secrets: { provider: 'Kubernetes', onChange: 'Rollout', refreshInterval: '1h' },
+    },
+  };
+
+  for (const [what, change] of Object.entries(changes)) {
+    it(`takes away what came since: ${what}`, () => {
+      const after = pcfApi({ config: { logging: { level: 'info' } }, ...change });
+      assert.notEqual(revisionName(after), revisionName(before));
+      assert.equal(revisionName(pcfApi(undone(after.spec, before.spec))), revisionName(before));
+    });
+
+    it(`brings back what went since: ${what}`, () => {
+      const earlier = pcfApi({ config: { logging: { level: 'info' } }, ...change });
+      assert.equal(revisionName(pcfApi(undone(before.spec, earlier.spec))), revisionName(earlier));
+    });
+  }
+
+  it('leaves alone what no pod depends on', () => {
+    const now = pcfApi({ ...before.spec, canaryWeight: 30, availability: { topologySpread: 'Node' } }).spec;
+    const budget = { podDisruptionBudget: { enabled: false } };
+    const after = undone({ ...now, availability: { ...now.availability, ...budget } }, before.spec);
+    assert.equal(after.canaryWeight, 30);
+    assert.deepEqual(after.availability, budget);
+  });
+
+  it('comes to the recorded revision from any settings, by name', () => {
+    const value = fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.array(fc.integer()));
+    const key = fc.constantFrom('a', 'b', 'c');
+    const config = fc.dictionary(key, fc.dictionary(key, fc.oneof(value, fc.dictionary(key, value))));
+    fc.assert(
+      fc.property(config, config, (one, other) => {
+        const earlier = pcfApi({ config: one });
+        assert.equal(
+          revisionName(pcfApi(undone(pcfApi({ config: other }).spec, earlier.spec))),
+          revisionName(earlier),
+        );
+      }),
+    );
+  });
+});
