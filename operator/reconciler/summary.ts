@@ -155,7 +155,7 @@ function migrating({ seen, plan, current }: Case): Summary | undefined {
   return {
     phase: 'Migrating',
     reason: migration?.error ? 'MigrationRetrying' : 'Migrating',
-    message: `waiting for the migrations of ${update}${phaseOf(migration)}${since(plan)}${trouble}`,
+    message: `waiting for the migrations of ${update}${phaseOf(migration)}${since(plan)}${trouble}${complaint(seen, update)}`,
     verdict: 'InProgress',
   };
 }
