@@ -121,8 +121,9 @@ describe('a delivery that is given up', function () {
       assert.equal(delivery?.failed?.reason, reason);
       assert.match(failed?.message ?? '', says);
       // What the case before left under way gave way to this one.
-      const { revision, outcome, reason: why } = history[0] ?? {};
+      const { revision, outcome, reason: why, by } = history[0] ?? {};
       assert.deepEqual([revision, outcome, why], [failed?.revision, 'Aborted', reason]);
+      assert.equal(by, byHand ? 'kubectl-pcf' : 'pcf-operator');
       assert.ok(history.length > before);
       await stableHasEverything();
 
