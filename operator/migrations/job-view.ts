@@ -36,7 +36,8 @@ export interface PodLike extends KubeObject {
 /** What the log of a pod says so far, if anything. */
 export type LiveReports = (pod: string) => MigrationReport | undefined;
 
-const JOB_NAME = 'batch.kubernetes.io/job-name';
+/** The label by which a pod names its Job. */
+export const JOB_NAME = 'batch.kubernetes.io/job-name';
 
 /** `live` is for people to see: no state follows from it. */
 export function jobView(

@@ -11,16 +11,20 @@ export interface RevisionFacts {
 
 /**
  * The events of a plan. Their times are those of the position, so that the same
- * decision is the same event, however often it is told of. `position` is the plan's.
+ * decision is the same event, however often it is told of. `position` is the plan's;
+ * `whoDecided` names who is behind a decision.
  */
 export function deliveryEvents(
   decisions: readonly Decision[],
   position: DeliveryPosition,
   revisionOf: (name: string) => RevisionFacts | undefined,
+  whoDecided: (decision: Decision) => string | undefined,
 ): DeliveryEvent[] {
   return decisions.flatMap((decision) => {
     const told = eventOf(decision, position);
-    return told?.at ? [{ ...told, at: told.at, ...facts(revisionOf(told.revision)) }] : [];
+    if (!told?.at) return [];
+    const by = whoDecided(decision);
+    return [{ ...told, at: told.at, ...facts(revisionOf(told.revision)), ...(by ? { by } : {}) }];
   });
 }
 

@@ -13,7 +13,7 @@ export interface DeliveryEvent {
   commit?: string;
   /** Why, for people. Holds no secret, as nothing in a status does. */
   reason?: string;
-  /** Who asked for it, if somebody did. */
+  /** The field manager that asked for it; the operator where nobody did. */
   by?: string;
 }
 

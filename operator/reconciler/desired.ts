@@ -85,9 +85,29 @@ export function unwantedObjects(
     if (type === ControllerRevisionKind) return !history.has(object.metadata.name);
     if (isRoute(type) && awaitsUserRoute(seen)) return false;
     if (type === JobKind && isAnalysisJob(object)) return false; // it goes by itself
-    if (type === JobKind) return !history.has(object.metadata.labels?.[LABELS.revision] ?? '');
+    if (type === JobKind) return isFutile(seen, object) || !history.has(revisionOf(object));
     return true;
   });
+}
+
+function revisionOf({ metadata }: KubeObject): string {
+  return metadata.labels?.[LABELS.revision] ?? '';
+}
+
+/**
+ * A migration Job that never began, as the image can't be had, of a revision that is not
+ * delivered any more: once the image comes it would begin by itself, and what it waited
+ * for says nothing of another try.
+ */
+function isFutile({ delivery, migrations }: Observed, job: KubeObject): boolean {
+  const revision = revisionOf(job);
+  const view = delivery.revisions.find(({ name }) => name === revision);
+  return (
+    revision !== delivery.position.update &&
+    view?.migration === 'Running' &&
+    view.failure?.reason === 'ImagePullFailed' &&
+    migrations.get(revision)?.job === job.metadata.name
+  );
 }
 
 /** A route of ours serves until the user's own, which is to take its place, is seen to follow. */

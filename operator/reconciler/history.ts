@@ -4,6 +4,7 @@ import type { DeliveryPosition, DeliveryRecord } from '../api/v1alpha1/status.js
 import type { Decision, DeliveryPlan } from '../delivery/types.js';
 import type { Revision } from '../resources/revision.js';
 import type { Observed } from './observe.js';
+import { whoDecided } from './who.js';
 
 const RECORDS_KEPT = 20;
 
@@ -13,15 +14,13 @@ interface Ending {
 }
 
 /** The deliveries that a plan ends. */
-export function endedDeliveries(
-  { api, revisions, delivery }: Observed,
-  { decisions }: DeliveryPlan,
-  now: number,
-): DeliveryRecord[] {
+export function endedDeliveries(seen: Observed, { decisions }: DeliveryPlan, now: number): DeliveryRecord[] {
   return decisions.flatMap((decision) => {
-    const ending = endingOf(decision, delivery.position);
-    const revision = ending && revisions.get(decision.revision);
-    return revision ? [record(api, delivery.position, revision, ending, now)] : [];
+    const ending = endingOf(decision, seen.delivery.position);
+    const revision = ending && seen.revisions.get(decision.revision);
+    if (!revision) return [];
+    const by = whoDecided(seen, decision);
+    return [{ ...record(seen.delivery.position, revision, ending, now), ...(by ? { by } : {}) }];
   });
 }
 
@@ -47,14 +46,12 @@ function endingOf(decision: Decision, { firstTrafficAt }: DeliveryPosition): End
 }
 
 function record(
-  { metadata }: PcfApi,
   { startedAt, firstTrafficAt }: DeliveryPosition,
   { name, number, image, source }: Revision,
   { outcome, reason }: Ending,
   now: number,
 ): DeliveryRecord {
   const finishedAt = new Date(now).toISOString();
-  const by = editorOf(metadata.managedFields);
   return {
     revision: name,
     number,
@@ -66,11 +63,5 @@ function record(
     finishedAt,
     outcome,
     ...(reason ? { reason } : {}),
-    ...(by ? { by } : {}),
   };
-}
-
-/** Who set the image, as the API server noted it. */
-function editorOf(managedFields: PcfApi['metadata']['managedFields']): string | undefined {
-  return managedFields?.find(({ fieldsV1 }) => fieldsV1?.['f:spec']?.['f:image'] !== undefined)?.manager;
 }

@@ -32,7 +32,9 @@ export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationSt
     progress: progressOf(report),
     lockHolder: now === 'Running' ? holderOf(report) : undefined,
     duration: durationMs === undefined ? undefined : `${(durationMs / 1000).toFixed(1)}s`,
-    message: error ?? (revision === stable ? contractError : undefined),
+    message:
+      error ??
+      (revision === stable ? contractError : now === 'Running' ? seen.trouble.get(revision) : undefined),
     waitingFor: plan.contract?.waitingFor,
     approval: plan.approval,
     contractAt: plan.contract?.at,
@@ -103,7 +105,9 @@ export function migrationsApplied(seen: Observed, plan: DeliveryPlan): Verdict {
   const message =
     state === 'Planned'
       ? `the migrations of ${name} wait for: kubectl pcf migrate approve ${seen.api.metadata.name}`
-      : (migration?.error ?? `the schema is not ready for ${name ?? 'any revision'}`);
+      : (migration?.error ??
+        seen.trouble.get(name ?? '') ??
+        `the schema is not ready for ${name ?? 'any revision'}`);
   return { type, status: 'False', reason: state === 'Planned' ? 'ApprovalNeeded' : state, message };
 }
 

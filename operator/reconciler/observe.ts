@@ -11,7 +11,16 @@ import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import { routerOf } from '../traffic/index.js';
 import type { TrafficRouter } from '../traffic/router.js';
 import type { Caches } from './caches.js';
-import { type EndpointSlice, livingPods, type Pod, podFailure, podTrouble, readyPods } from './pods.js';
+import {
+  type EndpointSlice,
+  isOfJob,
+  jobPodFailure,
+  livingPods,
+  type Pod,
+  podFailure,
+  podTrouble,
+  readyPods,
+} from './pods.js';
 import { revisionsOf } from './revisions.js';
 import { routeTrouble } from './route-trouble.js';
 import { type MissingSecret, missingSecrets, secretsHash } from './secrets.js';
@@ -38,7 +47,7 @@ export interface Observed {
   available: (type: ResourceType) => boolean;
   /** Names of HorizontalPodAutoscalers on this PcfApi that somebody else made. */
   foreignAutoscalers: string[];
-  /** What keeps a revision's pods from being ready, in the words of the kubelet. */
+  /** What keeps a revision's pods from being ready, or its migrations from beginning, in the words of the kubelet. */
   trouble: Map<string, string>;
   readyReplicas: number;
 }
@@ -72,7 +81,7 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
       pods: livingPods(name, pods),
       number: revisions.get(name)!.number,
       image: revisions.get(name)!.image,
-      failure: migrationFailure(migrations.get(name)) ?? podFailure(name, pods),
+      failure: migrationFailure(migrations.get(name), pods) ?? podFailure(name, pods),
       ...migrationOf(migrations.get(name)!),
     };
   });
@@ -90,7 +99,7 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
     userRoute,
     available: (type) => caches.available(type),
     missingKinds,
-    trouble: troubles(pods),
+    trouble: troubles(pods, migrations),
     readyReplicas: views.reduce((sum, view) => sum + view.ready, 0),
     delivery: {
       target: target.name,
@@ -143,7 +152,10 @@ function migrationOf(seen: MigrationView) {
   };
 }
 
-function migrationFailure(migration: MigrationView | undefined): Failure | undefined {
+/** The first pod that pulls the image of a revision is that of its migrations. */
+function migrationFailure(migration: MigrationView | undefined, pods: Pod[]): Failure | undefined {
+  const job = preparing(migration);
+  if (job) return jobPodFailure(job, pods);
   if (migration?.state !== 'Failed') return undefined;
   const refused = migration.report?.outcome === 'refused';
   return {
@@ -152,11 +164,19 @@ function migrationFailure(migration: MigrationView | undefined): Failure | undef
   };
 }
 
-function troubles(pods: Pod[]): Map<string, string> {
+/** The Job that pods wait for; contract and what comes before it nobody waits for. */
+function preparing(migration: MigrationView | undefined): string | undefined {
+  const { state, stage, job } = migration ?? {};
+  return state === 'Running' && stage !== 'contract' && stage !== 'hook' ? job : undefined;
+}
+
+function troubles(pods: Pod[], migrations: Map<string, MigrationView>): Map<string, string> {
   const found = new Map<string, string>();
   for (const pod of pods) {
-    const revision = pod.metadata.labels?.[LABELS.revision];
-    const trouble = podTrouble(pod);
+    const { [LABELS.revision]: revision = '', [LABELS.component]: component } = pod.metadata.labels ?? {};
+    const job = preparing(migrations.get(revision));
+    const awaited = component === 'migration' ? job && isOfJob(pod, job) : !job;
+    const trouble = awaited && podTrouble(pod);
     if (revision && trouble) found.set(revision, trouble);
   }
   return found;

@@ -1,6 +1,7 @@
 /** What pods and endpoint slices say: which pods can be sent a request, and what ails the others. */
 import type { Failure } from '../delivery/types.js';
-import { LABELS } from '../resources/metadata.js';
+import { JOB_NAME } from '../migrations/job-view.js';
+import { type Component, LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 
 interface ContainerState {
@@ -61,8 +62,16 @@ function readyEndpoints(service: string, slices: EndpointSlice[]): Set<string> {
   return ready;
 }
 
+function componentOf({ metadata }: Pod): string | undefined {
+  return metadata.labels?.[LABELS.component];
+}
+
+function hasEnded({ status }: Pod): boolean {
+  return status?.phase === 'Succeeded' || status?.phase === 'Failed';
+}
+
 function isReady(pod: Pod): boolean {
-  const serving = pod.metadata.labels?.[LABELS.component] === 'api' && !pod.metadata.deletionTimestamp;
+  const serving = componentOf(pod) === ('api' satisfies Component) && !pod.metadata.deletionTimestamp;
   return (
     serving &&
     (pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false)
@@ -72,20 +81,23 @@ function isReady(pod: Pod): boolean {
 /** All pods of a revision that run its code, or may: also those that are not ready, or on their way out. */
 export function livingPods(revision: string, pods: readonly Pod[]): number {
   return pods.filter(
-    ({ metadata: { labels = {} }, status }) =>
-      labels[LABELS.revision] === revision &&
-      labels[LABELS.component] !== 'migration' &&
-      status?.phase !== 'Succeeded' &&
-      status?.phase !== 'Failed',
+    (pod) =>
+      pod.metadata.labels?.[LABELS.revision] === revision &&
+      componentOf(pod) !== ('migration' satisfies Component) &&
+      !hasEnded(pod),
   ).length;
 }
 
 const MAX_MESSAGE = 300;
 
-/** Why a serving pod is not ready, if it says; undefined when all is well or it is just starting. */
+/**
+ * Why a pod does not serve, or migrate, if it says; undefined when all is well or it is just
+ * starting. What a migration said at its end is told by its Job.
+ */
 export function podTrouble(pod: Pod): string | undefined {
-  if (isReady(pod) || pod.metadata.deletionTimestamp || pod.metadata.labels?.[LABELS.component] !== 'api')
-    return undefined;
+  if (isReady(pod) || pod.metadata.deletionTimestamp) return undefined;
+  const component = componentOf(pod);
+  if (component === 'migration' ? hasEnded(pod) : component !== 'api') return undefined;
   const unscheduled = pod.status?.conditions?.find(
     ({ type, status }) => type === 'PodScheduled' && status === 'False',
   );
@@ -105,25 +117,42 @@ export function podTrouble(pod: Pod): string | undefined {
 const CRASHES = 3;
 const PULL_FAILURES = new Set(['ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull']);
 
-/**
- * Why the pods of a revision won't become ready by waiting: they crash again and again,
- * or their image can't be had. Half of them must be so: one may stand on a bad node.
- */
-export function podFailure(revision: string, pods: Pod[]): Failure | undefined {
-  const own = pods.filter(
-    ({ metadata }) =>
-      metadata.labels?.[LABELS.revision] === revision &&
-      metadata.labels[LABELS.component] === 'api' &&
-      !metadata.deletionTimestamp,
+/** Why the pods of a revision won't become ready by waiting. */
+export function podFailure(revision: string, pods: readonly Pod[]): Failure | undefined {
+  return failureOf(
+    pods.filter((pod) => pod.metadata.labels?.[LABELS.revision] === revision && componentOf(pod) === 'api'),
   );
+}
+
+/** Why the pod of a Job won't begin by waiting. That it ran and failed is for the Job to judge. */
+export function jobPodFailure(job: string, pods: readonly Pod[]): Failure | undefined {
+  return failureOf(pods.filter((pod) => isOfJob(pod, job) && !hasEnded(pod)));
+}
+
+export function isOfJob({ metadata }: Pod, job: string): boolean {
+  return metadata.labels?.[JOB_NAME] === job;
+}
+
+/**
+ * They crash again and again, or their image can't be had. Half of them must be so: one
+ * may stand on a bad node.
+ */
+function failureOf(pods: readonly Pod[]): Failure | undefined {
+  const own = pods.filter(({ metadata }) => !metadata.deletionTimestamp);
   const failing = own.flatMap((pod) => {
     const reason = failureReason(pod);
     return reason ? [{ reason, pod }] : [];
   });
   const [first] = failing;
   if (!first || 2 * failing.length < own.length) return undefined;
-  const since = failing.map(({ pod }) => pod.metadata.creationTimestamp ?? '').sort()[0];
-  return { reason: first.reason, message: podTrouble(first.pod) ?? first.pod.metadata.name, since };
+  const [createdAt = ''] = failing.map(({ pod }) => pod.metadata.creationTimestamp ?? '').sort();
+  const message = podTrouble(first.pod) ?? first.pod.metadata.name;
+  return { reason: first.reason, message, ...(createdAt ? { since: endOfSecond(createdAt) } : {}) };
+}
+
+/** Kubernetes notes whole seconds: a pod made right after its delivery began would seem to be older. */
+function endOfSecond(timestamp: string): string {
+  return new Date(Date.parse(timestamp) + 999).toISOString();
 }
 
 function failureReason(pod: Pod): 'CrashLoop' | 'ImagePullFailed' | undefined {

@@ -31,6 +31,7 @@ import { deliverySettings } from './settings.js';
 import { leavingStatus, statusOf } from './status.js';
 import { reasonSince, type Summary, summarize } from './summary.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
+import { whoDecided } from './who.js';
 
 export interface ReconcilerDependencies {
   client: KubeClient;
@@ -161,12 +162,18 @@ export class Reconciler {
 
   /** After the status is on record, so that what is told of is so. */
   private notify(
-    { api, revisions }: Observed,
+    seen: Observed,
     plan: DeliveryPlan,
     { reason, message, verdict }: Summary,
     now: number,
   ): void {
-    const told = deliveryEvents(plan.decisions, plan.position, (name) => revisions.get(name));
+    const { api, revisions } = seen;
+    const told = deliveryEvents(
+      plan.decisions,
+      plan.position,
+      (name) => revisions.get(name),
+      (decision) => whoDecided(seen, decision),
+    );
     const isNew = verdict === 'Failed' && api.status?.reason !== reason && told.length === 0;
     const revision = plan.position.update ?? plan.position.failed?.revision ?? plan.position.stable;
     if (isNew && revision) {

@@ -152,7 +152,7 @@ function migrating({ seen, plan, current }: Case): Summary | undefined {
   return {
     phase: 'Migrating',
     reason: migration?.error ? 'MigrationRetrying' : 'Migrating',
-    message: `waiting for the migrations of ${update}${phaseOf(migration)}${sinceStart(plan)}${trouble}`,
+    message: `waiting for the migrations of ${update}${phaseOf(migration)}${sinceStart(plan)}${trouble}${complaint(seen, update)}`,
     verdict: 'InProgress',
   };
 }

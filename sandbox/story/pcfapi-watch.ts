@@ -24,8 +24,10 @@ export interface PcfApiView extends KubeObject {
     updateRevision?: string;
     updateImage?: string;
     conditions?: { type: string; status: string; reason: string; message: string }[];
-    history?: { outcome: string; firstTrafficAt?: string }[];
-    failed?: { revision: string; reason: string; message: string };
+    revisions?: { name: string; replicas: number; readyReplicas: number; weight: number }[];
+    history?: { revision: string; outcome: string; reason?: string; by?: string; firstTrafficAt?: string }[];
+    failed?: { revision: string; reason: string; message: string; at: string };
+    delivery?: { failed?: { revision: string; reason: string } };
     analysis?: {
       revision: string;
       verdict: string;

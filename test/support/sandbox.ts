@@ -55,6 +55,11 @@ function buildTestImages(imagesDir: string): void {
   });
   buildImage(imagesDir, {
     name: 'pcf-api',
+    tag: 'crashing',
+    entrypoint: 'dist/test/support/crashing.js',
+  });
+  buildImage(imagesDir, {
+    name: 'pcf-api',
     tag: 'without-phases',
     entrypoint: 'dist/test/support/without-phases.js',
   });

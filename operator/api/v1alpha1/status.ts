@@ -200,7 +200,10 @@ const deliveryRecord = z.strictObject({
       'asked for the stable revision again, once it had traffic. CalledOff: the same, before anybody saw it.',
   }),
   reason: z.string().optional().meta({ description: 'Why it was aborted, in one word.' }),
-  by: z.string().optional().meta({ description: 'Field manager that had set the image.' }),
+  by: z.string().optional().meta({
+    description:
+      'Who ended it so: the field manager that set what makes the revision, or that asked for the abort; pcf-operator where nobody did.',
+  }),
 });
 export type DeliveryRecord = z.infer<typeof deliveryRecord>;
 

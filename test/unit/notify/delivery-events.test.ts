@@ -8,17 +8,19 @@ const [BEGAN, DONE] = ['2026-11-23T12:00:00.000Z', '2026-11-23T12:30:00.000Z'];
 
 describe('what people are told of a plan', () => {
   const tell = (decision: Decision, position: object) =>
-    deliveryEvents([decision], position, (name) => ({
-      image: `pcf-api:${name}`,
-      source: { commit: 'c0ffee' },
-    }));
+    deliveryEvents(
+      [decision],
+      position,
+      (name) => ({ image: `pcf-api:${name}`, source: { commit: 'c0ffee' } }),
+      ({ type }) => (type === 'Started' ? 'flux' : undefined),
+    );
 
-  it('that a delivery began, with the revision that serves', () => {
+  it('that a delivery began, with the revision that serves, and by whom', () => {
     const position = { update: 'new', stable: 'old', startedAt: BEGAN };
     assert.deepEqual(tell({ type: 'Started', revision: 'new' }, position), [
       {
         ...{ type: 'Started', revision: 'new', at: BEGAN, from: 'old' },
-        ...{ image: 'pcf-api:new', commit: 'c0ffee' },
+        ...{ image: 'pcf-api:new', commit: 'c0ffee', by: 'flux' },
       },
     ]);
   });

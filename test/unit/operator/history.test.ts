@@ -32,7 +32,10 @@ describe('the record of a delivery', () => {
   const seen = {
     api,
     revisions: new Map([[revision.name, revision]]),
-    delivery: { position: { update: revision.name, startedAt: at(10), firstTrafficAt: at(5) } },
+    delivery: {
+      target: revision.name,
+      position: { update: revision.name, startedAt: at(10), firstTrafficAt: at(5) },
+    },
   } as unknown as Observed;
   const ended = (decision: object) => endedDeliveries(seen, { decisions: [decision] } as never, now);
 
@@ -50,14 +53,15 @@ describe('the record of a delivery', () => {
         finishedAt: at(0),
         outcome: 'Aborted',
         reason: 'CrashLoop',
-        by: 'flux',
+        by: 'pcf-operator',
       },
     ]);
   });
 
   it('is made of endings only, and tells a promotion from an undo', () => {
     assert.deepEqual(ended({ type: 'Started', revision: revision.name }), []);
-    assert.equal(ended({ type: 'Promoted', revision: revision.name })[0]?.outcome, 'Promoted');
+    const [promoted] = ended({ type: 'Promoted', revision: revision.name });
+    assert.deepEqual([promoted?.outcome, promoted?.by], ['Promoted', 'flux']);
     assert.equal(ended({ type: 'Promoted', revision: revision.name, undone: 'x' })[0]?.outcome, 'Undone');
   });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { migrationView } from '../../../operator/migrations/view.js';
 import {
   type EndpointSlice,
+  jobPodFailure,
   type Pod,
   podFailure,
   podTrouble,
@@ -98,7 +99,8 @@ describe('what is observed', () => {
       assert.deepEqual(podFailure('api-new', [crashing('a', 3)]), {
         reason: 'CrashLoop',
         message: 'a: CrashLoopBackOff',
-        since: '2026-11-23T10:00:00Z',
+        // The pod came to be in that second: a delivery that began in it is not the newer one.
+        since: '2026-11-23T10:00:00.999Z',
       });
     });
 
@@ -106,6 +108,24 @@ describe('what is observed', () => {
       const containerStatuses = [{ state: { waiting: { reason: 'ImagePullBackOff' } } }];
       const failure = podFailure('api-new', [pod('a', false, {}, { containerStatuses })]);
       assert.equal(failure?.reason, 'ImagePullFailed');
+    });
+
+    it('is an image that the pod of a migration can not pull, as long as it has not run', () => {
+      const labels = {
+        'app.kubernetes.io/component': 'migration',
+        'batch.kubernetes.io/job-name': 'api-new-expand',
+      };
+      const containerStatuses = [
+        { state: { waiting: { reason: 'ImagePullBackOff', message: 'not found' } } },
+      ];
+      const waiting = pod('m', false, { labels }, { phase: 'Pending', containerStatuses });
+      const ended = pod('n', false, { labels }, { phase: 'Failed' });
+      assert.deepEqual(jobPodFailure('api-new-expand', [ended, ended, waiting]), {
+        reason: 'ImagePullFailed',
+        message: 'm: ImagePullBackOff: not found',
+      });
+      assert.equal(jobPodFailure('api-new-backfill', [waiting]), undefined);
+      assert.equal(podFailure('api-new', [waiting]), undefined);
     });
 
     it('is not one bad pod among good ones, nor one of another revision', () => {
