@@ -1,7 +1,7 @@
 /** The migration Job that is to run now. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { deliveryId, view } from './revisions.js';
-import type { DeliverySettings, MigrationJob, Observation } from './types.js';
+import type { DeliverySettings, MigrationJob, MigrationStage, Observation } from './types.js';
 
 /** Of the revision on its way: plan if it is to be approved, then expand, then backfill. */
 export function preparation(
@@ -14,6 +14,20 @@ export function preparation(
   const { migration, nextStage: stage, nextAttempt = 1 } = view(seen, revision);
   if (!stage || (migration === 'Planned' && !isApproved(position, settings))) return undefined;
   return { revision, stage, attempt: Math.max(nextAttempt, position.attempt ?? 1) };
+}
+
+/**
+ * Whether a Job that runs is of no use any more: its delivery was given up or superseded, and a
+ * backfill would keep the next delivery from the database until it is done. Its cursor is in the
+ * database, so nothing is lost. A contract is seen through: half of it is worse than all.
+ */
+export function isStray(
+  { stable, update }: DeliveryPosition,
+  revision: string,
+  stage: MigrationStage,
+): boolean {
+  if (stage === 'contract' || stage === 'hook') return false;
+  return revision !== update && revision !== stable;
 }
 
 /** What somebody must approve of before it goes on; undefined when nothing is. */

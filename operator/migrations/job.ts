@@ -102,13 +102,24 @@ interface Template {
   spec: object;
 }
 
+/** Trying again can't mend these: bad settings, lint, the database's history. */
+const REFUSED: readonly number[] = [EXIT.usage, EXIT.config];
 /**
- * The Job controller tries again with exponential backoff until the deadline. A refusal (bad
- * settings, lint, the database's history) ends it at once, because trying again can't mend it;
- * a node that is drained says nothing about the migration.
+ * Of a migration, neither a statement that PostgreSQL refuses nor a program that is not there (126,
+ * 127). What may well succeed later has a code of its own. A hook is somebody else's program,
+ * and may well say 1 for anything.
+ */
+const FAILED: readonly number[] = [EXIT.failure, ...REFUSED, 126, 127];
+/** The deadline ends a Job, not the number of nodes, connections and locks that were lost on the way. */
+const BACKOFF_LIMIT = 1_000_000;
+
+/**
+ * The Job controller tries again with exponential backoff until the deadline, unless the run
+ * said that it is no use; a node that is drained says nothing about the migration.
  */
 function job(api: PcfApi, name: string, revision: Revision, stage: MigrationStage, template: Template) {
-  const refused = { containerName: MIGRATION_CONTAINER, operator: 'In', values: [EXIT.usage, EXIT.config] };
+  const values = [...(stage === 'hook' ? REFUSED : FAILED)];
+  const final = { containerName: MIGRATION_CONTAINER, operator: 'In', values };
   return owned(api, JobKind, name, {
     labels: {
       [LABELS.component]: 'migration' satisfies Component,
@@ -117,11 +128,11 @@ function job(api: PcfApi, name: string, revision: Revision, stage: MigrationStag
     },
     spec: {
       activeDeadlineSeconds: Math.ceil(durationMs(deadlineOf(api, stage)) / 1000),
-      backoffLimit: 20,
+      backoffLimit: BACKOFF_LIMIT,
       podFailurePolicy: {
         rules: [
           { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget' }] },
-          { action: 'FailJob', onExitCodes: refused },
+          { action: 'FailJob', onExitCodes: final },
         ],
       },
       template: { metadata: template.metadata, spec: { ...template.spec, restartPolicy: 'Never' } },

@@ -1,7 +1,9 @@
 /** Turns a plan into the objects that must exist, and finds those that must not. */
 import { isAnalysisJob } from '../analysis/job-object.js';
-import type { DeliveryPlan } from '../delivery/types.js';
+import { isStray } from '../delivery/migrate.js';
+import type { DeliveryPlan, MigrationStage } from '../delivery/types.js';
 import { migrationJob } from '../migrations/job.js';
+import { hasEnded } from '../migrations/job-view.js';
 import { components } from '../resources/components.js';
 import { configMap } from '../resources/config-map.js';
 import { deployment } from '../resources/deployment.js';
@@ -76,6 +78,7 @@ function routableRevisions(seen: Observed, plan: DeliveryPlan): string[] {
 export function unwantedObjects(
   seen: Observed,
   desired: readonly KubeObject[],
+  { position }: Pick<DeliveryPlan, 'position'>,
 ): { type: ResourceType; object: KubeObject }[] {
   const wanted = new Set(desired.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
   const history = new Set(recordedRevisions(seen));
@@ -85,7 +88,11 @@ export function unwantedObjects(
     if (type === ControllerRevisionKind) return !history.has(object.metadata.name);
     if (isRoute(type) && awaitsUserRoute(seen)) return false;
     if (type === JobKind && isAnalysisJob(object)) return false; // it goes by itself
-    if (type === JobKind) return !history.has(object.metadata.labels?.[LABELS.revision] ?? '');
+    if (type === JobKind) {
+      const { [LABELS.revision]: revision = '', [LABELS.stage]: stage } = object.metadata.labels ?? {};
+      if (!history.has(revision)) return true;
+      return !hasEnded(object) && isStray(position, revision, stage as MigrationStage);
+    }
     return true;
   });
 }

@@ -13,6 +13,7 @@ import type { TrafficRouter } from '../traffic/router.js';
 import type { Caches } from './caches.js';
 import { type EndpointSlice, livingPods, type Pod, podFailure, podTrouble, readyPods } from './pods.js';
 import { revisionsOf } from './revisions.js';
+import { followingDeployments } from './rollover.js';
 import { type MissingSecret, missingSecrets, secretsHash } from './secrets.js';
 
 /** Everything about one PcfApi that a reconcile needs to know. */
@@ -62,13 +63,14 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
   );
   const migrations = migrationsOf(api, revisions, caches, pods, live);
   const missing = missingSecrets(api, secret);
+  const living = livingPods(pods);
   const views = [...revisions.keys()].map((name): RevisionView => {
     const deployment = caches.get(DeploymentKind, api, name) as { spec?: { replicas?: number } } | undefined;
     return {
       name,
       replicas: deployment?.spec?.replicas ?? 0,
       ready: ready.get(name) ?? 0,
-      pods: livingPods(name, pods),
+      pods: living.get(name) ?? 0,
       number: revisions.get(name)!.number,
       image: revisions.get(name)!.image,
       failure: migrationFailure(migrations.get(name)) ?? podFailure(name, pods),
@@ -92,6 +94,8 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
     delivery: {
       target: target.name,
       revisions: views,
+      strangers: [...living.keys()].filter((name) => !revisions.has(name)),
+      following: followingDeployments(api, caches),
       position: api.status?.delivery ?? {},
       route: router.read(api, (type, name) =>
         api.spec.traffic?.routeRef ? caches.userRoute(type, api, name) : caches.get(type, api, name),
@@ -109,16 +113,17 @@ function migrationsOf(
   live: LiveReports | undefined,
 ) {
   const jobs = caches.ownedBy(JobKind, api);
-  const { update, attempt, promotedAt, knows } = api.status?.delivery ?? {};
-  const isTold = (name: string) => knows?.some(({ revision }) => revision === name);
+  const { update, attempt, afresh, promotedAt, knows } = api.status?.delivery ?? {};
+  const toldBy = (name: string) => knows?.find(({ revision }) => revision === name);
   const attemptOf = (name: string) => (name === update ? (attempt ?? 1) : undefined);
   return new Map(
     [...revisions.keys()].map((name) => [
       name,
       migrationView(api, name, jobs, pods, {
         attempt: attemptOf(name),
+        afresh: name === update && afresh,
         promotedAt,
-        told: isTold(name),
+        told: toldBy(name),
         live,
       }),
     ]),
@@ -127,15 +132,29 @@ function migrationsOf(
 
 /** What the planner is told of them. */
 function migrationOf(seen: MigrationView) {
-  const { state, nextStage, nextAttempt, contracts, ahead, contract, failedJobs } = seen;
+  const {
+    state,
+    nextStage,
+    nextAttempt,
+    contracts,
+    ahead,
+    untold,
+    backfill,
+    contract,
+    failedJobs,
+    lastAttempt,
+  } = seen;
   return {
     migration: state,
     nextStage,
     nextAttempt,
     contracts,
     ahead,
+    untold,
+    backfill,
     contract,
     failedMigrations: failedJobs,
+    lastMigration: lastAttempt,
   };
 }
 

@@ -69,15 +69,19 @@ function isReady(pod: Pod): boolean {
   );
 }
 
-/** All pods of a revision that run its code, or may: also those that are not ready, or on their way out. */
-export function livingPods(revision: string, pods: readonly Pod[]): number {
-  return pods.filter(
-    ({ metadata: { labels = {} }, status }) =>
-      labels[LABELS.revision] === revision &&
-      labels[LABELS.component] !== 'migration' &&
-      status?.phase !== 'Succeeded' &&
-      status?.phase !== 'Failed',
-  ).length;
+/**
+ * The pods that run a revision's code, or may, by the revision they were made from: also those
+ * that are not ready, or on their way out, and those of revisions that nobody has a record of.
+ */
+export function livingPods(pods: readonly Pod[]): Map<string, number> {
+  const living = new Map<string, number>();
+  for (const { metadata, status } of pods) {
+    const { [LABELS.revision]: revision, [LABELS.component]: component } = metadata.labels ?? {};
+    const hasEnded = status?.phase === 'Succeeded' || status?.phase === 'Failed';
+    if (!revision || component === 'migration' || hasEnded) continue;
+    living.set(revision, (living.get(revision) ?? 0) + 1);
+  }
+  return living;
 }
 
 const MAX_MESSAGE = 300;

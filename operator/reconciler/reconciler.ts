@@ -112,7 +112,7 @@ export class Reconciler {
       applied = await actor.apply(api, objects, followingEdit(seen, planned));
       this.announceRepairs(api, applied.repairs);
       await actor.release(releasingEdits(api, caches, seen));
-      await actor.remove(unwantedObjects(seen, objects));
+      await actor.remove(unwantedObjects(seen, objects, planned));
     } catch (error) {
       const refused = refusal(error);
       if (!refused) throw error;

@@ -66,15 +66,69 @@ describe('the stages of migrations', () => {
     assert.equal(failedJobs, 1, 'a retry of the delivery counts on from there');
     const again = job('expand', 'Complete', 'api-new-expand-2');
     assert.equal(look([...lost, again, run('api-new-expand-2', report())]).state, 'Succeeded');
-    assert.equal(look([...lost, again]).state, 'Succeeded', 'an image that never says anything');
+    const silent = look([...lost, again]);
+    assert.deepEqual(
+      [silent.nextStage, silent.untold],
+      ['backfill', true],
+      'an image that never says anything',
+    );
   });
 
   it('do not begin anew when the pods of what is on record go, in the middle of a canary', () => {
     const jobs = [job('expand', 'Complete')];
-    const told = { attempt: 1, told: true };
+    const told = { attempt: 1, told: {} };
     assert.equal(migrationView(automatic, 'api-new', jobs, [], told).state, 'Succeeded');
     const filling = migrationView(automatic, 'api-new', [...jobs, job('backfill')], [], told);
     assert.equal(filling.state, 'Running', 'a backfill that runs is waited for');
+  });
+
+  it('ask for a backfill, and claim to know nothing, where expand succeeded and its report can not be read', () => {
+    const cutOff = [
+      job('expand', 'Complete'),
+      run('api-new-expand', report({ contracts: ['C1'] }).slice(0, -9)),
+    ];
+    const view = look(cutOff);
+    assert.deepEqual([view.state, view.nextStage], ['Pending', 'backfill']);
+    assert.deepEqual([view.contracts, view.ahead, view.untold], [undefined, undefined, true]);
+    const filled = [job('backfill', 'Complete'), run('api-new-backfill', report())];
+    assert.equal(look([...cutOff, ...filled]).state, 'Succeeded');
+    const onRecord = (backfill?: boolean) =>
+      migrationView(automatic, 'api-new', [job('expand', 'Complete')], [], {
+        attempt: 1,
+        told: { backfill },
+      });
+    assert.equal(onRecord(true).nextStage, 'backfill', 'its pod went between expand and backfill');
+    assert.equal(onRecord().state, 'Succeeded');
+  });
+
+  it('run anew when somebody asks for another try, though an earlier one succeeded', () => {
+    const again = (objects: KubeObject[]) =>
+      migrationView(
+        automatic,
+        'api-new',
+        objects.filter(({ kind }) => kind === 'Job'),
+        objects.filter(({ kind }) => kind === 'Pod'),
+        { attempt: 2, afresh: true },
+      );
+    const { state, nextStage, nextAttempt, lastAttempt } = again(expanded);
+    assert.deepEqual([state, nextStage, nextAttempt, lastAttempt], ['Pending', 'expand', 2, 1]);
+    const second = [job('expand', 'Complete', 'api-new-expand-2'), run('api-new-expand-2', report())];
+    assert.equal(again([...expanded, ...second]).state, 'Succeeded');
+    assert.equal(again([...expanded, ...second]).lastAttempt, 2);
+  });
+
+  it('do not hear the pod of a Job that was stopped, in the name of the one made after it', () => {
+    const made = { ...job('backfill'), metadata: { ...job('backfill').metadata, uid: 'second' } };
+    const stopped = run('api-new-backfill', report({ outcome: 'failed', error: 'interrupted' }), 75);
+    const of = (uid: string) => ({
+      ...stopped,
+      metadata: {
+        ...stopped.metadata,
+        ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: 'x', uid, controller: true }],
+      },
+    });
+    assert.equal(look([...expanded, made, of('first')]).error, undefined);
+    assert.equal(look([...expanded, made, of('second')]).error, 'interrupted');
   });
 
   it('are not lost while the pod has not been seen to end', () => {
@@ -86,6 +140,30 @@ describe('the stages of migrations', () => {
   it('say of an image made before phases what to do', () => {
     const old = look([job('expand', 'Failed'), run('api-new-expand', "unknown option '--phase'", 64)]);
     assert.match(old.error ?? '', /made before migrations had phases; use a newer one/);
+  });
+
+  it('say of an image that is none of ours what to do, before its Job is given up too', () => {
+    const error = (message: string, exitCode: number, reason?: string) => {
+      const pod = run('api-new-expand', message, exitCode);
+      const terminated = { exitCode, message, reason };
+      return look([job('expand'), { ...pod, status: { containerStatuses: [{ state: { terminated } }] } }])
+        .error;
+    };
+    const advice = 'use an image of the API, or migrations.mode Disabled';
+    assert.equal(
+      error('docker-entrypoint.sh: exec: migrate: not found', 127),
+      `the image has no command \`migrate\` (exit code 127: docker-entrypoint.sh: exec: migrate: not found): ${advice}`,
+    );
+    assert.match(error('', 126) ?? '', /no command `migrate` \(exit code 126\)/);
+    assert.match(
+      error('exec: "migrate": not found in $PATH', 128, 'StartError') ?? '',
+      /\(StartError: exec:/,
+    );
+    assert.match(
+      error("Cannot find module '/app/migrate'", 1) ?? '',
+      /^Cannot find module .*it left no report/,
+    );
+    assert.equal(error(report({ outcome: 'failed', error: 'no such table' }), 1), 'no such table');
   });
 
   it('take the first contract Job there is, and number the next one', () => {
@@ -154,6 +232,23 @@ describe('a migration Job', () => {
     assert.equal(args('plan')[1], 'plan');
     assert.equal(make('expand').spec.activeDeadlineSeconds, 900);
     assert.equal(make('backfill').spec.activeDeadlineSeconds, 86_400);
+  });
+
+  it('is given up when trying again is no use, and by its deadline alone otherwise', () => {
+    const rules = (stage: 'expand' | 'backfill' | 'contract' | 'hook') => {
+      const beforeContract = { job: { image: 'backup:1', env: [], timeout: '1h' } };
+      const api = pcfApi({ migrations: { ...migrations('Automatic'), beforeContract } });
+      const { spec } = migrationJob(api, revision, { revision: revision.name, stage, attempt: 1 });
+      const { backoffLimit, podFailurePolicy } = spec as {
+        backoffLimit: number;
+        podFailurePolicy: { rules: { action: string; onExitCodes?: { values: number[] } }[] };
+      };
+      assert.ok(backoffLimit > 86_400, 'not even a try a second for a day comes to it');
+      return podFailurePolicy.rules.find(({ action }) => action === 'FailJob')?.onExitCodes?.values;
+    };
+    for (const stage of ['expand', 'backfill', 'contract'] as const)
+      assert.deepEqual(rules(stage), [1, 64, 78, 126, 127]);
+    assert.deepEqual(rules('hook'), [64, 78], "somebody else's program may say 1 of a network");
   });
 
   it('waits for locks as long as it is told', () => {
