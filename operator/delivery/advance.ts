@@ -85,7 +85,7 @@ function begin(
   const startedAt = new Date(now).toISOString();
   const { failedMigrations = 0, lastMigration = 0 } = view(seen, target);
   // Who asks for another try may have a database that lost what an earlier Job did, in a failover.
-  const afresh = seen.position.failed?.revision === target;
+  const afresh = seen.position.failed?.revision === target && !undo;
   const attempt = 1 + Math.max(failedMigrations, afresh ? lastMigration : 0);
   const begun: DeliveryPosition = {
     ...ended(before),

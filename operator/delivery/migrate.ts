@@ -1,6 +1,6 @@
 /** The migration Job that is to run now. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { deliveryId, view } from './revisions.js';
+import { deliveryId, migrated, view } from './revisions.js';
 import type { DeliverySettings, MigrationJob, MigrationStage, Observation } from './types.js';
 
 /** Of the revision on its way: plan if it is to be approved, then expand, then backfill. */
@@ -14,6 +14,26 @@ export function preparation(
   const { migration, nextStage: stage, nextAttempt = 1 } = view(seen, revision);
   if (!stage || (migration === 'Planned' && !isApproved(position, settings))) return undefined;
   return { revision, stage, attempt: Math.max(nextAttempt, position.attempt ?? 1) };
+}
+
+/**
+ * What a delivery that migrates afresh has to go by. The schema may lack what earlier Jobs did, so
+ * pods that were left by an earlier try are sent no request before it is there again; and as the
+ * delivery begins, it still sees the state that those Jobs had.
+ */
+export function seenAfresh(
+  seen: Observation,
+  { stable, update, afresh, startedAt }: DeliveryPosition,
+): Observation {
+  if (!update || !afresh) return seen;
+  const begins = seen.position.startedAt !== startedAt;
+  const canary = view(seen, update);
+  if (!begins && migrated(canary)) return seen;
+  const pending = begins ? ({ migration: 'Pending', nextStage: undefined } as const) : {};
+  // Where nobody else could answer, a pod that says it is ready is worth more than a rule.
+  const canWait = stable !== undefined && view(seen, stable).ready > 0;
+  const withheld = { ...canary, ...pending, ...(canWait ? { ready: 0 } : {}) };
+  return { ...seen, revisions: seen.revisions.map((one) => (one.name === update ? withheld : one)) };
 }
 
 /**

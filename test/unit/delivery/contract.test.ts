@@ -226,6 +226,15 @@ describe('the rollback floor', () => {
     const failed = { revision: 'newer', reason: 'AbortRequested', message: 'x', at: promotedAt };
     const revisions = [revision('new', 2), revision('newer', 3, { ...gone, lastMigration: 2 })];
     const asked = { requests: { retry: `newer@${promotedAt}` } };
+    const ready = [revision('new', 2), revision('newer', 3, { lastMigration: 2 })];
+    const begins = look({ target: 'newer', position: { ...after, failed }, revisions: ready }, soaked, asked);
+    assert.deepEqual(begins.route, { weights: { new: 100 } }, 'what it migrated before does not count');
+    const goesOn = (migration: 'Running' | 'Succeeded') => {
+      const revisions = [revision('new', 2), revision('newer', 3, { migration })];
+      return look({ target: 'newer', position: begins.position, revisions });
+    };
+    assert.deepEqual(goesOn('Running').route, { weights: { new: 100 } });
+    assert.deepEqual(goesOn('Succeeded').route?.weights, { newer: 100 });
     const { position: retried } = look(
       { target: 'newer', position: { ...after, failed }, revisions },
       soaked,
