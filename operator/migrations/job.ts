@@ -1,13 +1,11 @@
-/** The Jobs that move the schema: one a revision, stage and attempt, and what must come before contract. */
-import { createHash } from 'node:crypto';
+/** The Jobs that move the schema: one a revision, stage and attempt. */
 import { ENV, EXIT, ROLES } from '../../contract/image.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { BeforeContractJob } from '../api/v1alpha1/spec/data.js';
 import type { MigrationJob, MigrationStage } from '../delivery/types.js';
 import { JobKind } from '../resources/kinds.js';
 import { type Component, LABELS, owned } from '../resources/metadata.js';
-import { CONTAINER_SECURITY, type Container, POD_SECURITY, variant } from '../resources/pod-template.js';
+import { type Container, variant } from '../resources/pod-template.js';
 import type { Revision } from '../resources/revision.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 
@@ -21,12 +19,6 @@ export function migrationJobName(revision: string, stage: MigrationStage, attemp
   return attempt > 1 ? `${revision}-${stage}-${attempt}` : `${revision}-${stage}`;
 }
 
-/** A backup is of one promotion: an undo and another promotion later, what it holds is old. */
-export function hookJobName(revision: string, promotedAt: string | undefined, attempt: number): string {
-  const hash = createHash('sha256').update(`${promotedAt}/${attempt}`).digest('hex');
-  return `${revision}-hook-${hash.slice(0, 5)}`;
-}
-
 const ARGUMENTS: Record<Exclude<MigrationStage, 'hook'>, readonly string[]> = {
   plan: ROLES.migratePlan,
   expand: ROLES.migratePhase('expand'),
@@ -35,8 +27,11 @@ const ARGUMENTS: Record<Exclude<MigrationStage, 'hook'>, readonly string[]> = {
 };
 
 /** The Job of a stage. Same image, settings and Secrets as the revision's pods. */
-export function migrationJob(api: PcfApi, revision: Revision, { stage, attempt }: MigrationJob): KubeObject {
-  if (stage === 'hook') return hookJob(api, revision, attempt);
+export function migrationJob(
+  api: PcfApi,
+  revision: Revision,
+  { stage, attempt }: MigrationJob & { stage: keyof typeof ARGUMENTS },
+): KubeObject {
   const { startupProbe, readinessProbe, livenessProbe, ports, ...container } =
     revision.template.spec.containers[0];
   const template = variant(revision.template, 'migration', {
@@ -45,7 +40,7 @@ export function migrationJob(api: PcfApi, revision: Revision, { stage, attempt }
     args: [...ARGUMENTS[stage]],
     env: withLockTimeout(api, container.env),
   });
-  return job(api, migrationJobName(revision.name, stage, attempt), revision, stage, template);
+  return stageJob(api, migrationJobName(revision.name, stage, attempt), revision, stage, template);
 }
 
 /** Name of the container whose log and last words are read. */
@@ -59,42 +54,6 @@ function withLockTimeout({ spec }: PcfApi, env: Container['env']): Container['en
     ...env.filter((variable) => variable.name !== name),
     { name, value: `${durationMs(lockTimeout)}ms` },
   ];
-}
-
-function hookJob(api: PcfApi, revision: Revision, attempt: number): KubeObject {
-  const { job: given } = api.spec.migrations!.beforeContract!;
-  const { promotedAt } = api.status?.delivery ?? {};
-  const { labels } = revision.template.metadata;
-  const template = {
-    metadata: { labels: { ...labels, [LABELS.component]: 'migration' satisfies Component } },
-    spec: {
-      ...(given.serviceAccountName
-        ? { serviceAccountName: given.serviceAccountName }
-        : { automountServiceAccountToken: false }),
-      ...(api.spec.imagePullSecrets ? { imagePullSecrets: api.spec.imagePullSecrets } : {}),
-      securityContext: POD_SECURITY,
-      containers: [hookContainer(api, revision, given)],
-      volumes: [{ name: 'tmp', emptyDir: {} }],
-    },
-  };
-  return job(api, hookJobName(revision.name, promotedAt, attempt), revision, 'hook', template);
-}
-
-function hookContainer(api: PcfApi, revision: Revision, given: BeforeContractJob) {
-  const { image, command, args, env, resources } = given;
-  const { namespace, name } = api.metadata;
-  const names = { PCF_NAMESPACE: namespace, PCF_NAME: name, PCF_REVISION: revision.name };
-  return {
-    name: MIGRATION_CONTAINER,
-    image,
-    ...(command ? { command } : {}),
-    ...(args ? { args } : {}),
-    env: [...Object.entries(names).map(([key, value]) => ({ name: key, value })), ...env],
-    ...(resources ? { resources } : {}),
-    terminationMessagePolicy: 'FallbackToLogsOnError',
-    securityContext: CONTAINER_SECURITY,
-    volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }],
-  };
 }
 
 interface Template {
@@ -117,7 +76,13 @@ const BACKOFF_LIMIT = 1_000_000;
  * The Job controller tries again with exponential backoff until the deadline, unless the run
  * said that it is no use; a node that is drained says nothing about the migration.
  */
-function job(api: PcfApi, name: string, revision: Revision, stage: MigrationStage, template: Template) {
+export function stageJob(
+  api: PcfApi,
+  name: string,
+  revision: Revision,
+  stage: MigrationStage,
+  template: Template,
+) {
   const values = [...(stage === 'hook' ? REFUSED : FAILED)];
   const final = { containerName: MIGRATION_CONTAINER, operator: 'In', values };
   return owned(api, JobKind, name, {
@@ -143,6 +108,6 @@ function job(api: PcfApi, name: string, revision: Revision, stage: MigrationStag
 function deadlineOf({ spec }: PcfApi, stage: MigrationStage): string {
   const { deadline, backfillDeadline, beforeContract } = spec.migrations ?? {};
   if (stage === 'backfill') return backfillDeadline ?? DEFAULT_DEADLINE.backfill;
-  if (stage === 'hook') return beforeContract?.job.timeout ?? DEFAULT_DEADLINE.hook;
+  if (stage === 'hook') return beforeContract?.job?.timeout ?? DEFAULT_DEADLINE.hook;
   return deadline ?? DEFAULT_DEADLINE.expand;
 }

@@ -2,9 +2,11 @@
 import type { MigrationReport } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { ContractView, MigrationStage, MigrationState } from '../delivery/types.js';
+import { JobKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
-import { hookJobName, migrationJobName } from './job.js';
+import { backupView, hookKind, hookName } from './hook.js';
+import { migrationJobName } from './job.js';
 import { type Job, type JobView, jobView, type LiveReports, type PodLike } from './job-view.js';
 
 export interface MigrationView {
@@ -56,6 +58,7 @@ type Preparation = 'plan' | 'expand' | 'backfill';
 type Numbered = JobView & { attempt: number };
 type Find = (stage: Preparation) => Numbered;
 
+/** `jobs`: also what else is made before contract. */
 export function migrationView(
   { spec }: PcfApi,
   revision: string,
@@ -66,7 +69,8 @@ export function migrationView(
   const mode = spec.migrations?.mode ?? 'Automatic';
   const none: ContractView = { state: 'Absent', hook: 'Disabled', attempt: 1 };
   if (mode === 'Disabled') return { ...NOTHING, state: 'Disabled', contract: none };
-  const own = (jobs as Job[]).filter(({ metadata }) => metadata.labels?.[LABELS.revision] === revision);
+  const all = jobs.filter(({ metadata }) => metadata.labels?.[LABELS.revision] === revision);
+  const own = all.filter(({ kind }) => kind === JobKind.kind) as Job[];
   const views = new Map<string, JobView>(); // a report is parsed once
   const read = (name: string) => {
     const view = views.get(name) ?? jobView(name, own, pods as PodLike[], live);
@@ -80,14 +84,13 @@ export function migrationView(
   const lastAttempt = Math.max(0, ...made.map(({ stage, name }) => attemptOf(name, revision, stage)));
   const find: Find = (stage) => {
     const wanted = attempt ?? Math.max(1, spent);
-    const all = named(stage)
+    const tries = named(stage)
       .filter(({ metadata: { name } }) => !afresh || attemptOf(name, revision, stage) >= wanted)
       .map(({ metadata }) => read(metadata.name));
-    const done = all.find(({ state }) => state === 'Succeeded' || (told && state === 'Lost'));
+    const done = tries.find(({ state }) => state === 'Succeeded' || (told && state === 'Lost'));
     return done ? { ...done, state: 'Succeeded', attempt: wanted } : newest(stage, revision, wanted, read);
   };
-  const hooked = spec.migrations?.beforeContract !== undefined;
-  const contract = contractView(revision, named('contract'), hooked, promotedAt, read);
+  const contract = contractView(revision, named('contract'), hookReader(spec, all, read), promotedAt, read);
   const before = prepared(find, mode === 'Manual', told);
   const { report } = contract;
   const applied = report ? [...before.applied, ...report.applied] : before.applied;
@@ -175,17 +178,34 @@ function knowledgeOf(report: MigrationReport | undefined): Partial<Prepared> {
   return { contracts: report.contracts ?? [], ahead: report.ahead ?? [] };
 }
 
+/** Looks what is there of a name, among what is of the kind that the spec asks for; undefined when it asks for none. */
+function hookReader(
+  { migrations }: PcfApi['spec'],
+  objects: readonly KubeObject[],
+  read: (name: string) => JobView,
+): ((name: string) => JobView) | undefined {
+  if (!migrations?.beforeContract) return undefined;
+  const { kind } = hookKind(migrations.beforeContract);
+  if (kind === JobKind.kind) return read;
+  const isOf = (object: KubeObject, name: string) => object.kind === kind && object.metadata.name === name;
+  return (name) =>
+    backupView(
+      name,
+      objects.find((object) => isOf(object, name)),
+    );
+}
+
 /** Of several contract Jobs the last one counts; each has a backup of its own before it. */
 function contractView(
   revision: string,
   made: readonly Job[],
-  hooked: boolean,
+  readHook: ((name: string) => JobView) | undefined,
   promotedAt: string | undefined,
   read: (name: string) => JobView,
 ): Pick<MigrationView, 'contract' | 'contractError'> & Partial<MigrationView> {
   const last = Math.max(0, ...made.map(({ metadata }) => attemptOf(metadata.name, revision, 'contract')));
   const job = read(migrationJobName(revision, 'contract', last));
-  const hook = hooked ? hookView(revision, promotedAt, last + 1, read) : undefined;
+  const hook = readHook && hookView(revision, promotedAt, last + 1, readHook);
   const failed = job.state === 'Failed' ? job : hook;
   const newest = hook?.state === 'Running' || job.state === 'Absent' ? hook : job;
   return {
@@ -214,7 +234,7 @@ function hookView(
   first: number,
   read: (name: string) => JobView,
 ): JobView & { attempt: number } {
-  const hook = read(hookJobName(revision, promotedAt, first));
+  const hook = read(hookName(revision, promotedAt, first));
   if (hook.state !== 'Failed') return { ...hook, attempt: first };
   const next = hookView(revision, promotedAt, first + 1, read);
   return next.state === 'Absent' ? { ...hook, attempt: first + 1 } : next;

@@ -1,7 +1,9 @@
 /** Turns a plan into the objects that must exist, and finds those that must not. */
 import { isAnalysisJob } from '../analysis/job-object.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { isStray } from '../delivery/migrate.js';
-import type { DeliveryPlan, MigrationStage } from '../delivery/types.js';
+import type { DeliveryPlan, MigrationJob, MigrationStage } from '../delivery/types.js';
+import { hookObject } from '../migrations/hook.js';
 import { migrationJob } from '../migrations/job.js';
 import { hasEnded } from '../migrations/job-view.js';
 import { components } from '../resources/components.js';
@@ -39,12 +41,17 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
       configMap(api, revision),
     ]),
     ...router.render(api, plan.route, routableRevisions(seen, plan)),
-    ...(migrating ? [migrationJob(api, migrating, plan.job!)] : []),
+    ...(migrating ? [migrationObject(api, migrating, plan.job!)] : []),
     ...kept.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
     ...preview(seen, plan),
     ...components(api, seen.revisions.get(plan.position.stable ?? '')),
     ...surroundings(api, { autoscaled: seen.foreignAutoscalers.length > 0 }),
   ];
+}
+
+function migrationObject(api: PcfApi, revision: Revision, { stage, ...job }: MigrationJob): KubeObject {
+  if (stage === 'hook') return hookObject(api, revision, job.attempt);
+  return migrationJob(api, revision, { ...job, stage });
 }
 
 function preview({ api }: Observed, { position }: DeliveryPlan): KubeObject[] {

@@ -4,7 +4,14 @@ import type { Failure, Observation, RevisionView } from '../delivery/types.js';
 import type { LiveReports } from '../migrations/job-view.js';
 import { type Run, runsOf } from '../migrations/progress.js';
 import { type MigrationView, migrationView } from '../migrations/view.js';
-import { DeploymentKind, EndpointSliceKind, JobKind, OWNED_KINDS, PodKind } from '../resources/kinds.js';
+import {
+  BACKUP_KINDS,
+  DeploymentKind,
+  EndpointSliceKind,
+  JobKind,
+  OWNED_KINDS,
+  PodKind,
+} from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import type { Revision } from '../resources/revision.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
@@ -112,7 +119,7 @@ function migrationsOf(
   pods: Pod[],
   live: LiveReports | undefined,
 ) {
-  const jobs = caches.ownedBy(JobKind, api);
+  const jobs = [JobKind, ...BACKUP_KINDS].flatMap((type) => caches.ownedBy(type, api));
   const { update, attempt, afresh, promotedAt, knows } = api.status?.delivery ?? {};
   const toldBy = (name: string) => knows?.find(({ revision }) => revision === name);
   const attemptOf = (name: string) => (name === update ? (attempt ?? 1) : undefined);

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { hookObject } from '../../../operator/migrations/hook.js';
 import { migrationJob } from '../../../operator/migrations/job.js';
 import { migrationView } from '../../../operator/migrations/view.js';
 import { newRevision } from '../../../operator/resources/revision.js';
@@ -182,7 +183,7 @@ describe('what must succeed before contract', () => {
   const hookOf = (promotedAt: string, attempt = 1) => {
     const api = { ...backed, status: { delivery: { promotedAt } } };
     const revision = { ...newRevision(api, 1), name: 'api-new' };
-    return migrationJob(api, revision, { revision: 'api-new', stage: 'hook', attempt });
+    return hookObject(api, revision, attempt);
   };
   const ended = (object: KubeObject, type: string) => ({
     ...object,
@@ -201,6 +202,44 @@ describe('what must succeed before contract', () => {
     const failed = ended(hookOf(PROMOTED), 'Failed');
     assert.deepEqual([state(failed).hook, state(failed).attempt], ['Failed', 2]);
     assert.equal(state(failed, hookOf(PROMOTED, 2)).hook, 'Running');
+  });
+
+  it('may be a VolumeSnapshot or a Backup, ready when it says so, failed when it says that', () => {
+    const volumeSnapshot = { persistentVolumeClaimName: 'data-postgres-0' };
+    const backup = { cluster: 'pg', method: 'plugin', plugin: 'barman-cloud' } as const;
+    for (const [wanted, done, failed] of [
+      [{ volumeSnapshot }, { readyToUse: true }, { readyToUse: false, error: { message: 'no space' } }],
+      [{ backup }, { phase: 'completed' }, { phase: 'failed', error: 'no space' }],
+    ] as const) {
+      const api = pcfApi({ migrations: { ...migrations('Automatic'), beforeContract: wanted } });
+      const made = (attempt = 1) =>
+        hookObject(
+          { ...api, status: { delivery: { promotedAt: PROMOTED } } },
+          { ...newRevision(api, 1), name: 'api-new' },
+          attempt,
+        );
+      const at = (...objects: KubeObject[]) =>
+        migrationView(api, 'api-new', [expanded[0]!, ...objects], [expanded[1]!], { promotedAt: PROMOTED });
+      assert.equal(at().contract.hook, 'Absent');
+      assert.equal(at(made()).contract.hook, 'Running');
+      assert.equal(at({ ...made(), status: done }).contract.hook, 'Succeeded');
+      const broken = at({ ...made(), status: failed });
+      assert.deepEqual([broken.contract.hook, broken.contract.attempt], ['Failed', 2]);
+      assert.match(broken.contractError ?? '', /(VolumeSnapshot|Backup) api-new-hook-\w+ failed: no space/);
+      assert.equal(at({ ...made(), status: failed }, made(2)).contract.hook, 'Running');
+      assert.equal(made().metadata.ownerReferences, undefined, 'it outlives the PcfApi');
+    }
+  });
+
+  it('is not what was made of another kind', () => {
+    const api = pcfApi({
+      migrations: {
+        ...migrations('Automatic'),
+        beforeContract: { backup: { cluster: 'pg', method: 'barmanObjectStore' } },
+      },
+    });
+    const job = ended(hookOf(PROMOTED), 'Complete');
+    assert.equal(look([...expanded, job], api).contract.hook, 'Absent');
   });
 
   it('gets no Secret, no right and no label that a Service would send requests by', () => {
@@ -238,7 +277,10 @@ describe('a migration Job', () => {
     const rules = (stage: 'expand' | 'backfill' | 'contract' | 'hook') => {
       const beforeContract = { job: { image: 'backup:1', env: [], timeout: '1h' } };
       const api = pcfApi({ migrations: { ...migrations('Automatic'), beforeContract } });
-      const { spec } = migrationJob(api, revision, { revision: revision.name, stage, attempt: 1 });
+      const { spec } =
+        stage === 'hook'
+          ? hookObject(api, revision, 1)
+          : migrationJob(api, revision, { revision: revision.name, stage, attempt: 1 });
       const { backoffLimit, podFailurePolicy } = spec as {
         backoffLimit: number;
         podFailurePolicy: { rules: { action: string; onExitCodes?: { values: number[] } }[] };
