@@ -59,6 +59,18 @@ const sources = {
     files: ['config/crds/bases/external-secrets.io_externalsecrets.yaml'],
     mirror: `external-secrets/external-secrets/${VERSIONS.externalSecrets}`,
   },
+  volumeSnapshots: {
+    module: 'github.com/kubernetes-csi/external-snapshotter/client/v8',
+    version: VERSIONS.volumeSnapshots,
+    files: ['config/crd/snapshot.storage.k8s.io_volumesnapshots.yaml'],
+    mirror: `kubernetes-csi/external-snapshotter/client/${VERSIONS.volumeSnapshots}/client`,
+  },
+  cloudNativePg: {
+    module: 'github.com/cloudnative-pg/cloudnative-pg',
+    version: VERSIONS.cloudNativePg,
+    files: ['config/crd/bases/postgresql.cnpg.io_backups.yaml'],
+    mirror: `cloudnative-pg/cloudnative-pg/${VERSIONS.cloudNativePg}`,
+  },
   /** Big, and only there to check samples of stores. */
   externalSecretStores: {
     module: 'github.com/external-secrets/external-secrets',

@@ -138,6 +138,7 @@ export class Sandbox {
     const projects = [
       ...(['istio', 'gatewayApi', 'verticalPodAutoscaler'] as const),
       ...(['prometheusOperator', 'certManager', 'externalSecrets'] as const),
+      ...(['volumeSnapshots', 'cloudNativePg'] as const),
     ];
     const found = await Promise.all(projects.map((name) => customResourceDefinitions(name)));
     const unused = /^(?!virtualservices|destinationrules|gateways).*\.istio\.io$|checkpoints/;

@@ -9,4 +9,6 @@ export const VERSIONS = {
   prometheusOperator: 'v0.85.0',
   certManager: 'v1.21.2',
   externalSecrets: 'v1.3.2',
+  volumeSnapshots: 'v8.7.0',
+  cloudNativePg: 'v1.28.0',
 } as const;

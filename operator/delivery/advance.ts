@@ -83,7 +83,10 @@ function begin(
   const stable = before.stable ?? servingInstead(seen);
   const undo = target === before.previous && view(seen, target).ready > 0;
   const startedAt = new Date(now).toISOString();
-  const attempt = 1 + (view(seen, target).failedMigrations ?? 0);
+  const { failedMigrations = 0, lastMigration = 0 } = view(seen, target);
+  // Who asks for another try may have a database that lost what an earlier Job did, in a failover.
+  const afresh = seen.position.failed?.revision === target && !undo;
+  const attempt = 1 + Math.max(failedMigrations, afresh ? lastMigration : 0);
   const begun: DeliveryPosition = {
     ...ended(before),
     stable,
@@ -92,6 +95,7 @@ function begin(
     strategy: settings.strategy,
     ...(undo ? { undo } : {}),
     ...(attempt > 1 ? { attempt } : {}),
+    ...(afresh ? { afresh } : {}),
   };
   const position = noteProgress(seen, { ...begun, weight: askedWeight(begun, settings) }, settings, now);
   const started: Decision = { type: 'Started', revision: target, ...(undo ? { undo } : {}) };

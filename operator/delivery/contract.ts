@@ -27,7 +27,7 @@ interface Case {
 
 /** What keeps contract from running, in words: the first that holds is told. */
 type Rule = (given: Case) => string | undefined;
-const rules: Rule[] = [paused, delivering, soaking, failed, unapproved, oldPods, hook];
+const rules: Rule[] = [paused, delivering, soaking, failed, unapproved, oldPods, followers, hook];
 
 export function contract(
   seen: Observation,
@@ -110,14 +110,23 @@ function isApproved(position: DeliveryPosition, { requests }: DeliverySettings, 
   return requests.approve === contractId(position, attempt);
 }
 
-/** Ready or not, and on their way out too: as long as a pod runs, it may use what contract drops. */
+/**
+ * Ready or not, and on their way out too: as long as a pod runs, it may use what contract drops.
+ * The record of a revision may be gone before its last pod is: that one speaks for itself.
+ */
 function oldPods({ seen, position }: Case): string | undefined {
   const after = begunContract(seen, position, 0);
-  const old = seen.revisions.find(
-    ({ name, replicas, ready, pods = 0 }) =>
-      replicas + ready + pods > 0 && !livesWithout(seen.revisions, position.knows, name, after),
+  const recorded = seen.revisions.filter(({ replicas, ready, pods = 0 }) => replicas + ready + pods > 0);
+  const old = [...recorded.map(({ name }) => name), ...(seen.strangers ?? [])].find(
+    (name) => !livesWithout(seen.revisions, position.knows, name, after),
   );
-  return old && `the last pod of ${old.name} to go`;
+  return old && `the last pod of ${old} to go`;
+}
+
+/** Between two pods of an old ReplicaSet there is none, and the next one would meet what contract left. */
+function followers({ seen, position }: Case): string | undefined {
+  const [name] = seen.following ?? [];
+  return name && `all pods of ${name} to be of ${position.stable}`;
 }
 
 function hook({ contract }: Case): string | undefined {

@@ -1,7 +1,7 @@
 /** The migration Job that is to run now. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { deliveryId, view } from './revisions.js';
-import type { DeliverySettings, MigrationJob, Observation } from './types.js';
+import { deliveryId, migrated, view } from './revisions.js';
+import type { DeliverySettings, MigrationJob, MigrationStage, Observation } from './types.js';
 
 /** Of the revision on its way: plan if it is to be approved, then expand, then backfill. */
 export function preparation(
@@ -14,6 +14,40 @@ export function preparation(
   const { migration, nextStage: stage, nextAttempt = 1 } = view(seen, revision);
   if (!stage || (migration === 'Planned' && !isApproved(position, settings))) return undefined;
   return { revision, stage, attempt: Math.max(nextAttempt, position.attempt ?? 1) };
+}
+
+/**
+ * What a delivery that migrates afresh has to go by. The schema may lack what earlier Jobs did, so
+ * pods that were left by an earlier try are sent no request before it is there again; and as the
+ * delivery begins, it still sees the state that those Jobs had.
+ */
+export function seenAfresh(
+  seen: Observation,
+  { stable, update, afresh, startedAt }: DeliveryPosition,
+): Observation {
+  if (!update || !afresh) return seen;
+  const begins = seen.position.startedAt !== startedAt;
+  const canary = view(seen, update);
+  if (!begins && migrated(canary)) return seen;
+  const pending = begins ? ({ migration: 'Pending', nextStage: undefined } as const) : {};
+  // Where nobody else could answer, a pod that says it is ready is worth more than a rule.
+  const canWait = stable !== undefined && view(seen, stable).ready > 0;
+  const withheld = { ...canary, ...pending, ...(canWait ? { ready: 0 } : {}) };
+  return { ...seen, revisions: seen.revisions.map((one) => (one.name === update ? withheld : one)) };
+}
+
+/**
+ * Whether a Job that runs is of no use any more: its delivery was given up or superseded, and a
+ * backfill would keep the next delivery from the database until it is done. Its cursor is in the
+ * database, so nothing is lost. A contract is seen through: half of it is worse than all.
+ */
+export function isStray(
+  { stable, update }: DeliveryPosition,
+  revision: string,
+  stage: MigrationStage,
+): boolean {
+  if (stage === 'contract' || stage === 'hook') return false;
+  return revision !== update && revision !== stable;
 }
 
 /** What somebody must approve of before it goes on; undefined when nothing is. */

@@ -9,7 +9,7 @@ import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { advance } from './advance.js';
 import { contract } from './contract.js';
 import { deadlineLeftMs } from './failure.js';
-import { neededApproval, preparation } from './migrate.js';
+import { neededApproval, preparation, seenAfresh } from './migrate.js';
 import { pods } from './pods.js';
 import { retire } from './retire.js';
 import { belowFloor, noteSchema } from './rollback-floor.js';
@@ -22,8 +22,9 @@ export { sameRoute } from './routing.js';
 
 /** Plans one PcfApi. `now` is in milliseconds since the epoch. */
 export function plan(observed: Observation, settings: DeliverySettings, now: number): DeliveryPlan {
-  const seen = { ...observed, position: noteSchema(observed, now) };
-  const advanced = advance(seen, settings, now);
+  const noted = { ...observed, position: noteSchema(observed, now) };
+  const advanced = advance(seenAfresh(noted, noted.position), settings, now);
+  const seen = seenAfresh(noted, advanced.position);
   const contracting = contract(seen, advanced.position, settings, now);
   const { position } = contracting;
   const { route, traffic } = routing(seen, position, settings);

@@ -6,6 +6,7 @@ import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { view } from './revisions.js';
 import type { Observation, RevisionView } from './types.js';
 
+type Knowledge = NonNullable<DeliveryPosition['knows']>[number];
 type Contracted = NonNullable<DeliveryPosition['contracted']>;
 type Known = Pick<DeliveryPosition, 'knows' | 'contracted'>;
 /** What must be told of a revision to judge it. */
@@ -53,13 +54,20 @@ export function belowFloor(all: readonly Candidate[], known: Known, name: string
   const { contracted } = known;
   if (!contracted || livesWithSchema(all, known, name)) return undefined;
   const asked = all.find((one) => one.name === name);
+  const floor = titleOf(rollbackFloor(all, known), contracted.revision);
+  const isUntold = known.knows?.some(({ revision, untold }) => revision === name && untold);
+  if (isUntold) {
+    return (
+      `${titleOf(asked, name)} told nothing that can be read of the migrations it knows, so it may need what ` +
+      `${contracted.migrations.join(', ')} took out at ${contracted.at}; kubectl pcf retry asks it again`
+    );
+  }
   const unknown = contracted.migrations.filter(
     (migration) => !known.knows?.find(({ revision }) => revision === name)?.migrations.includes(migration),
   );
-  const floor = rollbackFloor(all, known);
   return (
     `${titleOf(asked, name)} can't live with the schema: it needs what ${unknown.join(', ')} took out at ${contracted.at}, ` +
-    `and going back would not bring that data back; the oldest revision to go back to is ${titleOf(floor, contracted.revision)}`
+    `and going back would not bring that data back; the oldest revision to go back to is ${floor}`
   );
 }
 
@@ -84,13 +92,20 @@ export function noteSchema(seen: Observation, now: number): DeliveryPosition {
 }
 
 /** Told once, by the delivery that migrated: what an old Job says of an older schema does not count later. */
-function noteKnowledge({ position, revisions }: Observation): NonNullable<DeliveryPosition['knows']> {
+function noteKnowledge({ position, revisions, strangers }: Observation): Knowledge[] {
   const { update, contracted, knows = [] } = position;
-  const kept = knows.filter(({ revision }) => revisions.some(({ name }) => name === revision));
+  const names = [...revisions.map(({ name }) => name), ...(strangers ?? [])];
+  const kept = knows.filter(({ revision }) => names.includes(revision));
   const told = revisions.find(({ name }) => name === update);
-  if (!told?.contracts || kept.some(({ revision }) => revision === update)) return kept;
+  const before = kept.find(({ revision }) => revision === update);
+  if (!told || (before && !(before.untold && told.contracts))) return kept;
+  const others = kept.filter((one) => one !== before);
+  const backfill = told.backfill ? { backfill: true } : {};
+  if (told.untold) return [...kept, { revision: told.name, migrations: [], untold: true, ...backfill }];
+  if (!told.contracts) return kept;
   const past = contracted?.migrations.filter((migration) => !told.ahead?.includes(migration)) ?? [];
-  return [...kept, { revision: told.name, migrations: [...new Set([...told.contracts, ...past])] }];
+  const migrations = [...new Set([...told.contracts, ...past])];
+  return [...others, { revision: told.name, migrations, ...backfill }];
 }
 
 /** Contract migrations of the stable revision that were not begun yet. */

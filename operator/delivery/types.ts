@@ -49,6 +49,10 @@ export interface RevisionView {
   contracts?: string[];
   /** Migrations that the database has and its image does not know. */
   ahead?: string[];
+  /** Its expand is done, and nobody can read what it said. */
+  untold?: boolean;
+  /** Whether its expand told of a backfill, or may have. */
+  backfill?: boolean;
   contract?: ContractView;
   /** Its number on record, and its image. */
   number?: number;
@@ -57,6 +61,8 @@ export interface RevisionView {
   pods?: number;
   /** Migration Jobs of it that failed. */
   failedMigrations?: number;
+  /** Number of its last attempt at migrations. */
+  lastMigration?: number;
   /** Its pods crash again and again, or its image can't be pulled, or its migration failed for good. */
   failure?: Failure;
 }
@@ -83,6 +89,10 @@ export interface Observation {
   /** The revision that the spec describes. */
   target: string;
   revisions: RevisionView[];
+  /** Revisions that are not on record any more, and still have pods. */
+  strangers?: string[];
+  /** Deployments whose pods are still to follow the stable revision, so that some may come up as they were before. */
+  following?: string[];
   position: DeliveryPosition;
   /** The route as it was read back; undefined before there is one. */
   route?: RouteView;

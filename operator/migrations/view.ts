@@ -2,9 +2,11 @@
 import type { MigrationReport } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { ContractView, MigrationStage, MigrationState } from '../delivery/types.js';
+import { JobKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
-import { hookJobName, migrationJobName } from './job.js';
+import { backupView, hookKind, hookName } from './hook.js';
+import { migrationJobName } from './job.js';
 import { type Job, type JobView, jobView, type LiveReports, type PodLike } from './job-view.js';
 
 export interface MigrationView {
@@ -24,12 +26,18 @@ export interface MigrationView {
   failures: number;
   /** Jobs of expand and backfill that failed for good, or whose result was lost. */
   failedJobs: number;
+  /** Number of the last of its Jobs of expand and backfill, plan included. */
+  lastAttempt: number;
   /** All that expand and backfill applied. */
   applied: string[];
   durationMs?: number;
   /** Contract migrations that were pending when expand was done. */
   contracts?: string[];
   ahead?: string[];
+  /** Expand is done, and what it told of them can't be read. */
+  untold?: boolean;
+  /** Whether there is a backfill after expand, as far as that is known. */
+  backfill?: boolean;
   contract: ContractView;
   /** What went wrong with contract, or with what must come before it. */
   contractError?: string;
@@ -38,9 +46,11 @@ export interface MigrationView {
 /** Of the delivery that is under way, or the last one. */
 export interface Delivery {
   attempt?: number;
+  /** Jobs of earlier attempts count for nothing: the database may have lost what they did. */
+  afresh?: boolean;
   promotedAt?: string;
-  /** What the Jobs reported is on record already: it does not matter that they can't say it again. */
-  told?: boolean;
+  /** What expand reported is on record already: it does not matter that it can't say it again. */
+  told?: { backfill?: boolean };
   live?: LiveReports;
 }
 
@@ -48,17 +58,19 @@ type Preparation = 'plan' | 'expand' | 'backfill';
 type Numbered = JobView & { attempt: number };
 type Find = (stage: Preparation) => Numbered;
 
+/** `jobs`: also what else is made before contract. */
 export function migrationView(
   { spec }: PcfApi,
   revision: string,
   jobs: readonly KubeObject[],
   pods: readonly KubeObject[],
-  { attempt, promotedAt, told = false, live }: Delivery = {},
+  { attempt, afresh, promotedAt, told, live }: Delivery = {},
 ): MigrationView {
   const mode = spec.migrations?.mode ?? 'Automatic';
   const none: ContractView = { state: 'Absent', hook: 'Disabled', attempt: 1 };
   if (mode === 'Disabled') return { ...NOTHING, state: 'Disabled', contract: none };
-  const own = (jobs as Job[]).filter(({ metadata }) => metadata.labels?.[LABELS.revision] === revision);
+  const all = jobs.filter(({ metadata }) => metadata.labels?.[LABELS.revision] === revision);
+  const own = all.filter(({ kind }) => kind === JobKind.kind) as Job[];
   const views = new Map<string, JobView>(); // a report is parsed once
   const read = (name: string) => {
     const view = views.get(name) ?? jobView(name, own, pods as PodLike[], live);
@@ -66,24 +78,26 @@ export function migrationView(
     return view;
   };
   const named = (stage: MigrationStage) => own.filter((job) => job.metadata.labels?.[LABELS.stage] === stage);
-  const spent = (['plan', 'expand', 'backfill'] as const)
-    .flatMap(named)
-    .filter(({ metadata }) => ['Failed', 'Lost'].includes(read(metadata.name).state)).length;
+  const stages = ['plan', 'expand', 'backfill'] as const;
+  const made = stages.flatMap((stage) => named(stage).map(({ metadata: { name } }) => ({ stage, name })));
+  const spent = made.filter(({ name }) => ['Failed', 'Lost'].includes(read(name).state)).length;
+  const lastAttempt = Math.max(0, ...made.map(({ stage, name }) => attemptOf(name, revision, stage)));
   const find: Find = (stage) => {
     const wanted = attempt ?? Math.max(1, spent);
-    const all = named(stage).map(({ metadata }) => read(metadata.name));
-    const done = all.find(({ state }) => state === 'Succeeded' || (told && state === 'Lost'));
+    const tries = named(stage)
+      .filter(({ metadata: { name } }) => !afresh || attemptOf(name, revision, stage) >= wanted)
+      .map(({ metadata }) => read(metadata.name));
+    const done = tries.find(({ state }) => state === 'Succeeded' || (told && state === 'Lost'));
     return done ? { ...done, state: 'Succeeded', attempt: wanted } : newest(stage, revision, wanted, read);
   };
-  const hooked = spec.migrations?.beforeContract !== undefined;
-  const contract = contractView(revision, named('contract'), hooked, promotedAt, read);
-  const before = prepared(find, mode === 'Manual');
+  const contract = contractView(revision, named('contract'), hookReader(spec, all, read), promotedAt, read);
+  const before = prepared(find, mode === 'Manual', told);
   const { report } = contract;
   const applied = report ? [...before.applied, ...report.applied] : before.applied;
-  return { ...before, failedJobs: spent, ...contract, applied };
+  return { ...before, failedJobs: spent, lastAttempt, ...contract, applied };
 }
 
-const NOTHING = { failures: 0, failedJobs: 0, applied: [] };
+const NOTHING = { failures: 0, failedJobs: 0, lastAttempt: 0, applied: [] };
 
 /** A Job whose result was lost is run once more: it finds nothing to do and says so. */
 function newest(
@@ -99,10 +113,10 @@ function newest(
   return { ...again, state, attempt: attempt + 1 };
 }
 
-type Prepared = Omit<MigrationView, 'failedJobs' | 'contract' | 'contractError'>;
+type Prepared = Omit<MigrationView, 'failedJobs' | 'lastAttempt' | 'contract' | 'contractError'>;
 
 /** Plan if somebody is to approve of it, then expand, then backfill if there is any. */
-function prepared(find: Find, manual: boolean): Prepared {
+function prepared(find: Find, manual: boolean, onRecord: Delivery['told']): Prepared {
   const expand = find('expand');
   if (expand.state === 'Absent' && manual) {
     const plan = find('plan');
@@ -113,14 +127,15 @@ function prepared(find: Find, manual: boolean): Prepared {
   }
   if (expand.state === 'Absent') return { ...NOTHING, state: 'Pending', ...next('expand', expand) };
   const backfill = find('backfill');
-  const isAll = backfill.state === 'Absent' && !needsBackfill(expand.report);
-  if (expand.state !== 'Succeeded' || isAll) {
+  if (expand.state !== 'Succeeded')
     return { ...at('expand', expand, stateOf(expand.state)), ...told(expand) };
-  }
+  const needed = needsBackfill(expand.report, onRecord);
+  const done = { ...told(expand), backfill: needed };
+  if (backfill.state === 'Absent' && !needed) return { ...at('expand', expand, 'Succeeded'), ...done };
   if (backfill.state === 'Absent') {
-    return { ...at('expand', expand, 'Pending'), ...told(expand), ...next('backfill', backfill) };
+    return { ...at('expand', expand, 'Pending'), ...done, ...next('backfill', backfill) };
   }
-  return { ...at('backfill', backfill, stateOf(backfill.state)), ...told(expand, backfill) };
+  return { ...at('backfill', backfill, stateOf(backfill.state)), ...done, ...told(expand, backfill) };
 }
 
 function next(nextStage: Preparation, { attempt }: Numbered): Partial<Prepared> {
@@ -136,9 +151,9 @@ function stateOf(state: JobView['state']): MigrationState {
   return state === 'Absent' || state === 'Lost' ? 'Pending' : state;
 }
 
-/** An image that knows phases and does not count them is asked: a Job with nothing to do ends at once. */
-function needsBackfill(report: MigrationReport | undefined): boolean {
-  if (!report) return false;
+/** Where nobody knows, the image is asked: a Job with nothing to do ends at once. */
+function needsBackfill(report: MigrationReport | undefined, onRecord: Delivery['told']): boolean {
+  if (!report) return onRecord ? (onRecord.backfill ?? false) : true;
   if (report.backfills) return report.backfills.length > 0;
   return report.phases !== undefined && report.pending.length > 0;
 }
@@ -153,21 +168,44 @@ function told(...jobs: JobView[]): Partial<Prepared> {
     ...(reports.length > 0
       ? { durationMs: reports.reduce((sum, { durationMs }) => sum + durationMs, 0) }
       : {}),
-    ...(isDone ? { contracts: expand.report?.contracts ?? [], ahead: expand.report?.ahead ?? [] } : {}),
+    ...(isDone ? knowledgeOf(expand.report) : {}),
   };
+}
+
+/** A report that was lost, cut off or not written is not one that says "none". */
+function knowledgeOf(report: MigrationReport | undefined): Partial<Prepared> {
+  if (!report) return { untold: true };
+  return { contracts: report.contracts ?? [], ahead: report.ahead ?? [] };
+}
+
+/** Looks what is there of a name, among what is of the kind that the spec asks for; undefined when it asks for none. */
+function hookReader(
+  { migrations }: PcfApi['spec'],
+  objects: readonly KubeObject[],
+  read: (name: string) => JobView,
+): ((name: string) => JobView) | undefined {
+  if (!migrations?.beforeContract) return undefined;
+  const { kind } = hookKind(migrations.beforeContract);
+  if (kind === JobKind.kind) return read;
+  const isOf = (object: KubeObject, name: string) => object.kind === kind && object.metadata.name === name;
+  return (name) =>
+    backupView(
+      name,
+      objects.find((object) => isOf(object, name)),
+    );
 }
 
 /** Of several contract Jobs the last one counts; each has a backup of its own before it. */
 function contractView(
   revision: string,
   made: readonly Job[],
-  hooked: boolean,
+  readHook: ((name: string) => JobView) | undefined,
   promotedAt: string | undefined,
   read: (name: string) => JobView,
 ): Pick<MigrationView, 'contract' | 'contractError'> & Partial<MigrationView> {
-  const last = Math.max(0, ...made.map(({ metadata }) => attemptOf(metadata.name, revision)));
+  const last = Math.max(0, ...made.map(({ metadata }) => attemptOf(metadata.name, revision, 'contract')));
   const job = read(migrationJobName(revision, 'contract', last));
-  const hook = hooked ? hookView(revision, promotedAt, last + 1, read) : undefined;
+  const hook = readHook && hookView(revision, promotedAt, last + 1, readHook);
   const failed = job.state === 'Failed' ? job : hook;
   const newest = hook?.state === 'Running' || job.state === 'Absent' ? hook : job;
   return {
@@ -185,8 +223,8 @@ function contractView(
   };
 }
 
-function attemptOf(name: string, revision: string): number {
-  return Number(name.slice(`${revision}-contract-`.length)) || 1;
+function attemptOf(name: string, revision: string, stage: MigrationStage): number {
+  return Number(name.slice(`${revision}-${stage}-`.length)) || 1;
 }
 
 /** A backup that failed is tried again under the next number. */
@@ -196,7 +234,7 @@ function hookView(
   first: number,
   read: (name: string) => JobView,
 ): JobView & { attempt: number } {
-  const hook = read(hookJobName(revision, promotedAt, first));
+  const hook = read(hookName(revision, promotedAt, first));
   if (hook.state !== 'Failed') return { ...hook, attempt: first };
   const next = hookView(revision, promotedAt, first + 1, read);
   return next.state === 'Absent' ? { ...hook, attempt: first + 1 } : next;

@@ -1,6 +1,7 @@
 /** The watches of the operator: one cache a kind, limited by label where the objects are ours. */
 import { FIELD_MANAGER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import {
+  BACKUP_KINDS,
   EndpointSliceKind,
   HorizontalPodAutoscalerKind,
   JobKind,
@@ -26,8 +27,8 @@ const SECRET = 'secret';
 /** Helm keeps each release it made in a Secret of up to a megabyte, which no PcfApi reads. */
 const READABLE_SECRETS = 'type!=helm.sh/release.v1';
 
-/** Kinds that carry our labels: what a PcfApi owns, and what Kubernetes makes of it. */
-const LABELLED_KINDS: readonly ResourceType[] = [...OWNED_KINDS, PodKind, EndpointSliceKind];
+/** Kinds that carry our labels: what a PcfApi owns, its backups, and what Kubernetes makes of it. */
+const LABELLED_KINDS: readonly ResourceType[] = [...OWNED_KINDS, ...BACKUP_KINDS, PodKind, EndpointSliceKind];
 
 /**
  * What is not kept: nothing reads it, and with many pods it is most of the memory. Any other

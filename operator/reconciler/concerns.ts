@@ -63,6 +63,8 @@ const projects: Record<string, string> = {
   'cert-manager.io': 'cert-manager',
   'external-secrets.io': 'External Secrets',
   'gateway.networking.k8s.io': 'the Gateway API',
+  'snapshot.storage.k8s.io': 'the snapshot controller and its CRDs',
+  'postgresql.cnpg.io': 'CloudNativePG',
 };
 
 /** What the traffic router lacks is graver: no request is routed, and Ready says so. */

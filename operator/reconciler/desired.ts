@@ -1,7 +1,11 @@
 /** Turns a plan into the objects that must exist, and finds those that must not. */
 import { isAnalysisJob } from '../analysis/job-object.js';
-import type { DeliveryPlan } from '../delivery/types.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { isStray } from '../delivery/migrate.js';
+import type { DeliveryPlan, MigrationJob, MigrationStage } from '../delivery/types.js';
+import { hookObject } from '../migrations/hook.js';
 import { migrationJob } from '../migrations/job.js';
+import { hasEnded } from '../migrations/job-view.js';
 import { components } from '../resources/components.js';
 import { configMap } from '../resources/config-map.js';
 import { deployment } from '../resources/deployment.js';
@@ -37,12 +41,17 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
       configMap(api, revision),
     ]),
     ...router.render(api, plan.route, routableRevisions(seen, plan)),
-    ...(migrating ? [migrationJob(api, migrating, plan.job!)] : []),
+    ...(migrating ? [migrationObject(api, migrating, plan.job!)] : []),
     ...kept.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
     ...preview(seen, plan),
     ...components(api, seen.revisions.get(plan.position.stable ?? '')),
     ...surroundings(api, { autoscaled: seen.foreignAutoscalers.length > 0 }),
   ];
+}
+
+function migrationObject(api: PcfApi, revision: Revision, { stage, ...job }: MigrationJob): KubeObject {
+  if (stage === 'hook') return hookObject(api, revision, job.attempt);
+  return migrationJob(api, revision, { ...job, stage });
 }
 
 function preview({ api }: Observed, { position }: DeliveryPlan): KubeObject[] {
@@ -76,6 +85,7 @@ function routableRevisions(seen: Observed, plan: DeliveryPlan): string[] {
 export function unwantedObjects(
   seen: Observed,
   desired: readonly KubeObject[],
+  { position }: Pick<DeliveryPlan, 'position'>,
 ): { type: ResourceType; object: KubeObject }[] {
   const wanted = new Set(desired.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
   const history = new Set(recordedRevisions(seen));
@@ -85,29 +95,13 @@ export function unwantedObjects(
     if (type === ControllerRevisionKind) return !history.has(object.metadata.name);
     if (isRoute(type) && awaitsUserRoute(seen)) return false;
     if (type === JobKind && isAnalysisJob(object)) return false; // it goes by itself
-    if (type === JobKind) return isFutile(seen, object) || !history.has(revisionOf(object));
+    if (type === JobKind) {
+      const { [LABELS.revision]: revision = '', [LABELS.stage]: stage } = object.metadata.labels ?? {};
+      if (!history.has(revision)) return true;
+      return !hasEnded(object) && isStray(position, revision, stage as MigrationStage);
+    }
     return true;
   });
-}
-
-function revisionOf({ metadata }: KubeObject): string {
-  return metadata.labels?.[LABELS.revision] ?? '';
-}
-
-/**
- * A migration Job that never began, as the image can't be had, of a revision that is not
- * delivered any more: once the image comes it would begin by itself, and what it waited
- * for says nothing of another try.
- */
-function isFutile({ delivery, migrations }: Observed, job: KubeObject): boolean {
-  const revision = revisionOf(job);
-  const view = delivery.revisions.find(({ name }) => name === revision);
-  return (
-    revision !== delivery.position.update &&
-    view?.migration === 'Running' &&
-    view.failure?.reason === 'ImagePullFailed' &&
-    migrations.get(revision)?.job === job.metadata.name
-  );
 }
 
 /** A route of ours serves until the user's own, which is to take its place, is seen to follow. */

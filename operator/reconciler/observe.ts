@@ -4,7 +4,14 @@ import type { Failure, Observation, RevisionView } from '../delivery/types.js';
 import type { LiveReports } from '../migrations/job-view.js';
 import { type Run, runsOf } from '../migrations/progress.js';
 import { type MigrationView, migrationView } from '../migrations/view.js';
-import { DeploymentKind, EndpointSliceKind, JobKind, OWNED_KINDS, PodKind } from '../resources/kinds.js';
+import {
+  BACKUP_KINDS,
+  DeploymentKind,
+  EndpointSliceKind,
+  JobKind,
+  OWNED_KINDS,
+  PodKind,
+} from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import type { Revision } from '../resources/revision.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
@@ -22,6 +29,7 @@ import {
   readyPods,
 } from './pods.js';
 import { revisionsOf } from './revisions.js';
+import { followingDeployments } from './rollover.js';
 import { routeTrouble } from './route-trouble.js';
 import { type MissingSecret, missingSecrets, secretsHash } from './secrets.js';
 
@@ -72,13 +80,14 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
   );
   const migrations = migrationsOf(api, revisions, caches, pods, live);
   const missing = missingSecrets(api, secret);
+  const living = livingPods(pods);
   const views = [...revisions.keys()].map((name): RevisionView => {
     const deployment = caches.get(DeploymentKind, api, name) as { spec?: { replicas?: number } } | undefined;
     return {
       name,
       replicas: deployment?.spec?.replicas ?? 0,
       ready: ready.get(name) ?? 0,
-      pods: livingPods(name, pods),
+      pods: living.get(name) ?? 0,
       number: revisions.get(name)!.number,
       image: revisions.get(name)!.image,
       failure: migrationFailure(migrations.get(name), pods) ?? podFailure(name, pods),
@@ -104,6 +113,8 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
     delivery: {
       target: target.name,
       revisions: views,
+      strangers: [...living.keys()].filter((name) => !revisions.has(name)),
+      following: followingDeployments(api, caches),
       position: api.status?.delivery ?? {},
       route: router.read(api, (type, name) =>
         api.spec.traffic?.routeRef ? caches.userRoute(type, api, name) : caches.get(type, api, name),
@@ -121,17 +132,18 @@ function migrationsOf(
   pods: Pod[],
   live: LiveReports | undefined,
 ) {
-  const jobs = caches.ownedBy(JobKind, api);
-  const { update, attempt, promotedAt, knows } = api.status?.delivery ?? {};
-  const isTold = (name: string) => knows?.some(({ revision }) => revision === name);
+  const jobs = [JobKind, ...BACKUP_KINDS].flatMap((type) => caches.ownedBy(type, api));
+  const { update, attempt, afresh, promotedAt, knows } = api.status?.delivery ?? {};
+  const toldBy = (name: string) => knows?.find(({ revision }) => revision === name);
   const attemptOf = (name: string) => (name === update ? (attempt ?? 1) : undefined);
   return new Map(
     [...revisions.keys()].map((name) => [
       name,
       migrationView(api, name, jobs, pods, {
         attempt: attemptOf(name),
+        afresh: name === update && afresh,
         promotedAt,
-        told: isTold(name),
+        told: toldBy(name),
         live,
       }),
     ]),
@@ -140,15 +152,29 @@ function migrationsOf(
 
 /** What the planner is told of them. */
 function migrationOf(seen: MigrationView) {
-  const { state, nextStage, nextAttempt, contracts, ahead, contract, failedJobs } = seen;
+  const {
+    state,
+    nextStage,
+    nextAttempt,
+    contracts,
+    ahead,
+    untold,
+    backfill,
+    contract,
+    failedJobs,
+    lastAttempt,
+  } = seen;
   return {
     migration: state,
     nextStage,
     nextAttempt,
     contracts,
     ahead,
+    untold,
+    backfill,
     contract,
     failedMigrations: failedJobs,
+    lastMigration: lastAttempt,
   };
 }
 

@@ -78,14 +78,18 @@ function isReady(pod: Pod): boolean {
   );
 }
 
-/** All pods of a revision that run its code, or may: also those that are not ready, or on their way out. */
-export function livingPods(revision: string, pods: readonly Pod[]): number {
-  return pods.filter(
-    (pod) =>
-      pod.metadata.labels?.[LABELS.revision] === revision &&
-      componentOf(pod) !== ('migration' satisfies Component) &&
-      !hasEnded(pod),
-  ).length;
+/**
+ * The pods that run a revision's code, or may, by the revision they were made from: also those
+ * that are not ready, or on their way out, and those of revisions that nobody has a record of.
+ */
+export function livingPods(pods: readonly Pod[]): Map<string, number> {
+  const living = new Map<string, number>();
+  for (const pod of pods) {
+    const revision = pod.metadata.labels?.[LABELS.revision];
+    if (!revision || componentOf(pod) === ('migration' satisfies Component) || hasEnded(pod)) continue;
+    living.set(revision, (living.get(revision) ?? 0) + 1);
+  }
+  return living;
 }
 
 const MAX_MESSAGE = 300;

@@ -127,7 +127,7 @@ export class Reconciler {
       applied = await actor.apply(api, objects, followingEdit(seen, planned));
       this.announceRepairs(api, applied.repairs);
       await actor.release(releasingEdits(api, caches, seen));
-      await actor.remove(unwantedObjects(seen, objects));
+      await actor.remove(unwantedObjects(seen, objects, planned));
       if (unscaled ?? applied.failure) throw unscaled ?? applied.failure;
     } catch (error) {
       const obstacle = obstacleOf(error);

@@ -13,10 +13,10 @@ import { type PodTemplate, variant } from './pod-template.js';
 import type { Revision } from './revision.js';
 import { componentService } from './service.js';
 
-const COMPONENTS = ['worker', 'auth'] as const;
+export const EXTRA_COMPONENTS = ['worker', 'auth'] as const;
 /** Those that are asked things, and so have a Service. */
 const SERVING: readonly ExtraComponent[] = ['auth'];
-export type ExtraComponent = (typeof COMPONENTS)[number];
+export type ExtraComponent = (typeof EXTRA_COMPONENTS)[number];
 
 /** Name of the component's Deployment, and of its Service. */
 export function componentName(api: PcfApi, component: ExtraComponent): string {
@@ -25,7 +25,7 @@ export function componentName(api: PcfApi, component: ExtraComponent): string {
 
 /** Deployments and Services of the components that are switched on. */
 export function components(api: PcfApi, stable: Revision | undefined): KubeObject[] {
-  const enabled = COMPONENTS.filter((component) => api.spec.components?.[component]?.enabled);
+  const enabled = EXTRA_COMPONENTS.filter((component) => api.spec.components?.[component]?.enabled);
   if (!stable) return [];
   return enabled.flatMap((component) => [
     deployment(api, stable, component),

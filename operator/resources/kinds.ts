@@ -68,6 +68,18 @@ export const ExternalSecretKind = namespaced(
   'externalsecrets',
 );
 
+export const VolumeSnapshotKind = namespaced(
+  'snapshot.storage.k8s.io',
+  'v1',
+  'VolumeSnapshot',
+  'volumesnapshots',
+);
+/** Of CloudNativePG. */
+export const BackupKind = namespaced('postgresql.cnpg.io', 'v1', 'Backup', 'backups');
+
+/** What is made for a PcfApi and belongs to nobody: a backup must outlive what it is a backup of. */
+export const BACKUP_KINDS: readonly ResourceType[] = [VolumeSnapshotKind, BackupKind];
+
 /** Everything a PcfApi may own. What it owns and no longer wants is removed, in this order: routes before what they lead to. */
 export const OWNED_KINDS: readonly ResourceType[] = [
   VirtualServiceKind,
@@ -90,9 +102,9 @@ export const OWNED_KINDS: readonly ResourceType[] = [
   ServiceAccountKind,
 ];
 
-/** The kind of an object that a PcfApi may own. */
+/** The kind of an object that is made for a PcfApi. */
 export function typeOf({ kind }: KubeObject): ResourceType {
-  const type = OWNED_KINDS.find((candidate) => candidate.kind === kind);
-  if (!type) throw new Error(`no kind ${kind} among OWNED_KINDS`);
+  const type = [...OWNED_KINDS, ...BACKUP_KINDS].find((candidate) => candidate.kind === kind);
+  if (!type) throw new Error(`no kind ${kind} among OWNED_KINDS and BACKUP_KINDS`);
   return type;
 }

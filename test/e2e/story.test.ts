@@ -26,6 +26,10 @@ describe('the story', () => {
     const { code, output } = await sandbox(...story, '--state-dir', '.sandbox/story');
     assert.equal(code, 0, output);
     assert.match(output, /[1-9]\d* requests served, 0 failed/);
+    assert.match(output, /backfilled [\d,]+ rows, [1-9][\d,]* rows\/s/);
+    assert.match(output, /p99 of the API [1-9]\d*\.\d ms before, [1-9]\d*\.\d ms during it/);
+    assert.match(output, /[1-9]\d* mutations of rows that it had under way: p99 [1-9]\d*\.\d ms, 0 failed/);
+    assert.match(output, /the longest that a request waited for a lock: [1-9]\d* ms/);
   }).timeout(START_TIMEOUT_MS);
 
   it('of deliveries ends well: steps, an undo, versions that analysis gives up, a live edit, an abort and blue-green, without a failed request', async () => {

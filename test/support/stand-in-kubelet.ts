@@ -14,6 +14,8 @@ export class StandInKubelet {
   private readonly stopping = new AbortController();
   private readonly seen = new Set<string>();
   private addresses = 0;
+  /** Contract migrations that each Job tells of. */
+  contracts: readonly string[] = [];
   /** Migrations that begin now run until it resolves. */
   private held: Promise<void> | undefined;
 
@@ -97,7 +99,12 @@ export class StandInKubelet {
     const terminated = {
       exitCode: 0,
       reason: 'Completed',
-      message: JSON.stringify(nothingToDo),
+      message: JSON.stringify({
+        ...nothingToDo,
+        ...(this.contracts.length > 0
+          ? { pending: this.contracts, backfills: [], contracts: this.contracts }
+          : {}),
+      }),
       startedAt: now(),
       finishedAt: now(),
     };

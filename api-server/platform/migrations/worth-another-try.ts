@@ -17,6 +17,7 @@ export function isWorthAnotherTry(cause: unknown): boolean {
     cause instanceof InterruptedError ||
     isDatabaseAway(cause) ||
     state === '55P03' ||
+    state.startsWith('40') || // a deadlock, or a conflict with another transaction
     state === '53100' || // the disk is full
     state === '25006' || // a replica, or a primary that was just replaced
     state === '3D000' ||

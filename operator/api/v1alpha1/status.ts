@@ -143,6 +143,9 @@ const deliveryPosition = z.strictObject({
     .optional()
     .meta({ description: 'It goes back to the previous revision, whose pods still run.' }),
   attempt: count('How often its migrations are tried.').optional(),
+  afresh: z.boolean().optional().meta({
+    description: 'Its migrations run anew whatever earlier attempts did: somebody asked for another try.',
+  }),
   weight: percent('The share last asked for, kept while paused.').optional(),
   scale: count('Pods for the whole traffic, by which the share in force is measured.').optional(),
   progress: z.string().optional().meta({ description: 'What is compared to see progress.' }),
@@ -167,6 +170,11 @@ const deliveryPosition = z.strictObject({
         migrations: migrationNames(
           'Contract migrations that its image knows, and lives without what they drop.',
         ),
+        backfill: z.boolean().optional().meta({ description: 'Whether it needs a backfill.' }),
+        untold: z.boolean().optional().meta({
+          description:
+            'Its migrations are done, and what they told could not be read: it counts as knowing none.',
+        }),
       }),
     )
     .optional()

@@ -19,6 +19,22 @@ const SLOW_ROWS = `
   CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_sleep(0.001); RETURN NEW; END$$;
   CREATE TRIGGER slow BEFORE UPDATE ON services FOR EACH ROW EXECUTE FUNCTION slow();`;
 
+/** A database that is away, or full, is told of at once. */
+const IMPATIENT = { migrations: { connect_wait: '100ms' } };
+/** What PostgreSQL says then, of every statement that needs more room. */
+const FULL_DISK = `
+  CREATE FUNCTION full_disk() RETURNS event_trigger LANGUAGE plpgsql AS $$BEGIN
+    RAISE EXCEPTION 'could not extend file "base/1/1": No space left on device' USING ERRCODE = 'disk_full';
+  END$$;
+  CREATE EVENT TRIGGER full_disk ON ddl_command_start WHEN TAG IN ('ALTER TABLE', 'CREATE TABLE') EXECUTE FUNCTION full_disk();`;
+/** The migrations of version 2 were never there. */
+const LOST_IN_A_FAILOVER = `
+  DROP TRIGGER services_sync_repository ON services;
+  DROP FUNCTION services_sync_repository;
+  ALTER TABLE services DROP COLUMN repository_url, DROP COLUMN repository_branch;
+  DELETE FROM schema_migrations WHERE name LIKE '%RepositoryParts%';
+  DELETE FROM schema_backfills WHERE name LIKE '%RepositoryParts%';`;
+
 describe('a delivery whose migrations meet trouble', function () {
   this.timeout(120_000);
   let sandbox: Sandbox;
@@ -127,22 +143,44 @@ describe('a delivery whose migrations meet trouble', function () {
     await end();
   });
 
-  it('says what PostgreSQL said of wrong credentials, and goes on once the Secret is right', async () => {
+  it('says what PostgreSQL said of wrong credentials, of used-up connections and of a full disk, and goes on once that is mended', async () => {
     const { api, load, end } = await served('credentials');
-    const url = sandbox.postgres.url(api.namespace);
-    const secret = (databaseUrl: string) => ({
-      apiVersion: 'v1',
-      kind: 'Secret',
-      metadata: { name: 'other', namespace: api.namespace },
-      stringData: { 'database-url': databaseUrl },
-    });
-    await sandbox.parts.kubectl.apply([secret(url.replace(/:[^:@]+@/, ':wrong@'))]);
-    await api.patch({ image: NEW, database: { secretRef: { name: 'other' } } });
-    await api.reason('MigrationRetrying');
-    assert.match(api.message(), /password authentication failed/);
+    const url = new URL(sandbox.postgres.url(api.namespace));
+    const database = new Client({ connectionString: url.href });
+    await database.connect();
+    const role = `limited_${api.namespace.replace('-', '_')}`;
+    await database.query(
+      `CREATE ROLE ${role} LOGIN PASSWORD 'right' CONNECTION LIMIT 0 IN ROLE ${url.username}`,
+    );
+    const secret = (password: string) => {
+      const databaseUrl = new URL(url);
+      Object.assign(databaseUrl, { username: role, password });
+      return sandbox.parts.kubectl.apply([
+        {
+          apiVersion: 'v1',
+          kind: 'Secret',
+          metadata: { name: 'other', namespace: api.namespace },
+          stringData: { 'database-url': databaseUrl.href },
+        },
+      ]);
+    };
+    /** Each try comes twice as long after the one before, 10 s at first. */
+    const says = async (message: RegExp) => {
+      await api.watch.until(`${message}`, () => message.test(api.message()), 60_000);
+      assert.equal(api.status.reason, 'MigrationRetrying');
+      onlyOld(load);
+    };
+    await secret('wrong');
+    await api.patch({ image: NEW, database: { secretRef: { name: 'other' } }, config: IMPATIENT });
+    await says(/password authentication failed/);
     assert.equal(api.message().includes('wrong'), false);
-    onlyOld(load);
-    await sandbox.parts.kubectl.apply([secret(url)]);
+    await secret('right');
+    await says(/too many connections for role/);
+    await database.query(FULL_DISK);
+    await database.query(`ALTER ROLE ${role} CONNECTION LIMIT -1`);
+    await says(/No space left on device/);
+    await database.query('DROP EVENT TRIGGER full_disk');
+    await database.end();
     await promoted(api);
     assert.ok(await api.get(SecretKind, 'other'));
     await end();
@@ -186,6 +224,64 @@ describe('a delivery whose migrations meet trouble', function () {
     await promoted(api);
     const names = (await expand()).map(({ metadata }) => metadata.name).sort();
     assert.equal(names.length, 2, names.join());
+    await end();
+  });
+
+  it('stops a backfill that nobody waits for any more, so that a hotfix need not, and goes on with it later', async () => {
+    const { api, end } = await served('hotfix', { replicas: 1 });
+    await seed(api);
+    const backfills = async () =>
+      (await api.owned(JobKind)).filter(({ metadata }) => metadata.labels?.[LABELS.stage] === 'backfill');
+    const filling = (than: number) =>
+      until(api, `more than ${than} rows`, ({ progress }) => (progress?.rows ?? 0) > than);
+    await api.patch({ image: NEW });
+    await filling(0);
+    const { rows = 0 } = seen(api).progress ?? {};
+    const hotfix = image('1.1.0');
+    await api.patch({ image: hotfix });
+    await api.watch.until(
+      'the hotfix is promoted',
+      ({ status } = {} as PcfApiView) => status?.phase === 'Ready' && status.stableImage === hotfix,
+      40_000,
+    );
+    assert.deepEqual(await backfills(), []);
+
+    await api.patch({ image: NEW });
+    await filling(rows);
+    await pcf(api, 'abort', api.name);
+    await api.reason('AbortRequested');
+    await eventually('it is stopped', async () => (await backfills()).length === 0);
+    await pcf(api, 'retry', api.name);
+    await promoted(api);
+    assert.equal(seen(api).progress?.rows, ROWS, 'no row was filled twice');
+    await end();
+  });
+
+  it('gives up what takes longer than its deadline, and heals a database that lost what was done when asked to try again', async () => {
+    const { api, load, end } = await served('deadline', {
+      migrations: { deadline: '5s', lockTimeout: '200ms' },
+    });
+    const client = new Client({ connectionString: sandbox.postgres.url(api.namespace) });
+    await client.connect();
+    await client.query('BEGIN');
+    await client.query('LOCK TABLE services IN ACCESS SHARE MODE');
+    await api.patch({ image: NEW, canaryWeight: 10 });
+    await api.reason('MigrationFailed');
+    assert.match(api.message(), /lock|interrupted|deadline/i);
+    onlyOld(load);
+    await client.query('ROLLBACK');
+    await api.patch({ migrations: { deadline: '1m' } });
+    await pcf(api, 'retry', api.name);
+    await api.watch.until('10 %', (view) => view?.status?.traffic?.effectiveWeight === 10, 60_000);
+
+    await pcf(api, 'abort', api.name);
+    await api.reason('AbortRequested');
+    // What a replica did not have yet when it became the primary.
+    await client.query(LOST_IN_A_FAILOVER);
+    await client.end();
+    await api.patch({ canaryWeight: null });
+    await pcf(api, 'retry', api.name);
+    await promoted(api);
     await end();
   });
 

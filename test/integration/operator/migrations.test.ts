@@ -1,12 +1,23 @@
 import assert from 'node:assert/strict';
 import { Client } from 'pg';
-import { ControllerRevisionKind, JobKind } from '../../../operator/resources/kinds.js';
+import { EXIT, imageDescriptionSchema } from '../../../contract/image.js';
+import {
+  BackupKind,
+  ControllerRevisionKind,
+  DeploymentKind,
+  JobKind,
+  PodKind,
+  VolumeSnapshotKind,
+} from '../../../operator/resources/kinds.js';
+import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-types.js';
+import { customResourceDefinitions } from '../../../sandbox/crds.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
 import { SPLIT_MIGRATIONS } from '../../../sandbox/story/split/images.js';
 import { seedServices } from '../../../sandbox/story/split/seed.js';
 import { eventually, image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+import { runRole } from '../api-server/api-process.js';
 
 type Migration = NonNullable<NonNullable<PcfApiView['status']>['migration']>;
 
@@ -48,6 +59,32 @@ describe('migrations, moved by the operator', function () {
         "SELECT 1 FROM information_schema.columns WHERE table_name = 'services' AND column_name = 'repository'",
       )
     ).length === 1;
+  /** A pod on a node that nobody hears of any more: it may run, and nobody can end it. */
+  const lostPod = async ({ namespace, name }: TestApi, revision: string) => {
+    const { client, kubectl } = sandbox.parts;
+    const node = 'partitioned';
+    const labels = {
+      'app.kubernetes.io/managed-by': 'pcf-operator',
+      'app.kubernetes.io/instance': name,
+      'app.kubernetes.io/component': 'api',
+      'pcf.dev/revision': revision,
+    };
+    await kubectl.apply([
+      { apiVersion: 'v1', kind: 'Node', metadata: { name: node }, spec: { unschedulable: true } },
+      {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: { name: 'lost', namespace, labels },
+        spec: { nodeName: node, containers: [{ name: 'api', image: OLD }] },
+      },
+    ]);
+    await client.delete(PodKind, namespace, 'lost');
+    const remove = async () => {
+      await client.delete(PodKind, namespace, 'lost', { gracePeriodSeconds: 0 });
+      await kubectl.run(['delete', 'node', node]);
+    };
+    return { remove };
+  };
   const jobs = async (api: TestApi) =>
     (await api.owned(JobKind)).map(({ metadata }) => metadata.name.replace(/^api-[a-z0-9]+-/, '')).sort();
 
@@ -130,33 +167,101 @@ describe('migrations, moved by the operator', function () {
     await api.remove();
   });
 
-  it('contract nothing before the backup has succeeded', async () => {
+  it('contract nothing before the last old pod is gone and the backup has succeeded, and have a new one made before each try', async () => {
     const backup = (...args: string[]) => ({ job: { image: OLD, args } });
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'backup'), {
       strategy,
       migrations: { contractDelay: '0s', beforeContract: backup('no-such-command') },
+      revisionHistoryLimit: 0,
     });
+    const approve = () => pcf(api, 'migrate', 'approve', api.name);
+    const failed = (attempt: number) =>
+      until(
+        api,
+        `try ${attempt - 1} failed`,
+        ({ approval }) => approval?.endsWith(`/contract/${attempt}`) ?? false,
+      );
     await api.ready();
+    await sql(api, 'CREATE VIEW report AS SELECT repository FROM services');
+    const old = api.status.stableRevision ?? '';
+    const lost = await lostPod(api, old);
     await api.patch({ image: NEW });
     await promoted(api, NEW);
-    await until(api, 'the backup failed', ({ approval }) => approval?.endsWith('/contract/2') ?? false);
+    for (const kind of [ControllerRevisionKind, DeploymentKind])
+      await eventually(`${kind.kind} ${old} is gone`, async () => !(await api.get(kind, old)));
+    await until(
+      api,
+      'its pod is waited for',
+      ({ waitingFor }) => waitingFor === `the last pod of ${old} to go`,
+    );
+    assert.deepEqual(await jobs(api), ['backfill', 'expand']);
+    await lost.remove();
+    await failed(2);
     assert.match(api.message('Degraded'), /beforeContract of api-\S+ failed: .*kubectl pcf migrate approve/);
-    assert.equal(await hasOldColumn(api), true);
     await api.patch({ migrations: { beforeContract: backup('describe', '--json') } });
-    await pcf(api, 'migrate', 'approve', api.name);
+    await approve();
+    await api.watch.until('contract failed', () =>
+      api.message('Degraded').includes('contract migrations of'),
+    );
+    assert.match(api.message('Degraded'), /other objects depend on it.*kubectl pcf migrate approve/);
+    assert.equal(await hasOldColumn(api), true);
+    await sql(api, 'DROP VIEW report');
+
+    const { client, kubectl } = sandbox.parts;
+    const only = async (kind: ResourceType) => {
+      await eventually(`a ${kind.kind} is asked for`, async () => (await api.owned(kind)).length === 1);
+      return (await api.owned(kind))[0]!;
+    };
+    const says = (kind: ResourceType, { metadata }: KubeObject, status: object) =>
+      client.patch(kind, api.namespace, metadata.name, { status }, { subresource: 'status' });
+    const volumeSnapshot = { persistentVolumeClaimName: 'data-postgres-0' };
+    await api.patch({ migrations: { beforeContract: { job: null, volumeSnapshot } } });
+    await approve();
+    const snapshot = await only(VolumeSnapshotKind);
+    assert.deepEqual(snapshot.spec, { source: volumeSnapshot });
+    await says(VolumeSnapshotKind, snapshot, { readyToUse: false, error: { message: 'the volume is busy' } });
+    await api.watch.until('told', () => api.message('Degraded').includes('the volume is busy'));
+    assert.equal(await hasOldColumn(api), true);
+
+    const name = 'backups.postgresql.cnpg.io';
+    await kubectl.run(['delete', 'crd', name]);
+    await api.patch({ migrations: { beforeContract: { volumeSnapshot: null, backup: { cluster: 'pg' } } } });
+    await approve();
+    await api.watch.until('the kind is missing', () =>
+      api.message('Degraded').includes('install CloudNativePG'),
+    );
+    const crds = await customResourceDefinitions('cloudNativePg');
+    await kubectl.apply(JSON.stringify(crds[0]), '--server-side');
+    const made = await only(BackupKind);
+    await says(BackupKind, made, { phase: 'running' });
+    await until(api, 'it is waited for', ({ waitingFor }) => waitingFor === 'beforeContract to succeed');
+    assert.equal(await hasOldColumn(api), true);
+    await says(BackupKind, made, { phase: 'completed' });
     await until(api, 'contracted', ({ rollbackFloor, pending }) => rollbackFloor !== undefined && !pending);
     await api.remove();
+    assert.ok(
+      (await only(VolumeSnapshotKind)) && (await only(BackupKind)),
+      'backups outlive what they are of',
+    );
   });
 
   it('say what to do with a database that was made before, and with one that is ahead', async () => {
     const before = await newTenant(sandbox, 'baseline');
+    const env = { PCF_API__DATABASE__URL: sandbox.postgres.url(before) };
+    assert.equal((await runRole(['migrate', 'up', '--json'], env)).code, EXIT.ok);
     const client = new Client({ connectionString: sandbox.postgres.url(before) });
     await client.connect();
-    await client.query('CREATE TABLE services (id uuid PRIMARY KEY)').finally(() => client.end());
+    await client.query('DROP TABLE schema_migrations').finally(() => client.end());
     const api = await TestApi.create(sandbox, before);
     await api.reason('MigrationRefused');
     assert.match(api.message(), /no record of migrations; .*`migrate baseline <name>`/);
     assert.deepEqual((await api.owned(ControllerRevisionKind)).length, 1);
+    const { stdout } = await runRole(['describe', '--json']);
+    const newest = imageDescriptionSchema.parse(JSON.parse(stdout)).migrations.at(-1)?.name ?? '';
+    assert.equal((await runRole(['migrate', 'baseline', newest], env)).code, EXIT.ok);
+    await pcf(api, 'retry', api.name);
+    await api.ready();
+    assert.deepEqual(await jobs(api), ['expand', 'expand-2']);
     await api.remove();
 
     const ahead = await TestApi.create(sandbox, await newTenant(sandbox, 'ahead'), {

@@ -64,6 +64,15 @@ const everything = {
   availability: { podDisruptionBudget: { maxUnavailable: 1 } },
   components: { worker: { enabled: true, replicas: 2 } },
   monitoring: { serviceMonitor: true },
+  strategy: { type: 'Canary', canary: { scaleDownDelay: '1s' } },
+};
+/** What is made before contract, of which one PcfApi asks for one kind. */
+const backups: Record<string, { resource: string; beforeContract: object }> = {
+  istio: {
+    resource: 'volumesnapshots',
+    beforeContract: { volumeSnapshot: { persistentVolumeClaimName: 'data' } },
+  },
+  gateway: { resource: 'backups', beforeContract: { backup: { cluster: 'pg' } } },
 };
 const bare = {
   replicas: 1,
@@ -147,9 +156,13 @@ describe('the rights of the operator', function () {
     const { client } = cluster;
     const data = { 'redis-url': 'cmVkaXM6Ly9ub3doZXJl' };
     await client.patch(SecretKind, namespace, 'pcf-api-secrets', { data });
-    const watch = await cluster.create(namespace, { ...everything, traffic });
+    const { resource, beforeContract } = backups[namespace] ?? {};
+    const migrations = { contractDelay: '0s', beforeContract };
+    const watch = await cluster.create(namespace, { ...everything, traffic, migrations });
     await cluster.ready(watch);
+    cluster.kubelet.contracts = resource ? ['Drop1795370000001'] : [];
     await longMigration(namespace);
+    cluster.kubelet.contracts = [];
     const weight = (wanted: number) =>
       watch.until(`${wanted} %`, (api) => api?.status?.traffic?.effectiveWeight === wanted, 60_000);
     if (namespace !== 'ingress') await weight(30);
@@ -159,6 +172,10 @@ describe('the rights of the operator', function () {
       (api) => api?.status?.phase === 'Ready' && api.status.stableImage === image('1.1.0'),
       60_000,
     );
+    const isBackup = ({ verb, objectRef }: AuditEvent) =>
+      verb === 'patch' && objectRef?.resource === resource && objectRef?.namespace === namespace;
+    if (resource)
+      await eventually(`one of ${resource} is made`, () => cluster.audit.since().some(isBackup), 30_000);
     const mark = cluster.audit.mark();
     await cluster.patch(namespace, { ...bare, traffic: plain });
     const routes = { istio: 'destinationrules', gateway: 'gateways', ingress: 'ingresses' }[namespace];

@@ -82,7 +82,7 @@ describe('when something is wrong, the operator', () => {
     await api.ready();
     const before = (await api.owned(DeploymentKind)).map(({ metadata }) => metadata.uid);
     await api.patch({ image: image('bad-migration'), canaryWeight: 50 });
-    await api.reason('MigrationRetrying');
+    await api.reason('MigrationFailed');
     assert.match(api.message(), /relation "no_such_table" does not exist/);
     assert.equal(api.status.traffic?.effectiveWeight, 0);
     assert.deepEqual(

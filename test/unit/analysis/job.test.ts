@@ -53,6 +53,6 @@ describe('the Job of a measurement', () => {
       foreignAutoscalers: () => [],
     });
     assert.equal(seen.owned.length, 1);
-    assert.deepEqual(unwantedObjects(seen, []), []);
+    assert.deepEqual(unwantedObjects(seen, [], { position: {} }), []);
   });
 });

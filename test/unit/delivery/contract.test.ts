@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { isStray } from '../../../operator/delivery/migrate.js';
 import { plan } from '../../../operator/delivery/plan.js';
 import type { DeliverySettings, Observation, RevisionView } from '../../../operator/delivery/types.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
@@ -63,6 +64,28 @@ describe('contract', () => {
     const leaving = { revisions: [revision('old', 1, { ...gone, pods: 1 }), revision('new', 2)] };
     assert.equal(look(leaving).job, undefined);
     assert.equal(look(leaving).contract?.waitingFor, 'the last pod of old to go');
+  });
+
+  it('waits for pods of revisions that are on record no more, unless they told that they know what goes', () => {
+    const revisions = [revision('new', 2)];
+    const stuck = { revisions, strangers: ['older'] };
+    assert.equal(look(stuck).job, undefined);
+    assert.equal(look(stuck).contract?.waitingFor, 'the last pod of older to go');
+    const told = [...knows, { revision: 'older', migrations: ['DropName1'] }];
+    const safe = look({ ...stuck, position: { ...position, knows: told } });
+    assert.equal(safe.job?.stage, 'contract');
+    assert.ok(
+      safe.position.knows?.some(({ revision }) => revision === 'older'),
+      'what it told is kept as long as its pods',
+    );
+  });
+
+  it('waits for the worker to follow, whose old ReplicaSet makes pods until it has', () => {
+    assert.equal(look({ following: ['api-worker'] }).job, undefined);
+    assert.equal(
+      look({ following: ['api-worker'] }).contract?.waitingFor,
+      'all pods of api-worker to be of new',
+    );
   });
 
   it('does not wait for pods that know what goes: a revision of the same image, or one that told so', () => {
@@ -175,5 +198,63 @@ describe('the rollback floor', () => {
       revisions: [...revisions.slice(0, 2), unknown],
     });
     assert.equal(decisions[0]?.type === 'Aborted' && decisions[0].reason, 'BelowRollbackFloor');
+  });
+
+  it('holds against a revision whose migrations told nothing that can be read, until it tells', () => {
+    const delivering = { ...after, update: 'quiet', startedAt: promotedAt };
+    const others = [revision('old', 1, gone), revision('new', 2)];
+    const quiet = (view: Partial<RevisionView>) => ({
+      target: 'quiet',
+      position: delivering,
+      revisions: [...others, revision('quiet', 3, { ...gone, ...view })],
+    });
+    const { decisions, position } = look(quiet({ untold: true }));
+    assert.equal(decisions[0]?.type === 'Aborted' && decisions[0].reason, 'BelowRollbackFloor');
+    assert.match(position.failed?.message ?? '', /told nothing that can be read .* kubectl pcf retry/);
+    const again = look({
+      ...quiet({ contracts: ['DropMore2'], ahead: [] }),
+      position: { ...delivering, knows: position.knows },
+    });
+    assert.deepEqual(again.decisions, []);
+    assert.deepEqual(again.position.knows?.find(({ revision }) => revision === 'quiet')?.migrations, [
+      'DropMore2',
+      'DropName1',
+    ]);
+  });
+
+  it('does not keep a delivery from its retry, which migrates under a number that no Job has', () => {
+    const failed = { revision: 'newer', reason: 'AbortRequested', message: 'x', at: promotedAt };
+    const revisions = [revision('new', 2), revision('newer', 3, { ...gone, lastMigration: 2 })];
+    const asked = { requests: { retry: `newer@${promotedAt}` } };
+    const ready = [revision('new', 2), revision('newer', 3, { lastMigration: 2 })];
+    const begins = look({ target: 'newer', position: { ...after, failed }, revisions: ready }, soaked, asked);
+    assert.deepEqual(begins.route, { weights: { new: 100 } }, 'what it migrated before does not count');
+    const goesOn = (migration: 'Running' | 'Succeeded') => {
+      const revisions = [revision('new', 2), revision('newer', 3, { migration })];
+      return look({ target: 'newer', position: begins.position, revisions });
+    };
+    assert.deepEqual(goesOn('Running').route, { weights: { new: 100 } });
+    assert.deepEqual(goesOn('Succeeded').route?.weights, { newer: 100 });
+    const { position: retried } = look(
+      { target: 'newer', position: { ...after, failed }, revisions },
+      soaked,
+      asked,
+    );
+    assert.deepEqual([retried.update, retried.attempt, retried.afresh], ['newer', 3, true]);
+    const { position: begun } = look({ target: 'newer', position: after, revisions });
+    assert.deepEqual([begun.attempt, begun.afresh], [undefined, undefined], 'another delivery finds it done');
+  });
+});
+
+describe('a migration that runs', () => {
+  const at = { stable: 'new', update: 'newer' };
+
+  it('is of use to the delivery under way alone, but for a contract, which is seen through', () => {
+    assert.equal(isStray(at, 'newer', 'backfill'), false);
+    assert.equal(isStray(at, 'new', 'backfill'), false);
+    for (const stage of ['plan', 'expand', 'backfill'] as const)
+      assert.equal(isStray(at, 'other', stage), true);
+    for (const stage of ['hook', 'contract'] as const) assert.equal(isStray(at, 'other', stage), false);
+    assert.equal(isStray({ stable: 'new' }, 'newer', 'backfill'), true, 'it was given up');
   });
 });

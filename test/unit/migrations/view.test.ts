@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { hookObject } from '../../../operator/migrations/hook.js';
 import { migrationJob } from '../../../operator/migrations/job.js';
 import { migrationView } from '../../../operator/migrations/view.js';
 import { newRevision } from '../../../operator/resources/revision.js';
@@ -66,15 +67,69 @@ describe('the stages of migrations', () => {
     assert.equal(failedJobs, 1, 'a retry of the delivery counts on from there');
     const again = job('expand', 'Complete', 'api-new-expand-2');
     assert.equal(look([...lost, again, run('api-new-expand-2', report())]).state, 'Succeeded');
-    assert.equal(look([...lost, again]).state, 'Succeeded', 'an image that never says anything');
+    const silent = look([...lost, again]);
+    assert.deepEqual(
+      [silent.nextStage, silent.untold],
+      ['backfill', true],
+      'an image that never says anything',
+    );
   });
 
   it('do not begin anew when the pods of what is on record go, in the middle of a canary', () => {
     const jobs = [job('expand', 'Complete')];
-    const told = { attempt: 1, told: true };
+    const told = { attempt: 1, told: {} };
     assert.equal(migrationView(automatic, 'api-new', jobs, [], told).state, 'Succeeded');
     const filling = migrationView(automatic, 'api-new', [...jobs, job('backfill')], [], told);
     assert.equal(filling.state, 'Running', 'a backfill that runs is waited for');
+  });
+
+  it('ask for a backfill, and claim to know nothing, where expand succeeded and its report can not be read', () => {
+    const cutOff = [
+      job('expand', 'Complete'),
+      run('api-new-expand', report({ contracts: ['C1'] }).slice(0, -9)),
+    ];
+    const view = look(cutOff);
+    assert.deepEqual([view.state, view.nextStage], ['Pending', 'backfill']);
+    assert.deepEqual([view.contracts, view.ahead, view.untold], [undefined, undefined, true]);
+    const filled = [job('backfill', 'Complete'), run('api-new-backfill', report())];
+    assert.equal(look([...cutOff, ...filled]).state, 'Succeeded');
+    const onRecord = (backfill?: boolean) =>
+      migrationView(automatic, 'api-new', [job('expand', 'Complete')], [], {
+        attempt: 1,
+        told: { backfill },
+      });
+    assert.equal(onRecord(true).nextStage, 'backfill', 'its pod went between expand and backfill');
+    assert.equal(onRecord().state, 'Succeeded');
+  });
+
+  it('run anew when somebody asks for another try, though an earlier one succeeded', () => {
+    const again = (objects: KubeObject[]) =>
+      migrationView(
+        automatic,
+        'api-new',
+        objects.filter(({ kind }) => kind === 'Job'),
+        objects.filter(({ kind }) => kind === 'Pod'),
+        { attempt: 2, afresh: true },
+      );
+    const { state, nextStage, nextAttempt, lastAttempt } = again(expanded);
+    assert.deepEqual([state, nextStage, nextAttempt, lastAttempt], ['Pending', 'expand', 2, 1]);
+    const second = [job('expand', 'Complete', 'api-new-expand-2'), run('api-new-expand-2', report())];
+    assert.equal(again([...expanded, ...second]).state, 'Succeeded');
+    assert.equal(again([...expanded, ...second]).lastAttempt, 2);
+  });
+
+  it('do not hear the pod of a Job that was stopped, in the name of the one made after it', () => {
+    const made = { ...job('backfill'), metadata: { ...job('backfill').metadata, uid: 'second' } };
+    const stopped = run('api-new-backfill', report({ outcome: 'failed', error: 'interrupted' }), 75);
+    const of = (uid: string) => ({
+      ...stopped,
+      metadata: {
+        ...stopped.metadata,
+        ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: 'x', uid, controller: true }],
+      },
+    });
+    assert.equal(look([...expanded, made, of('first')]).error, undefined);
+    assert.equal(look([...expanded, made, of('second')]).error, 'interrupted');
   });
 
   it('are not lost while the pod has not been seen to end', () => {
@@ -86,6 +141,30 @@ describe('the stages of migrations', () => {
   it('say of an image made before phases what to do', () => {
     const old = look([job('expand', 'Failed'), run('api-new-expand', "unknown option '--phase'", 64)]);
     assert.match(old.error ?? '', /made before migrations had phases; use a newer one/);
+  });
+
+  it('say of an image that is none of ours what to do, before its Job is given up too', () => {
+    const error = (message: string, exitCode: number, reason?: string) => {
+      const pod = run('api-new-expand', message, exitCode);
+      const terminated = { exitCode, message, reason };
+      return look([job('expand'), { ...pod, status: { containerStatuses: [{ state: { terminated } }] } }])
+        .error;
+    };
+    const advice = 'use an image of the API, or migrations.mode Disabled';
+    assert.equal(
+      error('docker-entrypoint.sh: exec: migrate: not found', 127),
+      `the image has no command \`migrate\` (exit code 127: docker-entrypoint.sh: exec: migrate: not found): ${advice}`,
+    );
+    assert.match(error('', 126) ?? '', /no command `migrate` \(exit code 126\)/);
+    assert.match(
+      error('exec: "migrate": not found in $PATH', 128, 'StartError') ?? '',
+      /\(StartError: exec:/,
+    );
+    assert.match(
+      error("Cannot find module '/app/migrate'", 1) ?? '',
+      /^Cannot find module .*it left no report/,
+    );
+    assert.equal(error(report({ outcome: 'failed', error: 'no such table' }), 1), 'no such table');
   });
 
   it('take the first contract Job there is, and number the next one', () => {
@@ -104,7 +183,7 @@ describe('what must succeed before contract', () => {
   const hookOf = (promotedAt: string, attempt = 1) => {
     const api = { ...backed, status: { delivery: { promotedAt } } };
     const revision = { ...newRevision(api, 1), name: 'api-new' };
-    return migrationJob(api, revision, { revision: 'api-new', stage: 'hook', attempt });
+    return hookObject(api, revision, attempt);
   };
   const ended = (object: KubeObject, type: string) => ({
     ...object,
@@ -123,6 +202,44 @@ describe('what must succeed before contract', () => {
     const failed = ended(hookOf(PROMOTED), 'Failed');
     assert.deepEqual([state(failed).hook, state(failed).attempt], ['Failed', 2]);
     assert.equal(state(failed, hookOf(PROMOTED, 2)).hook, 'Running');
+  });
+
+  it('may be a VolumeSnapshot or a Backup, ready when it says so, failed when it says that', () => {
+    const volumeSnapshot = { persistentVolumeClaimName: 'data-postgres-0' };
+    const backup = { cluster: 'pg', method: 'plugin', plugin: 'barman-cloud' } as const;
+    for (const [wanted, done, failed] of [
+      [{ volumeSnapshot }, { readyToUse: true }, { readyToUse: false, error: { message: 'no space' } }],
+      [{ backup }, { phase: 'completed' }, { phase: 'failed', error: 'no space' }],
+    ] as const) {
+      const api = pcfApi({ migrations: { ...migrations('Automatic'), beforeContract: wanted } });
+      const made = (attempt = 1) =>
+        hookObject(
+          { ...api, status: { delivery: { promotedAt: PROMOTED } } },
+          { ...newRevision(api, 1), name: 'api-new' },
+          attempt,
+        );
+      const at = (...objects: KubeObject[]) =>
+        migrationView(api, 'api-new', [expanded[0]!, ...objects], [expanded[1]!], { promotedAt: PROMOTED });
+      assert.equal(at().contract.hook, 'Absent');
+      assert.equal(at(made()).contract.hook, 'Running');
+      assert.equal(at({ ...made(), status: done }).contract.hook, 'Succeeded');
+      const broken = at({ ...made(), status: failed });
+      assert.deepEqual([broken.contract.hook, broken.contract.attempt], ['Failed', 2]);
+      assert.match(broken.contractError ?? '', /(VolumeSnapshot|Backup) api-new-hook-\w+ failed: no space/);
+      assert.equal(at({ ...made(), status: failed }, made(2)).contract.hook, 'Running');
+      assert.equal(made().metadata.ownerReferences, undefined, 'it outlives the PcfApi');
+    }
+  });
+
+  it('is not what was made of another kind', () => {
+    const api = pcfApi({
+      migrations: {
+        ...migrations('Automatic'),
+        beforeContract: { backup: { cluster: 'pg', method: 'barmanObjectStore' } },
+      },
+    });
+    const job = ended(hookOf(PROMOTED), 'Complete');
+    assert.equal(look([...expanded, job], api).contract.hook, 'Absent');
   });
 
   it('gets no Secret, no right and no label that a Service would send requests by', () => {
@@ -154,6 +271,26 @@ describe('a migration Job', () => {
     assert.equal(args('plan')[1], 'plan');
     assert.equal(make('expand').spec.activeDeadlineSeconds, 900);
     assert.equal(make('backfill').spec.activeDeadlineSeconds, 86_400);
+  });
+
+  it('is given up when trying again is no use, and by its deadline alone otherwise', () => {
+    const rules = (stage: 'expand' | 'backfill' | 'contract' | 'hook') => {
+      const beforeContract = { job: { image: 'backup:1', env: [], timeout: '1h' } };
+      const api = pcfApi({ migrations: { ...migrations('Automatic'), beforeContract } });
+      const { spec } =
+        stage === 'hook'
+          ? hookObject(api, revision, 1)
+          : migrationJob(api, revision, { revision: revision.name, stage, attempt: 1 });
+      const { backoffLimit, podFailurePolicy } = spec as {
+        backoffLimit: number;
+        podFailurePolicy: { rules: { action: string; onExitCodes?: { values: number[] } }[] };
+      };
+      assert.ok(backoffLimit > 86_400, 'not even a try a second for a day comes to it');
+      return podFailurePolicy.rules.find(({ action }) => action === 'FailJob')?.onExitCodes?.values;
+    };
+    for (const stage of ['expand', 'backfill', 'contract'] as const)
+      assert.deepEqual(rules(stage), [1, 64, 78, 126, 127]);
+    assert.deepEqual(rules('hook'), [64, 78], "somebody else's program may say 1 of a network");
   });
 
   it('waits for locks as long as it is told', () => {

@@ -3,9 +3,12 @@ import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';
 import { KUBERNETES_YAML } from '../../../operator/api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
+import type { BeforeContract } from '../../../operator/api/v1alpha1/spec/data.js';
 import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import type { RouteView } from '../../../operator/delivery/types.js';
+import { hookObject } from '../../../operator/migrations/hook.js';
 import { render } from '../../../operator/reconciler/render.js';
+import { newRevision } from '../../../operator/resources/revision.js';
 import type { KubeObject } from '../../../operator/runtime/kube-client.js';
 import { gatewayApi } from '../../../operator/traffic/gateway-api.js';
 import { sharedHttpRoute } from '../../../operator/traffic/gateway-api-shared.js';
@@ -86,4 +89,25 @@ describe('the routing objects of a canary at 25 % with copies of 10 % are those 
       expectGolden([following(shared, own, read(`deploy/samples/routes/${name}.yaml`))], file);
     });
   }
+});
+
+describe('what is made before contract', () => {
+  it(`is that of ${GOLDEN}/midway/before-contract.yaml`, () => {
+    const api = sampleApi('deploy/samples/backup-before-contract.yaml');
+    const asked: BeforeContract[] = [
+      { job: { image: 'postgres:18', command: ['pg_dump'], env: [], timeout: '1h' } },
+      { volumeSnapshot: { persistentVolumeClaimName: 'data-postgres-0', className: 'fast' } },
+      { backup: { cluster: 'pg', method: 'plugin', plugin: 'barman-cloud.cloudnative-pg.io' } },
+    ];
+    const hooks = asked.map((beforeContract) => {
+      const migrations = { ...api.spec.migrations!, beforeContract };
+      const promoted = { delivery: { promotedAt: '2026-11-23T10:00:00.000Z' } };
+      return hookObject(
+        { ...api, spec: { ...api.spec, migrations }, status: promoted },
+        newRevision(api, 1),
+        1,
+      );
+    });
+    expectGolden(hooks, 'midway/before-contract.yaml');
+  });
 });

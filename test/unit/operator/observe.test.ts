@@ -3,6 +3,7 @@ import { migrationView } from '../../../operator/migrations/view.js';
 import {
   type EndpointSlice,
   jobPodFailure,
+  livingPods,
   type Pod,
   podFailure,
   podTrouble,
@@ -54,6 +55,33 @@ describe('what is observed', () => {
 
     it('needs no endpoint where no Service is asked', () => {
       assert.equal(readyPods('api-new', [pod('a', true)], [], []), 1);
+    });
+  });
+
+  describe('living pods', () => {
+    const labels = (revision: string, component: string) => ({
+      labels: { 'pcf.dev/revision': revision, 'app.kubernetes.io/component': component },
+    });
+
+    it('are those that may run, ready or not, leaving or not, whatever they do and whoever has a record of them', () => {
+      const pods = [
+        pod('a', true),
+        pod('b', false),
+        pod('c', false, { deletionTimestamp: '2026-11-23T10:00:00Z' }),
+        pod('d', true, labels('api-gone', 'worker')),
+        pod('e', false, labels('api-gone', 'auth'), { phase: 'Unknown' }),
+      ];
+      assert.deepEqual(Object.fromEntries(livingPods(pods)), { 'api-new': 3, 'api-gone': 2 });
+    });
+
+    it('are none that have ended, that migrate, or that belong to no revision', () => {
+      const pods = [
+        pod('a', false, {}, { phase: 'Succeeded' }),
+        pod('b', false, {}, { phase: 'Failed' }),
+        pod('c', false, labels('api-new', 'migration')),
+        pod('d', true, labels('', 'api')),
+      ];
+      assert.equal(livingPods(pods).size, 0);
     });
   });
 
@@ -196,6 +224,24 @@ describe('what is observed', () => {
       );
     });
 
+    it('are what the run said that succeeded, or the one whose pod was made last, whatever the clocks of nodes say', () => {
+      const made = (at: string, one: Pod) => ({
+        ...one,
+        metadata: { ...one.metadata, creationTimestamp: at },
+      });
+      const ahead = made('2026-11-23T08:00:00Z', run(75, report({ error: 'older' }), '2026-11-23T12:00:00Z'));
+      const done = made('2026-11-23T08:01:00Z', run(0, report({}), '2026-11-23T08:01:01Z'));
+      const complete = job([{ type: 'Complete', status: 'True' }], 1);
+      assert.deepEqual(migrationView(pcfApi(), 'api-new', [complete], [done, ahead]).report?.applied, ['B2']);
+      const again = made('2026-11-23T08:01:00Z', run(75, report({ error: 'newer' }), '2026-11-23T08:01:01Z'));
+      assert.equal(migrationView(pcfApi(), 'api-new', [job([], 2)], [again, ahead]).error, 'newer');
+      assert.equal(
+        migrationView(pcfApi(), 'api-new', [complete], [ahead]).nextAttempt,
+        2,
+        'the pod that succeeded is gone, one that failed is not',
+      );
+    });
+
     it('are those of the attempt, unless one has succeeded', () => {
       const failed = job([{ type: 'Failed', status: 'True' }]);
       const state = (attempt: number | undefined, ...jobs: KubeObject[]) =>
@@ -211,7 +257,8 @@ describe('what is observed', () => {
 
     it('tell the last line of an image that reports nothing', () => {
       const failed = job([{ type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded' }]);
-      assert.equal(migrationView(pcfApi(), 'api-new', [failed], [run(1, 'one\ntwo\n')]).error, 'two');
+      const told = migrationView(pcfApi(), 'api-new', [failed], [run(1, 'one\ntwo\n')]).error;
+      assert.match(told ?? '', /^two \(it left no report, as an image does that has no command `migrate`/);
       assert.equal(migrationView(pcfApi(), 'api-new', [failed], []).error, 'BackoffLimitExceeded');
     });
   });

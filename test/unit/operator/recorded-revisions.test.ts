@@ -45,7 +45,8 @@ describe('revisions on record', () => {
   });
 
   it('and no other: those are removed', () => {
-    const gone = unwantedObjects(observed({ stable: 'r12', previous: 'r5' }, 2), []);
+    const position = { stable: 'r12', previous: 'r5' };
+    const gone = unwantedObjects(observed(position, 2), [], { position });
     assert.deepEqual(
       gone.map(({ object }) => object.metadata.name),
       ['r1', 'r2', 'r3', 'r4', 'r6', 'r7', 'r8', 'r9', 'r10'],

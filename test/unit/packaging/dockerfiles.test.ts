@@ -76,4 +76,14 @@ describe('Dockerfile.api', () => {
     assert.match(text('HEALTHCHECK')[0]!, /"healthcheck"\]$/);
     assert.deepEqual(text('CMD'), ['["serve"]']);
   });
+
+  it('is not built of a migration that was changed, is out of order, or that lint refuses', () => {
+    const [build] = stagesOf(parseDockerfile('Dockerfile.api'));
+    const steps = build!.map((one) => `${one.getKeyword()} ${one.getRawArgumentsContent()}`);
+    const compiled = steps.findIndex((step) => /^RUN .*\/tsc /.test(step));
+    assert.match(
+      steps[compiled + 1] ?? '',
+      /^RUN node dist\/scripts\/migration-registry\.js && .*migrate lint/,
+    );
+  });
 });

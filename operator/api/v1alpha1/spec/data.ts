@@ -52,43 +52,97 @@ export const auth = z.strictObject({
     .meta({ description: 'What happens when the secret changes.' }),
 });
 
-const beforeContract = z.strictObject({
-  job: z
-    .strictObject({
-      image: z
-        .string()
-        .min(1)
-        .max(512)
-        .regex(/^[a-z0-9][^\s]*$/)
-        .meta({ description: 'Image of the Job.', examples: ['postgres:18'] }),
-      command: z.array(z.string().max(4096)).max(64).optional().meta({
-        description: "Program in place of the image's entrypoint.",
-        'x-kubernetes-list-type': 'atomic',
-      }),
-      args: z
-        .array(z.string().max(4096))
-        .max(64)
-        .optional()
-        .meta({ description: 'Its arguments.', 'x-kubernetes-list-type': 'atomic' }),
-      env: env.meta({
-        description:
-          'Its variables, secret ones by `valueFrom`. PCF_REVISION, PCF_NAMESPACE and PCF_NAME are there as well.',
-        'x-kubernetes-list-type': 'map',
-        'x-kubernetes-list-map-keys': ['name'],
-      }),
-      resources: resources.optional().meta({ description: 'CPU and memory of its pod.' }),
-      serviceAccountName: objectName.optional().meta({
-        description:
-          'ServiceAccount of its pod, for a Job that asks the cluster for a VolumeSnapshot or a backup of CloudNativePG. Default: none.',
-      }),
-      timeout: duration.default('1h').meta({ description: 'How long it may take.' }),
-    })
-    .meta({
-      description:
-        'A Job that ends well only when the backup is there. It runs once after each soak, and no right is given to it.',
+const beforeContractJob = z
+  .strictObject({
+    image: z
+      .string()
+      .min(1)
+      .max(512)
+      .regex(/^[a-z0-9][^\s]*$/)
+      .meta({ description: 'Image of the Job.', examples: ['postgres:18'] }),
+    command: z.array(z.string().max(4096)).max(64).optional().meta({
+      description: "Program in place of the image's entrypoint.",
+      'x-kubernetes-list-type': 'atomic',
     }),
-});
-export type BeforeContractJob = z.output<typeof beforeContract>['job'];
+    args: z
+      .array(z.string().max(4096))
+      .max(64)
+      .optional()
+      .meta({ description: 'Its arguments.', 'x-kubernetes-list-type': 'atomic' }),
+    env: env.meta({
+      description:
+        'Its variables, secret ones by `valueFrom`. PCF_REVISION, PCF_NAMESPACE and PCF_NAME are there as well.',
+      'x-kubernetes-list-type': 'map',
+      'x-kubernetes-list-map-keys': ['name'],
+    }),
+    resources: resources.optional().meta({ description: 'CPU and memory of its pod.' }),
+    serviceAccountName: objectName.optional().meta({
+      description:
+        'ServiceAccount of its pod, for a Job that asks the cluster for a VolumeSnapshot or a backup of CloudNativePG. Default: none.',
+    }),
+    timeout: duration.default('1h').meta({ description: 'How long it may take.' }),
+  })
+  .meta({
+    description:
+      'A Job that ends well only when the backup is there. It runs once after each soak, and no right is given to it.',
+  });
+export type BeforeContractJob = z.output<typeof beforeContractJob>;
+
+const beforeContract = z
+  .strictObject({
+    job: beforeContractJob.optional(),
+    volumeSnapshot: z
+      .strictObject({
+        persistentVolumeClaimName: objectName.meta({
+          description: 'The PersistentVolumeClaim that the database keeps its data on.',
+          examples: ['data-postgres-0'],
+        }),
+        className: objectName.optional().meta({
+          description: "VolumeSnapshotClass. Default: the cluster's.",
+        }),
+      })
+      .optional()
+      .meta({
+        description:
+          'A VolumeSnapshot of the volume of a database in the cluster, which must be ready to use. One is made after each soak, and none is ever deleted.',
+      }),
+    backup: z
+      .strictObject({
+        cluster: objectName.meta({ description: 'Cluster of CloudNativePG, in the same namespace.' }),
+        method: z
+          .enum(['barmanObjectStore', 'volumeSnapshot', 'plugin'])
+          .default('barmanObjectStore')
+          .meta({ description: 'How CloudNativePG makes it.' }),
+        plugin: z
+          .string()
+          .min(1)
+          .max(253)
+          .optional()
+          .meta({
+            description: 'Name of the plugin that makes it, with method plugin.',
+            examples: ['barman-cloud.cloudnative-pg.io'],
+          }),
+      })
+      .meta(
+        cel({
+          rule: "(self.method == 'plugin') == has(self.plugin)",
+          message: 'plugin names who makes the backup with method plugin, and with no other',
+          fieldPath: '.plugin',
+        }),
+      )
+      .optional()
+      .meta({
+        description:
+          'A Backup of CloudNativePG, which must be completed. One is made after each soak, and none is ever deleted.',
+      }),
+  })
+  .meta(
+    cel({
+      rule: '[has(self.job), has(self.volumeSnapshot), has(self.backup)].filter(given, given).size() == 1',
+      message: 'give exactly one of job, volumeSnapshot and backup',
+    }),
+  );
+export type BeforeContract = z.output<typeof beforeContract>;
 
 export const migrations = z
   .strictObject({

@@ -1,0 +1,107 @@
+/** What must be there before contract takes anything out: a Job that ended well, a VolumeSnapshot, or a Backup of CloudNativePG. */
+import { createHash } from 'node:crypto';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { BeforeContract, BeforeContractJob } from '../api/v1alpha1/spec/data.js';
+import { BackupKind, JobKind, VolumeSnapshotKind } from '../resources/kinds.js';
+import { type Component, commonLabels, LABELS } from '../resources/metadata.js';
+import { CONTAINER_SECURITY, POD_SECURITY } from '../resources/pod-template.js';
+import type { Revision } from '../resources/revision.js';
+import { apiVersionOf, type KubeObject, type ResourceType } from '../runtime/kube-types.js';
+import { MIGRATION_CONTAINER, stageJob } from './job.js';
+import type { JobView } from './job-view.js';
+
+/** A backup is of one promotion: an undo and another promotion later, what it holds is old. */
+export function hookName(revision: string, promotedAt: string | undefined, attempt: number): string {
+  const hash = createHash('sha256').update(`${promotedAt}/${attempt}`).digest('hex');
+  return `${revision}-hook-${hash.slice(0, 5)}`;
+}
+
+/** What the spec asks for, for the promotion that is on record. */
+export function hookObject(api: PcfApi, revision: Revision, attempt: number): KubeObject {
+  const { job, volumeSnapshot, backup } = api.spec.migrations!.beforeContract!;
+  const name = hookName(revision.name, api.status?.delivery?.promotedAt, attempt);
+  if (job) return hookJob(api, name, revision, job);
+  if (volumeSnapshot) {
+    const { persistentVolumeClaimName, className } = volumeSnapshot;
+    return kept(api, VolumeSnapshotKind, name, revision, {
+      source: { persistentVolumeClaimName },
+      ...(className ? { volumeSnapshotClassName: className } : {}),
+    });
+  }
+  const { cluster, method, plugin } = backup!;
+  return kept(api, BackupKind, name, revision, {
+    cluster: { name: cluster },
+    method,
+    ...(plugin ? { pluginConfiguration: { name: plugin } } : {}),
+  });
+}
+
+export function hookKind({ job, volumeSnapshot }: BeforeContract): ResourceType {
+  if (job) return JobKind;
+  return volumeSnapshot ? VolumeSnapshotKind : BackupKind;
+}
+
+/** Without an owner: Kubernetes would collect it together with the PcfApi, and the data with it. */
+function kept(api: PcfApi, type: ResourceType, name: string, revision: Revision, spec: object): KubeObject {
+  const labels = {
+    ...commonLabels(api),
+    [LABELS.component]: 'migration' satisfies Component,
+    [LABELS.revision]: revision.name,
+    [LABELS.stage]: 'hook',
+  };
+  return {
+    apiVersion: apiVersionOf(type),
+    kind: type.kind,
+    metadata: { name, namespace: api.metadata.namespace, labels },
+    spec,
+  };
+}
+
+interface Backup extends KubeObject {
+  status?: { readyToUse?: boolean; phase?: string; error?: string | { message?: string } };
+}
+
+/** How far a VolumeSnapshot or a Backup is; neither is ever lost. */
+export function backupView(name: string, found: KubeObject | undefined): JobView {
+  if (!found) return { name, state: 'Absent', failures: 0 };
+  const { readyToUse, phase, error } = (found as Backup).status ?? {};
+  if (readyToUse || phase === 'completed') return { name, state: 'Succeeded', failures: 0 };
+  const words = typeof error === 'string' ? error : error?.message;
+  if (!error && phase !== 'failed') return { name, state: 'Running', failures: 0 };
+  const why = words ? `: ${words}` : '';
+  return { name, state: 'Failed', error: `${found.kind} ${name} failed${why}`, failures: 1 };
+}
+
+function hookJob(api: PcfApi, name: string, revision: Revision, given: BeforeContractJob): KubeObject {
+  const { labels } = revision.template.metadata;
+  const template = {
+    metadata: { labels: { ...labels, [LABELS.component]: 'migration' satisfies Component } },
+    spec: {
+      ...(given.serviceAccountName
+        ? { serviceAccountName: given.serviceAccountName }
+        : { automountServiceAccountToken: false }),
+      ...(api.spec.imagePullSecrets ? { imagePullSecrets: api.spec.imagePullSecrets } : {}),
+      securityContext: POD_SECURITY,
+      containers: [hookContainer(api, revision, given)],
+      volumes: [{ name: 'tmp', emptyDir: {} }],
+    },
+  };
+  return stageJob(api, name, revision, 'hook', template);
+}
+
+function hookContainer(api: PcfApi, revision: Revision, given: BeforeContractJob) {
+  const { image, command, args, env, resources } = given;
+  const { namespace, name } = api.metadata;
+  const names = { PCF_NAMESPACE: namespace, PCF_NAME: name, PCF_REVISION: revision.name };
+  return {
+    name: MIGRATION_CONTAINER,
+    image,
+    ...(command ? { command } : {}),
+    ...(args ? { args } : {}),
+    env: [...Object.entries(names).map(([key, value]) => ({ name: key, value })), ...env],
+    ...(resources ? { resources } : {}),
+    terminationMessagePolicy: 'FallbackToLogsOnError',
+    securityContext: CONTAINER_SECURITY,
+    volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }],
+  };
+}
