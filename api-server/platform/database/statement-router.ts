@@ -78,7 +78,12 @@ export class StatementRouter {
     values?: unknown[],
   ): Promise<QueryResult> {
     const { primary, replica } = this.parts;
-    const server = this.#readsFrom(session);
+    let server = this.#readsFrom(session);
+    const learning = server === primary ? undefined : session?.learnPosition();
+    if (learning) {
+      await learning;
+      server = this.#readsFrom(session);
+    }
     if (server === primary) return this.#once(primary, session, text, values);
     try {
       return await this.#once(server, session, text, values);

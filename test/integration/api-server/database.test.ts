@@ -6,6 +6,7 @@ import { DatabaseSession, databaseSession } from '../../../api-server/platform/d
 import { HEADERS } from '../../../contract/image.js';
 import { eventually } from '../../support/pcf-api.js';
 import { freePort, startPostgres, type TestPostgres } from '../../support/postgres.js';
+import { startRedis } from '../../support/redis.js';
 import { ApiProcess, runRole } from './api-process.js';
 import { openDatabase } from './database-under-test.js';
 
@@ -284,7 +285,9 @@ describe('api-server database', () => {
       PCF_API__DATABASE__REPLICA_PROBE_INTERVAL: '20ms',
     };
     assert.equal((await runRole(['migrate', 'up'], env)).code, 0);
-    const apis = await Promise.all([ApiProcess.start(env), ApiProcess.start(env)]);
+    const redis = await startRedis();
+    const withRedis = { ...env, ...(redis && { PCF_API__REDIS__URL: redis.url }) };
+    const apis = await Promise.all([ApiProcess.start(withRedis), ApiProcess.start(withRedis)]);
     try {
       const [one, other] = apis as [ApiProcess, ApiProcess];
       for (const api of apis) {
@@ -293,6 +296,8 @@ describe('api-server database', () => {
         await eventually('its replica is ready', async () =>
           /"replica":\{"state":"ready"/.test(await text()),
         );
+        if (redis)
+          await eventually('Redis is ready', async () => /"redis":\{"status":"ready"/.test(await text()));
         assert.match(await api.metrics(), /pcf_api_database_replica_lag_seconds \d/);
       }
       await replay('pause');
@@ -303,6 +308,10 @@ describe('api-server database', () => {
       const seen = async (api: ApiProcess, headers: Record<string, string>) =>
         Number((await api.graphql('{ services { totalCount } }', {}, headers)).data.services.totalCount);
       assert.equal(await seen(one, cookie), 1, 'the same client at the same process');
+      if (redis) assert.equal(await seen(other, cookie), 1, 'and at another');
+      await redis?.stop();
+      assert.equal(await seen(one, cookie), 1, 'when Redis is away, too');
+      assert.equal(await seen(other, cookie), 0, 'which it takes elsewhere');
       assert.equal(
         await seen(other, { [HEADERS.position]: String(position) }),
         1,
@@ -313,6 +322,7 @@ describe('api-server database', () => {
     } finally {
       await replay('resume');
       await Promise.all(apis.map((api) => api.kill()));
+      await redis?.stop();
     }
   }).timeout(60_000);
 
