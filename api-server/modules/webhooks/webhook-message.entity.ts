@@ -16,6 +16,7 @@ registerEnumType(WebhookMessageStatus, {
 @Entity('webhook_messages')
 @Allow(Role.OPERATOR, Scope.WEBHOOKS)
 @ObjectType('WebhookMessage', {
+  implements: Node,
   simpleResolvers: true,
   description: 'What a webhook was told, or is to be told.',
 })
