@@ -1,4 +1,5 @@
 /** The database as the rest of the program uses it: one data source, however many servers and passwords there are. */
+import type { PoolClient } from 'pg';
 import type { DataSource, EntityTarget } from 'typeorm';
 import type { Settings } from '../../config/schema.js';
 import type { Logger } from '../logging/logger.js';
@@ -6,6 +7,7 @@ import type { KnownMigration } from '../migrations/known-migrations.js';
 import { schemaMisfit } from '../migrations/schema-misfit.js';
 import type { RedisClient } from '../redis/redis.js';
 import { Secret } from '../secrets/secret.js';
+import { cancelRequest } from './cancel-request.js';
 import { createDataSource } from './data-source.js';
 import { DatabaseMonitor } from './database-monitor.js';
 import { DatabaseServer, type PoolFigures, type ServerName } from './database-server.js';
@@ -62,7 +64,7 @@ export class Database {
     const router = new StatementRouter({
       primary: this.#primary,
       ...(this.#replica && { replica: this.#replica }),
-      cancel: (server, pid) => this.#cancel(server, pid),
+      cancel: (client) => this.#cancel(client),
       onRetry: (what) => parts.onRetry(what),
       log,
     });
@@ -165,10 +167,9 @@ export class Database {
     }
   }
 
-  async #cancel(server: DatabaseServer, pid: number): Promise<void> {
-    const monitor = server.name === 'primary' ? this.monitor : this.#replica?.monitor;
+  async #cancel(client: PoolClient): Promise<void> {
     try {
-      await monitor?.ask('SELECT pg_cancel_backend($1)', [pid]);
+      await cancelRequest(client, this.parts.settings.connect_timeout);
     } catch (error) {
       this.parts.log.debug({ err: error }, 'a statement could not be cancelled');
     }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { DatabaseSession, databaseSession } from '../../../api-server/platform/database/session.js';
 import { HEADERS } from '../../../contract/image.js';
 import { eventually } from '../../support/pcf-api.js';
+import { PgBouncer } from '../../support/pgbouncer.js';
 import { freePort, startPostgres, type TestPostgres } from '../../support/postgres.js';
 import { startRedis } from '../../support/redis.js';
 import { ApiProcess, runRole } from './api-process.js';
@@ -182,20 +183,29 @@ describe('api-server database', () => {
       assert.deepEqual([under.retries, under.database.pools[0]?.circuitIsOpen], [[], false]);
     });
 
-    it('a statement whose request is over is ended on the server, too', async () => {
-      await using under = await openDatabase(url);
-      const session = new DatabaseSession();
-      const running = under.as(session, 'SELECT pg_sleep(60) AS cancelled_with_its_request');
-      const refused = assert.rejects(running, /canceling statement/);
-      const ACTIVE = `SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()
-        AND query LIKE '%cancelled_with_its_request%'`;
-      await eventually('it runs', async () => (await primary.query(ACTIVE, url)).length === 1);
-      session.cancel(new Error('nobody waits for it'));
-      await refused;
-      assert.equal((await primary.query(ACTIVE, url)).length, 0);
-      await assert.rejects(under.as(session, 'SELECT 1'), /nobody waits for it/);
-      assert.equal(under.database.pools[0]?.figures.idle, under.database.pools[0]?.figures.total);
-    });
+    for (const way of ['directly', 'by way of PgBouncer'] as const) {
+      it(`a statement whose request is over is ended on the server, too: ${way}`, async function () {
+        this.timeout(60_000);
+        const bouncer = way === 'directly' ? undefined : await PgBouncer.start(url, 'transaction');
+        if (way !== 'directly' && !bouncer) return this.skip();
+        try {
+          await using under = await openDatabase(bouncer?.url ?? url);
+          const session = new DatabaseSession();
+          const running = under.as(session, 'SELECT pg_sleep(60) AS cancelled_with_its_request');
+          const refused = assert.rejects(running, /canceling statement/);
+          const ACTIVE = `SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()
+            AND query LIKE '%cancelled_with_its_request%'`;
+          await eventually('it runs', async () => (await primary.query(ACTIVE, url)).length === 1);
+          session.cancel(new Error('nobody waits for it'));
+          await refused;
+          assert.equal((await primary.query(ACTIVE, url)).length, 0);
+          await assert.rejects(under.as(session, 'SELECT 1'), /nobody waits for it/);
+          assert.equal(under.database.pools[0]?.figures.idle, under.database.pools[0]?.figures.total);
+        } finally {
+          await bouncer?.stop();
+        }
+      });
+    }
   });
 
   describe('credentials in a file', () => {
