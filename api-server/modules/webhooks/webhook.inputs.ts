@@ -7,7 +7,7 @@ import { MAX_PAGE, PageArgs } from '../../platform/graphql/relay/paging.js';
 import { DomainEventKind } from '../events/event-kind.js';
 import { NAME_MESSAGE, NAME_RULE } from '../services/service.inputs.js';
 import { Webhook, WebhookOrder } from './webhook.entity.js';
-import { WebhookMessageStatus } from './webhook-message.entity.js';
+import { WebhookMessageOrder, WebhookMessageStatus } from './webhook-message.entity.js';
 
 const URL_RULE = {
   protocols: ['https', 'http'],
@@ -156,4 +156,7 @@ export class WebhookMessageFilter {
 export class WebhookMessagesArgs extends PageArgs {
   @Field(() => WebhookMessageFilter, { nullable: true })
   filter?: WebhookMessageFilter | null;
+
+  @Field(() => WebhookMessageOrder, { nullable: true, description: 'Newest first when left out.' })
+  orderBy?: OrderInput | null;
 }

@@ -377,6 +377,16 @@ describe('api-server domain', () => {
       assert.equal(services.search.totalCount, 3);
     });
 
+    it('reads what is asked for of each type, and no more', async () => {
+      await domain.createService('web');
+      const { statements } = await domain.run(
+        '{ search(query: "web") { edges { node { __typename ... on Service { name } ... on Incident { title } } } } }',
+      );
+      const read = statements.find((text) => /FROM services t/.test(text)) ?? '';
+      assert.match(read, /t\."name" AS "name"/);
+      assert.doesNotMatch(read, /description|owner/);
+    });
+
     it('takes what is special to SQL as it is written', async () => {
       await domain.createService('web');
       for (const query of ['%%', '__', '\\\\', "' OR 1=1 --", '& | !', '"a', ':*']) {
@@ -385,6 +395,70 @@ describe('api-server domain', () => {
       }
       assert.deepEqual(await code(SEARCH, { query: ' a ' }), ['BAD_USER_INPUT', 'query']);
       assert.deepEqual(await code(SEARCH, { query: 'x'.repeat(101) }), ['BAD_USER_INPUT', 'query']);
+    });
+  });
+
+  describe('lists', () => {
+    it('are filtered by when things ended, and by service and environment wherever they hang', async () => {
+      const [web, db] = [await domain.createService('web'), await domain.createService('db')];
+      const done = await domain.record(web, { version: '1', startedAt: '2026-01-01T00:00:00Z' });
+      await domain.finish(done, 'SUCCEEDED', { finishedAt: '2026-01-02T00:00:00Z' });
+      await domain.record(db, {
+        version: '2',
+        committedAt: '2026-01-03T00:00:00Z',
+        environment: 'production',
+      });
+      for (const [serviceId, environment] of [
+        [web, 'production'],
+        [web, 'qa'],
+        [db, 'production'],
+      ]) {
+        const input = {
+          serviceId,
+          environment,
+          title: 't',
+          severity: 'LOW',
+          openedAt: '2026-01-05T00:00:00Z',
+          idempotencyKey: String(environment),
+        };
+        const { openIncident } = await domain.ask(OPEN, { input });
+        if (environment !== 'qa') continue;
+        await domain.ask(
+          'mutation ($id: ID!) { resolveIncident(input: { id: $id, resolvedAt: "2026-01-06T00:00:00Z" }) { id } }',
+          { id: openIncident.id },
+        );
+      }
+      const data = await domain.ask(
+        `query ($web: ID!) {
+          ended: deployments(filter: { finishedFrom: "2026-01-02T00:00:00Z", finishedTo: "2026-01-03T00:00:00Z" }) { totalCount }
+          later: deployments(filter: { finishedFrom: "2026-01-02T00:00:01Z" }) { totalCount }
+          over: incidents(filter: { resolvedFrom: "2026-01-06T00:00:00Z", resolvedTo: "2026-01-07T00:00:00Z" }) { totalCount }
+          committed: releases(filter: { committedFrom: "2026-01-03T00:00:00Z", committedTo: "2026-01-04T00:00:00Z" }) { totalCount }
+          old: releases(filter: { createdTo: "2026-01-01T00:00:00Z" }) { totalCount }
+          environment(name: "production") {
+            deployments(serviceId: $web) { totalCount edges { node { version } } }
+            incidents(serviceId: $web) { totalCount }
+          }
+          service(name: "web") { incidents(environment: "qa") { totalCount edges { node { title } } } }
+          auditEvents(first: 1, orderBy: { field: OCCURRED_AT, direction: ASC }) { edges { node { action } } }
+        }`,
+        { web },
+      );
+      const counts = [
+        data.ended,
+        data.later,
+        data.over,
+        data.committed,
+        data.old,
+        data.environment.deployments,
+        data.environment.incidents,
+        data.service.incidents,
+      ].map(({ totalCount }: { totalCount: number }) => totalCount);
+      assert.deepEqual(counts, [1, 0, 1, 1, 0, 1, 1, 1]);
+      assert.equal(data.environment.deployments.edges[0].node.version, '1');
+      assert.equal(data.auditEvents.edges[0].node.action, 'createService');
+      const wrong = '{ environment(name: "production") { incidents(serviceId: "x") { totalCount } } }';
+      assert.deepEqual(await code(wrong, {}), ['BAD_USER_INPUT', 'serviceId']);
     });
   });
 
