@@ -289,6 +289,11 @@ export const fileSettingsSchema = z.strictObject({
   webhooks: z
     .strictObject({
       timeout: duration.describe('How long a receiver may take to answer.'),
+      attempts: z.int().min(1).max(100).describe('How often a message is tried before it is a dead letter.'),
+      retry_initial: duration.describe(
+        'The first wait before a message is tried again; it doubles each time.',
+      ),
+      retry_max: duration.describe('The longest wait before a message is tried again.'),
       allow_private: z
         .boolean()
         .describe('Allow plain HTTP, and addresses in private networks; for development alone.'),
@@ -297,7 +302,9 @@ export const fileSettingsSchema = z.strictObject({
   retention: z
     .strictObject({
       every: duration.describe('How often it is looked for what is old enough to go.'),
-      deployments: duration.describe('How long ended deployments are kept; 0ms is for good.'),
+      deployments: duration.describe(
+        'How long ended deployments are kept; of those that go the delivery metrics keep their figures by the day. 0ms is for good.',
+      ),
       audit: duration.describe('How long it is kept who did what; 0ms is for good.'),
       events: duration.describe(
         'How long events are kept, for subscribers that come back and webhooks; 0ms is for good.',

@@ -40,6 +40,7 @@ export function createContext(
       Deployment: (uuid) => current().deployment.load(uuid),
       Incident: (uuid) => current().incident.load(uuid),
       Webhook: (uuid) => current().webhook.load(uuid),
+      WebhookMessage: (uuid) => current().webhookMessage.load(uuid),
       User: (uuid) => current().user.load(uuid),
       ApiKey: (uuid) => current().apiKey.load(uuid),
       AuditEvent: (uuid) => current().auditEvent.load(uuid),

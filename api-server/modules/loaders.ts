@@ -23,6 +23,7 @@ export function createLoaders(dataSource: DataSource) {
     deployment: new EntityLoader(dataSource, deploymentType),
     incident: new EntityLoader(dataSource, incidentType),
     webhook: new EntityLoader(dataSource, webhookType),
+    webhookMessage: new EntityLoader(dataSource, webhookMessageType),
     user: new EntityLoader(dataSource, userType),
     apiKey: new EntityLoader(dataSource, apiKeyType),
     auditEvent: new EntityLoader(dataSource, auditEventType),

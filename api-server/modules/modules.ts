@@ -9,7 +9,7 @@ import { ApiKeyResolver } from './api-keys/api-key.resolver.js';
 import { ApiKeyService } from './api-keys/api-key.service.js';
 import { AuditResolver } from './audit/audit.resolver.js';
 import { AuditEvent } from './audit/audit-event.entity.js';
-import { AuditLog } from './audit/audit-log.js';
+import { AuditLog, auditStatement } from './audit/audit-log.js';
 import { createContext, type GraphqlContext } from './context.js';
 import { DeliveryMetricsResolver } from './delivery-metrics/delivery-metrics.resolver.js';
 import { Deployment } from './deployments/deployment.entity.js';
@@ -82,6 +82,6 @@ export async function createModules(dataSource: DataSource, options: ModuleOptio
     [ApiKeyResolver, new ApiKeyResolver(dataSource, new ApiKeyService(dataSource))],
     [AuditResolver, new AuditResolver(dataSource)],
   ]);
-  const schema = createSchema(instances, new AuditLog(dataSource, logger).record);
+  const schema = createSchema(instances, new AuditLog(dataSource, logger).record, auditStatement);
   return { schema, context: (identity) => createContext(dataSource, { log, feed }, identity), feed };
 }

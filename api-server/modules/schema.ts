@@ -1,7 +1,7 @@
 import type { GraphQLSchema } from 'graphql';
 import { buildSchemaSync, type PubSub } from 'type-graphql';
 import { enforceAccess } from '../platform/auth/access.js';
-import { type AuditRecorder, auditMutations } from '../platform/auth/audit.js';
+import { type AuditRecorder, type AuditStatement, auditMutations } from '../platform/auth/audit.js';
 import { NodeResolver } from '../platform/graphql/relay/node-resolver.js';
 import { validateInput } from '../platform/graphql/validate-input.js';
 import { ApiKeyResolver } from './api-keys/api-key.resolver.js';
@@ -65,7 +65,11 @@ const UNUSED: PubSub = {
  * The schema, with its access rules in force and its mutations on record. `instances` holds
  * those resolvers that need something, by their classes.
  */
-export function createSchema(instances: ReadonlyMap<unknown, object>, record: AuditRecorder): GraphQLSchema {
+export function createSchema(
+  instances: ReadonlyMap<unknown, object>,
+  record: AuditRecorder,
+  inStatement?: AuditStatement,
+): GraphQLSchema {
   const made = new Map(instances);
   const get = (resolver: new () => object): object => {
     const instance = made.get(resolver) ?? new resolver();
@@ -79,6 +83,6 @@ export function createSchema(instances: ReadonlyMap<unknown, object>, record: Au
     pubSub: UNUSED,
   });
   enforceAccess(schema);
-  auditMutations(schema, record);
+  auditMutations(schema, record, inStatement);
   return schema;
 }

@@ -7,14 +7,21 @@ import { observeBatches } from '../platform/metrics/batch-observer.js';
 import { addDatabaseGauges } from '../platform/metrics/database-metrics.js';
 import type { Metrics } from '../platform/metrics/metrics.js';
 import { knownMigrations } from '../platform/migrations/known-migrations.js';
+import type { RedisClient } from '../platform/redis/redis.js';
 
 /** The database, measured. Not started yet. */
-export async function createDatabase(settings: Settings, metrics: Metrics, log: Logger): Promise<Database> {
+export async function createDatabase(
+  settings: Settings,
+  metrics: Metrics,
+  log: Logger,
+  redis?: RedisClient,
+): Promise<Database> {
   const slow = slowQueryLog(log, settings.database.slow_query);
   const database = new Database({
     settings: settings.database,
     entities: ENTITIES,
     migrations: await knownMigrations(),
+    ...(redis && { redis }),
     log,
     observe: (event) => {
       metrics.statement(event);

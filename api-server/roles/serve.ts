@@ -62,8 +62,8 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
     log,
   });
   const metrics = createMetrics({ version, revision });
-  const database = await createDatabase(settings, metrics, log);
   const redis = createRedis(settings, log);
+  const database = await createDatabase(settings, metrics, log, redis);
   addReadyGauge(metrics.registry, 'redis', () => redisState(redis) === 'ready');
   const readiness = new Readiness({
     database: () => database.monitor.status,

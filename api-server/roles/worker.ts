@@ -4,7 +4,8 @@ import { ENV, EXIT } from '../../contract/image.js';
 import { ConfigError } from '../config/config-error.js';
 import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
-import { deploymentsChangedSince } from '../modules/deployments/recent-changes.js';
+import { deliveryRollUpJob } from '../modules/delivery-metrics/delivery-roll-up.js';
+import { annotatedDeployment, deploymentsChangedSince } from '../modules/deployments/recent-changes.js';
 import { eventRetentionJob } from '../modules/events/event-retention.js';
 import { WebhookOutboxTable } from '../modules/webhooks/webhook-outbox.js';
 import type { Database } from '../platform/database/database.js';
@@ -13,6 +14,7 @@ import { Readiness } from '../platform/health/readiness.js';
 import { addRequestHooks } from '../platform/http/request-hooks.js';
 import { createHttpServer } from '../platform/http/server.js';
 import { annotationJobs } from '../platform/jobs/grafana-annotations.js';
+import type { JobOptions } from '../platform/jobs/job.js';
 import { JobRunner } from '../platform/jobs/job-runner.js';
 import { type RetentionRule, retentionJob } from '../platform/jobs/retention.js';
 import { webhookJobs } from '../platform/jobs/webhook-delivery.js';
@@ -32,6 +34,7 @@ import { createDatabase } from './create-database.js';
 
 /** The queues of all jobs there can be. */
 export const QUEUES = [
+  'delivery-roll-up',
   'retention',
   'event-retention',
   'webhook-relay',
@@ -125,15 +128,21 @@ function addJobs(
   const { dataSource } = database;
   const { retention, grafana } = settings;
   const rules: RetentionRule[] = [
-    { table: 'deployments', where: 'finished_at < $1', keepMs: retention.deployments },
     { table: 'audit_events', where: 'occurred_at < $1', keepMs: retention.audit },
     // Kept a day longer than they are good: who tries one that was used before is still noticed.
     { table: 'refresh_tokens', where: 'expires_at < $1', keepMs: 24 * 3_600_000 },
   ];
-  const enqueue = (name: string, data: object, id: string) => jobs.enqueue(name, data, id);
+  const enqueue = (name: string, data: object, options: JobOptions) => jobs.enqueue(name, data, options);
+  const { attempts, retry_initial: initialMs, retry_max: maxMs } = settings.webhooks;
+  jobs.add(deliveryRollUpJob(dataSource, retention.deployments, retention.every));
   jobs.add(retentionJob(dataSource, rules, retention.every));
   jobs.add(eventRetentionJob(dataSource, retention.events, retention.every));
-  const [relay, deliver] = webhookJobs({ outbox: new WebhookOutboxTable(dataSource), sender, enqueue });
+  const [relay, deliver] = webhookJobs({
+    outbox: new WebhookOutboxTable(dataSource),
+    sender,
+    retries: { attempts, initialMs, maxMs },
+    enqueue,
+  });
   jobs.add(deliver);
   jobs.add(relay);
   if (!grafana.url) return;
@@ -142,6 +151,7 @@ function addJobs(
     url: grafana.url,
     token: token ? new Secret(token, file ? { file, log } : undefined) : undefined,
     changedSince: (since) => deploymentsChangedSince(dataSource, since),
+    load: (uuid) => annotatedDeployment(dataSource, uuid),
     enqueue,
   });
   jobs.add(annotate);

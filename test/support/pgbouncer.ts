@@ -40,7 +40,7 @@ listen_port = ${port}
 unix_socket_dir =
 auth_type = any
 pool_mode = ${mode}
-ignore_startup_parameters = extra_float_digits
+ignore_startup_parameters = extra_float_digits,statement_timeout,idle_in_transaction_session_timeout
 ${settings}
 `;
     // Who may read the folder is decided by its owner, who is also who runs it: it refuses to be root.

@@ -25,6 +25,25 @@ export class CreateApiKeyInput {
   expiresAt?: Date | null;
 }
 
+@InputType({ description: 'What is left out stays as it is; null takes it away where that is possible.' })
+export class UpdateApiKeyInput {
+  @Field(() => ID)
+  id!: string;
+
+  @MinLength(1, { message: 'must not be empty' })
+  @MaxLength(100, { message: 'must be at most 100 characters long' })
+  @Field(() => String, { nullable: true, description: 'What it is for.' })
+  name?: string | null;
+
+  @ArrayMinSize(1, { message: 'must not be empty; null is all that the role may' })
+  @ArrayUnique({ message: 'must not name a scope twice' })
+  @Field(() => [Scope], { nullable: true, description: 'Null: all that the role may.' })
+  scopes?: Scope[] | null;
+
+  @Field(() => Date, { nullable: true, description: 'Null: until it is revoked.' })
+  expiresAt?: Date | null;
+}
+
 @InputType()
 export class RevokeApiKeyInput {
   @Field(() => ID)

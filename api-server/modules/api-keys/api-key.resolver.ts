@@ -8,7 +8,13 @@ import type { Page } from '../../platform/graphql/relay/connection.js';
 import { listQuery, rootPage } from '../../platform/graphql/relay/list.js';
 import type { GraphqlContext } from '../context.js';
 import { ApiKey, ApiKeyConnection, apiKeyType } from './api-key.entity.js';
-import { ApiKeysArgs, ApiKeyWithSecret, CreateApiKeyInput, RevokeApiKeyInput } from './api-key.inputs.js';
+import {
+  ApiKeysArgs,
+  ApiKeyWithSecret,
+  CreateApiKeyInput,
+  RevokeApiKeyInput,
+  UpdateApiKeyInput,
+} from './api-key.inputs.js';
 import type { ApiKeyService } from './api-key.service.js';
 
 @Resolver(() => ApiKey)
@@ -36,6 +42,12 @@ export class ApiKeyResolver {
     @Ctx() { identity }: GraphqlContext,
   ): Promise<ApiKeyWithSecret> {
     return this.keys.create(input, identity.id);
+  }
+
+  @Allow(Role.ADMIN, Scope.ADMIN)
+  @Mutation(() => ApiKey, { description: 'What the key may is in force within seconds, everywhere.' })
+  async updateApiKey(@Arg('input', () => UpdateApiKeyInput) input: UpdateApiKeyInput): Promise<ApiKey> {
+    return this.keys.update(input);
   }
 
   @Allow(Role.ADMIN, Scope.ADMIN)

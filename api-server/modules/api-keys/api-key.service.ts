@@ -1,10 +1,16 @@
 import type { DataSource } from 'typeorm';
 import { newApiKey } from '../../platform/auth/api-key.js';
-import { insertRow } from '../../platform/database/rows.js';
-import { badUserInput, notFound } from '../../platform/graphql/errors.js';
+import { Bindings } from '../../platform/database/conditions.js';
+import { assignments, changeRows, insertRow } from '../../platform/database/rows.js';
+import { badUserInput, conflict, notFound } from '../../platform/graphql/errors.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
 import { type ApiKey, apiKeyType } from './api-key.entity.js';
-import type { ApiKeyWithSecret, CreateApiKeyInput, RevokeApiKeyInput } from './api-key.inputs.js';
+import type {
+  ApiKeyWithSecret,
+  CreateApiKeyInput,
+  RevokeApiKeyInput,
+  UpdateApiKeyInput,
+} from './api-key.inputs.js';
 
 const { table } = apiKeyType;
 
@@ -16,9 +22,7 @@ export class ApiKeyService {
     { name, role, scopes, expiresAt }: CreateApiKeyInput,
     createdBy: string,
   ): Promise<ApiKeyWithSecret> {
-    if (expiresAt && expiresAt.getTime() <= Date.now()) {
-      throw badUserInput({ field: 'input.expiresAt', message: 'must be in the future' });
-    }
+    requireFuture(expiresAt);
     const { key, prefix, secretHash } = newApiKey();
     const values = {
       uuid: crypto.randomUUID(),
@@ -33,15 +37,32 @@ export class ApiKeyService {
     return { apiKey: await insertRow(this.dataSource, table, values), key };
   }
 
+  /** Throws CONFLICT when it is revoked: that is for good. */
+  async update({ id, name, scopes, expiresAt }: UpdateApiKeyInput): Promise<ApiKey> {
+    requireFuture(expiresAt);
+    const uuid = uuidOf('ApiKey', id, 'input.id');
+    const bindings = new Bindings();
+    const set = assignments(table, { name: name ?? undefined, scopes, expiresAt }, bindings);
+    const sql = `UPDATE api_keys AS t SET ${set} WHERE t.id = ${bindings.bind(uuid)} AND t.revoked_at IS NULL`;
+    const [key] = await changeRows(this.dataSource, table, { sql, bindings });
+    if (key) return key;
+    const known: object[] = await this.dataSource.query('SELECT FROM api_keys WHERE id = $1', [uuid]);
+    if (known.length === 0) throw notFound('there is no such API key', 'input.id');
+    throw conflict('the API key is revoked', 'input.id');
+  }
+
   /** Since when it is revoked does not change when it is said again. */
   async revoke({ id }: RevokeApiKeyInput): Promise<ApiKey> {
-    const [row]: object[] = await this.dataSource.query(
-      `WITH changed AS (
-         UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()), updated_at = now() WHERE id = $1 RETURNING *
-       ) SELECT ${table.selectList(table.properties, 'changed')} FROM changed`,
-      [uuidOf('ApiKey', id, 'input.id')],
-    );
-    if (!row) throw notFound('there is no such API key', 'input.id');
-    return table.hydrate(row);
+    const bindings = new Bindings();
+    const sql = `UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()), updated_at = now()
+      WHERE id = ${bindings.bind(uuidOf('ApiKey', id, 'input.id'))}`;
+    const [key] = await changeRows(this.dataSource, table, { sql, bindings });
+    if (!key) throw notFound('there is no such API key', 'input.id');
+    return key;
   }
+}
+
+function requireFuture(expiresAt: Date | null | undefined): void {
+  if (!expiresAt || expiresAt.getTime() > Date.now()) return;
+  throw badUserInput({ field: 'input.expiresAt', message: 'must be in the future' });
 }

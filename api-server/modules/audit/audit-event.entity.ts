@@ -6,6 +6,7 @@ import { Role, Scope } from '../../platform/auth/roles.js';
 import { connectionOf } from '../../platform/graphql/relay/connection.js';
 import { Node } from '../../platform/graphql/relay/node.js';
 import { NodeType } from '../../platform/graphql/relay/node-type.js';
+import { orderOf } from '../../platform/graphql/relay/ordering.js';
 
 export const AuditOutcome = { SUCCEEDED: 'SUCCEEDED', FAILED: 'FAILED', DENIED: 'DENIED' } as const;
 export type AuditOutcome = (typeof AuditOutcome)[keyof typeof AuditOutcome];
@@ -73,3 +74,5 @@ export const auditEventType = new NodeType('AuditEvent', AuditEvent, {
   },
   defaultDirection: 'DESC',
 });
+
+export const AuditEventOrder = orderOf('AuditEvent', auditEventType.orders);

@@ -1,5 +1,5 @@
 import type { DataSource } from 'typeorm';
-import type { AuditEntry, AuditRecorder } from '../../platform/auth/audit.js';
+import type { AuditEntry, AuditRecorder, AuditStatement } from '../../platform/auth/audit.js';
 import { storable } from '../../platform/auth/redact-input.js';
 import { databaseSession } from '../../platform/database/session.js';
 import type { Logger } from '../../platform/logging/logger.js';
@@ -11,7 +11,27 @@ const INSERT = `INSERT INTO audit_events
   FROM jsonb_to_recordset(CAST($1 AS jsonb)) AS e("at" timestamptz, "actor" text, "actorName" text,
     "role" text, "action" text, "input" jsonb, "subject" text, "outcome" text, "errorCode" text, "requestId" text)`;
 
-/** Writes the audit: one statement for all that came while the one before ran. */
+/** The ids of the API are made in SQL here: base64 of the type and the row's key, as `toGlobalId` makes them. */
+export const auditStatement: AuditStatement = (entry, rows, type, { bind }) => {
+  const { actor, actorName, role, action, input, outcome, errorCode, requestId } = entry;
+  const texts = [actor, actorName, role, action].map((text) => {
+    return `CAST(${bind(text === null ? null : storable(text))} AS text)`;
+  });
+  const json = JSON.stringify(input, storableTexts);
+  return `audit AS (
+    INSERT INTO audit_events
+      (occurred_at, actor, actor_name, role, action, input, outcome, error_code, request_id, subject)
+    SELECT now(), ${texts.join(', ')}, CAST(${bind(json)} AS jsonb), ${bind(outcome)}, ${bind(errorCode)},
+      ${bind(requestId)}, rtrim(encode(convert_to('${type}:' || id, 'UTF8'), 'base64'), '=')
+    FROM (SELECT id FROM ${rows} LIMIT 1) AS subject
+  )`;
+};
+
+function storableTexts(_key: string, value: unknown): unknown {
+  return typeof value === 'string' ? storable(value) : value;
+}
+
+/** Writes the audit of what no statement has put on record itself: one statement for all that came while the one before ran. */
 export class AuditLog {
   #waiting: (AuditEntry & { at: Date })[] = [];
   #running: Promise<void> = Promise.resolve();
@@ -33,9 +53,7 @@ export class AuditLog {
     this.#running = this.#next!;
     this.#next = undefined;
     try {
-      const json = JSON.stringify(entries, (_key, value) =>
-        typeof value === 'string' ? storable(value) : value,
-      );
+      const json = JSON.stringify(entries, storableTexts);
       // Not in the session of the request that happens to be the first.
       await databaseSession.exit(() => this.dataSource.query(INSERT, [json]));
     } catch (error) {

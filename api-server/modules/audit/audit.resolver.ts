@@ -6,8 +6,15 @@ import { Role, Scope } from '../../platform/auth/roles.js';
 import { between, equals, oneOf } from '../../platform/database/conditions.js';
 import type { Page } from '../../platform/graphql/relay/connection.js';
 import { listQuery, rootPage } from '../../platform/graphql/relay/list.js';
+import type { OrderInput } from '../../platform/graphql/relay/ordering.js';
 import { PageArgs } from '../../platform/graphql/relay/paging.js';
-import { AuditEvent, AuditEventConnection, AuditOutcome, auditEventType } from './audit-event.entity.js';
+import {
+  AuditEvent,
+  AuditEventConnection,
+  AuditEventOrder,
+  AuditOutcome,
+  auditEventType,
+} from './audit-event.entity.js';
 
 @InputType({ description: 'All that are given must fit.' })
 class AuditEventFilter {
@@ -34,6 +41,9 @@ class AuditEventFilter {
 class AuditEventsArgs extends PageArgs {
   @Field(() => AuditEventFilter, { nullable: true })
   filter?: AuditEventFilter | null;
+
+  @Field(() => AuditEventOrder, { nullable: true, description: 'Newest first when left out.' })
+  orderBy?: OrderInput | null;
 }
 
 @Resolver(() => AuditEvent)

@@ -2,6 +2,7 @@
 import type { DataSource } from 'typeorm';
 import { Bindings } from '../../platform/database/conditions.js';
 import type { MetricsBucket } from './delivery-metrics.types.js';
+import { BAD_CHANGE, LEAD_TIME } from './ended-deployment.js';
 
 export interface MetricsScope {
   serviceId?: string;
@@ -31,28 +32,34 @@ export interface RestoreFigures extends BucketRow {
   timeToRestoreP90: number | null;
 }
 
+/** Of deployments that are kept and of days that were rolled up: each deployment is in one of them. */
 export function deploymentFigures(dataSource: DataSource, scope: MetricsScope): Promise<DeploymentFigures[]> {
   const bindings = new Bindings();
-  const sql = `WITH ended AS (
-      SELECT ${bucketOf('d.finished_at', scope, bindings)} AS start, d.status,
-        CASE WHEN d.status = 'SUCCEEDED' AND d.committed_at IS NOT NULL -- greatest() passes over NULL
-          THEN greatest(0, extract(epoch FROM d.finished_at - d.committed_at))::float8 END AS lead_time,
-        d.status <> 'SUCCEEDED' OR d.id IN (
-          SELECT deployment_id FROM incidents WHERE deployment_id IS NOT NULL) AS bad_change
+  const days = `SELECT * FROM delivery_days r WHERE ${rolledUpWithin('r', scope, bindings)}`;
+  const dayBucket = truncated('day::timestamp', scope, bindings);
+  const sql = `WITH days AS MATERIALIZED (${days}), ended AS (
+      SELECT ${bucketOf('d.finished_at', scope, bindings)} AS start, 1 AS deployments,
+        (d.status = 'SUCCEEDED')::int AS succeeded, (d.status = 'FAILED')::int AS failed,
+        (d.status = 'ROLLED_BACK')::int AS rolled_back, ${BAD_CHANGE}::int AS bad_changes, ${LEAD_TIME} AS lead_time
       FROM deployments d WHERE ${within('d', 'finished_at', scope, bindings)}
+      UNION ALL
+      SELECT ${dayBucket}, deployments, succeeded, failed, rolled_back, bad_changes, NULL FROM days
+      UNION ALL
+      SELECT ${dayBucket}, 0, 0, 0, 0, 0, unnest(lead_times) FROM days
     )
     SELECT extract(epoch FROM start)::float8 * 1000 AS start,
-      count(*)::int AS deployments,
-      count(*) FILTER (WHERE status = 'SUCCEEDED')::int AS succeeded,
-      count(*) FILTER (WHERE status = 'FAILED')::int AS failed,
-      count(*) FILTER (WHERE status = 'ROLLED_BACK')::int AS "rolledBack",
-      count(*) FILTER (WHERE bad_change)::int AS "badChanges",
+      coalesce(sum(deployments), 0)::int AS deployments,
+      coalesce(sum(succeeded), 0)::int AS succeeded,
+      coalesce(sum(failed), 0)::int AS failed,
+      coalesce(sum(rolled_back), 0)::int AS "rolledBack",
+      coalesce(sum(bad_changes), 0)::int AS "badChanges",
       percentile_cont(0.5) WITHIN GROUP (ORDER BY lead_time) AS "leadTimeP50",
       percentile_cont(0.9) WITHIN GROUP (ORDER BY lead_time) AS "leadTimeP90"
     FROM ended GROUP BY GROUPING SETS ((start), ())`;
   return dataSource.query(sql, bindings.values);
 }
 
+/** Incidents are kept for good: there is nothing to roll up. */
 export function restoreFigures(dataSource: DataSource, scope: MetricsScope): Promise<RestoreFigures[]> {
   const bindings = new Bindings();
   const sql = `WITH resolved AS (
@@ -68,16 +75,36 @@ export function restoreFigures(dataSource: DataSource, scope: MetricsScope): Pro
 }
 
 /** Without a time zone, so that the session's own has no say. */
-function bucketOf(column: string, { bucket }: MetricsScope, { bind }: Bindings): string {
-  return `date_trunc(${bind(bucket.toLowerCase())}, ${column} AT TIME ZONE 'UTC')`;
+function bucketOf(column: string, scope: MetricsScope, bindings: Bindings): string {
+  return truncated(`${column} AT TIME ZONE 'UTC'`, scope, bindings);
 }
 
-function within(alias: string, ended: string, scope: MetricsScope, { bind }: Bindings): string {
-  const { serviceId, environment, from, to } = scope;
+function truncated(time: string, { bucket }: MetricsScope, { bind }: Bindings): string {
+  return `date_trunc(${bind(bucket.toLowerCase())}, ${time})`;
+}
+
+function within(alias: string, ended: string, scope: MetricsScope, bindings: Bindings): string {
+  const { bind } = bindings;
+  return [
+    ...ofScope(alias, scope, bindings),
+    `${alias}.${ended} >= ${bind(scope.from)}`,
+    `${alias}.${ended} < ${bind(scope.to)}`,
+  ].join(' AND ');
+}
+
+/** A day belongs to the time in which it begins, so that times that follow each other count it once. */
+function rolledUpWithin(alias: string, scope: MetricsScope, bindings: Bindings): string {
+  const utc = (time: Date) => `CAST(${bindings.bind(time)} AS timestamptz) AT TIME ZONE 'UTC'`;
+  return [
+    ...ofScope(alias, scope, bindings),
+    `${alias}.day >= ${utc(scope.from)}`,
+    `${alias}.day < ${utc(scope.to)}`,
+  ].join(' AND ');
+}
+
+function ofScope(alias: string, { serviceId, environment }: MetricsScope, { bind }: Bindings): string[] {
   return [
     ...(serviceId ? [`${alias}.service_id = ${bind(serviceId)}`] : []),
     ...(environment ? [`${alias}.environment = ${bind(environment)}`] : []),
-    `${alias}.${ended} >= ${bind(from)}`,
-    `${alias}.${ended} < ${bind(to)}`,
-  ].join(' AND ');
+  ];
 }

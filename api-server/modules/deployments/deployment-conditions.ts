@@ -9,5 +9,6 @@ export function deploymentConditions(filter: DeploymentFilter | null | undefined
     ...oneOf<Deployment>('strategy', filter.strategy),
     ...oneOf<Deployment>('version', filter.version),
     ...between<Deployment>('startedAt', { from: filter.startedFrom, to: filter.startedTo }),
+    ...between<Deployment>('finishedAt', { from: filter.finishedFrom, to: filter.finishedTo }),
   ];
 }

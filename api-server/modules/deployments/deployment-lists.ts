@@ -7,9 +7,14 @@ import { listQuery } from '../../platform/graphql/relay/list.js';
 import type { GraphqlContext } from '../context.js';
 import { Environment } from '../environments/environment.entity.js';
 import { Release } from '../releases/release.entity.js';
+import { ofService } from '../services/of-service.js';
 import { Service } from '../services/service.entity.js';
 import { type Deployment, DeploymentConnection, deploymentType } from './deployment.entity.js';
-import { DeploymentsOfServiceArgs, NestedDeploymentsArgs } from './deployment.inputs.js';
+import {
+  DeploymentsIntoEnvironmentArgs,
+  DeploymentsOfServiceArgs,
+  NestedDeploymentsArgs,
+} from './deployment.inputs.js';
 import { deploymentConditions } from './deployment-conditions.js';
 
 @Resolver(() => Service)
@@ -35,11 +40,12 @@ export class EnvironmentDeploymentsResolver {
   @FieldResolver(() => DeploymentConnection, { description: 'The deployments into it, newest first.' })
   async deployments(
     @Root() environment: Environment,
-    @Args(() => NestedDeploymentsArgs) args: NestedDeploymentsArgs,
+    @Args(() => DeploymentsIntoEnvironmentArgs) args: DeploymentsIntoEnvironmentArgs,
     @Ctx() { loaders }: GraphqlContext,
     @Info() info: GraphQLResolveInfo,
   ): Promise<Page<Deployment>> {
-    const query = listQuery(deploymentType, args, deploymentConditions(args.filter), info);
+    const where = [...ofService<Deployment>(args.serviceId), ...deploymentConditions(args.filter)];
+    const query = listQuery(deploymentType, args, where, info);
     return loaders.deployments.load('environmentName', environment.name, query);
   }
 }

@@ -94,6 +94,12 @@ export class DeploymentFilter {
 
   @Field(() => Date, { nullable: true, description: 'Started before.' })
   startedTo?: Date | null;
+
+  @Field(() => Date, { nullable: true, description: 'Ended then or later.' })
+  finishedFrom?: Date | null;
+
+  @Field(() => Date, { nullable: true, description: 'Ended before.' })
+  finishedTo?: Date | null;
 }
 
 /** Of a list that hangs on something. */
@@ -110,6 +116,12 @@ export class NestedDeploymentsArgs extends PageArgs {
 export class DeploymentsOfServiceArgs extends NestedDeploymentsArgs {
   @Field(() => String, { nullable: true, description: 'Only those into this environment, by its name.' })
   environment?: string | null;
+}
+
+@ArgsType()
+export class DeploymentsIntoEnvironmentArgs extends NestedDeploymentsArgs {
+  @Field(() => ID, { nullable: true, description: 'Only those of this service.' })
+  serviceId?: string | null;
 }
 
 @ArgsType()

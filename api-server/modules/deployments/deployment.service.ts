@@ -1,10 +1,6 @@
 import type { DataSource } from 'typeorm';
 import { Bindings } from '../../platform/database/conditions.js';
-import {
-  FOREIGN_KEY_VIOLATION,
-  sqlState,
-  UNIQUE_VIOLATION,
-} from '../../platform/database/connection-errors.js';
+import { sqlState, UNIQUE_VIOLATION } from '../../platform/database/connection-errors.js';
 import type { PropertyOf } from '../../platform/database/entity-table.js';
 import { assignments } from '../../platform/database/rows.js';
 import { badUserInput, conflict, notFound } from '../../platform/graphql/errors.js';
@@ -50,7 +46,7 @@ export class DeploymentService {
     const before = await this.#find(
       (bind) => `t.service_id = ${bind(serviceId)} AND t.idempotency_key = ${bind(idempotencyKey)}`,
     );
-    if (!before) throw await this.#archived(serviceId);
+    if (!before) throw await this.#refusal(serviceId);
     if (before.requestDigest === null ? isSame(before, input) : before.requestDigest === digest)
       return before;
     throw conflict('the idempotency key was used for another deployment', 'input.idempotencyKey');
@@ -89,7 +85,11 @@ export class DeploymentService {
     throw conflict(`the deployment has ended as ${before.status} already`, 'input.outcome');
   }
 
-  /** Undefined when the key is known, or when the service or environment takes no deployments. */
+  /**
+   * Undefined when the key is known, or when the service or environment takes no deployments.
+   * Nothing is written then, not the release either: whether it is wanted is asked first, and
+   * one who was faster with the key makes the whole statement fail.
+   */
   async #insert(
     serviceId: string,
     input: RecordDeploymentInput,
@@ -99,10 +99,14 @@ export class DeploymentService {
     const { strategy, weight, reason } = input;
     const bindings = new Bindings();
     const { bind } = bindings;
-    const before = releaseCtes(serviceId, input, bindings);
+    const wanted = `wanted AS (
+        SELECT id FROM services s WHERE s.id = ${bind(serviceId)} AND s.archived_at IS NULL
+          AND NOT EXISTS (SELECT FROM environments WHERE name = ${bind(environment)} AND archived_at IS NOT NULL)
+          AND NOT EXISTS (SELECT FROM deployments WHERE service_id = s.id AND idempotency_key = ${bind(idempotencyKey)}))`;
+    const release = releaseCtes(serviceId, input, bindings, 'EXISTS (SELECT FROM wanted)');
     const values = [
       ['id', 'gen_random_uuid()'],
-      ['service_id', 'services.id'],
+      ['service_id', 'wanted.id'],
       ['environment', bind(environment)],
       ['release_id', '(SELECT id FROM release)'],
       ['version', bind(version)],
@@ -116,19 +120,16 @@ export class DeploymentService {
       ['request_digest', bind(digest)],
     ];
     const sql = `INSERT INTO deployments (${values.map(([column]) => column).join(', ')})
-      SELECT ${values.map(([, value]) => value).join(', ')} FROM services
-      WHERE services.id = ${bind(serviceId)} AND services.archived_at IS NULL AND NOT EXISTS (
-        SELECT FROM environments WHERE name = ${bind(environment)} AND archived_at IS NOT NULL)
-      ON CONFLICT (service_id, idempotency_key) DO NOTHING`;
+      SELECT ${values.map(([, value]) => value).join(', ')} FROM wanted`;
     const change = changeAndAnnounce(
       this.dataSource,
       table,
-      { kind: 'DEPLOYMENT_RECORDED', before, sql, bindings },
+      { kind: 'DEPLOYMENT_RECORDED', before: [wanted, ...release], sql, bindings },
       this.announce,
     );
     const [recorded] = await change.catch((error: unknown) => {
-      if (sqlState(error) !== FOREIGN_KEY_VIOLATION) throw error;
-      throw notFound('there is no such service', 'input.serviceId');
+      if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
+      return [];
     });
     return recorded;
   }
@@ -184,12 +185,13 @@ export class DeploymentService {
     return row && table.hydrate(row);
   }
 
-  async #archived(serviceId: string): Promise<Error> {
-    const rows: object[] = await this.dataSource.query(
-      'SELECT FROM services WHERE id = $1 AND archived_at IS NOT NULL',
+  async #refusal(serviceId: string): Promise<Error> {
+    const [service]: { archived: boolean }[] = await this.dataSource.query(
+      'SELECT archived_at IS NOT NULL AS archived FROM services WHERE id = $1',
       [serviceId],
     );
-    return rows.length > 0
+    if (!service) return notFound('there is no such service', 'input.serviceId');
+    return service.archived
       ? conflict('the service is archived', 'input.serviceId')
       : conflict('the environment is archived', 'input.environment');
   }

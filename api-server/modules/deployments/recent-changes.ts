@@ -1,34 +1,31 @@
+/** Deployments as they are annotated elsewhere. */
 import type { DataSource } from 'typeorm';
 import type { AnnotatedDeployment } from '../../platform/jobs/grafana-annotations.js';
-import { Service } from '../services/service.entity.js';
-import { Deployment } from './deployment.entity.js';
 
 const MAX = 500;
 
-/** Deployments that began or ended at or after a time, the longest ago first. */
+/** Those that began or ended at or after a time, the longest ago first. */
 export async function deploymentsChangedSince(
   dataSource: DataSource,
   since: Date,
-): Promise<AnnotatedDeployment[]> {
-  const rows = await dataSource
-    .getRepository(Deployment)
-    .createQueryBuilder('deployment')
-    .innerJoin(Service, 'service', 'service.uuid = deployment.serviceId')
-    .addSelect('service.name', 'service_name')
-    .where('deployment.updatedAt >= :since', { since })
-    .orderBy('deployment.updatedAt', 'ASC')
-    .limit(MAX)
-    .getRawAndEntities<{ service_name: string }>();
-  return rows.entities.map(
-    ({ uuid, environmentName, version, status, startedAt, finishedAt, updatedAt }, index) => ({
-      uuid,
-      service: rows.raw[index]?.service_name ?? '',
-      environment: environmentName,
-      version,
-      status,
-      startedAt,
-      finishedAt,
-      updatedAt,
-    }),
+): Promise<Pick<AnnotatedDeployment, 'uuid' | 'updatedAt'>[]> {
+  return dataSource.query(
+    `SELECT id AS uuid, updated_at AS "updatedAt" FROM deployments
+     WHERE updated_at >= $1 ORDER BY updated_at LIMIT ${MAX}`,
+    [since],
   );
+}
+
+/** As it is now; undefined when it is no longer kept. */
+export async function annotatedDeployment(
+  dataSource: DataSource,
+  uuid: string,
+): Promise<AnnotatedDeployment | undefined> {
+  const [row] = await dataSource.query<AnnotatedDeployment[]>(
+    `SELECT d.id AS uuid, s.name AS service, d.environment, d.version, d.status,
+       d.started_at AS "startedAt", d.finished_at AS "finishedAt", d.updated_at AS "updatedAt"
+     FROM deployments d JOIN services s ON s.id = d.service_id WHERE d.id = $1`,
+    [uuid],
+  );
+  return row;
 }

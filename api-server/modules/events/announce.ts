@@ -2,6 +2,8 @@
 import type { DataSource } from 'typeorm';
 import type { Bindings } from '../../platform/database/conditions.js';
 import type { EntityTable } from '../../platform/database/entity-table.js';
+import { changeRows } from '../../platform/database/rows.js';
+import { isTracing, traceHeaders } from '../../platform/tracing/tracing.js';
 import type { DomainEventKind } from './event-kind.js';
 
 /** Called after something has happened; must not throw and not take time. */
@@ -10,7 +12,7 @@ export type Announcer = () => void;
 export interface Change {
   kind: DomainEventKind;
   /** Parts of the WITH before the change. */
-  before?: string;
+  before?: readonly string[];
   /** INSERT or UPDATE of rows with id, service_id and environment; without RETURNING. */
   sql: string;
   bindings: Bindings;
@@ -19,6 +21,10 @@ export interface Change {
 /** Columns that are the caller's business alone. */
 const PRIVATE = ['idempotency_key', 'request_digest', 'finish_idempotency_key', 'finish_digest'];
 
+function runningTrace(): Record<string, string> | null {
+  return isTracing() ? traceHeaders() : null;
+}
+
 /** Returns the rows that were changed; when there are none, nothing is announced. */
 export async function changeAndAnnounce<T extends object>(
   dataSource: DataSource,
@@ -26,24 +32,22 @@ export async function changeAndAnnounce<T extends object>(
   { kind, before, sql, bindings }: Change,
   announce: Announcer,
 ): Promise<T[]> {
-  const rows: object[] = await dataSource.query(
-    `WITH ${before ? `${before}, ` : ''}changed AS (${sql} RETURNING *),
-    event AS (
-      INSERT INTO domain_events (kind, subject_id, service_id, environment, payload)
-      SELECT ${bindings.bind(kind)}, id, service_id, environment, to_jsonb(changed) - CAST(${bindings.bind(PRIVATE)} AS text[])
+  const { bind } = bindings;
+  const event = `event AS (
+      INSERT INTO domain_events (kind, subject_id, service_id, environment, payload, trace)
+      SELECT ${bind(kind)}, id, service_id, environment, to_jsonb(changed) - CAST(${bind(PRIVATE)} AS text[]),
+        CAST(${bind(runningTrace())} AS jsonb)
       FROM changed
       RETURNING id, kind, service_id, environment
-    ),
-    message AS (
+    )`;
+  const message = `message AS (
       INSERT INTO webhook_messages (webhook_id, event_id)
       SELECT webhooks.id, event.id FROM event JOIN webhooks
         ON webhooks.enabled AND event.kind = ANY (webhooks.events)
         AND (webhooks.service_id IS NULL OR webhooks.service_id = event.service_id)
         AND (webhooks.environment IS NULL OR webhooks.environment = event.environment)
-    )
-    SELECT ${table.selectList(table.properties, 'changed')} FROM changed`,
-    bindings.values,
-  );
+    )`;
+  const rows = await changeRows(dataSource, table, { before, sql, after: [event, message], bindings });
   if (rows.length > 0) announce();
-  return rows.map((row) => table.hydrate(row));
+  return rows;
 }

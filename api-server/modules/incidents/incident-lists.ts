@@ -1,15 +1,21 @@
 /** What other types have of this module; they themselves know nothing of incidents. */
 import type { GraphQLResolveInfo } from 'graphql';
 import { Args, Ctx, FieldResolver, Info, Resolver, Root } from 'type-graphql';
-import { between, type Condition, oneOf, present } from '../../platform/database/conditions.js';
+import { between, type Condition, equals, oneOf, present } from '../../platform/database/conditions.js';
 import type { Page } from '../../platform/graphql/relay/connection.js';
 import { listQuery } from '../../platform/graphql/relay/list.js';
 import type { GraphqlContext } from '../context.js';
 import { Deployment } from '../deployments/deployment.entity.js';
 import { Environment } from '../environments/environment.entity.js';
+import { ofService } from '../services/of-service.js';
 import { Service } from '../services/service.entity.js';
 import { type Incident, IncidentConnection, incidentType } from './incident.entity.js';
-import { type IncidentFilter, NestedIncidentsArgs } from './incident.inputs.js';
+import {
+  type IncidentFilter,
+  IncidentsInEnvironmentArgs,
+  IncidentsOfServiceArgs,
+  NestedIncidentsArgs,
+} from './incident.inputs.js';
 
 export function incidentConditions(filter: IncidentFilter | null | undefined): Condition<Incident>[] {
   if (!filter) return [];
@@ -17,6 +23,7 @@ export function incidentConditions(filter: IncidentFilter | null | undefined): C
     ...oneOf<Incident>('severity', filter.severity),
     ...present<Incident>('resolvedAt', filter.open == null ? null : !filter.open),
     ...between<Incident>('openedAt', { from: filter.openedFrom, to: filter.openedTo }),
+    ...between<Incident>('resolvedAt', { from: filter.resolvedFrom, to: filter.resolvedTo }),
   ];
 }
 
@@ -25,11 +32,15 @@ export class ServiceIncidentsResolver {
   @FieldResolver(() => IncidentConnection, { description: 'Its incidents, newest first.' })
   async incidents(
     @Root() service: Service,
-    @Args(() => NestedIncidentsArgs) args: NestedIncidentsArgs,
+    @Args(() => IncidentsOfServiceArgs) args: IncidentsOfServiceArgs,
     @Ctx() { loaders }: GraphqlContext,
     @Info() info: GraphQLResolveInfo,
   ): Promise<Page<Incident>> {
-    const query = listQuery(incidentType, args, incidentConditions(args.filter), info);
+    const where = [
+      ...equals<Incident>('environmentName', args.environment),
+      ...incidentConditions(args.filter),
+    ];
+    const query = listQuery(incidentType, args, where, info);
     return loaders.incidents.load('serviceId', service.uuid, query);
   }
 }
@@ -39,11 +50,12 @@ export class EnvironmentIncidentsResolver {
   @FieldResolver(() => IncidentConnection, { description: 'The incidents in it, newest first.' })
   async incidents(
     @Root() environment: Environment,
-    @Args(() => NestedIncidentsArgs) args: NestedIncidentsArgs,
+    @Args(() => IncidentsInEnvironmentArgs) args: IncidentsInEnvironmentArgs,
     @Ctx() { loaders }: GraphqlContext,
     @Info() info: GraphQLResolveInfo,
   ): Promise<Page<Incident>> {
-    const query = listQuery(incidentType, args, incidentConditions(args.filter), info);
+    const where = [...ofService<Incident>(args.serviceId), ...incidentConditions(args.filter)];
+    const query = listQuery(incidentType, args, where, info);
     return loaders.incidents.load('environmentName', environment.name, query);
   }
 }

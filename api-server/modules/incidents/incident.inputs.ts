@@ -80,6 +80,12 @@ export class IncidentFilter {
 
   @Field(() => Date, { nullable: true, description: 'Opened before.' })
   openedTo?: Date | null;
+
+  @Field(() => Date, { nullable: true, description: 'Over then or later.' })
+  resolvedFrom?: Date | null;
+
+  @Field(() => Date, { nullable: true, description: 'Over before.' })
+  resolvedTo?: Date | null;
 }
 
 /** Of a list that hangs on something. */
@@ -93,10 +99,19 @@ export class NestedIncidentsArgs extends PageArgs {
 }
 
 @ArgsType()
-export class IncidentsArgs extends NestedIncidentsArgs {
-  @Field(() => ID, { nullable: true, description: 'Only those of this service.' })
-  serviceId?: string | null;
-
+export class IncidentsOfServiceArgs extends NestedIncidentsArgs {
   @Field(() => String, { nullable: true, description: 'Only those in this environment, by its name.' })
   environment?: string | null;
+}
+
+@ArgsType()
+export class IncidentsInEnvironmentArgs extends NestedIncidentsArgs {
+  @Field(() => ID, { nullable: true, description: 'Only those of this service.' })
+  serviceId?: string | null;
+}
+
+@ArgsType()
+export class IncidentsArgs extends IncidentsOfServiceArgs {
+  @Field(() => ID, { nullable: true, description: 'Only those of this service.' })
+  serviceId?: string | null;
 }

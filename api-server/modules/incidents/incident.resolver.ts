@@ -5,13 +5,13 @@ import { Allow, AllowRead } from '../../platform/auth/access.js';
 import { Role, Scope } from '../../platform/auth/roles.js';
 import { equals } from '../../platform/database/conditions.js';
 import type { Page } from '../../platform/graphql/relay/connection.js';
-import { uuidOf } from '../../platform/graphql/relay/global-id.js';
 import { listQuery, rootPage } from '../../platform/graphql/relay/list.js';
 import { selectedFields } from '../../platform/graphql/relay/selection.js';
 import type { GraphqlContext } from '../context.js';
 import { Deployment } from '../deployments/deployment.entity.js';
 import { Environment } from '../environments/environment.entity.js';
 import { environmentOf } from '../environments/environment-of.js';
+import { ofService } from '../services/of-service.js';
 import { Service } from '../services/service.entity.js';
 import { Incident, IncidentConnection, incidentType } from './incident.entity.js';
 import {
@@ -38,7 +38,7 @@ export class IncidentResolver {
   ): Promise<Page<Incident>> {
     const { serviceId, environment, filter } = args;
     const where = [
-      ...equals<Incident>('serviceId', serviceId == null ? null : uuidOf('Service', serviceId, 'serviceId')),
+      ...ofService<Incident>(serviceId),
       ...equals<Incident>('environmentName', environment),
       ...incidentConditions(filter),
     ];

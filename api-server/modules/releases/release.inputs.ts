@@ -36,6 +36,18 @@ export class ReleaseFilter {
 
   @Field(() => [String], { nullable: true })
   commit?: string[] | null;
+
+  @Field(() => Date, { nullable: true, description: 'First heard of then or later.' })
+  createdFrom?: Date | null;
+
+  @Field(() => Date, { nullable: true, description: 'First heard of before.' })
+  createdTo?: Date | null;
+
+  @Field(() => Date, { nullable: true, description: 'Committed then or later.' })
+  committedFrom?: Date | null;
+
+  @Field(() => Date, { nullable: true, description: 'Committed before.' })
+  committedTo?: Date | null;
 }
 
 @ArgsType()

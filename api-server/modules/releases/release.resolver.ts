@@ -3,12 +3,12 @@ import { Arg, Args, Ctx, FieldResolver, Info, Mutation, Query, Resolver, Root } 
 import type { DataSource } from 'typeorm';
 import { Allow, AllowRead } from '../../platform/auth/access.js';
 import { Role, Scope } from '../../platform/auth/roles.js';
-import { type Condition, equals, oneOf } from '../../platform/database/conditions.js';
+import { between, type Condition, oneOf } from '../../platform/database/conditions.js';
 import type { Page } from '../../platform/graphql/relay/connection.js';
-import { uuidOf } from '../../platform/graphql/relay/global-id.js';
 import { listQuery, rootPage } from '../../platform/graphql/relay/list.js';
 import { selectedFields } from '../../platform/graphql/relay/selection.js';
 import type { GraphqlContext } from '../context.js';
+import { ofService } from '../services/of-service.js';
 import { Service } from '../services/service.entity.js';
 import { Release, ReleaseConnection, releaseType } from './release.entity.js';
 import {
@@ -33,8 +33,7 @@ export class ReleaseResolver {
     @Info() info: GraphQLResolveInfo,
   ): Promise<Page<Release>> {
     const { serviceId, filter } = args;
-    const service = serviceId == null ? null : uuidOf('Service', serviceId, 'serviceId');
-    const where = [...equals<Release>('serviceId', service), ...conditions(filter)];
+    const where = [...ofService<Release>(serviceId), ...conditions(filter)];
     return rootPage(this.dataSource, releaseType, listQuery(releaseType, args, where, info));
   }
 
@@ -73,5 +72,11 @@ export class ServiceReleasesResolver {
 }
 
 function conditions(filter: ReleaseFilter | null | undefined): Condition<Release>[] {
-  return [...oneOf<Release>('version', filter?.version), ...oneOf<Release>('commit', filter?.commit)];
+  if (!filter) return [];
+  return [
+    ...oneOf<Release>('version', filter.version),
+    ...oneOf<Release>('commit', filter.commit),
+    ...between<Release>('createdAt', { from: filter.createdFrom, to: filter.createdTo }),
+    ...between<Release>('committedAt', { from: filter.committedFrom, to: filter.committedTo }),
+  ];
 }

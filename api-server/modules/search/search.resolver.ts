@@ -1,10 +1,12 @@
-import { Args, Ctx, Query, Resolver } from 'type-graphql';
+import type { GraphQLObjectType, GraphQLResolveInfo } from 'graphql';
+import { Args, Ctx, Info, Query, Resolver } from 'type-graphql';
 import type { DataSource } from 'typeorm';
 import { AllowRead } from '../../platform/auth/access.js';
 import { Cached } from '../../platform/graphql/cache/cacheable.js';
 import { badUserInput } from '../../platform/graphql/errors.js';
 import { type Page, toPage } from '../../platform/graphql/relay/connection.js';
 import { pageRequest } from '../../platform/graphql/relay/paging.js';
+import { type FieldNames, selectedFields } from '../../platform/graphql/relay/selection.js';
 import type { GraphqlContext } from '../context.js';
 import type { Loaders } from '../loaders.js';
 import { countHits, type Hit, hitsByRank, searchPage } from './search.queries.js';
@@ -23,6 +25,7 @@ export class SearchResolver {
   async search(
     @Args(() => SearchArgs) args: SearchArgs,
     @Ctx() { loaders }: GraphqlContext,
+    @Info() info: GraphQLResolveInfo,
   ): Promise<Page<Found>> {
     const { query } = args;
     if (query.trim().length < 2) {
@@ -33,8 +36,12 @@ export class SearchResolver {
     const request = pageRequest(args);
     const rows = await searchPage(this.dataSource, query, types, request);
     const page = toPage(hitsByRank, request, rows, () => countHits(this.dataSource, query, types));
+    const asked = askedOf(info);
     const found = await Promise.all(
-      page.edges.map(async ({ cursor, node }) => ({ cursor, node: await load(loaders, node) })),
+      page.edges.map(async ({ cursor, node }) => ({
+        cursor,
+        node: await load(loaders, node, asked[node.kind]),
+      })),
     );
     // One that was deleted a moment ago is left out.
     return {
@@ -44,15 +51,30 @@ export class SearchResolver {
   }
 }
 
-function load(loaders: Loaders, { kind, uuid }: Hit): Promise<Found | null> {
+/** The fields asked of each type: look-ahead finds those of all the fragments together. */
+function askedOf(info: GraphQLResolveInfo): Record<SearchType, FieldNames> {
+  const all = [...selectedFields(info, 'edges', 'node')];
+  const ofType = (name: string) => {
+    const fields = (info.schema.getType(name) as GraphQLObjectType).getFields();
+    return new Set(all.filter((field) => Object.hasOwn(fields, field)));
+  };
+  return {
+    SERVICE: ofType('Service'),
+    ENVIRONMENT: ofType('Environment'),
+    RELEASE: ofType('Release'),
+    INCIDENT: ofType('Incident'),
+  };
+}
+
+function load(loaders: Loaders, { kind, uuid }: Hit, fields: FieldNames): Promise<Found | null> {
   switch (kind) {
     case 'SERVICE':
-      return loaders.service.load(uuid);
+      return loaders.service.load(uuid, fields);
     case 'ENVIRONMENT':
-      return loaders.environment.load(uuid);
+      return loaders.environment.load(uuid, fields);
     case 'RELEASE':
-      return loaders.release.load(uuid);
+      return loaders.release.load(uuid, fields);
     case 'INCIDENT':
-      return loaders.incident.load(uuid);
+      return loaders.incident.load(uuid, fields);
   }
 }

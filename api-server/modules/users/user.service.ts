@@ -3,7 +3,7 @@ import { hashPassword } from '../../platform/auth/passwords.js';
 import { Role } from '../../platform/auth/roles.js';
 import { Bindings } from '../../platform/database/conditions.js';
 import { sqlState, UNIQUE_VIOLATION } from '../../platform/database/connection-errors.js';
-import { assignments, insertRow } from '../../platform/database/rows.js';
+import { assignments, changeRows, insertRow } from '../../platform/database/rows.js';
 import { conflict, notFound } from '../../platform/graphql/errors.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
 import { type User, userType } from './user.entity.js';
@@ -36,21 +36,19 @@ export class UserService {
       disabled == null ? '' : `, disabled_at = ${disabled ? 'coalesce(disabled_at, now())' : 'NULL'}`;
     const staysAdmin = bind((role == null || role === Role.ADMIN) && disabled !== true);
     // The lock makes two who take the role from each other wait for one another.
-    const [row]: object[] = await this.dataSource.query(
-      `WITH admins AS (
-         SELECT id FROM users WHERE role = 'ADMIN' AND disabled_at IS NULL ORDER BY id FOR UPDATE
-       ), changed AS (
-         UPDATE users AS t SET ${set}${disabling} WHERE t.id = ${key}
-         AND (${staysAdmin} OR NOT EXISTS (SELECT FROM admins WHERE id = ${key})
-           OR EXISTS (SELECT FROM admins WHERE id <> ${key}))
-         RETURNING *
-       ), ended AS (
-         UPDATE refresh_tokens SET revoked_at = now() WHERE revoked_at IS NULL
-         AND user_id IN (SELECT id FROM changed WHERE disabled_at IS NOT NULL)
-       ) SELECT ${table.selectList(table.properties, 'changed')} FROM changed`,
-      bindings.values,
-    );
-    if (row) return table.hydrate(row);
+    const admins = `admins AS (
+        SELECT id FROM users WHERE role = 'ADMIN' AND disabled_at IS NULL ORDER BY id FOR UPDATE
+      )`;
+    const sql = `UPDATE users AS t SET ${set}${disabling} WHERE t.id = ${key}
+      AND (${staysAdmin} OR NOT EXISTS (SELECT FROM admins WHERE id = ${key})
+        OR EXISTS (SELECT FROM admins WHERE id <> ${key}))`;
+    const ended = `ended AS (
+        UPDATE refresh_tokens SET revoked_at = now() WHERE revoked_at IS NULL
+        AND user_id IN (SELECT id FROM changed WHERE disabled_at IS NOT NULL)
+      )`;
+    const change = { before: [admins], sql, after: [ended], bindings };
+    const [user] = await changeRows(this.dataSource, table, change);
+    if (user) return user;
     const [known]: object[] = await this.dataSource.query('SELECT id FROM users WHERE id = $1', [uuid]);
     if (!known) throw notFound('there is no such user', 'input.id');
     throw conflict('this is the last admin; make another one first', 'input.id');
@@ -59,15 +57,16 @@ export class UserService {
   /** Every login of this user ends. */
   async setPassword({ id, password }: SetUserPasswordInput): Promise<User> {
     const uuid = uuidOf('User', id, 'input.id');
-    const [row]: object[] = await this.dataSource.query(
-      `WITH changed AS (
-         UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1 RETURNING *
-       ), ended AS (
-         UPDATE refresh_tokens SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL
-       ) SELECT ${table.selectList(table.properties, 'changed')} FROM changed`,
-      [uuid, await hashPassword(password)],
-    );
-    if (!row) throw notFound('there is no such user', 'input.id');
-    return table.hydrate(row);
+    const bindings = new Bindings();
+    const { bind } = bindings;
+    const key = bind(uuid);
+    const hash = bind(await hashPassword(password));
+    const sql = `UPDATE users SET password_hash = ${hash}, updated_at = now() WHERE id = ${key}`;
+    const ended = `ended AS (
+        UPDATE refresh_tokens SET revoked_at = now() WHERE user_id = ${key} AND revoked_at IS NULL
+      )`;
+    const [user] = await changeRows(this.dataSource, table, { sql, after: [ended], bindings });
+    if (!user) throw notFound('there is no such user', 'input.id');
+    return user;
   }
 }

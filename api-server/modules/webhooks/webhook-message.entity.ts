@@ -5,6 +5,7 @@ import { Role, Scope } from '../../platform/auth/roles.js';
 import { connectionOf } from '../../platform/graphql/relay/connection.js';
 import { Node } from '../../platform/graphql/relay/node.js';
 import { NodeType } from '../../platform/graphql/relay/node-type.js';
+import { orderOf } from '../../platform/graphql/relay/ordering.js';
 
 export const WebhookMessageStatus = { PENDING: 'PENDING', DELIVERED: 'DELIVERED', FAILED: 'FAILED' } as const;
 export type WebhookMessageStatus = (typeof WebhookMessageStatus)[keyof typeof WebhookMessageStatus];
@@ -16,6 +17,7 @@ registerEnumType(WebhookMessageStatus, {
 @Entity('webhook_messages')
 @Allow(Role.OPERATOR, Scope.WEBHOOKS)
 @ObjectType('WebhookMessage', {
+  implements: Node,
   simpleResolvers: true,
   description: 'What a webhook was told, or is to be told.',
 })
@@ -63,3 +65,5 @@ export const webhookMessageType = new NodeType('WebhookMessage', WebhookMessage,
   },
   defaultDirection: 'DESC',
 });
+
+export const WebhookMessageOrder = orderOf('WebhookMessage', webhookMessageType.orders);

@@ -1,10 +1,14 @@
 /** The messages to webhooks, as the worker takes them. */
 import type { DataSource } from 'typeorm';
-import type { WebhookOutbox } from '../../platform/jobs/webhook-delivery.js';
+import type { PendingMessage, WebhookOutbox } from '../../platform/jobs/webhook-delivery.js';
 import type { WebhookMessage } from '../../platform/webhooks/sender.js';
 import { type StoredEvent, webhookBody } from './webhook-body.js';
 
-/** A job that was queued so long ago must have been lost with Redis. Longer than all tries together take. */
+/**
+ * A message that was queued so long ago and is still pending is queued again: its job may have been
+ * lost with Redis, or become a dead letter while we could not note it. One that still waits for its
+ * next try is not doubled. Longer than done jobs are remembered.
+ */
 const LOST_AFTER = '2 hours';
 const MAX_REASON = 500;
 
@@ -12,39 +16,53 @@ interface Loaded extends StoredEvent {
   url: string;
   secret: string;
   previous_secret: string | null;
+  enabled: boolean;
 }
 
 export class WebhookOutboxTable implements WebhookOutbox {
   constructor(private readonly dataSource: DataSource) {}
 
-  async takePending(limit: number): Promise<string[]> {
-    const rows: { id: string }[] = await this.dataSource.query(
+  async takePending(limit: number): Promise<PendingMessage[]> {
+    return this.dataSource.query(
       `WITH pending AS (
-         SELECT id FROM webhook_messages
+         SELECT id, queued_at IS NOT NULL AS again FROM webhook_messages
          WHERE status = 'PENDING' AND (queued_at IS NULL OR queued_at < now() - interval '${LOST_AFTER}')
          ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED
        ), taken AS (
          UPDATE webhook_messages m SET queued_at = now() FROM pending WHERE m.id = pending.id
-         RETURNING m.id, m.created_at
-       ) SELECT id FROM taken ORDER BY created_at`,
+         RETURNING m.id, m.event_id, m.created_at, pending.again
+       ) SELECT taken.id, taken.again, coalesce(event.trace, '{}') AS trace
+       FROM taken JOIN domain_events event ON event.id = taken.event_id ORDER BY taken.created_at`,
       [limit],
     );
-    return rows.map(({ id }) => id);
   }
 
   async load(id: string): Promise<WebhookMessage | null> {
     const [row]: Loaded[] = await this.dataSource.query(
-      `SELECT event.kind, event.occurred_at, event.payload, webhook.url, webhook.secret,
+      `SELECT event.kind, event.occurred_at, event.payload, webhook.url, webhook.secret, webhook.enabled,
          CASE WHEN webhook.previous_secret_expires > now() THEN webhook.previous_secret END AS previous_secret
        FROM webhook_messages message
-       JOIN webhooks webhook ON webhook.id = message.webhook_id AND webhook.enabled
+       JOIN webhooks webhook ON webhook.id = message.webhook_id
        JOIN domain_events event ON event.id = message.event_id
        WHERE message.id = $1 AND message.status <> 'DELIVERED'`,
       [id],
     );
     if (!row) return null;
+    if (!row.enabled) {
+      await this.#giveUp(id);
+      return null;
+    }
     const secrets = [row.secret, ...(row.previous_secret ? [row.previous_secret] : [])];
     return { id, url: row.url, secrets, body: webhookBody(row) };
+  }
+
+  /** No failure of ours or of the receiver's, so it is no dead letter. */
+  async #giveUp(id: string): Promise<void> {
+    await this.dataSource.query(
+      `UPDATE webhook_messages SET status = 'FAILED', last_error = 'the webhook is turned off'
+       WHERE id = $1 AND status = 'PENDING'`,
+      [id],
+    );
   }
 
   async delivered(id: string): Promise<void> {

@@ -1,13 +1,13 @@
 import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsUrl, Matches, MaxLength } from 'class-validator';
-import { ArgsType, Field, ID, InputType, ObjectType } from 'type-graphql';
+import { ArgsType, Field, ID, InputType, Int, ObjectType } from 'type-graphql';
 import { Allow } from '../../platform/auth/access.js';
 import { Role, Scope } from '../../platform/auth/roles.js';
 import type { OrderInput } from '../../platform/graphql/relay/ordering.js';
-import { PageArgs } from '../../platform/graphql/relay/paging.js';
+import { MAX_PAGE, PageArgs } from '../../platform/graphql/relay/paging.js';
 import { DomainEventKind } from '../events/event-kind.js';
 import { NAME_MESSAGE, NAME_RULE } from '../services/service.inputs.js';
 import { Webhook, WebhookOrder } from './webhook.entity.js';
-import { WebhookMessageStatus } from './webhook-message.entity.js';
+import { WebhookMessageOrder, WebhookMessageStatus } from './webhook-message.entity.js';
 
 const URL_RULE = {
   protocols: ['https', 'http'],
@@ -62,7 +62,20 @@ export class UpdateWebhookInput {
   @Field(() => [DomainEventKind], { nullable: true })
   events?: DomainEventKind[] | null;
 
-  @Field(() => Boolean, { nullable: true })
+  @Field(() => ID, { nullable: true, description: 'Only what happens to this service; null for all.' })
+  serviceId?: string | null;
+
+  @Matches(NAME_RULE, { message: NAME_MESSAGE })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Only what happens in this environment, by its name; null for all.',
+  })
+  environment?: string | null;
+
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'What a webhook that is turned off was still to be told is given up.',
+  })
   enabled?: boolean | null;
 }
 
@@ -70,6 +83,27 @@ export class UpdateWebhookInput {
 export class DeleteWebhookInput {
   @Field(() => ID)
   id!: string;
+}
+
+@InputType()
+export class RetryWebhookMessagesInput {
+  @Field(() => ID)
+  webhookId!: string;
+
+  @ArrayMinSize(1, { message: 'must not be empty; leave it out for all that were given up' })
+  @ArrayMaxSize(MAX_PAGE)
+  @Field(() => [ID], { nullable: true, description: 'Only these; all that were given up when left out.' })
+  ids?: string[] | null;
+}
+
+@Allow(Role.ADMIN, Scope.WEBHOOKS)
+@ObjectType({ simpleResolvers: true })
+export class RetriedWebhookMessages {
+  @Field(() => Webhook)
+  webhook!: Webhook;
+
+  @Field(() => Int, { description: 'How many are tried again; what is no longer FAILED is not.' })
+  count!: number;
 }
 
 @InputType()
@@ -122,4 +156,7 @@ export class WebhookMessageFilter {
 export class WebhookMessagesArgs extends PageArgs {
   @Field(() => WebhookMessageFilter, { nullable: true })
   filter?: WebhookMessageFilter | null;
+
+  @Field(() => WebhookMessageOrder, { nullable: true, description: 'Newest first when left out.' })
+  orderBy?: OrderInput | null;
 }

@@ -15,6 +15,8 @@ import {
   CreateWebhookInput,
   DeletedWebhook,
   DeleteWebhookInput,
+  RetriedWebhookMessages,
+  RetryWebhookMessagesInput,
   RotateWebhookSecretInput,
   UpdateWebhookInput,
   WebhookMessagesArgs,
@@ -78,6 +80,14 @@ export class WebhookResolver {
     @Arg('input', () => RotateWebhookSecretInput) input: RotateWebhookSecretInput,
   ): Promise<WebhookWithSecret> {
     return this.webhooks.rotateSecret(input);
+  }
+
+  @Allow(Role.ADMIN, Scope.WEBHOOKS)
+  @Mutation(() => RetriedWebhookMessages, { description: 'Sends messages that were given up once more.' })
+  async retryWebhookMessages(
+    @Arg('input', () => RetryWebhookMessagesInput) input: RetryWebhookMessagesInput,
+  ): Promise<RetriedWebhookMessages> {
+    return this.webhooks.retryMessages(input);
   }
 
   @FieldResolver(() => Service, {

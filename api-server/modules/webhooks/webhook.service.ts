@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { DataSource } from 'typeorm';
+import { makeChange } from '../../platform/database/change.js';
 import { Bindings } from '../../platform/database/conditions.js';
 import { FOREIGN_KEY_VIOLATION, sqlState } from '../../platform/database/connection-errors.js';
-import { insertRow, updateRow } from '../../platform/database/rows.js';
+import { changeRows, insertRow, updateRow } from '../../platform/database/rows.js';
 import { badUserInput, notFound } from '../../platform/graphql/errors.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
 import { refusePrivateHost } from '../../platform/webhooks/private-addresses.js';
@@ -10,6 +11,8 @@ import { type Webhook, webhookType } from './webhook.entity.js';
 import type {
   CreateWebhookInput,
   DeleteWebhookInput,
+  RetriedWebhookMessages,
+  RetryWebhookMessagesInput,
   RotateWebhookSecretInput,
   UpdateWebhookInput,
   WebhookWithSecret,
@@ -38,42 +41,72 @@ export class WebhookService {
     const secret = newSecret();
     const uuid = crypto.randomUUID();
     const values = { uuid, url, description, events, serviceId, environmentName: environment, secret };
-    const webhook = await insertRow(this.dataSource, table, values).catch((error: unknown) => {
-      if (sqlState(error) !== FOREIGN_KEY_VIOLATION) throw error;
-      throw notFound('there is no such service', 'input.serviceId');
-    });
+    const webhook = await insertRow(this.dataSource, table, values).catch(noSuchService);
     return { webhook, secret };
   }
 
-  async update({ id, url, description, events, enabled }: UpdateWebhookInput): Promise<Webhook> {
+  async update(input: UpdateWebhookInput): Promise<Webhook> {
+    const { id, url, description, events, serviceId, environment, enabled } = input;
     if (url != null) this.#checkUrl(url);
     const values = {
       url: url ?? undefined,
       description,
       events: events ?? undefined,
+      serviceId: serviceId == null ? serviceId : uuidOf('Service', serviceId, 'input.serviceId'),
+      environmentName: environment,
       enabled: enabled ?? undefined,
     };
-    return found(await updateRow(this.dataSource, table, uuidOf('Webhook', id, 'input.id'), values));
+    const change = updateRow(this.dataSource, table, uuidOf('Webhook', id, 'input.id'), values);
+    return found(await change.catch(noSuchService));
   }
 
   /** Its messages go with it. */
   async delete({ id }: DeleteWebhookInput): Promise<void> {
-    const sql = 'WITH deleted AS (DELETE FROM webhooks WHERE id = $1 RETURNING id) SELECT id FROM deleted';
-    const rows: object[] = await this.dataSource.query(sql, [uuidOf('Webhook', id, 'input.id')]);
+    const bindings = new Bindings();
+    const uuid = bindings.bind(uuidOf('Webhook', id, 'input.id'));
+    const rows = await makeChange(this.dataSource, {
+      type: table.entity.name,
+      parts: [`changed AS (DELETE FROM webhooks WHERE id = ${uuid} RETURNING id)`],
+      select: 'SELECT id FROM changed',
+      bindings,
+    });
     if (rows.length === 0) throw notFound('there is no such webhook', 'input.id');
   }
 
   /** Both secrets sign for a while, so that no message is refused meanwhile. */
   async rotateSecret({ id }: RotateWebhookSecretInput): Promise<WebhookWithSecret> {
     const secret = newSecret();
-    const { bind, values } = new Bindings();
-    const sql = `WITH changed AS (
-        UPDATE webhooks SET previous_secret = secret, previous_secret_expires = now() + interval '${OVERLAP}',
-          secret = ${bind(secret)}, updated_at = now()
-        WHERE id = ${bind(uuidOf('Webhook', id, 'input.id'))} RETURNING *
-      ) SELECT ${table.selectList(table.properties, 'changed')} FROM changed`;
-    const [row]: object[] = await this.dataSource.query(sql, values);
-    return { webhook: found(row && table.hydrate(row)), secret };
+    const bindings = new Bindings();
+    const { bind } = bindings;
+    const sql = `UPDATE webhooks SET previous_secret = secret, previous_secret_expires = now() + interval '${OVERLAP}',
+        secret = ${bind(secret)}, updated_at = now()
+      WHERE id = ${bind(uuidOf('Webhook', id, 'input.id'))}`;
+    const [webhook] = await changeRows(this.dataSource, table, { sql, bindings });
+    return { webhook: found(webhook), secret };
+  }
+
+  /** As if they had been queued long ago: the relay then puts them in anew, whatever became of their jobs. */
+  async retryMessages({ webhookId, ids }: RetryWebhookMessagesInput): Promise<RetriedWebhookMessages> {
+    const bindings = new Bindings();
+    const { bind } = bindings;
+    const uuid = bind(uuidOf('Webhook', webhookId, 'input.webhookId'));
+    const wanted = ids?.map((id, index) => uuidOf('WebhookMessage', id, `input.ids.${index}`));
+    const among = wanted ? ` AND id = ANY (CAST(${bind(wanted)} AS uuid[]))` : '';
+    const retried = `retried AS (
+        UPDATE webhook_messages SET status = 'PENDING', queued_at = '-infinity'
+        WHERE webhook_id = ${uuid} AND status = 'FAILED'${among} RETURNING 1
+      )`;
+    const [row] = await makeChange<{ count: number }>(this.dataSource, {
+      type: table.entity.name,
+      parts: [`webhook AS (SELECT * FROM webhooks WHERE id = ${uuid})`, retried],
+      changed: 'webhook',
+      select: `SELECT ${table.selectList(table.properties, 'webhook')}, (SELECT count(*)::int FROM retried) AS count
+        FROM webhook`,
+      bindings,
+    });
+    if (!row) throw notFound('there is no such webhook', 'input.webhookId');
+    const { count, ...webhook } = row;
+    return { webhook: table.hydrate(webhook), count };
   }
 
   /** Names are checked when it is sent, for they may mean another address by then. */
@@ -92,6 +125,11 @@ export class WebhookService {
 /** In the form that the libraries of receivers take. */
 function newSecret(): string {
   return `whsec_${randomBytes(32).toString('base64')}`;
+}
+
+function noSuchService(error: unknown): never {
+  if (sqlState(error) !== FOREIGN_KEY_VIOLATION) throw error;
+  throw notFound('there is no such service', 'input.serviceId');
 }
 
 function found(webhook: Webhook | undefined): Webhook {

@@ -1,16 +1,20 @@
 /** The database as the rest of the program uses it: one data source, however many servers and passwords there are. */
+import type { PoolClient } from 'pg';
 import type { DataSource, EntityTarget } from 'typeorm';
 import type { Settings } from '../../config/schema.js';
 import type { Logger } from '../logging/logger.js';
 import type { KnownMigration } from '../migrations/known-migrations.js';
 import { schemaMisfit } from '../migrations/schema-misfit.js';
+import type { RedisClient } from '../redis/redis.js';
 import { Secret } from '../secrets/secret.js';
+import { cancelRequest } from './cancel-request.js';
 import { createDataSource } from './data-source.js';
 import { DatabaseMonitor } from './database-monitor.js';
 import { DatabaseServer, type PoolFigures, type ServerName } from './database-server.js';
 import { RecentWriters } from './recent-writers.js';
 import { ReplicaMonitor, type ReplicaState } from './replica-monitor.js';
-import { DatabaseSession, parseLsn } from './session.js';
+import { DatabaseSession, later, parseLsn } from './session.js';
+import { SharedWriters } from './shared-writers.js';
 import type { StatementEvent } from './statement-observer.js';
 import { StatementRouter } from './statement-router.js';
 import type { WatchConnection } from './watch-connection.js';
@@ -19,6 +23,8 @@ export interface DatabaseParts {
   settings: Settings['database'];
   entities: EntityTarget<object>[];
   migrations: KnownMigration[];
+  /** Through which processes tell each other who has written; without it each knows its own writers only. */
+  redis?: RedisClient;
   log: Logger;
   observe(event: StatementEvent): void;
   onRetry(what: 'read' | 'connect'): void;
@@ -41,9 +47,11 @@ export class Database {
   readonly #primary: DatabaseServer;
   readonly #replica: { server: DatabaseServer; monitor: ReplicaMonitor } | undefined;
   readonly #writers = new RecentWriters(WRITER_TTL_MS, MAX_WRITERS);
+  readonly #sharedWriters: SharedWriters | undefined;
 
   constructor(private readonly parts: DatabaseParts) {
-    const { settings, log, observe } = parts;
+    const { settings, log, observe, redis } = parts;
+    this.#sharedWriters = redis && new SharedWriters(redis, WRITER_TTL_MS, log);
     const { url, url_file: file, replica_url: replicaUrl, replica_url_file: replicaFile } = settings;
     this.#primary = new DatabaseServer({
       name: 'primary',
@@ -56,7 +64,7 @@ export class Database {
     const router = new StatementRouter({
       primary: this.#primary,
       ...(this.#replica && { replica: this.#replica }),
-      cancel: (server, pid) => this.#cancel(server, pid),
+      cancel: (client) => this.#cancel(client),
       onRetry: (what) => parts.onRetry(what),
       log,
     });
@@ -98,16 +106,18 @@ export class Database {
     if (!this.#replica) return new DatabaseSession();
     const told = parseLsn(position);
     const known = client === undefined ? undefined : this.#writers.lsnOf(client);
-    return new DatabaseSession(
-      told !== undefined && known !== undefined && told < known ? known : (told ?? known),
-    );
+    const shared = this.#sharedWriters;
+    const ask = shared && client !== undefined ? () => shared.lsnOf(client) : undefined;
+    return new DatabaseSession(later(told, known), ask);
   }
 
   /** After a request that wrote: the position up to which its client must be able to read. */
   async writtenUpTo(session: DatabaseSession, client?: string): Promise<bigint | undefined> {
     if (!this.#replica || !session.wrote) return undefined;
     const lsn = await this.#primaryLsn();
-    if (client !== undefined) this.#writers.note(client, lsn ?? UNKNOWN_LSN);
+    if (client === undefined) return lsn;
+    this.#writers.note(client, lsn ?? UNKNOWN_LSN);
+    await this.#sharedWriters?.note(client, lsn ?? UNKNOWN_LSN);
     return lsn;
   }
 
@@ -157,10 +167,9 @@ export class Database {
     }
   }
 
-  async #cancel(server: DatabaseServer, pid: number): Promise<void> {
-    const monitor = server.name === 'primary' ? this.monitor : this.#replica?.monitor;
+  async #cancel(client: PoolClient): Promise<void> {
     try {
-      await monitor?.ask('SELECT pg_cancel_backend($1)', [pid]);
+      await cancelRequest(client, this.parts.settings.connect_timeout);
     } catch (error) {
       this.parts.log.debug({ err: error }, 'a statement could not be cancelled');
     }

@@ -33,7 +33,6 @@ const MAX_MARKS = 10_000;
 export class ReplicaMonitor {
   #state: ReplicaState = 'connecting';
   #reason: string | undefined;
-  #connection: WatchConnection | undefined;
   #replayed = 0n;
   /** Where the primary was and when, oldest first; only what the replica has not reached. */
   #marks: Mark[] = [];
@@ -60,12 +59,6 @@ export class ReplicaMonitor {
   /** Whether it is well and has all that was written up to `lsn`. */
   canRead(lsn: bigint | undefined): boolean {
     return this.#state === 'ready' && (lsn === undefined || lsn <= this.#replayed);
-  }
-
-  /** Asks on the monitor's own connection. Throws while there is none. */
-  async ask(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]> {
-    if (!this.#connection) throw new Error('Connection terminated');
-    return this.#connection.query(sql, values);
   }
 
   start(): void {
@@ -100,7 +93,6 @@ export class ReplicaMonitor {
 
   async #watch(connected: () => void): Promise<void> {
     const connection = await this.parts.open();
-    this.#connection = connection;
     let loss: unknown;
     void connection.lost.then((error) => {
       loss = error;
@@ -114,7 +106,6 @@ export class ReplicaMonitor {
         await this.#pause(this.parts.intervalMs);
       }
     } finally {
-      this.#connection = undefined;
       await connection.close();
     }
   }

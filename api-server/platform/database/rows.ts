@@ -1,5 +1,6 @@
 /** Single rows, written and read back in one statement. */
 import type { DataSource } from 'typeorm';
+import { makeChange } from './change.js';
 import { Bindings } from './conditions.js';
 import type { EntityTable, PropertyOf } from './entity-table.js';
 
@@ -11,13 +12,22 @@ interface Archivable {
   archivedAt: Date | null;
 }
 
+export interface RowsChange {
+  sql: string;
+  /** Parts of the WITH before the change and after it; those after it may read `changed`. */
+  before?: readonly string[];
+  after?: readonly string[];
+  bindings: Bindings;
+}
+
 export async function insertRow<T extends object>(
   dataSource: DataSource,
   table: EntityTable<T>,
   values: Values<T>,
 ): Promise<T> {
   const bindings = new Bindings();
-  const [row] = await run<T>(dataSource, table, insertSql(table, values, bindings), bindings);
+  const sql = insertSql(table, values, bindings);
+  const [row] = await changeRows(dataSource, table, { sql, bindings });
   if (!row) throw new Error(`nothing was inserted into ${table.name}`);
   return row;
 }
@@ -42,7 +52,7 @@ export async function updateRow<T extends object>(
 ): Promise<T | undefined> {
   const bindings = new Bindings();
   const sql = `UPDATE ${table.name} AS t SET ${assignments(table, values, bindings)} WHERE t.id = ${bindings.bind(uuid)}`;
-  const [row] = await run(dataSource, table, sql, bindings);
+  const [row] = await changeRows(dataSource, table, { sql, bindings });
   return row;
 }
 
@@ -66,19 +76,22 @@ export async function setArchived<T extends Archivable>(
   const bindings = new Bindings();
   const value = archived ? 'coalesce(archived_at, now())' : 'NULL';
   const sql = `UPDATE ${table.name} AS t SET archived_at = ${value}, updated_at = now() WHERE t.id = ${bindings.bind(uuid)}`;
-  const [row] = await run(dataSource, table, sql, bindings);
+  const [row] = await changeRows(dataSource, table, { sql, bindings });
   return row;
 }
 
-async function run<T extends object>(
+/** Runs an INSERT or UPDATE of a table, without RETURNING, and gives the rows as they are then. */
+export async function changeRows<T extends object>(
   dataSource: DataSource,
   table: EntityTable<T>,
-  change: string,
-  { values }: Bindings,
+  { before = [], sql, after = [], bindings }: RowsChange,
 ): Promise<T[]> {
-  // In a WITH, so that TypeORM answers with the rows, as it does for any SELECT.
-  const sql = `WITH changed AS (${change} RETURNING *) SELECT ${table.selectList(table.properties, 'changed')} FROM changed`;
-  const rows: object[] = await dataSource.query(sql, values);
+  const rows = await makeChange<object>(dataSource, {
+    type: table.entity.name,
+    parts: [...before, `changed AS (${sql} RETURNING *)`, ...after],
+    select: `SELECT ${table.selectList(table.properties, 'changed')} FROM changed`,
+    bindings,
+  });
   return rows.map((row) => table.hydrate(row));
 }
 

@@ -14,8 +14,25 @@ export class DatabaseSession {
   /** What to do when it is cancelled: one for each statement that is running. */
   readonly #running = new Set<() => void>();
 
-  /** @param lsn the primary's position after the caller's last write, if it is known to have written */
-  constructor(public lsn?: bigint) {}
+  #asking: Promise<void> | undefined;
+
+  /**
+   * @param lsn the primary's position after the caller's last write, if it is known to have written
+   * @param ask asks who may know of a later one
+   */
+  constructor(
+    public lsn?: bigint,
+    private readonly ask?: () => Promise<bigint | undefined>,
+  ) {}
+
+  /** Undefined when there is nobody to ask; asked is once, before the first read from a replica. */
+  learnPosition(): Promise<void> | undefined {
+    if (!this.ask) return undefined;
+    this.#asking ??= this.ask().then((lsn) => {
+      this.lsn = later(this.lsn, lsn);
+    });
+    return this.#asking;
+  }
 
   /** Ends what it is doing in the database, and lets nothing more begin: nobody waits for it any more. */
   cancel(reason: unknown): void {
@@ -55,6 +72,10 @@ export class DatabaseSession {
       this.#running.delete(cancel);
     }
   }
+}
+
+export function later(one: bigint | undefined, other: bigint | undefined): bigint | undefined {
+  return one === undefined || (other !== undefined && other > one) ? other : one;
 }
 
 /** Without a session, as in a job, everything is read from the primary. */

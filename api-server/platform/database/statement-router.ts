@@ -11,8 +11,8 @@ import { statementKind } from './statement-kind.js';
 export interface RouterParts {
   primary: DatabaseServer;
   replica?: { server: DatabaseServer; monitor: ReplicaMonitor };
-  /** Ends a running statement on its server. */
-  cancel(server: DatabaseServer, pid: number): Promise<void>;
+  /** Ends what a connection runs. */
+  cancel(client: PoolClient): Promise<void>;
   onRetry(what: 'read' | 'connect', error: unknown): void;
   log: Logger;
 }
@@ -64,7 +64,7 @@ export class StatementRouter {
   within(client: PoolClient, text: string, values?: unknown[]): Promise<QueryResult> {
     const session = databaseSession.getStore();
     session?.noteTables(text);
-    return this.#cancellable(this.parts.primary, client, session, text, values);
+    return this.#cancellable(client, session, text, values);
   }
 
   #read(session: DatabaseSession | undefined, text: string, values?: unknown[]): Promise<QueryResult> {
@@ -78,7 +78,12 @@ export class StatementRouter {
     values?: unknown[],
   ): Promise<QueryResult> {
     const { primary, replica } = this.parts;
-    const server = this.#readsFrom(session);
+    let server = this.#readsFrom(session);
+    const learning = server === primary ? undefined : session?.learnPosition();
+    if (learning) {
+      await learning;
+      server = this.#readsFrom(session);
+    }
     if (server === primary) return this.#once(primary, session, text, values);
     try {
       return await this.#once(server, session, text, values);
@@ -101,7 +106,7 @@ export class StatementRouter {
   async #write(session: DatabaseSession | undefined, text: string, values?: unknown[]): Promise<QueryResult> {
     const { primary } = this.parts;
     const client = await again(this.#retryConnect, () => primary.guard(() => primary.acquire()));
-    return this.#use(primary, client, session, text, values);
+    return this.#use(client, session, text, values);
   }
 
   #once(
@@ -113,12 +118,11 @@ export class StatementRouter {
     return server.guard(async () => {
       session?.throwIfCancelled();
       const client = await server.acquire();
-      return this.#use(server, client, session, text, values);
+      return this.#use(client, session, text, values);
     });
   }
 
   async #use(
-    server: DatabaseServer,
     client: PoolClient,
     session: DatabaseSession | undefined,
     text: string,
@@ -127,7 +131,7 @@ export class StatementRouter {
     if (session?.isCancelled) client.release(); // it was waited for too long
     session?.throwIfCancelled();
     try {
-      const result = await this.#cancellable(server, client, session, text, values);
+      const result = await this.#cancellable(client, session, text, values);
       client.release();
       return result;
     } catch (error) {
@@ -140,7 +144,6 @@ export class StatementRouter {
 
   /** When the session is cancelled, the server is told to stop. */
   async #cancellable(
-    server: DatabaseServer,
     client: PoolClient,
     session: DatabaseSession | undefined,
     text: string,
@@ -148,10 +151,9 @@ export class StatementRouter {
   ): Promise<QueryResult> {
     if (!session) return client.query(text, values);
     session.throwIfCancelled();
-    const { processID } = client as PoolClient & { processID: number };
     let cancelled: Promise<void> | undefined;
     const cancel = () => {
-      cancelled = this.parts.cancel(server, processID);
+      cancelled = this.parts.cancel(client);
     };
     try {
       return await session.cancellable(cancel, () => client.query(text, values));

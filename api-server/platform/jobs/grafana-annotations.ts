@@ -1,7 +1,8 @@
 /** Marks each deployment in Grafana, from when it started to when it ended. */
 import type { Settings } from '../../config/schema.js';
 import type { Secret } from '../secrets/secret.js';
-import { HopelessJobError, type JobContext, type JobDefinition } from './job.js';
+import { inSpan, traceHeaders } from '../tracing/tracing.js';
+import { HopelessJobError, type JobContext, type JobDefinition, type JobOptions } from './job.js';
 
 /** A deployment as it is shown. */
 export interface AnnotatedDeployment {
@@ -19,8 +20,10 @@ export interface AnnotationParts {
   url: NonNullable<Settings['grafana']['url']>;
   token: Secret | undefined;
   /** Deployments that changed at or after a time, the longest ago first; no more than a few hundred. */
-  changedSince(since: Date): Promise<AnnotatedDeployment[]>;
-  enqueue(name: string, data: object, id: string): Promise<void>;
+  changedSince(since: Date): Promise<Pick<AnnotatedDeployment, 'uuid' | 'updatedAt'>[]>;
+  /** As it is now. */
+  load(uuid: string): Promise<AnnotatedDeployment | undefined>;
+  enqueue(name: string, data: object, options: JobOptions): Promise<void>;
 }
 
 const SCAN = 'grafana-scan';
@@ -34,33 +37,44 @@ interface Annotation {
 }
 
 /** Two kinds of job: one looks for what has changed, the other tells Grafana of one deployment. */
-export function annotationJobs(
-  parts: AnnotationParts,
-): [JobDefinition, JobDefinition<{ deployment: string }>] {
+export function annotationJobs(parts: AnnotationParts): [JobDefinition, JobDefinition<{ uuid: string }>] {
   const scan: JobDefinition = {
     name: SCAN,
     every: { ms: SCAN_MS, data: {} },
     async handle() {
-      for (const changed of await parts.changedSince(new Date(Date.now() - LOOK_BACK_MS))) {
-        const deployment = JSON.stringify(changed);
-        await parts.enqueue(ANNOTATE, { deployment }, `${changed.uuid}-${changed.updatedAt.getTime()}`);
+      for (const { uuid, updatedAt } of await parts.changedSince(new Date(Date.now() - LOOK_BACK_MS))) {
+        await parts.enqueue(ANNOTATE, { uuid }, { id: `${uuid}-${updatedAt.getTime()}` });
       }
     },
   };
-  const annotate: JobDefinition<{ deployment: string }> = {
+  const annotate: JobDefinition<{ uuid: string }> = {
     name: ANNOTATE,
-    handle: ({ deployment }, context) => annotateOnce(parts, revive(deployment), context),
+    handle: ({ uuid }, context) => annotateAsItIs(parts, uuid, context),
   };
   return [scan, annotate];
+}
+
+/**
+ * Writes what the deployment is now, whatever it was when the job was queued, and looks again
+ * afterwards: of two jobs that cross each other, who writes last sees that it wrote old news.
+ */
+async function annotateAsItIs(parts: AnnotationParts, uuid: string, { signal }: JobContext): Promise<void> {
+  let written: number | undefined;
+  for (;;) {
+    signal.throwIfAborted();
+    const deployment = await parts.load(uuid);
+    if (!deployment || deployment.updatedAt.getTime() === written) return;
+    await annotateOnce(parts, deployment, signal);
+    written = deployment.updatedAt.getTime();
+  }
 }
 
 /** Looks for its own annotation first, so that a second try changes it rather than adding another. */
 async function annotateOnce(
   parts: AnnotationParts,
-  deployment: AnnotatedDeployment,
-  { signal }: JobContext,
+  { uuid, service, environment, version, status, startedAt, finishedAt }: AnnotatedDeployment,
+  signal: AbortSignal,
 ): Promise<void> {
-  const { uuid, service, environment, version, status, startedAt, finishedAt } = deployment;
   const own = `pcf-deployment:${uuid}`;
   const found = await ask<Annotation[]>(parts, 'GET', `api/annotations?type=annotation&tags=${own}`, signal);
   const annotation = {
@@ -74,7 +88,20 @@ async function annotateOnce(
   else await ask(parts, 'POST', 'api/annotations', signal, annotation);
 }
 
-async function ask<T>(
+function ask<T>(
+  parts: AnnotationParts,
+  method: string,
+  path: string,
+  signal: AbortSignal,
+  body?: object,
+): Promise<T> {
+  const attributes = { 'http.request.method': method, 'server.address': new URL(parts.url).hostname };
+  return inSpan(`${method} grafana`, { kind: 'client', attributes }, () =>
+    request<T>(parts, method, path, signal, body),
+  );
+}
+
+async function request<T>(
   { url, token }: AnnotationParts,
   method: string,
   path: string,
@@ -87,6 +114,7 @@ async function ask<T>(
     redirect: 'error', // the token is for this address alone
     headers: {
       'content-type': 'application/json',
+      ...traceHeaders(),
       ...(token && { authorization: `Bearer ${token.value}` }),
     },
     ...(body && { body: JSON.stringify(body) }),
@@ -97,15 +125,4 @@ async function ask<T>(
   const isOurFault =
     response.status >= 400 && response.status < 500 && ![401, 403, 408, 429].includes(response.status);
   throw isOurFault ? new HopelessJobError(message) : new Error(message);
-}
-
-function revive(text: string): AnnotatedDeployment {
-  const { startedAt, finishedAt, updatedAt, ...rest } = JSON.parse(text) as Record<string, string>;
-  const date = (value?: string | null) => (value ? new Date(value) : null);
-  return {
-    ...(rest as unknown as AnnotatedDeployment),
-    startedAt: date(startedAt) ?? new Date(),
-    finishedAt: date(finishedAt),
-    updatedAt: date(updatedAt) ?? new Date(),
-  };
 }

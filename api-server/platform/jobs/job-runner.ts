@@ -6,7 +6,7 @@ import type { Logger } from '../logging/logger.js';
 import type { JobMetrics } from '../metrics/job-metrics.js';
 import type { RedisClient } from '../redis/redis.js';
 import { inSpan } from '../tracing/tracing.js';
-import { HopelessJobError, type JobDefinition } from './job.js';
+import { HopelessJobError, type JobDefinition, type JobOptions, type Retries } from './job.js';
 import { enqueue, type JobPayload, openQueue, PREFIX } from './queues.js';
 
 export interface JobRunnerParts {
@@ -24,6 +24,7 @@ const LONGEST_RETRY_MS = 3_600_000;
 
 export class JobRunner {
   readonly #queues = new Map<string, Queue<JobPayload>>();
+  readonly #retries = new Map<string, Retries>();
   readonly #workers: Worker<JobPayload>[] = [];
   readonly #cutOff = new AbortController();
 
@@ -34,11 +35,11 @@ export class JobRunner {
     return [...this.#queues.values()];
   }
 
-  /** Puts a job of a kind that was added before in; with an `id` that is known already, nothing happens. */
-  async enqueue(name: string, data: object, id?: string): Promise<void> {
+  /** Puts a job of a kind that was added before in. */
+  async enqueue(name: string, data: object, options: JobOptions = {}): Promise<void> {
     const queue = this.#queues.get(name);
     if (!queue) throw new Error(`there is no job ${name}`);
-    await enqueue(queue, data, id);
+    await enqueue(queue, data, options, this.#retriesOf(name).attempts);
   }
 
   add<Data extends object>(definition: JobDefinition<Data>): void {
@@ -47,6 +48,7 @@ export class JobRunner {
     const queue = openQueue(name, redis, settings);
     queue.on('error', (error) => log.debug({ err: error, queue: name }, 'a queue has lost Redis'));
     this.#queues.set(name, queue);
+    if (definition.retries) this.#retries.set(name, definition.retries);
     this.#workers.push(this.#createWorker(definition));
     // Waits for Redis by itself. All workers say the same, and the job runs once.
     if (every)
@@ -72,6 +74,11 @@ export class JobRunner {
     await Promise.all(this.queues.map((queue) => queue.close()));
   }
 
+  #retriesOf(name: string): Retries {
+    const { attempts, retry_initial: initialMs } = this.parts.settings;
+    return this.#retries.get(name) ?? { attempts, initialMs, maxMs: LONGEST_RETRY_MS };
+  }
+
   async #schedule(queue: Queue<JobPayload>, { ms, data }: { ms: number; data: object }): Promise<void> {
     await queue.upsertJobScheduler(queue.name, { every: ms }, { data: { data, trace: {} } });
   }
@@ -88,8 +95,7 @@ export class JobRunner {
       stalledInterval: LOCK_MS,
       maxStalledCount: MAX_STALLED,
       settings: {
-        backoffStrategy: (attempts) =>
-          backoffMs(attempts - 1, { initialMs: settings.retry_initial, maxMs: LONGEST_RETRY_MS }),
+        backoffStrategy: (attempts) => backoffMs(attempts - 1, this.#retriesOf(name)),
       },
     });
     worker.on('error', (error) => log.debug({ err: error, queue: name }, 'a worker has lost Redis'));
@@ -104,7 +110,7 @@ export class JobRunner {
     const { metrics, settings } = this.parts;
     const { name } = definition;
     const attempt = job.attemptsMade + 1;
-    const isLast = attempt >= settings.attempts;
+    const isLast = attempt >= (job.opts.attempts ?? 1);
     const log = this.parts.log.child({ queue: name, job: job.id, attempt });
     const signal = AbortSignal.any([AbortSignal.timeout(settings.job_timeout), this.#cutOff.signal]);
     const startedAt = performance.now();

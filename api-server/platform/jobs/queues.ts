@@ -1,8 +1,9 @@
 /** BullMQ's queues, set up the same way wherever they are used. */
-import { type JobsOptions, Queue } from 'bullmq';
+import { Queue, type JobsOptions as QueueOptions } from 'bullmq';
 import type { Settings } from '../../config/schema.js';
 import type { RedisClient } from '../redis/redis.js';
 import { traceHeaders } from '../tracing/tracing.js';
+import type { JobOptions } from './job.js';
 
 /** In braces, so that all keys of a queue are in one slot of a cluster. */
 export const PREFIX = '{pcf}:jobs';
@@ -25,7 +26,7 @@ export function openQueue(name: string, redis: RedisClient, settings: Settings['
   });
 }
 
-function jobOptions({ attempts, keep_dead_letters: keep }: Settings['worker']): JobsOptions {
+function jobOptions({ attempts, keep_dead_letters: keep }: Settings['worker']): QueueOptions {
   return {
     attempts,
     backoff: { type: 'custom' },
@@ -34,9 +35,20 @@ function jobOptions({ attempts, keep_dead_letters: keep }: Settings['worker']): 
   };
 }
 
-/** Puts a job in; with an `id` that is known already, nothing happens. */
-export async function enqueue(queue: Queue<JobPayload>, data: object, id?: string): Promise<void> {
+export async function enqueue(
+  queue: Queue<JobPayload>,
+  data: object,
+  { id, again = false, trace = traceHeaders() }: JobOptions,
+  attempts: number,
+): Promise<void> {
   // BullMQ keeps the colon for itself.
   const jobId = id?.replaceAll(':', '.');
-  await queue.add(queue.name, { data, trace: traceHeaders() }, jobId ? { jobId } : {});
+  if (jobId && again) await forgetEnded(queue, jobId);
+  await queue.add(queue.name, { data, trace }, { attempts, ...(jobId && { jobId }) });
+}
+
+/** One that waits or runs stays: it does what is wanted. */
+async function forgetEnded(queue: Queue<JobPayload>, jobId: string): Promise<void> {
+  const job = await queue.getJob(jobId);
+  if (job && ((await job.isFailed()) || (await job.isCompleted()))) await job.remove();
 }

@@ -1,6 +1,12 @@
 /** Takes webhook messages from where they were written down to where they must go. */
 import type { WebhookMessage, WebhookSender } from '../webhooks/sender.js';
-import { HopelessJobError, type JobContext, type JobDefinition } from './job.js';
+import {
+  HopelessJobError,
+  type JobContext,
+  type JobDefinition,
+  type JobOptions,
+  type Retries,
+} from './job.js';
 
 /**
  * The messages, written in the same transaction as the change they tell of: so there
@@ -8,21 +14,30 @@ import { HopelessJobError, type JobContext, type JobDefinition } from './job.js'
  */
 export interface WebhookOutbox {
   /**
-   * Ids of messages that are to be queued: new ones, and those that were queued so
-   * long ago that their job must have been lost. The oldest first. Marks them as queued.
+   * Messages that are to be queued: new ones, and those that were queued long ago, whose
+   * job may have been lost. The oldest first. Marks them as queued.
    */
-  takePending(limit: number): Promise<string[]>;
-  /** Null when there is nothing to send any more: delivered, or its webhook was removed. */
+  takePending(limit: number): Promise<PendingMessage[]>;
+  /** Null when there is nothing to send any more: delivered, or its webhook was removed or turned off. */
   load(id: string): Promise<WebhookMessage | null>;
   delivered(id: string): Promise<void>;
   /** Not taken; `final` when it is not tried again by itself. */
   failed(id: string, reason: string, final: boolean): Promise<void>;
 }
 
+export interface PendingMessage {
+  id: string;
+  /** Whether it was queued before. */
+  again: boolean;
+  /** W3C headers of the trace of what it tells of. */
+  trace: Record<string, string>;
+}
+
 export interface WebhookJobParts {
   outbox: WebhookOutbox;
+  retries: Retries;
   sender: Pick<WebhookSender, 'send'>;
-  enqueue(name: string, data: object, id: string): Promise<void>;
+  enqueue(name: string, data: object, options: JobOptions): Promise<void>;
 }
 
 const RELAY = 'webhook-relay';
@@ -34,6 +49,7 @@ const BATCH = 500;
 export function webhookJobs({
   outbox,
   sender,
+  retries,
   enqueue,
 }: WebhookJobParts): [JobDefinition, JobDefinition<{ id: string }>] {
   const relay: JobDefinition = {
@@ -42,14 +58,15 @@ export function webhookJobs({
     async handle(_data, { signal }) {
       for (;;) {
         signal.throwIfAborted();
-        const ids = await outbox.takePending(BATCH);
-        for (const id of ids) await enqueue(DELIVER, { id }, id);
-        if (ids.length < BATCH) return;
+        const messages = await outbox.takePending(BATCH);
+        for (const { id, again, trace } of messages) await enqueue(DELIVER, { id }, { id, again, trace });
+        if (messages.length < BATCH) return;
       }
     },
   };
   const deliver: JobDefinition<{ id: string }> = {
     name: DELIVER,
+    retries,
     handle: ({ id }, context) => deliverOnce({ outbox, sender }, id, context),
   };
   return [relay, deliver];
@@ -59,15 +76,18 @@ export function webhookJobs({
 async function deliverOnce(
   { outbox, sender }: Pick<WebhookJobParts, 'outbox' | 'sender'>,
   id: string,
-  { signal, isLast }: JobContext,
+  { signal, isLast, log }: JobContext,
 ): Promise<void> {
-  const message = await outbox.load(id);
-  if (!message) return;
   try {
+    const message = await outbox.load(id);
+    if (!message) return;
     await sender.send(message, signal);
   } catch (error) {
     const final = isLast || error instanceof HopelessJobError;
-    await outbox.failed(id, (error as Error).message, final);
+    // If it can't be noted, the message goes on to be pending, and the relay queues it again some time.
+    await outbox
+      .failed(id, (error as Error).message, final)
+      .catch((err: unknown) => log.warn({ err }, 'it could not be noted that a webhook message has failed'));
     throw error;
   }
   await outbox.delivered(id);

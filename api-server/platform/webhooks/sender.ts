@@ -1,6 +1,7 @@
 /** Sends one signed message to one address. */
 import { Agent, errors, fetch } from 'undici';
 import { HopelessJobError } from '../jobs/job.js';
+import { inSpan, traceHeaders } from '../tracing/tracing.js';
 import { PrivateAddressError, publicLookup, refusePrivateHost } from './private-addresses.js';
 import { signedHeaders } from './signature.js';
 
@@ -47,14 +48,20 @@ export class WebhookSender {
   }
 
   /** Throws when the receiver did not take it; a HopelessJobError when it never will. */
-  async send({ id, url, secrets, body }: WebhookMessage, signal: AbortSignal): Promise<void> {
-    this.#check(url);
+  async send(message: WebhookMessage, signal: AbortSignal): Promise<void> {
+    this.#check(message.url);
+    const attributes = { 'http.request.method': 'POST', 'server.address': new URL(message.url).hostname };
+    await inSpan('POST webhook', { kind: 'client', attributes }, () => this.#post(message, signal));
+  }
+
+  async #post({ id, url, secrets, body }: WebhookMessage, signal: AbortSignal): Promise<void> {
     const response = await fetch(url, {
       method: 'POST',
       body,
       headers: {
         'content-type': 'application/json',
         'user-agent': 'pcf-api',
+        ...traceHeaders(),
         ...signedHeaders(id, new Date(), body, secrets),
       },
       redirect: 'manual', // it would lead away from the address that was checked

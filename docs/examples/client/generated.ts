@@ -6,6 +6,10 @@ export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' |
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
 /** All that are given must fit. */
 export type DeploymentFilter = {
+  /** Ended then or later. */
+  finishedFrom?: string | null | undefined;
+  /** Ended before. */
+  finishedTo?: string | null | undefined;
   /** Started then or later. */
   startedFrom?: string | null | undefined;
   /** Started before. */

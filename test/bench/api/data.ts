@@ -24,6 +24,8 @@ export async function seed(postgres: Postgres, deployments: number): Promise<See
   await client.connect();
   try {
     const service = await fill(client, deployments);
+    await addReleases(client);
+    await addIncidents(client);
     await client.query('VACUUM ANALYZE');
     const year = 365 * 86_400_000;
     return {
@@ -57,4 +59,28 @@ async function fill(client: pg.Client, deployments: number): Promise<string> {
     [services, SERVICES, deployments],
   );
   return services[0] ?? '';
+}
+
+/** Each version of a service is a release. */
+async function addReleases(client: pg.Client): Promise<void> {
+  await client.query(
+    `INSERT INTO releases (service_id, version, commit, committed_at, created_at)
+     SELECT service_id, version, commit, min(committed_at), min(committed_at)
+     FROM deployments GROUP BY service_id, version, commit`,
+  );
+  await client.query(
+    `UPDATE deployments d SET release_id = r.id FROM releases r
+     WHERE r.service_id = d.service_id AND r.version = d.version AND r.commit = d.commit`,
+  );
+}
+
+/** One deployment of thirty causes one; a few of them last. */
+async function addIncidents(client: pg.Client): Promise<void> {
+  await client.query(
+    `INSERT INTO incidents (service_id, environment, deployment_id, title, severity, opened_at, resolved_at)
+     SELECT service_id, environment, id, 'incident ' || n, (ARRAY['LOW', 'MEDIUM', 'HIGH', 'CRITICAL'])[1 + n % 4],
+       finished_at + interval '5 minutes',
+       CASE WHEN n % 50 > 0 THEN finished_at + interval '5 minutes' + interval '1 minute' * (n % 240) END
+     FROM (SELECT *, row_number() OVER (ORDER BY finished_at) AS n FROM deployments) d WHERE n % 30 = 0`,
+  );
 }

@@ -7,12 +7,19 @@ import { randomUUID } from 'node:crypto';
 import { fastify } from 'fastify';
 import { graphql } from 'graphql';
 import pg from 'pg';
-import type { Logger } from 'typeorm';
 import { executable } from './executable.js';
 import type { PeerOrder } from './peer.js';
 
+interface Statement {
+  /** Prepared under it, as ours are. */
+  name: string;
+  text: string;
+  values: unknown[];
+}
+
 interface Recorded {
-  statements: { text: string; values: unknown[] }[];
+  /** Statements of one wave ran at the same time, and do so again. */
+  waves: Statement[][];
   answer: unknown;
   unique?: string;
   /** Ids that must be others each time. */
@@ -29,27 +36,18 @@ export async function startFloor(order: PeerOrder): Promise<number> {
     const entry = recorded.get(body.query);
     if (!entry) throw new Error('not recorded');
     if (entry.unique) await replayOnce(pool, entry);
-    else for (const { text, values } of entry.statements) await pool.query(text, values);
+    else for (const wave of entry.waves) await Promise.all(wave.map((statement) => pool.query(statement)));
     return entry.answer;
   });
   return Number(new URL(await app.listen({ host: '127.0.0.1', port: 0 })).port);
 }
 
 async function record(order: PeerOrder): Promise<Map<string, Recorded>> {
-  let statements: Recorded['statements'] = [];
-  const nothing = () => undefined;
-  const logger = {
-    logQuery: (text: string, values?: unknown[]) => void statements.push({ text, values: values ?? [] }),
-    logQueryError: nothing,
-    logQuerySlow: nothing,
-    logSchemaBuild: nothing,
-    logMigration: nothing,
-    log: nothing,
-  } as Logger;
-  const { schema, context } = await executable(order, logger);
+  const recorder = new Recorder();
+  const { schema, context } = await executable(order, recorder.client());
   const recorded = new Map<string, Recorded>();
   for (const { query, variables, unique } of order.queries) {
-    statements = [];
+    recorder.waves = [];
     const answer = await graphql({
       schema,
       source: query,
@@ -57,25 +55,56 @@ async function record(order: PeerOrder): Promise<Map<string, Recorded>> {
       contextValue: context(),
     });
     if (answer.errors) throw new Error(`${query}: ${answer.errors.join('; ')}`);
-    const made = madeIds(statements, variables);
-    recorded.set(query, { statements, answer, made, ...(unique && { unique }) });
+    const { waves } = recorder;
+    const made = madeIds(waves.flat(), variables);
+    recorded.set(query, { waves, answer, made, ...(unique && { unique }) });
   }
   return recorded;
 }
 
+/** Notes statements, and which of them run at the same time. */
+class Recorder {
+  waves: Statement[][] = [];
+  #running = 0;
+  readonly #names = new Map<string, string>();
+
+  client(): typeof pg.Client {
+    const begin = (text: string, values: unknown[]) => this.#begin(text, values);
+    const end = () => {
+      this.#running -= 1;
+    };
+    return class RecordingClient extends pg.Client {
+      // biome-ignore lint/suspicious/noExplicitAny: pg's own overloads
+      override query(text: any, values?: any, callback?: any): any {
+        if (typeof text !== 'string' || callback || typeof values === 'function') {
+          return super.query(text, values, callback);
+        }
+        begin(text, values ?? []);
+        return super.query(text, values).finally(end);
+      }
+    };
+  }
+
+  #begin(text: string, values: unknown[]): void {
+    const name = this.#names.get(text) ?? `floor_${this.#names.size}`;
+    this.#names.set(text, name);
+    const wave = this.#running === 0 ? undefined : this.waves.at(-1);
+    if (wave) wave.push({ name, text, values });
+    else this.waves.push([{ name, text, values }]);
+    this.#running += 1;
+  }
+}
+
 /** The statements of a mutation, on one connection, with a key and ids that have not been there. */
-async function replayOnce(pool: pg.Pool, { statements, unique, made }: Recorded): Promise<void> {
+async function replayOnce(pool: pg.Pool, { waves, unique, made }: Recorded): Promise<void> {
   const fresh = new Map<unknown, unknown>([
     [unique, randomUUID()],
     ...made.map((id) => [id, randomUUID()] as const),
   ]);
   const client = await pool.connect();
   try {
-    for (const { text, values } of statements) {
-      await client.query(
-        text,
-        values.map((value) => fresh.get(value) ?? value),
-      );
+    for (const { name, text, values } of waves.flat()) {
+      await client.query({ name, text, values: values.map((value) => fresh.get(value) ?? value) });
     }
   } finally {
     client.release();
@@ -83,7 +112,7 @@ async function replayOnce(pool: pg.Pool, { statements, unique, made }: Recorded)
 }
 
 /** The ids that a mutation has made itself: those in its INSERTs that its variables don't name. */
-function madeIds(statements: Recorded['statements'], variables: object): unknown[] {
+function madeIds(statements: Statement[], variables: object): unknown[] {
   const given = [...JSON.stringify(variables).matchAll(/"([\w-]{30,})"/g)].map(([, id]) =>
     Buffer.from(id ?? '', 'base64url').toString('utf8'),
   );

@@ -34,21 +34,18 @@ export async function measure(
   seconds: number,
 ): Promise<Measured> {
   const before = subject.cpu();
-  const result = await run(subject, query, connections, seconds);
-  const { p50, p99 } = result.latency;
-  // autocannon counts whole milliseconds; with one connection the rate tells more than that.
-  const each = (1_000 * connections) / result.requests.average;
+  const { result, times } = await run(subject, query, connections, seconds);
   return {
     perSecond: result.requests.average,
-    p50: p50 > 2 ? p50 : Math.min(each, p50 + 1),
-    p99,
+    p50: quantile(times, 0.5),
+    p99: quantile(times, 0.99),
     memory: subject.memory(),
     cpu: (subject.cpu() - before) / result.requests.total,
   };
 }
 
 async function run(subject: Subject, query: BenchQuery, connections: number, seconds: number) {
-  const result = await autocannon({
+  const options: autocannon.Options = {
     url: subject.url,
     connections,
     duration: seconds,
@@ -60,13 +57,24 @@ async function run(subject: Subject, query: BenchQuery, connections: number, sec
         ...(query.unique && { setupRequest: (request) => ({ ...request, body: bodyOf(query) }) }),
       },
     ],
+  };
+  // Each as it was: the histogram of autocannon counts whole milliseconds.
+  const times: number[] = [];
+  const result = await new Promise<autocannon.Result>((resolve, reject) => {
+    const running = autocannon(options, (error, done) => (error ? reject(error) : resolve(done)));
+    running.on('response', (_client, _status, _bytes, ms) => void times.push(ms));
   });
   if (result.non2xx > 0 || result.errors > 0) {
     throw new Error(
       `${subject.name}, ${query.name}: ${result.non2xx} answers were no 2xx, ${result.errors} errors`,
     );
   }
-  return result;
+  return { result, times: Float64Array.from(times).sort() };
+}
+
+/** The smallest of which so large a share is not above it. */
+function quantile(sorted: Float64Array, share: number): number {
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
 /** What a subject answers to one request. */

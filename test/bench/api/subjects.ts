@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ApiProcess } from '../../integration/api-server/api-process.js';
+import { eventually } from '../../support/pcf-api.js';
+import { startRedis } from '../../support/redis.js';
 import { bearer, JWT_SECRET } from '../../support/tokens.js';
 import type { BenchQuery } from './queries.js';
 
@@ -29,24 +31,41 @@ export interface Subject {
 /** Connections to the database, for everybody the same. */
 export const POOL = 20;
 
-/** The API as an image runs it: everything on. */
+/**
+ * The API as an image runs it, everything on and Redis beside it, for the rate limit of every request.
+ * But for the response cache: what it saves is the very SQL that is compared here.
+ */
 export async function startOurs(databaseUrl: string): Promise<Subject> {
+  const redis = await startRedis();
+  if (!redis) throw new Error('the benchmark needs a redis-server; see test/support/redis.ts');
   const api = await ApiProcess.start({
     PCF_API__DATABASE__URL: databaseUrl,
     PCF_API__ENVIRONMENT: 'production',
     PCF_API__DATABASE__MAX_CONNECTIONS: String(POOL + 1), // one is the monitor's
     PCF_API__AUTH__JWT_SECRET: JWT_SECRET,
+    PCF_API__REDIS__URL: redis.url,
+    PCF_API__GRAPHQL__RESPONSE_CACHE: '0ms',
     PCF_API__RATE_LIMIT__REQUESTS: '10000000', // counted, but never reached
   });
   await api.waitForReady();
+  await untilRedisIsUsed(api);
   return {
     name: 'ours',
     url: `http://127.0.0.1:${api.port}/graphql`,
     headers: await bearer({ exp: Math.floor(Date.now() / 1_000) + 24 * 3_600 }),
     memory: () => residentMegabytes(api.pid),
     cpu: () => processorTime(api.pid),
-    stop: () => api.kill(),
+    stop: async () => {
+      await api.kill();
+      await redis.stop();
+    },
   };
+}
+
+async function untilRedisIsUsed(api: ApiProcess): Promise<void> {
+  const isReady = async () =>
+    /"redis":\{"status":"ready"/.test(await (await api.fetch('/health/ready')).text());
+  await eventually('Redis is ready', isReady);
 }
 
 export async function startPeer(peer: Peer, databaseUrl: string, queries: BenchQuery[]): Promise<Subject> {

@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { DatabaseSession, databaseSession } from '../../../api-server/platform/database/session.js';
 import { HEADERS } from '../../../contract/image.js';
 import { eventually } from '../../support/pcf-api.js';
+import { PgBouncer } from '../../support/pgbouncer.js';
 import { freePort, startPostgres, type TestPostgres } from '../../support/postgres.js';
+import { startRedis } from '../../support/redis.js';
 import { ApiProcess, runRole } from './api-process.js';
 import { openDatabase } from './database-under-test.js';
 
@@ -181,20 +183,29 @@ describe('api-server database', () => {
       assert.deepEqual([under.retries, under.database.pools[0]?.circuitIsOpen], [[], false]);
     });
 
-    it('a statement whose request is over is ended on the server, too', async () => {
-      await using under = await openDatabase(url);
-      const session = new DatabaseSession();
-      const running = under.as(session, 'SELECT pg_sleep(60) AS cancelled_with_its_request');
-      const refused = assert.rejects(running, /canceling statement/);
-      const ACTIVE = `SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()
-        AND query LIKE '%cancelled_with_its_request%'`;
-      await eventually('it runs', async () => (await primary.query(ACTIVE, url)).length === 1);
-      session.cancel(new Error('nobody waits for it'));
-      await refused;
-      assert.equal((await primary.query(ACTIVE, url)).length, 0);
-      await assert.rejects(under.as(session, 'SELECT 1'), /nobody waits for it/);
-      assert.equal(under.database.pools[0]?.figures.idle, under.database.pools[0]?.figures.total);
-    });
+    for (const way of ['directly', 'by way of PgBouncer'] as const) {
+      it(`a statement whose request is over is ended on the server, too: ${way}`, async function () {
+        this.timeout(60_000);
+        const bouncer = way === 'directly' ? undefined : await PgBouncer.start(url, 'transaction');
+        if (way !== 'directly' && !bouncer) return this.skip();
+        try {
+          await using under = await openDatabase(bouncer?.url ?? url);
+          const session = new DatabaseSession();
+          const running = under.as(session, 'SELECT pg_sleep(60) AS cancelled_with_its_request');
+          const refused = assert.rejects(running, /canceling statement/);
+          const ACTIVE = `SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()
+            AND query LIKE '%cancelled_with_its_request%'`;
+          await eventually('it runs', async () => (await primary.query(ACTIVE, url)).length === 1);
+          session.cancel(new Error('nobody waits for it'));
+          await refused;
+          assert.equal((await primary.query(ACTIVE, url)).length, 0);
+          await assert.rejects(under.as(session, 'SELECT 1'), /nobody waits for it/);
+          assert.equal(under.database.pools[0]?.figures.idle, under.database.pools[0]?.figures.total);
+        } finally {
+          await bouncer?.stop();
+        }
+      });
+    }
   });
 
   describe('credentials in a file', () => {
@@ -284,7 +295,9 @@ describe('api-server database', () => {
       PCF_API__DATABASE__REPLICA_PROBE_INTERVAL: '20ms',
     };
     assert.equal((await runRole(['migrate', 'up'], env)).code, 0);
-    const apis = await Promise.all([ApiProcess.start(env), ApiProcess.start(env)]);
+    const redis = await startRedis();
+    const withRedis = { ...env, ...(redis && { PCF_API__REDIS__URL: redis.url }) };
+    const apis = await Promise.all([ApiProcess.start(withRedis), ApiProcess.start(withRedis)]);
     try {
       const [one, other] = apis as [ApiProcess, ApiProcess];
       for (const api of apis) {
@@ -293,6 +306,8 @@ describe('api-server database', () => {
         await eventually('its replica is ready', async () =>
           /"replica":\{"state":"ready"/.test(await text()),
         );
+        if (redis)
+          await eventually('Redis is ready', async () => /"redis":\{"status":"ready"/.test(await text()));
         assert.match(await api.metrics(), /pcf_api_database_replica_lag_seconds \d/);
       }
       await replay('pause');
@@ -303,6 +318,10 @@ describe('api-server database', () => {
       const seen = async (api: ApiProcess, headers: Record<string, string>) =>
         Number((await api.graphql('{ services { totalCount } }', {}, headers)).data.services.totalCount);
       assert.equal(await seen(one, cookie), 1, 'the same client at the same process');
+      if (redis) assert.equal(await seen(other, cookie), 1, 'and at another');
+      await redis?.stop();
+      assert.equal(await seen(one, cookie), 1, 'when Redis is away, too');
+      assert.equal(await seen(other, cookie), 0, 'which it takes elsewhere');
       assert.equal(
         await seen(other, { [HEADERS.position]: String(position) }),
         1,
@@ -313,6 +332,7 @@ describe('api-server database', () => {
     } finally {
       await replay('resume');
       await Promise.all(apis.map((api) => api.kill()));
+      await redis?.stop();
     }
   }).timeout(60_000);
 

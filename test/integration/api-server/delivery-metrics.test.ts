@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { pino } from 'pino';
+import { deliveryRollUpJob } from '../../../api-server/modules/delivery-metrics/delivery-roll-up.js';
 import { toGlobalId } from '../../../api-server/platform/graphql/relay/global-id.js';
 import { DomainUnderTest } from './domain-under-test.js';
 
@@ -100,31 +102,92 @@ describe('api-server delivery metrics', () => {
   it('are what an independent computation of them says, for any history', async () => {
     await fc.assert(
       fc.asyncProperty(deployments, outages, asked, async (ended, bad, query) => {
-        const incidents = bad.map(({ cause, lasted, ...outage }) => ({
-          ...outage,
-          deployment: cause === null ? null : (ended[cause % Math.max(1, ended.length)]?.id ?? null),
-          resolvedAt: lasted === null ? null : outage.openedAt + lasted,
-        }));
+        const incidents = causedBy(ended, bad);
         await domain.clear();
         await insert(ended, incidents);
-        const { deliveryMetrics } = await domain.ask(QUERY, {
-          ...query,
-          service: query.service === null ? null : toGlobalId('Service', SERVICES[query.service]!),
-          from: new Date(query.from).toISOString(),
-          to: new Date(query.to).toISOString(),
-        });
-        const { total, buckets } = expected(ended, incidents, query);
-        compare(deliveryMetrics.total, total, 'total');
-        assert.equal(deliveryMetrics.buckets.length, buckets.length);
-        buckets.forEach((bucket, index) => {
-          const { from, to, ...figures } = deliveryMetrics.buckets[index];
-          assert.deepEqual([from, to].map(Date.parse), [bucket.from, bucket.to]);
-          compare(figures, bucket.figures, `bucket ${from}`);
-        });
+        compareAll(await ask(query), expected(ended, incidents, query));
       }),
       { numRuns: 60, seed: 7 },
     );
   }).timeout(60_000);
+
+  it('are the same after deployments were rolled up and deleted, in however many runs, for whole days', async () => {
+    const cuts = fc.array(time, { minLength: 1, maxLength: 3 });
+    await fc.assert(
+      fc.asyncProperty(deployments, outages, asked, cuts, async (ended, bad, anyTime, keptFrom) => {
+        const incidents = causedBy(ended, bad);
+        const query = { ...anyTime, from: dayOf(anyTime.from), to: dayOf(anyTime.to) + DAY };
+        await domain.clear();
+        await insert(ended, incidents);
+        const wanted = expected(ended, incidents, query);
+        compareAll(await ask(query), wanted);
+        for (const cut of keptFrom) {
+          await rollUp(cut);
+          compareAll(await ask(query), wanted);
+        }
+        const last = dayOf(Math.max(...keptFrom));
+        assert.equal(await kept(), ended.filter(({ finishedAt }) => (finishedAt ?? last) >= last).length);
+      }),
+      { numRuns: 30, seed: 11 },
+    );
+  }).timeout(60_000);
+
+  it('what is told late of a day that is rolled up is added to it; a day counts where it begins', async () => {
+    await domain.clear();
+    const at = START + 3 * DAY + DAY / 2;
+    const ended = (id: string, status: Status): Ended => ({
+      id,
+      service: 0,
+      environment: 'production',
+      status,
+      committedAt: at - 60_000,
+      finishedAt: at,
+    });
+    await insert([ended(crypto.randomUUID(), 'SUCCEEDED')], []);
+    await rollUp(START + 10 * DAY);
+    await insert([ended(crypto.randomUUID(), 'FAILED')], []);
+    await rollUp(START + 10 * DAY);
+    await rollUp(0); // keeps everything from then on
+    assert.equal(await kept(), 0);
+    const times = { service: null, environment: null, bucket: 'DAY' as const };
+    const [before, after] = [
+      await ask({ ...times, from: at - 2 * DAY, to: at - 1 }),
+      await ask({ ...times, from: at - 1, to: at + DAY }),
+    ];
+    assert.deepEqual([before.total.deployments, after.total.deployments], [2, 0]);
+    const { succeeded, failed, leadTimeP50, changeFailureRate } = before.total;
+    assert.deepEqual([succeeded, failed, leadTimeP50, changeFailureRate], [1, 1, 60, 0.5]);
+  });
+
+  it('a roll-up that fails has deleted nothing, and the next one does it all', async () => {
+    await domain.clear();
+    const many = Array.from({ length: 2_500 }, (_, n) => ({
+      id: crypto.randomUUID(),
+      service: n % 2,
+      environment: 'production',
+      status: 'SUCCEEDED' as const,
+      committedAt: START,
+      finishedAt: START + (n % 20) * DAY,
+    }));
+    await insert(many, []);
+    await domain.sql('ALTER TABLE delivery_days ADD CONSTRAINT days_full CHECK (deployments < 100)');
+    await assert.rejects(rollUp(START + 30 * DAY), /days_full/);
+    const [days] = await domain.sql<{ deployments: string }>(
+      'SELECT coalesce(sum(deployments), 0) AS deployments FROM delivery_days',
+    );
+    assert.equal((await kept()) + Number(days?.deployments), many.length);
+    await domain.sql('ALTER TABLE delivery_days DROP CONSTRAINT days_full');
+    await Promise.all([rollUp(START + 30 * DAY), rollUp(START + 30 * DAY)]);
+    assert.equal(await kept(), 0);
+    const { total } = await ask({
+      service: null,
+      environment: null,
+      bucket: 'MONTH',
+      from: START,
+      to: START + 30 * DAY,
+    });
+    assert.deepEqual([total.deployments, total.leadTimeP50], [2_500, 9.5 * 86_400]);
+  });
 
   it('refuses a time that ends before it begins, and more buckets than anybody looks at', async () => {
     const ask = (from: string, to: string, bucket: string) => domain.run(QUERY, { from, to, bucket });
@@ -143,10 +206,33 @@ describe('api-server delivery metrics', () => {
     assert.equal(statements.length, 1);
   });
 
+  async function ask(query: Asked) {
+    const { deliveryMetrics } = await domain.ask(QUERY, {
+      ...query,
+      service: query.service === null ? null : toGlobalId('Service', SERVICES[query.service]!),
+      from: new Date(query.from).toISOString(),
+      to: new Date(query.to).toISOString(),
+    });
+    return deliveryMetrics;
+  }
+
+  /** What ended on a day before `cut`. */
+  async function rollUp(cut: number): Promise<void> {
+    const { handle } = deliveryRollUpJob(domain.database.dataSource, Date.now() - cut, 1_000);
+    const { signal } = new AbortController();
+    await handle({}, { signal, attempt: 1, isLast: false, log: pino({ level: 'silent' }) });
+  }
+
+  async function kept(): Promise<number> {
+    const [row] = await domain.sql<{ count: number }>('SELECT count(*)::int AS count FROM deployments');
+    return row?.count ?? 0;
+  }
+
   async function insert(ended: Ended[], incidents: Outage[]): Promise<void> {
-    await domain.sql(`INSERT INTO services (id, name) SELECT id, 's' || id FROM unnest($1::uuid[]) AS id`, [
-      SERVICES,
-    ]);
+    await domain.sql(
+      `INSERT INTO services (id, name) SELECT id, 's' || id FROM unnest($1::uuid[]) AS id ON CONFLICT DO NOTHING`,
+      [SERVICES],
+    );
     const at = (ms: number | null) => (ms === null ? null : new Date(ms));
     await domain.sql(
       `INSERT INTO deployments (id, service_id, environment, version, status, started_at, committed_at, finished_at, idempotency_key)
@@ -177,6 +263,27 @@ describe('api-server delivery metrics', () => {
     );
   }
 });
+
+function causedBy(
+  ended: Ended[],
+  bad: {
+    cause: number | null;
+    lasted: number | null;
+    service: number;
+    environment: string;
+    openedAt: number;
+  }[],
+): Outage[] {
+  return bad.map(({ cause, lasted, ...outage }) => ({
+    ...outage,
+    deployment: cause === null ? null : (ended[cause % Math.max(1, ended.length)]?.id ?? null),
+    resolvedAt: lasted === null ? null : outage.openedAt + lasted,
+  }));
+}
+
+function dayOf(at: number): number {
+  return Math.floor(at / DAY) * DAY;
+}
 
 type Figures = Record<string, number | null>;
 
@@ -232,6 +339,17 @@ function quantile(values: number[], share: number): number | null {
   const place = share * (sorted.length - 1);
   const [low, high] = [sorted[Math.floor(place)]!, sorted[Math.ceil(place)]!];
   return low + (high - low) * (place - Math.floor(place));
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: as it is answered
+function compareAll(metrics: any, { total, buckets }: ReturnType<typeof expected>): void {
+  compare(metrics.total, total, 'total');
+  assert.equal(metrics.buckets.length, buckets.length);
+  buckets.forEach((bucket, index) => {
+    const { from, to, ...figures } = metrics.buckets[index];
+    assert.deepEqual([from, to].map(Date.parse), [bucket.from, bucket.to]);
+    compare(figures, bucket.figures, `bucket ${from}`);
+  });
 }
 
 function compare(actual: Figures, wanted: Figures, where: string): void {

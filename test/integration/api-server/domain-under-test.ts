@@ -127,7 +127,7 @@ export class DomainUnderTest {
 
   async clear(): Promise<void> {
     await this.sql(
-      'TRUNCATE services, environments, releases, deployments, incidents, webhooks, webhook_messages, domain_events, users, refresh_tokens, api_keys, audit_events',
+      'TRUNCATE delivery_days, services, environments, releases, deployments, incidents, webhooks, webhook_messages, domain_events, users, refresh_tokens, api_keys, audit_events',
     );
   }
 

@@ -175,6 +175,27 @@ describe('api-server domain', () => {
       assert.equal(deployments.totalCount, 1);
     });
 
+    it('what is refused leaves no release behind, of many at the same time neither', async () => {
+      const web = await domain.createService('web');
+      const input = { serviceId: web, environment: 'production', version: '1', idempotencyKey: 'key' };
+      const answers = await Promise.all(
+        Array.from({ length: 8 }, (_, n) => domain.run(RECORD, { input: { ...input, version: `1.${n}` } })),
+      );
+      assert.equal(answers.filter(({ errors }) => errors.length === 0).length, 1);
+      const releases = async () => (await domain.ask('{ releases { totalCount } }')).releases.totalCount;
+      assert.equal(await releases(), 1);
+      assert.deepEqual(await code(RECORD, { input: { ...input, version: '2' } }), [
+        'CONFLICT',
+        'input.idempotencyKey',
+      ]);
+      const nobody = { ...input, serviceId: toGlobalId('Service', NOBODY) };
+      assert.deepEqual(await code(RECORD, { input: nobody }), ['NOT_FOUND', 'input.serviceId']);
+      await domain.ask('mutation ($id: ID!) { archiveService(input: { id: $id }) { id } }', { id: web });
+      const late = { ...input, version: '3', idempotencyKey: 'late' };
+      assert.deepEqual(await code(RECORD, { input: late }), ['CONFLICT', 'input.serviceId']);
+      assert.equal(await releases(), 1);
+    });
+
     it('a deployment ends once for a key; another end under it is refused', async () => {
       const serviceId = await domain.createService('web');
       const id = await domain.record(serviceId, { startedAt: '2026-01-01T00:00:00Z' });
@@ -356,6 +377,16 @@ describe('api-server domain', () => {
       assert.equal(services.search.totalCount, 3);
     });
 
+    it('reads what is asked for of each type, and no more', async () => {
+      await domain.createService('web');
+      const { statements } = await domain.run(
+        '{ search(query: "web") { edges { node { __typename ... on Service { name } ... on Incident { title } } } } }',
+      );
+      const read = statements.find((text) => /FROM services t/.test(text)) ?? '';
+      assert.match(read, /t\."name" AS "name"/);
+      assert.doesNotMatch(read, /description|owner/);
+    });
+
     it('takes what is special to SQL as it is written', async () => {
       await domain.createService('web');
       for (const query of ['%%', '__', '\\\\', "' OR 1=1 --", '& | !', '"a', ':*']) {
@@ -364,6 +395,216 @@ describe('api-server domain', () => {
       }
       assert.deepEqual(await code(SEARCH, { query: ' a ' }), ['BAD_USER_INPUT', 'query']);
       assert.deepEqual(await code(SEARCH, { query: 'x'.repeat(101) }), ['BAD_USER_INPUT', 'query']);
+    });
+  });
+
+  describe('lists', () => {
+    it('are filtered by when things ended, and by service and environment wherever they hang', async () => {
+      const [web, db] = [await domain.createService('web'), await domain.createService('db')];
+      const done = await domain.record(web, { version: '1', startedAt: '2026-01-01T00:00:00Z' });
+      await domain.finish(done, 'SUCCEEDED', { finishedAt: '2026-01-02T00:00:00Z' });
+      await domain.record(db, {
+        version: '2',
+        committedAt: '2026-01-03T00:00:00Z',
+        environment: 'production',
+      });
+      for (const [serviceId, environment] of [
+        [web, 'production'],
+        [web, 'qa'],
+        [db, 'production'],
+      ]) {
+        const input = {
+          serviceId,
+          environment,
+          title: 't',
+          severity: 'LOW',
+          openedAt: '2026-01-05T00:00:00Z',
+          idempotencyKey: String(environment),
+        };
+        const { openIncident } = await domain.ask(OPEN, { input });
+        if (environment !== 'qa') continue;
+        await domain.ask(
+          'mutation ($id: ID!) { resolveIncident(input: { id: $id, resolvedAt: "2026-01-06T00:00:00Z" }) { id } }',
+          { id: openIncident.id },
+        );
+      }
+      const data = await domain.ask(
+        `query ($web: ID!) {
+          ended: deployments(filter: { finishedFrom: "2026-01-02T00:00:00Z", finishedTo: "2026-01-03T00:00:00Z" }) { totalCount }
+          later: deployments(filter: { finishedFrom: "2026-01-02T00:00:01Z" }) { totalCount }
+          over: incidents(filter: { resolvedFrom: "2026-01-06T00:00:00Z", resolvedTo: "2026-01-07T00:00:00Z" }) { totalCount }
+          committed: releases(filter: { committedFrom: "2026-01-03T00:00:00Z", committedTo: "2026-01-04T00:00:00Z" }) { totalCount }
+          old: releases(filter: { createdTo: "2026-01-01T00:00:00Z" }) { totalCount }
+          environment(name: "production") {
+            deployments(serviceId: $web) { totalCount edges { node { version } } }
+            incidents(serviceId: $web) { totalCount }
+          }
+          service(name: "web") { incidents(environment: "qa") { totalCount edges { node { title } } } }
+          auditEvents(first: 1, orderBy: { field: OCCURRED_AT, direction: ASC }) { edges { node { action } } }
+        }`,
+        { web },
+      );
+      const counts = [
+        data.ended,
+        data.later,
+        data.over,
+        data.committed,
+        data.old,
+        data.environment.deployments,
+        data.environment.incidents,
+        data.service.incidents,
+      ].map(({ totalCount }: { totalCount: number }) => totalCount);
+      assert.deepEqual(counts, [1, 0, 1, 1, 0, 1, 1, 1]);
+      assert.equal(data.environment.deployments.edges[0].node.version, '1');
+      assert.equal(data.auditEvents.edges[0].node.action, 'createService');
+      const wrong = '{ environment(name: "production") { incidents(serviceId: "x") { totalCount } } }';
+      assert.deepEqual(await code(wrong, {}), ['BAD_USER_INPUT', 'serviceId']);
+    });
+  });
+
+  describe('the audit', () => {
+    /** Each changes something when it is run. */
+    async function changes(): Promise<[mutation: string, variables: object][]> {
+      const { createService: web } = await domain.ask(
+        'mutation { createService(input: { name: "web" }) { id } }',
+      );
+      const deployment = await domain.record(web.id);
+      const { openIncident: incident } = await domain.ask(OPEN, {
+        input: {
+          serviceId: web.id,
+          environment: 'production',
+          title: 't',
+          severity: 'LOW',
+          idempotencyKey: 'i',
+        },
+      });
+      const { environments } = await domain.ask('{ environments { edges { node { id } } } }');
+      const { createWebhook } = await domain.ask(
+        'mutation { createWebhook(input: { url: "https://example.com", events: [INCIDENT_OPENED] }) { webhook { id } } }',
+      );
+      const { createUser: user } = await domain.ask(
+        'mutation { createUser(input: { email: "a@example.com", name: "A", role: VIEWER }) { id } }',
+      );
+      const { createApiKey } = await domain.ask(
+        'mutation { createApiKey(input: { name: "a", role: VIEWER }) { apiKey { id } } }',
+      );
+      await domain.sql('TRUNCATE audit_events');
+      const of = (name: string, input: object): [string, object] => [
+        `mutation ($input: ${name[0]?.toUpperCase()}${name.slice(1)}Input!) { ${name}(input: $input) { __typename } }`,
+        { input },
+      ];
+      const webhook = createWebhook.webhook.id;
+      return [
+        of('createService', { name: 'db' }),
+        of('updateService', { id: web.id, owner: 'me' }),
+        of('createEnvironment', { name: 'qa' }),
+        of('updateEnvironment', { id: environments.edges[0].node.id, description: 'd' }),
+        of('archiveEnvironment', { id: environments.edges[0].node.id }),
+        of('createRelease', { serviceId: web.id, version: '7' }),
+        of('updateDeployment', { id: deployment, weight: 5 }),
+        of('finishDeployment', { id: deployment, outcome: 'SUCCEEDED' }),
+        of('recordDeployment', {
+          serviceId: web.id,
+          environment: 'new',
+          version: '8',
+          idempotencyKey: 'other',
+        }),
+        of('openIncident', {
+          serviceId: web.id,
+          environment: 'new',
+          title: 'u',
+          severity: 'LOW',
+          idempotencyKey: 'j',
+        }),
+        of('updateIncident', { id: incident.id, title: 'v' }),
+        of('resolveIncident', { id: incident.id }),
+        of('archiveService', { id: web.id }),
+        of('createWebhook', { url: 'https://example.com/2', events: ['INCIDENT_OPENED'] }),
+        of('updateWebhook', { id: webhook, description: 'd' }),
+        of('rotateWebhookSecret', { id: webhook }),
+        of('retryWebhookMessages', { webhookId: webhook }),
+        of('deleteWebhook', { id: webhook }),
+        of('createUser', { email: 'b@example.com', name: 'B', role: 'ADMIN' }),
+        of('updateUser', { id: user.id, name: 'AA' }),
+        of('setUserPassword', { id: user.id, password: 'a long password of A' }),
+        of('createApiKey', { name: 'b', role: 'VIEWER' }),
+        of('updateApiKey', { id: createApiKey.apiKey.id, name: 'c' }),
+        of('revokeApiKey', { id: createApiKey.apiKey.id }),
+      ];
+    }
+    const own = (text: string) => /jsonb_to_recordset/.test(text);
+
+    it('is written by the statement of the change itself, whatever the change', async () => {
+      const all = await changes();
+      const tried = new Set(all.map(([mutation]) => /\{ (\w+)\(/.exec(mutation)?.[1]));
+      const there = Object.keys(domain.modules.schema.getMutationType()?.getFields() ?? {});
+      assert.deepEqual([...tried].sort(), there.sort(), 'a mutation is not tried here');
+      for (const [mutation, variables] of all) {
+        const { errors, statements } = await domain.run(mutation, variables);
+        assert.deepEqual(errors, [], mutation);
+        assert.ok(!statements.some(own), `${mutation} is put on record in another statement`);
+      }
+      const { auditEvents } = await domain.ask(
+        '{ auditEvents(first: 100) { edges { node { action actor outcome subject input } } } }',
+      );
+      const entries = auditEvents.edges.map(({ node }: { node: Record<string, unknown> }) => node);
+      assert.equal(entries.length, all.length);
+      for (const { action, actor, outcome, subject, input } of entries) {
+        assert.deepEqual([actor, outcome], ['open', 'SUCCEEDED'], String(action));
+        assert.equal(typeof input, 'object');
+        const { node } = await domain.ask('query ($id: ID!) { node(id: $id) { __typename } }', {
+          id: subject,
+        });
+        if (action !== 'deleteWebhook' && !/Webhook/.test(String(action))) assert.ok(node, String(action));
+      }
+    });
+
+    it('that can not be written lets nothing be changed', async () => {
+      const all = await changes();
+      const tables = [
+        'services',
+        'environments',
+        'releases',
+        'deployments',
+        'incidents',
+        'webhooks',
+        'users',
+        'api_keys',
+      ];
+      const content = async () =>
+        Promise.all(tables.map((table) => domain.sql(`SELECT * FROM ${table} ORDER BY id`)));
+      const before = await content();
+      await domain.sql('ALTER TABLE audit_events ADD CONSTRAINT none CHECK (false)');
+      try {
+        for (const [mutation, variables] of all) {
+          const { errors } = await domain.run(mutation, variables);
+          assert.equal(errors.length, 1, mutation);
+        }
+        assert.deepEqual(await content(), before);
+      } finally {
+        await domain.sql('ALTER TABLE audit_events DROP CONSTRAINT none');
+      }
+    });
+
+    it('has what changed nothing, too', async () => {
+      const web = await domain.createService('web');
+      await domain.sql('TRUNCATE audit_events');
+      const input = { serviceId: web, environment: 'production', version: '1', idempotencyKey: 'k' };
+      for (const version of ['1', '1', '2']) await domain.run(RECORD, { input: { ...input, version } });
+      const release = 'mutation ($input: CreateReleaseInput!) { createRelease(input: $input) { id } }';
+      await domain.ask(release, { input: { serviceId: web, version: '1' } });
+      const entries = await domain.sql<{ outcome: string; subject: string | null }>(
+        'SELECT outcome, subject FROM audit_events ORDER BY occurred_at',
+      );
+      assert.deepEqual(
+        entries.map(({ outcome, subject }) => [outcome, subject !== null]),
+        [
+          ['SUCCEEDED', true],
+          ['SUCCEEDED', true],
+          ['FAILED', false],
+          ['SUCCEEDED', true],
+        ],
+      );
     });
   });
 
@@ -415,6 +656,23 @@ describe('api-server domain', () => {
       );
       assert.deepEqual(counts, [1, 0, 0]);
       assert.equal(webhooks.edges[0].node.messages.edges[0].node.status, 'PENDING');
+    });
+
+    it('can be turned to another service and environment', async () => {
+      const web = await domain.createService('web');
+      const { createWebhook } = await domain.ask(CREATE, { input: { ...input, environment: 'qa' } });
+      const UPDATE =
+        'mutation ($input: UpdateWebhookInput!) { updateWebhook(input: $input) { environmentName service { name } } }';
+      const { id } = createWebhook.webhook;
+      const first = await domain.ask(UPDATE, { input: { id, serviceId: web } });
+      assert.deepEqual(
+        [first.updateWebhook.environmentName, first.updateWebhook.service.name],
+        ['qa', 'web'],
+      );
+      const then = await domain.ask(UPDATE, { input: { id, serviceId: null, environment: null } });
+      assert.deepEqual({ ...then.updateWebhook }, { environmentName: null, service: null });
+      const nobody = { id, serviceId: toGlobalId('Service', NOBODY) };
+      assert.deepEqual(await code(UPDATE, { input: nobody }), ['NOT_FOUND', 'input.serviceId']);
     });
 
     it('goes with its messages', async () => {

@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { toGlobalId } from '../../../api-server/platform/graphql/relay/global-id.js';
 import { EXIT } from '../../../contract/image.js';
 import {
   freePort,
@@ -117,6 +118,8 @@ describe('api-server under failure', () => {
         await migrate(there);
         const server = await start({ PCF_API__DATABASE__URL: there });
         await server.waitForReady();
+        const made = await server.graphql('mutation { createService(input: { name: "web" }) { id } }');
+        const writers = new Writers(server, made.data.createService.id);
         const load = new Load(server);
         await load.during(300);
         assert.deepEqual([...load.statuses.keys()], [200]);
@@ -128,11 +131,13 @@ describe('api-server under failure', () => {
         load.statuses.clear();
         await load.during(500);
         await load.stop();
+        await writers.stop();
 
         assert.ok(server.isRunning);
         assert.deepEqual([...load.statuses.keys()], [200], 'after it is ready nothing fails any more');
         assert.deepEqual([...load.seen].sort(), [200, 503], 'no other status, at any time');
         assert.deepEqual(load.problems, []);
+        await writers.assertAllThere(own, there);
       } finally {
         await removePostgres(own);
       }
@@ -265,6 +270,69 @@ class Load {
         this.problems.push(`no Retry-After: ${text}`);
       if (status === 503 && !text.includes('SERVICE_UNAVAILABLE')) this.problems.push(text);
       await sleep(5);
+    }
+  }
+}
+
+/** Pipelines that record deployments and try again under the same key until they are told that it is done. */
+class Writers {
+  readonly #acknowledged = new Map<string, string>();
+  #retries = 0;
+  #running = true;
+  readonly #clients: Promise<void>[];
+
+  constructor(
+    private readonly api: ApiProcess,
+    private readonly serviceId: string,
+  ) {
+    this.#clients = Array.from({ length: 3 }, (_, client) => this.#run(client));
+  }
+
+  async stop(): Promise<void> {
+    this.#running = false;
+    await Promise.all(this.#clients);
+  }
+
+  /** Each once, as its client was told; and nothing that no client has asked for. */
+  async assertAllThere(postgres: TestPostgres, url: string): Promise<void> {
+    const rows = await postgres.query<{ id: string; key: string; events: number; audits: number }>(
+      `SELECT id, idempotency_key AS key,
+         (SELECT count(*)::int FROM domain_events e WHERE e.subject_id = d.id) AS events,
+         (SELECT count(*)::int FROM audit_events a WHERE a.outcome = 'SUCCEEDED' AND a.input @> jsonb_build_object(
+           'input', jsonb_build_object('idempotencyKey', d.idempotency_key))) AS audits
+       FROM deployments d`,
+      url,
+    );
+    assert.ok(this.#acknowledged.size > 50, `only ${this.#acknowledged.size} were recorded`);
+    assert.ok(this.#retries > 0, 'none met the outage');
+    const there = rows.map(({ key, id }) => [key, toGlobalId('Deployment', id)] as const);
+    assert.deepEqual(new Map([...there].sort()), new Map([...this.#acknowledged].sort()));
+    assert.equal(there.length, this.#acknowledged.size, 'each once');
+    assert.ok(rows.every(({ events }) => events === 1));
+    assert.ok(
+      rows.every(({ audits }) => audits >= 1),
+      'none without its entry in the audit',
+    );
+  }
+
+  async #run(client: number): Promise<void> {
+    for (let n = 0; this.#running; n += 1) await this.#record(`pipeline-${client}-${n}`);
+  }
+
+  async #record(idempotencyKey: string): Promise<void> {
+    const input = { serviceId: this.serviceId, environment: 'production', version: '1', idempotencyKey };
+    for (;;) {
+      const { status, data, errors } = await this.api.graphql(
+        'mutation ($input: RecordDeploymentInput!) { recordDeployment(input: $input) { id } }',
+        { input },
+      );
+      if (status === 200 && errors.length === 0) {
+        this.#acknowledged.set(idempotencyKey, data.recordDeployment.id);
+        return;
+      }
+      assert.equal(status, 503, JSON.stringify(errors));
+      this.#retries += 1;
+      await sleep(20);
     }
   }
 }

@@ -12,6 +12,9 @@ interface Annotation {
 export class FakeGrafana {
   readonly annotations = new Map<number, Annotation>();
   readonly tokens: string[] = [];
+  readonly traces: string[] = [];
+  /** What a change waits for before it is made. */
+  beforeChange: () => Promise<void> = async () => undefined;
   /** So many requests are answered 500 first. */
   failing = 0;
 
@@ -25,9 +28,11 @@ export class FakeGrafana {
       request.setEncoding('utf8').on('data', (chunk: string) => {
         text += chunk;
       });
-      request.once('end', () => {
+      request.once('end', async () => {
+        grafana.traces.push(String(request.headers.traceparent));
         grafana.tokens.push(String(request.headers.authorization));
         const fails = grafana.failing-- > 0;
+        if (request.method !== 'GET') await grafana.beforeChange();
         const answer = fails ? {} : grafana.#answer(request.method ?? '', request.url ?? '', text);
         response.writeHead(fails ? 500 : 200, { 'content-type': 'application/json' });
         response.end(JSON.stringify(answer));

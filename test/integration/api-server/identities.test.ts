@@ -155,6 +155,32 @@ describe('api-server identities', () => {
       assert.deepEqual(codes(await withKey(whole, CREATE_SERVICE, { name: 'web' })), []);
     });
 
+    it('can be given another name, other scopes and another end', async () => {
+      const { key, id } = await newKey({ scopes: ['DEPLOYMENTS'] });
+      const update = (input: object) =>
+        as(
+          'ADMIN',
+          'mutation ($input: UpdateApiKeyInput!) { updateApiKey(input: $input) { name scopes expiresAt } }',
+          { input: { id, ...input } },
+        );
+      const expiresAt = new Date(Date.now() + 3_600_000).toISOString();
+      const first = await update({ name: 'other', scopes: ['CATALOG', 'READ'], expiresAt });
+      assert.deepEqual(first.data.updateApiKey, { name: 'other', scopes: ['CATALOG', 'READ'], expiresAt });
+      await eventually(
+        'it may what it may',
+        async () => codes(await withKey(key, CREATE_SERVICE, { name: 'web' })).length === 0,
+      );
+      const then = await update({ scopes: null, expiresAt: null });
+      assert.deepEqual(then.data.updateApiKey, { name: 'other', scopes: null, expiresAt: null });
+      assert.equal(
+        (await update({ expiresAt: '2020-01-01T00:00:00Z' })).errors[0]?.extensions.code,
+        'BAD_USER_INPUT',
+      );
+      assert.equal((await update({ scopes: [] })).errors[0]?.extensions.code, 'BAD_USER_INPUT');
+      await as('ADMIN', 'mutation ($id: ID!) { revokeApiKey(input: { id: $id }) { id } }', { id });
+      assert.deepEqual(codes(await update({ expiresAt })), ['CONFLICT']);
+    });
+
     it('are refused when they were revoked, on other processes too', async () => {
       const { key, id } = await newKey();
       const other = await ApiProcess.start({

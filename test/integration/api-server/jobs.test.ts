@@ -4,6 +4,11 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { loadSettings } from '../../../api-server/config/load.js';
 import type { Settings } from '../../../api-server/config/schema.js';
+import {
+  annotatedDeployment,
+  deploymentsChangedSince,
+} from '../../../api-server/modules/deployments/recent-changes.js';
+import { annotationJobs } from '../../../api-server/platform/jobs/grafana-annotations.js';
 import { HopelessJobError, type JobDefinition } from '../../../api-server/platform/jobs/job.js';
 import { JobRunner } from '../../../api-server/platform/jobs/job-runner.js';
 import { retentionJob } from '../../../api-server/platform/jobs/retention.js';
@@ -14,6 +19,7 @@ import { sharedPostgres } from '../../support/postgres.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
 import { ApiProcess, runRole } from './api-process.js';
 import { openDatabase } from './database-under-test.js';
+import { DomainUnderTest } from './domain-under-test.js';
 import { FakeGrafana } from './fake-grafana.js';
 
 describe('api-server jobs', () => {
@@ -65,7 +71,7 @@ describe('api-server jobs', () => {
       attempts.push(attempt);
       if (attempt < 3) throw new Error('not yet');
     });
-    await runner.enqueue(name, { n: 1 }, 'a:1');
+    await runner.enqueue(name, { n: 1 }, { id: 'a:1' });
     await eventually('it is done', async () => (await queue.getCompletedCount()) === 1);
     assert.deepEqual(attempts, [1, 2, 3]);
     assert.match(
@@ -77,10 +83,10 @@ describe('api-server jobs', () => {
   it('a job that is put in twice under one id is done once', async () => {
     const done: number[] = [];
     const { runner, name } = run(async ({ n }) => void done.push(n));
-    await runner.enqueue(name, { n: 1 }, 'same');
+    await runner.enqueue(name, { n: 1 }, { id: 'same' });
     await eventually('it is done', () => done.length === 1);
-    await runner.enqueue(name, { n: 2 }, 'same');
-    await runner.enqueue(name, { n: 3 }, 'other');
+    await runner.enqueue(name, { n: 2 }, { id: 'same' });
+    await runner.enqueue(name, { n: 3 }, { id: 'other' });
     await eventually('the other is done', () => done.includes(3));
     assert.deepEqual(done, [1, 3]);
   });
@@ -93,7 +99,7 @@ describe('api-server jobs', () => {
       },
       { name: 'grafana-annotation', attempts: 2 },
     );
-    await runner.enqueue(name, { n: 1 }, 'lost');
+    await runner.enqueue(name, { n: 1 }, { id: 'lost' });
     await eventually('it is dead', async () => (await queue.getFailedCount()) === 1);
     assert.match(await registry.metrics(), /pcf_api_job_dead_letters_total\{queue="grafana-annotation"\} 1/);
     const env = { PCF_API__REDIS__URL: redis!.url, PCF_API__DATABASE__URL: 'postgresql://localhost/none' };
@@ -246,6 +252,53 @@ describe('api-server jobs', () => {
     } finally {
       await worker.kill();
       grafana.stop();
+    }
+  });
+
+  it('an annotation tells how the deployment stands, not how it stood when its job was queued', async () => {
+    const domain = await DomainUnderTest.start();
+    const grafana = await FakeGrafana.start();
+    try {
+      const { dataSource } = domain.database;
+      const [, annotate] = annotationJobs({
+        url: grafana.url,
+        token: undefined,
+        changedSince: (since) => deploymentsChangedSince(dataSource, since),
+        load: (uuid) => annotatedDeployment(dataSource, uuid),
+        enqueue: async () => undefined,
+      });
+      const { signal } = new AbortController();
+      const context = { signal, attempt: 1, isLast: false, log: pino({ level: 'silent' }) };
+      const id = await domain.record(await domain.createService('web'));
+      const [changed] = await deploymentsChangedSince(dataSource, new Date(0));
+      const uuid = changed?.uuid ?? '';
+      await annotate.handle({ uuid }, context);
+      const text = () => [...grafana.annotations.values()].map((annotation) => annotation.text);
+      assert.deepEqual(text(), ['web 1.0.0 in production: in progress']);
+
+      // One is about to write that it is in progress, while it ends and another one writes that.
+      let go: () => void = () => undefined;
+      const held = new Promise<void>((resolve) => {
+        grafana.beforeChange = () => {
+          grafana.beforeChange = async () => undefined;
+          resolve();
+          return new Promise((free) => {
+            go = free;
+          });
+        };
+      });
+      const first = annotate.handle({ uuid }, context);
+      await held;
+      await domain.finish(id);
+      await annotate.handle({ uuid }, context);
+      go();
+      await first;
+      assert.deepEqual(text(), ['web 1.0.0 in production: succeeded']);
+      await annotate.handle({ uuid: crypto.randomUUID() }, context); // one that is no longer kept
+      assert.equal(grafana.annotations.size, 1);
+    } finally {
+      grafana.stop();
+      await domain.close();
     }
   });
 

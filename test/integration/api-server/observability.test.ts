@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
+import { HttpEndpoint } from '../../support/http-endpoint.js';
 import { OtlpReceiver } from '../../support/otlp-receiver.js';
 import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres } from '../../support/postgres.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
 import { JWT_SECRET, signToken } from '../../support/tokens.js';
 import { ApiProcess, type Env, runRole } from './api-process.js';
+import { FakeGrafana } from './fake-grafana.js';
 
 const TRACE = 'aaaabbbbccccddddeeeeffff00001111';
 const PARENT = '1111222233334444';
@@ -87,6 +89,59 @@ describe('api-server observability', () => {
     const spans = receiver.trace(trace);
     const http = spans.find(({ name }) => name === 'POST /graphql');
     assert.equal(spans.find(({ name }) => name === 'get redis')?.parentSpanId, http?.spanId);
+  });
+
+  it('what a change sets off is in its trace: the job of the worker, and what the receiver is sent', async function () {
+    if (!redis) return this.skip();
+    this.timeout(60_000);
+    const receiverOfHooks = await HttpEndpoint.start();
+    const grafana = await FakeGrafana.start();
+    const env = {
+      PCF_API__TRACING__ENDPOINT: receiver.url,
+      PCF_API__REDIS__URL: `${redis.url}/2`,
+      PCF_API__WEBHOOKS__ALLOW_PRIVATE: 'true',
+      PCF_API__GRAFANA__URL: grafana.url,
+    };
+    const worker = await ApiProcess.start({ PCF_API__DATABASE__URL: url, ...env }, undefined, 'worker');
+    try {
+      const server = await start(env);
+      const { data } = await server.graphql(
+        `mutation ($url: String!) { createWebhook(input: { url: $url, events: [DEPLOYMENT_RECORDED] }) { secret }
+           createService(input: { name: "traced" }) { id } }`,
+        { url: receiverOfHooks.url },
+      );
+      const trace = TRACE.replaceAll('a', '7');
+      const input = {
+        serviceId: data.createService.id,
+        environment: 'qa',
+        version: '1',
+        idempotencyKey: 'k',
+      };
+      await server.graphql(
+        'mutation ($input: RecordDeploymentInput!) { recordDeployment(input: $input) { id } }',
+        { input },
+        { traceparent: `00-${trace}-${PARENT}-01` },
+      );
+      await eventually('the receiver is told', () => receiverOfHooks.requests.length === 1);
+      await eventually('it is annotated', () => grafana.annotations.size === 1, 20_000);
+      worker.signal('SIGTERM');
+      await worker.ended;
+      const spans = receiver.trace(trace);
+      const job = spans.find(({ name }) => name === 'webhook-delivery process');
+      assert.equal(job?.service, 'pcf-api-worker', spans.map(({ name }) => name).join(', '));
+      assert.equal(job?.attributes['messaging.destination.name'], 'webhook-delivery');
+      const post = spans.find(({ name }) => name === 'POST webhook');
+      assert.equal(post?.parentSpanId, job?.spanId);
+      const [sent] = receiverOfHooks.requests;
+      assert.equal(sent?.headers.traceparent, `00-${trace}-${post?.spanId}-01`);
+      assert.ok(grafana.traces.every((text) => /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/.test(text)));
+      const ofGrafana = receiver.spans.find(({ name }) => name === 'POST grafana');
+      assert.ok(grafana.traces.some((text) => text.includes(ofGrafana?.spanId ?? 'none')));
+    } finally {
+      await worker.kill();
+      await receiverOfHooks.stop();
+      grafana.stop();
+    }
   });
 
   it('a trace that its caller did not choose to record is not', async () => {

@@ -6,6 +6,10 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { generate } from 'selfsigned';
 import { loadSettings } from '../../../api-server/config/load.js';
+import { RedisSignal } from '../../../api-server/modules/events/event-signal.js';
+import { SharedWriters } from '../../../api-server/platform/database/shared-writers.js';
+import { ResponseCache } from '../../../api-server/platform/graphql/cache/response-cache.js';
+import { RateLimiter } from '../../../api-server/platform/http/rate-limiter.js';
 import { JobRunner } from '../../../api-server/platform/jobs/job-runner.js';
 import { jobMetrics } from '../../../api-server/platform/metrics/job-metrics.js';
 import { createRedis, type RedisClient, type RedisUse } from '../../../api-server/platform/redis/redis.js';
@@ -164,6 +168,9 @@ describe('api-server Redis modes', () => {
       30_000,
     );
     assert.equal(await client.get('kept'), 'yes');
+    await assertUses(client, await connect(`redis://${hosts}`, env), () =>
+      connectWaiting(`redis://${hosts}`, env),
+    );
   });
 
   it('Cluster: keys of all slots, and on when one node dies', async function () {
@@ -212,7 +219,56 @@ describe('api-server Redis modes', () => {
       return results.every(({ status }) => status === 'fulfilled');
     };
     await eventually('its replica has taken over', works, 30_000);
+    const more = { PCF_API__REDIS__MODE: 'cluster' };
+    await assertUses(client, await connect(url, more), () => connectWaiting(url, more));
   });
+
+  /** What the API does with Redis beside its jobs: `other` is another process's. */
+  async function assertUses(
+    client: RedisClient,
+    other: RedisClient,
+    open: () => Promise<RedisClient>,
+  ): Promise<void> {
+    const log = pino({ level: 'silent' });
+    await ready(other);
+    const limit = { name: 'test', points: 2, windowMs: 60_000 };
+    const [here, there] = [client, other].map((redis) => new RateLimiter(limit, redis));
+    const taken = [await here?.take('me'), await there?.take('me'), await here?.take('me')];
+    assert.deepEqual(
+      taken.map((seconds) => seconds !== undefined),
+      [false, false, true],
+      'counted together',
+    );
+
+    const cacheOf = (redis: RedisClient) =>
+      new ResponseCache({ redis, schemaHash: 'x', onLookup: () => undefined, log });
+    const key = { documentHash: 'd', operationName: undefined, variables: {}, scope: 's' };
+    const tables = ['deployments', 'incidents', 'services'];
+    const look = () => cacheOf(other).look(key, tables);
+    (await cacheOf(client).look(key, tables)).keep('the answer', new Set(tables), 60);
+    await eventually('it is kept', async () => (await look()).found === 'the answer');
+    await cacheOf(client).forget(new Set(['incidents']));
+    assert.equal((await look()).found, undefined, 'and forgotten everywhere');
+
+    const writers = [client, other].map((redis) => new SharedWriters(redis, 60_000, log));
+    await writers[0]?.note('alice', 0x1_0000_0000n);
+    await writers[1]?.note('alice', 7n);
+    assert.equal(await writers[1]?.lsnOf('alice'), 0x1_0000_0000n, 'the later one of two');
+
+    const listener = await open();
+    let woken = 0;
+    const listening = await new RedisSignal(client, () => listener, log).listen(() => {
+      woken += 1;
+    });
+    await eventually('it listens', () => woken === 1);
+    new RedisSignal(other, () => listener, log).send();
+    await eventually('it is woken', () => woken === 2);
+    await listening.stop();
+  }
+
+  function connectWaiting(url: string, more: Record<string, string>): Promise<RedisClient> {
+    return connect(url, more, 'waiting');
+  }
 });
 
 function settingsOf(url: string, more: Record<string, string> = {}) {

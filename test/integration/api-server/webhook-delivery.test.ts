@@ -6,8 +6,13 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { loadSettings } from '../../../api-server/config/load.js';
 import { WebhookOutboxTable } from '../../../api-server/modules/webhooks/webhook-outbox.js';
+import { toGlobalId } from '../../../api-server/platform/graphql/relay/global-id.js';
 import { JobRunner } from '../../../api-server/platform/jobs/job-runner.js';
-import { type WebhookOutbox, webhookJobs } from '../../../api-server/platform/jobs/webhook-delivery.js';
+import {
+  type PendingMessage,
+  type WebhookOutbox,
+  webhookJobs,
+} from '../../../api-server/platform/jobs/webhook-delivery.js';
 import { jobMetrics } from '../../../api-server/platform/metrics/job-metrics.js';
 import { createRedis } from '../../../api-server/platform/redis/redis.js';
 import { type WebhookMessage, WebhookSender } from '../../../api-server/platform/webhooks/sender.js';
@@ -30,10 +35,10 @@ class Outbox implements WebhookOutbox {
   readonly done = new Set<string>();
   readonly failures: { id: string; reason: string; final: boolean }[] = [];
 
-  async takePending(limit: number): Promise<string[]> {
+  async takePending(limit: number): Promise<PendingMessage[]> {
     const ids = [...this.messages.keys()].filter((id) => !this.queued.has(id)).slice(0, limit);
     for (const id of ids) this.queued.add(id);
-    return ids;
+    return ids.map((id) => ({ id, again: false, trace: {} }));
   }
 
   async load(id: string): Promise<WebhookMessage | null> {
@@ -81,7 +86,7 @@ describe('api-server webhook delivery', () => {
   });
   after(() => redis?.stop());
 
-  async function work(from: WebhookOutbox): Promise<void> {
+  async function work(from: WebhookOutbox): Promise<JobRunner> {
     const settings = await loadSettings({
       PCF_API__DATABASE__URL: 'postgresql://localhost/none',
       PCF_API__REDIS__URL: redis!.url,
@@ -91,10 +96,9 @@ describe('api-server webhook delivery', () => {
     const client = createRedis(settings, log, 'waiting');
     assert.ok(client);
     await client.flushall();
-    const worker = { ...settings.worker, retry_initial: 20, attempts: 3 };
     const runner = new JobRunner({
       redis: client,
-      settings: worker,
+      settings: { ...settings.worker, attempts: 1 },
       metrics: jobMetrics(new Registry()),
       log,
     });
@@ -102,7 +106,8 @@ describe('api-server webhook delivery', () => {
     const [relay, deliver] = webhookJobs({
       outbox: from,
       sender,
-      enqueue: (name, data, id) => runner.enqueue(name, data, id),
+      retries: { attempts: 3, initialMs: 20, maxMs: 100 },
+      enqueue: (name, data, options) => runner.enqueue(name, data, options),
     });
     runner.add(deliver);
     runner.add(relay);
@@ -112,6 +117,7 @@ describe('api-server webhook delivery', () => {
       client.disconnect();
       await sender.close();
     };
+    return runner;
   }
 
   const address = () => `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/`;
@@ -148,6 +154,89 @@ describe('api-server webhook delivery', () => {
       final: true,
     });
     assert.equal(got.length, 3);
+  });
+
+  describe('from the table', () => {
+    let domain: DomainUnderTest;
+    let webhook: string;
+
+    before(async () => {
+      domain = await DomainUnderTest.start();
+    });
+    beforeEach(async () => {
+      await domain.clear();
+      webhook = crypto.randomUUID();
+      await domain.sql(
+        'INSERT INTO webhooks (id, url, events, secret, enabled) VALUES ($1, $2, $3, $4, true)',
+        [webhook, address(), ['DEPLOYMENT_RECORDED'], SECRET],
+      );
+    });
+    after(() => domain?.close());
+
+    const message = async () => {
+      const { webhooks } = await domain.ask(
+        '{ webhooks { edges { node { messages { edges { node { id messageId status attempts lastError } } } } } } }',
+      );
+      return webhooks.edges[0].node.messages.edges[0]?.node;
+    };
+    const RETRY = `mutation ($webhook: ID!, $ids: [ID!]) {
+      retryWebhookMessages(input: { webhookId: $webhook, ids: $ids }) { count webhook { id } } }`;
+
+    it('one that PostgreSQL could not note the end of is sent when it is queued again', async () => {
+      const table = new WebhookOutboxTable(domain.database.dataSource);
+      let away = true;
+      const gone = async () => {
+        throw new Error('Connection terminated');
+      };
+      const flaky: WebhookOutbox = {
+        takePending: (limit) => table.takePending(limit),
+        load: (id) => (away ? gone() : table.load(id)),
+        delivered: (id) => table.delivered(id),
+        failed: (id, reason, final) => (away ? gone() : table.failed(id, reason, final)),
+      };
+      const runner = await work(flaky);
+      await domain.record(await domain.createService('shop'));
+      const queue = runner.queues.find(({ name }) => name === 'webhook-delivery');
+      await eventually('it is a dead letter', async () => (await queue?.getFailedCount()) === 1);
+      assert.equal((await message()).status, 'PENDING');
+      away = false;
+      await domain.sql(`UPDATE webhook_messages SET queued_at = queued_at - interval '3 hours'`);
+      await eventually('it is delivered', async () => (await message()).status === 'DELIVERED');
+    });
+
+    it('what was given up is sent again when somebody asks for it', async () => {
+      await work(new WebhookOutboxTable(domain.database.dataSource));
+      failing = 3;
+      await domain.record(await domain.createService('shop'));
+      await eventually('it is given up', async () => (await message())?.status === 'FAILED');
+      const id = toGlobalId('Webhook', webhook);
+      const other = toGlobalId('WebhookMessage', crypto.randomUUID());
+      const none = await domain.ask(RETRY, { webhook: id, ids: [other] });
+      assert.equal(none.retryWebhookMessages.count, 0);
+      const { retryWebhookMessages } = await domain.ask(RETRY, { webhook: id, ids: [(await message()).id] });
+      assert.deepEqual([retryWebhookMessages.count, retryWebhookMessages.webhook.id], [1, id]);
+      await eventually('it is delivered', async () => (await message()).status === 'DELIVERED');
+      assert.equal((await domain.ask(RETRY, { webhook: id })).retryWebhookMessages.count, 0);
+      const { errors } = await domain.run(RETRY, { webhook: toGlobalId('Webhook', crypto.randomUUID()) });
+      assert.deepEqual([errors[0]?.code, errors[0]?.field], ['NOT_FOUND', 'input.webhookId']);
+      const { node } = await domain.ask('query ($id: ID!) { node(id: $id) { id __typename } }', {
+        id: (await message()).id,
+      });
+      assert.equal(node.__typename, 'WebhookMessage');
+    });
+
+    it('a webhook that is turned off is told no more, and it says so', async () => {
+      await domain.record(await domain.createService('shop'));
+      await domain.sql('UPDATE webhooks SET enabled = false');
+      const runner = await work(new WebhookOutboxTable(domain.database.dataSource));
+      await eventually('it is given up', async () => (await message()).status === 'FAILED');
+      assert.deepEqual([(await message()).lastError, got], ['the webhook is turned off', []]);
+      const queue = runner.queues.find(({ name }) => name === 'webhook-delivery');
+      assert.equal(await queue?.getFailedCount(), 0, 'nobody must look after it');
+      await domain.sql('UPDATE webhooks SET enabled = true');
+      await domain.ask(RETRY, { webhook: toGlobalId('Webhook', webhook) });
+      await eventually('it is delivered', async () => (await message()).status === 'DELIVERED');
+    });
   });
 
   it('a deployment that is recorded is told of, signed, and the API says that it was', async function () {

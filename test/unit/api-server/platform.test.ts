@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import { loadSettings } from '../../../api-server/config/load.js';
 import { backoffMs } from '../../../api-server/platform/backoff.js';
 import { Bindings } from '../../../api-server/platform/database/conditions.js';
 import { isDatabaseAway, shortReason } from '../../../api-server/platform/database/connection-errors.js';
@@ -27,6 +28,18 @@ describe('api-server platform', () => {
         return ms >= 800 && ms <= 60_000;
       }),
     );
+  });
+
+  it('a webhook whose receiver is away for a night is tried again in the morning', async () => {
+    const { webhooks } = await loadSettings({
+      PCF_API__DATABASE__URL: 'postgresql://localhost/none',
+      PCF_CONFIG_DIR: '/nonexistent',
+    });
+    const backoff = { initialMs: webhooks.retry_initial, maxMs: webhooks.retry_max };
+    const waits = Array.from({ length: webhooks.attempts - 1 }, (_, n) => backoffMs(n, backoff, () => 0));
+    const hours = waits.reduce((sum, ms) => sum + ms, 0) / 3_600_000;
+    assert.ok(hours > 8 && hours < 24, `${hours} h`);
+    assert.ok((waits[0] ?? 0) < 10_000, 'and first soon');
   });
 
   it('takes credentials out of texts', () => {

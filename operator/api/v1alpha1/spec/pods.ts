@@ -148,7 +148,7 @@ const component = (what: string) =>
 
 export const components = z.strictObject({
   worker: component(
-    'the background jobs (webhooks, retention, annotations) in pods of their own; needs redis',
+    'the background jobs (webhooks, delivery roll-ups, retention, annotations) in pods of their own; needs redis',
   )
     .optional()
     .meta({ description: 'The worker: background jobs.' }),

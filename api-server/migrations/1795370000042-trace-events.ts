@@ -1,0 +1,14 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+/** W3C headers of the trace in which an event was written; who tells of it later goes on in that trace. */
+export class TraceEvents1795370000042 implements MigrationInterface {
+  static readonly phase = 'expand';
+
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query('ALTER TABLE domain_events ADD COLUMN trace jsonb');
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query('ALTER TABLE domain_events DROP COLUMN trace');
+  }
+}
