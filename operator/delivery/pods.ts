@@ -93,7 +93,13 @@ function canaryPods(
   const share = routed(update.name);
   // Back from everything to a fixed number: pods that the route leads to stay until it has let go.
   const isFixed = typeof kind === 'number' && weight < 100;
-  const carrying = isFixed ? Math.min(podsKeeping(share, full), update.replicas) : podsFor(share, full);
+  // Within a surge the way back takes room, too: what carries the share stays, and the rest makes way.
+  const makesRoom = surges(settings) && weight < share;
+  const carrying = isFixed
+    ? Math.min(podsKeeping(share, full), update.replicas)
+    : makesRoom
+      ? podsKeeping(share, carryingPods(settings))
+      : podsFor(share, full);
   const kept = settled ? (share > 0 ? carrying : 0) : Math.min(update.replicas, full);
   return Math.max(wanted, kept);
 }
