@@ -2,7 +2,7 @@
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { failureOf, noteProgress } from './failure.js';
 import { scaleOf } from './pods.js';
-import { migrated, shareOf, view } from './revisions.js';
+import { migrated, shareInForce, shareOf, view } from './revisions.js';
 import { belowFloor, pendingContracts } from './rollback-floor.js';
 import { adoptStrategy, advanceStep, askedWeight, awaitedVerdict, hasStepsLeft } from './steps.js';
 import type { Decision, DeliverySettings, Failure, Observation } from './types.js';
@@ -169,6 +169,6 @@ function ended(position: DeliveryPosition): DeliveryPosition {
 }
 
 function noteFirstTraffic(seen: Observation, position: DeliveryPosition, now: number): DeliveryPosition {
-  if (position.firstTrafficAt || shareOf(seen.route, position.update) === 0) return position;
+  if (position.firstTrafficAt || shareInForce(seen, position.update) === 0) return position;
   return { ...position, firstTrafficAt: new Date(now).toISOString() };
 }

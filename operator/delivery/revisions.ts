@@ -17,6 +17,14 @@ export function shareOf(route: RouteView | undefined, name: string | undefined):
   return (name && route?.weights[name]) || 0;
 }
 
+/** The share that a revision has now: behind a Service that is open to all revisions, that of its ready pods. */
+export function shareInForce({ route, revisions }: Observation, name: string | undefined): number {
+  if (!route?.byPods) return shareOf(route, name);
+  const ready = revisions.reduce((sum, revision) => sum + revision.ready, 0);
+  const own = revisions.find((revision) => revision.name === name)?.ready ?? 0;
+  return ready === 0 ? 0 : Math.ceil((100 * own) / ready);
+}
+
 /** Where an undo leads: out of a delivery, or back from what was given up, to the stable revision; else to the one before it. */
 export function wayBack({ stable, update, failed, previous }: DeliveryPosition): string | undefined {
   return update || failed ? stable : previous;

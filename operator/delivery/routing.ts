@@ -1,6 +1,6 @@
 /** The route that must be in force: who gets which share, and who gets the requests with the canary header. */
 import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
-import { shareOf, view } from './revisions.js';
+import { shareInForce, shareOf, view } from './revisions.js';
 import type { DeliverySettings, Observation, RevisionView, RouteView } from './types.js';
 import { type Clamped, carries, carryingPods, clampWeight, makesRoom } from './weight.js';
 
@@ -94,7 +94,7 @@ function stableShares(
   settings: DeliverySettings,
 ): Share[] {
   const leaving = seen.revisions.find(
-    ({ name, ready }) => name !== stable && name !== update && ready > 0 && hadShare(seen, name) > 0,
+    ({ name, ready }) => name !== stable && name !== update && ready > 0 && shareInForce(seen, name) > 0,
   );
   const kept = leaving ? keptShare(seen, view(seen, stable!), leaving, share, settings) : 0;
   return [[stable!, share - kept], ...(leaving ? [[leaving.name, kept] as const] : [])];
@@ -128,15 +128,7 @@ function keptShare(
   const lacking = share - Math.min(share, carries(stable.ready, full));
   // Once it is on record that it leaves, the route tells that it was to keep a share.
   const mayKeep = makesRoom(settings) || stable.replicas < full || leaving.name !== seen.position.update;
-  return mayKeep ? Math.min(lacking, hadShare(seen, leaving.name), carries(leaving.ready, full)) : 0;
-}
-
-/** The share that a revision has in the route in force: behind a Service for all, that of its ready pods. */
-function hadShare({ route, revisions }: Observation, name: string): number {
-  if (!route?.byPods) return shareOf(route, name);
-  const ready = revisions.reduce((sum, revision) => sum + revision.ready, 0);
-  const own = revisions.find((revision) => revision.name === name)?.ready ?? 0;
-  return ready === 0 ? 0 : Math.ceil((100 * own) / ready);
+  return mayKeep ? Math.min(lacking, shareInForce(seen, leaving.name), carries(leaving.ready, full)) : 0;
 }
 
 /**

@@ -1,6 +1,6 @@
 /** The steps of a delivery: which share they ask for, what they wait for, and when the next one begins. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { fullId, shareOf, stepId, view } from './revisions.js';
+import { fullId, shareInForce, shareOf, stepId, view } from './revisions.js';
 import type { Decision, DeliverySettings, Observation, Stage, StepView } from './types.js';
 import { carries, replicaShares } from './weight.js';
 
@@ -29,7 +29,7 @@ function stepsDrive({ stable, undo }: DeliveryPosition, settings: DeliverySettin
  * strategy takes no traffic back, and gives none that was asked for and never reached.
  */
 export function adoptStrategy(
-  { route }: Observation,
+  seen: Observation,
   position: DeliveryPosition,
   settings: DeliverySettings,
 ): DeliveryPosition {
@@ -37,7 +37,7 @@ export function adoptStrategy(
   if (!position.update || position.strategy === strategy) return position;
   if (!position.strategy) return { ...position, strategy };
   const { step, stepSince, ...rest } = position;
-  return { ...rest, strategy, floor: Math.min(position.weight ?? 0, shareOf(route, position.update)) };
+  return { ...rest, strategy, floor: Math.min(position.weight ?? 0, shareInForce(seen, position.update)) };
 }
 
 /** Goes on to the next step, as far as what it waits for is there. */

@@ -207,7 +207,9 @@ export class ModelCluster {
     ];
   }
 
-  private writeRoute(route: RouteView | undefined): void {
+  private writeRoute(planned: RouteView | undefined): void {
+    // A Service that is open to all says nothing of shares.
+    const route = planned?.byPods ? { weights: {}, byPods: planned.byPods } : planned;
     if (JSON.stringify(route) !== JSON.stringify(this.route)) this.routedAt = this.now;
     this.route = route ?? this.route;
     this.late.route = undefined;

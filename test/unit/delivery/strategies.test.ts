@@ -249,6 +249,17 @@ describe('a canary with steps', () => {
       assert.deepEqual(cluster.route, { weights: { old: 100 }, header: 'new' });
     });
 
+    it('takes no traffic back without a router either, and knows when it had the first', () => {
+      const cluster = settledOn({ stages: [step(25, { pause: true })], replicas: 3, split: 'replicas' });
+      cluster.target = 'new';
+      settle(cluster);
+      assert.ok(cluster.position.firstTrafficAt);
+      Object.assign(cluster.settings, { strategy: 'BlueGreen', stages: [step(0, { pause: true })] });
+      cluster.reconcile();
+      assert.equal(cluster.position.floor, 25);
+      assert.deepEqual(cluster.route, { weights: {}, byPods: true });
+    });
+
     it('takes no request to go on for one about a step of another strategy', () => {
       const cluster = delivering();
       cluster.request('promote');
