@@ -1,7 +1,7 @@
 /** Is the cluster ready for a PcfApi: the operator, its rights, the kinds that the spec leads to. */
 import { GROUP, PLURAL, VERSION } from '../../operator/api/v1alpha1/pcfapi.js';
 import { render } from '../../operator/reconciler/render.js';
-import { typeOf } from '../../operator/resources/kinds.js';
+import { beforeContractKind, typeOf } from '../../operator/resources/kinds.js';
 import { isNotFound, type KubeClient } from '../../operator/runtime/kube-client.js';
 import { collectionPath, type KubeObject, type ResourceType } from '../../operator/runtime/kube-types.js';
 import type { Check, Finding, Patient } from './types.js';
@@ -128,7 +128,8 @@ async function isServed(client: KubeClient, type: ResourceType): Promise<boolean
 }
 
 function kindsOf(api: Patient['api']): ResourceType[] {
-  const types = render(api).map(typeOf);
+  const { beforeContract } = api.spec.migrations ?? {};
+  const types = [...render(api).map(typeOf), ...(beforeContract ? [beforeContractKind(beforeContract)] : [])];
   return [...new Map(types.map((type) => [collectionPath(type), type])).values()];
 }
 
