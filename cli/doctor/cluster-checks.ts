@@ -2,6 +2,7 @@
 import { FIELD_MANAGER, type PcfApi, VERSION } from '../../operator/api/v1alpha1/pcfapi.js';
 import { render } from '../../operator/reconciler/render.js';
 import {
+  beforeContractKind,
   EndpointSliceKind,
   PcfApiKind,
   PodKind,
@@ -181,7 +182,8 @@ async function kindsInstalled({ client, api }: Patient): Promise<Finding> {
 }
 
 function kindsOf(api: Patient['api']): ResourceType[] {
-  const types = render(api).map(typeOf);
+  const { beforeContract } = api.spec.migrations ?? {};
+  const types = [...render(api).map(typeOf), ...(beforeContract ? [beforeContractKind(beforeContract)] : [])];
   return [...new Map(types.map((type) => [collectionPath(type), type])).values()];
 }
 

@@ -1,8 +1,8 @@
 /** What must be there before contract takes anything out: a Job that ended well, a VolumeSnapshot, or a Backup of CloudNativePG. */
 import { createHash } from 'node:crypto';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { BeforeContract, BeforeContractJob } from '../api/v1alpha1/spec/data.js';
-import { BackupKind, JobKind, VolumeSnapshotKind } from '../resources/kinds.js';
+import type { BeforeContractJob } from '../api/v1alpha1/spec/data.js';
+import { BackupKind, VolumeSnapshotKind } from '../resources/kinds.js';
 import { type Component, commonLabels, LABELS } from '../resources/metadata.js';
 import { CONTAINER_SECURITY, POD_SECURITY } from '../resources/pod-template.js';
 import type { Revision } from '../resources/revision.js';
@@ -34,11 +34,6 @@ export function hookObject(api: PcfApi, revision: Revision, attempt: number): Ku
     method,
     ...(plugin ? { pluginConfiguration: { name: plugin } } : {}),
   });
-}
-
-export function hookKind({ job, volumeSnapshot }: BeforeContract): ResourceType {
-  if (job) return JobKind;
-  return volumeSnapshot ? VolumeSnapshotKind : BackupKind;
 }
 
 /** Without an owner: Kubernetes would collect it together with the PcfApi, and the data with it. */

@@ -2,10 +2,10 @@
 import type { MigrationReport } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { ContractView, MigrationStage, MigrationState } from '../delivery/types.js';
-import { JobKind } from '../resources/kinds.js';
+import { beforeContractKind, JobKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
-import { backupView, hookKind, hookName } from './hook.js';
+import { backupView, hookName } from './hook.js';
 import { migrationJobName } from './job.js';
 import { type Job, type JobView, jobView, type LiveReports, type PodLike } from './job-view.js';
 
@@ -185,7 +185,7 @@ function hookReader(
   read: (name: string) => JobView,
 ): ((name: string) => JobView) | undefined {
   if (!migrations?.beforeContract) return undefined;
-  const { kind } = hookKind(migrations.beforeContract);
+  const { kind } = beforeContractKind(migrations.beforeContract);
   if (kind === JobKind.kind) return read;
   const isOf = (object: KubeObject, name: string) => object.kind === kind && object.metadata.name === name;
   return (name) =>

@@ -1,5 +1,6 @@
 /** The Kubernetes kinds the operator reads or writes. */
 import { GROUP, KIND, PLURAL, VERSION } from '../api/v1alpha1/pcfapi.js';
+import type { BeforeContract } from '../api/v1alpha1/spec/data.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
 
 const namespaced = (group: string, version: string, kind: string, plural: string): ResourceType => ({
@@ -101,6 +102,12 @@ export const OWNED_KINDS: readonly ResourceType[] = [
   ExternalSecretKind,
   ServiceAccountKind,
 ];
+
+/** The kind of what the spec wants to be there before contract. */
+export function beforeContractKind({ job, volumeSnapshot }: BeforeContract): ResourceType {
+  if (job) return JobKind;
+  return volumeSnapshot ? VolumeSnapshotKind : BackupKind;
+}
 
 /** The kind of an object that is made for a PcfApi. */
 export function typeOf({ kind }: KubeObject): ResourceType {
