@@ -131,9 +131,14 @@ describe('what the API server refuses, the operator', function () {
     await watch.until('promoted', (api?: PcfApiView) => api?.status?.stableImage === image, 30_000);
     assert.equal(watch.now()?.status?.reason, 'Invalid', 'what is refused is still told');
     const series = `namespace="${namespace}",name="api"`;
-    const text = await metricsText(operator);
-    assert.ok(text.includes(`pcf_phase{${series},phase="Failed"} 1`), 'its metrics say so too');
-    assert.ok(text.includes(`pcf_deliveries_total{${series},outcome="Promoted"} 2`));
+    // Counted right after the status is on record, which is what was waited for.
+    await eventually('its metrics say so too', async () => {
+      const text = await metricsText(operator);
+      return [
+        `pcf_phase{${series},phase="Failed"} 1`,
+        `pcf_deliveries_total{${series},outcome="Promoted"} 2`,
+      ].every((sample) => text.includes(sample));
+    });
     await eventually('the promotion is told', async () => {
       const said = await notesOf(cluster, namespace);
       return said.match(/is the stable revision now/g)?.length === 2;
