@@ -41,8 +41,16 @@ async function ours(
   assert.ok(operation, 'it can be prepared');
   const checked = operation.variables(variables);
   if (checked.errors) return { errors: checked.errors };
-  await operation.execute(newContext(), checked.values); // the second run is of what is kept
+  // What is kept of one run must do for another one, with other values too.
+  for (const values of [flipped(checked.values), checked.values])
+    await operation.execute(newContext(), values);
   return operation.execute(newContext(), checked.values);
+}
+
+function flipped(values: Variables): Variables {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, typeof value === 'boolean' ? !value : value]),
+  );
 }
 
 async function theirs(

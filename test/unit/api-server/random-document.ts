@@ -114,11 +114,27 @@ class Writer {
 
   /** A literal, or a variable that has a value, has a default, or has neither. */
   #value(type: GraphQLInputType): string {
-    if (!this.#is(0.5)) return literal(type, this.#input(type, 2));
+    if (!this.#is(0.5)) return this.#literal(type, this.#input(type, 2));
     const dice = this.#below(4);
     if (dice === 0 && !isNonNullType(type)) return this.#declare(`${type}`);
-    if (dice === 1) return this.#declare(`${type} = ${literal(type, this.#input(type, 1))}`);
+    if (dice === 1) return this.#declare(`${type} = ${this.#literal(type, this.#input(type, 1), true)}`);
     return this.#variable(`${type}`, this.#input(type, 2));
+  }
+
+  /** In it, too, there may be variables, unless it is the default of one. */
+  #literal(type: GraphQLInputType, value: unknown, isDefault = false): string {
+    if (isNonNullType(type)) return this.#literal(type.ofType, value, isDefault);
+    if (value === null) return 'null';
+    const inner = (of: GraphQLInputType, one: unknown) =>
+      isDefault || this.#is(0.7) ? this.#literal(of, one, isDefault) : this.#variable(`${of}`, one);
+    if (isListType(type)) return `[${(value as unknown[]).map((one) => inner(type.ofType, one)).join(', ')}]`;
+    if (isEnumType(type)) return String(value);
+    if (!isInputObjectType(type)) return JSON.stringify(value);
+    const fields = type.getFields();
+    const parts = Object.entries(value as object).map(
+      ([name, one]) => `${name}: ${inner(fields[name]!.type, one)}`,
+    );
+    return `{ ${parts.join(', ')} }`;
   }
 
   #variable(type: string, value: unknown): string {
@@ -179,18 +195,4 @@ class Writer {
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) % end;
   }
-}
-
-/** Not by `astFromValue`, which takes values as they are inside, and not as a client writes them. */
-function literal(type: GraphQLInputType, value: unknown): string {
-  if (isNonNullType(type)) return literal(type.ofType, value);
-  if (value === null) return 'null';
-  if (isListType(type)) return `[${(value as unknown[]).map((one) => literal(type.ofType, one)).join(', ')}]`;
-  if (isEnumType(type)) return String(value);
-  if (!isInputObjectType(type)) return JSON.stringify(value);
-  const fields = type.getFields();
-  const parts = Object.entries(value as object).map(
-    ([name, inner]) => `${name}: ${literal(fields[name]!.type, inner)}`,
-  );
-  return `{ ${parts.join(', ')} }`;
 }
