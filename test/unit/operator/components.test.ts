@@ -59,7 +59,7 @@ describe('the login', () => {
     };
     const istio = { provider: 'Istio', hosts: ['api.example.com'], gateways: ['public'] } as never;
     assert.deepEqual(trusted({ traffic: istio }), ['1']);
-    assert.deepEqual(trusted({}), [], 'nobody is before it');
+    assert.deepEqual(trusted({ traffic: { provider: 'None' } as never }), [], 'nobody is before it');
     assert.deepEqual(trusted({ traffic: istio, config: { server: { trusted_proxies: '2' } } }), []);
     const env = [{ name: 'PCF_API__SERVER__TRUSTED_PROXIES', value: '10.0.0.0/8' }];
     assert.deepEqual(trusted({ traffic: istio, env }), ['10.0.0.0/8']);
