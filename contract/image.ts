@@ -24,6 +24,8 @@ export const ENV = {
   migrationsLockTimeout: 'PCF_API__MIGRATIONS__LOCK_TIMEOUT',
   /** Connections that this process may open. */
   databaseMaxConnections: 'PCF_API__DATABASE__MAX_CONNECTIONS',
+  /** How many proxies are before it, or their addresses: they tell who the client is. */
+  trustedProxies: 'PCF_API__SERVER__TRUSTED_PROXIES',
   databaseReplicaUrl: 'PCF_API__DATABASE__REPLICA_URL',
   redisUrl: 'PCF_API__REDIS__URL',
   redisMode: 'PCF_API__REDIS__MODE',

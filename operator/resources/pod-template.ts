@@ -117,10 +117,23 @@ function environment(api: PcfApi, secrets: EnvVar[]): EnvVar[] {
     ...secrets,
     ...(connections ? [{ name: ENV.databaseMaxConnections, value: String(connections) }] : []),
     ...(auth?.rotation ? [{ name: ENV.jwtRotationOverlap, value: secondsOf(auth.rotation.overlap) }] : []),
+    ...(trustsGateway(api) ? [{ name: ENV.trustedProxies, value: '1' }] : []),
     ...(redis?.mode ? [{ name: ENV.redisMode, value: redis.mode.toLowerCase() }] : []),
     ...(monitoring?.tracing ? [{ name: ENV.tracingEndpoint, value: monitoring.tracing.endpoint }] : []),
     ...env,
   ];
+}
+
+/**
+ * Behind a gateway all clients would have one address, and who guesses passwords would lock
+ * out everybody. The gateway's own word is taken, the last in X-Forwarded-For, and no other:
+ * what clients write there comes before it. Whoever has more proxies in a row says so.
+ */
+function trustsGateway({ spec }: PcfApi): boolean {
+  const { traffic, env, config } = spec;
+  const isBehind = traffic !== undefined && (traffic.provider !== 'None' || traffic.ingress !== undefined);
+  const said = (config?.server as Record<string, unknown> | undefined)?.trusted_proxies;
+  return isBehind && said === undefined && !env.some(({ name }) => name === ENV.trustedProxies);
 }
 
 /** The API takes durations of one unit. */

@@ -21,6 +21,7 @@ import {
 import { DatabaseSession, databaseSession } from '../database/session.js';
 import { requestContext } from '../logging/request-context.js';
 import type { OperationMetrics } from '../metrics/operation-metrics.js';
+import { nameOperation } from '../tracing/operation-spans.js';
 import { inSpan } from '../tracing/tracing.js';
 import { badUserInput, CODES } from './errors.js';
 import { inTime, tookTooLong } from './execution/deadline.js';
@@ -68,7 +69,7 @@ export class SubscriptionRunner {
   async subscribe(args: ExecutionArgs): Promise<Results | ExecutionResult> {
     const startedAt = performance.now();
     const name = getOperationAST(args.document, args.operationName)?.name?.value;
-    const begun = await this.#inside(`subscribe ${name ?? ''}`, (session) =>
+    const begun = await this.#inside('subscribe', name, (session) =>
       inTime(this.parts.deadline, session, () =>
         createSourceEventStream(args).then(endingIfCancelled(session)),
       ),
@@ -122,12 +123,11 @@ export class SubscriptionRunner {
         return this;
       },
       next: async () => {
-        const startedAt = performance.now();
         try {
           const { done, value } = await source.next();
           return done ? { done, value: undefined } : { value: await this.#event(args, name, value) };
         } catch (error) {
-          this.#count(name, startedAt, 'error');
+          this.#count(name, performance.now(), 'error'); // it may have waited for hours
           throw error;
         }
       },
@@ -143,7 +143,7 @@ export class SubscriptionRunner {
   #event(args: ExecutionArgs, name: string | undefined, rootValue: unknown): Promise<ExecutionResult> {
     const startedAt = performance.now();
     const { deadline } = this.parts;
-    return this.#inside(`event ${name ?? ''}`, async (session) => {
+    return this.#inside('subscription event', name, async (session) => {
       const executed = await inTime(deadline, session, () => execute({ ...args, rootValue }));
       const result = executed ?? { errors: [tookTooLong(deadline)] };
       this.#count(name, startedAt, result.errors ? 'error' : 'ok');
@@ -151,15 +151,19 @@ export class SubscriptionRunner {
     });
   }
 
-  #inside<T>(name: string, work: (session: DatabaseSession) => T | Promise<T>): Promise<T> {
+  #inside<T>(
+    span: string,
+    name: string | undefined,
+    work: (session: DatabaseSession) => T | Promise<T>,
+  ): Promise<T> {
     const session = new DatabaseSession();
     session.needsPrimary = true; // a replica may not have yet what an event is about
+    const named = async () => {
+      nameOperation('subscription', name);
+      return work(session);
+    };
     return requestContext.run({ requestId: randomUUID() }, () =>
-      databaseSession.run(session, () =>
-        inSpan(name.trim(), { attributes: { 'graphql.operation.type': 'subscription' } }, async () =>
-          work(session),
-        ),
-      ),
+      databaseSession.run(session, () => inSpan(span, {}, named)),
     );
   }
 

@@ -33,7 +33,7 @@ export function createHttpServer(
     keepAliveTimeout: server.keep_alive_timeout,
     connectionTimeout: server.stall_timeout,
     http2SessionTimeout: server.keep_alive_timeout,
-    ...(server.trusted_proxies && { trustProxy: server.trusted_proxies }),
+    ...(server.trusted_proxies && { trustProxy: proxiesOf(server.trusted_proxies) }),
     // A child for each request would only name the request, which our own lines do by themselves.
     childLoggerFactory: (logger: FastifyInstance['log']) => logger,
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) =>
@@ -59,6 +59,11 @@ export function createHttpServer(
     return reply.code(status).send(errorBody('internal error', CODES.internal));
   });
   return app;
+}
+
+/** Their number, or their addresses. */
+function proxiesOf(text: string): number | string {
+  return /^\d+$/.test(text) ? Number(text) : text;
 }
 
 /** Node looks for connections that took too long every 30 s, unless told otherwise. */

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type ClientRequest, request as httpRequest, type RequestOptions } from 'node:http';
 import { connect as connectHttp2 } from 'node:http2';
 import { request as httpsRequest } from 'node:https';
 import { connect as connectTcp, type Socket } from 'node:net';
@@ -8,6 +10,7 @@ import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import pg from 'pg';
 import { generate } from 'selfsigned';
+import { WebSocket } from 'ws';
 import { EXIT, PATHS } from '../../../contract/image.js';
 import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
@@ -97,6 +100,18 @@ describe('api-server HTTP', () => {
         PCF_API__SERVER__PORT: `${server.port}`,
       });
       assert.equal(check.code, EXIT.ok, check.stderr);
+    });
+
+    it('takes WebSockets over TLS, and answers who offers another protocol than that', async () => {
+      await write('api.example.com');
+      const server = await start(env());
+      const socket = new WebSocket(`wss://127.0.0.1:${server.port}/graphql`, ['graphql-transport-ws'], {
+        rejectUnauthorized: false,
+      });
+      await once(socket, 'open');
+      socket.terminate();
+      const request = httpsRequest({ ...offering('h2c', server.port), rejectUnauthorized: false });
+      assert.match(await answerTo(request), /^(200|503) 1\.1 /);
     });
 
     it('new connections get the new certificate when its files change; an old one goes on', async () => {
@@ -225,6 +240,8 @@ describe('api-server HTTP', () => {
       await eventually('three are running', async () =>
         /http_requests_in_flight 3/.test(await server.metrics()),
       );
+      const upgrading = httpRequest({ ...offering('x', server.port), headers: { upgrade: 'x' } });
+      assert.match(await answerTo(upgrading), /^503 /, 'an offer to change the protocol is no way around');
       const startedAt = performance.now();
       const refused = await server.graphql('{ __typename }');
       assert.ok(performance.now() - startedAt < 500);
@@ -238,7 +255,19 @@ describe('api-server HTTP', () => {
         [200, 200, 200],
       );
       assert.equal((await server.graphql('{ __typename }')).status, 200);
-      assert.match(await server.metrics(), /pcf_api_requests_shed_total\{cause="in flight"\} 1/);
+      assert.match(await server.metrics(), /pcf_api_requests_shed_total\{cause="in flight"\} 2/);
+    });
+
+    it('who offers to change the protocol is answered in this one', async () => {
+      const server = await start();
+      await server.waitForReady();
+      for (const protocol of ['h2c', 'TLS/1.0', 'x, websocket']) {
+        const answer = await answerTo(httpRequest(offering(protocol, server.port)));
+        assert.match(answer, /^200 1\.1 \{"data":\{"__typename":"Query"\}\}/, protocol);
+      }
+      const elsewhere = new WebSocket(`ws://127.0.0.1:${server.port}/health`);
+      const [error] = (await once(elsewhere, 'error')) as [Error];
+      assert.match(error.message, /404/);
     });
 
     it('a client that sends slowly, or not at all, is cut off in time', async () => {
@@ -319,6 +348,32 @@ describe('api-server HTTP', () => {
     });
   });
 });
+
+/** As Java's HttpClient asks. */
+function offering(protocol: string, port: number): RequestOptions {
+  return {
+    ...{ port, path: PATHS.graphql, method: 'POST' },
+    headers: {
+      connection: 'Upgrade, HTTP2-Settings',
+      upgrade: protocol,
+      'http2-settings': 'AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA',
+      'content-type': 'application/json',
+    },
+  };
+}
+
+function answerTo(request: ClientRequest): Promise<string> {
+  return new Promise((resolve, reject) => {
+    request.once('error', reject).once('response', (response) => {
+      let text = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        text += chunk;
+      });
+      response.once('end', () => resolve(`${response.statusCode} ${response.httpVersion} ${text}`));
+    });
+    request.end(JSON.stringify({ query: '{ __typename }' }));
+  });
+}
 
 function open(port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {

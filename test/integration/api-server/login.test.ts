@@ -52,7 +52,7 @@ describe('api-server login', () => {
         PCF_API__DATABASE__URL: url,
         PCF_API__AUTH__JWT_SECRET: JWT_SECRET,
         PCF_API__AUTH__LOGIN_ATTEMPTS: '4',
-        PCF_API__SERVER__TRUSTED_PROXIES: '127.0.0.1',
+        PCF_API__SERVER__TRUSTED_PROXIES: '1',
         ...(redis && { PCF_API__REDIS__URL: redis.url }),
         ...more,
       },
@@ -195,6 +195,9 @@ describe('api-server login', () => {
     const seconds = Number(headers.get('retry-after'));
     assert.ok(seconds > 0 && seconds <= 15 * 60, `${seconds}`);
     assert.equal((await guess(2, PASSWORD)).status, 200, 'from elsewhere the account is open');
+    const pretending = { 'x-forwarded-for': `192.0.2.9, ${from(1)['x-forwarded-for']}` };
+    const pretended = await post('login', { email: EMAIL, password: 'wrong' }, auth, pretending);
+    assert.equal(pretended.status, 429, 'what a client says of itself does not count');
   });
 
   it('who guesses many at once gets no more tries, and success forgets what failed before', async () => {

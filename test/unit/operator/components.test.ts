@@ -53,6 +53,21 @@ describe('the login', () => {
     assert.equal(value('PCF_API__AUTH__ROTATION_OVERLAP'), '5400s');
   });
 
+  it('takes the gateway at its word of who the client is, unless something else is said', () => {
+    const trusted = (spec: Partial<PcfApiSpec>) => {
+      const behind = pcfApi({ ...withLogin, ...spec });
+      const [deployment] = components(behind, newRevision(behind, 1));
+      const { env } = (deployment!.spec as unknown as Shape).template.spec.containers[0]!;
+      return env.filter(({ name }) => name === 'PCF_API__SERVER__TRUSTED_PROXIES').map(({ value }) => value);
+    };
+    const istio = { provider: 'Istio', hosts: ['api.example.com'], gateways: ['public'] } as never;
+    assert.deepEqual(trusted({ traffic: istio }), ['1']);
+    assert.deepEqual(trusted({ traffic: { provider: 'None' } as never }), [], 'nobody is before it');
+    assert.deepEqual(trusted({ traffic: istio, config: { server: { trusted_proxies: '2' } } }), []);
+    const env = [{ name: 'PCF_API__SERVER__TRUSTED_PROXIES', value: '10.0.0.0/8' }];
+    assert.deepEqual(trusted({ traffic: istio, env }), ['10.0.0.0/8']);
+  });
+
   it('is not there unless asked for, nor before there is a stable revision', () => {
     assert.deepEqual(components(pcfApi({ auth }), revision), []);
     assert.deepEqual(components(api, undefined), []);

@@ -1,0 +1,160 @@
+/** Subscriptions as clients have them: over WebSockets, to two processes that tell each other by Redis. */
+import assert from 'node:assert/strict';
+import { type Client, createClient } from 'graphql-ws';
+import { WebSocket } from 'ws';
+import { eventually } from '../../support/pcf-api.js';
+import { sharedPostgres } from '../../support/postgres.js';
+import { startRedis, type TestRedis } from '../../support/redis.js';
+import { ApiProcess, runRole } from './api-process.js';
+
+const CHANGED = `subscription Changed($after: String) {
+  deploymentChanged(after: $after) { cursor deployment { version service { name } } } }`;
+const RECORD = 'mutation ($input: RecordDeploymentInput!) { recordDeployment(input: $input) { id } }';
+
+/** A process that hears no signal looks each second while Redis is away, and else every five. */
+const BY_SIGNAL_MS = 2_500;
+
+interface Changed {
+  cursor: string;
+  deployment: { version: string; service: { name: string } };
+}
+
+describe('api-server subscriptions, live', () => {
+  let redis: TestRedis | undefined;
+  let one: ApiProcess;
+  let other: ApiProcess;
+  let serviceId: string;
+  const clients: Client[] = [];
+
+  const record = async (version: string) => {
+    const input = { serviceId, version, environment: 'production', idempotencyKey: version };
+    assert.deepEqual((await one.graphql(RECORD, { input })).errors, []);
+  };
+  const subscribe = async (api: ApiProcess, after?: string) => {
+    const before = await subscribers(api);
+    const closed = Promise.withResolvers<{ code: number; reason: string }>();
+    const client = createClient({
+      url: `ws://127.0.0.1:${api.port}/graphql`,
+      webSocketImpl: WebSocket,
+      retryAttempts: 0,
+      on: { closed: (event) => closed.resolve(event as never) },
+    });
+    clients.push(client);
+    const events = client.iterate<{ deploymentChanged: Changed }>({ query: CHANGED, variables: { after } });
+    const next = async (): Promise<Changed> => {
+      const { value } = await events.next();
+      assert.equal(value?.errors, undefined);
+      return value?.data?.deploymentChanged as Changed;
+    };
+    const first = next();
+    first.catch(() => undefined);
+    await eventually('it is subscribed', async () => (await subscribers(api)) > before);
+    let isFirst = true;
+    return {
+      closed: closed.promise,
+      next: () => {
+        const event = isFirst ? first : next();
+        isFirst = false;
+        return event;
+      },
+    };
+  };
+  const subscribers = async (api: ApiProcess) =>
+    Number(/^pcf_api_subscribers (\d+)/m.exec(await api.metrics())?.[1]);
+  const redisIs = (api: ApiProcess, status: string) =>
+    eventually(`Redis is ${status}`, async () => {
+      const { checks } = (await (await api.fetch('/health/ready')).json()) as {
+        checks: { redis: { status: string } };
+      };
+      return checks.redis.status === status;
+    });
+
+  before(async function () {
+    this.timeout(240_000); // it may have to be installed
+    redis = await startRedis();
+    if (!redis) return this.skip();
+    const url = await (await sharedPostgres()).createDatabase();
+    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    const env = {
+      PCF_API__DATABASE__URL: url,
+      PCF_API__REDIS__URL: redis.url,
+      PCF_API__SHUTDOWN__DELAY: '0s',
+    };
+    [one, other] = await Promise.all([ApiProcess.start(env), ApiProcess.start(env)]);
+    await Promise.all(
+      [one, other].map(async (api) => [await api.waitForReady(), await redisIs(api, 'ready')]),
+    );
+    const { data } = await one.graphql('mutation { createService(input: { name: "web" }) { id } }');
+    serviceId = data.createService.id;
+  });
+  afterEach(async () => {
+    for (const client of clients.splice(0)) await client.dispose();
+  });
+  after(async () => {
+    await Promise.all([one?.kill(), other?.kill()]);
+    await redis?.stop();
+  });
+
+  it('tells at one process what happened at the other, through Redis, without it, and with it again', async () => {
+    const { next } = await subscribe(other);
+    await record('v1'); // its listener may still be connecting
+    assert.deepEqual((await next()).deployment, { version: 'v1', service: { name: 'web' } });
+    const bySignal = async (version: string) => {
+      const startedAt = performance.now();
+      await record(version);
+      assert.equal((await next()).deployment.version, version);
+      const ms = performance.now() - startedAt;
+      assert.ok(ms < BY_SIGNAL_MS, `${Math.round(ms)} ms`);
+    };
+    await eventually('it listens', async () => (await listeners(redis!)) === 1);
+    for (const version of ['v2', 'v3', 'v4']) await bySignal(version);
+
+    await redis!.stop();
+    await redisIs(other, 'away');
+    await record('v5');
+    assert.equal((await next()).deployment.version, 'v5');
+
+    await redis!.start();
+    await eventually('it listens again', async () => (await listeners(redis!)) === 1);
+    await redisIs(one, 'ready');
+    for (const version of ['v6', 'v7', 'v8']) await bySignal(version);
+    const metrics = await other.metrics();
+    assert.match(
+      metrics,
+      /graphql_operation_duration_seconds_count\{operation="Changed",type="subscription"\} 8/,
+    );
+    assert.doesNotMatch(metrics, /graphql_operation_errors_total\{operation="Changed"/);
+  });
+
+  it('a process that ends says that it goes away, and another one goes on where it was', async () => {
+    const { next, closed } = await subscribe(other);
+    await record('w1');
+    const { cursor } = await next();
+    const noMore = next().catch((error: unknown) => error);
+    other.signal('SIGTERM');
+    const { code, reason } = await closed;
+    assert.deepEqual([code, reason], [1_001, 'Going away']);
+    await noMore;
+    const { code: exit, stdout } = await other.ended;
+    assert.equal(exit, 0);
+    assert.doesNotMatch(stdout, /cut off|did not close in time/);
+    for (const version of ['w2', 'w3']) await record(version);
+    const again = await subscribe(one, cursor);
+    const versions = [(await again.next()).deployment.version, (await again.next()).deployment.version];
+    assert.deepEqual(versions, ['w2', 'w3']);
+    await record('w4');
+    assert.equal((await again.next()).deployment.version, 'w4');
+  });
+});
+
+/** Processes that have subscribed to the channel of events. */
+async function listeners(redis: TestRedis): Promise<number> {
+  const client = redis.client();
+  try {
+    await client.connect();
+    const [, count] = (await client.pubsub('NUMSUB', 'pcf:events')) as [string, number];
+    return Number(count);
+  } finally {
+    client.disconnect();
+  }
+}
