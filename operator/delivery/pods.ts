@@ -24,26 +24,26 @@ export function pods(
 
   const canary = view(seen, update);
   const mayStart = seen.startable && migrated(canary) && !(settings.paused && canary.replicas === 0);
-  const allowed = (wanted: number) => (mayStart ? wanted : Math.min(canary.replicas, full));
-  if (!stable) return withPods(update, allowed(full));
+  const onceStartable = (wanted: number) => (mayStart ? wanted : Math.min(canary.replicas, full));
+  if (!stable) return withPods(update, onceStartable(full));
 
-  const both: Both = {
+  const pair: Pair = {
     stable: view(seen, stable),
     update: canary,
     settled,
     third: seen.revisions.some(({ name, ready }) => ready > 0 && name !== stable && name !== update),
-    // Both the route that is in force and the one that is about to be must be served.
+    // Pair the route that is in force and the one that is about to be must be served.
     routed: (name) => Math.max(shareOf(seen.route, name), shareOf(planned, name)),
   };
   const share = surges(settings)
-    ? surging(both, position, settings, allowed)
+    ? surging(pair, position, settings, onceStartable)
     : settings.split === 'exact'
-      ? { stable: full, update: allowed(canaryPods(both, position, settings)) }
-      : byShare(both, position, settings, mayStart, allowed);
+      ? { stable: full, update: onceStartable(canaryPods(pair, position, settings)) }
+      : byShare(pair, position, settings, mayStart, onceStartable);
   return { [stable]: share.stable, ...withPods(update, share.update) };
 }
 
-interface Both {
+interface Pair {
   stable: RevisionView;
   update: RevisionView;
   /** Whether the data plane has had the time to act on the route. */
@@ -59,7 +59,7 @@ interface Shares {
   update: number;
 }
 
-type Allowed = (wanted: number) => number;
+type Startable = (wanted: number) => number;
 
 /** Pods that the new revision is to have for a share. */
 function podsWanted(
@@ -84,7 +84,7 @@ export function scaleOf(seen: Observation, position: DeliveryPosition, settings:
 
 /** Pods for the share that is asked or still routed, whichever is more. */
 function canaryPods(
-  { update, settled, routed }: Both,
+  { update, settled, routed }: Pair,
   { weight = 100 }: DeliveryPosition,
   settings: DeliverySettings,
 ): number {
@@ -105,37 +105,71 @@ function canaryPods(
 }
 
 /**
- * Both revisions have at most `maxSurge` pods too many, and at most `maxUnavailable`
- * ready ones too few: stable pods make room as the new ones become ready.
+ * Both revisions have at most `maxSurge` pods too many, and at most `maxUnavailable` ready ones
+ * too few. Each has a floor, what the route and that promise need of it, and a ceiling, what
+ * the other one leaves: stable pods make room as the new ones become ready.
  */
 function surging(
-  both: Both,
+  pair: Pair,
   position: DeliveryPosition,
   settings: DeliverySettings,
-  allowed: Allowed,
+  onceStartable: Startable,
 ): Shares {
-  const { stable, update, settled, routed } = both;
-  const full = settings.replicas;
-  const carrying = carryingPods(settings);
-  // Of a single pod none is to spare, whatever may be unavailable: it takes one more to replace it.
-  const maxSurge = carrying === full ? Math.max(1, settings.maxSurge ?? 0) : (settings.maxSurge ?? 0);
-  const isRouted = settings.split === 'exact';
-  const shares = isRouted ? undefined : sharesWithin(full + maxSurge, position, settings);
-  const wanted = shares?.update ?? canaryPods(both, position, settings);
-  const keeping = isRouted ? podsKeeping(routed(stable.name), carrying) : 0;
-  const needed = Math.min(full, Math.max(keeping, carrying - update.ready));
-  const fitting = Math.max(needed, Math.min(full, shares?.stable ?? full + maxSurge - wanted));
-  const stablePods = settled ? fitting : Math.max(fitting, Math.min(stable.replicas, full));
+  const budget = settings.replicas + surgeOf(settings);
+  const wanted = wantedWithin(budget, pair, position, settings);
+  const stable = stableWithin(wanted.stable, pair, settings);
   // Pods that are on their way out take room until they are gone.
-  const room = full + maxSurge - Math.max(stable.replicas, stablePods);
-  const measure = Math.min(full, position.scale ?? full);
-  const carried = isRouted
-    ? podsKeeping(routed(update.name), carryingPods({ ...settings, replicas: measure }))
-    : Math.min(update.replicas, Math.max(0, carrying - Math.min(stable.ready, stablePods)));
-  return {
-    stable: stablePods,
-    update: allowed(Math.max(carried, Math.min(wanted, Math.max(room, update.replicas)))),
-  };
+  const room = budget - Math.max(pair.stable.replicas, stable);
+  const ceiling = Math.max(room, pair.update.replicas);
+  const floor = updateFloor(stable, pair, position, settings);
+  return { stable, update: onceStartable(Math.max(floor, Math.min(wanted.update, ceiling))) };
+}
+
+/** Of a single pod none is to spare, whatever may be unavailable: it takes one more to replace it. */
+function surgeOf(settings: DeliverySettings): number {
+  const { maxSurge = 0, replicas } = settings;
+  return carryingPods(settings) === replicas ? Math.max(1, maxSurge) : maxSurge;
+}
+
+function wantedWithin(
+  budget: number,
+  pair: Pair,
+  position: DeliveryPosition,
+  settings: DeliverySettings,
+): Shares {
+  if (settings.split === 'replicas') return sharesWithin(budget, position, settings);
+  const update = canaryPods(pair, position, settings);
+  return { stable: budget - update, update };
+}
+
+/** Never fewer than carry the stable revision's share of the route, and what the new pods don't carry yet. */
+function stableWithin(
+  wanted: number,
+  { stable, update, settled, routed }: Pair,
+  settings: DeliverySettings,
+): number {
+  const { replicas: full, split } = settings;
+  const carrying = carryingPods(settings);
+  const keeping = split === 'exact' ? podsKeeping(routed(stable.name), carrying) : 0;
+  const floor = Math.min(full, Math.max(keeping, carrying - update.ready));
+  const pods = Math.max(floor, Math.min(full, wanted));
+  return settled ? pods : Math.max(pods, Math.min(stable.replicas, full));
+}
+
+/** Pods that carry the new revision's share of the route; without a router, what the stable ones can't. */
+function updateFloor(
+  stablePods: number,
+  { stable, update, routed }: Pair,
+  { scale }: DeliveryPosition,
+  settings: DeliverySettings,
+): number {
+  const { replicas: full, split } = settings;
+  if (split === 'exact') {
+    const measure = Math.min(full, scale ?? full);
+    return podsKeeping(routed(update.name), carryingPods({ ...settings, replicas: measure }));
+  }
+  const lacking = carryingPods(settings) - Math.min(stable.ready, stablePods);
+  return Math.min(update.replicas, Math.max(0, lacking));
 }
 
 /**
@@ -155,18 +189,18 @@ function sharesWithin(
 
 /** No router, and no surge: the numbers of pods make the share. */
 function byShare(
-  { stable, update, third }: Both,
+  { stable, update, third }: Pair,
   { weight = 100 }: DeliveryPosition,
   { replicas: full, canaryPods: kind }: DeliverySettings,
   mayStart: boolean,
-  allowed: Allowed,
+  onceStartable: Startable,
 ): Shares {
-  if (kind === 'full') return { stable: full, update: allowed(full) };
+  if (kind === 'full') return { stable: full, update: onceStartable(full) };
   const share = replicaShares(full, weight);
   // The stable pods make room once no other has to stand in for them: that one would never go.
   const ready = mayStart && !third && update.ready >= share.update;
   const shrunk = stable.ready >= share.stable ? share.update : Math.max(share.update, update.replicas);
-  return { stable: ready ? share.stable : full, update: allowed(shrunk) };
+  return { stable: ready ? share.stable : full, update: onceStartable(shrunk) };
 }
 
 /** A revision that gets its first pods later has no Deployment until then. */
