@@ -5,6 +5,9 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RedisOptions as ClientOptions, Redis } from 'ioredis';
 import { freePort } from './postgres.js';
@@ -19,6 +22,8 @@ export interface RedisOptions {
 
 export class TestRedis {
   #process: ChildProcess | undefined;
+  /** Its own: a replica leaves what it was sent in a dump.rdb, which the next server there would begin with. */
+  #folder: string | undefined;
 
   constructor(
     private readonly program: string,
@@ -37,7 +42,8 @@ export class TestRedis {
       ? ['--port', '0', '--tls-port', `${this.port}`]
       : ['--port', `${this.port}`];
     const args = [...(this.more.args ?? []), ...port, ...settings];
-    this.#process = spawn(this.program, args, { stdio: 'ignore', cwd: '/' });
+    this.#folder = mkdtempSync(join(tmpdir(), 'pcf-test-redis-data-'));
+    this.#process = spawn(this.program, args, { stdio: 'ignore', cwd: this.#folder });
     const client = this.client();
     client.on('error', () => undefined);
     for (let tries = 0; ; tries += 1) {
@@ -70,10 +76,13 @@ export class TestRedis {
   async stop(): Promise<void> {
     const child = this.#process;
     this.#process = undefined;
-    if (!child || child.exitCode !== null || child.signalCode !== null) return;
-    const ended = once(child, 'exit');
-    child.kill('SIGKILL');
-    await ended;
+    if (child && child.exitCode === null && child.signalCode === null) {
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
+      await ended;
+    }
+    if (this.#folder) rmSync(this.#folder, { recursive: true, force: true });
+    this.#folder = undefined;
   }
 }
 
