@@ -182,7 +182,7 @@ describe('api-server lists and nodes', () => {
     ['SQL', Buffer.from("Service:1' OR 1=1 --").toString('base64url')],
     ['a type that is none', toGlobalId('Nothing', `${UUID}1`)],
     ['what every object has', toGlobalId('Constructor', `${UUID}1`)],
-    ['a type without nodes', toGlobalId('WebhookMessage', `${UUID}1`)],
+    ['a type without nodes', toGlobalId('PageInfo', `${UUID}1`)],
     ['padding', `${toGlobalId('Service', `${UUID}1`)}==`],
     ['other characters in between', ` ${toGlobalId('Service', `${UUID}1`)}`],
   ] as const) {
@@ -220,24 +220,36 @@ describe('api-server lists and nodes', () => {
   });
 
   it('every type that says it is a node is found by its id', async () => {
-    await fill(1, 1);
     await domain.ask(
-      'mutation { createWebhook(input: { url: "https://example.com", events: [INCIDENT_OPENED] }) { secret } }',
+      'mutation { createWebhook(input: { url: "https://example.com", events: [DEPLOYMENT_RECORDED] }) { secret } }',
     );
+    await fill(1, 1);
+    await domain.record(await domain.createService('web'));
     await domain.ask(
       'mutation { createUser(input: { email: "a@example.com", name: "A", role: VIEWER }) { id } createApiKey(input: { name: "k", role: VIEWER }) { key } }',
     );
     const types = domain.modules.schema.getPossibleTypes(domain.modules.schema.getType('Node') as never);
     assert.ok(types.length >= 6);
     for (const { name } of types) {
-      const list = `${name[0]!.toLowerCase()}${name.slice(1)}s`;
-      const found = await domain.ask(`{ ${list} { edges { node { id } } } }`);
       const { node } = await domain.ask('query ($id: ID!) { node(id: $id) { id __typename } }', {
-        id: found[list].edges[0].node.id,
+        id: await firstId(name),
       });
       assert.equal(node.__typename, name);
     }
   });
+
+  /** Messages of webhooks have no list but that of their webhook. */
+  async function firstId(type: string): Promise<string> {
+    if (type === 'WebhookMessage') {
+      const { webhooks } = await domain.ask(
+        '{ webhooks { edges { node { messages { edges { node { id } } } } } } }',
+      );
+      return webhooks.edges[0].node.messages.edges[0].node.id;
+    }
+    const list = `${type[0]!.toLowerCase()}${type.slice(1)}s`;
+    const found = await domain.ask(`{ ${list} { edges { node { id } } } }`);
+    return found[list].edges[0].node.id;
+  }
 
   it('a page stays what it was when rows come before it, and shows those that come after it', async () => {
     const web = await domain.createService('web');
