@@ -21,7 +21,7 @@ describe('kubectl pcf, in a delivery by steps,', function () {
       { weight: 50, hold: '10m' },
     ];
     api = await TestApi.create(sandbox, await newTenant(sandbox, 'cli-delivery'), {
-      strategy: { type: 'Canary', canary: { steps, scaleDownDelay: '3s' } },
+      strategy: { type: 'Canary', canary: { steps, scaleDownDelay: '5m' } },
     });
     await api.ready();
     revisions.push(api.status.stableRevision!);
@@ -61,7 +61,7 @@ describe('kubectl pcf, in a delivery by steps,', function () {
     assert.equal(api.status.stableRevision, revisions[0]);
     assert.deepEqual([last()?.outcome, last()?.by], ['Undone', 'kubectl-pcf']);
 
-    await api.patch({ image: image('1.1.0') });
+    await api.patch({ image: image('1.1.0'), strategy: { canary: { scaleDownDelay: '0s' } } });
     await stands('1.1.0', 25);
     await pcf('promote', '--full');
     await stable('1.1.0');
