@@ -84,6 +84,10 @@ export class ContainerRunner {
     await this.process?.stop(left);
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.process?.signal(signal);
+  }
+
   kill(): void {
     this.stopping.abort();
     this.process?.signal('SIGKILL');

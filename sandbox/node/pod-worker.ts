@@ -103,6 +103,11 @@ export class PodWorker {
     for (const runner of [...this.initRunners, ...this.runners]) runner.kill();
   }
 
+  /** Something else than the node ends them, or holds them up: what comes of it is for their restart policy and probes. */
+  signal(signal: NodeJS.Signals): void {
+    for (const runner of this.runners) runner.signal(signal);
+  }
+
   /** The log of the newest run of a container, or of the one before it. */
   log(container: string, previous: boolean): LogFile | undefined {
     const runner = [...this.runners, ...this.initRunners].find((one) => one.container.name === container);

@@ -67,10 +67,17 @@ export class ProcessNode {
     await this.client.close();
   }
 
+  /** Signals the processes of a pod from outside: SIGKILL is what they get when memory runs out. */
+  signal(namespace: string, name: string, signal: NodeJS.Signals): void {
+    this.workerOf(namespace, name)?.signal(signal);
+  }
+
   private logOf(namespace: string, name: string, container: string, previous: boolean): LogFile | undefined {
-    const pod = this.pods.get(namespace, name);
-    const worker = pod && this.workers.get(pod.metadata.uid ?? '');
-    return worker?.log(container, previous);
+    return this.workerOf(namespace, name)?.log(container, previous);
+  }
+
+  private workerOf(namespace: string, name: string): PodWorker | undefined {
+    return this.workers.get(this.pods.get(namespace, name)?.metadata.uid ?? '');
   }
 
   private onPod(deleted: boolean, pod: Pod): void {

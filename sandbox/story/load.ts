@@ -22,6 +22,8 @@ export interface LoadOptions {
   /** Versions that are meant to do badly: what they answer with errors is counted apart. */
   faulty?: readonly string[];
   workers?: number;
+  /** Headers of every request. */
+  headers?: Record<string, string>;
   /** What a worker shows to be let in: clients of their own, each with its own limit. */
   token?: (client: string) => Promise<string>;
   /** Pause of each worker between two requests. */
@@ -117,7 +119,7 @@ export class Load {
 
   private async work(client: string): Promise<void> {
     const { pauseMs = 40, query } = this.options;
-    const headers = await this.credentials(client);
+    const headers = { ...(await this.credentials(client)), ...this.options.headers };
     while (!this.stopping.signal.aborted) {
       const counters = [this.current, this.total];
       try {

@@ -1,88 +1,166 @@
-/** What may happen to a PcfApi and its cluster, drawn at random from a seed that can be replayed. */
+/** What may happen to a PcfApi and its cluster: a deck that holds each kind, shuffled and dealt by a seed that can be replayed. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
+import { abort, type Action as Command, promote, retry, undo } from '../../cli/actions.js';
 import type { Pod } from '../../operator/reconciler/pods.js';
-import { PodKind, VirtualServiceKind } from '../../operator/resources/kinds.js';
+import { DeploymentKind, PodKind, VirtualServiceKind } from '../../operator/resources/kinds.js';
+import { LABELS } from '../../operator/resources/metadata.js';
+import type { ResourceType } from '../../operator/runtime/kube-client.js';
 import { eventually, image, type TestApi } from '../support/pcf-api.js';
+import { WRITTEN } from './watchdog.js';
+import type { World } from './world.js';
 
 export interface Action {
+  /** Its card: others of the kind differ in a number or a name. */
+  kind: number;
   what: string;
-  act: (api: TestApi) => Promise<unknown>;
+  act: (world: World) => Promise<unknown>;
   /** Pause before the next one. */
   pauseMs: number;
 }
 
-const edit = (what: string, spec: object) => ({ what, act: (api: TestApi) => api.patch(spec) });
+type Card = fc.Arbitrary<Pick<Action, 'what' | 'act'>>;
 
-const weight = fc
-  .option(fc.constantFrom(0, 1, 10, 33, 50, 90, 100), { nil: null })
-  .map((canaryWeight) => edit(`canaryWeight ${canaryWeight}`, { canaryWeight }));
-const version = fc
-  .constantFrom('1.0.0', '1.1.0', 'never-ready', 'bad-migration', 'not-there')
-  .map((tag) => edit(`image ${tag}`, { image: image(tag) }));
-const replicas = fc
-  .integer({ min: 1, max: 3 })
-  .map((count) => edit(`replicas ${count}`, { replicas: count }));
-const paused = fc.boolean().map((value) => edit(`paused ${value}`, { paused: value }));
-const strategy = fc
-  .constantFrom(
-    { type: 'Canary', canary: { steps: [{ weight: 30, hold: '1s' }, { weight: 60 }] } },
-    { type: 'Canary', canary: { steps: [{ weight: 50, pause: true }], maxSurge: 1 } },
-    {
-      type: 'Canary',
-      canary: {
-        steps: [
-          { weight: 20, hold: '1s' },
-          { weight: 70, hold: '1s' },
-        ],
-        mirror: 30,
-      },
+const card = (what: string, act: Action['act']): Card => fc.constant({ what, act });
+const edit = (what: string, spec: object): Card => card(what, ({ api }) => api.patch(spec));
+const weight = (canaryWeight: number | null) => edit(`canaryWeight ${canaryWeight}`, { canaryWeight });
+const version = (tag: string) => edit(`image ${tag}`, { image: image(tag) });
+const replicas = (count: number) => edit(`replicas ${count}`, { replicas: count });
+const strategy = (value: object) => edit(`strategy ${JSON.stringify(value)}`, { strategy: value });
+
+/** What `kubectl pcf` does. There may be nothing to promote or abort just now: then it says so, and nothing happens. */
+const command = (what: string, does: Command) =>
+  card(`kubectl pcf ${what}`, ({ api: { sandbox, namespace, name } }) =>
+    does({ client: sandbox.parts.client, namespace }, name).catch(() => {}),
+  );
+
+/** A pause, in which an edit waits. */
+const paused = fc.constantFrom(5, 60, 95).map((canaryWeight) => ({
+  what: `paused for a moment, with an edit to ${canaryWeight} in it`,
+  act: async ({ api }: World) => {
+    await api.patch({ paused: true });
+    await api.patch({ canaryWeight });
+    await sleep(700);
+    await api.patch({ paused: false });
+  },
+}));
+
+/** Between any two writes: the edit makes it write, and it does not live to write what comes next. */
+const killedAtWrite = fc
+  .tuple(fc.constantFrom(...WRITTEN), fc.constantFrom('1.0.0', '1.1.0'), fc.nat(999))
+  .map(([kind, tag, number]) => ({
+    what: `the operator is killed as it writes a ${kind.kind}, for image ${tag}`,
+    act: async ({ api, operators, watchdog }: World) => {
+      const leader = await operators.leader();
+      const written = watchdog.nextWrite(kind, 3_000);
+      // Never the same twice: else there would be nothing to write.
+      await api.patch({ image: image(tag), canaryWeight: 50, env: [{ name: 'CHAOS', value: `${number}` }] });
+      await written;
+      await watchdog.excuse(async () => {
+        await leader.kill();
+        await operators.leader();
+      });
     },
-    { type: 'BlueGreen', blueGreen: { autoPromote: true, scaleDownDelay: '5s' } },
-    { type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } },
-  )
-  .map((value) => edit(`strategy ${JSON.stringify(value)}`, { strategy: value }));
+  }));
 
-const command = fc.constantFrom('promote', 'abort', 'retry', 'undo').map((name) => ({
-  what: `kubectl pcf ${name}`,
-  // There may be nothing to promote or abort just now: then it says so, and nothing happens.
-  act: (api: TestApi) => api.sandbox.kubectlPcf([name, api.name, '-n', api.namespace]).catch(() => {}),
+const handOver = fc.constantFrom(10, 45, 90).map((canaryWeight) => ({
+  what: `the leader leaves, right after an edit to ${canaryWeight}`,
+  act: async ({ api, operators, watchdog }: World) => {
+    const leader = await operators.leader();
+    await api.patch({ canaryWeight });
+    await watchdog.excuse(async () => {
+      await leader.stop();
+      await operators.leader();
+    });
+  },
 }));
 
-const killOperator = fc.constant({
-  what: 'the operator is killed',
-  act: async ({ sandbox }: TestApi) => {
-    await sandbox.operator.kill();
-    await sandbox.operator.restart();
-  },
-});
-
-const drainPod = fc.nat(20).map((index) => ({
+const evicted = fc.nat(20).map((index) => ({
   what: `pod ${index} is evicted`,
-  act: async ({ sandbox, namespace, name }: TestApi) => {
-    const labelSelector = `app.kubernetes.io/instance=${name},app.kubernetes.io/component=api`;
-    const { items } = await sandbox.parts.client.list(PodKind, { namespace, labelSelector });
-    const ready = (items as Pod[]).filter(
-      ({ metadata, status }) =>
-        !metadata.deletionTimestamp &&
-        status?.conditions?.some((condition) => condition.type === 'Ready' && condition.status === 'True'),
-    );
-    // The last one is left, as a disruption budget would.
+  act: async ({ api: { sandbox, namespace }, watchdog }: World) => {
+    const ready = watchdog.ready();
+    // The last one is left, as a disruption budget would. It may be the last of its revision.
     if (ready.length < 2) return;
-    const pod = ready[index % ready.length]!;
-    await sandbox.parts.client.delete(PodKind, namespace, pod.metadata.name).catch(() => {});
+    const { name } = ready[index % ready.length]!.metadata;
+    await sandbox.parts.client.delete(PodKind, namespace, name).catch(() => {});
   },
 }));
 
-const meddle = fc.constant({
-  what: 'somebody edits the route',
-  act: async ({ sandbox, namespace, name }: TestApi) => {
-    const patch = { spec: { hosts: [`${namespace}.example.com`, 'elsewhere.example.com'] } };
-    const { client } = sandbox.parts;
-    await client
-      .patch(VirtualServiceKind, namespace, name, patch, { fieldManager: 'meddler' })
-      .catch(() => {});
+/** Without notice; requests are tried again on another pod, so there has to be one. */
+const crashed = fc.nat(20).map((index) => ({
+  what: `the process of pod ${index} is killed`,
+  act: async ({ api: { sandbox, namespace }, watchdog }: World) => {
+    const hasAnother = ({ metadata }: Pod) => watchdog.ready(metadata.labels?.[LABELS.revision]).length > 1;
+    const pods = watchdog.ready().filter(hasAnother);
+    const pod = pods[index % pods.length];
+    if (pod) sandbox.node.signal(namespace, pod.metadata.name, 'SIGKILL');
   },
-});
+}));
+
+/** Somebody else's hand in what the operator has written. */
+async function meddle({ sandbox, namespace, name }: TestApi): Promise<void> {
+  const patch = { spec: { hosts: [`${namespace}.example.com`, 'elsewhere.example.com'] } };
+  const { client } = sandbox.parts;
+  await client.patch(VirtualServiceKind, namespace, name, patch, { fieldManager: 'meddler' }).catch(() => {});
+}
+
+const routeEdited = card('somebody edits the route', ({ api }) => meddle(api));
+
+async function addPod({ sandbox, namespace }: TestApi, deployment: string): Promise<void> {
+  const { client } = sandbox.parts;
+  const live = await client.get(DeploymentKind, namespace, deployment);
+  const count = Number((live.spec as { replicas?: number }).replicas) + 1;
+  await client.patch(
+    DeploymentKind,
+    namespace,
+    deployment,
+    { spec: { replicas: count } },
+    { fieldManager: 'scaler' },
+  );
+}
+
+/** What is to be written and may not be. */
+const refused = (what: string, resource: string, act: (world: World) => Promise<unknown>) =>
+  card(`the API server refuses ${what} for a while`, (world) =>
+    world.watchdog.excuse(() =>
+      withoutWrites(world.api, resource, async () => {
+        await act(world);
+        // Where nobody changes what is there, there is nothing to write.
+        await world.api.reason('Forbidden', 1_500).catch(() => {});
+      }),
+    ),
+  );
+
+const ClusterRoleKind: ResourceType = {
+  group: 'rbac.authorization.k8s.io',
+  version: 'v1',
+  kind: 'ClusterRole',
+  plural: 'clusterroles',
+  namespaced: false,
+};
+
+interface Rule {
+  resources: string[];
+  verbs: string[];
+}
+
+/** The operator may only look at objects of a kind meanwhile. */
+async function withoutWrites({ sandbox }: TestApi, resource: string, work: () => Promise<void>) {
+  const { client } = sandbox.parts;
+  const write = (rules: unknown) => client.patch(ClusterRoleKind, undefined, 'pcf-operator', { rules });
+  const { rules } = (await client.get(ClusterRoleKind, undefined, 'pcf-operator')) as unknown as {
+    rules: Rule[];
+  };
+  const less = rules.map((rule) =>
+    rule.resources.includes(resource) ? { ...rule, verbs: ['list', 'watch'] } : rule,
+  );
+  await write(less);
+  try {
+    await work();
+  } finally {
+    await write(rules);
+  }
+}
 
 /** The route of the user's own that `routeRef` names. It has the host of ours, so both are there only while one takes over. */
 const USER_ROUTE = 'shop';
@@ -107,61 +185,96 @@ function userRoute({ namespace, name }: TestApi, timeoutSeconds = 30) {
   };
 }
 
-const userRouteTakesOver = fc.constant({
-  what: "the route becomes the user's own",
-  act: async (api: TestApi) => {
-    const { client } = api.sandbox.parts;
-    // It may have taken over already.
-    await client.create(VirtualServiceKind, userRoute(api)).catch(() => {});
-    await api.patch({ traffic: { routeRef: { name: USER_ROUTE }, hosts: null, gateways: null } });
-  },
+const userRouteTakesOver = card("the route becomes the user's own", async ({ api }) => {
+  const { client } = api.sandbox.parts;
+  // It may have taken over already.
+  await client.create(VirtualServiceKind, userRoute(api)).catch(() => {});
+  await api.patch({ traffic: { routeRef: { name: USER_ROUTE }, hosts: null, gateways: null } });
 });
 
-const ourRouteTakesOver = fc.constant({
-  what: 'the route becomes one of ours',
-  act: async (api: TestApi) => {
-    const { namespace, name, sandbox } = api;
-    const hosts = [`${namespace}.example.com`];
-    await api.patch({ traffic: { routeRef: null, hosts, gateways: ['istio-system/public'] } });
-    await eventually(
-      'there is a route of ours',
-      async () => (await api.get(VirtualServiceKind, name)) !== undefined,
-    );
-    await sandbox.parts.client.delete(VirtualServiceKind, namespace, USER_ROUTE).catch(() => {});
-  },
-});
+/** Also how it ends: one route, and it is ours. */
+export async function takeRouteBack(api: TestApi): Promise<void> {
+  const { namespace, name, sandbox } = api;
+  const hosts = [`${namespace}.example.com`];
+  await api.patch({ traffic: { routeRef: null, hosts, gateways: ['istio-system/public'] } });
+  await eventually(
+    'there is a route of ours',
+    async () => (await api.get(VirtualServiceKind, name)) !== undefined,
+  );
+  await sandbox.parts.client.delete(VirtualServiceKind, namespace, USER_ROUTE).catch(() => {});
+}
+
+const ourRouteTakesOver = card('the route becomes one of ours', ({ api }) => takeRouteBack(api));
 
 /** Sets back what is ours in it, and brings a timeout of its owner's. */
+async function applyUserRoute(api: TestApi, seconds: number): Promise<void> {
+  const { spec } = userRoute(api, seconds);
+  const { client } = api.sandbox.parts;
+  await client
+    .patch(VirtualServiceKind, api.namespace, USER_ROUTE, { spec }, { fieldManager: 'gitops' })
+    .catch(() => {}); // there is none just now
+}
+
 const reapplyUserRoute = fc.integer({ min: 10, max: 60 }).map((seconds) => ({
   what: `the owner of the user's route applies it, with a timeout of ${seconds} s`,
-  act: (api: TestApi) => {
-    const { spec } = userRoute(api, seconds);
-    return api.sandbox.parts.client
-      .patch(VirtualServiceKind, api.namespace, USER_ROUTE, { spec }, { fieldManager: 'gitops' })
-      .catch(() => {}); // there is none just now
-  },
+  act: ({ api }: World) => applyUserRoute(api, seconds),
 }));
 
-const action: fc.Arbitrary<Action> = fc
-  .tuple(
-    fc.oneof(
-      { weight: 5, arbitrary: weight },
-      { weight: 4, arbitrary: version },
-      { weight: 2, arbitrary: strategy },
-      { weight: 2, arbitrary: command },
-      { weight: 1, arbitrary: replicas },
-      { weight: 1, arbitrary: paused },
-      { weight: 1, arbitrary: killOperator },
-      { weight: 1, arbitrary: drainPod },
-      { weight: 1, arbitrary: meddle },
-      { weight: 1, arbitrary: userRouteTakesOver },
-      { weight: 1, arbitrary: ourRouteTakesOver },
-      { weight: 1, arbitrary: reapplyUserRoute },
-    ),
-    fc.integer({ min: 50, max: 2_500 }),
-  )
-  .map(([drawn, pauseMs]) => ({ ...drawn, pauseMs }));
+/** Each card is dealt once a round. */
+const DECK: readonly Card[] = [
+  ...[null, 0, 1, 33, 90, 100].map(weight),
+  ...['1.0.0', '1.1.0', '1.0.0', 'slow-start', 'never-ready', 'crashing', 'bad-migration', 'not-there'].map(
+    version,
+  ),
+  ...[1, 3, 2].map(replicas),
+  paused,
+  strategy({ type: 'Canary', canary: { steps: [{ weight: 30, hold: '1s' }, { weight: 60 }] } }),
+  strategy({ type: 'Canary', canary: { steps: [{ weight: 50, pause: true }], maxSurge: 1 } }),
+  strategy({ type: 'Canary', canary: { steps: [{ weight: 20 }, { weight: 70, hold: '1s' }], mirror: 30 } }),
+  strategy({ type: 'BlueGreen', blueGreen: { autoPromote: true, scaleDownDelay: '5s' } }),
+  strategy({ type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 0 } }),
+  strategy({ type: 'RollingUpdate', rollingUpdate: { maxSurge: 1, maxUnavailable: 1 } }),
+  command('promote', promote(false)),
+  command('promote --full', promote(true)),
+  command('abort', abort),
+  command('retry', retry),
+  command('undo', undo()),
+  killedAtWrite,
+  killedAtWrite,
+  handOver,
+  evicted,
+  evicted,
+  crashed,
+  crashed,
+  routeEdited,
+  refused('routes', 'virtualservices', ({ api }) => Promise.all([meddle(api), applyUserRoute(api, 45)])),
+  refused('Deployments', 'deployments', async ({ api, watchdog }) => {
+    const [deployment] = watchdog.deployments();
+    if (deployment) await addPod(api, deployment.metadata.name).catch(() => {});
+  }),
+  userRouteTakesOver,
+  ourRouteTakesOver,
+  reapplyUserRoute,
+];
 
-export function actions(seed: number, count: number): Action[] {
-  return fc.sample(action, { seed, numRuns: count });
+/** Pods of a new version need a while: some of them get it. */
+const pause = fc.oneof(
+  { weight: 3, arbitrary: fc.integer({ min: 50, max: 800 }) },
+  { weight: 1, arbitrary: fc.integer({ min: 1_500, max: 3_000 }) },
+);
+
+const round: fc.Arbitrary<Action[]> = fc
+  .shuffledSubarray([...DECK.keys()], { minLength: DECK.length })
+  .chain((kinds) =>
+    fc.tuple(
+      ...kinds.map((kind) =>
+        fc.tuple(DECK[kind]!, pause).map(([action, pauseMs]) => ({ ...action, kind, pauseMs })),
+      ),
+    ),
+  );
+
+export const KINDS_OF_ACTION = DECK.length;
+
+export function actions(seed: number, rounds: number): Action[] {
+  return fc.sample(round, { seed, numRuns: rounds }).flat();
 }

@@ -60,6 +60,12 @@ function buildTestImages(imagesDir: string): void {
   });
   buildImage(imagesDir, {
     name: 'pcf-api',
+    tag: 'slow-start',
+    extraMigrations,
+    entrypoint: 'dist/test/support/slow-start.js',
+  });
+  buildImage(imagesDir, {
+    name: 'pcf-api',
     tag: 'without-phases',
     entrypoint: 'dist/test/support/without-phases.js',
   });

@@ -7,6 +7,7 @@ import type { Browser, BrowserContext, Page } from 'playwright-core';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { readerKubeconfig } from '../../support/accounts.js';
 import { accessibilityProblems, startBrowser } from '../../support/browser.js';
+import { HttpEndpoint } from '../../support/http-endpoint.js';
 import { eventually, image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
@@ -67,7 +68,10 @@ describe('kubectl pcf dashboard', function () {
   let dashboard: Dashboard;
   let context: BrowserContext;
   let page: Page;
+  let judge: HttpEndpoint;
   const requested: string[] = [];
+  /** What was asked for by buttons. */
+  const posted: string[] = [];
   const problems: string[] = [];
 
   before(async function () {
@@ -89,7 +93,10 @@ describe('kubectl pcf dashboard', function () {
     await api.watch.until('a canary at its pause', (seen) => seen?.status?.traffic?.effectiveWeight === 25);
     context = await browser.newContext({ viewport: { width: 1360, height: 1000 }, colorScheme: 'light' });
     page = await context.newPage();
-    page.on('request', (request) => requested.push(request.url()));
+    page.on('request', (request) => {
+      requested.push(request.url());
+      if (request.method() === 'POST') posted.push(request.postData() ?? '');
+    });
     page.on('console', (message) => {
       if (message.type() === 'error') problems.push(message.text());
     });
@@ -100,6 +107,7 @@ describe('kubectl pcf dashboard', function () {
     await browser?.close();
     await dashboard?.stop();
     await api?.remove();
+    await judge?.stop();
   });
 
   const text = (selector: string) => page.locator(selector).innerText();
@@ -162,12 +170,17 @@ describe('kubectl pcf dashboard', function () {
     await page.keyboard.press('Enter');
     await shows('#said', 'api: canaryWeight 50 -> 30');
     await shows('#in-force', '30 %');
+    assert.equal(posted.length, 1);
   });
 
   it('does nothing when the question is answered with no', async () => {
     await page.locator('button[data-act=abort]').click();
+    const before = posted.length;
     await page.keyboard.press('Escape');
     await page.locator('#confirm:not([open])').waitFor({ state: 'attached' });
+    // What the answer leads to begins with the event of the dialog, which comes after it is closed.
+    await page.evaluate('new Promise((resolve) => setTimeout(resolve, 200))');
+    assert.deepEqual(posted.slice(before), []);
     assert.equal(api.status.phase, 'Canary');
   });
 
@@ -255,6 +268,32 @@ describe('kubectl pcf dashboard', function () {
     await shows('#phase', 'Ready');
     await shows('.all', '100 % pcf-api:1.1.0');
     await shows('[data-key=history]', '1.1.0');
+  });
+
+  it('shows what analysis said, markup as the text that it is, and tries again what was given up', async () => {
+    const hostile = '<img src=x onerror="window.hurt = 1"><script>window.hurt = 1</script>';
+    judge = await HttpEndpoint.start();
+    judge.answer = { body: JSON.stringify({ verdict: 'Failure', message: hostile }) };
+    const metrics = [{ name: 'judge', webhook: { url: judge.url } }];
+    const analysis = { interval: '1s', initialDelay: '0s', count: 2, metrics };
+    await api.patch({
+      strategy: { canary: { steps: [{ weight: 50, hold: '10m' }], analysis } },
+      config: { logging: { level: 'warn' } },
+    });
+    await api.reason('AnalysisFailed');
+    await shows('#phase', 'Failed');
+    await shows('#waiting', hostile);
+    await shows('[data-key=analysis]', /judge[\s\S]*Failed/);
+    assert.ok((await text('[data-key=analysis]')).includes(hostile));
+    await shows('[data-key=history]', /Aborted AnalysisFailed[\s\S]*pcf-operator/);
+    assert.equal(await page.locator('article img, article script').count(), 0);
+    assert.equal(await page.evaluate('typeof window.hurt'), 'undefined');
+
+    const { at } = api.status.failed!;
+    await page.locator('button[data-act=retry]').click();
+    await page.locator('#confirm-yes').click();
+    await shows('#said', /api: tries api-\w+ again/);
+    await api.watch.until('it is tried again', (view) => view?.status?.failed?.at !== at);
   });
 
   it('ends with Ctrl-C, and says what is wrong when it can not begin', async () => {

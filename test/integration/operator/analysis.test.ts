@@ -47,6 +47,11 @@ describe('a delivery that is judged', function () {
   const analysis = () => (api.status as { analysis?: AnalysisStatus }).analysis;
   const delivery = () => (api.status as PcfApiStatus).delivery;
   const texts = () => slack.bodies.map(({ text }) => String(text).replace(/api-[a-z0-9]{10}/g, 'api-x'));
+  const by = () =>
+    slack.bodies.map(({ attachments }) => {
+      const [{ fields }] = attachments as [{ fields: { title: string; value: string }[] }];
+      return fields.find(({ title }) => title === 'By')?.value;
+    });
   const say = (verdict: string) => ({ body: JSON.stringify({ verdict, message: `it says ${verdict}` }) });
 
   it('does not go on without a verdict, and says what it waits for', async () => {
@@ -94,5 +99,6 @@ describe('a delivery that is judged', function () {
       texts().at(-1)!,
       /api-x was aborted: AnalysisFailed: judge: a measurement failed; the last: it says Fail/,
     );
+    assert.deepEqual(by().slice(-2), ['test', 'pcf-operator']);
   });
 });

@@ -1,0 +1,10 @@
+/** What actions act on. */
+import type { TestApi } from '../support/pcf-api.js';
+import type { Operators } from './operators.js';
+import type { Watchdog } from './watchdog.js';
+
+export interface World {
+  api: TestApi;
+  operators: Operators;
+  watchdog: Watchdog;
+}

@@ -1,0 +1,5 @@
+/** A version that is all right, and takes its time until it can serve. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+if (process.argv[2] === 'serve') await sleep(2_500);
+await import(new URL('./api-server/main.js', import.meta.url).href);
