@@ -15,7 +15,7 @@ metadata:
     pod-security.kubernetes.io/enforce: restricted
 `;
 
-/** File of deploy/k8s/ -> the chart's templates in it. `kubectl apply -f` goes by the alphabet. */
+/** File of deploy/k8s/ -> the chart's templates in it. deploy/k8s/kustomization.yaml names them. */
 const files: Record<string, readonly string[]> = {
   crds: ['crds'],
   operator: ['deployment', 'service', 'pdb', 'network-policy', 'flow-schema'],

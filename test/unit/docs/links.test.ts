@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, normalize } from 'node:path';
+
+const pages = [
+  'README.md',
+  'CONTRIBUTING.md',
+  ...readdirSync('docs')
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/${name}`),
+];
+
+const read = (page: string) => readFileSync(page, 'utf8');
+
+/** What is shown as code is not a link. */
+const withoutCode = (text: string) => text.replaceAll(/^```.*?^```/gms, '').replaceAll(/`[^`\n]+`/g, '');
+
+/** As GitHub makes them: https://github.com/gjtorikian/html-pipeline's TableOfContentsFilter. */
+function anchorsOf(page: string): Set<string> {
+  const headings = read(page)
+    .replaceAll(/^```.*?^```/gms, '')
+    .matchAll(/^#+ (.+)$/gm);
+  return new Set(
+    [...headings].map(([, heading]) =>
+      heading!
+        .toLowerCase()
+        .replaceAll(/[^\p{L}\p{N}\- ]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  );
+}
+
+/** Why a link of a page leads nowhere; undefined when it leads somewhere. */
+function broken(page: string, link: string): string | undefined {
+  const [path = '', anchor] = link.split('#');
+  const target = path ? normalize(`${dirname(page)}/${path}`) : page;
+  if (!existsSync(target)) return `${page}: ${link}: there is no ${target}`;
+  if (anchor === undefined || statSync(target).isDirectory()) return undefined;
+  return anchorsOf(target).has(anchor) ? undefined : `${page}: ${link}: ${target} has no such heading`;
+}
+
+describe('the documentation', () => {
+  it('has no link within the repository that leads nowhere', () => {
+    const links = pages.flatMap((page) =>
+      [...withoutCode(read(page)).matchAll(/\]\(([^)\s]+)\)/g)]
+        .map(([, link]) => link!)
+        .filter((link) => !/^[a-z]+:/.test(link))
+        .map((link) => ({ page, link })),
+    );
+    assert.ok(links.length > 50, `only ${links.length} links were found`);
+    assert.deepEqual(
+      links.flatMap(({ page, link }) => broken(page, link) ?? []),
+      [],
+    );
+  });
+
+  it('is reached from the README, page by page', () => {
+    const readme = read('README.md');
+    const missing = pages.filter((page) => page !== 'README.md' && !readme.includes(`(${page})`));
+    assert.deepEqual(missing, []);
+  });
+
+  it('names only alert rules whose runbook it has', () => {
+    const rules = read('deploy/alerts/pcf.rules.yaml');
+    const runbooks = [...rules.matchAll(/docs\/(alerts\.md#\S+)/g)].map(([, link]) => link!);
+    assert.deepEqual(
+      [...new Set(runbooks)].flatMap((link) => broken('docs/alerts.md', link) ?? []),
+      [],
+    );
+  });
+});
