@@ -5,20 +5,14 @@
 import { pino } from 'pino';
 import { request } from 'undici';
 import { PcfApiKind } from '../../operator/resources/kinds.js';
-import type { KubeClient, KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
+import type { KubeClient, KubeObject } from '../../operator/runtime/kube-client.js';
+import { type Lease, LeaseKind } from '../../operator/runtime/lease.js';
 import { OperatorProcess, type OperatorProcessOptions } from '../../sandbox/operator-process.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
 import { PcfApiWatch } from '../../sandbox/story/pcfapi-watch.js';
 import { AuditLog } from './audit-log.js';
 import { StandInKubelet } from './stand-in-kubelet.js';
 
-const LeaseKind: ResourceType = {
-  group: 'coordination.k8s.io',
-  version: 'v1',
-  kind: 'Lease',
-  plural: 'leases',
-  namespaced: true,
-};
 const logger = pino({ level: 'silent' });
 
 /** Fast enough to see a fail-over, slow enough for a busy machine. */
@@ -112,9 +106,10 @@ export class AuditedCluster {
     return this.client.patch(PcfApiKind, namespace, 'api', { spec }, { fieldManager: 'test' });
   }
 
-  async lease(): Promise<{ holderIdentity?: string }> {
-    const lease = await this.client.get(LeaseKind, 'pcf-system', 'pcf-operator');
-    return lease.spec as { holderIdentity?: string };
+  /** Of the operator; it must be there. */
+  async lease(): Promise<Required<Lease['spec']>> {
+    const lease = (await this.client.get(LeaseKind, 'pcf-system', 'pcf-operator')) as Lease;
+    return lease.spec as Required<Lease['spec']>;
   }
 
   async stop(): Promise<void> {

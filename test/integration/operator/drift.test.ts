@@ -71,6 +71,12 @@ const edits: [ResourceType, keyof typeof specs, object][] = [
   [ServiceAccountKind, 'drift-istio', LABELS],
 ];
 
+/** The field that an edit changes, as Events name it: `spec.replicas`. */
+function fieldOf(patch: object): string {
+  const [section, fields] = Object.entries(patch)[0] as [string, object];
+  return `${section}\\.${Object.keys(fields)[0]}`;
+}
+
 interface Status {
   phase: string;
   stableRevision: string;
@@ -107,7 +113,7 @@ describe('an object that belongs to a PcfApi', function () {
       const tookMs = await meddle(cluster, type, before, { patch, manager });
       assert.ok(tookMs < 1_000, `it took ${Math.round(tookMs)} ms`);
       const said = new RegExp(
-        `${type.kind} ${before.metadata.name}: .* was changed by ${manager} and put back`,
+        `${type.kind} ${before.metadata.name}: .*${fieldOf(patch)}.* was changed by ${manager} and put back`,
       );
       await eventually('an Event names them', async () => said.test(await notesOf(cluster, namespace)));
     });
