@@ -10,13 +10,12 @@ import pg from 'pg';
 import { generate } from 'selfsigned';
 import { EXIT, PATHS } from '../../../contract/image.js';
 import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { ApiProcess, type Env, runRole } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 const SERVICES = '{ services { totalCount edges { node { name } } } }';
 
 describe('api-server HTTP', () => {
-  let postgres: TestPostgres;
   let url: string;
   let folder: string;
   let api: ApiProcess | undefined;
@@ -27,9 +26,7 @@ describe('api-server HTTP', () => {
   };
 
   before(async () => {
-    postgres = await sharedPostgres();
-    url = await postgres.createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, EXIT.ok);
+    url = await migratedDatabase();
   });
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'pcf-test-http-'));
