@@ -23,7 +23,7 @@ import {
 } from '../../../operator/resources/kinds.js';
 import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import { line } from '../../support/audit-log.js';
-import { AuditedCluster } from '../../support/audited-cluster.js';
+import { type AuditedCluster, sharedAuditedCluster } from '../../support/audited-cluster.js';
 import { bereave, meddle, notesOf, ownedOf } from '../../support/drift.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
@@ -89,7 +89,7 @@ describe('an object that belongs to a PcfApi', function () {
 
   before(async function () {
     this.timeout(START_TIMEOUT_MS);
-    cluster = await AuditedCluster.start('.sandbox/test-drift');
+    cluster = await sharedAuditedCluster();
     // Without a resync: what is repaired is repaired because of the edit.
     await cluster.operator('operator', { args: ['--resync', '0'] });
     await Promise.all(
@@ -99,7 +99,7 @@ describe('an object that belongs to a PcfApi', function () {
       }),
     );
   });
-  after(() => cluster?.stop());
+  after(() => cluster?.clear());
 
   it('is of a kind that is tried here', () => {
     const tried = [...edits.map(([type]) => type), JobKind];

@@ -19,7 +19,7 @@ describe('two replicas of the operator', function () {
 
   before(async function () {
     this.timeout(START_TIMEOUT_MS);
-    cluster = await AuditedCluster.start('.sandbox/test-replicas');
+    cluster = await AuditedCluster.start('.sandbox/test-replicas', ['istio']);
   });
   after(() => cluster?.stop());
 
