@@ -80,8 +80,10 @@ const sources = {
   },
 } satisfies Record<string, CrdSource>;
 
+export type Project = keyof typeof sources;
+
 /** The CustomResourceDefinitions of a project, from the cache, its Go module or its release. */
-export async function customResourceDefinitions(name: keyof typeof sources): Promise<KubeObject[]> {
+export async function customResourceDefinitions(name: Project): Promise<KubeObject[]> {
   const source = sources[name];
   const cached = join(cacheFolder(), 'crds', `${name}-${source.version}.yaml`);
   if (!existsSync(cached)) {

@@ -16,6 +16,7 @@ import { sandboxToken } from './tokens.js';
 interface Options {
   story?: keyof typeof stories;
   rows: number;
+  sample: number;
   stateDir: string;
 }
 
@@ -36,6 +37,7 @@ const options = new Command('sandbox')
       .preset('basic'),
   )
   .option('--rows <count>', 'rows of the table that the story "migrations" changes', Number, 1_000_000)
+  .option('--sample <seconds>', 'how long a story counts who serves, each time it does', Number, 4)
   .option('--state-dir <folder>', 'where data, logs and the kubeconfig are kept', '.sandbox')
   .addHelpText(
     'after',
@@ -73,7 +75,9 @@ for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
 try {
   await startEverything();
   if (options.story) {
-    const problems = await stories[options.story]((line) => console.log(line)).tell();
+    const story = stories[options.story]((line) => console.log(line));
+    story.sampleMs = options.sample * 1_000;
+    const problems = await story.tell();
     await end(problems.length > 0 ? 1 : 0);
   } else {
     await applySample();

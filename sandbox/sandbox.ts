@@ -10,7 +10,7 @@ import { parse } from 'yaml';
 import { KubeClient, type KubeObject, type ResourceType } from '../operator/runtime/kube-client.js';
 import { Cluster } from './cluster/cluster.js';
 import { type Progress, resolveControlPlane } from './control-plane/resolve.js';
-import { customResourceDefinitions } from './crds.js';
+import { customResourceDefinitions, type Project } from './crds.js';
 import { Gateway } from './gateway/gateway.js';
 import { RoutingTable } from './gateway/routing-table.js';
 import { Kubectl, writeCommands } from './kubectl.js';
@@ -21,6 +21,13 @@ import { Ledger } from './process/ledger.js';
 import { type PrometheusServer, startPrometheus } from './prometheus.js';
 import { type RedisServer, startRedis } from './redis.js';
 import { SANDBOX_JWT_SECRET } from './tokens.js';
+
+/** Those whose objects the operator writes. */
+const PROJECTS: readonly Project[] = [
+  ...(['istio', 'gatewayApi', 'verticalPodAutoscaler'] as const),
+  ...(['prometheusOperator', 'certManager', 'externalSecrets'] as const),
+  ...(['volumeSnapshots', 'cloudNativePg'] as const),
+];
 
 const CrdKind: ResourceType = {
   group: 'apiextensions.k8s.io',
@@ -133,13 +140,8 @@ export class Sandbox {
     this.onStop(async () => this.prometheus?.stop());
   }
 
-  /** Installs our CRD and the operator's rights, and the CRDs of the other projects whose objects it writes. */
-  async install(): Promise<void> {
-    const projects = [
-      ...(['istio', 'gatewayApi', 'verticalPodAutoscaler'] as const),
-      ...(['prometheusOperator', 'certManager', 'externalSecrets'] as const),
-      ...(['volumeSnapshots', 'cloudNativePg'] as const),
-    ];
+  /** Installs our CRD and the operator's rights, and the CRDs of other projects. */
+  async install(projects: readonly Project[] = PROJECTS): Promise<void> {
     const found = await Promise.all(projects.map((name) => customResourceDefinitions(name)));
     const unused = /^(?!virtualservices|destinationrules|gateways).*\.istio\.io$|checkpoints/;
     const crds = found.flat().filter(({ metadata }) => !unused.test(metadata.name));

@@ -11,7 +11,6 @@ import { weightOf } from './route-timing.js';
 export const NAMESPACE = 'platform';
 export const NAME = 'pcf-api';
 const HOST = 'api.example.com';
-const SAMPLE_MS = 4_000;
 const ROUTE_TIMEOUT_MS = 60_000;
 
 export const imageOf = (version: string) => `registry.example.com/pcf-api:${version}`;
@@ -21,6 +20,8 @@ export abstract class Tale {
   protected readonly watch: PcfApiWatch;
   protected readonly load: Load;
   protected readonly problems: string[] = [];
+  /** How long each count of who serves takes. */
+  sampleMs = 4_000;
   private readonly startedAt = performance.now();
 
   constructor(
@@ -125,7 +126,7 @@ export abstract class Tale {
 
   /** Counts who serves for a while, and holds it against what was asked. */
   protected async measure(when: string, expected: Record<string, number>): Promise<void> {
-    const sample = await this.load.sample(SAMPLE_MS);
+    const sample = await this.load.sample(this.sampleMs);
     this.line(`served: ${shares(sample)} of ${count(sample)} requests, ${sample.failures.length} failed`);
     for (const [version, share] of Object.entries(expected)) {
       const measured = (100 * (sample.served[version] ?? 0)) / Math.max(1, count(sample));

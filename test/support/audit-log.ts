@@ -1,5 +1,5 @@
 /** The audit log of a kube-apiserver: every request as the API server itself saw it. */
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface AuditEvent {
@@ -51,10 +51,20 @@ export class AuditLog {
 
   /** The operator's requests since a mark. A watch shows when it begins. */
   since(mark = 0): AuditEvent[] {
-    const text = readFileSync(this.path).subarray(mark).toString('utf8');
+    const text = this.read(mark).toString('utf8');
     // The last line may be half written.
     const lines = text.slice(0, text.lastIndexOf('\n') + 1).split('\n');
     return lines.filter(Boolean).map((line) => JSON.parse(line) as AuditEvent);
+  }
+
+  private read(from: number): Buffer {
+    const file = openSync(this.path, 'r');
+    try {
+      const bytes = Buffer.alloc(Math.max(0, fstatSync(file).size - from));
+      return bytes.subarray(0, readSync(file, bytes, 0, bytes.length, from));
+    } finally {
+      closeSync(file);
+    }
   }
 
   /** Those of them that change something; the Lease, which is renewed for ever, aside. */

@@ -5,20 +5,16 @@
 import { pino } from 'pino';
 import { request } from 'undici';
 import { PcfApiKind } from '../../operator/resources/kinds.js';
-import type { KubeClient, KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
+import type { KubeClient, KubeObject } from '../../operator/runtime/kube-client.js';
+import { type Lease, LeaseKind } from '../../operator/runtime/lease.js';
+import type { Project } from '../../sandbox/crds.js';
 import { OperatorProcess, type OperatorProcessOptions } from '../../sandbox/operator-process.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
 import { PcfApiWatch } from '../../sandbox/story/pcfapi-watch.js';
 import { AuditLog } from './audit-log.js';
+import { eventually } from './pcf-api.js';
 import { StandInKubelet } from './stand-in-kubelet.js';
 
-const LeaseKind: ResourceType = {
-  group: 'coordination.k8s.io',
-  version: 'v1',
-  kind: 'Lease',
-  plural: 'leases',
-  namespaced: true,
-};
 const logger = pino({ level: 'silent' });
 
 /** Fast enough to see a fail-over, slow enough for a busy machine. */
@@ -34,13 +30,14 @@ export class AuditedCluster {
     this.audit = new AuditLog(sandbox.stateDir);
   }
 
-  static async start(stateDir: string): Promise<AuditedCluster> {
+  /** `projects` are those whose CRDs are there: each takes an API server a while. */
+  static async start(stateDir: string, projects?: readonly Project[]): Promise<AuditedCluster> {
     const sandbox = new Sandbox(stateDir);
     sandbox.cleanUp();
     const cluster = new AuditedCluster(sandbox);
     try {
       await sandbox.startCluster(() => {}, cluster.audit.apiServerArgs);
-      await sandbox.install();
+      await sandbox.install(projects);
       cluster.kubelet = new StandInKubelet(cluster.client, logger);
       await cluster.kubelet.start();
       return cluster;
@@ -112,9 +109,20 @@ export class AuditedCluster {
     return this.client.patch(PcfApiKind, namespace, 'api', { spec }, { fieldManager: 'test' });
   }
 
-  async lease(): Promise<{ holderIdentity?: string }> {
-    const lease = await this.client.get(LeaseKind, 'pcf-system', 'pcf-operator');
-    return lease.spec as { holderIdentity?: string };
+  /** Of the operator; it must be there. */
+  async lease(): Promise<Required<Lease['spec']>> {
+    const lease = (await this.client.get(LeaseKind, 'pcf-system', 'pcf-operator')) as Lease;
+    return lease.spec as Required<Lease['spec']>;
+  }
+
+  /** Takes away what a suite made, so that the next one's operator finds nothing to do. */
+  async clear(): Promise<void> {
+    const { items } = await this.client.list(PcfApiKind);
+    for (const { metadata } of items) await this.client.delete(PcfApiKind, metadata.namespace, metadata.name);
+    const left = async () => (await this.client.list(PcfApiKind)).items.length;
+    await eventually('every PcfApi is gone', async () => (await left()) === 0, 30_000);
+    await Promise.all(this.watches.splice(0).map((watch) => watch.stop()));
+    await this.stopOperators();
   }
 
   async stop(): Promise<void> {
@@ -123,6 +131,22 @@ export class AuditedCluster {
     await this.stopOperators();
     await this.sandbox.stop();
   }
+}
+
+let shared: Promise<AuditedCluster> | undefined;
+
+/** One for all suites that need nothing of their own in it: each starts its operator, and ends with `clear`. */
+export function sharedAuditedCluster(): Promise<AuditedCluster> {
+  shared ??= AuditedCluster.start('.sandbox/test-audited', [
+    ...(['istio', 'gatewayApi', 'verticalPodAutoscaler'] as const),
+    ...(['prometheusOperator', 'certManager', 'externalSecrets'] as const),
+  ]);
+  return shared;
+}
+
+/** Stops it, if it was ever started. */
+export async function stopSharedAuditedCluster(): Promise<void> {
+  await (await shared?.catch(() => undefined))?.stop();
 }
 
 /** Sum of an operator's metrics whose line matches. */

@@ -1,7 +1,8 @@
+import { stopSharedAuditedCluster } from './audited-cluster.js';
 import { stopSharedPostgres } from './postgres.js';
 import { stopSharedSandbox } from './sandbox.js';
 
 /** Nothing that the tests started outlives them. */
 export async function mochaGlobalTeardown(): Promise<void> {
-  await Promise.all([stopSharedSandbox(), stopSharedPostgres()]);
+  await Promise.all([stopSharedSandbox(), stopSharedAuditedCluster(), stopSharedPostgres()]);
 }

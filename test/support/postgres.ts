@@ -48,6 +48,15 @@ export class TestPostgres {
     return this.server.createDatabase(`test_${process.pid}_${databases}`);
   }
 
+  /** A copy of a database that nobody is connected to. */
+  async copyDatabase(from: string): Promise<string> {
+    databases += 1;
+    const name = `test_${process.pid}_${databases}`;
+    const template = new URL(from).pathname.slice(1);
+    await this.query(`CREATE DATABASE "${name}" TEMPLATE "${template}"`, this.url('postgres'));
+    return this.url(name);
+  }
+
   url(database: string): string {
     return this.server.url(database);
   }

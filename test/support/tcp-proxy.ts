@@ -11,6 +11,10 @@ interface Pair {
 export class TcpProxy {
   /** Delay of what comes from the client, in milliseconds. */
   delayMs = 0;
+  /** Delay of what comes from the server, in milliseconds. */
+  answerDelayMs = 0;
+  /** Connections that were asked for, those that were refused among them. */
+  attempts = 0;
   private refusing = false;
   private readonly pairs = new Set<Pair>();
   private readonly server: Server = createServer((near) => this.accept(near));
@@ -59,6 +63,7 @@ export class TcpProxy {
   }
 
   private accept(near: Socket): void {
+    this.attempts += 1;
     if (this.refusing) {
       near.destroy();
       return;
@@ -72,10 +77,12 @@ export class TcpProxy {
       far.destroy();
     };
     for (const socket of [near, far]) socket.setNoDelay(true).on('error', end).on('close', end);
-    far.on('data', (chunk) => near.write(chunk));
-    near.on('data', (chunk) => {
-      if (this.delayMs === 0) far.write(chunk);
-      else setTimeout(() => far.write(chunk), this.delayMs);
-    });
+    far.on('data', (chunk) => after(this.answerDelayMs, () => near.write(chunk)));
+    near.on('data', (chunk) => after(this.delayMs, () => far.write(chunk)));
   }
+}
+
+function after(ms: number, act: () => void): void {
+  if (ms === 0) act();
+  else setTimeout(act, ms);
 }

@@ -117,12 +117,14 @@ function isAnything(schema: unknown): boolean {
 
 function intOrString(schema: JsonSchema): JsonSchema {
   const { description, pattern, default: otherwise } = schema;
+  const { 'x-kubernetes-validations': validations } = schema;
   return {
     ...(description ? { description } : {}),
     ...(otherwise === undefined ? {} : { default: otherwise }),
     anyOf: [{ type: 'integer' }, { type: 'string' }],
     pattern,
     'x-kubernetes-int-or-string': true,
+    ...(validations ? { 'x-kubernetes-validations': validations } : {}),
   };
 }
 

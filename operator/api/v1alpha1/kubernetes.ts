@@ -34,14 +34,29 @@ export const objectName = z
   .max(253)
   .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
 
+/** In words what the pattern of a quantity says. Not by that pattern: CEL counts what the longest string could cost. */
+export const isQuantity: CelRule = {
+  rule: 'type(self) == int || isQuantity(self)',
+  message: 'must be a quantity such as 500m, 2 or 4Gi',
+};
+
 /** resource.Quantity: `500m`, `2`, `4Gi`. An integer in YAML is fine too. */
 export const quantity = z.union([z.number().int().nonnegative(), z.string()]).meta({
   'x-kubernetes-int-or-string': true,
   pattern: '^([0-9]+|[0-9]*\\.[0-9]+)(m|k|Ki|M|Mi|G|Gi|T|Ti)?$',
+  ...cel(isQuantity),
 });
 
+const DURATION = /^([0-9]+(h|m|s|ms))+$/;
+
+/** In words what the pattern of a duration says. */
+export const isDuration: CelRule = {
+  rule: `self.matches('${DURATION.source}')`,
+  message: 'must be a duration such as 90s or 1h30m',
+};
+
 /** A Go duration of whole units, such as `90s` or `1h30m`. */
-export const duration = z.string().regex(/^([0-9]+(h|m|s|ms))+$/);
+export const duration = z.string().max(24).regex(DURATION).meta(cel(isDuration));
 
 /** Milliseconds of a duration that {@link duration} let through. */
 export function durationMs(text: string): number {

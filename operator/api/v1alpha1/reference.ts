@@ -1,6 +1,7 @@
 /** Writes docs/reference.md from the same schema the CRD comes from. */
 
 import { type JsonSchema, pcfApiJsonSchema, toStructural } from './crd.js';
+import { isDuration, isQuantity } from './kubernetes.js';
 import { GROUP, KIND, VERSION } from './pcfapi.js';
 
 interface Row {
@@ -9,6 +10,9 @@ interface Row {
   constraint: string;
   description: string;
 }
+
+/** Said once, not at each field. */
+const everywhere = new Set([isDuration.message, isQuantity.message]);
 
 /** The reference as Markdown. */
 export function referenceMarkdown(): string {
@@ -26,6 +30,8 @@ export function referenceMarkdown(): string {
     '',
     '### Rules across fields',
     '',
+    `- each duration: ${isDuration.message}.`,
+    `- each quantity: ${isQuantity.message}.`,
     ...rules('', schema).map((rule) => `- ${rule}`),
     '',
     '## status',
@@ -84,7 +90,9 @@ function cell(schema: JsonSchema): string {
 function rules(path: string, schema: JsonSchema): string[] {
   const structural = toStructural(schema);
   const own = (structural['x-kubernetes-validations'] ?? []) as { message: string }[];
-  const here = own.map((rule) => `\`${path || KIND}\`: ${rule.message}.`);
+  const here = own
+    .filter(({ message }) => !everywhere.has(message))
+    .map((rule) => `\`${path || KIND}\`: ${rule.message}.`);
   const below = Object.entries(schema.properties ?? {}).flatMap(([name, field]) =>
     rules(path ? `${path}.${name}` : name, field),
   );

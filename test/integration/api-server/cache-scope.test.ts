@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres } from '../../support/postgres.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
 import { bearer, JWT_SECRET } from '../../support/tokens.js';
 import { ApiProcess, runRole } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 const METRICS = `query Figures { deliveryMetrics(from: "2026-01-01T00:00:00Z", to: "2026-02-01T00:00:00Z", bucket: MONTH) {
   total { deployments } } }`;
@@ -21,9 +21,8 @@ describe('api-server answers that are kept', () => {
     this.timeout(240_000); // Redis may have to be installed
     redis = await startRedis();
     if (!redis) return this.skip();
-    const url = await (await sharedPostgres()).createDatabase();
+    const url = await migratedDatabase();
     const env = { PCF_API__DATABASE__URL: url, PCF_API__REDIS__URL: redis.url };
-    assert.equal((await runRole(['migrate', 'up'], env)).code, 0);
     const made = await runRole(
       ['key', 'create', '--name', 'ci', '--role', 'admin', '--scope', 'deployments'],
       env,

@@ -7,8 +7,7 @@ import { createModules, ENTITIES, type Modules } from '../../../api-server/modul
 import { type Identity, OPEN_IDENTITY } from '../../../api-server/platform/auth/identity.js';
 import { Database } from '../../../api-server/platform/database/database.js';
 import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres } from '../../support/postgres.js';
-import { runRole } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: the shape is what each test asks for
 type Data = any;
@@ -34,7 +33,7 @@ export class DomainUnderTest {
 
   /** On a new database, or on that of another one. */
   static async start(url?: string, signal?: (database: Database) => EventSignal): Promise<DomainUnderTest> {
-    const database = url ?? (await newDatabase());
+    const database = url ?? (await migratedDatabase());
     const { database: settings } = await loadSettings({
       PCF_API__DATABASE__URL: database,
       PCF_CONFIG_DIR: '/nonexistent',
@@ -135,13 +134,6 @@ export class DomainUnderTest {
     await this.modules.feed.close();
     await this.database.close();
   }
-}
-
-async function newDatabase(): Promise<string> {
-  const url = await (await sharedPostgres()).createDatabase();
-  const migrated = await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url });
-  if (migrated.code !== 0) throw new Error(`migrate failed: ${migrated.stdout}${migrated.stderr}`);
-  return url;
 }
 
 function outcome({ data, errors = [] }: ExecutionResult): Omit<Outcome, 'statements'> {

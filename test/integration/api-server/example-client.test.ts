@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { type Asks, seed } from '../../../sandbox/seed.js';
-import { sharedPostgres } from '../../support/postgres.js';
 import { bearer, JWT_SECRET } from '../../support/tokens.js';
-import { ApiProcess, runRole } from './api-process.js';
+import { ApiProcess } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 /** What it prints, and its exit code. Its own process, as whoever copies it would start it. */
 function client(env: Record<string, string>) {
@@ -19,8 +19,7 @@ describe('the example of a client', () => {
   let api: ApiProcess;
 
   before(async () => {
-    const url = await (await sharedPostgres()).createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    const url = await migratedDatabase();
     api = await ApiProcess.start({
       PCF_API__DATABASE__URL: url,
       PCF_API__AUTH__OPEN: 'false',

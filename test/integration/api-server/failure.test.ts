@@ -13,6 +13,7 @@ import {
   type TestPostgres,
 } from '../../support/postgres.js';
 import { ApiProcess, makeImage, migrationFile, runRole } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 const SERVICES = '{ services { totalCount edges { node { name } } } }';
 const FAST = { PCF_API__DATABASE__RETRY_INITIAL: '100ms', PCF_API__DATABASE__RETRY_MAX: '500ms' };
@@ -26,7 +27,7 @@ describe('api-server under failure', () => {
     api = await ApiProcess.start({ PCF_API__DATABASE__URL: url, ...FAST, ...env }, image);
     return api;
   };
-  const migrate = async (at = url) =>
+  const migrate = async (at: string) =>
     assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: at })).code, EXIT.ok);
 
   before(async () => {
@@ -166,7 +167,7 @@ describe('api-server under failure', () => {
       ]),
       '1795370000004-drop.js': migrationFile('Drop1795370000004', ['SELECT 1'], 'contract'),
     });
-    await migrate();
+    url = await migratedDatabase();
     const server = await start({ PCF_API__DATABASE__PROBE_INTERVAL: '100ms' }, image);
     await sleep(500);
     const body = await (await server.fetch('/health/ready')).text();
@@ -178,7 +179,7 @@ describe('api-server under failure', () => {
   });
 
   it('SIGTERM: not ready at once, serves on for the delay, ends the slow request, exits 0', async () => {
-    await migrate();
+    url = await migratedDatabase();
     const server = await start({ PCF_API__SHUTDOWN__DELAY: '600ms' });
     await server.waitForReady();
     const lock = await lockServices(url);
@@ -201,7 +202,7 @@ describe('api-server under failure', () => {
   });
 
   it('SIGTERM: a request that does not end is cut off at the deadline', async () => {
-    await migrate();
+    url = await migratedDatabase();
     const server = await start({ PCF_API__SHUTDOWN__TIMEOUT: '300ms' });
     await server.waitForReady();
     const lock = await lockServices(url);

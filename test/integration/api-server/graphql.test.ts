@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { bearer, JWT_SECRET } from '../../support/tokens.js';
-import { ApiProcess, runRole } from './api-process.js';
+import { ApiProcess } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 const CREATE =
   'mutation Create($input: CreateServiceInput!) { createService(input: $input) { id name owner } }';
@@ -28,9 +29,8 @@ describe('api-server GraphQL', () => {
 
   before(async () => {
     postgres = await sharedPostgres();
-    url = await postgres.createDatabase();
+    url = await migratedDatabase();
     await postgres.query(`ALTER DATABASE ${new URL(url).pathname.slice(1)} SET log_statement = 'all'`, url);
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
     api = await ApiProcess.start({
       PCF_API__DATABASE__URL: url,
       PCF_REVISION: 'pcf-api-1a2b',
@@ -333,8 +333,7 @@ describe('api-server GraphQL in production', () => {
   let api: ApiProcess;
 
   before(async () => {
-    const url = await (await sharedPostgres()).createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    const url = await migratedDatabase();
     api = await ApiProcess.start({
       PCF_API__ENVIRONMENT: 'production',
       PCF_API__DATABASE__URL: url,

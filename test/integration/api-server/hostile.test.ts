@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { connect as connectTcp } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres } from '../../support/postgres.js';
 import { TestSocket } from '../../support/test-socket.js';
 import { bearer, JWT_SECRET } from '../../support/tokens.js';
-import { ApiProcess, runRole } from './api-process.js';
+import { ApiProcess } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 interface Sent {
   query?: unknown;
@@ -344,8 +344,7 @@ describe('api-server and hostile clients', () => {
   let credentials: Record<string, string>;
 
   before(async () => {
-    const url = await (await sharedPostgres()).createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    const url = await migratedDatabase();
     // Somebody who is let in and may do everything: strangers get no further than 401.
     credentials = await bearer();
     api = await ApiProcess.start({

@@ -13,13 +13,13 @@ import { generate } from 'selfsigned';
 import { WebSocket } from 'ws';
 import { EXIT, PATHS } from '../../../contract/image.js';
 import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { ApiProcess, type Env, runRole } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
+const IDLE_SOCKETS = 4_000;
 const SERVICES = '{ services { totalCount edges { node { name } } } }';
 
 describe('api-server HTTP', () => {
-  let postgres: TestPostgres;
   let url: string;
   let folder: string;
   let api: ApiProcess | undefined;
@@ -30,9 +30,7 @@ describe('api-server HTTP', () => {
   };
 
   before(async () => {
-    postgres = await sharedPostgres();
-    url = await postgres.createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, EXIT.ok);
+    url = await migratedDatabase();
   });
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'pcf-test-http-'));
@@ -308,7 +306,7 @@ describe('api-server HTTP', () => {
       assert.equal((await server.fetch(PATHS.live)).status, 200);
     });
 
-    it('10,000 idle sockets are a matter of memory alone, and their memory is used again', async function () {
+    it('4,000 idle sockets are a matter of memory alone, and their memory is used again', async function () {
       this.timeout(90_000);
       const server = await start({ PCF_API__SERVER__KEEP_ALIVE_TIMEOUT: '3s' });
       await server.waitForReady();
@@ -318,7 +316,7 @@ describe('api-server HTTP', () => {
       const peaks = [await megabytes()];
       for (let round = 0; round < 3; round += 1) {
         const sockets: Socket[] = [];
-        while (sockets.length < 10_000) {
+        while (sockets.length < IDLE_SOCKETS) {
           sockets.push(...(await Promise.all(Array.from({ length: 500 }, () => askOnce(server.port)))));
         }
         const startedAt = performance.now();
@@ -329,7 +327,7 @@ describe('api-server HTTP', () => {
       }
       // V8 gives back late what it need not give back; a leak would cost each round the same.
       const [first = 0, , third = 0] = peaks.slice(1).map((peak, index) => peak - (peaks[index] ?? 0));
-      assert.ok(first < 250, `${Math.round(first)} MB for 10,000 sockets`);
+      assert.ok(first < 100, `${Math.round(first)} MB for ${IDLE_SOCKETS} sockets`);
       assert.ok(third < first * 0.5, `${peaks.map(Math.round).join(', ')} MB`);
     });
 

@@ -5,6 +5,7 @@ import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { bearer, JWT_SECRET, signToken } from '../../support/tokens.js';
 import { ApiProcess, type GraphqlAnswer, runRole } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 const ME = '{ me { kind name role scopes user { email } apiKey { name } } }';
 const CREATE_KEY =
@@ -44,8 +45,7 @@ describe('api-server identities', () => {
 
   before(async () => {
     postgres = await sharedPostgres();
-    url = await postgres.createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    url = await migratedDatabase();
     api = await ApiProcess.start({
       PCF_API__DATABASE__URL: url,
       PCF_API__AUTH__OPEN: 'false',

@@ -21,6 +21,7 @@ import { ApiProcess, runRole } from './api-process.js';
 import { openDatabase } from './database-under-test.js';
 import { DomainUnderTest } from './domain-under-test.js';
 import { FakeGrafana } from './fake-grafana.js';
+import { migratedDatabase } from './migrated-database.js';
 
 describe('api-server jobs', () => {
   let redis: TestRedis | undefined;
@@ -209,8 +210,7 @@ describe('api-server jobs', () => {
   it('the worker annotates each deployment in Grafana once, through crashes of either', async function () {
     this.timeout(60_000);
     const postgres = await sharedPostgres();
-    const url = await postgres.createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    const url = await migratedDatabase();
     const grafana = await FakeGrafana.start();
     const env = {
       PCF_API__DATABASE__URL: url,

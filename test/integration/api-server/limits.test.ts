@@ -11,6 +11,7 @@ import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { TestSocket } from '../../support/test-socket.js';
 import { ApiProcess, type Env, runRole } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 const SERVICES = 'query Services { services { totalCount edges { node { name } } } }';
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex');
@@ -54,8 +55,7 @@ describe('api-server limits', () => {
 
   before(async () => {
     postgres = await sharedPostgres();
-    url = await postgres.createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, EXIT.ok);
+    url = await migratedDatabase();
   });
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'pcf-test-limits-'));

@@ -4,6 +4,7 @@ import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
 import { JWT_SECRET } from '../../support/tokens.js';
 import { ApiProcess, runRole } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 const EMAIL = 'ada@example.com';
 const PASSWORD = 'a password of Ada';
@@ -64,8 +65,7 @@ describe('api-server login', () => {
     this.timeout(240_000); // Redis may have to be installed
     redis = await startRedis();
     postgres = await sharedPostgres();
-    url = await postgres.createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    url = await migratedDatabase();
     [auth, api] = await Promise.all([
       startAuth(),
       ApiProcess.start({ PCF_API__DATABASE__URL: url, PCF_API__AUTH__JWT_SECRET: JWT_SECRET }),

@@ -9,6 +9,7 @@ import { migrateUp } from '../../../api-server/platform/migrations/runner.js';
 import { EXIT, migrationReportSchema } from '../../../contract/image.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { makeImage, migrationFile, runRole } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 const HOOK = pathToFileURL(join(import.meta.dirname, '../../support/kill-at-statement.js')).href;
 const PHASES = ['expand', 'backfill', 'contract'] as const;
@@ -42,8 +43,7 @@ describe('api-server migrate, killed by SIGKILL', () => {
   before(async () => {
     postgres = await sharedPostgres();
     image = makeImage(MIGRATIONS);
-    template = await postgres.createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: template })).code, EXIT.ok);
+    template = await migratedDatabase();
     await postgres.query(
       `INSERT INTO services (id, name, owner) SELECT gen_random_uuid(), 's' || n, 'team ' || n FROM generate_series(1, ${ROWS}) n`,
       template,

@@ -5,6 +5,7 @@ import pg from 'pg';
 import { EXIT, type MigrationReport, migrationReportSchema } from '../../../contract/image.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { ApiProcess, type Ended, makeImage, migrationFile, runRole, spawnRole } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 const UP = ['migrate', 'up', '--json'];
 const FILL = '1795380000001-fill.js';
@@ -41,8 +42,7 @@ describe('api-server migrate, phase by phase', () => {
     postgres = await sharedPostgres();
   });
   beforeEach(async () => {
-    url = await postgres.createDatabase();
-    assert.equal((await runRole(UP, env())).code, EXIT.ok);
+    url = await migratedDatabase();
   });
   after(() => {
     for (const folder of images) rmSync(folder, { recursive: true, force: true });

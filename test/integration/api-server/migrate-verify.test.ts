@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { EXIT } from '../../../contract/image.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { makeImage, migrationFile, runRole } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 interface Verified {
   outcome: string;
@@ -28,8 +29,7 @@ describe('api-server migrate verify', () => {
     postgres = await sharedPostgres();
   });
   beforeEach(async () => {
-    url = await postgres.createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], env())).code, EXIT.ok);
+    url = await migratedDatabase();
   });
   after(() => {
     for (const folder of images) rmSync(folder, { recursive: true, force: true });

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { HttpEndpoint } from '../../support/http-endpoint.js';
 import { OtlpReceiver } from '../../support/otlp-receiver.js';
 import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres } from '../../support/postgres.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
 import { JWT_SECRET, signToken } from '../../support/tokens.js';
-import { ApiProcess, type Env, runRole } from './api-process.js';
+import { ApiProcess, type Env } from './api-process.js';
 import { FakeGrafana } from './fake-grafana.js';
+import { migratedDatabase } from './migrated-database.js';
 
 const TRACE = 'aaaabbbbccccddddeeeeffff00001111';
 const PARENT = '1111222233334444';
@@ -25,8 +25,7 @@ describe('api-server observability', () => {
 
   before(async function () {
     this.timeout(240_000);
-    url = await (await sharedPostgres()).createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    url = await migratedDatabase();
     redis = await startRedis();
     receiver = await OtlpReceiver.start();
   });

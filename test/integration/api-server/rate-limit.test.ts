@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres } from '../../support/postgres.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
 import { TestSocket } from '../../support/test-socket.js';
 import { bearer, JWT_SECRET } from '../../support/tokens.js';
-import { ApiProcess, runRole } from './api-process.js';
+import { ApiProcess } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 const QUERY = '{ __typename }';
 
@@ -47,8 +47,7 @@ describe('api-server rate limit', () => {
     this.timeout(240_000); // it may have to be installed
     redis = await startRedis();
     if (!redis) return this.skip();
-    url = await (await sharedPostgres()).createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    url = await migratedDatabase();
   });
   afterEach(async () => {
     await Promise.all(apis.splice(0).map((api) => api.kill()));

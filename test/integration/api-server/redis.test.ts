@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sharedPostgres } from '../../support/postgres.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
-import { ApiProcess, runRole } from './api-process.js';
+import { ApiProcess } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 const QUERY = 'query Persisted { __typename }';
 const HASH = createHash('sha256').update(QUERY).digest('hex');
@@ -44,8 +44,7 @@ describe('api-server with Redis', () => {
     this.timeout(240_000); // it may have to be installed
     redis = await startRedis();
     if (!redis) return this.skip();
-    url = await (await sharedPostgres()).createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    url = await migratedDatabase();
   });
   afterEach(async () => {
     await Promise.all(apis.splice(0).map((api) => api.kill()));

@@ -5,7 +5,8 @@ import { type CacheKey, ResponseCache } from '../../../api-server/platform/graph
 import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
-import { ApiProcess, runRole } from './api-process.js';
+import { ApiProcess } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 const METRICS = `query Figures($to: DateTimeISO!) {
   deliveryMetrics(from: "2026-01-01T00:00:00Z", to: $to, bucket: MONTH) { total { deployments succeeded } }
@@ -25,8 +26,7 @@ describe('api-server response cache', () => {
     redis = await startRedis();
     if (!redis) this.skip();
     postgres = await sharedPostgres();
-    url = await postgres.createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    url = await migratedDatabase();
     const env = { PCF_API__DATABASE__URL: url, PCF_API__REDIS__URL: redis.url };
     apis = await Promise.all([ApiProcess.start(env), ApiProcess.start(env)]);
     for (const api of apis) {

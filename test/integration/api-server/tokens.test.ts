@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { generateKeyPair, SignJWT } from 'jose';
 import { KeyServer, PROVIDER } from '../../support/key-server.js';
 import { eventually } from '../../support/pcf-api.js';
-import { sharedPostgres } from '../../support/postgres.js';
 import { bearer, claims, forgeToken, JWT_SECRET, signToken } from '../../support/tokens.js';
 import { ApiProcess, runRole } from './api-process.js';
+import { migratedDatabase } from './migrated-database.js';
 
 const ME = '{ me { kind id name role scopes } }';
 const seconds = (fromNow: number) => Math.floor(Date.now() / 1_000) + fromNow;
@@ -34,8 +34,7 @@ describe('api-server tokens', () => {
     folder = mkdtempSync(join(tmpdir(), 'pcf-test-tokens-'));
     secretFile = join(folder, 'jwt-secret');
     writeFileSync(secretFile, `${JWT_SECRET}\n`);
-    url = await (await sharedPostgres()).createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    url = await migratedDatabase();
     api = await ApiProcess.start({
       PCF_API__DATABASE__URL: url,
       PCF_API__AUTH__OPEN: 'false',

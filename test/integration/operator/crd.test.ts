@@ -5,6 +5,7 @@ import { parse, stringify } from 'yaml';
 import { KUBERNETES_YAML } from '../../../operator/api/v1alpha1/kubernetes.js';
 import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { render } from '../../../operator/reconciler/render.js';
+import { customResourceDefinitions } from '../../../sandbox/crds.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { pcfApi } from '../../support/fixtures.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
@@ -29,6 +30,10 @@ describe('the PcfApi CRD', () => {
     this.timeout(START_TIMEOUT_MS);
     sandbox = await sharedSandbox();
     namespace = await newTenant(sandbox, 'crd');
+    const stores = await customResourceDefinitions('externalSecretStores');
+    const { kubectl } = sandbox.parts;
+    await kubectl.apply(JSON.stringify(stores[0]), '--server-side');
+    await kubectl.run(['wait', `crd/${stores[0]!.metadata.name}`, '--for=condition=Established']);
   });
 
   function dryRun(manifest: string): Promise<string> {
@@ -59,7 +64,7 @@ describe('the PcfApi CRD', () => {
     });
   }
 
-  for (const file of samples('deploy/samples/routes')) {
+  for (const file of [...samples('deploy/samples/routes'), ...samples('deploy/samples/stores')]) {
     it(`the cluster takes ${file}`, async () =>
       assert.match(await dryRun(readFileSync(file, 'utf8')), /created/));
   }
@@ -79,7 +84,7 @@ describe('the PcfApi CRD', () => {
     await dryRun(stringify({ apiVersion, kind, metadata: { name: 'numbers', namespace }, spec }));
   });
 
-  it('explains each of its fields', async () => {
+  it('explains its fields to kubectl explain', async () => {
     const text = await sandbox.parts.kubectl.run(['explain', 'pcfapi.spec', '--recursive']);
     assert.match(text, /canaryWeight\s+<integer>/);
     const words = await sandbox.parts.kubectl.run(['explain', 'pcfapi.spec.autoscaling.horizontal.cpu']);

@@ -72,7 +72,9 @@ describe('a delivery', function () {
   });
 
   it('is called off by going back, at once, and the canary goes a while later', async () => {
-    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'back'));
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'back'), {
+      strategy: { type: 'Canary', canary: { scaleDownDelay: '2s' } },
+    });
     await api.ready();
     const old = api.status.stableRevision!;
     await api.patch({ image: image('1.1.0'), canaryWeight: 50 });

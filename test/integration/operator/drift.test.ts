@@ -23,7 +23,7 @@ import {
 } from '../../../operator/resources/kinds.js';
 import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import { line } from '../../support/audit-log.js';
-import { AuditedCluster } from '../../support/audited-cluster.js';
+import { type AuditedCluster, sharedAuditedCluster } from '../../support/audited-cluster.js';
 import { bereave, meddle, notesOf, ownedOf } from '../../support/drift.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
@@ -71,6 +71,12 @@ const edits: [ResourceType, keyof typeof specs, object][] = [
   [ServiceAccountKind, 'drift-istio', LABELS],
 ];
 
+/** The field that an edit changes, as Events name it: `spec.replicas`. */
+function fieldOf(patch: object): string {
+  const [section, fields] = Object.entries(patch)[0] as [string, object];
+  return `${section}\\.${Object.keys(fields)[0]}`;
+}
+
 interface Status {
   phase: string;
   stableRevision: string;
@@ -83,7 +89,7 @@ describe('an object that belongs to a PcfApi', function () {
 
   before(async function () {
     this.timeout(START_TIMEOUT_MS);
-    cluster = await AuditedCluster.start('.sandbox/test-drift');
+    cluster = await sharedAuditedCluster();
     // Without a resync: what is repaired is repaired because of the edit.
     await cluster.operator('operator', { args: ['--resync', '0'] });
     await Promise.all(
@@ -93,7 +99,7 @@ describe('an object that belongs to a PcfApi', function () {
       }),
     );
   });
-  after(() => cluster?.stop());
+  after(() => cluster?.clear());
 
   it('is of a kind that is tried here', () => {
     const tried = [...edits.map(([type]) => type), JobKind];
@@ -107,7 +113,7 @@ describe('an object that belongs to a PcfApi', function () {
       const tookMs = await meddle(cluster, type, before, { patch, manager });
       assert.ok(tookMs < 1_000, `it took ${Math.round(tookMs)} ms`);
       const said = new RegExp(
-        `${type.kind} ${before.metadata.name}: .* was changed by ${manager} and put back`,
+        `${type.kind} ${before.metadata.name}: .*${fieldOf(patch)}.* was changed by ${manager} and put back`,
       );
       await eventually('an Event names them', async () => said.test(await notesOf(cluster, namespace)));
     });

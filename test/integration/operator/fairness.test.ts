@@ -127,7 +127,7 @@ describe('beside an API server that turns requests away, the operator', function
 
   before(async function () {
     this.timeout(START_TIMEOUT_MS);
-    cluster = await AuditedCluster.start('.sandbox/test-fairness');
+    cluster = await AuditedCluster.start('.sandbox/test-fairness', ['istio']);
     await cluster.sandbox.parts.kubectl.apply([
       {
         apiVersion: 'flowcontrol.apiserver.k8s.io/v1',

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { PcfApiKind } from '../../../operator/resources/kinds.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
 import { line } from '../../support/audit-log.js';
-import { AuditedCluster } from '../../support/audited-cluster.js';
+import { type AuditedCluster, sharedAuditedCluster } from '../../support/audited-cluster.js';
 import { kubectlPcf } from '../../support/kubectl-pcf.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
@@ -29,10 +29,10 @@ describe('with kubectl alone', function () {
 
   before(async function () {
     this.timeout(START_TIMEOUT_MS);
-    cluster = await AuditedCluster.start('.sandbox/test-kubectl');
+    cluster = await sharedAuditedCluster();
     await cluster.operator('operator', { args: ['--resync', '0'] });
   });
-  after(() => cluster?.stop());
+  after(() => cluster?.clear());
 
   const kubectl = (namespace: string, ...args: string[]) =>
     cluster.sandbox.parts.kubectl.run([...args, '-n', namespace]);

@@ -4,7 +4,7 @@ import { PcfApiKind, ServiceKind } from '../../../operator/resources/kinds.js';
 import type { OperatorProcess } from '../../../sandbox/operator-process.js';
 import type { PcfApiView, PcfApiWatch } from '../../../sandbox/story/pcfapi-watch.js';
 import { line } from '../../support/audit-log.js';
-import { AuditedCluster, metricsText } from '../../support/audited-cluster.js';
+import { type AuditedCluster, metricsText, sharedAuditedCluster } from '../../support/audited-cluster.js';
 import { notesOf } from '../../support/drift.js';
 import { HttpEndpoint } from '../../support/http-endpoint.js';
 import { eventually } from '../../support/pcf-api.js';
@@ -63,12 +63,12 @@ describe('what the API server refuses, the operator', function () {
 
   before(async function () {
     this.timeout(START_TIMEOUT_MS);
-    cluster = await AuditedCluster.start('.sandbox/test-refusals');
+    cluster = await sharedAuditedCluster();
     webhook = await HttpEndpoint.start(true);
     operator = await cluster.operator('operator', { args: ['--resync', '0'] });
   });
   after(async () => {
-    await cluster?.stop();
+    await cluster?.clear();
     await webhook?.stop();
   });
 

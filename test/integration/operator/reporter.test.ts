@@ -15,7 +15,8 @@ import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { secretsFrom } from '../../support/secrets.js';
 import { bearer, JWT_SECRET } from '../../support/tokens.js';
-import { ApiProcess, runRole } from '../api-server/api-process.js';
+import { ApiProcess } from '../api-server/api-process.js';
+import { migratedDatabase } from '../api-server/migrated-database.js';
 
 const DEPLOYMENTS = `{ deployments(first: 20) { totalCount edges { node {
   version commit status strategy reason startedAt finishedAt service { name } environment { name } } } } }`;
@@ -34,8 +35,7 @@ describe('the record of deliveries', () => {
 
   before(async () => {
     postgres = await sharedPostgres();
-    url = await postgres.createDatabase();
-    assert.equal((await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url })).code, 0);
+    url = await migratedDatabase();
     api = await ApiProcess.start({
       PCF_API__DATABASE__URL: url,
       PCF_API__AUTH__OPEN: 'false',

@@ -8,7 +8,12 @@ import {
 import type { OperatorProcess } from '../../../sandbox/operator-process.js';
 import type { PcfApiWatch } from '../../../sandbox/story/pcfapi-watch.js';
 import { line } from '../../support/audit-log.js';
-import { AuditedCluster, metric, metricsText } from '../../support/audited-cluster.js';
+import {
+  type AuditedCluster,
+  metric,
+  metricsText,
+  sharedAuditedCluster,
+} from '../../support/audited-cluster.js';
 import { meddle, ownedOf } from '../../support/drift.js';
 import { kubectlPcf } from '../../support/kubectl-pcf.js';
 import { eventually } from '../../support/pcf-api.js';
@@ -23,7 +28,7 @@ describe('the operator beside a PcfApi that is as it should be', function () {
 
   before(async function () {
     this.timeout(START_TIMEOUT_MS);
-    cluster = await AuditedCluster.start('.sandbox/test-steady');
+    cluster = await sharedAuditedCluster();
     operator = await cluster.operator('operator', { args: ['--resync', '1s'] });
     await cluster.namespace(namespace);
     watch = await cluster.create(namespace, {
@@ -33,7 +38,7 @@ describe('the operator beside a PcfApi that is as it should be', function () {
     });
     await cluster.ready(watch);
   });
-  after(() => cluster?.stop());
+  after(() => cluster?.clear());
 
   /** Resolves when the operator has not written for a second. */
   async function quiet(): Promise<void> {

@@ -10,7 +10,7 @@ import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import { customResourceDefinitions } from '../../../sandbox/crds.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { kubectlPcf } from '../../support/kubectl-pcf.js';
-import { eventually, image, TestApi } from '../../support/pcf-api.js';
+import { image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
 const CrdKind: ResourceType = {
@@ -149,36 +149,4 @@ describe('when something is wrong, the operator', () => {
     await api.ready();
     await api.remove();
   }).timeout(120_000);
-
-  it('puts back what somebody else changed, and names them', async () => {
-    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'drift'));
-    await api.ready();
-    const [deployment] = await api.owned(DeploymentKind);
-    const { client, kubectl } = sandbox.parts;
-    const changedAt = performance.now();
-    await client.patch(
-      DeploymentKind,
-      api.namespace,
-      deployment!.metadata.name,
-      { spec: { replicas: 4 } },
-      { fieldManager: 'meddler' },
-    );
-    await eventually('replicas put back', async () => {
-      const live = await api.get(DeploymentKind, deployment!.metadata.name);
-      return (live?.spec as { replicas: number } | undefined)?.replicas === 1;
-    });
-    assert.ok(performance.now() - changedAt < 1_000);
-    await eventually('an Event names the meddler', async () => {
-      const events = await kubectl.run([
-        'get',
-        'events',
-        '-n',
-        api.namespace,
-        '-o',
-        'jsonpath={.items[*].message}',
-      ]);
-      return /spec\.replicas was changed by meddler and put back/.test(events);
-    });
-    await api.remove();
-  }).timeout(90_000);
 });

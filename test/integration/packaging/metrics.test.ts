@@ -6,9 +6,9 @@ import { PHASES } from '../../../operator/api/v1alpha1/status.js';
 import { freePorts } from '../../../sandbox/process/ports.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { eventually, TestApi } from '../../support/pcf-api.js';
-import { sharedPostgres } from '../../support/postgres.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
-import { runRole, spawnRole } from '../api-server/api-process.js';
+import { spawnRole } from '../api-server/api-process.js';
+import { migratedDatabase } from '../api-server/migrated-database.js';
 
 interface Selector {
   metric: string;
@@ -103,12 +103,11 @@ describe('alert rules and dashboard', function () {
   async function apiMetrics(): Promise<string> {
     const [port, metricsPort] = await freePorts(2);
     const env = {
-      PCF_API__DATABASE__URL: await (await sharedPostgres()).createDatabase(),
+      PCF_API__DATABASE__URL: await migratedDatabase(),
       PCF_API__SERVER__PORT: String(port),
       PCF_API__METRICS__PORT: String(metricsPort),
       PCF_API__SHUTDOWN__DELAY: '0s',
     };
-    assert.equal((await runRole(['migrate', 'up'], env)).code, 0);
     const { child, ended } = spawnRole(['serve'], env);
     try {
       const ready = () => fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => undefined);

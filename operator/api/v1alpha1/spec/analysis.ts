@@ -1,6 +1,6 @@
 /** How it is judged whether a new revision does well: metrics, where they come from, and their bounds. */
 import { z } from 'zod';
-import { cel, dnsLabel, duration } from '../kubernetes.js';
+import { cel, dnsLabel, duration, isDuration } from '../kubernetes.js';
 import { httpTarget, noCredentialInTheClear, url } from './outgoing.js';
 import { env, resources } from './pods.js';
 
@@ -14,8 +14,8 @@ const labelName = z
 
 /** A duration within bounds, which its pattern can't say. */
 function within(least: string, most: string) {
-  return duration.max(24).meta(
-    cel({
+  return duration.meta(
+    cel(isDuration, {
       rule: `duration(self) >= duration('${least}') && duration(self) <= duration('${most}')`,
       message: `must be between ${least} and ${most}`,
     }),

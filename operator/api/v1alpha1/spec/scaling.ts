@@ -1,6 +1,6 @@
 /** How many pods there are, how big they are, and how they are kept apart. */
 import { z } from 'zod';
-import { cel } from '../kubernetes.js';
+import { cel, duration } from '../kubernetes.js';
 import { url } from './outgoing.js';
 import { resourceList } from './pods.js';
 
@@ -192,11 +192,7 @@ export const monitoring = z.strictObject({
     .record(z.string(), z.string())
     .optional()
     .meta({ description: 'Labels of the ServiceMonitor, for a Prometheus that selects by them.' }),
-  interval: z
-    .string()
-    .regex(/^([0-9]+(h|m|s|ms))+$/)
-    .default('30s')
-    .meta({ description: 'How often to scrape.' }),
+  interval: duration.default('30s').meta({ description: 'How often to scrape.' }),
   tracing: z
     .strictObject({
       endpoint: url.meta({

@@ -1,0 +1,18 @@
+/** Databases that `migrate up` was run on: once, and copied from then on, since each run is a process of a second. */
+import { sharedPostgres } from '../../support/postgres.js';
+import { runRole } from './api-process.js';
+
+let template: Promise<string> | undefined;
+
+/** The URL of a new database on the shared server, with the schema of this build and no rows. */
+export async function migratedDatabase(): Promise<string> {
+  template ??= migrate();
+  return (await sharedPostgres()).copyDatabase(await template);
+}
+
+async function migrate(): Promise<string> {
+  const url = await (await sharedPostgres()).createDatabase();
+  const { code, stdout, stderr } = await runRole(['migrate', 'up'], { PCF_API__DATABASE__URL: url });
+  if (code !== 0) throw new Error(`migrate failed: ${stdout}${stderr}`);
+  return url;
+}
