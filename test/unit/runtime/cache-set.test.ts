@@ -22,7 +22,7 @@ describe('the caches of a process', () => {
 
   async function start(timing: Partial<CacheTiming> = {}): Promise<void> {
     server = new FakeApiServer(kind);
-    client = new KubeClient(await server.listen());
+    client = new KubeClient(await server.listen(), { timeoutMs: 200 });
     stop = new AbortController();
     set = new CacheSet(client, pino({ level: 'silent' }), { ...defaultTiming, ...timing });
     set.resource(kind);
