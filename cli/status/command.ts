@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 import { PcfApiKind } from '../../operator/resources/kinds.js';
 import { type ClusterAccess, type ClusterOptions, clusterCommand, withCluster } from '../cluster.js';
-import { age, outputOption, printJson, table } from '../output.js';
+import { age, CliError, outputOption, printJson, table } from '../output.js';
 import { takePicture } from './picture.js';
 import { screen } from './screen.js';
 import { untilInterrupted, watchPcfApi } from './watch.js';
@@ -22,6 +22,7 @@ export function statusCommand(): Command {
     )
     .action(async (name: string | undefined, options: StatusOptions) => {
       await withCluster(options, async (access) => {
+        if (!name && options.watch) throw new CliError('which PcfApi? --watch follows one: give its name');
         if (!name) return showAll(access, options);
         const show = async () => print(access, name, options);
         await show();

@@ -4,6 +4,23 @@ import type { KubeObject, ResourceType } from '../../operator/runtime/kube-clien
 import type { AuditedCluster } from './audited-cluster.js';
 import { eventually } from './pcf-api.js';
 
+/** Three PcfApis that together own an object of every kind. */
+export const EVERY_KIND: Record<string, object> = {
+  istio: { replicas: 2, network: { policy: true } },
+  ingress: {
+    traffic: { provider: 'None', hosts: ['ingress.example.com'], ingress: { className: 'public' } },
+  },
+  gateway: {
+    environment: 'production',
+    replicas: undefined,
+    traffic: { provider: 'GatewayAPI', hosts: ['gateway.example.com'], gatewayClassName: 'public' },
+    tls: { issuerRef: { kind: 'ClusterIssuer', name: 'letsencrypt' } },
+    secrets: { provider: 'ExternalSecrets', store: { kind: 'SecretStore', name: 'vault' }, path: 'pcf-api' },
+    autoscaling: { horizontal: { maxReplicas: 10, cpu: 70 }, vertical: { mode: 'Initial' } },
+    monitoring: { serviceMonitor: true },
+  },
+};
+
 /** What the operator decides of an object. */
 export function essence({ metadata, spec, data }: KubeObject): object {
   return { labels: metadata.labels, owners: metadata.ownerReferences, spec, data };

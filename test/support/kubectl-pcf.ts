@@ -1,5 +1,5 @@
-import { spawn } from 'node:child_process';
-import { delimiter } from 'node:path';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { delimiter, join } from 'node:path';
 import type { Sandbox } from '../../sandbox/sandbox.js';
 
 export interface Result {
@@ -8,14 +8,35 @@ export interface Result {
   problems: string;
 }
 
+interface Spawned {
+  child: ChildProcess;
+  /** What there is of it so far. */
+  result: Result;
+  ended: Promise<Result>;
+}
+
+/** Starts the plugin itself, so that a signal reaches it as Ctrl-C reaches all in a terminal. */
+export function spawnPcf({ commandsDir }: Sandbox, args: string[]): Spawned {
+  return spawned(join(commandsDir, 'kubectl-pcf'), args, { ...process.env, NO_COLOR: '1' });
+}
+
 /** Runs `kubectl pcf` the way people do: as a plugin that kubectl finds on the PATH. */
 export async function kubectlPcf({ commandsDir }: Sandbox, args: string[], input = ''): Promise<Result> {
   const env = { ...process.env, NO_COLOR: '1', PATH: commandsDir + delimiter + process.env.PATH };
-  const child = spawn('kubectl', ['pcf', ...args], { env, stdio: ['pipe', 'pipe', 'pipe'] });
+  return spawned('kubectl', ['pcf', ...args], env, input).ended;
+}
+
+function spawned(command: string, args: string[], env: NodeJS.ProcessEnv, input = ''): Spawned {
+  const child = spawn(command, args, { env, stdio: ['pipe', 'pipe', 'pipe'] });
   const result: Result = { code: null, out: '', problems: '' };
   child.stdout.setEncoding('utf8').on('data', (text: string) => (result.out += text));
   child.stderr.setEncoding('utf8').on('data', (text: string) => (result.problems += text));
   child.stdin.end(input);
-  result.code = await new Promise((resolve) => child.once('close', resolve));
-  return result;
+  const ended = new Promise<Result>((resolve) => {
+    child.once('close', (code) => {
+      result.code = code;
+      resolve(result);
+    });
+  });
+  return { child, result, ended };
 }

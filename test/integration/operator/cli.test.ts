@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { SecretKind } from '../../../operator/resources/kinds.js';
 import { CONTAINER_SECURITY, POD_SECURITY } from '../../../operator/resources/pod-template.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { kubectlPcf } from '../../support/kubectl-pcf.js';
-import { image, TestApi } from '../../support/pcf-api.js';
+import { kubectlPcf, spawnPcf } from '../../support/kubectl-pcf.js';
+import { eventually, image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
 const small = `
@@ -44,6 +44,31 @@ describe('kubectl pcf', function () {
     assert.match(shown.out, /WeightChanged/);
     const all = JSON.parse((await pcf(['status', '-o', 'json', ...here()])).out);
     assert.equal(all[0].status.traffic.effectiveWeight, 50);
+  });
+
+  it('tells what it wrote as JSON too', async () => {
+    const json = async (...args: string[]) =>
+      JSON.parse((await pcf([...args, '-o', 'json', ...here()])).out) as {
+        kind: string;
+        metadata: { name: string };
+        spec: { canaryWeight: number; paused: boolean };
+      };
+    const { kind, metadata, spec } = await json('weight', api.name, '40');
+    assert.deepEqual([kind, metadata.name, spec.canaryWeight], ['PcfApi', api.name, 40]);
+    assert.equal((await json('pause', api.name)).spec.paused, true);
+    assert.equal((await json('resume', api.name)).spec.paused, false);
+  });
+
+  it('stays with --watch, shows each change as it comes, and leaves with Ctrl-C', async () => {
+    const watching = spawnPcf(sandbox, ['status', api.name, '--watch', ...here()]);
+    await eventually('the first screen', () => /asked 40 %, in force 40 %/.test(watching.result.out));
+    await api.patch({ canaryWeight: 60 });
+    await eventually('the next', () => /asked 60 %, in force 60 %/.test(watching.result.out));
+    assert.equal(watching.result.code, null, 'it is still there');
+    watching.child.kill('SIGINT');
+    assert.deepEqual(await watching.ended, { ...watching.result, code: 0, problems: '' });
+    const { code, problems } = await pcf(['status', '--watch', ...here()]);
+    assert.deepEqual([code, problems], [1, 'error: which PcfApi? --watch follows one: give its name\n']);
   });
 
   it('pauses and resumes', async () => {

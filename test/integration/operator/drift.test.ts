@@ -24,33 +24,16 @@ import {
 import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import { line } from '../../support/audit-log.js';
 import { type AuditedCluster, sharedAuditedCluster } from '../../support/audited-cluster.js';
-import { bereave, meddle, notesOf, ownedOf } from '../../support/drift.js';
+import { bereave, EVERY_KIND, meddle, notesOf, ownedOf } from '../../support/drift.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
-
-/** Three PcfApis that together own an object of every kind. */
-const specs: Record<string, object> = {
-  'drift-istio': { replicas: 2, network: { policy: true } },
-  'drift-ingress': {
-    traffic: { provider: 'None', hosts: ['ingress.example.com'], ingress: { className: 'public' } },
-  },
-  'drift-gateway': {
-    environment: 'production',
-    replicas: undefined,
-    traffic: { provider: 'GatewayAPI', hosts: ['gateway.example.com'], gatewayClassName: 'public' },
-    tls: { issuerRef: { kind: 'ClusterIssuer', name: 'letsencrypt' } },
-    secrets: { provider: 'ExternalSecrets', store: { kind: 'SecretStore', name: 'vault' }, path: 'pcf-api' },
-    autoscaling: { horizontal: { maxReplicas: 10, cpu: 70 }, vertical: { mode: 'Initial' } },
-    monitoring: { serviceMonitor: true },
-  },
-};
 
 const INSTANCE = 'app.kubernetes.io/instance';
 const LABELS = { metadata: { labels: { 'app.kubernetes.io/name': 'meddled' } } };
 const elsewhere = 'elsewhere.example.com';
 
 /** An edit of each kind, of a field that the operator decides, and where to find one. */
-const edits: [ResourceType, keyof typeof specs, object][] = [
+const edits: [ResourceType, string, object][] = [
   [DeploymentKind, 'drift-istio', { spec: { replicas: 4 } }],
   [VirtualServiceKind, 'drift-istio', { spec: { hosts: [elsewhere] } }],
   [DestinationRuleKind, 'drift-istio', { spec: { host: 'elsewhere' } }],
@@ -93,8 +76,8 @@ describe('an object that belongs to a PcfApi', function () {
     // Without a resync: what is repaired is repaired because of the edit.
     await cluster.operator('operator', { args: ['--resync', '0'] });
     await Promise.all(
-      Object.entries(specs).map(async ([namespace, spec]) => {
-        await cluster.namespace(namespace);
+      Object.entries(EVERY_KIND).map(async ([name, spec]) => {
+        const namespace = await cluster.namespace(`drift-${name}`);
         await cluster.ready(await cluster.create(namespace, spec));
       }),
     );

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import {
   ControllerRevisionKind,
   DeploymentKind,
+  OWNED_KINDS,
+  PcfApiKind,
   PodKind,
   VirtualServiceKind,
 } from '../../../operator/resources/kinds.js';
@@ -14,7 +16,7 @@ import {
   metricsText,
   sharedAuditedCluster,
 } from '../../support/audited-cluster.js';
-import { meddle, ownedOf } from '../../support/drift.js';
+import { EVERY_KIND, meddle, ownedOf } from '../../support/drift.js';
 import { kubectlPcf } from '../../support/kubectl-pcf.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
@@ -53,14 +55,37 @@ describe('the operator beside a PcfApi that is as it should be', function () {
     });
   }
 
-  it("writes nothing over several resyncs, by the API server's own audit log", async () => {
+  it("writes nothing over several resyncs, whatever was asked for, by the API server's own audit log", async () => {
+    const { client } = cluster;
+    const specs = Object.entries(EVERY_KIND);
+    const others = await Promise.all(
+      specs.map(async ([name, spec]) => {
+        const other = await cluster.create(await cluster.namespace(`steady-${name}`), spec);
+        await cluster.ready(other);
+        return other;
+      }),
+    );
+    for (const type of OWNED_KINDS) {
+      const { items } = await client.list(type, {
+        labelSelector: 'app.kubernetes.io/managed-by=pcf-operator',
+      });
+      assert.ok(items.length > 0, `there is a ${type.kind}`);
+    }
     await quiet();
     const mark = cluster.audit.mark();
+    // Something happens that is none of its business, and makes it look.
+    const { metadata } = await ownedOf(cluster, DeploymentKind, namespace);
+    const note = { metadata: { annotations: { 'example.com/note': 'hello' } } };
+    await client.patch(DeploymentKind, namespace, metadata.name, note, { fieldManager: 'somebody' });
     const reconciles = () => metric(operator, /^controller_runtime_reconcile_total\{/);
     const before = await reconciles();
-    await eventually('four resyncs', async () => (await reconciles()) >= before + 4);
+    const four = 4 * (1 + specs.length);
+    await eventually('four resyncs of each', async () => (await reconciles()) >= before + four);
     assert.deepEqual(cluster.audit.writesSince(mark).map(line), []);
     assert.ok(cluster.audit.since(mark).length > 0, 'the audit log shows the lease at least');
+
+    for (const [name] of specs) await client.delete(PcfApiKind, `steady-${name}`, 'api');
+    await Promise.all(others.map((other) => other.until('gone', (api) => api === undefined)));
   });
 
   it('asks for no Secret that Helm keeps its releases in', () => {
@@ -89,7 +114,7 @@ describe('the operator beside a PcfApi that is as it should be', function () {
       `pcf_revisions${series}} 1`,
       `pcf_phase${series},phase="Ready"} 1`,
       `pcf_migration_state${series},state="Succeeded"} 1`,
-      'pcf_migration_duration_seconds_count 1',
+      `pcf_migration_duration_seconds_count ${1 + Object.keys(EVERY_KIND).length}`,
       'leader_election_master_status{name="pcf-operator"} 1',
       'controller_runtime_max_concurrent_reconciles{controller="pcfapi"} 8',
       'workqueue_depth{name="pcfapi",controller="pcfapi",priority="high"} 0',

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { KubeConfig } from '@kubernetes/client-node';
 import { type Logger, pino } from 'pino';
 import { Registry } from 'prom-client';
@@ -6,13 +7,16 @@ import { Applier } from '../../../operator/runtime/apply.js';
 import { Controller } from '../../../operator/runtime/controller.js';
 import {
   isConflict,
+  isGone,
   KubeClient,
   type KubeObject,
   type ResourceType,
 } from '../../../operator/runtime/kube-client.js';
+import { listAll } from '../../../operator/runtime/list-all.js';
 import {
   type CacheOptions,
   type CacheTiming,
+  defaultTiming,
   ResourceCache,
 } from '../../../operator/runtime/resource-cache.js';
 import { keyOf } from '../../../operator/runtime/store.js';
@@ -38,6 +42,21 @@ const ConfigMapKind = kind('', 'v1', 'ConfigMap', 'configmaps');
 const NamespaceKind = kind('', 'v1', 'Namespace', 'namespaces', false);
 const namespace = 'trouble';
 const silent = pino({ level: 'silent' });
+/** What a client asks for from now on to read a kind: `list`, `page`, `watch` or `watchList`. */
+function requestsOf(client: KubeClient): string[] {
+  const asked: string[] = [];
+  const { watch, list } = client;
+  client.watch = (type, options, signal) => {
+    asked.push(options.sendInitialEvents ? 'watchList' : 'watch');
+    return watch.call(client, type, options, signal);
+  };
+  client.list = (type, options, signal) => {
+    asked.push(options?.limit ? 'page' : 'list');
+    return list.call(client, type, options, signal);
+  };
+  return asked;
+}
+
 const timing: CacheTiming = {
   silenceMs: 2_000,
   absentPollMs: 200,
@@ -130,8 +149,11 @@ describe('beside a real API server in trouble', function () {
     await sandbox.parts.cluster.apiServer.kill();
     await sandbox.parts.cluster.restartApiServer();
     proxy.open();
+    const asked = requestsOf(far);
     await eventually('it caught up', () => names(cache).join() === 'comes,stays');
     assert.deepEqual(deleted, ['goes']);
+    await sleep(1_000);
+    assert.ok(asked.length <= 8, `a version that expired is not asked for again and again: ${asked.join()}`);
     assert.ok(codes.includes(410), `the watch was told 410, of ${codes}`);
   });
 
@@ -147,6 +169,28 @@ describe('beside a real API server in trouble', function () {
     assert.deepEqual(names(cache), ['before']);
     await eventually('the watch was replaced', () => names(cache).length === 2);
     assert.ok(performance.now() - from < timing.silenceMs + 2_000);
+  });
+
+  it('comes back from an outage with a watch each, and not with a storm', async () => {
+    const { backoff } = defaultTiming;
+    const suites = Array.from({ length: 15 }, (_, index) => `storm-${index}`);
+    const caches = suites.map((suite) => watch({ labelSelector: `suite=${suite}` }, silent, { backoff }));
+    await Promise.all(caches.map((cache) => cache.synced));
+    const asked = requestsOf(far);
+    const before = proxy.attempts;
+    proxy.cut();
+    await sleep(3_000);
+    const [during, dialled] = [asked.length, proxy.attempts - before];
+    assert.ok(during >= caches.length, `${during} requests`);
+    assert.ok(during <= 5 * caches.length, `${during} requests of ${caches.length} caches in 3 s`);
+    assert.ok(dialled <= 5 * caches.length, `${dialled} connections`);
+    proxy.open();
+    await Promise.all(suites.map((suite) => create(suite, suite)));
+    await eventually('each has caught up', () => caches.every((cache) => names(cache).length === 1));
+    await sleep(1_000);
+    const after = asked.length - during;
+    assert.ok(after <= 2 * caches.length, `${after} requests of ${caches.length} caches to come back`);
+    assert.ok(proxy.connections <= caches.length + 2, `${proxy.connections} connections`);
   });
 
   it('goes on from a bookmark where nothing else came', async () => {
@@ -263,5 +307,79 @@ describe('beside a real API server in trouble', function () {
 
   function controllerFor(reconcile: (key: string) => Promise<object>): Controller {
     return new Controller({ name: 'test', workers: 4, reconcile, logger: silent, registry: new Registry() });
+  }
+});
+
+describe('beside a real API server that streams no lists and forgets soon', function () {
+  this.timeout(60_000);
+  let sandbox: Sandbox;
+  let client: KubeClient;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    sandbox = new Sandbox('.sandbox/test-api-trouble');
+    sandbox.cleanUp();
+    await sandbox.startCluster(() => {}, [
+      '--feature-gates=WatchList=false',
+      '--etcd-compaction-interval=1s',
+    ]);
+    client = sandbox.parts.client;
+    const metadata = { name: namespace };
+    await client.create(NamespaceKind, { apiVersion: 'v1', kind: 'Namespace', metadata });
+  });
+  after(() => sandbox?.stop());
+
+  const create = (name: string) =>
+    client.create(ConfigMapKind, { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name, namespace } });
+
+  it('lists and watches, having been refused once', async () => {
+    const stop = new AbortController();
+    const reader = new KubeClient(sandbox.parts.kubeConfig);
+    const asked = requestsOf(reader);
+    const cache = new ResourceCache(ConfigMapKind, reader, silent, { namespaces: [namespace] }, timing);
+    await create('there');
+    const running = cache.run(stop.signal);
+    await cache.synced;
+    assert.ok(cache.get(namespace, 'there'));
+    await create('comes');
+    await client.delete(ConfigMapKind, namespace, 'there');
+    await eventually(
+      'both are seen',
+      () => !cache.get(namespace, 'there') && !!cache.get(namespace, 'comes'),
+    );
+    assert.deepEqual(asked, ['watchList', 'list', 'watch']);
+    await cache.renew();
+    await eventually('it watches again', () => asked.length >= 5);
+    assert.deepEqual(asked.slice(3), ['page', 'watch']);
+    stop.abort();
+    await running;
+    await reader.close();
+  });
+
+  it('reads in one piece what is forgotten between two pages', async () => {
+    const all = Array.from({ length: 600 }, (_, index) => `page-${index}`);
+    for (let from = 0; from < all.length; from += 50)
+      await Promise.all(all.slice(from, from + 50).map(create));
+    const reader = new KubeClient(sandbox.parts.kubeConfig);
+    const { list } = reader;
+    // Between the pages so much time passes that the API server has forgotten the version of the first.
+    reader.list = async (type, options, signal) => {
+      const token = options?.continue;
+      if (token) await eventually('the token expires', () => isExpired(token), 30_000);
+      return list.call(reader, type, options, signal);
+    };
+    const asked = requestsOf(reader);
+    const { items } = await listAll(reader, ConfigMapKind, { namespace }, false, AbortSignal.timeout(40_000));
+    assert.deepEqual(asked, ['page', 'page', 'list']);
+    const listed = new Set(items.map(({ metadata }) => metadata.name));
+    assert.equal(listed.size, items.length);
+    assert.ok(all.every((name) => listed.has(name)));
+    await reader.close();
+  });
+
+  /** Asked after a write: what is forgotten are versions before the newest. */
+  async function isExpired(token: string): Promise<boolean> {
+    await client.patch(ConfigMapKind, namespace, 'page-0', { data: { at: String(performance.now()) } });
+    return client.list(ConfigMapKind, { namespace, limit: 1, continue: token }).then(() => false, isGone);
   }
 });

@@ -17,7 +17,7 @@ interface PodSpec {
   containers: { image: string; env: { name: string; value?: string }[]; securityContext: object }[];
 }
 
-describe('the Helm charts', function () {
+describe('what the Helm charts render', function () {
   this.timeout(60_000);
   let helm: Helm;
   let remove = () => {};

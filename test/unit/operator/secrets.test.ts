@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { pino } from 'pino';
+import { Caches } from '../../../operator/reconciler/caches.js';
+import { digestOf } from '../../../operator/reconciler/secrets.js';
+import { SecretKind } from '../../../operator/resources/kinds.js';
+import { CacheSet } from '../../../operator/runtime/cache-set.js';
+import { KubeClient } from '../../../operator/runtime/kube-client.js';
+import { FakeApiServer } from '../../support/fake-api-server.js';
+import { eventually } from '../../support/pcf-api.js';
+
+const VALUE = Buffer.from('postgresql://me:hush@host/db').toString('base64');
+const secret = (name: string, data: Record<string, string>, namespace = 'platform') => ({
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: {
+    ...{ name, namespace, uid: `uid-${name}`, resourceVersion: '7' },
+    annotations: { 'kubectl.kubernetes.io/last-applied-configuration': JSON.stringify({ data }) },
+    managedFields: [],
+  },
+  type: 'Opaque',
+  data,
+  stringData: data,
+});
+
+describe('the digest of a Secret', () => {
+  it('has the identity, the keys and a hash of each value, and no value in any form', () => {
+    const digest = digestOf(secret('login', { url: VALUE, key: VALUE }));
+    const { name, namespace, uid, resourceVersion } = digest.metadata;
+    assert.deepEqual(Object.keys(digest).sort(), ['apiVersion', 'digests', 'kind', 'metadata']);
+    assert.deepEqual(digest.metadata, { name, namespace, uid, resourceVersion });
+    assert.deepEqual([name, namespace, uid, resourceVersion], ['login', 'platform', 'uid-login', '7']);
+    assert.deepEqual(Object.keys(digest.digests), ['url', 'key']);
+    const text = JSON.stringify(digest);
+    for (const form of [VALUE, VALUE.slice(0, 8), 'hush', Buffer.from('hush').toString('base64').slice(0, 4)])
+      assert.ok(!text.includes(form), form);
+  });
+
+  it('changes with the value and tells nothing of an equal one in another Secret', () => {
+    const of = (name: string, value: string, namespace?: string) =>
+      digestOf(secret(name, { key: value }, namespace)).digests.key;
+    assert.equal(of('login', VALUE), of('login', VALUE));
+    const all = [of('login', VALUE), of('login', 'other'), of('other', VALUE), of('login', VALUE, 'team')];
+    assert.equal(new Set(all).size, all.length);
+  });
+
+  it('of one without data has no keys', () => {
+    const { data: _, ...empty } = secret('empty', {});
+    assert.deepEqual(digestOf(empty).digests, {});
+  });
+
+  it('is all that the operator keeps in its cache', async () => {
+    const server = new FakeApiServer(SecretKind);
+    const client = new KubeClient(await server.listen());
+    const stop = new AbortController();
+    const set = new CacheSet(client, pino({ level: 'silent' }));
+    const caches = new Caches(set, []);
+    server.put(secret('login', { url: VALUE }));
+    set.start(stop.signal);
+    try {
+      await eventually('the Secret is known', () => caches.secrets.list().length === 1);
+      server.put(secret('login', { url: VALUE, more: VALUE }));
+      await eventually('the change is seen', () => /more/.test(JSON.stringify(caches.secrets.list())));
+      assert.doesNotMatch(JSON.stringify(caches.secrets.list()), new RegExp(`${VALUE}|hush`));
+    } finally {
+      stop.abort();
+      await set.stopped();
+      await client.close();
+      await server.close();
+    }
+  });
+});
