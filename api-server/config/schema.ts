@@ -36,12 +36,12 @@ export const fileSettingsSchema = z.strictObject({
       body_limit: z.int().min(1_024).max(67_108_864).describe('The largest request body, in bytes.'),
       trusted_proxies: z
         .string()
-        .regex(/^(\d{1,2}|[\da-fA-F.:/, ]+)$/, {
+        .regex(/^(\d{1,2}|(([\da-fA-F.:]+(\/\d+)?|loopback|linklocal|uniquelocal)(, *|$))+)$/, {
           error: 'expected a number, or addresses such as 10.0.0.0/8',
         })
         .optional()
         .describe(
-          'Whose X-Forwarded-For tells the client: how many proxies there are in a row, such as "1", or their addresses and networks with commas between them, such as 10.0.0.0/8.',
+          'Whose X-Forwarded-For tells the client: how many proxies with private addresses there are in a row, such as "1", or their addresses and networks with commas between them, such as 10.0.0.0/8.',
         ),
       workers: z.int().min(0).max(256).describe('Processes that serve; 0 is one for each core.'),
       http2: z.boolean().describe('Offer HTTP/2 besides HTTP/1.1; only with TLS.'),

@@ -130,10 +130,10 @@ function environment(api: PcfApi, secrets: EnvVar[]): EnvVar[] {
  * what clients write there comes before it. Whoever has more proxies in a row says so.
  */
 function trustsGateway({ spec }: PcfApi): boolean {
-  const { traffic, env, config } = spec;
+  const { traffic, config } = spec;
   const isBehind = traffic !== undefined && (traffic.provider !== 'None' || traffic.ingress !== undefined);
   const said = (config?.server as Record<string, unknown> | undefined)?.trusted_proxies;
-  return isBehind && said === undefined && !env.some(({ name }) => name === ENV.trustedProxies);
+  return isBehind && said === undefined;
 }
 
 /** The API takes durations of one unit. */

@@ -16,6 +16,7 @@ import { errorBody } from './error-body.js';
 import { refuseInvalidUtf8 } from './json-body.js';
 import { requestId } from './request-state.js';
 import type { Certificate } from './tls.js';
+import { trustedProxies } from './trusted-proxies.js';
 import { shouldUpgradeCallback } from './upgrade.js';
 
 /** The HTTP or HTTPS server, without routes. */
@@ -33,19 +34,18 @@ export function createHttpServer(
     keepAliveTimeout: server.keep_alive_timeout,
     connectionTimeout: server.stall_timeout,
     http2SessionTimeout: server.keep_alive_timeout,
-    ...(server.trusted_proxies && { trustProxy: proxiesOf(server.trusted_proxies) }),
+    ...(server.trusted_proxies && { trustProxy: trustedProxies(server.trusted_proxies) }),
     // A child for each request would only name the request, which our own lines do by themselves.
     childLoggerFactory: (logger: FastifyInstance['log']) => logger,
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) =>
       reply.code(error.statusCode ?? 400).send(errorBody(error.message, error.code)),
     genReqId: ({ headers }: IncomingMessage) => requestId(headers[HEADERS.requestId]),
     forceCloseConnections: 'idle',
-    ...(certificate
-      ? tlsOptions(server, certificate)
-      : { http: { ...timeouts(server), shouldUpgradeCallback } }),
+    ...(certificate ? tlsOptions(server, certificate) : { http: timeouts(server) }),
   };
   // The types know one protocol a server; ours depends on the settings, and routes see none of it.
   const app = fastify(options as FastifyServerOptions) as FastifyInstance;
+  Object.assign(app.server, { shouldUpgradeCallback }); // as an option, the server of HTTP/2 does not take it
   refuseInvalidUtf8(app);
   app.server.maxConnections = server.max_connections;
   app.setNotFoundHandler((_request, reply) =>
@@ -59,11 +59,6 @@ export function createHttpServer(
     return reply.code(status).send(errorBody('internal error', CODES.internal));
   });
   return app;
-}
-
-/** Their number, or their addresses. */
-function proxiesOf(text: string): number | string {
-  return /^\d+$/.test(text) ? Number(text) : text;
 }
 
 /** Node looks for connections that took too long every 30 s, unless told otherwise. */

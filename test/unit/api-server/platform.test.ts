@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
+import { fastify } from 'fastify';
 import { loadSettings } from '../../../api-server/config/load.js';
 import { backoffMs } from '../../../api-server/platform/backoff.js';
 import { Bindings } from '../../../api-server/platform/database/conditions.js';
@@ -10,6 +11,7 @@ import { isDatabaseAway, shortReason } from '../../../api-server/platform/databa
 import { fromGlobalId, toGlobalId, uuidOf } from '../../../api-server/platform/graphql/relay/global-id.js';
 import { encodeCursor, type Keyset, keysetSql } from '../../../api-server/platform/graphql/relay/keyset.js';
 import { requestId } from '../../../api-server/platform/http/request-state.js';
+import { trustedProxies } from '../../../api-server/platform/http/trusted-proxies.js';
 import { leaveLastWords } from '../../../api-server/platform/last-words.js';
 import { redact, redactUrls } from '../../../api-server/platform/logging/redact.js';
 import { boundedNames } from '../../../api-server/platform/metrics/bounded-names.js';
@@ -40,6 +42,23 @@ describe('api-server platform', () => {
     const hours = waits.reduce((sum, ms) => sum + ms, 0) / 3_600_000;
     assert.ok(hours > 8 && hours < 24, `${hours} h`);
     assert.ok((waits[0] ?? 0) < 10_000, 'and first soon');
+  });
+
+  it('takes so many proxies at their word, and only from addresses of their kind', async () => {
+    const clientOf = async (setting: string, peer: string, forwarded: string) => {
+      const app = fastify({ trustProxy: trustedProxies(setting) });
+      app.get('/', ({ ip }) => ip);
+      const headers = { 'x-forwarded-for': forwarded };
+      return (await app.inject({ url: '/', remoteAddress: peer, headers })).body;
+    };
+    const said = '198.51.100.1, 10.9.9.9, 203.0.113.7';
+    assert.equal(await clientOf('1', '10.0.0.1', said), '203.0.113.7', 'the last, which the gateway adds');
+    assert.equal(await clientOf('1', '::ffff:10.0.0.1', said), '203.0.113.7');
+    assert.equal(await clientOf('1', '203.0.113.9', said), '203.0.113.9', 'somebody past the gateway');
+    assert.equal(await clientOf('1', '10.0.0.1', '198.51.100.1, 10.0.0.2'), '10.0.0.2', 'no further');
+    assert.equal(await clientOf('2', '10.0.0.1', '198.51.100.1, 10.0.0.2'), '198.51.100.1');
+    assert.equal(await clientOf('2', '10.0.0.1', 'x, nonsense'), 'nonsense');
+    assert.equal(await clientOf('10.0.0.0/24, 192.0.2.1', '10.0.0.1', said), '203.0.113.7');
   });
 
   it('takes credentials out of texts', () => {

@@ -64,8 +64,6 @@ describe('the login', () => {
     assert.deepEqual(trusted({ traffic: istio }), ['1']);
     assert.deepEqual(trusted({ traffic: { provider: 'None' } as never }), [], 'nobody is before it');
     assert.deepEqual(trusted({ traffic: istio, config: { server: { trusted_proxies: '2' } } }), []);
-    const env = [{ name: 'PCF_API__SERVER__TRUSTED_PROXIES', value: '10.0.0.0/8' }];
-    assert.deepEqual(trusted({ traffic: istio, env }), ['10.0.0.0/8']);
   });
 
   it('is not there unless asked for, nor before there is a stable revision', () => {
