@@ -92,7 +92,7 @@ function soaking({ soakLeftMs, position, settings }: Case): string | undefined {
 function failed({ contract, position, settings }: Case): string | undefined {
   if (contract.state !== 'Failed' && contract.hook !== 'Failed') return undefined;
   if (isApproved(position, settings, contract.attempt)) return undefined;
-  const what = contract.state === 'Failed' ? 'contract' : 'beforeContract';
+  const what = contract.hook === 'Failed' ? 'beforeContract' : 'contract';
   return `kubectl pcf migrate approve, as ${what} failed`;
 }
 

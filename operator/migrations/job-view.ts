@@ -1,6 +1,7 @@
 /** What one migration Job and its pods say. */
 import { EXIT, type MigrationReport, migrationReportSchema } from '../../contract/image.js';
 import type { JobState } from '../delivery/types.js';
+import { LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 
 export interface JobView {
@@ -60,11 +61,17 @@ export function jobView(
     return { ...seen, state: own.every((pod) => runsIn(pod).length > 0) ? 'Lost' : 'Running' };
   }
   const failed = holds(job, 'Failed') ?? holds(job, 'FailureTarget');
-  const words = report?.error ?? (report ? undefined : foreign(last)) ?? lastLine(last?.message);
+  const words =
+    report?.error ?? (report || isHook(job) ? undefined : foreign(last)) ?? lastLine(last?.message);
   if (failed) return { ...seen, state: 'Failed', error: words ?? failed.message ?? failed.reason };
   const error = last && last.exitCode !== 0 ? (words ?? `exit code ${last.exitCode}`) : undefined;
   const [now] = own.flatMap(({ metadata }) => live(metadata.name) ?? []);
   return { ...seen, state: 'Running', ...(error ? { error } : {}), ...(now ? { report: now } : {}) };
+}
+
+/** Somebody else's program, of which no `migrate` is expected. */
+function isHook({ metadata }: Job): boolean {
+  return metadata.labels?.[LABELS.stage] === 'hook';
 }
 
 /** Whether a Job will start no pod any more, and has told what became of it, or is about to. */

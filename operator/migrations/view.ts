@@ -206,7 +206,8 @@ function contractView(
   const last = Math.max(0, ...made.map(({ metadata }) => attemptOf(metadata.name, revision, 'contract')));
   const job = read(migrationJobName(revision, 'contract', last));
   const hook = readHook && hookView(revision, promotedAt, last + 1, readHook);
-  const failed = job.state === 'Failed' ? job : hook;
+  // The hook is looked for under the next number: one that failed did so after the Job.
+  const failed = hook?.state === 'Failed' ? hook : job;
   const newest = hook?.state === 'Running' || job.state === 'Absent' ? hook : job;
   return {
     contract: {

@@ -49,9 +49,10 @@ function contractFailed({ api, delivery, migrations }: Observed): Concern | unde
   const { contract, contractError } = migrations.get(stable) ?? {};
   const isFailed = contract?.state === 'Failed' || contract?.hook === 'Failed';
   if (!isFailed || !promotedAt) return undefined;
-  const what = contract.state === 'Failed' ? 'the contract migrations' : 'beforeContract';
+  const isHook = contract.hook === 'Failed';
+  const what = isHook ? 'beforeContract' : 'the contract migrations';
   return {
-    reason: contract.state === 'Failed' ? 'ContractFailed' : 'BeforeContractFailed',
+    reason: isHook ? 'BeforeContractFailed' : 'ContractFailed',
     message: `${what} of ${stable} failed: ${contractError}; mend it, then: kubectl pcf migrate approve ${api.metadata.name}`,
   };
 }

@@ -258,14 +258,13 @@ describe('a delivery whose migrations meet trouble', function () {
   });
 
   it('gives up what takes longer than its deadline, and heals a database that lost what was done when asked to try again', async () => {
-    const { api, load, end } = await served('deadline', {
-      migrations: { deadline: '5s', lockTimeout: '200ms' },
-    });
+    const { api, load, end } = await served('deadline');
     const client = new Client({ connectionString: sandbox.postgres.url(api.namespace) });
     await client.connect();
     await client.query('BEGIN');
     await client.query('LOCK TABLE services IN ACCESS SHARE MODE');
-    await api.patch({ image: NEW, canaryWeight: 10 });
+    const hasty = { deadline: '5s', lockTimeout: '200ms' };
+    await api.patch({ image: NEW, canaryWeight: 10, migrations: hasty });
     await api.reason('MigrationFailed');
     assert.match(api.message(), /lock|interrupted|deadline/i);
     onlyOld(load);

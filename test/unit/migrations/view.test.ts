@@ -231,6 +231,21 @@ describe('what must succeed before contract', () => {
     }
   });
 
+  it('tells of its own failure after that of a contract, which came before it', () => {
+    const failedJob = { ...ended(job('contract'), 'Failed'), kind: 'Job' };
+    const pod = run('api-new-contract', report({ outcome: 'failed', error: 'a view depends on it' }), 1);
+    const before = [...expanded, failedJob, pod];
+    assert.equal(look(before, backed).contractError, 'a view depends on it');
+    const failedHook = ended(hookOf(PROMOTED, 2), 'Failed');
+    const hookPod = run(failedHook.metadata.name, 'no space for the backup', 1);
+    const after = look([...before, failedHook, hookPod], backed);
+    assert.deepEqual(
+      [after.contract.state, after.contract.hook, after.contract.attempt],
+      ['Failed', 'Failed', 3],
+    );
+    assert.equal(after.contractError, 'no space for the backup', 'in the words of the hook alone');
+  });
+
   it('is not what was made of another kind', () => {
     const api = pcfApi({
       migrations: {
