@@ -40,12 +40,14 @@ export const isQuantity: CelRule = {
   message: 'must be a quantity such as 500m, 2 or 4Gi',
 };
 
-/** resource.Quantity: `500m`, `2`, `4Gi`. An integer in YAML is fine too. */
-export const quantity = z.union([z.number().int().nonnegative(), z.string()]).meta({
+/** Without a rule, for within lists: CEL counts the longest string for each item that could be there. */
+export const bareQuantity = z.union([z.number().int().nonnegative(), z.string()]).meta({
   'x-kubernetes-int-or-string': true,
   pattern: '^([0-9]+|[0-9]*\\.[0-9]+)(m|k|Ki|M|Mi|G|Gi|T|Ti)?$',
-  ...cel(isQuantity),
 });
+
+/** resource.Quantity: `500m`, `2`, `4Gi`. An integer in YAML is fine too. */
+export const quantity = bareQuantity.meta(cel(isQuantity));
 
 const DURATION = /^([0-9]+(h|m|s|ms))+$/;
 

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { cel, dnsLabel, duration, isDuration } from '../kubernetes.js';
 import { httpTarget, noCredentialInTheClear, url } from './outgoing.js';
-import { env, resources } from './pods.js';
+import { env, resourcesInList } from './pods.js';
 
 /** What may stand in a query, and is replaced before it is sent. */
 export const PLACEHOLDERS = ['{{namespace}}', '{{name}}', '{{revision}}', '{{stableRevision}}'] as const;
@@ -149,7 +149,7 @@ const job = z.strictObject({
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['name'],
   }),
-  resources: resources.optional().meta({ description: 'CPU and memory of its pod.' }),
+  resources: resourcesInList.optional().meta({ description: 'CPU and memory of its pod.' }),
   timeout: within('1s', '6h').default('5m').meta({
     description: 'How long it may run, starting included. A Job that takes longer has failed.',
   }),

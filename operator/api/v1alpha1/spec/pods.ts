@@ -1,19 +1,25 @@
 /** What runs in a pod, and where: resources, variables, probes, scheduling. */
 import { z } from 'zod';
 import { ENV, FILE_SUFFIX } from '../../../../contract/image.js';
-import { cel, duration, objectName, quantity } from '../kubernetes.js';
+import { bareQuantity, cel, duration, objectName, quantity } from '../kubernetes.js';
 
 const reservedEnv = Object.values(ENV).flatMap((name) => [name, name + FILE_SUFFIX]);
 
-export const resourceList = z.strictObject({
-  cpu: quantity.optional().meta({ description: 'CPU, in cores (`2`) or thousandths (`500m`).' }),
-  memory: quantity.optional().meta({ description: 'Memory, in bytes with a suffix (`512Mi`, `2Gi`).' }),
-});
+const listOf = (amount: typeof quantity) =>
+  z.strictObject({
+    cpu: amount.optional().meta({ description: 'CPU, in cores (`2`) or thousandths (`500m`).' }),
+    memory: amount.optional().meta({ description: 'Memory, in bytes with a suffix (`512Mi`, `2Gi`).' }),
+  });
 
-export const resources = z.strictObject({
-  requests: resourceList.optional().meta({ description: 'What the scheduler reserves for each pod.' }),
-  limits: resourceList.optional().meta({ description: 'What a pod may use at most.' }),
-});
+const resourcesOf = (list: ReturnType<typeof listOf>) =>
+  z.strictObject({
+    requests: list.optional().meta({ description: 'What the scheduler reserves for each pod.' }),
+    limits: list.optional().meta({ description: 'What a pod may use at most.' }),
+  });
+
+export const resourceList = listOf(quantity);
+export const resources = resourcesOf(resourceList);
+export const resourcesInList = resourcesOf(listOf(bareQuantity));
 export type Resources = z.output<typeof resources>;
 
 const envVar = z
