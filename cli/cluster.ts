@@ -7,7 +7,8 @@ import { isNotFound, KubeClient } from '../operator/runtime/kube-client.js';
 import { CliError } from './output.js';
 
 /** Field manager of the edits: it is who the API server says made them. */
-export const FIELD_MANAGER = 'kubectl-pcf';
+/** Not `kubectl-...`: Flux takes the fields back that managers of such names add. */
+export const FIELD_MANAGER = 'pcf-cli';
 
 export interface ClusterOptions {
   namespace?: string;

@@ -59,7 +59,7 @@ describe('kubectl pcf, in a delivery by steps,', function () {
     assert.match(await pcf('undo'), /goes back to revision 1, .*pcf-api:1\.0\.0/);
     await stable('1.0.0');
     assert.equal(api.status.stableRevision, revisions[0]);
-    assert.deepEqual([last()?.outcome, last()?.by], ['Undone', 'kubectl-pcf']);
+    assert.deepEqual([last()?.outcome, last()?.by], ['Undone', 'pcf-cli']);
 
     await api.patch({ image: image('1.1.0'), strategy: { canary: { scaleDownDelay: '0s' } } });
     await stands('1.1.0', 25);
@@ -71,7 +71,7 @@ describe('kubectl pcf, in a delivery by steps,', function () {
     assert.equal(api.status.updateRevision, revisions[0], 'it is the revision on record');
     await pcf('promote', '--full');
     await stable('1.0.0');
-    assert.deepEqual([last()?.outcome, last()?.by], ['Promoted', 'kubectl-pcf']);
+    assert.deepEqual([last()?.outcome, last()?.by], ['Promoted', 'pcf-cli']);
   });
 
   it('undo --to takes the name or the number of a revision, and says what there is when it is neither', async () => {

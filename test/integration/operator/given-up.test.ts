@@ -123,7 +123,7 @@ describe('a delivery that is given up', function () {
       // What the case before left under way gave way to this one.
       const { revision, outcome, reason: why, by } = history[0] ?? {};
       assert.deepEqual([revision, outcome, why], [failed?.revision, 'Aborted', reason]);
-      assert.equal(by, byHand ? 'kubectl-pcf' : 'pcf-operator');
+      assert.equal(by, byHand ? 'pcf-cli' : 'pcf-operator');
       assert.ok(history.length > before);
       await stableHasEverything();
 

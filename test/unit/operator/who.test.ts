@@ -70,9 +70,9 @@ describe('who is behind a decision', () => {
 
   it('is who asked, of an abort or another try by hand', () => {
     const fresh = revision(2, { image: 'registry.example.com/pcf-api:2' });
-    const fields = [flux, managed('kubectl-pcf', asks('abort')), managed('someone', asks('retry'), 11)];
+    const fields = [flux, managed('pcf-cli', asks('abort')), managed('someone', asks('retry'), 11)];
     const aborted = { type: 'Aborted', revision: fresh.name, reason: 'AbortRequested', message: '' } as const;
-    assert.equal(whoever(aborted, [fresh], fields), 'kubectl-pcf');
+    assert.equal(whoever(aborted, [fresh], fields), 'pcf-cli');
     const failed = { revision: fresh.name, reason: 'AbortRequested', message: '', at: '' };
     assert.equal(
       whoever({ type: 'Started', revision: fresh.name }, [fresh], fields, { stable: old.name, failed }),
