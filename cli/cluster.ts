@@ -6,8 +6,10 @@ import { PcfApiKind } from '../operator/resources/kinds.js';
 import { isNotFound, KubeClient } from '../operator/runtime/kube-client.js';
 import { CliError } from './output.js';
 
-/** Field manager of the edits: it is who the API server says made them. */
-/** Not `kubectl-...`: Flux takes the fields back that managers of such names add. */
+/**
+ * Field manager of the edits: it is who the API server says made them. Not `kubectl-...`: Flux
+ * takes the fields back that managers of such names add.
+ */
 export const FIELD_MANAGER = 'pcf-cli';
 
 export interface ClusterOptions {
