@@ -438,6 +438,20 @@ describe('going back', () => {
     ]);
     assert.deepEqual(delivered(cluster, 'b').at(-1), { type: 'Promoted', revision: 'b' });
   });
+
+  it('while the old pods run has everything at once, whatever weight is asked', () => {
+    const cluster = settledOn({ stages: [step(50)], replicas: 4, retireDelayMs: MINUTE, canaryWeight: 100 });
+    cluster.target = 'new';
+    for (let round = 0; round < 8; round++) {
+      cluster.reconcile();
+      cluster.heal();
+    }
+    assert.equal(cluster.position.stable, 'new');
+    assert.equal(cluster.revisions.get('old')?.ready, 4);
+    cluster.settings.canaryWeight = 10;
+    cluster.target = 'old';
+    assert.deepEqual(cluster.reconcile().route?.weights, { old: 100 });
+  });
 });
 
 describe('giving a delivery up', () => {
