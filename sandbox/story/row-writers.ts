@@ -14,6 +14,8 @@ const PAUSE_MS = 20;
 /** A batch grows to some thousands of rows. */
 const NEAR = 2_000;
 
+/** The first runner of a backfill makes the table. */
+const BEGUN = "SELECT to_regclass('schema_backfills') IS NOT NULL AS begun";
 /** The next rows of a backfill, in its order: those that it has under way, or is about to. */
 const NEXT_ROWS = `
   SELECT id FROM services
@@ -34,7 +36,9 @@ export class RowWriters {
   ) {}
 
   start(): void {
-    this.running = Promise.all(Array.from({ length: WRITERS }, (_, index) => this.work(`writer-${index}`)));
+    const note = (error: Error) => void this.sample.failures.push(error.message);
+    const writers = Array.from({ length: WRITERS }, (_, index) => this.work(`writer-${index}`).catch(note));
+    this.running = Promise.all(writers);
   }
 
   async stop(): Promise<void> {
@@ -47,6 +51,8 @@ export class RowWriters {
     await client.connect();
     const authorization = `Bearer ${await sandboxToken(name, 'OPERATOR')}`;
     try {
+      const begun = async () => (await client.query<{ begun: boolean }>(BEGUN)).rows[0]?.begun;
+      while (!this.stopping.signal.aborted && !(await begun())) await sleep(PAUSE_MS);
       for (let count = 1; !this.stopping.signal.aborted; count++) {
         const { rows } = await client.query<{ id: string }>(NEXT_ROWS, [this.backfill, NEAR]);
         const row = rows[Math.floor(Math.random() * rows.length)];
