@@ -1,10 +1,10 @@
 /**
- * What a person should mend though requests are answered: the Degraded condition. Each
- * rule looks at one thing; all that hold are told, the gravest first.
+ * What a person should mend beside the delivery: the Degraded condition. Each rule looks at one thing; all that hold are told, the gravest first.
  */
 
 import { ENV } from '../../contract/image.js';
 import { horizontalScaling, replicasChosenBy } from '../api/v1alpha1/defaults.js';
+import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
 import { connectionsNeeded, LEAST_PER_POD, mostPods } from '../resources/connection-budget.js';
 import type { Revision } from '../resources/revision.js';
 import type { Observed } from './observe.js';
@@ -29,7 +29,7 @@ export function repairLoops(fights: readonly RepairLoop[]): Concern[] {
   }));
 }
 
-type Rule = (seen: Observed, missing: readonly MissingKind[]) => Concern | undefined;
+type Rule = (seen: Observed, missing: readonly MissingKind[], plan: DeliveryPlan) => Concern | undefined;
 
 /** A kind that the spec asks for and the cluster does not have. */
 export interface MissingKind {
@@ -37,10 +37,34 @@ export interface MissingKind {
   group: string;
 }
 
-const rules: Rule[] = [contractFailed, kindMissing, connectionBudget, autoscalersCollide, replicasFought];
+const rules: Rule[] = [
+  stableAway,
+  contractFailed,
+  kindMissing,
+  connectionBudget,
+  autoscalersCollide,
+  replicasFought,
+];
 
-export function concerns(seen: Observed, missing: readonly MissingKind[]): Concern[] {
-  return rules.flatMap((rule) => rule(seen, missing) ?? []);
+export function concerns(seen: Observed, missing: readonly MissingKind[], plan: DeliveryPlan): Concern[] {
+  return rules.flatMap((rule) => rule(seen, missing, plan) ?? []);
+}
+
+/** The stable revision, if it is to have pods and none of them is ready. */
+export function unavailableStable({ delivery }: Observed, plan: DeliveryPlan): RevisionView | undefined {
+  const stable = delivery.revisions.find(({ name }) => name === plan.position.stable);
+  if (!stable || stable.ready > 0 || !plan.replicas[stable.name]) return undefined;
+  return stable;
+}
+
+/** Also while Ready speaks of something else, such as a delivery that was given up. What its pods say is there. */
+function stableAway(seen: Observed, _: readonly MissingKind[], plan: DeliveryPlan): Concern | undefined {
+  const stable = unavailableStable(seen, plan);
+  if (!stable) return undefined;
+  return {
+    reason: 'StableUnavailable',
+    message: `no pod of the stable revision ${stable.name} is ready`,
+  };
 }
 
 /** The traffic is served as before; only what the old code needed is still there. */

@@ -1,16 +1,17 @@
 /** pcf_ metrics: what each PcfApi asks for, what is in force, and how long it took. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { PHASES } from '../api/v1alpha1/status.js';
+import { type PcfApiStatus, PHASES } from '../api/v1alpha1/status.js';
 import type { DeliveryPlan, MigrationState } from '../delivery/types.js';
 import { OWNED_KINDS } from '../resources/kinds.js';
 import { keyOf } from '../runtime/store.js';
 import type { Applied } from './act.js';
 import type { Observed } from './observe.js';
-import type { Summary } from './summary.js';
 
 const identity = ['namespace', 'name'] as const;
 type Identity = Record<(typeof identity)[number], string>;
+const condition = [...identity, 'type', 'status', 'reason'] as const;
+type ConditionLabels = Record<(typeof condition)[number], string>;
 
 const MIGRATION_STATES: readonly MigrationState[] = [
   'Pending',
@@ -25,7 +26,6 @@ const MIGRATION_STATES: readonly MigrationState[] = [
 export interface Outcome {
   seen: Observed;
   plan: DeliveryPlan;
-  summary: Summary;
   applied: Applied;
 }
 
@@ -38,6 +38,8 @@ export class Metrics {
   private readonly edits = new Map<string, number>();
   /** The last revision whose migration time was told, by PcfApi. */
   private readonly timed = new Map<string, string>();
+  /** The series of each condition that is shown, by PcfApi and type: it goes when status or reason change. */
+  private readonly shown = new Map<string, Map<string, ConditionLabels>>();
 
   constructor(
     registry: Registry,
@@ -70,17 +72,29 @@ export class Metrics {
     if (!this.edits.has(key)) this.edits.set(key, this.now());
   }
 
-  record(api: PcfApi, { seen, plan, summary, applied }: Outcome): void {
+  record(api: PcfApi, { seen, plan, applied }: Outcome): void {
     const { namespace, name } = api.metadata;
     const series = { namespace, name };
-    const { desiredWeight, effectiveWeight, phase, revisions } = this.gauges;
+    const { desiredWeight, effectiveWeight, revisions } = this.gauges;
     desiredWeight.set(series, plan.traffic.desiredWeight);
     effectiveWeight.set(series, plan.traffic.effectiveWeight);
     revisions.set(series, Object.keys(plan.replicas).length);
-    for (const one of PHASES) phase.set({ ...series, phase: one }, one === summary.phase ? 1 : 0);
     for (const { kind } of applied.repairs) this.repairs.inc({ ...series, kind });
     this.recordMigration(series, seen, plan);
     this.recordRoute(keyOf(api), plan, applied);
+  }
+
+  /** What the status says, as it says it. */
+  recordStatus(api: PcfApi, { phase, conditions = [] }: PcfApiStatus): void {
+    const { namespace, name } = api.metadata;
+    const series = { namespace, name };
+    for (const one of PHASES) this.gauges.phase.set({ ...series, phase: one }, one === phase ? 1 : 0);
+    const before = this.shown.get(keyOf(api));
+    const now = new Map<string, ConditionLabels>();
+    for (const { type, status, reason } of conditions) now.set(type, { ...series, type, status, reason });
+    for (const labels of before?.values() ?? []) this.gauges.condition.remove(labels);
+    for (const labels of now.values()) this.gauges.condition.set(labels, 1);
+    this.shown.set(keyOf(api), now);
   }
 
   /** Drops the series of a PcfApi that is gone. */
@@ -91,8 +105,11 @@ export class Metrics {
     for (const one of PHASES) phase.remove({ ...series, phase: one });
     for (const state of MIGRATION_STATES) migration.remove({ ...series, state });
     for (const { kind } of OWNED_KINDS) this.repairs.remove({ ...series, kind });
-    this.edits.delete(`${namespace}/${name}`);
-    this.timed.delete(`${namespace}/${name}`);
+    const key = `${namespace}/${name}`;
+    for (const labels of this.shown.get(key)?.values() ?? []) this.gauges.condition.remove(labels);
+    this.shown.delete(key);
+    this.edits.delete(key);
+    this.timed.delete(key);
   }
 
   private recordMigration(series: Identity, seen: Observed, plan: DeliveryPlan): void {
@@ -131,6 +148,13 @@ function gaugesOf(registry: Registry) {
       name: 'pcf_phase',
       help: '1 for the phase a PcfApi is in, 0 for the others.',
       labelNames: [...identity, 'phase'] as const,
+      registers: [registry],
+    }),
+    // Only the series that holds: a zero for every reason there is would be hundreds a PcfApi.
+    condition: new Gauge({
+      name: 'pcf_condition',
+      help: '1 for the status and the reason that a condition of a PcfApi has; there is no series for others.',
+      labelNames: condition,
       registers: [registry],
     }),
     migration: new Gauge({

@@ -99,11 +99,11 @@ export class Reconciler {
     const routeAgeMs = this.routeAges.age(key, seen.delivery.route, now);
     const look = analyse(seen, this.deps.analyst, now);
     const planned = plan({ ...seen.delivery, routeAgeMs, analysis: look?.status }, settings, now);
-    const summary = summarize(seen, planned, settings.replicas, now);
+    const summary = summarize(seen, planned, now);
     const { objects, missing } = writable(seen, desiredObjects(seen, planned));
     const worries = (obstacle?: Obstacle) => [
       ...(obstacle?.passes ? [obstacle] : []),
-      ...concerns(seen, missing),
+      ...concerns(seen, missing, planned),
       ...repairLoops(actor.fightsFor(key)),
     ];
     const ended = endedDeliveries(seen, planned, now);
@@ -133,13 +133,13 @@ export class Reconciler {
       const obstacle = obstacleOf(error);
       if (!obstacle) throw error;
       const verdict = facing(obstacle, summary, reasonSince(api, obstacle.reason, now));
-      metrics.record(api, { seen, plan: planned, summary: verdict, applied });
+      metrics.record(api, { seen, plan: planned, applied });
       await report(verdict, obstacle);
       // The delivery goes on meanwhile: its holds, its deadline and what is on its way out have their times.
       const dueInMs = earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs);
       throw failureOf(error, obstacle.message, dueInMs);
     }
-    metrics.record(api, { seen, plan: planned, summary, applied });
+    metrics.record(api, { seen, plan: planned, applied });
     if (this.canWait(api, planned, applied)) return { requeueAfterMs: 0 };
     await report(summary);
     return { requeueAfterMs: earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs) };
@@ -224,6 +224,7 @@ export class Reconciler {
 
   /** Writes the status once, and only if it says something new. */
   private async report(api: PcfApi, status: PcfApiStatus): Promise<void> {
+    this.deps.metrics.recordStatus(api, status);
     if (canonicalJson(status) === canonicalJson(api.status ?? {})) return;
     const { namespace, name, uid } = api.metadata;
     const object = { apiVersion: API_VERSION, kind: KIND, metadata: { namespace, name, uid }, status };

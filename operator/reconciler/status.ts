@@ -118,19 +118,22 @@ function conditions(
     say('Progressing', plan.position.update !== undefined && verdict !== 'Failed'),
     migrationsApplied(seen, plan),
     trafficRouted(seen, plan),
-    degraded(worries),
+    degraded(worries, summary),
   ];
 }
 
-function degraded(worries: readonly Concern[]): Verdict {
+/** Says so whenever the phase does, which is the same for whoever watches the one or the other. */
+function degraded(worries: readonly Concern[], { phase, reason, message }: Summary): Verdict {
   const type = 'Degraded';
-  const [first] = worries;
+  const isTold = phase !== 'Degraded' || worries.some((worry) => worry.reason === reason);
+  const all = isTold ? worries : [{ reason, message }, ...worries];
+  const [first] = all;
   if (!first) return { type, status: 'False', reason: 'AllWell', message: 'there is nothing to mend' };
   return {
     type,
     status: 'True',
     reason: first.reason,
-    message: worries.map(({ message }) => message).join('; '),
+    message: all.map(({ message }) => message).join('; '),
   };
 }
 

@@ -7,6 +7,7 @@ import type { Phase } from '../api/v1alpha1/status.js';
 import { migrated } from '../delivery/plan.js';
 import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
 import type { MigrationView } from '../migrations/view.js';
+import { unavailableStable } from './concerns.js';
 import type { Observed } from './observe.js';
 import { providerMissing as missingProvider, userRouteMissing } from './route-trouble.js';
 
@@ -25,18 +26,17 @@ interface Case {
   plan: DeliveryPlan;
   /** The revision on its way, or the stable one. */
   current: RevisionView | undefined;
-  replicas: number;
   /** ` since <time>`: since when the reason has been the one that is reported. */
   since: (reason: string) => string;
 }
 
 type Rule = (given: Case) => Summary | undefined;
 
-export function summarize(seen: Observed, plan: DeliveryPlan, replicas: number, now: number): Summary {
+export function summarize(seen: Observed, plan: DeliveryPlan, now: number): Summary {
   const name = plan.position.update ?? plan.position.stable;
   const current = seen.delivery.revisions.find((view) => view.name === name);
   const since = (reason: string) => ` since ${reasonSince(seen.api, reason, now)}`;
-  const given: Case = { seen, plan, current, replicas, since };
+  const given: Case = { seen, plan, current, since };
   for (const rule of rules) {
     const verdict = rule(given);
     if (verdict) return verdict;
@@ -182,9 +182,9 @@ function nothingYet({ seen, plan }: Case): Summary | undefined {
   };
 }
 
-function stableUnavailable({ seen, plan, replicas, since }: Case): Summary | undefined {
-  const stable = seen.delivery.revisions.find(({ name }) => name === plan.position.stable);
-  if (!stable || stable.ready > 0 || replicas === 0) return undefined;
+function stableUnavailable({ seen, plan, since }: Case): Summary | undefined {
+  const stable = unavailableStable(seen, plan);
+  if (!stable) return undefined;
   return {
     phase: 'Degraded',
     reason: 'StableUnavailable',

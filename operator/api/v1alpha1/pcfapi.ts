@@ -15,7 +15,10 @@ export const API_VERSION = `${GROUP}/${VERSION}`;
 export const FIELD_MANAGER = 'pcf-operator';
 export const FINALIZER = `${GROUP}/cleanup`;
 
-/** Longest name that leaves room for `-<revision>-migrate` within the 63 characters of a label. */
+/**
+ * Longest name that leaves room for `-<hash of 10>-contract-<attempt>`, the longest of its Jobs' names,
+ * within the 63 characters of a label: up to 99 attempts.
+ */
 export const MAX_NAME_LENGTH = 40;
 
 /** The whole object, as the CRD describes it. */

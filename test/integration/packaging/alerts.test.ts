@@ -21,6 +21,8 @@ interface Case {
   fires: Series;
   /** What looks like it and is none. */
   quiet: Series;
+  andFires?: Series[];
+  andQuiet?: Series[];
   /** Labels of the alert besides its severity. */
   labels: Record<string, string>;
   /** Annotations as people see them, where they hold a label or a value. */
@@ -35,6 +37,8 @@ const series = (metric: string, labels: Record<string, string>) =>
     .map(([key, value]) => `${key}="${value}"`)
     .join(',')}}`;
 const of = (metric: string, labels: Record<string, string> = {}) => series(metric, { ...pcf, ...labels });
+const condition = (type: string, status: string, reason: string) =>
+  of('pcf_condition', { type, status, reason });
 
 const serving = {
   namespace: 'platform',
@@ -49,27 +53,64 @@ const always = (value: number) => `${value}x60`;
 
 const cases: Record<string, Case> = {
   PcfApiFailed: {
-    fires: { [of('pcf_phase', { phase: 'Failed' })]: always(1) },
+    fires: { [condition('Stalled', 'True', 'NameTaken')]: always(1) },
     quiet: {
-      [of('pcf_phase', { phase: 'Failed' })]: always(0),
-      [of('pcf_phase', { phase: 'Ready' })]: always(1),
+      [condition('Stalled', 'False', 'Ready')]: always(1),
+      [condition('Ready', 'True', 'Ready')]: always(1),
     },
+    labels: { ...pcf, reason: 'NameTaken' },
+    says: { summary: 'platform/api needs a person: NameTaken' },
+  },
+  PcfApiStableUnavailable: {
+    // Also while Ready tells of a delivery that was given up.
+    fires: {
+      [condition('Degraded', 'True', 'StableUnavailable')]: always(1),
+      [condition('Ready', 'False', 'CrashLoop')]: always(1),
+    },
+    quiet: { [condition('Degraded', 'True', 'ContractFailed')]: always(1) },
     labels: pcf,
-    says: { summary: 'The delivery of platform/api failed' },
+    says: { summary: 'No pod of the stable revision of platform/api is ready' },
   },
   PcfApiDegraded: {
-    fires: { [of('pcf_phase', { phase: 'Degraded' })]: always(1) },
-    // For four minutes, of which each delivery has some.
-    quiet: { [of('pcf_phase', { phase: 'Degraded' })]: '0x40 1x4 0x20' },
-    labels: pcf,
-    says: { summary: 'platform/api has been degraded for 5 minutes' },
+    // Ready all the while, and nothing else tells it.
+    fires: {
+      [condition('Degraded', 'True', 'ContractFailed')]: always(1),
+      [condition('Ready', 'True', 'Ready')]: always(1),
+      [of('pcf_phase', { phase: 'Ready' })]: always(1),
+    },
+    // Pods that start, for four minutes, of which each change of replicas has some.
+    quiet: {
+      [condition('Degraded', 'False', 'AllWell')]: '1x40 _x4 1x20',
+      [condition('Degraded', 'True', 'PodsNotReady')]: '_x41 1x3 stale',
+    },
+    labels: { ...pcf, reason: 'ContractFailed' },
+    says: { summary: 'platform/api has been degraded for 5 minutes: ContractFailed' },
   },
   PcfApiNotSettling: {
     fires: {
       [of('pcf_phase', { phase: 'Migrating' })]: '1x20 0x40',
       [of('pcf_phase', { phase: 'Progressing' })]: '0x20 1x40',
     },
-    quiet: { [of('pcf_phase', { phase: 'Migrating' })]: '0x20 1x25 0x20' },
+    // A backfill that has run for an hour.
+    quiet: {
+      [of('pcf_phase', { phase: 'Migrating' })]: always(1),
+      [condition('Reconciling', 'True', 'Migrating')]: always(1),
+      [of('pcf_migration_state', { state: 'Running' })]: always(1),
+    },
+    andQuiet: [{ [of('pcf_phase', { phase: 'Migrating' })]: '0x20 1x25 0x20' }],
+    // One that fails again and again, and one that was not begun.
+    andFires: [
+      {
+        [of('pcf_phase', { phase: 'Migrating' })]: always(1),
+        [condition('Reconciling', 'True', 'MigrationRetrying')]: always(1),
+        [of('pcf_migration_state', { state: 'Running' })]: always(1),
+      },
+      {
+        [of('pcf_phase', { phase: 'Migrating' })]: always(1),
+        [condition('Reconciling', 'True', 'Migrating')]: always(1),
+        [of('pcf_migration_state', { state: 'Running' })]: always(0),
+      },
+    ],
     labels: pcf,
     says: { summary: 'platform/api has been on its way for 30 minutes' },
   },
@@ -300,12 +341,13 @@ describe('the alert rules', function () {
     ));
 
   for (const { alert, labels, annotations } of rules) {
-    const { fires, quiet, labels: own, says, at = '45m' } = cases[alert]!;
+    const { fires, quiet, andFires = [], andQuiet = [], labels: own, says, at = '45m' } = cases[alert]!;
     it(`${alert} fires, says so in words, and is quiet otherwise`, () => {
       const exp_annotations = { ...annotations, ...says };
       assert.doesNotMatch(Object.values(exp_annotations).join(), /\{\{/, 'the test says what a person reads');
-      check(alert, fires, at, [{ exp_labels: { ...own, ...labels }, exp_annotations }]);
-      check(alert, quiet, at, []);
+      const alarm = { exp_labels: { ...own, ...labels }, exp_annotations };
+      for (const given of [fires, ...andFires]) check(alert, given, at, [alarm]);
+      for (const given of [quiet, ...andQuiet]) check(alert, given, at, []);
     });
   }
 });

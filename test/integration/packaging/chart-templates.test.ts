@@ -231,6 +231,16 @@ describe('what the Helm charts render', function () {
     assert.ok(find(objects, 'ServiceMonitor'));
   });
 
+  it('lead from an alert to its runbook, where the repository is on the web', async () => {
+    const on =
+      'metrics.prometheusRule.enabled=true,metrics.prometheusRule.runbookBase=https://git.example.com/pcf/';
+    const text = JSON.stringify(find(await render(OPERATOR_CHART, '--set', on), 'PrometheusRule'));
+    const urls = [...text.matchAll(/"runbook_url":"([^"]+)"/g)].map(([, url]) => url!);
+    assert.ok(urls.length > 10);
+    for (const url of urls) assert.match(url, /^https:\/\/git\.example\.com\/pcf\/docs\/alerts\.md#\w+$/);
+    await refused(OPERATOR_CHART, 'metrics.prometheusRule.runbookBase=docs', /runbookBase/);
+  });
+
   it('refuse values that mean nothing', async () => {
     await refused(OPERATOR_CHART, 'replica=3', /additional properties 'replica' not allowed/);
     await refused(OPERATOR_CHART, 'logLevel=loud', /logLevel/);

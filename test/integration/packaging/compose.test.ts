@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
 import { loadSettings } from '../../../api-server/config/load.js';
-import { ENV, PORTS } from '../../../contract/image.js';
+import { ENV, PORTS, ROLES } from '../../../contract/image.js';
 import { fetchBytes } from '../../../sandbox/control-plane/download.js';
 import { cacheFolder } from '../../../sandbox/process/cache-folder.js';
 import { parseDockerfile, stagesOf } from '../../support/docker-build.js';
@@ -49,6 +49,7 @@ interface Service {
   healthcheck?: { test?: string[]; disable?: boolean };
   depends_on?: Record<string, { condition: string }>;
   restart?: string;
+  networks?: string[];
   secrets?: (string | { source: string; target: string })[];
   deploy?: { update_config?: object; rollback_config?: object; mode?: string };
 }
@@ -74,8 +75,8 @@ for (const name of ['compose', 'swarm']) {
       assert.ok(!validate(wrong), 'a wrong file is refused');
     });
 
-    it('runs the API and its migrations as 1001, on a read-only root, without a capability', () => {
-      for (const service of ['api', 'migrate']) {
+    it('runs each role as 1001, on a read-only root, without a capability', () => {
+      for (const service of ['api', 'worker', 'migrate']) {
         const { user, read_only, cap_drop } = file.services[service]!;
         assert.deepEqual(
           { user, read_only, cap_drop },
@@ -84,13 +85,17 @@ for (const name of ['compose', 'swarm']) {
       }
     });
 
+    it('runs every role that does work by itself', () => {
+      for (const [service, args] of Object.entries({ api: ROLES.serve, worker: ROLES.worker }))
+        assert.deepEqual(file.services[service]!.command, [...args]);
+    });
+
     it('asks for health as the image does', () => {
       const [, final] = stagesOf(parseDockerfile('Dockerfile.api'));
       const image = final!.find((one) => one.getKeyword() === 'HEALTHCHECK')!.getRawArgumentsContent()!;
-      assert.deepEqual(file.services.api!.healthcheck!.test, [
-        'CMD',
-        ...JSON.parse(image.replace(/^.*?\[/, '[')),
-      ]);
+      const test = ['CMD', ...JSON.parse(image.replace(/^.*?\[/, '['))];
+      for (const service of ['api', 'worker'])
+        assert.deepEqual(file.services[service]!.healthcheck!.test, test, service);
     });
 
     it('has every secret in a file that is named, and none in a variable', () => {
@@ -111,12 +116,20 @@ describe('deploy/compose/compose.yaml', () => {
   const { services } = load('deploy/compose/compose.yaml');
 
   it('starts the API after its migrations, and those after the database', () => {
-    assert.equal(services.api!.depends_on!.migrate!.condition, 'service_completed_successfully');
+    for (const name of ['api', 'worker'])
+      assert.equal(services[name]!.depends_on!.migrate!.condition, 'service_completed_successfully');
     assert.equal(services.migrate!.depends_on!.postgres!.condition, 'service_healthy');
-    for (const name of ['api', 'postgres', 'redis']) {
+    for (const name of ['api', 'worker', 'postgres', 'redis']) {
       assert.equal(services[name]!.restart, 'unless-stopped');
       assert.ok(services[name]!.healthcheck!.test, name);
     }
+  });
+
+  it('has a Redis that keeps the jobs, and a worker that reaches what webhooks lead to', () => {
+    const command = services.redis!.command!.join(' ');
+    assert.match(command, /--maxmemory-policy noeviction/);
+    assert.match(command, /--appendonly yes/);
+    assert.ok(services.worker!.networks!.includes('front'));
   });
 
   it('has an example of the settings that the API takes', async () => {

@@ -25,7 +25,7 @@ interface Rule {
   expr: string;
   for: string;
   labels: { severity: string };
-  annotations: { summary: string; description: string; runbook: string };
+  annotations: { summary: string; description: string; runbook_url: string };
 }
 
 /** Labels that the scrape adds: of the target, and of the pod through podTargetLabels. */
@@ -179,7 +179,7 @@ describe('alert rules and dashboard', function () {
       assert.match(labels.severity, /^(warning|critical)$/, alert);
       assert.match(duration, /^\d+m$/, alert);
       assert.ok(annotations.summary && annotations.description, alert);
-      assert.equal(annotations.runbook, `docs/alerts.md#${alert.toLowerCase()}`);
+      assert.equal(annotations.runbook_url, `docs/alerts.md#${alert.toLowerCase()}`);
     }
   });
 });

@@ -2,6 +2,7 @@
 import type { PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
 import type { DeliveryPlan, Observation } from '../../../operator/delivery/types.js';
 import type { MigrationView } from '../../../operator/migrations/view.js';
+import { concerns } from '../../../operator/reconciler/concerns.js';
 import type { Observed } from '../../../operator/reconciler/observe.js';
 import { statusOf } from '../../../operator/reconciler/status.js';
 import { type Summary, summarize } from '../../../operator/reconciler/summary.js';
@@ -17,11 +18,14 @@ export function told(
   seen: Observation,
   plan: DeliveryPlan,
 ): { summary: Summary; status: PcfApiStatus } {
-  const { canaryWeight, paused, replicas } = cluster.shown().settings;
+  const { canaryWeight, paused } = cluster.shown().settings;
   const observed = observedOf(cluster, seen);
   observed.api = { ...api, spec: { ...api.spec, canaryWeight, paused } };
-  const summary = summarize(observed, plan, replicas, cluster.now);
-  return { summary, status: statusOf(observed, plan, summary, [], [], cluster.now) };
+  const summary = summarize(observed, plan, cluster.now);
+  return {
+    summary,
+    status: statusOf(observed, plan, summary, concerns(observed, [], plan), [], cluster.now),
+  };
 }
 
 function observedOf({ settings }: ModelCluster, delivery: Observation): Observed {

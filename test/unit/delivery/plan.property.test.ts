@@ -361,6 +361,11 @@ const promises: Record<string, (moment: Moment) => void> = {
     if (desiredWeight !== effectiveWeight || !verified) assert.ok(reason, 'the traffic has no reason');
     const holds = (type: string) => status.conditions?.find((one) => one.type === type)?.status === 'True';
     assert.equal(['Ready', 'Reconciling', 'Stalled'].filter(holds).length, 1);
+    const stable = seen.revisions.find((view) => view.name === plan.position.stable);
+    const isAway = stable?.ready === 0 && (plan.replicas[stable.name] ?? 0) > 0;
+    const degraded = status.conditions!.find(({ type }) => type === 'Degraded')!;
+    assert.equal(degraded.reason === 'StableUnavailable', isAway);
+    if (isAway || status.phase === 'Degraded') assert.equal(degraded.status, 'True', status.phase);
     assert.equal(plan.position.failed !== undefined, status.failed?.reason !== undefined);
   },
 };

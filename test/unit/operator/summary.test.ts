@@ -22,7 +22,7 @@ function look(api: PcfApi, at: string) {
   const seen = observe(api, empty);
   const settings = deliverySettings(api, seen.router);
   const planned = plan({ ...seen.delivery, routeAgeMs: 0 }, settings, now);
-  return statusOf(seen, planned, summarize(seen, planned, settings.replicas, now), [], [], now);
+  return statusOf(seen, planned, summarize(seen, planned, now), [], [], now);
 }
 
 describe('the status', () => {

@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { Registry } from 'prom-client';
+import type { PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
+import { Metrics } from '../../../operator/reconciler/metrics.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+const lastTransitionTime = '2026-11-23T12:00:00Z';
+const status = (phase: PcfApiStatus['phase'], degraded: string | undefined): PcfApiStatus => ({
+  phase,
+  conditions: [
+    { type: 'Ready', status: 'True', reason: 'Ready', message: 'it serves', lastTransitionTime },
+    {
+      type: 'Degraded',
+      status: degraded ? 'True' : 'False',
+      reason: degraded ?? 'AllWell',
+      message: 'it is as it is',
+      lastTransitionTime,
+    },
+  ],
+});
+
+describe('the metrics of a PcfApi', () => {
+  const api = pcfApi();
+  const shown = async (registry: Registry, metric: string) =>
+    (await registry.metrics()).split('\n').filter((line) => line.startsWith(`${metric}{`));
+
+  it('tell each condition with its reason, and only as it is now', async () => {
+    const registry = new Registry();
+    const metrics = new Metrics(registry);
+    const series = (type: string, is: string, reason: string) =>
+      `pcf_condition{namespace="platform",name="api",type="${type}",status="${is}",reason="${reason}"} 1`;
+    metrics.recordStatus(api, status('Ready', 'ContractFailed'));
+    const ready = series('Ready', 'True', 'Ready');
+    assert.deepEqual(await shown(registry, 'pcf_condition'), [
+      ready,
+      series('Degraded', 'True', 'ContractFailed'),
+    ]);
+    metrics.recordStatus(api, status('Ready', 'KindMissing'));
+    assert.deepEqual(await shown(registry, 'pcf_condition'), [
+      ready,
+      series('Degraded', 'True', 'KindMissing'),
+    ]);
+    metrics.recordStatus(api, status('Ready', undefined));
+    assert.deepEqual(await shown(registry, 'pcf_condition'), [ready, series('Degraded', 'False', 'AllWell')]);
+  });
+
+  it('tell the phase, that of a deletion too', async () => {
+    const registry = new Registry();
+    const metrics = new Metrics(registry);
+    metrics.recordStatus(api, status('Ready', undefined));
+    metrics.recordStatus(api, status('Deleting', undefined));
+    assert.deepEqual(
+      (await shown(registry, 'pcf_phase')).filter((line) => line.endsWith(' 1')),
+      ['pcf_phase{namespace="platform",name="api",phase="Deleting"} 1'],
+    );
+  });
+
+  it('go with it', async () => {
+    const registry = new Registry();
+    const metrics = new Metrics(registry);
+    const other = { ...api, metadata: { ...api.metadata, name: 'other' } };
+    for (const one of [api, other]) metrics.recordStatus(one, status('Ready', 'KindMissing'));
+    metrics.forget('platform', 'api');
+    const left = [...(await shown(registry, 'pcf_condition')), ...(await shown(registry, 'pcf_phase'))];
+    assert.ok(left.length > 0);
+    for (const line of left) assert.match(line, /name="other"/);
+  });
+});
