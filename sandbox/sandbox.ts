@@ -151,11 +151,11 @@ export class Sandbox {
       ...[...crds, own].map((crd) => this.parts.client.apply(CrdKind, crd, { fieldManager: 'sandbox' })),
       this.parts.kubectl.apply(operatorRights(), '--server-side'),
     ]);
-    await this.established(20_000);
+    await this.established();
   }
 
   /** Until every CRD is served. `kubectl wait` gives up on one that has no status yet. */
-  private async established(timeoutMs: number): Promise<void> {
+  async established(timeoutMs = 20_000): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       const { items } = await this.parts.client.list(CrdKind);

@@ -39,8 +39,7 @@ describe('on a cluster with nothing but Kubernetes, the operator', function () {
       used.test(metadata.name),
     );
     await kubectl.apply(crds.map((crd) => JSON.stringify(crd)).join('\n---\n'), '--server-side');
-    for (const { metadata } of crds)
-      await kubectl.run(['wait', `crd/${metadata.name}`, '--for=condition=Established', '--timeout=10s']);
+    await cluster.sandbox.established();
     const from = performance.now();
     await eventually(`there is a ${made.kind}`, async () => {
       const { items } = await cluster.client.list(made, { namespace }).catch(() => ({ items: [] }));

@@ -31,9 +31,8 @@ describe('the PcfApi CRD', () => {
     sandbox = await sharedSandbox();
     namespace = await newTenant(sandbox, 'crd');
     const stores = await customResourceDefinitions('externalSecretStores');
-    const { kubectl } = sandbox.parts;
-    await kubectl.apply(JSON.stringify(stores[0]), '--server-side');
-    await kubectl.run(['wait', `crd/${stores[0]!.metadata.name}`, '--for=condition=Established']);
+    await sandbox.parts.kubectl.apply(JSON.stringify(stores[0]), '--server-side');
+    await sandbox.established();
   });
 
   function dryRun(manifest: string): Promise<string> {
