@@ -26,7 +26,7 @@ database is away); 78 refused: settings, lint or the database's history.`;
 const MANAGE = {
   baseline: 'record this migration, and those before it, as applied to a database that has no record',
   cancel: 'stop a backfill after its current batch',
-  resume: 'let a cancelled backfill go on with the next `up`',
+  resume: 'let a cancelled backfill continue with the next `up`',
 };
 
 /** Roles are imported when they are chosen, so that none pays for what another needs. */

@@ -49,14 +49,14 @@ export const setPaused =
 export const promote = (full: boolean): Action =>
   request('promote', (api) => ({
     value: underWay(api, full ? fullId : stepId),
-    done: full ? 'goes on to the end' : 'goes on',
+    done: full ? 'continues to the end' : 'continues',
   }));
 
 export const abort: Action = request('abort', (api) => ({ value: underWay(api), done: 'aborted' }));
 
 export const retry: Action = request('retry', ({ status, metadata }) => {
   const failed = status?.failed;
-  if (!failed) throw new CliError(`${metadata.name} has no revision that was given up`);
+  if (!failed) throw new CliError(`${metadata.name} has no revision that was aborted`);
   return { value: `${failed.revision}@${failed.at}`, done: `tries ${failed.revision} again` };
 });
 
@@ -74,7 +74,7 @@ export const adopt: Action = async (access, name) => {
       `the pods of ${stable} are as this version renders them, or the spec has changed since`,
     );
   const metadata = { annotations: { [ADOPT_ANNOTATION]: stable } };
-  return { written: await edit(access, name, { metadata }), done: `renders the pods of ${stable} anew` };
+  return { written: await edit(access, name, { metadata }), done: `renders the pods of ${stable} again` };
 };
 
 /** `to` is the name or number of a revision; left out, it is the one before. */

@@ -8,7 +8,7 @@ type Options = ClusterOptions & { output: string };
 
 export function promoteCommand(): Command {
   return clusterCommand('promote')
-    .description('Let a delivery go on past the pause it stands at.')
+    .description('Let a delivery continue past the pause it stands at.')
     .argument('<name>', 'the PcfApi')
     .option('--full', 'skip all steps that are left', false)
     .addOption(outputOption())
@@ -27,7 +27,7 @@ export function abortCommand(): Command {
 
 export function retryCommand(): Command {
   return clusterCommand('retry')
-    .description('Try a revision again that was given up.')
+    .description('Try a revision again that was aborted.')
     .argument('<name>', 'the PcfApi')
     .addOption(outputOption())
     .action((name: string, options: Options) => run(retry, name, options));
@@ -48,7 +48,7 @@ export function undoCommand(): Command {
 export function adoptCommand(): Command {
   return clusterCommand('adopt')
     .description(
-      'Deliver the same spec anew, in pods as the operator renders them now. An upgrade of the operator alone restarts none.',
+      'Deliver the same spec again, in pods as the operator renders them now. An upgrade of the operator alone restarts none.',
     )
     .argument('<name>', 'the PcfApi')
     .addOption(outputOption())

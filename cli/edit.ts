@@ -36,7 +36,7 @@ export function pauseCommand(): Command {
 }
 
 export function resumeCommand(): Command {
-  return pausing('resume', false, 'Let a paused delivery go on.');
+  return pausing('resume', false, 'Let a paused delivery continue.');
 }
 
 function pausing(command: string, paused: boolean, description: string): Command {

@@ -7,7 +7,7 @@ export function backfillText(progress: NonNullable<MigrationStatus['progress']>)
   const { rows, total, rowsPerSecond, secondsLeft, cancelled } = progress;
   const percent = total > 0 ? Math.min(100, Math.floor((100 * rows) / total)) : 100;
   const left = secondsLeft === undefined ? '' : `, ${span(secondsLeft)} left`;
-  const pace = cancelled ? 'cancelled; `migrate resume` lets it go on' : `${rowsPerSecond} rows/s${left}`;
+  const pace = cancelled ? 'cancelled; `migrate resume` lets it continue' : `${rowsPerSecond} rows/s${left}`;
   return `${bar(percent)} ${percent} % of about ${total} rows, ${pace}`;
 }
 

@@ -2,7 +2,7 @@
 import { styleText } from 'node:util';
 import { Option } from 'commander';
 
-/** Something the person who typed the command can mend; shown without a stack. */
+/** Something the person who typed the command can fix; shown without a stack. */
 export class CliError extends Error {
   override readonly name = 'CliError';
 }

@@ -156,7 +156,7 @@ export class PcfOperator extends dotI.default {
 
   /**
    * A standby whose watch died without a word would plan from a spec and a status of long ago, and
-   * force them on what the leader before it did. Where it comes to lead, it reads both anew.
+   * force them on what the leader before it did. Where it comes to lead, it reads both again.
    */
   private async seeAnew(): Promise<void> {
     if (performance.now() - this.syncedAt < FRESH_MS) return;

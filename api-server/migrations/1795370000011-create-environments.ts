@@ -1,7 +1,7 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Deployments go on to name their environment, as the version that still serves
+ * Deployments continue to name their environment, as the version that still serves
  * writes them. The trigger gives each name that is new an environment, whoever writes it.
  */
 export class CreateEnvironments1795370000011 implements MigrationInterface {

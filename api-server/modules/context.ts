@@ -5,7 +5,7 @@ import type { EventFeed } from './events/event-feed.js';
 import type { EventLog } from './events/event-log.js';
 import { createLoaders, type Loaders } from './loaders.js';
 
-/** What every resolver gets; made anew for each request. */
+/** What every resolver gets; made again for each request. */
 export interface GraphqlContext {
   readonly identity: Identity;
   readonly loaders: Loaders;

@@ -12,7 +12,7 @@ import { userType } from './users/user.entity.js';
 import { webhookType } from './webhooks/webhook.entity.js';
 import { webhookMessageType } from './webhooks/webhook-message.entity.js';
 
-/** One of each relation, made anew for each request, so that they never serve another's data. */
+/** One of each relation, made again for each request, so that they never serve another's data. */
 export function createLoaders(dataSource: DataSource) {
   return {
     service: new EntityLoader(dataSource, serviceType),

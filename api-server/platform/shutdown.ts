@@ -25,7 +25,7 @@ export interface ShutdownParts {
 const CLOSE_MS = 5_000;
 
 /**
- * Readiness off; go on serving until the endpoints have noticed; take no new
+ * Readiness off; continue serving until the endpoints have noticed; take no new
  * connection, end what is endless and let the running requests end, up to a
  * deadline; close the rest.
  */

@@ -45,7 +45,7 @@ async function setCancelled({ runner }: MigrationSession, name: string, cancelle
     `INSERT INTO ${BACKFILLS_TABLE} (name, cancelled) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET cancelled = $2`,
     [name, cancelled],
   );
-  process.stdout.write(`${name} ${cancelled ? 'is cancelled' : 'goes on with the next `migrate up`'}\n`);
+  process.stdout.write(`${name} ${cancelled ? 'is cancelled' : 'continues with the next `migrate up`'}\n`);
   return EXIT.ok;
 }
 

@@ -18,7 +18,7 @@ export function screen(picture: Picture, now = Date.now()): string {
     section('Traffic', traffic(status)),
     section('Migration', migration(status, now)),
     section('Pods', podTable(pods, now)),
-    section('To mend', toMend(status)),
+    section('To fix', toMend(status)),
     section('Events', eventTable(events, now)),
     outdatedTemplate
       ? paint(

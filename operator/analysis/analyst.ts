@@ -35,7 +35,7 @@ export interface AnalysisOutcome {
 export class Analyst {
   /**
    * When the counts of each PcfApi began, until the status says so. Were they to begin
-   * anew with each look while it can't be written, each look would measure.
+   * again with each look while it can't be written, each look would measure.
    */
   private readonly begun = new Map<string, { id: string; counts: MetricCounts[] }>();
 
@@ -95,7 +95,7 @@ export class Analyst {
   }
 }
 
-/** What was counted in this delivery. A metric that belongs to a step begins anew with the step, and so does what is counted for a step. */
+/** What was counted in this delivery. A metric that belongs to a step begins again with the step, and so does what is counted for a step. */
 function countsOf(
   { before, subject, step, stepSince }: AnalysisCase,
   planned: readonly PlannedMetric[],

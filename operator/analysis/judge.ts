@@ -7,7 +7,7 @@ import type { Judgement, PlannedMetric } from './types.js';
 /** The gravest first. What failed is never hidden by what is merely unknown. */
 const GRAVITY: readonly Verdict[] = ['Failed', 'Unavailable', 'Inconclusive', 'Running', 'Passed'];
 
-/** What passed is believed for two intervals and as long as a measurement may take; then it is waited for anew. */
+/** What passed is believed for two intervals and as long as a measurement may take; then it is waited for again. */
 const FRESH_INTERVALS = 2;
 
 /**
@@ -81,7 +81,7 @@ function tooFew(metric: PlannedMetric, counts: MetricCounts): Judgement | undefi
   return { verdict: 'Running', message: `${progress(metric, counts)}${last(counts)}` };
 }
 
-/** An operator that was away must not go on by what it saw before. */
+/** An operator that was away must not continue by what it saw before. */
 function stale(metric: PlannedMetric, counts: MetricCounts, now: number): Judgement | undefined {
   if (!metric.continuous || counts.lastMeasuredAt === undefined) return undefined;
   const ageMs = now - Date.parse(counts.lastMeasuredAt);

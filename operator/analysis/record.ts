@@ -1,6 +1,6 @@
 /**
  * The counts of each metric. Pure: they come from status and go back there, so an
- * operator that is killed at any line goes on from what was written last.
+ * operator that is killed at any line continues from what was written last.
  */
 import type { MetricStatus } from '../api/v1alpha1/status/analysis.js';
 import type { Measurement, PlannedMetric } from './types.js';
@@ -26,7 +26,7 @@ export function fresh(name: string, now: number): MetricCounts {
 
 /**
  * The counts of exactly the planned metrics, in their order: a new one starts, one that is
- * gone is forgotten. Those that go on over steps are counted for each step besides.
+ * gone is forgotten. Those that continue over steps are counted for each step besides.
  */
 export function align(
   planned: readonly PlannedMetric[],

@@ -1,5 +1,5 @@
 /**
- * Takes measurements beside the reconciles: a reconcile hands in what is due, goes on,
+ * Takes measurements beside the reconciles: a reconcile hands in what is due, continues,
  * and comes back when it is told that something was measured. What was measured stays
  * here until a later one is due, so a status that could not be written loses nothing;
  * a process that dies loses only what is then due again.
@@ -52,7 +52,7 @@ export class AnalysisScheduler {
 
   /**
    * Takes what is due, unless it is being taken or was taken already. What is under way
-   * for the same metric and is another measurement is given up, as is everything of a
+   * for the same metric and is another measurement is aborted, as is everything of a
    * metric that is not among `planned`.
    */
   schedule(key: string, requests: readonly Request[], planned: readonly string[]): void {

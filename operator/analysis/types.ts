@@ -11,7 +11,7 @@ export interface Subject {
   stableRevision?: string;
   /** Image of the revision on its way. */
   image: string;
-  /** When its delivery began. The same revision may be tried again, and is judged anew then. */
+  /** When its delivery began. The same revision may be tried again, and is judged again then. */
   startedAt?: string;
   /** Share of the traffic it gets now, in percent. */
   weight: number;

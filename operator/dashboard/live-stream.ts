@@ -15,7 +15,7 @@ export interface StreamTiming {
   heartbeatMs: number;
   /** How long a reader may leave what it was sent unread. */
   stallMs: number;
-  /** When it is ended, for the reader to come back and be admitted anew. */
+  /** When it is ended, for the reader to come back and be admitted again. */
   maxAgeMs: number;
 }
 

@@ -1,4 +1,4 @@
-/** Where the delivery stands after an observation: begun, called off, superseded, given up, a step further, or promoted. */
+/** Where the delivery stands after an observation: begun, called off, superseded, aborted, a step further, or promoted. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { failureOf, noteProgress } from './failure.js';
 import { scaleOf } from './pods.js';

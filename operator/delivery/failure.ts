@@ -1,4 +1,4 @@
-/** When a delivery is given up: something failed that waiting does not mend. */
+/** When a delivery is aborted: something failed that waiting does not fix. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { deliveryId, migrated, view } from './revisions.js';
 import { belowFloor } from './rollback-floor.js';
@@ -13,7 +13,7 @@ type Rule = (
 
 const rules: Rule[] = [askedFor, revisionFailed, schemaTooNew, analysisFailed, deadlineOver];
 
-/** Why the revision on its way is to be given up; undefined when it is not. The first rule that holds tells. */
+/** Why the revision on its way is to be aborted; undefined when it is not. The first rule that holds tells. */
 export function failureOf(
   seen: Observation,
   position: DeliveryPosition,
@@ -88,7 +88,7 @@ export function deadlineLeftMs(
   return Math.min(progressDeadlineMs, Date.parse(progressAt) + progressDeadlineMs - now);
 }
 
-/** Pods that were all ready for so long were well: should one be missing, it has its time anew. */
+/** Pods that were all ready for so long were well: should one be missing, it has its time again. */
 const STEADY_MS = 60_000;
 
 /**

@@ -37,7 +37,7 @@ export function seenAfresh(
 }
 
 /**
- * Whether a Job that runs is of no use any more: its delivery was given up or superseded, and a
+ * Whether a Job that runs is of no use any more: its delivery was aborted or superseded, and a
  * backfill would keep the next delivery from the database until it is done. Its cursor is in the
  * database, so nothing is lost. A contract is seen through: half of it is worse than all.
  */
@@ -50,7 +50,7 @@ export function isStray(
   return revision !== update && revision !== stable;
 }
 
-/** What somebody must approve of before it goes on; undefined when nothing is. */
+/** What somebody must approve of before it continues; undefined when nothing is. */
 export function neededApproval(
   seen: Observation,
   position: DeliveryPosition,

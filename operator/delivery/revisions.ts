@@ -25,7 +25,7 @@ export function shareInForce({ route, revisions }: Observation, name: string | u
   return ready === 0 ? 0 : Math.ceil((100 * own) / ready);
 }
 
-/** Where an undo leads: out of a delivery, or back from what was given up, to the stable revision; else to the one before it. */
+/** Where an undo leads: out of a delivery, or back from what was aborted, to the stable revision; else to the one before it. */
 export function wayBack({ stable, update, failed, previous }: DeliveryPosition): string | undefined {
   return update || failed ? stable : previous;
 }
@@ -35,7 +35,7 @@ export function deliveryId({ update, startedAt }: DeliveryPosition): string | un
   return update && `${update}@${startedAt}`;
 }
 
-/** Names the step that a delivery is at: a request to go on from it is none to go on from another one. */
+/** Names the step that a delivery is at: a request to continue from it is none to continue from another one. */
 export function stepId(position: DeliveryPosition): string | undefined {
   const { strategy, step = 0 } = position;
   const id = deliveryId(position);

@@ -107,7 +107,7 @@ function waits(
   if (leftMs > 0) return `the hold of ${seconds(stage.holdMs)} to end`;
   const judging = judges(seen, position);
   if (judging) return judging;
-  if (stage.pause && !released(position, settings)) return `somebody to go on: kubectl pcf promote`;
+  if (stage.pause && !released(position, settings)) return `somebody to continue: kubectl pcf promote`;
   return undefined;
 }
 

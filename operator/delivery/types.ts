@@ -112,7 +112,7 @@ export interface Stage {
   weight: number;
   /** How long to stay once the share is in force. In milliseconds. */
   holdMs: number;
-  /** Stay until somebody says go on. */
+  /** Stay until somebody says continue. */
   pause: boolean;
 }
 

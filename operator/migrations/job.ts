@@ -61,7 +61,7 @@ interface Template {
   spec: object;
 }
 
-/** Trying again can't mend these: bad settings, lint, the database's history. */
+/** Trying again can't fix these: bad settings, lint, the database's history. */
 const REFUSED: readonly number[] = [EXIT.usage, EXIT.config];
 /**
  * Of a migration, neither a statement that PostgreSQL refuses nor a program that is not there (126,

@@ -102,7 +102,7 @@ export class MigrationProgress {
       } catch (error) {
         if (!signal.aborted) logger.debug({ err: error, namespace, pod }, 'a log can not be followed');
       }
-      // Also after an end without an error: until the pod is seen to have ended, it may go on.
+      // Also after an end without an error: until the pod is seen to have ended, it may continue.
       failures += 1;
       await pause(systemClock, backoffMs(failures, backoff), signal);
     }

@@ -11,7 +11,7 @@ import type { Observed } from './observe.js';
 /**
  * A look at the analysis of the revision on its way; undefined when there is nothing to
  * judge: no delivery, the way to the first stable revision, an undo. It begins when enough
- * pods of the revision are ready, and goes on when they go away.
+ * pods of the revision are ready, and continues when they go away.
  */
 export function analyse(seen: Observed, analyst: Analyst, now: number): AnalysisOutcome | undefined {
   const { api, delivery } = seen;

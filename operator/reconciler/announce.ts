@@ -45,7 +45,7 @@ function announceDecision(decision: Decision): Announcement {
       );
     case 'Aborted':
       return {
-        ...normal('Aborted', `${decision.revision} is given up: ${decision.reason}: ${decision.message}`),
+        ...normal('Aborted', `${decision.revision} is aborted: ${decision.reason}: ${decision.message}`),
         type: 'Warning',
       };
     case 'CalledOff':
@@ -95,7 +95,7 @@ const quiet = new Set([
   'WeightHeldDown',
 ]);
 
-/** A new kind of trouble is said once; the condition goes on saying it. */
+/** A new kind of trouble is said once; the condition continues saying it. */
 function trouble(
   before: PcfApiStatus | undefined,
   { reason, message }: Summary,

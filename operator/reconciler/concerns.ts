@@ -1,5 +1,5 @@
 /**
- * What a person should mend beside the delivery: the Degraded condition. Each rule looks at one thing; all that hold are told, the gravest first.
+ * What a person should fix beside the delivery: the Degraded condition. Each rule looks at one thing; all that hold are told, the gravest first.
  */
 
 import { ENV } from '../../contract/image.js';
@@ -57,7 +57,7 @@ export function unavailableStable({ delivery }: Observed, plan: DeliveryPlan): R
   return stable;
 }
 
-/** Also while Ready speaks of something else, such as a delivery that was given up. What its pods say is there. */
+/** Also while Ready speaks of something else, such as a delivery that was aborted. What its pods say is there. */
 function stableAway(seen: Observed, _: readonly MissingKind[], plan: DeliveryPlan): Concern | undefined {
   const stable = unavailableStable(seen, plan);
   if (!stable) return undefined;
@@ -77,7 +77,7 @@ function contractFailed({ api, delivery, migrations }: Observed): Concern | unde
   const what = isHook ? 'beforeContract' : 'the contract migrations';
   return {
     reason: isHook ? 'BeforeContractFailed' : 'ContractFailed',
-    message: `${what} of ${stable} failed: ${contractError}; mend it, then: kubectl pcf migrate approve ${api.metadata.name}`,
+    message: `${what} of ${stable} failed: ${contractError}; fix it, then: kubectl pcf migrate approve ${api.metadata.name}`,
   };
 }
 

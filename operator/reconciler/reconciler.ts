@@ -135,7 +135,7 @@ export class Reconciler {
       const verdict = facing(obstacle, summary, reasonSince(api, obstacle.reason, now));
       metrics.record(api, { seen, plan: planned, applied });
       await report(verdict, obstacle);
-      // The delivery goes on meanwhile: its holds, its deadline and what is on its way out have their times.
+      // The delivery continues meanwhile: its holds, its deadline and what is on its way out have their times.
       const dueInMs = earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs);
       throw failureOf(error, obstacle.message, dueInMs);
     }

@@ -128,7 +128,7 @@ function degraded(worries: readonly Concern[], { phase, reason, message }: Summa
   const isTold = phase !== 'Degraded' || worries.some((worry) => worry.reason === reason);
   const all = isTold ? worries : [{ reason, message }, ...worries];
   const [first] = all;
-  if (!first) return { type, status: 'False', reason: 'AllWell', message: 'there is nothing to mend' };
+  if (!first) return { type, status: 'False', reason: 'AllWell', message: 'there is nothing to fix' };
   return {
     type,
     status: 'True',

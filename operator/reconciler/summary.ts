@@ -104,7 +104,7 @@ function routeMissing({ seen, since }: Case): Summary | undefined {
   return trouble ? waitingFor('RouteMissing', trouble, since) : undefined;
 }
 
-/** What somebody has to bring before anything can go on. */
+/** What somebody has to bring before anything can continue. */
 function waitingFor(reason: string, trouble: string, since: Case['since']): Summary {
   return { phase: 'Pending', reason, message: `${trouble}; it waits${since(reason)}`, verdict: 'InProgress' };
 }
@@ -117,7 +117,7 @@ function givenUp({ seen, plan }: Case): Summary | undefined {
   return {
     phase: 'Failed',
     reason: failed.reason,
-    message: `${failed.revision} was given up: ${failed.message}; ${serving}${kept(plan)}; ${again}`,
+    message: `${failed.revision} was aborted: ${failed.message}; ${serving}${kept(plan)}; ${again}`,
     verdict: 'Failed',
   };
 }
@@ -171,7 +171,7 @@ function approvalNeeded({ api, migrations }: Observed, plan: DeliveryPlan, updat
   };
 }
 
-/** What was to be the first one was given up, and the spec asks for another by now. */
+/** What was to be the first one was aborted, and the spec asks for another by now. */
 function nothingYet({ seen, plan }: Case): Summary | undefined {
   if (plan.position.stable || plan.position.update) return undefined;
   return {
@@ -245,7 +245,7 @@ function canary({ plan }: Case): Summary | undefined {
   const { step } = plan;
   const next = step?.waitingFor
     ? `step ${step.index + 1} of ${step.of}, waiting for ${step.waitingFor}`
-    : 'raise canaryWeight to go on, 100 promotes it';
+    : 'raise canaryWeight to continue, 100 promotes it';
   return {
     phase: 'Canary',
     reason: 'CanaryHolding',
@@ -265,7 +265,7 @@ function ready({ plan, current }: Case): Summary {
   };
 }
 
-/** What a revision that was given up still has of the traffic. Of a route that is not in force yet, `TrafficRouted` tells. */
+/** What a revision that was aborted still has of the traffic. Of a route that is not in force yet, `TrafficRouted` tells. */
 function kept({ traffic: { reason, verified } }: DeliveryPlan): string {
   return reason && verified ? `; ${reason}` : '';
 }

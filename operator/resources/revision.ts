@@ -54,7 +54,7 @@ export type RevisionInputs = Partial<Pick<PcfApiSpec, (typeof REVISION_FIELDS)[n
 /**
  * What the name of a revision is the hash of. A field that is added here, or a default that is
  * added below one of these, gives every revision another name and so delivers every PcfApi
- * anew when the operator is upgraded: what is not in the spec must stay out of the hash.
+ * again when the operator is upgraded: what is not in the spec must stay out of the hash.
  */
 function podInputs(spec: PcfApiSpec) {
   const { image, environment, resources, env, config, database, redis, auth } = spec;

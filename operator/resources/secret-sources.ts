@@ -1,6 +1,6 @@
 /**
  * How the Secrets reach the API. As files, which the kubelet rewrites when the Secret
- * changes and the API reads anew; or as variables, which stay as they were when the pod
+ * changes and the API reads again; or as variables, which stay as they were when the pod
  * started: with `onChange: Rollout` a changed Secret is a new revision instead.
  */
 import { FILE_SUFFIX, SECRETS_DIR } from '../../contract/image.js';

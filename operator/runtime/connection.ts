@@ -24,7 +24,7 @@ interface TlsOptions {
   auth?: string;
 }
 
-/** One undici Agent for all requests, made anew when the certificates changed. */
+/** One undici Agent for all requests, made again when the certificates changed. */
 export class ApiConnection {
   private current: Promise<Connection> | undefined;
   private openedAt = 0;

@@ -24,7 +24,7 @@ export class ReconcileError extends Error {
   }
 }
 
-/** Trying again can't mend it: the key rests until something about it changes, or is due. */
+/** Trying again can't fix it: the key rests until something about it changes, or is due. */
 export class TerminalError extends ReconcileError {
   override readonly name = 'TerminalError';
 }

@@ -17,7 +17,7 @@ interface Place {
   parent?: Place;
   /** As `FieldsV1` spells it; undefined for an item of a list that is owned whole. */
   step?: string;
-  /** For people: how the path goes on. */
+  /** For people: how the path continues. */
   label: string;
   /** Our manager's field set here; undefined when it is not known. */
   ours: FieldSet | undefined;

@@ -78,7 +78,7 @@ export class EventRecorder {
     this.enqueue(() => this.write(input), input.reason);
   }
 
-  /** Resolves when everything recorded so far was written or given up. */
+  /** Resolves when everything recorded so far was written or aborted. */
   async flush(): Promise<void> {
     await this.tail;
     for (const known of this.series.values()) {
@@ -112,7 +112,7 @@ export class EventRecorder {
     dropOldest(this.series);
   }
 
-  /** Counts a repeat. False when the Event is gone and has to be made anew. */
+  /** Counts a repeat. False when the Event is gone and has to be made again. */
   private async repeat(id: string, known: Series): Promise<boolean> {
     known.count += 1;
     known.lastSeenAt = Date.now();

@@ -62,7 +62,7 @@ export interface ListOptions {
 export interface WatchOptions extends ListOptions {
   /** When the API server is to end the watch. */
   timeoutSeconds: number;
-  /** WatchList (KEP-3157): begin with what there is, then a bookmark, then go on as a watch. */
+  /** WatchList (KEP-3157): begin with what there is, then a bookmark, then continue as a watch. */
   sendInitialEvents?: boolean;
   resourceVersionMatch?: 'NotOlderThan';
 }

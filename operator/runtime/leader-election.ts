@@ -71,7 +71,7 @@ export class LeaderElector {
     if (!this.isLeader()) throw new NotLeaderError();
   }
 
-  /** Fires when this term of leading ends, with a {@link NotLeaderError}. Ask anew after each {@link acquire}. */
+  /** Fires when this term of leading ends, with a {@link NotLeaderError}. Ask again after each {@link acquire}. */
   get signal(): AbortSignal {
     return this.term.signal;
   }

@@ -3,7 +3,7 @@
  * every change, across expired versions, cut and dead connections, and throttling.
  *
  * It begins with a WatchList (KEP-3157; on by default since Kubernetes 1.34): one
- * request that streams what there is, marks the end with a bookmark and goes on as a
+ * request that streams what there is, marks the end with a bookmark and continues as a
  * watch. It is a consistent read, so nothing goes back in time after a gap. An API
  * server that refuses it, or knows no such mark, gets LIST and then WATCH.
  */
@@ -66,7 +66,7 @@ class NoWatchListError extends Error {}
 class RenewedError extends Error {}
 
 export class Reflector {
-  /** Where the watch goes on; undefined: start over from what there is. */
+  /** Where the watch continues; undefined: start over from what there is. */
   private version: string | undefined;
   /** Newest version there was a list or event of, as a number. */
   newestVersion = 0;

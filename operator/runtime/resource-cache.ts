@@ -168,7 +168,7 @@ export class ResourceCache {
     const key = keyOf(fresh);
     const known = this.store.get(key);
     if (known && versionOf(known) >= versionOf(fresh) && !evenIfOlder) return;
-    // Deleted and made anew while we did not look: two events, as the watch would have had it.
+    // Deleted and made again while we did not look: two events, as the watch would have had it.
     if (known && known.metadata.uid !== fresh.metadata.uid) this.drop(key, known);
     const old = this.store.put(fresh);
     this.emit({ type: old ? ResourceEventType.Modified : ResourceEventType.Added, object: fresh, old });

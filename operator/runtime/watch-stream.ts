@@ -17,7 +17,7 @@ export class SilentWatchError extends Error {
 
 /**
  * Yields the events of a watch. Throws {@link SilentWatchError} when no byte comes for
- * `limitMs`, which is asked anew after each chunk. `abort` has to end the body.
+ * `limitMs`, which is asked again after each chunk. `abort` has to end the body.
  */
 export async function* readEvents(
   body: AsyncIterable<Uint8Array>,

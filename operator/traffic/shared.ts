@@ -70,7 +70,7 @@ function markOf(api: PcfApi, { metadata }: KubeObject): Mark | undefined {
     const mark = JSON.parse(text) as Partial<Mark>;
     return mark.route && mark.header ? (mark as Mark) : undefined;
   } catch {
-    return undefined; // somebody's edit: it is written anew
+    return undefined; // somebody's edit: it is written again
   }
 }
 

@@ -132,7 +132,7 @@ export class Cluster {
     writeFileSync(this.pki('tokens.csv'), `${this.token},admin,admin,system:masters\n`, { mode: 0o600 });
   }
 
-  /** What the API server and the node show each other. Made anew with each cluster. */
+  /** What the API server and the node show each other. Made again with each cluster. */
   private async writeNodeIdentity(): Promise<void> {
     const { cert, private: key } = await generate([{ name: 'commonName', value: 'PCF sandbox node' }], {
       keySize: 2048,

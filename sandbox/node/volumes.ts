@@ -44,7 +44,7 @@ export function hasLiveVolumes({ spec }: Pod): boolean {
   );
 }
 
-/** Writes anew what changed since the mount, as the kubelet does. What is gone meanwhile stays as it was. */
+/** Writes again what changed since the mount, as the kubelet does. What is gone meanwhile stays as it was. */
 export async function refreshVolumes(
   pod: Pod,
   folder: string,

@@ -124,7 +124,7 @@ export class DeliveryStory extends Tale {
     await this.measure('canaryWeight 40', { [NEW]: 40 });
     await this.patch({ canaryWeight: null });
     await this.reaches(20);
-    this.line('canaryWeight taken out -> the step goes on at 20 %');
+    this.line('canaryWeight taken out -> the step continues at 20 %');
   }
 
   private async abort(): Promise<void> {

@@ -86,7 +86,7 @@ export class MigrationsStory extends Tale {
     this.line(`backfilled ${rows.toLocaleString('en')} rows, ${rowsPerSecond.toLocaleString('en')} rows/s`);
     this.line(`p99 of the API ${p99(before).toFixed(1)} ms before, ${p99(during).toFixed(1)} ms during it`);
     this.expect(Object.keys(during.served).join() === OLD, `${Object.keys(during.served)} served during it`);
-    const least = this.rows - writers.written.size; // what is written anew, the trigger fills
+    const least = this.rows - writers.written.size; // what is written again, the trigger fills
     this.expect(rows >= least && rows <= this.rows, `the backfill did ${rows} rows`);
     await this.tellWrites(writers);
   }

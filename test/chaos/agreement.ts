@@ -24,7 +24,7 @@ export async function assertAgreement(api: TestApi, timeoutMs = 5_000): Promise<
   }
 }
 
-/** Reads the cluster anew. Throws where they differ. */
+/** Reads the cluster again. Throws where they differ. */
 async function compare(api: TestApi): Promise<void> {
   const [deployments, pods, route] = await Promise.all([
     api.owned(DeploymentKind),

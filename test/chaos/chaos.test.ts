@@ -13,7 +13,7 @@ import { Operators } from './operators.js';
 import { Watchdog } from './watchdog.js';
 import type { World } from './world.js';
 
-// To replay or to go on for longer: CHAOS_SEED=7 CHAOS_ROUNDS=10 npx mocha dist/test/chaos/chaos.test.js
+// To replay or to continue for longer: CHAOS_SEED=7 CHAOS_ROUNDS=10 npx mocha dist/test/chaos/chaos.test.js
 const SEED = Number(process.env.CHAOS_SEED ?? 20261123);
 const ROUNDS = Number(process.env.CHAOS_ROUNDS ?? 1);
 

@@ -109,7 +109,7 @@ export class Watchdog {
     });
   }
 
-  /** Counts anew. */
+  /** Counts again. */
   countReady(): void {
     this.fewestReady = Number.POSITIVE_INFINITY;
   }

@@ -30,7 +30,7 @@ export class FakeClock implements Clock {
     this.time = end;
   }
 
-  /** Time passes and no timer runs: the process was stopped. They are late when it goes on. */
+  /** Time passes and no timer runs: the process was stopped. They are late when it continues. */
   freeze(ms: number): void {
     this.time += ms;
   }

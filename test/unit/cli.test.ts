@@ -72,14 +72,14 @@ describe('kubectl-pcf', () => {
     assert.equal(age('2026-11-23T12:00:09Z', now), '0s', 'a clock that is ahead');
   });
 
-  it('shows what was asked, what is in force, why they differ, and what to mend', () => {
+  it('shows what was asked, what is in force, why they differ, and what to fix', () => {
     const api = pcfApi();
     api.status = {
       observedGeneration: 2,
       phase: 'Progressing',
       stableRevision: 'api-old',
       updateRevision: 'api-new',
-      step: { index: 1, of: 3, weight: 50, waitingFor: 'somebody to go on: kubectl pcf promote' },
+      step: { index: 1, of: 3, weight: 50, waitingFor: 'somebody to continue: kubectl pcf promote' },
       traffic: { desiredWeight: 50, effectiveWeight: 33, verified: true, reason: '1 of 3 pods are ready' },
       revisions: [
         { name: 'api-old', image: 'a:1', replicas: 3, readyReplicas: 3, weight: 67 },
@@ -99,7 +99,7 @@ describe('kubectl-pcf', () => {
     assert.match(text, /the operator has not seen the last edit yet/);
     assert.match(text, /api-new +canary +a:2 +1\/2 .* 33 %/);
     assert.match(text, /asked 50 %, in force 33 %: 1 of 3 pods are ready/);
-    assert.match(text, /step 2 of 3: 50 %, waiting for somebody to go on/);
-    assert.match(text, /To mend\n {2}the cluster lacks X/);
+    assert.match(text, /step 2 of 3: 50 %, waiting for somebody to continue/);
+    assert.match(text, /To fix\n {2}the cluster lacks X/);
   });
 });

@@ -53,7 +53,7 @@ export function deliveryRollUpJob(dataSource: DataSource, keepMs: number, everyM
       const before = new Date(Math.floor((Date.now() - keepMs) / DAY_MS) * DAY_MS);
       let rolledUp = 0;
       for (let count = BATCH; count === BATCH; rolledUp += count) {
-        signal.throwIfAborted(); // the next run goes on where this one ended
+        signal.throwIfAborted(); // the next run continues where this one ended
         const [row] = await dataSource.query<{ count: number }[]>(ROLL_UP, [before]);
         count = row?.count ?? 0;
       }

@@ -3,7 +3,7 @@ import { DomainEventKind } from './event-kind.js';
 
 @ObjectType({ simpleResolvers: true })
 abstract class ChangedEvent {
-  @Field({ description: 'Subscribe with it as `after` to go on behind this event.' })
+  @Field({ description: 'Subscribe with it as `after` to continue behind this event.' })
   cursor!: string;
 
   @Field(() => DomainEventKind)

@@ -14,7 +14,7 @@ export interface EventSignal {
 export interface Listening {
   /** Whether signals arrive at the moment; if not, who waits must look often. */
   readonly isWell: boolean;
-  /** Whether it must be listened anew. */
+  /** Whether it must be listened again. */
   readonly isOver: boolean;
   stop(): Promise<void>;
 }

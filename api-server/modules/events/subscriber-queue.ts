@@ -1,6 +1,6 @@
 import type { DomainEvent } from './event-log.js';
 
-/** Beyond that a subscriber is too slow to be waited for; it can come back and go on where it was. */
+/** Beyond that a subscriber is too slow to be waited for; it can come back and continue where it was. */
 const MAX_WAITING = 1_000;
 
 /** Events that wait for one subscriber. */

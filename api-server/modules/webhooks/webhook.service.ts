@@ -85,7 +85,7 @@ export class WebhookService {
     return { webhook: found(webhook), secret };
   }
 
-  /** As if they had been queued long ago: the relay then puts them in anew, whatever became of their jobs. */
+  /** As if they had been queued long ago: the relay then puts them in again, whatever became of their jobs. */
   async retryMessages({ webhookId, ids }: RetryWebhookMessagesInput): Promise<RetriedWebhookMessages> {
     const bindings = new Bindings();
     const { bind } = bindings;

@@ -22,7 +22,7 @@ export async function hashPassword(password: string): Promise<string> {
 
 export interface PasswordCheck {
   matches: boolean;
-  /** It was hashed at another cost than today's: to be hashed anew, now that it is known. */
+  /** It was hashed at another cost than today's: to be hashed again, now that it is known. */
   outdated: boolean;
 }
 

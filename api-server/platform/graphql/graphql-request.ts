@@ -71,7 +71,7 @@ function hashIn(documentId: unknown, extensions: unknown): string | undefined {
   return typeof given === 'string' ? DOCUMENT_ID.exec(given)?.[1] : undefined;
 }
 
-/** What is behind the `?`. Parsers mend what is no UTF-8, each in its own way: here it is refused. */
+/** What is behind the `?`. Parsers fix what is no UTF-8, each in its own way: here it is refused. */
 function searchOf(url: string): Record<string, string> | GraphQLError {
   const at = url.indexOf('?');
   const found = new Map<string, string>();

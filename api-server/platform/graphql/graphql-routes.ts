@@ -145,7 +145,7 @@ function isBrowser({ method, headers, query }: FastifyRequest): boolean {
   return asksForPage && !Object.hasOwn(query as object, 'query');
 }
 
-/** Nobody waits for the rows any more. What may have changed something goes on. */
+/** Nobody waits for the rows any more. What may have changed something continues. */
 function endWithClient({ state }: FastifyRequest, reply: FastifyReply): void {
   reply.raw.once('close', () => {
     if (!state || reply.raw.writableFinished || state.session.wrote) return;

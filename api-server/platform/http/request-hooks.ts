@@ -32,7 +32,7 @@ export function addRequestHooks(
     request.state = newState(request, database);
     enter(request.state, done);
   });
-  // Once more: reading the body goes on in the socket's context, not in the request's.
+  // Once more: reading the body continues in the socket's context, not in the request's.
   app.addHook('preHandler', (request, _reply, done) => {
     if (request.state) enter(request.state, done);
     else done();

@@ -34,7 +34,7 @@ async function apply(
     SELECT ctid FROM ${rule.table} WHERE ${rule.where} LIMIT ${BATCH} FOR UPDATE SKIP LOCKED))`;
   let deleted = 0;
   for (;;) {
-    signal.throwIfAborted(); // the next run goes on where this one ended
+    signal.throwIfAborted(); // the next run continues where this one ended
     const [, count] = await dataSource.query<[unknown[], number]>(sql, [before]);
     deleted += count;
     if (count < BATCH) break;

@@ -84,7 +84,7 @@ async function deliverOnce(
     await sender.send(message, signal);
   } catch (error) {
     const final = isLast || error instanceof HopelessJobError;
-    // If it can't be noted, the message goes on to be pending, and the relay queues it again some time.
+    // If it can't be noted, the message continues to be pending, and the relay queues it again some time.
     await outbox
       .failed(id, (error as Error).message, final)
       .catch((err: unknown) => log.warn({ err }, 'it could not be noted that a webhook message has failed'));

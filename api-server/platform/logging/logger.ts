@@ -49,7 +49,7 @@ export function createLogger(level: string, stream: 'stdout' | 'stderr' = 'stdou
 let second = 0;
 let upToSecond = '';
 
-/** As pino's own, which makes the whole text anew for each line. */
+/** As pino's own, which makes the whole text again for each line. */
 function isoTime(): string {
   const now = Date.now();
   const ms = now % 1_000;

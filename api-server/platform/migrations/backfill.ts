@@ -150,7 +150,7 @@ async function stateOf(runner: QueryRunner, name: string) {
   );
   if (state?.cancelled) {
     throw new RefusedError(
-      `${name} was cancelled after ${state.rows} rows; \`migrate resume\` lets it go on`,
+      `${name} was cancelled after ${state.rows} rows; \`migrate resume\` lets it continue`,
     );
   }
   return state as { cursor: string | null; rows: number };

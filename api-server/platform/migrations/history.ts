@@ -27,7 +27,7 @@ export interface Applied {
 }
 
 export async function createHistory(runner: QueryRunner): Promise<void> {
-  // The shape TypeORM gives it, so that a database of an older image goes on as it is.
+  // The shape TypeORM gives it, so that a database of an older image continues as it is.
   await runner.query(
     `CREATE TABLE IF NOT EXISTS ${MIGRATIONS_TABLE} (id serial PRIMARY KEY, "timestamp" bigint NOT NULL, name varchar NOT NULL)`,
   );
@@ -58,7 +58,7 @@ export async function recordApplied(runner: QueryRunner, migration: KnownMigrati
   );
 }
 
-/** Refuses what no second try can mend: an applied migration that has changed, an image that is too old. */
+/** Refuses what no second try can fix: an applied migration that has changed, an image that is too old. */
 export function checkHistory(applied: Applied[], known: KnownMigration[], version: string): void {
   const byName = new Map(known.map((one) => [one.name, one]));
   for (const { name, checksum } of applied) {

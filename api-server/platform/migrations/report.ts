@@ -50,7 +50,7 @@ export function postMortem(report: MigrationReport): MigrationReport {
   const rows =
     backfill?.name === running && backfill ? `, ${backfill.rows} of about ${backfill.total} rows done` : '';
   const at = running ? ` while ${running} ran${rows}` : '';
-  return { ...report, retry: true, error: `killed${at}; the next run goes on from there` };
+  return { ...report, retry: true, error: `killed${at}; the next run continues from there` };
 }
 
 /** The last line that says something. */

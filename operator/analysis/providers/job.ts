@@ -61,7 +61,7 @@ export class JobProvider implements Provider {
     }
   }
 
-  /** The Job as it is: one that an earlier leader started goes on. */
+  /** The Job as it is: one that an earlier leader started continues. */
   private async ensure(wanted: KubeObject, { api }: Request, signal: AbortSignal): Promise<KubeObject> {
     const { namespace, name } = wanted.metadata;
     const known = this.jobs.get(namespace!, name);

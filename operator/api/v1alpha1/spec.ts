@@ -71,7 +71,7 @@ export const pcfApiSpec = z
       .meta({ description: 'How a new revision takes over. Default: a canary without steps.' }),
     progressDeadline: duration.optional().meta({
       description:
-        'How long the pods of a new revision may make no progress before it is given up. Default: 10m.',
+        'How long the pods of a new revision may make no progress before it is aborted. Default: 10m.',
     }),
     revisionHistoryLimit: z.int().min(0).max(50).default(10).meta({
       description: 'Old revisions that stay on record, so that one can go back to them.',

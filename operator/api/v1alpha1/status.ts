@@ -26,7 +26,7 @@ const trafficStatus = z.strictObject({
   verified: z.boolean().meta({ description: 'Whether the route was read back as it was written.' }),
   reason: z.string().optional().meta({
     description:
-      'Why the two weights differ, why a revision that was given up keeps a share, or why the route is not verified.',
+      'Why the two weights differ, why a revision that was aborted keeps a share, or why the route is not verified.',
   }),
 });
 
@@ -76,7 +76,7 @@ const migrationStatus = z.strictObject({
       rows: rowCount('Rows done.'),
       total: rowCount('Rows there are, as the database estimates.'),
       rowsPerSecond: rowCount('How fast it goes.'),
-      secondsLeft: rowCount('How long it will take, if it goes on so.').optional(),
+      secondsLeft: rowCount('How long it will take, if it continues so.').optional(),
       cancelled: z.boolean().optional().meta({ description: 'Somebody stopped it with `migrate cancel`.' }),
     })
     .optional()
@@ -124,7 +124,7 @@ const failedDelivery = z.strictObject({
   revision: z.string().meta({ description: 'The revision.' }),
   reason: z.string().meta({ description: 'Why, in one CamelCase word.' }),
   message: z.string().meta({ description: 'Why, for people.' }),
-  at: time('When it was given up.'),
+  at: time('When it was aborted.'),
 });
 
 const deliveryPosition = z.strictObject({
@@ -144,7 +144,7 @@ const deliveryPosition = z.strictObject({
     .meta({ description: 'It goes back to the previous revision, whose pods still run.' }),
   attempt: count('How often its migrations are tried.').optional(),
   afresh: z.boolean().optional().meta({
-    description: 'Its migrations run anew whatever earlier attempts did: somebody asked for another try.',
+    description: 'Its migrations run again whatever earlier attempts did: somebody asked for another try.',
   }),
   weight: percent('The share last asked for, kept while paused.').optional(),
   scale: count('Pods for the whole traffic, by which the share in force is measured.').optional(),
@@ -152,7 +152,7 @@ const deliveryPosition = z.strictObject({
   progressAt: time('When there was progress last.').optional(),
   readySince: time('Since when all pods that were asked for are ready.').optional(),
   failed: failedDelivery.optional().meta({
-    description: 'The revision that was given up. It is not tried again until spec changes, or a retry.',
+    description: 'The revision that was aborted. It is not tried again until spec changes, or a retry.',
   }),
   retiring: z
     .array(
@@ -255,7 +255,7 @@ export const pcfApiStatus = z.strictObject({
   step: stepStatus.optional().meta({ description: 'Where the delivery is in the steps of its strategy.' }),
   failed: failedDelivery
     .optional()
-    .meta({ description: 'The revision that was given up last, as long as the spec asks for it.' }),
+    .meta({ description: 'The revision that was aborted last, as long as the spec asks for it.' }),
   history: z
     .array(deliveryRecord)
     .optional()

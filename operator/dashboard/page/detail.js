@@ -9,7 +9,7 @@ export function detailView(detail, canAct) {
     'article',
     { class: 'detail', 'data-key': `${detail.namespace}/${detail.name}` },
     hero(detail, canAct),
-    detail.toMend && h('p', { class: 'note warn' }, h('strong', {}, '! To mend: '), detail.toMend),
+    detail.toMend && h('p', { class: 'note warn' }, h('strong', {}, '! To fix: '), detail.toMend),
     detail.steps && detail.steps.of > 0 && stepsView(detail.steps),
     h(
       'div',

@@ -1,7 +1,7 @@
 /**
  * The floor: Fastify and pg, no GraphQL. Each query is run once by our resolvers to
  * learn its statements and its answer; from then on the statements are run as they
- * are, and the answer is serialized anew. Whoever maps rows to objects does more.
+ * are, and the answer is serialized again. Whoever maps rows to objects does more.
  */
 import { randomUUID } from 'node:crypto';
 import { fastify } from 'fastify';

@@ -1,5 +1,5 @@
 /**
- * What is asked. Made from the schema as it is, so that the benchmark goes on
+ * What is asked. Made from the schema as it is, so that the benchmark continues
  * working when fields come; a row the schema has nothing for is left out.
  */
 import {

@@ -116,11 +116,11 @@ describe('the analysis of a delivery, with a real Prometheus that goes away', fu
     await operator.stop();
     const counted = status!.metrics[0]!.measurements;
     operator = new OperatorProcess(reconcile);
-    await eventually('it goes on', () => status!.metrics[0]!.measurements > counted);
+    await eventually('it continues', () => status!.metrics[0]!.measurements > counted);
     assert.equal(status!.verdict, 'Unavailable');
   });
 
-  it('goes on by itself once Prometheus is back', async () => {
+  it('continues by itself once Prometheus is back', async () => {
     await prometheus.start();
     await until('Passed');
   });

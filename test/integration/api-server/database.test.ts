@@ -18,7 +18,7 @@ describe('api-server database', () => {
   let replicaUrl: string;
   let folder: string;
 
-  /** Stops the replica from applying what it gets, and lets it go on. */
+  /** Stops the replica from applying what it gets, and lets it continue. */
   const replay = (what: 'pause' | 'resume') => replica.query(`SELECT pg_wal_replay_${what}()`, replicaUrl);
 
   before(async function () {

@@ -112,7 +112,7 @@ describe('api-server HTTP', () => {
       assert.match(await answerTo(request), /^(200|503) 1\.1 /);
     });
 
-    it('new connections get the new certificate when its files change; an old one goes on', async () => {
+    it('new connections get the new certificate when its files change; an old one continues', async () => {
       await write('one.example.com');
       const server = await start(env());
       const session = connectHttp2(`https://127.0.0.1:${server.port}`, { rejectUnauthorized: false });
@@ -331,7 +331,7 @@ describe('api-server HTTP', () => {
       assert.ok(third < first * 0.5, `${peaks.map(Math.round).join(', ')} MB`);
     });
 
-    it('sockets beyond the limit are closed as they come; those that are open go on', async () => {
+    it('sockets beyond the limit are closed as they come; those that are open continue', async () => {
       const server = await start({ PCF_API__SERVER__MAX_CONNECTIONS: '3' });
       const open3 = await Promise.all([askOnce(server.port), askOnce(server.port), askOnce(server.port)]);
       const fourth = await open(server.port);

@@ -167,7 +167,7 @@ describe('api-server jobs', () => {
     assert.deepEqual(events, ['start 1', 'end 1']);
   });
 
-  it('jobs go on after connections to Redis were lost, and none is missing', async () => {
+  it('jobs continue after connections to Redis were lost, and none is missing', async () => {
     const done = new Set<number>();
     const { runner, name } = run(async ({ n }) => void done.add(n));
     await runner.enqueue(name, { n: 1 });

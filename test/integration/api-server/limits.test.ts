@@ -85,7 +85,7 @@ describe('api-server limits', () => {
     assert.equal((await server.graphql(SERVICES)).status, 200);
   });
 
-  it('so is one event of a subscription, which goes on with the next', async () => {
+  it('so is one event of a subscription, which continues with the next', async () => {
     const server = await start({ PCF_API__GRAPHQL__DEADLINE: '300ms' });
     const record = async (serviceId: string, version: string) => {
       const input = { serviceId, version, environment: 'production', idempotencyKey: version };

@@ -89,7 +89,7 @@ describe('api-server login', () => {
 
   const from = (host: number) => ({ 'x-forwarded-for': `10.0.${salt}.${host}` });
 
-  it('a password gives a token that the API takes, and one to go on with', async () => {
+  it('a password gives a token that the API takes, and one to continue with', async () => {
     const answer = await login(PASSWORD, 'ADA@example.com');
     assert.equal(answer.status, 200);
     assert.equal(answer.headers.get('cache-control'), 'no-store');
@@ -220,7 +220,7 @@ describe('api-server login', () => {
     assert.equal(another.status, 401, 'what had to wait does not count against the address, either');
   });
 
-  it('a user who is disabled is no thief, and has to log in anew once enabled', async () => {
+  it('a user who is disabled is no thief, and has to log in again once enabled', async () => {
     const { refreshToken } = await tokens();
     const { data } = await api.graphql('{ users { edges { node { id } } } }');
     const disable = async (disabled: boolean) => {

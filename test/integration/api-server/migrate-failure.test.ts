@@ -162,7 +162,7 @@ describe('api-server migrate, in trouble', () => {
     assert.equal(await one(postgres, url, valid), true);
   });
 
-  it('another run that goes on: gives up with 75 and says who it is, and so does status', async () => {
+  it('another run that continues: gives up with 75 and says who it is, and so does status', async () => {
     const url = await postgres.createDatabase();
     assert.equal((await up(url)).code, EXIT.ok);
     await addServices(postgres, url, 1);
@@ -226,7 +226,7 @@ describe('api-server migrate, in trouble', () => {
     assert.deepEqual((await up(url, slow)).report.applied, ['Slow1795380000001']);
   });
 
-  it('failover in the middle of a backfill: 75 while the replica is read-only, and it goes on where it was', async function () {
+  it('failover in the middle of a backfill: 75 while the replica is read-only, and it continues where it was', async function () {
     this.timeout(60_000);
     const primary = await startPostgres();
     own.push(primary);

@@ -84,7 +84,7 @@ describe('api-server migrate, killed by SIGKILL', () => {
     assert.deepEqual([code, stdout], [null, '']);
     const left = migrationReportSchema.parse(JSON.parse(lastWords));
     assert.deepEqual([left.outcome, left.running], ['running', 'Drop1795380000004']);
-    assert.equal(left.error, 'killed while Drop1795380000004 ran; the next run goes on from there');
+    assert.equal(left.error, 'killed while Drop1795380000004 ran; the next run continues from there');
     assert.equal(left.backfill?.rows, ROWS, 'last words tell how far it had come');
     await finish(url, 0);
     const again = await runRole([...UP, '--detailed-exitcode'], { PCF_API__DATABASE__URL: url }, image);

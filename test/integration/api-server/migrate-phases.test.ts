@@ -196,7 +196,7 @@ describe('api-server migrate, phase by phase', () => {
     assert.equal(await one("SELECT to_regclass('deployments_newest_ccnew1') AS v"), null);
   });
 
-  it('a backfill that is killed goes on from its cursor and does every row', async () => {
+  it('a backfill that is killed continues from its cursor and does every row', async () => {
     const filling = image({ [FILL]: BACKFILL });
     await addServices(30_000);
     const first = spawnRole(UP, env(), filling);
@@ -214,7 +214,7 @@ describe('api-server migrate, phase by phase', () => {
     assert.equal(await rows(), 30_000, 'each row is done once');
   });
 
-  it('a cancelled backfill stops, is refused, and goes on when resumed', async () => {
+  it('a cancelled backfill stops, is refused, and continues when resumed', async () => {
     const filling = image({ [FILL]: BACKFILL });
     await addServices(10);
     assert.equal((await runRole(['migrate', 'cancel', OWNER], env(), filling)).code, EXIT.ok);
@@ -256,7 +256,7 @@ describe('api-server migrate, phase by phase', () => {
     assert.equal(await one("SELECT to_regclass('schema_backfills') AS v"), null);
   });
 
-  it('a backfill that is kept from rows now and then goes on: only tries without progress count', async () => {
+  it('a backfill that is kept from rows now and then continues: only tries without progress count', async () => {
     const filling = image({ [FILL]: BACKFILL });
     await addServices(2_500);
     const holders = await Promise.all([600, 2_000].map((row) => holdRow(row)));
@@ -365,7 +365,7 @@ describe('api-server migrate, phase by phase', () => {
     }
   });
 
-  it('a database that an earlier runner left goes on: columns are added, checksums of the earlier kind are replaced', async () => {
+  it('a database that an earlier runner left continues: columns are added, checksums of the earlier kind are replaced', async () => {
     await postgres.query('ALTER TABLE schema_migrations DROP COLUMN until', url);
     await postgres.query("UPDATE schema_migrations SET checksum = repeat('0', 32)", url);
     await postgres.query(

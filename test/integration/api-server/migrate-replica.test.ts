@@ -74,7 +74,7 @@ describe('a backfill beside a replica that is behind', () => {
     assert.equal(warnings.length, 1, ended.stderr);
   });
 
-  it('waits where it may, says so, can be cancelled there, and goes on when the replica has caught up', async function () {
+  it('waits where it may, says so, can be cancelled there, and continues when the replica has caught up', async function () {
     this.timeout(60_000);
     await primary.query('GRANT pg_read_all_stats TO ordinary', url);
     const name = 'FillRepository1795380000001';

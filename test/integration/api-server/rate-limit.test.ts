@@ -69,14 +69,14 @@ describe('api-server rate limit', () => {
     assert.equal((await one.fetch('/health')).status, 200);
   });
 
-  it('who was over the limit may go on in the next window', async () => {
+  it('who was over the limit may continue in the next window', async () => {
     const api = await start({ PCF_API__RATE_LIMIT__WINDOW: '1s', PCF_API__RATE_LIMIT__REQUESTS: '1' });
     await redisIs(api, 'ready');
     await eventually('it is refused', async () => (await ask(api, 'c')) === 429);
     await eventually('it is let in again', async () => (await ask(api, 'c')) === 200);
   });
 
-  it('goes on counting by itself while Redis is away, and no request waits for it', async () => {
+  it('continues counting by itself while Redis is away, and no request waits for it', async () => {
     const api = await start();
     await redisIs(api, 'ready');
     await redis!.stop();

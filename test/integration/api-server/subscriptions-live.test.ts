@@ -126,7 +126,7 @@ describe('api-server subscriptions, live', () => {
     assert.doesNotMatch(metrics, /graphql_operation_errors_total\{operation="Changed"/);
   });
 
-  it('a process that ends says that it goes away, and another one goes on where it was', async () => {
+  it('a process that ends says that it goes away, and another one continues where it was', async () => {
     const { next, closed } = await subscribe(other);
     await record('w1');
     const { cursor } = await next();

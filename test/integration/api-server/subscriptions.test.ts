@@ -71,7 +71,7 @@ describe('api-server subscriptions', () => {
     assert.ok(performance.now() - startedAt < 900, 'a reader without a signal looks each second');
   });
 
-  it('goes on behind the last event that a client has seen, wherever it is asked', async () => {
+  it('continues behind the last event that a client has seen, wherever it is asked', async () => {
     const web = await domain.createService('web');
     const next = await subscribe(domain);
     await domain.record(web, { version: 'v1' });
@@ -230,7 +230,7 @@ describe('api-server subscriptions', () => {
     assert.ok(!domain.statements.some((sql) => sql.includes('event_stream')));
   });
 
-  it('goes on after the connection that listened was lost', async () => {
+  it('continues after the connection that listened was lost', async () => {
     const next = await subscribe(domain);
     const web = await domain.createService('web');
     await domain.record(web);
@@ -243,7 +243,7 @@ describe('api-server subscriptions', () => {
     assert.equal((await next()).deployment.version, 'v2');
   });
 
-  it('ends who does not take what it asked for, and says from where to go on', async () => {
+  it('ends who does not take what it asked for, and says from where to continue', async () => {
     const subscription = await domain.subscribe(CHANGED);
     open.push(subscription);
     const web = await domain.createService('web');

@@ -54,7 +54,7 @@ describe('a delivery that is judged', function () {
     });
   const say = (verdict: string) => ({ body: JSON.stringify({ verdict, message: `it says ${verdict}` }) });
 
-  it('does not go on without a verdict, and says what it waits for', async () => {
+  it('does not continue without a verdict, and says what it waits for', async () => {
     judge.answer = say('Inconclusive');
     await api.patch({ image: image('1.1.0') });
     await eventually('it is called inconclusive', () => analysis()?.verdict === 'Inconclusive', 60_000);
@@ -71,7 +71,7 @@ describe('a delivery that is judged', function () {
     assert.equal((api.status as { traffic?: { effectiveWeight: number } }).traffic?.effectiveWeight, 50);
   });
 
-  it('goes on with a good one, is promoted, and people are told', async () => {
+  it('continues with a good one, is promoted, and people are told', async () => {
     judge.answer = say('Success');
     await api.ready();
     const body = judge.bodies.at(-1)!;

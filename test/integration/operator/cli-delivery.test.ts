@@ -44,12 +44,12 @@ describe('kubectl pcf, in a delivery by steps,', function () {
     (await api.owned(DeploymentKind)).filter(({ metadata }) => metadata.labels?.[LABELS.revision]);
   const last = () => api.status.history?.[0];
 
-  it('promote goes on one step, promote --full past all that are left', async () => {
+  it('promote continues one step, promote --full past all that are left', async () => {
     await api.patch({ image: image('1.1.0') });
     await stands('1.1.0', 25);
-    assert.match(await pcf('promote'), /pcfapi\.pcf\.dev\/api goes on/);
+    assert.match(await pcf('promote'), /pcfapi\.pcf\.dev\/api continues/);
     await stands('1.1.0', 50);
-    assert.match(await pcf('promote', '--full'), /pcfapi\.pcf\.dev\/api goes on/);
+    assert.match(await pcf('promote', '--full'), /pcfapi\.pcf\.dev\/api continues/);
     await stable('1.1.0');
     revisions.push(api.status.stableRevision!);
     assert.deepEqual([last()?.outcome, last()?.by], ['Promoted', 'test']);

@@ -100,7 +100,7 @@ describe('kubectl pcf', function () {
     assert.match(out, /route +the route is in force as it was written/);
   });
 
-  it('names each thing that is missing, and how to mend it', async () => {
+  it('names each thing that is missing, and how to fix it', async () => {
     const namespace = await newTenant(sandbox, 'half');
     await sandbox.parts.client.delete(SecretKind, namespace, 'pcf-api-secrets');
     const half = `

@@ -112,7 +112,7 @@ describe('a delivery', function () {
     await api.remove();
   });
 
-  it('stands still while paused, and goes on after', async () => {
+  it('stands still while paused, and continues after', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'paused'));
     await api.ready();
     await api.patch({ image: image('1.1.0'), canaryWeight: 20 });

@@ -183,7 +183,7 @@ describe('beside an API server that turns requests away, the operator', function
     assert.ok((await metric(operator, /^rest_client_requests_total\{.*code="429"/)) > 0);
   });
 
-  it('survives that nothing is let in at all, keeps its lease, and goes on at once when something is', async () => {
+  it('survives that nothing is let in at all, keeps its lease, and continues at once when something is', async () => {
     const { client } = cluster;
     const holder = (await cluster.lease()).holderIdentity;
     await client.patch(PriorityLevelKind, undefined, LEVEL, { spec: level('none') });

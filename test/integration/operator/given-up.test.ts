@@ -1,4 +1,4 @@
-/** Every cause for which a delivery is given up that needs a cluster to happen: analysis has its own tests. */
+/** Every cause for which a delivery is aborted that needs a cluster to happen: analysis has its own tests. */
 import assert from 'node:assert/strict';
 import { JobKind, VirtualServiceKind } from '../../../operator/resources/kinds.js';
 import { LABELS } from '../../../operator/resources/metadata.js';
@@ -139,7 +139,7 @@ describe('a delivery that is given up', function () {
       });
     });
 
-  it('for an image that can not be pulled is given up again when it still can not be, by what is seen now', async () => {
+  it('for an image that can not be pulled is aborted again when it still can not be, by what is seen now', async () => {
     await api.patch({ image: image('not-there'), canaryWeight: 50 });
     await api.reason('ImagePullFailed');
     const { at, revision = '' } = api.status.failed ?? {};

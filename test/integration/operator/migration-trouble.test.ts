@@ -87,7 +87,7 @@ describe('a delivery whose migrations meet trouble', function () {
   /** Nothing but the old version has answered. */
   const onlyOld = ({ total }: Load) => assert.deepEqual(Object.keys(total.served), ['1.0.0']);
 
-  it('tells how far a backfill is, and goes on where it was though runner and operator are killed', async () => {
+  it('tells how far a backfill is, and continues where it was though runner and operator are killed', async () => {
     const { api, load, end } = await served('progress', { replicas: 1 });
     await seed(api);
     await api.patch({ image: NEW });
@@ -114,7 +114,7 @@ describe('a delivery whose migrations meet trouble', function () {
     await end();
   });
 
-  it('names the session that has the lock of a table, and goes on once that has ended', async () => {
+  it('names the session that has the lock of a table, and continues once that has ended', async () => {
     const { api, load, end } = await served('locked', { migrations: { lockTimeout: '300ms' } });
     const holder = new Client({
       connectionString: sandbox.postgres.url(api.namespace),
@@ -143,7 +143,7 @@ describe('a delivery whose migrations meet trouble', function () {
     await end();
   });
 
-  it('says what PostgreSQL said of wrong credentials, of used-up connections and of a full disk, and goes on once that is mended', async () => {
+  it('says what PostgreSQL said of wrong credentials, of used-up connections and of a full disk, and continues once that is fixed', async () => {
     const { api, load, end } = await served('credentials');
     const url = new URL(sandbox.postgres.url(api.namespace));
     const database = new Client({ connectionString: url.href });
@@ -227,7 +227,7 @@ describe('a delivery whose migrations meet trouble', function () {
     await end();
   });
 
-  it('stops a backfill that nobody waits for any more, so that a hotfix need not, and goes on with it later', async () => {
+  it('stops a backfill that nobody waits for any more, so that a hotfix need not, and continues with it later', async () => {
     const { api, end } = await served('hotfix', { replicas: 1 });
     await seed(api);
     const backfills = async () =>

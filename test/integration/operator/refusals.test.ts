@@ -15,8 +15,8 @@ interface Refusal {
   spec: object;
   /** What a person must be told. */
   says: RegExp;
-  /** What mends it. */
-  mend: object;
+  /** What fixes it. */
+  fix: object;
 }
 
 const scaling = (metric: object) => ({
@@ -33,22 +33,22 @@ const refusals: Record<string, Refusal> = {
   "the kind's own rules": {
     spec: { scheduling: { tolerations: [{ key: 'a', operator: 'Exists', value: 'b' }] } },
     says: /tolerations\[0\].*value must be empty when `operator` is 'Exists'/,
-    mend: { scheduling: null },
+    fix: { scheduling: null },
   },
   "a custom kind's schema": {
     spec: { traffic: { provider: 'GatewayAPI', hosts: ['a..b'], gateways: ['gateways/public'] } },
     says: /HTTPRoute.*spec\.hostnames\[0\].*"a\.\.b"/,
-    mend: { traffic: { hosts: ['a.b'] } },
+    fix: { traffic: { hosts: ['a.b'] } },
   },
   'a field that the kind does not have': {
     spec: scaling({ nonsense: true }),
     says: /HorizontalPodAutoscaler.*\.spec\.metrics\[0\]\.nonsense: field not declared in schema/,
-    mend: scaling(cpu(70)),
+    fix: scaling(cpu(70)),
   },
   'a value of another type': {
     spec: scaling(cpu('much')),
     says: /HorizontalPodAutoscaler.*averageUtilization: expected numeric/,
-    mend: scaling(cpu(70)),
+    fix: scaling(cpu(70)),
   },
 };
 
@@ -107,18 +107,18 @@ describe('what the API server refuses, the operator', function () {
     });
   }
 
-  for (const [how, { spec, says, mend }] of Object.entries(refusals)) {
+  for (const [how, { spec, says, fix }] of Object.entries(refusals)) {
     it(`tells what is wrong, and tries it again when the spec changes: ${how}`, async () => {
       const namespace = await cluster.namespace(`refused-${Object.keys(refusals).indexOf(how)}`);
       const watch = await cluster.create(namespace, spec);
       await isTold(namespace, watch, says);
-      await cluster.patch(namespace, mend);
+      await cluster.patch(namespace, fix);
       await cluster.ready(watch);
       assert.equal(condition(watch, 'Stalled')?.status, 'False');
     });
   }
 
-  it('does not let a delivery stand still for: its steps go on by their times', async () => {
+  it('does not let a delivery stand still for: its steps continue by their times', async () => {
     const namespace = await cluster.namespace('refused-beside');
     const steps = [
       { weight: 10, hold: '2s' },
@@ -331,7 +331,7 @@ describe('what the API server refuses, the operator', function () {
     assert.equal(condition(watch, 'Degraded')?.status, 'False');
   });
 
-  it('tells that a webhook does not answer, records what it has begun, and goes on soon after', async () => {
+  it('tells that a webhook does not answer, records what it has begun, and continues soon after', async () => {
     const namespace = await cluster.namespace('away-amid');
     const answers = await unreachable(namespace, 'apps', 'deployments');
     const watch = await cluster.create(namespace);

@@ -54,7 +54,7 @@ describe('two replicas of the operator', function () {
     assert.equal(await depth('high'), 0);
   });
 
-  it('go on when the leader is killed', async () => {
+  it('continue when the leader is killed', async () => {
     const mark = cluster.audit.mark();
     await works();
     assert.equal(writers(cluster.audit.writesSince(mark)).length, 1, 'one of them writes');
@@ -74,7 +74,7 @@ describe('two replicas of the operator', function () {
     await eventually('it has said its last word', () => events().length === 2);
     leader.signal('SIGSTOP');
     await eventually('the standby leads', () => leads(standby), 20_000);
-    // Work that the one who slept would do too, were it to go on where it stood.
+    // Work that the one who slept would do too, were it to continue where it stood.
     const [deployment] = (await cluster.client.list(DeploymentKind, { namespace: `replicas-${namespaces}` }))
       .items;
     const { name, namespace } = deployment!.metadata;
@@ -82,7 +82,7 @@ describe('two replicas of the operator', function () {
     const resumedAt = cluster.audit.mark();
     leader.signal('SIGCONT');
     const { code } = await leader.exited;
-    assert.equal(code, 1, 'it leaves, for its supervisor to start it anew');
+    assert.equal(code, 1, 'it leaves, for its supervisor to start it again');
     await works();
     assert.ok(!writers(cluster.audit.writesSince(resumedAt)).includes(old), 'it wrote nothing any more');
     assert.match(leader.lastLines(30), /the lease was lost/);

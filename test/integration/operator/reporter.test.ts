@@ -198,7 +198,7 @@ describe('the record of deliveries', () => {
     assert.deepEqual(events, []);
   });
 
-  it('says what the key lacks, and goes on once that is mended', async () => {
+  it('says what the key lacks, and continues once that is fixed', async () => {
     const good = secrets.key!;
     secrets.key = { 'api-key': await newKey(['READ']) };
     await tell(underWay);

@@ -140,7 +140,7 @@ describe('the operator beside a PcfApi that is as it should be', function () {
     await cluster.ready(watch);
   });
 
-  it('slows down and says so when another controller undoes each repair, and goes on once it gives up', async () => {
+  it('slows down and says so when another controller undoes each repair, and continues once it gives up', async () => {
     await quiet();
     const live = await ownedOf(cluster, VirtualServiceKind, namespace);
     const { name } = live.metadata;
@@ -223,7 +223,7 @@ describe('the operator beside a PcfApi that is as it should be', function () {
     assert.match(out, /This operator renders pods differently; .* kubectl pcf adopt api/);
 
     const adopted = await kubectlPcf(cluster.sandbox, ['adopt', ...at]);
-    assert.match(adopted.out, /renders the pods of api-\w+ anew/, adopted.problems);
+    assert.match(adopted.out, /renders the pods of api-\w+ again/, adopted.problems);
     await seen.until('another revision', (api) => (api?.status?.stableRevision ?? name) !== name, 30_000);
     await cluster.ready(seen);
     const { stableRevision = '' } = seen.now()?.status ?? {};

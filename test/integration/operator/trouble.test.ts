@@ -29,7 +29,7 @@ describe('when something is wrong, the operator', () => {
     sandbox = await sharedSandbox();
   });
 
-  it('waits for a Secret, says which, starts nothing, and goes on within a second of its coming', async () => {
+  it('waits for a Secret, says which, starts nothing, and continues within a second of its coming', async () => {
     const namespace = await newTenant(sandbox, 'secret');
     const { client } = sandbox.parts;
     const secret = await client.get(SecretKind, namespace, 'pcf-api-secrets');
@@ -94,7 +94,7 @@ describe('when something is wrong, the operator', () => {
     await api.remove();
   }).timeout(90_000);
 
-  it('says that the traffic provider is not installed, and goes on once it is', async () => {
+  it('says that the traffic provider is not installed, and continues once it is', async () => {
     const { client } = sandbox.parts;
     const name = 'httproutes.gateway.networking.k8s.io';
     await client.delete(CrdKind, undefined, name);

@@ -193,7 +193,7 @@ describe('beside a real API server in trouble', function () {
     assert.ok(proxy.connections <= caches.length + 2, `${proxy.connections} connections`);
   });
 
-  it('goes on from a bookmark where nothing else came', async () => {
+  it('continues from a bookmark where nothing else came', async () => {
     const asked: string[] = [];
     const original = far.watch.bind(far);
     far.watch = (type, options, signal) => {
@@ -207,7 +207,7 @@ describe('beside a real API server in trouble', function () {
     await eventually('the watch began again', () => asked.length > 0, 20_000);
     assert.ok(
       Number(asked[0]) >= Number(metadata.resourceVersion),
-      `it goes on from ${asked[0]}, ${metadata.resourceVersion} was long known`,
+      `it continues from ${asked[0]}, ${metadata.resourceVersion} was long known`,
     );
   });
 

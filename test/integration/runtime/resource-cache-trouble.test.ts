@@ -10,7 +10,7 @@ describe('resource cache in trouble', () => {
   });
   afterEach(() => t.stop());
 
-  it('goes on from the version it has seen when the connection breaks', async () => {
+  it('continues from the version it has seen when the connection breaks', async () => {
     await t.start();
     t.server.put(thing('c'));
     await until('c is seen', () => t.names().length === 3);
@@ -181,7 +181,7 @@ describe('resource cache in trouble', () => {
     await until('it is back', () => t.names().join() === 'b');
   });
 
-  it('goes on after a line that is no JSON', async () => {
+  it('continues after a line that is no JSON', async () => {
     await t.start();
     t.server.sendRaw('{"type":"MODIFIED","object":{\n');
     t.server.put(thing('c'));

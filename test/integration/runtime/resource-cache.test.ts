@@ -39,7 +39,7 @@ describe('resource cache', () => {
     assert.equal(t.cache.get('ns', 'a')?.secret, undefined);
   });
 
-  it('goes on when a handler throws', async () => {
+  it('continues when a handler throws', async () => {
     await t.start();
     const later: string[] = [];
     t.cache.on(() => {

@@ -20,7 +20,7 @@ describe('resource cache with WatchList', () => {
     assert.equal(t.server.requests.length, 1);
   });
 
-  it('goes on from the last version when the connection breaks', async () => {
+  it('continues from the last version when the connection breaks', async () => {
     await t.start();
     t.server.cutWatches();
     t.server.put(thing('c'));
@@ -112,7 +112,7 @@ describe('resource cache with much to list', () => {
     await t.stop();
   });
 
-  it('goes on when a transform throws', async () => {
+  it('continues when a transform throws', async () => {
     const t = await CacheUnderTest.create({
       transform: (object): KubeObject => {
         if (object.metadata.name === 'poison') throw new Error('a bug');

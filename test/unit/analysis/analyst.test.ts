@@ -68,7 +68,7 @@ describe('a look at the analysis of a delivery', () => {
     assert.ok(JSON.stringify(third.status).length < 1_500);
   });
 
-  it('begins the metrics of a step anew with the step, and counts the others on', () => {
+  it('begins the metrics of a step again with the step, and counts the others on', () => {
     const first = look(START);
     finished = [done(asked[0]!, 'Success', START)];
     const atFirst = look(START + 1, first.status).status;
@@ -159,7 +159,7 @@ describe('a look at the analysis of a delivery', () => {
     });
   });
 
-  it('begins it anew with the next step too, though both name it', () => {
+  it('begins it again with the next step too, though both name it', () => {
     const twice = { steps: [{ analysis: ['smoke'] }, { analysis: ['smoke'] }] };
     const first = look(START, undefined, twice);
     finished = [done(asked[0]!, 'Success', START)];
@@ -178,7 +178,7 @@ describe('a look at the analysis of a delivery', () => {
       [first],
     );
     look(START + MINUTE);
-    assert.equal(asked.length, 2, 'and the initial delay goes on');
+    assert.equal(asked.length, 2, 'and the initial delay continues');
     analyst.forget('platform/api');
     look(START + MINUTE);
     assert.equal(asked[0]?.due.since, iso(START + MINUTE));

@@ -52,7 +52,7 @@ describe('which measurements are due', () => {
     assert.equal(nextDueMs([metric], results, now), undefined);
   });
 
-  it('a metric of a step is done when its count is full, the others go on', () => {
+  it('a metric of a step is done when its count is full, the others continue', () => {
     const { results, now } = measured(['Success', 'Success', 'Success']);
     const ofStep = plannedMetric({}, [{ analysis: ['errors'] }], 0);
     assert.deepEqual(due([ofStep], results, now + INTERVAL), []);
@@ -120,7 +120,7 @@ describe('the judgement of a metric', () => {
     assert.equal(message, 'bad: a measurement failed; the last: 3 is more than 1');
   });
 
-  it('an operator that was away does not go on by what it saw before', () => {
+  it('an operator that was away does not continue by what it saw before', () => {
     const { results, now } = measured(['Success', 'Success', 'Success']);
     const later = now + 10 * INTERVAL;
     const { verdict, message } = judge([plannedMetric()], results, later);
@@ -156,8 +156,8 @@ describe('the counts of a metric', () => {
 
   it('take nothing of an earlier count of the same metric', () => {
     const old = next(fresh('errors', START), 'Failure', START + DELAY);
-    const anew = [fresh('errors', START + DELAY + 1)];
-    assert.deepEqual(record(anew, old), anew);
+    const again = [fresh('errors', START + DELAY + 1)];
+    assert.deepEqual(record(again, old), again);
   });
 
   it('follow the spec: a new metric starts, one that is gone is forgotten', () => {

@@ -114,8 +114,8 @@ describe('the scheduler of measurements', () => {
 
   it('gives up what is wanted no more: another count, a metric that is gone, a PcfApi that is gone', async () => {
     schedule('a', request('m', 0), request('n', 0));
-    const anew = { ...request('m', 0), due: { name: 'm', since: iso(START + 1), number: 0 } };
-    schedule('a', anew);
+    const again = { ...request('m', 0), due: { name: 'm', since: iso(START + 1), number: 0 } };
+    schedule('a', again);
     await turn();
     assert.deepEqual(provider.started, ['m#0', 'n#0', 'm#0']);
     assert.deepEqual([...provider.running.keys()].length, 1);
@@ -135,7 +135,7 @@ describe('the scheduler of measurements', () => {
     assert.deepEqual(provider.started, ['a#0', 'b#0']);
   });
 
-  it('tells of a provider that failed, in its words, and goes on', async () => {
+  it('tells of a provider that failed, in its words, and continues', async () => {
     schedule('a', request('m', 0));
     provider.running.get('m#0')!.fail(new Error('Prometheus at http://p: the connection was refused'));
     await turn();

@@ -117,7 +117,7 @@ describe('api-server secrets of tokens', () => {
 });
 
 describe("api-server identity provider's keys", () => {
-  it('are fetched anew when they are old; while the provider is away those it had last are used', async () => {
+  it('are fetched again when they are old; while the provider is away those it had last are used', async () => {
     const server = await KeyServer.start();
     const log = pino({ level: 'silent' });
     const keys = new ProviderKeys(server.url, log, { maxAgeMs: 0, cooldownMs: 0 });

@@ -53,7 +53,7 @@ describe('a stream of server-sent events', () => {
     assert.deepEqual(events(), ['beat', 'list', 'detail', 'detail', 'list']);
   });
 
-  it('goes on after a reconnect from what was sent last', async () => {
+  it('continues after a reconnect from what was sent last', async () => {
     picture = { list: [1], detail: { a: 1 } };
     await open();
     await eventually('the first picture', () => events().length === 3);
@@ -72,7 +72,7 @@ describe('a stream of server-sent events', () => {
     await eventually('it is cut off', () => closed);
   });
 
-  it('ends after its time, for the reader to be admitted anew', async () => {
+  it('ends after its time, for the reader to be admitted again', async () => {
     picture = {};
     await open({ maxAgeMs: 20 });
     await eventually('its end', () => response.readableEnded);

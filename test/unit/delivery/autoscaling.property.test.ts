@@ -22,7 +22,7 @@ const scaling = fc.record({
   decisions: fc.array(decision, { minLength: 1, maxLength: 6 }),
 });
 
-/** A canary that has its weight, at a step that somebody must go on from. */
+/** A canary that has its weight, at a step that somebody must continue from. */
 function canaryAt(weight: number, settings: Partial<DeliverySettings>): ModelCluster {
   const cluster = new ModelCluster({ ...settings, stages: [{ weight, holdMs: 0, pause: true }] });
   for (const target of [OLD, NEW]) {

@@ -97,7 +97,7 @@ describe('contract', () => {
     assert.equal(look({ revisions }).job?.stage, undefined, 'a hotfix that nobody asked');
   });
 
-  it('is cancelled by an undo, and counts anew from the next promotion', () => {
+  it('is cancelled by an undo, and counts again from the next promotion', () => {
     const undone = look({ target: 'old', revisions: [revision('old', 1), revision('new', 2)] }, soaked - 1);
     assert.equal(undone.job, undefined);
     assert.deepEqual(
@@ -114,7 +114,7 @@ describe('contract', () => {
     assert.equal(before.requeueAfterMs, HOUR);
   });
 
-  it('goes on where it was after the operator was killed, and is not begun twice', () => {
+  it('continues where it was after the operator was killed, and is not begun twice', () => {
     const running = { state: 'Running', hook: 'Disabled', attempt: 2 } as const;
     const revisions = [revision('old', 1, gone), revision('new', 2, { contract: running })];
     const found = look({ revisions });

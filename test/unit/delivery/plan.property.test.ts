@@ -273,7 +273,7 @@ const promises: Record<string, (moment: Moment) => void> = {
     assert.equal(route?.header, position.update);
   },
 
-  'what is given up, called off or replaced gets no more traffic than it had, unless nothing else is ready'(
+  'what is aborted, called off or replaced gets no more traffic than it had, unless nothing else is ready'(
     moment,
   ) {
     const { seen, plan } = moment;
@@ -389,7 +389,7 @@ describe('plan, at every crash point and in any order of events', () => {
     );
   });
 
-  it('ends as asked or given up, with a status that agrees and a reason, and then changes nothing', function () {
+  it('ends as asked or aborted, with a status that agrees and a reason, and then changes nothing', function () {
     this.timeout(60_000);
     fc.assert(
       fc.property(history, (past) => {
@@ -407,13 +407,13 @@ describe('plan, at every crash point and in any order of events', () => {
         const plan = cluster.reconcile();
         assert.ok(
           [stable, update, failed?.revision].includes(cluster.target) || plan.refused,
-          'the target is neither stable, nor on its way, nor given up, nor refused',
+          'the target is neither stable, nor on its way, nor aborted, nor refused',
         );
         if (asked === 100 && !failed && !plan.refused) {
           assert.equal(stable, cluster.target);
           assert.deepEqual(pendingContracts(cluster.position), [], 'in the end the schema is contracted');
         }
-        assert.deepEqual(plain(cluster.observe()), plain(settled), 'it goes on writing');
+        assert.deepEqual(plain(cluster.observe()), plain(settled), 'it continues writing');
 
         const { summary, status } = told(cluster, settled, plan);
         if (summary.verdict === 'InProgress') assert.equal(summary.reason, 'WeightHeldDown', summary.message);

@@ -54,7 +54,7 @@ describe('a canary with steps', () => {
     assert.equal(weightOf(cluster, 'new'), 50);
   });
 
-  it('waits at a pause until somebody says go on, of this step and this delivery', () => {
+  it('waits at a pause until somebody says continue, of this step and this delivery', () => {
     const cluster = delivering();
     cluster.now += 10 * MINUTE;
     settle(cluster);
@@ -132,7 +132,7 @@ describe('a canary with steps', () => {
       });
     }
 
-    it('is given up by a bad one, and promoted by hand whatever it says', () => {
+    it('is aborted by a bad one, and promoted by hand whatever it says', () => {
       const cluster = settledOn({});
       cluster.target = 'new';
       cluster.verdict = 'Running';
@@ -167,7 +167,7 @@ describe('a canary with steps', () => {
   });
 
   describe('that is edited while it runs', () => {
-    it('canaryWeight is in force at once, and the steps go on where they were when it is taken out', () => {
+    it('canaryWeight is in force at once, and the steps continue where they were when it is taken out', () => {
       const cluster = delivering();
       cluster.settings.canaryWeight = 40;
       settle(cluster);
@@ -260,7 +260,7 @@ describe('a canary with steps', () => {
       assert.deepEqual(cluster.route, { weights: {}, byPods: true });
     });
 
-    it('takes no request to go on for one about a step of another strategy', () => {
+    it('takes no request to continue for one about a step of another strategy', () => {
       const cluster = delivering();
       cluster.request('promote');
       cluster.reconcile();
@@ -276,7 +276,7 @@ describe('a canary with steps', () => {
       assert.equal(cluster.position.stable, 'new');
     });
 
-    it('a raised weight of the step it is at begins its hold anew', () => {
+    it('a raised weight of the step it is at begins its hold again', () => {
       const cluster = delivering();
       cluster.now += 9 * MINUTE;
       cluster.settings.stages = [step(60, { holdMs: 10 * MINUTE }), ...stages.slice(1)];
@@ -351,7 +351,7 @@ describe('a canary with steps', () => {
     assert.equal(cluster.position.stable, 'new');
   });
 
-  it('goes on with what it carries by more pods than were asked for, left over from before', () => {
+  it('continues with what it carries by more pods than were asked for, left over from before', () => {
     const cluster = settledOn({ stages: [step(35)], replicas: 3, canaryPods: 1 });
     const { replicas, ready } = cluster.revision('old');
     cluster.migrate('new');

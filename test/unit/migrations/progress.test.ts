@@ -70,7 +70,7 @@ describe('the progress of migrations', () => {
     await eventually('the second', async () => current() === 'B2');
   });
 
-  it('passes over a line without an end, and goes on behind it', async () => {
+  it('passes over a line without an end, and continues behind it', async () => {
     progress.follow('shop/api', [run]);
     log.write('x'.repeat(20_000), 'x'.repeat(20_000), `\n${line('A1')}`);
     await eventually('the report behind it', async () => current() === 'A1');
@@ -84,7 +84,7 @@ describe('the progress of migrations', () => {
     assert.deepEqual(news, ['shop/api']);
   });
 
-  it('goes on after the stream was cut', async () => {
+  it('continues after the stream was cut', async () => {
     progress.follow('shop/api', [run]);
     log.write(line('A1'), 'CUT');
     await eventually('it is opened again', async () => log.opened === 2);

@@ -26,7 +26,7 @@ describe('the stages of migrations', () => {
     assert.deepEqual([done.state, done.nextStage, done.applied], ['Succeeded', undefined, ['E1']]);
   });
 
-  it('go on with the backfill that expand told of, and are not done before it is', () => {
+  it('continue with the backfill that expand told of, and are not done before it is', () => {
     const left = { pending: ['B1', 'C1'], backfills: ['B1'], contracts: ['C1'] };
     const before = [job('expand', 'Complete'), run('api-new-expand', report({ applied: ['E1'], ...left }))];
     assert.deepEqual([look(before).state, look(before).nextStage], ['Pending', 'backfill']);
@@ -75,7 +75,7 @@ describe('the stages of migrations', () => {
     );
   });
 
-  it('do not begin anew when the pods of what is on record go, in the middle of a canary', () => {
+  it('do not begin again when the pods of what is on record go, in the middle of a canary', () => {
     const jobs = [job('expand', 'Complete')];
     const told = { attempt: 1, told: {} };
     assert.equal(migrationView(automatic, 'api-new', jobs, [], told).state, 'Succeeded');
@@ -102,7 +102,7 @@ describe('the stages of migrations', () => {
     assert.equal(onRecord().state, 'Succeeded');
   });
 
-  it('run anew when somebody asks for another try, though an earlier one succeeded', () => {
+  it('run again when somebody asks for another try, though an earlier one succeeded', () => {
     const again = (objects: KubeObject[]) =>
       migrationView(
         automatic,

@@ -204,7 +204,7 @@ describe('notifications', () => {
     assert.match(events[0]!.note, /answered 429/);
   });
 
-  it('say what is wrong with the Secret, and use it once it is mended', async () => {
+  it('say what is wrong with the Secret, and use it once it is fixed', async () => {
     start({ deadlineMs: 60 });
     delete secrets.slack;
     notifier.notify(api, toSlack, event('Started'));

@@ -48,7 +48,7 @@ function following(shared: SharedRoute, api: PcfApi, live: KubeObject): KubeObje
   };
 }
 
-/** Compares, an object a document. `UPDATE_GOLDEN=1` writes it anew: read the difference before it is committed. */
+/** Compares, an object a document. `UPDATE_GOLDEN=1` writes it again: read the difference before it is committed. */
 function expectGolden(objects: readonly KubeObject[], file: string): void {
   const golden = `${GOLDEN}/${file}`;
   const text = objects

@@ -113,7 +113,7 @@ describe('what is observed', () => {
     });
   });
 
-  describe('a failure that waiting does not mend', () => {
+  describe('a failure that waiting does not fix', () => {
     const crashing = (name: string, restartCount: number) =>
       pod(
         name,

@@ -39,7 +39,7 @@ describe('what keeps an object from being written', () => {
     assert.equal(obstacleOf(away), undefined);
   });
 
-  it('takes nothing from what a person has to mend anyway', () => {
+  it('takes nothing from what a person has to fix anyway', () => {
     const obstacle = obstacleOf(failed('webhook'))!;
     assert.equal(facing(obstacle, summary('Failed', 'Failed'), SINCE).reason, 'Failed');
     assert.deepEqual(

@@ -90,7 +90,7 @@ describe('a revision', () => {
   }
 
   /*
-   * Not to be changed: a name that is another one in the next version delivers every PcfApi anew when
+   * Not to be changed: a name that is another one in the next version delivers every PcfApi again when
    * the operator is upgraded. A new default must not enter the hash; see CONTRIBUTING.md.
    */
   for (const [what, spec, fixed] of [
@@ -101,7 +101,7 @@ describe('a revision', () => {
       assert.equal(revisionName(pcfApi(spec), 'secrets'), fixed));
   }
 
-  it('is another one of the same spec when its pods are to be rendered anew', () => {
+  it('is another one of the same spec when its pods are to be rendered again', () => {
     const stable = newRevision(pcfApi(), 1);
     const older = {
       ...stable,
@@ -111,10 +111,10 @@ describe('a revision', () => {
     assert.equal(isOutdated(pcfApi({ config: { a: { b: 1 } } }), older), false, 'that is another revision');
     const adopting = pcfApi();
     adopting.metadata.annotations = { [ADOPT_ANNOTATION]: stable.name };
-    const anew = newRevision(adopting, 2);
-    assert.notEqual(anew.name, stable.name);
-    assert.equal(anew.adopted, stable.name);
-    assert.equal(isOutdated(adopting, anew), false);
+    const again = newRevision(adopting, 2);
+    assert.notEqual(again.name, stable.name);
+    assert.equal(again.adopted, stable.name);
+    assert.equal(isOutdated(adopting, again), false);
   });
 
   it('comes back from its ControllerRevision as it went in', () => {

@@ -36,6 +36,6 @@ describe('the status', () => {
     assert.deepEqual({ conditions, since }, { conditions: api.status.conditions, since: api.status.since });
     api.status.reason = 'Ready';
     const again = look(api, '2026-11-23T12:10:00Z');
-    assert.equal(again.since, '2026-11-23T12:10:00Z', 'it came anew');
+    assert.equal(again.since, '2026-11-23T12:10:00Z', 'it came again');
   });
 });

@@ -47,12 +47,12 @@ describe('the caches of a process', () => {
     server.muteWatches();
     const from = performance.now();
     await eventually('it is told', () => set.silent().join() === 'Thing');
-    assert.ok(performance.now() - from >= 290, 'one silence alone is mended, and not told');
+    assert.ok(performance.now() - from >= 290, 'one silence alone is fixed, and not told');
     server.mode = 'up';
     await eventually('it is told no more', () => set.silent().length === 0);
   });
 
-  it('say nothing of a watch whose silence was mended in time', async () => {
+  it('say nothing of a watch whose silence was fixed in time', async () => {
     await start({ silenceMs: 150, backoff: { baseMs: 10, maxMs: 20, jitter: 0 } });
     server.muteWatches();
     const told = new Set<string>();

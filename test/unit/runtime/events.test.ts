@@ -82,7 +82,7 @@ describe('event recorder', () => {
     assert.equal(sent().at(-1)!.body?.note, 'of another');
   });
 
-  it('writes anew what repeats after its Event was deleted', async () => {
+  it('writes again what repeats after its Event was deleted', async () => {
     recorder.record(event());
     await recorder.flush();
     const { namespace, name } = sent()[0]!.body!.metadata;

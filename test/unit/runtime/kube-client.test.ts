@@ -118,7 +118,7 @@ describe('KubeClient', () => {
     }
   });
 
-  it('waits as long as it is asked to when it is throttled, then goes on', async () => {
+  it('waits as long as it is asked to when it is throttled, then continues', async () => {
     answers = [{ status: 429, headers: { 'retry-after': '1' } }];
     await connect().get(kind, 'ns', 'a');
     assert.equal(requests.length, 2);

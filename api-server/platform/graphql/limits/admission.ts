@@ -34,7 +34,7 @@ export class Admission {
     return this.problemOf(query) ?? admitted;
   }
 
-  /** What can't be parsed has one, too: nothing goes on that was not measured. */
+  /** What can't be parsed has one, too: nothing continues that was not measured. */
   problemOf(query: string): GraphQLError | undefined {
     const document = this.parsed(query);
     return document instanceof GraphQLError ? document : documentProblem(document, this.parts.limits);

@@ -28,11 +28,11 @@ const initialDelay = within('0s', '24h').meta({
 });
 const count = z.int().min(1).max(1000).meta({
   description:
-    'Measurements that must have succeeded or failed before the delivery may go on from a step, since its share is in force. Those without data do not count.',
+    'Measurements that must have succeeded or failed before the delivery may continue from a step, since its share is in force. Those without data do not count.',
   format: 'int32',
 });
 const failureLimit = z.int().min(0).max(1000).meta({
-  description: 'Failed measurements that are put up with; one more aborts the delivery.',
+  description: 'Failed measurements that are tolerated; one more aborts the delivery.',
   format: 'int32',
 });
 const inconclusiveLimit = z.int().min(0).max(1000).meta({
@@ -283,7 +283,7 @@ export type AnalysisSpec = z.output<typeof analysis>;
 /** Of a step: the metrics that judge it. */
 export const stepAnalysis = z.array(dnsLabel).max(16).optional().meta({
   description:
-    'Metrics of `analysis` that are measured during this step, anew with each step that names them.',
+    'Metrics of `analysis` that are measured during this step, again with each step that names them.',
   'x-kubernetes-list-type': 'set',
 });
 

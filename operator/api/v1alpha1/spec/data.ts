@@ -39,7 +39,7 @@ export const auth = z.strictObject({
   jwtSecretRef: secretKeyRef("the tokens' secret", 'jwt-secret').meta({
     description:
       'The Secret that signs and verifies tokens: random text of at least 32 bytes. On further lines: secrets that ' +
-      'were in use before and still verify. Pods read it anew when it changes.',
+      'were in use before and still verify. Pods read it again when it changes.',
   }),
   rotation: z
     .strictObject({
@@ -172,7 +172,7 @@ export const migrations = z
     }),
     backfillDeadline: duration.default('24h').meta({
       description:
-        'How long its backfill may take, retries included. A backfill that was cut off goes on where it was.',
+        'How long its backfill may take, retries included. A backfill that was cut off continues where it was.',
     }),
     beforeContract: beforeContract.optional().meta({
       description: 'What must have succeeded before contract migrations drop anything: a backup.',
@@ -222,7 +222,7 @@ export const secrets = z
       .default('Reload')
       .meta({
         description:
-          'What a changed Secret does. `Reload`: running pods read it anew. `Rollout`: it makes a new revision, ' +
+          'What a changed Secret does. `Reload`: running pods read it again. `Rollout`: it makes a new revision, ' +
           'which is delivered as any other, canary and all.',
       }),
   })

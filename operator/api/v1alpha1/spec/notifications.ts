@@ -14,7 +14,7 @@ const events = z
   .default([...DELIVERY_EVENTS])
   .meta({
     description:
-      'What is told. `Failed`: something a person has to mend, such as a failed migration. Default: everything.',
+      'What is told. `Failed`: something a person has to fix, such as a failed migration. Default: everything.',
     'x-kubernetes-list-type': 'set',
   });
 

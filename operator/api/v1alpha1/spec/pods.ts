@@ -121,7 +121,7 @@ export const scheduling = z.strictObject({
     .array(toleration)
     .max(32)
     .optional()
-    .meta({ description: 'Taints of nodes that the pods put up with.', 'x-kubernetes-list-type': 'atomic' }),
+    .meta({ description: 'Taints of nodes that the pods tolerate.', 'x-kubernetes-list-type': 'atomic' }),
   priorityClassName: objectName.optional().meta({ description: 'PriorityClass of the pods.' }),
 });
 

@@ -15,7 +15,7 @@ export const metricStatus = z.strictObject({
   name: z.string().meta({ description: 'Name of the metric in the spec.' }),
   verdict: z.enum(VERDICTS).meta({
     description:
-      '`Passed`: the delivery may go on. `Failed`: it is aborted. `Running`, `Inconclusive` (no data) and `Unavailable` (could not be measured): it waits.',
+      '`Passed`: the delivery may continue. `Failed`: it is aborted. `Running`, `Inconclusive` (no data) and `Unavailable` (could not be measured): it waits.',
   }),
   message: z.string().meta({ description: 'Why, in a sentence.' }),
   bound: z.string().meta({ description: 'What it is held to.' }),
@@ -42,7 +42,7 @@ export type MetricStatus = z.output<typeof metricStatus>;
 
 export const analysisStatus = z.strictObject({
   revision: z.string().meta({ description: 'The revision that is judged.' }),
-  startedAt: time('When its delivery began: a retry is judged anew.').optional(),
+  startedAt: time('When its delivery began: a retry is judged again.').optional(),
   step: z
     .int()
     .min(0)
