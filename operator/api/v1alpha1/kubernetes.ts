@@ -27,6 +27,13 @@ export const dnsLabel = z
   .max(63)
   .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
 
+/** A reference to an image, by tag or digest. */
+export const imageName = z
+  .string()
+  .min(1)
+  .max(512)
+  .regex(/^[a-z0-9][^\s]*$/);
+
 /** A name of up to 253 characters, as Secrets and ConfigMaps may have. */
 export const objectName = z
   .string()

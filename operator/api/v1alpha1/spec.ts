@@ -1,6 +1,6 @@
 /** `spec` of a PcfApi: what a person asks for. The one source of the CRD, the types and the reference. */
 import { z } from 'zod';
-import { cel, duration } from './kubernetes.js';
+import { cel, duration, imageName } from './kubernetes.js';
 import { auth, database, migrations, redis, secrets } from './spec/data.js';
 import { notifications } from './spec/notifications.js';
 import {
@@ -27,15 +27,10 @@ const config = z.record(z.string(), z.record(z.string(), z.unknown())).meta({
 
 export const pcfApiSpec = z
   .strictObject({
-    image: z
-      .string()
-      .min(1)
-      .max(512)
-      .regex(/^[a-z0-9][^\s]*$/)
-      .meta({
-        description: 'Image of the API, by tag or digest. A new image starts a delivery.',
-        examples: ['registry.example.com/pcf-api:1.4.0'],
-      }),
+    image: imageName.meta({
+      description: 'Image of the API, by tag or digest. A new image starts a delivery.',
+      examples: ['registry.example.com/pcf-api:1.4.0'],
+    }),
     imagePullSecrets,
     environment: z.enum(['development', 'staging', 'production']).default('production').meta({
       description:

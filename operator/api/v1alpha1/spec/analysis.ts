@@ -1,8 +1,8 @@
 /** How it is judged whether a new revision does well: metrics, where they come from, and their bounds. */
 import { z } from 'zod';
-import { cel, dnsLabel, duration, isDuration } from '../kubernetes.js';
+import { cel, dnsLabel, duration, imageName, isDuration } from '../kubernetes.js';
 import { httpTarget, noCredentialInTheClear, url } from './outgoing.js';
-import { env, resourcesInList } from './pods.js';
+import { env, program, resourcesInList } from './pods.js';
 
 /** What may stand in a query, and is replaced before it is sent. */
 export const PLACEHOLDERS = ['{{namespace}}', '{{name}}', '{{revision}}', '{{stableRevision}}'] as const;
@@ -126,23 +126,8 @@ const webhook = z
 export type WebhookTarget = z.output<typeof webhook>;
 
 const job = z.strictObject({
-  image: z
-    .string()
-    .min(1)
-    .max(512)
-    .regex(/^[a-z0-9][^\s]*$/)
-    .optional()
-    .meta({ description: 'Image of the Job. Default: that of the new revision.' }),
-  command: z
-    .array(z.string().max(4096))
-    .max(64)
-    .optional()
-    .meta({ description: "Program in place of the image's entrypoint.", 'x-kubernetes-list-type': 'atomic' }),
-  args: z
-    .array(z.string().max(4096))
-    .max(64)
-    .optional()
-    .meta({ description: 'Its arguments.', 'x-kubernetes-list-type': 'atomic' }),
+  image: imageName.optional().meta({ description: 'Image of the Job. Default: that of the new revision.' }),
+  ...program,
   env: env.meta({
     description:
       'Its variables. PCF_REVISION, PCF_STABLE_REVISION, PCF_NAMESPACE and PCF_NAME are there as well.',

@@ -1,7 +1,7 @@
 /** What the API keeps its data in, and where its secrets come from. */
 import { z } from 'zod';
-import { cel, duration, objectName, secretKeyRef } from '../kubernetes.js';
-import { env, resources } from './pods.js';
+import { cel, duration, imageName, objectName, secretKeyRef } from '../kubernetes.js';
+import { env, program, resources } from './pods.js';
 
 export const database = z.strictObject({
   secretRef: secretKeyRef('the PostgreSQL URL', 'database-url').meta({
@@ -54,21 +54,8 @@ export const auth = z.strictObject({
 
 const beforeContractJob = z
   .strictObject({
-    image: z
-      .string()
-      .min(1)
-      .max(512)
-      .regex(/^[a-z0-9][^\s]*$/)
-      .meta({ description: 'Image of the Job.', examples: ['postgres:18'] }),
-    command: z.array(z.string().max(4096)).max(64).optional().meta({
-      description: "Program in place of the image's entrypoint.",
-      'x-kubernetes-list-type': 'atomic',
-    }),
-    args: z
-      .array(z.string().max(4096))
-      .max(64)
-      .optional()
-      .meta({ description: 'Its arguments.', 'x-kubernetes-list-type': 'atomic' }),
+    image: imageName.meta({ description: 'Image of the Job.', examples: ['postgres:18'] }),
+    ...program,
     env: env.meta({
       description:
         'Its variables, secret ones by `valueFrom`. PCF_REVISION, PCF_NAMESPACE and PCF_NAME are there as well.',

@@ -57,6 +57,16 @@ const envVar = z
     ),
   );
 
+const words = z.array(z.string().max(4096)).max(64);
+
+/** What a Job of the user's own runs. */
+export const program = {
+  command: words
+    .optional()
+    .meta({ description: "Program in place of the image's entrypoint.", 'x-kubernetes-list-type': 'atomic' }),
+  args: words.optional().meta({ description: 'Its arguments.', 'x-kubernetes-list-type': 'atomic' }),
+};
+
 export const env = z
   .array(envVar)
   .max(128)
