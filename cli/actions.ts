@@ -85,12 +85,14 @@ export const undo =
     const recorded = await recordedRevisions(access, name);
     const revision = choose(api, recorded, to);
     refuseBelowFloor(api, recorded, revision);
+    const current = currentOf(api, recorded);
+    refuseSecretsAlone(api, revision, current);
     const spec = undoPatch(api.spec, revision.inputs ?? {});
     const adopted = api.metadata.annotations?.[ADOPT_ANNOTATION];
     const annotations = { [ADOPT_ANNOTATION]: revision.adopted ?? null };
     const metadata = adopted === revision.adopted ? {} : { metadata: { annotations } };
     const written = await edit(access, name, { spec, ...metadata });
-    return { written, done: goesBack(written as unknown as PcfApi, revision) };
+    return { written, done: goesBack(written as unknown as PcfApi, revision, current) };
   };
 
 /** A request names the delivery it means: it is no request about a later one. */
@@ -138,9 +140,27 @@ function refuseBelowFloor({ status }: PcfApi, revisions: Revision[], to: Revisio
   if (refused) throw new CliError(`not undone: ${refused}`);
 }
 
+/** What the spec asked for when it was looked at last: its Secrets are as they are now. */
+function currentOf({ status }: PcfApi, revisions: Revision[]): Revision | undefined {
+  const { update, failed, stable } = status?.delivery ?? {};
+  const names = [update, failed?.revision, stable];
+  return names.map((name) => revisions.find((one) => one.name === name)).find((one) => one !== undefined);
+}
+
+/** With `secrets.onChange: Rollout` what the Secrets hold makes a revision too, and the spec can't bring that back. */
+function refuseSecretsAlone(api: PcfApi, to: Revision, current: Revision | undefined): void {
+  if (to.name === current?.name || to.secrets === current?.secrets) return;
+  if (revisionName(api, to.secrets) !== to.name) return;
+  throw new CliError(
+    `not undone: what differs from revision ${to.number} is what the Secrets hold; put the old values back into them, and it is delivered`,
+  );
+}
+
 /** Where the same pods can't be had again, it is a delivery like any other, and not at once. */
-function goesBack(written: PcfApi, { number, name, image, secrets }: Revision): string {
-  const isTheSame = revisionName(written, secrets) === name;
-  const how = isTheSame ? '' : ', as a new revision: an older operator recorded less of it';
-  return `goes back to revision ${number}, ${image}${how}`;
+function goesBack(written: PcfApi, to: Revision, current: Revision | undefined): string {
+  const back = `goes back to revision ${to.number}, ${to.image}`;
+  if (revisionName(written, current?.secrets) === to.name) return back;
+  const hasOtherSecrets = to.secrets !== current?.secrets;
+  const why = hasOtherSecrets ? 'its Secrets have changed since' : 'an older operator recorded less of it';
+  return `${back}, as a new revision: ${why}`;
 }

@@ -64,8 +64,15 @@ function forget(
 ): DeliveryPosition {
   const { failed, ...rest } = position;
   if (!failed) return position;
-  const retried = requests.retry === `${failed.revision}@${failed.at}`;
-  return failed.revision === target && !retried ? position : rest;
+  if (requests.retry === `${failed.revision}@${failed.at}`) return askAgain(rest, failed.revision);
+  return failed.revision === target ? position : rest;
+}
+
+/** A revision that told nothing of the migrations it knows tells it when it is tried again. */
+function askAgain(position: DeliveryPosition, name: string): DeliveryPosition {
+  const { knows, ...rest } = position;
+  const told = knows?.filter(({ revision, untold }) => revision !== name || !untold);
+  return told?.length ? { ...rest, knows: told } : rest;
 }
 
 function callOff(position: DeliveryPosition): Advance {
@@ -128,8 +135,9 @@ function promotable(seen: Observation, position: DeliveryPosition, settings: Del
 }
 
 function promote(seen: Observation, position: DeliveryPosition, now: number): Advance {
-  const { stable, update, startedAt, firstTrafficAt } = position;
+  const { stable, update, startedAt, firstTrafficAt, served = [] } = position;
   const undone = goesBack(seen, position);
+  const onRecord = new Set(seen.revisions.map(({ name }) => name));
   const promoted: DeliveryPosition = {
     ...ended(position),
     stable: update,
@@ -137,6 +145,9 @@ function promote(seen: Observation, position: DeliveryPosition, now: number): Ad
     ...(firstTrafficAt ? { firstTrafficAt } : {}),
     // What was undone was undone for a reason: the way back to it is a delivery like any other.
     previous: undone ? undefined : stable,
+    served: [...new Set([...served, ...(stable ? [stable] : [])])].filter(
+      (name) => name !== update && onRecord.has(name),
+    ),
     promotedAt: new Date(now).toISOString(),
   };
   const decision: Decision = {
@@ -147,19 +158,24 @@ function promote(seen: Observation, position: DeliveryPosition, now: number): Ad
   return { position: promoted, decisions: [decision] };
 }
 
-/** At once or as a delivery like any other: what is older than the stable revision was there before, and is gone back to. */
-function goesBack(seen: Observation, { stable, update, undo }: DeliveryPosition): boolean {
+/**
+ * At once or as a delivery like any other: an older revision that was stable before is gone back
+ * to. One that is older and never was, as it was aborted then, is delivered for the first time.
+ */
+function goesBack(seen: Observation, { stable, update, undo, served }: DeliveryPosition): boolean {
   if (undo || !stable) return undo ?? false;
+  if (!served?.includes(update!)) return false;
   const { number } = view(seen, update!);
   return number !== undefined && number < (view(seen, stable).number ?? 0);
 }
 
 /** What outlives a delivery. */
 function ended(position: DeliveryPosition): DeliveryPosition {
-  const { stable, previous, promotedAt, retiring, failed, knows, contracted } = position;
+  const { stable, previous, served, promotedAt, retiring, failed, knows, contracted } = position;
   return {
     stable,
     previous,
+    ...(served ? { served } : {}),
     promotedAt,
     retiring,
     failed,

@@ -137,7 +137,11 @@ function wantedWithin(
   position: DeliveryPosition,
   settings: DeliverySettings,
 ): Shares {
-  if (settings.split === 'replicas') return sharesWithin(budget, position, settings);
+  if (settings.split === 'replicas') {
+    const shares = sharesWithin(budget, position, settings);
+    // What stands in for stable pods goes once they are all there: they make room after that.
+    return pair.third ? { ...shares, stable: settings.replicas } : shares;
+  }
   const update = canaryPods(pair, position, settings);
   return { stable: budget - update, update };
 }

@@ -83,12 +83,15 @@ export function migrationView(
   const spent = made.filter(({ name }) => ['Failed', 'Lost'].includes(read(name).state)).length;
   const lastAttempt = Math.max(0, ...made.map(({ stage, name }) => attemptOf(name, revision, stage)));
   const find: Find = (stage) => {
-    const wanted = attempt ?? Math.max(1, spent);
     const tries = named(stage)
-      .filter(({ metadata: { name } }) => !afresh || attemptOf(name, revision, stage) >= wanted)
-      .map(({ metadata }) => read(metadata.name));
-    const done = tries.find(({ state }) => state === 'Succeeded' || (told && state === 'Lost'));
-    return done ? { ...done, state: 'Succeeded', attempt: wanted } : newest(stage, revision, wanted, read);
+      .map(({ metadata: { name } }) => ({ ...read(name), attempt: attemptOf(name, revision, stage) }))
+      .filter((one) => !afresh || one.attempt >= (attempt ?? 1))
+      .sort((a, b) => b.attempt - a.attempt);
+    const [last] = tries;
+    // What a newer attempt met, as a database that lost what the older one did, is how it is.
+    const isDone = last?.state === 'Succeeded' || (told && last?.state === 'Lost');
+    if (last && isDone) return { ...last, state: 'Succeeded', attempt: attempt ?? last.attempt };
+    return newest(stage, revision, attempt ?? firstOfLost(tries), read);
   };
   const contract = contractView(revision, named('contract'), hookReader(spec, all, read), promotedAt, read);
   const before = prepared(find, mode === 'Manual', told);
@@ -98,6 +101,11 @@ export function migrationView(
 }
 
 const NOTHING = { failures: 0, failedJobs: 0, lastAttempt: 0, applied: [] };
+
+/** The number of the last attempt, or of the one before it, of which it was to repeat what was lost. */
+function firstOfLost([last, before]: readonly Numbered[]): number {
+  return before?.state === 'Lost' ? before.attempt : (last?.attempt ?? 1);
+}
 
 /** A Job whose result was lost is run once more: it finds nothing to do and says so. */
 function newest(
@@ -174,7 +182,9 @@ function told(...jobs: JobView[]): Partial<Prepared> {
 
 /** A report that was lost, cut off or not written is not one that says "none". */
 function knowledgeOf(report: MigrationReport | undefined): Partial<Prepared> {
-  if (!report) return { untold: true };
+  // Names are left out of `ahead` last: one that is missing there would count as known.
+  const mayLackAhead = report?.truncated && !report.contracts?.length;
+  if (!report || mayLackAhead) return { untold: true };
   return { contracts: report.contracts ?? [], ahead: report.ahead ?? [] };
 }
 
@@ -207,8 +217,8 @@ function contractView(
   const job = read(migrationJobName(revision, 'contract', last));
   const hook = readHook && hookView(revision, promotedAt, last + 1, readHook);
   // The hook is looked for under the next number: one that failed did so after the Job.
-  const failed = hook?.state === 'Failed' ? hook : job;
-  const newest = hook?.state === 'Running' || job.state === 'Absent' ? hook : job;
+  const isHooks = hook?.state === 'Failed' || hook?.state === 'Running' || job.state === 'Absent';
+  const telling = isHooks ? hook : job;
   return {
     contract: {
       state: job.state === 'Lost' ? 'Succeeded' : job.state,
@@ -216,10 +226,9 @@ function contractView(
       attempt: hook?.attempt ?? last + 1,
     },
     ...(job.report ? { report: job.report } : {}),
-    ...(job.state === 'Running' && job.error ? { contractError: job.error } : {}),
-    ...(failed?.error ? { contractError: failed.error } : {}),
-    ...(newest && newest.state !== 'Absent'
-      ? { stage: newest === job ? 'contract' : 'hook', job: newest.name }
+    ...(telling?.error ? { contractError: telling.error } : {}),
+    ...(telling && telling.state !== 'Absent'
+      ? { stage: telling === job ? 'contract' : 'hook', job: telling.name }
       : {}),
   };
 }

@@ -1,6 +1,7 @@
 /** Writes what was planned, and only what differs from what is. */
 import { FIELD_MANAGER, FINALIZER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import {
+  BACKUP_KINDS,
   DeploymentKind,
   HttpRouteKind,
   IngressKind,
@@ -51,6 +52,8 @@ export interface Applied {
 export const ROUTES: readonly ResourceType[] = [VirtualServiceKind, HttpRouteKind, IngressKind];
 /** What makes pods, which need what was made before them. */
 const WORKLOADS: readonly ResourceType[] = [DeploymentKind, JobKind];
+/** What pods and route do without: where one can't be written, the rest goes on being kept as it should be. */
+const DISPENSABLE: readonly ResourceType[] = [...SURROUNDING_KINDS, ...BACKUP_KINDS];
 
 /** An object that is needed under a name that something else has. */
 export class NameTakenError extends Error {
@@ -114,7 +117,7 @@ export class Actor {
       const results = await inParallel(
         wave.map((object) =>
           this.applyOne(api, object, waits).catch((error: unknown) => {
-            if (!SURROUNDING_KINDS.includes(typeOf(object)) || isConnectionError(error)) throw error;
+            if (!DISPENSABLE.includes(typeOf(object)) || isConnectionError(error)) throw error;
             failure ??= error;
             return { outcome: 'left' } as const;
           }),

@@ -1,5 +1,7 @@
 /** The watches of the operator: one cache a kind, limited by label where the objects are ours. */
+
 import { FIELD_MANAGER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { hasEnded } from '../migrations/job-view.js';
 import {
   BACKUP_KINDS,
   EndpointSliceKind,
@@ -173,11 +175,6 @@ export class Caches {
 
 function withoutSpec({ spec: _, ...rest }: KubeObject): KubeObject {
   return withoutManagedFields(rest as KubeObject);
-}
-
-function hasEnded(job: KubeObject): boolean {
-  const { conditions = [] } = (job.status ?? {}) as { conditions?: { type: string; status: string }[] };
-  return conditions.some(({ type, status }) => ['Complete', 'Failed'].includes(type) && status === 'True');
 }
 
 function withoutManagedFields(object: KubeObject): KubeObject {

@@ -102,8 +102,8 @@ export class Reconciler {
     const summary = summarize(seen, planned, now);
     const { objects, missing } = writable(seen, desiredObjects(seen, planned));
     const worries = (obstacle?: Obstacle) => [
-      ...(obstacle?.passes ? [obstacle] : []),
       ...concerns(seen, missing, planned),
+      ...(obstacle?.passes ? [obstacle] : []),
       ...repairLoops(actor.fightsFor(key)),
     ];
     const ended = endedDeliveries(seen, planned, now);

@@ -1,7 +1,7 @@
 /** Who is behind what a plan decided, as far as the API server noted it in managedFields. Pure. */
 import { FIELD_MANAGER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { Decision, Requests } from '../delivery/types.js';
-import type { Revision } from '../resources/revision.js';
+import { ADOPT_ANNOTATION, type Revision } from '../resources/revision.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { type FieldPath, lastOtherManager } from '../runtime/managed-fields.js';
 import type { Observed } from './observe.js';
@@ -46,14 +46,11 @@ function editorOf(
   const changed = changedPaths(before?.inputs ?? {}, revision.inputs ?? {}, ['f:spec']);
   if (changed.length > 0) return managerOf(metadata, changed);
   if (before?.secrets && revision.secrets && before.secrets !== revision.secrets) return FIELD_MANAGER;
-  return managerOf(metadata, NOT_AMONG_INPUTS);
+  return managerOf(metadata, [ADOPTED]);
 }
 
-/** They make a revision too, and are no part of what an undo writes back. */
-const NOT_AMONG_INPUTS: FieldPath[] = [
-  ['f:spec', 'f:availability', 'f:topologySpread'],
-  ['f:spec', 'f:secrets', 'f:onChange'],
-];
+/** It makes a revision too, of the same inputs. */
+const ADOPTED: FieldPath = ['f:metadata', 'f:annotations', `f:${ADOPT_ANNOTATION}`];
 
 function managerOf({ managedFields }: PcfApi['metadata'], paths: FieldPath[]): string | undefined {
   return managedFields?.length ? lastOtherManager(managedFields, FIELD_MANAGER, paths) : undefined;

@@ -55,8 +55,8 @@ function portsOf({ redis, monitoring, migrations }: PcfApiSpec): number[] {
       ...(redis?.mode === 'Sentinel' ? [SENTINEL] : []),
       HTTPS,
       ...(endpoint ? [portIn(new URL(endpoint))] : []),
-      // A backup by a VolumeSnapshot is asked for there: the Job is one of these pods.
-      ...(migrations?.beforeContract ? [API_SERVER] : []),
+      // Where a Job of one's own asks for a backup: it is one of these pods.
+      ...(migrations?.beforeContract?.job ? [API_SERVER] : []),
     ]),
   ];
 }

@@ -130,6 +130,9 @@ const failedDelivery = z.strictObject({
 const deliveryPosition = z.strictObject({
   stable: z.string().optional().meta({ description: 'Revision that was promoted last.' }),
   previous: z.string().optional().meta({ description: 'Revision that was stable before it.' }),
+  served: z.array(z.string()).optional().meta({
+    description: 'Revisions on record that were stable once: what leads to one of them again is an undo.',
+  }),
   update: z.string().optional().meta({ description: 'Revision being delivered.' }),
   startedAt: time('When the current or last delivery began.').optional(),
   firstTrafficAt: time('When its revision first got a share of the traffic.').optional(),

@@ -50,7 +50,7 @@ const QUESTIONS = {
     'Go back to the revision before?',
     `${name}: image, settings and all. With GitOps, revert it in Git too.`,
   ],
-  retry: ({ name }) => ['Try the revision again that was aborted?', `${name}: its delivery begins again.`],
+  retry: ({ name }) => ['Try the aborted revision again?', `${name}: its delivery begins again.`],
 };
 
 /** Asks where that is due, does it, and tells `said` what came of it. */

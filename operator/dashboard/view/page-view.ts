@@ -44,7 +44,7 @@ export function detail({ api, pods, events, weights: history }: Seen) {
     ...listRow(api),
     ...(status.reason ? { reason: status.reason } : {}),
     /** Since when it has waited for what the message says. */
-    since: status.conditions?.find(({ type }) => type === 'Ready')?.lastTransitionTime,
+    since: status.since,
     deliveringSince: status.updateRevision ? status.delivery?.startedAt : undefined,
     /** The operator has not looked at the last edit yet. */
     behind: status.observedGeneration !== undefined && status.observedGeneration < metadata.generation,

@@ -242,7 +242,7 @@ describe('what is observed', () => {
       );
     });
 
-    it('are those of the attempt, unless one has succeeded', () => {
+    it('are those of the newest attempt: what an older one did, a database may have lost', () => {
       const failed = job([{ type: 'Failed', status: 'True' }]);
       const state = (attempt: number | undefined, ...jobs: KubeObject[]) =>
         migrationView(pcfApi(), 'api-new', jobs, [run(0, report({}))], { attempt }).state;
@@ -252,7 +252,9 @@ describe('what is observed', () => {
       assert.equal(state(undefined, failed), 'Failed');
       const complete = job([{ type: 'Complete', status: 'True' }]);
       const second = job([{ type: 'Failed', status: 'True' }], 0, 'api-new-expand-2');
-      assert.equal(state(3, complete, second), 'Succeeded');
+      assert.equal(state(2, complete), 'Succeeded');
+      assert.equal(state(3, complete, second), 'Pending');
+      assert.equal(state(undefined, complete, second), 'Failed');
     });
 
     it('tell the last line of an image that reports nothing', () => {
