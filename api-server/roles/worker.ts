@@ -40,7 +40,7 @@ export const QUEUES = [
   'webhook-relay',
   'webhook-delivery',
   'grafana-scan',
-  'grafana-annotation',
+  'grafana-deployment',
 ];
 
 /** Runs jobs until a signal ends it. Throws a ConfigError when the settings are refused. */

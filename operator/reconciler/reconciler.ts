@@ -111,7 +111,7 @@ export class Reconciler {
     const report = async (verdict: Summary, obstacle?: Obstacle) => {
       const status = {
         ...statusOf(seen, planned, verdict, worries(obstacle), ended, now),
-        ...(look ? { analysis: look.status } : {}),
+        ...judgement(api, planned, look?.status),
       };
       await this.report(api, status);
       this.deps.deliveryMetrics.record(api, ended, api.status?.history);
@@ -247,6 +247,17 @@ const NOTHING_APPLIED: Applied = {
   routeChanged: false,
   lookAgainMs: undefined,
 };
+
+/** How the revision that is delivered does; of one that was aborted, what it was judged by. */
+function judgement(
+  { status }: PcfApi,
+  { position }: DeliveryPlan,
+  analysis: PcfApiStatus['analysis'],
+): Pick<PcfApiStatus, 'analysis'> {
+  const isAborted = position.failed !== undefined && status?.analysis?.revision === position.failed.revision;
+  const told = analysis ?? (isAborted ? status.analysis : undefined);
+  return told ? { analysis: told } : {};
+}
 
 /** What of a position nothing may follow from before it is on record. The rest is derived again each time. */
 function turningPoint({ stable, update, startedAt, step, failed, knows, contracted }: DeliveryPosition = {}) {

@@ -6,7 +6,7 @@ import type { Role } from '../../platform/auth/roles.js';
 import { type SignerParts, signUserToken, USER_SUBJECT } from '../../platform/auth/token-signer.js';
 import type { Logger } from '../../platform/logging/logger.js';
 import type { LoginThrottle } from './login-throttle.js';
-import type { RefreshTokens } from './refresh-tokens.js';
+import { endLoginsMadeMeanwhile, type RefreshTokens } from './refresh-tokens.js';
 
 export interface LoginParts {
   dataSource: DataSource;
@@ -103,6 +103,7 @@ export class LoginService {
        ) SELECT count(*) FROM ended`,
       [account.uuid, await hashPassword(newPassword)],
     );
+    await endLoginsMadeMeanwhile(this.parts.dataSource, account.uuid);
     await this.#audit('changePassword', account, { address });
     return this.#tokens(account.uuid, await this.parts.tokens.issue(account.uuid));
   }

@@ -32,15 +32,19 @@ export class RefreshTokens {
 
   /**
    * In one statement, so that of two who come with the same token one is the second. That of a
-   * user who is disabled is not used by it: who comes with it again is no thief.
+   * user who is disabled is not used by it: who comes with it again is no thief. The user's row is
+   * locked first: what ends every login waits for the next token, and finds it, or comes before.
    */
   async rotate(used: string): Promise<Refreshed> {
     const { token, hash } = newToken();
     const [next]: { user_id: string }[] = await this.dataSource.query(
-      `WITH used AS (
-         UPDATE refresh_tokens AS t SET used_at = now() FROM users
+      `WITH owner AS (
+         SELECT users.id FROM users JOIN refresh_tokens AS given ON given.user_id = users.id
+         WHERE given.token_hash = $1 AND users.disabled_at IS NULL FOR SHARE OF users
+       ), used AS (
+         UPDATE refresh_tokens AS t SET used_at = now() FROM owner
          WHERE t.token_hash = $1 AND t.used_at IS NULL AND t.revoked_at IS NULL AND t.expires_at > now()
-           AND users.id = t.user_id AND users.disabled_at IS NULL
+           AND owner.id = t.user_id
          RETURNING t.user_id, t.family
        ), next AS (
          INSERT INTO refresh_tokens (user_id, family, token_hash, expires_at)
@@ -77,6 +81,17 @@ export class RefreshTokens {
     );
     return row ? { outcome: 'reused', userUuid: row.user_id, ended: row.ended } : { outcome: 'unknown' };
   }
+}
+
+/**
+ * Ends what a token was exchanged for while every login of its user was being ended: the statement
+ * that ends them does not see what was made since it began, and this one does.
+ */
+export async function endLoginsMadeMeanwhile(dataSource: DataSource, userUuid: string): Promise<void> {
+  await dataSource.query(
+    'UPDATE refresh_tokens SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL',
+    [userUuid],
+  );
 }
 
 function newToken(): { token: string; hash: Buffer } {

@@ -6,6 +6,7 @@ import { sqlState, UNIQUE_VIOLATION } from '../../platform/database/connection-e
 import { assignments, changeRows, insertRow } from '../../platform/database/rows.js';
 import { conflict, notFound } from '../../platform/graphql/errors.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
+import { endLoginsMadeMeanwhile } from '../login/refresh-tokens.js';
 import { type User, userType } from './user.entity.js';
 import type { CreateUserInput, SetUserPasswordInput, UpdateUserInput } from './user.inputs.js';
 
@@ -48,7 +49,10 @@ export class UserService {
       )`;
     const change = { before: [admins], sql, after: [ended], bindings };
     const [user] = await changeRows(this.dataSource, table, change);
-    if (user) return user;
+    if (user) {
+      if (disabled === true) await endLoginsMadeMeanwhile(this.dataSource, uuid);
+      return user;
+    }
     const [known]: object[] = await this.dataSource.query('SELECT id FROM users WHERE id = $1', [uuid]);
     if (!known) throw notFound('there is no such user', 'input.id');
     throw conflict('this is the last admin; make another one first', 'input.id');
@@ -67,6 +71,7 @@ export class UserService {
       )`;
     const [user] = await changeRows(this.dataSource, table, { sql, after: [ended], bindings });
     if (!user) throw notFound('there is no such user', 'input.id');
+    await endLoginsMadeMeanwhile(this.dataSource, uuid);
     return user;
   }
 }

@@ -11,19 +11,23 @@ interface Cancellable {
   host: string;
   port: number;
   ssl: pg.ConnectionConfig['ssl'];
+  /** `direct`: TLS begins at once, without asking for it. */
+  sslNegotiation?: string;
   processID: number;
   secretKey: number;
 }
 
 interface RawConnection extends pg.Connection {
   connect(port: number | string, host?: string): void;
+  requestSsl(): void;
   cancel(processId: number, secretKey: number): void;
 }
 
 /** Resolves when the server has closed the connection: then the message has had its effect. */
 export async function cancelRequest(client: pg.ClientBase, timeoutMs: number): Promise<void> {
-  const { host, port, ssl, processID, secretKey } = client as pg.ClientBase & Cancellable;
-  const connection = new pg.Connection({ ssl } as never) as RawConnection;
+  const { host, port, ssl, sslNegotiation, processID, secretKey } = client as pg.ClientBase & Cancellable;
+  const connection = new pg.Connection({ ssl, sslNegotiation } as never) as RawConnection;
+  if (ssl && sslNegotiation !== 'direct') connection.once('connect', () => connection.requestSsl());
   connection.once(ssl ? 'sslconnect' : 'connect', () => connection.cancel(processID, secretKey));
   const timer = setTimeout(() => connection.stream.destroy(new Error('nobody answered')), timeoutMs);
   try {

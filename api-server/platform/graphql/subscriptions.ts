@@ -157,15 +157,17 @@ async function identityOf(
 function recheck(
   parts: SubscriptionParts,
   subscriber: Subscriber,
-  { expiresAt }: Identity,
+  identity: Identity,
   extra: SocketExtra,
   end: (reason: string) => void,
 ): NodeJS.Timeout {
+  const { expiresAt } = identity;
   const left = expiresAt ? expiresAt.getTime() - Date.now() : Number.POSITIVE_INFINITY;
   const look = async () => {
     const found = await identityOf(parts, subscriber).catch(() => extra.identity); // it can't be told now
     if (extra.closed) return;
-    if (!found) return end('Forbidden');
+    // What runs was let in with the rights of then: with others it has to begin again.
+    if (!found || found.cacheScope !== identity.cacheScope) return end('Forbidden');
     extra.identity = found;
     extra.recheck = recheck(parts, subscriber, found, extra, end);
   };

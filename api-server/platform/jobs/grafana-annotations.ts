@@ -27,7 +27,8 @@ export interface AnnotationParts {
 }
 
 const SCAN = 'grafana-scan';
-const ANNOTATE = 'grafana-annotation';
+/** Of the deployment by its id; queue `grafana-annotation` of earlier versions has the deployment as it was. */
+const ANNOTATE = 'grafana-deployment';
 const SCAN_MS = 5_000;
 /** Each scan looks back that far: what a scan missed because Redis or the worker was away, a later one finds. */
 const LOOK_BACK_MS = 3_600_000;

@@ -25,6 +25,8 @@ const BATCH = { first: 500, least: 50, most: 20_000 };
 /** A backfill whose `where` still matches what it has done would never end. */
 const MAX_PASSES = 20;
 const REPORT_EVERY_MS = 2_000;
+/** For replicas, between two batches: one that is late on purpose, or stuck, must not hold a delivery for ever. */
+const LONGEST_WAIT_MS = 60_000;
 
 export async function createBackfills(runner: QueryRunner): Promise<void> {
   await runner.query(
@@ -218,7 +220,8 @@ async function untilReplicasFollow(
 ): Promise<void> {
   let lag = await lagNow();
   if (!isBehind(lag)) return;
-  while (isBehind(lag)) {
+  const until = performance.now() + LONGEST_WAIT_MS;
+  while (isBehind(lag) && performance.now() < until) {
     const reason = `${lag.replica} is ${Math.round(lag.ms / 1_000)} s behind`;
     log.info({ backfill: name, reason }, 'a replica is behind, the backfill waits for it');
     await noteThrottled(runner, name, reason);

@@ -98,7 +98,7 @@ describe('api-server jobs', () => {
       async () => {
         if (!works) throw new Error('the receiver answered 500');
       },
-      { name: 'grafana-annotation', attempts: 2 },
+      { name: 'grafana-deployment', attempts: 2 },
     );
     await runner.enqueue(name, { n: 1 }, { id: 'lost' });
     await eventually('it is dead', async () => (await queue.getFailedCount()) === 1);
@@ -108,7 +108,7 @@ describe('api-server jobs', () => {
     const [letter] = JSON.parse(stdout) as { queue: string; id: string; attempts: number; reason: string }[];
     assert.deepEqual(
       [letter?.queue, letter?.id, letter?.attempts, letter?.reason],
-      ['grafana-annotation', 'lost', 2, 'the receiver answered 500'],
+      ['grafana-deployment', 'lost', 2, 'the receiver answered 500'],
     );
     works = true;
     assert.equal((await runRole(['jobs', 'retry', name, 'lost'], env)).code, 0);

@@ -71,7 +71,7 @@ describe('kubectl pcf, in a delivery by steps,', function () {
     assert.equal(api.status.updateRevision, revisions[0], 'it is the revision on record');
     await pcf('promote', '--full');
     await stable('1.0.0');
-    assert.deepEqual([last()?.outcome, last()?.by], ['Promoted', 'pcf-cli']);
+    assert.deepEqual([last()?.outcome, last()?.by], ['Undone', 'pcf-cli']);
   });
 
   it('undo --to takes the name or the number of a revision, and says what there is when it is neither', async () => {

@@ -38,11 +38,9 @@ const HARMLESS = new Set(
   col_description current_database current_schema current_schemas current_setting format_type
   has_column_privilege has_schema_privilege has_table_privilege obj_description pg_backend_pid
   pg_column_size pg_get_constraintdef pg_get_expr pg_get_functiondef pg_get_indexdef pg_get_serial_sequence
-  pg_get_triggerdef pg_get_viewdef pg_indexes_size pg_is_in_recovery pg_relation_size pg_sleep
+  pg_get_triggerdef pg_get_viewdef pg_indexes_size pg_is_in_recovery pg_relation_size
   pg_table_is_visible pg_table_size pg_total_relation_size pg_typeof shobj_description to_regclass to_regproc
-  to_regtype version num_nonnulls num_nulls currval lastval nextval setval set_config hashtext hashtextextended`.split(
-    /\s+/,
-  ),
+  to_regtype version num_nonnulls num_nulls currval lastval nextval hashtext hashtextextended`.split(/\s+/),
 );
 
 /** Kinds of statements that call their functions at once, rather than note them for later. */
@@ -64,6 +62,7 @@ export function functionRules(kind: string, body: Tree): RuleName[] {
     const [schema, name] = nameOf(call);
     if (/^pg_(try_)?advisory_/.test(name)) found.push('run-lock');
     else if (name === 'set_config' && setsRunners(call)) found.push('lock-timeout');
+    else if (name === 'set_config' && isCustom(settingOf(call))) return;
     else if (EXECUTES.has(kind) && (schema !== 'pg_catalog' || !HARMLESS.has(name))) found.push('opaque');
   });
   return found;
@@ -77,6 +76,16 @@ function nameOf(call: Tree): [schema: string, name: string] {
 
 /** A name that is only known at run time may be any. */
 function setsRunners(call: Tree): boolean {
+  const setting = settingOf(call);
+  return setting === undefined || RUNNERS_SETTINGS.test(setting);
+}
+
+function settingOf(call: Tree): string | undefined {
   const setting = call.args?.[0]?.A_Const?.sval?.sval;
-  return typeof setting !== 'string' || RUNNERS_SETTINGS.test(setting);
+  return typeof setting === 'string' ? setting : undefined;
+}
+
+/** PostgreSQL's own have no dot in their names. */
+function isCustom(setting: string | undefined): boolean {
+  return setting?.includes('.') ?? false;
 }
