@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { generate } from 'selfsigned';
 import { DatabaseSession, databaseSession } from '../../../api-server/platform/database/session.js';
 import { HEADERS } from '../../../contract/image.js';
 import { eventually } from '../../support/pcf-api.js';
@@ -183,13 +184,15 @@ describe('api-server database', () => {
       assert.deepEqual([under.retries, under.database.pools[0]?.circuitIsOpen], [[], false]);
     });
 
-    for (const way of ['directly', 'by way of PgBouncer'] as const) {
+    for (const way of ['directly', 'over TLS', 'by way of PgBouncer'] as const) {
       it(`a statement whose request is over is ended on the server, too: ${way}`, async function () {
         this.timeout(60_000);
-        const bouncer = way === 'directly' ? undefined : await PgBouncer.start(url, 'transaction');
-        if (way !== 'directly' && !bouncer) return this.skip();
+        const isPooled = way === 'by way of PgBouncer';
+        const bouncer = isPooled ? await PgBouncer.start(url, 'transaction') : undefined;
+        if (isPooled && !bouncer) return this.skip();
+        const direct = way === 'over TLS' ? await overTls() : url;
         try {
-          await using under = await openDatabase(bouncer?.url ?? url);
+          await using under = await openDatabase(bouncer?.url ?? direct);
           const session = new DatabaseSession();
           const running = under.as(session, 'SELECT pg_sleep(60) AS cancelled_with_its_request');
           const refused = assert.rejects(running, /canceling statement/);
@@ -205,6 +208,25 @@ describe('api-server database', () => {
           await bouncer?.stop();
         }
       });
+    }
+
+    /** The server speaks TLS from now on, to those who ask for it. */
+    async function overTls(): Promise<string> {
+      const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }]);
+      for (const [file, text] of Object.entries({ 'tls.crt': cert, 'tls.key': key })) {
+        const base64 = Buffer.from(text).toString('base64');
+        await primary.query(`COPY (SELECT '${base64}') TO PROGRAM 'umask 077; base64 -d > ${file}'`, url);
+        await primary.query(
+          `ALTER SYSTEM SET ssl_${file.slice(4) === 'crt' ? 'cert' : 'key'}_file = '${file}'`,
+          url,
+        );
+      }
+      await primary.query('ALTER SYSTEM SET ssl = on', url);
+      await primary.query('SELECT pg_reload_conf()', url);
+      const { port } = new URL(url);
+      const isOn = () => primary.query('SHOW ssl', url).then(([row]) => row?.ssl === 'on');
+      await eventually(`the server on port ${port} speaks TLS`, isOn);
+      return `${url}?sslmode=no-verify`;
     }
   });
 
