@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, readSync, statSync, writeFileSync } fro
 import { join } from 'node:path';
 
 export interface AuditEvent {
+  auditID: string;
   verb: string;
   requestURI: string;
   user: { username: string };
