@@ -102,7 +102,7 @@ describe('api-server jobs', () => {
     );
     await runner.enqueue(name, { n: 1 }, { id: 'lost' });
     await eventually('it is dead', async () => (await queue.getFailedCount()) === 1);
-    assert.match(await registry.metrics(), /pcf_api_job_dead_letters_total\{queue="grafana-annotation"\} 1/);
+    assert.match(await registry.metrics(), /pcf_api_job_dead_letters_total\{queue="grafana-deployment"\} 1/);
     const env = { PCF_API__REDIS__URL: redis!.url, PCF_API__DATABASE__URL: 'postgresql://localhost/none' };
     const { stdout } = await runRole(['jobs', 'dead', '--json'], env);
     const [letter] = JSON.parse(stdout) as { queue: string; id: string; attempts: number; reason: string }[];
@@ -232,7 +232,7 @@ describe('api-server jobs', () => {
       await eventually('all are there', () => grafana.annotations.size === 5);
       assert.equal((await worker.fetch('/health')).status, 200);
       await worker.waitForReady();
-      assert.match(await worker.metrics(), /pcf_api_jobs\{queue="grafana-annotation",state="waiting"\} 0/);
+      assert.match(await worker.metrics(), /pcf_api_jobs\{queue="grafana-deployment",state="waiting"\} 0/);
       assert.equal((await worker.fetch('/graphql')).status, 404);
       await worker.kill();
 

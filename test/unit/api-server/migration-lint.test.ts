@@ -30,7 +30,6 @@ const REFUSED_IN_EXPAND: [string, RuleName][] = [
   ["DO $$ BEGIN EXECUTE 'DROP TABLE t'; END $$", 'opaque'],
   ["SELECT set_config('session_replication_role', 'replica', false)", 'opaque'],
   ["SELECT setval('t_id_seq', 1, false)", 'opaque'],
-  ['SELECT pg_sleep(55)', 'opaque'],
   ["SELECT set_config('lock_timeout', '0', false)", 'lock-timeout'],
   ["SELECT set_config('lock_' || 'timeout', '0', false)", 'lock-timeout'],
   ['SET "Lock_Timeout" = 0', 'lock-timeout'],

@@ -216,6 +216,8 @@ interface Moment {
   plan: DeliveryPlan;
   /** Ready pods as they truly were before, and as they are now. */
   readyBefore: Map<string, number>;
+  /** The route as it truly was. */
+  routeBefore: RouteView | undefined;
   cluster: ModelCluster;
 }
 
@@ -227,9 +229,10 @@ function replay(
   for (const { run } of steps) {
     const seen = cluster.observe();
     const readyBefore = readyPods(cluster);
+    const routeBefore = cluster.route;
     const { settings } = cluster.shown();
     const plan = run(cluster);
-    if (plan) check({ seen, settings, plan, readyBefore, cluster });
+    if (plan) check({ seen, settings, plan, readyBefore, routeBefore, cluster });
   }
   return cluster;
 }
@@ -322,11 +325,17 @@ const promises: Record<string, (moment: Moment) => void> = {
   },
 
   'no pod that is ready goes where that leaves fewer than were promised, of those that serve'(moment) {
-    const { plan, seen, readyBefore, cluster, settings } = moment;
+    const { plan, routeBefore, readyBefore, cluster, settings } = moment;
     const { stable, update } = plan.position;
-    const serving = [...new Set([stable, update, ...shares(seen.route).map(([revision]) => revision)])];
+    // Without a router what is behind the Service serves; with one, what the route leads to.
+    const behind = settings.split === 'replicas' ? [update] : [];
+    const serving = [
+      ...new Set([stable, ...behind, ...shares(routeBefore).map(([revision]) => revision)]),
+    ].filter((revision) => revision !== undefined);
+    // By a cache that lags it can only promise what that shows.
+    if (serving.some((revision) => viewOf(moment, revision)?.ready !== readyBefore.get(revision))) return;
     const sum = (ready: Map<string, number>) =>
-      serving.reduce((total, revision) => total + (ready.get(revision ?? '') ?? 0), 0);
+      serving.reduce((total, revision) => total + (ready.get(revision) ?? 0), 0);
     const promised = carryingPods(settings);
     const [before, after] = [sum(readyBefore), sum(readyPods(cluster))];
     assert.ok(after >= Math.min(before, promised), `${after} of ${before}, ${promised} were promised`);

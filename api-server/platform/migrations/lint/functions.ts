@@ -38,7 +38,7 @@ const HARMLESS = new Set(
   col_description current_database current_schema current_schemas current_setting format_type
   has_column_privilege has_schema_privilege has_table_privilege obj_description pg_backend_pid
   pg_column_size pg_get_constraintdef pg_get_expr pg_get_functiondef pg_get_indexdef pg_get_serial_sequence
-  pg_get_triggerdef pg_get_viewdef pg_indexes_size pg_is_in_recovery pg_relation_size
+  pg_get_triggerdef pg_get_viewdef pg_indexes_size pg_is_in_recovery pg_relation_size pg_sleep
   pg_table_is_visible pg_table_size pg_total_relation_size pg_typeof shobj_description to_regclass to_regproc
   to_regtype version num_nonnulls num_nulls currval lastval nextval hashtext hashtextextended`.split(/\s+/),
 );
