@@ -210,8 +210,7 @@ export class ModelCluster {
   private writeRoute(planned: RouteView | undefined): void {
     // A Service that is open to all says nothing of shares.
     const route = planned?.byPods ? { weights: {}, byPods: planned.byPods } : planned;
-    if (JSON.stringify(route) !== JSON.stringify(this.route)) this.routedAt = this.now;
-    this.route = route ?? this.route;
+    if (route && JSON.stringify(route) !== JSON.stringify(this.route)) this.editRoute(route);
     this.late.route = undefined;
   }
 
