@@ -66,14 +66,17 @@ export class DeliveryStory extends Tale {
       await this.reaches(weight);
       await this.measure(`step at ${weight} %`, { [NEW]: weight });
     }
-    this.tellVerdict();
+    await this.tellVerdict();
     await this.pcf('promote', 'pcf-api');
     await this.promoted(NEW);
     this.line('kubectl pcf promote -> promoted');
   }
 
-  private tellVerdict(): void {
+  /** Of the last step: each is judged by what was measured in it. */
+  private async tellVerdict(): Promise<void> {
     if (!this.analysis) return;
+    const isRunning = (verdict?: string) => verdict === undefined || verdict === 'Running';
+    await this.watch.until('there is a verdict', (api) => !isRunning(api?.status?.analysis?.verdict));
     const { verdict, message } = this.watch.now()?.status?.analysis ?? {};
     this.line(`analysis: ${verdict}: ${message}`);
     this.expect(verdict === 'Passed', `the analysis of a healthy version: ${verdict}: ${message}`);
