@@ -142,7 +142,7 @@ const cases: Record<string, Case> = {
       [of('pcf_deliveries_total', { outcome: 'Promoted' })]: always(0),
     },
     labels: pcf,
-    says: { summary: "75% of a day's deliveries of platform/api were given up or undone" },
+    says: { summary: "75% of a day's deliveries of platform/api were aborted or undone" },
   },
   PcfAnalysisBlind: {
     fires: {
