@@ -77,10 +77,11 @@ describe('kubectl pcf, in a delivery by steps,', function () {
   it('undo --to takes the name or the number of a revision, and says what there is when it is neither', async () => {
     await assert.rejects(pcf('undo', '--to', '9'), /there is no revision 9 on record; there is 2 .*, 1 /);
     assert.match(await pcf('undo', '--to', '2'), /goes back to revision 2, .*pcf-api:1\.1\.0/);
-    await api.watch.until('under way', (view) => view?.status?.updateRevision === revisions[1]);
+    await stands('1.1.0', 25);
+    assert.equal(api.status.updateRevision, revisions[1]);
     assert.match(await pcf('undo', '--to', revisions[0]!), /goes back to revision 1/);
     await stable('1.0.0');
-    assert.equal(last()?.outcome, 'CalledOff');
-    assert.match(await pcf('history'), /CalledOff/);
+    assert.equal(last()?.outcome, 'RolledBack');
+    assert.match(await pcf('history'), /RolledBack/);
   });
 });
