@@ -115,7 +115,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
     take: (identity, address) => gate.take(identity, address),
     origins: settings.server.cors_origins,
     context,
-    formatError: graphql.formatError,
+    mask: graphql.mask,
     log,
   });
 

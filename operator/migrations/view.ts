@@ -25,9 +25,9 @@ export interface MigrationView {
   /** Runs of the Job that failed so far. */
   failures: number;
   /** Jobs of expand and backfill that failed for good, or whose result was lost. */
-  failedJobs: number;
+  failedMigrations: number;
   /** Number of the last of its Jobs of expand and backfill, plan included. */
-  lastAttempt: number;
+  lastMigration: number;
   /** All that expand and backfill applied. */
   applied: string[];
   durationMs?: number;
@@ -81,7 +81,7 @@ export function migrationView(
   const stages = ['plan', 'expand', 'backfill'] as const;
   const made = stages.flatMap((stage) => named(stage).map(({ metadata: { name } }) => ({ stage, name })));
   const spent = made.filter(({ name }) => ['Failed', 'Lost'].includes(read(name).state)).length;
-  const lastAttempt = Math.max(0, ...made.map(({ stage, name }) => attemptOf(name, revision, stage)));
+  const lastMigration = Math.max(0, ...made.map(({ stage, name }) => attemptOf(name, revision, stage)));
   const find: Find = (stage) => {
     const tries = named(stage)
       .map(({ metadata: { name } }) => ({ ...read(name), attempt: attemptOf(name, revision, stage) }))
@@ -97,10 +97,10 @@ export function migrationView(
   const before = prepared(find, mode === 'Manual', told);
   const { report } = contract;
   const applied = report ? [...before.applied, ...report.applied] : before.applied;
-  return { ...before, failedJobs: spent, lastAttempt, ...contract, applied };
+  return { ...before, failedMigrations: spent, lastMigration, ...contract, applied };
 }
 
-const NOTHING = { failures: 0, failedJobs: 0, lastAttempt: 0, applied: [] };
+const NOTHING = { failures: 0, failedMigrations: 0, lastMigration: 0, applied: [] };
 
 /** The number of the last attempt, or of the one before it, of which it was to repeat what was lost. */
 function firstOfLost([last, before]: readonly Numbered[]): number {
@@ -121,7 +121,7 @@ function newest(
   return { ...again, state, attempt: attempt + 1 };
 }
 
-type Prepared = Omit<MigrationView, 'failedJobs' | 'lastAttempt' | 'contract' | 'contractError'>;
+type Prepared = Omit<MigrationView, 'failedMigrations' | 'lastMigration' | 'contract' | 'contractError'>;
 
 /** Plan if somebody is to approve of it, then expand, then backfill if there is any. */
 function prepared(find: Find, manual: boolean, onRecord: Delivery['told']): Prepared {

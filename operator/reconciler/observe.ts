@@ -152,29 +152,11 @@ function migrationsOf(
 
 /** What the planner is told of them. */
 function migrationOf(seen: MigrationView) {
-  const {
-    state,
-    nextStage,
-    nextAttempt,
-    contracts,
-    ahead,
-    untold,
-    backfill,
-    contract,
-    failedJobs,
-    lastAttempt,
-  } = seen;
+  const { state: migration, nextStage, nextAttempt, contracts, ahead, untold, backfill } = seen;
+  const { contract, failedMigrations, lastMigration } = seen;
   return {
-    migration: state,
-    nextStage,
-    nextAttempt,
-    contracts,
-    ahead,
-    untold,
-    backfill,
-    contract,
-    failedMigrations: failedJobs,
-    lastMigration: lastAttempt,
+    ...{ migration, nextStage, nextAttempt, contracts, ahead, untold, backfill },
+    ...{ contract, failedMigrations, lastMigration },
   };
 }
 

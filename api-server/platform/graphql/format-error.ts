@@ -12,7 +12,10 @@ export interface ErrorFormatParts {
   databaseLost(): void;
 }
 
+/** As Apollo's `formatError`. */
 export type ErrorFormatter = (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError;
+/** The same for what did not come through Apollo. */
+export type ErrorMask = (error: GraphQLError) => GraphQLFormattedError;
 
 /**
  * Errors made for clients keep their message and code. Of any other a client sees
@@ -59,8 +62,12 @@ function replace({ path, locations }: GraphQLFormattedError, message: string, co
   return { message, path, locations, extensions: { code, ...requestContext.getStore() } };
 }
 
+export function maskOf(formatError: ErrorFormatter): ErrorMask {
+  return (error) => formatError(asFormatted(error), error);
+}
+
 /** As Apollo hands errors to `formatError`. */
-export function asFormatted(error: GraphQLError): GraphQLFormattedError {
+function asFormatted(error: GraphQLError): GraphQLFormattedError {
   const { message, locations, path, extensions } = error;
   return {
     message,

@@ -23,7 +23,7 @@ import { errorBody } from '../http/error-body.js';
 import { CODES } from './errors.js';
 import type { KnownDocuments, KnownOperation } from './execution/known-documents.js';
 import type { OperationAnswer, OperationRunner } from './execution/operation-runner.js';
-import { asFormatted, type ErrorFormatter } from './format-error.js';
+import type { ErrorMask } from './format-error.js';
 import { type Asked, admittedFields, askedBy } from './graphql-request.js';
 import type { Admission } from './limits/admission.js';
 import { playgroundPage } from './playground.js';
@@ -33,7 +33,7 @@ export interface GraphqlRouteParts<Context extends BaseContext> {
   admission: Admission;
   documents: KnownDocuments;
   runner: OperationRunner;
-  formatError: ErrorFormatter;
+  mask: ErrorMask;
   monitor: DatabaseMonitor;
   playground: boolean;
   /** Sets the request's identity, or answers it. */
@@ -56,7 +56,7 @@ export function addGraphqlRoutes<Context extends BaseContext>(
   app: FastifyInstance,
   parts: GraphqlRouteParts<Context>,
 ): void {
-  const { apollo, admission, documents, runner, context, formatError } = parts;
+  const { apollo, admission, documents, runner, context, mask } = parts;
   const known = ({ isPlain, query, operationName }: Asked): KnownOperation | undefined => {
     const document = isPlain && query !== undefined ? documents.bySource(query) : undefined;
     return document && documents.operation(document, operationName);
@@ -87,7 +87,7 @@ export function addGraphqlRoutes<Context extends BaseContext>(
     const asked = said instanceof GraphQLError ? said : admission.admit(said);
     if (asked instanceof GraphQLError) {
       runner.refused(undefined);
-      return send(reply, { status: 400, result: { errors: [formatError(asFormatted(asked), asked)] } });
+      return send(reply, { status: 400, result: { errors: [mask(asked)] } });
     }
     endWithClient(request, reply);
     const operation = known(asked);

@@ -10,7 +10,7 @@ import { startApollo } from './apollo.js';
 import { ResponseCache } from './cache/response-cache.js';
 import { KnownDocuments, sha256 } from './execution/known-documents.js';
 import { OperationRunner } from './execution/operation-runner.js';
-import { type ErrorFormatter, errorFormatter } from './format-error.js';
+import { type ErrorMask, errorFormatter, maskOf } from './format-error.js';
 import { Admission } from './limits/admission.js';
 import { TrustedDocuments } from './limits/trusted-documents.js';
 import { SubscriptionRunner } from './subscription-runner.js';
@@ -31,7 +31,7 @@ export interface GraphqlServer<Context extends BaseContext> {
   documents: KnownDocuments;
   runner: OperationRunner;
   subscriptions: SubscriptionRunner;
-  formatError: ErrorFormatter;
+  mask: ErrorMask;
 }
 
 /** Throws a ConfigError when the trusted documents can't be read. */
@@ -41,6 +41,7 @@ export async function createGraphqlServer<Context extends BaseContext>(
   const { settings, schema, metrics, log } = parts;
   const { graphql } = settings;
   const formatError = errorFormatter(parts);
+  const mask = maskOf(formatError);
   const hideSuggestions = !graphql.introspection_enabled;
   const documents = new KnownDocuments(schema, { maxText: graphql.document_cache, hideSuggestions });
   const admission = new Admission({
@@ -58,19 +59,19 @@ export async function createGraphqlServer<Context extends BaseContext>(
   const runner = new OperationRunner({
     maxCost: graphql.max_cost,
     deadline: graphql.deadline,
-    formatError,
+    mask,
     metrics,
     ...cacheOf(parts),
     retryAfterSeconds: parts.retryAfterSeconds,
   });
-  const shared = { documents, admission, runner, formatError };
+  const shared = { documents, admission, runner, mask };
   const subscriptions = new SubscriptionRunner({
-    ...{ schema, documents, admission, formatError, metrics },
+    ...{ schema, documents, admission, mask, metrics },
     introspection: graphql.introspection_enabled,
     maxCost: graphql.max_event_cost,
     deadline: graphql.deadline,
   });
-  const apollo = await startApollo<Context>({ ...parts, ...shared, log });
+  const apollo = await startApollo<Context>({ ...parts, ...shared, formatError, log });
   return { apollo, subscriptions, ...shared };
 }
 

@@ -26,7 +26,7 @@ import { inSpan } from '../tracing/tracing.js';
 import { badUserInput, CODES } from './errors.js';
 import { inTime, tookTooLong } from './execution/deadline.js';
 import { costOf, type KnownDocuments } from './execution/known-documents.js';
-import { asFormatted, type ErrorFormatter } from './format-error.js';
+import type { ErrorMask } from './format-error.js';
 import { askedIn, type Fields } from './graphql-request.js';
 import type { Admission } from './limits/admission.js';
 import { tooExpensive } from './limits/operation-cost.js';
@@ -40,7 +40,7 @@ export interface SubscriptionRunnerParts {
   maxCost: number;
   /** ms; 0 is without end. */
   deadline: number;
-  formatError: ErrorFormatter;
+  mask: ErrorMask;
   metrics: Pick<OperationMetrics, 'graphqlOperation'>;
 }
 
@@ -169,7 +169,7 @@ export class SubscriptionRunner {
 
   #masked(result: ExecutionResult): ExecutionResult {
     if (!result.errors) return result;
-    const errors = result.errors.map((error) => this.parts.formatError(asFormatted(error), error));
+    const errors = result.errors.map(this.parts.mask);
     return { ...result, errors: errors as never };
   }
 

@@ -13,7 +13,7 @@ import type { Logger } from '../logging/logger.js';
 import { requestContext } from '../logging/request-context.js';
 import type { Closeable } from '../shutdown.js';
 import { CODES } from './errors.js';
-import { asFormatted } from './format-error.js';
+import type { ErrorMask } from './format-error.js';
 import type { SubscriptionRunner } from './subscription-runner.js';
 
 /** Who subscribes. */
@@ -36,7 +36,7 @@ export interface SubscriptionParts {
   origins?: readonly string[];
   /** Made for each subscription. What it throws refuses it. */
   context: (identity: Identity) => object | Promise<object>;
-  formatError: (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError;
+  mask: ErrorMask;
   log: Logger;
 }
 
@@ -206,6 +206,6 @@ function addressOf({ socket }: IncomingMessage): string {
 }
 
 /** What ends a subscription goes through the same mask as over HTTP. */
-function masked({ formatError }: SubscriptionParts, error: GraphQLError): GraphQLFormattedError {
-  return requestContext.run({ requestId: randomUUID() }, () => formatError(asFormatted(error), error));
+function masked({ mask }: SubscriptionParts, error: GraphQLError): GraphQLFormattedError {
+  return requestContext.run({ requestId: randomUUID() }, () => mask(error));
 }

@@ -31,7 +31,7 @@ export function told(
 function observedOf({ settings }: ModelCluster, delivery: Observation): Observed {
   const migrations = delivery.revisions.map(({ name, migration, contract }) => {
     const view: MigrationView = {
-      ...{ state: migration, failures: 0, failedJobs: 0, lastAttempt: 0, applied: [] },
+      ...{ state: migration, failures: 0, failedMigrations: 0, lastMigration: 0, applied: [] },
       contract: contract ?? { state: 'Absent', hook: 'Disabled', attempt: 1 },
     };
     return [name, view] as const;

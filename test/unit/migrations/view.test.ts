@@ -62,9 +62,9 @@ describe('the stages of migrations', () => {
 
   it('run a Job once more whose result was lost, and only once', () => {
     const lost = [job('expand', 'Complete')];
-    const { state, nextStage, nextAttempt, failedJobs } = look(lost);
+    const { state, nextStage, nextAttempt, failedMigrations } = look(lost);
     assert.deepEqual([state, nextStage, nextAttempt], ['Pending', 'expand', 2]);
-    assert.equal(failedJobs, 1, 'a retry of the delivery counts on from there');
+    assert.equal(failedMigrations, 1, 'a retry of the delivery counts on from there');
     const again = job('expand', 'Complete', 'api-new-expand-2');
     assert.equal(look([...lost, again, run('api-new-expand-2', report())]).state, 'Succeeded');
     const silent = look([...lost, again]);
@@ -111,11 +111,11 @@ describe('the stages of migrations', () => {
         objects.filter(({ kind }) => kind === 'Pod'),
         { attempt: 2, afresh: true },
       );
-    const { state, nextStage, nextAttempt, lastAttempt } = again(expanded);
-    assert.deepEqual([state, nextStage, nextAttempt, lastAttempt], ['Pending', 'expand', 2, 1]);
+    const { state, nextStage, nextAttempt, lastMigration } = again(expanded);
+    assert.deepEqual([state, nextStage, nextAttempt, lastMigration], ['Pending', 'expand', 2, 1]);
     const second = [job('expand', 'Complete', 'api-new-expand-2'), run('api-new-expand-2', report())];
     assert.equal(again([...expanded, ...second]).state, 'Succeeded');
-    assert.equal(again([...expanded, ...second]).lastAttempt, 2);
+    assert.equal(again([...expanded, ...second]).lastMigration, 2);
   });
 
   it('do not hear the pod of a Job that was stopped, in the name of the one made after it', () => {

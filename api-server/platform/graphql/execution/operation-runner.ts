@@ -5,7 +5,7 @@ import type { OperationMetrics } from '../../metrics/operation-metrics.js';
 import { nameOperation } from '../../tracing/operation-spans.js';
 import type { ResponseCache } from '../cache/response-cache.js';
 import { CODES } from '../errors.js';
-import { asFormatted, type ErrorFormatter } from '../format-error.js';
+import type { ErrorMask } from '../format-error.js';
 import { tooExpensive } from '../limits/operation-cost.js';
 import { inTime, tookTooLong } from './deadline.js';
 import type { Executed } from './executor.js';
@@ -16,7 +16,7 @@ export interface RunnerParts {
   maxCost: number;
   /** ms; 0 is without end. */
   deadline: number;
-  formatError: ErrorFormatter;
+  mask: ErrorMask;
   metrics: Pick<OperationMetrics, 'graphqlOperation'>;
   cache?: { answers: ResponseCache; maxSeconds: number };
   /** What a client that was told to come again is told to wait. */
@@ -135,7 +135,7 @@ export class OperationRunner {
   }
 
   #formatted(errors: readonly GraphQLError[]): GraphQLFormattedError[] {
-    return errors.map((error) => this.parts.formatError(asFormatted(error), error));
+    return errors.map(this.parts.mask);
   }
 }
 
