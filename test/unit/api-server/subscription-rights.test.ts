@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import type { AddressInfo } from 'node:net';
+import { type FastifyInstance, fastify } from 'fastify';
+import { pino } from 'pino';
+import { type Identity, identity } from '../../../api-server/platform/auth/identity.js';
+import { Role, Scope } from '../../../api-server/platform/auth/roles.js';
+import { addSubscriptions } from '../../../api-server/platform/graphql/subscriptions.js';
+import { TestSocket } from '../../support/test-socket.js';
+
+describe('the rights of a subscriber', () => {
+  let app: FastifyInstance;
+  let socket: TestSocket;
+
+  afterEach(async () => {
+    socket?.end();
+    await app?.close();
+  });
+
+  /** What was shown has expired already, so the server asks again as soon as it does at all. */
+  const key = (...scopes: Scope[]) =>
+    identity({
+      kind: 'API_KEY',
+      id: 'key:1',
+      name: 'ci',
+      role: Role.OPERATOR,
+      scopes,
+      expiresAt: new Date(),
+    });
+
+  /** Connects as the first of these; the others are what is found when it is asked again. */
+  async function connectAs(...found: Identity[]): Promise<() => number> {
+    let asked = 0;
+    app = fastify();
+    addSubscriptions(app, {
+      runner: {} as never, // nothing is subscribed to
+      authenticate: async () => found[asked++] ?? (found.at(-1) as Identity),
+      refused: async () => undefined,
+      take: async () => undefined,
+      context: () => ({}),
+      mask: ({ message }) => ({ message }),
+      log: pino({ level: 'silent' }),
+    });
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    socket = await TestSocket.connect((app.server.address() as AddressInfo).port);
+    return () => asked;
+  }
+
+  it('when they change, the connection is closed: what runs was let in with others', async () => {
+    await connectAs(key(Scope.READ, Scope.DEPLOYMENTS), key(Scope.DEPLOYMENTS));
+    assert.deepEqual(await socket.next(), { closed: 4_403 });
+  });
+
+  it('as long as they stay, in whatever order they are told, so does the connection', async () => {
+    const asked = await connectAs(key(Scope.READ, Scope.DEPLOYMENTS), key(Scope.DEPLOYMENTS, Scope.READ));
+    const next = socket.next();
+    while (asked() < 3) await new Promise((resolve) => setTimeout(resolve, 50));
+    socket.send({ type: 'ping' });
+    assert.deepEqual(await next, { type: 'pong' });
+  });
+});
