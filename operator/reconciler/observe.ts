@@ -136,18 +136,24 @@ function migrationsOf(
   const { update, attempt, afresh, promotedAt, knows } = api.status?.delivery ?? {};
   const toldBy = (name: string) => knows?.find(({ revision }) => revision === name);
   const attemptOf = (name: string) => (name === update ? (attempt ?? 1) : undefined);
-  return new Map(
-    [...revisions.keys()].map((name) => [
-      name,
-      migrationView(api, name, jobs, pods, {
-        attempt: attemptOf(name),
-        afresh: name === update && afresh,
-        promotedAt,
-        told: toldBy(name),
-        live,
-      }),
-    ]),
-  );
+  const viewOf = (name: string) =>
+    migrationView(api, name, jobs, pods, {
+      attempt: attemptOf(name),
+      afresh: name === update && afresh,
+      promotedAt,
+      told: toldBy(name),
+      live,
+    });
+  return new Map([...revisions.keys()].map((name) => [name, tellingOfContract(viewOf(name), pods)]));
+}
+
+/** Nothing waits for contract, so nothing else would tell why its pod does not begin. */
+function tellingOfContract(view: MigrationView, pods: Pod[]): MigrationView {
+  const { contract, contractError, job } = view;
+  const runs = contract.state === 'Running' || contract.hook === 'Running';
+  if (!runs || !job || contractError) return view;
+  const [trouble] = pods.flatMap((pod) => (isOfJob(pod, job) && podTrouble(pod)) || []);
+  return trouble ? { ...view, contractError: trouble } : view;
 }
 
 /** What the planner is told of them. */

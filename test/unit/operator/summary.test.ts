@@ -5,6 +5,7 @@ import { type ClusterView, observe } from '../../../operator/reconciler/observe.
 import { deliverySettings } from '../../../operator/reconciler/settings.js';
 import { statusOf } from '../../../operator/reconciler/status.js';
 import { summarize } from '../../../operator/reconciler/summary.js';
+import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { pcfApi } from '../../support/fixtures.js';
 
 const empty: ClusterView = {
@@ -16,10 +17,12 @@ const empty: ClusterView = {
   foreignAutoscalers: () => [],
 };
 
+const NO_IMAGE = { state: { waiting: { reason: 'ImagePullBackOff', message: 'no such tag' } } };
+
 /** The status that the operator writes at this time, given the one before. */
-function look(api: PcfApi, at: string) {
+function look(api: PcfApi, at: string, caches = empty) {
   const now = Date.parse(at);
-  const seen = observe(api, empty);
+  const seen = observe(api, caches);
   const settings = deliverySettings(api, seen.router);
   const planned = plan({ ...seen.delivery, routeAgeMs: 0 }, settings, now);
   return statusOf(seen, planned, summarize(seen, planned, now), [], [], now);
@@ -37,5 +40,33 @@ describe('the status', () => {
     api.status.reason = 'Ready';
     const again = look(api, '2026-11-23T12:10:00Z');
     assert.equal(again.since, '2026-11-23T12:10:00Z', 'it came again');
+  });
+
+  it('says what keeps the pod of a contract from beginning', () => {
+    const api = pcfApi();
+    const { target: stable } = observe(api, empty).delivery;
+    const job = `${stable}-contract`;
+    const labels = (stage: object) => ({ 'pcf.dev/revision': stable, ...stage });
+    const made: Record<string, KubeObject> = {
+      Job: {
+        ...{ apiVersion: 'batch/v1', kind: 'Job' },
+        metadata: { name: job, labels: labels({ 'pcf.dev/migration': 'contract' }) },
+      },
+      Pod: {
+        ...{ apiVersion: 'v1', kind: 'Pod', status: { phase: 'Pending', containerStatuses: [NO_IMAGE] } },
+        metadata: {
+          name: 'm',
+          labels: labels({
+            'app.kubernetes.io/component': 'migration',
+            'batch.kubernetes.io/job-name': job,
+          }),
+        },
+      } as KubeObject,
+    };
+    api.status = { delivery: { stable, promotedAt: '2026-11-23T12:00:00Z' } };
+    const ownedBy: ClusterView['ownedBy'] = ({ kind }) => (made[kind] ? [made[kind]] : []);
+    const { migration } = look(api, '2026-11-23T12:05:00Z', { ...empty, ownedBy });
+    assert.equal(migration?.phase, 'contract');
+    assert.equal(migration?.message, 'm: ImagePullBackOff: no such tag');
   });
 });
