@@ -95,8 +95,11 @@ export class Sandbox {
     return left;
   }
 
-  /** `apiServerArgs` are further flags of kube-apiserver. */
-  async startCluster(progress: Progress, apiServerArgs: string[] = []): Promise<void> {
+  /**
+   * `apiServerArgs` are further flags of kube-apiserver. `progress` hears of what takes minutes:
+   * a download, or a build.
+   */
+  async startCluster(progress: Progress = console.error, apiServerArgs: string[] = []): Promise<void> {
     const { stateDir, ledger } = this;
     const programs = await resolveControlPlane(progress);
     const cluster = await Cluster.start({ stateDir, programs, ledger, apiServerArgs });

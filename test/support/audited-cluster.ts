@@ -36,7 +36,7 @@ export class AuditedCluster {
     sandbox.cleanUp();
     const cluster = new AuditedCluster(sandbox);
     try {
-      await sandbox.startCluster(() => {}, cluster.audit.apiServerArgs);
+      await sandbox.startCluster(undefined, cluster.audit.apiServerArgs);
       await sandbox.install(projects);
       cluster.kubelet = new StandInKubelet(cluster.client, logger);
       await cluster.kubelet.start();

@@ -10,7 +10,7 @@ export const HELM_TIMEOUT_MS = 15 * 60_000;
 
 /** Helm with a throw-away state; `remove` takes it away. */
 export async function testHelm(kubeconfig?: string): Promise<{ helm: Helm; remove: () => void }> {
-  const program = await resolveHelm((message) => console.log(message));
+  const program = await resolveHelm(console.error);
   const stateDir = mkdtempSync(join(tmpdir(), 'pcf-helm-'));
   return {
     helm: new Helm(program, stateDir, kubeconfig),

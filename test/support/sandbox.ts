@@ -32,7 +32,7 @@ async function start(): Promise<Sandbox> {
   sandbox.cleanUp();
   try {
     buildTestImages(`${sandbox.stateDir}/images`);
-    await Promise.all([sandbox.startCluster(() => {}), sandbox.startPostgres(), sandbox.startRedis()]);
+    await Promise.all([sandbox.startCluster(), sandbox.startPostgres(), sandbox.startRedis()]);
     await sandbox.install();
     await sandbox.startNode(1_000);
     await sandbox.startOperator();

@@ -23,7 +23,7 @@ export class BenchCluster {
     const cluster = new BenchCluster();
     const { sandbox } = cluster;
     sandbox.cleanUp();
-    await sandbox.startCluster((message) => console.error(message));
+    await sandbox.startCluster();
     await sandbox.install();
     await new StandInKubelet(cluster.client, logger).start();
     const data = { 'database-url': Buffer.from('postgresql://nowhere/none').toString('base64') };

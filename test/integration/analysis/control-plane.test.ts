@@ -103,7 +103,7 @@ describe('analysis on a real control plane', function () {
     this.timeout(START_TIMEOUT_MS);
     sandbox = new Sandbox('.sandbox/test-analysis');
     sandbox.cleanUp();
-    await sandbox.startCluster(() => {});
+    await sandbox.startCluster();
     await sandbox.startNode(1_000);
     ({ client } = sandbox.parts);
     const folder = join(sandbox.node.imagesDir, 'smoke', '1');

@@ -76,7 +76,7 @@ describe('beside a real API server in trouble', function () {
     this.timeout(START_TIMEOUT_MS);
     sandbox = new Sandbox('.sandbox/test-api-trouble');
     sandbox.cleanUp();
-    await sandbox.startCluster(() => {});
+    await sandbox.startCluster();
     client = sandbox.parts.client;
     await client.create(NamespaceKind, {
       apiVersion: 'v1',
@@ -319,7 +319,7 @@ describe('beside a real API server that streams no lists and forgets soon', func
     this.timeout(START_TIMEOUT_MS);
     sandbox = new Sandbox('.sandbox/test-api-trouble');
     sandbox.cleanUp();
-    await sandbox.startCluster(() => {}, [
+    await sandbox.startCluster(undefined, [
       '--feature-gates=WatchList=false',
       '--etcd-compaction-interval=1s',
     ]);

@@ -41,7 +41,7 @@ describe('runtime on a real control plane', () => {
     this.timeout(START_TIMEOUT_MS);
     sandbox = new Sandbox('.sandbox/test-runtime');
     sandbox.cleanUp();
-    await sandbox.startCluster(() => {});
+    await sandbox.startCluster();
     requests = [];
     client = new KubeClient(sandbox.parts.kubeConfig, {
       onRequest: (method, status) => requests.push(`${method} ${status}`),
