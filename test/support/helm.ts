@@ -8,8 +8,13 @@ import { Helm, resolveHelm } from '../../sandbox/helm/helm.js';
 /** Allow for a Helm that has to be built first. */
 export const HELM_TIMEOUT_MS = 15 * 60_000;
 
-/** Helm with a throw-away state; `remove` takes it away. */
-export async function testHelm(kubeconfig?: string): Promise<{ helm: Helm; remove: () => void }> {
+export interface TestHelm {
+  helm: Helm;
+  remove: () => void;
+}
+
+/** Helm with a throw-away state; `remove` takes it away. It may be built first, so call it from a hook. */
+export async function testHelm(kubeconfig?: string): Promise<TestHelm> {
   const program = await resolveHelm(console.error);
   const stateDir = mkdtempSync(join(tmpdir(), 'pcf-helm-'));
   return {

@@ -7,6 +7,7 @@ import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { Load } from '../../../sandbox/story/load.js';
 import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
 import { seedServices } from '../../../sandbox/story/split/seed.js';
+import { lane } from '../../support/lane.js';
 import { eventually, image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
@@ -43,6 +44,9 @@ describe('a delivery whose migrations meet trouble', function () {
     this.timeout(START_TIMEOUT_MS);
     sandbox = await sharedSandbox();
   });
+  /** Those that end the operator: the others do not notice more than that they wait. */
+  const killing = lane();
+  const beside = lane();
 
   const seen = (api: TestApi): Partial<Migration> => api.status.migration ?? {};
   const until = (api: TestApi, what: string, check: (migration: Partial<Migration>) => boolean) =>
@@ -87,34 +91,37 @@ describe('a delivery whose migrations meet trouble', function () {
   /** Nothing but the old version has answered. */
   const onlyOld = ({ total }: Load) => assert.deepEqual(Object.keys(total.served), ['1.0.0']);
 
-  it('tells how far a backfill is, and continues where it was though runner and operator are killed', async () => {
-    const { api, load, end } = await served('progress', { replicas: 1 });
-    await seed(api);
-    await api.patch({ image: NEW });
-    await until(api, 'progress', ({ summary = '' }) => /^Backfill [1-9]\d*%$/.test(summary));
-    const { progress, job = '' } = seen(api);
-    assert.ok(progress && progress.rows > 0 && progress.rows < ROWS, JSON.stringify(progress));
-    assert.ok(progress.rowsPerSecond > 0 && (progress.secondsLeft ?? -1) >= 0);
-    assert.match(await pcf(api, 'status', api.name), /% of about \d+ rows, \d+ rows\/s, \d+[smh] left/);
-    assert.match(await pcf(api, 'migrate', 'status', api.name), /backfill +\S+ \d+ % of about \d+ rows/);
-    const column = await sandbox.parts.kubectl.run(['get', 'pcf', api.name, '-n', api.namespace]);
-    assert.match(column, /Backfill \d+%/);
-    onlyOld(load);
+  killing(
+    'tells how far a backfill is, and continues where it was though runner and operator are killed',
+    async () => {
+      const { api, load, end } = await served('progress', { replicas: 1 });
+      await seed(api);
+      await api.patch({ image: NEW });
+      await until(api, 'progress', ({ summary = '' }) => /^Backfill [1-9]\d*%$/.test(summary));
+      const { progress, job = '' } = seen(api);
+      assert.ok(progress && progress.rows > 0 && progress.rows < ROWS, JSON.stringify(progress));
+      assert.ok(progress.rowsPerSecond > 0 && (progress.secondsLeft ?? -1) >= 0);
+      assert.match(await pcf(api, 'status', api.name), /% of about \d+ rows, \d+ rows\/s, \d+[smh] left/);
+      assert.match(await pcf(api, 'migrate', 'status', api.name), /backfill +\S+ \d+ % of about \d+ rows/);
+      const column = await sandbox.parts.kubectl.run(['get', 'pcf', api.name, '-n', api.namespace]);
+      assert.match(column, /Backfill \d+%/);
+      onlyOld(load);
 
-    await sandbox.parts.kubectl.run([
-      ...['delete', 'pods', '-n', api.namespace, '-l', `batch.kubernetes.io/job-name=${job}`],
-      ...['--force', '--grace-period=0'],
-    ]);
-    await sandbox.operator.kill();
-    await sandbox.operator.restart();
-    await until(api, 'it went on', ({ progress: now }) => (now?.rows ?? 0) > progress.rows);
-    await promoted(api);
-    assert.equal(seen(api).progress?.rows, ROWS, 'no row was counted twice');
-    assert.equal(seen(api).summary, 'Succeeded');
-    await end();
-  });
+      await sandbox.parts.kubectl.run([
+        ...['delete', 'pods', '-n', api.namespace, '-l', `batch.kubernetes.io/job-name=${job}`],
+        ...['--force', '--grace-period=0'],
+      ]);
+      await sandbox.operator.kill();
+      await sandbox.operator.restart();
+      await until(api, 'it went on', ({ progress: now }) => (now?.rows ?? 0) > progress.rows);
+      await promoted(api);
+      assert.equal(seen(api).progress?.rows, ROWS, 'no row was counted twice');
+      assert.equal(seen(api).summary, 'Succeeded');
+      await end();
+    },
+  );
 
-  it('names the session that has the lock of a table, and continues once that has ended', async () => {
+  beside('names the session that has the lock of a table, and continues once that has ended', async () => {
     const { api, load, end } = await served('locked', { migrations: { lockTimeout: '300ms' } });
     const holder = new Client({
       connectionString: sandbox.postgres.url(api.namespace),
@@ -143,50 +150,53 @@ describe('a delivery whose migrations meet trouble', function () {
     await end();
   });
 
-  it('says what PostgreSQL said of wrong credentials, of used-up connections and of a full disk, and continues once that is fixed', async () => {
-    const { api, load, end } = await served('credentials');
-    const url = new URL(sandbox.postgres.url(api.namespace));
-    const database = new Client({ connectionString: url.href });
-    await database.connect();
-    const role = `limited_${api.namespace.replace('-', '_')}`;
-    await database.query(
-      `CREATE ROLE ${role} LOGIN PASSWORD 'right' CONNECTION LIMIT 0 IN ROLE ${url.username}`,
-    );
-    const secret = (password: string) => {
-      const databaseUrl = new URL(url);
-      Object.assign(databaseUrl, { username: role, password });
-      return sandbox.parts.kubectl.apply([
-        {
-          apiVersion: 'v1',
-          kind: 'Secret',
-          metadata: { name: 'other', namespace: api.namespace },
-          stringData: { 'database-url': databaseUrl.href },
-        },
-      ]);
-    };
-    /** Each try comes twice as long after the one before, 10 s at first. */
-    const says = async (message: RegExp) => {
-      await api.watch.until(`${message}`, () => message.test(api.message()), 60_000);
-      assert.equal(api.status.reason, 'MigrationRetrying');
-      onlyOld(load);
-    };
-    await secret('wrong');
-    await api.patch({ image: NEW, database: { secretRef: { name: 'other' } }, config: IMPATIENT });
-    await says(/password authentication failed/);
-    assert.equal(api.message().includes('wrong'), false);
-    await secret('right');
-    await says(/too many connections for role/);
-    await database.query(FULL_DISK);
-    await database.query(`ALTER ROLE ${role} CONNECTION LIMIT -1`);
-    await says(/No space left on device/);
-    await database.query('DROP EVENT TRIGGER full_disk');
-    await database.end();
-    await promoted(api);
-    assert.ok(await api.get(SecretKind, 'other'));
-    await end();
-  });
+  beside(
+    'says what PostgreSQL said of wrong credentials, of used-up connections and of a full disk, and continues once that is fixed',
+    async () => {
+      const { api, load, end } = await served('credentials');
+      const url = new URL(sandbox.postgres.url(api.namespace));
+      const database = new Client({ connectionString: url.href });
+      await database.connect();
+      const role = `limited_${api.namespace.replace('-', '_')}`;
+      await database.query(
+        `CREATE ROLE ${role} LOGIN PASSWORD 'right' CONNECTION LIMIT 0 IN ROLE ${url.username}`,
+      );
+      const secret = (password: string) => {
+        const databaseUrl = new URL(url);
+        Object.assign(databaseUrl, { username: role, password });
+        return sandbox.parts.kubectl.apply([
+          {
+            apiVersion: 'v1',
+            kind: 'Secret',
+            metadata: { name: 'other', namespace: api.namespace },
+            stringData: { 'database-url': databaseUrl.href },
+          },
+        ]);
+      };
+      /** Each try comes twice as long after the one before, 10 s at first. */
+      const says = async (message: RegExp) => {
+        await api.watch.until(`${message}`, () => message.test(api.message()), 60_000);
+        assert.equal(api.status.reason, 'MigrationRetrying');
+        onlyOld(load);
+      };
+      await secret('wrong');
+      await api.patch({ image: NEW, database: { secretRef: { name: 'other' } }, config: IMPATIENT });
+      await says(/password authentication failed/);
+      assert.equal(api.message().includes('wrong'), false);
+      await secret('right');
+      await says(/too many connections for role/);
+      await database.query(FULL_DISK);
+      await database.query(`ALTER ROLE ${role} CONNECTION LIMIT -1`);
+      await says(/No space left on device/);
+      await database.query('DROP EVENT TRIGGER full_disk');
+      await database.end();
+      await promoted(api);
+      assert.ok(await api.get(SecretKind, 'other'));
+      await end();
+    },
+  );
 
-  it('gives up an image that knows no phases, says why, and leaves the stable one alone', async () => {
+  beside('gives up an image that knows no phases, says why, and leaves the stable one alone', async () => {
     const { api, load, end } = await served('phases');
     await api.patch({ image: image('without-phases'), canaryWeight: 50 });
     await api.reason('MigrationFailed');
@@ -200,7 +210,7 @@ describe('a delivery whose migrations meet trouble', function () {
     await end();
   });
 
-  it('runs once more what nobody heard the end of, and finds nothing to do', async () => {
+  killing('runs once more what nobody heard the end of, and finds nothing to do', async () => {
     const { api, load, end } = await served('unheard');
     await api.patch({ image: NEW });
     await api.watch.until('a new revision', (view) => view?.status?.updateImage === NEW);
@@ -227,62 +237,68 @@ describe('a delivery whose migrations meet trouble', function () {
     await end();
   });
 
-  it('stops a backfill that nobody waits for any more, so that a hotfix need not, and continues with it later', async () => {
-    const { api, end } = await served('hotfix', { replicas: 1 });
-    await seed(api);
-    const backfills = async () =>
-      (await api.owned(JobKind)).filter(({ metadata }) => metadata.labels?.[LABELS.stage] === 'backfill');
-    const filling = (than: number) =>
-      until(api, `more than ${than} rows`, ({ progress }) => (progress?.rows ?? 0) > than);
-    await api.patch({ image: NEW });
-    await filling(0);
-    const { rows = 0 } = seen(api).progress ?? {};
-    const hotfix = image('1.1.0');
-    await api.patch({ image: hotfix });
-    await api.watch.until(
-      'the hotfix is promoted',
-      ({ status } = {} as PcfApiView) => status?.phase === 'Ready' && status.stableImage === hotfix,
-      40_000,
-    );
-    assert.deepEqual(await backfills(), []);
+  beside(
+    'stops a backfill that nobody waits for any more, so that a hotfix need not, and continues with it later',
+    async () => {
+      const { api, end } = await served('hotfix', { replicas: 1 });
+      await seed(api);
+      const backfills = async () =>
+        (await api.owned(JobKind)).filter(({ metadata }) => metadata.labels?.[LABELS.stage] === 'backfill');
+      const filling = (than: number) =>
+        until(api, `more than ${than} rows`, ({ progress }) => (progress?.rows ?? 0) > than);
+      await api.patch({ image: NEW });
+      await filling(0);
+      const { rows = 0 } = seen(api).progress ?? {};
+      const hotfix = image('1.1.0');
+      await api.patch({ image: hotfix });
+      await api.watch.until(
+        'the hotfix is promoted',
+        ({ status } = {} as PcfApiView) => status?.phase === 'Ready' && status.stableImage === hotfix,
+        40_000,
+      );
+      assert.deepEqual(await backfills(), []);
 
-    await api.patch({ image: NEW });
-    await filling(rows);
-    await pcf(api, 'abort', api.name);
-    await api.reason('AbortRequested');
-    await eventually('it is stopped', async () => (await backfills()).length === 0);
-    await pcf(api, 'retry', api.name);
-    await promoted(api);
-    assert.equal(seen(api).progress?.rows, ROWS, 'no row was filled twice');
-    await end();
-  });
+      await api.patch({ image: NEW });
+      await filling(rows);
+      await pcf(api, 'abort', api.name);
+      await api.reason('AbortRequested');
+      await eventually('it is stopped', async () => (await backfills()).length === 0);
+      await pcf(api, 'retry', api.name);
+      await promoted(api);
+      assert.equal(seen(api).progress?.rows, ROWS, 'no row was filled twice');
+      await end();
+    },
+  );
 
-  it('gives up what takes longer than its deadline, and heals a database that lost what was done when asked to try again', async () => {
-    const { api, load, end } = await served('deadline');
-    const client = new Client({ connectionString: sandbox.postgres.url(api.namespace) });
-    await client.connect();
-    await client.query('BEGIN');
-    await client.query('LOCK TABLE services IN ACCESS SHARE MODE');
-    const hasty = { deadline: '5s', lockTimeout: '200ms' };
-    await api.patch({ image: NEW, canaryWeight: 10, migrations: hasty });
-    await api.reason('MigrationFailed');
-    assert.match(api.message(), /lock|interrupted|deadline/i);
-    onlyOld(load);
-    await client.query('ROLLBACK');
-    await api.patch({ migrations: { deadline: '1m' } });
-    await pcf(api, 'retry', api.name);
-    await api.watch.until('10 %', (view) => view?.status?.traffic?.effectiveWeight === 10, 60_000);
+  beside(
+    'gives up what takes longer than its deadline, and heals a database that lost what was done when asked to try again',
+    async () => {
+      const { api, load, end } = await served('deadline');
+      const client = new Client({ connectionString: sandbox.postgres.url(api.namespace) });
+      await client.connect();
+      await client.query('BEGIN');
+      await client.query('LOCK TABLE services IN ACCESS SHARE MODE');
+      const hasty = { deadline: '5s', lockTimeout: '200ms' };
+      await api.patch({ image: NEW, canaryWeight: 10, migrations: hasty });
+      await api.reason('MigrationFailed');
+      assert.match(api.message(), /lock|interrupted|deadline/i);
+      onlyOld(load);
+      await client.query('ROLLBACK');
+      await api.patch({ migrations: { deadline: '1m' } });
+      await pcf(api, 'retry', api.name);
+      await api.watch.until('10 %', (view) => view?.status?.traffic?.effectiveWeight === 10, 60_000);
 
-    await pcf(api, 'abort', api.name);
-    await api.reason('AbortRequested');
-    // What a replica did not have yet when it became the primary.
-    await client.query(LOST_IN_A_FAILOVER);
-    await client.end();
-    await api.patch({ canaryWeight: null });
-    await pcf(api, 'retry', api.name);
-    await promoted(api);
-    await end();
-  });
+      await pcf(api, 'abort', api.name);
+      await api.reason('AbortRequested');
+      // What a replica did not have yet when it became the primary.
+      await client.query(LOST_IN_A_FAILOVER);
+      await client.end();
+      await api.patch({ canaryWeight: null });
+      await pcf(api, 'retry', api.name);
+      await promoted(api);
+      await end();
+    },
+  );
 
   it('waits for a database that is restarted in the middle of a backfill', async () => {
     const { api, load, end } = await served('restarted');

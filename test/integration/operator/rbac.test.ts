@@ -4,7 +4,7 @@ import { parseAllDocuments } from 'yaml';
 import { PcfApiKind, SecretKind, ServiceKind } from '../../../operator/resources/kinds.js';
 import { type AuditEvent, line } from '../../support/audit-log.js';
 import { AuditedCluster, FAST_LEASE } from '../../support/audited-cluster.js';
-import { HELM_TIMEOUT_MS, testHelm } from '../../support/helm.js';
+import { HELM_TIMEOUT_MS, type TestHelm, testHelm } from '../../support/helm.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
 
@@ -93,12 +93,17 @@ const image = (tag: string) => `registry.example.com/pcf-api:${tag}`;
 describe('the rights of the operator', function () {
   this.timeout(180_000);
   let cluster: AuditedCluster;
+  let helm: TestHelm | undefined;
 
   before(async function () {
     this.timeout(START_TIMEOUT_MS + HELM_TIMEOUT_MS);
+    helm = await testHelm();
     cluster = await AuditedCluster.start('.sandbox/test-rbac');
   });
-  after(() => cluster?.stop());
+  after(async () => {
+    helm?.remove();
+    await cluster?.stop();
+  });
 
   it('are all that the whole story needs, and nothing that it does not', async () => {
     const first = await cluster.operator('first', { args: FAST_LEASE });
@@ -127,17 +132,12 @@ describe('the rights of the operator', function () {
     for (const kind of ['clusterrolebinding', 'clusterrole'])
       await kubectl.run(['delete', kind, 'pcf-operator']);
     const [ours, others] = [await cluster.namespace('watched'), await cluster.namespace('unwatched')];
-    const { helm, remove } = await testHelm();
-    try {
-      const values = `watchNamespaces={${ours}},crds.install=false,rbac.aggregate=false`;
-      const rendered = await helm.run([
-        ...['template', 'pcf-operator', 'deploy/helm/pcf-operator', '--namespace', 'pcf-system'],
-        ...['--set', values, '--show-only', 'templates/rbac.yaml'],
-      ]);
-      await kubectl.apply(rendered, '--server-side', '--force-conflicts');
-    } finally {
-      remove();
-    }
+    const values = `watchNamespaces={${ours}},crds.install=false,rbac.aggregate=false`;
+    const rendered = await helm!.helm.run([
+      ...['template', 'pcf-operator', 'deploy/helm/pcf-operator', '--namespace', 'pcf-system'],
+      ...['--set', values, '--show-only', 'templates/rbac.yaml'],
+    ]);
+    await kubectl.apply(rendered, '--server-side', '--force-conflicts');
     const mark = cluster.audit.mark();
     const unwatched = await cluster.create(others);
     await cluster.operator('namespaced', { args: [...FAST_LEASE, '--namespace', ours] });
