@@ -210,6 +210,7 @@ describe('migrations, moved by the operator', function () {
 
     const { client, kubectl } = sandbox.parts;
     const only = async (kind: ResourceType) => {
+      await eventually(`the API server has ${kind.plural}`, () => client.serves(kind));
       await eventually(`a ${kind.kind} is asked for`, async () => (await api.owned(kind)).length === 1);
       return (await api.owned(kind))[0]!;
     };
