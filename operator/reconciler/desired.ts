@@ -45,7 +45,7 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
     ...kept.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
     ...preview(seen, plan),
     ...components(api, seen.revisions.get(plan.position.stable ?? '')),
-    ...surroundings(api, { autoscaled: seen.foreignAutoscalers.length > 0 }),
+    ...surroundings(api, { autoscaled: seen.foreignAutoscalers.length > 0, hasPods: kept.length > 0 }),
   ];
 }
 

@@ -31,7 +31,9 @@ export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationSt
     findings: report?.findings,
     progress: progressOf(report),
     lockHolder: now === 'Running' ? holderOf(report) : undefined,
-    duration: durationMs === undefined ? undefined : `${(durationMs / 1000).toFixed(1)}s`,
+    // Of what still runs, `since` tells more: this would be one write more for each round.
+    duration:
+      now === 'Running' || durationMs === undefined ? undefined : `${(durationMs / 1000).toFixed(1)}s`,
     message:
       error ??
       (revision === stable ? contractError : now === 'Running' ? seen.trouble.get(revision) : undefined),

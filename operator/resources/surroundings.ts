@@ -32,11 +32,17 @@ export const SURROUNDING_KINDS: readonly ResourceType[] = [
   ServiceMonitorKind,
 ];
 
-/** `autoscaled`: somebody else's autoscaler scales the PcfApi, so there must be none of ours. */
-export function surroundings(api: PcfApi, { autoscaled }: { autoscaled: boolean }): KubeObject[] {
+export interface Surrounded {
+  /** Somebody else's autoscaler scales the PcfApi, so there must be none of ours. */
+  autoscaled: boolean;
+  /** There are pods to protect: a budget for none makes Kubernetes warn of it. */
+  hasPods: boolean;
+}
+
+export function surroundings(api: PcfApi, { autoscaled, hasPods }: Surrounded): KubeObject[] {
   const objects = [
     networkPolicy(api),
-    podDisruptionBudget(api),
+    hasPods ? podDisruptionBudget(api) : undefined,
     certificate(api),
     gateway(api),
     ingress(api),

@@ -23,7 +23,8 @@ export const istio: TrafficRouter = {
   requires: [VirtualServiceKind, DestinationRuleKind],
   services: (api) => [api.metadata.name],
   render(api, route, kept) {
-    const base = [service(api), destinationRule(api, kept)];
+    const rules = kept.length > 0 ? [destinationRule(api, kept)] : [];
+    const base = [service(api), ...rules];
     return route && !api.spec.traffic?.routeRef ? [...base, virtualService(api, route)] : base;
   },
   read: (api, object) =>
