@@ -15,6 +15,7 @@ import { addHealthRoutes } from '../platform/health/health-routes.js';
 import { Readiness } from '../platform/health/readiness.js';
 import { addBackpressure } from '../platform/http/backpressure.js';
 import { addBrowserRules } from '../platform/http/browser-rules.js';
+import { BufferedRateLimiter } from '../platform/http/buffered-rate-limiter.js';
 import { Gate, identify } from '../platform/http/identify.js';
 import { RateLimiter } from '../platform/http/rate-limiter.js';
 import { addRequestHooks } from '../platform/http/request-hooks.js';
@@ -159,5 +160,9 @@ function rateLimiters({ rate_limit: limit }: Settings, redis: RedisClient | unde
   const { requests, failures, window: windowMs } = limit;
   const limiter = (name: string, points: number) =>
     points > 0 ? new RateLimiter({ name, points, windowMs }, redis) : undefined;
-  return { limiter: limiter('requests', requests), failures: limiter('failures', failures) };
+  const ofIdentities = limiter('requests', requests);
+  return {
+    limiter: ofIdentities && new BufferedRateLimiter(ofIdentities),
+    failures: limiter('failures', failures),
+  };
 }

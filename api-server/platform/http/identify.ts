@@ -8,6 +8,7 @@ import { AuthenticationAway, NotAuthenticated } from '../auth/refusal.js';
 import { isDatabaseAway } from '../database/connection-errors.js';
 import { CODES } from '../graphql/errors.js';
 import type { Logger } from '../logging/logger.js';
+import type { BufferedRateLimiter } from './buffered-rate-limiter.js';
 import { errorBody } from './error-body.js';
 import type { RateLimiter } from './rate-limiter.js';
 
@@ -20,7 +21,7 @@ declare module 'fastify' {
 export interface GateParts {
   authenticator: Authenticator;
   /** Of identities; undefined is no limit. */
-  limiter?: RateLimiter;
+  limiter?: BufferedRateLimiter;
   /** Of addresses that show wrong credentials. */
   failures?: RateLimiter;
   registry: Registry;

@@ -9,10 +9,20 @@ export interface RateLimit {
   windowMs: number;
 }
 
+export interface Counted {
+  /** Within the window so far, these included. */
+  used: number;
+  msLeft: number;
+  /** When that is too many: the seconds until it is allowed again. */
+  seconds?: number;
+}
+
 export class RateLimiter {
+  readonly points: number;
   readonly #limiter: RateLimiterMemory | RateLimiterRedis;
 
   constructor({ name, points, windowMs }: RateLimit, redis: RedisClient | undefined) {
+    this.points = points;
     const options = { keyPrefix: `pcf:limit:${name}`, points, duration: Math.ceil(windowMs / 1_000) };
     const local = new RateLimiterMemory(options);
     this.#limiter = redis
@@ -28,11 +38,18 @@ export class RateLimiter {
 
   /** Counts one. When that is one too many: the seconds until it is allowed again. */
   async take(key: string): Promise<number | undefined> {
+    return (await this.count(key, 1)).seconds;
+  }
+
+  async count(key: string, points: number): Promise<Counted> {
     try {
-      await this.#limiter.consume(key);
-      return undefined;
+      const { consumedPoints: used, msBeforeNext: msLeft } = await this.#limiter.consume(key, points);
+      return { used, msLeft };
     } catch (error) {
-      return secondsOf(error);
+      if (!(error instanceof RateLimiterRes)) throw error;
+      const { consumedPoints, msBeforeNext: msLeft } = error;
+      const used = Math.max(consumedPoints, this.points); // 0 of whom this process refuses without asking
+      return { used, msLeft, seconds: Math.max(1, Math.ceil(msLeft / 1_000)) };
     }
   }
 
@@ -44,9 +61,4 @@ export class RateLimiter {
   async forget(key: string): Promise<void> {
     await this.#limiter.delete(key);
   }
-}
-
-function secondsOf(refused: unknown): number {
-  if (!(refused instanceof RateLimiterRes)) throw refused;
-  return Math.max(1, Math.ceil(refused.msBeforeNext / 1_000));
 }
