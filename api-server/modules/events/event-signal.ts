@@ -22,8 +22,36 @@ export interface Listening {
 const CHANNEL = 'pcf:events';
 const PG_CHANNEL = 'pcf_events';
 
+/**
+ * One signal at a time: however many events there are while one is on its way, one more is
+ * enough for all of them.
+ */
+class Coalesced {
+  #sending = false;
+  #again = false;
+
+  constructor(private readonly sendOne: () => Promise<unknown>) {}
+
+  /** `sendOne` must not reject. */
+  send(): void {
+    this.#again = this.#sending;
+    if (this.#sending) return;
+    this.#sending = true;
+    void this.sendOne().finally(() => {
+      this.#sending = false;
+      if (this.#again) this.send();
+    });
+  }
+}
+
 /** Needs a connection of its own to listen, which commands can't use. */
 export class RedisSignal implements EventSignal {
+  readonly #signals = new Coalesced(() =>
+    this.commands
+      .publish(CHANNEL, '')
+      .catch((error: unknown) => this.log.debug({ err: error }, 'a signal was not sent')),
+  );
+
   constructor(
     private readonly commands: RedisClient,
     private readonly openListener: () => RedisClient,
@@ -31,9 +59,7 @@ export class RedisSignal implements EventSignal {
   ) {}
 
   send(): void {
-    this.commands
-      .publish(CHANNEL, '')
-      .catch((error: unknown) => this.log.debug({ err: error }, 'a signal was not sent'));
+    this.#signals.send();
   }
 
   async listen(wake: () => void): Promise<Listening> {
@@ -53,8 +79,11 @@ export class RedisSignal implements EventSignal {
 
 /** Without Redis: LISTEN and NOTIFY, on a connection that is open only while somebody listens. */
 export class PostgresSignal implements EventSignal {
-  #sending = false;
-  #again = false;
+  readonly #signals = new Coalesced(() =>
+    this.dataSource
+      .query(`SELECT pg_notify('${PG_CHANNEL}', '')`)
+      .catch((error: unknown) => this.log.debug({ err: error }, 'a signal was not sent')),
+  );
 
   constructor(
     private readonly dataSource: DataSource,
@@ -62,18 +91,8 @@ export class PostgresSignal implements EventSignal {
     private readonly log: Logger,
   ) {}
 
-  /** One at a time: however many events there are meanwhile, one more signal is enough. */
   send(): void {
-    this.#again = this.#sending;
-    if (this.#sending) return;
-    this.#sending = true;
-    this.dataSource
-      .query(`SELECT pg_notify('${PG_CHANNEL}', '')`)
-      .catch((error: unknown) => this.log.debug({ err: error }, 'a signal was not sent'))
-      .finally(() => {
-        this.#sending = false;
-        if (this.#again) this.send();
-      });
+    this.#signals.send();
   }
 
   async listen(wake: () => void): Promise<Listening> {

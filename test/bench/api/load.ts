@@ -14,9 +14,12 @@ export interface Measured {
   cpu: number;
 }
 
+/** Enough for the compiler of any of them: what serves for days is not to be judged by its first second. */
+const WARM = { connections: 64, seconds: 4 };
+
 /** Lets a server's compiler see what is coming. */
-export async function warm(subject: Subject, query: BenchQuery, connections: number): Promise<void> {
-  await run(subject, query, connections, 1);
+export async function warm(subject: Subject, query: BenchQuery): Promise<void> {
+  await run(subject, query, WARM.connections, WARM.seconds);
 }
 
 /** Of several rounds the one that was disturbed least. */

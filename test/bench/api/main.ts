@@ -90,7 +90,6 @@ async function inTurns(
   connections: number,
 ): Promise<Map<string, Measured[]>> {
   const results = new Map<string, Measured[]>(subjects.map(({ name }) => [name, []]));
-  for (const subject of subjects) await warm(subject, query, connections);
   for (let round = 0; round < Number(options.rounds); round += 1) {
     for (const subject of subjects) {
       results.get(subject.name)?.push(await measure(subject, query, connections, Number(options.seconds)));
@@ -102,6 +101,7 @@ async function inTurns(
 async function measureAll(subjects: Subject[], queries: BenchQuery[]): Promise<Row[]> {
   const rows: Row[] = [];
   for (const query of queries) {
+    for (const subject of subjects) await warm(subject, query);
     for (const connections of options.connections.split(',').map(Number)) {
       const row: Row = { query: query.name, connections, results: new Map() };
       for (const [name, rounds] of await inTurns(subjects, query, connections)) {
