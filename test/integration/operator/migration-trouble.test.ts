@@ -46,6 +46,8 @@ describe('a delivery whose migrations meet trouble', function () {
   });
   /** Those that end the operator: the others do not notice more than that they wait. */
   const killing = lane();
+  /** Most of its time is that between two tries of a Job. */
+  const patient = lane();
   const beside = lane();
 
   const seen = (api: TestApi): Partial<Migration> => api.status.migration ?? {};
@@ -150,7 +152,7 @@ describe('a delivery whose migrations meet trouble', function () {
     await end();
   });
 
-  beside(
+  patient(
     'says what PostgreSQL said of wrong credentials, of used-up connections and of a full disk, and continues once that is fixed',
     async () => {
       const { api, load, end } = await served('credentials');
