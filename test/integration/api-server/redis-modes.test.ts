@@ -14,6 +14,7 @@ import { JobRunner } from '../../../api-server/platform/jobs/job-runner.js';
 import { jobMetrics } from '../../../api-server/platform/metrics/job-metrics.js';
 import { createRedis, type RedisClient, type RedisUse } from '../../../api-server/platform/redis/redis.js';
 import { parseRedisUrl } from '../../../api-server/platform/redis/redis-url.js';
+import { freePorts } from '../../../sandbox/process/ports.js';
 import { eventually } from '../../support/pcf-api.js';
 import { startRedis, startRedises, type TestRedis } from '../../support/redis.js';
 
@@ -175,9 +176,13 @@ describe('api-server Redis modes', () => {
 
   it('Cluster: keys of all slots, and on when one node dies', async function () {
     this.timeout(60_000);
+    // Its own choice would be a port of which outgoing connections are made.
+    const buses = await freePorts(4);
     const nodes = await startRedises(
-      [0, 1, 2, 3].map((index) => ({
+      buses.map((bus, index) => ({
         args: [
+          '--cluster-port',
+          `${bus}`,
           '--cluster-enabled',
           'yes',
           '--cluster-config-file',
@@ -190,7 +195,7 @@ describe('api-server Redis modes', () => {
       })),
     );
     servers = nodes;
-    await formCluster(nodes);
+    await formCluster(nodes, buses);
     const url = `redis://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`;
     const client = await connect(url, { PCF_API__REDIS__MODE: 'cluster' });
     await ready(client);
@@ -281,11 +286,12 @@ function settingsOf(url: string, more: Record<string, string> = {}) {
 }
 
 /** Three masters, and a replica of the first. */
-async function formCluster(nodes: TestRedis[]): Promise<void> {
+async function formCluster(nodes: TestRedis[], buses: number[]): Promise<void> {
   const admins = nodes.map((node) => node.client());
   await Promise.all(admins.map((admin) => admin.connect()));
   const [first, second, third, replica] = admins;
-  for (const { port } of nodes.slice(1)) await first!.call('CLUSTER', 'MEET', '127.0.0.1', port);
+  for (const [index, { port }] of nodes.entries())
+    if (index > 0) await first!.call('CLUSTER', 'MEET', '127.0.0.1', port, buses[index]!);
   const ranges = [
     [0, 5460],
     [5461, 10_922],
