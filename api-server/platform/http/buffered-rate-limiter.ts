@@ -26,6 +26,8 @@ export class BufferedRateLimiter {
   /** Up to so many are let in without asking. */
   readonly #trusted: number;
   readonly #counts: LRUCache<string, Count>;
+  /** Those of whom there may be something to tell: not all that are known are looked at each time. */
+  readonly #toTell = new Set<string>();
   #telling: NodeJS.Timeout | undefined;
 
   constructor(private readonly limiter: RateLimiter) {
@@ -45,6 +47,7 @@ export class BufferedRateLimiter {
     if (isRunning && count.used < this.#trusted) {
       count.used += 1;
       count.untold += 1;
+      this.#toTell.add(key);
       this.#telling ??= setTimeout(() => this.#tell(), TELL_AFTER_MS).unref();
       return undefined;
     }
@@ -54,10 +57,12 @@ export class BufferedRateLimiter {
   #tell(): void {
     this.#telling = undefined;
     const now = performance.now();
-    for (const [key, count] of this.#counts.entries()) {
-      const untold = takeUntold(count);
-      if (untold > 0 && now < count.until) this.#later(key, untold);
+    for (const key of this.#toTell) {
+      const count = this.#counts.peek(key);
+      const untold = count ? takeUntold(count) : 0;
+      if (count && untold > 0 && now < count.until) this.#later(key, untold);
     }
+    this.#toTell.clear();
   }
 
   /** Nobody waits for it; what can't be told now is not counted. */

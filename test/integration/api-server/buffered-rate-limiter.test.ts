@@ -23,7 +23,7 @@ describe('a limit that is counted in Redis a moment later', () => {
   });
 
   /** One of several processes. */
-  const process = async (name: string, points = LIMIT, windowMs = 60_000) => {
+  const ofProcess = async (name: string, points = LIMIT, windowMs = 60_000) => {
     const client = new Redis(server!.url);
     clients.push(client);
     await once(client, 'ready');
@@ -37,7 +37,7 @@ describe('a limit that is counted in Redis a moment later', () => {
   const counted = async (name: string) => Number(await clients[0]!.get(`pcf:limit:${name}:me`));
 
   it('lets in exactly as many as there may be, and waits for Redis only near the limit', async () => {
-    const one = await process('exact');
+    const one = await ofProcess('exact');
     await one.take('me');
     const waits = Array.from({ length: LIMIT / 2 - 1 }, () => one.take('me')).filter(Boolean);
     assert.deepEqual(waits, [], 'the first half is let in at once');
@@ -48,13 +48,13 @@ describe('a limit that is counted in Redis a moment later', () => {
   });
 
   it('is exact though many come at once', async () => {
-    const one = await process('at once');
+    const one = await ofProcess('at once');
     const taken = await Promise.all(Array.from({ length: 2 * LIMIT }, () => one.take('me')));
     assert.equal(taken.filter((seconds) => seconds === undefined).length, LIMIT);
   });
 
   it('is shared: what others used is known a moment later', async () => {
-    const [one, other] = [await process('shared'), await process('shared')];
+    const [one, other] = [await ofProcess('shared'), await ofProcess('shared')];
     assert.equal(await letIn(one, 90), 90);
     await sleep(300);
     assert.equal(await counted('shared'), 90);
@@ -64,14 +64,14 @@ describe('a limit that is counted in Redis a moment later', () => {
   });
 
   it('begins again with the next window, and tells nothing of the last one', async () => {
-    const one = await process('again', LIMIT, 2_000);
+    const one = await ofProcess('again', LIMIT, 2_000);
     assert.equal(await letIn(one, 50), 50);
     await sleep(2_100);
     assert.equal(await letIn(one, LIMIT + 10), LIMIT);
   });
 
   it('a limit of a few is counted in Redis each time', async () => {
-    const [one, other] = [await process('few', 5), await process('few', 5)];
+    const [one, other] = [await ofProcess('few', 5), await ofProcess('few', 5)];
     assert.deepEqual([await letIn(one, 3), await letIn(other, 3)], [3, 2]);
   });
 });
