@@ -30,33 +30,35 @@ class Coalesced {
   #sending = false;
   #again = false;
 
-  constructor(private readonly sendOne: () => Promise<unknown>) {}
+  constructor(
+    private readonly sendOne: () => Promise<unknown>,
+    private readonly log: Logger,
+  ) {}
 
-  /** `sendOne` must not reject. */
   send(): void {
     this.#again = this.#sending;
     if (this.#sending) return;
     this.#sending = true;
-    void this.sendOne().finally(() => {
-      this.#sending = false;
-      if (this.#again) this.send();
-    });
+    this.sendOne()
+      .catch((error: unknown) => this.log.debug({ err: error }, 'a signal was not sent'))
+      .finally(() => {
+        this.#sending = false;
+        if (this.#again) this.send();
+      });
   }
 }
 
 /** Needs a connection of its own to listen, which commands can't use. */
 export class RedisSignal implements EventSignal {
-  readonly #signals = new Coalesced(() =>
-    this.commands
-      .publish(CHANNEL, '')
-      .catch((error: unknown) => this.log.debug({ err: error }, 'a signal was not sent')),
-  );
+  readonly #signals: Coalesced;
 
   constructor(
-    private readonly commands: RedisClient,
+    commands: RedisClient,
     private readonly openListener: () => RedisClient,
-    private readonly log: Logger,
-  ) {}
+    log: Logger,
+  ) {
+    this.#signals = new Coalesced(() => commands.publish(CHANNEL, ''), log);
+  }
 
   send(): void {
     this.#signals.send();
@@ -79,17 +81,15 @@ export class RedisSignal implements EventSignal {
 
 /** Without Redis: LISTEN and NOTIFY, on a connection that is open only while somebody listens. */
 export class PostgresSignal implements EventSignal {
-  readonly #signals = new Coalesced(() =>
-    this.dataSource
-      .query(`SELECT pg_notify('${PG_CHANNEL}', '')`)
-      .catch((error: unknown) => this.log.debug({ err: error }, 'a signal was not sent')),
-  );
+  readonly #signals: Coalesced;
 
   constructor(
-    private readonly dataSource: DataSource,
+    dataSource: DataSource,
     private readonly open: () => Promise<WatchConnection>,
-    private readonly log: Logger,
-  ) {}
+    log: Logger,
+  ) {
+    this.#signals = new Coalesced(() => dataSource.query(`SELECT pg_notify('${PG_CHANNEL}', '')`), log);
+  }
 
   send(): void {
     this.#signals.send();
