@@ -317,7 +317,7 @@ export class PcfOperator extends dotI.default {
       host,
       port,
       registry: this.registry,
-      live: { process: () => undefined },
+      live: { reconciles: () => this.controller.problem() },
       ready: { sync: () => (this.synced ? undefined : 'the caches are not in sync yet'), watches },
     });
   }

@@ -60,9 +60,12 @@ export function contract(
   return { position: { ...position, contracted }, job: { ...job, stage: 'contract' } };
 }
 
+/** How soon a soak is checked again that a clock which was set back made longer than `contractDelay`. */
+const CLOCK_CHECK_MS = 1_000;
+
 /** Only the soak ends by itself. A clock that was set back lengthens it, and nothing cuts it short. */
 function wakeMs({ seen, position, settings, soakLeftMs }: Case): number | undefined {
-  if (soakLeftMs > 0) return Math.min(soakLeftMs, settings.contractDelayMs ?? 0);
+  if (soakLeftMs > 0) return Math.min(soakLeftMs, Math.max(settings.contractDelayMs ?? 0, CLOCK_CHECK_MS));
   return isOnRecord(seen, position) ? undefined : 0;
 }
 

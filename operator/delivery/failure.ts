@@ -68,11 +68,17 @@ function deadlineOver(
 ): Failure | undefined {
   const leftMs = deadlineLeftMs(seen, position, settings, now);
   if (leftMs === undefined || leftMs > 0) return undefined;
-  const { ready, replicas } = view(seen, position.update!);
-  return {
-    reason: 'ProgressDeadlineExceeded',
-    message: `no progress for ${settings.progressDeadlineMs / 1000} s: ${ready} of ${replicas} pods are ready`,
-  };
+  return { reason: 'ProgressDeadlineExceeded', message: deadlineMessage(seen, position, settings) };
+}
+
+/** What the expired deadline is reported with. */
+export function deadlineMessage(
+  seen: Observation,
+  { update }: DeliveryPosition,
+  { progressDeadlineMs }: DeliverySettings,
+): string {
+  const { ready, replicas } = view(seen, update!);
+  return `no progress for ${progressDeadlineMs / 1000} s: ${ready} of ${replicas} pods are ready`;
 }
 
 /** Time left for pods that are not ready; undefined when no pod is waited for. */

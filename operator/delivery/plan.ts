@@ -8,7 +8,7 @@
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { advance } from './advance.js';
 import { contract } from './contract.js';
-import { deadlineLeftMs } from './failure.js';
+import { deadlineLeftMs, deadlineMessage } from './failure.js';
 import { neededApproval, preparation, seenAfresh } from './migrate.js';
 import { pods } from './pods.js';
 import { retire } from './retire.js';
@@ -33,7 +33,8 @@ export function plan(observed: Observation, settings: DeliverySettings, now: num
   const running = pods(seen, position, route, settings, settlingMs === 0);
   const { replicas, retiring, wakeMs } = retire(seen, position, route, settings, running, now);
   const waitsToSettle = settlingMs > 0 && !samePods(running, pods(seen, position, route, settings, true));
-  const deadline = deadlineLeftMs(seen, position, settings, now);
+  const deadlineMs = deadlineLeftMs(seen, position, settings, now);
+  const isOverdue = deadlineMs !== undefined && deadlineMs <= 0;
   return {
     position: { ...position, retiring: retiring.length > 0 ? retiring : undefined },
     migrate: settings.paused ? undefined : position.update,
@@ -48,13 +49,15 @@ export function plan(observed: Observation, settings: DeliverySettings, now: num
     traffic,
     step,
     promotionWaitsFor: awaited(seen, position, settings),
+    ...(isOverdue ? { overdue: deadlineMessage(seen, position, settings) } : {}),
     decisions: [...advanced.decisions, ...begunNow(seen, position)],
     requeueAfterMs: soonest(
       wakeMs,
       stepMs,
       contracting.wakeMs,
       waitsToSettle ? settlingMs : undefined,
-      deadline,
+      // A deadline that has expired changes nothing any more: only an event does.
+      isOverdue ? undefined : deadlineMs,
     ),
   };
 }

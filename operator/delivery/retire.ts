@@ -36,10 +36,9 @@ export function retire(
     }
     const since =
       seen.position.retiring?.find(({ revision }) => revision === name)?.since ?? new Date(now).toISOString();
-    const leftMs = Date.parse(since) + keepMs - now;
-    if (leftMs <= 0) continue;
     // A clock that was set back must not keep the pods for ever.
-    const waitMs = Math.min(leftMs, keepMs);
+    const waitMs = Math.min(Date.parse(since) + keepMs - now, keepMs);
+    if (waitMs <= 0) continue;
     kept.replicas[name] = replicas;
     kept.retiring.push({ revision: name, since });
     kept.wakeMs = Math.min(kept.wakeMs ?? waitMs, waitMs);

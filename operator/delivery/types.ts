@@ -193,6 +193,8 @@ export interface DeliveryPlan {
   step?: StepView;
   /** What the promotion waits for, in words, when everything else is done. */
   promotionWaitsFor?: string;
+  /** The progress deadline of a first revision has expired. It is not aborted, as there is none to go back to. */
+  overdue?: string;
   /** What this plan decided, for events and records; empty in steady state. */
   decisions: Decision[];
   /** When to plan again though nothing happens. In milliseconds. */

@@ -60,6 +60,7 @@ const rules: Rule[] = [
   migrating,
   nothingYet,
   stableUnavailable,
+  deadlineExceeded,
   podsNotReady,
   weightHeldDown,
   routeNotVerified,
@@ -190,6 +191,18 @@ function stableUnavailable({ seen, plan, since }: Case): Summary | undefined {
     reason: 'StableUnavailable',
     message: `no pod of the stable revision ${stable.name} is ready${since('StableUnavailable')}${complaint(seen, stable.name)}`,
     verdict: 'InProgress',
+  };
+}
+
+/** The first revision: nothing else could serve, so it stays, and becomes Ready once its pods are. */
+function deadlineExceeded({ seen, plan }: Case): Summary | undefined {
+  const { overdue, position } = plan;
+  if (!overdue) return undefined;
+  return {
+    phase: 'Degraded',
+    reason: 'ProgressDeadlineExceeded',
+    message: `${overdue}; ${position.update} is kept, as there is no stable revision to go back to${complaint(seen, position.update!)}`,
+    verdict: 'Failed',
   };
 }
 

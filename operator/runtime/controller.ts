@@ -1,4 +1,5 @@
 /** Workers over one queue. */
+import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { controllerMetrics, queueMetrics } from './metrics.js';
@@ -32,8 +33,23 @@ export class TerminalError extends ReconcileError {
 /** What is due at once, and fails, must not become a busy loop. */
 const LEAST_DUE_MS = 1_000;
 
+/** A key that is due sooner than this is due immediately. */
+const IMMEDIATE_MS = 10;
+
+/**
+ * So many immediate requeues in a row are a loop without progress. The queue's backoff
+ * stretches them over some five seconds, so that a delivery with many short steps is none.
+ */
+const LOOP_REQUEUES = 10;
+
+/** No request of a reconcile may take longer than its timeout, so a reconcile of this age hangs. */
+const HANGING_MS = 300_000;
+
 export interface ReconcileResult {
-  /** Look again after this time though nothing changes. In milliseconds. */
+  /**
+   * Reconcile again after this time though nothing changes. In milliseconds. 0 requeues immediately,
+   * once: the next ones in a row are delayed with backoff, as controller-runtime does for `Requeue: true`.
+   */
   requeueAfterMs?: number;
 }
 
@@ -49,6 +65,8 @@ export interface ControllerOptions {
 export class Controller {
   readonly queue: WorkQueue;
   private workers: Promise<void>[] = [];
+  /** Immediate requeues in a row, of the keys that have any. */
+  private readonly immediate = new Map<string, number>();
   private readonly metrics: ReturnType<typeof controllerMetrics>;
 
   constructor(private readonly options: ControllerOptions) {
@@ -72,10 +90,20 @@ export class Controller {
     await Promise.all(this.workers);
   }
 
+  /** What a liveness probe reports: a reconcile that hangs, or keys that are requeued without progress. */
+  problem(): string | undefined {
+    const looping = [...this.immediate].filter(([, times]) => times >= LOOP_REQUEUES).map(([key]) => key);
+    if (looping.length > 0) return `reconcile loop without progress: ${looping.slice(0, 3).join(', ')}`;
+    const longestMs = Math.max(0, ...this.queue.workingMs());
+    return longestMs > HANGING_MS ? `a reconcile takes ${Math.round(longestMs / 1000)} s` : undefined;
+  }
+
   private async work(): Promise<void> {
     for (let key = await this.queue.take(); key !== undefined; key = await this.queue.take()) {
       await this.reconcile(key);
       this.queue.done(key);
+      // Reconciles that await nothing but microtasks would keep timers, probes and watches from their turn.
+      await setImmediate();
     }
   }
 
@@ -86,8 +114,7 @@ export class Controller {
     activeWorkers.inc(labels);
     try {
       const { requeueAfterMs } = await this.options.reconcile(key);
-      this.queue.forget(key);
-      if (requeueAfterMs !== undefined) this.queue.addAfter(key, requeueAfterMs);
+      this.requeue(key, requeueAfterMs);
       reconciles.inc({ ...labels, result: requeueAfterMs === undefined ? 'success' : 'requeue_after' });
     } catch (error) {
       reconciles.inc({ ...labels, result: 'error' });
@@ -98,8 +125,24 @@ export class Controller {
     }
   }
 
+  private requeue(key: string, afterMs: number | undefined): void {
+    if (afterMs === undefined || afterMs >= IMMEDIATE_MS) {
+      this.immediate.delete(key);
+      this.queue.forget(key);
+      if (afterMs !== undefined) this.queue.addAfter(key, afterMs);
+      return;
+    }
+    const times = (this.immediate.get(key) ?? 0) + 1;
+    this.immediate.set(key, times);
+    if (times === 1) this.queue.forget(key);
+    if (times === 1) this.queue.addAfter(key, afterMs);
+    else this.queue.addRateLimited(key);
+    if (times === LOOP_REQUEUES) this.options.logger.error({ key }, 'reconcile loop without progress');
+  }
+
   private failed(key: string, error: unknown): void {
     const { name: controller, logger } = this.options;
+    this.immediate.delete(key);
     const { lookAgainMs, retryWithinMs } = error instanceof ReconcileError ? error.comesBack : {};
     this.metrics.errors.inc({ controller });
     if (error instanceof TerminalError) {

@@ -162,3 +162,45 @@ describe('a delivery that is given up', function () {
     assert.ok((total.served['1.0.0'] ?? 0) > 100);
   });
 });
+
+describe('a first revision that is not ready by progressDeadline', function () {
+  this.timeout(60_000);
+  let sandbox: Sandbox;
+  let api: TestApi;
+  let other: TestApi | undefined;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    sandbox = await sharedSandbox();
+    api = await TestApi.create(sandbox, await newTenant(sandbox, 'first-stuck'), {
+      image: image('never-ready'),
+      progressDeadline: '3s',
+    });
+  });
+  after(async () => {
+    await api?.remove();
+    await other?.remove();
+  });
+
+  it('is reported as Stalled, is kept, and keeps no other PcfApi waiting', async () => {
+    await api.reason('ProgressDeadlineExceeded');
+    assert.match(
+      api.message(),
+      /no progress for 3 s: 0 of 1 pods are ready; \S+ is kept, as there is no stable/,
+    );
+    const { conditions = [], updateRevision, failed } = api.status;
+    assert.equal(conditions.find(({ type }) => type === 'Stalled')?.status, 'True');
+    assert.ok(updateRevision);
+    assert.equal(failed, undefined);
+
+    const { resourceVersion } = api.watch.now()!.metadata;
+    other = await TestApi.create(sandbox, await newTenant(sandbox, 'first-beside'), {});
+    await other.ready();
+    assert.equal(api.watch.now()!.metadata.resourceVersion, resourceVersion, 'nothing is written meanwhile');
+  });
+
+  it('becomes Ready once a working image is applied', async () => {
+    await api.patch({ image: image('1.0.0') });
+    await api.ready();
+  });
+});

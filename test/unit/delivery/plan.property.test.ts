@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
 import { pendingContracts } from '../../../operator/delivery/rollback-floor.js';
 import { sameRoute } from '../../../operator/delivery/routing.js';
@@ -446,6 +447,26 @@ describe('plan, at every crash point and in any order of events', () => {
         assert.ok(pods.every(([revision]) => revision === stable || revision === update));
         for (const { name: revision, weight } of cluster.route?.byPods ? [] : (status.revisions ?? []))
           assert.equal(weight, cluster.route?.weights[revision] ?? 0);
+      }),
+      runs(1_000),
+    );
+  });
+
+  it('never requeues immediately once a reconcile changes nothing, so that no expired time is a busy loop', () => {
+    const ages = fc.integer({ min: 0, max: 7_200_000 });
+    fc.assert(
+      fc.property(history, ages, (past, ageMs) => {
+        const cluster = replay(past);
+        cluster.catchUp();
+        cluster.pass(ageMs);
+        let plan = cluster.reconcile();
+        for (let round = 0; round < 20; round++) {
+          const before = plain(cluster.observe());
+          plan = cluster.reconcile();
+          if (isDeepStrictEqual(plain(cluster.observe()), before)) break;
+        }
+        const { requeueAfterMs } = plan;
+        assert.ok(requeueAfterMs === undefined || requeueAfterMs > 0, `requeueAfterMs ${requeueAfterMs}`);
       }),
       runs(1_000),
     );

@@ -530,6 +530,28 @@ describe('giving a delivery up', () => {
     expectAborted(cluster, 'ProgressDeadlineExceeded');
   });
 
+  it('keeps a first revision whose deadline has expired, reports it, and waits for an event', () => {
+    const cluster = new ModelCluster({ progressDeadlineMs: 5 * MINUTE });
+    cluster.target = 'a';
+    cluster.reconcile();
+    cluster.migrate('a');
+    cluster.reconcile();
+    assert.equal(cluster.reconcile().requeueAfterMs, 5 * MINUTE);
+    cluster.now += 5 * MINUTE;
+    for (let round = 0; round < 3; round++) {
+      const { overdue, requeueAfterMs, position, replicas, decisions } = cluster.reconcile();
+      assert.equal(overdue, 'no progress for 300 s: 0 of 3 pods are ready');
+      assert.equal(requeueAfterMs, undefined);
+      assert.equal(position.update, 'a');
+      assert.equal(replicas.a, 3);
+      assert.deepEqual(decisions, []);
+    }
+    cluster.heal();
+    cluster.reconcile();
+    assert.equal(cluster.reconcile().overdue, undefined);
+    assert.equal(cluster.position.stable, 'a', 'it becomes stable once its pods are ready');
+  });
+
   it('takes pods that come and go for no progress, and a pod that is missed after long for no lack of it', () => {
     const cluster = delivering({ progressDeadlineMs: 5 * MINUTE });
     cluster.now += 60 * MINUTE;

@@ -64,6 +64,52 @@ describe('controller', () => {
     assert.ok(errors!.value >= 3 && errors!.value <= 8, `${errors!.value} tries`);
   });
 
+  for (const requeueAfterMs of [0, -1, 0.5]) {
+    it(`keeps 200 keys and the event loop fast while one requests to be requeued after ${requeueAfterMs} ms`, async () => {
+      const done = new Set<string>();
+      let times = 0;
+      const { queue } = run(async (key) => {
+        if (key === 'loops') times += 1;
+        else done.add(key);
+        return key === 'loops' ? { requeueAfterMs } : {};
+      }, 1);
+      queue.add('loops');
+      const before = performance.now();
+      await sleep(100);
+      assert.ok(performance.now() - before < 200, 'a timer was late');
+      const startedAt = performance.now();
+      for (let i = 0; i < 200; i++) queue.add(`key-${i}`, 'low');
+      while (done.size < 200) await sleep(1);
+      assert.ok(performance.now() - startedAt < 100);
+      assert.ok(times >= 3 && times <= 10, `${times} reconciles`);
+    });
+  }
+
+  it('requeues immediately once, when a reconcile requests it', async () => {
+    const at: number[] = [];
+    const { queue } = run(async () => {
+      at.push(performance.now());
+      return at.length === 1 ? { requeueAfterMs: 0 } : {};
+    });
+    queue.add('a');
+    await sleep(20);
+    assert.equal(at.length, 2);
+    assert.ok(at[1]! - at[0]! < 4, `${at[1]! - at[0]!} ms`);
+    assert.equal(controller.problem(), undefined);
+  });
+
+  it('reports a reconcile loop without progress, until the key makes progress', async () => {
+    let isFixed = false;
+    const { queue } = run(async () => (isFixed ? {} : { requeueAfterMs: 0 }));
+    queue.add('team/loops');
+    while (controller.problem() === undefined) await sleep(20);
+    assert.equal(controller.problem(), 'reconcile loop without progress: team/loops');
+    isFixed = true;
+    queue.add('team/loops');
+    await sleep(20);
+    assert.equal(controller.problem(), undefined);
+  });
+
   it('does not try a terminal error again, until the key is added', async () => {
     let times = 0;
     const { queue } = run(async () => {
