@@ -160,9 +160,10 @@ const EXPIRES_SOON_DAYS = 14;
 const DAY_MS = 86_400_000;
 
 async function issuer({ client, api }: Patient): Promise<Finding | Finding[]> {
-  if (!api.spec.tls) return [];
+  const { issuerRef } = api.spec.tls ?? {};
+  if (!issuerRef) return [];
   const check = 'certificate issuer';
-  const { kind, name } = api.spec.tls.issuerRef;
+  const { kind, name } = issuerRef;
   const type: ResourceType = {
     group: 'cert-manager.io',
     version: 'v1',
@@ -187,7 +188,9 @@ async function certificate({ client, api, applied }: Patient): Promise<Finding |
   const secret = await readSecret(client, api.metadata.namespace, name);
   if (secret === 'forbidden')
     return { check, outcome: 'skipped', message: 'your own account may not read it' };
-  const remedy = `kubectl describe certificate ${api.metadata.name} -n ${api.metadata.namespace}`;
+  const remedy = api.spec.tls.issuerRef
+    ? `kubectl describe certificate ${api.metadata.name} -n ${api.metadata.namespace}`
+    : `kubectl create secret tls ${name} -n ${api.metadata.namespace} --cert=... --key=...`;
   const pem = secret?.data?.['tls.crt'];
   if (!pem) return { check, outcome: 'fail', message: `Secret ${name} holds none yet`, remedy };
   const { validToDate } = new X509Certificate(Buffer.from(pem, 'base64'));

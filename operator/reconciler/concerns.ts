@@ -41,6 +41,7 @@ const rules: Rule[] = [
   stableAway,
   contractFailed,
   kindMissing,
+  certificateElsewhere,
   connectionBudget,
   autoscalersCollide,
   replicasFought,
@@ -101,6 +102,25 @@ function kindMissing({ missingKinds }: Observed, missing: readonly MissingKind[]
       `${kind} (${group}): install ${projects[group] ?? 'it'}, or take out of spec what asks for it`,
   );
   return { reason: 'KindMissing', message: `the cluster does not have ${each.join('; ')}` };
+}
+
+/**
+ * A Gateway of Istio reads its credential from the namespace it is in, as its pods' agent may read
+ * Secrets there alone. https://istio.io/latest/docs/tasks/traffic-management/ingress/secure-ingress/
+ */
+function certificateElsewhere({ api }: Observed): Concern | undefined {
+  const { tls, traffic } = api.spec;
+  const { namespace } = api.metadata;
+  if (!tls || traffic?.provider !== 'Istio') return undefined;
+  const gateway = traffic.gateways.find((name) => name.includes('/') && !name.startsWith(`${namespace}/`));
+  if (!gateway) return undefined;
+  const [elsewhere] = gateway.split('/');
+  return {
+    reason: 'CertificateUnreachable',
+    message:
+      `the gateway ${gateway} reads its certificate from namespace ${elsewhere}, and tls keeps it in ${namespace}: ` +
+      `create the Certificate or Secret in ${elsewhere} and leave tls out, or use a gateway in ${namespace}`,
+  };
 }
 
 function connectionBudget({ api, revisions, delivery }: Observed): Concern | undefined {

@@ -8,10 +8,10 @@ export function certificateSecret({ metadata, spec }: PcfApi): string {
   return spec.tls?.secretName ?? `${metadata.name}-tls`;
 }
 
-/** cert-manager signs it, keeps it in its Secret, and renews it. */
+/** cert-manager signs it, stores it in its Secret, and renews it. A Secret without an issuer is the user's own. */
 export function certificate(api: PcfApi): KubeObject | undefined {
   const { tls, traffic } = api.spec;
-  if (!tls) return undefined;
+  if (!tls?.issuerRef) return undefined;
   return owned(api, CertificateKind, api.metadata.name, {
     spec: {
       secretName: certificateSecret(api),

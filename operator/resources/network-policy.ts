@@ -14,6 +14,12 @@ const SENTINEL = 26379;
 const HTTPS = 443;
 const HTTP = 80;
 const API_SERVER = 6443;
+/**
+ * Ports of Istio's data plane: a sidecar gets its configuration and certificate from istiod, and
+ * Prometheus scrapes the sidecar. In ambient mode requests arrive by HBONE.
+ * https://istio.io/latest/docs/ops/deployment/application-requirements/
+ */
+const ISTIO = { istiod: 15_012, mergedMetrics: 15_020, envoyMetrics: 15_090, hbone: 15_008 } as const;
 
 /** Holds for every pod of the PcfApi: API, worker, auth and migrations. */
 export function networkPolicy(api: PcfApi): KubeObject | undefined {
@@ -24,14 +30,21 @@ export function networkPolicy(api: PcfApi): KubeObject | undefined {
     monitoringNamespace = 'monitoring',
   } = api.spec.network ?? {};
   if (!policy) return undefined;
+  const isInMesh = api.spec.traffic?.provider === 'Istio';
   const monitoring = { namespaceSelector: { matchLabels: { [NAMESPACE_NAME]: monitoringNamespace } } };
   return owned(api, NetworkPolicyKind, api.metadata.name, {
     spec: {
       podSelector: { matchLabels: commonLabels(api) },
       policyTypes: ['Ingress', 'Egress'],
       ingress: [
-        { ...(ingressFrom.length > 0 ? { from: ingressFrom.map(peer) } : {}), ports: tcp(PORTS.http) },
-        { from: [monitoring], ports: tcp(PORTS.metrics) },
+        {
+          ...(ingressFrom.length > 0 ? { from: ingressFrom.map(peer) } : {}),
+          ports: tcp(PORTS.http, ...(isInMesh ? [ISTIO.hbone] : [])),
+        },
+        {
+          from: [monitoring],
+          ports: tcp(PORTS.metrics, ...(isInMesh ? [ISTIO.mergedMetrics, ISTIO.envoyMetrics] : [])),
+        },
       ],
       egress: [
         { ports: [{ protocol: 'UDP', port: DNS }, ...tcp(DNS)] },
@@ -46,7 +59,7 @@ export function networkPolicy(api: PcfApi): KubeObject | undefined {
 }
 
 /** What the pods have to reach, by what the spec asks for. What is in a Secret, an unusual port of a database, is not known. */
-function portsOf({ redis, monitoring, migrations }: PcfApiSpec): number[] {
+function portsOf({ redis, monitoring, migrations, traffic }: PcfApiSpec): number[] {
   const { endpoint } = monitoring?.tracing ?? {};
   return [
     ...new Set([
@@ -55,6 +68,7 @@ function portsOf({ redis, monitoring, migrations }: PcfApiSpec): number[] {
       ...(redis?.mode === 'Sentinel' ? [SENTINEL] : []),
       HTTPS,
       ...(endpoint ? [portIn(new URL(endpoint))] : []),
+      ...(traffic?.provider === 'Istio' ? [ISTIO.istiod, ISTIO.hbone] : []),
       // Where a Job of one's own asks for a backup: it is one of these pods.
       ...(migrations?.beforeContract?.job ? [API_SERVER] : []),
     ]),

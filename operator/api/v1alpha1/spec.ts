@@ -91,7 +91,9 @@ export const pcfApiSpec = z
     }),
     secrets: secrets.optional().meta({ description: 'Where the Secrets come from.' }),
     traffic: traffic.optional().meta({ description: 'How traffic reaches the API. Default: provider None.' }),
-    tls: tls.optional().meta({ description: 'A certificate for `traffic.hosts`, from cert-manager.' }),
+    tls: tls.optional().meta({
+      description: 'The certificate for `traffic.hosts`: from cert-manager, or a Secret of your own.',
+    }),
     network: network.optional().meta({ description: 'What the pods may talk to.' }),
     migrations: migrations.optional().meta({ description: 'How the database schema follows the image.' }),
     autoscaling: autoscaling

@@ -5,7 +5,7 @@ import { pcfApi } from '../../support/fixtures.js';
 
 /** TCP ports that the pods may reach anywhere, DNS aside. */
 function open(spec: object): number[] {
-  const asked = pcfApiSpec.partial().parse(spec) as Partial<PcfApiSpec>;
+  const asked = pcfApiSpec.partial().parse({ traffic: {}, ...spec }) as Partial<PcfApiSpec>;
   const policy = networkPolicy(pcfApi(asked))?.spec as { egress: { ports: { port: number }[] }[] };
   return policy.egress[1]!.ports.map(({ port }) => port);
 }
@@ -31,4 +31,20 @@ describe('the network policy lets the pods reach', () => {
     ],
   }))
     it(what, () => assert.deepEqual(open(spec), ports));
+});
+
+describe('the network policy of a PcfApi in an Istio mesh', () => {
+  it('opens HBONE to callers and the metrics of the sidecar to monitoring, and istiod outwards', () => {
+    const traffic = { provider: 'Istio', hosts: ['api.example.com'] };
+    assert.deepEqual(open({ traffic }), [5432, 443, 15012, 15008]);
+    const asked = pcfApiSpec.partial().parse({ traffic }) as Partial<PcfApiSpec>;
+    const { ingress } = networkPolicy(pcfApi(asked))!.spec as { ingress: { ports: { port: number }[] }[] };
+    assert.deepEqual(
+      ingress.map(({ ports }) => ports.map(({ port }) => port)),
+      [
+        [8080, 15008],
+        [9090, 15020, 15090],
+      ],
+    );
+  });
 });

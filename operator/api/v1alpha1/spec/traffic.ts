@@ -89,21 +89,34 @@ export const traffic = z
     ),
   );
 
-export const tls = z.strictObject({
-  issuerRef: z
-    .strictObject({
-      kind: z
-        .enum(['Issuer', 'ClusterIssuer'])
-        .default('ClusterIssuer')
-        .meta({ description: 'Kind of the issuer.' }),
-      name: objectName.meta({ description: 'Name of the issuer.' }),
-    })
-    .meta({ description: 'The issuer of cert-manager that signs the certificate for `traffic.hosts`.' }),
-  secretName: objectName.optional().meta({
-    description:
-      'Secret that the certificate is kept in. Default: `<name>-tls`. An Istio Gateway names it as its credential.',
-  }),
-});
+export const tls = z
+  .strictObject({
+    issuerRef: z
+      .strictObject({
+        kind: z
+          .enum(['Issuer', 'ClusterIssuer'])
+          .default('ClusterIssuer')
+          .meta({ description: 'Kind of the issuer.' }),
+        name: objectName.meta({ description: 'Name of the issuer.' }),
+      })
+      .optional()
+      .meta({
+        description:
+          'The issuer of cert-manager that signs the certificate for `traffic.hosts`. Left out: `secretName` is a Secret of your own.',
+      }),
+    secretName: objectName.optional().meta({
+      description:
+        'Secret of type kubernetes.io/tls with the certificate, in this namespace. Default: `<name>-tls`, which needs `issuerRef`. ' +
+        'An Istio Gateway names it as its credential.',
+    }),
+  })
+  .meta(
+    cel({
+      rule: 'has(self.issuerRef) || has(self.secretName)',
+      message:
+        'give issuerRef, for a certificate from cert-manager, or secretName, for a Secret with a certificate of your own',
+    }),
+  );
 
 const labels = (what: string) =>
   z
@@ -151,7 +164,8 @@ export const network = z.strictObject({
       description:
         'Makes a NetworkPolicy: in, HTTP from `ingressFrom` and metrics from `monitoringNamespace`; ' +
         'out, DNS, HTTPS (443), PostgreSQL (5432), with `redis` 6379, with its Sentinels 26379, the port of ' +
-        '`monitoring.tracing.endpoint`, with `migrations.beforeContract` the API server (6443), and `egressTo`.',
+        '`monitoring.tracing.endpoint`, with `migrations.beforeContract` the API server (6443), and `egressTo`. ' +
+        'With provider Istio also istiod (15012), the metrics of sidecars (15020, 15090) and HBONE (15008).',
     }),
   ingressFrom: z.array(peer).max(32).default([]).meta({
     description: 'Who may send requests; empty: anyone in reach.',

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
+import { concerns } from '../../../operator/reconciler/concerns.js';
+import type { Observed } from '../../../operator/reconciler/observe.js';
+import { certificate } from '../../../operator/resources/certificate.js';
+import { gateway } from '../../../operator/resources/gateway.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+const issuerRef = { name: 'letsencrypt' };
+
+function apiWith(traffic: object, tls: object) {
+  const spec = pcfApiSpec.partial().parse({ traffic: { hosts: ['api.example.com'], ...traffic }, tls });
+  return pcfApi(spec as object);
+}
+
+describe('tls', () => {
+  it('makes a Certificate for an issuer, and none for a Secret of the user', () => {
+    assert.ok(certificate(apiWith({}, { issuerRef })));
+    assert.equal(certificate(apiWith({}, { secretName: 'own' })), undefined);
+  });
+
+  it('of a Secret of the user is the certificate of a Gateway that is made', () => {
+    const api = apiWith({ provider: 'GatewayAPI', gatewayClassName: 'istio' }, { secretName: 'own' });
+    const { listeners } = gateway(api)!.spec as { listeners: { protocol: string; tls: object }[] };
+    assert.equal(listeners[0]?.protocol, 'HTTPS');
+    assert.deepEqual(listeners[0]?.tls, { certificateRefs: [{ name: 'own' }] });
+  });
+
+  for (const [gateways, expected] of [
+    [['istio-system/public'], true],
+    [['public', 'istio-system/public'], true],
+    [['public', 'mesh'], false],
+    [['shop/public'], false],
+  ] as const)
+    it(`with the Istio gateways ${gateways.join(', ')} ${expected ? 'is' : 'is not'} reported as unreachable`, () => {
+      const api = apiWith({ provider: 'Istio', gateways }, { issuerRef });
+      api.metadata.namespace = 'shop';
+      const seen = {
+        api,
+        delivery: { revisions: [], position: {} },
+        migrations: new Map(),
+        revisions: new Map(),
+        missingKinds: [],
+        foreignAutoscalers: [],
+      } as unknown as Observed;
+      const found = concerns(seen, [], { position: {}, replicas: {} } as never);
+      assert.deepEqual(
+        found.map(({ reason }) => reason),
+        expected ? ['CertificateUnreachable'] : [],
+      );
+      if (expected)
+        assert.match(
+          found[0]!.message,
+          /public reads its certificate from namespace istio-system, .*in shop:/,
+        );
+    });
+});
