@@ -48,7 +48,7 @@ export interface TrafficRouter {
   readonly shared?: SharedRoute;
 }
 
-/** The revision that the live Service selects; undefined: all of them. */
+/** The revision that the live Service selects; undefined: all of them. No Service counts as one without endpoints. */
 export function selectedRevision(api: PcfApi, object: ReadObject): string | undefined {
   const found = object(ServiceKind, api.metadata.name) as
     | { spec?: { selector?: Record<string, string> } }
