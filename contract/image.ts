@@ -34,6 +34,8 @@ export const ENV = {
   jwtRotationOverlap: 'PCF_API__AUTH__ROTATION_OVERLAP',
   /** Where spans go, by OTLP over HTTP. */
   tracingEndpoint: 'PCF_API__TRACING__ENDPOINT',
+  /** How long the API continues to serve after its readiness is off. */
+  shutdownDelay: 'PCF_API__SHUTDOWN__DELAY',
   /** The folder the revision's ConfigMap is mounted at; its *.toml files are the third settings layer. */
   configDir: 'PCF_CONFIG_DIR',
   /** The revision the pod belongs to, from its label; the API returns it in `x-pcf-revision`. */

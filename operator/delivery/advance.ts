@@ -130,8 +130,14 @@ function promotable(seen: Observation, position: DeliveryPosition, settings: Del
   const canary = view(seen, update!);
   if (weight < 100 || hasStepsLeft(position, settings)) return false;
   if (!migrated(canary) || canary.ready < settings.replicas) return false;
-  if (settings.replicas > 0 && shareOf(seen.route, update) < 100) return false;
+  if (settings.replicas > 0 && !hasEverything(seen, update!)) return false;
   return awaitedVerdict(seen, position, settings) === undefined;
+}
+
+/** Whether all requests reach the revision: through the route, if the data plane accepts it, and through the Service. */
+function hasEverything({ route, routeRejected }: Observation, name: string): boolean {
+  const isServed = route?.service === undefined || route.service === name;
+  return routeRejected === undefined && shareOf(route, name) === 100 && isServed;
 }
 
 function promote(seen: Observation, position: DeliveryPosition, now: number): Advance {

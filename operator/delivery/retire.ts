@@ -47,5 +47,5 @@ export function retire(
 }
 
 function carriesTraffic(route: RouteView | undefined, name: string): boolean {
-  return shareOf(route, name) > 0 || route?.header === name;
+  return shareOf(route, name) > 0 || route?.header === name || route?.service === name;
 }

@@ -17,6 +17,11 @@ export function shareOf(route: RouteView | undefined, name: string | undefined):
   return (name && route?.weights[name]) || 0;
 }
 
+/** The revision that Service `<name>` selects under this route; undefined: several, or none. */
+export function serviceRevision({ weights, service }: RouteView): string | undefined {
+  return service ?? Object.keys(weights).find((name) => weights[name] === 100);
+}
+
 /** The share that a revision has now: behind a Service that is open to all revisions, that of its ready pods. */
 export function shareInForce({ route, revisions }: Observation, name: string | undefined): number {
   if (!route?.byPods) return shareOf(route, name);

@@ -1,6 +1,6 @@
 /** The route that must be in force: who gets which share, and who gets the requests with the canary header. */
 import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
-import { shareInForce, shareOf, view } from './revisions.js';
+import { serviceRevision, shareInForce, shareOf, view } from './revisions.js';
 import type { DeliverySettings, Observation, RevisionView, RouteView } from './types.js';
 import { type Clamped, carries, carryingPods, clampWeight, makesRoom } from './weight.js';
 
@@ -45,8 +45,10 @@ function shared(
 
 /** What the status says of it: each share that is not as asked, or not known to be in force, has its reason. */
 function report(seen: Observation, route: RouteView | undefined, asked: number, clamped: Clamped): Routing {
-  const verified = sameRoute(route, seen.route);
-  const reason = sentence(clamped.reason, verified ? undefined : (seen.routeTrouble ?? NOT_READ_BACK));
+  const isWritten = sameRoute(route, seen.route);
+  const trouble = seen.routeRejected ?? (isWritten ? undefined : (seen.routeTrouble ?? NOT_READ_BACK));
+  const verified = isWritten && seen.routeRejected === undefined;
+  const reason = sentence(clamped.reason, trouble);
   const traffic = { desiredWeight: asked, effectiveWeight: clamped.weight, verified };
   return { route, traffic: { ...traffic, ...(reason ? { reason } : {}) } };
 }
@@ -72,9 +74,10 @@ function split(
   const weights = Object.fromEntries(shares.filter(([, share]) => share > 0));
   if (settings.split === 'replicas')
     return Object.keys(weights).length > 1 ? { weights, byPods: true } : { weights };
-  if (!update || view(seen, update).ready === 0) return { weights };
+  const route = Object.keys(weights).length > 1 ? { weights, service: position.stable! } : { weights };
+  if (!update || view(seen, update).ready === 0) return route;
   const mirror = mirrored(view(seen, update), weight, settings);
-  return { weights, header: update, ...(mirror > 0 ? { mirror } : {}) };
+  return { ...route, header: update, ...(mirror > 0 ? { mirror } : {}) };
 }
 
 /** Copies of requests weigh as much as requests: both together are no more than the ready pods carry. */
@@ -156,6 +159,7 @@ export function sameRoute(a: RouteView | undefined, b: RouteView | undefined): b
   return (
     a.header === b.header &&
     a.mirror === b.mirror &&
+    serviceRevision(a) === serviceRevision(b) &&
     [...names].every((name) => (a.weights[name] ?? 0) === (b.weights[name] ?? 0))
   );
 }

@@ -71,6 +71,8 @@ export interface RevisionView {
 export interface RouteView {
   weights: Record<string, number>;
   header?: string;
+  /** The revision that Service `<name>` selects, where several have a share. Otherwise it is the one that has everything. */
+  service?: string;
   /** Percent of the requests of which the header's revision gets a copy, whoever answers them. */
   mirror?: number;
   /** No router: every ready pod gets the same, so the weights are what the pods make them. */
@@ -98,6 +100,8 @@ export interface Observation {
   route?: RouteView;
   /** Why the route can't be as it is planned, as far as that is known. */
   routeTrouble?: string;
+  /** Why the data plane rejects the route, in its controller's words; undefined: it accepts it, or does not report. */
+  routeRejected?: string;
   /** How long the route has been as it is, as far as this process knows. In milliseconds. */
   routeAgeMs: number;
   /** Whether all that a new pod needs is there (its Secrets). */

@@ -40,7 +40,7 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
       controllerRevision(api, revision),
       configMap(api, revision),
     ]),
-    ...router.render(api, plan.route, routableRevisions(seen, plan)),
+    ...router.render(api, plan.route, routableRevisions(seen, plan), seen.userRoute),
     ...(migrating ? [migrationObject(api, migrating, plan.job!)] : []),
     ...kept.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
     ...preview(seen, plan),

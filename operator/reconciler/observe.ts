@@ -95,6 +95,7 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
     };
   });
   const userRoute = routeRef && router.shared && caches.userRoute(router.shared.type, api, routeRef.name);
+  const liveRoute = userRoute ?? (router.shared && caches.get(router.shared.type, api, api.metadata.name));
   const missingKinds = router.requires.filter((type) => !caches.available(type));
   return {
     api,
@@ -117,8 +118,11 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
       following: followingDeployments(api, caches),
       position: api.status?.delivery ?? {},
       route: router.read(api, (type, name) =>
-        api.spec.traffic?.routeRef ? caches.userRoute(type, api, name) : caches.get(type, api, name),
+        routeRef && type === router.shared?.type
+          ? caches.userRoute(type, api, name)
+          : caches.get(type, api, name),
       ),
+      routeRejected: liveRoute && router.rejection?.(liveRoute),
       routeTrouble: routeTrouble({ api, router, missingKinds, userRoute }),
       startable: missing.length === 0,
     },

@@ -164,6 +164,8 @@ function trafficRouted(seen: Observed, plan: DeliveryPlan): Verdict {
     };
   if (!plan.route)
     return { type, status: 'False', reason: 'NoPodReady', message: 'there is nothing to route to yet' };
+  const { routeRejected } = seen.delivery;
+  if (routeRejected) return { type, status: 'False', reason: 'RouteRejected', message: routeRejected };
   if (!plan.traffic.verified)
     return {
       type,

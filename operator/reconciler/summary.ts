@@ -230,8 +230,17 @@ function weightHeldDown({ plan, since }: Case): Summary | undefined {
   };
 }
 
-function routeNotVerified({ plan, since }: Case): Summary | undefined {
+function routeNotVerified({ seen, plan, since }: Case): Summary | undefined {
   if (plan.traffic.verified || !plan.route) return undefined;
+  const { routeRejected } = seen.delivery;
+  if (routeRejected) {
+    return {
+      phase: 'Progressing',
+      reason: 'RouteRejected',
+      message: `${routeRejected}${since('RouteRejected')}`,
+      verdict: 'InProgress',
+    };
+  }
   return {
     phase: 'Progressing',
     reason: 'RouteNotVerified',

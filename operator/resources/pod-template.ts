@@ -118,6 +118,7 @@ function environment(api: PcfApi, secrets: EnvVar[]): EnvVar[] {
     ...(connections ? [{ name: ENV.databaseMaxConnections, value: String(connections) }] : []),
     ...(auth?.rotation ? [{ name: ENV.jwtRotationOverlap, value: secondsOf(auth.rotation.overlap) }] : []),
     ...(trustsGateway(api) ? [{ name: ENV.trustedProxies, value: '1' }] : []),
+    ...(needsShutdownDelay(api) ? [{ name: ENV.shutdownDelay, value: DEVELOPMENT_SHUTDOWN_DELAY }] : []),
     ...(redis?.mode ? [{ name: ENV.redisMode, value: redis.mode.toLowerCase() }] : []),
     ...(monitoring?.tracing ? [{ name: ENV.tracingEndpoint, value: monitoring.tracing.endpoint }] : []),
     ...env,
@@ -134,6 +135,17 @@ function trustsGateway({ spec }: PcfApi): boolean {
   const isBehind = traffic !== undefined && (traffic.provider !== 'None' || traffic.ingress !== undefined);
   const said = (config?.server as Record<string, unknown> | undefined)?.trusted_proxies;
   return isBehind && said === undefined;
+}
+
+/**
+ * The settings of development have no delay, as local runs need none. On Kubernetes, kube-proxy
+ * sends requests to a terminating pod until it has read that the endpoint is not ready.
+ */
+const DEVELOPMENT_SHUTDOWN_DELAY = '2s';
+
+function needsShutdownDelay({ spec: { environment, config } }: PcfApi): boolean {
+  const configured = (config?.shutdown as Record<string, unknown> | undefined)?.delay;
+  return environment === 'development' && configured === undefined;
 }
 
 /** The API takes durations of one unit. */

@@ -5,7 +5,10 @@ import { LABELS, owned, podSelector } from './metadata.js';
 
 export const SERVICE_PORT = 80;
 
-/** The Service of the API. `pinnedTo` narrows it to one revision, which is how provider None switches traffic. */
+/** Value of a revision label that no pod has: the Service has no endpoints until a revision can serve. */
+export const NO_REVISION = 'none';
+
+/** The Service of the API. `pinnedTo` narrows it to one revision: callers outside a mesh reach no other. */
 export function service(api: PcfApi, pinnedTo?: string): KubeObject {
   return owned(api, ServiceKind, api.metadata.name, { spec: specFor(podSelector(api, pinnedTo)) });
 }
@@ -15,6 +18,15 @@ export function previewService(api: PcfApi, revision: string): KubeObject {
   return owned(api, ServiceKind, `${api.metadata.name}-preview`, {
     spec: specFor(podSelector(api, revision)),
   });
+}
+
+/** The pods of all revisions: the host that Istio's subsets narrow to one revision. Clients do not use it. */
+export function allRevisionsService(api: PcfApi): KubeObject {
+  return owned(api, ServiceKind, allRevisionsName(api), { spec: specFor(podSelector(api)) });
+}
+
+export function allRevisionsName({ metadata }: PcfApi): string {
+  return `${metadata.name}-revisions`;
 }
 
 /** The Service of one revision: what an HTTPRoute sends a share to. */

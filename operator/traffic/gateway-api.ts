@@ -1,12 +1,14 @@
 /** Gateway API: an HTTPRoute with weights over one Service a revision. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { serviceRevision } from '../delivery/revisions.js';
 import type { RouteView } from '../delivery/types.js';
 import { HttpRouteKind } from '../resources/kinds.js';
 import { owned } from '../resources/metadata.js';
-import { revisionService, SERVICE_PORT, service } from '../resources/service.js';
+import { NO_REVISION, revisionService, SERVICE_PORT, service } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { sharedHttpRoute } from './gateway-api-shared.js';
-import { canaryHeader, type ReadObject, splitGateway, type TrafficRouter } from './router.js';
+import { routeRejection } from './route-rejection.js';
+import { canaryHeader, type ReadObject, splitGateway, type TrafficRouter, withService } from './router.js';
 
 interface RouteRule {
   matches?: { headers?: unknown[]; path?: unknown }[];
@@ -21,15 +23,56 @@ export const gatewayApi: TrafficRouter = {
   split: 'exact',
   requires: [HttpRouteKind],
   services: (_api, revision) => [revision],
-  render(api, route, kept) {
-    const services = [service(api), ...kept.map((revision) => revisionService(api, revision))];
-    return route && !api.spec.traffic?.routeRef ? [...services, httpRoute(api, route)] : services;
+  render(api, route, kept, userRoute) {
+    const pinned = service(api, (route && serviceRevision(route)) ?? NO_REVISION);
+    const services = [pinned, ...kept.map((revision) => revisionService(api, revision))];
+    if (!route) return services;
+    if (!api.spec.traffic?.routeRef) return [...services, httpRoute(api, route)];
+    return userRoute && !servesMesh(api, userRoute) ? [...services, meshRoute(api, route)] : services;
   },
-  read: (api, object) => (api.spec.traffic?.routeRef ? sharedHttpRoute.read(api, object) : read(api, object)),
+  read: (api, object) =>
+    withService(
+      api,
+      object,
+      api.spec.traffic?.routeRef ? sharedHttpRoute.read(api, object) : read(api, object),
+    ),
+  rejection: routeRejection,
   shared: sharedHttpRoute,
 };
 
 function httpRoute(api: PcfApi, route: RouteView): KubeObject {
+  return owned(api, HttpRouteKind, api.metadata.name, {
+    spec: {
+      parentRefs: [...gatewaysOf(api), meshParent(api)],
+      hostnames: api.spec.traffic?.hosts ?? [],
+      rules: rulesOf(api, route),
+    },
+  });
+}
+
+/** Beside a route of the user's own, which is for the gateway alone: the callers inside the mesh. */
+function meshRoute(api: PcfApi, route: RouteView): KubeObject {
+  return owned(api, HttpRouteKind, `${api.metadata.name}-mesh`, {
+    spec: { parentRefs: [meshParent(api)], rules: rulesOf(api, route) },
+  });
+}
+
+/** The Service as a parent (GAMMA): a mesh that supports it routes its callers as the gateway does. Others ignore it. */
+function meshParent({ metadata }: PcfApi) {
+  return { group: '', kind: 'Service', name: metadata.name };
+}
+
+function servesMesh({ metadata: { name, namespace } }: PcfApi, userRoute: KubeObject): boolean {
+  const { parentRefs = [] } = userRoute.spec as {
+    parentRefs?: { kind?: string; name: string; namespace?: string }[];
+  };
+  return parentRefs.some(
+    (parent) =>
+      parent.kind === 'Service' && parent.name === name && (parent.namespace ?? namespace) === namespace,
+  );
+}
+
+function rulesOf(api: PcfApi, route: RouteView): RouteRule[] {
   const primary: RouteRule = {
     matches: [{ path: { type: 'PathPrefix', value: '/' } }],
     backendRefs: Object.entries(route.weights).map(([name, weight]) => ({
@@ -39,14 +82,7 @@ function httpRoute(api: PcfApi, route: RouteView): KubeObject {
     })),
     ...(route.header && route.mirror ? { filters: [mirrorFilter(route.header, route.mirror)] } : {}),
   };
-  const rules = route.header ? [headerRule(api, route.header), primary] : [primary];
-  return owned(api, HttpRouteKind, api.metadata.name, {
-    spec: {
-      parentRefs: gatewaysOf(api),
-      hostnames: api.spec.traffic?.hosts ?? [],
-      rules,
-    },
-  });
+  return route.header ? [headerRule(api, route.header), primary] : [primary];
 }
 
 function gatewaysOf(api: PcfApi) {

@@ -1,6 +1,7 @@
 /** The user's own VirtualService: of each HTTP route that leads to our Service, the destinations. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { VirtualServiceKind } from '../resources/kinds.js';
+import { allRevisionsName } from '../resources/service.js';
 import type { Dialect } from './shared.js';
 import { sharedRoute } from './shared.js';
 
@@ -25,7 +26,7 @@ const dialect: Dialect<HttpRoute> = {
   type: VirtualServiceKind,
   list: 'http',
   isOurs: (api, { route = [] }) =>
-    route.length > 0 && route.every(({ destination }) => hostsOf(api).includes(destination.host)),
+    route.length > 0 && route.every(({ destination }) => isOurs(api, destination.host)),
   // By its name, which the schema always keeps.
   isHeaderRule: (api, { name = '' }) =>
     name.startsWith(headerRuleName(api, '')) && /^\d+$/.test(name.slice(headerRuleName(api, '').length)),
@@ -36,15 +37,15 @@ const dialect: Dialect<HttpRoute> = {
       ...rule,
       name: headerRuleName(api, String(index)),
       match,
-      route: [{ ...toSubset(rule, revision), weight: 100 }],
+      route: [{ ...toSubset(api, rule, revision), weight: 100 }],
     };
   },
   withWeights: (api, rule, { weights, header, mirror }) => ({
-    ...withMirrors(api, rule, header && mirror ? [mirrorTo(rule, header, mirror)] : []),
-    route: Object.entries(weights).map(([subset, weight]) => ({ ...toSubset(rule, subset), weight })),
+    ...withMirrors(api, rule, header && mirror ? [mirrorTo(api, rule, header, mirror)] : []),
+    route: Object.entries(weights).map(([subset, weight]) => ({ ...toSubset(api, rule, subset), weight })),
   }),
   mirrorOf: (api, { mirrors = [] }) => mirrors.find((mirror) => isOurMirror(api, mirror))?.percentage?.value,
-  plain: (api, rule) => ({ ...withMirrors(api, rule, []), route: [toSubset(rule)] }),
+  plain: (api, rule) => ({ ...withMirrors(api, rule, []), route: [toService(api, rule)] }),
   weightsOf: ({ route = [] }) =>
     Object.fromEntries(
       route.map(({ destination, weight }) => [
@@ -57,11 +58,25 @@ const dialect: Dialect<HttpRoute> = {
 
 export const sharedVirtualService = sharedRoute(dialect);
 
-/** The rule's first destination, host and port as its author spelled them, narrowed to a subset. */
-function toSubset({ route }: HttpRoute, subset?: string): Destination {
+/** The rule's first destination as its author wrote it: to the Service. */
+function toService(api: PcfApi, { route }: HttpRoute): Destination {
   const { weight: _weight, ...first } = route![0]!;
   const { subset: _subset, ...destination } = first.destination;
-  return { ...first, destination: subset ? { ...destination, subset } : destination };
+  return { ...first, destination: { ...destination, host: respelled(destination.host, api.metadata.name) } };
+}
+
+/** The same narrowed to a subset, which the Service of all revisions has. */
+function toSubset(api: PcfApi, rule: HttpRoute, subset: string): Destination {
+  const { destination, ...rest } = toService(api, rule);
+  return {
+    ...rest,
+    destination: { ...destination, host: respelled(destination.host, allRevisionsName(api)), subset },
+  };
+}
+
+/** The host of another Service, as short or as long as it was. */
+function respelled(host: string, service: string): string {
+  return [service, ...host.split('.').slice(1)].join('.');
 }
 
 /** With our mirrors beside those of the rule's author. */
@@ -70,21 +85,27 @@ function withMirrors(api: PcfApi, { mirrors = [], ...rule }: HttpRoute, added: M
   return all.length > 0 ? { ...rule, mirrors: all } : rule;
 }
 
-function mirrorTo(rule: HttpRoute, subset: string, value: number): Mirror {
-  return { destination: toSubset(rule, subset).destination, percentage: { value } };
+function mirrorTo(api: PcfApi, rule: HttpRoute, subset: string, value: number): Mirror {
+  return { destination: toSubset(api, rule, subset).destination, percentage: { value } };
 }
 
 function isOurMirror(api: PcfApi, { destination: { host, subset } }: Mirror): boolean {
-  return hostsOf(api).includes(host) && subset !== undefined;
+  return isOurs(api, host) && subset !== undefined;
 }
 
 function headerRuleName({ metadata }: PcfApi, index: string): string {
   return `canary-header-${metadata.name}-${index}`;
 }
 
-/** How a VirtualService of the same namespace may spell our Service. */
-function hostsOf({ metadata: { name, namespace } }: PcfApi): string[] {
+function isOurs(api: PcfApi, host: string): boolean {
+  return [api.metadata.name, allRevisionsName(api)].some((service) =>
+    serviceHosts(api, service).includes(host),
+  );
+}
+
+/** How a VirtualService of the same namespace may spell a Service. */
+export function serviceHosts({ metadata: { namespace } }: PcfApi, service: string): string[] {
   return ['', `.${namespace}`, `.${namespace}.svc`, `.${namespace}.svc.cluster.local`].map(
-    (rest) => `${name}${rest}`,
+    (rest) => `${service}${rest}`,
   );
 }

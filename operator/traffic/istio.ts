@@ -1,12 +1,22 @@
-/** Istio: a VirtualService with weights over the subsets of a DestinationRule, one subset a revision. */
+/**
+ * Istio: a VirtualService with weights over the subsets of a DestinationRule, one subset a revision.
+ * The subsets narrow a Service of their own: Service `<name>` selects one revision only.
+ */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { serviceRevision } from '../delivery/revisions.js';
 import type { RouteView } from '../delivery/types.js';
 import { DestinationRuleKind, VirtualServiceKind } from '../resources/kinds.js';
 import { LABELS, owned } from '../resources/metadata.js';
-import { SERVICE_PORT, service } from '../resources/service.js';
+import {
+  allRevisionsName,
+  allRevisionsService,
+  NO_REVISION,
+  SERVICE_PORT,
+  service,
+} from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
-import { sharedVirtualService } from './istio-shared.js';
-import { canaryHeader, type ReadObject, type TrafficRouter } from './router.js';
+import { serviceHosts, sharedVirtualService } from './istio-shared.js';
+import { canaryHeader, type ReadObject, type TrafficRouter, withService } from './router.js';
 
 interface HttpRoute {
   name: string;
@@ -17,29 +27,66 @@ interface HttpRoute {
 
 const HEADER_ROUTE = 'canary-header';
 const PRIMARY_ROUTE = 'primary';
+/** Istio's name for all sidecars. */
+const MESH = 'mesh';
 
 export const istio: TrafficRouter = {
   split: 'exact',
   requires: [VirtualServiceKind, DestinationRuleKind],
-  services: (api) => [api.metadata.name],
-  render(api, route, kept) {
+  services: (api) => [allRevisionsName(api)],
+  render(api, route, kept, userRoute) {
     const rules = kept.length > 0 ? [destinationRule(api, kept)] : [];
-    const base = [service(api), ...rules];
-    return route && !api.spec.traffic?.routeRef ? [...base, virtualService(api, route)] : base;
+    const pinned = service(api, (route && serviceRevision(route)) ?? NO_REVISION);
+    const base = [pinned, allRevisionsService(api), ...rules];
+    if (!route) return base;
+    if (!api.spec.traffic?.routeRef) return [...base, virtualService(api, route)];
+    return userRoute && !servesMesh(api, userRoute) ? [...base, meshVirtualService(api, route)] : base;
   },
   read: (api, object) =>
-    api.spec.traffic?.routeRef ? sharedVirtualService.read(api, object) : read(api, object),
+    withService(
+      api,
+      object,
+      api.spec.traffic?.routeRef ? sharedVirtualService.read(api, object) : read(api, object),
+    ),
   shared: sharedVirtualService,
 };
 
 function destinationRule(api: PcfApi, kept: readonly string[]): KubeObject {
   const subsets = kept.map((revision) => ({ name: revision, labels: { [LABELS.revision]: revision } }));
-  return owned(api, DestinationRuleKind, api.metadata.name, { spec: { host: serviceHost(api), subsets } });
+  return owned(api, DestinationRuleKind, allRevisionsName(api), {
+    spec: { host: hostOf(api, allRevisionsName(api)), subsets },
+  });
 }
 
+/** Also for the callers inside the mesh: by the Service's name they get the same shares. */
 function virtualService(api: PcfApi, route: RouteView): KubeObject {
+  const { hosts = [], gateways = [] } = api.spec.traffic ?? {};
+  return owned(api, VirtualServiceKind, api.metadata.name, {
+    spec: {
+      hosts: [...hosts, hostOf(api, api.metadata.name)],
+      gateways: [...gateways, MESH],
+      http: rulesOf(api, route),
+    },
+  });
+}
+
+/** Beside a route of the user's own, which is for the gateway alone: the callers inside the mesh. */
+function meshVirtualService(api: PcfApi, route: RouteView): KubeObject {
+  return owned(api, VirtualServiceKind, `${api.metadata.name}-mesh`, {
+    spec: { hosts: [hostOf(api, api.metadata.name)], gateways: [MESH], http: rulesOf(api, route) },
+  });
+}
+
+/** Whether it has the Service's host inside the mesh: of two VirtualServices for a host, a sidecar obeys one. */
+function servesMesh(api: PcfApi, userRoute: KubeObject): boolean {
+  const { hosts = [], gateways = [MESH] } = userRoute.spec as { hosts?: string[]; gateways?: string[] };
+  const own = serviceHosts(api, api.metadata.name);
+  return gateways.includes(MESH) && hosts.some((host) => own.includes(host));
+}
+
+function rulesOf(api: PcfApi, route: RouteView): HttpRoute[] {
   const destination = (subset: string) => ({
-    host: serviceHost(api),
+    host: hostOf(api, allRevisionsName(api)),
     subset,
     port: { number: SERVICE_PORT },
   });
@@ -53,11 +100,7 @@ function virtualService(api: PcfApi, route: RouteView): KubeObject {
       ? { mirrors: [{ destination: destination(route.header), percentage: { value: route.mirror } }] }
       : {}),
   };
-  const http = route.header ? [headerRoute(api, destination(route.header)), primary] : [primary];
-  const gateways = api.spec.traffic?.gateways ?? [];
-  return owned(api, VirtualServiceKind, api.metadata.name, {
-    spec: { hosts: api.spec.traffic?.hosts ?? [], ...(gateways.length > 0 ? { gateways } : {}), http },
-  });
+  return route.header ? [headerRoute(api, destination(route.header)), primary] : [primary];
 }
 
 function headerRoute(api: PcfApi, destination: HttpRoute['route'][number]['destination']): HttpRoute {
@@ -84,6 +127,6 @@ function read(api: PcfApi, object: ReadObject): RouteView | undefined {
   return { weights, ...(header ? { header } : {}), ...(mirror ? { mirror } : {}) };
 }
 
-function serviceHost(api: PcfApi): string {
-  return `${api.metadata.name}.${api.metadata.namespace}.svc.cluster.local`;
+function hostOf({ metadata }: PcfApi, service: string): string {
+  return `${service}.${metadata.namespace}.svc.cluster.local`;
 }

@@ -4,13 +4,8 @@
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { RouteView } from '../delivery/types.js';
-import { ServiceKind } from '../resources/kinds.js';
-import { LABELS } from '../resources/metadata.js';
-import { service } from '../resources/service.js';
-import type { ReadObject, TrafficRouter } from './router.js';
-
-/** Pods of no revision: a Service that leads nowhere until the first pod is ready. */
-const NOWHERE = 'none';
+import { NO_REVISION, service } from '../resources/service.js';
+import { type ReadObject, selectedRevision, type TrafficRouter } from './router.js';
 
 export const none: TrafficRouter = {
   split: 'replicas',
@@ -21,16 +16,12 @@ export const none: TrafficRouter = {
 };
 
 function pinnedTo(route: RouteView | undefined): string | undefined {
-  if (!route) return NOWHERE;
+  if (!route) return NO_REVISION;
   return Object.keys(route.weights).find((revision) => route.weights[revision] === 100);
 }
 
 function read(api: PcfApi, object: ReadObject): RouteView | undefined {
-  const found = object(ServiceKind, api.metadata.name) as
-    | { spec?: { selector?: Record<string, string> } }
-    | undefined;
-  if (!found) return undefined;
-  const pinned = found.spec?.selector?.[LABELS.revision];
-  if (pinned === NOWHERE) return undefined;
+  const pinned = selectedRevision(api, object);
+  if (pinned === NO_REVISION) return undefined;
   return pinned ? { weights: { [pinned]: 100 } } : { weights: {}, byPods: true };
 }

@@ -3,7 +3,11 @@
  * file a provider. After Flagger's router Interface, but pure: no client in it.
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { serviceRevision } from '../delivery/revisions.js';
 import type { RouteView } from '../delivery/types.js';
+import { ServiceKind } from '../resources/kinds.js';
+import { LABELS } from '../resources/metadata.js';
+import { NO_REVISION } from '../resources/service.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import type { SharedRoute } from './shared.js';
 
@@ -27,14 +31,44 @@ export interface TrafficRouter {
   services(api: PcfApi, revision: string): string[];
   /**
    * The objects for this route, in the order they must be written: what a route
-   * leads to stands before the route. `kept` are the revisions that have pods.
+   * leads to stands before the route. `kept` are the revisions that have pods; `userRoute` is
+   * the live object that `traffic.routeRef` names.
    */
-  render(api: PcfApi, route: RouteView | undefined, kept: readonly string[]): KubeObject[];
+  render(
+    api: PcfApi,
+    route: RouteView | undefined,
+    kept: readonly string[],
+    userRoute?: KubeObject,
+  ): KubeObject[];
   /** The route in force as the caches show it; undefined when there is none. */
   read(api: PcfApi, object: ReadObject): RouteView | undefined;
+  /** Why the data plane rejects the live route, in its controller's words; undefined: it does not, or does not report. */
+  rejection?(route: KubeObject): string | undefined;
   /** How a route of the user's own is made to follow; undefined: this provider has none. */
   readonly shared?: SharedRoute;
 }
+
+/** The revision that the live Service selects; undefined: all of them. No Service counts as one without endpoints. */
+export function selectedRevision(api: PcfApi, object: ReadObject): string | undefined {
+  const found = object(ServiceKind, api.metadata.name) as
+    | { spec?: { selector?: Record<string, string> } }
+    | undefined;
+  return found ? found.spec?.selector?.[LABELS.revision] : NO_REVISION;
+}
+
+/** A route together with what the live Service selects, where that does not follow from the weights. */
+export function withService(
+  api: PcfApi,
+  object: ReadObject,
+  route: RouteView | undefined,
+): RouteView | undefined {
+  if (!route) return undefined;
+  const selected = selectedRevision(api, object) ?? ALL_REVISIONS;
+  return serviceRevision(route) === selected ? route : { ...route, service: selected };
+}
+
+/** What a Service without a revision selects: no revision has this name, so no plan agrees with it. */
+const ALL_REVISIONS = '*';
 
 /** `namespace/name`, or `name` in the PcfApi's own namespace. */
 export function splitGateway(api: PcfApi, gateway: string): { namespace: string; name: string } {

@@ -65,11 +65,36 @@ describe('plan', () => {
     });
   });
 
+  describe('a route that the Gateway rejects', () => {
+    const everything = seen({ route: { weights: { new: 100 }, header: 'new' } });
+    const rejected = { ...everything, routeRejected: 'Gateway public rejects HTTPRoute api' };
+
+    it('is not verified, with the reason, and blocks the promotion', () => {
+      assert.equal(plan(everything, settings, now).position.stable, 'new');
+      const { position, traffic } = plan(rejected, settings, now);
+      assert.equal(position.stable, 'old');
+      assert.equal(traffic.verified, false);
+      assert.match(traffic.reason ?? '', /Gateway public rejects HTTPRoute api/);
+    });
+  });
+
+  describe('the Service', () => {
+    it('blocks the promotion, and the retirement of old pods, until it was read back', () => {
+      const route = { weights: { new: 100 }, header: 'new', service: 'old' };
+      assert.equal(plan(seen({ route }), settings, now).position.stable, 'old');
+      const promoted = seen({ route, position: { stable: 'new' } });
+      const { replicas, position, traffic } = plan(promoted, { ...settings, retireDelayMs: 0 }, now);
+      assert.equal(replicas.old, 3);
+      assert.equal(position.retiring, undefined);
+      assert.equal(traffic.verified, false);
+    });
+  });
+
   describe('the weight', () => {
     it('is held down to what the ready pods carry, with the reason', () => {
       const half = seen({ revisions: [revision('old'), revision('new', { ready: 1 })] });
       const { route, traffic } = plan(half, { ...settings, canaryWeight: 50 }, now);
-      assert.deepEqual(route, { weights: { old: 67, new: 33 }, header: 'new' });
+      assert.deepEqual(route, { weights: { old: 67, new: 33 }, service: 'old', header: 'new' });
       assert.equal(traffic.effectiveWeight, 33);
       assert.match(traffic.reason ?? '', /1 of 3 pods of new are ready and can carry 33 %/);
     });

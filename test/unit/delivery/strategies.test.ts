@@ -330,10 +330,20 @@ describe('a canary with steps', () => {
     cluster.target = 'new';
     settle(cluster);
     assert.equal(cluster.revisions.get('new')?.replicas, 3);
-    assert.deepEqual(cluster.route, { weights: { old: 75, new: 25 }, header: 'new', mirror: 50 });
+    assert.deepEqual(cluster.route, {
+      weights: { old: 75, new: 25 },
+      service: 'old',
+      header: 'new',
+      mirror: 50,
+    });
     cluster.revisions.get('new')!.ready = 2;
     cluster.reconcile();
-    assert.deepEqual(cluster.route, { weights: { old: 75, new: 25 }, header: 'new', mirror: 25 });
+    assert.deepEqual(cluster.route, {
+      weights: { old: 75, new: 25 },
+      service: 'old',
+      header: 'new',
+      mirror: 25,
+    });
     settle(cluster);
     cluster.request('promote');
     settle(cluster);

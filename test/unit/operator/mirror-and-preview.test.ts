@@ -15,7 +15,7 @@ describe("copies of requests, as the sandbox's gateway reads what a router write
   const api = pcfApi();
 
   it('Istio: 25 % of the requests without the header, to the pods of the canary', () => {
-    const [, rule, virtualService] = istio.render(api, route, kept);
+    const [, , rule, virtualService] = istio.render(api, route, kept);
     const read = fromVirtualService(virtualService as VirtualService, [rule as DestinationRule]);
     const [mirror] = ruleFor(read, {})!.mirrors!;
     assert.equal(mirror?.weight, 25);
@@ -36,9 +36,9 @@ describe("copies of requests, as the sandbox's gateway reads what a router write
 
 describe("a route of the user's own, as the sandbox's gateway reads what it leads to", () => {
   it('the subsets of a Service that it calls by its short name are those of the whole name', () => {
-    const [, rule, virtualService] = istio.render(pcfApi(), { weights: { 'api-new': 100 } }, kept);
+    const [, , rule, virtualService] = istio.render(pcfApi(), { weights: { 'api-new': 100 } }, kept);
     const own = structuredClone(virtualService) as VirtualService;
-    own.spec.http![0]!.route[0]!.destination.host = 'api';
+    own.spec.http![0]!.route[0]!.destination.host = 'api-revisions';
     const { destinations } = ruleFor(fromVirtualService(own, [rule as DestinationRule]), {})!;
     assert.deepEqual(destinations[0]?.labels, { 'pcf.dev/revision': 'api-new' });
   });

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import { sameRoute } from '../../../operator/delivery/plan.js';
 import type { RouteView } from '../../../operator/delivery/types.js';
+import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { gatewayApi } from '../../../operator/traffic/gateway-api.js';
 import { istio } from '../../../operator/traffic/istio.js';
 import { none } from '../../../operator/traffic/none.js';
@@ -9,6 +11,12 @@ import { pcfApi } from '../../support/fixtures.js';
 
 const api = pcfApi();
 const kept = ['api-new', 'api-old'];
+const all: RouteView = { weights: { 'api-old': 100 } };
+
+function withTraffic(provider: 'Istio' | 'GatewayAPI') {
+  const traffic = { provider, hosts: ['api.example.com'], gateways: ['infra/public'] };
+  return { ...api, spec: { ...api.spec, traffic } } as typeof api;
+}
 
 /** Writes a route and reads it back. */
 function roundTrip(router: TrafficRouter, route: RouteView | undefined): RouteView | undefined {
@@ -30,6 +38,7 @@ const exactRoute = fc
     );
     return {
       weights: Object.fromEntries(shares),
+      ...(shares.length > 1 ? { service: 'api-old' } : {}),
       ...(header ? { header: 'api-new', ...(mirror ? { mirror } : {}) } : {}),
     };
   });
@@ -50,6 +59,72 @@ describe('traffic routers', () => {
     });
   }
 
+  for (const [name, router] of Object.entries({ Istio: istio, GatewayAPI: gatewayApi })) {
+    const selectorOf = (route: RouteView | undefined) => {
+      const service = router
+        .render(api, route, kept)
+        .find(({ kind, metadata }) => kind === 'Service' && metadata.name === 'api');
+      return (service!.spec as { selector: Record<string, string> }).selector['pcf.dev/revision'];
+    };
+
+    it(`${name}: the Service selects the stable revision until the route gives another one everything`, () => {
+      const header = 'api-new';
+      assert.equal(selectorOf(undefined), 'none');
+      assert.equal(selectorOf({ weights: { 'api-old': 100 }, header }), 'api-old');
+      const split = { weights: { 'api-old': 25, 'api-new': 75 }, service: 'api-old', header };
+      assert.equal(selectorOf(split), 'api-old');
+      assert.equal(selectorOf({ weights: { 'api-new': 100 }, header }), 'api-new');
+    });
+
+    it(`${name}: a Service that selects all revisions is read back as a difference`, () => {
+      const route = { weights: { 'api-old': 100 } };
+      const objects = structuredClone(router.render(api, route, kept));
+      const service = objects.find(({ kind, metadata }) => kind === 'Service' && metadata.name === 'api')!;
+      service.spec = { selector: {} };
+      const read = router.read(api, (type, name) =>
+        objects.find((one) => one.kind === type.kind && one.metadata.name === name),
+      );
+      assert.equal(sameRoute(read, route), false);
+    });
+  }
+
+  it('Istio: the VirtualService has the host of the Service on gateway mesh', () => {
+    const { hosts, gateways } = istio.render(withTraffic('Istio'), all, kept).at(-1)!.spec as Record<
+      string,
+      string[]
+    >;
+    assert.deepEqual(hosts, ['api.example.com', `api.${api.metadata.namespace}.svc.cluster.local`]);
+    assert.deepEqual(gateways, ['infra/public', 'mesh']);
+  });
+
+  it('GatewayAPI: the HTTPRoute has the Service as a parent beside its Gateways', () => {
+    const { parentRefs } = gatewayApi.render(withTraffic('GatewayAPI'), all, kept).at(-1)!.spec as {
+      parentRefs: object[];
+    };
+    assert.deepEqual(parentRefs, [
+      { namespace: 'infra', name: 'public' },
+      { group: '', kind: 'Service', name: 'api' },
+    ]);
+  });
+
+  it("a route of the user's own that does not serve the mesh has one of ours beside it for the mesh", () => {
+    const metadata = { name: 'mine', namespace: api.metadata.namespace };
+    const cases: [TrafficRouter, object, object][] = [
+      [istio, { hosts: ['shop.example.com'], gateways: ['public'] }, { hosts: ['api'], gateways: ['mesh'] }],
+      [gatewayApi, { parentRefs: [{ name: 'public' }] }, { parentRefs: [{ kind: 'Service', name: 'api' }] }],
+    ];
+    for (const [router, outside, inside] of cases) {
+      const names = (spec: object) => {
+        const live = { apiVersion: 'v1', kind: 'Route', metadata, spec } as KubeObject;
+        const traffic = { provider: 'Istio', routeRef: { name: 'mine' } };
+        const own = { ...api, spec: { ...api.spec, traffic } } as unknown as typeof api;
+        return router.render(own, all, kept, live).map((one) => one.metadata.name);
+      };
+      assert.ok(names(outside).includes('api-mesh'));
+      assert.ok(!names(inside).includes('api-mesh'));
+    }
+  });
+
   it('None pins the Service to one revision, opens it to both, or leads nowhere', () => {
     assert.deepEqual(roundTrip(none, { weights: { 'api-old': 100 } }), { weights: { 'api-old': 100 } });
     assert.deepEqual(roundTrip(none, { weights: { 'api-old': 50, 'api-new': 50 }, byPods: true }), {
@@ -60,7 +135,7 @@ describe('traffic routers', () => {
   });
 
   it('Istio has a subset for every revision that has pods', () => {
-    const [, rule] = istio.render(api, { weights: { 'api-old': 100 } }, kept);
+    const [, , rule] = istio.render(api, { weights: { 'api-old': 100 } }, kept);
     assert.deepEqual(
       (rule!.spec as { subsets: { name: string }[] }).subsets.map(({ name }) => name),
       kept,

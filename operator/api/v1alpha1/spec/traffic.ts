@@ -30,6 +30,7 @@ export const traffic = z
       .meta({
         description:
           'Who splits the traffic. `Istio` writes a VirtualService and a DestinationRule, `GatewayAPI` an HTTPRoute. ' +
+          'With both, the Service itself selects the stable revision only. ' +
           '`None` needs no mesh: the share follows the number of ready pods behind the Service.',
       }),
     hosts: z

@@ -1,0 +1,38 @@
+/** What the controllers of an HTTPRoute's Gateways report in `status.parents`. */
+import type { KubeObject } from '../runtime/kube-types.js';
+
+interface ParentStatus {
+  parentRef: { kind?: string; namespace?: string; name: string };
+  conditions?: {
+    type: string;
+    status: string;
+    reason: string;
+    message?: string;
+    observedGeneration?: number;
+  }[];
+}
+
+const REQUIRED = ['Accepted', 'ResolvedRefs'];
+
+/**
+ * Why a Gateway rejects the route as it is now. A report on an older generation, or none, rejects
+ * nothing: not every Gateway has a controller that reports. A mesh that does not take the Service as a
+ * parent routes its callers by the Service alone, so its report does not count.
+ */
+export function routeRejection({ kind, metadata, status }: KubeObject): string | undefined {
+  const { parents = [] } = (status ?? {}) as { parents?: ParentStatus[] };
+  const [first] = parents
+    .filter(({ parentRef }) => (parentRef.kind ?? 'Gateway') === 'Gateway')
+    .flatMap(({ parentRef, conditions = [] }) =>
+      conditions
+        .filter(
+          ({ type, status, observedGeneration }) =>
+            REQUIRED.includes(type) && status === 'False' && observedGeneration === metadata.generation,
+        )
+        .map(({ type, reason, message }) => {
+          const gateway = `${parentRef.namespace ?? metadata.namespace}/${parentRef.name}`;
+          return `Gateway ${gateway} rejects ${kind} ${metadata.name}: ${type} is False (${reason})${message ? `: ${message}` : ''}`;
+        }),
+    );
+  return first;
+}
