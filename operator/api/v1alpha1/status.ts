@@ -253,13 +253,10 @@ export const pcfApiStatus = z.strictObject({
     'Pods that one revision needs for the whole traffic: what autoscalers start from. `revisions` has all pods.',
   ).optional(),
   readyReplicas: count('Pods of all revisions that can take traffic.').optional(),
-  selector: z
-    .string()
-    .optional()
-    .meta({
-      description:
-        'Label selector of the pods that autoscalers measure: those of one revision where the pods of two would look like load.',
-    }),
+  selector: z.string().optional().meta({
+    description:
+      'Label selector of the pods that autoscalers measure: those of one revision where the pods of two would look like load.',
+  }),
   traffic: trafficStatus
     .optional()
     .meta({ description: 'The weight: asked, in force, and why they differ.' }),
