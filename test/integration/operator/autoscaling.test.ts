@@ -30,7 +30,7 @@ describe('the autoscaler during a delivery, on the real controller', function ()
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'autoscaler'), {
       replicas: undefined,
       resources: { requests: { cpu: '100m', memory: '128Mi' } },
-      autoscaling: { horizontal: { minReplicas: 2, maxReplicas: 5, cpu: 70, memory: 80 } },
+      autoscaling: { horizontal: { minReplicas: 3, maxReplicas: 6, cpu: 70, memory: 80 } },
     });
     const replicas = async () => (await api.specOf<{ replicas: number }>(PcfApiKind)).replicas;
     const isScaling = async () => {
@@ -44,17 +44,17 @@ describe('the autoscaler during a delivery, on the real controller', function ()
     };
     await api.ready();
     await eventually('the autoscaler has metrics', isScaling, 40_000);
-    await eventually('two pods', async () => (await replicas()) === 2, 20_000);
+    await eventually('three pods', async () => (await replicas()) === 3, 20_000);
 
     await api.patch({ image: image('1.1.0'), canaryWeight: 50 });
     await api.watch.until('weight 50', (seen) => seen?.status?.traffic?.effectiveWeight === 50, 60_000);
     await sleep(FIVE_DECISIONS_MS);
     assert.ok(await isScaling(), 'the autoscaler still has metrics');
-    assert.equal(await replicas(), 2);
+    assert.equal(await replicas(), 3);
     assert.match(api.message('AutoscalingLimited'), /does not scale on memory, only on cpu/);
 
-    metrics.usage = (pods) => ({ cpu: `${Math.round(250 / Math.max(1, pods))}m`, memory: '67Mi' });
-    await eventually('a rise of CPU scales', async () => (await replicas()) === 4, 20_000);
+    metrics.usage = (pods) => ({ cpu: `${Math.round(400 / Math.max(1, pods))}m`, memory: '67Mi' });
+    await eventually('a rise of CPU scales', async () => (await replicas()) > 3, 20_000);
     await api.remove();
   });
 });
