@@ -1,6 +1,7 @@
 /** `kubectl pcf status`. */
 import type { Command } from 'commander';
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
+import { desiredPods } from '../../operator/api/v1alpha1/status.js';
 import { PcfApiKind } from '../../operator/resources/kinds.js';
 import { type ClusterAccess, type ClusterOptions, clusterCommand, withCluster } from '../cluster.js';
 import { age, CliError, outputOption, printJson, table } from '../output.js';
@@ -51,7 +52,7 @@ async function showAll({ client, namespace }: ClusterAccess, { output }: StatusO
     status.stableImage ?? '-',
     status.updateImage ?? '-',
     status.updateRevision ? `${status.traffic?.effectiveWeight ?? 0} %` : '-',
-    `${status.readyReplicas ?? 0}/${status.replicas ?? 0}`,
+    `${status.readyReplicas ?? 0}/${desiredPods(status)}`,
     age(metadata.creationTimestamp),
     status.conditions?.find(({ type }) => type === 'Ready')?.message ?? '',
   ]);

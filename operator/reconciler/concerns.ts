@@ -7,6 +7,8 @@ import { horizontalScaling, replicasChosenBy } from '../api/v1alpha1/defaults.js
 import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
 import { connectionsNeeded, LEAST_PER_POD, mostPods } from '../resources/connection-budget.js';
 import type { Revision } from '../resources/revision.js';
+import { metricNames } from '../resources/scale-view.js';
+import { currentScaleView } from './autoscaling.js';
 import type { Observed } from './observe.js';
 
 export interface Concern {
@@ -44,6 +46,7 @@ const rules: Rule[] = [
   certificateElsewhere,
   connectionBudget,
   autoscalersCollide,
+  metricsConflict,
   replicasFought,
 ];
 
@@ -153,7 +156,23 @@ function autoscalersCollide({ api, foreignAutoscalers }: Observed): Concern | un
   if (!other || !api.spec.autoscaling?.horizontal) return undefined;
   return {
     reason: 'AutoscalersCollide',
-    message: `HorizontalPodAutoscaler ${other} scales this PcfApi too, so autoscaling.horizontal is not in force: delete one of them`,
+    message: `HorizontalPodAutoscaler ${other.name} scales this PcfApi too, so autoscaling.horizontal is not in force: delete one of them`,
+  };
+}
+
+/** CPU needs the pods of all revisions and memory those of one, and an autoscaler has one selector for both. */
+function metricsConflict(seen: Observed, _: readonly MissingKind[], plan: DeliveryPlan): Concern | undefined {
+  if (seen.foreignAutoscalers.length === 0) return undefined;
+  const { revision, perPod, shared } = currentScaleView(seen, plan);
+  if (!revision || shared.length === 0) return undefined;
+  const [load, flat] = [metricNames(shared), metricNames(perPod)];
+  const others = seen.foreignAutoscalers.map(({ name }) => name).join(' and ');
+  return {
+    reason: 'AutoscalerConflict',
+    message:
+      `HorizontalPodAutoscaler ${others} scales on ${load} and on ${flat}, which does not fall when pods are added: while pods of two ` +
+      `revisions exist it measures those of ${revision} alone, and of ${load} only their part; ` +
+      `remove ${flat} from it, or use autoscaling.horizontal, which leaves ${flat} out for that time`,
   };
 }
 

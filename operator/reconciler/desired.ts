@@ -18,6 +18,7 @@ import { serviceAccount } from '../resources/service-account.js';
 import { surroundings } from '../resources/surroundings.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
 import { SHARED_ROUTES } from '../traffic/index.js';
+import { currentScaleView } from './autoscaling.js';
 import type { Observed } from './observe.js';
 
 const DEFAULT_HISTORY_LIMIT = 10;
@@ -45,7 +46,11 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
     ...kept.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
     ...preview(seen, plan),
     ...components(api, seen.revisions.get(plan.position.stable ?? '')),
-    ...surroundings(api, { autoscaled: seen.foreignAutoscalers.length > 0, hasPods: kept.length > 0 }),
+    ...surroundings(api, {
+      autoscaled: seen.foreignAutoscalers.length > 0,
+      hasPods: kept.length > 0,
+      metrics: currentScaleView(seen, plan).metrics,
+    }),
   ];
 }
 

@@ -14,6 +14,7 @@ import {
 } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import type { Revision } from '../resources/revision.js';
+import type { ScaleMetric } from '../resources/scale-view.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import { routerOf } from '../traffic/index.js';
 import type { TrafficRouter } from '../traffic/router.js';
@@ -53,11 +54,16 @@ export interface Observed {
   userRoute: KubeObject | undefined;
   /** Whether the cluster has a kind. */
   available: (type: ResourceType) => boolean;
-  /** Names of HorizontalPodAutoscalers on this PcfApi that somebody else made. */
-  foreignAutoscalers: string[];
+  /** HorizontalPodAutoscalers on this PcfApi that the operator did not make. */
+  foreignAutoscalers: Autoscaler[];
   /** What keeps a revision's pods from being ready, or its migrations from beginning, in the words of the kubelet. */
   trouble: Map<string, string>;
   readyReplicas: number;
+}
+
+export interface Autoscaler {
+  name: string;
+  metrics: ScaleMetric[];
 }
 
 /** What {@link observe} asks of the caches. */
@@ -105,7 +111,7 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
     migrating: runsOf(pods),
     owned,
     missingSecrets: missing,
-    foreignAutoscalers: caches.foreignAutoscalers(api).map(({ metadata }) => metadata.name),
+    foreignAutoscalers: caches.foreignAutoscalers(api).map(autoscalerOf),
     userRoute,
     available: (type) => caches.available(type),
     missingKinds,
@@ -127,6 +133,11 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
       startable: missing.length === 0,
     },
   };
+}
+
+function autoscalerOf(object: KubeObject): Autoscaler {
+  const { metadata, spec } = object as KubeObject & { spec?: { metrics?: ScaleMetric[] } };
+  return { name: metadata.name, metrics: spec?.metrics ?? [] };
 }
 
 function migrationsOf(

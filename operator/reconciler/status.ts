@@ -1,10 +1,13 @@
 /** The status of a PcfApi, from what was seen and what was planned. Pure: the same input gives the same status. */
+
+import { fullReplicas } from '../api/v1alpha1/defaults.js';
 import type { Condition } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryRecord, PcfApiStatus, TrafficStatus } from '../api/v1alpha1/status.js';
 import type { DeliveryPlan } from '../delivery/types.js';
 import { podSelector, selectorString } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
+import { autoscalingLimited, currentScaleView } from './autoscaling.js';
 import type { Concern } from './concerns.js';
 import type { Verdict } from './conditions.js';
 import { history } from './history.js';
@@ -39,9 +42,10 @@ export function statusOf(
     updateRevision: update,
     stableImage: imageOf(stable),
     updateImage: imageOf(update),
-    replicas: Object.values(plan.replicas).reduce((sum, count) => sum + count, 0),
+    // For autoscalers, the size of one revision: two of them are not twice the load.
+    replicas: Object.keys(plan.replicas).length === 0 ? 0 : fullReplicas(api.spec),
     readyReplicas: seen.readyReplicas,
-    selector: selectorString(podSelector(api)),
+    selector: selectorString(podSelector(api, currentScaleView(seen, plan).revision)),
     traffic: traffic(plan, summary),
     step: plan.step,
     failed: plan.position.failed,
@@ -119,6 +123,7 @@ function conditions(
     migrationsApplied(seen, plan),
     trafficRouted(seen, plan),
     degraded(worries, summary),
+    ...autoscalingLimited(seen, plan),
   ];
 }
 

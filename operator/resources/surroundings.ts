@@ -18,6 +18,7 @@ import {
 import { monitoring } from './monitoring.js';
 import { networkPolicy } from './network-policy.js';
 import { podDisruptionBudget } from './pod-disruption-budget.js';
+import type { ScaleMetric } from './scale-view.js';
 import { verticalPodAutoscaler } from './vertical-pod-autoscaler.js';
 
 /** Of these kinds they are. No step of a delivery needs one of them to be written. */
@@ -37,16 +38,18 @@ export interface Surrounded {
   autoscaled: boolean;
   /** There are pods to protect: a budget for none makes Kubernetes warn of it. */
   hasPods: boolean;
+  /** What our autoscaler scales on. */
+  metrics: readonly ScaleMetric[];
 }
 
-export function surroundings(api: PcfApi, { autoscaled, hasPods }: Surrounded): KubeObject[] {
+export function surroundings(api: PcfApi, { autoscaled, hasPods, metrics }: Surrounded): KubeObject[] {
   const objects = [
     networkPolicy(api),
     hasPods ? podDisruptionBudget(api) : undefined,
     certificate(api),
     gateway(api),
     ingress(api),
-    autoscaled ? undefined : horizontalPodAutoscaler(api),
+    autoscaled ? undefined : horizontalPodAutoscaler(api, metrics),
     verticalPodAutoscaler(api),
     ...monitoring(api),
   ];

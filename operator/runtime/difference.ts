@@ -135,7 +135,7 @@ function fieldPathOf({ parent, step }: Place): string[] {
 
 /** Where the values are quantities, which the API server may write otherwise than we did. */
 const quantityPath =
-  /\.(requests|limits|minAllowed|maxAllowed)\.[^.]+$|\.(sizeLimit|divisor|averageValue)$|\.target\.value$/;
+  /\.(requests|limits|minAllowed|maxAllowed)\.[^.]+$|\.(sizeLimit|divisor|averageValue|tolerance)$|\.target\.value$/;
 
 function sameScalar(desired: unknown, live: unknown, place: Place): boolean {
   if (desired === live) return true;

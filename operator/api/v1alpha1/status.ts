@@ -241,7 +241,7 @@ export const pcfApiStatus = z.strictObject({
     .optional()
     .meta({
       description:
-        'Ready, Reconciling, Stalled (kstatus), Available, Progressing, MigrationsApplied, TrafficRouted, Degraded.',
+        'Ready, Reconciling, Stalled (kstatus), Available, Progressing, MigrationsApplied, TrafficRouted, Degraded; AutoscalingLimited while it applies.',
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['type'],
     }),
@@ -249,9 +249,14 @@ export const pcfApiStatus = z.strictObject({
   updateRevision: z.string().optional().meta({ description: 'Revision being delivered, if any.' }),
   stableImage: z.string().optional().meta({ description: 'Image of the stable revision.' }),
   updateImage: z.string().optional().meta({ description: 'Image of the revision being delivered.' }),
-  replicas: count('Pods of all revisions.').optional(),
+  replicas: count(
+    'Pods that one revision needs for the whole traffic: what autoscalers start from. `revisions` has all pods.',
+  ).optional(),
   readyReplicas: count('Pods of all revisions that can take traffic.').optional(),
-  selector: z.string().optional().meta({ description: 'Label selector of the pods, for autoscalers.' }),
+  selector: z.string().optional().meta({
+    description:
+      'Label selector of the pods that autoscalers measure: those of one revision where the pods of two would look like load.',
+  }),
   traffic: trafficStatus
     .optional()
     .meta({ description: 'The weight: asked, in force, and why they differ.' }),
@@ -274,3 +279,8 @@ export const pcfApiStatus = z.strictObject({
 export type PcfApiStatus = z.output<typeof pcfApiStatus>;
 export type TrafficStatus = z.output<typeof trafficStatus>;
 export type MigrationStatus = z.output<typeof migrationStatus>;
+
+/** Pods of all revisions that should exist. Not `replicas`, which is the size of one revision. */
+export function desiredPods({ revisions = [] }: Pick<PcfApiStatus, 'revisions'>): number {
+  return revisions.reduce((sum, { replicas }) => sum + replicas, 0);
+}

@@ -1,6 +1,6 @@
 /** What the page shows, as JSON: a row of the list, and the picture of one delivery. Pure. */
 import type { PcfApi } from '../../api/v1alpha1/pcfapi.js';
-import type { PcfApiStatus } from '../../api/v1alpha1/status.js';
+import { desiredPods, type PcfApiStatus } from '../../api/v1alpha1/status.js';
 import type { Pod } from '../../reconciler/pods.js';
 import { stagesOf } from '../../reconciler/settings.js';
 import { type EventView, timeOf } from '../event-view.js';
@@ -33,7 +33,7 @@ export function listRow({ metadata, spec, status = {} }: PcfApi) {
     ...(status.updateImage ? { updateImage: status.updateImage } : {}),
     ...weights(status),
     ready: status.readyReplicas ?? 0,
-    replicas: status.replicas ?? 0,
+    replicas: desiredPods(status),
   };
 }
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
+import { type PcfApiSpec, pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { horizontalPodAutoscaler } from '../../../operator/resources/horizontal-pod-autoscaler.js';
 import { verticalPodAutoscaler } from '../../../operator/resources/vertical-pod-autoscaler.js';
+import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { pcfApi } from '../../support/fixtures.js';
 
 interface Metric {
@@ -64,6 +65,13 @@ describe('the two autoscalers', () => {
         ['cpu', 'memory'],
       ],
     );
+  });
+
+  it('tolerance: the schema accepts it in both directions, and the autoscaler gets it', () => {
+    const behavior = { scaleUp: { tolerance: '0.05' }, scaleDown: { tolerance: '0.2' } };
+    const { autoscaling } = pcfApiSpec.parse({ ...pcfApi().spec, autoscaling: { horizontal: { behavior } } });
+    const { spec } = horizontalPodAutoscaler(pcfApi({ autoscaling })) as KubeObject & { spec: object };
+    assert.deepEqual('behavior' in spec && spec.behavior, behavior);
   });
 
   it('never chase each other on one resource, and the horizontal one never goes by nothing', () => {

@@ -87,6 +87,12 @@ describe('differences', () => {
     assert.deepEqual(pathsOf(deployment(), live), [`${container}.resources.requests.cpu`]);
   });
 
+  it('tolerance of an autoscaler: 0.05 and what the API server makes of it, 50m, are the same', () => {
+    const hpa = (tolerance: string) => ({ spec: { behavior: { scaleUp: { tolerance } } } });
+    assert.deepEqual(pathsOf(hpa('0.05'), hpa('50m')), []);
+    assert.deepEqual(pathsOf(hpa('0.05'), hpa('60m')), ['spec.behavior.scaleUp.tolerance']);
+  });
+
   it('take other text as it is, though it looks like a quantity', () => {
     const live = deployment();
     live.spec.template.spec.containers[0]!.env[1]!.value = '1.1';

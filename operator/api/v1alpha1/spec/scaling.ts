@@ -1,6 +1,6 @@
 /** How many pods there are, how big they are, and how they are kept apart. */
 import { z } from 'zod';
-import { cel, duration } from '../kubernetes.js';
+import { cel, duration, quantity } from '../kubernetes.js';
 import { url } from './outgoing.js';
 import { resourceList } from './pods.js';
 
@@ -27,6 +27,11 @@ const scalingRules = (direction: string) =>
         .enum(['Max', 'Min', 'Disabled'])
         .optional()
         .meta({ description: 'Which policy counts.' }),
+      tolerance: quantity.optional().meta({
+        description:
+          'Deviation from the target that causes no scaling: 0.05 is 5 %. Default: that of the cluster, 10 %.',
+        examples: ['0.05'],
+      }),
       policies: z
         .array(
           z.strictObject({

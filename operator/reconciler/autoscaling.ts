@@ -1,0 +1,48 @@
+/** What autoscalers measure of a PcfApi now, and what the status reports of it. */
+import { fullReplicas } from '../api/v1alpha1/defaults.js';
+import type { DeliveryPlan } from '../delivery/types.js';
+import { scaleMetrics } from '../resources/horizontal-pod-autoscaler.js';
+import { metricNames, type RevisionPods, type ScaleView, scaleView } from '../resources/scale-view.js';
+import type { Verdict } from './conditions.js';
+import type { Observed } from './observe.js';
+
+type Seen = Pick<Observed, 'api' | 'delivery' | 'foreignAutoscalers'>;
+
+/** An autoscaler of the user's own replaces ours, and its metrics stay as they are. */
+export function currentScaleView({ api, delivery, foreignAutoscalers }: Seen, plan: DeliveryPlan): ScaleView {
+  const isOurs = foreignAutoscalers.length === 0;
+  const metrics = isOurs ? scaleMetrics(api) : foreignAutoscalers.flatMap(({ metrics }) => metrics);
+  return scaleView(revisionPods({ api, delivery }, plan), metrics, { isOurs });
+}
+
+function revisionPods(
+  { api, delivery }: Pick<Observed, 'api' | 'delivery'>,
+  plan: DeliveryPlan,
+): RevisionPods {
+  const withPods = delivery.revisions.filter(({ pods = 0 }) => pods > 0).map(({ name }) => name);
+  return {
+    full: fullReplicas(api.spec),
+    stable: plan.position.stable,
+    replicas: plan.replicas,
+    existing: [...withPods, ...(delivery.strangers ?? [])],
+    weights: plan.route?.weights ?? {},
+  };
+}
+
+/** Present only while an autoscaler measures less than it does without a delivery. */
+export function autoscalingLimited(seen: Seen, plan: DeliveryPlan): Verdict[] {
+  const { perPod, metrics, revision } = currentScaleView(seen, plan);
+  if (perPod.length === 0) return [];
+  const names = metricNames(perPod);
+  const effect = metrics.includes(perPod[0]!)
+    ? `the autoscaler measures ${revision ? `the pods of ${revision} alone` : 'the pods of all revisions'}`
+    : `the autoscaler does not scale on ${names}, only on ${metricNames(metrics)}`;
+  return [
+    {
+      type: 'AutoscalingLimited',
+      status: 'True',
+      reason: 'TwoRevisions',
+      message: `pods of two revisions exist, and ${names} per pod does not fall when pods are added, so ${effect} until the pods of one are gone`,
+    },
+  ];
+}

@@ -1,0 +1,60 @@
+/** The HorizontalPodAutoscaler controller itself, on metrics of the test's own. */
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { HorizontalPodAutoscalerKind, PcfApiKind } from '../../../operator/resources/kinds.js';
+import type { KubeObject } from '../../../operator/runtime/kube-types.js';
+import type { Sandbox } from '../../../sandbox/sandbox.js';
+import { MetricsApi } from '../../support/metrics-api.js';
+import { eventually, image, TestApi } from '../../support/pcf-api.js';
+import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
+
+/** The controller of the sandbox decides every 2 s. */
+const FIVE_DECISIONS_MS = 10_000;
+
+describe('the autoscaler during a delivery, on the real controller', function () {
+  this.timeout(120_000);
+  let sandbox: Sandbox;
+  let metrics: MetricsApi;
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    sandbox = await sharedSandbox();
+    metrics = await MetricsApi.start(sandbox);
+  });
+
+  after(() => metrics?.stop());
+
+  it('keeps replicas at weight 50 with memory at 66 % of its target, and follows a rise of CPU', async () => {
+    // All pods together use 40m, and each of them 67Mi of 128Mi.
+    metrics.usage = (pods) => ({ cpu: `${Math.round(40 / Math.max(1, pods))}m`, memory: '67Mi' });
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'autoscaler'), {
+      replicas: undefined,
+      resources: { requests: { cpu: '100m', memory: '128Mi' } },
+      autoscaling: { horizontal: { minReplicas: 3, maxReplicas: 6, cpu: 70, memory: 80 } },
+    });
+    const replicas = async () => (await api.specOf<{ replicas: number }>(PcfApiKind)).replicas;
+    const isScaling = async () => {
+      const hpa = (await api.get(HorizontalPodAutoscalerKind)) as KubeObject & {
+        status?: { conditions?: { type: string; status: string }[] };
+      };
+      return (
+        hpa?.status?.conditions?.some(({ type, status }) => type === 'ScalingActive' && status === 'True') ??
+        false
+      );
+    };
+    await api.ready();
+    await eventually('the autoscaler has metrics', isScaling, 40_000);
+    await eventually('three pods', async () => (await replicas()) === 3, 20_000);
+
+    await api.patch({ image: image('1.1.0'), canaryWeight: 50 });
+    await api.watch.until('weight 50', (seen) => seen?.status?.traffic?.effectiveWeight === 50, 60_000);
+    await sleep(FIVE_DECISIONS_MS);
+    assert.ok(await isScaling(), 'the autoscaler still has metrics');
+    assert.equal(await replicas(), 3);
+    assert.match(api.message('AutoscalingLimited'), /does not scale on memory, only on cpu/);
+
+    metrics.usage = (pods) => ({ cpu: `${Math.round(400 / Math.max(1, pods))}m`, memory: '67Mi' });
+    await eventually('a rise of CPU scales', async () => (await replicas()) > 3, 20_000);
+    await api.remove();
+  });
+});

@@ -1,0 +1,222 @@
+/** What an autoscaler would answer during a delivery: by Kubernetes' formula, on what the operator writes. */
+import assert from 'node:assert/strict';
+import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
+import type { DeliveryPlan, StrategyType } from '../../../operator/delivery/types.js';
+import { podsFor, replicaShares } from '../../../operator/delivery/weight.js';
+import { concerns } from '../../../operator/reconciler/concerns.js';
+import { desiredObjects } from '../../../operator/reconciler/desired.js';
+import { type ClusterView, type Observed, observe } from '../../../operator/reconciler/observe.js';
+import { statusOf } from '../../../operator/reconciler/status.js';
+import { metricNames, type ScaleMetric } from '../../../operator/resources/scale-view.js';
+import type { KubeObject } from '../../../operator/runtime/kube-types.js';
+import { pcfApi } from '../../support/fixtures.js';
+import { hpaAnswer, type Measurement } from '../../support/hpa-formula.js';
+
+type Kind = 'cpu' | 'memory' | 'AverageValue' | 'Value';
+type Owner = 'ours' | 'of the user';
+
+const STRATEGIES: readonly StrategyType[] = ['Canary', 'BlueGreen', 'RollingUpdate'];
+const WEIGHTS = [1, 10, 50, 99];
+const OWNERS: readonly Owner[] = ['ours', 'of the user'];
+const BOUNDS = { min: 3, max: 20 };
+/** Three pods at the minimum, with a load that asks for two or three. 1 is the target itself. */
+const LOADS = [0.1, 0.66, 0.95, 1];
+
+const METRICS: Record<Kind, ScaleMetric> = {
+  cpu: resource('cpu'),
+  memory: resource('memory'),
+  AverageValue: external('AverageValue'),
+  Value: external('Value'),
+};
+
+function resource(name: string): ScaleMetric {
+  const target = { type: 'Utilization', averageUtilization: 80 };
+  return { type: 'Resource', resource: { name, target } } as ScaleMetric;
+}
+
+function external(type: string): ScaleMetric {
+  const target = type === 'Value' ? { type, value: '100' } : { type, averageValue: '100' };
+  return { type: 'External', external: { metric: { name: `queue${type}` }, target } };
+}
+
+const cluster = (autoscalers: KubeObject[] = []): ClusterView => ({
+  ...{ userRoute: () => undefined, get: () => undefined, ownedBy: () => [], secret: () => undefined },
+  ...{ available: () => true, foreignAutoscalers: () => autoscalers },
+});
+
+interface Delivery {
+  seen: Observed;
+  plan: DeliveryPlan;
+}
+
+interface Options {
+  kinds: readonly Kind[];
+  owner: Owner;
+  replicas: Record<string, number>;
+  weights: Record<string, number>;
+  full: number;
+  /** Pods that exist, where these are not the desired ones. */
+  existing?: Record<string, number>;
+}
+
+function delivery({ kinds, owner, replicas, weights, full, existing = replicas }: Options): Delivery {
+  const metrics = kinds.map((kind) => METRICS[kind]);
+  const horizontal = owner === 'ours' ? { ...BOUNDS_SPEC, metrics } : { enabled: false };
+  const api = pcfApi({ replicas: full, autoscaling: { horizontal } } as Partial<PcfApiSpec>);
+  const theirs = { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler', metadata: { name: 'web' } };
+  const autoscalers = owner === 'ours' ? [] : [{ ...theirs, spec: { metrics } } as KubeObject];
+  const seen = observe(api, cluster(autoscalers));
+  const view = { ready: 0, migration: 'Disabled' as const };
+  seen.delivery.revisions = Object.entries(existing).map(([name, pods]) => ({
+    ...{ ...view, name, replicas: replicas[name] ?? 0, pods },
+  }));
+  const isPromoted = replicas.old === undefined;
+  const plan: DeliveryPlan = {
+    position: isPromoted ? { stable: 'new' } : { stable: 'old', update: 'new' },
+    ...{ replicas, route: { weights }, decisions: [] },
+    traffic: { desiredWeight: weights.new ?? 0, effectiveWeight: weights.new ?? 0, verified: true },
+  };
+  return { seen, plan };
+}
+const BOUNDS_SPEC = { minReplicas: BOUNDS.min, maxReplicas: BOUNDS.max };
+
+const SUMMARY = { phase: 'Canary', reason: 'Canary', message: 'a canary', verdict: 'InProgress' } as const;
+
+function statusFor({ seen, plan }: Delivery) {
+  return statusOf(seen, plan, { ...SUMMARY } as never, concerns(seen, [], plan), [], 0);
+}
+
+function podsAt(strategy: StrategyType, weight: number, full: number): Record<string, number> {
+  if (strategy === 'Canary') return { old: full, new: podsFor(weight, full) };
+  if (strategy === 'BlueGreen') return { old: full, new: full };
+  const { stable, update } = replicaShares(full, weight);
+  return { old: stable, new: update };
+}
+
+/** What the autoscaler answers. `load` is of one revision with `full` pods, as a part of the target. */
+function answer(made: Delivery, { kinds, owner, full, existing, replicas }: Options, load: number): number {
+  const status = statusFor(made);
+  const pods = existing ?? replicas;
+  const pinned = /pcf\.dev\/revision=(\w+)/.exec(status.selector ?? '')?.[1];
+  const all = Object.values(pods).reduce((sum, count) => sum + count, 0);
+  const selectedPods = pinned ? pods[pinned]! : all;
+  const share = pinned ? (made.plan.route?.weights[pinned] ?? 0) / 100 : 1;
+  const measured: Record<Kind, Measurement> = {
+    cpu: { type: 'Resource', ratio: (load * full * share) / Math.max(1, selectedPods) },
+    memory: { type: 'Resource', ratio: load },
+    AverageValue: { type: 'AverageValue', total: load * full * 100, targetPerPod: 100 },
+    Value: { type: 'Value', ratio: load },
+  };
+  const active = owner === 'ours' ? namesOf(metricsWritten(made)) : undefined;
+  const inEffect = kinds.filter((kind) => !active || active.includes(metricNames([METRICS[kind]])));
+  assert.ok(inEffect.length > 0, 'the autoscaler has a metric');
+  const scale = { specReplicas: full, statusReplicas: status.replicas ?? 0, selectedPods };
+  return hpaAnswer(
+    scale,
+    inEffect.map((kind) => measured[kind]),
+    BOUNDS,
+  );
+}
+
+/** Of our own HorizontalPodAutoscaler. */
+function metricsWritten({ seen, plan }: Delivery): ScaleMetric[] {
+  const hpa = desiredObjects(seen, plan).find(({ kind }) => kind === 'HorizontalPodAutoscaler');
+  return (hpa as unknown as { spec: { metrics: ScaleMetric[] } }).spec.metrics;
+}
+
+function namesOf(metrics: readonly ScaleMetric[]): string[] {
+  return metrics.map((metric) => metricNames([metric]));
+}
+
+describe('the autoscaler during a delivery', () => {
+  const kinds: readonly (readonly Kind[])[] = [['cpu'], ['memory'], ['AverageValue'], ['Value']];
+  const mixed: readonly (readonly Kind[])[] = [
+    ['cpu', 'memory'],
+    ['AverageValue', 'memory'],
+  ];
+  for (const owner of OWNERS) {
+    for (const metrics of [...kinds, ...mixed]) {
+      for (const strategy of STRATEGIES) {
+        it(`${owner}, ${metrics.join(' and ')}, ${strategy}: replicas stay at constant load and follow a rise`, () => {
+          for (const weight of WEIGHTS) {
+            const full = BOUNDS.min;
+            const replicas = podsAt(strategy, weight, full);
+            const weights = { old: 100 - weight, new: weight };
+            const options = { kinds: metrics, owner, replicas, weights, full };
+            const made = delivery(options);
+            for (const load of LOADS)
+              assert.equal(answer(made, options, load), full, `weight ${weight}, load ${load}`);
+            assert.ok(answer(made, options, 4) > full, `weight ${weight}: a rise scales up`);
+          }
+        });
+      }
+    }
+  }
+
+  for (const strategy of ['Canary', 'BlueGreen'] as const) {
+    it(`${strategy}, memory alone: the answer is that without a delivery, whatever the size and the load`, () => {
+      for (const full of [3, 5, 10]) {
+        for (const weight of WEIGHTS) {
+          const replicas = podsAt(strategy, weight, full);
+          const weights = { old: 100 - weight, new: weight };
+          for (const load of [0.3, 0.5, 0.66, 0.85, 1, 1.2, 1.5]) {
+            for (const owner of OWNERS) {
+              const options = { kinds: ['memory'] as const, owner, replicas, weights, full };
+              const alone = { ...options, replicas: { old: full }, weights: { old: 100 } };
+              const expected = answer(delivery(alone), alone, load);
+              assert.equal(answer(delivery(options), options, load), expected, `${full} pods, ${load}`);
+            }
+          }
+        }
+      }
+    });
+  }
+
+  it('memory: stays out after the promotion until the last pod of the old revision is gone', () => {
+    const settled = {
+      ...{ kinds: ['cpu', 'memory'] as const, owner: 'ours' as const, full: 3 },
+      ...{ replicas: { new: 3 }, weights: { new: 100 } },
+    };
+    const names = (options: Options) => namesOf(metricsWritten(delivery(options)));
+    assert.deepEqual(names({ ...settled, existing: { old: 1, new: 3 } }), ['cpu']);
+    assert.deepEqual(names({ ...settled, existing: { old: 0, new: 3 } }), ['cpu', 'memory']);
+  });
+
+  it('memory alone: the revision with the traffic is measured while the old one keeps its pods', () => {
+    const retiring = { old: 3, new: 3 };
+    const made = delivery({
+      ...{ kinds: ['memory'], owner: 'of the user', full: 3, replicas: retiring, weights: { new: 100 } },
+    });
+    assert.match(statusFor(made).selector ?? '', /pcf\.dev\/revision=new$/);
+  });
+
+  it('status: reports the size of one revision, and says in a condition what is left out', () => {
+    const options = {
+      ...{ kinds: ['cpu', 'memory'] as const, owner: 'ours' as const, full: 3 },
+      ...{ replicas: { old: 3, new: 2 }, weights: { old: 50, new: 50 } },
+    };
+    const during = statusFor(delivery(options));
+    assert.equal(during.replicas, 3);
+    const limited = during.conditions?.find(({ type }) => type === 'AutoscalingLimited');
+    assert.equal(
+      limited?.message,
+      'pods of two revisions exist, and memory per pod does not fall when pods are added, so the autoscaler does not scale on memory, only on cpu until the pods of one are gone',
+    );
+    const after = statusFor(delivery({ ...options, replicas: { new: 3 }, weights: { new: 100 } }));
+    assert.equal(after.replicas, 3);
+    assert.ok(!after.conditions?.some(({ type }) => type === 'AutoscalingLimited'));
+  });
+
+  it('AutoscalerConflict: an autoscaler of the user with cpu and memory is reported during a delivery only', () => {
+    const options = {
+      ...{ kinds: ['cpu', 'memory'] as const, owner: 'of the user' as const, full: 3 },
+      ...{ replicas: { old: 3, new: 2 }, weights: { old: 50, new: 50 } },
+    };
+    const reported = ({ seen, plan }: Delivery) =>
+      concerns(seen, [], plan).find(({ reason }) => reason === 'AutoscalerConflict')?.message;
+    assert.match(reported(delivery(options)) ?? '', /remove memory from it, or use autoscaling\.horizontal/);
+    assert.equal(reported(delivery({ ...options, replicas: { old: 3 } })), undefined);
+    assert.equal(reported(delivery({ ...options, kinds: ['memory'] })), undefined);
+    assert.equal(reported(delivery({ ...options, owner: 'ours' })), undefined);
+  });
+});
