@@ -24,7 +24,7 @@ export function advance(seen: Observation, settings: DeliverySettings, now: numb
   if (target === position.stable) return callOff(position);
   if (target === position.failed?.revision) return { position, decisions: [] };
   if (belowFloor(seen.revisions, position, target)) return callOff(position);
-  if (target !== position.update) return begin(seen, position, settings, now);
+  if (target !== position.update) return startDelivery(seen, position, settings, now);
   return goOn(seen, adoptStrategy(seen, position, settings), settings, now);
 }
 
@@ -80,7 +80,7 @@ function callOff(position: DeliveryPosition): Advance {
   return { position: ended(position), decisions: [{ type: 'CalledOff', revision: position.update }] };
 }
 
-function begin(
+export function startDelivery(
   seen: Observation,
   before: DeliveryPosition,
   settings: DeliverySettings,

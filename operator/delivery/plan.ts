@@ -11,6 +11,7 @@ import { contract } from './contract.js';
 import { deadlineLeftMs, deadlineMessage } from './failure.js';
 import { neededApproval, preparation, seenAfresh } from './migrate.js';
 import { pods } from './pods.js';
+import { recover } from './recover.js';
 import { retire } from './retire.js';
 import { belowFloor, noteSchema } from './rollback-floor.js';
 import { routing } from './routing.js';
@@ -22,6 +23,8 @@ export { sameRoute } from './routing.js';
 
 /** Plans one PcfApi. `now` is in milliseconds since the epoch. */
 export function plan(observed: Observation, settings: DeliverySettings, now: number): DeliveryPlan {
+  const recovering = recover(observed, settings, now);
+  if (recovering) return recovering;
   const noted = { ...observed, position: noteSchema(observed, now) };
   const advanced = advance(seenAfresh(noted, noted.position), settings, now);
   const seen = seenAfresh(noted, advanced.position);

@@ -2,6 +2,7 @@
 import { CONFIG_FILE } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { ConfigMapKind, ControllerRevisionKind, DeploymentKind } from '../resources/kinds.js';
+import { LABELS } from '../resources/metadata.js';
 import type { PodTemplate } from '../resources/pod-template.js';
 import { newRevision, type Revision, revisionName, revisionOf } from '../resources/revision.js';
 import type { KubeObject } from '../runtime/kube-types.js';
@@ -45,14 +46,23 @@ function lostRevisions(
   caches: Pick<ClusterView, 'get' | 'ownedBy'>,
   recorded: readonly Revision[],
 ): Revision[] {
-  const { stable, update } = api.status?.delivery ?? {};
-  const unrecorded = [stable, update].filter((name) => !recorded.some((one) => one.name === name));
+  const unrecorded = namesInUse(api, caches).filter((name) => !recorded.some((one) => one.name === name));
   return unrecorded.flatMap((name) => {
-    const deployment = name && (caches.get(DeploymentKind, api, name) as Workload | undefined);
+    const deployment = caches.get(DeploymentKind, api, name) as Workload | undefined;
     if (!deployment) return [];
     const config = caches.get(ConfigMapKind, api, name) as Settings | undefined;
     return readOff(deployment, config) ?? [];
   });
+}
+
+/** Where status names no revision, as after a restore from a backup, the labels of the Deployments do. */
+function namesInUse(api: PcfApi, caches: Pick<ClusterView, 'ownedBy'>): string[] {
+  const { stable, update } = api.status?.delivery ?? {};
+  if (stable || update) return [stable, update].filter((name) => name !== undefined);
+  return caches
+    .ownedBy(DeploymentKind, api)
+    .filter(({ metadata }) => metadata.labels?.[LABELS.revision] === metadata.name)
+    .map(({ metadata }) => metadata.name);
 }
 
 /** What the record said besides, from which commit it was built and what an undo writes back, is lost. */

@@ -48,6 +48,15 @@ describe('the revisions of a PcfApi', () => {
     assert.deepEqual(all.get(first.name), { name: first.name, number: 0, template, config, image });
   });
 
+  it('are those of all Deployments where status and records are lost', () => {
+    const { all } = revisionsOf(
+      now,
+      cachesOf(deployment(before, first, 3), configMap(before, first)),
+      undefined,
+    );
+    assert.deepEqual([...all.keys()], [first.name, second.name]);
+  });
+
   it('keep the template that runs, though an operator of today would make another', () => {
     const old = { ...first, template: { ...first.template, metadata: { labels: { made: 'earlier' } } } };
     const { target } = revisionsOf(
