@@ -30,10 +30,10 @@ export interface PodTemplate {
  * deadline is shorter. There is no preStop: what one would sleep for, the API does on SIGTERM, and
  * tells its readiness meanwhile, which a hook delays (docs/api.md, `shutdown.delay`).
  */
-const TERMINATION_GRACE_MS = 45_000;
+export const TERMINATION_GRACE_MS = 45_000;
 
 /** Source of the timings: a start is waited for closely, and a restart is the last resort. */
-const defaultTiming = {
+export const DEFAULT_TIMING = {
   startup: { periodSeconds: 1, timeoutSeconds: 2, failureThreshold: 60 },
   readiness: { periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 },
   liveness: { periodSeconds: 10, timeoutSeconds: 2, failureThreshold: 3 },
@@ -67,9 +67,9 @@ export function podTemplate(api: PcfApi, revision: string, configMap: string): P
       { name: 'metrics', containerPort: PORTS.metrics, protocol: 'TCP' },
     ],
     resources: podResources(spec),
-    startupProbe: probe(PATHS.startup, defaultTiming.startup, spec.probes?.startup),
-    readinessProbe: probe(PATHS.ready, defaultTiming.readiness, spec.probes?.readiness),
-    livenessProbe: probe(PATHS.live, defaultTiming.liveness, spec.probes?.liveness),
+    startupProbe: probe(PATHS.startup, DEFAULT_TIMING.startup, spec.probes?.startup),
+    readinessProbe: probe(PATHS.ready, DEFAULT_TIMING.readiness, spec.probes?.readiness),
+    livenessProbe: probe(PATHS.live, DEFAULT_TIMING.liveness, spec.probes?.liveness),
     terminationMessagePath: TERMINATION_LOG,
     terminationMessagePolicy: 'FallbackToLogsOnError',
     securityContext: CONTAINER_SECURITY,
@@ -85,7 +85,7 @@ export function podTemplate(api: PcfApi, revision: string, configMap: string): P
       serviceAccountName: api.metadata.name,
       automountServiceAccountToken: false,
       terminationGracePeriodSeconds: gracePeriodSeconds(api),
-      ...(spec.imagePullSecrets ? { imagePullSecrets: spec.imagePullSecrets } : {}),
+      ...(spec.imagePullSecrets?.length ? { imagePullSecrets: spec.imagePullSecrets } : {}),
       ...schedulingOf(api, revision),
       securityContext: POD_SECURITY,
       containers: [container],

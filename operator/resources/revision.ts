@@ -10,6 +10,7 @@ import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { ControllerRevisionKind } from './kinds.js';
+import { meaningOf } from './meaning.js';
 import { LABELS, owned } from './metadata.js';
 import { type PodTemplate, podTemplate } from './pod-template.js';
 
@@ -57,15 +58,10 @@ export type RevisionInputs = Partial<Pick<PcfApiSpec, (typeof REVISION_FIELDS)[n
  * again when the operator is upgraded: what is not in the spec must stay out of the hash.
  */
 function podInputs(spec: PcfApiSpec) {
-  const { image, environment, resources, env, config, database, redis, auth } = spec;
-  const { imagePullSecrets, probes, terminationGracePeriod, scheduling } = spec;
-  const topologySpread = spec.availability?.topologySpread;
+  const { image, environment, env, database, redis, auth } = spec;
   const tracing = spec.monitoring?.tracing;
   const onChange = spec.secrets?.onChange === 'Rollout' ? 'Rollout' : undefined;
-  return {
-    ...{ image, environment, resources, env, config, database, redis, auth },
-    ...{ imagePullSecrets, probes, terminationGracePeriod, scheduling, topologySpread, onChange, tracing },
-  };
+  return { image, environment, env, database, redis, auth, onChange, tracing, ...meaningOf(spec) };
 }
 
 /** The same as fields of spec: what an undo puts back. */

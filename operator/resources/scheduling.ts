@@ -17,8 +17,8 @@ export function schedulingOf(api: PcfApi, revision: string): Record<string, unkn
     labelSelector: { matchLabels: podSelector(api, revision) },
   }));
   return {
-    ...(nodeSelector ? { nodeSelector } : {}),
-    ...(tolerations ? { tolerations } : {}),
+    ...(nodeSelector && Object.keys(nodeSelector).length > 0 ? { nodeSelector } : {}),
+    ...(tolerations?.length ? { tolerations } : {}),
     ...(priorityClassName ? { priorityClassName } : {}),
     ...(spread.length > 0 ? { topologySpreadConstraints: spread } : {}),
   };

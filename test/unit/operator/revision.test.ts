@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { podResources, topologySpread } from '../../../operator/api/v1alpha1/defaults.js';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { type PcfApiSpec, pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { migrationJob } from '../../../operator/migrations/job.js';
@@ -88,6 +90,35 @@ describe('a revision', () => {
   })) {
     it(`is the same after a change of ${what}`, () => assert.equal(revisionName(pcfApi(spec)), name));
   }
+
+  const neutral: Partial<PcfApiSpec>[] = [
+    { probes: {} },
+    { probes: { startup: {}, readiness: { periodSeconds: 2 } } },
+    { scheduling: {} },
+    { scheduling: { nodeSelector: {}, tolerations: [] } },
+    { imagePullSecrets: [] },
+    { config: {} },
+    { config: { logging: {} } },
+    { resources: podResources({ environment: pcfApi().spec.environment }) },
+    { terminationGracePeriod: '45s' },
+    { terminationGracePeriod: '45000ms' },
+    { availability: {} },
+    { availability: { topologySpread: topologySpread(pcfApi().spec) } },
+  ];
+  it('has the same name after any combination of empty blocks and spelled-out defaults', () => {
+    fc.assert(
+      fc.property(fc.subarray(neutral), (blocks) => {
+        const api = pcfApi(Object.assign({}, ...blocks));
+        assert.equal(revisionName(api), name);
+        assert.equal(isOutdated(api, newRevision(pcfApi(), 1)), false);
+      }),
+    );
+  });
+
+  it('has another name after a setting is emptied: an empty list is a value', () => {
+    const of = (config: PcfApiSpec['config']) => revisionName(pcfApi({ config }));
+    assert.notEqual(of({ cors: { origins: [] } }), name);
+  });
 
   /*
    * Not to be changed: a name that is another one in the next version delivers every PcfApi again when

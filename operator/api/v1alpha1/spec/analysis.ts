@@ -1,6 +1,6 @@
 /** How it is judged whether a new revision does well: metrics, where they come from, and their bounds. */
 import { z } from 'zod';
-import { cel, dnsLabel, duration, imageName, isDuration } from '../kubernetes.js';
+import { type CelRule, cel, dnsLabel, duration, imageName, isDuration } from '../kubernetes.js';
 import { httpTarget, noCredentialInTheClear, url } from './outgoing.js';
 import { env, program, resourcesInList } from './pods.js';
 
@@ -162,6 +162,16 @@ const comparison = z
   );
 export type Comparison = z.output<typeof comparison>;
 
+/** The opposite direction inverts the verdict: the worse revision would be promoted. */
+function betterIs(kind: 'successRate' | 'latency', direction: 'Higher' | 'Lower'): CelRule {
+  const better = 'self.compareWithStable.better';
+  return {
+    rule: `!has(self.${kind}) || !has(self.compareWithStable) || !has(${better}) || ${better} == '${direction}'`,
+    message: `compareWithStable.better of ${kind} must be ${direction}`,
+    fieldPath: '.compareWithStable.better',
+  };
+}
+
 const metric = z
   .strictObject({
     name: dnsLabel.meta({ description: 'What it is called in status, messages and steps.' }),
@@ -216,6 +226,8 @@ const metric = z
         message:
           'to compare a query with the stable revision, say in compareWithStable.better which way is better, and use {{revision}} in the query',
       },
+      betterIs('successRate', 'Higher'),
+      betterIs('latency', 'Lower'),
       {
         rule: `!has(self.query) || !self.query${PLACEHOLDERS.map((it) => `.replace('${it}', '')`).join('')}.contains('{{')`,
         message: `query holds a placeholder that there is none of; there are ${PLACEHOLDERS.join(', ')}`,
