@@ -22,7 +22,7 @@ function lost(overrides: Partial<Observation> = {}): Observation {
     target: 'new',
     revisions: [revision('old', { number: 1 }), revision('new', { number: 2, replicas: 1, ready: 1 })],
     position: {},
-    route: { weights: { old: 90, new: 10 }, header: 'new' },
+    route: { weights: { old: 90, new: 10 }, header: 'new', service: 'old' },
     routeAgeMs: 60_000,
     startable: true,
     ...overrides,
@@ -39,7 +39,7 @@ describe('plan with a lost status', () => {
   it('keeps the route, deletes no pod, and continues as a delivery of the target', () => {
     const { first, second } = twice(lost(), canary);
     for (const { route, replicas, position, decisions } of [first, second]) {
-      assert.deepEqual(route, { weights: { old: 90, new: 10 }, header: 'new' });
+      assert.deepEqual(route, { weights: { old: 90, new: 10 }, header: 'new', service: 'old' });
       assert.deepEqual(replicas, { old: 3, new: 1 });
       assert.deepEqual([position.stable, position.update], ['old', 'new']);
       assert.ok(decisions.every(({ type }) => type !== 'Promoted'));
@@ -48,7 +48,7 @@ describe('plan with a lost status', () => {
 
   it('keeps a share that is further than the first step', () => {
     const stages = [10, 50].map((weight) => ({ weight, holdMs: 60_000, pause: false }));
-    const route = { weights: { old: 50, new: 50 }, header: 'new' };
+    const route = { weights: { old: 50, new: 50 }, header: 'new', service: 'old' };
     const revisions = [revision('old'), revision('new')];
     const { first, second } = twice(lost({ route, revisions }), deliverySettings({ stages }));
     assert.deepEqual(first.route, route);
