@@ -3,6 +3,7 @@ import type { Failure } from '../delivery/types.js';
 import { JOB_NAME } from '../migrations/job-view.js';
 import { type Component, LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-client.js';
+import { isPermanentPullFailure, isTransientPullFailure } from './image-pull.js';
 
 interface ContainerState {
   running?: object;
@@ -110,7 +111,10 @@ export function podTrouble(pod: Pod): string | undefined {
     const words = lastWords(status);
     const waiting = status.state?.waiting;
     if (waiting?.reason && waiting.reason !== 'ContainerCreating' && waiting.reason !== 'PodInitializing') {
-      return `${pod.metadata.name}: ${waiting.reason}${words || waiting.message ? `: ${clip(words ?? waiting.message ?? '')}` : ''}`;
+      const retry = isTransientPullFailure(waiting.reason, waiting.message)
+        ? ' (retried until progressDeadline)'
+        : '';
+      return `${pod.metadata.name}: ${waiting.reason}${retry}${words || waiting.message ? `: ${clip(words ?? waiting.message ?? '')}` : ''}`;
     }
     if (words) return `${pod.metadata.name}: ${clip(words)}`;
   }
@@ -119,7 +123,6 @@ export function podTrouble(pod: Pod): string | undefined {
 
 /** Restarts after which a container that ends by itself is not expected to come up. */
 const CRASHES = 3;
-const PULL_FAILURES = new Set(['ImagePullBackOff', 'InvalidImageName', 'ErrImageNeverPull']);
 
 /** Why the pods of a revision won't become ready by waiting. */
 export function podFailure(revision: string, pods: readonly Pod[]): Failure | undefined {
@@ -162,9 +165,9 @@ function endOfSecond(timestamp: string): string {
 function failureReason(pod: Pod): 'CrashLoop' | 'ImagePullFailed' | undefined {
   if (isReady(pod)) return undefined;
   for (const { state, restartCount = 0 } of pod.status?.containerStatuses ?? []) {
-    const reason = state?.waiting?.reason;
+    const { reason, message } = state?.waiting ?? {};
     if (reason === 'CrashLoopBackOff' && restartCount >= CRASHES) return 'CrashLoop';
-    if (reason && PULL_FAILURES.has(reason)) return 'ImagePullFailed';
+    if (reason && isPermanentPullFailure(reason, message)) return 'ImagePullFailed';
   }
   return undefined;
 }

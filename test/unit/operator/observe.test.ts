@@ -133,7 +133,9 @@ describe('what is observed', () => {
     });
 
     it('is an image that can not be pulled', () => {
-      const containerStatuses = [{ state: { waiting: { reason: 'ImagePullBackOff' } } }];
+      const containerStatuses = [
+        { state: { waiting: { reason: 'ErrImagePull', message: 'manifest unknown' } } },
+      ];
       const failure = podFailure('api-new', [pod('a', false, {}, { containerStatuses })]);
       assert.equal(failure?.reason, 'ImagePullFailed');
     });

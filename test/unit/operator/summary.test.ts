@@ -17,7 +17,7 @@ const empty: ClusterView = {
   foreignAutoscalers: () => [],
 };
 
-const NO_IMAGE = { state: { waiting: { reason: 'ImagePullBackOff', message: 'no such tag' } } };
+const NO_IMAGE = { state: { waiting: { reason: 'ImagePullBackOff', message: 'not found' } } };
 
 /** The status that the operator writes at this time, given the one before. */
 function look(api: PcfApi, at: string, caches = empty) {
@@ -67,6 +67,6 @@ describe('the status', () => {
     const ownedBy: ClusterView['ownedBy'] = ({ kind }) => (made[kind] ? [made[kind]] : []);
     const { migration } = look(api, '2026-11-23T12:05:00Z', { ...empty, ownedBy });
     assert.equal(migration?.phase, 'contract');
-    assert.equal(migration?.message, 'm: ImagePullBackOff: no such tag');
+    assert.equal(migration?.message, 'm: ImagePullBackOff: not found');
   });
 });

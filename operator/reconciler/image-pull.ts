@@ -1,0 +1,31 @@
+/** Whether a failed image pull can succeed later, from the reason and message of a waiting container. */
+
+/** The registry was unreachable, overloaded or limited its clients: the kubelet's next try can succeed. */
+const TRANSIENT =
+  /no such host|server misbehaving|name resolution|time-?out|timed out|deadline exceeded|connection (refused|reset)|no route to host|network is unreachable|unexpected EOF|: EOF|too ?many ?requests|rate limit|\b(429|5\d\d) (too|internal|bad|service|gateway)|status(?: ?code)?:? 5\d\d/i;
+/** The registry answered, or the reference can't be parsed: another try gets the same answer. */
+const PERMANENT =
+  /manifest unknown|name unknown|not found|does not exist|no such manifest|invalid reference|unauthorized|authentication required|denied|forbidden|no match for platform|no matching manifest/i;
+
+const NEVER_PULLED = new Set(['InvalidImageName', 'ErrImageNeverPull']);
+const PULLING = new Set(['ErrImagePull', 'ImagePullBackOff']);
+
+/**
+ * A message that names no cause is not permanent: older kubelets name it in ErrImagePull only,
+ * which returns at every try. A message of several mirrors is transient if one of them is.
+ */
+export function isPermanentPullFailure(reason: string, message = ''): boolean {
+  if (NEVER_PULLED.has(reason)) return true;
+  if (!PULLING.has(reason)) return false;
+  const cause = withoutNames(message);
+  return PERMANENT.test(cause) && !TRANSIENT.test(cause);
+}
+
+export function isTransientPullFailure(reason: string, message = ''): boolean {
+  return reason === 'RegistryUnavailable' || (PULLING.has(reason) && TRANSIENT.test(withoutNames(message)));
+}
+
+/** An image or a host can be called `timeout` or `denied`. */
+function withoutNames(message: string): string {
+  return message.replaceAll(/"[^"]*"/g, '').replaceAll(/\S*\/\S*/g, '');
+}
