@@ -36,7 +36,7 @@ const elsewhere = 'elsewhere.example.com';
 const edits: [ResourceType, string, object][] = [
   [DeploymentKind, 'drift-istio', { spec: { replicas: 4 } }],
   [VirtualServiceKind, 'drift-istio', { spec: { hosts: [elsewhere] } }],
-  [DestinationRuleKind, 'drift-istio-revisions', { spec: { host: 'elsewhere' } }],
+  [DestinationRuleKind, 'drift-istio', { spec: { host: 'elsewhere' } }],
   [ServiceKind, 'drift-istio', { spec: { selector: { 'app.kubernetes.io/instance': 'other' } } }],
   [NetworkPolicyKind, 'drift-istio', { spec: { policyTypes: ['Ingress'] } }],
   [PodDisruptionBudgetKind, 'drift-istio', { spec: { maxUnavailable: 0 } }],

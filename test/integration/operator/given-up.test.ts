@@ -23,7 +23,7 @@ const CAUSES: Cause[] = [
   {
     reason: 'ImagePullFailed',
     spec: { image: image('not-there') },
-    says: /-expand-\w+: ImagePullBackOff: failed to pull image ".*:not-there"/,
+    says: /-expand-\w+: (ErrImagePull|ImagePullBackOff): failed to pull image ".*:not-there"/,
   },
   {
     reason: 'CrashLoop',
