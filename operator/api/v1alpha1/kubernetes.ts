@@ -56,16 +56,35 @@ export const bareQuantity = z.union([z.number().int().nonnegative(), z.string()]
 /** resource.Quantity: `500m`, `2`, `4Gi`. An integer in YAML is fine too. */
 export const quantity = bareQuantity.meta(cel(isQuantity));
 
-const DURATION = /^([0-9]+(h|m|s|ms))+$/;
+/** Six digits per unit: what overflows Go's duration is no error of the rule below, but does not match. */
+const DURATION = /^([0-9]{1,6}(h|m|s|ms))+$/;
 
-/** In words what the pattern of a duration says. */
+/** A year: dates and timers can be computed with it, and nothing of a delivery takes longer. */
+const LONGEST = '8760h';
+
+/** What the pattern and the bound of a duration say, in words. */
 export const isDuration: CelRule = {
-  rule: `self.matches('${DURATION.source}')`,
-  message: 'must be a duration such as 90s or 1h30m',
+  rule: `self.matches('${DURATION.source}') && duration(self) <= duration('${LONGEST}')`,
+  message: `must be a duration such as 90s or 1h30m, of at most ${LONGEST}`,
 };
 
-/** A Go duration of whole units, such as `90s` or `1h30m`. */
-export const duration = z.string().max(24).regex(DURATION).meta(cel(isDuration));
+/** A Go duration of whole units, such as `90s` or `1h30m`, of at most a year. */
+export const duration = z
+  .string()
+  .max(24)
+  .regex(DURATION)
+  .refine((text) => durationMs(text) <= durationMs(LONGEST), isDuration.message)
+  .meta(cel(isDuration));
+
+/** A duration within bounds of its own. */
+export function durationWithin(least: string, most: string) {
+  return duration.meta(
+    cel(isDuration, {
+      rule: `duration(self) >= duration('${least}') && duration(self) <= duration('${most}')`,
+      message: `must be between ${least} and ${most}`,
+    }),
+  );
+}
 
 /** Milliseconds of a duration that {@link duration} let through. */
 export function durationMs(text: string): number {

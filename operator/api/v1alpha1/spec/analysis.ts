@@ -1,6 +1,6 @@
 /** How it is judged whether a new revision does well: metrics, where they come from, and their bounds. */
 import { z } from 'zod';
-import { type CelRule, cel, dnsLabel, duration, imageName, isDuration } from '../kubernetes.js';
+import { type CelRule, cel, dnsLabel, durationWithin, imageName } from '../kubernetes.js';
 import { httpTarget, noCredentialInTheClear, url } from './outgoing.js';
 import { env, program, resourcesInList } from './pods.js';
 
@@ -12,18 +12,10 @@ const labelName = z
   .max(128)
   .regex(/^[a-zA-Z_][a-zA-Z0-9_]*$/);
 
-/** A duration within bounds, which its pattern can't say. */
-function within(least: string, most: string) {
-  return duration.meta(
-    cel(isDuration, {
-      rule: `duration(self) >= duration('${least}') && duration(self) <= duration('${most}')`,
-      message: `must be between ${least} and ${most}`,
-    }),
-  );
-}
-
-const interval = within('1s', '24h').meta({ description: 'Time between two measurements of a metric.' });
-const initialDelay = within('0s', '24h').meta({
+const interval = durationWithin('1s', '24h').meta({
+  description: 'Time between two measurements of a metric.',
+});
+const initialDelay = durationWithin('0s', '24h').meta({
   description: 'Time before the first measurement, for the revision to warm up and get requests.',
 });
 const count = z.int().min(1).max(1000).meta({
@@ -57,7 +49,7 @@ const prometheus = z
       description: 'Address of Prometheus, or of what answers its query API: Thanos, Mimir, VictoriaMetrics.',
       examples: ['http://prometheus-operated.monitoring:9090'],
     }),
-    timeout: within('100ms', '1m').default('10s').meta({ description: 'How long a query may take.' }),
+    timeout: durationWithin('100ms', '1m').default('10s').meta({ description: 'How long a query may take.' }),
     headers: z
       .record(z.string(), z.string().max(1024))
       .optional()
@@ -91,7 +83,7 @@ const requests = {
   perOperation: z.boolean().default(false).meta({
     description: 'Each GraphQL operation on its own; the worst one counts, and the message names it.',
   }),
-  window: within('1s', '24h').default('2m').meta({
+  window: durationWithin('1s', '24h').default('2m').meta({
     description: 'How far back to look. At least four times the interval at which Prometheus scrapes.',
   }),
   minRequests: z.int().min(1).max(1_000_000).default(10).meta({
@@ -120,7 +112,9 @@ const webhook = z
       description:
         'Gets a POST with what is to be judged. It answers 2xx, with `{"verdict": "Success", "Failure" or "Inconclusive", "value": 0.99, "message": "..."}` or with nothing, which is a success. Any other answer counts as the webhook being away.',
     }),
-    timeout: within('100ms', '1m').default('10s').meta({ description: 'How long the answer may take.' }),
+    timeout: durationWithin('100ms', '1m')
+      .default('10s')
+      .meta({ description: 'How long the answer may take.' }),
   })
   .meta(cel(noCredentialInTheClear));
 export type WebhookTarget = z.output<typeof webhook>;
@@ -135,7 +129,7 @@ const job = z.strictObject({
     'x-kubernetes-list-map-keys': ['name'],
   }),
   resources: resourcesInList.optional().meta({ description: 'CPU and memory of its pod.' }),
-  timeout: within('1s', '6h').default('5m').meta({
+  timeout: durationWithin('1s', '6h').default('5m').meta({
     description: 'How long it may run, starting included. A Job that takes longer has failed.',
   }),
 });

@@ -1,7 +1,7 @@
 /** What runs in a pod, and where: resources, variables, probes, scheduling. */
 import { z } from 'zod';
 import { ENV, FILE_SUFFIX } from '../../../../contract/image.js';
-import { bareQuantity, cel, duration, objectName, quantity } from '../kubernetes.js';
+import { bareQuantity, cel, durationWithin, objectName, quantity } from '../kubernetes.js';
 
 const reservedEnv = Object.values(ENV).flatMap((name) => [name, name + FILE_SUFFIX]);
 
@@ -145,10 +145,12 @@ export const imagePullSecrets = z
     'x-kubernetes-list-map-keys': ['name'],
   });
 
-export const terminationGracePeriod = duration.optional().meta({
-  description: 'How long a pod may take to finish its requests when it is stopped. Default: 45s.',
-  examples: ['45s', '2m'],
-});
+export const terminationGracePeriod = durationWithin('0s', '24h')
+  .optional()
+  .meta({
+    description: 'How long a pod may take to finish its requests when it is stopped. Default: 45s.',
+    examples: ['45s', '2m'],
+  });
 
 const component = (what: string) =>
   z.strictObject({
