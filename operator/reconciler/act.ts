@@ -44,7 +44,7 @@ export interface Applied {
   routeChanged: boolean;
   /** When to look again because of a repair that was put off, or of a fight that may be over then. */
   lookAgainMs: number | undefined;
-  /** Why something that stands around the pods could not be written, though all else was. */
+  /** Why pods, or something that stands around them, could not be written, though all else was. */
   failure?: unknown;
 }
 
@@ -93,8 +93,9 @@ export class Actor {
   /**
    * Brings the objects to what is desired, in order; what may be written at the same
    * time goes out together. A route of the user's own is written where one of ours would be:
-   * before the pods. Throws on the first that can't be written, but for what stands around
-   * the pods: nothing of the delivery waits for that.
+   * before the pods. Throws on the first that can't be written, except pods and what stands around
+   * them: no later write depends on those, and neither does the removal of another revision,
+   * as the route was written before.
    */
   async apply(api: PcfApi, desired: readonly KubeObject[], routeEdit?: RouteEdit): Promise<Applied> {
     const repairs: Repair[] = [];
@@ -117,8 +118,11 @@ export class Actor {
       const results = await inParallel(
         wave.map((object) =>
           this.applyOne(api, object, waits).catch((error: unknown) => {
-            if (!DISPENSABLE.includes(typeOf(object)) || isConnectionError(error)) throw error;
-            failure ??= error;
+            const isWorkload = WORKLOADS.includes(typeOf(object));
+            if (!(isWorkload || DISPENSABLE.includes(typeOf(object))) || isConnectionError(error))
+              throw error;
+            // What keeps the delivery from continuing is reported before what stands around it.
+            failure = isWorkload ? error : (failure ?? error);
             return { outcome: 'left' } as const;
           }),
         ),

@@ -40,8 +40,22 @@ export function facing({ reason, message, passes }: Obstacle, planned: Summary, 
   return { phase, ...told, verdict: 'InProgress' };
 }
 
+/** A change freeze that is lifted makes no event here, and an abort must not wait for long once it is. */
+const POLICY_RETRY_MS = 5_000;
+
+/**
+ * Whether a policy or an admission webhook denied the write. A ValidatingAdmissionPolicy answers 422 by
+ * default, as an object that breaks its schema does: only the message names the policy.
+ */
+function isDeniedByPolicy(error: unknown): boolean {
+  if (!isInvalid(error) && !isForbidden(error)) return false;
+  return /ValidatingAdmissionPolicy|admission webhook/.test((error as Error).message);
+}
+
 /** As the queue is to take it: a right that is granted or a name that is freed makes no event here, so those are tried again. */
 export function failureOf(error: unknown, message: string, lookAgainMs?: number): ReconcileError {
+  if (isDeniedByPolicy(error))
+    return new ReconcileError(message, error, { lookAgainMs, retryWithinMs: POLICY_RETRY_MS });
   if (isInvalid(error)) return new TerminalError(message, error, { lookAgainMs });
   return new ReconcileError(message, error, { lookAgainMs, ...retry(error) });
 }

@@ -183,7 +183,20 @@ describe('plan', () => {
 
       const third = plan({ ...unrouted, position: second.position }, settings, now + 30_000);
       assert.equal(third.replicas.new, undefined);
-      assert.deepEqual(third.position.retiring, undefined);
+      const removed = { ...unrouted, revisions: [revision('old')], position: third.position };
+      assert.deepEqual(plan(removed, settings, now + 31_000).position.retiring, undefined);
+    });
+
+    it('does not start the retire delay again where the removal of the pods was rejected', () => {
+      const route = { weights: { old: 100 } };
+      const retiring = [{ revision: 'new', since: new Date(now - 30_000).toISOString() }];
+      const rejected = seen({ target: 'old', route, position: { stable: 'old', retiring } });
+      for (const afterMs of [0, 1, 60_000]) {
+        const { position, replicas, requeueAfterMs } = plan(rejected, settings, now + afterMs);
+        assert.equal(replicas.new, undefined);
+        assert.deepEqual(position.retiring, retiring);
+        assert.equal(requeueAfterMs, undefined);
+      }
     });
 
     it('does not keep pods for ever when the clock is set back', () => {

@@ -62,4 +62,14 @@ describe('what keeps an object from being written', () => {
     assert.equal(within(bounded(new TypeError('a mistake of ours'))), undefined);
     assert.ok(failureOf(answered(422, 'no'), 'm') instanceof TerminalError);
   });
+
+  it('is tried again within seconds where a policy or a webhook denied it, whatever the code', () => {
+    const policy = "ValidatingAdmissionPolicy 'freeze' with binding 'freeze' denied request: change freeze";
+    const webhook = 'admission webhook "freeze.example.com" denied the request: change freeze';
+    for (const error of [answered(422, policy), answered(403, policy), answered(403, webhook)]) {
+      const failure = failureOf(error, 'm');
+      assert.ok(!(failure instanceof TerminalError), String(error));
+      assert.equal(failure.comesBack.retryWithinMs, 5_000);
+    }
+  });
 });
