@@ -156,7 +156,7 @@ function autoscalersCollide({ api, foreignAutoscalers }: Observed): Concern | un
   if (!other || !api.spec.autoscaling?.horizontal) return undefined;
   return {
     reason: 'AutoscalersCollide',
-    message: `HorizontalPodAutoscaler ${other.name} scales this PcfApi too, so autoscaling.horizontal is not in force: delete one of them`,
+    message: `HorizontalPodAutoscaler ${other.name} scales this PcfApi too, so autoscaling.horizontal is not in effect: delete one of them`,
   };
 }
 
