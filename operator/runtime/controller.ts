@@ -134,9 +134,12 @@ export class Controller {
     }
     const times = (this.immediate.get(key) ?? 0) + 1;
     this.immediate.set(key, times);
-    if (times === 1) this.queue.forget(key);
-    if (times === 1) this.queue.addAfter(key, afterMs);
-    else this.queue.addRateLimited(key);
+    if (times === 1) {
+      this.queue.forget(key);
+      this.queue.addAfter(key, afterMs);
+    } else {
+      this.queue.addRateLimited(key);
+    }
     if (times === LOOP_REQUEUES) this.options.logger.error({ key }, 'reconcile loop without progress');
   }
 
