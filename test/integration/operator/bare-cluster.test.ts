@@ -49,7 +49,9 @@ describe('on a cluster with nothing but Kubernetes, the operator', function () {
   }
 
   it('names every kind that is asked for and missing, and what would bring it', async () => {
+    const gateways = [`${namespace}/public`]; // a gateway of Istio reads certificates of its own namespace only
     watch = await cluster.create(namespace, {
+      traffic: { provider: 'Istio', hosts: [`${namespace}.example.com`], gateways },
       tls: { issuerRef: { name: 'letsencrypt' } },
       secrets: { provider: 'ExternalSecrets', store: { name: 'vault' } },
       monitoring: { serviceMonitor: true },
