@@ -33,6 +33,9 @@ import { reasonSince, type Summary, summarize } from './summary.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
 import { whoDecided } from './who.js';
 
+/** Of `kubectl delete --cascade=orphan`: pods, Services and routes stay, and continue to serve. */
+const ORPHAN_FINALIZER = 'orphan';
+
 export interface ReconcilerDependencies {
   client: KubeClient;
   caches: Caches;
@@ -197,13 +200,19 @@ export class Reconciler {
   /** Deletion: the route goes first, so that no request is sent to pods on their way out; Kubernetes collects the rest. */
   private async leave(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
     if (!api.metadata.finalizers?.includes(FINALIZER)) return {};
+    if (api.metadata.finalizers.includes(ORPHAN_FINALIZER)) {
+      await unlessGone(this.deps.actor.setFinalizer(api, false));
+      return {};
+    }
     const report = (obstacle?: Obstacle) =>
       unlessGone(this.report(api, leavingStatus(api, routes, obstacle, clock())));
     const { caches, actor, clock } = this.deps;
     const routes = ROUTES.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
     try {
       await actor.release(releasingEdits(api, caches));
-      await actor.remove(routes.filter(({ object }) => !object.metadata.deletionTimestamp));
+      const present = routes.filter(({ object }) => !object.metadata.deletionTimestamp);
+      // A route that lost its owner meanwhile is an orphan, which must stay.
+      await actor.remove(present, { unchanged: true });
     } catch (error) {
       const obstacle = obstacleOf(error);
       if (!obstacle) throw error;
