@@ -19,7 +19,7 @@ import { awaitedVerdict, hasStepsLeft, stepView } from './steps.js';
 import type { Decision, DeliveryPlan, DeliverySettings, Observation } from './types.js';
 
 export { deliveryId, fullId, migrated, stepId, wayBack } from './revisions.js';
-export { sameRoute } from './routing.js';
+export { inEffect, sameRoute } from './routing.js';
 
 /** Plans one PcfApi. `now` is in milliseconds since the epoch. */
 export function plan(observed: Observation, settings: DeliverySettings, now: number): DeliveryPlan {

@@ -1,6 +1,6 @@
 /** Reads the caches into one picture of a PcfApi. No request leaves the process here. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { Failure, Observation, RevisionView } from '../delivery/types.js';
+import type { Failure, Observation, RevisionView, RouteView } from '../delivery/types.js';
 import type { LiveReports } from '../migrations/job-view.js';
 import { type Run, runsOf } from '../migrations/progress.js';
 import { type MigrationView, migrationView } from '../migrations/view.js';
@@ -123,16 +123,23 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
       strangers: [...living.keys()].filter((name) => !revisions.has(name)),
       following: followingDeployments(api, caches),
       position: api.status?.delivery ?? {},
-      route: router.read(api, (type, name) =>
-        routeRef && type === router.shared?.type
-          ? caches.userRoute(type, api, name)
-          : caches.get(type, api, name),
-      ),
+      route: readRoute({ api, router }, caches),
       routeRejected: liveRoute && router.rejection?.(liveRoute),
       routeTrouble: routeTrouble({ api, router, missingKinds, userRoute }),
       startable: missing.length === 0,
     },
   };
+}
+
+/** The route as the caches show it now: what was written is in them already, and what was rejected is not. */
+export function readRoute(
+  { api, router }: Pick<Observed, 'api' | 'router'>,
+  caches: Pick<ClusterView, 'get' | 'userRoute'>,
+): RouteView | undefined {
+  const isUsers = api.spec.traffic?.routeRef !== undefined;
+  return router.read(api, (type, name) =>
+    isUsers && type === router.shared?.type ? caches.userRoute(type, api, name) : caches.get(type, api, name),
+  );
 }
 
 function autoscalerOf(object: KubeObject): Autoscaler {

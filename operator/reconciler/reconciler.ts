@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { Analyst } from '../analysis/analyst.js';
 import { API_VERSION, FIELD_MANAGER, FINALIZER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPosition, PcfApiStatus } from '../api/v1alpha1/status.js';
-import { plan } from '../delivery/plan.js';
+import { inEffect, plan } from '../delivery/plan.js';
 import type { DeliveryPlan } from '../delivery/types.js';
 import type { MigrationProgress } from '../migrations/progress.js';
 import { deliveryEvents } from '../notify/delivery-events.js';
@@ -24,7 +24,7 @@ import type { DeliveryMetrics } from './delivery-metrics.js';
 import { desiredObjects, unwantedObjects, writable } from './desired.js';
 import { endedDeliveries } from './history.js';
 import type { Metrics } from './metrics.js';
-import { type Observed, observe } from './observe.js';
+import { type Observed, observe, readRoute } from './observe.js';
 import { bounded, facing, failureOf, type Obstacle, obstacleOf, RETRY_WITHIN_MS } from './obstacle.js';
 import { RouteAges } from './route-age.js';
 import { deliverySettings } from './settings.js';
@@ -102,7 +102,6 @@ export class Reconciler {
     const routeAgeMs = this.routeAges.age(key, seen.delivery.route, now);
     const look = analyse(seen, this.deps.analyst, now);
     const planned = plan({ ...seen.delivery, routeAgeMs, analysis: look?.status }, settings, now);
-    const summary = summarize(seen, planned, now);
     const { objects, missing } = writable(seen, desiredObjects(seen, planned));
     const worries = (obstacle?: Obstacle) => [
       ...concerns(seen, missing, planned),
@@ -110,15 +109,19 @@ export class Reconciler {
       ...repairLoops(actor.fightsFor(key)),
     ];
     const ended = endedDeliveries(seen, planned, now);
+    const effectivePlan = (rejected?: string) =>
+      inEffect(seen.delivery, planned, readRoute(seen, caches), rejected);
     // What was decided is decided, also where something else is refused. It is told of once it is on record.
-    const report = async (verdict: Summary, obstacle?: Obstacle) => {
+    const report = async (effective: DeliveryPlan, obstacle?: Obstacle) => {
+      const summary = summarize(seen, effective, now);
+      const verdict = obstacle ? facing(obstacle, summary, reasonSince(api, obstacle.reason, now)) : summary;
       const status = {
-        ...statusOf(seen, planned, verdict, worries(obstacle), ended, now),
+        ...statusOf(seen, effective, verdict, worries(obstacle), ended, now),
         ...judgement(api, planned, look?.status),
       };
       await this.report(api, status);
       this.deps.deliveryMetrics.record(api, ended, api.status?.history);
-      for (const announcement of announcements(api, planned, verdict, worries(obstacle)))
+      for (const announcement of announcements(api, effective, verdict, worries(obstacle)))
         this.announce(api, announcement);
       this.notify(seen, planned, verdict, now);
       this.deps.reporter.report(api, status, (name) => seen.revisions.get(name), now);
@@ -135,16 +138,17 @@ export class Reconciler {
     } catch (error) {
       const obstacle = obstacleOf(error);
       if (!obstacle) throw error;
-      const verdict = facing(obstacle, summary, reasonSince(api, obstacle.reason, now));
-      metrics.record(api, { seen, plan: planned, applied });
-      await report(verdict, obstacle);
+      const effective = effectivePlan(obstacle.message);
+      metrics.record(api, { seen, plan: effective, applied });
+      await report(effective, obstacle);
       // The delivery continues meanwhile: its holds, its deadline and what is on its way out have their times.
       const dueInMs = earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs);
       throw failureOf(error, obstacle.message, dueInMs);
     }
-    metrics.record(api, { seen, plan: planned, applied });
+    const effective = effectivePlan();
+    metrics.record(api, { seen, plan: effective, applied });
     if (this.canWait(api, planned, applied)) return { requeueAfterMs: 0 };
-    await report(summary);
+    await report(effective);
     return { requeueAfterMs: earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs) };
   }
 
