@@ -6,6 +6,7 @@ import { type Run, runsOf } from '../migrations/progress.js';
 import { type MigrationView, migrationView } from '../migrations/view.js';
 import {
   BACKUP_KINDS,
+  ControllerRevisionKind,
   DeploymentKind,
   EndpointSliceKind,
   JobKind,
@@ -13,6 +14,7 @@ import {
   PodKind,
 } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
+import { readRecord } from '../resources/position-record.js';
 import type { Revision } from '../resources/revision.js';
 import type { ScaleMetric } from '../resources/scale-view.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
@@ -79,6 +81,9 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
   const owned = OWNED_KINDS.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
   const secret = (name: string) => caches.secret(api, name);
   const { target, all: revisions } = revisionsOf(api, caches, secretsHash(api, secret));
+  const records = new Map(
+    caches.ownedBy(ControllerRevisionKind, api).map((object) => [object.metadata.name, readRecord(object)]),
+  );
   const pods = caches.ownedBy(PodKind, api) as Pod[];
   const slices = caches.ownedBy(EndpointSliceKind, api) as EndpointSlice[];
   const ready = new Map(
@@ -96,6 +101,7 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
       pods: living.get(name) ?? 0,
       number: revisions.get(name)!.number,
       image: revisions.get(name)!.image,
+      record: records.get(name),
       failure: migrationFailure(migrations.get(name), pods) ?? podFailure(name, pods),
       ...migrationOf(migrations.get(name)!),
     };
