@@ -22,7 +22,7 @@ export type Phase = (typeof PHASES)[number];
 
 const trafficStatus = z.strictObject({
   desiredWeight: percent('Share that was asked for the new revision.'),
-  effectiveWeight: percent('Share that the new revision is given now.'),
+  effectiveWeight: percent('Share that the new revision has by the route as it was read back.'),
   verified: z.boolean().meta({ description: 'Whether the route was read back as it was written.' }),
   reason: z.string().optional().meta({
     description:
