@@ -144,6 +144,8 @@ function degraded(worries: readonly Concern[], { phase, reason, message }: Summa
 
 function available(seen: Observed, plan: DeliveryPlan): Verdict {
   const carriers = Object.keys(plan.route?.weights ?? {});
+  if (!plan.route && seen.readyReplicas > 0)
+    return { type: 'Available', status: 'False', reason: 'NoRoute', message: 'no route selects a pod' };
   const ready = seen.delivery.revisions
     .filter(({ name }) => carriers.includes(name))
     .reduce((sum, view) => sum + view.ready, 0);
