@@ -1,5 +1,5 @@
 /** What the delivery planner is told and what it answers. Plain data: no clock, no Kubernetes objects. */
-import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
+import type { BackfillStatus, DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
 
 /** Of expand and backfill together. `Planned`: they wait for somebody to approve of them. */
 export type MigrationState = 'Disabled' | 'Pending' | 'Planned' | 'Running' | 'Succeeded' | 'Failed';
@@ -53,6 +53,8 @@ export interface RevisionView {
   untold?: boolean;
   /** Whether its expand told of a backfill, or may have. */
   backfill?: boolean;
+  /** How far the newest backfill came. */
+  progress?: BackfillStatus;
   contract?: ContractView;
   /** Its number on record, and its image. */
   number?: number;

@@ -173,10 +173,10 @@ function tellingOfContract(view: MigrationView, pods: Pod[]): MigrationView {
 
 /** What the planner is told of them. */
 function migrationOf(seen: MigrationView) {
-  const { state: migration, nextStage, nextAttempt, contracts, ahead, untold, backfill } = seen;
+  const { state: migration, nextStage, nextAttempt, contracts, ahead, untold, backfill, progress } = seen;
   const { contract, failedMigrations, lastMigration } = seen;
   return {
-    ...{ migration, nextStage, nextAttempt, contracts, ahead, untold, backfill },
+    ...{ migration, nextStage, nextAttempt, contracts, ahead, untold, backfill, progress },
     ...{ contract, failedMigrations, lastMigration },
   };
 }

@@ -5,6 +5,7 @@ import { API_VERSION, FIELD_MANAGER, FINALIZER, KIND, type PcfApi } from '../api
 import type { DeliveryPosition, PcfApiStatus } from '../api/v1alpha1/status.js';
 import { plan } from '../delivery/plan.js';
 import type { DeliveryPlan } from '../delivery/types.js';
+import type { FinishedJobs } from '../migrations/finished-jobs.js';
 import type { MigrationProgress } from '../migrations/progress.js';
 import { deliveryEvents } from '../notify/delivery-events.js';
 import type { Notifier } from '../notify/notifier.js';
@@ -42,6 +43,7 @@ export interface ReconcilerDependencies {
   notifier: Notifier;
   reporter: Reporter;
   migrationProgress: MigrationProgress;
+  finishedJobs: FinishedJobs;
   metrics: Metrics;
   deliveryMetrics: DeliveryMetrics;
   logger: Logger;
@@ -67,6 +69,7 @@ export class Reconciler {
       this.deps.actor.forget(key);
       this.deps.analyst.forget(key);
       this.deps.migrationProgress.follow(key, []);
+      this.deps.finishedJobs.forget(key);
       this.deps.reporter.forget(key);
       this.waiting.delete(key);
       this.routeAges.forget(key);
@@ -90,6 +93,7 @@ export class Reconciler {
 
   private async deliver(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
     const { caches, actor, metrics, clock } = this.deps;
+    await this.deps.finishedJobs.readPods(api);
     const now = clock();
     const { migrationProgress } = this.deps;
     const key = keyOf(api);

@@ -35,6 +35,16 @@ const rowCount = (description: string) =>
 const migrationNames = (description: string) =>
   z.array(z.string()).meta({ description, 'x-kubernetes-list-type': 'atomic' });
 
+const backfillStatus = z.strictObject({
+  name: z.string().meta({ description: 'The backfill.' }),
+  rows: rowCount('Rows done.'),
+  total: rowCount('Rows there are, as the database estimates.'),
+  rowsPerSecond: rowCount('How fast it goes.'),
+  secondsLeft: rowCount('How long it will take, if it continues so.').optional(),
+  cancelled: z.boolean().optional().meta({ description: 'Somebody stopped it with `migrate cancel`.' }),
+});
+export type BackfillStatus = z.infer<typeof backfillStatus>;
+
 const migrationStatus = z.strictObject({
   revision: z.string().meta({ description: 'The revision whose migrations these are.' }),
   state: z
@@ -70,17 +80,7 @@ const migrationStatus = z.strictObject({
     )
     .optional()
     .meta({ description: 'What lint has against them.', 'x-kubernetes-list-type': 'atomic' }),
-  progress: z
-    .strictObject({
-      name: z.string().meta({ description: 'The backfill.' }),
-      rows: rowCount('Rows done.'),
-      total: rowCount('Rows there are, as the database estimates.'),
-      rowsPerSecond: rowCount('How fast it goes.'),
-      secondsLeft: rowCount('How long it will take, if it continues so.').optional(),
-      cancelled: z.boolean().optional().meta({ description: 'Somebody stopped it with `migrate cancel`.' }),
-    })
-    .optional()
-    .meta({ description: 'How far the backfill came.' }),
+  progress: backfillStatus.optional().meta({ description: 'How far the newest backfill came.' }),
   summary: z.string().optional().meta({ description: 'Where they stand, in a word or two.' }),
   lockHolder: z
     .strictObject({
@@ -177,6 +177,10 @@ const deliveryPosition = z.strictObject({
         untold: z.boolean().optional().meta({
           description:
             'Its migrations are done, and what they told could not be read: it counts as knowing none.',
+        }),
+        backfilled: z.boolean().optional().meta({ description: 'Whether the backfill it needs finished.' }),
+        progress: backfillStatus.optional().meta({
+          description: 'How far the newest backfill came: its Job and pod may be deleted later.',
         }),
       }),
     )
