@@ -1,11 +1,12 @@
 /** Reads the caches into one picture of a PcfApi. No request leaves the process here. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { Failure, Observation, RevisionView } from '../delivery/types.js';
+import type { Failure, Observation, RevisionView, RouteView } from '../delivery/types.js';
 import type { LiveReports } from '../migrations/job-view.js';
 import { type Run, runsOf } from '../migrations/progress.js';
 import { type MigrationView, migrationView } from '../migrations/view.js';
 import {
   BACKUP_KINDS,
+  ControllerRevisionKind,
   DeploymentKind,
   EndpointSliceKind,
   JobKind,
@@ -13,6 +14,7 @@ import {
   PodKind,
 } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
+import { readRecord } from '../resources/position-record.js';
 import type { Revision } from '../resources/revision.js';
 import type { ScaleMetric } from '../resources/scale-view.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
@@ -79,6 +81,9 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
   const owned = OWNED_KINDS.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
   const secret = (name: string) => caches.secret(api, name);
   const { target, all: revisions } = revisionsOf(api, caches, secretsHash(api, secret));
+  const records = new Map(
+    caches.ownedBy(ControllerRevisionKind, api).map((object) => [object.metadata.name, readRecord(object)]),
+  );
   const pods = caches.ownedBy(PodKind, api) as Pod[];
   const slices = caches.ownedBy(EndpointSliceKind, api) as EndpointSlice[];
   const ready = new Map(
@@ -96,6 +101,7 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
       pods: living.get(name) ?? 0,
       number: revisions.get(name)!.number,
       image: revisions.get(name)!.image,
+      record: records.get(name),
       failure: migrationFailure(migrations.get(name), pods) ?? podFailure(name, pods),
       ...migrationOf(migrations.get(name)!),
     };
@@ -123,16 +129,23 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
       strangers: [...living.keys()].filter((name) => !revisions.has(name)),
       following: followingDeployments(api, caches),
       position: api.status?.delivery ?? {},
-      route: router.read(api, (type, name) =>
-        routeRef && type === router.shared?.type
-          ? caches.userRoute(type, api, name)
-          : caches.get(type, api, name),
-      ),
+      route: readRoute({ api, router }, caches),
       routeRejected: liveRoute && router.rejection?.(liveRoute),
       routeTrouble: routeTrouble({ api, router, missingKinds, userRoute }),
       startable: missing.length === 0,
     },
   };
+}
+
+/** The route as the caches show it now: what was written is in them already, and what was rejected is not. */
+export function readRoute(
+  { api, router }: Pick<Observed, 'api' | 'router'>,
+  caches: Pick<ClusterView, 'get' | 'userRoute'>,
+): RouteView | undefined {
+  const isUsers = api.spec.traffic?.routeRef !== undefined;
+  return router.read(api, (type, name) =>
+    isUsers && type === router.shared?.type ? caches.userRoute(type, api, name) : caches.get(type, api, name),
+  );
 }
 
 function autoscalerOf(object: KubeObject): Autoscaler {

@@ -200,6 +200,10 @@ const deliveryPosition = z.strictObject({
 });
 export type DeliveryPosition = z.infer<typeof deliveryPosition>;
 
+/** The part of it that is recorded at revisions as well. */
+export const positionRecord = deliveryPosition.pick({ knows: true, contracted: true, failed: true });
+export type PositionRecord = z.infer<typeof positionRecord>;
+
 const deliveryRecord = z.strictObject({
   revision: z.string().meta({ description: 'What was delivered.' }),
   number: count('Number of the revision.'),

@@ -5,6 +5,7 @@ import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { type PcfApiSpec, pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { migrationJob } from '../../../operator/migrations/job.js';
 import { deployment } from '../../../operator/resources/deployment.js';
+import { readRecord } from '../../../operator/resources/position-record.js';
 import {
   ADOPT_ANNOTATION,
   controllerRevision,
@@ -224,5 +225,21 @@ describe('a revision', () => {
     assert.deepEqual(spec.template.spec.containers[0].env, revision.template.spec.containers[0].env);
     assert.equal(spec.template.metadata.labels['app.kubernetes.io/component'], 'migration');
     assert.equal(spec.template.spec.containers[0].readinessProbe, undefined);
+  });
+
+  it('keeps a part of the position beside its data, and reads it back', () => {
+    const record = {
+      knows: [{ revision: 'a', migrations: ['DropPrice'] }],
+      failed: { revision: 'a', reason: 'CrashLoop', message: 'it crashed', at: '2026-11-23T10:00:00Z' },
+    };
+    const revision = newRevision(pcfApi(), 1);
+    const object = controllerRevision(pcfApi(), revision, record);
+    assert.deepEqual(readRecord(object), record);
+    assert.deepEqual(revisionOf(object), revision);
+    assert.equal(readRecord(controllerRevision(pcfApi(), revision)), undefined);
+    for (const text of ['{', '[]', '{"knows":1}']) {
+      const annotations = { 'pcf.dev/position': text };
+      assert.equal(readRecord({ ...object, metadata: { ...object.metadata, annotations } }), undefined, text);
+    }
   });
 });
