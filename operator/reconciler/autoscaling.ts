@@ -12,7 +12,8 @@ type Seen = Pick<Observed, 'api' | 'delivery' | 'foreignAutoscalers'>;
 export function currentScaleView({ api, delivery, foreignAutoscalers }: Seen, plan: DeliveryPlan): ScaleView {
   const isOurs = foreignAutoscalers.length === 0;
   const metrics = isOurs ? scaleMetrics(api) : foreignAutoscalers.flatMap(({ metrics }) => metrics);
-  return scaleView(revisionPods({ api, delivery }, plan), metrics, { isOurs });
+  const isVertical = api.spec.autoscaling?.vertical !== undefined;
+  return scaleView(revisionPods({ api, delivery }, plan), metrics, { isOurs, isVertical });
 }
 
 function revisionPods(

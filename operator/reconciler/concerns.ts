@@ -164,7 +164,7 @@ function autoscalersCollide({ api, foreignAutoscalers }: Observed): Concern | un
 function metricsConflict(seen: Observed, _: readonly MissingKind[], plan: DeliveryPlan): Concern | undefined {
   if (seen.foreignAutoscalers.length === 0) return undefined;
   const { revision, perPod, shared } = currentScaleView(seen, plan);
-  if (!revision || shared.length === 0) return undefined;
+  if (!revision || perPod.length === 0 || shared.length === 0) return undefined;
   const [load, flat] = [metricNames(shared), metricNames(perPod)];
   const others = seen.foreignAutoscalers.map(({ name }) => name).join(' and ');
   return {
