@@ -170,9 +170,9 @@ function metricsConflict(seen: Observed, _: readonly MissingKind[], plan: Delive
   return {
     reason: 'AutoscalerConflict',
     message:
-      `HorizontalPodAutoscaler ${others} scales on ${load} and on ${flat}, which does not fall when pods are added: while pods of two ` +
-      `revisions exist it measures those of ${revision} alone, and of ${load} only their part; ` +
-      `remove ${flat} from it, or use autoscaling.horizontal, which leaves ${flat} out for that time`,
+      `HorizontalPodAutoscaler ${others} scales on ${load} and on ${flat}, which does not fall when pods are added: while two ` +
+      `revisions share the traffic it measures the pods of ${revision} alone, and of ${load} only their part; ` +
+      `deliver with BlueGreen, remove ${flat} from it, or use autoscaling.horizontal, which leaves ${flat} out for that time`,
   };
 }
 

@@ -83,11 +83,14 @@ export class StandInKubelet {
     const container = pod.spec.containers[0]!;
     return {
       phase: 'Running',
+      // An autoscaler ignores the CPU of a pod without these times.
+      startTime: now(),
       podIP: ip,
       podIPs: [{ ip }],
       conditions: ['PodScheduled', 'Initialized', 'ContainersReady', 'Ready'].map((type) => ({
         type,
         status: 'True',
+        lastTransitionTime: now(),
       })),
       containerStatuses: [
         { ...identity(container), ready: true, started: true, state: { running: { startedAt: now() } } },

@@ -253,7 +253,7 @@ describe('the autoscaler during a delivery', () => {
     const limited = during.conditions?.find(({ type }) => type === 'AutoscalingLimited');
     assert.equal(
       limited?.message,
-      'pods of two revisions exist, and memory per pod does not fall when pods are added, so the autoscaler does not scale on memory, only on cpu until the pods of one are gone',
+      'pods of two revisions exist, and memory per pod does not fall when pods are added, so the autoscaler does not scale on memory, only on cpu until one revision has the whole traffic',
     );
     const after = statusFor(delivery({ ...options, replicas: { new: 3 }, weights: { new: 100 } }));
     assert.equal(after.replicas, 3);
