@@ -164,15 +164,15 @@ function autoscalersCollide({ api, foreignAutoscalers }: Observed): Concern | un
 function metricsConflict(seen: Observed, _: readonly MissingKind[], plan: DeliveryPlan): Concern | undefined {
   if (seen.foreignAutoscalers.length === 0) return undefined;
   const { revision, perPod, shared } = currentScaleView(seen, plan);
-  if (!revision || shared.length === 0) return undefined;
+  if (!revision || perPod.length === 0 || shared.length === 0) return undefined;
   const [load, flat] = [metricNames(shared), metricNames(perPod)];
   const others = seen.foreignAutoscalers.map(({ name }) => name).join(' and ');
   return {
     reason: 'AutoscalerConflict',
     message:
-      `HorizontalPodAutoscaler ${others} scales on ${load} and on ${flat}, which does not fall when pods are added: while pods of two ` +
-      `revisions exist it measures those of ${revision} alone, and of ${load} only their part; ` +
-      `remove ${flat} from it, or use autoscaling.horizontal, which leaves ${flat} out for that time`,
+      `HorizontalPodAutoscaler ${others} scales on ${load} and on ${flat}, which does not fall when pods are added: while two ` +
+      `revisions share the traffic it measures the pods of ${revision} alone, and of ${load} only their part; ` +
+      `deliver with BlueGreen, remove ${flat} from it, or use autoscaling.horizontal, which leaves ${flat} out for that time`,
   };
 }
 

@@ -263,7 +263,7 @@ export const pcfApiStatus = z.strictObject({
   readyReplicas: count('Pods of all revisions that can take traffic.').optional(),
   selector: z.string().optional().meta({
     description:
-      'Label selector of the pods that autoscalers measure: those of one revision where the pods of two would look like load.',
+      'Label selector of the pods that autoscalers measure: those of one revision where it has the whole traffic, or where the pods of two would look like load.',
   }),
   traffic: trafficStatus
     .optional()
