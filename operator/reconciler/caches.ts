@@ -13,7 +13,7 @@ import {
   SecretKind,
 } from '../resources/kinds.js';
 import { isOwnedBy, LABELS, MANAGED_SELECTOR } from '../resources/metadata.js';
-import { secretRefs } from '../resources/secret-refs.js';
+import { secretNames } from '../resources/secret-refs.js';
 import type { CacheSet } from '../runtime/cache-set.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import type { CacheOptions, ResourceCache } from '../runtime/resource-cache.js';
@@ -204,7 +204,7 @@ export function instanceKey(object: KubeObject): string | undefined {
 /** A cluster has many Secrets, each of whose events must not cost a look at every PcfApi. */
 function bySecret(object: KubeObject): string[] {
   const { spec, metadata } = object as unknown as PcfApi;
-  return [...new Set(secretRefs(spec).map(({ name }) => `${metadata.namespace}/${name}`))];
+  return secretNames(spec).map((name) => `${metadata.namespace}/${name}`);
 }
 
 function byRoute(object: KubeObject): string[] {

@@ -42,6 +42,7 @@ export interface MissingKind {
 const rules: Rule[] = [
   stableAway,
   contractFailed,
+  componentUnavailable,
   kindMissing,
   certificateElsewhere,
   connectionBudget,
@@ -83,6 +84,13 @@ function contractFailed({ api, delivery, migrations }: Observed): Concern | unde
     reason: isHook ? 'BeforeContractFailed' : 'ContractFailed',
     message: `${what} of ${stable} failed: ${contractError}; fix it, then: kubectl pcf migrate approve ${api.metadata.name}`,
   };
+}
+
+/** Nothing of a delivery waits for the worker or the login, so nothing else would report it. */
+function componentUnavailable({ componentTroubles }: Observed): Concern | undefined {
+  if (componentTroubles.length === 0) return undefined;
+  const each = componentTroubles.map(({ component, trouble }) => `${component} does not run: ${trouble}`);
+  return { reason: 'ComponentUnavailable', message: each.join('; ') };
 }
 
 /** Who brings the kinds that are optional. */

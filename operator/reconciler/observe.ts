@@ -4,6 +4,7 @@ import type { Failure, Observation, RevisionView, RouteView } from '../delivery/
 import type { LiveReports } from '../migrations/job-view.js';
 import { type Run, runsOf } from '../migrations/progress.js';
 import { type MigrationView, migrationView } from '../migrations/view.js';
+import { EXTRA_COMPONENTS, type ExtraComponent } from '../resources/components.js';
 import {
   BACKUP_KINDS,
   ControllerRevisionKind,
@@ -22,6 +23,7 @@ import { routerOf } from '../traffic/index.js';
 import type { TrafficRouter } from '../traffic/router.js';
 import type { Caches } from './caches.js';
 import {
+  componentTrouble,
   type EndpointSlice,
   isOfJob,
   jobPodFailure,
@@ -60,6 +62,8 @@ export interface Observed {
   foreignAutoscalers: Autoscaler[];
   /** What keeps a revision's pods from being ready, or its migrations from beginning, in the words of the kubelet. */
   trouble: Map<string, string>;
+  /** Why a component that is enabled does not run. */
+  componentTroubles: { component: ExtraComponent; trouble: string }[];
   readyReplicas: number;
 }
 
@@ -122,6 +126,7 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
     available: (type) => caches.available(type),
     missingKinds,
     trouble: troubles(pods, migrations),
+    componentTroubles: componentTroubles(api, pods),
     readyReplicas: views.reduce((sum, view) => sum + view.ready, 0),
     delivery: {
       target: target.name,
@@ -212,12 +217,21 @@ function preparing(migration: MigrationView | undefined): string | undefined {
   return state === 'Running' && stage !== 'contract' && stage !== 'hook' ? job : undefined;
 }
 
+function componentTroubles({ spec }: PcfApi, pods: Pod[]): Observed['componentTroubles'] {
+  return EXTRA_COMPONENTS.filter((component) => spec.components?.[component]?.enabled).flatMap(
+    (component) => {
+      const trouble = componentTrouble(component, pods);
+      return trouble ? [{ component, trouble }] : [];
+    },
+  );
+}
+
 function troubles(pods: Pod[], migrations: Map<string, MigrationView>): Map<string, string> {
   const found = new Map<string, string>();
   for (const pod of pods) {
     const { [LABELS.revision]: revision = '', [LABELS.component]: component } = pod.metadata.labels ?? {};
     const job = preparing(migrations.get(revision));
-    const awaited = component === 'migration' ? job && isOfJob(pod, job) : !job;
+    const awaited = component === 'migration' ? job && isOfJob(pod, job) : component === 'api' && !job;
     const trouble = awaited && podTrouble(pod);
     if (revision && trouble) found.set(revision, trouble);
   }

@@ -42,6 +42,7 @@ function observedOf({ settings }: ModelCluster, delivery: Observation): Observed
     missingSecrets: delivery.startable ? [] : [{ name: 'pcf-api-secrets' }],
     ...{ missingKinds: [], userRoute: undefined, available: () => true, foreignAutoscalers: [] },
     trouble: new Map(),
+    componentTroubles: [],
     readyReplicas: delivery.revisions.reduce((sum, { ready }) => sum + ready, 0),
   };
 }
