@@ -19,6 +19,7 @@ import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import { routerOf } from '../traffic/index.js';
 import type { TrafficRouter } from '../traffic/router.js';
 import type { Caches } from './caches.js';
+import { type HostConflict, hostConflicts } from './host-conflict.js';
 import {
   type EndpointSlice,
   isOfJob,
@@ -52,6 +53,10 @@ export interface Observed {
   missingKinds: ResourceType[];
   /** The route of the user's own that is to follow; undefined when it is not there, or none is named. */
   userRoute: KubeObject | undefined;
+  /** The route that serves: the user's own, or the one we made. */
+  liveRoute: KubeObject | undefined;
+  /** Other routes for the same hosts. */
+  hostConflicts: HostConflict[];
   /** Whether the cluster has a kind. */
   available: (type: ResourceType) => boolean;
   /** HorizontalPodAutoscalers on this PcfApi that the operator did not make. */
@@ -69,7 +74,7 @@ export interface Autoscaler {
 /** What {@link observe} asks of the caches. */
 export type ClusterView = Pick<
   Caches,
-  'userRoute' | 'get' | 'ownedBy' | 'secret' | 'available' | 'foreignAutoscalers'
+  'userRoute' | 'get' | 'ownedBy' | 'secret' | 'available' | 'foreignAutoscalers' | 'claimants'
 >;
 
 /** `live` is what running migrations said last. */
@@ -113,6 +118,10 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
     missingSecrets: missing,
     foreignAutoscalers: caches.foreignAutoscalers(api).map(autoscalerOf),
     userRoute,
+    liveRoute,
+    hostConflicts: hostConflicts(api, liveRoute, (claim) =>
+      router.shared ? caches.claimants(router.shared.type, claim) : [],
+    ),
     available: (type) => caches.available(type),
     missingKinds,
     trouble: troubles(pods, migrations),
