@@ -8,6 +8,7 @@ type Share = readonly [revision: string, percent: number];
 
 export interface Routing {
   route: RouteView | undefined;
+  routeWaitsFor?: string;
   traffic: TrafficStatus;
 }
 
@@ -46,11 +47,27 @@ function shared(
 /** What the status says of it: each share that is not as asked, or not known to be in force, has its reason. */
 function report(seen: Observation, route: RouteView | undefined, asked: number, clamped: Clamped): Routing {
   const isWritten = sameRoute(route, seen.route);
-  const trouble = seen.routeRejected ?? (isWritten ? undefined : (seen.routeTrouble ?? NOT_READ_BACK));
+  const routeWaitsFor = awaitedEndpoints(seen, route);
+  const waiting = routeWaitsFor && `the route waits for ${routeWaitsFor}`;
+  const trouble =
+    seen.routeRejected ?? (isWritten ? undefined : (seen.routeTrouble ?? waiting ?? NOT_READ_BACK));
   const verified = isWritten && seen.routeRejected === undefined;
   const reason = sentence(clamped.reason, trouble);
   const traffic = { desiredWeight: asked, effectiveWeight: clamped.weight, verified };
-  return { route, traffic: { ...traffic, ...(reason ? { reason } : {}) } };
+  return {
+    route,
+    ...(routeWaitsFor ? { routeWaitsFor } : {}),
+    traffic: { ...traffic, ...(reason ? { reason } : {}) },
+  };
+}
+
+/** A route to a Service without endpoints answers 503. */
+function awaitedEndpoints(seen: Observation, route: RouteView | undefined): string | undefined {
+  const waiting = seen.revisions.filter(
+    ({ name, awaitsEndpoints }) => awaitsEndpoints && (shareOf(route, name) > 0 || route?.header === name),
+  );
+  if (waiting.length === 0) return undefined;
+  return `endpoints of ${waiting.map(({ name }) => name).join(' and ')} behind a new Service`;
 }
 
 const NOT_READ_BACK = 'the route was written and has not been read back yet';

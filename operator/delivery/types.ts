@@ -41,6 +41,11 @@ export interface RevisionView {
   replicas: number;
   /** Pods that the data plane can send a request to now. */
   ready: number;
+  /**
+   * It serves, and a Service that its route needs is so new that it has no endpoints yet. `ready` counts its ready
+   * pods then: by the route that is in effect they are reached.
+   */
+  awaitsEndpoints?: true;
   migration: MigrationState;
   /** The Job that brings its migrations further; undefined while one runs, or none is left. Default: there is none. */
   nextStage?: 'plan' | 'expand' | 'backfill';
@@ -193,6 +198,8 @@ export interface DeliveryPlan {
   replicas: Record<string, number>;
   /** The route that must be in force; undefined while nothing can serve. */
   route?: RouteView;
+  /** What must be before the route is written, in words. Until then everything that carries traffic stays as it is. */
+  routeWaitsFor?: string;
   traffic: TrafficStatus;
   step?: StepView;
   /** What the promotion waits for, in words, when everything else is done. */

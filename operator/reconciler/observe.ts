@@ -1,6 +1,7 @@
 /** Reads the caches into one picture of a PcfApi. No request leaves the process here. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { Failure, Observation, RevisionView } from '../delivery/types.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import type { Failure, Observation, RevisionView, RouteView } from '../delivery/types.js';
 import type { LiveReports } from '../migrations/job-view.js';
 import { type Run, runsOf } from '../migrations/progress.js';
 import { type MigrationView, migrationView } from '../migrations/view.js';
@@ -28,7 +29,7 @@ import {
   type Pod,
   podFailure,
   podTrouble,
-  readyPods,
+  readiness,
 } from './pods.js';
 import { revisionsOf } from './revisions.js';
 import { followingDeployments } from './rollover.js';
@@ -86,8 +87,11 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
   const { target, all: revisions } = revisionsOf(api, caches, secretsHash(api, secret));
   const pods = caches.ownedBy(PodKind, api) as Pod[];
   const slices = caches.ownedBy(EndpointSliceKind, api) as EndpointSlice[];
-  const ready = new Map(
-    [...revisions.keys()].map((name) => [name, readyPods(name, pods, slices, router.services(api, name))]),
+  const position = api.status?.delivery ?? {};
+  const route = router.read(api, (type, name) =>
+    routeRef && type === router.shared?.type
+      ? caches.userRoute(type, api, name)
+      : caches.get(type, api, name),
   );
   const migrations = migrationsOf(api, revisions, caches, pods, live);
   const missing = missingSecrets(api, secret);
@@ -97,7 +101,7 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
     return {
       name,
       replicas: deployment?.spec?.replicas ?? 0,
-      ready: ready.get(name) ?? 0,
+      ...readiness(name, pods, slices, router.services(api, name), isServing(name, position, route)),
       pods: living.get(name) ?? 0,
       number: revisions.get(name)!.number,
       image: revisions.get(name)!.image,
@@ -131,17 +135,21 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
       revisions: views,
       strangers: [...living.keys()].filter((name) => !revisions.has(name)),
       following: followingDeployments(api, caches),
-      position: api.status?.delivery ?? {},
-      route: router.read(api, (type, name) =>
-        routeRef && type === router.shared?.type
-          ? caches.userRoute(type, api, name)
-          : caches.get(type, api, name),
-      ),
+      position,
+      route,
       routeRejected: liveRoute && router.rejection?.(liveRoute),
       routeTrouble: routeTrouble({ api, router, missingKinds, userRoute }),
       startable: missing.length === 0,
     },
   };
+}
+
+/** Whether a revision gets requests, also by a route of another provider, which `route` is not. */
+function isServing(name: string, position: DeliveryPosition, route: RouteView | undefined): boolean {
+  const { stable, update, firstTrafficAt } = position;
+  return (
+    name === stable || (name === update && firstTrafficAt !== undefined) || (route?.weights[name] ?? 0) > 0
+  );
 }
 
 function autoscalerOf(object: KubeObject): Autoscaler {
