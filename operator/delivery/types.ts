@@ -76,7 +76,10 @@ export interface RevisionView {
 export interface RouteView {
   weights: Record<string, number>;
   header?: string;
-  /** The revision that Service `<name>` selects, where several have a share. Otherwise it is the one that has everything. */
+  /**
+   * The revision that Service `<name>` selects, where several have a share; `*`: every one of them. Otherwise it is
+   * the one that has everything.
+   */
   service?: string;
   /** Percent of the requests of which the header's revision gets a copy, whoever answers them. */
   mirror?: number;
