@@ -1,15 +1,6 @@
 /** Writes what was planned, and only what differs from what is. */
 import { FIELD_MANAGER, FINALIZER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import {
-  BACKUP_KINDS,
-  DeploymentKind,
-  HttpRouteKind,
-  IngressKind,
-  JobKind,
-  PcfApiKind,
-  typeOf,
-  VirtualServiceKind,
-} from '../resources/kinds.js';
+import { BACKUP_KINDS, DeploymentKind, JobKind, PcfApiKind, ROUTES, typeOf } from '../resources/kinds.js';
 import { ADOPT_ORPHANS_ANNOTATION, hasLabelsOf, isOrphanOf, isOwnedBy } from '../resources/metadata.js';
 import { SURROUNDING_KINDS } from '../resources/surroundings.js';
 import { type Applier, type ApplyResult, ExistsError } from '../runtime/apply.js';
@@ -49,8 +40,6 @@ export interface Applied {
   failure?: unknown;
 }
 
-/** What sends requests to pods. */
-export const ROUTES: readonly ResourceType[] = [VirtualServiceKind, HttpRouteKind, IngressKind];
 /** What makes pods, which need what was made before them. */
 const WORKLOADS: readonly ResourceType[] = [DeploymentKind, JobKind];
 /** What pods and route do without: where one can't be written, the rest goes on being kept as it should be. */

@@ -9,6 +9,7 @@ import { connectionsNeeded, LEAST_PER_POD, mostPods } from '../resources/connect
 import type { Revision } from '../resources/revision.js';
 import { metricNames } from '../resources/scale-view.js';
 import { currentScaleView } from './autoscaling.js';
+import { hostConflictMessage } from './host-conflict.js';
 import type { Observed } from './observe.js';
 
 export interface Concern {
@@ -45,6 +46,7 @@ const rules: Rule[] = [
   componentUnavailable,
   kindMissing,
   certificateElsewhere,
+  hostConflict,
   connectionBudget,
   autoscalersCollide,
   metricsConflict,
@@ -132,6 +134,12 @@ function certificateElsewhere({ api }: Observed): Concern | undefined {
       `the gateway ${gateway} reads its certificate from namespace ${elsewhere}, and tls keeps it in ${namespace}: ` +
       `create the Certificate or Secret in ${elsewhere} and leave tls out, or use a gateway in ${namespace}`,
   };
+}
+
+/** Of two that claim a host, the younger one: the older one served it before. */
+function hostConflict({ hostConflicts }: Observed): Concern | undefined {
+  const message = hostConflictMessage(hostConflicts);
+  return message ? { reason: 'HostConflict', message } : undefined;
 }
 
 function connectionBudget({ api, revisions, delivery }: Observed): Concern | undefined {

@@ -1,5 +1,5 @@
 /** What pods and endpoint slices say: which pods can be sent a request, and what ails the others. */
-import type { Failure } from '../delivery/types.js';
+import type { Failure, RevisionView } from '../delivery/types.js';
 import { JOB_NAME } from '../migrations/job-view.js';
 import { type Component, LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-client.js';
@@ -52,6 +52,37 @@ export function readyPods(
       isReady(pod) &&
       endpoints.every((ready) => ready.has(pod.metadata.name)),
   ).length;
+}
+
+/** Pods of a revision that can be sent a request, `isServing` or not so far. */
+export function readiness(
+  revision: string,
+  pods: Pod[],
+  slices: EndpointSlice[],
+  services: string[],
+  isServing: boolean,
+): Pick<RevisionView, 'ready' | 'awaitsEndpoints'> {
+  if (!isServing || !lacksEndpoints(revision, pods, slices, services))
+    return { ready: readyPods(revision, pods, slices, services) };
+  const ready = readyPods(revision, pods, slices, []);
+  return ready > 0 ? { ready, awaitsEndpoints: true } : { ready };
+}
+
+/** Whether a Service knows none of the revision's pods, ready or not, as when it was created a moment ago. */
+function lacksEndpoints(revision: string, pods: Pod[], slices: EndpointSlice[], services: string[]): boolean {
+  const own = new Set(
+    pods
+      .filter(({ metadata }) => metadata.labels?.[LABELS.revision] === revision)
+      .map(({ metadata }) => metadata.name),
+  );
+  return services.some(
+    (service) =>
+      !slices.some(
+        ({ metadata, endpoints }) =>
+          metadata.labels?.[SERVICE_NAME] === service &&
+          endpoints?.some(({ targetRef }) => targetRef?.name && own.has(targetRef.name)),
+      ),
+  );
 }
 
 function readyEndpoints(service: string, slices: EndpointSlice[]): Set<string> {

@@ -10,19 +10,19 @@ import type { MigrationProgress } from '../migrations/progress.js';
 import { deliveryEvents } from '../notify/delivery-events.js';
 import type { Notifier } from '../notify/notifier.js';
 import type { Reporter } from '../notify/reporter.js';
-import { PcfApiKind } from '../resources/kinds.js';
+import { PcfApiKind, ROUTES } from '../resources/kinds.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { ReconcileError } from '../runtime/controller.js';
 import type { EventRecorder } from '../runtime/events.js';
 import { isNotFound, type KubeClient } from '../runtime/kube-client.js';
 import { keyOf } from '../runtime/store.js';
-import { type Actor, type Applied, type Repair, ROUTES } from './act.js';
+import type { Actor, Applied, Repair } from './act.js';
 import { analyse } from './analysis.js';
 import { type Announcement, announcements } from './announce.js';
 import type { Caches } from './caches.js';
 import { concerns, isAutoscaled, repairLoops } from './concerns.js';
 import type { DeliveryMetrics } from './delivery-metrics.js';
-import { desiredObjects, unwantedObjects, writable } from './desired.js';
+import { desiredObjects, removable, unwantedObjects, writable } from './desired.js';
 import { endedDeliveries } from './history.js';
 import type { Metrics } from './metrics.js';
 import { type Observed, observe, readRoute } from './observe.js';
@@ -103,10 +103,14 @@ export class Reconciler {
     const seen = observe(api, caches, (pod) => migrationProgress.reportOf(key, pod));
     migrationProgress.follow(key, seen.migrating);
     const settings = deliverySettings(api, seen.router);
-    const routeAgeMs = this.routeAges.age(key, seen.delivery.route, now);
+    const routeAgeMs = this.routeAges.age(key, seen.delivery.route, routeObjects(seen), now);
     const look = analyse(seen, this.deps.analyst, now);
     const planned = plan({ ...seen.delivery, routeAgeMs, analysis: look?.status }, settings, now);
     const { objects, missing } = writable(seen, desiredObjects(seen, planned));
+    const unwanted = unwantedObjects(seen, objects, planned);
+    const settlingMs = settings.settleMs - routeAgeMs;
+    const removed = removable(unwanted, planned, seen, settlingMs <= 0);
+    const removalMs = removed.length < unwanted.length && settlingMs > 0 ? settlingMs : undefined;
     const worries = (obstacle?: Obstacle) => [
       ...concerns(seen, missing, planned),
       ...(obstacle?.passes ? [obstacle] : []),
@@ -137,7 +141,7 @@ export class Reconciler {
       applied = await actor.apply(api, objects, followingEdit(seen, planned));
       this.announceRepairs(api, applied.repairs);
       await actor.release(releasingEdits(api, caches, seen));
-      await actor.remove(unwantedObjects(seen, objects, planned));
+      await actor.remove(removed);
       if (unscaled ?? applied.failure) throw unscaled ?? applied.failure;
     } catch (error) {
       const obstacle = obstacleOf(error);
@@ -146,14 +150,16 @@ export class Reconciler {
       metrics.record(api, { seen, plan: effective, applied });
       await report(effective, obstacle);
       // The delivery continues meanwhile: its holds, its deadline and what is on its way out have their times.
-      const dueInMs = earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs);
+      const dueInMs = earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs, removalMs);
       throw failureOf(error, obstacle.message, dueInMs);
     }
     const effective = effectivePlan();
     metrics.record(api, { seen, plan: effective, applied });
     if (this.canWait(api, planned, applied)) return { requeueAfterMs: 0 };
     await report(effective);
-    return { requeueAfterMs: earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs) };
+    return {
+      requeueAfterMs: earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs, removalMs),
+    };
   }
 
   /**
@@ -264,6 +270,12 @@ const NOTHING_APPLIED: Applied = {
   routeChanged: false,
   lookAgainMs: undefined,
 };
+
+function routeObjects({ owned }: Observed): string[] {
+  return owned
+    .filter(({ type }) => ROUTES.includes(type))
+    .map(({ type, object }) => `${type.kind}/${object.metadata.name}`);
+}
 
 /** How the revision that is delivered does; of one that was aborted, what it was judged by. */
 function judgement(

@@ -8,6 +8,7 @@ import { migrated } from '../delivery/plan.js';
 import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
 import type { MigrationView } from '../migrations/view.js';
 import { unavailableStable } from './concerns.js';
+import { hostConflictMessage, isShadowed } from './host-conflict.js';
 import type { Observed } from './observe.js';
 import { providerMissing as missingProvider, userRouteMissing } from './route-trouble.js';
 
@@ -62,6 +63,7 @@ const rules: Rule[] = [
   stableUnavailable,
   deadlineExceeded,
   podsNotReady,
+  shadowed,
   weightHeldDown,
   routeNotVerified,
   canary,
@@ -215,6 +217,18 @@ function podsNotReady({ seen, plan, current, since }: Case): Summary | undefined
     phase: serving ? 'Degraded' : 'Progressing',
     reason: 'PodsNotReady',
     message: `waiting for pods of ${current.name}${serving ? since('PodsNotReady') : sinceStart(plan)}: ${have} of ${wanted} ready${complaint(seen, current.name)}${serving ? kept(plan) : ''}`,
+    verdict: 'InProgress',
+  };
+}
+
+/** The Gateway sends none of its requests here, whatever the weights are. */
+function shadowed({ seen, since }: Case): Summary | undefined {
+  const { api, liveRoute, hostConflicts } = seen;
+  if (!isShadowed(api, liveRoute, hostConflicts)) return undefined;
+  return {
+    phase: 'Degraded',
+    reason: 'HostConflict',
+    message: `no request for its hosts arrives${since('HostConflict')}: ${hostConflictMessage(hostConflicts)}`,
     verdict: 'InProgress',
   };
 }

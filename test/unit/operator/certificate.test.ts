@@ -43,6 +43,7 @@ describe('tls', () => {
         missingKinds: [],
         foreignAutoscalers: [],
         componentTroubles: [],
+        hostConflicts: [],
       } as unknown as Observed;
       const found = concerns(seen, [], { position: {}, replicas: {} } as never);
       assert.deepEqual(

@@ -41,7 +41,7 @@ function external(type: string): ScaleMetric {
 
 const cluster = (autoscalers: KubeObject[] = []): ClusterView => ({
   ...{ userRoute: () => undefined, get: () => undefined, ownedBy: () => [], secret: () => undefined },
-  ...{ available: () => true, foreignAutoscalers: () => autoscalers },
+  ...{ available: () => true, foreignAutoscalers: () => autoscalers, claimants: () => [] },
 });
 
 interface Delivery {

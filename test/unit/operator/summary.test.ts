@@ -15,6 +15,7 @@ const empty: ClusterView = {
   secret: () => undefined,
   available: () => true,
   foreignAutoscalers: () => [],
+  claimants: () => [],
 };
 
 const NO_IMAGE = { state: { waiting: { reason: 'ImagePullBackOff', message: 'not found' } } };
