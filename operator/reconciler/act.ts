@@ -290,7 +290,7 @@ function stageOf(type: ResourceType): Stage {
 }
 
 /** Where the fault is the API server's or a webhook's, the answer does not say what was to be written. */
-async function naming<T>(object: string, write: Promise<T>): Promise<T> {
+export async function naming<T>(object: string, write: Promise<T>): Promise<T> {
   return write.catch((error: unknown) => {
     throw isServerError(error) ? new WriteFailedError(object, error) : error;
   });

@@ -13,9 +13,9 @@ import { PcfApiKind } from '../resources/kinds.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { ReconcileError } from '../runtime/controller.js';
 import type { EventRecorder } from '../runtime/events.js';
-import { isNotFound, type KubeClient } from '../runtime/kube-client.js';
+import { isForbidden, isInvalid, isNotFound, type KubeClient } from '../runtime/kube-client.js';
 import { keyOf } from '../runtime/store.js';
-import { type Actor, type Applied, type Repair, ROUTES } from './act.js';
+import { type Actor, type Applied, naming, type Repair, ROUTES } from './act.js';
 import { analyse } from './analysis.js';
 import { type Announcement, announcements } from './announce.js';
 import type { Caches } from './caches.js';
@@ -25,10 +25,19 @@ import { desiredObjects, unwantedObjects, writable } from './desired.js';
 import { endedDeliveries } from './history.js';
 import type { Metrics } from './metrics.js';
 import { type Observed, observe } from './observe.js';
-import { bounded, facing, failureOf, type Obstacle, obstacleOf, RETRY_WITHIN_MS } from './obstacle.js';
+import {
+  bounded,
+  facing,
+  failureOf,
+  failureReport,
+  type Obstacle,
+  obstacleOf,
+  RETRY_WITHIN_MS,
+  StatusRejectedError,
+} from './obstacle.js';
 import { RouteAges } from './route-age.js';
 import { deliverySettings } from './settings.js';
-import { leavingStatus, statusOf } from './status.js';
+import { failedStatus, leavingStatus, statusOf } from './status.js';
 import { reasonSince, type Summary, summarize } from './summary.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
 import { whoDecided } from './who.js';
@@ -75,8 +84,27 @@ export class Reconciler {
     try {
       return await this.bring(api);
     } catch (error) {
+      await this.reportFailure(api, error);
       throw bounded(error);
     }
+  }
+
+  /** The last status must not stand for a generation whose reconcile fails. */
+  private async reportFailure(api: PcfApi, error: unknown): Promise<void> {
+    const { caches, clock, logger } = this.deps;
+    const failure = failureReport(error);
+    if (!failure) return;
+    // It may have failed after its status was written, which has the newest position of the delivery.
+    const { namespace, name } = api.metadata;
+    const newest = caches.pcfApis.get(namespace, name) as PcfApi | undefined;
+    const status = failedStatus({ ...api, status: newest?.status ?? api.status }, failure, clock());
+    if (api.status?.reason !== failure.reason) {
+      const { reason, message: note } = failure;
+      this.announce(api, { type: 'Warning', reason, action: 'Reconcile', note });
+    }
+    await this.report(api, status).catch((err: unknown) =>
+      logger.warn({ err, key: keyOf(api) }, 'the failure of a reconcile was not written to the status'),
+    );
   }
 
   private async bring(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
@@ -228,9 +256,13 @@ export class Reconciler {
     if (canonicalJson(status) === canonicalJson(api.status ?? {})) return;
     const { namespace, name, uid } = api.metadata;
     const object = { apiVersion: API_VERSION, kind: KIND, metadata: { namespace, name, uid }, status };
-    const written = await this.deps.client.applyStatus(PcfApiKind, object, {
-      fieldManager: FIELD_MANAGER,
-      force: true,
+    const options = { fieldManager: FIELD_MANAGER, force: true };
+    const written = await naming(
+      `the status of ${name}`,
+      this.deps.client.applyStatus(PcfApiKind, object, options),
+    ).catch((error: unknown) => {
+      if (!isInvalid(error) && !isForbidden(error)) throw error;
+      throw new StatusRejectedError(`the API server rejects the status: ${error.message}`, { cause: error });
     });
     this.deps.caches.pcfApis.noteWrite(written);
   }
