@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Analyst } from '../analysis/analyst.js';
 import { API_VERSION, FIELD_MANAGER, FINALIZER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { withinBounds } from '../api/v1alpha1/status/within-bounds.js';
 import type { DeliveryPosition, PcfApiStatus } from '../api/v1alpha1/status.js';
 import { plan } from '../delivery/plan.js';
 import type { DeliveryPlan } from '../delivery/types.js';
@@ -251,7 +252,8 @@ export class Reconciler {
   }
 
   /** Writes the status once, and only if it says something new. */
-  private async report(api: PcfApi, status: PcfApiStatus): Promise<void> {
+  private async report(api: PcfApi, whole: PcfApiStatus): Promise<void> {
+    const status = withinBounds(whole);
     this.deps.metrics.recordStatus(api, status);
     if (canonicalJson(status) === canonicalJson(api.status ?? {})) return;
     const { namespace, name, uid } = api.metadata;
