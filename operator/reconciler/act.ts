@@ -247,6 +247,14 @@ export class Actor {
     await naming(`the scale of ${name}`, scaled);
   }
 
+  /** Removes the `spec.replicas` that {@link scale} wrote, unless the object changed meanwhile. */
+  async unscale({ metadata }: PcfApi): Promise<void> {
+    const { namespace, name, resourceVersion } = metadata;
+    const patch = { metadata: { resourceVersion }, spec: { replicas: null } };
+    const written = this.client.patch(PcfApiKind, namespace, name, patch, { fieldManager: FIELD_MANAGER });
+    this.caches.pcfApis.noteWrite(await naming(`replicas of ${name}`, written));
+  }
+
   /**
    * Our caches hold only what carries our label, so an object they do not have may still
    * exist: one of ours whose label somebody took away, or somebody else's, which a forced

@@ -1,6 +1,7 @@
 /** observe -> plan -> act -> report. Thin: what to do is decided in delivery/, what to write in resources/ and traffic/. */
 import type { Logger } from 'pino';
 import type { Analyst } from '../analysis/analyst.js';
+import { isReplicasDefault } from '../api/v1alpha1/defaults.js';
 import { API_VERSION, FIELD_MANAGER, FINALIZER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { withinBounds } from '../api/v1alpha1/status/within-bounds.js';
 import type { DeliveryPosition, PcfApiStatus } from '../api/v1alpha1/status.js';
@@ -117,8 +118,12 @@ export class Reconciler {
     return this.deliver(api);
   }
 
-  private async deliver(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
+  private async deliver(given: PcfApi): Promise<{ requeueAfterMs?: number }> {
     const { caches, actor, metrics, clock } = this.deps;
+    const foreignAutoscalers = caches.foreignAutoscalers(given);
+    const isLeftover = isReplicasDefault(given) && !isAutoscaled({ api: given, foreignAutoscalers });
+    // The environment may have another default by now.
+    const api = isLeftover ? { ...given, spec: { ...given.spec, replicas: undefined } } : given;
     const now = clock();
     const { migrationProgress } = this.deps;
     const key = keyOf(api);
@@ -152,7 +157,8 @@ export class Reconciler {
     let applied = NOTHING_APPLIED;
     try {
       const isUnscaled = api.spec.replicas === undefined && isAutoscaled(seen);
-      const unscaled = isUnscaled ? await failureOfOne(actor.scale(api, settings.replicas)) : undefined;
+      const scaling = isUnscaled ? actor.scale(api, settings.replicas) : isLeftover && actor.unscale(api);
+      const unscaled = scaling ? await failureOfOne(scaling) : undefined;
       applied = await actor.apply(api, objects, followingEdit(seen, planned));
       this.announceRepairs(api, applied.repairs);
       await actor.release(releasingEdits(api, caches, seen));

@@ -17,6 +17,7 @@ function failing(error: Error, api: PcfApi) {
   const stored = { api };
   const caches = {
     pcfApis: { get: () => stored.api, noteWrite: nothing },
+    foreignAutoscalers: () => [],
     ownedBy: () => {
       throw error;
     },
