@@ -76,7 +76,7 @@ describe('api-server GraphQL', () => {
   it('a name that is taken is a CONFLICT that names the field', async () => {
     await create('web');
     const { errors } = await api.graphql(CREATE, { input: { name: 'web' } });
-    assert.match(errors[0]!.message, /a service named web exists already/);
+    assert.match(errors[0]!.message, /a service named web already exists/);
     assert.equal(errors[0]!.extensions.code, 'CONFLICT');
     assert.equal(errors[0]!.extensions.field, 'input.name');
     assert.ok(errors[0]!.extensions.requestId);
@@ -195,7 +195,7 @@ describe('api-server GraphQL', () => {
     const endAgain = await api.graphql(FINISH, { input: { id, outcome: 'SUCCEEDED' } });
     assert.deepEqual(endAgain.data, end.data);
     const otherEnd = await api.graphql(FINISH, { input: { id, outcome: 'FAILED' } });
-    assert.match(otherEnd.errors[0]!.message, /has ended as SUCCEEDED already/);
+    assert.match(otherEnd.errors[0]!.message, /is already finished with status SUCCEEDED/);
   });
 
   it('of many that record the same key at once all get the same deployment', async () => {

@@ -458,7 +458,7 @@ describe('api-server identities', () => {
         runRole(['user', 'create', '--email', email, '--role', 'admin'], more);
       assert.equal((await create('ada@example.com')).code, 0);
       const twice = await create('ada@example.com');
-      assert.deepEqual([twice.code, twice.stderr], [1, 'a user with this e-mail address exists already\n']);
+      assert.deepEqual([twice.code, twice.stderr], [1, 'a user with this e-mail address already exists\n']);
       const wrong = await create('nonsense');
       assert.deepEqual([wrong.code, wrong.stderr], [64, '--email: must be an e-mail address\n']);
       const away = await create('b@example.com', {

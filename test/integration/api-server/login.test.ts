@@ -116,7 +116,7 @@ describe('api-server login', () => {
       errors[0].extensions.code,
     ]);
     assert.equal(new Set(bodies.map(String)).size, 1, JSON.stringify(bodies));
-    assert.deepEqual(bodies[0], [401, 'the e-mail address or the password is wrong', 'UNAUTHENTICATED']);
+    assert.deepEqual(bodies[0], [401, 'invalid e-mail address or password', 'UNAUTHENTICATED']);
   });
 
   it('a refresh token is good once, and gives the next', async () => {
