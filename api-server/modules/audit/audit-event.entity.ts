@@ -35,7 +35,7 @@ export class AuditEvent extends Node {
   @Column('text')
   @Field({
     description:
-      'Actor of the action: `user:`, `key:` or `token:`, followed by an ID, or `open` when the API runs without authentication or the user is unknown.',
+      'Actor of the action: `user:`, `key:` or `token:`, followed by an ID; `command` for the command line; `open` when authentication is disabled or the user is unknown.',
   })
   actor!: string;
 
@@ -46,7 +46,8 @@ export class AuditEvent extends Node {
   @Column('text', { nullable: true })
   @Field(() => Role, {
     nullable: true,
-    description: 'Role of the actor at the time of the action; null when the user is unknown.',
+    description:
+      'Role of the actor at the time of the action; null for the command line and for unknown users.',
   })
   role!: Role | null;
 
