@@ -10,7 +10,7 @@ export function typeOrmLogger(log: Logger): TypeOrmLogger {
   return {
     logQuery: () => undefined,
     logQueryError: () => undefined, // whoever ran it gets the error
-    logQuerySlow: (ms) => log.warn({ from: 'typeorm', ms }, 'a statement was slow'),
+    logQuerySlow: (ms) => log.warn({ from: 'typeorm', ms }, 'slow statement'),
     logSchemaBuild: debug,
     logMigration: debug,
     log: (_level, message) => debug(message),

@@ -127,7 +127,7 @@ describe('api-server GraphQL', () => {
     assert.equal(errors[0]?.extensions.code, 'BAD_USER_INPUT');
     const id = await create('web');
     const other = await api.graphql(FINISH, { input: { id, outcome: 'FAILED' } });
-    assert.match(other.errors[0]!.message, /is the id of a Service, expected a Deployment/);
+    assert.match(other.errors[0]!.message, /is the ID of a Service, expected the ID of a Deployment/);
   });
 
   it('pages forward and backward over all services, while others come and go', async () => {
@@ -280,7 +280,7 @@ describe('api-server GraphQL', () => {
     assert.deepEqual(errors[0]?.extensions, { code: 'INTERNAL_SERVER_ERROR', requestId: 'req-masked' });
     assert.doesNotMatch(text, /relation|SELECT|stack|hidden/);
     const logged = api.logs.find(
-      ({ msg, requestId }) => msg === 'a GraphQL operation failed' && requestId === 'req-masked',
+      ({ msg, requestId }) => msg === 'GraphQL operation failed' && requestId === 'req-masked',
     );
     assert.match(JSON.stringify(logged), /relation .*services.* does not exist/);
   });

@@ -233,12 +233,12 @@ describe('api-server limits', () => {
     assert.match(await lastWords({}), /graphql: only_trusted requires trusted_documents/);
     assert.match(
       await lastWords({ PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: file }),
-      /trusted_documents: can't be used: ENOENT/,
+      /trusted_documents: cannot be loaded: ENOENT/,
     );
     writeFileSync(file, JSON.stringify({ abc: SERVICES }));
     assert.match(
       await lastWords({ PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: file }),
-      /abc is not the sha256 of its text/,
+      /abc is not the SHA-256 hash of its document/,
     );
   });
 

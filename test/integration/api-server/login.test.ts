@@ -139,7 +139,7 @@ describe('api-server login', () => {
       url,
     );
     assert.deepEqual(event, { outcome: 'DENIED', error_code: 'REFRESH_TOKEN_REUSED', actor_name: 'Ada' });
-    assert.ok(auth.logs.some(({ level, msg }) => level === 'warn' && /used twice/.test(`${msg}`)));
+    assert.ok(auth.logs.some(({ level, msg }) => level === 'warn' && /refresh token reused/.test(`${msg}`)));
   });
 
   it('of many who come with one token at once, one is let in, and then nobody', async () => {

@@ -150,7 +150,7 @@ describe('api-server webhook delivery', () => {
     await eventually('it is given up', () => outbox.failures.some(({ final }) => final));
     assert.deepEqual(outbox.failures.at(-1), {
       id: 'dead',
-      reason: 'the receiver answered 503',
+      reason: 'the receiver returned 503',
       final: true,
     });
     assert.equal(got.length, 3);
