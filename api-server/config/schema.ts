@@ -107,7 +107,7 @@ export const fileSettingsSchema = z.strictObject({
         .meta({ writeOnly: true })
         .optional()
         .describe(
-          'Key that signs and verifies HS256 tokens: at least 32 random bytes. Further lines contain previous keys, ' +
+          'Key that signs and verifies HS256 tokens: at least 32 random bytes. Further lines contain previous or next keys, ' +
             'which only verify tokens. Secret.',
         ),
       jwt_secret_file: z
@@ -147,7 +147,9 @@ export const fileSettingsSchema = z.strictObject({
         .min(1)
         .max(1_000)
         .describe('Failed logins per account and address in `login_window`. Further attempts are throttled.'),
-      login_window: duration.describe('Window in which failed logins are counted.'),
+      login_window: duration.describe(
+        'Window in which failed logins are counted. A throttled account has to wait until its end.',
+      ),
     })
     .refine(({ jwks_url, jwks_issuer }) => (jwks_url === undefined) === (jwks_issuer === undefined), {
       error: 'expected both jwks_url and jwks_issuer, or neither',
@@ -166,7 +168,7 @@ export const fileSettingsSchema = z.strictObject({
         .min(0)
         .max(1_000_000)
         .describe(
-          'Requests with invalid credentials per IP address and window. Further requests get 429. 0 disables the limit.',
+          'Requests with invalid credentials per IP address and window. Further such requests get 429. 0 disables the limit.',
         ),
     })
     .refine(({ window }) => window >= 1_000, { error: 'expected a window of at least 1s', path: ['window'] })

@@ -59,7 +59,7 @@ export class ApiKey extends Node {
   @Field(() => Date, {
     nullable: true,
     description:
-      'Time of the last request with this key, accurate to about one minute; null when it was never used.',
+      'Time of the last request with this key, updated about once per minute; null when it was never used.',
   })
   lastUsedAt!: Date | null;
 

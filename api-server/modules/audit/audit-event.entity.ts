@@ -62,7 +62,7 @@ export class AuditEvent extends Node {
   @Column('text', { nullable: true })
   @Field(() => String, {
     nullable: true,
-    description: 'ID of the object that the action changed; null when there is none.',
+    description: 'ID of the object of the action; null when there is none.',
   })
   subject!: string | null;
 

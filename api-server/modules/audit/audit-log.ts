@@ -60,7 +60,7 @@ export class AuditLog {
       // A batch belongs to several requests, so it must not use the session of one of them.
       await databaseSession.exit(() => this.dataSource.query(INSERT, [json]));
     } catch (error) {
-      // Entries contain no secrets, so the log keeps what the database did not store.
+      // Entries contain no secrets, so they are logged when the database cannot store them.
       this.log.error({ err: error, audit: entries }, 'audit events were not stored');
     }
   }

@@ -16,7 +16,7 @@ export const DeploymentOutcome = {
 export type DeploymentOutcome = (typeof DeploymentOutcome)[keyof typeof DeploymentOutcome];
 
 const OUTCOMES = {
-  SUCCEEDED: { description: 'The version serves the traffic.' },
+  SUCCEEDED: { description: 'The deployment succeeded.' },
   FAILED: { description: 'The deployment failed.' },
   ROLLED_BACK: { description: 'The deployment was rolled back to the previous version.' },
 };

@@ -47,7 +47,7 @@ export class DeploymentService {
       (bind) => `t.service_id = ${bind(serviceId)} AND t.idempotency_key = ${bind(idempotencyKey)}`,
     );
     if (!before) throw await this.#rejection(serviceId);
-    if (before.requestDigest === null ? isSame(before, input) : before.requestDigest === digest)
+    if (before.requestDigest === null ? hasSameContent(before, input) : before.requestDigest === digest)
       return before;
     throw conflict('the idempotency key was used for another deployment', 'input.idempotencyKey');
   }
@@ -201,7 +201,7 @@ export class DeploymentService {
 }
 
 /** For rows without a digest: compares the stored columns. An omitted start time matches any. */
-function isSame(recorded: Deployment, input: RecordDeploymentInput): boolean {
+function hasSameContent(recorded: Deployment, input: RecordDeploymentInput): boolean {
   return (
     recorded.environmentName === input.environment &&
     recorded.version === input.version &&

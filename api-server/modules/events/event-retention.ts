@@ -13,7 +13,8 @@ export function eventRetentionJob(dataSource: DataSource, keepMs: number, everyM
     async handle(_data, { signal }) {
       if (keepMs === 0) return;
       const before = new Date(Date.now() - keepMs);
-      await log.assignPositions(); // events without a position must not be deleted before subscribers can read them
+      // Only events with a position are deleted. Without subscribers, no other code assigns positions.
+      await log.assignPositions();
       let deleted = BATCH;
       while (deleted === BATCH) {
         signal.throwIfAborted();

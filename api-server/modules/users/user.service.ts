@@ -43,11 +43,11 @@ export class UserService {
     const sql = `UPDATE users AS t SET ${set}${disabling} WHERE t.id = ${key}
       AND (${staysAdmin} OR NOT EXISTS (SELECT FROM admins WHERE id = ${key})
         OR EXISTS (SELECT FROM admins WHERE id <> ${key}))`;
-    const ended = `ended AS (
+    const revoked = `revoked AS (
         UPDATE refresh_tokens SET revoked_at = now() WHERE revoked_at IS NULL
         AND user_id IN (SELECT id FROM changed WHERE disabled_at IS NOT NULL)
       )`;
-    const change = { before: [admins], sql, after: [ended], bindings };
+    const change = { before: [admins], sql, after: [revoked], bindings };
     const [user] = await changeRows(this.dataSource, table, change);
     if (user) {
       if (disabled === true) await revokeConcurrentRefreshTokens(this.dataSource, uuid);
@@ -66,10 +66,10 @@ export class UserService {
     const key = bind(uuid);
     const hash = bind(await hashPassword(password));
     const sql = `UPDATE users SET password_hash = ${hash}, updated_at = now() WHERE id = ${key}`;
-    const ended = `ended AS (
+    const revoked = `revoked AS (
         UPDATE refresh_tokens SET revoked_at = now() WHERE user_id = ${key} AND revoked_at IS NULL
       )`;
-    const [user] = await changeRows(this.dataSource, table, { sql, after: [ended], bindings });
+    const [user] = await changeRows(this.dataSource, table, { sql, after: [revoked], bindings });
     if (!user) throw notFound('user not found', 'input.id');
     await revokeConcurrentRefreshTokens(this.dataSource, uuid);
     return user;

@@ -56,7 +56,7 @@ export class WebhookOutboxTable implements WebhookOutbox {
     return { id, url: row.url, secrets, body: webhookBody(row) };
   }
 
-  /** Disabling a webhook is not a delivery failure, so the job is not kept as failed. */
+  /** Disabling a webhook is not a delivery failure, so the job completes without an error. */
   async #failDisabled(id: string): Promise<void> {
     await this.dataSource.query(
       `UPDATE webhook_messages SET status = 'FAILED', last_error = 'the webhook is disabled'

@@ -6,7 +6,7 @@ import type { Logger } from '../logging/logger.js';
  * not logged: their parameters are the users' data.
  */
 export function typeOrmLogger(log: Logger): TypeOrmLogger {
-  const debug = (text: unknown) => log.debug({ from: 'typeorm', text: String(text) }, 'TypeORM says');
+  const debug = (text: unknown) => log.debug({ from: 'typeorm', text: String(text) }, 'TypeORM message');
   return {
     logQuery: () => undefined,
     logQueryError: () => undefined, // whoever ran it gets the error

@@ -30,7 +30,7 @@ export type DeploymentStatus =
   | 'IN_PROGRESS'
   /** The deployment was rolled back to the previous version. */
   | 'ROLLED_BACK'
-  /** The version serves the traffic. */
+  /** The deployment succeeded. */
   | 'SUCCEEDED';
 
 /** Strategy by which a deployment replaces the previous version. */

@@ -18,7 +18,7 @@ interface NodeContext {
 
 @ArgsType()
 class NodesArgs {
-  @ArrayMaxSize(MAX_PAGE, { message: `must be at most ${MAX_PAGE} ids` })
+  @ArrayMaxSize(MAX_PAGE, { message: `must contain at most ${MAX_PAGE} IDs` })
   @Field(() => [ID], { description: `Global IDs, at most ${MAX_PAGE}.` })
   ids!: string[];
 }
