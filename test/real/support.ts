@@ -1,0 +1,19 @@
+/** The cluster that all scenarios share. */
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { RealCluster } from './cluster/real-cluster.js';
+
+const STATE_DIR = '.sandbox/real';
+let starting: Promise<RealCluster> | undefined;
+
+export function sharedCluster(): Promise<RealCluster> {
+  starting ??= start();
+  return starting;
+}
+
+async function start(): Promise<RealCluster> {
+  // The kubelet needs mounts that its containers can see.
+  execFileSync('mount', ['--make-rshared', '/']);
+  const { programs, images } = JSON.parse(readFileSync(`${STATE_DIR}/parts.json`, 'utf8'));
+  return await RealCluster.start(STATE_DIR, programs, images);
+}
