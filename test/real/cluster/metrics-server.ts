@@ -28,6 +28,7 @@ export async function startMetricsServer(options: MetricsServerOptions): Promise
     '--kubelet-insecure-tls',
     '--kubelet-preferred-address-types=InternalIP',
     '--metric-resolution=10s',
+    '--kubelet-request-timeout=5s',
   ];
   const logFile = join(stateDir, 'logs', `${NAME}.log`);
   const env = { PATH: process.env.PATH };

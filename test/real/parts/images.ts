@@ -101,8 +101,10 @@ function addNode(root: string): void {
 function addBusybox(root: string): void {
   const program = addProgram(root, 'busybox');
   const applets = execFileSync(program, ['--list'], { encoding: 'utf8' }).trim().split('\n');
-  for (const applet of applets.filter((name) => name !== 'busybox'))
+  for (const applet of applets.filter((name) => name !== 'busybox' && name !== 'find'))
     execFileSync('ln', ['-sf', '/bin/busybox', join(root, 'bin', applet)]);
+  // Debian's busybox has a find without -delete.
+  addProgram(root, 'find');
   mkdirSync(join(root, 'usr/bin'), { recursive: true });
   execFileSync('ln', ['-sf', '/bin/env', join(root, 'usr/bin/env')]);
 }
