@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { RealCluster } from './cluster/real-cluster.js';
+import type { Target } from './load.js';
 
 const STATE_DIR = '.sandbox/real';
 let starting: Promise<RealCluster> | undefined;
@@ -16,4 +17,10 @@ async function start(): Promise<RealCluster> {
   execFileSync('mount', ['--make-rshared', '/']);
   const { programs, images } = JSON.parse(readFileSync(`${STATE_DIR}/parts.json`, 'utf8'));
   return await RealCluster.start(STATE_DIR, programs, images);
+}
+
+/** Target of in-cluster callers: the Service, by way of kube-proxy. There is no DNS. */
+export async function serviceAddress(real: RealCluster, namespace: string, name: string): Promise<Target> {
+  const path = ['-o', 'jsonpath={.spec.clusterIP}:{.spec.ports[0].port}'];
+  return { url: `http://${await real.kubectl.run(['get', 'service', name, '-n', namespace, ...path])}` };
 }

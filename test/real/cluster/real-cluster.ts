@@ -27,7 +27,8 @@ export class RealCluster {
     readonly ledger: Ledger,
     readonly cluster: Cluster,
     readonly kubectl: Kubectl,
-    readonly client: KubeClient,
+    /** As those of the sandbox, for what tests share. */
+    readonly parts: { client: KubeClient },
     readonly postgres: Postgres,
     readonly nodes: Node[],
     readonly proxy: ManagedProcess,
@@ -88,7 +89,7 @@ export class RealCluster {
       ledger,
       cluster,
       kubectl,
-      client,
+      { client },
       postgres,
       nodes,
       proxy,
