@@ -1,6 +1,8 @@
 /** The cluster that all scenarios share. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { startIngressGateway } from './cluster/ingress-gateway.js';
+import { startIstiod } from './cluster/istiod.js';
 import { RealCluster } from './cluster/real-cluster.js';
 import type { Target } from './load.js';
 
@@ -10,6 +12,20 @@ let starting: Promise<RealCluster> | undefined;
 export function sharedCluster(): Promise<RealCluster> {
   starting ??= start();
   return starting;
+}
+
+let gateway: Promise<string> | undefined;
+
+/** Address of the ingress gateway, `http://address`. istiod and Envoy are started with the first call. */
+export function sharedGateway(): Promise<string> {
+  gateway ??= startGateway();
+  return gateway;
+}
+
+async function startGateway(): Promise<string> {
+  const real = await sharedCluster();
+  await startIstiod(real);
+  return `http://${await startIngressGateway(real)}`;
 }
 
 async function start(): Promise<RealCluster> {
