@@ -109,6 +109,7 @@ describe('a component that does not run', () => {
       revisions: new Map(),
       missingKinds: [],
       foreignAutoscalers: [],
+      hostConflicts: [],
       componentTroubles: [{ component: 'auth', trouble: 'api-auth-1: ErrImagePull: manifest unknown' }],
     } as unknown as Observed;
     assert.deepEqual(concerns(seen, [], { position: {}, replicas: {} } as never), [

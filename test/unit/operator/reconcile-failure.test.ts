@@ -31,6 +31,7 @@ function failing(error: Error, api: PcfApi) {
   };
   const reconciler = new Reconciler({
     ...{ client, caches, clock: () => NOW },
+    finishedJobs: { readPods: async () => undefined },
     events: { record: ({ note }: { note: string }) => void notes.push(note) },
     metrics: { recordStatus: nothing },
     logger: { warn: nothing },
