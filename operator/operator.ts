@@ -21,6 +21,7 @@ import { FIELD_MANAGER, GROUP } from './api/v1alpha1/pcfapi.js';
 import { DashboardServer } from './dashboard/server.js';
 import { CacheSource } from './dashboard/source.js';
 import { tokenReviewGate } from './dashboard/token-review.js';
+import { FinishedJobs } from './migrations/finished-jobs.js';
 import { MigrationProgress } from './migrations/progress.js';
 import { notifyMetrics } from './notify/metrics.js';
 import { Notifier } from './notify/notifier.js';
@@ -249,6 +250,7 @@ export class PcfOperator extends dotI.default {
       notifier: this.notifier,
       reporter: this.reporter,
       migrationProgress: this.migrationProgress,
+      finishedJobs: new FinishedJobs(this.reader, this.caches),
       clock,
     });
     return new Controller({
@@ -276,20 +278,26 @@ export class PcfOperator extends dotI.default {
     const everyone = () => {
       for (const api of this.caches.pcfApis.list()) queue.add(keyOf(api), 'low');
     };
-    for (const [, cache] of this.caches.dependents()) {
+    for (const [type, cache] of this.caches.dependents()) {
       cache.onAvailability(everyone);
       cache.on((event) => {
         // Both: a label that was changed takes the object from one PcfApi and gives it to another.
-        const keys = new Set([instanceKey(event.object), event.old && instanceKey(event.old)]);
+        const keys = new Set([
+          instanceKey(event.object),
+          event.old && instanceKey(event.old),
+          ...this.caches.contenders(type, event),
+        ]);
         for (const key of keys) if (key) queue.add(key, this.haste);
       });
     }
     this.caches.secrets.on(({ object }) => {
       for (const api of this.caches.readersOf(object)) queue.add(keyOf(api), this.haste);
     });
-    for (const [, cache] of this.caches.routesOfUsers()) {
-      cache.on(({ object, old }) => {
+    for (const [type, cache] of this.caches.routesOfUsers()) {
+      cache.on((event) => {
+        const { object, old } = event;
         const keys = [object, ...(old ? [old] : [])].flatMap((route) => this.caches.concernedBy(route));
+        keys.push(...this.caches.contenders(type, event));
         for (const key of new Set(keys)) queue.add(key, this.haste);
       });
     }

@@ -17,7 +17,7 @@ export function leaveLastWords(text: string, env: NodeJS.ProcessEnv = process.en
     writeFileSync(file, bytes);
     return true;
   } catch (error) {
-    process.stderr.write(`can't write ${file}: ${(error as Error).message}\n`);
+    process.stderr.write(`cannot write ${file}: ${(error as Error).message}\n`);
     return false;
   }
 }

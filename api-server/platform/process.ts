@@ -16,7 +16,7 @@ export function untilAsked(): Promise<void> {
 /** A bug must not leave a process that looks alive and is in no known state. */
 export function endOnUnexpected(log: Logger): void {
   const end = (error: unknown) => {
-    log.fatal({ err: error }, 'an unexpected error ended the process');
+    log.fatal({ err: error }, 'unexpected error, exiting');
     leaveLastWords(`unexpected error: ${error instanceof Error ? error.message : String(error)}`);
     process.exit(EXIT.failure);
   };

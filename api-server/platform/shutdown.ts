@@ -33,12 +33,12 @@ export async function shutDown(parts: ShutdownParts): Promise<void> {
   const { settings, readinessOff, app, endless = [], closeables, log } = parts;
   const sockets = trackedSockets(app);
   readinessOff();
-  log.info({ delayMs: settings.delay }, 'shutting down: readiness is off, still serving');
+  log.info({ delayMs: settings.delay }, 'shutting down, readiness off, still serving');
   await sleep(settings.delay);
 
-  log.info({ timeoutMs: settings.timeout }, 'shutting down: letting the running requests end');
+  log.info({ timeoutMs: settings.timeout }, 'shutting down, waiting for requests in progress');
   if (!(await drain(app, endless, settings.timeout, log))) {
-    log.warn({ sockets: sockets.size }, 'requests were still running at the deadline and are cut off');
+    log.warn({ sockets: sockets.size }, 'shutdown timeout exceeded, aborting requests in progress');
     for (const socket of sockets) socket.destroy();
   }
   for (const closeable of closeables) await closeInTime(closeable, log);

@@ -25,7 +25,7 @@ export function workerCount({ server }: Settings): number {
 export function settingsOfWorker(settings: Settings, count: number): Settings {
   const share = Math.floor(settings.database.max_connections / count);
   if (share < 2) {
-    const problem = `${settings.database.max_connections} are too few for server.workers = ${count}: each needs 2`;
+    const problem = `${settings.database.max_connections} is too low for server.workers = ${count}: each worker requires 2 connections`;
     throw new ConfigError([{ path: 'database.max_connections', problem }]);
   }
   return { ...settings, database: { ...settings.database, max_connections: share } };
@@ -57,7 +57,7 @@ export async function runWorkers(
   const metrics = metricsOf(crew);
   const metricsPort = await listen(metrics, settings.metrics.port, settings.server.host);
   const refused = crew.start(count);
-  log.info({ workers: count, metricsPort }, 'serving with several processes');
+  log.info({ workers: count, metricsPort }, 'serving with several workers');
   const code = await Promise.race([asked.then(() => EXIT.ok), refused]);
   await crew.stop();
   metrics.close();
@@ -112,7 +112,10 @@ class Crew {
     const delay = backoffMs(this.#failures, BACKOFF);
     this.#failures += 1;
     this.restarts += 1;
-    this.log.error({ worker: worker.process.pid, code, signal, restartInMs: delay }, 'a worker has ended');
+    this.log.error(
+      { worker: worker.process.pid, code, signal, restartInMs: delay },
+      'worker exited, restarting',
+    );
     await sleep(delay);
     if (!this.#stopping) this.#fork();
   }
@@ -123,7 +126,7 @@ function metricsOf(crew: Crew): Server {
   const own = new Registry();
   new Gauge({
     name: 'pcf_api_workers',
-    help: 'Processes that serve.',
+    help: 'Number of worker processes.',
     registers: [own],
     collect() {
       this.set(crew.alive);
@@ -131,7 +134,7 @@ function metricsOf(crew: Crew): Server {
   });
   new Counter({
     name: 'pcf_api_worker_restarts_total',
-    help: 'Processes that ended and were started again.',
+    help: 'Restarts of worker processes.',
     registers: [own],
     collect() {
       this.reset();

@@ -12,6 +12,7 @@ import { readManifests } from '../manifest.js';
 import { CliError, outputOption, paint, printJson, table } from '../output.js';
 import { clusterChecks } from './cluster-checks.js';
 import { dataChecks } from './data-checks.js';
+import { hostChecks } from './host-checks.js';
 import { runningChecks } from './running-checks.js';
 import type { Check, Finding, Outcome, Patient } from './types.js';
 
@@ -71,7 +72,7 @@ async function admit(
 }
 
 async function examine(patient: Patient): Promise<Finding[]> {
-  const checks: Check[] = [...clusterChecks, ...dataChecks, ...runningChecks];
+  const checks: Check[] = [...clusterChecks, ...dataChecks, ...hostChecks, ...runningChecks];
   return (await Promise.all(checks.map((check) => check(patient)))).flat();
 }
 

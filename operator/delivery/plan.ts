@@ -35,7 +35,7 @@ export function plan(observed: Observation, settings: DeliverySettings, now: num
   const seen = seenAfresh(noted, advanced.position);
   const contracting = contract(seen, advanced.position, settings, now);
   const { position } = contracting;
-  const { route, traffic } = routing(seen, position, settings);
+  const { route, routeWaitsFor, traffic } = routing(seen, position, settings);
   const { step, wakeMs: stepMs } = stepView(seen, position, settings, now);
   const settlingMs = Math.max(0, settings.settleMs - seen.routeAgeMs);
   const running = pods(seen, position, route, settings, settlingMs === 0);
@@ -54,6 +54,7 @@ export function plan(observed: Observation, settings: DeliverySettings, now: num
     refused: belowFloor(seen.revisions, position, seen.target),
     replicas: { ...replicas, ...running },
     route,
+    ...(routeWaitsFor ? { routeWaitsFor } : {}),
     traffic,
     step,
     promotionWaitsFor: awaited(seen, position, settings),

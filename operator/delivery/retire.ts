@@ -4,7 +4,7 @@
  * pods: two revisions at a time is what a cluster and a budget of connections are made for.
  */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { shareOf } from './revisions.js';
+import { ALL_REVISIONS, shareOf } from './revisions.js';
 import type { DeliverySettings, Observation, RouteView } from './types.js';
 
 export interface Retirement {
@@ -48,5 +48,6 @@ export function retire(
 }
 
 function carriesTraffic(route: RouteView | undefined, name: string): boolean {
-  return shareOf(route, name) > 0 || route?.header === name || route?.service === name;
+  const isSelected = route?.service === name || route?.service === ALL_REVISIONS;
+  return shareOf(route, name) > 0 || route?.header === name || isSelected;
 }

@@ -1,6 +1,6 @@
 /** The route that must be in force: who gets which share, and who gets the requests with the canary header. */
 import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
-import { serviceRevision, shareInForce, shareOf, view } from './revisions.js';
+import { ALL_REVISIONS, serviceRevision, shareInForce, shareOf, view } from './revisions.js';
 import type { DeliveryPlan, DeliverySettings, Observation, RevisionView, RouteView } from './types.js';
 import { type Clamped, carries, carryingPods, clampWeight, makesRoom } from './weight.js';
 
@@ -8,6 +8,7 @@ type Share = readonly [revision: string, percent: number];
 
 export interface Routing {
   route: RouteView | undefined;
+  routeWaitsFor?: string;
   traffic: TrafficStatus;
 }
 
@@ -75,11 +76,27 @@ function shared(
 /** What the status says of it: each share that is not as asked, or not known to be in force, has its reason. */
 function report(seen: Observation, route: RouteView | undefined, asked: number, clamped: Clamped): Routing {
   const isWritten = sameRoute(route, seen.route);
-  const trouble = seen.routeRejected ?? (isWritten ? undefined : (seen.routeTrouble ?? NOT_READ_BACK));
+  const routeWaitsFor = awaitedEndpoints(seen, route);
+  const waiting = routeWaitsFor && `the route waits for ${routeWaitsFor}`;
+  const trouble =
+    seen.routeRejected ?? (isWritten ? undefined : (seen.routeTrouble ?? waiting ?? NOT_READ_BACK));
   const verified = isWritten && seen.routeRejected === undefined;
   const reason = sentence(clamped.reason, trouble);
   const traffic = { desiredWeight: asked, effectiveWeight: clamped.weight, verified };
-  return { route, traffic: { ...traffic, ...(reason ? { reason } : {}) } };
+  return {
+    route,
+    ...(routeWaitsFor ? { routeWaitsFor } : {}),
+    traffic: { ...traffic, ...(reason ? { reason } : {}) },
+  };
+}
+
+/** A route to a Service without endpoints answers 503. */
+function awaitedEndpoints(seen: Observation, route: RouteView | undefined): string | undefined {
+  const waiting = seen.revisions.filter(
+    ({ name, awaitsEndpoints }) => awaitsEndpoints && (shareOf(route, name) > 0 || route?.header === name),
+  );
+  if (waiting.length === 0) return undefined;
+  return `endpoints of ${waiting.map(({ name }) => name).join(' and ')} behind a new Service`;
 }
 
 const NOT_READ_BACK = 'the route was written and has not been read back yet';
@@ -103,10 +120,26 @@ function split(
   const weights = Object.fromEntries(shares.filter(([, share]) => share > 0));
   if (settings.split === 'replicas')
     return Object.keys(weights).length > 1 ? { weights, byPods: true } : { weights };
-  const route = Object.keys(weights).length > 1 ? { weights, service: position.stable! } : { weights };
+  const service = isOpenToAll(seen, weights, settings) ? ALL_REVISIONS : position.stable!;
+  const route = Object.keys(weights).length > 1 ? { weights, service } : { weights };
   if (!update || view(seen, update).ready === 0) return route;
   const mirror = mirrored(view(seen, update), weight, settings);
   return { ...route, header: update, ...(mirror > 0 ? { mirror } : {}) };
+}
+
+/**
+ * A rolling update's stable pods become fewer with every new one that is ready: callers of the Service would overload
+ * those that are left. It is opened to all revisions only where each that has pods has a share.
+ */
+function isOpenToAll(
+  { revisions, strangers = [] }: Observation,
+  weights: RouteView['weights'],
+  { strategy }: DeliverySettings,
+): boolean {
+  const withPods = revisions.filter(({ replicas, ready }) => replicas > 0 || ready > 0);
+  return (
+    strategy === 'RollingUpdate' && strangers.length === 0 && withPods.every(({ name }) => weights[name]! > 0)
+  );
 }
 
 /** Copies of requests weigh as much as requests: both together are no more than the ready pods carry. */

@@ -1,5 +1,10 @@
 /** What the delivery planner is told and what it answers. Plain data: no clock, no Kubernetes objects. */
-import type { DeliveryPosition, PositionRecord, TrafficStatus } from '../api/v1alpha1/status.js';
+import type {
+  BackfillStatus,
+  DeliveryPosition,
+  PositionRecord,
+  TrafficStatus,
+} from '../api/v1alpha1/status.js';
 
 /** Of expand and backfill together. `Planned`: they wait for somebody to approve of them. */
 export type MigrationState = 'Disabled' | 'Pending' | 'Planned' | 'Running' | 'Succeeded' | 'Failed';
@@ -41,6 +46,11 @@ export interface RevisionView {
   replicas: number;
   /** Pods that the data plane can send a request to now. */
   ready: number;
+  /**
+   * It serves, and a Service that its route needs is so new that it has no endpoints yet. `ready` counts its ready
+   * pods then: by the route that is in effect they are reached.
+   */
+  awaitsEndpoints?: true;
   migration: MigrationState;
   /** The Job that brings its migrations further; undefined while one runs, or none is left. Default: there is none. */
   nextStage?: 'plan' | 'expand' | 'backfill';
@@ -53,6 +63,8 @@ export interface RevisionView {
   untold?: boolean;
   /** Whether its expand told of a backfill, or may have. */
   backfill?: boolean;
+  /** How far the newest backfill came. */
+  progress?: BackfillStatus;
   contract?: ContractView;
   /** Its number on record, and its image. */
   number?: number;
@@ -73,7 +85,10 @@ export interface RevisionView {
 export interface RouteView {
   weights: Record<string, number>;
   header?: string;
-  /** The revision that Service `<name>` selects, where several have a share. Otherwise it is the one that has everything. */
+  /**
+   * The revision that Service `<name>` selects, where several have a share; `*`: every one of them. Otherwise it is
+   * the one that has everything.
+   */
   service?: string;
   /** Percent of the requests of which the header's revision gets a copy, whoever answers them. */
   mirror?: number;
@@ -195,6 +210,8 @@ export interface DeliveryPlan {
   replicas: Record<string, number>;
   /** The route that must be in force; undefined while nothing can serve. */
   route?: RouteView;
+  /** What must be before the route is written, in words. Until then everything that carries traffic stays as it is. */
+  routeWaitsFor?: string;
   traffic: TrafficStatus;
   step?: StepView;
   /** What the promotion waits for, in words, when everything else is done. */

@@ -1,15 +1,6 @@
 /** Writes what was planned, and only what differs from what is. */
 import { FIELD_MANAGER, FINALIZER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import {
-  BACKUP_KINDS,
-  DeploymentKind,
-  HttpRouteKind,
-  IngressKind,
-  JobKind,
-  PcfApiKind,
-  typeOf,
-  VirtualServiceKind,
-} from '../resources/kinds.js';
+import { BACKUP_KINDS, DeploymentKind, JobKind, PcfApiKind, ROUTES, typeOf } from '../resources/kinds.js';
 import { ADOPT_ORPHANS_ANNOTATION, hasLabelsOf, isOrphanOf, isOwnedBy } from '../resources/metadata.js';
 import { SURROUNDING_KINDS } from '../resources/surroundings.js';
 import { type Applier, type ApplyResult, ExistsError } from '../runtime/apply.js';
@@ -49,8 +40,6 @@ export interface Applied {
   failure?: unknown;
 }
 
-/** What sends requests to pods. */
-export const ROUTES: readonly ResourceType[] = [VirtualServiceKind, HttpRouteKind, IngressKind];
 /** What makes pods, which need what was made before them. */
 const WORKLOADS: readonly ResourceType[] = [DeploymentKind, JobKind];
 /** What pods and route do without: where one can't be written, the rest goes on being kept as it should be. */
@@ -268,6 +257,14 @@ export class Actor {
     await naming(`the scale of ${name}`, scaled);
   }
 
+  /** Removes the `spec.replicas` that {@link scale} wrote, unless the object changed meanwhile. */
+  async unscale({ metadata }: PcfApi): Promise<void> {
+    const { namespace, name, resourceVersion } = metadata;
+    const patch = { metadata: { resourceVersion }, spec: { replicas: null } };
+    const written = this.client.patch(PcfApiKind, namespace, name, patch, { fieldManager: FIELD_MANAGER });
+    this.caches.pcfApis.noteWrite(await naming(`replicas of ${name}`, written));
+  }
+
   /**
    * Our caches hold only what carries our label, so an object they do not have may still
    * exist: one of ours whose label somebody took away, or somebody else's, which a forced
@@ -317,7 +314,7 @@ function stageOf(type: ResourceType): Stage {
 }
 
 /** Where the fault is the API server's or a webhook's, the answer does not say what was to be written. */
-async function naming<T>(object: string, write: Promise<T>): Promise<T> {
+export async function naming<T>(object: string, write: Promise<T>): Promise<T> {
   return write.catch((error: unknown) => {
     throw isServerError(error) ? new WriteFailedError(object, error) : error;
   });

@@ -13,17 +13,20 @@ import {
   SecretKind,
 } from '../resources/kinds.js';
 import { isOwnedBy, LABELS, MANAGED_SELECTOR } from '../resources/metadata.js';
-import { secretRefs } from '../resources/secret-refs.js';
+import { secretNames } from '../resources/secret-refs.js';
 import type { CacheSet } from '../runtime/cache-set.js';
+import { ResourceEventType } from '../runtime/event-types.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
-import type { CacheOptions, ResourceCache } from '../runtime/resource-cache.js';
+import type { CacheEvent, CacheOptions, ResourceCache } from '../runtime/resource-cache.js';
 import { keyOf } from '../runtime/store.js';
+import { claimKey, claimsOf, type HostClaim } from '../traffic/host-claims.js';
 import { SHARED_ROUTES } from '../traffic/index.js';
 import { followedBy } from '../traffic/shared.js';
 import { digestOf, type SecretDigest } from './secrets.js';
 
 const INSTANCE = 'instance';
 const ROUTE = 'route';
+const CLAIM = 'claim';
 const SECRET = 'secret';
 
 /** Helm keeps each release it made in a Secret of up to a megabyte, which no PcfApi reads. */
@@ -78,7 +81,7 @@ export class Caches {
         set.resource(type, {
           namespaces,
           labelSelector: `${LABELS.managedBy}!=${FIELD_MANAGER}`,
-          indexers: { [INSTANCE]: followedKeys },
+          indexers: { [INSTANCE]: followedKeys, [CLAIM]: claimKeys },
         }),
       ]),
     );
@@ -89,7 +92,10 @@ export class Caches {
           namespaces,
           // An autoscaler that somebody else made for a PcfApi matters too.
           labelSelector: type === HorizontalPodAutoscalerKind ? undefined : MANAGED_SELECTOR,
-          indexers: { [INSTANCE]: byInstance },
+          indexers: {
+            [INSTANCE]: byInstance,
+            ...(this.userRoutes.has(type) ? { [CLAIM]: claimKeys } : {}),
+          },
           transform: TRANSFORMS.get(type),
         }),
       ]),
@@ -145,6 +151,22 @@ export class Caches {
   followers(type: ResourceType, { metadata }: PcfApi): KubeObject[] {
     const key = `${metadata.namespace}/${metadata.name}`;
     return this.userRoutes.get(type)?.byIndex(INSTANCE, key) ?? [];
+  }
+
+  /** Routes of this kind, ours and others, that claim a host at a gateway. */
+  claimants(type: ResourceType, claim: HostClaim): KubeObject[] {
+    const key = claimKey(claim);
+    return [this.labelled, this.userRoutes].flatMap((caches) => caches.get(type)?.byIndex(CLAIM, key) ?? []);
+  }
+
+  /** Keys of the PcfApis whose route claims a host that this route claims from now on, or no longer. */
+  contenders(kind: ResourceType, { type, object, old }: CacheEvent): string[] {
+    if (!this.userRoutes.has(kind)) return [];
+    const before = old ? claimsOf(old) : [];
+    const after = type === ResourceEventType.Deleted ? [] : claimsOf(object);
+    return symmetricDifference(before, after)
+      .flatMap((claim) => this.claimants(kind, claim))
+      .flatMap((route) => instanceKey(route) ?? this.concernedBy(route));
   }
 
   noteRouteWrite(type: ResourceType, written: KubeObject): void {
@@ -204,7 +226,7 @@ export function instanceKey(object: KubeObject): string | undefined {
 /** A cluster has many Secrets, each of whose events must not cost a look at every PcfApi. */
 function bySecret(object: KubeObject): string[] {
   const { spec, metadata } = object as unknown as PcfApi;
-  return [...new Set(secretRefs(spec).map(({ name }) => `${metadata.namespace}/${name}`))];
+  return secretNames(spec).map((name) => `${metadata.namespace}/${name}`);
 }
 
 function byRoute(object: KubeObject): string[] {
@@ -216,6 +238,16 @@ function byRoute(object: KubeObject): string[] {
 /** Keys of the PcfApis that a user's route follows. */
 function followedKeys(object: KubeObject): string[] {
   return followedBy(object).map((name) => `${object.metadata.namespace}/${name}`);
+}
+
+function claimKeys(object: KubeObject): string[] {
+  return [...new Set(claimsOf(object).map(claimKey))];
+}
+
+function symmetricDifference(a: HostClaim[], b: HostClaim[]): HostClaim[] {
+  const lacks = (claims: HostClaim[]) => (one: HostClaim) =>
+    !claims.some((other) => claimKey(other) === claimKey(one));
+  return [...a.filter(lacks(b)), ...b.filter(lacks(a))];
 }
 
 function byInstance(object: KubeObject): string[] {

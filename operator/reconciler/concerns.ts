@@ -4,11 +4,13 @@
 
 import { ENV } from '../../contract/image.js';
 import { horizontalScaling, replicasChosenBy } from '../api/v1alpha1/defaults.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
 import { connectionsNeeded, LEAST_PER_POD, mostPods } from '../resources/connection-budget.js';
 import type { Revision } from '../resources/revision.js';
 import { metricNames } from '../resources/scale-view.js';
 import { currentScaleView } from './autoscaling.js';
+import { hostConflictMessage } from './host-conflict.js';
 import type { Observed } from './observe.js';
 
 export interface Concern {
@@ -41,9 +43,12 @@ export interface MissingKind {
 
 const rules: Rule[] = [
   stableAway,
+  stableNotReady,
   contractFailed,
+  componentUnavailable,
   kindMissing,
   certificateElsewhere,
+  hostConflict,
   connectionBudget,
   autoscalersCollide,
   metricsConflict,
@@ -71,6 +76,25 @@ function stableAway(seen: Observed, _: readonly MissingKind[], plan: DeliveryPla
   };
 }
 
+/** The stable revision, if some of its pods are ready and some are not. */
+export function weakenedStable({ delivery }: Observed, plan: DeliveryPlan): RevisionView | undefined {
+  const stable = delivery.revisions.find(({ name }) => name === plan.position.stable);
+  const desired = plan.replicas[stable?.name ?? ''] ?? 0;
+  return stable && stable.ready > 0 && stable.ready < desired ? stable : undefined;
+}
+
+/** Also while Ready is about the new revision. */
+function stableNotReady(seen: Observed, _: readonly MissingKind[], plan: DeliveryPlan): Concern | undefined {
+  const stable = weakenedStable(seen, plan);
+  if (!stable) return undefined;
+  const { name, ready } = stable;
+  const trouble = seen.trouble.get(name);
+  return {
+    reason: 'PodsNotReady',
+    message: `${ready} of ${plan.replicas[name]} pods of the stable revision ${name} are ready${trouble ? `; ${trouble}` : ''}`,
+  };
+}
+
 /** The traffic is served as before; only what the old code needed is still there. */
 function contractFailed({ api, delivery, migrations }: Observed): Concern | undefined {
   const { stable = '', promotedAt } = delivery.position;
@@ -83,6 +107,13 @@ function contractFailed({ api, delivery, migrations }: Observed): Concern | unde
     reason: isHook ? 'BeforeContractFailed' : 'ContractFailed',
     message: `${what} of ${stable} failed: ${contractError}; fix it, then: kubectl pcf migrate approve ${api.metadata.name}`,
   };
+}
+
+/** Nothing of a delivery waits for the worker or the login, so nothing else would report it. */
+function componentUnavailable({ componentTroubles }: Observed): Concern | undefined {
+  if (componentTroubles.length === 0) return undefined;
+  const each = componentTroubles.map(({ component, trouble }) => `${component} does not run: ${trouble}`);
+  return { reason: 'ComponentUnavailable', message: each.join('; ') };
 }
 
 /** Who brings the kinds that are optional. */
@@ -126,6 +157,12 @@ function certificateElsewhere({ api }: Observed): Concern | undefined {
   };
 }
 
+/** Of two that claim a host, the younger one: the older one served it before. */
+function hostConflict({ hostConflicts }: Observed): Concern | undefined {
+  const message = hostConflictMessage(hostConflicts);
+  return message ? { reason: 'HostConflict', message } : undefined;
+}
+
 function connectionBudget({ api, revisions, delivery }: Observed): Concern | undefined {
   const budget = api.spec.database.maxConnections;
   if (budget === undefined) return undefined;
@@ -164,15 +201,15 @@ function autoscalersCollide({ api, foreignAutoscalers }: Observed): Concern | un
 function metricsConflict(seen: Observed, _: readonly MissingKind[], plan: DeliveryPlan): Concern | undefined {
   if (seen.foreignAutoscalers.length === 0) return undefined;
   const { revision, perPod, shared } = currentScaleView(seen, plan);
-  if (!revision || shared.length === 0) return undefined;
+  if (!revision || perPod.length === 0 || shared.length === 0) return undefined;
   const [load, flat] = [metricNames(shared), metricNames(perPod)];
   const others = seen.foreignAutoscalers.map(({ name }) => name).join(' and ');
   return {
     reason: 'AutoscalerConflict',
     message:
-      `HorizontalPodAutoscaler ${others} scales on ${load} and on ${flat}, which does not fall when pods are added: while pods of two ` +
-      `revisions exist it measures those of ${revision} alone, and of ${load} only their part; ` +
-      `remove ${flat} from it, or use autoscaling.horizontal, which leaves ${flat} out for that time`,
+      `HorizontalPodAutoscaler ${others} scales on ${load} and on ${flat}, which does not fall when pods are added: while two ` +
+      `revisions share the traffic it measures the pods of ${revision} alone, and of ${load} only their part; ` +
+      `deliver with BlueGreen, remove ${flat} from it, or use autoscaling.horizontal, which leaves ${flat} out for that time`,
   };
 }
 
@@ -180,7 +217,10 @@ function metricsConflict(seen: Observed, _: readonly MissingKind[], plan: Delive
 export function isAutoscaled({
   api,
   foreignAutoscalers,
-}: Pick<Observed, 'api' | 'foreignAutoscalers'>): boolean {
+}: {
+  api: PcfApi;
+  foreignAutoscalers: readonly unknown[];
+}): boolean {
   return foreignAutoscalers.length > 0 || horizontalScaling(api) !== undefined;
 }
 

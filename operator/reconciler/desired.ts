@@ -11,7 +11,15 @@ import { components } from '../resources/components.js';
 import { configMap } from '../resources/config-map.js';
 import { deployment } from '../resources/deployment.js';
 import { externalSecrets } from '../resources/external-secret.js';
-import { ControllerRevisionKind, JobKind, typeOf } from '../resources/kinds.js';
+import {
+  ControllerRevisionKind,
+  DestinationRuleKind,
+  GatewayKind,
+  JobKind,
+  ROUTES,
+  ServiceKind,
+  typeOf,
+} from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import { controllerRevision, type Revision } from '../resources/revision.js';
 import { previewService } from '../resources/service.js';
@@ -23,6 +31,8 @@ import { currentScaleView } from './autoscaling.js';
 import type { Observed } from './observe.js';
 
 const DEFAULT_HISTORY_LIMIT = 10;
+
+type Owned = Observed['owned'][number];
 
 /**
  * In the order they must be written. Routing comes before the Deployments: an
@@ -36,6 +46,7 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
   const used = [...new Set([...kept, ...(starting ? [starting] : [])])];
   // The plan names a Job only until it is there: it can't be changed once it runs, and is left alone.
   const migrating = plan.job && seen.delivery.startable ? seen.revisions.get(plan.job.revision) : undefined;
+  const routing = router.render(api, plan.route, routableRevisions(seen, plan), seen.userRoute);
   return [
     serviceAccount(api),
     ...externalSecrets(api),
@@ -47,7 +58,7 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
     ...recordsBeside(seen, plan, used).map((revision) =>
       controllerRevision(api, revision, recordOf(plan.position, revision.name)),
     ),
-    ...router.render(api, plan.route, routableRevisions(seen, plan), seen.userRoute),
+    ...(plan.routeWaitsFor ? routing.filter((object) => !isInEffect(seen, object)) : routing),
     ...(migrating ? [migrationObject(api, migrating, plan.job!)] : []),
     ...kept.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
     ...preview(seen, plan),
@@ -63,6 +74,18 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
 function migrationObject(api: PcfApi, revision: Revision, { stage, ...job }: MigrationJob): KubeObject {
   if (stage === 'hook') return hookObject(api, revision, job.attempt);
   return migrationJob(api, revision, { ...job, stage });
+}
+
+/** What decides where requests go now: a route, also one that is still to be made, and the Service of the API. */
+function isInEffect({ api, owned }: Observed, object: KubeObject): boolean {
+  const type = typeOf(object);
+  if (ROUTES.includes(type)) return true;
+  const { name } = api.metadata;
+  return (
+    type === ServiceKind &&
+    object.metadata.name === name &&
+    owned.some((live) => live.type === ServiceKind && live.object.metadata.name === name)
+  );
 }
 
 function preview({ api }: Observed, { position }: DeliveryPlan): KubeObject[] {
@@ -106,7 +129,7 @@ export function unwantedObjects(
   seen: Observed,
   desired: readonly KubeObject[],
   { position }: Pick<DeliveryPlan, 'position'>,
-): { type: ResourceType; object: KubeObject }[] {
+): Owned[] {
   const wanted = new Set(desired.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
   const history = new Set(recordedRevisions(seen));
   return seen.owned.filter(({ type, object }) => {
@@ -121,6 +144,28 @@ export function unwantedObjects(
       return !hasEnded(object) && isStray(position, revision, stage as MigrationStage);
     }
     return true;
+  });
+}
+
+/** What routes lead through. */
+const BACKENDS: readonly ResourceType[] = [ServiceKind, DestinationRuleKind, GatewayKind];
+
+/**
+ * Of what is unwanted, what may go now. Routes of before, as of another provider, stay until the data plane has had
+ * the time to act on the new one, and what they lead through as long again: it acts on both in an order of its own.
+ */
+export function removable(
+  unwanted: readonly Owned[],
+  { route, routeWaitsFor }: Pick<DeliveryPlan, 'route' | 'routeWaitsFor'>,
+  { delivery }: Pick<Observed, 'delivery'>,
+  isSettled: boolean,
+): Owned[] {
+  if (!route) return [...unwanted];
+  const isInTurn = isSettled && !routeWaitsFor && delivery.route !== undefined;
+  const hasRoutes = unwanted.some(({ type }) => ROUTES.includes(type));
+  return unwanted.filter(({ type }) => {
+    if (ROUTES.includes(type)) return isInTurn;
+    return !BACKENDS.includes(type) || (isInTurn && !hasRoutes);
   });
 }
 

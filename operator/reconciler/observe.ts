@@ -1,9 +1,11 @@
 /** Reads the caches into one picture of a PcfApi. No request leaves the process here. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import type { Failure, Observation, RevisionView, RouteView } from '../delivery/types.js';
 import type { LiveReports } from '../migrations/job-view.js';
 import { type Run, runsOf } from '../migrations/progress.js';
 import { type MigrationView, migrationView } from '../migrations/view.js';
+import { EXTRA_COMPONENTS, type ExtraComponent } from '../resources/components.js';
 import {
   BACKUP_KINDS,
   ControllerRevisionKind,
@@ -21,7 +23,9 @@ import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import { routerOf } from '../traffic/index.js';
 import type { TrafficRouter } from '../traffic/router.js';
 import type { Caches } from './caches.js';
+import { type HostConflict, hostConflicts } from './host-conflict.js';
 import {
+  componentTrouble,
   type EndpointSlice,
   isOfJob,
   jobPodFailure,
@@ -29,7 +33,7 @@ import {
   type Pod,
   podFailure,
   podTrouble,
-  readyPods,
+  readiness,
 } from './pods.js';
 import { revisionsOf } from './revisions.js';
 import { followingDeployments } from './rollover.js';
@@ -54,12 +58,18 @@ export interface Observed {
   missingKinds: ResourceType[];
   /** The route of the user's own that is to follow; undefined when it is not there, or none is named. */
   userRoute: KubeObject | undefined;
+  /** The route that serves: the user's own, or the one we made. */
+  liveRoute: KubeObject | undefined;
+  /** Other routes for the same hosts. */
+  hostConflicts: HostConflict[];
   /** Whether the cluster has a kind. */
   available: (type: ResourceType) => boolean;
   /** HorizontalPodAutoscalers on this PcfApi that the operator did not make. */
   foreignAutoscalers: Autoscaler[];
   /** What keeps a revision's pods from being ready, or its migrations from beginning, in the words of the kubelet. */
   trouble: Map<string, string>;
+  /** Why a component that is enabled does not run. */
+  componentTroubles: { component: ExtraComponent; trouble: string }[];
   readyReplicas: number;
 }
 
@@ -71,7 +81,7 @@ export interface Autoscaler {
 /** What {@link observe} asks of the caches. */
 export type ClusterView = Pick<
   Caches,
-  'userRoute' | 'get' | 'ownedBy' | 'secret' | 'available' | 'foreignAutoscalers'
+  'userRoute' | 'get' | 'ownedBy' | 'secret' | 'available' | 'foreignAutoscalers' | 'claimants'
 >;
 
 /** `live` is what running migrations said last. */
@@ -86,9 +96,8 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
   );
   const pods = caches.ownedBy(PodKind, api) as Pod[];
   const slices = caches.ownedBy(EndpointSliceKind, api) as EndpointSlice[];
-  const ready = new Map(
-    [...revisions.keys()].map((name) => [name, readyPods(name, pods, slices, router.services(api, name))]),
-  );
+  const position = api.status?.delivery ?? {};
+  const route = readRoute({ api, router }, caches);
   const migrations = migrationsOf(api, revisions, caches, pods, live);
   const missing = missingSecrets(api, secret);
   const living = livingPods(pods);
@@ -97,7 +106,7 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
     return {
       name,
       replicas: deployment?.spec?.replicas ?? 0,
-      ready: ready.get(name) ?? 0,
+      ...readiness(name, pods, slices, router.services(api, name), isServing(name, position, route)),
       pods: living.get(name) ?? 0,
       number: revisions.get(name)!.number,
       image: revisions.get(name)!.image,
@@ -119,17 +128,22 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
     missingSecrets: missing,
     foreignAutoscalers: caches.foreignAutoscalers(api).map(autoscalerOf),
     userRoute,
+    liveRoute,
+    hostConflicts: hostConflicts(api, liveRoute, (claim) =>
+      router.shared ? caches.claimants(router.shared.type, claim) : [],
+    ),
     available: (type) => caches.available(type),
     missingKinds,
     trouble: troubles(pods, migrations),
+    componentTroubles: componentTroubles(api, pods),
     readyReplicas: views.reduce((sum, view) => sum + view.ready, 0),
     delivery: {
       target: target.name,
       revisions: views,
       strangers: [...living.keys()].filter((name) => !revisions.has(name)),
       following: followingDeployments(api, caches),
-      position: api.status?.delivery ?? {},
-      route: readRoute({ api, router }, caches),
+      position,
+      route,
       routeRejected: liveRoute && router.rejection?.(liveRoute),
       routeTrouble: routeTrouble({ api, router, missingKinds, userRoute }),
       startable: missing.length === 0,
@@ -145,6 +159,14 @@ export function readRoute(
   const isUsers = api.spec.traffic?.routeRef !== undefined;
   return router.read(api, (type, name) =>
     isUsers && type === router.shared?.type ? caches.userRoute(type, api, name) : caches.get(type, api, name),
+  );
+}
+
+/** Whether a revision gets requests, also by a route of another provider, which `route` is not. */
+function isServing(name: string, position: DeliveryPosition, route: RouteView | undefined): boolean {
+  const { stable, update, firstTrafficAt } = position;
+  return (
+    name === stable || (name === update && firstTrafficAt !== undefined) || (route?.weights[name] ?? 0) > 0
   );
 }
 
@@ -186,10 +208,10 @@ function tellingOfContract(view: MigrationView, pods: Pod[]): MigrationView {
 
 /** What the planner is told of them. */
 function migrationOf(seen: MigrationView) {
-  const { state: migration, nextStage, nextAttempt, contracts, ahead, untold, backfill } = seen;
+  const { state: migration, nextStage, nextAttempt, contracts, ahead, untold, backfill, progress } = seen;
   const { contract, failedMigrations, lastMigration } = seen;
   return {
-    ...{ migration, nextStage, nextAttempt, contracts, ahead, untold, backfill },
+    ...{ migration, nextStage, nextAttempt, contracts, ahead, untold, backfill, progress },
     ...{ contract, failedMigrations, lastMigration },
   };
 }
@@ -212,12 +234,21 @@ function preparing(migration: MigrationView | undefined): string | undefined {
   return state === 'Running' && stage !== 'contract' && stage !== 'hook' ? job : undefined;
 }
 
+function componentTroubles({ spec }: PcfApi, pods: Pod[]): Observed['componentTroubles'] {
+  return EXTRA_COMPONENTS.filter((component) => spec.components?.[component]?.enabled).flatMap(
+    (component) => {
+      const trouble = componentTrouble(component, pods);
+      return trouble ? [{ component, trouble }] : [];
+    },
+  );
+}
+
 function troubles(pods: Pod[], migrations: Map<string, MigrationView>): Map<string, string> {
   const found = new Map<string, string>();
   for (const pod of pods) {
     const { [LABELS.revision]: revision = '', [LABELS.component]: component } = pod.metadata.labels ?? {};
     const job = preparing(migrations.get(revision));
-    const awaited = component === 'migration' ? job && isOfJob(pod, job) : !job;
+    const awaited = component === 'migration' ? job && isOfJob(pod, job) : component === 'api' && !job;
     const trouble = awaited && podTrouble(pod);
     if (revision && trouble) found.set(revision, trouble);
   }

@@ -1,34 +1,46 @@
 /** observe -> plan -> act -> report. Thin: what to do is decided in delivery/, what to write in resources/ and traffic/. */
 import type { Logger } from 'pino';
 import type { Analyst } from '../analysis/analyst.js';
+import { isReplicasDefault } from '../api/v1alpha1/defaults.js';
 import { API_VERSION, FIELD_MANAGER, FINALIZER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { withinBounds } from '../api/v1alpha1/status/within-bounds.js';
 import type { DeliveryPosition, PcfApiStatus } from '../api/v1alpha1/status.js';
 import { inEffect, plan } from '../delivery/plan.js';
 import type { DeliveryPlan } from '../delivery/types.js';
+import type { FinishedJobs } from '../migrations/finished-jobs.js';
 import type { MigrationProgress } from '../migrations/progress.js';
 import { deliveryEvents } from '../notify/delivery-events.js';
 import type { Notifier } from '../notify/notifier.js';
 import type { Reporter } from '../notify/reporter.js';
-import { PcfApiKind } from '../resources/kinds.js';
+import { PcfApiKind, ROUTES } from '../resources/kinds.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { ReconcileError } from '../runtime/controller.js';
 import type { EventRecorder } from '../runtime/events.js';
-import { isNotFound, type KubeClient } from '../runtime/kube-client.js';
+import { isForbidden, isInvalid, isNotFound, type KubeClient } from '../runtime/kube-client.js';
 import { keyOf } from '../runtime/store.js';
-import { type Actor, type Applied, type Repair, ROUTES } from './act.js';
+import { type Actor, type Applied, naming, type Repair } from './act.js';
 import { analyse } from './analysis.js';
 import { type Announcement, announcements } from './announce.js';
 import type { Caches } from './caches.js';
 import { concerns, isAutoscaled, repairLoops } from './concerns.js';
 import type { DeliveryMetrics } from './delivery-metrics.js';
-import { desiredObjects, unwantedObjects, writable } from './desired.js';
+import { desiredObjects, removable, unwantedObjects, writable } from './desired.js';
 import { endedDeliveries } from './history.js';
 import type { Metrics } from './metrics.js';
 import { type Observed, observe, readRoute } from './observe.js';
-import { bounded, facing, failureOf, type Obstacle, obstacleOf, RETRY_WITHIN_MS } from './obstacle.js';
+import {
+  bounded,
+  facing,
+  failureOf,
+  failureReport,
+  type Obstacle,
+  obstacleOf,
+  RETRY_WITHIN_MS,
+  StatusRejectedError,
+} from './obstacle.js';
 import { RouteAges } from './route-age.js';
 import { deliverySettings } from './settings.js';
-import { leavingStatus, statusOf } from './status.js';
+import { failedStatus, leavingStatus, statusOf } from './status.js';
 import { reasonSince, type Summary, summarize } from './summary.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
 import { whoDecided } from './who.js';
@@ -45,6 +57,7 @@ export interface ReconcilerDependencies {
   notifier: Notifier;
   reporter: Reporter;
   migrationProgress: MigrationProgress;
+  finishedJobs: FinishedJobs;
   metrics: Metrics;
   deliveryMetrics: DeliveryMetrics;
   logger: Logger;
@@ -70,6 +83,7 @@ export class Reconciler {
       this.deps.actor.forget(key);
       this.deps.analyst.forget(key);
       this.deps.migrationProgress.follow(key, []);
+      this.deps.finishedJobs.forget(key);
       this.deps.reporter.forget(key);
       this.waiting.delete(key);
       this.routeAges.forget(key);
@@ -78,8 +92,27 @@ export class Reconciler {
     try {
       return await this.bring(api);
     } catch (error) {
+      await this.reportFailure(api, error);
       throw bounded(error);
     }
+  }
+
+  /** The last status must not stand for a generation whose reconcile fails. */
+  private async reportFailure(api: PcfApi, error: unknown): Promise<void> {
+    const { caches, clock, logger } = this.deps;
+    const failure = failureReport(error);
+    if (!failure) return;
+    // It may have failed after its status was written, which has the newest position of the delivery.
+    const { namespace, name } = api.metadata;
+    const newest = caches.pcfApis.get(namespace, name) as PcfApi | undefined;
+    const status = failedStatus({ ...api, status: newest?.status ?? api.status }, failure, clock());
+    if (api.status?.reason !== failure.reason) {
+      const { reason, message: note } = failure;
+      this.announce(api, { type: 'Warning', reason, action: 'Reconcile', note });
+    }
+    await this.report(api, status).catch((err: unknown) =>
+      logger.warn({ err, key: keyOf(api) }, 'the failure of a reconcile was not written to the status'),
+    );
   }
 
   private async bring(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
@@ -91,18 +124,27 @@ export class Reconciler {
     return this.deliver(api);
   }
 
-  private async deliver(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
+  private async deliver(given: PcfApi): Promise<{ requeueAfterMs?: number }> {
     const { caches, actor, metrics, clock } = this.deps;
+    await this.deps.finishedJobs.readPods(given);
+    const foreignAutoscalers = caches.foreignAutoscalers(given);
+    const isLeftover = isReplicasDefault(given) && !isAutoscaled({ api: given, foreignAutoscalers });
+    // The environment may have another default by now.
+    const api = isLeftover ? { ...given, spec: { ...given.spec, replicas: undefined } } : given;
     const now = clock();
     const { migrationProgress } = this.deps;
     const key = keyOf(api);
     const seen = observe(api, caches, (pod) => migrationProgress.reportOf(key, pod));
     migrationProgress.follow(key, seen.migrating);
     const settings = deliverySettings(api, seen.router);
-    const routeAgeMs = this.routeAges.age(key, seen.delivery.route, now);
+    const routeAgeMs = this.routeAges.age(key, seen.delivery.route, routeObjects(seen), now);
     const look = analyse(seen, this.deps.analyst, now);
     const planned = plan({ ...seen.delivery, routeAgeMs, analysis: look?.status }, settings, now);
     const { objects, missing } = writable(seen, desiredObjects(seen, planned));
+    const unwanted = unwantedObjects(seen, objects, planned);
+    const settlingMs = settings.settleMs - routeAgeMs;
+    const removed = removable(unwanted, planned, seen, settlingMs <= 0);
+    const removalMs = removed.length < unwanted.length && settlingMs > 0 ? settlingMs : undefined;
     const worries = (obstacle?: Obstacle) => [
       ...concerns(seen, missing, planned),
       ...(obstacle?.passes ? [obstacle] : []),
@@ -129,11 +171,12 @@ export class Reconciler {
     let applied = NOTHING_APPLIED;
     try {
       const isUnscaled = api.spec.replicas === undefined && isAutoscaled(seen);
-      const unscaled = isUnscaled ? await failureOfOne(actor.scale(api, settings.replicas)) : undefined;
+      const scaling = isUnscaled ? actor.scale(api, settings.replicas) : isLeftover && actor.unscale(api);
+      const unscaled = scaling ? await failureOfOne(scaling) : undefined;
       applied = await actor.apply(api, objects, followingEdit(seen, planned));
       this.announceRepairs(api, applied.repairs);
       await actor.release(releasingEdits(api, caches, seen));
-      await actor.remove(unwantedObjects(seen, objects, planned));
+      await actor.remove(removed);
       if (unscaled ?? applied.failure) throw unscaled ?? applied.failure;
     } catch (error) {
       const obstacle = obstacleOf(error);
@@ -142,14 +185,16 @@ export class Reconciler {
       metrics.record(api, { seen, plan: effective, applied });
       await report(effective, obstacle);
       // The delivery continues meanwhile: its holds, its deadline and what is on its way out have their times.
-      const dueInMs = earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs);
+      const dueInMs = earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs, removalMs);
       throw failureOf(error, obstacle.message, dueInMs);
     }
     const effective = effectivePlan();
     metrics.record(api, { seen, plan: effective, applied });
     if (this.canWait(api, planned, applied)) return { requeueAfterMs: 0 };
     await report(effective);
-    return { requeueAfterMs: earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs) };
+    return {
+      requeueAfterMs: earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs, removalMs),
+    };
   }
 
   /**
@@ -236,14 +281,19 @@ export class Reconciler {
   }
 
   /** Writes the status once, and only if it says something new. */
-  private async report(api: PcfApi, status: PcfApiStatus): Promise<void> {
+  private async report(api: PcfApi, whole: PcfApiStatus): Promise<void> {
+    const status = withinBounds(whole);
     this.deps.metrics.recordStatus(api, status);
     if (canonicalJson(status) === canonicalJson(api.status ?? {})) return;
     const { namespace, name, uid } = api.metadata;
     const object = { apiVersion: API_VERSION, kind: KIND, metadata: { namespace, name, uid }, status };
-    const written = await this.deps.client.applyStatus(PcfApiKind, object, {
-      fieldManager: FIELD_MANAGER,
-      force: true,
+    const options = { fieldManager: FIELD_MANAGER, force: true };
+    const written = await naming(
+      `the status of ${name}`,
+      this.deps.client.applyStatus(PcfApiKind, object, options),
+    ).catch((error: unknown) => {
+      if (!isInvalid(error) && !isForbidden(error)) throw error;
+      throw new StatusRejectedError(`the API server rejects the status: ${error.message}`, { cause: error });
     });
     this.deps.caches.pcfApis.noteWrite(written);
   }
@@ -260,6 +310,12 @@ const NOTHING_APPLIED: Applied = {
   routeChanged: false,
   lookAgainMs: undefined,
 };
+
+function routeObjects({ owned }: Observed): string[] {
+  return owned
+    .filter(({ type }) => ROUTES.includes(type))
+    .map(({ type, object }) => `${type.kind}/${object.metadata.name}`);
+}
 
 /** How the revision that is delivered does; of one that was aborted, what it was judged by. */
 function judgement(

@@ -14,6 +14,7 @@ const empty: ClusterView = {
   secret: () => undefined,
   available: () => true,
   foreignAutoscalers: () => [],
+  claimants: () => [],
 };
 
 /** In the order in which the operator writes them; the migration Job among them. */

@@ -8,9 +8,12 @@ import type { RouteView } from '../delivery/types.js';
 export class RouteAges {
   private readonly known = new Map<string, { route: string; since: number }>();
 
-  /** Milliseconds that the route of this PcfApi has been so. `now` in milliseconds. */
-  age(key: string, route: RouteView | undefined, now: number): number {
-    const text = JSON.stringify(route ?? null);
+  /**
+   * Milliseconds that the route of this PcfApi has been so, and made of these objects: another provider's may exist
+   * beside the one that was read. `now` in milliseconds.
+   */
+  age(key: string, route: RouteView | undefined, objects: readonly string[], now: number): number {
+    const text = JSON.stringify([route ?? null, objects]);
     const known = this.known.get(key);
     if (known?.route === text) return Math.max(0, now - known.since);
     this.known.set(key, { route: text, since: now });

@@ -9,9 +9,10 @@ import type { Observed } from './observe.js';
 /** Brings the route that `traffic.routeRef` names to the plan; undefined when it is as it must be, or not there. */
 export function followingEdit(
   { api, router, userRoute }: Observed,
-  { route }: DeliveryPlan,
+  { route, routeWaitsFor }: DeliveryPlan,
 ): RouteEdit | undefined {
-  return userRoute && route && router.shared?.follow(api, userRoute, route);
+  if (!userRoute || !route || routeWaitsFor) return undefined;
+  return router.shared?.follow(api, userRoute, route);
 }
 
 /** Gives back the routes that followed the PcfApi, but for the one that is still to. */

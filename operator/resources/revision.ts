@@ -45,6 +45,7 @@ export const ADOPT_ANNOTATION = `${GROUP}/adopt`;
 const REVISION_FIELDS = [
   ...(['image', 'environment', 'resources', 'env', 'config', 'database', 'redis', 'auth'] as const),
   ...(['imagePullSecrets', 'probes', 'terminationGracePeriod', 'scheduling', 'source'] as const),
+  ...(['envFrom', 'volumes', 'volumeMounts', 'tmp', 'podMetadata'] as const),
 ] satisfies (keyof PcfApiSpec)[];
 
 /** What of spec a pod depends on. A change of anything else makes no new revision. */

@@ -1,14 +1,20 @@
 /** Gateway API: an HTTPRoute with weights over one Service a revision. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { serviceRevision } from '../delivery/revisions.js';
 import type { RouteView } from '../delivery/types.js';
 import { HttpRouteKind } from '../resources/kinds.js';
 import { owned } from '../resources/metadata.js';
-import { NO_REVISION, revisionService, SERVICE_PORT, service } from '../resources/service.js';
+import { revisionService, SERVICE_PORT } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { sharedHttpRoute } from './gateway-api-shared.js';
 import { routeRejection } from './route-rejection.js';
-import { canaryHeader, type ReadObject, splitGateway, type TrafficRouter, withService } from './router.js';
+import {
+  canaryHeader,
+  type ReadObject,
+  serviceUnder,
+  splitGateway,
+  type TrafficRouter,
+  withService,
+} from './router.js';
 
 interface RouteRule {
   matches?: { headers?: unknown[]; path?: unknown }[];
@@ -24,8 +30,7 @@ export const gatewayApi: TrafficRouter = {
   requires: [HttpRouteKind],
   services: (_api, revision) => [revision],
   render(api, route, kept, userRoute) {
-    const pinned = service(api, (route && serviceRevision(route)) ?? NO_REVISION);
-    const services = [pinned, ...kept.map((revision) => revisionService(api, revision))];
+    const services = [serviceUnder(api, route), ...kept.map((revision) => revisionService(api, revision))];
     if (!route) return services;
     if (!api.spec.traffic?.routeRef) return [...services, httpRoute(api, route)];
     return userRoute && !servesMesh(api, userRoute) ? [...services, meshRoute(api, route)] : services;

@@ -3,20 +3,13 @@
  * The subsets narrow a Service of their own: Service `<name>` selects one revision only.
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { serviceRevision } from '../delivery/revisions.js';
 import type { RouteView } from '../delivery/types.js';
 import { DestinationRuleKind, VirtualServiceKind } from '../resources/kinds.js';
 import { LABELS, owned } from '../resources/metadata.js';
-import {
-  allRevisionsName,
-  allRevisionsService,
-  NO_REVISION,
-  SERVICE_PORT,
-  service,
-} from '../resources/service.js';
+import { allRevisionsName, allRevisionsService, SERVICE_PORT } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { serviceHosts, sharedVirtualService } from './istio-shared.js';
-import { canaryHeader, type ReadObject, type TrafficRouter, withService } from './router.js';
+import { canaryHeader, type ReadObject, serviceUnder, type TrafficRouter, withService } from './router.js';
 
 interface HttpRoute {
   name: string;
@@ -36,8 +29,7 @@ export const istio: TrafficRouter = {
   services: (api) => [allRevisionsName(api)],
   render(api, route, kept, userRoute) {
     const rules = kept.length > 0 ? [destinationRule(api, kept)] : [];
-    const pinned = service(api, (route && serviceRevision(route)) ?? NO_REVISION);
-    const base = [pinned, allRevisionsService(api), ...rules];
+    const base = [serviceUnder(api, route), allRevisionsService(api), ...rules];
     if (!route) return base;
     if (!api.spec.traffic?.routeRef) return [...base, virtualService(api, route)];
     return userRoute && !servesMesh(api, userRoute) ? [...base, meshVirtualService(api, route)] : base;

@@ -1,8 +1,14 @@
 /** What the controllers of an HTTPRoute's Gateways report in `status.parents`. */
 import type { KubeObject } from '../runtime/kube-types.js';
 
-interface ParentStatus {
-  parentRef: { kind?: string; namespace?: string; name: string };
+export interface ParentRef {
+  kind?: string;
+  namespace?: string;
+  name: string;
+}
+
+export interface ParentStatus {
+  parentRef: ParentRef & { sectionName?: string; port?: number };
   conditions?: {
     type: string;
     status: string;
@@ -35,4 +41,24 @@ export function routeRejection({ kind, metadata, status }: KubeObject): string |
         }),
     );
   return first;
+}
+
+/** Whether the report is that the controller of this parent does not accept the route as it is now. */
+export function isRejected(
+  { metadata }: KubeObject,
+  parent: ParentStatus['parentRef'],
+  { parentRef, conditions = [] }: ParentStatus,
+): boolean {
+  const isSame =
+    parentRef.name === parent.name &&
+    (parentRef.namespace ?? metadata.namespace) === (parent.namespace ?? metadata.namespace) &&
+    parentRef.sectionName === parent.sectionName &&
+    parentRef.port === parent.port;
+  return (
+    isSame &&
+    conditions.some(
+      ({ type, status, observedGeneration }) =>
+        type === 'Accepted' && status === 'False' && observedGeneration === metadata.generation,
+    )
+  );
 }

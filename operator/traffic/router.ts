@@ -3,11 +3,11 @@
  * file a provider. After Flagger's router Interface, but pure: no client in it.
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { serviceRevision } from '../delivery/revisions.js';
+import { ALL_REVISIONS, serviceRevision } from '../delivery/revisions.js';
 import type { RouteView } from '../delivery/types.js';
 import { ServiceKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
-import { NO_REVISION } from '../resources/service.js';
+import { NO_REVISION, service } from '../resources/service.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import type { SharedRoute } from './shared.js';
 
@@ -56,6 +56,12 @@ export function selectedRevision(api: PcfApi, object: ReadObject): string | unde
   return found ? found.spec?.selector?.[LABELS.revision] : NO_REVISION;
 }
 
+/** The Service of the API beside a route that splits requests by weight. */
+export function serviceUnder(api: PcfApi, route: RouteView | undefined): KubeObject {
+  const selected = (route && serviceRevision(route)) ?? NO_REVISION;
+  return service(api, selected === ALL_REVISIONS ? undefined : selected);
+}
+
 /** A route together with what the live Service selects, where that does not follow from the weights. */
 export function withService(
   api: PcfApi,
@@ -66,9 +72,6 @@ export function withService(
   const selected = selectedRevision(api, object) ?? ALL_REVISIONS;
   return serviceRevision(route) === selected ? route : { ...route, service: selected };
 }
-
-/** What a Service without a revision selects: no revision has this name, so no plan agrees with it. */
-const ALL_REVISIONS = '*';
 
 /** `namespace/name`, or `name` in the PcfApi's own namespace. */
 export function splitGateway(api: PcfApi, gateway: string): { namespace: string; name: string } {

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { KubeClient, KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
 import { ResourceCache } from '../../operator/runtime/resource-cache.js';
+import { within } from '../process/within.js';
 
 export const PcfApiKind: ResourceType = {
   group: 'pcf.dev',
@@ -23,7 +24,13 @@ export interface PcfApiView extends KubeObject {
     stableImage?: string;
     updateRevision?: string;
     updateImage?: string;
-    conditions?: { type: string; status: string; reason: string; message: string }[];
+    conditions?: {
+      type: string;
+      status: string;
+      reason: string;
+      message: string;
+      observedGeneration?: number;
+    }[];
     revisions?: { name: string; replicas: number; readyReplicas: number; weight: number }[];
     history?: { revision: string; outcome: string; reason?: string; by?: string; firstTrafficAt?: string }[];
     failed?: { revision: string; reason: string; message: string; at: string };
@@ -87,7 +94,7 @@ export class PcfApiWatch {
 
   async start(): Promise<void> {
     this.running = this.cache.run(this.stopping.signal);
-    await this.cache.synced;
+    await within(`PcfApi ${this.namespace}/${this.name} is listed`, this.cache.synced);
   }
 
   async stop(): Promise<void> {

@@ -46,6 +46,7 @@ const arrows: Record<string, string[]> = {
     'operator/resources',
     'operator/reconciler',
     'operator/runtime',
+    'operator/traffic',
   ],
   'api-server': ['contract'],
   sandbox: ['contract', 'operator/runtime'],

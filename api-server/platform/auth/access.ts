@@ -54,11 +54,12 @@ export function accessOf(extended: object | null | undefined): AccessRule | unde
   return (extended as Extended | null | undefined)?.extensions.access;
 }
 
-/** Throws FORBIDDEN, and says what is lacking. */
+/** Throws FORBIDDEN with the missing permission. */
 export function requireAccess(who: Identity, { role, scope }: AccessRule): void {
-  if (!includesRole(who.role, role)) throw forbidden(`needs the role ${role}; yours is ${who.role}`);
+  if (!includesRole(who.role, role))
+    throw forbidden(`requires the role ${role}; the caller has the role ${who.role}`);
   if (scope && who.scopes && !who.scopes.includes(scope)) {
-    throw forbidden(`needs an API key with the scope ${scope}; yours has ${who.scopes.join(', ')}`);
+    throw forbidden(`requires an API key with the scope ${scope}; the key has ${who.scopes.join(', ')}`);
   }
 }
 
@@ -69,7 +70,7 @@ export function forbidden(message: string): GraphQLError {
 /** Makes the rules hold. Throws when one is missing. */
 export function enforceAccess(schema: GraphQLSchema): void {
   const wrong = [...accessProblems(schema)];
-  if (wrong.length > 0) throw new Error(`who may use what is not settled (@Allow): ${wrong.join('; ')}`);
+  if (wrong.length > 0) throw new Error(`incomplete access rules (@Allow): ${wrong.join('; ')}`);
   for (const type of objectTypes(schema)) {
     for (const field of Object.values(type.getFields())) {
       const rule = ruleOfField(schema, type, field);
@@ -110,12 +111,12 @@ export function* accessProblems(schema: GraphQLSchema): Generator<string> {
       const needed = restriction(target);
       if (isRoot && !rule) yield `${name} has no rule`;
       else if (isRoot && needed && !includesRole(rule!.role, needed.role)) {
-        yield `${name} gives ${rule!.role} what only ${needed.role} may see`;
+        yield `${name} gives ${rule!.role} access to a type that requires ${needed.role}`;
       } else if (rule || listed(type)) continue;
       else if (isNode && isCompositeType(target) && !ruleOf(target)) {
-        yield `${name} leads to ${target.name}, which has no rule`;
+        yield `${name} returns ${target.name}, which has no rule`;
       } else if (needed && !restriction(type)) {
-        yield `${name} leads to what only ${needed.role} may see`;
+        yield `${name} returns a type that requires ${needed.role}`;
       }
     }
   }

@@ -47,7 +47,8 @@ async function argon2id(
   tagLength: number,
 ): Promise<Buffer> {
   // By the default import: Node.js 22 lacks the function, and must still be able to load this file.
-  if (!crypto.argon2) throw new Error('passwords need argon2id, which comes with Node.js 24.7 and later');
+  if (!crypto.argon2)
+    throw new Error('password hashing requires argon2id, which is available in Node.js 24.7 and later');
   // One text has several forms in Unicode; keyboards differ in which one they send.
   const parameters: Argon2Parameters = { message: password.normalize('NFKC'), nonce, tagLength, ...cost };
   return promisify(crypto.argon2)('argon2id', parameters);

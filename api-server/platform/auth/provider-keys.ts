@@ -37,9 +37,9 @@ export class ProviderKeys {
       return await this.#remote(header, token);
     } catch (error) {
       if (isAnswer(error)) throw error;
-      this.log.warn({ err: error }, "the identity provider's keys can't be fetched");
+      this.log.warn({ err: error }, 'fetching the JWKS failed');
       const known = this.#remote.jwks();
-      if (!known) throw new AuthenticationAway("the identity provider's keys can't be fetched");
+      if (!known) throw new AuthenticationAway("the identity provider's keys are unavailable");
       return createLocalJWKSet(known)(header, token);
     }
   }

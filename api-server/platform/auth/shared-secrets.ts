@@ -24,7 +24,7 @@ export function secretProblem(text: string): string | undefined {
   if (/-----BEGIN|"kty"/.test(text)) return 'must be random text, not a key pair or certificate';
   const lines = secretLines(text);
   const short = lines.some((line) => Buffer.byteLength(line) < MIN_SECRET_BYTES);
-  if (lines.length === 0 || short) return `needs at least ${MIN_SECRET_BYTES} bytes a line`;
+  if (lines.length === 0 || short) return `requires at least ${MIN_SECRET_BYTES} bytes per line`;
   return undefined;
 }
 

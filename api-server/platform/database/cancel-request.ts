@@ -29,7 +29,7 @@ export async function cancelRequest(client: pg.ClientBase, timeoutMs: number): P
   const connection = new pg.Connection({ ssl, sslNegotiation } as never) as RawConnection;
   if (ssl && sslNegotiation !== 'direct') connection.once('connect', () => connection.requestSsl());
   connection.once(ssl ? 'sslconnect' : 'connect', () => connection.cancel(processID, secretKey));
-  const timer = setTimeout(() => connection.stream.destroy(new Error('nobody answered')), timeoutMs);
+  const timer = setTimeout(() => connection.stream.destroy(new Error('no response')), timeoutMs);
   try {
     const ended = once(connection, 'end'); // rejects at an error
     if (host.startsWith('/')) connection.connect(`${host}/.s.PGSQL.${port}`);

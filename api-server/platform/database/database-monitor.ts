@@ -8,7 +8,7 @@ import type { WatchConnection } from './watch-connection.js';
  * `behind`: the database answers, but lacks a migration this image needs.
  * Only `ready` may serve requests.
  */
-export type DatabaseState = 'connecting' | 'ready' | 'away' | 'behind' | 'closed';
+export type DatabaseState = 'connecting' | 'ready' | 'unavailable' | 'behind' | 'closed';
 
 export interface DatabaseStatus {
   state: DatabaseState;
@@ -88,8 +88,8 @@ export class DatabaseMonitor {
         if (this.#closed) return;
         const delay = backoffMs(failures, this.parts.backoff);
         failures += 1;
-        this.#enter('away', shortReason(error), new Date(Date.now() + delay));
-        this.parts.log.warn({ err: error, failures, retryInMs: delay }, 'the database is away');
+        this.#enter('unavailable', shortReason(error), new Date(Date.now() + delay));
+        this.parts.log.warn({ err: error, failures, retryInMs: delay }, 'database unavailable');
         await this.#pause(delay);
       }
     }
@@ -125,13 +125,13 @@ export class DatabaseMonitor {
     }
     const reason = await this.parts.schemaMisfit(connection);
     if (reason === undefined) {
-      this.parts.log.info({ after: this.#status.state }, 'the database is ready');
+      this.parts.log.info({ after: this.#status.state }, 'database ready');
       this.parts.onReady?.();
       this.#enter('ready');
       return;
     }
     if (this.#status.state !== 'behind') {
-      this.parts.log.warn({ reason }, 'this version can not live with the schema of the database');
+      this.parts.log.warn({ reason }, 'database schema is incompatible with this version');
     }
     const next = new Date(Date.now() + this.parts.probeIntervalMs);
     this.#enter('behind', reason, next);

@@ -146,9 +146,7 @@ export class DatabaseServer {
       idle_in_transaction_session_timeout: 60_000,
       Client: observedClient({ server: name, prepared: settings.prepared_statements, observe }),
     } as pg.PoolConfig);
-    pool.on('error', (error) =>
-      log.warn({ err: error, server: name }, 'an idle database connection was lost'),
-    );
+    pool.on('error', (error) => log.warn({ err: error, server: name }, 'idle database connection lost'));
     return pool;
   }
 
@@ -173,7 +171,7 @@ export class DatabaseServer {
         const ms = backoffMs(failures, SWAP_BACKOFF);
         log.warn(
           { err: error, server: name, retryInMs: ms },
-          'new credentials do not work yet, the old ones stay',
+          'new database credentials rejected, keeping the previous ones',
         );
         await sleep(ms, undefined, { ref: false });
         continue;
@@ -182,7 +180,7 @@ export class DatabaseServer {
       this.#pool = pool;
       this.#url = wanted;
       this.#breaker = newBreaker();
-      log.info({ server: name }, 'the database connections use new credentials');
+      log.info({ server: name }, 'database credentials reloaded');
       void drain(old);
     }
   }

@@ -171,7 +171,7 @@ export class Database {
     try {
       await cancelRequest(client, this.parts.settings.connect_timeout);
     } catch (error) {
-      this.parts.log.debug({ err: error }, 'a statement could not be cancelled');
+      this.parts.log.debug({ err: error }, 'cancelling a statement failed');
     }
   }
 }

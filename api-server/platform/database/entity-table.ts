@@ -20,7 +20,7 @@ export class EntityTable<T extends object> {
   constructor(readonly entity: new () => T) {
     const storage = getMetadataArgsStorage();
     const table = storage.filterTables(entity)[0];
-    if (!table?.name) throw new Error(`${entity.name} is no entity with a table`);
+    if (!table?.name) throw new Error(`${entity.name} is not an entity with a table`);
     this.name = table.name;
     const args = storage.filterColumns(ancestors(entity));
     this.#columns = new Map(
@@ -68,7 +68,7 @@ export class EntityTable<T extends object> {
 
   #get(property: PropertyOf<T>): TableColumn {
     const column = this.#columns.get(property);
-    if (!column) throw new Error(`${this.entity.name}.${property} is no column`);
+    if (!column) throw new Error(`${this.entity.name}.${property} is not a column`);
     return column;
   }
 }

@@ -7,7 +7,7 @@ import { parseLsn } from './session.js';
 import type { WatchConnection } from './watch-connection.js';
 
 /** Only `ready` gets reads. `not a replica`: it was promoted, and has a history of its own. */
-export type ReplicaState = 'connecting' | 'ready' | 'lagging' | 'away' | 'not a replica' | 'closed';
+export type ReplicaState = 'connecting' | 'ready' | 'lagging' | 'unavailable' | 'not a replica' | 'closed';
 
 export interface ReplicaMonitorParts {
   open(): Promise<WatchConnection>;
@@ -85,7 +85,7 @@ export class ReplicaMonitor {
         });
       } catch (error) {
         if (this.#ending.signal.aborted) return;
-        this.#enter('away', shortReason(error));
+        this.#enter('unavailable', shortReason(error));
         await this.#pause(backoffMs(failures, this.parts.backoff));
       }
     }
@@ -147,7 +147,7 @@ export class ReplicaMonitor {
     if (state === before) return;
     if (state === 'ready') this.parts.onReady();
     const level = state === 'ready' || state === 'closed' ? 'info' : 'warn';
-    this.parts.log[level]({ state, reason, before }, 'the replica changed its state');
+    this.parts.log[level]({ state, reason, before }, 'replica state changed');
   }
 
   /** Waits, unless told to hurry. */

@@ -28,7 +28,7 @@ export class RoutedConnection extends EventEmitter {
 
   /** Gives back what it holds; a transaction that was left open is rolled back by ending its connection. */
   release(error?: Error): void {
-    if (this.#transaction) this.#leave(error ?? new Error('the transaction was not ended'));
+    if (this.#transaction) this.#leave(error ?? new Error('the transaction is still open'));
   }
 
   async #run(text: string, values?: unknown[]): Promise<QueryResult> {

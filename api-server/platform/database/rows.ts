@@ -28,7 +28,7 @@ export async function insertRow<T extends object>(
   const bindings = new Bindings();
   const sql = insertSql(table, values, bindings);
   const [row] = await changeRows(dataSource, table, { sql, bindings });
-  if (!row) throw new Error(`nothing was inserted into ${table.name}`);
+  if (!row) throw new Error(`no row was inserted into ${table.name}`);
   return row;
 }
 

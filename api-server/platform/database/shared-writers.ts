@@ -21,7 +21,7 @@ export class SharedWriters {
   async note(writer: string, lsn: bigint): Promise<void> {
     const position = lsn.toString(16).padStart(16, '0');
     await this.redis.eval(RAISE, 1, KEY + writer, position, this.ttlMs).catch((error: unknown) => {
-      this.log.debug({ err: error }, 'other processes were not told of a write');
+      this.log.debug({ err: error }, 'recording a write in Redis failed');
     });
   }
 

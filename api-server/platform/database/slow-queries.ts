@@ -15,6 +15,6 @@ export function slowQueryLog(log: Logger, thresholdMs: number): (event: Statemen
       failed: error !== undefined,
       sql: text.slice(0, MAX_TEXT),
     };
-    log.warn(entry, 'a statement was slow');
+    log.warn(entry, 'slow statement');
   };
 }

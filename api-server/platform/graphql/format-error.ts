@@ -26,20 +26,20 @@ export function errorFormatter({ log, databaseLost }: ErrorFormatParts): ErrorFo
     const original = unwrapResolverError(error);
     if (isDatabaseAway(original)) {
       databaseLost();
-      log.warn({ err: original }, 'a request found the database away');
-      return replace(formatted, 'the database is away; try again', CODES.unavailable);
+      log.warn({ err: original }, 'database unavailable during a request');
+      return replace(formatted, 'the database is unavailable; try again', CODES.unavailable);
     }
     if (isUnstorable(original)) {
       return replace(
         formatted,
-        'a text has a character, or a number or time a size, that can not be stored',
+        'a text contains a character, or a number or time is out of the range, that the database cannot store',
         CODES.badUserInput,
       );
     }
     if (isRefusal(original)) return replace(formatted, original.message, CODES.badUserInput);
     const { code } = formatted.extensions ?? {};
     if (code === undefined || code === CODES.internal) {
-      log.error({ err: original, path: formatted.path }, 'a GraphQL operation failed');
+      log.error({ err: original, path: formatted.path }, 'GraphQL operation failed');
       return replace(formatted, 'internal error', CODES.internal);
     }
     return { ...formatted, extensions: { ...formatted.extensions, ...requestContext.getStore() } };

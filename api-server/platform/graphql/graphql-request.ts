@@ -79,8 +79,8 @@ function searchOf(url: string): Record<string, string> | GraphQLError {
     if (part === '') continue;
     const end = part.includes('=') ? part.indexOf('=') : part.length;
     const [name, value] = [decoded(part.slice(0, end)), decoded(part.slice(end + 1))];
-    if (name === undefined || value === undefined) return malformed('the query string can not be decoded');
-    if (found.has(name)) return malformed('the query string names a parameter twice');
+    if (name === undefined || value === undefined) return malformed('the query string cannot be decoded');
+    if (found.has(name)) return malformed('the query string contains a duplicate parameter');
     found.set(name, value);
   }
   return Object.fromEntries(found);

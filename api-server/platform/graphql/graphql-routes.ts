@@ -78,7 +78,7 @@ export function addGraphqlRoutes<Context extends BaseContext>(
     for (const [name, value] of headers) void reply.header(name, value);
     void reply.code(status ?? 200);
     if (body.kind === 'complete') return reply.send(body.string);
-    throw new Error('an answer in parts was not asked for');
+    throw new Error('unexpected incremental response');
   };
   // Before the body is read: a stranger's is none of our business.
   const onRequest = [showPlayground(parts.playground), requireDatabase(parts.monitor), parts.identify];
@@ -130,12 +130,12 @@ function requireDatabase(monitor: DatabaseMonitor) {
     void reply
       .code(503)
       .header('retry-after', String(monitor.retryAfterSeconds))
-      .send(errorBody('the database is away; try again', CODES.unavailable));
+      .send(errorBody('the database is unavailable; try again', CODES.unavailable));
   };
 }
 
 function identityOf({ identity }: FastifyRequest): Identity {
-  if (!identity) throw new Error('a request without an identity came through');
+  if (!identity) throw new Error('the request has no identity');
   return identity;
 }
 
@@ -149,7 +149,7 @@ function isBrowser({ method, headers, query }: FastifyRequest): boolean {
 function endWithClient({ state }: FastifyRequest, reply: FastifyReply): void {
   reply.raw.once('close', () => {
     if (!state || reply.raw.writableFinished || state.session.wrote) return;
-    state.session.cancel(new Error('the client has gone'));
+    state.session.cancel(new Error('the client closed the connection'));
   });
 }
 

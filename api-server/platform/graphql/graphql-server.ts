@@ -82,7 +82,7 @@ function cacheOf({ settings, schema, redis, metrics, log }: GraphqlServerParts) 
   const schemaHash = sha256(printSchema(schema));
   const lookups = new Counter({
     name: 'pcf_api_response_cache_lookups_total',
-    help: 'Answers that were looked for in the cache.',
+    help: 'Lookups in the response cache, by outcome.',
     labelNames: ['outcome'] as const,
     registers: [metrics.registry],
   });

@@ -12,7 +12,7 @@ export interface RunPluginParts {
   runner: OperationRunner;
 }
 
-const OVER_WEBSOCKET = 'subscriptions go over WebSocket, by the protocol graphql-transport-ws';
+const OVER_WEBSOCKET = 'subscriptions require WebSocket with the protocol graphql-transport-ws';
 
 /**
  * Hands what Apollo has found valid to the runner, and keeps it for the next time.
@@ -36,7 +36,7 @@ export function runOperations({
           const problem = admission.problemOfDocument(source, document);
           if (problem) throw badRequest(problem.message, problem.extensions);
           found = documents.operation(documents.add(source, document), request.operationName);
-          if (operation && !found) throw badRequest('this operation can not be run');
+          if (operation && !found) throw badRequest('this operation cannot be executed');
         },
         async responseForOperation({ request, contextValue }) {
           if (!found) return null; // there is no such operation, and Apollo says so

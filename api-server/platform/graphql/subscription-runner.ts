@@ -85,7 +85,7 @@ export class SubscriptionRunner {
     const admitted = admission.admit(askedIn(payload));
     if (admitted instanceof GraphQLError) throw admitted;
     const { query, operationName, variables = {} } = admitted;
-    if (query === undefined) throw badUserInput({ field: 'query', message: 'is missing, or not known here' });
+    if (query === undefined) throw badUserInput({ field: 'query', message: 'is missing or unknown' });
     const document = this.#document(query);
     const definition = subscriptionIn(document, operationName);
     const { errors, coerced } = getVariableValues(schema, definition.variableDefinitions ?? [], variables, {
@@ -189,9 +189,16 @@ function endingIfCancelled(session: DatabaseSession) {
 
 function subscriptionIn(document: DocumentNode, name: string | undefined): OperationDefinitionNode {
   const found = getOperationAST(document, name);
-  if (!found) throw badUserInput({ field: 'operationName', message: 'names no operation of the document' });
+  if (!found)
+    throw badUserInput({
+      field: 'operationName',
+      message: 'is not the name of an operation in the document',
+    });
   if (found.operation === 'subscription') return found;
-  throw badUserInput({ field: 'query', message: `is a ${found.operation}; send it over HTTP` });
+  throw badUserInput({
+    field: 'query',
+    message: `is a ${found.operation}, not a subscription; send it over HTTP`,
+  });
 }
 
 function withCode({ message, nodes, originalError }: GraphQLError, code: string): GraphQLError {

@@ -102,14 +102,14 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
     PING_MS,
   );
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    socket.on('error', (error) => parts.log.debug({ err: error }, 'a connection was lost as it was opened'));
+    socket.on('error', (error) => parts.log.debug({ err: error }, 'connection lost during the upgrade'));
     const refused = closing ? '503 Service Unavailable' : refusal(request, parts.origins);
     if (refused) {
       socket.end(`HTTP/1.1 ${refused}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
       return;
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      webSocket.on('error', (error) => parts.log.debug({ err: error }, 'a WebSocket failed'));
+      webSocket.on('error', (error) => parts.log.debug({ err: error }, 'WebSocket error'));
       sockets.emit('connection', webSocket, request);
     });
   });
@@ -147,7 +147,7 @@ async function identityOf(
     return await authenticate(subscriber);
   } catch (error) {
     if (!(error instanceof NotAuthenticated)) throw error;
-    log.info({ reason: error.refusal }, 'a subscriber was refused');
+    log.info({ reason: error.refusal }, 'subscription connection rejected');
     await refused(error);
     return undefined;
   }
@@ -187,7 +187,7 @@ function refusal(
 
 function tooMany(): GraphQLError {
   return new GraphQLError(
-    `a connection has at most ${MAX_PER_CONNECTION} subscriptions; open another or end one`,
+    `a connection can have at most ${MAX_PER_CONNECTION} subscriptions; open another connection`,
     {
       extensions: { code: 'TOO_MANY_SUBSCRIPTIONS' },
     },

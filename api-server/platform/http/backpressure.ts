@@ -39,7 +39,7 @@ export function addBackpressure(app: FastifyInstance, { server }: Settings, regi
     void reply
       .code(503)
       .header('retry-after', String(RETRY_AFTER_SECONDS))
-      .send(errorBody('too busy; try again', CODES.unavailable));
+      .send(errorBody('the server is overloaded; try again', CODES.unavailable));
   });
   app.addHook('onClose', async () => loop.close());
 }
@@ -73,7 +73,7 @@ function pressureMetrics(registry: Registry, inFlight: () => number): Counter<'c
   const registers = [registry];
   new Gauge({
     name: 'http_requests_in_flight',
-    help: 'Requests being worked on.',
+    help: 'Number of requests in progress.',
     registers,
     collect() {
       this.set(inFlight());
@@ -81,7 +81,7 @@ function pressureMetrics(registry: Registry, inFlight: () => number): Counter<'c
   });
   return new Counter({
     name: 'pcf_api_requests_shed_total',
-    help: 'Requests answered 503 because there was too much to do.',
+    help: 'Requests rejected with status 503 because of overload, by cause.',
     labelNames: ['cause'] as const,
     registers,
   });

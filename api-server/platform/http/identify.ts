@@ -78,19 +78,19 @@ export function identify({ gate, databaseLost, log }: IdentifyParts) {
     if (error instanceof NotAuthenticated) {
       const seconds = await gate.refused(error, request.ip);
       if (seconds !== undefined) return tooMany(reply, seconds);
-      log.info({ reason: error.refusal }, 'a request was refused');
+      log.info({ reason: error.refusal }, 'request rejected');
       return reply
         .code(401)
         .header('www-authenticate', 'Bearer realm="pcf-api"')
         .send(errorBody(error.message, CODES.unauthenticated));
     }
-    const away = isDatabaseAway(error) ? 'the database is away' : undefined;
-    if (away) databaseLost();
-    if (!away && !(error instanceof AuthenticationAway)) throw error;
+    const unavailable = isDatabaseAway(error) ? 'the database is unavailable' : undefined;
+    if (unavailable) databaseLost();
+    if (!unavailable && !(error instanceof AuthenticationAway)) throw error;
     return reply
       .code(503)
       .header('retry-after', String(RETRY_AFTER_SECONDS))
-      .send(errorBody(`${away ?? (error as Error).message}; try again`, CODES.unavailable));
+      .send(errorBody(`${unavailable ?? (error as Error).message}; try again`, CODES.unavailable));
   };
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
@@ -109,13 +109,13 @@ function counters(registry: Registry) {
   return {
     refused: new Counter({
       name: 'pcf_api_authentication_refused_total',
-      help: 'Requests whose sender was not let in.',
+      help: 'Requests with rejected credentials, by reason.',
       labelNames: ['reason'] as const,
       registers,
     }),
     limited: new Counter({
       name: 'pcf_api_rate_limited_total',
-      help: 'Requests answered 429, and subscriptions that were refused as they are.',
+      help: 'Throttled requests (status 429) and subscriptions, by limit.',
       labelNames: ['limit'] as const,
       registers,
     }),

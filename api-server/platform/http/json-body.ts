@@ -7,6 +7,8 @@ export function refuseInvalidUtf8(app: FastifyInstance): void {
   app.removeContentTypeParser('application/json');
   app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     if (isUtf8(body)) return parse(request, body.toString('utf8'), done);
-    done(Object.assign(new Error('the body is not UTF-8'), { statusCode: 400, code: 'BAD_USER_INPUT' }));
+    done(
+      Object.assign(new Error('the body is not valid UTF-8'), { statusCode: 400, code: 'BAD_USER_INPUT' }),
+    );
   });
 }

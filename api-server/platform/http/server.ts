@@ -49,13 +49,13 @@ export function createHttpServer(
   refuseInvalidUtf8(app);
   app.server.maxConnections = server.max_connections;
   app.setNotFoundHandler((_request, reply) =>
-    reply.code(404).send(errorBody('there is nothing here; GraphQL is at /graphql', CODES.notFound)),
+    reply.code(404).send(errorBody('not found; the GraphQL endpoint is /graphql', CODES.notFound)),
   );
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const status = error.statusCode ?? 500;
     if (status < 500)
       return reply.code(status).send(errorBody(error.message, error.code ?? CODES.badUserInput));
-    log.error({ err: error }, 'a request failed');
+    log.error({ err: error }, 'request failed');
     return reply.code(status).send(errorBody('internal error', CODES.internal));
   });
   return app;

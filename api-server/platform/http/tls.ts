@@ -20,7 +20,7 @@ export function readCertificate({ tls }: Settings['server']): Certificate | unde
   try {
     return checked(certFile, keyFile);
   } catch (error) {
-    throw new ConfigError([{ path: 'server.tls', problem: `can't be used: ${(error as Error).message}` }]);
+    throw new ConfigError([{ path: 'server.tls', problem: `cannot be used: ${(error as Error).message}` }]);
   }
 }
 
@@ -50,11 +50,11 @@ export function followCertificate(
       const certificate = checked(certFile, keyFile);
       server.setSecureContext({ ...certificate, minVersion: 'TLSv1.2' });
       expires = expiryOf(certificate.cert);
-      log.info({ expires: expires.toISOString() }, 'a new certificate is in use');
+      log.info({ expires: expires.toISOString() }, 'TLS certificate reloaded');
     } catch (error) {
       log.warn(
         { reason: (error as Error).message },
-        'the new certificate does not work yet, the old one stays',
+        'new TLS certificate is invalid, keeping the previous one',
       );
     }
   };
@@ -73,7 +73,7 @@ function expiryOf(cert: string): Date {
 function addExpiryGauge(registry: Registry, expires: () => Date): void {
   new Gauge({
     name: 'pcf_api_tls_certificate_expiry_timestamp_seconds',
-    help: 'When the certificate in use ends.',
+    help: 'Expiry time of the TLS certificate in use, in seconds since the epoch.',
     registers: [registry],
     aggregator: 'min',
     collect() {

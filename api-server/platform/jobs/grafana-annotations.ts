@@ -122,7 +122,7 @@ async function request<T>(
   });
   if (response.ok) return (await response.json()) as T;
   await response.body?.cancel();
-  const message = `Grafana answered ${response.status} to ${method} ${path.split('?')[0]}`;
+  const message = `Grafana returned ${response.status} for ${method} ${path.split('?')[0]}`;
   const isOurFault =
     response.status >= 400 && response.status < 500 && ![401, 403, 408, 429].includes(response.status);
   throw isOurFault ? new HopelessJobError(message) : new Error(message);

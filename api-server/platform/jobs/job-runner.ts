@@ -38,7 +38,7 @@ export class JobRunner {
   /** Puts a job of a kind that was added before in. */
   async enqueue(name: string, data: object, options: JobOptions = {}): Promise<void> {
     const queue = this.#queues.get(name);
-    if (!queue) throw new Error(`there is no job ${name}`);
+    if (!queue) throw new Error(`unknown job ${name}`);
     await enqueue(queue, data, options, this.#retriesOf(name).attempts);
   }
 
@@ -46,13 +46,15 @@ export class JobRunner {
     const { redis, settings, log } = this.parts;
     const { name, every } = definition;
     const queue = openQueue(name, redis, settings);
-    queue.on('error', (error) => log.debug({ err: error, queue: name }, 'a queue has lost Redis'));
+    queue.on('error', (error) => log.debug({ err: error, queue: name }, 'queue lost its Redis connection'));
     this.#queues.set(name, queue);
     if (definition.retries) this.#retries.set(name, definition.retries);
     this.#workers.push(this.#createWorker(definition));
     // Waits for Redis by itself. All workers say the same, and the job runs once.
     if (every)
-      void this.#schedule(queue, every).catch((err) => log.error({ err, queue: name }, 'not scheduled'));
+      void this.#schedule(queue, every).catch((err) =>
+        log.error({ err, queue: name }, 'scheduling a job failed'),
+      );
   }
 
   start(): void {
@@ -65,7 +67,7 @@ export class JobRunner {
    */
   async close(timeoutMs: number): Promise<void> {
     const timer = setTimeout(() => {
-      this.parts.log.warn('jobs were still running at the deadline and are cut off; they will run again');
+      this.parts.log.warn('shutdown timeout exceeded, active jobs are aborted and will run again');
       this.#cutOff.abort();
       for (const worker of this.#workers) void worker.close(true);
     }, timeoutMs);
@@ -98,10 +100,8 @@ export class JobRunner {
         backoffStrategy: (attempts) => backoffMs(attempts - 1, this.#retriesOf(name)),
       },
     });
-    worker.on('error', (error) => log.debug({ err: error, queue: name }, 'a worker has lost Redis'));
-    worker.on('stalled', (id) =>
-      log.warn({ queue: name, job: id }, 'a job was left by its worker and runs again'),
-    );
+    worker.on('error', (error) => log.debug({ err: error, queue: name }, 'worker lost its Redis connection'));
+    worker.on('stalled', (id) => log.warn({ queue: name, job: id }, 'job stalled, will run again'));
     worker.on('failed', (job, error) => this.#onFailed(name, job, error));
     return worker;
   }
@@ -137,7 +137,7 @@ export class JobRunner {
     const isDead = job?.finishedOn !== undefined;
     if (isDead) this.parts.metrics.deadLetter(queue);
     const entry = { err: error, queue, job: job?.id, attempt: job?.attemptsMade };
-    if (isDead) this.parts.log.error(entry, 'a job has failed for good and is a dead letter');
-    else this.parts.log.warn(entry, 'a job has failed and will be tried again');
+    if (isDead) this.parts.log.error(entry, 'job failed permanently');
+    else this.parts.log.warn(entry, 'job failed, will retry');
   }
 }

@@ -39,5 +39,5 @@ async function apply(
     deleted += count;
     if (count < BATCH) break;
   }
-  if (deleted > 0) log.info({ table: rule.table, deleted, before }, 'what was kept long enough is deleted');
+  if (deleted > 0) log.info({ table: rule.table, deleted, before }, 'deleted expired records');
 }

@@ -87,7 +87,7 @@ async function deliverOnce(
     // If it can't be noted, the message continues to be pending, and the relay queues it again some time.
     await outbox
       .failed(id, (error as Error).message, final)
-      .catch((err: unknown) => log.warn({ err }, 'it could not be noted that a webhook message has failed'));
+      .catch((err: unknown) => log.warn({ err }, 'recording a failed webhook message failed'));
     throw error;
   }
   await outbox.delivered(id);

@@ -15,14 +15,14 @@ export function jobMetrics(registry: Registry): JobMetrics {
   const registers = [registry];
   const duration = new Histogram({
     name: 'pcf_api_job_duration_seconds',
-    help: 'Jobs by queue and how they ended.',
+    help: 'Duration of jobs in seconds, by queue and outcome.',
     labelNames: ['queue', 'outcome'] as const,
     buckets: BUCKETS,
     registers,
   });
   const dead = new Counter({
     name: 'pcf_api_job_dead_letters_total',
-    help: 'Jobs that failed for good.',
+    help: 'Jobs that failed permanently.',
     labelNames: ['queue'] as const,
     registers,
   });
@@ -40,7 +40,7 @@ export function addQueueGauges(
 ): void {
   new Gauge({
     name: 'pcf_api_jobs',
-    help: 'Jobs in the queues by state; failed ones are dead letters. Without Redis nothing is told.',
+    help: 'Jobs in the queues by state; failed jobs are dead letters. Not reported while Redis is unavailable.',
     labelNames: ['queue', 'state'] as const,
     registers: [registry],
     async collect() {

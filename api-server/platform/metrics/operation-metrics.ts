@@ -23,20 +23,20 @@ export function operationMetrics(registry: Registry): OperationMetrics {
   const registers = [registry];
   const duration = new Histogram({
     name: 'graphql_operation_duration_seconds',
-    help: `GraphQL operations by name; names beyond the first ${MAX_OPERATIONS} are counted as other.`,
+    help: `Duration of GraphQL operations in seconds, by name. Names after the first ${MAX_OPERATIONS} are counted as other.`,
     labelNames: ['operation', 'type'] as const,
     buckets: BUCKETS,
     registers,
   });
   const errors = new Counter({
     name: 'graphql_operation_errors_total',
-    help: 'GraphQL operations that ended with an error.',
+    help: 'GraphQL operations that failed.',
     labelNames: ['operation', 'type'] as const,
     registers,
   });
   const batches = new Histogram({
     name: 'pcf_api_loader_batch_keys',
-    help: 'Keys that a loader has read at once; mostly 1 means that it does not batch.',
+    help: 'Keys per batch of a data loader. A median of 1 means that it does not batch.',
     labelNames: ['loader'] as const,
     buckets: BATCHES,
     registers,

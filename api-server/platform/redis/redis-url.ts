@@ -28,6 +28,6 @@ export function parseRedisUrl(url: string): RedisAddress {
 
 function nodeOf(text: string): { host: string; port: number } {
   const [, host, port] = HOST.exec(text) ?? [];
-  if (!host) throw new Error('expected hosts such as redis-0:6379, with commas between them');
+  if (!host) throw new Error('expected comma-separated hosts such as redis-0:6379,redis-1:6379');
   return { host: host.replace(/^\[|\]$/g, ''), port: port ? Number(port) : DEFAULT_PORT };
 }

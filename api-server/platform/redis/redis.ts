@@ -10,7 +10,7 @@ import { parseRedisUrl, type RedisAddress } from './redis-url.js';
 
 export type RedisClient = Redis | Cluster;
 
-export type RedisState = 'ready' | 'away' | 'not configured';
+export type RedisState = 'ready' | 'unavailable' | 'not configured';
 
 /**
  * `commands`: one fails at once when Redis is away, for a request must not wait for a cache.
@@ -38,7 +38,7 @@ export function createRedis(
 
 export function redisState(client: RedisClient | undefined): RedisState {
   if (!client) return 'not configured';
-  return client.status === 'ready' ? 'ready' : 'away';
+  return client.status === 'ready' ? 'ready' : 'unavailable';
 }
 
 export function closeRedis(client: RedisClient | undefined): void {
@@ -103,7 +103,7 @@ function followCredentials(client: RedisClient, secret: Secret, log: Logger): vo
   secret.onChange(() => {
     const { username, password } = parseRedisUrl(secret.value);
     Object.assign(options ?? {}, { username, password });
-    log.info('Redis has new credentials for its next connection');
+    log.info('Redis credentials reloaded, used for the next connection');
     if (client.status !== 'ready') client.disconnect(true);
   });
   client.once('end', () => secret.close());
@@ -111,13 +111,13 @@ function followCredentials(client: RedisClient, secret: Secret, log: Logger): vo
 
 /** Says when the state changes, not at every try. */
 function logStates(client: RedisClient, log: Logger): void {
-  let away = false;
+  let isUnavailable = false;
   client.on('ready', () => {
-    away = false;
-    log.info('Redis is ready');
+    isUnavailable = false;
+    log.info('Redis ready');
   });
   client.on('error', (error: Error) => {
-    if (!away) log.warn({ err: error }, 'Redis is away, serving without it');
-    away = true;
+    if (!isUnavailable) log.warn({ err: error }, 'Redis unavailable, serving without it');
+    isUnavailable = true;
   });
 }

@@ -31,7 +31,7 @@ export class WatchedFile {
   async refresh(): Promise<boolean> {
     const text = await readFile(this.parts.file, 'utf8').catch((error: NodeJS.ErrnoException) => {
       // Between two states of a mount there may be none; what was read before stays in force.
-      this.parts.log.warn({ file: this.parts.file, code: error.code }, "a watched file can't be read");
+      this.parts.log.warn({ file: this.parts.file, code: error.code }, 'reading a watched file failed');
       return undefined;
     });
     if (text === undefined) return false;
@@ -39,7 +39,7 @@ export class WatchedFile {
     if (digest === this.#digest) return false;
     const first = this.#digest === '';
     this.#digest = digest;
-    if (!first) this.parts.log.info({ file: this.parts.file }, 'a watched file has changed');
+    if (!first) this.parts.log.info({ file: this.parts.file }, 'watched file changed');
     for (const listener of this.#listeners) listener(text);
     return true;
   }

@@ -61,7 +61,7 @@ export async function startTracing(parts: TracingParts): Promise<(() => Promise<
 function warnOnce(log: Logger): (error: unknown) => void {
   let told = false;
   return (error) => {
-    if (!told) log.warn({ err: error }, 'spans are lost');
+    if (!told) log.warn({ err: error }, 'exporting spans failed, spans are lost');
     told = true;
   };
 }

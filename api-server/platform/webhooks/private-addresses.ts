@@ -7,7 +7,7 @@ const SUBNETS: [string, number][] = [
   ['10.0.0.0', 8],
   ['100.64.0.0', 10],
   ['127.0.0.0', 8],
-  ['169.254.0.0', 16], // where clouds answer for a machine's credentials
+  ['169.254.0.0', 16], // link-local, with the metadata services of cloud providers
   ['172.16.0.0', 12],
   ['192.0.0.0', 24],
   ['192.168.0.0', 16],
@@ -27,7 +27,7 @@ export class PrivateAddressError extends Error {
   override readonly name = 'PrivateAddressError';
 
   constructor() {
-    super('the address is in a private network; webhooks go to public ones');
+    super('the address is in a private network; webhooks require a public address');
   }
 }
 

@@ -26,7 +26,7 @@ export class WebhookRefusedError extends Error {
   override readonly name = 'WebhookRefusedError';
 
   constructor(readonly status: number) {
-    super(`the receiver answered ${status}`);
+    super(`the receiver returned ${status}`);
   }
 }
 
@@ -71,7 +71,7 @@ export class WebhookSender {
       throw readable(error);
     });
     await response.body?.cancel();
-    if (response.status === GONE) throw new HopelessJobError('the receiver answered 410: it wants no more');
+    if (response.status === GONE) throw new HopelessJobError('the receiver returned 410 (Gone)');
     if (!response.ok) throw new WebhookRefusedError(response.status);
   }
 
@@ -82,7 +82,7 @@ export class WebhookSender {
   #check(url: string): void {
     const { protocol, hostname } = new URL(url);
     if (this.settings.allowPrivate) return;
-    if (protocol !== 'https:') throw new HopelessJobError('webhooks go to https addresses only');
+    if (protocol !== 'https:') throw new HopelessJobError('webhooks require an https URL');
     try {
       refusePrivateHost(hostname);
     } catch (error) {

@@ -26,7 +26,7 @@ describe('the autoscaler during a delivery, on the real controller', function ()
 
   it('keeps replicas at weight 50 with memory at 66 % of its target, and follows a rise of CPU', async () => {
     // All pods together use 40m, and each of them 67Mi of 128Mi.
-    metrics.usage = (pods) => ({ cpu: `${Math.round(40 / Math.max(1, pods))}m`, memory: '67Mi' });
+    metrics.usage = (_, pods) => ({ cpu: `${Math.round(40 / pods.length)}m`, memory: '67Mi' });
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'autoscaler'), {
       replicas: undefined,
       resources: { requests: { cpu: '100m', memory: '128Mi' } },
@@ -53,8 +53,40 @@ describe('the autoscaler during a delivery, on the real controller', function ()
     assert.equal(await replicas(), 3);
     assert.match(api.message('AutoscalingLimited'), /does not scale on memory, only on cpu/);
 
-    metrics.usage = (pods) => ({ cpu: `${Math.round(400 / Math.max(1, pods))}m`, memory: '67Mi' });
+    metrics.usage = (_, pods) => ({ cpu: `${Math.round(400 / pods.length)}m`, memory: '67Mi' });
     await eventually('a rise of CPU scales', async () => (await replicas()) > 3, 20_000);
+    await api.remove();
+  });
+
+  it('development, production and back: replicas are the default of the environment again', async () => {
+    const { client } = sandbox.parts;
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'environments'), {
+      replicas: undefined,
+    });
+    const replicas = async () => (await api.specOf<{ replicas?: number }>(PcfApiKind)).replicas;
+    const hasPods = (pods: number) =>
+      api.watch.until(
+        `${pods} pods`,
+        (seen) => seen?.status?.phase === 'Ready' && seen.status.readyReplicas === pods,
+        60_000,
+      );
+    await hasPods(1);
+    assert.equal(await replicas(), undefined);
+    await api.patch({ environment: 'production' });
+    await eventually('replicas for the autoscaler', async () => (await replicas()) === 3);
+    await hasPods(3);
+    await api.patch({ environment: 'development' });
+    await hasPods(1);
+    assert.equal(await replicas(), undefined);
+    assert.equal(api.status.replicas, 1);
+
+    await api.patch({ environment: 'production' });
+    await eventually('replicas for the autoscaler', async () => (await replicas()) === 3);
+    const options = { fieldManager: 'kubectl', subresource: 'scale' } as const;
+    await client.patch(PcfApiKind, api.namespace, api.name, { spec: { replicas: 2 } }, options);
+    await api.patch({ environment: 'development' });
+    await hasPods(2);
+    assert.equal(await replicas(), 2, 'what was scaled by hand stays');
     await api.remove();
   });
 });

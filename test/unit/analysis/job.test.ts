@@ -51,6 +51,7 @@ describe('the Job of a measurement', () => {
       secret: () => undefined,
       available: () => true,
       foreignAutoscalers: () => [],
+      claimants: () => [],
     });
     assert.equal(seen.owned.length, 1);
     assert.deepEqual(unwantedObjects(seen, [], { position: {} }), []);

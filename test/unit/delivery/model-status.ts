@@ -41,7 +41,9 @@ function observedOf({ settings }: ModelCluster, delivery: Observation): Observed
     ...{ revisions: new Map(), migrations: new Map(migrations), migrating: [], owned: [] },
     missingSecrets: delivery.startable ? [] : [{ name: 'pcf-api-secrets' }],
     ...{ missingKinds: [], userRoute: undefined, available: () => true, foreignAutoscalers: [] },
+    ...{ liveRoute: undefined, hostConflicts: [] },
     trouble: new Map(),
+    componentTroubles: [],
     readyReplicas: delivery.revisions.reduce((sum, { ready }) => sum + ready, 0),
   };
 }

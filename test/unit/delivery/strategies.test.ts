@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { wayBack } from '../../../operator/delivery/plan.js';
+import { plan, wayBack } from '../../../operator/delivery/plan.js';
 import type { Decision, DeliverySettings } from '../../../operator/delivery/types.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 import { KILLED_BEFORE_STATUS, ModelCluster } from './model-cluster.js';
@@ -725,6 +725,58 @@ describe('a rolling update without a router, at a live weight', () => {
       }
     });
   }
+});
+
+describe('a rolling update with a router', () => {
+  const rolling = { strategy: 'RollingUpdate', split: 'exact', maxSurge: 1, retireDelayMs: 0 } as const;
+
+  /** Every route that is planned until nothing changes any more. */
+  function routesOf(cluster: ModelCluster) {
+    const routes = Array.from({ length: 60 }, () => {
+      const { route } = cluster.reconcile();
+      cluster.heal();
+      cluster.now += 2_100;
+      return route!;
+    });
+    return routes.filter(({ weights }) => Object.keys(weights).length > 1);
+  }
+
+  it('the Service selects both revisions while both have a share, and the new one alone after that', () => {
+    const cluster = settledOn({ ...rolling, replicas: 4 });
+    assert.deepEqual(cluster.route, { weights: { old: 100 } });
+    cluster.target = 'new';
+    const shared = routesOf(cluster);
+    assert.ok(shared.length > 0);
+    for (const { service } of shared) assert.equal(service, '*');
+    assert.deepEqual(cluster.route, { weights: { new: 100 } });
+    assert.equal(cluster.position.stable, 'new');
+  });
+
+  it('the Service selects the stable revision alone while pods of another one have no share', () => {
+    const serviceWith = (pods: number) => {
+      const view = (name: string, ready: number, replicas = ready) =>
+        ({ name, ready, replicas, migration: 'Succeeded' }) as const;
+      const seen = {
+        target: 'third',
+        // The second was replaced in the middle, and keeps what the stable pods can't carry yet.
+        revisions: [view('old', 1, 4), view('second', 3), view('third', 0, pods)],
+        position: { stable: 'old', update: 'third' },
+        route: { weights: { old: 25, second: 75 }, service: '*' },
+        ...{ routeAgeMs: MINUTE, startable: true },
+      };
+      const { route } = plan(seen, deliverySettings({ ...rolling, replicas: 4 }), 0);
+      assert.deepEqual(route?.weights, { old: 25, second: 75 });
+      return route.service;
+    };
+    assert.equal(serviceWith(0), '*');
+    assert.equal(serviceWith(1), 'old');
+  });
+
+  it('with another strategy the Service selects the stable revision alone', () => {
+    const cluster = settledOn({ strategy: 'Canary', maxSurge: 1, canaryWeight: 50, replicas: 4 });
+    cluster.target = 'new';
+    for (const { service } of routesOf(cluster)) assert.equal(service, 'old');
+  });
 });
 
 describe('a route that was just written', () => {

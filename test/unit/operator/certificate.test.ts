@@ -42,6 +42,8 @@ describe('tls', () => {
         revisions: new Map(),
         missingKinds: [],
         foreignAutoscalers: [],
+        componentTroubles: [],
+        hostConflicts: [],
       } as unknown as Observed;
       const found = concerns(seen, [], { position: {}, replicas: {} } as never);
       assert.deepEqual(

@@ -55,6 +55,7 @@ describe('the preview of a blue-green delivery', () => {
       secret: () => undefined,
       available: () => true,
       foreignAutoscalers: () => [],
+      claimants: () => [],
     });
     const traffic = { desiredWeight: 0, effectiveWeight: 0, verified: true };
     const objects = desiredObjects(seen, { position, replicas: {}, traffic, decisions: [] });

@@ -77,6 +77,12 @@ describe('a revision', () => {
         tracing: { endpoint: 'http://collector:4318/v1/traces' },
       },
     },
+    podMetadata: { podMetadata: { annotations: { a: 'b' } } },
+    envFrom: { envFrom: [{ secretRef: { name: 'keys' } }] },
+    volumes: { volumes: [{ name: 'data', emptyDir: {} }] },
+    volumeMounts: { volumeMounts: [{ name: 'data', mountPath: '/mnt/data' }] },
+    tmp: { tmp: { sizeLimit: '1Gi' } },
+    affinity: { scheduling: { affinity: { podAffinity: {} } } },
     'the database Secret': { database: { secretRef: { name: 'other', key: 'database-url' } } },
   })) {
     it(`is another one after a change of ${what}`, () => assert.notEqual(revisionName(pcfApi(spec)), name));
@@ -88,6 +94,9 @@ describe('a revision', () => {
     paused: { paused: true },
     traffic: { traffic: undefined },
     migrations: { migrations: migrations('Disabled') },
+    service: { service: { type: 'LoadBalancer' as const } },
+    serviceAccount: { serviceAccount: { annotations: { a: 'b' } } },
+    network: { network: pcfApiSpec.shape.network.parse({ metricsFrom: [{ cidr: '10.0.0.0/8' }] }) },
   })) {
     it(`is the same after a change of ${what}`, () => assert.equal(revisionName(pcfApi(spec)), name));
   }
@@ -96,8 +105,12 @@ describe('a revision', () => {
     { probes: {} },
     { probes: { startup: {}, readiness: { periodSeconds: 2 } } },
     { scheduling: {} },
-    { scheduling: { nodeSelector: {}, tolerations: [] } },
+    { scheduling: { nodeSelector: {}, tolerations: [], affinity: {} } },
     { imagePullSecrets: [] },
+    { podMetadata: {} },
+    { podMetadata: { labels: {}, annotations: {} } },
+    { envFrom: [], volumes: [], volumeMounts: [] },
+    { tmp: {} },
     { config: {} },
     { config: { logging: {} } },
     { resources: podResources({ environment: pcfApi().spec.environment }) },

@@ -74,6 +74,9 @@ describe('traffic routers', () => {
       const split = { weights: { 'api-old': 25, 'api-new': 75 }, service: 'api-old', header };
       assert.equal(selectorOf(split), 'api-old');
       assert.equal(selectorOf({ weights: { 'api-new': 100 }, header }), 'api-new');
+      const open = { weights: { 'api-old': 25, 'api-new': 75 }, service: '*' };
+      assert.equal(selectorOf(open), undefined, 'a rolling update: all revisions');
+      assert.deepEqual(roundTrip(router, open), open);
     });
 
     it(`${name}: a Service that selects all revisions is read back as a difference`, () => {

@@ -77,7 +77,8 @@ export class ResponseCache {
       await redis.expire(GENERATION + table, GENERATION_SECONDS);
     };
     await Promise.all([...tables].map(raise)).catch((error: unknown) => {
-      if (redis.status === 'ready') log.warn({ err: error }, 'answers in the cache stay until they expire');
+      if (redis.status === 'ready')
+        log.warn({ err: error }, 'response cache invalidation failed, entries stay until they expire');
     });
   }
 

@@ -22,7 +22,7 @@ export function inTime<T>(
 
 export function tookTooLong(deadline: number): GraphQLError {
   return new GraphQLError(
-    `it took longer than ${deadline / 1_000} s and was ended; ask for less, or in parts`,
+    `the operation took longer than ${deadline / 1_000} s and was cancelled; select less data, or use pages`,
     { extensions: { code: CODES.deadline } },
   );
 }

@@ -58,7 +58,7 @@ export class Admission {
 }
 
 function untrusted(): GraphQLError {
-  return new GraphQLError('this API runs only documents that it knows; this is none of them', {
+  return new GraphQLError('this API accepts only trusted documents', {
     extensions: { code: CODES.untrusted },
   });
 }

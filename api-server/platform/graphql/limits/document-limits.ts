@@ -26,12 +26,12 @@ const NOTHING: Size = { depth: 0, fields: 0, aliases: 0, directives: 0 };
 
 /** What is too large about a document; undefined when nothing is. */
 export function documentProblem(document: DocumentNode, limits: DocumentLimits): GraphQLError | undefined {
-  if (hasProto(document)) return refused('a field can not be called __proto__', {});
+  if (hasProto(document)) return refused('a field must not be named __proto__', {});
   const size = sizeOf(document);
   const over = (Object.keys(limits) as (keyof DocumentLimits)[]).find((name) => size[name] > limits[name]);
   if (!over) return undefined;
-  const found = size[over] >= ENOUGH ? 'far more' : String(size[over]);
-  return refused(`the query is too large: ${over} is ${found}, at most ${limits[over]}`, {
+  const found = size[over] >= ENOUGH ? `more than ${ENOUGH}` : String(size[over]);
+  return refused(`the document is too large: ${over} is ${found}, the maximum is ${limits[over]}`, {
     limit: over,
     max: limits[over],
   });

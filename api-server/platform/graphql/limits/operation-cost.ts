@@ -56,7 +56,7 @@ export class OperationCost {
 
 export function tooExpensive(cost: number, max: number): GraphQLError {
   return new GraphQLError(
-    `the query costs ${cost}, at most ${max}: ask for fewer things at once, or for shorter lists`,
+    `the cost of the operation is ${cost}, the maximum is ${max}; select fewer fields or shorter lists`,
     { extensions: { code: CODES.tooLarge, limit: 'cost', max, cost } },
   );
 }

@@ -22,7 +22,7 @@ export class TrustedDocuments {
       const texts = files.flatMap(textsIn);
       return new TrustedDocuments(new Map(texts.map((text) => [sha256(text), text])));
     } catch (error) {
-      const problem = `can't be used: ${(error as Error).message}`;
+      const problem = `cannot be loaded: ${(error as Error).message}`;
       throw new ConfigError([{ path: 'graphql.trusted_documents', problem }]);
     }
   }
@@ -49,6 +49,6 @@ function textsIn(file: string): string[] {
     : Object.entries(manifest);
   return entries.map(([id, text]) => {
     if (typeof text === 'string' && sha256(text) === id.replace(/^sha256:/, '')) return text;
-    throw new Error(`${file}: ${id} is not the sha256 of its text`);
+    throw new Error(`${file}: ${id} is not the SHA-256 hash of its document`);
   });
 }

@@ -21,7 +21,7 @@ export function fromGlobalId(id: string, field: string): GlobalId {
   const isId = /^[A-Z]\w{0,60}$/.test(type) && rest.length === 0 && UUID.test(value);
   // Decoding passes over what is no base64, so that one thing would have many ids.
   if (!isId || toGlobalId(type, value) !== id) {
-    throw badUserInput({ field, message: 'is not an id of this API' });
+    throw badUserInput({ field, message: 'is not an ID of this API' });
   }
   return { type, uuid: value };
 }
@@ -30,5 +30,5 @@ export function fromGlobalId(id: string, field: string): GlobalId {
 export function uuidOf(type: string, id: string, field: string): string {
   const globalId = fromGlobalId(id, field);
   if (globalId.type === type) return globalId.uuid;
-  throw badUserInput({ field, message: `is the id of a ${globalId.type}, expected a ${type}` });
+  throw badUserInput({ field, message: `is the ID of a ${globalId.type}, expected the ID of a ${type}` });
 }
