@@ -22,7 +22,7 @@ const byEnvironment = {
   },
   production: {
     replicas: 3,
-    resources: { requests: { cpu: '500m', memory: '512Mi' }, limits: { cpu: '2', memory: '2Gi' } },
+    resources: { requests: { cpu: '500m', memory: '768Mi' }, limits: { cpu: '2', memory: '2Gi' } },
     topologySpread: 'Zone',
   },
 } as const;
