@@ -74,7 +74,7 @@ export class OperationRunner {
     if (session && prepared.definition.operation === 'mutation') {
       return this.#forgetting(session, () => this.#execute(prepared, context, values));
     }
-    // A client that has just written must not get a cached response of the time before.
+    // A client that has just written bypasses the cache, whose entries may be older than its write.
     const mayBeKept = session && cacheSeconds > 0 && !session.wrote && session.lsn === undefined;
     if (mayBeKept) return this.#kept(operation, session, context, values);
     return this.#execute(prepared, context, values);
