@@ -1,8 +1,8 @@
 /**
- * Who may ask for what. Every field of Query, Mutation and Subscription needs a rule, and so
- * does every type that `node` finds: a schema in which one is missing is refused when it is
- * built, so that what nobody thought of is not open but absent. A field that leads from one
- * thing to others has the rule of those: what a mutation gives back is no way around READ.
+ * Access rules. Every field of Query, Mutation and Subscription needs a rule, and so does every
+ * type that `node` returns. Building a schema with a missing rule fails, so that a forgotten rule
+ * cannot grant access. A field that returns another type has the rule of that type, so that the
+ * result of a mutation does not bypass the scope READ.
  */
 import {
   defaultFieldResolver,
@@ -24,9 +24,9 @@ import { includesRole, Role, Scope } from './roles.js';
 
 export interface AccessRule {
   role: Role;
-  /** What an API key with scopes must have; undefined: nothing. */
+  /** Scope that an API key with scopes needs; undefined when it needs none. */
   scope?: Scope;
-  /** Each identity gets its own answer: not to be shared by a cache. */
+  /** The result differs per identity, so a cache must not share it. */
   personal?: boolean;
 }
 
@@ -40,12 +40,12 @@ interface AccessContext {
 
 type Resolver = GraphQLFieldResolver<unknown, AccessContext>;
 
-/** The rule of a resolver, or of an object type. */
+/** Sets the access rule of a resolver or of an object type. */
 export function Allow(role: Role, scope?: Scope, more: { personal?: boolean } = {}) {
   return Extensions({ access: { role, scope, ...more } satisfies AccessRule });
 }
 
-/** Read by everybody who is let in. */
+/** Readable by every authenticated identity. */
 export function AllowRead() {
   return Allow(Role.VIEWER, Scope.READ);
 }
@@ -67,7 +67,7 @@ export function forbidden(message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code: CODES.forbidden } });
 }
 
-/** Makes the rules hold. Throws when one is missing. */
+/** Applies the access rules to the schema. Throws when a rule is missing. */
 export function enforceAccess(schema: GraphQLSchema): void {
   const wrong = [...accessProblems(schema)];
   if (wrong.length > 0) throw new Error(`incomplete access rules (@Allow): ${wrong.join('; ')}`);
@@ -81,7 +81,10 @@ export function enforceAccess(schema: GraphQLSchema): void {
   }
 }
 
-/** Its own, or that of what it leads to. Edges and their nodes need none: the list they are of has it. */
+/**
+ * The rule of the field, or that of the type it returns. Edges and nodes need none: the field that
+ * returns the connection has it.
+ */
 function ruleOfField(
   schema: GraphQLSchema,
   type: GraphQLObjectType,
@@ -98,7 +101,7 @@ function guarded(resolve: Resolver, rule: AccessRule): Resolver {
   };
 }
 
-/** What lacks a rule, or has one that another one goes around. */
+/** Missing rules, and rules that another field bypasses. */
 export function* accessProblems(schema: GraphQLSchema): Generator<string> {
   for (const type of objectTypes(schema)) {
     const isRoot = rootsOf(schema).includes(type);
@@ -122,20 +125,20 @@ export function* accessProblems(schema: GraphQLSchema): Generator<string> {
   }
 }
 
-/** That of a type that not everybody may read. */
+/** The rule of a type that requires more than read access. */
 function restriction(type: GraphQLNamedType): AccessRule | undefined {
   const rule = ruleOf(type);
   return rule && (rule.role !== Role.VIEWER || rule.scope !== Scope.READ) ? rule : undefined;
 }
 
-/** The rule of a type; that of a connection or an edge is its node's. */
+/** The rule of a type. Connections and edges have the rule of their nodes. */
 function ruleOf(type: GraphQLNamedType): AccessRule | undefined {
   if (!isObjectType(type)) return undefined;
   const inner = listed(type);
   return accessOf(type) ?? (inner && accessOf(getNamedType(nodeOf(inner))));
 }
 
-/** The field by which a connection or an edge leads on; undefined of other types. */
+/** The field of a connection or edge that leads to its nodes; undefined for other types. */
 function listed(type: GraphQLObjectType): GraphQLField<unknown, unknown> | undefined {
   const { edges, node, cursor } = type.getFields();
   return edges ?? (cursor && node);

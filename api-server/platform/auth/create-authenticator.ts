@@ -1,4 +1,4 @@
-/** Authentication, as the settings ask for it. */
+/** Creates the authenticator from the settings. */
 import { ConfigError } from '../../config/config-error.js';
 import type { Settings } from '../../config/schema.js';
 import type { Logger } from '../logging/logger.js';
@@ -39,7 +39,7 @@ export function createAuthenticator(settings: Settings, store: IdentityStore, lo
   return { authenticator, close: () => shared?.close() };
 }
 
-/** Undefined when no secret is set. */
+/** Undefined when no secret is configured. */
 export function createSharedSecrets(
   auth: Settings['auth'],
   log: Logger,

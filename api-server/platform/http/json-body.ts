@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { FastifyInstance } from 'fastify';
 
-/** Fastify would take bytes that are no UTF-8 for question marks, and store them. */
+/** Fastify would replace invalid UTF-8 with replacement characters, and they would be stored. */
 export function refuseInvalidUtf8(app: FastifyInstance): void {
   const parse = app.getDefaultJsonParser('error', 'error');
   app.removeContentTypeParser('application/json');

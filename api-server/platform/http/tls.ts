@@ -1,4 +1,4 @@
-/** The certificate, and its successors: they are read again when their files change. */
+/** TLS certificate, reloaded when its files change. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type Server } from 'node:tls';
@@ -13,7 +13,7 @@ export interface Certificate {
   key: string;
 }
 
-/** Undefined without TLS. Throws a ConfigError when the files hold no certificate and its key. */
+/** Undefined without TLS. Throws a ConfigError when the files are not a valid certificate with its key. */
 export function readCertificate({ tls }: Settings['server']): Certificate | undefined {
   const { cert_file: certFile, key_file: keyFile } = tls;
   if (!certFile || !keyFile) return undefined;
@@ -26,14 +26,13 @@ export function readCertificate({ tls }: Settings['server']): Certificate | unde
 
 function checked(certFile: string, keyFile: string): Certificate {
   const certificate = { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
-  createSecureContext(certificate); // throws when they don't fit
+  createSecureContext(certificate); // throws when the key does not match the certificate
   return certificate;
 }
 
 /**
- * Connections that are open keep the certificate they began with; new ones get the
- * newest that works. Certificate and key are two files and change one after the
- * other, so a pair that does not fit is no error until it stays so.
+ * Open connections keep their certificate; new ones get the newest valid one. The two files change
+ * one after the other, so a temporary mismatch is not an error.
  */
 export function followCertificate(
   server: Server,

@@ -1,4 +1,4 @@
-/** Runs the jobs of this process: one queue a kind, all on one Redis. */
+/** Runs the jobs of this process: one queue per kind of job. */
 import { type Job, type Queue, UnrecoverableError, Worker } from 'bullmq';
 import type { Settings } from '../../config/schema.js';
 import { backoffMs } from '../backoff.js';
@@ -16,9 +16,9 @@ export interface JobRunnerParts {
   log: Logger;
 }
 
-/** A job whose worker is gone goes to another one after this. */
+/** Lock duration: a job whose worker terminated is taken over by another worker after this time. */
 const LOCK_MS = 15_000;
-/** How often that may happen to one job: a rollout of the workers is no reason to give it up. */
+/** Maximum number of takeovers per job. A rollout of the workers must not fail a job. */
 const MAX_STALLED = 5;
 const LONGEST_RETRY_MS = 3_600_000;
 
@@ -30,12 +30,12 @@ export class JobRunner {
 
   constructor(private readonly parts: JobRunnerParts) {}
 
-  /** The queues, for their figures. */
+  /** The queues, for the metrics. */
   get queues(): Queue<JobPayload>[] {
     return [...this.#queues.values()];
   }
 
-  /** Puts a job of a kind that was added before in. */
+  /** Queues a job of a kind that was added before. */
   async enqueue(name: string, data: object, options: JobOptions = {}): Promise<void> {
     const queue = this.#queues.get(name);
     if (!queue) throw new Error(`unknown job ${name}`);
@@ -50,7 +50,8 @@ export class JobRunner {
     this.#queues.set(name, queue);
     if (definition.retries) this.#retries.set(name, definition.retries);
     this.#workers.push(this.#createWorker(definition));
-    // Waits for Redis by itself. All workers say the same, and the job runs once.
+    // Waits for Redis in the background. All workers register the same schedule, and each run is queued
+    // once.
     if (every)
       void this.#schedule(queue, every).catch((err) =>
         log.error({ err, queue: name }, 'scheduling a job failed'),
@@ -62,8 +63,8 @@ export class JobRunner {
   }
 
   /**
-   * Takes no more jobs and lets the running ones end. Those that don't within
-   * `timeoutMs` are cut off; another worker does them again.
+   * Stops taking jobs and waits for the active ones. Jobs that do not finish within `timeoutMs` are
+   * aborted; another worker runs them again.
    */
   async close(timeoutMs: number): Promise<void> {
     const timer = setTimeout(() => {

@@ -1,4 +1,4 @@
-/** Statements, and the pools they run on. */
+/** Metrics of SQL statements and connection pools. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Database } from '../database/database.js';
 import type { StatementEvent } from '../database/statement-observer.js';
@@ -8,7 +8,7 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 
 
 export interface DatabaseMetrics {
   statement(event: StatementEvent): void;
-  /** Something was done again because the first time a connection failed. */
+  /** A read or a connection attempt was retried after a connection failure. */
   databaseRetry(what: 'read' | 'connect'): void;
 }
 
@@ -34,7 +34,7 @@ export function databaseMetrics(registry: Registry): DatabaseMetrics {
   };
 }
 
-/** What the database says of itself when it is asked. */
+/** Gauges that are read at scrape time. */
 export function addDatabaseGauges(registry: Registry, database: Database): void {
   const registers = [registry];
   addReadyGauge(registry, 'database', () => database.monitor.isReady);

@@ -1,4 +1,4 @@
-/** What the queues hold, and what becomes of jobs. */
+/** Metrics of queues and jobs. */
 import type { Queue } from 'bullmq';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { JobPayload } from '../jobs/queues.js';
@@ -32,7 +32,7 @@ export function jobMetrics(registry: Registry): JobMetrics {
   };
 }
 
-/** All workers tell the same of the queues: take the maximum, not the sum. */
+/** All workers report the same queues, so aggregate with max and not with sum. */
 export function addQueueGauges(
   registry: Registry,
   queues: () => Queue<JobPayload>[],
@@ -56,7 +56,7 @@ export function addQueueGauges(
   });
 }
 
-/** Nothing when Redis does not answer at once: the other figures must not wait for it. */
+/** Empty when Redis does not respond promptly, so that a scrape does not wait for it. */
 async function countsOf(queue: Queue<JobPayload>): Promise<Record<string, number>> {
   const counts = queue.getJobCounts('waiting', 'active', 'delayed', 'failed').catch(() => ({}));
   const nothing = new Promise<Record<string, number>>((resolve) => {

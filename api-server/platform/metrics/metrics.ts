@@ -1,4 +1,4 @@
-/** What the API measures, under one registry a process. */
+/** Metrics of the API, in one registry per process. */
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { type DatabaseMetrics, databaseMetrics } from './database-metrics.js';
 import { type OperationMetrics, operationMetrics } from './operation-metrics.js';

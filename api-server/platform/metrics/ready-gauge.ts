@@ -1,6 +1,6 @@
 import { Gauge, type Registry } from 'prom-client';
 
-/** 1 while `isReady`; of several processes, the worst counts. */
+/** 1 while `isReady`. The minimum of several processes is reported. */
 export function addReadyGauge(registry: Registry, what: string, isReady: () => boolean): void {
   new Gauge({
     name: `pcf_api_${what}_ready`,

@@ -1,4 +1,7 @@
-/** Keeps webhooks from reaching what only we can reach: users choose their addresses. */
+/**
+ * Protects from server-side request forgery: users choose the URLs of webhooks, which must not
+ * reach private networks.
+ */
 import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns';
 import { BlockList, isIP } from 'node:net';
 
@@ -31,12 +34,12 @@ export class PrivateAddressError extends Error {
   }
 }
 
-/** An address itself, not a name. */
+/** For an IP address, not a host name. */
 export function isPrivate(address: string): boolean {
   return blocked.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 }
 
-/** Throws when the host is a private address. A name is checked by `publicLookup`, as it is resolved. */
+/** Throws when the host is a private IP address. `publicLookup` checks host names when they are resolved. */
 export function refusePrivateHost(hostname: string): void {
   const address = hostname.replace(/^\[|\]$/g, '');
   if (isIP(address) && isPrivate(address)) throw new PrivateAddressError();
@@ -44,7 +47,10 @@ export function refusePrivateHost(hostname: string): void {
 
 type LookupCallback = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
 
-/** DNS that finds no private addresses. Checked where it connects: a name may mean another address a moment later. */
+/**
+ * DNS lookup that rejects private addresses. It is checked when connecting, because DNS records can
+ * change (DNS rebinding).
+ */
 export function publicLookup(hostname: string, options: LookupOptions, callback: LookupCallback): void {
   dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
     if (error) return callback(error, []);

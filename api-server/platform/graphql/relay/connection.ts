@@ -44,17 +44,20 @@ export function connectionOf<T extends object>(node: ClassType<T>, name: string)
 export function connectionTypes<T extends object>(node: () => ClassType<T> | object, name: string) {
   @ObjectType(`${name}Edge`, {
     ...CONTAINER,
-    description: `An item of a connection of ${name}, with its cursor.`,
+    description: `Edge of ${name}Connection: an object and its cursor.`,
   })
   class Edge {
-    @Field({ description: 'Cursor of this item, for the arguments `after` and `before`.' })
+    @Field({ description: 'Cursor of the object, for the arguments `after` and `before`.' })
     cursor!: string;
 
-    @Field(node as never, { description: `The ${name} of this edge.` })
+    @Field(node as never, { description: `The ${name} object.` })
     node!: T;
   }
 
-  @ObjectType(`${name}Connection`, { ...CONTAINER, description: `A page of a list of ${name}.` })
+  @ObjectType(`${name}Connection`, {
+    ...CONTAINER,
+    description: `Connection of ${name} objects: one page of a list.`,
+  })
   class Connection implements Page<T> {
     @Field(() => [Edge], { description: 'The edges of this page, in the order of the list.' })
     edges!: Edge[];
@@ -64,7 +67,7 @@ export function connectionTypes<T extends object>(node: () => ClassType<T> | obj
 
     count!: () => Promise<number>;
 
-    @Field(() => Int, { description: 'Total number of items over all pages.', complexity: 10 })
+    @Field(() => Int, { description: 'Total number of objects over all pages.', complexity: 10 })
     totalCount(): Promise<number> {
       return this.count();
     }

@@ -62,7 +62,8 @@ async function find(
   const finder = Object.hasOwn(nodeFinders, type) ? nodeFinders[type] : undefined;
   if (!finder) throw badUserInput({ field, message: 'is not the ID of a type of this API' });
   const rule = accessOf(schema.getType(type));
-  if (!rule) throw new Error(`the type ${type} has no access rule`); // building the schema fails before
+  // unreachable: building the schema fails without a rule
+  if (!rule) throw new Error(`the type ${type} has no access rule`);
   requireAccess(identity, rule);
   return finder(uuid);
 }

@@ -24,7 +24,7 @@ export function orderOf<T>(name: string, orders: Orders<T>): ClassType<OrderInpu
   const fields = Object.fromEntries(Object.keys(orders).map((field) => [field, field]));
   registerEnumType(fields, {
     name: `${name}OrderField`,
-    description: `Fields by which a list of ${name} can be sorted.`,
+    description: `Fields by which ${name}Connection can be sorted.`,
     valuesConfig: Object.fromEntries(
       Object.entries(orders).map(([field, { parts }]) => [
         field,
@@ -33,7 +33,7 @@ export function orderOf<T>(name: string, orders: Orders<T>): ClassType<OrderInpu
     ),
   });
 
-  @InputType(`${name}Order`, { description: `Sort order of a list of ${name}.` })
+  @InputType(`${name}Order`, { description: `Sort order of ${name}Connection.` })
   class Order implements OrderInput {
     @Field(() => fields as object, { description: 'Field to sort by.' })
     field!: string;

@@ -5,7 +5,7 @@ import { badUserInput } from '../errors.js';
 export const DEFAULT_PAGE = 20;
 export const MAX_PAGE = 100;
 
-/** The arguments of every connection. */
+/** Arguments of all connections. */
 @ArgsType()
 export class PageArgs {
   @Min(1)
