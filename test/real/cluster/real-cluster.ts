@@ -76,7 +76,7 @@ export class RealCluster {
     );
     for (const node of nodes) {
       await node.start();
-      for (const archive of Object.values(images.archives)) await node.containerd.load(archive);
+      for (const archive of images.archives) await node.containerd.load(archive);
     }
     const proxy = startKubeProxy({ ...common, program: join(programs.node, '..', 'kube-proxy') });
     await startMetricsServer({ ...common, program: programs.metricsServer, kubectl });
