@@ -13,6 +13,7 @@ describe('real disruptions under load', function () {
   let delivery: Delivery;
 
   const kubectl = (...args: string[]) => delivery.real.kubectl.run(args);
+  const names = () => delivery.real.nodes.map(({ name }) => name);
   const nodeIsReady = (name: string) =>
     kubectl('wait', '--for=condition=Ready', `node/${name}`, '--timeout=60s');
 
@@ -24,7 +25,7 @@ describe('real disruptions under load', function () {
   });
 
   after(async () => {
-    await kubectl('uncordon', 'node-1', 'node-2').catch(() => undefined);
+    await kubectl('uncordon', ...names()).catch(() => undefined);
     await delivery?.stop();
   });
 
@@ -35,7 +36,7 @@ describe('real disruptions under load', function () {
   });
 
   it('the PodDisruptionBudget blocks the eviction of the last ready pod', async () => {
-    await kubectl('cordon', 'node-1', 'node-2');
+    await kubectl('cordon', ...names());
     const pods = await kubectl(
       ...['get', 'pods', '-n', NAMESPACE, '-l', 'app.kubernetes.io/component=api', '-o', 'name'],
     );
@@ -43,7 +44,7 @@ describe('real disruptions under load', function () {
     await evict(first);
     await assert.rejects(evict(second), /disruption budget/);
     await delivery.expectShares('one pod evicted', '1.0.0', STABLE);
-    await kubectl('uncordon', 'node-1', 'node-2');
+    await kubectl('uncordon', ...names());
     await delivery.api.ready(120_000);
   });
 
