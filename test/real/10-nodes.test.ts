@@ -27,7 +27,7 @@ describe('real nodes', function () {
     const deadline = Date.now() + 90_000;
     for (;;) {
       const answer = await real.kubectl.run(['top', 'node', '--no-headers']).catch((error) => `${error}`);
-      if (/^node-1 .*\nnode-2 /m.test(answer)) return;
+      if (/^node-1 .*\nnode-2 .*\nnode-3 /m.test(answer)) return;
       assert(Date.now() < deadline, answer);
       await new Promise((done) => setTimeout(done, 1_000));
     }

@@ -64,6 +64,8 @@ function deployment(image: string): object {
         metadata: { labels },
         spec: {
           serviceAccountName: NAME,
+          // Scenarios drain the other node.
+          nodeSelector: { 'kubernetes.io/hostname': 'node-1' },
           containers: [
             {
               name: 'envoy',

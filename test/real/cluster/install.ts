@@ -1,4 +1,5 @@
 /** Installs the CRDs of other projects, and the operator from its own manifests. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { customResourceDefinitions, type Project } from '../../../sandbox/crds.js';
 import type { RealCluster } from './real-cluster.js';
 
@@ -10,7 +11,10 @@ const PROJECTS: readonly Project[] = [
 export async function installCrds({ kubectl }: RealCluster): Promise<void> {
   const found = await Promise.all(PROJECTS.map((name) => customResourceDefinitions(name)));
   await kubectl.apply(found.flat(), '--server-side');
-  await kubectl.run(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']);
+  const isEstablished = () =>
+    kubectl.run(['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']);
+  // kubectl fails on a CRD that has no status yet.
+  await isEstablished().catch(() => sleep(2_000).then(isEstablished));
 }
 
 /** As the guide has it: `kubectl apply --server-side -k deploy/k8s`. */

@@ -1,4 +1,4 @@
-/** The cluster of the lane on real parts: control plane, two nodes, kube-proxy, metrics-server, PostgreSQL. */
+/** The cluster of the lane on real parts: control plane, three nodes, kube-proxy, metrics-server, PostgreSQL. */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
@@ -17,7 +17,7 @@ import { createNetwork, HOST_ADDRESS, writeCniConfig } from './network.js';
 import { Node } from './node.js';
 import { startRegistry } from './registry.js';
 
-const NODES = 2;
+const NODES = 3;
 
 export class RealCluster {
   private constructor(
@@ -37,7 +37,7 @@ export class RealCluster {
   /** Starts everything, and resolves when all nodes are ready and have the images. */
   static async start(folder: string, programs: Programs, images: Images): Promise<RealCluster> {
     const stateDir = resolve(folder);
-    for (const name of ['logs', 'cni', 'node-1', 'node-2', 'processes'])
+    for (const name of ['logs', 'cni', 'node-1', 'node-2', 'node-3', 'processes'])
       rmSync(join(stateDir, name), { recursive: true, force: true });
     mkdirSync(stateDir, { recursive: true });
     const ledger = new Ledger(join(stateDir, 'processes'));
@@ -74,13 +74,12 @@ export class RealCluster {
           pauseImage: images.busybox,
         }),
     );
-    for (const node of nodes) {
-      await node.start();
-      for (const archive of Object.values(images.archives)) await node.containerd.load(archive);
-    }
+    await Promise.all(nodes.map((node) => node.start()));
+    for (const archive of images.archives)
+      await Promise.all(nodes.map(({ containerd }) => containerd.load(archive)));
     const proxy = startKubeProxy({ ...common, program: join(programs.node, '..', 'kube-proxy') });
     await startMetricsServer({ ...common, program: programs.metricsServer, kubectl });
-    await kubectl.run(['wait', '--for=create', 'node/node-1', `node/node-${NODES}`, '--timeout=60s']);
+    await kubectl.run(['wait', '--for=create', ...nodes.map(({ name }) => `node/${name}`), '--timeout=60s']);
     await kubectl.run(['wait', '--for=condition=Ready', 'node', '--all', '--timeout=90s']);
     return new RealCluster(
       stateDir,
@@ -97,10 +96,11 @@ export class RealCluster {
   }
 
   /** A namespace with a database of its own, and the Secret that leads to it. */
-  async createTenant(namespace: string): Promise<void> {
+  async createTenant(namespace: string, further: Record<string, string> = {}): Promise<void> {
     const stringData = {
       'database-url': await this.postgres.createDatabase(namespace),
       'jwt-secret': SANDBOX_JWT_SECRET,
+      ...further,
     };
     await this.kubectl.apply([
       { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
