@@ -29,6 +29,7 @@ import { Actor } from './reconciler/act.js';
 import { Caches, instanceKey } from './reconciler/caches.js';
 import { DeliveryMetrics } from './reconciler/delivery-metrics.js';
 import { Metrics } from './reconciler/metrics.js';
+import { PodCreationEvents } from './reconciler/pod-creation-events.js';
 import { Reconciler } from './reconciler/reconciler.js';
 import { Applier } from './runtime/apply.js';
 import { CacheSet } from './runtime/cache-set.js';
@@ -70,6 +71,7 @@ export class PcfOperator extends dotI.default {
   private notifier!: Notifier;
   private reporter!: Reporter;
   private migrationProgress!: MigrationProgress;
+  private podCreation!: PodCreationEvents;
   private readonly controller: Controller;
   private readonly http: HttpServer;
   private readonly dashboard: DashboardServer | undefined;
@@ -175,6 +177,7 @@ export class PcfOperator extends dotI.default {
     clearInterval(this.resync);
     this.measuring.stop();
     this.migrationProgress.stop();
+    this.podCreation.stop();
     await within(STOP_DEADLINE_MS, this.controller.stop());
     await within(FLUSH_DEADLINE_MS, Promise.all([this.notifier.flush(), this.reporter.flush()]));
     this.notifier.stop();
@@ -237,6 +240,11 @@ export class PcfOperator extends dotI.default {
       onNews: (key) => this.controller.queue.add(key, 'low'),
       logger: this.log,
     });
+    this.podCreation = new PodCreationEvents({
+      client: this.reader,
+      onNews: (key) => this.controller.queue.add(key, 'low'),
+      logger: this.log,
+    });
     const reconciler = new Reconciler({
       client: this.writer,
       caches: this.caches,
@@ -249,6 +257,7 @@ export class PcfOperator extends dotI.default {
       notifier: this.notifier,
       reporter: this.reporter,
       migrationProgress: this.migrationProgress,
+      podCreation: this.podCreation,
       clock,
     });
     return new Controller({

@@ -37,6 +37,7 @@ import {
   RETRY_WITHIN_MS,
   StatusRejectedError,
 } from './obstacle.js';
+import type { PodCreationEvents } from './pod-creation-events.js';
 import { RouteAges } from './route-age.js';
 import { deliverySettings } from './settings.js';
 import { failedStatus, leavingStatus, statusOf } from './status.js';
@@ -53,6 +54,7 @@ export interface ReconcilerDependencies {
   notifier: Notifier;
   reporter: Reporter;
   migrationProgress: MigrationProgress;
+  podCreation: PodCreationEvents;
   metrics: Metrics;
   deliveryMetrics: DeliveryMetrics;
   logger: Logger;
@@ -78,6 +80,7 @@ export class Reconciler {
       this.deps.actor.forget(key);
       this.deps.analyst.forget(key);
       this.deps.migrationProgress.follow(key, []);
+      this.deps.podCreation.follow(key, []);
       this.deps.reporter.forget(key);
       this.waiting.delete(key);
       this.routeAges.forget(key);
@@ -125,10 +128,16 @@ export class Reconciler {
     // The environment may have another default by now.
     const api = isLeftover ? { ...given, spec: { ...given.spec, replicas: undefined } } : given;
     const now = clock();
-    const { migrationProgress } = this.deps;
+    const { migrationProgress, podCreation } = this.deps;
     const key = keyOf(api);
-    const seen = observe(api, caches, (pod) => migrationProgress.reportOf(key, pod));
+    const seen = observe(
+      api,
+      caches,
+      (pod) => migrationProgress.reportOf(key, pod),
+      (uid) => podCreation.reportOf(key, uid),
+    );
     migrationProgress.follow(key, seen.migrating);
+    podCreation.follow(key, seen.podless);
     const settings = deliverySettings(api, seen.router);
     const routeAgeMs = this.routeAges.age(key, seen.delivery.route, now);
     const look = analyse(seen, this.deps.analyst, now);
