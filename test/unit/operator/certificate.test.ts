@@ -42,6 +42,7 @@ describe('tls', () => {
         revisions: new Map(),
         missingKinds: [],
         foreignAutoscalers: [],
+        uncreated: new Map(),
       } as unknown as Observed;
       const found = concerns(seen, [], { position: {}, replicas: {} } as never);
       assert.deepEqual(
