@@ -166,8 +166,10 @@ export class Reconciler {
     let applied = NOTHING_APPLIED;
     try {
       const isUnscaled = api.spec.replicas === undefined && isAutoscaled(seen);
-      const scaling = isUnscaled ? actor.scale(api, settings.replicas) : isLeftover && actor.unscale(api);
-      const unscaled = scaling ? await failureOfOne(scaling) : undefined;
+      const unscaled =
+        isUnscaled || isLeftover
+          ? await failureOfOne(actor.setReplicas(api, isLeftover ? null : settings.replicas))
+          : undefined;
       applied = await actor.apply(api, objects, followingEdit(seen, planned));
       this.announceRepairs(api, applied.repairs);
       await actor.release(releasingEdits(api, caches, seen));
