@@ -71,7 +71,7 @@ describe('replicaFailure', () => {
 describe('observe: pods that can not be created', () => {
   const objects = (kind: string, made: KubeObject[]) => ({
     ...{ userRoute: () => undefined, get: () => undefined, secret: () => undefined },
-    ...{ available: () => true, foreignAutoscalers: () => [] },
+    ...{ available: () => true, foreignAutoscalers: () => [], claimants: () => [] },
     ownedBy: (type: { kind: string }) => (type.kind === kind ? made : []),
   });
 
