@@ -112,6 +112,7 @@ describe('the rights of the operator', function () {
       provider: 'GatewayAPI',
       hosts: ['b.example.com'],
       gatewayClassName: 'public',
+      gateways: ['gateways/public'], // with tls: a ReferenceGrant
     });
     await story('ingress', { hosts: ['c.example.com'], ingress: { className: 'public' } });
     await takenName();
