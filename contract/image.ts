@@ -157,7 +157,7 @@ export const migrationReportSchema = z.object({
   running: z.string().optional(),
   /** Who is in the way: what ended the run, or, of `status`, who migrates now. */
   lockHolder: lockHolderSchema.optional(),
-  /** The newest backfill. */
+  /** The newest backfill, as the database has recorded it: also one that an earlier run finished. */
   backfill: backfillProgressSchema.optional(),
   /**
    * It did not fit, and names are missing from `ahead`, `contracts` or `backfills`. Of `applied`,

@@ -21,6 +21,7 @@ import { FIELD_MANAGER, GROUP } from './api/v1alpha1/pcfapi.js';
 import { DashboardServer } from './dashboard/server.js';
 import { CacheSource } from './dashboard/source.js';
 import { tokenReviewGate } from './dashboard/token-review.js';
+import { FinishedJobs } from './migrations/finished-jobs.js';
 import { MigrationProgress } from './migrations/progress.js';
 import { notifyMetrics } from './notify/metrics.js';
 import { Notifier } from './notify/notifier.js';
@@ -249,6 +250,7 @@ export class PcfOperator extends dotI.default {
       notifier: this.notifier,
       reporter: this.reporter,
       migrationProgress: this.migrationProgress,
+      finishedJobs: new FinishedJobs(this.reader, this.caches),
       clock,
     });
     return new Controller({

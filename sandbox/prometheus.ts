@@ -13,6 +13,7 @@ import type { Pod } from './node/types.js';
 import type { Ledger } from './process/ledger.js';
 import { ManagedProcess, untilReady } from './process/managed-process.js';
 import { freePorts } from './process/ports.js';
+import { within } from './process/within.js';
 
 /** Short, so that a story need not wait for figures; a cluster has 30 s. */
 const SCRAPE_INTERVAL = '500ms';
@@ -106,7 +107,7 @@ class ScrapeTargets {
 
   async start(): Promise<void> {
     this.running = this.pods.run(this.stopping.signal);
-    await this.pods.synced;
+    await within('the pods to scrape are listed', this.pods.synced);
     this.write();
   }
 

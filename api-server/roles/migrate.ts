@@ -105,8 +105,9 @@ function humanReport(report: MigrationReport, known: KnownMigration[]): string {
   return `${[...lines, ...backfillLine(report), ...holderLine(report), summary].join('\n')}\n`;
 }
 
-function backfillLine({ backfill }: MigrationReport): string[] {
-  if (!backfill) return [];
+function backfillLine({ backfill, pending, applied }: MigrationReport): string[] {
+  // The report also has a backfill that an earlier run finished.
+  if (!backfill || ![...pending, ...applied].includes(backfill.name)) return [];
   const { name, rows, total, rowsPerSecond, secondsLeft, cancelled, throttled, warning } = backfill;
   const left = secondsLeft == null ? '' : `, about ${secondsLeft} s left`;
   const pace = throttled ? `waits: ${throttled}` : `${rowsPerSecond} rows/s${left}`;

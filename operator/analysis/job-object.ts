@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import { JobKind } from '../resources/kinds.js';
 import { LABELS, owned } from '../resources/metadata.js';
-import { CONTAINER_SECURITY, POD_SECURITY } from '../resources/pod-template.js';
+import { CONTAINER_SECURITY, POD_SECURITY, podMetadata } from '../resources/pod-template.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import type { Request } from './providers/provider.js';
 import type { Due, Reading } from './types.js';
@@ -27,7 +27,7 @@ export function isAnalysisJob({ metadata }: KubeObject): boolean {
 /** Runs once, with no right and no Secret but those that its variables name. */
 export function analysisJob({ api, subject, metric, due }: Request): KubeObject {
   const { image, command, args, env, resources, timeout } = metric.spec.job!;
-  const { nodeSelector, tolerations, priorityClassName } = api.spec.scheduling ?? {};
+  const { nodeSelector, tolerations, priorityClassName, affinity } = api.spec.scheduling ?? {};
   const labels = { [LABELS.analysis]: due.name };
   const names = {
     PCF_NAMESPACE: subject.namespace,
@@ -45,7 +45,7 @@ export function analysisJob({ api, subject, metric, due }: Request): KubeObject 
       podFailurePolicy: { rules: [{ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget' }] }] },
       template: {
         // Not the labels of the PcfApi: its Services must not lead here, nor its network policy hold for it.
-        metadata: { labels },
+        metadata: podMetadata(api, labels),
         spec: {
           restartPolicy: 'Never',
           automountServiceAccountToken: false,
@@ -53,6 +53,7 @@ export function analysisJob({ api, subject, metric, due }: Request): KubeObject 
           ...(nodeSelector ? { nodeSelector } : {}),
           ...(tolerations ? { tolerations } : {}),
           ...(priorityClassName ? { priorityClassName } : {}),
+          ...(affinity ? { affinity } : {}),
           securityContext: POD_SECURITY,
           containers: [
             {

@@ -37,6 +37,26 @@ export function seenAfresh(
 }
 
 /**
+ * Records how far the backfill of the delivery came once it finished. Its Job and pod may be deleted in
+ * the middle of a canary, which must neither run it again nor lose its figures. It is no longer so when
+ * its migrations run again.
+ */
+export function noteBackfill(
+  { position: { update }, revisions }: Observation,
+  knows: NonNullable<DeliveryPosition['knows']>,
+): NonNullable<DeliveryPosition['knows']> {
+  const canary = revisions.find(({ name }) => name === update);
+  if (!canary) return knows;
+  const { backfill, progress } = canary;
+  const done = { ...(backfill ? { backfilled: true } : {}), ...(progress ? { progress } : {}) };
+  return knows.map((known) => {
+    if (known.revision !== update) return known;
+    const { backfilled: _, progress: _before, ...rest } = known;
+    return { ...rest, ...(migrated(canary) ? done : {}) };
+  });
+}
+
+/**
  * Whether a Job that runs is of no use any more: its delivery was aborted or superseded, and a
  * backfill would keep the next delivery from the database until it is done. Its cursor is in the
  * database, so nothing is lost. A contract is seen through: half of it is worse than all.

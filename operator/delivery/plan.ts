@@ -11,21 +11,26 @@ import { contract } from './contract.js';
 import { deadlineLeftMs, deadlineMessage } from './failure.js';
 import { neededApproval, preparation, seenAfresh } from './migrate.js';
 import { pods } from './pods.js';
-import { recover } from './recover.js';
+import { withContractOnRecord, withRecords } from './record.js';
+import { isLost, recover } from './recover.js';
 import { retire } from './retire.js';
 import { belowFloor, noteSchema } from './rollback-floor.js';
 import { routing } from './routing.js';
 import { awaitedVerdict, hasStepsLeft, stepView } from './steps.js';
 import type { Decision, DeliveryPlan, DeliverySettings, Observation } from './types.js';
 
+export { recordedAt, recordOf } from './record.js';
 export { deliveryId, fullId, migrated, stepId, wayBack } from './revisions.js';
-export { sameRoute } from './routing.js';
+export { inEffect, sameRoute } from './routing.js';
 
 /** Plans one PcfApi. `now` is in milliseconds since the epoch. */
 export function plan(observed: Observation, settings: DeliverySettings, now: number): DeliveryPlan {
-  const recovering = recover(observed, settings, now);
+  const restored = withContractOnRecord(observed);
+  const wasLost = isLost(restored);
+  const known = wasLost ? withRecords(restored) : restored;
+  const recovering = wasLost ? recover(known, settings, now) : undefined;
   if (recovering) return recovering;
-  const noted = { ...observed, position: noteSchema(observed, now) };
+  const noted = { ...known, position: noteSchema(known, now) };
   const advanced = advance(seenAfresh(noted, noted.position), settings, now);
   const seen = seenAfresh(noted, advanced.position);
   const contracting = contract(seen, advanced.position, settings, now);

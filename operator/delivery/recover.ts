@@ -5,18 +5,26 @@
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { startDelivery } from './advance.js';
 import { migrated, shareInForce, shareOf } from './revisions.js';
-import type { Decision, DeliveryPlan, DeliverySettings, Observation, RevisionView } from './types.js';
+import { belowFloor } from './rollback-floor.js';
+import type {
+  Decision,
+  DeliveryPlan,
+  DeliverySettings,
+  Observation,
+  RevisionView,
+  RouteView,
+} from './types.js';
 
 /**
  * Only puts the recovered position on record. Route and pods stay as they are until it is, so that
- * nothing is promoted or deleted for want of a status. Undefined: there is nothing to recover.
+ * nothing is promoted or deleted for want of a status. Undefined: no stable revision is found.
  */
 export function recover(
   seen: Observation,
   settings: DeliverySettings,
   now: number,
 ): DeliveryPlan | undefined {
-  const stable = isLost(seen) ? stableOf(seen) : undefined;
+  const stable = stableOf(seen);
   if (stable === undefined) return undefined;
   const { position, decisions } = recoverPosition(seen, stable, settings, now);
   const running = seen.revisions.filter(({ name, replicas }) => replicas > 0 || name === stable);
@@ -26,17 +34,24 @@ export function recover(
     decisions,
     migrate: settings.paused ? undefined : position.update,
     replicas: Object.fromEntries(running.map(({ name, replicas }) => [name, replicas])),
-    route: seen.route,
+    route: seen.route?.byPods ? openRoute(seen, stable) : seen.route,
     traffic: { desiredWeight: share, effectiveWeight: share, verified: true },
     requeueAfterMs: 0,
   };
 }
 
-/** Whether status names no revision that is there. A first revision that was aborted is no loss. */
-function isLost({ position, revisions }: Observation): boolean {
+/**
+ * Whether status names no revision that is there, or an old one, which the schema no longer serves
+ * while another has the traffic. A first revision that was aborted is no loss.
+ */
+export function isLost(seen: Observation): boolean {
+  const { position, revisions } = seen;
   const { stable, update, failed } = position;
-  if (stable) return !revisions.some(({ name }) => name === stable);
-  return !update && !failed;
+  if (!stable) return !update && !failed;
+  if (!revisions.some(({ name }) => name === stable)) return true;
+  if (!belowFloor(revisions, position, stable)) return false;
+  const serving = stableOf(seen);
+  return serving !== undefined && serving !== stable;
 }
 
 /** The target continues as a delivery, with the share that it has; also while paused, or its pods would be retired. */
@@ -46,14 +61,34 @@ function recoverPosition(
   settings: DeliverySettings,
   now: number,
 ): { position: DeliveryPosition; decisions: Decision[] } {
-  // When it was promoted is not known: its soak starts from scratch.
-  const position = { stable, promotedAt: new Date(now).toISOString() };
+  const { knows, contracted, failed } = seen.position;
+  const position: DeliveryPosition = {
+    stable,
+    // When it was promoted is not known: its soak starts from scratch.
+    promotedAt: new Date(now).toISOString(),
+    ...(knows ? { knows } : {}),
+    ...(contracted ? { contracted } : {}),
+    ...(failed && stable !== seen.target ? { failed } : {}),
+  };
   const target = seen.revisions.find(({ name }) => name === seen.target);
   const waits = settings.paused && !target?.replicas;
-  if (stable === seen.target || waits) return { position, decisions: [] };
+  const isRefused = position.failed !== undefined || belowFloor(seen.revisions, position, seen.target);
+  if (stable === seen.target || waits || isRefused) return { position, decisions: [] };
   const started = startDelivery({ ...seen, position }, position, settings, now);
   const share = shareInForce(seen, seen.target);
   return { ...started, position: { ...started.position, floor: share, weight: share } };
+}
+
+/** The shares behind a Service that is open to all revisions, which is read back without any. */
+function openRoute({ revisions }: Observation, stable: string): RouteView {
+  const serving = revisions.filter(({ ready }) => ready > 0);
+  const sum = serving.reduce((total, { ready }) => total + ready, 0);
+  const weights = Object.fromEntries(
+    serving.map(({ name, ready }) => [name, Math.floor((100 * ready) / sum)] as const),
+  );
+  const [most = stable] = serving.toSorted((a, b) => b.ready - a.ready).map(({ name }) => name);
+  const rest = 100 - Object.values(weights).reduce((total, share) => total + share, 0);
+  return { weights: { ...weights, [most]: (weights[most] ?? 0) + rest }, byPods: true };
 }
 
 function stableOf(seen: Observation): string | undefined {

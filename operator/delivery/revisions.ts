@@ -26,7 +26,10 @@ export function serviceRevision({ weights, service }: RouteView): string | undef
 }
 
 /** The share that a revision has now: behind a Service that is open to all revisions, that of its ready pods. */
-export function shareInForce({ route, revisions }: Observation, name: string | undefined): number {
+export function shareInForce(
+  { route, revisions }: Pick<Observation, 'route' | 'revisions'>,
+  name: string | undefined,
+): number {
   if (!route?.byPods) return shareOf(route, name);
   const ready = revisions.reduce((sum, revision) => sum + revision.ready, 0);
   const own = revisions.find((revision) => revision.name === name)?.ready ?? 0;

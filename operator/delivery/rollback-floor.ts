@@ -3,6 +3,7 @@
  * revision is safe only if its image knows all that were begun: it was written to live without.
  */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import { noteBackfill } from './migrate.js';
 import { view } from './revisions.js';
 import type { Observation, RevisionView } from './types.js';
 
@@ -81,7 +82,7 @@ function titleOf(candidate: Candidate | undefined, name: string): string {
  */
 export function noteSchema(seen: Observation, now: number): DeliveryPosition {
   const { position, revisions } = seen;
-  const knows = noteKnowledge(seen);
+  const knows = noteBackfill(seen, noteKnowledge(seen));
   const stable = revisions.find(({ name }) => name === position.stable);
   const noted = { ...position, knows: knows.length > 0 ? knows : undefined };
   if (!stable?.contract || stable.contract.state === 'Absent') return noted;

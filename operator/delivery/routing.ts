@@ -1,7 +1,7 @@
 /** The route that must be in force: who gets which share, and who gets the requests with the canary header. */
 import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
 import { ALL_REVISIONS, serviceRevision, shareInForce, shareOf, view } from './revisions.js';
-import type { DeliverySettings, Observation, RevisionView, RouteView } from './types.js';
+import type { DeliveryPlan, DeliverySettings, Observation, RevisionView, RouteView } from './types.js';
 import { type Clamped, carries, carryingPods, clampWeight, makesRoom } from './weight.js';
 
 type Share = readonly [revision: string, percent: number];
@@ -24,6 +24,37 @@ export function routing(seen: Observation, position: DeliveryPosition, settings:
     clampWeight(weight, view(seen, stable), view(seen, update), settings, routed, scale),
   );
   return shared(seen, position, weight, clamped, settings);
+}
+
+/**
+ * A plan as its writes left the traffic. `route` was read back after them; where that is another
+ * route than the planned one, it is what is in effect, and `rejected` says why.
+ */
+export function inEffect(
+  seen: Pick<Observation, 'revisions'>,
+  plan: DeliveryPlan,
+  route: RouteView | undefined,
+  rejected?: string,
+): DeliveryPlan {
+  // Until the planned route may be written, one of another provider is in effect, which is not read.
+  const isHeld = route === undefined && plan.routeWaitsFor !== undefined;
+  if (isHeld || sameRoute(route, plan.route)) return plan;
+  const { stable, update } = plan.position;
+  const names = new Set([...Object.keys(route?.weights ?? {}), ...seen.revisions.map(({ name }) => name)]);
+  // After an abort no revision is new: then it is the share of all revisions but the stable one.
+  const isNew = (name: string) => (update ? name === update : stable !== undefined && name !== stable);
+  const shares = [...names].filter(isNew).map((name) => shareInForce({ ...seen, route }, name));
+  const effectiveWeight = Math.min(
+    100,
+    shares.reduce((sum, share) => sum + share, 0),
+  );
+  const reason = rejected ?? plan.traffic.reason;
+  const { desiredWeight } = plan.traffic;
+  return {
+    ...plan,
+    route,
+    traffic: { desiredWeight, effectiveWeight, verified: false, ...(reason ? { reason } : {}) },
+  };
 }
 
 function firstRoute(seen: Observation, update: string | undefined): Routing {

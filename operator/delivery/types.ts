@@ -1,5 +1,10 @@
 /** What the delivery planner is told and what it answers. Plain data: no clock, no Kubernetes objects. */
-import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
+import type {
+  BackfillStatus,
+  DeliveryPosition,
+  PositionRecord,
+  TrafficStatus,
+} from '../api/v1alpha1/status.js';
 
 /** Of expand and backfill together. `Planned`: they wait for somebody to approve of them. */
 export type MigrationState = 'Disabled' | 'Pending' | 'Planned' | 'Running' | 'Succeeded' | 'Failed';
@@ -58,6 +63,8 @@ export interface RevisionView {
   untold?: boolean;
   /** Whether its expand told of a backfill, or may have. */
   backfill?: boolean;
+  /** How far the newest backfill came. */
+  progress?: BackfillStatus;
   contract?: ContractView;
   /** Its number on record, and its image. */
   number?: number;
@@ -68,6 +75,8 @@ export interface RevisionView {
   failedMigrations?: number;
   /** Number of its last attempt at migrations. */
   lastMigration?: number;
+  /** What is recorded at it of an earlier position. */
+  record?: PositionRecord;
   /** Its pods crash again and again, or its image can't be pulled, or its migration failed for good. */
   failure?: Failure;
 }

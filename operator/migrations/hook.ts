@@ -68,9 +68,10 @@ export function backupView(name: string, found: KubeObject | undefined): JobView
 }
 
 function hookJob(api: PcfApi, name: string, revision: Revision, given: BeforeContractJob): KubeObject {
-  const { labels } = revision.template.metadata;
+  const { metadata } = revision.template;
+  const labels = { ...metadata.labels, [LABELS.component]: 'migration' satisfies Component };
   const template = {
-    metadata: { labels: { ...labels, [LABELS.component]: 'migration' satisfies Component } },
+    metadata: { ...metadata, labels },
     spec: {
       ...(given.serviceAccountName
         ? { serviceAccountName: given.serviceAccountName }

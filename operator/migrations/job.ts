@@ -5,7 +5,7 @@ import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { MigrationJob, MigrationStage } from '../delivery/types.js';
 import { JobKind } from '../resources/kinds.js';
 import { type Component, LABELS, owned } from '../resources/metadata.js';
-import { type Container, variant } from '../resources/pod-template.js';
+import { type Container, type PodTemplate, variant } from '../resources/pod-template.js';
 import type { Revision } from '../resources/revision.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 
@@ -57,7 +57,7 @@ function withLockTimeout({ spec }: PcfApi, env: Container['env']): Container['en
 }
 
 interface Template {
-  metadata: { labels: Record<string, string> };
+  metadata: PodTemplate['metadata'];
   spec: object;
 }
 

@@ -1,6 +1,7 @@
 /** Where the migrations of a revision stand, read from their Jobs, and which Job comes next. Pure. */
 import type { MigrationReport } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { BackfillStatus } from '../api/v1alpha1/status.js';
 import type { ContractView, MigrationStage, MigrationState } from '../delivery/types.js';
 import { beforeContractKind, JobKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
@@ -20,6 +21,8 @@ export interface MigrationView {
   job?: string;
   /** What its newest run reported. */
   report?: MigrationReport;
+  /** How far the newest backfill came, whichever run reported it. */
+  progress?: BackfillStatus;
   /** Last line of what went wrong, if anything did. */
   error?: string;
   /** Runs of the Job that failed so far. */
@@ -49,8 +52,8 @@ export interface Delivery {
   /** Jobs of earlier attempts count for nothing: the database may have lost what they did. */
   afresh?: boolean;
   promotedAt?: string;
-  /** What expand reported is on record already: it does not matter that it can't say it again. */
-  told?: { backfill?: boolean };
+  /** What is on record of its reports: it does not matter that these can't be read again. */
+  told?: { backfill?: boolean; backfilled?: boolean; progress?: BackfillStatus };
   live?: LiveReports;
 }
 
@@ -89,7 +92,7 @@ export function migrationView(
       .sort((a, b) => b.attempt - a.attempt);
     const [last] = tries;
     // What a newer attempt met, as a database that lost what the older one did, is how it is.
-    const isDone = last?.state === 'Succeeded' || (told && last?.state === 'Lost');
+    const isDone = last?.state === 'Succeeded' || (isOnRecord(stage, told) && last?.state === 'Lost');
     if (last && isDone) return { ...last, state: 'Succeeded', attempt: attempt ?? last.attempt };
     return newest(stage, revision, attempt ?? firstOfLost(tries), read);
   };
@@ -97,7 +100,18 @@ export function migrationView(
   const before = prepared(find, mode === 'Manual', told);
   const { report } = contract;
   const applied = report ? [...before.applied, ...report.applied] : before.applied;
-  return { ...before, failedMigrations: spent, lastMigration, ...contract, applied };
+  // Newest first. Expand ran before the backfill, so its report counts only as long as there is no other.
+  const progress =
+    progressOf(report) ??
+    progressOf(find('backfill').report) ??
+    told?.progress ??
+    progressOf(find('expand').report);
+  return { ...before, failedMigrations: spent, lastMigration, ...contract, applied, progress };
+}
+
+/** Whether what a stage reported is on record, so that its Job need not run again for it. */
+function isOnRecord(stage: Preparation, told: Delivery['told']): boolean {
+  return stage === 'expand' ? told !== undefined : stage === 'backfill' && (told?.backfilled ?? false);
 }
 
 const NOTHING = { failures: 0, failedMigrations: 0, lastMigration: 0, applied: [] };
@@ -230,6 +244,17 @@ function contractView(
     ...(telling && telling.state !== 'Absent'
       ? { stage: telling === job ? 'contract' : 'hook', job: telling.name }
       : {}),
+  };
+}
+
+/** Just what the status has: an image may report more. */
+function progressOf(report: MigrationReport | undefined): BackfillStatus | undefined {
+  if (!report?.backfill) return undefined;
+  const { name, rows, total, rowsPerSecond, secondsLeft, cancelled } = report.backfill;
+  return {
+    ...{ name, rows, total: Math.round(total), rowsPerSecond: Math.round(rowsPerSecond) },
+    ...(secondsLeft == null ? {} : { secondsLeft: Math.round(secondsLeft) }),
+    ...(cancelled ? { cancelled } : {}),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Writes what was planned, and only what differs from what is. */
 import { FIELD_MANAGER, FINALIZER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { BACKUP_KINDS, DeploymentKind, JobKind, PcfApiKind, ROUTES, typeOf } from '../resources/kinds.js';
+import { ADOPT_ORPHANS_ANNOTATION, hasLabelsOf, isOrphanOf, isOwnedBy } from '../resources/metadata.js';
 import { SURROUNDING_KINDS } from '../resources/surroundings.js';
 import { type Applier, type ApplyResult, ExistsError } from '../runtime/apply.js';
 import { type Fight, FightTracker } from '../runtime/fights.js';
@@ -44,14 +45,23 @@ const WORKLOADS: readonly ResourceType[] = [DeploymentKind, JobKind];
 /** What pods and route do without: where one can't be written, the rest goes on being kept as it should be. */
 const DISPENSABLE: readonly ResourceType[] = [...SURROUNDING_KINDS, ...BACKUP_KINDS];
 
-/** An object that is needed under a name that something else has. */
+/** An object is needed under a name that an object of another owner has. */
 export class NameTakenError extends Error {
   override readonly name = 'NameTakenError';
-  constructor(object: KubeObject) {
-    super(
-      `${object.kind} ${object.metadata.namespace}/${object.metadata.name} exists and does not belong to this PcfApi; rename one of them`,
-    );
+  constructor(api: PcfApi, { kind }: ResourceType, { metadata }: KubeObject) {
+    super(`${kind} ${metadata.namespace}/${metadata.name} exists and ${ownershipOf(api, metadata)}`);
   }
+}
+
+function ownershipOf(api: PcfApi, metadata: KubeObject['metadata']): string {
+  const { ownerReferences: [first] = [] } = metadata;
+  const owner = metadata.ownerReferences?.find(({ controller }) => controller) ?? first;
+  if (owner) return `belongs to ${owner.kind} ${owner.name}, not to this PcfApi; rename one of the two`;
+  const { name, namespace } = api.metadata;
+  return isOrphanOf(metadata, api)
+    ? `an earlier PcfApi ${name} left it without an owner; delete it, or take over what was left: ` +
+        `kubectl annotate pcf ${name} -n ${namespace} ${ADOPT_ORPHANS_ANNOTATION}=true`
+    : 'does not belong to this PcfApi; rename one of the two';
 }
 
 /** The API server failed at a write, as when a webhook that it has to ask does not answer. */
@@ -82,9 +92,9 @@ export class Actor {
   /**
    * Brings the objects to what is desired, in order; what may be written at the same
    * time goes out together. A route of the user's own is written where one of ours would be:
-   * before the pods. Throws on the first that can't be written, except pods and what stands around
-   * them: no later write depends on those, and neither does the removal of another revision,
-   * as the route was written before.
+   * before the pods. Throws on the first that can't be written, except pods, what comes after
+   * them, and what stands around them: no later write depends on those, and neither does the
+   * removal of another revision, as the route was written before.
    */
   async apply(api: PcfApi, desired: readonly KubeObject[], routeEdit?: RouteEdit): Promise<Applied> {
     const repairs: Repair[] = [];
@@ -92,6 +102,7 @@ export class Actor {
     let changed = false;
     let routeChanged = false;
     let failure: unknown;
+    let isPastRoute = false;
     let edit = routeEdit;
     const writeRoute = async () => {
       if (!edit) return;
@@ -103,12 +114,13 @@ export class Actor {
       routeChanged = true;
     };
     for (const wave of wavesOf(desired)) {
-      if (wave.some((object) => WORKLOADS.includes(typeOf(object)))) await writeRoute();
+      isPastRoute ||= wave.some((object) => WORKLOADS.includes(typeOf(object)));
+      if (isPastRoute) await writeRoute();
       const results = await inParallel(
         wave.map((object) =>
           this.applyOne(api, object, waits).catch((error: unknown) => {
             const isWorkload = WORKLOADS.includes(typeOf(object));
-            if (!(isWorkload || DISPENSABLE.includes(typeOf(object))) || isConnectionError(error))
+            if (!(isPastRoute || DISPENSABLE.includes(typeOf(object))) || isConnectionError(error))
               throw error;
             // What keeps the delivery from continuing is reported before what stands around it.
             failure = isWorkload ? error : (failure ?? error);
@@ -153,7 +165,8 @@ export class Actor {
       if (waitMs > 0) waits.push(waitMs);
       return waitMs === 0;
     };
-    const known = this.caches.get(type, api, object.metadata.name);
+    const known = this.caches.named(type, api, object.metadata.name);
+    if (known) requireOwnership(api, type, known);
     const written = this.applier.apply(type, object, known, { mayRepair }).catch(async (error) => {
       if (!(error instanceof ExistsError)) throw error;
       return this.applier.apply(type, object, await this.unlabelled(type, api, object), { mayRepair });
@@ -201,12 +214,20 @@ export class Actor {
     return { kind, name: metadata.name, manager, fields };
   }
 
-  /** Deletes what is there and unwanted; gone already is fine. Throws at the end what one of them could not be for. */
-  async remove(unwanted: readonly { type: ResourceType; object: KubeObject }[]): Promise<void> {
+  /**
+   * Deletes what is there and unwanted; gone already is fine. Throws at the end what one of them could
+   * not be for. `unchanged`: only what is still as it was seen.
+   */
+  async remove(
+    unwanted: readonly { type: ResourceType; object: KubeObject }[],
+    { unchanged = false } = {},
+  ): Promise<void> {
     let failure: unknown;
     for (const { type, object } of unwanted) {
       const { namespace, name, uid } = object.metadata;
-      const gone = this.client.delete(type, namespace, name, { uid, propagationPolicy: 'Background' });
+      const resourceVersion = unchanged ? object.metadata.resourceVersion : undefined;
+      const options = { uid, resourceVersion, propagationPolicy: 'Background' } as const;
+      const gone = this.client.delete(type, namespace, name, options);
       await naming(`${type.kind} ${name}`, gone).catch((error: unknown) => {
         if (isConnectionError(error)) throw error;
         if (!isNotFound(error)) failure ??= error;
@@ -246,10 +267,16 @@ export class Actor {
     const { items } = await this.client.list(type, { namespace, fieldSelector: `metadata.name=${name}` });
     const existing = items[0];
     if (!existing) throw new Error(`${object.kind} ${namespace}/${name} came and went`);
-    const isOurs = existing.metadata.ownerReferences?.some(({ uid }) => uid === api.metadata.uid);
-    if (!isOurs) throw new NameTakenError(object);
+    requireOwnership(api, type, existing);
     return existing;
   }
+}
+
+/** Backups have no owner, so that they outlive the PcfApi: their labels decide. */
+function requireOwnership(api: PcfApi, type: ResourceType, existing: KubeObject): void {
+  const isBackup = BACKUP_KINDS.includes(type);
+  const isOurs = isBackup ? hasLabelsOf(existing.metadata, api) : isOwnedBy(existing, api);
+  if (!isOurs) throw new NameTakenError(api, type, existing);
 }
 
 /**

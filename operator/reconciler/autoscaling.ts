@@ -12,7 +12,8 @@ type Seen = Pick<Observed, 'api' | 'delivery' | 'foreignAutoscalers'>;
 export function currentScaleView({ api, delivery, foreignAutoscalers }: Seen, plan: DeliveryPlan): ScaleView {
   const isOurs = foreignAutoscalers.length === 0;
   const metrics = isOurs ? scaleMetrics(api) : foreignAutoscalers.flatMap(({ metrics }) => metrics);
-  return scaleView(revisionPods({ api, delivery }, plan), metrics, { isOurs });
+  const isVertical = api.spec.autoscaling?.vertical !== undefined;
+  return scaleView(revisionPods({ api, delivery }, plan), metrics, { isOurs, isVertical });
 }
 
 function revisionPods(
@@ -42,7 +43,7 @@ export function autoscalingLimited(seen: Seen, plan: DeliveryPlan): Verdict[] {
       type: 'AutoscalingLimited',
       status: 'True',
       reason: 'TwoRevisions',
-      message: `pods of two revisions exist, and ${names} per pod does not fall when pods are added, so ${effect} until the pods of one are gone`,
+      message: `pods of two revisions exist, and ${names} per pod does not fall when pods are added, so ${effect} until one revision has the whole traffic`,
     },
   ];
 }

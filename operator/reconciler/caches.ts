@@ -12,8 +12,8 @@ import {
   PodKind,
   SecretKind,
 } from '../resources/kinds.js';
-import { LABELS, MANAGED_SELECTOR } from '../resources/metadata.js';
-import { secretRefs } from '../resources/secret-refs.js';
+import { isOwnedBy, LABELS, MANAGED_SELECTOR } from '../resources/metadata.js';
+import { secretNames } from '../resources/secret-refs.js';
 import type { CacheSet } from '../runtime/cache-set.js';
 import { ResourceEventType } from '../runtime/event-types.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
@@ -115,7 +115,14 @@ export class Caches {
     return this.labelled;
   }
 
-  get(type: ResourceType, { metadata }: PcfApi, name: string): KubeObject | undefined {
+  /** An object of the PcfApi. What it may own and another owns under this name does not count. */
+  get(type: ResourceType, api: PcfApi, name: string): KubeObject | undefined {
+    const found = this.named(type, api, name);
+    return found && (!OWNED_KINDS.includes(type) || isOwnedBy(found, api)) ? found : undefined;
+  }
+
+  /** Whatever carries our labels under this name, also if it belongs to another PcfApi. */
+  named(type: ResourceType, { metadata }: PcfApi, name: string): KubeObject | undefined {
     return this.labelled.get(type)?.get(metadata.namespace, name);
   }
 
@@ -171,17 +178,15 @@ export class Caches {
   }
 
   /** Objects of this kind that carry the PcfApi's name. Those it may own must also name it as their owner. */
-  ownedBy(type: ResourceType, { metadata }: PcfApi): KubeObject[] {
-    const found = this.labelled.get(type)?.byIndex(INSTANCE, `${metadata.namespace}/${metadata.name}`) ?? [];
-    if (!OWNED_KINDS.includes(type)) return found;
-    return found.filter((object) => isOwnedBy(object, metadata.uid));
+  ownedBy(type: ResourceType, api: PcfApi): KubeObject[] {
+    const found = this.labelled.get(type)?.byIndex(INSTANCE, keyOf(api)) ?? [];
+    return OWNED_KINDS.includes(type) ? found.filter((object) => isOwnedBy(object, api)) : found;
   }
 
   /** Autoscalers that target the PcfApi and are not its own. */
-  foreignAutoscalers({ metadata }: PcfApi): KubeObject[] {
-    const cache = this.labelled.get(HorizontalPodAutoscalerKind);
-    const found = cache?.byIndex(INSTANCE, `${metadata.namespace}/${metadata.name}`) ?? [];
-    return found.filter((object) => !isOwnedBy(object, metadata.uid));
+  foreignAutoscalers(api: PcfApi): KubeObject[] {
+    const found = this.labelled.get(HorizontalPodAutoscalerKind)?.byIndex(INSTANCE, keyOf(api)) ?? [];
+    return found.filter((object) => !isOwnedBy(object, api));
   }
 
   /** Lets the next reconcile see a write of ours before the watch brings it. */
@@ -204,10 +209,6 @@ function withoutManagedFields(object: KubeObject): KubeObject {
   return { ...object, metadata };
 }
 
-function isOwnedBy({ metadata }: KubeObject, owner: string): boolean {
-  return metadata.ownerReferences?.some(({ uid }) => uid === owner) ?? false;
-}
-
 interface Autoscaler extends KubeObject {
   spec?: { scaleTargetRef?: { kind?: string; name?: string } };
 }
@@ -225,7 +226,7 @@ export function instanceKey(object: KubeObject): string | undefined {
 /** A cluster has many Secrets, each of whose events must not cost a look at every PcfApi. */
 function bySecret(object: KubeObject): string[] {
   const { spec, metadata } = object as unknown as PcfApi;
-  return [...new Set(secretRefs(spec).map(({ name }) => `${metadata.namespace}/${name}`))];
+  return secretNames(spec).map((name) => `${metadata.namespace}/${name}`);
 }
 
 function byRoute(object: KubeObject): string[] {

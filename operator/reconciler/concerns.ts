@@ -43,6 +43,7 @@ export interface MissingKind {
 const rules: Rule[] = [
   stableAway,
   contractFailed,
+  componentUnavailable,
   kindMissing,
   certificateElsewhere,
   hostConflict,
@@ -85,6 +86,13 @@ function contractFailed({ api, delivery, migrations }: Observed): Concern | unde
     reason: isHook ? 'BeforeContractFailed' : 'ContractFailed',
     message: `${what} of ${stable} failed: ${contractError}; fix it, then: kubectl pcf migrate approve ${api.metadata.name}`,
   };
+}
+
+/** Nothing of a delivery waits for the worker or the login, so nothing else would report it. */
+function componentUnavailable({ componentTroubles }: Observed): Concern | undefined {
+  if (componentTroubles.length === 0) return undefined;
+  const each = componentTroubles.map(({ component, trouble }) => `${component} does not run: ${trouble}`);
+  return { reason: 'ComponentUnavailable', message: each.join('; ') };
 }
 
 /** Who brings the kinds that are optional. */
@@ -172,15 +180,15 @@ function autoscalersCollide({ api, foreignAutoscalers }: Observed): Concern | un
 function metricsConflict(seen: Observed, _: readonly MissingKind[], plan: DeliveryPlan): Concern | undefined {
   if (seen.foreignAutoscalers.length === 0) return undefined;
   const { revision, perPod, shared } = currentScaleView(seen, plan);
-  if (!revision || shared.length === 0) return undefined;
+  if (!revision || perPod.length === 0 || shared.length === 0) return undefined;
   const [load, flat] = [metricNames(shared), metricNames(perPod)];
   const others = seen.foreignAutoscalers.map(({ name }) => name).join(' and ');
   return {
     reason: 'AutoscalerConflict',
     message:
-      `HorizontalPodAutoscaler ${others} scales on ${load} and on ${flat}, which does not fall when pods are added: while pods of two ` +
-      `revisions exist it measures those of ${revision} alone, and of ${load} only their part; ` +
-      `remove ${flat} from it, or use autoscaling.horizontal, which leaves ${flat} out for that time`,
+      `HorizontalPodAutoscaler ${others} scales on ${load} and on ${flat}, which does not fall when pods are added: while two ` +
+      `revisions share the traffic it measures the pods of ${revision} alone, and of ${load} only their part; ` +
+      `deliver with BlueGreen, remove ${flat} from it, or use autoscaling.horizontal, which leaves ${flat} out for that time`,
   };
 }
 

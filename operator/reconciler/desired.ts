@@ -2,6 +2,7 @@
 import { isAnalysisJob } from '../analysis/job-object.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { isStray } from '../delivery/migrate.js';
+import { recordedAt, recordOf } from '../delivery/plan.js';
 import type { DeliveryPlan, MigrationJob, MigrationStage } from '../delivery/types.js';
 import { hookObject } from '../migrations/hook.js';
 import { migrationJob } from '../migrations/job.js';
@@ -42,16 +43,21 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
   const { api, router } = seen;
   const kept = keptRevisions(seen, plan);
   const starting = plan.migrate ? seen.revisions.get(plan.migrate) : undefined;
+  const used = [...new Set([...kept, ...(starting ? [starting] : [])])];
   // The plan names a Job only until it is there: it can't be changed once it runs, and is left alone.
   const migrating = plan.job && seen.delivery.startable ? seen.revisions.get(plan.job.revision) : undefined;
   const routing = router.render(api, plan.route, routableRevisions(seen, plan), seen.userRoute);
   return [
     serviceAccount(api),
     ...externalSecrets(api),
-    ...[...kept, ...(starting && !kept.includes(starting) ? [starting] : [])].flatMap((revision) => [
-      controllerRevision(api, revision),
+    ...used.flatMap((revision) => [
+      controllerRevision(api, revision, recordOf(plan.position, revision.name)),
       configMap(api, revision),
     ]),
+    // Before the status: what follows from a position is done once both have it.
+    ...recordsBeside(seen, plan, used).map((revision) =>
+      controllerRevision(api, revision, recordOf(plan.position, revision.name)),
+    ),
     ...(plan.routeWaitsFor ? routing.filter((object) => !isInEffect(seen, object)) : routing),
     ...(migrating ? [migrationObject(api, migrating, plan.job!)] : []),
     ...kept.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
@@ -97,6 +103,15 @@ export function writable(seen: Observed, desired: readonly KubeObject[]) {
 /** Revisions that have pods. */
 function keptRevisions(seen: Observed, plan: DeliveryPlan): Revision[] {
   return Object.keys(plan.replicas).flatMap((name) => seen.revisions.get(name) ?? []);
+}
+
+/** Revisions without pods whose records hold a part of the position. None is kept for that beyond its time. */
+function recordsBeside(seen: Observed, plan: DeliveryPlan, used: readonly Revision[]): Revision[] {
+  const onRecord = recordedRevisions(seen);
+  return recordedAt(plan.position)
+    .filter((name) => onRecord.includes(name))
+    .flatMap((name) => seen.revisions.get(name) ?? [])
+    .filter((revision) => !used.includes(revision));
 }
 
 /** Revisions that the router must know: those with pods, and those that a route, old or new, still names. */

@@ -2,12 +2,13 @@
 
 /** The registry was unreachable, overloaded or limited its clients: the kubelet's next try can succeed. */
 const TRANSIENT =
-  /no such host|server misbehaving|name resolution|time-?out|timed out|deadline exceeded|connection (refused|reset)|no route to host|network is unreachable|unexpected EOF|: EOF|too ?many ?requests|rate limit|\b(429|5\d\d) (too|internal|bad|service|gateway)|status(?: ?code)?:? 5\d\d/i;
+  /no such host|server misbehaving|name resolution|time-?out|timed out|deadline exceeded|connection (refused|reset)|connect: permission denied|no route to host|network is unreachable|unexpected EOF|: EOF|too ?many ?requests|rate limit|\b5\d\d \(?(internal|bad|service|gateway)|status(?: ?code)?:? 5\d\d|RegistryUnavailable/i;
 /** The registry answered, or the reference can't be parsed: another try gets the same answer. */
 const PERMANENT =
-  /manifest unknown|name unknown|not found|does not exist|no such manifest|invalid reference|unauthorized|authentication required|denied|forbidden|no match for platform|no matching manifest/i;
+  /manifest unknown|name unknown|not found|does not exist|no such manifest|invalid reference|unauthorized|authentication required|denied|forbidden|no match for platform|no matching manifest|SignatureValidationFailed/i;
 
-const NEVER_PULLED = new Set(['InvalidImageName', 'ErrImageNeverPull']);
+/** The kubelet reports these in place of ErrImagePull. A new signature or image is an edit elsewhere. */
+const NEVER_PULLED = new Set(['InvalidImageName', 'ErrImageNeverPull', 'SignatureValidationFailed']);
 const PULLING = new Set(['ErrImagePull', 'ImagePullBackOff']);
 
 /**

@@ -13,7 +13,7 @@ export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationSt
   const revision = update ?? failed?.revision ?? stable;
   const view = revision ? seen.migrations.get(revision) : undefined;
   if (!revision || !view) return undefined;
-  const { state, report, error, contractError, contract, durationMs, applied } = view;
+  const { state, report, error, contractError, contract, durationMs, applied, progress } = view;
   const contracting = revision === stable && [contract.state, contract.hook].includes('Running');
   const floor = rollbackFloor(seen.delivery.revisions, plan.position);
   // A stable revision was migrated before it became so, whatever is left of its Jobs.
@@ -29,7 +29,7 @@ export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationSt
     pending: pendingOf(report, contract.state === 'Succeeded' ? contracted?.migrations : undefined),
     ahead: report?.ahead,
     findings: report?.findings,
-    progress: progressOf(report),
+    progress,
     lockHolder: now === 'Running' ? holderOf(report) : undefined,
     // Of what still runs, `since` tells more: this would be one write more for each round.
     duration:
@@ -49,17 +49,6 @@ export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationSt
             migrations: contracted.migrations,
           })
         : undefined,
-  });
-}
-
-/** Just what the status has: an image may tell more. */
-function progressOf(report: MigrationReport | undefined): MigrationStatus['progress'] {
-  if (!report?.backfill) return undefined;
-  const { name, rows, total, rowsPerSecond, secondsLeft, cancelled } = report.backfill;
-  return compact({
-    ...{ name, rows, total: Math.round(total), rowsPerSecond: Math.round(rowsPerSecond) },
-    secondsLeft: secondsLeft == null ? undefined : Math.round(secondsLeft),
-    cancelled: cancelled || undefined,
   });
 }
 

@@ -5,8 +5,10 @@ import type { Failure, Observation, RevisionView, RouteView } from '../delivery/
 import type { LiveReports } from '../migrations/job-view.js';
 import { type Run, runsOf } from '../migrations/progress.js';
 import { type MigrationView, migrationView } from '../migrations/view.js';
+import { EXTRA_COMPONENTS, type ExtraComponent } from '../resources/components.js';
 import {
   BACKUP_KINDS,
+  ControllerRevisionKind,
   DeploymentKind,
   EndpointSliceKind,
   JobKind,
@@ -14,6 +16,7 @@ import {
   PodKind,
 } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
+import { readRecord } from '../resources/position-record.js';
 import type { Revision } from '../resources/revision.js';
 import type { ScaleMetric } from '../resources/scale-view.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
@@ -22,6 +25,7 @@ import type { TrafficRouter } from '../traffic/router.js';
 import type { Caches } from './caches.js';
 import { type HostConflict, hostConflicts } from './host-conflict.js';
 import {
+  componentTrouble,
   type EndpointSlice,
   isOfJob,
   jobPodFailure,
@@ -64,6 +68,8 @@ export interface Observed {
   foreignAutoscalers: Autoscaler[];
   /** What keeps a revision's pods from being ready, or its migrations from beginning, in the words of the kubelet. */
   trouble: Map<string, string>;
+  /** Why a component that is enabled does not run. */
+  componentTroubles: { component: ExtraComponent; trouble: string }[];
   readyReplicas: number;
 }
 
@@ -85,14 +91,13 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
   const owned = OWNED_KINDS.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
   const secret = (name: string) => caches.secret(api, name);
   const { target, all: revisions } = revisionsOf(api, caches, secretsHash(api, secret));
+  const records = new Map(
+    caches.ownedBy(ControllerRevisionKind, api).map((object) => [object.metadata.name, readRecord(object)]),
+  );
   const pods = caches.ownedBy(PodKind, api) as Pod[];
   const slices = caches.ownedBy(EndpointSliceKind, api) as EndpointSlice[];
   const position = api.status?.delivery ?? {};
-  const route = router.read(api, (type, name) =>
-    routeRef && type === router.shared?.type
-      ? caches.userRoute(type, api, name)
-      : caches.get(type, api, name),
-  );
+  const route = readRoute({ api, router }, caches);
   const migrations = migrationsOf(api, revisions, caches, pods, live);
   const missing = missingSecrets(api, secret);
   const living = livingPods(pods);
@@ -105,6 +110,7 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
       pods: living.get(name) ?? 0,
       number: revisions.get(name)!.number,
       image: revisions.get(name)!.image,
+      record: records.get(name),
       failure: migrationFailure(migrations.get(name), pods) ?? podFailure(name, pods),
       ...migrationOf(migrations.get(name)!),
     };
@@ -129,6 +135,7 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
     available: (type) => caches.available(type),
     missingKinds,
     trouble: troubles(pods, migrations),
+    componentTroubles: componentTroubles(api, pods),
     readyReplicas: views.reduce((sum, view) => sum + view.ready, 0),
     delivery: {
       target: target.name,
@@ -149,6 +156,17 @@ function isServing(name: string, position: DeliveryPosition, route: RouteView | 
   const { stable, update, firstTrafficAt } = position;
   return (
     name === stable || (name === update && firstTrafficAt !== undefined) || (route?.weights[name] ?? 0) > 0
+  );
+}
+
+/** The route as the caches show it now: what was written is in them already, and what was rejected is not. */
+export function readRoute(
+  { api, router }: Pick<Observed, 'api' | 'router'>,
+  caches: Pick<ClusterView, 'get' | 'userRoute'>,
+): RouteView | undefined {
+  const isUsers = api.spec.traffic?.routeRef !== undefined;
+  return router.read(api, (type, name) =>
+    isUsers && type === router.shared?.type ? caches.userRoute(type, api, name) : caches.get(type, api, name),
   );
 }
 
@@ -190,10 +208,10 @@ function tellingOfContract(view: MigrationView, pods: Pod[]): MigrationView {
 
 /** What the planner is told of them. */
 function migrationOf(seen: MigrationView) {
-  const { state: migration, nextStage, nextAttempt, contracts, ahead, untold, backfill } = seen;
+  const { state: migration, nextStage, nextAttempt, contracts, ahead, untold, backfill, progress } = seen;
   const { contract, failedMigrations, lastMigration } = seen;
   return {
-    ...{ migration, nextStage, nextAttempt, contracts, ahead, untold, backfill },
+    ...{ migration, nextStage, nextAttempt, contracts, ahead, untold, backfill, progress },
     ...{ contract, failedMigrations, lastMigration },
   };
 }
@@ -216,12 +234,21 @@ function preparing(migration: MigrationView | undefined): string | undefined {
   return state === 'Running' && stage !== 'contract' && stage !== 'hook' ? job : undefined;
 }
 
+function componentTroubles({ spec }: PcfApi, pods: Pod[]): Observed['componentTroubles'] {
+  return EXTRA_COMPONENTS.filter((component) => spec.components?.[component]?.enabled).flatMap(
+    (component) => {
+      const trouble = componentTrouble(component, pods);
+      return trouble ? [{ component, trouble }] : [];
+    },
+  );
+}
+
 function troubles(pods: Pod[], migrations: Map<string, MigrationView>): Map<string, string> {
   const found = new Map<string, string>();
   for (const pod of pods) {
     const { [LABELS.revision]: revision = '', [LABELS.component]: component } = pod.metadata.labels ?? {};
     const job = preparing(migrations.get(revision));
-    const awaited = component === 'migration' ? job && isOfJob(pod, job) : !job;
+    const awaited = component === 'migration' ? job && isOfJob(pod, job) : component === 'api' && !job;
     const trouble = awaited && podTrouble(pod);
     if (revision && trouble) found.set(revision, trouble);
   }

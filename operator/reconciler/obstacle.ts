@@ -52,7 +52,7 @@ function isDeniedByPolicy(error: unknown): boolean {
   return /ValidatingAdmissionPolicy|admission webhook/.test((error as Error).message);
 }
 
-/** As the queue is to take it: a right that is granted or a name that is freed makes no event here, so those are tried again. */
+/** As the queue is to take it: a right that is granted makes no event here, so that is tried again. */
 export function failureOf(error: unknown, message: string, lookAgainMs?: number): ReconcileError {
   if (isDeniedByPolicy(error))
     return new ReconcileError(message, error, { lookAgainMs, retryWithinMs: POLICY_RETRY_MS });
@@ -69,7 +69,8 @@ export function bounded(error: unknown): unknown {
 
 function retry(error: unknown): Return {
   const isPassing = error instanceof WriteFailedError || isServerError(error) || isConnectionError(error);
-  return isPassing ? { retryWithinMs: RETRY_WITHIN_MS } : {};
+  // A name that becomes free is no event of this PcfApi.
+  return isPassing || error instanceof NameTakenError ? { retryWithinMs: RETRY_WITHIN_MS } : {};
 }
 
 /** Without the port of a connection: a status that differs at each try would be written at each try. */

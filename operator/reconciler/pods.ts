@@ -23,6 +23,8 @@ export interface Pod extends KubeObject {
     phase?: string;
     conditions?: { type: string; status: string; message?: string }[];
     containerStatuses?: ContainerStatus[];
+    /** Of the mesh's sidecar, for example, which a webhook adds. */
+    initContainerStatuses?: ContainerStatus[];
   };
 }
 
@@ -104,10 +106,16 @@ function hasEnded({ status }: Pod): boolean {
 
 function isReady(pod: Pod): boolean {
   const serving = componentOf(pod) === ('api' satisfies Component) && !pod.metadata.deletionTimestamp;
-  return (
-    serving &&
-    (pod.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false)
-  );
+  return serving && reportsReady(pod);
+}
+
+function reportsReady({ status }: Pod): boolean {
+  return status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
+}
+
+/** In the order in which they start. */
+function containersOf({ status }: Pod): ContainerStatus[] {
+  return [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
 }
 
 /**
@@ -131,25 +139,28 @@ const MAX_MESSAGE = 300;
  * starting. What a migration said at its end is told by its Job.
  */
 export function podTrouble(pod: Pod): string | undefined {
-  if (isReady(pod) || pod.metadata.deletionTimestamp) return undefined;
+  if (reportsReady(pod) || pod.metadata.deletionTimestamp) return undefined;
   const component = componentOf(pod);
-  if (component === 'migration' ? hasEnded(pod) : component !== 'api') return undefined;
+  if (!component || (component === 'migration' && hasEnded(pod))) return undefined;
   const unscheduled = pod.status?.conditions?.find(
     ({ type, status }) => type === 'PodScheduled' && status === 'False',
   );
   if (unscheduled?.message) return `${pod.metadata.name} can't be scheduled: ${clip(unscheduled.message)}`;
-  for (const status of pod.status?.containerStatuses ?? []) {
+  for (const status of containersOf(pod)) {
     const words = lastWords(status);
     const waiting = status.state?.waiting;
     if (waiting?.reason && waiting.reason !== 'ContainerCreating' && waiting.reason !== 'PodInitializing') {
-      const retry = isTransientPullFailure(waiting.reason, waiting.message)
-        ? ' (retried until progressDeadline)'
-        : '';
+      const retry = isTransientPullFailure(waiting.reason, waiting.message) ? retryOf(component) : '';
       return `${pod.metadata.name}: ${waiting.reason}${retry}${words || waiting.message ? `: ${clip(words ?? waiting.message ?? '')}` : ''}`;
     }
     if (words) return `${pod.metadata.name}: ${clip(words)}`;
   }
   return undefined;
+}
+
+/** The worker and the login follow the stable revision: no deadline aborts them. */
+function retryOf(component: string): string {
+  return component === 'worker' || component === 'auth' ? ' (retried)' : ' (retried until progressDeadline)';
 }
 
 /** Restarts after which a container that ends by itself is not expected to come up. */
@@ -160,6 +171,19 @@ export function podFailure(revision: string, pods: readonly Pod[]): Failure | un
   return failureOf(
     pods.filter((pod) => pod.metadata.labels?.[LABELS.revision] === revision && componentOf(pod) === 'api'),
   );
+}
+
+/**
+ * Why a component such as the worker does not run: one of its pods can't start, also beside an older
+ * one that is ready, or none is ready.
+ */
+export function componentTrouble(component: Component, pods: readonly Pod[]): string | undefined {
+  const own = pods.filter((pod) => componentOf(pod) === component && !pod.metadata.deletionTimestamp);
+  const failing = own.find((pod) => failureReason(pod));
+  if (failing) return podTrouble(failing);
+  if (own.some(reportsReady)) return undefined;
+  const [first] = own.flatMap((pod) => podTrouble(pod) ?? []);
+  return first;
 }
 
 /** Why the pod of a Job won't begin by waiting. That it ran and failed is for the Job to judge. */
@@ -194,8 +218,8 @@ function endOfSecond(timestamp: string): string {
 }
 
 function failureReason(pod: Pod): 'CrashLoop' | 'ImagePullFailed' | undefined {
-  if (isReady(pod)) return undefined;
-  for (const { state, restartCount = 0 } of pod.status?.containerStatuses ?? []) {
+  if (reportsReady(pod)) return undefined;
+  for (const { state, restartCount = 0 } of containersOf(pod)) {
     const { reason, message } = state?.waiting ?? {};
     if (reason === 'CrashLoopBackOff' && restartCount >= CRASHES) return 'CrashLoop';
     if (reason && isPermanentPullFailure(reason, message)) return 'ImagePullFailed';

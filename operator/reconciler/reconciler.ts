@@ -3,8 +3,9 @@ import type { Logger } from 'pino';
 import type { Analyst } from '../analysis/analyst.js';
 import { API_VERSION, FIELD_MANAGER, FINALIZER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPosition, PcfApiStatus } from '../api/v1alpha1/status.js';
-import { plan } from '../delivery/plan.js';
+import { inEffect, plan } from '../delivery/plan.js';
 import type { DeliveryPlan } from '../delivery/types.js';
+import type { FinishedJobs } from '../migrations/finished-jobs.js';
 import type { MigrationProgress } from '../migrations/progress.js';
 import { deliveryEvents } from '../notify/delivery-events.js';
 import type { Notifier } from '../notify/notifier.js';
@@ -24,7 +25,7 @@ import type { DeliveryMetrics } from './delivery-metrics.js';
 import { desiredObjects, removable, unwantedObjects, writable } from './desired.js';
 import { endedDeliveries } from './history.js';
 import type { Metrics } from './metrics.js';
-import { type Observed, observe } from './observe.js';
+import { type Observed, observe, readRoute } from './observe.js';
 import { bounded, facing, failureOf, type Obstacle, obstacleOf, RETRY_WITHIN_MS } from './obstacle.js';
 import { RouteAges } from './route-age.js';
 import { deliverySettings } from './settings.js';
@@ -32,6 +33,9 @@ import { leavingStatus, statusOf } from './status.js';
 import { reasonSince, type Summary, summarize } from './summary.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
 import { whoDecided } from './who.js';
+
+/** Of `kubectl delete --cascade=orphan`: pods, Services and routes stay, and continue to serve. */
+const ORPHAN_FINALIZER = 'orphan';
 
 export interface ReconcilerDependencies {
   client: KubeClient;
@@ -42,6 +46,7 @@ export interface ReconcilerDependencies {
   notifier: Notifier;
   reporter: Reporter;
   migrationProgress: MigrationProgress;
+  finishedJobs: FinishedJobs;
   metrics: Metrics;
   deliveryMetrics: DeliveryMetrics;
   logger: Logger;
@@ -67,6 +72,7 @@ export class Reconciler {
       this.deps.actor.forget(key);
       this.deps.analyst.forget(key);
       this.deps.migrationProgress.follow(key, []);
+      this.deps.finishedJobs.forget(key);
       this.deps.reporter.forget(key);
       this.waiting.delete(key);
       this.routeAges.forget(key);
@@ -90,6 +96,7 @@ export class Reconciler {
 
   private async deliver(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
     const { caches, actor, metrics, clock } = this.deps;
+    await this.deps.finishedJobs.readPods(api);
     const now = clock();
     const { migrationProgress } = this.deps;
     const key = keyOf(api);
@@ -99,7 +106,6 @@ export class Reconciler {
     const routeAgeMs = this.routeAges.age(key, seen.delivery.route, routeObjects(seen), now);
     const look = analyse(seen, this.deps.analyst, now);
     const planned = plan({ ...seen.delivery, routeAgeMs, analysis: look?.status }, settings, now);
-    const summary = summarize(seen, planned, now);
     const { objects, missing } = writable(seen, desiredObjects(seen, planned));
     const unwanted = unwantedObjects(seen, objects, planned);
     const settlingMs = settings.settleMs - routeAgeMs;
@@ -111,15 +117,19 @@ export class Reconciler {
       ...repairLoops(actor.fightsFor(key)),
     ];
     const ended = endedDeliveries(seen, planned, now);
+    const effectivePlan = (rejected?: string) =>
+      inEffect(seen.delivery, planned, readRoute(seen, caches), rejected);
     // What was decided is decided, also where something else is refused. It is told of once it is on record.
-    const report = async (verdict: Summary, obstacle?: Obstacle) => {
+    const report = async (effective: DeliveryPlan, obstacle?: Obstacle) => {
+      const summary = summarize(seen, effective, now);
+      const verdict = obstacle ? facing(obstacle, summary, reasonSince(api, obstacle.reason, now)) : summary;
       const status = {
-        ...statusOf(seen, planned, verdict, worries(obstacle), ended, now),
+        ...statusOf(seen, effective, verdict, worries(obstacle), ended, now),
         ...judgement(api, planned, look?.status),
       };
       await this.report(api, status);
       this.deps.deliveryMetrics.record(api, ended, api.status?.history);
-      for (const announcement of announcements(api, planned, verdict, worries(obstacle)))
+      for (const announcement of announcements(api, effective, verdict, worries(obstacle)))
         this.announce(api, announcement);
       this.notify(seen, planned, verdict, now);
       this.deps.reporter.report(api, status, (name) => seen.revisions.get(name), now);
@@ -136,16 +146,17 @@ export class Reconciler {
     } catch (error) {
       const obstacle = obstacleOf(error);
       if (!obstacle) throw error;
-      const verdict = facing(obstacle, summary, reasonSince(api, obstacle.reason, now));
-      metrics.record(api, { seen, plan: planned, applied });
-      await report(verdict, obstacle);
+      const effective = effectivePlan(obstacle.message);
+      metrics.record(api, { seen, plan: effective, applied });
+      await report(effective, obstacle);
       // The delivery continues meanwhile: its holds, its deadline and what is on its way out have their times.
       const dueInMs = earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs, removalMs);
       throw failureOf(error, obstacle.message, dueInMs);
     }
-    metrics.record(api, { seen, plan: planned, applied });
+    const effective = effectivePlan();
+    metrics.record(api, { seen, plan: effective, applied });
     if (this.canWait(api, planned, applied)) return { requeueAfterMs: 0 };
-    await report(summary);
+    await report(effective);
     return {
       requeueAfterMs: earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs, removalMs),
     };
@@ -203,13 +214,19 @@ export class Reconciler {
   /** Deletion: the route goes first, so that no request is sent to pods on their way out; Kubernetes collects the rest. */
   private async leave(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
     if (!api.metadata.finalizers?.includes(FINALIZER)) return {};
+    if (api.metadata.finalizers.includes(ORPHAN_FINALIZER)) {
+      await unlessGone(this.deps.actor.setFinalizer(api, false));
+      return {};
+    }
     const report = (obstacle?: Obstacle) =>
       unlessGone(this.report(api, leavingStatus(api, routes, obstacle, clock())));
     const { caches, actor, clock } = this.deps;
     const routes = ROUTES.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
     try {
       await actor.release(releasingEdits(api, caches));
-      await actor.remove(routes.filter(({ object }) => !object.metadata.deletionTimestamp));
+      const present = routes.filter(({ object }) => !object.metadata.deletionTimestamp);
+      // A route that lost its owner meanwhile is an orphan, which must stay.
+      await actor.remove(present, { unchanged: true });
     } catch (error) {
       const obstacle = obstacleOf(error);
       if (!obstacle) throw error;

@@ -1,7 +1,8 @@
 /** What the caches know of the Secrets that a PcfApi reads: which are missing, and whether they changed. */
 import { createHash, createHmac } from 'node:crypto';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { type SecretKeyRef, secretRefs } from '../resources/secret-refs.js';
+import { type SecretKeyRef, secretRefs, wholeSecrets } from '../resources/secret-refs.js';
+import { canonicalJson } from '../runtime/canonical-json.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 
 /** Of a Secret, the operator keeps a hash of each value and nothing else. */
@@ -31,11 +32,13 @@ export interface MissingSecret {
 type GetSecret = (name: string) => SecretDigest | undefined;
 
 export function missingSecrets({ spec }: PcfApi, get: GetSecret): MissingSecret[] {
-  return secretRefs(spec).flatMap(({ name, key }): MissingSecret[] => {
+  const keys = secretRefs(spec).flatMap(({ name, key }): MissingSecret[] => {
     const secret = get(name);
     if (!secret) return [{ name }];
     return key in secret.digests ? [] : [{ name, key }];
   });
+  const whole = wholeSecrets(spec).filter(({ name, optional }) => !optional && !get(name));
+  return [...keys, ...whole.map(({ name }) => ({ name }))];
 }
 
 /**
@@ -45,11 +48,20 @@ export function missingSecrets({ spec }: PcfApi, get: GetSecret): MissingSecret[
  */
 export function secretsHash({ spec }: PcfApi, get: GetSecret): string | undefined {
   if (spec.secrets?.onChange !== 'Rollout') return undefined;
-  const values = secretRefs(spec).map((ref) => valueDigest(ref, get));
+  const values = [
+    ...secretRefs(spec).map((ref) => valueDigest(ref, get)),
+    ...wholeSecrets(spec).map(({ name, optional }) => wholeDigest(get(name), optional)),
+  ];
   if (values.includes(undefined)) return undefined;
   return createHash('sha256').update(JSON.stringify(values)).digest('base64url').slice(0, 16);
 }
 
 function valueDigest({ name, key }: SecretKeyRef, get: GetSecret): string | undefined {
   return get(name)?.digests[key];
+}
+
+/** The keys of a Secret that a pod reads as a whole are part of what it reads. */
+function wholeDigest(secret: SecretDigest | undefined, optional: boolean): string | undefined {
+  if (!secret) return optional ? '' : undefined;
+  return canonicalJson(secret.digests);
 }

@@ -167,7 +167,7 @@ function trafficRouted(seen: Observed, plan: DeliveryPlan): Verdict {
       reason: 'TrafficProviderMissing',
       message: `the cluster has no ${missing}`,
     };
-  if (!plan.route)
+  if (!plan.route && plan.traffic.verified)
     return { type, status: 'False', reason: 'NoPodReady', message: 'there is nothing to route to yet' };
   const { routeRejected } = seen.delivery;
   if (routeRejected) return { type, status: 'False', reason: 'RouteRejected', message: routeRejected };

@@ -301,8 +301,10 @@ function ready({ plan, current }: Case): Summary {
   };
 }
 
-/** What a revision that was aborted still has of the traffic. Of a route that is not in force yet, `TrafficRouted` tells. */
-function kept({ traffic: { reason, verified } }: DeliveryPlan): string {
+/** What a revision that was aborted still has of the traffic: as planned, or because the route can't be written. */
+function kept({ traffic: { reason, verified, desiredWeight, effectiveWeight } }: DeliveryPlan): string {
+  if (reason && effectiveWeight > desiredWeight)
+    return `; other revisions keep ${effectiveWeight} % of the traffic: ${reason}`;
   return reason && verified ? `; ${reason}` : '';
 }
 

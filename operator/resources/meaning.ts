@@ -19,6 +19,11 @@ export function meaningOf(spec: PcfApiSpec) {
     terminationGracePeriod: isDefaultGrace ? undefined : grace,
     scheduling: withoutEmpty(spec.scheduling, 1),
     topologySpread: isDefaultSpread ? undefined : spread,
+    envFrom: withoutEmpty(spec.envFrom),
+    volumes: withoutEmpty(spec.volumes),
+    volumeMounts: withoutEmpty(spec.volumeMounts),
+    tmp: withoutEmpty(spec.tmp),
+    podMetadata: withoutEmpty(spec.podMetadata),
   };
 }
 

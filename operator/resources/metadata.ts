@@ -1,6 +1,6 @@
 /** Names, labels and owner references: how the objects of one PcfApi are told from all others. */
 import { API_VERSION, FIELD_MANAGER, GROUP, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { apiVersionOf, type KubeObject, type ResourceType } from '../runtime/kube-types.js';
+import { apiVersionOf, type KubeObject, type ObjectMeta, type ResourceType } from '../runtime/kube-types.js';
 
 export const LABELS = {
   name: 'app.kubernetes.io/name',
@@ -52,6 +52,28 @@ export function ownerReference(api: PcfApi) {
     controller: true,
     blockOwnerDeletion: true,
   };
+}
+
+/**
+ * With any value: objects that an earlier PcfApi of this name left (`kubectl delete --cascade=orphan`)
+ * are taken over. They carry its labels and no owner.
+ */
+export const ADOPT_ORPHANS_ANNOTATION = `${GROUP}/adopt-orphans`;
+
+/** Decided by the owner's uid: a name or a label alone may be that of an object of somebody else. */
+export function isOwnedBy({ metadata }: KubeObject, api: PcfApi): boolean {
+  const { ownerReferences = [] } = metadata;
+  if (ownerReferences.length > 0) return ownerReferences.some(({ uid }) => uid === api.metadata.uid);
+  return isOrphanOf(metadata, api) && api.metadata.annotations?.[ADOPT_ORPHANS_ANNOTATION] !== undefined;
+}
+
+/** Whether it has the labels of this PcfApi and no owner. */
+export function isOrphanOf(metadata: ObjectMeta, api: PcfApi): boolean {
+  return !metadata.ownerReferences?.length && hasLabelsOf(metadata, api);
+}
+
+export function hasLabelsOf({ labels }: ObjectMeta, api: PcfApi): boolean {
+  return labels?.[LABELS.managedBy] === FIELD_MANAGER && labels[LABELS.instance] === api.metadata.name;
 }
 
 /** An object of this PcfApi, with its identity filled in. */

@@ -1,6 +1,6 @@
 import { PORTS } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { NetworkPeer } from '../api/v1alpha1/spec/traffic.js';
+import type { Destination, NetworkPeer } from '../api/v1alpha1/spec/traffic.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { NetworkPolicyKind } from './kinds.js';
@@ -28,6 +28,9 @@ export function networkPolicy(api: PcfApi): KubeObject | undefined {
     ingressFrom = [],
     egressTo = [],
     monitoringNamespace = 'monitoring',
+    metricsFrom = [],
+    database,
+    redis,
   } = api.spec.network ?? {};
   if (!policy) return undefined;
   const isInMesh = api.spec.traffic?.provider === 'Istio';
@@ -42,30 +45,30 @@ export function networkPolicy(api: PcfApi): KubeObject | undefined {
           ports: tcp(PORTS.http, ...(isInMesh ? [ISTIO.hbone] : [])),
         },
         {
-          from: [monitoring],
+          from: [monitoring, ...metricsFrom.map(peer)],
           ports: tcp(PORTS.metrics, ...(isInMesh ? [ISTIO.mergedMetrics, ISTIO.envoyMetrics] : [])),
         },
       ],
       egress: [
         { ports: [{ protocol: 'UDP', port: DNS }, ...tcp(DNS)] },
         { ports: tcp(...portsOf(api.spec)) },
-        ...egressTo.map(({ to, ports }) => ({
-          ...(to.length > 0 ? { to: to.map(peer) } : {}),
-          ports: tcp(...ports),
-        })),
+        ...(database ? [destination(database, POSTGRESQL)] : []),
+        ...(redis ? [destination(redis, REDIS)] : []),
+        ...egressTo.map((egress) => destination(egress)),
       ],
     },
   });
 }
 
-/** What the pods have to reach, by what the spec asks for. What is in a Secret, an unusual port of a database, is not known. */
-function portsOf({ redis, monitoring, migrations, traffic }: PcfApiSpec): number[] {
+/** Ports that the pods may reach anywhere, by what the spec asks for. What is in a Secret, an unusual port of a database, is not known. */
+function portsOf({ redis, monitoring, migrations, traffic, network }: PcfApiSpec): number[] {
   const { endpoint } = monitoring?.tracing ?? {};
+  const isRedisAnywhere = redis && !network?.redis;
   return [
     ...new Set([
-      POSTGRESQL,
-      ...(redis ? [REDIS] : []),
-      ...(redis?.mode === 'Sentinel' ? [SENTINEL] : []),
+      ...(network?.database ? [] : [POSTGRESQL]),
+      ...(isRedisAnywhere ? [REDIS] : []),
+      ...(isRedisAnywhere && redis.mode === 'Sentinel' ? [SENTINEL] : []),
       HTTPS,
       ...(endpoint ? [portIn(new URL(endpoint))] : []),
       ...(traffic?.provider === 'Istio' ? [ISTIO.istiod, ISTIO.hbone] : []),
@@ -77,6 +80,11 @@ function portsOf({ redis, monitoring, migrations, traffic }: PcfApiSpec): number
 
 function portIn({ port, protocol }: URL): number {
   return Number(port) || (protocol === 'https:' ? HTTPS : HTTP);
+}
+
+function destination({ to, ports }: Destination, usualPort?: number) {
+  const open = ports ?? (usualPort ? [usualPort] : []);
+  return { ...(to.length > 0 ? { to: to.map(peer) } : {}), ports: tcp(...open) };
 }
 
 function tcp(...ports: number[]) {

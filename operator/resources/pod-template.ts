@@ -21,7 +21,7 @@ export interface Container {
 }
 
 export interface PodTemplate {
-  metadata: { labels: Record<string, string> };
+  metadata: { labels: Record<string, string>; annotations?: Record<string, string> };
   spec: { containers: [Container]; [field: string]: unknown };
 }
 
@@ -62,6 +62,7 @@ export function podTemplate(api: PcfApi, revision: string, configMap: string): P
     image: spec.image,
     args: [...ROLES.serve],
     env: environment(api, secrets.env),
+    ...(spec.envFrom?.length ? { envFrom: spec.envFrom } : {}),
     ports: [
       { name: 'http', containerPort: PORTS.http, protocol: 'TCP' },
       { name: 'metrics', containerPort: PORTS.metrics, protocol: 'TCP' },
@@ -77,10 +78,11 @@ export function podTemplate(api: PcfApi, revision: string, configMap: string): P
       { name: 'config', mountPath: CONFIG_DIR, readOnly: true },
       { name: 'tmp', mountPath: '/tmp' },
       ...secrets.volumeMounts,
+      ...(spec.volumeMounts ?? []),
     ],
   };
   return {
-    metadata: { labels: { ...commonLabels(api), ...podSelector(api, revision) } },
+    metadata: podMetadata(api, { ...commonLabels(api), ...podSelector(api, revision) }),
     spec: {
       serviceAccountName: api.metadata.name,
       automountServiceAccountToken: false,
@@ -91,10 +93,20 @@ export function podTemplate(api: PcfApi, revision: string, configMap: string): P
       containers: [container],
       volumes: [
         { name: 'config', configMap: { name: configMap } },
-        { name: 'tmp', emptyDir: {} },
+        { name: 'tmp', emptyDir: spec.tmp ?? {} },
         ...secrets.volumes,
+        ...(spec.volumes ?? []),
       ],
     },
+  };
+}
+
+/** Labels and annotations of a pod: the user's own, and the operator's labels. */
+export function podMetadata({ spec }: PcfApi, own: Record<string, string>): PodTemplate['metadata'] {
+  const { labels, annotations = {} } = spec.podMetadata ?? {};
+  return {
+    labels: { ...labels, ...own },
+    ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
   };
 }
 
@@ -164,5 +176,5 @@ function probe(path: string, timing: Required<ProbeTiming>, changed: ProbeTiming
 export function variant(template: PodTemplate, component: Component, container: Container): PodTemplate {
   const { topologySpreadConstraints, ...spec } = template.spec;
   const labels = { ...template.metadata.labels, [LABELS.component]: component };
-  return { metadata: { labels }, spec: { ...spec, containers: [container] } };
+  return { metadata: { ...template.metadata, labels }, spec: { ...spec, containers: [container] } };
 }

@@ -7,12 +7,14 @@ import { createHash } from 'node:crypto';
 import { stringify } from 'smol-toml';
 import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
+import type { PositionRecord } from '../api/v1alpha1/status.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { ControllerRevisionKind } from './kinds.js';
 import { meaningOf } from './meaning.js';
 import { LABELS, owned } from './metadata.js';
 import { type PodTemplate, podTemplate } from './pod-template.js';
+import { recordAnnotations } from './position-record.js';
 
 export interface Revision {
   /** Name of its Deployment, ConfigMap, Service and ControllerRevision: `<api>-<hash>`. */
@@ -43,6 +45,7 @@ export const ADOPT_ANNOTATION = `${GROUP}/adopt`;
 const REVISION_FIELDS = [
   ...(['image', 'environment', 'resources', 'env', 'config', 'database', 'redis', 'auth'] as const),
   ...(['imagePullSecrets', 'probes', 'terminationGracePeriod', 'scheduling', 'source'] as const),
+  ...(['envFrom', 'volumes', 'volumeMounts', 'tmp', 'podMetadata'] as const),
 ] satisfies (keyof PcfApiSpec)[];
 
 /** What of spec a pod depends on. A change of anything else makes no new revision. */
@@ -125,10 +128,12 @@ export function newRevision(api: PcfApi, number: number, secrets?: string): Revi
   };
 }
 
-export function controllerRevision(api: PcfApi, revision: Revision): KubeObject {
+/** `record`: the part of the delivery's position to keep with it. */
+export function controllerRevision(api: PcfApi, revision: Revision, record?: PositionRecord): KubeObject {
   const { name: _name, number: _number, ...data } = revision;
   return owned(api, ControllerRevisionKind, revision.name, {
     labels: { [LABELS.revision]: revision.name },
+    annotations: recordAnnotations(record),
     revision: revision.number,
     data,
   });

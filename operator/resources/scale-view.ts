@@ -45,17 +45,34 @@ export interface ScaleView {
   shared: readonly ScaleMetric[];
 }
 
-/** The one decision about scale subresource and metrics. `isOurs`: the metrics can be changed. */
+export interface ScaleOptions {
+  /** The autoscaler is ours: its metrics can be changed. */
+  isOurs: boolean;
+  /** A VerticalPodAutoscaler sizes the pods that the scale subresource selects, new ones included. */
+  isVertical: boolean;
+}
+
+/** The one decision about scale subresource and metrics. */
 export function scaleView(
   pods: RevisionPods,
   metrics: readonly ScaleMetric[],
-  { isOurs }: { isOurs: boolean },
+  { isOurs, isVertical }: ScaleOptions,
 ): ScaleView {
-  const perPod = hasTwoRevisions(pods) ? metrics.filter(isPerPod) : [];
+  if (metrics.length === 0 || !hasTwoRevisions(pods)) return { metrics, perPod: [], shared: metrics };
+  const serving = servingRevision(pods);
+  const perPod = metrics.filter(isPerPod);
   const shared = metrics.filter((metric) => !perPod.includes(metric));
+  // Its pods are those that there are without a delivery, so every metric is right as it is.
+  if (serving && !isVertical) return { revision: serving, metrics, perPod: [], shared: metrics };
   if (perPod.length === 0) return { metrics, perPod, shared };
   if (isOurs && shared.length > 0) return { metrics: shared, perPod, shared };
-  return { revision: measuredRevision(pods), metrics, perPod, shared };
+  const revision = shared.length > 0 ? mostOfTheLoad(pods) : measuredRevision(pods);
+  return { revision, metrics, perPod, shared };
+}
+
+/** The revision that has the whole traffic and all pods for it: either one with BlueGreen. */
+function servingRevision({ full, replicas, weights }: RevisionPods): string | undefined {
+  return Object.keys(replicas).find((name) => replicas[name] === full && weights[name] === 100);
 }
 
 export function hasTwoRevisions({ replicas, existing }: RevisionPods): boolean {
@@ -89,6 +106,18 @@ function measuredRevision({ full, stable, replicas, weights }: RevisionPods): st
       Number(b.isStable) - Number(a.isStable),
   );
   return best?.revision;
+}
+
+/**
+ * One revision is measured less of: its share of the load, or its part of the pods. This is the
+ * one that is measured most of, so that a fall of the answer is as small as it can be.
+ */
+function mostOfTheLoad({ full, replicas, weights, stable }: RevisionPods): string | undefined {
+  const measured = (name: string) => Math.min(weights[name] ?? 0, (100 * replicas[name]!) / full);
+  const [best] = Object.keys(replicas).sort(
+    (a, b) => measured(b) - measured(a) || Number(b === stable) - Number(a === stable),
+  );
+  return best;
 }
 
 /** Names for messages, such as `cpu and memory`. */

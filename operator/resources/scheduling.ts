@@ -8,7 +8,7 @@ const topologyKeys = { Zone: ['topology.kubernetes.io/zone', NODE], Node: [NODE]
 
 /** Fields of a pod's spec. */
 export function schedulingOf(api: PcfApi, revision: string): Record<string, unknown> {
-  const { nodeSelector, tolerations, priorityClassName } = api.spec.scheduling ?? {};
+  const { nodeSelector, tolerations, priorityClassName, affinity } = api.spec.scheduling ?? {};
   const spread = topologyKeys[topologySpread(api.spec)].map((topologyKey) => ({
     maxSkew: 1,
     topologyKey,
@@ -20,6 +20,7 @@ export function schedulingOf(api: PcfApi, revision: string): Record<string, unkn
     ...(nodeSelector && Object.keys(nodeSelector).length > 0 ? { nodeSelector } : {}),
     ...(tolerations?.length ? { tolerations } : {}),
     ...(priorityClassName ? { priorityClassName } : {}),
+    ...(affinity && Object.keys(affinity).length > 0 ? { affinity } : {}),
     ...(spread.length > 0 ? { topologySpreadConstraints: spread } : {}),
   };
 }

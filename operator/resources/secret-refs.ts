@@ -27,3 +27,22 @@ export function secretRefs(spec: PcfApiSpec): SecretKeyRef[] {
   const fromEnv = spec.env.flatMap(({ valueFrom }) => (valueFrom ? [valueFrom.secretKeyRef] : []));
   return [...secretSettings(spec).map(({ ref }) => ref), ...fromEnv];
 }
+
+/** Secrets that the pods read as a whole. */
+export function wholeSecrets({
+  envFrom = [],
+  volumes = [],
+}: PcfApiSpec): { name: string; optional: boolean }[] {
+  const sources = [
+    ...envFrom.map(({ secretRef }) => secretRef),
+    ...volumes.map(({ secret }) => secret && { name: secret.secretName, optional: secret.optional }),
+  ];
+  return sources
+    .filter((source) => source !== undefined)
+    .map(({ name, optional = false }) => ({ name, optional }));
+}
+
+/** Names of all Secrets that a pod of this spec reads. */
+export function secretNames(spec: PcfApiSpec): string[] {
+  return [...new Set([...secretRefs(spec), ...wholeSecrets(spec)].map(({ name }) => name))];
+}

@@ -10,7 +10,11 @@ export const NO_REVISION = 'none';
 
 /** The Service of the API. `pinnedTo` narrows it to one revision: callers outside a mesh reach no other. */
 export function service(api: PcfApi, pinnedTo?: string): KubeObject {
-  return owned(api, ServiceKind, api.metadata.name, { spec: specFor(podSelector(api, pinnedTo)) });
+  const { type, annotations } = api.spec.service ?? {};
+  return owned(api, ServiceKind, api.metadata.name, {
+    ...(annotations ? { annotations } : {}),
+    spec: { ...(type ? { type } : {}), ...specFor(podSelector(api, pinnedTo)) },
+  });
 }
 
 /** With BlueGreen: leads to the revision on its way, for those who want to look at it before the switch. */

@@ -154,9 +154,9 @@ export class KubeClient {
     type: ResourceType,
     namespace: string | undefined,
     name: string,
-    { uid, ...options }: DeleteOptions = {},
+    { uid, resourceVersion, ...options }: DeleteOptions = {},
   ): Promise<KubeObject> {
-    const preconditions = uid ? { preconditions: { uid } } : {};
+    const preconditions = uid || resourceVersion ? { preconditions: { uid, resourceVersion } } : {};
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', ...options, ...preconditions };
     return this.json('DELETE', objectPath(type, namespace, name), { body, contentType: 'application/json' });
   }

@@ -28,8 +28,9 @@ export function itemStep(
 }
 
 /**
- * The manager other than ours that has one of the fields, the latest of several. A field
- * that somebody removed has no owner: then it is who wrote the object last, status aside.
+ * The manager other than ours that owns one of the fields, the latest of several; a write to the
+ * scale subresource (kubectl scale, an autoscaler) counts. A removed field has no owner: then it is
+ * the last writer of the object itself, as a scale removes nothing.
  */
 export function lastOtherManager(
   managedFields: readonly ManagedFields[],
@@ -37,10 +38,11 @@ export function lastOtherManager(
   fields: readonly FieldPath[],
 ): string {
   const newestFirst = managedFields
-    .filter(({ manager, subresource }) => manager !== ours && !subresource)
+    .filter(({ manager, subresource }) => manager !== ours && subresource !== 'status')
     .sort((a, b) => (b.time ?? '').localeCompare(a.time ?? ''));
   const owner = newestFirst.find(({ fieldsV1 }) => fieldsV1 && fields.some((path) => owns(fieldsV1, path)));
-  return (owner ?? newestFirst[0])?.manager ?? 'an unknown manager';
+  const lastWriter = newestFirst.find(({ subresource }) => !subresource);
+  return (owner ?? lastWriter)?.manager ?? 'an unknown manager';
 }
 
 function owns(set: FieldSet, path: FieldPath): boolean {

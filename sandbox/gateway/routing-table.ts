@@ -4,6 +4,7 @@ import { CacheSet } from '../../operator/runtime/cache-set.js';
 import type { KubeClient, KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
 import type { ResourceCache } from '../../operator/runtime/resource-cache.js';
 import type { AddressBook } from '../node/address-book.js';
+import { within } from '../process/within.js';
 import { WeightedChoice } from './balancer.js';
 import { fromHttpRoute, fromService, fromVirtualService, routeFor, ruleFor } from './routes.js';
 import type {
@@ -69,7 +70,7 @@ export class RoutingTable {
 
   async start(signal: AbortSignal): Promise<void> {
     this.caches.start(signal);
-    await this.caches.synced();
+    await within('routes and endpoints are listed', this.caches.synced());
   }
 
   stopped(): Promise<void> {

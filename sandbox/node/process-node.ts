@@ -6,6 +6,7 @@ import type { Logger } from 'pino';
 import { KubeClient } from '../../operator/runtime/kube-client.js';
 import { ResourceCache } from '../../operator/runtime/resource-cache.js';
 import type { Ledger } from '../process/ledger.js';
+import { within } from '../process/within.js';
 import { AddressBook } from './address-book.js';
 import { type Identity, type LogFile, LogServer } from './log-server.js';
 import { keepAlive, register } from './node-object.js';
@@ -55,7 +56,7 @@ export class ProcessNode {
       this.pods.run(this.stopping.signal),
       keepAlive(this.client, this.name, this.stopping.signal, this.onError),
     ]);
-    await this.pods.synced;
+    await within('the pods of the node are listed', this.pods.synced);
   }
 
   /** Ends every pod's processes and stops watching. */

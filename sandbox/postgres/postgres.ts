@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import type { Ledger } from '../process/ledger.js';
 import { freePorts } from '../process/ports.js';
+import { within } from '../process/within.js';
 import { type Binaries, postgresBinaries } from './binaries.js';
 import { copyAsStandby } from './replica.js';
 
@@ -193,7 +194,7 @@ export class Postgres {
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
     const exited = new Promise((resolve) => child.once('exit', resolve));
     child.kill(signal);
-    await exited;
+    await within('PostgreSQL stops', exited);
   }
 
   private get data(): string {

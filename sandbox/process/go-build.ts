@@ -1,6 +1,10 @@
 /** Builds a program with Go. Shows how far it is; leaves nothing of the build behind. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
+import { within } from './within.js';
+
+/** Ten times what the largest build takes. */
+const LIMIT_MS = 80 * 60_000;
 
 export type Progress = (message: string) => void;
 
@@ -31,12 +35,14 @@ export async function goBuild(options: GoBuild, progress: Progress): Promise<voi
   const report = new BuildReport(options, progress);
   try {
     createInterface({ input: go.stderr }).on('line', (line) => report.read(line));
-    const code = await new Promise<number | null>((resolve, reject) => {
+    const exited = new Promise<number | null>((resolve, reject) => {
       go.once('error', () => reject(new Error('Go is not installed')));
       go.once('exit', resolve);
     });
+    const code = await within('go build ends', exited, LIMIT_MS);
     if (code !== 0) throw new Error(`go build failed: ${report.last}`);
   } finally {
+    if (go.exitCode === null && go.signalCode === null) endIt();
     report.end();
     process.removeListener('exit', endIt);
   }

@@ -4,13 +4,24 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatIdentity, identityOf, parseIdentity, stillRuns } from './identity.js';
 
+/** As long as a build may take. */
+const LIMIT_MS = 80 * 60_000;
+
 /**
- * Runs `work` while the folder `path` is this process's own; whoever comes second waits.
+ * Runs `work` while the folder `path` is this process's own; whoever comes second waits for `limitMs` at most.
  * The folder goes with the lock, even when the process exits midway: it is the place for scraps.
  */
-export async function withLock<T>(path: string, work: () => Promise<T>, onWait: () => void): Promise<T> {
+export async function withLock<T>(
+  path: string,
+  work: () => Promise<T>,
+  onWait: () => void,
+  limitMs = LIMIT_MS,
+): Promise<T> {
+  const deadline = performance.now() + limitMs;
   for (let told = false; !take(path); told = true) {
     if (!told) onWait();
+    if (performance.now() > deadline)
+      throw new Error(`the lock ${path} is held by another process: not free within ${limitMs / 1000} s`);
     await sleep(500);
   }
   const give = () => rmSync(path, { recursive: true, force: true });

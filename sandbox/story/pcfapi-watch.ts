@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { KubeClient, KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
 import { ResourceCache } from '../../operator/runtime/resource-cache.js';
+import { within } from '../process/within.js';
 
 export const PcfApiKind: ResourceType = {
   group: 'pcf.dev',
@@ -87,7 +88,7 @@ export class PcfApiWatch {
 
   async start(): Promise<void> {
     this.running = this.cache.run(this.stopping.signal);
-    await this.cache.synced;
+    await within(`PcfApi ${this.namespace}/${this.name} is listed`, this.cache.synced);
   }
 
   async stop(): Promise<void> {

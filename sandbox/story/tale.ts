@@ -101,7 +101,7 @@ export abstract class Tale {
   private async remove(): Promise<void> {
     this.chapter('delete');
     const startedAt = performance.now();
-    await this.sandbox.parts.kubectl.run(['delete', 'pcfapi', NAME, '-n', NAMESPACE, '--wait=true']);
+    await this.sandbox.parts.kubectl.run(['delete', 'pcfapi', NAME, '-n', NAMESPACE, '--timeout=60s']);
     const selector = `app.kubernetes.io/instance=${NAME}`;
     const kinds =
       'deployments,services,virtualservices,destinationrules,jobs,configmaps,controllerrevisions,pods';

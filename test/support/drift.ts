@@ -43,11 +43,12 @@ export async function meddle(
   { client }: AuditedCluster,
   type: ResourceType,
   before: KubeObject,
-  { patch, manager }: { patch: object; manager: string },
+  { patch, manager, subresource }: { patch: object; manager: string; subresource?: 'scale' },
 ): Promise<number> {
   const { namespace, name } = before.metadata;
-  const changed = await client.patch(type, namespace, name, patch, { fieldManager: manager });
+  const answer = await client.patch(type, namespace, name, patch, { fieldManager: manager, subresource });
   const from = performance.now();
+  const changed = subresource ? { ...before, spec: patch } : answer;
   assert.notDeepEqual(essence(changed), essence(before), 'the edit changes something');
   const wanted = JSON.stringify(essence(before));
   await eventually(

@@ -1,25 +1,35 @@
-/** A metrics API for the sandbox's control plane: metrics.k8s.io, answered by a server of the test's own. */
+/** Metrics APIs for the sandbox's control plane: metrics.k8s.io and external.metrics.k8s.io, served by the test. */
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { pino } from 'pino';
 import { generate } from 'selfsigned';
 import type { Pod } from '../../operator/reconciler/pods.js';
 import { PodKind } from '../../operator/resources/kinds.js';
+import { ResourceCache } from '../../operator/runtime/resource-cache.js';
+import { within } from '../../sandbox/process/within.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
 
-const GROUP_VERSION = 'metrics.k8s.io/v1beta1';
-const PODS_PATH = /^\/apis\/metrics\.k8s\.io\/v1beta1\/namespaces\/([^/]+)\/pods$/;
+const GROUPS = ['metrics.k8s.io', 'external.metrics.k8s.io'];
+const PATH = /^\/apis\/([^/]+)\/v1beta1\/namespaces\/([^/]+)\/([^/]+)$/;
+const API_PODS = { 'app.kubernetes.io/component': 'api' };
 
-/** Of one pod, given how many ready pods there are in its namespace. */
-export type Usage = (readyPods: number) => { cpu: string; memory: string };
+/** Use of one pod. `pods` are the ready API pods of its namespace, which has one PcfApi. */
+export type Usage = (pod: Pod, pods: readonly Pod[]) => { cpu: string; memory: string };
 
 export class MetricsApi {
-  /** What the pods use now. */
+  /** Current use of the pods. */
   usage: Usage = () => ({ cpu: '0', memory: '0' });
+  /** Current value of every external metric of a namespace. */
+  external: (namespace: string) => string = () => '0';
+  private readonly pods: ResourceCache;
+  private readonly stopping = new AbortController();
 
   private constructor(
     private readonly sandbox: Sandbox,
     private readonly server: Server,
-  ) {}
+  ) {
+    this.pods = new ResourceCache(PodKind, sandbox.parts.client, pino({ level: 'silent' }));
+  }
 
   static async start(sandbox: Sandbox): Promise<MetricsApi> {
     const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }], {
@@ -28,8 +38,10 @@ export class MetricsApi {
     });
     const server = createServer({ cert, key });
     const api = new MetricsApi(sandbox, server);
-    server.on('request', async (request, response) => {
-      const body = await api.answer(new URL(request.url ?? '/', 'https://localhost'));
+    void api.pods.run(api.stopping.signal);
+    await within('the metrics API lists the pods', api.pods.synced);
+    server.on('request', (request, response) => {
+      const body = api.answer(new URL(request.url ?? '/', 'https://localhost'));
       response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(body));
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -39,60 +51,89 @@ export class MetricsApi {
 
   async stop(): Promise<void> {
     const { kubectl } = this.sandbox.parts;
-    await kubectl.run(['delete', 'apiservice', 'v1beta1.metrics.k8s.io']);
+    await kubectl.run(['delete', 'apiservice', ...GROUPS.map((group) => `v1beta1.${group}`)]);
     await kubectl.run(['delete', 'service', 'metrics', '-n', 'default']);
+    this.stopping.abort();
     this.server.closeAllConnections();
     this.server.close();
   }
 
-  private async answer({ pathname, searchParams }: URL): Promise<object> {
-    const namespace = PODS_PATH.exec(pathname)?.[1];
-    if (!namespace) return RESOURCES;
-    const { client } = this.sandbox.parts;
-    const labelSelector = searchParams.get('labelSelector') ?? '';
-    const [all, selected] = (await Promise.all([
-      client.list(PodKind, { namespace, labelSelector: 'app.kubernetes.io/component=api' }),
-      client.list(PodKind, { namespace, labelSelector }),
-    ])) as unknown as { items: Pod[] }[];
-    const usage = this.usage(all!.items.filter(isReady).length);
-    const items = selected!.items.filter(isReady).map(({ metadata: { name } }) => ({
-      metadata: { name, namespace },
-      timestamp: new Date().toISOString(),
-      window: '1s',
-      containers: [{ name: 'api', usage }],
-    }));
-    return { apiVersion: GROUP_VERSION, kind: 'PodMetricsList', metadata: {}, items };
+  private answer({ pathname, searchParams }: URL): object {
+    const [, group, namespace, name] = PATH.exec(pathname) ?? [];
+    if (!namespace || !name) return resourceList(pathname.split('/')[2] ?? '');
+    if (group !== 'metrics.k8s.io') return externalMetric(name, this.external(namespace));
+    const selector = labelsOf(searchParams.get('labelSelector') ?? '');
+    const all = (this.pods.list() as Pod[]).filter(
+      (pod) => pod.metadata.namespace === namespace && isReady(pod),
+    );
+    const apiPods = all.filter((pod) => matches(pod, API_PODS));
+    const items = all
+      .filter((pod) => matches(pod, selector))
+      .map((pod) => ({
+        metadata: { name: pod.metadata.name, namespace },
+        timestamp: new Date().toISOString(),
+        window: '1s',
+        containers: [{ name: 'api', usage: this.usage(pod, apiPods) }],
+      }));
+    return { apiVersion: `${group}/v1beta1`, kind: 'PodMetricsList', metadata: {}, items };
   }
 }
 
-const RESOURCES = {
-  apiVersion: 'v1',
-  kind: 'APIResourceList',
-  groupVersion: GROUP_VERSION,
-  resources: [
-    { name: 'pods', singularName: '', namespaced: true, kind: 'PodMetrics', verbs: ['get', 'list'] },
-  ],
-};
+function externalMetric(metricName: string, value: string) {
+  return {
+    ...{ apiVersion: 'external.metrics.k8s.io/v1beta1', kind: 'ExternalMetricValueList', metadata: {} },
+    items: [{ metricName, metricLabels: {}, timestamp: new Date().toISOString(), value }],
+  };
+}
+
+/** What an aggregated API server reports of itself. */
+function resourceList(group: string) {
+  const pods = {
+    name: 'pods',
+    singularName: '',
+    namespaced: true,
+    kind: 'PodMetrics',
+    verbs: ['get', 'list'],
+  };
+  return {
+    ...{ apiVersion: 'v1', kind: 'APIResourceList', groupVersion: `${group}/v1beta1` },
+    resources: group === 'metrics.k8s.io' ? [pods] : [],
+  };
+}
 
 function isReady({ metadata, status }: Pod): boolean {
   const ready = status?.conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
   return ready && !metadata.deletionTimestamp;
 }
 
-/** The API server finds the address of an ExternalName itself: there is no network of pods here. */
+/** Of `key=value,...`: autoscalers of a PcfApi get no other selector. */
+function labelsOf(selector: string): Record<string, string> {
+  return Object.fromEntries(
+    selector
+      .split(',')
+      .filter(Boolean)
+      .map((term) => term.split('=')),
+  );
+}
+
+function matches({ metadata: { labels = {} } }: Pod, wanted: Record<string, string>): boolean {
+  return Object.entries(wanted).every(([key, value]) => labels[key] === value);
+}
+
+/** The API server resolves the ExternalName itself: there is no network of pods here. */
 function registration(port: number) {
   return [
     {
       ...{ apiVersion: 'v1', kind: 'Service', metadata: { name: 'metrics', namespace: 'default' } },
       spec: { type: 'ExternalName', externalName: 'localhost', ports: [{ port }] },
     },
-    {
+    ...GROUPS.map((group) => ({
       ...{ apiVersion: 'apiregistration.k8s.io/v1', kind: 'APIService' },
-      metadata: { name: 'v1beta1.metrics.k8s.io' },
+      metadata: { name: `v1beta1.${group}` },
       spec: {
-        ...{ group: 'metrics.k8s.io', version: 'v1beta1', groupPriorityMinimum: 100, versionPriority: 100 },
+        ...{ group, version: 'v1beta1', groupPriorityMinimum: 100, versionPriority: 100 },
         ...{ insecureSkipTLSVerify: true, service: { name: 'metrics', namespace: 'default', port } },
       },
-    },
+    })),
   ];
 }

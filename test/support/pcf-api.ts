@@ -106,10 +106,11 @@ export async function eventually(
   what: string,
   check: () => Promise<boolean> | boolean,
   timeoutMs = 15_000,
+  everyMs = 50,
 ): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   while (!(await check())) {
     if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs / 1000} s`);
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }

@@ -4,6 +4,7 @@ import { isNotFound, type KubeClient, type ResourceType } from '../../operator/r
 import { ResourceCache } from '../../operator/runtime/resource-cache.js';
 import { PodKind } from '../../sandbox/node/pod-worker.js';
 import type { Pod } from '../../sandbox/node/types.js';
+import { within } from '../../sandbox/process/within.js';
 
 const NodeKind: ResourceType = { group: '', version: 'v1', kind: 'Node', plural: 'nodes', namespaced: false };
 const NAME = 'stand-in';
@@ -37,7 +38,7 @@ export class StandInKubelet {
     await this.client.patch(NodeKind, undefined, NAME, { status }, { subresource: 'status' });
     await this.client.patch(NodeKind, undefined, NAME, { spec: { taints: null } });
     void this.pods.run(this.stopping.signal);
-    await this.pods.synced;
+    await within('the pods of the stand-in node are listed', this.pods.synced);
   }
 
   stop(): void {
@@ -82,11 +83,14 @@ export class StandInKubelet {
     const container = pod.spec.containers[0]!;
     return {
       phase: 'Running',
+      // An autoscaler ignores the CPU of a pod without these times.
+      startTime: now(),
       podIP: ip,
       podIPs: [{ ip }],
       conditions: ['PodScheduled', 'Initialized', 'ContainersReady', 'Ready'].map((type) => ({
         type,
         status: 'True',
+        lastTransitionTime: now(),
       })),
       containerStatuses: [
         { ...identity(container), ready: true, started: true, state: { running: { startedAt: now() } } },

@@ -55,9 +55,9 @@ export async function backfillProgress(
     [names],
   );
   if (!row) return undefined;
-  const { cancelled, throttled, ...progress } = row;
+  const { cancelled, throttled, total, ...progress } = row;
   return {
-    ...withEstimate(progress),
+    ...withEstimate({ ...progress, total: Math.max(total, progress.rows) }),
     ...(cancelled && { cancelled }),
     ...(throttled && !cancelled && { throttled }),
   };

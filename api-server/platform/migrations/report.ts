@@ -4,7 +4,7 @@ import { LAST_WORDS_BYTES } from '../last-words.js';
 const ERROR_CHARS = 1_000;
 const LEAST_ERROR_CHARS = 200;
 /** Left out in this order where names alone are too many; none of them is decided by. */
-const DETAILS = ['lockHolder', 'backfill', 'running', 'phases', 'error'] as const;
+const DETAILS = ['lockHolder', 'running', 'phases', 'backfill', 'error'] as const;
 
 /**
  * The report as JSON of at most 4,096 bytes, whatever is in it. What only people read goes first: the

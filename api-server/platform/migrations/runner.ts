@@ -1,6 +1,6 @@
 /** Runs the migrations of this image and says how it went. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type MigrationInterface, QueryRunnerAlreadyReleasedError } from 'typeorm';
+import { type MigrationInterface, type QueryRunner, QueryRunnerAlreadyReleasedError } from 'typeorm';
 import type {
   BackfillProgress,
   LockHolder,
@@ -166,6 +166,7 @@ async function runLocked(settings: Settings, known: KnownMigration[], progress: 
   await preflight(runner, applied, known, progress.phases);
   await createHistory(runner);
   await adoptChecksums(runner, applied, known);
+  progress.backfill = await recordedBackfill(runner, applied, known);
   await using watch = await watchBlockers(session, settings.migrations.lock_timeout, (holder) => {
     if (progress.gaveWay) return; // who it gave way to is the news, until it is tried again
     progress.lockHolder = holder;
@@ -179,6 +180,23 @@ async function runLocked(settings: Settings, known: KnownMigration[], progress: 
     progress.now = [...progress.now, migration.name];
     progress.running = undefined;
   }
+}
+
+/**
+ * The report of an earlier run may be lost, so each run reports what the database has recorded: of
+ * pending backfills, or else of those that are applied.
+ */
+async function recordedBackfill(
+  runner: QueryRunner,
+  applied: Applied[],
+  known: KnownMigration[],
+): Promise<BackfillProgress | undefined> {
+  const pending = selectPending(applied, known, ['backfill']);
+  const backfills = pending.length > 0 ? pending : known.filter(({ phase }) => phase === 'backfill');
+  return backfillProgress(
+    runner,
+    backfills.map(({ name }) => name),
+  );
 }
 
 async function watchBlockers(

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { cel, duration, imageName } from './kubernetes.js';
 import { auth, database, migrations, redis, secrets } from './spec/data.js';
+import { podMetadata, service, serviceAccount } from './spec/labels.js';
 import { notifications } from './spec/notifications.js';
 import {
   components,
@@ -16,6 +17,7 @@ import { reporting } from './spec/reporting.js';
 import { autoscaling, availability, monitoring } from './spec/scaling.js';
 import { source, strategy } from './spec/strategy.js';
 import { network, tls, traffic } from './spec/traffic.js';
+import { envFrom, mountsHaveVolumes, tmp, volumeMounts, volumes } from './spec/volumes.js';
 
 const config = z.record(z.string(), z.record(z.string(), z.unknown())).meta({
   description:
@@ -80,6 +82,13 @@ export const pcfApiSpec = z
       description: 'CPU and memory of each API pod. Default: by environment.',
     }),
     env,
+    envFrom,
+    volumes,
+    volumeMounts,
+    tmp: tmp.optional().meta({ description: 'The volume of the pods for temporary files, `/tmp`.' }),
+    podMetadata: podMetadata
+      .optional()
+      .meta({ description: 'Labels and annotations of your own on every pod. A change is a delivery.' }),
     config: config.optional(),
     probes: probes.optional().meta({ description: 'How the health of a pod is checked.' }),
     terminationGracePeriod,
@@ -93,6 +102,10 @@ export const pcfApiSpec = z
     traffic: traffic.optional().meta({ description: 'How traffic reaches the API. Default: provider None.' }),
     tls: tls.optional().meta({
       description: 'The certificate for `traffic.hosts`: from cert-manager, or a Secret of your own.',
+    }),
+    service: service.optional().meta({ description: 'The Service `<name>`, as its clients reach it.' }),
+    serviceAccount: serviceAccount.optional().meta({
+      description: 'The ServiceAccount of the pods, `<name>`, for the workload identity of a cloud.',
     }),
     network: network.optional().meta({ description: 'What the pods may talk to.' }),
     migrations: migrations.optional().meta({ description: 'How the database schema follows the image.' }),
@@ -130,6 +143,7 @@ export const pcfApiSpec = z
         message: 'components.auth needs auth.jwtSecretRef: it signs tokens with it',
         fieldPath: '.components.auth',
       },
+      mountsHaveVolumes,
     ),
   );
 

@@ -35,6 +35,16 @@ const rowCount = (description: string) =>
 const migrationNames = (description: string) =>
   z.array(z.string()).meta({ description, 'x-kubernetes-list-type': 'atomic' });
 
+const backfillStatus = z.strictObject({
+  name: z.string().meta({ description: 'The backfill.' }),
+  rows: rowCount('Rows done.'),
+  total: rowCount('Rows there are, as the database estimates.'),
+  rowsPerSecond: rowCount('How fast it goes.'),
+  secondsLeft: rowCount('How long it will take, if it continues so.').optional(),
+  cancelled: z.boolean().optional().meta({ description: 'Somebody stopped it with `migrate cancel`.' }),
+});
+export type BackfillStatus = z.infer<typeof backfillStatus>;
+
 const migrationStatus = z.strictObject({
   revision: z.string().meta({ description: 'The revision whose migrations these are.' }),
   state: z
@@ -70,17 +80,7 @@ const migrationStatus = z.strictObject({
     )
     .optional()
     .meta({ description: 'What lint has against them.', 'x-kubernetes-list-type': 'atomic' }),
-  progress: z
-    .strictObject({
-      name: z.string().meta({ description: 'The backfill.' }),
-      rows: rowCount('Rows done.'),
-      total: rowCount('Rows there are, as the database estimates.'),
-      rowsPerSecond: rowCount('How fast it goes.'),
-      secondsLeft: rowCount('How long it will take, if it continues so.').optional(),
-      cancelled: z.boolean().optional().meta({ description: 'Somebody stopped it with `migrate cancel`.' }),
-    })
-    .optional()
-    .meta({ description: 'How far the backfill came.' }),
+  progress: backfillStatus.optional().meta({ description: 'How far the newest backfill came.' }),
   summary: z.string().optional().meta({ description: 'Where they stand, in a word or two.' }),
   lockHolder: z
     .strictObject({
@@ -178,6 +178,10 @@ const deliveryPosition = z.strictObject({
           description:
             'Its migrations are done, and what they told could not be read: it counts as knowing none.',
         }),
+        backfilled: z.boolean().optional().meta({ description: 'Whether the backfill it needs finished.' }),
+        progress: backfillStatus.optional().meta({
+          description: 'How far the newest backfill came: its Job and pod may be deleted later.',
+        }),
       }),
     )
     .optional()
@@ -195,6 +199,10 @@ const deliveryPosition = z.strictObject({
     .meta({ description: 'What was taken out of the schema: the way back ends there.' }),
 });
 export type DeliveryPosition = z.infer<typeof deliveryPosition>;
+
+/** The part of it that is recorded at revisions as well. */
+export const positionRecord = deliveryPosition.pick({ knows: true, contracted: true, failed: true });
+export type PositionRecord = z.infer<typeof positionRecord>;
 
 const deliveryRecord = z.strictObject({
   revision: z.string().meta({ description: 'What was delivered.' }),
@@ -255,7 +263,7 @@ export const pcfApiStatus = z.strictObject({
   readyReplicas: count('Pods of all revisions that can take traffic.').optional(),
   selector: z.string().optional().meta({
     description:
-      'Label selector of the pods that autoscalers measure: those of one revision where the pods of two would look like load.',
+      'Label selector of the pods that autoscalers measure: those of one revision where it has the whole traffic, or where the pods of two would look like load.',
   }),
   traffic: trafficStatus
     .optional()

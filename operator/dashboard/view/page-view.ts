@@ -88,9 +88,9 @@ function waitingFor({ conditions = [] }: PcfApiStatus): string {
   return ready?.message ?? 'the operator has not looked at it yet';
 }
 
-/** Only of a delivery: else there is nothing that has a share to get. */
+/** Only of a delivery, or of an aborted revision that keeps a share: else no revision has a share to get. */
 function weights({ traffic, updateRevision }: PcfApiStatus): { asked?: number; inForce?: number } {
-  if (!updateRevision || !traffic) return {};
+  if (!traffic || (!updateRevision && traffic.desiredWeight === traffic.effectiveWeight)) return {};
   return { asked: traffic.desiredWeight, inForce: traffic.effectiveWeight };
 }
 

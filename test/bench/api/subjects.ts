@@ -3,6 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { within } from '../../../sandbox/process/within.js';
 import { ApiProcess } from '../../integration/api-server/api-process.js';
 import { eventually } from '../../support/pcf-api.js';
 import { startRedis } from '../../support/redis.js';
@@ -74,12 +75,13 @@ export async function startPeer(peer: Peer, databaseUrl: string, queries: BenchQ
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
   child.send({ databaseUrl, queries, pool: POOL });
-  const [message] = (await Promise.race([
+  const started = Promise.race([
     once(child, 'message'),
     once(child, 'exit').then(() => {
       throw new Error(`${peer} did not start`);
     }),
-  ])) as [{ port: number }];
+  ]);
+  const [message] = (await within(`${peer} reports its port`, started)) as [{ port: number }];
   return {
     name: PEERS[peer],
     url: `http://127.0.0.1:${message.port}/graphql`,

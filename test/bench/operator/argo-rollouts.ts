@@ -23,6 +23,12 @@ const RolloutKind: ResourceType = {
   namespaced: true,
 };
 
+interface RolloutStatus {
+  phase?: string;
+  /** `metadata.generation`, as text. */
+  observedGeneration?: string;
+}
+
 interface Route {
   http: { route: { weight?: number }[] }[];
 }
@@ -88,7 +94,7 @@ export class ArgoRollouts {
     await this.process.stop(5_000);
   }
 
-  /** Creates Rollouts until there are so many and waits until all are Healthy. Seconds. */
+  /** Creates Rollouts until there are so many and waits until the new ones are Healthy: earlier ones may be Paused. Seconds. */
   async growTo(count: number): Promise<number> {
     const fresh = Array.from({ length: count - this.names.length }, (_, i) => `api-${this.names.length + i}`);
     this.names.push(...fresh);
@@ -96,19 +102,26 @@ export class ArgoRollouts {
       for (let from = 0; from < fresh.length; from += 50) {
         await Promise.all(fresh.slice(from, from + 50).map((name) => this.create(name)));
       }
-      const healthy = (name: string) => this.phase(name) === 'Healthy';
-      await until(this.rollouts, () => this.names.every(healthy));
+      const isHealthy = (name: string) => this.status(name).phase === 'Healthy';
+      await until('Rollouts are Healthy', this.rollouts, fresh, isHealthy);
     });
   }
 
-  /** Gives every Rollout a new image and waits until weight 10 is in force on all. Seconds. */
+  /** Gives every Rollout a new image at weight 10 and waits until that is in effect on all. Seconds. */
   async deliver(tag: string): Promise<number> {
     const image = `registry.example.com/pcf-api:${tag}`;
-    const spec = { template: { spec: { containers: [{ name: 'api', image }] } } };
+    const template = { spec: { containers: [{ name: 'api', image }] } };
+    // The step, too: edits of the weight have changed it since the previous delivery.
+    const spec = { template, strategy: { canary: { steps: steps(10) } } };
     return seconds(async () => {
-      await Promise.all(this.names.map((name) => this.patch(name, { spec })));
-      await until(this.routes, () => this.names.every((name) => this.weight(name) === 10));
-      await until(this.rollouts, () => this.names.every((name) => this.phase(name) === 'Paused'));
+      const patched = await Promise.all(this.names.map((name) => this.patch(name, { spec })));
+      const generations = new Map(patched.map(({ metadata }) => [metadata.name, metadata.generation ?? 0]));
+      const isPaused = (name: string) => {
+        const { phase, observedGeneration } = this.status(name);
+        return phase === 'Paused' && Number(observedGeneration) >= generations.get(name)!;
+      };
+      await until(`Rollouts are Paused at ${tag}`, this.rollouts, this.names, isPaused);
+      await until(`${tag} has weight 10`, this.routes, this.names, (name) => this.weight(name) === 10);
     });
   }
 
@@ -124,8 +137,8 @@ export class ArgoRollouts {
     return this.cluster.client.patch(RolloutKind, NAMESPACE, name, patch);
   }
 
-  private phase(name: string): string | undefined {
-    return (this.rollouts.get(NAMESPACE, name)?.status as { phase?: string } | undefined)?.phase;
+  private status(name: string): RolloutStatus {
+    return (this.rollouts.get(NAMESPACE, name)?.status ?? {}) as RolloutStatus;
   }
 
   private weight(name: string): number | undefined {

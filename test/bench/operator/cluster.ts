@@ -5,11 +5,15 @@ import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { PcfApiKind, VirtualServiceKind } from '../../../operator/resources/kinds.js';
 import type { KubeClient, KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
 import { ResourceCache } from '../../../operator/runtime/resource-cache.js';
+import { within } from '../../../sandbox/process/within.js';
 import { Sandbox } from '../../../sandbox/sandbox.js';
+import { eventually } from '../../support/pcf-api.js';
 import { StandInKubelet } from '../../support/stand-in-kubelet.js';
 
 export const NAMESPACE = 'bench';
 const logger = pino({ level: 'silent' });
+/** Enough for 1,000 objects on a small machine. */
+const LIMIT_MS = 900_000;
 
 export class BenchCluster {
   readonly sandbox = new Sandbox('.sandbox/bench');
@@ -34,7 +38,7 @@ export class BenchCluster {
     await sandbox.startOperator(operatorArgs, nodeArgs);
     cluster.apis = cluster.watch(PcfApiKind);
     cluster.routes = cluster.watch(VirtualServiceKind);
-    await Promise.all([cluster.apis.synced, cluster.routes.synced]);
+    await within('the caches are synced', Promise.all([cluster.apis.synced, cluster.routes.synced]));
     return cluster;
   }
 
@@ -56,31 +60,31 @@ export class BenchCluster {
         await Promise.all(some.map((name) => this.client.create(PcfApiKind, pcfApi(name))));
       }
       this.names.push(...fresh);
-      await until(this.apis, () => fresh.every((name) => this.statusOf(name)?.phase === 'Ready'));
+      await until('PcfApis are Ready', this.apis, fresh, (name) => this.statusOf(name)?.phase === 'Ready');
     });
   }
 
-  /** Gives every PcfApi a new image at weight 10 and waits until that is in force. Seconds. */
+  /** Gives every PcfApi a new image at weight 10 and waits until that is in effect. Seconds. */
   async deliver(tag: string): Promise<number> {
-    const spec = { image: `registry.example.com/pcf-api:${tag}`, canaryWeight: 10 };
+    const image = `registry.example.com/pcf-api:${tag}`;
+    const spec = { image, canaryWeight: 10 };
     return seconds(async () => {
       await Promise.all(this.names.map((name) => this.client.patch(PcfApiKind, NAMESPACE, name, { spec })));
-      const inForce = (name: string) => {
-        const status = this.statusOf(name);
-        return status?.traffic?.effectiveWeight === 10 && status.updateRevision !== undefined;
+      // The image, too: an object that grew earlier still reports its previous delivery.
+      const isDelivered = (name: string) => {
+        const { traffic, updateImage } = this.statusOf(name) ?? {};
+        return traffic?.effectiveWeight === 10 && updateImage === image;
       };
-      await until(this.apis, () => this.names.every(inForce));
+      await until(`${tag} has weight 10`, this.apis, this.names, isDelivered);
     });
   }
 
   /** At rest, and each at the weight that was asked of it: pods that start slowly are no rest. */
   async settled(): Promise<void> {
-    await until(this.apis, () =>
-      this.names.every((name) => {
-        const { desiredWeight, effectiveWeight, verified } = this.statusOf(name)?.traffic ?? {};
-        return desiredWeight === effectiveWeight && verified;
-      }),
-    );
+    await until('weights are in effect', this.apis, this.names, (name) => {
+      const { desiredWeight, effectiveWeight, verified } = this.statusOf(name)?.traffic ?? {};
+      return desiredWeight === effectiveWeight && verified === true;
+    });
     await settled(this.apis, this.routes);
   }
 
@@ -111,21 +115,34 @@ export class BenchCluster {
   }
 }
 
-/** Resolves once the check holds; it is asked whenever the cache changes. */
-export function until(cache: ResourceCache, check: () => boolean, timeoutMs = 900_000): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(`not within ${timeoutMs / 1000} s`)), timeoutMs);
-    let done = false;
-    const look = () => {
-      // A handler can't be taken back, and what is no longer asked must cost nothing.
-      if (done || !check()) return;
-      done = true;
-      clearTimeout(timer);
-      resolve();
-    };
-    cache.on(look);
-    look();
-  });
+/**
+ * Resolves once the check holds for all names, which is tested whenever the cache changes.
+ * Throws what was awaited, and for which names, when that takes longer than `limitMs`.
+ */
+export async function until(
+  what: string,
+  cache: ResourceCache,
+  names: readonly string[],
+  check: (name: string) => boolean,
+  limitMs = LIMIT_MS,
+): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let isDone = false;
+  // A handler can't be removed, and must cost nothing afterwards.
+  const onChange = () => {
+    if (!isDone && names.every(check)) resolve();
+  };
+  cache.on(onChange);
+  onChange();
+  try {
+    await within(what, promise, limitMs);
+  } catch (error) {
+    const missing = names.filter((name) => !check(name));
+    const some = missing.slice(0, 5).join(', ');
+    throw new Error(`${(error as Error).message}; ${missing.length} of ${names.length} missing: ${some}`);
+  } finally {
+    isDone = true;
+  }
 }
 
 /** Resolves once nothing in these caches has changed for a second. */
@@ -135,7 +152,7 @@ export async function settled(...caches: readonly ResourceCache[]): Promise<void
     last = performance.now();
   };
   for (const cache of caches) cache.on(note);
-  while (performance.now() - last < 1_000) await new Promise((resolve) => setTimeout(resolve, 50));
+  await eventually('no object changes', () => performance.now() - last >= 1_000, LIMIT_MS);
 }
 
 export async function seconds(work: () => Promise<void>): Promise<number> {

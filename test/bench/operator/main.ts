@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import { eventually } from '../../support/pcf-api.js';
 import { ArgoRollouts } from './argo-rollouts.js';
 import { BenchCluster, seconds } from './cluster.js';
 import { growth, type Measured, print, table } from './report.js';
@@ -114,7 +115,8 @@ async function restart(objects: number): Promise<Measured['restart']> {
   const took = await seconds(async () => {
     await cluster.sandbox.operator.restart();
     const done = /^controller_runtime_reconcile_total\{/;
-    while ((await cluster.metric(done)) < objects) await sleep(10);
+    const isDone = async () => (await cluster.metric(done)) >= objects;
+    await eventually('every PcfApi is reconciled', isDone, 300_000, 10);
   });
   await sleep(1_000); // a write that it should not make would come now
   const changes = /^rest_client_requests_total\{method="(PATCH|POST|DELETE)"/;

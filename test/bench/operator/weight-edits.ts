@@ -32,7 +32,7 @@ export async function weightEdits(subject: Subject, edits: number, weights: Weig
     const name = names[index % names.length]!;
     const before = routes.get(namespace, name)?.metadata.resourceVersion;
     const isChanged = () => routes.get(namespace, name)?.metadata.resourceVersion !== before;
-    const changed = until(routes, isChanged, 5_000);
+    const changed = until('the VirtualService changes', routes, [name], isChanged, 5_000);
     const startedAt = performance.now();
     const weight = weights(index, Math.floor(index / names.length));
     await Promise.all([subject.setWeight(name, weight), changed]);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { EXIT, type MigrationReport, migrationReportSchema } from '../../../contract/image.js';
+import { FULL_PACE, paceRows } from '../../support/paced-rows.js';
 import { PgBouncer } from '../../support/pgbouncer.js';
 import { removePostgres, sharedPostgres, startPostgres, type TestPostgres } from '../../support/postgres.js';
 import { makeImage, migrationFile, runRole, spawnRole } from './api-process.js';
@@ -18,6 +19,8 @@ const FILLING = {
     async up() {}
   }\n${FILL}.phase = 'backfill';\n`,
 };
+/** The first batch takes a second, and 30,000 rows a minute. */
+const SECONDS_PER_ROW = 0.002;
 const ADDING = {
   '1795380000001-add.js': migrationFile('Add1795380000001', ['ALTER TABLE services ADD COLUMN tier text']),
 };
@@ -186,6 +189,7 @@ describe('api-server migrate, in trouble', () => {
     const url = await postgres.createDatabase();
     assert.equal((await up(url)).code, EXIT.ok);
     await addServices(postgres, url, 60_000);
+    await postgres.query(paceRows(SECONDS_PER_ROW), url);
     const filling = image(FILLING);
     const run = spawnRole(UP, { PCF_API__DATABASE__URL: url }, filling);
     const rate = async () =>
@@ -233,6 +237,7 @@ describe('api-server migrate, in trouble', () => {
     const url = await primary.createDatabase();
     assert.equal((await up(url)).code, EXIT.ok);
     await addServices(primary, url, 30_000);
+    await primary.query(paceRows(SECONDS_PER_ROW), url);
     const replica = await primary.startReplica();
     own.push(replica);
     const replicaUrl = replica.url(new URL(url).pathname.slice(1));
@@ -254,6 +259,7 @@ describe('api-server migrate, in trouble', () => {
     assert.ok(before > 0 && before < 30_000, `${before} rows were done before the failover`);
 
     await replica.query('SELECT pg_promote(true, 20)', replicaUrl);
+    await replica.query(FULL_PACE, replicaUrl);
     const { code, report } = await up(replicaUrl, filling);
     assert.equal(code, EXIT.ok, report.error);
     assert.equal(report.backfill?.rows, 30_000, 'each row is done once');

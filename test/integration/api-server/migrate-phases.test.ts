@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { EXIT, type MigrationReport, migrationReportSchema } from '../../../contract/image.js';
+import { FULL_PACE, paceRows } from '../../support/paced-rows.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { ApiProcess, type Ended, makeImage, migrationFile, runRole, spawnRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
@@ -15,6 +16,8 @@ const BACKFILL = `export class ${OWNER} {
   async up() {}
 }
 ${OWNER}.phase = 'backfill';\n`;
+/** The first batch takes a second, and 30,000 rows a minute. */
+const SECONDS_PER_ROW = 0.002;
 const CONCURRENT = `export class Index1795380000001 {
   async up(runner) { await runner.query('CREATE INDEX CONCURRENTLY services_owner ON services (owner)'); }
 }
@@ -199,6 +202,7 @@ describe('api-server migrate, phase by phase', () => {
   it('a backfill that is killed continues from its cursor and does every row', async () => {
     const filling = image({ [FILL]: BACKFILL });
     await addServices(30_000);
+    await postgres.query(paceRows(SECONDS_PER_ROW), url);
     const first = spawnRole(UP, env(), filling);
     while (!(await one("SELECT to_regclass('schema_backfills') AS v")) || !(await rows())) await sleep(10);
     first.child.kill('SIGKILL');
@@ -208,10 +212,31 @@ describe('api-server migrate, phase by phase', () => {
     const done = await rows();
     assert.ok(done < 30_000, `killed too late: ${done}`);
 
+    const expand = reportOf(await runRole([...UP, '--phase', 'expand'], env(), filling));
+    assert.deepEqual([expand.outcome, expand.backfill?.rows], ['nothing', done], 'what is recorded so far');
+    await postgres.query(FULL_PACE, url);
     const report = reportOf(await runRole(UP, env(), filling));
     assert.deepEqual([report.outcome, report.backfill?.rows], ['done', 30_000]);
     assert.equal(await one('SELECT count(*)::int AS v FROM services WHERE owner IS NULL'), 0);
     assert.equal(await rows(), 30_000, 'each row is done once');
+  });
+
+  it('each later run reports the final figures of a backfill, also one with nothing to do', async () => {
+    const dropping = migrationFile(
+      'Drop1795380000002',
+      ['ALTER TABLE services DROP COLUMN tier'],
+      'contract',
+    );
+    const both = image({ [FILL]: BACKFILL, '1795380000002-drop.js': dropping });
+    await addServices(10);
+    await postgres.query('ALTER TABLE services ADD COLUMN tier text', url);
+    assert.equal(reportOf(await runRole(UP, env(), both)).backfill?.rows, 10);
+    for (const phase of ['expand', 'backfill', 'contract']) {
+      const { backfill, applied } = reportOf(await runRole([...UP, '--phase', phase], env(), both));
+      assert.deepEqual(applied, phase === 'contract' ? ['Drop1795380000002'] : []);
+      assert.deepEqual([backfill?.name, backfill?.rows, backfill?.secondsLeft], [OWNER, 10, 0], phase);
+      assert.ok(backfill && backfill.total >= 10, phase);
+    }
   });
 
   it('a cancelled backfill stops, is refused, and continues when resumed', async () => {
@@ -228,6 +253,7 @@ describe('api-server migrate, phase by phase', () => {
   it('a backfill that runs is cancelled after its batch, and resumed from there does the rest, each row once', async () => {
     const filling = image({ [FILL]: BACKFILL });
     await addServices(30_000);
+    await postgres.query(paceRows(SECONDS_PER_ROW), url);
     const run = spawnRole(UP, env(), filling);
     while (!(await one("SELECT to_regclass('schema_backfills') AS v")) || !(await rows())) await sleep(10);
     assert.equal((await runRole(['migrate', 'cancel', OWNER], env(), filling)).code, EXIT.ok);
@@ -237,6 +263,7 @@ describe('api-server migrate, phase by phase', () => {
     assert.ok(at > 0 && at < 30_000, `cancelled at ${at}`);
     assert.equal(await one('SELECT count(*)::int AS v FROM services WHERE owner IS NOT NULL'), at);
 
+    await postgres.query(FULL_PACE, url);
     assert.equal((await runRole(['migrate', 'resume', OWNER], env(), filling)).code, EXIT.ok);
     const cursor = await one('SELECT cursor AS v FROM schema_backfills');
     await postgres.query('UPDATE services SET owner = NULL WHERE id = $1', url, [cursor]);

@@ -26,7 +26,7 @@ describe('the autoscaler during a delivery, on the real controller', function ()
 
   it('keeps replicas at weight 50 with memory at 66 % of its target, and follows a rise of CPU', async () => {
     // All pods together use 40m, and each of them 67Mi of 128Mi.
-    metrics.usage = (pods) => ({ cpu: `${Math.round(40 / Math.max(1, pods))}m`, memory: '67Mi' });
+    metrics.usage = (_, pods) => ({ cpu: `${Math.round(40 / pods.length)}m`, memory: '67Mi' });
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'autoscaler'), {
       replicas: undefined,
       resources: { requests: { cpu: '100m', memory: '128Mi' } },
@@ -53,7 +53,7 @@ describe('the autoscaler during a delivery, on the real controller', function ()
     assert.equal(await replicas(), 3);
     assert.match(api.message('AutoscalingLimited'), /does not scale on memory, only on cpu/);
 
-    metrics.usage = (pods) => ({ cpu: `${Math.round(400 / Math.max(1, pods))}m`, memory: '67Mi' });
+    metrics.usage = (_, pods) => ({ cpu: `${Math.round(400 / pods.length)}m`, memory: '67Mi' });
     await eventually('a rise of CPU scales', async () => (await replicas()) > 3, 20_000);
     await api.remove();
   });

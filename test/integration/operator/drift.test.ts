@@ -119,6 +119,29 @@ describe('an object that belongs to a PcfApi', function () {
     });
   }
 
+  it('is put back after a write to its scale subresource, with an Event that names that manager', async () => {
+    const namespace = 'drift-istio';
+    const { metadata } = await ownedOf(cluster, DeploymentKind, namespace);
+    const annotations = { 'example.com/team': 'payments' };
+    const { name } = metadata;
+    await cluster.client.patch(
+      DeploymentKind,
+      namespace,
+      name,
+      { metadata: { annotations } },
+      { fieldManager: 'innocent' },
+    );
+    const before = await cluster.client.get(DeploymentKind, namespace, name);
+    const edit = { patch: { spec: { replicas: 5 } }, manager: 'autoscaler', subresource: 'scale' as const };
+    await meddle(cluster, DeploymentKind, before, edit);
+    await eventually('an Event names it', async () =>
+      new RegExp(`Deployment ${name}: spec\\.replicas was changed by autoscaler`).test(
+        await notesOf(cluster, namespace),
+      ),
+    );
+    assert.doesNotMatch(await notesOf(cluster, namespace), /changed by innocent/);
+  });
+
   it('keeps what others added to it', async () => {
     const { client } = cluster;
     const { metadata } = await ownedOf(cluster, DeploymentKind, 'drift-istio');

@@ -91,7 +91,7 @@ describe('migrations, moved by the operator', function () {
   it('expand, backfill, soak, contract, though the operator is killed in the soak; then going back is refused', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'contract'), {
       strategy,
-      migrations: { contractDelay: '6s' },
+      migrations: { contractDelay: '1h' },
     });
     await api.ready();
     assert.deepEqual(await jobs(api), ['expand'], 'an image without a backfill needs one Job');
@@ -103,13 +103,16 @@ describe('migrations, moved by the operator', function () {
     assert.deepEqual(api.status.migration?.applied, [SPLIT_MIGRATIONS.expand, SPLIT_MIGRATIONS.backfill]);
     assert.equal(api.status.migration?.progress?.rows, 2_000);
     assert.deepEqual(api.status.migration?.pending, [{ name: SPLIT_MIGRATIONS.contract, phase: 'contract' }]);
-    assert.match(api.message('MigrationsApplied'), /contract waits for the soak of 6 s to end/);
+    const soaks = () => /contract waits for the soak of 3600 s to end/.test(api.message('MigrationsApplied'));
+    await api.watch.until('it soaks', soaks);
     await sandbox.operator.kill();
     await sandbox.operator.restart();
     assert.equal(await hasOldColumn(api), true);
 
+    await api.patch({ migrations: { contractDelay: '0s' } });
     await until(api, 'contracted', ({ rollbackFloor, pending }) => rollbackFloor !== undefined && !pending);
     assert.equal(await hasOldColumn(api), false);
+    assert.equal(api.status.migration?.progress?.rows, 2_000, 'the final figure of the backfill stays');
     assert.equal(api.status.migration?.rollbackFloor?.revision, api.status.stableRevision);
     assert.deepEqual(await jobs(api), ['backfill', 'contract', 'expand', 'expand']);
 

@@ -1,5 +1,5 @@
 /** A cluster reduced to what the planner sees, with the crashes and delays of a real one. */
-import { plan } from '../../../operator/delivery/plan.js';
+import { plan, recordedAt, recordOf } from '../../../operator/delivery/plan.js';
 import { deliveryId, fullId, stepId } from '../../../operator/delivery/revisions.js';
 import type {
   AnalysisView,
@@ -21,6 +21,8 @@ export interface ModelRevision {
   leaving: number;
   jobs: Record<'expand' | 'backfill' | 'contract', JobState>;
   crashesSince?: string;
+  /** What its ControllerRevision holds of the position. */
+  record?: RevisionView['record'];
 }
 
 /** Versions of the code, the older first: each knows the contract migrations of those before it and its own. */
@@ -53,6 +55,8 @@ export class ModelCluster {
   readonly revisions = new Map<string, ModelRevision>();
   position: Observation['position'] = {};
   route: RouteView | undefined;
+  /** Whether the route is another's edit that was not put back yet. */
+  private isForeignRoute = false;
   private routedAt = 0;
   private skewMs = 0;
   /** Contract migrations that the database has, or may have. */
@@ -116,18 +120,24 @@ export class ModelCluster {
 
   /** Somebody else changes the route, or deletes it. */
   editRoute(route: RouteView | undefined): void {
+    this.setRoute(route);
+    this.isForeignRoute = true;
+  }
+
+  private setRoute(route: RouteView | undefined): void {
     this.route = route;
     this.routedAt = this.now;
   }
 
   private viewOf(
     name: string,
-    { replicas, ready, leaving, jobs, crashesSince }: ModelRevision,
+    { replicas, ready, leaving, jobs, crashesSince, record }: ModelRevision,
   ): RevisionView {
     const known = CONTRACTS[name] ?? [];
     const failed = jobs.expand === 'Failed' || jobs.backfill === 'Failed';
     return {
       ...{ name, replicas, ready, number: NUMBERS[name], image: `image-${name}`, pods: ready + leaving },
+      record,
       migration: migrationOf(jobs),
       nextStage: jobs.expand === 'Absent' ? 'expand' : isNext(jobs) ? 'backfill' : undefined,
       contracts: jobs.expand === 'Succeeded' ? known.filter((it) => !this.schema.has(it)) : undefined,
@@ -154,6 +164,15 @@ export class ModelCluster {
   crash(name: string, crashes: boolean): void {
     const state = this.revisions.get(name);
     if (state) state.crashesSince = crashes ? new Date(this.now).toISOString() : undefined;
+  }
+
+  /** As after `kubectl replace --subresource=status`. A foreign route would leave nothing to recover it from. */
+  loseStatus(): void {
+    if (!this.isForeignRoute) this.position = {};
+  }
+
+  get hasStatus(): boolean {
+    return Object.keys(this.position).length > 0;
   }
 
   /** Somebody sets the operator's clock. */
@@ -189,10 +208,13 @@ export class ModelCluster {
     return next;
   }
 
-  private writes({ migrate, route, job, replicas }: DeliveryPlan): (() => void)[][] {
+  private writes({ migrate, route, job, replicas, position }: DeliveryPlan): (() => void)[][] {
     const gone = [...this.revisions.keys()].filter((name) => replicas[name] === undefined);
+    const recorded = [...(migrate ? [migrate] : []), ...Object.keys(replicas), ...recordedAt(position)];
     return [
-      migrate ? [() => void this.revision(migrate)] : [],
+      [...new Set(recorded)].map(
+        (name) => () => void Object.assign(this.revision(name), { record: recordOf(position, name) }),
+      ),
       [() => this.writeRoute(route)],
       [
         ...(job ? [() => this.start(job.revision, job.stage)] : []),
@@ -210,7 +232,8 @@ export class ModelCluster {
   private writeRoute(planned: RouteView | undefined): void {
     // A Service that is open to all says nothing of shares.
     const route = planned?.byPods ? { weights: {}, byPods: planned.byPods } : planned;
-    if (route && JSON.stringify(route) !== JSON.stringify(this.route)) this.editRoute(route);
+    if (route && JSON.stringify(route) !== JSON.stringify(this.route)) this.setRoute(route);
+    if (route) this.isForeignRoute = false;
     this.late.route = undefined;
   }
 

@@ -43,6 +43,7 @@ function observedOf({ settings }: ModelCluster, delivery: Observation): Observed
     ...{ missingKinds: [], userRoute: undefined, available: () => true, foreignAutoscalers: [] },
     ...{ liveRoute: undefined, hostConflicts: [] },
     trouble: new Map(),
+    componentTroubles: [],
     readyReplicas: delivery.revisions.reduce((sum, { ready }) => sum + ready, 0),
   };
 }

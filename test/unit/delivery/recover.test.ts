@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { plan } from '../../../operator/delivery/plan.js';
+import { plan, recordedAt, recordOf } from '../../../operator/delivery/plan.js';
 import type { DeliverySettings, Observation, RevisionView } from '../../../operator/delivery/types.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 import { ModelCluster } from './model-cluster.js';
@@ -109,6 +109,92 @@ describe('plan with a lost status', () => {
     const unmigrated = revision('new', { replicas: 0, ready: 0, migration: 'Pending' });
     const { first } = twice(lost({ revisions: [unmigrated], route: { weights: { new: 100 } } }), canary);
     assert.equal(first.position.stable, undefined);
+  });
+
+  describe('with records at the revisions', () => {
+    const contracted = {
+      ...{ revision: 'old', number: 2, image: 'image:2', migrations: ['DropPrice'] },
+      at: '2026-11-23T09:00:00Z',
+      done: true,
+    };
+    const knows = [{ revision: 'old', migrations: ['DropPrice'] }];
+    const stable = revision('old', { number: 2, image: 'image:2', record: { knows, contracted } });
+    const first = revision('first', { number: 1, image: 'image:1', replicas: 0, ready: 0 });
+    const unknowing = { ...first, record: { knows: [{ revision: 'first', migrations: [] }] } };
+    const route = { weights: { old: 100 } };
+
+    for (const [what, asked] of Object.entries({
+      'recorded as unknowing': unknowing,
+      'not recorded': first,
+    })) {
+      it(`refuses an undo below the rollback floor, to a revision that is ${what}`, () => {
+        const seen = lost({ target: 'first', revisions: [asked, stable], route });
+        const { first: recovered, second } = twice(seen, canary);
+        assert.deepEqual(recovered.position.contracted, contracted);
+        assert.equal(second.position.update, undefined);
+        assert.match(second.refused ?? '', /^first .*needs what DropPrice took out.* is old \(image:2\)$/);
+        assert.deepEqual(second.replicas, { old: 3 });
+      });
+    }
+
+    it('refuses it also where no revision has pods or a share any more', () => {
+      const idle = { ...stable, replicas: 0, ready: 0 };
+      const seen = lost({ target: 'first', revisions: [unknowing, idle], route: undefined });
+      const planned = plan(seen, canary, now);
+      assert.match(planned.refused ?? '', /DropPrice/);
+      assert.equal(planned.position.update, undefined);
+    });
+
+    it('recovers the serving revision where an old status names a stable one below the floor', () => {
+      const seen = lost({
+        ...{ target: 'old', revisions: [unknowing, stable], route },
+        position: { stable: 'first', knows: [{ revision: 'first', migrations: [] }] },
+      });
+      const { first: recovered, second } = twice(seen, canary);
+      for (const { position, replicas } of [recovered, second]) {
+        assert.deepEqual([position.stable, position.update], ['old', undefined]);
+        assert.deepEqual(replicas, { old: 3 });
+      }
+    });
+
+    it('takes the contract that is furthest, whatever an old status says', () => {
+      const position = { stable: 'old', knows };
+      const seen = lost({ target: 'first', position, revisions: [first, stable], route });
+      const planned = plan(seen, canary, now);
+      assert.deepEqual(planned.position.contracted, contracted);
+      assert.match(planned.refused ?? '', /DropPrice/);
+    });
+
+    it('does not retry a revision that was aborted, with or without a stable one', () => {
+      const failed = {
+        revision: 'new',
+        reason: 'CrashLoop',
+        message: 'it crashed',
+        at: '2026-11-23T09:00:00Z',
+      };
+      const aborted = revision('new', { number: 3, replicas: 0, ready: 0, record: { failed } });
+      const { second } = twice(lost({ revisions: [stable, aborted], route }), canary);
+      assert.deepEqual([second.position.failed, second.position.update], [failed, undefined]);
+      assert.deepEqual(second.decisions, []);
+      const alone = plan(lost({ revisions: [aborted], route: undefined }), canary, now);
+      assert.deepEqual([alone.position.failed, alone.position.update], [failed, undefined]);
+      const retry = { ...canary, requests: { retry: `new@${failed.at}` } };
+      assert.equal(twice(lost({ revisions: [stable, aborted], route }), retry).second.position.update, 'new');
+    });
+
+    it('records each part at the revision it concerns, and the contract at the stable one', () => {
+      const failed = {
+        revision: 'new',
+        reason: 'CrashLoop',
+        message: 'it crashed',
+        at: '2026-11-23T09:00:00Z',
+      };
+      const position = { stable: 'old', knows, contracted, failed };
+      assert.deepEqual(recordedAt(position), ['old', 'new']);
+      assert.deepEqual(recordOf(position, 'old'), { knows, contracted });
+      assert.deepEqual(recordOf(position, 'new'), { failed });
+      assert.equal(recordOf(position, 'first'), undefined);
+    });
   });
 
   for (const split of ['exact', 'replicas'] as const) {

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import type { MigrationReport } from '../../../contract/image.js';
+import { noteBackfill } from '../../../operator/delivery/migrate.js';
+import type { MigrationStage, MigrationState } from '../../../operator/delivery/types.js';
 import { hookObject } from '../../../operator/migrations/hook.js';
 import { migrationJob } from '../../../operator/migrations/job.js';
 import { migrationView } from '../../../operator/migrations/view.js';
@@ -9,6 +12,7 @@ import { job, report, run } from './jobs-under-test.js';
 
 const automatic = pcfApi();
 const manual = pcfApi({ migrations: migrations('Manual') });
+const observation = { target: 'new', routeAgeMs: 0, startable: true };
 const PROMOTED = '2026-11-23T10:00:00.000Z';
 
 function look(objects: KubeObject[], api = automatic) {
@@ -81,6 +85,14 @@ describe('the stages of migrations', () => {
     assert.equal(migrationView(automatic, 'api-new', jobs, [], told).state, 'Succeeded');
     const filling = migrationView(automatic, 'api-new', [...jobs, job('backfill')], [], told);
     assert.equal(filling.state, 'Running', 'a backfill that runs is waited for');
+  });
+
+  it('run a backfill once more whose result was lost before it was on record, and never after that', () => {
+    const jobs = [job('expand', 'Complete'), job('backfill', 'Complete')];
+    const lost = (told: object) => migrationView(automatic, 'api-new', jobs, [], { attempt: 1, told });
+    const unheard = lost({ backfill: true });
+    assert.deepEqual([unheard.state, unheard.nextStage, unheard.nextAttempt], ['Pending', 'backfill', 2]);
+    assert.equal(lost({ backfill: true, backfilled: true }).state, 'Succeeded');
   });
 
   it('ask for a backfill, and claim to know nothing, where expand succeeded and its report can not be read', () => {
@@ -174,6 +186,82 @@ describe('the stages of migrations', () => {
     assert.deepEqual([failed.state, failed.attempt], ['Failed', 2]);
     const second = [...expanded, job('contract', 'Failed'), job('contract', undefined, 'api-new-contract-2')];
     assert.equal(look(second).contract.state, 'Running');
+  });
+});
+
+describe('the progress of a backfill', () => {
+  const at = (rows: number) => ({ name: 'B1', rows, total: 5_000, rowsPerSecond: 900, secondsLeft: 0 });
+  const reporting = (stage: MigrationStage, rows: number, name = `api-new-${stage}`) => [
+    job(stage, 'Complete', name),
+    run(name, report({ backfill: at(rows) })),
+  ];
+  const expandedAt = (rows: number) => [
+    job('expand', 'Complete'),
+    run('api-new-expand', report({ pending: ['B1'], backfills: ['B1'], backfill: at(rows) })),
+  ];
+  const filled = reporting('backfill', 5_000);
+  const view = (objects: KubeObject[], delivery: object = {}) => {
+    const of = (kind: string) => objects.filter((one) => one.kind === kind);
+    return migrationView(automatic, 'api-new', of('Job'), of('Pod'), { attempt: 1, ...delivery });
+  };
+
+  it('is the final one that the run after a lost one reports', () => {
+    const lost = job('backfill', 'Complete');
+    const again = reporting('backfill', 5_000, 'api-new-backfill-2');
+    const after = view([...expandedAt(0), lost, ...again], { told: { backfill: true } });
+    assert.deepEqual([after.state, after.progress?.rows], ['Succeeded', 5_000]);
+  });
+
+  it('is that of the backfill when a contract ran after it and reports none', () => {
+    const contracted = [job('contract', 'Complete'), run('api-new-contract', report({ applied: ['C1'] }))];
+    assert.equal(view([...expandedAt(0), ...filled, ...contracted]).progress?.rows, 5_000);
+  });
+
+  it('is that of a contract when the pods before it are deleted', () => {
+    const jobs = [job('expand', 'Complete'), job('backfill', 'Complete')];
+    assert.equal(view([...jobs, ...reporting('contract', 5_000)], { told: {} }).progress?.rows, 5_000);
+  });
+
+  it('is that of expand when an abort deleted the Job of the backfill as it finished', () => {
+    const second = [
+      job('expand', 'Complete', 'api-new-expand-2'),
+      run('api-new-expand-2', report({ backfill: at(5_000) })),
+    ];
+    const after = view([...expandedAt(0), ...second], { attempt: 2, afresh: true });
+    assert.deepEqual([after.state, after.progress?.rows], ['Succeeded', 5_000]);
+  });
+
+  it('is the one on record when Jobs or pods of the backfill are deleted', () => {
+    const told = { backfill: true, backfilled: true, progress: at(5_000) };
+    assert.equal(view(expandedAt(1_000), { told }).progress?.rows, 5_000);
+    const jobs = [job('expand', 'Complete'), job('backfill', 'Complete')];
+    const canary = view(jobs, { told });
+    assert.deepEqual([canary.state, canary.progress?.rows], ['Succeeded', 5_000]);
+    assert.equal(view([], { attempt: undefined, told }).progress?.rows, 5_000);
+  });
+
+  it('is the newest that a backfill reported which runs, and what an earlier run reached before that', () => {
+    const filling = [...expandedAt(1_000), job('backfill')];
+    assert.equal(view(filling).progress?.rows, 1_000);
+    const pod = run('api-new-backfill', '');
+    const running = { ...pod, status: { containerStatuses: [{ state: { running: {} } }] } };
+    const live = () => JSON.parse(report({ backfill: at(2_000) })) as MigrationReport;
+    assert.equal(view([...filling, running], { live }).progress?.rows, 2_000);
+  });
+
+  it('goes on record once all migrations of the delivery are done, and off it when they run again', () => {
+    const noted = (migration: MigrationState, known: object = {}) => {
+      const canary = { name: 'new', replicas: 0, ready: 0, migration, backfill: true, progress: at(5_000) };
+      const seen = { ...observation, revisions: [canary], position: { update: 'new' } };
+      return noteBackfill(seen, [{ revision: 'new', migrations: [], backfill: true, ...known }]);
+    };
+    const open = { revision: 'new', migrations: [], backfill: true };
+    const done = { ...open, backfilled: true, progress: at(5_000) };
+    assert.deepEqual(noted('Running'), [open]);
+    assert.deepEqual(noted('Succeeded'), [done]);
+    assert.deepEqual(noted('Pending', done), [open]);
+    const stable = { ...observation, revisions: [], position: { stable: 'new' } };
+    assert.deepEqual(noteBackfill(stable, [done]), [done]);
   });
 });
 

@@ -1,15 +1,18 @@
 import assert from 'node:assert/strict';
 import { Actor } from '../../../operator/reconciler/act.js';
 import type { Caches } from '../../../operator/reconciler/caches.js';
+import { commonLabels } from '../../../operator/resources/metadata.js';
 import type { Applier } from '../../../operator/runtime/apply.js';
 import { KubeApiError, type KubeClient } from '../../../operator/runtime/kube-client.js';
-import type { KubeObject } from '../../../operator/runtime/kube-types.js';
+import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-types.js';
 import { pcfApi } from '../../support/fixtures.js';
 
 const denied = new KubeApiError(422, 'Invalid', 'memory limit must not be below the request');
 const objects = ['ConfigMap', 'VirtualService', 'Deployment', 'NetworkPolicy'].map(
   (kind) => ({ kind, metadata: { name: 'api', namespace: 'platform' } }) as KubeObject,
 );
+
+const preview = { kind: 'Service', metadata: { name: 'api-preview', namespace: 'platform' } } as KubeObject;
 
 /** An actor whose API server rejects writes of one kind, and what it wrote. */
 function rejecting(rejected: string) {
@@ -21,8 +24,9 @@ function rejecting(rejected: string) {
       return { outcome: 'written' };
     },
   } as unknown as Applier;
-  const caches = { get: () => undefined } as unknown as Caches;
-  return { written, actor: new Actor({} as KubeClient, applier, caches) };
+  const found = new Map<string, KubeObject>();
+  const caches = { named: ({ kind }: ResourceType) => found.get(kind) } as unknown as Caches;
+  return { written, found, actor: new Actor({} as KubeClient, applier, caches) };
 }
 
 describe('Actor.apply', () => {
@@ -38,5 +42,26 @@ describe('Actor.apply', () => {
     const { actor, written } = rejecting('VirtualService');
     await assert.rejects(actor.apply(pcfApi(), objects), denied);
     assert.deepEqual(written, ['ConfigMap']);
+  });
+
+  it('writes no object of another owner, names that owner, and writes what comes after the pods', async () => {
+    const { actor, written, found } = rejecting('none');
+    const owner = { kind: 'PcfApi', name: 'api-preview', uid: 'another', controller: true };
+    found.set('Service', { metadata: { ...preview.metadata, ownerReferences: [owner] } } as KubeObject);
+    const { failure } = await actor.apply(pcfApi(), [...objects.slice(0, 3), preview, objects[3]!]);
+    assert.match(String(failure), /api-preview exists and belongs to PcfApi api-preview, not to this PcfApi/);
+    assert.deepEqual(written, ['ConfigMap', 'VirtualService', 'Deployment', 'NetworkPolicy']);
+  });
+
+  it('does not take over an orphan without the annotation, and names the annotation', async () => {
+    const { actor, written, found } = rejecting('none');
+    const labels = commonLabels(pcfApi());
+    found.set('ConfigMap', { metadata: { ...objects[0]!.metadata, labels } } as KubeObject);
+    await assert.rejects(actor.apply(pcfApi(), objects), /left it without an owner; .*adopt-orphans=true/);
+    assert.deepEqual(written, []);
+    const api = pcfApi();
+    api.metadata.annotations = { 'pcf.dev/adopt-orphans': 'true' };
+    await actor.apply(api, objects);
+    assert.equal(written.length, 4);
   });
 });

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { KubeConfig } from '@kubernetes/client-node';
 import { pino } from 'pino';
+import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { Caches } from '../../../operator/reconciler/caches.js';
-import { JobKind } from '../../../operator/resources/kinds.js';
+import { JobKind, ServiceKind } from '../../../operator/resources/kinds.js';
+import { commonLabels, ownerReference } from '../../../operator/resources/metadata.js';
 import { CacheSet } from '../../../operator/runtime/cache-set.js';
 import { KubeClient, type KubeObject } from '../../../operator/runtime/kube-client.js';
 import { pcfApi } from '../../support/fixtures.js';
@@ -42,7 +44,10 @@ describe('the caches of the operator', () => {
     const job = (resourceVersion: string, conditions: object[]): KubeObject => ({
       apiVersion: 'batch/v1',
       kind: 'Job',
-      metadata: { name: 'j', namespace: 'platform', labels, resourceVersion, managedFields: [] },
+      metadata: {
+        ...{ name: 'j', namespace: 'platform', labels, resourceVersion, managedFields: [] },
+        ownerReferences: [ownerReference(pcfApi())],
+      },
       spec: { template: {} },
       status: { conditions },
     });
@@ -52,6 +57,46 @@ describe('the caches of the operator', () => {
     caches.noteWrite(JobKind, job('2', [{ type: 'Complete', status: 'True' }]));
     assert.deepEqual([kept().spec, kept().metadata.managedFields], [undefined, undefined]);
     assert.deepEqual(kept().status, { conditions: [{ type: 'Complete', status: 'True' }] });
+  });
+
+  const service = (name: string, instance: PcfApi, ownerReferences?: { uid: string }[]) =>
+    ({
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata: {
+        ...{ name, namespace: 'platform', labels: commonLabels(instance), resourceVersion: '1' },
+        ownerReferences,
+      },
+    }) as KubeObject;
+  const known = (object: KubeObject) => {
+    const caches = newCaches();
+    caches.noteWrite(ServiceKind, object);
+    return (api: PcfApi) => [
+      caches.get(ServiceKind, api, object.metadata.name),
+      ...caches.ownedBy(ServiceKind, api),
+    ];
+  };
+
+  it('return an object to its owner by uid only, whatever its labels name', () => {
+    const [web, preview] = [pcfApi(), pcfApi()];
+    Object.assign(web.metadata, { name: 'web', uid: 'uid-of-web' });
+    Object.assign(preview.metadata, { name: 'web-preview', uid: 'uid-of-web-preview' });
+    const object = service('web-preview', web, [ownerReference(web)]);
+    const find = known(object);
+    assert.deepEqual(find(web), [object, object]);
+    assert.deepEqual(find(preview), [undefined]);
+    const recreated = { ...web, metadata: { ...web.metadata, uid: 'another-uid' } };
+    assert.deepEqual(find(recreated), [undefined]);
+  });
+
+  it('return an object without an owner only where the PcfApi has the annotation adopt-orphans', () => {
+    const api = pcfApi();
+    const find = known(service('api', api));
+    assert.deepEqual(find(api), [undefined]);
+    const annotations = { 'pcf.dev/adopt-orphans': 'true' };
+    assert.equal(find({ ...api, metadata: { ...api.metadata, annotations } }).length, 2);
+    const other = { ...api, metadata: { ...api.metadata, name: 'other', annotations } };
+    assert.deepEqual(find(other), [undefined]);
   });
 
   it('answer for many Secrets at once though there are many PcfApis', () => {

@@ -67,6 +67,7 @@ describe('tls', () => {
         missingKinds: [],
         foreignAutoscalers: [],
         hostConflicts: [],
+        componentTroubles: [],
       } as unknown as Observed;
       const found = concerns(seen, [], { position: {}, replicas: {} } as never);
       assert.deepEqual(

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
+import { concerns } from '../../../operator/reconciler/concerns.js';
+import type { Observed } from '../../../operator/reconciler/observe.js';
 import { components } from '../../../operator/resources/components.js';
 import { mostPods } from '../../../operator/resources/connection-budget.js';
 import { podSelector } from '../../../operator/resources/metadata.js';
@@ -95,5 +97,26 @@ describe('the login', () => {
     assert.equal(mostPods(api) - mostPods(pcfApi({ auth })), 3);
     const none = { auth: { enabled: true, replicas: 0 } };
     assert.equal(mostPods(pcfApi({ auth, components: none })), mostPods(pcfApi({ auth })));
+  });
+});
+
+describe('a component that does not run', () => {
+  it('is a reason for Degraded, with what its pod reports', () => {
+    const seen = {
+      api: pcfApi(withLogin),
+      delivery: { revisions: [], position: {} },
+      migrations: new Map(),
+      revisions: new Map(),
+      missingKinds: [],
+      foreignAutoscalers: [],
+      hostConflicts: [],
+      componentTroubles: [{ component: 'auth', trouble: 'api-auth-1: ErrImagePull: manifest unknown' }],
+    } as unknown as Observed;
+    assert.deepEqual(concerns(seen, [], { position: {}, replicas: {} } as never), [
+      {
+        reason: 'ComponentUnavailable',
+        message: 'auth does not run: api-auth-1: ErrImagePull: manifest unknown',
+      },
+    ]);
   });
 });

@@ -48,3 +48,45 @@ describe('the network policy of a PcfApi in an Istio mesh', () => {
     );
   });
 });
+
+describe('the network policy with addresses of the spec', () => {
+  const to = [{ cidr: '10.0.20.0/28' }];
+  const ipBlock = { cidr: '10.0.20.0/28' };
+  const policyOf = (spec: object) =>
+    networkPolicy(pcfApi(pcfApiSpec.partial().parse({ traffic: {}, ...spec }) as Partial<PcfApiSpec>))!
+      .spec as { ingress: object[]; egress: object[] };
+
+  it('opens the port of the database to its address only', () => {
+    const { egress } = policyOf({ network: { database: { to } } });
+    assert.deepEqual(egress.slice(1), [
+      { ports: [{ protocol: 'TCP', port: 443 }] },
+      { to: [{ ipBlock }], ports: [{ protocol: 'TCP', port: 5432 }] },
+    ]);
+  });
+
+  it('opens the port of the database that the spec names, in place of the usual one', () => {
+    const { egress } = policyOf({ network: { database: { ports: [6432] } } });
+    assert.deepEqual(egress.slice(1), [
+      { ports: [{ protocol: 'TCP', port: 443 }] },
+      { ports: [{ protocol: 'TCP', port: 6432 }] },
+    ]);
+  });
+
+  it('opens the ports of Redis and its Sentinels to their addresses only', () => {
+    const network = { redis: { to, ports: [6379, 26379] } };
+    const { egress } = policyOf({ redis: { secretRef, mode: 'Sentinel' }, network });
+    assert.deepEqual(egress.slice(1), [
+      { ports: [5432, 443].map((port) => ({ protocol: 'TCP', port })) },
+      { to: [{ ipBlock }], ports: [6379, 26379].map((port) => ({ protocol: 'TCP', port })) },
+    ]);
+  });
+
+  it('lets a network read metrics besides the monitoring namespace', () => {
+    const { ingress } = policyOf({ network: { metricsFrom: [{ cidr: '10.0.1.0/24' }] } });
+    const namespaceSelector = { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } };
+    assert.deepEqual(ingress[1], {
+      from: [{ namespaceSelector }, { ipBlock: { cidr: '10.0.1.0/24' } }],
+      ports: [{ protocol: 'TCP', port: 9090 }],
+    });
+  });
+});

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { migrationView } from '../../../operator/migrations/view.js';
 import {
+  componentTrouble,
   type EndpointSlice,
   jobPodFailure,
   livingPods,
@@ -140,6 +141,33 @@ describe('what is observed', () => {
       assert.equal(failure?.reason, 'ImagePullFailed');
     });
 
+    it('is an image of an init container that can not be pulled, such as the sidecar of a mesh', () => {
+      const initContainerStatuses = [
+        { state: { waiting: { reason: 'ErrImagePull', message: 'manifest unknown' } } },
+      ];
+      const containerStatuses = [{ state: { waiting: { reason: 'PodInitializing' } } }];
+      const status = { phase: 'Pending', initContainerStatuses, containerStatuses };
+      assert.deepEqual(podFailure('api-new', [pod('a', false, {}, status)]), {
+        reason: 'ImagePullFailed',
+        message: 'a: ErrImagePull: manifest unknown',
+      });
+    });
+
+    for (const [registry, reason, message] of [
+      ['does not resolve', 'ErrImagePull', 'dial tcp: lookup ghcr.io: no such host'],
+      ['limits its clients', 'ImagePullBackOff', 'toomanyrequests: rate limit'],
+      ['is unavailable', 'RegistryUnavailable', 'pinging container registry: connection refused'],
+    ] as const) {
+      it(`is not a registry that ${registry}: the kubelet retries`, () => {
+        const statuses = [{ state: { waiting: { reason, message } } }];
+        for (const status of [{ containerStatuses: statuses }, { initContainerStatuses: statuses }]) {
+          const waiting = pod('a', false, {}, status);
+          assert.equal(podFailure('api-new', [waiting]), undefined);
+          assert.equal(podTrouble(waiting), `a: ${reason} (retried until progressDeadline): ${message}`);
+        }
+      });
+    }
+
     it('is an image that the pod of a migration can not pull, as long as it has not run', () => {
       const labels = {
         'app.kubernetes.io/component': 'migration',
@@ -162,6 +190,31 @@ describe('what is observed', () => {
       const pods = [crashing('a', 9), pod('b', true), pod('c', true)];
       assert.equal(podFailure('api-new', pods), undefined);
       assert.equal(podFailure('api-old', [crashing('a', 9)]), undefined);
+    });
+  });
+
+  describe('trouble of a component', () => {
+    const labels = { 'app.kubernetes.io/component': 'worker' };
+    const worker = (name: string, reason: string, message: string) =>
+      pod(name, false, { labels }, { containerStatuses: [{ state: { waiting: { reason, message } } }] });
+    const missing = worker('w', 'ErrImagePull', 'manifest unknown');
+    const offline = worker('v', 'ErrImagePull', 'dial tcp: lookup ghcr.io: no such host');
+    const ready = pod('u', true, { labels });
+
+    it('is a pod that can not start, also beside one that is ready', () => {
+      assert.equal(componentTrouble('worker', [ready, missing]), 'w: ErrImagePull: manifest unknown');
+      assert.equal(componentTrouble('auth', [missing]), undefined);
+    });
+
+    it('is a registry that does not answer, as long as no pod is ready', () => {
+      const trouble = 'v: ErrImagePull (retried): dial tcp: lookup ghcr.io: no such host';
+      assert.equal(componentTrouble('worker', [offline]), trouble);
+      assert.equal(componentTrouble('worker', [ready, offline]), undefined);
+      assert.equal(componentTrouble('worker', [worker('t', 'ContainerCreating', '')]), undefined);
+    });
+
+    it('is not the trouble of a revision: no pod of the API waits for it', () => {
+      assert.equal(podFailure('api-new', [missing]), undefined);
     });
   });
 

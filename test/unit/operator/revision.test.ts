@@ -5,6 +5,7 @@ import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { type PcfApiSpec, pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { migrationJob } from '../../../operator/migrations/job.js';
 import { deployment } from '../../../operator/resources/deployment.js';
+import { readRecord } from '../../../operator/resources/position-record.js';
 import {
   ADOPT_ANNOTATION,
   controllerRevision,
@@ -76,6 +77,12 @@ describe('a revision', () => {
         tracing: { endpoint: 'http://collector:4318/v1/traces' },
       },
     },
+    podMetadata: { podMetadata: { annotations: { a: 'b' } } },
+    envFrom: { envFrom: [{ secretRef: { name: 'keys' } }] },
+    volumes: { volumes: [{ name: 'data', emptyDir: {} }] },
+    volumeMounts: { volumeMounts: [{ name: 'data', mountPath: '/mnt/data' }] },
+    tmp: { tmp: { sizeLimit: '1Gi' } },
+    affinity: { scheduling: { affinity: { podAffinity: {} } } },
     'the database Secret': { database: { secretRef: { name: 'other', key: 'database-url' } } },
   })) {
     it(`is another one after a change of ${what}`, () => assert.notEqual(revisionName(pcfApi(spec)), name));
@@ -87,6 +94,9 @@ describe('a revision', () => {
     paused: { paused: true },
     traffic: { traffic: undefined },
     migrations: { migrations: migrations('Disabled') },
+    service: { service: { type: 'LoadBalancer' as const } },
+    serviceAccount: { serviceAccount: { annotations: { a: 'b' } } },
+    network: { network: pcfApiSpec.shape.network.parse({ metricsFrom: [{ cidr: '10.0.0.0/8' }] }) },
   })) {
     it(`is the same after a change of ${what}`, () => assert.equal(revisionName(pcfApi(spec)), name));
   }
@@ -95,8 +105,12 @@ describe('a revision', () => {
     { probes: {} },
     { probes: { startup: {}, readiness: { periodSeconds: 2 } } },
     { scheduling: {} },
-    { scheduling: { nodeSelector: {}, tolerations: [] } },
+    { scheduling: { nodeSelector: {}, tolerations: [], affinity: {} } },
     { imagePullSecrets: [] },
+    { podMetadata: {} },
+    { podMetadata: { labels: {}, annotations: {} } },
+    { envFrom: [], volumes: [], volumeMounts: [] },
+    { tmp: {} },
     { config: {} },
     { config: { logging: {} } },
     { resources: podResources({ environment: pcfApi().spec.environment }) },
@@ -224,5 +238,21 @@ describe('a revision', () => {
     assert.deepEqual(spec.template.spec.containers[0].env, revision.template.spec.containers[0].env);
     assert.equal(spec.template.metadata.labels['app.kubernetes.io/component'], 'migration');
     assert.equal(spec.template.spec.containers[0].readinessProbe, undefined);
+  });
+
+  it('keeps a part of the position beside its data, and reads it back', () => {
+    const record = {
+      knows: [{ revision: 'a', migrations: ['DropPrice'] }],
+      failed: { revision: 'a', reason: 'CrashLoop', message: 'it crashed', at: '2026-11-23T10:00:00Z' },
+    };
+    const revision = newRevision(pcfApi(), 1);
+    const object = controllerRevision(pcfApi(), revision, record);
+    assert.deepEqual(readRecord(object), record);
+    assert.deepEqual(revisionOf(object), revision);
+    assert.equal(readRecord(controllerRevision(pcfApi(), revision)), undefined);
+    for (const text of ['{', '[]', '{"knows":1}']) {
+      const annotations = { 'pcf.dev/position': text };
+      assert.equal(readRecord({ ...object, metadata: { ...object.metadata, annotations } }), undefined, text);
+    }
   });
 });

@@ -7,7 +7,7 @@ import { concerns } from '../../../operator/reconciler/concerns.js';
 import { desiredObjects } from '../../../operator/reconciler/desired.js';
 import { type ClusterView, type Observed, observe } from '../../../operator/reconciler/observe.js';
 import { statusOf } from '../../../operator/reconciler/status.js';
-import { metricNames, type ScaleMetric } from '../../../operator/resources/scale-view.js';
+import { metricNames, type ScaleMetric, scaleView } from '../../../operator/resources/scale-view.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { pcfApi } from '../../support/fixtures.js';
 import { hpaAnswer, type Measurement } from '../../support/hpa-formula.js';
@@ -172,14 +172,67 @@ describe('the autoscaler during a delivery', () => {
     });
   }
 
-  it('memory: stays out after the promotion until the last pod of the old revision is gone', () => {
-    const settled = {
-      ...{ kinds: ['cpu', 'memory'] as const, owner: 'ours' as const, full: 3 },
-      ...{ replicas: { new: 3 }, weights: { new: 100 } },
-    };
-    const names = (options: Options) => namesOf(metricsWritten(delivery(options)));
-    assert.deepEqual(names({ ...settled, existing: { old: 1, new: 3 } }), ['cpu']);
-    assert.deepEqual(names({ ...settled, existing: { old: 0, new: 3 } }), ['cpu', 'memory']);
+  /** Before and after the switch of BlueGreen; a canary at weight 0; pods of the old revision that terminate. */
+  const served: Pick<Options, 'replicas' | 'weights' | 'existing'>[] = [
+    { replicas: { old: 5, new: 5 }, weights: { old: 100 } },
+    { replicas: { old: 5, new: 5 }, weights: { new: 100 } },
+    { replicas: { old: 5, new: 1 }, weights: { old: 100 } },
+    { replicas: { new: 5 }, weights: { new: 100 }, existing: { old: 1, new: 5 } },
+  ];
+  for (const owner of OWNERS) {
+    for (const metrics of [...kinds, ...mixed]) {
+      it(`${owner}, ${metrics.join(' and ')}: one revision has the whole traffic, so the answer is that without a delivery`, () => {
+        for (const state of served) {
+          for (const load of [0.2, 0.66, 0.95, 1, 1.05, 1.5, 1.9, 2, 2.1, 4]) {
+            const options = { kinds: metrics, owner, full: 5, ...state };
+            const alone = { ...options, replicas: { old: 5 }, weights: { old: 100 }, existing: { old: 5 } };
+            const expected = answer(delivery(alone), alone, load);
+            assert.equal(answer(delivery(options), options, load), expected, JSON.stringify([state, load]));
+          }
+        }
+      });
+    }
+  }
+
+  it('one revision has the whole traffic: no metric is left out, and no condition says so', () => {
+    for (const owner of OWNERS) {
+      for (const state of served) {
+        const made = delivery({ kinds: ['cpu', 'memory'], owner, full: 5, ...state });
+        const { conditions = [], selector } = statusFor(made);
+        assert.match(selector ?? '', new RegExp(`pcf\\.dev/revision=${Object.keys(state.weights)[0]}$`));
+        assert.ok(!conditions.some(({ type }) => type === 'AutoscalingLimited'));
+        assert.ok(!conditions.some(({ message }) => message.includes('remove memory')));
+        if (owner === 'ours') assert.deepEqual(namesOf(metricsWritten(made)), ['cpu', 'memory']);
+      }
+    }
+  });
+
+  it('a vertical autoscaler, or no metric at all: the pods of both revisions are selected, so that new pods are sized', () => {
+    const state = { full: 5, replicas: { old: 5, new: 5 }, weights: { old: 100 }, existing: ['old', 'new'] };
+    const selected = (metrics: ScaleMetric[], isVertical: boolean) =>
+      scaleView({ ...state, stable: 'old' }, metrics, { isOurs: true, isVertical }).revision;
+    assert.equal(selected([METRICS.cpu], true), undefined);
+    assert.equal(selected([], false), undefined);
+    assert.equal(selected([METRICS.cpu], false), 'old');
+  });
+
+  it('of the user, cpu and memory: the revision with more of the load is measured, so at least half of it', () => {
+    for (const full of [3, 5, 10]) {
+      for (const weight of [1, 10, 33, 50, 66, 90, 99]) {
+        const replicas = podsAt('Canary', weight, full);
+        const weights = { old: 100 - weight, new: weight };
+        const options = {
+          kinds: ['cpu', 'memory'] as const,
+          owner: 'of the user' as const,
+          ...{ full, replicas, weights },
+        };
+        const load = 3;
+        const least = Math.ceil((full * load) / 2);
+        const answered = answer(delivery(options), options, load);
+        assert.ok(answered >= Math.min(BOUNDS.max, least), `${full} pods, weight ${weight}: ${answered}`);
+        assert.ok(answer(delivery(options), options, 0.66) <= full, `${full} pods, weight ${weight}`);
+      }
+    }
   });
 
   it('memory alone: the revision with the traffic is measured while the old one keeps its pods', () => {
@@ -200,7 +253,7 @@ describe('the autoscaler during a delivery', () => {
     const limited = during.conditions?.find(({ type }) => type === 'AutoscalingLimited');
     assert.equal(
       limited?.message,
-      'pods of two revisions exist, and memory per pod does not fall when pods are added, so the autoscaler does not scale on memory, only on cpu until the pods of one are gone',
+      'pods of two revisions exist, and memory per pod does not fall when pods are added, so the autoscaler does not scale on memory, only on cpu until one revision has the whole traffic',
     );
     const after = statusFor(delivery({ ...options, replicas: { new: 3 }, weights: { new: 100 } }));
     assert.equal(after.replicas, 3);

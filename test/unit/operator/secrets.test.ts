@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
 import { Caches } from '../../../operator/reconciler/caches.js';
-import { digestOf } from '../../../operator/reconciler/secrets.js';
+import { digestOf, missingSecrets, secretsHash } from '../../../operator/reconciler/secrets.js';
 import { SecretKind } from '../../../operator/resources/kinds.js';
 import { CacheSet } from '../../../operator/runtime/cache-set.js';
 import { KubeClient } from '../../../operator/runtime/kube-client.js';
 import { FakeApiServer } from '../../support/fake-api-server.js';
+import { pcfApi } from '../../support/fixtures.js';
 import { eventually } from '../../support/pcf-api.js';
 
 const VALUE = Buffer.from('postgresql://me:hush@host/db').toString('base64');
@@ -67,5 +68,33 @@ describe('the digest of a Secret', () => {
       await client.close();
       await server.close();
     }
+  });
+});
+
+describe('Secrets that pods read as a whole', () => {
+  const envFrom = [{ secretRef: { name: 'vendor' } }];
+  const volumes = [{ name: 'keys', secret: { secretName: 'keys', optional: true } }];
+  const secrets = { provider: 'Kubernetes', onChange: 'Rollout', refreshInterval: '1h' } as const;
+  const api = pcfApi({ envFrom, volumes, secrets });
+  const login = secret('pcf-api-secrets', { 'database-url': VALUE });
+  const get =
+    (...there: ReturnType<typeof secret>[]) =>
+    (name: string) =>
+      there.filter(({ metadata }) => metadata.name === name).map(digestOf)[0];
+
+  it('one that does not exist is missing, unless it is optional', () => {
+    assert.deepEqual(missingSecrets(api, get(login)), [{ name: 'vendor' }]);
+    assert.equal(secretsHash(api, get(login)), undefined);
+  });
+
+  it('with onChange Rollout, a key that changes, is added or removed is a new revision', () => {
+    const contents: Record<string, string>[] = [{ a: VALUE }, { a: 'b3RoZXI=' }, { a: VALUE, b: VALUE }, {}];
+    const hashes = contents.map((data) => secretsHash(api, get(login, secret('vendor', data))));
+    const withOptional = secretsHash(
+      api,
+      get(login, secret('vendor', { a: VALUE }), secret('keys', { a: VALUE })),
+    );
+    assert.equal(new Set([...hashes, withOptional]).size, 5);
+    assert.ok(!hashes.includes(undefined));
   });
 });

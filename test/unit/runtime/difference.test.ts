@@ -191,6 +191,20 @@ describe('lastOtherManager', () => {
     assert.equal(lastOtherManager(managed, 'us', [['f:spec', 'f:replicas']]), 'kubectl-scale');
   });
 
+  it('names the manager that wrote the field through the scale subresource, not an earlier writer of the object', () => {
+    const scaled = [
+      owner('installer', '1', { 'f:metadata': { 'f:annotations': {} } }),
+      owner('kube-controller-manager', '7', { 'f:status': {} }, 'status'),
+      owner('autoscaler', '6', replicas, 'scale'),
+    ];
+    assert.equal(lastOtherManager(scaled, 'us', [['f:spec', 'f:replicas']]), 'autoscaler');
+  });
+
+  it('does not name a writer of the scale subresource for a field that was removed', () => {
+    const scaled = [owner('labeller', '5', {}), owner('autoscaler', '6', replicas, 'scale')];
+    assert.equal(lastOtherManager(scaled, 'us', [['f:metadata', 'f:labels', 'f:app']]), 'labeller');
+  });
+
   it('is who owns all that is around the field', () => {
     assert.equal(lastOtherManager(managed, 'us', [['f:metadata', 'f:labels', 'f:app']]), 'labeller');
   });

@@ -42,6 +42,15 @@ describe('a lock', () => {
     assert.equal(existsSync(path), false);
   });
 
+  it('throws what it waited for when the holder does not release it within the limit', async () => {
+    const { promise, resolve: release } = Promise.withResolvers<void>();
+    const holding = withLock(path, () => promise, assert.fail);
+    const second = withLock(path, assert.fail, () => {}, 10);
+    await assert.rejects(second, /the lock .* is held by another process: not free within 0\.01 s/);
+    release();
+    await holding;
+  });
+
   for (const [what, owner] of [
     ['that is gone', '4194305 1'],
     ['whose pid is somebody else by now', `${process.pid} 1`],

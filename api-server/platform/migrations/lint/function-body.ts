@@ -1,6 +1,6 @@
 /** What stands in a function that a migration creates. It runs when it is called, and by then nobody judges it. */
-import { parsePlPgSQL } from 'libpg-query';
 import { type Tree, walk } from './ast.js';
+import { parsePlPgSQL } from './parser.js';
 
 export interface FunctionBody {
   /** SQL statements in it, apart from expressions. */

@@ -1,11 +1,11 @@
 /** Judges the SQL of a migration by PostgreSQL's own grammar (libpg-query is the server's parser). */
-import { parse } from 'libpg-query';
 import type { MigrationPhase } from '../known-migrations.js';
 import { alterTableRules } from './alter-table.js';
 import { isConcurrent, kindOf, relationName, type Tree, walk } from './ast.js';
 import { functionBody } from './function-body.js';
 import { functionRules, RUNNERS_SETTINGS } from './functions.js';
 import { createdNames, dropped } from './names.js';
+import { parse } from './parser.js';
 import { ABSOLUTE, RULES, type RuleName } from './rules.js';
 
 export interface Finding {

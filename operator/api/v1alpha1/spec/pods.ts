@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { ENV, FILE_SUFFIX } from '../../../../contract/image.js';
 import { bareQuantity, cel, durationWithin, objectName, quantity } from '../kubernetes.js';
+import { affinity } from './affinity.js';
 
 const reservedEnv = Object.values(ENV).flatMap((name) => [name, name + FILE_SUFFIX]);
 
@@ -11,15 +12,23 @@ const listOf = (amount: typeof quantity) =>
     memory: amount.optional().meta({ description: 'Memory, in bytes with a suffix (`512Mi`, `2Gi`).' }),
   });
 
-const resourcesOf = (list: ReturnType<typeof listOf>) =>
+/** A container's: the vertical autoscaler sizes no storage. */
+const containerListOf = (amount: typeof quantity) =>
+  listOf(amount).extend({
+    'ephemeral-storage': amount.optional().meta({
+      description: 'Storage of the node for logs and `/tmp`, in bytes with a suffix (`1Gi`).',
+    }),
+  });
+
+const resourcesOf = (list: ReturnType<typeof containerListOf>) =>
   z.strictObject({
     requests: list.optional().meta({ description: 'What the scheduler reserves for each pod.' }),
     limits: list.optional().meta({ description: 'What a pod may use at most.' }),
   });
 
 export const resourceList = listOf(quantity);
-export const resources = resourcesOf(resourceList);
-export const resourcesInList = resourcesOf(listOf(bareQuantity));
+export const resources = resourcesOf(containerListOf(quantity));
+export const resourcesInList = resourcesOf(containerListOf(bareQuantity));
 export type Resources = z.output<typeof resources>;
 
 const envVar = z
@@ -133,6 +142,10 @@ export const scheduling = z.strictObject({
     .optional()
     .meta({ description: 'Taints of nodes that the pods tolerate.', 'x-kubernetes-list-type': 'atomic' }),
   priorityClassName: objectName.optional().meta({ description: 'PriorityClass of the pods.' }),
+  affinity: affinity.optional().meta({
+    description:
+      'Affinity to nodes and to other pods. Where pods are kept apart is in `availability.topologySpread`.',
+  }),
 });
 
 export const imagePullSecrets = z

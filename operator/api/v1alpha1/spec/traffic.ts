@@ -157,14 +157,25 @@ const egress = z.strictObject({
     .meta({ description: 'TCP ports.', 'x-kubernetes-list-type': 'set' }),
 });
 
+/** Where a server runs. Given, it replaces the rule that opens the server's usual port to anywhere. */
+const destination = (port: number) =>
+  egress
+    .extend({
+      ports: egress.shape.ports
+        .optional()
+        .meta({ description: `TCP ports. Default: ${port}.`, 'x-kubernetes-list-type': 'set' }),
+    })
+    .optional();
+export type Destination = NonNullable<z.output<ReturnType<typeof destination>>>;
+
 export const network = z.strictObject({
   policy: z
     .boolean()
     .default(true)
     .meta({
       description:
-        'Makes a NetworkPolicy: in, HTTP from `ingressFrom` and metrics from `monitoringNamespace`; ' +
-        'out, DNS, HTTPS (443), PostgreSQL (5432), with `redis` 6379, with its Sentinels 26379, the port of ' +
+        'Makes a NetworkPolicy: in, HTTP from `ingressFrom` and metrics from `monitoringNamespace` and `metricsFrom`; ' +
+        'out, DNS, HTTPS (443), PostgreSQL (5432, or `database`), with `redis` 6379, with its Sentinels 26379, the port of ' +
         '`monitoring.tracing.endpoint`, with `migrations.beforeContract` the API server (6443), and `egressTo`. ' +
         'With provider Istio also istiod (15012), the metrics of sidecars (15020, 15090) and HBONE (15008).',
     }),
@@ -175,6 +186,18 @@ export const network = z.strictObject({
   egressTo: z.array(egress).max(32).default([]).meta({
     description:
       'What else the pods may reach, such as a database, a replica or a Redis on a port of its own: what a Secret says is not looked at.',
+    'x-kubernetes-list-type': 'atomic',
+  }),
+  database: destination(5432).meta({
+    description:
+      'The only addresses and ports that the pods may reach for PostgreSQL, replicas included. Default: anywhere, on port 5432.',
+  }),
+  redis: destination(6379).meta({
+    description:
+      'The only addresses and ports that the pods may reach for Redis, Sentinels included. Default: anywhere, on port 6379, with Sentinels 26379.',
+  }),
+  metricsFrom: z.array(peer).max(32).default([]).meta({
+    description: 'What else may read metrics, besides `monitoringNamespace`.',
     'x-kubernetes-list-type': 'atomic',
   }),
   monitoringNamespace: dnsLabel

@@ -1,0 +1,53 @@
+/**
+ * What of a position is on record a second time, at the revisions it concerns: a lost status must
+ * neither lift the rollback floor nor retry a revision that was aborted.
+ */
+import type { DeliveryPosition, PositionRecord } from '../api/v1alpha1/status.js';
+import { view } from './revisions.js';
+import type { Observation } from './types.js';
+
+type Contracted = DeliveryPosition['contracted'];
+
+/** The part of a position to record at a revision; undefined: there is none. */
+export function recordOf(position: DeliveryPosition, name: string): PositionRecord | undefined {
+  const { stable, failed, contracted } = position;
+  const knows = position.knows?.filter(({ revision }) => revision === name) ?? [];
+  const record: PositionRecord = {
+    ...(knows.length > 0 ? { knows } : {}),
+    // The stable revision is on record as long as any, whatever revision was contracted.
+    ...(contracted && name === stable ? { contracted } : {}),
+    ...(failed?.revision === name ? { failed } : {}),
+  };
+  return Object.keys(record).length > 0 ? record : undefined;
+}
+
+/** The revisions whose records hold a part of the position. */
+export function recordedAt({ stable, failed, knows = [] }: DeliveryPosition): string[] {
+  const names = [stable, failed?.revision, ...knows.map(({ revision }) => revision)];
+  return [...new Set(names.flatMap((name) => name ?? []))];
+}
+
+/** With the contract that is furthest: no status, however old, takes back what was contracted. */
+export function withContractOnRecord(seen: Observation): Observation {
+  const { contracted: known } = seen.position;
+  const recorded = seen.revisions.flatMap(({ record }) => record?.contracted ?? []);
+  const contracted = recorded.reduce<Contracted>((best, one) => further(best, one), known);
+  return contracted === known ? seen : { ...seen, position: { ...seen.position, contracted } };
+}
+
+/** Each record has all contract migrations that were started so far. */
+function further(best: Contracted, one: NonNullable<Contracted>): Contracted {
+  return best && best.migrations.length >= one.migrations.length ? best : one;
+}
+
+/** What a lost position lacks, from the records: known migrations, and the failure of the target. */
+export function withRecords(seen: Observation): Observation {
+  const recorded = seen.revisions.flatMap(({ record }) => record?.knows ?? []);
+  const names = new Set(recorded.map(({ revision }) => revision));
+  const others = (seen.position.knows ?? []).filter(({ revision }) => !names.has(revision));
+  const knows = [...others, ...recorded];
+  const { failed } = view(seen, seen.target).record ?? {};
+  const { failed: _, knows: __, ...rest } = seen.position;
+  const position = { ...rest, ...(knows.length > 0 ? { knows } : {}), ...(failed ? { failed } : {}) };
+  return { ...seen, position };
+}

@@ -1,0 +1,53 @@
+/**
+ * The pods of migration Jobs that finished, read from the API server. The watch of pods may lag behind
+ * that of Jobs: without this, a report that is only late would count as lost and its Job would run
+ * twice, and a failure would be recorded without its error.
+ */
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { JobKind, PodKind } from '../resources/kinds.js';
+import { LABELS } from '../resources/metadata.js';
+import type { KubeClient } from '../runtime/kube-client.js';
+import { apiVersionOf, type KubeObject, type ResourceType } from '../runtime/kube-types.js';
+import { keyOf } from '../runtime/store.js';
+import { hasEnded, JOB_NAME } from './job-view.js';
+
+interface Caches {
+  ownedBy(type: ResourceType, api: PcfApi): KubeObject[];
+  noteWrite(type: ResourceType, written: KubeObject): void;
+}
+
+export class FinishedJobs {
+  /** UIDs of the Jobs whose pods were read, by PcfApi. */
+  private readonly known = new Map<string, Set<string>>();
+
+  constructor(
+    private readonly client: Pick<KubeClient, 'list'>,
+    private readonly caches: Caches,
+  ) {}
+
+  /** Adds the pods to the cache, once per Job. Only of the revision that is delivered: it alone is decided by them. */
+  async readPods(api: PcfApi): Promise<void> {
+    const { update } = api.status?.delivery ?? {};
+    if (!update) return this.forget(keyOf(api));
+    const finished = this.caches
+      .ownedBy(JobKind, api)
+      .filter((job) => job.metadata.labels?.[LABELS.revision] === update && hasEnded(job));
+    const known = this.known.get(keyOf(api)) ?? new Set();
+    const unread = finished.filter(({ metadata }) => !known.has(metadata.uid ?? ''));
+    await Promise.all(unread.map((job) => this.readPodsOf(job)));
+    this.known.set(keyOf(api), new Set(finished.map(({ metadata }) => metadata.uid ?? '')));
+  }
+
+  /** Forgets the Jobs of a PcfApi. */
+  forget(key: string): void {
+    this.known.delete(key);
+  }
+
+  /** The API server had the end of the pod before that of its Job, so a pod that it does not return is deleted. */
+  private async readPodsOf({ metadata: { namespace, name } }: KubeObject): Promise<void> {
+    const { items } = await this.client.list(PodKind, { namespace, labelSelector: `${JOB_NAME}=${name}` });
+    for (const pod of items) {
+      this.caches.noteWrite(PodKind, { ...pod, apiVersion: apiVersionOf(PodKind), kind: PodKind.kind });
+    }
+  }
+}

@@ -1,0 +1,85 @@
+/** Processes under a memory limit that the kernel enforces, as the kubelet has it do for a container. */
+import { execFile } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const MIB = 2 ** 20;
+const V1 = { root: '/sys/fs/cgroup/memory', limit: 'memory.limit_in_bytes' };
+const V2 = { root: '/sys/fs/cgroup', limit: 'memory.max' };
+let groups = 0;
+
+export interface Measured {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+  /** Largest resident set, in MiB; 0 if the process was killed. */
+  peakMib: number;
+}
+
+/** A control group with a memory limit. Undefined where none can be made: not root, or not Linux. */
+export class MemoryLimit implements AsyncDisposable {
+  private constructor(readonly folder: string) {}
+
+  static create(mib: number): MemoryLimit | undefined {
+    const { root, limit } = existsSync(V1.root) ? V1 : V2;
+    groups += 1;
+    const folder = join(root, `pcf-test-${process.pid}-${groups}`);
+    try {
+      mkdirSync(folder);
+      writeFileSync(join(folder, limit), String(mib * MIB));
+      return new MemoryLimit(folder);
+    } catch {
+      if (existsSync(folder)) rmdirSync(folder);
+      return undefined;
+    }
+  }
+
+  /** A process that was killed leaves its group a moment later. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (let attempt = 0; attempt < 50; attempt++) {
+      try {
+        return rmdirSync(this.folder);
+      } catch {
+        await sleep(100);
+      }
+    }
+  }
+}
+
+/** Runs a Node.js program to its end under the limit, if there is one, and measures it. */
+export async function runMeasured(
+  args: string[],
+  env: Record<string, string>,
+  limit?: MemoryLimit,
+): Promise<Measured> {
+  const folder = mkdtempSync(join(tmpdir(), 'pcf-test-memory-'));
+  const file = join(folder, 'peak');
+  const report = `import { writeFileSync } from 'node:fs';
+    process.on('exit', () => writeFileSync(${JSON.stringify(file)}, String(process.resourceUsage().maxRSS)));`;
+  const command = [
+    process.execPath,
+    '--import',
+    `data:text/javascript,${encodeURIComponent(report)}`,
+    ...args,
+  ];
+  const enter = limit ? `echo $$ > ${limit.folder}/cgroup.procs && ` : '';
+  const options = { env: { PATH: process.env.PATH, HOME: process.env.HOME, PCF_CONFIG_DIR: folder, ...env } };
+  try {
+    return await new Promise((resolve) => {
+      const child = execFile(
+        'sh',
+        ['-c', `${enter}exec "$@"`, 'sh', ...command],
+        options,
+        (_error, stdout, stderr) => {
+          const peakMib = existsSync(file) ? Number(readFileSync(file, 'utf8')) / 1024 : 0;
+          resolve({ code: child.exitCode, signal: child.signalCode, stdout, stderr, peakMib });
+        },
+      );
+    });
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}

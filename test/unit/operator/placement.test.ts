@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { analysisJob } from '../../../operator/analysis/job-object.js';
+import type { Request } from '../../../operator/analysis/providers/provider.js';
+import { OPERATOR_LABELS } from '../../../operator/api/v1alpha1/spec/labels.js';
+import { OPERATOR_VOLUMES } from '../../../operator/api/v1alpha1/spec/volumes.js';
+import { type PcfApiSpec, pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
+import { hookObject } from '../../../operator/migrations/hook.js';
+import { migrationJob } from '../../../operator/migrations/job.js';
+import { components } from '../../../operator/resources/components.js';
+import { LABELS } from '../../../operator/resources/metadata.js';
+import type { PodTemplate } from '../../../operator/resources/pod-template.js';
+import { newRevision } from '../../../operator/resources/revision.js';
+import { service } from '../../../operator/resources/service.js';
+import { serviceAccount } from '../../../operator/resources/service-account.js';
+import type { KubeObject } from '../../../operator/runtime/kube-types.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+const affinity = {
+  nodeAffinity: {
+    requiredDuringSchedulingIgnoredDuringExecution: {
+      nodeSelectorTerms: [{ matchExpressions: [{ key: 'disk', operator: 'Exists' as const }] }],
+    },
+  },
+};
+const placed = pcfApiSpec.partial().parse({
+  podMetadata: {
+    labels: { team: 'payments', [LABELS.component]: 'canary' },
+    annotations: { 'example.com/scrape': 'false' },
+  },
+  scheduling: { affinity },
+  envFrom: [{ configMapRef: { name: 'proxy' } }],
+  volumes: [{ name: 'ca', configMap: { name: 'company-ca' } }],
+  volumeMounts: [{ name: 'ca', mountPath: '/etc/ssl/company', readOnly: true }],
+  tmp: { sizeLimit: '1Gi' },
+  redis: { secretRef: { name: 'pcf-api-secrets' } },
+  components: { worker: { enabled: true } },
+  migrations: { beforeContract: { job: { image: 'postgres:18' } } },
+}) as Partial<PcfApiSpec>;
+
+/** The pod template of an object that makes pods. */
+function templateOf(object: KubeObject): PodTemplate {
+  return (object.spec as { template: PodTemplate }).template;
+}
+
+describe('placement of pods', () => {
+  const api = pcfApi(placed);
+  const revision = newRevision(api, 1);
+  const job = { revision: revision.name, stage: 'expand', attempt: 1 } as const;
+  const analysis = analysisJob({
+    api,
+    subject: { namespace: 'platform', name: 'api', revision: revision.name, image: 'registry/api:1' },
+    metric: { spec: { job: { env: [], timeout: '1m' } } },
+    due: { name: 'smoke', since: '', number: 1 },
+  } as unknown as Request);
+  const templates = {
+    api: revision.template,
+    worker: templateOf(components(api, revision)[0]!),
+    migration: templateOf(migrationJob(api, revision, job)),
+    hook: templateOf(hookObject(api, revision, 1)),
+    analysis: templateOf(analysis),
+  };
+
+  for (const [name, template] of Object.entries(templates)) {
+    it(`podMetadata is on the pod, without changing a label of the operator: ${name}`, () => {
+      const { labels, annotations } = template.metadata;
+      assert.equal(labels.team, 'payments');
+      assert.deepEqual(annotations, { 'example.com/scrape': 'false' });
+      const component = { api: 'api', worker: 'worker', migration: 'migration', hook: 'migration' };
+      if (name in component)
+        assert.equal(labels[LABELS.component], component[name as keyof typeof component]);
+    });
+  }
+
+  for (const name of ['api', 'worker', 'migration'] as const) {
+    it(`affinity, volumes and variables are those of the spec: ${name}`, () => {
+      const { spec } = templates[name];
+      const [container] = spec.containers;
+      assert.deepEqual(spec.affinity, affinity);
+      assert.deepEqual(container.envFrom, [{ configMapRef: { name: 'proxy' } }]);
+      assert.deepEqual((container.volumeMounts as object[]).at(-1), {
+        ...{ name: 'ca', mountPath: '/etc/ssl/company', readOnly: true },
+      });
+      assert.deepEqual((spec.volumes as object[]).at(-1), { name: 'ca', configMap: { name: 'company-ca' } });
+      assert.deepEqual(
+        (spec.volumes as { name: string }[]).find((volume) => volume.name === 'tmp'),
+        { name: 'tmp', emptyDir: { sizeLimit: '1Gi' } },
+      );
+    });
+  }
+
+  it('every volume of the operator, and every label that it selects by, is reserved in the schema', () => {
+    const { volumes } = newRevision(pcfApi(), 1).template.spec;
+    assert.deepEqual(
+      (volumes as { name: string }[]).map(({ name }) => name),
+      OPERATOR_VOLUMES,
+    );
+    const unreserved = Object.values(LABELS).filter(
+      (label) => !label.startsWith('pcf.dev/') && !OPERATOR_LABELS.includes(label),
+    );
+    assert.deepEqual(unreserved, []);
+  });
+});
+
+describe('the Service and the ServiceAccount of a PcfApi', () => {
+  const annotations = { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::123456789012:role/api' };
+
+  it('the ServiceAccount has the labels and annotations of the spec', () => {
+    const { metadata } = serviceAccount(pcfApi({ serviceAccount: { labels: { team: 'a' }, annotations } }));
+    assert.deepEqual(metadata.annotations, annotations);
+    assert.equal(metadata.labels?.team, 'a');
+    assert.equal(metadata.labels?.[LABELS.instance], 'api');
+  });
+
+  it('the Service has the type and annotations of the spec, and neither by default', () => {
+    const made = service(pcfApi({ service: { type: 'LoadBalancer', annotations } }));
+    assert.equal((made.spec as { type?: string }).type, 'LoadBalancer');
+    assert.deepEqual(made.metadata.annotations, annotations);
+    const plain = service(pcfApi());
+    assert.deepEqual(
+      [(plain.spec as { type?: string }).type, plain.metadata.annotations],
+      [undefined, undefined],
+    );
+  });
+});
