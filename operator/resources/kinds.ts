@@ -42,6 +42,12 @@ export const ReferenceGrantKind = namespaced(
   'ReferenceGrant',
   'referencegrants',
 );
+export const BackendTlsPolicyKind = namespaced(
+  'gateway.networking.k8s.io',
+  'v1',
+  'BackendTLSPolicy',
+  'backendtlspolicies',
+);
 export const IngressKind = namespaced('networking.k8s.io', 'v1', 'Ingress', 'ingresses');
 export const NetworkPolicyKind = namespaced('networking.k8s.io', 'v1', 'NetworkPolicy', 'networkpolicies');
 export const PodDisruptionBudgetKind = namespaced(
@@ -97,6 +103,7 @@ export const OWNED_KINDS: readonly ResourceType[] = [
   HttpRouteKind,
   IngressKind,
   DestinationRuleKind,
+  BackendTlsPolicyKind,
   GatewayKind,
   ReferenceGrantKind,
   HorizontalPodAutoscalerKind,
