@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The API's image: one program, and a role for each thing it can be started to do. */
+/** Entry point of the API image: one command per role. */
 import { enableCompileCache } from 'node:module';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { EXIT } from '../contract/image.js';
@@ -20,19 +20,20 @@ Examples:
 
 Settings: base.toml, <PCF_API__ENVIRONMENT>.toml, *.toml in PCF_CONFIG_DIR, PCF_API__SECTION__KEY.
 
-Exit codes: 0 fine; 1 failed; 64 wrong arguments; 75 try again later (for instance the
-database is away); 78 refused: settings, lint or the database's history.`;
+Exit codes: 0 success; 1 failure; 64 invalid arguments; 75 temporary failure, retry later (for
+example the database is unavailable); 78 rejected: settings, lint or the migration history.`;
 
 const MANAGE = {
-  baseline: 'record this migration, and those before it, as applied to a database that has no record',
-  cancel: 'stop a backfill after its current batch',
-  resume: 'let a cancelled backfill continue with the next `up`',
+  baseline:
+    'record this migration and all earlier ones as applied, in a database without a migration history',
+  cancel: 'cancel a backfill after its current batch',
+  resume: 'let the next `up` continue a cancelled backfill',
 };
 
-/** Roles are imported when they are chosen, so that none pays for what another needs. */
+/** Roles are imported on demand, so that a role does not load the dependencies of others. */
 function program(finish: (code: number) => void): Command {
   const command = new Command('pcf-api')
-    .description('The GraphQL API of the Platform Control Framework.')
+    .description('GraphQL API of the Platform Control Framework.')
     .version(version())
     .addHelpText('after', EXAMPLES)
     .exitOverride();
@@ -46,25 +47,27 @@ function program(finish: (code: number) => void): Command {
     .action(async () => finish(await (await import('./roles/worker.js')).worker()));
   command
     .command('auth')
-    .description('log people in (passwords, refresh tokens) until SIGTERM')
+    .description('serve the login (passwords, refresh tokens) until SIGTERM')
     .action(async () => finish(await (await import('./roles/auth.js')).auth()));
   addJobCommands(command, finish);
   addIdentityCommands(command, finish);
 
-  const migrate = command.command('migrate').description("bring the database's schema up to this image");
+  const migrate = command
+    .command('migrate')
+    .description('migrate the database schema to the version of this image');
   const actions = {
-    up: 'apply what is pending: expand, then backfill; contract only when asked for',
-    plan: 'say what `up` would do, or why it would refuse; changes nothing',
-    status: 'say what is applied and what is pending',
+    up: 'apply pending migrations: expand, then backfill; contract only with --phase contract',
+    plan: 'print what `up` would do, or why it would be rejected; changes nothing',
+    status: 'print applied and pending migrations',
   };
   for (const action of ['up', 'plan', 'status'] as const) {
     migrate
       .command(action)
       .description(actions[action])
       .option('--json', 'print the report as JSON')
-      .option('--detailed-exitcode', 'end with 3 when there is nothing to do')
+      .option('--detailed-exitcode', 'exit with 3 when there is nothing to do')
       .addOption(
-        new Option('--phase <phase...>', 'only these phases').choices(['expand', 'backfill', 'contract']),
+        new Option('--phase <phase...>', 'run only these phases').choices(['expand', 'backfill', 'contract']),
       )
       .action(async (options: MigrateOptions) =>
         finish(await (await import('./roles/migrate.js')).migrate(action, options)),
@@ -72,14 +75,16 @@ function program(finish: (code: number) => void): Command {
   }
   migrate
     .command('lint')
-    .description('judge every migration of this image; needs no database')
+    .description('lint all migrations of this image; needs no database')
     .option('--json', 'print the findings as JSON')
     .action(async (options: { json?: boolean }) =>
       finish(await (await import('./roles/migrate-lint.js')).migrateLint(options)),
     );
   migrate
     .command('verify')
-    .description('compare the live schema with the applied migrations and the code; 1 if they differ')
+    .description(
+      'compare the live schema with the applied migrations and the entities; exit with 1 if they differ',
+    )
     .option('--json', 'print the differences as JSON')
     .action(async (options: { json?: boolean }) =>
       finish(await (await import('./roles/migrate-verify.js')).migrateVerify(options)),
@@ -94,31 +99,31 @@ function program(finish: (code: number) => void): Command {
   }
   command
     .command('healthcheck')
-    .description('ask the API on this machine whether it is alive')
+    .description('check the liveness of the API on this host')
     .action(async () => finish(await (await import('./roles/healthcheck.js')).healthcheck()));
   command
     .command('describe')
-    .description('say what this image is: version, migrations, settings')
-    .option('--json', 'print it as JSON, with the schema of the settings')
+    .description('print the version, migrations and settings of this image')
+    .option('--json', 'print JSON, with the JSON Schema of the settings')
     .action(async (options: { json?: boolean }) =>
       finish(await (await import('./roles/describe.js')).describe(options)),
     );
   return command;
 }
 
-/** Roles and scopes are written out: reading them from where they are defined would load GraphQL. */
+/** Roles and scopes are literals here: importing their definitions would load GraphQL. */
 function addIdentityCommands(command: Command, finish: (code: number) => void): void {
   const roles = ['viewer', 'operator', 'admin'];
   const scopes = ['read', 'catalog', 'deployments', 'incidents', 'webhooks', 'admin'];
   const upper = (choice: string) => choice.toUpperCase();
   command
     .command('user')
-    .description('make users, such as the first admin')
+    .description('manage users, for example to create the first admin')
     .command('create')
-    .description('make a user, and print its id')
-    .requiredOption('--email <address>', 'what the user logs in with')
-    .option('--name <name>', 'what the user is called; the address when left out')
-    .addOption(new Option('--role <role>', 'what the user may do').choices(roles).makeOptionMandatory())
+    .description('create a user and print its ID')
+    .requiredOption('--email <address>', 'e-mail address, which is the login name')
+    .option('--name <name>', 'display name; the default is the e-mail address')
+    .addOption(new Option('--role <role>', 'role of the user').choices(roles).makeOptionMandatory())
     .option('--password-stdin', 'read the password from standard input')
     .action(async (options: UserOptions) => {
       const { createUser } = await import('./roles/identities.js');
@@ -126,13 +131,13 @@ function addIdentityCommands(command: Command, finish: (code: number) => void): 
     });
   command
     .command('key')
-    .description('make API keys')
+    .description('manage API keys')
     .command('create')
-    .description('make an API key, and print it; it is shown this once')
-    .requiredOption('--name <name>', 'what it is for')
-    .addOption(new Option('--role <role>', 'what it may do').choices(roles).makeOptionMandatory())
-    .addOption(new Option('--scope <scope...>', 'only this part of what the role may').choices(scopes))
-    .option('--expires-in-days <days>', 'how long it is good; for good when left out', wholeNumber)
+    .description('create an API key and print it; it cannot be read again')
+    .requiredOption('--name <name>', 'name of the key: what it is used for')
+    .addOption(new Option('--role <role>', 'role of the key').choices(roles).makeOptionMandatory())
+    .addOption(new Option('--scope <scope...>', 'restrict the role to these scopes').choices(scopes))
+    .option('--expires-in-days <days>', 'lifetime in days; by default the key does not expire', wholeNumber)
     .action(async (options: KeyOptions) => {
       const { createKey } = await import('./roles/identities.js');
       const scope = options.scope?.map(upper) as KeyOptions['scope'];
@@ -141,22 +146,22 @@ function addIdentityCommands(command: Command, finish: (code: number) => void): 
 }
 
 function wholeNumber(text: string): number {
-  if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError('expected a whole number above 0');
+  if (!/^[1-9]\d{0,4}$/.test(text)) throw new InvalidArgumentError('expected a positive integer');
   return Number(text);
 }
 
 function addJobCommands(command: Command, finish: (code: number) => void): void {
-  const jobs = command.command('jobs').description('look at jobs that failed for good, and try them again');
+  const jobs = command.command('jobs').description('list and retry jobs that failed permanently');
   jobs
     .command('dead')
-    .description('list the dead letters')
-    .option('--json', 'print them as JSON')
+    .description('list dead letters')
+    .option('--json', 'print JSON')
     .action(async (options: { json?: boolean }) =>
       finish(await (await import('./roles/jobs.js')).listDead(options)),
     );
   jobs
     .command('retry <queue> [id...]')
-    .description('try dead letters of a queue again; all of them when no id is given')
+    .description('retry dead letters of a queue; without IDs, all of them')
     .action(async (queue: string, ids: string[]) =>
       finish(await (await import('./roles/jobs.js')).retryDead(queue, ids)),
     );
@@ -176,15 +181,15 @@ async function main(): Promise<number> {
   }
 }
 
-/** One line that a person can act on, where the kubelet and the terminal show it. */
+/** Writes one line to the termination log and to stderr. */
 function fail(error: unknown): number {
-  const refused = error instanceof ConfigError;
+  const isConfigError = error instanceof ConfigError;
   const message = redactUrls(error instanceof Error ? error.message : String(error));
-  const line = refused ? `settings refused: ${message}` : message;
+  const line = isConfigError ? `invalid settings: ${message}` : message;
   leaveLastWords(line);
   process.stderr.write(`${line}\n`);
-  return refused ? EXIT.config : EXIT.failure;
+  return isConfigError ? EXIT.config : EXIT.failure;
 }
 
-// Not exitCode: a role that failed half-way may have left timers that would keep the process alive.
+// Not process.exitCode: timers of a failed role would keep the process alive.
 process.exit(await main());

@@ -9,11 +9,20 @@ const EXIT_DEADLINE_MS = 3_000;
 const settings = readSettings(process.argv);
 const log = createLogger(settings.logLevel);
 try {
-  // Not before: it leads to client-node, most of which slim-client.js keeps out.
-  const { PcfOperator } = await import('./operator.js');
-  const operator = new PcfOperator(settings, log);
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => operator.stop());
-  await operator.start();
+  if (settings.command === 'check-uninstall') {
+    const { checkUninstall } = await import('./uninstall-check.js');
+    const obstacle = await checkUninstall(settings.namespaces);
+    if (obstacle) {
+      console.error(obstacle);
+      process.exitCode = 1;
+    }
+  } else {
+    // Not before: it leads to client-node, most of which slim-client.js keeps out.
+    const { PcfOperator } = await import('./operator.js');
+    const operator = new PcfOperator(settings, log);
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => operator.stop());
+    await operator.start();
+  }
 } catch (error) {
   log.fatal({ err: error }, 'operator failed');
   process.exitCode = 1;

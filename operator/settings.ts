@@ -1,8 +1,10 @@
 /** Settings of the operator process: flags, then environment, then defaults. */
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { durationMs, duration as durationSchema } from './api/v1alpha1/kubernetes.js';
 
 export interface OperatorSettings {
+  /** Instead of running: exit with 1 while PcfApis exist that need the operator to be deleted. */
+  command?: 'check-uninstall';
   /** Namespaces to watch; empty: the whole cluster. */
   namespaces: string[];
   /** Namespace of the leader election Lease. */
@@ -62,6 +64,12 @@ Examples:
 export function readSettings(argv: readonly string[]): OperatorSettings {
   const command = optionsOf(new Command('pcf-operator'))
     .description('Watches PcfApi resources and runs the GraphQL API they describe.')
+    .addArgument(
+      new Argument(
+        '[command]',
+        'exit with 1 while PcfApis exist, which need the operator to be deleted',
+      ).choices(['check-uninstall']),
+    )
     .allowExcessArguments(false)
     .showHelpAfterError('(pcf-operator --help lists the flags)')
     .addHelpText('after', examples)
@@ -75,8 +83,10 @@ export function readSettings(argv: readonly string[]): OperatorSettings {
     command.error('error: it must be --retry-period < --renew-deadline < --lease-duration');
   if (kubeApiBurst !== undefined && kubeApiBurst < flags.kubeApiQps)
     command.error('error: --kube-api-burst must not be below --kube-api-qps');
+  const [given] = command.processedArgs as [OperatorSettings['command']];
   return {
     ...flags,
+    ...(given ? { command: given } : {}),
     namespaces: [...new Set(namespace)].sort(),
     resyncMs: resync,
     leaseDurationMs: leaseDuration,

@@ -1,6 +1,10 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { within } from './process/within.js';
+
+/** More than any `--timeout` that is given here. */
+const LIMIT_MS = 180_000;
 
 /** Runs kubectl against one cluster. */
 export class Kubectl {
@@ -19,9 +23,10 @@ export class Kubectl {
     child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => problems.push(chunk));
     child.stdin.end(input ?? '');
-    const code = await new Promise<number | null>((resolve, reject) =>
+    const closed = new Promise<number | null>((resolve, reject) =>
       child.once('error', reject).once('close', resolve),
     );
+    const code = await within(`kubectl ${args.join(' ')}`, closed, LIMIT_MS).finally(() => child.kill());
     if (code !== 0)
       throw new Error(`kubectl ${args.join(' ')}: ${Buffer.concat(problems).toString('utf8').trim()}`);
     return Buffer.concat(out).toString('utf8');

@@ -1,16 +1,16 @@
 import { redactUrls } from '../platform/logging/redact.js';
 
-/** One thing that is wrong with the settings. */
+/** One error in the settings. */
 export interface ConfigProblem {
-  /** The setting, for instance `server.port`; empty when it is about a whole file. */
+  /** The setting, for example `server.port`; empty when the error concerns a whole file. */
   path: string;
-  /** The file or variable it came from, if anything set it. */
+  /** The file or variable that sets it; undefined when none does. */
   source?: string;
-  /** What is wrong and what was expected. Never holds a secret's value. */
+  /** The actual and the expected value. Never contains the value of a secret. */
   problem: string;
 }
 
-/** The settings are refused; starting again does not help until they change. */
+/** The settings are invalid. A restart fails again until they change. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError';
 

@@ -9,8 +9,8 @@ interface SchemaNode {
 }
 
 /**
- * JSON Schema of a settings file. A file holds only what it changes, so nothing
- * is required; defaults are those of base.toml.
+ * JSON Schema of a settings file. Files contain only the settings that they override, so none is
+ * required. The defaults are the values of base.toml.
  */
 export async function configJsonSchema(): Promise<Record<string, unknown>> {
   const schema = z.toJSONSchema(fileSettingsSchema, { io: 'input' });

@@ -1,4 +1,4 @@
-/** Where settings come from: one layer a file, and the environment variables as the last. */
+/** Sources of the settings: one layer per file, and the environment variables as the last layer. */
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -9,7 +9,7 @@ import { ConfigError } from './config-error.js';
 import type { Environment } from './schema.js';
 import { coerce } from './schema-tree.js';
 
-/** Made without a prototype, because their keys come from outside. */
+/** Without a prototype, because the keys are external input (prototype pollution). */
 export type Values = Record<string, unknown>;
 
 export function noValues(): Values {
@@ -17,12 +17,12 @@ export function noValues(): Values {
 }
 
 export interface Layer {
-  /** How to call a setting's source in a message: the file, or the variable. */
+  /** Name of the source of a setting in messages: the file or the variable. */
   sourceOf(path: readonly string[]): string;
   values: Values;
 }
 
-/** All layers, weakest first. */
+/** All layers, in ascending order of precedence. */
 export async function readLayers(env: NodeJS.ProcessEnv, environment: Environment): Promise<Layer[]> {
   const shipped = shippedConfigs();
   return [
@@ -33,12 +33,12 @@ export async function readLayers(env: NodeJS.ProcessEnv, environment: Environmen
   ];
 }
 
-/** The values of base.toml: what every setting is when nothing else says otherwise. */
+/** The values of base.toml: the defaults. */
 export async function baseValues(): Promise<Values> {
   return (await fileLayer(join(shippedConfigs(), 'base.toml'), 'base.toml')).values;
 }
 
-/** configs/ is not compiled, so it is looked for upwards: from dist/ in a clone and in an image alike. */
+/** configs/ is not compiled to dist/, so it is searched in the parent folders. */
 function shippedConfigs(): string {
   let folder = dirname(fileURLToPath(import.meta.url));
   while (!existsSync(join(folder, 'api-server/configs/base.toml'))) {
@@ -52,7 +52,7 @@ function shippedConfigs(): string {
 async function mountedLayers(folder: string): Promise<Layer[]> {
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return [];
-    throw refuse(folder, `the folder can't be read: ${error.code}`);
+    throw configError(folder, `cannot read the folder: ${error.code}`);
   });
   const files = names.filter((name) => name.endsWith('.toml')).sort();
   return Promise.all(files.map((name) => fileLayer(join(folder, name), join(folder, name))));
@@ -60,7 +60,7 @@ async function mountedLayers(folder: string): Promise<Layer[]> {
 
 async function fileLayer(file: string, source: string): Promise<Layer> {
   const text = await readFile(file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    throw refuse(source, `the file can't be read: ${error.code}`);
+    throw configError(source, `cannot read the file: ${error.code}`);
   });
   return { sourceOf: () => source, values: parseToml(text, source) };
 }
@@ -69,10 +69,10 @@ function parseToml(text: string, source: string): Values {
   try {
     return parse(text);
   } catch (error) {
-    // Only the first line: those after it quote the file, and that may hold a secret.
+    // Only the first line: the following lines quote the file, which can contain secrets.
     const [summary = 'not TOML'] = String((error as Error).message).split('\n');
     const { line, column } = error as { line?: number; column?: number };
-    throw refuse(source, `${summary} at line ${line ?? '?'}, column ${column ?? '?'}`);
+    throw configError(source, `${summary} at line ${line ?? '?'}, column ${column ?? '?'}`);
   }
 }
 
@@ -103,6 +103,6 @@ function setAt(values: Values, path: readonly string[], value: unknown): void {
   setAt(section, rest, value);
 }
 
-function refuse(source: string, problem: string): ConfigError {
+function configError(source: string, problem: string): ConfigError {
   return new ConfigError([{ path: '', source, problem }]);
 }

@@ -1,4 +1,4 @@
-/** Settings from all layers, merged and checked. */
+/** Merges the settings of all layers and validates them. */
 import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { ENV } from '../../contract/image.js';
@@ -10,7 +10,7 @@ import { readSecretFiles } from './secret-files.js';
 
 /**
  * Reads base.toml, <environment>.toml, the mounted folder and the variables.
- * Throws a ConfigError that lists everything that is wrong, not just the first.
+ * Throws a ConfigError with all errors, not only the first.
  */
 export async function loadSettings(env: NodeJS.ProcessEnv = process.env): Promise<Settings> {
   const environment = readEnvironment(env);
@@ -29,7 +29,7 @@ export async function loadSettings(env: NodeJS.ProcessEnv = process.env): Promis
   return { environment, ...result.data };
 }
 
-/** Without the variable it is development: a clone runs as it is, and the image sets production. */
+/** The default is development, so that a clone runs without variables. The image sets production. */
 function readEnvironment(env: NodeJS.ProcessEnv): Environment {
   const result = environmentSchema.safeParse(env[ENV.environment] ?? 'development');
   if (result.success) return result.data;
@@ -40,9 +40,9 @@ function readEnvironment(env: NodeJS.ProcessEnv): Environment {
 function unknownKeys(layer: Layer, values: Values, path: string[]): ConfigProblem[] {
   return Object.entries(values).flatMap(([key, value]): ConfigProblem[] => {
     const here = [...path, key];
-    // In a section that is unknown everything is, and each path may have its own near match.
-    const goesOn = isValues(value) && Object.keys(value).length > 0;
-    if (goesOn && (isSection(here) || !schemaAt(here))) return unknownKeys(layer, value, here);
+    // Descends into unknown sections, too: each path may have its own closest match.
+    const hasChildren = isValues(value) && Object.keys(value).length > 0;
+    if (hasChildren && (isSection(here) || !schemaAt(here))) return unknownKeys(layer, value, here);
     return schemaAt(here) ? [] : [unknownKey(here, layer)];
   });
 }
@@ -50,7 +50,7 @@ function unknownKeys(layer: Layer, values: Values, path: string[]): ConfigProble
 function unknownKey(path: string[], layer: Layer): ConfigProblem {
   const name = path.join('.');
   if (name === 'environment') {
-    return { path: name, source: layer.sourceOf(path), problem: `is set by ${ENV.environment} alone` };
+    return { path: name, source: layer.sourceOf(path), problem: `can only be set by ${ENV.environment}` };
   }
   const near = closest(name, settingPaths());
   const isNear = distance(name, near) <= Math.max(2, Math.floor(near.length / 3));
@@ -60,7 +60,7 @@ function unknownKey(path: string[], layer: Layer): ConfigProblem {
   return { path: name, source: layer.sourceOf(path), problem };
 }
 
-/** Later layers win; `sources` learns who set what. */
+/** Later layers take precedence. Records the source of each setting in `sources`. */
 function merge(into: Values, from: Values, path: string[], layer: Layer, sources: Map<string, string>): void {
   for (const [key, value] of Object.entries(from)) {
     const here = [...path, key];
@@ -76,14 +76,14 @@ function merge(into: Values, from: Values, path: string[], layer: Layer, sources
 }
 
 function problemOf(issue: z.core.$ZodIssue, merged: Values, sources: Map<string, string>): ConfigProblem[] {
-  if (issue.code === 'unrecognized_keys') return []; // told by unknownKeys, with its layer
+  if (issue.code === 'unrecognized_keys') return []; // unknownKeys reports them with their source
   const path = issue.path.map(String);
   const value = valueAt(merged, path);
   if (value === undefined) {
     return [{ path: path.join('.'), problem: `is required; set ${variableName(path)}` }];
   }
   const expected = lowerFirst(issue.message.replace(/^Invalid input: /, ''));
-  // A section may have been given a secret as its value.
+  // A secret may have been assigned to a section by mistake.
   const got = isSecret(path) || isSection(path) || isValues(value) ? '' : `, got ${JSON.stringify(value)}`;
   return [{ path: path.join('.'), source: sourceOf(path, sources), problem: expected + got }];
 }

@@ -1,10 +1,10 @@
-/** Reads the settings schema as a tree: which paths there are and what each one holds. */
+/** Access to the settings schema by path. */
 import { z } from 'zod';
 import { fileSettingsSchema } from './schema.js';
 
 type Node = z.core.$ZodType;
 
-/** The schema at a path, or undefined when the settings have no such path. */
+/** The schema at a path; undefined for an unknown path. */
 export function schemaAt(path: readonly string[]): Node | undefined {
   let node: Node | undefined = fileSettingsSchema;
   for (const key of path) {
@@ -19,7 +19,7 @@ export function settingPaths(): string[] {
   return leaves(fileSettingsSchema, []);
 }
 
-/** Whether the path is a section, which holds settings, rather than a setting. */
+/** Whether the path is a section of settings. */
 export function isSection(path: readonly string[]): boolean {
   return sectionOf(schemaAt(path)) !== undefined;
 }
@@ -32,8 +32,8 @@ export function isSecret(path: readonly string[]): boolean {
 }
 
 /**
- * A variable's text as the type its setting has. Text that does not fit is left
- * as it is, for the schema to refuse with what it expected.
+ * Converts the text of a variable to the type of its setting. Text that cannot be converted is
+ * returned unchanged; the schema then rejects it.
  */
 export function coerce(path: readonly string[], text: string): unknown {
   const node = schemaAt(path);

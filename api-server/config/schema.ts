@@ -1,10 +1,10 @@
-/** Every setting of the API: its type, bounds and meaning. The values it starts from are in configs/base.toml. */
+/** Every setting of the API: type, bounds and description. The defaults are in configs/base.toml. */
 import { z } from 'zod';
 import { secretProblem } from '../platform/auth/shared-secrets.js';
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 
-/** "500ms", "30s", "5m", "1h" in a file; milliseconds in the program. */
+/** "500ms", "30s", "5m" or "1h" in files and variables; milliseconds in `Settings`. */
 const duration = z
   .string()
   .regex(/^\d{1,9}(ms|s|m|h)$/, { error: 'expected a duration such as "500ms", "30s" or "5m"' })
@@ -19,7 +19,7 @@ const secretUrl = (protocols: string[], example: string) =>
     .refine((text) => protocols.includes(protocolOf(text)), { error: `expected a URL such as ${example}` })
     .meta({ writeOnly: true });
 
-/** One host or several: redis://user:password@host1:6379,host2:6379/0. */
+/** One or several hosts: redis://user:password@host1:6379,host2:6379/0. */
 const REDIS_URL = /^rediss?:\/\/(?:[^@/\s]*@)?[^@/\s]+(?:\/\d*)?$/;
 
 const postgresUrl = secretUrl(['postgres:', 'postgresql:'], 'postgresql://host:5432/name');
@@ -27,13 +27,13 @@ const postgresUrl = secretUrl(['postgres:', 'postgresql:'], 'postgresql://host:5
 export const environmentSchema = z.enum(['development', 'staging', 'production']);
 export type Environment = z.infer<typeof environmentSchema>;
 
-/** The settings that files and variables may hold; `environment` comes from its variable alone. */
+/** The settings of files and variables. `environment` is set only by its variable. */
 export const fileSettingsSchema = z.strictObject({
   server: z
     .strictObject({
-      host: z.string().min(1).describe('The address to listen on.'),
-      port: port.describe('The port of GraphQL and the health checks; 0 takes any free one.'),
-      body_limit: z.int().min(1_024).max(67_108_864).describe('The largest request body, in bytes.'),
+      host: z.string().min(1).describe('Listen address of the API and of the metrics.'),
+      port: port.describe('Port of GraphQL and the health checks; 0 selects a free port.'),
+      body_limit: z.int().min(1_024).max(67_108_864).describe('Maximum size of a request body, in bytes.'),
       trusted_proxies: z
         .string()
         .regex(/^(\d{1,2}|(([\da-fA-F.:]+(\/\d+)?|loopback|linklocal|uniquelocal)(, *|$))+)$/, {
@@ -41,53 +41,64 @@ export const fileSettingsSchema = z.strictObject({
         })
         .optional()
         .describe(
-          'Whose X-Forwarded-For tells the client: how many proxies with private addresses there are in a row, such as "1", or their addresses and networks with commas between them, such as 10.0.0.0/8.',
+          'Proxies whose X-Forwarded-For is trusted: the number of proxies with private addresses in front of the API, such as "1", or a comma-separated list of addresses and networks, such as 10.0.0.0/8. Without it, the client address is the peer address of the connection.',
         ),
-      workers: z.int().min(0).max(256).describe('Processes that serve; 0 is one for each core.'),
-      http2: z.boolean().describe('Offer HTTP/2 besides HTTP/1.1; only with TLS.'),
+      workers: z
+        .int()
+        .min(0)
+        .max(256)
+        .describe('Number of processes that serve requests; 0 starts one per CPU core.'),
+      http2: z.boolean().describe('Enable HTTP/2 in addition to HTTP/1.1. Requires TLS.'),
       max_connections: z
         .int()
         .min(1)
         .max(1_000_000)
-        .describe('Sockets a process keeps open at once; more are closed as they come.'),
+        .describe('Maximum number of open client connections per process. Further connections are closed.'),
       max_in_flight: z
         .int()
         .min(1)
         .max(1_000_000)
-        .describe('Requests a process works on at once; more are answered 503 with Retry-After.'),
+        .describe(
+          'Maximum number of concurrent requests per process. Further requests get 503 with Retry-After.',
+        ),
       max_event_loop_delay: duration.describe(
-        'Above this delay of the event loop new requests are answered 503; 0ms is off.',
+        'Maximum event loop delay. While it is exceeded, new requests get 503. 0ms disables the limit.',
       ),
-      headers_timeout: duration.describe('How long a client may take to send its headers.'),
-      receive_timeout: duration.describe('How long a client may take to send its whole request.'),
+      headers_timeout: duration.describe('Timeout for receiving the headers of a request.'),
+      receive_timeout: duration.describe('Timeout for receiving a complete request.'),
       keep_alive_timeout: duration.describe(
-        'How long an idle connection is kept; more than the load balancer keeps it.',
+        'Idle timeout of keep-alive connections. It must be longer than the idle timeout of the load balancer.',
       ),
-      stall_timeout: duration.describe('How long a connection may stand still in the middle of a request.'),
+      stall_timeout: duration.describe('Idle timeout of a connection during a request.'),
       cors_origins: z
         .array(
           z
             .string()
             .regex(/^https?:\/\/[^/*\s]+$/, { error: 'expected an origin such as https://app.example.com' }),
         )
-        .describe('Origins whose pages may use the API; in a variable with commas between them.'),
+        .describe('Origins that CORS allows; comma-separated in a variable.'),
       tls: z
         .strictObject({
           cert_file: z
             .string()
             .optional()
-            .describe('The certificate with its chain, PEM; read again when it changes.'),
-          key_file: z.string().optional().describe('The key of the certificate, PEM.'),
+            .describe('File with the certificate chain in PEM format; reloaded when it changes.'),
+          key_file: z
+            .string()
+            .optional()
+            .describe('File with the private key in PEM format; reloaded when it changes.'),
         })
         .refine(({ cert_file, key_file }) => (cert_file === undefined) === (key_file === undefined), {
           error: 'expected both cert_file and key_file, or neither',
         })
-        .describe('HTTPS; without files it is HTTP.'),
+        .describe('TLS. Without certificate files, the API serves plain HTTP.'),
     })
-    .describe('The HTTP server.'),
+    .describe('HTTP server.'),
   auth: z
     .strictObject({
-      open: z.boolean().describe('Let in who shows no token or API key, as an admin; for development alone.'),
+      open: z
+        .boolean()
+        .describe('Accept requests without credentials, with the role ADMIN. Only for development.'),
       jwt_secret: z
         .string()
         .refine((text) => secretProblem(text) === undefined, {
@@ -96,136 +107,156 @@ export const fileSettingsSchema = z.strictObject({
         .meta({ writeOnly: true })
         .optional()
         .describe(
-          'Signs and verifies HS256 tokens: random text of at least 32 bytes. On further lines: secrets ' +
-            'that were in use before and are still good for verifying. A secret.',
+          'Key that signs and verifies HS256 tokens: at least 32 random bytes. Further lines contain previous or next keys, ' +
+            'which only verify tokens. Secret.',
         ),
       jwt_secret_file: z
         .string()
         .optional()
-        .describe('A file that holds `jwt_secret`; read again when it changes.'),
-      rotation_overlap: duration.describe('How long a secret that was replaced in the file still verifies.'),
-      issuer: z.string().min(1).describe('Who signs the tokens: their `iss`.'),
-      audience: z.string().min(1).describe('Whom tokens are for: their `aud`.'),
-      clock_skew: duration.describe("How much other machines' clocks may differ."),
+        .describe('File with the value of `jwt_secret`; reloaded when it changes.'),
+      rotation_overlap: duration.describe(
+        'Time for which a key that was replaced in the file still verifies tokens.',
+      ),
+      issuer: z.string().min(1).describe('Issuer of the tokens: the claim `iss`.'),
+      audience: z.string().min(1).describe('Audience of the tokens: the claim `aud`.'),
+      clock_skew: duration.describe('Allowed clock skew for the validation of tokens.'),
       jwks_url: z
         .url({ protocol: /^https?$/ })
         .optional()
-        .describe("An identity provider's public keys (JWKS), for RS256 and ES256 tokens. Off without it."),
-      jwks_issuer: z.string().min(1).optional().describe("The `iss` of the identity provider's tokens."),
+        .describe(
+          "URL of the identity provider's JWKS, for RS256 and ES256 tokens. Without it, such tokens are rejected.",
+        ),
+      jwks_issuer: z
+        .string()
+        .min(1)
+        .optional()
+        .describe("Issuer of the identity provider's tokens: the claim `iss`."),
       jwks_role_claim: z
         .string()
         .min(1)
-        .describe('The claim of those tokens that names the role, or several of which the highest counts.'),
-      identity_cache: duration.describe(
-        'How long it is relied on who somebody was found to be; so long a revoked key may still be used.',
+        .describe(
+          "Claim of the identity provider's tokens that contains the role, or a list of roles. The highest role applies.",
+        ),
+      identity_cache: duration.describe('TTL of the identity cache. A revoked key can work this long.'),
+      access_token_ttl: duration.describe('Lifetime of the access tokens that the `auth` role issues.'),
+      refresh_token_ttl: duration.describe(
+        'Lifetime of a refresh token. A login ends when it is not refreshed for this time.',
       ),
-      access_token_ttl: duration.describe('How long a token of the `auth` role is good.'),
-      refresh_token_ttl: duration.describe('How long a login lasts that is not used.'),
       login_attempts: z
         .int()
         .min(1)
         .max(1_000)
-        .describe('Failed logins of an account from one address, before it has to wait.'),
-      login_window: duration.describe('How long it has to wait.'),
+        .describe('Failed logins per account and address in `login_window`. Further attempts are throttled.'),
+      login_window: duration.describe(
+        'Window in which failed logins are counted. A throttled account has to wait until its end.',
+      ),
     })
     .refine(({ jwks_url, jwks_issuer }) => (jwks_url === undefined) === (jwks_issuer === undefined), {
       error: 'expected both jwks_url and jwks_issuer, or neither',
     })
-    .describe('Who is let in.'),
+    .describe('Authentication.'),
   rate_limit: z
     .strictObject({
       requests: z
         .int()
         .min(0)
         .max(10_000_000)
-        .describe('Requests of one identity in a window; more are answered 429. 0 is off.'),
-      window: duration.describe('The window, in whole seconds.'),
+        .describe('Requests per identity and window. Further requests get 429. 0 disables the limit.'),
+      window: duration.describe('Length of the window, in whole seconds.'),
       failures: z
         .int()
         .min(0)
         .max(1_000_000)
-        .describe('Requests of one address in a window that may show wrong credentials. 0 is off.'),
+        .describe(
+          'Requests with invalid credentials per IP address and window. Further such requests get 429. 0 disables the limit.',
+        ),
     })
     .refine(({ window }) => window >= 1_000, { error: 'expected a window of at least 1s', path: ['window'] })
-    .describe('How much one identity may ask for; counted in Redis for all processes, without it by each.'),
+    .describe('Rate limits. They are counted in Redis for all processes; without Redis, per process.'),
   graphql: z
     .strictObject({
-      playground_enabled: z.boolean().describe('Serve GraphiQL at /graphql to browsers.'),
-      introspection_enabled: z.boolean().describe('Answer queries about the GraphQL schema.'),
-      max_tokens: z.int().min(50).max(100_000).describe('Tokens of a query.'),
-      max_depth: z.int().min(1).max(100).describe('How deep the fields of a query may be nested.'),
+      playground_enabled: z.boolean().describe('Serve GraphiQL to browsers at /graphql.'),
+      introspection_enabled: z.boolean().describe('Allow introspection queries.'),
+      max_tokens: z.int().min(50).max(100_000).describe('Maximum number of tokens in a document.'),
+      max_depth: z.int().min(1).max(100).describe('Maximum nesting depth of fields.'),
       max_fields: z
         .int()
         .min(1)
         .max(100_000)
-        .describe('Fields of a query, those of fragments as often as they are spread.'),
-      max_aliases: z.int().min(0).max(10_000).describe('Aliases in a query.'),
-      max_directives: z.int().min(0).max(10_000).describe('Directives in a query.'),
+        .describe('Maximum number of fields. Fields of a fragment count once per spread.'),
+      max_aliases: z.int().min(0).max(10_000).describe('Maximum number of aliases.'),
+      max_directives: z.int().min(0).max(10_000).describe('Maximum number of directives.'),
       max_cost: z
         .int()
         .min(1)
         .max(10_000_000)
         .describe(
-          'What a query may cost: 1 for each object that its lists may hold, more for what is counted.',
+          'Maximum cost of an operation: 1 per object that its lists can contain, and more for expensive fields such as `totalCount`.',
         ),
       max_event_cost: z
         .int()
         .min(1)
         .max(10_000_000)
-        .describe('What one event of a subscription may cost, counted in the same way.'),
+        .describe('Maximum cost of one event of a subscription, calculated in the same way.'),
       deadline: duration.describe(
-        'How long an operation, or one event of a subscription, may take; what it runs in the database is then cancelled. 0ms is without end.',
+        'Timeout of an operation, or of one event of a subscription. Its SQL statements are then cancelled. 0ms disables the timeout.',
       ),
       response_cache: duration.describe(
-        'How long answers that are dear to make are kept in Redis at most; a change of what they were made of ends it at once. 0ms is off.',
+        'Maximum TTL of cached responses of expensive queries in Redis. A change of their data invalidates them immediately. 0ms disables the cache.',
       ),
       document_cache: z
         .int()
         .min(10_000)
         .max(100_000_000)
-        .describe('Characters of the queries that are kept ready to run; memory is some hundred times that.'),
+        .describe(
+          'Size of the cache of parsed documents, in characters of their text. It needs about a hundred times as many bytes of memory.',
+        ),
       trusted_documents: z
         .string()
         .min(1)
         .optional()
         .describe(
-          'Queries that clients may name by their sha256: a JSON file of texts by sha256, or a folder of such files and of *.graphql files.',
+          'Trusted documents, which clients reference by their SHA-256 hash: a JSON file that maps hashes to documents, or a folder of such files and of *.graphql files.',
         ),
-      only_trusted: z.boolean().describe('Run nothing but trusted documents.'),
+      only_trusted: z.boolean().describe('Reject all documents that are not trusted.'),
     })
     .refine(({ only_trusted, trusted_documents }) => !only_trusted || trusted_documents !== undefined, {
-      error: 'expected trusted_documents beside only_trusted: without them nothing could be run',
+      error: 'only_trusted requires trusted_documents; without them every request would be rejected',
     })
-    .describe('The GraphQL endpoint.'),
+    .describe('GraphQL endpoint.'),
   database: z
     .strictObject({
-      url: postgresUrl.describe('Where PostgreSQL is. A secret.'),
-      url_file: z.string().optional().describe('A file that holds `url`; read again when it changes.'),
-      replica_url: postgresUrl.optional().describe('A streaming replica, for reads. A secret.'),
+      url: postgresUrl.describe('Connection URL of PostgreSQL. Secret.'),
+      url_file: z.string().optional().describe('File with the value of `url`; reloaded when it changes.'),
+      replica_url: postgresUrl
+        .optional()
+        .describe('Connection URL of a streaming replica, which serves reads. Secret.'),
       replica_url_file: z
         .string()
         .optional()
-        .describe('A file that holds `replica_url`; read again when it changes.'),
+        .describe('File with the value of `replica_url`; reloaded when it changes.'),
       max_connections: z
         .int()
         .min(2)
         .max(10_000)
-        .describe('Connections of this program to each server; one of each process watches over the server.'),
+        .describe(
+          'Maximum number of connections to each server, for all processes of a pod. Each process uses one of them to monitor the server.',
+        ),
       replica_max_lag: duration.describe(
-        'A replica that is further behind gets no reads until it caught up.',
+        'Maximum replication lag. A replica with more lag serves no reads until it catches up.',
       ),
-      replica_probe_interval: duration.describe('How often the replica is asked how far it is.'),
+      replica_probe_interval: duration.describe('Interval at which the replication lag is measured.'),
       prepared_statements: z
         .boolean()
-        .describe('Prepare what is run often; off behind a pooler that does not know it.'),
-      slow_query: duration.describe('Statements that take longer are logged; 0ms is off.'),
-      connect_timeout: duration.describe(
-        'How long opening a connection, or waiting for a free one, may take.',
-      ),
-      statement_timeout: duration.describe('How long one SQL statement of a request may take.'),
-      probe_interval: duration.describe('How often the database is asked whether it is there.'),
-      retry_initial: duration.describe('The first wait before connecting again; it doubles each time.'),
-      retry_max: duration.describe('The longest wait before connecting again.'),
+        .describe(
+          'Use prepared statements for frequent statements. Disable it behind a pooler that does not support them.',
+        ),
+      slow_query: duration.describe('Statements that take longer are logged. 0ms disables the log.'),
+      connect_timeout: duration.describe('Timeout for opening a connection, and for waiting for a free one.'),
+      statement_timeout: duration.describe('Timeout of one SQL statement.'),
+      probe_interval: duration.describe('Interval of the availability probe of the database.'),
+      retry_initial: duration.describe('Initial delay before a reconnect; it doubles with each attempt.'),
+      retry_max: duration.describe('Maximum delay before a reconnect.'),
     })
     .describe('PostgreSQL.'),
   redis: z
@@ -238,101 +269,129 @@ export const fileSettingsSchema = z.strictObject({
         .meta({ writeOnly: true })
         .optional()
         .describe(
-          'Where Redis is; several hosts for Sentinel and Cluster. A secret. Leave out to run without Redis.',
+          'Connection URL of Redis, with several hosts for Sentinel and Cluster. Secret. Without it, the API runs without Redis.',
         ),
-      url_file: z.string().optional().describe('A file that holds `url`; read again when it changes.'),
+      url_file: z.string().optional().describe('File with the value of `url`; reloaded when it changes.'),
       mode: z
         .enum(['standalone', 'sentinel', 'cluster'])
-        .describe('One server; one that Sentinels at `url` know; or a Redis Cluster.'),
-      sentinel_master: z.string().min(1).describe('What the Sentinels call the master.'),
+        .describe(
+          'standalone: one server. sentinel: the hosts of `url` are Sentinels. cluster: Redis Cluster.',
+        ),
+      sentinel_master: z.string().min(1).describe('Name of the master at the Sentinels.'),
       sentinel_password: z
         .string()
         .meta({ writeOnly: true })
         .optional()
-        .describe("The Sentinels' own password, when they have one. A secret."),
+        .describe('Password of the Sentinels. Secret.'),
       ca_file: z
         .string()
         .optional()
-        .describe("The authority that signed the servers' certificates (rediss://), PEM."),
+        .describe('File with the CA certificate of the servers (rediss://), in PEM format.'),
     })
-    .describe('Redis; the API serves on without it.'),
+    .describe('Redis. The API continues to serve while Redis is unavailable.'),
   migrations: z
     .strictObject({
-      connect_wait: duration.describe('How long `migrate` waits for a database that is away.'),
-      runner_wait: duration.describe('How long `migrate` waits for another runner to end.'),
-      lock_timeout: duration.describe("How long a statement waits for a table's lock before it gives way."),
-      lock_attempts: z.int().min(1).max(1_000).describe('How often a migration that gave way is tried.'),
+      connect_wait: duration.describe('Time for which `migrate` waits while the database is unavailable.'),
+      runner_wait: duration.describe('Time for which `migrate` waits for another migration run to finish.'),
+      lock_timeout: duration.describe(
+        'PostgreSQL `lock_timeout` of a migration statement. The migration is then rolled back and retried.',
+      ),
+      lock_attempts: z
+        .int()
+        .min(1)
+        .max(1_000)
+        .describe('Maximum number of attempts when a migration runs into `lock_timeout`.'),
     })
-    .describe('The `migrate` role.'),
-  metrics: z.strictObject({ port: port.describe('The port of /metrics; 0 takes any free one.') }),
+    .describe('`migrate` role.'),
+  metrics: z.strictObject({ port: port.describe('Port of /metrics; 0 selects a free port.') }),
   tracing: z
     .strictObject({
       endpoint: z
         .url({ protocol: /^https?$/ })
         .optional()
         .describe(
-          'Where spans go by OTLP/HTTP, for instance http://collector:4318/v1/traces. Off without it.',
+          'OTLP/HTTP endpoint for traces, for example http://collector:4318/v1/traces. Without it, tracing is disabled.',
         ),
       sample_ratio: z
         .number()
         .min(0)
         .max(1)
-        .describe("The share of traces that start here; a caller's own choice is kept."),
+        .describe(
+          "Share of new traces that are sampled, from 0 to 1. A caller's sampling decision takes precedence.",
+        ),
     })
-    .describe('OpenTelemetry.'),
+    .describe('OpenTelemetry tracing.'),
   worker: z
     .strictObject({
-      concurrency: z.int().min(1).max(1_000).describe('Jobs of each queue that a worker runs at once.'),
-      attempts: z.int().min(1).max(100).describe('How often a job is tried before it is a dead letter.'),
-      retry_initial: duration.describe('The first wait before a job is tried again; it doubles each time.'),
-      job_timeout: duration.describe('How long a job may take.'),
-      keep_dead_letters: duration.describe('How long a dead letter can be looked at and tried again.'),
+      concurrency: z.int().min(1).max(1_000).describe('Concurrent jobs per queue and worker.'),
+      attempts: z
+        .int()
+        .min(1)
+        .max(100)
+        .describe('Maximum number of attempts of a job. It then becomes a dead letter.'),
+      retry_initial: duration.describe(
+        'Initial delay before a job is retried; it doubles with each attempt.',
+      ),
+      job_timeout: duration.describe('Timeout of a job.'),
+      keep_dead_letters: duration.describe(
+        'Retention of dead letters. They can be listed and retried during this time.',
+      ),
     })
-    .describe('The `worker` role.'),
+    .describe('`worker` role.'),
   webhooks: z
     .strictObject({
-      timeout: duration.describe('How long a receiver may take to answer.'),
-      attempts: z.int().min(1).max(100).describe('How often a message is tried before it is a dead letter.'),
+      timeout: duration.describe('Timeout for the response of the endpoint.'),
+      attempts: z
+        .int()
+        .min(1)
+        .max(100)
+        .describe('Maximum number of attempts of a message. It then becomes a dead letter.'),
       retry_initial: duration.describe(
-        'The first wait before a message is tried again; it doubles each time.',
+        'Initial delay before a message is retried; it doubles with each attempt.',
       ),
-      retry_max: duration.describe('The longest wait before a message is tried again.'),
-      allow_private: z
-        .boolean()
-        .describe('Allow plain HTTP, and addresses in private networks; for development alone.'),
+      retry_max: duration.describe('Maximum delay before a message is retried.'),
+      allow_private: z.boolean().describe('Allow plain HTTP and private IP addresses. Only for development.'),
     })
-    .describe('Webhooks, sent by the worker.'),
+    .describe('Webhooks, which the worker sends.'),
   retention: z
     .strictObject({
-      every: duration.describe('How often it is looked for what is old enough to go.'),
+      every: duration.describe('Interval of the retention jobs.'),
       deployments: duration.describe(
-        'How long ended deployments are kept; of those that go the delivery metrics keep their figures by the day. 0ms is for good.',
+        'Retention of finished deployments. Older ones are rolled up per day for the delivery metrics and deleted. 0ms keeps them permanently.',
       ),
-      audit: duration.describe('How long it is kept who did what; 0ms is for good.'),
+      audit: duration.describe('Retention of the audit log. 0ms keeps it permanently.'),
       events: duration.describe(
-        'How long events are kept, for subscribers that come back and webhooks; 0ms is for good.',
+        'Retention of events and webhook messages. Subscriptions can resume within this time. 0ms keeps them permanently.',
       ),
     })
-    .describe('How long data is kept.'),
+    .describe('Retention of data.'),
   grafana: z
     .strictObject({
       url: z
         .url({ protocol: /^https?$/ })
         .optional()
-        .describe('Where deployments are annotated. Off without it.'),
-      token: z.string().meta({ writeOnly: true }).optional().describe('A service account token. A secret.'),
-      token_file: z.string().optional().describe('A file that holds `token`; read again when it changes.'),
+        .describe('URL of Grafana. Without it, no annotations are written.'),
+      token: z
+        .string()
+        .meta({ writeOnly: true })
+        .optional()
+        .describe('Token of a Grafana service account. Secret.'),
+      token_file: z.string().optional().describe('File with the value of `token`; reloaded when it changes.'),
     })
-    .describe('Annotations in Grafana, written by the worker.'),
+    .describe('Deployment annotations in Grafana, which the worker writes.'),
   logging: z.strictObject({
-    level: z.enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']).describe('What is logged.'),
+    level: z
+      .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+      .describe('Minimum log level.'),
   }),
   shutdown: z
     .strictObject({
-      delay: duration.describe('How long to serve on after readiness went off, for the endpoints to notice.'),
-      timeout: duration.describe('How long the requests that are running then may take to end.'),
+      delay: duration.describe(
+        'Time for which requests are still served after the readiness probe fails, so that load balancers can remove the pod.',
+      ),
+      timeout: duration.describe('Timeout for requests in progress to finish after the delay.'),
     })
-    .describe('What happens on SIGTERM.'),
+    .describe('Graceful shutdown on SIGTERM.'),
 });
 
 export type Settings = z.infer<typeof fileSettingsSchema> & { environment: Environment };

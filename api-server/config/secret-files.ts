@@ -1,4 +1,4 @@
-/** Secrets that are in files: `<setting>_file` names the file that holds `<setting>`. */
+/** Secrets in files: `<setting>_file` is the path of the file with the value of `<setting>`. */
 import { readFile } from 'node:fs/promises';
 import type { ConfigProblem } from './config-error.js';
 import type { Values } from './layers.js';
@@ -6,7 +6,7 @@ import { isSecret, settingPaths } from './schema-tree.js';
 
 const SUFFIX = '_file';
 
-/** Puts the texts of the files into `merged`; a file wins over a value. */
+/** Adds the contents of the files to `merged`. A file takes precedence over a value. */
 export async function readSecretFiles(
   merged: Values,
   sources: Map<string, string>,
@@ -24,7 +24,11 @@ export async function readSecretFiles(
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;
       const source = sources.get(path + SUFFIX);
-      problems.push({ path: path + SUFFIX, source, problem: `can't be read (${code}), got "${file}"` });
+      problems.push({
+        path: path + SUFFIX,
+        source,
+        problem: `cannot read the file (${code}), got "${file}"`,
+      });
     }
   }
   return problems;

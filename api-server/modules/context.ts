@@ -5,19 +5,18 @@ import type { EventFeed } from './events/event-feed.js';
 import type { EventLog } from './events/event-log.js';
 import { createLoaders, type Loaders } from './loaders.js';
 
-/** What every resolver gets; made again for each request. */
+/** Context of the resolvers; one per request. */
 export interface GraphqlContext {
   readonly identity: Identity;
   readonly loaders: Loaders;
-  /** How `node` finds things, by their types. */
   readonly nodeFinders: NodeFinders;
-  /** What subscriptions read from. */
+  /** Source of the subscriptions. */
   readonly events: { log: EventLog; feed: EventFeed };
-  /** Forgets what was read. A subscription does it at each event: it lasts, and would see old things. */
+  /** Drops the cached rows. A subscription calls it for each event; otherwise it would return stale rows. */
   refresh(): void;
 }
 
-/** A plain object with all in itself: servers copy contexts, and a copy of an instance would lack its class. */
+/** A plain object, not a class instance: GraphQL servers copy contexts, and a copy loses the prototype. */
 export function createContext(
   dataSource: DataSource,
   events: GraphqlContext['events'],

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 
 /**
- * What a request asks for, in few bytes: a second one with the same idempotency key
- * must ask for the same. What is left out and what is null are the same.
+ * Hash of the input of a mutation. A retry with the same idempotency key must have the same hash.
+ * Null and omitted fields are equivalent.
  */
 export function requestDigest(input: object): string {
   const given = Object.entries(input)

@@ -12,7 +12,7 @@ import { userType } from './users/user.entity.js';
 import { webhookType } from './webhooks/webhook.entity.js';
 import { webhookMessageType } from './webhooks/webhook-message.entity.js';
 
-/** One of each relation, made again for each request, so that they never serve another's data. */
+/** Data loaders of one request. They are not shared, so that no request reads cached rows of another one. */
 export function createLoaders(dataSource: DataSource) {
   return {
     service: new EntityLoader(dataSource, serviceType),
@@ -27,7 +27,7 @@ export function createLoaders(dataSource: DataSource) {
     user: new EntityLoader(dataSource, userType),
     apiKey: new EntityLoader(dataSource, apiKeyType),
     auditEvent: new EntityLoader(dataSource, auditEventType),
-    /** Lists that hang on something, by what they are lists of. */
+    /** Connections of parent objects, by the type of their nodes. */
     releases: new ConnectionLoader(dataSource, releaseType),
     deployments: new ConnectionLoader(dataSource, deploymentType),
     incidents: new ConnectionLoader(dataSource, incidentType),

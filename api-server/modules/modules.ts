@@ -1,4 +1,4 @@
-/** The domain, put together: entities, resolvers, and what each request gets. */
+/** Composition root of the domain: entities, schema, and the context of each request. */
 import type { GraphQLSchema } from 'graphql';
 import { pino } from 'pino';
 import type { DataSource } from 'typeorm';
@@ -20,7 +20,7 @@ import { EnvironmentResolver } from './environments/environment.resolver.js';
 import { EnvironmentService } from './environments/environment.service.js';
 import { EventFeed } from './events/event-feed.js';
 import { EventLog } from './events/event-log.js';
-import { type EventSignal, ONE_PROCESS } from './events/event-signal.js';
+import { type EventSignal, SINGLE_PROCESS } from './events/event-signal.js';
 import { Incident } from './incidents/incident.entity.js';
 import { IncidentResolver } from './incidents/incident.resolver.js';
 import { IncidentService } from './incidents/incident.service.js';
@@ -48,7 +48,7 @@ export const ENTITIES = [
 export type { GraphqlContext } from './context.js';
 
 export interface ModuleOptions {
-  /** How processes tell each other of events; without one, there is only this process. */
+  /** Notifies other processes about new events. The default is for a single process. */
   signal?: EventSignal;
   webhooks?: { allowPrivate: boolean };
   log?: Logger;
@@ -57,12 +57,12 @@ export interface ModuleOptions {
 export interface Modules {
   schema: GraphQLSchema;
   context: (identity: Identity) => GraphqlContext;
-  /** What subscriptions are fed from; to be closed. */
+  /** Source of the subscriptions. Close it on shutdown. */
   feed: EventFeed;
 }
 
 export async function createModules(dataSource: DataSource, options: ModuleOptions = {}): Promise<Modules> {
-  const { signal = ONE_PROCESS, webhooks = { allowPrivate: false } } = options;
+  const { signal = SINGLE_PROCESS, webhooks = { allowPrivate: false } } = options;
   const log = new EventLog(dataSource);
   const logger = options.log ?? pino({ level: 'silent' });
   const feed = new EventFeed({ log, signal, logger });

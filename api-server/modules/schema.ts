@@ -53,27 +53,35 @@ const RESOLVERS = [
   IncidentChangedResolver,
 ] as const;
 
-/** type-graphql wants one; each of our subscriptions has a source of its own. */
+/** type-graphql requires a PubSub as soon as there are subscriptions. Ours define their own sources with `subscribe`. */
 const UNUSED: PubSub = {
   publish: () => undefined,
   subscribe: () => {
-    throw new Error('a subscription lacks its source');
+    throw new Error('the subscription defines no source');
   },
 };
 
+/** type-graphql has no option for the descriptions of the root types. */
+function describeRootTypes(schema: GraphQLSchema): void {
+  schema.getQueryType()!.description = 'Entry point of queries.';
+  schema.getMutationType()!.description =
+    'Entry point of mutations. Each mutation is recorded in the audit log.';
+  schema.getSubscriptionType()!.description = 'Entry point of subscriptions.';
+}
+
 /**
- * The schema, with its access rules in force and its mutations on record. `instances` holds
- * those resolvers that need something, by their classes.
+ * The schema, with access rules and the audit log applied. `instances` has the resolvers with
+ * dependencies, by class.
  */
 export function createSchema(
   instances: ReadonlyMap<unknown, object>,
   record: AuditRecorder,
   inStatement?: AuditStatement,
 ): GraphQLSchema {
-  const made = new Map(instances);
+  const created = new Map(instances);
   const get = (resolver: new () => object): object => {
-    const instance = made.get(resolver) ?? new resolver();
-    made.set(resolver, instance);
+    const instance = created.get(resolver) ?? new resolver();
+    created.set(resolver, instance);
     return instance;
   };
   const schema = buildSchemaSync({
@@ -82,6 +90,7 @@ export function createSchema(
     validateFn: validateInput,
     pubSub: UNUSED,
   });
+  describeRootTypes(schema);
   enforceAccess(schema);
   auditMutations(schema, record, inStatement);
   return schema;

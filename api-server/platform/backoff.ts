@@ -4,9 +4,8 @@ export interface Backoff {
 }
 
 /**
- * How long to wait after that many failures in a row (0 = the first), in ms:
- * doubling from `initialMs`, never above `maxMs`. The jitter of a fifth keeps
- * many processes from coming back in step.
+ * Delay after a number of consecutive failures (0 = the first one), in milliseconds. It doubles
+ * from `initialMs` up to `maxMs`. A jitter of 20 % keeps processes from retrying at the same time.
  */
 export function backoffMs(failures: number, { initialMs, maxMs }: Backoff, random = Math.random): number {
   const exponential = Math.min(maxMs, initialMs * 2 ** Math.min(failures, 30));

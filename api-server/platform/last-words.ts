@@ -1,13 +1,13 @@
 import { writeFileSync } from 'node:fs';
 import { ENV } from '../../contract/image.js';
 
-/** The kubelet reads no more than this of a termination message. */
+/** The kubelet reads at most this many bytes of a termination message. */
 export const LAST_WORDS_BYTES = 4_096;
 
 /**
- * Leaves why the process ends where the kubelet reads it, when it has said where.
- * Longer text is cut; a place that can't be written must not hide the reason itself.
- * False: there is such a place, and the words are not in it.
+ * Writes the reason of the exit to the termination log, if one is configured. Longer text is
+ * truncated. A write error is reported on stderr, so that it does not hide the reason. Returns
+ * false when the write failed.
  */
 export function leaveLastWords(text: string, env: NodeJS.ProcessEnv = process.env): boolean {
   const file = env[ENV.terminationLog];
@@ -17,7 +17,7 @@ export function leaveLastWords(text: string, env: NodeJS.ProcessEnv = process.en
     writeFileSync(file, bytes);
     return true;
   } catch (error) {
-    process.stderr.write(`can't write ${file}: ${(error as Error).message}\n`);
+    process.stderr.write(`cannot write ${file}: ${(error as Error).message}\n`);
     return false;
   }
 }

@@ -1,11 +1,11 @@
-/** What every long-running role does with its process. */
+/** Signal and error handling of long-running roles. */
 import { EXIT } from '../../contract/image.js';
 import { leaveLastWords } from './last-words.js';
 import type { Logger } from './logging/logger.js';
 import { onSignals } from './shutdown.js';
 import { onPrimaryStop } from './workers.js';
 
-/** Resolves when the process is asked to end; a second signal ends it at once. */
+/** Resolves on the first SIGTERM or SIGINT. A second signal exits immediately. */
 export function untilAsked(): Promise<void> {
   return new Promise((resolve) => {
     onSignals(resolve, () => process.exit(EXIT.failure));
@@ -13,10 +13,10 @@ export function untilAsked(): Promise<void> {
   });
 }
 
-/** A bug must not leave a process that looks alive and is in no known state. */
+/** After an unexpected error the state of the process is unknown, so it must exit. */
 export function endOnUnexpected(log: Logger): void {
   const end = (error: unknown) => {
-    log.fatal({ err: error }, 'an unexpected error ended the process');
+    log.fatal({ err: error }, 'unexpected error, exiting');
     leaveLastWords(`unexpected error: ${error instanceof Error ? error.message : String(error)}`);
     process.exit(EXIT.failure);
   };

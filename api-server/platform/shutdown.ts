@@ -1,4 +1,4 @@
-/** The orderly end: nobody who was promised an answer goes without one. */
+/** Graceful shutdown: requests in progress are completed. */
 import type { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FastifyInstance } from 'fastify';
@@ -14,31 +14,31 @@ export interface ShutdownParts {
   settings: Settings['shutdown'];
   readinessOff(): void;
   app: FastifyInstance;
-  /** What would never end by itself, such as subscriptions: told to end when no new connection is taken any more. */
+  /** Long-lived connections such as subscriptions. They are closed when no new connections are accepted. */
   endless?: Closeable[];
-  /** Closed one after the other once no request is left. */
+  /** Closed one after the other when no request is in progress. */
   closeables: Closeable[];
   log: Logger;
 }
 
-/** What closing may take when the requests are gone, in ms. */
+/** Timeout for closing one resource, in milliseconds. */
 const CLOSE_MS = 5_000;
 
 /**
- * Readiness off; continue serving until the endpoints have noticed; take no new
- * connection, end what is endless and let the running requests end, up to a
- * deadline; close the rest.
+ * Sets readiness to false, and serves until load balancers have removed the pod. Then it stops
+ * accepting connections, closes long-lived ones, and waits for requests in progress until the
+ * timeout. Finally it closes the other resources.
  */
 export async function shutDown(parts: ShutdownParts): Promise<void> {
   const { settings, readinessOff, app, endless = [], closeables, log } = parts;
   const sockets = trackedSockets(app);
   readinessOff();
-  log.info({ delayMs: settings.delay }, 'shutting down: readiness is off, still serving');
+  log.info({ delayMs: settings.delay }, 'shutting down, readiness off, still serving');
   await sleep(settings.delay);
 
-  log.info({ timeoutMs: settings.timeout }, 'shutting down: letting the running requests end');
+  log.info({ timeoutMs: settings.timeout }, 'shutting down, waiting for requests in progress');
   if (!(await drain(app, endless, settings.timeout, log))) {
-    log.warn({ sockets: sockets.size }, 'requests were still running at the deadline and are cut off');
+    log.warn({ sockets: sockets.size }, 'shutdown timeout exceeded, aborting requests in progress');
     for (const socket of sockets) socket.destroy();
   }
   for (const closeable of closeables) await closeInTime(closeable, log);
@@ -47,7 +47,10 @@ export async function shutDown(parts: ShutdownParts): Promise<void> {
 
 const socketsOf = new WeakMap<FastifyInstance, Set<Socket>>();
 
-/** Remembers the sockets of the server, those of HTTP/2 too, which Node's own list leaves out. Call it before it listens. */
+/**
+ * Tracks the sockets of the server, including those of HTTP/2, which Node's closeAllConnections
+ * does not cover. Call it before the server listens.
+ */
 export function trackSockets(app: FastifyInstance): void {
   const sockets = new Set<Socket>();
   socketsOf.set(app, sockets);
@@ -72,14 +75,15 @@ async function closeInTime({ name, close }: Closeable, log: Logger): Promise<voi
   if (!inTime) log.warn({ name }, 'did not close in time');
 }
 
-/** Whether all requests ended in time. */
+/** Whether all requests finished in time. */
 async function drain(
   app: FastifyInstance,
   endless: Closeable[],
   timeoutMs: number,
   log: Logger,
 ): Promise<boolean> {
-  // A connection that falls idle after the server has closed would otherwise stay open until it times out.
+  // Connections that become idle after the server is closed would otherwise stay open until their
+  // timeout.
   const closeIdle = setInterval(() => app.server.closeIdleConnections?.(), 100);
   try {
     const closed = app.close().then(() => true);
@@ -90,7 +94,7 @@ async function drain(
   }
 }
 
-/** Calls `stop` at the first signal and `hurry` at the second. */
+/** Calls `stop` on the first signal and `hurry` on the second. */
 export function onSignals(stop: () => void, hurry: () => void): void {
   let asked = false;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** The version of this image: PCF_VERSION, else that of the nearest package.json. */
+/** Version of this image: PCF_VERSION, or the version of the nearest package.json. */
 export function version(env: NodeJS.ProcessEnv = process.env): string {
   return env.PCF_VERSION || packageVersion(dirname(fileURLToPath(import.meta.url))) || '0.0.0';
 }

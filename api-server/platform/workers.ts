@@ -1,4 +1,4 @@
-/** Several processes on one port: a primary that starts, restarts and ends them, and workers that serve. */
+/** Worker processes on one port: the primary starts and restarts them. */
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
@@ -13,7 +13,7 @@ import type { Logger } from './logging/logger.js';
 import { listen, metricsHandler } from './metrics/metrics-server.js';
 
 const STOP = 'pcf: stop';
-/** A worker that has served this long has not failed because of how it was started. */
+/** A worker that has served for this time did not fail because of its configuration. */
 const STABLE_MS = 10_000;
 const BACKOFF = { initialMs: 100, maxMs: 10_000 };
 
@@ -21,17 +21,17 @@ export function workerCount({ server }: Settings): number {
   return server.workers === 0 ? availableParallelism() : server.workers;
 }
 
-/** The settings of one of `count` processes: together they keep to the budget of connections. */
+/** The settings of one of `count` processes, which share the connection budget. */
 export function settingsOfWorker(settings: Settings, count: number): Settings {
   const share = Math.floor(settings.database.max_connections / count);
   if (share < 2) {
-    const problem = `${settings.database.max_connections} are too few for server.workers = ${count}: each needs 2`;
+    const problem = `${settings.database.max_connections} is too low for server.workers = ${count}: each worker requires 2 connections`;
     throw new ConfigError([{ path: 'database.max_connections', problem }]);
   }
   return { ...settings, database: { ...settings.database, max_connections: share } };
 }
 
-/** In a worker: calls `stop` when the primary says so, or is gone. */
+/** In a worker: calls `stop` when the primary requests it or exits. */
 export function onPrimaryStop(stop: () => void): void {
   if (!cluster.isWorker) return;
   process.on('message', (message) => {
@@ -40,13 +40,13 @@ export function onPrimaryStop(stop: () => void): void {
   process.on('disconnect', stop);
 }
 
-/** In a worker: lets the primary collect its figures. */
+/** In a worker: makes its metrics available to the primary. */
 export function shareMetrics(registry: Registry): void {
   AggregatorRegistry.setRegistries([registry]);
-  new AggregatorRegistry(); // begins to listen to the primary
+  new AggregatorRegistry(); // starts to listen to the primary
 }
 
-/** Runs the primary until `asked`. Returns the exit code. */
+/** Runs the primary until `asked` resolves. Returns the exit code. */
 export async function runWorkers(
   settings: Settings,
   count: number,
@@ -57,7 +57,7 @@ export async function runWorkers(
   const metrics = metricsOf(crew);
   const metricsPort = await listen(metrics, settings.metrics.port, settings.server.host);
   const refused = crew.start(count);
-  log.info({ workers: count, metricsPort }, 'serving with several processes');
+  log.info({ workers: count, metricsPort }, 'serving with several workers');
   const code = await Promise.race([asked.then(() => EXIT.ok), refused]);
   await crew.stop();
   metrics.close();
@@ -75,7 +75,7 @@ class Crew {
     return workers().filter((worker) => !worker.isDead()).length;
   }
 
-  /** Resolves, with its exit code, when a worker refuses its settings: then none can work. */
+  /** Resolves with the exit code when a worker rejects its settings, because then none can start. */
   start(count: number): Promise<number> {
     return new Promise((resolve) => {
       cluster.on('exit', (worker, code, signal) => void this.#replace(worker, code, signal, resolve));
@@ -112,18 +112,21 @@ class Crew {
     const delay = backoffMs(this.#failures, BACKOFF);
     this.#failures += 1;
     this.restarts += 1;
-    this.log.error({ worker: worker.process.pid, code, signal, restartInMs: delay }, 'a worker has ended');
+    this.log.error(
+      { worker: worker.process.pid, code, signal, restartInMs: delay },
+      'worker exited, restarting',
+    );
     await sleep(delay);
     if (!this.#stopping) this.#fork();
   }
 }
 
-/** The workers' figures added up, and the primary's own about them. */
+/** The aggregated metrics of the workers, and the metrics of the primary. */
 function metricsOf(crew: Crew): Server {
   const own = new Registry();
   new Gauge({
     name: 'pcf_api_workers',
-    help: 'Processes that serve.',
+    help: 'Number of worker processes.',
     registers: [own],
     collect() {
       this.set(crew.alive);
@@ -131,7 +134,7 @@ function metricsOf(crew: Crew): Server {
   });
   new Counter({
     name: 'pcf_api_worker_restarts_total',
-    help: 'Processes that ended and were started again.',
+    help: 'Restarts of worker processes.',
     registers: [own],
     collect() {
       this.reset();

@@ -27,7 +27,7 @@ import { startTracing } from '../platform/tracing/start-tracing.js';
 import { version as imageVersion } from '../platform/version.js';
 import { createDatabase } from './create-database.js';
 
-/** Logs people in until a signal ends it. Throws a ConfigError when the settings are refused. */
+/** Serves the login until SIGTERM. Throws ConfigError for invalid settings. */
 export async function auth(): Promise<number> {
   const settings = await loadSettings();
   const log = createLogger(settings.logging.level);
@@ -39,11 +39,11 @@ export async function auth(): Promise<number> {
   return EXIT.ok;
 }
 
-/** Starts everything, and returns how to end it in order. */
+/** Starts the server. Returns a function that shuts it down. */
 async function start(settings: Settings, log: Logger): Promise<() => Promise<void>> {
   const shared = createSharedSecrets(settings.auth, log);
   if (!shared) {
-    const problem = 'is required; tokens are signed with it';
+    const problem = 'is required; it signs the tokens';
     throw new ConfigError([{ path: 'auth.jwt_secret', problem }]);
   }
   const version = imageVersion();
@@ -84,7 +84,10 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   await app.listen({ host, port: settings.server.port });
   const tls = certificate && followCertificate(app.server as never, settings.server, metrics.registry, log);
   const { port } = app.server.address() as AddressInfo;
-  log.info({ host, port, metricsPort, version, revision, environment: settings.environment }, 'logging in');
+  log.info(
+    { host, port, metricsPort, version, revision, environment: settings.environment },
+    'serving logins',
+  );
 
   const closeables: Closeable[] = [
     { name: 'secret', close: () => shared.close() },

@@ -9,7 +9,7 @@ import type { Metrics } from '../platform/metrics/metrics.js';
 import { knownMigrations } from '../platform/migrations/known-migrations.js';
 import type { RedisClient } from '../platform/redis/redis.js';
 
-/** The database, measured. Not started yet. */
+/** Creates the database with its metrics. The caller starts it. */
 export async function createDatabase(
   settings: Settings,
   metrics: Metrics,

@@ -4,7 +4,7 @@ import type { Database } from '../platform/database/database.js';
 import type { Logger } from '../platform/logging/logger.js';
 import { createRedis, type RedisClient } from '../platform/redis/redis.js';
 
-/** How this process and the others tell each other of events: by Redis when there is one, else by the database. */
+/** The signal between processes: Redis if it is configured, otherwise PostgreSQL. */
 export function createSignal(
   settings: Settings,
   database: Database,
@@ -14,7 +14,7 @@ export function createSignal(
   if (!redis) return new PostgresSignal(database.dataSource, () => database.openWatch(), log);
   const openListener = () => {
     const listener = createRedis(settings, log, 'waiting');
-    if (!listener) throw new Error('there is no Redis');
+    if (!listener) throw new Error('Redis is not configured');
     return listener;
   };
   return new RedisSignal(redis, openListener, log);

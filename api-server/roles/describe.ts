@@ -3,7 +3,7 @@ import { configJsonSchema } from '../config/json-schema.js';
 import { knownMigrations } from '../platform/migrations/known-migrations.js';
 import { version } from '../platform/version.js';
 
-/** What this image is: its version, its migrations, its settings. Needs no settings and no database. */
+/** Prints version, migrations and settings of the image. Needs no settings and no database. */
 export async function describe({ json }: { json?: boolean }): Promise<number> {
   const migrations = (await knownMigrations()).map(({ name, phase, checksum, requires, until }) => ({
     name,

@@ -1,4 +1,4 @@
-/** `user create` and `key create`: how the first admin comes to be, before there is anybody to ask. */
+/** `user create` and `key create`, which create the first admin without access to the API. */
 import 'reflect-metadata';
 import { text } from 'node:stream/consumers';
 import { type ValidationError, validate } from 'class-validator';
@@ -17,14 +17,14 @@ import type { Role, Scope } from '../platform/auth/roles.js';
 import { isDatabaseAway } from '../platform/database/connection-errors.js';
 import { createLogger } from '../platform/logging/logger.js';
 
-/** In the audit. */
+/** Actor in the audit log. */
 const ACTOR = { actor: 'command', actorName: 'command line', role: null, requestId: null };
 
 export interface UserOptions {
   email: string;
   name?: string;
   role: Role;
-  /** The password comes by standard input: arguments are seen by everybody on the machine. */
+  /** Reads the password from standard input: other users of the host can see arguments. */
   passwordStdin?: boolean;
 }
 
@@ -48,7 +48,7 @@ export async function createUser({ email, name, role, passwordStdin }: UserOptio
   });
 }
 
-/** Prints the key and nothing else, so that it can go into a file or a Secret. */
+/** Prints only the key, so that the output can be redirected to a file or a Secret. */
 export async function createKey({ name, role, scope, expiresInDays }: KeyOptions): Promise<number> {
   const expiresAt = expiresInDays ? new Date(Date.now() + expiresInDays * 24 * 3_600_000) : undefined;
   const input = Object.assign(new CreateApiKeyInput(), { name, role, scopes: scope, expiresAt });
@@ -67,7 +67,7 @@ async function withDatabase(
   work: (dataSource: DataSource, record: AuditRecorder) => Promise<void>,
 ): Promise<number> {
   const problems = await validate(input, { skipMissingProperties: true });
-  if (problems.length > 0) return complain(problems.map(sentence).join('; '), EXIT.usage);
+  if (problems.length > 0) return fail(problems.map(sentence).join('; '), EXIT.usage);
   const { database } = await loadSettings();
   const { url, connect_timeout: connectTimeoutMS } = database;
   const entities = ENTITIES as never;
@@ -81,7 +81,7 @@ async function withDatabase(
     return EXIT.ok;
   } catch (error) {
     const code = isDatabaseAway(error) ? EXIT.tempFail : EXIT.failure;
-    return complain((error as Error).message || 'the database is away', code);
+    return fail((error as Error).message || 'the database is unavailable', code);
   } finally {
     if (dataSource.isInitialized) await dataSource.destroy();
   }
@@ -91,7 +91,7 @@ function sentence({ property, constraints }: ValidationError): string {
   return `--${property}: ${Object.values(constraints ?? {}).join(', ')}`;
 }
 
-function complain(problem: string, code: number): number {
+function fail(problem: string, code: number): number {
   process.stderr.write(`${problem}\n`);
   return code;
 }

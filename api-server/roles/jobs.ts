@@ -6,10 +6,10 @@ import { createLogger } from '../platform/logging/logger.js';
 import { createRedis, type RedisClient } from '../platform/redis/redis.js';
 import { QUEUES } from './worker.js';
 
-/** Enough for a person; a program asks for JSON and pages by trying again what it has seen. */
+/** Maximum number of dead letters per queue that a command reads. */
 const MAX = 1_000;
 
-/** `jobs dead`: what failed for good, with its last error. Not its data: that is the users'. */
+/** `jobs dead`: lists permanently failed jobs with their last error. It omits job data, which can be confidential. */
 export async function listDead({ json }: { json?: boolean }): Promise<number> {
   return withRedis(async (redis, settings) => {
     const letters = [];
@@ -30,20 +30,20 @@ export async function listDead({ json }: { json?: boolean }): Promise<number> {
   });
 }
 
-/** `jobs retry`: puts dead letters back, as if they were new. */
+/** `jobs retry`: queues dead letters again, with their attempts reset. */
 export async function retryDead(name: string, ids: string[]): Promise<number> {
   if (!QUEUES.includes(name)) {
-    process.stderr.write(`there is no queue ${name}; there are ${QUEUES.join(', ')}\n`);
+    process.stderr.write(`unknown queue ${name}; the queues are ${QUEUES.join(', ')}\n`);
     return EXIT.usage;
   }
   return withRedis(async (redis, settings) => {
     const queue = openQueue(name, redis, settings);
     const dead = await queue.getFailed(0, MAX - 1);
-    const wanted = ids.length === 0 ? dead : dead.filter(({ id }) => ids.includes(String(id)));
-    for (const job of wanted) await job.retry('failed', { resetAttemptsMade: true });
+    const selected = ids.length === 0 ? dead : dead.filter(({ id }) => ids.includes(String(id)));
+    for (const job of selected) await job.retry('failed', { resetAttemptsMade: true });
     await queue.close();
-    process.stdout.write(`${wanted.length} put back\n`);
-    return wanted.length < ids.length ? EXIT.failure : EXIT.ok;
+    process.stdout.write(`retrying ${selected.length}\n`);
+    return selected.length < ids.length ? EXIT.failure : EXIT.ok;
   });
 }
 
@@ -52,7 +52,7 @@ async function withRedis(
 ): Promise<number> {
   const settings = await loadSettings();
   const redis = createRedis(settings, createLogger('warn', 'stderr'), 'waiting');
-  if (!redis) throw new ConfigError([{ path: 'redis.url', problem: 'is required; jobs are in Redis' }]);
+  if (!redis) throw new ConfigError([{ path: 'redis.url', problem: 'is required; Redis stores the jobs' }]);
   try {
     return await work(redis, settings.worker);
   } finally {

@@ -4,7 +4,7 @@ import { knownMigrations } from '../platform/migrations/known-migrations.js';
 import { describeFinding } from '../platform/migrations/lint/lint.js';
 import { lintMigrations } from '../platform/migrations/lint-migrations.js';
 
-/** Judges every migration of this image. Needs no settings and no database. */
+/** Lints all migrations of this image. Needs no settings and no database. */
 export async function migrateLint({ json }: { json?: boolean }): Promise<number> {
   const linted = await lintMigrations(await knownMigrations());
   const findings = linted.flatMap(({ name, findings }) =>
@@ -17,7 +17,9 @@ export async function migrateLint({ json }: { json?: boolean }): Promise<number>
       process.stdout.write(`${finding.migration}: ${describeFinding(finding)}\n`);
     }
     for (const name of dynamic) {
-      process.stdout.write(`${name}: asks the database as it goes; the rest is judged when it runs\n`);
+      process.stdout.write(
+        `${name}: reads from the database while it runs; its further statements are linted at run time\n`,
+      );
     }
     process.stdout.write(`${linted.length} migrations, ${findings.length} findings\n`);
   }

@@ -13,10 +13,10 @@ export async function migrateManage(action: 'baseline' | 'cancel' | 'resume', na
   const known = await knownMigrations();
   const index = known.findIndex((one) => one.name === name);
   const migration = known[index];
-  if (!migration) return refuse(`this image has no migration ${name}`);
+  if (!migration) return reject(`this image has no migration ${name}`);
   if (action !== 'baseline' && !isBackfill(migration)) {
-    return refuse(
-      `${name} (${migration.phase}) is no backfill: it happens as a whole or not at all, so there is nothing to ${action}`,
+    return reject(
+      `${name} (${migration.phase}) is not a backfill: it is applied in one transaction, so it cannot be ${action === 'cancel' ? 'cancelled' : 'resumed'}`,
     );
   }
   const log = createLogger(settings.logging.level, 'stderr');
@@ -25,7 +25,7 @@ export async function migrateManage(action: 'baseline' | 'cancel' | 'resume', na
   if (action !== 'baseline') return await setCancelled(session, name, action === 'cancel');
 
   await lockSession(runner, settings.migrations.runner_wait, log);
-  if ((await readHistory(runner)).length > 0) return refuse('the database has a record of its migrations');
+  if ((await readHistory(runner)).length > 0) return reject('the database already has a migration history');
   await runner.startTransaction();
   await createHistory(runner);
   for (const migration of known.slice(0, index + 1)) await recordApplied(runner, migration);
@@ -38,18 +38,20 @@ function isBackfill({ migration }: KnownMigration): boolean {
   return 'backfill' in new migration();
 }
 
-/** Without the lock: the run that is to be stopped holds it. */
+/** Does not take the lock: the running backfill holds it. */
 async function setCancelled({ runner }: MigrationSession, name: string, cancelled: boolean): Promise<number> {
   await createBackfills(runner);
   await runner.query(
     `INSERT INTO ${BACKFILLS_TABLE} (name, cancelled) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET cancelled = $2`,
     [name, cancelled],
   );
-  process.stdout.write(`${name} ${cancelled ? 'is cancelled' : 'continues with the next `migrate up`'}\n`);
+  process.stdout.write(
+    `${name} ${cancelled ? 'is cancelled' : 'will continue with the next `migrate up`'}\n`,
+  );
   return EXIT.ok;
 }
 
-function refuse(reason: string): number {
+function reject(reason: string): number {
   process.stderr.write(`${reason}\n`);
   return EXIT.config;
 }

@@ -10,7 +10,7 @@ import { lastLine } from '../platform/migrations/report.js';
 import { type Difference, type Verification, verifySchema } from '../platform/migrations/verify/verify.js';
 import { isWorthAnotherTry } from '../platform/migrations/worth-another-try.js';
 
-/** Looks for drift; changes nothing. 0: none; 1: there is some. */
+/** Detects schema drift. Exit code 0: no drift; 1: drift. Changes nothing. */
 export async function migrateVerify({ json }: { json?: boolean }): Promise<number> {
   const settings = await loadSettings();
   const log = createLogger(settings.logging.level, 'stderr');
@@ -35,10 +35,10 @@ function humanReport({ differences, ahead, pending }: Verification): string {
   const lines = differences.map(describe);
   if (ahead.length > 0) {
     lines.push(
-      `the database is ahead by ${ahead.join(', ')}: only what this image's code needs was compared`,
+      `the database is ahead by ${ahead.join(', ')}: only the tables and columns of this image's entities were compared`,
     );
   }
-  if (pending.length > 0) lines.push(`not applied yet: ${pending.join(', ')}`);
+  if (pending.length > 0) lines.push(`pending: ${pending.join(', ')}`);
   const count = differences.length;
   lines.push(count === 0 ? 'no drift' : `${count} ${count === 1 ? 'difference' : 'differences'}`);
   return `${lines.join('\n')}\n`;

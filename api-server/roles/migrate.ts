@@ -33,14 +33,15 @@ export async function migrate(action: MigrateAction, options: MigrateOptions): P
     throw error;
   });
   const result =
-    settings instanceof Error ? refused(known, settings) : await run(action, settings, known, options);
+    settings instanceof Error ? rejected(known, settings) : await run(action, settings, known, options);
 
   if (result.cause !== undefined) result.report.retry = isWorthAnotherTry(result.cause);
   const text = fitReport(result.report);
-  const isLeft = action === 'status' || leaveLastWords(text); // the operator runs both, and reads it there
+  // The operator reads the reports of `up` and `plan` from the termination log.
+  const isLeft = action === 'status' || leaveLastWords(text);
   process.stdout.write(options.json ? `${text}\n` : humanReport(result.report, known));
   const code = exitCode(result, options.detailedExitcode);
-  // What was done and nobody could be told of, the next run finds done, and tells.
+  // Without its report, a successful run is repeated: the next run finds everything applied and reports it.
   return isLeft || (code !== EXIT.ok && code !== EXIT.nothing) ? code : EXIT.tempFail;
 }
 
@@ -50,19 +51,19 @@ function run(
   known: KnownMigration[],
   { phase: phases = DEFAULT_PHASES, json = false }: MigrateOptions,
 ): Promise<RunResult> {
-  const log = createLogger(settings.logging.level, 'stderr'); // stdout is the report's
+  const log = createLogger(settings.logging.level, 'stderr'); // stdout is for the report
   if (action === 'up') {
     const onProgress = (report: MigrationReport) => {
       leaveLastWords(fitReport(postMortem(report)));
-      if (json) tellProgress(report);
+      if (json) writeProgress(report);
     };
     return migrateUp(settings, known, log, interruption(), phases, onProgress);
   }
   return (action === 'plan' ? migrationPlan : migrationStatus)(settings, known, log, phases);
 }
 
-/** For whoever follows the log, whatever its level is. */
-function tellProgress(report: MigrationReport): void {
+/** Independent of the log level: the operator parses these lines. */
+function writeProgress(report: MigrationReport): void {
   const line: ProgressLine = { migration: report };
   process.stderr.write(`${JSON.stringify(line)}\n`);
 }
@@ -71,13 +72,13 @@ function interruption(): Promise<never> {
   return new Promise((_resolve, reject) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.once(signal, () =>
-        reject(new InterruptedError(`ended by ${signal}; what was under way is rolled back`)),
+        reject(new InterruptedError(`interrupted by ${signal}; the current transaction is rolled back`)),
       );
     }
   });
 }
 
-function refused(known: KnownMigration[], cause: ConfigError): RunResult {
+function rejected(known: KnownMigration[], cause: ConfigError): RunResult {
   const pending = known.map(({ name }) => name);
   const report = { current: null, applied: [], pending, durationMs: 0, error: cause.message };
   return { report: { outcome: 'refused', ...report }, cause };
@@ -110,7 +111,7 @@ function backfillLine({ backfill, pending, applied }: MigrationReport): string[]
   if (!backfill || ![...pending, ...applied].includes(backfill.name)) return [];
   const { name, rows, total, rowsPerSecond, secondsLeft, cancelled, throttled, warning } = backfill;
   const left = secondsLeft == null ? '' : `, about ${secondsLeft} s left`;
-  const pace = throttled ? `waits: ${throttled}` : `${rowsPerSecond} rows/s${left}`;
+  const pace = throttled ? `throttled: ${throttled}` : `${rowsPerSecond} rows/s${left}`;
   return [
     `backfill ${name}: ${rows} of about ${total} rows, ${cancelled ? 'cancelled' : pace}`,
     ...(warning ? [warning] : []),
@@ -118,5 +119,5 @@ function backfillLine({ backfill, pending, applied }: MigrationReport): string[]
 }
 
 function holderLine({ lockHolder, error }: MigrationReport): string[] {
-  return lockHolder && !error ? [`a run is under way: ${describeHolder(lockHolder)}`] : [];
+  return lockHolder && !error ? [`a run is in progress: ${describeHolder(lockHolder)}`] : [];
 }

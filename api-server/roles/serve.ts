@@ -35,14 +35,14 @@ import { runWorkers, settingsOfWorker, shareMetrics, workerCount } from '../plat
 import { createDatabase } from './create-database.js';
 import { createSignal } from './create-signal.js';
 
-/** Serves until a signal ends it. Throws a ConfigError when the settings are refused. */
+/** Serves until SIGTERM. Throws ConfigError for invalid settings. */
 export async function serve(): Promise<number> {
   const all = await loadSettings();
   const count = workerCount(all);
   const settings = settingsOfWorker(all, count);
   const log = createLogger(settings.logging.level);
   endOnUnexpected(log);
-  // Before anything else: as process 1 of a container it would ignore a signal that it has no handler for.
+  // First: PID 1 of a container ignores signals without a handler.
   const asked = untilAsked();
   if (count > 1 && cluster.isPrimary) return runWorkers(settings, count, asked, log);
   const stop = await start(settings, log);
@@ -51,7 +51,7 @@ export async function serve(): Promise<number> {
   return EXIT.ok;
 }
 
-/** Starts everything, and returns how to end it in order. */
+/** Starts the server. Returns a function that shuts it down. */
 async function start(settings: Settings, log: Logger): Promise<() => Promise<void>> {
   const version = imageVersion();
   const revision = process.env[ENV.revision] ?? '';

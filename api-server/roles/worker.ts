@@ -32,7 +32,7 @@ import { version as imageVersion } from '../platform/version.js';
 import { WebhookSender } from '../platform/webhooks/sender.js';
 import { createDatabase } from './create-database.js';
 
-/** The queues of all jobs there can be. */
+/** The queues of all jobs. */
 export const QUEUES = [
   'delivery-roll-up',
   'retention',
@@ -43,7 +43,7 @@ export const QUEUES = [
   'grafana-deployment',
 ];
 
-/** Runs jobs until a signal ends it. Throws a ConfigError when the settings are refused. */
+/** Runs jobs until SIGTERM. Throws ConfigError for invalid settings. */
 export async function worker(): Promise<number> {
   const settings = await loadSettings();
   const log = createLogger(settings.logging.level);
@@ -55,7 +55,7 @@ export async function worker(): Promise<number> {
   return EXIT.ok;
 }
 
-/** Starts everything, and returns how to end it in order. */
+/** Starts the worker. Returns a function that shuts it down. */
 async function start(settings: Settings, log: Logger): Promise<() => Promise<void>> {
   const version = imageVersion();
   const revision = process.env[ENV.revision] ?? '';
@@ -64,7 +64,7 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   const metrics = createMetrics({ version, revision });
   const database = await createDatabase(settings, metrics, log);
   const redis = createRedis(settings, log, 'waiting');
-  if (!redis) throw new ConfigError([{ path: 'redis.url', problem: 'is required; the jobs are in Redis' }]);
+  if (!redis) throw new ConfigError([{ path: 'redis.url', problem: 'is required; Redis stores the jobs' }]);
   addReadyGauge(metrics.registry, 'redis', () => redisState(redis) === 'ready');
   const readiness = new Readiness({
     database: () => database.monitor.status,
@@ -98,7 +98,10 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   const metricsPort = await listen(metricsServer, settings.metrics.port, host);
   await app.listen({ host, port: settings.server.port });
   const { port } = app.server.address() as AddressInfo;
-  log.info({ host, port, metricsPort, version, revision, environment: settings.environment }, 'working');
+  log.info(
+    { host, port, metricsPort, version, revision, environment: settings.environment },
+    'processing jobs',
+  );
 
   const { timeout } = settings.shutdown;
   const closeables = [
@@ -110,8 +113,8 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   ];
   return async () => {
     readiness.turnOff();
-    // Nobody sends a worker anything: it need not wait before it stops taking jobs.
-    log.info({ timeoutMs: timeout }, 'shutting down: taking no more jobs, letting the running ones end');
+    // A worker receives no traffic, so it stops without the shutdown delay.
+    log.info({ timeoutMs: timeout }, 'shutting down, waiting for active jobs');
     await jobs.close(timeout);
     const rest = { settings: { delay: 0, timeout: 1_000 }, readinessOff: () => undefined };
     await shutDown({ ...rest, app, closeables, log });
@@ -129,7 +132,7 @@ function addJobs(
   const { retention, grafana } = settings;
   const rules: RetentionRule[] = [
     { table: 'audit_events', where: 'occurred_at < $1', keepMs: retention.audit },
-    // Kept a day longer than they are good: who tries one that was used before is still noticed.
+    // Stored one day longer than they are valid, so that the reuse of an expired token is still detected.
     { table: 'refresh_tokens', where: 'expires_at < $1', keepMs: 24 * 3_600_000 },
   ];
   const enqueue = (name: string, data: object, options: JobOptions) => jobs.enqueue(name, data, options);

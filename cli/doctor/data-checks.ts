@@ -4,7 +4,12 @@ import pg from 'pg';
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 import { certificateSecret } from '../../operator/resources/certificate.js';
 import { SecretKind } from '../../operator/resources/kinds.js';
-import { type SecretKeyRef, secretRefs, servingCertificate } from '../../operator/resources/secret-refs.js';
+import {
+  type SecretKeyRef,
+  secretRefs,
+  servingCertificate,
+  wholeSecrets,
+} from '../../operator/resources/secret-refs.js';
 import { isForbidden, isNotFound, type KubeClient } from '../../operator/runtime/kube-client.js';
 import type { KubeObject, ResourceType } from '../../operator/runtime/kube-types.js';
 import { asAllowed, type Check, type Finding, type Patient } from './types.js';
@@ -39,9 +44,11 @@ async function readSecret(
 async function secretsThere({ client, api }: Patient): Promise<Finding[]> {
   const refs = [...secretRefs(api.spec), ...servingCertificate(api.spec)];
   const byName = Map.groupBy(refs, ({ name }) => name);
+  const whole = wholeSecrets(api.spec).filter(({ name, optional }) => !optional && !byName.has(name));
   const pullSecrets = (api.spec.imagePullSecrets ?? []).map(({ name }) => ({ name, key: PULL_SECRET_KEY }));
   return Promise.all([
     ...[...byName].map(([name, refs]) => secretThere(client, api, name, refs)),
+    ...whole.map(({ name }) => secretThere(client, api, name, [])),
     ...pullSecrets.map((ref) => secretThere(client, api, ref.name, [ref])),
   ]);
 }
@@ -59,7 +66,8 @@ async function secretThere(
     return { check, outcome: 'skipped', message: 'your own account may not read it' };
   const keys = [...new Set(refs.map(({ key }) => key))];
   const missing = keys.filter((key) => secret?.data?.[key] === undefined);
-  if (missing.length === 0) return { check, outcome: 'ok', message: `has ${keys.join(', ')}` };
+  if (secret && missing.length === 0)
+    return { check, outcome: 'ok', message: keys.length > 0 ? `has ${keys.join(', ')}` : 'exists' };
   const message = secret ? `lacks ${missing.join(', ')}` : 'does not exist';
   return { check, outcome: 'fail', message, remedy: secretRemedy(api, name, missing, secret !== undefined) };
 }
@@ -70,6 +78,8 @@ function secretRemedy({ spec, metadata }: PcfApi, name: string, missing: string[
   // No ExternalSecret of ours makes those: the nodes read them, not the pods.
   if (missing.includes(PULL_SECRET_KEY))
     return `kubectl create secret docker-registry ${where} --docker-server=... --docker-username=... --docker-password=...`;
+  // No ExternalSecret of ours makes one that is read as a whole: its keys are not in the spec.
+  if (missing.length === 0) return `kubectl create secret generic ${where} --from-literal=...`;
   if (spec.secrets?.provider === 'ExternalSecrets')
     return `put ${keys} into the store, and look at: kubectl describe externalsecret ${where}`;
   if (exists) return `kubectl edit secret ${where}, and add ${keys}`;

@@ -3,6 +3,7 @@ import { PodKind, ServiceMonitorKind } from '../../operator/resources/kinds.js';
 import { podSelector, selectorString } from '../../operator/resources/metadata.js';
 import { isNotFound } from '../../operator/runtime/kube-client.js';
 import type { KubeObject, ResourceType } from '../../operator/runtime/kube-types.js';
+import { deletionLines } from '../status/deletion.js';
 import { asAllowed, type Check, type Finding, type Patient } from './types.js';
 
 const PrometheusRuleKind: ResourceType = {
@@ -16,6 +17,7 @@ const PrometheusRuleKind: ResourceType = {
 export const runningChecks: Check[] = [
   asAllowed('health', health),
   route,
+  deletion,
   degraded,
   asAllowed('monitoring', monitored),
   asAllowed('alerts', alerts),
@@ -54,6 +56,13 @@ async function route({ api, applied }: Patient): Promise<Finding | Finding[]> {
     message: condition?.message ?? 'the operator has not written it yet',
     remedy: `kubectl describe pcf ${api.metadata.name} -n ${api.metadata.namespace}`,
   };
+}
+
+/** Without an operator the finalizer holds it for ever. */
+async function deletion({ api, applied }: Patient): Promise<Finding | Finding[]> {
+  const [message, ...remedies] = (applied && deletionLines(api)) || [];
+  if (!message) return [];
+  return { check: 'deletion', outcome: 'warn', message, remedy: remedies.join('; ') || undefined };
 }
 
 async function degraded({ api, applied }: Patient): Promise<Finding | Finding[]> {

@@ -5,6 +5,7 @@ import { desiredPods } from '../../operator/api/v1alpha1/status.js';
 import { PcfApiKind } from '../../operator/resources/kinds.js';
 import { type ClusterAccess, type ClusterOptions, clusterCommand, withCluster } from '../cluster.js';
 import { age, CliError, outputOption, printJson, table } from '../output.js';
+import { deletionLines } from './deletion.js';
 import { takePicture } from './picture.js';
 import { screen } from './screen.js';
 import { untilInterrupted, watchPcfApi } from './watch.js';
@@ -46,15 +47,21 @@ async function showAll({ client, namespace }: ClusterAccess, { output }: StatusO
   const { items } = await client.list(PcfApiKind, { namespace });
   if (output === 'json') return printJson(items);
   if (items.length === 0) return console.log(`there is no PcfApi in namespace ${namespace}`);
-  const rows = (items as unknown as PcfApi[]).map(({ metadata, status = {} }) => [
+  const rows = (items as unknown as PcfApi[]).map(row);
+  console.log(table(['NAME', 'PHASE', 'STABLE', 'CANARY', 'WEIGHT', 'READY', 'AGE', 'MESSAGE'], rows));
+}
+
+function row(api: PcfApi): string[] {
+  const { metadata, status = {} } = api;
+  const deletion = deletionLines(api);
+  return [
     metadata.name,
-    status.phase ?? 'Pending',
+    deletion ? 'Deleting' : (status.phase ?? 'Pending'),
     status.stableImage ?? '-',
     status.updateImage ?? '-',
     status.updateRevision ? `${status.traffic?.effectiveWeight ?? 0} %` : '-',
     `${status.readyReplicas ?? 0}/${desiredPods(status)}`,
     age(metadata.creationTimestamp),
-    status.conditions?.find(({ type }) => type === 'Ready')?.message ?? '',
-  ]);
-  console.log(table(['NAME', 'PHASE', 'STABLE', 'CANARY', 'WEIGHT', 'READY', 'AGE', 'MESSAGE'], rows));
+    deletion?.[0] ?? status.conditions?.find(({ type }) => type === 'Ready')?.message ?? '',
+  ];
 }

@@ -5,6 +5,7 @@ import { podLines, roleOf } from '../../operator/dashboard/view/pods.js';
 import type { Pod } from '../../operator/reconciler/pods.js';
 import { backfillText, holderText } from '../migration-text.js';
 import { age, bar, paint, table } from '../output.js';
+import { deletionLines } from './deletion.js';
 import type { Picture } from './picture.js';
 
 const EVENTS_SHOWN = 8;
@@ -35,8 +36,10 @@ function headline({ api }: Picture): string {
   const { phase = 'Pending', conditions = [], observedGeneration } = api.status ?? {};
   const message =
     conditions.find(({ type }) => type === 'Ready')?.message ?? 'the operator has not looked at it yet';
+  const deletion = deletionLines(api);
   const behind = observedGeneration !== undefined && observedGeneration < api.metadata.generation;
-  const title = `${paint('bold', api.metadata.name)} in ${api.metadata.namespace}   ${colourOf(phase)}`;
+  const title = `${paint('bold', api.metadata.name)} in ${api.metadata.namespace}   ${colourOf(deletion ? 'Deleting' : phase)}`;
+  if (deletion) return [title, ...deletion].join('\n');
   return [title, message, ...(behind ? ['the operator has not seen the last edit yet'] : [])].join('\n');
 }
 

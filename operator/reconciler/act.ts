@@ -257,6 +257,14 @@ export class Actor {
     await naming(`the scale of ${name}`, scaled);
   }
 
+  /** Removes the `spec.replicas` that {@link scale} wrote, unless the object changed meanwhile. */
+  async unscale({ metadata }: PcfApi): Promise<void> {
+    const { namespace, name, resourceVersion } = metadata;
+    const patch = { metadata: { resourceVersion }, spec: { replicas: null } };
+    const written = this.client.patch(PcfApiKind, namespace, name, patch, { fieldManager: FIELD_MANAGER });
+    this.caches.pcfApis.noteWrite(await naming(`replicas of ${name}`, written));
+  }
+
   /**
    * Our caches hold only what carries our label, so an object they do not have may still
    * exist: one of ours whose label somebody took away, or somebody else's, which a forced
@@ -306,7 +314,7 @@ function stageOf(type: ResourceType): Stage {
 }
 
 /** Where the fault is the API server's or a webhook's, the answer does not say what was to be written. */
-async function naming<T>(object: string, write: Promise<T>): Promise<T> {
+export async function naming<T>(object: string, write: Promise<T>): Promise<T> {
   return write.catch((error: unknown) => {
     throw isServerError(error) ? new WriteFailedError(object, error) : error;
   });

@@ -111,6 +111,6 @@ function trouble(
 function newConcerns(before: PcfApiStatus | undefined, worries: readonly Concern[]): Announcement[] {
   const degraded = before?.conditions?.find(({ type }) => type === 'Degraded');
   return worries
-    .filter(({ message }) => !degraded?.message.includes(message))
+    .filter(({ reason, message }) => !quiet.has(reason) && !degraded?.message.includes(message))
     .map(({ reason, message }) => ({ type: 'Warning', reason, action: 'Reconcile', note: message }));
 }

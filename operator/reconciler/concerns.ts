@@ -4,6 +4,7 @@
 
 import { ENV } from '../../contract/image.js';
 import { horizontalScaling, replicasChosenBy } from '../api/v1alpha1/defaults.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
 import { connectionsNeeded, LEAST_PER_POD, mostPods } from '../resources/connection-budget.js';
 import type { Revision } from '../resources/revision.js';
@@ -42,6 +43,7 @@ export interface MissingKind {
 
 const rules: Rule[] = [
   stableAway,
+  stableNotReady,
   contractFailed,
   componentUnavailable,
   kindMissing,
@@ -71,6 +73,25 @@ function stableAway(seen: Observed, _: readonly MissingKind[], plan: DeliveryPla
   return {
     reason: 'StableUnavailable',
     message: `no pod of the stable revision ${stable.name} is ready`,
+  };
+}
+
+/** The stable revision, if some of its pods are ready and some are not. */
+export function weakenedStable({ delivery }: Observed, plan: DeliveryPlan): RevisionView | undefined {
+  const stable = delivery.revisions.find(({ name }) => name === plan.position.stable);
+  const desired = plan.replicas[stable?.name ?? ''] ?? 0;
+  return stable && stable.ready > 0 && stable.ready < desired ? stable : undefined;
+}
+
+/** Also while Ready is about the new revision. */
+function stableNotReady(seen: Observed, _: readonly MissingKind[], plan: DeliveryPlan): Concern | undefined {
+  const stable = weakenedStable(seen, plan);
+  if (!stable) return undefined;
+  const { name, ready } = stable;
+  const trouble = seen.trouble.get(name);
+  return {
+    reason: 'PodsNotReady',
+    message: `${ready} of ${plan.replicas[name]} pods of the stable revision ${name} are ready${trouble ? `; ${trouble}` : ''}`,
   };
 }
 
@@ -196,7 +217,10 @@ function metricsConflict(seen: Observed, _: readonly MissingKind[], plan: Delive
 export function isAutoscaled({
   api,
   foreignAutoscalers,
-}: Pick<Observed, 'api' | 'foreignAutoscalers'>): boolean {
+}: {
+  api: PcfApi;
+  foreignAutoscalers: readonly unknown[];
+}): boolean {
   return foreignAutoscalers.length > 0 || horizontalScaling(api) !== undefined;
 }
 

@@ -142,7 +142,10 @@ function gaugesOf(registry: Registry) {
     new Gauge({ name, help, labelNames: identity, registers: [registry] });
   return {
     desiredWeight: gauge('pcf_desired_weight', 'Share asked for the new revision, in percent.'),
-    effectiveWeight: gauge('pcf_effective_weight', 'Share the new revision is given, in percent.'),
+    effectiveWeight: gauge(
+      'pcf_effective_weight',
+      'Share the new revision has by the route as it was read back, in percent.',
+    ),
     revisions: gauge('pcf_revisions', 'Revisions that have pods.'),
     phase: new Gauge({
       name: 'pcf_phase',

@@ -151,14 +151,6 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
   };
 }
 
-/** Whether a revision gets requests, also by a route of another provider, which `route` is not. */
-function isServing(name: string, position: DeliveryPosition, route: RouteView | undefined): boolean {
-  const { stable, update, firstTrafficAt } = position;
-  return (
-    name === stable || (name === update && firstTrafficAt !== undefined) || (route?.weights[name] ?? 0) > 0
-  );
-}
-
 /** The route as the caches show it now: what was written is in them already, and what was rejected is not. */
 export function readRoute(
   { api, router }: Pick<Observed, 'api' | 'router'>,
@@ -167,6 +159,14 @@ export function readRoute(
   const isUsers = api.spec.traffic?.routeRef !== undefined;
   return router.read(api, (type, name) =>
     isUsers && type === router.shared?.type ? caches.userRoute(type, api, name) : caches.get(type, api, name),
+  );
+}
+
+/** Whether a revision gets requests, also by a route of another provider, which `route` is not. */
+function isServing(name: string, position: DeliveryPosition, route: RouteView | undefined): boolean {
+  const { stable, update, firstTrafficAt } = position;
+  return (
+    name === stable || (name === update && firstTrafficAt !== undefined) || (route?.weights[name] ?? 0) > 0
   );
 }
 

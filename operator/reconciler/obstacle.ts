@@ -1,6 +1,13 @@
 /** What keeps an object from being written, as what the one who reads the status should know. */
 import { ReconcileError, type Return, TerminalError } from '../runtime/controller.js';
-import { isConnectionError, isForbidden, isInvalid, isServerError } from '../runtime/kube-client.js';
+import {
+  isConnectionError,
+  isForbidden,
+  isInvalid,
+  isServerError,
+  KubeApiError,
+} from '../runtime/kube-client.js';
+import { NotLeaderError } from '../runtime/leader-election.js';
 import { NameTakenError, WriteFailedError } from './act.js';
 import type { Summary } from './summary.js';
 
@@ -28,6 +35,27 @@ export function obstacleOf(error: unknown): Obstacle | undefined {
     reason: isWebhook ? 'WebhookFailed' : 'ApiServerError',
     message: `${error.object} can't be written and is tried again: ${steady(error.answer)}`,
     passes: true,
+  };
+}
+
+/** The API server does not accept the status, though it stores the PcfApi. */
+export class StatusRejectedError extends Error {
+  override readonly name = 'StatusRejectedError';
+}
+
+/**
+ * Why a reconcile failed that reported nothing itself: no plan could be made, or its status is rejected.
+ * Undefined where nothing can be written, or where the next try reads what has changed meanwhile.
+ */
+export function failureReport(error: unknown): Obstacle | undefined {
+  if (error instanceof ReconcileError || error instanceof NotLeaderError || isConnectionError(error))
+    return undefined;
+  const obstacle = obstacleOf(error);
+  if (obstacle || error instanceof KubeApiError) return obstacle;
+  return {
+    reason: 'ReconcileFailed',
+    message: `the operator failed and tries again with backoff: ${steady(String(error))}`,
+    passes: false,
   };
 }
 

@@ -1,7 +1,9 @@
 /** observe -> plan -> act -> report. Thin: what to do is decided in delivery/, what to write in resources/ and traffic/. */
 import type { Logger } from 'pino';
 import type { Analyst } from '../analysis/analyst.js';
+import { isReplicasDefault } from '../api/v1alpha1/defaults.js';
 import { API_VERSION, FIELD_MANAGER, FINALIZER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import { withinBounds } from '../api/v1alpha1/status/within-bounds.js';
 import type { DeliveryPosition, PcfApiStatus } from '../api/v1alpha1/status.js';
 import { inEffect, plan } from '../delivery/plan.js';
 import type { DeliveryPlan } from '../delivery/types.js';
@@ -14,9 +16,9 @@ import { PcfApiKind, ROUTES } from '../resources/kinds.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { ReconcileError } from '../runtime/controller.js';
 import type { EventRecorder } from '../runtime/events.js';
-import { isNotFound, type KubeClient } from '../runtime/kube-client.js';
+import { isForbidden, isInvalid, isNotFound, type KubeClient } from '../runtime/kube-client.js';
 import { keyOf } from '../runtime/store.js';
-import type { Actor, Applied, Repair } from './act.js';
+import { type Actor, type Applied, naming, type Repair } from './act.js';
 import { analyse } from './analysis.js';
 import { type Announcement, announcements } from './announce.js';
 import type { Caches } from './caches.js';
@@ -26,10 +28,19 @@ import { desiredObjects, removable, unwantedObjects, writable } from './desired.
 import { endedDeliveries } from './history.js';
 import type { Metrics } from './metrics.js';
 import { type Observed, observe, readRoute } from './observe.js';
-import { bounded, facing, failureOf, type Obstacle, obstacleOf, RETRY_WITHIN_MS } from './obstacle.js';
+import {
+  bounded,
+  facing,
+  failureOf,
+  failureReport,
+  type Obstacle,
+  obstacleOf,
+  RETRY_WITHIN_MS,
+  StatusRejectedError,
+} from './obstacle.js';
 import { RouteAges } from './route-age.js';
 import { deliverySettings } from './settings.js';
-import { leavingStatus, statusOf } from './status.js';
+import { failedStatus, leavingStatus, statusOf } from './status.js';
 import { reasonSince, type Summary, summarize } from './summary.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
 import { whoDecided } from './who.js';
@@ -81,8 +92,27 @@ export class Reconciler {
     try {
       return await this.bring(api);
     } catch (error) {
+      await this.reportFailure(api, error);
       throw bounded(error);
     }
+  }
+
+  /** The last status must not stand for a generation whose reconcile fails. */
+  private async reportFailure(api: PcfApi, error: unknown): Promise<void> {
+    const { caches, clock, logger } = this.deps;
+    const failure = failureReport(error);
+    if (!failure) return;
+    // It may have failed after its status was written, which has the newest position of the delivery.
+    const { namespace, name } = api.metadata;
+    const newest = caches.pcfApis.get(namespace, name) as PcfApi | undefined;
+    const status = failedStatus({ ...api, status: newest?.status ?? api.status }, failure, clock());
+    if (api.status?.reason !== failure.reason) {
+      const { reason, message: note } = failure;
+      this.announce(api, { type: 'Warning', reason, action: 'Reconcile', note });
+    }
+    await this.report(api, status).catch((err: unknown) =>
+      logger.warn({ err, key: keyOf(api) }, 'the failure of a reconcile was not written to the status'),
+    );
   }
 
   private async bring(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
@@ -94,9 +124,13 @@ export class Reconciler {
     return this.deliver(api);
   }
 
-  private async deliver(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
+  private async deliver(given: PcfApi): Promise<{ requeueAfterMs?: number }> {
     const { caches, actor, metrics, clock } = this.deps;
-    await this.deps.finishedJobs.readPods(api);
+    await this.deps.finishedJobs.readPods(given);
+    const foreignAutoscalers = caches.foreignAutoscalers(given);
+    const isLeftover = isReplicasDefault(given) && !isAutoscaled({ api: given, foreignAutoscalers });
+    // The environment may have another default by now.
+    const api = isLeftover ? { ...given, spec: { ...given.spec, replicas: undefined } } : given;
     const now = clock();
     const { migrationProgress } = this.deps;
     const key = keyOf(api);
@@ -137,7 +171,8 @@ export class Reconciler {
     let applied = NOTHING_APPLIED;
     try {
       const isUnscaled = api.spec.replicas === undefined && isAutoscaled(seen);
-      const unscaled = isUnscaled ? await failureOfOne(actor.scale(api, settings.replicas)) : undefined;
+      const scaling = isUnscaled ? actor.scale(api, settings.replicas) : isLeftover && actor.unscale(api);
+      const unscaled = scaling ? await failureOfOne(scaling) : undefined;
       applied = await actor.apply(api, objects, followingEdit(seen, planned));
       this.announceRepairs(api, applied.repairs);
       await actor.release(releasingEdits(api, caches, seen));
@@ -246,14 +281,19 @@ export class Reconciler {
   }
 
   /** Writes the status once, and only if it says something new. */
-  private async report(api: PcfApi, status: PcfApiStatus): Promise<void> {
+  private async report(api: PcfApi, whole: PcfApiStatus): Promise<void> {
+    const status = withinBounds(whole);
     this.deps.metrics.recordStatus(api, status);
     if (canonicalJson(status) === canonicalJson(api.status ?? {})) return;
     const { namespace, name, uid } = api.metadata;
     const object = { apiVersion: API_VERSION, kind: KIND, metadata: { namespace, name, uid }, status };
-    const written = await this.deps.client.applyStatus(PcfApiKind, object, {
-      fieldManager: FIELD_MANAGER,
-      force: true,
+    const options = { fieldManager: FIELD_MANAGER, force: true };
+    const written = await naming(
+      `the status of ${name}`,
+      this.deps.client.applyStatus(PcfApiKind, object, options),
+    ).catch((error: unknown) => {
+      if (!isInvalid(error) && !isForbidden(error)) throw error;
+      throw new StatusRejectedError(`the API server rejects the status: ${error.message}`, { cause: error });
     });
     this.deps.caches.pcfApis.noteWrite(written);
   }

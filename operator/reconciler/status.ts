@@ -3,7 +3,7 @@
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
 import type { Condition } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { DeliveryRecord, PcfApiStatus, TrafficStatus } from '../api/v1alpha1/status.js';
+import type { DeliveryRecord, PcfApiStatus, Phase, TrafficStatus } from '../api/v1alpha1/status.js';
 import type { DeliveryPlan } from '../delivery/types.js';
 import { podSelector, selectorString } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
@@ -80,20 +80,34 @@ export function leavingStatus(
   const message = obstacle
     ? `${since}, and held: ${obstacle.message}`
     : `${since}; waiting for ${names} to go before the pods do`;
+  return verdictAlone(api, 'Deleting', { reason, message, passes: obstacle?.passes !== false }, now);
+}
+
+/** Without a plan, as a reconcile that fails has none, or one whose status is rejected. */
+export function failedStatus(api: PcfApi, failure: Obstacle, now: number): PcfApiStatus {
+  if (api.metadata.deletionTimestamp) return leavingStatus(api, [], failure, now);
+  return verdictAlone(api, failure.passes ? 'Degraded' : 'Failed', failure, now);
+}
+
+function verdictAlone(
+  api: PcfApi,
+  phase: Phase,
+  { reason, message, passes }: Obstacle,
+  now: number,
+): PcfApiStatus {
   const say = (type: string, holds: boolean): Verdict => ({
     type,
     status: holds ? 'True' : 'False',
     reason,
     message,
   });
-  const isStuck = obstacle?.passes === false;
-  const fresh = [say('Ready', false), say('Reconciling', !isStuck), say('Stalled', isStuck)];
+  const fresh = [say('Ready', false), say('Reconciling', passes), say('Stalled', !passes)];
   const before = api.status?.conditions ?? [];
   const rest = before.filter(({ type }) => !fresh.some((condition) => condition.type === type));
   return {
     ...api.status,
     observedGeneration: api.metadata.generation,
-    phase: 'Deleting',
+    phase,
     reason,
     since: reasonSince(api, reason, now),
     conditions: [...withTransitionTimes(fresh, before, api.metadata.generation, now), ...rest],
@@ -144,6 +158,8 @@ function degraded(worries: readonly Concern[], { phase, reason, message }: Summa
 
 function available(seen: Observed, plan: DeliveryPlan): Verdict {
   const carriers = Object.keys(plan.route?.weights ?? {});
+  if (!plan.route && seen.readyReplicas > 0)
+    return { type: 'Available', status: 'False', reason: 'NoRoute', message: 'no route selects a pod' };
   const ready = seen.delivery.revisions
     .filter(({ name }) => carriers.includes(name))
     .reduce((sum, view) => sum + view.ready, 0);

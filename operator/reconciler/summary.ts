@@ -7,7 +7,7 @@ import type { Phase } from '../api/v1alpha1/status.js';
 import { migrated } from '../delivery/plan.js';
 import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
 import type { MigrationView } from '../migrations/view.js';
-import { unavailableStable } from './concerns.js';
+import { unavailableStable, weakenedStable } from './concerns.js';
 import { hostConflictMessage, isShadowed } from './host-conflict.js';
 import type { Observed } from './observe.js';
 import { providerMissing as missingProvider, userRouteMissing } from './route-trouble.js';
@@ -64,6 +64,7 @@ const rules: Rule[] = [
   deadlineExceeded,
   podsNotReady,
   shadowed,
+  stableNotReady,
   weightHeldDown,
   routeNotVerified,
   canary,
@@ -229,6 +230,18 @@ function shadowed({ seen, since }: Case): Summary | undefined {
     phase: 'Degraded',
     reason: 'HostConflict',
     message: `no request for its hosts arrives${since('HostConflict')}: ${hostConflictMessage(hostConflicts)}`,
+    verdict: 'InProgress',
+  };
+}
+
+/** During a delivery: without one, the stable revision is the current one. */
+function stableNotReady({ seen, plan, since }: Case): Summary | undefined {
+  const stable = weakenedStable(seen, plan);
+  if (!stable) return undefined;
+  return {
+    phase: 'Degraded',
+    reason: 'PodsNotReady',
+    message: `waiting for pods of the stable revision ${stable.name}${since('PodsNotReady')}: ${stable.ready} of ${plan.replicas[stable.name]} ready${complaint(seen, stable.name)}`,
     verdict: 'InProgress',
   };
 }

@@ -18,6 +18,11 @@ export interface ClusterOptions {
   ledger: Ledger;
   /** Further flags of kube-apiserver. */
   apiServerArgs?: string[];
+  /**
+   * Address of the API server in a network that has real nodes and pods. They reach it there, and
+   * their leases are watched. Without it the API server listens on loopback only.
+   */
+  nodeNetworkAddress?: string;
 }
 
 /** An address that no host has (RFC 5737). The API server wants one to advertise, and refuses loopback. */
@@ -37,7 +42,7 @@ export class Cluster {
     private readonly ports: { etcd: number; peer: number; api: number; manager: number; scheduler: number },
   ) {
     this.kubeconfigPath = join(options.stateDir, 'kubeconfig');
-    this.server = `https://127.0.0.1:${ports.api}`;
+    this.server = `https://${options.nodeNetworkAddress ?? '127.0.0.1'}:${ports.api}`;
     this.etcd = this.process('etcd', this.etcdArgs());
     this.apiServer = this.process('kube-apiserver', this.apiServerArgs());
     this.others = [
@@ -167,12 +172,13 @@ export class Cluster {
   }
 
   private apiServerArgs(): string[] {
+    const address = this.options.nodeNetworkAddress;
     return [
       `--etcd-servers=http://127.0.0.1:${this.ports.etcd}`,
-      '--bind-address=127.0.0.1',
+      `--bind-address=${address ?? '127.0.0.1'}`,
       `--secure-port=${this.ports.api}`,
-      `--advertise-address=${ADVERTISED}`,
-      '--endpoint-reconciler-type=none',
+      `--advertise-address=${address ?? ADVERTISED}`,
+      `--endpoint-reconciler-type=${address ? 'lease' : 'none'}`,
       `--cert-dir=${join(this.options.stateDir, 'pki')}`,
       `--token-auth-file=${this.pki('tokens.csv')}`,
       '--authorization-mode=RBAC',
@@ -189,6 +195,9 @@ export class Cluster {
   }
 
   private managerArgs(): string[] {
+    const without = this.options.nodeNetworkAddress
+      ? ''
+      : ',-node-lifecycle-controller,-taint-eviction-controller';
     return [
       `--kubeconfig=${this.kubeconfigPath}`,
       '--bind-address=127.0.0.1',
@@ -197,7 +206,7 @@ export class Cluster {
       `--service-account-private-key-file=${this.pki('sa.key')}`,
       `--root-ca-file=${this.pki('apiserver.crt')}`,
       '--leader-elect=false',
-      '--controllers=*,-node-lifecycle-controller,-taint-eviction-controller',
+      `--controllers=*${without}`,
       '--kube-api-qps=200',
       '--kube-api-burst=400',
       '--endpointslice-updates-batch-period=0s',

@@ -1,41 +1,19 @@
 /** Helm: the one on the PATH, else the one in the cache, else built from its Go module. */
 import { execFile } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs';
-import { delimiter, dirname, join } from 'node:path';
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import { cacheFolder } from '../process/cache-folder.js';
-import { goBuild, type Progress } from '../process/go-build.js';
-import { withLock } from '../process/lock.js';
+import type { Progress } from '../process/go-build.js';
+import { type GoProgram, goProgram } from '../process/go-program.js';
 import { VERSIONS } from '../versions.js';
-
-/** Where the go.mod that pins Helm is, from the repository's root. */
-const SOURCE = 'sandbox/helm';
 
 /** The path of a helm program. Throws an error that says what to do when none can be had. */
 export async function resolveHelm(progress: Progress, env: NodeJS.ProcessEnv = process.env): Promise<string> {
   const onPath = (env.PATH ?? '').split(delimiter).filter(Boolean);
   const installed = onPath.map((folder) => join(folder, 'helm')).find(isExecutable);
   if (installed) return installed;
-  const program = join(cacheFolder(env), 'helm', cacheKey(), 'helm');
-  if (!existsSync(program)) await build(program, progress);
-  return program;
-}
-
-/** Builds `program`, atomically. If another process builds it already, waits for that one. */
-async function build(program: string, progress: Progress): Promise<void> {
-  const folder = dirname(program);
-  mkdirSync(dirname(folder), { recursive: true });
-  const lock = `${folder}.building`;
-  const build = async () => {
-    if (existsSync(program)) return;
-    const staging = join(lock, 'bin');
-    mkdirSync(staging);
-    await goBuild(options(join(staging, 'helm'), join(lock, 'gocache')), progress);
-    renameSync(staging, folder);
-  };
   try {
-    await withLock(lock, build, () => progress('another process builds Helm; waiting for it'));
+    return await goProgram(PROGRAM, progress, env);
   } catch (error) {
     throw new Error(
       `no Helm could be had: ${(error as Error).message}. Install Helm 4, or Go 1.26 or newer.`,
@@ -43,21 +21,15 @@ async function build(program: string, progress: Progress): Promise<void> {
   }
 }
 
-const options = (output: string, cache: string) => ({
+const PROGRAM: GoProgram = {
+  name: 'helm',
+  version: VERSIONS.helm,
   what: `building Helm ${VERSIONS.helm} with Go, once, some 3 minutes on 2 cores`,
   packages: 1_184,
-  source: SOURCE,
+  source: 'sandbox/helm',
   target: 'tool',
   ldflags: [`-X helm.sh/helm/v4/internal/version.version=${VERSIONS.helm}`],
-  output,
-  cache,
-});
-
-function cacheKey(): string {
-  const hash = createHash('sha256');
-  for (const file of ['go.mod', 'go.sum']) hash.update(readFileSync(join(SOURCE, file)));
-  return `${VERSIONS.helm}-${process.platform}-${process.arch}-${hash.digest('hex').slice(0, 12)}`;
-}
+};
 
 function isExecutable(path: string): boolean {
   try {

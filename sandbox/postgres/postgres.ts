@@ -1,7 +1,15 @@
 /** A real PostgreSQL without an installation: started, stopped, killed and started again. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { chownSync, lchownSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chownSync,
+  lchownSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -17,6 +25,8 @@ const USER = 'postgres';
 export interface PostgresOptions {
   /** Takes note of the process, so that a later start can end it. */
   ledger?: Ledger;
+  /** Address to listen on, and of the URLs: that of a network with pods. Loopback by default. */
+  address?: string;
 }
 
 export class Postgres {
@@ -30,16 +40,17 @@ export class Postgres {
     private readonly binaries: Binaries,
     private readonly password: string,
     private readonly ledger: Ledger | undefined,
+    private readonly address = '127.0.0.1',
   ) {}
 
   /** Starts a server with fresh data. */
-  static async start({ ledger }: PostgresOptions = {}): Promise<Postgres> {
+  static async start({ ledger, address }: PostgresOptions = {}): Promise<Postgres> {
     const [port] = await freePorts(1);
     const folder = mkdtempSync(join(tmpdir(), 'pcf-postgres-data-'));
     ledger?.addFolder(folder);
     // With characters that a URL must escape: whoever forgets to will know.
     const password = `${randomBytes(12).toString('hex')}/+`;
-    const postgres = new Postgres(port!, folder, postgresBinaries(), password, ledger);
+    const postgres = new Postgres(port!, folder, postgresBinaries(), password, ledger, address);
     try {
       postgres.initialise();
       await postgres.restart();
@@ -79,7 +90,7 @@ export class Postgres {
 
   /** Connection URL of a database. */
   url(database = 'postgres'): string {
-    return `postgresql://${USER}:${encodeURIComponent(this.password)}@127.0.0.1:${this.port}/${database}`;
+    return `postgresql://${USER}:${encodeURIComponent(this.password)}@${this.address}:${this.port}/${database}`;
   }
 
   /** Creates an empty database and returns its URL. */
@@ -96,7 +107,7 @@ export class Postgres {
     const settings = [
       'fsync=off',
       'max_connections=200',
-      'listen_addresses=127.0.0.1',
+      `listen_addresses=${this.address}`,
       'unix_socket_directories=',
     ];
     const args = [
@@ -171,6 +182,8 @@ export class Postgres {
     ];
     execFileSync(initdb, args, { ...runAs, cwd: this.folder, stdio: ['ignore', 'ignore', 'pipe'] });
     rmSync(passwordFile);
+    // initdb admits loopback only: this is for pods.
+    appendFileSync(join(this.data, 'pg_hba.conf'), 'host all all samenet scram-sha-256\n');
   }
 
   private async untilReady(child: ChildProcess): Promise<void> {

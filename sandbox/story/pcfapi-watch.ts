@@ -24,7 +24,13 @@ export interface PcfApiView extends KubeObject {
     stableImage?: string;
     updateRevision?: string;
     updateImage?: string;
-    conditions?: { type: string; status: string; reason: string; message: string }[];
+    conditions?: {
+      type: string;
+      status: string;
+      reason: string;
+      message: string;
+      observedGeneration?: number;
+    }[];
     revisions?: { name: string; replicas: number; readyReplicas: number; weight: number }[];
     history?: { revision: string; outcome: string; reason?: string; by?: string; firstTrafficAt?: string }[];
     failed?: { revision: string; reason: string; message: string; at: string };

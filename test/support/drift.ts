@@ -4,11 +4,30 @@ import type { KubeObject, ResourceType } from '../../operator/runtime/kube-clien
 import type { AuditedCluster } from './audited-cluster.js';
 import { eventually } from './pcf-api.js';
 
+/** The API server stores some of these in another form, and leaves empty blocks out. */
+const PLACEMENT = {
+  resources: { requests: { 'ephemeral-storage': '1024Mi' }, limits: { 'ephemeral-storage': '2048Mi' } },
+  tmp: { sizeLimit: '1024Mi' },
+  envFrom: [{ configMapRef: { name: 'proxy', optional: true } }],
+  volumes: [
+    { name: 'ca', configMap: { name: 'company-ca', optional: true, items: [{ key: 'a', path: 'a' }] } },
+    { name: 'scratch', emptyDir: { sizeLimit: '0.5Gi' } },
+    { name: 'empty', emptyDir: {} },
+  ],
+  volumeMounts: [{ name: 'scratch', mountPath: '/scratch', readOnly: false }],
+  podMetadata: { labels: { team: '' }, annotations: { note: '' } },
+  scheduling: { affinity: { podAffinity: {}, nodeAffinity: {} } },
+  service: { type: 'LoadBalancer', annotations: { 'example.com/scheme': 'internal' } },
+  serviceAccount: { labels: { team: 'payments' }, annotations: { 'example.com/role': 'api' } },
+  network: { metricsFrom: [{ cidr: '10.0.1.0/24' }], database: { to: [{ cidr: '10.0.20.0/28' }] } },
+};
+
 /** Three PcfApis that together own an object of every kind. */
 export const EVERY_KIND: Record<string, object> = {
   istio: { replicas: 2, network: { policy: true } },
   ingress: {
     traffic: { provider: 'None', hosts: ['ingress.example.com'], ingress: { className: 'public' } },
+    ...PLACEMENT,
   },
   gateway: {
     environment: 'production',

@@ -37,6 +37,17 @@ export class MemoryLimit implements AsyncDisposable {
     }
   }
 
+  /** Processes that are started meanwhile belong to the group. */
+  async around<T>(start: () => Promise<T>): Promise<T> {
+    const before = ownGroup();
+    writeFileSync(join(this.folder, 'cgroup.procs'), String(process.pid));
+    try {
+      return await start();
+    } finally {
+      writeFileSync(join(before, 'cgroup.procs'), String(process.pid));
+    }
+  }
+
   /** A process that was killed leaves its group a moment later. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (let attempt = 0; attempt < 50; attempt++) {
@@ -47,6 +58,13 @@ export class MemoryLimit implements AsyncDisposable {
       }
     }
   }
+}
+
+/** The group of this process. */
+function ownGroup(): string {
+  const groups = readFileSync('/proc/self/cgroup', 'utf8');
+  const [, path = '/'] = /^\d+:(?:memory)?:(.*)$/m.exec(groups) ?? [];
+  return join(existsSync(V1.root) ? V1.root : V2.root, path);
 }
 
 /** Runs a Node.js program to its end under the limit, if there is one, and measures it. */

@@ -1,17 +1,22 @@
 /** Handles of one PcfApi for tests. */
 import { pino } from 'pino';
-import type { KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
+import type { KubeClient, KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
 import { isNotFound } from '../../operator/runtime/kube-client.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
 import { PcfApiKind, type PcfApiView, PcfApiWatch } from '../../sandbox/story/pcfapi-watch.js';
 
 export const image = (tag: string) => `registry.example.com/pcf-api:${tag}`;
 
-export class TestApi {
+/** The sandbox, or another cluster. */
+export interface TestCluster {
+  parts: { client: KubeClient };
+}
+
+export class TestApi<C extends TestCluster = Sandbox> {
   readonly watch: PcfApiWatch;
 
   private constructor(
-    readonly sandbox: Sandbox,
+    readonly sandbox: C,
     readonly namespace: string,
     readonly name: string,
   ) {
@@ -19,12 +24,12 @@ export class TestApi {
   }
 
   /** Creates a PcfApi; `spec` is laid over a small one on Istio. */
-  static async create(
-    sandbox: Sandbox,
+  static async create<C extends TestCluster = Sandbox>(
+    sandbox: C,
     namespace: string,
     spec: object = {},
     name = 'api',
-  ): Promise<TestApi> {
+  ): Promise<TestApi<C>> {
     const api = new TestApi(sandbox, namespace, name);
     await api.watch.start();
     await sandbox.parts.client.create(PcfApiKind, {

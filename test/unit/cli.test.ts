@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { readManifests } from '../../cli/manifest.js';
 import { age, table } from '../../cli/output.js';
 import { screen } from '../../cli/status/screen.js';
+import type { PcfApiStatus } from '../../operator/api/v1alpha1/status.js';
 import { pcfApi } from '../support/fixtures.js';
 
 describe('kubectl-pcf', () => {
@@ -101,5 +102,36 @@ describe('kubectl-pcf', () => {
     assert.match(text, /asked 50 %, in force 33 %: 1 of 3 pods are ready/);
     assert.match(text, /step 2 of 3: 50 %, waiting for somebody to continue/);
     assert.match(text, /To fix\n {2}the cluster lacks X/);
+  });
+
+  describe('status of a PcfApi that is being deleted', () => {
+    const deleted = (finalizers: string[], status?: PcfApiStatus) => {
+      const api = pcfApi();
+      Object.assign(api.metadata, { deletionTimestamp: '2026-11-23T12:00:00Z', finalizers });
+      api.status = status;
+      return screen({ api, pods: [], events: [], outdatedTemplate: false });
+    };
+
+    it('names the finalizer and a way out where no operator has reported the deletion', () => {
+      const text = deleted(['pcf.dev/cleanup', 'example.com/keep'], { phase: 'Ready' });
+      assert.match(text, /api in platform {3}Deleting\n/);
+      assert.match(
+        text,
+        /since 2026-11-23T12:00:00Z; waiting for the operator, .* finalizer pcf\.dev\/cleanup/,
+      );
+      assert.match(
+        text,
+        /kubectl patch pcf api -n platform .*{"metadata":{"finalizers":\["example\.com\/keep"\]}}/,
+      );
+    });
+
+    it('shows what the operator reports, or the finalizers of others', () => {
+      const lastTransitionTime = '2026-11-23T12:00:00Z';
+      const ready = { type: 'Ready', status: 'False' as const, reason: 'Deleting', lastTransitionTime };
+      const message = 'being deleted since 2026-11-23T12:00:00Z, and held: routes are frozen';
+      const status: PcfApiStatus = { phase: 'Deleting', conditions: [{ ...ready, message }] };
+      assert.match(deleted(['pcf.dev/cleanup'], status), /routes are frozen\nthe operator must run/);
+      assert.match(deleted(['example.com/keep'], status), /waiting for the finalizers example\.com\/keep/);
+    });
   });
 });

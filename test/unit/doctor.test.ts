@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { versionFinding } from '../../cli/doctor/data-checks.js';
@@ -24,8 +24,8 @@ describe('kubectl pcf doctor', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('says of a cluster without our kinds, and without the optional ones, that it has none', async () => {
-    server.answer = ({ method }) => (method === 'GET' ? refusal(404, 'NotFound') : refusal(403, 'Forbidden'));
+  /** What the command prints of a PcfApi in a file. */
+  async function doctor(file: string): Promise<string> {
     const kubeconfig = join(folder, 'kubeconfig');
     const authority = Buffer.from(server.ca).toString('base64');
     writeFileSync(
@@ -41,21 +41,33 @@ describe('kubectl pcf doctor', () => {
         'current-context': 'bare',
       }),
     );
-    const args = [
-      'dist/cli/bin.js',
-      'doctor',
-      '-f',
-      'deploy/samples/production.yaml',
-      '--kubeconfig',
-      kubeconfig,
-    ];
+    const args = ['dist/cli/bin.js', 'doctor', '-f', file, '--kubeconfig', kubeconfig];
     const child = spawn(process.execPath, args, { env: { ...process.env, NO_COLOR: '1' } });
-    const out = (await child.stdout.setEncoding('utf8').toArray()).join('');
+    return (await child.stdout.setEncoding('utf8').toArray()).join('');
+  }
+
+  it('says of a cluster without our kinds, and without the optional ones, that it has none', async () => {
+    server.answer = ({ method }) => (method === 'GET' ? refusal(404, 'NotFound') : refusal(403, 'Forbidden'));
+    const out = await doctor('deploy/samples/production.yaml');
     assert.match(out, /✗ +PcfApi CRD +it is not installed, or not of version v1alpha1/);
     assert.match(out, /PcfApi CRD: kubectl apply --server-side -f crds\//);
     assert.match(out, /✗ +kinds +the cluster has no .*VirtualService \(networking\.istio\.io\)/);
     assert.match(out, /✗ +operator +no operator leads/);
     assert.match(out, /- +operator's rights +your own account may not ask/);
+  });
+
+  it('reports a Secret of envFrom that does not exist, and none that is optional', async () => {
+    server.answer = ({ method }) => (method === 'GET' ? refusal(404, 'NotFound') : refusal(403, 'Forbidden'));
+    const file = join(folder, 'env-from.yaml');
+    const minimal = readFileSync('deploy/samples/minimal.yaml', 'utf8');
+    writeFileSync(
+      file,
+      `${minimal}  envFrom: [{ secretRef: { name: vendor } }, { secretRef: { name: spare, optional: true } }]\n`,
+    );
+    const out = await doctor(file);
+    assert.match(out, /✗ +Secret vendor +does not exist/);
+    assert.match(out, /kubectl create secret generic vendor -n \S+ --from-literal=\.\.\./);
+    assert.doesNotMatch(out, /Secret spare/);
   });
 
   it('takes no PostgreSQL that is maintained no more', () => {

@@ -6,74 +6,98 @@ import type { OrderInput } from '../../platform/graphql/relay/ordering.js';
 import { PageArgs } from '../../platform/graphql/relay/paging.js';
 import { ApiKey, ApiKeyOrder } from './api-key.entity.js';
 
-@InputType()
+@InputType({ description: 'Input of `createApiKey`.' })
 export class CreateApiKeyInput {
   @MinLength(1, { message: 'must not be empty' })
   @MaxLength(100, { message: 'must be at most 100 characters long' })
-  @Field({ description: 'What it is for.' })
+  @Field({ description: 'Name of the key: what it is used for. 1 to 100 characters.' })
   name!: string;
 
-  @Field(() => Role)
+  @Field(() => Role, { description: 'Role of the key.' })
   role!: Role;
 
-  @ArrayMinSize(1, { message: 'must not be empty; leave it out for all that the role may' })
-  @ArrayUnique({ message: 'must not name a scope twice' })
-  @Field(() => [Scope], { nullable: true, description: 'Left out: all that the role may.' })
+  @ArrayMinSize(1, { message: 'must not be empty; omit it to grant all permissions of the role' })
+  @ArrayUnique({ message: 'must not contain duplicates' })
+  @Field(() => [Scope], {
+    nullable: true,
+    description: 'Scopes that restrict the role. Omit it to grant all permissions of the role.',
+  })
   scopes?: Scope[] | null;
 
-  @Field(() => Date, { nullable: true, description: 'Left out: until it is revoked.' })
+  @Field(() => Date, {
+    nullable: true,
+    description: 'Time at which the key expires, in the future. Omit it for a key that does not expire.',
+  })
   expiresAt?: Date | null;
 }
 
-@InputType({ description: 'What is left out stays as it is; null takes it away where that is possible.' })
+@InputType({
+  description:
+    'Input of `updateApiKey`. Omitted fields keep their values; null removes the value of an optional field.',
+})
 export class UpdateApiKeyInput {
-  @Field(() => ID)
+  @Field(() => ID, { description: 'ID of the API key.' })
   id!: string;
 
   @MinLength(1, { message: 'must not be empty' })
   @MaxLength(100, { message: 'must be at most 100 characters long' })
-  @Field(() => String, { nullable: true, description: 'What it is for.' })
+  @Field(() => String, { nullable: true, description: 'New name of the key. 1 to 100 characters.' })
   name?: string | null;
 
-  @ArrayMinSize(1, { message: 'must not be empty; null is all that the role may' })
-  @ArrayUnique({ message: 'must not name a scope twice' })
-  @Field(() => [Scope], { nullable: true, description: 'Null: all that the role may.' })
+  @ArrayMinSize(1, { message: 'must not be empty; null grants all permissions of the role' })
+  @ArrayUnique({ message: 'must not contain duplicates' })
+  @Field(() => [Scope], {
+    nullable: true,
+    description: 'New scopes; null grants all permissions of the role.',
+  })
   scopes?: Scope[] | null;
 
-  @Field(() => Date, { nullable: true, description: 'Null: until it is revoked.' })
+  @Field(() => Date, {
+    nullable: true,
+    description: 'New expiry time, in the future; null for a key that does not expire.',
+  })
   expiresAt?: Date | null;
 }
 
-@InputType()
+@InputType({ description: 'Input of `revokeApiKey`.' })
 export class RevokeApiKeyInput {
-  @Field(() => ID)
+  @Field(() => ID, { description: 'ID of the API key.' })
   id!: string;
 }
 
 @Allow(Role.ADMIN, Scope.ADMIN)
-@ObjectType({ simpleResolvers: true })
+@ObjectType({
+  simpleResolvers: true,
+  description: 'A new API key, with the secret that is returned only once.',
+})
 export class ApiKeyWithSecret {
-  @Field(() => ApiKey)
+  @Field(() => ApiKey, { description: 'The API key.' })
   apiKey!: ApiKey;
 
-  @Field({ description: 'The key itself. It is shown this once.' })
+  @Field({
+    description:
+      'The complete key that clients send. It is returned only in this response and cannot be read again.',
+  })
   key!: string;
 }
 
-@InputType({ description: 'All that are given must fit.' })
+@InputType({ description: 'Filters for API keys. Filters are combined with AND.' })
 export class ApiKeyFilter {
-  @Field(() => Boolean, { nullable: true })
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'True returns only revoked keys, false only keys that are not revoked.',
+  })
   revoked?: boolean | null;
 
-  @Field(() => [Role], { nullable: true })
+  @Field(() => [Role], { nullable: true, description: 'Returns keys with one of these roles.' })
   role?: Role[] | null;
 }
 
 @ArgsType()
 export class ApiKeysArgs extends PageArgs {
-  @Field(() => ApiKeyFilter, { nullable: true })
+  @Field(() => ApiKeyFilter, { nullable: true, description: 'Filters for the returned API keys.' })
   filter?: ApiKeyFilter | null;
 
-  @Field(() => ApiKeyOrder, { nullable: true, description: 'Oldest first when left out.' })
+  @Field(() => ApiKeyOrder, { nullable: true, description: 'Sort order. The default is oldest first.' })
   orderBy?: OrderInput | null;
 }

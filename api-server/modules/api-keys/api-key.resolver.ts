@@ -25,7 +25,7 @@ export class ApiKeyResolver {
   ) {}
 
   @Allow(Role.ADMIN, Scope.ADMIN)
-  @Query(() => ApiKeyConnection, { name: 'apiKeys', description: 'API keys, oldest first.' })
+  @Query(() => ApiKeyConnection, { name: 'apiKeys', description: 'Lists API keys, oldest first.' })
   async all(
     @Args(() => ApiKeysArgs) args: ApiKeysArgs,
     @Info() info: GraphQLResolveInfo,
@@ -36,23 +36,36 @@ export class ApiKeyResolver {
   }
 
   @Allow(Role.ADMIN, Scope.ADMIN)
-  @Mutation(() => ApiKeyWithSecret, { description: 'The answer has the key; it is shown this once.' })
+  @Mutation(() => ApiKeyWithSecret, {
+    description: 'Creates an API key. The response contains the key; it is returned only once.',
+  })
   async createApiKey(
-    @Arg('input', () => CreateApiKeyInput) input: CreateApiKeyInput,
+    @Arg('input', () => CreateApiKeyInput, { description: 'Properties of the new API key.' })
+    input: CreateApiKeyInput,
     @Ctx() { identity }: GraphqlContext,
   ): Promise<ApiKeyWithSecret> {
     return this.keys.create(input, identity.id);
   }
 
   @Allow(Role.ADMIN, Scope.ADMIN)
-  @Mutation(() => ApiKey, { description: 'What the key may is in force within seconds, everywhere.' })
-  async updateApiKey(@Arg('input', () => UpdateApiKeyInput) input: UpdateApiKeyInput): Promise<ApiKey> {
+  @Mutation(() => ApiKey, {
+    description: 'Updates an API key. The new permissions take effect in all processes within seconds.',
+  })
+  async updateApiKey(
+    @Arg('input', () => UpdateApiKeyInput, { description: 'The API key and its new values.' })
+    input: UpdateApiKeyInput,
+  ): Promise<ApiKey> {
     return this.keys.update(input);
   }
 
   @Allow(Role.ADMIN, Scope.ADMIN)
-  @Mutation(() => ApiKey, { description: 'The key is refused within seconds, everywhere and for good.' })
-  async revokeApiKey(@Arg('input', () => RevokeApiKeyInput) input: RevokeApiKeyInput): Promise<ApiKey> {
+  @Mutation(() => ApiKey, {
+    description: 'Revokes an API key permanently. All processes reject it within seconds.',
+  })
+  async revokeApiKey(
+    @Arg('input', () => RevokeApiKeyInput, { description: 'The API key to revoke.' })
+    input: RevokeApiKeyInput,
+  ): Promise<ApiKey> {
     return this.keys.revoke(input);
   }
 }

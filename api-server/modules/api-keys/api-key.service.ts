@@ -14,7 +14,7 @@ import type {
 
 const { table } = apiKeyType;
 
-/** Makes API keys and takes them back. */
+/** Creates, updates and revokes API keys. */
 export class ApiKeyService {
   constructor(private readonly dataSource: DataSource) {}
 
@@ -37,7 +37,7 @@ export class ApiKeyService {
     return { apiKey: await insertRow(this.dataSource, table, values), key };
   }
 
-  /** Throws CONFLICT when it is revoked: that is for good. */
+  /** Throws CONFLICT when the key is revoked: revocation is permanent. */
   async update({ id, name, scopes, expiresAt }: UpdateApiKeyInput): Promise<ApiKey> {
     requireFuture(expiresAt);
     const uuid = uuidOf('ApiKey', id, 'input.id');
@@ -47,17 +47,17 @@ export class ApiKeyService {
     const [key] = await changeRows(this.dataSource, table, { sql, bindings });
     if (key) return key;
     const known: object[] = await this.dataSource.query('SELECT FROM api_keys WHERE id = $1', [uuid]);
-    if (known.length === 0) throw notFound('there is no such API key', 'input.id');
+    if (known.length === 0) throw notFound('API key not found', 'input.id');
     throw conflict('the API key is revoked', 'input.id');
   }
 
-  /** Since when it is revoked does not change when it is said again. */
+  /** Idempotent: a second call keeps the time of the first revocation. */
   async revoke({ id }: RevokeApiKeyInput): Promise<ApiKey> {
     const bindings = new Bindings();
     const sql = `UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()), updated_at = now()
       WHERE id = ${bindings.bind(uuidOf('ApiKey', id, 'input.id'))}`;
     const [key] = await changeRows(this.dataSource, table, { sql, bindings });
-    if (!key) throw notFound('there is no such API key', 'input.id');
+    if (!key) throw notFound('API key not found', 'input.id');
     return key;
   }
 }

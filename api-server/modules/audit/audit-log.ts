@@ -11,7 +11,7 @@ const INSERT = `INSERT INTO audit_events
   FROM jsonb_to_recordset(CAST($1 AS jsonb)) AS e("at" timestamptz, "actor" text, "actorName" text,
     "role" text, "action" text, "input" jsonb, "subject" text, "outcome" text, "errorCode" text, "requestId" text)`;
 
-/** The ids of the API are made in SQL here: base64 of the type and the row's key, as `toGlobalId` makes them. */
+/** Encodes the global ID of the subject in SQL, in the format of `toGlobalId`: base64 of the type and the primary key. */
 export const auditStatement: AuditStatement = (entry, rows, type, { bind }) => {
   const { actor, actorName, role, action, input, outcome, errorCode, requestId } = entry;
   const texts = [actor, actorName, role, action].map((text) => {
@@ -31,9 +31,12 @@ function storableTexts(_key: string, value: unknown): unknown {
   return typeof value === 'string' ? storable(value) : value;
 }
 
-/** Writes the audit of what no statement has put on record itself: one statement for all that came while the one before ran. */
+/**
+ * Writes audit events that are not part of the statement of a mutation. Events are batched: those
+ * that arrive while a statement runs share the next one.
+ */
 export class AuditLog {
-  #waiting: (AuditEntry & { at: Date })[] = [];
+  #pending: (AuditEntry & { at: Date })[] = [];
   #running: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
@@ -43,22 +46,22 @@ export class AuditLog {
   ) {}
 
   readonly record: AuditRecorder = (entry) => {
-    this.#waiting.push({ at: new Date(), ...entry });
+    this.#pending.push({ at: new Date(), ...entry });
     this.#next ??= this.#running.then(() => this.#write());
     return this.#next;
   };
 
   async #write(): Promise<void> {
-    const entries = this.#waiting.splice(0);
+    const entries = this.#pending.splice(0);
     this.#running = this.#next!;
     this.#next = undefined;
     try {
       const json = JSON.stringify(entries, storableTexts);
-      // Not in the session of the request that happens to be the first.
+      // A batch belongs to several requests, so it must not use the session of one of them.
       await databaseSession.exit(() => this.dataSource.query(INSERT, [json]));
     } catch (error) {
-      // The log is the second place to look; nothing in an entry is secret.
-      this.log.error({ err: error, audit: entries }, 'audit events could not be written to the database');
+      // Entries contain no secrets, so they are logged when the database cannot store them.
+      this.log.error({ err: error, audit: entries }, 'audit events were not stored');
     }
   }
 }

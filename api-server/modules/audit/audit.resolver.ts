@@ -16,33 +16,36 @@ import {
   auditEventType,
 } from './audit-event.entity.js';
 
-@InputType({ description: 'All that are given must fit.' })
+@InputType({ description: 'Filters for audit events. Filters are combined with AND.' })
 class AuditEventFilter {
-  @Field(() => String, { nullable: true, description: 'Who, as in `AuditEvent.actor`.' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Returns the actions of this actor, in the format of `AuditEvent.actor`.',
+  })
   actor?: string | null;
 
-  @Field(() => [String], { nullable: true, description: 'Names of mutations.' })
+  @Field(() => [String], { nullable: true, description: 'Returns actions with one of these names.' })
   action?: string[] | null;
 
-  @Field(() => ID, { nullable: true, description: 'What it was done to.' })
+  @Field(() => ID, { nullable: true, description: 'Returns actions on the object with this ID.' })
   subject?: string | null;
 
-  @Field(() => [AuditOutcome], { nullable: true })
+  @Field(() => [AuditOutcome], { nullable: true, description: 'Returns actions with one of these outcomes.' })
   outcome?: AuditOutcome[] | null;
 
-  @Field(() => Date, { nullable: true, description: 'From this time on.' })
+  @Field(() => Date, { nullable: true, description: 'Start of the time range, inclusive.' })
   from?: Date | null;
 
-  @Field(() => Date, { nullable: true, description: 'Before this time.' })
+  @Field(() => Date, { nullable: true, description: 'End of the time range, exclusive.' })
   to?: Date | null;
 }
 
 @ArgsType()
 class AuditEventsArgs extends PageArgs {
-  @Field(() => AuditEventFilter, { nullable: true })
+  @Field(() => AuditEventFilter, { nullable: true, description: 'Filters for the returned audit events.' })
   filter?: AuditEventFilter | null;
 
-  @Field(() => AuditEventOrder, { nullable: true, description: 'Newest first when left out.' })
+  @Field(() => AuditEventOrder, { nullable: true, description: 'Sort order. The default is newest first.' })
   orderBy?: OrderInput | null;
 }
 
@@ -51,7 +54,7 @@ export class AuditResolver {
   constructor(private readonly dataSource: DataSource) {}
 
   @Allow(Role.ADMIN, Scope.ADMIN)
-  @Query(() => AuditEventConnection, { description: 'What was done, newest first.' })
+  @Query(() => AuditEventConnection, { description: 'Lists audit events, newest first.' })
   async auditEvents(
     @Args(() => AuditEventsArgs) args: AuditEventsArgs,
     @Info() info: GraphQLResolveInfo,

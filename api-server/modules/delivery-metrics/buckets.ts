@@ -3,14 +3,14 @@ import type { MetricsBucket } from './delivery-metrics.types.js';
 const DAY_MS = 86_400_000;
 
 export interface BucketRange {
-  /** Begin of the whole bucket: by it the database names it. */
+  /** Start of the whole bucket in milliseconds since the epoch, as the SQL statements return it. */
   start: number;
-  /** The part of it that is asked for. */
+  /** The part of the bucket within the requested time range. */
   from: Date;
   to: Date;
 }
 
-/** The buckets that a time touches, oldest first; undefined if they are more than `max`. */
+/** The buckets that overlap a time range, oldest first; undefined if there are more than `max`. */
 export function bucketsIn(
   from: Date,
   to: Date,
@@ -18,7 +18,7 @@ export function bucketsIn(
   max: number,
 ): BucketRange[] | undefined {
   const ranges: BucketRange[] = [];
-  for (let start = beginOf(from, bucket); start < to.getTime(); ) {
+  for (let start = startOf(from, bucket); start < to.getTime(); ) {
     if (ranges.length === max) return undefined;
     const end = endOf(start, bucket);
     const range = { from: Math.max(start, from.getTime()), to: Math.min(end, to.getTime()) };
@@ -28,8 +28,8 @@ export function bucketsIn(
   return ranges;
 }
 
-/** As `date_trunc` in UTC. */
-function beginOf(at: Date, bucket: MetricsBucket): number {
+/** Like `date_trunc` in UTC. */
+function startOf(at: Date, bucket: MetricsBucket): number {
   const day = Date.UTC(at.getUTCFullYear(), at.getUTCMonth(), bucket === 'MONTH' ? 1 : at.getUTCDate());
   if (bucket !== 'WEEK') return day;
   const sinceMonday = (new Date(day).getUTCDay() + 6) % 7;

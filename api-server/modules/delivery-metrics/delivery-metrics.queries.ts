@@ -1,8 +1,11 @@
-/** The figures in SQL: each statement gives a row for every bucket in which something ended, and one for all of them. */
+/**
+ * SQL of the delivery metrics. Each statement returns one row per bucket with finished deployments or
+ * resolved incidents, and one row for the whole time range.
+ */
 import type { DataSource } from 'typeorm';
 import { Bindings } from '../../platform/database/conditions.js';
 import type { MetricsBucket } from './delivery-metrics.types.js';
-import { BAD_CHANGE, LEAD_TIME } from './ended-deployment.js';
+import { FAILED_CHANGE, LEAD_TIME } from './ended-deployment.js';
 
 export interface MetricsScope {
   serviceId?: string;
@@ -13,7 +16,7 @@ export interface MetricsScope {
 }
 
 interface BucketRow {
-  /** In ms; null for the row of the whole time. */
+  /** Start of the bucket in milliseconds since the epoch; null in the row of the whole time range. */
   start: number | null;
 }
 
@@ -32,15 +35,15 @@ export interface RestoreFigures extends BucketRow {
   timeToRestoreP90: number | null;
 }
 
-/** Of deployments that are kept and of days that were rolled up: each deployment is in one of them. */
+/** Combines stored deployments and rolled-up days; each deployment is in exactly one of them. */
 export function deploymentFigures(dataSource: DataSource, scope: MetricsScope): Promise<DeploymentFigures[]> {
   const bindings = new Bindings();
   const days = `SELECT * FROM delivery_days r WHERE ${rolledUpWithin('r', scope, bindings)}`;
   const dayBucket = truncated('day::timestamp', scope, bindings);
-  const sql = `WITH days AS MATERIALIZED (${days}), ended AS (
+  const sql = `WITH days AS MATERIALIZED (${days}), finished AS (
       SELECT ${bucketOf('d.finished_at', scope, bindings)} AS start, 1 AS deployments,
         (d.status = 'SUCCEEDED')::int AS succeeded, (d.status = 'FAILED')::int AS failed,
-        (d.status = 'ROLLED_BACK')::int AS rolled_back, ${BAD_CHANGE}::int AS bad_changes, ${LEAD_TIME} AS lead_time
+        (d.status = 'ROLLED_BACK')::int AS rolled_back, ${FAILED_CHANGE}::int AS bad_changes, ${LEAD_TIME} AS lead_time
       FROM deployments d WHERE ${within('d', 'finished_at', scope, bindings)}
       UNION ALL
       SELECT ${dayBucket}, deployments, succeeded, failed, rolled_back, bad_changes, NULL FROM days
@@ -55,11 +58,11 @@ export function deploymentFigures(dataSource: DataSource, scope: MetricsScope): 
       coalesce(sum(bad_changes), 0)::int AS "badChanges",
       percentile_cont(0.5) WITHIN GROUP (ORDER BY lead_time) AS "leadTimeP50",
       percentile_cont(0.9) WITHIN GROUP (ORDER BY lead_time) AS "leadTimeP90"
-    FROM ended GROUP BY GROUPING SETS ((start), ())`;
+    FROM finished GROUP BY GROUPING SETS ((start), ())`;
   return dataSource.query(sql, bindings.values);
 }
 
-/** Incidents are kept for good: there is nothing to roll up. */
+/** Incidents are stored permanently and are not rolled up. */
 export function restoreFigures(dataSource: DataSource, scope: MetricsScope): Promise<RestoreFigures[]> {
   const bindings = new Bindings();
   const sql = `WITH resolved AS (
@@ -74,7 +77,7 @@ export function restoreFigures(dataSource: DataSource, scope: MetricsScope): Pro
   return dataSource.query(sql, bindings.values);
 }
 
-/** Without a time zone, so that the session's own has no say. */
+/** Truncates in UTC, independent of the time zone of the session. */
 function bucketOf(column: string, scope: MetricsScope, bindings: Bindings): string {
   return truncated(`${column} AT TIME ZONE 'UTC'`, scope, bindings);
 }
@@ -83,16 +86,16 @@ function truncated(time: string, { bucket }: MetricsScope, { bind }: Bindings): 
   return `date_trunc(${bind(bucket.toLowerCase())}, ${time})`;
 }
 
-function within(alias: string, ended: string, scope: MetricsScope, bindings: Bindings): string {
+function within(alias: string, timeColumn: string, scope: MetricsScope, bindings: Bindings): string {
   const { bind } = bindings;
   return [
     ...ofScope(alias, scope, bindings),
-    `${alias}.${ended} >= ${bind(scope.from)}`,
-    `${alias}.${ended} < ${bind(scope.to)}`,
+    `${alias}.${timeColumn} >= ${bind(scope.from)}`,
+    `${alias}.${timeColumn} < ${bind(scope.to)}`,
   ].join(' AND ');
 }
 
-/** A day belongs to the time in which it begins, so that times that follow each other count it once. */
+/** A day belongs to the time range that contains its start, so that adjacent ranges count it once. */
 function rolledUpWithin(alias: string, scope: MetricsScope, bindings: Bindings): string {
   const utc = (time: Date) => `CAST(${bindings.bind(time)} AS timestamptz) AT TIME ZONE 'UTC'`;
   return [

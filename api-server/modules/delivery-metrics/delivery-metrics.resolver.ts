@@ -32,26 +32,26 @@ export class DeliveryMetricsResolver {
   @Query(() => DeliveryMetrics, {
     complexity: 200,
     description:
-      'Deployment frequency, lead time for changes, change failure rate, time to restore and rollback frequency.',
+      'DORA metrics of a time range: deployment frequency, lead time for changes, change failure rate, time to restore service, and rollback frequency.',
   })
   async deliveryMetrics(
     @Args(() => DeliveryMetricsArgs) args: DeliveryMetricsArgs,
     @Info() info: GraphQLResolveInfo,
   ): Promise<DeliveryMetrics> {
     const { from, to, bucket } = args;
-    if (from >= to) throw badUserInput({ field: 'to', message: 'must be after from' });
+    if (from >= to) throw badUserInput({ field: 'to', message: 'must be later than from' });
     const ranges = bucketsIn(from, to, bucket, MAX_BUCKETS);
     if (!ranges) {
       throw badUserInput({
         field: 'bucket',
-        message: `makes more than ${MAX_BUCKETS} buckets; take larger ones or a shorter time`,
+        message: `yields more than ${MAX_BUCKETS} buckets; use a larger bucket or a shorter time range`,
       });
     }
     const scope = scopeOf(args);
-    const asked = [...selectedFields(info, 'total'), ...selectedFields(info, 'buckets')];
+    const selected = [...selectedFields(info, 'total'), ...selectedFields(info, 'buckets')];
     const [deployments, restores] = await Promise.all([
       deploymentFigures(this.dataSource, scope),
-      asked.some((name) => name.startsWith('timeToRestore')) ? restoreFigures(this.dataSource, scope) : [],
+      selected.some((name) => name.startsWith('timeToRestore')) ? restoreFigures(this.dataSource, scope) : [],
     ]);
     return assemble({ from, to }, ranges, deployments, restores);
   }

@@ -1,8 +1,8 @@
-/** How a deployment that has ended counts; in one place, so that it counts the same before and after it is rolled up. */
+/** SQL expressions over a finished deployment `d`, shared by the metrics and the roll-up so that both count it the same way. */
 
-/** Seconds from the commit to the end; null when it did not succeed, or nobody knows the commit's time. */
-export const LEAD_TIME = `CASE WHEN d.status = 'SUCCEEDED' AND d.committed_at IS NOT NULL -- greatest() passes over NULL
+/** Lead time in seconds: commit to finish. Null when the deployment did not succeed or has no commit time. */
+export const LEAD_TIME = `CASE WHEN d.status = 'SUCCEEDED' AND d.committed_at IS NOT NULL -- greatest() ignores NULL
   THEN greatest(0, extract(epoch FROM d.finished_at - d.committed_at))::float8 END`;
 
-export const BAD_CHANGE = `(d.status <> 'SUCCEEDED' OR d.id IN (
+export const FAILED_CHANGE = `(d.status <> 'SUCCEEDED' OR d.id IN (
   SELECT deployment_id FROM incidents WHERE deployment_id IS NOT NULL))`;

@@ -1,4 +1,4 @@
-/** What other types have of this module; they themselves know nothing of deployments. */
+/** Connections of deployments on types of other modules. Those modules do not import this one. */
 import type { GraphQLResolveInfo } from 'graphql';
 import { Args, Ctx, FieldResolver, Info, Resolver, Root } from 'type-graphql';
 import { equals } from '../../platform/database/conditions.js';
@@ -19,7 +19,7 @@ import { deploymentConditions } from './deployment-conditions.js';
 
 @Resolver(() => Service)
 export class ServiceDeploymentsResolver {
-  @FieldResolver(() => DeploymentConnection, { description: 'Its deployments, newest first.' })
+  @FieldResolver(() => DeploymentConnection, { description: 'Deployments of the service, newest first.' })
   async deployments(
     @Root() service: Service,
     @Args(() => DeploymentsOfServiceArgs) args: DeploymentsOfServiceArgs,
@@ -37,7 +37,7 @@ export class ServiceDeploymentsResolver {
 
 @Resolver(() => Environment)
 export class EnvironmentDeploymentsResolver {
-  @FieldResolver(() => DeploymentConnection, { description: 'The deployments into it, newest first.' })
+  @FieldResolver(() => DeploymentConnection, { description: 'Deployments to the environment, newest first.' })
   async deployments(
     @Root() environment: Environment,
     @Args(() => DeploymentsIntoEnvironmentArgs) args: DeploymentsIntoEnvironmentArgs,
@@ -52,7 +52,7 @@ export class EnvironmentDeploymentsResolver {
 
 @Resolver(() => Release)
 export class ReleaseDeploymentsResolver {
-  @FieldResolver(() => DeploymentConnection, { description: 'Where it was deployed, newest first.' })
+  @FieldResolver(() => DeploymentConnection, { description: 'Deployments of the release, newest first.' })
   async deployments(
     @Root() release: Release,
     @Args(() => NestedDeploymentsArgs) args: NestedDeploymentsArgs,

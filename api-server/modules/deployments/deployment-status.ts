@@ -8,7 +8,6 @@ export const DeploymentStatus = {
 } as const;
 export type DeploymentStatus = (typeof DeploymentStatus)[keyof typeof DeploymentStatus];
 
-/** What a deployment can end as. */
 export const DeploymentOutcome = {
   SUCCEEDED: 'SUCCEEDED',
   FAILED: 'FAILED',
@@ -16,8 +15,21 @@ export const DeploymentOutcome = {
 } as const;
 export type DeploymentOutcome = (typeof DeploymentOutcome)[keyof typeof DeploymentOutcome];
 
-registerEnumType(DeploymentStatus, { name: 'DeploymentStatus' });
-registerEnumType(DeploymentOutcome, { name: 'DeploymentOutcome', description: 'How a deployment ended.' });
+const OUTCOMES = {
+  SUCCEEDED: { description: 'The deployment succeeded.' },
+  FAILED: { description: 'The deployment failed.' },
+  ROLLED_BACK: { description: 'The deployment was rolled back to the previous version.' },
+};
+registerEnumType(DeploymentStatus, {
+  name: 'DeploymentStatus',
+  description: 'Status of a deployment.',
+  valuesConfig: { IN_PROGRESS: { description: 'The deployment is not finished.' }, ...OUTCOMES },
+});
+registerEnumType(DeploymentOutcome, {
+  name: 'DeploymentOutcome',
+  description: 'Outcome of a finished deployment.',
+  valuesConfig: OUTCOMES,
+});
 
 export const DeploymentStrategy = {
   CANARY: 'CANARY',
@@ -29,5 +41,11 @@ export type DeploymentStrategy = (typeof DeploymentStrategy)[keyof typeof Deploy
 
 registerEnumType(DeploymentStrategy, {
   name: 'DeploymentStrategy',
-  description: 'How a version takes the place of another.',
+  description: 'Strategy by which a deployment replaces the previous version.',
+  valuesConfig: {
+    CANARY: { description: 'Traffic shifts to the new version in steps.' },
+    BLUE_GREEN: { description: 'All traffic switches to the new version at once, while both versions run.' },
+    ROLLING_UPDATE: { description: 'Pods of the old version are replaced in batches.' },
+    RECREATE: { description: 'The old version stops before the new version starts.' },
+  },
 });

@@ -12,7 +12,7 @@ import { DeploymentStatus, DeploymentStrategy } from './deployment-status.js';
 @ObjectType('Deployment', {
   implements: Node,
   simpleResolvers: true,
-  description: 'A version of a service put into an environment.',
+  description: 'A rollout of one version of a service to an environment.',
 })
 export class Deployment extends Node {
   @Column('uuid', { name: 'service_id' })
@@ -25,46 +25,59 @@ export class Deployment extends Node {
   releaseId!: string | null;
 
   @Column('text')
-  @Field({ description: 'What was deployed, for instance an image tag.' })
+  @Field({ description: 'Deployed version, for example an image tag.' })
   version!: string;
 
   @Column('text', { nullable: true })
-  @Field(() => String, { nullable: true, description: 'The commit it was built from.' })
+  @Field(() => String, { nullable: true, description: 'Git commit from which the version was built.' })
   commit!: string | null;
 
   @Column({ name: 'committed_at', type: 'timestamptz', precision: 3, nullable: true })
-  @Field(() => Date, { nullable: true })
+  @Field(() => Date, {
+    nullable: true,
+    description: 'Time of the commit. The lead time for changes starts here.',
+  })
   committedAt!: Date | null;
 
   @Column('text')
-  @Field(() => DeploymentStatus)
+  @Field(() => DeploymentStatus, { description: 'Status of the deployment.' })
   status!: DeploymentStatus;
 
   @Column('text', { nullable: true })
-  @Field(() => DeploymentStrategy, { nullable: true })
+  @Field(() => DeploymentStrategy, {
+    nullable: true,
+    description: 'Deployment strategy; null when it was not reported.',
+  })
   strategy!: DeploymentStrategy | null;
 
   @Column('smallint', { nullable: true })
-  @Field(() => Int, { nullable: true, description: 'The share of the traffic it has, in percent.' })
+  @Field(() => Int, {
+    nullable: true,
+    description:
+      'Share of the traffic that the new version receives, in percent; null when it was not reported.',
+  })
   weight!: number | null;
 
   @Column('text', { nullable: true })
-  @Field(() => String, { nullable: true, description: 'Why it stands as it does.' })
+  @Field(() => String, { nullable: true, description: 'Reason for the current status or weight.' })
   reason!: string | null;
 
   @Column({ name: 'started_at', type: 'timestamptz', precision: 3 })
-  @Field(() => Date)
+  @Field(() => Date, { description: 'Time at which the deployment started.' })
   startedAt!: Date;
 
   @Column({ name: 'finished_at', type: 'timestamptz', precision: 3, nullable: true })
-  @Field(() => Date, { nullable: true })
+  @Field(() => Date, {
+    nullable: true,
+    description: 'Time at which the deployment finished; null while it is in progress.',
+  })
   finishedAt!: Date | null;
 
-  /** What the caller calls this deployment, so that telling it twice records it once. */
+  /** Unique per service, so that a retry of `recordDeployment` does not create a second row. */
   @Column('text', { name: 'idempotency_key', select: false })
   idempotencyKey!: string;
 
-  /** Null if a version recorded it that kept none. */
+  /** Null for rows of versions of this API that stored no digest. */
   @Column('text', { name: 'request_digest', nullable: true, select: false })
   requestDigest!: string | null;
 

@@ -9,7 +9,7 @@ import { listQuery, rootPage } from '../../platform/graphql/relay/list.js';
 import { selectedFields } from '../../platform/graphql/relay/selection.js';
 import type { GraphqlContext } from '../context.js';
 import { Environment } from '../environments/environment.entity.js';
-import { environmentOf } from '../environments/environment-of.js';
+import { loadEnvironment } from '../environments/environment-of.js';
 import { Release } from '../releases/release.entity.js';
 import { ofService } from '../services/of-service.js';
 import { Service } from '../services/service.entity.js';
@@ -31,7 +31,7 @@ export class DeploymentResolver {
   ) {}
 
   @AllowRead()
-  @Query(() => DeploymentConnection, { name: 'deployments', description: 'Deployments, newest first.' })
+  @Query(() => DeploymentConnection, { name: 'deployments', description: 'Lists deployments, newest first.' })
   async all(
     @Args(() => DeploymentsArgs) args: DeploymentsArgs,
     @Info() info: GraphQLResolveInfo,
@@ -46,39 +46,50 @@ export class DeploymentResolver {
   }
 
   @Allow(Role.OPERATOR, Scope.DEPLOYMENTS)
-  @Mutation(() => Deployment, { description: 'Says that a deployment has started.' })
+  @Mutation(() => Deployment, {
+    description: 'Records a deployment that has started, and its release if it is unknown.',
+  })
   async recordDeployment(
-    @Arg('input', () => RecordDeploymentInput) input: RecordDeploymentInput,
+    @Arg('input', () => RecordDeploymentInput, { description: 'Properties of the deployment.' })
+    input: RecordDeploymentInput,
   ): Promise<Deployment> {
     return this.deployments.record(input);
   }
 
   @Allow(Role.OPERATOR, Scope.DEPLOYMENTS)
-  @Mutation(() => Deployment, { description: 'Says how a deployment that is under way stands.' })
+  @Mutation(() => Deployment, {
+    description:
+      'Updates the weight or the reason of a deployment in progress. Fails with CONFLICT when the deployment is finished.',
+  })
   async updateDeployment(
-    @Arg('input', () => UpdateDeploymentInput) input: UpdateDeploymentInput,
+    @Arg('input', () => UpdateDeploymentInput, { description: 'The deployment and its new values.' })
+    input: UpdateDeploymentInput,
   ): Promise<Deployment> {
     return this.deployments.update(input);
   }
 
   @Allow(Role.OPERATOR, Scope.DEPLOYMENTS)
-  @Mutation(() => Deployment, { description: 'Says how a deployment ended.' })
+  @Mutation(() => Deployment, {
+    description:
+      'Records the outcome of a deployment. Fails with CONFLICT when it is finished with another outcome.',
+  })
   async finishDeployment(
-    @Arg('input', () => FinishDeploymentInput) input: FinishDeploymentInput,
+    @Arg('input', () => FinishDeploymentInput, { description: 'The deployment and its outcome.' })
+    input: FinishDeploymentInput,
   ): Promise<Deployment> {
     return this.deployments.finish(input);
   }
 
-  @FieldResolver(() => Environment)
+  @FieldResolver(() => Environment, { description: 'Environment of the deployment.' })
   environment(
     @Root() deployment: Deployment,
     @Ctx() { loaders }: GraphqlContext,
     @Info() info: GraphQLResolveInfo,
   ): Promise<Environment | null> {
-    return environmentOf(deployment.environmentName, loaders, info);
+    return loadEnvironment(deployment.environmentName, loaders, info);
   }
 
-  @FieldResolver(() => Service)
+  @FieldResolver(() => Service, { description: 'The deployed service.' })
   service(
     @Root() deployment: Deployment,
     @Ctx() { loaders }: GraphqlContext,
@@ -89,7 +100,8 @@ export class DeploymentResolver {
 
   @FieldResolver(() => Release, {
     nullable: true,
-    description: 'What was deployed. Deployments recorded before there were releases have none.',
+    description:
+      'The deployed release; null for deployments that were recorded by versions of this API without releases.',
   })
   async release(
     @Root() deployment: Deployment,

@@ -18,15 +18,15 @@ import { DeploymentStatus } from './deployment-status.js';
 
 const { table } = deploymentType;
 
-/** What decides whether a key was used for the same, beside what everybody may read. */
-const WITH_KEYS: PropertyOf<Deployment>[] = [
+/** The readable columns, and those that decide whether a retry has the same input. */
+const COLUMNS_WITH_KEYS: PropertyOf<Deployment>[] = [
   ...table.properties,
   'requestDigest',
   'finishIdempotencyKey',
   'finishDigest',
 ];
 
-/** Changes of deployments. */
+/** Records, updates and finishes deployments. */
 export class DeploymentService {
   constructor(
     private readonly dataSource: DataSource,
@@ -34,25 +34,25 @@ export class DeploymentService {
   ) {}
 
   /**
-   * Records the start of a deployment. With a key it has seen, it returns what it
-   * recorded then; the same key for something else is a CONFLICT.
+   * Idempotent: a known key with the same input returns the recorded deployment. A known key with
+   * other input throws CONFLICT.
    */
   async record(input: RecordDeploymentInput): Promise<Deployment> {
     const serviceId = uuidOf('Service', input.serviceId, 'input.serviceId');
-    const { idempotencyKey, ...told } = input;
-    const digest = requestDigest(told);
+    const { idempotencyKey, ...content } = input;
+    const digest = requestDigest(content);
     const recorded = await this.#insert(serviceId, input, digest);
     if (recorded) return recorded;
     const before = await this.#find(
       (bind) => `t.service_id = ${bind(serviceId)} AND t.idempotency_key = ${bind(idempotencyKey)}`,
     );
-    if (!before) throw await this.#refusal(serviceId);
-    if (before.requestDigest === null ? isSame(before, input) : before.requestDigest === digest)
+    if (!before) throw await this.#rejection(serviceId);
+    if (before.requestDigest === null ? hasSameContent(before, input) : before.requestDigest === digest)
       return before;
     throw conflict('the idempotency key was used for another deployment', 'input.idempotencyKey');
   }
 
-  /** Says how a deployment that is under way stands. */
+  /** Throws CONFLICT when the deployment is finished. */
   async update({ id, weight, reason }: UpdateDeploymentInput): Promise<Deployment> {
     const uuid = uuidOf('Deployment', id, 'input.id');
     const bindings = new Bindings();
@@ -64,31 +64,34 @@ export class DeploymentService {
     if (updated) return updated;
     const before = await this.#get(uuid);
     if (!isChange) return before;
-    throw conflict(`the deployment has ended as ${before.status} already`, 'input.id');
+    throw conflict(`the deployment is already finished with status ${before.status}`, 'input.id');
   }
 
-  /** Ends a deployment once; the same again changes nothing, another end is a CONFLICT. */
+  /** Idempotent: a retry with the same outcome changes nothing, another outcome throws CONFLICT. */
   async finish({ idempotencyKey, ...input }: FinishDeploymentInput): Promise<Deployment> {
     const uuid = uuidOf('Deployment', input.id, 'input.id');
     const digest = requestDigest(input);
-    const ended = await this.#end(uuid, input, idempotencyKey, digest);
-    if (ended) return ended;
+    const finished = await this.#finish(uuid, input, idempotencyKey, digest);
+    if (finished) return finished;
     const before = await this.#get(uuid);
     if (input.finishedAt && input.finishedAt < before.startedAt) {
-      throw badUserInput({ field: 'input.finishedAt', message: 'is before the deployment started' });
+      throw badUserInput({
+        field: 'input.finishedAt',
+        message: 'must not be before the start of the deployment',
+      });
     }
     if (idempotencyKey != null && before.finishIdempotencyKey === idempotencyKey) {
       if (before.finishDigest === digest) return before;
-      throw conflict('the idempotency key was used to end it otherwise', 'input.idempotencyKey');
+      throw conflict('the idempotency key was used with other input', 'input.idempotencyKey');
     }
     if (before.status === input.outcome) return before;
-    throw conflict(`the deployment has ended as ${before.status} already`, 'input.outcome');
+    throw conflict(`the deployment is already finished with status ${before.status}`, 'input.outcome');
   }
 
   /**
-   * Undefined when the key is known, or when the service or environment takes no deployments.
-   * Nothing is written then, not the release either: whether it is wanted is asked first, and
-   * one who was faster with the key makes the whole statement fail.
+   * Undefined when the key is known, or when the service or environment is missing or archived.
+   * Then the release is not inserted either: the CTE `accepted` is empty, and a concurrent insert
+   * with the same key fails the whole statement with a unique violation.
    */
   async #insert(
     serviceId: string,
@@ -99,14 +102,14 @@ export class DeploymentService {
     const { strategy, weight, reason } = input;
     const bindings = new Bindings();
     const { bind } = bindings;
-    const wanted = `wanted AS (
+    const accepted = `accepted AS (
         SELECT id FROM services s WHERE s.id = ${bind(serviceId)} AND s.archived_at IS NULL
           AND NOT EXISTS (SELECT FROM environments WHERE name = ${bind(environment)} AND archived_at IS NOT NULL)
           AND NOT EXISTS (SELECT FROM deployments WHERE service_id = s.id AND idempotency_key = ${bind(idempotencyKey)}))`;
-    const release = releaseCtes(serviceId, input, bindings, 'EXISTS (SELECT FROM wanted)');
+    const release = releaseCtes(serviceId, input, bindings, 'EXISTS (SELECT FROM accepted)');
     const values = [
       ['id', 'gen_random_uuid()'],
-      ['service_id', 'wanted.id'],
+      ['service_id', 'accepted.id'],
       ['environment', bind(environment)],
       ['release_id', '(SELECT id FROM release)'],
       ['version', bind(version)],
@@ -120,11 +123,11 @@ export class DeploymentService {
       ['request_digest', bind(digest)],
     ];
     const sql = `INSERT INTO deployments (${values.map(([column]) => column).join(', ')})
-      SELECT ${values.map(([, value]) => value).join(', ')} FROM wanted`;
+      SELECT ${values.map(([, value]) => value).join(', ')} FROM accepted`;
     const change = changeAndAnnounce(
       this.dataSource,
       table,
-      { kind: 'DEPLOYMENT_RECORDED', before: [wanted, ...release], sql, bindings },
+      { kind: 'DEPLOYMENT_RECORDED', before: [accepted, ...release], sql, bindings },
       this.announce,
     );
     const [recorded] = await change.catch((error: unknown) => {
@@ -134,8 +137,8 @@ export class DeploymentService {
     return recorded;
   }
 
-  /** Undefined when it has ended before, or there is none. The condition decides between two at the same time. */
-  async #end(
+  /** Undefined when the deployment is finished or missing. The condition on the status lets only one of two concurrent calls succeed. */
+  async #finish(
     uuid: string,
     { outcome, finishedAt, reason }: Omit<FinishDeploymentInput, 'idempotencyKey'>,
     key: string | null | undefined,
@@ -157,11 +160,11 @@ export class DeploymentService {
     const sql = `UPDATE deployments AS t SET finished_at = coalesce(${end}, greatest(now(), t.started_at)), ${set}
       WHERE t.id = ${bind(uuid)} AND t.status = ${bind(DeploymentStatus.IN_PROGRESS)}
         AND (${end} IS NULL OR ${end} >= t.started_at)`;
-    const [ended] = await this.#change('DEPLOYMENT_FINISHED', sql, bindings).catch((error: unknown) => {
+    const [finished] = await this.#change('DEPLOYMENT_FINISHED', sql, bindings).catch((error: unknown) => {
       if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
       throw conflict('the idempotency key was used for another deployment', 'input.idempotencyKey');
     });
-    return ended;
+    return finished;
   }
 
   #change(
@@ -174,31 +177,31 @@ export class DeploymentService {
 
   async #get(uuid: string): Promise<Deployment> {
     const found = await this.#find((bind) => `t.id = ${bind(uuid)}`);
-    if (!found) throw notFound('there is no such deployment', 'input.id');
+    if (!found) throw notFound('deployment not found', 'input.id');
     return found;
   }
 
   async #find(where: (bind: Bindings['bind']) => string): Promise<Deployment | undefined> {
     const bindings = new Bindings();
-    const sql = `SELECT ${table.selectList(WITH_KEYS, 't')} FROM deployments t WHERE ${where(bindings.bind)}`;
+    const sql = `SELECT ${table.selectList(COLUMNS_WITH_KEYS, 't')} FROM deployments t WHERE ${where(bindings.bind)}`;
     const [row]: object[] = await this.dataSource.query(sql, bindings.values);
     return row && table.hydrate(row);
   }
 
-  async #refusal(serviceId: string): Promise<Error> {
+  async #rejection(serviceId: string): Promise<Error> {
     const [service]: { archived: boolean }[] = await this.dataSource.query(
       'SELECT archived_at IS NOT NULL AS archived FROM services WHERE id = $1',
       [serviceId],
     );
-    if (!service) return notFound('there is no such service', 'input.serviceId');
+    if (!service) return notFound('service not found', 'input.serviceId');
     return service.archived
       ? conflict('the service is archived', 'input.serviceId')
       : conflict('the environment is archived', 'input.environment');
   }
 }
 
-/** Whether a recorded deployment is the one described; what the caller left out does not count. */
-function isSame(recorded: Deployment, input: RecordDeploymentInput): boolean {
+/** For rows without a digest: compares the stored columns. An omitted start time matches any. */
+function hasSameContent(recorded: Deployment, input: RecordDeploymentInput): boolean {
   return (
     recorded.environmentName === input.environment &&
     recorded.version === input.version &&

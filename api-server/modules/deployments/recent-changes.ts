@@ -1,10 +1,10 @@
-/** Deployments as they are annotated elsewhere. */
+/** Deployments for the annotations in Grafana. */
 import type { DataSource } from 'typeorm';
 import type { AnnotatedDeployment } from '../../platform/jobs/grafana-annotations.js';
 
 const MAX = 500;
 
-/** Those that began or ended at or after a time, the longest ago first. */
+/** Deployments that changed at or after a time, in the order of their last change. */
 export async function deploymentsChangedSince(
   dataSource: DataSource,
   since: Date,
@@ -16,7 +16,7 @@ export async function deploymentsChangedSince(
   );
 }
 
-/** As it is now; undefined when it is no longer kept. */
+/** Undefined when the deployment is past its retention. */
 export async function annotatedDeployment(
   dataSource: DataSource,
   uuid: string,

@@ -3,13 +3,15 @@ import { selectedFields } from '../../platform/graphql/relay/selection.js';
 import type { GraphqlContext } from '../context.js';
 import { Environment } from './environment.entity.js';
 
-/** The environment that something names. When only its name is asked for, it is known already. */
-export async function environmentOf(
+/** Loads the environment of a row by its name. Needs no query when only the name is selected. */
+export async function loadEnvironment(
   name: string,
   loaders: GraphqlContext['loaders'],
   info: GraphQLResolveInfo,
 ): Promise<Environment | null> {
   const fields = selectedFields(info);
-  const isKnown = [...fields].every((field) => field === 'name' || field === '__typename');
-  return isKnown ? Object.assign(new Environment(), { name }) : loaders.environmentByName.load(name, fields);
+  const isNameEnough = [...fields].every((field) => field === 'name' || field === '__typename');
+  return isNameEnough
+    ? Object.assign(new Environment(), { name })
+    : loaders.environmentByName.load(name, fields);
 }

@@ -11,27 +11,32 @@ import { orderOf } from '../../platform/graphql/relay/ordering.js';
 @ObjectType('Environment', {
   implements: Node,
   simpleResolvers: true,
-  description: 'Where services run, for instance production. The first deployment into one makes it.',
+  description:
+    'An environment to which services are deployed, for example production. The first deployment to it creates it.',
 })
 export class Environment extends Node {
   @Column('text')
-  @Field({ description: 'Unique, and never changed; lower-case letters, digits and dashes.' })
+  @Field({ description: 'Unique, immutable name: 1 to 63 lower-case letters, digits and hyphens.' })
   name!: string;
 
   @Column('text', { nullable: true })
-  @Field(() => String, { nullable: true })
+  @Field(() => String, { nullable: true, description: 'Description of the environment.' })
   description!: string | null;
 
   @Column({ name: 'archived_at', type: 'timestamptz', precision: 3, nullable: true })
-  @Field(() => Date, { nullable: true, description: 'Since when it is no longer deployed to.' })
+  @Field(() => Date, {
+    nullable: true,
+    description:
+      'Time at which the environment was archived; null when it is not archived. An archived environment accepts no deployments.',
+  })
   archivedAt!: Date | null;
 
   @CreateDateColumn({ name: 'created_at', type: 'timestamptz', precision: 3 })
-  @Field(() => Date)
+  @Field(() => Date, { description: 'Time at which the environment was created.' })
   createdAt!: Date;
 
   @UpdateDateColumn({ name: 'updated_at', type: 'timestamptz', precision: 3 })
-  @Field(() => Date)
+  @Field(() => Date, { description: 'Time of the last change of the environment.' })
   updatedAt!: Date;
 }
 

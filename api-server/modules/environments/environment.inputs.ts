@@ -8,46 +8,59 @@ import { EnvironmentOrder } from './environment.entity.js';
 @InputType()
 class EnvironmentDetails {
   @MaxLength(1_000, { message: 'must be at most 1000 characters long' })
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Description of the environment, at most 1000 characters.',
+  })
   description?: string | null;
 }
 
-@InputType()
+@InputType({ description: 'Input of `createEnvironment`.' })
 export class CreateEnvironmentInput extends EnvironmentDetails {
   @Matches(NAME_RULE, { message: NAME_MESSAGE })
-  @Field()
+  @Field({ description: 'Unique, immutable name: 1 to 63 lower-case letters, digits and hyphens.' })
   name!: string;
 }
 
-@InputType({ description: 'What is left out stays as it is; null takes it away.' })
+@InputType({
+  description: 'Input of `updateEnvironment`. Omitted fields keep their values; null removes the value.',
+})
 export class UpdateEnvironmentInput extends EnvironmentDetails {
-  @Field(() => ID)
+  @Field(() => ID, { description: 'ID of the environment.' })
   id!: string;
 }
 
-@InputType()
+@InputType({ description: 'Input of `archiveEnvironment`.' })
 export class ArchiveEnvironmentInput {
-  @Field(() => ID)
+  @Field(() => ID, { description: 'ID of the environment.' })
   id!: string;
 
-  @Field({ defaultValue: true, description: 'False takes it back.' })
+  @Field({ defaultValue: true, description: 'True archives the environment, false restores it.' })
   archived!: boolean;
 }
 
-@InputType({ description: 'All that are given must fit.' })
+@InputType({ description: 'Filters for environments. Filters are combined with AND.' })
 export class EnvironmentFilter {
-  @Field(() => [String], { nullable: true })
+  @Field(() => [String], { nullable: true, description: 'Returns environments with one of these names.' })
   name?: string[] | null;
 
-  @Field(() => Boolean, { nullable: true, defaultValue: false, description: 'Null for both kinds.' })
+  @Field(() => Boolean, {
+    nullable: true,
+    defaultValue: false,
+    description:
+      'True returns only archived environments, false only those that are not archived, null returns both.',
+  })
   archived?: boolean | null;
 }
 
 @ArgsType()
 export class EnvironmentsArgs extends PageArgs {
-  @Field(() => EnvironmentFilter, { defaultValue: { archived: false } })
+  @Field(() => EnvironmentFilter, {
+    defaultValue: { archived: false },
+    description: 'Filters for the returned environments.',
+  })
   filter!: EnvironmentFilter;
 
-  @Field(() => EnvironmentOrder, { nullable: true, description: 'By name when left out.' })
+  @Field(() => EnvironmentOrder, { nullable: true, description: 'Sort order. The default is by name.' })
   orderBy?: OrderInput | null;
 }

@@ -27,21 +27,28 @@ export class EnvironmentResolver {
   ) {}
 
   @AllowRead()
-  @Query(() => Environment, { nullable: true, description: 'One environment, by its id or by its name.' })
+  @Query(() => Environment, {
+    nullable: true,
+    description: 'The environment with this ID or this name; null when it does not exist.',
+  })
   async environment(
-    @Arg('id', () => ID, { nullable: true }) id: string | null | undefined,
-    @Arg('name', () => String, { nullable: true }) name: string | null | undefined,
+    @Arg('id', () => ID, { nullable: true, description: 'ID of the environment. Excludes `name`.' }) id:
+      | string
+      | null
+      | undefined,
+    @Arg('name', () => String, { nullable: true, description: 'Name of the environment. Excludes `id`.' })
+    name: string | null | undefined,
     @Ctx() { loaders }: GraphqlContext,
     @Info() info: GraphQLResolveInfo,
   ): Promise<Environment | null> {
     const fields = selectedFields(info);
     if (id != null && name == null) return loaders.environment.load(uuidOf('Environment', id, 'id'), fields);
     if (name != null && id == null) return loaders.environmentByName.load(name, fields);
-    throw badUserInput({ field: 'id', message: 'give either id or name' });
+    throw badUserInput({ field: 'id', message: 'specify exactly one of id and name' });
   }
 
   @AllowRead()
-  @Query(() => EnvironmentConnection, { name: 'environments', description: 'Environments, by name.' })
+  @Query(() => EnvironmentConnection, { name: 'environments', description: 'Lists environments, by name.' })
   async all(
     @Args(() => EnvironmentsArgs) args: EnvironmentsArgs,
     @Info() info: GraphQLResolveInfo,
@@ -52,27 +59,35 @@ export class EnvironmentResolver {
   }
 
   @Allow(Role.OPERATOR, Scope.CATALOG)
-  @Mutation(() => Environment)
+  @Mutation(() => Environment, {
+    description: 'Creates an environment. Fails with CONFLICT when the name exists.',
+  })
   async createEnvironment(
-    @Arg('input', () => CreateEnvironmentInput) input: CreateEnvironmentInput,
+    @Arg('input', () => CreateEnvironmentInput, { description: 'Properties of the environment.' })
+    input: CreateEnvironmentInput,
   ): Promise<Environment> {
     return this.environments.create(input);
   }
 
   @Allow(Role.OPERATOR, Scope.CATALOG)
-  @Mutation(() => Environment)
+  @Mutation(() => Environment, { description: 'Updates an environment.' })
   async updateEnvironment(
-    @Arg('input', () => UpdateEnvironmentInput) input: UpdateEnvironmentInput,
+    @Arg('input', () => UpdateEnvironmentInput, { description: 'The environment and its new values.' })
+    input: UpdateEnvironmentInput,
   ): Promise<Environment> {
     return this.environments.update(input);
   }
 
   @Allow(Role.OPERATOR, Scope.CATALOG)
   @Mutation(() => Environment, {
-    description: 'Takes an environment out of the lists, and refuses new deployments to it. Nothing is lost.',
+    description:
+      'Archives or restores an environment. Lists omit archived environments by default, and deployments to them are rejected. No data is deleted.',
   })
   async archiveEnvironment(
-    @Arg('input', () => ArchiveEnvironmentInput) input: ArchiveEnvironmentInput,
+    @Arg('input', () => ArchiveEnvironmentInput, {
+      description: 'The environment, and whether to archive or restore it.',
+    })
+    input: ArchiveEnvironmentInput,
   ): Promise<Environment> {
     return this.environments.archive(input);
   }

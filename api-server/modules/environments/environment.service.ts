@@ -12,31 +12,33 @@ import type {
 
 const { table } = environmentType;
 
-/** Changes of environments. */
+/** Creates, updates and archives environments. */
 export class EnvironmentService {
   constructor(private readonly dataSource: DataSource) {}
 
-  /** Throws CONFLICT when the name is taken. */
+  /** Throws CONFLICT when the name exists. */
   async create({ name, description }: CreateEnvironmentInput): Promise<Environment> {
     const values = { uuid: crypto.randomUUID(), name, description };
     return insertRow(this.dataSource, table, values).catch((error: unknown) => {
       if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
-      throw conflict(`an environment named ${name} exists already`, 'input.name');
+      throw conflict(`an environment named ${name} already exists`, 'input.name');
     });
   }
 
   async update({ id, description }: UpdateEnvironmentInput): Promise<Environment> {
-    return found(
+    return requireEnvironment(
       await updateRow(this.dataSource, table, uuidOf('Environment', id, 'input.id'), { description }),
     );
   }
 
   async archive({ id, archived }: ArchiveEnvironmentInput): Promise<Environment> {
-    return found(await setArchived(this.dataSource, table, uuidOf('Environment', id, 'input.id'), archived));
+    return requireEnvironment(
+      await setArchived(this.dataSource, table, uuidOf('Environment', id, 'input.id'), archived),
+    );
   }
 }
 
-function found(environment: Environment | undefined): Environment {
-  if (!environment) throw notFound('there is no such environment', 'input.id');
+function requireEnvironment(environment: Environment | undefined): Environment {
+  if (!environment) throw notFound('environment not found', 'input.id');
   return environment;
 }

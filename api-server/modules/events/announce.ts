@@ -1,4 +1,4 @@
-/** Writes a change, the event that tells of it and the messages to webhooks in one statement: all of them, or none. */
+/** Writes a change, its domain event and its webhook messages in one statement, so that all of them commit or none. */
 import type { DataSource } from 'typeorm';
 import type { Bindings } from '../../platform/database/conditions.js';
 import type { EntityTable } from '../../platform/database/entity-table.js';
@@ -6,26 +6,26 @@ import { changeRows } from '../../platform/database/rows.js';
 import { isTracing, traceHeaders } from '../../platform/tracing/tracing.js';
 import type { DomainEventKind } from './event-kind.js';
 
-/** Called after something has happened; must not throw and not take time. */
+/** Called after a change is committed. It must not throw or block. */
 export type Announcer = () => void;
 
 export interface Change {
   kind: DomainEventKind;
-  /** Parts of the WITH before the change. */
+  /** CTEs before the change. */
   before?: readonly string[];
-  /** INSERT or UPDATE of rows with id, service_id and environment; without RETURNING. */
+  /** INSERT or UPDATE without RETURNING, of a table with the columns id, service_id and environment. */
   sql: string;
   bindings: Bindings;
 }
 
-/** Columns that are the caller's business alone. */
-const PRIVATE = ['idempotency_key', 'request_digest', 'finish_idempotency_key', 'finish_digest'];
+/** Columns that are not part of the event payload. */
+const PRIVATE_COLUMNS = ['idempotency_key', 'request_digest', 'finish_idempotency_key', 'finish_digest'];
 
-function runningTrace(): Record<string, string> | null {
+function currentTraceHeaders(): Record<string, string> | null {
   return isTracing() ? traceHeaders() : null;
 }
 
-/** Returns the rows that were changed; when there are none, nothing is announced. */
+/** Returns the changed rows. Without changed rows it does not call `announce`. */
 export async function changeAndAnnounce<T extends object>(
   dataSource: DataSource,
   table: EntityTable<T>,
@@ -35,8 +35,8 @@ export async function changeAndAnnounce<T extends object>(
   const { bind } = bindings;
   const event = `event AS (
       INSERT INTO domain_events (kind, subject_id, service_id, environment, payload, trace)
-      SELECT ${bind(kind)}, id, service_id, environment, to_jsonb(changed) - CAST(${bind(PRIVATE)} AS text[]),
-        CAST(${bind(runningTrace())} AS jsonb)
+      SELECT ${bind(kind)}, id, service_id, environment, to_jsonb(changed) - CAST(${bind(PRIVATE_COLUMNS)} AS text[]),
+        CAST(${bind(currentTraceHeaders())} AS jsonb)
       FROM changed
       RETURNING id, kind, service_id, environment
     )`;

@@ -35,7 +35,7 @@ function subscribeTo(prefix: EventFilter['prefix']) {
 export class DeploymentChangedResolver {
   @AllowRead()
   @Subscription(() => DeploymentChanged, {
-    description: 'Deployments that are recorded, updated and finished, in their order.',
+    description: 'Events of deployments, in order: recorded, updated and finished.',
     subscribe: subscribeTo('DEPLOYMENT') as never,
   })
   deploymentChanged(
@@ -47,7 +47,8 @@ export class DeploymentChangedResolver {
 
   @FieldResolver(() => Deployment, {
     nullable: true,
-    description: 'As it is now, which may be later than the event. Null when it is no longer kept.',
+    description:
+      'Current state of the deployment, which may be newer than the event. Null when it is past its retention.',
   })
   deployment(
     @Root() { subjectId }: DeploymentChanged,
@@ -62,7 +63,7 @@ export class DeploymentChangedResolver {
 export class IncidentChangedResolver {
   @AllowRead()
   @Subscription(() => IncidentChanged, {
-    description: 'Incidents that are opened, updated and resolved, in their order.',
+    description: 'Events of incidents, in order: opened, updated and resolved.',
     subscribe: subscribeTo('INCIDENT') as never,
   })
   incidentChanged(@Root() event: DomainEvent, @Args(() => ChangedArgs) _args: ChangedArgs): IncidentChanged {
@@ -71,7 +72,8 @@ export class IncidentChangedResolver {
 
   @FieldResolver(() => Incident, {
     nullable: true,
-    description: 'As it is now, which may be later than the event. Null when it is no longer kept.',
+    description:
+      'Current state of the incident, which may be newer than the event. Null when it no longer exists.',
   })
   incident(
     @Root() { subjectId }: IncidentChanged,

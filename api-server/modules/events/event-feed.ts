@@ -1,26 +1,26 @@
-/** The events of this process's subscribers: one reader for all of them, that runs only while there are any. */
+/** Distributes events to the subscribers of this process. One reader serves all of them and stops when there are none. */
 import { AsyncResource } from 'node:async_hooks';
 import type { Logger } from '../../platform/logging/logger.js';
 import type { EventLog } from './event-log.js';
-import type { EventSignal, Listening } from './event-signal.js';
+import type { EventSignal, SignalListener } from './event-signal.js';
 import { SubscriberQueue } from './subscriber-queue.js';
 
 export interface FeedParts {
   log: EventLog;
   signal: EventSignal;
   logger: Logger;
-  /** How often it looks by itself when signals arrive, and when they don't. */
-  pollMs?: { well: number; ill: number };
+  /** Poll interval in milliseconds, while the signal is connected and while it is not. */
+  pollMs?: { connected: number; disconnected: number };
 }
 
 const BATCH = 500;
-const POLL = { well: 5_000, ill: 1_000 };
+const POLL_MS = { connected: 5_000, disconnected: 1_000 };
 
 export class EventFeed {
   readonly #subscribers = new Set<SubscriberQueue>();
-  /** The reader belongs to no request: not to its deadline, its session or its log lines. */
-  readonly #own = new AsyncResource('EventFeed');
-  /** Resolves when the reader knows from where it reads; undefined when there is none. */
+  /** The reader must not inherit the deadline, the session or the log fields of the request that starts it. */
+  readonly #readerContext = new AsyncResource('EventFeed');
+  /** Resolves when the reader has its start position; undefined while no reader runs. */
   #started: Promise<void> | undefined;
   readonly #running = new Set<Promise<void>>();
   #closed = false;
@@ -29,11 +29,11 @@ export class EventFeed {
 
   constructor(private readonly parts: FeedParts) {}
 
-  /** Something has happened in this process. */
+  /** Wakes the readers of all processes after a change in this process. */
   readonly announce = (): void => {
-    this.#own.runInAsyncScope(() => {
+    this.#readerContext.runInAsyncScope(() => {
       this.parts.signal.send();
-      this.#look();
+      this.#wakeReader();
     });
   };
 
@@ -41,7 +41,7 @@ export class EventFeed {
     return this.#subscribers.size;
   }
 
-  /** From when it resolves, the queue gets every event that could not be read from the log before. */
+  /** After it resolves, the queue receives every event that is newer than the log at that time. */
   async attach(): Promise<SubscriberQueue> {
     const queue = new SubscriberQueue();
     if (this.#closed) {
@@ -49,7 +49,7 @@ export class EventFeed {
       return queue;
     }
     this.#subscribers.add(queue);
-    this.#started ??= this.#own.runInAsyncScope(() => this.#start());
+    this.#started ??= this.#readerContext.runInAsyncScope(() => this.#start());
     try {
       await this.#started;
     } catch (error) {
@@ -62,14 +62,13 @@ export class EventFeed {
   detach(queue: SubscriberQueue): void {
     queue.end();
     this.#subscribers.delete(queue);
-    if (this.#subscribers.size === 0) this.#look();
+    if (this.#subscribers.size === 0) this.#wakeReader();
   }
 
-  /** Ends all subscriptions. */
   async close(): Promise<void> {
     this.#closed = true;
     for (const queue of this.#subscribers) this.detach(queue);
-    this.#look();
+    this.#wakeReader();
     await Promise.all(this.#running);
   }
 
@@ -78,7 +77,7 @@ export class EventFeed {
     const run = range.then(
       ({ newest }) => this.#run(newest),
       () => {
-        this.#started = undefined; // who attached gets the error, the next one tries again
+        this.#started = undefined; // `attach` throws the error; the next subscriber retries
       },
     );
     this.#running.add(run);
@@ -87,41 +86,42 @@ export class EventFeed {
   }
 
   async #run(from: number): Promise<void> {
-    const { log, signal, logger, pollMs = POLL } = this.parts;
+    const { log, signal, logger, pollMs = POLL_MS } = this.parts;
     let position = from;
-    let listening: Listening | undefined;
+    let listener: SignalListener | undefined;
     while (this.#subscribers.size > 0) {
       this.#woken = false;
       try {
-        if (listening?.isOver) await listening.stop();
-        if (!listening || listening.isOver) listening = await signal.listen(() => this.#look());
-        await log.sequence();
+        if (listener?.isClosed) await listener.stop();
+        if (!listener || listener.isClosed) listener = await signal.listen(() => this.#wakeReader());
+        await log.assignPositions();
         const events = await log.read(position, BATCH);
         for (const event of events) for (const queue of this.#subscribers) queue.push(event);
         position = events.at(-1)?.position ?? position;
-        if (events.length < BATCH) await this.#pause(listening.isWell ? pollMs.well : pollMs.ill);
+        if (events.length < BATCH)
+          await this.#pause(listener.isConnected ? pollMs.connected : pollMs.disconnected);
       } catch (error) {
-        logger.warn({ err: error }, 'events can not be read, trying again');
-        if (this.#subscribers.size > 0) await this.#pause(pollMs.ill, false);
+        logger.warn({ err: error }, 'reading events failed, will retry');
+        if (this.#subscribers.size > 0) await this.#pause(pollMs.disconnected, false);
       }
     }
-    // At once: who comes from now on needs a new reader, which may begin while this one tidies up.
+    // Before the await: a new subscriber starts a new reader while this one closes its listener.
     this.#started = undefined;
-    await listening?.stop();
+    await listener?.stop();
   }
 
-  #look(): void {
+  #wakeReader(): void {
     this.#woken = true;
     this.#wake();
   }
 
-  /** Waits, unless woken; also if that was a moment ago, unless that is what just failed. */
-  #pause(ms: number, notIfWoken = true): Promise<void> {
-    if (this.#woken && notIfWoken) return Promise.resolve();
+  /** Waits until the time is over or the reader is woken. After a failure, only the end of all subscriptions wakes it. */
+  #pause(ms: number, canBeWoken = true): Promise<void> {
+    if (this.#woken && canBeWoken) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms);
       this.#wake = () => {
-        if (!notIfWoken && this.#subscribers.size > 0) return;
+        if (!canBeWoken && this.#subscribers.size > 0) return;
         clearTimeout(timer);
         resolve();
       };

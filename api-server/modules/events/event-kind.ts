@@ -1,6 +1,6 @@
 import { registerEnumType } from 'type-graphql';
 
-/** What happens in the domain, for subscribers and webhooks. */
+/** Domain events, which subscriptions and webhooks receive. */
 export const DomainEventKind = {
   DEPLOYMENT_RECORDED: 'DEPLOYMENT_RECORDED',
   DEPLOYMENT_UPDATED: 'DEPLOYMENT_UPDATED',
@@ -11,4 +11,15 @@ export const DomainEventKind = {
 } as const;
 export type DomainEventKind = (typeof DomainEventKind)[keyof typeof DomainEventKind];
 
-registerEnumType(DomainEventKind, { name: 'DomainEventKind', description: 'What happened.' });
+registerEnumType(DomainEventKind, {
+  name: 'DomainEventKind',
+  description: 'Kind of an event.',
+  valuesConfig: {
+    DEPLOYMENT_RECORDED: { description: 'A deployment started.' },
+    DEPLOYMENT_UPDATED: { description: 'The weight or the reason of a deployment changed.' },
+    DEPLOYMENT_FINISHED: { description: 'A deployment finished.' },
+    INCIDENT_OPENED: { description: 'An incident was opened.' },
+    INCIDENT_UPDATED: { description: 'An incident was updated.' },
+    INCIDENT_RESOLVED: { description: 'An incident was resolved.' },
+  },
+});

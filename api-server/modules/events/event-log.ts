@@ -1,9 +1,9 @@
-/** Events in the order in which all see them. */
+/** The log of domain events, in an order that is the same for all readers. */
 import type { DataSource } from 'typeorm';
 import type { DomainEventKind } from './event-kind.js';
 
 export interface DomainEvent {
-  /** Grows by one with each event; what is at a position never changes. */
+  /** Consecutive number of the event. The event at a position never changes. */
   position: number;
   kind: DomainEventKind;
   subjectId: string;
@@ -12,38 +12,37 @@ export interface DomainEvent {
   occurredAt: Date;
 }
 
-/** How far the log goes, and from where it is kept. */
+/** Range of the stored events. */
 export interface LogRange {
   /** The position of the newest event; 0 before the first. */
   newest: number;
-  /** The newest position that was deleted; 0 when all are kept. */
+  /** The newest deleted position; 0 when none was deleted. */
   deleted: number;
 }
 
-const SEQUENCE_BATCH = 1_000;
+const BATCH = 1_000;
 
 export class EventLog {
   constructor(private readonly dataSource: DataSource) {}
 
   /**
-   * Gives each event that has none its position. The one row of event_stream is the
-   * lock: positions become visible in their order, and a run that fails leaves no gap.
+   * Assigns positions to new events. The single row of event_stream is the lock: positions become
+   * visible in order, and a failed transaction leaves no gap.
    */
-  async sequence(): Promise<void> {
-    while ((await this.#hasPending()) && (await this.#sequenceBatch()) === SEQUENCE_BATCH);
+  async assignPositions(): Promise<void> {
+    while ((await this.#hasPending()) && (await this.#assignBatch()) === BATCH);
   }
 
-  /** After sequencing what there is. */
   async range(): Promise<LogRange> {
-    await this.sequence();
-    const [row]: { newest: string; kept: string | null }[] = await this.dataSource.query(
-      'SELECT position AS newest, (SELECT min(position) FROM domain_events) AS kept FROM event_stream',
+    await this.assignPositions();
+    const [row]: { newest: string; oldest: string | null }[] = await this.dataSource.query(
+      'SELECT position AS newest, (SELECT min(position) FROM domain_events) AS oldest FROM event_stream',
     );
     const newest = Number(row?.newest ?? 0);
-    return { newest, deleted: row?.kept == null ? newest : Number(row.kept) - 1 };
+    return { newest, deleted: row?.oldest == null ? newest : Number(row.oldest) - 1 };
   }
 
-  /** Events after a position, in order. Those that are not sequenced yet are not among them. */
+  /** Events after a position, in order. Events without a position are omitted. */
   async read(after: number, limit: number): Promise<DomainEvent[]> {
     const rows: (Omit<DomainEvent, 'position'> & { position: string })[] = await this.dataSource.query(
       `SELECT position, kind, subject_id AS "subjectId", service_id AS "serviceId", environment,
@@ -61,14 +60,14 @@ export class EventLog {
     return rows.length > 0;
   }
 
-  #sequenceBatch(): Promise<number> {
+  #assignBatch(): Promise<number> {
     return this.dataSource.transaction(async (manager) => {
       await manager.query('SELECT position FROM event_stream FOR UPDATE');
-      // A statement of its own: it must see what the one before us has sequenced.
+      // A second statement, whose snapshot includes the positions that the previous lock holder assigned.
       const rows: { count: number }[] = await manager.query(
         `WITH pending AS (
            SELECT id, row_number() OVER (ORDER BY id) AS place FROM (
-             SELECT id FROM domain_events WHERE position IS NULL ORDER BY id LIMIT ${SEQUENCE_BATCH}) AS next
+             SELECT id FROM domain_events WHERE position IS NULL ORDER BY id LIMIT ${BATCH}) AS oldest
          ), placed AS (
            UPDATE domain_events e SET position = stream.position + pending.place
            FROM pending, event_stream stream WHERE e.id = pending.id RETURNING 1

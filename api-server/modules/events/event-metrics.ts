@@ -4,7 +4,7 @@ import type { EventFeed } from './event-feed.js';
 export function addSubscriberGauge(registry: Registry, feed: EventFeed): void {
   new Gauge({
     name: 'pcf_api_subscribers',
-    help: 'Subscriptions that are open.',
+    help: 'Number of open subscriptions.',
     registers: [registry],
     collect() {
       this.set(feed.subscribers);

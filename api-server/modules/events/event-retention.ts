@@ -1,4 +1,4 @@
-/** Forgets events that were kept long enough, the oldest first, so that the log has no holes. */
+/** Deletes events past their retention, oldest first, so that the log has no gaps. */
 import type { DataSource } from 'typeorm';
 import type { JobDefinition } from '../../platform/jobs/job.js';
 import { EventLog } from './event-log.js';
@@ -13,16 +13,17 @@ export function eventRetentionJob(dataSource: DataSource, keepMs: number, everyM
     async handle(_data, { signal }) {
       if (keepMs === 0) return;
       const before = new Date(Date.now() - keepMs);
-      await log.sequence(); // one without a position could be missed by nobody knowing
+      // Only events with a position are deleted. Without subscribers, no other code assigns positions.
+      await log.assignPositions();
       let deleted = BATCH;
       while (deleted === BATCH) {
         signal.throwIfAborted();
         const rows: object[] = await dataSource.query(
-          `WITH old AS (
-             SELECT id, bool_and(occurred_at < $1) OVER (ORDER BY position) AS is_old
+          `WITH candidates AS (
+             SELECT id, bool_and(occurred_at < $1) OVER (ORDER BY position) AS is_expired
              FROM (SELECT * FROM domain_events WHERE position IS NOT NULL ORDER BY position LIMIT ${BATCH}) AS oldest
-           ), gone AS (DELETE FROM domain_events e USING old WHERE e.id = old.id AND old.is_old RETURNING 1)
-           SELECT 1 FROM gone`,
+           ), deleted AS (DELETE FROM domain_events e USING candidates c WHERE e.id = c.id AND c.is_expired RETURNING 1)
+           SELECT 1 FROM deleted`,
           [before],
         );
         deleted = rows.length;

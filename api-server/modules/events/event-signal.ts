@@ -1,32 +1,29 @@
-/** Tells the other processes that there is something new. A signal may be lost: they look by themselves, too. */
+/** Notifies other processes about new events. Signals can be lost, so readers poll as well. */
 import type { DataSource } from 'typeorm';
 import type { WatchConnection } from '../../platform/database/watch-connection.js';
 import type { Logger } from '../../platform/logging/logger.js';
 import { type RedisClient, redisState } from '../../platform/redis/redis.js';
 
 export interface EventSignal {
-  /** Must not throw and not take time. */
+  /** Must not throw or block. */
   send(): void;
-  /** Calls `wake` at each signal. */
-  listen(wake: () => void): Promise<Listening>;
+  /** Calls `onSignal` for each signal. */
+  listen(onSignal: () => void): Promise<SignalListener>;
 }
 
-export interface Listening {
-  /** Whether signals arrive at the moment; if not, who waits must look often. */
-  readonly isWell: boolean;
-  /** Whether it must be listened again. */
-  readonly isOver: boolean;
+export interface SignalListener {
+  /** Whether signals currently arrive. If not, readers must poll more often. */
+  readonly isConnected: boolean;
+  /** Whether the listener does not reconnect by itself, so that a new one is needed. */
+  readonly isClosed: boolean;
   stop(): Promise<void>;
 }
 
 const CHANNEL = 'pcf:events';
 const PG_CHANNEL = 'pcf_events';
 
-/**
- * One signal at a time: however many events there are while one is on its way, one more is
- * enough for all of them.
- */
-class Coalesced {
+/** Sends one signal at a time. Calls of `send` while a signal is pending cause one more signal. */
+class SignalCoalescer {
   #sending = false;
   #again = false;
 
@@ -40,7 +37,7 @@ class Coalesced {
     if (this.#sending) return;
     this.#sending = true;
     this.sendOne()
-      .catch((error: unknown) => this.log.debug({ err: error }, 'a signal was not sent'))
+      .catch((error: unknown) => this.log.debug({ err: error }, 'event signal not sent'))
       .finally(() => {
         this.#sending = false;
         if (this.#again) this.send();
@@ -48,76 +45,76 @@ class Coalesced {
   }
 }
 
-/** Needs a connection of its own to listen, which commands can't use. */
+/** Redis Pub/Sub. A subscribed connection cannot run commands, so the listener opens its own connection. */
 export class RedisSignal implements EventSignal {
-  readonly #signals: Coalesced;
+  readonly #signals: SignalCoalescer;
 
   constructor(
     commands: RedisClient,
     private readonly openListener: () => RedisClient,
     log: Logger,
   ) {
-    this.#signals = new Coalesced(() => commands.publish(CHANNEL, ''), log);
+    this.#signals = new SignalCoalescer(() => commands.publish(CHANNEL, ''), log);
   }
 
   send(): void {
     this.#signals.send();
   }
 
-  async listen(wake: () => void): Promise<Listening> {
+  async listen(onSignal: () => void): Promise<SignalListener> {
     const listener = this.openListener();
-    listener.on('message', wake);
-    // It waits for Redis, which may be away; after a loss ioredis subscribes again by itself.
-    void listener.subscribe(CHANNEL).then(wake, () => undefined);
+    listener.on('message', onSignal);
+    // Not awaited: Redis may be unavailable. ioredis subscribes again after a reconnect.
+    void listener.subscribe(CHANNEL).then(onSignal, () => undefined);
     return {
-      get isWell() {
+      get isConnected() {
         return redisState(listener) === 'ready';
       },
-      isOver: false,
+      isClosed: false,
       stop: async () => listener.disconnect(),
     };
   }
 }
 
-/** Without Redis: LISTEN and NOTIFY, on a connection that is open only while somebody listens. */
+/** PostgreSQL LISTEN and NOTIFY, for deployments without Redis. The connection is open only while there are listeners. */
 export class PostgresSignal implements EventSignal {
-  readonly #signals: Coalesced;
+  readonly #signals: SignalCoalescer;
 
   constructor(
     dataSource: DataSource,
     private readonly open: () => Promise<WatchConnection>,
     log: Logger,
   ) {
-    this.#signals = new Coalesced(() => dataSource.query(`SELECT pg_notify('${PG_CHANNEL}', '')`), log);
+    this.#signals = new SignalCoalescer(() => dataSource.query(`SELECT pg_notify('${PG_CHANNEL}', '')`), log);
   }
 
   send(): void {
     this.#signals.send();
   }
 
-  async listen(wake: () => void): Promise<Listening> {
+  async listen(onSignal: () => void): Promise<SignalListener> {
     const connection = await this.open();
-    let isOver = false;
+    let isClosed = false;
     void connection.lost.then(() => {
-      isOver = true;
-      wake();
+      isClosed = true;
+      onSignal();
     });
-    connection.onNotification(wake);
+    connection.onNotification(onSignal);
     await connection.query(`LISTEN ${PG_CHANNEL}`);
     return {
-      get isWell() {
-        return !isOver;
+      get isConnected() {
+        return !isClosed;
       },
-      get isOver() {
-        return isOver;
+      get isClosed() {
+        return isClosed;
       },
       stop: () => connection.close(),
     };
   }
 }
 
-/** There is nobody else to be told. */
-export const ONE_PROCESS: EventSignal = {
+/** For a single process: there is no other process to notify. */
+export const SINGLE_PROCESS: EventSignal = {
   send: () => undefined,
-  listen: async () => ({ isWell: true, isOver: false, stop: async () => undefined }),
+  listen: async () => ({ isConnected: true, isClosed: false, stop: async () => undefined }),
 };

@@ -1,29 +1,29 @@
 import type { DomainEvent } from './event-log.js';
 
-/** Beyond that a subscriber is too slow to be waited for; it can come back and continue where it was. */
-const MAX_WAITING = 1_000;
+/** A slower subscriber is disconnected. It can subscribe again after its last cursor. */
+const MAX_QUEUED = 1_000;
 
-/** Events that wait for one subscriber. */
+/** Bounded queue of the events for one subscriber. */
 export class SubscriberQueue {
-  readonly #waiting: DomainEvent[] = [];
+  readonly #queued: DomainEvent[] = [];
   #ended = false;
-  #overrun = false;
+  #hasOverflowed = false;
   #wake: () => void = () => undefined;
 
-  /** Whether events were lost because there were too many. */
-  get overrun(): boolean {
-    return this.#overrun;
+  /** Whether events were dropped because the queue was full. */
+  get hasOverflowed(): boolean {
+    return this.#hasOverflowed;
   }
 
   push(event: DomainEvent): void {
     if (this.#ended) return;
-    if (this.#waiting.length >= MAX_WAITING) {
-      this.#overrun = true;
-      this.#waiting.length = 0;
+    if (this.#queued.length >= MAX_QUEUED) {
+      this.#hasOverflowed = true;
+      this.#queued.length = 0;
       this.end();
       return;
     }
-    this.#waiting.push(event);
+    this.#queued.push(event);
     this.#wake();
   }
 
@@ -32,13 +32,13 @@ export class SubscriberQueue {
     this.#wake();
   }
 
-  /** The next one; undefined when it has ended. */
+  /** Waits for the next event; undefined after the end. */
   async next(): Promise<DomainEvent | undefined> {
-    while (this.#waiting.length === 0 && !this.#ended) {
+    while (this.#queued.length === 0 && !this.#ended) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
     }
-    return this.#waiting.shift();
+    return this.#queued.shift();
   }
 }

@@ -1,4 +1,4 @@
-/** What a subscription gets: first what it has missed, then what happens, without a gap and nothing twice. */
+/** The events of a subscription: first the missed ones from the log, then new ones, without gaps and duplicates. */
 import { GraphQLError } from 'graphql';
 import { badUserInput } from '../../platform/graphql/errors.js';
 import type { EventFeed } from './event-feed.js';
@@ -6,7 +6,7 @@ import type { DomainEvent, EventLog } from './event-log.js';
 import type { SubscriberQueue } from './subscriber-queue.js';
 
 export interface EventFilter {
-  /** Kinds begin with it. */
+  /** Prefix of the event kinds. */
   prefix: 'DEPLOYMENT' | 'INCIDENT';
   serviceId?: string;
   environment?: string;
@@ -15,20 +15,20 @@ export interface EventFilter {
 const REPLAY_BATCH = 200;
 const CURSOR = /^e(\d{1,15})$/;
 
-/** Where a subscriber stands. Opaque to clients. */
+/** Position of a subscriber in the event log. Opaque to clients. */
 export function eventCursor({ position }: DomainEvent): string {
   return Buffer.from(`e${position}`).toString('base64url');
 }
 
 function positionOf(cursor: string): number {
   const [, digits] = CURSOR.exec(Buffer.from(cursor, 'base64url').toString('latin1')) ?? [];
-  if (digits === undefined) throw badUserInput({ field: 'after', message: 'is not the cursor of an event' });
+  if (digits === undefined) throw badUserInput({ field: 'after', message: 'is not a cursor of an event' });
   return Number(digits);
 }
 
 /**
- * Events after a cursor, or from now on. `beforeEach` is called before an event is
- * handed out. Throws when the cursor is none or too old.
+ * Events after a cursor, or new events. Calls `beforeEach` before it returns an event. Throws when
+ * the cursor is invalid or its events are deleted.
  */
 export async function subscribeToEvents(
   { log, feed }: { log: EventLog; feed: EventFeed },
@@ -36,23 +36,23 @@ export async function subscribeToEvents(
   filter: EventFilter,
   beforeEach: () => void,
 ): Promise<AsyncIterableIterator<DomainEvent>> {
-  const told = after == null ? undefined : positionOf(after);
+  const position = after == null ? undefined : positionOf(after);
   const queue = await feed.attach();
   try {
     const { newest, deleted } = await log.range();
-    if (told !== undefined && told > newest) {
-      throw badUserInput({ field: 'after', message: 'is not the cursor of an event of this API' });
+    if (position !== undefined && position > newest) {
+      throw badUserInput({ field: 'after', message: 'is not a cursor of an event of this API' });
     }
-    if (told !== undefined && told < deleted) throw expired();
-    const events = follow({ log, queue }, told ?? newest, filter, beforeEach);
-    return closing(events, () => feed.detach(queue));
+    if (position !== undefined && position < deleted) throw eventsExpiredError();
+    const events = streamEvents({ log, queue }, position ?? newest, filter, beforeEach);
+    return closeOnEnd(events, () => feed.detach(queue));
   } catch (error) {
     feed.detach(queue);
     throw error;
   }
 }
 
-async function* follow(
+async function* streamEvents(
   { log, queue }: { log: EventLog; queue: SubscriberQueue },
   from: number,
   filter: EventFilter,
@@ -63,22 +63,22 @@ async function* follow(
     events = await log.read(position, REPLAY_BATCH);
     for (const event of events) {
       position = event.position;
-      if (!isWanted(event, filter)) continue;
+      if (!matchesFilter(event, filter)) continue;
       beforeEach();
       yield event;
     }
     if (events.length < REPLAY_BATCH) break;
   }
   for (let event = await queue.next(); event; event = await queue.next()) {
-    if (event.position <= position || !isWanted(event, filter)) continue;
+    if (event.position <= position || !matchesFilter(event, filter)) continue;
     beforeEach();
     yield event;
   }
-  if (queue.overrun) throw tooSlow();
+  if (queue.hasOverflowed) throw subscriberTooSlowError();
 }
 
-/** A generator that waits does not hear that nobody listens any more: its queue must be ended. */
-function closing(
+/** `return()` of a generator takes effect only after its pending `await`. Ending the queue settles that await. */
+function closeOnEnd(
   events: AsyncGenerator<DomainEvent, void>,
   close: () => void,
 ): AsyncIterableIterator<DomainEvent> {
@@ -102,7 +102,7 @@ function closing(
   };
 }
 
-function isWanted({ kind, serviceId, environment }: DomainEvent, filter: EventFilter): boolean {
+function matchesFilter({ kind, serviceId, environment }: DomainEvent, filter: EventFilter): boolean {
   return (
     kind.startsWith(filter.prefix) &&
     (filter.serviceId === undefined || filter.serviceId === serviceId) &&
@@ -110,15 +110,18 @@ function isWanted({ kind, serviceId, environment }: DomainEvent, filter: EventFi
   );
 }
 
-function expired(): GraphQLError {
+function eventsExpiredError(): GraphQLError {
   return new GraphQLError(
-    'the events after this cursor are no longer kept; query how things stand and subscribe without a cursor',
+    'the events after this cursor were deleted; query the current state and subscribe without a cursor',
     { extensions: { code: 'EVENTS_EXPIRED', field: 'after' } },
   );
 }
 
-function tooSlow(): GraphQLError {
-  return new GraphQLError('events came faster than you took them; subscribe again after your last cursor', {
-    extensions: { code: 'SUBSCRIBER_TOO_SLOW' },
-  });
+function subscriberTooSlowError(): GraphQLError {
+  return new GraphQLError(
+    'the client received events too slowly; subscribe again after the last received cursor',
+    {
+      extensions: { code: 'SUBSCRIBER_TOO_SLOW' },
+    },
+  );
 }

@@ -1,4 +1,4 @@
-/** What other types have of this module; they themselves know nothing of incidents. */
+/** Connections of incidents on types of other modules. Those modules do not import this one. */
 import type { GraphQLResolveInfo } from 'graphql';
 import { Args, Ctx, FieldResolver, Info, Resolver, Root } from 'type-graphql';
 import { between, type Condition, equals, oneOf, present } from '../../platform/database/conditions.js';
@@ -29,7 +29,7 @@ export function incidentConditions(filter: IncidentFilter | null | undefined): C
 
 @Resolver(() => Service)
 export class ServiceIncidentsResolver {
-  @FieldResolver(() => IncidentConnection, { description: 'Its incidents, newest first.' })
+  @FieldResolver(() => IncidentConnection, { description: 'Incidents of the service, newest first.' })
   async incidents(
     @Root() service: Service,
     @Args(() => IncidentsOfServiceArgs) args: IncidentsOfServiceArgs,
@@ -47,7 +47,7 @@ export class ServiceIncidentsResolver {
 
 @Resolver(() => Environment)
 export class EnvironmentIncidentsResolver {
-  @FieldResolver(() => IncidentConnection, { description: 'The incidents in it, newest first.' })
+  @FieldResolver(() => IncidentConnection, { description: 'Incidents in the environment, newest first.' })
   async incidents(
     @Root() environment: Environment,
     @Args(() => IncidentsInEnvironmentArgs) args: IncidentsInEnvironmentArgs,
@@ -62,7 +62,9 @@ export class EnvironmentIncidentsResolver {
 
 @Resolver(() => Deployment)
 export class DeploymentIncidentsResolver {
-  @FieldResolver(() => IncidentConnection, { description: 'The incidents it caused, newest first.' })
+  @FieldResolver(() => IncidentConnection, {
+    description: 'Incidents that the deployment caused, newest first.',
+  })
   async incidents(
     @Root() deployment: Deployment,
     @Args(() => NestedIncidentsArgs) args: NestedIncidentsArgs,

@@ -8,14 +8,23 @@ import { orderOf } from '../../platform/graphql/relay/ordering.js';
 
 export const IncidentSeverity = { LOW: 'LOW', MEDIUM: 'MEDIUM', HIGH: 'HIGH', CRITICAL: 'CRITICAL' } as const;
 export type IncidentSeverity = (typeof IncidentSeverity)[keyof typeof IncidentSeverity];
-registerEnumType(IncidentSeverity, { name: 'IncidentSeverity' });
+registerEnumType(IncidentSeverity, {
+  name: 'IncidentSeverity',
+  description: 'Severity of an incident.',
+  valuesConfig: {
+    LOW: { description: 'Minor impact.' },
+    MEDIUM: { description: 'Part of the service is degraded.' },
+    HIGH: { description: 'The service is severely degraded.' },
+    CRITICAL: { description: 'The service is unavailable.' },
+  },
+});
 
 @Entity('incidents')
 @AllowRead()
 @ObjectType('Incident', {
   implements: Node,
   simpleResolvers: true,
-  description: 'A time in which a service did not do what it should.',
+  description: 'A period in which a service was degraded or unavailable in an environment.',
 })
 export class Incident extends Node {
   @Column('uuid', { name: 'service_id' })
@@ -28,23 +37,26 @@ export class Incident extends Node {
   deploymentId!: string | null;
 
   @Column('text')
-  @Field()
+  @Field({ description: 'Short summary of the incident.' })
   title!: string;
 
   @Column('text', { nullable: true })
-  @Field(() => String, { nullable: true })
+  @Field(() => String, { nullable: true, description: 'Details of the incident.' })
   description!: string | null;
 
   @Column('text')
-  @Field(() => IncidentSeverity)
+  @Field(() => IncidentSeverity, { description: 'Severity of the incident.' })
   severity!: IncidentSeverity;
 
   @Column({ name: 'opened_at', type: 'timestamptz', precision: 3 })
-  @Field(() => Date)
+  @Field(() => Date, { description: 'Time at which the incident started. The time to restore starts here.' })
   openedAt!: Date;
 
   @Column({ name: 'resolved_at', type: 'timestamptz', precision: 3, nullable: true })
-  @Field(() => Date, { nullable: true, description: 'Null as long as it lasts.' })
+  @Field(() => Date, {
+    nullable: true,
+    description: 'Time at which the incident was resolved; null while it is open.',
+  })
   resolvedAt!: Date | null;
 
   @Column('text', { name: 'idempotency_key', nullable: true, select: false })

@@ -10,7 +10,7 @@ import { selectedFields } from '../../platform/graphql/relay/selection.js';
 import type { GraphqlContext } from '../context.js';
 import { Deployment } from '../deployments/deployment.entity.js';
 import { Environment } from '../environments/environment.entity.js';
-import { environmentOf } from '../environments/environment-of.js';
+import { loadEnvironment } from '../environments/environment-of.js';
 import { ofService } from '../services/of-service.js';
 import { Service } from '../services/service.entity.js';
 import { Incident, IncidentConnection, incidentType } from './incident.entity.js';
@@ -31,7 +31,7 @@ export class IncidentResolver {
   ) {}
 
   @AllowRead()
-  @Query(() => IncidentConnection, { name: 'incidents', description: 'Incidents, newest first.' })
+  @Query(() => IncidentConnection, { name: 'incidents', description: 'Lists incidents, newest first.' })
   async all(
     @Args(() => IncidentsArgs) args: IncidentsArgs,
     @Info() info: GraphQLResolveInfo,
@@ -46,28 +46,37 @@ export class IncidentResolver {
   }
 
   @Allow(Role.OPERATOR, Scope.INCIDENTS)
-  @Mutation(() => Incident)
-  async openIncident(@Arg('input', () => OpenIncidentInput) input: OpenIncidentInput): Promise<Incident> {
+  @Mutation(() => Incident, { description: 'Opens an incident.' })
+  async openIncident(
+    @Arg('input', () => OpenIncidentInput, { description: 'Properties of the incident.' })
+    input: OpenIncidentInput,
+  ): Promise<Incident> {
     return this.incidents.open(input);
   }
 
   @Allow(Role.OPERATOR, Scope.INCIDENTS)
-  @Mutation(() => Incident)
+  @Mutation(() => Incident, { description: 'Updates an incident.' })
   async updateIncident(
-    @Arg('input', () => UpdateIncidentInput) input: UpdateIncidentInput,
+    @Arg('input', () => UpdateIncidentInput, { description: 'The incident and its new values.' })
+    input: UpdateIncidentInput,
   ): Promise<Incident> {
     return this.incidents.update(input);
   }
 
   @Allow(Role.OPERATOR, Scope.INCIDENTS)
-  @Mutation(() => Incident, { description: 'Says that an incident is over.' })
+  @Mutation(() => Incident, {
+    description: 'Resolves an incident. Fails with CONFLICT when it was resolved at another time.',
+  })
   async resolveIncident(
-    @Arg('input', () => ResolveIncidentInput) input: ResolveIncidentInput,
+    @Arg('input', () => ResolveIncidentInput, {
+      description: 'The incident, and the time at which it was resolved.',
+    })
+    input: ResolveIncidentInput,
   ): Promise<Incident> {
     return this.incidents.resolve(input);
   }
 
-  @FieldResolver(() => Service)
+  @FieldResolver(() => Service, { description: 'The affected service.' })
   service(
     @Root() incident: Incident,
     @Ctx() { loaders }: GraphqlContext,
@@ -76,18 +85,18 @@ export class IncidentResolver {
     return loaders.service.load(incident.serviceId, selectedFields(info));
   }
 
-  @FieldResolver(() => Environment)
+  @FieldResolver(() => Environment, { description: 'The affected environment.' })
   environment(
     @Root() incident: Incident,
     @Ctx() { loaders }: GraphqlContext,
     @Info() info: GraphQLResolveInfo,
   ): Promise<Environment | null> {
-    return environmentOf(incident.environmentName, loaders, info);
+    return loadEnvironment(incident.environmentName, loaders, info);
   }
 
   @FieldResolver(() => Deployment, {
     nullable: true,
-    description: 'The deployment that caused it, if one did.',
+    description: 'The deployment that caused the incident; null when none is recorded.',
   })
   async causedBy(
     @Root() incident: Incident,

@@ -11,14 +11,17 @@ import type { OpenIncidentInput, ResolveIncidentInput, UpdateIncidentInput } fro
 
 const { table } = incidentType;
 
-/** Changes of incidents. */
+/** Opens, updates and resolves incidents. */
 export class IncidentService {
   constructor(
     private readonly dataSource: DataSource,
     private readonly announce: Announcer,
   ) {}
 
-  /** With a key it has seen, it returns what was opened then; the same key for something else is a CONFLICT. */
+  /**
+   * Idempotent: a known key with the same input returns the recorded incident. A known key with
+   * other input throws CONFLICT.
+   */
   async open({ idempotencyKey, ...input }: OpenIncidentInput): Promise<Incident> {
     const serviceId = uuidOf('Service', input.serviceId, 'input.serviceId');
     const deployment =
@@ -46,7 +49,7 @@ export class IncidentService {
     const [opened] = await changeAndAnnounce(this.dataSource, table, change, this.announce).catch(
       (error: unknown) => {
         if (sqlState(error) !== FOREIGN_KEY_VIOLATION) throw error;
-        throw notFound('there is no such service', 'input.serviceId');
+        throw notFound('service not found', 'input.serviceId');
       },
     );
     if (opened) return opened;
@@ -55,8 +58,8 @@ export class IncidentService {
        WHERE t.service_id = $1 AND t.idempotency_key = $2`,
       [serviceId, idempotencyKey],
     );
-    const known = table.hydrate(before ?? {});
-    if (known.requestDigest === digest) return known;
+    const existing = table.hydrate(before ?? {});
+    if (existing.requestDigest === digest) return existing;
     throw conflict('the idempotency key was used for another incident', 'input.idempotencyKey');
   }
 
@@ -80,7 +83,7 @@ export class IncidentService {
     return updated ?? before;
   }
 
-  /** Ends an incident once; said again without another time it changes nothing. */
+  /** Idempotent: a retry without a time or with the same time changes nothing. */
   async resolve({ id, resolvedAt }: ResolveIncidentInput): Promise<Incident> {
     const uuid = uuidOf('Incident', id, 'input.id');
     const bindings = new Bindings();
@@ -94,7 +97,10 @@ export class IncidentService {
     if (resolved) return resolved;
     const before = await this.#get(uuid);
     if (resolvedAt && resolvedAt < before.openedAt) {
-      throw badUserInput({ field: 'input.resolvedAt', message: 'is before the incident was opened' });
+      throw badUserInput({
+        field: 'input.resolvedAt',
+        message: 'must not be before the start of the incident',
+      });
     }
     if (!resolvedAt || before.resolvedAt?.getTime() === resolvedAt.getTime()) return before;
     throw conflict('the incident was resolved at another time', 'input.resolvedAt');
@@ -103,15 +109,15 @@ export class IncidentService {
   async #get(uuid: string): Promise<Incident> {
     const sql = `SELECT ${table.selectList(table.properties, 't')} FROM incidents t WHERE t.id = $1`;
     const [row]: object[] = await this.dataSource.query(sql, [uuid]);
-    if (!row) throw notFound('there is no such incident', 'input.id');
+    if (!row) throw notFound('incident not found', 'input.id');
     return table.hydrate(row);
   }
 
   async #requireDeploymentOf(serviceId: string, uuid: string): Promise<void> {
     const sql = 'SELECT service_id FROM deployments WHERE id = $1';
     const [row]: { service_id: string }[] = await this.dataSource.query(sql, [uuid]);
-    if (!row) throw notFound('there is no such deployment', 'input.deploymentId');
+    if (!row) throw notFound('deployment not found', 'input.deploymentId');
     if (row.service_id === serviceId) return;
-    throw badUserInput({ field: 'input.deploymentId', message: 'is a deployment of another service' });
+    throw badUserInput({ field: 'input.deploymentId', message: 'must be a deployment of the same service' });
   }
 }

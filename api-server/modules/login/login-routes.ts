@@ -5,7 +5,7 @@ import { isDatabaseAway } from '../../platform/database/connection-errors.js';
 import type { DatabaseMonitor } from '../../platform/database/database-monitor.js';
 import { CODES } from '../../platform/graphql/errors.js';
 import { errorBody } from '../../platform/http/error-body.js';
-import { LoginRefused, type LoginService, LoginThrottled } from './login.service.js';
+import { LoginRejected, type LoginService, LoginThrottled } from './login.service.js';
 
 const MAX_BODY = 4_096;
 const email = z.string().max(254);
@@ -18,9 +18,9 @@ const passwordChange = credentials.extend({
   }),
 });
 
-/** What logging in, staying in and leaving takes: JSON in, JSON out, no cookies. */
+/** Routes for login, token refresh, logout and password change. They use JSON bodies and no cookies. */
 export function addLoginRoutes(app: FastifyInstance, service: LoginService, monitor: DatabaseMonitor): void {
-  // A page of another site can send plain text without asking, but no JSON.
+  // Protects from CSRF: a page of another origin can send text/plain without a CORS preflight, but not JSON.
   app.removeContentTypeParser('text/plain');
 
   const post = <T>(
@@ -31,12 +31,13 @@ export function addLoginRoutes(app: FastifyInstance, service: LoginService, moni
     app.post(url, { bodyLimit: MAX_BODY }, async (request: FastifyRequest, reply: FastifyReply) => {
       void reply.header('cache-control', 'no-store');
       const body = schema.safeParse(request.body);
-      if (!body.success) return reply.code(400).send(errorBody(problemsOf(body.error), CODES.badUserInput));
+      if (!body.success)
+        return reply.code(400).send(errorBody(describeIssues(body.error), CODES.badUserInput));
       try {
         const answer = await handle(body.data, request.ip);
         return answer ? reply.send(answer) : reply.code(204).send();
       } catch (error) {
-        return refuse(reply, error, monitor);
+        return sendError(reply, error, monitor);
       }
     });
 
@@ -51,8 +52,8 @@ export function addLoginRoutes(app: FastifyInstance, service: LoginService, moni
   );
 }
 
-function refuse(reply: FastifyReply, error: unknown, monitor: DatabaseMonitor): FastifyReply {
-  if (error instanceof LoginRefused) {
+function sendError(reply: FastifyReply, error: unknown, monitor: DatabaseMonitor): FastifyReply {
+  if (error instanceof LoginRejected) {
     return reply.code(401).send(errorBody(error.message, CODES.unauthenticated));
   }
   if (error instanceof LoginThrottled) {
@@ -66,10 +67,10 @@ function refuse(reply: FastifyReply, error: unknown, monitor: DatabaseMonitor): 
   return reply
     .code(503)
     .header('retry-after', String(monitor.retryAfterSeconds))
-    .send(errorBody('the database is away; try again', CODES.unavailable));
+    .send(errorBody('the database is unavailable; try again', CODES.unavailable));
 }
 
-/** Names fields alone: values are secrets. */
-function problemsOf({ issues }: z.ZodError): string {
+/** Contains only field names and messages: values are secrets. */
+function describeIssues({ issues }: z.ZodError): string {
   return issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`).join('; ');
 }

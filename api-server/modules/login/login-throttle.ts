@@ -1,7 +1,7 @@
 import { RateLimiter } from '../../platform/http/rate-limiter.js';
 import type { RedisClient } from '../../platform/redis/redis.js';
 
-/** An account that is tried from many places, and a place that tries many accounts: so many times more than one from one. */
+/** Limits per account and per address, as multiples of the limit per account and address. */
 const ACCOUNT_FACTOR = 10;
 const ADDRESS_FACTOR = 20;
 
@@ -11,10 +11,9 @@ export interface ThrottleSettings {
 }
 
 /**
- * Slows down who guesses passwords: by account and address, by account, and by address.
- * An attempt counts when it begins, so that many at once are no way around. One that has to
- * wait counts no further: else somebody could lock another one out from a single address,
- * and from everywhere.
+ * Limits login attempts per account and address, per address, and per account. An attempt is counted
+ * when it starts, so that concurrent attempts do not bypass the limit. A throttled attempt is not
+ * counted by the following limiters: otherwise one address could lock an account for all addresses.
  */
 export class LoginThrottle {
   readonly #pair: RateLimiter;
@@ -28,8 +27,8 @@ export class LoginThrottle {
     this.#address = limiter('login-address', attempts * ADDRESS_FACTOR);
   }
 
-  /** The seconds to wait, if any. Whoever has to wait is told nothing of the password. */
-  async begin(account: string, address: string): Promise<number | undefined> {
+  /** Returns the seconds to wait; undefined when the attempt is allowed. A throttled attempt must not check the password. */
+  async startAttempt(account: string, address: string): Promise<number | undefined> {
     return (
       (await this.#pair.take(`${account} ${address}`)) ??
       (await this.#address.take(address)) ??
@@ -37,13 +36,13 @@ export class LoginThrottle {
     );
   }
 
-  /** Counts what an address shows that was never given out; the seconds to wait, if any. */
-  async stranger(address: string): Promise<number | undefined> {
+  /** Counts an unknown token of an address. Returns the seconds to wait; undefined when it is allowed. */
+  async countUnknownToken(address: string): Promise<number | undefined> {
     return this.#address.take(address);
   }
 
-  /** Who knew the password has not guessed. */
-  async succeeded(account: string, address: string): Promise<void> {
+  /** Successful attempts do not count. */
+  async recordSuccess(account: string, address: string): Promise<void> {
     await Promise.all([
       this.#pair.forget(`${account} ${address}`),
       this.#account.giveBack(account),

@@ -1,4 +1,4 @@
-/** Logging in with a password, and staying logged in. */
+/** Password login, token refresh, logout and password change. */
 import type { DataSource } from 'typeorm';
 import { type AuditEntry, type AuditRecorder, who } from '../../platform/auth/audit.js';
 import { checkPassword, hashPassword } from '../../platform/auth/passwords.js';
@@ -6,7 +6,7 @@ import type { Role } from '../../platform/auth/roles.js';
 import { type SignerParts, signUserToken, USER_SUBJECT } from '../../platform/auth/token-signer.js';
 import type { Logger } from '../../platform/logging/logger.js';
 import type { LoginThrottle } from './login-throttle.js';
-import { endLoginsMadeMeanwhile, type RefreshTokens } from './refresh-tokens.js';
+import { type RefreshTokens, revokeConcurrentRefreshTokens } from './refresh-tokens.js';
 
 export interface LoginParts {
   dataSource: DataSource;
@@ -20,7 +20,7 @@ export interface LoginParts {
 export interface Tokens {
   accessToken: string;
   tokenType: 'Bearer';
-  /** Seconds. */
+  /** Lifetime of the access token in seconds. */
   expiresIn: number;
   refreshToken: string;
 }
@@ -38,9 +38,9 @@ interface Account {
   disabled: boolean;
 }
 
-/** Deliberately says no more: whether there is such an account is nobody's business. */
-export class LoginRefused extends Error {
-  override readonly name = 'LoginRefused';
+/** The message does not reveal whether the account exists. */
+export class LoginRejected extends Error {
+  override readonly name = 'LoginRejected';
 }
 
 export class LoginThrottled extends Error {
@@ -57,7 +57,7 @@ export class LoginService {
   constructor(private readonly parts: LoginParts) {}
 
   async login(credentials: Credentials, address: string): Promise<Tokens> {
-    const account = await this.#check(credentials, address, 'login');
+    const account = await this.#authenticate(credentials, address, 'login');
     const { dataSource, tokens } = this.parts;
     await dataSource.query('UPDATE users SET last_login_at = now() WHERE id = $1', [account.uuid]);
     const answer = await this.#tokens(account.uuid, await tokens.issue(account.uuid));
@@ -65,16 +65,13 @@ export class LoginService {
     return answer;
   }
 
-  /** Throws LoginRefused when the token is unknown, used before, or its login has ended. */
+  /** Throws LoginRejected when the token is unknown, already used, expired or revoked. */
   async refresh(refreshToken: string, address: string): Promise<Tokens> {
     const result = await this.parts.tokens.rotate(refreshToken);
     if (result.outcome === 'refreshed') return this.#tokens(result.userUuid, result.token);
     if (result.outcome === 'reused') {
       const { userUuid: user, ended } = result;
-      this.parts.log.warn(
-        { user, ended },
-        'a refresh token was used twice; the login it belongs to has ended',
-      );
+      this.parts.log.warn({ user, ended }, 'refresh token reused, login revoked');
       await this.#audit(
         'refresh',
         await this.#account('id', user),
@@ -82,19 +79,19 @@ export class LoginService {
         'REFRESH_TOKEN_REUSED',
       );
     }
-    const seconds = await this.parts.throttle.stranger(address);
+    const seconds = await this.parts.throttle.countUnknownToken(address);
     if (seconds !== undefined) throw new LoginThrottled(seconds);
-    throw new LoginRefused('the refresh token is not good any more; log in again');
+    throw new LoginRejected('the refresh token is invalid or expired; log in again');
   }
 
   async logout(refreshToken: string, address: string): Promise<void> {
-    const user = await this.parts.tokens.end(refreshToken);
+    const user = await this.parts.tokens.revokeFamily(refreshToken);
     if (user) await this.#audit('logout', await this.#account('id', user), { address });
   }
 
-  /** Every login of the user ends, and a new one begins. */
+  /** Revokes all logins of the user and starts a new one. */
   async changePassword(credentials: Credentials, newPassword: string, address: string): Promise<Tokens> {
-    const account = await this.#check(credentials, address, 'changePassword');
+    const account = await this.#authenticate(credentials, address, 'changePassword');
     await this.parts.dataSource.query(
       `WITH changed AS (
          UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1
@@ -103,23 +100,23 @@ export class LoginService {
        ) SELECT count(*) FROM ended`,
       [account.uuid, await hashPassword(newPassword)],
     );
-    await endLoginsMadeMeanwhile(this.parts.dataSource, account.uuid);
+    await revokeConcurrentRefreshTokens(this.parts.dataSource, account.uuid);
     await this.#audit('changePassword', account, { address });
     return this.#tokens(account.uuid, await this.parts.tokens.issue(account.uuid));
   }
 
-  async #check({ email, password }: Credentials, address: string, action: Action): Promise<Account> {
+  async #authenticate({ email, password }: Credentials, address: string, action: Action): Promise<Account> {
     const { throttle } = this.parts;
     const name = email.toLowerCase();
-    const seconds = await throttle.begin(name, address);
+    const seconds = await throttle.startAttempt(name, address);
     if (seconds !== undefined) throw new LoginThrottled(seconds);
     const account = await this.#account('email', name);
     const { matches, outdated } = await checkPassword(password, account?.passwordHash ?? null);
     if (!account || !matches || account.disabled) {
       await this.#audit(action, account, { email: name, address }, 'UNAUTHENTICATED');
-      throw new LoginRefused('the e-mail address or the password is wrong');
+      throw new LoginRejected('invalid e-mail address or password');
     }
-    await throttle.succeeded(name, address);
+    await throttle.recordSuccess(name, address);
     if (outdated) await this.#rehash(account.uuid, password);
     return account;
   }

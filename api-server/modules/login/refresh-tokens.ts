@@ -1,7 +1,7 @@
 /**
- * Refresh tokens. Each is good once: using it gives the next of its family, which is all that
- * came of one login. One that is used twice was stolen, from whom nobody can tell, so its
- * whole family ends.
+ * Refresh tokens with rotation. Each token can be used once and is exchanged for the next token of
+ * its family; a family is all tokens of one login. A reused token indicates theft, so the whole
+ * family is revoked (RFC 9700, section 4.14.2).
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { DataSource } from 'typeorm';
@@ -9,7 +9,7 @@ import { hashSecret } from '../../platform/auth/api-key.js';
 
 export type Refreshed =
   | { outcome: 'refreshed'; userUuid: string; token: string }
-  /** `ended`: how many tokens were still good and are no more. */
+  /** `ended`: number of valid tokens that were revoked. */
   | { outcome: 'reused'; userUuid: string; ended: number }
   | { outcome: 'unknown' };
 
@@ -19,7 +19,7 @@ export class RefreshTokens {
     private readonly ttlMs: number,
   ) {}
 
-  /** The first of a new family. */
+  /** Issues the first token of a new family. */
   async issue(userUuid: string): Promise<string> {
     const { token, hash } = newToken();
     await this.dataSource.query(
@@ -31,9 +31,10 @@ export class RefreshTokens {
   }
 
   /**
-   * In one statement, so that of two who come with the same token one is the second. That of a
-   * user who is disabled is not used by it: who comes with it again is no thief. The user's row is
-   * locked first: what ends every login waits for the next token, and finds it, or comes before.
+   * Exchanges a token. One statement, so that only one of two concurrent requests with the same
+   * token succeeds. The token of a disabled user is not marked as used, so that a retry does not
+   * count as reuse. The statement locks the row of the user first, so that statements that revoke
+   * all logins run either before it or see the new token.
    */
   async rotate(used: string): Promise<Refreshed> {
     const { token, hash } = newToken();
@@ -54,11 +55,11 @@ export class RefreshTokens {
       [hashSecret(used), hash, this.ttlMs],
     );
     if (next) return { outcome: 'refreshed', userUuid: next.user_id, token };
-    return this.#endIfReused(used);
+    return this.#revokeIfReused(used);
   }
 
-  /** Ends the login that a token belongs to. Whose it was, if there is such a token. */
-  async end(token: string): Promise<string | undefined> {
+  /** Revokes the family of a token. Returns the ID of its user; undefined when the token is unknown. */
+  async revokeFamily(token: string): Promise<string | undefined> {
     const [row]: { user_id: string }[] = await this.dataSource.query(
       `WITH given AS (SELECT user_id, family FROM refresh_tokens WHERE token_hash = $1), ended AS (
          UPDATE refresh_tokens SET revoked_at = now()
@@ -69,7 +70,7 @@ export class RefreshTokens {
     return row?.user_id;
   }
 
-  async #endIfReused(token: string): Promise<Refreshed> {
+  async #revokeIfReused(token: string): Promise<Refreshed> {
     const [row]: { user_id: string; ended: number }[] = await this.dataSource.query(
       `WITH given AS (
          SELECT user_id, family FROM refresh_tokens WHERE token_hash = $1 AND used_at IS NOT NULL
@@ -84,10 +85,10 @@ export class RefreshTokens {
 }
 
 /**
- * Ends what a token was exchanged for while every login of its user was being ended: the statement
- * that ends them does not see what was made since it began, and this one does.
+ * Revokes refresh tokens that were issued while a statement revoked all logins of the user: the
+ * snapshot of that statement does not include them.
  */
-export async function endLoginsMadeMeanwhile(dataSource: DataSource, userUuid: string): Promise<void> {
+export async function revokeConcurrentRefreshTokens(dataSource: DataSource, userUuid: string): Promise<void> {
   await dataSource.query(
     'UPDATE refresh_tokens SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL',
     [userUuid],

@@ -11,30 +11,33 @@ import { orderOf } from '../../platform/graphql/relay/ordering.js';
 @ObjectType('Release', {
   implements: Node,
   simpleResolvers: true,
-  description: 'What can be deployed: a version of a service, the commit it was built from and its image.',
+  description: 'A deployable version of a service, with its Git commit and image.',
 })
 export class Release extends Node {
   @Column('uuid', { name: 'service_id' })
   serviceId!: string;
 
   @Column('text')
-  @Field({ description: 'For instance an image tag.' })
+  @Field({ description: 'Version, for example an image tag.' })
   version!: string;
 
   @Column('text', { nullable: true })
-  @Field(() => String, { nullable: true, description: 'The commit it was built from.' })
+  @Field(() => String, { nullable: true, description: 'Git commit from which the version was built.' })
   commit!: string | null;
 
   @Column({ name: 'committed_at', type: 'timestamptz', precision: 3, nullable: true })
-  @Field(() => Date, { nullable: true })
+  @Field(() => Date, { nullable: true, description: 'Time of the commit.' })
   committedAt!: Date | null;
 
   @Column('text', { name: 'image_digest', nullable: true })
-  @Field(() => String, { nullable: true, description: 'For instance sha256:4f2c…' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Digest of the container image, for example sha256:4f2c…',
+  })
   imageDigest!: string | null;
 
   @CreateDateColumn({ name: 'created_at', type: 'timestamptz', precision: 3 })
-  @Field(() => Date, { description: 'When it was first heard of.' })
+  @Field(() => Date, { description: 'Time at which the release was first recorded.' })
   createdAt!: Date;
 }
 

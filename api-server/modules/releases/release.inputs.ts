@@ -4,63 +4,84 @@ import type { OrderInput } from '../../platform/graphql/relay/ordering.js';
 import { PageArgs } from '../../platform/graphql/relay/paging.js';
 import { ReleaseOrder } from './release.entity.js';
 
-/** What a release is told by; deployments tell it, too. */
+/** Fields that identify a release; part of the input of deployments, too. */
 @InputType()
 export class ReleaseDetails {
   @Length(1, 200, { message: 'must be 1 to 200 characters long' })
-  @Field()
+  @Field({ description: 'Version, for example an image tag. 1 to 200 characters.' })
   version!: string;
 
   @Matches(/^[0-9a-f]{7,64}$/, { message: 'must be 7 to 64 hexadecimal digits' })
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Git commit from which the version was built: 7 to 64 hexadecimal digits.',
+  })
   commit?: string | null;
 
-  @Field(() => Date, { nullable: true })
+  @Field(() => Date, { nullable: true, description: 'Time of the commit.' })
   committedAt?: Date | null;
 
   @Matches(/^sha256:[0-9a-f]{64}$/, { message: 'must be sha256: and 64 hexadecimal digits' })
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Digest of the container image: `sha256:` and 64 hexadecimal digits.',
+  })
   imageDigest?: string | null;
 }
 
-@InputType()
+@InputType({ description: 'Input of `createRelease`.' })
 export class CreateReleaseInput extends ReleaseDetails {
-  @Field(() => ID)
+  @Field(() => ID, { description: 'ID of the service.' })
   serviceId!: string;
 }
 
-@InputType({ description: 'All that are given must fit.' })
+@InputType({ description: 'Filters for releases. Filters are combined with AND.' })
 export class ReleaseFilter {
-  @Field(() => [String], { nullable: true })
+  @Field(() => [String], { nullable: true, description: 'Returns releases with one of these versions.' })
   version?: string[] | null;
 
-  @Field(() => [String], { nullable: true })
+  @Field(() => [String], {
+    nullable: true,
+    description: 'Returns releases that were built from one of these commits.',
+  })
   commit?: string[] | null;
 
-  @Field(() => Date, { nullable: true, description: 'First heard of then or later.' })
+  @Field(() => Date, {
+    nullable: true,
+    description: 'Returns releases that were first recorded at or after this time.',
+  })
   createdFrom?: Date | null;
 
-  @Field(() => Date, { nullable: true, description: 'First heard of before.' })
+  @Field(() => Date, {
+    nullable: true,
+    description: 'Returns releases that were first recorded before this time.',
+  })
   createdTo?: Date | null;
 
-  @Field(() => Date, { nullable: true, description: 'Committed then or later.' })
+  @Field(() => Date, {
+    nullable: true,
+    description: 'Returns releases whose commit was made at or after this time.',
+  })
   committedFrom?: Date | null;
 
-  @Field(() => Date, { nullable: true, description: 'Committed before.' })
+  @Field(() => Date, {
+    nullable: true,
+    description: 'Returns releases whose commit was made before this time.',
+  })
   committedTo?: Date | null;
 }
 
 @ArgsType()
 export class ReleasesOfServiceArgs extends PageArgs {
-  @Field(() => ReleaseFilter, { nullable: true })
+  @Field(() => ReleaseFilter, { nullable: true, description: 'Filters for the returned releases.' })
   filter?: ReleaseFilter | null;
 
-  @Field(() => ReleaseOrder, { nullable: true, description: 'Newest first when left out.' })
+  @Field(() => ReleaseOrder, { nullable: true, description: 'Sort order. The default is newest first.' })
   orderBy?: OrderInput | null;
 }
 
 @ArgsType()
 export class ReleasesArgs extends ReleasesOfServiceArgs {
-  @Field(() => ID, { nullable: true, description: 'Only those of this service.' })
+  @Field(() => ID, { nullable: true, description: 'ID of a service. Returns only its releases.' })
   serviceId?: string | null;
 }

@@ -27,7 +27,7 @@ export class ReleaseResolver {
   ) {}
 
   @AllowRead()
-  @Query(() => ReleaseConnection, { name: 'releases', description: 'Releases, newest first.' })
+  @Query(() => ReleaseConnection, { name: 'releases', description: 'Lists releases, newest first.' })
   async all(
     @Args(() => ReleasesArgs) args: ReleasesArgs,
     @Info() info: GraphQLResolveInfo,
@@ -40,13 +40,16 @@ export class ReleaseResolver {
   @Allow(Role.OPERATOR, Scope.CATALOG)
   @Mutation(() => Release, {
     description:
-      'Says that there is a release. A deployment says it, too, so this is for those that are not deployed.',
+      'Records a release, or returns the existing one. `recordDeployment` also records releases, so this is only needed for releases that are not deployed.',
   })
-  async createRelease(@Arg('input', () => CreateReleaseInput) input: CreateReleaseInput): Promise<Release> {
+  async createRelease(
+    @Arg('input', () => CreateReleaseInput, { description: 'Properties of the release.' })
+    input: CreateReleaseInput,
+  ): Promise<Release> {
     return this.releases.create(input);
   }
 
-  @FieldResolver(() => Service)
+  @FieldResolver(() => Service, { description: 'Service of the release.' })
   service(
     @Root() release: Release,
     @Ctx() { loaders }: GraphqlContext,
@@ -56,10 +59,10 @@ export class ReleaseResolver {
   }
 }
 
-/** What a service has of this module; `services` itself knows nothing of releases. */
+/** The connection `Service.releases`. The module `services` does not import this one. */
 @Resolver(() => Service)
 export class ServiceReleasesResolver {
-  @FieldResolver(() => ReleaseConnection, { description: 'Its releases, newest first.' })
+  @FieldResolver(() => ReleaseConnection, { description: 'Releases of the service, newest first.' })
   releases(
     @Root() service: Service,
     @Args(() => ReleasesOfServiceArgs) args: ReleasesOfServiceArgs,

@@ -10,11 +10,11 @@ import type { CreateReleaseInput, ReleaseDetails } from './release.inputs.js';
 const { table } = releaseType;
 const IDENTITY = `(service_id, version, coalesce(commit, ''), coalesce(image_digest, ''))`;
 
-/** Releases in the database. They are never changed. */
+/** Records releases. Releases are immutable. */
 export class ReleaseService {
   constructor(private readonly dataSource: DataSource) {}
 
-  /** Said again it is the same release; with another time of the commit it is a CONFLICT. */
+  /** Idempotent: a repeated call returns the existing release. Another commit time throws CONFLICT. */
   async create(input: CreateReleaseInput): Promise<Release> {
     const serviceId = uuidOf('Service', input.serviceId, 'input.serviceId');
     const bindings = new Bindings();
@@ -29,21 +29,21 @@ export class ReleaseService {
     });
     const [row] = await change.catch((error: unknown) => {
       if (sqlState(error) !== FOREIGN_KEY_VIOLATION) throw error;
-      throw notFound('there is no such service', 'input.serviceId');
+      throw notFound('service not found', 'input.serviceId');
     });
     const { isNew: _, ...columns } = row ?? {};
     const release = table.hydrate(columns);
     if (input.committedAt && release.committedAt?.getTime() !== input.committedAt.getTime()) {
-      throw conflict('the release is known with another time of its commit', 'input.committedAt');
+      throw conflict('the release was recorded with another commit time', 'input.committedAt');
     }
     return release;
   }
 }
 
 /**
- * Parts of a WITH after which `release` is the one row that is meant, made if it
- * was not there and `condition` holds. Reads first: ON CONFLICT alone would write a
- * row version each time.
+ * CTEs that define `release`, the row of this release. It is inserted if it is missing and
+ * `condition` is true. They read before they insert: ON CONFLICT DO UPDATE alone would write a row
+ * version per call.
  */
 export function releaseCtes(
   serviceId: string,
@@ -65,7 +65,7 @@ export function releaseCtes(
       INSERT INTO releases (service_id, version, commit, committed_at, image_digest)
       SELECT ${service}, ${name}, ${sha}, CAST(${bind(committedAt ?? null)} AS timestamptz), ${digest}
       WHERE ${condition} AND NOT EXISTS (SELECT FROM known_release)
-      ON CONFLICT ${IDENTITY} DO UPDATE SET version = excluded.version -- one that was made a moment ago
+      ON CONFLICT ${IDENTITY} DO UPDATE SET version = excluded.version -- inserted by a concurrent statement
       RETURNING *
     )`,
     'release AS (SELECT * FROM known_release UNION ALL SELECT * FROM new_release)',

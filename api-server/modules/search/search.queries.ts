@@ -1,4 +1,4 @@
-/** Where something is found: the best first, then by type and name. */
+/** SQL of the search. Results are sorted by rank, type and name. */
 import type { DataSource } from 'typeorm';
 import { Bindings } from '../../platform/database/conditions.js';
 import { type Keyset, keysetSql } from '../../platform/graphql/relay/keyset.js';
@@ -6,7 +6,7 @@ import type { PageRequest } from '../../platform/graphql/relay/paging.js';
 import type { SearchType } from './search.types.js';
 
 export interface Hit {
-  /** 0: it is called so; 1: its name begins so; 2: it is in there somewhere. */
+  /** 0: the name equals the query; 1: the name starts with it; 2: another match. */
   rank: number;
   kind: SearchType;
   name: string;
@@ -23,21 +23,21 @@ export const hitsByRank: Keyset<Hit> = {
   direction: 'ASC',
 };
 
-/** Placeholders. Each is bound when it is asked for: PostgreSQL refuses values that nobody uses. */
+/** Placeholders. Each one is bound on first use: PostgreSQL rejects parameters that the statement does not use. */
 interface Terms {
   exact: string;
-  begin: string;
-  within: string;
+  prefix: string;
+  substring: string;
   words: string;
 }
 
 const BRANCHES: Record<SearchType, (terms: Terms) => string> = {
-  SERVICE: (terms) => named('services', ['name', 'owner', 'description'], terms),
-  ENVIRONMENT: (terms) => named('environments', ['name', 'description'], terms),
-  RELEASE: ({ exact, begin }) =>
+  SERVICE: (terms) => searchNames('services', ['name', 'owner', 'description'], terms),
+  ENVIRONMENT: (terms) => searchNames('environments', ['name', 'description'], terms),
+  RELEASE: ({ exact, prefix }) =>
     `SELECT CASE WHEN lower(version) = ${exact} OR commit = ${exact} THEN 0 ELSE 1 END AS rank,
        lower(version) AS name, id FROM releases
-     WHERE lower(version) LIKE ${begin} OR commit LIKE ${begin}`,
+     WHERE lower(version) LIKE ${prefix} OR commit LIKE ${prefix}`,
   INCIDENT: ({ words }) =>
     `SELECT 2 AS rank, lower(title) AS name, id FROM incidents
      WHERE to_tsvector('simple', title || ' ' || coalesce(description, '')) @@ websearch_to_tsquery('simple', ${words})`,
@@ -79,10 +79,10 @@ function hitsSql(query: string, types: readonly SearchType[], { bind }: Bindings
     get exact() {
       return bound(text);
     },
-    get begin() {
+    get prefix() {
       return bound(`${escaped}%`);
     },
-    get within() {
+    get substring() {
       return bound(`%${escaped}%`);
     },
     get words() {
@@ -96,8 +96,8 @@ function hitsSql(query: string, types: readonly SearchType[], { bind }: Bindings
   return branches.join(' UNION ALL ');
 }
 
-function named(table: string, columns: string[], { exact, begin, within }: Terms): string {
-  const somewhere = columns.map((column) => `${column} ILIKE ${within}`).join(' OR ');
-  return `SELECT CASE WHEN name = ${exact} THEN 0 WHEN name LIKE ${begin} THEN 1 ELSE 2 END AS rank, name, id
-    FROM ${table} WHERE archived_at IS NULL AND (${somewhere})`;
+function searchNames(table: string, columns: string[], { exact, prefix, substring }: Terms): string {
+  const anyColumn = columns.map((column) => `${column} ILIKE ${substring}`).join(' OR ');
+  return `SELECT CASE WHEN name = ${exact} THEN 0 WHEN name LIKE ${prefix} THEN 1 ELSE 2 END AS rank, name, id
+    FROM ${table} WHERE archived_at IS NULL AND (${anyColumn})`;
 }

@@ -10,7 +10,7 @@ import { type FieldNames, selectedFields } from '../../platform/graphql/relay/se
 import type { GraphqlContext } from '../context.js';
 import type { Loaders } from '../loaders.js';
 import { countHits, type Hit, hitsByRank, searchPage } from './search.queries.js';
-import { type Found, SearchArgs, SearchResultConnection, SearchType } from './search.types.js';
+import { type FoundNode, SearchArgs, SearchResultConnection, SearchType } from './search.types.js';
 
 @Resolver()
 export class SearchResolver {
@@ -20,13 +20,14 @@ export class SearchResolver {
   @Cached(15)
   @Query(() => SearchResultConnection, {
     complexity: 50,
-    description: 'Services, environments, releases and incidents; what is called so comes first.',
+    description:
+      'Searches services, environments, releases and incidents. Exact matches of the name come first, then matches of its start, then all others.',
   })
   async search(
     @Args(() => SearchArgs) args: SearchArgs,
     @Ctx() { loaders }: GraphqlContext,
     @Info() info: GraphQLResolveInfo,
-  ): Promise<Page<Found>> {
+  ): Promise<Page<FoundNode>> {
     const { query } = args;
     if (query.trim().length < 2) {
       throw badUserInput({ field: 'query', message: 'must be 2 to 100 characters long' });
@@ -36,23 +37,23 @@ export class SearchResolver {
     const request = pageRequest(args);
     const rows = await searchPage(this.dataSource, query, types, request);
     const page = toPage(hitsByRank, request, rows, () => countHits(this.dataSource, query, types));
-    const asked = askedOf(info);
+    const selections = selectedFieldsByType(info);
     const found = await Promise.all(
       page.edges.map(async ({ cursor, node }) => ({
         cursor,
-        node: await load(loaders, node, asked[node.kind]),
+        node: await load(loaders, node, selections[node.kind]),
       })),
     );
-    // One that was deleted a moment ago is left out.
+    // The row may have been deleted after the search.
     return {
       ...page,
-      edges: found.filter((edge): edge is { cursor: string; node: Found } => edge.node !== null),
+      edges: found.filter((edge): edge is { cursor: string; node: FoundNode } => edge.node !== null),
     };
   }
 }
 
-/** The fields asked of each type: look-ahead finds those of all the fragments together. */
-function askedOf(info: GraphQLResolveInfo): Record<SearchType, FieldNames> {
+/** The selected fields per type. `selectedFields` returns the fields of all fragments together. */
+function selectedFieldsByType(info: GraphQLResolveInfo): Record<SearchType, FieldNames> {
   const all = [...selectedFields(info, 'edges', 'node')];
   const ofType = (name: string) => {
     const fields = (info.schema.getType(name) as GraphQLObjectType).getFields();
@@ -66,7 +67,7 @@ function askedOf(info: GraphQLResolveInfo): Record<SearchType, FieldNames> {
   };
 }
 
-function load(loaders: Loaders, { kind, uuid }: Hit, fields: FieldNames): Promise<Found | null> {
+function load(loaders: Loaders, { kind, uuid }: Hit, fields: FieldNames): Promise<FoundNode | null> {
   switch (kind) {
     case 'SERVICE':
       return loaders.service.load(uuid, fields);

@@ -14,26 +14,39 @@ export const SearchType = {
   INCIDENT: 'INCIDENT',
 } as const;
 export type SearchType = (typeof SearchType)[keyof typeof SearchType];
-registerEnumType(SearchType, { name: 'SearchType', description: 'What is looked for.' });
+registerEnumType(SearchType, {
+  name: 'SearchType',
+  description: 'Type of a search result.',
+  valuesConfig: {
+    SERVICE: { description: 'Services that are not archived.' },
+    ENVIRONMENT: { description: 'Environments that are not archived.' },
+    RELEASE: { description: 'Releases.' },
+    INCIDENT: { description: 'Incidents.' },
+  },
+});
 
-export type Found = Service | Environment | Release | Incident;
+export type FoundNode = Service | Environment | Release | Incident;
 
 export const SearchResult = createUnionType({
   name: 'SearchResult',
+  description: 'An object that `search` returns.',
   types: () => [Service, Environment, Release, Incident] as const,
 });
 
-export const SearchResultConnection = connectionTypes<Found>(() => SearchResult, 'SearchResult');
+export const SearchResultConnection = connectionTypes<FoundNode>(() => SearchResult, 'SearchResult');
 
 @ArgsType()
 export class SearchArgs extends PageArgs {
   @Length(2, 100, { message: 'must be 2 to 100 characters long' })
   @Field({
     description:
-      'Part of the name, owner or description of a service or environment; the begin of a version or commit; words of an incident.',
+      'Search text, 2 to 100 characters. It matches a part of the name, owner or description of services and environments, the start of the version or commit of releases, and words of the title or description of incidents.',
   })
   query!: string;
 
-  @Field(() => [SearchType], { nullable: true, description: 'All types when left out.' })
+  @Field(() => [SearchType], {
+    nullable: true,
+    description: 'Types of the results. The default is all types.',
+  })
   types?: SearchType[] | null;
 }

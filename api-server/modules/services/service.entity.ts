@@ -8,42 +8,38 @@ import { orderOf } from '../../platform/graphql/relay/ordering.js';
 
 @Entity('services')
 @AllowRead()
-@ObjectType('Service', {
-  implements: Node,
-  simpleResolvers: true,
-  description: 'Something that is deployed.',
-})
+@ObjectType('Service', { implements: Node, simpleResolvers: true, description: 'A deployable service.' })
 export class Service extends Node {
   @Column('text')
-  @Field({ description: 'Unique, and never changed; lower-case letters, digits and dashes.' })
+  @Field({ description: 'Unique, immutable name: 1 to 63 lower-case letters, digits and hyphens.' })
   name!: string;
 
   @Column('text', { nullable: true })
-  @Field(() => String, { nullable: true })
+  @Field(() => String, { nullable: true, description: 'Description of the service.' })
   description!: string | null;
 
   @Column('text', { nullable: true })
-  @Field(() => String, { nullable: true, description: 'The team that answers for it.' })
+  @Field(() => String, { nullable: true, description: 'Team that is responsible for the service.' })
   owner!: string | null;
 
   @Column('text', { nullable: true })
-  @Field(() => String, { nullable: true, description: 'Where its source is.' })
+  @Field(() => String, { nullable: true, description: 'URL of the source code repository.' })
   repository!: string | null;
 
   @Column({ name: 'archived_at', type: 'timestamptz', precision: 3, nullable: true })
   @Field(() => Date, {
     nullable: true,
     description:
-      'Since when it is no longer deployed. What is archived stays readable, but is in no list by itself.',
+      'Time at which the service was archived; null when it is not archived. An archived service accepts no deployments.',
   })
   archivedAt!: Date | null;
 
   @CreateDateColumn({ name: 'created_at', type: 'timestamptz', precision: 3 })
-  @Field(() => Date)
+  @Field(() => Date, { description: 'Time at which the service was created.' })
   createdAt!: Date;
 
   @UpdateDateColumn({ name: 'updated_at', type: 'timestamptz', precision: 3 })
-  @Field(() => Date)
+  @Field(() => Date, { description: 'Time of the last change of the service.' })
   updatedAt!: Date;
 }
 

@@ -6,18 +6,24 @@ import { ServiceOrder } from './service.entity.js';
 
 export const NAME_RULE = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 export const NAME_MESSAGE =
-  'must be 1 to 63 lower-case letters, digits and dashes, with a letter or digit at both ends';
+  'must be 1 to 63 lower-case letters, digits and hyphens, and start and end with a letter or digit';
 
-/** What of a service can be changed. */
+/** Fields of a service that can be updated. */
 @InputType()
 class ServiceDetails {
   @MaxLength(1_000, { message: 'must be at most 1000 characters long' })
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Description of the service, at most 1000 characters.',
+  })
   description?: string | null;
 
   @MinLength(1, { message: 'must not be empty' })
   @MaxLength(100, { message: 'must be at most 100 characters long' })
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Team that is responsible for the service, 1 to 100 characters.',
+  })
   owner?: string | null;
 
   @IsUrl(
@@ -25,49 +31,62 @@ class ServiceDetails {
     { message: 'must be a URL' },
   )
   @MaxLength(500, { message: 'must be at most 500 characters long' })
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    nullable: true,
+    description: 'URL of the source code repository: https, http or ssh.',
+  })
   repository?: string | null;
 }
 
-@InputType()
+@InputType({ description: 'Input of `createService`.' })
 export class CreateServiceInput extends ServiceDetails {
   @Matches(NAME_RULE, { message: NAME_MESSAGE })
-  @Field()
+  @Field({ description: 'Unique, immutable name: 1 to 63 lower-case letters, digits and hyphens.' })
   name!: string;
 }
 
-@InputType({ description: 'What is left out stays as it is; null takes it away.' })
+@InputType({
+  description: 'Input of `updateService`. Omitted fields keep their values; null removes the value.',
+})
 export class UpdateServiceInput extends ServiceDetails {
-  @Field(() => ID)
+  @Field(() => ID, { description: 'ID of the service.' })
   id!: string;
 }
 
-@InputType()
+@InputType({ description: 'Input of `archiveService`.' })
 export class ArchiveServiceInput {
-  @Field(() => ID)
+  @Field(() => ID, { description: 'ID of the service.' })
   id!: string;
 
-  @Field({ defaultValue: true, description: 'False takes it back.' })
+  @Field({ defaultValue: true, description: 'True archives the service, false restores it.' })
   archived!: boolean;
 }
 
-@InputType({ description: 'All that are given must fit.' })
+@InputType({ description: 'Filters for services. Filters are combined with AND.' })
 export class ServiceFilter {
-  @Field(() => [String], { nullable: true })
+  @Field(() => [String], { nullable: true, description: 'Returns services with one of these names.' })
   name?: string[] | null;
 
-  @Field(() => [String], { nullable: true })
+  @Field(() => [String], { nullable: true, description: 'Returns services of one of these owners.' })
   owner?: string[] | null;
 
-  @Field(() => Boolean, { nullable: true, defaultValue: false, description: 'Null for both kinds.' })
+  @Field(() => Boolean, {
+    nullable: true,
+    defaultValue: false,
+    description:
+      'True returns only archived services, false only those that are not archived, null returns both.',
+  })
   archived?: boolean | null;
 }
 
 @ArgsType()
 export class ServicesArgs extends PageArgs {
-  @Field(() => ServiceFilter, { defaultValue: { archived: false } })
+  @Field(() => ServiceFilter, {
+    defaultValue: { archived: false },
+    description: 'Filters for the returned services.',
+  })
   filter!: ServiceFilter;
 
-  @Field(() => ServiceOrder, { nullable: true, description: 'By name when left out.' })
+  @Field(() => ServiceOrder, { nullable: true, description: 'Sort order. The default is by name.' })
   orderBy?: OrderInput | null;
 }

@@ -27,21 +27,30 @@ export class ServiceResolver {
   ) {}
 
   @AllowRead()
-  @Query(() => Service, { nullable: true, description: 'One service, by its id or by its name.' })
+  @Query(() => Service, {
+    nullable: true,
+    description: 'The service with this ID or this name; null when it does not exist.',
+  })
   async service(
-    @Arg('id', () => ID, { nullable: true }) id: string | null | undefined,
-    @Arg('name', () => String, { nullable: true }) name: string | null | undefined,
+    @Arg('id', () => ID, { nullable: true, description: 'ID of the service. Excludes `name`.' }) id:
+      | string
+      | null
+      | undefined,
+    @Arg('name', () => String, { nullable: true, description: 'Name of the service. Excludes `id`.' }) name:
+      | string
+      | null
+      | undefined,
     @Ctx() { loaders }: GraphqlContext,
     @Info() info: GraphQLResolveInfo,
   ): Promise<Service | null> {
     const fields = selectedFields(info);
     if (id != null && name == null) return loaders.service.load(uuidOf('Service', id, 'id'), fields);
     if (name != null && id == null) return loaders.serviceByName.load(name, fields);
-    throw badUserInput({ field: 'id', message: 'give either id or name' });
+    throw badUserInput({ field: 'id', message: 'specify exactly one of id and name' });
   }
 
   @AllowRead()
-  @Query(() => ServiceConnection, { name: 'services', description: 'Services, by name.' })
+  @Query(() => ServiceConnection, { name: 'services', description: 'Lists services, by name.' })
   async all(
     @Args(() => ServicesArgs) args: ServicesArgs,
     @Info() info: GraphQLResolveInfo,
@@ -56,23 +65,33 @@ export class ServiceResolver {
   }
 
   @Allow(Role.OPERATOR, Scope.CATALOG)
-  @Mutation(() => Service)
-  async createService(@Arg('input', () => CreateServiceInput) input: CreateServiceInput): Promise<Service> {
+  @Mutation(() => Service, { description: 'Creates a service. Fails with CONFLICT when the name exists.' })
+  async createService(
+    @Arg('input', () => CreateServiceInput, { description: 'Properties of the service.' })
+    input: CreateServiceInput,
+  ): Promise<Service> {
     return this.services.create(input);
   }
 
   @Allow(Role.OPERATOR, Scope.CATALOG)
-  @Mutation(() => Service)
-  async updateService(@Arg('input', () => UpdateServiceInput) input: UpdateServiceInput): Promise<Service> {
+  @Mutation(() => Service, { description: 'Updates a service.' })
+  async updateService(
+    @Arg('input', () => UpdateServiceInput, { description: 'The service and its new values.' })
+    input: UpdateServiceInput,
+  ): Promise<Service> {
     return this.services.update(input);
   }
 
   @Allow(Role.OPERATOR, Scope.CATALOG)
   @Mutation(() => Service, {
-    description: 'Takes a service out of the lists, and refuses new deployments of it. Nothing is lost.',
+    description:
+      'Archives or restores a service. Lists omit archived services by default, and deployments of them are rejected. No data is deleted.',
   })
   async archiveService(
-    @Arg('input', () => ArchiveServiceInput) input: ArchiveServiceInput,
+    @Arg('input', () => ArchiveServiceInput, {
+      description: 'The service, and whether to archive or restore it.',
+    })
+    input: ArchiveServiceInput,
   ): Promise<Service> {
     return this.services.archive(input);
   }

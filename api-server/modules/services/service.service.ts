@@ -8,30 +8,32 @@ import type { ArchiveServiceInput, CreateServiceInput, UpdateServiceInput } from
 
 const { table } = serviceType;
 
-/** Changes of services. */
+/** Creates, updates and archives services. */
 export class ServiceService {
   constructor(private readonly dataSource: DataSource) {}
 
-  /** Throws CONFLICT when the name is taken. */
+  /** Throws CONFLICT when the name exists. */
   async create({ name, description, owner, repository }: CreateServiceInput): Promise<Service> {
     const values = { uuid: crypto.randomUUID(), name, description, owner, repository };
     return insertRow(this.dataSource, table, values).catch((error: unknown) => {
       if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
-      throw conflict(`a service named ${name} exists already`, 'input.name');
+      throw conflict(`a service named ${name} already exists`, 'input.name');
     });
   }
 
   async update({ id, description, owner, repository }: UpdateServiceInput): Promise<Service> {
     const uuid = uuidOf('Service', id, 'input.id');
-    return found(await updateRow(this.dataSource, table, uuid, { description, owner, repository }));
+    return requireService(await updateRow(this.dataSource, table, uuid, { description, owner, repository }));
   }
 
   async archive({ id, archived }: ArchiveServiceInput): Promise<Service> {
-    return found(await setArchived(this.dataSource, table, uuidOf('Service', id, 'input.id'), archived));
+    return requireService(
+      await setArchived(this.dataSource, table, uuidOf('Service', id, 'input.id'), archived),
+    );
   }
 }
 
-function found(service: Service | undefined): Service {
-  if (!service) throw notFound('there is no such service', 'input.id');
+function requireService(service: Service | undefined): Service {
+  if (!service) throw notFound('service not found', 'input.id');
   return service;
 }

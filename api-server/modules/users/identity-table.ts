@@ -5,7 +5,7 @@ import type { Logger } from '../../platform/logging/logger.js';
 
 const FLUSH_MS = 60_000;
 
-/** Users and keys as the authenticator needs them. Read from the primary: a replica may not know yet who is locked out. */
+/** Reads users and API keys for the authenticator. It reads from the primary: a lagging replica could accept a revoked key. */
 export class IdentityTable implements IdentityStore {
   readonly #used = new Map<string, Date>();
   readonly #timer: NodeJS.Timeout;
@@ -38,7 +38,7 @@ export class IdentityTable implements IdentityStore {
     this.#used.set(uuid, new Date());
   }
 
-  /** Writes when keys were last used; a write at each use would cost more than the use. */
+  /** Writes the time of last use of all used keys in one statement per minute, instead of one write per request. */
   async flush(): Promise<void> {
     const used = [...this.#used];
     this.#used.clear();
@@ -52,7 +52,7 @@ export class IdentityTable implements IdentityStore {
       ) SELECT count(*) FROM changed`;
     const values = [used.map(([uuid]) => uuid), used.map(([, at]) => at.toISOString())];
     await this.#query(sql, values).catch((error: unknown) => {
-      this.log.warn({ err: error }, 'when API keys were last used could not be written');
+      this.log.warn({ err: error }, 'last use of API keys was not stored');
     });
   }
 

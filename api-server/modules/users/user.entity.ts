@@ -9,38 +9,49 @@ import { orderOf } from '../../platform/graphql/relay/ordering.js';
 
 @Entity('users')
 @Allow(Role.ADMIN, Scope.ADMIN)
-@ObjectType('User', { implements: Node, simpleResolvers: true, description: 'A person who logs in.' })
+@ObjectType('User', {
+  implements: Node,
+  simpleResolvers: true,
+  description: 'A person with an account in this API.',
+})
 export class User extends Node {
   @Column('text')
-  @Field({ description: 'Unique, in lower case, and never changed.' })
+  @Field({ description: 'Unique, immutable e-mail address in lower case. It is the login name.' })
   email!: string;
 
   @Column('text')
-  @Field()
+  @Field({ description: 'Display name.' })
   name!: string;
 
   @Column('text')
-  @Field(() => Role)
+  @Field(() => Role, { description: 'Role of the user.' })
   role!: Role;
 
-  /** Read by the login alone. Null: this user can't log in with a password. */
+  /** Only the login reads it. Null when password login is disabled for this user. */
   @Column('text', { name: 'password_hash', nullable: true, select: false })
   passwordHash!: string | null;
 
   @Column({ name: 'disabled_at', type: 'timestamptz', precision: 3, nullable: true })
-  @Field(() => Date, { nullable: true, description: 'Since when this user may do nothing any more.' })
+  @Field(() => Date, {
+    nullable: true,
+    description:
+      'Time at which the user was disabled; null when the user is enabled. Requests of a disabled user are rejected.',
+  })
   disabledAt!: Date | null;
 
   @Column({ name: 'last_login_at', type: 'timestamptz', precision: 3, nullable: true })
-  @Field(() => Date, { nullable: true })
+  @Field(() => Date, {
+    nullable: true,
+    description: 'Time of the last login; null when the user never logged in.',
+  })
   lastLoginAt!: Date | null;
 
   @CreateDateColumn({ name: 'created_at', type: 'timestamptz', precision: 3 })
-  @Field(() => Date)
+  @Field(() => Date, { description: 'Time at which the user was created.' })
   createdAt!: Date;
 
   @UpdateDateColumn({ name: 'updated_at', type: 'timestamptz', precision: 3 })
-  @Field(() => Date)
+  @Field(() => Date, { description: 'Time of the last change of the user.' })
   updatedAt!: Date;
 }
 

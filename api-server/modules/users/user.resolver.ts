@@ -18,7 +18,7 @@ export class UserResolver {
   ) {}
 
   @Allow(Role.ADMIN, Scope.ADMIN)
-  @Query(() => UserConnection, { name: 'users', description: 'Users, by e-mail address.' })
+  @Query(() => UserConnection, { name: 'users', description: 'Lists users, by e-mail address.' })
   async all(@Args(() => UsersArgs) args: UsersArgs, @Info() info: GraphQLResolveInfo): Promise<Page<User>> {
     const { email, role, disabled } = args.filter ?? {};
     const where = [
@@ -33,21 +33,31 @@ export class UserResolver {
   }
 
   @Allow(Role.ADMIN, Scope.ADMIN)
-  @Mutation(() => User)
-  async createUser(@Arg('input', () => CreateUserInput) input: CreateUserInput): Promise<User> {
+  @Mutation(() => User, {
+    description: 'Creates a user. Fails with CONFLICT when the e-mail address exists.',
+  })
+  async createUser(
+    @Arg('input', () => CreateUserInput, { description: 'Properties of the user.' }) input: CreateUserInput,
+  ): Promise<User> {
     return this.users.create(input);
   }
 
   @Allow(Role.ADMIN, Scope.ADMIN)
-  @Mutation(() => User)
-  async updateUser(@Arg('input', () => UpdateUserInput) input: UpdateUserInput): Promise<User> {
+  @Mutation(() => User, {
+    description: 'Updates a user. Fails with CONFLICT when no enabled user with the role ADMIN would remain.',
+  })
+  async updateUser(
+    @Arg('input', () => UpdateUserInput, { description: 'The user and the new values.' })
+    input: UpdateUserInput,
+  ): Promise<User> {
     return this.users.update(input);
   }
 
   @Allow(Role.ADMIN, Scope.ADMIN)
-  @Mutation(() => User, { description: 'Sets a new password, and ends every login of this user.' })
+  @Mutation(() => User, { description: 'Sets a new password and ends all logins of the user.' })
   async setUserPassword(
-    @Arg('input', () => SetUserPasswordInput) input: SetUserPasswordInput,
+    @Arg('input', () => SetUserPasswordInput, { description: 'The user and the new password.' })
+    input: SetUserPasswordInput,
   ): Promise<User> {
     return this.users.setPassword(input);
   }

@@ -6,27 +6,27 @@ import { sqlState, UNIQUE_VIOLATION } from '../../platform/database/connection-e
 import { assignments, changeRows, insertRow } from '../../platform/database/rows.js';
 import { conflict, notFound } from '../../platform/graphql/errors.js';
 import { uuidOf } from '../../platform/graphql/relay/global-id.js';
-import { endLoginsMadeMeanwhile } from '../login/refresh-tokens.js';
+import { revokeConcurrentRefreshTokens } from '../login/refresh-tokens.js';
 import { type User, userType } from './user.entity.js';
 import type { CreateUserInput, SetUserPasswordInput, UpdateUserInput } from './user.inputs.js';
 
 const { table } = userType;
 
-/** Changes of users. */
+/** Creates and updates users. */
 export class UserService {
   constructor(private readonly dataSource: DataSource) {}
 
-  /** Throws CONFLICT when there is a user of this address. */
+  /** Throws CONFLICT when the e-mail address exists. */
   async create({ email, name, role, password }: CreateUserInput): Promise<User> {
     const passwordHash = password == null ? null : await hashPassword(password);
     const values = { uuid: crypto.randomUUID(), email: email.toLowerCase(), name, role, passwordHash };
     return insertRow(this.dataSource, table, values).catch((error: unknown) => {
       if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
-      throw conflict('a user with this e-mail address exists already', 'input.email');
+      throw conflict('a user with this e-mail address already exists', 'input.email');
     });
   }
 
-  /** Throws CONFLICT when nobody would be left who can manage users. */
+  /** Throws CONFLICT when no enabled admin would remain. */
   async update({ id, name, role, disabled }: UpdateUserInput): Promise<User> {
     const uuid = uuidOf('User', id, 'input.id');
     const bindings = new Bindings();
@@ -36,29 +36,29 @@ export class UserService {
     const disabling =
       disabled == null ? '' : `, disabled_at = ${disabled ? 'coalesce(disabled_at, now())' : 'NULL'}`;
     const staysAdmin = bind((role == null || role === Role.ADMIN) && disabled !== true);
-    // The lock makes two who take the role from each other wait for one another.
+    // The row locks serialize concurrent updates of admins; otherwise two admins could remove each other.
     const admins = `admins AS (
         SELECT id FROM users WHERE role = 'ADMIN' AND disabled_at IS NULL ORDER BY id FOR UPDATE
       )`;
     const sql = `UPDATE users AS t SET ${set}${disabling} WHERE t.id = ${key}
       AND (${staysAdmin} OR NOT EXISTS (SELECT FROM admins WHERE id = ${key})
         OR EXISTS (SELECT FROM admins WHERE id <> ${key}))`;
-    const ended = `ended AS (
+    const revoked = `revoked AS (
         UPDATE refresh_tokens SET revoked_at = now() WHERE revoked_at IS NULL
         AND user_id IN (SELECT id FROM changed WHERE disabled_at IS NOT NULL)
       )`;
-    const change = { before: [admins], sql, after: [ended], bindings };
+    const change = { before: [admins], sql, after: [revoked], bindings };
     const [user] = await changeRows(this.dataSource, table, change);
     if (user) {
-      if (disabled === true) await endLoginsMadeMeanwhile(this.dataSource, uuid);
+      if (disabled === true) await revokeConcurrentRefreshTokens(this.dataSource, uuid);
       return user;
     }
     const [known]: object[] = await this.dataSource.query('SELECT id FROM users WHERE id = $1', [uuid]);
-    if (!known) throw notFound('there is no such user', 'input.id');
-    throw conflict('this is the last admin; make another one first', 'input.id');
+    if (!known) throw notFound('user not found', 'input.id');
+    throw conflict('this is the last admin; create another admin first', 'input.id');
   }
 
-  /** Every login of this user ends. */
+  /** Revokes all refresh tokens of the user. */
   async setPassword({ id, password }: SetUserPasswordInput): Promise<User> {
     const uuid = uuidOf('User', id, 'input.id');
     const bindings = new Bindings();
@@ -66,12 +66,12 @@ export class UserService {
     const key = bind(uuid);
     const hash = bind(await hashPassword(password));
     const sql = `UPDATE users SET password_hash = ${hash}, updated_at = now() WHERE id = ${key}`;
-    const ended = `ended AS (
+    const revoked = `revoked AS (
         UPDATE refresh_tokens SET revoked_at = now() WHERE user_id = ${key} AND revoked_at IS NULL
       )`;
-    const [user] = await changeRows(this.dataSource, table, { sql, after: [ended], bindings });
-    if (!user) throw notFound('there is no such user', 'input.id');
-    await endLoginsMadeMeanwhile(this.dataSource, uuid);
+    const [user] = await changeRows(this.dataSource, table, { sql, after: [revoked], bindings });
+    if (!user) throw notFound('user not found', 'input.id');
+    await revokeConcurrentRefreshTokens(this.dataSource, uuid);
     return user;
   }
 }

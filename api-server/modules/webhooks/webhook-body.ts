@@ -1,22 +1,22 @@
-/** What a receiver gets: the thing as it was when it happened, with the ids of the API. */
+/** Body of a webhook message: the object at the time of the event, with global IDs. */
 import { toGlobalId } from '../../platform/graphql/relay/global-id.js';
 import type { DomainEventKind } from '../events/event-kind.js';
 
 export interface StoredEvent {
   kind: DomainEventKind;
   occurred_at: Date;
-  /** The row, by the names of its columns. */
+  /** The row at the time of the event, by column name. */
   payload: Record<string, unknown>;
 }
 
-/** Columns with ids, and the types of what they name. */
+/** Foreign keys, with the GraphQL types that they reference. */
 const REFERENCES: Record<string, string> = {
   service_id: 'Service',
   release_id: 'Release',
   deployment_id: 'Deployment',
 };
 
-/** The same text each time. */
+/** Deterministic: retries send the same body. */
 export function webhookBody({ kind, occurred_at: at, payload }: StoredEvent): string {
   const own = kind.startsWith('INCIDENT') ? 'Incident' : 'Deployment';
   const data = Object.entries(payload).map(([column, value]) => {
@@ -29,7 +29,7 @@ export function webhookBody({ kind, occurred_at: at, payload }: StoredEvent): st
   return JSON.stringify({ type: kind, timestamp: at.toISOString(), data: Object.fromEntries(data) });
 }
 
-/** PostgreSQL writes times with its own offset; everywhere else in the API they are in UTC. */
+/** `to_jsonb` writes timestamps in the time zone of the session; the API returns UTC. */
 function isoTime(column: string, value: unknown): unknown {
   return column.endsWith('_at') && typeof value === 'string' ? new Date(value).toISOString() : value;
 }

@@ -11,7 +11,14 @@ export const WebhookMessageStatus = { PENDING: 'PENDING', DELIVERED: 'DELIVERED'
 export type WebhookMessageStatus = (typeof WebhookMessageStatus)[keyof typeof WebhookMessageStatus];
 registerEnumType(WebhookMessageStatus, {
   name: 'WebhookMessageStatus',
-  description: 'FAILED: not tried again by itself.',
+  description: 'Delivery status of a message.',
+  valuesConfig: {
+    PENDING: { description: 'The message waits for its first attempt or its next retry.' },
+    DELIVERED: { description: 'The endpoint accepted the message.' },
+    FAILED: {
+      description: 'Delivery failed and is not retried. Retry it with `retryWebhookMessages`.',
+    },
+  },
 });
 
 @Entity('webhook_messages')
@@ -19,10 +26,10 @@ registerEnumType(WebhookMessageStatus, {
 @ObjectType('WebhookMessage', {
   implements: Node,
   simpleResolvers: true,
-  description: 'What a webhook was told, or is to be told.',
+  description: 'A message to a webhook: one event, with its delivery status.',
 })
 export class WebhookMessage extends Node {
-  @Field(() => ID, { description: 'What the header webhook-id says.' })
+  @Field(() => ID, { description: 'Value of the header `webhook-id` of the message.' })
   get messageId(): string {
     return this.uuid;
   }
@@ -31,23 +38,29 @@ export class WebhookMessage extends Node {
   webhookId!: string;
 
   @Column('text')
-  @Field(() => WebhookMessageStatus)
+  @Field(() => WebhookMessageStatus, { description: 'Delivery status.' })
   status!: WebhookMessageStatus;
 
   @Column('integer')
-  @Field(() => Int, { description: 'How often it was tried.' })
+  @Field(() => Int, { description: 'Number of delivery attempts.' })
   attempts!: number;
 
   @Column('text', { name: 'last_error', nullable: true })
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Error of the last attempt; null when there was none or the message is delivered.',
+  })
   lastError!: string | null;
 
   @Column({ name: 'delivered_at', type: 'timestamptz', precision: 3, nullable: true })
-  @Field(() => Date, { nullable: true })
+  @Field(() => Date, {
+    nullable: true,
+    description: 'Time of the successful delivery; null when the message is not delivered.',
+  })
   deliveredAt!: Date | null;
 
   @CreateDateColumn({ name: 'created_at', type: 'timestamptz', precision: 3 })
-  @Field(() => Date)
+  @Field(() => Date, { description: 'Time at which the message was created.' })
   createdAt!: Date;
 }
 

@@ -1,13 +1,13 @@
-/** The messages to webhooks, as the worker takes them. */
+/** Outbox of webhook messages, which the worker reads. */
 import type { DataSource } from 'typeorm';
 import type { PendingMessage, WebhookOutbox } from '../../platform/jobs/webhook-delivery.js';
 import type { WebhookMessage } from '../../platform/webhooks/sender.js';
 import { type StoredEvent, webhookBody } from './webhook-body.js';
 
 /**
- * A message that was queued so long ago and is still pending is queued again: its job may have been
- * lost with Redis, or become a dead letter while we could not note it. One that still waits for its
- * next try is not doubled. Longer than done jobs are remembered.
+ * A message that is pending for this time after it was queued is queued again: Redis may have lost
+ * its job, or the job failed while the database was unavailable. A job that waits for a retry is not
+ * duplicated. The time is longer than the retention of completed jobs.
  */
 const LOST_AFTER = '2 hours';
 const MAX_REASON = 500;
@@ -49,17 +49,17 @@ export class WebhookOutboxTable implements WebhookOutbox {
     );
     if (!row) return null;
     if (!row.enabled) {
-      await this.#giveUp(id);
+      await this.#failDisabled(id);
       return null;
     }
     const secrets = [row.secret, ...(row.previous_secret ? [row.previous_secret] : [])];
     return { id, url: row.url, secrets, body: webhookBody(row) };
   }
 
-  /** No failure of ours or of the receiver's, so it is no dead letter. */
-  async #giveUp(id: string): Promise<void> {
+  /** Disabling a webhook is not a delivery failure, so the job completes without an error. */
+  async #failDisabled(id: string): Promise<void> {
     await this.dataSource.query(
-      `UPDATE webhook_messages SET status = 'FAILED', last_error = 'the webhook is turned off'
+      `UPDATE webhook_messages SET status = 'FAILED', last_error = 'the webhook is disabled'
        WHERE id = $1 AND status = 'PENDING'`,
       [id],
     );
@@ -73,7 +73,7 @@ export class WebhookOutboxTable implements WebhookOutbox {
     );
   }
 
-  /** A message that was given up and is put back by hand is tried again as it is. */
+  /** Also accepts a message that is FAILED: its job can be retried by hand. */
   async failed(id: string, reason: string, final: boolean): Promise<void> {
     await this.dataSource.query(
       `UPDATE webhook_messages

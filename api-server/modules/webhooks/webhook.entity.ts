@@ -13,19 +13,20 @@ import { DomainEventKind } from '../events/event-kind.js';
 @ObjectType('Webhook', {
   implements: Node,
   simpleResolvers: true,
-  description: 'An address that is told what happens. Messages are signed as in standardwebhooks.com.',
+  description:
+    'An HTTP endpoint that receives events. Messages are signed as specified by standardwebhooks.com.',
 })
 export class Webhook extends Node {
   @Column('text')
-  @Field()
+  @Field({ description: 'URL to which messages are sent with POST.' })
   url!: string;
 
   @Column('text', { nullable: true })
-  @Field(() => String, { nullable: true })
+  @Field(() => String, { nullable: true, description: 'Description of the webhook.' })
   description!: string | null;
 
   @Column('text', { array: true })
-  @Field(() => [DomainEventKind], { description: 'What it is told of.' })
+  @Field(() => [DomainEventKind], { description: 'Event kinds that the webhook receives.' })
   events!: DomainEventKind[];
 
   @Column('uuid', { name: 'service_id', nullable: true })
@@ -34,35 +35,36 @@ export class Webhook extends Node {
   @Column('text', { name: 'environment', nullable: true })
   @Field(() => String, {
     nullable: true,
-    description: 'Told only of what happens in this environment, if set.',
+    description: 'Name of an environment: the webhook receives only its events. Null for all environments.',
   })
   environmentName!: string | null;
 
   @Column('boolean')
-  @Field({ description: 'Whether new messages are written for it.' })
+  @Field({ description: 'Whether the webhook receives new events.' })
   enabled!: boolean;
 
-  /** Read by the worker alone, and shown once, to who made it. */
+  /** Only the worker reads it. The API returns it once, when it is created. */
   @Column('text', { select: false })
   secret!: string;
 
-  /** Signs, too, until it expires. */
+  /** Also signs messages until it expires. */
   @Column('text', { name: 'previous_secret', nullable: true, select: false })
   previousSecret!: string | null;
 
   @Column({ name: 'previous_secret_expires', type: 'timestamptz', precision: 3, nullable: true })
   @Field(() => Date, {
     nullable: true,
-    description: 'Until then messages are signed with the secret before, too.',
+    description:
+      'Time until which messages are also signed with the previous secret; null when the secret was never rotated.',
   })
   previousSecretExpires!: Date | null;
 
   @CreateDateColumn({ name: 'created_at', type: 'timestamptz', precision: 3 })
-  @Field(() => Date)
+  @Field(() => Date, { description: 'Time at which the webhook was created.' })
   createdAt!: Date;
 
   @UpdateDateColumn({ name: 'updated_at', type: 'timestamptz', precision: 3 })
-  @Field(() => Date)
+  @Field(() => Date, { description: 'Time of the last change of the webhook.' })
   updatedAt!: Date;
 }
 

@@ -15,148 +15,185 @@ const URL_RULE = {
   require_tld: false,
   disallow_auth: true,
 };
-const URL_MESSAGE = 'must be an https URL without a user or password in it';
+const URL_MESSAGE = 'must be an https URL without credentials';
 
-@InputType()
+@InputType({ description: 'Input of `createWebhook`.' })
 export class CreateWebhookInput {
   @IsUrl(URL_RULE, { message: URL_MESSAGE })
   @MaxLength(2_000, { message: 'must be at most 2000 characters long' })
-  @Field()
+  @Field({ description: 'URL of the endpoint: https, without credentials, at most 2000 characters.' })
   url!: string;
 
   @MaxLength(1_000, { message: 'must be at most 1000 characters long' })
-  @Field(() => String, { nullable: true })
+  @Field(() => String, { nullable: true, description: 'Description, at most 1000 characters.' })
   description?: string | null;
 
   @ArrayMinSize(1, { message: 'must not be empty' })
   @ArrayMaxSize(50)
-  @ArrayUnique({ message: 'must not name an event twice' })
-  @Field(() => [DomainEventKind])
+  @ArrayUnique({ message: 'must not contain duplicates' })
+  @Field(() => [DomainEventKind], { description: 'Event kinds that the webhook receives.' })
   events!: DomainEventKind[];
 
-  @Field(() => ID, { nullable: true, description: 'Only what happens to this service.' })
-  serviceId?: string | null;
-
-  @Matches(NAME_RULE, { message: NAME_MESSAGE })
-  @Field(() => String, { nullable: true, description: 'Only what happens in this environment, by its name.' })
-  environment?: string | null;
-}
-
-@InputType({ description: 'What is left out stays as it is; null takes it away where that is possible.' })
-export class UpdateWebhookInput {
-  @Field(() => ID)
-  id!: string;
-
-  @IsUrl(URL_RULE, { message: URL_MESSAGE })
-  @MaxLength(2_000, { message: 'must be at most 2000 characters long' })
-  @Field(() => String, { nullable: true })
-  url?: string | null;
-
-  @MaxLength(1_000, { message: 'must be at most 1000 characters long' })
-  @Field(() => String, { nullable: true })
-  description?: string | null;
-
-  @ArrayMinSize(1, { message: 'must not be empty' })
-  @ArrayMaxSize(50)
-  @ArrayUnique({ message: 'must not name an event twice' })
-  @Field(() => [DomainEventKind], { nullable: true })
-  events?: DomainEventKind[] | null;
-
-  @Field(() => ID, { nullable: true, description: 'Only what happens to this service; null for all.' })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'ID of a service: the webhook receives only its events. Omit it for all services.',
+  })
   serviceId?: string | null;
 
   @Matches(NAME_RULE, { message: NAME_MESSAGE })
   @Field(() => String, {
     nullable: true,
-    description: 'Only what happens in this environment, by its name; null for all.',
+    description:
+      'Name of an environment: the webhook receives only its events. Omit it for all environments.',
+  })
+  environment?: string | null;
+}
+
+@InputType({
+  description:
+    'Input of `updateWebhook`. Omitted fields keep their values; null removes the value of an optional field.',
+})
+export class UpdateWebhookInput {
+  @Field(() => ID, { description: 'ID of the webhook.' })
+  id!: string;
+
+  @IsUrl(URL_RULE, { message: URL_MESSAGE })
+  @MaxLength(2_000, { message: 'must be at most 2000 characters long' })
+  @Field(() => String, {
+    nullable: true,
+    description: 'New URL: https, without credentials, at most 2000 characters.',
+  })
+  url?: string | null;
+
+  @MaxLength(1_000, { message: 'must be at most 1000 characters long' })
+  @Field(() => String, { nullable: true, description: 'New description, at most 1000 characters.' })
+  description?: string | null;
+
+  @ArrayMinSize(1, { message: 'must not be empty' })
+  @ArrayMaxSize(50)
+  @ArrayUnique({ message: 'must not contain duplicates' })
+  @Field(() => [DomainEventKind], { nullable: true, description: 'New event kinds.' })
+  events?: DomainEventKind[] | null;
+
+  @Field(() => ID, {
+    nullable: true,
+    description: 'ID of a service: the webhook receives only its events. Null for all services.',
+  })
+  serviceId?: string | null;
+
+  @Matches(NAME_RULE, { message: NAME_MESSAGE })
+  @Field(() => String, {
+    nullable: true,
+    description: 'Name of an environment: the webhook receives only its events. Null for all environments.',
   })
   environment?: string | null;
 
   @Field(() => Boolean, {
     nullable: true,
-    description: 'What a webhook that is turned off was still to be told is given up.',
+    description: 'False disables the webhook. Its pending messages fail and are not sent.',
   })
   enabled?: boolean | null;
 }
 
-@InputType()
+@InputType({ description: 'Input of `deleteWebhook`.' })
 export class DeleteWebhookInput {
-  @Field(() => ID)
+  @Field(() => ID, { description: 'ID of the webhook.' })
   id!: string;
 }
 
-@InputType()
+@InputType({ description: 'Input of `retryWebhookMessages`.' })
 export class RetryWebhookMessagesInput {
-  @Field(() => ID)
+  @Field(() => ID, { description: 'ID of the webhook.' })
   webhookId!: string;
 
-  @ArrayMinSize(1, { message: 'must not be empty; leave it out for all that were given up' })
+  @ArrayMinSize(1, { message: 'must not be empty; omit it to retry all failed messages' })
   @ArrayMaxSize(MAX_PAGE)
-  @Field(() => [ID], { nullable: true, description: 'Only these; all that were given up when left out.' })
+  @Field(() => [ID], {
+    nullable: true,
+    description: `IDs of failed messages, at most ${MAX_PAGE}. Omit it to retry all failed messages of the webhook.`,
+  })
   ids?: string[] | null;
 }
 
 @Allow(Role.ADMIN, Scope.WEBHOOKS)
-@ObjectType({ simpleResolvers: true })
+@ObjectType({ simpleResolvers: true, description: 'Result of `retryWebhookMessages`.' })
 export class RetriedWebhookMessages {
-  @Field(() => Webhook)
+  @Field(() => Webhook, { description: 'The webhook.' })
   webhook!: Webhook;
 
-  @Field(() => Int, { description: 'How many are tried again; what is no longer FAILED is not.' })
+  @Field(() => Int, {
+    description:
+      'Number of messages that are retried. Messages whose status is no longer FAILED are not counted.',
+  })
   count!: number;
 }
 
-@InputType()
+@InputType({ description: 'Input of `rotateWebhookSecret`.' })
 export class RotateWebhookSecretInput {
-  @Field(() => ID)
+  @Field(() => ID, { description: 'ID of the webhook.' })
   id!: string;
 }
 
 @Allow(Role.ADMIN, Scope.WEBHOOKS)
-@ObjectType({ simpleResolvers: true })
+@ObjectType({ simpleResolvers: true, description: 'A webhook, with the secret that is returned only once.' })
 export class WebhookWithSecret {
-  @Field(() => Webhook)
+  @Field(() => Webhook, { description: 'The webhook.' })
   webhook!: Webhook;
 
-  @Field({ description: 'What messages are signed with. It is shown this once.' })
+  @Field({
+    description:
+      'Secret with which messages are signed. It is returned only in this response and cannot be read again.',
+  })
   secret!: string;
 }
 
-@ObjectType({ simpleResolvers: true })
+@ObjectType({ simpleResolvers: true, description: 'Result of `deleteWebhook`.' })
 export class DeletedWebhook {
-  @Field(() => ID)
+  @Field(() => ID, { description: 'ID of the deleted webhook.' })
   id!: string;
 }
 
-@InputType({ description: 'All that are given must fit.' })
+@InputType({ description: 'Filters for webhooks. Filters are combined with AND.' })
 export class WebhookFilter {
-  @Field(() => Boolean, { nullable: true })
+  @Field(() => Boolean, {
+    nullable: true,
+    description: 'True returns only enabled webhooks, false only disabled webhooks.',
+  })
   enabled?: boolean | null;
 
-  @Field(() => ID, { nullable: true })
+  @Field(() => ID, {
+    nullable: true,
+    description: 'ID of a service. Returns the webhooks that receive only its events.',
+  })
   serviceId?: string | null;
 }
 
 @ArgsType()
 export class WebhooksArgs extends PageArgs {
-  @Field(() => WebhookFilter, { nullable: true })
+  @Field(() => WebhookFilter, { nullable: true, description: 'Filters for the returned webhooks.' })
   filter?: WebhookFilter | null;
 
-  @Field(() => WebhookOrder, { nullable: true, description: 'Oldest first when left out.' })
+  @Field(() => WebhookOrder, { nullable: true, description: 'Sort order. The default is oldest first.' })
   orderBy?: OrderInput | null;
 }
 
-@InputType()
+@InputType({ description: 'Filters for messages.' })
 export class WebhookMessageFilter {
-  @Field(() => [WebhookMessageStatus], { nullable: true })
+  @Field(() => [WebhookMessageStatus], {
+    nullable: true,
+    description: 'Returns messages with one of these statuses.',
+  })
   status?: WebhookMessageStatus[] | null;
 }
 
 @ArgsType()
 export class WebhookMessagesArgs extends PageArgs {
-  @Field(() => WebhookMessageFilter, { nullable: true })
+  @Field(() => WebhookMessageFilter, { nullable: true, description: 'Filters for the returned messages.' })
   filter?: WebhookMessageFilter | null;
 
-  @Field(() => WebhookMessageOrder, { nullable: true, description: 'Newest first when left out.' })
+  @Field(() => WebhookMessageOrder, {
+    nullable: true,
+    description: 'Sort order. The default is newest first.',
+  })
   orderBy?: OrderInput | null;
 }

@@ -38,7 +38,7 @@ export class WebhookResolver {
   ) {}
 
   @Allow(Role.OPERATOR, Scope.WEBHOOKS)
-  @Query(() => WebhookConnection, { name: 'webhooks', description: 'Webhooks, oldest first.' })
+  @Query(() => WebhookConnection, { name: 'webhooks', description: 'Lists webhooks, oldest first.' })
   async all(
     @Args(() => WebhooksArgs) args: WebhooksArgs,
     @Info() info: GraphQLResolveInfo,
@@ -50,23 +50,32 @@ export class WebhookResolver {
   }
 
   @Allow(Role.ADMIN, Scope.WEBHOOKS)
-  @Mutation(() => WebhookWithSecret, { description: 'The answer has the secret; it is shown this once.' })
+  @Mutation(() => WebhookWithSecret, {
+    description: 'Creates a webhook. The response contains the signing secret; it is returned only once.',
+  })
   async createWebhook(
-    @Arg('input', () => CreateWebhookInput) input: CreateWebhookInput,
+    @Arg('input', () => CreateWebhookInput, { description: 'Properties of the webhook.' })
+    input: CreateWebhookInput,
   ): Promise<WebhookWithSecret> {
     return this.webhooks.create(input);
   }
 
   @Allow(Role.ADMIN, Scope.WEBHOOKS)
-  @Mutation(() => Webhook)
-  async updateWebhook(@Arg('input', () => UpdateWebhookInput) input: UpdateWebhookInput): Promise<Webhook> {
+  @Mutation(() => Webhook, { description: 'Updates a webhook.' })
+  async updateWebhook(
+    @Arg('input', () => UpdateWebhookInput, { description: 'The webhook and its new values.' })
+    input: UpdateWebhookInput,
+  ): Promise<Webhook> {
     return this.webhooks.update(input);
   }
 
   @Allow(Role.ADMIN, Scope.WEBHOOKS)
-  @Mutation(() => DeletedWebhook, { description: 'Deletes a webhook and what it was still to be told.' })
+  @Mutation(() => DeletedWebhook, {
+    description: 'Deletes a webhook and its messages. Pending messages are not sent.',
+  })
   async deleteWebhook(
-    @Arg('input', () => DeleteWebhookInput) input: DeleteWebhookInput,
+    @Arg('input', () => DeleteWebhookInput, { description: 'The webhook to delete.' })
+    input: DeleteWebhookInput,
   ): Promise<DeletedWebhook> {
     await this.webhooks.delete(input);
     return { id: input.id };
@@ -74,25 +83,28 @@ export class WebhookResolver {
 
   @Allow(Role.ADMIN, Scope.WEBHOOKS)
   @Mutation(() => WebhookWithSecret, {
-    description: 'Makes a new secret. For two days messages are signed with the old one, too.',
+    description:
+      'Creates a new signing secret. Messages are also signed with the previous secret for 48 hours.',
   })
   async rotateWebhookSecret(
-    @Arg('input', () => RotateWebhookSecretInput) input: RotateWebhookSecretInput,
+    @Arg('input', () => RotateWebhookSecretInput, { description: 'The webhook whose secret is rotated.' })
+    input: RotateWebhookSecretInput,
   ): Promise<WebhookWithSecret> {
     return this.webhooks.rotateSecret(input);
   }
 
   @Allow(Role.ADMIN, Scope.WEBHOOKS)
-  @Mutation(() => RetriedWebhookMessages, { description: 'Sends messages that were given up once more.' })
+  @Mutation(() => RetriedWebhookMessages, { description: 'Retries the delivery of failed messages.' })
   async retryWebhookMessages(
-    @Arg('input', () => RetryWebhookMessagesInput) input: RetryWebhookMessagesInput,
+    @Arg('input', () => RetryWebhookMessagesInput, { description: 'The messages to retry.' })
+    input: RetryWebhookMessagesInput,
   ): Promise<RetriedWebhookMessages> {
     return this.webhooks.retryMessages(input);
   }
 
   @FieldResolver(() => Service, {
     nullable: true,
-    description: 'Told only of what happens to this service, if set.',
+    description: 'The service whose events the webhook receives; null for all services.',
   })
   async service(
     @Root() webhook: Webhook,
@@ -104,7 +116,8 @@ export class WebhookResolver {
   }
 
   @FieldResolver(() => WebhookMessageConnection, {
-    description: 'What it was told and is to be told, newest first, as long as events are kept.',
+    description:
+      'Messages of the webhook, newest first. Messages are deleted with their events after the retention period.',
   })
   async messages(
     @Root() webhook: Webhook,

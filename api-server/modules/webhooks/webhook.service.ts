@@ -19,15 +19,15 @@ import type {
 } from './webhook.inputs.js';
 
 const { table } = webhookType;
-/** Long enough for a receiver to be given the new secret on a working day. */
-const OVERLAP = '48 hours';
+/** Time for the operators of the endpoint to configure the new secret, even over a non-working day. */
+const SECRET_OVERLAP = '48 hours';
 
 export interface WebhookRules {
-  /** For development alone: plain HTTP, and addresses in private networks. */
+  /** Allows plain HTTP and private IP addresses. Only for development. */
   allowPrivate: boolean;
 }
 
-/** Changes of webhooks; what they are told is written with each event. */
+/** Creates, updates and deletes webhooks. `changeAndAnnounce` writes their messages. */
 export class WebhookService {
   constructor(
     private readonly dataSource: DataSource,
@@ -41,7 +41,7 @@ export class WebhookService {
     const secret = newSecret();
     const uuid = crypto.randomUUID();
     const values = { uuid, url, description, events, serviceId, environmentName: environment, secret };
-    const webhook = await insertRow(this.dataSource, table, values).catch(noSuchService);
+    const webhook = await insertRow(this.dataSource, table, values).catch(rejectUnknownService);
     return { webhook, secret };
   }
 
@@ -57,10 +57,10 @@ export class WebhookService {
       enabled: enabled ?? undefined,
     };
     const change = updateRow(this.dataSource, table, uuidOf('Webhook', id, 'input.id'), values);
-    return found(await change.catch(noSuchService));
+    return requireWebhook(await change.catch(rejectUnknownService));
   }
 
-  /** Its messages go with it. */
+  /** The foreign key deletes the messages, too. */
   async delete({ id }: DeleteWebhookInput): Promise<void> {
     const bindings = new Bindings();
     const uuid = bindings.bind(uuidOf('Webhook', id, 'input.id'));
@@ -70,31 +70,31 @@ export class WebhookService {
       select: 'SELECT id FROM changed',
       bindings,
     });
-    if (rows.length === 0) throw notFound('there is no such webhook', 'input.id');
+    if (rows.length === 0) throw notFound('webhook not found', 'input.id');
   }
 
-  /** Both secrets sign for a while, so that no message is refused meanwhile. */
+  /** Both secrets sign messages during the overlap, so that the endpoint rejects no message. */
   async rotateSecret({ id }: RotateWebhookSecretInput): Promise<WebhookWithSecret> {
     const secret = newSecret();
     const bindings = new Bindings();
     const { bind } = bindings;
-    const sql = `UPDATE webhooks SET previous_secret = secret, previous_secret_expires = now() + interval '${OVERLAP}',
+    const sql = `UPDATE webhooks SET previous_secret = secret, previous_secret_expires = now() + interval '${SECRET_OVERLAP}',
         secret = ${bind(secret)}, updated_at = now()
       WHERE id = ${bind(uuidOf('Webhook', id, 'input.id'))}`;
     const [webhook] = await changeRows(this.dataSource, table, { sql, bindings });
-    return { webhook: found(webhook), secret };
+    return { webhook: requireWebhook(webhook), secret };
   }
 
-  /** As if they had been queued long ago: the relay then puts them in again, whatever became of their jobs. */
+  /** `queued_at = '-infinity'` makes the relay queue the messages again, even if their jobs still exist. */
   async retryMessages({ webhookId, ids }: RetryWebhookMessagesInput): Promise<RetriedWebhookMessages> {
     const bindings = new Bindings();
     const { bind } = bindings;
     const uuid = bind(uuidOf('Webhook', webhookId, 'input.webhookId'));
-    const wanted = ids?.map((id, index) => uuidOf('WebhookMessage', id, `input.ids.${index}`));
-    const among = wanted ? ` AND id = ANY (CAST(${bind(wanted)} AS uuid[]))` : '';
+    const messageIds = ids?.map((id, index) => uuidOf('WebhookMessage', id, `input.ids.${index}`));
+    const onlyIds = messageIds ? ` AND id = ANY (CAST(${bind(messageIds)} AS uuid[]))` : '';
     const retried = `retried AS (
         UPDATE webhook_messages SET status = 'PENDING', queued_at = '-infinity'
-        WHERE webhook_id = ${uuid} AND status = 'FAILED'${among} RETURNING 1
+        WHERE webhook_id = ${uuid} AND status = 'FAILED'${onlyIds} RETURNING 1
       )`;
     const [row] = await makeChange<{ count: number }>(this.dataSource, {
       type: table.entity.name,
@@ -104,12 +104,12 @@ export class WebhookService {
         FROM webhook`,
       bindings,
     });
-    if (!row) throw notFound('there is no such webhook', 'input.webhookId');
+    if (!row) throw notFound('webhook not found', 'input.webhookId');
     const { count, ...webhook } = row;
     return { webhook: table.hydrate(webhook), count };
   }
 
-  /** Names are checked when it is sent, for they may mean another address by then. */
+  /** Host names are resolved and checked when a message is sent, because DNS records can change. */
   #checkUrl(text: string): void {
     if (this.rules.allowPrivate) return;
     const { protocol, hostname } = new URL(text);
@@ -122,17 +122,17 @@ export class WebhookService {
   }
 }
 
-/** In the form that the libraries of receivers take. */
+/** Format of standardwebhooks.com, which the libraries of receivers expect. */
 function newSecret(): string {
   return `whsec_${randomBytes(32).toString('base64')}`;
 }
 
-function noSuchService(error: unknown): never {
+function rejectUnknownService(error: unknown): never {
   if (sqlState(error) !== FOREIGN_KEY_VIOLATION) throw error;
-  throw notFound('there is no such service', 'input.serviceId');
+  throw notFound('service not found', 'input.serviceId');
 }
 
-function found(webhook: Webhook | undefined): Webhook {
-  if (!webhook) throw notFound('there is no such webhook', 'input.id');
+function requireWebhook(webhook: Webhook | undefined): Webhook {
+  if (!webhook) throw notFound('webhook not found', 'input.id');
   return webhook;
 }

@@ -1,8 +1,8 @@
 /**
- * Who may ask for what. Every field of Query, Mutation and Subscription needs a rule, and so
- * does every type that `node` finds: a schema in which one is missing is refused when it is
- * built, so that what nobody thought of is not open but absent. A field that leads from one
- * thing to others has the rule of those: what a mutation gives back is no way around READ.
+ * Access rules. Every field of Query, Mutation and Subscription needs a rule, and so does every
+ * type that `node` returns. Building a schema with a missing rule fails, so that a forgotten rule
+ * cannot grant access. A field that returns another type has the rule of that type, so that the
+ * result of a mutation does not bypass the scope READ.
  */
 import {
   defaultFieldResolver,
@@ -24,9 +24,9 @@ import { includesRole, Role, Scope } from './roles.js';
 
 export interface AccessRule {
   role: Role;
-  /** What an API key with scopes must have; undefined: nothing. */
+  /** Scope that an API key with scopes needs; undefined when it needs none. */
   scope?: Scope;
-  /** Each identity gets its own answer: not to be shared by a cache. */
+  /** The result differs per identity, so a cache must not share it. */
   personal?: boolean;
 }
 
@@ -40,12 +40,12 @@ interface AccessContext {
 
 type Resolver = GraphQLFieldResolver<unknown, AccessContext>;
 
-/** The rule of a resolver, or of an object type. */
+/** Sets the access rule of a resolver or of an object type. */
 export function Allow(role: Role, scope?: Scope, more: { personal?: boolean } = {}) {
   return Extensions({ access: { role, scope, ...more } satisfies AccessRule });
 }
 
-/** Read by everybody who is let in. */
+/** Readable by every authenticated identity. */
 export function AllowRead() {
   return Allow(Role.VIEWER, Scope.READ);
 }
@@ -54,11 +54,12 @@ export function accessOf(extended: object | null | undefined): AccessRule | unde
   return (extended as Extended | null | undefined)?.extensions.access;
 }
 
-/** Throws FORBIDDEN, and says what is lacking. */
+/** Throws FORBIDDEN with the missing permission. */
 export function requireAccess(who: Identity, { role, scope }: AccessRule): void {
-  if (!includesRole(who.role, role)) throw forbidden(`needs the role ${role}; yours is ${who.role}`);
+  if (!includesRole(who.role, role))
+    throw forbidden(`requires the role ${role}; the caller has the role ${who.role}`);
   if (scope && who.scopes && !who.scopes.includes(scope)) {
-    throw forbidden(`needs an API key with the scope ${scope}; yours has ${who.scopes.join(', ')}`);
+    throw forbidden(`requires an API key with the scope ${scope}; the key has ${who.scopes.join(', ')}`);
   }
 }
 
@@ -66,10 +67,10 @@ export function forbidden(message: string): GraphQLError {
   return new GraphQLError(message, { extensions: { code: CODES.forbidden } });
 }
 
-/** Makes the rules hold. Throws when one is missing. */
+/** Applies the access rules to the schema. Throws when a rule is missing. */
 export function enforceAccess(schema: GraphQLSchema): void {
   const wrong = [...accessProblems(schema)];
-  if (wrong.length > 0) throw new Error(`who may use what is not settled (@Allow): ${wrong.join('; ')}`);
+  if (wrong.length > 0) throw new Error(`incomplete access rules (@Allow): ${wrong.join('; ')}`);
   for (const type of objectTypes(schema)) {
     for (const field of Object.values(type.getFields())) {
       const rule = ruleOfField(schema, type, field);
@@ -80,7 +81,10 @@ export function enforceAccess(schema: GraphQLSchema): void {
   }
 }
 
-/** Its own, or that of what it leads to. Edges and their nodes need none: the list they are of has it. */
+/**
+ * The rule of the field, or that of the type it returns. Edges and nodes need none: the field that
+ * returns the connection has it.
+ */
 function ruleOfField(
   schema: GraphQLSchema,
   type: GraphQLObjectType,
@@ -97,7 +101,7 @@ function guarded(resolve: Resolver, rule: AccessRule): Resolver {
   };
 }
 
-/** What lacks a rule, or has one that another one goes around. */
+/** Missing rules, and rules that another field bypasses. */
 export function* accessProblems(schema: GraphQLSchema): Generator<string> {
   for (const type of objectTypes(schema)) {
     const isRoot = rootsOf(schema).includes(type);
@@ -110,31 +114,31 @@ export function* accessProblems(schema: GraphQLSchema): Generator<string> {
       const needed = restriction(target);
       if (isRoot && !rule) yield `${name} has no rule`;
       else if (isRoot && needed && !includesRole(rule!.role, needed.role)) {
-        yield `${name} gives ${rule!.role} what only ${needed.role} may see`;
+        yield `${name} gives ${rule!.role} access to a type that requires ${needed.role}`;
       } else if (rule || listed(type)) continue;
       else if (isNode && isCompositeType(target) && !ruleOf(target)) {
-        yield `${name} leads to ${target.name}, which has no rule`;
+        yield `${name} returns ${target.name}, which has no rule`;
       } else if (needed && !restriction(type)) {
-        yield `${name} leads to what only ${needed.role} may see`;
+        yield `${name} returns a type that requires ${needed.role}`;
       }
     }
   }
 }
 
-/** That of a type that not everybody may read. */
+/** The rule of a type that requires more than read access. */
 function restriction(type: GraphQLNamedType): AccessRule | undefined {
   const rule = ruleOf(type);
   return rule && (rule.role !== Role.VIEWER || rule.scope !== Scope.READ) ? rule : undefined;
 }
 
-/** The rule of a type; that of a connection or an edge is its node's. */
+/** The rule of a type. Connections and edges have the rule of their nodes. */
 function ruleOf(type: GraphQLNamedType): AccessRule | undefined {
   if (!isObjectType(type)) return undefined;
   const inner = listed(type);
   return accessOf(type) ?? (inner && accessOf(getNamedType(nodeOf(inner))));
 }
 
-/** The field by which a connection or an edge leads on; undefined of other types. */
+/** The field of a connection or edge that leads to its nodes; undefined for other types. */
 function listed(type: GraphQLObjectType): GraphQLField<unknown, unknown> | undefined {
   const { edges, node, cursor } = type.getFields();
   return edges ?? (cursor && node);

@@ -1,4 +1,4 @@
-/** API keys: `pcf_<prefix>_<secret>`. The prefix finds the row, the secret is 256 random bits. */
+/** API keys: `pcf_<prefix>_<secret>`. The prefix identifies the row; the secret has 256 random bits. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 
 const FORMAT = /^pcf_([a-z2-7]{16})_([A-Za-z0-9_-]{43})$/;
@@ -15,7 +15,7 @@ export function newApiKey(): { key: string; prefix: string; secretHash: Buffer }
   return { key: `pcf_${prefix}_${secret}`, prefix, secretHash: hashSecret(secret) };
 }
 
-/** Undefined when it has not the form of a key. */
+/** Undefined when the text does not have the format of an API key. */
 export function parseApiKey(text: string): ApiKeyParts | undefined {
   const [, prefix, secret] = FORMAT.exec(text) ?? [];
   return prefix && secret ? { prefix, secret } : undefined;
@@ -25,7 +25,10 @@ export function isApiKey(text: string): boolean {
   return text.startsWith('pcf_');
 }
 
-/** No salt and no cost: nobody guesses 256 random bits, and each request would pay for it. */
+/**
+ * SHA-256 without salt and cost factor: 256 random bits cannot be guessed, and a slow hash would
+ * delay each request.
+ */
 export function hashSecret(secret: string): Buffer {
   return createHash('sha256').update(secret).digest();
 }

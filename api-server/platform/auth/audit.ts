@@ -1,4 +1,4 @@
-/** Puts every mutation on record: who, what, with which arguments, and how it ended. */
+/** Records every mutation in the audit log: actor, action, arguments and outcome. */
 import { GraphQLError, type GraphQLFieldResolver, type GraphQLSchema } from 'graphql';
 import { type Companion, withCompanion } from '../database/change.js';
 import type { Bindings } from '../database/conditions.js';
@@ -15,19 +15,16 @@ export interface AuditEntry {
   actorName: string;
   role: Role | null;
   action: string;
-  /** Without secrets. */
+  /** Arguments with secrets redacted. */
   input: object;
-  /** Global id. */
+  /** Global ID. */
   subject: string | null;
   outcome: 'SUCCEEDED' | 'FAILED' | 'DENIED';
   errorCode: string | null;
   requestId: string | null;
 }
 
-/**
- * A part of a WITH that puts an entry on record for the rows of another part, which are of a type
- * and have an id: the entry's subject.
- */
+/** A CTE that inserts an audit event for the changed rows. `type` and the ID of the row are the subject. */
 export type AuditStatement = (
   entry: Omit<AuditEntry, 'subject'>,
   rows: string,
@@ -35,14 +32,17 @@ export type AuditStatement = (
   bindings: Bindings,
 ) => string;
 
-/** Resolves when it is on record. Never rejects: what was done is done, and its caller must hear of it. */
+/**
+ * Resolves when the event is recorded. Never rejects: the mutation has taken effect, so its caller
+ * must get the result.
+ */
 export type AuditRecorder = (entry: AuditEntry) => Promise<void>;
 
 /**
- * In the resolvers rather than in the server, so that it holds whoever executes the schema.
- * To be called after the access rules are in force: what they refuse is on record, too.
- * What a mutation changes is put on record by the statement of the change (`inStatement`), so that
- * there is no change without its entry; what it changes nothing by, afterwards.
+ * Wraps the resolvers, so that it applies however the schema is executed. Call it after
+ * `enforceAccess`, so that denied mutations are recorded as well. The statement of a change also
+ * inserts its audit event (`inStatement`), so that no change commits without one. Mutations without
+ * a change are recorded afterwards.
  */
 export function auditMutations(
   schema: GraphQLSchema,
@@ -63,7 +63,7 @@ function audited(
   inStatement?: AuditStatement,
 ): Resolver {
   return async (source, args, context, info) => {
-    // Before it runs: a resolver may change what it is given.
+    // Before the resolver runs, because it may modify its arguments.
     const entry = { ...who(context.identity), action, input: redactInput(args) };
     const success = { ...entry, outcome: 'SUCCEEDED', errorCode: null } as const;
     const companion = inStatement && new AuditCompanion(success, inStatement);
@@ -102,7 +102,7 @@ export function who({ id, name, role }: Pick<Identity, 'id' | 'name' | 'role'>) 
   return { actor: id, actorName: name, role, requestId: requestContext.getStore()?.requestId ?? null };
 }
 
-/** What was changed: the answer itself, or the first thing in it. */
+/** ID of the changed object: the result, or its first field that is a node. */
 function subjectOf(result: unknown): string | null {
   if (typeof result !== 'object' || result === null) return null;
   const node = [result, ...Object.values(result)].find((value) => value instanceof Node);

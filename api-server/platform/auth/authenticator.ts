@@ -1,4 +1,4 @@
-/** Finds out who sends a request, from what it shows. */
+/** Authenticates requests by their credentials. */
 import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { isApiKey, parseApiKey, secretMatches } from './api-key.js';
@@ -25,22 +25,22 @@ export interface KnownKey {
   revoked: boolean;
 }
 
-/** Users and keys, as the database has them now. */
+/** Users and API keys in the database. */
 export interface IdentityStore {
   findUser(uuid: string): Promise<KnownUser | undefined>;
   findKey(prefix: string): Promise<KnownKey | undefined>;
-  /** Must not take time. */
+  /** Must not block. */
   keyUsed(uuid: string): void;
 }
 
 export interface AuthenticatorParts {
   store: IdentityStore;
   verifier: TokenVerifier;
-  /** Who shows nothing is let in, as an admin. Who shows something wrong is refused all the same. */
+  /** Accepts requests without credentials, with the role ADMIN. Invalid credentials are still rejected. */
   open: boolean;
-  /** The claim of an identity provider's tokens that names the role. */
+  /** Claim of the identity provider's tokens that contains the role. */
   roleClaim: string;
-  /** How long what was found out is relied on: as long a revoked key may still be used. */
+  /** TTL of the identity cache. A revoked key can work this long. */
   cacheMs: number;
 }
 
@@ -54,14 +54,17 @@ export class Authenticator {
 
   constructor(private readonly parts: AuthenticatorParts) {}
 
-  /** Throws NotAuthenticated; AuthenticationAway, or the database's error, when it can't be told. */
+  /**
+   * Throws NotAuthenticated. Throws AuthenticationAway or the error of the database when the
+   * credentials cannot be verified.
+   */
   async authenticate(headers: IncomingHttpHeaders): Promise<Identity> {
     const credential = credentialIn(headers);
     if (credential === undefined) {
       if (this.parts.open) return OPEN_IDENTITY;
       throw new NotAuthenticated('missing');
     }
-    // By its hash, so that nothing that is worth stealing is kept.
+    // The cache key is a hash, so that the cache contains no credentials.
     const found = await this.#known.get(
       hash('sha256', credential, 'base64'),
       () => this.#identify(credential),
@@ -94,7 +97,10 @@ export class Authenticator {
     });
   }
 
-  /** The user's role is the database's, not the token's: it may have been taken away. */
+  /**
+   * The role comes from the database and not from the token, because it may have changed since the
+   * token was issued.
+   */
   async #byUser({ claims }: VerifiedToken): Promise<Identity> {
     const uuid = claims.sub.slice(USER_SUBJECT.length);
     const user = UUID.test(uuid) ? await this.parts.store.findUser(uuid) : undefined;
@@ -117,7 +123,7 @@ function expiryOf({ exp }: VerifiedToken['claims']): Date {
   return new Date(exp * 1_000);
 }
 
-/** A token or key; undefined when nothing is shown. */
+/** The token or API key; undefined when there is none. */
 function credentialIn({ authorization, 'x-api-key': apiKey }: IncomingHttpHeaders): string | undefined {
   if (authorization !== undefined && apiKey !== undefined) throw new NotAuthenticated('ambiguous');
   const given = authorization === undefined ? apiKey : (BEARER.exec(authorization)?.[1] ?? '');

@@ -1,4 +1,4 @@
-/** Authentication, as the settings ask for it. */
+/** Creates the authenticator from the settings. */
 import { ConfigError } from '../../config/config-error.js';
 import type { Settings } from '../../config/schema.js';
 import type { Logger } from '../logging/logger.js';
@@ -17,15 +17,11 @@ export function createAuthenticator(settings: Settings, store: IdentityStore, lo
   const { auth, environment } = settings;
   const { issuer, audience, clock_skew: clockSkewMs, jwks_url: jwksUrl, jwks_issuer: jwksIssuer } = auth;
   if (auth.open) {
-    log.warn(
-      'ANYBODY may do EVERYTHING with this API: auth.open is true. Set it to false wherever others can reach it.',
-    );
+    log.warn('authentication is disabled: auth.open is true, so every client has the role ADMIN');
   }
   if (jwksUrl && environment !== 'development' && !jwksUrl.startsWith('https:')) {
-    // Who answers in the provider's place decides who is let in.
-    throw new ConfigError([
-      { path: 'auth.jwks_url', problem: 'must be an https URL outside of development' },
-    ]);
+    // Over plain HTTP, an attacker could replace the keys and sign tokens.
+    throw new ConfigError([{ path: 'auth.jwks_url', problem: 'must be an https URL except in development' }]);
   }
   const shared = createSharedSecrets(auth, log);
   const provider = jwksUrl &&
@@ -43,7 +39,7 @@ export function createAuthenticator(settings: Settings, store: IdentityStore, lo
   return { authenticator, close: () => shared?.close() };
 }
 
-/** Undefined when no secret is set. */
+/** Undefined when no secret is configured. */
 export function createSharedSecrets(
   auth: Settings['auth'],
   log: Logger,
@@ -51,9 +47,9 @@ export function createSharedSecrets(
   const { jwt_secret: text, jwt_secret_file: file, rotation_overlap: overlapMs } = auth;
   if (!text) return undefined;
   const secret = new Secret(text, file ? { file, log } : undefined);
-  secret.onChange(() => log.info('the secret of the tokens has changed'));
+  secret.onChange(() => log.info('token signing secret reloaded'));
   const secrets = new SharedSecrets(secret, overlapMs, (problem) =>
-    log.error({ problem }, 'the new secret of the tokens is refused, the old one stays'),
+    log.error({ problem }, 'new token signing secret rejected, keeping the previous one'),
   );
   return { secrets, close: () => secret.close() };
 }

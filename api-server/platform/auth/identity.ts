@@ -1,24 +1,23 @@
-/** Who sends a request. */
+/** The identity of a client. */
 import { Role, type Scope } from './roles.js';
 
 export type IdentityKind = 'USER' | 'API_KEY' | 'TOKEN' | 'OPEN';
 
 export interface Identity {
   readonly kind: IdentityKind;
-  /** The same for all requests of whoever it is: `user:<uuid>`, `key:<uuid>`, `token:<issuer>:<subject>` or `open`. */
+  /** Stable ID of the identity: `user:<uuid>`, `key:<uuid>`, `token:<issuer>:<subject>` or `open`. */
   readonly id: string;
   readonly name: string;
   readonly role: Role;
-  /** What of the role may be used; undefined is all of it. */
+  /** Scopes that restrict the role; undefined when there is no restriction. */
   readonly scopes?: readonly Scope[];
-  /** The row of the user or the API key. */
+  /** Primary key of the user or the API key. */
   readonly uuid?: string;
-  /** When what was shown ends to be good. */
+  /** Time at which the credential expires. */
   readonly expiresAt?: Date;
   /**
-   * Two identities with the same scope see the same, so one's answer may be given to the
-   * other: what a cache of answers is to be keyed by. Not for fields whose rule says
-   * `personal`, which differ from one identity to the next.
+   * Identities with the same scope can read the same data, so they can share cached responses. It
+   * does not apply to fields whose rule is `personal`; they differ per identity.
    */
   readonly cacheScope: string;
 }
@@ -28,5 +27,5 @@ export function identity(given: Omit<Identity, 'cacheScope'>): Identity {
   return Object.freeze({ ...given, cacheScope: `${given.role}:${scopes}` });
 }
 
-/** Who sends a request that shows nothing, where that is allowed. */
+/** Identity of requests without credentials, where they are allowed. */
 export const OPEN_IDENTITY = identity({ kind: 'OPEN', id: 'open', name: 'anyone', role: Role.ADMIN });

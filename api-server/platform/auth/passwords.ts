@@ -1,8 +1,11 @@
-/** Passwords, kept as argon2id in the PHC string format, so that the cost can grow with the machines. */
+/**
+ * Password hashes: argon2id in the PHC string format, which contains the cost parameters, so that
+ * they can be raised later.
+ */
 import crypto, { type Argon2Parameters, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
 
-/** OWASP's least for argon2id: 19 MiB, two passes. */
+/** Minimum that OWASP recommends for argon2id: 19 MiB, two passes. */
 const COST = { memory: 19_456, passes: 2, parallelism: 1 };
 const SALT_BYTES = 16;
 const HASH_BYTES = 32;
@@ -10,7 +13,7 @@ const PHC =
   /^\$argon2id\$v=19\$m=(\d{1,7}),t=(\d{1,2}),p=(\d{1,2})\$([A-Za-z0-9+/]{1,86})\$([A-Za-z0-9+/]{1,86})$/;
 
 export const PASSWORD_MIN = 12;
-/** Enough for a sentence; what is longer would be work for the server alone. */
+/** Limits the work of hashing a very long password. */
 export const PASSWORD_MAX = 256;
 
 export async function hashPassword(password: string): Promise<string> {
@@ -22,11 +25,11 @@ export async function hashPassword(password: string): Promise<string> {
 
 export interface PasswordCheck {
   matches: boolean;
-  /** It was hashed at another cost than today's: to be hashed again, now that it is known. */
+  /** The hash has other cost parameters than the current ones, so the password should be hashed again. */
   outdated: boolean;
 }
 
-/** Without a hash it takes as long as with one, so that nobody learns who has an account. */
+/** Takes the same time without a hash, so that response times do not reveal which accounts exist. */
 export async function checkPassword(password: string, phc: string | null): Promise<PasswordCheck> {
   const [, memory, passes, parallelism, salt = '', hash = ''] = PHC.exec(phc ?? '') ?? [];
   if (!hash) {
@@ -46,9 +49,11 @@ async function argon2id(
   cost: typeof COST,
   tagLength: number,
 ): Promise<Buffer> {
-  // By the default import: Node.js 22 lacks the function, and must still be able to load this file.
-  if (!crypto.argon2) throw new Error('passwords need argon2id, which comes with Node.js 24.7 and later');
-  // One text has several forms in Unicode; keyboards differ in which one they send.
+  // Default import: Node.js 22 lacks the function, and a named import would fail when this file is
+  // loaded.
+  if (!crypto.argon2)
+    throw new Error('password hashing requires argon2id, which is available in Node.js 24.7 and later');
+  // Keyboards produce different Unicode forms of the same text.
   const parameters: Argon2Parameters = { message: password.normalize('NFKC'), nonce, tagLength, ...cost };
   return promisify(crypto.argon2)('argon2id', parameters);
 }

@@ -1,4 +1,4 @@
-/** The public keys of an identity provider: a JSON Web Key Set behind a URL, fetched when it is needed and kept. */
+/** Public keys of an identity provider: a JSON Web Key Set, fetched on demand and cached. */
 import {
   type CryptoKey,
   createLocalJWKSet,
@@ -11,9 +11,9 @@ import type { Logger } from '../logging/logger.js';
 import { AuthenticationAway } from './refusal.js';
 
 const TIMEOUT_MS = 5_000;
-/** So long keys are used without asking; a key that was withdrawn is refused afterwards. */
+/** Maximum age of cached keys. A withdrawn key is rejected afterwards. */
 const MAX_AGE_MS = 10 * 60_000;
-/** Tokens with made-up keys must not make us ask all the time. */
+/** Minimum interval of fetches, so that tokens with unknown key IDs do not cause a fetch each. */
 const COOLDOWN_MS = 30_000;
 
 export class ProviderKeys {
@@ -31,15 +31,15 @@ export class ProviderKeys {
     });
   }
 
-  /** The key of a token's header. While the provider is away, the keys it had last are used. */
+  /** The key for the header of a token. Uses the cached keys while the provider is unavailable. */
   async find(header?: JWSHeaderParameters, token?: FlattenedJWSInput): Promise<CryptoKey> {
     try {
       return await this.#remote(header, token);
     } catch (error) {
       if (isAnswer(error)) throw error;
-      this.log.warn({ err: error }, "the identity provider's keys can't be fetched");
+      this.log.warn({ err: error }, 'fetching the JWKS failed');
       const known = this.#remote.jwks();
-      if (!known) throw new AuthenticationAway("the identity provider's keys can't be fetched");
+      if (!known) throw new AuthenticationAway("the identity provider's keys are unavailable");
       return createLocalJWKSet(known)(header, token);
     }
   }

@@ -1,4 +1,4 @@
-/** The arguments of a mutation as they may be kept: without secrets, and no longer than they need be. */
+/** Arguments of a mutation for the audit log: secrets redacted, long texts truncated. */
 import { redactUrls } from '../logging/redact.js';
 
 const SECRET = /password|secret|token|credential|authorization/i;
@@ -13,7 +13,7 @@ export function redactInput(input: object): object {
   return JSON.stringify(redacted).length <= MAX_TOTAL ? redacted : { tooLong: true };
 }
 
-/** A text that PostgreSQL can keep in a jsonb. */
+/** A text that PostgreSQL can store in a jsonb. */
 export function storable(text: string): string {
   return text.replaceAll('\0', '').toWellFormed();
 }
@@ -36,7 +36,7 @@ function redactValue(value: unknown, depth: number): unknown {
   );
 }
 
-/** Addresses of webhooks often have a token in their query. */
+/** The query strings of webhook URLs often contain tokens. */
 function redactText(text: string): string {
   const clean = redactUrls(storable(text)).replace(/^(https?:\/\/[^?\s]*)\?.*$/s, `$1?${REDACTED}`);
   return clean.length > MAX_TEXT ? `${clean.slice(0, MAX_TEXT).toWellFormed()}...` : clean;

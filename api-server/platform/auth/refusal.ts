@@ -1,17 +1,17 @@
-/** Why somebody is not let in. Fit to be told: never quotes what was sent. */
+/** Reasons for rejected credentials. Clients receive these messages, so they never contain the credentials. */
 export const REFUSALS = {
   missing: 'send a token or an API key: `authorization: Bearer ...`, or `x-api-key: ...`',
   malformed: 'the credentials are neither a token nor an API key',
   ambiguous: 'send one credential, not several',
-  algorithm: 'the token is signed in a way that is not accepted here',
-  'unknown key': 'the token is signed with a key that is not known here',
-  signature: "the token's signature is wrong",
+  algorithm: 'the algorithm of the token is not accepted',
+  'unknown key': 'the signing key of the token is unknown',
+  signature: 'the signature of the token is invalid',
   expired: 'the token has expired; get a new one',
-  'not yet valid': 'the token is not valid yet; is a clock wrong?',
-  claims: 'the token is not for this API, or lacks what it must say',
-  role: 'the token names no role of this API',
-  user: 'the user is disabled or is not there any more',
-  'api key': 'the API key is wrong, revoked or expired',
+  'not yet valid': 'the token is not valid yet; check the clocks',
+  claims: 'the token lacks a required claim, or has another issuer or audience',
+  role: 'the token contains no role of this API',
+  user: 'the user is disabled or deleted',
+  'api key': 'the API key is invalid, revoked or expired',
 } as const;
 export type Refusal = keyof typeof REFUSALS;
 
@@ -26,7 +26,7 @@ export class NotAuthenticated extends Error {
   }
 }
 
-/** It can't be told who sends a request: what it takes is away. Worth another try. */
+/** Credentials cannot be verified because a dependency is unavailable. A retry can succeed. */
 export class AuthenticationAway extends Error {
   override readonly name = 'AuthenticationAway';
 }

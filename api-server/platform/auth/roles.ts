@@ -1,15 +1,20 @@
-/** What an identity may do: a role, which includes the ones below it, and for API keys scopes, which narrow it. */
+/** Permissions of an identity: a role, which includes the lower roles, and for API keys scopes, which restrict the role. */
 import { registerEnumType } from 'type-graphql';
 
 export const Role = { VIEWER: 'VIEWER', OPERATOR: 'OPERATOR', ADMIN: 'ADMIN' } as const;
 export type Role = (typeof Role)[keyof typeof Role];
 registerEnumType(Role, {
   name: 'Role',
-  description: 'Each includes the ones before it.',
+  description: 'Permissions of a user or API key: ADMIN includes OPERATOR, and OPERATOR includes VIEWER.',
   valuesConfig: {
-    VIEWER: { description: 'Reads what runs where, and how delivery goes.' },
-    OPERATOR: { description: 'Records deployments and incidents, and changes services and environments.' },
-    ADMIN: { description: 'Manages users, API keys and webhooks, and reads the audit.' },
+    VIEWER: {
+      description: 'Reads services, environments, releases, deployments, incidents and delivery metrics.',
+    },
+    OPERATOR: {
+      description:
+        'Records deployments and incidents, changes services and environments, and reads webhooks.',
+    },
+    ADMIN: { description: 'Manages users, API keys and webhooks, and reads the audit log.' },
   },
 });
 
@@ -24,14 +29,17 @@ export const Scope = {
 export type Scope = (typeof Scope)[keyof typeof Scope];
 registerEnumType(Scope, {
   name: 'ApiKeyScope',
-  description: 'What of its role an API key may use.',
+  description: 'Part of the permissions of a role. An API key with scopes has only these permissions.',
   valuesConfig: {
-    READ: { description: 'Queries and subscriptions.' },
-    CATALOG: { description: 'Changes of services, environments and releases.' },
-    DEPLOYMENTS: { description: 'Recording deployments.' },
-    INCIDENTS: { description: 'Opening and resolving incidents.' },
-    WEBHOOKS: { description: 'Reading and changing webhooks.' },
-    ADMIN: { description: 'Users, API keys and the audit.' },
+    READ: {
+      description:
+        'Read services, environments, releases, deployments, incidents and delivery metrics, and subscribe to events.',
+    },
+    CATALOG: { description: 'Create and update services, environments and releases.' },
+    DEPLOYMENTS: { description: 'Record, update and finish deployments.' },
+    INCIDENTS: { description: 'Open, update and resolve incidents.' },
+    WEBHOOKS: { description: 'Read and manage webhooks.' },
+    ADMIN: { description: 'Read and manage users and API keys, and read the audit log.' },
   },
 });
 
@@ -41,12 +49,12 @@ export function includesRole(role: Role, needed: Role): boolean {
   return RANK[role] >= RANK[needed];
 }
 
-/** A role out of a token or a database: undefined when it is none of ours. */
+/** Parses the role of a token or database row; undefined when it is not a role of this API. */
 export function asRole(value: unknown): Role | undefined {
   return typeof value === 'string' && Object.hasOwn(RANK, value) ? (value as Role) : undefined;
 }
 
-/** The highest of our roles among those that somebody else's token names, in any case. */
+/** The highest role of this API among the roles in an external token; case-insensitive. */
 export function highestRole(value: unknown): Role | undefined {
   const names = (Array.isArray(value) ? value : [value]).filter((name) => typeof name === 'string');
   const roles = names.flatMap((name) => asRole(name.toUpperCase()) ?? []);

@@ -1,16 +1,16 @@
-/** The secrets that sign and verify HS256 tokens: the current one, and those that tokens out there are still signed with. */
+/** Secrets that sign and verify HS256 tokens: the current one, and others that only verify. */
 import { createHash, createSecretKey, type KeyObject } from 'node:crypto';
 import type { Secret } from '../secrets/secret.js';
 
 export interface SharedKey {
-  /** Tells keys apart, without telling the key. */
+  /** Key ID: identifies the key without revealing it. */
   kid: string;
   key: KeyObject;
 }
 
 export const MIN_SECRET_BYTES = 32;
 
-/** One a line: the first signs, all verify. */
+/** One secret per line: the first one signs, all of them verify. */
 export function secretLines(text: string): string[] {
   return text
     .split('\n')
@@ -18,13 +18,13 @@ export function secretLines(text: string): string[] {
     .filter(Boolean);
 }
 
-/** Why a secret is refused; undefined when it is fine. */
+/** The error in a secret; undefined when it is valid. */
 export function secretProblem(text: string): string | undefined {
-  // A public key is public: who has it could sign what it verifies.
+  // A public key must not be a shared secret: everyone who has it could sign tokens.
   if (/-----BEGIN|"kty"/.test(text)) return 'must be random text, not a key pair or certificate';
   const lines = secretLines(text);
   const short = lines.some((line) => Buffer.byteLength(line) < MIN_SECRET_BYTES);
-  if (lines.length === 0 || short) return `needs at least ${MIN_SECRET_BYTES} bytes a line`;
+  if (lines.length === 0 || short) return `requires at least ${MIN_SECRET_BYTES} bytes per line`;
   return undefined;
 }
 
@@ -32,7 +32,7 @@ export class SharedSecrets {
   #keys: SharedKey[];
   #retired: { key: SharedKey; until: number }[] = [];
 
-  /** A secret that is replaced without being named as the previous one stays good for `overlapMs`. */
+  /** A replaced secret that is not in the new file continues to verify for `overlapMs`. */
   constructor(
     secret: Pick<Secret, 'value' | 'onChange'>,
     private readonly overlapMs: number,
@@ -46,7 +46,7 @@ export class SharedSecrets {
     return this.#keys[0]!;
   }
 
-  /** Those that may have signed a token: of the kid, or all when it names none. */
+  /** Keys that may have signed a token: the key with its kid, or all keys when it has none. */
   candidates(kid: string | undefined): SharedKey[] {
     const now = Date.now();
     const retired = this.#retired.filter(({ until }) => until > now).map(({ key }) => key);

@@ -11,7 +11,10 @@ export interface SignerParts {
   ttlMs: number;
 }
 
-/** Signs access tokens of users. They say who it is; what they may do is looked up, so that it can change. */
+/**
+ * Signs access tokens of users. They contain only the user ID; the role is read from the database,
+ * so that it can change.
+ */
 export async function signUserToken(
   { secrets, issuer, audience, ttlMs }: SignerParts,
   userUuid: string,

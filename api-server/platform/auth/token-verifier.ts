@@ -1,8 +1,7 @@
 /**
- * Tokens (JWT). The algorithm picks the sort of key, and keys of one sort never meet
- * the other's algorithms: HS256 is tried with our own secrets alone, RS256 and ES256 with
- * public keys of the identity provider alone. Anything else, `none` included, is refused
- * before a key is looked for.
+ * Verifies tokens (JWT). The algorithm selects the kind of key: HS256 tokens are verified only with
+ * shared secrets, RS256 and ES256 tokens only with public keys of the identity provider. All other
+ * algorithms, including `none`, are rejected before a key is selected.
  */
 import { decodeProtectedHeader, errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
 import type { ProviderKeys } from './provider-keys.js';
@@ -18,7 +17,7 @@ export interface VerifierParts {
 }
 
 export interface VerifiedToken {
-  /** Whether it was signed with our secret, rather than by an identity provider. */
+  /** Whether a shared secret signed the token, and not an identity provider. */
   ours: boolean;
   claims: JWTPayload & { sub: string; exp: number };
 }
@@ -28,7 +27,7 @@ const MAX_SUBJECT = 200;
 export class TokenVerifier {
   constructor(private readonly parts: VerifierParts) {}
 
-  /** Throws NotAuthenticated, or AuthenticationAway when the provider's keys can't be had. */
+  /** Throws NotAuthenticated, or AuthenticationAway when the provider's keys are unavailable. */
   async verify(token: string): Promise<VerifiedToken> {
     const { alg, kid } = headerOf(token);
     const { secrets, provider } = this.parts;
@@ -67,7 +66,7 @@ export class TokenVerifier {
     };
   }
 
-  /** What the library leaves to us: a token from the future, and subjects that are none. */
+  /** Checks that the library does not make: an issue time in the future, and missing or invalid subjects. */
   #checked(claims: JWTPayload): VerifiedToken['claims'] {
     const { sub, exp, iat } = claims;
     if ((iat ?? 0) * 1_000 > Date.now() + this.parts.clockSkewMs) throw new NotAuthenticated('not yet valid');

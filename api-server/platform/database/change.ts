@@ -1,36 +1,36 @@
-/** Changes of rows, together with what else must be written if they are made: one statement, so all of it or nothing. */
+/** Row changes with companion writes in one statement, so that all of them commit or none. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { DataSource } from 'typeorm';
 import type { Bindings } from './conditions.js';
 
-/** Writes something along with a change that it knows nothing of. */
+/** Adds a write to the statement of a change, independent of its module. */
 export interface Companion {
   /**
-   * A further part of the WITH: what is to be written for the rows of `changed`, another part, which
-   * have an id and are of a type. Undefined when there is nothing to be written any more.
+   * A further CTE that writes something for the rows of the CTE `changed`, which have an ID and are
+   * of `type`. Undefined when there is nothing to write.
    */
   sql(changed: string, type: string, bindings: Bindings): string | undefined;
-  /** It is written. */
+  /** Called after the statement has succeeded. */
   written(): void;
 }
 
 export interface ChangeStatement<Row> {
-  /** What is changed, as the API calls it. */
+  /** GraphQL type of the changed rows. */
   type: string;
-  /** Parts of the WITH, of which one makes the change. */
+  /** CTEs, one of which makes the change. */
   parts: readonly string[];
-  /** The part that has the rows that were changed. */
+  /** Name of the CTE with the changed rows. */
   changed?: string;
-  /** What stands after the WITH. */
+  /** The main statement after the CTEs. */
   select: string;
   bindings: Bindings;
-  /** Whether something was changed; when left out, whether there are any rows. */
+  /** Whether rows were changed. The default: whether there are result rows. */
   isChange?(rows: Row[]): boolean;
 }
 
 const companions = new AsyncLocalStorage<Companion>();
 
-/** The first change that is made by `work` is made together with what the companion writes. */
+/** The first change in `work` also runs the write of the companion. */
 export function withCompanion<T>(companion: Companion, work: () => T): T {
   return companions.run(companion, work);
 }
@@ -49,7 +49,7 @@ export async function makeChange<Row extends object>(
   const companion = companions.getStore();
   const more = companion?.sql(changed, type, bindings);
   const all = more ? [...parts, more] : parts;
-  // In a WITH, so that TypeORM answers with the rows, as it does for any SELECT.
+  // A WITH ... SELECT, because TypeORM returns only the rows for a SELECT.
   const rows: Row[] = await dataSource.query(`WITH ${all.join(', ')} ${select}`, bindings.values);
   if (more && isChange(rows)) companion?.written();
   return rows;

@@ -1,4 +1,4 @@
-/** Filters as plain data, so that two lists that ask for the same can be told to be the same. */
+/** Filters as plain data, so that equal list requests can be detected and share a statement. */
 import type { EntityTable, PropertyOf } from './entity-table.js';
 
 export type Condition<T> =
@@ -6,11 +6,11 @@ export type Condition<T> =
   | { property: PropertyOf<T>; is: 'in'; value: readonly string[] }
   | { property: PropertyOf<T>; is: 'null' | 'not null' };
 
-/** The values of a statement, in the order of its placeholders. */
+/** Parameters of a statement, in the order of their placeholders. */
 export class Bindings {
   readonly values: unknown[] = [];
 
-  /** The placeholder of a value. */
+  /** Adds a parameter and returns its placeholder. */
   readonly bind = (value: unknown): string => `$${this.values.push(value)}`;
 }
 
@@ -33,7 +33,7 @@ export function conditionSql<T extends object>(
   }
 }
 
-/** `property = value`, or nothing when no value is given. */
+/** `property = value`; no condition without a value. */
 export function equals<T>(
   property: PropertyOf<T>,
   value: string | number | boolean | null | undefined,
@@ -48,7 +48,7 @@ export function oneOf<T>(
   return value == null ? [] : [{ property, is: 'in', value }];
 }
 
-/** From `from`, up to but not at `to`. */
+/** Half-open range: `from` is inclusive, `to` is exclusive. */
 export function between<T>(
   property: PropertyOf<T>,
   { from, to }: { from?: Date | null; to?: Date | null },
@@ -59,7 +59,7 @@ export function between<T>(
   ];
 }
 
-/** Whether a nullable property has a value: true, false, or it does not matter. */
+/** Condition on whether a nullable property has a value; no condition for null. */
 export function present<T>(property: PropertyOf<T>, value: boolean | null | undefined): Condition<T>[] {
   return value == null ? [] : [{ property, is: value ? 'not null' : 'null' }];
 }

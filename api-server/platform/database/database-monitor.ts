@@ -1,31 +1,31 @@
-/** Knows whether the database can be used, and brings it back when it could not. Never gives up. */
+/** Monitors the availability of the database, and reconnects without a limit of attempts. */
 import { type Backoff, backoffMs } from '../backoff.js';
 import type { Logger } from '../logging/logger.js';
 import { shortReason } from './connection-errors.js';
 import type { WatchConnection } from './watch-connection.js';
 
 /**
- * `behind`: the database answers, but lacks a migration this image needs.
- * Only `ready` may serve requests.
+ * `behind`: the database is reachable, but lacks a migration that this image requires. Requests are
+ * served only in state `ready`.
  */
-export type DatabaseState = 'connecting' | 'ready' | 'away' | 'behind' | 'closed';
+export type DatabaseState = 'connecting' | 'ready' | 'unavailable' | 'behind' | 'closed';
 
 export interface DatabaseStatus {
   state: DatabaseState;
   since: Date;
-  /** A code such as ECONNREFUSED, or the names of the missing migrations. */
+  /** An error code such as ECONNREFUSED, or the names of the missing migrations. */
   reason?: string;
-  /** When it is tried again. */
+  /** Time of the next attempt. */
   nextTry?: Date;
 }
 
 export interface MonitorParts {
   open(): Promise<WatchConnection>;
-  /** Makes the pool usable; called after each new connection, so it must be idempotent. */
+  /** Prepares the pool. Called after each reconnect, so it must be idempotent. */
   prepare(): Promise<void>;
-  /** The migrations the database lacks for this image to run. */
+  /** The migrations that this image requires and the database lacks. */
   schemaMisfit(connection: WatchConnection): Promise<string | undefined>;
-  /** It became usable. */
+  /** The database became ready. */
   onReady?(): void;
   backoff: Backoff;
   probeIntervalMs: number;
@@ -45,7 +45,10 @@ export class DatabaseMonitor {
     return this.#status;
   }
 
-  /** Asks on the monitor's own connection, which waits for no pool. Throws while there is none. */
+  /**
+   * Runs a query on the monitor's own connection, which does not wait for the pool. Throws while
+   * there is none.
+   */
   async ask(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]> {
     if (!this.#connection) throw new Error('Connection terminated');
     return this.#connection.query(sql, values);
@@ -55,7 +58,7 @@ export class DatabaseMonitor {
     return this.#status.state === 'ready';
   }
 
-  /** Whole seconds after which a client may try again; 1 at least. */
+  /** Value of Retry-After: whole seconds until the next attempt, at least 1. */
   get retryAfterSeconds(): number {
     const { nextTry } = this.#status;
     return nextTry ? Math.max(1, Math.ceil((nextTry.getTime() - Date.now()) / 1_000)) : 1;
@@ -65,7 +68,7 @@ export class DatabaseMonitor {
     this.#running = this.#run();
   }
 
-  /** Asks the database now instead of at the next probe: a request has found it away. */
+  /** Probes immediately, because a request found the database unavailable. */
   checkSoon(): void {
     if (this.isReady) this.#wake();
   }
@@ -88,14 +91,14 @@ export class DatabaseMonitor {
         if (this.#closed) return;
         const delay = backoffMs(failures, this.parts.backoff);
         failures += 1;
-        this.#enter('away', shortReason(error), new Date(Date.now() + delay));
-        this.parts.log.warn({ err: error, failures, retryInMs: delay }, 'the database is away');
+        this.#enter('unavailable', shortReason(error), new Date(Date.now() + delay));
+        this.parts.log.warn({ err: error, failures, retryInMs: delay }, 'database unavailable');
         await this.#pause(delay);
       }
     }
   }
 
-  /** Returns when the monitor is closed; throws when the connection is lost. */
+  /** Returns when the monitor is closed. Throws when the connection is lost. */
   async #useOneConnection(connected: () => void): Promise<void> {
     const connection = await this.parts.open();
     try {
@@ -125,13 +128,13 @@ export class DatabaseMonitor {
     }
     const reason = await this.parts.schemaMisfit(connection);
     if (reason === undefined) {
-      this.parts.log.info({ after: this.#status.state }, 'the database is ready');
+      this.parts.log.info({ after: this.#status.state }, 'database ready');
       this.parts.onReady?.();
       this.#enter('ready');
       return;
     }
     if (this.#status.state !== 'behind') {
-      this.parts.log.warn({ reason }, 'this version can not live with the schema of the database');
+      this.parts.log.warn({ reason }, 'database schema is incompatible with this version');
     }
     const next = new Date(Date.now() + this.parts.probeIntervalMs);
     this.#enter('behind', reason, next);
@@ -142,7 +145,7 @@ export class DatabaseMonitor {
     this.#status = { state, since, ...(reason && { reason }), ...(nextTry && { nextTry }) };
   }
 
-  /** Waits, unless woken first. */
+  /** Waits until the time is over or the monitor is woken. */
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, ms);

@@ -1,4 +1,7 @@
-/** One PostgreSQL server: its pool, which is exchanged when the credentials change, and what guards it. */
+/**
+ * One PostgreSQL server: its pool, which is replaced when the credentials change, and its circuit
+ * breaker.
+ */
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -29,7 +32,7 @@ export interface ServerParts {
   observe(event: StatementEvent): void;
 }
 
-/** What is known of a pool's connections. */
+/** Statistics of a pool. */
 export interface PoolFigures {
   total: number;
   idle: number;
@@ -39,17 +42,17 @@ export interface PoolFigures {
 
 const BREAKER = { failures: 5, halfOpenAfterMs: 500 };
 const SWAP_BACKOFF = { initialMs: 500, maxMs: 30_000 };
-/** How long what runs on the old credentials may take to end. */
+/** Time for which connections with the previous credentials may remain in use. */
 const DRAIN_MS = 60_000;
 
 export class DatabaseServer {
   #pool: pg.Pool;
-  /** The URL in force: the newest that the server has accepted. */
+  /** The URL in use: the newest one that the server has accepted. */
   #url: string;
   #breaker: CircuitBreakerPolicy = newBreaker();
   #swapping: Promise<void> | undefined;
   #closed = false;
-  /** Whether something has failed since the last success. */
+  /** Whether there was a failure since the last success. */
   #failing = false;
 
   constructor(private readonly parts: ServerParts) {
@@ -71,14 +74,14 @@ export class DatabaseServer {
     return this.#breaker.state === CircuitState.Open;
   }
 
-  /** Runs `work` unless the circuit is open; connections that fail open it. */
+  /** Runs `work` unless the circuit breaker is open. Connection failures open it. */
   async guard<T>(work: () => Promise<T>): Promise<T> {
     if (this.#failing) {
       const result = await this.#breaker.execute(work);
       this.#failing = this.#breaker.state !== CircuitState.Closed;
       return result;
     }
-    // As long as all is well the breaker has nothing to count, and its share of each statement is saved.
+    // Without recent failures, the breaker is bypassed, because it adds time to each statement.
     try {
       return await work();
     } catch (error) {
@@ -87,12 +90,12 @@ export class DatabaseServer {
     }
   }
 
-  /** The server is known to be well again: what happened before no longer counts. */
+  /** Resets the circuit breaker when the server is known to be available again. */
   closeCircuit(): void {
     if (this.#breaker.state !== CircuitState.Closed) this.#breaker = newBreaker();
   }
 
-  /** A connection of the pool. Refused credentials are read again before they are an error. */
+  /** Acquires a connection of the pool. After rejected credentials, it reads them again and retries once. */
   async acquire(): Promise<pg.PoolClient> {
     const pool = this.#pool;
     try {
@@ -105,7 +108,7 @@ export class DatabaseServer {
     }
   }
 
-  /** A connection beside the pool, to watch over the server. */
+  /** A connection outside of the pool, to monitor the server. */
   async openWatch(): Promise<WatchConnection> {
     const open = () => openWatchConnection(this.#url, this.parts.settings.connect_timeout);
     return open().catch(async (error: unknown) => {
@@ -121,7 +124,7 @@ export class DatabaseServer {
     await this.#pool.end();
   }
 
-  /** Looks for other credentials, and waits a moment for them to be in use. */
+  /** Reads the credentials again, and waits a moment until they are in use. */
   async #newCredentials(): Promise<void> {
     await this.parts.url.refresh();
     await Promise.race([
@@ -134,25 +137,27 @@ export class DatabaseServer {
     const { settings, name, log, observe } = this.parts;
     const pool = new pg.Pool({
       connectionString: url,
-      max: settings.max_connections - 1, // one is the monitor's
+      max: settings.max_connections - 1, // one is for the monitor
       application_name: 'pcf-api',
       connectionTimeoutMillis: settings.connect_timeout,
       types: fastTypes,
       keepAlive: true,
       idleTimeoutMillis: 60_000,
       statement_timeout: settings.statement_timeout,
-      // The server ends a statement that takes too long; this is for a server that is gone without a word.
+      // The server cancels statements that exceed the timeout. This timeout is for an unresponsive
+      // server.
       query_timeout: settings.statement_timeout + 5_000,
       idle_in_transaction_session_timeout: 60_000,
       Client: observedClient({ server: name, prepared: settings.prepared_statements, observe }),
     } as pg.PoolConfig);
-    pool.on('error', (error) =>
-      log.warn({ err: error, server: name }, 'an idle database connection was lost'),
-    );
+    pool.on('error', (error) => log.warn({ err: error, server: name }, 'idle database connection lost'));
     return pool;
   }
 
-  /** To the newest credentials, as soon as the server accepts them. Until then the old ones stay. */
+  /**
+   * Switches to the newest credentials as soon as the server accepts them. Until then, the previous
+   * ones remain in use.
+   */
   #swap(): Promise<void> {
     this.#swapping ??= this.#swapUntilDone().finally(() => {
       this.#swapping = undefined;
@@ -173,7 +178,7 @@ export class DatabaseServer {
         const ms = backoffMs(failures, SWAP_BACKOFF);
         log.warn(
           { err: error, server: name, retryInMs: ms },
-          'new credentials do not work yet, the old ones stay',
+          'new database credentials rejected, keeping the previous ones',
         );
         await sleep(ms, undefined, { ref: false });
         continue;
@@ -182,13 +187,16 @@ export class DatabaseServer {
       this.#pool = pool;
       this.#url = wanted;
       this.#breaker = newBreaker();
-      log.info({ server: name }, 'the database connections use new credentials');
+      log.info({ server: name }, 'database credentials reloaded');
       void drain(old);
     }
   }
 }
 
-/** Ends a pool when nobody waits for one of its connections; those in use end as they are given back. */
+/**
+ * Closes a pool when no request waits for its connections. Connections in use are closed when they
+ * are released.
+ */
 async function drain(pool: pg.Pool): Promise<void> {
   const deadline = performance.now() + DRAIN_MS;
   while (pool.waitingCount > 0 && performance.now() < deadline) {
@@ -199,7 +207,7 @@ async function drain(pool: pg.Pool): Promise<void> {
 
 function newBreaker(): CircuitBreakerPolicy {
   return circuitBreaker(
-    // A pool that is exhausted says that we are busy, and refusing more would not make it better.
+    // An exhausted pool means overload, not a failure of the server, so it does not open the circuit.
     handleWhen(
       (error) => (isDatabaseAway(error) && !isPoolExhausted(error)) || isAuthenticationFailure(error),
     ),

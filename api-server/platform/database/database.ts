@@ -1,4 +1,4 @@
-/** The database as the rest of the program uses it: one data source, however many servers and passwords there are. */
+/** Facade of the database: one data source for all servers and credentials. */
 import type { PoolClient } from 'pg';
 import type { DataSource, EntityTarget } from 'typeorm';
 import type { Settings } from '../../config/schema.js';
@@ -23,7 +23,7 @@ export interface DatabaseParts {
   settings: Settings['database'];
   entities: EntityTarget<object>[];
   migrations: KnownMigration[];
-  /** Through which processes tell each other who has written; without it each knows its own writers only. */
+  /** Shares recent writers between processes. Without it, each process knows only its own writers. */
   redis?: RedisClient;
   log: Logger;
   observe(event: StatementEvent): void;
@@ -36,7 +36,7 @@ export interface ReplicaStatus {
   reason?: string;
 }
 
-/** A client that wrote reads from the primary for no longer than this, should the position be unknown. */
+/** Maximum time for which a client reads from the primary after a write with an unknown position. */
 const WRITER_TTL_MS = 60_000;
 const MAX_WRITERS = 10_000;
 const UNKNOWN_LSN = (1n << 63n) - 1n;
@@ -72,7 +72,7 @@ export class Database {
     this.monitor = this.#createMonitor();
   }
 
-  /** A connection to the primary beside the pool, for LISTEN. */
+  /** A connection to the primary outside of the pool, for LISTEN. */
   openWatch(): Promise<WatchConnection> {
     return this.#primary.openWatch();
   }
@@ -92,7 +92,7 @@ export class Database {
     return { state, lagMs: Math.round(lagMs), ...(reason && { reason }) };
   }
 
-  /** Pools, by the server's name. */
+  /** The pools, by name of the server. */
   get pools(): { server: ServerName; figures: PoolFigures; circuitIsOpen: boolean }[] {
     return [this.#primary, ...(this.#replica ? [this.#replica.server] : [])].map((server) => ({
       server: server.name,
@@ -101,7 +101,10 @@ export class Database {
     }));
   }
 
-  /** A session for a request of `client`; `position` is what an earlier answer told the client to send. */
+  /**
+   * Creates the session for a request of `client`. `position` is the position that an earlier
+   * response returned.
+   */
   session(client?: string, position?: string): DatabaseSession {
     if (!this.#replica) return new DatabaseSession();
     const told = parseLsn(position);
@@ -111,7 +114,7 @@ export class Database {
     return new DatabaseSession(later(told, known), ask);
   }
 
-  /** After a request that wrote: the position up to which its client must be able to read. */
+  /** After a request that wrote: the position up to which its client must read. */
   async writtenUpTo(session: DatabaseSession, client?: string): Promise<bigint | undefined> {
     if (!this.#replica || !session.wrote) return undefined;
     const lsn = await this.#primaryLsn();
@@ -163,7 +166,7 @@ export class Database {
       const [row] = await this.monitor.ask('SELECT pg_current_wal_insert_lsn()::text AS lsn');
       return parseLsn(String(row?.lsn));
     } catch {
-      return undefined; // the monitor sees it, too, and says so
+      return undefined; // the monitor detects and reports it
     }
   }
 
@@ -171,7 +174,7 @@ export class Database {
     try {
       await cancelRequest(client, this.parts.settings.connect_timeout);
     } catch (error) {
-      this.parts.log.debug({ err: error }, 'a statement could not be cancelled');
+      this.parts.log.debug({ err: error }, 'cancelling a statement failed');
     }
   }
 }

@@ -1,26 +1,26 @@
-/** An entity's table and columns as its decorators declare them; known before there is a database. */
+/** Table and columns of an entity, from its decorators. Available without a database connection. */
 import { getMetadataArgsStorage } from 'typeorm';
 
 interface TableColumn {
   property: string;
-  /** Quoted. */
+  /** Quoted identifier. */
   name: string;
   sqlType: string;
 }
 
-/** A property of an entity that is a column. */
+/** A property of an entity with a column. */
 export type PropertyOf<T> = keyof T & string;
 
 export class EntityTable<T extends object> {
   readonly name: string;
-  /** Every column but those that are read by nobody who does not name them (`select: false`). */
+  /** All columns except those with `select: false`. */
   readonly properties: readonly PropertyOf<T>[];
   readonly #columns: ReadonlyMap<string, TableColumn>;
 
   constructor(readonly entity: new () => T) {
     const storage = getMetadataArgsStorage();
     const table = storage.filterTables(entity)[0];
-    if (!table?.name) throw new Error(`${entity.name} is no entity with a table`);
+    if (!table?.name) throw new Error(`${entity.name} is not an entity with a table`);
     this.name = table.name;
     const args = storage.filterColumns(ancestors(entity));
     this.#columns = new Map(
@@ -41,7 +41,7 @@ export class EntityTable<T extends object> {
     return (this.properties as readonly string[]).includes(property);
   }
 
-  /** Quoted. */
+  /** Quoted identifier. */
   columnName(property: PropertyOf<T>): string {
     return this.#get(property).name;
   }
@@ -50,25 +50,26 @@ export class EntityTable<T extends object> {
     return `${alias}.${this.columnName(property)}`;
   }
 
-  /** As in a CAST. */
+  /** The type for a CAST. */
   sqlType(property: PropertyOf<T>): string {
     return this.#get(property).sqlType;
   }
 
-  /** What stands between SELECT and FROM: rows then have the properties' names. */
+  /** The select list. The column aliases are the property names. */
   selectList(properties: readonly PropertyOf<T>[], alias: string): string {
     return properties.map((property) => `${this.column(property, alias)} AS "${property}"`).join(', ');
   }
 
-  /** An entity of a row; properties that were not read are not there. */
+  /** Creates an entity from a row. Columns that were not read are missing. */
   hydrate(row: object): T {
-    // Not `new`: that would first give it every property there is, undefined, and take as long again.
+    // Not `new`: the constructor would first define all properties as undefined, which doubles the
+    // time.
     return Object.assign(Object.create(this.entity.prototype) as T, row);
   }
 
   #get(property: PropertyOf<T>): TableColumn {
     const column = this.#columns.get(property);
-    if (!column) throw new Error(`${this.entity.name}.${property} is no column`);
+    if (!column) throw new Error(`${this.entity.name}.${property} is not a column`);
     return column;
   }
 }

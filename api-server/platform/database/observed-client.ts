@@ -1,4 +1,4 @@
-/** A connection that tells what it does, and prepares what it does often. */
+/** A pg client that reports its statements, and prepares frequent ones. */
 import pg from 'pg';
 import { sqlState } from './connection-errors.js';
 import { type StatementEvent, statementSpan } from './statement-observer.js';
@@ -9,10 +9,10 @@ export interface ClientParts {
   observe(event: StatementEvent): void;
 }
 
-/** A server keeps prepared statements as long as the connection; texts beyond these are not prepared. */
+/** Prepared statements live as long as the connection. Further statements are not prepared. */
 const MAX_PREPARED = 500;
 
-/** `pg.Client` for one server's pool. */
+/** `pg.Client` for a server's pool. */
 export function observedClient({ server, prepared, observe }: ClientParts): typeof pg.Client {
   const names = new Map<string, string>();
   const nameOf = (text: string): string | undefined => {
@@ -23,7 +23,8 @@ export function observedClient({ server, prepared, observe }: ClientParts): type
   return class ObservedClient extends pg.Client {
     constructor(config?: string | pg.ClientConfig) {
       super(config);
-      // A connection may be lost while it is in use. Its query fails; the event itself must not end the process.
+      // Without a listener, an error event of a lost connection would terminate the process. The query
+      // fails anyway.
       this.on('error', () => undefined);
     }
 
@@ -53,7 +54,8 @@ export function observedClient({ server, prepared, observe }: ClientParts): type
       if (!name) return super.query(text, values);
       return super.query({ name, text, values }).catch((error: unknown) => {
         if (sqlState(error) !== '0A000' && sqlState(error) !== '26000') throw error;
-        // A migration changed what the statement returns, or a pooler has forgotten it: from now on by its text.
+        // A migration changed the result type, or a pooler lost the prepared statement: run it
+        // unprepared from now on.
         names.set(text, '');
         return super.query(text, values);
       });

@@ -1,4 +1,4 @@
-/** Who has written lately and up to where, so that their next request reads it, too. */
+/** Clients with recent writes and their positions, so that their next request reads its own writes. */
 export class RecentWriters {
   readonly #writers = new Map<string, { lsn: bigint; until: number }>();
 
@@ -8,7 +8,7 @@ export class RecentWriters {
   ) {}
 
   note(writer: string, lsn: bigint): void {
-    this.#writers.delete(writer); // so that the map's order is by age
+    this.#writers.delete(writer); // keeps the map ordered by age
     this.#writers.set(writer, { lsn, until: performance.now() + this.ttlMs });
     for (const [oldest, { until }] of this.#writers) {
       if (this.#writers.size <= this.max && until > performance.now()) break;

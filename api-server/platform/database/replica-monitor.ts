@@ -1,4 +1,4 @@
-/** Knows how far a replica is, takes it out when it ails and back when it is well. */
+/** Monitors the replication lag, and excludes a replica while it is unavailable or lagging. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Backoff, backoffMs } from '../backoff.js';
 import type { Logger } from '../logging/logger.js';
@@ -6,14 +6,14 @@ import { shortReason } from './connection-errors.js';
 import { parseLsn } from './session.js';
 import type { WatchConnection } from './watch-connection.js';
 
-/** Only `ready` gets reads. `not a replica`: it was promoted, and has a history of its own. */
-export type ReplicaState = 'connecting' | 'ready' | 'lagging' | 'away' | 'not a replica' | 'closed';
+/** Only a `ready` replica serves reads. `not a replica`: the server was promoted and has another timeline. */
+export type ReplicaState = 'connecting' | 'ready' | 'lagging' | 'unavailable' | 'not a replica' | 'closed';
 
 export interface ReplicaMonitorParts {
   open(): Promise<WatchConnection>;
-  /** The primary's position in its log; undefined while it can't be asked. */
+  /** WAL position of the primary; undefined while it is unavailable. */
   primaryLsn(): Promise<bigint | undefined>;
-  /** It became usable. */
+  /** The replica became ready. */
   onReady(): void;
   maxLagMs: number;
   intervalMs: number;
@@ -27,14 +27,14 @@ interface Mark {
 }
 
 const PROBE = 'SELECT pg_is_in_recovery() AS standby, pg_last_wal_replay_lsn()::text AS lsn';
-/** A replica can't be behind by more marks than fit here without being out for long. */
+/** Upper bound of the stored marks. A replica with more lag has been excluded long before. */
 const MAX_MARKS = 10_000;
 
 export class ReplicaMonitor {
   #state: ReplicaState = 'connecting';
   #reason: string | undefined;
   #replayed = 0n;
-  /** Where the primary was and when, oldest first; only what the replica has not reached. */
+  /** Positions of the primary with their times, oldest first, as far as the replica has not reached them. */
   #marks: Mark[] = [];
   #running: Promise<void> = Promise.resolve();
   readonly #ending = new AbortController();
@@ -50,13 +50,13 @@ export class ReplicaMonitor {
     return this.#reason;
   }
 
-  /** How long ago the primary was where the replica is now, in ms. */
+  /** Replication lag in milliseconds: age of the position that the replica has reached. */
   get lagMs(): number {
     const [oldest] = this.#marks;
     return oldest ? performance.now() - oldest.at : 0;
   }
 
-  /** Whether it is well and has all that was written up to `lsn`. */
+  /** Whether the replica is ready and has replayed the WAL up to `lsn`. */
   canRead(lsn: bigint | undefined): boolean {
     return this.#state === 'ready' && (lsn === undefined || lsn <= this.#replayed);
   }
@@ -65,7 +65,7 @@ export class ReplicaMonitor {
     this.#running = this.#run();
   }
 
-  /** A read has failed: look at once. */
+  /** Probes immediately, because a read failed. */
   checkSoon(): void {
     this.#hurry.abort();
   }
@@ -85,7 +85,7 @@ export class ReplicaMonitor {
         });
       } catch (error) {
         if (this.#ending.signal.aborted) return;
-        this.#enter('away', shortReason(error));
+        this.#enter('unavailable', shortReason(error));
         await this.#pause(backoffMs(failures, this.parts.backoff));
       }
     }
@@ -111,7 +111,7 @@ export class ReplicaMonitor {
   }
 
   async #probe(connection: WatchConnection): Promise<void> {
-    // The primary first: what the replica says later can only be further.
+    // The primary is read first, so that the replica's position cannot be underestimated.
     const at = performance.now();
     const lsn = await this.parts.primaryLsn();
     if (lsn !== undefined) this.#marks.push({ lsn, at });
@@ -126,7 +126,10 @@ export class ReplicaMonitor {
     this.#judge(lsn !== undefined);
   }
 
-  /** Out above the bound, back below half of it, so that it does not flap. A new one must first have caught up. */
+  /**
+   * Hysteresis: excluded above the maximum lag, included again below half of it. A new replica must
+   * catch up first.
+   */
   #judge(primaryAnswered: boolean): void {
     const { maxLagMs, intervalMs } = this.parts;
     const lag = this.lagMs;
@@ -147,10 +150,10 @@ export class ReplicaMonitor {
     if (state === before) return;
     if (state === 'ready') this.parts.onReady();
     const level = state === 'ready' || state === 'closed' ? 'info' : 'warn';
-    this.parts.log[level]({ state, reason, before }, 'the replica changed its state');
+    this.parts.log[level]({ state, reason, before }, 'replica state changed');
   }
 
-  /** Waits, unless told to hurry. */
+  /** Waits until the time is over or the monitor is woken. */
   async #pause(ms: number): Promise<void> {
     await sleep(ms, undefined, { signal: this.#hurry.signal }).catch(() => undefined);
     if (!this.#ending.signal.aborted) this.#hurry = new AbortController();

@@ -1,6 +1,6 @@
 /**
- * What TypeORM takes for a connection of a pool. It holds a real one only during a
- * transaction; any other statement finds its own server and connection.
+ * A pool connection for TypeORM. It holds a real connection only during a transaction. Other
+ * statements are routed individually.
  */
 import { EventEmitter } from 'node:events';
 import type { PoolClient, QueryResult } from 'pg';
@@ -26,9 +26,9 @@ export class RoutedConnection extends EventEmitter {
     return undefined;
   }
 
-  /** Gives back what it holds; a transaction that was left open is rolled back by ending its connection. */
+  /** Releases its connection. An open transaction is rolled back by closing the connection. */
   release(error?: Error): void {
-    if (this.#transaction) this.#leave(error ?? new Error('the transaction was not ended'));
+    if (this.#transaction) this.#leave(error ?? new Error('the transaction is still open'));
   }
 
   async #run(text: string, values?: unknown[]): Promise<QueryResult> {
@@ -62,7 +62,7 @@ export function routedDriver(router: StatementRouter): { Pool: unknown } {
       callback(undefined, connection, (error?: Error) => connection.release(error));
     }
 
-    /** The servers' pools are closed by who made them. */
+    /** The pools of the servers are closed by their owner. */
     end(callback: () => void): void {
       callback();
     }

@@ -1,20 +1,20 @@
-/** Single rows, written and read back in one statement. */
+/** Writes single rows and returns them in one statement. */
 import type { DataSource } from 'typeorm';
 import { makeChange } from './change.js';
 import { Bindings } from './conditions.js';
 import type { EntityTable, PropertyOf } from './entity-table.js';
 
-/** Values by property; what is undefined is left to the column's default. */
+/** Values by property. Undefined values use the default of the column. */
 export type Values<T> = { [Property in keyof T]?: T[Property] | undefined | null };
 
-/** What node types with `archivedAt` have. */
+/** Entities with `archivedAt`. */
 interface Archivable {
   archivedAt: Date | null;
 }
 
 export interface RowsChange {
   sql: string;
-  /** Parts of the WITH before the change and after it; those after it may read `changed`. */
+  /** CTEs before and after the change. Those after it can read `changed`. */
   before?: readonly string[];
   after?: readonly string[];
   bindings: Bindings;
@@ -28,7 +28,7 @@ export async function insertRow<T extends object>(
   const bindings = new Bindings();
   const sql = insertSql(table, values, bindings);
   const [row] = await changeRows(dataSource, table, { sql, bindings });
-  if (!row) throw new Error(`nothing was inserted into ${table.name}`);
+  if (!row) throw new Error(`no row was inserted into ${table.name}`);
   return row;
 }
 
@@ -43,7 +43,7 @@ export function insertSql<T extends object>(
   return `INSERT INTO ${table.name} (${columns.join(', ')}) VALUES (${given.map(([, value]) => bind(value)).join(', ')})`;
 }
 
-/** Sets what is given; `updated_at` only if that is anything. Undefined when there is no such row. */
+/** Sets the defined values, and `updated_at` if there are any. Undefined when the row does not exist. */
 export async function updateRow<T extends object>(
   dataSource: DataSource,
   table: EntityTable<T>,
@@ -66,7 +66,7 @@ export function assignments<T extends object>(
   return [...set, `updated_at = ${set.length > 0 ? 'now()' : 'updated_at'}`].join(', ');
 }
 
-/** Since when a row is archived does not change when it is said again. */
+/** Idempotent: archiving again keeps the time of the first call. */
 export async function setArchived<T extends Archivable>(
   dataSource: DataSource,
   table: EntityTable<T>,
@@ -80,7 +80,7 @@ export async function setArchived<T extends Archivable>(
   return row;
 }
 
-/** Runs an INSERT or UPDATE of a table, without RETURNING, and gives the rows as they are then. */
+/** Runs an INSERT or UPDATE without RETURNING, and returns the changed rows. */
 export async function changeRows<T extends object>(
   dataSource: DataSource,
   table: EntityTable<T>,

@@ -1,31 +1,31 @@
-/** What one caller did to the database, so that it reads what it wrote. */
+/** Database session of one client, which guarantees that it reads its own writes. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { tablesIn } from './statement-tables.js';
 
-/** One request, or one job. */
+/** Session of one request or job. */
 export class DatabaseSession {
-  /** Whether it has written since `lsn` was taken. */
+  /** Whether it has written since `lsn` was read. */
   wrote = false;
-  /** What it reads is kept for others, so it must not be from a replica that is behind. */
+  /** The result is cached for other clients, so it must not come from a lagging replica. */
   needsPrimary = false;
-  /** The tables it read and wrote, from when somebody wants to know. */
+  /** The tables that it read and wrote, after `trackTables`. */
   tables: { reads: Set<string>; writes: Set<string> } | undefined;
   #cancelled: { reason: unknown } | undefined;
-  /** What to do when it is cancelled: one for each statement that is running. */
+  /** Cancel functions of the running statements. */
   readonly #running = new Set<() => void>();
 
   #asking: Promise<void> | undefined;
 
   /**
-   * @param lsn the primary's position after the caller's last write, if it is known to have written
-   * @param ask asks who may know of a later one
+   * @param lsn position of the primary after the client's last write, if one is known
+   * @param ask reads a later position from the shared writers
    */
   constructor(
     public lsn?: bigint,
     private readonly ask?: () => Promise<bigint | undefined>,
   ) {}
 
-  /** Undefined when there is nobody to ask; asked is once, before the first read from a replica. */
+  /** Reads the position once, before the first read from a replica. Undefined without shared writers. */
   learnPosition(): Promise<void> | undefined {
     if (!this.ask) return undefined;
     this.#asking ??= this.ask().then((lsn) => {
@@ -34,20 +34,20 @@ export class DatabaseSession {
     return this.#asking;
   }
 
-  /** Ends what it is doing in the database, and lets nothing more begin: nobody waits for it any more. */
+  /** Cancels running statements and rejects further ones. */
   cancel(reason: unknown): void {
     this.#cancelled ??= { reason };
     for (const cancel of this.#running) cancel();
     this.#running.clear();
   }
 
-  /** From now on. */
+  /** Starts to track the tables of the following statements. */
   trackTables(): { reads: ReadonlySet<string>; writes: ReadonlySet<string> } {
     this.tables ??= { reads: new Set(), writes: new Set() };
     return this.tables;
   }
 
-  /** Said of every statement before it runs. */
+  /** Called for each statement before it runs. */
   noteTables(text: string): void {
     if (!this.tables) return;
     const { reads, writes } = tablesIn(text);
@@ -63,7 +63,10 @@ export class DatabaseSession {
     if (this.#cancelled) throw this.#cancelled.reason;
   }
 
-  /** While `work` runs, `cancel` is called if the session is cancelled. Not an AbortSignal: those cost more than many a statement. */
+  /**
+   * Calls `cancel` if the session is cancelled while `work` runs. Not an AbortSignal, which would
+   * cost more time than many statements.
+   */
   async cancellable<T>(cancel: () => void, work: () => Promise<T>): Promise<T> {
     this.#running.add(cancel);
     try {
@@ -78,12 +81,12 @@ export function later(one: bigint | undefined, other: bigint | undefined): bigin
   return one === undefined || (other !== undefined && other > one) ? other : one;
 }
 
-/** Without a session, as in a job, everything is read from the primary. */
+/** Without a session, as in a job, all reads go to the primary. */
 export const databaseSession = new AsyncLocalStorage<DatabaseSession>();
 
 const LSN = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i;
 
-/** A position in PostgreSQL's log such as 0/16B3748; undefined when it is none. */
+/** Parses a WAL position such as 0/16B3748; undefined when it is invalid. */
 export function parseLsn(text: string | undefined): bigint | undefined {
   const [, high, low] = LSN.exec(text ?? '') ?? [];
   return high && low ? (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`) : undefined;

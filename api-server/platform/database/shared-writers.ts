@@ -1,12 +1,12 @@
 /**
- * Who has written lately, in Redis: so that a client reads what it wrote at any process. While
- * Redis is away each process knows its own writers only.
+ * Recent writers in Redis, so that clients read their own writes from any process. While Redis is
+ * unavailable, each process knows only its own writers.
  */
 import type { Logger } from '../logging/logger.js';
 import type { RedisClient } from '../redis/redis.js';
 
 const KEY = 'pcf:writer:';
-/** Two that write at the same time must not put each other back. Texts of one length order as their numbers do. */
+/** Concurrent writes must not decrease the position. Texts of equal length sort like their numbers. */
 const RAISE = `local known = redis.call('GET', KEYS[1])
 if not known or known < ARGV[1] then redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) end`;
 
@@ -17,11 +17,11 @@ export class SharedWriters {
     private readonly log: Logger,
   ) {}
 
-  /** To be awaited before the writer is answered: its next request may come at once, to anybody. */
+  /** Await this before responding to the writer: its next request can arrive immediately at any process. */
   async note(writer: string, lsn: bigint): Promise<void> {
     const position = lsn.toString(16).padStart(16, '0');
     await this.redis.eval(RAISE, 1, KEY + writer, position, this.ttlMs).catch((error: unknown) => {
-      this.log.debug({ err: error }, 'other processes were not told of a write');
+      this.log.debug({ err: error }, 'recording a write in Redis failed');
     });
   }
 

@@ -3,7 +3,7 @@ import type { StatementEvent } from './statement-observer.js';
 
 const MAX_TEXT = 2_000;
 
-/** Logs statements that took `thresholdMs` or more; 0 logs none. */
+/** Logs statements that took at least `thresholdMs`; 0 disables the log. */
 export function slowQueryLog(log: Logger, thresholdMs: number): (event: StatementEvent) => void {
   if (thresholdMs === 0) return () => undefined;
   return ({ server, text, ms, rows, error }) => {
@@ -15,6 +15,6 @@ export function slowQueryLog(log: Logger, thresholdMs: number): (event: Statemen
       failed: error !== undefined,
       sql: text.slice(0, MAX_TEXT),
     };
-    log.warn(entry, 'a statement was slow');
+    log.warn(entry, 'slow statement');
   };
 }

@@ -1,17 +1,20 @@
-/** What a statement does, as far as its routing is concerned. */
+/** Kind of a statement for the routing. */
 export type StatementKind = 'read' | 'write' | 'begin' | 'end';
 
 const BEGIN = /^\s*(?:BEGIN|START\s+TRANSACTION)\b/i;
 const END = /^\s*(?:COMMIT|END|ABORT|ROLLBACK(?!\s+(?:WORK\s+|TRANSACTION\s+)?TO\b))\b/i;
 const READ = /^\s*(?:SELECT|WITH|VALUES|SHOW)\b/i;
-/** In a statement that begins as a read. A word in a string may match too, which only costs a trip to the primary. */
+/**
+ * Keywords with side effects in a statement that starts as a read. A match in a string only routes
+ * it to the primary.
+ */
 const EFFECT =
   /\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b|\bFOR\s+(?:KEY\s+)?SHARE\b|\b(?:INSERT|DELETE|MERGE|INTO|nextval|setval|set_config)\b|\bUPDATE\s|\bpg_(?:try_)?advisory|\bpg_notify\b|\bpg_current_wal/i;
 
 const MAX_KNOWN = 1_000;
 const known = new Map<string, StatementKind>();
 
-/** Everything that is not known to be a read is a write. */
+/** Statements that are not known to be reads are writes. */
 export function statementKind(text: string): StatementKind {
   const before = known.get(text);
   if (before) return before;

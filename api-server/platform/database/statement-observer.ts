@@ -1,17 +1,17 @@
 import { inSpan, isTracing } from '../tracing/tracing.js';
 
-/** One statement that has ended. */
+/** A finished statement. */
 export interface StatementEvent {
-  /** primary or replica. */
+  /** `primary` or `replica`. */
   server: string;
-  /** With placeholders: its values are the users' data and are told to nobody. */
+  /** With placeholders. Parameters are user data and are not recorded. */
   text: string;
   ms: number;
   rows: number | null;
   error?: unknown;
 }
 
-/** Runs a statement in a span of its own, when there is tracing. */
+/** Runs a statement in its own span when tracing is enabled. */
 export function statementSpan<T>(server: string, text: string, run: () => Promise<T>): Promise<T> {
   if (!isTracing()) return run();
   const operation = /^\s*(\w+)/.exec(text)?.[1]?.toUpperCase() ?? 'SQL';

@@ -1,4 +1,4 @@
-/** Decides for each statement which server runs it, and runs it again where that is safe. */
+/** Routes statements to the primary or the replica, and retries them where that is safe. */
 import { ExponentialBackoff, handleWhen, type RetryPolicy, retry } from 'cockatiel';
 import type { PoolClient, QueryResult } from 'pg';
 import type { Logger } from '../logging/logger.js';
@@ -11,13 +11,13 @@ import { statementKind } from './statement-kind.js';
 export interface RouterParts {
   primary: DatabaseServer;
   replica?: { server: DatabaseServer; monitor: ReplicaMonitor };
-  /** Ends what a connection runs. */
+  /** Cancels the running statement of a connection. */
   cancel(client: PoolClient): Promise<void>;
   onRetry(what: 'read' | 'connect', error: unknown): void;
   log: Logger;
 }
 
-/** Two more tries within about a second: longer, and the client should be told. */
+/** Two retries within about one second. After that, the client should get the error. */
 const RETRY = { maxAttempts: 2, backoff: new ExponentialBackoff({ initialDelay: 50, maxDelay: 500 }) };
 
 export class StatementRouter {
@@ -31,7 +31,7 @@ export class StatementRouter {
     );
   }
 
-  /** A statement outside of a transaction. */
+  /** Runs a statement outside of a transaction. */
   run(text: string, values?: unknown[]): Promise<QueryResult> {
     const session = databaseSession.getStore();
     session?.noteTables(text);
@@ -40,12 +40,12 @@ export class StatementRouter {
     return this.#write(session, text, values);
   }
 
-  /** A connection to the primary for as long as a transaction takes, begun with `text`. */
+  /** A connection to the primary for a transaction, which `text` starts. */
   async begin(text: string): Promise<PoolClient> {
     const { primary } = this.parts;
     const session = databaseSession.getStore();
     if (session) session.wrote = true;
-    // Nothing has happened before it has begun, so both steps may be done again.
+    // Before BEGIN has succeeded there are no effects, so both steps can be retried.
     return again(this.#retryConnect, () =>
       primary.guard(async () => {
         const client = await primary.acquire();
@@ -60,7 +60,7 @@ export class StatementRouter {
     );
   }
 
-  /** A statement of a transaction. */
+  /** Runs a statement of a transaction. */
   within(client: PoolClient, text: string, values?: unknown[]): Promise<QueryResult> {
     const session = databaseSession.getStore();
     session?.noteTables(text);
@@ -71,7 +71,7 @@ export class StatementRouter {
     return again(this.#retryRead, () => this.#readOnce(session, text, values));
   }
 
-  /** From the replica if that may and can be; what it could not do, the primary does. */
+  /** Reads from the replica if allowed and possible; otherwise, or after a conflict, from the primary. */
   async #readOnce(
     session: DatabaseSession | undefined,
     text: string,
@@ -102,7 +102,10 @@ export class StatementRouter {
     return mayRead && replica.monitor.canRead(session.lsn) ? replica.server : primary;
   }
 
-  /** Only the way to a connection is repeated: whether a lost statement has run can't be known. */
+  /**
+   * Only acquiring a connection is retried: it is unknown whether a statement on a lost connection
+   * was executed.
+   */
   async #write(session: DatabaseSession | undefined, text: string, values?: unknown[]): Promise<QueryResult> {
     const { primary } = this.parts;
     const client = await again(this.#retryConnect, () => primary.guard(() => primary.acquire()));
@@ -128,21 +131,22 @@ export class StatementRouter {
     text: string,
     values?: unknown[],
   ): Promise<QueryResult> {
-    if (session?.isCancelled) client.release(); // it was waited for too long
+    if (session?.isCancelled) client.release(); // cancelled while it waited for the connection
     session?.throwIfCancelled();
     try {
       const result = await this.#cancellable(client, session, text, values);
       client.release();
       return result;
     } catch (error) {
-      // An error without a SQLSTATE is not the server's: then nobody knows what the connection will say next.
+      // An error without a SQLSTATE does not come from the server, so the state of the connection is
+      // unknown.
       const isWell = sqlState(error)?.length === 5 && !isDatabaseAway(error);
       client.release(isWell ? undefined : (error as Error));
       throw error;
     }
   }
 
-  /** When the session is cancelled, the server is told to stop. */
+  /** Sends a CancelRequest when the session is cancelled. */
   async #cancellable(
     client: PoolClient,
     session: DatabaseSession | undefined,
@@ -158,20 +162,20 @@ export class StatementRouter {
     try {
       return await session.cancellable(cancel, () => client.query(text, values));
     } finally {
-      // Not before it is sent: it would hit whatever the connection does next.
+      // Waits for it; otherwise it could cancel the next statement of the connection.
       if (cancelled) await cancelled;
     }
   }
 }
 
-/** The first try costs nothing; the policy counts it once it has failed. */
+/** The first attempt runs without the policy, which costs time. */
 function again<T>(policy: RetryPolicy, work: () => Promise<T>): Promise<T> {
   return work().catch((error: unknown) =>
     policy.execute(({ attempt }) => (attempt === 0 ? Promise.reject(error) : work())),
   );
 }
 
-/** A pool that is exhausted is not: more of the same would only make the queue longer. */
+/** An exhausted pool is not retried, because retries would lengthen its queue. */
 function isWorthRetrying(error: unknown): boolean {
   return isDatabaseAway(error) && !isPoolExhausted(error);
 }

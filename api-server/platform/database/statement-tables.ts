@@ -1,4 +1,7 @@
-/** Which tables a statement reads and writes; names too many (of a CTE, of an alias) do no harm. */
+/**
+ * Tables that a statement reads and writes. Additional names, for example of CTEs or aliases, are
+ * harmless.
+ */
 export interface StatementTables {
   reads: readonly string[];
   writes: readonly string[];

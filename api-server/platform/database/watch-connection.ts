@@ -1,11 +1,11 @@
-/** One connection that does nothing but watch: its end is the first sign that the database is gone. */
+/** A connection for monitoring: its loss is the first sign that the database is unavailable. */
 import pg from 'pg';
 
 export interface WatchConnection {
   query(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]>;
-  /** Called at each NOTIFY on a channel that it LISTENs to. */
+  /** Called for each NOTIFY on a channel that it LISTENs to. */
   onNotification(listener: () => void): void;
-  /** Resolves, once, when the connection has ended for whatever reason. */
+  /** Resolves once, when the connection is closed for any reason. */
   lost: Promise<unknown>;
   close(): Promise<void>;
 }
@@ -22,7 +22,7 @@ export async function openWatchConnection(url: string, timeoutMs: number): Promi
     client.once('error', resolve);
     client.once('end', () => resolve(new Error('Connection terminated')));
   });
-  client.on('error', () => undefined); // a second one must not end the process
+  client.on('error', () => undefined); // a second error must not terminate the process
   try {
     await client.connect();
   } catch (error) {

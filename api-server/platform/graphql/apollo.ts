@@ -29,7 +29,7 @@ export interface ApolloParts {
 type DocumentStore = NonNullable<ApolloServerOptionsWithSchema<BaseContext>['documentStore']>;
 const HASH_LENGTH = 64;
 
-/** Apollo Server, started. It stops when the shutdown says so, not on signals of its own. */
+/** Creates and starts Apollo Server. The shutdown stops it; its own signal handlers are disabled. */
 export async function startApollo<Context extends BaseContext>(
   parts: ApolloParts,
 ): Promise<ApolloServer<Context>> {
@@ -51,12 +51,12 @@ export async function startApollo<Context extends BaseContext>(
     formatError: parts.formatError,
     plugins: [
       ApolloServerPluginLandingPageDisabled(),
-      ApolloServerPluginCacheControlDisabled(), // it wraps every field's resolver
+      ApolloServerPluginCacheControlDisabled(), // it wraps the resolver of every field
       ApolloServerPluginUsageReportingDisabled(),
       runOperations(parts),
     ],
     stopOnTerminationSignals: false,
-    nodeEnv: 'production', // what depends on the environment is a setting of ours
+    nodeEnv: 'production', // our settings replace the defaults that depend on NODE_ENV
     logger: {
       debug: (message) => log.debug({ from: 'apollo' }, String(message)),
       info: (message) => log.info({ from: 'apollo' }, String(message)),
@@ -68,7 +68,7 @@ export async function startApollo<Context extends BaseContext>(
   return apollo;
 }
 
-/** Apollo looks here before it parses; it is filled when an operation of the document has been found valid. */
+/** Document store of Apollo. It is filled when an operation of the document is validated. */
 function storeOf(documents: KnownDocuments): DocumentStore {
   return {
     get: async (key) => documents.byHash(key.slice(-HASH_LENGTH))?.document,
@@ -77,7 +77,10 @@ function storeOf(documents: KnownDocuments): DocumentStore {
   };
 }
 
-/** Texts that another process may have let in under other limits are judged again. */
+/**
+ * Persisted documents are checked again, because another process may have accepted them under other
+ * limits.
+ */
 function persistedIn({ settings, redis, admission }: ApolloParts) {
   if (settings.graphql.only_trusted) return false;
   if (!redis) return {};

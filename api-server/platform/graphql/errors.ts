@@ -1,4 +1,4 @@
-/** Errors a client may see. Everything else is masked. */
+/** Errors that clients receive. All other errors are masked. */
 import { GraphQLError } from 'graphql';
 
 export const CODES = {
@@ -18,7 +18,7 @@ export const CODES = {
 } as const;
 
 export interface FieldProblem {
-  /** Path of the argument, for instance `input.name`. */
+  /** Path of the argument, for example `input.name`. */
   field: string;
   message: string;
 }

@@ -1,4 +1,4 @@
-/** What of an error a client gets to see. */
+/** Formats errors for clients. */
 import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
 import { isDatabaseAway, sqlState } from '../database/connection-errors.js';
@@ -8,52 +8,52 @@ import { CODES } from './errors.js';
 
 export interface ErrorFormatParts {
   log: Logger;
-  /** A request has found the database away. */
+  /** A request failed because the database is unavailable. */
   databaseLost(): void;
 }
 
-/** As Apollo's `formatError`. */
+/** Signature of Apollo's `formatError`. */
 export type ErrorFormatter = (formatted: GraphQLFormattedError, error: unknown) => GraphQLFormattedError;
-/** The same for what did not come through Apollo. */
+/** The same for errors that did not pass through Apollo. */
 export type ErrorMask = (error: GraphQLError) => GraphQLFormattedError;
 
 /**
- * Errors made for clients keep their message and code. Of any other a client sees
- * that something failed, and the request id under which the log has the rest.
+ * Errors for clients keep their message and code. All other errors become "internal error" with the
+ * request ID, by which the log line with the details is found.
  */
 export function errorFormatter({ log, databaseLost }: ErrorFormatParts): ErrorFormatter {
   return (formatted, error) => {
     const original = unwrapResolverError(error);
     if (isDatabaseAway(original)) {
       databaseLost();
-      log.warn({ err: original }, 'a request found the database away');
-      return replace(formatted, 'the database is away; try again', CODES.unavailable);
+      log.warn({ err: original }, 'database unavailable during a request');
+      return replace(formatted, 'the database is unavailable; try again', CODES.unavailable);
     }
     if (isUnstorable(original)) {
       return replace(
         formatted,
-        'a text has a character, or a number or time a size, that can not be stored',
+        'a text contains a character, or a number or time is out of the range, that the database cannot store',
         CODES.badUserInput,
       );
     }
     if (isRefusal(original)) return replace(formatted, original.message, CODES.badUserInput);
     const { code } = formatted.extensions ?? {};
     if (code === undefined || code === CODES.internal) {
-      log.error({ err: original, path: formatted.path }, 'a GraphQL operation failed');
+      log.error({ err: original, path: formatted.path }, 'GraphQL operation failed');
       return replace(formatted, 'internal error', CODES.internal);
     }
     return { ...formatted, extensions: { ...formatted.extensions, ...requestContext.getStore() } };
   };
 }
 
-/** What Apollo has against a request, where it gives a status and no code. */
+/** Errors of Apollo about the request, which have a status but no code. */
 function isRefusal(error: unknown): error is GraphQLError {
   if (!(error instanceof GraphQLError) || error.extensions.code !== undefined) return false;
   const { status } = (error.extensions.http ?? {}) as { status?: number };
   return status !== undefined && status >= 400 && status < 500;
 }
 
-/** What PostgreSQL refuses in any column of the type: NUL in a text, a time before its calendar. */
+/** Values that PostgreSQL rejects for any column of the type: NUL in a text, a time before its calendar. */
 function isUnstorable(error: unknown): boolean {
   return ['22021', '22P05', '22008', '22003'].includes(sqlState(error) ?? '');
 }
@@ -66,7 +66,7 @@ export function maskOf(formatError: ErrorFormatter): ErrorMask {
   return (error) => formatError(asFormatted(error), error);
 }
 
-/** As Apollo hands errors to `formatError`. */
+/** The format in which Apollo passes errors to `formatError`. */
 function asFormatted(error: GraphQLError): GraphQLFormattedError {
   const { message, locations, path, extensions } = error;
   return {

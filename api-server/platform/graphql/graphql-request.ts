@@ -1,7 +1,6 @@
 /**
- * What a request asks for, as far as it can be told before anything of it is run. It is
- * read here and nowhere else: what is judged is to be what is run, so Apollo is handed
- * these very fields.
+ * Parses a GraphQL request. Only this module reads it: the fields that were checked must be the
+ * ones that are executed, so Apollo receives exactly these fields.
  */
 import type { FastifyRequest } from 'fastify';
 import { GraphQLError } from 'graphql';
@@ -11,15 +10,15 @@ export type Fields = Readonly<Record<string, unknown>>;
 
 export interface Asked {
   query?: string;
-  /** sha256 by which a document is named instead of sent. */
+  /** SHA-256 hash that references a document instead of its text. */
   hash?: string;
-  /** The text was found here, and nobody else need look for it. */
+  /** The text was resolved from the hash. */
   isFound?: boolean;
   operationName?: string;
   variables?: Record<string, unknown>;
-  /** In the form that needs no further look: anything odd is for Apollo to judge. */
+  /** The request has the common form. Apollo checks all others. */
   isPlain: boolean;
-  /** All of it, as it was sent; undefined when it is no object. */
+  /** All fields as they were sent; undefined when the body is not an object. */
   fields?: Fields;
 }
 
@@ -49,14 +48,14 @@ export function askedIn(fields: Fields): Asked {
   else if (operationName !== undefined && operationName !== null) asked.isPlain = false;
   if (isObject(variables)) asked.variables = variables;
   else if (variables !== undefined && variables !== null) asked.isPlain = false;
-  // A text with a hash is to be kept under it.
+  // A text with a hash is stored as a persisted query.
   if (extensions != null && (hash === undefined || asked.query !== undefined)) asked.isPlain = false;
   return asked;
 }
 
 /**
- * As it is to be handed on: with the text that was let in, and with no hash by which
- * another one could be looked for when that text was found here.
+ * The fields for Apollo: with the admitted text, and without the hash when the text was resolved
+ * from it, so that Apollo does not resolve another one.
  */
 export function admittedFields({ fields = {}, query, isFound }: Asked): Fields {
   if (query === undefined) return fields;
@@ -64,14 +63,14 @@ export function admittedFields({ fields = {}, query, isFound }: Asked): Fields {
   return { ...rest, ...(!isFound && extensions !== undefined && { extensions }), query };
 }
 
-/** In the two ways that clients do it: `documentId`, and Apollo's persisted queries. */
+/** The two conventions of clients: `documentId`, and Apollo's persisted queries. */
 function hashIn(documentId: unknown, extensions: unknown): string | undefined {
   const persisted = isObject(extensions) ? extensions.persistedQuery : undefined;
   const given = documentId ?? (isObject(persisted) ? persisted.sha256Hash : undefined);
   return typeof given === 'string' ? DOCUMENT_ID.exec(given)?.[1] : undefined;
 }
 
-/** What is behind the `?`. Parsers fix what is no UTF-8, each in its own way: here it is refused. */
+/** Parses the query string. Parsers replace invalid UTF-8 in different ways, so it is rejected. */
 function searchOf(url: string): Record<string, string> | GraphQLError {
   const at = url.indexOf('?');
   const found = new Map<string, string>();
@@ -79,8 +78,8 @@ function searchOf(url: string): Record<string, string> | GraphQLError {
     if (part === '') continue;
     const end = part.includes('=') ? part.indexOf('=') : part.length;
     const [name, value] = [decoded(part.slice(0, end)), decoded(part.slice(end + 1))];
-    if (name === undefined || value === undefined) return malformed('the query string can not be decoded');
-    if (found.has(name)) return malformed('the query string names a parameter twice');
+    if (name === undefined || value === undefined) return malformed('the query string cannot be decoded');
+    if (found.has(name)) return malformed('the query string contains a duplicate parameter');
     found.set(name, value);
   }
   return Object.fromEntries(found);
@@ -103,7 +102,7 @@ function parsed(text: unknown): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    return undefined; // Apollo says so
+    return undefined; // Apollo returns the error
   }
 }
 

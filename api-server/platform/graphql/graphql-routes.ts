@@ -1,7 +1,6 @@
 /**
- * /graphql. The playground for browsers; 503 while the database is away; what is
- * known to be fine runs at once; Apollo judges the rest, and what it finds fine is
- * known from then on.
+ * Routes of /graphql: the playground for browsers, and 503 while the database is unavailable. Known
+ * documents are executed directly. Apollo validates unknown documents, which are then known.
  */
 import { constants } from 'node:zlib';
 import { type ApolloServer, type BaseContext, HeaderMap } from '@apollo/server';
@@ -36,15 +35,15 @@ export interface GraphqlRouteParts<Context extends BaseContext> {
   mask: ErrorMask;
   monitor: DatabaseMonitor;
   playground: boolean;
-  /** Sets the request's identity, or answers it. */
+  /** Sets the identity of the request, or sends an error. */
   identify: onRequestAsyncHookHandler;
   context: (identity: Identity) => Context;
 }
 
-/** Fast rather than small: what is saved after that is little and costs much. */
+/** Low compression levels: higher ones save few bytes and cost much CPU time. */
 const COMPRESSION = {
   threshold: 1_400,
-  globalDecompression: false, // a body that is a bomb
+  globalDecompression: false, // compressed request bodies could be decompression bombs
   encodings: ['br', 'gzip'],
   brotliOptions: { params: { [constants.BROTLI_PARAM_QUALITY]: 4 } },
   zlibOptions: { level: 6 },
@@ -78,9 +77,9 @@ export function addGraphqlRoutes<Context extends BaseContext>(
     for (const [name, value] of headers) void reply.header(name, value);
     void reply.code(status ?? 200);
     if (body.kind === 'complete') return reply.send(body.string);
-    throw new Error('an answer in parts was not asked for');
+    throw new Error('unexpected incremental response');
   };
-  // Before the body is read: a stranger's is none of our business.
+  // Before the body is read, so that unauthenticated clients cannot send one.
   const onRequest = [showPlayground(parts.playground), requireDatabase(parts.monitor), parts.identify];
   const handler = (request: FastifyRequest, reply: FastifyReply) => {
     const said = askedBy(request);
@@ -98,11 +97,11 @@ export function addGraphqlRoutes<Context extends BaseContext>(
     scope.post(PATHS.graphql, { onRequest }, handler);
   });
   void app.register(async (scope) => {
-    // Before compression: an answer is the same however it is packed.
+    // Before compression, so that the ETag does not depend on the encoding.
     await scope.register(etag, { weak: true });
     await scope.register(compress, COMPRESSION);
     scope.get(PATHS.graphql, { onRequest }, (request, reply) => {
-      void reply.header('cache-control', 'private, no-cache'); // kept, but asked for again with its ETag
+      void reply.header('cache-control', 'private, no-cache'); // cached by the client, and revalidated with its ETag
       return handler(request, reply);
     });
   });
@@ -130,26 +129,26 @@ function requireDatabase(monitor: DatabaseMonitor) {
     void reply
       .code(503)
       .header('retry-after', String(monitor.retryAfterSeconds))
-      .send(errorBody('the database is away; try again', CODES.unavailable));
+      .send(errorBody('the database is unavailable; try again', CODES.unavailable));
   };
 }
 
 function identityOf({ identity }: FastifyRequest): Identity {
-  if (!identity) throw new Error('a request without an identity came through');
+  if (!identity) throw new Error('the request has no identity');
   return identity;
 }
 
-/** Someone who opened the address, rather than a program that sent a query. */
+/** Whether a browser opens the URL, as opposed to a client that sends a query. */
 function isBrowser({ method, headers, query }: FastifyRequest): boolean {
   const asksForPage = method === 'GET' && headers.accept?.includes('text/html') === true;
   return asksForPage && !Object.hasOwn(query as object, 'query');
 }
 
-/** Nobody waits for the rows any more. What may have changed something continues. */
+/** Cancels SQL statements when the client disconnects. Writes continue. */
 function endWithClient({ state }: FastifyRequest, reply: FastifyReply): void {
   reply.raw.once('close', () => {
     if (!state || reply.raw.writableFinished || state.session.wrote) return;
-    state.session.cancel(new Error('the client has gone'));
+    state.session.cancel(new Error('the client closed the connection'));
   });
 }
 
@@ -161,7 +160,7 @@ function send(reply: FastifyReply, { status, retryAfter, text, result }: Operati
     .send(text ?? JSON.stringify(result));
 }
 
-/** What was judged, and not the request itself, in which Apollo might read something else. */
+/** The checked fields instead of the raw request, which Apollo could parse differently. */
 function forApollo({ method, headers: given, body }: FastifyRequest, asked: Asked) {
   const headers = new HeaderMap();
   for (const [name, value] of Object.entries(given)) {

@@ -1,4 +1,7 @@
-/** GraphQL over HTTP, put together: what is let in, what is known, what runs it, and Apollo for the rest. */
+/**
+ * Composition of GraphQL over HTTP: admission, known documents, the runner, and Apollo for unknown
+ * documents.
+ */
 import type { ApolloServer, BaseContext } from '@apollo/server';
 import { type GraphQLSchema, printSchema } from 'graphql';
 import { Counter } from 'prom-client';
@@ -34,7 +37,7 @@ export interface GraphqlServer<Context extends BaseContext> {
   mask: ErrorMask;
 }
 
-/** Throws a ConfigError when the trusted documents can't be read. */
+/** Throws a ConfigError when the trusted documents cannot be loaded. */
 export async function createGraphqlServer<Context extends BaseContext>(
   parts: GraphqlServerParts,
 ): Promise<GraphqlServer<Context>> {
@@ -75,14 +78,14 @@ export async function createGraphqlServer<Context extends BaseContext>(
   return { apollo, subscriptions, ...shared };
 }
 
-/** None without Redis, or when nothing may be kept. */
+/** No cache without Redis, or when the setting disables it. */
 function cacheOf({ settings, schema, redis, metrics, log }: GraphqlServerParts) {
   const maxSeconds = Math.floor(settings.graphql.response_cache / 1_000);
   if (!redis || maxSeconds === 0) return {};
   const schemaHash = sha256(printSchema(schema));
   const lookups = new Counter({
     name: 'pcf_api_response_cache_lookups_total',
-    help: 'Answers that were looked for in the cache.',
+    help: 'Lookups in the response cache, by outcome.',
     labelNames: ['outcome'] as const,
     registers: [metrics.registry],
   });

@@ -20,8 +20,8 @@ query Services {
 let page: Promise<Buffer> | undefined;
 
 /**
- * GraphiQL in one page, gzipped, with everything it needs: it works without the
- * internet. Megabytes of it, so it is loaded when it is first asked for.
+ * GraphiQL as one gzipped page without external resources, so it works without internet access. It
+ * has several megabytes, so it is loaded on first use.
  */
 export function playgroundPage(): Promise<Buffer> {
   page ??= render();

@@ -12,12 +12,12 @@ export interface RunPluginParts {
   runner: OperationRunner;
 }
 
-const OVER_WEBSOCKET = 'subscriptions go over WebSocket, by the protocol graphql-transport-ws';
+const OVER_WEBSOCKET = 'subscriptions require WebSocket with the protocol graphql-transport-ws';
 
 /**
- * Hands what Apollo has found valid to the runner, and keeps it for the next time.
- * Nothing that must happen at each operation belongs into an Apollo plugin: Apollo
- * sees an operation once. It belongs into the runner.
+ * Passes operations that Apollo has validated to the runner, and adds them to the known documents.
+ * Apollo runs only once per document, so code for each operation belongs into the runner and not
+ * into an Apollo plugin.
  */
 export function runOperations({
   documents,
@@ -32,14 +32,15 @@ export function runOperations({
       return {
         async didResolveOperation({ source, document, operation, request }) {
           if (operation?.operation === 'subscription') throw badRequest(OVER_WEBSOCKET);
-          // It was measured before it came here. Should it ever be another one: Apollo itself knows no limits.
+          // The document was checked at admission. It is checked again because Apollo itself has no
+          // limits.
           const problem = admission.problemOfDocument(source, document);
           if (problem) throw badRequest(problem.message, problem.extensions);
           found = documents.operation(documents.add(source, document), request.operationName);
-          if (operation && !found) throw badRequest('this operation can not be run');
+          if (operation && !found) throw badRequest('this operation cannot be executed');
         },
         async responseForOperation({ request, contextValue }) {
-          if (!found) return null; // there is no such operation, and Apollo says so
+          if (!found) return null; // the document has no such operation; Apollo returns the error
           isRun = true;
           const { status, retryAfter, text, result } = await runner.run(
             found,

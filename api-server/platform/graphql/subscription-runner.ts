@@ -1,6 +1,6 @@
 /**
- * What subscriptions may ask for, and how each of their events is run: under the limits that
- * queries have. An event is an operation of its own, with a session, a deadline and a span.
+ * Runs subscriptions under the same limits as queries. Each event is an operation with its own
+ * session, deadline and span.
  */
 import { randomUUID } from 'node:crypto';
 import {
@@ -36,9 +36,9 @@ export interface SubscriptionRunnerParts {
   introspection: boolean;
   admission: Admission;
   documents: KnownDocuments;
-  /** Of one event. */
+  /** Maximum cost of one event. */
   maxCost: number;
-  /** ms; 0 is without end. */
+  /** Milliseconds; 0 disables the deadline. */
   deadline: number;
   mask: ErrorMask;
   metrics: Pick<OperationMetrics, 'graphqlOperation'>;
@@ -55,7 +55,7 @@ const MAX_VARIABLE_ERRORS = 10;
 export class SubscriptionRunner {
   constructor(private readonly parts: SubscriptionRunnerParts) {}
 
-  /** All but its context. Throws why it is not to be run. */
+  /** The execution arguments without the context. Throws when the subscription is rejected. */
   prepare(payload: Fields): ExecutionArgs {
     try {
       return this.#prepared(payload);
@@ -65,7 +65,7 @@ export class SubscriptionRunner {
     }
   }
 
-  /** Its results, errors in them masked; or one result when it can't begin. */
+  /** The results with masked errors, or one result when the subscription cannot start. */
   async subscribe(args: ExecutionArgs): Promise<Results | ExecutionResult> {
     const startedAt = performance.now();
     const name = getOperationAST(args.document, args.operationName)?.name?.value;
@@ -85,7 +85,7 @@ export class SubscriptionRunner {
     const admitted = admission.admit(askedIn(payload));
     if (admitted instanceof GraphQLError) throw admitted;
     const { query, operationName, variables = {} } = admitted;
-    if (query === undefined) throw badUserInput({ field: 'query', message: 'is missing, or not known here' });
+    if (query === undefined) throw badUserInput({ field: 'query', message: 'is missing or unknown' });
     const document = this.#document(query);
     const definition = subscriptionIn(document, operationName);
     const { errors, coerced } = getVariableValues(schema, definition.variableDefinitions ?? [], variables, {
@@ -98,7 +98,7 @@ export class SubscriptionRunner {
     return { schema, document, operationName, variableValues: variables };
   }
 
-  /** Parsed and validated once, as those that come over HTTP. */
+  /** Parsed and validated once, shared with documents over HTTP. */
   #document(query: string): DocumentNode {
     const { schema, introspection, admission, documents } = this.parts;
     const known = documents.bySource(query);
@@ -111,7 +111,7 @@ export class SubscriptionRunner {
     return documents.add(query, document).document;
   }
 
-  /** Not a generator: one that waits for an event would not hear that nobody listens any more. */
+  /** Not a generator: `return()` of a generator takes effect only after its pending `await`. */
   #results(args: ExecutionArgs, name: string | undefined, events: Events): Results {
     const source = events[Symbol.asyncIterator]();
     const end = async () => {
@@ -127,7 +127,7 @@ export class SubscriptionRunner {
           const { done, value } = await source.next();
           return done ? { done, value: undefined } : { value: await this.#event(args, name, value) };
         } catch (error) {
-          this.#count(name, performance.now(), 'error'); // it may have waited for hours
+          this.#count(name, performance.now(), 'error'); // without the wait for the event, which can take hours
           throw error;
         }
       },
@@ -157,7 +157,7 @@ export class SubscriptionRunner {
     work: (session: DatabaseSession) => T | Promise<T>,
   ): Promise<T> {
     const session = new DatabaseSession();
-    session.needsPrimary = true; // a replica may not have yet what an event is about
+    session.needsPrimary = true; // a replica may lag behind the event
     const named = async () => {
       nameOperation('subscription', name);
       return work(session);
@@ -179,7 +179,7 @@ export class SubscriptionRunner {
   }
 }
 
-/** What begins after the deadline has nobody who would end it. */
+/** Ends a source that starts after the deadline, because no caller would close it. */
 function endingIfCancelled(session: DatabaseSession) {
   return async (begun: AsyncIterable<unknown> | ExecutionResult) => {
     if (session.isCancelled && Symbol.asyncIterator in begun) await begun[Symbol.asyncIterator]().return?.();
@@ -189,9 +189,16 @@ function endingIfCancelled(session: DatabaseSession) {
 
 function subscriptionIn(document: DocumentNode, name: string | undefined): OperationDefinitionNode {
   const found = getOperationAST(document, name);
-  if (!found) throw badUserInput({ field: 'operationName', message: 'names no operation of the document' });
+  if (!found)
+    throw badUserInput({
+      field: 'operationName',
+      message: 'is not the name of an operation in the document',
+    });
   if (found.operation === 'subscription') return found;
-  throw badUserInput({ field: 'query', message: `is a ${found.operation}; send it over HTTP` });
+  throw badUserInput({
+    field: 'query',
+    message: `is a ${found.operation}, not a subscription; send it over HTTP`,
+  });
 }
 
 function withCode({ message, nodes, originalError }: GraphQLError, code: string): GraphQLError {

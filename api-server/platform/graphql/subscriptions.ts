@@ -1,4 +1,4 @@
-/** Subscriptions over WebSocket, by the protocol of graphql-ws. Queries and mutations go over HTTP. */
+/** Subscriptions over WebSocket with the protocol graphql-transport-ws. Queries and mutations use HTTP. */
 import { randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -16,25 +16,28 @@ import { CODES } from './errors.js';
 import type { ErrorMask } from './format-error.js';
 import type { SubscriptionRunner } from './subscription-runner.js';
 
-/** Who subscribes. */
+/** A client of a WebSocket connection. */
 export interface Subscriber {
-  /** Of the request that opened the connection. */
+  /** Headers of the upgrade request. */
   headers: IncomingHttpHeaders;
-  /** What the client said when it was open: browsers can't send headers. */
+  /** Payload of `connection_init`. Browsers cannot set headers of a WebSocket. */
   connectionParams: Readonly<Record<string, unknown>>;
 }
 
 export interface SubscriptionParts {
   runner: SubscriptionRunner;
-  /** Who connects; asked again as long as the connection lasts. NotAuthenticated ends it. */
+  /**
+   * Authenticates the client. It is called again while the connection is open; NotAuthenticated
+   * closes it.
+   */
   authenticate: (subscriber: Subscriber) => Promise<Identity>;
-  /** Counts one who was not let in. */
+  /** Counts rejected credentials. */
   refused: (error: NotAuthenticated, address: string) => Promise<unknown>;
-  /** Counts a subscription. When that is one too many: the seconds until it is allowed again. */
+  /** Counts a subscription. Returns the seconds to wait when the identity is throttled. */
   take: (identity: Identity, address: string) => Promise<number | undefined>;
-  /** Pages from elsewhere that may subscribe. */
+  /** Origins that may subscribe. */
   origins?: readonly string[];
-  /** Made for each subscription. What it throws refuses it. */
+  /** Called per subscription. An error rejects the subscription. */
   context: (identity: Identity) => object | Promise<object>;
   mask: ErrorMask;
   log: Logger;
@@ -43,22 +46,26 @@ export interface SubscriptionParts {
 const MAX_MESSAGE_BYTES = 64 * 1_024;
 const MAX_PER_CONNECTION = 50;
 const INIT_TIMEOUT_MS = 5_000;
-/** Pings keep the connection open in between, and find those that are gone. */
+/** Pings keep idle connections open and detect lost clients. */
 const PING_MS = 20_000;
-/** So often it is looked whether who subscribes still may. */
+/** Interval at which the credentials are verified again. */
 const RECHECK_MS = 30_000;
-/** A token that has just expired is still good as long as clocks may differ. */
+/** Minimum delay: a token that has just expired is valid within the clock skew. */
 const RECHECK_LEAST_MS = 1_000;
 const FORBIDDEN = 4_403;
 
-// A type, not an interface: graphql-ws wants an index signature, which only types have by themselves.
+// A type and not an interface: graphql-ws requires an index signature, which only type aliases have
+// implicitly.
 type SocketExtra = {
   identity?: Identity;
   recheck?: NodeJS.Timeout;
   closed?: boolean;
 };
 
-/** Call it before the server listens. Closing says 1001 to the clients, which then go elsewhere. */
+/**
+ * Call it before the server listens. Closing sends code 1001, after which clients reconnect to
+ * another process.
+ */
 export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts): Closeable {
   let closing = false;
   const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES });
@@ -70,7 +77,7 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
         extra.identity = await identityOf(parts, subscriber, (error) =>
           parts.refused(error, addressOf(extra.request)),
         );
-        if (!extra.identity) return false; // closes with 4403
+        if (!extra.identity) return false; // closes the connection with code 4403
         const end = (reason: string) => extra.socket.close(FORBIDDEN, reason);
         extra.recheck = recheck(parts, subscriber, extra.identity, extra, end);
         return true;
@@ -94,7 +101,7 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
         }
       },
       subscribe: (args) => parts.runner.subscribe(args),
-      onNext: (_ctx, _id, _payload, _args, result) => result, // its errors are masked already
+      onNext: (_ctx, _id, _payload, _args, result) => result, // the errors are masked already
       onError: (_ctx, _id, _payload, errors) => errors.map((error) => masked(parts, error as GraphQLError)),
       isProd: true,
     },
@@ -102,14 +109,14 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
     PING_MS,
   );
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    socket.on('error', (error) => parts.log.debug({ err: error }, 'a connection was lost as it was opened'));
+    socket.on('error', (error) => parts.log.debug({ err: error }, 'connection lost during the upgrade'));
     const refused = closing ? '503 Service Unavailable' : refusal(request, parts.origins);
     if (refused) {
       socket.end(`HTTP/1.1 ${refused}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
       return;
     }
     sockets.handleUpgrade(request, socket, head, (webSocket) => {
-      webSocket.on('error', (error) => parts.log.debug({ err: error }, 'a WebSocket failed'));
+      webSocket.on('error', (error) => parts.log.debug({ err: error }, 'WebSocket error'));
       sockets.emit('connection', webSocket, request);
     });
   });
@@ -122,7 +129,7 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
   };
 }
 
-/** Browsers can't send headers with a WebSocket: what the client said when it was open counts for more. */
+/** Browsers cannot set headers of a WebSocket, so `connectionParams` take precedence. */
 export function credentialsOf({ headers, connectionParams }: Subscriber): IncomingHttpHeaders {
   const said = Object.entries(connectionParams).filter(
     (entry): entry is [string, string] => typeof entry[1] === 'string',
@@ -137,7 +144,7 @@ export function credentialsOf({ headers, connectionParams }: Subscriber): Incomi
   };
 }
 
-/** Undefined when it is refused. */
+/** Undefined when the client is rejected. */
 async function identityOf(
   { authenticate, log }: SubscriptionParts,
   subscriber: Subscriber,
@@ -147,13 +154,13 @@ async function identityOf(
     return await authenticate(subscriber);
   } catch (error) {
     if (!(error instanceof NotAuthenticated)) throw error;
-    log.info({ reason: error.refusal }, 'a subscriber was refused');
+    log.info({ reason: error.refusal }, 'subscription connection rejected');
     await refused(error);
     return undefined;
   }
 }
 
-/** A connection lasts longer than a token, a key or a user may. */
+/** A connection can outlive its token, key or user. */
 function recheck(
   parts: SubscriptionParts,
   subscriber: Subscriber,
@@ -164,9 +171,9 @@ function recheck(
   const { expiresAt } = identity;
   const left = expiresAt ? expiresAt.getTime() - Date.now() : Number.POSITIVE_INFINITY;
   const look = async () => {
-    const found = await identityOf(parts, subscriber).catch(() => extra.identity); // it can't be told now
+    const found = await identityOf(parts, subscriber).catch(() => extra.identity); // cannot be verified now
     if (extra.closed) return;
-    // What runs was let in with the rights of then: with others it has to begin again.
+    // Running subscriptions were admitted with the previous permissions, so they must start again.
     if (!found || found.cacheScope !== identity.cacheScope) return end('Forbidden');
     extra.identity = found;
     extra.recheck = recheck(parts, subscriber, found, extra, end);
@@ -174,20 +181,20 @@ function recheck(
   return setTimeout(() => void look(), Math.min(Math.max(left, RECHECK_LEAST_MS), RECHECK_MS)).unref();
 }
 
-/** Pages of other sites must not subscribe in the name of who looks at them. */
+/** Protects from cross-site WebSocket hijacking. */
 function refusal(
   { url = '', headers }: IncomingMessage,
   origins: readonly string[] = [],
 ): string | undefined {
   if (url.split('?')[0] !== PATHS.graphql) return '404 Not Found';
   const { origin, host } = headers;
-  if (origin === undefined || origins.includes(origin)) return undefined; // no browser, or a page we know
+  if (origin === undefined || origins.includes(origin)) return undefined; // not a browser, or an allowed origin
   return URL.canParse(origin) && new URL(origin).host === host ? undefined : '403 Forbidden';
 }
 
 function tooMany(): GraphQLError {
   return new GraphQLError(
-    `a connection has at most ${MAX_PER_CONNECTION} subscriptions; open another or end one`,
+    `a connection can have at most ${MAX_PER_CONNECTION} subscriptions; open another connection`,
     {
       extensions: { code: 'TOO_MANY_SUBSCRIPTIONS' },
     },
@@ -200,12 +207,12 @@ function tooOften(seconds: number): GraphQLError {
   });
 }
 
-/** Of who connected, which may be a proxy: it counts for those alone who say nothing of themselves. */
+/** Peer address, which may be that of a proxy. It is only used for anonymous clients. */
 function addressOf({ socket }: IncomingMessage): string {
   return socket.remoteAddress ?? '';
 }
 
-/** What ends a subscription goes through the same mask as over HTTP. */
+/** Masks the errors that end a subscription, as over HTTP. */
 function masked({ mask }: SubscriptionParts, error: GraphQLError): GraphQLFormattedError {
   return requestContext.run({ requestId: randomUUID() }, () => mask(error));
 }

@@ -2,12 +2,15 @@ import { type ValidationError, validate } from 'class-validator';
 import type { ResolverData } from 'type-graphql';
 import { badUserInput, type FieldProblem } from './errors.js';
 
-/** Arguments that siblings share are good for all of them: our executor freezes those it shares. */
+/**
+ * Sibling fields share their arguments, so they are validated once. The executor freezes shared
+ * arguments.
+ */
 const validated = new WeakMap<object, unknown>();
 
 /**
- * Checks an argument by its class-validator decorators. Mutations take one
- * argument named `input`, so that a problem's path is the one the client wrote.
+ * Validates an argument by its class-validator decorators. Mutations have one argument named
+ * `input`, so that the path in the error is the one in the request.
  */
 export async function validateInput(value: unknown, type: unknown, { args }: ResolverData): Promise<void> {
   if (typeof value !== 'object' || value === null || value instanceof Date) return;

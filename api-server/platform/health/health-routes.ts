@@ -3,8 +3,8 @@ import { PATHS } from '../../../contract/image.js';
 import type { Readiness } from './readiness.js';
 
 /**
- * Live: the process answers. Started: it has begun to serve; a database that is
- * away must not make the kubelet kill it. Ready: it should get requests.
+ * Liveness: the process responds. Startup: the server has started; an unavailable database must not
+ * make the kubelet restart it. Readiness: the process should receive requests.
  */
 export function addHealthRoutes(app: FastifyInstance, readiness: Readiness): void {
   app.get(PATHS.live, async () => ({ status: 'alive' }));

@@ -6,9 +6,9 @@ export interface ReadinessReport {
   status: 'ready' | 'not ready';
   checks: {
     database: { status: DatabaseStatus['state']; since: string; reason?: string };
-    /** Told, but not needed: without it all reads go to the primary. */
+    /** Reported but not required: without the replica, all reads go to the primary. */
     replica?: ReplicaStatus;
-    /** Told, but not needed by the API: it is ready without Redis. */
+    /** Reported but not required by the API. */
     redis: { status: RedisState };
     shutdown: { status: 'running' | 'shutting down' };
   };
@@ -18,11 +18,11 @@ export interface ReadinessParts {
   database(): DatabaseStatus;
   redis(): RedisState;
   replica?(): ReplicaStatus | undefined;
-  /** A worker has nothing to do without Redis; the API serves on. */
+  /** A worker requires Redis; the API does not. */
   needsRedis?: boolean;
 }
 
-/** Whether this process should get requests. */
+/** Whether this process should receive requests. */
 export class Readiness {
   #shuttingDown = false;
 
@@ -32,7 +32,7 @@ export class Readiness {
     return this.#shuttingDown;
   }
 
-  /** From now on not ready, whatever else is. There is no way back. */
+  /** Sets readiness to false permanently, at shutdown. */
   turnOff(): void {
     this.#shuttingDown = true;
   }

@@ -1,4 +1,7 @@
-/** Says no while saying no is still possible: a request that would wait too long is answered 503 at once. */
+/**
+ * Load shedding: rejects requests with status 503 while the server is overloaded, instead of
+ * queueing them.
+ */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import type { FastifyInstance } from 'fastify';
 import { Counter, Gauge, type Registry } from 'prom-client';
@@ -7,7 +10,7 @@ import type { Settings } from '../../config/schema.js';
 import { CODES } from '../graphql/errors.js';
 import { errorBody } from './error-body.js';
 
-/** Short, so that it notices before the queue is long; and ends soon after the cause has. */
+/** Short, so that overload is detected before a long queue builds up, and its end soon after. */
 const SAMPLE_MS = 250;
 const RESOLUTION_MS = 20;
 const RETRY_AFTER_SECONDS = 1;
@@ -15,7 +18,7 @@ const PROBES = new Set<string>([PATHS.live, PATHS.ready, PATHS.startup]);
 
 export type Pressure = 'in flight' | 'event loop';
 
-/** Must be added before the hooks that do work for a request. */
+/** Register it before the hooks that do work for a request. */
 export function addBackpressure(app: FastifyInstance, { server }: Settings, registry: Registry): void {
   const loop = new LoopDelay();
   let inFlight = 0;
@@ -25,26 +28,26 @@ export function addBackpressure(app: FastifyInstance, { server }: Settings, regi
     const tooSlow = server.max_event_loop_delay > 0 && loop.meanMs > server.max_event_loop_delay;
     return tooSlow ? 'event loop' : undefined;
   };
-  // A WebSocket, which stays for hours, does not come here, whatever a header says.
+  // WebSocket connections do not reach this hook.
   app.addHook('onRequest', (request, reply, done) => {
     inFlight += 1;
-    // Once, whether the answer is sent or the client goes away first.
+    // `close` is emitted once, after the response or when the client disconnects.
     reply.raw.once('close', () => {
       inFlight -= 1;
     });
-    // Probes are answered: to kill a busy pod would make the others busier.
+    // Probes are never rejected: restarting a busy pod would increase the load of the others.
     const cause = PROBES.has(request.routeOptions.url ?? '') ? undefined : pressure();
     if (!cause) return done();
     shed.inc({ cause });
     void reply
       .code(503)
       .header('retry-after', String(RETRY_AFTER_SECONDS))
-      .send(errorBody('too busy; try again', CODES.unavailable));
+      .send(errorBody('the server is overloaded; try again', CODES.unavailable));
   });
   app.addHook('onClose', async () => loop.close());
 }
 
-/** The mean delay of the last sample. */
+/** Mean event loop delay of the last sample. */
 class LoopDelay {
   meanMs = 0;
   readonly #histogram = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
@@ -62,7 +65,7 @@ class LoopDelay {
   }
 
   #sample(): void {
-    // The histogram counts the timer's own interval as delay.
+    // The histogram includes the resolution of its own timer.
     const mean = this.#histogram.mean / 1e6 - RESOLUTION_MS;
     this.meanMs = Number.isFinite(mean) ? Math.max(0, mean) : 0;
     this.#histogram.reset();
@@ -73,7 +76,7 @@ function pressureMetrics(registry: Registry, inFlight: () => number): Counter<'c
   const registers = [registry];
   new Gauge({
     name: 'http_requests_in_flight',
-    help: 'Requests being worked on.',
+    help: 'Number of requests in progress.',
     registers,
     collect() {
       this.set(inFlight());
@@ -81,7 +84,7 @@ function pressureMetrics(registry: Registry, inFlight: () => number): Counter<'c
   });
   return new Counter({
     name: 'pcf_api_requests_shed_total',
-    help: 'Requests answered 503 because there was too much to do.',
+    help: 'Requests rejected with status 503 because of overload, by cause.',
     labelNames: ['cause'] as const,
     registers,
   });

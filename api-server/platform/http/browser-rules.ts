@@ -1,15 +1,15 @@
-/** What browsers are told: whose pages may use this API, and how little they may do with its answers. */
+/** CORS and security headers for browsers. */
 import cors from '@fastify/cors';
 import type { FastifyInstance } from 'fastify';
 import { HEADERS } from '../../../contract/image.js';
 
 export interface BrowserRules {
-  /** Pages from elsewhere that may use the API, for instance https://app.example.com. */
+  /** Origins that CORS allows, for example https://app.example.com. */
   origins: readonly string[];
   tls: boolean;
 }
 
-/** What OWASP's REST Security Cheat Sheet asks of an API that serves no pages. */
+/** Headers that OWASP's REST Security Cheat Sheet recommends for an API without pages. */
 const ALWAYS = {
   'x-content-type-options': 'nosniff',
   'x-frame-options': 'DENY',
@@ -25,7 +25,7 @@ export function addBrowserRules(app: FastifyInstance, { origins, tls }: BrowserR
     void reply.headers(headers);
     done();
   });
-  if (origins.length === 0) return; // without CORS a browser lets only pages of the same origin read
+  if (origins.length === 0) return; // without CORS, browsers only allow pages of the same origin
   void app.register(cors, {
     origin: [...origins],
     methods: ['GET', 'POST'],
@@ -43,6 +43,6 @@ export function addBrowserRules(app: FastifyInstance, { origins, tls }: BrowserR
   });
 }
 
-/** The playground is a page: everything in it comes from here. */
+/** The playground is a page without external resources. */
 export const PAGE_POLICY =
   "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; connect-src 'self' ws: wss:; base-uri 'none'; frame-ancestors 'none'";

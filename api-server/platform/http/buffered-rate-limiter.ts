@@ -1,32 +1,32 @@
 /**
- * A limit that most are far from. Whoever has used less than half of it is counted here, and
- * what was counted is told to Redis a moment later, all together; nearer to the limit each is
- * counted in Redis before it is let in. So hardly any request waits for Redis, and what several
- * processes let in too much is what they take together within that moment, once a window.
+ * Rate limiter that counts locally below half of the limit and sends the counts to Redis in
+ * batches. Above half of the limit, each request is counted in Redis before it is admitted. Few
+ * requests wait for Redis, and several processes together can exceed the limit only by what they
+ * admit between two batches.
  */
 import { LRUCache } from 'lru-cache';
 import type { RateLimiter } from './rate-limiter.js';
 
-/** What is known of somebody in the window that runs. */
+/** Count of one key in the current window. */
 interface Count {
-  /** By all processes, as far as this one was told, and by itself. */
+  /** Points of all processes as of the last response of Redis, plus local points. */
   used: number;
-  /** Of these, what Redis has not been told yet. */
+  /** Local points that are not sent to Redis yet. */
   untold: number;
-  /** When the window ends, as performance.now() counts. */
+  /** End of the window, in the time of performance.now(). */
   until: number;
 }
 
 const TELL_AFTER_MS = 100;
 const MAX_KNOWN = 10_000;
-/** Of a few, each is one that somebody notices. */
+/** Below this limit, every request is counted in Redis. */
 const LEAST_BUFFERED = 100;
 
 export class BufferedRateLimiter {
-  /** Up to so many are let in without asking. */
+  /** Number of points that are admitted without Redis. */
   readonly #trusted: number;
   readonly #counts: LRUCache<string, Count>;
-  /** Those of whom there may be something to tell: not all that are known are looked at each time. */
+  /** Keys with unsent points, so that a batch does not scan all keys. */
   readonly #toTell = new Set<string>();
   #telling: NodeJS.Timeout | undefined;
 
@@ -40,7 +40,7 @@ export class BufferedRateLimiter {
     });
   }
 
-  /** As RateLimiter.take. */
+  /** Like RateLimiter.take. */
   take(key: string): Promise<number | undefined> | undefined {
     const count = this.#counts.get(key);
     const isRunning = count && performance.now() < count.until;
@@ -65,7 +65,7 @@ export class BufferedRateLimiter {
     this.#toTell.clear();
   }
 
-  /** Nobody waits for it; what can't be told now is not counted. */
+  /** Runs in the background. Points that cannot be sent are lost. */
   #later(key: string, points: number): void {
     this.#count(key, points).catch(() => undefined);
   }
@@ -73,13 +73,13 @@ export class BufferedRateLimiter {
   async #count(key: string, points: number): Promise<number | undefined> {
     const { used, msLeft, seconds } = await this.limiter.count(key, points);
     const known = this.#counts.peek(key);
-    const untold = known?.untold ?? 0; // taken since it was asked
+    const untold = known?.untold ?? 0; // counted while the request to Redis was pending
     this.#counts.set(key, { used: used + untold, untold, until: performance.now() + msLeft });
     return seconds;
   }
 }
 
-/** Whoever takes it tells it. */
+/** Resets the unsent points. The caller must send them. */
 function takeUntold(count: Count): number {
   const { untold } = count;
   count.untold = 0;

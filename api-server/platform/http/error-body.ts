@@ -1,6 +1,6 @@
 import { requestContext } from '../logging/request-context.js';
 
-/** An error in GraphQL's shape, so that a client needs to know one shape only. */
+/** An error in the format of GraphQL responses, so that clients parse only one format. */
 export function errorBody(message: string, code: string) {
   return { errors: [{ message, extensions: { code, ...requestContext.getStore() } }] };
 }

@@ -1,4 +1,4 @@
-/** Before anything is read of a request's body: who sends it, and whether they have asked too much already. */
+/** Authenticates a request and applies the rate limits before its body is read. */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Counter, type Registry } from 'prom-client';
@@ -20,14 +20,14 @@ declare module 'fastify' {
 
 export interface GateParts {
   authenticator: Authenticator;
-  /** Of identities; undefined is no limit. */
+  /** Rate limit per identity; undefined when it is disabled. */
   limiter?: BufferedRateLimiter;
-  /** Of addresses that show wrong credentials. */
+  /** Rate limit of invalid credentials per IP address. */
   failures?: RateLimiter;
   registry: Registry;
 }
 
-/** Who comes in, and how often: one count for requests and for subscriptions. */
+/** Authentication and rate limits, shared by requests and subscriptions. */
 export class Gate {
   readonly #counters: ReturnType<typeof counters>;
 
@@ -35,12 +35,12 @@ export class Gate {
     this.#counters = counters(parts.registry);
   }
 
-  /** As Authenticator.authenticate. */
+  /** Like Authenticator.authenticate. */
   authenticate(headers: IncomingHttpHeaders): Promise<Identity> {
     return this.parts.authenticator.authenticate(headers);
   }
 
-  /** Counts one who was not let in. The seconds to wait, when it has been too often. */
+  /** Counts rejected credentials. Returns the seconds to wait when the address is throttled. */
   async refused({ refusal }: NotAuthenticated, address: string): Promise<number | undefined> {
     this.#counters.refused.inc({ reason: refusal });
     const seconds = refusal === 'missing' ? undefined : await this.parts.failures?.take(address);
@@ -48,9 +48,9 @@ export class Gate {
     return seconds;
   }
 
-  /** Counts something that is asked for. When that is one too many: the seconds until it is allowed again. */
+  /** Counts a request. Returns the seconds to wait when the identity is throttled. */
   async take(identity: Identity, address: string): Promise<number | undefined> {
-    // Who says nothing of themselves is told by their address.
+    // Anonymous clients are keyed by IP address.
     const key = identity === OPEN_IDENTITY ? `address:${address}` : identity.id;
     const seconds = await this.parts.limiter?.take(key);
     if (seconds !== undefined) this.#counters.limited.inc({ limit: 'identity' });
@@ -66,7 +66,7 @@ export interface IdentifyParts {
 
 const RETRY_AFTER_SECONDS = 1;
 
-/** A hook for onRequest. What it lets through has an identity. */
+/** Hook for onRequest. It sets the identity of the request, or sends an error. */
 export function identify({ gate, databaseLost, log }: IdentifyParts) {
   const tooMany = (reply: FastifyReply, seconds: number) =>
     reply
@@ -78,19 +78,19 @@ export function identify({ gate, databaseLost, log }: IdentifyParts) {
     if (error instanceof NotAuthenticated) {
       const seconds = await gate.refused(error, request.ip);
       if (seconds !== undefined) return tooMany(reply, seconds);
-      log.info({ reason: error.refusal }, 'a request was refused');
+      log.info({ reason: error.refusal }, 'request rejected');
       return reply
         .code(401)
         .header('www-authenticate', 'Bearer realm="pcf-api"')
         .send(errorBody(error.message, CODES.unauthenticated));
     }
-    const away = isDatabaseAway(error) ? 'the database is away' : undefined;
-    if (away) databaseLost();
-    if (!away && !(error instanceof AuthenticationAway)) throw error;
+    const unavailable = isDatabaseAway(error) ? 'the database is unavailable' : undefined;
+    if (unavailable) databaseLost();
+    if (!unavailable && !(error instanceof AuthenticationAway)) throw error;
     return reply
       .code(503)
       .header('retry-after', String(RETRY_AFTER_SECONDS))
-      .send(errorBody(`${away ?? (error as Error).message}; try again`, CODES.unavailable));
+      .send(errorBody(`${unavailable ?? (error as Error).message}; try again`, CODES.unavailable));
   };
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {
@@ -109,13 +109,13 @@ function counters(registry: Registry) {
   return {
     refused: new Counter({
       name: 'pcf_api_authentication_refused_total',
-      help: 'Requests whose sender was not let in.',
+      help: 'Requests with rejected credentials, by reason.',
       labelNames: ['reason'] as const,
       registers,
     }),
     limited: new Counter({
       name: 'pcf_api_rate_limited_total',
-      help: 'Requests answered 429, and subscriptions that were refused as they are.',
+      help: 'Throttled requests (status 429) and subscriptions, by limit.',
       labelNames: ['limit'] as const,
       registers,
     }),

@@ -1,19 +1,22 @@
-/** Counts in Redis what somebody did in a window, for all processes together; while Redis is away each process counts for itself. */
+/**
+ * Counts requests per window in Redis, for all processes. While Redis is unavailable, each process
+ * counts for itself.
+ */
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import type { RedisClient } from '../redis/redis.js';
 
 export interface RateLimit {
-  /** Distinguishes limits in Redis. */
+  /** Key prefix in Redis. */
   name: string;
   points: number;
   windowMs: number;
 }
 
 export interface Counted {
-  /** Within the window so far, these included. */
+  /** Points in the current window, including these. */
   used: number;
   msLeft: number;
-  /** When that is too many: the seconds until it is allowed again. */
+  /** Seconds to wait when the limit is exceeded. */
   seconds?: number;
 }
 
@@ -31,12 +34,12 @@ export class RateLimiter {
           storeClient: redis,
           rejectIfRedisNotReady: true,
           insuranceLimiter: local,
-          inMemoryBlockOnConsumed: points + 1, // who is over the limit costs Redis nothing
+          inMemoryBlockOnConsumed: points + 1, // keys over the limit are rejected without Redis
         })
       : local;
   }
 
-  /** Counts one. When that is one too many: the seconds until it is allowed again. */
+  /** Counts one request. Returns the seconds to wait when the limit is exceeded. */
   async take(key: string): Promise<number | undefined> {
     return (await this.count(key, 1)).seconds;
   }
@@ -48,12 +51,12 @@ export class RateLimiter {
     } catch (error) {
       if (!(error instanceof RateLimiterRes)) throw error;
       const { consumedPoints, msBeforeNext: msLeft } = error;
-      const used = Math.max(consumedPoints, this.points); // 0 of whom this process refuses without asking
+      const used = Math.max(consumedPoints, this.points); // 0 when this process rejects the key without Redis
       return { used, msLeft, seconds: Math.max(1, Math.ceil(msLeft / 1_000)) };
     }
   }
 
-  /** Takes back one that was counted. */
+  /** Reverts one counted request. */
   async giveBack(key: string): Promise<void> {
     await this.#limiter.reward(key);
   }

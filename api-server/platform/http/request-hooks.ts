@@ -1,4 +1,4 @@
-/** What happens around every request: its id, the headers that say who answered, the log line, the figures. */
+/** Hooks around every request: ID, response headers, access log and metrics. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HEADERS, PATHS } from '../../../contract/image.js';
 import type { Database } from '../database/database.js';
@@ -23,7 +23,7 @@ export function addRequestHooks(
   app: FastifyInstance,
   { version, revision, database, metrics, readiness, log }: RequestHookParts,
 ): void {
-  // One line a request, of fields that are no secrets: looking for some would take longer than the line itself.
+  // The access log has no secrets, so redaction would only cost time.
   const accessLog = log.child({}, { redact: [] });
   app.decorateRequest('state');
   app.addHook('onRequest', (request, reply, done) => {
@@ -32,14 +32,14 @@ export function addRequestHooks(
     request.state = newState(request, database);
     enter(request.state, done);
   });
-  // Once more: reading the body continues in the socket's context, not in the request's.
+  // Again: the body is read in the async context of the socket, not of the request.
   app.addHook('preHandler', (request, _reply, done) => {
     if (request.state) enter(request.state, done);
     else done();
   });
   app.addHook('onSend', (request, reply, payload, done) => {
-    // While shutting down, a client that keeps its connection should go and open one elsewhere.
-    // Asked for at the end: the shutdown may have begun after the request. HTTP/2 has GOAWAY for it.
+    // While shutting down, HTTP/1.1 clients must close their keep-alive connections. Checked when the
+    // response is sent, because the shutdown can start during the request. HTTP/2 has GOAWAY.
     const isHttp1 = request.raw.httpVersionMajor === 1;
     if (readiness.shuttingDown && isHttp1) void reply.header('connection', 'close');
     if (!database.hasReplica || !request.state?.session.wrote) return done(null, payload);
@@ -63,7 +63,7 @@ export function addRequestHooks(
   });
 }
 
-/** To a client that wrote, up to where it must read from now on. */
+/** Returns the replication position after a write, so that the client reads its own writes. */
 async function tellPosition(
   { session, client }: RequestState,
   reply: FastifyReply,
@@ -79,7 +79,7 @@ function endSpan({ state }: FastifyRequest, status: number): void {
   state?.span?.end();
 }
 
-/** A client may make up methods; the label must stay one of a few. */
+/** Clients can send arbitrary methods; the label must have a bounded number of values. */
 function methodLabel(method: string): string {
   return ['GET', 'HEAD', 'POST', 'OPTIONS', 'PUT', 'PATCH', 'DELETE'].includes(method) ? method : 'other';
 }

@@ -1,4 +1,4 @@
-/** What is known of a request from its first byte to its last, and the contexts its code runs in. */
+/** State of a request, and the async contexts in which its code runs. */
 import { createHash, randomUUID } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import type { Span } from '@opentelemetry/api';
@@ -12,7 +12,7 @@ import { isTracing, startSpan, withSpan } from '../tracing/tracing.js';
 export interface RequestState {
   context: RequestContext;
   session: DatabaseSession;
-  /** Who sends it, without saying who: a digest of its credentials. */
+  /** Digest of the credentials, which distinguishes clients without identifying them. */
   client?: string;
   span?: Span;
 }
@@ -26,7 +26,7 @@ declare module 'fastify' {
 const REQUEST_ID = /^[\w.:-]{1,128}$/;
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/;
 
-/** The caller's id if it is fit for a log line and a header, else a new one. */
+/** The client's request ID if it is safe for logs and headers; otherwise a new one. */
 export function requestId(given: string | string[] | undefined): string {
   return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
 }
@@ -41,7 +41,7 @@ export function newState(request: FastifyRequest, database: Database): RequestSt
   return { context: { requestId: request.id, ...(traceId && { traceId }) }, session, client, span };
 }
 
-/** Runs `work` as part of the request: its log lines, statements and spans belong to it. */
+/** Runs `work` in the contexts of the request, to which its log lines, statements and spans belong. */
 export function enter({ context, session, span }: RequestState, work: () => void): void {
   requestContext.run(context, () => databaseSession.run(session, () => withSpan(span, work)));
 }

@@ -19,23 +19,23 @@ import type { Certificate } from './tls.js';
 import { trustedProxies } from './trusted-proxies.js';
 import { shouldUpgradeCallback } from './upgrade.js';
 
-/** The HTTP or HTTPS server, without routes. */
+/** Creates the HTTP or HTTPS server, without routes. */
 export function createHttpServer(
   { server }: Settings,
   log: Logger,
   certificate?: Certificate,
 ): FastifyInstance {
   const options = {
-    // Its own lines only when something is wrong; ours say the rest.
+    // Fastify logs only warnings and errors; the access log comes from our hook.
     loggerInstance: log.child({}, { level: 'warn' }) as FastifyInstance['log'],
-    logController: new LogController({ disableRequestLogging: true }), // one line a request, from our own hook
+    logController: new LogController({ disableRequestLogging: true }), // our hook writes the access log
     bodyLimit: server.body_limit,
     requestTimeout: server.receive_timeout,
     keepAliveTimeout: server.keep_alive_timeout,
     connectionTimeout: server.stall_timeout,
     http2SessionTimeout: server.keep_alive_timeout,
     ...(server.trusted_proxies && { trustProxy: trustedProxies(server.trusted_proxies) }),
-    // A child for each request would only name the request, which our own lines do by themselves.
+    // A child logger per request would only add the request ID, which our log lines already have.
     childLoggerFactory: (logger: FastifyInstance['log']) => logger,
     frameworkErrors: (error: FastifyError, _request: FastifyRequest, reply: FastifyReply) =>
       reply.code(error.statusCode ?? 400).send(errorBody(error.message, error.code)),
@@ -43,30 +43,32 @@ export function createHttpServer(
     forceCloseConnections: 'idle',
     ...(certificate ? tlsOptions(server, certificate) : { http: timeouts(server) }),
   };
-  // The types know one protocol a server; ours depends on the settings, and routes see none of it.
+  // The types expect one protocol per server. Ours depends on the settings, and routes do not depend on
+  // it.
   const app = fastify(options as FastifyServerOptions) as FastifyInstance;
-  Object.assign(app.server, { shouldUpgradeCallback }); // as an option, the server of HTTP/2 does not take it
+  // not a server option, because the HTTP/2 server does not accept it
+  Object.assign(app.server, { shouldUpgradeCallback });
   refuseInvalidUtf8(app);
   app.server.maxConnections = server.max_connections;
   app.setNotFoundHandler((_request, reply) =>
-    reply.code(404).send(errorBody('there is nothing here; GraphQL is at /graphql', CODES.notFound)),
+    reply.code(404).send(errorBody('not found; the GraphQL endpoint is /graphql', CODES.notFound)),
   );
   app.setErrorHandler((error: FastifyError, _request, reply) => {
     const status = error.statusCode ?? 500;
     if (status < 500)
       return reply.code(status).send(errorBody(error.message, error.code ?? CODES.badUserInput));
-    log.error({ err: error }, 'a request failed');
+    log.error({ err: error }, 'request failed');
     return reply.code(status).send(errorBody('internal error', CODES.internal));
   });
   return app;
 }
 
-/** Node looks for connections that took too long every 30 s, unless told otherwise. */
+/** Node.js checks for timeouts every 30 s by default. */
 function timeouts(server: Settings['server']) {
   return { headersTimeout: server.headers_timeout, connectionsCheckingInterval: 1_000 };
 }
 
-/** HTTP/2 is agreed on during the handshake, so clients that know only HTTP/1.1 are served, too. */
+/** ALPN negotiates HTTP/2, so HTTP/1.1 clients are served as well. */
 function tlsOptions(server: Settings['server'], certificate: Certificate) {
   const https = {
     ...certificate,

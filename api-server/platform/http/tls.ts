@@ -1,4 +1,4 @@
-/** The certificate, and its successors: they are read again when their files change. */
+/** TLS certificate, reloaded when its files change. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createSecureContext, type Server } from 'node:tls';
@@ -13,27 +13,26 @@ export interface Certificate {
   key: string;
 }
 
-/** Undefined without TLS. Throws a ConfigError when the files hold no certificate and its key. */
+/** Undefined without TLS. Throws a ConfigError when the files are not a valid certificate with its key. */
 export function readCertificate({ tls }: Settings['server']): Certificate | undefined {
   const { cert_file: certFile, key_file: keyFile } = tls;
   if (!certFile || !keyFile) return undefined;
   try {
     return checked(certFile, keyFile);
   } catch (error) {
-    throw new ConfigError([{ path: 'server.tls', problem: `can't be used: ${(error as Error).message}` }]);
+    throw new ConfigError([{ path: 'server.tls', problem: `cannot be used: ${(error as Error).message}` }]);
   }
 }
 
 function checked(certFile: string, keyFile: string): Certificate {
   const certificate = { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
-  createSecureContext(certificate); // throws when they don't fit
+  createSecureContext(certificate); // throws when the key does not match the certificate
   return certificate;
 }
 
 /**
- * Connections that are open keep the certificate they began with; new ones get the
- * newest that works. Certificate and key are two files and change one after the
- * other, so a pair that does not fit is no error until it stays so.
+ * Open connections keep their certificate; new ones get the newest valid one. The two files change
+ * one after the other, so a temporary mismatch is not an error.
  */
 export function followCertificate(
   server: Server,
@@ -50,11 +49,11 @@ export function followCertificate(
       const certificate = checked(certFile, keyFile);
       server.setSecureContext({ ...certificate, minVersion: 'TLSv1.2' });
       expires = expiryOf(certificate.cert);
-      log.info({ expires: expires.toISOString() }, 'a new certificate is in use');
+      log.info({ expires: expires.toISOString() }, 'TLS certificate reloaded');
     } catch (error) {
       log.warn(
         { reason: (error as Error).message },
-        'the new certificate does not work yet, the old one stays',
+        'new TLS certificate is invalid, keeping the previous one',
       );
     }
   };
@@ -73,7 +72,7 @@ function expiryOf(cert: string): Date {
 function addExpiryGauge(registry: Registry, expires: () => Date): void {
   new Gauge({
     name: 'pcf_api_tls_certificate_expiry_timestamp_seconds',
-    help: 'When the certificate in use ends.',
+    help: 'Expiry time of the TLS certificate in use, in seconds since the epoch.',
     registers: [registry],
     aggregator: 'min',
     collect() {

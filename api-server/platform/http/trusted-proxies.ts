@@ -2,10 +2,10 @@ import { isIP } from 'node:net';
 import { isPrivate } from '../webhooks/private-addresses.js';
 
 /**
- * Whose word counts, as Fastify's `trustProxy`: networks by their addresses; or so many in a
- * row, counted from us, that have private addresses. Not those by their number alone: whoever
- * reaches us past the proxies could say they are anybody. Nor all with private addresses:
- * where a load balancer hides its clients behind its own, what they say would be next.
+ * Value of Fastify's `trustProxy`: the configured networks, or a number of consecutive proxies with
+ * private addresses. The number alone is not sufficient, because clients that bypass the proxies
+ * could forge their address. Private addresses alone are not sufficient either: behind a load
+ * balancer with source NAT, all clients have private addresses and could forge theirs.
  */
 export function trustedProxies(setting: string): string | ((address: string, index: number) => boolean) {
   if (!/^\d+$/.test(setting)) return setting;

@@ -1,9 +1,9 @@
 import type { IncomingMessage, Server } from 'node:http';
 
 /**
- * Of the protocols that a client may offer to change to, ours is WebSocket. Whoever offers
- * another one (Java's HttpClient does, h2c, with its first request) is answered in HTTP/1.1.
- * A server's option, called as its method; Node.js knows it from 24.9 on.
+ * Accepts only upgrades to WebSocket. Clients that offer another protocol (Java's HttpClient offers
+ * h2c with its first request) get an HTTP/1.1 response. Option of the HTTP server; Node.js supports
+ * it since 24.9.
  */
 export function shouldUpgradeCallback(
   this: Pick<Server, 'listenerCount'>,

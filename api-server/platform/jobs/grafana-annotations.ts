@@ -1,10 +1,10 @@
-/** Marks each deployment in Grafana, from when it started to when it ended. */
+/** Annotates each deployment in Grafana, from its start to its finish. */
 import type { Settings } from '../../config/schema.js';
 import type { Secret } from '../secrets/secret.js';
 import { inSpan, traceHeaders } from '../tracing/tracing.js';
 import { HopelessJobError, type JobContext, type JobDefinition, type JobOptions } from './job.js';
 
-/** A deployment as it is shown. */
+/** A deployment with the fields of its annotation. */
 export interface AnnotatedDeployment {
   uuid: string;
   service: string;
@@ -19,25 +19,31 @@ export interface AnnotatedDeployment {
 export interface AnnotationParts {
   url: NonNullable<Settings['grafana']['url']>;
   token: Secret | undefined;
-  /** Deployments that changed at or after a time, the longest ago first; no more than a few hundred. */
+  /** Deployments that changed at or after a time, oldest change first; at most a few hundred. */
   changedSince(since: Date): Promise<Pick<AnnotatedDeployment, 'uuid' | 'updatedAt'>[]>;
-  /** As it is now. */
+  /** Current state of a deployment. */
   load(uuid: string): Promise<AnnotatedDeployment | undefined>;
   enqueue(name: string, data: object, options: JobOptions): Promise<void>;
 }
 
 const SCAN = 'grafana-scan';
-/** Of the deployment by its id; queue `grafana-annotation` of earlier versions has the deployment as it was. */
+/**
+ * Jobs contain only the ID of the deployment. Jobs of the queue `grafana-annotation` of earlier
+ * versions contained its state.
+ */
 const ANNOTATE = 'grafana-deployment';
 const SCAN_MS = 5_000;
-/** Each scan looks back that far: what a scan missed because Redis or the worker was away, a later one finds. */
+/**
+ * Time range of each scan. Changes that a scan missed while Redis or the worker was unavailable are
+ * found by a later one.
+ */
 const LOOK_BACK_MS = 3_600_000;
 
 interface Annotation {
   id: number;
 }
 
-/** Two kinds of job: one looks for what has changed, the other tells Grafana of one deployment. */
+/** Two kinds of jobs: one scans for changed deployments, the other annotates one deployment. */
 export function annotationJobs(parts: AnnotationParts): [JobDefinition, JobDefinition<{ uuid: string }>] {
   const scan: JobDefinition = {
     name: SCAN,
@@ -56,8 +62,8 @@ export function annotationJobs(parts: AnnotationParts): [JobDefinition, JobDefin
 }
 
 /**
- * Writes what the deployment is now, whatever it was when the job was queued, and looks again
- * afterwards: of two jobs that cross each other, who writes last sees that it wrote old news.
+ * Writes the current state of the deployment, and checks afterwards whether it has changed: of two
+ * concurrent jobs, the one that writes last detects that its state was stale.
  */
 async function annotateAsItIs(parts: AnnotationParts, uuid: string, { signal }: JobContext): Promise<void> {
   let written: number | undefined;
@@ -70,7 +76,7 @@ async function annotateAsItIs(parts: AnnotationParts, uuid: string, { signal }: 
   }
 }
 
-/** Looks for its own annotation first, so that a second try changes it rather than adding another. */
+/** Searches for an existing annotation first, so that a retry updates it instead of adding another one. */
 async function annotateOnce(
   parts: AnnotationParts,
   { uuid, service, environment, version, status, startedAt, finishedAt }: AnnotatedDeployment,
@@ -112,7 +118,7 @@ async function request<T>(
   const response = await fetch(new URL(path, url.endsWith('/') ? url : `${url}/`), {
     method,
     signal,
-    redirect: 'error', // the token is for this address alone
+    redirect: 'error', // a redirect could send the token to another host
     headers: {
       'content-type': 'application/json',
       ...traceHeaders(),
@@ -122,7 +128,7 @@ async function request<T>(
   });
   if (response.ok) return (await response.json()) as T;
   await response.body?.cancel();
-  const message = `Grafana answered ${response.status} to ${method} ${path.split('?')[0]}`;
+  const message = `Grafana returned ${response.status} for ${method} ${path.split('?')[0]}`;
   const isOurFault =
     response.status >= 400 && response.status < 500 && ![401, 403, 408, 429].includes(response.status);
   throw isOurFault ? new HopelessJobError(message) : new Error(message);

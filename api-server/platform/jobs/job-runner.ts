@@ -1,4 +1,4 @@
-/** Runs the jobs of this process: one queue a kind, all on one Redis. */
+/** Runs the jobs of this process: one queue per kind of job. */
 import { type Job, type Queue, UnrecoverableError, Worker } from 'bullmq';
 import type { Settings } from '../../config/schema.js';
 import { backoffMs } from '../backoff.js';
@@ -16,9 +16,9 @@ export interface JobRunnerParts {
   log: Logger;
 }
 
-/** A job whose worker is gone goes to another one after this. */
+/** Lock duration: a job whose worker terminated is taken over by another worker after this time. */
 const LOCK_MS = 15_000;
-/** How often that may happen to one job: a rollout of the workers is no reason to give it up. */
+/** Maximum number of takeovers per job. A rollout of the workers must not fail a job. */
 const MAX_STALLED = 5;
 const LONGEST_RETRY_MS = 3_600_000;
 
@@ -30,15 +30,15 @@ export class JobRunner {
 
   constructor(private readonly parts: JobRunnerParts) {}
 
-  /** The queues, for their figures. */
+  /** The queues, for the metrics. */
   get queues(): Queue<JobPayload>[] {
     return [...this.#queues.values()];
   }
 
-  /** Puts a job of a kind that was added before in. */
+  /** Queues a job of a kind that was added before. */
   async enqueue(name: string, data: object, options: JobOptions = {}): Promise<void> {
     const queue = this.#queues.get(name);
-    if (!queue) throw new Error(`there is no job ${name}`);
+    if (!queue) throw new Error(`unknown job ${name}`);
     await enqueue(queue, data, options, this.#retriesOf(name).attempts);
   }
 
@@ -46,13 +46,16 @@ export class JobRunner {
     const { redis, settings, log } = this.parts;
     const { name, every } = definition;
     const queue = openQueue(name, redis, settings);
-    queue.on('error', (error) => log.debug({ err: error, queue: name }, 'a queue has lost Redis'));
+    queue.on('error', (error) => log.debug({ err: error, queue: name }, 'queue lost its Redis connection'));
     this.#queues.set(name, queue);
     if (definition.retries) this.#retries.set(name, definition.retries);
     this.#workers.push(this.#createWorker(definition));
-    // Waits for Redis by itself. All workers say the same, and the job runs once.
+    // Waits for Redis in the background. All workers register the same schedule, and each run is queued
+    // once.
     if (every)
-      void this.#schedule(queue, every).catch((err) => log.error({ err, queue: name }, 'not scheduled'));
+      void this.#schedule(queue, every).catch((err) =>
+        log.error({ err, queue: name }, 'scheduling a job failed'),
+      );
   }
 
   start(): void {
@@ -60,12 +63,12 @@ export class JobRunner {
   }
 
   /**
-   * Takes no more jobs and lets the running ones end. Those that don't within
-   * `timeoutMs` are cut off; another worker does them again.
+   * Stops taking jobs and waits for the active ones. Jobs that do not finish within `timeoutMs` are
+   * aborted; another worker runs them again.
    */
   async close(timeoutMs: number): Promise<void> {
     const timer = setTimeout(() => {
-      this.parts.log.warn('jobs were still running at the deadline and are cut off; they will run again');
+      this.parts.log.warn('shutdown timeout exceeded, active jobs are aborted and will run again');
       this.#cutOff.abort();
       for (const worker of this.#workers) void worker.close(true);
     }, timeoutMs);
@@ -98,10 +101,8 @@ export class JobRunner {
         backoffStrategy: (attempts) => backoffMs(attempts - 1, this.#retriesOf(name)),
       },
     });
-    worker.on('error', (error) => log.debug({ err: error, queue: name }, 'a worker has lost Redis'));
-    worker.on('stalled', (id) =>
-      log.warn({ queue: name, job: id }, 'a job was left by its worker and runs again'),
-    );
+    worker.on('error', (error) => log.debug({ err: error, queue: name }, 'worker lost its Redis connection'));
+    worker.on('stalled', (id) => log.warn({ queue: name, job: id }, 'job stalled, will run again'));
     worker.on('failed', (job, error) => this.#onFailed(name, job, error));
     return worker;
   }
@@ -137,7 +138,7 @@ export class JobRunner {
     const isDead = job?.finishedOn !== undefined;
     if (isDead) this.parts.metrics.deadLetter(queue);
     const entry = { err: error, queue, job: job?.id, attempt: job?.attemptsMade };
-    if (isDead) this.parts.log.error(entry, 'a job has failed for good and is a dead letter');
-    else this.parts.log.warn(entry, 'a job has failed and will be tried again');
+    if (isDead) this.parts.log.error(entry, 'job failed permanently');
+    else this.parts.log.warn(entry, 'job failed, will retry');
   }
 }

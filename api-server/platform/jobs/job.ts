@@ -1,27 +1,27 @@
-/** What a job is, without a word of how it is queued. */
+/** Definition of jobs, independent of the queue. */
 import type { Backoff } from '../backoff.js';
 import type { Logger } from '../logging/logger.js';
 
 export interface JobContext {
-  /** Fires when the job takes too long, or the worker must end now. */
+  /** Aborted at the timeout of the job and at the shutdown of the worker. */
   signal: AbortSignal;
-  /** 1 the first time. */
+  /** 1 for the first attempt. */
   attempt: number;
-  /** Whether it is a dead letter when this attempt fails. */
+  /** Whether the job becomes a dead letter when this attempt fails. */
   isLast: boolean;
   log: Logger;
 }
 
 /**
- * Work that is done at least once: a worker that dies midway, or is cut off, leaves
- * it to another one. So doing it twice must be the same as doing it once.
+ * Jobs run at least once: when a worker terminates or aborts a job, another one runs it again. They
+ * must be idempotent.
  */
 export interface JobDefinition<Data extends object = object> {
-  /** Also the name of its queue: lower-case words with dashes. */
+  /** Name of the job and of its queue: lower-case words with hyphens. */
   name: string;
-  /** How often it is tried and how long is waited in between; as in the settings of the worker when left out. */
+  /** Number of attempts and delays. The default is the settings of the worker. */
   retries?: Retries;
-  /** When it runs by itself, with this data. */
+  /** Schedule of a repeated job, with its data. */
   every?: { ms: number; data: Data };
   handle(data: Data, context: JobContext): Promise<void>;
 }
@@ -30,17 +30,17 @@ export interface Retries extends Backoff {
   attempts: number;
 }
 
-/** How a job is put into its queue. */
+/** Options for queueing a job. */
 export interface JobOptions {
-  /** With one that is known already, nothing happens. */
+  /** A job with an existing ID is not queued. */
   id?: string;
-  /** Put it in even if a job with this id has ended, a dead letter for instance. */
+  /** Queue it even if a finished or failed job with this ID exists. */
   again?: boolean;
-  /** W3C headers of the trace it belongs to; the running one when left out. */
+  /** W3C headers of the trace to which it belongs. The default is the active trace. */
   trace?: Record<string, string>;
 }
 
-/** Trying again would not help: the job is a dead letter at once. */
+/** A retry cannot succeed: the job becomes a dead letter immediately. */
 export class HopelessJobError extends Error {
   override readonly name = 'HopelessJobError';
 }

@@ -1,19 +1,19 @@
-/** BullMQ's queues, set up the same way wherever they are used. */
+/** BullMQ queues with shared options. */
 import { Queue, type JobsOptions as QueueOptions } from 'bullmq';
 import type { Settings } from '../../config/schema.js';
 import type { RedisClient } from '../redis/redis.js';
 import { traceHeaders } from '../tracing/tracing.js';
 import type { JobOptions } from './job.js';
 
-/** In braces, so that all keys of a queue are in one slot of a cluster. */
+/** The hash tag keeps all keys of a queue in one slot of a Redis Cluster. */
 export const PREFIX = '{pcf}:jobs';
 
-/** Done jobs are remembered that long, so that one that is put in twice is done once. */
+/** Retention of completed jobs, so that a job that is queued twice runs once. */
 const KEEP_DONE_SECONDS = 3_600;
 
 export interface JobPayload {
   data: object;
-  /** W3C headers of the trace that put it in. */
+  /** W3C headers of the trace that queued it. */
   trace: Record<string, string>;
 }
 
@@ -41,13 +41,13 @@ export async function enqueue(
   { id, again = false, trace = traceHeaders() }: JobOptions,
   attempts: number,
 ): Promise<void> {
-  // BullMQ keeps the colon for itself.
+  // BullMQ reserves the colon in job IDs.
   const jobId = id?.replaceAll(':', '.');
   if (jobId && again) await forgetEnded(queue, jobId);
   await queue.add(queue.name, { data, trace }, { attempts, ...(jobId && { jobId }) });
 }
 
-/** One that waits or runs stays: it does what is wanted. */
+/** Waiting and active jobs are not removed. */
 async function forgetEnded(queue: Queue<JobPayload>, jobId: string): Promise<void> {
   const job = await queue.getJob(jobId);
   if (job && ((await job.isFailed()) || (await job.isCompleted()))) await job.remove();

@@ -1,16 +1,16 @@
-/** Deletes what is older than it has to be kept, a little at a time. */
+/** Deletes expired rows in batches. */
 import type { DataSource } from 'typeorm';
 import type { JobContext, JobDefinition } from './job.js';
 
 export interface RetentionRule {
   table: string;
-  /** A condition on the table's columns; `$1` is the time before which rows go. */
+  /** SQL condition of expired rows; `$1` is the time before which rows are expired. */
   where: string;
-  /** 0 keeps everything. */
+  /** Retention in milliseconds; 0 keeps all rows. */
   keepMs: number;
 }
 
-/** Small enough that nobody waits for its locks. */
+/** Limits the time for which a statement holds its row locks. */
 const BATCH = 1_000;
 
 export function retentionJob(dataSource: DataSource, rules: RetentionRule[], everyMs: number): JobDefinition {
@@ -29,15 +29,15 @@ async function apply(
   { signal, log }: JobContext,
 ): Promise<void> {
   const before = new Date(Date.now() - rule.keepMs);
-  // Not `ctid = ANY (...)` on a whole table: each batch finds its rows by the index of the condition.
+  // The subquery finds each batch by the index of the condition.
   const sql = `DELETE FROM ${rule.table} WHERE ctid = ANY (ARRAY(
     SELECT ctid FROM ${rule.table} WHERE ${rule.where} LIMIT ${BATCH} FOR UPDATE SKIP LOCKED))`;
   let deleted = 0;
   for (;;) {
-    signal.throwIfAborted(); // the next run continues where this one ended
+    signal.throwIfAborted(); // the next run continues here
     const [, count] = await dataSource.query<[unknown[], number]>(sql, [before]);
     deleted += count;
     if (count < BATCH) break;
   }
-  if (deleted > 0) log.info({ table: rule.table, deleted, before }, 'what was kept long enough is deleted');
+  if (deleted > 0) log.info({ table: rule.table, deleted, before }, 'deleted expired records');
 }

@@ -1,4 +1,4 @@
-/** Takes webhook messages from where they were written down to where they must go. */
+/** Delivers webhook messages from the outbox. */
 import type { WebhookMessage, WebhookSender } from '../webhooks/sender.js';
 import {
   HopelessJobError,
@@ -9,19 +9,19 @@ import {
 } from './job.js';
 
 /**
- * The messages, written in the same transaction as the change they tell of: so there
- * is one for each change, whatever becomes of Redis or of us.
+ * Messages are written in the transaction of their change, so each change has its messages even if
+ * Redis or this process fails.
  */
 export interface WebhookOutbox {
   /**
-   * Messages that are to be queued: new ones, and those that were queued long ago, whose
-   * job may have been lost. The oldest first. Marks them as queued.
+   * Messages to queue, oldest first: new ones, and those that were queued long ago and whose job
+   * may be lost. Marks them as queued.
    */
   takePending(limit: number): Promise<PendingMessage[]>;
-  /** Null when there is nothing to send any more: delivered, or its webhook was removed or turned off. */
+  /** Null when there is nothing to send: the message is delivered, or its webhook is deleted or disabled. */
   load(id: string): Promise<WebhookMessage | null>;
   delivered(id: string): Promise<void>;
-  /** Not taken; `final` when it is not tried again by itself. */
+  /** Records a failed attempt; `final` when it is not retried. */
   failed(id: string, reason: string, final: boolean): Promise<void>;
 }
 
@@ -29,7 +29,7 @@ export interface PendingMessage {
   id: string;
   /** Whether it was queued before. */
   again: boolean;
-  /** W3C headers of the trace of what it tells of. */
+  /** W3C headers of the trace of its event. */
   trace: Record<string, string>;
 }
 
@@ -45,7 +45,7 @@ const DELIVER = 'webhook-delivery';
 const RELAY_MS = 1_000;
 const BATCH = 500;
 
-/** Two kinds of job: one moves messages from the outbox to the queue, the other delivers one. */
+/** Two kinds of jobs: one moves messages from the outbox to the queue, the other delivers one message. */
 export function webhookJobs({
   outbox,
   sender,
@@ -72,7 +72,10 @@ export function webhookJobs({
   return [relay, deliver];
 }
 
-/** A crash between the answer and its note sends it again: receivers know it by its id. */
+/**
+ * A crash between the response and its recording sends the message again. Receivers detect
+ * duplicates by its ID.
+ */
 async function deliverOnce(
   { outbox, sender }: Pick<WebhookJobParts, 'outbox' | 'sender'>,
   id: string,
@@ -84,10 +87,10 @@ async function deliverOnce(
     await sender.send(message, signal);
   } catch (error) {
     const final = isLast || error instanceof HopelessJobError;
-    // If it can't be noted, the message continues to be pending, and the relay queues it again some time.
+    // If it cannot be recorded, the message stays pending, and the relay queues it again later.
     await outbox
       .failed(id, (error as Error).message, final)
-      .catch((err: unknown) => log.warn({ err }, 'it could not be noted that a webhook message has failed'));
+      .catch((err: unknown) => log.warn({ err }, 'recording a failed webhook message failed'));
     throw error;
   }
   await outbox.delivered(id);

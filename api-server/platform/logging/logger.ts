@@ -9,8 +9,8 @@ const WARN = 40;
 type SonicBoom = ReturnType<typeof destination>;
 
 /**
- * JSON lines with the id of the request they belong to. Credentials in messages
- * and errors are taken out: an error of the driver may quote the URL it was given.
+ * Creates a JSON logger. Lines contain the ID of their request. Credentials in messages and errors
+ * are redacted: errors of the driver can quote the URL.
  */
 export function createLogger(level: string, stream: 'stdout' | 'stderr' = 'stdout'): Logger {
   const target = stream === 'stdout' ? buffered(1) : destination({ dest: 2, sync: true });
@@ -49,7 +49,7 @@ export function createLogger(level: string, stream: 'stdout' | 'stderr' = 'stdou
 let second = 0;
 let upToSecond = '';
 
-/** As pino's own, which makes the whole text again for each line. */
+/** Like pino's own, which formats the complete time for each line. */
 function isoTime(): string {
   const now = Date.now();
   const ms = now % 1_000;
@@ -61,8 +61,8 @@ function isoTime(): string {
 }
 
 /**
- * A write for each line would cost more than making it. Lines are written together,
- * at the latest after a moment; a warning or worse at once, with what came before it.
+ * Buffers lines, because one write per line would cost more than formatting it. The buffer is
+ * flushed after a short time, and immediately after a warning or error.
  */
 function buffered(dest: number): SonicBoom {
   const target = destination({ dest, sync: true, minLength: 4_096, periodicFlush: 100 });

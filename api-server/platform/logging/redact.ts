@@ -1,9 +1,9 @@
-/** Takes the credentials out of every URL in a text. */
+/** Removes the credentials of all URLs in a text. */
 export function redactUrls(text: string): string {
   return text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]*@/gi, '$1***@');
 }
 
-/** The same, and every mention of the password of the given URL. */
+/** Also removes the password of the given URL wherever it occurs. */
 export function redact(text: string, url?: string): string {
   const redacted = redactUrls(text);
   if (!url || !URL.canParse(url)) return redacted;

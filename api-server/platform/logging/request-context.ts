@@ -1,9 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-/** What is known of the request that the running code serves. */
+/** Context of the request that the current code serves. */
 export interface RequestContext {
   requestId: string;
-  /** From the caller's `traceparent`, if it sent one. */
+  /** From the client's `traceparent` header. */
   traceId?: string;
 }
 

@@ -3,12 +3,15 @@ import type { OperationMetrics } from './operation-metrics.js';
 
 let observe: OperationMetrics['loaderBatch'] = () => undefined;
 
-/** Called once, by the role that has metrics; loaders are made for each request and far away from them. */
+/**
+ * Called once at startup. Loaders are created per request in the modules, which have no access to
+ * the metrics.
+ */
 export function observeBatches(by: OperationMetrics['loaderBatch']): void {
   observe = by;
 }
 
-/** The batch function of a DataLoader, measured. */
+/** Wraps the batch function of a DataLoader to record its batch sizes. */
 export function observedBatch<Key, Value>(
   loader: string,
   load: BatchLoadFn<Key, Value>,

@@ -1,6 +1,6 @@
 /**
- * Clients choose the names of their operations, and each makes a time series that
- * is kept for good: the first `max` names are kept, the others are `other`.
+ * Bounds the cardinality of a label: clients choose operation names, and each name creates a
+ * permanent time series. Names after the first `max` become `other`.
  */
 export function boundedNames(max: number): (name: string | undefined) => string {
   const known = new Set<string>();

@@ -1,4 +1,4 @@
-/** Statements, and the pools they run on. */
+/** Metrics of SQL statements and connection pools. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Database } from '../database/database.js';
 import type { StatementEvent } from '../database/statement-observer.js';
@@ -8,7 +8,7 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5, 
 
 export interface DatabaseMetrics {
   statement(event: StatementEvent): void;
-  /** Something was done again because the first time a connection failed. */
+  /** A read or a connection attempt was retried after a connection failure. */
   databaseRetry(what: 'read' | 'connect'): void;
 }
 
@@ -16,14 +16,14 @@ export function databaseMetrics(registry: Registry): DatabaseMetrics {
   const registers = [registry];
   const duration = new Histogram({
     name: 'pcf_api_database_statement_duration_seconds',
-    help: 'SQL statements by the server that ran them and how they ended.',
+    help: 'Duration of SQL statements in seconds, by server and outcome.',
     labelNames: ['server', 'outcome'] as const,
     buckets: BUCKETS,
     registers,
   });
   const retries = new Counter({
     name: 'pcf_api_database_retries_total',
-    help: 'Reads, or tries to connect, that were repeated after a connection failed.',
+    help: 'Retries of reads and connection attempts after a connection failure.',
     labelNames: ['what'] as const,
     registers,
   });
@@ -34,13 +34,13 @@ export function databaseMetrics(registry: Registry): DatabaseMetrics {
   };
 }
 
-/** What the database says of itself when it is asked. */
+/** Gauges that are read at scrape time. */
 export function addDatabaseGauges(registry: Registry, database: Database): void {
   const registers = [registry];
   addReadyGauge(registry, 'database', () => database.monitor.isReady);
   new Gauge({
     name: 'pcf_api_database_connections',
-    help: 'Connections of the pools, and requests that wait for one.',
+    help: 'Connections of the pools by state, and requests that wait for a connection.',
     labelNames: ['server', 'state'] as const,
     registers,
     collect() {
@@ -53,7 +53,7 @@ export function addDatabaseGauges(registry: Registry, database: Database): void 
   });
   new Gauge({
     name: 'pcf_api_database_circuit_open',
-    help: '1 while a server gets no statements because its connections failed.',
+    help: 'Whether the circuit breaker of a server is open after connection failures: 1 or 0.',
     labelNames: ['server'] as const,
     registers,
     aggregator: 'max',
@@ -65,7 +65,7 @@ export function addDatabaseGauges(registry: Registry, database: Database): void 
   addReadyGauge(registry, 'database_replica', () => database.replicaStatus?.state === 'ready');
   new Gauge({
     name: 'pcf_api_database_replica_lag_seconds',
-    help: 'How long ago the primary was where the replica is now.',
+    help: 'Replication lag in seconds.',
     registers,
     aggregator: 'max',
     collect() {

@@ -1,4 +1,4 @@
-/** What the queues hold, and what becomes of jobs. */
+/** Metrics of queues and jobs. */
 import type { Queue } from 'bullmq';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { JobPayload } from '../jobs/queues.js';
@@ -15,14 +15,14 @@ export function jobMetrics(registry: Registry): JobMetrics {
   const registers = [registry];
   const duration = new Histogram({
     name: 'pcf_api_job_duration_seconds',
-    help: 'Jobs by queue and how they ended.',
+    help: 'Duration of jobs in seconds, by queue and outcome.',
     labelNames: ['queue', 'outcome'] as const,
     buckets: BUCKETS,
     registers,
   });
   const dead = new Counter({
     name: 'pcf_api_job_dead_letters_total',
-    help: 'Jobs that failed for good.',
+    help: 'Jobs that failed permanently.',
     labelNames: ['queue'] as const,
     registers,
   });
@@ -32,7 +32,7 @@ export function jobMetrics(registry: Registry): JobMetrics {
   };
 }
 
-/** All workers tell the same of the queues: take the maximum, not the sum. */
+/** All workers report the same queues, so aggregate with max and not with sum. */
 export function addQueueGauges(
   registry: Registry,
   queues: () => Queue<JobPayload>[],
@@ -40,7 +40,7 @@ export function addQueueGauges(
 ): void {
   new Gauge({
     name: 'pcf_api_jobs',
-    help: 'Jobs in the queues by state; failed ones are dead letters. Without Redis nothing is told.',
+    help: 'Jobs in the queues by state; failed jobs are dead letters. Not reported while Redis is unavailable.',
     labelNames: ['queue', 'state'] as const,
     registers: [registry],
     async collect() {
@@ -56,7 +56,7 @@ export function addQueueGauges(
   });
 }
 
-/** Nothing when Redis does not answer at once: the other figures must not wait for it. */
+/** Empty when Redis does not respond promptly, so that a scrape does not wait for it. */
 async function countsOf(queue: Queue<JobPayload>): Promise<Record<string, number>> {
   const counts = queue.getJobCounts('waiting', 'active', 'delayed', 'failed').catch(() => ({}));
   const nothing = new Promise<Record<string, number>>((resolve) => {

@@ -2,7 +2,7 @@ import { createServer, type RequestListener, type Server, type ServerResponse } 
 import type { Registry } from 'prom-client';
 import { PATHS } from '../../../contract/image.js';
 
-/** Serves /metrics on its own port, which no client of the API needs to reach. */
+/** Serves /metrics on a separate port, which clients of the API do not need to reach. */
 export function createMetricsServer(registry: Registry): Server {
   return createServer(metricsHandler(() => registry.metrics(), registry.contentType));
 }
@@ -30,7 +30,7 @@ async function send(
   }
 }
 
-/** Listens, and returns the port (which differs from the one asked for when that is 0). */
+/** Listens and returns the port, which is assigned by the system when `port` is 0. */
 export function listen(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);

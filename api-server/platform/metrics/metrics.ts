@@ -1,4 +1,4 @@
-/** What the API measures, under one registry a process. */
+/** Metrics of the API, in one registry per process. */
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { type DatabaseMetrics, databaseMetrics } from './database-metrics.js';
 import { type OperationMetrics, operationMetrics } from './operation-metrics.js';
@@ -15,14 +15,14 @@ export function createMetrics({ version, revision }: { version: string; revision
   collectDefaultMetrics({ register: registry });
   new Gauge({
     name: 'pcf_api_build_info',
-    help: 'Always 1; says which version and revision this is.',
+    help: 'Version and revision of the process; always 1.',
     labelNames: ['version', 'revision'] as const,
     registers: [registry],
     aggregator: 'first',
   }).set({ version, revision }, 1);
   const http = new Histogram({
     name: 'http_request_duration_seconds',
-    help: 'HTTP requests: how many, how long and how they ended.',
+    help: 'Duration of HTTP requests in seconds, by route and status.',
     labelNames: ['method', 'route', 'status'] as const,
     buckets: SECONDS,
     registers: [registry],

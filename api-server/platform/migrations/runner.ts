@@ -193,10 +193,16 @@ async function recordedBackfill(
 ): Promise<BackfillProgress | undefined> {
   const pending = selectPending(applied, known, ['backfill']);
   const backfills = pending.length > 0 ? pending : known.filter(({ phase }) => phase === 'backfill');
-  return backfillProgress(
+  const recorded = await backfillProgress(
     runner,
     backfills.map(({ name }) => name),
   );
+  return pending.length > 0 ? recorded : finished(recorded);
+}
+
+/** Rows that needed no change are in the total and not in `rows`. */
+function finished(backfill: BackfillProgress | undefined): BackfillProgress | undefined {
+  return backfill && { ...backfill, secondsLeft: 0 };
 }
 
 async function watchBlockers(
@@ -268,7 +274,9 @@ async function applyOne(
       if (isDue) progress.tell();
     };
     await runBackfill(runner, migration, instance.backfill, log, { report, committed });
-    return recordApplied(runner, migration);
+    await recordApplied(runner, migration);
+    progress.backfill = finished(progress.backfill);
+    return;
   }
   if (!migration.transaction) {
     await throughGate(runner, migration, timeouts, doomed, () => instance.up(runner));

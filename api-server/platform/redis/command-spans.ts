@@ -2,7 +2,10 @@ import type { Command } from 'ioredis';
 import { inSpan, isTracing } from '../tracing/tracing.js';
 import type { RedisClient } from './redis.js';
 
-/** A span for each command, when there is tracing. Only its name: keys and values are the users'. */
+/**
+ * Creates a span per command when tracing is enabled. It contains only the command name: keys and
+ * values are user data.
+ */
 export function traceCommands(client: RedisClient): void {
   if (!isTracing()) return;
   const send = client.sendCommand.bind(client) as (command: Command, ...rest: unknown[]) => Promise<unknown>;

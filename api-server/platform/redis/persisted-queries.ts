@@ -5,9 +5,9 @@ const PREFIX = 'pcf:apq:';
 const TTL_SECONDS = 24 * 3_600;
 
 /**
- * Persisted queries, shared by all pods: a client registers a query with one and
- * may use its hash with any other. When Redis is away nothing is found, and the
- * client sends the whole query, as the protocol has it.
+ * Persisted queries, shared by all pods: a client registers a query at one pod and can use its hash
+ * at all others. While Redis is unavailable, lookups find nothing, and clients send the complete
+ * query, as the protocol specifies.
  */
 export function persistedQueries(redis: RedisClient): KeyValueCache<string> {
   return {

@@ -1,4 +1,4 @@
-/** Where Redis is, out of one URL; unlike other URLs it may name several hosts. */
+/** Address of Redis from one URL, which can contain several hosts. */
 export interface RedisAddress {
   nodes: { host: string; port: number }[];
   username?: string;
@@ -11,7 +11,7 @@ const PARTS = /^(rediss?):\/\/(?:([^@/]*)@)?([^@/]+)(?:\/(\d*))?$/;
 const HOST = /^(\[[^\]]+\]|[^:]+)(?::(\d{1,5}))?$/;
 const DEFAULT_PORT = 6_379;
 
-/** Throws without quoting the URL: it holds a password. */
+/** Error messages do not quote the URL, because it can contain a password. */
 export function parseRedisUrl(url: string): RedisAddress {
   const [, protocol, credentials, hosts = '', database] = PARTS.exec(url) ?? [];
   if (!protocol) throw new Error('expected a URL such as redis://host:6379 or redis://host1:6379,host2:6379');
@@ -28,6 +28,6 @@ export function parseRedisUrl(url: string): RedisAddress {
 
 function nodeOf(text: string): { host: string; port: number } {
   const [, host, port] = HOST.exec(text) ?? [];
-  if (!host) throw new Error('expected hosts such as redis-0:6379, with commas between them');
+  if (!host) throw new Error('expected comma-separated hosts such as redis-0:6379,redis-1:6379');
   return { host: host.replace(/^\[|\]$/g, ''), port: port ? Number(port) : DEFAULT_PORT };
 }

@@ -1,4 +1,4 @@
-/** Redis is a help, never a need: without it the API is slower or forgets more, but serves. */
+/** Redis client. Redis is optional: without it the API serves with fewer caches. */
 import { readFileSync } from 'node:fs';
 import { Cluster, Redis, type RedisOptions } from 'ioredis';
 import type { Settings } from '../../config/schema.js';
@@ -10,18 +10,18 @@ import { parseRedisUrl, type RedisAddress } from './redis-url.js';
 
 export type RedisClient = Redis | Cluster;
 
-export type RedisState = 'ready' | 'away' | 'not configured';
+export type RedisState = 'ready' | 'unavailable' | 'not configured';
 
 /**
- * `commands`: one fails at once when Redis is away, for a request must not wait for a cache.
- * `waiting`: commands wait until Redis is back, as subscribers and BullMQ need it.
+ * `commands`: commands fail immediately while Redis is unavailable, because requests must not wait
+ * for a cache. `waiting`: commands wait for a reconnect, as subscribers and BullMQ require.
  */
 export type RedisUse = 'commands' | 'waiting';
 
 const COMMAND_TIMEOUT_MS = 500;
 const BACKOFF = { initialMs: 200, maxMs: 2_000 };
 
-/** Connects in the background and keeps trying; undefined when no URL is set. */
+/** Connects in the background and retries without limit. Undefined when no URL is configured. */
 export function createRedis(
   { redis }: Pick<Settings, 'redis'>,
   log: Logger,
@@ -38,7 +38,7 @@ export function createRedis(
 
 export function redisState(client: RedisClient | undefined): RedisState {
   if (!client) return 'not configured';
-  return client.status === 'ready' ? 'ready' : 'away';
+  return client.status === 'ready' ? 'ready' : 'unavailable';
 }
 
 export function closeRedis(client: RedisClient | undefined): void {
@@ -60,7 +60,7 @@ function optionsFor(redis: Settings['redis'], address: RedisAddress, use: RedisU
     password: address.password,
     ...(address.tls && { tls: redis.ca_file ? { ca: readFileSync(redis.ca_file) } : {} }),
     retryStrategy: (times) => backoffMs(times - 1, BACKOFF),
-    // A failover leaves the old master read-only: the next connection finds the new one.
+    // After a failover the old master is read-only; a reconnect finds the new one.
     reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
   };
 }
@@ -77,7 +77,7 @@ function connect(
       enableOfflineQueue: use !== 'commands',
       slotsRefreshTimeout: 5_000,
       redisOptions: options,
-      // Nodes tell their names or addresses; with TLS the certificate is checked against these.
+      // Cluster nodes announce names or addresses, which the TLS certificate is checked against.
       dnsLookup: (address, callback) => callback(null, address),
     });
   }
@@ -97,27 +97,27 @@ function connect(
   return new Redis({ ...options, ...nodes[0], db: database });
 }
 
-/** Connections that are open stay as they are; the next ones use the new password. */
+/** Open connections are not affected; new ones use the new password. */
 function followCredentials(client: RedisClient, secret: Secret, log: Logger): void {
   const options = client instanceof Cluster ? client.options.redisOptions : client.options;
   secret.onChange(() => {
     const { username, password } = parseRedisUrl(secret.value);
     Object.assign(options ?? {}, { username, password });
-    log.info('Redis has new credentials for its next connection');
+    log.info('Redis credentials reloaded, used for the next connection');
     if (client.status !== 'ready') client.disconnect(true);
   });
   client.once('end', () => secret.close());
 }
 
-/** Says when the state changes, not at every try. */
+/** Logs state changes, not every attempt. */
 function logStates(client: RedisClient, log: Logger): void {
-  let away = false;
+  let isUnavailable = false;
   client.on('ready', () => {
-    away = false;
-    log.info('Redis is ready');
+    isUnavailable = false;
+    log.info('Redis ready');
   });
   client.on('error', (error: Error) => {
-    if (!away) log.warn({ err: error }, 'Redis is away, serving without it');
-    away = true;
+    if (!isUnavailable) log.warn({ err: error }, 'Redis unavailable, serving without it');
+    isUnavailable = true;
   });
 }

@@ -1,18 +1,18 @@
 import type { Logger } from '../logging/logger.js';
 import { WatchedFile } from './watched-file.js';
 
-/** A setting's value that may change while we run, because it is in a file. */
+/** Value of a secret setting. If it is in a file, it is reloaded when the file changes. */
 export class Secret {
   #value: string;
   readonly #file: WatchedFile | undefined;
   readonly #listeners = new Set<() => void>();
 
-  /** `value` is what the settings had at start; with a file, what the file held then. */
+  /** `value` is the value at startup. */
   constructor(value: string, source?: { file: string; log: Logger; pollMs?: number }) {
     this.#value = value;
     this.#file = source && new WatchedFile(source);
     this.#file?.onChange((text) => this.#set(text.trim()));
-    void this.#file?.refresh(); // it may have changed since the settings were read
+    void this.#file?.refresh(); // the file may have changed since the settings were read
   }
 
   get value(): string {
@@ -23,7 +23,7 @@ export class Secret {
     this.#listeners.add(listener);
   }
 
-  /** Looks at the file now, because the value was refused; whether there is another one. */
+  /** Reads the file immediately, because the value was rejected. Returns whether it has changed. */
   async refresh(): Promise<boolean> {
     const before = this.#value;
     await this.#file?.refresh();

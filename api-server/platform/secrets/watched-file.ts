@@ -1,10 +1,13 @@
-/** A file that changes under us, as a mounted Secret does: by a write, or by a link that leads elsewhere. */
+/**
+ * A file that changes at runtime, such as a mounted Secret: its content is rewritten, or a symbolic
+ * link is replaced.
+ */
 import { createHash } from 'node:crypto';
 import { type StatsListener, unwatchFile, watchFile } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import type { Logger } from '../logging/logger.js';
 
-/** Looking at a file's date is cheap; and unlike inotify it works on every kind of mount. */
+/** Polling the modification time is cheap and works on all file systems, unlike inotify. */
 const POLL_MS = 1_000;
 
 export interface WatchedFileParts {
@@ -22,16 +25,16 @@ export class WatchedFile {
     watchFile(parts.file, { interval: parts.pollMs ?? POLL_MS, persistent: false }, this.#onStat);
   }
 
-  /** Calls the listener with the file's text whenever that is another than before. */
+  /** Calls the listener with the new content when it has changed. */
   onChange(listener: (text: string) => void): void {
     this.#listeners.add(listener);
   }
 
-  /** Reads it now; whether it has changed since it was last read. */
+  /** Reads the file immediately. Returns whether it has changed. */
   async refresh(): Promise<boolean> {
     const text = await readFile(this.parts.file, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      // Between two states of a mount there may be none; what was read before stays in force.
-      this.parts.log.warn({ file: this.parts.file, code: error.code }, "a watched file can't be read");
+      // The file can be missing while a mount is updated. The previous content remains in effect.
+      this.parts.log.warn({ file: this.parts.file, code: error.code }, 'reading a watched file failed');
       return undefined;
     });
     if (text === undefined) return false;
@@ -39,7 +42,7 @@ export class WatchedFile {
     if (digest === this.#digest) return false;
     const first = this.#digest === '';
     this.#digest = digest;
-    if (!first) this.parts.log.info({ file: this.parts.file }, 'a watched file has changed');
+    if (!first) this.parts.log.info({ file: this.parts.file }, 'watched file changed');
     for (const listener of this.#listeners) listener(text);
     return true;
   }

@@ -1,7 +1,7 @@
 import { trace } from '@opentelemetry/api';
 import { isTracing } from './tracing.js';
 
-/** Says on the request's span which operation it was. */
+/** Adds the operation to the span of the request. */
 export function nameOperation(type: string, name: string | undefined): void {
   if (!isTracing()) return;
   trace.getActiveSpan()?.setAttributes({

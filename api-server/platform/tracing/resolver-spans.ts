@@ -2,9 +2,8 @@ import { defaultFieldResolver, type GraphQLSchema, getNamedType, isLeafType, isO
 import { inSpan, isTracing } from './tracing.js';
 
 /**
- * A span for each resolver that can take time: those of the root types, and those
- * that lead to objects. Plain values would only be noise. Without tracing the
- * schema is left as it is.
+ * Creates spans for resolvers that can take time: fields of the root types, and fields that return
+ * objects. Spans of scalar fields would be noise. Without tracing the schema is not modified.
  */
 export function traceResolvers(schema: GraphQLSchema): void {
   if (!isTracing()) return;

@@ -1,9 +1,9 @@
-/** Sets OpenTelemetry up. Imports its SDK only when there is somewhere to send spans to. */
+/** Sets up OpenTelemetry. The SDK is imported only if an endpoint is configured. */
 import type { Settings } from '../../config/schema.js';
 import type { Logger } from '../logging/logger.js';
 import { useTracer } from './tracing.js';
 
-/** Its retries included; less than a shutdown waits. */
+/** Timeout of an export including its retries; shorter than the shutdown timeout. */
 const EXPORT_MS = 2_000;
 
 export interface TracingParts {
@@ -14,7 +14,7 @@ export interface TracingParts {
   log: Logger;
 }
 
-/** Returns what sends the last spans; undefined when tracing is off. */
+/** Returns a function that flushes the remaining spans; undefined when tracing is disabled. */
 export async function startTracing(parts: TracingParts): Promise<(() => Promise<void>) | undefined> {
   const { endpoint, sample_ratio: ratio } = parts.settings;
   if (!endpoint) return undefined;
@@ -57,11 +57,11 @@ export async function startTracing(parts: TracingParts): Promise<(() => Promise<
   };
 }
 
-/** A collector that is away would otherwise fill the log. */
+/** An unavailable collector would otherwise fill the log. */
 function warnOnce(log: Logger): (error: unknown) => void {
   let told = false;
   return (error) => {
-    if (!told) log.warn({ err: error }, 'spans are lost');
+    if (!told) log.warn({ err: error }, 'exporting spans failed, spans are lost');
     told = true;
   };
 }

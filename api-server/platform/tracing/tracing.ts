@@ -1,6 +1,6 @@
 /**
- * OpenTelemetry, as far as our code needs to know it. Until an endpoint is set
- * nothing of its SDK is loaded, and a span costs one comparison.
+ * Facade of OpenTelemetry. The SDK is loaded only when an endpoint is configured; otherwise a span
+ * costs one comparison.
  */
 import {
   context,
@@ -15,7 +15,7 @@ import {
 export interface SpanOptions {
   kind?: 'server' | 'client' | 'producer' | 'consumer' | 'internal';
   attributes?: Record<string, string | number | boolean>;
-  /** Headers of the caller, when the span is the first here. */
+  /** Request headers of the caller, for the first span of a request. */
   parent?: Record<string, unknown>;
 }
 
@@ -29,7 +29,7 @@ const KINDS = {
 
 let tracer: Tracer | undefined;
 
-/** Called once, by `startTracing`. */
+/** Called once by `startTracing`. */
 export function useTracer(given: Tracer | undefined): void {
   tracer = given;
 }
@@ -38,7 +38,7 @@ export function isTracing(): boolean {
   return tracer !== undefined;
 }
 
-/** Runs `work` in a span; an error it throws is the span's too. */
+/** Runs `work` in a span. An error is recorded on the span. */
 export function inSpan<T>(name: string, options: SpanOptions, work: () => Promise<T>): Promise<T> {
   return tracer ? inStartedSpan(startSpan(name, options), work) : work();
 }
@@ -54,7 +54,7 @@ async function inStartedSpan<T>(span: Span | undefined, work: () => Promise<T>):
   }
 }
 
-/** A span that the caller ends. */
+/** Starts a span that the caller ends. */
 export function startSpan(
   name: string,
   { kind = 'internal', attributes, parent }: SpanOptions,
@@ -66,7 +66,7 @@ export function startSpan(
 export function failSpan(span: Span | undefined, error: unknown): void {
   if (!span) return;
   const { code, name } = (error ?? {}) as { code?: unknown; name?: unknown };
-  // Not the message: it may quote what a user has sent.
+  // Not the message, because it can quote user data.
   span.setAttribute('error.type', String(code ?? name ?? 'Error'));
   span.setStatus({ code: SpanStatusCode.ERROR });
 }
@@ -76,14 +76,14 @@ export function withSpan<T>(span: Span | undefined, work: () => T): T {
   return span ? context.with(trace.setSpan(context.active(), span), work) : work();
 }
 
-/** What a message to another program must carry to stay in this trace. */
+/** Headers that propagate the trace to another service. */
 export function traceHeaders(): Record<string, string> {
   const headers: Record<string, string> = {};
   if (tracer) propagation.inject(context.active(), headers);
   return headers;
 }
 
-/** The ids of the running span, for log lines. */
+/** IDs of the active span, for log lines. */
 export function activeTrace(): { traceId: string; spanId: string } | undefined {
   if (!tracer) return undefined;
   const { traceId, spanId } = trace.getActiveSpan()?.spanContext() ?? {};

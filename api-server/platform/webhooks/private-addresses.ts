@@ -1,4 +1,7 @@
-/** Keeps webhooks from reaching what only we can reach: users choose their addresses. */
+/**
+ * Protects from server-side request forgery: users choose the URLs of webhooks, which must not
+ * reach private networks.
+ */
 import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns';
 import { BlockList, isIP } from 'node:net';
 
@@ -7,7 +10,7 @@ const SUBNETS: [string, number][] = [
   ['10.0.0.0', 8],
   ['100.64.0.0', 10],
   ['127.0.0.0', 8],
-  ['169.254.0.0', 16], // where clouds answer for a machine's credentials
+  ['169.254.0.0', 16], // link-local, with the metadata services of cloud providers
   ['172.16.0.0', 12],
   ['192.0.0.0', 24],
   ['192.168.0.0', 16],
@@ -27,16 +30,16 @@ export class PrivateAddressError extends Error {
   override readonly name = 'PrivateAddressError';
 
   constructor() {
-    super('the address is in a private network; webhooks go to public ones');
+    super('the address is in a private network; webhooks require a public address');
   }
 }
 
-/** An address itself, not a name. */
+/** For an IP address, not a host name. */
 export function isPrivate(address: string): boolean {
   return blocked.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
 }
 
-/** Throws when the host is a private address. A name is checked by `publicLookup`, as it is resolved. */
+/** Throws when the host is a private IP address. `publicLookup` checks host names when they are resolved. */
 export function refusePrivateHost(hostname: string): void {
   const address = hostname.replace(/^\[|\]$/g, '');
   if (isIP(address) && isPrivate(address)) throw new PrivateAddressError();
@@ -44,7 +47,10 @@ export function refusePrivateHost(hostname: string): void {
 
 type LookupCallback = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
 
-/** DNS that finds no private addresses. Checked where it connects: a name may mean another address a moment later. */
+/**
+ * DNS lookup that rejects private addresses. It is checked when connecting, because DNS records can
+ * change (DNS rebinding).
+ */
 export function publicLookup(hostname: string, options: LookupOptions, callback: LookupCallback): void {
   dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
     if (error) return callback(error, []);

@@ -1,4 +1,4 @@
-/** Sends one signed message to one address. */
+/** Sends signed messages to webhooks. */
 import { Agent, errors, fetch } from 'undici';
 import { HopelessJobError } from '../jobs/job.js';
 import { inSpan, traceHeaders } from '../tracing/tracing.js';
@@ -6,10 +6,10 @@ import { PrivateAddressError, publicLookup, refusePrivateHost } from './private-
 import { signedHeaders } from './signature.js';
 
 export interface WebhookMessage {
-  /** The same at each try: by it a receiver knows what it has had. */
+  /** The same for each attempt, so that receivers detect duplicates. */
   id: string;
   url: string;
-  /** The newest first; all of them sign. */
+  /** Newest first. Each one signs the message. */
   secrets: readonly string[];
   /** JSON. */
   body: string;
@@ -17,16 +17,16 @@ export interface WebhookMessage {
 
 export interface SenderSettings {
   timeoutMs: number;
-  /** For development alone: addresses in private networks, and plain HTTP. */
+  /** Allows private IP addresses and plain HTTP. Only for development. */
   allowPrivate: boolean;
 }
 
-/** An answer that was not a 2xx. */
+/** The response status was not 2xx. */
 export class WebhookRefusedError extends Error {
   override readonly name = 'WebhookRefusedError';
 
   constructor(readonly status: number) {
-    super(`the receiver answered ${status}`);
+    super(`the receiver returned ${status}`);
   }
 }
 
@@ -43,11 +43,11 @@ export class WebhookSender {
       },
       headersTimeout: settings.timeoutMs,
       bodyTimeout: settings.timeoutMs,
-      maxResponseSize: 64 * 1_024, // nobody reads it
+      maxResponseSize: 64 * 1_024, // the body is ignored
     });
   }
 
-  /** Throws when the receiver did not take it; a HopelessJobError when it never will. */
+  /** Throws when the receiver does not accept the message; a HopelessJobError when a retry cannot succeed. */
   async send(message: WebhookMessage, signal: AbortSignal): Promise<void> {
     this.#check(message.url);
     const attributes = { 'http.request.method': 'POST', 'server.address': new URL(message.url).hostname };
@@ -64,14 +64,14 @@ export class WebhookSender {
         ...traceHeaders(),
         ...signedHeaders(id, new Date(), body, secrets),
       },
-      redirect: 'manual', // it would lead away from the address that was checked
+      redirect: 'manual', // a redirect could lead to an address that was not checked
       dispatcher: this.#agent,
       signal: AbortSignal.any([signal, AbortSignal.timeout(this.settings.timeoutMs)]),
     }).catch((error: unknown) => {
       throw readable(error);
     });
     await response.body?.cancel();
-    if (response.status === GONE) throw new HopelessJobError('the receiver answered 410: it wants no more');
+    if (response.status === GONE) throw new HopelessJobError('the receiver returned 410 (Gone)');
     if (!response.ok) throw new WebhookRefusedError(response.status);
   }
 
@@ -82,7 +82,7 @@ export class WebhookSender {
   #check(url: string): void {
     const { protocol, hostname } = new URL(url);
     if (this.settings.allowPrivate) return;
-    if (protocol !== 'https:') throw new HopelessJobError('webhooks go to https addresses only');
+    if (protocol !== 'https:') throw new HopelessJobError('webhooks require an https URL');
     try {
       refusePrivateHost(hostname);
     } catch (error) {
@@ -91,11 +91,11 @@ export class WebhookSender {
   }
 }
 
-/** fetch hides what went wrong in the cause. */
+/** fetch has the actual error in `cause`. */
 function readable(error: unknown): Error {
   const cause = (error as Error).cause ?? error;
   if (cause instanceof PrivateAddressError) return new HopelessJobError(cause.message);
   if (cause instanceof errors.UndiciError) return new Error(cause.code);
   const { code, message } = cause as { code?: unknown; message: string };
-  return new Error(typeof code === 'string' ? code : message); // a code, rather than an address
+  return new Error(typeof code === 'string' ? code : message); // the code, because the message contains the address
 }

@@ -1,4 +1,4 @@
-/** Signatures by the Standard Webhooks convention (standardwebhooks.com), for which receivers find libraries. */
+/** Signatures as specified by Standard Webhooks (standardwebhooks.com), for which libraries exist. */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
 export interface SignedHeaders {
@@ -7,14 +7,14 @@ export interface SignedHeaders {
   'webhook-signature': string;
 }
 
-/** Headers for a body; with several secrets (while they are exchanged) one signature each. */
+/** Signature headers of a body, with one signature per secret. */
 export function signedHeaders(id: string, at: Date, body: string, secrets: readonly string[]): SignedHeaders {
   const timestamp = String(Math.floor(at.getTime() / 1_000));
   const signatures = secrets.map((secret) => `v1,${sign(`${id}.${timestamp}.${body}`, secret)}`);
   return { 'webhook-id': id, 'webhook-timestamp': timestamp, 'webhook-signature': signatures.join(' ') };
 }
 
-/** What a receiver does, and our tests. */
+/** Verifies a signature, as receivers do. Used by tests. */
 export function isSignedBy(secret: string, headers: SignedHeaders, body: string): boolean {
   const expected = sign(`${headers['webhook-id']}.${headers['webhook-timestamp']}.${body}`, secret);
   return headers['webhook-signature'].split(' ').some((text) => {

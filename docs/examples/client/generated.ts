@@ -4,32 +4,44 @@ type Exact<T extends { [key: string]: unknown }> = { [K in keyof T]: T[K] };
 /** Internal type. DO NOT USE DIRECTLY. */
 export type Incremental<T> = T | { [P in keyof T]?: P extends ' $fragmentName' | '__typename' ? T[P] : never };
 import type { DocumentTypeDecoration } from '@graphql-typed-document-node/core';
-/** All that are given must fit. */
+/** Filters for deployments. Filters are combined with AND. */
 export type DeploymentFilter = {
-  /** Ended then or later. */
+  /** Returns deployments that finished at or after this time. */
   finishedFrom?: string | null | undefined;
-  /** Ended before. */
+  /** Returns deployments that finished before this time. */
   finishedTo?: string | null | undefined;
-  /** Started then or later. */
+  /** Returns deployments that started at or after this time. */
   startedFrom?: string | null | undefined;
-  /** Started before. */
+  /** Returns deployments that started before this time. */
   startedTo?: string | null | undefined;
+  /** Returns deployments with one of these statuses. */
   status?: Array<DeploymentStatus> | null | undefined;
+  /** Returns deployments with one of these strategies. */
   strategy?: Array<DeploymentStrategy> | null | undefined;
+  /** Returns deployments of one of these versions. */
   version?: Array<string> | null | undefined;
 };
 
+/** Status of a deployment. */
 export type DeploymentStatus =
+  /** The deployment failed. */
   | 'FAILED'
+  /** The deployment is not finished. */
   | 'IN_PROGRESS'
+  /** The deployment was rolled back to the previous version. */
   | 'ROLLED_BACK'
+  /** The deployment succeeded. */
   | 'SUCCEEDED';
 
-/** How a version takes the place of another. */
+/** Strategy by which a deployment replaces the previous version. */
 export type DeploymentStrategy =
+  /** All traffic switches to the new version at once, while both versions run. */
   | 'BLUE_GREEN'
+  /** Traffic shifts to the new version in steps. */
   | 'CANARY'
+  /** The old version stops before the new version starts. */
   | 'RECREATE'
+  /** Pods of the old version are replaced in batches. */
   | 'ROLLING_UPDATE';
 
 export type DeploymentsQueryVariables = Exact<{

@@ -107,7 +107,11 @@ export function toStructural(schema: JsonSchema): JsonSchema {
 function anythingOrStructural(schema: JsonSchema): JsonSchema {
   if (isAnything(schema)) return { 'x-kubernetes-preserve-unknown-fields': true };
   const holdsAnything = !schema.properties && isAnything(schema.additionalProperties);
-  if (holdsAnything) return { type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+  if (holdsAnything) {
+    const { maxProperties } = schema;
+    const bound = maxProperties === undefined ? {} : { maxProperties };
+    return { type: 'object', ...bound, 'x-kubernetes-preserve-unknown-fields': true };
+  }
   return toStructural(schema);
 }
 
@@ -118,11 +122,14 @@ function isAnything(schema: unknown): boolean {
 function intOrString(schema: JsonSchema): JsonSchema {
   const { description, pattern, default: otherwise } = schema;
   const { 'x-kubernetes-validations': validations } = schema;
+  // Kubernetes takes no bounds within anyOf here; each of these applies to one of the two types alone.
+  const { minimum, maximum } = schema.anyOf?.find(({ type }) => type === 'integer') ?? {};
+  const { maxLength } = schema.anyOf?.find(({ type }) => type === 'string') ?? {};
   return {
     ...(description ? { description } : {}),
     ...(otherwise === undefined ? {} : { default: otherwise }),
     anyOf: [{ type: 'integer' }, { type: 'string' }],
-    pattern,
+    ...{ minimum, maximum, maxLength, pattern },
     'x-kubernetes-int-or-string': true,
     ...(validations ? { 'x-kubernetes-validations': validations } : {}),
   };

@@ -22,7 +22,7 @@ const byEnvironment = {
   },
   production: {
     replicas: 3,
-    resources: { requests: { cpu: '500m', memory: '512Mi' }, limits: { cpu: '2', memory: '2Gi' } },
+    resources: { requests: { cpu: '500m', memory: '768Mi' }, limits: { cpu: '2', memory: '2Gi' } },
     topologySpread: 'Zone',
   },
 } as const;
@@ -109,10 +109,24 @@ export function sizedResources(api: PcfApi): SizedResource[] {
 export function replicasChosenBy({ metadata, spec }: PcfApi): string | undefined {
   if (spec.replicas === undefined) return undefined;
   if (!metadata.managedFields) return 'the manifest';
-  return metadata.managedFields.find(
-    ({ manager, subresource, fieldsV1 }) =>
-      manager !== FIELD_MANAGER &&
-      subresource !== 'scale' &&
-      fieldsV1?.['f:spec']?.['f:replicas'] !== undefined,
+  return replicasSetters(metadata).find(
+    ({ manager, subresource }) => manager !== FIELD_MANAGER && subresource !== 'scale',
   )?.manager;
+}
+
+/**
+ * Whether `spec.replicas` is the default that the operator wrote for an autoscaler to start from.
+ * What an autoscaler or a person has set since is theirs, and stays when the autoscaler is removed.
+ */
+export function isReplicasDefault({ metadata, spec }: PcfApi): boolean {
+  const setters = replicasSetters(metadata);
+  return (
+    spec.replicas !== undefined &&
+    setters.length > 0 &&
+    setters.every(({ manager }) => manager === FIELD_MANAGER)
+  );
+}
+
+function replicasSetters({ managedFields = [] }: PcfApi['metadata']) {
+  return managedFields.filter(({ fieldsV1 }) => fieldsV1?.['f:spec']?.['f:replicas'] !== undefined);
 }

@@ -34,6 +34,28 @@ export const imageName = z
   .max(512)
   .regex(/^[a-z0-9][^\s]*$/);
 
+/** Strings by name, such as labels: at most so many, each at most so long. */
+export function stringMap(maxLength: number, maxProperties: number) {
+  return z
+    .record(z.string(), z.string().max(maxLength))
+    .refine(
+      (map) => Object.keys(map).length <= maxProperties,
+      `must not have more than ${maxProperties} entries`,
+    )
+    .meta({ maxProperties });
+}
+
+/** Labels of objects, or of a selector. */
+export const labels = stringMap(63, 64);
+
+/** A name, an image or a few words that the status reports. */
+export const shortText = z.string().max(1024);
+/** What the status reports in the words of something else, such as an error message. */
+export const longText = z.string().max(32_768);
+
+/** RFC 3339. */
+export const time = (description: string) => z.string().max(64).meta({ description, format: 'date-time' });
+
 /** A name of up to 253 characters, as Secrets and ConfigMaps may have. */
 export const objectName = z
   .string()
@@ -47,10 +69,22 @@ export const isQuantity: CelRule = {
   message: 'must be a quantity such as 500m, 2 or 4Gi',
 };
 
+/** Digits per suffix: a quantity stays near 1e15 (1 PB) at most, which a number holds exactly. */
+const QUANTITY = [
+  [15, 'm?'],
+  [12, '(k|Ki)'],
+  [9, '(M|Mi)'],
+  [6, '(G|Gi)'],
+  [3, '(T|Ti)'],
+] as const;
+const quantityPattern = QUANTITY.map(
+  ([digits, suffix]) => `([0-9]{1,${digits}}|[0-9]{0,${digits}}\\.[0-9]{1,9})${suffix}`,
+).join('|');
+
 /** Without a rule, for within lists: CEL counts the longest string for each item that could be there. */
-export const bareQuantity = z.union([z.number().int().nonnegative(), z.string()]).meta({
+export const bareQuantity = z.union([z.int().min(0).max(1e15), z.string().max(32)]).meta({
   'x-kubernetes-int-or-string': true,
-  pattern: '^([0-9]+|[0-9]*\\.[0-9]+)(m|k|Ki|M|Mi|G|Gi|T|Ti)?$',
+  pattern: `^(${quantityPattern})$`,
 });
 
 /** resource.Quantity: `500m`, `2`, `4Gi`. An integer in YAML is fine too. */
@@ -117,7 +151,7 @@ export const condition = z.strictObject({
     .max(Number.MAX_SAFE_INTEGER)
     .optional()
     .meta({ description: 'metadata.generation that the condition speaks of.', format: 'int64' }),
-  lastTransitionTime: z.string().meta({ description: 'When the status last changed.', format: 'date-time' }),
+  lastTransitionTime: time('When the status last changed.'),
   reason: z.string().min(1).max(1024).meta({ description: 'One CamelCase word for programs.' }),
   message: z
     .string()

@@ -19,7 +19,9 @@ import { source, strategy } from './spec/strategy.js';
 import { network, tls, traffic } from './spec/traffic.js';
 import { envFrom, mountsHaveVolumes, tmp, volumeMounts, volumes } from './spec/volumes.js';
 
-const config = z.record(z.string(), z.record(z.string(), z.unknown())).meta({
+const section = z.record(z.string(), z.unknown()).meta({ maxProperties: 256 });
+const config = z.record(z.string(), section).meta({
+  maxProperties: 64,
   description:
     'Settings of the API that differ from its base and environment layers, by section: ' +
     '`config: { graphql: { playground_enabled: true } }`. The image checks them against its own schema; ' +

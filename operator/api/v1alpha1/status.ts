@@ -1,11 +1,12 @@
 /** `status` of a PcfApi: a report for people and programs. Only `delivery` is read back: where the delivery stands. */
 import { z } from 'zod';
-import { condition } from './kubernetes.js';
+import { condition, longText, shortText, time } from './kubernetes.js';
 import { analysisStatus } from './status/analysis.js';
 
 const count = (description: string) => z.int().min(0).max(100_000).meta({ description, format: 'int32' });
 const percent = (description: string) => z.int().min(0).max(100).meta({ description, format: 'int32' });
-const time = (description: string) => z.string().meta({ description, format: 'date-time' });
+/** Revisions that are on record or have pods: more than `revisionHistoryLimit` allows. */
+const MAX_REVISIONS = 256;
 
 export const PHASES = [
   'Pending',
@@ -22,9 +23,9 @@ export type Phase = (typeof PHASES)[number];
 
 const trafficStatus = z.strictObject({
   desiredWeight: percent('Share that was asked for the new revision.'),
-  effectiveWeight: percent('Share that the new revision is given now.'),
+  effectiveWeight: percent('Share that the new revision has by the route as it was read back.'),
   verified: z.boolean().meta({ description: 'Whether the route was read back as it was written.' }),
-  reason: z.string().optional().meta({
+  reason: longText.optional().meta({
     description:
       'Why the two weights differ, why a revision that was aborted keeps a share, or why the route is not verified.',
   }),
@@ -33,10 +34,10 @@ const trafficStatus = z.strictObject({
 const rowCount = (description: string) =>
   z.int().min(0).max(Number.MAX_SAFE_INTEGER).meta({ description, format: 'int64' });
 const migrationNames = (description: string) =>
-  z.array(z.string()).meta({ description, 'x-kubernetes-list-type': 'atomic' });
+  z.array(shortText).max(10_000).meta({ description, 'x-kubernetes-list-type': 'atomic' });
 
 const backfillStatus = z.strictObject({
-  name: z.string().meta({ description: 'The backfill.' }),
+  name: shortText.meta({ description: 'The backfill.' }),
   rows: rowCount('Rows done.'),
   total: rowCount('Rows there are, as the database estimates.'),
   rowsPerSecond: rowCount('How fast it goes.'),
@@ -46,7 +47,7 @@ const backfillStatus = z.strictObject({
 export type BackfillStatus = z.infer<typeof backfillStatus>;
 
 const migrationStatus = z.strictObject({
-  revision: z.string().meta({ description: 'The revision whose migrations these are.' }),
+  revision: shortText.meta({ description: 'The revision whose migrations these are.' }),
   state: z
     .enum(['Pending', 'Planned', 'Running', 'Succeeded', 'Failed', 'Disabled'])
     .meta({ description: 'Where they stand. Planned: they wait to be approved.' }),
@@ -54,16 +55,17 @@ const migrationStatus = z.strictObject({
     .enum(['plan', 'expand', 'backfill', 'hook', 'contract'])
     .optional()
     .meta({ description: 'What runs now, ran last, or waits to be approved.' }),
-  job: z.string().optional().meta({ description: 'The Job that does it.' }),
-  current: z.string().optional().meta({ description: 'Newest migration in the database.' }),
+  job: shortText.optional().meta({ description: 'The Job that does it.' }),
+  current: shortText.optional().meta({ description: 'Newest migration in the database.' }),
   applied: migrationNames('Migrations this revision added.').optional(),
   pending: z
     .array(
       z.strictObject({
-        name: z.string().meta({ description: 'Name of the migration.' }),
+        name: shortText.meta({ description: 'Name of the migration.' }),
         phase: z.enum(['expand', 'backfill', 'contract']).meta({ description: 'When it runs.' }),
       }),
     )
+    .max(10_000)
     .optional()
     .meta({
       description: 'Migrations that the database does not have yet.',
@@ -73,39 +75,40 @@ const migrationStatus = z.strictObject({
   findings: z
     .array(
       z.strictObject({
-        migration: z.string().meta({ description: 'The migration.' }),
-        rule: z.string().meta({ description: 'The rule of lint that it breaks.' }),
-        statement: z.string().meta({ description: 'The statement.' }),
+        migration: shortText.meta({ description: 'The migration.' }),
+        rule: shortText.meta({ description: 'The rule of lint that it breaks.' }),
+        statement: longText.meta({ description: 'The statement.' }),
       }),
     )
+    .max(1_000)
     .optional()
     .meta({ description: 'What lint has against them.', 'x-kubernetes-list-type': 'atomic' }),
   progress: backfillStatus.optional().meta({ description: 'How far the newest backfill came.' }),
-  summary: z.string().optional().meta({ description: 'Where they stand, in a word or two.' }),
+  summary: shortText.optional().meta({ description: 'Where they stand, in a word or two.' }),
   lockHolder: z
     .strictObject({
       lock: z.enum(['run', 'table']).meta({
         description: 'run: another run of migrations has its turn; table: it has a table that is needed.',
       }),
       pid: z.int().meta({ description: 'Process of PostgreSQL, for pg_terminate_backend.', format: 'int64' }),
-      application: z.string().meta({ description: 'What it calls itself.' }),
-      user: z.string().optional().meta({ description: 'Its user.' }),
+      application: shortText.meta({ description: 'What it calls itself.' }),
+      user: shortText.optional().meta({ description: 'Its user.' }),
       since: time('Since when its transaction is open.').optional(),
     })
     .optional()
     .meta({ description: 'The session of the database that the migrations wait for.' }),
-  duration: z.string().optional().meta({ description: 'How long they took.' }),
-  message: z.string().optional().meta({ description: 'Last line of what went wrong.' }),
-  waitingFor: z.string().optional().meta({ description: 'What the next step of the schema waits for.' }),
-  approval: z.string().optional().meta({
+  duration: shortText.optional().meta({ description: 'How long they took.' }),
+  message: longText.optional().meta({ description: 'Last line of what went wrong.' }),
+  waitingFor: longText.optional().meta({ description: 'What the next step of the schema waits for.' }),
+  approval: longText.optional().meta({
     description: 'What `kubectl pcf migrate approve` writes into the annotation pcf.dev/approve-migrations.',
   }),
   contractAt: time('When the soak ends, and contract may run.').optional(),
   rollbackFloor: z
     .strictObject({
-      revision: z.string().meta({ description: 'The revision.' }),
+      revision: shortText.meta({ description: 'The revision.' }),
       number: count('Its number.'),
-      image: z.string().optional().meta({ description: 'Its image.' }),
+      image: shortText.optional().meta({ description: 'Its image.' }),
       migrations: migrationNames('Contract migrations that older revisions can not live with.'),
     })
     .optional()
@@ -113,31 +116,31 @@ const migrationStatus = z.strictObject({
 });
 
 const revisionStatus = z.strictObject({
-  name: z.string().meta({ description: 'Name of its Deployment, ConfigMap and ControllerRevision.' }),
-  image: z.string().meta({ description: 'Image it runs.' }),
+  name: shortText.meta({ description: 'Name of its Deployment, ConfigMap and ControllerRevision.' }),
+  image: shortText.meta({ description: 'Image it runs.' }),
   replicas: count('Pods it should have.'),
   readyReplicas: count('Pods that can take traffic.'),
   weight: percent('Share of the traffic it is given.'),
 });
 
 const failedDelivery = z.strictObject({
-  revision: z.string().meta({ description: 'The revision.' }),
-  reason: z.string().meta({ description: 'Why, in one CamelCase word.' }),
-  message: z.string().meta({ description: 'Why, for people.' }),
+  revision: shortText.meta({ description: 'The revision.' }),
+  reason: shortText.meta({ description: 'Why, in one CamelCase word.' }),
+  message: longText.meta({ description: 'Why, for people.' }),
   at: time('When it was aborted.'),
 });
 
 const deliveryPosition = z.strictObject({
-  stable: z.string().optional().meta({ description: 'Revision that was promoted last.' }),
-  previous: z.string().optional().meta({ description: 'Revision that was stable before it.' }),
-  served: z.array(z.string()).optional().meta({
+  stable: shortText.optional().meta({ description: 'Revision that was promoted last.' }),
+  previous: shortText.optional().meta({ description: 'Revision that was stable before it.' }),
+  served: z.array(shortText).max(MAX_REVISIONS).optional().meta({
     description: 'Revisions on record that were stable once: what leads to one of them again is an undo.',
   }),
-  update: z.string().optional().meta({ description: 'Revision being delivered.' }),
+  update: shortText.optional().meta({ description: 'Revision being delivered.' }),
   startedAt: time('When the current or last delivery began.').optional(),
   firstTrafficAt: time('When its revision first got a share of the traffic.').optional(),
   promotedAt: time('When the stable revision was promoted.').optional(),
-  strategy: z.string().optional().meta({ description: 'Strategy whose steps are counted.' }),
+  strategy: shortText.optional().meta({ description: 'Strategy whose steps are counted.' }),
   step: count('Step of the strategy, from 0.').optional(),
   stepSince: time('When the weight of the step was first in force.').optional(),
   floor: percent('Share that an earlier strategy had reached.').optional(),
@@ -151,7 +154,7 @@ const deliveryPosition = z.strictObject({
   }),
   weight: percent('The share last asked for, kept while paused.').optional(),
   scale: count('Pods for the whole traffic, by which the share in force is measured.').optional(),
-  progress: z.string().optional().meta({ description: 'What is compared to see progress.' }),
+  progress: longText.optional().meta({ description: 'What is compared to see progress.' }),
   progressAt: time('When there was progress last.').optional(),
   readySince: time('Since when all pods that were asked for are ready.').optional(),
   failed: failedDelivery.optional().meta({
@@ -160,16 +163,17 @@ const deliveryPosition = z.strictObject({
   retiring: z
     .array(
       z.strictObject({
-        revision: z.string().meta({ description: 'Revision on its way out.' }),
+        revision: shortText.meta({ description: 'Revision on its way out.' }),
         since: time('When it was last seen without traffic.'),
       }),
     )
+    .max(MAX_REVISIONS)
     .optional()
     .meta({ description: 'Revisions whose pods are kept a moment longer, so that an undo is instant.' }),
   knows: z
     .array(
       z.strictObject({
-        revision: z.string().meta({ description: 'The revision.' }),
+        revision: shortText.meta({ description: 'The revision.' }),
         migrations: migrationNames(
           'Contract migrations that its image knows, and lives without what they drop.',
         ),
@@ -184,13 +188,14 @@ const deliveryPosition = z.strictObject({
         }),
       }),
     )
+    .max(MAX_REVISIONS)
     .optional()
     .meta({ description: 'What revisions on record told of contract migrations when they were migrated.' }),
   contracted: z
     .strictObject({
-      revision: z.string().meta({ description: 'Revision whose contract migrations were begun last.' }),
+      revision: shortText.meta({ description: 'Revision whose contract migrations were begun last.' }),
       number: count('Its number.'),
-      image: z.string().optional().meta({ description: 'Its image.' }),
+      image: shortText.optional().meta({ description: 'Its image.' }),
       migrations: migrationNames('All contract migrations that were begun so far.'),
       at: time('When they were begun.'),
       done: z.boolean().optional().meta({ description: 'Whether they are done.' }),
@@ -205,10 +210,10 @@ export const positionRecord = deliveryPosition.pick({ knows: true, contracted: t
 export type PositionRecord = z.infer<typeof positionRecord>;
 
 const deliveryRecord = z.strictObject({
-  revision: z.string().meta({ description: 'What was delivered.' }),
+  revision: shortText.meta({ description: 'What was delivered.' }),
   number: count('Number of the revision.'),
-  image: z.string().meta({ description: 'Its image.' }),
-  commit: z.string().optional().meta({ description: 'Commit it was built from.' }),
+  image: shortText.meta({ description: 'Its image.' }),
+  commit: shortText.optional().meta({ description: 'Commit it was built from.' }),
   committedAt: time('When that was committed.').optional(),
   startedAt: time('When the delivery began.'),
   firstTrafficAt: time('When it first got a share of the traffic.').optional(),
@@ -218,8 +223,8 @@ const deliveryRecord = z.strictObject({
       'How it ended. Undone: it went back, and took the traffic from the revision that came after it. RolledBack: the spec ' +
       'asked for the stable revision again, once it had traffic. CalledOff: the same, before anybody saw it.',
   }),
-  reason: z.string().optional().meta({ description: 'Why it was aborted, in one word.' }),
-  by: z.string().optional().meta({
+  reason: shortText.optional().meta({ description: 'Why it was aborted, in one word.' }),
+  by: shortText.optional().meta({
     description:
       'Who ended it so: the field manager that set what makes the revision, or that asked for the abort; pcf-operator where nobody did.',
   }),
@@ -231,7 +236,7 @@ const stepStatus = z.strictObject({
   of: count('How many there are.'),
   weight: percent('Share it asks for.'),
   since: time('Since when that is in force.').optional(),
-  waitingFor: z.string().optional().meta({ description: 'What it waits for.' }),
+  waitingFor: longText.optional().meta({ description: 'What it waits for.' }),
 });
 
 export const pcfApiStatus = z.strictObject({
@@ -242,10 +247,11 @@ export const pcfApiStatus = z.strictObject({
     .optional()
     .meta({ description: 'metadata.generation that this status speaks of.', format: 'int64' }),
   phase: z.enum(PHASES).optional().meta({ description: 'One word for the whole.' }),
-  reason: z.string().optional().meta({ description: 'Why it is not Ready, in one CamelCase word.' }),
+  reason: shortText.optional().meta({ description: 'Why it is not Ready, in one CamelCase word.' }),
   since: time('Since when that has been the reason.').optional(),
   conditions: z
     .array(condition)
+    .max(32)
     .optional()
     .meta({
       description:
@@ -253,15 +259,15 @@ export const pcfApiStatus = z.strictObject({
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['type'],
     }),
-  stableRevision: z.string().optional().meta({ description: 'Revision that serves by default.' }),
-  updateRevision: z.string().optional().meta({ description: 'Revision being delivered, if any.' }),
-  stableImage: z.string().optional().meta({ description: 'Image of the stable revision.' }),
-  updateImage: z.string().optional().meta({ description: 'Image of the revision being delivered.' }),
+  stableRevision: shortText.optional().meta({ description: 'Revision that serves by default.' }),
+  updateRevision: shortText.optional().meta({ description: 'Revision being delivered, if any.' }),
+  stableImage: shortText.optional().meta({ description: 'Image of the stable revision.' }),
+  updateImage: shortText.optional().meta({ description: 'Image of the revision being delivered.' }),
   replicas: count(
     'Pods that one revision needs for the whole traffic: what autoscalers start from. `revisions` has all pods.',
   ).optional(),
   readyReplicas: count('Pods of all revisions that can take traffic.').optional(),
-  selector: z.string().optional().meta({
+  selector: shortText.optional().meta({
     description:
       'Label selector of the pods that autoscalers measure: those of one revision where it has the whole traffic, or where the pods of two would look like load.',
   }),
@@ -274,11 +280,16 @@ export const pcfApiStatus = z.strictObject({
     .meta({ description: 'The revision that was aborted last, as long as the spec asks for it.' }),
   history: z
     .array(deliveryRecord)
+    .max(100)
     .optional()
     .meta({ description: 'Deliveries that ended, the newest first.' }),
   migration: migrationStatus.optional().meta({ description: 'The database schema.' }),
   analysis: analysisStatus.optional().meta({ description: 'The judgement on the new revision.' }),
-  revisions: z.array(revisionStatus).optional().meta({ description: 'Every revision that has pods.' }),
+  revisions: z
+    .array(revisionStatus)
+    .max(MAX_REVISIONS)
+    .optional()
+    .meta({ description: 'Every revision that has pods.' }),
   delivery: deliveryPosition
     .optional()
     .meta({ description: 'Where the delivery stands; read back by the operator.' }),

@@ -112,7 +112,7 @@ describe('api-server database', () => {
       });
       await eventually('the replica answers', () => answers.replica > 100);
       await replica.kill();
-      await eventually('it is away', () => under.database.replicaStatus?.state === 'away');
+      await eventually('it is away', () => under.database.replicaStatus?.state === 'unavailable');
       const before = answers.primary;
       await eventually('the primary answers', () => answers.primary > before + 100);
       await replica.start();
@@ -125,7 +125,7 @@ describe('api-server database', () => {
 
     it('starts, and reads from the primary, when the replica is not there', async () => {
       const nobody = `postgresql://me@127.0.0.1:${await freePort()}/x`;
-      await using under = await openDatabase(url, { replica_url: nobody }, 'away');
+      await using under = await openDatabase(url, { replica_url: nobody }, 'unavailable');
       assert.equal(await under.readsFrom(), 'primary');
       assert.equal(under.database.replicaStatus?.reason, 'ECONNREFUSED');
     });
@@ -273,7 +273,7 @@ describe('api-server database', () => {
       await eventually('there is load on the new ones', () => done > before + 100);
       running = false;
       await Promise.all(load);
-      assert.ok(under.logs.some(({ msg }) => msg === 'the database connections use new credentials'));
+      assert.ok(under.logs.some(({ msg }) => msg === 'database credentials reloaded'));
       assert.doesNotMatch(JSON.stringify(under.logs), /two/);
     });
 
@@ -283,12 +283,12 @@ describe('api-server database', () => {
       await using under = await openDatabase(as('one'), { url_file: file });
       writeFileSync(file, as('two'));
       await eventually('it is tried', () =>
-        under.logs.some(({ msg }) => msg === 'new credentials do not work yet, the old ones stay'),
+        under.logs.some(({ msg }) => msg === 'new database credentials rejected, keeping the previous ones'),
       );
       await under.database.dataSource.query('SELECT count(*) FROM notes');
       await primary.query("ALTER ROLE app PASSWORD 'two'", url);
       await eventually('they are in use', () =>
-        under.logs.some(({ msg }) => msg === 'the database connections use new credentials'),
+        under.logs.some(({ msg }) => msg === 'database credentials reloaded'),
       );
       await under.database.dataSource.query('SELECT count(*) FROM notes');
     });

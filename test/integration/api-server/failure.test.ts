@@ -106,7 +106,7 @@ describe('api-server under failure', () => {
     const server = await start({ PCF_API__DATABASE__URL: `postgresql://me:hush@127.0.0.1:${port}/pcf` });
     await sleep(300);
     const body = await (await server.fetch('/health/ready')).text();
-    assert.match(body, /"database":\{"status":"away","since":"[^"]+","reason":"ECONNREFUSED"\}/);
+    assert.match(body, /"database":\{"status":"unavailable","since":"[^"]+","reason":"ECONNREFUSED"\}/);
     assert.doesNotMatch(body, new RegExp(`hush|${port}`));
     assert.doesNotMatch(server.output, /hush/);
   });
@@ -155,7 +155,7 @@ describe('api-server under failure', () => {
       PCF_API__DATABASE__CONNECT_TIMEOUT: '200ms',
     });
     await sleep(600);
-    assert.match(await (await server.fetch('/health/ready')).text(), /"status":"away"/);
+    assert.match(await (await server.fetch('/health/ready')).text(), /"status":"unavailable"/);
     for (const socket of sockets) socket.destroy();
     hole.close();
   });

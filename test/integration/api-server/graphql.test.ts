@@ -76,7 +76,7 @@ describe('api-server GraphQL', () => {
   it('a name that is taken is a CONFLICT that names the field', async () => {
     await create('web');
     const { errors } = await api.graphql(CREATE, { input: { name: 'web' } });
-    assert.match(errors[0]!.message, /a service named web exists already/);
+    assert.match(errors[0]!.message, /a service named web already exists/);
     assert.equal(errors[0]!.extensions.code, 'CONFLICT');
     assert.equal(errors[0]!.extensions.field, 'input.name');
     assert.ok(errors[0]!.extensions.requestId);
@@ -127,7 +127,7 @@ describe('api-server GraphQL', () => {
     assert.equal(errors[0]?.extensions.code, 'BAD_USER_INPUT');
     const id = await create('web');
     const other = await api.graphql(FINISH, { input: { id, outcome: 'FAILED' } });
-    assert.match(other.errors[0]!.message, /is the id of a Service, expected a Deployment/);
+    assert.match(other.errors[0]!.message, /is the ID of a Service, expected the ID of a Deployment/);
   });
 
   it('pages forward and backward over all services, while others come and go', async () => {
@@ -195,7 +195,7 @@ describe('api-server GraphQL', () => {
     const endAgain = await api.graphql(FINISH, { input: { id, outcome: 'SUCCEEDED' } });
     assert.deepEqual(endAgain.data, end.data);
     const otherEnd = await api.graphql(FINISH, { input: { id, outcome: 'FAILED' } });
-    assert.match(otherEnd.errors[0]!.message, /has ended as SUCCEEDED already/);
+    assert.match(otherEnd.errors[0]!.message, /is already finished with status SUCCEEDED/);
   });
 
   it('of many that record the same key at once all get the same deployment', async () => {
@@ -280,7 +280,7 @@ describe('api-server GraphQL', () => {
     assert.deepEqual(errors[0]?.extensions, { code: 'INTERNAL_SERVER_ERROR', requestId: 'req-masked' });
     assert.doesNotMatch(text, /relation|SELECT|stack|hidden/);
     const logged = api.logs.find(
-      ({ msg, requestId }) => msg === 'a GraphQL operation failed' && requestId === 'req-masked',
+      ({ msg, requestId }) => msg === 'GraphQL operation failed' && requestId === 'req-masked',
     );
     assert.match(JSON.stringify(logged), /relation .*services.* does not exist/);
   });

@@ -106,7 +106,7 @@ describe('api-server identities', () => {
       for (const way of [everything, 'service { name }', 'release { commit }', 'incidents { totalCount }']) {
         const led = await withKey(key, `${UPDATE} { id ${way} } }`, { id });
         assert.deepEqual(codes(led), ['FORBIDDEN'], way);
-        assert.match(led.errors[0]!.message, /needs an API key with the scope READ/);
+        assert.match(led.errors[0]!.message, /requires an API key with the scope READ/);
         assert.doesNotMatch(led.text, /web/);
       }
       const open = `mutation ($input: OpenIncidentInput!) { openIncident(input: $input) { title causedBy { version } } }`;
@@ -119,7 +119,7 @@ describe('api-server identities', () => {
     it('says what is lacking', async () => {
       const { status, errors } = await as('VIEWER', CREATE_SERVICE, { name: 'web' });
       assert.equal(status, 200);
-      assert.match(errors[0]!.message, /needs the role OPERATOR; yours is VIEWER/);
+      assert.match(errors[0]!.message, /requires the role OPERATOR; the caller has the role VIEWER/);
     });
   });
 
@@ -149,7 +149,7 @@ describe('api-server identities', () => {
       const { key } = await newKey({ scopes: ['DEPLOYMENTS'] });
       const refused = await withKey(key, CREATE_SERVICE, { name: 'web' });
       assert.deepEqual(codes(refused), ['FORBIDDEN']);
-      assert.match(refused.errors[0]!.message, /with the scope CATALOG; yours has DEPLOYMENTS/);
+      assert.match(refused.errors[0]!.message, /with the scope CATALOG; the key has DEPLOYMENTS/);
       assert.deepEqual(codes(await withKey(key, '{ services { totalCount } }')), ['FORBIDDEN']);
       const { key: whole } = await newKey();
       assert.deepEqual(codes(await withKey(whole, CREATE_SERVICE, { name: 'web' })), []);
@@ -219,7 +219,7 @@ describe('api-server identities', () => {
       ]) {
         const { status, errors } = await withKey(wrong, ME);
         assert.equal(status, 401, wrong);
-        assert.match(errors[0]!.message, /wrong, revoked or expired/);
+        assert.match(errors[0]!.message, /invalid, revoked or expired/);
       }
     });
 
@@ -458,7 +458,7 @@ describe('api-server identities', () => {
         runRole(['user', 'create', '--email', email, '--role', 'admin'], more);
       assert.equal((await create('ada@example.com')).code, 0);
       const twice = await create('ada@example.com');
-      assert.deepEqual([twice.code, twice.stderr], [1, 'a user with this e-mail address exists already\n']);
+      assert.deepEqual([twice.code, twice.stderr], [1, 'a user with this e-mail address already exists\n']);
       const wrong = await create('nonsense');
       assert.deepEqual([wrong.code, wrong.stderr], [64, '--email: must be an e-mail address\n']);
       const away = await create('b@example.com', {

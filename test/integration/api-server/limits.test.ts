@@ -230,15 +230,15 @@ describe('api-server limits', () => {
       assert.equal(ended.code, EXIT.config);
       return ended.lastWords;
     };
-    assert.match(await lastWords({}), /graphql: expected trusted_documents beside only_trusted/);
+    assert.match(await lastWords({}), /graphql: only_trusted requires trusted_documents/);
     assert.match(
       await lastWords({ PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: file }),
-      /trusted_documents: can't be used: ENOENT/,
+      /trusted_documents: cannot be loaded: ENOENT/,
     );
     writeFileSync(file, JSON.stringify({ abc: SERVICES }));
     assert.match(
       await lastWords({ PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: file }),
-      /abc is not the sha256 of its text/,
+      /abc is not the SHA-256 hash of its document/,
     );
   });
 

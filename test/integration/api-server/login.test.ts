@@ -116,7 +116,7 @@ describe('api-server login', () => {
       errors[0].extensions.code,
     ]);
     assert.equal(new Set(bodies.map(String)).size, 1, JSON.stringify(bodies));
-    assert.deepEqual(bodies[0], [401, 'the e-mail address or the password is wrong', 'UNAUTHENTICATED']);
+    assert.deepEqual(bodies[0], [401, 'invalid e-mail address or password', 'UNAUTHENTICATED']);
   });
 
   it('a refresh token is good once, and gives the next', async () => {
@@ -139,7 +139,7 @@ describe('api-server login', () => {
       url,
     );
     assert.deepEqual(event, { outcome: 'DENIED', error_code: 'REFRESH_TOKEN_REUSED', actor_name: 'Ada' });
-    assert.ok(auth.logs.some(({ level, msg }) => level === 'warn' && /used twice/.test(`${msg}`)));
+    assert.ok(auth.logs.some(({ level, msg }) => level === 'warn' && /refresh token reused/.test(`${msg}`)));
   });
 
   it('of many who come with one token at once, one is let in, and then nobody', async () => {

@@ -154,7 +154,7 @@ describe('api-server migrate, in trouble', () => {
       assert.deepEqual([ended.code, report.retry, report.lockHolder?.pid], [EXIT.tempFail, true, pid]);
       assert.match(
         report.error ?? '',
-        new RegExp(`^ended by SIGTERM.*; it waited for pid ${pid} \\(a long import`),
+        new RegExp(`^interrupted by SIGTERM.*; it waited for pid ${pid} \\(a long import`),
       );
     } finally {
       await holder.end();
@@ -199,7 +199,7 @@ describe('api-server migrate, in trouble', () => {
     const status = await runRole(['migrate', 'status'], { PCF_API__DATABASE__URL: url }, filling);
     assert.match(
       status.stdout,
-      /backfill Fill1795380000001: \d+ of about \d+ rows, \d+ rows\/s, about \d+ s left\na run is under way: pid/,
+      /backfill Fill1795380000001: \d+ of about \d+ rows, \d+ rows\/s, about \d+ s left\na run is in progress: pid/,
     );
     run.child.kill('SIGKILL');
     await run.ended;

@@ -278,7 +278,7 @@ describe('api-server migrate, phase by phase', () => {
     for (const action of ['cancel', 'resume']) {
       const ended = await runRole(['migrate', action, 'A1795380000001'], env(), adding);
       assert.equal(ended.code, EXIT.config);
-      assert.match(ended.stderr, /A1795380000001 \(expand\) is no backfill/);
+      assert.match(ended.stderr, /A1795380000001 \(expand\) is not a backfill/);
     }
     assert.equal(await one("SELECT to_regclass('schema_backfills') AS v"), null);
   });

@@ -91,7 +91,7 @@ describe('a backfill beside a replica that is behind', () => {
     };
     const first = await start();
     const status = await runRole(['migrate', 'status'], env, image);
-    assert.match(status.stdout, new RegExp(`${name}: 500 of .* waits: the replica .* is \\d+ s behind`));
+    assert.match(status.stdout, new RegExp(`${name}: 500 of .* throttled: the replica .* is \\d+ s behind`));
     assert.equal((await runRole(['migrate', 'cancel', name], env, image)).code, EXIT.ok);
     const cancelled = await first.ended;
     assert.equal(cancelled.code, EXIT.config);

@@ -221,7 +221,7 @@ describe('api-server migrate', () => {
     const ended = await run.ended;
     assert.equal(ended.code, EXIT.tempFail);
     const report = migrationReportSchema.parse(JSON.parse(ended.lastWords));
-    assert.match(report.error ?? '', /^ended by SIGTERM/);
+    assert.match(report.error ?? '', /^interrupted by SIGTERM/);
   });
 
   it("gives way to traffic that holds a table's lock, and tries again", async () => {

@@ -183,9 +183,7 @@ describe('api-server observability', () => {
   it('logs slow statements with their text and request, without their values', async () => {
     const server = await start({ PCF_API__DATABASE__SLOW_QUERY: '1ms' });
     const slow = () =>
-      server.logs.filter(
-        ({ msg, sql }) => msg === 'a statement was slow' && /FROM "?services"?/.test(`${sql}`),
-      );
+      server.logs.filter(({ msg, sql }) => msg === 'slow statement' && /FROM "?services"?/.test(`${sql}`));
     await eventually('one is slow', async () => {
       const after = Buffer.from(JSON.stringify(['hush-hush'])).toString('base64url');
       await server.graphql('query Slow($after: String) { services(after: $after) { totalCount } }', {

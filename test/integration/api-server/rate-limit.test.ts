@@ -80,7 +80,7 @@ describe('api-server rate limit', () => {
     const api = await start();
     await redisIs(api, 'ready');
     await redis!.stop();
-    await redisIs(api, 'away');
+    await redisIs(api, 'unavailable');
     const startedAt = performance.now();
     assert.deepEqual(await times(6, api, 'd'), [200, 200, 200, 200, 200, 429]);
     assert.ok(performance.now() - startedAt < 2_000);

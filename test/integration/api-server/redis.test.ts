@@ -65,8 +65,8 @@ describe('api-server with Redis', () => {
     const api = await start();
     await waitForRedis(api, 'ready');
     await redis!.stop();
-    await waitForRedis(api, 'away');
-    assert.deepEqual(await redisStatus(api), [200, 'away']);
+    await waitForRedis(api, 'unavailable');
+    assert.deepEqual(await redisStatus(api), [200, 'unavailable']);
     const startedAt = Date.now();
     assert.deepEqual((await persisted(api, QUERY)).data, { __typename: 'Query' });
     assert.ok(Date.now() - startedAt < 1_000, 'a request does not wait for Redis');
@@ -77,7 +77,7 @@ describe('api-server with Redis', () => {
   it('starts while Redis is away, and ends in order', async () => {
     await redis!.stop();
     const api = await start();
-    assert.deepEqual(await redisStatus(api), [200, 'away']);
+    assert.deepEqual(await redisStatus(api), [200, 'unavailable']);
     api.signal('SIGTERM');
     assert.equal((await api.ended).code, 0);
     await redis!.start();

@@ -150,7 +150,7 @@ describe('api-server webhook delivery', () => {
     await eventually('it is given up', () => outbox.failures.some(({ final }) => final));
     assert.deepEqual(outbox.failures.at(-1), {
       id: 'dead',
-      reason: 'the receiver answered 503',
+      reason: 'the receiver returned 503',
       final: true,
     });
     assert.equal(got.length, 3);
@@ -230,7 +230,7 @@ describe('api-server webhook delivery', () => {
       await domain.sql('UPDATE webhooks SET enabled = false');
       const runner = await work(new WebhookOutboxTable(domain.database.dataSource));
       await eventually('it is given up', async () => (await message()).status === 'FAILED');
-      assert.deepEqual([(await message()).lastError, got], ['the webhook is turned off', []]);
+      assert.deepEqual([(await message()).lastError, got], ['the webhook is disabled', []]);
       const queue = runner.queues.find(({ name }) => name === 'webhook-delivery');
       assert.equal(await queue?.getFailedCount(), 0, 'nobody must look after it');
       await domain.sql('UPDATE webhooks SET enabled = true');

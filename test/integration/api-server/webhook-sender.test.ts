@@ -78,7 +78,7 @@ describe('api-server webhook sender', () => {
 
   it('goes to public https addresses only, by name or by number', async () => {
     const refused = {
-      'http://example.com/': /https addresses only/,
+      'http://example.com/': /require an https URL/,
       'https://127.0.0.1/': /private network/,
       'https://[::1]/': /private network/,
       'https://169.254.169.254/latest/meta-data': /private network/,

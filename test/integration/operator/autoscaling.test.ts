@@ -57,4 +57,36 @@ describe('the autoscaler during a delivery, on the real controller', function ()
     await eventually('a rise of CPU scales', async () => (await replicas()) > 3, 20_000);
     await api.remove();
   });
+
+  it('development, production and back: replicas are the default of the environment again', async () => {
+    const { client } = sandbox.parts;
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'environments'), {
+      replicas: undefined,
+    });
+    const replicas = async () => (await api.specOf<{ replicas?: number }>(PcfApiKind)).replicas;
+    const hasPods = (pods: number) =>
+      api.watch.until(
+        `${pods} pods`,
+        (seen) => seen?.status?.phase === 'Ready' && seen.status.readyReplicas === pods,
+        60_000,
+      );
+    await hasPods(1);
+    assert.equal(await replicas(), undefined);
+    await api.patch({ environment: 'production' });
+    await eventually('replicas for the autoscaler', async () => (await replicas()) === 3);
+    await hasPods(3);
+    await api.patch({ environment: 'development' });
+    await hasPods(1);
+    assert.equal(await replicas(), undefined);
+    assert.equal(api.status.replicas, 1);
+
+    await api.patch({ environment: 'production' });
+    await eventually('replicas for the autoscaler', async () => (await replicas()) === 3);
+    const options = { fieldManager: 'kubectl', subresource: 'scale' } as const;
+    await client.patch(PcfApiKind, api.namespace, api.name, { spec: { replicas: 2 } }, options);
+    await api.patch({ environment: 'development' });
+    await hasPods(2);
+    assert.equal(await replicas(), 2, 'what was scaled by hand stays');
+    await api.remove();
+  });
 });

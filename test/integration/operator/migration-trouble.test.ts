@@ -16,7 +16,7 @@ type Migration = NonNullable<NonNullable<PcfApiView['status']>['migration']>;
 
 const NEW = image('2.0.0');
 /** The first batch takes five seconds, and all of them more than any test waits: each lets go when it is done. */
-const ROWS = 10_000;
+const ROWS = 20_000;
 const SECONDS_PER_ROW = 0.01;
 
 /** A database that is away, or full, is told of at once. */
@@ -36,7 +36,7 @@ const LOST_IN_A_FAILOVER = `
   DELETE FROM schema_backfills WHERE name LIKE '%RepositoryParts%';`;
 
 describe('a delivery whose migrations meet trouble', function () {
-  this.timeout(180_000);
+  this.timeout(300_000);
   let sandbox: Sandbox;
 
   before(async function () {
@@ -58,12 +58,12 @@ describe('a delivery whose migrations meet trouble', function () {
       if (check(migration)) met ??= migration;
       return met !== undefined;
     };
-    await api.watch.until(what, look, 60_000);
+    await api.watch.until(what, look, 120_000);
     return met!;
   };
   const isPromoted = (view: PcfApiView | undefined) =>
     view?.status?.phase === 'Ready' && view.status.stableImage === NEW;
-  const promoted = (api: TestApi) => api.watch.until('promoted', isPromoted, 90_000);
+  const promoted = (api: TestApi) => api.watch.until('promoted', isPromoted, 150_000);
   const isFilling = ({ summary = '' }: Partial<Migration>) => /^Backfill [1-9]\d*%$/.test(summary);
   const pcf = (api: TestApi, ...args: string[]) => sandbox.kubectlPcf([...args, '-n', api.namespace]);
   /** A stable version 1.0.0 that is asked all the time; `end` tells which requests failed. */
@@ -183,7 +183,7 @@ describe('a delivery whose migrations meet trouble', function () {
       /** Each try comes twice as long after the one before, 10 s at first. */
       const says = async (message: RegExp) => {
         const isTold = () => message.test(api.message()) && api.status.reason === 'MigrationRetrying';
-        await api.watch.until(`${message}`, isTold, 60_000);
+        await api.watch.until(`${message}`, isTold, 150_000);
         onlyOld(load);
       };
       await secret('wrong');
@@ -206,7 +206,7 @@ describe('a delivery whose migrations meet trouble', function () {
   beside('gives up an image that knows no phases, says why, and leaves the stable one alone', async () => {
     const { api, load, end } = await served('phases');
     await api.patch({ image: image('without-phases'), canaryWeight: 50 });
-    await api.reason('MigrationFailed');
+    await api.reason('MigrationFailed', 60_000);
     assert.match(
       api.message(),
       /does not take `migrate up --phase`.*use a newer one, or migrations.mode Disabled/,
@@ -266,7 +266,7 @@ describe('a delivery whose migrations meet trouble', function () {
       await api.watch.until(
         'the hotfix is promoted',
         ({ status } = {} as PcfApiView) => status?.phase === 'Ready' && status.stableImage === hotfix,
-        60_000,
+        120_000,
       );
       await eventually('it is stopped', async () => (await backfills()).length === 0);
 
@@ -302,7 +302,7 @@ describe('a delivery whose migrations meet trouble', function () {
       await client.query('LOCK TABLE services IN ACCESS SHARE MODE');
       const hasty = { deadline: '5s', lockTimeout: '200ms' };
       await api.patch({ image: NEW, canaryWeight: 10, migrations: hasty });
-      await api.reason('MigrationFailed');
+      await api.reason('MigrationFailed', 60_000);
       assert.match(api.message(), /lock|interrupted|deadline/i);
       onlyOld(load);
       await client.query('ROLLBACK');

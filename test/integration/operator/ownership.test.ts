@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
 import {
   DeploymentKind,
   PcfApiKind,
@@ -148,5 +150,22 @@ describe('ownership of objects', function () {
       [owners.length, new Set(owners.map((owner) => owner.uid))],
       [before.length, new Set([uid])],
     );
+  });
+
+  it('check-uninstall fails while a PcfApi exists, and passes after', async () => {
+    const namespace = await cluster.namespace('uninstall');
+    const watch = await cluster.create(namespace);
+    await cluster.ready(watch);
+    const env = { PATH: process.env.PATH, KUBECONFIG: cluster.sandbox.parts.cluster.kubeconfigPath };
+    const args = ['dist/operator/main.js', 'check-uninstall', '--namespace', namespace];
+    const check = () => promisify(execFile)(process.execPath, args, { env });
+    await assert.rejects(check(), (error: Error & { code?: number; stderr?: string }) => {
+      assert.equal(error.code, 1);
+      assert.match(error.stderr ?? '', /^1 PcfApis exist, .*: uninstall\/api\./);
+      return true;
+    });
+    await cluster.client.delete(PcfApiKind, namespace, 'api');
+    await watch.until('gone', (api?: PcfApiView) => api === undefined, 30_000);
+    await check();
   });
 });

@@ -343,6 +343,66 @@ describe('what the API server refuses, the operator', function () {
     await cluster.ready(watch, 35_000);
   });
 
+  it('a rejected status: the reason is written for the new generation, and the full status once it is accepted', async () => {
+    const namespace = await cluster.namespace('refused-status');
+    const watch = await cluster.create(namespace);
+    await cluster.ready(watch);
+    const group = 'admissionregistration.k8s.io/v1';
+    const name = 'small-status';
+    await cluster.sandbox.parts.kubectl.apply([
+      {
+        apiVersion: group,
+        kind: 'ValidatingAdmissionPolicy',
+        metadata: { name },
+        spec: {
+          matchConstraints: {
+            namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
+            resourceRules: [
+              {
+                apiGroups: ['pcf.dev'],
+                apiVersions: ['*'],
+                operations: ['UPDATE'],
+                resources: ['pcfapis/status'],
+              },
+            ],
+          },
+          validations: [{ expression: '!has(object.status.updateRevision)', message: 'status is too large' }],
+        },
+      },
+      {
+        apiVersion: group,
+        kind: 'ValidatingAdmissionPolicyBinding',
+        metadata: { name },
+        spec: { policyName: name, validationActions: ['Deny'] },
+      },
+    ]);
+    const { kubectl } = cluster.sandbox.parts;
+    const status = JSON.stringify({ status: { updateRevision: 'api-x' } });
+    const probe = ['patch', 'pcfapi', 'api', '-n', namespace, '--subresource=status', '--type=merge'];
+    await eventually('the policy is in force', () =>
+      kubectl.run([...probe, '-p', status, '--dry-run=server']).then(
+        () => false,
+        () => true,
+      ),
+    );
+    await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:1.1.0' });
+    await watch.until('reported', (api?: PcfApiView) => api?.status?.reason === 'ReconcileFailed', 30_000);
+    const { metadata } = await cluster.client.get(PcfApiKind, namespace, 'api');
+    for (const [type, value] of [
+      ['Ready', 'False'],
+      ['Stalled', 'True'],
+    ] as const) {
+      const { status, message, observedGeneration } = condition(watch, type) ?? {};
+      assert.equal(status, value, type);
+      assert.match(message ?? '', /the API server rejects the status: .*status is too large/);
+      assert.equal(observedGeneration, metadata.generation);
+    }
+    await kubectl.run(['delete', 'validatingadmissionpolicybinding', name]);
+    await cluster.patch(namespace, { replicas: 2 }); // or its backoff would have to pass
+    await cluster.ready(watch);
+    assert.equal(watch.now()?.status?.stableImage, 'registry.example.com/pcf-api:1.1.0');
+  });
+
   it('tells what holds a deletion, and lets go once it can', async () => {
     const namespace = await cluster.namespace('held');
     const watch = await cluster.create(namespace);

@@ -72,6 +72,27 @@ describe('what the Helm charts render', function () {
     });
   });
 
+  it('check before an uninstall that no PcfApi needs the operator, in a pod that is none of its own', async () => {
+    const objects = await render(OPERATOR_CHART, '--set', 'watchNamespaces={one,two}');
+    const job = find(objects, 'Job')!;
+    assert.equal(job.metadata.annotations?.['helm.sh/hook'], 'pre-delete');
+    const { template } = job.spec as { template: { metadata: KubeObject['metadata']; spec: PodSpec } };
+    const operator = podSpecOf(objects);
+    const [check] = template.spec.containers as (PodSpec['containers'][number] & { args: string[] })[];
+    assert.deepEqual(check!.args, ['check-uninstall']);
+    assert.deepEqual(check!.env, [{ name: 'PCF_NAMESPACE', value: 'one,two' }]);
+    assert.equal(check!.image, operator.containers[0]!.image);
+    assert.deepEqual(check!.securityContext, operator.containers[0]!.securityContext);
+    assert.equal(template.spec.serviceAccountName, operator.serviceAccountName);
+    const { selector } = find(objects, 'Service')!.spec as { selector: Record<string, string> };
+    const labels = template.metadata.labels ?? {};
+    assert.ok(Object.entries(selector).some(([key, value]) => labels[key] !== value));
+    assert.equal(
+      find(await render(OPERATOR_CHART, '--set', 'uninstallCheck.enabled=false'), 'Job'),
+      undefined,
+    );
+  });
+
   /** The variables of the operator's container that begin so, by name. */
   const variablesOf = (objects: KubeObject[]) => {
     const { env } = podSpecOf(objects).containers[0]!;

@@ -195,9 +195,9 @@ describe('api-server access', () => {
       (error: Error) => {
         assert.match(error.message, /Query.forgotten has no rule/);
         assert.match(error.message, /Found has no rule/);
-        assert.match(error.message, /Found.open leads to Open, which has no rule/);
-        assert.match(error.message, /Query.tooLow gives VIEWER what only ADMIN may see/);
-        assert.match(error.message, /Around.guarded leads to what only ADMIN may see/);
+        assert.match(error.message, /Found.open returns Open, which has no rule/);
+        assert.match(error.message, /Query.tooLow gives VIEWER access to a type that requires ADMIN/);
+        assert.match(error.message, /Around.guarded returns a type that requires ADMIN/);
         return true;
       },
     );

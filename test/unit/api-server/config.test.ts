@@ -174,7 +174,7 @@ describe('api-server settings', () => {
     mount('config.toml', 'environment = "production"');
     assert.equal(
       await refusal(),
-      'environment: is set by PCF_API__ENVIRONMENT alone (from FOLDER/config.toml)',
+      'environment: can only be set by PCF_API__ENVIRONMENT (from FOLDER/config.toml)',
     );
   });
 

@@ -77,8 +77,8 @@ describe('api-server platform rules', () => {
     const database = () => ({ state: 'ready' as const, since: new Date() });
     const status = (redis: RedisState, needsRedis: boolean) =>
       new Readiness({ database, redis: () => redis, needsRedis }).report().status;
-    assert.equal(status('away', false), 'ready');
-    assert.equal(status('away', true), 'not ready');
+    assert.equal(status('unavailable', false), 'ready');
+    assert.equal(status('unavailable', true), 'not ready');
     assert.equal(status('ready', true), 'ready');
     const ending = new Readiness({ database, redis: () => 'ready' });
     ending.turnOff();

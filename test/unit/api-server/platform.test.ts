@@ -100,11 +100,11 @@ describe('api-server platform', () => {
     assert.deepEqual(fromGlobalId(toGlobalId('Service', uuid), 'id'), { type: 'Service', uuid });
     assert.throws(
       () => uuidOf('Deployment', toGlobalId('Service', uuid), 'input.id'),
-      /input\.id: is the id of a Service/,
+      /input\.id: is the ID of a Service/,
     );
     fc.assert(
       fc.property(fc.string(), (text) => {
-        assert.throws(() => fromGlobalId(text, 'id'), /is not an id of this API/);
+        assert.throws(() => fromGlobalId(text, 'id'), /is not an ID of this API/);
       }),
     );
   });

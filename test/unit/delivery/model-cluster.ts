@@ -224,7 +224,7 @@ export class ModelCluster {
               this.scale(name, count),
         ),
       ],
-      gone.map((name) => () => this.scale(name, 0)),
+      [...gone.map((name) => () => this.scale(name, 0)), ...(route ? [] : [() => this.removeRoute()])],
       [() => {}],
     ];
   }
@@ -235,6 +235,10 @@ export class ModelCluster {
     if (route && JSON.stringify(route) !== JSON.stringify(this.route)) this.setRoute(route);
     if (route) this.isForeignRoute = false;
     this.late.route = undefined;
+  }
+
+  private removeRoute(): void {
+    if (this.route) this.setRoute(undefined);
   }
 
   revision(name: string): ModelRevision {

@@ -175,7 +175,7 @@ describe('notifications', () => {
   });
 
   it('are dropped at the deadline, with an Event and a count', async () => {
-    start({ deadlineMs: 60 });
+    start({ deadlineMs: 500 });
     endpoint.answer = { status: 500, body: SECRET_PATH };
     notifier.notify(api, toSlack, event('Aborted'));
     await notifier.flush();
@@ -205,7 +205,7 @@ describe('notifications', () => {
   });
 
   it('say what is wrong with the Secret, and use it once it is fixed', async () => {
-    start({ deadlineMs: 60 });
+    start({ deadlineMs: 500 });
     delete secrets.slack;
     notifier.notify(api, toSlack, event('Started'));
     await notifier.flush();

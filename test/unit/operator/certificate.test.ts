@@ -66,8 +66,8 @@ describe('tls', () => {
         revisions: new Map(),
         missingKinds: [],
         foreignAutoscalers: [],
-        hostConflicts: [],
         componentTroubles: [],
+        hostConflicts: [],
       } as unknown as Observed;
       const found = concerns(seen, [], { position: {}, replicas: {} } as never);
       assert.deepEqual(

@@ -91,12 +91,12 @@ describe('what is observed', () => {
       const containerStatuses = [
         {
           state: { waiting: { reason: 'CrashLoopBackOff', message: 'back-off 10s' } },
-          lastState: { terminated: { message: 'settings refused: server.prt' } },
+          lastState: { terminated: { message: 'invalid settings: server.prt' } },
         },
       ];
       assert.equal(
         podTrouble(pod('a', false, {}, { containerStatuses })),
-        'a: CrashLoopBackOff: settings refused: server.prt',
+        'a: CrashLoopBackOff: invalid settings: server.prt',
       );
     });
 

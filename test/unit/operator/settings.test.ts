@@ -46,6 +46,11 @@ describe('settings of the operator', () => {
     assert.deepEqual([kubeApiQps, kubeApiBurst], [20, 40]);
   });
 
+  it('name the command check-uninstall only where it is given', () => {
+    assert.equal(read('check-uninstall', '--namespace', 'a').command, 'check-uninstall');
+    assert.equal('command' in read(), false);
+  });
+
   it('come from the environment too, and a flag goes before it', () => {
     process.env.PCF_CONCURRENCY = '3';
     process.env.PCF_NAMESPACE = 'one,two';
@@ -91,7 +96,8 @@ describe('settings of the operator', () => {
     [['--kube-api-qps', '50', '--kube-api-burst', '10'], /--kube-api-burst must not be below --kube-api-qps/],
     [['--renew-deadline', '20s'], /--retry-period < --renew-deadline < --lease-duration/],
     [['--workres', '3'], /unknown option '--workres'/],
-    [['serve'], /too many arguments/],
+    [['serve'], /'serve' is invalid .* Allowed choices are check-uninstall/],
+    [['check-uninstall', 'now'], /too many arguments/],
   ] as const) {
     it(`refuse ${args.join(' ')}, and say why`, () => {
       const { status, stderr } = run([...args]);

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
+import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { plan } from '../../../operator/delivery/plan.js';
-import { type ClusterView, observe } from '../../../operator/reconciler/observe.js';
+import type { DeliveryPlan } from '../../../operator/delivery/types.js';
+import { concerns } from '../../../operator/reconciler/concerns.js';
+import { type ClusterView, type Observed, observe } from '../../../operator/reconciler/observe.js';
 import { deliverySettings } from '../../../operator/reconciler/settings.js';
 import { statusOf } from '../../../operator/reconciler/status.js';
 import { summarize } from '../../../operator/reconciler/summary.js';
@@ -28,6 +31,52 @@ function look(api: PcfApi, at: string, caches = empty) {
   const planned = plan({ ...seen.delivery, routeAgeMs: 0 }, settings, now);
   return statusOf(seen, planned, summarize(seen, planned, now), [], [], now);
 }
+
+/** The status during a canary at 10 %, with three pods of the stable revision of which some are ready. */
+function canaryStatus(ready: number, spec: Partial<PcfApiSpec> = {}) {
+  const api = pcfApi({ image: 'registry.example.com/pcf-api:1.1.0', canaryWeight: 10, ...spec });
+  const seen = observe(api, empty);
+  const { target: update } = seen.delivery;
+  const plan: DeliveryPlan = {
+    position: { stable: 'api-stable', update },
+    replicas: { 'api-stable': 3, [update]: 1 },
+    route: { weights: { 'api-stable': 90, [update]: 10 }, header: update },
+    traffic: { desiredWeight: 10, effectiveWeight: 10, verified: true },
+    decisions: [],
+  };
+  const view = { migration: 'Succeeded' as const, nextAttempt: 1 };
+  const revisions = [
+    { ...view, name: 'api-stable', replicas: 3, ready },
+    { ...view, name: update, replicas: 1, ready: 1 },
+  ];
+  const trouble = new Map([['api-stable', "web-2 can't be scheduled: 0/1 nodes are available"]]);
+  const now: Observed = { ...seen, missingSecrets: [], trouble, delivery: { ...seen.delivery, revisions } };
+  const at = Date.parse('2026-11-23T12:00:00Z');
+  const verdict = summarize(now, plan, at);
+  const status = statusOf(now, plan, verdict, concerns(now, [], plan), [], at);
+  const conditions = new Map(status.conditions?.map((one) => [one.type, one]));
+  return { phase: status.phase, ready: conditions.get('Ready'), degraded: conditions.get('Degraded') };
+}
+
+describe('the status: pods of the stable revision that are not ready during a canary', () => {
+  it('is Degraded and not Ready, with the reason of the pods', () => {
+    const { phase, ready, degraded } = canaryStatus(1);
+    assert.deepEqual([phase, ready?.status, ready?.reason], ['Degraded', 'False', 'PodsNotReady']);
+    assert.match(ready?.message ?? '', /stable revision api-stable since \S+: 1 of 3 ready; web-2 can't be/);
+    assert.deepEqual([degraded?.status, degraded?.reason], ['True', 'PodsNotReady']);
+    assert.match(degraded?.message ?? '', /^1 of 3 pods of .*api-stable are ready; web-2 can't be scheduled/);
+  });
+
+  it('is Degraded while the delivery is paused', () => {
+    const { ready, degraded } = canaryStatus(1, { paused: true });
+    assert.deepEqual([ready?.reason, degraded?.reason], ['Paused', 'PodsNotReady']);
+  });
+
+  it('is Ready where all of them are', () => {
+    const { phase, ready, degraded } = canaryStatus(3);
+    assert.deepEqual([phase, ready?.status, degraded?.status], ['Canary', 'True', 'False']);
+  });
+});
 
 describe('the status', () => {
   it('says since when it waits, in the same words for as long as it does', () => {

@@ -49,17 +49,22 @@ describe('controller', () => {
 
   it('keeps 200 keys fast while one fails for ever', async () => {
     const done = new Set<string>();
+    let times = 0;
     const { queue } = run(async (key) => {
-      if (key === 'broken') throw new Error('for ever');
+      if (key === 'broken') {
+        times += 1;
+        throw new Error('for ever');
+      }
       done.add(key);
       return {};
     });
     queue.add('broken');
     await sleep(100);
-    const startedAt = performance.now();
+    const before = times;
     for (let i = 0; i < 200; i++) queue.add(`key-${i}`);
     while (done.size < 200) await sleep(1);
-    assert.ok(performance.now() - startedAt < 100);
+    // Not measured in time, which depends on what else the machine does.
+    assert.ok(times - before <= 3, `${times - before} tries before the others were done`);
     const [errors] = await metric('controller_runtime_reconcile_errors_total');
     assert.ok(errors!.value >= 3 && errors!.value <= 8, `${errors!.value} tries`);
   });
@@ -74,13 +79,11 @@ describe('controller', () => {
         return key === 'loops' ? { requeueAfterMs } : {};
       }, 1);
       queue.add('loops');
-      const before = performance.now();
-      await sleep(100);
-      assert.ok(performance.now() - before < 200, 'a timer was late');
-      const startedAt = performance.now();
+      await sleep(100); // never ends in an event loop that is starved
+      const before = times;
       for (let i = 0; i < 200; i++) queue.add(`key-${i}`, 'low');
       while (done.size < 200) await sleep(1);
-      assert.ok(performance.now() - startedAt < 100);
+      assert.ok(times - before <= 3, `${times - before} reconciles before the others were done`);
       assert.ok(times >= 3 && times <= 10, `${times} reconciles`);
     });
   }

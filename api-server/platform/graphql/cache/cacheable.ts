@@ -1,4 +1,4 @@
-/** Which operations' answers may be kept: those whose every root field says for how long. */
+/** Cacheability of operations: every root field must declare a maximum age. */
 import {
   type DocumentNode,
   type GraphQLField,
@@ -15,12 +15,12 @@ interface Declared {
   access?: { personal?: unknown };
 }
 
-/** On a query: its answer may be kept that long, unless what it was made of changes before. */
+/** Declares the maximum age of the response of a query. A change of its data invalidates it earlier. */
 export function Cached(seconds: number) {
   return Extensions({ cacheSeconds: seconds });
 }
 
-/** 0: not at all. */
+/** 0 when the operation is not cacheable. */
 export function cacheSecondsOf(
   schema: GraphQLSchema,
   document: DocumentNode,
@@ -36,7 +36,7 @@ export function cacheSecondsOf(
       Field() {
         const field = info.getFieldDef();
         if (info.getParentType() === root) seconds = Math.min(seconds, secondsOf(field));
-        // It differs from one identity to the next, whatever else they may see alike.
+        // Personal fields differ per identity, even with the same cache scope.
         if ((field?.extensions as Declared | undefined)?.access?.personal) seconds = 0;
       },
     }),

@@ -1,7 +1,7 @@
 /**
- * Answers that are dear to make, kept in Redis. An entry holds the generation of
- * each table that was read for it; a mutation raises those of the tables it wrote,
- * and what was made of them before is no longer good, in any process.
+ * Cache of the responses of expensive queries in Redis. An entry contains the generation of each
+ * table that was read for it. A mutation increments the generations of the tables it wrote, which
+ * invalidates the entries in all processes.
  */
 import { createHash } from 'node:crypto';
 import type { Logger } from '../../logging/logger.js';
@@ -9,7 +9,7 @@ import type { RedisClient } from '../../redis/redis.js';
 
 export interface ResponseCacheParts {
   redis: RedisClient;
-  /** Answers of another schema are of no use. */
+  /** Hash of the schema: responses of another schema are not used. */
   schemaHash: string;
   onLookup(outcome: 'hit' | 'miss'): void;
   log: Logger;
@@ -19,22 +19,22 @@ export interface CacheKey {
   documentHash: string;
   operationName: string | undefined;
   variables: object;
-  /** Whose answer it is: those who see the same have the same. */
+  /** Cache scope of the identity: identities with the same scope share responses. */
   scope: string;
 }
 
-/** A place for one answer, as it is looked up before it is made. */
+/** Result of a lookup: the cached response, or the place to store a new one. */
 export interface CachePlace {
-  /** The answer as text, when it is there and still good. */
+  /** The cached response as text; undefined when there is no valid entry. */
   found?: string;
-  /** Keeps an answer that was made since from these tables. */
+  /** Stores a response that was computed from these tables after the lookup. */
   keep(text: string, tables: ReadonlySet<string>, seconds: number): void;
 }
 
-/** In one slot of a cluster, so that they are asked for at once. */
+/** The hash tag keeps all generations in one slot of a Redis Cluster, so that one command reads them. */
 const GENERATION = 'pcf:{cache}:generation:';
 const ENTRY = 'pcf:{cache}:entry:';
-/** Longer than any entry lives. */
+/** Longer than the TTL of any entry. */
 const GENERATION_SECONDS = 7 * 86_400;
 const MAX_TEXT = 1_000_000;
 
@@ -46,7 +46,7 @@ interface Entry {
 export class ResponseCache {
   constructor(private readonly parts: ResponseCacheParts) {}
 
-  /** Looks for an answer that was made of these tables. Without Redis there is none. */
+  /** Looks up the response of a query on these tables. Without Redis it finds none. */
   async look(key: CacheKey, tables: readonly string[]): Promise<CachePlace> {
     const { redis, onLookup } = this.parts;
     const name = ENTRY + this.#digest(key);
@@ -59,7 +59,8 @@ export class ResponseCache {
     return {
       ...(found && { found }),
       keep: (text, read, seconds) => {
-        // Read before it was made: what changed meanwhile makes the entry old at once.
+        // The generations were read before the response is computed, so a concurrent change invalidates
+        // the entry immediately.
         const isOfThese = values && [...read].every((table) => tables.includes(table));
         if (!isOfThese || text.length > MAX_TEXT) return;
         const entry: Entry = { generations, text };
@@ -68,7 +69,7 @@ export class ResponseCache {
     };
   }
 
-  /** To be awaited before who wrote is told: then everybody sees what was written. */
+  /** Await this before responding to the writer. Then every client reads the new data. */
   async forget(tables: ReadonlySet<string>): Promise<void> {
     if (tables.size === 0) return;
     const { redis, log } = this.parts;
@@ -77,7 +78,8 @@ export class ResponseCache {
       await redis.expire(GENERATION + table, GENERATION_SECONDS);
     };
     await Promise.all([...tables].map(raise)).catch((error: unknown) => {
-      if (redis.status === 'ready') log.warn({ err: error }, 'answers in the cache stay until they expire');
+      if (redis.status === 'ready')
+        log.warn({ err: error }, 'response cache invalidation failed, entries stay until they expire');
     });
   }
 

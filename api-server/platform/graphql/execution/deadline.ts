@@ -1,9 +1,12 @@
-/** How long an operation, or one event of a subscription, may take. */
+/** Timeout of an operation, or of one event of a subscription. */
 import { GraphQLError } from 'graphql';
 import type { DatabaseSession } from '../../database/session.js';
 import { CODES } from '../errors.js';
 
-/** Undefined at the deadline (ms; 0 is without end): what runs in the database then is cancelled there. */
+/**
+ * Undefined after the deadline in milliseconds; its SQL statements are then cancelled. 0 disables
+ * the timeout.
+ */
 export function inTime<T>(
   deadline: number,
   session: DatabaseSession,
@@ -22,7 +25,7 @@ export function inTime<T>(
 
 export function tookTooLong(deadline: number): GraphQLError {
   return new GraphQLError(
-    `it took longer than ${deadline / 1_000} s and was ended; ask for less, or in parts`,
+    `the operation took longer than ${deadline / 1_000} s and was cancelled; select less data, or use pages`,
     { extensions: { code: CODES.deadline } },
   );
 }

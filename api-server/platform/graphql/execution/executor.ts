@@ -1,8 +1,8 @@
 /**
- * Executes a plan. Answers what graphql-js answers, and the errors it would tell;
- * test/unit/api-server/executor.test.ts holds the two together. What makes it
- * faster: no promise a field but one counter for all, values written where they
- * belong as they come, arguments of siblings worked out once.
+ * Executes a plan. Data and errors equal those of graphql-js; test/unit/api-server/executor.test.ts
+ * compares the two. It is faster because one counter replaces a promise per field, values are
+ * written to their place in the response as they arrive, and arguments of sibling objects are
+ * computed once.
  */
 import {
   defaultTypeResolver,
@@ -35,12 +35,12 @@ type Variables = Record<string, unknown>;
 
 const NO_INFO = Object.freeze({}) as GraphQLResolveInfo;
 
-/** A value that can't be null and is: the one around it can't be, either. */
+/** A non-nullable value is null, so the value around it becomes null. */
 const FAILED = Symbol('failed');
 
-/** Where an object or a list is in the response. As a path it is what `info.path` is. */
+/** Position of an object or list in the response. It has the shape of `info.path`. */
 class Frame implements Path {
-  /** Became null because of something in it: what else happens there is of no interest. */
+  /** The value became null because of an error in it. Further results below it are ignored. */
   nulled = false;
 
   constructor(
@@ -52,7 +52,7 @@ class Frame implements Path {
     readonly nonNull: boolean,
   ) {}
 
-  /** The path of what is directly in it. */
+  /** The path of the direct children. */
   get path(): Path | undefined {
     return this.parent ? this : undefined;
   }
@@ -63,7 +63,7 @@ class Frame implements Path {
   }
 }
 
-/** Where one value belongs. */
+/** Position of one value in the response. */
 interface Slot {
   readonly frame: Frame;
   readonly container: Container;
@@ -102,7 +102,7 @@ class Execution {
     return this.#idle().then(() => this.#executed(data));
   }
 
-  /** Of a mutation: each with all that is below it before the next. */
+  /** Executes the root fields of a mutation one after the other, each with its subfields. */
   async #runSerially(data: Container): Promise<void> {
     for (const field of this.parts.root.fields) {
       const done = this.#field(field, undefined, this.#root, data);
@@ -135,7 +135,7 @@ class Execution {
     return into;
   }
 
-  /** Writes the field's value, now or when it is there. */
+  /** Writes the value of the field, immediately or when it is resolved. */
   #field(field: FieldPlan, source: unknown, frame: Frame, into: Container): typeof FAILED | undefined {
     const { responseName: key, type } = field;
     if (field.isTypename) {
@@ -163,7 +163,7 @@ class Execution {
     return;
   }
 
-  /** As graphql-js' defaultFieldResolver. */
+  /** Like graphql-js' defaultFieldResolver. */
   #property(field: FieldPlan, source: unknown, frame: Frame): unknown {
     if ((typeof source !== 'object' || source === null) && typeof source !== 'function') return undefined;
     const value = (source as Container)[field.name];
@@ -198,7 +198,7 @@ class Execution {
     };
   }
 
-  /** Undefined for now; the value is written when it is there. */
+  /** Returns undefined; the value is written when it is resolved. */
   #later(
     field: FieldPlan,
     type: TypePlan,
@@ -226,7 +226,10 @@ class Execution {
     }, fail);
   }
 
-  /** The value as it is in the response; null, or FAILED, if there is none. Throws what the field is to fail with. */
+  /**
+   * The value in the response, null, or FAILED for a null value of a non-nullable type. Throws the
+   * error of the field.
+   */
   #complete(field: FieldPlan, type: TypePlan, slot: Slot, value: unknown): unknown {
     if (value instanceof Error) throw value;
     if (value === null || value === undefined) {
@@ -265,7 +268,8 @@ class Execution {
     value: unknown,
   ): unknown {
     if (type.isTypeOf) {
-      // Most look at the value alone; the rest would be made for each object of a list.
+      // Most functions need only the value. Creating `info` for each object of a list would be
+      // expensive.
       const info = type.isTypeOf.length < 3 ? NO_INFO : this.#info(field, slot.frame);
       const is = type.isTypeOf(value, this.parts.context, info);
       if (isPromise(is)) {
@@ -341,7 +345,7 @@ class Execution {
     );
   }
 
-  /** Notes the error, unless something around it is null by now. */
+  /** Records the error, unless an enclosing value is already null. */
   #failed(
     field: FieldPlan,
     type: TypePlan,
@@ -362,14 +366,14 @@ function frameOf({ frame, container, key, typename }: Slot, nonNull: boolean): F
   return new Frame(frame.path, key, typename, frame, container, nonNull);
 }
 
-/** A value of which a part has failed is null itself; if it can't be, it has failed, too. */
+/** A value with a failed part is null; a non-nullable value fails as well. */
 function ended<T>(frame: Frame, value: T | typeof FAILED): T | null | typeof FAILED {
   if (value !== FAILED) return value;
   frame.nulled = true;
   return frame.nonNull ? FAILED : null;
 }
 
-/** The same later on, when what is around it has been written already. */
+/** Like `ended`, after the enclosing values have been written. */
 function propagate(from: Frame): void {
   let frame = from;
   frame.nulled = true;

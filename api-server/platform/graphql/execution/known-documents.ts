@@ -1,4 +1,4 @@
-/** Documents that were found valid, with their operations ready to run. A bounded number of them. */
+/** Cache of validated documents with their prepared operations. Its size is bounded. */
 import { createHash } from 'node:crypto';
 import { type DocumentNode, type GraphQLSchema, Kind, type OperationDefinitionNode } from 'graphql';
 import { LRUCache } from 'lru-cache';
@@ -10,29 +10,32 @@ export interface KnownOperation {
   prepared: PreparedOperation;
   cost: OperationCost;
   documentHash: string;
-  /** How long an answer may be kept; 0 is not at all. */
+  /** Maximum age of a cached response in seconds; 0 when it is not cacheable. */
   cacheSeconds: number;
-  /** The tables its answers are made of, once it has run. */
+  /** Tables that the operation reads; known after its first execution. */
   tables?: readonly string[];
 }
 
 export interface KnownDocument {
   source: string;
-  /** sha256 of the source, by which clients may name it. */
+  /** SHA-256 hash of the source, by which clients reference the document. */
   hash: string;
   document: DocumentNode;
-  /** By name; what is undefined can't be run over HTTP. */
+  /** Operations by name; undefined when an operation cannot be executed over HTTP. */
   operations: Map<string | undefined, KnownOperation | undefined>;
 }
 
-/** What is kept of one document beside its text. */
+/** Size of an entry in addition to its text. */
 const OVERHEAD = 500;
 
 export class KnownDocuments {
   readonly #bySource: LRUCache<string, KnownDocument>;
   readonly #byHash = new Map<string, KnownDocument>();
 
-  /** @param maxText characters of all documents together; what is kept of each takes some hundred times its text */
+  /**
+   * @param maxText total size of the documents in characters; an entry needs about a hundred times
+   * as many bytes
+   */
   constructor(
     private readonly schema: GraphQLSchema,
     private readonly options: { maxText: number; hideSuggestions: boolean },
@@ -53,7 +56,7 @@ export class KnownDocuments {
     return known && this.#bySource.get(known.source);
   }
 
-  /** Only of a document that is within the limits and valid. */
+  /** The document must be valid and within the limits. */
   add(source: string, document: DocumentNode): KnownDocument {
     const known = this.#bySource.get(source);
     if (known) return known;
@@ -63,12 +66,12 @@ export class KnownDocuments {
     return added;
   }
 
-  /** Undefined when the document has none of the name, or it is a subscription. */
+  /** Undefined when the document has no such operation, or it is a subscription. */
   operation(known: KnownDocument, name: string | undefined): KnownOperation | undefined {
     const { operations } = known;
     if (operations.has(name)) return operations.get(name);
     const operation = this.#operation(known, name);
-    // Names are the client's to choose: those that are none are not kept.
+    // Unknown names are not cached, because clients choose them.
     if (operation) operations.set(name, operation);
     return operation;
   }

@@ -1,4 +1,4 @@
-/** Runs operations that are ready: within their cost and their time, counted and timed, errors masked. */
+/** Runs prepared operations: checks the cost, applies the deadline, records metrics and masks errors. */
 import type { GraphQLError, GraphQLFormattedError } from 'graphql';
 import { type DatabaseSession, databaseSession } from '../../database/session.js';
 import type { OperationMetrics } from '../../metrics/operation-metrics.js';
@@ -14,19 +14,19 @@ import type { PreparedOperation } from './prepared-operation.js';
 
 export interface RunnerParts {
   maxCost: number;
-  /** ms; 0 is without end. */
+  /** Milliseconds; 0 disables the deadline. */
   deadline: number;
   mask: ErrorMask;
   metrics: Pick<OperationMetrics, 'graphqlOperation'>;
   cache?: { answers: ResponseCache; maxSeconds: number };
-  /** What a client that was told to come again is told to wait. */
+  /** Value of Retry-After. */
   retryAfterSeconds(): number;
 }
 
 export interface OperationAnswer {
   status: number;
   retryAfter?: number;
-  /** The result as it goes over the wire, when it is known as that. */
+  /** The serialized result, if it comes from the cache or was serialized for it. */
   text?: string;
   result: { data?: Record<string, unknown> | null; errors?: GraphQLFormattedError[] };
 }
@@ -53,7 +53,7 @@ export class OperationRunner {
     return answer;
   }
 
-  /** Counts what was not run. */
+  /** Counts a rejected operation. */
   refused(type: string | undefined, startedAt = performance.now()): void {
     const labels = { operation: 'invalid', type: type ?? 'unknown', outcome: 'error' };
     this.parts.metrics.graphqlOperation(labels, (performance.now() - startedAt) / 1_000);
@@ -74,7 +74,7 @@ export class OperationRunner {
     if (session && prepared.definition.operation === 'mutation') {
       return this.#forgetting(session, () => this.#execute(prepared, context, values));
     }
-    // Who has just written reads what is there now, not what another may still be told.
+    // A client that has just written bypasses the cache, whose entries may be older than its write.
     const mayBeKept = session && cacheSeconds > 0 && !session.wrote && session.lsn === undefined;
     if (mayBeKept) return this.#kept(operation, session, context, values);
     return this.#execute(prepared, context, values);
@@ -120,7 +120,10 @@ export class OperationRunner {
     return { ...answer, text };
   }
 
-  /** The answer's own errors are 200, as GraphQL over HTTP has it; unless nothing could be done at all. */
+  /**
+   * Errors of fields have status 200, as specified by GraphQL over HTTP, unless the operation
+   * failed as a whole.
+   */
   #failed({ data, errors = [] }: Executed): OperationAnswer {
     const formatted = this.#formatted(errors);
     const result = { errors: formatted, data };
@@ -139,7 +142,7 @@ export class OperationRunner {
   }
 }
 
-/** Who sees the same has the same scope; without identities everybody sees the same. */
+/** The cache scope of the identity. Without identities, all clients share one scope. */
 function scopeOf(context: unknown): string {
   const { identity } = context as { identity?: { cacheScope: string } };
   return identity?.cacheScope ?? 'everybody';

@@ -1,7 +1,7 @@
 /**
- * What an operation asks for, worked out once and kept with its document: which
- * fields of which types, their resolvers, and how each value is completed. Nothing
- * of it is generated code: texts of clients are data here, whatever is in them.
+ * Execution plan of an operation, computed once and cached with its document: the selected fields
+ * per type, their resolvers, and how each value is completed. Plans are data and never generated
+ * code, so that documents of clients cannot inject code.
  */
 import {
   type FieldNode,
@@ -31,7 +31,7 @@ export interface PlanSource {
   schema: GraphQLSchema;
   fragments: Record<string, FragmentDefinitionNode>;
   operation: OperationDefinitionNode;
-  /** Those that @skip and @include read; a plan is for one set of their values. */
+  /** Variables of @skip and @include. A plan is valid for one set of their values. */
   conditions: Readonly<Record<string, unknown>>;
 }
 
@@ -61,7 +61,7 @@ export interface AbstractPlan extends OfType {
 }
 export type TypePlan = LeafPlan | ListPlan | ObjectPlan | AbstractPlan;
 
-/** One field of a selection, as it is in the response. */
+/** One field of a selection set, by its response name. */
 export class FieldPlan {
   readonly name: string;
   readonly resolve: GraphQLFieldResolver<unknown, unknown> | undefined;
@@ -83,12 +83,12 @@ export class FieldPlan {
     if (!hasVariables(nodes[0])) this.#given = this.#argumentsFor({});
   }
 
-  /** Shared by all that ask for them, so they must not be changed. Throws what is wrong with them. */
+  /** Shared by all executions, so they must not be modified. Throws when they are invalid. */
   arguments(variables: Arguments): Arguments {
     return this.#given ?? this.#argumentsFor(variables);
   }
 
-  /** They are the same at each execution. */
+  /** Whether the arguments are the same for each execution. */
   get hasFixedArguments(): boolean {
     return this.#given !== undefined;
   }
@@ -98,7 +98,7 @@ export class FieldPlan {
   }
 }
 
-/** The fields of one type that are asked for at one place, worked out when a value is first there. */
+/** The selected fields of one type, computed on first use. */
 export class SelectionPlan {
   #fields: readonly FieldPlan[] | undefined;
 
@@ -127,7 +127,7 @@ export class SelectionPlan {
   }
 }
 
-/** The selections at a place where values are of several types. */
+/** The selections for values of several types. */
 export class PossibleSelections {
   readonly #byType = new Map<GraphQLObjectType, SelectionPlan>();
 
@@ -143,7 +143,7 @@ export class PossibleSelections {
   }
 }
 
-/** With all that is in it; what scalars have made of a text is theirs. */
+/** Freezes a value recursively, except values that scalars have parsed. */
 function frozen<T>(value: T): T {
   if (typeof value !== 'object' || value === null) return value;
   const isPlain = Array.isArray(value) || [Object.prototype, null].includes(Object.getPrototypeOf(value));

@@ -1,4 +1,4 @@
-/** One operation of a document, ready to be executed as often as it is asked for. */
+/** One operation of a document, prepared for repeated execution. */
 import {
   type DocumentNode,
   type FragmentDefinitionNode,
@@ -16,12 +16,12 @@ import { type PlanSource, SelectionPlan } from './plan.js';
 
 type Variables = Record<string, unknown>;
 
-/** Either the values, or what is wrong with them. */
+/** The values, or the errors in them. */
 export type CheckedVariables =
   | { values: Variables; errors?: undefined }
   | { values?: undefined; errors: readonly GraphQLError[] };
 
-/** Plans of one operation, for so many sets of @skip's and @include's variables, are kept. */
+/** Maximum number of cached plans per operation, one per set of values of @skip and @include. */
 const MAX_PLANS = 16;
 const MAX_VARIABLE_ERRORS = 10;
 
@@ -41,7 +41,7 @@ export class PreparedOperation {
     this.#conditions = conditionVariables(document);
   }
 
-  /** Of a document that is valid. Undefined for what is left to graphql-js. */
+  /** The document must be valid. Returns undefined for operations that graphql-js executes. */
   static of(
     schema: GraphQLSchema,
     document: DocumentNode,
@@ -57,7 +57,7 @@ export class PreparedOperation {
     return this.definition.name?.value;
   }
 
-  /** Checked and converted as the operation declares them. */
+  /** Validates and coerces the variables. */
   variables(given: Variables | null | undefined): CheckedVariables {
     const definitions = this.definition.variableDefinitions ?? [];
     if (definitions.length === 0) return NO_VARIABLES;
@@ -68,7 +68,7 @@ export class PreparedOperation {
     return errors ? { errors: errors.map(asBadUserInput) } : { values: coerced };
   }
 
-  /** With variables that `variables` gave. Never rejects. */
+  /** `variables` must come from `variables()`. Never rejects. */
   execute(context: unknown, variables: Variables): Executed | Promise<Executed> {
     return executePlan({
       schema: this.schema,
@@ -113,7 +113,7 @@ function asBadUserInput(error: GraphQLError): GraphQLError {
   });
 }
 
-/** The variables that decide which fields are there. */
+/** Variables that @skip and @include use. */
 function conditionVariables(document: DocumentNode): string[] {
   const names = new Set<string>();
   visit(document, {
@@ -124,7 +124,7 @@ function conditionVariables(document: DocumentNode): string[] {
   return [...names].sort();
 }
 
-/** As a key of an object it is not one like others. */
+/** As an object key, `__proto__` would set the prototype. */
 function hasProto(document: DocumentNode): boolean {
   let found = false;
   visit(document, {

@@ -10,7 +10,7 @@ import {
 
 const MAX_INT = 2_147_483_647;
 
-/** As the type's own `serialize`; a value that already is what it should be takes the short way. */
+/** Like the type's `serialize`, with a shortcut for values that need no conversion. */
 export function serializerOf(type: GraphQLLeafType): (value: unknown) => unknown {
   const full = (value: unknown) => type.serialize(value);
   if (type === GraphQLString || type === GraphQLID) {
@@ -20,7 +20,7 @@ export function serializerOf(type: GraphQLLeafType): (value: unknown) => unknown
   if (type === GraphQLFloat) return (value) => (Number.isFinite(value) ? value : full(value));
   if (type === GraphQLInt) return (value) => (isInt(value) ? value : full(value));
   if (isEnumType(type)) {
-    // Where the names are the values, which is so in all of ours.
+    // All our enums have values that equal their names.
     const names = new Set<unknown>(
       type.getValues().flatMap(({ name, value }) => (name === value ? [name] : [])),
     );

@@ -1,4 +1,4 @@
-/** Decides which documents are looked at at all. Those that were let in before are let in again. */
+/** Admits documents by trust and size. Known documents are admitted without a check. */
 import { type DocumentNode, GraphQLError, parse } from 'graphql';
 import { CODES } from '../errors.js';
 import type { KnownDocuments } from '../execution/known-documents.js';
@@ -11,14 +11,14 @@ export interface AdmissionParts {
   limits: DocumentLimits;
   maxTokens: number;
   trusted?: TrustedDocuments;
-  /** Run nothing but trusted documents. */
+  /** Reject all documents that are not trusted. */
   onlyTrusted: boolean;
 }
 
 export class Admission {
   constructor(private readonly parts: AdmissionParts) {}
 
-  /** What was asked for, with the text where it is known by its hash; or why it is refused. */
+  /** The request, with the text of a trusted document that it references by hash; or the error. */
   admit(asked: Asked): Asked | GraphQLError {
     const { trusted, onlyTrusted, documents } = this.parts;
     const { query, hash } = asked;
@@ -34,13 +34,13 @@ export class Admission {
     return this.problemOf(query) ?? admitted;
   }
 
-  /** What can't be parsed has one, too: nothing continues that was not measured. */
+  /** Also returns an error for a document that cannot be parsed, so that no document passes unchecked. */
   problemOf(query: string): GraphQLError | undefined {
     const document = this.parsed(query);
     return document instanceof GraphQLError ? document : documentProblem(document, this.parts.limits);
   }
 
-  /** Once more, of a document that is about to be run for the first time, however it has come so far. */
+  /** Checks again before a document is executed for the first time, independent of how it was received. */
   problemOfDocument(source: string, document: DocumentNode): GraphQLError | undefined {
     const { trusted, onlyTrusted, limits } = this.parts;
     if (onlyTrusted && !trusted?.has(source)) return untrusted();
@@ -58,7 +58,7 @@ export class Admission {
 }
 
 function untrusted(): GraphQLError {
-  return new GraphQLError('this API runs only documents that it knows; this is none of them', {
+  return new GraphQLError('this API accepts only trusted documents', {
     extensions: { code: CODES.untrusted },
   });
 }

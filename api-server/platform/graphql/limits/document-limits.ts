@@ -1,4 +1,4 @@
-/** How large a document may be. Counted before it is validated, because that may take time that grows with its square. */
+/** Size limits of documents. They are checked before validation, whose time can grow quadratically. */
 import {
   type DocumentNode,
   type FragmentDefinitionNode,
@@ -11,27 +11,27 @@ import { CODES } from '../errors.js';
 
 export interface DocumentLimits {
   depth: number;
-  /** Fields, those of fragments as often as they are spread. */
+  /** Fields of a fragment count once per spread. */
   fields: number;
   aliases: number;
   directives: number;
 }
 
-/** What is at most counted: more than any limit, so that bombs of fragments end. */
+/** Upper bound of all counters, higher than any limit, so that counting exponential fragments terminates. */
 const ENOUGH = 1_000_000;
 
 interface Size extends DocumentLimits {}
 
 const NOTHING: Size = { depth: 0, fields: 0, aliases: 0, directives: 0 };
 
-/** What is too large about a document; undefined when nothing is. */
+/** The exceeded limit; undefined when the document is within all limits. */
 export function documentProblem(document: DocumentNode, limits: DocumentLimits): GraphQLError | undefined {
-  if (hasProto(document)) return refused('a field can not be called __proto__', {});
+  if (hasProto(document)) return refused('a field must not be named __proto__', {});
   const size = sizeOf(document);
   const over = (Object.keys(limits) as (keyof DocumentLimits)[]).find((name) => size[name] > limits[name]);
   if (!over) return undefined;
-  const found = size[over] >= ENOUGH ? 'far more' : String(size[over]);
-  return refused(`the query is too large: ${over} is ${found}, at most ${limits[over]}`, {
+  const found = size[over] >= ENOUGH ? `more than ${ENOUGH}` : String(size[over]);
+  return refused(`the document is too large: ${over} is ${found}, the maximum is ${limits[over]}`, {
     limit: over,
     max: limits[over],
   });
@@ -41,7 +41,7 @@ function refused(message: string, more: object): GraphQLError {
   return new GraphQLError(message, { extensions: { code: CODES.tooLarge, ...more } });
 }
 
-/** Of the largest operation in it. */
+/** Size of the largest operation. */
 export function sizeOf(document: DocumentNode): Size {
   const counter = new Counter(document);
   const sizes = document.definitions.map((definition) =>
@@ -50,7 +50,7 @@ export function sizeOf(document: DocumentNode): Size {
   return sizes.reduce(largest, NOTHING);
 }
 
-/** Counts each fragment once, however often it is spread. */
+/** Counts each fragment once and caches its size. */
 class Counter {
   readonly #fragments: ReadonlyMap<string, FragmentDefinitionNode>;
   readonly #counted = new Map<string, Size>();
@@ -80,7 +80,7 @@ class Counter {
   #fragment(name: string): Size {
     const known = this.#counted.get(name);
     if (known) return known;
-    // While it is counted it counts as nothing: validation refuses what contains itself.
+    // A fragment in a cycle counts as empty; validation rejects it.
     this.#counted.set(name, NOTHING);
     const size = this.selections(this.#fragments.get(name)?.selectionSet);
     this.#counted.set(name, size);
@@ -107,7 +107,7 @@ function largest(a: Size, b: Size): Size {
   };
 }
 
-/** As a key of an object it is not one like others. */
+/** As an object key, `__proto__` would set the prototype. */
 function hasProto(document: DocumentNode): boolean {
   const inSet = (set: SelectionSetNode | undefined): boolean =>
     set?.selections.some(

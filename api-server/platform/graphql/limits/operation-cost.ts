@@ -1,6 +1,6 @@
 /**
- * What an operation costs, before it runs: 1 for each object it may return, more for
- * fields that say so (`complexity`), all times the lengths of the lists they are in.
+ * Cost of an operation before its execution: 1 per object that it can return, more for fields with
+ * `complexity`, multiplied by the lengths of the enclosing lists.
  */
 import {
   type FieldNode,
@@ -25,20 +25,20 @@ import { DEFAULT_PAGE } from '../relay/paging.js';
 
 type Variables = Readonly<Record<string, unknown>>;
 
-/** Of a list that no argument bounds. */
+/** Assumed length of a list without a limit argument. */
 const DEFAULT_LIST = 10;
 
-/** A field with all below it. */
+/** A field with its subfields. */
 interface CostNode {
   own: number;
-  /** How many there are of it for each of what it is in. */
+  /** Number of instances of the field per parent. */
   times: (variables: Variables) => number;
   below: readonly CostNode[];
 }
 
 type Fragments = Readonly<Record<string, FragmentDefinitionNode>>;
 
-/** Of one operation; the plan of its cost is made once. */
+/** Cost of one operation. The cost tree is built once. */
 export class OperationCost {
   readonly #nodes: readonly CostNode[];
   readonly #fixed: number | undefined;
@@ -56,7 +56,7 @@ export class OperationCost {
 
 export function tooExpensive(cost: number, max: number): GraphQLError {
   return new GraphQLError(
-    `the query costs ${cost}, at most ${max}: ask for fewer things at once, or for shorter lists`,
+    `the cost of the operation is ${cost}, the maximum is ${max}; select fewer fields or shorter lists`,
     { extensions: { code: CODES.tooLarge, limit: 'cost', max, cost } },
   );
 }
@@ -93,7 +93,7 @@ function costOf(
   page: ((variables: Variables) => number) | undefined,
 ): CostNode | undefined {
   const field = isObjectType(type) || isInterfaceType(type) ? type.getFields()[node.name.value] : undefined;
-  if (!field) return undefined; // introspection, which is in memory
+  if (!field) return undefined; // introspection, which runs in memory
   const named = getNamedType(field.type);
   const declared = field.extensions.complexity;
   const own = typeof declared === 'number' ? declared : isCompositeType(named) ? 1 : 0;
@@ -104,7 +104,7 @@ function costOf(
 
 const once = () => 1;
 
-/** The length of `edges` below a connection; undefined if the field is none. */
+/** The length of `edges` below a connection; undefined if the field is not a connection. */
 function pageOf({ args }: GraphQLField<unknown, unknown>, node: FieldNode) {
   if (!args.some(({ name }) => name === 'first')) return undefined;
   const given = node.arguments?.filter(({ name }) => ['first', 'last'].includes(name.value)) ?? [];
@@ -114,7 +114,7 @@ function pageOf({ args }: GraphQLField<unknown, unknown>, node: FieldNode) {
   };
 }
 
-/** As long as the list it is given, if it is given one: `nodes(ids: [...])`. */
+/** The length of a list argument, for fields such as `nodes(ids: [...])`. */
 function listOf(node: FieldNode): (variables: Variables) => number {
   const [only] = node.arguments ?? [];
   return (variables) => {
@@ -125,7 +125,7 @@ function listOf(node: FieldNode): (variables: Variables) => number {
   };
 }
 
-/** What is out of bounds the resolver refuses; here it is what it says. */
+/** The resolver rejects values that are out of range; here they count as given. */
 function numberOf(value: ValueNode, variables: Variables): number | undefined {
   const given = value.kind === Kind.VARIABLE ? variables[value.name.value] : undefined;
   const number = value.kind === Kind.INT ? Number(value.value) : given;

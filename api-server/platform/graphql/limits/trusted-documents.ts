@@ -1,4 +1,4 @@
-/** Documents that this API's own clients were built with. In production nothing else need be run. */
+/** Documents of trusted clients, registered at build time. In production, all others can be rejected. */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../../config/config-error.js';
@@ -8,9 +8,9 @@ export class TrustedDocuments {
   private constructor(private readonly texts: ReadonlyMap<string, string>) {}
 
   /**
-   * A file: JSON of texts by their sha256, as Relay and GraphQL Code Generator write
-   * it, or Apollo's manifest. Or a folder of such files and of *.graphql files, one
-   * document each. Throws a ConfigError when it can't be used.
+   * `path` is a JSON file that maps SHA-256 hashes to documents, as Relay and GraphQL Code
+   * Generator write it, or Apollo's manifest; or a folder of such files and of *.graphql files with
+   * one document each. Throws a ConfigError when it cannot be loaded.
    */
   static read(path: string): TrustedDocuments {
     try {
@@ -22,7 +22,7 @@ export class TrustedDocuments {
       const texts = files.flatMap(textsIn);
       return new TrustedDocuments(new Map(texts.map((text) => [sha256(text), text])));
     } catch (error) {
-      const problem = `can't be used: ${(error as Error).message}`;
+      const problem = `cannot be loaded: ${(error as Error).message}`;
       throw new ConfigError([{ path: 'graphql.trusted_documents', problem }]);
     }
   }
@@ -49,6 +49,6 @@ function textsIn(file: string): string[] {
     : Object.entries(manifest);
   return entries.map(([id, text]) => {
     if (typeof text === 'string' && sha256(text) === id.replace(/^sha256:/, '')) return text;
-    throw new Error(`${file}: ${id} is not the sha256 of its text`);
+    throw new Error(`${file}: ${id} is not the SHA-256 hash of its document`);
   });
 }

@@ -1,4 +1,7 @@
-/** The lists of many parents, for one request: all parents that are asked for the same page share its statement. */
+/**
+ * Data loader for connections of parent objects: parents with the same page share one statement per
+ * request.
+ */
 import DataLoader from 'dataloader';
 import type { DataSource } from 'typeorm';
 import type { PropertyOf } from '../../database/entity-table.js';
@@ -21,7 +24,7 @@ export class ConnectionLoader<T extends Node> {
     private readonly type: NodeType<T>,
   ) {}
 
-  /** The page of those whose `parent` is `key`. */
+  /** The page of rows whose `parent` column is `key`. */
   async load(parent: PropertyOf<T>, key: string, query: ListQuery<T>): Promise<Page<T>> {
     const same = JSON.stringify([parent, query]);
     const batch = this.#batches.get(same) ?? this.#newBatch(parent, query);

@@ -2,28 +2,36 @@ import { type ClassType, Field, Int, ObjectType } from 'type-graphql';
 import { encodeCursor, type Keyset } from './keyset.js';
 import type { PageRequest } from './paging.js';
 
-// Simple: graphql reads the properties itself. Who may see a list is decided where the list is asked for.
+// `simpleResolvers`: graphql-js reads the properties without middleware. The field that returns the connection checks access.
 const CONTAINER = { simpleResolvers: true } as const;
 
-@ObjectType(CONTAINER)
+@ObjectType({ ...CONTAINER, description: 'Information about pagination in a connection.' })
 export class PageInfo {
-  @Field()
+  @Field({ description: 'Whether more items follow this page. With `last`, whether `before` was given.' })
   hasNextPage!: boolean;
 
-  @Field()
+  @Field({ description: 'Whether more items precede this page. With `first`, whether `after` was given.' })
   hasPreviousPage!: boolean;
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Cursor of the first item of this page. Pass it as `before` to read the previous page. Null when the page is empty.',
+  })
   startCursor!: string | null;
 
-  @Field(() => String, { nullable: true })
+  @Field(() => String, {
+    nullable: true,
+    description:
+      'Cursor of the last item of this page. Pass it as `after` to read the next page. Null when the page is empty.',
+  })
   endCursor!: string | null;
 }
 
 export interface Page<T> {
   edges: { cursor: string; node: T }[];
   pageInfo: PageInfo;
-  /** Counts when it is called, so that nobody counts who does not ask. */
+  /** Runs the count query. It is called only when `totalCount` is selected. */
   count: () => Promise<number>;
 }
 
@@ -32,28 +40,34 @@ export function connectionOf<T extends object>(node: ClassType<T>, name: string)
   return connectionTypes<T>(() => node, name);
 }
 
-/** As `connectionOf`, for a type that is no class, such as a union. */
+/** Like `connectionOf`, for a type that is not a class, such as a union. */
 export function connectionTypes<T extends object>(node: () => ClassType<T> | object, name: string) {
-  @ObjectType(`${name}Edge`, CONTAINER)
+  @ObjectType(`${name}Edge`, {
+    ...CONTAINER,
+    description: `Edge of ${name}Connection: an object and its cursor.`,
+  })
   class Edge {
-    @Field()
+    @Field({ description: 'Cursor of the object, for the arguments `after` and `before`.' })
     cursor!: string;
 
-    @Field(node as never)
+    @Field(node as never, { description: `The ${name} object.` })
     node!: T;
   }
 
-  @ObjectType(`${name}Connection`, CONTAINER)
+  @ObjectType(`${name}Connection`, {
+    ...CONTAINER,
+    description: `Connection of ${name} objects: one page of a list.`,
+  })
   class Connection implements Page<T> {
-    @Field(() => [Edge])
+    @Field(() => [Edge], { description: 'The edges of this page, in the order of the list.' })
     edges!: Edge[];
 
-    @Field(() => PageInfo)
+    @Field(() => PageInfo, { description: 'Information to request the next or the previous page.' })
     pageInfo!: PageInfo;
 
     count!: () => Promise<number>;
 
-    @Field(() => Int, { description: 'How many there are in all pages together.', complexity: 10 })
+    @Field(() => Int, { description: 'Total number of objects over all pages.', complexity: 10 })
     totalCount(): Promise<number> {
       return this.count();
     }
@@ -61,7 +75,7 @@ export function connectionTypes<T extends object>(node: () => ClassType<T> | obj
   return Connection;
 }
 
-/** Makes a page of the rows read for it: up to one more than its limit, in the order they were read. */
+/** Builds a page. `rows` has up to `limit + 1` rows, in the order in which they were read. */
 export function toPage<T>(
   keyset: Keyset<T>,
   { limit, backward, after, before }: PageRequest,
@@ -84,7 +98,7 @@ export function toPage<T>(
   return { edges, pageInfo, count };
 }
 
-/** Its cursor is made when somebody asks for it. */
+/** Encodes the cursor lazily: many queries do not select it. */
 class KeysetEdge<T> {
   constructor(
     private readonly keyset: Keyset<T>,

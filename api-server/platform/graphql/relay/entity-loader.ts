@@ -1,4 +1,4 @@
-/** Single entities by a unique column, for one request: one statement for all that are asked for at once. */
+/** Data loader for entities by a unique column: one statement for all concurrent lookups of a request. */
 import DataLoader from 'dataloader';
 import type { DataSource } from 'typeorm';
 import type { PropertyOf } from '../../database/entity-table.js';
@@ -12,7 +12,7 @@ interface Wanted<T> {
   columns: readonly PropertyOf<T>[];
 }
 
-/** Names lists of columns shortly: they come from look-ahead, which gives the same list again. */
+/** Short IDs for column lists. Look-ahead returns the same array for the same selection. */
 const numbers = new WeakMap<readonly unknown[], number>();
 let lastNumber = 0;
 
@@ -25,7 +25,7 @@ function numberOf(columns: readonly unknown[]): number {
 }
 
 export class EntityLoader<T extends Node> {
-  /** Made when it is first used: a request uses few of those it might. */
+  /** Created on first use: a request uses few of its loaders. */
   #loader: DataLoader<Wanted<T>, T | null, string> | undefined;
   readonly #key: readonly PropertyOf<T>[];
 
@@ -37,7 +37,7 @@ export class EntityLoader<T extends Node> {
     this.#key = [by];
   }
 
-  /** The entity with at least the columns that these fields need; all of them when they are not known. */
+  /** The entity with at least the columns of these fields; all columns when `fields` is undefined. */
   load(key: string, fields?: FieldNames): Promise<T | null> {
     const columns = fields ? this.type.columnsFor(fields, this.#key) : this.type.table.properties;
     this.#loader ??= this.#newLoader();
@@ -48,7 +48,7 @@ export class EntityLoader<T extends Node> {
     const { dataSource, type, by } = this;
     return new DataLoader<Wanted<T>, T | null, string>(
       observedBatch(type.table.name, (wanted) => readEntities(dataSource, type, by, wanted)),
-      // What was read for other fields may lack a column that is asked for now.
+      // A row that was loaded for other fields may lack a selected column.
       { cacheKeyFn: ({ key, columns }) => `${numberOf(columns)} ${key}` },
     );
   }
@@ -69,7 +69,7 @@ async function readEntities<T extends Node>(
   return wanted.map(({ key }) => byKey.get(key) ?? null);
 }
 
-/** What any of them wants; mostly they all want the same. */
+/** The union of all columns; usually they are the same. */
 function allColumns<T>(
   properties: readonly PropertyOf<T>[],
   wanted: readonly Wanted<T>[],

@@ -1,7 +1,7 @@
 /**
- * Keyset pages: a cursor holds the sort key of a row, and the next page is what
- * sorts after it. Rows that come and go meanwhile neither repeat nor hide others,
- * and page 1,000 costs what page 1 does.
+ * Keyset pagination: a cursor contains the sort key of a row, and the next page starts after it.
+ * Concurrent inserts and deletes neither repeat nor skip rows, and page 1,000 costs as much as page
+ * 1.
  */
 import { z } from 'zod';
 import type { Bindings } from '../../database/conditions.js';
@@ -10,12 +10,12 @@ import type { PageRequest } from './paging.js';
 
 const SQL_TYPES = { text: 'text', timestamp: 'timestamptz', uuid: 'uuid', integer: 'integer' } as const;
 const parsers = {
-  // PostgreSQL's text can't hold NUL.
+  // PostgreSQL's text cannot contain NUL.
   text: z
     .string()
     .max(1_000)
     .refine((text) => !text.includes('\0')),
-  // The years that PostgreSQL and JavaScript both write with four digits.
+  // Only years that PostgreSQL and JavaScript both write with four digits.
   timestamp: z.iso.datetime().regex(/^(?!0000)/),
   uuid: z.guid(),
   integer: z.string().regex(/^-?\d{1,9}$/),
@@ -23,28 +23,28 @@ const parsers = {
 
 const MAX_CURSOR = 8_000;
 
-/** One column of a sort key; its values must never change and never be null. */
+/** One column of a sort key. Its values must be immutable and not null. */
 export interface KeyPart<T> {
   property: keyof T & string;
   type: keyof typeof SQL_TYPES;
 }
 
-/** The key must be unique over all rows: its last part is an id or a unique name. */
+/** The key must be unique: its last part is an ID or a unique name. */
 export interface Keyset<T> {
-  /** In the cursor, so that a cursor of another order is refused. The default order of a list has none. */
+  /** Part of the cursor, so that cursors of another order are rejected. The default order has no name. */
   name?: string;
   parts: readonly KeyPart<T>[];
   direction: 'ASC' | 'DESC';
 }
 
 export interface KeysetSql {
-  /** Conditions to join with AND. */
+  /** Conditions, combined with AND. */
   where: string[];
-  /** What stands after ORDER BY. */
+  /** Expression for ORDER BY. */
   orderBy: string;
 }
 
-/** SQL of a page; `column` says how to write a property. */
+/** SQL of a page. `column` returns the SQL of a property. */
 export function keysetSql<T>(
   keyset: Keyset<T>,
   { after, before, backward }: PageRequest,

@@ -1,4 +1,4 @@
-/** Reads lists: one page, the same page for each of many parents, or how many there are. */
+/** Reads lists: one page, the same page for several parents, or the number of rows. */
 import type { DataSource } from 'typeorm';
 import { Bindings, type Condition, conditionSql } from '../../database/conditions.js';
 import type { PropertyOf } from '../../database/entity-table.js';
@@ -7,7 +7,7 @@ import type { Node } from './node.js';
 import type { NodeType } from './node-type.js';
 import type { PageRequest } from './paging.js';
 
-/** What of a list is asked for. Plain data: two that are equal as JSON ask for the same. */
+/** Requested page of a list. Plain data, so that equal requests have equal JSON. */
 export interface ListQuery<T> {
   request: PageRequest;
   keyset: Keyset<T>;
@@ -15,7 +15,7 @@ export interface ListQuery<T> {
   columns: readonly PropertyOf<T>[];
 }
 
-/** One row more than the page, by which is seen that there is more. */
+/** Reads one row more than the page, to detect whether there is a next page. */
 export async function readPage<T extends Node>(
   dataSource: DataSource,
   type: NodeType<T>,
@@ -26,7 +26,7 @@ export async function readPage<T extends Node>(
   return rows.map((row) => type.table.hydrate(row));
 }
 
-/** The same page for each parent, in one statement however many they are. */
+/** Reads the same page for each parent in one statement. */
 export async function readPages<T extends Node>(
   dataSource: DataSource,
   type: NodeType<T>,

@@ -1,4 +1,4 @@
-/** From the arguments of a list and the query around it to what must be read. */
+/** Builds list queries from the arguments and the selection of a connection. */
 import type { GraphQLResolveInfo } from 'graphql';
 import type { DataSource } from 'typeorm';
 import type { Condition } from '../../database/conditions.js';
@@ -10,7 +10,7 @@ import { keysetFor, type OrderInput } from './ordering.js';
 import { type PageArgs, pageRequest } from './paging.js';
 import { selectedFields } from './selection.js';
 
-/** `orderBy` is of the type's own orders; `where` says which rows are in the list. */
+/** `where` contains the filters of the list. */
 export function listQuery<T extends Node>(
   type: NodeType<T>,
   args: PageArgs & { orderBy?: OrderInput | null },
@@ -23,7 +23,7 @@ export function listQuery<T extends Node>(
   return { request: pageRequest(args), keyset, where, columns };
 }
 
-/** A list that hangs on nothing. */
+/** A page of a list without a parent object. */
 export async function rootPage<T extends Node>(
   dataSource: DataSource,
   type: NodeType<T>,

@@ -8,7 +8,7 @@ import { fromGlobalId } from './global-id.js';
 import { Node } from './node.js';
 import { MAX_PAGE } from './paging.js';
 
-/** How to find the nodes of each type, by the type's name. */
+/** Functions that load a node by its primary key, by type name. */
 export type NodeFinders = Readonly<Record<string, (uuid: string) => Promise<Node | null>>>;
 
 interface NodeContext {
@@ -18,17 +18,20 @@ interface NodeContext {
 
 @ArgsType()
 class NodesArgs {
-  @ArrayMaxSize(MAX_PAGE, { message: `must be at most ${MAX_PAGE} ids` })
-  @Field(() => [ID])
+  @ArrayMaxSize(MAX_PAGE, { message: `must contain at most ${MAX_PAGE} IDs` })
+  @Field(() => [ID], { description: `Global IDs, at most ${MAX_PAGE}.` })
   ids!: string[];
 }
 
 @Resolver()
 export class NodeResolver {
   @AllowRead()
-  @Query(() => Node, { nullable: true, description: 'Anything by its id; null when there is none.' })
+  @Query(() => Node, {
+    nullable: true,
+    description: 'The object with this global ID; null when it does not exist.',
+  })
   async node(
-    @Arg('id', () => ID) id: string,
+    @Arg('id', () => ID, { description: 'Global ID of the object.' }) id: string,
     @Ctx() context: NodeContext,
     @Info() info: GraphQLResolveInfo,
   ): Promise<Node | null> {
@@ -38,7 +41,7 @@ export class NodeResolver {
   @AllowRead()
   @Query(() => [Node], {
     nullable: 'items',
-    description: `Up to ${MAX_PAGE} things by their ids, in the order of the ids; null where there is none.`,
+    description: `The objects with these global IDs, at most ${MAX_PAGE}, in the order of the IDs; null for those that do not exist.`,
   })
   async nodes(
     @Args(() => NodesArgs) { ids }: NodesArgs,
@@ -57,9 +60,10 @@ async function find(
 ): Promise<Node | null> {
   const { type, uuid } = fromGlobalId(id, field);
   const finder = Object.hasOwn(nodeFinders, type) ? nodeFinders[type] : undefined;
-  if (!finder) throw badUserInput({ field, message: 'is not the id of anything in this API' });
+  if (!finder) throw badUserInput({ field, message: 'is not the ID of a type of this API' });
   const rule = accessOf(schema.getType(type));
-  if (!rule) throw new Error(`who may see a ${type} is not said`); // refused when the schema was built
+  // unreachable: building the schema fails without a rule
+  if (!rule) throw new Error(`the type ${type} has no access rule`);
   requireAccess(identity, rule);
   return finder(uuid);
 }

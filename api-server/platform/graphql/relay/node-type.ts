@@ -1,19 +1,19 @@
-/** What the relay machinery knows of one type: its table, its orders, and what its fields need. */
+/** Description of a node type for the relay modules: table, sort orders, and columns per field. */
 import { EntityTable, type PropertyOf } from '../../database/entity-table.js';
 import type { Keyset } from './keyset.js';
 import type { Node } from './node.js';
 import type { FieldNames } from './selection.js';
 
-/** Columns of fields that are not a column of the same name: those of relations, and of what is computed. */
+/** Columns of fields that do not read a column of the same name: relations and computed fields. */
 export type FieldNeeds<T> = Readonly<Record<string, readonly PropertyOf<T>[]>>;
 
-/** Sort orders by the names that clients use. */
+/** Sort orders by their names in the API. */
 export type Orders<T> = Readonly<Record<string, Omit<Keyset<T>, 'direction' | 'name'>>>;
 
 export interface NodeTypeOptions<T> {
-  /** Fields that read other columns than one of their own name. */
+  /** Columns of fields that do not read a column of the same name. */
   needs?: FieldNeeds<T>;
-  /** What lists can be sorted by; the first is the default. */
+  /** Available sort orders; the first one is the default. */
   orders: Orders<T>;
   defaultDirection: Keyset<T>['direction'];
 }
@@ -23,10 +23,10 @@ const NONE: readonly never[] = [];
 export class NodeType<T extends Node> {
   readonly table: EntityTable<T>;
   readonly orders: Orders<T>;
-  /** How a list is sorted when nobody says. */
+  /** The order of lists without `orderBy`. */
   readonly defaultOrder: Keyset<T>;
   readonly #needs: FieldNeeds<T>;
-  /** Look-ahead gives the same set of fields for the same place in a document. */
+  /** Look-ahead returns the same set for the same place in a document. */
   readonly #columns = new WeakMap<FieldNames, Map<string, readonly PropertyOf<T>[]>>();
 
   constructor(
@@ -42,7 +42,7 @@ export class NodeType<T extends Node> {
     this.#needs = needs;
   }
 
-  /** The columns to read for these fields; the key is always among them. In one order, whatever the query's. */
+  /** The columns of these fields and the primary key, in a fixed order. */
   columnsFor(fields: FieldNames, more: readonly PropertyOf<T>[] = NONE): readonly PropertyOf<T>[] {
     const key = more.join();
     const known = this.#columns.get(fields)?.get(key);
@@ -59,7 +59,7 @@ export class NodeType<T extends Node> {
       const needs = Object.hasOwn(this.#needs, field) ? this.#needs[field] : undefined;
       if (needs) for (const property of needs) wanted.add(property);
       else if (this.table.has(field)) wanted.add(field);
-      // A field that nobody has declared may read anything.
+      // A field without a declaration may read any column.
       else if (field !== 'id' && field !== '__typename') return this.table.properties;
     }
     return this.table.properties.filter((property) => wanted.has(property));

@@ -5,27 +5,33 @@ import { badUserInput } from '../errors.js';
 export const DEFAULT_PAGE = 20;
 export const MAX_PAGE = 100;
 
-/** The arguments of every connection. */
+/** Arguments of all connections. */
 @ArgsType()
 export class PageArgs {
   @Min(1)
   @Max(MAX_PAGE)
-  @Field(() => Int, { nullable: true, description: `The first so many; at most ${MAX_PAGE}.` })
+  @Field(() => Int, {
+    nullable: true,
+    description: `Number of items to return from the start of the list, 1 to ${MAX_PAGE}. The default is ${DEFAULT_PAGE}.`,
+  })
   first?: number | null;
 
-  @Field(() => String, { nullable: true, description: 'Only what comes after this cursor.' })
+  @Field(() => String, { nullable: true, description: 'Returns the items that follow this cursor.' })
   after?: string | null;
 
   @Min(1)
   @Max(MAX_PAGE)
-  @Field(() => Int, { nullable: true, description: `The last so many; at most ${MAX_PAGE}.` })
+  @Field(() => Int, {
+    nullable: true,
+    description: `Number of items to return from the end of the list, 1 to ${MAX_PAGE}. Excludes \`first\`.`,
+  })
   last?: number | null;
 
-  @Field(() => String, { nullable: true, description: 'Only what comes before this cursor.' })
+  @Field(() => String, { nullable: true, description: 'Returns the items that precede this cursor.' })
   before?: string | null;
 }
 
-/** Which way a page is read and how long it is. */
+/** Direction, size and position of a page. */
 export interface PageRequest {
   limit: number;
   backward: boolean;
@@ -35,7 +41,7 @@ export interface PageRequest {
 
 export function pageRequest({ first, last, after, before }: PageArgs): PageRequest {
   if (first != null && last != null) {
-    throw badUserInput({ field: 'last', message: 'first and last exclude each other' });
+    throw badUserInput({ field: 'last', message: 'must not be combined with first' });
   }
   return {
     limit: first ?? last ?? DEFAULT_PAGE,

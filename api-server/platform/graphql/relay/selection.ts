@@ -1,4 +1,4 @@
-/** Looks ahead in the query: which fields will be asked of what a resolver returns. */
+/** Look-ahead: the fields that the document selects on the result of a resolver. */
 import {
   type FieldNode,
   type FragmentDefinitionNode,
@@ -7,18 +7,18 @@ import {
   type SelectionSetNode,
 } from 'graphql';
 
-/** Names of fields; `undefined` stands for "nobody knows, take all". */
+/** Names of fields. `undefined` means unknown: load all columns. */
 export type FieldNames = ReadonlySet<string>;
 
 type Fragments = Readonly<Record<string, FragmentDefinitionNode | undefined>>;
 
-/** Parsed documents are kept and used again, so what was found in one is kept as long as it is. */
+/** Parsed documents are cached and reused, so their selections are cached with them. */
 const found = new WeakMap<FieldNode, Map<string, FieldNames>>();
 
 /**
- * The fields asked for at `path` below the field that is being resolved, for
- * instance `['edges', 'node']`. Fragments count whatever type they are on, and so
- * do fields that @skip or @include will leave out: a column too much does no harm.
+ * The fields that are selected at `path` below the current field, for example `['edges', 'node']`.
+ * It includes the fields of fragments on any type, and fields that @skip or @include exclude: an
+ * unneeded column is harmless.
  */
 export function selectedFields(
   { fieldNodes, fragments }: Pick<GraphQLResolveInfo, 'fieldNodes' | 'fragments'>,
@@ -44,7 +44,7 @@ function collect(nodes: readonly FieldNode[], fragments: Fragments, path: readon
   return new Set(level.map((field) => field.name.value));
 }
 
-/** The fields of a selection, fragments opened. Validation has refused fragments that contain themselves. */
+/** The fields of a selection set with its fragments. Validation has rejected cyclic fragments. */
 function fieldsOf(set: SelectionSetNode | undefined, fragments: Fragments): FieldNode[] {
   return (set?.selections ?? []).flatMap((selection): FieldNode[] => {
     if (selection.kind === Kind.FIELD) return [selection];

@@ -48,6 +48,20 @@ labels:
   {{- include "pcf-operator.labels" . | nindent 2 }}
 {{- end }}
 
+{{- define "pcf-operator.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: 65532
+runAsGroup: 65532
+seccompProfile: { type: RuntimeDefault }
+{{- end }}
+
+{{- define "pcf-operator.securityContext" -}}
+allowPrivilegeEscalation: false
+privileged: false
+readOnlyRootFilesystem: true
+capabilities: { drop: [ALL] }
+{{- end }}
+
 {{/* Variables of the operator's settings. */}}
 {{- define "pcf-operator.settings" -}}
 - { name: PCF_LOG_LEVEL, value: {{ .Values.logLevel | quote }} }

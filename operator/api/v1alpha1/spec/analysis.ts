@@ -33,6 +33,9 @@ const inconclusiveLimit = z.int().min(0).max(1000).meta({
   format: 'int32',
 });
 
+/** A figure of a metric. Its sums and differences are exact enough to be compared. */
+const figure = z.number().min(-1e15).max(1e15);
+
 /** Of one metric, where it differs from that of the analysis. */
 const pace = {
   interval: interval.optional(),
@@ -140,7 +143,7 @@ const comparison = z
     better: z.enum(['Higher', 'Lower']).optional().meta({
       description: 'Which way is better. Known of successRate (Higher) and latency (Lower).',
     }),
-    absolute: z.number().min(0).optional().meta({
+    absolute: figure.min(0).optional().meta({
       description: 'How much worse than the stable revision it may be, in the unit of the metric.',
     }),
     relative: z.number().min(0).max(10_000).optional().meta({
@@ -191,8 +194,8 @@ const metric = z
     job: job.optional().meta({
       description: 'Runs a Job for each measurement: a smoke test. It succeeds if the Job does.',
     }),
-    min: z.number().optional().meta({ description: 'Fails below this.' }),
-    max: z.number().optional().meta({ description: 'Fails above this.' }),
+    min: figure.optional().meta({ description: 'Fails below this.' }),
+    max: figure.optional().meta({ description: 'Fails above this.' }),
     compareWithStable: comparison.optional().meta({
       description: 'Fails when it is worse than the stable revision over the same window by more than this.',
     }),

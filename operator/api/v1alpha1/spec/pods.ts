@@ -1,7 +1,7 @@
 /** What runs in a pod, and where: resources, variables, probes, scheduling. */
 import { z } from 'zod';
 import { ENV, FILE_SUFFIX } from '../../../../contract/image.js';
-import { bareQuantity, cel, durationWithin, objectName, quantity } from '../kubernetes.js';
+import { bareQuantity, cel, durationWithin, labels, objectName, quantity } from '../kubernetes.js';
 import { affinity } from './affinity.js';
 
 const reservedEnv = Object.values(ENV).flatMap((name) => [name, name + FILE_SUFFIX]);
@@ -132,10 +132,7 @@ const toleration = z.strictObject({
 });
 
 export const scheduling = z.strictObject({
-  nodeSelector: z
-    .record(z.string(), z.string())
-    .optional()
-    .meta({ description: 'Labels that a node must have.' }),
+  nodeSelector: labels.optional().meta({ description: 'Labels that a node must have.' }),
   tolerations: z
     .array(toleration)
     .max(32)

@@ -1,6 +1,6 @@
 /** How many pods there are, how big they are, and how they are kept apart. */
 import { z } from 'zod';
-import { cel, duration, quantity } from '../kubernetes.js';
+import { cel, duration, labels, quantity } from '../kubernetes.js';
 import { url } from './outgoing.js';
 import { resourceList } from './pods.js';
 
@@ -193,8 +193,7 @@ export const monitoring = z.strictObject({
   serviceMonitor: z.boolean().default(false).meta({
     description: "Makes a ServiceMonitor, so that the Prometheus operator's Prometheus scrapes the pods.",
   }),
-  labels: z
-    .record(z.string(), z.string())
+  labels: labels
     .optional()
     .meta({ description: 'Labels of the ServiceMonitor, for a Prometheus that selects by them.' }),
   interval: duration.default('30s').meta({ description: 'How often to scrape.' }),

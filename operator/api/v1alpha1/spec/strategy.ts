@@ -4,8 +4,8 @@ import { cel, duration } from '../kubernetes.js';
 import { analysis, stepAnalysis, stepsNameMetrics } from './analysis.js';
 
 const countOrPercent = z
-  .union([z.int().min(0).max(1000), z.string()])
-  .meta({ 'x-kubernetes-int-or-string': true, pattern: '^[0-9]+%?$' });
+  .union([z.int().min(0).max(1000), z.string().max(5)])
+  .meta({ 'x-kubernetes-int-or-string': true, pattern: '^(1000|[0-9]{1,3})%?$' });
 
 const step = z.strictObject({
   weight: z.int().min(0).max(100).meta({
@@ -126,7 +126,7 @@ export const source = z.strictObject({
     .max(128)
     .optional()
     .meta({ description: 'Commit that the image was built from.' }),
-  committedAt: z.iso.datetime({ offset: true }).optional().meta({
+  committedAt: z.iso.datetime({ offset: true }).max(64).optional().meta({
     description: 'When it was committed: the lead time for changes begins here.',
     format: 'date-time',
   }),

@@ -1,6 +1,6 @@
 /** How requests reach the pods: routes, certificates, network policy. */
 import { z } from 'zod';
-import { cel, dnsLabel, objectName } from '../kubernetes.js';
+import { cel, dnsLabel, labels, objectName, stringMap } from '../kubernetes.js';
 
 const host = z
   .string()
@@ -16,8 +16,7 @@ const gateway = z
 
 const ingress = z.strictObject({
   className: objectName.optional().meta({ description: "IngressClass. Default: the cluster's." }),
-  annotations: z
-    .record(z.string(), z.string())
+  annotations: stringMap(65_536, 64)
     .optional()
     .meta({ description: 'Annotations for the ingress controller.' }),
 });
@@ -163,16 +162,12 @@ export const tls = z
     }),
   );
 
-const labels = (what: string) =>
-  z
-    .record(z.string(), z.string())
-    .optional()
-    .meta({ description: `Labels of ${what}.` });
+const labelsOf = (what: string) => labels.optional().meta({ description: `Labels of ${what}.` });
 
 const peer = z
   .strictObject({
-    namespaceLabels: labels('the namespaces; left out: this one'),
-    podLabels: labels('the pods; left out: every pod'),
+    namespaceLabels: labelsOf('the namespaces; left out: this one'),
+    podLabels: labelsOf('the pods; left out: every pod'),
     cidr: z
       .string()
       .max(43)

@@ -1,9 +1,9 @@
 /** `status.analysis`: what was measured, small enough to live in the object. It is read back: a restart neither repeats nor loses a count. */
 import { z } from 'zod';
+import { longText, shortText, time } from '../kubernetes.js';
 
 const count = (description: string) =>
   z.int().min(0).max(1_000_000_000).meta({ description, format: 'int32' });
-const time = (description: string) => z.string().meta({ description, format: 'date-time' });
 
 export const OUTCOMES = ['Success', 'Failure', 'Inconclusive', 'Error'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
@@ -12,16 +12,15 @@ export const VERDICTS = ['Running', 'Passed', 'Failed', 'Inconclusive', 'Unavail
 export type Verdict = (typeof VERDICTS)[number];
 
 export const metricStatus = z.strictObject({
-  name: z.string().meta({ description: 'Name of the metric in the spec.' }),
+  name: shortText.meta({ description: 'Name of the metric in the spec.' }),
   verdict: z.enum(VERDICTS).meta({
     description:
       '`Passed`: the delivery may continue. `Failed`: it is aborted. `Running`, `Inconclusive` (no data) and `Unavailable` (could not be measured): it waits.',
   }),
-  message: z.string().meta({ description: 'Why, in a sentence.' }),
-  bound: z.string().meta({ description: 'What it is held to.' }),
-  value: z.string().optional().meta({ description: 'Last value of the new revision.' }),
-  stableValue: z
-    .string()
+  message: longText.meta({ description: 'Why, in a sentence.' }),
+  bound: shortText.meta({ description: 'What it is held to.' }),
+  value: shortText.optional().meta({ description: 'Last value of the new revision.' }),
+  stableValue: shortText
     .optional()
     .meta({ description: 'Value of the stable revision at that time, where they are compared.' }),
   since: time('When counting began: with the delivery, or with the step that names the metric.'),
@@ -36,12 +35,12 @@ export const metricStatus = z.strictObject({
   outcome: z.enum(OUTCOMES).optional().meta({ description: 'What became of the last one.' }),
   outcomeSince: time('Since when every measurement has had that outcome.').optional(),
   inARow: count('How many measurements in a row had that outcome.'),
-  detail: z.string().optional().meta({ description: 'What the last measurement has to say.' }),
+  detail: longText.optional().meta({ description: 'What the last measurement has to say.' }),
 });
 export type MetricStatus = z.output<typeof metricStatus>;
 
 export const analysisStatus = z.strictObject({
-  revision: z.string().meta({ description: 'The revision that is judged.' }),
+  revision: shortText.meta({ description: 'The revision that is judged.' }),
   startedAt: time('When its delivery began: a retry is judged again.').optional(),
   step: z
     .int()
@@ -53,8 +52,8 @@ export const analysisStatus = z.strictObject({
     'When the share of that step was first in force: it is passed by measurements since.',
   ).optional(),
   verdict: z.enum(VERDICTS).meta({ description: 'Of all metrics together.' }),
-  message: z.string().meta({ description: 'What is waited for, or what went wrong.' }),
-  metrics: z.array(metricStatus).meta({
+  message: longText.meta({ description: 'What is waited for, or what went wrong.' }),
+  metrics: z.array(metricStatus).max(64).meta({
     description: 'Each metric that is measured at this step.',
     // Not a map: server-side apply makes null of one that loses its last item, and refuses that.
     'x-kubernetes-list-type': 'atomic',

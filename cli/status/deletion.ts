@@ -1,0 +1,21 @@
+/** What the deletion of a PcfApi waits for, also where no operator runs that could report it. Pure. */
+import { FINALIZER, type PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
+
+/** The sentences to show; undefined: it is not being deleted. */
+export function deletionLines({ metadata, status }: PcfApi): string[] | undefined {
+  const { deletionTimestamp, finalizers = [], name, namespace } = metadata;
+  if (!deletionTimestamp) return undefined;
+  const since = `being deleted since ${deletionTimestamp}`;
+  const others = finalizers.filter((finalizer) => finalizer !== FINALIZER);
+  if (others.length === finalizers.length)
+    return [`${since}; waiting for the finalizers ${others.join(', ')}`];
+  const reported = status?.conditions?.find(({ type }) => type === 'Ready')?.message;
+  if (status?.phase === 'Deleting' && reported)
+    return [reported, `the operator must run: it removes the finalizer ${FINALIZER} then`];
+  const patch = JSON.stringify({ metadata: { finalizers: others } });
+  return [
+    `${since}; waiting for the operator, which removes the routes and then the finalizer ${FINALIZER}`,
+    'the operator has not reported the deletion: it must run for it to finish',
+    `if it is uninstalled, install it again, or delete without it: kubectl patch pcf ${name} -n ${namespace} --type merge -p '${patch}'`,
+  ];
+}

@@ -1,0 +1,27 @@
+/** The operator's memory, with ever more PcfApis. */
+import { MemoryLimit } from '../../support/memory-limit.js';
+import { BenchCluster } from '../operator/cluster.js';
+import type { Reading } from './roles.js';
+
+/** As the image starts it. */
+const NODE_ARGS = ['--optimize-for-size'];
+
+export async function operator(counts: number[], limitMib: number): Promise<Reading[]> {
+  await using limit = MemoryLimit.create(limitMib);
+  const cluster = await BenchCluster.start([], NODE_ARGS);
+  const readings: Reading[] = [];
+  try {
+    if (limit) await limit.around(() => cluster.sandbox.operator.restart());
+    for (const count of counts) {
+      await cluster.growTo(count);
+      await cluster.deliver(`1.${count}.0`);
+      const peak = await cluster.megabytes();
+      await cluster.settled();
+      const idle = await cluster.megabytes();
+      readings.push({ role: `operator, ${count} PcfApis`, limit: limit ? limitMib : 0, idle, peak });
+    }
+    return readings;
+  } finally {
+    await cluster.stop();
+  }
+}

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { TestApi } from '../support/pcf-api.js';
+import { installCrds, installOperator } from './cluster/install.js';
+import type { RealCluster } from './cluster/real-cluster.js';
+import { ask } from './load.js';
+import { serviceAddress, sharedCluster } from './support.js';
+
+describe('real install', function () {
+  this.timeout(300_000);
+  let real: RealCluster;
+
+  before(async () => {
+    real = await sharedCluster();
+    await installCrds(real);
+  });
+
+  it('the manifests install an operator that becomes Ready', () => installOperator(real));
+
+  it('a minimal PcfApi becomes Ready, and answers at its Service', async () => {
+    await real.createTenant('minimal');
+    const api = await TestApi.create(real, 'minimal', { traffic: undefined });
+    await api.ready(180_000);
+    const { status, version } = await ask(await serviceAddress(real, 'minimal', 'api'));
+    assert.deepEqual({ status, version }, { status: 200, version: '1.0.0' });
+    await api.remove();
+  });
+});

@@ -1,0 +1,26 @@
+import { Delivery } from './delivery.js';
+import { imageOf } from './parts/images.js';
+
+describe('real blue-green behind istiod and Envoy, under load in three lanes', function () {
+  this.timeout(600_000);
+  let delivery: Delivery;
+
+  before(async () => {
+    const strategy = { type: 'BlueGreen', blueGreen: { autoPromote: false } };
+    delivery = await Delivery.start('blue-green', { replicas: 2, strategy });
+  });
+
+  after(() => delivery?.stop());
+
+  it('no caller reaches green before the switch', async () => {
+    await delivery.api.patch({ image: imageOf('1.1.0') });
+    await delivery.weightInEffect(0);
+    await delivery.expectShares('green is ready', '1.1.0', { gateway: 0, service: 0 });
+  });
+
+  it('the switch takes every lane to green', async () => {
+    await delivery.pcf('promote', 'api');
+    await delivery.promoted(imageOf('1.1.0'));
+    await delivery.expectShares('switched', '1.1.0', { gateway: 100, service: 100, header: 100 });
+  });
+});

@@ -1,0 +1,52 @@
+import { Delivery } from './delivery.js';
+import { imageOf } from './parts/images.js';
+import { sharedCluster } from './support.js';
+
+const NAMESPACE = 'gateway-api';
+
+/** The Gateway of the samples, on the Envoy that runs already: istiod creates none of its own. */
+const GATEWAY = {
+  apiVersion: 'gateway.networking.k8s.io/v1',
+  kind: 'Gateway',
+  metadata: { name: 'public', namespace: 'gateways' },
+  spec: {
+    gatewayClassName: 'istio',
+    addresses: [{ type: 'Hostname', value: 'istio-ingressgateway.istio-system.svc.cluster.local' }],
+    listeners: [
+      {
+        ...{ name: 'http', port: 80, protocol: 'HTTP', hostname: `${NAMESPACE}.example.com` },
+        allowedRoutes: { namespaces: { from: 'All' } },
+      },
+    ],
+  },
+};
+
+describe('real canary by the Gateway API, with istiod and Envoy', function () {
+  this.timeout(600_000);
+  let delivery: Delivery;
+
+  before(async () => {
+    const { kubectl } = await sharedCluster();
+    await kubectl.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'gateways' } }, GATEWAY]);
+    const hosts = [`${NAMESPACE}.example.com`];
+    const traffic = { provider: 'GatewayAPI', hosts, gateways: ['gateways/public'] };
+    delivery = await Delivery.start(NAMESPACE, { replicas: 2, traffic });
+  });
+
+  after(() => delivery?.stop());
+
+  for (const weight of [0, 50]) {
+    it(`weight ${weight}: the Gateway splits, and the plain Service stays stable`, async () => {
+      await delivery.api.patch({ image: imageOf('1.1.0'), canaryWeight: weight });
+      await delivery.weightInEffect(weight);
+      const expected = { gateway: weight, service: 0, header: 100 };
+      await delivery.expectShares(`weight ${weight}`, '1.1.0', expected);
+    });
+  }
+
+  it('weight 100: the promotion switches every lane', async () => {
+    await delivery.api.patch({ canaryWeight: 100 });
+    await delivery.promoted(imageOf('1.1.0'));
+    await delivery.expectShares('weight 100', '1.1.0', { gateway: 100, service: 100, header: 100 });
+  });
+});

@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict';
+import { pino } from 'pino';
+import { generate } from 'selfsigned';
+import { Agent, request } from 'undici';
+import { PATHS } from '../../contract/image.js';
+import { ManagedProcess } from '../../sandbox/process/managed-process.js';
+import { PcfApiWatch } from '../../sandbox/story/pcfapi-watch.js';
+import { sandboxToken } from '../../sandbox/tokens.js';
+import { systemProgram } from '../support/system-program.js';
+import { ISTIO_NAMESPACE } from './cluster/istiod.js';
+import { HOST_ADDRESS } from './cluster/network.js';
+import type { RealCluster } from './cluster/real-cluster.js';
+import { sharedCluster, sharedGateway } from './support.js';
+
+const NAMESPACE = 'platform';
+const HOST = 'api.example.com';
+const REDIS_PORT = 6379;
+
+describe('real production sample with TLS', function () {
+  this.timeout(600_000);
+  let real: RealCluster;
+  let address: string;
+  let certificate: string;
+
+  before(async function () {
+    if (!systemProgram('redis-server')) return this.skip();
+    real = await sharedCluster();
+    address = (await sharedGateway()).replace('http://', '');
+    startRedis(real);
+    await real.createTenant(NAMESPACE, { 'redis-url': `redis://${HOST_ADDRESS}:${REDIS_PORT}` });
+    certificate = await serveTls(real);
+  });
+
+  it('deploy/samples/production.yaml becomes Ready unmodified', async () => {
+    const watch = new PcfApiWatch(real.parts.client, pino({ level: 'silent' }), NAMESPACE, 'pcf-api');
+    await watch.start();
+    await real.kubectl.run(['apply', '-f', 'deploy/samples/production.yaml']);
+    await watch.until('the sample is Ready', (api) => api?.status?.phase === 'Ready', 300_000);
+    await watch.stop();
+  });
+
+  it('a client with a token is served over HTTPS by the gateway', async () => {
+    const agent = new Agent({ connect: { ca: certificate, servername: HOST } });
+    const response = await request(`https://${address}${PATHS.graphql}`, {
+      method: 'POST',
+      headers: {
+        host: HOST,
+        'content-type': 'application/json',
+        authorization: `Bearer ${await sandboxToken('real', 'ADMIN')}`,
+      },
+      body: JSON.stringify({ query: '{ services(first: 1) { edges { node { name } } } }' }),
+      dispatcher: agent,
+    });
+    const body = (await response.body.json()) as { data?: unknown; errors?: unknown };
+    await agent.close();
+    assert.equal(response.statusCode, 200, JSON.stringify(body));
+    assert.equal(body.errors, undefined, JSON.stringify(body));
+  });
+});
+
+function startRedis({ stateDir, ledger }: RealCluster): void {
+  const args = ['--bind', HOST_ADDRESS, '--port', `${REDIS_PORT}`, '--protected-mode', 'no', '--save', ''];
+  const logFile = `${stateDir}/logs/redis.log`;
+  new ManagedProcess(
+    { name: 'redis', command: 'redis-server', args, cwd: stateDir, logFile },
+    ledger,
+  ).start();
+}
+
+/** Gives the Gateway of the sample a certificate, as its administrator would. */
+async function serveTls({ kubectl }: RealCluster): Promise<string> {
+  const { cert, private: key } = await generate([{ name: 'commonName', value: HOST }], {
+    keySize: 2048,
+    algorithm: 'sha256',
+    extensions: [{ name: 'subjectAltName', altNames: [{ type: 2, value: HOST }] }],
+  });
+  const metadata = { name: 'public-tls', namespace: ISTIO_NAMESPACE };
+  const stringData = { 'tls.crt': cert, 'tls.key': key };
+  await kubectl.apply([
+    { apiVersion: 'v1', kind: 'Secret', metadata, type: 'kubernetes.io/tls', stringData },
+  ]);
+  const server = {
+    port: { number: 443, name: 'https', protocol: 'HTTPS' },
+    hosts: ['*'],
+    tls: { mode: 'SIMPLE', credentialName: metadata.name },
+  };
+  const patch = JSON.stringify([{ op: 'add', path: '/spec/servers/-', value: server }]);
+  await kubectl.run([
+    ...['patch', 'gateways.networking.istio.io', 'public', '-n', ISTIO_NAMESPACE, '--type=json', '-p', patch],
+  ]);
+  return cert;
+}

@@ -1,0 +1,140 @@
+/** The cluster of the lane on real parts: control plane, three nodes, kube-proxy, metrics-server, PostgreSQL. */
+import { mkdirSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { KubeConfig } from '@kubernetes/client-node';
+import { KubeClient } from '../../../operator/runtime/kube-client.js';
+import { Cluster } from '../../../sandbox/cluster/cluster.js';
+import { Kubectl } from '../../../sandbox/kubectl.js';
+import { Postgres } from '../../../sandbox/postgres/postgres.js';
+import { Ledger } from '../../../sandbox/process/ledger.js';
+import type { ManagedProcess } from '../../../sandbox/process/managed-process.js';
+import { SANDBOX_JWT_SECRET } from '../../../sandbox/tokens.js';
+import type { Images } from '../parts/images.js';
+import type { Programs } from '../parts/programs.js';
+import { startKubeProxy } from './kube-proxy.js';
+import { startMetricsServer } from './metrics-server.js';
+import { createNetwork, HOST_ADDRESS, writeCniConfig } from './network.js';
+import { Node } from './node.js';
+import { startRegistry } from './registry.js';
+
+const NODES = 3;
+
+export class RealCluster {
+  private constructor(
+    readonly stateDir: string,
+    readonly images: Images,
+    readonly programs: Programs,
+    readonly ledger: Ledger,
+    readonly cluster: Cluster,
+    readonly kubectl: Kubectl,
+    /** As those of the sandbox, for what tests share. */
+    readonly parts: { client: KubeClient },
+    readonly postgres: Postgres,
+    readonly nodes: Node[],
+    readonly proxy: ManagedProcess,
+  ) {}
+
+  /** Starts everything, and resolves when all nodes are ready and have the images. */
+  static async start(folder: string, programs: Programs, images: Images): Promise<RealCluster> {
+    const stateDir = resolve(folder);
+    for (const name of ['logs', 'cni', 'node-1', 'node-2', 'node-3', 'processes'])
+      rmSync(join(stateDir, name), { recursive: true, force: true });
+    mkdirSync(stateDir, { recursive: true });
+    const ledger = new Ledger(join(stateDir, 'processes'));
+    ledger.claim();
+    createNetwork(NODES);
+    const cni = join(stateDir, 'cni');
+    writeCniConfig(cni);
+    await startRegistry();
+    const [cluster, postgres] = await Promise.all([
+      Cluster.start({
+        stateDir,
+        programs: programs.controlPlane,
+        ledger,
+        nodeNetworkAddress: HOST_ADDRESS,
+        apiServerArgs: aggregation(stateDir),
+      }),
+      Postgres.start({ ledger, address: HOST_ADDRESS }),
+    ]);
+    const kubectl = new Kubectl(programs.controlPlane.kubectl, cluster.kubeconfigPath);
+    const kubeConfig = new KubeConfig();
+    kubeConfig.loadFromFile(cluster.kubeconfigPath);
+    const client = new KubeClient(kubeConfig);
+    await kubectl.apply([kubeletRights()]);
+    const common = { stateDir, ledger, kubeconfig: cluster.kubeconfigPath };
+    const nodes = Array.from(
+      { length: NODES },
+      (_, index) =>
+        new Node({
+          ...common,
+          index,
+          cni,
+          kubelet: join(programs.node, '..', 'kubelet'),
+          clientCa: join(stateDir, 'pki', 'node.crt'),
+          pauseImage: images.busybox,
+        }),
+    );
+    await Promise.all(nodes.map((node) => node.start()));
+    for (const archive of images.archives)
+      await Promise.all(nodes.map(({ containerd }) => containerd.load(archive)));
+    const proxy = startKubeProxy({ ...common, program: join(programs.node, '..', 'kube-proxy') });
+    await startMetricsServer({ ...common, program: programs.metricsServer, kubectl });
+    await kubectl.run(['wait', '--for=create', ...nodes.map(({ name }) => `node/${name}`), '--timeout=60s']);
+    await kubectl.run(['wait', '--for=condition=Ready', 'node', '--all', '--timeout=90s']);
+    return new RealCluster(
+      stateDir,
+      images,
+      programs,
+      ledger,
+      cluster,
+      kubectl,
+      { client },
+      postgres,
+      nodes,
+      proxy,
+    );
+  }
+
+  /** A namespace with a database of its own, and the Secret that leads to it. */
+  async createTenant(namespace: string, further: Record<string, string> = {}): Promise<void> {
+    const stringData = {
+      'database-url': await this.postgres.createDatabase(namespace),
+      'jwt-secret': SANDBOX_JWT_SECRET,
+      ...further,
+    };
+    await this.kubectl.apply([
+      { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } },
+      { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'pcf-api-secrets', namespace }, stringData },
+    ]);
+  }
+}
+
+/** What an aggregated API server, such as metrics-server, needs to trust this one. */
+function aggregation(stateDir: string): string[] {
+  const pki = (file: string) => join(stateDir, 'pki', file);
+  return [
+    `--requestheader-client-ca-file=${pki('node.crt')}`,
+    '--requestheader-username-headers=X-Remote-User',
+    '--requestheader-group-headers=X-Remote-Group',
+    '--requestheader-extra-headers-prefix=X-Remote-Extra-',
+    `--proxy-client-cert-file=${pki('node.crt')}`,
+    `--proxy-client-key-file=${pki('node.key')}`,
+    '--enable-aggregator-routing=true',
+    '--allow-privileged=true',
+  ];
+}
+
+/** The API server shows this name to kubelets, for logs and exec. */
+function kubeletRights(): object {
+  return {
+    apiVersion: 'rbac.authorization.k8s.io/v1',
+    kind: 'ClusterRoleBinding',
+    metadata: { name: 'api-server-kubelets' },
+    roleRef: {
+      apiGroup: 'rbac.authorization.k8s.io',
+      kind: 'ClusterRole',
+      name: 'system:kubelet-api-admin',
+    },
+    subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'PCF sandbox node' }],
+  };
+}

@@ -1,0 +1,28 @@
+/** A container registry that has no image: what a wrong tag meets. */
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import { join } from 'node:path';
+import { HOST_ADDRESS } from './network.js';
+
+export const REGISTRY = 'registry.example.com';
+const PORT = 5000;
+
+/** Answers as the distribution specification has it: the manifest is unknown. */
+export async function startRegistry(): Promise<Server> {
+  const server = createServer((request, response) => {
+    const isPing = request.url === '/v2/';
+    response.writeHead(isPing ? 200 : 404, { 'content-type': 'application/json' });
+    response.end(isPing ? '{}' : '{"errors":[{"code":"MANIFEST_UNKNOWN","message":"manifest unknown"}]}');
+  });
+  server.listen(PORT, HOST_ADDRESS);
+  await once(server, 'listening');
+  return server;
+}
+
+/** Points containerd to that registry for images of `registry.example.com`. */
+export function writeRegistryConfig(folder: string): void {
+  mkdirSync(join(folder, REGISTRY), { recursive: true });
+  const config = `[host."http://${HOST_ADDRESS}:${PORT}"]\n  capabilities = ["pull", "resolve"]\n`;
+  writeFileSync(join(folder, REGISTRY, 'hosts.toml'), config);
+}

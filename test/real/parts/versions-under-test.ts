@@ -1,0 +1,23 @@
+/** Versions of the API that the lane on real parts delivers. */
+export interface VersionUnderTest {
+  version: string;
+  /** Files of the build that it has beyond the first version's: path in the image, path here. */
+  files: Record<string, string>;
+  entrypoint?: string;
+}
+
+export const VERSIONS_UNDER_TEST: readonly [VersionUnderTest, ...VersionUnderTest[]] = [
+  { version: '1.0.0', files: {} },
+  {
+    version: '1.1.0',
+    files: {
+      'dist/api-server/migrations/1795370000101-add-runbook.js':
+        'dist/sandbox/story/migrations/1795370000101-add-runbook.js',
+    },
+  },
+  {
+    version: 'crashing',
+    files: { 'dist/crashing.js': 'dist/test/support/crashing.js' },
+    entrypoint: 'dist/crashing.js',
+  },
+];

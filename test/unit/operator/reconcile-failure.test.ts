@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
+import type { PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
+import { failureReport, StatusRejectedError } from '../../../operator/reconciler/obstacle.js';
+import { Reconciler, type ReconcilerDependencies } from '../../../operator/reconciler/reconciler.js';
+import { KubeApiError, type KubeObject } from '../../../operator/runtime/kube-client.js';
+import { NotLeaderError } from '../../../operator/runtime/leader-election.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+const NOW = Date.parse('2026-11-23T12:00:00Z');
+const nothing = () => undefined;
+
+/** A reconciler whose caches hold one PcfApi, and what it wrote. Every other read of a cache throws. */
+function failing(error: Error, api: PcfApi) {
+  const notes: string[] = [];
+  const written: PcfApiStatus[] = [];
+  const stored = { api };
+  const caches = {
+    pcfApis: { get: () => stored.api, noteWrite: nothing },
+    foreignAutoscalers: () => [],
+    ownedBy: () => {
+      throw error;
+    },
+  };
+  const client = {
+    applyStatus: async (_: unknown, { status }: { status: PcfApiStatus } & KubeObject) => {
+      written.push(status);
+      stored.api = { ...stored.api, status };
+      return stored.api;
+    },
+  };
+  const reconciler = new Reconciler({
+    ...{ client, caches, clock: () => NOW },
+    finishedJobs: { readPods: async () => undefined },
+    events: { record: ({ note }: { note: string }) => void notes.push(note) },
+    metrics: { recordStatus: nothing },
+    logger: { warn: nothing },
+  } as unknown as ReconcilerDependencies);
+  return { reconcile: () => reconciler.reconcile('platform/api'), written, notes };
+}
+
+function readyOfGeneration2(): PcfApi {
+  const api = pcfApi();
+  api.metadata.finalizers = ['pcf.dev/cleanup'];
+  const condition = { status: 'True', reason: 'Ready', message: '', observedGeneration: 2 } as const;
+  const lastTransitionTime = '2026-11-23T11:00:00Z';
+  api.status = {
+    ...{ observedGeneration: 2, phase: 'Ready', reason: 'Ready', stableRevision: 'api-a' },
+    delivery: { stable: 'api-a' },
+    conditions: ['Ready', 'Available'].map((type) => ({ type, ...condition, lastTransitionTime })),
+  };
+  return api;
+}
+
+describe('Reconciler: an exception before anything is planned', () => {
+  const mistake = new RangeError('Invalid time value');
+
+  it('is reported for the new generation, keeps the position of the delivery, and is thrown for the backoff', async () => {
+    const { reconcile, written, notes } = failing(mistake, readyOfGeneration2());
+    await assert.rejects(reconcile(), mistake);
+    const [status] = written;
+    assert.equal(status?.observedGeneration, 3);
+    assert.deepEqual([status?.phase, status?.reason], ['Failed', 'ReconcileFailed']);
+    assert.deepEqual(status?.delivery, { stable: 'api-a' });
+    const conditions = Object.fromEntries(status?.conditions?.map((one) => [one.type, one]) ?? []);
+    assert.deepEqual(
+      ['Ready', 'Reconciling', 'Stalled', 'Available'].map((type) => conditions[type]?.status),
+      ['False', 'False', 'True', 'True'],
+    );
+    assert.match(conditions.Ready?.message ?? '', /RangeError: Invalid time value$/);
+    assert.deepEqual(
+      [conditions.Ready?.observedGeneration, conditions.Available?.observedGeneration],
+      [3, 2],
+    );
+    assert.match(notes[0] ?? '', /RangeError: Invalid time value$/);
+  });
+
+  it('is written once, however often it is retried', async () => {
+    const { reconcile, written, notes } = failing(mistake, readyOfGeneration2());
+    for (let attempt = 0; attempt < 3; attempt++) await assert.rejects(reconcile());
+    assert.deepEqual([written.length, notes.length], [1, 1]);
+  });
+
+  it('reports a deletion that fails under the phase Deleting', async () => {
+    const api = readyOfGeneration2();
+    api.metadata.deletionTimestamp = '2026-11-23T11:30:00Z';
+    const { reconcile, written } = failing(mistake, api);
+    await assert.rejects(reconcile());
+    assert.deepEqual([written[0]?.phase, written[0]?.reason], ['Deleting', 'ReconcileFailed']);
+  });
+
+  it('is no failure where nothing can be written, or where the next try reads what has changed', () => {
+    const unreachable = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+    const answers = [404, 409, 429, 503].map((code) => new KubeApiError(code, 'Unknown', 'no'));
+    for (const error of [unreachable, new NotLeaderError(), ...answers])
+      assert.equal(failureReport(error), undefined, String(error));
+    assert.equal(failureReport(new KubeApiError(422, 'Invalid', 'no'))?.reason, 'Invalid');
+    assert.equal(failureReport(new StatusRejectedError('no'))?.reason, 'ReconcileFailed');
+  });
+});
