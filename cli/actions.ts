@@ -8,8 +8,8 @@ import { LABELS, MANAGED_SELECTOR } from '../operator/resources/metadata.js';
 import {
   ADOPT_ANNOTATION,
   isOutdated,
+  isRevisionOf,
   type Revision,
-  revisionName,
   revisionOf,
 } from '../operator/resources/revision.js';
 import type { KubeObject } from '../operator/runtime/kube-types.js';
@@ -150,7 +150,7 @@ function currentOf({ status }: PcfApi, revisions: Revision[]): Revision | undefi
 /** With `secrets.onChange: Rollout` what the Secrets hold makes a revision too, and the spec can't bring that back. */
 function refuseSecretsAlone(api: PcfApi, to: Revision, current: Revision | undefined): void {
   if (to.name === current?.name || to.secrets === current?.secrets) return;
-  if (revisionName(api, to.secrets) !== to.name) return;
+  if (!isRevisionOf(api, to)) return;
   throw new CliError(
     `not undone: what differs from revision ${to.number} is what the Secrets hold; put the old values back into them, and it is delivered`,
   );
@@ -159,7 +159,7 @@ function refuseSecretsAlone(api: PcfApi, to: Revision, current: Revision | undef
 /** Where the same pods can't be had again, it is a delivery like any other, and not at once. */
 function goesBack(written: PcfApi, to: Revision, current: Revision | undefined): string {
   const back = `goes back to revision ${to.number}, ${to.image}`;
-  if (revisionName(written, current?.secrets) === to.name) return back;
+  if (isRevisionOf(written, to, current?.secrets)) return back;
   const hasOtherSecrets = to.secrets !== current?.secrets;
   const why = hasOtherSecrets ? 'its Secrets have changed since' : 'an older operator recorded less of it';
   return `${back}, as a new revision: ${why}`;

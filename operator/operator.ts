@@ -30,6 +30,7 @@ import { Actor } from './reconciler/act.js';
 import { Caches, instanceKey } from './reconciler/caches.js';
 import { DeliveryMetrics } from './reconciler/delivery-metrics.js';
 import { Metrics } from './reconciler/metrics.js';
+import { PodCreationEvents } from './reconciler/pod-creation-events.js';
 import { Reconciler } from './reconciler/reconciler.js';
 import { Applier } from './runtime/apply.js';
 import { CacheSet } from './runtime/cache-set.js';
@@ -71,6 +72,7 @@ export class PcfOperator extends dotI.default {
   private notifier!: Notifier;
   private reporter!: Reporter;
   private migrationProgress!: MigrationProgress;
+  private podCreation!: PodCreationEvents;
   private readonly controller: Controller;
   private readonly http: HttpServer;
   private readonly dashboard: DashboardServer | undefined;
@@ -176,6 +178,7 @@ export class PcfOperator extends dotI.default {
     clearInterval(this.resync);
     this.measuring.stop();
     this.migrationProgress.stop();
+    this.podCreation.stop();
     await within(STOP_DEADLINE_MS, this.controller.stop());
     await within(FLUSH_DEADLINE_MS, Promise.all([this.notifier.flush(), this.reporter.flush()]));
     this.notifier.stop();
@@ -238,6 +241,11 @@ export class PcfOperator extends dotI.default {
       onNews: (key) => this.controller.queue.add(key, 'low'),
       logger: this.log,
     });
+    this.podCreation = new PodCreationEvents({
+      client: this.reader,
+      onNews: (key) => this.controller.queue.add(key, 'low'),
+      logger: this.log,
+    });
     const reconciler = new Reconciler({
       client: this.writer,
       caches: this.caches,
@@ -251,6 +259,7 @@ export class PcfOperator extends dotI.default {
       reporter: this.reporter,
       migrationProgress: this.migrationProgress,
       finishedJobs: new FinishedJobs(this.reader, this.caches),
+      podCreation: this.podCreation,
       clock,
     });
     return new Controller({

@@ -49,7 +49,7 @@ export function analysisJob({ api, subject, metric, due }: Request): KubeObject 
         spec: {
           restartPolicy: 'Never',
           automountServiceAccountToken: false,
-          ...(api.spec.imagePullSecrets ? { imagePullSecrets: api.spec.imagePullSecrets } : {}),
+          ...(api.spec.imagePullSecrets?.length ? { imagePullSecrets: api.spec.imagePullSecrets } : {}),
           ...(nodeSelector ? { nodeSelector } : {}),
           ...(tolerations ? { tolerations } : {}),
           ...(priorityClassName ? { priorityClassName } : {}),

@@ -86,7 +86,8 @@ export function clampWeight(
   routed = 0,
   scale = settings.replicas,
 ): Clamped {
-  if (update.ready === 0) return because(asked, 0, `no pod of ${update.name} is ready`);
+  if (update.ready === 0)
+    return because(asked, 0, settings.replicas === 0 ? 'replicas is 0' : `no pod of ${update.name} is ready`);
   if (stable.ready === 0) return because(asked, 100, `no pod of ${stable.name} is ready`);
   if (settings.split === 'replicas') return sharedByPods(asked, stable, update, settings.replicas);
   const full = carryingPods(settings);

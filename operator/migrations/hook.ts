@@ -76,7 +76,7 @@ function hookJob(api: PcfApi, name: string, revision: Revision, given: BeforeCon
       ...(given.serviceAccountName
         ? { serviceAccountName: given.serviceAccountName }
         : { automountServiceAccountToken: false }),
-      ...(api.spec.imagePullSecrets ? { imagePullSecrets: api.spec.imagePullSecrets } : {}),
+      ...(api.spec.imagePullSecrets?.length ? { imagePullSecrets: api.spec.imagePullSecrets } : {}),
       securityContext: POD_SECURITY,
       containers: [hookContainer(api, revision, given)],
       volumes: [{ name: 'tmp', emptyDir: {} }],

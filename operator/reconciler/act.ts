@@ -249,18 +249,13 @@ export class Actor {
     );
   }
 
-  /** Sets `spec.replicas` as an autoscaler does, which needs the field to be there before it can read it. */
-  async scale({ metadata }: PcfApi, replicas: number): Promise<void> {
-    const { namespace, name } = metadata;
-    const options = { fieldManager: FIELD_MANAGER, subresource: 'scale' } as const;
-    const scaled = this.client.patch(PcfApiKind, namespace, name, { spec: { replicas } }, options);
-    await naming(`the scale of ${name}`, scaled);
-  }
-
-  /** Removes the `spec.replicas` that {@link scale} wrote, unless the object changed meanwhile. */
-  async unscale({ metadata }: PcfApi): Promise<void> {
+  /**
+   * Sets or removes `spec.replicas`, unless the object changed meanwhile. Not by the scale subresource: a first
+   * write there is missing in managedFields, and who set the field could not be told from them any more.
+   */
+  async setReplicas({ metadata }: PcfApi, replicas: number | null): Promise<void> {
     const { namespace, name, resourceVersion } = metadata;
-    const patch = { metadata: { resourceVersion }, spec: { replicas: null } };
+    const patch = { metadata: { resourceVersion }, spec: { replicas } };
     const written = this.client.patch(PcfApiKind, namespace, name, patch, { fieldManager: FIELD_MANAGER });
     this.caches.pcfApis.noteWrite(await naming(`replicas of ${name}`, written));
   }

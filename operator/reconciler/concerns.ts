@@ -44,6 +44,7 @@ export interface MissingKind {
 const rules: Rule[] = [
   stableAway,
   stableNotReady,
+  podsNotCreated,
   contractFailed,
   componentUnavailable,
   kindMissing,
@@ -93,6 +94,12 @@ function stableNotReady(seen: Observed, _: readonly MissingKind[], plan: Deliver
     reason: 'PodsNotReady',
     message: `${ready} of ${plan.replicas[name]} pods of the stable revision ${name} are ready${trouble ? `; ${trouble}` : ''}`,
   };
+}
+
+/** Those of the worker, the login or an analysis as well, which no revision waits for. */
+function podsNotCreated({ uncreated }: Observed): Concern | undefined {
+  if (uncreated.size === 0) return undefined;
+  return { reason: 'PodsNotCreated', message: [...uncreated.values()].join('; ') };
 }
 
 /** The traffic is served as before; only what the old code needed is still there. */

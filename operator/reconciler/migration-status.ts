@@ -17,7 +17,9 @@ export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationSt
   const contracting = revision === stable && [contract.state, contract.hook].includes('Running');
   const floor = rollbackFloor(seen.delivery.revisions, plan.position);
   // A stable revision was migrated before it became so, whatever is left of its Jobs.
-  const now = contracting ? 'Running' : revision === stable && state === 'Pending' ? 'Succeeded' : state;
+  const reached = contracting ? 'Running' : revision === stable && state === 'Pending' ? 'Succeeded' : state;
+  const isWaiting = reached === 'Running' && view.job !== undefined && seen.withoutPod.has(view.job);
+  const now = isWaiting ? 'Pending' : reached;
   return compact({
     revision,
     state: now,
@@ -36,7 +38,7 @@ export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationSt
       now === 'Running' || durationMs === undefined ? undefined : `${(durationMs / 1000).toFixed(1)}s`,
     message:
       error ??
-      (revision === stable ? contractError : now === 'Running' ? seen.trouble.get(revision) : undefined),
+      (revision === stable ? contractError : reached === 'Running' ? seen.trouble.get(revision) : undefined),
     waitingFor: plan.contract?.waitingFor,
     approval: plan.approval,
     contractAt: plan.contract?.at,

@@ -24,6 +24,8 @@ import { routerOf } from '../traffic/index.js';
 import type { TrafficRouter } from '../traffic/router.js';
 import type { Caches } from './caches.js';
 import { type HostConflict, hostConflicts } from './host-conflict.js';
+import { type PodlessJob, podlessJobs, replicaFailure } from './pod-creation.js';
+import type { PodCreationReport } from './pod-creation-events.js';
 import {
   componentTrouble,
   type EndpointSlice,
@@ -51,6 +53,12 @@ export interface Observed {
   migrations: Map<string, MigrationView>;
   /** Pods that migrate now. */
   migrating: Run[];
+  /** Jobs that have no pod. */
+  podless: PodlessJob[];
+  /** What is known of those that have had none for some seconds, by name. */
+  withoutPod: Map<string, PodCreationReport>;
+  /** Why a controller can't create pods, by the Deployment or Job that they belong to. */
+  uncreated: Map<string, string>;
   /** Objects in the cluster that belong to this PcfApi. */
   owned: { type: ResourceType; object: KubeObject }[];
   missingSecrets: MissingSecret[];
@@ -84,8 +92,13 @@ export type ClusterView = Pick<
   'userRoute' | 'get' | 'ownedBy' | 'secret' | 'available' | 'foreignAutoscalers' | 'claimants'
 >;
 
-/** `live` is what running migrations said last. */
-export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): Observed {
+/** `live` is what running migrations said last; `creation` what is known of a Job without a pod, by its uid. */
+export function observe(
+  api: PcfApi,
+  caches: ClusterView,
+  live?: LiveReports,
+  creation: (uid: string) => PodCreationReport | undefined = () => undefined,
+): Observed {
   const router = routerOf(api);
   const { routeRef } = api.spec.traffic ?? {};
   const owned = OWNED_KINDS.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
@@ -98,7 +111,16 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
   const slices = caches.ownedBy(EndpointSliceKind, api) as EndpointSlice[];
   const position = api.status?.delivery ?? {};
   const route = readRoute({ api, router }, caches);
-  const migrations = migrationsOf(api, revisions, caches, pods, live);
+  const jobs = caches.ownedBy(JobKind, api);
+  const podless = podlessJobs(jobs, pods);
+  const withoutPod = new Map(
+    podless.flatMap(({ name, uid }) => {
+      const report = creation(uid);
+      return report ? [[name, report] as const] : [];
+    }),
+  );
+  const uncreated = uncreatedPods(caches.ownedBy(DeploymentKind, api), withoutPod);
+  const migrations = migrationsOf(api, revisions, caches, pods, live, uncreated);
   const missing = missingSecrets(api, secret);
   const living = livingPods(pods);
   const views = [...revisions.keys()].map((name): RevisionView => {
@@ -124,6 +146,7 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
     revisions,
     migrations,
     migrating: runsOf(pods),
+    ...{ podless, withoutPod, uncreated },
     owned,
     missingSecrets: missing,
     foreignAutoscalers: caches.foreignAutoscalers(api).map(autoscalerOf),
@@ -134,7 +157,10 @@ export function observe(api: PcfApi, caches: ClusterView, live?: LiveReports): O
     ),
     available: (type) => caches.available(type),
     missingKinds,
-    trouble: troubles(pods, migrations),
+    trouble: new Map([
+      ...creationTroubles(uncreated, revisions.keys(), migrations),
+      ...troubles(pods, migrations),
+    ]),
     componentTroubles: componentTroubles(api, pods),
     readyReplicas: views.reduce((sum, view) => sum + view.ready, 0),
     delivery: {
@@ -181,6 +207,7 @@ function migrationsOf(
   caches: ClusterView,
   pods: Pod[],
   live: LiveReports | undefined,
+  uncreated: ReadonlyMap<string, string>,
 ) {
   const jobs = [JobKind, ...BACKUP_KINDS].flatMap((type) => caches.ownedBy(type, api));
   const { update, attempt, afresh, promotedAt, knows } = api.status?.delivery ?? {};
@@ -194,15 +221,22 @@ function migrationsOf(
       told: toldBy(name),
       live,
     });
-  return new Map([...revisions.keys()].map((name) => [name, tellingOfContract(viewOf(name), pods)]));
+  return new Map(
+    [...revisions.keys()].map((name) => [name, tellingOfContract(viewOf(name), pods, uncreated)]),
+  );
 }
 
 /** Nothing waits for contract, so nothing else would tell why its pod does not begin. */
-function tellingOfContract(view: MigrationView, pods: Pod[]): MigrationView {
+function tellingOfContract(
+  view: MigrationView,
+  pods: Pod[],
+  uncreated: ReadonlyMap<string, string>,
+): MigrationView {
   const { contract, contractError, job } = view;
   const runs = contract.state === 'Running' || contract.hook === 'Running';
   if (!runs || !job || contractError) return view;
-  const [trouble] = pods.flatMap((pod) => (isOfJob(pod, job) && podTrouble(pod)) || []);
+  const [ofPod] = pods.flatMap((pod) => (isOfJob(pod, job) && podTrouble(pod)) || []);
+  const trouble = ofPod ?? uncreated.get(jobKey(job));
   return trouble ? { ...view, contractError: trouble } : view;
 }
 
@@ -241,6 +275,33 @@ function componentTroubles({ spec }: PcfApi, pods: Pod[]): Observed['componentTr
       return trouble ? [{ component, trouble }] : [];
     },
   );
+}
+
+function uncreatedPods(
+  deployments: readonly KubeObject[],
+  withoutPod: ReadonlyMap<string, PodCreationReport>,
+): Map<string, string> {
+  const ofDeployments = deployments.map((one) => [`Deployment ${one.metadata.name}`, replicaFailure(one)]);
+  const ofJobs = [...withoutPod].map(([name, { failure }]) => [jobKey(name), failure]);
+  const found = [...ofDeployments, ...ofJobs].flatMap(([object = '', why]) =>
+    why ? [[object, `pods of ${object} can't be created: ${why}`] as const] : [],
+  );
+  return new Map(found);
+}
+
+const jobKey = (name: string) => `Job ${name}`;
+
+/** Of each revision: of its Deployment, or of the Job that its pods wait for. */
+function creationTroubles(
+  uncreated: ReadonlyMap<string, string>,
+  revisions: Iterable<string>,
+  migrations: ReadonlyMap<string, MigrationView>,
+): [string, string][] {
+  return [...revisions].flatMap((name): [string, string][] => {
+    const job = preparing(migrations.get(name));
+    const why = uncreated.get(job ? jobKey(job) : `Deployment ${name}`);
+    return why ? [[name, why]] : [];
+  });
 }
 
 function troubles(pods: Pod[], migrations: Map<string, MigrationView>): Map<string, string> {

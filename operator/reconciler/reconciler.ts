@@ -38,6 +38,7 @@ import {
   RETRY_WITHIN_MS,
   StatusRejectedError,
 } from './obstacle.js';
+import type { PodCreationEvents } from './pod-creation-events.js';
 import { RouteAges } from './route-age.js';
 import { deliverySettings } from './settings.js';
 import { failedStatus, leavingStatus, statusOf } from './status.js';
@@ -58,6 +59,7 @@ export interface ReconcilerDependencies {
   reporter: Reporter;
   migrationProgress: MigrationProgress;
   finishedJobs: FinishedJobs;
+  podCreation: PodCreationEvents;
   metrics: Metrics;
   deliveryMetrics: DeliveryMetrics;
   logger: Logger;
@@ -84,6 +86,7 @@ export class Reconciler {
       this.deps.analyst.forget(key);
       this.deps.migrationProgress.follow(key, []);
       this.deps.finishedJobs.forget(key);
+      this.deps.podCreation.follow(key, []);
       this.deps.reporter.forget(key);
       this.waiting.delete(key);
       this.routeAges.forget(key);
@@ -132,10 +135,16 @@ export class Reconciler {
     // The environment may have another default by now.
     const api = isLeftover ? { ...given, spec: { ...given.spec, replicas: undefined } } : given;
     const now = clock();
-    const { migrationProgress } = this.deps;
+    const { migrationProgress, podCreation } = this.deps;
     const key = keyOf(api);
-    const seen = observe(api, caches, (pod) => migrationProgress.reportOf(key, pod));
+    const seen = observe(
+      api,
+      caches,
+      (pod) => migrationProgress.reportOf(key, pod),
+      (uid) => podCreation.reportOf(key, uid),
+    );
     migrationProgress.follow(key, seen.migrating);
+    podCreation.follow(key, seen.podless);
     const settings = deliverySettings(api, seen.router);
     const routeAgeMs = this.routeAges.age(key, seen.delivery.route, routeObjects(seen), now);
     const look = analyse(seen, this.deps.analyst, now);
@@ -171,8 +180,10 @@ export class Reconciler {
     let applied = NOTHING_APPLIED;
     try {
       const isUnscaled = api.spec.replicas === undefined && isAutoscaled(seen);
-      const scaling = isUnscaled ? actor.scale(api, settings.replicas) : isLeftover && actor.unscale(api);
-      const unscaled = scaling ? await failureOfOne(scaling) : undefined;
+      const unscaled =
+        isUnscaled || isLeftover
+          ? await failureOfOne(actor.setReplicas(api, isLeftover ? null : settings.replicas))
+          : undefined;
       applied = await actor.apply(api, objects, followingEdit(seen, planned));
       this.announceRepairs(api, applied.repairs);
       await actor.release(releasingEdits(api, caches, seen));

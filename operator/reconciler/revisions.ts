@@ -4,7 +4,7 @@ import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { ConfigMapKind, ControllerRevisionKind, DeploymentKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import type { PodTemplate } from '../resources/pod-template.js';
-import { newRevision, type Revision, revisionName, revisionOf } from '../resources/revision.js';
+import { isRevisionOf, newRevision, type Revision, revisionName, revisionOf } from '../resources/revision.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import type { ClusterView } from './observe.js';
 
@@ -84,14 +84,28 @@ function targetRevision(
   lost: readonly Revision[],
   secrets: string | undefined,
 ): Revision {
-  const known = secrets
-    ? recorded.find(({ name }) => name === revisionName(api, secrets))
-    : newestOf(recorded.filter((one) => one.name === revisionName(api, one.secrets)));
+  const areSecretsUnknown = secrets === undefined && api.spec.secrets?.onChange === 'Rollout';
+  const known = areSecretsUnknown
+    ? newestOf(recorded.filter((one) => isRevisionOf(api, one)))
+    : recordedTarget(api, recorded, secrets);
   if (known) return known;
   const target = newRevision(api, 1 + Math.max(0, ...recorded.map(({ number }) => number)), secrets);
   const running = lost.find(({ name }) => name === target.name);
   // The spec says what was lost; the pods keep the template that they have.
   return running ? { ...target, template: running.template } : target;
+}
+
+/** The one in use first: of two that mean the same, the other would be delivered for nothing. */
+function recordedTarget(
+  api: PcfApi,
+  recorded: readonly Revision[],
+  secrets: string | undefined,
+): Revision | undefined {
+  const { update, stable } = api.status?.delivery ?? {};
+  const isIt = (one: Revision) => isRevisionOf(api, one, secrets);
+  const inUse = [update, stable].flatMap((used) => recorded.filter(({ name }) => name === used));
+  const wanted = revisionName(api, secrets);
+  return inUse.find(isIt) ?? recorded.find(({ name }) => name === wanted) ?? newestOf(recorded.filter(isIt));
 }
 
 function newestOf(revisions: readonly Revision[]): Revision | undefined {

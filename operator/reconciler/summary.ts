@@ -306,10 +306,15 @@ function canary({ plan }: Case): Summary | undefined {
 function ready({ plan, current }: Case): Summary {
   const pods = current?.ready ?? 0;
   const contract = plan.contract?.waitingFor ? `; contract waits for ${plan.contract.waitingFor}` : '';
+  const { stable = '' } = plan.position;
+  const serving =
+    plan.replicas[stable] === 0
+      ? `replicas is 0: no pod of ${stable} runs`
+      : `${stable} serves all of the traffic with ${pods} ready ${pods === 1 ? 'pod' : 'pods'}`;
   return {
     phase: 'Ready',
     reason: 'Ready',
-    message: `${plan.position.stable} serves all of the traffic with ${pods} ready ${pods === 1 ? 'pod' : 'pods'}${contract}`,
+    message: `${serving}${contract}`,
     verdict: 'Current',
   };
 }

@@ -3,6 +3,7 @@
  * of the stable revision's image and settings. They follow a promotion, and Kubernetes rolls them.
  */
 import { ROLES } from '../../contract/image.js';
+import { givenResources } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { withPlainProbes } from './backend-tls.js';
@@ -58,7 +59,8 @@ function spread(template: PodTemplate, matchLabels: Record<string, string>): obj
 }
 
 function deployment(api: PcfApi, stable: Revision, component: ExtraComponent): KubeObject {
-  const { replicas = 1, resources } = api.spec.components?.[component] ?? {};
+  const { replicas = 1, resources: given } = api.spec.components?.[component] ?? {};
+  const resources = givenResources(given);
   const [container] = stable.template.spec.containers;
   const { metadata, spec } = variant(stable.template, component, {
     ...(component === 'worker' ? withPlainProbes(container) : container),

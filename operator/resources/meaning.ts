@@ -3,21 +3,28 @@ import { podResources, topologySpread } from '../api/v1alpha1/defaults.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
-import { DEFAULT_TIMING, TERMINATION_GRACE_MS } from './pod-template.js';
+import { DEFAULT_REDIS_MODE, DEFAULT_TIMING, TERMINATION_GRACE_MS } from './pod-template.js';
+import { completeToleration } from './scheduling.js';
 
-/** Fields of the spec that configure pods, without what changes nothing. Charts and GitOps tools render such blocks. */
+/**
+ * Fields of the spec that configure pods, without what changes nothing. Charts and GitOps tools render such
+ * blocks. Within a block that remains, defaults are spelled out.
+ */
 export function meaningOf(spec: PcfApiSpec) {
-  const { environment, terminationGracePeriod: grace, availability } = spec;
+  const { environment, terminationGracePeriod: grace, availability, redis, scheduling } = spec;
   const spread = availability?.topologySpread;
   const isDefaultSpread = spread === topologySpread({ environment });
   const isDefaultGrace = grace !== undefined && durationMs(grace) === TERMINATION_GRACE_MS;
+  const isDefaultSize = podResources(spec) === podResources({ environment });
+  const tolerations = scheduling?.tolerations?.map(completeToleration);
   return {
-    resources: unless(podResources({ environment }), spec.resources),
+    redis: redis?.mode === DEFAULT_REDIS_MODE ? { ...redis, mode: undefined } : redis,
+    resources: isDefaultSize ? undefined : podResources(spec),
     config: withoutEmpty(spec.config, 1),
     imagePullSecrets: withoutEmpty(spec.imagePullSecrets),
     probes: probesOf(spec),
     terminationGracePeriod: isDefaultGrace ? undefined : grace,
-    scheduling: withoutEmpty(spec.scheduling, 1),
+    scheduling: withoutEmpty({ ...scheduling, tolerations }, 1),
     topologySpread: isDefaultSpread ? undefined : spread,
     envFrom: withoutEmpty(spec.envFrom),
     volumes: withoutEmpty(spec.volumes),
@@ -27,17 +34,13 @@ export function meaningOf(spec: PcfApiSpec) {
   };
 }
 
-/** A probe with one field that differs stays as it is: its recorded revisions keep their names. */
 function probesOf({ probes = {} }: PcfApiSpec) {
-  const changed = Object.entries(probes).filter(([name, given]) => {
+  const complete = Object.entries(probes).flatMap(([name, given]) => {
     const timing = DEFAULT_TIMING[name as keyof typeof DEFAULT_TIMING];
-    return canonicalJson({ ...timing, ...given }) !== canonicalJson(timing);
+    const whole = { ...timing, ...given };
+    return canonicalJson(whole) === canonicalJson(timing) ? [] : [[name, whole]];
   });
-  return withoutEmpty(Object.fromEntries(changed));
-}
-
-function unless<T>(byDefault: unknown, given: T): T | undefined {
-  return canonicalJson(given) === canonicalJson(byDefault) ? undefined : given;
+  return withoutEmpty(Object.fromEntries(complete));
 }
 
 /** Removes empty objects and lists down to a depth. An empty value of a setting has a meaning. */

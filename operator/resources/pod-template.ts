@@ -135,7 +135,9 @@ function environment(api: PcfApi, secrets: EnvVar[]): EnvVar[] {
     ...(auth?.rotation ? [{ name: ENV.jwtRotationOverlap, value: secondsOf(auth.rotation.overlap) }] : []),
     ...(trustsGateway(api) ? [{ name: ENV.trustedProxies, value: '1' }] : []),
     ...(needsShutdownDelay(api) ? [{ name: ENV.shutdownDelay, value: DEVELOPMENT_SHUTDOWN_DELAY }] : []),
-    ...(redis?.mode ? [{ name: ENV.redisMode, value: redis.mode.toLowerCase() }] : []),
+    ...(redis?.mode && redis.mode !== DEFAULT_REDIS_MODE
+      ? [{ name: ENV.redisMode, value: redis.mode.toLowerCase() }]
+      : []),
     ...(monitoring?.tracing ? [{ name: ENV.tracingEndpoint, value: monitoring.tracing.endpoint }] : []),
     ...env,
   ];
@@ -163,6 +165,9 @@ function needsShutdownDelay({ spec: { environment, config } }: PcfApi): boolean 
   const configured = (config?.shutdown as Record<string, unknown> | undefined)?.delay;
   return environment === 'development' && configured === undefined;
 }
+
+/** That of the schema, and of the image. */
+export const DEFAULT_REDIS_MODE = 'Standalone';
 
 /** The API takes durations of one unit. */
 function secondsOf(duration: string): string {

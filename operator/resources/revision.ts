@@ -62,12 +62,12 @@ export type RevisionInputs = Partial<Pick<PcfApiSpec, (typeof REVISION_FIELDS)[n
  * again when the operator is upgraded: what is not in the spec must stay out of the hash.
  */
 function podInputs(spec: PcfApiSpec) {
-  const { image, environment, env, database, redis, auth } = spec;
+  const { image, environment, env, database, auth } = spec;
   const tracing = spec.monitoring?.tracing;
   const onChange = spec.secrets?.onChange === 'Rollout' ? 'Rollout' : undefined;
   const servingSecret = spec.traffic?.backendTLS?.secretName;
   return {
-    ...{ image, environment, env, database, redis, auth, onChange, tracing, servingSecret },
+    ...{ image, environment, env, database, auth, onChange, tracing, servingSecret },
     ...meaningOf(spec),
   };
 }
@@ -96,13 +96,27 @@ export function revisionName(api: PcfApi, secrets?: string): string {
   return `${api.metadata.name}-${safeName(hash)}`;
 }
 
+/**
+ * Whether the spec describes a revision on record. Also one to which an older operator, for which two specs
+ * of this meaning differed, gave another name: an upgrade of the operator delivers nothing.
+ */
+export function isRevisionOf(api: PcfApi, revision: Revision, secrets = revision.secrets): boolean {
+  const wanted = revisionName(api, secrets);
+  const { name, inputs, adopted } = revision;
+  if (name === wanted || !inputs) return name === wanted;
+  const annotations: Record<string, string> = adopted ? { [ADOPT_ANNOTATION]: adopted } : {};
+  const recorded = { ...api, metadata: { ...api.metadata, annotations }, spec: inputs as PcfApiSpec };
+  return revisionName(recorded, revision.secrets) === wanted;
+}
+
 function adoptedBy({ metadata }: PcfApi): string | undefined {
   return metadata.annotations?.[ADOPT_ANNOTATION];
 }
 
 /** Whether today's pods of the revision that the spec describes would be rendered in another way than they were. */
-export function isOutdated(api: PcfApi, { name, template, secrets }: Revision): boolean {
-  if (revisionName(api, secrets) !== name) return false;
+export function isOutdated(api: PcfApi, revision: Revision): boolean {
+  if (!isRevisionOf(api, revision)) return false;
+  const { name, template } = revision;
   return canonicalJson(podTemplate(api, name, name)) !== canonicalJson(template);
 }
 

@@ -6,6 +6,13 @@ import { podSelector } from './metadata.js';
 const NODE = 'kubernetes.io/hostname';
 const topologyKeys = { Zone: ['topology.kubernetes.io/zone', NODE], Node: [NODE], None: [] } as const;
 
+type Toleration = NonNullable<NonNullable<PcfApi['spec']['scheduling']>['tolerations']>[number];
+
+/** With the default operator spelled out, and without what an empty text leaves out. */
+export function completeToleration({ operator = 'Equal', key, value, ...rest }: Toleration): Toleration {
+  return { ...rest, operator, ...(key ? { key } : {}), ...(value ? { value } : {}) };
+}
+
 /** Fields of a pod's spec. */
 export function schedulingOf(api: PcfApi, revision: string): Record<string, unknown> {
   const { nodeSelector, tolerations, priorityClassName, affinity } = api.spec.scheduling ?? {};
@@ -18,7 +25,7 @@ export function schedulingOf(api: PcfApi, revision: string): Record<string, unkn
   }));
   return {
     ...(nodeSelector && Object.keys(nodeSelector).length > 0 ? { nodeSelector } : {}),
-    ...(tolerations?.length ? { tolerations } : {}),
+    ...(tolerations?.length ? { tolerations: tolerations.map(completeToleration) } : {}),
     ...(priorityClassName ? { priorityClassName } : {}),
     ...(affinity && Object.keys(affinity).length > 0 ? { affinity } : {}),
     ...(spread.length > 0 ? { topologySpreadConstraints: spread } : {}),

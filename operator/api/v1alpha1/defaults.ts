@@ -2,6 +2,7 @@
  * Defaults that depend on the environment, or on other fields. What a field alone
  * decides has its default in the CRD.
  */
+import { sameQuantity } from '../../runtime/quantity.js';
 import { FIELD_MANAGER, type PcfApi } from './pcfapi.js';
 import type { PcfApiSpec } from './spec.js';
 
@@ -39,7 +40,24 @@ export function fullReplicas(spec: Pick<PcfApiSpec, 'replicas' | 'environment'>)
 }
 
 export function podResources(spec: Pick<PcfApiSpec, 'resources' | 'environment'>): Resources {
-  return spec.resources ?? byEnvironment[spec.environment].resources;
+  const byDefault: Resources = byEnvironment[spec.environment].resources;
+  const given = givenResources(spec.resources);
+  return given && !areSameResources(given, byDefault) ? given : byDefault;
+}
+
+/** Charts render empty blocks where nothing is set. Undefined where nothing is. */
+export function givenResources({ requests, limits }: Resources = {}): Resources | undefined {
+  const isGiven = (list: object = {}) => Object.keys(list).length > 0;
+  if (!isGiven(requests) && !isGiven(limits)) return undefined;
+  return { ...(isGiven(requests) ? { requests } : {}), ...(isGiven(limits) ? { limits } : {}) };
+}
+
+function areSameResources(one: Resources, other: Resources): boolean {
+  return (['requests', 'limits'] as const).every((part) => {
+    const [a, b]: Record<string, unknown>[] = [one[part] ?? {}, other[part] ?? {}];
+    const names = [...Object.keys(a!), ...Object.keys(b!)];
+    return names.every((name) => sameQuantity(a![name], b![name]));
+  });
 }
 
 export function topologySpread(

@@ -83,10 +83,10 @@ describe('the autoscaler during a delivery, on the real controller', function ()
     await api.patch({ environment: 'production' });
     await eventually('replicas for the autoscaler', async () => (await replicas()) === 3);
     const options = { fieldManager: 'kubectl', subresource: 'scale' } as const;
-    await client.patch(PcfApiKind, api.namespace, api.name, { spec: { replicas: 2 } }, options);
+    await client.patch(PcfApiKind, api.namespace, api.name, { spec: { replicas: 4 } }, options);
     await api.patch({ environment: 'development' });
-    await hasPods(2);
-    assert.equal(await replicas(), 2, 'what was scaled by hand stays');
+    await hasPods(4);
+    assert.equal(await replicas(), 4, 'what was scaled by hand stays');
     await api.remove();
   });
 });

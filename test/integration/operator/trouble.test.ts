@@ -10,7 +10,7 @@ import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import { customResourceDefinitions } from '../../../sandbox/crds.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { kubectlPcf } from '../../support/kubectl-pcf.js';
-import { image, TestApi } from '../../support/pcf-api.js';
+import { eventually, image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
 const CrdKind: ResourceType = {
@@ -63,6 +63,45 @@ describe('when something is wrong, the operator', () => {
     await api.ready();
     await api.remove();
   }).timeout(90_000);
+
+  it('reports why no pod can be created, of a Job and of a Deployment, and continues once it can', async () => {
+    const namespace = await newTenant(sandbox, 'quota');
+    const { kubectl, client } = sandbox.parts;
+    const allow = (pods: number) =>
+      kubectl.apply(
+        JSON.stringify({
+          apiVersion: 'v1',
+          kind: 'ResourceQuota',
+          metadata: { name: 'pods', namespace },
+          spec: { hard: { pods: String(pods) } },
+        }),
+      );
+    const QuotaKind = { ...SecretKind, kind: 'ResourceQuota', plural: 'resourcequotas' };
+    await allow(0);
+    await eventually('the quota is in effect', async () => {
+      const quota = (await client.get(QuotaKind, namespace, 'pods')) as { status?: { hard?: object } };
+      return quota.status?.hard !== undefined;
+    });
+    const api = await TestApi.create(sandbox, namespace, { progressDeadline: '10m' });
+    await api.watch.until('reported', () => api.message('Degraded').includes('exceeded quota'), 30_000);
+    const ofJob = /pods of Job api-\S+-expand can't be created: pod is forbidden: exceeded quota: pods/;
+    assert.match(api.message('Degraded'), ofJob);
+    assert.match(api.message(), ofJob);
+    assert.match(api.message('MigrationsApplied'), ofJob);
+    const status = await kubectlPcf(sandbox, ['migrate', 'status', 'api', '-n', namespace]);
+    assert.match(status.out, /Pending/);
+    assert.doesNotMatch(status.out, /Running/);
+
+    await allow(2);
+    await api.ready(90_000);
+    assert.equal(api.message('Degraded'), 'there is nothing to fix');
+    await api.patch({ replicas: 4 });
+    const ofDeployment =
+      /pods of Deployment api-\S+ can't be created: pod is forbidden: exceeded quota: pods/;
+    await api.watch.until('reported', () => ofDeployment.test(api.message()), 30_000);
+    assert.match(api.message('Degraded'), ofDeployment);
+    await api.remove();
+  }).timeout(180_000);
 
   it('names a setting that the API does not know, and starts no pod', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'config'), {

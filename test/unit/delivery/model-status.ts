@@ -39,6 +39,7 @@ function observedOf({ settings }: ModelCluster, delivery: Observation): Observed
   return {
     ...{ api, delivery, router: settings.split === 'exact' ? istio : none },
     ...{ revisions: new Map(), migrations: new Map(migrations), migrating: [], owned: [] },
+    ...{ podless: [], withoutPod: new Map(), uncreated: new Map() },
     missingSecrets: delivery.startable ? [] : [{ name: 'pcf-api-secrets' }],
     ...{ missingKinds: [], userRoute: undefined, available: () => true, foreignAutoscalers: [] },
     ...{ liveRoute: undefined, hostConflicts: [] },

@@ -271,4 +271,14 @@ describe('plan', () => {
     assert.equal(next.position.stable, 'new');
     assert.deepEqual(next.replicas, { new: 0 });
   });
+
+  it('reports zero replicas as the reason why a new revision has no share', () => {
+    const idle = seen({
+      revisions: [revision('old', { replicas: 0, ready: 0 }), revision('new', { replicas: 0, ready: 0 })],
+    });
+    for (const split of ['exact', 'replicas'] as const) {
+      const { traffic } = plan(idle, { ...settings, split, replicas: 0, canaryWeight: 10 }, now);
+      assert.deepEqual([traffic.effectiveWeight, traffic.reason], [0, 'replicas is 0']);
+    }
+  });
 });

@@ -29,6 +29,24 @@ function rejecting(rejected: string) {
   return { written, found, actor: new Actor({} as KubeClient, applier, caches) };
 }
 
+describe('Actor.setReplicas', () => {
+  it('patches the object itself, as managedFields do not record a first write to its scale', async () => {
+    const sent: unknown[] = [];
+    const client = {
+      patch: async (...[, , , patch, options]: Parameters<KubeClient['patch']>) => {
+        sent.push(patch, options);
+        return {};
+      },
+    } as unknown as KubeClient;
+    const caches = { pcfApis: { noteWrite: () => undefined } } as unknown as Caches;
+    await new Actor(client, {} as Applier, caches).setReplicas(pcfApi(), null);
+    assert.deepEqual(sent, [
+      { metadata: { resourceVersion: '7' }, spec: { replicas: null } },
+      { fieldManager: 'pcf-operator' },
+    ]);
+  });
+});
+
 describe('Actor.apply', () => {
   it('writes everything else and reports the failure where pods are rejected, so that removals continue', async () => {
     const { actor, written } = rejecting('Deployment');

@@ -68,6 +68,7 @@ describe('tls', () => {
         foreignAutoscalers: [],
         componentTroubles: [],
         hostConflicts: [],
+        uncreated: new Map(),
       } as unknown as Observed;
       const found = concerns(seen, [], { position: {}, replicas: {} } as never);
       assert.deepEqual(

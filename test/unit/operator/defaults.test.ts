@@ -13,7 +13,7 @@ function isDefault(replicas: number | undefined, managedFields?: ManagedFields[]
 }
 
 describe('isReplicasDefault', () => {
-  const operator = setBy('pcf-operator', 'scale');
+  const operator = setBy('pcf-operator');
 
   it('is true only where no manager but the operator set spec.replicas', () => {
     assert.equal(isDefault(3, [operator]), true);

@@ -10,6 +10,7 @@ import {
   ADOPT_ANNOTATION,
   controllerRevision,
   isOutdated,
+  isRevisionOf,
   newRevision,
   revisionName,
   revisionOf,
@@ -114,6 +115,11 @@ describe('a revision', () => {
     { config: {} },
     { config: { logging: {} } },
     { resources: podResources({ environment: pcfApi().spec.environment }) },
+    { resources: {} },
+    { resources: { requests: {}, limits: {} } },
+    { resources: { requests: { cpu: '0.5', memory: '0.5Gi' }, limits: { cpu: 2, memory: '2048Mi' } } },
+    { secrets: { provider: 'Kubernetes', onChange: 'Reload', refreshInterval: '1h' } },
+    { monitoring: { serviceMonitor: true, interval: '30s' } },
     { terminationGracePeriod: '45s' },
     { terminationGracePeriod: '45000ms' },
     { availability: {} },
@@ -127,6 +133,62 @@ describe('a revision', () => {
         assert.equal(isOutdated(api, newRevision(pcfApi(), 1)), false);
       }),
     );
+  });
+
+  /** Blocks that are in both specs; the second has a default spelled out. */
+  const base = pcfApi().spec;
+  const secretRef = { name: 'pcf-api-secrets', key: 'redis-url' };
+  const timing = { timeoutSeconds: 2, failureThreshold: 60 };
+  const taint = { key: 'only', value: 'api' };
+  for (const [what, short, long] of [
+    ['redis.mode', { redis: { secretRef } }, { redis: { secretRef, mode: 'Standalone' } }],
+    [
+      'the rest of a probe that was changed',
+      { probes: { startup: { periodSeconds: 9 } } },
+      { probes: { startup: { periodSeconds: 9, ...timing }, liveness: {} } },
+    ],
+    [
+      'the operator of a toleration',
+      { scheduling: { tolerations: [taint] } },
+      { scheduling: { tolerations: [{ ...taint, operator: 'Equal' }], nodeSelector: {} } },
+    ],
+    [
+      'an empty value of a toleration',
+      { scheduling: { tolerations: [{ operator: 'Exists' }] } },
+      { scheduling: { tolerations: [{ operator: 'Exists', key: '', value: '' }] } },
+    ],
+    [
+      'empty limits beside requests',
+      { resources: { requests: { cpu: '1' } } },
+      { resources: { requests: { cpu: '1' }, limits: {} } },
+    ],
+  ] satisfies [string, Partial<PcfApiSpec>, Partial<PcfApiSpec>][]) {
+    it(`has the same name and pods whether a default is spelled out or left out: ${what}`, () => {
+      const [left, spelled] = [pcfApi(short), pcfApi(long)];
+      assert.equal(revisionName(spelled), revisionName(left));
+      assert.notEqual(revisionName(left), name, 'the block itself matters');
+      assert.equal(isOutdated(spelled, newRevision(left, 1)), false);
+    });
+  }
+
+  it('has the same name where the API server or the spec has the default key of a Secret', () => {
+    const database = { secretRef: { name: 'pcf-api-secrets', key: 'database-url' } };
+    assert.equal(revisionName(pcfApi({ database })), revisionName({ ...pcfApi(), spec: base }));
+  });
+
+  it('takes an empty block of resources as none: its pods have the default', () => {
+    const { resources } = newRevision(pcfApi({ resources: {} }), 1).template.spec.containers[0];
+    assert.deepEqual(resources, podResources({ environment: base.environment }));
+  });
+
+  it('is described by a spec of the same meaning, also where an older operator gave it another name', () => {
+    const api = pcfApi({ probes: {} });
+    const older = { ...newRevision(api, 1), name: 'api-bcdfghjklm' };
+    assert.equal(isRevisionOf(api, older), true);
+    assert.equal(isRevisionOf(pcfApi(), older), true);
+    assert.equal(isRevisionOf(pcfApi({ image: 'registry.example.com/pcf-api:9' }), older), false);
+    const { inputs: _, ...withoutInputs } = older;
+    assert.equal(isRevisionOf(api, withoutInputs), false);
   });
 
   it('has another name after a setting is emptied: an empty list is a value', () => {

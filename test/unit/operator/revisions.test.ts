@@ -36,6 +36,13 @@ describe('the revisions of a PcfApi', () => {
     );
   });
 
+  it('have the one in use as the target, though an older operator gave it another name', () => {
+    const older = { ...newRevision(now, 2), name: 'api-bcdfghjklm' };
+    const caches = cachesOf(controllerRevision(now, older), controllerRevision(now, newRevision(now, 1)));
+    const { target } = revisionsOf(delivering(now, older.name), caches, undefined);
+    assert.equal(target.name, older.name);
+  });
+
   it('are also those in use whose record is lost, as long as their Deployments are there', () => {
     const caches = cachesOf(
       controllerRevision(now, second),

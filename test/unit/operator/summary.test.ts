@@ -92,6 +92,25 @@ describe('the status', () => {
     assert.equal(again.since, '2026-11-23T12:10:00Z', 'it came again');
   });
 
+  it('reports zero replicas where no pod serves, and what a new revision waits for', () => {
+    const api = pcfApi({ replicas: 0 });
+    const { target } = observe(api, empty).delivery;
+    const message = (weight?: number) => {
+      const seen = { ...observe(api, empty), missingSecrets: [] };
+      const delivery = { ...seen.delivery, startable: true };
+      const position = { stable: weight === undefined ? target : 'api-stable', update: weight && target };
+      const given = { ...seen, delivery: { ...delivery, position } } as Observed;
+      const revisions = delivery.revisions.map((one) => ({ ...one, migration: 'Succeeded' as const }));
+      given.delivery.revisions = [...revisions, { ...revisions[0]!, name: 'api-stable' }];
+      const settings = { ...deliverySettings(api, seen.router), canaryWeight: weight };
+      const planned = plan({ ...given.delivery, routeAgeMs: 0 }, settings, Date.now());
+      planned.traffic.verified = true;
+      return summarize(given, planned, Date.now()).message;
+    };
+    assert.match(message(), /^replicas is 0: no pod of api-\S+ runs/);
+    assert.match(message(10), /^canaryWeight 10 is asked, 0 is in force since \S+: replicas is 0\b/);
+  });
+
   it('says what keeps the pod of a contract from beginning', () => {
     const api = pcfApi();
     const { target: stable } = observe(api, empty).delivery;

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { pino } from 'pino';
+import { observe } from '../../../operator/reconciler/observe.js';
+import {
+  creationFailure,
+  type PodlessJob,
+  podlessJobs,
+  replicaFailure,
+} from '../../../operator/reconciler/pod-creation.js';
+import { PodCreationEvents } from '../../../operator/reconciler/pod-creation-events.js';
+import type { Pod } from '../../../operator/reconciler/pods.js';
+import type { KubeList, KubeObject } from '../../../operator/runtime/kube-types.js';
+import { pcfApi } from '../../support/fixtures.js';
+import { eventually } from '../../support/pcf-api.js';
+
+const QUOTA = 'is forbidden: exceeded quota: pods, requested: pods=1, used: pods=2, limited: pods=2';
+const CREATED_AT = '2026-11-23T12:00:00Z';
+
+function job(name: string, status: object = {}): KubeObject {
+  const metadata = { name, namespace: 'platform', uid: `uid-${name}`, creationTimestamp: CREATED_AT };
+  return { apiVersion: 'batch/v1', kind: 'Job', metadata, status } as KubeObject;
+}
+
+function podOf(name: string, phase: string, creationTimestamp = CREATED_AT): Pod {
+  const labels = { 'batch.kubernetes.io/job-name': name };
+  const metadata = { name: `${name}-x`, labels, creationTimestamp };
+  return { apiVersion: 'v1', kind: 'Pod', metadata, status: { phase } };
+}
+
+describe('podlessJobs', () => {
+  const names = (jobs: KubeObject[], pods: Pod[] = []) => podlessJobs(jobs, pods).map(({ name }) => name);
+
+  it('are those that neither the cache nor the controller of Jobs has a pod of', () => {
+    assert.deepEqual(names([job('a'), job('b'), job('c', { active: 1 })], [podOf('b', 'Pending')]), ['a']);
+  });
+
+  it('are none that have ended', () => {
+    const ended = { conditions: [{ type: 'Complete', status: 'True' }] };
+    assert.deepEqual(names([job('a', ended)]), []);
+  });
+
+  it('a Job whose pod failed waits for its next one: what was reported before that pod is too old', () => {
+    const [one] = podlessJobs([job('a')], [podOf('a', 'Failed', '2026-11-23T12:05:00Z')]);
+    assert.equal(one?.since, '2026-11-23T12:05:00Z');
+  });
+});
+
+describe('creationFailure', () => {
+  it('is the same at each try, though each pod has another name', () => {
+    const tries = ['x7k2p', 'b9q4z'].map((id) =>
+      creationFailure(`Error creating: pods "api-${id}" ${QUOTA}`),
+    );
+    assert.deepEqual(tries, [`pod ${QUOTA}`, `pod ${QUOTA}`]);
+  });
+});
+
+describe('replicaFailure', () => {
+  const deployment = (status: string) =>
+    ({
+      ...job('api-a'),
+      status: { conditions: [{ type: 'ReplicaFailure', status, message: `pods "api-a-1" ${QUOTA}` }] },
+    }) as KubeObject;
+
+  it('is what the condition of a Deployment reports while it is True', () => {
+    assert.equal(replicaFailure(deployment('True')), `pod ${QUOTA}`);
+    assert.equal(replicaFailure(deployment('False')), undefined);
+    assert.equal(replicaFailure(job('api-a')), undefined);
+  });
+});
+
+describe('observe: pods that can not be created', () => {
+  const objects = (kind: string, made: KubeObject[]) => ({
+    ...{ userRoute: () => undefined, get: () => undefined, secret: () => undefined },
+    ...{ available: () => true, foreignAutoscalers: () => [], claimants: () => [] },
+    ownedBy: (type: { kind: string }) => (type.kind === kind ? made : []),
+  });
+
+  it('reports them of a revision, and of a Deployment that no revision waits for', () => {
+    const { target } = observe(pcfApi(), objects('', [])).delivery;
+    const condition = { type: 'ReplicaFailure', status: 'True', message: `pods "x" ${QUOTA}` };
+    const deployments = [target, 'api-worker'].map((name) => job(name, { conditions: [condition] }));
+    const { uncreated, trouble } = observe(pcfApi(), objects('Deployment', deployments));
+    assert.deepEqual([...uncreated.keys()], [`Deployment ${target}`, 'Deployment api-worker']);
+    assert.equal(trouble.get(target), `pods of Deployment ${target} can't be created: pod ${QUOTA}`);
+  });
+
+  it('reports them of the Job of the migrations that the revision waits for', () => {
+    const { target } = observe(pcfApi(), objects('', [])).delivery;
+    const expand = job(`${target}-expand`);
+    expand.metadata.labels = { 'pcf.dev/revision': target, 'pcf.dev/migration': 'expand' };
+    const seen = observe(pcfApi(), objects('Job', [expand]), undefined, () => ({ failure: `pod ${QUOTA}` }));
+    assert.deepEqual([...seen.withoutPod.keys()], [expand.metadata.name]);
+    const message = `pods of Job ${expand.metadata.name} can't be created: pod ${QUOTA}`;
+    assert.equal(seen.trouble.get(target), message);
+  });
+});
+
+describe('PodCreationEvents', () => {
+  const waiting: PodlessJob = { namespace: 'platform', name: 'a', uid: 'uid-a', since: CREATED_AT };
+  const event = (note: string, deprecatedLastTimestamp: string) => ({ note, deprecatedLastTimestamp });
+  let events: object[];
+  let asked: string[];
+  let news: string[];
+  let creation: PodCreationEvents;
+
+  beforeEach(() => {
+    [events, asked, news] = [[], [], []];
+    creation = new PodCreationEvents({
+      client: {
+        list: async (_, options) => {
+          asked.push(options?.fieldSelector ?? '');
+          return { items: events } as unknown as KubeList;
+        },
+      },
+      onNews: (owner) => void news.push(owner),
+      logger: pino({ level: 'silent' }),
+      ...{ readAfterMs: 20, readEveryMs: 20 },
+    });
+  });
+  afterEach(() => creation.stop());
+  const failure = () => creation.reportOf('platform/api', 'uid-a')?.failure;
+
+  it('reports the newest Event of the Job, and each change once', async () => {
+    events = [
+      event(`Error creating: pods "a-1" ${QUOTA}`, '2026-11-23T12:00:01Z'),
+      event('Error creating: pods "a-2" is forbidden: violates PodSecurity', '2026-11-23T12:00:09Z'),
+    ];
+    creation.follow('platform/api', [waiting]);
+    assert.equal(creation.reportOf('platform/api', 'uid-a'), undefined, 'its pod may still come');
+    await eventually('reported', () => failure() === 'pod is forbidden: violates PodSecurity');
+    await eventually('read again', () => asked.length >= 4);
+    assert.deepEqual(news, ['platform/api']);
+    assert.equal(asked[0], 'regarding.uid=uid-a,reason=FailedCreate');
+  });
+
+  it('ignores an Event that is older than the last pod of the Job', async () => {
+    events = [event(`Error creating: pods "a-1" ${QUOTA}`, '2026-11-23T11:59:00Z')];
+    creation.follow('platform/api', [waiting]);
+    await eventually('read', () => creation.reportOf('platform/api', 'uid-a') !== undefined);
+    assert.equal(failure(), undefined);
+  });
+
+  it('sends no request for a Job that has its pod within seconds, and none after that', async () => {
+    creation.follow('platform/api', [waiting]);
+    creation.follow('platform/api', []);
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    assert.deepEqual(asked, []);
+  });
+});
