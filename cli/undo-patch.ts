@@ -9,6 +9,7 @@ export function undoPatch(spec: PcfApiSpec, inputs: RevisionInputs): unknown {
     availability: now.availability && {},
     secrets: now.secrets && {},
     monitoring: now.monitoring && {},
+    traffic: now.traffic && {},
   };
   return mergePatch(now, { ...parts, ...inputs });
 }

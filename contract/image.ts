@@ -34,6 +34,9 @@ export const ENV = {
   jwtRotationOverlap: 'PCF_API__AUTH__ROTATION_OVERLAP',
   /** Where spans go, by OTLP over HTTP. */
   tracingEndpoint: 'PCF_API__TRACING__ENDPOINT',
+  /** Files of the certificate and its key: with them the API serves HTTPS. */
+  tlsCertFile: 'PCF_API__SERVER__TLS__CERT_FILE',
+  tlsKeyFile: 'PCF_API__SERVER__TLS__KEY_FILE',
   /** How long the API continues to serve after its readiness is off. */
   shutdownDelay: 'PCF_API__SHUTDOWN__DELAY',
   /** The folder the revision's ConfigMap is mounted at; its *.toml files are the third settings layer. */
@@ -47,6 +50,7 @@ export const ENV = {
 /** `<variable>_FILE` names a file that holds the value; the API reads it again when it changes. */
 export const FILE_SUFFIX = '_FILE';
 export const SECRETS_DIR = '/etc/pcf/secrets';
+export const TLS_DIR = '/etc/pcf/tls';
 
 /** Every setting may be given as PCF_API__SECTION__KEY. */
 export const ENV_PREFIX = 'PCF_API__';

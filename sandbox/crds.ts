@@ -33,6 +33,15 @@ const sources = {
     ),
     mirror: `kubernetes-sigs/gateway-api/${VERSIONS.gatewayApi}`,
   },
+  /** Apart from the others: what they are cached as does not have these. */
+  gatewayApiPolicies: {
+    module: 'sigs.k8s.io/gateway-api',
+    version: VERSIONS.gatewayApi,
+    files: ['referencegrants', 'backendtlspolicies'].map(
+      (name) => `config/crd/standard/gateway.networking.k8s.io_${name}.yaml`,
+    ),
+    mirror: `kubernetes-sigs/gateway-api/${VERSIONS.gatewayApi}`,
+  },
   verticalPodAutoscaler: {
     module: 'k8s.io/autoscaler/vertical-pod-autoscaler',
     version: VERSIONS.verticalPodAutoscaler,

@@ -24,7 +24,7 @@ import { SANDBOX_JWT_SECRET } from './tokens.js';
 
 /** Those whose objects the operator writes. */
 const PROJECTS: readonly Project[] = [
-  ...(['istio', 'gatewayApi', 'verticalPodAutoscaler'] as const),
+  ...(['istio', 'gatewayApi', 'gatewayApiPolicies', 'verticalPodAutoscaler'] as const),
   ...(['prometheusOperator', 'certManager', 'externalSecrets'] as const),
   ...(['volumeSnapshots', 'cloudNativePg'] as const),
 ];

@@ -4,7 +4,12 @@ import pg from 'pg';
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 import { certificateSecret } from '../../operator/resources/certificate.js';
 import { SecretKind } from '../../operator/resources/kinds.js';
-import { type SecretKeyRef, secretRefs, wholeSecrets } from '../../operator/resources/secret-refs.js';
+import {
+  type SecretKeyRef,
+  secretRefs,
+  servingCertificate,
+  wholeSecrets,
+} from '../../operator/resources/secret-refs.js';
 import { isForbidden, isNotFound, type KubeClient } from '../../operator/runtime/kube-client.js';
 import type { KubeObject, ResourceType } from '../../operator/runtime/kube-types.js';
 import { asAllowed, type Check, type Finding, type Patient } from './types.js';
@@ -37,7 +42,8 @@ async function readSecret(
 }
 
 async function secretsThere({ client, api }: Patient): Promise<Finding[]> {
-  const byName = Map.groupBy(secretRefs(api.spec), ({ name }) => name);
+  const refs = [...secretRefs(api.spec), ...servingCertificate(api.spec)];
+  const byName = Map.groupBy(refs, ({ name }) => name);
   const whole = wholeSecrets(api.spec).filter(({ name, optional }) => !optional && !byName.has(name));
   const pullSecrets = (api.spec.imagePullSecrets ?? []).map(({ name }) => ({ name, key: PULL_SECRET_KEY }));
   return Promise.all([

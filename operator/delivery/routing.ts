@@ -36,7 +36,9 @@ export function inEffect(
   route: RouteView | undefined,
   rejected?: string,
 ): DeliveryPlan {
-  if (sameRoute(route, plan.route)) return plan;
+  // Until the planned route may be written, one of another provider is in effect, which is not read.
+  const isHeld = route === undefined && plan.routeWaitsFor !== undefined;
+  if (isHeld || sameRoute(route, plan.route)) return plan;
   const { stable, update } = plan.position;
   const names = new Set([...Object.keys(route?.weights ?? {}), ...seen.revisions.map(({ name }) => name)]);
   // After an abort no revision is new: then it is the share of all revisions but the stable one.

@@ -7,11 +7,13 @@ import type { DeliveryPlan, MigrationJob, MigrationStage } from '../delivery/typ
 import { hookObject } from '../migrations/hook.js';
 import { migrationJob } from '../migrations/job.js';
 import { hasEnded } from '../migrations/job-view.js';
+import { securedBackends } from '../resources/backend-tls.js';
 import { components } from '../resources/components.js';
 import { configMap } from '../resources/config-map.js';
 import { deployment } from '../resources/deployment.js';
 import { externalSecrets } from '../resources/external-secret.js';
 import {
+  BackendTlsPolicyKind,
   ControllerRevisionKind,
   DestinationRuleKind,
   GatewayKind,
@@ -46,7 +48,12 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
   const used = [...new Set([...kept, ...(starting ? [starting] : [])])];
   // The plan names a Job only until it is there: it can't be changed once it runs, and is left alone.
   const migrating = plan.job && seen.delivery.startable ? seen.revisions.get(plan.job.revision) : undefined;
-  const routing = router.render(api, plan.route, routableRevisions(seen, plan), seen.userRoute);
+  const routable = routableRevisions(seen, plan);
+  const secured = securedBackends(
+    api,
+    routable.flatMap((name) => seen.revisions.get(name) ?? []),
+  );
+  const routing = router.render(api, plan.route, routable, seen.userRoute, secured);
   return [
     serviceAccount(api),
     ...externalSecrets(api),
@@ -148,7 +155,12 @@ export function unwantedObjects(
 }
 
 /** What routes lead through. */
-const BACKENDS: readonly ResourceType[] = [ServiceKind, DestinationRuleKind, GatewayKind];
+const BACKENDS: readonly ResourceType[] = [
+  ServiceKind,
+  DestinationRuleKind,
+  BackendTlsPolicyKind,
+  GatewayKind,
+];
 
 /**
  * Of what is unwanted, what may go now. Routes of before, as of another provider, stay until the data plane has had

@@ -1,7 +1,7 @@
 /** What the caches know of the Secrets that a PcfApi reads: which are missing, and whether they changed. */
 import { createHash, createHmac } from 'node:crypto';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { type SecretKeyRef, secretRefs, wholeSecrets } from '../resources/secret-refs.js';
+import { type SecretKeyRef, secretRefs, servingCertificate, wholeSecrets } from '../resources/secret-refs.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 
@@ -32,11 +32,13 @@ export interface MissingSecret {
 type GetSecret = (name: string) => SecretDigest | undefined;
 
 export function missingSecrets({ spec }: PcfApi, get: GetSecret): MissingSecret[] {
-  const keys = secretRefs(spec).flatMap(({ name, key }): MissingSecret[] => {
-    const secret = get(name);
-    if (!secret) return [{ name }];
-    return key in secret.digests ? [] : [{ name, key }];
-  });
+  const keys = [...secretRefs(spec), ...servingCertificate(spec)].flatMap(
+    ({ name, key }): MissingSecret[] => {
+      const secret = get(name);
+      if (!secret) return [{ name }];
+      return key in secret.digests ? [] : [{ name, key }];
+    },
+  );
   const whole = wholeSecrets(spec).filter(({ name, optional }) => !optional && !get(name));
   return [...keys, ...whole.map(({ name }) => ({ name }))];
 }

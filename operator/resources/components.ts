@@ -6,6 +6,7 @@ import { ROLES } from '../../contract/image.js';
 import { givenResources } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { KubeObject } from '../runtime/kube-types.js';
+import { withPlainProbes } from './backend-tls.js';
 import { COMPONENT_SURGE } from './connection-budget.js';
 import { DeploymentKind } from './kinds.js';
 import { LABELS, owned } from './metadata.js';
@@ -62,7 +63,7 @@ function deployment(api: PcfApi, stable: Revision, component: ExtraComponent): K
   const resources = givenResources(given);
   const [container] = stable.template.spec.containers;
   const { metadata, spec } = variant(stable.template, component, {
-    ...container,
+    ...(component === 'worker' ? withPlainProbes(container) : container),
     name: component,
     args: [...ROLES[component]],
     ...(resources ? { resources } : {}),

@@ -35,6 +35,19 @@ export const DestinationRuleKind = namespaced(
 );
 export const HttpRouteKind = namespaced('gateway.networking.k8s.io', 'v1', 'HTTPRoute', 'httproutes');
 export const GatewayKind = namespaced('gateway.networking.k8s.io', 'v1', 'Gateway', 'gateways');
+/** Served as v1beta1 by every version of the Gateway API, also by those before v1. */
+export const ReferenceGrantKind = namespaced(
+  'gateway.networking.k8s.io',
+  'v1beta1',
+  'ReferenceGrant',
+  'referencegrants',
+);
+export const BackendTlsPolicyKind = namespaced(
+  'gateway.networking.k8s.io',
+  'v1',
+  'BackendTLSPolicy',
+  'backendtlspolicies',
+);
 export const IngressKind = namespaced('networking.k8s.io', 'v1', 'Ingress', 'ingresses');
 export const NetworkPolicyKind = namespaced('networking.k8s.io', 'v1', 'NetworkPolicy', 'networkpolicies');
 export const PodDisruptionBudgetKind = namespaced(
@@ -90,7 +103,9 @@ export const OWNED_KINDS: readonly ResourceType[] = [
   HttpRouteKind,
   IngressKind,
   DestinationRuleKind,
+  BackendTlsPolicyKind,
   GatewayKind,
+  ReferenceGrantKind,
   HorizontalPodAutoscalerKind,
   VerticalPodAutoscalerKind,
   DeploymentKind,

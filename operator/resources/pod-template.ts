@@ -4,6 +4,7 @@ import { podResources } from '../api/v1alpha1/defaults.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { ProbeTiming } from '../api/v1alpha1/spec/pods.js';
+import { podTls } from './backend-tls.js';
 import { connectionsPerPod } from './connection-budget.js';
 import { type Component, commonLabels, LABELS, podSelector } from './metadata.js';
 import { schedulingOf } from './scheduling.js';
@@ -57,20 +58,21 @@ export const CONTAINER_SECURITY = {
 export function podTemplate(api: PcfApi, revision: string, configMap: string): PodTemplate {
   const { spec } = api;
   const secrets = secretSources(spec);
+  const tls = podTls(spec);
   const container: Container = {
     name: API_CONTAINER,
     image: spec.image,
     args: [...ROLES.serve],
-    env: environment(api, secrets.env),
+    env: environment(api, [...secrets.env, ...tls.env]),
     ...(spec.envFrom?.length ? { envFrom: spec.envFrom } : {}),
     ports: [
       { name: 'http', containerPort: PORTS.http, protocol: 'TCP' },
       { name: 'metrics', containerPort: PORTS.metrics, protocol: 'TCP' },
     ],
     resources: podResources(spec),
-    startupProbe: probe(PATHS.startup, DEFAULT_TIMING.startup, spec.probes?.startup),
-    readinessProbe: probe(PATHS.ready, DEFAULT_TIMING.readiness, spec.probes?.readiness),
-    livenessProbe: probe(PATHS.live, DEFAULT_TIMING.liveness, spec.probes?.liveness),
+    startupProbe: probe(PATHS.startup, DEFAULT_TIMING.startup, spec.probes?.startup, tls.scheme),
+    readinessProbe: probe(PATHS.ready, DEFAULT_TIMING.readiness, spec.probes?.readiness, tls.scheme),
+    livenessProbe: probe(PATHS.live, DEFAULT_TIMING.liveness, spec.probes?.liveness, tls.scheme),
     terminationMessagePath: TERMINATION_LOG,
     terminationMessagePolicy: 'FallbackToLogsOnError',
     securityContext: CONTAINER_SECURITY,
@@ -78,6 +80,7 @@ export function podTemplate(api: PcfApi, revision: string, configMap: string): P
       { name: 'config', mountPath: CONFIG_DIR, readOnly: true },
       { name: 'tmp', mountPath: '/tmp' },
       ...secrets.volumeMounts,
+      ...tls.volumeMounts,
       ...(spec.volumeMounts ?? []),
     ],
   };
@@ -95,6 +98,7 @@ export function podTemplate(api: PcfApi, revision: string, configMap: string): P
         { name: 'config', configMap: { name: configMap } },
         { name: 'tmp', emptyDir: spec.tmp ?? {} },
         ...secrets.volumes,
+        ...tls.volumes,
         ...(spec.volumes ?? []),
       ],
     },
@@ -170,8 +174,13 @@ function secondsOf(duration: string): string {
   return `${Math.ceil(durationMs(duration) / 1_000)}s`;
 }
 
-function probe(path: string, timing: Required<ProbeTiming>, changed: ProbeTiming = {}) {
-  return { httpGet: { path, port: 'http', scheme: 'HTTP' }, successThreshold: 1, ...timing, ...changed };
+function probe(
+  path: string,
+  timing: Required<ProbeTiming>,
+  changed: ProbeTiming | undefined,
+  scheme: string,
+) {
+  return { httpGet: { path, port: 'http', scheme }, successThreshold: 1, ...timing, ...changed };
 }
 
 /**

@@ -53,6 +53,7 @@ export type RevisionInputs = Partial<Pick<PcfApiSpec, (typeof REVISION_FIELDS)[n
   availability?: Pick<NonNullable<PcfApiSpec['availability']>, 'topologySpread'>;
   secrets?: Partial<Pick<NonNullable<PcfApiSpec['secrets']>, 'onChange'>>;
   monitoring?: Pick<NonNullable<PcfApiSpec['monitoring']>, 'tracing'>;
+  traffic?: Pick<NonNullable<PcfApiSpec['traffic']>, 'backendTLS'>;
 };
 
 /**
@@ -64,7 +65,11 @@ function podInputs(spec: PcfApiSpec) {
   const { image, environment, env, database, auth } = spec;
   const tracing = spec.monitoring?.tracing;
   const onChange = spec.secrets?.onChange === 'Rollout' ? 'Rollout' : undefined;
-  return { image, environment, env, database, auth, onChange, tracing, ...meaningOf(spec) };
+  const servingSecret = spec.traffic?.backendTLS?.secretName;
+  return {
+    ...{ image, environment, env, database, auth, onChange, tracing, servingSecret },
+    ...meaningOf(spec),
+  };
 }
 
 /** The same as fields of spec: what an undo puts back. */
@@ -72,12 +77,14 @@ export function revisionInputs(spec: PcfApiSpec): RevisionInputs {
   const { topologySpread } = spec.availability ?? {};
   const { onChange } = spec.secrets ?? {};
   const { tracing } = spec.monitoring ?? {};
+  const { backendTLS } = spec.traffic ?? {};
   const given = REVISION_FIELDS.map((field) => [field, spec[field]]);
   return {
     ...Object.fromEntries(given.filter(([, value]) => value !== undefined)),
     ...(topologySpread ? { availability: { topologySpread } } : {}),
     ...(onChange ? { secrets: { onChange } } : {}),
     ...(tracing ? { monitoring: { tracing } } : {}),
+    ...(backendTLS ? { traffic: { backendTLS } } : {}),
   };
 }
 

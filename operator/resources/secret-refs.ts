@@ -42,7 +42,20 @@ export function wholeSecrets({
     .map(({ name, optional = false }) => ({ name, optional }));
 }
 
+/**
+ * Certificate and key that the pods serve HTTPS with. Not among {@link secretRefs}: the API reads a renewed
+ * certificate itself, so it makes no revision, and no ExternalSecret is made for it.
+ */
+export function servingCertificate({ traffic }: PcfApiSpec): SecretKeyRef[] {
+  const { secretName: name } = traffic?.backendTLS ?? {};
+  return name ? ['tls.crt', 'tls.key'].map((key) => ({ name, key })) : [];
+}
+
 /** Names of all Secrets that a pod of this spec reads. */
 export function secretNames(spec: PcfApiSpec): string[] {
-  return [...new Set([...secretRefs(spec), ...wholeSecrets(spec)].map(({ name }) => name))];
+  return [
+    ...new Set(
+      [...secretRefs(spec), ...wholeSecrets(spec), ...servingCertificate(spec)].map(({ name }) => name),
+    ),
+  ];
 }

@@ -4,6 +4,7 @@ import { ServiceKind } from './kinds.js';
 import { LABELS, owned, podSelector } from './metadata.js';
 
 export const SERVICE_PORT = 80;
+const HTTPS_PORT = 443;
 
 /** Value of a revision label that no pod has: the Service has no endpoints until a revision can serve. */
 export const NO_REVISION = 'none';
@@ -13,7 +14,10 @@ export function service(api: PcfApi, pinnedTo?: string): KubeObject {
   const { type, annotations } = api.spec.service ?? {};
   return owned(api, ServiceKind, api.metadata.name, {
     ...(annotations ? { annotations } : {}),
-    spec: { ...(type ? { type } : {}), ...specFor(podSelector(api, pinnedTo)) },
+    spec: {
+      ...(type ? { type } : {}),
+      ...specFor(podSelector(api, pinnedTo), api.spec.traffic?.backendTLS ? [https] : []),
+    },
   });
 }
 
@@ -51,9 +55,16 @@ export function componentService(
   return owned(api, ServiceKind, name, { labels, spec: specFor(selector) });
 }
 
-function specFor(selector: Record<string, string>) {
-  return {
-    selector,
-    ports: [{ name: 'http', port: SERVICE_PORT, targetPort: 'http', protocol: 'TCP', appProtocol: 'http' }],
-  };
+const http = {
+  name: 'http',
+  port: SERVICE_PORT,
+  targetPort: 'http',
+  protocol: 'TCP',
+  appProtocol: 'http',
+} as const;
+/** The same port of the pods, for callers that use TLS themselves. */
+const https = { ...http, name: 'https', port: HTTPS_PORT, appProtocol: 'https' } as const;
+
+function specFor(selector: Record<string, string>, ports: readonly object[] = []) {
+  return { selector, ports: [http, ...ports] };
 }

@@ -12,12 +12,14 @@ import {
   IngressKind,
   NetworkPolicyKind,
   PodDisruptionBudgetKind,
+  ReferenceGrantKind,
   ServiceMonitorKind,
   VerticalPodAutoscalerKind,
 } from './kinds.js';
 import { monitoring } from './monitoring.js';
 import { networkPolicy } from './network-policy.js';
 import { podDisruptionBudget } from './pod-disruption-budget.js';
+import { referenceGrant } from './reference-grant.js';
 import type { ScaleMetric } from './scale-view.js';
 import { verticalPodAutoscaler } from './vertical-pod-autoscaler.js';
 
@@ -27,6 +29,7 @@ export const SURROUNDING_KINDS: readonly ResourceType[] = [
   PodDisruptionBudgetKind,
   CertificateKind,
   GatewayKind,
+  ReferenceGrantKind,
   IngressKind,
   HorizontalPodAutoscalerKind,
   VerticalPodAutoscalerKind,
@@ -48,6 +51,7 @@ export function surroundings(api: PcfApi, { autoscaled, hasPods, metrics }: Surr
     hasPods ? podDisruptionBudget(api) : undefined,
     certificate(api),
     gateway(api),
+    referenceGrant(api),
     ingress(api),
     autoscaled ? undefined : horizontalPodAutoscaler(api, metrics),
     verticalPodAutoscaler(api),

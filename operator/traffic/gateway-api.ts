@@ -1,6 +1,7 @@
 /** Gateway API: an HTTPRoute with weights over one Service a revision. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { RouteView } from '../delivery/types.js';
+import { backendTlsPolicy } from '../resources/backend-tls.js';
 import { HttpRouteKind } from '../resources/kinds.js';
 import { owned } from '../resources/metadata.js';
 import { revisionService, SERVICE_PORT } from '../resources/service.js';
@@ -29,8 +30,12 @@ export const gatewayApi: TrafficRouter = {
   split: 'exact',
   requires: [HttpRouteKind],
   services: (_api, revision) => [revision],
-  render(api, route, kept, userRoute) {
-    const services = [serviceUnder(api, route), ...kept.map((revision) => revisionService(api, revision))];
+  render(api, route, kept, userRoute, secured) {
+    const services = [
+      serviceUnder(api, route),
+      ...kept.map((revision) => revisionService(api, revision)),
+      ...(secured?.revisions.length ? [backendTlsPolicy(api, secured)] : []),
+    ];
     if (!route) return services;
     if (!api.spec.traffic?.routeRef) return [...services, httpRoute(api, route)];
     return userRoute && !servesMesh(api, userRoute) ? [...services, meshRoute(api, route)] : services;

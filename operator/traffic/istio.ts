@@ -4,6 +4,7 @@
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { RouteView } from '../delivery/types.js';
+import { backendHostname, type SecuredBackends } from '../resources/backend-tls.js';
 import { DestinationRuleKind, VirtualServiceKind } from '../resources/kinds.js';
 import { LABELS, owned } from '../resources/metadata.js';
 import { allRevisionsName, allRevisionsService, SERVICE_PORT } from '../resources/service.js';
@@ -27,8 +28,8 @@ export const istio: TrafficRouter = {
   split: 'exact',
   requires: [VirtualServiceKind, DestinationRuleKind],
   services: (api) => [allRevisionsName(api)],
-  render(api, route, kept, userRoute) {
-    const rules = kept.length > 0 ? [destinationRule(api, kept)] : [];
+  render(api, route, kept, userRoute, secured) {
+    const rules = kept.length > 0 ? [destinationRule(api, kept, secured)] : [];
     const base = [serviceUnder(api, route), allRevisionsService(api), ...rules];
     if (!route) return base;
     if (!api.spec.traffic?.routeRef) return [...base, virtualService(api, route)];
@@ -43,11 +44,22 @@ export const istio: TrafficRouter = {
   shared: sharedVirtualService,
 };
 
-function destinationRule(api: PcfApi, kept: readonly string[]): KubeObject {
-  const subsets = kept.map((revision) => ({ name: revision, labels: { [LABELS.revision]: revision } }));
+function destinationRule(api: PcfApi, kept: readonly string[], secured?: SecuredBackends): KubeObject {
+  const subsets = kept.map((revision) => ({
+    name: revision,
+    labels: { [LABELS.revision]: revision },
+    ...(secured?.revisions.includes(revision) ? { trafficPolicy: { tls: clientTls(api, secured) } } : {}),
+  }));
   return owned(api, DestinationRuleKind, allRevisionsName(api), {
     spec: { host: hostOf(api, allRevisionsName(api)), subsets },
   });
+}
+
+function clientTls(api: PcfApi, secured: SecuredBackends) {
+  const { caFile } = secured.settings;
+  const hostname = backendHostname(api, secured);
+  const authority = caFile ? { caCertificates: caFile } : {};
+  return { mode: 'SIMPLE', sni: hostname, subjectAltNames: [hostname], ...authority };
 }
 
 /** Also for the callers inside the mesh: by the Service's name they get the same shares. */

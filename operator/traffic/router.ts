@@ -5,6 +5,7 @@
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { ALL_REVISIONS, serviceRevision } from '../delivery/revisions.js';
 import type { RouteView } from '../delivery/types.js';
+import type { SecuredBackends } from '../resources/backend-tls.js';
 import { ServiceKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import { NO_REVISION, service } from '../resources/service.js';
@@ -32,13 +33,14 @@ export interface TrafficRouter {
   /**
    * The objects for this route, in the order they must be written: what a route
    * leads to stands before the route. `kept` are the revisions that have pods; `userRoute` is
-   * the live object that `traffic.routeRef` names.
+   * the live object that `traffic.routeRef` names; `secured` the revisions whose pods serve HTTPS.
    */
   render(
     api: PcfApi,
     route: RouteView | undefined,
     kept: readonly string[],
     userRoute?: KubeObject,
+    secured?: SecuredBackends,
   ): KubeObject[];
   /** The route in force as the caches show it; undefined when there is none. */
   read(api: PcfApi, object: ReadObject): RouteView | undefined;

@@ -144,7 +144,7 @@ let shared: Promise<AuditedCluster> | undefined;
 /** One for all suites that need nothing of their own in it: each starts its operator, and ends with `clear`. */
 export function sharedAuditedCluster(): Promise<AuditedCluster> {
   shared ??= AuditedCluster.start('.sandbox/test-audited', [
-    ...(['istio', 'gatewayApi', 'verticalPodAutoscaler'] as const),
+    ...(['istio', 'gatewayApi', 'gatewayApiPolicies', 'verticalPodAutoscaler'] as const),
     ...(['prometheusOperator', 'certManager', 'externalSecrets'] as const),
   ]);
   return shared;

@@ -41,6 +41,7 @@ describe('an undo', () => {
         tracing: { endpoint: 'http://collector:4318/v1/traces' },
       },
     },
+    'HTTPS to the pods': { traffic: { ...pcfApi().spec.traffic!, backendTLS: { secretName: 'pods' } } },
     'what a changed Secret does': {
       secrets: { provider: 'Kubernetes', onChange: 'Rollout', refreshInterval: '1h' },
     },

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { parseAllDocuments } from 'yaml';
 import { PcfApiKind, SecretKind, ServiceKind } from '../../../operator/resources/kinds.js';
+import type { KubeObject } from '../../../operator/runtime/kube-client.js';
 import { type AuditEvent, line } from '../../support/audit-log.js';
 import { AuditedCluster, FAST_LEASE } from '../../support/audited-cluster.js';
 import { HELM_TIMEOUT_MS, type TestHelm, testHelm } from '../../support/helm.js';
@@ -89,7 +90,10 @@ const bare = {
   network: { policy: false },
 };
 /** No router at all. */
-const plain = { provider: 'None', gateways: null, gatewayClassName: null, ingress: null, hosts: null };
+const plain = {
+  ...{ provider: 'None', gateways: null, gatewayClassName: null, ingress: null, hosts: null },
+  backendTLS: null,
+};
 const image = (tag: string) => `registry.example.com/pcf-api:${tag}`;
 
 describe('the rights of the operator', function () {
@@ -114,6 +118,8 @@ describe('the rights of the operator', function () {
       provider: 'GatewayAPI',
       hosts: ['b.example.com'],
       gatewayClassName: 'public',
+      gateways: ['gateways/public'], // with tls: a ReferenceGrant
+      backendTLS: { secretName: 'pods-tls' },
     });
     await story('ingress', { hosts: ['c.example.com'], ingress: { className: 'public' } });
     await takenName();
@@ -158,6 +164,12 @@ describe('the rights of the operator', function () {
     const { client } = cluster;
     const data = { 'redis-url': 'cmVkaXM6Ly9ub3doZXJl' };
     await client.patch(SecretKind, namespace, 'pcf-api-secrets', { data });
+    await client.create(SecretKind, {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'pods-tls', namespace },
+      data: { 'tls.crt': 'Y2VydA==', 'tls.key': 'a2V5' },
+    } as KubeObject);
     const { resource, beforeContract } = backups[namespace] ?? {};
     const migrations = { contractDelay: '0s', beforeContract };
     const watch = await cluster.create(namespace, { ...everything, traffic, migrations });

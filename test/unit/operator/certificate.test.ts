@@ -4,6 +4,7 @@ import { concerns } from '../../../operator/reconciler/concerns.js';
 import type { Observed } from '../../../operator/reconciler/observe.js';
 import { certificate } from '../../../operator/resources/certificate.js';
 import { gateway } from '../../../operator/resources/gateway.js';
+import { referenceGrant } from '../../../operator/resources/reference-grant.js';
 import { pcfApi } from '../../support/fixtures.js';
 
 const issuerRef = { name: 'letsencrypt' };
@@ -24,6 +25,29 @@ describe('tls', () => {
     const { listeners } = gateway(api)!.spec as { listeners: { protocol: string; tls: object }[] };
     assert.equal(listeners[0]?.protocol, 'HTTPS');
     assert.deepEqual(listeners[0]?.tls, { certificateRefs: [{ name: 'own' }] });
+  });
+
+  it('with GatewayAPI makes a ReferenceGrant for the Gateways of other namespaces, and none without them', () => {
+    const grantOf = (traffic: object, tls: object | undefined = { issuerRef }) =>
+      referenceGrant(apiWith({ provider: 'GatewayAPI', ...traffic }, tls));
+    const gateways = ['infra/public', 'local', 'platform/own', 'edge/a', 'edge/b'];
+    const grant = grantOf({ gateways }, { secretName: 'own' });
+    const gateway = { group: 'gateway.networking.k8s.io', kind: 'Gateway' };
+    assert.equal(grant?.metadata.namespace, 'platform');
+    assert.deepEqual(grant?.spec, {
+      from: [
+        { ...gateway, namespace: 'edge' },
+        { ...gateway, namespace: 'infra' },
+      ],
+      to: [{ group: '', kind: 'Secret', name: 'own' }],
+    });
+    assert.equal(grantOf({ gateways: ['local', 'platform/own'] }), undefined);
+    assert.equal(grantOf({ gateways: [], gatewayClassName: 'public' }), undefined);
+    assert.equal(grantOf({ gateways, provider: 'Istio' }), undefined);
+    assert.equal(
+      referenceGrant(pcfApi({ traffic: { provider: 'GatewayAPI', gateways } } as never)),
+      undefined,
+    );
   });
 
   for (const [gateways, expected] of [

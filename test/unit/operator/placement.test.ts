@@ -89,7 +89,8 @@ describe('placement of pods', () => {
   }
 
   it('every volume of the operator, and every label that it selects by, is reserved in the schema', () => {
-    const { volumes } = newRevision(pcfApi(), 1).template.spec;
+    const traffic = { provider: 'None', backendTLS: { secretName: 'pods' } };
+    const { volumes } = newRevision(pcfApi({ traffic } as never), 1).template.spec;
     assert.deepEqual(
       (volumes as { name: string }[]).map(({ name }) => name),
       OPERATOR_VOLUMES,

@@ -21,6 +21,35 @@ const ingress = z.strictObject({
     .meta({ description: 'Annotations for the ingress controller.' }),
 });
 
+const backendTLS = z.strictObject({
+  secretName: objectName.meta({
+    description:
+      'Secret of type kubernetes.io/tls in this namespace, with the certificate that the pods serve. The API uses a renewed one without a restart.',
+  }),
+  hostname: z
+    .string()
+    .min(1)
+    .max(253)
+    .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/)
+    .optional()
+    .meta({
+      description: 'Name in the certificate, which gateways verify. Default: `<name>.<namespace>.svc`.',
+    }),
+  caConfigMapName: objectName.optional().meta({
+    description:
+      "With GatewayAPI: ConfigMap in this namespace whose `ca.crt` verifies the certificate. Default: the system's authorities.",
+  }),
+  caFile: z
+    .string()
+    .max(253)
+    .regex(/^\/[-\w./]+$/)
+    .optional()
+    .meta({
+      description:
+        "With Istio: file in the proxies of gateways and sidecars that verifies the certificate. Default: the system's authorities.",
+    }),
+});
+
 export const traffic = z
   .strictObject({
     provider: z
@@ -55,6 +84,11 @@ export const traffic = z
         'With GatewayAPI: makes a Gateway of this class for the hosts, with an HTTPS listener when `tls` is set.',
     }),
     ingress: ingress.optional().meta({ description: 'With None: makes an Ingress for the hosts.' }),
+    backendTLS: backendTLS.optional().meta({
+      description:
+        'HTTPS to the pods. The pods and their probes use HTTPS, the Service also has port 443, and gateways use TLS: with GatewayAPI ' +
+        'by a BackendTLSPolicy, with Istio by the DestinationRule. A change of `secretName` starts a delivery. Default: HTTP.',
+    }),
   })
   .meta(
     cel(
@@ -80,6 +114,16 @@ export const traffic = z
         message:
           'routeRef works with provider Istio or GatewayAPI, and instead of hosts, gateways and gatewayClassName: the route of your own has them',
         fieldPath: '.routeRef',
+      },
+      {
+        rule: "!has(self.backendTLS) || !has(self.backendTLS.caConfigMapName) || self.provider == 'GatewayAPI'",
+        message: 'backendTLS.caConfigMapName works with provider GatewayAPI only',
+        fieldPath: '.backendTLS.caConfigMapName',
+      },
+      {
+        rule: "!has(self.backendTLS) || !has(self.backendTLS.caFile) || self.provider == 'Istio'",
+        message: 'backendTLS.caFile works with provider Istio only',
+        fieldPath: '.backendTLS.caFile',
       },
       {
         rule: "!has(self.ingress) || (self.provider == 'None' && size(self.hosts) > 0)",

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { bareQuantity, cel, dnsLabel, objectName, quantity } from '../kubernetes.js';
 
 /** Volumes that the operator adds to the pods. */
-export const OPERATOR_VOLUMES = ['config', 'tmp', 'secrets'] as const;
+export const OPERATOR_VOLUMES = ['config', 'tmp', 'secrets', 'backend-tls'] as const;
 
 const MAX_VOLUMES = 16;
 

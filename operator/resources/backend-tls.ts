@@ -1,0 +1,92 @@
+/** HTTPS to the pods (`traffic.backendTLS`): what a pod needs to serve it, and how gateways come to use it. */
+import { ENV, TLS_DIR } from '../../contract/image.js';
+import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
+import type { KubeObject } from '../runtime/kube-types.js';
+import { BackendTlsPolicyKind } from './kinds.js';
+import { owned } from './metadata.js';
+import type { PodTemplate } from './pod-template.js';
+import type { Revision } from './revision.js';
+import { servingCertificate } from './secret-refs.js';
+
+const VOLUME = 'backend-tls';
+const HTTPS = 'HTTPS';
+
+/** What is added to a pod. The API reads the files again when the certificate is renewed. */
+export function podTls(spec: PcfApiSpec) {
+  const refs = servingCertificate(spec);
+  const [cert, key] = refs;
+  if (!cert || !key) return { scheme: 'HTTP', env: [], volumes: [], volumeMounts: [] };
+  const items = refs.map((ref) => ({ key: ref.key, path: ref.key }));
+  return {
+    scheme: HTTPS,
+    env: [
+      { name: ENV.tlsCertFile, value: `${TLS_DIR}/${cert.key}` },
+      { name: ENV.tlsKeyFile, value: `${TLS_DIR}/${key.key}` },
+    ],
+    volumes: [{ name: VOLUME, secret: { secretName: cert.name, defaultMode: 0o440, items } }],
+    volumeMounts: [{ name: VOLUME, mountPath: TLS_DIR, readOnly: true }],
+  };
+}
+
+interface Probe {
+  httpGet: { scheme: string };
+}
+
+/** Whether the pods of a revision serve HTTPS: while it is switched on or off, those of one revision do. */
+function servesHttps({ spec }: PodTemplate): boolean {
+  return (spec.containers[0].readinessProbe as Probe | undefined)?.httpGet.scheme === HTTPS;
+}
+
+/** The revisions whose pods serve HTTPS, and how gateways verify them. */
+export interface SecuredBackends {
+  revisions: readonly string[];
+  /** Of the spec; once that has none, of the newest revision, which serves until another one is promoted. */
+  settings: Partial<BackendTls>;
+}
+
+type BackendTls = NonNullable<NonNullable<PcfApiSpec['traffic']>['backendTLS']>;
+
+export function securedBackends({ spec }: PcfApi, revisions: readonly Revision[]): SecuredBackends {
+  const secured = revisions
+    .filter(({ template }) => servesHttps(template))
+    .sort((a, b) => b.number - a.number);
+  return {
+    revisions: secured.map(({ name }) => name).sort(),
+    settings: spec.traffic?.backendTLS ?? secured[0]?.inputs?.traffic?.backendTLS ?? {},
+  };
+}
+
+/** The name that is requested from the pods and expected in their certificate. */
+export function backendHostname({ metadata }: PcfApi, { settings }: SecuredBackends): string {
+  return settings.hostname ?? `${metadata.name}.${metadata.namespace}.svc`;
+}
+
+/** Makes gateways use TLS to the Services of these revisions. */
+export function backendTlsPolicy(api: PcfApi, secured: SecuredBackends): KubeObject {
+  const { caConfigMapName: name } = secured.settings;
+  const authority = name
+    ? { caCertificateRefs: [{ group: '', kind: 'ConfigMap', name }] }
+    : { wellKnownCACertificates: 'System' };
+  return owned(api, BackendTlsPolicyKind, api.metadata.name, {
+    spec: {
+      targetRefs: secured.revisions.map((revision) => ({ group: '', kind: 'Service', name: revision })),
+      validation: { hostname: backendHostname(api, secured), ...authority },
+    },
+  });
+}
+
+/** A component whose own HTTP server, for its health, has no TLS. */
+export function withPlainProbes(container: PodTemplate['spec']['containers'][0]) {
+  const plain = (given: unknown) => {
+    const probe = given as Probe;
+    return { ...probe, httpGet: { ...probe.httpGet, scheme: 'HTTP' } };
+  };
+  const { startupProbe, readinessProbe, livenessProbe } = container;
+  return {
+    ...container,
+    startupProbe: plain(startupProbe),
+    readinessProbe: plain(readinessProbe),
+    livenessProbe: plain(livenessProbe),
+  };
+}

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
+import { missingSecrets, secretsHash } from '../../../operator/reconciler/secrets.js';
+import { securedBackends } from '../../../operator/resources/backend-tls.js';
+import { components } from '../../../operator/resources/components.js';
+import { externalSecrets } from '../../../operator/resources/external-secret.js';
+import type { Container } from '../../../operator/resources/pod-template.js';
+import { newRevision, type Revision, revisionName } from '../../../operator/resources/revision.js';
+import { service } from '../../../operator/resources/service.js';
+import type { KubeObject } from '../../../operator/runtime/kube-types.js';
+import { gatewayApi } from '../../../operator/traffic/gateway-api.js';
+import { istio } from '../../../operator/traffic/istio.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+const backendTLS = { secretName: 'pods' };
+
+function apiWith(traffic: object = {}, spec: object = {}): PcfApi {
+  return pcfApi({ ...spec, traffic: { ...pcfApi().spec.traffic, ...traffic } } as never);
+}
+
+interface Probed extends Container {
+  readinessProbe: { httpGet: { scheme: string } };
+}
+
+const containerOf = (revision: Revision) => revision.template.spec.containers[0] as Probed;
+const schemeOf = ({ readinessProbe }: Probed) => readinessProbe.httpGet.scheme;
+
+describe('traffic.backendTLS', () => {
+  const plain = newRevision(apiWith(), 1);
+  const secure = newRevision(apiWith({ backendTLS }), 2);
+  const route = { weights: { [plain.name]: 90, [secure.name]: 10 }, service: plain.name };
+  const kept = [plain.name, secure.name];
+
+  it('a pod serves HTTPS with the files of the Secret, and all probes use it', () => {
+    const { spec } = secure.template;
+    const container = containerOf(secure);
+    const { startupProbe, livenessProbe } = container as unknown as Record<string, Probed['readinessProbe']>;
+    for (const probe of [startupProbe!, container.readinessProbe, livenessProbe!])
+      assert.equal(probe.httpGet.scheme, 'HTTPS');
+    const env = new Map(container.env.map(({ name, value }) => [name, value]));
+    assert.equal(env.get('PCF_API__SERVER__TLS__CERT_FILE'), '/etc/pcf/tls/tls.crt');
+    assert.equal(env.get('PCF_API__SERVER__TLS__KEY_FILE'), '/etc/pcf/tls/tls.key');
+    assert.match(JSON.stringify(spec.volumes), /"secretName":"pods"/);
+    assert.equal(schemeOf(containerOf(plain)), 'HTTP');
+  });
+
+  it('is a new revision, and how gateways verify the certificate is not', () => {
+    assert.notEqual(plain.name, secure.name);
+    assert.equal(
+      revisionName(apiWith({ backendTLS: { ...backendTLS, hostname: 'a.example.com' } })),
+      secure.name,
+    );
+  });
+
+  it('Istio: the subset of a revision that serves HTTPS has TLS, and no other one', () => {
+    const api = apiWith({ backendTLS: { ...backendTLS, caFile: '/etc/ca.crt' } });
+    const objects = istio.render(api, route, kept, undefined, securedBackends(api, [plain, secure]));
+    const rule = objects.find(({ kind }) => kind === 'DestinationRule');
+    const { subsets } = rule!.spec as { subsets: { name: string; trafficPolicy?: object }[] };
+    const policyOf = (name: string) => subsets.find((subset) => subset.name === name)?.trafficPolicy;
+    assert.equal(policyOf(plain.name), undefined);
+    assert.deepEqual(policyOf(secure.name), {
+      tls: {
+        mode: 'SIMPLE',
+        sni: 'api.platform.svc',
+        subjectAltNames: ['api.platform.svc'],
+        caCertificates: '/etc/ca.crt',
+      },
+    });
+  });
+
+  it('GatewayAPI: a BackendTLSPolicy for the Services of revisions that serve HTTPS, before the route, and none without', () => {
+    const policyIn = (objects: KubeObject[]) => objects.findIndex(({ kind }) => kind === 'BackendTLSPolicy');
+    const api = apiWith({
+      provider: 'GatewayAPI',
+      backendTLS: { ...backendTLS, hostname: 'pods.example.com', caConfigMapName: 'ca' },
+    });
+    const objects = gatewayApi.render(api, route, kept, undefined, securedBackends(api, [plain, secure]));
+    const index = policyIn(objects);
+    assert.deepEqual(objects[index]?.spec, {
+      targetRefs: [{ group: '', kind: 'Service', name: secure.name }],
+      validation: {
+        hostname: 'pods.example.com',
+        caCertificateRefs: [{ group: '', kind: 'ConfigMap', name: 'ca' }],
+      },
+    });
+    assert.ok(index < objects.findIndex(({ kind }) => kind === 'HTTPRoute'));
+    assert.equal(policyIn(gatewayApi.render(api, route, kept, undefined, securedBackends(api, [plain]))), -1);
+  });
+
+  it('pods that still serve HTTPS are verified as before once the spec has it no more', () => {
+    const before = newRevision(apiWith({ backendTLS: { ...backendTLS, hostname: 'pods.example.com' } }), 2);
+    const { revisions, settings } = securedBackends(apiWith(), [plain, before]);
+    assert.deepEqual(revisions, [before.name]);
+    assert.equal(settings.hostname, 'pods.example.com');
+  });
+
+  it('the Service has port 443 too, for callers that use TLS themselves', () => {
+    const portsOf = (api: PcfApi) => (service(api).spec as { ports: { port: number }[] }).ports;
+    assert.deepEqual(
+      portsOf(apiWith({ backendTLS })).map(({ port }) => port),
+      [80, 443],
+    );
+    assert.deepEqual(
+      portsOf(apiWith()).map(({ port }) => port),
+      [80],
+    );
+  });
+
+  it('the login serves HTTPS as the API does; the worker, which has no TLS, is probed by HTTP', () => {
+    const both = { worker: { enabled: true }, auth: { enabled: true } };
+    const api = apiWith({ backendTLS }, { components: both });
+    const schemes = components(api, secure)
+      .filter(({ kind }) => kind === 'Deployment')
+      .map(({ metadata, spec }) => {
+        const { template } = spec as { template: Revision['template'] };
+        return [metadata.name, schemeOf(template.spec.containers[0] as Probed)];
+      });
+    assert.deepEqual(schemes, [
+      ['api-worker', 'HTTP'],
+      ['api-auth', 'HTTPS'],
+    ]);
+  });
+
+  it('pods wait for its Secret, a renewed certificate makes no revision, and no ExternalSecret is made for it', () => {
+    const api = apiWith(
+      { backendTLS },
+      { secrets: { provider: 'ExternalSecrets', onChange: 'Rollout', store: { name: 'vault' } } },
+    );
+    const secrets = (cert: string | undefined) => (name: string) => {
+      const digests: Record<string, string> =
+        name === 'pods' ? (cert ? { 'tls.crt': cert, 'tls.key': cert } : {}) : { 'database-url': 'x' };
+      return { apiVersion: 'v1', kind: 'Secret', metadata: { name }, digests };
+    };
+    assert.deepEqual(missingSecrets(api, secrets(undefined)), [
+      { name: 'pods', key: 'tls.crt' },
+      { name: 'pods', key: 'tls.key' },
+    ]);
+    assert.deepEqual(missingSecrets(api, secrets('a')), []);
+    assert.ok(secretsHash(api, secrets('a')));
+    assert.equal(secretsHash(api, secrets('a')), secretsHash(api, secrets('b')));
+    assert.deepEqual(
+      externalSecrets(api).map(({ metadata }) => metadata.name),
+      ['pcf-api-secrets'],
+    );
+  });
+});
