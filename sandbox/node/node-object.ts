@@ -12,7 +12,7 @@ const LeaseKind: ResourceType = {
   namespaced: true,
 };
 
-const CAPACITY = { cpu: '64', memory: '256Gi', pods: '500' };
+const CAPACITY = { cpu: '64', memory: '256Gi', 'ephemeral-storage': '256Gi', pods: '500' };
 /** The kubelet's own rhythm. */
 const LEASE_SECONDS = 40;
 const RENEW_MS = 10_000;
