@@ -72,12 +72,18 @@ export class AuditedCluster {
   }
 
   async namespace(name: string): Promise<string> {
-    const data = { 'database-url': Buffer.from('postgresql://nowhere/none').toString('base64') };
-    await this.sandbox.parts.kubectl.apply([
-      { apiVersion: 'v1', kind: 'Namespace', metadata: { name } },
-      { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'pcf-api-secrets', namespace: name }, data },
-    ]);
+    await this.namespaces([name]);
     return name;
+  }
+
+  async namespaces(names: readonly string[]): Promise<void> {
+    const data = { 'database-url': Buffer.from('postgresql://nowhere/none').toString('base64') };
+    await this.sandbox.parts.kubectl.apply(
+      names.flatMap((name) => [
+        { apiVersion: 'v1', kind: 'Namespace', metadata: { name } },
+        { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'pcf-api-secrets', namespace: name }, data },
+      ]),
+    );
   }
 
   /** Creates a PcfApi `api`; `spec` is laid over a small one on Istio. */

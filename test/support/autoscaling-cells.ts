@@ -21,10 +21,17 @@ export interface Combination {
 
 /** Pods without a delivery; the bounds are below and above, so that a wrong answer shows in both directions. */
 export const REPLICAS = 3;
+/** Dozens of deliveries run at a time. */
+const LIMIT_MS = 240_000;
 const BOUNDS = { minReplicas: 2, maxReplicas: 8 };
 /** Five decisions, as five minutes are many at Kubernetes' 15 s: metrics lag behind a change of the route. */
 const behavior = { scaleDown: { stabilizationWindowSeconds: 10 } };
 const REQUESTS = { cpu: 100, memory: 100 };
+const RETIRE_DELAY = {
+  Canary: { canary: { scaleDownDelay: '10s' } },
+  BlueGreen: { blueGreen: { scaleDownDelay: '10s' } },
+  RollingUpdate: {},
+};
 const TARGET = { cpu: 70, memory: 80, external: 100 };
 
 /** In pods at their target: constant asks for 3, a rise for 8, a fall for less than the minimum. */
@@ -45,20 +52,22 @@ export class AutoscalingCell {
   }
 
   static async create(cluster: AuditedCluster, combination: Combination, namespace: string) {
-    const { metric, strategy, owner } = combination;
-    await cluster.namespace(namespace);
-    const own = { ...BOUNDS, behavior, metrics: metricsOf(metric) };
+    const { strategy, owner } = combination;
+    const horizontal = owner === 'ours' ? scalingOn(combination.metric) : { enabled: false };
     const watch = await cluster.create(namespace, {
       ...{ environment: 'production', replicas: undefined },
       resources: { requests: { cpu: `${REQUESTS.cpu}m`, memory: `${REQUESTS.memory}Mi` } },
-      autoscaling: { horizontal: owner === 'ours' ? own : { enabled: false } },
-      strategy: {
-        type: strategy,
-        ...(strategy === 'BlueGreen' ? { blueGreen: { scaleDownDelay: '10s' } } : {}),
-      },
+      autoscaling: { horizontal },
+      strategy: { type: strategy, ...RETIRE_DELAY[strategy] },
     });
-    if (owner === "the user's") await cluster.client.create(HorizontalPodAutoscalerKind, hpa(namespace, own));
     return new AutoscalingCell(cluster, combination, namespace, watch);
+  }
+
+  /** Creates the user's autoscaler; the operator creates ours. */
+  async startAutoscaler(): Promise<void> {
+    const { owner, metric } = this.combination;
+    if (owner === 'ours') return;
+    await this.cluster.client.create(HorizontalPodAutoscalerKind, hpa(this.namespace, scalingOn(metric)));
   }
 
   get name(): string {
@@ -81,14 +90,14 @@ export class AutoscalingCell {
     await this.cluster.patch(this.namespace, { image: image(tag), canaryWeight: weight });
     const isThere = (api?: PcfApiView) =>
       api?.status?.updateImage === image(tag) && api.status.traffic?.effectiveWeight === weight;
-    await this.watch.until(`${this.name}: weight in effect`, isThere, 120_000);
+    await this.watch.until(`${this.name}: weight in effect`, isThere, LIMIT_MS);
   }
 
   async promote(tag: string): Promise<void> {
     await this.cluster.patch(this.namespace, { canaryWeight: null });
     const isAlone = ({ status }: PcfApiView) =>
       status?.stableImage === image(tag) && status.phase === 'Ready' && status.revisions?.length === 1;
-    await this.watch.until(`${this.name}: promoted`, (api) => api !== undefined && isAlone(api), 120_000);
+    await this.watch.until(`${this.name}: promoted`, (api) => api !== undefined && isAlone(api), LIMIT_MS);
   }
 
   usage(pod: Pod, pods: readonly Pod[]): { cpu: string; memory: string } {
@@ -112,11 +121,15 @@ export class AutoscalingCell {
   }
 }
 
-/** Lets the metrics API report the load of the cells. */
-export function serve(metrics: MetricsApi, cells: readonly AutoscalingCell[]): void {
-  const byNamespace = new Map(cells.map((cell) => [cell.namespace, cell]));
-  metrics.usage = (pod, pods) => byNamespace.get(pod.metadata.namespace!)!.usage(pod, pods);
-  metrics.external = (namespace) => byNamespace.get(namespace)!.external();
+/** Lets the metrics API report the load of the cells; `cells` may still grow. */
+export function serve(metrics: MetricsApi, cells: ReadonlyMap<string, AutoscalingCell>): void {
+  metrics.usage = (pod, pods) =>
+    cells.get(pod.metadata.namespace!)?.usage(pod, pods) ?? { cpu: '0', memory: '0' };
+  metrics.external = (namespace) => cells.get(namespace)?.external() ?? '0';
+}
+
+function scalingOn(metric: Metric) {
+  return { ...BOUNDS, behavior, metrics: metricsOf(metric) };
 }
 
 function metricsOf(metric: Metric): object[] {

@@ -145,7 +145,7 @@ export class ApiProcess {
     for (;;) {
       const line = spawned.output.stdout
         .split('\n')
-        .find((text) => /"msg":"(serving|working|logging in)"/.test(text));
+        .find((text) => /"msg":"(serving|processing jobs|serving logins)"/.test(text));
       if (line) {
         const { port, metricsPort = primarysPort(spawned) } = JSON.parse(line) as {
           port: number;

@@ -110,6 +110,7 @@ describe('a component that does not run', () => {
       missingKinds: [],
       foreignAutoscalers: [],
       hostConflicts: [],
+      uncreated: new Map(),
       componentTroubles: [{ component: 'auth', trouble: 'api-auth-1: ErrImagePull: manifest unknown' }],
     } as unknown as Observed;
     assert.deepEqual(concerns(seen, [], { position: {}, replicas: {} } as never), [

@@ -117,7 +117,7 @@ describe('a revision', () => {
     { resources: podResources({ environment: pcfApi().spec.environment }) },
     { resources: {} },
     { resources: { requests: {}, limits: {} } },
-    { resources: { requests: { cpu: '0.5', memory: '0.5Gi' }, limits: { cpu: 2, memory: '2048Mi' } } },
+    { resources: { requests: { cpu: '0.5', memory: '0.75Gi' }, limits: { cpu: 2, memory: '2048Mi' } } },
     { secrets: { provider: 'Kubernetes', onChange: 'Reload', refreshInterval: '1h' } },
     { monitoring: { serviceMonitor: true, interval: '30s' } },
     { terminationGracePeriod: '45s' },

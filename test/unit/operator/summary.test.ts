@@ -138,4 +138,29 @@ describe('the status', () => {
     assert.equal(migration?.phase, 'contract');
     assert.equal(migration?.message, 'm: ImagePullBackOff: not found');
   });
+
+  it('says what an aborted revision keeps of the traffic where the route can not be written', () => {
+    const api = pcfApi();
+    const { target } = observe(api, empty).delivery;
+    const failed = {
+      revision: target,
+      reason: 'CrashLoop',
+      message: 'it crashed',
+      at: '2026-11-23T12:00:00Z',
+    };
+    api.status = { delivery: { stable: 'api-old', failed } };
+    const seen = { ...observe(api, empty), missingSecrets: [] };
+    const now = Date.parse('2026-11-23T12:05:00Z');
+    const planned = plan({ ...seen.delivery, routeAgeMs: 0 }, deliverySettings(api, seen.router), now);
+    const traffic = { desiredWeight: 0, effectiveWeight: 40, verified: false, reason: 'change freeze' };
+    const { message } = summarize(
+      seen,
+      { ...planned, position: { stable: 'api-old', failed }, traffic },
+      now,
+    );
+    assert.match(
+      message,
+      /api-old serves; other revisions keep 40 % of the traffic: change freeze; not tried again/,
+    );
+  });
 });

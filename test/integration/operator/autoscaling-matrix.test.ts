@@ -1,0 +1,147 @@
+/**
+ * The HorizontalPodAutoscaler controller during deliveries, on metrics of the test's own: at one weight,
+ * or at those of PCF_AUTOSCALING_WEIGHTS=1,10,50,99.
+ */
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type AuditedCluster, sharedAuditedCluster } from '../../support/audited-cluster.js';
+import {
+  AutoscalingCell,
+  type Combination,
+  LOADS,
+  METRICS,
+  OWNERS,
+  REPLICAS,
+  STRATEGIES,
+  serve,
+} from '../../support/autoscaling-cells.js';
+import { MetricsApi } from '../../support/metrics-api.js';
+import { eventually } from '../../support/pcf-api.js';
+import { START_TIMEOUT_MS } from '../../support/sandbox.js';
+
+const WEIGHTS = (process.env.PCF_AUTOSCALING_WEIGHTS ?? '50').split(',').map(Number);
+/** The controller of the sandbox decides every 2 s. */
+const SEVEN_DECISIONS_MS = 14_000;
+/** For all cells, on a machine that does other work as well. */
+const LIMIT_MS = 240_000;
+
+/** Dozens of deliveries at a time may keep a small machine from renewing a lease of 15 s. */
+const SLOW_LEASE = ['--lease-duration', '60s', '--renew-deadline', '50s', '--retry-period', '5s'];
+
+describe('the autoscaler during a delivery, on the real controller, by metric, strategy, weight and owner', function () {
+  this.timeout(2 * LIMIT_MS);
+  let cluster: AuditedCluster;
+  let metrics: MetricsApi;
+  let cells: AutoscalingCell[] = [];
+
+  before(async function () {
+    this.timeout(START_TIMEOUT_MS);
+    cluster = await sharedAuditedCluster();
+    await cluster.operator('operator', { args: SLOW_LEASE });
+    metrics = await MetricsApi.start(cluster.sandbox);
+    const byNamespace = new Map<string, AutoscalingCell>();
+    serve(metrics, byNamespace);
+    const all = combinations();
+    await cluster.namespaces(all.map((_, index) => namespaceOf(index)));
+    cells = await each(all, async (one, index) => {
+      const cell = await AutoscalingCell.create(cluster, one, namespaceOf(index));
+      byNamespace.set(cell.namespace, cell);
+      await cell.startAutoscaler();
+      return cell;
+    });
+    await each(cells, ({ watch }) => cluster.ready(watch, LIMIT_MS));
+  });
+
+  after(async () => {
+    await metrics?.stop();
+    await cluster?.clear();
+  });
+
+  it('constant load: spec.replicas changes neither during the delivery nor after it', async () => {
+    await eventually('every autoscaler decides', () => cells.every(isAtRest), LIMIT_MS);
+    await sleep(SEVEN_DECISIONS_MS);
+    for (const cell of cells) cell.record();
+    await each(cells, (cell) => cell.deliver('1.1.0'));
+    await sleep(SEVEN_DECISIONS_MS);
+    await each(cells, (cell) => cell.promote('1.1.0'));
+    await sleep(SEVEN_DECISIONS_MS);
+    print(cells);
+    const changed = cells.filter((cell) => !isWithin(cell, isInexact(cell.combination) ? 1 : 0));
+    assert.deepEqual(changed.map(row), []);
+  });
+
+  it('a rise and a fall of the load during a delivery change spec.replicas', async () => {
+    const loaded = cells.filter(({ combination }) => isLoaded(combination));
+    await each(loaded, (cell) => cell.deliver('1.2.0'));
+    const rise = await follow(loaded, LOADS.rise, (replicas) => replicas > REPLICAS);
+    const fall = await follow(loaded, LOADS.fall, (replicas) => replicas < REPLICAS);
+    console.log(
+      `\n    autoscaler: a rise is followed after ${rise} s, a fall after ${fall} s (10 s of it stabilization)`,
+    );
+    assert.ok(rise < 20, `a rise after ${rise} s`);
+  });
+});
+
+const namespaceOf = (index: number) => `autoscaling-${index}`;
+/** A split of the traffic, and one revision that has all of it. */
+const isLoaded = ({ strategy, weight }: Combination) =>
+  strategy === 'BlueGreen' ? weight === 0 : strategy === 'Canary' && weight === WEIGHTS.at(-1);
+/** docs/scaling.md has this limit: neither revision has all pods, and memory is the only metric. */
+const isInexact = ({ strategy, metric, weight }: Combination) =>
+  strategy === 'RollingUpdate' && metric === 'memory' && weight === 50;
+const isWithin = ({ seen }: AutoscalingCell, pods: number) =>
+  REPLICAS - seen.min <= pods && seen.max - REPLICAS <= pods;
+const isAtRest = ({ replicas }: AutoscalingCell) => replicas === REPLICAS;
+
+/**
+ * Weight 0 is BlueGreen before its switch. CPU and memory under an autoscaler of the user's own fit
+ * one selector only while one revision has the whole traffic.
+ */
+function combinations(): Combination[] {
+  return METRICS.flatMap((metric) =>
+    STRATEGIES.flatMap((strategy) =>
+      [...(strategy === 'BlueGreen' ? [0] : []), ...WEIGHTS].flatMap((weight) =>
+        OWNERS.filter((owner) => owner === 'ours' || metric !== 'cpu and memory' || weight === 0).map(
+          (owner) => ({ metric, strategy, weight, owner }),
+        ),
+      ),
+    ),
+  );
+}
+
+/** Seconds until the last cell has followed. */
+async function follow(
+  cells: readonly AutoscalingCell[],
+  load: number,
+  hasFollowed: (replicas: number) => boolean,
+): Promise<number> {
+  for (const cell of cells) cell.load = load;
+  const startedAt = performance.now();
+  const missing = () => cells.filter(({ replicas = 0 }) => !hasFollowed(replicas)).map(({ name }) => name);
+  await eventually('every autoscaler follows', () => missing().length === 0, 60_000).catch((error: Error) => {
+    throw new Error(`${error.message}; missing: ${missing().join('; ')}`);
+  });
+  return Math.round((performance.now() - startedAt) / 100) / 10;
+}
+
+/** Eight at a time. */
+async function each<T, R>(items: readonly T[], work: (item: T, index: number) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  const entries = items.entries();
+  const worker = async () => {
+    for (const [index, item] of entries) results[index] = await work(item, index);
+  };
+  await Promise.all(Array.from({ length: 8 }, worker));
+  return results;
+}
+
+const row = ({ seen, combination }: AutoscalingCell) =>
+  `| ${Object.values(combination).join(' | ')} | ${seen.min} | ${seen.max} |`;
+
+function print(cells: readonly AutoscalingCell[]): void {
+  console.log('\n    spec.replicas at constant load, during and after a delivery');
+  console.log(
+    '    | metric | strategy | weight | autoscaler | least | most |\n    |---|---|---|---|---|---|',
+  );
+  for (const cell of cells) console.log(`    ${row(cell)}`);
+}
