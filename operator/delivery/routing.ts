@@ -36,7 +36,7 @@ export function inEffect(
   route: RouteView | undefined,
   rejected?: string,
 ): DeliveryPlan {
-  // Until the planned route may be written, one of another provider is in effect, which is not read.
+  // Until the planned route may be written, a route of another provider is in effect, which is not read.
   const isHeld = route === undefined && plan.routeWaitsFor !== undefined;
   if (isHeld || sameRoute(route, plan.route)) return plan;
   const { stable, update } = plan.position;

@@ -154,7 +154,7 @@ export function unwantedObjects(
   });
 }
 
-/** What routes lead through. */
+/** What routes refer to. */
 const BACKENDS: readonly ResourceType[] = [
   ServiceKind,
   DestinationRuleKind,
@@ -163,8 +163,9 @@ const BACKENDS: readonly ResourceType[] = [
 ];
 
 /**
- * Of what is unwanted, what may go now. Routes of before, as of another provider, stay until the data plane has had
- * the time to act on the new one, and what they lead through as long again: it acts on both in an order of its own.
+ * The unwanted objects that may be deleted now. A previous route, as of another provider, stays until the data plane
+ * has had the time to apply the new one, and what it refers to stays as long again: the order in which the data plane
+ * applies two deletions is undefined.
  */
 export function removable(
   unwanted: readonly Owned[],

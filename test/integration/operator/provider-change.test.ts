@@ -59,12 +59,12 @@ describe('a change of traffic.provider', function () {
     assert.ok(versionOf(route) > (await endpointsOf('api-revisions')), 'the endpoints were there before');
   });
 
-  it('Istio to GatewayAPI: the VirtualService goes after the HTTPRoute is in effect, and what it led through later', async () => {
+  it('Istio to GatewayAPI: the VirtualService is deleted after the HTTPRoute is in effect, and what it refers to after that', async () => {
     const revision = api.status.stableRevision!;
     await api.patch({ traffic: traffic('GatewayAPI') });
     await eventually('the HTTPRoute exists', async () => (await api.get(HttpRouteKind)) !== undefined);
     const from = performance.now();
-    assert.ok(await api.get(VirtualServiceKind), 'the route of before still serves');
+    assert.ok(await api.get(VirtualServiceKind), 'the previous route still serves');
     assert.ok(versionOf((await api.get(HttpRouteKind))!) > (await endpointsOf(revision)));
     await gone(VirtualServiceKind);
     const routeGone = performance.now();

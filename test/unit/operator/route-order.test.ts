@@ -161,7 +161,7 @@ function podOf(revision: string, index: number): KubeObject {
 const keyOf = ({ kind, metadata }: KubeObject) => `${kind}/${metadata.name}`;
 const isRoute = (key: string) => ROUTES.some(({ kind }) => key.startsWith(`${kind}/`));
 
-describe('the order in which routes and what they lead to are written', () => {
+describe('the order of writes and deletions of routes and their Services', () => {
   it('the model settles: nothing is left to write or remove', () => {
     for (const provider of ['Istio', 'GatewayAPI', 'None'] as const) {
       const cluster = new Cluster(provider, 30);
@@ -177,7 +177,7 @@ describe('the order in which routes and what they lead to are written', () => {
     ['Istio', 'GatewayAPI', 'HTTPRoute/api'],
     ['GatewayAPI', 'Istio', 'VirtualService/api'],
   ] as const) {
-    it(`${from} to ${to}: the route, and the Service of before, wait for endpoints of the new Services`, () => {
+    it(`${from} to ${to}: the route and the Service of the API are written once the new Services have endpoints`, () => {
       const cluster = new Cluster(from, 30);
       const service = cluster.get('Service/api');
       const pods = cluster.reconcile().planned.replicas;
@@ -202,7 +202,7 @@ describe('the order in which routes and what they lead to are written', () => {
       assert.equal(second.written.at(-1), route);
     });
 
-    it(`${to} to ${from}: the route of before goes after the new one is in effect, and its Services after that`, () => {
+    it(`${to} to ${from}: the previous route is deleted after the new one is in effect, and its Services after that`, () => {
       const cluster = new Cluster(to, 30);
       cluster.switchTo(from);
       const removals: string[][] = [];
@@ -222,7 +222,7 @@ describe('the order in which routes and what they lead to are written', () => {
     });
   }
 
-  it('nothing is removed while the new route is not in effect', () => {
+  it('nothing is deleted while the new route is not in effect', () => {
     const cluster = new Cluster('Istio', 30);
     cluster.switchTo('GatewayAPI');
     for (let round = 0; round < 3; round++) assert.deepEqual(cluster.reconcile().removed, []);
