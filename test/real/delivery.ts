@@ -91,13 +91,9 @@ export class Delivery {
     );
   }
 
-  /** Until the new revision is recorded as failed. Prints why. */
+  /** Until the delivery of the present spec is aborted. Prints why. */
   async aborted(): Promise<void> {
-    await this.api.watch.until(
-      'abort',
-      ({ status } = {} as never) => !!status?.failed && status.failed.revision === status.updateRevision,
-      300_000,
-    );
+    await this.api.watch.until('abort', (api) => api?.status?.phase === 'Failed', 300_000);
     const { reason, message } = this.api.status.failed!;
     console.log(`      ${reason}: ${message}`);
   }

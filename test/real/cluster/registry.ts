@@ -23,6 +23,8 @@ export async function startRegistry(): Promise<Server> {
 /** Points containerd to that registry for images of `registry.example.com`. */
 export function writeRegistryConfig(folder: string): void {
   mkdirSync(join(folder, REGISTRY), { recursive: true });
-  const config = `[host."http://${HOST_ADDRESS}:${PORT}"]\n  capabilities = ["pull", "resolve"]\n`;
+  // The server too: a mirror without the image falls back to it.
+  const url = `http://${HOST_ADDRESS}:${PORT}`;
+  const config = `server = "${url}"\n[host."${url}"]\n  capabilities = ["pull", "resolve"]\n`;
   writeFileSync(join(folder, REGISTRY, 'hosts.toml'), config);
 }
