@@ -46,5 +46,7 @@ export function replicaFailure(deployment: KubeObject): string | undefined {
 
 /** Without the name of the pod, which is another one at each try: a status that differs would be written each time. */
 export function creationFailure(message: string): string {
-  return message.replace(/^Error creating: /, '').replace(/\bpods "[^"]*"/g, 'pod');
+  return message
+    .replace(/^(\(combined from similar events\): )?Error creating: /, '')
+    .replace(/\bpods "[^"]*"/g, 'pod');
 }

@@ -51,6 +51,8 @@ describe('creationFailure', () => {
       creationFailure(`Error creating: pods "api-${id}" ${QUOTA}`),
     );
     assert.deepEqual(tries, [`pod ${QUOTA}`, `pod ${QUOTA}`]);
+    const combined = `(combined from similar events): Error creating: pods "api-b9q4z" ${QUOTA}`;
+    assert.equal(creationFailure(combined), `pod ${QUOTA}`);
   });
 });
 
