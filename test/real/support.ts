@@ -1,12 +1,11 @@
 /** The cluster that all scenarios share. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
 import { startIngressGateway } from './cluster/ingress-gateway.js';
 import { startIstiod } from './cluster/istiod.js';
 import { RealCluster } from './cluster/real-cluster.js';
 import type { Target } from './load.js';
+import { readParts, STATE_DIR } from './parts/parts-file.js';
 
-const STATE_DIR = '.sandbox/real';
 let starting: Promise<RealCluster> | undefined;
 
 export function sharedCluster(): Promise<RealCluster> {
@@ -31,7 +30,7 @@ async function startGateway(): Promise<string> {
 async function start(): Promise<RealCluster> {
   // The kubelet needs mounts that its containers can see.
   execFileSync('mount', ['--make-rshared', '/']);
-  const { programs, images } = JSON.parse(readFileSync(`${STATE_DIR}/parts.json`, 'utf8'));
+  const { programs, images } = readParts();
   return await RealCluster.start(STATE_DIR, programs, images);
 }
 

@@ -1,5 +1,5 @@
 /** The cluster of the lane on real parts: control plane, three nodes, kube-proxy, metrics-server, PostgreSQL. */
-import { mkdirSync, rmSync } from 'node:fs';
+import { readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { KubeClient } from '../../../operator/runtime/kube-client.js';
@@ -37,9 +37,7 @@ export class RealCluster {
   /** Starts everything, and resolves when all nodes are ready and have the images. */
   static async start(folder: string, programs: Programs, images: Images): Promise<RealCluster> {
     const stateDir = resolve(folder);
-    for (const name of ['logs', 'cni', 'node-1', 'node-2', 'node-3', 'processes'])
-      rmSync(join(stateDir, name), { recursive: true, force: true });
-    mkdirSync(stateDir, { recursive: true });
+    removeLeftovers(stateDir);
     const ledger = new Ledger(join(stateDir, 'processes'));
     ledger.claim();
     createNetwork(NODES);
@@ -107,6 +105,12 @@ export class RealCluster {
       { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'pcf-api-secrets', namespace }, stringData },
     ]);
   }
+}
+
+/** State of an earlier run, whose processes have ended with their namespaces. The images stay. */
+function removeLeftovers(stateDir: string): void {
+  const left = readdirSync(stateDir).filter((name) => name !== 'images' && name !== 'parts.json');
+  for (const name of left) rmSync(join(stateDir, name), { recursive: true, force: true });
 }
 
 /** What an aggregated API server, such as metrics-server, needs to trust this one. */
