@@ -4,9 +4,9 @@ import { enableCompileCache } from 'node:module';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { EXIT } from '../contract/image.js';
 import { ConfigError } from './config/config-error.js';
-import { leaveLastWords } from './platform/last-words.js';
-import { redactUrls } from './platform/logging/redact.js';
-import { version } from './platform/version.js';
+import { version } from './config/version.js';
+import { leaveLastWords } from './observability/crash-report.js';
+import { redactUrls } from './observability/logging/redact.js';
 import type { KeyOptions, UserOptions } from './roles/identities.js';
 import type { MigrateOptions } from './roles/migrate.js';
 

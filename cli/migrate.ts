@@ -131,14 +131,12 @@ function lintCommand(): Command {
 
 /** The parser is loaded when it is asked for: it is a megabyte. */
 async function lintFile(file: string, phase: MigrationPhase): Promise<string[]> {
-  const { describeFinding, lintContext, lintSql } = await import(
-    '../api-server/platform/migrations/lint/lint.js'
-  );
+  const { describeFinding, lintContext, lintSql } = await import('../api-server/migration-lint/lint.js');
   if (!/\.(ts|js|mjs)$/.test(file)) {
     return (await lintSql(readSql(file), lintContext(phase, true))).map(describeFinding);
   }
-  const { loadMigrations } = await import('../api-server/platform/migrations/known-migrations.js');
-  const { lintMigrations } = await import('../api-server/platform/migrations/lint-migrations.js');
+  const { loadMigrations } = await import('../api-server/migrations/engine/known-migrations.js');
+  const { lintMigrations } = await import('../api-server/migrations/engine/lint-migrations.js');
   const linted = await lintMigrations(await loadMigrations(pathToFileURL(resolve(file))));
   if (linted.length === 0) throw new CliError(`${file} exports no migration`);
   return linted.flatMap(({ findings }) => findings.map(describeFinding));

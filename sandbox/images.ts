@@ -27,7 +27,8 @@ export function buildImage(
   cpSync('dist/api-server', join(root, 'dist/api-server'), onlyCode);
   cpSync('dist/contract', join(root, 'dist/contract'), onlyCode);
   cpSync('api-server/configs', join(root, 'api-server/configs'), { recursive: true });
-  for (const file of extraMigrations) cpSync(file, join(root, 'dist/api-server/migrations', basename(file)));
+  for (const file of extraMigrations)
+    cpSync(file, join(root, 'dist/api-server/migrations/versions', basename(file)));
   if (entrypoint) cpSync(entrypoint, join(root, 'dist', basename(entrypoint)));
   writeFileSync(join(root, 'package.json'), JSON.stringify({ name, version: tag, type: 'module' }));
   if (!existsSync(join(root, 'node_modules')))

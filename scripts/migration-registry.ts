@@ -4,7 +4,7 @@
  * was recorded neither goes, nor changes, nor gets one before it that databases would never see in order.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type KnownMigration, knownMigrations } from '../api-server/platform/migrations/known-migrations.js';
+import { type KnownMigration, knownMigrations } from '../api-server/migrations/engine/known-migrations.js';
 
 export type RegisteredMigration = Pick<KnownMigration, 'name' | 'phase' | 'checksum'>;
 

@@ -1,4 +1,4 @@
-import { redactUrls } from '../platform/logging/redact.js';
+import { redactUrls } from '../observability/logging/redact.js';
 
 /** One error in the settings. */
 export interface ConfigProblem {

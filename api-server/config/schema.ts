@@ -1,6 +1,6 @@
 /** Every setting of the API: type, bounds and description. The defaults are in configs/base.toml. */
 import { z } from 'zod';
-import { secretProblem } from '../platform/auth/shared-secrets.js';
+import { secretProblem } from './signing-secret.js';
 
 const UNIT_MS = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000 } as const;
 

@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
-import type { Identity } from '../platform/auth/identity.js';
-import type { NodeFinders } from '../platform/graphql/relay/node-resolver.js';
+import type { Identity } from '../auth/identity.js';
+import type { NodeFinders } from '../graphql/relay/node-resolver.js';
 import type { EventFeed } from './events/event-feed.js';
 import type { EventLog } from './events/event-log.js';
 import { createLoaders, type Loaders } from './loaders.js';

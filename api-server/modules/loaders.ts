@@ -1,6 +1,6 @@
 import type { DataSource } from 'typeorm';
-import { ConnectionLoader } from '../platform/graphql/relay/connection-loader.js';
-import { EntityLoader } from '../platform/graphql/relay/entity-loader.js';
+import { ConnectionLoader } from '../graphql/relay/connection-loader.js';
+import { EntityLoader } from '../graphql/relay/entity-loader.js';
 import { apiKeyType } from './api-keys/api-key.entity.js';
 import { auditEventType } from './audit/audit-event.entity.js';
 import { deploymentType } from './deployments/deployment.entity.js';

@@ -2,8 +2,8 @@
 import type { GraphQLSchema } from 'graphql';
 import { pino } from 'pino';
 import type { DataSource } from 'typeorm';
-import type { Identity } from '../platform/auth/identity.js';
-import type { Logger } from '../platform/logging/logger.js';
+import type { Identity } from '../auth/identity.js';
+import type { Logger } from '../observability/logging/logger.js';
 import { ApiKey } from './api-keys/api-key.entity.js';
 import { ApiKeyResolver } from './api-keys/api-key.resolver.js';
 import { ApiKeyService } from './api-keys/api-key.service.js';

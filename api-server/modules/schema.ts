@@ -1,9 +1,9 @@
 import type { GraphQLSchema } from 'graphql';
 import { buildSchemaSync, type PubSub } from 'type-graphql';
-import { enforceAccess } from '../platform/auth/access.js';
-import { type AuditRecorder, type AuditStatement, auditMutations } from '../platform/auth/audit.js';
-import { NodeResolver } from '../platform/graphql/relay/node-resolver.js';
-import { validateInput } from '../platform/graphql/validate-input.js';
+import { enforceAccess } from '../graphql/access.js';
+import { type AuditRecorder, type AuditStatement, auditMutations } from '../graphql/audit.js';
+import { NodeResolver } from '../graphql/relay/node-resolver.js';
+import { validateInput } from '../graphql/validate-input.js';
 import { ApiKeyResolver } from './api-keys/api-key.resolver.js';
 import { AuditResolver } from './audit/audit.resolver.js';
 import { DeliveryMetricsResolver } from './delivery-metrics/delivery-metrics.resolver.js';

@@ -1,13 +1,13 @@
 import type { Settings } from '../config/schema.js';
+import { Database } from '../database/database.js';
+import { slowQueryLog } from '../database/pool/slow-queries.js';
+import { knownMigrations } from '../migrations/engine/known-migrations.js';
 import { ENTITIES } from '../modules/modules.js';
-import { Database } from '../platform/database/database.js';
-import { slowQueryLog } from '../platform/database/slow-queries.js';
-import type { Logger } from '../platform/logging/logger.js';
-import { observeBatches } from '../platform/metrics/batch-observer.js';
-import { addDatabaseGauges } from '../platform/metrics/database-metrics.js';
-import type { Metrics } from '../platform/metrics/metrics.js';
-import { knownMigrations } from '../platform/migrations/known-migrations.js';
-import type { RedisClient } from '../platform/redis/redis.js';
+import type { Logger } from '../observability/logging/logger.js';
+import { observeBatches } from '../observability/metrics/batch-observer.js';
+import { addDatabaseGauges } from '../observability/metrics/database-metrics.js';
+import type { Metrics } from '../observability/metrics/metrics.js';
+import type { RedisClient } from '../redis/redis.js';
 
 /** Creates the database with its metrics. The caller starts it. */
 export async function createDatabase(

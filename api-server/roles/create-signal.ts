@@ -1,8 +1,8 @@
 import type { Settings } from '../config/schema.js';
+import type { Database } from '../database/database.js';
 import { type EventSignal, PostgresSignal, RedisSignal } from '../modules/events/event-signal.js';
-import type { Database } from '../platform/database/database.js';
-import type { Logger } from '../platform/logging/logger.js';
-import { createRedis, type RedisClient } from '../platform/redis/redis.js';
+import type { Logger } from '../observability/logging/logger.js';
+import { createRedis, type RedisClient } from '../redis/redis.js';
 
 /** The signal between processes: Redis if it is configured, otherwise PostgreSQL. */
 export function createSignal(

@@ -1,7 +1,7 @@
 import { EXIT, imageDescriptionSchema } from '../../contract/image.js';
 import { configJsonSchema } from '../config/json-schema.js';
-import { knownMigrations } from '../platform/migrations/known-migrations.js';
-import { version } from '../platform/version.js';
+import { version } from '../config/version.js';
+import { knownMigrations } from '../migrations/engine/known-migrations.js';
 
 /** Prints version, migrations and settings of the image. Needs no settings and no database. */
 export async function describe({ json }: { json?: boolean }): Promise<number> {

@@ -4,18 +4,18 @@ import { text } from 'node:stream/consumers';
 import { type ValidationError, validate } from 'class-validator';
 import { DataSource } from 'typeorm';
 import { EXIT } from '../../contract/image.js';
+import { redactInput } from '../auth/redact-input.js';
+import type { Role, Scope } from '../auth/roles.js';
 import { loadSettings } from '../config/load.js';
+import { isDatabaseAway } from '../database/pool/connection-errors.js';
+import type { AuditRecorder } from '../graphql/audit.js';
 import { CreateApiKeyInput } from '../modules/api-keys/api-key.inputs.js';
 import { ApiKeyService } from '../modules/api-keys/api-key.service.js';
 import { AuditLog } from '../modules/audit/audit-log.js';
 import { ENTITIES } from '../modules/modules.js';
 import { CreateUserInput } from '../modules/users/user.inputs.js';
 import { UserService } from '../modules/users/user.service.js';
-import type { AuditRecorder } from '../platform/auth/audit.js';
-import { redactInput } from '../platform/auth/redact-input.js';
-import type { Role, Scope } from '../platform/auth/roles.js';
-import { isDatabaseAway } from '../platform/database/connection-errors.js';
-import { createLogger } from '../platform/logging/logger.js';
+import { createLogger } from '../observability/logging/logger.js';
 
 /** Actor in the audit log. */
 const ACTOR = { actor: 'command', actorName: 'command line', role: null, requestId: null };

@@ -1,9 +1,9 @@
 import { EXIT } from '../../contract/image.js';
 import { ConfigError } from '../config/config-error.js';
 import { loadSettings } from '../config/load.js';
-import { openQueue } from '../platform/jobs/queues.js';
-import { createLogger } from '../platform/logging/logger.js';
-import { createRedis, type RedisClient } from '../platform/redis/redis.js';
+import { openQueue } from '../jobs/queues.js';
+import { createLogger } from '../observability/logging/logger.js';
+import { createRedis, type RedisClient } from '../redis/redis.js';
 import { QUEUES } from './worker.js';
 
 /** Maximum number of dead letters per queue that a command reads. */

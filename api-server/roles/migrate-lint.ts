@@ -1,8 +1,8 @@
 import 'reflect-metadata';
 import { EXIT } from '../../contract/image.js';
-import { knownMigrations } from '../platform/migrations/known-migrations.js';
-import { describeFinding } from '../platform/migrations/lint/lint.js';
-import { lintMigrations } from '../platform/migrations/lint-migrations.js';
+import { describeFinding } from '../migration-lint/lint.js';
+import { knownMigrations } from '../migrations/engine/known-migrations.js';
+import { lintMigrations } from '../migrations/engine/lint-migrations.js';
 
 /** Lints all migrations of this image. Needs no settings and no database. */
 export async function migrateLint({ json }: { json?: boolean }): Promise<number> {

@@ -1,11 +1,11 @@
 import 'reflect-metadata';
 import { EXIT } from '../../contract/image.js';
 import { loadSettings } from '../config/load.js';
-import { createLogger } from '../platform/logging/logger.js';
-import { BACKFILLS_TABLE, createBackfills } from '../platform/migrations/backfill.js';
-import { createHistory, readHistory, recordApplied } from '../platform/migrations/history.js';
-import { type KnownMigration, knownMigrations } from '../platform/migrations/known-migrations.js';
-import { lockSession, type MigrationSession, openSession } from '../platform/migrations/migration-session.js';
+import { BACKFILLS_TABLE, createBackfills } from '../migrations/engine/backfill.js';
+import { createHistory, readHistory, recordApplied } from '../migrations/engine/history.js';
+import { type KnownMigration, knownMigrations } from '../migrations/engine/known-migrations.js';
+import { lockSession, type MigrationSession, openSession } from '../migrations/engine/migration-session.js';
+import { createLogger } from '../observability/logging/logger.js';
 
 /** `migrate baseline`, `cancel` and `resume`. */
 export async function migrateManage(action: 'baseline' | 'cancel' | 'resume', name: string): Promise<number> {

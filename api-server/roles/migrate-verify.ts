@@ -1,14 +1,14 @@
 import 'reflect-metadata';
 import { EXIT } from '../../contract/image.js';
 import { loadSettings } from '../config/load.js';
+import { isWorthAnotherTry } from '../migrations/engine/is-retryable.js';
+import { knownMigrations } from '../migrations/engine/known-migrations.js';
+import { RefusedError } from '../migrations/engine/refused-error.js';
+import { lastLine } from '../migrations/engine/report.js';
+import { type Difference, type Verification, verifySchema } from '../migrations/verify/verify.js';
 import { ENTITIES } from '../modules/modules.js';
-import { createLogger } from '../platform/logging/logger.js';
-import { redact } from '../platform/logging/redact.js';
-import { knownMigrations } from '../platform/migrations/known-migrations.js';
-import { RefusedError } from '../platform/migrations/refused-error.js';
-import { lastLine } from '../platform/migrations/report.js';
-import { type Difference, type Verification, verifySchema } from '../platform/migrations/verify/verify.js';
-import { isWorthAnotherTry } from '../platform/migrations/worth-another-try.js';
+import { createLogger } from '../observability/logging/logger.js';
+import { redact } from '../observability/logging/redact.js';
 
 /** Detects schema drift. Exit code 0: no drift; 1: drift. Changes nothing. */
 export async function migrateVerify({ json }: { json?: boolean }): Promise<number> {

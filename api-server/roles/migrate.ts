@@ -3,19 +3,19 @@ import { EXIT, type MigrationPhase, type MigrationReport, type ProgressLine } fr
 import { ConfigError } from '../config/config-error.js';
 import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
-import { leaveLastWords } from '../platform/last-words.js';
-import { createLogger } from '../platform/logging/logger.js';
-import { type KnownMigration, knownMigrations } from '../platform/migrations/known-migrations.js';
-import { describeHolder } from '../platform/migrations/lock-holder.js';
-import { fitReport, postMortem } from '../platform/migrations/report.js';
+import { InterruptedError, isWorthAnotherTry } from '../migrations/engine/is-retryable.js';
+import { type KnownMigration, knownMigrations } from '../migrations/engine/known-migrations.js';
+import { describeHolder } from '../migrations/engine/lock-holder.js';
+import { fitReport, postMortem } from '../migrations/engine/report.js';
 import {
   DEFAULT_PHASES,
   migrateUp,
   migrationPlan,
   migrationStatus,
   type RunResult,
-} from '../platform/migrations/runner.js';
-import { InterruptedError, isWorthAnotherTry } from '../platform/migrations/worth-another-try.js';
+} from '../migrations/engine/runner.js';
+import { leaveLastWords } from '../observability/crash-report.js';
+import { createLogger } from '../observability/logging/logger.js';
 
 export interface MigrateOptions {
   json?: boolean;

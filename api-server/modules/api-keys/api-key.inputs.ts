@@ -1,9 +1,9 @@
 import { ArrayMinSize, ArrayUnique, MaxLength, MinLength } from 'class-validator';
 import { ArgsType, Field, ID, InputType, ObjectType } from 'type-graphql';
-import { Allow } from '../../platform/auth/access.js';
-import { Role, Scope } from '../../platform/auth/roles.js';
-import type { OrderInput } from '../../platform/graphql/relay/ordering.js';
-import { PageArgs } from '../../platform/graphql/relay/paging.js';
+import { Role, Scope } from '../../auth/roles.js';
+import { Allow } from '../../graphql/access.js';
+import type { OrderInput } from '../../graphql/relay/ordering.js';
+import { PageArgs } from '../../graphql/relay/paging.js';
 import { ApiKey, ApiKeyOrder } from './api-key.entity.js';
 
 @InputType({ description: 'Input of `createApiKey`.' })

@@ -1,11 +1,11 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, Info, Mutation, Query, Resolver } from 'type-graphql';
 import type { DataSource } from 'typeorm';
-import { Allow } from '../../platform/auth/access.js';
-import { Role, Scope } from '../../platform/auth/roles.js';
-import { oneOf, present } from '../../platform/database/conditions.js';
-import type { Page } from '../../platform/graphql/relay/connection.js';
-import { listQuery, rootPage } from '../../platform/graphql/relay/list.js';
+import { Role, Scope } from '../../auth/roles.js';
+import { oneOf, present } from '../../database/conditions.js';
+import { Allow } from '../../graphql/access.js';
+import type { Page } from '../../graphql/relay/connection.js';
+import { listQuery, rootPage } from '../../graphql/relay/list.js';
 import type { GraphqlContext } from '../context.js';
 import { ApiKey, ApiKeyConnection, apiKeyType } from './api-key.entity.js';
 import {

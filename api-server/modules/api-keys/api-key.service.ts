@@ -1,9 +1,9 @@
 import type { DataSource } from 'typeorm';
-import { newApiKey } from '../../platform/auth/api-key.js';
-import { Bindings } from '../../platform/database/conditions.js';
-import { assignments, changeRows, insertRow } from '../../platform/database/rows.js';
-import { badUserInput, conflict, notFound } from '../../platform/graphql/errors.js';
-import { uuidOf } from '../../platform/graphql/relay/global-id.js';
+import { newApiKey } from '../../auth/api-key.js';
+import { Bindings } from '../../database/conditions.js';
+import { assignments, changeRows, insertRow } from '../../database/rows.js';
+import { badUserInput, conflict, notFound } from '../../errors.js';
+import { uuidOf } from '../../graphql/relay/global-id.js';
 import { type ApiKey, apiKeyType } from './api-key.entity.js';
 import type {
   ApiKeyWithSecret,

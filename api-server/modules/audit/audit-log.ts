@@ -1,8 +1,8 @@
 import type { DataSource } from 'typeorm';
-import type { AuditEntry, AuditRecorder, AuditStatement } from '../../platform/auth/audit.js';
-import { storable } from '../../platform/auth/redact-input.js';
-import { databaseSession } from '../../platform/database/session.js';
-import type { Logger } from '../../platform/logging/logger.js';
+import { storable } from '../../auth/redact-input.js';
+import { databaseSession } from '../../database/pool/session.js';
+import type { AuditEntry, AuditRecorder, AuditStatement } from '../../graphql/audit.js';
+import type { Logger } from '../../observability/logging/logger.js';
 
 const INSERT = `INSERT INTO audit_events
     (occurred_at, actor, actor_name, role, action, input, subject, outcome, error_code, request_id)

@@ -1,13 +1,13 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Args, ArgsType, Field, ID, Info, InputType, Query, Resolver } from 'type-graphql';
 import type { DataSource } from 'typeorm';
-import { Allow } from '../../platform/auth/access.js';
-import { Role, Scope } from '../../platform/auth/roles.js';
-import { between, equals, oneOf } from '../../platform/database/conditions.js';
-import type { Page } from '../../platform/graphql/relay/connection.js';
-import { listQuery, rootPage } from '../../platform/graphql/relay/list.js';
-import type { OrderInput } from '../../platform/graphql/relay/ordering.js';
-import { PageArgs } from '../../platform/graphql/relay/paging.js';
+import { Role, Scope } from '../../auth/roles.js';
+import { between, equals, oneOf } from '../../database/conditions.js';
+import { Allow } from '../../graphql/access.js';
+import type { Page } from '../../graphql/relay/connection.js';
+import { listQuery, rootPage } from '../../graphql/relay/list.js';
+import type { OrderInput } from '../../graphql/relay/ordering.js';
+import { PageArgs } from '../../graphql/relay/paging.js';
 import {
   AuditEvent,
   AuditEventConnection,

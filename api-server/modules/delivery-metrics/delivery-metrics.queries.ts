@@ -3,7 +3,7 @@
  * resolved incidents, and one row for the whole time range.
  */
 import type { DataSource } from 'typeorm';
-import { Bindings } from '../../platform/database/conditions.js';
+import { Bindings } from '../../database/conditions.js';
 import type { MetricsBucket } from './delivery-metrics.types.js';
 import { FAILED_CHANGE, LEAD_TIME } from './ended-deployment.js';
 

@@ -1,11 +1,11 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Args, Info, Query, Resolver } from 'type-graphql';
 import type { DataSource } from 'typeorm';
-import { AllowRead } from '../../platform/auth/access.js';
-import { Cached } from '../../platform/graphql/cache/cacheable.js';
-import { badUserInput } from '../../platform/graphql/errors.js';
-import { uuidOf } from '../../platform/graphql/relay/global-id.js';
-import { selectedFields } from '../../platform/graphql/relay/selection.js';
+import { badUserInput } from '../../errors.js';
+import { AllowRead } from '../../graphql/access.js';
+import { Cached } from '../../graphql/cache/cacheable.js';
+import { uuidOf } from '../../graphql/relay/global-id.js';
+import { selectedFields } from '../../graphql/relay/selection.js';
 import { type BucketRange, bucketsIn, daysIn } from './buckets.js';
 import {
   type DeploymentFigures,

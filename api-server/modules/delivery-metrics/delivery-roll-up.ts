@@ -5,7 +5,7 @@
  * that was rolled up before.
  */
 import type { DataSource } from 'typeorm';
-import type { JobDefinition } from '../../platform/jobs/job.js';
+import type { JobDefinition } from '../../jobs/job.js';
 import { FAILED_CHANGE, LEAD_TIME } from './ended-deployment.js';
 
 /** Limits the time for which the statement holds its row locks. */

@@ -1,4 +1,4 @@
-import { between, type Condition, oneOf } from '../../platform/database/conditions.js';
+import { between, type Condition, oneOf } from '../../database/conditions.js';
 import type { Deployment } from './deployment.entity.js';
 import type { DeploymentFilter } from './deployment.inputs.js';
 

@@ -1,9 +1,9 @@
 /** Connections of deployments on types of other modules. Those modules do not import this one. */
 import type { GraphQLResolveInfo } from 'graphql';
 import { Args, Ctx, FieldResolver, Info, Resolver, Root } from 'type-graphql';
-import { equals } from '../../platform/database/conditions.js';
-import type { Page } from '../../platform/graphql/relay/connection.js';
-import { listQuery } from '../../platform/graphql/relay/list.js';
+import { equals } from '../../database/conditions.js';
+import type { Page } from '../../graphql/relay/connection.js';
+import { listQuery } from '../../graphql/relay/list.js';
 import type { GraphqlContext } from '../context.js';
 import { Environment } from '../environments/environment.entity.js';
 import { Release } from '../releases/release.entity.js';

@@ -1,7 +1,7 @@
 import { Length, Matches, Max, MaxLength, Min } from 'class-validator';
 import { ArgsType, Field, ID, InputType, Int } from 'type-graphql';
-import type { OrderInput } from '../../platform/graphql/relay/ordering.js';
-import { PageArgs } from '../../platform/graphql/relay/paging.js';
+import type { OrderInput } from '../../graphql/relay/ordering.js';
+import { PageArgs } from '../../graphql/relay/paging.js';
 import { ReleaseDetails } from '../releases/release.inputs.js';
 import { NAME_MESSAGE, NAME_RULE } from '../services/service.inputs.js';
 import { DeploymentOrder } from './deployment.entity.js';

@@ -1,10 +1,10 @@
 import type { DataSource } from 'typeorm';
-import { Bindings } from '../../platform/database/conditions.js';
-import { sqlState, UNIQUE_VIOLATION } from '../../platform/database/connection-errors.js';
-import type { PropertyOf } from '../../platform/database/entity-table.js';
-import { assignments } from '../../platform/database/rows.js';
-import { badUserInput, conflict, notFound } from '../../platform/graphql/errors.js';
-import { uuidOf } from '../../platform/graphql/relay/global-id.js';
+import { Bindings } from '../../database/conditions.js';
+import type { PropertyOf } from '../../database/entity-table.js';
+import { sqlState, UNIQUE_VIOLATION } from '../../database/pool/connection-errors.js';
+import { assignments } from '../../database/rows.js';
+import { badUserInput, conflict, notFound } from '../../errors.js';
+import { uuidOf } from '../../graphql/relay/global-id.js';
 import { requestDigest } from '../digest.js';
 import { type Announcer, changeAndAnnounce } from '../events/announce.js';
 import { releaseCtes } from '../releases/release.service.js';

@@ -1,6 +1,6 @@
 /** Deployments for the annotations in Grafana. */
 import type { DataSource } from 'typeorm';
-import type { AnnotatedDeployment } from '../../platform/jobs/grafana-annotations.js';
+import type { AnnotatedDeployment } from '../../jobs/grafana-annotations.js';
 
 const MAX = 500;
 

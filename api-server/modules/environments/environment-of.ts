@@ -1,5 +1,5 @@
 import type { GraphQLResolveInfo } from 'graphql';
-import { selectedFields } from '../../platform/graphql/relay/selection.js';
+import { selectedFields } from '../../graphql/relay/selection.js';
 import type { GraphqlContext } from '../context.js';
 import { Environment } from './environment.entity.js';
 

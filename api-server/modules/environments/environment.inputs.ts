@@ -1,7 +1,7 @@
 import { Matches, MaxLength } from 'class-validator';
 import { ArgsType, Field, ID, InputType } from 'type-graphql';
-import type { OrderInput } from '../../platform/graphql/relay/ordering.js';
-import { PageArgs } from '../../platform/graphql/relay/paging.js';
+import type { OrderInput } from '../../graphql/relay/ordering.js';
+import { PageArgs } from '../../graphql/relay/paging.js';
 import { NAME_MESSAGE, NAME_RULE } from '../services/service.inputs.js';
 import { EnvironmentOrder } from './environment.entity.js';
 

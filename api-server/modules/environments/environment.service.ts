@@ -1,8 +1,8 @@
 import type { DataSource } from 'typeorm';
-import { sqlState, UNIQUE_VIOLATION } from '../../platform/database/connection-errors.js';
-import { insertRow, setArchived, updateRow } from '../../platform/database/rows.js';
-import { conflict, notFound } from '../../platform/graphql/errors.js';
-import { uuidOf } from '../../platform/graphql/relay/global-id.js';
+import { sqlState, UNIQUE_VIOLATION } from '../../database/pool/connection-errors.js';
+import { insertRow, setArchived, updateRow } from '../../database/rows.js';
+import { conflict, notFound } from '../../errors.js';
+import { uuidOf } from '../../graphql/relay/global-id.js';
 import { type Environment, environmentType } from './environment.entity.js';
 import type {
   ArchiveEnvironmentInput,

@@ -1,9 +1,9 @@
 /** Writes a change, its domain event and its webhook messages in one statement, so that all of them commit or none. */
 import type { DataSource } from 'typeorm';
-import type { Bindings } from '../../platform/database/conditions.js';
-import type { EntityTable } from '../../platform/database/entity-table.js';
-import { changeRows } from '../../platform/database/rows.js';
-import { isTracing, traceHeaders } from '../../platform/tracing/tracing.js';
+import type { Bindings } from '../../database/conditions.js';
+import type { EntityTable } from '../../database/entity-table.js';
+import { changeRows } from '../../database/rows.js';
+import { isTracing, traceHeaders } from '../../observability/tracing/tracing.js';
 import type { DomainEventKind } from './event-kind.js';
 
 /** Called after a change is committed. It must not throw or block. */

@@ -9,9 +9,9 @@ import {
   Root,
   Subscription,
 } from 'type-graphql';
-import { AllowRead } from '../../platform/auth/access.js';
-import { uuidOf } from '../../platform/graphql/relay/global-id.js';
-import { selectedFields } from '../../platform/graphql/relay/selection.js';
+import { AllowRead } from '../../graphql/access.js';
+import { uuidOf } from '../../graphql/relay/global-id.js';
+import { selectedFields } from '../../graphql/relay/selection.js';
 import type { GraphqlContext } from '../context.js';
 import { Deployment } from '../deployments/deployment.entity.js';
 import { Incident } from '../incidents/incident.entity.js';

@@ -1,6 +1,6 @@
 /** Distributes events to the subscribers of this process. One reader serves all of them and stops when there are none. */
 import { AsyncResource } from 'node:async_hooks';
-import type { Logger } from '../../platform/logging/logger.js';
+import type { Logger } from '../../observability/logging/logger.js';
 import type { EventLog } from './event-log.js';
 import type { EventSignal, SignalListener } from './event-signal.js';
 import { SubscriberQueue } from './subscriber-queue.js';

@@ -1,6 +1,6 @@
 /** Deletes events past their retention, oldest first, so that the log has no gaps. */
 import type { DataSource } from 'typeorm';
-import type { JobDefinition } from '../../platform/jobs/job.js';
+import type { JobDefinition } from '../../jobs/job.js';
 import { EventLog } from './event-log.js';
 
 const BATCH = 1_000;

@@ -1,8 +1,8 @@
 /** Notifies other processes about new events. Signals can be lost, so readers poll as well. */
 import type { DataSource } from 'typeorm';
-import type { WatchConnection } from '../../platform/database/watch-connection.js';
-import type { Logger } from '../../platform/logging/logger.js';
-import { type RedisClient, redisState } from '../../platform/redis/redis.js';
+import type { WatchConnection } from '../../database/pool/watch-connection.js';
+import type { Logger } from '../../observability/logging/logger.js';
+import { type RedisClient, redisState } from '../../redis/redis.js';
 
 export interface EventSignal {
   /** Must not throw or block. */

@@ -1,6 +1,6 @@
 /** The events of a subscription: first the missed ones from the log, then new ones, without gaps and duplicates. */
 import { GraphQLError } from 'graphql';
-import { badUserInput } from '../../platform/graphql/errors.js';
+import { badUserInput } from '../../errors.js';
 import type { EventFeed } from './event-feed.js';
 import type { DomainEvent, EventLog } from './event-log.js';
 import type { SubscriberQueue } from './subscriber-queue.js';

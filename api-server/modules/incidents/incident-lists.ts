@@ -1,9 +1,9 @@
 /** Connections of incidents on types of other modules. Those modules do not import this one. */
 import type { GraphQLResolveInfo } from 'graphql';
 import { Args, Ctx, FieldResolver, Info, Resolver, Root } from 'type-graphql';
-import { between, type Condition, equals, oneOf, present } from '../../platform/database/conditions.js';
-import type { Page } from '../../platform/graphql/relay/connection.js';
-import { listQuery } from '../../platform/graphql/relay/list.js';
+import { between, type Condition, equals, oneOf, present } from '../../database/conditions.js';
+import type { Page } from '../../graphql/relay/connection.js';
+import { listQuery } from '../../graphql/relay/list.js';
 import type { GraphqlContext } from '../context.js';
 import { Deployment } from '../deployments/deployment.entity.js';
 import { Environment } from '../environments/environment.entity.js';

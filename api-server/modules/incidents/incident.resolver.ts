@@ -1,12 +1,12 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, FieldResolver, Info, Mutation, Query, Resolver, Root } from 'type-graphql';
 import type { DataSource } from 'typeorm';
-import { Allow, AllowRead } from '../../platform/auth/access.js';
-import { Role, Scope } from '../../platform/auth/roles.js';
-import { equals } from '../../platform/database/conditions.js';
-import type { Page } from '../../platform/graphql/relay/connection.js';
-import { listQuery, rootPage } from '../../platform/graphql/relay/list.js';
-import { selectedFields } from '../../platform/graphql/relay/selection.js';
+import { Role, Scope } from '../../auth/roles.js';
+import { equals } from '../../database/conditions.js';
+import { Allow, AllowRead } from '../../graphql/access.js';
+import type { Page } from '../../graphql/relay/connection.js';
+import { listQuery, rootPage } from '../../graphql/relay/list.js';
+import { selectedFields } from '../../graphql/relay/selection.js';
 import type { GraphqlContext } from '../context.js';
 import { Deployment } from '../deployments/deployment.entity.js';
 import { Environment } from '../environments/environment.entity.js';

@@ -1,9 +1,9 @@
 import type { DataSource } from 'typeorm';
-import { Bindings } from '../../platform/database/conditions.js';
-import { FOREIGN_KEY_VIOLATION, sqlState } from '../../platform/database/connection-errors.js';
-import { assignments } from '../../platform/database/rows.js';
-import { badUserInput, conflict, notFound } from '../../platform/graphql/errors.js';
-import { uuidOf } from '../../platform/graphql/relay/global-id.js';
+import { Bindings } from '../../database/conditions.js';
+import { FOREIGN_KEY_VIOLATION, sqlState } from '../../database/pool/connection-errors.js';
+import { assignments } from '../../database/rows.js';
+import { badUserInput, conflict, notFound } from '../../errors.js';
+import { uuidOf } from '../../graphql/relay/global-id.js';
 import { requestDigest } from '../digest.js';
 import { type Announcer, changeAndAnnounce } from '../events/announce.js';
 import { type Incident, incidentType } from './incident.entity.js';

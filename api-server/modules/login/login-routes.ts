@@ -1,10 +1,10 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { PASSWORD_MAX, PASSWORD_MIN } from '../../platform/auth/passwords.js';
-import { isDatabaseAway } from '../../platform/database/connection-errors.js';
-import type { DatabaseMonitor } from '../../platform/database/database-monitor.js';
-import { CODES } from '../../platform/graphql/errors.js';
-import { errorBody } from '../../platform/http/error-body.js';
+import { PASSWORD_MAX, PASSWORD_MIN } from '../../auth/passwords.js';
+import { isDatabaseAway } from '../../database/pool/connection-errors.js';
+import type { DatabaseMonitor } from '../../database/pool/database-monitor.js';
+import { CODES } from '../../errors.js';
+import { errorBody } from '../../http/error-body.js';
 import { LoginRejected, type LoginService, LoginThrottled } from './login.service.js';
 
 const MAX_BODY = 4_096;

@@ -1,5 +1,5 @@
-import { RateLimiter } from '../../platform/http/rate-limiter.js';
-import type { RedisClient } from '../../platform/redis/redis.js';
+import { RateLimiter } from '../../http/rate-limiter.js';
+import type { RedisClient } from '../../redis/redis.js';
 
 /** Limits per account and per address, as multiples of the limit per account and address. */
 const ACCOUNT_FACTOR = 10;

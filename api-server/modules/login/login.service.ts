@@ -1,10 +1,10 @@
 /** Password login, token refresh, logout and password change. */
 import type { DataSource } from 'typeorm';
-import { type AuditEntry, type AuditRecorder, who } from '../../platform/auth/audit.js';
-import { checkPassword, hashPassword } from '../../platform/auth/passwords.js';
-import type { Role } from '../../platform/auth/roles.js';
-import { type SignerParts, signUserToken, USER_SUBJECT } from '../../platform/auth/token-signer.js';
-import type { Logger } from '../../platform/logging/logger.js';
+import { checkPassword, hashPassword } from '../../auth/passwords.js';
+import type { Role } from '../../auth/roles.js';
+import { type SignerParts, signUserToken, USER_SUBJECT } from '../../auth/token-signer.js';
+import { type AuditEntry, type AuditRecorder, who } from '../../graphql/audit.js';
+import type { Logger } from '../../observability/logging/logger.js';
 import type { LoginThrottle } from './login-throttle.js';
 import { type RefreshTokens, revokeConcurrentRefreshTokens } from './refresh-tokens.js';
 

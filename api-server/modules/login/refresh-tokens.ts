@@ -5,7 +5,7 @@
  */
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { DataSource } from 'typeorm';
-import { hashSecret } from '../../platform/auth/api-key.js';
+import { hashSecret } from '../../auth/api-key.js';
 
 export type Refreshed =
   | { outcome: 'refreshed'; userUuid: string; token: string }

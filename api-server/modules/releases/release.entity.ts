@@ -1,10 +1,10 @@
 import { Field, ObjectType } from 'type-graphql';
 import { Column, CreateDateColumn, Entity } from 'typeorm';
-import { AllowRead } from '../../platform/auth/access.js';
-import { connectionOf } from '../../platform/graphql/relay/connection.js';
-import { Node } from '../../platform/graphql/relay/node.js';
-import { NodeType } from '../../platform/graphql/relay/node-type.js';
-import { orderOf } from '../../platform/graphql/relay/ordering.js';
+import { AllowRead } from '../../graphql/access.js';
+import { connectionOf } from '../../graphql/relay/connection.js';
+import { Node } from '../../graphql/relay/node.js';
+import { NodeType } from '../../graphql/relay/node-type.js';
+import { orderOf } from '../../graphql/relay/ordering.js';
 
 @Entity('releases')
 @AllowRead()

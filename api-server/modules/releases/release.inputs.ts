@@ -1,7 +1,7 @@
 import { Length, Matches } from 'class-validator';
 import { ArgsType, Field, ID, InputType } from 'type-graphql';
-import type { OrderInput } from '../../platform/graphql/relay/ordering.js';
-import { PageArgs } from '../../platform/graphql/relay/paging.js';
+import type { OrderInput } from '../../graphql/relay/ordering.js';
+import { PageArgs } from '../../graphql/relay/paging.js';
 import { ReleaseOrder } from './release.entity.js';
 
 /** Fields that identify a release; part of the input of deployments, too. */

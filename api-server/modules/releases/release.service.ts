@@ -1,9 +1,9 @@
 import type { DataSource } from 'typeorm';
-import { makeChange } from '../../platform/database/change.js';
-import { Bindings } from '../../platform/database/conditions.js';
-import { FOREIGN_KEY_VIOLATION, sqlState } from '../../platform/database/connection-errors.js';
-import { conflict, notFound } from '../../platform/graphql/errors.js';
-import { uuidOf } from '../../platform/graphql/relay/global-id.js';
+import { makeChange } from '../../database/change.js';
+import { Bindings } from '../../database/conditions.js';
+import { FOREIGN_KEY_VIOLATION, sqlState } from '../../database/pool/connection-errors.js';
+import { conflict, notFound } from '../../errors.js';
+import { uuidOf } from '../../graphql/relay/global-id.js';
 import { type Release, releaseType } from './release.entity.js';
 import type { CreateReleaseInput, ReleaseDetails } from './release.inputs.js';
 

@@ -1,8 +1,8 @@
 /** SQL of the search. Results are sorted by rank, type and name. */
 import type { DataSource } from 'typeorm';
-import { Bindings } from '../../platform/database/conditions.js';
-import { type Keyset, keysetSql } from '../../platform/graphql/relay/keyset.js';
-import type { PageRequest } from '../../platform/graphql/relay/paging.js';
+import { Bindings } from '../../database/conditions.js';
+import { type Keyset, keysetSql } from '../../graphql/relay/keyset.js';
+import type { PageRequest } from '../../graphql/relay/paging.js';
 import type { SearchType } from './search.types.js';
 
 export interface Hit {

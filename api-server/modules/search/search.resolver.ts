@@ -1,12 +1,12 @@
 import type { GraphQLObjectType, GraphQLResolveInfo } from 'graphql';
 import { Args, Ctx, Info, Query, Resolver } from 'type-graphql';
 import type { DataSource } from 'typeorm';
-import { AllowRead } from '../../platform/auth/access.js';
-import { Cached } from '../../platform/graphql/cache/cacheable.js';
-import { badUserInput } from '../../platform/graphql/errors.js';
-import { type Page, toPage } from '../../platform/graphql/relay/connection.js';
-import { pageRequest } from '../../platform/graphql/relay/paging.js';
-import { type FieldNames, selectedFields } from '../../platform/graphql/relay/selection.js';
+import { badUserInput } from '../../errors.js';
+import { AllowRead } from '../../graphql/access.js';
+import { Cached } from '../../graphql/cache/cacheable.js';
+import { type Page, toPage } from '../../graphql/relay/connection.js';
+import { pageRequest } from '../../graphql/relay/paging.js';
+import { type FieldNames, selectedFields } from '../../graphql/relay/selection.js';
 import type { GraphqlContext } from '../context.js';
 import type { Loaders } from '../loaders.js';
 import { countHits, type Hit, hitsByRank, searchPage } from './search.queries.js';

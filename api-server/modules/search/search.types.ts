@@ -1,7 +1,7 @@
 import { Length } from 'class-validator';
 import { ArgsType, createUnionType, Field, registerEnumType } from 'type-graphql';
-import { connectionTypes } from '../../platform/graphql/relay/connection.js';
-import { PageArgs } from '../../platform/graphql/relay/paging.js';
+import { connectionTypes } from '../../graphql/relay/connection.js';
+import { PageArgs } from '../../graphql/relay/paging.js';
 import { Environment } from '../environments/environment.entity.js';
 import { Incident } from '../incidents/incident.entity.js';
 import { Release } from '../releases/release.entity.js';

@@ -1,5 +1,5 @@
-import { type Condition, equals } from '../../platform/database/conditions.js';
-import { uuidOf } from '../../platform/graphql/relay/global-id.js';
+import { type Condition, equals } from '../../database/conditions.js';
+import { uuidOf } from '../../graphql/relay/global-id.js';
 
 /** Condition for the argument `serviceId`; empty when the argument is omitted. */
 export function ofService<T extends { serviceId: string }>(id: string | null | undefined): Condition<T>[] {

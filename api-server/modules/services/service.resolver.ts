@@ -1,14 +1,14 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, ID, Info, Mutation, Query, Resolver } from 'type-graphql';
 import type { DataSource } from 'typeorm';
-import { Allow, AllowRead } from '../../platform/auth/access.js';
-import { Role, Scope } from '../../platform/auth/roles.js';
-import { oneOf, present } from '../../platform/database/conditions.js';
-import { badUserInput } from '../../platform/graphql/errors.js';
-import type { Page } from '../../platform/graphql/relay/connection.js';
-import { uuidOf } from '../../platform/graphql/relay/global-id.js';
-import { listQuery, rootPage } from '../../platform/graphql/relay/list.js';
-import { selectedFields } from '../../platform/graphql/relay/selection.js';
+import { Role, Scope } from '../../auth/roles.js';
+import { oneOf, present } from '../../database/conditions.js';
+import { badUserInput } from '../../errors.js';
+import { Allow, AllowRead } from '../../graphql/access.js';
+import type { Page } from '../../graphql/relay/connection.js';
+import { uuidOf } from '../../graphql/relay/global-id.js';
+import { listQuery, rootPage } from '../../graphql/relay/list.js';
+import { selectedFields } from '../../graphql/relay/selection.js';
 import type { GraphqlContext } from '../context.js';
 import { Service, ServiceConnection, serviceType } from './service.entity.js';
 import {

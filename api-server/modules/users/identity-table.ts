@@ -1,7 +1,7 @@
 import type { DataSource } from 'typeorm';
-import type { IdentityStore, KnownKey, KnownUser } from '../../platform/auth/authenticator.js';
-import { databaseSession } from '../../platform/database/session.js';
-import type { Logger } from '../../platform/logging/logger.js';
+import type { IdentityStore, KnownKey, KnownUser } from '../../auth/authenticator.js';
+import { databaseSession } from '../../database/pool/session.js';
+import type { Logger } from '../../observability/logging/logger.js';
 
 const FLUSH_MS = 60_000;
 

@@ -10,10 +10,10 @@ import {
   Root,
   registerEnumType,
 } from 'type-graphql';
-import { Allow } from '../../platform/auth/access.js';
-import type { Identity } from '../../platform/auth/identity.js';
-import { Role, Scope } from '../../platform/auth/roles.js';
-import { selectedFields } from '../../platform/graphql/relay/selection.js';
+import type { Identity } from '../../auth/identity.js';
+import { Role, Scope } from '../../auth/roles.js';
+import { Allow } from '../../graphql/access.js';
+import { selectedFields } from '../../graphql/relay/selection.js';
 import { ApiKey } from '../api-keys/api-key.entity.js';
 import type { GraphqlContext } from '../context.js';
 import { User } from './user.entity.js';

@@ -1,9 +1,9 @@
 import { IsEmail, MaxLength, MinLength } from 'class-validator';
 import { ArgsType, Field, ID, InputType } from 'type-graphql';
-import { PASSWORD_MAX, PASSWORD_MIN } from '../../platform/auth/passwords.js';
-import { Role } from '../../platform/auth/roles.js';
-import type { OrderInput } from '../../platform/graphql/relay/ordering.js';
-import { PageArgs } from '../../platform/graphql/relay/paging.js';
+import { PASSWORD_MAX, PASSWORD_MIN } from '../../auth/passwords.js';
+import { Role } from '../../auth/roles.js';
+import type { OrderInput } from '../../graphql/relay/ordering.js';
+import { PageArgs } from '../../graphql/relay/paging.js';
 import { UserOrder } from './user.entity.js';
 
 const PASSWORD_MESSAGE = `must be ${PASSWORD_MIN} to ${PASSWORD_MAX} characters long`;

@@ -1,11 +1,11 @@
 import type { DataSource } from 'typeorm';
-import { hashPassword } from '../../platform/auth/passwords.js';
-import { Role } from '../../platform/auth/roles.js';
-import { Bindings } from '../../platform/database/conditions.js';
-import { sqlState, UNIQUE_VIOLATION } from '../../platform/database/connection-errors.js';
-import { assignments, changeRows, insertRow } from '../../platform/database/rows.js';
-import { conflict, notFound } from '../../platform/graphql/errors.js';
-import { uuidOf } from '../../platform/graphql/relay/global-id.js';
+import { hashPassword } from '../../auth/passwords.js';
+import { Role } from '../../auth/roles.js';
+import { Bindings } from '../../database/conditions.js';
+import { sqlState, UNIQUE_VIOLATION } from '../../database/pool/connection-errors.js';
+import { assignments, changeRows, insertRow } from '../../database/rows.js';
+import { conflict, notFound } from '../../errors.js';
+import { uuidOf } from '../../graphql/relay/global-id.js';
 import { revokeConcurrentRefreshTokens } from '../login/refresh-tokens.js';
 import { type User, userType } from './user.entity.js';
 import type { CreateUserInput, SetUserPasswordInput, UpdateUserInput } from './user.inputs.js';

@@ -1,5 +1,5 @@
 /** Body of a webhook message: the object at the time of the event, with global IDs. */
-import { toGlobalId } from '../../platform/graphql/relay/global-id.js';
+import { toGlobalId } from '../../graphql/relay/global-id.js';
 import type { DomainEventKind } from '../events/event-kind.js';
 
 export interface StoredEvent {

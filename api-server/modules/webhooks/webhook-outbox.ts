@@ -1,8 +1,8 @@
 /** Outbox of webhook messages, which the worker reads. */
 import type { DataSource } from 'typeorm';
-import type { PendingMessage, WebhookOutbox } from '../../platform/jobs/webhook-delivery.js';
-import type { WebhookMessage } from '../../platform/webhooks/sender.js';
+import type { WebhookMessage } from './sender.js';
 import { type StoredEvent, webhookBody } from './webhook-body.js';
+import type { PendingMessage, WebhookOutbox } from './webhook-delivery.js';
 
 /**
  * A message that is pending for this time after it was queued is queued again: Redis may have lost

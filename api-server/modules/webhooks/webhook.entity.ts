@@ -1,11 +1,11 @@
 import { Field, ObjectType } from 'type-graphql';
 import { Column, CreateDateColumn, Entity, UpdateDateColumn } from 'typeorm';
-import { Allow } from '../../platform/auth/access.js';
-import { Role, Scope } from '../../platform/auth/roles.js';
-import { connectionOf } from '../../platform/graphql/relay/connection.js';
-import { Node } from '../../platform/graphql/relay/node.js';
-import { NodeType } from '../../platform/graphql/relay/node-type.js';
-import { orderOf } from '../../platform/graphql/relay/ordering.js';
+import { Role, Scope } from '../../auth/roles.js';
+import { Allow } from '../../graphql/access.js';
+import { connectionOf } from '../../graphql/relay/connection.js';
+import { Node } from '../../graphql/relay/node.js';
+import { NodeType } from '../../graphql/relay/node-type.js';
+import { orderOf } from '../../graphql/relay/ordering.js';
 import { DomainEventKind } from '../events/event-kind.js';
 
 @Entity('webhooks')

@@ -1,9 +1,9 @@
 import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsUrl, Matches, MaxLength } from 'class-validator';
 import { ArgsType, Field, ID, InputType, Int, ObjectType } from 'type-graphql';
-import { Allow } from '../../platform/auth/access.js';
-import { Role, Scope } from '../../platform/auth/roles.js';
-import type { OrderInput } from '../../platform/graphql/relay/ordering.js';
-import { MAX_PAGE, PageArgs } from '../../platform/graphql/relay/paging.js';
+import { Role, Scope } from '../../auth/roles.js';
+import { Allow } from '../../graphql/access.js';
+import type { OrderInput } from '../../graphql/relay/ordering.js';
+import { MAX_PAGE, PageArgs } from '../../graphql/relay/paging.js';
 import { DomainEventKind } from '../events/event-kind.js';
 import { NAME_MESSAGE, NAME_RULE } from '../services/service.inputs.js';
 import { Webhook, WebhookOrder } from './webhook.entity.js';

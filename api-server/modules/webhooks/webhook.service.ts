@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import type { DataSource } from 'typeorm';
-import { makeChange } from '../../platform/database/change.js';
-import { Bindings } from '../../platform/database/conditions.js';
-import { FOREIGN_KEY_VIOLATION, sqlState } from '../../platform/database/connection-errors.js';
-import { changeRows, insertRow, updateRow } from '../../platform/database/rows.js';
-import { badUserInput, notFound } from '../../platform/graphql/errors.js';
-import { uuidOf } from '../../platform/graphql/relay/global-id.js';
-import { refusePrivateHost } from '../../platform/webhooks/private-addresses.js';
+import { makeChange } from '../../database/change.js';
+import { Bindings } from '../../database/conditions.js';
+import { FOREIGN_KEY_VIOLATION, sqlState } from '../../database/pool/connection-errors.js';
+import { changeRows, insertRow, updateRow } from '../../database/rows.js';
+import { badUserInput, notFound } from '../../errors.js';
+import { uuidOf } from '../../graphql/relay/global-id.js';
+import { refusePrivateHost } from './private-addresses.js';
 import { type Webhook, webhookType } from './webhook.entity.js';
 import type {
   CreateWebhookInput,

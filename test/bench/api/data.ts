@@ -1,7 +1,7 @@
 /** A year of deployments in a real PostgreSQL. */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
-import { toGlobalId } from '../../../api-server/platform/graphql/relay/global-id.js';
+import { toGlobalId } from '../../../api-server/graphql/relay/global-id.js';
 import type { Postgres } from '../../../sandbox/postgres/postgres.js';
 import { runRole } from '../../integration/api-server/api-process.js';
 

@@ -2,9 +2,9 @@
 import type { GraphQLSchema } from 'graphql';
 import type pg from 'pg';
 import { DataSource } from 'typeorm';
+import { OPEN_IDENTITY } from '../../../api-server/auth/identity.js';
+import { observedClient } from '../../../api-server/database/pool/observed-client.js';
 import { createModules, ENTITIES } from '../../../api-server/modules/modules.js';
-import { OPEN_IDENTITY } from '../../../api-server/platform/auth/identity.js';
-import { observedClient } from '../../../api-server/platform/database/observed-client.js';
 
 export interface Executable {
   schema: GraphQLSchema;

@@ -1,7 +1,7 @@
 /** Revisions of the API as Prometheus sees them: the API's own metrics, with the labels that a ServiceMonitor adds. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createMetrics, type Metrics } from '../../../api-server/platform/metrics/metrics.js';
+import { createMetrics, type Metrics } from '../../../api-server/observability/metrics/metrics.js';
 
 export const NAMESPACE = 'platform';
 

@@ -94,7 +94,7 @@ export function makeImage(migrations: Record<string, string>): string {
   }
   symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'));
   for (const [file, text] of Object.entries(migrations)) {
-    writeFileSync(join(folder, 'dist/api-server/migrations', file), text);
+    writeFileSync(join(folder, 'dist/api-server/migrations/versions', file), text);
   }
   return folder;
 }

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
-import { BufferedRateLimiter } from '../../../api-server/platform/http/buffered-rate-limiter.js';
-import { RateLimiter } from '../../../api-server/platform/http/rate-limiter.js';
+import { BufferedRateLimiter } from '../../../api-server/http/buffered-rate-limiter.js';
+import { RateLimiter } from '../../../api-server/http/rate-limiter.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
 
 const LIMIT = 200;

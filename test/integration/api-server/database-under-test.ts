@@ -2,10 +2,10 @@
 import { pino } from 'pino';
 import { loadSettings } from '../../../api-server/config/load.js';
 import type { Settings } from '../../../api-server/config/schema.js';
-import { Database } from '../../../api-server/platform/database/database.js';
-import type { ReplicaState } from '../../../api-server/platform/database/replica-monitor.js';
-import { DatabaseSession, databaseSession } from '../../../api-server/platform/database/session.js';
-import type { StatementEvent } from '../../../api-server/platform/database/statement-observer.js';
+import { Database } from '../../../api-server/database/database.js';
+import { DatabaseSession, databaseSession } from '../../../api-server/database/pool/session.js';
+import type { StatementEvent } from '../../../api-server/database/pool/statement-observer.js';
+import type { ReplicaState } from '../../../api-server/database/replica/replica-monitor.js';
 import { eventually } from '../../support/pcf-api.js';
 
 export interface DatabaseUnderTest extends AsyncDisposable {

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
-import { DatabaseSession, databaseSession } from '../../../api-server/platform/database/session.js';
+import { DatabaseSession, databaseSession } from '../../../api-server/database/pool/session.js';
 import { HEADERS } from '../../../contract/image.js';
 import { eventually } from '../../support/pcf-api.js';
 import { PgBouncer } from '../../support/pgbouncer.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { pino } from 'pino';
+import { toGlobalId } from '../../../api-server/graphql/relay/global-id.js';
 import { deliveryRollUpJob } from '../../../api-server/modules/delivery-metrics/delivery-roll-up.js';
-import { toGlobalId } from '../../../api-server/platform/graphql/relay/global-id.js';
 import { DomainUnderTest } from './domain-under-test.js';
 
 const DAY = 86_400_000;

@@ -1,11 +1,11 @@
 /** The domain by itself, on a real database: operations are executed without a server around them, and statements counted. */
 import { type ExecutionResult, graphql, parse, subscribe } from 'graphql';
 import { pino } from 'pino';
+import { type Identity, OPEN_IDENTITY } from '../../../api-server/auth/identity.js';
 import { loadSettings } from '../../../api-server/config/load.js';
+import { Database } from '../../../api-server/database/database.js';
 import type { EventSignal } from '../../../api-server/modules/events/event-signal.js';
 import { createModules, ENTITIES, type Modules } from '../../../api-server/modules/modules.js';
-import { type Identity, OPEN_IDENTITY } from '../../../api-server/platform/auth/identity.js';
-import { Database } from '../../../api-server/platform/database/database.js';
 import { eventually } from '../../support/pcf-api.js';
 import { migratedDatabase } from './migrated-database.js';
 

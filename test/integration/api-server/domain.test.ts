@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { toGlobalId } from '../../../api-server/platform/graphql/relay/global-id.js';
+import { toGlobalId } from '../../../api-server/graphql/relay/global-id.js';
 import { DomainUnderTest } from './domain-under-test.js';
 
 const NOBODY = '00000000-0000-4000-8000-000000000000';

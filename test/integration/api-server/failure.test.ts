@@ -3,7 +3,7 @@ import { rmSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { toGlobalId } from '../../../api-server/platform/graphql/relay/global-id.js';
+import { toGlobalId } from '../../../api-server/graphql/relay/global-id.js';
 import { EXIT } from '../../../contract/image.js';
 import {
   freePort,

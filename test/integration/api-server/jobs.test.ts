@@ -4,16 +4,16 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { loadSettings } from '../../../api-server/config/load.js';
 import type { Settings } from '../../../api-server/config/schema.js';
+import { annotationJobs } from '../../../api-server/jobs/grafana-annotations.js';
+import { HopelessJobError, type JobDefinition } from '../../../api-server/jobs/job.js';
+import { JobRunner } from '../../../api-server/jobs/job-runner.js';
+import { retentionJob } from '../../../api-server/jobs/retention.js';
 import {
   annotatedDeployment,
   deploymentsChangedSince,
 } from '../../../api-server/modules/deployments/recent-changes.js';
-import { annotationJobs } from '../../../api-server/platform/jobs/grafana-annotations.js';
-import { HopelessJobError, type JobDefinition } from '../../../api-server/platform/jobs/job.js';
-import { JobRunner } from '../../../api-server/platform/jobs/job-runner.js';
-import { retentionJob } from '../../../api-server/platform/jobs/retention.js';
-import { jobMetrics } from '../../../api-server/platform/metrics/job-metrics.js';
-import { createRedis, type RedisClient } from '../../../api-server/platform/redis/redis.js';
+import { jobMetrics } from '../../../api-server/observability/metrics/job-metrics.js';
+import { createRedis, type RedisClient } from '../../../api-server/redis/redis.js';
 import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres } from '../../support/postgres.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { pino } from 'pino';
 import { loadSettings } from '../../../api-server/config/load.js';
-import { knownMigrations } from '../../../api-server/platform/migrations/known-migrations.js';
-import { migrateUp } from '../../../api-server/platform/migrations/runner.js';
+import { knownMigrations } from '../../../api-server/migrations/engine/known-migrations.js';
+import { migrateUp } from '../../../api-server/migrations/engine/runner.js';
 import { EXIT, migrationReportSchema } from '../../../contract/image.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { makeImage, migrationFile, runRole } from './api-process.js';
@@ -115,7 +115,7 @@ describe('api-server migrate, killed by SIGKILL', () => {
   /** In this process: what is tried is the state that the killed one left. */
   async function finish(url: string, at: number): Promise<void> {
     const settings = await loadSettings({ PCF_API__DATABASE__URL: url });
-    const known = await knownMigrations(pathToFileURL(`${image}/dist/api-server/migrations/`));
+    const known = await knownMigrations(pathToFileURL(`${image}/dist/api-server/migrations/versions/`));
     const { report } = await migrateUp(settings, known, pino({ level: 'silent' }), new Promise(() => {}), [
       ...PHASES,
     ]);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { knownMigrations } from '../../../api-server/platform/migrations/known-migrations.js';
+import { knownMigrations } from '../../../api-server/migrations/engine/known-migrations.js';
 import {
   EXIT,
   imageDescriptionSchema,

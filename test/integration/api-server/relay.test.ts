@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { toGlobalId } from '../../../api-server/platform/graphql/relay/global-id.js';
+import { toGlobalId } from '../../../api-server/graphql/relay/global-id.js';
 import { DomainUnderTest } from './domain-under-test.js';
 
 interface Connection {

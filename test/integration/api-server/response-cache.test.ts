@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
-import { tablesIn } from '../../../api-server/platform/database/statement-tables.js';
-import { type CacheKey, ResponseCache } from '../../../api-server/platform/graphql/cache/response-cache.js';
+import { tablesIn } from '../../../api-server/database/routing/statement-tables.js';
+import { type CacheKey, ResponseCache } from '../../../api-server/graphql/cache/response-cache.js';
 import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';

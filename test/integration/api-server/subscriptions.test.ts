@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
+import type { Database } from '../../../api-server/database/database.js';
 import { eventRetentionJob } from '../../../api-server/modules/events/event-retention.js';
 import { PostgresSignal } from '../../../api-server/modules/events/event-signal.js';
-import type { Database } from '../../../api-server/platform/database/database.js';
 import { eventually } from '../../support/pcf-api.js';
 import { DomainUnderTest } from './domain-under-test.js';
 

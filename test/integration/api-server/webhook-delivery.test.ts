@@ -5,18 +5,18 @@ import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { loadSettings } from '../../../api-server/config/load.js';
-import { WebhookOutboxTable } from '../../../api-server/modules/webhooks/webhook-outbox.js';
-import { toGlobalId } from '../../../api-server/platform/graphql/relay/global-id.js';
-import { JobRunner } from '../../../api-server/platform/jobs/job-runner.js';
+import { toGlobalId } from '../../../api-server/graphql/relay/global-id.js';
+import { JobRunner } from '../../../api-server/jobs/job-runner.js';
+import { type WebhookMessage, WebhookSender } from '../../../api-server/modules/webhooks/sender.js';
+import { isSignedBy, type SignedHeaders } from '../../../api-server/modules/webhooks/signature.js';
 import {
   type PendingMessage,
   type WebhookOutbox,
   webhookJobs,
-} from '../../../api-server/platform/jobs/webhook-delivery.js';
-import { jobMetrics } from '../../../api-server/platform/metrics/job-metrics.js';
-import { createRedis } from '../../../api-server/platform/redis/redis.js';
-import { type WebhookMessage, WebhookSender } from '../../../api-server/platform/webhooks/sender.js';
-import { isSignedBy, type SignedHeaders } from '../../../api-server/platform/webhooks/signature.js';
+} from '../../../api-server/modules/webhooks/webhook-delivery.js';
+import { WebhookOutboxTable } from '../../../api-server/modules/webhooks/webhook-outbox.js';
+import { jobMetrics } from '../../../api-server/observability/metrics/job-metrics.js';
+import { createRedis } from '../../../api-server/redis/redis.js';
 import { eventually } from '../../support/pcf-api.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
 import { DomainUnderTest } from './domain-under-test.js';

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { HopelessJobError } from '../../../api-server/platform/jobs/job.js';
-import { isPrivate } from '../../../api-server/platform/webhooks/private-addresses.js';
-import { WebhookSender } from '../../../api-server/platform/webhooks/sender.js';
-import { isSignedBy, type SignedHeaders } from '../../../api-server/platform/webhooks/signature.js';
+import { HopelessJobError } from '../../../api-server/jobs/job.js';
+import { isPrivate } from '../../../api-server/modules/webhooks/private-addresses.js';
+import { WebhookSender } from '../../../api-server/modules/webhooks/sender.js';
+import { isSignedBy, type SignedHeaders } from '../../../api-server/modules/webhooks/signature.js';
 import { freePort } from '../../support/postgres.js';
 
 describe('api-server webhook sender', () => {

@@ -11,7 +11,7 @@ export const VERSIONS_UNDER_TEST: readonly [VersionUnderTest, ...VersionUnderTes
   {
     version: '1.1.0',
     files: {
-      'dist/api-server/migrations/1795370000101-add-runbook.js':
+      'dist/api-server/migrations/versions/1795370000101-add-runbook.js':
         'dist/sandbox/story/migrations/1795370000101-add-runbook.js',
     },
   },

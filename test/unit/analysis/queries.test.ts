@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { createMetrics } from '../../../api-server/platform/metrics/metrics.js';
+import { createMetrics } from '../../../api-server/observability/metrics/metrics.js';
 import { METRICS } from '../../../contract/metrics.js';
 import { builtInQuery } from '../../../operator/analysis/built-in.js';
 import { quoted, substitute } from '../../../operator/analysis/placeholders.js';

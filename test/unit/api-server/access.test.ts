@@ -18,19 +18,19 @@ import {
   Query,
   Resolver,
 } from 'type-graphql';
-import { createSchema } from '../../../api-server/modules/schema.js';
+import { identity } from '../../../api-server/auth/identity.js';
+import { REDACTED, redactInput } from '../../../api-server/auth/redact-input.js';
+import { includesRole, Role, Scope } from '../../../api-server/auth/roles.js';
 import {
   Allow,
   AllowRead,
   accessOf,
   accessProblems,
   enforceAccess,
-} from '../../../api-server/platform/auth/access.js';
-import { type AuditEntry, auditMutations } from '../../../api-server/platform/auth/audit.js';
-import { identity } from '../../../api-server/platform/auth/identity.js';
-import { REDACTED, redactInput } from '../../../api-server/platform/auth/redact-input.js';
-import { includesRole, Role, Scope } from '../../../api-server/platform/auth/roles.js';
-import { Node } from '../../../api-server/platform/graphql/relay/node.js';
+} from '../../../api-server/graphql/access.js';
+import { type AuditEntry, auditMutations } from '../../../api-server/graphql/audit.js';
+import { Node } from '../../../api-server/graphql/relay/node.js';
+import { createSchema } from '../../../api-server/modules/schema.js';
 
 const someone = (role: Role, scopes?: Scope[]) =>
   identity({ kind: 'TOKEN', id: `token:${role}`, name: role, role, ...(scopes && { scopes }) });

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
-import { newApiKey, parseApiKey, secretMatches } from '../../../api-server/platform/auth/api-key.js';
-import { checkPassword, hashPassword } from '../../../api-server/platform/auth/passwords.js';
-import { ProviderKeys } from '../../../api-server/platform/auth/provider-keys.js';
-import { AuthenticationAway } from '../../../api-server/platform/auth/refusal.js';
-import { SharedSecrets, secretProblem } from '../../../api-server/platform/auth/shared-secrets.js';
-import { TokenVerifier } from '../../../api-server/platform/auth/token-verifier.js';
-import { TtlCache } from '../../../api-server/platform/auth/ttl-cache.js';
+import { newApiKey, parseApiKey, secretMatches } from '../../../api-server/auth/api-key.js';
+import { checkPassword, hashPassword } from '../../../api-server/auth/passwords.js';
+import { ProviderKeys } from '../../../api-server/auth/provider-keys.js';
+import { AuthenticationAway } from '../../../api-server/auth/refusal.js';
+import { SharedSecrets } from '../../../api-server/auth/shared-secrets.js';
+import { TokenVerifier } from '../../../api-server/auth/token-verifier.js';
+import { TtlCache } from '../../../api-server/auth/ttl-cache.js';
+import { secretProblem } from '../../../api-server/config/signing-secret.js';
 import { KeyServer, PROVIDER } from '../../support/key-server.js';
 
 const A = 'the first secret, of more than thirty-two bytes';

@@ -19,8 +19,8 @@ import {
   parse,
   validate,
 } from 'graphql';
-import { sha256 } from '../../../api-server/platform/graphql/execution/known-documents.js';
-import { PreparedOperation } from '../../../api-server/platform/graphql/execution/prepared-operation.js';
+import { sha256 } from '../../../api-server/graphql/execution/known-documents.js';
+import { PreparedOperation } from '../../../api-server/graphql/execution/prepared-operation.js';
 import { randomDocument } from './random-document.js';
 import { trapSchema } from './trap-schema.js';
 

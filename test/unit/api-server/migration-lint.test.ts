@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { lintContext, lintSql } from '../../../api-server/platform/migrations/lint/lint.js';
-import { ABSOLUTE, RULES, type RuleName } from '../../../api-server/platform/migrations/lint/rules.js';
+import { lintContext, lintSql } from '../../../api-server/migration-lint/lint.js';
+import { ABSOLUTE, RULES, type RuleName } from '../../../api-server/migration-lint/rules.js';
 import type { MigrationPhase } from '../../../contract/image.js';
 
 const plpgsql = (body: string, start = 'CREATE FUNCTION f()') =>

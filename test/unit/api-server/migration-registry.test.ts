@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { isOlder, misfit } from '../../../api-server/platform/migrations/fitness.js';
-import { knownMigrations } from '../../../api-server/platform/migrations/known-migrations.js';
-import { lintMigrations } from '../../../api-server/platform/migrations/lint-migrations.js';
-import { compareCatalogs } from '../../../api-server/platform/migrations/verify/verify.js';
+import { isOlder, misfit } from '../../../api-server/migrations/engine/fitness.js';
+import { knownMigrations } from '../../../api-server/migrations/engine/known-migrations.js';
+import { lintMigrations } from '../../../api-server/migrations/engine/lint-migrations.js';
+import { compareCatalogs } from '../../../api-server/migrations/verify/verify.js';
 import { checkRegistry } from '../../../scripts/migration-registry.js';
 
 const entry = (name: string, checksum = 's1:a') => ({ name, phase: 'expand' as const, checksum });

@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { leaveLastWords } from '../../../api-server/platform/last-words.js';
-import { fitReport } from '../../../api-server/platform/migrations/report.js';
+import { fitReport } from '../../../api-server/migrations/engine/report.js';
+import { leaveLastWords } from '../../../api-server/observability/crash-report.js';
 import { type MigrationReport, migrationReportSchema } from '../../../contract/image.js';
 
 const LIMIT = 4_096;

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import pg from 'pg';
-import { RecentWriters } from '../../../api-server/platform/database/recent-writers.js';
-import { formatLsn, parseLsn } from '../../../api-server/platform/database/session.js';
-import { statementKind } from '../../../api-server/platform/database/statement-kind.js';
-import { parseTimestamp } from '../../../api-server/platform/database/timestamp-parser.js';
-import { Readiness } from '../../../api-server/platform/health/readiness.js';
-import type { RedisState } from '../../../api-server/platform/redis/redis.js';
+import { formatLsn, parseLsn } from '../../../api-server/database/pool/session.js';
+import { parseTimestamp } from '../../../api-server/database/pool/timestamp-parser.js';
+import { RecentWriters } from '../../../api-server/database/routing/recent-writers.js';
+import { statementKind } from '../../../api-server/database/routing/statement-kind.js';
+import { Readiness } from '../../../api-server/observability/health/readiness.js';
+import type { RedisState } from '../../../api-server/redis/redis.js';
 
 describe('api-server platform rules', () => {
   it('only what can do no harm on a replica is a read', () => {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
 import { fastify } from 'fastify';
 import { pino } from 'pino';
-import { shutDown, trackSockets } from '../../../api-server/platform/shutdown.js';
+import { shutDown, trackSockets } from '../../../api-server/lifecycle/shutdown.js';
 
 describe('api-server shutdown', () => {
   const log = pino({ level: 'silent' });

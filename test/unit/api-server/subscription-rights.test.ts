@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
 import { type FastifyInstance, fastify } from 'fastify';
 import { pino } from 'pino';
-import { type Identity, identity } from '../../../api-server/platform/auth/identity.js';
-import { Role, Scope } from '../../../api-server/platform/auth/roles.js';
-import { addSubscriptions } from '../../../api-server/platform/graphql/subscriptions.js';
+import { type Identity, identity } from '../../../api-server/auth/identity.js';
+import { Role, Scope } from '../../../api-server/auth/roles.js';
+import { addSubscriptions } from '../../../api-server/graphql/subscriptions/subscriptions.js';
 import { TestSocket } from '../../support/test-socket.js';
 
 describe('the rights of a subscriber', () => {

@@ -1,0 +1,158 @@
+/** Monitors the availability of the database, and reconnects without a limit of attempts. */
+import { type Backoff, backoffMs } from '../../backoff.js';
+import type { Logger } from '../../observability/logging/logger.js';
+import { shortReason } from './connection-errors.js';
+import type { WatchConnection } from './watch-connection.js';
+
+/**
+ * `behind`: the database is reachable, but lacks a migration that this image requires. Requests are
+ * served only in state `ready`.
+ */
+export type DatabaseState = 'connecting' | 'ready' | 'unavailable' | 'behind' | 'closed';
+
+export interface DatabaseStatus {
+  state: DatabaseState;
+  since: Date;
+  /** An error code such as ECONNREFUSED, or the names of the missing migrations. */
+  reason?: string;
+  /** Time of the next attempt. */
+  nextTry?: Date;
+}
+
+export interface MonitorParts {
+  open(): Promise<WatchConnection>;
+  /** Prepares the pool. Called after each reconnect, so it must be idempotent. */
+  prepare(): Promise<void>;
+  /** The migrations that this image requires and the database lacks. */
+  schemaMisfit(connection: WatchConnection): Promise<string | undefined>;
+  /** The database became ready. */
+  onReady?(): void;
+  backoff: Backoff;
+  probeIntervalMs: number;
+  log: Logger;
+}
+
+export class DatabaseMonitor {
+  #status: DatabaseStatus = { state: 'connecting', since: new Date() };
+  #closed = false;
+  #connection: WatchConnection | undefined;
+  #wake: () => void = () => undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  constructor(private readonly parts: MonitorParts) {}
+
+  get status(): DatabaseStatus {
+    return this.#status;
+  }
+
+  /**
+   * Runs a query on the monitor's own connection, which does not wait for the pool. Throws while
+   * there is none.
+   */
+  async ask(sql: string, values?: unknown[]): Promise<Record<string, unknown>[]> {
+    if (!this.#connection) throw new Error('Connection terminated');
+    return this.#connection.query(sql, values);
+  }
+
+  get isReady(): boolean {
+    return this.#status.state === 'ready';
+  }
+
+  /** Value of Retry-After: whole seconds until the next attempt, at least 1. */
+  get retryAfterSeconds(): number {
+    const { nextTry } = this.#status;
+    return nextTry ? Math.max(1, Math.ceil((nextTry.getTime() - Date.now()) / 1_000)) : 1;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  /** Probes immediately, because a request found the database unavailable. */
+  checkSoon(): void {
+    if (this.isReady) this.#wake();
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#wake();
+    await this.#running;
+    this.#enter('closed');
+  }
+
+  async #run(): Promise<void> {
+    let failures = 0;
+    while (!this.#closed) {
+      try {
+        await this.#useOneConnection(() => {
+          failures = 0;
+        });
+      } catch (error) {
+        if (this.#closed) return;
+        const delay = backoffMs(failures, this.parts.backoff);
+        failures += 1;
+        this.#enter('unavailable', shortReason(error), new Date(Date.now() + delay));
+        this.parts.log.warn({ err: error, failures, retryInMs: delay }, 'database unavailable');
+        await this.#pause(delay);
+      }
+    }
+  }
+
+  /** Returns when the monitor is closed. Throws when the connection is lost. */
+  async #useOneConnection(connected: () => void): Promise<void> {
+    const connection = await this.parts.open();
+    try {
+      this.#connection = connection;
+      await this.parts.prepare();
+      connected();
+      let loss: unknown;
+      void connection.lost.then((error) => {
+        loss = error;
+        this.#wake();
+      });
+      while (!this.#closed) {
+        await this.#check(connection);
+        if (loss === undefined) await this.#pause(this.parts.probeIntervalMs);
+        if (loss !== undefined) throw loss;
+      }
+    } finally {
+      this.#connection = undefined;
+      await connection.close();
+    }
+  }
+
+  async #check(connection: WatchConnection): Promise<void> {
+    if (this.isReady) {
+      await connection.query('SELECT 1');
+      return;
+    }
+    const reason = await this.parts.schemaMisfit(connection);
+    if (reason === undefined) {
+      this.parts.log.info({ after: this.#status.state }, 'database ready');
+      this.parts.onReady?.();
+      this.#enter('ready');
+      return;
+    }
+    if (this.#status.state !== 'behind') {
+      this.parts.log.warn({ reason }, 'database schema is incompatible with this version');
+    }
+    const next = new Date(Date.now() + this.parts.probeIntervalMs);
+    this.#enter('behind', reason, next);
+  }
+
+  #enter(state: DatabaseState, reason?: string, nextTry?: Date): void {
+    const since = state === this.#status.state ? this.#status.since : new Date();
+    this.#status = { state, since, ...(reason && { reason }), ...(nextTry && { nextTry }) };
+  }
+
+  /** Waits until the time is over or the monitor is woken. */
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,107 @@
+/** Cache of validated documents with their prepared operations. Its size is bounded. */
+import { createHash } from 'node:crypto';
+import { type DocumentNode, type GraphQLSchema, Kind, type OperationDefinitionNode } from 'graphql';
+import { LRUCache } from 'lru-cache';
+import { OperationCost } from '../admission/operation-cost.js';
+import { cacheSecondsOf } from '../cache/cacheable.js';
+import { PreparedOperation } from './prepared-operation.js';
+
+export interface KnownOperation {
+  prepared: PreparedOperation;
+  cost: OperationCost;
+  documentHash: string;
+  /** Maximum age of a cached response in seconds; 0 when it is not cacheable. */
+  cacheSeconds: number;
+  /** Tables that the operation reads; known after its first execution. */
+  tables?: readonly string[];
+}
+
+export interface KnownDocument {
+  source: string;
+  /** SHA-256 hash of the source, by which clients reference the document. */
+  hash: string;
+  document: DocumentNode;
+  /** Operations by name; undefined when an operation cannot be executed over HTTP. */
+  operations: Map<string | undefined, KnownOperation | undefined>;
+}
+
+/** Size of an entry in addition to its text. */
+const OVERHEAD = 500;
+
+export class KnownDocuments {
+  readonly #bySource: LRUCache<string, KnownDocument>;
+  readonly #byHash = new Map<string, KnownDocument>();
+
+  /**
+   * @param maxText total size of the documents in characters; an entry needs about a hundred times
+   * as many bytes
+   */
+  constructor(
+    private readonly schema: GraphQLSchema,
+    private readonly options: { maxText: number; hideSuggestions: boolean },
+  ) {
+    this.#bySource = new LRUCache({
+      maxSize: options.maxText,
+      sizeCalculation: ({ source }) => source.length + OVERHEAD,
+      dispose: ({ hash }) => this.#byHash.delete(hash),
+    });
+  }
+
+  bySource(source: string): KnownDocument | undefined {
+    return this.#bySource.get(source);
+  }
+
+  byHash(hash: string): KnownDocument | undefined {
+    const known = this.#byHash.get(hash);
+    return known && this.#bySource.get(known.source);
+  }
+
+  /** The document must be valid and within the limits. */
+  add(source: string, document: DocumentNode): KnownDocument {
+    const known = this.#bySource.get(source);
+    if (known) return known;
+    const added = { source, hash: sha256(source), document, operations: new Map() };
+    this.#bySource.set(source, added);
+    if (this.#bySource.has(source)) this.#byHash.set(added.hash, added);
+    return added;
+  }
+
+  /** Undefined when the document has no such operation, or it is a subscription. */
+  operation(known: KnownDocument, name: string | undefined): KnownOperation | undefined {
+    const { operations } = known;
+    if (operations.has(name)) return operations.get(name);
+    const operation = this.#operation(known, name);
+    // Unknown names are not cached, because clients choose them.
+    if (operation) operations.set(name, operation);
+    return operation;
+  }
+
+  #operation({ document, hash }: KnownDocument, name: string | undefined): KnownOperation | undefined {
+    const { hideSuggestions } = this.options;
+    const prepared = PreparedOperation.of(this.schema, document, name, { hideSuggestions });
+    if (!prepared) return undefined;
+    return {
+      prepared,
+      cost: costOf(this.schema, document, prepared.definition),
+      documentHash: hash,
+      cacheSeconds: cacheSecondsOf(this.schema, document, prepared.definition),
+    };
+  }
+}
+
+export function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+export function costOf(
+  schema: GraphQLSchema,
+  document: DocumentNode,
+  operation: OperationDefinitionNode,
+): OperationCost {
+  const fragments = document.definitions.filter((one) => one.kind === Kind.FRAGMENT_DEFINITION);
+  return new OperationCost(
+    schema,
+    operation,
+    Object.fromEntries(fragments.map((fragment) => [fragment.name.value, fragment])),
+  );
+}

@@ -1,0 +1,218 @@
+/** Subscriptions over WebSocket with the protocol graphql-transport-ws. Queries and mutations use HTTP. */
+import { randomUUID } from 'node:crypto';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import type { FastifyInstance } from 'fastify';
+import { GraphQLError, type GraphQLFormattedError } from 'graphql';
+import { useServer } from 'graphql-ws/use/ws';
+import { WebSocketServer } from 'ws';
+import { PATHS } from '../../../contract/image.js';
+import type { Identity } from '../../auth/identity.js';
+import { NotAuthenticated } from '../../auth/refusal.js';
+import { CODES } from '../../errors.js';
+import type { Closeable } from '../../lifecycle/shutdown.js';
+import type { Logger } from '../../observability/logging/logger.js';
+import { requestContext } from '../../observability/logging/request-context.js';
+import type { ErrorMask } from '../format-error.js';
+import type { SubscriptionRunner } from './subscription-runner.js';
+
+/** A client of a WebSocket connection. */
+export interface Subscriber {
+  /** Headers of the upgrade request. */
+  headers: IncomingHttpHeaders;
+  /** Payload of `connection_init`. Browsers cannot set headers of a WebSocket. */
+  connectionParams: Readonly<Record<string, unknown>>;
+}
+
+export interface SubscriptionParts {
+  runner: SubscriptionRunner;
+  /**
+   * Authenticates the client. It is called again while the connection is open; NotAuthenticated
+   * closes it.
+   */
+  authenticate: (subscriber: Subscriber) => Promise<Identity>;
+  /** Counts rejected credentials. */
+  refused: (error: NotAuthenticated, address: string) => Promise<unknown>;
+  /** Counts a subscription. Returns the seconds to wait when the identity is throttled. */
+  take: (identity: Identity, address: string) => Promise<number | undefined>;
+  /** Origins that may subscribe. */
+  origins?: readonly string[];
+  /** Called per subscription. An error rejects the subscription. */
+  context: (identity: Identity) => object | Promise<object>;
+  mask: ErrorMask;
+  log: Logger;
+}
+
+const MAX_MESSAGE_BYTES = 64 * 1_024;
+const MAX_PER_CONNECTION = 50;
+const INIT_TIMEOUT_MS = 5_000;
+/** Pings keep idle connections open and detect lost clients. */
+const PING_MS = 20_000;
+/** Interval at which the credentials are verified again. */
+const RECHECK_MS = 30_000;
+/** Minimum delay: a token that has just expired is valid within the clock skew. */
+const RECHECK_LEAST_MS = 1_000;
+const FORBIDDEN = 4_403;
+
+// A type and not an interface: graphql-ws requires an index signature, which only type aliases have
+// implicitly.
+type SocketExtra = {
+  identity?: Identity;
+  recheck?: NodeJS.Timeout;
+  closed?: boolean;
+};
+
+/**
+ * Call it before the server listens. Closing sends code 1001, after which clients reconnect to
+ * another process.
+ */
+export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts): Closeable {
+  let closing = false;
+  const sockets = new WebSocketServer({ noServer: true, maxPayload: MAX_MESSAGE_BYTES });
+  const server = useServer<Record<string, unknown>, SocketExtra>(
+    {
+      connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+      onConnect: async ({ connectionParams, extra }) => {
+        const subscriber = { headers: extra.request.headers, connectionParams: connectionParams ?? {} };
+        extra.identity = await identityOf(parts, subscriber, (error) =>
+          parts.refused(error, addressOf(extra.request)),
+        );
+        if (!extra.identity) return false; // closes the connection with code 4403
+        const end = (reason: string) => extra.socket.close(FORBIDDEN, reason);
+        extra.recheck = recheck(parts, subscriber, extra.identity, extra, end);
+        return true;
+      },
+      onClose: ({ extra }) => {
+        extra.closed = true;
+        clearTimeout(extra.recheck);
+      },
+      onSubscribe: async ({ extra, subscriptions }, _id, payload) => {
+        try {
+          if (Object.keys(subscriptions).length > MAX_PER_CONNECTION) throw tooMany();
+          const identity = extra.identity as Identity;
+          const seconds = await parts.take(identity, addressOf(extra.request));
+          if (seconds !== undefined) throw tooOften(seconds);
+          const args = parts.runner.prepare({ ...payload });
+          return { ...args, contextValue: await parts.context(identity) };
+        } catch (error) {
+          return [
+            error instanceof GraphQLError ? error : new GraphQLError('', { originalError: error as Error }),
+          ];
+        }
+      },
+      subscribe: (args) => parts.runner.subscribe(args),
+      onNext: (_ctx, _id, _payload, _args, result) => result, // the errors are masked already
+      onError: (_ctx, _id, _payload, errors) => errors.map((error) => masked(parts, error as GraphQLError)),
+      isProd: true,
+    },
+    sockets,
+    PING_MS,
+  );
+  app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', (error) => parts.log.debug({ err: error }, 'connection lost during the upgrade'));
+    const refused = closing ? '503 Service Unavailable' : refusal(request, parts.origins);
+    if (refused) {
+      socket.end(`HTTP/1.1 ${refused}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
+      return;
+    }
+    sockets.handleUpgrade(request, socket, head, (webSocket) => {
+      webSocket.on('error', (error) => parts.log.debug({ err: error }, 'WebSocket error'));
+      sockets.emit('connection', webSocket, request);
+    });
+  });
+  return {
+    name: 'subscriptions',
+    close: async () => {
+      closing = true;
+      await server.dispose();
+    },
+  };
+}
+
+/** Browsers cannot set headers of a WebSocket, so `connectionParams` take precedence. */
+export function credentialsOf({ headers, connectionParams }: Subscriber): IncomingHttpHeaders {
+  const said = Object.entries(connectionParams).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string',
+  );
+  const { authorization, 'x-api-key': apiKey } = Object.fromEntries(
+    said.map(([name, value]) => [name.toLowerCase(), value]),
+  );
+  if (authorization === undefined && apiKey === undefined) return headers;
+  return {
+    ...(authorization !== undefined && { authorization }),
+    ...(apiKey !== undefined && { 'x-api-key': apiKey }),
+  };
+}
+
+/** Undefined when the client is rejected. */
+async function identityOf(
+  { authenticate, log }: SubscriptionParts,
+  subscriber: Subscriber,
+  refused: (error: NotAuthenticated) => Promise<unknown> = async () => undefined,
+): Promise<Identity | undefined> {
+  try {
+    return await authenticate(subscriber);
+  } catch (error) {
+    if (!(error instanceof NotAuthenticated)) throw error;
+    log.info({ reason: error.refusal }, 'subscription connection rejected');
+    await refused(error);
+    return undefined;
+  }
+}
+
+/** A connection can outlive its token, key or user. */
+function recheck(
+  parts: SubscriptionParts,
+  subscriber: Subscriber,
+  identity: Identity,
+  extra: SocketExtra,
+  end: (reason: string) => void,
+): NodeJS.Timeout {
+  const { expiresAt } = identity;
+  const left = expiresAt ? expiresAt.getTime() - Date.now() : Number.POSITIVE_INFINITY;
+  const look = async () => {
+    const found = await identityOf(parts, subscriber).catch(() => extra.identity); // cannot be verified now
+    if (extra.closed) return;
+    // Running subscriptions were admitted with the previous permissions, so they must start again.
+    if (!found || found.cacheScope !== identity.cacheScope) return end('Forbidden');
+    extra.identity = found;
+    extra.recheck = recheck(parts, subscriber, found, extra, end);
+  };
+  return setTimeout(() => void look(), Math.min(Math.max(left, RECHECK_LEAST_MS), RECHECK_MS)).unref();
+}
+
+/** Protects from cross-site WebSocket hijacking. */
+function refusal(
+  { url = '', headers }: IncomingMessage,
+  origins: readonly string[] = [],
+): string | undefined {
+  if (url.split('?')[0] !== PATHS.graphql) return '404 Not Found';
+  const { origin, host } = headers;
+  if (origin === undefined || origins.includes(origin)) return undefined; // not a browser, or an allowed origin
+  return URL.canParse(origin) && new URL(origin).host === host ? undefined : '403 Forbidden';
+}
+
+function tooMany(): GraphQLError {
+  return new GraphQLError(
+    `a connection can have at most ${MAX_PER_CONNECTION} subscriptions; open another connection`,
+    {
+      extensions: { code: 'TOO_MANY_SUBSCRIPTIONS' },
+    },
+  );
+}
+
+function tooOften(seconds: number): GraphQLError {
+  return new GraphQLError(`too many requests; try again in ${seconds} s`, {
+    extensions: { code: CODES.rateLimited, retryAfter: seconds },
+  });
+}
+
+/** Peer address, which may be that of a proxy. It is only used for anonymous clients. */
+function addressOf({ socket }: IncomingMessage): string {
+  return socket.remoteAddress ?? '';
+}
+
+/** Masks the errors that end a subscription, as over HTTP. */
+function masked({ mask }: SubscriptionParts, error: GraphQLError): GraphQLFormattedError {
+  return requestContext.run({ requestId: randomUUID() }, () => mask(error));
+}

@@ -1,0 +1,144 @@
+/** Runs the jobs of this process: one queue per kind of job. */
+import { type Job, type Queue, UnrecoverableError, Worker } from 'bullmq';
+import { backoffMs } from '../backoff.js';
+import type { Settings } from '../config/schema.js';
+import type { Logger } from '../observability/logging/logger.js';
+import type { JobMetrics } from '../observability/metrics/job-metrics.js';
+import { inSpan } from '../observability/tracing/tracing.js';
+import type { RedisClient } from '../redis/redis.js';
+import { HopelessJobError, type JobDefinition, type JobOptions, type Retries } from './job.js';
+import { enqueue, type JobPayload, openQueue, PREFIX } from './queues.js';
+
+export interface JobRunnerParts {
+  redis: RedisClient;
+  settings: Settings['worker'];
+  metrics: JobMetrics;
+  log: Logger;
+}
+
+/** Lock duration: a job whose worker terminated is taken over by another worker after this time. */
+const LOCK_MS = 15_000;
+/** Maximum number of takeovers per job. A rollout of the workers must not fail a job. */
+const MAX_STALLED = 5;
+const LONGEST_RETRY_MS = 3_600_000;
+
+export class JobRunner {
+  readonly #queues = new Map<string, Queue<JobPayload>>();
+  readonly #retries = new Map<string, Retries>();
+  readonly #workers: Worker<JobPayload>[] = [];
+  readonly #cutOff = new AbortController();
+
+  constructor(private readonly parts: JobRunnerParts) {}
+
+  /** The queues, for the metrics. */
+  get queues(): Queue<JobPayload>[] {
+    return [...this.#queues.values()];
+  }
+
+  /** Queues a job of a kind that was added before. */
+  async enqueue(name: string, data: object, options: JobOptions = {}): Promise<void> {
+    const queue = this.#queues.get(name);
+    if (!queue) throw new Error(`unknown job ${name}`);
+    await enqueue(queue, data, options, this.#retriesOf(name).attempts);
+  }
+
+  add<Data extends object>(definition: JobDefinition<Data>): void {
+    const { redis, settings, log } = this.parts;
+    const { name, every } = definition;
+    const queue = openQueue(name, redis, settings);
+    queue.on('error', (error) => log.debug({ err: error, queue: name }, 'queue lost its Redis connection'));
+    this.#queues.set(name, queue);
+    if (definition.retries) this.#retries.set(name, definition.retries);
+    this.#workers.push(this.#createWorker(definition));
+    // Waits for Redis in the background. All workers register the same schedule, and each run is queued
+    // once.
+    if (every)
+      void this.#schedule(queue, every).catch((err) =>
+        log.error({ err, queue: name }, 'scheduling a job failed'),
+      );
+  }
+
+  start(): void {
+    for (const worker of this.#workers) void worker.run();
+  }
+
+  /**
+   * Stops taking jobs and waits for the active ones. Jobs that do not finish within `timeoutMs` are
+   * aborted; another worker runs them again.
+   */
+  async close(timeoutMs: number): Promise<void> {
+    const timer = setTimeout(() => {
+      this.parts.log.warn('shutdown timeout exceeded, active jobs are aborted and will run again');
+      this.#cutOff.abort();
+      for (const worker of this.#workers) void worker.close(true);
+    }, timeoutMs);
+    await Promise.all(this.#workers.map((worker) => worker.close()));
+    clearTimeout(timer);
+    await Promise.all(this.queues.map((queue) => queue.close()));
+  }
+
+  #retriesOf(name: string): Retries {
+    const { attempts, retry_initial: initialMs } = this.parts.settings;
+    return this.#retries.get(name) ?? { attempts, initialMs, maxMs: LONGEST_RETRY_MS };
+  }
+
+  async #schedule(queue: Queue<JobPayload>, { ms, data }: { ms: number; data: object }): Promise<void> {
+    await queue.upsertJobScheduler(queue.name, { every: ms }, { data: { data, trace: {} } });
+  }
+
+  #createWorker<Data extends object>(definition: JobDefinition<Data>): Worker<JobPayload> {
+    const { redis, settings, log } = this.parts;
+    const { name } = definition;
+    const worker = new Worker<JobPayload>(name, (job) => this.#run(definition, job), {
+      connection: redis as never,
+      prefix: PREFIX,
+      autorun: false,
+      concurrency: settings.concurrency,
+      lockDuration: LOCK_MS,
+      stalledInterval: LOCK_MS,
+      maxStalledCount: MAX_STALLED,
+      settings: {
+        backoffStrategy: (attempts) => backoffMs(attempts - 1, this.#retriesOf(name)),
+      },
+    });
+    worker.on('error', (error) => log.debug({ err: error, queue: name }, 'worker lost its Redis connection'));
+    worker.on('stalled', (id) => log.warn({ queue: name, job: id }, 'job stalled, will run again'));
+    worker.on('failed', (job, error) => this.#onFailed(name, job, error));
+    return worker;
+  }
+
+  async #run<Data extends object>(definition: JobDefinition<Data>, job: Job<JobPayload>): Promise<void> {
+    const { metrics, settings } = this.parts;
+    const { name } = definition;
+    const attempt = job.attemptsMade + 1;
+    const isLast = attempt >= (job.opts.attempts ?? 1);
+    const log = this.parts.log.child({ queue: name, job: job.id, attempt });
+    const signal = AbortSignal.any([AbortSignal.timeout(settings.job_timeout), this.#cutOff.signal]);
+    const startedAt = performance.now();
+    const done = (outcome: 'ok' | 'error') =>
+      metrics.jobDone({ queue: name, outcome }, (performance.now() - startedAt) / 1_000);
+    const options = {
+      kind: 'consumer' as const,
+      parent: job.data.trace,
+      attributes: { 'messaging.destination.name': name },
+    };
+    try {
+      await inSpan(`${name} process`, options, () =>
+        definition.handle(job.data.data as Data, { signal, attempt, isLast, log }),
+      );
+      done('ok');
+    } catch (error) {
+      done('error');
+      if (error instanceof HopelessJobError) throw new UnrecoverableError(error.message);
+      throw error;
+    }
+  }
+
+  #onFailed(queue: string, job: Job<JobPayload> | undefined, error: Error): void {
+    const isDead = job?.finishedOn !== undefined;
+    if (isDead) this.parts.metrics.deadLetter(queue);
+    const entry = { err: error, queue, job: job?.id, attempt: job?.attemptsMade };
+    if (isDead) this.parts.log.error(entry, 'job failed permanently');
+    else this.parts.log.warn(entry, 'job failed, will retry');
+  }
+}

@@ -1,0 +1,245 @@
+/** Changes many rows in small transactions, from a cursor that the database keeps. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { QueryRunner } from 'typeorm';
+import type { BackfillProgress } from '../../../contract/image.js';
+import type { Logger } from '../../observability/logging/logger.js';
+import type { KnownMigration } from './known-migrations.js';
+import { RefusedError } from './refused-error.js';
+import { isBehind, type ReplicaLag, readReplicaLag, UNREADABLE } from './replica-lag.js';
+
+/** What a migration of phase backfill declares: `readonly backfill: BackfillSpec`. */
+export interface BackfillSpec {
+  table: string;
+  /** A unique column that orders the rows, as a rule the primary key. */
+  key: string;
+  /** What UPDATE sets, for instance `first_name = split_part(name, ' ', 1)`. */
+  set: string;
+  /** Which rows are still to be done. A row that was done must not match any more. */
+  where: string;
+}
+
+export const BACKFILLS_TABLE = 'schema_backfills';
+
+const TARGET_MS = 200;
+const BATCH = { first: 500, least: 50, most: 20_000 };
+/** A backfill whose `where` still matches what it has done would never end. */
+const MAX_PASSES = 20;
+const REPORT_EVERY_MS = 2_000;
+/** For replicas, between two batches: one that is late on purpose, or stuck, must not hold a delivery for ever. */
+const LONGEST_WAIT_MS = 60_000;
+
+export async function createBackfills(runner: QueryRunner): Promise<void> {
+  await runner.query(
+    `CREATE TABLE IF NOT EXISTS ${BACKFILLS_TABLE} (name text PRIMARY KEY, cursor text, rows bigint NOT NULL DEFAULT 0, cancelled boolean NOT NULL DEFAULT false, updated_at timestamptz NOT NULL DEFAULT now(), total bigint, rows_per_second integer, throttled text)`,
+  );
+  const [{ there }] = await runner.query(
+    `SELECT count(*) = 3 AS there FROM pg_attribute WHERE attrelid = '${BACKFILLS_TABLE}'::regclass AND attname IN ('total', 'rows_per_second', 'throttled')`,
+  );
+  if (there) return; // ALTER TABLE would wait for whoever reads it
+  await runner.query(
+    `ALTER TABLE ${BACKFILLS_TABLE} ADD COLUMN IF NOT EXISTS total bigint, ADD COLUMN IF NOT EXISTS rows_per_second integer, ADD COLUMN IF NOT EXISTS throttled text`,
+  );
+}
+
+/** How far the newest of these backfills came, as its own batches recorded it. */
+export async function backfillProgress(
+  runner: QueryRunner,
+  names: string[],
+): Promise<BackfillProgress | undefined> {
+  const [{ there }] = await runner.query(`SELECT to_regclass('${BACKFILLS_TABLE}') IS NOT NULL AS there`);
+  if (!there) return undefined;
+  const [row] = await runner.query(
+    `SELECT name, rows::float8 AS rows, coalesce(to_jsonb(b) ->> 'total', '0')::float8 AS total,
+            coalesce(to_jsonb(b) ->> 'rows_per_second', '0')::float8 AS "rowsPerSecond", cancelled, to_jsonb(b) ->> 'throttled' AS throttled
+     FROM ${BACKFILLS_TABLE} b WHERE name = ANY($1) ORDER BY updated_at DESC LIMIT 1`,
+    [names],
+  );
+  if (!row) return undefined;
+  const { cancelled, throttled, total, ...progress } = row;
+  return {
+    ...withEstimate({ ...progress, total: Math.max(total, progress.rows) }),
+    ...(cancelled && { cancelled }),
+    ...(throttled && !cancelled && { throttled }),
+  };
+}
+
+function withEstimate(progress: Omit<BackfillProgress, 'secondsLeft'>): BackfillProgress {
+  const { rows, total, rowsPerSecond } = progress;
+  const secondsLeft = rowsPerSecond > 0 ? Math.max(0, Math.round((total - rows) / rowsPerSecond)) : null;
+  return { ...progress, secondsLeft };
+}
+
+export interface BackfillListener {
+  /** How far it is; `isDue` when somebody should hear of it now. */
+  report(progress: BackfillProgress, isDue: boolean): void;
+  /** A batch that changed rows is in the database. */
+  committed(): void;
+}
+
+/**
+ * Passes over the table until a whole pass finds no row to do: rows that the old
+ * version wrote behind the cursor are found by the next pass.
+ */
+export async function runBackfill(
+  runner: QueryRunner,
+  { name }: KnownMigration,
+  spec: BackfillSpec,
+  log: Logger,
+  { report, committed }: BackfillListener,
+): Promise<void> {
+  const sql = await batchSql(runner, spec);
+  const total = await estimate(runner, spec.table);
+  await runner.query(`INSERT INTO ${BACKFILLS_TABLE} (name) VALUES ($1) ON CONFLICT DO NOTHING`, [name]);
+  let warning: string | undefined;
+  const lagNow = async () => {
+    const lag = await readReplicaLag(runner);
+    if (lag.isUnreadable && !warning) {
+      warning = UNREADABLE;
+      log.warn(warning);
+    }
+    return lag;
+  };
+  await lagNow();
+  const startedAt = performance.now();
+  let size = BATCH.first;
+  let changedNow = 0;
+  let changedInPass = 0;
+  let passes = 0;
+  let reportedAt = startedAt;
+  for (;;) {
+    const state = await stateOf(runner, name);
+    const rate = changedNow / Math.max(0.001, (performance.now() - startedAt) / 1_000);
+    const batchStartedAt = performance.now();
+    const batch = await runBatch(runner, sql, { name, cursor: state.cursor, size, total, rate });
+    const took = performance.now() - batchStartedAt;
+    changedNow += batch.rows;
+    changedInPass += batch.rows;
+    const seconds = Math.max(0.001, (performance.now() - startedAt) / 1_000);
+    const rows = state.rows + batch.rows;
+    const rowsPerSecond = Math.round(changedNow / seconds);
+    const progress = {
+      ...withEstimate({ name, rows, total: Math.max(total, rows), rowsPerSecond }),
+      ...(warning && { warning }),
+    };
+    if (batch.rows > 0) committed();
+    const isDue = performance.now() - reportedAt > REPORT_EVERY_MS || batch.last === null;
+    report(progress, isDue);
+    if (isDue) {
+      reportedAt = performance.now();
+      log.info({ ...progress, batch: size }, 'backfill');
+    }
+    if (batch.last === null) {
+      if (changedInPass === 0 && state.cursor === null) return;
+      changedInPass = 0;
+      passes += 1;
+      if (passes < MAX_PASSES) continue;
+      throw new RefusedError(
+        `${name}: after ${passes} passes its \`where\` still finds rows; \`set\` must make a row not match any more`,
+      );
+    }
+    size = nextSize(size, took);
+    await sleep(Math.min(took, TARGET_MS)); // the database has half of the time for itself
+    await untilReplicasFollow(runner, name, lagNow, log, (throttled) =>
+      report({ ...progress, ...(throttled && { throttled }) }, true),
+    );
+  }
+}
+
+async function stateOf(runner: QueryRunner, name: string) {
+  const [state] = await runner.query(
+    `SELECT cursor, rows::float8 AS rows, cancelled FROM ${BACKFILLS_TABLE} WHERE name = $1`,
+    [name],
+  );
+  if (state?.cancelled) {
+    throw new RefusedError(
+      `${name} was cancelled after ${state.rows} rows; \`migrate resume\` lets it continue`,
+    );
+  }
+  return state as { cursor: string | null; rows: number };
+}
+
+interface Batch {
+  name: string;
+  cursor: string | null;
+  size: number;
+  /** For whoever asks `status`. */
+  total: number;
+  rate: number;
+}
+
+/** The rows and the cursor change together, so a killed run neither skips a row nor counts one twice. */
+async function runBatch(runner: QueryRunner, sql: string, { name, cursor, size, total, rate }: Batch) {
+  await runner.startTransaction();
+  try {
+    const [result] = await runner.query(sql, [cursor, size]);
+    const { last, rows } = result as { last: string | null; rows: number };
+    await runner.query(
+      `UPDATE ${BACKFILLS_TABLE} SET cursor = $2, rows = rows + $3, total = $4, rows_per_second = $5, throttled = NULL, updated_at = now() WHERE name = $1`,
+      [name, last, rows, Math.round(total), Math.round(rate)],
+    );
+    await runner.commitTransaction();
+    return { last, rows };
+  } catch (error) {
+    await runner.rollbackTransaction().catch(() => undefined);
+    throw error;
+  }
+}
+
+async function batchSql(runner: QueryRunner, { table, key, set, where }: BackfillSpec): Promise<string> {
+  const [column] = await runner.query(
+    'SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = $1::regclass AND attname = $2',
+    [table, key],
+  );
+  if (!column) throw new RefusedError(`backfill: ${table} has no column ${key}`);
+  return `WITH batch AS MATERIALIZED (
+      SELECT ${key} AS k FROM ${table}
+      WHERE ($1::${column.type} IS NULL OR ${key} > $1::${column.type}) AND (${where})
+      ORDER BY ${key} LIMIT $2 FOR NO KEY UPDATE),
+    changed AS (UPDATE ${table} SET ${set} FROM batch WHERE ${table}.${key} = batch.k RETURNING 1)
+    SELECT (SELECT k::text FROM batch ORDER BY k DESC LIMIT 1) AS last, (SELECT count(*)::int FROM changed) AS rows`;
+}
+
+/** The planner's own: by the file's size, also when nobody has counted yet. */
+async function estimate(runner: QueryRunner, table: string): Promise<number> {
+  const [row] = await runner.query(`EXPLAIN (FORMAT JSON) SELECT FROM ${table}`);
+  return row?.['QUERY PLAN']?.[0]?.Plan?.['Plan Rows'] ?? 0;
+}
+
+export function nextSize(size: number, tookMs: number): number {
+  const wanted = tookMs > TARGET_MS ? size / 2 : tookMs < TARGET_MS / 2 ? size * 1.5 : size;
+  return Math.round(Math.min(BATCH.most, Math.max(BATCH.least, wanted)));
+}
+
+/** Says so when the wait begins and ends, and is cancelled there as anywhere else. */
+async function untilReplicasFollow(
+  runner: QueryRunner,
+  name: string,
+  lagNow: () => Promise<ReplicaLag>,
+  log: Logger,
+  tell: (throttled: string | undefined) => void,
+): Promise<void> {
+  let lag = await lagNow();
+  if (!isBehind(lag)) return;
+  const until = performance.now() + LONGEST_WAIT_MS;
+  while (isBehind(lag) && performance.now() < until) {
+    const reason = `${lag.replica} is ${Math.round(lag.ms / 1_000)} s behind`;
+    log.info({ backfill: name, reason }, 'a replica is behind, the backfill waits for it');
+    await noteThrottled(runner, name, reason);
+    tell(reason);
+    await sleep(REPORT_EVERY_MS);
+    await stateOf(runner, name);
+    lag = await lagNow();
+  }
+  tell(undefined); // the next batch clears the note
+}
+
+/**
+ * For whoever asks `status`; and something to replicate: a replica that has caught up says so with
+ * what it is sent, and until then its last lag stands.
+ */
+async function noteThrottled(runner: QueryRunner, name: string, reason: string): Promise<void> {
+  await runner.query(`UPDATE ${BACKFILLS_TABLE} SET throttled = $2, updated_at = now() WHERE name = $1`, [
+    name,
+    reason,
+  ]);
+}

@@ -1,0 +1,89 @@
+/** The database's own list of what was applied. TypeORM's table, with what it lacks. */
+import type { QueryRunner } from 'typeorm';
+import { sqlState } from '../../database/pool/connection-errors.js';
+import { isComparable } from './checksum.js';
+import { misfit } from './fitness.js';
+import { type KnownMigration, timestampOf } from './known-migrations.js';
+import { RefusedError } from './refused-error.js';
+import { MIGRATIONS_TABLE } from './table.js';
+
+const UNDEFINED_TABLE = '42P01';
+/** What we keep beside TypeORM's own columns. */
+const COLUMNS = [
+  ['checksum', 'text'],
+  ['phase', 'text'],
+  ['requires', 'text'],
+  ['until', 'text'],
+  ['applied_at', 'timestamptz'],
+] as const;
+
+export interface Applied {
+  /** In the order they were applied. */
+  id?: number;
+  name: string;
+  checksum?: string | null;
+  requires?: string | null;
+  until?: string | null;
+}
+
+export async function createHistory(runner: QueryRunner): Promise<void> {
+  // The shape TypeORM gives it, so that a database of an older image continues as it is.
+  await runner.query(
+    `CREATE TABLE IF NOT EXISTS ${MIGRATIONS_TABLE} (id serial PRIMARY KEY, "timestamp" bigint NOT NULL, name varchar NOT NULL)`,
+  );
+  const [{ complete }] = await runner.query(
+    `SELECT count(*) = ${COLUMNS.length} AS complete FROM pg_attribute WHERE attrelid = '${MIGRATIONS_TABLE}'::regclass AND NOT attisdropped AND attname = ANY($1)`,
+    [COLUMNS.map(([name]) => name)],
+  );
+  if (complete) return; // ALTER TABLE would wait for whoever reads it, even to do nothing
+  const added = COLUMNS.map(([name, type]) => `ADD COLUMN IF NOT EXISTS ${name} ${type}`);
+  await runner.query(`ALTER TABLE ${MIGRATIONS_TABLE} ${added.join(', ')}`);
+}
+
+/** Oldest first; nothing when the database has no list yet. */
+export async function readHistory(runner: QueryRunner): Promise<Applied[]> {
+  try {
+    return await runner.query(`SELECT * FROM ${MIGRATIONS_TABLE} ORDER BY "timestamp"`);
+  } catch (error) {
+    if (sqlState(error) === UNDEFINED_TABLE) return [];
+    throw error;
+  }
+}
+
+export async function recordApplied(runner: QueryRunner, migration: KnownMigration): Promise<void> {
+  const { name, checksum, phase, requires, until } = migration;
+  await runner.query(
+    `INSERT INTO ${MIGRATIONS_TABLE} ("timestamp", name, checksum, phase, requires, until, applied_at) VALUES ($1, $2, $3, $4, $5, $6, now())`,
+    [timestampOf(migration), name, checksum, phase, requires ?? null, until ?? null],
+  );
+}
+
+/** Refuses what no second try can fix: an applied migration that has changed, an image that is too old. */
+export function checkHistory(applied: Applied[], known: KnownMigration[], version: string): void {
+  const byName = new Map(known.map((one) => [one.name, one]));
+  for (const { name, checksum } of applied) {
+    const migration = byName.get(name);
+    if (migration && isComparable(checksum) && checksum !== migration.checksum) {
+      throw new RefusedError(
+        `${name} was changed after it was applied to this database; undo the change and write a new migration`,
+      );
+    }
+  }
+  const reason = misfit(version, applied);
+  if (reason) throw new RefusedError(reason);
+}
+
+/** Migrations applied by an image that recorded no checksums, or of an earlier kind, get today's. */
+export async function adoptChecksums(
+  runner: QueryRunner,
+  applied: Applied[],
+  known: KnownMigration[],
+): Promise<void> {
+  const without = new Set(applied.filter(({ checksum }) => !isComparable(checksum)).map(({ name }) => name));
+  for (const { name, checksum, phase, requires, until } of known.filter((one) => without.has(one.name))) {
+    await runner.query(
+      `UPDATE ${MIGRATIONS_TABLE} SET checksum = $2, phase = $3, requires = $4, until = $5 WHERE name = $1`,
+      [name, checksum, phase, requires ?? null, until ?? null],
+    );
+  }
+}

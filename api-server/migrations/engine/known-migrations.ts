@@ -1,0 +1,119 @@
+/** The registry: the migrations of this image, every class in the migrations folder. */
+import { readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { MigrationInterface } from 'typeorm';
+import { z } from 'zod';
+import { type MigrationPhase, migrationPhaseSchema } from '../../../contract/image.js';
+import { checksumOf } from './checksum.js';
+import { type DryRun, dryRun } from './dry-run.js';
+import { isOlder } from './fitness.js';
+
+export interface KnownMigration {
+  /** The class name, which ends in the timestamp that orders it. */
+  name: string;
+  phase: MigrationPhase;
+  /** False: its statements run on their own, as CREATE INDEX CONCURRENTLY must. */
+  transaction: boolean;
+  /** The oldest, and the newest, version of the API that can live with it. */
+  requires?: string;
+  until?: string;
+  /** Of its SQL: a migration that was applied must not change. */
+  checksum: string;
+  /** What it sends, as far as can be told without a database. */
+  dry: DryRun;
+  migration: new () => MigrationInterface;
+}
+
+const FOLDER = new URL('../versions/', import.meta.url);
+
+const versionSchema = z.string().regex(/^\d+\.\d+\.\d+(-[\w.]+)?$/, 'expected a version such as 1.4.0');
+const declarationSchema = z.object({
+  phase: migrationPhaseSchema,
+  transaction: z.boolean().default(true),
+  requires: versionSchema.optional(),
+  until: versionSchema.optional(),
+});
+
+/**
+ * Oldest first. Read from the folder, not from a list in the code, so that an
+ * image with one more file knows one more migration. Loads no TypeORM.
+ */
+export async function knownMigrations(folder: URL = FOLDER): Promise<KnownMigration[]> {
+  const files = (await readdir(fileURLToPath(folder))).filter((name) => /\.(js|mjs)$/.test(name)).sort();
+  const modules = await Promise.all(files.map((file) => loadMigrations(new URL(file, folder))));
+  const found = modules.flat().sort((a, b) => timestampOf(a) - timestampOf(b));
+  found.forEach((one, index) => {
+    const other = found[index - 1];
+    if (other && timestampOf(other) === timestampOf(one)) {
+      throw new Error(
+        `${other.name} and ${one.name} have the same timestamp, so they have no order: change the newer one's`,
+      );
+    }
+  });
+  return found;
+}
+
+/** The migrations that a module exports. */
+export async function loadMigrations(url: URL): Promise<KnownMigration[]> {
+  const file = basename(fileURLToPath(url));
+  const exported: unknown[] = Object.values((await import(url.href)) as object);
+  return Promise.all(exported.filter(isClass).map((migration) => register(migration, file)));
+}
+
+async function register(migration: new () => MigrationInterface, file: string): Promise<KnownMigration> {
+  const { name } = migration;
+  const { phase, transaction, requires, until } = migration as Partial<KnownMigration>;
+  const declared = declarationSchema.safeParse({ phase, transaction, requires, until });
+  if (!declared.success) {
+    const [issue] = declared.error.issues;
+    const key = String(issue?.path[0]);
+    throw new Error(
+      key === 'phase'
+        ? `${file}: ${name} must declare its phase: ${migrationPhaseSchema.options.join(', ')}`
+        : `${file}: ${name}.${key}: ${issue?.message}`,
+    );
+  }
+  if (!/\d{13}$/.test(name)) throw new Error(`${file}: the name ${name} must end in a 13-digit timestamp`);
+  const ofFile = /^(\d{13})-/.exec(file)?.[1];
+  if (ofFile && ofFile !== name.slice(-13)) {
+    throw new Error(
+      `${file}: out of order: its class is ${name}; file and class must have the same timestamp`,
+    );
+  }
+  const { requires: oldest, until: newest } = declared.data;
+  if (oldest && newest && isOlder(newest, oldest)) {
+    throw new Error(`${file}: no version can live with ${name}: it requires ${oldest}, until ${newest}`);
+  }
+  const instance = new migration() as MigrationInterface & { backfill?: unknown };
+  refuseMismatch(file, name, declared.data.phase, instance);
+  const dry = await dryRun(instance);
+  if (instance.backfill && (dry.statements.length > 0 || dry.dynamic)) {
+    throw new Error(
+      `${file}: ${name} declares a backfill, so its \`up\` would never run, and it is not empty: give it a migration of its own, of phase expand`,
+    );
+  }
+  const checksum = checksumOf(dry, [declared.data.transaction, instance.backfill ?? null], migration);
+  return { name, ...declared.data, checksum, dry, migration };
+}
+
+function refuseMismatch(
+  file: string,
+  name: string,
+  phase: MigrationPhase,
+  { backfill }: { backfill?: unknown },
+) {
+  if (backfill && phase !== 'backfill') {
+    throw new Error(`${file}: ${name} declares a backfill, so its phase must be backfill, not ${phase}`);
+  }
+}
+
+export function timestampOf({ name }: { name: string }): number {
+  return Number(name.slice(-13));
+}
+
+function isClass(value: unknown): value is new () => MigrationInterface {
+  return (
+    typeof value === 'function' && typeof (value.prototype as { up?: unknown } | undefined)?.up === 'function'
+  );
+}

@@ -1,0 +1,82 @@
+/** What lint says of migrations before any of their statements runs. */
+import type { MigrationInterface } from 'typeorm';
+import type { MigrationFinding } from '../../../contract/image.js';
+import { type Finding, lintContext, lintSql, statementsOf } from '../../migration-lint/lint.js';
+import { droppedNames } from '../../migration-lint/names.js';
+import type { BackfillSpec } from './backfill.js';
+import { type KnownMigration, timestampOf } from './known-migrations.js';
+
+export interface LintedMigration {
+  name: string;
+  findings: Finding[];
+  /** Tables it creates. */
+  created: string[];
+  /** It builds SQL from what the database holds, so some of it is judged only when it runs. */
+  dynamic: boolean;
+}
+
+/** `contracts` are those that may be still to run. */
+export async function lintMigrations(
+  known: KnownMigration[],
+  contracts: KnownMigration[] = known,
+): Promise<LintedMigration[]> {
+  const linted: LintedMigration[] = [];
+  for (const migration of known) {
+    linted.push(await lintMigration(migration, await doomedNames(migration, contracts)));
+  }
+  return linted;
+}
+
+/**
+ * What older contracts drop. All expand migrations run before any contract, so one that gives such
+ * a name again would meet what is still there, and the contract would drop the new in its place.
+ */
+export async function doomedNames(
+  migration: KnownMigration,
+  contracts: KnownMigration[],
+): Promise<Set<string>> {
+  const doomed = new Set<string>();
+  for (const { phase, dry, ...older } of contracts) {
+    if (phase !== 'contract' || timestampOf(older) >= timestampOf(migration)) continue;
+    for (const sql of dry.statements) {
+      const statements = await statementsOf(sql).catch(() => []); // told of the contract itself
+      for (const { kind, body } of statements) {
+        for (const name of droppedNames(kind, body)) doomed.add(name);
+      }
+    }
+  }
+  return doomed;
+}
+
+async function lintMigration(
+  { name, phase, transaction, migration, dry }: KnownMigration,
+  doomed: ReadonlySet<string>,
+): Promise<LintedMigration> {
+  const context = lintContext(phase, transaction, doomed);
+  const { backfill } = new migration() as MigrationInterface & { backfill?: BackfillSpec };
+  const findings: Finding[] = backfill ? await lintBackfill(backfill) : [];
+  for (const sql of dry.statements) findings.push(...(await lintSql(sql, context)));
+  return { name, findings, created: [...context.created], dynamic: dry.dynamic };
+}
+
+/** Its parts must make one UPDATE and nothing else. */
+async function lintBackfill({ table, set, where }: BackfillSpec): Promise<Finding[]> {
+  const sql = `UPDATE ${table} SET ${set} WHERE (${where})`;
+  const findings = await lintSql(sql, lintContext('backfill', true));
+  return findings.filter(({ rule }) => rule !== 'update-all-rows');
+}
+
+export function asReported(name: string, findings: Finding[]): MigrationFinding[] {
+  return findings.map(({ rule, statement }) => ({ migration: name, rule, statement }));
+}
+
+/** What a plan has to say of those whose SQL depends on what they find. */
+export function unforeseen(linted: LintedMigration[]): MigrationFinding[] {
+  return linted
+    .filter(({ dynamic }) => dynamic)
+    .map(({ name }) => ({
+      migration: name,
+      rule: 'not-known-before-it-runs',
+      statement: 'asks the database as it goes; each statement is judged when it is sent',
+    }));
+}

@@ -1,0 +1,358 @@
+/** Runs the migrations of this image and says how it went. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type MigrationInterface, type QueryRunner, QueryRunnerAlreadyReleasedError } from 'typeorm';
+import type {
+  BackfillProgress,
+  LockHolder,
+  MigrationFinding,
+  MigrationPhase,
+  MigrationReport,
+} from '../../../contract/image.js';
+import type { Settings } from '../../config/schema.js';
+import { version } from '../../config/version.js';
+import { sqlState } from '../../database/pool/connection-errors.js';
+import type { Logger } from '../../observability/logging/logger.js';
+import { redact } from '../../observability/logging/redact.js';
+import { type BackfillSpec, backfillProgress, createBackfills, runBackfill } from './backfill.js';
+import { refuseTransactionPooling } from './direct-connection.js';
+import { type GateTimeouts, throughGate } from './gate.js';
+import {
+  type Applied,
+  adoptChecksums,
+  checkHistory,
+  createHistory,
+  readHistory,
+  recordApplied,
+} from './history.js';
+import { InterruptedError } from './is-retryable.js';
+import type { KnownMigration } from './known-migrations.js';
+import { doomedNames, unforeseen } from './lint-migrations.js';
+import { BlockerWatch, describeHolder, runHolder } from './lock-holder.js';
+import {
+  configureSession,
+  jittered,
+  LockTimeoutError,
+  lockSession,
+  type MigrationSession,
+  openSession,
+} from './migration-session.js';
+import { preflight, selectPending } from './preflight.js';
+import { RefusedError } from './refused-error.js';
+import { lastLine } from './report.js';
+
+const MAX_FINDINGS = 5;
+const LOCK_NOT_AVAILABLE = '55P03';
+const STATEMENT_TIMEOUT_MS: Record<MigrationPhase, number> = {
+  expand: 60_000,
+  backfill: 60_000,
+  contract: 300_000,
+};
+
+/** Contract is never run unasked: it must not happen before the traffic has moved. */
+export const DEFAULT_PHASES: MigrationPhase[] = ['expand', 'backfill'];
+
+export interface RunResult {
+  report: MigrationReport;
+  /** Why it failed, for the caller to choose an exit code. */
+  cause?: unknown;
+}
+
+interface Progress {
+  before: string[];
+  now: string[];
+  phases: MigrationPhase[];
+  backfill?: BackfillProgress;
+  /** The migration that runs. */
+  running?: string;
+  lockHolder?: LockHolder;
+  /** It gave way to `lockHolder`, and is tried again. */
+  gaveWay?: boolean;
+  /** What lint has to say that is no reason to refuse. */
+  findings?: MigrationFinding[];
+  /** Leaves a report of how far it came. */
+  tell(): void;
+}
+
+/**
+ * Applies what is pending in these phases. Each migration has its own transaction: all of it
+ * happens, or nothing. When `interrupted` rejects, it reports at once; the server rolls back
+ * what is under way when the process ends. `onProgress` gets reports of how far it is.
+ */
+export function migrateUp(
+  settings: Settings,
+  known: KnownMigration[],
+  log: Logger,
+  interrupted: Promise<never>,
+  phases: MigrationPhase[] = DEFAULT_PHASES,
+  onProgress: (report: MigrationReport) => void = () => {},
+): Promise<RunResult> {
+  const work = (progress: Progress) => Promise.race([runLocked(settings, known, progress, log), interrupted]);
+  return measured(settings, known, phases, work, onProgress);
+}
+
+/** What is applied and what is pending; changes nothing. */
+export function migrationStatus(
+  settings: Settings,
+  known: KnownMigration[],
+  log: Logger,
+  phases: MigrationPhase[] = DEFAULT_PHASES,
+): Promise<RunResult> {
+  return measured(settings, known, phases, async (progress) => {
+    await using session = await openSession(settings, known, log);
+    const applied = await readHistory(session.runner);
+    progress.now = names(applied);
+    progress.before = progress.now;
+    progress.lockHolder = await runHolder(session.runner);
+    const pending = selectPending(applied, known, ['backfill']).map(({ name }) => name);
+    progress.backfill = await backfillProgress(session.runner, pending);
+    checkHistory(applied, known, version());
+  });
+}
+
+/** As `migrationStatus`, and refuses what `migrateUp` would refuse before its first statement. */
+export function migrationPlan(
+  settings: Settings,
+  known: KnownMigration[],
+  log: Logger,
+  phases: MigrationPhase[] = DEFAULT_PHASES,
+): Promise<RunResult> {
+  return measured(settings, known, phases, async (progress) => {
+    await using session = await openSession(settings, known, log);
+    const applied = await readHistory(session.runner);
+    progress.now = names(applied);
+    progress.before = progress.now;
+    progress.findings = unforeseen(await preflight(session.runner, applied, known, phases));
+  });
+}
+
+async function measured(
+  settings: Settings,
+  known: KnownMigration[],
+  phases: MigrationPhase[],
+  work: (progress: Progress) => Promise<void>,
+  onProgress: (report: MigrationReport) => void = () => {},
+): Promise<RunResult> {
+  const startedAt = performance.now();
+  const report = (cause?: unknown) =>
+    reportOf(settings, known, progress, cause, performance.now() - startedAt);
+  const tell = () => onProgress({ ...report(), outcome: 'running' });
+  const progress: Progress = { before: [], now: [], phases, tell };
+  let cause: unknown;
+  try {
+    await work(progress);
+  } catch (error) {
+    cause = isReleased(error) ? new Error('Connection terminated between two statements') : error;
+  }
+  return { report: report(cause), cause };
+}
+
+/** A connection that ends while nothing runs on it takes TypeORM's query runner with it; the next statement meets that. */
+function isReleased(error: unknown): boolean {
+  return error instanceof QueryRunnerAlreadyReleasedError;
+}
+
+async function runLocked(settings: Settings, known: KnownMigration[], progress: Progress, log: Logger) {
+  await using session = await openSession(settings, known, log);
+  const { runner } = session;
+  await refuseTransactionPooling(session.dataSource, runner);
+  await lockSession(runner, settings.migrations.runner_wait, log, (holder) => {
+    progress.lockHolder = holder;
+    progress.tell();
+  });
+  progress.lockHolder = undefined;
+  await configureSession(runner, timeoutsOf(settings, 'expand'));
+  const applied = await readHistory(runner);
+  progress.before = names(applied);
+  progress.now = progress.before;
+  await preflight(runner, applied, known, progress.phases);
+  await createHistory(runner);
+  await adoptChecksums(runner, applied, known);
+  progress.backfill = await recordedBackfill(runner, applied, known);
+  await using watch = await watchBlockers(session, settings.migrations.lock_timeout, (holder) => {
+    if (progress.gaveWay) return; // who it gave way to is the news, until it is tried again
+    progress.lockHolder = holder;
+    progress.tell();
+  });
+  const contracts = selectPending(applied, known, ['contract']);
+  for (const migration of selectPending(applied, known, progress.phases)) {
+    progress.running = migration.name;
+    progress.tell();
+    await applyPatiently(session, settings, { migration, contracts }, progress, watch, log);
+    progress.now = [...progress.now, migration.name];
+    progress.running = undefined;
+  }
+}
+
+/**
+ * The report of an earlier run may be lost, so each run reports what the database has recorded: of
+ * pending backfills, or else of those that are applied.
+ */
+async function recordedBackfill(
+  runner: QueryRunner,
+  applied: Applied[],
+  known: KnownMigration[],
+): Promise<BackfillProgress | undefined> {
+  const pending = selectPending(applied, known, ['backfill']);
+  const backfills = pending.length > 0 ? pending : known.filter(({ phase }) => phase === 'backfill');
+  const recorded = await backfillProgress(
+    runner,
+    backfills.map(({ name }) => name),
+  );
+  return pending.length > 0 ? recorded : finished(recorded);
+}
+
+/** Rows that needed no change are in the total and not in `rows`. */
+function finished(backfill: BackfillProgress | undefined): BackfillProgress | undefined {
+  return backfill && { ...backfill, secondsLeft: 0 };
+}
+
+async function watchBlockers(
+  { dataSource, runner }: MigrationSession,
+  lockTimeoutMs: number,
+  onChange: (holder: LockHolder | undefined) => void,
+): Promise<BlockerWatch> {
+  const [{ pid }] = await runner.query('SELECT pg_backend_pid() AS pid');
+  return new BlockerWatch(
+    dataSource.createQueryRunner(),
+    pid,
+    Math.min(1_000, Math.max(50, lockTimeoutMs / 4)),
+    onChange,
+  );
+}
+
+/** A migration that can't get a table's lock gives way to the traffic and is tried again. */
+async function applyPatiently(
+  session: MigrationSession,
+  settings: Settings,
+  { migration, contracts }: { migration: KnownMigration; contracts: KnownMigration[] },
+  progress: Progress,
+  watch: BlockerWatch,
+  log: Logger,
+) {
+  const { lock_attempts: attempts } = settings.migrations;
+  const timeouts = timeoutsOf(settings, migration.phase);
+  const doomed = await doomedNames(migration, contracts);
+  await configureSession(session.runner, timeouts);
+  let attempt = 0;
+  const committed = () => {
+    attempt = 1; // what counts is to be kept from the same rows again and again, not a day's bad luck
+  };
+  for (;;) {
+    attempt += 1;
+    try {
+      log.info({ migration: migration.name, phase: migration.phase }, 'migration starts');
+      progress.gaveWay = false;
+      await applyOne(session, migration, { timeouts, doomed }, progress, committed, log);
+      progress.lockHolder = undefined;
+      return;
+    } catch (error) {
+      const isLocked = sqlState(error) === LOCK_NOT_AVAILABLE;
+      progress.gaveWay = true;
+      progress.lockHolder = isLocked ? watch.take() : undefined;
+      if (!isLocked) throw error;
+      if (attempt >= attempts) throw error;
+      progress.tell();
+      const heldBy = progress.lockHolder && describeHolder(progress.lockHolder);
+      log.warn({ attempt, attempts, heldBy }, 'a table is locked, the migration gave way and is tried again');
+      await sleep(jittered(Math.min(10_000, 500 * 2 ** attempt)));
+    }
+  }
+}
+
+async function applyOne(
+  { runner }: MigrationSession,
+  migration: KnownMigration,
+  { timeouts, doomed }: { timeouts: GateTimeouts; doomed: ReadonlySet<string> },
+  progress: Progress,
+  committed: () => void,
+  log: Logger,
+): Promise<void> {
+  const instance = new migration.migration() as MigrationInterface & { backfill?: BackfillSpec };
+  if (instance.backfill) {
+    await createBackfills(runner);
+    const report = (now: BackfillProgress, isDue: boolean) => {
+      progress.backfill = now;
+      if (isDue) progress.tell();
+    };
+    await runBackfill(runner, migration, instance.backfill, log, { report, committed });
+    await recordApplied(runner, migration);
+    progress.backfill = finished(progress.backfill);
+    return;
+  }
+  if (!migration.transaction) {
+    await throughGate(runner, migration, timeouts, doomed, () => instance.up(runner));
+    return recordApplied(runner, migration);
+  }
+  await runner.startTransaction();
+  try {
+    await throughGate(runner, migration, timeouts, doomed, () => instance.up(runner));
+    await recordApplied(runner, migration);
+    await runner.commitTransaction();
+  } catch (error) {
+    await runner.rollbackTransaction().catch(() => undefined); // a lost connection has rolled back
+    throw error;
+  }
+}
+
+function timeoutsOf(settings: Settings, phase: MigrationPhase): GateTimeouts {
+  return { lock: settings.migrations.lock_timeout, statement: STATEMENT_TIMEOUT_MS[phase] };
+}
+
+function names(applied: Applied[]): string[] {
+  return applied.map(({ name }) => name);
+}
+
+function reportOf(
+  settings: Settings,
+  known: KnownMigration[],
+  { before, now, phases, backfill, running, lockHolder: holder, findings: notes = [] }: Progress,
+  cause: unknown,
+  durationMs: number,
+): MigrationReport {
+  const knownNames = new Set(known.map(({ name }) => name));
+  const pending = [...knownNames].filter((name) => !now.includes(name));
+  const pendingOf = (phase: MigrationPhase) =>
+    known.filter((one) => one.phase === phase && pending.includes(one.name)).map(({ name }) => name);
+  const applied = now.filter((name) => !before.includes(name));
+  const ahead = now.filter((name) => !knownNames.has(name));
+  const newest = now.toSorted((a, b) => Number(a.slice(-13)) - Number(b.slice(-13))).at(-1) ?? null;
+  const lockHolder = cause instanceof LockTimeoutError ? cause.holder : holder;
+  const report = {
+    current: newest,
+    applied,
+    pending,
+    backfills: pendingOf('backfill'),
+    contracts: pendingOf('contract'),
+    durationMs: Math.round(durationMs),
+    phases,
+    ...(ahead.length > 0 && { ahead }),
+    ...(backfill && { backfill }),
+    ...(running && { running }),
+    ...(lockHolder && { lockHolder }),
+  };
+  if (cause === undefined) {
+    const findings = notes.length > 0 ? { findings: notes.slice(0, MAX_FINDINGS) } : {};
+    return { outcome: applied.length > 0 ? 'done' : 'nothing', ...report, ...findings };
+  }
+  const error = errorText(cause, running, settings.database.url) + heldBy(cause, holder);
+  if (!(cause instanceof RefusedError)) return { outcome: 'failed', ...report, error };
+  const findings = cause.findings.slice(0, MAX_FINDINGS);
+  return { outcome: 'refused', ...report, error, ...(findings.length > 0 && { findings }) };
+}
+
+function heldBy(cause: unknown, holder: LockHolder | undefined): string {
+  if (!holder) return '';
+  if (sqlState(cause) === LOCK_NOT_AVAILABLE) return `; held by ${describeHolder(holder)}`;
+  return cause instanceof InterruptedError ? `; it waited for ${describeHolder(holder)}` : '';
+}
+
+/** The SQL error with the migration it belongs to, in one line and without credentials. */
+function errorText(cause: unknown, failing: string | undefined, url: string): string {
+  const message = redact(lastLine(messageOf(cause)), url);
+  return failing && sqlState(cause)?.length === 5 ? `${failing}: ${message}` : message;
+}
+
+function messageOf(cause: unknown): string {
+  if (cause instanceof AggregateError) return cause.errors.map(messageOf).join('; ');
+  return cause instanceof Error ? cause.message || cause.name : String(cause);
+}

@@ -1,0 +1,19 @@
+import type { Command } from 'ioredis';
+import { inSpan, isTracing } from '../observability/tracing/tracing.js';
+import type { RedisClient } from './redis.js';
+
+/**
+ * Creates a span per command when tracing is enabled. It contains only the command name: keys and
+ * values are user data.
+ */
+export function traceCommands(client: RedisClient): void {
+  if (!isTracing()) return;
+  const send = client.sendCommand.bind(client) as (command: Command, ...rest: unknown[]) => Promise<unknown>;
+  client.sendCommand = ((command: Command, ...rest: unknown[]) => {
+    const attributes = { 'db.system.name': 'redis', 'db.operation.name': command.name };
+    void inSpan(`${command.name} redis`, { kind: 'client', attributes }, () => command.promise).catch(
+      () => undefined,
+    );
+    return send(command, ...rest);
+  }) as typeof client.sendCommand;
+}
