@@ -3,8 +3,6 @@ import type { PoolClient } from 'pg';
 import type { DataSource, EntityTarget } from 'typeorm';
 import type { Settings } from '../config/schema.js';
 import { Secret } from '../config/secret.js';
-import type { KnownMigration } from '../migrations/engine/known-migrations.js';
-import { schemaMisfit } from '../migrations/engine/schema-misfit.js';
 import type { Logger } from '../observability/logging/logger.js';
 import type { RedisClient } from '../redis/redis.js';
 import { cancelRequest } from './pool/cancel-request.js';
@@ -22,7 +20,8 @@ import { StatementRouter } from './routing/statement-router.js';
 export interface DatabaseParts {
   settings: Settings['database'];
   entities: EntityTarget<object>[];
-  migrations: KnownMigration[];
+  /** Why this image can't run on the schema; undefined when it can. */
+  schemaMisfit: (connection: WatchConnection) => Promise<string | undefined>;
   /** Shares recent writers between processes. Without it, each process knows only its own writers. */
   redis?: RedisClient;
   log: Logger;
@@ -131,14 +130,14 @@ export class Database {
   }
 
   #createMonitor(): DatabaseMonitor {
-    const { settings, log, migrations } = this.parts;
+    const { settings, log, schemaMisfit } = this.parts;
     return new DatabaseMonitor({
       open: () => this.#primary.openWatch(),
       prepare: async () => {
         this.#primary.closeCircuit();
         if (!this.dataSource.isInitialized) await this.dataSource.initialize();
       },
-      schemaMisfit: (connection) => schemaMisfit(connection, migrations),
+      schemaMisfit,
       onReady: () => this.#primary.closeCircuit(),
       backoff: { initialMs: settings.retry_initial, maxMs: settings.retry_max },
       probeIntervalMs: settings.probe_interval,

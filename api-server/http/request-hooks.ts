@@ -3,9 +3,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { HEADERS, PATHS } from '../../contract/image.js';
 import type { Database } from '../database/database.js';
 import { formatLsn } from '../database/pool/session.js';
-import type { Readiness } from '../observability/health/readiness.js';
 import type { Logger } from '../observability/logging/logger.js';
 import type { Metrics } from '../observability/metrics/metrics.js';
+import type { Readiness } from './health/readiness.js';
 import { enter, newState, type RequestState } from './request-state.js';
 
 export interface RequestHookParts {

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { isPrivate } from '../modules/webhooks/private-addresses.js';
+import { isPrivate } from './private-addresses.js';
 
 /**
  * Value of Fastify's `trustProxy`: the configured networks, or a number of consecutive proxies with

@@ -3,10 +3,10 @@ import { type Job, type Queue, UnrecoverableError, Worker } from 'bullmq';
 import { backoffMs } from '../backoff.js';
 import type { Settings } from '../config/schema.js';
 import type { Logger } from '../observability/logging/logger.js';
-import type { JobMetrics } from '../observability/metrics/job-metrics.js';
 import { inSpan } from '../observability/tracing/tracing.js';
 import type { RedisClient } from '../redis/redis.js';
 import { HopelessJobError, type JobDefinition, type JobOptions, type Retries } from './job.js';
+import type { JobMetrics } from './job-metrics.js';
 import { enqueue, type JobPayload, openQueue, PREFIX } from './queues.js';
 
 export interface JobRunnerParts {

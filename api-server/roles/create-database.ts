@@ -1,11 +1,12 @@
 import type { Settings } from '../config/schema.js';
 import { Database } from '../database/database.js';
+import { addDatabaseGauges } from '../database/database-metrics.js';
 import { slowQueryLog } from '../database/pool/slow-queries.js';
 import { knownMigrations } from '../migrations/engine/known-migrations.js';
+import { schemaMisfit } from '../migrations/engine/schema-misfit.js';
 import { ENTITIES } from '../modules/modules.js';
 import type { Logger } from '../observability/logging/logger.js';
 import { observeBatches } from '../observability/metrics/batch-observer.js';
-import { addDatabaseGauges } from '../observability/metrics/database-metrics.js';
 import type { Metrics } from '../observability/metrics/metrics.js';
 import type { RedisClient } from '../redis/redis.js';
 
@@ -16,11 +17,12 @@ export async function createDatabase(
   log: Logger,
   redis?: RedisClient,
 ): Promise<Database> {
+  const known = await knownMigrations();
   const slow = slowQueryLog(log, settings.database.slow_query);
   const database = new Database({
     settings: settings.database,
     entities: ENTITIES,
-    migrations: await knownMigrations(),
+    schemaMisfit: (connection) => schemaMisfit(connection, known),
     ...(redis && { redis }),
     log,
     observe: (event) => {

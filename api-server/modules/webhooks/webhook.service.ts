@@ -6,7 +6,7 @@ import { FOREIGN_KEY_VIOLATION, sqlState } from '../../database/pool/connection-
 import { changeRows, insertRow, updateRow } from '../../database/rows.js';
 import { badUserInput, notFound } from '../../errors.js';
 import { uuidOf } from '../../graphql/relay/global-id.js';
-import { refusePrivateHost } from './private-addresses.js';
+import { refusePrivateHost } from '../../http/private-addresses.js';
 import { type Webhook, webhookType } from './webhook.entity.js';
 import type {
   CreateWebhookInput,

@@ -1,11 +1,11 @@
 /** Metrics of the API, in one registry per process. */
 import { collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import { type DatabaseMetrics, databaseMetrics } from './database-metrics.js';
 import { type OperationMetrics, operationMetrics } from './operation-metrics.js';
+import { type StatementMetrics, statementMetrics } from './statement-metrics.js';
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-export interface Metrics extends OperationMetrics, DatabaseMetrics {
+export interface Metrics extends OperationMetrics, StatementMetrics {
   registry: Registry;
   httpRequest(labels: { method: string; route: string; status: number }, seconds: number): void;
 }
@@ -30,7 +30,7 @@ export function createMetrics({ version, revision }: { version: string; revision
   return {
     registry,
     ...operationMetrics(registry),
-    ...databaseMetrics(registry),
+    ...statementMetrics(registry),
     httpRequest: ({ method, route, status }, seconds) =>
       http.observe({ method, route, status: String(status) }, seconds),
   };

@@ -1,4 +1,5 @@
 /** The database layer by itself, on real servers. */
+
 import { pino } from 'pino';
 import { loadSettings } from '../../../api-server/config/load.js';
 import type { Settings } from '../../../api-server/config/schema.js';
@@ -6,6 +7,7 @@ import { Database } from '../../../api-server/database/database.js';
 import { DatabaseSession, databaseSession } from '../../../api-server/database/pool/session.js';
 import type { StatementEvent } from '../../../api-server/database/pool/statement-observer.js';
 import type { ReplicaState } from '../../../api-server/database/replica/replica-monitor.js';
+import { schemaMisfit } from '../../../api-server/migrations/engine/schema-misfit.js';
 import { eventually } from '../../support/pcf-api.js';
 
 export interface DatabaseUnderTest extends AsyncDisposable {
@@ -36,7 +38,7 @@ export async function openDatabase(
   const database = new Database({
     settings: { ...base, retry_initial: 50, retry_max: 200, replica_probe_interval: 20, ...more },
     entities: [],
-    migrations: [],
+    schemaMisfit: (connection) => schemaMisfit(connection, []),
     log,
     observe: (event) => void events.push(event),
     onRetry: (what) => void retries.push(what),

@@ -1,9 +1,11 @@
 /** The domain by itself, on a real database: operations are executed without a server around them, and statements counted. */
+
 import { type ExecutionResult, graphql, parse, subscribe } from 'graphql';
 import { pino } from 'pino';
 import { type Identity, OPEN_IDENTITY } from '../../../api-server/auth/identity.js';
 import { loadSettings } from '../../../api-server/config/load.js';
 import { Database } from '../../../api-server/database/database.js';
+import { schemaMisfit } from '../../../api-server/migrations/engine/schema-misfit.js';
 import type { EventSignal } from '../../../api-server/modules/events/event-signal.js';
 import { createModules, ENTITIES, type Modules } from '../../../api-server/modules/modules.js';
 import { eventually } from '../../support/pcf-api.js';
@@ -43,7 +45,7 @@ export class DomainUnderTest {
     const opened = new Database({
       settings,
       entities: ENTITIES,
-      migrations: [],
+      schemaMisfit: (connection) => schemaMisfit(connection, []),
       log,
       observe: ({ text }) => void statements.push(text),
       onRetry: () => undefined,

@@ -6,13 +6,13 @@ import { loadSettings } from '../../../api-server/config/load.js';
 import type { Settings } from '../../../api-server/config/schema.js';
 import { annotationJobs } from '../../../api-server/jobs/grafana-annotations.js';
 import { HopelessJobError, type JobDefinition } from '../../../api-server/jobs/job.js';
+import { jobMetrics } from '../../../api-server/jobs/job-metrics.js';
 import { JobRunner } from '../../../api-server/jobs/job-runner.js';
 import { retentionJob } from '../../../api-server/jobs/retention.js';
 import {
   annotatedDeployment,
   deploymentsChangedSince,
 } from '../../../api-server/modules/deployments/recent-changes.js';
-import { jobMetrics } from '../../../api-server/observability/metrics/job-metrics.js';
 import { createRedis, type RedisClient } from '../../../api-server/redis/redis.js';
 import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres } from '../../support/postgres.js';

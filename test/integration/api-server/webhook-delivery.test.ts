@@ -6,6 +6,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { loadSettings } from '../../../api-server/config/load.js';
 import { toGlobalId } from '../../../api-server/graphql/relay/global-id.js';
+import { jobMetrics } from '../../../api-server/jobs/job-metrics.js';
 import { JobRunner } from '../../../api-server/jobs/job-runner.js';
 import { type WebhookMessage, WebhookSender } from '../../../api-server/modules/webhooks/sender.js';
 import { isSignedBy, type SignedHeaders } from '../../../api-server/modules/webhooks/signature.js';
@@ -15,7 +16,6 @@ import {
   webhookJobs,
 } from '../../../api-server/modules/webhooks/webhook-delivery.js';
 import { WebhookOutboxTable } from '../../../api-server/modules/webhooks/webhook-outbox.js';
-import { jobMetrics } from '../../../api-server/observability/metrics/job-metrics.js';
 import { createRedis } from '../../../api-server/redis/redis.js';
 import { eventually } from '../../support/pcf-api.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingHttpHeaders, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { isPrivate } from '../../../api-server/http/private-addresses.js';
 import { HopelessJobError } from '../../../api-server/jobs/job.js';
-import { isPrivate } from '../../../api-server/modules/webhooks/private-addresses.js';
 import { WebhookSender } from '../../../api-server/modules/webhooks/sender.js';
 import { isSignedBy, type SignedHeaders } from '../../../api-server/modules/webhooks/signature.js';
 import { freePort } from '../../support/postgres.js';

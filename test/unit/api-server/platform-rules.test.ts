@@ -5,7 +5,7 @@ import { formatLsn, parseLsn } from '../../../api-server/database/pool/session.j
 import { parseTimestamp } from '../../../api-server/database/pool/timestamp-parser.js';
 import { RecentWriters } from '../../../api-server/database/routing/recent-writers.js';
 import { statementKind } from '../../../api-server/database/routing/statement-kind.js';
-import { Readiness } from '../../../api-server/observability/health/readiness.js';
+import { Readiness } from '../../../api-server/http/health/readiness.js';
 import type { RedisState } from '../../../api-server/redis/redis.js';
 
 describe('api-server platform rules', () => {

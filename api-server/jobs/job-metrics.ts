@@ -1,7 +1,7 @@
 /** Metrics of queues and jobs. */
 import type { Queue } from 'bullmq';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { JobPayload } from '../../jobs/queues.js';
+import type { JobPayload } from './queues.js';
 
 const ANSWER_MS = 500;
 const BUCKETS = [0.01, 0.05, 0.25, 1, 5, 15, 60];

@@ -1,7 +1,7 @@
 /** Sets up OpenTelemetry. The SDK is imported only if an endpoint is configured. */
-import type { Settings } from '../../config/schema.js';
-import type { Logger } from '../logging/logger.js';
-import { useTracer } from './tracing.js';
+import type { Settings } from '../config/schema.js';
+import type { Logger } from '../observability/logging/logger.js';
+import { useTracer } from '../observability/tracing/tracing.js';
 
 /** Timeout of an export including its retries; shorter than the shutdown timeout. */
 const EXPORT_MS = 2_000;
