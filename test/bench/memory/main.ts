@@ -20,7 +20,7 @@ const options = new Command('bench memory')
   .option(
     '--environments <list>',
     'environments and memory limits of serve, in MiB',
-    'development=512,staging=1024,production=1024',
+    'development=512,staging=1024,production=2048',
   )
   .option('--limit <mib>', 'memory limit of the other roles', '512')
   .option('--deployments <count>', 'rows in the database', '100000')
