@@ -1,17 +1,18 @@
+import { ISTIO_NAMESPACE } from './cluster/istiod.js';
 import { Delivery } from './delivery.js';
 import { imageOf } from './parts/images.js';
-import { sharedCluster } from './support.js';
+import { sharedCluster, sharedGateway } from './support.js';
 
 const NAMESPACE = 'gateway-api';
 
-/** The Gateway of the samples, on the Envoy that runs already: istiod creates none of its own. */
+/** A Gateway on the Envoy that runs already, whose Service has to be in its namespace: istiod starts no other. */
 const GATEWAY = {
   apiVersion: 'gateway.networking.k8s.io/v1',
   kind: 'Gateway',
-  metadata: { name: 'public', namespace: 'gateways' },
+  metadata: { name: 'public', namespace: ISTIO_NAMESPACE },
   spec: {
     gatewayClassName: 'istio',
-    addresses: [{ type: 'Hostname', value: 'istio-ingressgateway.istio-system.svc.cluster.local' }],
+    addresses: [{ type: 'Hostname', value: `istio-ingressgateway.${ISTIO_NAMESPACE}.svc.cluster.local` }],
     listeners: [
       {
         ...{ name: 'http', port: 80, protocol: 'HTTP', hostname: `${NAMESPACE}.example.com` },
@@ -27,9 +28,12 @@ describe('real canary by the Gateway API, with istiod and Envoy', function () {
 
   before(async () => {
     const { kubectl } = await sharedCluster();
-    await kubectl.apply([{ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'gateways' } }, GATEWAY]);
+    await sharedGateway();
+    await kubectl.apply([GATEWAY]);
+    const wait = ['wait', '--for=condition=Programmed', 'gateways.gateway.networking.k8s.io/public'];
+    await kubectl.run([...wait, '-n', ISTIO_NAMESPACE, '--timeout=60s']);
     const hosts = [`${NAMESPACE}.example.com`];
-    const traffic = { provider: 'GatewayAPI', hosts, gateways: ['gateways/public'] };
+    const traffic = { provider: 'GatewayAPI', hosts, gateways: [`${ISTIO_NAMESPACE}/public`] };
     delivery = await Delivery.start(NAMESPACE, { replicas: 2, traffic });
   });
 

@@ -66,7 +66,12 @@ export class Delivery {
 
   /** Of all requests so far. */
   expectNoFailure(): void {
-    assert.deepEqual(this.lanes.failures, []);
+    const { failures } = this.lanes;
+    assert.equal(
+      failures.length,
+      0,
+      `${failures.length} requests failed:\n${failures.slice(0, 5).join('\n')}`,
+    );
   }
 
   /** Until the desired weight is in effect, and the new revision has as many ready pods as it should have. */

@@ -10,7 +10,7 @@ const PORTS = { http: { port: 80, targetPort: 8080 }, https: { port: 443, target
 
 /** Starts it. Returns the address of its Service. */
 export async function startIngressGateway({ kubectl, images }: RealCluster): Promise<string> {
-  await kubectl.apply([{ apiVersion: 'v1', kind: 'ServiceAccount', metadata }]);
+  await kubectl.apply([{ apiVersion: 'v1', kind: 'ServiceAccount', metadata }, ...rights()]);
   const token = await kubectl.run([
     ...['create', 'token', NAME, '-n', ISTIO_NAMESPACE, '--audience=istio-ca', '--duration=24h'],
   ]);
@@ -26,6 +26,21 @@ export async function startIngressGateway({ kubectl, images }: RealCluster): Pro
   await kubectl.run(['rollout', 'status', `deployment/${NAME}`, '-n', ISTIO_NAMESPACE, '--timeout=60s']);
   const address = ['get', 'service', NAME, '-n', ISTIO_NAMESPACE, '-o', 'jsonpath={.spec.clusterIP}'];
   return kubectl.run(address);
+}
+
+/** As in Istio's chart: istiod sends a certificate only to a gateway that may read its Secret. */
+function rights(): object[] {
+  const rbac = 'rbac.authorization.k8s.io';
+  const role = {
+    ...{ apiVersion: `${rbac}/v1`, kind: 'Role', metadata },
+    rules: [{ apiGroups: [''], resources: ['secrets'], verbs: ['get', 'watch', 'list'] }],
+  };
+  const binding = {
+    ...{ apiVersion: `${rbac}/v1`, kind: 'RoleBinding', metadata },
+    roleRef: { apiGroup: rbac, kind: 'Role', name: NAME },
+    subjects: [{ kind: 'ServiceAccount', ...metadata }],
+  };
+  return [role, binding];
 }
 
 function service(): object {
