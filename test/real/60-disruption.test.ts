@@ -5,6 +5,7 @@ import { Delivery } from './delivery.js';
 import { imageOf } from './parts/images.js';
 
 const NAMESPACE = 'disruption';
+const API_PODS = 'app.kubernetes.io/component=api';
 /** Each lane answers from the stable revision. */
 const STABLE = { gateway: 100, service: 100, header: 100 };
 
@@ -24,10 +25,10 @@ describe('real disruptions under load', function () {
     });
   });
 
-  after(async () => {
-    await kubectl('uncordon', ...names()).catch(() => undefined);
-    await delivery?.stop();
-  });
+  after(() => delivery?.stop());
+
+  const podsReady = () =>
+    kubectl('wait', '--for=condition=Ready', 'pod', '-n', NAMESPACE, '-l', API_PODS, '--timeout=120s');
 
   it('a drained node loses no request', async () => {
     await kubectl('drain', 'node-2', '--ignore-daemonsets', '--delete-emptydir-data', '--timeout=180s');
@@ -36,16 +37,19 @@ describe('real disruptions under load', function () {
   });
 
   it('the PodDisruptionBudget blocks the eviction of the last ready pod', async () => {
+    await podsReady();
+    // No node takes the replacement of the first pod.
     await kubectl('cordon', ...names());
-    const pods = await kubectl(
-      ...['get', 'pods', '-n', NAMESPACE, '-l', 'app.kubernetes.io/component=api', '-o', 'name'],
-    );
-    const [first, second] = pods.trim().split('\n') as [string, string];
-    await evict(first);
-    await assert.rejects(evict(second), /disruption budget/);
-    await delivery.expectShares('one pod evicted', '1.0.0', STABLE);
-    await kubectl('uncordon', ...names());
-    await delivery.api.ready(120_000);
+    try {
+      const pods = await kubectl('get', 'pods', '-n', NAMESPACE, '-l', API_PODS, '-o', 'name');
+      const [first, second] = pods.trim().split('\n') as [string, string];
+      await evict(first);
+      await assert.rejects(evict(second), /disruption budget/);
+      await delivery.expectShares('one pod evicted', '1.0.0', STABLE);
+    } finally {
+      await kubectl('uncordon', ...names());
+    }
+    await podsReady();
   });
 
   const evict = async (pod: string) => {

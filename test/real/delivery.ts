@@ -12,7 +12,7 @@ import { serviceAddress, sharedCluster, sharedGateway } from './support.js';
 const PROPAGATION_MS = 2_000;
 const SAMPLE_MS = 6_000;
 /** Percentage points that a random split of some hundred requests may differ by. */
-const TOLERANCE = 8;
+const TOLERANCE = 10;
 
 export type LaneName = 'gateway' | 'service' | 'header';
 
