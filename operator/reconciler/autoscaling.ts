@@ -25,6 +25,7 @@ function revisionPods(
     full: fullReplicas(api.spec),
     stable: plan.position.stable,
     replicas: plan.replicas,
+    ready: Object.fromEntries(delivery.revisions.map(({ name, ready }) => [name, ready])),
     existing: [...withPods, ...(delivery.strangers ?? [])],
     weights: plan.route?.weights ?? {},
   };

@@ -28,6 +28,8 @@ export interface RevisionPods {
   stable?: string;
   /** Desired pods per revision. */
   replicas: Readonly<Record<string, number>>;
+  /** Ready pods per revision. */
+  ready: Readonly<Record<string, number>>;
   /** Revisions with pods in the cluster, desired or not. */
   existing: readonly string[];
   /** Share of the traffic per revision, in percent. */
@@ -90,18 +92,20 @@ function isPerPod({ resource, containerResource, external, object }: ScaleMetric
 /**
  * The selection whose size is nearest to `full`, so that the ratio is multiplied by the pods that
  * there are without a delivery. Of two as near the smaller, which never scales up by itself, then
- * the one with more traffic.
+ * the one with more ready pods, as an autoscaler counts no others, then the one with more traffic.
  */
-function measuredRevision({ full, stable, replicas, weights }: RevisionPods): string | undefined {
+function measuredRevision({ full, stable, replicas, ready, weights }: RevisionPods): string | undefined {
   const single = Object.entries(replicas).map(([revision, count]) => ({
     ...{ revision, count, weight: weights[revision] ?? 0, isStable: revision === stable },
+    ready: ready[revision] ?? 0,
   }));
   const total = single.reduce((sum, { count }) => sum + count, 0);
-  const all = { revision: undefined, count: total, weight: -1, isStable: false };
+  const all = { revision: undefined, count: total, weight: -1, isStable: false, ready: 0 };
   const [best] = [...single, all].sort(
     (a, b) =>
       Math.abs(a.count - full) - Math.abs(b.count - full) ||
       a.count - b.count ||
+      b.ready - a.ready ||
       b.weight - a.weight ||
       Number(b.isStable) - Number(a.isStable),
   );

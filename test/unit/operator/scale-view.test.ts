@@ -57,18 +57,28 @@ interface Options {
   full: number;
   /** Pods that exist, where these are not the desired ones. */
   existing?: Record<string, number>;
+  /** Ready pods, where these are not the existing ones. */
+  ready?: Record<string, number>;
 }
 
-function delivery({ kinds, owner, replicas, weights, full, existing = replicas }: Options): Delivery {
+function delivery({
+  kinds,
+  owner,
+  replicas,
+  weights,
+  full,
+  existing = replicas,
+  ready = existing,
+}: Options): Delivery {
   const metrics = kinds.map((kind) => METRICS[kind]);
   const horizontal = owner === 'ours' ? { ...BOUNDS_SPEC, metrics } : { enabled: false };
   const api = pcfApi({ replicas: full, autoscaling: { horizontal } } as Partial<PcfApiSpec>);
   const theirs = { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler', metadata: { name: 'web' } };
   const autoscalers = owner === 'ours' ? [] : [{ ...theirs, spec: { metrics } } as KubeObject];
   const seen = observe(api, cluster(autoscalers));
-  const view = { ready: 0, migration: 'Disabled' as const };
+  const view = { migration: 'Disabled' as const };
   seen.delivery.revisions = Object.entries(existing).map(([name, pods]) => ({
-    ...{ ...view, name, replicas: replicas[name] ?? 0, pods },
+    ...{ ...view, name, replicas: replicas[name] ?? 0, pods, ready: ready[name] ?? 0 },
   }));
   const isPromoted = replicas.old === undefined;
   const plan: DeliveryPlan = {
@@ -210,7 +220,8 @@ describe('the autoscaler during a delivery', () => {
   it('a vertical autoscaler, or no metric at all: the pods of both revisions are selected, so that new pods are sized', () => {
     const state = { full: 5, replicas: { old: 5, new: 5 }, weights: { old: 100 }, existing: ['old', 'new'] };
     const selected = (metrics: ScaleMetric[], isVertical: boolean) =>
-      scaleView({ ...state, stable: 'old' }, metrics, { isOurs: true, isVertical }).revision;
+      scaleView({ ...state, ready: state.replicas, stable: 'old' }, metrics, { isOurs: true, isVertical })
+        .revision;
     assert.equal(selected([METRICS.cpu], true), undefined);
     assert.equal(selected([], false), undefined);
     assert.equal(selected([METRICS.cpu], false), 'old');
@@ -241,6 +252,16 @@ describe('the autoscaler during a delivery', () => {
       ...{ kinds: ['memory'], owner: 'of the user', full: 3, replicas: retiring, weights: { new: 100 } },
     });
     assert.match(statusFor(made).selector ?? '', /pcf\.dev\/revision=new$/);
+  });
+
+  it('memory alone: a revision whose last pod still starts is not measured instead of one that has them all', () => {
+    for (const owner of OWNERS) {
+      const made = delivery({
+        ...{ kinds: ['memory'], owner, full: 3, replicas: { old: 3, new: 3 }, ready: { old: 3, new: 2 } },
+        weights: { old: 34, new: 66 },
+      });
+      assert.match(statusFor(made).selector ?? '', /pcf\.dev\/revision=old$/);
+    }
   });
 
   it('status: reports the size of one revision, and says in a condition what is left out', () => {
