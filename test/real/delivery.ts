@@ -96,11 +96,14 @@ export class Delivery {
     );
   }
 
-  /** Until the delivery of the present spec is aborted. Prints why. */
-  async aborted(): Promise<void> {
-    await this.api.watch.until('abort', (api) => api?.status?.phase === 'Failed', 300_000);
-    const { reason, message } = this.api.status.failed!;
-    console.log(`      ${reason}: ${message}`);
+  /** Until the delivery is aborted for `reason`. Prints the message. */
+  async aborted(reason: string): Promise<void> {
+    await this.api.watch.until(
+      `abort for ${reason}`,
+      (api) => api?.status?.phase === 'Failed' && api.status.failed?.reason === reason,
+      300_000,
+    );
+    console.log(`      ${reason}: ${this.api.status.failed?.message}`);
   }
 
   /** Runs `kubectl pcf`. */
