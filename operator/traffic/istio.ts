@@ -83,7 +83,10 @@ function meshVirtualService(api: PcfApi, route: RouteView): KubeObject {
 
 /** Whether it has the Service's host inside the mesh: of two VirtualServices for a host, a sidecar obeys one. */
 function servesMesh(api: PcfApi, userRoute: KubeObject): boolean {
-  const { hosts = [], gateways = [MESH] } = userRoute.spec as { hosts?: string[]; gateways?: string[] };
+  const { hosts = [], gateways = [MESH] } = (userRoute.spec ?? {}) as {
+    hosts?: string[];
+    gateways?: string[];
+  };
   const own = serviceHosts(api, api.metadata.name);
   return gateways.includes(MESH) && hosts.some((host) => own.includes(host));
 }

@@ -40,5 +40,5 @@ function cutNumber(value: number, { minimum = value, maximum = value }: Bounds):
 
 /** A surrogate that lost its pair would be read back as another character, and written at each reconcile. */
 function cutText(text: string, maxLength = text.length): string {
-  return text.length <= maxLength ? text : `${text.slice(0, maxLength - 1).toWellFormed()}…`;
+  return text.length <= maxLength ? text.toWellFormed() : `${text.slice(0, maxLength - 1).toWellFormed()}…`;
 }
