@@ -71,6 +71,14 @@ describe('placement of pods', () => {
     });
   }
 
+  it('a path of volumeMounts has one spelling only, as paths of the operator are compared as texts', () => {
+    const accepts = (mountPath: string) =>
+      pcfApiSpec.shape.volumeMounts.safeParse([{ name: 'data', mountPath }]).success;
+    for (const path of ['/data', '/mnt/data', '/mnt/.cache', '/mnt/a..b']) assert.ok(accepts(path), path);
+    for (const path of ['/', '//', '/etc/', '//etc', '/mnt/../etc', '/./tmp', '/mnt/..', 'mnt', '/a:b'])
+      assert.ok(!accepts(path), path);
+  });
+
   for (const name of ['api', 'worker', 'migration'] as const) {
     it(`affinity, volumes and variables are those of the spec: ${name}`, () => {
       const { spec } = templates[name];
