@@ -71,6 +71,16 @@ describe('placement of pods', () => {
     });
   }
 
+  it('a variable of an object that was stored before its name was reserved is set once, to the value of the spec', () => {
+    const env = [{ name: 'PCF_API__SHUTDOWN__DELAY', value: '4s' }];
+    const stored = pcfApi({ environment: 'development', env });
+    const [container] = newRevision(stored, 1).template.spec.containers;
+    assert.deepEqual(
+      container.env.filter(({ name }) => name === env[0]!.name),
+      env,
+    );
+  });
+
   it('a path of volumeMounts has one spelling only, as paths of the operator are compared as texts', () => {
     const accepts = (mountPath: string) =>
       pcfApiSpec.shape.volumeMounts.safeParse([{ name: 'data', mountPath }]).success;

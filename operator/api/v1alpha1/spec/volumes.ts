@@ -109,12 +109,7 @@ const MOUNT_PATH = /^(\/\.?[^:/\s.][^:/\s]*)+$/;
 const volumeMount = z
   .strictObject({
     name: dnsLabel.meta({ description: 'Name of a volume of `volumes`.' }),
-    mountPath: z
-      .string()
-      .min(2)
-      .max(512)
-      .regex(MOUNT_PATH)
-      .meta({ description: 'Path in the container.' }),
+    mountPath: z.string().min(2).max(512).regex(MOUNT_PATH).meta({ description: 'Path in the container.' }),
     subPath: z.string().max(512).optional().meta({ description: 'Path in the volume. Default: its root.' }),
     readOnly,
   })
