@@ -9,7 +9,7 @@ export interface PodlessJob {
   namespace: string;
   name: string;
   uid: string;
-  /** What was reported before this time is about an earlier pod. */
+  /** A report from before this time is about an earlier pod. */
   since: string;
 }
 
@@ -36,7 +36,7 @@ function later(one: string, other = ''): string {
   return one > other ? one : other;
 }
 
-/** Why pods of a Deployment can't be created, as its controller reports it. */
+/** Why pods of a Deployment can't be created, as reported by its controller. */
 export function replicaFailure(deployment: KubeObject): string | undefined {
   const condition = (deployment as Workload).status?.conditions?.find(
     ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
@@ -44,7 +44,7 @@ export function replicaFailure(deployment: KubeObject): string | undefined {
   return condition && creationFailure(condition.message ?? 'ReplicaFailure');
 }
 
-/** Without the name of the pod, which is another one at each try: a status that differs would be written each time. */
+/** Removes the name of the pod, which differs at each attempt: the status would be written each time. */
 export function creationFailure(message: string): string {
   return message
     .replace(/^(\(combined from similar events\): )?Error creating: /, '')

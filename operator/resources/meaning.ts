@@ -7,7 +7,7 @@ import { DEFAULT_REDIS_MODE, DEFAULT_TIMING, TERMINATION_GRACE_MS } from './pod-
 import { completeToleration } from './scheduling.js';
 
 /**
- * Fields of the spec that configure pods, without what changes nothing. Charts and GitOps tools render such
+ * Fields of the spec that configure pods, without values that change nothing. Charts and GitOps tools render such
  * blocks. Within a block that remains, defaults are spelled out.
  */
 export function meaningOf(spec: PcfApiSpec) {
