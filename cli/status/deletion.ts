@@ -1,7 +1,7 @@
-/** What the deletion of a PcfApi waits for, also where no operator runs that could report it. Pure. */
+/** What the deletion of a PcfApi waits for, even if no operator runs that could report it. Pure. */
 import { FINALIZER, type PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 
-/** The sentences to show; undefined: it is not being deleted. */
+/** Lines to show; undefined if it is not being deleted. */
 export function deletionLines({ metadata, status }: PcfApi): string[] | undefined {
   const { deletionTimestamp, finalizers = [], name, namespace } = metadata;
   if (!deletionTimestamp) return undefined;
@@ -11,11 +11,11 @@ export function deletionLines({ metadata, status }: PcfApi): string[] | undefine
     return [`${since}; waiting for the finalizers ${others.join(', ')}`];
   const reported = status?.conditions?.find(({ type }) => type === 'Ready')?.message;
   if (status?.phase === 'Deleting' && reported)
-    return [reported, `the operator must run: it removes the finalizer ${FINALIZER} then`];
+    return [reported, `the operator must run to remove the finalizer ${FINALIZER}`];
   const patch = JSON.stringify({ metadata: { finalizers: others } });
   return [
     `${since}; waiting for the operator, which removes the routes and then the finalizer ${FINALIZER}`,
-    'the operator has not reported the deletion: it must run for it to finish',
-    `if it is uninstalled, install it again, or delete without it: kubectl patch pcf ${name} -n ${namespace} --type merge -p '${patch}'`,
+    'the operator has not reported the deletion: it must run to complete it',
+    `if the operator is uninstalled, install it again, or remove the finalizer: kubectl patch pcf ${name} -n ${namespace} --type merge -p '${patch}'`,
   ];
 }
