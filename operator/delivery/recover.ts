@@ -1,6 +1,6 @@
 /**
  * A position that is lost, as after a restore from a backup or a replaced status, is recovered from
- * what is in the cluster: the route as it was read back, and the pods and records of revisions.
+ * the cluster: the route as it was read back, and the pods and records of revisions.
  */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { startDelivery } from './advance.js';

@@ -109,7 +109,7 @@ export function migrationView(
   return { ...before, failedMigrations: spent, lastMigration, ...contract, applied, progress };
 }
 
-/** Whether what a stage reported is on record, so that its Job need not run again for it. */
+/** Whether the report of a stage is recorded, so that its Job need not run again. */
 function isOnRecord(stage: Preparation, told: Delivery['told']): boolean {
   return stage === 'expand' ? told !== undefined : stage === 'backfill' && (told?.backfilled ?? false);
 }

@@ -160,7 +160,7 @@ function certificateElsewhere({ api }: Observed): Concern | undefined {
     reason: 'CertificateUnreachable',
     message:
       `the gateway ${gateway} reads its certificate from namespace ${elsewhere}, and tls keeps it in ${namespace}: ` +
-      `create the Certificate or Secret in ${elsewhere} and leave tls out, or use a gateway in ${namespace}`,
+      `create the Certificate or Secret in ${elsewhere} and remove tls, or use a gateway in ${namespace}`,
   };
 }
 

@@ -62,7 +62,7 @@ export function backendHostname({ metadata }: PcfApi, { settings }: SecuredBacke
   return settings.hostname ?? `${metadata.name}.${metadata.namespace}.svc`;
 }
 
-/** Makes gateways use TLS to the Services of these revisions. */
+/** Configures gateways to use TLS to the Services of these revisions. */
 export function backendTlsPolicy(api: PcfApi, secured: SecuredBackends): KubeObject {
   const { caConfigMapName: name } = secured.settings;
   const authority = name

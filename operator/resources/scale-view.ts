@@ -21,7 +21,7 @@ export interface ScaleMetric {
   object?: NamedMetric;
 }
 
-/** The revisions of a PcfApi that have pods, or are to get some. */
+/** The revisions of a PcfApi that have pods, or desired pods. */
 export interface RevisionPods {
   /** Pods that have capacity for the whole traffic: `spec.replicas`, or its default. */
   full: number;

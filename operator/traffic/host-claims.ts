@@ -121,7 +121,7 @@ export function isOlder(a: KubeObject, b: KubeObject | undefined): boolean {
   return nameOf(a) < nameOf(b);
 }
 
-/** Whether a wildcard stands for the other host too, which is the more specific one then. */
+/** Whether a wildcard covers the other host, which is then the more specific one. */
 export function isCovered(host: string, wildcard: string): boolean {
   return host !== wildcard && wildcard.startsWith('*') && host.endsWith(wildcard.slice(1));
 }

@@ -58,7 +58,7 @@ export function selectedRevision(api: PcfApi, object: ReadObject): string | unde
   return found ? found.spec?.selector?.[LABELS.revision] : NO_REVISION;
 }
 
-/** The Service of the API beside a route that splits requests by weight. */
+/** The Service of the API in addition to a route that splits requests by weight. */
 export function serviceUnder(api: PcfApi, route: RouteView | undefined): KubeObject {
   const selected = (route && serviceRevision(route)) ?? NO_REVISION;
   return service(api, selected === ALL_REVISIONS ? undefined : selected);

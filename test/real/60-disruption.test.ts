@@ -6,7 +6,7 @@ import { imageOf } from './parts/images.js';
 
 const NAMESPACE = 'disruption';
 const API_PODS = 'app.kubernetes.io/component=api';
-/** Each lane answers from the stable revision. */
+/** Each lane is served by the stable revision. */
 const STABLE = { gateway: 100, service: 100, header: 100 };
 
 describe('real disruptions under load', function () {

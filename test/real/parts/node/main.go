@@ -1,5 +1,5 @@
-// One program that is the kubelet and kube-proxy of a node. It selects the role by the name
-// it is started under, as the control plane does, so the machine links Kubernetes once.
+// One program that is the kubelet and kube-proxy of a node. It acts by the name it
+// is started under, as the control plane does, so the machine links Kubernetes once.
 package main
 
 import (
