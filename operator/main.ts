@@ -17,7 +17,7 @@ try {
       process.exitCode = 1;
     }
   } else {
-    // Not before: it leads to client-node, most of which slim-client.js keeps out.
+    // Imported late: it imports client-node, most of which slim-client.js excludes.
     const { PcfOperator } = await import('./operator.js');
     const operator = new PcfOperator(settings, log);
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => operator.stop());

@@ -1,10 +1,10 @@
-/** `pcf-operator check-uninstall`: what the chart's pre-delete hook runs. */
+/** `pcf-operator check-uninstall`: the command of the chart's pre-delete hook. */
 import { KubeConfig } from '@kubernetes/client-node';
 import { FINALIZER } from './api/v1alpha1/pcfapi.js';
 import { PcfApiKind } from './resources/kinds.js';
 import { isNotFound, KubeClient } from './runtime/kube-client.js';
 
-/** Why the operator must not be uninstalled now; undefined: it may be. */
+/** Why the operator must not be uninstalled now; undefined if it may be. */
 export async function uninstallObstacle(
   client: Pick<KubeClient, 'list'>,
   namespaces: readonly string[],
@@ -17,7 +17,7 @@ export async function uninstallObstacle(
     .map(({ metadata }) => `${metadata.namespace}/${metadata.name}`);
   if (held.length === 0) return undefined;
   return (
-    `${held.length} PcfApis exist, and without the operator the finalizer ${FINALIZER} would hold their deletion: ` +
+    `${held.length} PcfApis exist, and without the operator the finalizer ${FINALIZER} would block their deletion: ` +
     `${held.slice(0, 10).join(', ')}${held.length > 10 ? ', ...' : ''}. Delete them first, ` +
     'or uninstall with: helm uninstall --no-hooks'
   );

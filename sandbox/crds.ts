@@ -33,7 +33,7 @@ const sources = {
     ),
     mirror: `kubernetes-sigs/gateway-api/${VERSIONS.gatewayApi}`,
   },
-  /** Apart from the others: what they are cached as does not have these. */
+  /** Separate from the others, whose cache entry does not have these. */
   gatewayApiPolicies: {
     module: 'sigs.k8s.io/gateway-api',
     version: VERSIONS.gatewayApi,

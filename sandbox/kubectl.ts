@@ -3,7 +3,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { within } from './process/within.js';
 
-/** More than any `--timeout` that is given here. */
+/** Longer than any `--timeout` that tests pass. */
 const LIMIT_MS = 180_000;
 
 /** Runs kubectl against one cluster. */

@@ -78,7 +78,7 @@ function secretRemedy({ spec, metadata }: PcfApi, name: string, missing: string[
   // No ExternalSecret of ours makes those: the nodes read them, not the pods.
   if (missing.includes(PULL_SECRET_KEY))
     return `kubectl create secret docker-registry ${where} --docker-server=... --docker-username=... --docker-password=...`;
-  // No ExternalSecret of ours makes one that is read as a whole: its keys are not in the spec.
+  // The operator creates no ExternalSecret for a Secret that is read as a whole: its keys are not in the spec.
   if (missing.length === 0) return `kubectl create secret generic ${where} --from-literal=...`;
   if (spec.secrets?.provider === 'ExternalSecrets')
     return `put ${keys} into the store, and look at: kubectl describe externalsecret ${where}`;

@@ -1,4 +1,4 @@
-/** Do other routes of the cluster claim the hosts of a PcfApi at its gateways. */
+/** Checks whether other routes of the cluster claim the hosts of a PcfApi at its gateways. */
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 import { describeConflicts, hostConflicts } from '../../operator/reconciler/host-conflict.js';
 import { isNotFound, type KubeObject } from '../../operator/runtime/kube-client.js';
@@ -30,7 +30,7 @@ export function hostFinding(api: PcfApi, routes: readonly KubeObject[]): Finding
   );
   if (conflicts.length > 0) {
     const isLost = conflicts.some((conflict) => conflict.isOlder);
-    const whose = isLost ? 'the older route is served' : 'theirs is younger';
+    const whose = isLost ? 'the older route takes precedence' : 'the other route is younger';
     return {
       check: CHECK,
       outcome: isLost ? 'fail' : 'warn',
@@ -40,11 +40,11 @@ export function hostFinding(api: PcfApi, routes: readonly KubeObject[]): Finding
   }
   const overlaps = hostConflicts(api, own, (claim) => routes.filter((route) => overlapsWith(route, claim)));
   if (overlaps.length === 0)
-    return { check: CHECK, outcome: 'ok', message: 'no other route claims one of them at the same gateway' };
+    return { check: CHECK, outcome: 'ok', message: 'no other route claims a host at the same gateway' };
   return {
     check: CHECK,
     outcome: 'warn',
-    message: `${describeConflicts(overlaps, 'overlaps with')}: of a wildcard and a host that it covers, the more specific one is served`,
+    message: `${describeConflicts(overlaps, 'overlaps with')}: the more specific host takes precedence over a wildcard`,
   };
 }
 
@@ -55,7 +55,7 @@ function ownRoute({ metadata, spec }: PcfApi, routes: readonly KubeObject[]): Ku
   );
 }
 
-/** By a wildcard, of this route or of the other. */
+/** By a wildcard of either route. */
 function overlapsWith(route: KubeObject, { host, gateway }: HostClaim): boolean {
   return claimsOf(route).some(
     (other) => other.gateway === gateway && (isCovered(other.host, host) || isCovered(host, other.host)),

@@ -58,7 +58,7 @@ async function route({ api, applied }: Patient): Promise<Finding | Finding[]> {
   };
 }
 
-/** Without an operator the finalizer holds it for ever. */
+/** Without an operator the finalizer blocks the deletion permanently. */
 async function deletion({ api, applied }: Patient): Promise<Finding | Finding[]> {
   const [message, ...remedies] = (applied && deletionLines(api)) || [];
   if (!message) return [];

@@ -1,7 +1,7 @@
-/** What the deletion of a PcfApi waits for, also where no operator runs that could report it. Pure. */
+/** What the deletion of a PcfApi waits for, even if no operator runs that could report it. Pure. */
 import { FINALIZER, type PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 
-/** The sentences to show; undefined: it is not being deleted. */
+/** Lines to show; undefined if it is not being deleted. */
 export function deletionLines({ metadata, status }: PcfApi): string[] | undefined {
   const { deletionTimestamp, finalizers = [], name, namespace } = metadata;
   if (!deletionTimestamp) return undefined;
@@ -14,10 +14,10 @@ export function deletionLines({ metadata, status }: PcfApi): string[] | undefine
   const reported = status?.conditions?.find(({ type }) => type === 'Ready')?.message;
   // The operator may have been uninstalled since it reported that.
   if (status?.phase === 'Deleting' && reported)
-    return [reported, `the operator must run: it removes the finalizer ${FINALIZER} then`, wayOut];
+    return [reported, `the operator must run to remove the finalizer ${FINALIZER}`, wayOut];
   return [
     `${since}; waiting for the operator, which removes the routes and then the finalizer ${FINALIZER}`,
-    'the operator has not reported the deletion: it must run for it to finish',
+    'the operator has not reported the deletion: it must run to complete it',
     wayOut,
   ];
 }

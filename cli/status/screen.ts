@@ -75,7 +75,7 @@ function revisions(status: PcfApiStatus): string | undefined {
 function traffic({ traffic: seen, updateRevision, step }: PcfApiStatus): string | undefined {
   if (!seen) return undefined;
   const { desiredWeight, effectiveWeight, verified, reason } = seen;
-  // After an abort there is no update: a share that is still in effect is shown all the same.
+  // After an abort there is no update revision, but a share that is still in effect is shown.
   if (!updateRevision && desiredWeight === effectiveWeight) return undefined;
   const why = reason ? `: ${reason}` : '';
   const read = verified ? 'read back from the route' : 'not read back yet';

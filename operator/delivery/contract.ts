@@ -60,7 +60,7 @@ export function contract(
   return { position: { ...position, contracted }, job: { ...job, stage: 'contract' } };
 }
 
-/** How soon a soak is checked again that a clock which was set back made longer than `contractDelay`. */
+/** Interval for checking a soak that became longer than `contractDelay` because a clock was set back. */
 const CLOCK_CHECK_MS = 1_000;
 
 /** Only the soak ends by itself. A clock that was set back lengthens it, and nothing cuts it short. */

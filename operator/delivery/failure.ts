@@ -71,7 +71,7 @@ function deadlineOver(
   return { reason: 'ProgressDeadlineExceeded', message: deadlineMessage(seen, position, settings) };
 }
 
-/** What the expired deadline is reported with. */
+/** The message for an expired progress deadline. */
 export function deadlineMessage(
   seen: Observation,
   { update }: DeliveryPosition,

@@ -37,9 +37,9 @@ export function seenAfresh(
 }
 
 /**
- * Records how far the backfill of the delivery came once it finished. Its Job and pod may be deleted in
- * the middle of a canary, which must neither run it again nor lose its figures. It is no longer so when
- * its migrations run again.
+ * Records the final figures of the delivery's backfill. Its Job and pod may be deleted during a canary,
+ * which must neither rerun the backfill nor lose the figures. The record is removed when the migrations
+ * run again.
  */
 export function noteBackfill(
   { position: { update }, revisions }: Observation,

@@ -65,7 +65,7 @@ export function plan(observed: Observation, settings: DeliverySettings, now: num
       stepMs,
       contracting.wakeMs,
       waitsToSettle ? settlingMs : undefined,
-      // A deadline that has expired changes nothing any more: only an event does.
+      // An expired deadline needs no requeue: only an event can change the plan.
       isOverdue ? undefined : deadlineMs,
     ),
   };

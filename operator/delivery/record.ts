@@ -1,6 +1,6 @@
 /**
- * What of a position is on record a second time, at the revisions it concerns: a lost status must
- * neither lift the rollback floor nor retry a revision that was aborted.
+ * The part of a position that is also recorded at the revisions it concerns: a lost status must
+ * neither remove the rollback floor nor retry an aborted revision.
  */
 import type { DeliveryPosition, PositionRecord } from '../api/v1alpha1/status.js';
 import { view } from './revisions.js';
@@ -8,13 +8,13 @@ import type { Observation } from './types.js';
 
 type Contracted = DeliveryPosition['contracted'];
 
-/** The part of a position to record at a revision; undefined: there is none. */
+/** The part of a position to record at a revision; undefined if there is none. */
 export function recordOf(position: DeliveryPosition, name: string): PositionRecord | undefined {
   const { stable, failed, contracted } = position;
   const knows = position.knows?.filter(({ revision }) => revision === name) ?? [];
   const record: PositionRecord = {
     ...(knows.length > 0 ? { knows } : {}),
-    // The stable revision is on record as long as any, whatever revision was contracted.
+    // At the stable revision, whichever revision was contracted: its record is retained the longest.
     ...(contracted && name === stable ? { contracted } : {}),
     ...(failed?.revision === name ? { failed } : {}),
   };
@@ -27,7 +27,7 @@ export function recordedAt({ stable, failed, knows = [] }: DeliveryPosition): st
   return [...new Set(names.flatMap((name) => name ?? []))];
 }
 
-/** With the contract that is furthest: no status, however old, takes back what was contracted. */
+/** With the latest recorded contract: an old status must not lower the rollback floor. */
 export function withContractOnRecord(seen: Observation): Observation {
   const { contracted: known } = seen.position;
   const recorded = seen.revisions.flatMap(({ record }) => record?.contracted ?? []);
@@ -40,7 +40,7 @@ function further(best: Contracted, one: NonNullable<Contracted>): Contracted {
   return best && best.migrations.length >= one.migrations.length ? best : one;
 }
 
-/** What a lost position lacks, from the records: known migrations, and the failure of the target. */
+/** Restores what a lost position lacks from the records: known migrations, and the failure of the target. */
 export function withRecords(seen: Observation): Observation {
   const recorded = seen.revisions.flatMap(({ record }) => record?.knows ?? []);
   const names = new Set(recorded.map(({ revision }) => revision));

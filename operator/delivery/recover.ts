@@ -1,6 +1,6 @@
 /**
  * A position that is lost, as after a restore from a backup or a replaced status, is recovered from
- * what is in the cluster: the route as it was read back, and the pods and records of revisions.
+ * the cluster: the route as it was read back, and the pods and records of revisions.
  */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { startDelivery } from './advance.js';
@@ -9,8 +9,8 @@ import { belowFloor } from './rollback-floor.js';
 import type { Decision, DeliveryPlan, DeliverySettings, Observation, RevisionView } from './types.js';
 
 /**
- * Only puts the recovered position on record. Route and pods stay as they are until it is, so that
- * nothing is promoted or deleted for want of a status. Undefined: no stable revision is found.
+ * Only records the recovered position. Route and pods do not change until it is recorded, so that
+ * nothing is promoted or deleted because a status is missing. Undefined if no stable revision is found.
  */
 export function recover(
   seen: Observation,
@@ -36,8 +36,8 @@ export function recover(
 }
 
 /**
- * Whether status names no revision that is there, or an old one, which the schema no longer serves
- * while another has the traffic. A first revision that was aborted is no loss.
+ * Whether the status names no existing revision, or an old one that the schema no longer supports
+ * while another one has the traffic. An aborted first revision is not a loss.
  */
 export function isLost(seen: Observation): boolean {
   const { position, revisions } = seen;
@@ -59,7 +59,7 @@ function recoverPosition(
   const { knows, contracted, failed } = seen.position;
   const position: DeliveryPosition = {
     stable,
-    // When it was promoted is not known: its soak starts from scratch.
+    // The time of its promotion is lost: its soak starts from scratch.
     promotedAt: new Date(now).toISOString(),
     ...(knows ? { knows } : {}),
     ...(contracted ? { contracted } : {}),
@@ -76,11 +76,11 @@ function recoverPosition(
 
 function stableOf(seen: Observation): string | undefined {
   const { route, target } = seen;
-  // A share that is another's edit makes no revision stable that never served.
+  // A foreign edit of the route may give a share to a revision that never served: it is not stable.
   const shares = seen.revisions.filter(
     (view) => shareOf(route, view.name) > 0 && (view.replicas > 0 || migrated(view)),
   );
-  // The header names the new revision; without it the new one is what the spec describes.
+  // The header names the new revision; without a header the spec describes it.
   const update = route?.header ?? (shares.length === 1 ? undefined : target);
   const served = shares.filter(({ name }) => name !== update);
   if (served.length > 0) return mostLikely(served, ({ name }) => shareOf(route, name));
@@ -88,7 +88,7 @@ function stableOf(seen: Observation): string | undefined {
   return mostLikely(others, ({ ready }) => Math.min(1, ready)) ?? shares[0]?.name;
 }
 
-/** The highest in rank; of several the newest on record. */
+/** The revision with the highest rank; the newest one if several have it. */
 function mostLikely(revisions: RevisionView[], rank: (view: RevisionView) => number): string | undefined {
   return revisions.toSorted((a, b) => rank(b) - rank(a) || (b.number ?? 0) - (a.number ?? 0))[0]?.name;
 }

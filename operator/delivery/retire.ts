@@ -38,7 +38,7 @@ export function retire(
       seen.position.retiring?.find(({ revision }) => revision === name)?.since ?? new Date(now).toISOString();
     // A clock that was set back must not keep the pods for ever.
     const waitMs = Math.min(Date.parse(since) + keepMs - now, keepMs);
-    // Recorded until its pods are removed: where that is rejected, its time does not start again.
+    // Recorded until its pods are removed: if the removal is rejected, the time does not restart.
     kept.retiring.push({ revision: name, since });
     if (waitMs <= 0) continue;
     kept.replicas[name] = replicas;

@@ -17,10 +17,10 @@ export function shareOf(route: RouteView | undefined, name: string | undefined):
   return (name && route?.weights[name]) || 0;
 }
 
-/** What a Service selects that is not narrowed to a revision. */
+/** The selection of a Service that is not narrowed to one revision. */
 export const ALL_REVISIONS = '*';
 
-/** The revision that Service `<name>` selects under this route; undefined: several, or none. */
+/** The revision that Service `<name>` selects under this route; undefined if it selects several, or none. */
 export function serviceRevision({ weights, service }: RouteView): string | undefined {
   return service ?? Object.keys(weights).find((name) => weights[name] === 100);
 }

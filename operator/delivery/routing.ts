@@ -27,8 +27,8 @@ export function routing(seen: Observation, position: DeliveryPosition, settings:
 }
 
 /**
- * A plan as its writes left the traffic. `route` was read back after them; where that is another
- * route than the planned one, it is what is in effect, and `rejected` says why.
+ * The plan with the traffic as it is after the writes. `route` was read back after them. If it differs
+ * from the planned route, it is the route in effect, and `rejected` is the reason.
  */
 export function inEffect(
   seen: Pick<Observation, 'revisions'>,
@@ -41,7 +41,7 @@ export function inEffect(
   if (isHeld || sameRoute(route, plan.route)) return plan;
   const { stable, update } = plan.position;
   const names = new Set([...Object.keys(route?.weights ?? {}), ...seen.revisions.map(({ name }) => name)]);
-  // After an abort no revision is new: then it is the share of all revisions but the stable one.
+  // After an abort no revision is new: the weight is the share of all revisions except the stable one.
   const isNew = (name: string) => (update ? name === update : stable !== undefined && name !== stable);
   const shares = [...names].filter(isNew).map((name) => shareInForce({ ...seen, route }, name));
   const effectiveWeight = Math.min(
@@ -130,8 +130,8 @@ function split(
 }
 
 /**
- * A rolling update's stable pods become fewer with every new one that is ready: callers of the Service would overload
- * those that are left. It is opened to all revisions only where each that has pods has a share.
+ * A rolling update removes a stable pod for each new pod that is ready: callers of the Service would overload the
+ * remaining ones. The Service selects all revisions only if each revision with pods has a share.
  */
 function isOpenToAll(
   { revisions, strangers = [] }: Observation,

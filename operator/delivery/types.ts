@@ -47,8 +47,8 @@ export interface RevisionView {
   /** Pods that the data plane can send a request to now. */
   ready: number;
   /**
-   * It serves, and a Service that its route needs is so new that it has no endpoints yet. `ready` counts its ready
-   * pods then: by the route that is in effect they are reached.
+   * The revision serves, and a new Service that its route needs has no endpoints yet. `ready` then counts its ready
+   * pods, because the route in effect reaches them.
    */
   awaitsEndpoints?: true;
   migration: MigrationState;
@@ -63,7 +63,7 @@ export interface RevisionView {
   untold?: boolean;
   /** Whether its expand told of a backfill, or may have. */
   backfill?: boolean;
-  /** How far the newest backfill came. */
+  /** Progress of the newest backfill. */
   progress?: BackfillStatus;
   contract?: ContractView;
   /** Its number on record, and its image. */
@@ -75,7 +75,7 @@ export interface RevisionView {
   failedMigrations?: number;
   /** Number of its last attempt at migrations. */
   lastMigration?: number;
-  /** What is recorded at it of an earlier position. */
+  /** The part of an earlier position that is recorded at this revision. */
   record?: PositionRecord;
   /** Its pods crash again and again, or its image can't be pulled, or its migration failed for good. */
   failure?: Failure;
@@ -86,8 +86,8 @@ export interface RouteView {
   weights: Record<string, number>;
   header?: string;
   /**
-   * The revision that Service `<name>` selects, where several have a share; `*`: every one of them. Otherwise it is
-   * the one that has everything.
+   * The revision that Service `<name>` selects while several have a share; `*`: all of them. Otherwise the Service
+   * selects the revision that has the whole traffic.
    */
   service?: string;
   /** Percent of the requests of which the header's revision gets a copy, whoever answers them. */
@@ -117,7 +117,7 @@ export interface Observation {
   route?: RouteView;
   /** Why the route can't be as it is planned, as far as that is known. */
   routeTrouble?: string;
-  /** Why the data plane rejects the route, in its controller's words; undefined: it accepts it, or does not report. */
+  /** Message of the controller that rejects the route; undefined if it accepts the route or reports nothing. */
   routeRejected?: string;
   /** How long the route has been as it is, as far as this process knows. In milliseconds. */
   routeAgeMs: number;
@@ -210,13 +210,13 @@ export interface DeliveryPlan {
   replicas: Record<string, number>;
   /** The route that must be in force; undefined while nothing can serve. */
   route?: RouteView;
-  /** What must be before the route is written, in words. Until then everything that carries traffic stays as it is. */
+  /** Message with the condition for writing the route. Until it is met, everything that serves traffic is unchanged. */
   routeWaitsFor?: string;
   traffic: TrafficStatus;
   step?: StepView;
   /** What the promotion waits for, in words, when everything else is done. */
   promotionWaitsFor?: string;
-  /** The progress deadline of a first revision has expired. It is not aborted, as there is none to go back to. */
+  /** The progress deadline of a first revision has expired. It is not aborted, because no other revision can serve. */
   overdue?: string;
   /** What this plan decided, for events and records; empty in steady state. */
   decisions: Decision[];

@@ -1,7 +1,7 @@
 /**
- * The pods of migration Jobs that finished, read from the API server. The watch of pods may lag behind
- * that of Jobs: without this, a report that is only late would count as lost and its Job would run
- * twice, and a failure would be recorded without its error.
+ * Reads the pods of finished migration Jobs from the API server. The watch of pods may lag behind the
+ * watch of Jobs: otherwise a late report would count as lost and its Job would run twice, and a failure
+ * would be recorded without its error.
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { JobKind, PodKind } from '../resources/kinds.js';
@@ -25,7 +25,7 @@ export class FinishedJobs {
     private readonly caches: Caches,
   ) {}
 
-  /** Adds the pods to the cache, once per Job. Only of the revision that is delivered: it alone is decided by them. */
+  /** Adds the pods to the cache, once per Job. Only for the revision being delivered: no other decision needs them. */
   async readPods(api: PcfApi): Promise<void> {
     const { update } = api.status?.delivery ?? {};
     if (!update) return this.forget(keyOf(api));
@@ -38,12 +38,12 @@ export class FinishedJobs {
     this.known.set(keyOf(api), new Set(finished.map(({ metadata }) => metadata.uid ?? '')));
   }
 
-  /** Forgets the Jobs of a PcfApi. */
+  /** Removes the records of a PcfApi. */
   forget(key: string): void {
     this.known.delete(key);
   }
 
-  /** The API server had the end of the pod before that of its Job, so a pod that it does not return is deleted. */
+  /** The API server stores the end of the pod before the end of its Job, so a pod that it does not return is deleted. */
   private async readPodsOf({ metadata: { namespace, name } }: KubeObject): Promise<void> {
     const { items } = await this.client.list(PodKind, { namespace, labelSelector: `${JOB_NAME}=${name}` });
     for (const pod of items) {

@@ -6,7 +6,7 @@ import type { KubeObject } from '../runtime/kube-types.js';
 
 export interface JobView {
   name: string;
-  /** `Lost`: it succeeded, and its pod, which had its report, is deleted. {@link FinishedJobs} makes sure of that. */
+  /** `Lost`: the Job succeeded, and its pod with the report is deleted. {@link FinishedJobs} verifies the deletion. */
   state: JobState | 'Lost';
   /** What the newest run reported. */
   report?: MigrationReport;

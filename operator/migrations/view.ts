@@ -21,7 +21,7 @@ export interface MigrationView {
   job?: string;
   /** What its newest run reported. */
   report?: MigrationReport;
-  /** How far the newest backfill came, whichever run reported it. */
+  /** Progress of the newest backfill, from whichever run reported it. */
   progress?: BackfillStatus;
   /** Last line of what went wrong, if anything did. */
   error?: string;
@@ -52,7 +52,7 @@ export interface Delivery {
   /** Jobs of earlier attempts count for nothing: the database may have lost what they did. */
   afresh?: boolean;
   promotedAt?: string;
-  /** What is on record of its reports: it does not matter that these can't be read again. */
+  /** The recorded part of its reports: the reports themselves may no longer exist. */
   told?: { backfill?: boolean; backfilled?: boolean; progress?: BackfillStatus };
   live?: LiveReports;
 }
@@ -100,7 +100,7 @@ export function migrationView(
   const before = prepared(find, mode === 'Manual', told);
   const { report } = contract;
   const applied = report ? [...before.applied, ...report.applied] : before.applied;
-  // Newest first. Expand ran before the backfill, so its report counts only as long as there is no other.
+  // Newest first. Expand ran before the backfill, so its report counts only if there is no other.
   const progress =
     progressOf(report) ??
     progressOf(find('backfill').report) ??
@@ -109,7 +109,7 @@ export function migrationView(
   return { ...before, failedMigrations: spent, lastMigration, ...contract, applied, progress };
 }
 
-/** Whether what a stage reported is on record, so that its Job need not run again for it. */
+/** Whether the report of a stage is recorded, so that its Job need not run again. */
 function isOnRecord(stage: Preparation, told: Delivery['told']): boolean {
   return stage === 'expand' ? told !== undefined : stage === 'backfill' && (told?.backfilled ?? false);
 }
@@ -247,7 +247,7 @@ function contractView(
   };
 }
 
-/** Just what the status has: an image may report more. */
+/** Only the fields of the status: an image may report more. */
 function progressOf(report: MigrationReport | undefined): BackfillStatus | undefined {
   if (!report?.backfill) return undefined;
   const { name, rows, total, rowsPerSecond, secondsLeft, cancelled } = report.backfill;

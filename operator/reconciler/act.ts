@@ -36,7 +36,7 @@ export interface Applied {
   routeChanged: boolean;
   /** When to look again because of a repair that was put off, or of a fight that may be over then. */
   lookAgainMs: number | undefined;
-  /** Why pods, or something that stands around them, could not be written, though all else was. */
+  /** Why pods or their surroundings could not be written, although everything else was. */
   failure?: unknown;
 }
 
@@ -45,7 +45,7 @@ const WORKLOADS: readonly ResourceType[] = [DeploymentKind, JobKind];
 /** What pods and route do without: where one can't be written, the rest goes on being kept as it should be. */
 const DISPENSABLE: readonly ResourceType[] = [...SURROUNDING_KINDS, ...BACKUP_KINDS];
 
-/** An object is needed under a name that an object of another owner has. */
+/** An object of another owner has the name of an object that is needed. */
 export class NameTakenError extends Error {
   override readonly name = 'NameTakenError';
   constructor(api: PcfApi, { kind }: ResourceType, { metadata }: KubeObject) {
@@ -59,7 +59,7 @@ function ownershipOf(api: PcfApi, metadata: KubeObject['metadata']): string {
   if (owner) return `belongs to ${owner.kind} ${owner.name}, not to this PcfApi; rename one of the two`;
   const { name, namespace } = api.metadata;
   return isOrphanOf(metadata, api)
-    ? `an earlier PcfApi ${name} left it without an owner; delete it, or take over what was left: ` +
+    ? `an earlier PcfApi ${name} left it without an owner; delete it, or adopt the orphaned objects: ` +
         `kubectl annotate pcf ${name} -n ${namespace} ${ADOPT_ORPHANS_ANNOTATION}=true`
     : 'does not belong to this PcfApi; rename one of the two';
 }
@@ -92,9 +92,9 @@ export class Actor {
   /**
    * Brings the objects to what is desired, in order; what may be written at the same
    * time goes out together. A route of the user's own is written where one of ours would be:
-   * before the pods. Throws on the first that can't be written, except pods, what comes after
-   * them, and what stands around them: no later write depends on those, and neither does the
-   * removal of another revision, as the route was written before.
+   * before the pods. Throws on the first rejected write, except those of pods, of objects after
+   * them, and of their surroundings: no later write depends on those, and neither does the
+   * removal of another revision, because the route was written before.
    */
   async apply(api: PcfApi, desired: readonly KubeObject[], routeEdit?: RouteEdit): Promise<Applied> {
     const repairs: Repair[] = [];
@@ -122,7 +122,7 @@ export class Actor {
             const isWorkload = WORKLOADS.includes(typeOf(object));
             if (!(isPastRoute || DISPENSABLE.includes(typeOf(object))) || isConnectionError(error))
               throw error;
-            // What keeps the delivery from continuing is reported before what stands around it.
+            // An error that blocks the delivery is reported in preference to one of the surroundings.
             failure = isWorkload ? error : (failure ?? error);
             return { outcome: 'left' } as const;
           }),
@@ -215,8 +215,8 @@ export class Actor {
   }
 
   /**
-   * Deletes what is there and unwanted; gone already is fine. Throws at the end what one of them could
-   * not be for. `unchanged`: only what is still as it was seen.
+   * Deletes unwanted objects that exist; "not found" counts as success. Tries all, then throws the first
+   * error. `unchanged`: deletes an object only in the version that was read.
    */
   async remove(
     unwanted: readonly { type: ResourceType; object: KubeObject }[],
@@ -250,8 +250,8 @@ export class Actor {
   }
 
   /**
-   * Sets or removes `spec.replicas`, unless the object changed meanwhile. Not by the scale subresource: a first
-   * write there is missing in managedFields, and who set the field could not be told from them any more.
+   * Sets or removes `spec.replicas`, unless the object changed meanwhile. It does not use the scale
+   * subresource: managedFields lacks a first write there, and the manager of the field would be unrecorded.
    */
   async setReplicas({ metadata }: PcfApi, replicas: number | null): Promise<void> {
     const { namespace, name, resourceVersion } = metadata;

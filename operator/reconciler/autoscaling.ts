@@ -1,4 +1,4 @@
-/** What autoscalers measure of a PcfApi now, and what the status reports of it. */
+/** Pods and metrics that autoscalers of a PcfApi measure now, and their condition in the status. */
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
 import type { DeliveryPlan } from '../delivery/types.js';
 import { scaleMetrics } from '../resources/horizontal-pod-autoscaler.js';

@@ -115,13 +115,13 @@ export class Caches {
     return this.labelled;
   }
 
-  /** An object of the PcfApi. What it may own and another owns under this name does not count. */
+  /** An object of the PcfApi. An object of this name with another owner does not count, if the kind is owned. */
   get(type: ResourceType, api: PcfApi, name: string): KubeObject | undefined {
     const found = this.named(type, api, name);
     return found && (!OWNED_KINDS.includes(type) || isOwnedBy(found, api)) ? found : undefined;
   }
 
-  /** Whatever carries our labels under this name, also if it belongs to another PcfApi. */
+  /** The object of this name that has our labels, even if it belongs to another PcfApi. */
   named(type: ResourceType, { metadata }: PcfApi, name: string): KubeObject | undefined {
     return this.labelled.get(type)?.get(metadata.namespace, name);
   }

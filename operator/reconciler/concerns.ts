@@ -84,7 +84,7 @@ export function weakenedStable({ delivery }: Observed, plan: DeliveryPlan): Revi
   return stable && stable.ready > 0 && stable.ready < desired ? stable : undefined;
 }
 
-/** Also while Ready is about the new revision. */
+/** Reported even if the Ready condition concerns the new revision. */
 function stableNotReady(seen: Observed, _: readonly MissingKind[], plan: DeliveryPlan): Concern | undefined {
   const stable = weakenedStable(seen, plan);
   if (!stable) return undefined;
@@ -96,7 +96,7 @@ function stableNotReady(seen: Observed, _: readonly MissingKind[], plan: Deliver
   };
 }
 
-/** Those of the worker, the login or an analysis as well, which no revision waits for. */
+/** Includes pods of the worker, the login and an analysis, which no revision waits for. */
 function podsNotCreated({ uncreated }: Observed): Concern | undefined {
   if (uncreated.size === 0) return undefined;
   return { reason: 'PodsNotCreated', message: [...uncreated.values()].join('; ') };
@@ -146,8 +146,8 @@ function kindMissing({ missingKinds }: Observed, missing: readonly MissingKind[]
 }
 
 /**
- * A Gateway of Istio reads its credential from the namespace it is in, as its pods' agent may read
- * Secrets there alone. https://istio.io/latest/docs/tasks/traffic-management/ingress/secure-ingress/
+ * A Gateway of Istio reads its credential from its own namespace, because the agent in its pods may
+ * read Secrets only there. https://istio.io/latest/docs/tasks/traffic-management/ingress/secure-ingress/
  */
 function certificateElsewhere({ api }: Observed): Concern | undefined {
   const { tls, traffic } = api.spec;
@@ -160,11 +160,11 @@ function certificateElsewhere({ api }: Observed): Concern | undefined {
     reason: 'CertificateUnreachable',
     message:
       `the gateway ${gateway} reads its certificate from namespace ${elsewhere}, and tls keeps it in ${namespace}: ` +
-      `create the Certificate or Secret in ${elsewhere} and leave tls out, or use a gateway in ${namespace}`,
+      `create the Certificate or Secret in ${elsewhere} and remove tls, or use a gateway in ${namespace}`,
   };
 }
 
-/** Of two that claim a host, the younger one: the older one served it before. */
+/** Reported by the younger of two routes that claim a host: the older one served it before. */
 function hostConflict({ hostConflicts }: Observed): Concern | undefined {
   const message = hostConflictMessage(hostConflicts);
   return message ? { reason: 'HostConflict', message } : undefined;
@@ -215,8 +215,8 @@ function metricsConflict(seen: Observed, _: readonly MissingKind[], plan: Delive
     reason: 'AutoscalerConflict',
     message:
       `HorizontalPodAutoscaler ${others} scales on ${load} and on ${flat}, which does not fall when pods are added: while two ` +
-      `revisions share the traffic it measures the pods of ${revision} alone, and of ${load} only their part; ` +
-      `deliver with BlueGreen, remove ${flat} from it, or use autoscaling.horizontal, which leaves ${flat} out for that time`,
+      `revisions share the traffic it measures only the pods of ${revision}, and therefore only a part of ${load}; ` +
+      `deliver with BlueGreen, remove ${flat} from it, or use autoscaling.horizontal, which does not use ${flat} during that time`,
   };
 }
 

@@ -61,7 +61,7 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
       controllerRevision(api, revision, recordOf(plan.position, revision.name)),
       configMap(api, revision),
     ]),
-    // Before the status: what follows from a position is done once both have it.
+    // Written before the status: actions that depend on a position start when both have it.
     ...recordsBeside(seen, plan, used).map((revision) =>
       controllerRevision(api, revision, recordOf(plan.position, revision.name)),
     ),
@@ -83,7 +83,7 @@ function migrationObject(api: PcfApi, revision: Revision, { stage, ...job }: Mig
   return migrationJob(api, revision, { ...job, stage });
 }
 
-/** What decides where requests go now: a route, also one that is still to be made, and the Service of the API. */
+/** The objects that route requests: the route, even if it has yet to be created, and the Service of the API. */
 function isInEffect({ api, owned }: Observed, object: KubeObject): boolean {
   const type = typeOf(object);
   if (ROUTES.includes(type)) return true;
@@ -112,7 +112,7 @@ function keptRevisions(seen: Observed, plan: DeliveryPlan): Revision[] {
   return Object.keys(plan.replicas).flatMap((name) => seen.revisions.get(name) ?? []);
 }
 
-/** Revisions without pods whose records hold a part of the position. None is kept for that beyond its time. */
+/** Revisions without pods whose records have a part of the position. Their retention does not change. */
 function recordsBeside(seen: Observed, plan: DeliveryPlan, used: readonly Revision[]): Revision[] {
   const onRecord = recordedRevisions(seen);
   return recordedAt(plan.position)
@@ -154,7 +154,7 @@ export function unwantedObjects(
   });
 }
 
-/** What routes refer to. */
+/** Objects that routes refer to. */
 const BACKENDS: readonly ResourceType[] = [
   ServiceKind,
   DestinationRuleKind,

@@ -4,7 +4,7 @@ import type { KubeObject } from '../runtime/kube-types.js';
 import { claimKey, claimsOf, type HostClaim, isOlder, specClaims } from '../traffic/host-claims.js';
 
 export interface HostConflict extends HostClaim {
-  /** The other route, in words. */
+  /** Kind and name of the other route, for messages. */
   route: string;
   /** Whether the other route is older than the one of this PcfApi. */
   isOlder: boolean;
@@ -38,7 +38,7 @@ export function hostConflicts(
   );
 }
 
-/** In words; undefined when no older route claims any of its hosts. */
+/** Message; undefined if no older route claims any of its hosts. */
 export function hostConflictMessage(conflicts: readonly HostConflict[]): string | undefined {
   const lost = conflicts.filter((conflict) => conflict.isOlder);
   if (lost.length === 0) return undefined;

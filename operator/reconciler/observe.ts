@@ -56,9 +56,9 @@ export interface Observed {
   migrating: Run[];
   /** Jobs that have no pod. */
   podless: PodlessJob[];
-  /** What is known of those that have had none for some seconds, by name. */
+  /** Reports on Jobs that have had no pod for some seconds, by name. */
   withoutPod: Map<string, PodCreationReport>;
-  /** Why a controller can't create pods, by the Deployment or Job that they belong to. */
+  /** Why a controller can't create pods, by the Deployment or Job that owns them. */
   uncreated: Map<string, string>;
   /** Objects in the cluster that belong to this PcfApi. */
   owned: { type: ResourceType; object: KubeObject }[];
@@ -67,17 +67,17 @@ export interface Observed {
   missingKinds: ResourceType[];
   /** The route of the user's own that is to follow; undefined when it is not there, or none is named. */
   userRoute: KubeObject | undefined;
-  /** The route that serves: the user's own, or the one we made. */
+  /** The route that serves: the user's own, or the operator's. */
   liveRoute: KubeObject | undefined;
   /** Other routes for the same hosts. */
   hostConflicts: HostConflict[];
   /** Whether the cluster has a kind. */
   available: (type: ResourceType) => boolean;
-  /** HorizontalPodAutoscalers on this PcfApi that the operator did not make. */
+  /** HorizontalPodAutoscalers on this PcfApi that the operator did not create. */
   foreignAutoscalers: Autoscaler[];
   /** What keeps a revision's pods from being ready, or its migrations from beginning, in the words of the kubelet. */
   trouble: Map<string, string>;
-  /** Why a component that is enabled does not run. */
+  /** Why an enabled component does not run. */
   componentTroubles: { component: ExtraComponent; trouble: string }[];
   readyReplicas: number;
 }
@@ -93,7 +93,7 @@ export type ClusterView = Pick<
   'userRoute' | 'get' | 'ownedBy' | 'secret' | 'available' | 'foreignAutoscalers' | 'claimants'
 >;
 
-/** `live` is what running migrations said last; `creation` what is known of a Job without a pod, by its uid. */
+/** `live` has the last reports of running migrations; `creation` reports on a Job without a pod, by its uid. */
 export function observe(
   api: PcfApi,
   caches: ClusterView,
@@ -179,7 +179,7 @@ export function observe(
   };
 }
 
-/** The route as the caches show it now: what was written is in them already, and what was rejected is not. */
+/** The route in the caches now. They contain accepted writes, and no rejected ones. */
 export function readRoute(
   { api, router }: Pick<Observed, 'api' | 'router'>,
   caches: Pick<ClusterView, 'get' | 'userRoute'>,
@@ -190,7 +190,7 @@ export function readRoute(
   );
 }
 
-/** Whether a revision gets requests, also by a route of another provider, which `route` is not. */
+/** Whether a revision receives requests, including those by a route of another provider. */
 function isServing(name: string, position: DeliveryPosition, route: RouteView | undefined): boolean {
   const { stable, update, firstTrafficAt } = position;
   return (
@@ -293,7 +293,7 @@ function uncreatedPods(
 
 const jobKey = (name: string) => `Job ${name}`;
 
-/** Of each revision: of its Deployment, or of the Job that its pods wait for. */
+/** Creation failures by revision: of its Deployment, or of the Job that its pods wait for. */
 function creationTroubles(
   uncreated: ReadonlyMap<string, string>,
   revisions: Iterable<string>,

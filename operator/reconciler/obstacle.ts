@@ -39,14 +39,14 @@ export function obstacleOf(error: unknown): Obstacle | undefined {
   };
 }
 
-/** The API server does not accept the status, though it stores the PcfApi. */
+/** The API server rejects the status of a PcfApi that it accepted. */
 export class StatusRejectedError extends Error {
   override readonly name = 'StatusRejectedError';
 }
 
 /**
- * Why a reconcile failed that reported nothing itself: no plan could be made, or its status is rejected.
- * Undefined where nothing can be written, or where the next try reads what has changed meanwhile.
+ * The report for a reconcile that failed without one: no plan was computed, or its status was rejected.
+ * Undefined if no status can be written, or if the next attempt reads a newer version.
  */
 export function failureReport(error: unknown): Obstacle | undefined {
   if (error instanceof ReconcileError || error instanceof NotLeaderError || isConnectionError(error))
@@ -55,7 +55,7 @@ export function failureReport(error: unknown): Obstacle | undefined {
   if (obstacle || error instanceof KubeApiError) return obstacle;
   return {
     reason: 'ReconcileFailed',
-    message: `the operator failed and tries again with backoff: ${withoutPorts(String(error))}`,
+    message: `the operator failed and retries with backoff: ${withoutPorts(String(error))}`,
     passes: false,
   };
 }
@@ -69,7 +69,7 @@ export function facing({ reason, message, passes }: Obstacle, planned: Summary, 
   return { phase, ...told, verdict: 'InProgress' };
 }
 
-/** A change freeze that is lifted makes no event here, and an abort must not wait for long once it is. */
+/** The end of a change freeze causes no event here, and an abort must not wait long after it. */
 const POLICY_RETRY_MS = 5_000;
 
 /**
@@ -81,7 +81,7 @@ function isDeniedByPolicy(error: unknown): boolean {
   return /ValidatingAdmissionPolicy|admission webhook/.test((error as Error).message);
 }
 
-/** As the queue is to take it: a right that is granted makes no event here, so that is tried again. */
+/** The error for the queue. A permission that is granted causes no event here, so the write is retried. */
 export function failureOf(error: unknown, message: string, lookAgainMs?: number): ReconcileError {
   if (isDeniedByPolicy(error))
     return new ReconcileError(message, error, { lookAgainMs, retryWithinMs: POLICY_RETRY_MS });
@@ -98,6 +98,6 @@ export function bounded(error: unknown): unknown {
 
 function retry(error: unknown): Return {
   const isPassing = error instanceof WriteFailedError || isServerError(error) || isConnectionError(error);
-  // A name that becomes free is no event of this PcfApi.
+  // A name that becomes available causes no event of this PcfApi.
   return isPassing || error instanceof NameTakenError ? { retryWithinMs: RETRY_WITHIN_MS } : {};
 }

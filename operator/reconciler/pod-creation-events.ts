@@ -1,7 +1,7 @@
 /**
- * Why the controller of Jobs creates no pod. A Deployment has a condition for that, a Job only an
- * Event. Events are read where a Job has been without a pod for some seconds, and not watched: a
- * cluster has very many.
+ * Why the Job controller creates no pod. A Deployment has a condition for that, a Job only an
+ * Event. A cluster has very many Events, so they are not watched, but listed for each Job that has
+ * had no pod for some seconds.
  */
 import type { Logger } from 'pino';
 import { pause, systemClock } from '../runtime/clock.js';
@@ -9,13 +9,13 @@ import { EventKind } from '../runtime/events.js';
 import type { KubeClient, KubeObject } from '../runtime/kube-client.js';
 import { creationFailure, type PodlessJob } from './pod-creation.js';
 
-/** A pod is created sooner, where nothing prevents it. */
+/** Longer than the creation of a pod takes if nothing prevents it. */
 const READ_AFTER_MS = 5_000;
 const READ_EVERY_MS = 15_000;
 
-/** What is known of a Job without a pod. */
+/** Report on a Job without a pod. */
 export interface PodCreationReport {
-  /** Why no pod is created, where the controller reports a reason. */
+  /** Why no pod is created, if the controller reports a reason. */
   failure?: string;
 }
 
@@ -33,7 +33,7 @@ interface Followed {
 
 export interface PodCreationEventsOptions {
   client: Pick<KubeClient, 'list'>;
-  /** Called when a report is another one than before. `owner` as it was given. */
+  /** Called when a report changes, with the `owner` that was passed. */
   onNews: (owner: string) => void;
   logger: Logger;
   readAfterMs?: number;
@@ -46,7 +46,7 @@ export class PodCreationEvents {
 
   constructor(private readonly options: PodCreationEventsOptions) {}
 
-  /** From now on reads the Events of these Jobs of an owner, and of none of its others. */
+  /** Reads the Events of these Jobs of an owner from now on, and of no other Jobs of it. */
   follow(owner: string, jobs: readonly PodlessJob[]): void {
     const known = this.followed.get(owner) ?? new Map<string, Followed>();
     for (const [uid, { stop }] of known) {
@@ -64,7 +64,7 @@ export class PodCreationEvents {
     else this.followed.delete(owner);
   }
 
-  /** Undefined while the Job may still get its pod any moment. */
+  /** Undefined while the pod of the Job may still be created. */
   reportOf(owner: string, uid: string): PodCreationReport | undefined {
     return this.followed.get(owner)?.get(uid)?.report;
   }

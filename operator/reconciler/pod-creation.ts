@@ -10,7 +10,7 @@ export interface PodlessJob {
   namespace: string;
   name: string;
   uid: string;
-  /** What was reported before this time is about an earlier pod. */
+  /** A report from before this time is about an earlier pod. */
   since: string;
 }
 
@@ -37,7 +37,7 @@ function later(one: string, other = ''): string {
   return one > other ? one : other;
 }
 
-/** Why pods of a Deployment can't be created, as its controller reports it. */
+/** Why pods of a Deployment can't be created, as reported by its controller. */
 export function replicaFailure(deployment: KubeObject): string | undefined {
   const condition = (deployment as Workload).status?.conditions?.find(
     ({ type, status }) => type === 'ReplicaFailure' && status === 'True',
@@ -46,8 +46,8 @@ export function replicaFailure(deployment: KubeObject): string | undefined {
 }
 
 /**
- * Without the name of the pod and the port of a connection to a webhook, which differ at each try:
- * a status that differs would be written each time.
+ * Removes the name of the pod and the port of a connection to a webhook, which differ at each attempt:
+ * the status would be written each time.
  */
 export function creationFailure(message: string): string {
   return withoutPorts(message)

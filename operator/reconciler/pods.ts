@@ -23,7 +23,7 @@ export interface Pod extends KubeObject {
     phase?: string;
     conditions?: { type: string; status: string; message?: string }[];
     containerStatuses?: ContainerStatus[];
-    /** Of the mesh's sidecar, for example, which a webhook adds. */
+    /** Include the sidecar that a webhook of a mesh adds. */
     initContainerStatuses?: ContainerStatus[];
   };
 }
@@ -54,7 +54,7 @@ export function readyPods(
   ).length;
 }
 
-/** Pods of a revision that can be sent a request, `isServing` or not so far. */
+/** Pods of a revision that can receive requests. `isServing`: it receives requests now. */
 export function readiness(
   revision: string,
   pods: Pod[],
@@ -68,7 +68,7 @@ export function readiness(
   return ready > 0 ? { ready, awaitsEndpoints: true } : { ready };
 }
 
-/** Whether a Service knows none of the revision's pods, ready or not, as when it was created a moment ago. */
+/** Whether a Service has no endpoint for any of the revision's pods, ready or not: it was just created. */
 function lacksEndpoints(revision: string, pods: Pod[], slices: EndpointSlice[], services: string[]): boolean {
   const own = new Set(
     pods
@@ -174,8 +174,8 @@ export function podFailure(revision: string, pods: readonly Pod[]): Failure | un
 }
 
 /**
- * Why a component such as the worker does not run: one of its pods can't start, also beside an older
- * one that is ready, or none is ready.
+ * Why a component such as the worker does not run: one of its pods can't start, even if an older one
+ * is ready, or no pod is ready.
  */
 export function componentTrouble(component: Component, pods: readonly Pod[]): string | undefined {
   const own = pods.filter((pod) => componentOf(pod) === component && !pod.metadata.deletionTimestamp);

@@ -46,7 +46,7 @@ import { reasonSince, type Summary, summarize } from './summary.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
 import { whoDecided } from './who.js';
 
-/** Of `kubectl delete --cascade=orphan`: pods, Services and routes stay, and continue to serve. */
+/** Finalizer of `kubectl delete --cascade=orphan`: pods, Services and routes remain, and continue to serve. */
 const ORPHAN_FINALIZER = 'orphan';
 
 export interface ReconcilerDependencies {
@@ -100,12 +100,12 @@ export class Reconciler {
     }
   }
 
-  /** The last status must not stand for a generation whose reconcile fails. */
+  /** Reports a failed reconcile: otherwise the status of the generation before would remain. */
   private async reportFailure(api: PcfApi, error: unknown): Promise<void> {
     const { caches, clock, logger } = this.deps;
     const failure = failureReport(error);
     if (!failure) return;
-    // It may have failed after its status was written, which has the newest position of the delivery.
+    // It may have failed after it wrote a status, which has the newest position of the delivery.
     const { namespace, name } = api.metadata;
     const newest = caches.pcfApis.get(namespace, name) as PcfApi | undefined;
     const status = failedStatus({ ...api, status: newest?.status ?? api.status }, failure, clock());
@@ -114,7 +114,7 @@ export class Reconciler {
       this.announce(api, { type: 'Warning', reason, action: 'Reconcile', note });
     }
     await this.report(api, status).catch((err: unknown) =>
-      logger.warn({ err, key: keyOf(api) }, 'the failure of a reconcile was not written to the status'),
+      logger.warn({ err, key: keyOf(api) }, 'status of a failed reconcile not written'),
     );
   }
 
@@ -132,7 +132,7 @@ export class Reconciler {
     await this.deps.finishedJobs.readPods(given);
     const foreignAutoscalers = caches.foreignAutoscalers(given);
     const isLeftover = isReplicasDefault(given) && !isAutoscaled({ api: given, foreignAutoscalers });
-    // The environment may have another default by now.
+    // The environment may have changed, and its default with it.
     const api = isLeftover ? { ...given, spec: { ...given.spec, replicas: undefined } } : given;
     const now = clock();
     const { migrationProgress, podCreation } = this.deps;
@@ -271,7 +271,7 @@ export class Reconciler {
     try {
       await actor.release(releasingEdits(api, caches));
       const present = routes.filter(({ object }) => !object.metadata.deletionTimestamp);
-      // A route that lost its owner meanwhile is an orphan, which must stay.
+      // A route that lost its owner in the meantime is an orphan and must remain.
       await actor.remove(present, { unchanged: true });
     } catch (error) {
       const obstacle = obstacleOf(error);

@@ -55,7 +55,7 @@ function lostRevisions(
   });
 }
 
-/** Where status names no revision, as after a restore from a backup, the labels of the Deployments do. */
+/** If the status names no revision, as after a restore from a backup, the labels of the Deployments do. */
 function namesInUse(api: PcfApi, caches: Pick<ClusterView, 'ownedBy'>): string[] {
   const { stable, update } = api.status?.delivery ?? {};
   if (stable || update) return [stable, update].filter((name) => name !== undefined);
@@ -95,7 +95,7 @@ function targetRevision(
   return running ? { ...target, template: running.template } : target;
 }
 
-/** The one in use first: of two that mean the same, the other would be delivered for nothing. */
+/** Prefers the revision in use to another one of the same meaning: its delivery would change nothing. */
 function recordedTarget(
   api: PcfApi,
   recorded: readonly Revision[],

@@ -9,8 +9,8 @@ export class RouteAges {
   private readonly known = new Map<string, { route: string; since: number }>();
 
   /**
-   * Milliseconds that the route of this PcfApi has been so, and made of these objects: another provider's may exist
-   * beside the one that was read. `now` in milliseconds.
+   * Milliseconds since this route or the list of its objects last changed. The list can also have the route of
+   * another provider, which is not read. `now` in milliseconds.
    */
   age(key: string, route: RouteView | undefined, objects: readonly string[], now: number): number {
     const text = JSON.stringify([route ?? null, objects]);

@@ -62,7 +62,7 @@ function valueDigest({ name, key }: SecretKeyRef, get: GetSecret): string | unde
   return get(name)?.digests[key];
 }
 
-/** The keys of a Secret that a pod reads as a whole are part of what it reads. */
+/** Digest of a Secret that a pod reads as a whole. Its keys are part of the content. */
 function wholeDigest(secret: SecretDigest | undefined, optional: boolean): string | undefined {
   if (!secret) return optional ? '' : undefined;
   return canonicalJson(secret.digests);

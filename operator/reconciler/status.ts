@@ -42,7 +42,7 @@ export function statusOf(
     updateRevision: update,
     stableImage: imageOf(stable),
     updateImage: imageOf(update),
-    // For autoscalers, the size of one revision: two of them are not twice the load.
+    // For autoscalers, the size of one revision: two revisions are not twice the load.
     replicas: Object.keys(plan.replicas).length === 0 ? 0 : fullReplicas(api.spec),
     readyReplicas: seen.readyReplicas,
     selector: selectorString(podSelector(api, currentScaleView(seen, plan).revision)),
@@ -83,7 +83,7 @@ export function leavingStatus(
   return verdictAlone(api, 'Deleting', { reason, message, passes: obstacle?.passes !== false }, now);
 }
 
-/** Without a plan, as a reconcile that fails has none, or one whose status is rejected. */
+/** Status of a failed reconcile. It has no plan, or one whose status was rejected. */
 export function failedStatus(api: PcfApi, failure: Obstacle, now: number): PcfApiStatus {
   if (api.metadata.deletionTimestamp) return leavingStatus(api, [], failure, now);
   return verdictAlone(api, failure.passes ? 'Degraded' : 'Failed', failure, now);

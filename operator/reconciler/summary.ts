@@ -197,14 +197,14 @@ function stableUnavailable({ seen, plan, since }: Case): Summary | undefined {
   };
 }
 
-/** The first revision: nothing else could serve, so it stays, and becomes Ready once its pods are. */
+/** The first revision is retained, because no other one can serve. It becomes Ready when its pods do. */
 function deadlineExceeded({ seen, plan }: Case): Summary | undefined {
   const { overdue, position } = plan;
   if (!overdue) return undefined;
   return {
     phase: 'Degraded',
     reason: 'ProgressDeadlineExceeded',
-    message: `${overdue}; ${position.update} is kept, as there is no stable revision to go back to${complaint(seen, position.update!)}`,
+    message: `${overdue}; ${position.update} is retained, because there is no stable revision to revert to${complaint(seen, position.update!)}`,
     verdict: 'Failed',
   };
 }
@@ -222,7 +222,7 @@ function podsNotReady({ seen, plan, current, since }: Case): Summary | undefined
   };
 }
 
-/** The Gateway sends none of its requests here, whatever the weights are. */
+/** The Gateway routes none of the requests to this PcfApi, whatever the weights are. */
 function shadowed({ seen, since }: Case): Summary | undefined {
   const { api, liveRoute, hostConflicts } = seen;
   if (!isShadowed(api, liveRoute, hostConflicts)) return undefined;
@@ -234,7 +234,7 @@ function shadowed({ seen, since }: Case): Summary | undefined {
   };
 }
 
-/** During a delivery: without one, the stable revision is the current one. */
+/** For the time of a delivery. Otherwise the stable revision is the current one, which `podsNotReady` reports. */
 function stableNotReady({ seen, plan, since }: Case): Summary | undefined {
   const stable = weakenedStable(seen, plan);
   if (!stable) return undefined;
@@ -319,7 +319,7 @@ function ready({ plan, current }: Case): Summary {
   };
 }
 
-/** What a revision that was aborted still has of the traffic: as planned, or because the route can't be written. */
+/** The share that an aborted revision still has: as planned, or because the route can't be written. */
 function kept({ traffic: { reason, verified, desiredWeight, effectiveWeight } }: DeliveryPlan): string {
   if (reason && effectiveWeight > desiredWeight)
     return `; other revisions keep ${effectiveWeight} % of the traffic: ${reason}`;

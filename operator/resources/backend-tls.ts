@@ -1,4 +1,4 @@
-/** HTTPS to the pods (`traffic.backendTLS`): what a pod needs to serve it, and how gateways come to use it. */
+/** HTTPS to the pods (`traffic.backendTLS`): configuration of the pods that serve it, and of the gateways that use it. */
 import { ENV, TLS_DIR } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
@@ -12,7 +12,7 @@ import { servingCertificate } from './secret-refs.js';
 const VOLUME = 'backend-tls';
 const HTTPS = 'HTTPS';
 
-/** What is added to a pod. The API reads the files again when the certificate is renewed. */
+/** Additions to a pod. The API reloads the files when the certificate is renewed. */
 export function podTls(spec: PcfApiSpec) {
   const refs = servingCertificate(spec);
   const [cert, key] = refs;
@@ -33,7 +33,7 @@ interface Probe {
   httpGet: { scheme: string };
 }
 
-/** Whether the pods of a revision serve HTTPS: while it is switched on or off, those of one revision do. */
+/** Whether the pods of a revision serve HTTPS. During the delivery of a change, one of two revisions does. */
 function servesHttps({ spec }: PodTemplate): boolean {
   return (spec.containers[0].readinessProbe as Probe | undefined)?.httpGet.scheme === HTTPS;
 }
@@ -41,7 +41,7 @@ function servesHttps({ spec }: PodTemplate): boolean {
 /** The revisions whose pods serve HTTPS, and how gateways verify them. */
 export interface SecuredBackends {
   revisions: readonly string[];
-  /** Of the spec; once that has none, of the newest revision, which serves until another one is promoted. */
+  /** From the spec. After their removal there, from the newest revision that still serves HTTPS. */
   settings: Partial<BackendTls>;
 }
 
@@ -62,7 +62,7 @@ export function backendHostname({ metadata }: PcfApi, { settings }: SecuredBacke
   return settings.hostname ?? `${metadata.name}.${metadata.namespace}.svc`;
 }
 
-/** Makes gateways use TLS to the Services of these revisions. */
+/** Configures gateways to use TLS to the Services of these revisions. */
 export function backendTlsPolicy(api: PcfApi, secured: SecuredBackends): KubeObject {
   const { caConfigMapName: name } = secured.settings;
   const authority = name
@@ -76,7 +76,7 @@ export function backendTlsPolicy(api: PcfApi, secured: SecuredBackends): KubeObj
   });
 }
 
-/** A component whose own HTTP server, for its health, has no TLS. */
+/** A component whose HTTP server for health checks has no TLS. */
 export function withPlainProbes(container: PodTemplate['spec']['containers'][0]) {
   const plain = (given: unknown) => {
     const probe = given as Probe;

@@ -7,7 +7,7 @@ import type { ScaleMetric } from './scale-view.js';
 
 /**
  * Scales the PcfApi itself, through its scale subresource, so that it needs no
- * change when one revision gives way to another. `metrics`: those in effect.
+ * change when a revision replaces another. `metrics`: those in effect.
  */
 export function horizontalPodAutoscaler(api: PcfApi, metrics = scaleMetrics(api)): KubeObject | undefined {
   const scaling = horizontalScaling(api);
@@ -24,7 +24,7 @@ export function horizontalPodAutoscaler(api: PcfApi, metrics = scaleMetrics(api)
   });
 }
 
-/** All metrics that the spec asks for. */
+/** All metrics of the spec. */
 export function scaleMetrics(api: PcfApi): readonly ScaleMetric[] {
   const { cpu, memory, metrics = [] }: Partial<HorizontalScaling> = horizontalScaling(api) ?? {};
   return [...utilization('cpu', cpu), ...utilization('memory', memory), ...metrics];

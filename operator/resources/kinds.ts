@@ -94,7 +94,7 @@ export const BackupKind = namespaced('postgresql.cnpg.io', 'v1', 'Backup', 'back
 /** What is made for a PcfApi and belongs to nobody: a backup must outlive what it is a backup of. */
 export const BACKUP_KINDS: readonly ResourceType[] = [VolumeSnapshotKind, BackupKind];
 
-/** What sends requests to pods. */
+/** Kinds that route requests to pods. */
 export const ROUTES: readonly ResourceType[] = [VirtualServiceKind, HttpRouteKind, IngressKind];
 
 /** Everything a PcfApi may own. What it owns and no longer wants is removed, in this order: routes before what they lead to. */

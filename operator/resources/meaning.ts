@@ -8,7 +8,7 @@ import { completeToleration, givenAffinity } from './scheduling.js';
 import { withoutEmpty } from './without-empty.js';
 
 /**
- * Fields of the spec that configure pods, without what changes nothing. Charts and GitOps tools render such
+ * Fields of the spec that configure pods, without values that change nothing. Charts and GitOps tools render such
  * blocks. Within a block that remains, defaults are spelled out.
  */
 export function meaningOf(spec: PcfApiSpec) {

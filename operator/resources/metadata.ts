@@ -55,12 +55,12 @@ export function ownerReference(api: PcfApi) {
 }
 
 /**
- * With any value: objects that an earlier PcfApi of this name left (`kubectl delete --cascade=orphan`)
- * are taken over. They carry its labels and no owner.
+ * With any value, the operator adopts the objects that an earlier PcfApi of this name left
+ * (`kubectl delete --cascade=orphan`). They have its labels and no owner.
  */
 export const ADOPT_ORPHANS_ANNOTATION = `${GROUP}/adopt-orphans`;
 
-/** Decided by the owner's uid: a name or a label alone may be that of an object of somebody else. */
+/** The uid of the owner decides: an object of another owner can have the same name or label. */
 export function isOwnedBy({ metadata }: KubeObject, api: PcfApi): boolean {
   const { ownerReferences = [] } = metadata;
   if (ownerReferences.length > 0) return ownerReferences.some(({ uid }) => uid === api.metadata.uid);

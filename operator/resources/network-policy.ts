@@ -60,7 +60,7 @@ export function networkPolicy(api: PcfApi): KubeObject | undefined {
   });
 }
 
-/** Ports that the pods may reach anywhere, by what the spec asks for. What is in a Secret, an unusual port of a database, is not known. */
+/** Ports that the pods may reach at any address, from the spec. Ports of URLs in Secrets are not read. */
 function portsOf({ redis, monitoring, migrations, traffic, network }: PcfApiSpec): number[] {
   const { endpoint } = monitoring?.tracing ?? {};
   const isRedisAnywhere = redis && !network?.redis;

@@ -167,7 +167,7 @@ function needsShutdownDelay({ spec: { environment, config } }: PcfApi): boolean 
   return environment === 'development' && configured === undefined;
 }
 
-/** That of the schema, and of the image. */
+/** Default in the schema of the spec and in the image. */
 export const DEFAULT_REDIS_MODE = 'Standalone';
 
 /** The API takes durations of one unit. */

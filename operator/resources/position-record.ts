@@ -1,4 +1,4 @@
-/** A part of the delivery's position as an annotation of a ControllerRevision, whose data can't be changed. */
+/** A part of the delivery's position as an annotation of a ControllerRevision, whose data is immutable. */
 import { GROUP } from '../api/v1alpha1/pcfapi.js';
 import { type PositionRecord, positionRecord } from '../api/v1alpha1/status.js';
 import { canonicalJson } from '../runtime/canonical-json.js';

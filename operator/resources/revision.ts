@@ -97,8 +97,8 @@ export function revisionName(api: PcfApi, secrets?: string): string {
 }
 
 /**
- * Whether the spec describes a revision on record. Also one to which an older operator, for which two specs
- * of this meaning differed, gave another name: an upgrade of the operator delivers nothing.
+ * Whether the spec describes a recorded revision. The name of the record may differ, because an older operator
+ * hashed the text of the spec and not its meaning: an upgrade of the operator starts no delivery.
  */
 export function isRevisionOf(api: PcfApi, revision: Revision, secrets = revision.secrets): boolean {
   const wanted = revisionName(api, secrets);

@@ -1,8 +1,8 @@
 /**
- * What an autoscaler of a PcfApi may measure. A HorizontalPodAutoscaler multiplies a metric's
+ * Pods and metrics that an autoscaler of a PcfApi measures. A HorizontalPodAutoscaler multiplies a metric's
  * ratio by the number of ready pods that the scale subresource selects. With CPU a second revision
  * changes nothing: twice the pods have half the load each. Memory per pod stays as it is, so twice
- * the pods would look like twice the load, and the answer becomes the size of one revision.
+ * the pods would look like twice the load, and the result becomes the size of one revision.
  * @see https://kubernetes.io/docs/tasks/run-application/horizontal-pod-autoscale/#algorithm-details
  */
 
@@ -21,7 +21,7 @@ export interface ScaleMetric {
   object?: NamedMetric;
 }
 
-/** The revisions of a PcfApi that have pods, or are to get some. */
+/** The revisions of a PcfApi that have pods, or desired pods. */
 export interface RevisionPods {
   /** Pods that have capacity for the whole traffic: `spec.replicas`, or its default. */
   full: number;
@@ -54,7 +54,7 @@ export interface ScaleOptions {
   isVertical: boolean;
 }
 
-/** The one decision about scale subresource and metrics. */
+/** Decides which pods the scale subresource selects, and which metrics are in effect. */
 export function scaleView(
   pods: RevisionPods,
   metrics: readonly ScaleMetric[],
@@ -64,7 +64,7 @@ export function scaleView(
   const serving = servingRevision(pods);
   const perPod = metrics.filter(isPerPod);
   const shared = metrics.filter((metric) => !perPod.includes(metric));
-  // Its pods are those that there are without a delivery, so every metric is right as it is.
+  // Its pods are the same as without a delivery, so every metric works unchanged.
   if (serving && !isVertical) return { revision: serving, metrics, perPod: [], shared: metrics };
   if (perPod.length === 0) return { metrics, perPod, shared };
   if (isOurs && shared.length > 0) return { metrics: shared, perPod, shared };
@@ -90,9 +90,10 @@ function isPerPod({ resource, containerResource, external, object }: ScaleMetric
 }
 
 /**
- * The selection whose size is nearest to `full`, so that the ratio is multiplied by the pods that
- * there are without a delivery. Of two as near the smaller, which never scales up by itself, then
- * the one with more ready pods, as an autoscaler counts no others, then the one with more traffic.
+ * The selection whose size is nearest to `full`, so that the ratio is multiplied by the same
+ * number of pods as without a delivery. Of two equally near, the smaller one, which never scales up
+ * by itself, then the one with more ready pods, because an autoscaler counts no others, then the one
+ * with more traffic.
  */
 function measuredRevision({ full, stable, replicas, ready, weights }: RevisionPods): string | undefined {
   const single = Object.entries(replicas).map(([revision, count]) => ({
@@ -113,8 +114,8 @@ function measuredRevision({ full, stable, replicas, ready, weights }: RevisionPo
 }
 
 /**
- * One revision is measured less of: its share of the load, or its part of the pods. This is the
- * one that is measured most of, so that a fall of the answer is as small as it can be.
+ * The pods of one revision have only a share of the load, or only a part of the pods. This is the
+ * revision with the largest part, so that the autoscaler scales down as little as possible.
  */
 function mostOfTheLoad({ full, replicas, weights, stable }: RevisionPods): string | undefined {
   const measured = (name: string) => Math.min(weights[name] ?? 0, (100 * replicas[name]!) / full);

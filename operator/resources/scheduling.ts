@@ -9,7 +9,7 @@ const topologyKeys = { Zone: ['topology.kubernetes.io/zone', NODE], Node: [NODE]
 
 type Toleration = NonNullable<NonNullable<PcfApi['spec']['scheduling']>['tolerations']>[number];
 
-/** With the default operator spelled out, and without what an empty text leaves out. */
+/** Adds the default operator, and removes empty fields. */
 export function completeToleration({ operator = 'Equal', key, value, ...rest }: Toleration): Toleration {
   return { ...rest, operator, ...(key ? { key } : {}), ...(value ? { value } : {}) };
 }

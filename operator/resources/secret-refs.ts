@@ -43,8 +43,8 @@ export function wholeSecrets({
 }
 
 /**
- * Certificate and key that the pods serve HTTPS with. Not among {@link secretRefs}: the API reads a renewed
- * certificate itself, so it makes no revision, and no ExternalSecret is made for it.
+ * Certificate and key for the HTTPS server of the pods. Not part of {@link secretRefs}: the API reloads a renewed
+ * certificate, so it needs no new revision, and no ExternalSecret is created for it.
  */
 export function servingCertificate({ traffic }: PcfApiSpec): SecretKeyRef[] {
   const { secretName: name } = traffic?.backendTLS ?? {};

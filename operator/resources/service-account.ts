@@ -3,7 +3,7 @@ import type { KubeObject } from '../runtime/kube-client.js';
 import { ServiceAccountKind } from './kinds.js';
 import { owned } from './metadata.js';
 
-/** An identity of its own for the pods, with no rights and no token. A cloud maps it to a role of its own by annotations. */
+/** ServiceAccount of the pods, without permissions and without a token. Annotations map it to a role of a cloud provider. */
 export function serviceAccount(api: PcfApi): KubeObject {
   return owned(api, ServiceAccountKind, api.metadata.name, {
     ...api.spec.serviceAccount,

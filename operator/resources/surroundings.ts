@@ -41,7 +41,7 @@ export interface Surrounded {
   autoscaled: boolean;
   /** There are pods to protect: a budget for none makes Kubernetes warn of it. */
   hasPods: boolean;
-  /** What our autoscaler scales on. */
+  /** Metrics that our autoscaler scales on. */
   metrics: readonly ScaleMetric[];
 }
 

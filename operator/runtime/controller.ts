@@ -37,8 +37,8 @@ const LEAST_DUE_MS = 1_000;
 const IMMEDIATE_MS = 10;
 
 /**
- * So many immediate requeues in a row are a loop without progress. The queue's backoff
- * stretches them over some five seconds, so that a delivery with many short steps is none.
+ * This many consecutive immediate requeues are a loop without progress. The queue's backoff
+ * spreads them over about five seconds, so that a delivery with many short steps is not one.
  */
 const LOOP_REQUEUES = 10;
 
@@ -47,8 +47,8 @@ const HANGING_MS = 300_000;
 
 export interface ReconcileResult {
   /**
-   * Reconcile again after this time though nothing changes. In milliseconds. 0 requeues immediately,
-   * once: the next ones in a row are delayed with backoff, as controller-runtime does for `Requeue: true`.
+   * Time in milliseconds until the next reconcile without a change. 0 requeues immediately,
+   * once: further consecutive ones are delayed with backoff, as controller-runtime does for `Requeue: true`.
    */
   requeueAfterMs?: number;
 }
@@ -65,7 +65,7 @@ export interface ControllerOptions {
 export class Controller {
   readonly queue: WorkQueue;
   private workers: Promise<void>[] = [];
-  /** Immediate requeues in a row, of the keys that have any. */
+  /** Number of consecutive immediate requeues, by key. */
   private readonly immediate = new Map<string, number>();
   private readonly metrics: ReturnType<typeof controllerMetrics>;
 
@@ -90,7 +90,7 @@ export class Controller {
     await Promise.all(this.workers);
   }
 
-  /** What a liveness probe reports: a reconcile that hangs, or keys that are requeued without progress. */
+  /** The error for the liveness probe: a reconcile that hangs, or keys that are requeued without progress. */
   problem(): string | undefined {
     const looping = [...this.immediate].filter(([, times]) => times >= LOOP_REQUEUES).map(([key]) => key);
     if (looping.length > 0) return `reconcile loop without progress: ${looping.slice(0, 3).join(', ')}`;
@@ -102,7 +102,7 @@ export class Controller {
     for (let key = await this.queue.take(); key !== undefined; key = await this.queue.take()) {
       await this.reconcile(key);
       this.queue.done(key);
-      // Reconciles that await nothing but microtasks would keep timers, probes and watches from their turn.
+      // Reconciles that await only microtasks would starve timers, probes and watches.
       await setImmediate();
     }
   }

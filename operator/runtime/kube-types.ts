@@ -70,7 +70,7 @@ export interface WatchOptions extends ListOptions {
 export interface DeleteOptions {
   /** Delete only the object with this uid, not a namesake that came after it. */
   uid?: string;
-  /** Delete the object only in this version. */
+  /** Deletes the object only in this version. */
   resourceVersion?: string;
   propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
   gracePeriodSeconds?: number;

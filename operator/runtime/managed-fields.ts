@@ -29,8 +29,8 @@ export function itemStep(
 
 /**
  * The manager other than ours that owns one of the fields, the latest of several; a write to the
- * scale subresource (kubectl scale, an autoscaler) counts. A removed field has no owner: then it is
- * the last writer of the object itself, as a scale removes nothing.
+ * scale subresource (kubectl scale, an autoscaler) counts. A removed field has no owner: the
+ * result is then the last writer of the object itself, because a scale removes nothing.
  */
 export function lastOtherManager(
   managedFields: readonly ManagedFields[],

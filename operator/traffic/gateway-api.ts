@@ -61,14 +61,14 @@ function httpRoute(api: PcfApi, route: RouteView): KubeObject {
   });
 }
 
-/** Beside a route of the user's own, which is for the gateway alone: the callers inside the mesh. */
+/** Route for callers inside the mesh, if the user's own route serves only the gateway. */
 function meshRoute(api: PcfApi, route: RouteView): KubeObject {
   return owned(api, HttpRouteKind, `${api.metadata.name}-mesh`, {
     spec: { parentRefs: [meshParent(api)], rules: rulesOf(api, route) },
   });
 }
 
-/** The Service as a parent (GAMMA): a mesh that supports it routes its callers as the gateway does. Others ignore it. */
+/** The Service as a parent (GAMMA): a mesh that supports it routes its callers as the gateway does. Other meshes ignore it. */
 function meshParent({ metadata }: PcfApi) {
   return { group: '', kind: 'Service', name: metadata.name };
 }

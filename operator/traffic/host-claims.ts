@@ -1,5 +1,5 @@
 /**
- * Which hosts a route claims at which gateways. A claim is for all requests: rules that are narrowed
+ * Which hosts a route claims at which gateways. A claim is for all requests: rules that are limited
  * to a path or a header are merged with those of other routes in a defined order, so they claim nothing.
  * Nor does a redirect, which serves nothing.
  */
@@ -16,18 +16,18 @@ export interface HostClaim {
   isPartial?: true;
 }
 
-/** Under which a claim is found. */
+/** Index key of a claim. */
 export function claimKey({ host, gateway }: HostClaim): string {
   return `${gateway} ${host}`;
 }
 
-/** Claims of a live route; none of any other kind of object. */
+/** Claims of a live route; empty for any other kind of object. */
 export function claimsOf(object: KubeObject): HostClaim[] {
   if (object.kind === VirtualServiceKind.kind) return virtualServiceClaims(object);
   return object.kind === HttpRouteKind.kind ? httpRouteClaims(object) : [];
 }
 
-/** What the spec claims, whether its route exists or not; with `traffic.routeRef`, what that route claims. */
+/** Claims of the spec, even if its route does not exist; with `traffic.routeRef`, claims of that route. */
 export function specClaims({ metadata, spec }: PcfApi, userRoute?: KubeObject): HostClaim[] {
   const { provider = 'None', routeRef, hosts = [], gateways = [], gatewayClassName } = spec.traffic ?? {};
   if (routeRef) return userRoute ? claimsOf(userRoute) : [];
@@ -121,7 +121,7 @@ export function isOlder(a: KubeObject, b: KubeObject | undefined): boolean {
   return nameOf(a) < nameOf(b);
 }
 
-/** Whether a wildcard stands for the other host too, which is the more specific one then. */
+/** Whether a wildcard covers the other host, which is then the more specific one. */
 export function isCovered(host: string, wildcard: string): boolean {
   return host !== wildcard && wildcard.startsWith('*') && host.endsWith(wildcard.slice(1));
 }

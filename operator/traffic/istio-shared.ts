@@ -65,7 +65,7 @@ function toService(api: PcfApi, { route }: HttpRoute): Destination {
   return { ...first, destination: { ...destination, host: respelled(destination.host, api.metadata.name) } };
 }
 
-/** The same narrowed to a subset, which the Service of all revisions has. */
+/** The same destination with a subset, at the host of the Service for all revisions. */
 function toSubset(api: PcfApi, rule: HttpRoute, subset: string): Destination {
   const { destination, ...rest } = toService(api, rule);
   return {

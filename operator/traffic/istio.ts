@@ -1,5 +1,5 @@
 /**
- * Istio: a VirtualService with weights over the subsets of a DestinationRule, one subset a revision.
+ * Istio: a VirtualService with weights over the subsets of a DestinationRule, one subset per revision.
  * The subsets narrow a Service of their own: Service `<name>` selects one revision only.
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
@@ -63,8 +63,8 @@ function clientTls(api: PcfApi, secured: SecuredBackends) {
 }
 
 /**
- * Also for the callers inside the mesh: by the Service's name they get the same shares. Istio rejects
- * duplicate hosts, and the spec may have that of the Service.
+ * Route for the gateways and for callers inside the mesh, which get the same shares by the Service's name.
+ * Istio rejects duplicate hosts, and the spec may have that of the Service.
  */
 function virtualService(api: PcfApi, route: RouteView): KubeObject {
   const { hosts = [], gateways = [] } = api.spec.traffic ?? {};
@@ -78,14 +78,14 @@ function virtualService(api: PcfApi, route: RouteView): KubeObject {
   });
 }
 
-/** Beside a route of the user's own, which is for the gateway alone: the callers inside the mesh. */
+/** Route for callers inside the mesh, if the user's own route serves only the gateway. */
 function meshVirtualService(api: PcfApi, route: RouteView): KubeObject {
   return owned(api, VirtualServiceKind, `${api.metadata.name}-mesh`, {
     spec: { hosts: [hostOf(api, api.metadata.name)], gateways: [MESH], http: rulesOf(api, route) },
   });
 }
 
-/** Whether it has the Service's host inside the mesh: of two VirtualServices for a host, a sidecar obeys one. */
+/** Whether it has the Service's host inside the mesh: of two VirtualServices for a host, a sidecar applies one. */
 function servesMesh(api: PcfApi, userRoute: KubeObject): boolean {
   const { hosts = [], gateways = [MESH] } = (userRoute.spec ?? {}) as {
     hosts?: string[];

@@ -1,4 +1,4 @@
-/** What the controllers of an HTTPRoute's Gateways report in `status.parents`. */
+/** Reports of the controllers of Gateways in `status.parents` of an HTTPRoute. */
 import type { KubeObject } from '../runtime/kube-types.js';
 
 export interface ParentRef {
@@ -22,7 +22,7 @@ const REQUIRED = ['Accepted', 'ResolvedRefs'];
 
 /**
  * Why a Gateway rejects the route as it is now. A report on an older generation, or none, rejects
- * nothing: not every Gateway has a controller that reports. A mesh that does not take the Service as a
+ * nothing: not every Gateway has a controller that reports. A mesh that does not support the Service as a
  * parent routes its callers by the Service alone, so its report does not count.
  */
 export function routeRejection({ kind, metadata, status }: KubeObject): string | undefined {

@@ -31,8 +31,8 @@ export interface TrafficRouter {
    */
   services(api: PcfApi, revision: string): string[];
   /**
-   * The objects for this route, in the order they must be written: what a route
-   * leads to stands before the route. `kept` are the revisions that have pods; `userRoute` is
+   * The objects for this route, in the order they must be written: the objects that a
+   * route refers to come first. `kept` are the revisions that have pods; `userRoute` is
    * the live object that `traffic.routeRef` names; `secured` the revisions whose pods serve HTTPS.
    */
   render(
@@ -44,13 +44,13 @@ export interface TrafficRouter {
   ): KubeObject[];
   /** The route in force as the caches show it; undefined when there is none. */
   read(api: PcfApi, object: ReadObject): RouteView | undefined;
-  /** Why the data plane rejects the live route, in its controller's words; undefined: it does not, or does not report. */
+  /** Message of the controller that rejects the live route; undefined if it accepts the route or reports nothing. */
   rejection?(route: KubeObject): string | undefined;
   /** How a route of the user's own is made to follow; undefined: this provider has none. */
   readonly shared?: SharedRoute;
 }
 
-/** The revision that the live Service selects; undefined: all of them. No Service counts as one without endpoints. */
+/** The revision that the live Service selects; undefined: all of them. A missing Service counts as one without endpoints. */
 export function selectedRevision(api: PcfApi, object: ReadObject): string | undefined {
   const found = object(ServiceKind, api.metadata.name) as
     | { spec?: { selector?: Record<string, string> } }
@@ -58,13 +58,13 @@ export function selectedRevision(api: PcfApi, object: ReadObject): string | unde
   return found ? found.spec?.selector?.[LABELS.revision] : NO_REVISION;
 }
 
-/** The Service of the API beside a route that splits requests by weight. */
+/** The Service of the API in addition to a route that splits requests by weight. */
 export function serviceUnder(api: PcfApi, route: RouteView | undefined): KubeObject {
   const selected = (route && serviceRevision(route)) ?? NO_REVISION;
   return service(api, selected === ALL_REVISIONS ? undefined : selected);
 }
 
-/** A route together with what the live Service selects, where that does not follow from the weights. */
+/** Adds the selection of the live Service to a route, if it does not follow from the weights. */
 export function withService(
   api: PcfApi,
   object: ReadObject,

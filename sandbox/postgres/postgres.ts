@@ -25,7 +25,7 @@ const USER = 'postgres';
 export interface PostgresOptions {
   /** Takes note of the process, so that a later start can end it. */
   ledger?: Ledger;
-  /** Address to listen on, and of the URLs: that of a network with pods. Loopback by default. */
+  /** Address to listen on, also used in URLs, such as one that pods can reach. Default: loopback. */
   address?: string;
 }
 
@@ -182,7 +182,7 @@ export class Postgres {
     ];
     execFileSync(initdb, args, { ...runAs, cwd: this.folder, stdio: ['ignore', 'ignore', 'pipe'] });
     rmSync(passwordFile);
-    // initdb admits loopback only: this is for pods.
+    // initdb admits loopback only; pods have other addresses.
     appendFileSync(join(this.data, 'pg_hba.conf'), 'host all all samenet scram-sha-256\n');
   }
 

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { within } from './within.js';
 
-/** Ten times what the largest build takes. */
+/** Ten times the duration of the largest build. */
 const LIMIT_MS = 80 * 60_000;
 
 export type Progress = (message: string) => void;
@@ -39,7 +39,7 @@ export async function goBuild(options: GoBuild, progress: Progress): Promise<voi
       go.once('error', () => reject(new Error('Go is not installed')));
       go.once('exit', resolve);
     });
-    const code = await within('go build ends', exited, LIMIT_MS);
+    const code = await within('go build exits', exited, LIMIT_MS);
     if (code !== 0) throw new Error(`go build failed: ${report.last}`);
   } finally {
     if (go.exitCode === null && go.signalCode === null) endIt();

@@ -1,4 +1,4 @@
-/** Programs that are built from their Go modules once, and kept in the cache folder. */
+/** Programs that are built from their Go modules once, and stored in the cache folder. */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,7 +9,7 @@ import { withLock } from './lock.js';
 export interface GoProgram extends Pick<GoBuild, 'what' | 'packages' | 'source' | 'target' | 'ldflags'> {
   name: string;
   version: string;
-  /** Further names to start it under: it acts by its name. */
+  /** Further names of the executable, which selects its role by its name. */
   aliases?: readonly string[];
 }
 
@@ -38,7 +38,7 @@ async function build(program: GoProgram, folder: string, lock: string, progress:
   renameSync(staging, folder);
 }
 
-/** Changes with the version and with what the build is made of. */
+/** Changes with the version and with the inputs of the build. */
 function cacheKey({ source, version }: GoProgram): string {
   const hash = createHash('sha256');
   for (const file of ['go.mod', 'go.sum', 'main.go']) {

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatIdentity, identityOf, parseIdentity, stillRuns } from './identity.js';
 
-/** As long as a build may take. */
+/** Maximum duration of a build. */
 const LIMIT_MS = 80 * 60_000;
 
 /**
- * Runs `work` while the folder `path` is this process's own; whoever comes second waits for `limitMs` at most.
+ * Runs `work` while the folder `path` belongs to this process; a second process waits for `limitMs` at most.
  * The folder goes with the lock, even when the process exits midway: it is the place for scraps.
  */
 export async function withLock<T>(

@@ -18,7 +18,7 @@ describe('real blue-green behind istiod and Envoy, under load in three lanes', f
     await delivery.expectShares('green is ready', '1.1.0', { gateway: 0, service: 0 });
   });
 
-  it('the switch takes every lane to green', async () => {
+  it('the switch routes every lane to green', async () => {
     await delivery.pcf('promote', 'api');
     await delivery.promoted(imageOf('1.1.0'));
     await delivery.expectShares('switched', '1.1.0', { gateway: 100, service: 100, header: 100 });

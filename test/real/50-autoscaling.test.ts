@@ -44,7 +44,7 @@ describe('real HorizontalPodAutoscaler with metrics-server', function () {
 
   it('a delivery at constant load with memory near its target keeps spec.replicas', async () => {
     await eventually('metrics-server reports the pods', async () => (await memoryOfAPod()) > 0, 90_000);
-    // With a delivery, twice the pods have nine tenths of this: an HPA that counts both scales up.
+    // Idle pods use 90 % of this target: an HPA that counts the pods of both revisions scales up.
     const target = Math.ceil((await memoryOfAPod()) / 2.56 / 0.9);
     await delivery.api.patch({ autoscaling: { horizontal: { memory: target } } });
     await eventually('the HPA writes spec.replicas', async () => (await replicas()) === 2, 60_000);

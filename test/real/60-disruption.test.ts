@@ -6,7 +6,7 @@ import { imageOf } from './parts/images.js';
 
 const NAMESPACE = 'disruption';
 const API_PODS = 'app.kubernetes.io/component=api';
-/** Each lane answers from the stable revision. */
+/** Each lane is served by the stable revision. */
 const STABLE = { gateway: 100, service: 100, header: 100 };
 
 describe('real disruptions under load', function () {
@@ -38,7 +38,7 @@ describe('real disruptions under load', function () {
 
   it('the PodDisruptionBudget blocks the eviction of the last ready pod', async () => {
     await podsReady();
-    // No node takes the replacement of the first pod.
+    // No node accepts the replacement of the first pod.
     await kubectl('cordon', ...names());
     try {
       const pods = await kubectl('get', 'pods', '-n', NAMESPACE, '-l', API_PODS, '-o', 'name');

@@ -5,7 +5,7 @@ import { sharedCluster, sharedGateway } from './support.js';
 
 const NAMESPACE = 'gateway-api';
 
-/** A Gateway on the Envoy that runs already, whose Service has to be in its namespace: istiod starts no other. */
+/** A Gateway for the running Envoy, in the namespace of its Service: istiod starts no other Envoy. */
 const GATEWAY = {
   apiVersion: 'gateway.networking.k8s.io/v1',
   kind: 'Gateway',

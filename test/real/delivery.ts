@@ -1,4 +1,4 @@
-/** What scenarios of deliveries have in common: an API under load in three lanes. */
+/** Shared by scenarios of deliveries: an API under load in three lanes. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -41,7 +41,7 @@ export class Delivery {
     return new Delivery(real, api, lanes);
   }
 
-  /** Ends the load and removes the PcfApi. */
+  /** Stops the load and deletes the PcfApi. */
   async stop(): Promise<void> {
     await this.lanes.stop();
     await this.api.remove();
@@ -66,7 +66,7 @@ export class Delivery {
     this.expectNoFailure();
   }
 
-  /** Of all requests so far. */
+  /** Asserts that no request has failed so far. */
   expectNoFailure(): void {
     const { failures } = this.lanes;
     assert.equal(
@@ -76,7 +76,7 @@ export class Delivery {
     );
   }
 
-  /** Until the desired weight is in effect, and the new revision has as many ready pods as it should have. */
+  /** Waits until the desired weight is in effect, and the new revision has a ready pod. */
   async weightInEffect(weight: number): Promise<void> {
     await this.api.watch.until(
       `weight ${weight}`,
@@ -98,7 +98,7 @@ export class Delivery {
     );
   }
 
-  /** Until the delivery is aborted for `reason`. Prints the message. */
+  /** Waits until the delivery is aborted for `reason`. Prints the message. */
   async aborted(reason: string): Promise<void> {
     await this.api.watch.until(
       `abort for ${reason}`,

@@ -37,7 +37,7 @@ export interface Counts {
   failures: string[];
 }
 
-/** Lanes of load, each with workers of its own. */
+/** Lanes of load, each with its own workers. */
 export class Lanes {
   private readonly stopping = new AbortController();
   private readonly workers: Promise<void>[] = [];
@@ -52,7 +52,7 @@ export class Lanes {
       this.workers.push(this.work(name, target, pauseMs, keepAlive));
   }
 
-  /** What each lane counts from now on for so long. */
+  /** Counts each lane for this duration from now on. */
   async sample(durationMs: number): Promise<Record<string, Counts>> {
     for (const name of this.counts.keys()) this.counts.set(name, newCounts());
     await sleep(durationMs);

@@ -10,7 +10,7 @@ import { buildImages } from './parts/images.js';
 import { STATE_DIR, writeParts } from './parts/parts-file.js';
 import { resolvePrograms } from './parts/programs.js';
 
-/** What this lane cannot show, and why. */
+/** What these tests do not cover, and why. */
 const NOT_COVERED = [
   "NetworkPolicies: no CNI plugin among Debian's packages enforces them",
   "callers inside the mesh: sidecars and ambient need an Envoy or a ztunnel of Istio's own build",

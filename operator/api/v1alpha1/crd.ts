@@ -122,7 +122,7 @@ function isAnything(schema: unknown): boolean {
 function intOrString(schema: JsonSchema): JsonSchema {
   const { description, pattern, default: otherwise } = schema;
   const { 'x-kubernetes-validations': validations } = schema;
-  // Kubernetes takes no bounds within anyOf here; each of these applies to one of the two types alone.
+  // Kubernetes does not allow bounds within anyOf here; each bound applies to only one of the two types.
   const { minimum, maximum } = schema.anyOf?.find(({ type }) => type === 'integer') ?? {};
   const { maxLength } = schema.anyOf?.find(({ type }) => type === 'string') ?? {};
   return {

@@ -45,7 +45,7 @@ export function podResources(spec: Pick<PcfApiSpec, 'resources' | 'environment'>
   return given && !areSameResources(given, byDefault) ? given : byDefault;
 }
 
-/** Charts render empty blocks where nothing is set. Undefined where nothing is. */
+/** Removes empty blocks, which charts render for unset values. Undefined if nothing is set. */
 export function givenResources({ requests, limits }: Resources = {}): Resources | undefined {
   const isGiven = (list: object = {}) => Object.keys(list).length > 0;
   if (!isGiven(requests) && !isGiven(limits)) return undefined;
@@ -134,7 +134,7 @@ export function replicasChosenBy({ metadata, spec }: PcfApi): string | undefined
 
 /**
  * Whether `spec.replicas` is the default that the operator wrote for an autoscaler to start from.
- * What an autoscaler or a person has set since is theirs, and stays when the autoscaler is removed.
+ * A number that an autoscaler or a user set later does not change when the autoscaler is removed.
  */
 export function isReplicasDefault({ metadata, spec }: PcfApi): boolean {
   const setters = replicasSetters(metadata);

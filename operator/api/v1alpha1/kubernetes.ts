@@ -34,7 +34,7 @@ export const imageName = z
   .max(512)
   .regex(/^[a-z0-9][^\s]*$/);
 
-/** Strings by name, such as labels: at most so many, each at most so long. */
+/** A map of strings, such as labels, with a maximum number of entries and a maximum length of values. */
 export function stringMap(maxLength: number, maxProperties: number) {
   return z
     .record(z.string(), z.string().max(maxLength))
@@ -45,15 +45,15 @@ export function stringMap(maxLength: number, maxProperties: number) {
     .meta({ maxProperties });
 }
 
-/** Labels of objects, or of a selector. */
+/** Labels of an object or of a selector. */
 export const labels = stringMap(63, 64);
 
-/** A name, an image or a few words that the status reports. */
+/** A short text in the status, such as a name or an image. */
 export const shortText = z.string().max(1024);
-/** What the status reports in the words of something else, such as an error message. */
+/** A long text in the status, such as the error message of another program. */
 export const longText = z.string().max(32_768);
 
-/** RFC 3339. */
+/** A time in RFC 3339 format. */
 export const time = (description: string) => z.string().max(64).meta({ description, format: 'date-time' });
 
 /** A name of up to 253 characters, as Secrets and ConfigMaps may have. */
@@ -69,7 +69,7 @@ export const isQuantity: CelRule = {
   message: 'must be a quantity such as 500m, 2 or 4Gi',
 };
 
-/** Digits per suffix: a quantity stays near 1e15 (1 PB) at most, which a number holds exactly. */
+/** Maximum digits per suffix: a quantity is about 1e15 (1 PB) at most, which a JavaScript number represents exactly. */
 const QUANTITY = [
   [15, 'm?'],
   [12, '(k|Ki)'],
@@ -90,13 +90,13 @@ export const bareQuantity = z.union([z.int().min(0).max(1e15), z.string().max(32
 /** resource.Quantity: `500m`, `2`, `4Gi`. An integer in YAML is fine too. */
 export const quantity = bareQuantity.meta(cel(isQuantity));
 
-/** Six digits per unit: what overflows Go's duration is no error of the rule below, but does not match. */
+/** Six digits per unit: a value that overflows Go's duration does not match, and does not fail in the rule below. */
 const DURATION = /^([0-9]{1,6}(h|m|s|ms))+$/;
 
-/** A year: dates and timers can be computed with it, and nothing of a delivery takes longer. */
+/** One year: dates and timers can be computed with it, and no step of a delivery takes longer. */
 const LONGEST = '8760h';
 
-/** What the pattern and the bound of a duration say, in words. */
+/** Message for a duration that violates the pattern or the bound. */
 export const isDuration: CelRule = {
   rule: `self.matches('${DURATION.source}') && duration(self) <= duration('${LONGEST}')`,
   message: `must be a duration such as 90s or 1h30m, of at most ${LONGEST}`,
@@ -110,7 +110,7 @@ export const duration = z
   .refine((text) => durationMs(text) <= durationMs(LONGEST), isDuration.message)
   .meta(cel(isDuration));
 
-/** A duration within bounds of its own. */
+/** A duration with its own bounds. */
 export function durationWithin(least: string, most: string) {
   return duration.meta(
     cel(isDuration, {
@@ -151,7 +151,7 @@ export const condition = z.strictObject({
     .max(Number.MAX_SAFE_INTEGER)
     .optional()
     .meta({ description: 'metadata.generation that the condition speaks of.', format: 'int64' }),
-  lastTransitionTime: time('When the status last changed.'),
+  lastTransitionTime: time('Last time the status changed.'),
   reason: z.string().min(1).max(1024).meta({ description: 'One CamelCase word for programs.' }),
   message: z
     .string()

@@ -90,7 +90,7 @@ export const pcfApiSpec = z
     tmp: tmp.optional().meta({ description: 'The volume of the pods for temporary files, `/tmp`.' }),
     podMetadata: podMetadata
       .optional()
-      .meta({ description: 'Labels and annotations of your own on every pod. A change is a delivery.' }),
+      .meta({ description: 'Labels and annotations of your own on every pod. A change starts a delivery.' }),
     config: config.optional(),
     probes: probes.optional().meta({ description: 'How the health of a pod is checked.' }),
     terminationGracePeriod,
@@ -105,9 +105,10 @@ export const pcfApiSpec = z
     tls: tls.optional().meta({
       description: 'The certificate for `traffic.hosts`: from cert-manager, or a Secret of your own.',
     }),
-    service: service.optional().meta({ description: 'The Service `<name>`, as its clients reach it.' }),
+    service: service.optional().meta({ description: 'Type and annotations of the Service `<name>`.' }),
     serviceAccount: serviceAccount.optional().meta({
-      description: 'The ServiceAccount of the pods, `<name>`, for the workload identity of a cloud.',
+      description:
+        'Labels and annotations of the ServiceAccount `<name>` of the pods, for the workload identity of a cloud.',
     }),
     network: network.optional().meta({ description: 'What the pods may talk to.' }),
     migrations: migrations.optional().meta({ description: 'How the database schema follows the image.' }),

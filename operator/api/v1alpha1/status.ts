@@ -5,7 +5,7 @@ import { analysisStatus } from './status/analysis.js';
 
 const count = (description: string) => z.int().min(0).max(100_000).meta({ description, format: 'int32' });
 const percent = (description: string) => z.int().min(0).max(100).meta({ description, format: 'int32' });
-/** Revisions that are on record or have pods: more than `revisionHistoryLimit` allows. */
+/** Maximum of revisions that are recorded or have pods: more than `revisionHistoryLimit` allows. */
 const MAX_REVISIONS = 256;
 
 export const PHASES = [
@@ -23,7 +23,7 @@ export type Phase = (typeof PHASES)[number];
 
 const trafficStatus = z.strictObject({
   desiredWeight: percent('Share that was asked for the new revision.'),
-  effectiveWeight: percent('Share that the new revision has by the route as it was read back.'),
+  effectiveWeight: percent('Share of the new revision in effect: by the route as it was read back.'),
   verified: z.boolean().meta({ description: 'Whether the route was read back as it was written.' }),
   reason: longText.optional().meta({
     description:
@@ -37,17 +37,17 @@ const migrationNames = (description: string) =>
   z.array(shortText).max(10_000).meta({ description, 'x-kubernetes-list-type': 'atomic' });
 
 const backfillStatus = z.strictObject({
-  name: shortText.meta({ description: 'The backfill.' }),
-  rows: rowCount('Rows done.'),
-  total: rowCount('Rows there are, as the database estimates.'),
-  rowsPerSecond: rowCount('How fast it goes.'),
-  secondsLeft: rowCount('How long it will take, if it continues so.').optional(),
-  cancelled: z.boolean().optional().meta({ description: 'Somebody stopped it with `migrate cancel`.' }),
+  name: shortText.meta({ description: 'Name of the backfill.' }),
+  rows: rowCount('Rows that are processed.'),
+  total: rowCount('Rows of the table, as estimated by PostgreSQL.'),
+  rowsPerSecond: rowCount('Processed rows per second.'),
+  secondsLeft: rowCount('Estimated remaining time in seconds.').optional(),
+  cancelled: z.boolean().optional().meta({ description: 'Whether it was cancelled with `migrate cancel`.' }),
 });
 export type BackfillStatus = z.infer<typeof backfillStatus>;
 
 const migrationStatus = z.strictObject({
-  revision: shortText.meta({ description: 'The revision whose migrations these are.' }),
+  revision: shortText.meta({ description: 'Revision of the migrations.' }),
   state: z
     .enum(['Pending', 'Planned', 'Running', 'Succeeded', 'Failed', 'Disabled'])
     .meta({ description: 'Where they stand. Planned: they wait to be approved.' }),
@@ -55,7 +55,7 @@ const migrationStatus = z.strictObject({
     .enum(['plan', 'expand', 'backfill', 'hook', 'contract'])
     .optional()
     .meta({ description: 'What runs now, ran last, or waits to be approved.' }),
-  job: shortText.optional().meta({ description: 'The Job that does it.' }),
+  job: shortText.optional().meta({ description: 'Job that runs the phase.' }),
   current: shortText.optional().meta({ description: 'Newest migration in the database.' }),
   applied: migrationNames('Migrations this revision added.').optional(),
   pending: z
@@ -76,30 +76,30 @@ const migrationStatus = z.strictObject({
     .array(
       z.strictObject({
         migration: shortText.meta({ description: 'The migration.' }),
-        rule: shortText.meta({ description: 'The rule of lint that it breaks.' }),
+        rule: shortText.meta({ description: 'Lint rule that it violates.' }),
         statement: longText.meta({ description: 'The statement.' }),
       }),
     )
     .max(1_000)
     .optional()
     .meta({ description: 'What lint has against them.', 'x-kubernetes-list-type': 'atomic' }),
-  progress: backfillStatus.optional().meta({ description: 'How far the newest backfill came.' }),
-  summary: shortText.optional().meta({ description: 'Where they stand, in a word or two.' }),
+  progress: backfillStatus.optional().meta({ description: 'Progress of the newest backfill.' }),
+  summary: shortText.optional().meta({ description: 'State of the migrations in one or two words.' }),
   lockHolder: z
     .strictObject({
       lock: z.enum(['run', 'table']).meta({
         description: 'run: another run of migrations has its turn; table: it has a table that is needed.',
       }),
       pid: z.int().meta({ description: 'Process of PostgreSQL, for pg_terminate_backend.', format: 'int64' }),
-      application: shortText.meta({ description: 'What it calls itself.' }),
-      user: shortText.optional().meta({ description: 'Its user.' }),
+      application: shortText.meta({ description: 'application_name of the session.' }),
+      user: shortText.optional().meta({ description: 'Database user of the session.' }),
       since: time('Since when its transaction is open.').optional(),
     })
     .optional()
     .meta({ description: 'The session of the database that the migrations wait for.' }),
-  duration: shortText.optional().meta({ description: 'How long they took.' }),
-  message: longText.optional().meta({ description: 'Last line of what went wrong.' }),
-  waitingFor: longText.optional().meta({ description: 'What the next step of the schema waits for.' }),
+  duration: shortText.optional().meta({ description: 'Duration of the migrations.' }),
+  message: longText.optional().meta({ description: 'Last line of the error.' }),
+  waitingFor: longText.optional().meta({ description: 'Condition that the next migration phase waits for.' }),
   approval: longText.optional().meta({
     description: 'What `kubectl pcf migrate approve` writes into the annotation pcf.dev/approve-migrations.',
   }),
@@ -117,7 +117,7 @@ const migrationStatus = z.strictObject({
 
 const revisionStatus = z.strictObject({
   name: shortText.meta({ description: 'Name of its Deployment, ConfigMap and ControllerRevision.' }),
-  image: shortText.meta({ description: 'Image it runs.' }),
+  image: shortText.meta({ description: 'Image of the revision.' }),
   replicas: count('Pods it should have.'),
   readyReplicas: count('Pods that can take traffic.'),
   weight: percent('Share of the traffic it is given.'),
@@ -125,8 +125,8 @@ const revisionStatus = z.strictObject({
 
 const failedDelivery = z.strictObject({
   revision: shortText.meta({ description: 'The revision.' }),
-  reason: shortText.meta({ description: 'Why, in one CamelCase word.' }),
-  message: longText.meta({ description: 'Why, for people.' }),
+  reason: shortText.meta({ description: 'Reason of the abort, in UpperCamelCase.' }),
+  message: longText.meta({ description: 'Message with the details of the abort.' }),
   at: time('When it was aborted.'),
 });
 
@@ -140,7 +140,7 @@ const deliveryPosition = z.strictObject({
   startedAt: time('When the current or last delivery began.').optional(),
   firstTrafficAt: time('When its revision first got a share of the traffic.').optional(),
   promotedAt: time('When the stable revision was promoted.').optional(),
-  strategy: shortText.optional().meta({ description: 'Strategy whose steps are counted.' }),
+  strategy: shortText.optional().meta({ description: 'Strategy that `step` refers to.' }),
   step: count('Step of the strategy, from 0.').optional(),
   stepSince: time('When the weight of the step was first in force.').optional(),
   floor: percent('Share that an earlier strategy had reached.').optional(),
@@ -154,7 +154,7 @@ const deliveryPosition = z.strictObject({
   }),
   weight: percent('The share last asked for, kept while paused.').optional(),
   scale: count('Pods for the whole traffic, by which the share in force is measured.').optional(),
-  progress: longText.optional().meta({ description: 'What is compared to see progress.' }),
+  progress: longText.optional().meta({ description: 'State that is compared to detect progress.' }),
   progressAt: time('When there was progress last.').optional(),
   readySince: time('Since when all pods that were asked for are ready.').optional(),
   failed: failedDelivery.optional().meta({
@@ -163,7 +163,7 @@ const deliveryPosition = z.strictObject({
   retiring: z
     .array(
       z.strictObject({
-        revision: shortText.meta({ description: 'Revision on its way out.' }),
+        revision: shortText.meta({ description: 'Revision without traffic.' }),
         since: time('When it was last seen without traffic.'),
       }),
     )
@@ -182,9 +182,9 @@ const deliveryPosition = z.strictObject({
           description:
             'Its migrations are done, and what they told could not be read: it counts as knowing none.',
         }),
-        backfilled: z.boolean().optional().meta({ description: 'Whether the backfill it needs finished.' }),
+        backfilled: z.boolean().optional().meta({ description: 'Whether that backfill finished.' }),
         progress: backfillStatus.optional().meta({
-          description: 'How far the newest backfill came: its Job and pod may be deleted later.',
+          description: 'Final progress of the newest backfill, whose Job and pod may be deleted.',
         }),
       }),
     )
@@ -193,7 +193,7 @@ const deliveryPosition = z.strictObject({
     .meta({ description: 'What revisions on record told of contract migrations when they were migrated.' }),
   contracted: z
     .strictObject({
-      revision: shortText.meta({ description: 'Revision whose contract migrations were begun last.' }),
+      revision: shortText.meta({ description: 'Revision whose contract migrations were started last.' }),
       number: count('Its number.'),
       image: shortText.optional().meta({ description: 'Its image.' }),
       migrations: migrationNames('All contract migrations that were begun so far.'),
@@ -205,15 +205,15 @@ const deliveryPosition = z.strictObject({
 });
 export type DeliveryPosition = z.infer<typeof deliveryPosition>;
 
-/** The part of it that is recorded at revisions as well. */
+/** The part of the position that is also recorded at revisions. */
 export const positionRecord = deliveryPosition.pick({ knows: true, contracted: true, failed: true });
 export type PositionRecord = z.infer<typeof positionRecord>;
 
 const deliveryRecord = z.strictObject({
-  revision: shortText.meta({ description: 'What was delivered.' }),
+  revision: shortText.meta({ description: 'Revision that was delivered.' }),
   number: count('Number of the revision.'),
   image: shortText.meta({ description: 'Its image.' }),
-  commit: shortText.optional().meta({ description: 'Commit it was built from.' }),
+  commit: shortText.optional().meta({ description: 'Commit of the image.' }),
   committedAt: time('When that was committed.').optional(),
   startedAt: time('When the delivery began.'),
   firstTrafficAt: time('When it first got a share of the traffic.').optional(),
@@ -223,7 +223,7 @@ const deliveryRecord = z.strictObject({
       'How it ended. Undone: it went back, and took the traffic from the revision that came after it. RolledBack: the spec ' +
       'asked for the stable revision again, once it had traffic. CalledOff: the same, before anybody saw it.',
   }),
-  reason: shortText.optional().meta({ description: 'Why it was aborted, in one word.' }),
+  reason: shortText.optional().meta({ description: 'Reason of the abort, in UpperCamelCase.' }),
   by: shortText.optional().meta({
     description:
       'Who ended it so: the field manager that set what makes the revision, or that asked for the abort; pcf-operator where nobody did.',
@@ -236,7 +236,7 @@ const stepStatus = z.strictObject({
   of: count('How many there are.'),
   weight: percent('Share it asks for.'),
   since: time('Since when that is in force.').optional(),
-  waitingFor: longText.optional().meta({ description: 'What it waits for.' }),
+  waitingFor: longText.optional().meta({ description: 'Condition that the step waits for.' }),
 });
 
 export const pcfApiStatus = z.strictObject({
@@ -247,7 +247,7 @@ export const pcfApiStatus = z.strictObject({
     .optional()
     .meta({ description: 'metadata.generation that this status speaks of.', format: 'int64' }),
   phase: z.enum(PHASES).optional().meta({ description: 'One word for the whole.' }),
-  reason: shortText.optional().meta({ description: 'Why it is not Ready, in one CamelCase word.' }),
+  reason: shortText.optional().meta({ description: 'Reason why it is not Ready, in UpperCamelCase.' }),
   since: time('Since when that has been the reason.').optional(),
   conditions: z
     .array(condition)
@@ -260,16 +260,18 @@ export const pcfApiStatus = z.strictObject({
       'x-kubernetes-list-map-keys': ['type'],
     }),
   stableRevision: shortText.optional().meta({ description: 'Revision that serves by default.' }),
-  updateRevision: shortText.optional().meta({ description: 'Revision being delivered, if any.' }),
+  updateRevision: shortText
+    .optional()
+    .meta({ description: 'Revision being delivered; not set without a delivery.' }),
   stableImage: shortText.optional().meta({ description: 'Image of the stable revision.' }),
   updateImage: shortText.optional().meta({ description: 'Image of the revision being delivered.' }),
   replicas: count(
-    'Pods that one revision needs for the whole traffic: what autoscalers start from. `revisions` has all pods.',
+    'Pods that one revision needs for the whole traffic, the start value of autoscalers. `revisions` has all pods.',
   ).optional(),
   readyReplicas: count('Pods of all revisions that can take traffic.').optional(),
   selector: shortText.optional().meta({
     description:
-      'Label selector of the pods that autoscalers measure: those of one revision where it has the whole traffic, or where the pods of two would look like load.',
+      'Label selector of the pods that autoscalers measure: those of one revision if it has the whole traffic, or if the pods of two would look like load.',
   }),
   traffic: trafficStatus
     .optional()

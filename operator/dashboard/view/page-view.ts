@@ -88,7 +88,7 @@ function waitingFor({ conditions = [] }: PcfApiStatus): string {
   return ready?.message ?? 'the operator has not looked at it yet';
 }
 
-/** Only of a delivery, or of an aborted revision that keeps a share: else no revision has a share to get. */
+/** Only for a delivery, or for an aborted revision that keeps a share: otherwise no share is desired. */
 function weights({ traffic, updateRevision }: PcfApiStatus): { asked?: number; inForce?: number } {
   if (!traffic || (!updateRevision && traffic.desiredWeight === traffic.effectiveWeight)) return {};
   return { asked: traffic.desiredWeight, inForce: traffic.effectiveWeight };

@@ -186,7 +186,7 @@ describe('a first revision that is not ready by progressDeadline', function () {
     await api.reason('ProgressDeadlineExceeded');
     assert.match(
       api.message(),
-      /no progress for 3 s: 0 of 1 pods are ready; \S+ is kept, as there is no stable/,
+      /no progress for 3 s: 0 of 1 pods are ready; \S+ is retained, because there is no stable/,
     );
     const { conditions = [], updateRevision, failed } = api.status;
     assert.equal(conditions.find(({ type }) => type === 'Stalled')?.status, 'True');

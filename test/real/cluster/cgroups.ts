@@ -13,7 +13,7 @@ import { join } from 'node:path';
 const ROOT = '/sys/fs/cgroup';
 const OURS = 'pcf-real';
 
-/** Creates the group of a node. Returns its name, as the kubelet takes it. */
+/** Creates the group of a node. Returns its name, as the kubelet expects it. */
 export function createCgroup(node: string): string {
   for (const hierarchy of hierarchies()) {
     for (const name of [OURS, join(OURS, node)]) createIn(hierarchy, name);
@@ -21,7 +21,7 @@ export function createCgroup(node: string): string {
   return `/${OURS}/${node}`;
 }
 
-/** Removes what an earlier run left. Its processes have ended with its PID namespace. */
+/** Removes the groups of an earlier run. Its processes terminated with its PID namespace. */
 export function removeCgroups(): void {
   for (const hierarchy of hierarchies()) removeTree(join(hierarchy, OURS));
 }

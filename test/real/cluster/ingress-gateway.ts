@@ -112,7 +112,7 @@ function deployment(image: string): object {
   };
 }
 
-/** What Istio's agent would write. `token` is of the gateway's ServiceAccount. */
+/** The configuration that Istio's agent would write. `token` belongs to the gateway's ServiceAccount. */
 function bootstrap(token: string): object {
   const ads = { ads: {}, resource_api_version: 'V3' };
   const tls = {

@@ -17,7 +17,7 @@ export async function installCrds({ kubectl }: RealCluster): Promise<void> {
   await isEstablished().catch(() => sleep(2_000).then(isEstablished));
 }
 
-/** As the guide has it: `kubectl apply --server-side -k deploy/k8s`. */
+/** As in docs/install.md: `kubectl apply --server-side -k deploy/k8s`. */
 export async function installOperator({ kubectl }: RealCluster): Promise<void> {
   await kubectl.run(['apply', '--server-side', '-k', 'deploy/k8s']);
   await kubectl.run(['rollout', 'status', 'deployment/pcf-operator', '-n', 'pcf-system', '--timeout=120s']);

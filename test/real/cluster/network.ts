@@ -1,6 +1,6 @@
 /**
- * The network of the lane on real parts: one bridge that nodes and pods share, inside a network
- * namespace that has no way out. `main.ts` starts the tests in that namespace.
+ * The network of `npm run test:real`: one bridge that nodes and pods share, inside a network
+ * namespace without external connectivity. `main.ts` starts the tests in that namespace.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -8,7 +8,7 @@ import { join } from 'node:path';
 
 export const BRIDGE = 'pcf0';
 export const CLUSTER_CIDR = '10.244.0.0/16';
-/** Of the API server, PostgreSQL, Redis, istiod, metrics-server and the clients of the tests. */
+/** Address of the API server, PostgreSQL, Redis, istiod, metrics-server and the clients of the tests. */
 export const HOST_ADDRESS = '10.244.0.1';
 const FIRST_POD = '10.244.1.0';
 

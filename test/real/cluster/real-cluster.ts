@@ -1,4 +1,4 @@
-/** The cluster of the lane on real parts: control plane, three nodes, kube-proxy, metrics-server, PostgreSQL. */
+/** The cluster of `npm run test:real`: control plane, three nodes, kube-proxy, metrics-server, PostgreSQL. */
 import { readdirSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
@@ -27,7 +27,7 @@ export class RealCluster {
     readonly ledger: Ledger,
     readonly cluster: Cluster,
     readonly kubectl: Kubectl,
-    /** As those of the sandbox, for what tests share. */
+    /** Members with the same names as in the sandbox, for shared helpers. */
     readonly parts: { client: KubeClient },
     readonly postgres: Postgres,
     readonly nodes: Node[],
@@ -93,7 +93,7 @@ export class RealCluster {
     );
   }
 
-  /** A namespace with a database of its own, and the Secret that leads to it. */
+  /** Creates a namespace with its own database, and the Secret with its URL. */
   async createTenant(namespace: string, further: Record<string, string> = {}): Promise<void> {
     const stringData = {
       'database-url': await this.postgres.createDatabase(namespace),
@@ -107,13 +107,13 @@ export class RealCluster {
   }
 }
 
-/** State of an earlier run, whose processes have ended with their namespaces. The images stay. */
+/** Removes the state of an earlier run, whose processes terminated with their namespaces. Keeps the images. */
 function removeLeftovers(stateDir: string): void {
   const left = readdirSync(stateDir).filter((name) => name !== 'images' && name !== 'parts.json');
   for (const name of left) rmSync(join(stateDir, name), { recursive: true, force: true });
 }
 
-/** What an aggregated API server, such as metrics-server, needs to trust this one. */
+/** Flags that let an aggregated API server, such as metrics-server, trust this one. */
 function aggregation(stateDir: string): string[] {
   const pki = (file: string) => join(stateDir, 'pki', file);
   return [
@@ -128,7 +128,7 @@ function aggregation(stateDir: string): string[] {
   ];
 }
 
-/** The API server shows this name to kubelets, for logs and exec. */
+/** The API server authenticates to kubelets under this name, for logs and exec. */
 function kubeletRights(): object {
   return {
     apiVersion: 'rbac.authorization.k8s.io/v1',

@@ -1,4 +1,4 @@
-/** A container registry that has no image: what a wrong tag meets. */
+/** A container registry without images, for deliveries of a wrong tag. */
 import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
@@ -8,7 +8,7 @@ import { HOST_ADDRESS } from './network.js';
 export const REGISTRY = 'registry.example.com';
 const PORT = 5000;
 
-/** Answers as the distribution specification has it: the manifest is unknown. */
+/** Responds as the distribution specification defines: MANIFEST_UNKNOWN. */
 export async function startRegistry(): Promise<Server> {
   const server = createServer((request, response) => {
     const isPing = request.url === '/v2/';

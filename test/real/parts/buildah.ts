@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { cacheFolder } from '../../../sandbox/process/cache-folder.js';
 
-/** Runs buildah; `folder` takes its temporary files. Throws the end of its output when it fails. */
+/** Runs buildah with temporary files in `folder`. Throws the end of its output if it fails. */
 export async function buildah(args: readonly string[], folder: string): Promise<void> {
   const storage = resolve(cacheFolder(), 'buildah');
   const options = [

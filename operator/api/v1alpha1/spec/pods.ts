@@ -12,7 +12,7 @@ const listOf = (amount: typeof quantity) =>
     memory: amount.optional().meta({ description: 'Memory, in bytes with a suffix (`512Mi`, `2Gi`).' }),
   });
 
-/** A container's: the vertical autoscaler sizes no storage. */
+/** Resources of a container. The vertical autoscaler does not size storage. */
 const containerListOf = (amount: typeof quantity) =>
   listOf(amount).extend({
     'ephemeral-storage': amount.optional().meta({
@@ -141,7 +141,7 @@ export const scheduling = z.strictObject({
   priorityClassName: objectName.optional().meta({ description: 'PriorityClass of the pods.' }),
   affinity: affinity.optional().meta({
     description:
-      'Affinity to nodes and to other pods. Where pods are kept apart is in `availability.topologySpread`.',
+      'Affinity to nodes and to other pods. `availability.topologySpread` spreads the pods of a revision.',
   }),
 });
 

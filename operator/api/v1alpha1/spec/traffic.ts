@@ -24,7 +24,7 @@ const ingress = z.strictObject({
 const backendTLS = z.strictObject({
   secretName: objectName.meta({
     description:
-      'Secret of type kubernetes.io/tls in this namespace, with the certificate that the pods serve. The API uses a renewed one without a restart.',
+      'Secret of type kubernetes.io/tls in this namespace, with the certificate that the pods serve. The API reloads a renewed certificate without a restart.',
   }),
   hostname: z
     .string()
@@ -33,7 +33,7 @@ const backendTLS = z.strictObject({
     .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/)
     .optional()
     .meta({
-      description: 'Name in the certificate, which gateways verify. Default: `<name>.<namespace>.svc`.',
+      description: 'Name in the certificate that gateways verify. Default: `<name>.<namespace>.svc`.',
     }),
   caConfigMapName: objectName.optional().meta({
     description:
@@ -146,7 +146,7 @@ export const tls = z
       .optional()
       .meta({
         description:
-          'The issuer of cert-manager that signs the certificate for `traffic.hosts`. Left out: `secretName` is a Secret of your own.',
+          'The issuer of cert-manager that signs the certificate for `traffic.hosts`. Without it, `secretName` is a Secret of your own.',
       }),
     secretName: objectName.optional().meta({
       description:
@@ -166,8 +166,8 @@ const labelsOf = (what: string) => labels.optional().meta({ description: `Labels
 
 const peer = z
   .strictObject({
-    namespaceLabels: labelsOf('the namespaces; left out: this one'),
-    podLabels: labelsOf('the pods; left out: every pod'),
+    namespaceLabels: labelsOf('the namespaces. Default: this namespace'),
+    podLabels: labelsOf('the pods. Default: all pods'),
     cidr: z
       .string()
       .max(43)
@@ -196,7 +196,7 @@ const egress = z.strictObject({
     .meta({ description: 'TCP ports.', 'x-kubernetes-list-type': 'set' }),
 });
 
-/** Where a server runs. Given, it replaces the rule that opens the server's usual port to anywhere. */
+/** Addresses and ports of a server. They replace the rule that allows the default port at any address. */
 const destination = (port: number) =>
   egress
     .extend({
@@ -213,8 +213,8 @@ export const network = z.strictObject({
     .default(true)
     .meta({
       description:
-        'Makes a NetworkPolicy: in, HTTP from `ingressFrom` and metrics from `monitoringNamespace` and `metricsFrom`; ' +
-        'out, DNS, HTTPS (443), PostgreSQL (5432, or `database`), with `redis` 6379, with its Sentinels 26379, the port of ' +
+        'Creates a NetworkPolicy. Ingress: HTTP from `ingressFrom` and metrics from `monitoringNamespace` and `metricsFrom`. ' +
+        'Egress: DNS, HTTPS (443), PostgreSQL (5432, or `database`), with `redis` 6379, with its Sentinels 26379, the port of ' +
         '`monitoring.tracing.endpoint`, with `migrations.beforeContract` the API server (6443), and `egressTo`. ' +
         'With provider Istio also istiod (15012), the metrics of sidecars (15020, 15090) and HBONE (15008).',
     }),
@@ -229,14 +229,14 @@ export const network = z.strictObject({
   }),
   database: destination(5432).meta({
     description:
-      'The only addresses and ports that the pods may reach for PostgreSQL, replicas included. Default: anywhere, on port 5432.',
+      'The only addresses and ports that the pods may reach for PostgreSQL, replicas included. Default: any address, on port 5432.',
   }),
   redis: destination(6379).meta({
     description:
-      'The only addresses and ports that the pods may reach for Redis, Sentinels included. Default: anywhere, on port 6379, with Sentinels 26379.',
+      'The only addresses and ports that the pods may reach for Redis, Sentinels included. Default: any address, on port 6379, with Sentinels 26379.',
   }),
   metricsFrom: z.array(peer).max(32).default([]).meta({
-    description: 'What else may read metrics, besides `monitoringNamespace`.',
+    description: 'Clients that may read metrics, in addition to `monitoringNamespace`.',
     'x-kubernetes-list-type': 'atomic',
   }),
   monitoringNamespace: dnsLabel

@@ -1,4 +1,4 @@
-/** Volumes and variables of the user's own in the pods of the API. */
+/** User-defined volumes and environment variables in the pods of the API. */
 import { z } from 'zod';
 import { bareQuantity, cel, dnsLabel, objectName, quantity } from '../kubernetes.js';
 
@@ -126,12 +126,12 @@ export const volumeMounts = z
   .max(MAX_VOLUMES)
   .optional()
   .meta({
-    description: 'Where the container of the API mounts `volumes`.',
+    description: 'Mounts of `volumes` in the container of the API.',
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['mountPath'],
   });
 
-/** A rule of spec: a mount without its volume is a pod that is never created. */
+/** A rule of the spec: the API server rejects a pod whose mount has no volume. */
 export const mountsHaveVolumes = {
   rule: '!has(self.volumeMounts) || self.volumeMounts.all(mount, has(self.volumes) && self.volumes.exists(volume, volume.name == mount.name))',
   message: 'each of volumeMounts must name one of volumes',

@@ -17,8 +17,8 @@ export const metricStatus = z.strictObject({
     description:
       '`Passed`: the delivery may continue. `Failed`: it is aborted. `Running`, `Inconclusive` (no data) and `Unavailable` (could not be measured): it waits.',
   }),
-  message: longText.meta({ description: 'Why, in a sentence.' }),
-  bound: shortText.meta({ description: 'What it is held to.' }),
+  message: longText.meta({ description: 'Reason of the verdict, as a sentence.' }),
+  bound: shortText.meta({ description: 'Bound that its values are compared with.' }),
   value: shortText.optional().meta({ description: 'Last value of the new revision.' }),
   stableValue: shortText
     .optional()
@@ -35,12 +35,12 @@ export const metricStatus = z.strictObject({
   outcome: z.enum(OUTCOMES).optional().meta({ description: 'What became of the last one.' }),
   outcomeSince: time('Since when every measurement has had that outcome.').optional(),
   inARow: count('How many measurements in a row had that outcome.'),
-  detail: longText.optional().meta({ description: 'What the last measurement has to say.' }),
+  detail: longText.optional().meta({ description: 'Details of the last measurement.' }),
 });
 export type MetricStatus = z.output<typeof metricStatus>;
 
 export const analysisStatus = z.strictObject({
-  revision: shortText.meta({ description: 'The revision that is judged.' }),
+  revision: shortText.meta({ description: 'Revision under analysis.' }),
   startedAt: time('When its delivery began: a retry is judged again.').optional(),
   step: z
     .int()
@@ -52,7 +52,9 @@ export const analysisStatus = z.strictObject({
     'When the share of that step was first in force: it is passed by measurements since.',
   ).optional(),
   verdict: z.enum(VERDICTS).meta({ description: 'Of all metrics together.' }),
-  message: longText.meta({ description: 'What is waited for, or what went wrong.' }),
+  message: longText.meta({
+    description: 'Condition that the analysis waits for, or the cause of its failure.',
+  }),
   metrics: z.array(metricStatus).max(64).meta({
     description: 'Each metric that is measured at this step.',
     // Not a map: server-side apply makes null of one that loses its last item, and refuses that.
