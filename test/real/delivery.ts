@@ -66,9 +66,9 @@ export class Delivery {
     this.expectNoFailure();
   }
 
-  /** Of all requests so far. */
+  /** Of all requests since the last call. */
   expectNoFailure(): void {
-    const { failures } = this.lanes;
+    const failures = this.lanes.takeFailures();
     assert.equal(
       failures.length,
       0,
