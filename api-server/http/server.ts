@@ -41,6 +41,9 @@ export function createHttpServer(
       reply.code(error.statusCode ?? 400).send(errorBody(error.message, error.code)),
     genReqId: ({ headers }: IncomingMessage) => requestId(headers[HEADERS.requestId]),
     forceCloseConnections: 'idle',
+    // A request that arrives on a keep-alive connection just as the server closes is served, with
+    // `connection: close`, instead of a 503 that a proxy would pass to its client.
+    return503OnClosing: false,
     ...(certificate ? tlsOptions(server, certificate) : { http: timeouts(server) }),
   };
   // The types expect one protocol per server. Ours depends on the settings, and routes do not depend on

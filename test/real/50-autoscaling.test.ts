@@ -65,7 +65,7 @@ describe('real HorizontalPodAutoscaler with metrics-server', function () {
     try {
       await eventually('spec.replicas rises', async () => ((await replicas()) ?? 0) > 2, 120_000);
       console.log(`      spec.replicas ${await replicas()}`);
-      assert.deepEqual(lanes.failures.slice(0, 5), []);
+      assert.deepEqual(lanes.takeFailures().slice(0, 5), []);
     } finally {
       await lanes.stop();
     }

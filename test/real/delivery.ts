@@ -66,9 +66,9 @@ export class Delivery {
     this.expectNoFailure();
   }
 
-  /** Asserts that no request has failed so far. */
+  /** Asserts that no request has failed since the last call. */
   expectNoFailure(): void {
-    const { failures } = this.lanes;
+    const failures = this.lanes.takeFailures();
     assert.equal(
       failures.length,
       0,

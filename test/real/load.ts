@@ -42,7 +42,7 @@ export class Lanes {
   private readonly stopping = new AbortController();
   private readonly workers: Promise<void>[] = [];
   private readonly counts = new Map<string, Counts>();
-  readonly totals = new Map<string, Counts>();
+  private readonly totals = new Map<string, Counts>();
 
   /** Adds a lane. Each request has a connection of its own, unless `keepAlive`. */
   add(name: string, target: Target, { workers = 2, pauseMs = 40, keepAlive = false } = {}): void {
@@ -64,8 +64,11 @@ export class Lanes {
     await Promise.all(this.workers);
   }
 
-  get failures(): string[] {
-    return [...this.totals].flatMap(([name, { failures }]) => failures.map((text) => `${name}: ${text}`));
+  /** Failures of all lanes since the last call. */
+  takeFailures(): string[] {
+    return [...this.totals].flatMap(([name, { failures }]) =>
+      failures.splice(0).map((text) => `${name}: ${text}`),
+    );
   }
 
   private async work(name: string, target: Target, pauseMs: number, keepAlive: boolean): Promise<void> {
