@@ -14,7 +14,9 @@ import { deployment } from '../resources/deployment.js';
 import { externalSecrets } from '../resources/external-secret.js';
 import {
   BackendTlsPolicyKind,
+  ConfigMapKind,
   ControllerRevisionKind,
+  DeploymentKind,
   DestinationRuleKind,
   GatewayKind,
   JobKind,
@@ -162,6 +164,9 @@ const BACKENDS: readonly ResourceType[] = [
   GatewayKind,
 ];
 
+/** What pods of a revision are made of: its retirement does not consider a route of another provider. */
+const REVISIONS: readonly ResourceType[] = [DeploymentKind, ConfigMapKind];
+
 /**
  * The unwanted objects that may be deleted now. A previous route, as of another provider, stays until the data plane
  * has had the time to apply the new one, and what it refers to stays as long again: the order in which the data plane
@@ -178,6 +183,7 @@ export function removable(
   const hasRoutes = unwanted.some(({ type }) => ROUTES.includes(type));
   return unwanted.filter(({ type }) => {
     if (ROUTES.includes(type)) return isInTurn;
+    if (REVISIONS.includes(type)) return !hasRoutes;
     return !BACKENDS.includes(type) || (isInTurn && !hasRoutes);
   });
 }

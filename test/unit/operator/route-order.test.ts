@@ -64,6 +64,11 @@ class Cluster {
     this.api = { ...this.api, spec: { ...this.api.spec, traffic: trafficOf(provider) as never } };
   }
 
+  /** Back to the old revision, so that the new one is called off. */
+  callOff(): void {
+    this.api = { ...this.api, spec: { ...this.api.spec, image: 'registry.example.com/pcf-api:1.0.0' } };
+  }
+
   loseStatus(): void {
     this.position = {};
   }
@@ -90,12 +95,12 @@ class Cluster {
   }
 
   /** What one reconcile writes and removes, as `Kind/name`. */
-  reconcile({ isSettled = true } = {}) {
+  reconcile({ isSettled = true, at = now } = {}) {
     const status = { delivery: this.position };
     const seen = observe({ ...this.api, status } as PcfApi, this.view());
     const settings = deliverySettings(this.api, seen.router);
     const routeAgeMs = isSettled ? 60_000 : 0;
-    const planned = plan({ ...seen.delivery, startable: true, routeAgeMs }, settings, now);
+    const planned = plan({ ...seen.delivery, startable: true, routeAgeMs }, settings, at);
     const desired = desiredObjects(seen, planned);
     const removed = removable(unwantedObjects(seen, desired, planned), planned, seen, isSettled);
     const written = desired.filter(
@@ -234,6 +239,20 @@ describe('the order of writes and deletions of routes and their Services', () =>
     assert.deepEqual(cluster.reconcile({ isSettled: false }).removed, []);
     assert.deepEqual(cluster.reconcile({ isSettled: false }).removed, []);
     assert.deepEqual(cluster.reconcile().removed, ['VirtualService/api']);
+  });
+
+  it('pods that a previous route selects are deleted after it, however long the new one waits', () => {
+    const cluster = new Cluster('Istio', 30);
+    cluster.switchTo('GatewayAPI');
+    cluster.callOff();
+    cluster.reconcile();
+    const later = now + 3_600_000;
+    const pods = `Deployment/${cluster.fresh}`;
+    assert.deepEqual(cluster.reconcile({ at: later }).removed, []);
+    cluster.addEndpoints();
+    cluster.reconcile({ isSettled: false, at: later });
+    assert.deepEqual(cluster.reconcile({ at: later }).removed, ['VirtualService/api']);
+    assert.ok(cluster.reconcile({ at: later }).removed.includes(pods));
   });
 
   it('nothing that carries traffic is written or deleted where the status is lost before the new route exists', () => {
