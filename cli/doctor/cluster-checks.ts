@@ -98,8 +98,8 @@ interface Right {
   verb: string;
 }
 
-/** What the operator does with the objects that the PcfApi leads to, and with the PcfApi itself. */
-function rightsFor(api: PcfApi): Right[] {
+/** What the operator does with the objects that the PcfApi leads to, and with the PcfApi itself. Exported for tests. */
+export function rightsFor(api: PcfApi): Right[] {
   const to = ({ group, plural: resource }: ResourceType, verbs: string[], subresource?: string) =>
     verbs.map((verb): Right => ({ group, resource, verb, ...(subresource ? { subresource } : {}) }));
   const look = ['list', 'watch'];
@@ -108,7 +108,7 @@ function rightsFor(api: PcfApi): Right[] {
     ...to(PcfApiKind, [...look, 'patch']),
     ...to(PcfApiKind, ['patch'], 'status'),
     ...[PodKind, SecretKind, EndpointSliceKind].flatMap((type) => to(type, look)),
-    ...to(EventKind, ['create', 'patch']),
+    ...to(EventKind, ['list', 'create', 'patch']),
     // It outlives everything else of its PcfApi, and goes with it.
     ...kindsOf(api).flatMap((type) => to(type, type === ServiceAccountKind ? own : [...own, 'delete'])),
   ];

@@ -3,13 +3,44 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'yaml';
+import { rightsFor } from '../../cli/doctor/cluster-checks.js';
 import { versionFinding } from '../../cli/doctor/data-checks.js';
+import { pcfApi } from '../support/fixtures.js';
 import { HttpEndpoint } from '../support/http-endpoint.js';
 
 const refusal = (code: number, reason: string) => ({
   status: code,
   headers: { 'content-type': 'application/json' },
   body: JSON.stringify({ kind: 'Status', code, reason, message: reason }),
+});
+
+describe("the operator's rights that doctor checks", () => {
+  interface Rule {
+    apiGroups: string[];
+    resources: string[];
+    verbs: string[];
+  }
+  const rules = parse(readFileSync('deploy/helm/pcf-operator/files/rbac-rules.yaml', 'utf8')) as Rule[];
+  const checked = rightsFor(pcfApi()).map(({ group, resource, subresource, verb }) => ({
+    ...{ group, verb, resource: subresource ? `${resource}/${subresource}` : resource },
+  }));
+
+  it('are among those that the chart gives', () => {
+    for (const { group, resource, verb } of checked) {
+      const isGiven = rules.some(
+        ({ apiGroups, resources, verbs }) =>
+          apiGroups.includes(group) && resources.includes(resource) && verbs.includes(verb),
+      );
+      assert.ok(isGiven, `${verb} ${resource} ${group}`);
+    }
+  });
+
+  it('are all of those for Events', () => {
+    const given = rules.find(({ resources }) => resources.includes('events'));
+    const verbs = checked.filter(({ resource }) => resource === 'events').map(({ verb }) => verb);
+    assert.deepEqual(verbs, given?.verbs);
+  });
 });
 
 describe('kubectl pcf doctor', () => {
