@@ -79,7 +79,7 @@ function recoverPosition(
   return { ...started, position: { ...started.position, floor: share, weight: share } };
 }
 
-/** Shares by ready pods, for a Service that selects all revisions: its route has no shares. */
+/** The shares behind a Service that is open to all revisions, which is read back without any. */
 function openRoute({ revisions }: Observation, stable: string): RouteView {
   const serving = revisions.filter(({ ready }) => ready > 0);
   const sum = serving.reduce((total, { ready }) => total + ready, 0);

@@ -54,7 +54,7 @@ export function failureReport(error: unknown): Obstacle | undefined {
   if (obstacle || error instanceof KubeApiError) return obstacle;
   return {
     reason: 'ReconcileFailed',
-    message: `the operator failed and retries with backoff: ${steady(String(error))}`,
+    message: `the operator failed and tries again with backoff: ${steady(String(error))}`,
     passes: false,
   };
 }

@@ -44,7 +44,7 @@ export function replicaFailure(deployment: KubeObject): string | undefined {
   return condition && creationFailure(condition.message ?? 'ReplicaFailure');
 }
 
-/** Removes the name of the pod, which differs at each attempt: the status would be written each time. */
+/** Without the name of the pod, which is another one at each try: a status that differs would be written each time. */
 export function creationFailure(message: string): string {
   return message
     .replace(/^(\(combined from similar events\): )?Error creating: /, '')

@@ -62,7 +62,7 @@ function clientTls(api: PcfApi, secured: SecuredBackends) {
   return { mode: 'SIMPLE', sni: hostname, subjectAltNames: [hostname], ...authority };
 }
 
-/** Route for the gateways and for callers inside the mesh, which get the same shares by the Service's name. */
+/** Also for the callers inside the mesh: by the Service's name they get the same shares. */
 function virtualService(api: PcfApi, route: RouteView): KubeObject {
   const { hosts = [], gateways = [] } = api.spec.traffic ?? {};
   return owned(api, VirtualServiceKind, api.metadata.name, {
