@@ -177,9 +177,10 @@ export class PcfOperator extends dotI.default {
     this.log.info('operator stops');
     clearInterval(this.resync);
     this.measuring.stop();
+    await within(STOP_DEADLINE_MS, this.controller.stop());
+    // After the last reconcile, which may start to follow others.
     this.migrationProgress.stop();
     this.podCreation.stop();
-    await within(STOP_DEADLINE_MS, this.controller.stop());
     await within(FLUSH_DEADLINE_MS, Promise.all([this.notifier.flush(), this.reporter.flush()]));
     this.notifier.stop();
     this.reporter.stop();

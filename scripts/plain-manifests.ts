@@ -28,6 +28,7 @@ const files: Record<string, readonly string[]> = {
 /** Values of the plain manifests that differ from the chart's own. */
 const values = [
   'crds.keep=false',
+  'uninstallCheck.enabled=false',
   'metrics.serviceMonitor.enabled=true',
   'metrics.prometheusRule.enabled=true',
   'dashboard.enabled=true',

@@ -9,13 +9,15 @@ export function deletionLines({ metadata, status }: PcfApi): string[] | undefine
   const others = finalizers.filter((finalizer) => finalizer !== FINALIZER);
   if (others.length === finalizers.length)
     return [`${since}; waiting for the finalizers ${others.join(', ')}`];
-  const reported = status?.conditions?.find(({ type }) => type === 'Ready')?.message;
-  if (status?.phase === 'Deleting' && reported)
-    return [reported, `the operator must run: it removes the finalizer ${FINALIZER} then`];
   const patch = JSON.stringify({ metadata: { finalizers: others } });
+  const wayOut = `if it is uninstalled, install it again, or delete without it: kubectl patch pcf ${name} -n ${namespace} --type merge -p '${patch}'`;
+  const reported = status?.conditions?.find(({ type }) => type === 'Ready')?.message;
+  // The operator may have been uninstalled since it reported that.
+  if (status?.phase === 'Deleting' && reported)
+    return [reported, `the operator must run to remove the finalizer ${FINALIZER}`, wayOut];
   return [
     `${since}; waiting for the operator, which removes the routes and then the finalizer ${FINALIZER}`,
-    'the operator has not reported the deletion: it must run for it to finish',
-    `if it is uninstalled, install it again, or delete without it: kubectl patch pcf ${name} -n ${namespace} --type merge -p '${patch}'`,
+    'the operator has not reported the deletion: it must run to complete it',
+    wayOut,
   ];
 }

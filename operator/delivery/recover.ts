@@ -4,16 +4,9 @@
  */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { startDelivery } from './advance.js';
-import { migrated, shareInForce, shareOf } from './revisions.js';
+import { migrated, shareInForce, shareOf, withShares } from './revisions.js';
 import { belowFloor } from './rollback-floor.js';
-import type {
-  Decision,
-  DeliveryPlan,
-  DeliverySettings,
-  Observation,
-  RevisionView,
-  RouteView,
-} from './types.js';
+import type { Decision, DeliveryPlan, DeliverySettings, Observation, RevisionView } from './types.js';
 
 /**
  * Only records the recovered position. Route and pods do not change until it is recorded, so that
@@ -34,7 +27,9 @@ export function recover(
     decisions,
     migrate: settings.paused ? undefined : position.update,
     replicas: Object.fromEntries(running.map(({ name, replicas }) => [name, replicas])),
-    route: seen.route?.byPods ? openRoute(seen, stable) : seen.route,
+    route: seen.route && withShares(seen, seen.route, stable),
+    // A route of another provider, which is not read, may carry the traffic.
+    ...(seen.route ? {} : { routeWaitsFor: 'the position of the delivery to be on record' }),
     traffic: { desiredWeight: share, effectiveWeight: share, verified: true },
     requeueAfterMs: 0,
   };
@@ -77,18 +72,6 @@ function recoverPosition(
   const started = startDelivery({ ...seen, position }, position, settings, now);
   const share = shareInForce(seen, seen.target);
   return { ...started, position: { ...started.position, floor: share, weight: share } };
-}
-
-/** The shares behind a Service that is open to all revisions, which is read back without any. */
-function openRoute({ revisions }: Observation, stable: string): RouteView {
-  const serving = revisions.filter(({ ready }) => ready > 0);
-  const sum = serving.reduce((total, { ready }) => total + ready, 0);
-  const weights = Object.fromEntries(
-    serving.map(({ name, ready }) => [name, Math.floor((100 * ready) / sum)] as const),
-  );
-  const [most = stable] = serving.toSorted((a, b) => b.ready - a.ready).map(({ name }) => name);
-  const rest = 100 - Object.values(weights).reduce((total, share) => total + share, 0);
-  return { weights: { ...weights, [most]: (weights[most] ?? 0) + rest }, byPods: true };
 }
 
 function stableOf(seen: Observation): string | undefined {

@@ -36,6 +36,26 @@ export function shareInForce(
   return ready === 0 ? 0 : Math.ceil((100 * own) / ready);
 }
 
+/**
+ * The route with the shares of ready pods, where it was read back from a Service that is open to all
+ * revisions, and so has none. `rest` is the revision that has everything while no pod is ready.
+ */
+export function withShares(
+  { revisions }: Pick<Observation, 'revisions'>,
+  route: RouteView,
+  rest: string | undefined,
+): RouteView {
+  if (!route.byPods) return route;
+  const serving = revisions.filter(({ ready }) => ready > 0).toSorted((a, b) => b.ready - a.ready);
+  const sum = serving.reduce((total, { ready }) => total + ready, 0);
+  const weights = Object.fromEntries(
+    serving.map(({ name, ready }) => [name, Math.floor((100 * ready) / sum)] as const),
+  );
+  const most = serving[0]?.name ?? rest;
+  const left = 100 - Object.values(weights).reduce((total, share) => total + share, 0);
+  return { weights: most ? { ...weights, [most]: (weights[most] ?? 0) + left } : weights, byPods: true };
+}
+
 /** Where an undo leads: out of a delivery, or back from what was aborted, to the stable revision; else to the one before it. */
 export function wayBack({ stable, update, failed, previous }: DeliveryPosition): string | undefined {
   return update || failed ? stable : previous;

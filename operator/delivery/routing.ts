@@ -1,6 +1,6 @@
 /** The route that must be in force: who gets which share, and who gets the requests with the canary header. */
 import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
-import { ALL_REVISIONS, serviceRevision, shareInForce, shareOf, view } from './revisions.js';
+import { ALL_REVISIONS, serviceRevision, shareInForce, shareOf, view, withShares } from './revisions.js';
 import type { DeliveryPlan, DeliverySettings, Observation, RevisionView, RouteView } from './types.js';
 import { type Clamped, carries, carryingPods, clampWeight, makesRoom } from './weight.js';
 
@@ -52,7 +52,7 @@ export function inEffect(
   const { desiredWeight } = plan.traffic;
   return {
     ...plan,
-    route,
+    route: route && withShares(seen, route, stable),
     traffic: { desiredWeight, effectiveWeight, verified: false, ...(reason ? { reason } : {}) },
   };
 }

@@ -173,7 +173,7 @@ export function removable(
   { delivery }: Pick<Observed, 'delivery'>,
   isSettled: boolean,
 ): Owned[] {
-  if (!route) return [...unwanted];
+  if (!route && !routeWaitsFor) return [...unwanted];
   const isInTurn = isSettled && !routeWaitsFor && delivery.route !== undefined;
   const hasRoutes = unwanted.some(({ type }) => ROUTES.includes(type));
   return unwanted.filter(({ type }) => {

@@ -24,6 +24,8 @@ export function hostConflicts(
   return specClaims(api, ownRoute).flatMap((claim) =>
     claimants(claim)
       .filter((route) => !isOwn(route))
+      // The order of a cache is not the same after a restart: a message that differs would be written.
+      .toSorted((a, b) => nameOf(a).localeCompare(nameOf(b)))
       .map((route) => {
         const isPartial = claimsOf(route).every((one) => claimKey(one) !== claimKey(claim) || one.isPartial);
         return {

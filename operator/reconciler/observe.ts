@@ -8,6 +8,7 @@ import { type MigrationView, migrationView } from '../migrations/view.js';
 import { EXTRA_COMPONENTS, type ExtraComponent } from '../resources/components.js';
 import {
   BACKUP_KINDS,
+  BackendTlsPolicyKind,
   ControllerRevisionKind,
   DeploymentKind,
   EndpointSliceKind,
@@ -139,7 +140,7 @@ export function observe(
   });
   const userRoute = routeRef && router.shared && caches.userRoute(router.shared.type, api, routeRef.name);
   const liveRoute = userRoute ?? (router.shared && caches.get(router.shared.type, api, api.metadata.name));
-  const missingKinds = router.requires.filter((type) => !caches.available(type));
+  const missingKinds = router.requires(api).filter((type) => !caches.available(type));
   return {
     api,
     router,
@@ -172,7 +173,8 @@ export function observe(
       route,
       routeRejected: liveRoute && router.rejection?.(liveRoute),
       routeTrouble: routeTrouble({ api, router, missingKinds, userRoute }),
-      startable: missing.length === 0,
+      // A gateway without the policy sends plain HTTP to pods that serve HTTPS.
+      startable: missing.length === 0 && !missingKinds.includes(BackendTlsPolicyKind),
     },
   };
 }

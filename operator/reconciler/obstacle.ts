@@ -7,6 +7,7 @@ import {
   isServerError,
   KubeApiError,
 } from '../runtime/kube-client.js';
+import { withoutPorts } from '../runtime/kube-error.js';
 import { NotLeaderError } from '../runtime/leader-election.js';
 import { NameTakenError, WriteFailedError } from './act.js';
 import type { Summary } from './summary.js';
@@ -33,7 +34,7 @@ export function obstacleOf(error: unknown): Obstacle | undefined {
   const isWebhook = /webhook/i.test(error.answer);
   return {
     reason: isWebhook ? 'WebhookFailed' : 'ApiServerError',
-    message: `${error.object} can't be written and is tried again: ${steady(error.answer)}`,
+    message: `${error.object} can't be written and is tried again: ${withoutPorts(error.answer)}`,
     passes: true,
   };
 }
@@ -54,7 +55,7 @@ export function failureReport(error: unknown): Obstacle | undefined {
   if (obstacle || error instanceof KubeApiError) return obstacle;
   return {
     reason: 'ReconcileFailed',
-    message: `the operator failed and tries again with backoff: ${steady(String(error))}`,
+    message: `the operator failed and retries with backoff: ${withoutPorts(String(error))}`,
     passes: false,
   };
 }
@@ -99,9 +100,4 @@ function retry(error: unknown): Return {
   const isPassing = error instanceof WriteFailedError || isServerError(error) || isConnectionError(error);
   // A name that becomes available causes no event of this PcfApi.
   return isPassing || error instanceof NameTakenError ? { retryWithinMs: RETRY_WITHIN_MS } : {};
-}
-
-/** Without the port of a connection: a status that differs at each try would be written at each try. */
-function steady(answer: string): string {
-  return answer.replace(/\b(read|write) (tcp|udp) \S+->/g, '$1 $2 ');
 }

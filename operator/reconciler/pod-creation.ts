@@ -1,6 +1,7 @@
 /** Pods that a controller can't create: a quota, a LimitRange, PodSecurity or a policy rejects them. Pure. */
 import type { Job } from '../migrations/job-view.js';
 import { hasEnded } from '../migrations/job-view.js';
+import { withoutPorts } from '../runtime/kube-error.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { isOfJob, type Pod } from './pods.js';
 
@@ -44,9 +45,12 @@ export function replicaFailure(deployment: KubeObject): string | undefined {
   return condition && creationFailure(condition.message ?? 'ReplicaFailure');
 }
 
-/** Without the name of the pod, which is another one at each try: a status that differs would be written each time. */
+/**
+ * Removes the name of the pod and the port of a connection to a webhook, which differ at each attempt:
+ * the status would be written each time.
+ */
 export function creationFailure(message: string): string {
-  return message
+  return withoutPorts(message)
     .replace(/^(\(combined from similar events\): )?Error creating: /, '')
     .replace(/\bpods "[^"]*"/g, 'pod');
 }

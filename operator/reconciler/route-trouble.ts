@@ -1,4 +1,5 @@
 /** What keeps a route from being in force, whatever is written: for the status, and for the planner's word on the traffic. */
+import { BackendTlsPolicyKind } from '../resources/kinds.js';
 import type { Observed } from './observe.js';
 
 type Seen = Pick<Observed, 'api' | 'router' | 'missingKinds' | 'userRoute'>;
@@ -12,6 +13,8 @@ export function providerMissing({ api, missingKinds }: Seen): string | undefined
   if (missingKinds.length === 0) return undefined;
   const kinds = missingKinds.map(({ kind, group }) => `${kind} (${group})`).join(' and ');
   const provider = api.spec.traffic?.provider;
+  if (missingKinds.every((type) => type === BackendTlsPolicyKind))
+    return `spec.traffic.backendTLS is set, but the cluster has no ${kinds}; install Gateway API v1.4 or later, or remove it`;
   return `spec.traffic.provider is ${provider}, but the cluster has no ${kinds}; install ${provider}, or choose another provider`;
 }
 

@@ -4,7 +4,8 @@ import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { DEFAULT_REDIS_MODE, DEFAULT_TIMING, TERMINATION_GRACE_MS } from './pod-template.js';
-import { completeToleration } from './scheduling.js';
+import { completeToleration, givenAffinity } from './scheduling.js';
+import { withoutEmpty } from './without-empty.js';
 
 /**
  * Fields of the spec that configure pods, without values that change nothing. Charts and GitOps tools render such
@@ -17,6 +18,7 @@ export function meaningOf(spec: PcfApiSpec) {
   const isDefaultGrace = grace !== undefined && durationMs(grace) === TERMINATION_GRACE_MS;
   const isDefaultSize = podResources(spec) === podResources({ environment });
   const tolerations = scheduling?.tolerations?.map(completeToleration);
+  const affinity = givenAffinity(scheduling?.affinity);
   return {
     redis: redis?.mode === DEFAULT_REDIS_MODE ? { ...redis, mode: undefined } : redis,
     resources: isDefaultSize ? undefined : podResources(spec),
@@ -24,7 +26,7 @@ export function meaningOf(spec: PcfApiSpec) {
     imagePullSecrets: withoutEmpty(spec.imagePullSecrets),
     probes: probesOf(spec),
     terminationGracePeriod: isDefaultGrace ? undefined : grace,
-    scheduling: withoutEmpty({ ...scheduling, tolerations }, 1),
+    scheduling: withoutEmpty({ ...scheduling, tolerations, affinity }, 1),
     topologySpread: isDefaultSpread ? undefined : spread,
     envFrom: withoutEmpty(spec.envFrom),
     volumes: withoutEmpty(spec.volumes),
@@ -41,14 +43,4 @@ function probesOf({ probes = {} }: PcfApiSpec) {
     return canonicalJson(whole) === canonicalJson(timing) ? [] : [[name, whole]];
   });
   return withoutEmpty(Object.fromEntries(complete));
-}
-
-/** Removes empty objects and lists down to a depth. An empty value of a setting has a meaning. */
-function withoutEmpty(value: unknown, depth = Number.POSITIVE_INFINITY): unknown {
-  if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.length > 0 ? value : undefined;
-  const entries = Object.entries(value)
-    .map(([key, item]) => [key, depth > 0 ? withoutEmpty(item, depth - 1) : item] as const)
-    .filter(([, item]) => item !== undefined);
-  return entries.length > 0 ? Object.fromEntries(entries) : undefined;
 }

@@ -122,7 +122,7 @@ function gracePeriodSeconds({ spec }: PcfApi): number {
 function environment(api: PcfApi, secrets: EnvVar[]): EnvVar[] {
   const { environment, redis, auth, env, monitoring } = api.spec;
   const connections = connectionsPerPod(api);
-  return [
+  const own: EnvVar[] = [
     { name: ENV.environment, value: environment },
     { name: ENV.configDir, value: CONFIG_DIR },
     { name: ENV.terminationLog, value: TERMINATION_LOG },
@@ -139,8 +139,9 @@ function environment(api: PcfApi, secrets: EnvVar[]): EnvVar[] {
       ? [{ name: ENV.redisMode, value: redis.mode.toLowerCase() }]
       : []),
     ...(monitoring?.tracing ? [{ name: ENV.tracingEndpoint, value: monitoring.tracing.endpoint }] : []),
-    ...env,
   ];
+  // A stored object may have a name that a later version of the CRD reserves: server-side apply rejects duplicates.
+  return [...own.filter(({ name }) => !env.some((given) => given.name === name)), ...env];
 }
 
 /**

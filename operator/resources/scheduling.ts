@@ -2,6 +2,7 @@
 import { topologySpread } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { podSelector } from './metadata.js';
+import { withoutEmpty } from './without-empty.js';
 
 const NODE = 'kubernetes.io/hostname';
 const topologyKeys = { Zone: ['topology.kubernetes.io/zone', NODE], Node: [NODE], None: [] } as const;
@@ -13,9 +14,15 @@ export function completeToleration({ operator = 'Equal', key, value, ...rest }: 
   return { ...rest, operator, ...(key ? { key } : {}), ...(value ? { value } : {}) };
 }
 
+/** Without empty blocks. Deeper within its terms an empty selector has a meaning. */
+export function givenAffinity(affinity: unknown): unknown {
+  return withoutEmpty(affinity, 2);
+}
+
 /** Fields of a pod's spec. */
 export function schedulingOf(api: PcfApi, revision: string): Record<string, unknown> {
-  const { nodeSelector, tolerations, priorityClassName, affinity } = api.spec.scheduling ?? {};
+  const { nodeSelector, tolerations, priorityClassName } = api.spec.scheduling ?? {};
+  const affinity = givenAffinity(api.spec.scheduling?.affinity);
   const spread = topologyKeys[topologySpread(api.spec)].map((topologyKey) => ({
     maxSkew: 1,
     topologyKey,
@@ -27,7 +34,7 @@ export function schedulingOf(api: PcfApi, revision: string): Record<string, unkn
     ...(nodeSelector && Object.keys(nodeSelector).length > 0 ? { nodeSelector } : {}),
     ...(tolerations?.length ? { tolerations: tolerations.map(completeToleration) } : {}),
     ...(priorityClassName ? { priorityClassName } : {}),
-    ...(affinity && Object.keys(affinity).length > 0 ? { affinity } : {}),
+    ...(affinity ? { affinity } : {}),
     ...(spread.length > 0 ? { topologySpreadConstraints: spread } : {}),
   };
 }

@@ -67,3 +67,8 @@ function parseStatus(text: string): { reason?: string; message?: string } {
     return {};
   }
 }
+
+/** Without the port of a connection: a status that differs at each try would be written at each try. */
+export function withoutPorts(answer: string): string {
+  return answer.replace(/\b(read|write) (tcp|udp) \S+->/g, '$1 $2 ');
+}

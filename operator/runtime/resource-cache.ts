@@ -151,7 +151,8 @@ export class ResourceCache {
     const listed = new Set(items.map(keyOf));
     for (const object of this.within(scope)) {
       const key = keyOf(object);
-      if (!listed.has(key) && (wentBack || versionOf(object) <= listVersion)) this.drop(key, object);
+      if (!listed.has(key) && (wentBack || versionOf(object) <= listVersion))
+        this.guarded(() => this.drop(key, object));
     }
     for (const item of items) this.guarded(() => this.take(item, wentBack));
     this.setAvailable(true);

@@ -49,11 +49,14 @@ export class Store {
   put(object: KubeObject): KubeObject | undefined {
     const key = keyOf(object);
     const old = this.objects.get(key);
-    if (old) this.unindex(key, old);
     this.objects.set(key, object);
     for (const [name, values] of Object.entries(this.indexers)) {
       const index = this.indexes.get(name)!;
-      for (const value of values(object)) index.set(value, (index.get(value) ?? new Set()).add(key));
+      const fresh = values(object);
+      for (const value of fresh) index.set(value, (index.get(value) ?? new Set()).add(key));
+      // A value that stays keeps its place: the order of a result must not change with each update.
+      const gone = old ? values(old).filter((value) => !fresh.includes(value)) : [];
+      this.unindex(key, name, gone);
     }
     return old;
   }
@@ -61,19 +64,17 @@ export class Store {
   remove(key: string): KubeObject | undefined {
     const old = this.objects.get(key);
     if (!old) return undefined;
-    this.unindex(key, old);
+    for (const [name, values] of Object.entries(this.indexers)) this.unindex(key, name, values(old));
     this.objects.delete(key);
     return old;
   }
 
-  private unindex(key: string, object: KubeObject): void {
-    for (const [name, values] of Object.entries(this.indexers)) {
-      const index = this.indexes.get(name)!;
-      for (const value of values(object)) {
-        const keys = index.get(value);
-        keys?.delete(key);
-        if (keys?.size === 0) index.delete(value);
-      }
+  private unindex(key: string, name: string, values: Iterable<string>): void {
+    const index = this.indexes.get(name)!;
+    for (const value of values) {
+      const keys = index.get(value);
+      keys?.delete(key);
+      if (keys?.size === 0) index.delete(value);
     }
   }
 }

@@ -2,7 +2,7 @@
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { RouteView } from '../delivery/types.js';
 import { backendTlsPolicy } from '../resources/backend-tls.js';
-import { HttpRouteKind } from '../resources/kinds.js';
+import { BackendTlsPolicyKind, HttpRouteKind } from '../resources/kinds.js';
 import { owned } from '../resources/metadata.js';
 import { revisionService, SERVICE_PORT } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
@@ -28,7 +28,8 @@ interface RouteRule {
 
 export const gatewayApi: TrafficRouter = {
   split: 'exact',
-  requires: [HttpRouteKind],
+  requires: ({ spec }) =>
+    spec.traffic?.backendTLS ? [HttpRouteKind, BackendTlsPolicyKind] : [HttpRouteKind],
   services: (_api, revision) => [revision],
   render(api, route, kept, userRoute, secured) {
     const services = [

@@ -50,7 +50,7 @@ const UNCONDITIONAL = ['name', 'gateways', 'ignoreUriCase'];
 const ALL_PATHS = '/';
 
 function virtualServiceClaims({ metadata, spec }: KubeObject): HostClaim[] {
-  const { hosts = [], gateways = [], http = [] } = spec as VirtualService;
+  const { hosts = [], gateways = [], http = [] } = (spec ?? {}) as VirtualService;
   const serves = http.some(
     ({ match = [{}], route, delegate }) => (route ?? delegate) && match.some(takesAllPaths),
   );
@@ -80,7 +80,7 @@ interface HttpRoute {
 }
 
 function httpRouteClaims(route: KubeObject): HostClaim[] {
-  const { hostnames = ['*'], parentRefs = [], rules = [] } = route.spec as HttpRoute;
+  const { hostnames = ['*'], parentRefs = [], rules = [] } = (route.spec ?? {}) as HttpRoute;
   const serves = rules.some(
     ({ matches = [{}], backendRefs = [] }) =>
       backendRefs.length > 0 &&

@@ -26,7 +26,7 @@ const MESH = 'mesh';
 
 export const istio: TrafficRouter = {
   split: 'exact',
-  requires: [VirtualServiceKind, DestinationRuleKind],
+  requires: () => [VirtualServiceKind, DestinationRuleKind],
   services: (api) => [allRevisionsName(api)],
   render(api, route, kept, userRoute, secured) {
     const rules = kept.length > 0 ? [destinationRule(api, kept, secured)] : [];
@@ -62,13 +62,17 @@ function clientTls(api: PcfApi, secured: SecuredBackends) {
   return { mode: 'SIMPLE', sni: hostname, subjectAltNames: [hostname], ...authority };
 }
 
-/** Also for the callers inside the mesh: by the Service's name they get the same shares. */
+/**
+ * Route for the gateways and for callers inside the mesh, which get the same shares by the Service's name.
+ * Istio rejects duplicate hosts, and the spec may have that of the Service.
+ */
 function virtualService(api: PcfApi, route: RouteView): KubeObject {
   const { hosts = [], gateways = [] } = api.spec.traffic ?? {};
+  const own = serviceHosts(api, api.metadata.name);
   return owned(api, VirtualServiceKind, api.metadata.name, {
     spec: {
-      hosts: [...hosts, hostOf(api, api.metadata.name)],
-      gateways: [...gateways, MESH],
+      hosts: [...hosts.filter((host) => !own.includes(host)), hostOf(api, api.metadata.name)],
+      gateways: [...gateways.filter((gateway) => gateway !== MESH), MESH],
       http: rulesOf(api, route),
     },
   });
@@ -83,7 +87,10 @@ function meshVirtualService(api: PcfApi, route: RouteView): KubeObject {
 
 /** Whether it has the Service's host inside the mesh: of two VirtualServices for a host, a sidecar applies one. */
 function servesMesh(api: PcfApi, userRoute: KubeObject): boolean {
-  const { hosts = [], gateways = [MESH] } = userRoute.spec as { hosts?: string[]; gateways?: string[] };
+  const { hosts = [], gateways = [MESH] } = (userRoute.spec ?? {}) as {
+    hosts?: string[];
+    gateways?: string[];
+  };
   const own = serviceHosts(api, api.metadata.name);
   return gateways.includes(MESH) && hosts.some((host) => own.includes(host));
 }

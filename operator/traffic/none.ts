@@ -9,7 +9,7 @@ import { type ReadObject, selectedRevision, type TrafficRouter } from './router.
 
 export const none: TrafficRouter = {
   split: 'replicas',
-  requires: [],
+  requires: () => [],
   services: () => [],
   render: (api, route) => [service(api, pinnedTo(route))],
   read,

@@ -24,7 +24,7 @@ export interface TrafficRouter {
   /** `exact`: requests are split by weight; `replicas`: by the number of ready pods. */
   readonly split: 'exact' | 'replicas';
   /** Kinds that must be installed in the cluster for this router to work. */
-  readonly requires: readonly ResourceType[];
+  requires(api: PcfApi): readonly ResourceType[];
   /**
    * Services whose endpoints must be ready before a pod of the revision counts
    * as one that can be sent a request.

@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { TestApi } from '../support/pcf-api.js';
-import { installCrds, installOperator } from './cluster/install.js';
 import type { RealCluster } from './cluster/real-cluster.js';
 import { ask } from './load.js';
-import { serviceAddress, sharedCluster } from './support.js';
+import { serviceAddress, sharedCluster, sharedOperator } from './support.js';
 
 describe('real install', function () {
   this.timeout(300_000);
@@ -11,10 +10,9 @@ describe('real install', function () {
 
   before(async () => {
     real = await sharedCluster();
-    await installCrds(real);
   });
 
-  it('the manifests install an operator that becomes Ready', () => installOperator(real));
+  it('the manifests install an operator that becomes Ready', () => sharedOperator());
 
   it('a minimal PcfApi becomes Ready, and answers at its Service', async () => {
     await real.createTenant('minimal');

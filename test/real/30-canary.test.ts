@@ -2,7 +2,7 @@ import { Delivery } from './delivery.js';
 import { imageOf } from './parts/images.js';
 
 describe('real canary behind istiod and Envoy, under load in three lanes', function () {
-  this.timeout(600_000);
+  this.timeout(900_000);
   let delivery: Delivery;
 
   before(async () => {
@@ -43,13 +43,13 @@ describe('real canary behind istiod and Envoy, under load in three lanes', funct
 
   it('an image that the registry does not have aborts the delivery', async () => {
     await delivery.api.patch({ image: imageOf('missing'), canaryWeight: 50 });
-    await delivery.aborted();
+    await delivery.aborted('ImagePullFailed');
     await delivery.expectShares('bad image', '1.0.0', { gateway: 100, service: 100, header: 100 });
   });
 
   it('a crash loop aborts the delivery', async () => {
     await delivery.api.patch({ image: imageOf('crashing') });
-    await delivery.aborted();
+    await delivery.aborted('CrashLoop');
     await delivery.expectShares('crash loop', '1.0.0', { gateway: 100, service: 100, header: 100 });
   });
 });

@@ -2,7 +2,7 @@ import { Delivery } from './delivery.js';
 import { imageOf } from './parts/images.js';
 
 describe('real blue-green behind istiod and Envoy, under load in three lanes', function () {
-  this.timeout(600_000);
+  this.timeout(900_000);
   let delivery: Delivery;
 
   before(async () => {

@@ -13,7 +13,7 @@ const NAMESPACE = 'autoscaling';
 const OBSERVED_MS = 60_000;
 
 describe('real HorizontalPodAutoscaler with metrics-server', function () {
-  this.timeout(600_000);
+  this.timeout(900_000);
   let delivery: Delivery;
 
   before(async () => {

@@ -10,7 +10,7 @@ const API_PODS = 'app.kubernetes.io/component=api';
 const STABLE = { gateway: 100, service: 100, header: 100 };
 
 describe('real disruptions under load', function () {
-  this.timeout(600_000);
+  this.timeout(900_000);
   let delivery: Delivery;
 
   const kubectl = (...args: string[]) => delivery.real.kubectl.run(args);

@@ -23,7 +23,7 @@ const GATEWAY = {
 };
 
 describe('real canary by the Gateway API, with istiod and Envoy', function () {
-  this.timeout(600_000);
+  this.timeout(900_000);
   let delivery: Delivery;
 
   before(async () => {

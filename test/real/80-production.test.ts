@@ -11,21 +11,21 @@ import { ISTIO_NAMESPACE } from './cluster/istiod.js';
 import { HOST_ADDRESS } from './cluster/network.js';
 import type { RealCluster } from './cluster/real-cluster.js';
 import { ask } from './load.js';
-import { sharedCluster, sharedGateway } from './support.js';
+import { sharedGateway, sharedOperator } from './support.js';
 
 const NAMESPACE = 'platform';
 const HOST = 'api.example.com';
 const REDIS_PORT = 6379;
 
 describe('real production sample with TLS', function () {
-  this.timeout(600_000);
+  this.timeout(900_000);
   let real: RealCluster;
   let address: string;
   let certificate: string;
 
   before(async function () {
     if (!systemProgram('redis-server')) return this.skip();
-    real = await sharedCluster();
+    real = await sharedOperator();
     address = (await sharedGateway()).replace('http://', '');
     startRedis(real);
     await real.createTenant(NAMESPACE, { 'redis-url': `redis://${HOST_ADDRESS}:${REDIS_PORT}` });

@@ -6,11 +6,13 @@ import { promisify } from 'node:util';
 import { TestApi } from '../support/pcf-api.js';
 import type { RealCluster } from './cluster/real-cluster.js';
 import { type Counts, format, Lanes, share } from './load.js';
-import { serviceAddress, sharedCluster, sharedGateway } from './support.js';
+import { serviceAddress, sharedGateway, sharedOperator } from './support.js';
 
 /** Time for a route to reach Envoy and for endpoints to reach kube-proxy after the status reports them. */
 const PROPAGATION_MS = 2_000;
 const SAMPLE_MS = 6_000;
+/** Pods of a busy machine take minutes to start. */
+const READY_MS = 300_000;
 /** Percentage points that a random split of some hundred requests may differ by. */
 const TOLERANCE = 10;
 
@@ -25,11 +27,11 @@ export class Delivery {
 
   /** A Ready PcfApi `api` in a namespace of its own, under load in three lanes. */
   static async start(namespace: string, spec: object): Promise<Delivery> {
-    const real = await sharedCluster();
+    const real = await sharedOperator();
     const gateway = await sharedGateway();
     await real.createTenant(namespace);
     const api = await TestApi.create(real, namespace, spec);
-    await api.ready(180_000);
+    await api.ready(READY_MS);
     await sleep(PROPAGATION_MS);
     const lanes = new Lanes();
     const host = `${namespace}.example.com`;
@@ -84,7 +86,7 @@ export class Delivery {
         const isReady = (update?.readyReplicas ?? 0) > 0;
         return isReady && traffic?.effectiveWeight === weight && traffic.verified;
       },
-      180_000,
+      READY_MS,
     );
   }
 
@@ -92,15 +94,18 @@ export class Delivery {
     await this.api.watch.until(
       `promotion of ${image}`,
       (api) => api?.status?.phase === 'Ready' && api.status.stableImage === image,
-      180_000,
+      READY_MS,
     );
   }
 
-  /** Waits until the delivery of the current spec is aborted. Prints why. */
-  async aborted(): Promise<void> {
-    await this.api.watch.until('abort', (api) => api?.status?.phase === 'Failed', 300_000);
-    const { reason, message } = this.api.status.failed!;
-    console.log(`      ${reason}: ${message}`);
+  /** Waits until the delivery is aborted for `reason`. Prints the message. */
+  async aborted(reason: string): Promise<void> {
+    await this.api.watch.until(
+      `abort for ${reason}`,
+      (api) => api?.status?.phase === 'Failed' && api.status.failed?.reason === reason,
+      300_000,
+    );
+    console.log(`      ${reason}: ${this.api.status.failed?.message}`);
   }
 
   /** Runs `kubectl pcf`. */

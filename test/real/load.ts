@@ -45,7 +45,7 @@ export class Lanes {
   readonly totals = new Map<string, Counts>();
 
   /** Adds a lane. Each request has a connection of its own, unless `keepAlive`. */
-  add(name: string, target: Target, { workers = 2, pauseMs = 20, keepAlive = false } = {}): void {
+  add(name: string, target: Target, { workers = 2, pauseMs = 40, keepAlive = false } = {}): void {
     this.counts.set(name, newCounts());
     this.totals.set(name, newCounts());
     for (let index = 0; index < workers; index++)

@@ -1,6 +1,7 @@
 /** The cluster that all scenarios share. */
 import { execFileSync } from 'node:child_process';
 import { startIngressGateway } from './cluster/ingress-gateway.js';
+import { installCrds, installOperator } from './cluster/install.js';
 import { startIstiod } from './cluster/istiod.js';
 import { RealCluster } from './cluster/real-cluster.js';
 import type { Target } from './load.js';
@@ -13,6 +14,21 @@ export function sharedCluster(): Promise<RealCluster> {
   return starting;
 }
 
+let installed: Promise<RealCluster> | undefined;
+
+/** The cluster, with the operator installed from its manifests. */
+export function sharedOperator(): Promise<RealCluster> {
+  installed ??= install();
+  return installed;
+}
+
+async function install(): Promise<RealCluster> {
+  const real = await sharedCluster();
+  await installCrds(real);
+  await installOperator(real);
+  return real;
+}
+
 let gateway: Promise<string> | undefined;
 
 /** Address of the ingress gateway, `http://address`. istiod and Envoy are started with the first call. */
@@ -22,7 +38,7 @@ export function sharedGateway(): Promise<string> {
 }
 
 async function startGateway(): Promise<string> {
-  const real = await sharedCluster();
+  const real = await sharedOperator();
   await startIstiod(real);
   return `http://${await startIngressGateway(real)}`;
 }

@@ -67,7 +67,7 @@ describe('the example of a client', () => {
     assert.match(output, /^UNAUTHENTICATED: /);
     assert.match(
       client({ PCF_URL: `http://127.0.0.1:${api.port}/health/live` }).output,
-      /GraphQL is at \/graphql/,
+      /the GraphQL endpoint is \/graphql/,
     );
   });
 });

@@ -87,6 +87,17 @@ describe('what the Helm charts render', function () {
     const { selector } = find(objects, 'Service')!.spec as { selector: Record<string, string> };
     const labels = template.metadata.labels ?? {};
     assert.ok(Object.entries(selector).some(([key, value]) => labels[key] !== value));
+    const { podSelector } = find(objects, 'NetworkPolicy')!.spec as {
+      podSelector: {
+        matchLabels: Record<string, string>;
+        matchExpressions: { key: string; values: string[] }[];
+      };
+    };
+    const { matchLabels, matchExpressions } = podSelector;
+    for (const pod of [labels, { ...labels, ...selector }]) {
+      assert.ok(Object.entries(matchLabels).every(([key, value]) => pod[key] === value));
+      assert.ok(matchExpressions.every(({ key, values }) => values.includes(pod[key]!)));
+    }
     assert.equal(
       find(await render(OPERATOR_CHART, '--set', 'uninstallCheck.enabled=false'), 'Job'),
       undefined,

@@ -45,6 +45,13 @@ describe('inEffect', () => {
     assert.equal(inEffect(seen, planned, open, REJECTED).traffic.effectiveWeight, 50);
   });
 
+  it('reports a share of each revision where a Service that was to be pinned stays open to all', () => {
+    const settings = deliverySettings({ split: 'replicas', requests: { abort: 'new@2026-11-23T09:00:00Z' } });
+    const open: RouteView = { weights: {}, byPods: true };
+    const planned = plan({ ...seen, route: open }, settings, now);
+    assert.deepEqual(inEffect(seen, planned, open, REJECTED).route?.weights, { old: 50, new: 50 });
+  });
+
   it('reports 0 where the first route was rejected', () => {
     const first = { ...seen, position: { update: 'new' }, route: undefined };
     const planned = plan(first, deliverySettings(), now);

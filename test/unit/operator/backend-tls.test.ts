@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
+import { observe } from '../../../operator/reconciler/observe.js';
+import { routeTrouble } from '../../../operator/reconciler/route-trouble.js';
 import { missingSecrets, secretsHash } from '../../../operator/reconciler/secrets.js';
 import { securedBackends } from '../../../operator/resources/backend-tls.js';
 import { components } from '../../../operator/resources/components.js';
@@ -86,6 +88,28 @@ describe('traffic.backendTLS', () => {
     });
     assert.ok(index < objects.findIndex(({ kind }) => kind === 'HTTPRoute'));
     assert.equal(policyIn(gatewayApi.render(api, route, kept, undefined, securedBackends(api, [plain]))), -1);
+  });
+
+  it('GatewayAPI: no pod that serves HTTPS is started while the cluster lacks the kind that makes gateways use TLS', () => {
+    const cluster = (missing?: string) => ({
+      ...{ get: () => undefined, userRoute: () => undefined, ownedBy: () => [] },
+      ...{ foreignAutoscalers: () => [], claimants: () => [] },
+      secret: (_api: PcfApi, name: string) => ({
+        ...{ apiVersion: 'v1', kind: 'Secret', metadata: { name } },
+        digests: { 'database-url': 'a', 'tls.crt': 'a', 'tls.key': 'a' },
+      }),
+      available: ({ kind }: { kind: string }) => kind !== missing,
+    });
+    const startable = (api: PcfApi, missing?: string) => observe(api, cluster(missing)).delivery.startable;
+    const traffic = { provider: 'GatewayAPI', backendTLS };
+    assert.equal(startable(apiWith(traffic)), true);
+    assert.equal(startable(apiWith(traffic), 'BackendTLSPolicy'), false);
+    assert.match(
+      routeTrouble(observe(apiWith(traffic), cluster('BackendTLSPolicy'))) ?? '',
+      /the cluster has no BackendTLSPolicy \(gateway\.networking\.k8s\.io\)/,
+    );
+    assert.equal(startable(apiWith({ provider: 'GatewayAPI' }), 'BackendTLSPolicy'), true);
+    assert.equal(startable(apiWith({ backendTLS }), 'BackendTLSPolicy'), true, 'Istio needs none');
   });
 
   it('pods that still serve HTTPS are verified as before once the spec has it no more', () => {

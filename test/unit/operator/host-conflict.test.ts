@@ -177,6 +177,24 @@ describe('routes that claim the same host at the same gateway', () => {
     );
   });
 
+  it('HostConflict names the other routes in the same order after one of them was updated', () => {
+    const api = apiWith('Istio', 'first');
+    const named = (name: string) => {
+      const route = virtualService([toShop]);
+      return { ...route, metadata: { ...route.metadata, name, uid: `uid-${name}` } };
+    };
+    const before = reported(api, cachesWith(named('a'), named('b'))).message;
+    assert.ok(before);
+    assert.equal(reported(api, cachesWith(named('b'), named('a'))).message, before);
+  });
+
+  it('a VirtualService without spec claims nothing, and its later versions reach the cache', () => {
+    const empty = { ...virtualService([toShop]), spec: undefined };
+    assert.deepEqual(claimsOf(empty), []);
+    const caches = cachesWith(empty, virtualService([toShop]));
+    assert.ok(reported(apiWith('Istio', 'first'), caches).message);
+  });
+
   it('the claims of a route are found by host and gateway', () => {
     assert.deepEqual(claimsOf(virtualService([toShop])).map(claimKey), ['infra/public api.example.com']);
     assert.deepEqual(claimsOf(httpRoute({}, { hostnames: undefined })).map(claimKey), ['infra/public *']);

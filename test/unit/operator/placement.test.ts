@@ -71,6 +71,24 @@ describe('placement of pods', () => {
     });
   }
 
+  it('a variable of an object that was stored before its name was reserved is set once, to the value of the spec', () => {
+    const env = [{ name: 'PCF_API__SHUTDOWN__DELAY', value: '4s' }];
+    const stored = pcfApi({ environment: 'development', env });
+    const [container] = newRevision(stored, 1).template.spec.containers;
+    assert.deepEqual(
+      container.env.filter(({ name }) => name === env[0]!.name),
+      env,
+    );
+  });
+
+  it('a path of volumeMounts has one spelling only, as paths of the operator are compared as texts', () => {
+    const accepts = (mountPath: string) =>
+      pcfApiSpec.shape.volumeMounts.safeParse([{ name: 'data', mountPath }]).success;
+    for (const path of ['/data', '/mnt/data', '/mnt/.cache', '/mnt/a..b']) assert.ok(accepts(path), path);
+    for (const path of ['/', '//', '/etc/', '//etc', '/mnt/../etc', '/./tmp', '/mnt/..', 'mnt', '/a:b'])
+      assert.ok(!accepts(path), path);
+  });
+
   for (const name of ['api', 'worker', 'migration'] as const) {
     it(`affinity, volumes and variables are those of the spec: ${name}`, () => {
       const { spec } = templates[name];

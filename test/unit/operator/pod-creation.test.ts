@@ -54,6 +54,13 @@ describe('creationFailure', () => {
     const combined = `(combined from similar events): Error creating: pods "api-b9q4z" ${QUOTA}`;
     assert.equal(creationFailure(combined), `pod ${QUOTA}`);
   });
+
+  it('is the same at each try where the connection to a webhook has another port each time', () => {
+    const [one, other] = [40212, 51933].map((port) =>
+      creationFailure(`failed calling webhook "v.example.com": read tcp 10.0.0.1:${port}->10.0.0.9:443: EOF`),
+    );
+    assert.equal(one, other);
+  });
 });
 
 describe('replicaFailure', () => {

@@ -53,6 +53,8 @@ const everything: Partial<PcfApiSpec> = {
   }),
 };
 
+const near = { topologyKey: 'kubernetes.io/hostname', labelSelector: {} };
+
 describe('a revision', () => {
   const name = revisionName(pcfApi());
 
@@ -83,7 +85,9 @@ describe('a revision', () => {
     volumes: { volumes: [{ name: 'data', emptyDir: {} }] },
     volumeMounts: { volumeMounts: [{ name: 'data', mountPath: '/mnt/data' }] },
     tmp: { tmp: { sizeLimit: '1Gi' } },
-    affinity: { scheduling: { affinity: { podAffinity: {} } } },
+    affinity: {
+      scheduling: { affinity: { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [near] } } },
+    },
     'the database Secret': { database: { secretRef: { name: 'other', key: 'database-url' } } },
   })) {
     it(`is another one after a change of ${what}`, () => assert.notEqual(revisionName(pcfApi(spec)), name));
@@ -107,6 +111,10 @@ describe('a revision', () => {
     { probes: { startup: {}, readiness: { periodSeconds: 2 } } },
     { scheduling: {} },
     { scheduling: { nodeSelector: {}, tolerations: [], affinity: {} } },
+    { scheduling: { affinity: { nodeAffinity: {}, podAffinity: {} } } },
+    {
+      scheduling: { affinity: { podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [] } } },
+    },
     { imagePullSecrets: [] },
     { podMetadata: {} },
     { podMetadata: { labels: {}, annotations: {} } },

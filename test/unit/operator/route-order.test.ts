@@ -64,6 +64,10 @@ class Cluster {
     this.api = { ...this.api, spec: { ...this.api.spec, traffic: trafficOf(provider) as never } };
   }
 
+  loseStatus(): void {
+    this.position = {};
+  }
+
   /** The endpoint slices of each Service as it selects now. */
   addEndpoints(): void {
     this.slices.length = 0;
@@ -230,6 +234,17 @@ describe('the order of writes and deletions of routes and their Services', () =>
     assert.deepEqual(cluster.reconcile({ isSettled: false }).removed, []);
     assert.deepEqual(cluster.reconcile({ isSettled: false }).removed, []);
     assert.deepEqual(cluster.reconcile().removed, ['VirtualService/api']);
+  });
+
+  it('nothing that carries traffic is written or deleted where the status is lost before the new route exists', () => {
+    const cluster = new Cluster('Istio', 30);
+    const service = cluster.get('Service/api');
+    cluster.switchTo('GatewayAPI');
+    cluster.loseStatus();
+    const { planned, removed } = cluster.reconcile();
+    assert.equal(planned.position.stable, cluster.old);
+    assert.deepEqual(removed, []);
+    assert.deepEqual(cluster.get('Service/api'), service);
   });
 
   it('an upgrade that routes to another Service keeps the weights, the pods and the old objects until it has endpoints', () => {

@@ -100,6 +100,15 @@ describe('traffic routers', () => {
     assert.deepEqual(gateways, ['infra/public', 'mesh']);
   });
 
+  it('Istio: a host or gateway of the spec that is the one of the mesh is there once, as Istio rejects duplicates', () => {
+    const service = `api.${api.metadata.namespace}.svc.cluster.local`;
+    const traffic = { provider: 'Istio', hosts: ['api', service, 'api.example.com'], gateways: ['mesh'] };
+    const own = { ...api, spec: { ...api.spec, traffic } } as unknown as typeof api;
+    const { hosts, gateways } = istio.render(own, all, kept).at(-1)!.spec as Record<string, string[]>;
+    assert.deepEqual(hosts, ['api.example.com', service]);
+    assert.deepEqual(gateways, ['mesh']);
+  });
+
   it('GatewayAPI: the HTTPRoute has the Service as a parent beside its Gateways', () => {
     const { parentRefs } = gatewayApi.render(withTraffic('GatewayAPI'), all, kept).at(-1)!.spec as {
       parentRefs: object[];

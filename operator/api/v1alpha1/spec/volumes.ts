@@ -100,15 +100,16 @@ export const volumes = z
     'x-kubernetes-list-map-keys': ['name'],
   });
 
+/**
+ * No empty or `.` name, nor one that starts with `..`, in the path: the rule below compares paths as texts.
+ * Kubernetes' patterns have no lookahead.
+ */
+const MOUNT_PATH = /^(\/\.?[^:/\s.][^:/\s]*)+$/;
+
 const volumeMount = z
   .strictObject({
     name: dnsLabel.meta({ description: 'Name of a volume of `volumes`.' }),
-    mountPath: z
-      .string()
-      .min(2)
-      .max(512)
-      .regex(/^\/[^:\s]+$/)
-      .meta({ description: 'Path in the container.' }),
+    mountPath: z.string().min(2).max(512).regex(MOUNT_PATH).meta({ description: 'Path in the container.' }),
     subPath: z.string().max(512).optional().meta({ description: 'Path in the volume. Default: its root.' }),
     readOnly,
   })

@@ -40,5 +40,5 @@ function cutNumber(value: number, { minimum = value, maximum = value }: Bounds):
 
 /** A lone surrogate would be read back as another character, and written again at each reconcile. */
 function cutText(text: string, maxLength = text.length): string {
-  return text.length <= maxLength ? text : `${text.slice(0, maxLength - 1).toWellFormed()}…`;
+  return text.length <= maxLength ? text.toWellFormed() : `${text.slice(0, maxLength - 1).toWellFormed()}…`;
 }
