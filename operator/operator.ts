@@ -178,7 +178,7 @@ export class PcfOperator extends dotI.default {
     clearInterval(this.resync);
     this.measuring.stop();
     await within(STOP_DEADLINE_MS, this.controller.stop());
-    // After the last reconcile, which may start to follow others.
+    // After the last reconcile, which may start to read further Jobs.
     this.migrationProgress.stop();
     this.podCreation.stop();
     await within(FLUSH_DEADLINE_MS, Promise.all([this.notifier.flush(), this.reporter.flush()]));

@@ -10,7 +10,7 @@ export function deletionLines({ metadata, status }: PcfApi): string[] | undefine
   if (others.length === finalizers.length)
     return [`${since}; waiting for the finalizers ${others.join(', ')}`];
   const patch = JSON.stringify({ metadata: { finalizers: others } });
-  const wayOut = `if it is uninstalled, install it again, or delete without it: kubectl patch pcf ${name} -n ${namespace} --type merge -p '${patch}'`;
+  const wayOut = `if the operator is uninstalled, install it again, or remove the finalizer: kubectl patch pcf ${name} -n ${namespace} --type merge -p '${patch}'`;
   const reported = status?.conditions?.find(({ type }) => type === 'Ready')?.message;
   // The operator may have been uninstalled since it reported that.
   if (status?.phase === 'Deleting' && reported)

@@ -28,8 +28,8 @@ export function recover(
     migrate: settings.paused ? undefined : position.update,
     replicas: Object.fromEntries(running.map(({ name, replicas }) => [name, replicas])),
     route: seen.route && withShares(seen, seen.route, stable),
-    // A route of another provider, which is not read, may carry the traffic.
-    ...(seen.route ? {} : { routeWaitsFor: 'the position of the delivery to be on record' }),
+    // A route of another provider, which is not read, may route the traffic.
+    ...(seen.route ? {} : { routeWaitsFor: 'the record of the position of the delivery' }),
     traffic: { desiredWeight: share, effectiveWeight: share, verified: true },
     requeueAfterMs: 0,
   };

@@ -37,8 +37,8 @@ export function shareInForce(
 }
 
 /**
- * The route with the shares of ready pods, where it was read back from a Service that is open to all
- * revisions, and so has none. `rest` is the revision that has everything while no pod is ready.
+ * Adds shares by ready pods to a route without shares: it was read back from a Service that selects all
+ * revisions. `rest` is the revision that has the whole traffic while no pod is ready.
  */
 export function withShares(
   { revisions }: Pick<Observation, 'revisions'>,

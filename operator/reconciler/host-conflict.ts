@@ -24,7 +24,7 @@ export function hostConflicts(
   return specClaims(api, ownRoute).flatMap((claim) =>
     claimants(claim)
       .filter((route) => !isOwn(route))
-      // The order of a cache is not the same after a restart: a message that differs would be written.
+      // A restart changes the order of a cache: the message would change, and the status would be written.
       .toSorted((a, b) => nameOf(a).localeCompare(nameOf(b)))
       .map((route) => {
         const isPartial = claimsOf(route).every((one) => claimKey(one) !== claimKey(claim) || one.isPartial);

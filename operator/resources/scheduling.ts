@@ -14,7 +14,7 @@ export function completeToleration({ operator = 'Equal', key, value, ...rest }: 
   return { ...rest, operator, ...(key ? { key } : {}), ...(value ? { value } : {}) };
 }
 
-/** Without empty blocks. Deeper within its terms an empty selector has a meaning. */
+/** Removes empty blocks. Within the terms of affinity an empty selector has a meaning. */
 export function givenAffinity(affinity: unknown): unknown {
   return withoutEmpty(affinity, 2);
 }

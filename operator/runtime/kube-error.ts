@@ -68,7 +68,7 @@ function parseStatus(text: string): { reason?: string; message?: string } {
   }
 }
 
-/** Without the port of a connection: a status that differs at each try would be written at each try. */
+/** Removes the port of a connection, which differs at each attempt: the status would be written each time. */
 export function withoutPorts(answer: string): string {
   return answer.replace(/\b(read|write) (tcp|udp) \S+->/g, '$1 $2 ');
 }

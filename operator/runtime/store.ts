@@ -54,7 +54,7 @@ export class Store {
       const index = this.indexes.get(name)!;
       const fresh = values(object);
       for (const value of fresh) index.set(value, (index.get(value) ?? new Set()).add(key));
-      // A value that stays keeps its place: the order of a result must not change with each update.
+      // An unchanged value keeps its position: the order of a result must not change with each update.
       const gone = old ? values(old).filter((value) => !fresh.includes(value)) : [];
       this.unindex(key, name, gone);
     }

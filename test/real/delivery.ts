@@ -11,7 +11,7 @@ import { serviceAddress, sharedGateway, sharedOperator } from './support.js';
 /** Time for a route to reach Envoy and for endpoints to reach kube-proxy after the status reports them. */
 const PROPAGATION_MS = 2_000;
 const SAMPLE_MS = 6_000;
-/** Pods of a busy machine take minutes to start. */
+/** Pods on a busy machine take minutes to start. */
 const READY_MS = 300_000;
 /** Percentage points that a random split of some hundred requests may differ by. */
 const TOLERANCE = 10;

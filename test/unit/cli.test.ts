@@ -131,7 +131,10 @@ describe('kubectl-pcf', () => {
       const message = 'being deleted since 2026-11-23T12:00:00Z, and held: routes are frozen';
       const status: PcfApiStatus = { phase: 'Deleting', conditions: [{ ...ready, message }] };
       assert.match(deleted(['pcf.dev/cleanup'], status), /routes are frozen\nthe operator must run/);
-      assert.match(deleted(['pcf.dev/cleanup'], status), /if it is uninstalled, .* kubectl patch pcf api /);
+      assert.match(
+        deleted(['pcf.dev/cleanup'], status),
+        /if the operator is uninstalled, .* kubectl patch pcf api /,
+      );
       assert.match(deleted(['example.com/keep'], status), /waiting for the finalizers example\.com\/keep/);
     });
   });

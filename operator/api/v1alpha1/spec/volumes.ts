@@ -101,7 +101,7 @@ export const volumes = z
   });
 
 /**
- * No empty or `.` name, nor one that starts with `..`, in the path: the rule below compares paths as texts.
+ * A path without empty names, `.`, and names that start with `..`: the rule below compares paths as texts.
  * Kubernetes' patterns have no lookahead.
  */
 const MOUNT_PATH = /^(\/\.?[^:/\s.][^:/\s]*)+$/;
