@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
 import { fastify } from 'fastify';
 import { pino } from 'pino';
+import { loadSettings } from '../../../api-server/config/load.js';
+import { createHttpServer } from '../../../api-server/http/server.js';
 import { shutDown, trackSockets } from '../../../api-server/lifecycle/shutdown.js';
 
 describe('api-server shutdown', () => {
@@ -45,5 +47,21 @@ describe('api-server shutdown', () => {
     });
     assert.equal(await (await slow).text(), 'done');
     assert.deepEqual(events, ['readiness off', 'subscriptions closed', 'answered', 'one', 'two']);
+  });
+
+  it('serves a request that arrives while the server begins to close', async () => {
+    const settings = await loadSettings({ PCF_API__DATABASE__URL: 'postgresql://localhost/none' });
+    const app = createHttpServer(settings, log);
+    app.get('/', async () => 'served');
+    let answer: Response | undefined;
+    app.addHook('preClose', async () => {
+      const { port } = app.server.address() as AddressInfo;
+      answer = await fetch(`http://127.0.0.1:${port}/`);
+    });
+    await app.listen({ host: '127.0.0.1', port: 0 });
+    await app.close();
+    assert.equal(answer?.status, 200);
+    assert.equal(answer.headers.get('connection'), 'close');
+    assert.equal(await answer.text(), 'served');
   });
 });
