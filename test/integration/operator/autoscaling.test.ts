@@ -62,6 +62,7 @@ describe('the autoscaler during a delivery, on the real controller', function ()
     const { client } = sandbox.parts;
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'environments'), {
       replicas: undefined,
+      strategy: { type: 'Canary', canary: { scaleDownDelay: '1s' } },
     });
     const replicas = async () => (await api.specOf<{ replicas?: number }>(PcfApiKind)).replicas;
     const hasPods = (pods: number) =>
