@@ -77,11 +77,17 @@ export class AuditedCluster {
   }
 
   async namespaces(names: readonly string[]): Promise<void> {
-    const data = { 'database-url': Buffer.from('postgresql://nowhere/none').toString('base64') };
+    // No pod runs here, so no value is used.
+    const stringData = { 'database-url': 'postgresql://nowhere/none', 'tls.crt': 'none', 'tls.key': 'none' };
     await this.sandbox.parts.kubectl.apply(
       names.flatMap((name) => [
         { apiVersion: 'v1', kind: 'Namespace', metadata: { name } },
-        { apiVersion: 'v1', kind: 'Secret', metadata: { name: 'pcf-api-secrets', namespace: name }, data },
+        {
+          apiVersion: 'v1',
+          kind: 'Secret',
+          metadata: { name: 'pcf-api-secrets', namespace: name },
+          stringData,
+        },
       ]),
     );
   }

@@ -22,7 +22,7 @@ const PLACEMENT = {
   network: { metricsFrom: [{ cidr: '10.0.1.0/24' }], database: { to: [{ cidr: '10.0.20.0/28' }] } },
 };
 
-/** Three PcfApis that together own an object of every kind. */
+/** PcfApis that together own an object of every kind. */
 export const EVERY_KIND: Record<string, object> = {
   istio: { replicas: 2, network: { policy: true } },
   ingress: {
@@ -37,6 +37,15 @@ export const EVERY_KIND: Record<string, object> = {
     secrets: { provider: 'ExternalSecrets', store: { kind: 'SecretStore', name: 'vault' }, path: 'pcf-api' },
     autoscaling: { horizontal: { maxReplicas: 10, cpu: 70 }, vertical: { mode: 'Initial' } },
     monitoring: { serviceMonitor: true },
+  },
+  secured: {
+    traffic: {
+      provider: 'GatewayAPI',
+      hosts: ['secured.example.com'],
+      gateways: ['infra/public'],
+      backendTLS: { secretName: 'pcf-api-secrets' },
+    },
+    tls: { issuerRef: { kind: 'ClusterIssuer', name: 'letsencrypt' } },
   },
 };
 

@@ -31,7 +31,7 @@ export class StandInKubelet {
   }
 
   async start(): Promise<void> {
-    const resources = { cpu: '4000', memory: '16Ti', pods: '10000' };
+    const resources = { cpu: '4000', 'ephemeral-storage': '16Ti', memory: '16Ti', pods: '10000' };
     await this.client.create(NodeKind, { apiVersion: 'v1', kind: 'Node', metadata: { name: NAME } });
     const conditions = [{ type: 'Ready', status: 'True' }];
     const status = { capacity: resources, allocatable: resources, conditions };

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import {
+  BackendTlsPolicyKind,
   CertificateKind,
   ConfigMapKind,
   ControllerRevisionKind,
@@ -15,6 +16,7 @@ import {
   OWNED_KINDS,
   PcfApiKind,
   PodDisruptionBudgetKind,
+  ReferenceGrantKind,
   ServiceAccountKind,
   ServiceKind,
   ServiceMonitorKind,
@@ -47,6 +49,8 @@ const edits: [ResourceType, string, object][] = [
   [ExternalSecretKind, 'drift-gateway', { spec: { secretStoreRef: { name: 'another' } } }],
   [HorizontalPodAutoscalerKind, 'drift-gateway', { spec: { maxReplicas: 100 } }],
   [VerticalPodAutoscalerKind, 'drift-gateway', { spec: { updatePolicy: { updateMode: 'Recreate' } } }],
+  [BackendTlsPolicyKind, 'drift-secured', { spec: { validation: { hostname: elsewhere } } }],
+  [ReferenceGrantKind, 'drift-secured', { spec: { to: [{ group: '', kind: 'Secret' }] } }],
   [ServiceMonitorKind, 'drift-gateway', { spec: { podTargetLabels: [] } }],
   // What else they hold can't be changed, by anyone.
   [ConfigMapKind, 'drift-istio', LABELS],
