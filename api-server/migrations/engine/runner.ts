@@ -198,7 +198,10 @@ async function recordedBackfill(
     runner,
     backfills.map(({ name }) => name),
   );
-  return pending.length > 0 ? recorded : finished(recorded);
+  if (!recorded) return undefined;
+  // A wait for a replica was that of the earlier run.
+  const { throttled: _, ...progress } = recorded;
+  return pending.length > 0 ? progress : finished(progress);
 }
 
 /** Rows that needed no change are in the total and not in `rows`. */

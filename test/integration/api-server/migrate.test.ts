@@ -247,7 +247,7 @@ describe('api-server migrate', () => {
   it('a report that can not be left where it is read is worth another run, which has nothing to do but to tell', async () => {
     const nowhere = await runRole(UP, env({ PCF_TERMINATION_LOG: '/nowhere/termination-log' }));
     assert.deepEqual([nowhere.code, reportOf(nowhere).outcome], [EXIT.tempFail, 'done']);
-    assert.match(nowhere.stderr, /can't write \/nowhere\/termination-log/);
+    assert.match(nowhere.stderr, /cannot write \/nowhere\/termination-log/);
     const next = await runRole(UP, env());
     assert.deepEqual(
       [next.code, migrationReportSchema.parse(JSON.parse(next.lastWords)).outcome],
