@@ -13,8 +13,8 @@ const GROUPS = ['metrics.k8s.io', 'external.metrics.k8s.io'];
 const PATH = /^\/apis\/([^/]+)\/v1beta1\/namespaces\/([^/]+)\/([^/]+)$/;
 const API_PODS = { 'app.kubernetes.io/component': 'api' };
 
-/** Use of one pod. `pods` are the ready API pods of its namespace, which has one PcfApi. */
-export type Usage = (pod: Pod, pods: readonly Pod[]) => { cpu: string; memory: string };
+/** Use of one pod; undefined where it has no metrics yet. `pods` are the ready API pods of its namespace, which has one PcfApi. */
+export type Usage = (pod: Pod, pods: readonly Pod[]) => { cpu: string; memory: string } | undefined;
 
 export class MetricsApi {
   /** Current use of the pods. */
@@ -69,12 +69,13 @@ export class MetricsApi {
     const apiPods = all.filter((pod) => matches(pod, API_PODS));
     const items = all
       .filter((pod) => matches(pod, selector))
-      .map((pod) => ({
-        metadata: { name: pod.metadata.name, namespace },
-        timestamp: new Date().toISOString(),
-        window: '1s',
-        containers: [{ name: 'api', usage: this.usage(pod, apiPods) }],
-      }));
+      .flatMap((pod) => {
+        const usage = this.usage(pod, apiPods);
+        const { name: podName } = pod.metadata;
+        const at = { timestamp: new Date().toISOString(), window: '1s' };
+        const metadata = { name: podName, namespace };
+        return usage ? [{ metadata, ...at, containers: [{ name: 'api', usage }] }] : [];
+      });
     return { apiVersion: `${group}/v1beta1`, kind: 'PodMetricsList', metadata: {}, items };
   }
 }
