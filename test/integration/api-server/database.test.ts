@@ -112,7 +112,7 @@ describe('api-server database', () => {
       });
       await eventually('the replica answers', () => answers.replica > 100);
       await replica.kill();
-      await eventually('it is away', () => under.database.replicaStatus?.state === 'unavailable');
+      await eventually('it is unavailable', () => under.database.replicaStatus?.state === 'unavailable');
       const before = answers.primary;
       await eventually('the primary answers', () => answers.primary > before + 100);
       await replica.start();

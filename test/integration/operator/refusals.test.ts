@@ -186,7 +186,7 @@ describe('what the API server refuses, the operator', function () {
         () => false,
         () => true,
       );
-    await eventually('the policy is in force', denied);
+    await eventually('the policy is in effect', denied);
     const watch = await cluster.create(namespace);
     await isTold(namespace, watch, /jobs\.batch.*images must come from own\.example\.com/);
     await cluster.patch(namespace, { image: 'own.example.com/pcf-api:1.0.0' });
@@ -379,7 +379,7 @@ describe('what the API server refuses, the operator', function () {
     const { kubectl } = cluster.sandbox.parts;
     const status = JSON.stringify({ status: { updateRevision: 'api-x' } });
     const probe = ['patch', 'pcfapi', 'api', '-n', namespace, '--subresource=status', '--type=merge'];
-    await eventually('the policy is in force', () =>
+    await eventually('the policy is in effect', () =>
       kubectl.run([...probe, '-p', status, '--dry-run=server']).then(
         () => false,
         () => true,
@@ -437,7 +437,7 @@ describe('what the API server refuses, the operator', function () {
       },
     ]);
     const { kubectl } = cluster.sandbox.parts;
-    await eventually('the policy is in force', () =>
+    await eventually('the policy is in effect', () =>
       kubectl.run(['delete', 'virtualservice', 'api', '-n', namespace, '--dry-run=server']).then(
         () => false,
         () => true,
