@@ -147,14 +147,14 @@ export class PcfOperator extends dotI.default {
   /** Opens the watches and waits until they have seen everything. Standbys do so too: failover costs no sync. */
   protected override async init(): Promise<void> {
     const port = await this.http.listen();
-    this.log.info({ port, identity: this.identity }, 'operator starts');
+    this.log.info({ port, identity: this.identity }, 'starting operator');
     await this.dashboard?.listen();
     this.routeEvents();
     this.cacheSet.start(this.watching.signal);
     await Promise.race([this.cacheSet.synced(), aborted(this.stopping.signal)]);
     this.synced = true;
     this.syncedAt = performance.now();
-    this.log.info({ pcfApis: this.caches.pcfApis.list().length }, 'caches are in sync');
+    this.log.info({ pcfApis: this.caches.pcfApis.list().length }, 'caches synced');
   }
 
   /**
@@ -174,7 +174,7 @@ export class PcfOperator extends dotI.default {
   }
 
   private async shutDown(): Promise<void> {
-    this.log.info('operator stops');
+    this.log.info('stopping operator');
     clearInterval(this.resync);
     this.measuring.stop();
     await within(STOP_DEADLINE_MS, this.controller.stop());

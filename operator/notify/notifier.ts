@@ -68,7 +68,7 @@ export class Notifier {
   ): void {
     const { namespace, name } = api.metadata;
     const { logger, events } = this.options;
-    logger.warn({ namespace, name, event: event.type, destination, why }, 'a notification was dropped');
+    logger.warn({ namespace, name, event: event.type, destination, why }, 'notification dropped');
     if (isStopping) return;
     events.record({
       regarding: api,

@@ -95,7 +95,7 @@ export class Reporter {
     const { logger, events, pauseMs = 60_000 } = this.options;
     const told = this.told.get(keyOf(api));
     if (told?.has(key)) told.set(key, this.clock.now() + pauseMs);
-    logger.warn({ namespace, name, revision, why }, 'a delivery could not be recorded yet');
+    logger.warn({ namespace, name, revision, why }, 'reporting a delivery failed');
     if (isStopping) return;
     events.record({
       regarding: api,

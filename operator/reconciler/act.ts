@@ -46,8 +46,8 @@ const WORKLOADS: readonly ResourceType[] = [DeploymentKind, JobKind];
 const DISPENSABLE: readonly ResourceType[] = [...SURROUNDING_KINDS, ...BACKUP_KINDS];
 
 /** An object of another owner has the name of an object that is needed. */
-export class NameTakenError extends Error {
-  override readonly name = 'NameTakenError';
+export class NameConflictError extends Error {
+  override readonly name = 'NameConflictError';
   constructor(api: PcfApi, { kind }: ResourceType, { metadata }: KubeObject) {
     super(`${kind} ${metadata.namespace}/${metadata.name} exists and ${ownershipOf(api, metadata)}`);
   }
@@ -279,7 +279,7 @@ export class Actor {
 function requireOwnership(api: PcfApi, type: ResourceType, existing: KubeObject): void {
   const isBackup = BACKUP_KINDS.includes(type);
   const isOurs = isBackup ? hasLabelsOf(existing.metadata, api) : isOwnedBy(existing, api);
-  if (!isOurs) throw new NameTakenError(api, type, existing);
+  if (!isOurs) throw new NameConflictError(api, type, existing);
 }
 
 /**

@@ -43,7 +43,7 @@ export function autoscalingLimited(seen: Seen, plan: DeliveryPlan): Verdict[] {
     {
       type: 'AutoscalingLimited',
       status: 'True',
-      reason: 'TwoRevisions',
+      reason: 'MultipleRevisions',
       message: `pods of two revisions exist, and ${names} per pod does not fall when pods are added, so ${effect} until one revision has the whole traffic`,
     },
   ];

@@ -47,13 +47,13 @@ const rules: Rule[] = [
   podsNotCreated,
   contractFailed,
   componentUnavailable,
-  kindMissing,
+  crdMissing,
   certificateElsewhere,
   hostConflict,
   connectionBudget,
-  autoscalersCollide,
+  autoscalerConflict,
   metricsConflict,
-  replicasFought,
+  replicasConflict,
 ];
 
 export function concerns(seen: Observed, missing: readonly MissingKind[], plan: DeliveryPlan): Concern[] {
@@ -135,14 +135,14 @@ const projects: Record<string, string> = {
 };
 
 /** What the traffic router lacks is graver: no request is routed, and Ready says so. */
-function kindMissing({ missingKinds }: Observed, missing: readonly MissingKind[]): Concern | undefined {
+function crdMissing({ missingKinds }: Observed, missing: readonly MissingKind[]): Concern | undefined {
   const optional = missing.filter(({ kind }) => !missingKinds.some((needed) => needed.kind === kind));
   if (optional.length === 0) return undefined;
   const each = optional.map(
     ({ kind, group }) =>
       `${kind} (${group}): install ${projects[group] ?? 'it'}, or take out of spec what asks for it`,
   );
-  return { reason: 'KindMissing', message: `the cluster does not have ${each.join('; ')}` };
+  return { reason: 'CRDMissing', message: `the cluster does not have ${each.join('; ')}` };
 }
 
 /**
@@ -195,11 +195,11 @@ function connectionsOf(revision: Revision | undefined): number | undefined {
   return value === undefined ? undefined : Number(value);
 }
 
-function autoscalersCollide({ api, foreignAutoscalers }: Observed): Concern | undefined {
+function autoscalerConflict({ api, foreignAutoscalers }: Observed): Concern | undefined {
   const [other] = foreignAutoscalers;
   if (!other || !api.spec.autoscaling?.horizontal) return undefined;
   return {
-    reason: 'AutoscalersCollide',
+    reason: 'AutoscalerConflict',
     message: `HorizontalPodAutoscaler ${other.name} scales this PcfApi too, so autoscaling.horizontal is not in effect: delete one of them`,
   };
 }
@@ -212,7 +212,7 @@ function metricsConflict(seen: Observed, _: readonly MissingKind[], plan: Delive
   const [load, flat] = [metricNames(shared), metricNames(perPod)];
   const others = seen.foreignAutoscalers.map(({ name }) => name).join(' and ');
   return {
-    reason: 'AutoscalerConflict',
+    reason: 'AutoscalerMetricsConflict',
     message:
       `HorizontalPodAutoscaler ${others} scales on ${load} and on ${flat}, which does not fall when pods are added: while two ` +
       `revisions share the traffic it measures only the pods of ${revision}, and therefore only a part of ${load}; ` +
@@ -231,11 +231,11 @@ export function isAutoscaled({
   return foreignAutoscalers.length > 0 || horizontalScaling(api) !== undefined;
 }
 
-function replicasFought({ api, foreignAutoscalers }: Observed): Concern | undefined {
+function replicasConflict({ api, foreignAutoscalers }: Observed): Concern | undefined {
   const chooser = replicasChosenBy(api);
   if (!chooser || !isAutoscaled({ api, foreignAutoscalers })) return undefined;
   return {
-    reason: 'ReplicasFought',
+    reason: 'ReplicasConflict',
     message: `spec.replicas is set by ${chooser}, and an autoscaler sets it too: leave it out of the manifest, or switch the autoscaler off`,
   };
 }

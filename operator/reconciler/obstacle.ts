@@ -9,7 +9,7 @@ import {
 } from '../runtime/kube-client.js';
 import { withoutPorts } from '../runtime/kube-error.js';
 import { NotLeaderError } from '../runtime/leader-election.js';
-import { NameTakenError, WriteFailedError } from './act.js';
+import { NameConflictError, WriteFailedError } from './act.js';
 import type { Summary } from './summary.js';
 
 export interface Obstacle {
@@ -25,7 +25,7 @@ export const RETRY_WITHIN_MS = 30_000;
 /** Undefined for what says nothing about an object, as when the API server is away: no status could be written. */
 export function obstacleOf(error: unknown): Obstacle | undefined {
   const stays = (reason: string, message: string): Obstacle => ({ reason, message, passes: false });
-  if (error instanceof NameTakenError) return stays('NameTaken', error.message);
+  if (error instanceof NameConflictError) return stays('NameConflict', error.message);
   if (isInvalid(error))
     return stays('Invalid', `the API server refuses what the spec leads to: ${error.message}`);
   if (isForbidden(error))
@@ -99,5 +99,5 @@ export function bounded(error: unknown): unknown {
 function retry(error: unknown): Return {
   const isPassing = error instanceof WriteFailedError || isServerError(error) || isConnectionError(error);
   // A name that becomes available causes no event of this PcfApi.
-  return isPassing || error instanceof NameTakenError ? { retryWithinMs: RETRY_WITHIN_MS } : {};
+  return isPassing || error instanceof NameConflictError ? { retryWithinMs: RETRY_WITHIN_MS } : {};
 }

@@ -147,7 +147,7 @@ function degraded(worries: readonly Concern[], { phase, reason, message }: Summa
   const isTold = phase !== 'Degraded' || worries.some((worry) => worry.reason === reason);
   const all = isTold ? worries : [{ reason, message }, ...worries];
   const [first] = all;
-  if (!first) return { type, status: 'False', reason: 'AllWell', message: 'there is nothing to fix' };
+  if (!first) return { type, status: 'False', reason: 'AsExpected', message: 'there is nothing to fix' };
   return {
     type,
     status: 'True',
@@ -191,7 +191,7 @@ function trafficRouted(seen: Observed, plan: DeliveryPlan): Verdict {
     return {
       type,
       status: 'Unknown',
-      reason: 'NotReadBack',
+      reason: 'RouteNotVerified',
       message: plan.traffic.reason ?? 'the route was written and not read back yet',
     };
   return { type, status: 'True', reason: 'Routed', message: 'the route is in force as it was written' };

@@ -65,7 +65,7 @@ const rules: Rule[] = [
   podsNotReady,
   shadowed,
   stableNotReady,
-  weightHeldDown,
+  weightLimited,
   routeNotVerified,
   canary,
 ];
@@ -246,13 +246,13 @@ function stableNotReady({ seen, plan, since }: Case): Summary | undefined {
   };
 }
 
-function weightHeldDown({ plan, since }: Case): Summary | undefined {
+function weightLimited({ plan, since }: Case): Summary | undefined {
   const { desiredWeight, effectiveWeight, reason } = plan.traffic;
   if (desiredWeight === effectiveWeight || plan.route?.byPods) return undefined;
   return {
     phase: 'Progressing',
-    reason: 'WeightHeldDown',
-    message: `canaryWeight ${desiredWeight} is asked, ${effectiveWeight} is in force${since('WeightHeldDown')}: ${reason}`,
+    reason: 'WeightLimited',
+    message: `canaryWeight ${desiredWeight} is asked, ${effectiveWeight} is in force${since('WeightLimited')}: ${reason}`,
     verdict: 'InProgress',
   };
 }

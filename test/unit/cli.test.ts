@@ -90,7 +90,7 @@ describe('kubectl-pcf', () => {
         {
           type: 'Degraded',
           status: 'True',
-          reason: 'KindMissing',
+          reason: 'CRDMissing',
           message: 'the cluster lacks X',
           lastTransitionTime: '2026-11-23T12:00:00Z',
         },

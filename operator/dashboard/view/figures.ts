@@ -1,6 +1,6 @@
 /** The delivery figures of the records that are kept: the same definitions as the metrics have. Pure. */
 import type { DeliveryRecord } from '../../api/v1alpha1/status.js';
-import { beginOfTrouble } from '../../reconciler/delivery-metrics.js';
+import { startOfFailure } from '../../reconciler/delivery-metrics.js';
 
 export interface DeliveryFigures {
   /** Records they are taken from, and since when. */
@@ -36,7 +36,7 @@ export function figures(history: readonly DeliveryRecord[]): DeliveryFigures {
     durationSeconds: median(promoted.map(({ startedAt, finishedAt }) => seconds(startedAt, finishedAt))),
     restoreSeconds: median(
       history.flatMap((record, index) => {
-        const from = beginOfTrouble(record, history.slice(index + 1));
+        const from = startOfFailure(record, history.slice(index + 1));
         return from ? [seconds(from, record.finishedAt)] : [];
       }),
     ),

@@ -179,7 +179,7 @@ describe('when something is wrong, the operator', () => {
     };
     await sandbox.parts.kubectl.apply([service]);
     const api = await TestApi.create(sandbox, namespace);
-    await api.reason('NameTaken');
+    await api.reason('NameConflict');
     assert.match(
       api.message(),
       new RegExp(`Service ${namespace}/api exists and does not belong to this PcfApi`),
