@@ -59,8 +59,8 @@ export function belowFloor(all: readonly Candidate[], known: Known, name: string
   const isUntold = known.knownMigrations?.some(({ revision, unreported }) => revision === name && unreported);
   if (isUntold) {
     return (
-      `${titleOf(asked, name)} told nothing that can be read of the migrations it knows, so it may need what ` +
-      `${contracted.migrations.join(', ')} took out at ${contracted.at}; kubectl pcf retry asks it again`
+      `the report of ${titleOf(asked, name)} on its migrations could not be read, so it may need what ` +
+      `${contracted.migrations.join(', ')} dropped at ${contracted.at}; kubectl pcf retry runs its migrations again`
     );
   }
   const unknown = contracted.migrations.filter(
@@ -68,8 +68,8 @@ export function belowFloor(all: readonly Candidate[], known: Known, name: string
       !known.knownMigrations?.find(({ revision }) => revision === name)?.migrations.includes(migration),
   );
   return (
-    `${titleOf(asked, name)} can't live with the schema: it needs what ${unknown.join(', ')} took out at ${contracted.at}, ` +
-    `and going back would not bring that data back; the oldest revision to go back to is ${floor}`
+    `${titleOf(asked, name)} does not support the schema: it needs what ${unknown.join(', ')} dropped at ${contracted.at}, ` +
+    `and a rollback would not restore that data; the oldest supported revision is ${floor}`
   );
 }
 

@@ -75,7 +75,7 @@ export class Notifier {
       type: 'Warning',
       reason: 'NotificationDropped',
       action: 'Notify',
-      note: `${destination} was not told that ${event.revision} ${event.type.toLowerCase()}: ${why}`,
+      note: `notification ${event.type} of ${event.revision} to ${destination} was dropped: ${why}`,
     });
   }
 

@@ -102,7 +102,7 @@ export class Reporter {
       type: 'Warning',
       reason: 'ReportFailed',
       action: 'Report',
-      note: `the delivery of ${revision} could not be recorded, and will be tried again: ${why}`,
+      note: `recording the delivery of ${revision} failed and will be retried: ${why}`,
     });
   }
 }

@@ -269,7 +269,7 @@ export class Actor {
     const { namespace, name } = object.metadata;
     const { items } = await this.client.list(type, { namespace, fieldSelector: `metadata.name=${name}` });
     const existing = items[0];
-    if (!existing) throw new Error(`${object.kind} ${namespace}/${name} came and went`);
+    if (!existing) throw new Error(`${object.kind} ${namespace}/${name} was deleted while it was read`);
     requireOwnership(api, type, existing);
     return existing;
   }

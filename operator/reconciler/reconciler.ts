@@ -252,7 +252,7 @@ export class Reconciler {
 
   private announceRepairs(api: PcfApi, repairs: readonly Repair[]): void {
     for (const { kind, name, manager, fields } of repairs) {
-      const note = `${kind} ${name}: ${fields.join(', ')} was changed by ${manager} and put back`;
+      const note = `${kind} ${name}: ${fields.join(', ')} was changed by ${manager} and reverted`;
       this.announce(api, { type: 'Warning', reason: 'DriftRepaired', action: 'Repair', note });
     }
   }

@@ -100,7 +100,7 @@ describe('kubectl-pcf', () => {
     assert.match(text, /the operator has not seen the last edit yet/);
     assert.match(text, /api-new +canary +a:2 +1\/2 .* 33 %/);
     assert.match(text, /asked 50 %, in force 33 %: 1 of 3 pods are ready/);
-    assert.match(text, /step 2 of 3: 50 %, waiting for somebody to continue/);
+    assert.match(text, /step 2 of 3: 50 %, waiting for manual promotion/);
     assert.match(text, /To fix\n {2}the cluster lacks X/);
   });
 
@@ -128,7 +128,7 @@ describe('kubectl-pcf', () => {
     it('shows what the operator reports, or the finalizers of others', () => {
       const lastTransitionTime = '2026-11-23T12:00:00Z';
       const ready = { type: 'Ready', status: 'False' as const, reason: 'Deleting', lastTransitionTime };
-      const message = 'being deleted since 2026-11-23T12:00:00Z, and held: routes are frozen';
+      const message = 'being deleted since 2026-11-23T12:00:00Z, blocked: routes are frozen';
       const status: PcfApiStatus = { phase: 'Deleting', conditions: [{ ...ready, message }] };
       assert.match(deleted(['pcf.dev/cleanup'], status), /routes are frozen\nthe operator must run/);
       assert.match(

@@ -120,7 +120,7 @@ describe('kubectl pcf dashboard', function () {
 
   it('shows the canary: phase, weights, what is waited for, revisions, pods, steps, migration', async () => {
     await shows('#phase', 'Canary');
-    assert.match(await text('#waiting'), /gets 25 % of the traffic.*waiting for somebody to continue/);
+    assert.match(await text('#waiting'), /receives 25 % of the traffic.*waiting for manual promotion/);
     assert.deepEqual([await text('#in-force'), await text('#asked')], ['25 %', '25 %']);
     assert.match(await text('.traffic'), /read back from the route/);
     await shows('.revision.stable', 'pcf-api:1.0.0');

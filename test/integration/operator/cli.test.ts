@@ -97,7 +97,7 @@ describe('kubectl pcf', function () {
     const { code, out } = await pcf(['doctor', api.name, '--connect', ...here()]);
     assert.equal(code, 0, out);
     assert.match(out, /database +PostgreSQL 18/);
-    assert.match(out, /route +the route is in force as it was written/);
+    assert.match(out, /route +the route is in effect/);
   });
 
   it('names each thing that is missing, and how to fix it', async () => {

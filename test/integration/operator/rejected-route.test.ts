@@ -93,7 +93,7 @@ describe('a route that a policy of the cluster freezes', function () {
     assert.deepEqual(weights(watch.now()), { [stableRevision]: 60, [updateRevision]: 40 });
     await metricIs('pcf_effective_weight', 40);
     await metricIs('pcf_desired_weight', 80);
-    assert.doesNotMatch(await notesOf(cluster, namespace), /gets 80 %/);
+    assert.doesNotMatch(await notesOf(cluster, namespace), /to 80 %/);
     const text = await cluster.sandbox.kubectlPcf(['status', 'api', '-n', namespace]);
     assert.match(text, /80 %, in force 40 %: .*change freeze/);
   });
