@@ -26,7 +26,7 @@ describe('kubectl-pcf', () => {
     const path = file(
       `apiVersion: v1\nkind: Secret\nmetadata: { name: s }\n---\napiVersion: pcf.dev/v1alpha1\nkind: PcfApi\nmetadata: { name: api }\nspec: { ${good} }\n`,
     );
-    const [api, ...others] = readManifests(path, { otherwise: 'platform' });
+    const [api, ...others] = readManifests(path, { fallback: 'platform' });
     assert.deepEqual(others, []);
     assert.equal(api?.metadata.namespace, 'platform');
     assert.equal(api?.spec.environment, 'production');
@@ -50,12 +50,12 @@ describe('kubectl-pcf', () => {
     const path = file(
       `apiVersion: pcf.dev/v1alpha1\nkind: PcfApi\nmetadata: { name: api, namespace: platform }\nspec: { ${good} }\n`,
     );
-    assert.equal(readManifests(path, { asked: 'platform' })[0]?.metadata.namespace, 'platform');
-    assert.throws(() => readManifests(path, { asked: 'half' }), /api is of namespace platform, not half/);
+    assert.equal(readManifests(path, { requested: 'platform' })[0]?.metadata.namespace, 'platform');
+    assert.throws(() => readManifests(path, { requested: 'half' }), /api is in namespace platform, not half/);
   });
 
   it('says so when a file holds no PcfApi, or is not there', () => {
-    assert.throws(() => readManifests(file('kind: Secret\n')), /holds no PcfApi/);
+    assert.throws(() => readManifests(file('kind: Secret\n')), /contains no PcfApi/);
     assert.throws(() => readManifests(join(folder, 'nowhere')), /can't be read: ENOENT/);
     assert.throws(() => readManifests(file('a: [')), /pcfapi\.yaml: /);
   });
@@ -97,9 +97,9 @@ describe('kubectl-pcf', () => {
       ],
     };
     const text = screen({ api, pods: [], events: [], outdatedTemplate: false });
-    assert.match(text, /the operator has not seen the last edit yet/);
+    assert.match(text, /the operator has not observed the last edit yet/);
     assert.match(text, /api-new +canary +a:2 +1\/2 .* 33 %/);
-    assert.match(text, /asked 50 %, in force 33 %: 1 of 3 pods are ready/);
+    assert.match(text, /desired 50 %, effective 33 %: 1 of 3 pods are ready/);
     assert.match(text, /step 2 of 3: 50 %, waiting for manual promotion/);
     assert.match(text, /To fix\n {2}the cluster lacks X/);
   });

@@ -149,7 +149,7 @@ describe('with kubectl alone', function () {
     await cluster.patch(namespace, { ...change, availability: { topologySpread: 'Node' } });
     await settled((stable) => stable !== first);
     const { out, problems } = await kubectlPcf(cluster.sandbox, ['undo', 'api', '-n', namespace]);
-    assert.match(out, /goes back to revision 1, \S+:1\.0\.0\n$/, problems);
+    assert.match(out, /rolls back to revision 1, \S+:1\.0\.0\n$/, problems);
     await settled((stable) => stable === first);
   });
 });

@@ -166,7 +166,7 @@ describe('migrations, moved by the operator', function () {
     assert.equal(await hasOldColumn(api), true);
     await pcf(api, 'migrate', 'approve', api.name);
     await until(api, 'contracted', ({ rollbackFloor, pending }) => rollbackFloor !== undefined && !pending);
-    assert.match(await pcf(api, 'migrate', 'status', api.name), /back to +api-\S+ \(.*:2\.0\.0\)/);
+    assert.match(await pcf(api, 'migrate', 'status', api.name), /rollback to +api-\S+ \(.*:2\.0\.0\)/);
     await api.remove();
   });
 
