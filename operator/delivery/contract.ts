@@ -75,20 +75,20 @@ function isOnRecord({ position: before }: Observation, { stable, promotedAt }: D
 }
 
 function paused({ settings }: Case): string | undefined {
-  return settings.paused ? 'spec.paused to be taken out' : undefined;
+  return settings.paused ? 'spec.paused to be unset' : undefined;
 }
 
 /** An undo that is under way cancels the soak, and a delivery that failed is to be cleared up first. */
 function delivering({ seen, position }: Case): string | undefined {
-  if (position.update) return `the delivery of ${position.update} to end`;
-  if (!isOnRecord(seen, position)) return 'the promotion to be on record';
-  if (seen.target !== position.stable) return `the spec to ask for ${position.stable} again`;
+  if (position.update) return `the delivery of ${position.update} to finish`;
+  if (!isOnRecord(seen, position)) return 'the promotion to be recorded';
+  if (seen.target !== position.stable) return `the spec to describe ${position.stable} again`;
   return undefined;
 }
 
 function soaking({ soakLeftMs, position, settings }: Case): string | undefined {
   if (soakLeftMs <= 0) return undefined;
-  return `the soak of ${(settings.contractDelayMs ?? 0) / 1000} s to end, which began at ${position.promotedAt}`;
+  return `the soak of ${(settings.contractDelayMs ?? 0) / 1000} s to end, started at ${position.promotedAt}`;
 }
 
 /** What failed for good is tried again when somebody says so. */
@@ -96,12 +96,12 @@ function failed({ contract, position, settings }: Case): string | undefined {
   if (contract.state !== 'Failed' && contract.hook !== 'Failed') return undefined;
   if (isApproved(position, settings, contract.attempt)) return undefined;
   const what = contract.hook === 'Failed' ? 'beforeContract' : 'contract';
-  return `kubectl pcf migrate approve, as ${what} failed`;
+  return `kubectl pcf migrate approve, because ${what} failed`;
 }
 
 function unapproved({ contract, position, settings }: Case): string | undefined {
   if (!settings.approval || isApproved(position, settings, contract.attempt)) return undefined;
-  return 'kubectl pcf migrate approve, which lets contract run';
+  return 'kubectl pcf migrate approve, which starts contract';
 }
 
 /** Names what is approved: the contract of this promotion, and its attempt. */
@@ -121,15 +121,15 @@ function oldPods({ seen, position }: Case): string | undefined {
   const after = begunContract(seen, position, 0);
   const recorded = seen.revisions.filter(({ replicas, ready, pods = 0 }) => replicas + ready + pods > 0);
   const old = [...recorded.map(({ name }) => name), ...(seen.strangers ?? [])].find(
-    (name) => !livesWithout(seen.revisions, position.knows, name, after),
+    (name) => !livesWithout(seen.revisions, position.knownMigrations, name, after),
   );
-  return old && `the last pod of ${old} to go`;
+  return old && `the last pod of ${old} to terminate`;
 }
 
 /** Between two pods of an old ReplicaSet there is none, and the next one would meet what contract left. */
 function followers({ seen, position }: Case): string | undefined {
   const [name] = seen.following ?? [];
-  return name && `all pods of ${name} to be of ${position.stable}`;
+  return name && `all pods of ${name} to run revision ${position.stable}`;
 }
 
 function hook({ contract }: Case): string | undefined {

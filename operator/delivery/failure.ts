@@ -35,7 +35,7 @@ function askedFor(
 ): Failure | undefined {
   const id = deliveryId(position);
   return id && requests.abort === id
-    ? { reason: 'AbortRequested', message: 'it was aborted by hand' }
+    ? { reason: 'AbortRequested', message: 'an abort was requested' }
     : undefined;
 }
 

@@ -210,9 +210,7 @@ function unshared(
 ): Clamped {
   if (settings.split === 'exact' || clamped.weight === 0 || clamped.weight === 100) return clamped;
   const third = seen.revisions.some(({ name, ready }) => ready > 0 && name !== stable && name !== update);
-  return third
-    ? { weight: 0, reason: 'pods of an earlier revision still stand behind the Service' }
-    : clamped;
+  return third ? { weight: 0, reason: 'the Service still selects pods of an earlier revision' } : clamped;
 }
 
 /** Whether two routes send every request to the same revision. Shares by pods are not written, so not compared. */

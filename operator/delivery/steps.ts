@@ -67,7 +67,7 @@ function withRaisedShare(position: DeliveryPosition, settings: DeliverySettings)
 function goTo(position: DeliveryPosition, step: number, of: number) {
   const { stepSince, ...rest } = position;
   const decision: Decision = {
-    type: 'StepDone',
+    type: 'StepCompleted',
     revision: position.update!,
     step: position.step ?? 0,
     of,
@@ -107,14 +107,14 @@ function waits(
   if (leftMs > 0) return `the hold of ${seconds(stage.holdMs)} to end`;
   const judging = judges(seen, position);
   if (judging) return judging;
-  if (stage.pause && !released(position, settings)) return `somebody to continue: kubectl pcf promote`;
+  if (stage.pause && !released(position, settings)) return 'manual promotion: kubectl pcf promote';
   return undefined;
 }
 
 /** What the analysis has yet to say of this step. What it said of an earlier one, with a smaller share, does not count. */
 function judges({ analysis }: Observation, { stepSince }: DeliveryPosition): string | undefined {
   if (!analysis) return undefined;
-  if (analysis.stepSince !== stepSince) return 'the analysis: nothing was measured at this step yet';
+  if (analysis.stepSince !== stepSince) return 'the analysis: no measurement at this step yet';
   return analysis.verdict === 'Passed' ? undefined : `the analysis: ${analysis.message}`;
 }
 
@@ -167,12 +167,12 @@ export function stepView(
   const weight = askedWeight(position, settings);
   const base = { index, of, weight, ...(since ? { since } : {}) };
   if (!stepsDrive(position, settings)) {
-    const waitingFor = `canaryWeight ${settings.canaryWeight} to be taken out of spec: it is in force instead of the steps`;
+    const waitingFor = `canaryWeight ${settings.canaryWeight} to be removed from spec: it overrides the steps`;
     return { step: { ...base, waitingFor } };
   }
   const stage = settings.stages[index];
   if (!stage) return { step: base };
-  const waitingFor = since ? waits(seen, position, settings, now) : 'its weight to be in force';
+  const waitingFor = since ? waits(seen, position, settings, now) : 'its weight to take effect';
   const leftMs = since ? holdLeftMs(position, stage, now) : 0;
   // The analysis learns of a step that begins from what is on record, and begins to measure then.
   const isToMeasure = since !== seen.position.stepSince && seen.analysis !== undefined;

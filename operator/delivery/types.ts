@@ -60,7 +60,7 @@ export interface RevisionView {
   /** Migrations that the database has and its image does not know. */
   ahead?: string[];
   /** Its expand is done, and nobody can read what it said. */
-  untold?: boolean;
+  unreported?: boolean;
   /** Whether its expand told of a backfill, or may have. */
   backfill?: boolean;
   /** Progress of the newest backfill. */
@@ -226,8 +226,8 @@ export interface DeliveryPlan {
 
 export type Decision =
   | { type: 'Started'; revision: string; undo?: boolean }
-  | { type: 'StepDone'; revision: string; step: number; of: number; next: number }
-  | { type: 'CalledOff'; revision: string }
+  | { type: 'StepCompleted'; revision: string; step: number; of: number; next: number }
+  | { type: 'Cancelled'; revision: string }
   | { type: 'Superseded'; revision: string; by: string }
   | { type: 'Aborted'; revision: string; reason: string; message: string }
   | { type: 'Promoted'; revision: string; undone?: string }

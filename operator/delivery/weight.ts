@@ -96,7 +96,7 @@ export function clampWeight(
   const most = Math.max(carries(update.ready, full), Math.min(routed, carries(update.ready, before)));
   if (asked > most) {
     const by = carries(update.ready, full) < most ? before : full;
-    const words = `${update.ready} of ${by} pods of ${update.name} are ready and can carry ${most} %`;
+    const words = `${update.ready} of ${by} pods of ${update.name} are ready, enough for ${most} %`;
     return because(asked, most, words);
   }
   // It never rises for want of stable pods: it only does not fall before they are back.
@@ -115,7 +115,7 @@ function sharedByPods(asked: number, stable: RevisionView, update: RevisionView,
   return because(
     asked,
     Math.min(99, Math.max(1, share)),
-    `without a router the share is that of the ready pods, ${update.ready} to ${stable.ready}`,
+    `without a router the weight is the share of ready pods: ${update.ready} to ${stable.ready}`,
   );
 }
 

@@ -100,7 +100,7 @@ export class MigrationProgress {
           this.take(owner, one, line);
         }
       } catch (error) {
-        if (!signal.aborted) logger.debug({ err: error, namespace, pod }, 'a log can not be followed');
+        if (!signal.aborted) logger.debug({ err: error, namespace, pod }, 'following a pod log failed');
       }
       // Also after an end without an error: until the pod is seen to have ended, it may continue.
       failures += 1;

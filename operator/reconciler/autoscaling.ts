@@ -47,7 +47,7 @@ export function autoscalingLimited(seen: Seen, plan: DeliveryPlan): Verdict[] {
     {
       type: LIMITED,
       status: 'True',
-      reason: 'TwoRevisions',
+      reason: 'MultipleRevisions',
       message: `pods of two revisions exist, and ${names} per pod does not fall when pods are added, so ${effect} until one revision has the whole traffic`,
     },
   ];

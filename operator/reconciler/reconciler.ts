@@ -114,7 +114,7 @@ export class Reconciler {
       this.announce(api, { type: 'Warning', reason, action: 'Reconcile', note });
     }
     await this.report(api, status).catch((err: unknown) =>
-      logger.warn({ err, key: keyOf(api) }, 'status of a failed reconcile not written'),
+      logger.warn({ err, key: keyOf(api) }, 'writing the status of a failed reconcile failed'),
     );
   }
 
@@ -252,7 +252,7 @@ export class Reconciler {
 
   private announceRepairs(api: PcfApi, repairs: readonly Repair[]): void {
     for (const { kind, name, manager, fields } of repairs) {
-      const note = `${kind} ${name}: ${fields.join(', ')} was changed by ${manager} and put back`;
+      const note = `${kind} ${name}: ${fields.join(', ')} was changed by ${manager} and reverted`;
       this.announce(api, { type: 'Warning', reason: 'DriftRepaired', action: 'Repair', note });
     }
   }
@@ -340,8 +340,16 @@ function judgement(
 }
 
 /** What of a position nothing may follow from before it is on record. The rest is derived again each time. */
-function turningPoint({ stable, update, startedAt, step, failed, knows, contracted }: DeliveryPosition = {}) {
-  return { stable, update, startedAt, step, failed, knows, contracted };
+function turningPoint({
+  stable,
+  update,
+  startedAt,
+  step,
+  failed,
+  knownMigrations,
+  contracted,
+}: DeliveryPosition = {}) {
+  return { stable, update, startedAt, step, failed, knownMigrations, contracted };
 }
 
 /** Why the write failed, for one that nothing else waits for. Throws what would stop every other write as well. */

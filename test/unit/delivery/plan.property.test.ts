@@ -286,7 +286,7 @@ const promises: Record<string, (moment: Moment) => void> = {
     if (moment.settings.split !== 'exact' || !position.stable || !isReady(moment, position.update)) return;
     const begins = moment.seen.position.startedAt !== position.startedAt;
     const isMigrated = viewOf(moment, position.update)?.migration === 'Succeeded';
-    if (position.afresh && (begins || !isMigrated)) return;
+    if (position.rerunMigrations && (begins || !isMigrated)) return;
     assert.equal(route?.header, position.update);
   },
 
@@ -458,7 +458,7 @@ describe('plan, at every crash point and in any order of events', () => {
         assert.deepEqual(plain(cluster.observe()), plain(settled), 'it continues writing');
 
         const { summary, status } = told(cluster, settled, plan);
-        if (summary.verdict === 'InProgress') assert.equal(summary.reason, 'WeightHeldDown', summary.message);
+        if (summary.verdict === 'InProgress') assert.equal(summary.reason, 'WeightLimited', summary.message);
         assert.ok(status.traffic?.verified);
         const pods = [...cluster.revisions].filter(([, { replicas }]) => replicas > 0);
         assert.deepEqual(

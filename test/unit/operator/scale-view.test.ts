@@ -299,13 +299,13 @@ describe('the autoscaler during a delivery', () => {
     assert.ok(!after.conditions?.some(({ type }) => type === 'AutoscalingLimited'));
   });
 
-  it('AutoscalerConflict: an autoscaler of the user with cpu and memory is reported during a delivery only', () => {
+  it('AutoscalerMetricsConflict: an autoscaler of the user with cpu and memory is reported during a delivery only', () => {
     const options = {
       ...{ kinds: ['cpu', 'memory'] as const, owner: 'of the user' as const, full: 3 },
       ...{ replicas: { old: 3, new: 2 }, weights: { old: 50, new: 50 } },
     };
     const reported = ({ seen, plan }: Delivery) =>
-      concerns(seen, [], plan).find(({ reason }) => reason === 'AutoscalerConflict')?.message;
+      concerns(seen, [], plan).find(({ reason }) => reason === 'AutoscalerMetricsConflict')?.message;
     assert.match(reported(delivery(options)) ?? '', /remove memory from it, or use autoscaling\.horizontal/);
     assert.equal(reported(delivery({ ...options, replicas: { old: 3 } })), undefined);
     assert.equal(reported(delivery({ ...options, kinds: ['memory'] })), undefined);
