@@ -20,6 +20,19 @@ export function canaryHeader({ spec }: PcfApi): { name: string; value: string } 
 /** Reads an object of this PcfApi from a cache. */
 export type ReadObject = (type: ResourceType, name: string) => KubeObject | undefined;
 
+/** Objects in the cluster that a route depends on. */
+export interface RouteBackends {
+  /** The live object that `traffic.routeRef` names. */
+  userRoute?: KubeObject;
+  /** Revisions whose pods serve HTTPS. */
+  secured?: SecuredBackends;
+  /**
+   * The Service of the auth component, if it exists. It has one revision, so neither weight nor header applies
+   * to the requests under `PATHS.auth` that are routed to it.
+   */
+  auth?: { service: string; servesHttps: boolean };
+}
+
 export interface TrafficRouter {
   /** `exact`: requests are split by weight; `replicas`: by the number of ready pods. */
   readonly split: 'exact' | 'replicas';
@@ -32,15 +45,13 @@ export interface TrafficRouter {
   services(api: PcfApi, revision: string): string[];
   /**
    * The objects for this route, in the order they must be written: the objects that a
-   * route refers to come first. `kept` are the revisions that have pods; `userRoute` is
-   * the live object that `traffic.routeRef` names; `secured` the revisions whose pods serve HTTPS.
+   * route refers to come first. `kept` are the revisions that have pods.
    */
   render(
     api: PcfApi,
     route: RouteView | undefined,
     kept: readonly string[],
-    userRoute?: KubeObject,
-    secured?: SecuredBackends,
+    backends?: RouteBackends,
   ): KubeObject[];
   /** The route in force as the caches show it; undefined when there is none. */
   read(api: PcfApi, object: ReadObject): RouteView | undefined;
