@@ -2,7 +2,7 @@
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
 import { deliveryId, fullId, stepId, wayBack } from '../operator/delivery/plan.js';
 import { belowFloor } from '../operator/delivery/rollback-floor.js';
-import { REQUEST_ANNOTATIONS } from '../operator/reconciler/settings.js';
+import { REQUEST_ANNOTATIONS } from '../operator/reconciler/strategies.js';
 import { ControllerRevisionKind, PcfApiKind } from '../operator/resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../operator/resources/metadata.js';
 import {

@@ -1,11 +1,15 @@
 /** Where the delivery stands after an observation: begun, called off, superseded, aborted, a step further, or promoted. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { failureOf, noteProgress } from './failure.js';
-import { scaleOf } from './pods.js';
-import { migrated, shareInForce, shareOf, view } from './revisions.js';
+import { failureOf } from './abort-rules.js';
+import type { Decision } from './delivery-plan.js';
+import type { DeliverySettings } from './delivery-spec.js';
+import type { Failure, Observation } from './observation.js';
+import { scaleOf } from './planned-replicas.js';
+import { noteProgress } from './progress-deadline.js';
+import { migrated, view } from './revision-view.js';
 import { belowFloor, pendingContracts } from './rollback-floor.js';
+import { shareInForce, shareOf } from './route-share.js';
 import { adoptStrategy, advanceStep, askedWeight, awaitedVerdict, hasStepsLeft } from './steps.js';
-import type { Decision, DeliverySettings, Failure, Observation } from './types.js';
 
 export interface Advance {
   position: DeliveryPosition;

@@ -1,8 +1,9 @@
 /** When the schema may be contracted: after the promotion and the soak, when nothing is left that needs what goes. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { view } from './revisions.js';
+import type { DeliverySettings } from './delivery-spec.js';
+import type { ContractView, MigrationJob, Observation } from './observation.js';
+import { view } from './revision-view.js';
 import { begunContract, livesWithout, pendingContracts } from './rollback-floor.js';
-import type { ContractView, DeliverySettings, MigrationJob, Observation } from './types.js';
 
 export interface ContractPlan {
   position: DeliveryPosition;

@@ -8,19 +8,22 @@
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { advance } from './advance.js';
 import { contract } from './contract.js';
-import { deadlineLeftMs, deadlineMessage } from './failure.js';
-import { neededApproval, preparation, seenAfresh } from './migrate.js';
-import { pods } from './pods.js';
-import { withContractOnRecord, withRecords } from './record.js';
+import type { Decision, DeliveryPlan } from './delivery-plan.js';
+import type { DeliverySettings } from './delivery-spec.js';
+import type { Observation } from './observation.js';
+import { pods } from './planned-replicas.js';
+import { neededApproval, preparation, seenAfresh } from './preparation.js';
+import { deadlineLeftMs, deadlineMessage } from './progress-deadline.js';
+import { withContractOnRecord, withRecords } from './recorded-position.js';
 import { isLost, recover } from './recover.js';
 import { retire } from './retire.js';
 import { belowFloor, noteSchema } from './rollback-floor.js';
 import { routing } from './routing.js';
 import { awaitedVerdict, hasStepsLeft, stepView } from './steps.js';
-import type { Decision, DeliveryPlan, DeliverySettings, Observation } from './types.js';
 
-export { recordedAt, recordOf } from './record.js';
-export { deliveryId, fullId, migrated, stepId, wayBack } from './revisions.js';
+export { recordedAt, recordOf } from './recorded-position.js';
+export { deliveryId, fullId, stepId, wayBack } from './request-ids.js';
+export { migrated } from './revision-view.js';
 export { inEffect, sameRoute } from './routing.js';
 
 /** Plans one PcfApi. `now` is in milliseconds since the epoch. */

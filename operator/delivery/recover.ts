@@ -4,9 +4,12 @@
  */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { startDelivery } from './advance.js';
-import { migrated, shareInForce, shareOf, withShares } from './revisions.js';
+import type { Decision, DeliveryPlan } from './delivery-plan.js';
+import type { DeliverySettings } from './delivery-spec.js';
+import type { Observation, RevisionView } from './observation.js';
+import { migrated } from './revision-view.js';
 import { belowFloor } from './rollback-floor.js';
-import type { Decision, DeliveryPlan, DeliverySettings, Observation, RevisionView } from './types.js';
+import { shareInForce, shareOf, withShares } from './route-share.js';
 
 /**
  * Only records the recovered position. Route and pods do not change until it is recorded, so that

@@ -4,8 +4,9 @@
  * pods: two revisions at a time is what a cluster and a budget of connections are made for.
  */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { ALL_REVISIONS, shareOf } from './revisions.js';
-import type { DeliverySettings, Observation, RouteView } from './types.js';
+import type { DeliverySettings } from './delivery-spec.js';
+import type { Observation, RouteView } from './observation.js';
+import { ALL_REVISIONS, shareOf } from './route-share.js';
 
 export interface Retirement {
   replicas: Record<string, number>;

@@ -3,9 +3,9 @@
  * revision is safe only if its image knows all that were begun: it was written to live without.
  */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { noteBackfill } from './migrate.js';
-import { view } from './revisions.js';
-import type { Observation, RevisionView } from './types.js';
+import type { Observation, RevisionView } from './observation.js';
+import { noteBackfill } from './preparation.js';
+import { view } from './revision-view.js';
 
 type Knowledge = NonNullable<DeliveryPosition['knows']>[number];
 type Contracted = NonNullable<DeliveryPosition['contracted']>;

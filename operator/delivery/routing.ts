@@ -1,7 +1,10 @@
 /** The route that must be in force: who gets which share, and who gets the requests with the canary header. */
 import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
-import { ALL_REVISIONS, serviceRevision, shareInForce, shareOf, view, withShares } from './revisions.js';
-import type { DeliveryPlan, DeliverySettings, Observation, RevisionView, RouteView } from './types.js';
+import type { DeliveryPlan } from './delivery-plan.js';
+import type { DeliverySettings } from './delivery-spec.js';
+import type { Observation, RevisionView, RouteView } from './observation.js';
+import { view } from './revision-view.js';
+import { ALL_REVISIONS, serviceRevision, shareInForce, shareOf, withShares } from './route-share.js';
 import { type Clamped, carries, carryingPods, clampWeight, makesRoom } from './weight.js';
 
 type Share = readonly [revision: string, percent: number];

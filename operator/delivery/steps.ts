@@ -1,7 +1,11 @@
 /** The steps of a delivery: which share they ask for, what they wait for, and when the next one begins. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { fullId, shareInForce, shareOf, stepId, view } from './revisions.js';
-import type { Decision, DeliverySettings, Observation, Stage, StepView } from './types.js';
+import type { Decision, StepView } from './delivery-plan.js';
+import type { DeliverySettings, Stage } from './delivery-spec.js';
+import type { Observation } from './observation.js';
+import { fullId, stepId } from './request-ids.js';
+import { view } from './revision-view.js';
+import { shareInForce, shareOf } from './route-share.js';
 import { carries, replicaShares } from './weight.js';
 
 /**

@@ -1,5 +1,6 @@
 /** Arithmetic of weights and pods. */
-import type { DeliverySettings, RevisionView } from './types.js';
+import type { DeliverySettings } from './delivery-spec.js';
+import type { RevisionView } from './observation.js';
 
 type Capacity = Pick<DeliverySettings, 'replicas' | 'maxUnavailable'>;
 

@@ -7,8 +7,8 @@ import { type Component, commonLabels, LABELS } from '../resources/metadata.js';
 import { CONTAINER_SECURITY, POD_SECURITY } from '../resources/pod-template.js';
 import type { Revision } from '../resources/revision.js';
 import { apiVersionOf, type KubeObject, type ResourceType } from '../runtime/kube-types.js';
-import { MIGRATION_CONTAINER, stageJob } from './job.js';
 import type { JobView } from './job-view.js';
+import { MIGRATION_CONTAINER, stageJob } from './migration-job.js';
 
 /** A backup is of one promotion: an undo and another promotion later, what it holds is old. */
 export function hookName(revision: string, promotedAt: string | undefined, attempt: number): string {

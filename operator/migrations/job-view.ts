@@ -1,6 +1,6 @@
 /** What one migration Job and its pods say. */
 import { EXIT, type MigrationReport, migrationReportSchema } from '../../contract/image.js';
-import type { JobState } from '../delivery/types.js';
+import type { JobState } from '../delivery/observation.js';
 import { LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 

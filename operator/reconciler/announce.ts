@@ -1,8 +1,8 @@
 /** What a reconcile decided, as Events that read like a log. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiStatus } from '../api/v1alpha1/status.js';
-import type { Decision, DeliveryPlan } from '../delivery/types.js';
-import type { Concern } from './concerns.js';
+import type { Decision, DeliveryPlan } from '../delivery/delivery-plan.js';
+import type { Concern } from './issues.js';
 import type { Summary } from './summary.js';
 
 export interface Announcement {

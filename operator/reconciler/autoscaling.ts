@@ -1,10 +1,10 @@
 /** Pods and metrics that autoscalers of a PcfApi measure now, and their condition in the status. */
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
-import type { DeliveryPlan } from '../delivery/types.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import { scaleMetrics } from '../resources/horizontal-pod-autoscaler.js';
 import { metricNames, type RevisionPods, type ScaleView, scaleView } from '../resources/scale-view.js';
 import type { Verdict } from './conditions.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
 type Seen = Pick<Observed, 'api' | 'delivery' | 'foreignAutoscalers'>;
 

@@ -22,7 +22,7 @@ import { keyOf } from '../runtime/store.js';
 import { claimKey, claimsOf, type HostClaim } from '../traffic/host-claims.js';
 import { SHARED_ROUTES } from '../traffic/index.js';
 import { followedBy } from '../traffic/shared.js';
-import { digestOf, type SecretDigest } from './secrets.js';
+import { digestOf, type SecretDigest } from './secret-digests.js';
 
 const INSTANCE = 'instance';
 const ROUTE = 'route';

@@ -1,12 +1,13 @@
 /** Turns a plan into the objects that must exist, and finds those that must not. */
 import { isAnalysisJob } from '../analysis/job-object.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { isStray } from '../delivery/migrate.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
+import type { MigrationJob, MigrationStage } from '../delivery/observation.js';
 import { recordedAt, recordOf } from '../delivery/plan.js';
-import type { DeliveryPlan, MigrationJob, MigrationStage } from '../delivery/types.js';
+import { isStray } from '../delivery/preparation.js';
 import { hookObject } from '../migrations/hook.js';
-import { migrationJob } from '../migrations/job.js';
 import { hasEnded } from '../migrations/job-view.js';
+import { migrationJob } from '../migrations/migration-job.js';
 import { securedBackends } from '../resources/backend-tls.js';
 import { components } from '../resources/components.js';
 import { configMap } from '../resources/config-map.js';
@@ -32,7 +33,7 @@ import { surroundings } from '../resources/surroundings.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
 import { SHARED_ROUTES } from '../traffic/index.js';
 import { currentScaleView } from './autoscaling.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
 const DEFAULT_HISTORY_LIMIT = 10;
 

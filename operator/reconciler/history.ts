@@ -1,10 +1,10 @@
 /** The record of deliveries: what the operator saw, which is what the delivery figures are computed from. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPosition, DeliveryRecord } from '../api/v1alpha1/status.js';
-import type { Decision, DeliveryPlan } from '../delivery/types.js';
+import type { Decision, DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { Revision } from '../resources/revision.js';
-import type { Observed } from './observe.js';
-import { whoDecided } from './who.js';
+import { whoDecided } from './attribution.js';
+import type { Observed } from './observed.js';
 
 const RECORDS_KEPT = 20;
 

@@ -1,12 +1,12 @@
 /** What the status says of the database schema: where its migrations stand, what they wait for, how far one can go back. */
 import type { MigrationReport } from '../../contract/image.js';
 import type { MigrationStatus } from '../api/v1alpha1/status.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import { migrated } from '../delivery/plan.js';
 import { rollbackFloor } from '../delivery/rollback-floor.js';
-import type { DeliveryPlan } from '../delivery/types.js';
-import type { MigrationView } from '../migrations/view.js';
+import type { MigrationView } from '../migrations/migration-view.js';
 import type { Verdict } from './conditions.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
 export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationStatus | undefined {
   const { update, failed, stable, contracted } = plan.position;

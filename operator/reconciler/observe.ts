@@ -1,11 +1,11 @@
 /** Reads the caches into one picture of a PcfApi. No request leaves the process here. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import type { Failure, Observation, RevisionView, RouteView } from '../delivery/types.js';
+import type { Failure, RevisionView, RouteView } from '../delivery/observation.js';
 import type { LiveReports } from '../migrations/job-view.js';
-import { type Run, runsOf } from '../migrations/progress.js';
-import { type MigrationView, migrationView } from '../migrations/view.js';
-import { EXTRA_COMPONENTS, type ExtraComponent } from '../resources/components.js';
+import { runsOf } from '../migrations/live-reports.js';
+import { type MigrationView, migrationView } from '../migrations/migration-view.js';
+import { EXTRA_COMPONENTS } from '../resources/components.js';
 import {
   BACKUP_KINDS,
   BackendTlsPolicyKind,
@@ -20,12 +20,13 @@ import { LABELS } from '../resources/metadata.js';
 import { readRecord } from '../resources/position-record.js';
 import type { Revision } from '../resources/revision.js';
 import type { ScaleMetric } from '../resources/scale-view.js';
-import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
+import type { KubeObject } from '../runtime/kube-client.js';
 import { routerOf } from '../traffic/index.js';
-import type { TrafficRouter } from '../traffic/router.js';
-import type { Caches } from './caches.js';
-import { type HostConflict, hostConflicts } from './host-conflict.js';
-import { type PodlessJob, podlessJobs, replicaFailure } from './pod-creation.js';
+import { followingDeployments } from './component-rollout.js';
+import { hostConflicts } from './host-conflict.js';
+import { revisionsOf } from './known-revisions.js';
+import type { Autoscaler, ClusterView, Observed } from './observed.js';
+import { podlessJobs, replicaFailure } from './pod-creation.js';
 import type { PodCreationReport } from './pod-creation-events.js';
 import {
   componentTrouble,
@@ -37,61 +38,9 @@ import {
   podFailure,
   podTrouble,
   readiness,
-} from './pods.js';
-import { revisionsOf } from './revisions.js';
-import { followingDeployments } from './rollover.js';
+} from './pod-state.js';
 import { routeTrouble } from './route-trouble.js';
-import { type MissingSecret, missingSecrets, secretsHash } from './secrets.js';
-
-/** Everything about one PcfApi that a reconcile needs to know. */
-export interface Observed {
-  api: PcfApi;
-  router: TrafficRouter;
-  /** Every recorded revision, and the one that the spec describes, by name. */
-  revisions: Map<string, Revision>;
-  /** What the planner gets to see, but for the age of the route, which no cache knows. */
-  delivery: Omit<Observation, 'routeAgeMs'>;
-  migrations: Map<string, MigrationView>;
-  /** Pods that migrate now. */
-  migrating: Run[];
-  /** Jobs that have no pod. */
-  podless: PodlessJob[];
-  /** Reports on Jobs that have had no pod for some seconds, by name. */
-  withoutPod: Map<string, PodCreationReport>;
-  /** Why a controller can't create pods, by the Deployment or Job that owns them. */
-  uncreated: Map<string, string>;
-  /** Objects in the cluster that belong to this PcfApi. */
-  owned: { type: ResourceType; object: KubeObject }[];
-  missingSecrets: MissingSecret[];
-  /** Kinds the router needs that the cluster does not have. */
-  missingKinds: ResourceType[];
-  /** The route of the user's own that is to follow; undefined when it is not there, or none is named. */
-  userRoute: KubeObject | undefined;
-  /** The route that serves: the user's own, or the operator's. */
-  liveRoute: KubeObject | undefined;
-  /** Other routes for the same hosts. */
-  hostConflicts: HostConflict[];
-  /** Whether the cluster has a kind. */
-  available: (type: ResourceType) => boolean;
-  /** HorizontalPodAutoscalers on this PcfApi that the operator did not create. */
-  foreignAutoscalers: Autoscaler[];
-  /** What keeps a revision's pods from being ready, or its migrations from beginning, in the words of the kubelet. */
-  trouble: Map<string, string>;
-  /** Why an enabled component does not run. */
-  componentTroubles: { component: ExtraComponent; trouble: string }[];
-  readyReplicas: number;
-}
-
-export interface Autoscaler {
-  name: string;
-  metrics: ScaleMetric[];
-}
-
-/** What {@link observe} asks of the caches. */
-export type ClusterView = Pick<
-  Caches,
-  'userRoute' | 'get' | 'ownedBy' | 'secret' | 'available' | 'foreignAutoscalers' | 'claimants'
->;
+import { missingSecrets, secretsHash } from './secret-digests.js';
 
 /** `live` has the last reports of running migrations; `creation` reports on a Job without a pod, by its uid. */
 export function observe(

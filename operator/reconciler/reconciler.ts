@@ -5,10 +5,10 @@ import { isReplicasDefault } from '../api/v1alpha1/defaults.js';
 import { API_VERSION, FIELD_MANAGER, FINALIZER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { withinBounds } from '../api/v1alpha1/status/within-bounds.js';
 import type { DeliveryPosition, PcfApiStatus } from '../api/v1alpha1/status.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import { inEffect, plan } from '../delivery/plan.js';
-import type { DeliveryPlan } from '../delivery/types.js';
 import type { FinishedJobs } from '../migrations/finished-jobs.js';
-import type { MigrationProgress } from '../migrations/progress.js';
+import type { MigrationProgress } from '../migrations/live-reports.js';
 import { deliveryEvents } from '../notify/delivery-events.js';
 import type { Notifier } from '../notify/notifier.js';
 import type { Reporter } from '../notify/reporter.js';
@@ -19,15 +19,16 @@ import type { EventRecorder } from '../runtime/events.js';
 import { isForbidden, isInvalid, isNotFound, type KubeClient } from '../runtime/kube-client.js';
 import { keyOf } from '../runtime/store.js';
 import { type Actor, type Applied, naming, type Repair } from './act.js';
-import { analyse } from './analysis.js';
 import { type Announcement, announcements } from './announce.js';
+import { whoDecided } from './attribution.js';
 import type { Caches } from './caches.js';
-import { concerns, isAutoscaled, repairLoops } from './concerns.js';
+import { analyse } from './delivery-analysis.js';
 import type { DeliveryMetrics } from './delivery-metrics.js';
 import { desiredObjects, removable, unwantedObjects, writable } from './desired.js';
 import { endedDeliveries } from './history.js';
-import type { Metrics } from './metrics.js';
-import { type Observed, observe, readRoute } from './observe.js';
+import { concerns, isAutoscaled, repairLoops } from './issues.js';
+import { observe, readRoute } from './observe.js';
+import type { Observed } from './observed.js';
 import {
   bounded,
   facing,
@@ -38,13 +39,13 @@ import {
   RETRY_WITHIN_MS,
   StatusRejectedError,
 } from './obstacle.js';
+import type { Metrics } from './pcfapi-metrics.js';
+import { failedStatus, leavingStatus, statusOf } from './pcfapi-status.js';
 import type { PodCreationEvents } from './pod-creation-events.js';
 import { RouteAges } from './route-age.js';
-import { deliverySettings } from './settings.js';
-import { failedStatus, leavingStatus, statusOf } from './status.js';
+import { deliverySettings } from './strategies.js';
 import { reasonSince, type Summary, summarize } from './summary.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
-import { whoDecided } from './who.js';
 
 /** Finalizer of `kubectl delete --cascade=orphan`: pods, Services and routes remain, and continue to serve. */
 const ORPHAN_FINALIZER = 'orphan';

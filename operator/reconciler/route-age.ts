@@ -3,7 +3,7 @@
  * as new, which costs a moment's patience, where a timestamp in the status would cost a
  * write for each change of a weight.
  */
-import type { RouteView } from '../delivery/types.js';
+import type { RouteView } from '../delivery/observation.js';
 
 export class RouteAges {
   private readonly known = new Map<string, { route: string; since: number }>();

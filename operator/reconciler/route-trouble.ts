@@ -1,6 +1,6 @@
 /** What keeps a route from being in force, whatever is written: for the status, and for the planner's word on the traffic. */
 import { BackendTlsPolicyKind } from '../resources/kinds.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
 type Seen = Pick<Observed, 'api' | 'router' | 'missingKinds' | 'userRoute'>;
 

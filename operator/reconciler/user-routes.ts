@@ -1,10 +1,10 @@
 /** Routes of the user's own: what is to be written to the one that follows, and to those that follow no more. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { DeliveryPlan } from '../delivery/types.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import { SHARED_ROUTES } from '../traffic/index.js';
 import type { RouteEdit } from '../traffic/shared.js';
 import type { Caches } from './caches.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
 /** Brings the route that `traffic.routeRef` names to the plan; undefined when it is as it must be, or not there. */
 export function followingEdit(

@@ -1,4 +1,4 @@
-import type { DeliverySettings } from '../../operator/delivery/types.js';
+import type { DeliverySettings } from '../../operator/delivery/delivery-spec.js';
 
 /** A canary of three pods without steps, which is promoted as soon as it can be. */
 export function deliverySettings(changes: Partial<DeliverySettings> = {}): DeliverySettings {

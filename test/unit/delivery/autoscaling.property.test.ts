@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { DeliverySettings } from '../../../operator/delivery/types.js';
+import type { DeliverySettings } from '../../../operator/delivery/delivery-spec.js';
 import { podsFor, podsKeeping } from '../../../operator/delivery/weight.js';
 import { ModelCluster } from './model-cluster.js';
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { isStray } from '../../../operator/delivery/migrate.js';
+import type { DeliverySettings } from '../../../operator/delivery/delivery-spec.js';
+import type { Observation, RevisionView } from '../../../operator/delivery/observation.js';
 import { plan } from '../../../operator/delivery/plan.js';
-import type { DeliverySettings, Observation, RevisionView } from '../../../operator/delivery/types.js';
+import { isStray } from '../../../operator/delivery/preparation.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 
 const HOUR = 3_600_000;

@@ -1,17 +1,18 @@
 /** A cluster reduced to what the planner sees, with the crashes and delays of a real one. */
-import { plan, recordedAt, recordOf } from '../../../operator/delivery/plan.js';
-import { deliveryId, fullId, stepId } from '../../../operator/delivery/revisions.js';
+
+import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
+import type { DeliverySettings } from '../../../operator/delivery/delivery-spec.js';
 import type {
   AnalysisView,
-  DeliveryPlan,
-  DeliverySettings,
   JobState,
   MigrationStage,
   MigrationState,
   Observation,
   RevisionView,
   RouteView,
-} from '../../../operator/delivery/types.js';
+} from '../../../operator/delivery/observation.js';
+import { plan, recordedAt, recordOf } from '../../../operator/delivery/plan.js';
+import { deliveryId, fullId, stepId } from '../../../operator/delivery/request-ids.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 
 export interface ModelRevision {

@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import { ALL_REVISIONS } from '../../../operator/delivery/revisions.js';
+import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
+import type { DeliverySettings } from '../../../operator/delivery/delivery-spec.js';
+import type { Observation, RouteView } from '../../../operator/delivery/observation.js';
 import { pendingContracts } from '../../../operator/delivery/rollback-floor.js';
+import { ALL_REVISIONS } from '../../../operator/delivery/route-share.js';
 import { sameRoute } from '../../../operator/delivery/routing.js';
-import type {
-  DeliveryPlan,
-  DeliverySettings,
-  Observation,
-  RouteView,
-} from '../../../operator/delivery/types.js';
 import { carryingPods, podsKeeping } from '../../../operator/delivery/weight.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 import { type Fault, type Lagging, ModelCluster } from './model-cluster.js';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import type { Decision } from '../../../operator/delivery/delivery-plan.js';
+import type { DeliverySettings } from '../../../operator/delivery/delivery-spec.js';
 import { plan, wayBack } from '../../../operator/delivery/plan.js';
-import type { Decision, DeliverySettings } from '../../../operator/delivery/types.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 import { KILLED_BEFORE_STATUS, ModelCluster } from './model-cluster.js';
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import type { MigrationReport } from '../../../contract/image.js';
-import { noteBackfill } from '../../../operator/delivery/migrate.js';
-import type { MigrationStage, MigrationState } from '../../../operator/delivery/types.js';
+import type { MigrationStage, MigrationState } from '../../../operator/delivery/observation.js';
+import { noteBackfill } from '../../../operator/delivery/preparation.js';
 import { hookObject } from '../../../operator/migrations/hook.js';
-import { migrationJob } from '../../../operator/migrations/job.js';
-import { migrationView } from '../../../operator/migrations/view.js';
+import { migrationJob } from '../../../operator/migrations/migration-job.js';
+import { migrationView } from '../../../operator/migrations/migration-view.js';
 import { newRevision } from '../../../operator/resources/revision.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { migrations, pcfApi } from '../../support/fixtures.js';

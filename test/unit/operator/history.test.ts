@@ -3,7 +3,7 @@ import { Registry } from 'prom-client';
 import type { DeliveryRecord } from '../../../operator/api/v1alpha1/status.js';
 import { DeliveryMetrics } from '../../../operator/reconciler/delivery-metrics.js';
 import { endedDeliveries, history } from '../../../operator/reconciler/history.js';
-import type { Observed } from '../../../operator/reconciler/observe.js';
+import type { Observed } from '../../../operator/reconciler/observed.js';
 import { newRevision } from '../../../operator/resources/revision.js';
 import { pcfApi } from '../../support/fixtures.js';
 

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
+import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import { plan } from '../../../operator/delivery/plan.js';
-import type { DeliveryPlan } from '../../../operator/delivery/types.js';
-import { concerns } from '../../../operator/reconciler/concerns.js';
-import { type ClusterView, type Observed, observe } from '../../../operator/reconciler/observe.js';
-import { deliverySettings } from '../../../operator/reconciler/settings.js';
-import { statusOf } from '../../../operator/reconciler/status.js';
+import { concerns } from '../../../operator/reconciler/issues.js';
+import { observe } from '../../../operator/reconciler/observe.js';
+import type { ClusterView, Observed } from '../../../operator/reconciler/observed.js';
+import { statusOf } from '../../../operator/reconciler/pcfapi-status.js';
+import { deliverySettings } from '../../../operator/reconciler/strategies.js';
 import { summarize } from '../../../operator/reconciler/summary.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { pcfApi } from '../../support/fixtures.js';

@@ -2,7 +2,7 @@
 import { ENV, EXIT, ROLES } from '../../contract/image.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { MigrationJob, MigrationStage } from '../delivery/types.js';
+import type { MigrationJob, MigrationStage } from '../delivery/observation.js';
 import { JobKind } from '../resources/kinds.js';
 import { type Component, LABELS, owned } from '../resources/metadata.js';
 import { type Container, type PodTemplate, variant } from '../resources/pod-template.js';

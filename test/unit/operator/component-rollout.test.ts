@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
-import { followingDeployments } from '../../../operator/reconciler/rollover.js';
+import { followingDeployments } from '../../../operator/reconciler/component-rollout.js';
 import { components } from '../../../operator/resources/components.js';
 import { newRevision } from '../../../operator/resources/revision.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-types.js';

@@ -9,8 +9,8 @@ import { type Component, LABELS } from '../resources/metadata.js';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
 import { pause, systemClock } from '../runtime/clock.js';
 import type { KubeClient } from '../runtime/kube-client.js';
-import { MIGRATION_CONTAINER } from './job.js';
 import type { PodLike } from './job-view.js';
+import { MIGRATION_CONTAINER } from './migration-job.js';
 
 /** A pod that migrates now. */
 export interface Run {

@@ -2,13 +2,13 @@
 import type { MigrationReport } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { BackfillStatus } from '../api/v1alpha1/status.js';
-import type { ContractView, MigrationStage, MigrationState } from '../delivery/types.js';
+import type { ContractView, MigrationStage, MigrationState } from '../delivery/observation.js';
 import { beforeContractKind, JobKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { backupView, hookName } from './hook.js';
-import { migrationJobName } from './job.js';
 import { type Job, type JobView, jobView, type LiveReports, type PodLike } from './job-view.js';
+import { migrationJobName } from './migration-job.js';
 
 export interface MigrationView {
   /** Of expand and backfill together. */

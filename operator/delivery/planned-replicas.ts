@@ -3,8 +3,10 @@
  * weight before capacity on the way down: a pod that a route leads to is not taken away.
  */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { migrated, shareOf, view } from './revisions.js';
-import type { DeliverySettings, Observation, RevisionView, RouteView } from './types.js';
+import type { DeliverySettings } from './delivery-spec.js';
+import type { Observation, RevisionView, RouteView } from './observation.js';
+import { migrated, view } from './revision-view.js';
+import { shareOf } from './route-share.js';
 import { carryingPods, podsFor, podsKeeping, replicaShares, surges } from './weight.js';
 
 /**

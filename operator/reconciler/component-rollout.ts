@@ -5,7 +5,7 @@ import { DeploymentKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import type { PodTemplate } from '../resources/pod-template.js';
 import type { KubeObject } from '../runtime/kube-types.js';
-import type { ClusterView } from './observe.js';
+import type { ClusterView } from './observed.js';
 
 interface Deployment extends KubeObject {
   spec?: { template?: PodTemplate };

@@ -6,7 +6,7 @@ import { LABELS } from '../resources/metadata.js';
 import type { PodTemplate } from '../resources/pod-template.js';
 import { isRevisionOf, newRevision, type Revision, revisionName, revisionOf } from '../resources/revision.js';
 import type { KubeObject } from '../runtime/kube-types.js';
-import type { ClusterView } from './observe.js';
+import type { ClusterView } from './observed.js';
 
 interface Workload extends KubeObject {
   spec?: { template?: PodTemplate };

@@ -1,7 +1,9 @@
 /** The migration Job that is to run now. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { deliveryId, migrated, view } from './revisions.js';
-import type { DeliverySettings, MigrationJob, MigrationStage, Observation } from './types.js';
+import type { DeliverySettings } from './delivery-spec.js';
+import type { MigrationJob, MigrationStage, Observation } from './observation.js';
+import { deliveryId } from './request-ids.js';
+import { migrated, view } from './revision-view.js';
 
 /** Of the revision on its way: plan if it is to be approved, then expand, then backfill. */
 export function preparation(

@@ -3,8 +3,8 @@
  * neither remove the rollback floor nor retry an aborted revision.
  */
 import type { DeliveryPosition, PositionRecord } from '../api/v1alpha1/status.js';
-import { view } from './revisions.js';
-import type { Observation } from './types.js';
+import type { Observation } from './observation.js';
+import { view } from './revision-view.js';
 
 type Contracted = DeliveryPosition['contracted'];
 

@@ -6,7 +6,7 @@ import type { AnalysisSpec } from '../api/v1alpha1/spec/analysis.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { keyOf } from '../runtime/store.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
 /**
  * A look at the analysis of the revision on its way; undefined when there is nothing to

@@ -1,5 +1,5 @@
 /** What pods and endpoint slices say: which pods can be sent a request, and what ails the others. */
-import type { Failure, RevisionView } from '../delivery/types.js';
+import type { Failure, RevisionView } from '../delivery/observation.js';
 import { JOB_NAME } from '../migrations/job-view.js';
 import { type Component, LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-client.js';

@@ -1,16 +1,5 @@
-/** Looking up revisions in what was seen. */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import type { Observation, RevisionView, RouteView } from './types.js';
-
-export function view(seen: Observation, name: string): RevisionView {
-  const absent: RevisionView = { name, replicas: 0, ready: 0, migration: 'Pending', nextStage: 'expand' };
-  return seen.revisions.find((revision) => revision.name === name) ?? absent;
-}
-
-/** Whether the pods of a revision may start: the schema is ready for them. */
-export function migrated(revision: RevisionView): boolean {
-  return revision.migration === 'Succeeded' || revision.migration === 'Disabled';
-}
+/** Shares of revisions in a route, and the revision that the Service selects. */
+import type { Observation, RouteView } from './observation.js';
 
 /** The share that a revision has in a route. */
 export function shareOf(route: RouteView | undefined, name: string | undefined): number {
@@ -54,27 +43,4 @@ export function withShares(
   const most = serving[0]?.name ?? rest;
   const left = 100 - Object.values(weights).reduce((total, share) => total + share, 0);
   return { weights: most ? { ...weights, [most]: (weights[most] ?? 0) + left } : weights, byPods: true };
-}
-
-/** Where an undo leads: out of a delivery, or back from what was aborted, to the stable revision; else to the one before it. */
-export function wayBack({ stable, update, failed, previous }: DeliveryPosition): string | undefined {
-  return update || failed ? stable : previous;
-}
-
-/** Names one delivery: requests that speak of another one are none. Undefined between deliveries. */
-export function deliveryId({ update, startedAt }: DeliveryPosition): string | undefined {
-  return update && `${update}@${startedAt}`;
-}
-
-/** Names the step that a delivery is at: a request to continue from it is none to continue from another one. */
-export function stepId(position: DeliveryPosition): string | undefined {
-  const { strategy, step = 0 } = position;
-  const id = deliveryId(position);
-  return id && `${id}/${strategy}/${step}`;
-}
-
-/** Names all steps of a delivery that are left. */
-export function fullId(position: DeliveryPosition): string | undefined {
-  const id = deliveryId(position);
-  return id && `${id}/full`;
 }

@@ -1,11 +1,12 @@
 /** Who is behind what a plan decided, as far as the API server noted it in managedFields. Pure. */
 import { FIELD_MANAGER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { Decision, Requests } from '../delivery/types.js';
+import type { Decision } from '../delivery/delivery-plan.js';
+import type { Requests } from '../delivery/delivery-spec.js';
 import { ADOPT_ANNOTATION, type Revision } from '../resources/revision.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { type FieldPath, lastOtherManager } from '../runtime/managed-fields.js';
-import type { Observed } from './observe.js';
-import { REQUEST_ANNOTATIONS } from './settings.js';
+import type { Observed } from './observed.js';
+import { REQUEST_ANNOTATIONS } from './strategies.js';
 
 /**
  * The field manager that made the revision what it is, or that asked; the operator itself
