@@ -74,14 +74,14 @@ function forget(
 
 /** A revision that told nothing of the migrations it knows tells it when it is tried again. */
 function askAgain(position: DeliveryPosition, name: string): DeliveryPosition {
-  const { knows, ...rest } = position;
-  const told = knows?.filter(({ revision, untold }) => revision !== name || !untold);
-  return told?.length ? { ...rest, knows: told } : rest;
+  const { knownMigrations, ...rest } = position;
+  const told = knownMigrations?.filter(({ revision, unreported }) => revision !== name || !unreported);
+  return told?.length ? { ...rest, knownMigrations: told } : rest;
 }
 
 function callOff(position: DeliveryPosition): Advance {
   if (!position.update) return { position, decisions: [] };
-  return { position: ended(position), decisions: [{ type: 'CalledOff', revision: position.update }] };
+  return { position: ended(position), decisions: [{ type: 'Cancelled', revision: position.update }] };
 }
 
 export function startDelivery(
@@ -96,8 +96,8 @@ export function startDelivery(
   const startedAt = new Date(now).toISOString();
   const { failedMigrations = 0, lastMigration = 0 } = view(seen, target);
   // Who asks for another try may have a database that lost what an earlier Job did, in a failover.
-  const afresh = seen.position.failed?.revision === target && !undo;
-  const attempt = 1 + Math.max(failedMigrations, afresh ? lastMigration : 0);
+  const rerunMigrations = seen.position.failed?.revision === target && !undo;
+  const attempt = 1 + Math.max(failedMigrations, rerunMigrations ? lastMigration : 0);
   const begun: DeliveryPosition = {
     ...ended(before),
     stable,
@@ -106,7 +106,7 @@ export function startDelivery(
     strategy: settings.strategy,
     ...(undo ? { undo } : {}),
     ...(attempt > 1 ? { attempt } : {}),
-    ...(afresh ? { afresh } : {}),
+    ...(rerunMigrations ? { rerunMigrations } : {}),
   };
   const position = noteProgress(seen, { ...begun, weight: askedWeight(begun, settings) }, settings, now);
   const started: Decision = { type: 'Started', revision: target, ...(undo ? { undo } : {}) };
@@ -181,7 +181,7 @@ function goesBack(seen: Observation, { stable, update, undo, served }: DeliveryP
 
 /** What outlives a delivery. */
 function ended(position: DeliveryPosition): DeliveryPosition {
-  const { stable, previous, served, promotedAt, retiring, failed, knows, contracted } = position;
+  const { stable, previous, served, promotedAt, retiring, failed, knownMigrations, contracted } = position;
   return {
     stable,
     previous,
@@ -189,7 +189,7 @@ function ended(position: DeliveryPosition): DeliveryPosition {
     promotedAt,
     retiring,
     failed,
-    ...(knows ? { knows } : {}),
+    ...(knownMigrations ? { knownMigrations } : {}),
     ...(contracted ? { contracted } : {}),
   };
 }

@@ -122,7 +122,7 @@ function oldPods({ seen, position }: Case): string | undefined {
   const after = begunContract(seen, position, 0);
   const recorded = seen.revisions.filter(({ replicas, ready, pods = 0 }) => replicas + ready + pods > 0);
   const old = [...recorded.map(({ name }) => name), ...(seen.strangers ?? [])].find(
-    (name) => !livesWithout(seen.revisions, position.knows, name, after),
+    (name) => !livesWithout(seen.revisions, position.knownMigrations, name, after),
   );
   return old && `the last pod of ${old} to go`;
 }

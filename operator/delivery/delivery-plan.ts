@@ -46,8 +46,8 @@ export interface DeliveryPlan {
 
 export type Decision =
   | { type: 'Started'; revision: string; undo?: boolean }
-  | { type: 'StepDone'; revision: string; step: number; of: number; next: number }
-  | { type: 'CalledOff'; revision: string }
+  | { type: 'StepCompleted'; revision: string; step: number; of: number; next: number }
+  | { type: 'Cancelled'; revision: string }
   | { type: 'Superseded'; revision: string; by: string }
   | { type: 'Aborted'; revision: string; reason: string; message: string }
   | { type: 'Promoted'; revision: string; undone?: string }

@@ -55,7 +55,7 @@ export interface RevisionView {
   /** Migrations that the database has and its image does not know. */
   ahead?: string[];
   /** Its expand is done, and nobody can read what it said. */
-  untold?: boolean;
+  unreported?: boolean;
   /** Whether its expand told of a backfill, or may have. */
   backfill?: boolean;
   /** Progress of the newest backfill. */

@@ -25,9 +25,9 @@ export function preparation(
  */
 export function seenAfresh(
   seen: Observation,
-  { stable, update, afresh, startedAt }: DeliveryPosition,
+  { stable, update, rerunMigrations, startedAt }: DeliveryPosition,
 ): Observation {
-  if (!update || !afresh) return seen;
+  if (!update || !rerunMigrations) return seen;
   const begins = seen.position.startedAt !== startedAt;
   const canary = view(seen, update);
   if (!begins && migrated(canary)) return seen;
@@ -45,13 +45,13 @@ export function seenAfresh(
  */
 export function noteBackfill(
   { position: { update }, revisions }: Observation,
-  knows: NonNullable<DeliveryPosition['knows']>,
-): NonNullable<DeliveryPosition['knows']> {
+  knownMigrations: NonNullable<DeliveryPosition['knownMigrations']>,
+): NonNullable<DeliveryPosition['knownMigrations']> {
   const canary = revisions.find(({ name }) => name === update);
-  if (!canary) return knows;
+  if (!canary) return knownMigrations;
   const { backfill, progress } = canary;
   const done = { ...(backfill ? { backfilled: true } : {}), ...(progress ? { progress } : {}) };
-  return knows.map((known) => {
+  return knownMigrations.map((known) => {
     if (known.revision !== update) return known;
     const { backfilled: _, progress: _before, ...rest } = known;
     return { ...rest, ...(migrated(canary) ? done : {}) };

@@ -11,9 +11,9 @@ type Contracted = DeliveryPosition['contracted'];
 /** The part of a position to record at a revision; undefined if there is none. */
 export function recordOf(position: DeliveryPosition, name: string): PositionRecord | undefined {
   const { stable, failed, contracted } = position;
-  const knows = position.knows?.filter(({ revision }) => revision === name) ?? [];
+  const knownMigrations = position.knownMigrations?.filter(({ revision }) => revision === name) ?? [];
   const record: PositionRecord = {
-    ...(knows.length > 0 ? { knows } : {}),
+    ...(knownMigrations.length > 0 ? { knownMigrations } : {}),
     // At the stable revision, whichever revision was contracted: its record is retained the longest.
     ...(contracted && name === stable ? { contracted } : {}),
     ...(failed?.revision === name ? { failed } : {}),
@@ -22,8 +22,8 @@ export function recordOf(position: DeliveryPosition, name: string): PositionReco
 }
 
 /** The revisions whose records hold a part of the position. */
-export function recordedAt({ stable, failed, knows = [] }: DeliveryPosition): string[] {
-  const names = [stable, failed?.revision, ...knows.map(({ revision }) => revision)];
+export function recordedAt({ stable, failed, knownMigrations = [] }: DeliveryPosition): string[] {
+  const names = [stable, failed?.revision, ...knownMigrations.map(({ revision }) => revision)];
   return [...new Set(names.flatMap((name) => name ?? []))];
 }
 
@@ -42,12 +42,16 @@ function further(best: Contracted, one: NonNullable<Contracted>): Contracted {
 
 /** Restores what a lost position lacks from the records: known migrations, and the failure of the target. */
 export function withRecords(seen: Observation): Observation {
-  const recorded = seen.revisions.flatMap(({ record }) => record?.knows ?? []);
+  const recorded = seen.revisions.flatMap(({ record }) => record?.knownMigrations ?? []);
   const names = new Set(recorded.map(({ revision }) => revision));
-  const others = (seen.position.knows ?? []).filter(({ revision }) => !names.has(revision));
-  const knows = [...others, ...recorded];
+  const others = (seen.position.knownMigrations ?? []).filter(({ revision }) => !names.has(revision));
+  const knownMigrations = [...others, ...recorded];
   const { failed } = view(seen, seen.target).record ?? {};
-  const { failed: _, knows: __, ...rest } = seen.position;
-  const position = { ...rest, ...(knows.length > 0 ? { knows } : {}), ...(failed ? { failed } : {}) };
+  const { failed: _, knownMigrations: __, ...rest } = seen.position;
+  const position = {
+    ...rest,
+    ...(knownMigrations.length > 0 ? { knownMigrations } : {}),
+    ...(failed ? { failed } : {}),
+  };
   return { ...seen, position };
 }

@@ -59,12 +59,12 @@ function recoverPosition(
   settings: DeliverySettings,
   now: number,
 ): { position: DeliveryPosition; decisions: Decision[] } {
-  const { knows, contracted, failed } = seen.position;
+  const { knownMigrations, contracted, failed } = seen.position;
   const position: DeliveryPosition = {
     stable,
     // The time of its promotion is lost: its soak starts from scratch.
     promotedAt: new Date(now).toISOString(),
-    ...(knows ? { knows } : {}),
+    ...(knownMigrations ? { knownMigrations } : {}),
     ...(contracted ? { contracted } : {}),
     ...(failed && stable !== seen.target ? { failed } : {}),
   };

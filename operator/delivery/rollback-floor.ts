@@ -7,39 +7,39 @@ import type { Observation, RevisionView } from './observation.js';
 import { noteBackfill } from './preparation.js';
 import { view } from './revision-view.js';
 
-type Knowledge = NonNullable<DeliveryPosition['knows']>[number];
+type Knowledge = NonNullable<DeliveryPosition['knownMigrations']>[number];
 type Contracted = NonNullable<DeliveryPosition['contracted']>;
-type Known = Pick<DeliveryPosition, 'knows' | 'contracted'>;
+type Known = Pick<DeliveryPosition, 'knownMigrations' | 'contracted'>;
 /** What must be told of a revision to judge it. */
 export type Candidate = Pick<RevisionView, 'name' | 'number' | 'image'>;
 
 /** Whether a revision can live with the schema as it is. */
 export function livesWithSchema(
   all: readonly Candidate[],
-  { contracted, knows }: Known,
+  { contracted, knownMigrations }: Known,
   name: string,
 ): boolean {
   if (!contracted) return true;
-  const told = livesWithout(all, knows, name, contracted);
+  const told = livesWithout(all, knownMigrations, name, contracted);
   if (told !== undefined) return told;
   // It was never migrated: code that is newer, unless it is an old image under new settings.
   const candidate = all.find((one) => one.name === name);
   const isOld = ({ number = 0 }: Candidate) => number < contracted.number;
   if (!candidate || isOld(candidate)) return false;
   const older = all.find((one) => one.name !== name && one.image === candidate.image && isOld(one));
-  return older === undefined || livesWithSchema(all, { contracted, knows }, older.name);
+  return older === undefined || livesWithSchema(all, { contracted, knownMigrations }, older.name);
 }
 
 /** Whether a revision can live with what these contract migrations leave; undefined when it never told. */
 export function livesWithout(
   all: readonly Candidate[],
-  knows: DeliveryPosition['knows'],
+  knownMigrations: DeliveryPosition['knownMigrations'],
   name: string,
   contracted: Pick<Contracted, 'revision' | 'image' | 'migrations'>,
 ): boolean | undefined {
   const image = all.find((one) => one.name === name)?.image;
   if (name === contracted.revision || (image !== undefined && image === contracted.image)) return true;
-  const known = knows?.find(({ revision }) => revision === name)?.migrations;
+  const known = knownMigrations?.find(({ revision }) => revision === name)?.migrations;
   return known && contracted.migrations.every((migration) => known.includes(migration));
 }
 
@@ -56,15 +56,16 @@ export function belowFloor(all: readonly Candidate[], known: Known, name: string
   if (!contracted || livesWithSchema(all, known, name)) return undefined;
   const asked = all.find((one) => one.name === name);
   const floor = titleOf(rollbackFloor(all, known), contracted.revision);
-  const isUntold = known.knows?.some(({ revision, untold }) => revision === name && untold);
+  const isUntold = known.knownMigrations?.some(({ revision, unreported }) => revision === name && unreported);
   if (isUntold) {
     return (
-      `${titleOf(asked, name)} told nothing that can be read of the migrations it knows, so it may need what ` +
+      `${titleOf(asked, name)} told nothing that can be read of the migrations it knownMigrations, so it may need what ` +
       `${contracted.migrations.join(', ')} took out at ${contracted.at}; kubectl pcf retry asks it again`
     );
   }
   const unknown = contracted.migrations.filter(
-    (migration) => !known.knows?.find(({ revision }) => revision === name)?.migrations.includes(migration),
+    (migration) =>
+      !known.knownMigrations?.find(({ revision }) => revision === name)?.migrations.includes(migration),
   );
   return (
     `${titleOf(asked, name)} can't live with the schema: it needs what ${unknown.join(', ')} took out at ${contracted.at}, ` +
@@ -82,9 +83,9 @@ function titleOf(candidate: Candidate | undefined, name: string): string {
  */
 export function noteSchema(seen: Observation, now: number): DeliveryPosition {
   const { position, revisions } = seen;
-  const knows = noteBackfill(seen, noteKnowledge(seen));
+  const knownMigrations = noteBackfill(seen, noteKnowledge(seen));
   const stable = revisions.find(({ name }) => name === position.stable);
-  const noted = { ...position, knows: knows.length > 0 ? knows : undefined };
+  const noted = { ...position, knownMigrations: knownMigrations.length > 0 ? knownMigrations : undefined };
   if (!stable?.contract || stable.contract.state === 'Absent') return noted;
   const begun = pendingContracts(noted).length > 0 ? begunContract(seen, noted, now) : noted.contracted;
   if (begun?.revision !== stable.name) return noted;
@@ -94,15 +95,16 @@ export function noteSchema(seen: Observation, now: number): DeliveryPosition {
 
 /** Told once, by the delivery that migrated: what an old Job says of an older schema does not count later. */
 function noteKnowledge({ position, revisions, strangers }: Observation): Knowledge[] {
-  const { update, contracted, knows = [] } = position;
+  const { update, contracted, knownMigrations = [] } = position;
   const names = [...revisions.map(({ name }) => name), ...(strangers ?? [])];
-  const kept = knows.filter(({ revision }) => names.includes(revision));
+  const kept = knownMigrations.filter(({ revision }) => names.includes(revision));
   const told = revisions.find(({ name }) => name === update);
   const before = kept.find(({ revision }) => revision === update);
-  if (!told || (before && !(before.untold && told.contracts))) return kept;
+  if (!told || (before && !(before.unreported && told.contracts))) return kept;
   const others = kept.filter((one) => one !== before);
   const backfill = told.backfill ? { backfill: true } : {};
-  if (told.untold) return [...kept, { revision: told.name, migrations: [], untold: true, ...backfill }];
+  if (told.unreported)
+    return [...kept, { revision: told.name, migrations: [], unreported: true, ...backfill }];
   if (!told.contracts) return kept;
   const past = contracted?.migrations.filter((migration) => !told.ahead?.includes(migration)) ?? [];
   const migrations = [...new Set([...told.contracts, ...past])];
@@ -110,8 +112,8 @@ function noteKnowledge({ position, revisions, strangers }: Observation): Knowled
 }
 
 /** Contract migrations of the stable revision that were not begun yet. */
-export function pendingContracts({ stable, knows, contracted }: DeliveryPosition): string[] {
-  const known = knows?.find(({ revision }) => revision === stable)?.migrations ?? [];
+export function pendingContracts({ stable, knownMigrations, contracted }: DeliveryPosition): string[] {
+  const known = knownMigrations?.find(({ revision }) => revision === stable)?.migrations ?? [];
   return known.filter((migration) => !contracted?.migrations.includes(migration));
 }
 

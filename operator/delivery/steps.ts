@@ -71,7 +71,7 @@ function withRaisedShare(position: DeliveryPosition, settings: DeliverySettings)
 function goTo(position: DeliveryPosition, step: number, of: number) {
   const { stepSince, ...rest } = position;
   const decision: Decision = {
-    type: 'StepDone',
+    type: 'StepCompleted',
     revision: position.update!,
     step: position.step ?? 0,
     of,

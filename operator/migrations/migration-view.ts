@@ -38,7 +38,7 @@ export interface MigrationView {
   contracts?: string[];
   ahead?: string[];
   /** Expand is done, and what it told of them can't be read. */
-  untold?: boolean;
+  unreported?: boolean;
   /** Whether there is a backfill after expand, as far as that is known. */
   backfill?: boolean;
   contract: ContractView;
@@ -50,7 +50,7 @@ export interface MigrationView {
 export interface Delivery {
   attempt?: number;
   /** Jobs of earlier attempts count for nothing: the database may have lost what they did. */
-  afresh?: boolean;
+  rerunMigrations?: boolean;
   promotedAt?: string;
   /** The recorded part of its reports: the reports themselves may no longer exist. */
   told?: { backfill?: boolean; backfilled?: boolean; progress?: BackfillStatus };
@@ -67,7 +67,7 @@ export function migrationView(
   revision: string,
   jobs: readonly KubeObject[],
   pods: readonly KubeObject[],
-  { attempt, afresh, promotedAt, told, live }: Delivery = {},
+  { attempt, rerunMigrations, promotedAt, told, live }: Delivery = {},
 ): MigrationView {
   const mode = spec.migrations?.mode ?? 'Automatic';
   const none: ContractView = { state: 'Absent', hook: 'Disabled', attempt: 1 };
@@ -88,7 +88,7 @@ export function migrationView(
   const find: Find = (stage) => {
     const tries = named(stage)
       .map(({ metadata: { name } }) => ({ ...read(name), attempt: attemptOf(name, revision, stage) }))
-      .filter((one) => !afresh || one.attempt >= (attempt ?? 1))
+      .filter((one) => !rerunMigrations || one.attempt >= (attempt ?? 1))
       .sort((a, b) => b.attempt - a.attempt);
     const [last] = tries;
     // What a newer attempt met, as a database that lost what the older one did, is how it is.
@@ -198,7 +198,7 @@ function told(...jobs: JobView[]): Partial<Prepared> {
 function knowledgeOf(report: MigrationReport | undefined): Partial<Prepared> {
   // Names are left out of `ahead` last: one that is missing there would count as known.
   const mayLackAhead = report?.truncated && !report.contracts?.length;
-  if (!report || mayLackAhead) return { untold: true };
+  if (!report || mayLackAhead) return { unreported: true };
   return { contracts: report.contracts ?? [], ahead: report.ahead ?? [] };
 }
 

@@ -58,7 +58,7 @@ function underWay(
 }
 
 function isDeployment({ outcome, firstTrafficAt }: DeliveryRecord): boolean {
-  return firstTrafficAt !== undefined || (outcome !== 'CalledOff' && outcome !== 'Superseded');
+  return firstTrafficAt !== undefined || (outcome !== 'Cancelled' && outcome !== 'Superseded');
 }
 
 type Begun = Pick<DeliveryRecord, 'revision' | 'image' | 'commit' | 'committedAt' | 'startedAt'>;
@@ -85,7 +85,7 @@ const OUTCOMES = {
   Aborted: 'FAILED',
   Undone: 'ROLLED_BACK',
   RolledBack: 'ROLLED_BACK',
-  CalledOff: 'ROLLED_BACK',
+  Cancelled: 'ROLLED_BACK',
   Superseded: 'FAILED',
 } as const satisfies Record<DeliveryRecord['outcome'], DeploymentEnd['outcome']>;
 

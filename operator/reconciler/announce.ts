@@ -38,9 +38,9 @@ function announceDecision(decision: Decision): Announcement {
       return decision.undo
         ? normal('UndoStarted', `${decision.revision}, whose pods still run, gets the traffic back`)
         : normal('DeliveryStarted', `delivery of ${decision.revision} begins`);
-    case 'StepDone':
+    case 'StepCompleted':
       return normal(
-        'StepDone',
+        'StepCompleted',
         `step ${decision.step + 1} of ${decision.of} of ${decision.revision} is done`,
       );
     case 'Aborted':
@@ -48,9 +48,9 @@ function announceDecision(decision: Decision): Announcement {
         ...normal('Aborted', `${decision.revision} is aborted: ${decision.reason}: ${decision.message}`),
         type: 'Warning',
       };
-    case 'CalledOff':
+    case 'Cancelled':
       return normal(
-        'DeliveryCalledOff',
+        'DeliveryCancelled',
         `the spec went back to the stable revision; ${decision.revision} is called off`,
       );
     case 'Superseded':

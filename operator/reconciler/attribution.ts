@@ -25,7 +25,7 @@ export function whoDecided({ api, revisions, delivery }: Observed, decision: Dec
       return editor(stable);
     case 'Aborted':
       return decision.reason === 'AbortRequested' ? askedBy(api, 'abort') : FIELD_MANAGER;
-    case 'CalledOff':
+    case 'Cancelled':
     case 'Superseded':
       return editor(decision.revision, revisions.get(target));
     default:

@@ -13,7 +13,7 @@ const OUTCOMES: readonly DeliveryRecord['outcome'][] = [
   'Aborted',
   'Undone',
   'RolledBack',
-  'CalledOff',
+  'Cancelled',
   'Superseded',
 ];
 const HOUR = 3_600;

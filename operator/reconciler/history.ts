@@ -36,8 +36,8 @@ function endingOf(decision: Decision, { firstTrafficAt }: DeliveryPosition): End
       return { outcome: decision.undone ? 'Undone' : 'Promoted' };
     case 'Aborted':
       return { outcome: 'Aborted', reason: decision.reason };
-    case 'CalledOff':
-      return { outcome: firstTrafficAt ? 'RolledBack' : 'CalledOff' };
+    case 'Cancelled':
+      return { outcome: firstTrafficAt ? 'RolledBack' : 'Cancelled' };
     case 'Superseded':
       return { outcome: 'Superseded' };
     default:

@@ -161,13 +161,13 @@ function migrationsOf(
   uncreated: ReadonlyMap<string, string>,
 ) {
   const jobs = [JobKind, ...BACKUP_KINDS].flatMap((type) => caches.ownedBy(type, api));
-  const { update, attempt, afresh, promotedAt, knows } = api.status?.delivery ?? {};
-  const toldBy = (name: string) => knows?.find(({ revision }) => revision === name);
+  const { update, attempt, rerunMigrations, promotedAt, knownMigrations } = api.status?.delivery ?? {};
+  const toldBy = (name: string) => knownMigrations?.find(({ revision }) => revision === name);
   const attemptOf = (name: string) => (name === update ? (attempt ?? 1) : undefined);
   const viewOf = (name: string) =>
     migrationView(api, name, jobs, pods, {
       attempt: attemptOf(name),
-      afresh: name === update && afresh,
+      rerunMigrations: name === update && rerunMigrations,
       promotedAt,
       told: toldBy(name),
       live,
@@ -193,10 +193,10 @@ function tellingOfContract(
 
 /** What the planner is told of them. */
 function migrationOf(seen: MigrationView) {
-  const { state: migration, nextStage, nextAttempt, contracts, ahead, untold, backfill, progress } = seen;
+  const { state: migration, nextStage, nextAttempt, contracts, ahead, unreported, backfill, progress } = seen;
   const { contract, failedMigrations, lastMigration } = seen;
   return {
-    ...{ migration, nextStage, nextAttempt, contracts, ahead, untold, backfill, progress },
+    ...{ migration, nextStage, nextAttempt, contracts, ahead, unreported, backfill, progress },
     ...{ contract, failedMigrations, lastMigration },
   };
 }

@@ -341,8 +341,16 @@ function judgement(
 }
 
 /** What of a position nothing may follow from before it is on record. The rest is derived again each time. */
-function turningPoint({ stable, update, startedAt, step, failed, knows, contracted }: DeliveryPosition = {}) {
-  return { stable, update, startedAt, step, failed, knows, contracted };
+function turningPoint({
+  stable,
+  update,
+  startedAt,
+  step,
+  failed,
+  knownMigrations,
+  contracted,
+}: DeliveryPosition = {}) {
+  return { stable, update, startedAt, step, failed, knownMigrations, contracted };
 }
 
 /** Why the write failed, for one that nothing else waits for. Throws what would stop every other write as well. */

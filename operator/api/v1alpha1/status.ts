@@ -149,7 +149,7 @@ const deliveryPosition = z.strictObject({
     .optional()
     .meta({ description: 'It goes back to the previous revision, whose pods still run.' }),
   attempt: count('How often its migrations are tried.').optional(),
-  afresh: z.boolean().optional().meta({
+  rerunMigrations: z.boolean().optional().meta({
     description: 'Its migrations run again whatever earlier attempts did: somebody asked for another try.',
   }),
   weight: percent('The share last asked for, kept while paused.').optional(),
@@ -170,7 +170,7 @@ const deliveryPosition = z.strictObject({
     .max(MAX_REVISIONS)
     .optional()
     .meta({ description: 'Revisions whose pods are kept a moment longer, so that an undo is instant.' }),
-  knows: z
+  knownMigrations: z
     .array(
       z.strictObject({
         revision: shortText.meta({ description: 'The revision.' }),
@@ -178,7 +178,7 @@ const deliveryPosition = z.strictObject({
           'Contract migrations that its image knows, and lives without what they drop.',
         ),
         backfill: z.boolean().optional().meta({ description: 'Whether it needs a backfill.' }),
-        untold: z.boolean().optional().meta({
+        unreported: z.boolean().optional().meta({
           description:
             'Its migrations are done, and what they told could not be read: it counts as knowing none.',
         }),
@@ -206,7 +206,11 @@ const deliveryPosition = z.strictObject({
 export type DeliveryPosition = z.infer<typeof deliveryPosition>;
 
 /** The part of the position that is also recorded at revisions. */
-export const positionRecord = deliveryPosition.pick({ knows: true, contracted: true, failed: true });
+export const positionRecord = deliveryPosition.pick({
+  knownMigrations: true,
+  contracted: true,
+  failed: true,
+});
 export type PositionRecord = z.infer<typeof positionRecord>;
 
 const deliveryRecord = z.strictObject({
@@ -218,10 +222,10 @@ const deliveryRecord = z.strictObject({
   startedAt: time('When the delivery began.'),
   firstTrafficAt: time('When it first got a share of the traffic.').optional(),
   finishedAt: time('When the delivery ended.'),
-  outcome: z.enum(['Promoted', 'Aborted', 'Undone', 'RolledBack', 'CalledOff', 'Superseded']).meta({
+  outcome: z.enum(['Promoted', 'Aborted', 'Undone', 'RolledBack', 'Cancelled', 'Superseded']).meta({
     description:
       'How it ended. Undone: it went back, and took the traffic from the revision that came after it. RolledBack: the spec ' +
-      'asked for the stable revision again, once it had traffic. CalledOff: the same, before anybody saw it.',
+      'asked for the stable revision again, once it had traffic. Cancelled: the same, before anybody saw it.',
   }),
   reason: shortText.optional().meta({ description: 'Reason of the abort, in UpperCamelCase.' }),
   by: shortText.optional().meta({

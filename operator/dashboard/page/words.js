@@ -62,7 +62,7 @@ export const OUTCOMES = {
   Aborted: ['✗', 'bad'],
   Undone: ['↩', 'warn'],
   RolledBack: ['↩', 'warn'],
-  CalledOff: ['–', 'held'],
+  Cancelled: ['–', 'held'],
   Superseded: ['»', 'held'],
 };
 

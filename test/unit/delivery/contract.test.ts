@@ -9,11 +9,11 @@ const HOUR = 3_600_000;
 const promotedAt = '2026-11-23T10:00:00.000Z';
 const soaked = Date.parse(promotedAt) + HOUR;
 const settings = deliverySettings({ contractDelayMs: HOUR });
-const knows = [
+const knownMigrations = [
   { revision: 'old', migrations: [] },
   { revision: 'new', migrations: ['DropName1'] },
 ];
-const position = { stable: 'new', previous: 'old', promotedAt, knows };
+const position = { stable: 'new', previous: 'old', promotedAt, knownMigrations };
 const contracted = {
   revision: 'new',
   number: 2,
@@ -72,11 +72,11 @@ describe('contract', () => {
     const stuck = { revisions, strangers: ['older'] };
     assert.equal(look(stuck).job, undefined);
     assert.equal(look(stuck).contract?.waitingFor, 'the last pod of older to go');
-    const told = [...knows, { revision: 'older', migrations: ['DropName1'] }];
-    const safe = look({ ...stuck, position: { ...position, knows: told } });
+    const told = [...knownMigrations, { revision: 'older', migrations: ['DropName1'] }];
+    const safe = look({ ...stuck, position: { ...position, knownMigrations: told } });
     assert.equal(safe.job?.stage, 'contract');
     assert.ok(
-      safe.position.knows?.some(({ revision }) => revision === 'older'),
+      safe.position.knownMigrations?.some(({ revision }) => revision === 'older'),
       'what it told is kept as long as its pods',
     );
   });
@@ -92,9 +92,12 @@ describe('contract', () => {
   it('does not wait for pods that know what goes: a revision of the same image, or one that told so', () => {
     const sameImage = revision('same', 3, { image: 'image:2' });
     const hotfix = revision('hotfix', 4);
-    const told = [...knows, { revision: 'hotfix', migrations: ['DropName1'] }];
+    const told = [...knownMigrations, { revision: 'hotfix', migrations: ['DropName1'] }];
     const revisions = [sameImage, hotfix, revision('new', 2)];
-    assert.equal(look({ revisions, position: { ...position, knows: told } }).job?.stage, 'contract');
+    assert.equal(
+      look({ revisions, position: { ...position, knownMigrations: told } }).job?.stage,
+      'contract',
+    );
     assert.equal(look({ revisions }).job?.stage, undefined, 'a hotfix that nobody asked');
   });
 
@@ -124,7 +127,7 @@ describe('contract', () => {
   });
 
   it('is not run when there is none, when migrations are not ours, and while paused', () => {
-    const none = { ...position, knows: [{ revision: 'new', migrations: [] }] };
+    const none = { ...position, knownMigrations: [{ revision: 'new', migrations: [] }] };
     assert.equal(look({ position: none }).job, undefined);
     assert.equal(look({ position: none }).contract, undefined);
     assert.equal(look({}, soaked, { contractDelayMs: undefined }).job, undefined);
@@ -209,18 +212,18 @@ describe('the rollback floor', () => {
       position: delivering,
       revisions: [...others, revision('quiet', 3, { ...gone, ...view })],
     });
-    const { decisions, position } = look(quiet({ untold: true }));
+    const { decisions, position } = look(quiet({ unreported: true }));
     assert.equal(decisions[0]?.type === 'Aborted' && decisions[0].reason, 'BelowRollbackFloor');
     assert.match(position.failed?.message ?? '', /told nothing that can be read .* kubectl pcf retry/);
     const again = look({
       ...quiet({ contracts: ['DropMore2'], ahead: [] }),
-      position: { ...delivering, knows: position.knows },
+      position: { ...delivering, knownMigrations: position.knownMigrations },
     });
     assert.deepEqual(again.decisions, []);
-    assert.deepEqual(again.position.knows?.find(({ revision }) => revision === 'quiet')?.migrations, [
-      'DropMore2',
-      'DropName1',
-    ]);
+    assert.deepEqual(
+      again.position.knownMigrations?.find(({ revision }) => revision === 'quiet')?.migrations,
+      ['DropMore2', 'DropName1'],
+    );
   });
 
   it('does not keep a delivery from its retry, which migrates under a number that no Job has', () => {
@@ -241,9 +244,13 @@ describe('the rollback floor', () => {
       soaked,
       asked,
     );
-    assert.deepEqual([retried.update, retried.attempt, retried.afresh], ['newer', 3, true]);
+    assert.deepEqual([retried.update, retried.attempt, retried.rerunMigrations], ['newer', 3, true]);
     const { position: begun } = look({ target: 'newer', position: after, revisions });
-    assert.deepEqual([begun.attempt, begun.afresh], [undefined, undefined], 'another delivery finds it done');
+    assert.deepEqual(
+      [begun.attempt, begun.rerunMigrations],
+      [undefined, undefined],
+      'another delivery finds it done',
+    );
   });
 });
 

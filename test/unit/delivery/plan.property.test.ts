@@ -283,7 +283,7 @@ const promises: Record<string, (moment: Moment) => void> = {
     if (moment.settings.split !== 'exact' || !position.stable || !isReady(moment, position.update)) return;
     const begins = moment.seen.position.startedAt !== position.startedAt;
     const isMigrated = viewOf(moment, position.update)?.migration === 'Succeeded';
-    if (position.afresh && (begins || !isMigrated)) return;
+    if (position.rerunMigrations && (begins || !isMigrated)) return;
     assert.equal(route?.header, position.update);
   },
 

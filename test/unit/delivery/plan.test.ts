@@ -174,7 +174,7 @@ describe('plan', () => {
       const first = plan(back, settings, now);
       assert.deepEqual(first.route, { weights: { old: 100 } });
       assert.equal(first.replicas.new, 3);
-      assert.deepEqual(first.decisions, [{ type: 'CalledOff', revision: 'new' }]);
+      assert.deepEqual(first.decisions, [{ type: 'Cancelled', revision: 'new' }]);
 
       const unrouted = { ...back, position: first.position, route: first.route };
       const second = plan(unrouted, settings, now);

@@ -118,10 +118,10 @@ describe('plan with a lost status', () => {
       at: '2026-11-23T09:00:00Z',
       done: true,
     };
-    const knows = [{ revision: 'old', migrations: ['DropPrice'] }];
-    const stable = revision('old', { number: 2, image: 'image:2', record: { knows, contracted } });
+    const knownMigrations = [{ revision: 'old', migrations: ['DropPrice'] }];
+    const stable = revision('old', { number: 2, image: 'image:2', record: { knownMigrations, contracted } });
     const first = revision('first', { number: 1, image: 'image:1', replicas: 0, ready: 0 });
-    const unknowing = { ...first, record: { knows: [{ revision: 'first', migrations: [] }] } };
+    const unknowing = { ...first, record: { knownMigrations: [{ revision: 'first', migrations: [] }] } };
     const route = { weights: { old: 100 } };
 
     for (const [what, asked] of Object.entries({
@@ -149,7 +149,7 @@ describe('plan with a lost status', () => {
     it('recovers the serving revision where an old status names a stable one below the floor', () => {
       const seen = lost({
         ...{ target: 'old', revisions: [unknowing, stable], route },
-        position: { stable: 'first', knows: [{ revision: 'first', migrations: [] }] },
+        position: { stable: 'first', knownMigrations: [{ revision: 'first', migrations: [] }] },
       });
       const { first: recovered, second } = twice(seen, canary);
       for (const { position, replicas } of [recovered, second]) {
@@ -159,7 +159,7 @@ describe('plan with a lost status', () => {
     });
 
     it('takes the contract that is furthest, whatever an old status says', () => {
-      const position = { stable: 'old', knows };
+      const position = { stable: 'old', knownMigrations };
       const seen = lost({ target: 'first', position, revisions: [first, stable], route });
       const planned = plan(seen, canary, now);
       assert.deepEqual(planned.position.contracted, contracted);
@@ -190,9 +190,9 @@ describe('plan with a lost status', () => {
         message: 'it crashed',
         at: '2026-11-23T09:00:00Z',
       };
-      const position = { stable: 'old', knows, contracted, failed };
+      const position = { stable: 'old', knownMigrations, contracted, failed };
       assert.deepEqual(recordedAt(position), ['old', 'new']);
-      assert.deepEqual(recordOf(position, 'old'), { knows, contracted });
+      assert.deepEqual(recordOf(position, 'old'), { knownMigrations, contracted });
       assert.deepEqual(recordOf(position, 'new'), { failed });
       assert.equal(recordOf(position, 'first'), undefined);
     });

@@ -73,7 +73,7 @@ describe('the stages of migrations', () => {
     assert.equal(look([...lost, again, run('api-new-expand-2', report())]).state, 'Succeeded');
     const silent = look([...lost, again]);
     assert.deepEqual(
-      [silent.nextStage, silent.untold],
+      [silent.nextStage, silent.unreported],
       ['backfill', true],
       'an image that never says anything',
     );
@@ -102,7 +102,7 @@ describe('the stages of migrations', () => {
     ];
     const view = look(cutOff);
     assert.deepEqual([view.state, view.nextStage], ['Pending', 'backfill']);
-    assert.deepEqual([view.contracts, view.ahead, view.untold], [undefined, undefined, true]);
+    assert.deepEqual([view.contracts, view.ahead, view.unreported], [undefined, undefined, true]);
     const filled = [job('backfill', 'Complete'), run('api-new-backfill', report())];
     assert.equal(look([...cutOff, ...filled]).state, 'Succeeded');
     const onRecord = (backfill?: boolean) =>
@@ -121,7 +121,7 @@ describe('the stages of migrations', () => {
         'api-new',
         objects.filter(({ kind }) => kind === 'Job'),
         objects.filter(({ kind }) => kind === 'Pod'),
-        { attempt: 2, afresh: true },
+        { attempt: 2, rerunMigrations: true },
       );
     const { state, nextStage, nextAttempt, lastMigration } = again(expanded);
     assert.deepEqual([state, nextStage, nextAttempt, lastMigration], ['Pending', 'expand', 2, 1]);
@@ -227,7 +227,7 @@ describe('the progress of a backfill', () => {
       job('expand', 'Complete', 'api-new-expand-2'),
       run('api-new-expand-2', report({ backfill: at(5_000) })),
     ];
-    const after = view([...expandedAt(0), ...second], { attempt: 2, afresh: true });
+    const after = view([...expandedAt(0), ...second], { attempt: 2, rerunMigrations: true });
     assert.deepEqual([after.state, after.progress?.rows], ['Succeeded', 5_000]);
   });
 

@@ -45,7 +45,7 @@ describe('what people are told of a plan', () => {
 
   it('and nothing of the steps between', () => {
     const position = { update: 'new', stable: 'old', startedAt: BEGAN };
-    assert.deepEqual(tell({ type: 'StepDone', revision: 'new', step: 0, of: 2, next: 1 }, position), []);
+    assert.deepEqual(tell({ type: 'StepCompleted', revision: 'new', step: 0, of: 2, next: 1 }, position), []);
     assert.deepEqual(tell({ type: 'Started', revision: 'old', undo: true }, position), []);
   });
 });

@@ -57,7 +57,7 @@ describe('deployments as a status has them', () => {
   });
 
   it('are none where somebody changed his mind before anybody saw it', () => {
-    const history = (['CalledOff', 'Superseded', 'Aborted'] as const).map((outcome) => record({ outcome }));
+    const history = (['Cancelled', 'Superseded', 'Aborted'] as const).map((outcome) => record({ outcome }));
     assert.deepEqual(
       reports({ history }).map(({ end }) => end?.outcome),
       ['FAILED'],

@@ -102,7 +102,7 @@ describe('who is behind a decision', () => {
     const fields = [flux, managed('kubectl', sets('env'))];
     const superseded = { type: 'Superseded', revision: fresh.name, by: next.name } as const;
     assert.equal(whoever(superseded, [fresh, next], fields, {}, next.name), 'kubectl');
-    const calledOff = { type: 'CalledOff', revision: fresh.name } as const;
+    const calledOff = { type: 'Cancelled', revision: fresh.name } as const;
     assert.equal(whoever(calledOff, [fresh], fields, {}, old.name), 'flux');
   });
 

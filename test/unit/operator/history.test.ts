@@ -66,10 +66,10 @@ describe('the record of a delivery', () => {
   });
 
   it('tells what was called off once it had traffic from what nobody saw', () => {
-    const decision = { type: 'CalledOff', revision: revision.name };
+    const decision = { type: 'Cancelled', revision: revision.name };
     assert.equal(ended(decision)[0]?.outcome, 'RolledBack');
     const unseen = { ...seen, delivery: { position: { update: revision.name } } } as unknown as Observed;
-    assert.equal(endedDeliveries(unseen, { decisions: [decision] } as never, now)[0]?.outcome, 'CalledOff');
+    assert.equal(endedDeliveries(unseen, { decisions: [decision] } as never, now)[0]?.outcome, 'Cancelled');
   });
 
   it('is kept with the twenty newest', () => {
