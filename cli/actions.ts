@@ -1,7 +1,7 @@
 /** What people do to a delivery: one function each, for the commands and for the dashboard's buttons. */
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
-import { deliveryId, fullId, stepId, wayBack } from '../operator/delivery/plan.js';
-import { belowFloor } from '../operator/delivery/rollback-floor.js';
+import { deliveryId, fullId, stepId, undoTarget } from '../operator/delivery/plan.js';
+import { belowFloorMessage } from '../operator/delivery/rollback-floor.js';
 import { REQUEST_ANNOTATIONS } from '../operator/reconciler/strategies.js';
 import { ControllerRevisionKind, PcfApiKind } from '../operator/resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../operator/resources/metadata.js';
@@ -124,7 +124,7 @@ async function recordedRevisions({ client, namespace }: ClusterAccess, name: str
 }
 
 function choose({ metadata, status }: PcfApi, revisions: Revision[], to: string | undefined): Revision {
-  const wanted = to ?? wayBack(status?.delivery ?? {});
+  const wanted = to ?? undoTarget(status?.delivery ?? {});
   if (!wanted) throw new CliError(`${metadata.name} has nothing to go back to`);
   const found = revisions.find(({ name, number }) => name === wanted || String(number) === wanted);
   const known = revisions.map(({ number, name }) => `${number} (${name})`).join(', ');
@@ -136,7 +136,7 @@ function choose({ metadata, status }: PcfApi, revisions: Revision[], to: string 
 
 /** The operator would refuse it too; here it is said before anything is written. */
 function refuseBelowFloor({ status }: PcfApi, revisions: Revision[], to: Revision): void {
-  const refused = belowFloor(revisions, status?.delivery ?? {}, to.name);
+  const refused = belowFloorMessage(revisions, status?.delivery ?? {}, to.name);
   if (refused) throw new CliError(`not undone: ${refused}`);
 }
 

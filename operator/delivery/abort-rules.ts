@@ -1,75 +1,57 @@
-/** When a delivery is aborted: something failed that waiting does not fix. */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import type { DeliverySettings } from './delivery-spec.js';
-import type { Failure, Observation } from './observation.js';
+/** Reasons to abort a delivery: failures that waiting does not fix. */
+import type { DeliveryContext } from './context.js';
+import type { Failure } from './observation.js';
 import { deadlineLeftMs, deadlineMessage } from './progress-deadline.js';
 import { deliveryId } from './request-ids.js';
-import { view } from './revision-view.js';
-import { belowFloor } from './rollback-floor.js';
+import { belowFloorMessage } from './rollback-floor.js';
+import { firstFinding, type Rule } from './rule-chain.js';
 
-type Rule = (
-  seen: Observation,
-  position: DeliveryPosition,
-  settings: DeliverySettings,
-  now: number,
-) => Failure | undefined;
+type AbortRule = Rule<DeliveryContext, Failure>;
 
-const rules: Rule[] = [askedFor, revisionFailed, schemaTooNew, analysisFailed, deadlineOver];
+const rules: readonly AbortRule[] = [
+  abortRequested,
+  revisionFailed,
+  belowRollbackFloor,
+  analysisFailed,
+  deadlineExceeded,
+];
 
-/** Why the revision on its way is to be aborted; undefined when it is not. The first rule that holds tells. */
-export function failureOf(
-  seen: Observation,
-  position: DeliveryPosition,
-  settings: DeliverySettings,
-  now: number,
-): Failure | undefined {
-  // A pause freezes everything but the hand that aborts.
-  for (const rule of settings.paused ? [askedFor] : rules) {
-    const failure = rule(seen, position, settings, now);
-    if (failure) return failure;
-  }
-  return undefined;
+/** Why the delivery must be aborted; undefined if it continues. A paused delivery is aborted only on request. */
+export function abortReason(context: DeliveryContext): Failure | undefined {
+  if (!context.canary) return undefined;
+  return firstFinding(context.spec.paused ? [abortRequested] : rules, context);
 }
 
-function askedFor(
-  _seen: Observation,
-  position: DeliveryPosition,
-  { requests }: DeliverySettings,
-): Failure | undefined {
+function abortRequested({ position, spec: { requests } }: DeliveryContext): Failure | undefined {
   const id = deliveryId(position);
   return id && requests.abort === id
     ? { reason: 'AbortRequested', message: 'it was aborted by hand' }
     : undefined;
 }
 
-/** What the API server dates, in whole seconds, is compared with what we date: so far their clocks may be apart. */
+/** Tolerated difference between the clocks of the API server, which has a resolution of seconds, and the operator. */
 const CLOCK_SKEW_MS = 5_000;
 
-/** Evidence from before this delivery is of an earlier try of the same revision. */
-function revisionFailed(seen: Observation, { update, startedAt }: DeliveryPosition): Failure | undefined {
-  const { failure } = view(seen, update!);
+/** A failure from before the start of the delivery belongs to an earlier attempt at the same revision. */
+function revisionFailed({ canary, position: { startedAt } }: DeliveryContext): Failure | undefined {
+  const { failure } = canary!;
   if (!failure?.since || !startedAt) return failure;
-  const isOfThisTry = Date.parse(failure.since) >= Date.parse(startedAt) - CLOCK_SKEW_MS;
-  return isOfThisTry ? failure : undefined;
+  const isOfThisAttempt = Date.parse(failure.since) >= Date.parse(startedAt) - CLOCK_SKEW_MS;
+  return isOfThisAttempt ? failure : undefined;
 }
 
-/** An old image under new settings: that it does not know what was contracted shows when it is migrated. */
-function schemaTooNew(seen: Observation, position: DeliveryPosition): Failure | undefined {
-  const message = belowFloor(seen.revisions, position, position.update!);
+/** An old image with new settings: its known migrations are reported only when its migrations run. */
+function belowRollbackFloor({ revisions, position, canary }: DeliveryContext): Failure | undefined {
+  const message = belowFloorMessage(revisions, position, canary!.name);
   return message ? { reason: 'BelowRollbackFloor', message } : undefined;
 }
 
-function analysisFailed({ analysis }: Observation): Failure | undefined {
+function analysisFailed({ observation: { analysis } }: DeliveryContext): Failure | undefined {
   return analysis?.verdict === 'Failed' ? { reason: 'AnalysisFailed', message: analysis.message } : undefined;
 }
 
-function deadlineOver(
-  seen: Observation,
-  position: DeliveryPosition,
-  settings: DeliverySettings,
-  now: number,
-): Failure | undefined {
-  const leftMs = deadlineLeftMs(seen, position, settings, now);
+function deadlineExceeded(context: DeliveryContext): Failure | undefined {
+  const leftMs = deadlineLeftMs(context);
   if (leftMs === undefined || leftMs > 0) return undefined;
-  return { reason: 'ProgressDeadlineExceeded', message: deadlineMessage(seen, position, settings) };
+  return { reason: 'ProgressDeadlineExceeded', message: deadlineMessage(context) };
 }

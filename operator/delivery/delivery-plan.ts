@@ -1,46 +1,46 @@
-/** What the planner returns. Plain data: no clock, no Kubernetes objects. */
+/** The result of the planner. Plain data: no clock, no Kubernetes objects. */
 import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
 import type { MigrationJob, RouteView } from './observation.js';
 
-/** The step that a delivery is at, for people. */
+/** The current step of a delivery, for the status. */
 export interface StepView {
-  /** From 0; `of` when all are done. */
+  /** From 0; `of` when all are completed. */
   index: number;
   of: number;
   weight: number;
-  /** When its weight was first in force. */
+  /** When its weight became effective. */
   since?: string;
-  /** What it waits for, in words. */
+  /** Condition that it waits for. */
   waitingFor?: string;
 }
 
 export interface DeliveryPlan {
   position: DeliveryPosition;
-  /** The revision that is prepared: its settings must be there, and its migrations run, before it gets pods. */
+  /** The revision to prepare: before it gets pods, its ConfigMap must exist and its migrations must have run. */
   migrate?: string;
-  /** The migration Job that must run now, unless it was made already. */
+  /** The migration Job that must run now, unless it exists already. */
   job?: MigrationJob;
-  /** What is still to be contracted, and what that waits for. */
+  /** What the pending contract waits for, and when the soak ends. */
   contract?: { waitingFor?: string; at?: string };
-  /** What waits to be approved, see {@link Requests.approve}. */
+  /** Identifies the required approval, see {@link Requests.approve}. */
   approval?: string;
-  /** Why the revision that the spec asks for is not delivered: it can't live with the schema. */
+  /** Why the revision that the spec describes is rejected: it can't run with the schema. */
   refused?: string;
-  /** Pods per revision. A revision that is not named here is removed. */
+  /** Pods per revision. Other revisions are removed. */
   replicas: Record<string, number>;
-  /** The route that must be in force; undefined while nothing can serve. */
+  /** The route that must be in effect; undefined if no pod can serve. */
   route?: RouteView;
   /** Message with the condition for writing the route. Until it is met, everything that serves traffic is unchanged. */
   routeWaitsFor?: string;
   traffic: TrafficStatus;
   step?: StepView;
-  /** What the promotion waits for, in words, when everything else is done. */
+  /** What the promotion waits for, when all steps are completed. */
   promotionWaitsFor?: string;
   /** The progress deadline of a first revision has expired. It is not aborted, because no other revision can serve. */
   overdue?: string;
-  /** What this plan decided, for events and records; empty in steady state. */
+  /** Decisions of this plan, for Events and records; empty in steady state. */
   decisions: Decision[];
-  /** When to plan again though nothing happens. In milliseconds. */
+  /** When to plan again without an event. In milliseconds. */
   requeueAfterMs?: number;
 }
 

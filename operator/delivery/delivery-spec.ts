@@ -1,56 +1,56 @@
-/** What the spec of a PcfApi asks of a delivery: every strategy is reduced to stages, pods and delays. */
+/** The spec of a PcfApi as the planner reads it: every strategy is reduced to stages, pods and delays. */
 
-/** A stretch of a delivery: a share, and what must be before the next one. */
+/** A step: a share of the traffic, and the conditions for the next step. */
 export interface Stage {
   /** Share of the new revision, in percent. */
   weight: number;
-  /** How long to stay once the share is in force. In milliseconds. */
+  /** How long to stay once the share is effective. In milliseconds. */
   holdMs: number;
-  /** Stay until somebody says continue. */
+  /** Whether the next step waits for `kubectl pcf promote`. */
   pause: boolean;
 }
 
-/** What people ask for by name, see {@link deliveryId}: an old request means nothing to a new delivery. */
+/** Requests by annotation. Each names one delivery, see {@link deliveryId}: it does not apply to the next one. */
 export interface Requests {
   /** `<delivery>/<strategy>/<step>`, or `<delivery>/full`. */
   promote?: string;
   /** `<delivery>`. */
   abort?: string;
-  /** `<delivery>/expand`, or `<stable revision>@<when it was promoted>/contract/<attempt>`. */
+  /** `<delivery>/expand`, or `<stable revision>@<time of its promotion>/contract/<attempt>`. */
   approve?: string;
-  /** `<revision>@<when it failed>`. */
+  /** `<revision>@<time of the failure>`. */
   retry?: string;
 }
 
 export type StrategyType = 'Canary' | 'BlueGreen' | 'RollingUpdate';
 
-export interface DeliverySettings {
+export interface DeliverySpec {
   strategy: StrategyType;
-  /** Pods that carry the whole traffic. */
+  /** Pods for the whole traffic. */
   replicas: number;
-  /** 0-100, whatever the stages say; undefined: the stages drive. */
+  /** 0-100, overrides the stages; undefined: the stages decide. */
   canaryWeight?: number;
   stages: readonly Stage[];
-  /** Pods of the new revision before it has everything: as its share needs, as many as the stable one, or a number. */
+  /** Pods of the new revision before its promotion: as its share needs, as many as the stable one, or a number. */
   canaryPods: 'share' | 'full' | number;
-  /** Percent of the requests that are copied to the new revision, beside its share. */
+  /** Percent of the requests that are copied to the new revision, in addition to its share. */
   mirror?: number;
-  /** Pods beyond `replicas` that both revisions may have together; undefined: what it takes. */
+  /** Pods beyond `replicas` that both revisions may have together; undefined: no limit. */
   maxSurge?: number;
-  /** Pods below `replicas` that may be ready. */
+  /** Ready pods that may be missing from `replicas`. */
   maxUnavailable: number;
   paused: boolean;
   /** `exact`: a router splits by weight. `replicas`: the share is the number of ready pods. */
   split: 'exact' | 'replicas';
-  /** How long a revision without traffic keeps its pods, so that going back to it is instant. In milliseconds. */
+  /** How long a revision without traffic retains its pods, so that an undo is instant. In milliseconds. */
   retireDelayMs: number;
-  /** How long the data plane may take to act on a route that was read back. In milliseconds. */
+  /** Maximum time from reading back a route until the data plane has applied it. In milliseconds. */
   settleMs: number;
-  /** How long pods may make no progress. In milliseconds. */
+  /** Maximum time without progress of the pods. In milliseconds. */
   progressDeadlineMs: number;
-  /** Whether somebody must approve of migrations. */
+  /** Whether migrations require an approval. */
   approval?: boolean;
-  /** How long after a promotion the schema stays as it is. In milliseconds; undefined: for ever. */
+  /** Time from a promotion to contract. In milliseconds; undefined: contract is disabled. */
   contractDelayMs?: number;
   requests: Requests;
 }

@@ -1,25 +1,25 @@
-/** What the planner reads: the revisions, their pods and migrations, and the route. Plain data: no clock, no Kubernetes objects. */
+/** The input of the planner: revisions, their pods and migrations, and the route. Plain data: no clock, no Kubernetes objects. */
 import type { BackfillStatus, DeliveryPosition, PositionRecord } from '../api/v1alpha1/status.js';
 
-/** Of expand and backfill together. `Planned`: they wait for somebody to approve of them. */
+/** State of expand and backfill together. `Planned`: they wait for an approval. */
 export type MigrationState = 'Disabled' | 'Pending' | 'Planned' | 'Running' | 'Succeeded' | 'Failed';
 
-/** What a migration Job does. `plan` changes nothing; `hook` is what must have succeeded before contract. */
+/** Stage of a migration Job. `plan` changes nothing; `hook` must succeed before contract. */
 export type MigrationStage = 'plan' | 'expand' | 'backfill' | 'hook' | 'contract';
 
 export interface MigrationJob {
   revision: string;
   stage: MigrationStage;
-  /** Counts from 1: a Job that failed stays as it is, and another try is another Job. */
+  /** From 1. A failed Job is not changed: a retry is another Job. */
   attempt: number;
 }
 
 export type JobState = 'Absent' | 'Running' | 'Succeeded' | 'Failed';
 
-/** How far the contract of a revision is. */
+/** State of the contract of a revision. */
 export interface ContractView {
   state: JobState;
-  /** What must succeed before it. */
+  /** State of what must succeed before it. */
   hook: JobState | 'Disabled';
   /** Number of its next Job. */
   attempt: number;
@@ -27,19 +27,19 @@ export interface ContractView {
 
 /** Why a revision can't be delivered. */
 export interface Failure {
-  /** One CamelCase word. */
+  /** UpperCamelCase. */
   reason: string;
   message: string;
-  /** When what shows it came to be, as far as that is known: older than the delivery, it counts for nothing. */
+  /** Time of the evidence, if known. Evidence from before the delivery does not count. */
   since?: string;
 }
 
-/** One revision as the caches show it. */
+/** One revision according to the caches. */
 export interface RevisionView {
   name: string;
-  /** Pods its Deployment asks for; 0 when it has no Deployment. */
+  /** Desired pods of its Deployment; 0 without a Deployment. */
   replicas: number;
-  /** Pods that the data plane can send a request to now. */
+  /** Pods that the data plane can send requests to now. */
   ready: number;
   /**
    * The revision serves, and a new Service that its route needs has no endpoints yet. `ready` then counts its ready
@@ -47,36 +47,36 @@ export interface RevisionView {
    */
   awaitsEndpoints?: true;
   migration: MigrationState;
-  /** The Job that brings its migrations further; undefined while one runs, or none is left. Default: there is none. */
+  /** The next Job of its migrations; undefined while one runs, or if none is left. Default: there is none. */
   nextStage?: 'plan' | 'expand' | 'backfill';
   nextAttempt?: number;
-  /** Contract migrations that its image knows and the database does not have; undefined: not told yet. */
+  /** Contract migrations of its image that the database does not have; undefined: not reported yet. */
   contracts?: string[];
-  /** Migrations that the database has and its image does not know. */
+  /** Migrations of the database that its image does not have. */
   ahead?: string[];
-  /** Its expand is done, and nobody can read what it said. */
+  /** Its expand succeeded without a readable report. */
   unreported?: boolean;
-  /** Whether its expand told of a backfill, or may have. */
+  /** Whether its expand reported a backfill, or may have. */
   backfill?: boolean;
   /** Progress of the newest backfill. */
   progress?: BackfillStatus;
   contract?: ContractView;
-  /** Its number on record, and its image. */
+  /** Number of its record. */
   number?: number;
   image?: string;
-  /** All of its pods that exist, ready or not, migrations left out. */
+  /** All of its pods that exist, ready or not, except those of migrations. */
   pods?: number;
-  /** Migration Jobs of it that failed. */
+  /** Number of failed migration Jobs. */
   failedMigrations?: number;
   /** Number of its last attempt at migrations. */
   lastMigration?: number;
-  /** The part of an earlier position that is recorded at this revision. */
+  /** The part of an earlier position in its record. */
   record?: PositionRecord;
-  /** Its pods crash again and again, or its image can't be pulled, or its migration failed for good. */
+  /** A permanent failure: a crash loop, an image that can't be pulled, a failed migration. */
   failure?: Failure;
 }
 
-/** Who gets the traffic: shares in percent that add up to 100, and who gets the requests with the canary header. */
+/** Shares of the traffic in percent, which add up to 100, and the target of requests with the canary header. */
 export interface RouteView {
   weights: Record<string, number>;
   header?: string;
@@ -85,17 +85,17 @@ export interface RouteView {
    * selects the revision that has the whole traffic.
    */
   service?: string;
-  /** Percent of the requests of which the header's revision gets a copy, whoever answers them. */
+  /** Percent of all requests that are copied to the revision of the header. */
   mirror?: number;
-  /** No router: every ready pod gets the same, so the weights are what the pods make them. */
+  /** No router: requests are distributed over all ready pods, which determine the weights. */
   byPods?: true;
 }
 
-/** The judgement on the new revision so far. */
+/** The verdict of the analysis on the new revision. */
 export interface AnalysisView {
   verdict: 'Running' | 'Passed' | 'Failed' | 'Inconclusive' | 'Unavailable';
   message: string;
-  /** When the step began, see {@link DeliveryPosition.stepSince}, by measurements since which it judges. */
+  /** Start of the step, see {@link DeliveryPosition.stepSince}: older measurements do not count. */
   stepSince?: string;
 }
 
@@ -103,21 +103,22 @@ export interface Observation {
   /** The revision that the spec describes. */
   target: string;
   revisions: RevisionView[];
-  /** Revisions that are not on record any more, and still have pods. */
-  strangers?: string[];
-  /** Deployments whose pods are still to follow the stable revision, so that some may come up as they were before. */
-  following?: string[];
+  /** Revisions without a record that still have pods. */
+  unrecorded?: string[];
+  /** Deployments of components that have not rolled to the stable revision yet. */
+  updating?: string[];
+  /** The position according to `status.delivery`. */
   position: DeliveryPosition;
-  /** The route as it was read back; undefined before there is one. */
+  /** The route as it was read back; undefined if there is none. */
   route?: RouteView;
-  /** Why the route can't be as it is planned, as far as that is known. */
+  /** Why the planned route can't take effect, if known. */
   routeTrouble?: string;
   /** Message of the controller that rejects the route; undefined if it accepts the route or reports nothing. */
   routeRejected?: string;
-  /** How long the route has been as it is, as far as this process knows. In milliseconds. */
+  /** Time since the last change of the route, as observed by this process. In milliseconds. */
   routeAgeMs: number;
-  /** Whether all that a new pod needs is there (its Secrets). */
+  /** Whether everything that a new pod needs exists (its Secrets). */
   startable: boolean;
-  /** Undefined: nothing is analysed. */
+  /** Undefined without an analysis. */
   analysis?: AnalysisView;
 }

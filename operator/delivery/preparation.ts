@@ -1,41 +1,17 @@
-/** The migration Job that is to run now. */
+/** Migrations before the first pod of a revision: which Job runs next, and which approval is required. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import type { DeliverySettings } from './delivery-spec.js';
+import type { DeliveryContext } from './context.js';
 import type { MigrationJob, MigrationStage, Observation } from './observation.js';
 import { deliveryId } from './request-ids.js';
-import { migrated, view } from './revision-view.js';
+import { isMigrated } from './revision-view.js';
 
-/** Of the revision on its way: plan if it is to be approved, then expand, then backfill. */
-export function preparation(
-  seen: Observation,
-  position: DeliveryPosition,
-  settings: DeliverySettings,
-): MigrationJob | undefined {
-  const { update: revision } = position;
-  if (!revision || settings.paused) return undefined;
-  const { migration, nextStage: stage, nextAttempt = 1 } = view(seen, revision);
-  if (!stage || (migration === 'Planned' && !isApproved(position, settings))) return undefined;
+/** The Job of the revision being delivered: plan if approval is required, then expand, then backfill. */
+export function preparationJob(context: DeliveryContext): MigrationJob | undefined {
+  const { canary, position, spec } = context;
+  if (!canary || spec.paused) return undefined;
+  const { name: revision, migration, nextStage: stage, nextAttempt = 1 } = canary;
+  if (!stage || (migration === 'Planned' && !isApproved(context))) return undefined;
   return { revision, stage, attempt: Math.max(nextAttempt, position.attempt ?? 1) };
-}
-
-/**
- * What a delivery that migrates afresh has to go by. The schema may lack what earlier Jobs did, so
- * pods that were left by an earlier try are sent no request before it is there again; and as the
- * delivery begins, it still sees the state that those Jobs had.
- */
-export function seenAfresh(
-  seen: Observation,
-  { stable, update, rerunMigrations, startedAt }: DeliveryPosition,
-): Observation {
-  if (!update || !rerunMigrations) return seen;
-  const begins = seen.position.startedAt !== startedAt;
-  const canary = view(seen, update);
-  if (!begins && migrated(canary)) return seen;
-  const pending = begins ? ({ migration: 'Pending', nextStage: undefined } as const) : {};
-  // Where nobody else could answer, a pod that says it is ready is worth more than a rule.
-  const canWait = stable !== undefined && view(seen, stable).ready > 0;
-  const withheld = { ...canary, ...pending, ...(canWait ? { ready: 0 } : {}) };
-  return { ...seen, revisions: seen.revisions.map((one) => (one.name === update ? withheld : one)) };
 }
 
 /**
@@ -43,8 +19,8 @@ export function seenAfresh(
  * which must neither rerun the backfill nor lose the figures. The record is removed when the migrations
  * run again.
  */
-export function noteBackfill(
-  { position: { update }, revisions }: Observation,
+export function recordBackfill(
+  { position: { update }, revisions }: Pick<Observation, 'position' | 'revisions'>,
   knownMigrations: NonNullable<DeliveryPosition['knownMigrations']>,
 ): NonNullable<DeliveryPosition['knownMigrations']> {
   const canary = revisions.find(({ name }) => name === update);
@@ -54,16 +30,16 @@ export function noteBackfill(
   return knownMigrations.map((known) => {
     if (known.revision !== update) return known;
     const { backfilled: _, progress: _before, ...rest } = known;
-    return { ...rest, ...(migrated(canary) ? done : {}) };
+    return { ...rest, ...(isMigrated(canary) ? done : {}) };
   });
 }
 
 /**
- * Whether a Job that runs is of no use any more: its delivery was aborted or superseded, and a
- * backfill would keep the next delivery from the database until it is done. Its cursor is in the
- * database, so nothing is lost. A contract is seen through: half of it is worse than all.
+ * Whether a running Job is obsolete because its delivery was aborted or superseded: a backfill would block the
+ * migrations of the next delivery. Its cursor is in the database, so no work is lost. A contract is never stopped:
+ * a partial one is worse than a complete one.
  */
-export function isStray(
+export function isObsolete(
   { stable, update }: DeliveryPosition,
   revision: string,
   stage: MigrationStage,
@@ -72,21 +48,17 @@ export function isStray(
   return revision !== update && revision !== stable;
 }
 
-/** What somebody must approve of before it continues; undefined when nothing is. */
-export function neededApproval(
-  seen: Observation,
-  position: DeliveryPosition,
-  settings: DeliverySettings,
-): string | undefined {
-  const isAsked = position.update && view(seen, position.update).migration === 'Planned';
-  return isAsked && !isApproved(position, settings) ? expandId(position) : undefined;
+/** Identifies the approval that the migrations wait for; undefined if they wait for none. */
+export function requiredApproval(context: DeliveryContext): string | undefined {
+  const isPlanned = context.canary?.migration === 'Planned';
+  return isPlanned && !isApproved(context) ? approvalId(context.position) : undefined;
 }
 
-/** Names what is approved: the migrations that this delivery begins with. */
-function expandId(position: DeliveryPosition): string {
+/** Identifies the first migrations of a delivery. */
+function approvalId(position: DeliveryPosition): string {
   return `${deliveryId(position)}/expand`;
 }
 
-function isApproved(position: DeliveryPosition, { requests }: DeliverySettings): boolean {
-  return requests.approve === expandId(position);
+function isApproved({ position, spec: { requests } }: DeliveryContext): boolean {
+  return requests.approve === approvalId(position);
 }

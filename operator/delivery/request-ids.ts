@@ -1,24 +1,24 @@
-/** Identifiers that requests (annotations) name: one delivery, one step of it, or all of its remaining steps. */
+/** Identifiers that requests (annotations) name, so that a request for one delivery does not apply to the next. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 
-/** Where an undo leads: out of a delivery, or back from what was aborted, to the stable revision; else to the one before it. */
-export function wayBack({ stable, update, failed, previous }: DeliveryPosition): string | undefined {
+/** The revision that an undo returns to: during a delivery or after an abort the stable one, else the one before it. */
+export function undoTarget({ stable, update, failed, previous }: DeliveryPosition): string | undefined {
   return update || failed ? stable : previous;
 }
 
-/** Names one delivery: requests that speak of another one are none. Undefined between deliveries. */
+/** Identifies a delivery; undefined between deliveries. */
 export function deliveryId({ update, startedAt }: DeliveryPosition): string | undefined {
   return update && `${update}@${startedAt}`;
 }
 
-/** Names the step that a delivery is at: a request to continue from it is none to continue from another one. */
+/** Identifies the current step of a delivery. */
 export function stepId(position: DeliveryPosition): string | undefined {
   const { strategy, step = 0 } = position;
   const id = deliveryId(position);
   return id && `${id}/${strategy}/${step}`;
 }
 
-/** Names all steps of a delivery that are left. */
+/** Identifies all remaining steps of a delivery. */
 export function fullId(position: DeliveryPosition): string | undefined {
   const id = deliveryId(position);
   return id && `${id}/full`;

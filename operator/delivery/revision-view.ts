@@ -1,11 +1,13 @@
-import type { Observation, RevisionView } from './observation.js';
+/** Lookup of observed revisions. */
+import type { RevisionView } from './observation.js';
 
-export function view(seen: Observation, name: string): RevisionView {
+/** The view of a revision. One that was not observed has no pods and no migration Jobs. */
+export function viewOf(revisions: readonly RevisionView[], name: string): RevisionView {
   const absent: RevisionView = { name, replicas: 0, ready: 0, migration: 'Pending', nextStage: 'expand' };
-  return seen.revisions.find((revision) => revision.name === name) ?? absent;
+  return revisions.find((revision) => revision.name === name) ?? absent;
 }
 
-/** Whether the pods of a revision may start: the schema is ready for them. */
-export function migrated(revision: RevisionView): boolean {
-  return revision.migration === 'Succeeded' || revision.migration === 'Disabled';
+/** Whether the schema is ready for the pods of a revision. */
+export function isMigrated({ migration }: Pick<RevisionView, 'migration'>): boolean {
+  return migration === 'Succeeded' || migration === 'Disabled';
 }

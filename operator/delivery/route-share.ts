@@ -1,12 +1,12 @@
-/** Shares of revisions in a route, and the revision that the Service selects. */
-import type { Observation, RouteView } from './observation.js';
+/** Shares of revisions in a route, in percent, and the revision that the Service selects. */
+import type { RevisionView, RouteView } from './observation.js';
 
-/** The share that a revision has in a route. */
+/** The share that a route gives a revision. */
 export function shareOf(route: RouteView | undefined, name: string | undefined): number {
   return (name && route?.weights[name]) || 0;
 }
 
-/** The selection of a Service that is not narrowed to one revision. */
+/** The selection of a Service that selects all revisions. */
 export const ALL_REVISIONS = '*';
 
 /** The revision that Service `<name>` selects under this route; undefined if it selects several, or none. */
@@ -14,9 +14,10 @@ export function serviceRevision({ weights, service }: RouteView): string | undef
   return service ?? Object.keys(weights).find((name) => weights[name] === 100);
 }
 
-/** The share that a revision has now: behind a Service that is open to all revisions, that of its ready pods. */
-export function shareInForce(
-  { route, revisions }: Pick<Observation, 'route' | 'revisions'>,
+/** The effective share of a revision: behind a Service that selects all revisions, that of its ready pods. */
+export function effectiveShare(
+  route: RouteView | undefined,
+  revisions: readonly RevisionView[],
   name: string | undefined,
 ): number {
   if (!route?.byPods) return shareOf(route, name);
@@ -29,9 +30,9 @@ export function shareInForce(
  * Adds shares by ready pods to a route without shares: it was read back from a Service that selects all
  * revisions. `rest` is the revision that has the whole traffic while no pod is ready.
  */
-export function withShares(
-  { revisions }: Pick<Observation, 'revisions'>,
+export function withPodShares(
   route: RouteView,
+  revisions: readonly RevisionView[],
   rest: string | undefined,
 ): RouteView {
   if (!route.byPods) return route;

@@ -26,7 +26,7 @@ function revisionPods(
     stable: plan.position.stable,
     replicas: plan.replicas,
     ready: Object.fromEntries(delivery.revisions.map(({ name, ready }) => [name, ready])),
-    existing: [...withPods, ...(delivery.strangers ?? [])],
+    existing: [...withPods, ...(delivery.unrecorded ?? [])],
     weights: plan.route?.weights ?? {},
   };
 }

@@ -4,7 +4,7 @@ import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { MigrationJob, MigrationStage } from '../delivery/observation.js';
 import { recordedAt, recordOf } from '../delivery/plan.js';
-import { isStray } from '../delivery/preparation.js';
+import { isObsolete } from '../delivery/preparation.js';
 import { hookObject } from '../migrations/hook.js';
 import { hasEnded } from '../migrations/job-view.js';
 import { migrationJob } from '../migrations/migration-job.js';
@@ -151,7 +151,7 @@ export function unwantedObjects(
     if (type === JobKind) {
       const { [LABELS.revision]: revision = '', [LABELS.stage]: stage } = object.metadata.labels ?? {};
       if (!history.has(revision)) return true;
-      return !hasEnded(object) && isStray(position, revision, stage as MigrationStage);
+      return !hasEnded(object) && isObsolete(position, revision, stage as MigrationStage);
     }
     return true;
   });

@@ -116,8 +116,8 @@ export function observe(
     delivery: {
       target: target.name,
       revisions: views,
-      strangers: [...living.keys()].filter((name) => !revisions.has(name)),
-      following: followingDeployments(api, caches),
+      unrecorded: [...living.keys()].filter((name) => !revisions.has(name)),
+      updating: followingDeployments(api, caches),
       position,
       route,
       routeRejected: liveRoute && router.rejection?.(liveRoute),

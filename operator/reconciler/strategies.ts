@@ -3,7 +3,7 @@ import { fullReplicas } from '../api/v1alpha1/defaults.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
-import type { DeliverySettings, Requests, Stage, StrategyType } from '../delivery/delivery-spec.js';
+import type { DeliverySpec, Requests, Stage, StrategyType } from '../delivery/delivery-spec.js';
 import type { TrafficRouter } from '../traffic/router.js';
 
 /** Envoy has a pushed route within a second; twice that is on the safe side. */
@@ -21,11 +21,11 @@ export const REQUEST_ANNOTATIONS = {
 } as const satisfies Record<keyof Requests, string>;
 
 type StrategySettings = Pick<
-  DeliverySettings,
+  DeliverySpec,
   'stages' | 'canaryPods' | 'mirror' | 'maxSurge' | 'maxUnavailable' | 'retireDelayMs'
 >;
 
-export function deliverySettings({ spec, metadata }: PcfApi, router: TrafficRouter): DeliverySettings {
+export function deliverySettings({ spec, metadata }: PcfApi, router: TrafficRouter): DeliverySpec {
   const strategy = spec.strategy?.type ?? 'Canary';
   const annotations = metadata.annotations ?? {};
   return {

@@ -6,7 +6,7 @@ import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { Phase } from '../api/v1alpha1/status.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { RevisionView } from '../delivery/observation.js';
-import { migrated } from '../delivery/plan.js';
+import { isMigrated } from '../delivery/plan.js';
 import type { MigrationView } from '../migrations/migration-view.js';
 import { hostConflictMessage, isShadowed } from './host-conflict.js';
 import { unavailableStable, weakenedStable } from './issues.js';
@@ -148,7 +148,7 @@ function paused({ seen, plan }: Case): Summary | undefined {
 
 function migrating({ seen, plan, current }: Case): Summary | undefined {
   const { update } = plan.position;
-  if (!update || (current && migrated(current))) return undefined;
+  if (!update || (current && isMigrated(current))) return undefined;
   const migration = seen.migrations.get(update);
   if (migration?.state === 'Planned') return approvalNeeded(seen, plan, update);
   const trouble = migration?.error

@@ -1,7 +1,7 @@
 /** A cluster reduced to what the planner sees, with the crashes and delays of a real one. */
 
 import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
-import type { DeliverySettings } from '../../../operator/delivery/delivery-spec.js';
+import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
 import type {
   AnalysisView,
   JobState,
@@ -62,15 +62,15 @@ export class ModelCluster {
   private skewMs = 0;
   /** Contract migrations that the database has, or may have. */
   readonly schema = new Set<string>();
-  readonly settings: DeliverySettings;
+  readonly settings: DeliverySpec;
   private readonly late = {
     pods: new Map<string, Pick<ModelRevision, 'ready' | 'leaving'>>(),
     jobs: new Map<string, Jobs>(),
     route: undefined as { route: RouteView | undefined } | undefined,
-    spec: undefined as { target: string; settings: DeliverySettings } | undefined,
+    spec: undefined as { target: string; settings: DeliverySpec } | undefined,
   };
 
-  constructor(settings: Partial<DeliverySettings>) {
+  constructor(settings: Partial<DeliverySpec>) {
     this.settings = deliverySettings({ settleMs: 2_000, ...settings });
   }
 
@@ -89,7 +89,7 @@ export class ModelCluster {
   }
 
   /** The spec as the caches show it. */
-  shown(): { target: string; settings: DeliverySettings } {
+  shown(): { target: string; settings: DeliverySpec } {
     return this.late.spec ?? this;
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { MigrationReport } from '../../../contract/image.js';
 import type { MigrationStage, MigrationState } from '../../../operator/delivery/observation.js';
-import { noteBackfill } from '../../../operator/delivery/preparation.js';
+import { recordBackfill } from '../../../operator/delivery/preparation.js';
 import { hookObject } from '../../../operator/migrations/hook.js';
 import { migrationJob } from '../../../operator/migrations/migration-job.js';
 import { migrationView } from '../../../operator/migrations/migration-view.js';
@@ -253,7 +253,7 @@ describe('the progress of a backfill', () => {
     const noted = (migration: MigrationState, known: object = {}) => {
       const canary = { name: 'new', replicas: 0, ready: 0, migration, backfill: true, progress: at(5_000) };
       const seen = { ...observation, revisions: [canary], position: { update: 'new' } };
-      return noteBackfill(seen, [{ revision: 'new', migrations: [], backfill: true, ...known }]);
+      return recordBackfill(seen, [{ revision: 'new', migrations: [], backfill: true, ...known }]);
     };
     const open = { revision: 'new', migrations: [], backfill: true };
     const done = { ...open, backfilled: true, progress: at(5_000) };
@@ -261,7 +261,7 @@ describe('the progress of a backfill', () => {
     assert.deepEqual(noted('Succeeded'), [done]);
     assert.deepEqual(noted('Pending', done), [open]);
     const stable = { ...observation, revisions: [], position: { stable: 'new' } };
-    assert.deepEqual(noteBackfill(stable, [done]), [done]);
+    assert.deepEqual(recordBackfill(stable, [done]), [done]);
   });
 });
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import type { StrategyType } from '../../../operator/delivery/delivery-spec.js';
-import { podsFor, replicaShares } from '../../../operator/delivery/weight.js';
+import { podsForShare, replicaShares } from '../../../operator/delivery/weight.js';
 import { desiredObjects } from '../../../operator/reconciler/desired.js';
 import { concerns } from '../../../operator/reconciler/issues.js';
 import { observe } from '../../../operator/reconciler/observe.js';
@@ -99,7 +99,7 @@ function statusFor({ seen, plan }: Delivery) {
 }
 
 function podsAt(strategy: StrategyType, weight: number, full: number): Record<string, number> {
-  if (strategy === 'Canary') return { old: full, new: podsFor(weight, full) };
+  if (strategy === 'Canary') return { old: full, new: podsForShare(weight, full) };
   if (strategy === 'BlueGreen') return { old: full, new: full };
   const { stable, update } = replicaShares(full, weight);
   return { old: stable, new: update };
