@@ -51,6 +51,8 @@ export interface Observed {
   /** Why an enabled component does not run. */
   componentTroubles: { component: ExtraComponent; trouble: string }[];
   readyReplicas: number;
+  /** Whether `spec.replicas` has the default of an autoscaler that no longer exists. `api` is without it. */
+  obsoleteReplicas?: boolean;
 }
 
 export interface Autoscaler {

@@ -25,7 +25,7 @@ type StrategySettings = Pick<
   'stages' | 'canaryPods' | 'mirror' | 'maxSurge' | 'maxUnavailable' | 'retireDelayMs'
 >;
 
-export function deliverySettings({ spec, metadata }: PcfApi, router: TrafficRouter): DeliverySpec {
+export function deliverySpecOf({ spec, metadata }: PcfApi, router: TrafficRouter): DeliverySpec {
   const strategy = spec.strategy?.type ?? 'Canary';
   const annotations = metadata.annotations ?? {};
   return {
