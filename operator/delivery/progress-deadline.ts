@@ -13,17 +13,21 @@ export function deadlineMessage({ canary, spec: { progressDeadlineMs } }: Delive
 export function deadlineLeftMs({
   canary,
   observation,
-  position: { progressAt },
+  position: { progress },
   spec: { progressDeadlineMs, paused },
   now,
 }: DeliveryContext): number | undefined {
-  if (!canary || !progressAt || paused || !observation.startable) return undefined;
+  if (!canary || !progress || paused || !observation.startable) return undefined;
   if (!isMigrated(canary) || canary.replicas === 0 || canary.ready >= canary.replicas) return undefined;
-  return Math.min(progressDeadlineMs, Date.parse(progressAt) + progressDeadlineMs - now);
+  return Math.min(progressDeadlineMs, Date.parse(progress.at) + progressDeadlineMs - now);
 }
 
 /** Once all pods were ready for this time, a pod that becomes unready gets a new deadline. */
 const STEADY_MS = 60_000;
+
+type Progress = NonNullable<DeliveryPosition['progress']>;
+/** The conditions under which numbers of pods are comparable. */
+type Stretch = Pick<Progress, 'migration' | 'step' | 'paused' | 'startable'>;
 
 /**
  * Records the time of the last progress: more ready or more desired pods than before in this stretch, another step,
@@ -31,7 +35,7 @@ const STEADY_MS = 60_000;
  */
 export function recordProgress({
   canary,
-  observation,
+  observation: { startable },
   position,
   spec: { paused },
   now,
@@ -41,22 +45,26 @@ export function recordProgress({
   const { ready, replicas, migration } = canary;
   const { readySince, ...before } = position;
   const unchanged = ready < replicas ? before : { ...before, readySince: readySince ?? at };
-  const stretch = [migration, position.step ?? 0, paused, observation.startable].join('/');
-  const most = mostBefore(position, stretch);
+  const stretch: Stretch = { migration, step: position.step ?? 0, paused, startable };
+  const most = mostPods(position.progress, stretch);
   const wasSteady = readySince !== undefined && now - Date.parse(readySince) >= STEADY_MS;
   const isUnready = wasSteady && ready < replicas;
   if (ready <= most.ready && replicas <= most.replicas && !isUnready) return unchanged;
-  const progress = [
-    stretch,
-    Math.max(replicas, most.replicas),
-    isUnready ? ready : Math.max(ready, most.ready),
-  ].join('/');
-  return { ...unchanged, progress, progressAt: at };
+  const progress: Progress = {
+    ...stretch,
+    replicas: Math.max(replicas, most.replicas),
+    ready: isUnready ? ready : Math.max(ready, most.ready),
+    at,
+  };
+  return { ...unchanged, progress };
 }
 
 /** The maximum of desired and of ready pods in the stretch so far. */
-function mostBefore({ progress = '' }: DeliveryPosition, stretch: string) {
-  if (!progress.startsWith(`${stretch}/`)) return { replicas: -1, ready: -1 };
-  const [replicas = 0, ready = 0] = progress.split('/').slice(-2).map(Number);
-  return { replicas, ready };
+function mostPods(progress: Progress | undefined, stretch: Stretch): Pick<Progress, 'replicas' | 'ready'> {
+  const isSame =
+    progress?.migration === stretch.migration &&
+    progress.step === stretch.step &&
+    progress.paused === stretch.paused &&
+    progress.startable === stretch.startable;
+  return isSame ? progress : { replicas: -1, ready: -1 };
 }

@@ -46,11 +46,11 @@ const backfillStatus = z.strictObject({
 });
 export type BackfillStatus = z.infer<typeof backfillStatus>;
 
+const migrationState = z.enum(['Pending', 'Planned', 'Running', 'Succeeded', 'Failed', 'Disabled']);
+
 const migrationStatus = z.strictObject({
   revision: shortText.meta({ description: 'Revision of the migrations.' }),
-  state: z
-    .enum(['Pending', 'Planned', 'Running', 'Succeeded', 'Failed', 'Disabled'])
-    .meta({ description: 'Where they stand. Planned: they wait to be approved.' }),
+  state: migrationState.meta({ description: 'Where they stand. Planned: they wait to be approved.' }),
   phase: z
     .enum(['plan', 'expand', 'backfill', 'hook', 'contract'])
     .optional()
@@ -130,6 +130,17 @@ const failedDelivery = z.strictObject({
   at: time('When it was aborted.'),
 });
 
+/** A change of one of the first four fields starts a new stretch, in which pods are compared from scratch. */
+const deliveryProgress = z.strictObject({
+  migration: migrationState.meta({ description: 'State of its expand and backfill.' }),
+  step: count('Step of the strategy, from 0.'),
+  paused: z.boolean().meta({ description: 'Whether it is paused.' }),
+  startable: z.boolean().meta({ description: 'Whether everything that a new pod needs exists.' }),
+  replicas: count('Maximum number of desired pods since the last change of the fields above.'),
+  ready: count('Maximum number of ready pods since the last change of the fields above.'),
+  at: time('Time of the last progress.'),
+});
+
 const deliveryPosition = z.strictObject({
   stable: shortText.optional().meta({ description: 'Revision that was promoted last.' }),
   previous: shortText.optional().meta({ description: 'Revision that was stable before it.' }),
@@ -154,8 +165,9 @@ const deliveryPosition = z.strictObject({
   }),
   weight: percent('The share last asked for, kept while paused.').optional(),
   scale: count('Pods for the whole traffic, by which the share in force is measured.').optional(),
-  progress: longText.optional().meta({ description: 'State that is compared to detect progress.' }),
-  progressAt: time('When there was progress last.').optional(),
+  progress: deliveryProgress
+    .optional()
+    .meta({ description: 'Last progress of its pods, from which progressDeadline is counted.' }),
   readySince: time('Since when all pods that were asked for are ready.').optional(),
   failed: failedDelivery.optional().meta({
     description: 'The revision that was aborted. It is not tried again until spec changes, or a retry.',
