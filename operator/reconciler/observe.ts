@@ -162,14 +162,14 @@ function migrationsOf(
 ) {
   const jobs = [JobKind, ...BACKUP_KINDS].flatMap((type) => caches.ownedBy(type, api));
   const { update, attempt, rerunMigrations, promotedAt, knownMigrations } = api.status?.delivery ?? {};
-  const toldBy = (name: string) => knownMigrations?.find(({ revision }) => revision === name);
+  const recordedOf = (name: string) => knownMigrations?.find(({ revision }) => revision === name);
   const attemptOf = (name: string) => (name === update ? (attempt ?? 1) : undefined);
   const viewOf = (name: string) =>
     migrationView(api, name, jobs, pods, {
       attempt: attemptOf(name),
       rerunMigrations: name === update && rerunMigrations,
       promotedAt,
-      told: toldBy(name),
+      recorded: recordedOf(name),
       live,
     });
   return new Map(
