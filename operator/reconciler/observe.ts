@@ -1,4 +1,4 @@
-/** Reads the caches into one picture of a PcfApi. No request leaves the process here. */
+/** Reads one PcfApi and its objects from the caches. Sends no request. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import type { Failure, RevisionView, RouteView } from '../delivery/observation.js';
@@ -22,7 +22,7 @@ import type { Revision } from '../resources/revision.js';
 import type { ScaleMetric } from '../resources/scale-view.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { routerOf } from '../traffic/index.js';
-import { followingDeployments } from './component-rollout.js';
+import { updatingDeployments } from './component-rollout.js';
 import { hostConflicts } from './host-conflict.js';
 import { revisionsOf } from './known-revisions.js';
 import type { Autoscaler, ClusterView, Observed } from './observed.js';
@@ -117,7 +117,7 @@ export function observe(
       target: target.name,
       revisions: views,
       unrecorded: [...living.keys()].filter((name) => !revisions.has(name)),
-      updating: followingDeployments(api, caches),
+      updating: updatingDeployments(api, caches),
       position,
       route,
       routeRejected: liveRoute && router.rejection?.(liveRoute),
@@ -173,12 +173,12 @@ function migrationsOf(
       live,
     });
   return new Map(
-    [...revisions.keys()].map((name) => [name, tellingOfContract(viewOf(name), pods, uncreated)]),
+    [...revisions.keys()].map((name) => [name, withContractTrouble(viewOf(name), pods, uncreated)]),
   );
 }
 
-/** Nothing waits for contract, so nothing else would tell why its pod does not begin. */
-function tellingOfContract(
+/** No pod waits for contract, so nothing else reports why its pod does not start. */
+function withContractTrouble(
   view: MigrationView,
   pods: Pod[],
   uncreated: ReadonlyMap<string, string>,
@@ -191,17 +191,17 @@ function tellingOfContract(
   return trouble ? { ...view, contractError: trouble } : view;
 }
 
-/** What the planner is told of them. */
-function migrationOf(seen: MigrationView) {
-  const { state: migration, nextStage, nextAttempt, contracts, ahead, unreported, backfill, progress } = seen;
-  const { contract, failedMigrations, lastMigration } = seen;
+/** The part that the planner reads. */
+function migrationOf(view: MigrationView) {
+  const { state: migration, nextStage, nextAttempt, contracts, ahead, unreported, backfill, progress } = view;
+  const { contract, failedMigrations, lastMigration } = view;
   return {
     ...{ migration, nextStage, nextAttempt, contracts, ahead, unreported, backfill, progress },
     ...{ contract, failedMigrations, lastMigration },
   };
 }
 
-/** The first pod that pulls the image of a revision is that of its migrations. */
+/** The pod of the migrations is the first one that pulls the image of a revision. */
 function migrationFailure(migration: MigrationView | undefined, pods: Pod[]): Failure | undefined {
   const job = preparing(migration);
   if (job) return jobPodFailure(job, pods);
@@ -213,7 +213,7 @@ function migrationFailure(migration: MigrationView | undefined, pods: Pod[]): Fa
   };
 }
 
-/** The Job that pods wait for; contract and what comes before it nobody waits for. */
+/** The Job that pods wait for. None waits for contract or its hook. */
 function preparing(migration: MigrationView | undefined): string | undefined {
   const { state, stage, job } = migration ?? {};
   return state === 'Running' && stage !== 'contract' && stage !== 'hook' ? job : undefined;

@@ -1,4 +1,4 @@
-/** The picture of one PcfApi that a reconcile works from. */
+/** The observed state of one PcfApi, from which a reconcile works. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { Observation } from '../delivery/observation.js';
 import type { Run } from '../migrations/live-reports.js';
@@ -14,18 +14,18 @@ import type { PodlessJob } from './pod-creation.js';
 import type { PodCreationReport } from './pod-creation-events.js';
 import type { MissingSecret } from './secret-digests.js';
 
-/** Everything about one PcfApi that a reconcile needs to know. */
+/** The observed state of one PcfApi. */
 export interface Observed {
   api: PcfApi;
   router: TrafficRouter;
-  /** Every recorded revision, and the one that the spec describes, by name. */
+  /** Every known revision, including the one that the spec describes, by name. */
   revisions: Map<string, Revision>;
-  /** What the planner gets to see, but for the age of the route, which no cache knows. */
+  /** The input of the planner, except the age of the route, which is not in a cache. */
   delivery: Omit<Observation, 'routeAgeMs'>;
   migrations: Map<string, MigrationView>;
-  /** Pods that migrate now. */
+  /** Pods that run migrations. */
   migrating: Run[];
-  /** Jobs that have no pod. */
+  /** Jobs without a pod. */
   podless: PodlessJob[];
   /** Reports on Jobs that have had no pod for some seconds, by name. */
   withoutPod: Map<string, PodCreationReport>;
@@ -34,9 +34,9 @@ export interface Observed {
   /** Objects in the cluster that belong to this PcfApi. */
   owned: { type: ResourceType; object: KubeObject }[];
   missingSecrets: MissingSecret[];
-  /** Kinds the router needs that the cluster does not have. */
+  /** Kinds that the router needs and the cluster does not have. */
   missingKinds: ResourceType[];
-  /** The route of the user's own that is to follow; undefined when it is not there, or none is named. */
+  /** The user's own route of `traffic.routeRef`; undefined if it does not exist, or is not set. */
   userRoute: KubeObject | undefined;
   /** The route that serves: the user's own, or the operator's. */
   liveRoute: KubeObject | undefined;
@@ -46,7 +46,7 @@ export interface Observed {
   available: (type: ResourceType) => boolean;
   /** HorizontalPodAutoscalers on this PcfApi that the operator did not create. */
   foreignAutoscalers: Autoscaler[];
-  /** What keeps a revision's pods from being ready, or its migrations from beginning, in the words of the kubelet. */
+  /** Why pods of a revision are not ready, or its migrations do not start, by revision: the message of the kubelet. */
   trouble: Map<string, string>;
   /** Why an enabled component does not run. */
   componentTroubles: { component: ExtraComponent; trouble: string }[];
@@ -60,7 +60,7 @@ export interface Autoscaler {
   metrics: ScaleMetric[];
 }
 
-/** What {@link observe} asks of the caches. */
+/** The part of the caches that {@link observe} reads. */
 export type ClusterView = Pick<
   Caches,
   'userRoute' | 'get' | 'ownedBy' | 'secret' | 'available' | 'foreignAutoscalers' | 'claimants'

@@ -8,7 +8,7 @@ import type { DeliverySpec } from '../delivery/delivery-spec.js';
 import { plan } from '../delivery/plan.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { desiredObjects, removable, unwantedObjects, writable } from './desired.js';
-import { endedDeliveries } from './history.js';
+import { finishedDeliveries } from './history.js';
 import { isAutoscaled, type MissingKind } from './issues.js';
 import type { Observed } from './observed.js';
 
@@ -51,7 +51,7 @@ export function planReconcile(
     missingKinds: missing,
     removals,
     replicas: replicasToWrite(observed, spec),
-    finished: endedDeliveries(observed, planned, now),
+    finished: finishedDeliveries(observed, planned, now),
     requeueAfterMs: earliest(
       planned.requeueAfterMs,
       analysis?.requeueAfterMs,

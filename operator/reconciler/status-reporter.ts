@@ -11,7 +11,7 @@ import { isForbidden, isInvalid } from '../runtime/kube-client.js';
 import { keyOf } from '../runtime/store.js';
 import { naming, type Repair } from './act.js';
 import { type Announcement, announcements } from './announce.js';
-import { whoDecided } from './attribution.js';
+import { decidingManager } from './attribution.js';
 import type { ReconcilerDependencies } from './dependencies.js';
 import { concerns, repairLoops } from './issues.js';
 import { facing, failureReport, type Obstacle, StatusRejectedError } from './obstacle.js';
@@ -101,7 +101,7 @@ export class StatusReporter {
       plan.decisions,
       plan.position,
       (name) => revisions.get(name),
-      (decision) => whoDecided(observed, decision),
+      (decision) => decidingManager(observed, decision),
     );
     const isNew = verdict === 'Failed' && api.status?.reason !== reason && events.length === 0;
     const revision = plan.position.update ?? plan.position.failed?.revision ?? plan.position.stable;
