@@ -1,9 +1,9 @@
-/** What the operator measures about its measuring. */
+/** Metrics of the measurements of analyses. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 export type AnalysisMetrics = ReturnType<typeof analysisMetrics>;
 
-/** Defines them in the registry, once. */
+/** Registers the metrics, once per registry. */
 export function analysisMetrics(registry: Registry) {
   const registers = [registry];
   const labelNames = ['provider'] as const;
@@ -16,20 +16,20 @@ export function analysisMetrics(registry: Registry) {
     }),
     duration: new Histogram({
       name: 'pcf_analysis_measurement_duration_seconds',
-      help: 'How long a measurement takes.',
+      help: 'Duration of a measurement.',
       buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 10, 60, 300],
       labelNames,
       registers,
     }),
     inFlight: new Gauge({
       name: 'pcf_analysis_measurements_in_flight',
-      help: 'Measurements being taken.',
+      help: 'Measurements in progress.',
       labelNames,
       registers,
     }),
     waiting: new Gauge({
       name: 'pcf_analysis_measurements_waiting',
-      help: 'Measurements that are due and wait for others to end.',
+      help: 'Measurements that are due and wait for a free slot.',
       labelNames,
       registers,
     }),

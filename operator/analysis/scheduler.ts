@@ -147,10 +147,7 @@ export class AnalysisScheduler {
       const detail = error instanceof Error ? error.message : String(error);
       const { namespace, name } = request.subject;
       if (!signal.aborted) {
-        this.options.logger.info(
-          { namespace, name, metric: metric.name, detail },
-          'a metric could not be measured',
-        );
+        this.options.logger.info({ namespace, name, metric: metric.name, detail }, 'measurement failed');
       }
       return { outcome: 'Error', detail };
     } finally {

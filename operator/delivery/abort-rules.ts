@@ -25,7 +25,7 @@ export function abortReason(context: DeliveryContext): Failure | undefined {
 function abortRequested({ position, spec: { requests } }: DeliveryContext): Failure | undefined {
   const id = deliveryId(position);
   return id && requests.abort === id
-    ? { reason: 'AbortRequested', message: 'it was aborted by hand' }
+    ? { reason: 'AbortRequested', message: 'an abort was requested' }
     : undefined;
 }
 

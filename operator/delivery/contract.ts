@@ -96,24 +96,24 @@ function isPromotionRecorded({ recorded, position: { stable, promotedAt } }: Con
 }
 
 function paused({ spec }: ContractContext): ContractFinding | undefined {
-  return spec.paused ? { reason: 'Paused', message: 'spec.paused to be taken out' } : undefined;
+  return spec.paused ? { reason: 'Paused', message: 'spec.paused to be unset' } : undefined;
 }
 
 /** A pending undo cancels the soak, and a failed delivery must be resolved first. */
 function deliveryInProgress(context: ContractContext): ContractFinding | undefined {
   const { canary, position, observation } = context;
-  if (canary) return { reason: 'DeliveryInProgress', message: `the delivery of ${canary.name} to end` };
+  if (canary) return { reason: 'DeliveryInProgress', message: `the delivery of ${canary.name} to finish` };
   if (!isPromotionRecorded(context))
-    return { reason: 'PromotionUnrecorded', message: 'the promotion to be on record' };
+    return { reason: 'PromotionUnrecorded', message: 'the promotion to be recorded' };
   if (observation.target === position.stable) return undefined;
-  return { reason: 'TargetChanged', message: `the spec to ask for ${position.stable} again` };
+  return { reason: 'TargetChanged', message: `the spec to describe ${position.stable} again` };
 }
 
 function soaking({ soakLeftMs, position, spec }: ContractContext): ContractFinding | undefined {
   if (soakLeftMs <= 0) return undefined;
   return {
     reason: 'Soaking',
-    message: `the soak of ${(spec.contractDelayMs ?? 0) / 1000} s to end, which began at ${position.promotedAt}`,
+    message: `the soak of ${(spec.contractDelayMs ?? 0) / 1000} s to end, started at ${position.promotedAt}`,
   };
 }
 
@@ -123,12 +123,12 @@ function jobFailed(context: ContractContext): ContractFinding | undefined {
   if (contract.state !== 'Failed' && contract.hook !== 'Failed') return undefined;
   if (isApproved(context)) return undefined;
   const what = contract.hook === 'Failed' ? 'beforeContract' : 'contract';
-  return { reason: 'JobFailed', message: `kubectl pcf migrate approve, as ${what} failed` };
+  return { reason: 'JobFailed', message: `kubectl pcf migrate approve, because ${what} failed` };
 }
 
 function approvalNeeded(context: ContractContext): ContractFinding | undefined {
   if (!context.spec.approval || isApproved(context)) return undefined;
-  return { reason: 'ApprovalNeeded', message: 'kubectl pcf migrate approve, which lets contract run' };
+  return { reason: 'ApprovalNeeded', message: 'kubectl pcf migrate approve, which starts contract' };
 }
 
 /** Identifies the contract of this promotion, and its attempt. */
@@ -150,14 +150,16 @@ function podsTerminating({ observation, revisions, position }: ContractContext):
   const blocking = [...recorded.map(({ name }) => name), ...(observation.unrecorded ?? [])].find(
     (name) => !canRunAfter(revisions, position.knownMigrations, name, after),
   );
-  return blocking ? { reason: 'PodsTerminating', message: `the last pod of ${blocking} to go` } : undefined;
+  return blocking
+    ? { reason: 'PodsTerminating', message: `the last pod of ${blocking} to terminate` }
+    : undefined;
 }
 
 /** An old ReplicaSet may have no pod now, and create one that meets the contracted schema. */
 function componentsUpdating({ observation, position }: ContractContext): ContractFinding | undefined {
   const [name] = observation.updating ?? [];
   return name
-    ? { reason: 'ComponentsUpdating', message: `all pods of ${name} to be of ${position.stable}` }
+    ? { reason: 'ComponentsUpdating', message: `all pods of ${name} to run revision ${position.stable}` }
     : undefined;
 }
 

@@ -60,14 +60,14 @@ export function belowFloorMessage(
   const own = knownMigrations?.filter(({ revision }) => revision === name) ?? [];
   if (own.some(({ unreported }) => unreported)) {
     return (
-      `${titleOf(rejected, name)} told nothing that can be read of the migrations it knows, so it may need what ` +
-      `${contracted.migrations.join(', ')} took out at ${contracted.at}; kubectl pcf retry asks it again`
+      `the report of ${titleOf(rejected, name)} on its migrations could not be read, so it may need what ` +
+      `${contracted.migrations.join(', ')} dropped at ${contracted.at}; kubectl pcf retry runs its migrations again`
     );
   }
   const lacking = contracted.migrations.filter((migration) => !own[0]?.migrations.includes(migration));
   return (
-    `${titleOf(rejected, name)} can't live with the schema: it needs what ${lacking.join(', ')} took out at ${contracted.at}, ` +
-    `and going back would not bring that data back; the oldest revision to go back to is ${floor}`
+    `${titleOf(rejected, name)} does not support the schema: it needs what ${lacking.join(', ')} dropped at ${contracted.at}, ` +
+    `and a rollback would not restore that data; the oldest supported revision is ${floor}`
   );
 }
 

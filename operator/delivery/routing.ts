@@ -202,9 +202,7 @@ function withoutOthers(
   if (spec.split === 'exact' || limited.weight === 0 || limited.weight === 100) return limited;
   const { stable, update } = position;
   const hasOthers = revisions.some(({ name, ready }) => ready > 0 && name !== stable && name !== update);
-  return hasOthers
-    ? { weight: 0, reason: 'pods of an earlier revision still stand behind the Service' }
-    : limited;
+  return hasOthers ? { weight: 0, reason: 'the Service still selects pods of an earlier revision' } : limited;
 }
 
 /** Whether two routes send every request to the same revision. Shares by pods are not written, so not compared. */

@@ -94,14 +94,14 @@ function stepWaitsFor(context: DeliveryContext): string | undefined {
   if (leftMs > 0) return `the hold of ${durationText(stage.holdMs)} to end`;
   const verdict = stepVerdict(context);
   if (verdict) return verdict;
-  if (stage.pause && !isPromotionRequested(context)) return `somebody to continue: kubectl pcf promote`;
+  if (stage.pause && !isPromotionRequested(context)) return 'manual promotion: kubectl pcf promote';
   return undefined;
 }
 
 /** The pending verdict of the analysis on this step. One on an earlier step, with a smaller share, does not count. */
 function stepVerdict({ observation: { analysis }, position }: DeliveryContext): string | undefined {
   if (!analysis) return undefined;
-  if (analysis.stepSince !== position.stepSince) return 'the analysis: nothing was measured at this step yet';
+  if (analysis.stepSince !== position.stepSince) return 'the analysis: no measurement at this step yet';
   return analysis.verdict === 'Passed' ? undefined : `the analysis: ${analysis.message}`;
 }
 
@@ -145,12 +145,12 @@ export function stepView(context: DeliveryContext): { step?: StepView; wakeMs?: 
   if (!canary || of === 0 || !stable || position.undo) return {};
   const base = { index, of, weight: desiredWeight(context), ...(since ? { since } : {}) };
   if (!areStepsEffective(context)) {
-    const waitingFor = `canaryWeight ${spec.canaryWeight} to be taken out of spec: it is in force instead of the steps`;
+    const waitingFor = `canaryWeight ${spec.canaryWeight} to be removed from spec: it overrides the steps`;
     return { step: { ...base, waitingFor } };
   }
   const stage = spec.stages[index];
   if (!stage) return { step: base };
-  const waitingFor = since ? stepWaitsFor(context) : 'its weight to be in force';
+  const waitingFor = since ? stepWaitsFor(context) : 'its weight to take effect';
   const leftMs = since ? holdLeftMs(context, stage) : 0;
   // The analysis reads the start of a step from the recorded position, and starts to measure then.
   const isAnalysisPending = since !== recorded.stepSince && observation.analysis !== undefined;

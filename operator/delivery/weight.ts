@@ -102,7 +102,7 @@ export function limitWeight(
     return limited(
       desired,
       most,
-      `${canary.ready} of ${of} pods of ${canary.name} are ready and can carry ${most} %`,
+      `${canary.ready} of ${of} pods of ${canary.name} are ready, enough for ${most} %`,
     );
   }
   // Missing stable pods never raise the weight: they only keep it from falling before they are ready.
@@ -127,7 +127,7 @@ function weightOfPods(
   return limited(
     desired,
     Math.min(99, Math.max(1, share)),
-    `without a router the share is that of the ready pods, ${canary.ready} to ${stable.ready}`,
+    `without a router the weight is the share of ready pods: ${canary.ready} to ${stable.ready}`,
   );
 }
 

@@ -129,14 +129,14 @@ function incompatibleImageError(last: Terminated | undefined): string | undefine
   const { exitCode = 0, reason = '', message } = last ?? {};
   const said = lastLine(message);
   if (exitCode === EXIT.usage) {
-    return 'the image does not take `migrate up --phase`: it was made before migrations had phases; use a newer one, or migrations.mode Disabled';
+    return 'the image does not support `migrate up --phase`: use a newer image, or migrations.mode Disabled';
   }
   if (NO_COMMAND.includes(exitCode) || NOT_STARTED.includes(reason)) {
     const why = [NOT_STARTED.includes(reason) ? reason : `exit code ${exitCode}`, ...(said ? [said] : [])];
     return `the image has no command \`migrate\` (${why.join(': ')}): use an image of the API, or migrations.mode Disabled`;
   }
   if (exitCode !== EXIT.failure) return undefined;
-  return `${said ?? `exit code ${exitCode}`} (it left no report, as an image does that has no command \`migrate\`: use an image of the API, or migrations.mode Disabled)`;
+  return `${said ?? `exit code ${exitCode}`} (no migration report; if the image has no command \`migrate\`, use an image of the API, or migrations.mode Disabled)`;
 }
 
 function lastLine(message: string | undefined): string | undefined {

@@ -99,7 +99,7 @@ export class MigrationProgress {
           this.readLine(owner, one, line);
         }
       } catch (error) {
-        if (!signal.aborted) logger.debug({ err: error, namespace, pod }, 'a log can not be followed');
+        if (!signal.aborted) logger.debug({ err: error, namespace, pod }, 'following a pod log failed');
       }
       // Also after a stream that ended without an error: the pod may still be running.
       failures += 1;

@@ -39,7 +39,7 @@ function eventOf(decision: Decision, position: DeliveryPosition): Told | undefin
       return { type: 'Started', revision: decision.revision, at: startedAt, from: stable };
     case 'Promoted':
       if (decision.undone) {
-        const reason = `${decision.revision} has the traffic again`;
+        const reason = `${decision.revision} receives the traffic again`;
         return { type: 'Undone', revision: decision.undone, at: promotedAt, reason };
       }
       return { type: 'Promoted', revision: decision.revision, at: promotedAt, from: previous };

@@ -90,9 +90,9 @@ const OUTCOMES = {
 } as const satisfies Record<DeliveryRecord['outcome'], DeploymentEnd['outcome']>;
 
 const WHY: Partial<Record<DeliveryRecord['outcome'], string>> = {
-  Undone: 'it took the traffic back from the revision after it',
-  RolledBack: 'called off while it had a share of the traffic',
-  Superseded: 'replaced by the next while it had a share of the traffic',
+  Undone: 'rollback from a later revision',
+  RolledBack: 'rolled back after it had received traffic',
+  Superseded: 'superseded after it had received traffic',
 };
 
 function endOf({ outcome, finishedAt, reason = WHY[outcome] }: DeliveryRecord): DeploymentEnd {

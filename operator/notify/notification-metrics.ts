@@ -1,9 +1,9 @@
-/** How well people and dashboards are told. */
+/** Metrics of notifications and reports. */
 import { Counter, Gauge, type Registry } from 'prom-client';
 
 export type NotifyMetrics = ReturnType<typeof notifyMetrics>;
 
-/** Defines them in the registry, once. */
+/** Registers the metrics, once per registry. */
 export function notifyMetrics(registry: Registry) {
   const registers = [registry];
   return {
@@ -15,13 +15,13 @@ export function notifyMetrics(registry: Registry) {
     }),
     retries: new Counter({
       name: 'pcf_notification_retries_total',
-      help: 'Tries that failed and were not refused.',
+      help: 'Failed attempts that are retried.',
       labelNames: ['kind'] as const,
       registers,
     }),
     pending: new Gauge({
       name: 'pcf_notifications_pending',
-      help: 'Notifications that wait or are being sent.',
+      help: 'Notifications that are queued or being sent.',
       registers,
     }),
   };

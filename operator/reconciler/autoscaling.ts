@@ -6,6 +6,8 @@ import { metricNames, type RevisionPods, type ScaleView, scaleView } from '../re
 import type { Verdict } from './conditions.js';
 import type { Observed } from './observed.js';
 
+const LIMITED = 'AutoscalingLimited';
+
 type Seen = Pick<Observed, 'api' | 'delivery' | 'foreignAutoscalers'>;
 
 /** An autoscaler of the user's own replaces ours, and its metrics stay as they are. */
@@ -13,7 +15,9 @@ export function currentScaleView({ api, delivery, foreignAutoscalers }: Seen, pl
   const isOurs = foreignAutoscalers.length === 0;
   const metrics = isOurs ? scaleMetrics(api) : foreignAutoscalers.flatMap(({ metrics }) => metrics);
   const isVertical = api.spec.autoscaling?.vertical !== undefined;
-  return scaleView(revisionPods({ api, delivery }, plan), metrics, { isOurs, isVertical });
+  // The condition and the selector are written together, so it reports what the scale subresource has.
+  const isLimited = api.status?.conditions?.some(({ type }) => type === LIMITED) ?? false;
+  return scaleView(revisionPods({ api, delivery }, plan), metrics, { isOurs, isVertical, isLimited });
 }
 
 function revisionPods(
@@ -41,9 +45,9 @@ export function autoscalingLimited(seen: Seen, plan: DeliveryPlan): Verdict[] {
     : `the autoscaler does not scale on ${names}, only on ${metricNames(metrics)}`;
   return [
     {
-      type: 'AutoscalingLimited',
+      type: LIMITED,
       status: 'True',
-      reason: 'TwoRevisions',
+      reason: 'MultipleRevisions',
       message: `pods of two revisions exist, and ${names} per pod does not fall when pods are added, so ${effect} until one revision has the whole traffic`,
     },
   ];

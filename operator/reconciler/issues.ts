@@ -1,5 +1,5 @@
 /**
- * What a person should fix beside the delivery: the Degraded condition. Each rule looks at one thing; all that hold are told, the gravest first.
+ * Faults outside the delivery that require manual action: the Degraded condition. Each rule checks one fault. All faults are reported, the most severe first.
  */
 
 import { ENV } from '../../contract/image.js';
@@ -19,57 +19,61 @@ export interface Concern {
   message: string;
 }
 
-/** Another field manager that changes back what the operator repairs. */
+/** Another field manager that reverts repairs of the operator. */
 export interface RepairLoop {
   object: string;
   manager: string;
   fields: string[];
 }
 
-/** Says no count and no time, so that it is written once and not at each round. */
+/** The messages contain no count and no time, so that they are written once. */
 export function repairLoops(fights: readonly RepairLoop[]): Concern[] {
   return fights.map(({ object, manager, fields }) => ({
     reason: 'RepairLoop',
-    message: `${manager} changes ${fields.join(', ')} of ${object} back each time it is repaired, so repairs are slowed down: keep it from writing what the PcfApi decides`,
+    message: `${manager} reverts each repair of ${fields.join(', ')} of ${object}, so repairs are delayed: exclude the object from its management, or set the value in the PcfApi`,
   }));
 }
 
 type Rule = (seen: Observed, missing: readonly MissingKind[], plan: DeliveryPlan) => Concern | undefined;
 
-/** A kind that the spec asks for and the cluster does not have. */
+/** A kind that the spec requires and whose CRD is not installed. */
 export interface MissingKind {
   kind: string;
   group: string;
 }
 
 const rules: Rule[] = [
-  stableAway,
+  stableUnavailable,
   stableNotReady,
   podsNotCreated,
   contractFailed,
   componentUnavailable,
-  kindMissing,
+  crdMissing,
   certificateElsewhere,
   hostConflict,
   connectionBudget,
-  autoscalersCollide,
+  autoscalerConflict,
   metricsConflict,
-  replicasFought,
+  replicasConflict,
 ];
 
 export function concerns(seen: Observed, missing: readonly MissingKind[], plan: DeliveryPlan): Concern[] {
   return rules.flatMap((rule) => rule(seen, missing, plan) ?? []);
 }
 
-/** The stable revision, if it is to have pods and none of them is ready. */
+/** The stable revision if it should have pods and none of them is ready. */
 export function unavailableStable({ delivery }: Observed, plan: DeliveryPlan): RevisionView | undefined {
   const stable = delivery.revisions.find(({ name }) => name === plan.position.stable);
   if (!stable || stable.ready > 0 || !plan.replicas[stable.name]) return undefined;
   return stable;
 }
 
-/** Also while Ready speaks of something else, such as a delivery that was aborted. What its pods say is there. */
-function stableAway(seen: Observed, _: readonly MissingKind[], plan: DeliveryPlan): Concern | undefined {
+/** Reported even if Ready has another reason, such as an aborted delivery. Ready has the error of the pods. */
+function stableUnavailable(
+  seen: Observed,
+  _: readonly MissingKind[],
+  plan: DeliveryPlan,
+): Concern | undefined {
   const stable = unavailableStable(seen, plan);
   if (!stable) return undefined;
   return {
@@ -78,7 +82,7 @@ function stableAway(seen: Observed, _: readonly MissingKind[], plan: DeliveryPla
   };
 }
 
-/** The stable revision, if some of its pods are ready and some are not. */
+/** The stable revision if some of its pods are not ready. */
 export function weakenedStable({ delivery }: Observed, plan: DeliveryPlan): RevisionView | undefined {
   const stable = delivery.revisions.find(({ name }) => name === plan.position.stable);
   const desired = plan.replicas[stable?.name ?? ''] ?? 0;
@@ -97,13 +101,13 @@ function stableNotReady(seen: Observed, _: readonly MissingKind[], plan: Deliver
   };
 }
 
-/** Includes pods of the worker, the login and an analysis, which no revision waits for. */
+/** Includes pods of the worker, the login and an analysis, which do not block a revision. */
 function podsNotCreated({ uncreated }: Observed): Concern | undefined {
   if (uncreated.size === 0) return undefined;
   return { reason: 'PodsNotCreated', message: [...uncreated.values()].join('; ') };
 }
 
-/** The traffic is served as before; only what the old code needed is still there. */
+/** The traffic is not affected; the database still has the old schema objects. */
 function contractFailed({ api, delivery, migrations }: Observed): Concern | undefined {
   const { stable = '', promotedAt } = delivery.position;
   const { contract, contractError } = migrations.get(stable) ?? {};
@@ -117,14 +121,14 @@ function contractFailed({ api, delivery, migrations }: Observed): Concern | unde
   };
 }
 
-/** Nothing of a delivery waits for the worker or the login, so nothing else would report it. */
+/** A delivery does not wait for the worker or the login, so no other condition reports it. */
 function componentUnavailable({ componentTroubles }: Observed): Concern | undefined {
   if (componentTroubles.length === 0) return undefined;
   const each = componentTroubles.map(({ component, trouble }) => `${component} does not run: ${trouble}`);
   return { reason: 'ComponentUnavailable', message: each.join('; ') };
 }
 
-/** Who brings the kinds that are optional. */
+/** Projects that install the optional kinds, by API group. */
 const projects: Record<string, string> = {
   'autoscaling.k8s.io': 'the Vertical Pod Autoscaler',
   'monitoring.coreos.com': 'the Prometheus operator',
@@ -135,15 +139,15 @@ const projects: Record<string, string> = {
   'postgresql.cnpg.io': 'CloudNativePG',
 };
 
-/** What the traffic router lacks is graver: no request is routed, and Ready says so. */
-function kindMissing({ missingKinds }: Observed, missing: readonly MissingKind[]): Concern | undefined {
+/** Missing kinds of the traffic provider are reported by Ready: no request is routed. */
+function crdMissing({ missingKinds }: Observed, missing: readonly MissingKind[]): Concern | undefined {
   const optional = missing.filter(({ kind }) => !missingKinds.some((needed) => needed.kind === kind));
   if (optional.length === 0) return undefined;
   const each = optional.map(
     ({ kind, group }) =>
-      `${kind} (${group}): install ${projects[group] ?? 'it'}, or take out of spec what asks for it`,
+      `${kind} (${group}): install ${projects[group] ?? 'it'}, or remove the fields of spec that require it`,
   );
-  return { reason: 'KindMissing', message: `the cluster does not have ${each.join('; ')}` };
+  return { reason: 'CRDMissing', message: `the cluster does not have ${each.join('; ')}` };
 }
 
 /**
@@ -160,12 +164,12 @@ function certificateElsewhere({ api }: Observed): Concern | undefined {
   return {
     reason: 'CertificateUnreachable',
     message:
-      `the gateway ${gateway} reads its certificate from namespace ${elsewhere}, and tls keeps it in ${namespace}: ` +
+      `the gateway ${gateway} reads its certificate from namespace ${elsewhere}, and tls stores it in ${namespace}: ` +
       `create the Certificate or Secret in ${elsewhere} and remove tls, or use a gateway in ${namespace}`,
   };
 }
 
-/** Reported by the younger of two routes that claim a host: the older one served it before. */
+/** Reported by the newer of two routes that claim a host: the older one served it before. */
 function hostConflict({ hostConflicts }: Observed): Concern | undefined {
   const message = hostConflictMessage(hostConflicts);
   return message ? { reason: 'HostConflict', message } : undefined;
@@ -196,16 +200,16 @@ function connectionsOf(revision: Revision | undefined): number | undefined {
   return value === undefined ? undefined : Number(value);
 }
 
-function autoscalersCollide({ api, foreignAutoscalers }: Observed): Concern | undefined {
+function autoscalerConflict({ api, foreignAutoscalers }: Observed): Concern | undefined {
   const [other] = foreignAutoscalers;
   if (!other || !api.spec.autoscaling?.horizontal) return undefined;
   return {
-    reason: 'AutoscalersCollide',
+    reason: 'AutoscalerConflict',
     message: `HorizontalPodAutoscaler ${other.name} scales this PcfApi too, so autoscaling.horizontal is not in effect: delete one of them`,
   };
 }
 
-/** CPU needs the pods of all revisions and memory those of one, and an autoscaler has one selector for both. */
+/** CPU must be measured over the pods of all revisions, memory over those of one; an autoscaler has one selector for both. */
 function metricsConflict(seen: Observed, _: readonly MissingKind[], plan: DeliveryPlan): Concern | undefined {
   if (seen.foreignAutoscalers.length === 0) return undefined;
   const { revision, perPod, shared } = currentScaleView(seen, plan);
@@ -213,7 +217,7 @@ function metricsConflict(seen: Observed, _: readonly MissingKind[], plan: Delive
   const [load, flat] = [metricNames(shared), metricNames(perPod)];
   const others = seen.foreignAutoscalers.map(({ name }) => name).join(' and ');
   return {
-    reason: 'AutoscalerConflict',
+    reason: 'AutoscalerMetricsConflict',
     message:
       `HorizontalPodAutoscaler ${others} scales on ${load} and on ${flat}, which does not fall when pods are added: while two ` +
       `revisions share the traffic it measures only the pods of ${revision}, and therefore only a part of ${load}; ` +
@@ -221,7 +225,7 @@ function metricsConflict(seen: Observed, _: readonly MissingKind[], plan: Delive
   };
 }
 
-/** Whether an autoscaler, ours or another, sets `spec.replicas`. */
+/** Whether an autoscaler of the operator or of the user sets `spec.replicas`. */
 export function isAutoscaled({
   api,
   foreignAutoscalers,
@@ -232,11 +236,11 @@ export function isAutoscaled({
   return foreignAutoscalers.length > 0 || horizontalScaling(api) !== undefined;
 }
 
-function replicasFought({ api, foreignAutoscalers }: Observed): Concern | undefined {
+function replicasConflict({ api, foreignAutoscalers }: Observed): Concern | undefined {
   const chooser = replicasChosenBy(api);
   if (!chooser || !isAutoscaled({ api, foreignAutoscalers })) return undefined;
   return {
-    reason: 'ReplicasFought',
-    message: `spec.replicas is set by ${chooser}, and an autoscaler sets it too: leave it out of the manifest, or switch the autoscaler off`,
+    reason: 'ReplicasConflict',
+    message: `spec.replicas is set by ${chooser} and by an autoscaler: remove it from the manifest, or disable the autoscaler`,
   };
 }

@@ -115,7 +115,7 @@ function contractVerdict(
   if (plan.job?.stage === 'contract' || contract?.state === 'Running') {
     return {
       reason: 'Contracting',
-      message: `${ready}, and is contracted${contractError ? `: ${contractError}` : ''}`,
+      message: `${ready}; contract migrations are running${contractError ? `: ${contractError}` : ''}`,
     };
   }
   if (!plan.contract?.waitingFor) return { reason: 'Applied', message: ready };

@@ -235,7 +235,7 @@ function uncreatedPods(
   const ofDeployments = deployments.map((one) => [`Deployment ${one.metadata.name}`, replicaFailure(one)]);
   const ofJobs = [...withoutPod].map(([name, { failure }]) => [jobKey(name), failure]);
   const found = [...ofDeployments, ...ofJobs].flatMap(([object = '', why]) =>
-    why ? [[object, `pods of ${object} can't be created: ${why}`] as const] : [],
+    why ? [[object, `pods of ${object} cannot be created: ${why}`] as const] : [],
   );
   return new Map(found);
 }

@@ -1,4 +1,4 @@
-/** pcf_ metrics: what each PcfApi asks for, what is in force, and how long it took. */
+/** pcf_ metrics per PcfApi: desired and effective state, and durations. */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { type PcfApiStatus, PHASES } from '../api/v1alpha1/status.js';
@@ -23,7 +23,7 @@ const MIGRATION_STATES: readonly MigrationState[] = [
   'Disabled',
 ];
 
-/** What one reconcile found and did. */
+/** Observation, plan and writes of one reconcile. */
 export interface Outcome {
   seen: Observed;
   plan: DeliveryPlan;
@@ -35,11 +35,11 @@ export class Metrics {
   private readonly repairs: Counter<'namespace' | 'name' | 'kind'>;
   private readonly routeTime: Histogram;
   private readonly migrationTime: Histogram;
-  /** Edits whose route is not written yet: when each was seen, in the time of performance.now(). */
+  /** Time of the first observed edit whose route is not written yet, by PcfApi (performance.now()). */
   private readonly edits = new Map<string, number>();
-  /** The last revision whose migration time was told, by PcfApi. */
+  /** Revision whose migration duration was observed last, by PcfApi. */
   private readonly timed = new Map<string, string>();
-  /** The series of each condition that is shown, by PcfApi and type: it goes when status or reason change. */
+  /** Exported series of pcf_condition, by PcfApi and condition type. A change of status or reason replaces it. */
   private readonly shown = new Map<string, Map<string, ConditionLabels>>();
 
   constructor(
@@ -50,25 +50,25 @@ export class Metrics {
     this.gauges = gaugesOf(registry);
     this.repairs = new Counter({
       name: 'pcf_drift_repairs_total',
-      help: 'Changes that somebody else made to an owned object and that were put back.',
+      help: 'Changes by other field managers to owned objects that the operator reverted.',
       labelNames: [...identity, 'kind'] as const,
       registers,
     });
     this.routeTime = new Histogram({
       name: 'pcf_spec_edit_to_route_seconds',
-      help: 'Time from the sight of a spec edit until the route that it leads to was written.',
+      help: 'Time from observing an edit of the spec until its route was written.',
       buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300],
       registers,
     });
     this.migrationTime = new Histogram({
       name: 'pcf_migration_duration_seconds',
-      help: 'Time that the migrations of a revision took, as they report it.',
+      help: 'Duration of the migrations of a revision, as reported by them.',
       buckets: [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3_600],
       registers,
     });
   }
 
-  /** The spec of a PcfApi was seen to change. The first of several edits that wait for a route counts. */
+  /** Records the time of an edit of the spec. Of several edits before a write of the route, the first counts. */
   edited(key: string): void {
     if (!this.edits.has(key)) this.edits.set(key, this.now());
   }
@@ -85,7 +85,7 @@ export class Metrics {
     this.recordRoute(keyOf(api), plan, applied);
   }
 
-  /** What the status says, as it says it. */
+  /** Exports phase and conditions of the status. */
   recordStatus(api: PcfApi, { phase, conditions = [] }: PcfApiStatus): void {
     const { namespace, name } = api.metadata;
     const series = { namespace, name };
@@ -98,7 +98,7 @@ export class Metrics {
     this.shown.set(keyOf(api), now);
   }
 
-  /** Drops the series of a PcfApi that is gone. */
+  /** Removes the series of a deleted PcfApi. */
   forget(namespace: string, name: string): void {
     const series = { namespace, name };
     const { desiredWeight, effectiveWeight, phase, revisions, migration } = this.gauges;
@@ -123,7 +123,7 @@ export class Metrics {
     const known = this.timed.get(key);
     if (view.state !== 'Succeeded' || view.durationMs === undefined || known === revision) return;
     this.timed.set(key, revision);
-    // What was done before this process began was told by the one before.
+    // The previous process recorded migrations that finished before this process started.
     if (known !== undefined || seen.delivery.position.stable === undefined)
       this.migrationTime.observe(view.durationMs / 1000);
   }
@@ -132,7 +132,7 @@ export class Metrics {
     const editedAt = this.edits.get(key);
     if (editedAt === undefined) return;
     if (routeChanged) this.routeTime.observe((this.now() - editedAt) / 1000);
-    // An edit that asks for no other route, such as one of resources, waits for none.
+    // An edit of resources, for example, needs no change of the route.
     const isSettled = traffic.verified && traffic.desiredWeight === traffic.effectiveWeight;
     if (routeChanged || isSettled) this.edits.delete(key);
   }
@@ -142,28 +142,28 @@ function gaugesOf(registry: Registry) {
   const gauge = (name: string, help: string) =>
     new Gauge({ name, help, labelNames: identity, registers: [registry] });
   return {
-    desiredWeight: gauge('pcf_desired_weight', 'Share asked for the new revision, in percent.'),
+    desiredWeight: gauge('pcf_desired_weight', 'Desired weight of the new revision, in percent.'),
     effectiveWeight: gauge(
       'pcf_effective_weight',
-      'Share the new revision has by the route as it was read back, in percent.',
+      'Effective weight of the new revision according to the route that was read back, in percent.',
     ),
     revisions: gauge('pcf_revisions', 'Revisions that have pods.'),
     phase: new Gauge({
       name: 'pcf_phase',
-      help: '1 for the phase a PcfApi is in, 0 for the others.',
+      help: '1 for the current phase, 0 for the others.',
       labelNames: [...identity, 'phase'] as const,
       registers: [registry],
     }),
-    // Only the series that holds: a zero for every reason there is would be hundreds a PcfApi.
+    // Only the current series: zeros for all other reasons would be hundreds of series per PcfApi.
     condition: new Gauge({
       name: 'pcf_condition',
-      help: '1 for the status and the reason that a condition of a PcfApi has; there is no series for others.',
+      help: '1 for the current status and reason of a condition. Other combinations have no series.',
       labelNames: condition,
       registers: [registry],
     }),
     migration: new Gauge({
       name: 'pcf_migration_state',
-      help: "1 for the state of the newest revision's migrations, 0 for the others.",
+      help: '1 for the current state of the migrations of the newest revision, 0 for the others.',
       labelNames: [...identity, 'state'] as const,
       registers: [registry],
     }),

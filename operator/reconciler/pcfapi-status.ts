@@ -78,8 +78,8 @@ export function leavingStatus(
   const names = routes.map(({ object }) => `${object.kind} ${object.metadata.name}`).join(', ');
   const reason = obstacle?.reason ?? 'Deleting';
   const message = obstacle
-    ? `${since}, and held: ${obstacle.message}`
-    : `${since}; waiting for ${names} to go before the pods do`;
+    ? `${since}; blocked: ${obstacle.message}`
+    : `${since}; waiting for the deletion of ${names} before its pods are deleted`;
   return verdictAlone(api, 'Deleting', { reason, message, passes: obstacle?.passes !== false }, now);
 }
 
@@ -147,7 +147,7 @@ function degraded(worries: readonly Concern[], { phase, reason, message }: Summa
   const isTold = phase !== 'Degraded' || worries.some((worry) => worry.reason === reason);
   const all = isTold ? worries : [{ reason, message }, ...worries];
   const [first] = all;
-  if (!first) return { type, status: 'False', reason: 'AllWell', message: 'there is nothing to fix' };
+  if (!first) return { type, status: 'False', reason: 'AsExpected', message: 'no fault requires action' };
   return {
     type,
     status: 'True',
@@ -164,12 +164,12 @@ function available(seen: Observed, plan: DeliveryPlan): Verdict {
     .filter(({ name }) => carriers.includes(name))
     .reduce((sum, view) => sum + view.ready, 0);
   return ready > 0
-    ? { type: 'Available', status: 'True', reason: 'PodsReady', message: 'requests are answered' }
+    ? { type: 'Available', status: 'True', reason: 'PodsReady', message: 'requests are served' }
     : {
         type: 'Available',
         status: 'False',
         reason: 'NoPodReady',
-        message: 'no pod that the route leads to is ready',
+        message: 'no pod that the route selects is ready',
       };
 }
 
@@ -184,17 +184,17 @@ function trafficRouted(seen: Observed, plan: DeliveryPlan): Verdict {
       message: `the cluster has no ${missing}`,
     };
   if (!plan.route && plan.traffic.verified)
-    return { type, status: 'False', reason: 'NoPodReady', message: 'there is nothing to route to yet' };
+    return { type, status: 'False', reason: 'NoPodReady', message: 'there are no pods to route to yet' };
   const { routeRejected } = seen.delivery;
   if (routeRejected) return { type, status: 'False', reason: 'RouteRejected', message: routeRejected };
   if (!plan.traffic.verified)
     return {
       type,
       status: 'Unknown',
-      reason: 'NotReadBack',
-      message: plan.traffic.reason ?? 'the route was written and not read back yet',
+      reason: 'RouteNotVerified',
+      message: plan.traffic.reason ?? 'the route has not been read back yet',
     };
-  return { type, status: 'True', reason: 'Routed', message: 'the route is in force as it was written' };
+  return { type, status: 'True', reason: 'Routed', message: 'the route is in effect' };
 }
 
 /** Keeps the time of each condition whose status is what it was. */

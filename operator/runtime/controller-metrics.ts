@@ -3,7 +3,7 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 const seconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Defines them in the registry: once, so one controller to a registry. */
+/** Registers the metrics of a controller. A registry can have one controller. */
 export function controllerMetrics(registry: Registry) {
   const registers = [registry];
   const byController = { labelNames: ['controller'] as const, registers };
@@ -21,43 +21,43 @@ export function controllerMetrics(registry: Registry) {
     }),
     terminalErrors: new Counter({
       name: 'controller_runtime_terminal_reconcile_errors_total',
-      help: 'Reconciles that failed and are not tried again until something changes.',
+      help: 'Reconciles that failed and are not retried until the object changes.',
       ...byController,
     }),
     reconcileTime: new Histogram({
       name: 'controller_runtime_reconcile_time_seconds',
-      help: 'How long a reconcile takes.',
+      help: 'Duration of a reconcile.',
       buckets: seconds,
       ...byController,
     }),
     activeWorkers: new Gauge({
       name: 'controller_runtime_active_workers',
-      help: 'Workers that reconcile now.',
+      help: 'Active workers.',
       ...byController,
     }),
     maxWorkers: new Gauge({
       name: 'controller_runtime_max_concurrent_reconciles',
-      help: 'Workers there are.',
+      help: 'Maximum number of concurrent workers.',
       ...byController,
     }),
   };
 }
 
-/** What a queue can tell of itself when asked. */
+/** The state of a work queue that is exported as metrics. */
 export interface QueueState {
   depths(): Record<string, number>;
-  /** How long each worker has been at its key, in milliseconds. */
+  /** Time that each active worker has spent on its key, in milliseconds. */
   workingMs(): number[];
 }
 
-/** Defines the metrics of one queue in the registry. `name` is that of its controller. */
+/** Registers the metrics of a work queue. `name` is the name of its controller. */
 export function queueMetrics(registry: Registry, name: string, state: QueueState) {
   const registers = [registry];
   const labels = { name, controller: name };
   const byName = { labelNames: ['name', 'controller'] as const, registers };
   new Gauge({
     name: 'workqueue_depth',
-    help: 'Keys that wait for a worker.',
+    help: 'Keys in the queue, by priority.',
     labelNames: ['name', 'controller', 'priority'] as const,
     registers,
     collect() {
@@ -67,7 +67,7 @@ export function queueMetrics(registry: Registry, name: string, state: QueueState
   });
   new Gauge({
     name: 'workqueue_unfinished_work_seconds',
-    help: 'Time spent on the keys that are being worked on, summed up. Growing steadily: a worker is stuck.',
+    help: 'Total time that active workers have spent on their keys. A steady increase indicates a stuck worker.',
     ...byName,
     collect() {
       this.set(labels, state.workingMs().reduce((sum, ms) => sum + ms, 0) / 1000);
@@ -75,23 +75,27 @@ export function queueMetrics(registry: Registry, name: string, state: QueueState
   });
   new Gauge({
     name: 'workqueue_longest_running_processor_seconds',
-    help: 'Time spent on the key that has been worked on the longest.',
+    help: 'Time that the longest-running worker has spent on its key.',
     ...byName,
     collect() {
       this.set(labels, Math.max(0, ...state.workingMs()) / 1000);
     },
   });
-  const adds = new Counter({ name: 'workqueue_adds_total', help: 'Keys added.', ...byName });
-  const retries = new Counter({ name: 'workqueue_retries_total', help: 'Keys tried again.', ...byName });
+  const adds = new Counter({ name: 'workqueue_adds_total', help: 'Keys added to the queue.', ...byName });
+  const retries = new Counter({
+    name: 'workqueue_retries_total',
+    help: 'Keys retried after a failure.',
+    ...byName,
+  });
   const queueTime = new Histogram({
     name: 'workqueue_queue_duration_seconds',
-    help: 'How long a key waits for a worker.',
+    help: 'Time that a key waits in the queue.',
     buckets: seconds,
     ...byName,
   });
   const workTime = new Histogram({
     name: 'workqueue_work_duration_seconds',
-    help: 'How long a worker has a key.',
+    help: 'Time that a worker needs to process a key.',
     buckets: seconds,
     ...byName,
   });
@@ -103,25 +107,25 @@ export function queueMetrics(registry: Registry, name: string, state: QueueState
   };
 }
 
-/** Defines the metrics of the API client in the registry. */
+/** Registers the metrics of the client of the API server. */
 export function clientMetrics(registry: Registry, host: string) {
   const registers = [registry];
   const requests = new Counter({
     name: 'rest_client_requests_total',
-    help: 'Requests to the API server by method and HTTP code; `<error>` when there was no answer.',
+    help: 'Requests to the API server by method and HTTP code; `<error>` without a response.',
     labelNames: ['method', 'code', 'host'] as const,
     registers,
   });
   const duration = new Histogram({
     name: 'rest_client_request_duration_seconds',
-    help: 'Time until the API server began to answer, by method.',
+    help: 'Time until the response headers of the API server, by method.',
     labelNames: ['verb', 'host'] as const,
     buckets: seconds,
     registers,
   });
   const limited = new Histogram({
     name: 'rest_client_rate_limiter_duration_seconds',
-    help: 'How long requests waited for --kube-api-qps.',
+    help: 'Time that requests waited for the client-side rate limit (--kube-api-qps).',
     labelNames: ['host'] as const,
     buckets: seconds,
     registers,
@@ -135,11 +139,11 @@ export function clientMetrics(registry: Registry, host: string) {
   };
 }
 
-/** Defines the metric of leader election in the registry. */
+/** Registers the metric of leader election. */
 export function leaderMetrics(registry: Registry, name: string, isLeader: () => boolean): void {
   new Gauge({
     name: 'leader_election_master_status',
-    help: '1 while this process leads, 0 while it stands by.',
+    help: '1 if this process is the leader, 0 if it is on standby.',
     labelNames: ['name'] as const,
     registers: [registry],
     collect() {

@@ -199,7 +199,7 @@ export class ResourceCache {
     if (available === this.isAvailable) return;
     this.isAvailable = available;
     const { kind, group } = this.type;
-    this.logger.info({ kind, group, available }, 'a kind was installed or is missing');
+    this.logger.info({ kind, group, available }, 'CRD availability changed');
     for (const handler of this.availabilityHandlers) this.guarded(() => handler(available));
   }
 
@@ -221,7 +221,7 @@ export class ResourceCache {
     try {
       act();
     } catch (error) {
-      this.logger.error({ err: error, kind: this.type.kind }, 'a handler of a cache threw');
+      this.logger.error({ err: error, kind: this.type.kind }, 'cache event handler failed');
     }
   }
 }

@@ -1,4 +1,4 @@
-/** Pods and revisions as one looks at them: which role, in which state, and why. Pure. */
+/** Role, state and cause of pods and revisions, for display. Pure. */
 import type { PcfApiStatus } from '../../api/v1alpha1/status.js';
 import { type Pod, podTrouble } from '../../reconciler/pod-state.js';
 import { LABELS } from '../../resources/metadata.js';
@@ -10,23 +10,23 @@ export interface PodLine {
   component: string;
   revision?: string;
   state: PodState;
-  /** The kubelet's word for it. */
+  /** Reason or phase reported by the kubelet. */
   status: string;
   restarts: number;
   createdAt?: string;
-  /** Why it is not ready, if it says. */
+  /** Error message if it is not ready. */
   trouble?: string;
 }
 
 export type RevisionRole = 'stable' | 'canary' | 'retiring';
 
-/** Whether a revision serves, is on its way in, or on its way out. */
+/** Role of a revision: stable, delivered, or without traffic. */
 export function roleOf(name: string, { stableRevision, updateRevision }: PcfApiStatus): RevisionRole {
   if (name === stableRevision) return 'stable';
   return name === updateRevision ? 'canary' : 'retiring';
 }
 
-/** All pods but those that are done. */
+/** All pods except succeeded ones. */
 export function podLines(pods: readonly Pod[]): PodLine[] {
   return pods
     .filter(({ status }) => status?.phase !== 'Succeeded')

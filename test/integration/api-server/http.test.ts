@@ -141,13 +141,13 @@ describe('api-server HTTP', () => {
       writeFileSync(files().key, other);
       const ended = await runRole(['serve'], { PCF_API__DATABASE__URL: url, ...env() });
       assert.equal(ended.code, EXIT.config);
-      assert.match(ended.terminationMessage, /server\.tls: cannot be used: .*key/);
+      assert.match(ended.lastWords, /server\.tls: cannot be used: .*key/);
       const half = await runRole(['serve'], {
         PCF_API__DATABASE__URL: url,
         PCF_API__SERVER__TLS__CERT_FILE: files().cert,
       });
       assert.equal(half.code, EXIT.config);
-      assert.match(half.terminationMessage, /server\.tls: expected both cert_file and key_file/);
+      assert.match(half.lastWords, /server\.tls: expected both cert_file and key_file/);
     });
 
     it('SIGTERM ends HTTP/2 sessions after their last answer', async () => {
@@ -208,7 +208,7 @@ describe('api-server HTTP', () => {
         PCF_API__DATABASE__MAX_CONNECTIONS: '7',
       });
       assert.equal(ended.code, EXIT.config);
-      assert.match(ended.terminationMessage, /database\.max_connections: 7 is too low for server\.workers = 4/);
+      assert.match(ended.lastWords, /database\.max_connections: 7 is too low for server\.workers = 4/);
     });
 
     it('end with their primary, however that ends', async () => {

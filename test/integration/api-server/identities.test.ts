@@ -465,7 +465,7 @@ describe('api-server identities', () => {
         PCF_API__DATABASE__URL: 'postgresql://u:hush@127.0.0.1:1/x',
       });
       assert.equal(away.code, 75);
-      assert.doesNotMatch(away.stderr + away.terminationMessage, /hush/);
+      assert.doesNotMatch(away.stderr + away.lastWords, /hush/);
       assert.equal((await runRole(['user', 'create', '--email', 'a@b.de', '--role', 'god'], env())).code, 64);
     });
   });

@@ -305,6 +305,6 @@ describe('api-server jobs', () => {
   it('a worker without Redis says that it needs one', async () => {
     const ended = await runRole(['worker'], { PCF_API__DATABASE__URL: 'postgresql://localhost/none' });
     assert.equal(ended.code, 78);
-    assert.match(ended.terminationMessage, /redis\.url: is required/);
+    assert.match(ended.lastWords, /redis\.url: is required/);
   });
 });

@@ -221,23 +221,23 @@ describe('api-server limits', () => {
 
   it('says at start what is wrong with the trusted documents', async () => {
     const file = join(folder, 'documents.json');
-    const terminationMessage = async (env: Env) => {
+    const lastWords = async (env: Env) => {
       const ended = await runRole(['serve'], {
         PCF_API__DATABASE__URL: url,
         PCF_API__GRAPHQL__ONLY_TRUSTED: 'true',
         ...env,
       });
       assert.equal(ended.code, EXIT.config);
-      return ended.terminationMessage;
+      return ended.lastWords;
     };
-    assert.match(await terminationMessage({}), /graphql: only_trusted requires trusted_documents/);
+    assert.match(await lastWords({}), /graphql: only_trusted requires trusted_documents/);
     assert.match(
-      await terminationMessage({ PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: file }),
+      await lastWords({ PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: file }),
       /trusted_documents: cannot be loaded: ENOENT/,
     );
     writeFileSync(file, JSON.stringify({ abc: SERVICES }));
     assert.match(
-      await terminationMessage({ PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: file }),
+      await lastWords({ PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: file }),
       /abc is not the SHA-256 hash of its document/,
     );
   });
@@ -293,7 +293,7 @@ describe('api-server limits', () => {
     const bad = await runRole(['serve'], { PCF_API__DATABASE__URL: url, PCF_API__SERVER__CORS_ORIGINS: '*' });
     assert.equal(bad.code, EXIT.config);
     assert.match(
-      bad.terminationMessage,
+      bad.lastWords,
       /server\.cors_origins\.0: expected an origin such as https:\/\/app\.example\.com/,
     );
   });

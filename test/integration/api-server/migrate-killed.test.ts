@@ -80,9 +80,9 @@ describe('api-server migrate, killed by SIGKILL', () => {
 
   it('after COMMIT and before it could say so: the next run has nothing to do, and says what there is', async () => {
     const url = await copy(0);
-    const { code, terminationMessage, stdout } = await kill(url, { KILL_AT_COMMIT_OF: 'DROP TABLE teams' });
+    const { code, lastWords, stdout } = await kill(url, { KILL_AT_COMMIT_OF: 'DROP TABLE teams' });
     assert.deepEqual([code, stdout], [null, '']);
-    const left = migrationReportSchema.parse(JSON.parse(terminationMessage));
+    const left = migrationReportSchema.parse(JSON.parse(lastWords));
     assert.deepEqual([left.outcome, left.running], ['running', 'Drop1795380000004']);
     assert.equal(left.error, 'killed while Drop1795380000004 ran; the next run continues from there');
     assert.equal(left.backfill?.rows, ROWS, 'last words tell how far it had come');

@@ -206,7 +206,7 @@ describe('api-server migrate, phase by phase', () => {
     const first = spawnRole(UP, env(), filling);
     while (!(await one("SELECT to_regclass('schema_backfills') AS v")) || !(await rows())) await sleep(10);
     first.child.kill('SIGKILL');
-    const left = JSON.parse((await first.ended).terminationMessage) as MigrationReport;
+    const left = JSON.parse((await first.ended).lastWords) as MigrationReport;
     assert.deepEqual([left.outcome, left.running, left.retry], ['running', OWNER, true]);
     assert.match(left.error ?? '', /^killed while FillOwner1795380000001 ran/);
     const done = await rows();

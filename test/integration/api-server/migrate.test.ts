@@ -66,7 +66,7 @@ describe('api-server migrate', () => {
       phases: ['expand', 'backfill'],
     });
     assert.ok(durationMs > 0);
-    assert.equal(first.terminationMessage, first.stdout.trim());
+    assert.equal(first.lastWords, first.stdout.trim());
     const made = await tables();
     for (const table of ['deployments', 'schema_migrations', 'services'])
       assert.ok(made.includes(table), table);
@@ -121,7 +121,7 @@ describe('api-server migrate', () => {
     assert.equal(ended.code, EXIT.config);
     assert.equal(report.outcome, 'refused');
     assert.match(report.error ?? '', /^database\.max_connections: .*PCF_API__DATABASE__MAX_CONNECTIONS/);
-    assert.equal(ended.terminationMessage, ended.stdout.trim());
+    assert.equal(ended.lastWords, ended.stdout.trim());
   });
 
   it('a failing migration leaves the ones before it, nothing of its own, and the reason', async () => {
@@ -138,7 +138,7 @@ describe('api-server migrate', () => {
     assert.deepEqual(applied, KNOWN);
     assert.deepEqual(pending, ['Broken1795380000003']);
     assert.equal(error, 'Broken1795380000003: relation "no_such_table" does not exist');
-    assert.equal(ended.terminationMessage, ended.stdout.trim());
+    assert.equal(ended.lastWords, ended.stdout.trim());
     assert.ok(!(await tables()).includes('half_done'));
   });
 
@@ -148,7 +148,7 @@ describe('api-server migrate', () => {
     const ended = await runRole(UP, { PCF_API__DATABASE__URL: away, ...wait });
     assert.equal(ended.code, EXIT.tempFail);
     assert.match(reportOf(ended).error ?? '', /ECONNREFUSED/);
-    assert.doesNotMatch(ended.stdout + ended.stderr + ended.terminationMessage, /hush/);
+    assert.doesNotMatch(ended.stdout + ended.stderr + ended.lastWords, /hush/);
   });
 
   it('a wrong password is worth another try: the Secret may be about to change', async () => {
@@ -156,7 +156,7 @@ describe('api-server migrate', () => {
     const ended = await runRole(UP, { PCF_API__DATABASE__URL: wrong });
     assert.equal(ended.code, EXIT.tempFail);
     assert.match(reportOf(ended).error ?? '', /password authentication failed/);
-    assert.doesNotMatch(ended.stdout + ended.stderr + ended.terminationMessage, /hush/);
+    assert.doesNotMatch(ended.stdout + ended.stderr + ended.lastWords, /hush/);
   });
 
   it('of two runs at once one waits for the other', async () => {
@@ -220,7 +220,7 @@ describe('api-server migrate', () => {
     run.child.kill('SIGTERM');
     const ended = await run.ended;
     assert.equal(ended.code, EXIT.tempFail);
-    const report = migrationReportSchema.parse(JSON.parse(ended.terminationMessage));
+    const report = migrationReportSchema.parse(JSON.parse(ended.lastWords));
     assert.match(report.error ?? '', /^interrupted by SIGTERM/);
   });
 
@@ -250,7 +250,7 @@ describe('api-server migrate', () => {
     assert.match(nowhere.stderr, /cannot write \/nowhere\/termination-log/);
     const next = await runRole(UP, env());
     assert.deepEqual(
-      [next.code, migrationReportSchema.parse(JSON.parse(next.terminationMessage)).outcome],
+      [next.code, migrationReportSchema.parse(JSON.parse(next.lastWords)).outcome],
       [EXIT.ok, 'nothing'],
     );
   });
@@ -258,9 +258,9 @@ describe('api-server migrate', () => {
   it('a very long error still makes last words of at most 4,096 bytes that are JSON', async () => {
     const raise = "SELECT repeat('é', 9000)::int";
     const broken = image({ '1795380000003-long.js': migrationFile('Long1795380000003', [raise]) });
-    const { terminationMessage } = await runRole(UP, env(), broken);
-    assert.ok(Buffer.byteLength(terminationMessage) <= 4_096);
-    assert.equal(migrationReportSchema.parse(JSON.parse(terminationMessage)).outcome, 'failed');
+    const { lastWords } = await runRole(UP, env(), broken);
+    assert.ok(Buffer.byteLength(lastWords) <= 4_096);
+    assert.equal(migrationReportSchema.parse(JSON.parse(lastWords)).outcome, 'failed');
   });
 });
 

@@ -125,7 +125,7 @@ describe('migrations, moved by the operator', function () {
     });
     await api.patch({ image: OLD });
     await api.reason('BelowRollbackFloor');
-    assert.match(api.message(), /going back would not bring that data back/);
+    assert.match(api.message(), /a rollback would not restore that data/);
     assert.equal(api.status.stableImage, NEW);
     await eventually('an Event says so', async () => {
       const events = await sandbox.parts.kubectl.run([
@@ -136,7 +136,7 @@ describe('migrations, moved by the operator', function () {
         '-o',
         'jsonpath={.items[*].message}',
       ]);
-      return events.includes(`refused: ${old}`);
+      return events.includes(`rejected: ${old}`);
     });
     await api.patch({ image: NEW });
     await api.ready();
@@ -166,7 +166,7 @@ describe('migrations, moved by the operator', function () {
     assert.equal(await hasOldColumn(api), true);
     await pcf(api, 'migrate', 'approve', api.name);
     await until(api, 'contracted', ({ rollbackFloor, pending }) => rollbackFloor !== undefined && !pending);
-    assert.match(await pcf(api, 'migrate', 'status', api.name), /back to +api-\S+ \(.*:2\.0\.0\)/);
+    assert.match(await pcf(api, 'migrate', 'status', api.name), /rollback to +api-\S+ \(.*:2\.0\.0\)/);
     await api.remove();
   });
 
@@ -196,7 +196,7 @@ describe('migrations, moved by the operator', function () {
     await until(
       api,
       'its pod is waited for',
-      ({ waitingFor }) => waitingFor === `the last pod of ${old} to go`,
+      ({ waitingFor }) => waitingFor === `the last pod of ${old} to terminate`,
     );
     assert.ok(!(await jobs(api)).some((stage) => stage === 'contract' || stage === 'hook'));
     await lost.remove();

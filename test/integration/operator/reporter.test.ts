@@ -179,7 +179,7 @@ describe('the record of deliveries', () => {
     assert.equal(events[0]?.reason, 'ReportFailed');
     assert.match(
       events[0]!.note,
-      /api-new could not be recorded, and will be tried again: the API at https:/,
+      /recording the delivery of api-new failed and will be retried: the API at https:/,
     );
     front.isAway = false;
     await eventually('it is told', async () => {

@@ -57,9 +57,9 @@ describe('the picture of the dashboard', () => {
   it('tells of a weight only while something is delivered', () => {
     const api = pcfApi();
     api.status = { traffic: { desiredWeight: 100, effectiveWeight: 100, verified: true } };
-    assert.equal(listRow(api).inForce, undefined);
+    assert.equal(listRow(api).effective, undefined);
     api.status = { ...api.status, updateRevision: 'api-new' };
-    assert.equal(listRow(api).inForce, 100);
+    assert.equal(listRow(api).effective, 100);
     assert.equal(listRow(pcfApi()).message, 'the operator has not looked at it yet');
   });
 
@@ -94,11 +94,11 @@ describe('the weights over time', () => {
   it('are kept when they change, and no more of them than the page can show', () => {
     let now = 0;
     const history = new WeightHistory(() => now);
-    for (; now < 2_000; now += 1) history.note('a/b', now % 100, Math.floor(now / 2) % 100);
+    for (; now < 2_000; now += 1) history.record('a/b', now % 100, Math.floor(now / 2) % 100);
     const points = history.of('a/b');
     assert.equal(points.length, 500);
     assert.equal(points.at(-1)?.at, 1_999);
-    history.note('a/b', 99, 99);
+    history.record('a/b', 99, 99);
     assert.deepEqual(history.of('a/b').at(-1), points.at(-1), 'nothing changed');
     history.forget('a/b');
     assert.deepEqual(history.of('a/b'), []);

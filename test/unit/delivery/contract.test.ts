@@ -64,14 +64,14 @@ describe('contract', () => {
   it('waits for the last pod that needs the old schema, also one that is not ready or on its way out', () => {
     const leaving = { revisions: [revision('old', 1, { ...gone, pods: 1 }), revision('new', 2)] };
     assert.equal(look(leaving).job, undefined);
-    assert.equal(look(leaving).contract?.waitingFor, 'the last pod of old to go');
+    assert.equal(look(leaving).contract?.waitingFor, 'the last pod of old to terminate');
   });
 
   it('waits for pods of revisions that are on record no more, unless they told that they know what goes', () => {
     const revisions = [revision('new', 2)];
     const stuck = { revisions, unrecorded: ['older'] };
     assert.equal(look(stuck).job, undefined);
-    assert.equal(look(stuck).contract?.waitingFor, 'the last pod of older to go');
+    assert.equal(look(stuck).contract?.waitingFor, 'the last pod of older to terminate');
     const told = [...knownMigrations, { revision: 'older', migrations: ['DropName1'] }];
     const safe = look({ ...stuck, position: { ...position, knownMigrations: told } });
     assert.equal(safe.job?.stage, 'contract');
@@ -164,7 +164,7 @@ describe('contract', () => {
     assert.equal(next('Absent').job?.stage, 'hook');
     assert.equal(next('Absent').position.contracted, undefined, 'nothing is taken out yet');
     assert.equal(next('Running').contract?.waitingFor, 'beforeContract to succeed');
-    assert.match(next('Failed').contract?.waitingFor ?? '', /as beforeContract failed/);
+    assert.match(next('Failed').contract?.waitingFor ?? '', /because beforeContract failed/);
     assert.equal(next('Succeeded').job?.stage, 'contract');
   });
 });
@@ -176,9 +176,9 @@ describe('the rollback floor', () => {
     const { position, refused, route, decisions } = look({ target: 'old', position: after });
     assert.equal(position.update, undefined);
     assert.deepEqual([decisions, route?.weights], [[], { new: 100 }]);
-    assert.match(refused ?? '', /old \(image:1\) can't live with the schema/);
+    assert.match(refused ?? '', /old \(image:1\) does not support the schema/);
     assert.match(refused ?? '', /DropName1 took out at 2026-11-23T11:00:00.000Z/);
-    assert.match(refused ?? '', /the oldest revision to go back to is new \(image:2\)/);
+    assert.match(refused ?? '', /the oldest supported revision is new \(image:2\)/);
   });
 
   it('calls off what is under way when the spec goes back too far', () => {
@@ -214,7 +214,7 @@ describe('the rollback floor', () => {
     });
     const { decisions, position } = look(quiet({ unreported: true }));
     assert.equal(decisions[0]?.type === 'Aborted' && decisions[0].reason, 'BelowRollbackFloor');
-    assert.match(position.failed?.message ?? '', /told nothing that can be read .* kubectl pcf retry/);
+    assert.match(position.failed?.message ?? '', /the report of .* could not be read, .* kubectl pcf retry/);
     const again = look({
       ...quiet({ contracts: ['DropMore2'], ahead: [] }),
       position: { ...delivering, knownMigrations: position.knownMigrations },

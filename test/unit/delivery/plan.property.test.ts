@@ -455,7 +455,7 @@ describe('plan, at every crash point and in any order of events', () => {
         assert.deepEqual(plain(cluster.observe()), plain(settled), 'it continues writing');
 
         const { summary, status } = told(cluster, settled, plan);
-        if (summary.verdict === 'InProgress') assert.equal(summary.reason, 'WeightHeldDown', summary.message);
+        if (summary.verdict === 'InProgress') assert.equal(summary.reason, 'WeightLimited', summary.message);
         assert.ok(status.traffic?.verified);
         const pods = [...cluster.revisions].filter(([, { replicas }]) => replicas > 0);
         assert.deepEqual(

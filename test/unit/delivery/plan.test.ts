@@ -96,7 +96,7 @@ describe('plan', () => {
       const { route, traffic } = plan(half, { ...settings, canaryWeight: 50 }, now);
       assert.deepEqual(route, { weights: { old: 67, new: 33 }, service: 'old', header: 'new' });
       assert.equal(traffic.effectiveWeight, 33);
-      assert.match(traffic.reason ?? '', /1 of 3 pods of new are ready and can carry 33 %/);
+      assert.match(traffic.reason ?? '', /1 of 3 pods of new are ready, enough for 33 %/);
     });
 
     it('is zero, and there is no header route, without a ready pod', () => {

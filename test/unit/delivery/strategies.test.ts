@@ -95,7 +95,7 @@ describe('a canary with steps', () => {
     cluster.judgedSince = undefined;
     settle(cluster);
     assert.equal(weightOf(cluster, 'new'), 5);
-    assert.match(cluster.reconcile().step?.waitingFor ?? '', /nothing was measured at this step yet/);
+    assert.match(cluster.reconcile().step?.waitingFor ?? '', /no measurement at this step yet/);
     cluster.judgedSince = cluster.position.stepSince;
     settle(cluster);
     assert.equal(weightOf(cluster, 'new'), 50);

@@ -153,7 +153,7 @@ describe('the stages of migrations', () => {
 
   it('say of an image made before phases what to do', () => {
     const old = look([job('expand', 'Failed'), run('api-new-expand', "unknown option '--phase'", 64)]);
-    assert.match(old.error ?? '', /made before migrations had phases; use a newer one/);
+    assert.match(old.error ?? '', /does not support `migrate up --phase`: use a newer image/);
   });
 
   it('say of an image that is none of ours what to do, before its Job is given up too', () => {
@@ -175,7 +175,7 @@ describe('the stages of migrations', () => {
     );
     assert.match(
       error("Cannot find module '/app/migrate'", 1) ?? '',
-      /^Cannot find module .*it left no report/,
+      /^Cannot find module .*no migration report/,
     );
     assert.equal(error(report({ outcome: 'failed', error: 'no such table' }), 1), 'no such table');
   });

@@ -38,7 +38,7 @@ describe('what people are told of a plan', () => {
       [
         [DONE, 'platform/api: new was promoted'],
         [DONE, 'platform/api: new was aborted: AnalysisFailed: errors'],
-        [DONE, 'platform/api: new was undone: old has the traffic again'],
+        [DONE, 'platform/api: new was undone: old receives the traffic again'],
       ],
     );
   });

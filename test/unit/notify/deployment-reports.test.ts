@@ -50,9 +50,9 @@ describe('deployments as a status has them', () => {
     assert.deepEqual(ends, [
       ['Promoted', 'SUCCEEDED', undefined],
       ['Aborted', 'FAILED', 'AnalysisFailed'],
-      ['Undone', 'ROLLED_BACK', 'it took'],
-      ['RolledBack', 'ROLLED_BACK', 'called off'],
-      ['Superseded', 'FAILED', 'replaced by'],
+      ['Undone', 'ROLLED_BACK', 'rollback from'],
+      ['RolledBack', 'ROLLED_BACK', 'rolled back'],
+      ['Superseded', 'FAILED', 'superseded after'],
     ]);
   });
 

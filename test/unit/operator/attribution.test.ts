@@ -102,8 +102,8 @@ describe('who is behind a decision', () => {
     const fields = [flux, managed('kubectl', sets('env'))];
     const superseded = { type: 'Superseded', revision: fresh.name, by: next.name } as const;
     assert.equal(whoever(superseded, [fresh, next], fields, {}, next.name), 'kubectl');
-    const calledOff = { type: 'Cancelled', revision: fresh.name } as const;
-    assert.equal(whoever(calledOff, [fresh], fields, {}, old.name), 'flux');
+    const cancelled = { type: 'Cancelled', revision: fresh.name } as const;
+    assert.equal(whoever(cancelled, [fresh], fields, {}, old.name), 'flux');
   });
 
   it('is not known where the API server has not noted it', () => {

@@ -315,7 +315,7 @@ describe('what is observed', () => {
     it('tell the last line of an image that reports nothing', () => {
       const failed = job([{ type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded' }]);
       const told = migrationView(pcfApi(), 'api-new', [failed], [run(1, 'one\ntwo\n')]).error;
-      assert.match(told ?? '', /^two \(it left no report, as an image does that has no command `migrate`/);
+      assert.match(told ?? '', /^two \(no migration report; if the image has no command `migrate`/);
       assert.equal(migrationView(pcfApi(), 'api-new', [failed], []).error, 'BackoffLimitExceeded');
     });
   });

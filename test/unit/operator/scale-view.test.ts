@@ -219,11 +219,29 @@ describe('the autoscaler during a delivery', () => {
     }
   });
 
+  it('cpu and memory: after a split of the traffic, memory returns once the selector matches one revision', () => {
+    const options = {
+      ...{ kinds: ['cpu', 'memory'] as const, owner: 'ours' as const, full: 3 },
+      replicas: { old: 3, new: 3 },
+    };
+    const { seen } = delivery({ ...options, weights: { old: 50, new: 50 } });
+    const { plan } = delivery({ ...options, weights: { new: 100 } });
+    seen.api.status = statusFor(delivery({ ...options, weights: { old: 50, new: 50 } }));
+    assert.doesNotMatch(seen.api.status.selector ?? '', /revision=/);
+    assert.deepEqual(namesOf(metricsWritten({ seen, plan })), ['cpu']);
+    seen.api.status = statusFor({ seen, plan });
+    assert.match(seen.api.status.selector ?? '', /revision=new$/);
+    assert.deepEqual(namesOf(metricsWritten({ seen, plan })), ['cpu', 'memory']);
+  });
+
   it('a vertical autoscaler, or no metric at all: the pods of both revisions are selected, so that new pods are sized', () => {
     const state = { full: 5, replicas: { old: 5, new: 5 }, weights: { old: 100 }, existing: ['old', 'new'] };
     const selected = (metrics: ScaleMetric[], isVertical: boolean) =>
-      scaleView({ ...state, ready: state.replicas, stable: 'old' }, metrics, { isOurs: true, isVertical })
-        .revision;
+      scaleView({ ...state, ready: state.replicas, stable: 'old' }, metrics, {
+        isOurs: true,
+        isVertical,
+        isLimited: false,
+      }).revision;
     assert.equal(selected([METRICS.cpu], true), undefined);
     assert.equal(selected([], false), undefined);
     assert.equal(selected([METRICS.cpu], false), 'old');
@@ -283,13 +301,13 @@ describe('the autoscaler during a delivery', () => {
     assert.ok(!after.conditions?.some(({ type }) => type === 'AutoscalingLimited'));
   });
 
-  it('AutoscalerConflict: an autoscaler of the user with cpu and memory is reported during a delivery only', () => {
+  it('AutoscalerMetricsConflict: an autoscaler of the user with cpu and memory is reported during a delivery only', () => {
     const options = {
       ...{ kinds: ['cpu', 'memory'] as const, owner: 'of the user' as const, full: 3 },
       ...{ replicas: { old: 3, new: 2 }, weights: { old: 50, new: 50 } },
     };
     const reported = ({ seen, plan }: Delivery) =>
-      concerns(seen, [], plan).find(({ reason }) => reason === 'AutoscalerConflict')?.message;
+      concerns(seen, [], plan).find(({ reason }) => reason === 'AutoscalerMetricsConflict')?.message;
     assert.match(reported(delivery(options)) ?? '', /remove memory from it, or use autoscaling\.horizontal/);
     assert.equal(reported(delivery({ ...options, replicas: { old: 3 } })), undefined);
     assert.equal(reported(delivery({ ...options, kinds: ['memory'] })), undefined);

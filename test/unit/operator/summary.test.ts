@@ -109,7 +109,10 @@ describe('the status', () => {
       return summarize(given, planned, Date.now()).message;
     };
     assert.match(message(), /^replicas is 0: no pod of api-\S+ runs/);
-    assert.match(message(10), /^canaryWeight 10 is asked, 0 is in force since \S+: replicas is 0\b/);
+    assert.match(
+      message(10),
+      /^the effective weight is 0 %, the desired weight 10 % since \S+: replicas is 0\b/,
+    );
   });
 
   it('says what keeps the pod of a contract from beginning', () => {
@@ -161,7 +164,7 @@ describe('the status', () => {
     );
     assert.match(
       message,
-      /api-old serves; other revisions keep 40 % of the traffic: change freeze; not tried again/,
+      /api-old serves; other revisions keep 40 % of the traffic: change freeze; not retried/,
     );
   });
 });
