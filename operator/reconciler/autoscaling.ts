@@ -1,10 +1,10 @@
 /** Pods and metrics that autoscalers of a PcfApi measure now, and their condition in the status. */
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
-import type { DeliveryPlan } from '../delivery/types.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import { scaleMetrics } from '../resources/horizontal-pod-autoscaler.js';
 import { metricNames, type RevisionPods, type ScaleView, scaleView } from '../resources/scale-view.js';
 import type { Verdict } from './conditions.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
 const LIMITED = 'AutoscalingLimited';
 
@@ -30,7 +30,7 @@ function revisionPods(
     stable: plan.position.stable,
     replicas: plan.replicas,
     ready: Object.fromEntries(delivery.revisions.map(({ name, ready }) => [name, ready])),
-    existing: [...withPods, ...(delivery.strangers ?? [])],
+    existing: [...withPods, ...(delivery.unrecorded ?? [])],
     weights: plan.route?.weights ?? {},
   };
 }

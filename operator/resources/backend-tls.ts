@@ -1,33 +1,12 @@
-/** HTTPS to the pods (`traffic.backendTLS`): configuration of the pods that serve it, and of the gateways that use it. */
-import { ENV, TLS_DIR } from '../../contract/image.js';
+/** HTTPS to the pods (`traffic.backendTLS`): the revisions that serve it, and the configuration of the gateways that use it. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { BackendTlsPolicyKind } from './kinds.js';
 import { owned } from './metadata.js';
 import type { PodTemplate } from './pod-template.js';
+import { HTTPS } from './pod-tls.js';
 import type { Revision } from './revision.js';
-import { servingCertificate } from './secret-refs.js';
-
-const VOLUME = 'backend-tls';
-const HTTPS = 'HTTPS';
-
-/** Additions to a pod. The API reloads the files when the certificate is renewed. */
-export function podTls(spec: PcfApiSpec) {
-  const refs = servingCertificate(spec);
-  const [cert, key] = refs;
-  if (!cert || !key) return { scheme: 'HTTP', env: [], volumes: [], volumeMounts: [] };
-  const items = refs.map((ref) => ({ key: ref.key, path: ref.key }));
-  return {
-    scheme: HTTPS,
-    env: [
-      { name: ENV.tlsCertFile, value: `${TLS_DIR}/${cert.key}` },
-      { name: ENV.tlsKeyFile, value: `${TLS_DIR}/${key.key}` },
-    ],
-    volumes: [{ name: VOLUME, secret: { secretName: cert.name, defaultMode: 0o440, items } }],
-    volumeMounts: [{ name: VOLUME, mountPath: TLS_DIR, readOnly: true }],
-  };
-}
 
 interface Probe {
   httpGet: { scheme: string };

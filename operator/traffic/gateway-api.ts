@@ -1,22 +1,16 @@
 /** Gateway API: an HTTPRoute with weights over one Service a revision. */
 import { PATHS } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { RouteView } from '../delivery/types.js';
+import type { RouteView } from '../delivery/observation.js';
 import { backendTlsPolicy } from '../resources/backend-tls.js';
 import { BackendTlsPolicyKind, HttpRouteKind } from '../resources/kinds.js';
 import { owned } from '../resources/metadata.js';
 import { revisionService, SERVICE_PORT } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { sharedHttpRoute } from './gateway-api-shared.js';
+import { canaryHeader, type ReadObject, serviceUnder, splitGateway, withService } from './route-objects.js';
 import { routeRejection } from './route-rejection.js';
-import {
-  canaryHeader,
-  type ReadObject,
-  serviceUnder,
-  splitGateway,
-  type TrafficRouter,
-  withService,
-} from './router.js';
+import type { TrafficRouter } from './router.js';
 
 interface RouteRule {
   matches?: { headers?: unknown[]; path?: { type: string; value: string } }[];

@@ -4,14 +4,15 @@
  */
 import { PATHS } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { RouteView } from '../delivery/types.js';
+import type { RouteView } from '../delivery/observation.js';
 import { backendHostname, type SecuredBackends } from '../resources/backend-tls.js';
 import { DestinationRuleKind, VirtualServiceKind } from '../resources/kinds.js';
 import { LABELS, owned } from '../resources/metadata.js';
 import { allRevisionsName, allRevisionsService, SERVICE_PORT } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { serviceHosts, sharedVirtualService } from './istio-shared.js';
-import { canaryHeader, type ReadObject, serviceUnder, type TrafficRouter, withService } from './router.js';
+import { canaryHeader, type ReadObject, serviceUnder, withService } from './route-objects.js';
+import type { TrafficRouter } from './router.js';
 
 interface HttpRoute {
   name: string;

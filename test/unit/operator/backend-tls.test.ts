@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { observe } from '../../../operator/reconciler/observe.js';
 import { routeTrouble } from '../../../operator/reconciler/route-trouble.js';
-import { missingSecrets, secretsHash } from '../../../operator/reconciler/secrets.js';
+import { missingSecrets, secretsHash } from '../../../operator/reconciler/secret-digests.js';
 import { securedBackends } from '../../../operator/resources/backend-tls.js';
 import { components } from '../../../operator/resources/components.js';
 import { externalSecrets } from '../../../operator/resources/external-secret.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
-import { concerns } from '../../../operator/reconciler/concerns.js';
-import type { Observed } from '../../../operator/reconciler/observe.js';
+import { concerns } from '../../../operator/reconciler/issues.js';
+import type { Observed } from '../../../operator/reconciler/observed.js';
 import { components } from '../../../operator/resources/components.js';
 import { mostPods } from '../../../operator/resources/connection-budget.js';
 import { ingress } from '../../../operator/resources/ingress.js';

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { DeliveryPlan } from '../../../operator/delivery/types.js';
+import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import { desiredObjects } from '../../../operator/reconciler/desired.js';
 import { observe } from '../../../operator/reconciler/observe.js';
 import { gatewayApi } from '../../../operator/traffic/gateway-api.js';

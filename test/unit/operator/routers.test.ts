@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import type { RouteView } from '../../../operator/delivery/observation.js';
 import { sameRoute } from '../../../operator/delivery/plan.js';
-import type { RouteView } from '../../../operator/delivery/types.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { gatewayApi } from '../../../operator/traffic/gateway-api.js';
 import { istio } from '../../../operator/traffic/istio.js';
