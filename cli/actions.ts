@@ -1,8 +1,8 @@
 /** Actions on a delivery, used by the commands and by the dashboard. */
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
-import { deliveryId, fullId, stepId, wayBack } from '../operator/delivery/plan.js';
-import { belowFloor } from '../operator/delivery/rollback-floor.js';
-import { REQUEST_ANNOTATIONS } from '../operator/reconciler/settings.js';
+import { deliveryId, fullId, stepId, undoTarget } from '../operator/delivery/plan.js';
+import { belowFloorMessage } from '../operator/delivery/rollback-floor.js';
+import { REQUEST_ANNOTATIONS } from '../operator/reconciler/strategies.js';
 import { ControllerRevisionKind, PcfApiKind } from '../operator/resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../operator/resources/metadata.js';
 import {
@@ -127,7 +127,7 @@ async function recordedRevisions({ client, namespace }: ClusterAccess, name: str
 }
 
 function choose({ metadata, status }: PcfApi, revisions: Revision[], to: string | undefined): Revision {
-  const wanted = to ?? wayBack(status?.delivery ?? {});
+  const wanted = to ?? undoTarget(status?.delivery ?? {});
   if (!wanted) throw new CliError(`${metadata.name} has no revision to roll back to`);
   const found = revisions.find(({ name, number }) => name === wanted || String(number) === wanted);
   const known = revisions.map(({ number, name }) => `${number} (${name})`).join(', ');
@@ -141,7 +141,7 @@ function choose({ metadata, status }: PcfApi, revisions: Revision[], to: string 
 
 /** The operator would reject it too. This check reports it before the write. */
 function refuseBelowFloor({ status }: PcfApi, revisions: Revision[], to: Revision): void {
-  const refused = belowFloor(revisions, status?.delivery ?? {}, to.name);
+  const refused = belowFloorMessage(revisions, status?.delivery ?? {}, to.name);
   if (refused) throw new CliError(`undo rejected: ${refused}`);
 }
 

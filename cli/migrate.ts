@@ -6,7 +6,7 @@ import { Command, Option } from 'commander';
 import { type MigrationPhase, migrationPhaseSchema } from '../contract/image.js';
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
 import type { MigrationStatus } from '../operator/api/v1alpha1/status.js';
-import { REQUEST_ANNOTATIONS } from '../operator/reconciler/settings.js';
+import { REQUEST_ANNOTATIONS } from '../operator/reconciler/strategies.js';
 import { PcfApiKind } from '../operator/resources/kinds.js';
 import { type ClusterOptions, clusterCommand, FIELD_MANAGER, getPcfApi, withCluster } from './cluster.js';
 import { backfillText, holderText } from './migration-text.js';

@@ -1,7 +1,7 @@
 /** Data of the status output. */
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 import { type EventView, timeOf } from '../../operator/dashboard/event-view.js';
-import type { Pod } from '../../operator/reconciler/pods.js';
+import type { Pod } from '../../operator/reconciler/pod-state.js';
 import { ControllerRevisionKind, PodKind } from '../../operator/resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../../operator/resources/metadata.js';
 import { isOutdated, revisionOf } from '../../operator/resources/revision.js';

@@ -1,8 +1,8 @@
 /** Status output: revisions, weights, migrations, pods, events. Pure. */
 import type { PcfApiStatus } from '../../operator/api/v1alpha1/status.js';
 import { type EventView, timeOf } from '../../operator/dashboard/event-view.js';
-import { podLines, roleOf } from '../../operator/dashboard/view/pods.js';
-import type { Pod } from '../../operator/reconciler/pods.js';
+import { podLines, roleOf } from '../../operator/dashboard/view/pod-lines.js';
+import type { Pod } from '../../operator/reconciler/pod-state.js';
 import { backfillText, holderText } from '../migration-text.js';
 import { age, bar, paint, table } from '../output.js';
 import { deletionLines } from './deletion.js';

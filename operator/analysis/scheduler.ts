@@ -5,10 +5,10 @@
  * a process that dies loses only what is then due again.
  */
 import type { Logger } from 'pino';
+import type { AnalysisMetrics } from './analysis-metrics.js';
+import type { Due, Measurement } from './analysis-model.js';
 import { type Evaluation, evaluate } from './bounds.js';
-import type { AnalysisMetrics } from './metrics.js';
 import { type Provider, providerType, type Request } from './providers/provider.js';
-import type { Due, Measurement } from './types.js';
 
 export interface SchedulerOptions {
   providers: readonly Provider[];

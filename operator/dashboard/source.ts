@@ -1,7 +1,7 @@
 /** Data source of the dashboard: caches only, without requests. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { podsOf } from '../reconciler/caches.js';
-import type { Pod } from '../reconciler/pods.js';
+import type { Pod } from '../reconciler/pod-state.js';
 import type { ResourceCache } from '../runtime/resource-cache.js';
 import { keyOf } from '../runtime/store.js';
 import type { EventView } from './event-view.js';

@@ -1,6 +1,6 @@
 /** What a plan decided, as the events that people are told of. Pure. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import type { Decision } from '../delivery/types.js';
+import type { Decision } from '../delivery/delivery-plan.js';
 import type { DeliveryEvent } from './event.js';
 
 /** What is known of a revision. */

@@ -1,8 +1,8 @@
 /** Decisions of a reconcile as Kubernetes Events. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiStatus } from '../api/v1alpha1/status.js';
-import type { Decision, DeliveryPlan } from '../delivery/types.js';
-import type { Concern } from './concerns.js';
+import type { Decision, DeliveryPlan } from '../delivery/delivery-plan.js';
+import type { Concern } from './issues.js';
 import type { Summary } from './summary.js';
 
 export interface Announcement {

@@ -1,6 +1,6 @@
 /** Reasons why no route can take effect: for the status, and for the planner. */
 import { BackendTlsPolicyKind } from '../resources/kinds.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
 type Seen = Pick<Observed, 'api' | 'router' | 'missingKinds' | 'userRoute'>;
 

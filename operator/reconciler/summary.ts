@@ -4,12 +4,13 @@
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { Phase } from '../api/v1alpha1/status.js';
-import { migrated } from '../delivery/plan.js';
-import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
-import type { MigrationView } from '../migrations/view.js';
-import { unavailableStable, weakenedStable } from './concerns.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
+import type { RevisionView } from '../delivery/observation.js';
+import { isMigrated } from '../delivery/plan.js';
+import type { MigrationView } from '../migrations/migration-view.js';
 import { hostConflictMessage, isShadowed } from './host-conflict.js';
-import type { Observed } from './observe.js';
+import { unavailableStable, weakenedStable } from './issues.js';
+import type { Observed } from './observed.js';
 import { providerMissing as missingProvider, userRouteMissing } from './route-trouble.js';
 
 export interface Summary {
@@ -153,7 +154,7 @@ function paused({ seen, plan }: Case): Summary | undefined {
 
 function migrating({ seen, plan, current }: Case): Summary | undefined {
   const { update } = plan.position;
-  if (!update || (current && migrated(current))) return undefined;
+  if (!update || (current && isMigrated(current))) return undefined;
   const migration = seen.migrations.get(update);
   if (migration?.state === 'Planned') return approvalNeeded(seen, plan, update);
   const trouble = migration?.error

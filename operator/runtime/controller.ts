@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import { controllerMetrics, queueMetrics } from './metrics.js';
+import { controllerMetrics, queueMetrics } from './controller-metrics.js';
 import { WorkQueue } from './work-queue.js';
 
 /** When a key comes back after a failure. In milliseconds. */

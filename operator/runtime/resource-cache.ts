@@ -10,7 +10,8 @@ import type { Logger } from 'pino';
 import { ResourceEventType } from './event-types.js';
 import type { KubeClient } from './kube-client.js';
 import type { KubeObject, ResourceType } from './kube-types.js';
-import { type CacheTiming, defaultTiming, Reflector, type Selection, type Sink } from './reflector.js';
+import type { Selection } from './list-all.js';
+import { type CacheTiming, defaultTiming, Reflector, type Sink } from './reflector.js';
 import { type Indexers, keyOf, Store, versionOf } from './store.js';
 
 export { type CacheTiming, defaultTiming } from './reflector.js';

@@ -50,11 +50,13 @@ const backfillStatus = z.strictObject({
 });
 export type BackfillStatus = z.infer<typeof backfillStatus>;
 
+const migrationState = z.enum(['Pending', 'Planned', 'Running', 'Succeeded', 'Failed', 'Disabled']);
+
 const migrationStatus = z.strictObject({
   revision: shortText.meta({ description: 'Revision of the migrations.' }),
-  state: z
-    .enum(['Pending', 'Planned', 'Running', 'Succeeded', 'Failed', 'Disabled'])
-    .meta({ description: 'State of the migrations. Planned: they wait for approval.' }),
+  state: migrationState.meta({
+    description: 'State of the migrations. Planned: they wait for approval.',
+  }),
   phase: z
     .enum(['plan', 'expand', 'backfill', 'hook', 'contract'])
     .optional()
@@ -141,6 +143,17 @@ const failedDelivery = z.strictObject({
   at: time('Time of the abort.'),
 });
 
+/** A change of one of the first four fields starts a new stretch, in which pods are compared from scratch. */
+const deliveryProgress = z.strictObject({
+  migration: migrationState.meta({ description: 'State of its expand and backfill.' }),
+  step: count('Step of the strategy, from 0.'),
+  paused: z.boolean().meta({ description: 'Whether it is paused.' }),
+  startable: z.boolean().meta({ description: 'Whether everything that a new pod needs exists.' }),
+  replicas: count('Maximum number of desired pods since the last change of the fields above.'),
+  ready: count('Maximum number of ready pods since the last change of the fields above.'),
+  at: time('Time of the last progress.'),
+});
+
 const deliveryPosition = z.strictObject({
   stable: shortText.optional().meta({ description: 'Revision that was promoted last.' }),
   previous: shortText.optional().meta({ description: 'Revision that was stable before it.' }),
@@ -169,8 +182,9 @@ const deliveryPosition = z.strictObject({
   scale: count(
     'Number of pods for the whole traffic, from which the effective weight is computed.',
   ).optional(),
-  progress: longText.optional().meta({ description: 'State that is compared to detect progress.' }),
-  progressAt: time('Time of the last progress.').optional(),
+  progress: deliveryProgress
+    .optional()
+    .meta({ description: 'Last progress of its pods, from which progressDeadline is counted.' }),
   readySince: time('Time since which all desired pods are ready.').optional(),
   failed: failedDelivery.optional().meta({
     description:

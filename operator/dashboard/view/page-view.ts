@@ -1,12 +1,12 @@
 /** JSON for the page: rows of the list, and details of one PcfApi. Pure. */
 import type { PcfApi } from '../../api/v1alpha1/pcfapi.js';
 import { desiredPods, type PcfApiStatus } from '../../api/v1alpha1/status.js';
-import type { Pod } from '../../reconciler/pods.js';
-import { stagesOf } from '../../reconciler/settings.js';
+import type { Pod } from '../../reconciler/pod-state.js';
+import { stagesOf } from '../../reconciler/strategies.js';
 import { type EventView, timeOf } from '../event-view.js';
 import type { WeightPoint } from '../weight-history.js';
 import { figures } from './figures.js';
-import { podLines, roleOf } from './pods.js';
+import { podLines, roleOf } from './pod-lines.js';
 
 const EVENTS_SHOWN = 12;
 

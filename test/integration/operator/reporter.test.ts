@@ -7,7 +7,7 @@ import { Registry } from 'prom-client';
 import { generate } from 'selfsigned';
 import { reporting } from '../../../operator/api/v1alpha1/spec/reporting.js';
 import type { DeliveryRecord, PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
-import { notifyMetrics } from '../../../operator/notify/metrics.js';
+import { notifyMetrics } from '../../../operator/notify/notification-metrics.js';
 import { Reporter } from '../../../operator/notify/reporter.js';
 import type { EventInput } from '../../../operator/runtime/events.js';
 import { pcfApi } from '../../support/fixtures.js';

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import type { DeliveryRecord } from '../../../operator/api/v1alpha1/status.js';
 import { figures } from '../../../operator/dashboard/view/figures.js';
 import { detail, listRow } from '../../../operator/dashboard/view/page-view.js';
-import { podLines } from '../../../operator/dashboard/view/pods.js';
+import { podLines } from '../../../operator/dashboard/view/pod-lines.js';
 import { WeightHistory } from '../../../operator/dashboard/weight-history.js';
-import type { Pod } from '../../../operator/reconciler/pods.js';
+import type { Pod } from '../../../operator/reconciler/pod-state.js';
 import { pcfApi } from '../../support/fixtures.js';
 
 const at = (minute: number) => new Date(Date.UTC(2026, 10, 23, 12, minute)).toISOString();

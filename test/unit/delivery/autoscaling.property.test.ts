@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { DeliverySettings } from '../../../operator/delivery/types.js';
-import { podsFor, podsKeeping } from '../../../operator/delivery/weight.js';
+import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
+import { podsForShare, podsToRetain } from '../../../operator/delivery/weight.js';
 import { ModelCluster } from './model-cluster.js';
 
 const OLD = 'a';
@@ -23,7 +23,7 @@ const scaling = fc.record({
 });
 
 /** A canary that has its weight, at a step that somebody must continue from. */
-function canaryAt(weight: number, settings: Partial<DeliverySettings>): ModelCluster {
+function canaryAt(weight: number, settings: Partial<DeliverySpec>): ModelCluster {
   const cluster = new ModelCluster({ ...settings, stages: [{ weight, holdMs: 0, pause: true }] });
   for (const target of [OLD, NEW]) {
     cluster.target = target;
@@ -69,7 +69,7 @@ describe('an autoscaler in the middle of a delivery', () => {
         follow(cluster, next, () => {
           assert.equal(cluster.route?.weights[NEW], weight, 'whoever has its new pods first');
           assert.equal(podsOf(cluster, OLD), next.replicas, 'the stable revision could carry everything');
-          assert.equal(podsOf(cluster, NEW), podsFor(weight, next.replicas));
+          assert.equal(podsOf(cluster, NEW), podsForShare(weight, next.replicas));
         });
       }
     });
@@ -94,7 +94,7 @@ describe('an autoscaler in the middle of a delivery', () => {
             assert.ok(total <= Math.max(before, next.replicas + maxSurge), `${total} pods`);
             const share = cluster.route?.weights[NEW] ?? 0;
             const { scale = next.replicas } = cluster.position;
-            assert.ok(podsOf(cluster, NEW) >= podsKeeping(share, Math.min(scale, next.replicas)));
+            assert.ok(podsOf(cluster, NEW) >= podsToRetain(share, Math.min(scale, next.replicas)));
           });
           for (const [name, counts] of Object.entries(seen))
             assert.ok(turns(counts) <= 1, `${name}: ${counts}`);

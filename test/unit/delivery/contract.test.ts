@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { isStray } from '../../../operator/delivery/migrate.js';
+import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
+import type { Observation, RevisionView } from '../../../operator/delivery/observation.js';
 import { plan } from '../../../operator/delivery/plan.js';
-import type { DeliverySettings, Observation, RevisionView } from '../../../operator/delivery/types.js';
+import { isObsolete } from '../../../operator/delivery/preparation.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 
 const HOUR = 3_600_000;
@@ -41,7 +42,7 @@ function seen(over: Partial<Observation> = {}): Observation {
   };
 }
 
-const look = (over: Partial<Observation> = {}, now = soaked, changes: Partial<DeliverySettings> = {}) =>
+const look = (over: Partial<Observation> = {}, now = soaked, changes: Partial<DeliverySpec> = {}) =>
   plan(seen(over), { ...settings, ...changes }, now);
 
 describe('contract', () => {
@@ -68,7 +69,7 @@ describe('contract', () => {
 
   it('waits for pods of revisions that are on record no more, unless they told that they know what goes', () => {
     const revisions = [revision('new', 2)];
-    const stuck = { revisions, strangers: ['older'] };
+    const stuck = { revisions, unrecorded: ['older'] };
     assert.equal(look(stuck).job, undefined);
     assert.equal(look(stuck).contract?.waitingFor, 'the last pod of older to terminate');
     const told = [...knownMigrations, { revision: 'older', migrations: ['DropName1'] }];
@@ -81,9 +82,9 @@ describe('contract', () => {
   });
 
   it('waits for the worker to follow, whose old ReplicaSet makes pods until it has', () => {
-    assert.equal(look({ following: ['api-worker'] }).job, undefined);
+    assert.equal(look({ updating: ['api-worker'] }).job, undefined);
     assert.equal(
-      look({ following: ['api-worker'] }).contract?.waitingFor,
+      look({ updating: ['api-worker'] }).contract?.waitingFor,
       'all pods of api-worker to run revision new',
     );
   });
@@ -257,11 +258,11 @@ describe('a migration that runs', () => {
   const at = { stable: 'new', update: 'newer' };
 
   it('is of use to the delivery under way alone, but for a contract, which is seen through', () => {
-    assert.equal(isStray(at, 'newer', 'backfill'), false);
-    assert.equal(isStray(at, 'new', 'backfill'), false);
+    assert.equal(isObsolete(at, 'newer', 'backfill'), false);
+    assert.equal(isObsolete(at, 'new', 'backfill'), false);
     for (const stage of ['plan', 'expand', 'backfill'] as const)
-      assert.equal(isStray(at, 'other', stage), true);
-    for (const stage of ['hook', 'contract'] as const) assert.equal(isStray(at, 'other', stage), false);
-    assert.equal(isStray({ stable: 'new' }, 'newer', 'backfill'), true, 'it was given up');
+      assert.equal(isObsolete(at, 'other', stage), true);
+    for (const stage of ['hook', 'contract'] as const) assert.equal(isObsolete(at, 'other', stage), false);
+    assert.equal(isObsolete({ stable: 'new' }, 'newer', 'backfill'), true, 'it was given up');
   });
 });

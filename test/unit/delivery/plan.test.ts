@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import type { Observation, RevisionView } from '../../../operator/delivery/observation.js';
 import { plan } from '../../../operator/delivery/plan.js';
-import type { Observation, RevisionView } from '../../../operator/delivery/types.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 import { ModelCluster } from './model-cluster.js';
 

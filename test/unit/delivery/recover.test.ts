@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
+import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
+import type { Observation, RevisionView } from '../../../operator/delivery/observation.js';
 import { plan, recordedAt, recordOf } from '../../../operator/delivery/plan.js';
-import type { DeliverySettings, Observation, RevisionView } from '../../../operator/delivery/types.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 import { ModelCluster } from './model-cluster.js';
 
 const now = Date.parse('2026-11-23T10:00:00Z');
 const canary = deliverySettings({ canaryWeight: 10 });
-const blueGreen: Partial<DeliverySettings> = {
+const blueGreen: Partial<DeliverySpec> = {
   strategy: 'BlueGreen',
   canaryPods: 'full',
   stages: [{ weight: 0, holdMs: 0, pause: true }],
@@ -30,7 +31,7 @@ function lost(overrides: Partial<Observation> = {}): Observation {
 }
 
 /** What is planned first, and what once that is on record. */
-function twice(seen: Observation, settings: DeliverySettings) {
+function twice(seen: Observation, settings: DeliverySpec) {
   const first = plan(seen, settings, now);
   return { first, second: plan({ ...seen, position: first.position }, settings, now) };
 }

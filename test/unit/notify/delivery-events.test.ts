@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Decision } from '../../../operator/delivery/types.js';
+import type { Decision } from '../../../operator/delivery/delivery-plan.js';
 import { deliveryEvents } from '../../../operator/notify/delivery-events.js';
 import { headline } from '../../../operator/notify/event.js';
 import { pcfApi } from '../../support/fixtures.js';

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { notifications } from '../../../operator/api/v1alpha1/spec/notifications.js';
 import type { DeliveryEvent } from '../../../operator/notify/event.js';
-import { notifyMetrics } from '../../../operator/notify/metrics.js';
+import { notifyMetrics } from '../../../operator/notify/notification-metrics.js';
 import { Notifier, type NotifierOptions } from '../../../operator/notify/notifier.js';
 import type { EventInput } from '../../../operator/runtime/events.js';
 import { pcfApi } from '../../support/fixtures.js';

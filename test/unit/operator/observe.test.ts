@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { migrationView } from '../../../operator/migrations/view.js';
+import { migrationView } from '../../../operator/migrations/migration-view.js';
 import {
   componentTrouble,
   type EndpointSlice,
@@ -9,7 +9,7 @@ import {
   podFailure,
   podTrouble,
   readyPods,
-} from '../../../operator/reconciler/pods.js';
+} from '../../../operator/reconciler/pod-state.js';
 import type { KubeObject } from '../../../operator/runtime/kube-client.js';
 import { migrations, pcfApi } from '../../support/fixtures.js';
 

@@ -8,7 +8,7 @@ import {
   replicaFailure,
 } from '../../../operator/reconciler/pod-creation.js';
 import { PodCreationEvents } from '../../../operator/reconciler/pod-creation-events.js';
-import type { Pod } from '../../../operator/reconciler/pods.js';
+import type { Pod } from '../../../operator/reconciler/pod-state.js';
 import type { KubeList, KubeObject } from '../../../operator/runtime/kube-types.js';
 import { pcfApi } from '../../support/fixtures.js';
 import { eventually } from '../../support/pcf-api.js';

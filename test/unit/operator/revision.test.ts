@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { podResources, topologySpread } from '../../../operator/api/v1alpha1/defaults.js';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { type PcfApiSpec, pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
-import { migrationJob } from '../../../operator/migrations/job.js';
+import { migrationJob } from '../../../operator/migrations/migration-job.js';
 import { deployment } from '../../../operator/resources/deployment.js';
 import { readRecord } from '../../../operator/resources/position-record.js';
 import {

@@ -4,15 +4,15 @@ import { fullReplicas } from '../api/v1alpha1/defaults.js';
 import type { Condition } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryRecord, PcfApiStatus, Phase, TrafficStatus } from '../api/v1alpha1/status.js';
-import type { DeliveryPlan } from '../delivery/types.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import { podSelector, selectorString } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { autoscalingLimited, currentScaleView } from './autoscaling.js';
-import type { Concern } from './concerns.js';
 import type { Verdict } from './conditions.js';
 import { history } from './history.js';
+import type { Concern } from './issues.js';
 import { compact, migrationStatus, migrationsApplied } from './migration-status.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 import type { Obstacle } from './obstacle.js';
 import { reasonSince, type Summary } from './summary.js';
 

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import type { DeliveryPosition } from '../../../operator/api/v1alpha1/status.js';
-import type { Decision } from '../../../operator/delivery/types.js';
-import type { Observed } from '../../../operator/reconciler/observe.js';
-import { whoDecided } from '../../../operator/reconciler/who.js';
+import type { Decision } from '../../../operator/delivery/delivery-plan.js';
+import { decidingManager } from '../../../operator/reconciler/attribution.js';
+import type { Observed } from '../../../operator/reconciler/observed.js';
 import { newRevision, type Revision } from '../../../operator/resources/revision.js';
 import type { FieldSet } from '../../../operator/runtime/kube-types.js';
 import { pcfApi } from '../../support/fixtures.js';
@@ -32,7 +32,7 @@ describe('who is behind a decision', () => {
     const api = pcfApi();
     api.metadata.managedFields = managedFields;
     const byName = new Map([old, ...revisions].map((one) => [one.name, one]));
-    return whoDecided(
+    return decidingManager(
       { api, revisions: byName, delivery: { target, position } } as unknown as Observed,
       decision,
     );

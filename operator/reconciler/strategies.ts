@@ -1,18 +1,18 @@
-/** What the planner needs to know of the spec: strategies, all reduced to stages, pods and delays. */
+/** The spec of a PcfApi as the planner reads it: every strategy is reduced to stages, pods and delays. */
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
-import type { DeliverySettings, Requests, Stage, StrategyType } from '../delivery/types.js';
+import type { DeliverySpec, Requests, Stage, StrategyType } from '../delivery/delivery-spec.js';
 import type { TrafficRouter } from '../traffic/router.js';
 
-/** Envoy has a pushed route within a second; twice that is on the safe side. */
+/** Envoy applies a pushed route within a second. Twice that is a safety margin. */
 const SETTLE_MS = 2_000;
 const DEFAULT_RETIRE_DELAY = { Canary: '30s', BlueGreen: '5m', RollingUpdate: '0s' } as const;
 const DEFAULT_CONTRACT_DELAY = '1h';
 const DEFAULT_PROGRESS_DEADLINE = '10m';
 
-/** Annotations by which people steer one delivery, see {@link Requests}. */
+/** Annotations with requests for one delivery, see {@link Requests}. */
 export const REQUEST_ANNOTATIONS = {
   promote: `${GROUP}/promote`,
   abort: `${GROUP}/abort`,
@@ -21,11 +21,11 @@ export const REQUEST_ANNOTATIONS = {
 } as const satisfies Record<keyof Requests, string>;
 
 type StrategySettings = Pick<
-  DeliverySettings,
+  DeliverySpec,
   'stages' | 'canaryPods' | 'mirror' | 'maxSurge' | 'maxUnavailable' | 'retireDelayMs'
 >;
 
-export function deliverySettings({ spec, metadata }: PcfApi, router: TrafficRouter): DeliverySettings {
+export function deliverySpecOf({ spec, metadata }: PcfApi, router: TrafficRouter): DeliverySpec {
   const strategy = spec.strategy?.type ?? 'Canary';
   const annotations = metadata.annotations ?? {};
   return {
@@ -74,7 +74,7 @@ function canary(spec: PcfApiSpec): StrategySettings {
   };
 }
 
-/** One stage: all pods are there and get no traffic. Then everything at once. */
+/** One stage, in which all pods are ready and get no traffic. Then the whole traffic at once. */
 function blueGreen({ strategy }: PcfApiSpec): StrategySettings {
   const { autoPromote = true, scaleDownDelay } = strategy?.blueGreen ?? {};
   return {
@@ -85,7 +85,7 @@ function blueGreen({ strategy }: PcfApiSpec): StrategySettings {
   };
 }
 
-/** A canary whose weight is its share of the pods, and which never waits. */
+/** A canary whose weight is its share of the pods, without stages. */
 function rollingUpdate(spec: PcfApiSpec): StrategySettings {
   const { maxSurge = 1, maxUnavailable = 0 } = spec.strategy?.rollingUpdate ?? {};
   return {

@@ -5,13 +5,14 @@
 import { ENV } from '../../contract/image.js';
 import { horizontalScaling, replicasChosenBy } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
+import type { RevisionView } from '../delivery/observation.js';
 import { connectionsNeeded, LEAST_PER_POD, mostPods } from '../resources/connection-budget.js';
 import type { Revision } from '../resources/revision.js';
 import { metricNames } from '../resources/scale-view.js';
 import { currentScaleView } from './autoscaling.js';
 import { hostConflictMessage } from './host-conflict.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
 export interface Concern {
   reason: string;

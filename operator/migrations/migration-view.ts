@@ -1,59 +1,59 @@
-/** Where the migrations of a revision stand, read from their Jobs, and which Job comes next. Pure. */
+/** State of the migrations of a revision, read from their Jobs, and the next Job. Pure. */
 import type { MigrationReport } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { BackfillStatus } from '../api/v1alpha1/status.js';
-import type { ContractView, MigrationStage, MigrationState } from '../delivery/types.js';
+import type { ContractView, MigrationStage, MigrationState } from '../delivery/observation.js';
 import { beforeContractKind, JobKind } from '../resources/kinds.js';
 import { LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { backupView, hookName } from './hook.js';
-import { migrationJobName } from './job.js';
 import { type Job, type JobView, jobView, type LiveReports, type PodLike } from './job-view.js';
+import { migrationJobName } from './migration-job.js';
 
 export interface MigrationView {
-  /** Of expand and backfill together. */
+  /** State of expand and backfill together. */
   state: MigrationState;
-  /** The Job that brings them further, see {@link preparation}. */
+  /** The next Job, see {@link preparationJob}. */
   nextStage?: 'plan' | 'expand' | 'backfill';
   nextAttempt?: number;
-  /** What runs, or ran last, contract included. */
+  /** The stage that runs or ran last, including contract. */
   stage?: MigrationStage;
   job?: string;
-  /** What its newest run reported. */
+  /** Report of its newest run. */
   report?: MigrationReport;
-  /** Progress of the newest backfill, from whichever run reported it. */
+  /** Progress of the newest backfill, from any run. */
   progress?: BackfillStatus;
-  /** Last line of what went wrong, if anything did. */
+  /** Last line of the error message. */
   error?: string;
-  /** Runs of the Job that failed so far. */
+  /** Number of failed runs of the Job. */
   failures: number;
-  /** Jobs of expand and backfill that failed for good, or whose result was lost. */
+  /** Number of Jobs of expand and backfill that failed permanently, or whose result was lost. */
   failedMigrations: number;
-  /** Number of the last of its Jobs of expand and backfill, plan included. */
+  /** Number of the last of its Jobs of expand and backfill, including plan. */
   lastMigration: number;
-  /** All that expand and backfill applied. */
+  /** All migrations that expand and backfill applied. */
   applied: string[];
   durationMs?: number;
-  /** Contract migrations that were pending when expand was done. */
+  /** Contract migrations that were pending when expand succeeded. */
   contracts?: string[];
   ahead?: string[];
-  /** Expand is done, and what it told of them can't be read. */
+  /** Expand succeeded without a readable report. */
   unreported?: boolean;
-  /** Whether there is a backfill after expand, as far as that is known. */
+  /** Whether expand reported a backfill, or may have. */
   backfill?: boolean;
   contract: ContractView;
-  /** What went wrong with contract, or with what must come before it. */
+  /** Error of contract, or of its hook. */
   contractError?: string;
 }
 
-/** Of the delivery that is under way, or the last one. */
+/** The part of the recorded position that concerns migrations of the revision. */
 export interface Delivery {
   attempt?: number;
-  /** Jobs of earlier attempts count for nothing: the database may have lost what they did. */
+  /** Jobs of earlier attempts do not count: the database may have lost their changes. */
   rerunMigrations?: boolean;
   promotedAt?: string;
   /** The recorded part of its reports: the reports themselves may no longer exist. */
-  told?: { backfill?: boolean; backfilled?: boolean; progress?: BackfillStatus };
+  recorded?: { backfill?: boolean; backfilled?: boolean; progress?: BackfillStatus };
   live?: LiveReports;
 }
 
@@ -61,13 +61,13 @@ type Preparation = 'plan' | 'expand' | 'backfill';
 type Numbered = JobView & { attempt: number };
 type Find = (stage: Preparation) => Numbered;
 
-/** `jobs`: also what else is made before contract. */
+/** `jobs`: also the objects of the hook before contract. */
 export function migrationView(
   { spec }: PcfApi,
   revision: string,
   jobs: readonly KubeObject[],
   pods: readonly KubeObject[],
-  { attempt, rerunMigrations, promotedAt, told, live }: Delivery = {},
+  { attempt, rerunMigrations, promotedAt, recorded, live }: Delivery = {},
 ): MigrationView {
   const mode = spec.migrations?.mode ?? 'Automatic';
   const none: ContractView = { state: 'Absent', hook: 'Disabled', attempt: 1 };
@@ -91,37 +91,39 @@ export function migrationView(
       .filter((one) => !rerunMigrations || one.attempt >= (attempt ?? 1))
       .sort((a, b) => b.attempt - a.attempt);
     const [last] = tries;
-    // What a newer attempt met, as a database that lost what the older one did, is how it is.
-    const isDone = last?.state === 'Succeeded' || (isOnRecord(stage, told) && last?.state === 'Lost');
+    // The last attempt counts: the database may have lost the changes of earlier ones.
+    const isDone = last?.state === 'Succeeded' || (isRecorded(stage, recorded) && last?.state === 'Lost');
     if (last && isDone) return { ...last, state: 'Succeeded', attempt: attempt ?? last.attempt };
     return newest(stage, revision, attempt ?? firstOfLost(tries), read);
   };
   const contract = contractView(revision, named('contract'), hookReader(spec, all, read), promotedAt, read);
-  const before = prepared(find, mode === 'Manual', told);
+  const before = preparedView(find, mode === 'Manual', recorded);
   const { report } = contract;
   const applied = report ? [...before.applied, ...report.applied] : before.applied;
   // Newest first. Expand ran before the backfill, so its report counts only if there is no other.
   const progress =
     progressOf(report) ??
     progressOf(find('backfill').report) ??
-    told?.progress ??
+    recorded?.progress ??
     progressOf(find('expand').report);
   return { ...before, failedMigrations: spent, lastMigration, ...contract, applied, progress };
 }
 
 /** Whether the report of a stage is recorded, so that its Job need not run again. */
-function isOnRecord(stage: Preparation, told: Delivery['told']): boolean {
-  return stage === 'expand' ? told !== undefined : stage === 'backfill' && (told?.backfilled ?? false);
+function isRecorded(stage: Preparation, recorded: Delivery['recorded']): boolean {
+  return stage === 'expand'
+    ? recorded !== undefined
+    : stage === 'backfill' && (recorded?.backfilled ?? false);
 }
 
 const NOTHING = { failures: 0, failedMigrations: 0, lastMigration: 0, applied: [] };
 
-/** The number of the last attempt, or of the one before it, of which it was to repeat what was lost. */
+/** The number of the last attempt, or of the one before it if that one's result was lost and the last one repeats it. */
 function firstOfLost([last, before]: readonly Numbered[]): number {
   return before?.state === 'Lost' ? before.attempt : (last?.attempt ?? 1);
 }
 
-/** A Job whose result was lost is run once more: it finds nothing to do and says so. */
+/** A Job whose result was lost is run once more: it has nothing to do, and reports that. */
 function newest(
   stage: MigrationStage,
   revision: string,
@@ -137,8 +139,8 @@ function newest(
 
 type Prepared = Omit<MigrationView, 'failedMigrations' | 'lastMigration' | 'contract' | 'contractError'>;
 
-/** Plan if somebody is to approve of it, then expand, then backfill if there is any. */
-function prepared(find: Find, manual: boolean, onRecord: Delivery['told']): Prepared {
+/** Plan if approval is required, then expand, then backfill if there is one. */
+function preparedView(find: Find, manual: boolean, recorded: Delivery['recorded']): Prepared {
   const expand = find('expand');
   if (expand.state === 'Absent' && manual) {
     const plan = find('plan');
@@ -150,14 +152,14 @@ function prepared(find: Find, manual: boolean, onRecord: Delivery['told']): Prep
   if (expand.state === 'Absent') return { ...NOTHING, state: 'Pending', ...next('expand', expand) };
   const backfill = find('backfill');
   if (expand.state !== 'Succeeded')
-    return { ...at('expand', expand, stateOf(expand.state)), ...told(expand) };
-  const needed = needsBackfill(expand.report, onRecord);
-  const done = { ...told(expand), backfill: needed };
+    return { ...at('expand', expand, stateOf(expand.state)), ...reported(expand) };
+  const needed = needsBackfill(expand.report, recorded);
+  const done = { ...reported(expand), backfill: needed };
   if (backfill.state === 'Absent' && !needed) return { ...at('expand', expand, 'Succeeded'), ...done };
   if (backfill.state === 'Absent') {
     return { ...at('expand', expand, 'Pending'), ...done, ...next('backfill', backfill) };
   }
-  return { ...at('backfill', backfill, stateOf(backfill.state)), ...done, ...told(expand, backfill) };
+  return { ...at('backfill', backfill, stateOf(backfill.state)), ...done, ...reported(expand, backfill) };
 }
 
 function next(nextStage: Preparation, { attempt }: Numbered): Partial<Prepared> {
@@ -173,15 +175,15 @@ function stateOf(state: JobView['state']): MigrationState {
   return state === 'Absent' || state === 'Lost' ? 'Pending' : state;
 }
 
-/** Where nobody knows, the image is asked: a Job with nothing to do ends at once. */
-function needsBackfill(report: MigrationReport | undefined, onRecord: Delivery['told']): boolean {
-  if (!report) return onRecord ? (onRecord.backfill ?? false) : true;
+/** Without any report a backfill Job is run: with nothing to do, it finishes at once. */
+function needsBackfill(report: MigrationReport | undefined, recorded: Delivery['recorded']): boolean {
+  if (!report) return recorded ? (recorded.backfill ?? false) : true;
   if (report.backfills) return report.backfills.length > 0;
   return report.phases !== undefined && report.pending.length > 0;
 }
 
-/** What the reports of expand and backfill say together, once expand is done. */
-function told(...jobs: JobView[]): Partial<Prepared> {
+/** The combined reports of expand and backfill. */
+function reported(...jobs: JobView[]): Partial<Prepared> {
   const reports = jobs.flatMap(({ report }) => report ?? []);
   const [expand] = jobs;
   const isDone = expand?.state === 'Succeeded';
@@ -190,19 +192,19 @@ function told(...jobs: JobView[]): Partial<Prepared> {
     ...(reports.length > 0
       ? { durationMs: reports.reduce((sum, { durationMs }) => sum + durationMs, 0) }
       : {}),
-    ...(isDone ? knowledgeOf(expand.report) : {}),
+    ...(isDone ? reportedMigrations(expand.report) : {}),
   };
 }
 
-/** A report that was lost, cut off or not written is not one that says "none". */
-function knowledgeOf(report: MigrationReport | undefined): Partial<Prepared> {
-  // Names are left out of `ahead` last: one that is missing there would count as known.
+/** A report that was lost, truncated or not written does not mean that there are no migrations. */
+function reportedMigrations(report: MigrationReport | undefined): Partial<Prepared> {
+  // `ahead` is truncated last: a name that is missing there would count as known to the image.
   const mayLackAhead = report?.truncated && !report.contracts?.length;
   if (!report || mayLackAhead) return { unreported: true };
   return { contracts: report.contracts ?? [], ahead: report.ahead ?? [] };
 }
 
-/** Looks what is there of a name, among what is of the kind that the spec asks for; undefined when it asks for none. */
+/** Reads the state of the hook object of a name; undefined if the spec has no hook. */
 function hookReader(
   { migrations }: PcfApi['spec'],
   objects: readonly KubeObject[],
@@ -219,20 +221,23 @@ function hookReader(
     );
 }
 
-/** Of several contract Jobs the last one counts; each has a backup of its own before it. */
+/** The last contract Job counts. Each has a backup of its own before it. */
 function contractView(
   revision: string,
-  made: readonly Job[],
+  contractJobs: readonly Job[],
   readHook: ((name: string) => JobView) | undefined,
   promotedAt: string | undefined,
   read: (name: string) => JobView,
 ): Pick<MigrationView, 'contract' | 'contractError'> & Partial<MigrationView> {
-  const last = Math.max(0, ...made.map(({ metadata }) => attemptOf(metadata.name, revision, 'contract')));
+  const last = Math.max(
+    0,
+    ...contractJobs.map(({ metadata }) => attemptOf(metadata.name, revision, 'contract')),
+  );
   const job = read(migrationJobName(revision, 'contract', last));
   const hook = readHook && hookView(revision, promotedAt, last + 1, readHook);
-  // The hook is looked for under the next number: one that failed did so after the Job.
+  // The hook has the next number: if it failed, it did so after the Job.
   const isHooks = hook?.state === 'Failed' || hook?.state === 'Running' || job.state === 'Absent';
-  const telling = isHooks ? hook : job;
+  const latest = isHooks ? hook : job;
   return {
     contract: {
       state: job.state === 'Lost' ? 'Succeeded' : job.state,
@@ -240,9 +245,9 @@ function contractView(
       attempt: hook?.attempt ?? last + 1,
     },
     ...(job.report ? { report: job.report } : {}),
-    ...(telling?.error ? { contractError: telling.error } : {}),
-    ...(telling && telling.state !== 'Absent'
-      ? { stage: telling === job ? 'contract' : 'hook', job: telling.name }
+    ...(latest?.error ? { contractError: latest.error } : {}),
+    ...(latest && latest.state !== 'Absent'
+      ? { stage: latest === job ? 'contract' : 'hook', job: latest.name }
       : {}),
   };
 }
@@ -262,7 +267,7 @@ function attemptOf(name: string, revision: string, stage: MigrationStage): numbe
   return Number(name.slice(`${revision}-${stage}-`.length)) || 1;
 }
 
-/** A backup that failed is tried again under the next number. */
+/** A failed backup is retried with the next number. */
 function hookView(
   revision: string,
   promotedAt: string | undefined,

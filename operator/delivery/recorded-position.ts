@@ -3,8 +3,8 @@
  * neither remove the rollback floor nor retry an aborted revision.
  */
 import type { DeliveryPosition, PositionRecord } from '../api/v1alpha1/status.js';
-import { view } from './revisions.js';
-import type { Observation } from './types.js';
+import type { Observation } from './observation.js';
+import { viewOf } from './revision-view.js';
 
 type Contracted = DeliveryPosition['contracted'];
 
@@ -27,31 +27,32 @@ export function recordedAt({ stable, failed, knownMigrations = [] }: DeliveryPos
   return [...new Set(names.flatMap((name) => name ?? []))];
 }
 
-/** With the latest recorded contract: an old status must not lower the rollback floor. */
-export function withContractOnRecord(seen: Observation): Observation {
-  const { contracted: known } = seen.position;
-  const recorded = seen.revisions.flatMap(({ record }) => record?.contracted ?? []);
-  const contracted = recorded.reduce<Contracted>((best, one) => further(best, one), known);
-  return contracted === known ? seen : { ...seen, position: { ...seen.position, contracted } };
+/** The observed position with the latest recorded contract: an old status must not lower the rollback floor. */
+export function withRecordedContract({ position, revisions }: Observation): DeliveryPosition {
+  const { contracted: known } = position;
+  const recorded = revisions.flatMap(({ record }) => record?.contracted ?? []);
+  const contracted = recorded.reduce<Contracted>(later, known);
+  return contracted === known ? position : { ...position, contracted };
 }
 
-/** Each record has all contract migrations that were started so far. */
-function further(best: Contracted, one: NonNullable<Contracted>): Contracted {
-  return best && best.migrations.length >= one.migrations.length ? best : one;
+/** Each record lists all contract migrations that were started so far. */
+function later(latest: Contracted, recorded: NonNullable<Contracted>): Contracted {
+  return latest && latest.migrations.length >= recorded.migrations.length ? latest : recorded;
 }
 
 /** Restores what a lost position lacks from the records: known migrations, and the failure of the target. */
-export function withRecords(seen: Observation): Observation {
-  const recorded = seen.revisions.flatMap(({ record }) => record?.knownMigrations ?? []);
+export function withRecords(
+  { revisions, target }: Observation,
+  position: DeliveryPosition,
+): DeliveryPosition {
+  const { failed: _, knownMigrations: known = [], ...rest } = position;
+  const recorded = revisions.flatMap(({ record }) => record?.knownMigrations ?? []);
   const names = new Set(recorded.map(({ revision }) => revision));
-  const others = (seen.position.knownMigrations ?? []).filter(({ revision }) => !names.has(revision));
-  const knownMigrations = [...others, ...recorded];
-  const { failed } = view(seen, seen.target).record ?? {};
-  const { failed: _, knownMigrations: __, ...rest } = seen.position;
-  const position = {
+  const knownMigrations = [...known.filter(({ revision }) => !names.has(revision)), ...recorded];
+  const { failed } = viewOf(revisions, target).record ?? {};
+  return {
     ...rest,
     ...(knownMigrations.length > 0 ? { knownMigrations } : {}),
     ...(failed ? { failed } : {}),
   };
-  return { ...seen, position };
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
-import { followingDeployments } from '../../../operator/reconciler/rollover.js';
+import { updatingDeployments } from '../../../operator/reconciler/component-rollout.js';
 import { components } from '../../../operator/resources/components.js';
 import { newRevision } from '../../../operator/resources/revision.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-types.js';
@@ -12,7 +12,7 @@ describe('Deployments that follow the stable revision', () => {
   const api: PcfApi = { ...spec, status: { delivery: { stable: stable.name } } };
   const other = newRevision({ ...spec, spec: { ...spec.spec, image: 'r/api:2' } }, 2);
   const look = (...objects: KubeObject[]) =>
-    followingDeployments(api, {
+    updatingDeployments(api, {
       get: ({ kind }: ResourceType, _api: PcfApi, name: string) =>
         objects.find((object) => object.kind === kind && object.metadata.name === name),
     });

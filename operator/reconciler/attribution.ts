@@ -1,29 +1,35 @@
-/** Who is behind what a plan decided, as far as the API server noted it in managedFields. Pure. */
+/** The field manager that caused a decision of a plan, according to managedFields. Pure. */
 import { FIELD_MANAGER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { Decision, Requests } from '../delivery/types.js';
+import type { Decision } from '../delivery/delivery-plan.js';
+import type { Requests } from '../delivery/delivery-spec.js';
 import { ADOPT_ANNOTATION, type Revision } from '../resources/revision.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { type FieldPath, lastOtherManager } from '../runtime/managed-fields.js';
-import type { Observed } from './observe.js';
-import { REQUEST_ANNOTATIONS } from './settings.js';
+import type { Observed } from './observed.js';
+import { REQUEST_ANNOTATIONS } from './strategies.js';
 
 /**
- * The field manager that made the revision what it is, or that asked; the operator itself
- * where nobody did. Undefined when the API server did not note it.
+ * The field manager that changed the spec or set the request; the operator itself if it decided without one.
+ * Undefined if the API server did not record the manager.
  */
-export function whoDecided({ api, revisions, delivery }: Observed, decision: Decision): string | undefined {
+export function decidingManager(
+  { api, revisions, delivery }: Observed,
+  decision: Decision,
+): string | undefined {
   const { target, position } = delivery;
   const { stable, update, failed } = position;
   const revision = revisions.get(decision.revision);
   const editor = (before: string | undefined, after = revision) =>
-    editorOf(api, after, revisions.get(before ?? ''));
+    editingManager(api, after, revisions.get(before ?? ''));
   switch (decision.type) {
     case 'Started':
-      return failed?.revision === decision.revision ? askedBy(api, 'retry') : editor(update ?? stable);
+      return failed?.revision === decision.revision
+        ? requestingManager(api, 'retry')
+        : editor(update ?? stable);
     case 'Promoted':
       return editor(stable);
     case 'Aborted':
-      return decision.reason === 'AbortRequested' ? askedBy(api, 'abort') : FIELD_MANAGER;
+      return decision.reason === 'AbortRequested' ? requestingManager(api, 'abort') : FIELD_MANAGER;
     case 'Cancelled':
     case 'Superseded':
       return editor(decision.revision, revisions.get(target));
@@ -32,12 +38,12 @@ export function whoDecided({ api, revisions, delivery }: Observed, decision: Dec
   }
 }
 
-function askedBy({ metadata }: PcfApi, request: keyof Requests): string | undefined {
+function requestingManager({ metadata }: PcfApi, request: keyof Requests): string | undefined {
   return managerOf(metadata, [['f:metadata', 'f:annotations', `f:${REQUEST_ANNOTATIONS[request]}`]]);
 }
 
-/** Who set what is different in the newer one. Of a change of a Secret nobody has told us. */
-function editorOf(
+/** The manager of the fields that differ from the earlier revision. The manager of a Secret is unknown. */
+function editingManager(
   { metadata }: PcfApi,
   revision: Revision | undefined,
   before: Revision | undefined,
@@ -49,14 +55,14 @@ function editorOf(
   return managerOf(metadata, [ADOPTED]);
 }
 
-/** It makes a revision too, of the same inputs. */
+/** The adoption of a newer template makes a revision with the same inputs. */
 const ADOPTED: FieldPath = ['f:metadata', 'f:annotations', `f:${ADOPT_ANNOTATION}`];
 
 function managerOf({ managedFields }: PcfApi['metadata'], paths: FieldPath[]): string | undefined {
   return managedFields?.length ? lastOtherManager(managedFields, FIELD_MANAGER, paths) : undefined;
 }
 
-/** A list is one field: who owns an item of it is not told apart. */
+/** A list counts as one field: managers of its items are not distinguished. */
 function changedPaths(before: object, after: object, path: FieldPath): FieldPath[] {
   const [old, fresh] = [before, after] as [Record<string, unknown>, Record<string, unknown>];
   return [...new Set([...Object.keys(old), ...Object.keys(fresh)])].flatMap((name): FieldPath[] => {

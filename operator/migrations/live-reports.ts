@@ -1,7 +1,6 @@
 /**
- * How far the migrations that run now have come, read from the logs of their pods: a
- * report a line, as the image contract says. It is told to people and nothing follows from
- * it, so a log that can't be had is no failure.
+ * Progress of running migrations, read from the logs of their pods: one report per line, as defined by the image
+ * contract. It is for display only, so a log that can't be read is not a failure.
  */
 import type { Logger } from 'pino';
 import { type MigrationReport, progressLineSchema } from '../../contract/image.js';
@@ -9,17 +8,17 @@ import { type Component, LABELS } from '../resources/metadata.js';
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
 import { pause, systemClock } from '../runtime/clock.js';
 import type { KubeClient } from '../runtime/kube-client.js';
-import { MIGRATION_CONTAINER } from './job.js';
 import type { PodLike } from './job-view.js';
+import { MIGRATION_CONTAINER } from './migration-job.js';
 
-/** A pod that migrates now. */
+/** A pod that runs migrations. */
 export interface Run {
   namespace: string;
   /** Name of the pod. */
   pod: string;
 }
 
-/** The pods among these whose migrations run. */
+/** The pods whose migrations are running. */
 export function runsOf(pods: readonly PodLike[]): Run[] {
   return pods
     .filter(({ metadata }) => metadata.labels?.[LABELS.component] === ('migration' satisfies Component))
@@ -27,29 +26,29 @@ export function runsOf(pods: readonly PodLike[]): Run[] {
     .map(({ metadata }) => ({ namespace: metadata.namespace ?? '', pod: metadata.name }));
 }
 
-/** Most migrations take no longer, and are not worth a request. */
+/** Most migrations finish earlier and need no request. */
 const FOLLOW_AFTER_MS = 1_500;
-/** How often one run is news. */
-const TELL_EVERY_MS = 2_000;
-/** What a run said last comes again after a stream was cut; more than that is of no use. */
+/** Minimum interval between two notifications per run. */
+const NOTIFY_EVERY_MS = 2_000;
+/** Lines that are read again after an interrupted stream: only the last report matters. */
 const TAIL_LINES = 20;
-/** A line that is longer is no report of ours. */
+/** Maximum length of a report in characters. */
 const MAX_LINE = 16_384;
 const backoff: BackoffPolicy = { baseMs: 1_000, maxMs: 60_000, jitter: 0.5 };
 
 export interface ProgressOptions {
   client: Pick<KubeClient, 'log'>;
-  /** Told of news, at most every two seconds for a run. `owner` as it was given. */
+  /** Called with the owner after a new report, at most every two seconds per run. */
   onNews: (owner: string) => void;
   logger: Logger;
-  /** How long a run lasts before it is followed. */
+  /** Age of a run from which its log is followed. In milliseconds. */
   followAfterMs?: number;
 }
 
 interface Followed {
-  stop: AbortController;
+  abort: AbortController;
   report?: MigrationReport;
-  toldAt: number;
+  notifiedAt: number;
   timer?: NodeJS.Timeout;
 }
 
@@ -59,17 +58,17 @@ export class MigrationProgress {
 
   constructor(private readonly options: ProgressOptions) {}
 
-  /** From now on follows these runs of an owner, and none of its others. */
+  /** Follows these runs of an owner from now on, and stops following its other runs. */
   follow(owner: string, runs: readonly Run[]): void {
     const known = this.followed.get(owner) ?? new Map<string, Followed>();
     for (const [pod, one] of known) {
       if (runs.some((run) => run.pod === pod)) continue;
-      end(one);
+      stopFollowing(one);
       known.delete(pod);
     }
     for (const run of runs) {
       if (known.has(run.pod)) continue;
-      const one: Followed = { stop: new AbortController(), toldAt: 0 };
+      const one: Followed = { abort: new AbortController(), notifiedAt: 0 };
       known.set(run.pod, one);
       void this.read(owner, run, one);
     }
@@ -77,18 +76,18 @@ export class MigrationProgress {
     else this.followed.delete(owner);
   }
 
-  /** What a pod of the owner said last. */
+  /** Last report of a pod. */
   reportOf(owner: string, pod: string): MigrationReport | undefined {
     return this.followed.get(owner)?.get(pod)?.report;
   }
 
-  /** Ends every stream. */
+  /** Closes all streams. */
   stop(): void {
     for (const owner of [...this.followed.keys()]) this.follow(owner, []);
   }
 
   private async read(owner: string, { namespace, pod }: Run, one: Followed): Promise<void> {
-    const { signal } = one.stop;
+    const { signal } = one.abort;
     const { client, logger, followAfterMs = FOLLOW_AFTER_MS } = this.options;
     await pause(systemClock, followAfterMs, signal);
     for (let failures = 0; !signal.aborted; ) {
@@ -97,37 +96,37 @@ export class MigrationProgress {
         const body = await client.log({ namespace, name: pod }, query, signal);
         for await (const line of linesOf(body)) {
           failures = 0;
-          this.take(owner, one, line);
+          this.readLine(owner, one, line);
         }
       } catch (error) {
         if (!signal.aborted) logger.debug({ err: error, namespace, pod }, 'following a pod log failed');
       }
-      // Also after an end without an error: until the pod is seen to have ended, it may continue.
+      // Also after a stream that ended without an error: the pod may still be running.
       failures += 1;
       await pause(systemClock, backoffMs(failures, backoff), signal);
     }
   }
 
-  private take(owner: string, one: Followed, line: string): void {
+  private readLine(owner: string, one: Followed, line: string): void {
     const report = reportIn(line);
     if (!report) return;
     one.report = report;
     if (one.timer) return;
-    const waitMs = Math.max(0, one.toldAt + TELL_EVERY_MS - performance.now());
+    const waitMs = Math.max(0, one.notifiedAt + NOTIFY_EVERY_MS - performance.now());
     one.timer = setTimeout(() => {
       one.timer = undefined;
-      one.toldAt = performance.now();
+      one.notifiedAt = performance.now();
       this.options.onNews(owner);
     }, waitMs);
   }
 }
 
-function end(one: Followed): void {
+function stopFollowing(one: Followed): void {
   clearTimeout(one.timer);
-  one.stop.abort();
+  one.abort.abort();
 }
 
-/** Lines of a stream; one that is too long is left out. */
+/** Lines of a stream, without those that are too long. */
 async function* linesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let rest = '';

@@ -2,11 +2,12 @@
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { type PcfApiStatus, PHASES } from '../api/v1alpha1/status.js';
-import type { DeliveryPlan, MigrationState } from '../delivery/types.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
+import type { MigrationState } from '../delivery/observation.js';
 import { OWNED_KINDS } from '../resources/kinds.js';
 import { keyOf } from '../runtime/store.js';
 import type { Applied } from './act.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
 const identity = ['namespace', 'name'] as const;
 type Identity = Record<(typeof identity)[number], string>;

@@ -1,4 +1,4 @@
-/** The revisions of a PcfApi: those on record, those that run without a record, and the one that the spec describes. */
+/** The revisions of a PcfApi: those with a record, those that run without one, and the target, which the spec describes. */
 import { CONFIG_FILE } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { ConfigMapKind, ControllerRevisionKind, DeploymentKind } from '../resources/kinds.js';
@@ -6,7 +6,7 @@ import { LABELS } from '../resources/metadata.js';
 import type { PodTemplate } from '../resources/pod-template.js';
 import { isRevisionOf, newRevision, type Revision, revisionName, revisionOf } from '../resources/revision.js';
 import type { KubeObject } from '../runtime/kube-types.js';
-import type { ClusterView } from './observe.js';
+import type { ClusterView } from './observed.js';
 
 interface Workload extends KubeObject {
   spec?: { template?: PodTemplate };
@@ -16,15 +16,14 @@ interface Settings extends KubeObject {
   data?: Record<string, string>;
 }
 
-/** What is known of the revisions of a PcfApi. */
 export interface Revisions {
-  /** What the spec describes. */
+  /** The revision that the spec describes. */
   target: Revision;
-  /** Every one by name, the target among them. */
+  /** All revisions by name, including the target. */
   all: Map<string, Revision>;
 }
 
-/** `secrets` is what they hold, as a hash, where a change of theirs makes a revision. */
+/** `secrets` is a hash of the contents of Secrets, if a change of them makes a revision. */
 export function revisionsOf(
   api: PcfApi,
   caches: Pick<ClusterView, 'get' | 'ownedBy'>,
@@ -37,9 +36,9 @@ export function revisionsOf(
 }
 
 /**
- * Revisions in use whose ControllerRevision somebody deleted, read off their Deployments: were
- * they not known, their pods would count for nothing, and be taken away while they serve.
- * Not those that are on their way out: their records go together with their Deployments.
+ * Revisions in use whose ControllerRevision was deleted, read from their Deployments: otherwise their pods
+ * would not count, and be removed while they serve. Without revisions that are retired: their records are
+ * deleted together with their Deployments.
  */
 function lostRevisions(
   api: PcfApi,
@@ -51,11 +50,11 @@ function lostRevisions(
     const deployment = caches.get(DeploymentKind, api, name) as Workload | undefined;
     if (!deployment) return [];
     const config = caches.get(ConfigMapKind, api, name) as Settings | undefined;
-    return readOff(deployment, config) ?? [];
+    return fromDeployment(deployment, config) ?? [];
   });
 }
 
-/** If the status names no revision, as after a restore from a backup, the labels of the Deployments do. */
+/** If the status names no revision, as after a restore from a backup, the Deployments with a revision label are in use. */
 function namesInUse(api: PcfApi, caches: Pick<ClusterView, 'ownedBy'>): string[] {
   const { stable, update } = api.status?.delivery ?? {};
   if (stable || update) return [stable, update].filter((name) => name !== undefined);
@@ -65,18 +64,18 @@ function namesInUse(api: PcfApi, caches: Pick<ClusterView, 'ownedBy'>): string[]
     .map(({ metadata }) => metadata.name);
 }
 
-/** What the record said besides, from which commit it was built and what an undo writes back, is lost. */
-function readOff({ metadata, spec }: Workload, config: Settings | undefined): Revision | undefined {
+/** The rest of the record is lost: the commit, and the inputs that an undo restores. */
+function fromDeployment({ metadata, spec }: Workload, config: Settings | undefined): Revision | undefined {
   const template = spec?.template;
   const image = template?.spec.containers[0].image;
   if (!template || !image) return undefined;
-  // Older than every revision on record, as far as one can tell.
+  // Its number is lost: it counts as older than all recorded revisions.
   return { name: metadata.name, number: 0, image, template, config: config?.data?.[CONFIG_FILE] ?? '' };
 }
 
 /**
- * The revision that the spec describes. While a Secret is missing its contents are not
- * known: then it is the newest revision that differs in nothing else.
+ * The revision that the spec describes. While a Secret is missing, its contents are unknown: then it is the
+ * newest revision that is equal apart from them.
  */
 function targetRevision(
   api: PcfApi,
@@ -91,11 +90,11 @@ function targetRevision(
   if (known) return known;
   const target = newRevision(api, 1 + Math.max(0, ...recorded.map(({ number }) => number)), secrets);
   const running = lost.find(({ name }) => name === target.name);
-  // The spec says what was lost; the pods keep the template that they have.
+  // The spec has what was lost; the pods retain their template.
   return running ? { ...target, template: running.template } : target;
 }
 
-/** Prefers the revision in use to another one of the same meaning: its delivery would change nothing. */
+/** Prefers the revision in use to an equivalent one, whose delivery would change nothing. */
 function recordedTarget(
   api: PcfApi,
   recorded: readonly Revision[],

@@ -1,5 +1,5 @@
-/** What pods and endpoint slices say: which pods can be sent a request, and what ails the others. */
-import type { Failure, RevisionView } from '../delivery/types.js';
+/** State of pods and EndpointSlices: which pods can receive requests, and why others can't. */
+import type { Failure, RevisionView } from '../delivery/observation.js';
 import { JOB_NAME } from '../migrations/job-view.js';
 import { type Component, LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-client.js';
@@ -23,7 +23,7 @@ export interface Pod extends KubeObject {
     phase?: string;
     conditions?: { type: string; status: string; message?: string }[];
     containerStatuses?: ContainerStatus[];
-    /** Include the sidecar that a webhook of a mesh adds. */
+    /** Including the sidecar that the webhook of a service mesh adds. */
     initContainerStatuses?: ContainerStatus[];
   };
 }
@@ -35,9 +35,8 @@ export interface EndpointSlice extends KubeObject {
 const SERVICE_NAME = 'kubernetes.io/service-name';
 
 /**
- * Pods of a revision that the data plane sends requests to: ready, not being
- * deleted, and a ready endpoint of every Service that the router uses. A pod
- * that is Ready but not yet an endpoint can't be reached, so it does not count.
+ * Number of pods of a revision that the data plane can send requests to: ready, not terminating, and a ready
+ * endpoint of every Service that the router uses. A ready pod that is no endpoint yet can't be reached.
  */
 export function readyPods(
   revision: string,
@@ -113,14 +112,14 @@ function reportsReady({ status }: Pod): boolean {
   return status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false;
 }
 
-/** In the order in which they start. */
+/** In the order of their start. */
 function containersOf({ status }: Pod): ContainerStatus[] {
   return [...(status?.initContainerStatuses ?? []), ...(status?.containerStatuses ?? [])];
 }
 
 /**
- * The pods that run a revision's code, or may, by the revision they were made from: also those
- * that are not ready, or on their way out, and those of revisions that nobody has a record of.
+ * Number of pods that run, or may run, the code of a revision, by revision: including unready and terminating ones,
+ * and those of revisions without a record.
  */
 export function livingPods(pods: readonly Pod[]): Map<string, number> {
   const living = new Map<string, number>();
@@ -135,8 +134,8 @@ export function livingPods(pods: readonly Pod[]): Map<string, number> {
 const MAX_MESSAGE = 300;
 
 /**
- * Why a pod does not serve, or migrate, if it says; undefined when all is well or it is just
- * starting. What a migration said at its end is told by its Job.
+ * Why a pod does not serve, or does not migrate; undefined if it does, or is starting. The result of a migration
+ * is reported by its Job.
  */
 export function podTrouble(pod: Pod): string | undefined {
   if (reportsReady(pod) || pod.metadata.deletionTimestamp) return undefined;
@@ -147,26 +146,26 @@ export function podTrouble(pod: Pod): string | undefined {
   );
   if (unscheduled?.message) return `${pod.metadata.name} can't be scheduled: ${clip(unscheduled.message)}`;
   for (const status of containersOf(pod)) {
-    const words = lastWords(status);
+    const message = terminationMessage(status);
     const waiting = status.state?.waiting;
     if (waiting?.reason && waiting.reason !== 'ContainerCreating' && waiting.reason !== 'PodInitializing') {
       const retry = isTransientPullFailure(waiting.reason, waiting.message) ? retryOf(component) : '';
-      return `${pod.metadata.name}: ${waiting.reason}${retry}${words || waiting.message ? `: ${clip(words ?? waiting.message ?? '')}` : ''}`;
+      return `${pod.metadata.name}: ${waiting.reason}${retry}${message || waiting.message ? `: ${clip(message ?? waiting.message ?? '')}` : ''}`;
     }
-    if (words) return `${pod.metadata.name}: ${clip(words)}`;
+    if (message) return `${pod.metadata.name}: ${clip(message)}`;
   }
   return undefined;
 }
 
-/** The worker and the login follow the stable revision: no deadline aborts them. */
+/** The worker and the login run the stable revision: they have no deadline. */
 function retryOf(component: string): string {
   return component === 'worker' || component === 'auth' ? ' (retried)' : ' (retried until progressDeadline)';
 }
 
-/** Restarts after which a container that ends by itself is not expected to come up. */
-const CRASHES = 3;
+/** Restarts after which a container in CrashLoopBackOff counts as failed. */
+const MAX_RESTARTS = 3;
 
-/** Why the pods of a revision won't become ready by waiting. */
+/** Why the pods of a revision can't become ready without a change. */
 export function podFailure(revision: string, pods: readonly Pod[]): Failure | undefined {
   return failureOf(
     pods.filter((pod) => pod.metadata.labels?.[LABELS.revision] === revision && componentOf(pod) === 'api'),
@@ -186,7 +185,7 @@ export function componentTrouble(component: Component, pods: readonly Pod[]): st
   return first;
 }
 
-/** Why the pod of a Job won't begin by waiting. That it ran and failed is for the Job to judge. */
+/** Why the pod of a Job can't start without a change. The result of a finished pod is reported by the Job. */
 export function jobPodFailure(job: string, pods: readonly Pod[]): Failure | undefined {
   return failureOf(pods.filter((pod) => isOfJob(pod, job) && !hasEnded(pod)));
 }
@@ -196,8 +195,8 @@ export function isOfJob({ metadata }: Pod, job: string): boolean {
 }
 
 /**
- * They crash again and again, or their image can't be had. Half of them must be so: one
- * may stand on a bad node.
+ * A crash loop, or an image that can't be pulled. At least half of the pods must fail: a single one may be on a
+ * faulty node.
  */
 function failureOf(pods: readonly Pod[]): Failure | undefined {
   const own = pods.filter(({ metadata }) => !metadata.deletionTimestamp);
@@ -212,7 +211,7 @@ function failureOf(pods: readonly Pod[]): Failure | undefined {
   return { reason: first.reason, message, ...(createdAt ? { since: endOfSecond(createdAt) } : {}) };
 }
 
-/** Kubernetes notes whole seconds: a pod made right after its delivery began would seem to be older. */
+/** Kubernetes truncates times to seconds: a pod that was created right after the start of its delivery would seem older. */
 function endOfSecond(timestamp: string): string {
   return new Date(Date.parse(timestamp) + 999).toISOString();
 }
@@ -221,14 +220,14 @@ function failureReason(pod: Pod): 'CrashLoop' | 'ImagePullFailed' | undefined {
   if (reportsReady(pod)) return undefined;
   for (const { state, restartCount = 0 } of containersOf(pod)) {
     const { reason, message } = state?.waiting ?? {};
-    if (reason === 'CrashLoopBackOff' && restartCount >= CRASHES) return 'CrashLoop';
+    if (reason === 'CrashLoopBackOff' && restartCount >= MAX_RESTARTS) return 'CrashLoop';
     if (reason && isPermanentPullFailure(reason, message)) return 'ImagePullFailed';
   }
   return undefined;
 }
 
-/** What the container's last run left in its termination message. */
-export function lastWords({ state, lastState }: ContainerStatus): string | undefined {
+/** Termination message of the container's last run. */
+export function terminationMessage({ state, lastState }: ContainerStatus): string | undefined {
   return state?.terminated?.message ?? lastState?.terminated?.message ?? undefined;
 }
 

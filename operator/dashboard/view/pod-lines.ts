@@ -1,6 +1,6 @@
 /** Role, state and cause of pods and revisions, for display. Pure. */
 import type { PcfApiStatus } from '../../api/v1alpha1/status.js';
-import { type Pod, podTrouble } from '../../reconciler/pods.js';
+import { type Pod, podTrouble } from '../../reconciler/pod-state.js';
 import { LABELS } from '../../resources/metadata.js';
 
 export type PodState = 'ready' | 'starting' | 'failing' | 'terminating';

@@ -1,16 +1,16 @@
-/** What the caches know of the Secrets that a PcfApi reads: which are missing, and whether they changed. */
+/** Secrets that a PcfApi reads: which are missing, and whether their contents changed. */
 import { createHash, createHmac } from 'node:crypto';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { type SecretKeyRef, secretRefs, servingCertificate, wholeSecrets } from '../resources/secret-refs.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 
-/** Of a Secret, the operator keeps a hash of each value and nothing else. */
+/** The cached part of a Secret: a hash of each value. */
 export interface SecretDigest extends KubeObject {
   digests: Record<string, string>;
 }
 
-/** The hash is keyed by the Secret's name, so that it tells nothing about an equal value elsewhere. */
+/** The hash is keyed by the Secret's name, so that equal values of two Secrets have different hashes. */
 export function digestOf(secret: KubeObject): SecretDigest {
   const { name, namespace, uid, resourceVersion } = secret.metadata;
   const { data = {} } = secret as KubeObject & { data?: Record<string, string> };
@@ -25,7 +25,7 @@ export function digestOf(secret: KubeObject): SecretDigest {
 
 export interface MissingSecret {
   name: string;
-  /** The key that the Secret lacks; undefined when the Secret itself is not there. */
+  /** The missing key; undefined if the Secret does not exist. */
   key?: string;
 }
 
@@ -44,9 +44,8 @@ export function missingSecrets({ spec }: PcfApi, get: GetSecret): MissingSecret[
 }
 
 /**
- * One hash over the values of all Secrets that the pods read, for `onChange: Rollout`.
- * Undefined when it does not matter, or when one is missing: a Secret that was deleted
- * is no reason to replace the pods that still have its values.
+ * One hash over the values of all Secrets that the pods read, for `onChange: Rollout`. Undefined for other settings,
+ * and if a Secret is missing: the deletion of a Secret must not replace pods that still have its values.
  */
 export function secretsHash({ spec }: PcfApi, get: GetSecret): string | undefined {
   if (spec.secrets?.onChange !== 'Rollout') return undefined;

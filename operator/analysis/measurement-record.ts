@@ -3,7 +3,7 @@
  * operator that is killed at any line continues from what was written last.
  */
 import type { MetricStatus } from '../api/v1alpha1/status/analysis.js';
-import type { Measurement, PlannedMetric } from './types.js';
+import type { Measurement, PlannedMetric } from './analysis-model.js';
 
 /** What is kept of a metric; the rest of its status is derived from it. */
 export type MetricCounts = Omit<MetricStatus, 'verdict' | 'message' | 'bound'>;

@@ -1,8 +1,8 @@
-/** The Jobs that move the schema: one a revision, stage and attempt. */
+/** The migration Jobs: one per revision, stage and attempt. */
 import { ENV, EXIT, ROLES } from '../../contract/image.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { MigrationJob, MigrationStage } from '../delivery/types.js';
+import type { MigrationJob, MigrationStage } from '../delivery/observation.js';
 import { JobKind } from '../resources/kinds.js';
 import { type Component, LABELS, owned } from '../resources/metadata.js';
 import { type Container, type PodTemplate, variant } from '../resources/pod-template.js';
@@ -12,8 +12,8 @@ import type { KubeObject } from '../runtime/kube-types.js';
 const DEFAULT_DEADLINE = { expand: '15m', backfill: '24h', hook: '1h' } as const;
 
 /**
- * A revision's name is the hash of its image and settings, so this names what the Job does:
- * it is made once, found again by whoever comes later, and never met with other contents.
+ * A revision's name is a hash of its image and settings, so a Job of this name always has the same
+ * contents: it is created once, and later reconciles find it by its name.
  */
 export function migrationJobName(revision: string, stage: MigrationStage, attempt = 1): string {
   return attempt > 1 ? `${revision}-${stage}-${attempt}` : `${revision}-${stage}`;
@@ -26,7 +26,7 @@ const ARGUMENTS: Record<Exclude<MigrationStage, 'hook'>, readonly string[]> = {
   contract: ROLES.migratePhase('contract'),
 };
 
-/** The Job of a stage. Same image, settings and Secrets as the revision's pods. */
+/** The Job of a stage, with the image, settings and Secrets of the revision's pods. */
 export function migrationJob(
   api: PcfApi,
   revision: Revision,
@@ -43,7 +43,7 @@ export function migrationJob(
   return stageJob(api, migrationJobName(revision.name, stage, attempt), revision, stage, template);
 }
 
-/** Name of the container whose log and last words are read. */
+/** Name of the container whose log and termination message are read. */
 export const MIGRATION_CONTAINER = 'migrate';
 
 function withLockTimeout({ spec }: PcfApi, env: Container['env']): Container['env'] {
@@ -61,20 +61,20 @@ interface Template {
   spec: object;
 }
 
-/** Trying again can't fix these: bad settings, lint, the database's history. */
+/** Exit codes that a retry can't fix: invalid settings, lint findings, the migration history of the database. */
 const REFUSED: readonly number[] = [EXIT.usage, EXIT.config];
 /**
- * Of a migration, neither a statement that PostgreSQL refuses nor a program that is not there (126,
- * 127). What may well succeed later has a code of its own. A hook is somebody else's program,
- * and may well say 1 for anything.
+ * Exit codes of a migration that a retry can't fix: a statement that PostgreSQL rejects, and a missing program
+ * (126, 127). Temporary failures have an exit code of their own. The program of a hook is the user's own and may
+ * exit with 1 for any reason.
  */
 const FAILED: readonly number[] = [EXIT.failure, ...REFUSED, 126, 127];
-/** The deadline ends a Job, not the number of nodes, connections and locks that were lost on the way. */
+/** A Job ends at its deadline, regardless of the number of lost nodes, connections and locks. */
 const BACKOFF_LIMIT = 1_000_000;
 
 /**
- * The Job controller tries again with exponential backoff until the deadline, unless the run
- * said that it is no use; a node that is drained says nothing about the migration.
+ * The Job controller retries with exponential backoff until the deadline, unless the exit code is permanent.
+ * Pods that are evicted, as by draining a node, do not count.
  */
 export function stageJob(
   api: PcfApi,

@@ -1,4 +1,4 @@
-/** Whether, of what and by what a delivery is judged. */
+/** The analysis of a delivery: whether there is one, its subject, and its metrics. */
 import type { AnalysisOutcome, Analyst } from '../analysis/analyst.js';
 import type { AnalysisStep } from '../analysis/plan-metrics.js';
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
@@ -6,12 +6,11 @@ import type { AnalysisSpec } from '../api/v1alpha1/spec/analysis.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { keyOf } from '../runtime/store.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
 /**
- * A look at the analysis of the revision on its way; undefined when there is nothing to
- * judge: no delivery, the way to the first stable revision, an undo. It begins when enough
- * pods of the revision are ready, and continues when they go away.
+ * The outcome of the analysis so far; undefined without a delivery, for the first revision, and for an undo.
+ * The analysis starts when enough pods of the revision are ready, and continues if they become unready.
  */
 export function analyse(seen: Observed, analyst: Analyst, now: number): AnalysisOutcome | undefined {
   const { api, delivery } = seen;
@@ -19,8 +18,8 @@ export function analyse(seen: Observed, analyst: Analyst, now: number): Analysis
   const analysis = analysisOf(api.spec);
   const canary = delivery.revisions.find(({ name }) => name === update);
   const before = api.status?.analysis;
-  const begun = before?.revision === update && before?.startedAt === startedAt;
-  const canBeJudged = canary !== undefined && (begun || canary.ready >= podsToJudge(api.spec));
+  const isStarted = before?.revision === update && before?.startedAt === startedAt;
+  const canBeJudged = canary !== undefined && (isStarted || canary.ready >= podsToJudge(api.spec));
   if (!analysis || !update || !stable || undo || !canBeJudged) {
     analyst.forget(keyOf(api));
     return undefined;
@@ -32,23 +31,23 @@ export function analyse(seen: Observed, analyst: Analyst, now: number): Analysis
     weight: delivery.route?.weights[update] ?? 0,
   };
   const steps = stepsOf(api.spec, analysis);
-  const at = stepInForce(api.spec, delivery.position);
+  const at = effectiveStep(api.spec, delivery.position);
   return analyst.look(keyOf(api), { api, analysis, subject, steps, ...at, before }, now);
 }
 
-/** The step whose share is in force. A live weight is in force whatever the step, and the metrics of the step judge it too. */
-function stepInForce({ canaryWeight }: PcfApiSpec, { step = 0, stepSince }: DeliveryPosition) {
+/** The step whose share is effective. The metrics of the step also judge a live weight. */
+function effectiveStep({ canaryWeight }: PcfApiSpec, { step = 0, stepSince }: DeliveryPosition) {
   return stepSince !== undefined || canaryWeight !== undefined ? { step, stepSince } : {};
 }
 
-/** A canary is judged from its first pod on. Blue-green is one switch of everything: what is tried before it is all of it. */
+/** A canary is judged from its first ready pod on. Blue-green switches the whole traffic, so all pods are judged before. */
 function podsToJudge(spec: PcfApiSpec): number {
   return isBlueGreen(spec) ? Math.max(1, fullReplicas(spec)) : 1;
 }
 
 /**
- * What names metrics. Blue-green has one step, the one before the switch: its Jobs are
- * smoke tests of that step, not to be run again for as long as somebody lets it wait.
+ * The steps that name metrics. Blue-green has one step, before the switch: its Jobs are smoke tests of that step,
+ * which are not repeated while it waits for promotion.
  */
 function stepsOf(spec: PcfApiSpec, { metrics }: AnalysisSpec): readonly AnalysisStep[] | undefined {
   if (!isBlueGreen(spec)) return spec.strategy?.canary?.steps;
