@@ -3,7 +3,7 @@ import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { GrafanaTarget } from '../api/v1alpha1/spec/notifications.js';
 import { type DeliveryEvent, headline } from './event.js';
 
-/** The body of the POST. Dashboards find it by the tags. */
+/** Body of the request. Dashboards query it by its tags. */
 export function grafanaAnnotation(api: PcfApi, target: GrafanaTarget, event: DeliveryEvent): unknown {
   const { namespace, name } = api.metadata;
   const { dashboardUID, panelId } = target;
@@ -16,7 +16,7 @@ export function grafanaAnnotation(api: PcfApi, target: GrafanaTarget, event: Del
   };
 }
 
-/** Grafana shows the text as HTML. */
+/** Grafana renders the text as HTML. */
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }
