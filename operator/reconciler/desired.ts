@@ -9,7 +9,7 @@ import { hookObject } from '../migrations/hook.js';
 import { hasEnded } from '../migrations/job-view.js';
 import { migrationJob } from '../migrations/migration-job.js';
 import { securedBackends } from '../resources/backend-tls.js';
-import { components } from '../resources/components.js';
+import { componentName, components } from '../resources/components.js';
 import { configMap } from '../resources/config-map.js';
 import { deployment } from '../resources/deployment.js';
 import { externalSecrets } from '../resources/external-secret.js';
@@ -32,6 +32,7 @@ import { serviceAccount } from '../resources/service-account.js';
 import { surroundings } from '../resources/surroundings.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
 import { SHARED_ROUTES } from '../traffic/index.js';
+import type { RouteBackends } from '../traffic/router.js';
 import { currentScaleView } from './autoscaling.js';
 import type { Observed } from './observed.js';
 
@@ -55,7 +56,9 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
     api,
     routable.flatMap((name) => seen.revisions.get(name) ?? []),
   );
-  const routing = router.render(api, plan.route, routable, seen.userRoute, secured);
+  const { userRoute } = seen;
+  const auth = authBackend(seen, secured.revisions.includes(plan.position.stable ?? ''));
+  const routing = router.render(api, plan.route, routable, { userRoute, secured, auth });
   return [
     serviceAccount(api),
     ...externalSecrets(api),
@@ -78,6 +81,13 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
       metrics: currentScaleView(seen, plan).metrics,
     }),
   ];
+}
+
+/** Only once its Service exists: a controller rejects a route to a missing one, and the Service follows the first promotion. */
+function authBackend({ api, owned }: Observed, servesHttps: boolean): RouteBackends['auth'] {
+  const service = componentName(api, 'auth');
+  const exists = owned.some(({ type, object }) => type === ServiceKind && object.metadata.name === service);
+  return api.spec.components?.auth?.enabled && exists ? { service, servesHttps } : undefined;
 }
 
 function migrationObject(api: PcfApi, revision: Revision, { stage, ...job }: MigrationJob): KubeObject {

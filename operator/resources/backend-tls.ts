@@ -41,15 +41,19 @@ export function backendHostname({ metadata }: PcfApi, { settings }: SecuredBacke
   return settings.hostname ?? `${metadata.name}.${metadata.namespace}.svc`;
 }
 
-/** Configures gateways to use TLS to the Services of these revisions. */
-export function backendTlsPolicy(api: PcfApi, secured: SecuredBackends): KubeObject {
+/** Configures gateways to use TLS to these Services. */
+export function backendTlsPolicy(
+  api: PcfApi,
+  secured: SecuredBackends,
+  services: readonly string[],
+): KubeObject {
   const { caConfigMapName: name } = secured.settings;
   const authority = name
     ? { caCertificateRefs: [{ group: '', kind: 'ConfigMap', name }] }
     : { wellKnownCACertificates: 'System' };
   return owned(api, BackendTlsPolicyKind, api.metadata.name, {
     spec: {
-      targetRefs: secured.revisions.map((revision) => ({ group: '', kind: 'Service', name: revision })),
+      targetRefs: services.map((name) => ({ group: '', kind: 'Service', name })),
       validation: { hostname: backendHostname(api, secured), ...authority },
     },
   });

@@ -9,6 +9,19 @@ import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 import type { ReadObject } from './route-objects.js';
 import type { SharedRoute } from './shared.js';
 
+/** Objects in the cluster that a route depends on. */
+export interface RouteBackends {
+  /** The live object that `traffic.routeRef` names. */
+  userRoute?: KubeObject;
+  /** Revisions whose pods serve HTTPS. */
+  secured?: SecuredBackends;
+  /**
+   * The Service of the auth component, if it exists. It has one revision, so neither weight nor header applies
+   * to the requests under `PATHS.auth` that are routed to it.
+   */
+  auth?: { service: string; servesHttps: boolean };
+}
+
 export interface TrafficRouter {
   /** `exact`: requests are split by weight; `replicas`: by the number of ready pods. */
   readonly split: 'exact' | 'replicas';
@@ -21,15 +34,13 @@ export interface TrafficRouter {
   services(api: PcfApi, revision: string): string[];
   /**
    * The objects for this route, in the order they must be written: the objects that a
-   * route refers to come first. `kept` are the revisions that have pods; `userRoute` is
-   * the live object that `traffic.routeRef` names; `secured` the revisions whose pods serve HTTPS.
+   * route refers to come first. `kept` are the revisions that have pods.
    */
   render(
     api: PcfApi,
     route: RouteView | undefined,
     kept: readonly string[],
-    userRoute?: KubeObject,
-    secured?: SecuredBackends,
+    backends?: RouteBackends,
   ): KubeObject[];
   /** The route in force as the caches show it; undefined when there is none. */
   read(api: PcfApi, object: ReadObject): RouteView | undefined;

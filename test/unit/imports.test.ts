@@ -9,7 +9,13 @@ const arrows: Record<string, string[]> = {
   'operator/api': ['contract', 'operator/runtime'],
   'operator/delivery': ['operator/api'],
   'operator/resources': ['contract', 'operator/api', 'operator/runtime'],
-  'operator/traffic': ['operator/api', 'operator/delivery', 'operator/resources', 'operator/runtime'],
+  'operator/traffic': [
+    'contract',
+    'operator/api',
+    'operator/delivery',
+    'operator/resources',
+    'operator/runtime',
+  ],
   'operator/migrations': [
     'contract',
     'operator/api',

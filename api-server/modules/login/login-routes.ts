@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { PATHS } from '../../../contract/image.js';
 import { PASSWORD_MAX, PASSWORD_MIN } from '../../auth/passwords.js';
 import { isDatabaseAway } from '../../database/pool/connection-errors.js';
 import type { DatabaseMonitor } from '../../database/pool/database-monitor.js';
@@ -41,13 +42,13 @@ export function addLoginRoutes(app: FastifyInstance, service: LoginService, moni
       }
     });
 
-  post('/auth/login', credentials, (body, address) => service.login(body, address));
-  post('/auth/refresh', refreshToken, (body, address) => service.refresh(body.refreshToken, address));
-  post('/auth/logout', refreshToken, async (body, address) => {
+  post(`${PATHS.auth}/login`, credentials, (body, address) => service.login(body, address));
+  post(`${PATHS.auth}/refresh`, refreshToken, (body, address) => service.refresh(body.refreshToken, address));
+  post(`${PATHS.auth}/logout`, refreshToken, async (body, address) => {
     await service.logout(body.refreshToken, address);
     return undefined;
   });
-  post('/auth/password', passwordChange, ({ newPassword, ...body }, address) =>
+  post(`${PATHS.auth}/password`, passwordChange, ({ newPassword, ...body }, address) =>
     service.changePassword(body, newPassword, address),
   );
 }
