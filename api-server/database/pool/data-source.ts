@@ -1,5 +1,10 @@
 /** TypeORM's data source, for statements that declare their access. */
-import { type EntityManager, type EntityTarget, DataSource as TypeOrmDataSource } from 'typeorm';
+import {
+  type EntityManager,
+  type EntityTarget,
+  type QueryRunner,
+  DataSource as TypeOrmDataSource,
+} from 'typeorm';
 import type { Logger } from '../../observability/logging/logger.js';
 import type { Access } from '../access.js';
 import { type RoutedConnection, routedDriver } from '../routing/routed-connection.js';
@@ -44,6 +49,11 @@ export class DataSource extends TypeOrmDataSource {
     } finally {
       await runner.release();
     }
+  }
+
+  /** The types allow no call, because it declares no access. TypeORM's entity managers call it. */
+  override query<T>(sql: never, parameters?: never, runner?: QueryRunner): Promise<T> {
+    return super.query<T>(sql, parameters, runner);
   }
 
   #undeclared(): Access {
