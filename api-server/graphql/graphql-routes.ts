@@ -26,6 +26,7 @@ import type { OperationAnswer, OperationRunner } from './execution/operation-run
 import type { ErrorMask } from './format-error.js';
 import { type Asked, admittedFields, askedBy } from './graphql-request.js';
 import { playgroundPage } from './playground.js';
+import { DEFAULT_FORMAT, type ResponseFormat, responseFormat, statusFor } from './response-format.js';
 
 export interface GraphqlRouteParts<Context extends BaseContext> {
   apollo: ApolloServer<Context>;
@@ -49,8 +50,6 @@ const COMPRESSION = {
   zlibOptions: { level: 6 },
 } satisfies FastifyCompressOptions;
 
-const JSON_TYPE = 'application/json; charset=utf-8';
-
 export function addGraphqlRoutes<Context extends BaseContext>(
   app: FastifyInstance,
   parts: GraphqlRouteParts<Context>,
@@ -58,39 +57,56 @@ export function addGraphqlRoutes<Context extends BaseContext>(
   const { apollo, admission, documents, runner, context, mask } = parts;
   const known = ({ isPlain, query, operationName }: Asked): KnownOperation | undefined => {
     const document = isPlain && query !== undefined ? documents.bySource(query) : undefined;
-    return document && documents.operation(document, operationName);
+    const operation = document && documents.operation(document, operationName);
+    return operation?.prepared.definition.operation === 'subscription' ? undefined : operation;
   };
   const run = async (
     request: FastifyRequest,
     reply: FastifyReply,
     operation: KnownOperation,
     asked: Asked,
+    format: ResponseFormat,
   ) => {
     const contextValue = context(identityOf(request));
-    return send(reply, await runner.run(operation, contextValue, asked.variables));
+    return send(reply, format, await runner.run(operation, contextValue, asked.variables));
   };
-  const askApollo = async (request: FastifyRequest, reply: FastifyReply, asked: Asked) => {
-    const { status, headers, body } = await apollo.executeHTTPGraphQLRequest({
-      httpGraphQLRequest: forApollo(request, asked),
+  const askApollo = async (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    asked: Asked,
+    format: ResponseFormat,
+  ) => {
+    const {
+      status = 200,
+      headers,
+      body,
+    } = await apollo.executeHTTPGraphQLRequest({
+      httpGraphQLRequest: forApollo(request, asked, format),
       context: async () => context(identityOf(request)),
     });
+    if (body.kind !== 'complete') throw new Error('unexpected incremental response');
     for (const [name, value] of headers) void reply.header(name, value);
-    void reply.code(status ?? 200);
-    if (body.kind === 'complete') return reply.send(body.string);
-    throw new Error('unexpected incremental response');
+    const code = status === 400 ? firstCode(JSON.parse(body.string)) : undefined;
+    return reply.code(statusFor(format, status, code)).send(body.string);
+  };
+  const refuse = (reply: FastifyReply, format: ResponseFormat, error: GraphQLError, status = 400) => {
+    runner.refused(undefined);
+    return send(reply, format, { status, result: { errors: [mask(error)] } });
   };
   // Before the body is read, so that unauthenticated clients cannot send one.
   const onRequest = [showPlayground(parts.playground), requireDatabase(parts.monitor), parts.identify];
   const handler = (request: FastifyRequest, reply: FastifyReply) => {
+    const format = responseFormat(request.headers.accept);
+    if (!format) return refuse(reply, DEFAULT_FORMAT, notAcceptable(), 406);
     const said = askedBy(request);
-    const asked = said instanceof GraphQLError ? said : admission.admit(said);
-    if (asked instanceof GraphQLError) {
-      runner.refused(undefined);
-      return send(reply, { status: 400, result: { errors: [mask(asked)] } });
-    }
+    if (said instanceof GraphQLError) return refuse(reply, { ...format, isLegacyJson: false }, said);
+    const asked = admission.admit(said);
+    if (asked instanceof GraphQLError) return refuse(reply, format, asked);
     endWithClient(request, reply);
     const operation = known(asked);
-    return operation ? run(request, reply, operation, asked) : askApollo(request, reply, asked);
+    return operation
+      ? run(request, reply, operation, asked, format)
+      : askApollo(request, reply, asked, format);
   };
   void app.register(async (scope) => {
     await scope.register(compress, COMPRESSION);
@@ -152,20 +168,33 @@ function endWithClient({ state }: FastifyRequest, reply: FastifyReply): void {
   });
 }
 
-function send(reply: FastifyReply, { status, retryAfter, text, result }: OperationAnswer): FastifyReply {
+function notAcceptable(): GraphQLError {
+  return new GraphQLError(
+    'the Accept header allows neither application/json nor application/graphql-response+json',
+    { extensions: { code: CODES.badUserInput } },
+  );
+}
+
+function firstCode({ errors }: OperationAnswer['result']): unknown {
+  return errors?.[0]?.extensions?.code;
+}
+
+function send(reply: FastifyReply, format: ResponseFormat, answer: OperationAnswer): FastifyReply {
+  const { status, retryAfter, text, result } = answer;
   if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter));
   return reply
-    .code(status)
-    .header('content-type', JSON_TYPE)
+    .code(statusFor(format, status, firstCode(result)))
+    .header('content-type', format.contentType)
     .send(text ?? JSON.stringify(result));
 }
 
 /** The checked fields instead of the raw request, which Apollo could parse differently. */
-function forApollo({ method, headers: given, body }: FastifyRequest, asked: Asked) {
+function forApollo({ method, headers: given, body }: FastifyRequest, asked: Asked, format: ResponseFormat) {
   const headers = new HeaderMap();
   for (const [name, value] of Object.entries(given)) {
     if (value) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
   }
+  headers.set('accept', format.contentType);
   const fields = admittedFields(asked);
   if (method !== 'GET') return { method, headers, body: asked.fields ? fields : body, search: '' };
   return { method, headers, body, search: `?${new URLSearchParams(fields as Record<string, string>)}` };

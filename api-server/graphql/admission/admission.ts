@@ -4,6 +4,7 @@ import { CODES } from '../../errors.js';
 import type { KnownDocuments } from '../execution/known-documents.js';
 import type { Asked } from '../graphql-request.js';
 import { type DocumentLimits, documentProblem } from './document-limits.js';
+import { subscriptionRootProblem } from './subscription-root.js';
 import type { TrustedDocuments } from './trusted-documents.js';
 
 export interface AdmissionParts {
@@ -37,14 +38,18 @@ export class Admission {
   /** Also returns an error for a document that cannot be parsed, so that no document passes unchecked. */
   problemOf(query: string): GraphQLError | undefined {
     const document = this.parsed(query);
-    return document instanceof GraphQLError ? document : documentProblem(document, this.parts.limits);
+    return document instanceof GraphQLError ? document : this.#problemIn(document);
   }
 
   /** Checks again before a document is executed for the first time, independent of how it was received. */
   problemOfDocument(source: string, document: DocumentNode): GraphQLError | undefined {
-    const { trusted, onlyTrusted, limits } = this.parts;
+    const { trusted, onlyTrusted } = this.parts;
     if (onlyTrusted && !trusted?.has(source)) return untrusted();
-    return documentProblem(document, limits);
+    return this.#problemIn(document);
+  }
+
+  #problemIn(document: DocumentNode): GraphQLError | undefined {
+    return documentProblem(document, this.parts.limits) ?? subscriptionRootProblem(document);
   }
 
   parsed(query: string): DocumentNode | GraphQLError {
