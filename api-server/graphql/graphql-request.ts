@@ -25,7 +25,10 @@ export interface Asked {
 const NOTHING: Asked = { isPlain: false };
 const DOCUMENT_ID = /^(?:sha256:)?([0-9a-f]{64})$/;
 
-export function askedBy({ method, body, url }: FastifyRequest): Asked | GraphQLError {
+/** The part of an HTTP request that is read. */
+export type HttpRequest = Pick<FastifyRequest, 'method' | 'url' | 'headers' | 'body'>;
+
+export function askedBy({ method, body, url }: HttpRequest): Asked | GraphQLError {
   if (method === 'GET') {
     const fields = searchOf(url);
     if (fields instanceof GraphQLError) return fields;

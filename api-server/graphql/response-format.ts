@@ -14,6 +14,7 @@ export interface ResponseFormat {
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 const GRAPHQL_TYPE = 'application/graphql-response+json; charset=utf-8';
+const HTML_TYPE = 'text/html';
 export const DEFAULT_FORMAT: ResponseFormat = { contentType: JSON_TYPE, isLegacyJson: false };
 
 /** Errors in a document or its variables. Limits of this API are not among them. */
@@ -35,10 +36,19 @@ export function responseFormat(accept: string | undefined): ResponseFormat | und
   return known.format;
 }
 
+/** Whether the client prefers HTML to GraphQL responses, as browsers do that open a page. */
+export function prefersPage(accept: string | undefined): boolean {
+  return accept !== undefined && preferred(accept, JSON_TYPE, GRAPHQL_TYPE, HTML_TYPE) === HTML_TYPE;
+}
+
 function negotiate(accept: string): ResponseFormat | undefined {
-  const contentType = new Negotiator({ headers: { accept } }).mediaType([JSON_TYPE, GRAPHQL_TYPE]);
+  const contentType = preferred(accept, JSON_TYPE, GRAPHQL_TYPE);
   if (!contentType) return undefined;
   return { contentType, isLegacyJson: contentType === JSON_TYPE && /\bapplication\/json\b/i.test(accept) };
+}
+
+function preferred(accept: string, ...available: string[]): string | undefined {
+  return new Negotiator({ headers: { accept } }).mediaType(available);
 }
 
 /** The status of a response with this first error. */

@@ -7,14 +7,10 @@ import {
   createSourceEventStream,
   type ExecutionArgs,
   type ExecutionResult,
-  GraphQLError,
   type GraphQLSchema,
-  NoSchemaIntrospectionCustomRule,
-  specifiedRules,
-  validate,
 } from 'graphql';
 import { DatabaseSession, databaseSession } from '../../database/pool/session.js';
-import { badUserInput, CODES } from '../../errors.js';
+import { badUserInput } from '../../errors.js';
 import { requestContext } from '../../observability/logging/request-context.js';
 import type { OperationMetrics } from '../../observability/metrics/operation-metrics.js';
 import { nameOperation } from '../../observability/tracing/operation-spans.js';
@@ -29,7 +25,6 @@ import { askedIn, type Fields } from '../graphql-request.js';
 
 export interface SubscriptionRunnerParts {
   schema: GraphQLSchema;
-  introspection: boolean;
   admission: Admission;
   documents: KnownDocuments;
   /** Maximum cost of one event. */
@@ -84,10 +79,9 @@ export class SubscriptionRunner {
   #prepared(payload: Fields): AdmittedSubscription {
     const { schema, admission, documents, maxCost } = this.parts;
     const admitted = admission.admit(askedIn(payload));
-    if (admitted instanceof GraphQLError) throw admitted;
-    const { query, operationName, variables } = admitted;
-    if (query === undefined) throw badUserInput({ field: 'query', message: 'is missing or unknown' });
-    const known = this.#document(query);
+    if ('errors' in admitted) throw admitted.errors[0];
+    const { document: known, operationName, variables } = admitted;
+    if (!known) throw badUserInput({ field: 'query', message: 'is missing or unknown' });
     const { prepared, cost } = subscriptionIn(documents, known, operationName);
     const { values, errors } = prepared.variables(variables);
     if (errors) throw errors[0];
@@ -96,19 +90,6 @@ export class SubscriptionRunner {
     if (price > maxCost) throw tooExpensive(price, maxCost);
     const { document } = known;
     return { schema, document, operationName, variableValues: variables, operation: prepared, values };
-  }
-
-  /** Parsed and validated once, shared with documents over HTTP. */
-  #document(query: string): KnownDocument {
-    const { schema, introspection, admission, documents } = this.parts;
-    const known = documents.bySource(query);
-    if (known) return known;
-    const document = admission.parsed(query);
-    if (document instanceof GraphQLError) throw document;
-    const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
-    const [problem] = validate(schema, document, rules, { maxErrors: 1, hideSuggestions: !introspection });
-    if (problem) throw withCode(problem, CODES.invalid);
-    return documents.add(query, document);
   }
 
   /** Not a generator: `return()` of a generator takes effect only after its pending `await`. */
@@ -207,8 +188,4 @@ function subscriptionIn(
     field: 'query',
     message: `is a ${operation}, not a subscription; send it over HTTP`,
   });
-}
-
-function withCode({ message, nodes, originalError }: GraphQLError, code: string): GraphQLError {
-  return new GraphQLError(message, { nodes, originalError, extensions: { code } });
 }

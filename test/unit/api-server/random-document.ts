@@ -72,7 +72,8 @@ class Writer {
     if (dice === 0) return `__typename${this.#directive()}`;
     if (dice === 1) return `...${this.#fragment(type, depth)}${this.#directive()}`;
     if (dice === 2 || isUnionType(type)) {
-      const on = isAbstractType(type) ? this.#random.one(this.schema.getPossibleTypes(type)) : type;
+      const possible = isAbstractType(type) ? this.schema.getPossibleTypes(type) : [];
+      const on = possible.length > 0 ? this.#random.one(possible) : type;
       const condition = isAbstractType(type) || this.#random.is(0.5) ? ` on ${on.name}` : '';
       return `...${condition}${this.#directive()} ${this.#selection(on, depth)}`;
     }

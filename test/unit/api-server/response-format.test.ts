@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { responseFormat, statusFor } from '../../../api-server/graphql/response-format.js';
+import { prefersPage, responseFormat, statusFor } from '../../../api-server/graphql/response-format.js';
 
 const JSON_TYPE = 'application/json; charset=utf-8';
 const GRAPHQL_TYPE = 'application/graphql-response+json; charset=utf-8';
@@ -44,6 +44,19 @@ describe('response format', () => {
     it(`Accept ${accept}: the status of ${code} is ${status}`, () => {
       const format = responseFormat(accept);
       assert.equal(format && statusFor(format, 400, code), status);
+    });
+  }
+
+  for (const [accept, isPage] of [
+    ['text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8', true],
+    ['text/html', true],
+    ['application/json, text/html;q=0.9', false],
+    ['*/*, text/html;q=0', false],
+    ['*/*', false],
+    [undefined, false],
+  ] as const) {
+    it(`Accept ${accept} ${isPage ? 'prefers' : 'does not prefer'} a page`, () => {
+      assert.equal(prefersPage(accept), isPage);
     });
   }
 

@@ -29,14 +29,17 @@ describe('subscriptions over graphql-transport-ws', () => {
     const schema = eventSchema();
     const documents = new KnownDocuments(schema, { maxText: 100_000, hideSuggestions: true });
     const limits = { depth: 10, fields: 100, aliases: 10, directives: 10 };
-    const admission = new Admission({ documents, limits, maxTokens: 1_000, onlyTrusted: false });
+    const admission = new Admission({
+      ...{ schema, documents, limits },
+      ...{ introspection: false, maxTokens: 1_000, onlyTrusted: false },
+    });
     const mask = maskOf(errorFormatter({ log, databaseLost: () => undefined }));
     const metrics = { graphqlOperation: () => undefined };
     app = fastify();
     addSubscriptions(app, {
       runner: new SubscriptionRunner({
         ...{ schema, documents, admission, mask, metrics },
-        ...{ introspection: false, maxCost: 100, deadline: 0 },
+        ...{ maxCost: 100, deadline: 0 },
       }),
       authenticate: async () => OPEN_IDENTITY,
       refused: async () => undefined,
