@@ -17,7 +17,7 @@ import { Random } from './random.js';
 import { randomDocument } from './random-document.js';
 import { randomSchema } from './random-schema.js';
 
-const { PCF_FUZZ_DOCUMENTS: DOCUMENTS = '100', PCF_FUZZ_SEED: SEED = String(randomInt(2 ** 31)) } =
+const { PCF_FUZZ_DOCUMENTS: DOCUMENTS = '40', PCF_FUZZ_SEED: SEED = String(randomInt(2 ** 31)) } =
   process.env;
 const DOCUMENTS_PER_SCHEMA = 20;
 
@@ -101,7 +101,7 @@ function variableSets(variables: Variables, random: Random): Variables[] {
     const { [name]: value, ...others } = variables;
     const dice = random.below(5);
     if (dice === 0) return others;
-    if (dice === 1) return { ...variables, [name]: random.one([5, 'text', {}, [null], true]) };
+    if (dice === 1) return { ...variables, [name]: random.one([5, 'rejected', {}, [null], true]) };
     if (dice === 2 && typeof value === 'boolean') return { ...variables, [name]: !value };
     return { ...variables, [name]: null };
   };

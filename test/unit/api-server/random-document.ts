@@ -130,7 +130,7 @@ class Writer {
    */
   #value(type: GraphQLInputType): string {
     if (!this.#random.is(0.5)) return this.#literal(type, this.#input(type, 2));
-    const dice = this.#random.below(4);
+    const dice = this.#random.below(isNonNullType(type) ? 2 : 4);
     if (dice === 0 && !isNonNullType(type)) return this.#declare(`${type}`);
     if (dice === 1) {
       const nullable = getNullableType(type);
