@@ -150,7 +150,7 @@ export const migrations = z
     }),
     lockTimeout: duration.optional().meta({
       description:
-        "How long a migration waits for a table's lock before it gives way to the traffic and tries again. Default: the image's, 5s.",
+        "How long a migration waits for a table's lock before it gives way to the traffic and tries again. Requests for the table can stall this long. Default: the image's, 500ms.",
     }),
     deadline: duration.default('15m').meta({
       description:
