@@ -2,9 +2,7 @@
 import type { Tree } from '../../migration-lint/ast.js';
 import { statementsOf } from '../../migration-lint/lint.js';
 import { RefusedError } from './refused-error.js';
-
-// biome-ignore lint/suspicious/noExplicitAny: rows of any statement
-type Query = (sql: string, values?: unknown[]) => Promise<any[]>;
+import type { Query } from './statement-gate.js';
 
 interface Found {
   isValid: boolean;
