@@ -27,7 +27,7 @@ export class LockNotAvailableError extends Error {
 const POLL_MS = 50;
 /** Shorter waits are not reported. */
 const REPORT_AFTER_MS = 250;
-/** Longer than `deadlock_timeout` (1 s), after which PostgreSQL cancels an autovacuum that blocks somebody. */
+/** Longer than `deadlock_timeout` (1 s), after which PostgreSQL cancels an autovacuum that blocks a statement. */
 const AUTOVACUUM_TIMEOUT_MS = 3_000;
 
 interface Blocker extends HolderRow {

@@ -60,20 +60,15 @@ describe('api-server migrate: the gate', () => {
   });
 
   for (const [way, code] of Object.entries(WAYS)) {
-    for (const [then, body] of [
-      ['', `await ${code};`],
-      [', also when the migration ignores the error', `try { await ${code}; } catch {}`],
-    ] as const) {
-      it(`refuses a destructive statement through ${way}${then}`, async () => {
-        const second = code.startsWith('second')
-          ? 'const second = new pg.Client(process.env.SLY_URL); try { await second.connect(); } catch {}'
-          : '';
-        const { code: exit, report } = await up(sly(second + body));
-        assert.deepEqual([exit, report.outcome], [EXIT.config, 'refused'], report.error);
-        assert.match(report.error ?? '', new RegExp(`^${NAME}:? `));
-        assert.deepEqual([await exists('deployments'), await exists('sly')], [true, false]);
-      });
-    }
+    it(`refuses a destructive statement through ${way}, also when the migration ignores the error`, async () => {
+      const second = code.startsWith('second')
+        ? 'const second = new pg.Client(process.env.SLY_URL); try { await second.connect(); } catch {}'
+        : '';
+      const { code: exit, report } = await up(sly(`${second} try { await ${code}; } catch {}`));
+      assert.deepEqual([exit, report.outcome], [EXIT.config, 'refused'], report.error);
+      assert.match(report.error ?? '', new RegExp(`^${NAME}:? `));
+      assert.deepEqual([await exists('deployments'), await exists('sly')], [true, false]);
+    });
   }
 
   it('lets safe statements pass by whichever interface, one after the other', async () => {
