@@ -21,7 +21,7 @@ import { RefusedError } from './refused-error.js';
 import { type Query, type SentStatement, withJudge } from './statement-gate.js';
 
 /** A transaction that already has the lock of a table still gets this much for the next one. */
-const LEAST_LOCK_TIMEOUT_MS = 50;
+const LEAST_LOCK_TIMEOUT_MS = 10;
 
 /** Runs `work`, the `up` of a migration. */
 export async function throughGate(
