@@ -303,6 +303,9 @@ export const fileSettingsSchema = z.strictObject({
         .min(1)
         .max(1_000)
         .describe('Maximum number of attempts when a migration runs into `lock_timeout`.'),
+      cancel_blockers_after: duration.describe(
+        'Transactions that are older than this and hold a lock that a migration conflicts with are cancelled. 0ms: never. Requires membership in their role or `pg_signal_backend`, and `pg_read_all_stats`.',
+      ),
     })
     .describe('`migrate` role.'),
   metrics: z.strictObject({ port: port.describe('Port of /metrics; 0 selects a free port.') }),

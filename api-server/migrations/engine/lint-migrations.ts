@@ -61,7 +61,7 @@ async function lintMigration(
 
 /** Its parts must make one UPDATE and nothing else. */
 async function lintBackfill({ table, set, where }: BackfillSpec): Promise<Finding[]> {
-  const sql = `UPDATE ${table} SET ${set} WHERE (${where})`;
+  const sql = `UPDATE ${table} SET ${set}\nWHERE (${where}\n)`;
   const findings = await lintSql(sql, lintContext('backfill', true));
   return findings.filter(({ rule }) => rule !== 'update-all-rows');
 }
