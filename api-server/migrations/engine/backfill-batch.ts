@@ -1,7 +1,18 @@
 /** One batch of a backfill: the rows of a range of keys. Its work is limited also where no row matches. */
 import type { QueryRunner } from 'typeorm';
-import type { BackfillSpec } from './backfill.js';
 import { RefusedError } from './refused-error.js';
+
+/** Declaration of a migration of phase backfill: `readonly backfill: BackfillSpec`. */
+export interface BackfillSpec {
+  /** As in SQL: a name with capitals or a reserved word has double quotes. */
+  table: string;
+  /** A column with a unique index of its own, usually the primary key. The name without quotes. */
+  key: string;
+  /** Assignments of the UPDATE, for instance `first_name = split_part(name, ' ', 1)`. */
+  set: string;
+  /** Condition for the remaining rows. An updated row must not match it. */
+  where: string;
+}
 
 export interface BatchPlan extends Pick<BackfillSpec, 'table' | 'set' | 'where'> {
   /** Quoted. */

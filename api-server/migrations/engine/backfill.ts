@@ -4,22 +4,16 @@ import type { QueryRunner } from 'typeorm';
 import type { BackfillProgress } from '../../../contract/image.js';
 import { sqlState } from '../../database/pool/connection-errors.js';
 import type { Logger } from '../../observability/logging/logger.js';
-import { type BatchPlan, type BatchResult, changeBatch, planBatches } from './backfill-batch.js';
+import {
+  type BackfillSpec,
+  type BatchPlan,
+  type BatchResult,
+  changeBatch,
+  planBatches,
+} from './backfill-batch.js';
 import type { KnownMigration } from './known-migrations.js';
 import { RefusedError } from './refused-error.js';
 import { isBehind, type ReplicaLag, readReplicaLag, UNREADABLE } from './replica-lag.js';
-
-/** What a migration of phase backfill declares: `readonly backfill: BackfillSpec`. */
-export interface BackfillSpec {
-  /** As in SQL: a name with capitals or a reserved word has double quotes. */
-  table: string;
-  /** A column with a unique index of its own, as a rule the primary key. The name alone, without quotes. */
-  key: string;
-  /** What UPDATE sets, for instance `first_name = split_part(name, ' ', 1)`. */
-  set: string;
-  /** Which rows are still to be done. A row that was done must not match any more. */
-  where: string;
-}
 
 export const BACKFILLS_TABLE = 'schema_backfills';
 

@@ -3,7 +3,7 @@ import type { MigrationInterface } from 'typeorm';
 import type { MigrationFinding } from '../../../contract/image.js';
 import { type Finding, lintContext, lintSql, statementsOf } from '../../migration-lint/lint.js';
 import { droppedNames } from '../../migration-lint/names.js';
-import type { BackfillSpec } from './backfill.js';
+import type { BackfillSpec } from './backfill-batch.js';
 import { type KnownMigration, timestampOf } from './known-migrations.js';
 
 export interface LintedMigration {

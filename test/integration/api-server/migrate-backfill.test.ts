@@ -2,11 +2,8 @@ import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { pino } from 'pino';
 import { loadSettings } from '../../../api-server/config/load.js';
-import {
-  type BackfillSpec,
-  createBackfills,
-  runBackfill,
-} from '../../../api-server/migrations/engine/backfill.js';
+import { createBackfills, runBackfill } from '../../../api-server/migrations/engine/backfill.js';
+import type { BackfillSpec } from '../../../api-server/migrations/engine/backfill-batch.js';
 import type { KnownMigration } from '../../../api-server/migrations/engine/known-migrations.js';
 import { configureSession, openSession } from '../../../api-server/migrations/engine/migration-session.js';
 import { EXIT, type MigrationReport, migrationReportSchema } from '../../../contract/image.js';
