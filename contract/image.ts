@@ -41,6 +41,8 @@ export const ENV = {
   shutdownDelay: 'PCF_API__SHUTDOWN__DELAY',
   /** The folder the revision's ConfigMap is mounted at; its *.toml files are the third settings layer. */
   configDir: 'PCF_CONFIG_DIR',
+  /** Set by the image: every role listens on all addresses, at the same ports. */
+  container: 'PCF_CONTAINER',
   /** The revision the pod belongs to, from its label; the API returns it in `x-pcf-revision`. */
   revision: 'PCF_REVISION',
   /** Where a failing process leaves its last words (a file, read by the kubelet). */

@@ -22,12 +22,22 @@ export interface Layer {
   values: Values;
 }
 
+/** Roles with ports of their own, so that all roles can run on one host. */
+export type RoleWithPorts = 'auth' | 'worker';
+
 /** All layers, in ascending order of precedence. */
-export async function readLayers(env: NodeJS.ProcessEnv, environment: Environment): Promise<Layer[]> {
+export async function readLayers(
+  env: NodeJS.ProcessEnv,
+  environment: Environment,
+  role?: RoleWithPorts,
+): Promise<Layer[]> {
   const shipped = shippedConfigs();
+  // Kubernetes sets its variable in every pod, also for an image that does not set ours.
+  const isContainer = env[ENV.container] || env.KUBERNETES_SERVICE_HOST;
+  const names = ['base', ...(role ? [role] : []), environment, ...(isContainer ? ['container'] : [])];
+  const files = names.map((name) => fileLayer(join(shipped, `${name}.toml`), `${name}.toml`));
   return [
-    await fileLayer(join(shipped, 'base.toml'), 'base.toml'),
-    await fileLayer(join(shipped, `${environment}.toml`), `${environment}.toml`),
+    ...(await Promise.all(files)),
     ...(await mountedLayers(env[ENV.configDir] || CONFIG_DIR)),
     variableLayer(env),
   ];

@@ -1,5 +1,6 @@
 /** Deletes expired rows in batches. */
 import type { DataSource } from 'typeorm';
+import { queryWithLock } from './housekeeping.js';
 import type { JobContext, JobDefinition } from './job.js';
 
 export interface RetentionRule {
@@ -35,7 +36,10 @@ async function apply(
   let deleted = 0;
   for (;;) {
     signal.throwIfAborted(); // the next run continues here
-    const [, count] = await dataSource.query<[unknown[], number]>(sql, [before]);
+    const result = await queryWithLock<[unknown[], number]>(dataSource, `retention ${rule.table}`, sql, [
+      before,
+    ]);
+    const count = result?.[1] ?? 0;
     deleted += count;
     if (count < BATCH) break;
   }

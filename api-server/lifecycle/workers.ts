@@ -10,7 +10,8 @@ import { backoffMs } from '../backoff.js';
 import { ConfigError } from '../config/config-error.js';
 import type { Settings } from '../config/schema.js';
 import type { Logger } from '../observability/logging/logger.js';
-import { listen, metricsHandler } from '../observability/metrics/metrics-server.js';
+import { metricsHandler } from '../observability/metrics/metrics-server.js';
+import { listenForMetrics } from './listen.js';
 
 const STOP = 'pcf: stop';
 /** A worker that has served for this time did not fail because of its configuration. */
@@ -55,7 +56,7 @@ export async function runWorkers(
 ): Promise<number> {
   const crew = new Crew(log);
   const metrics = metricsOf(crew);
-  const metricsPort = await listen(metrics, settings.metrics.port, settings.server.host);
+  const metricsPort = await listenForMetrics(settings, metrics);
   const refused = crew.start(count);
   log.info({ workers: count, metricsPort }, 'serving with several workers');
   const code = await Promise.race([asked.then(() => EXIT.ok), refused]);

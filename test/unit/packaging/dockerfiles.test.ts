@@ -73,6 +73,7 @@ describe('Dockerfile.api', () => {
     const text = (keyword: string) =>
       final!.filter((one) => one.getKeyword() === keyword).map((one) => one.getRawArgumentsContent());
     assert.ok(text('ENV').some((env) => env?.includes(`${ENV.environment}=production`)));
+    assert.ok(text('ENV').some((env) => env?.includes(`${ENV.container}=true`)));
     assert.match(text('HEALTHCHECK')[0]!, /"healthcheck"\]$/);
     assert.deepEqual(text('CMD'), ['["serve"]']);
   });
