@@ -41,13 +41,14 @@ export const ENV = {
   shutdownDelay: 'PCF_API__SHUTDOWN__DELAY',
   /** The folder the revision's ConfigMap is mounted at; its *.toml files are the third settings layer. */
   configDir: 'PCF_CONFIG_DIR',
-  /** Set by the image: every role listens on all addresses, at the same ports. */
-  container: 'PCF_CONTAINER',
   /** The revision the pod belongs to, from its label; the API returns it in `x-pcf-revision`. */
   revision: 'PCF_REVISION',
   /** Where a failing process leaves its last words (a file, read by the kubelet). */
   terminationLog: 'PCF_TERMINATION_LOG',
 } as const;
+
+/** Environment variable of the image: every role listens on all addresses, at the same ports. */
+export const CONTAINER_ENV = 'PCF_CONTAINER';
 
 /** `<variable>_FILE` names a file that holds the value; the API reads it again when it changes. */
 export const FILE_SUFFIX = '_FILE';

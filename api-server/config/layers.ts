@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'smol-toml';
-import { CONFIG_DIR, ENV, ENV_PREFIX } from '../../contract/image.js';
+import { CONFIG_DIR, CONTAINER_ENV, ENV, ENV_PREFIX } from '../../contract/image.js';
 import { ConfigError } from './config-error.js';
 import type { Environment } from './schema.js';
 import { coerce } from './schema-tree.js';
@@ -33,7 +33,7 @@ export async function readLayers(
 ): Promise<Layer[]> {
   const shipped = shippedConfigs();
   // Kubernetes sets its variable in every pod, also for an image that does not set ours.
-  const isContainer = env[ENV.container] || env.KUBERNETES_SERVICE_HOST;
+  const isContainer = env[CONTAINER_ENV] || env.KUBERNETES_SERVICE_HOST;
   const names = ['base', ...(role ? [role] : []), environment, ...(isContainer ? ['container'] : [])];
   const files = names.map((name) => fileLayer(join(shipped, `${name}.toml`), `${name}.toml`));
   return [
