@@ -80,7 +80,7 @@ describe('kubectl-pcf', () => {
       phase: 'Progressing',
       stableRevision: 'api-old',
       updateRevision: 'api-new',
-      step: { index: 1, of: 3, weight: 50, waitingFor: 'somebody to continue: kubectl pcf promote' },
+      step: { index: 1, of: 3, weight: 50, waitingFor: 'manual promotion: kubectl pcf promote' },
       traffic: { desiredWeight: 50, effectiveWeight: 33, verified: true, reason: '1 of 3 pods are ready' },
       revisions: [
         { name: 'api-old', image: 'a:1', replicas: 3, readyReplicas: 3, weight: 67 },

@@ -8,6 +8,7 @@ import type {
   MigrationPhase,
   MigrationReport,
 } from '../../../contract/image.js';
+import { backoffMs } from '../../backoff.js';
 import type { Settings } from '../../config/schema.js';
 import { version } from '../../config/version.js';
 import { sqlState } from '../../database/pool/connection-errors.js';
@@ -30,7 +31,6 @@ import { doomedNames, unforeseen } from './lint-migrations.js';
 import { BlockerWatch, describeHolder, runHolder } from './lock-holder.js';
 import {
   configureSession,
-  jittered,
   LockTimeoutError,
   lockSession,
   type MigrationSession,
@@ -41,6 +41,7 @@ import { RefusedError } from './refused-error.js';
 import { lastLine } from './report.js';
 
 const MAX_FINDINGS = 5;
+const LOCK_BACKOFF = { initialMs: 500, maxMs: 10_000 };
 const LOCK_NOT_AVAILABLE = '55P03';
 const STATEMENT_TIMEOUT_MS: Record<MigrationPhase, number> = {
   expand: 60_000,
@@ -257,7 +258,7 @@ async function applyPatiently(
       progress.tell();
       const heldBy = progress.lockHolder && describeHolder(progress.lockHolder);
       log.warn({ attempt, attempts, heldBy }, 'a table is locked, the migration gave way and is tried again');
-      await sleep(jittered(Math.min(10_000, 500 * 2 ** attempt)));
+      await sleep(backoffMs(attempt, LOCK_BACKOFF));
     }
   }
 }

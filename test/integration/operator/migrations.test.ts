@@ -119,7 +119,7 @@ describe('migrations, moved by the operator', function () {
     await assert.rejects(pcf(api, 'undo', api.name), ({ stderr }: { stderr: string }) => {
       assert.match(
         stderr,
-        new RegExp(`not undone: ${old} .* needs what ${SPLIT_MIGRATIONS.contract} took out`),
+        new RegExp(`undo rejected: ${old} .* needs what ${SPLIT_MIGRATIONS.contract} dropped`),
       );
       return true;
     });

@@ -60,7 +60,7 @@ describe('the picture of the dashboard', () => {
     assert.equal(listRow(api).effective, undefined);
     api.status = { ...api.status, updateRevision: 'api-new' };
     assert.equal(listRow(api).effective, 100);
-    assert.equal(listRow(pcfApi()).message, 'the operator has not looked at it yet');
+    assert.equal(listRow(pcfApi()).message, 'the operator has not reconciled it yet');
   });
 
   it('has the delivery figures as the metrics define them', () => {

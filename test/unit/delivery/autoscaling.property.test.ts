@@ -114,7 +114,7 @@ describe('an autoscaler in the middle of a delivery', () => {
     assert.equal(cluster.route?.weights[NEW], 25);
     assert.equal(
       traffic.reason,
-      '1 of 4 pods of b are ready and can carry 25 %; the route was written and has not been read back yet',
+      '1 of 4 pods of b are ready, enough for 25 %; the route was written and has not been read back yet',
     );
     cluster.heal();
     cluster.reconcile();

@@ -85,7 +85,7 @@ describe('contract', () => {
     assert.equal(look({ updating: ['api-worker'] }).job, undefined);
     assert.equal(
       look({ updating: ['api-worker'] }).contract?.waitingFor,
-      'all pods of api-worker to be of new',
+      'all pods of api-worker to run revision new',
     );
   });
 
@@ -177,7 +177,7 @@ describe('the rollback floor', () => {
     assert.equal(position.update, undefined);
     assert.deepEqual([decisions, route?.weights], [[], { new: 100 }]);
     assert.match(refused ?? '', /old \(image:1\) does not support the schema/);
-    assert.match(refused ?? '', /DropName1 took out at 2026-11-23T11:00:00.000Z/);
+    assert.match(refused ?? '', /DropName1 dropped at 2026-11-23T11:00:00.000Z/);
     assert.match(refused ?? '', /the oldest supported revision is new \(image:2\)/);
   });
 

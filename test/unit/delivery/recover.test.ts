@@ -133,7 +133,7 @@ describe('plan with a lost status', () => {
         const { first: recovered, second } = twice(seen, canary);
         assert.deepEqual(recovered.position.contracted, contracted);
         assert.equal(second.position.update, undefined);
-        assert.match(second.refused ?? '', /^first .*needs what DropPrice took out.* is old \(image:2\)$/);
+        assert.match(second.refused ?? '', /^first .*needs what DropPrice dropped.* is old \(image:2\)$/);
         assert.deepEqual(second.replicas, { old: 3 });
       });
     }
