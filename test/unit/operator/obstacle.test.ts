@@ -13,7 +13,7 @@ import { KubeApiError } from '../../../operator/runtime/kube-client.js';
 const answered = (status: number, message: string) => new KubeApiError(status, 'InternalError', message);
 const failed = (message: string) => new WriteFailedError('Deployment api', answered(500, message));
 const summary = (verdict: Summary['verdict'], phase: Summary['phase']): Summary => ({
-  ...{ phase, reason: 'Ready', message: '', verdict },
+  ...{ phase, reason: phase as Summary['reason'], message: '', verdict },
 });
 const SINCE = '2026-11-23T12:00:00Z';
 const away = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:6443'), { code: 'ECONNREFUSED' });
