@@ -10,7 +10,7 @@ import type { KubeObject } from '../runtime/kube-types.js';
 import { autoscalingLimited, currentScaleView } from './autoscaling.js';
 import type { Verdict } from './conditions.js';
 import { history } from './history.js';
-import type { Concern } from './issues.js';
+import type { Issue } from './issues.js';
 import { compact, migrationStatus, migrationsApplied } from './migration-status.js';
 import type { Observed } from './observed.js';
 import type { Obstacle } from './obstacle.js';
@@ -20,7 +20,7 @@ export function statusOf(
   seen: Observed,
   plan: DeliveryPlan,
   summary: Summary,
-  worries: readonly Concern[],
+  issues: readonly Issue[],
   ended: readonly DeliveryRecord[],
   now: number,
 ): PcfApiStatus {
@@ -33,7 +33,7 @@ export function statusOf(
     reason: summary.reason,
     since: reasonSince(api, summary.reason, now),
     conditions: withTransitionTimes(
-      conditions(seen, plan, summary, worries),
+      conditions(seen, plan, summary, issues),
       api.status?.conditions,
       api.metadata.generation,
       now,
@@ -80,19 +80,24 @@ export function leavingStatus(
   const message = obstacle
     ? `${since}; blocked: ${obstacle.message}`
     : `${since}; waiting for the deletion of ${names} before its pods are deleted`;
-  return verdictAlone(api, 'Deleting', { reason, message, passes: obstacle?.passes !== false }, now);
+  return verdictAlone(
+    api,
+    'Deleting',
+    { reason, message, isTransient: obstacle?.isTransient !== false },
+    now,
+  );
 }
 
 /** Status of a failed reconcile. It has no plan, or one whose status was rejected. */
 export function failedStatus(api: PcfApi, failure: Obstacle, now: number): PcfApiStatus {
   if (api.metadata.deletionTimestamp) return leavingStatus(api, [], failure, now);
-  return verdictAlone(api, failure.passes ? 'Degraded' : 'Failed', failure, now);
+  return verdictAlone(api, failure.isTransient ? 'Degraded' : 'Failed', failure, now);
 }
 
 function verdictAlone(
   api: PcfApi,
   phase: Phase,
-  { reason, message, passes }: Obstacle,
+  { reason, message, isTransient }: Obstacle,
   now: number,
 ): PcfApiStatus {
   const say = (type: string, holds: boolean): Verdict => ({
@@ -101,7 +106,7 @@ function verdictAlone(
     reason,
     message,
   });
-  const fresh = [say('Ready', false), say('Reconciling', passes), say('Stalled', !passes)];
+  const fresh = [say('Ready', false), say('Reconciling', isTransient), say('Stalled', !isTransient)];
   const before = api.status?.conditions ?? [];
   const rest = before.filter(({ type }) => !fresh.some((condition) => condition.type === type));
   return {
@@ -118,7 +123,7 @@ function conditions(
   seen: Observed,
   plan: DeliveryPlan,
   summary: Summary,
-  worries: readonly Concern[],
+  issues: readonly Issue[],
 ): Verdict[] {
   const { reason, message, verdict } = summary;
   const say = (type: string, holds: boolean, why = reason, text = message): Verdict => ({
@@ -136,16 +141,16 @@ function conditions(
     say('Progressing', plan.position.update !== undefined && verdict !== 'Failed'),
     migrationsApplied(seen, plan),
     trafficRouted(seen, plan),
-    degraded(worries, summary),
+    degraded(issues, summary),
     ...autoscalingLimited(seen, plan),
   ];
 }
 
 /** Says so whenever the phase does, which is the same for whoever watches the one or the other. */
-function degraded(worries: readonly Concern[], { phase, reason, message }: Summary): Verdict {
+function degraded(issues: readonly Issue[], { phase, reason, message }: Summary): Verdict {
   const type = 'Degraded';
-  const isTold = phase !== 'Degraded' || worries.some((worry) => worry.reason === reason);
-  const all = isTold ? worries : [{ reason, message }, ...worries];
+  const isTold = phase !== 'Degraded' || issues.some((issue) => issue.reason === reason);
+  const all = isTold ? issues : [{ reason, message }, ...issues];
   const [first] = all;
   if (!first) return { type, status: 'False', reason: 'AsExpected', message: 'no fault requires action' };
   return {
