@@ -6,6 +6,7 @@ import type { QueryRunner } from 'typeorm';
 import { isConcurrent } from '../../migration-lint/ast.js';
 import {
   describeFinding,
+  type LintHistory,
   lintContext,
   lintSql,
   type Statement,
@@ -27,10 +28,10 @@ export async function throughGate(
   runner: QueryRunner,
   migration: KnownMigration,
   timeouts: GateTimeouts,
-  doomed: ReadonlySet<string>,
+  history: LintHistory,
   work: () => Promise<void>,
 ): Promise<void> {
-  const context = lintContext(migration.phase, migration.transaction, doomed);
+  const context = lintContext(migration.phase, migration.transaction, history);
   const { dataSource } = runner;
   const query: Query = runner.query.bind(runner);
   const gated = async (sql: string, parameters?: unknown[], structured?: boolean) => {
@@ -71,16 +72,12 @@ function isPatient({ kind, body }: Statement): boolean {
   return isConcurrent(kind, body);
 }
 
-async function runPatiently(
-  query: Query,
-  { kind, body }: Statement,
-  timeouts: GateTimeouts,
-  run: () => unknown,
-) {
+async function runPatiently(query: Query, statement: Statement, timeouts: GateTimeouts, run: () => unknown) {
+  const { kind, body } = statement;
   await query('SET statement_timeout = 0');
   if (isConcurrent(kind, body)) await query('SET lock_timeout = 0'); // it waits for transactions, in nobody's way
   try {
-    if (kind === 'IndexStmt' && (await isBuilt(query, body))) return [];
+    if (kind === 'IndexStmt' && (await isBuilt(query, statement))) return [];
     if (kind === 'ReindexStmt') await dropLeftovers(query, body);
     return await run();
   } finally {

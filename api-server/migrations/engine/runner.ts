@@ -11,6 +11,7 @@ import type {
 import type { Settings } from '../../config/schema.js';
 import { version } from '../../config/version.js';
 import { sqlState } from '../../database/pool/connection-errors.js';
+import type { LintHistory } from '../../migration-lint/lint.js';
 import type { Logger } from '../../observability/logging/logger.js';
 import { redact } from '../../observability/logging/redact.js';
 import { type BackfillSpec, backfillProgress, createBackfills, runBackfill } from './backfill.js';
@@ -26,7 +27,7 @@ import {
 } from './history.js';
 import { InterruptedError } from './is-retryable.js';
 import type { KnownMigration } from './known-migrations.js';
-import { doomedNames, unforeseen } from './lint-migrations.js';
+import { historyBefore, unforeseen } from './lint-migrations.js';
 import { BlockerWatch, describeHolder, runHolder } from './lock-holder.js';
 import {
   configureSession,
@@ -177,7 +178,7 @@ async function runLocked(settings: Settings, known: KnownMigration[], progress: 
   for (const migration of selectPending(applied, known, progress.phases)) {
     progress.running = migration.name;
     progress.tell();
-    await applyPatiently(session, settings, { migration, contracts }, progress, watch, log);
+    await applyPatiently(session, settings, { migration, contracts, known }, progress, watch, log);
     progress.now = [...progress.now, migration.name];
     progress.running = undefined;
   }
@@ -227,14 +228,18 @@ async function watchBlockers(
 async function applyPatiently(
   session: MigrationSession,
   settings: Settings,
-  { migration, contracts }: { migration: KnownMigration; contracts: KnownMigration[] },
+  {
+    migration,
+    contracts,
+    known,
+  }: Record<'contracts' | 'known', KnownMigration[]> & { migration: KnownMigration },
   progress: Progress,
   watch: BlockerWatch,
   log: Logger,
 ) {
   const { lock_attempts: attempts } = settings.migrations;
   const timeouts = timeoutsOf(settings, migration.phase);
-  const doomed = await doomedNames(migration, contracts);
+  const history = await historyBefore(migration, contracts, known);
   await configureSession(session.runner, timeouts);
   let attempt = 0;
   const committed = () => {
@@ -245,7 +250,7 @@ async function applyPatiently(
     try {
       log.info({ migration: migration.name, phase: migration.phase }, 'migration starts');
       progress.gaveWay = false;
-      await applyOne(session, migration, { timeouts, doomed }, progress, committed, log);
+      await applyOne(session, migration, { timeouts, history }, progress, committed, log);
       progress.lockHolder = undefined;
       return;
     } catch (error) {
@@ -265,7 +270,7 @@ async function applyPatiently(
 async function applyOne(
   { runner }: MigrationSession,
   migration: KnownMigration,
-  { timeouts, doomed }: { timeouts: GateTimeouts; doomed: ReadonlySet<string> },
+  { timeouts, history }: { timeouts: GateTimeouts; history: LintHistory },
   progress: Progress,
   committed: () => void,
   log: Logger,
@@ -283,12 +288,12 @@ async function applyOne(
     return;
   }
   if (!migration.transaction) {
-    await throughGate(runner, migration, timeouts, doomed, () => instance.up(runner));
+    await throughGate(runner, migration, timeouts, history, () => instance.up(runner));
     return recordApplied(runner, migration);
   }
   await runner.startTransaction();
   try {
-    await throughGate(runner, migration, timeouts, doomed, () => instance.up(runner));
+    await throughGate(runner, migration, timeouts, history, () => instance.up(runner));
     await recordApplied(runner, migration);
     await runner.commitTransaction();
   } catch (error) {
