@@ -25,6 +25,11 @@ export function relationName(relation: Tree): string {
   return [relation?.schemaname, relation?.relname].filter(Boolean).join('.');
 }
 
+/** `schema.table`; without a schema it is taken for one of `public`. */
+export function tableKey({ schemaname, relname }: Tree): string {
+  return `${schemaname ?? 'public'}.${relname}`;
+}
+
 /** The texts of a list of String nodes: a qualified name, or the columns of a constraint. */
 export function texts(nodes: Tree[] = []): string[] {
   return nodes.map((one) => one.String?.sval ?? '');

@@ -50,7 +50,8 @@ export const FUNCTIONS = new Set(
 /** Those of them that may differ from row to row of one statement, or have an effect. */
 export const VOLATILE = new Set(
   `random clock_timestamp timeofday gen_random_uuid uuidv4 uuidv7 array_sample array_shuffle setseed pg_sleep
-  currval lastval nextval pg_notify`.split(/\s+/),
+  currval lastval nextval pg_notify pg_indexes_size pg_is_in_recovery pg_relation_size pg_table_size
+  pg_total_relation_size`.split(/\s+/),
 );
 
 export const OPERATORS = new Set(

@@ -1,9 +1,8 @@
-/** What earlier statements, of this migration and of older ones, say of the schema. Schemas of names are left out. */
-import { commandsOf, constraintsOf, type Tree, texts } from './ast.js';
+/** What earlier statements, of this migration and of older ones, say of the schema. All but tables are known by name, without their schema. */
+import { commandsOf, constraintsOf, type Tree, tableKey, texts } from './ast.js';
 import { callsUserCode } from './functions.js';
 
 interface IndexFact {
-  table: string;
   /** Empty if it has an expression. */
   columns: string[];
   unique: boolean;
@@ -17,7 +16,7 @@ interface FunctionFact {
 }
 
 export class Facts {
-  /** Columns by table, of tables that a migration creates column by column. */
+  /** Columns by `tableKey`, of tables that a migration creates column by column. */
   columns = new Map<string, Set<string>>();
   indexes = new Map<string, IndexFact>();
   /** True: a domain with a constraint. */
@@ -47,7 +46,7 @@ export class Facts {
         if (!body.if_not_exists) this.learnTable(body);
         return;
       case 'AlterTableStmt':
-        for (const command of commandsOf(body)) this.learnCommand(body.relation?.relname, command);
+        for (const command of commandsOf(body)) this.learnCommand(tableKey(body.relation), command);
         return;
       case 'IndexStmt':
         this.indexes.set(body.idxname, indexFact(body));
@@ -88,7 +87,7 @@ export class Facts {
   }
 
   private learnTable({ relation, tableElts = [], inhRelations, ofTypename }: Tree): void {
-    const table = relation?.relname;
+    const table = tableKey(relation);
     this.forgetTable(table);
     const columns = new Set<string>();
     for (const { ColumnDef: column, Constraint: constraint } of tableElts) {
@@ -111,7 +110,7 @@ export class Facts {
     const columns = indexname ? (this.indexes.get(indexname)?.columns ?? []) : texts(keys);
     if (contype === 'CONSTR_PRIMARY' || contype === 'CONSTR_IDENTITY') this.setNotNull(table, columns);
     if ((contype === 'CONSTR_PRIMARY' || contype === 'CONSTR_UNIQUE') && conname) {
-      this.indexes.set(conname, { table, columns, unique: true });
+      this.indexes.set(conname, { columns, unique: true });
     }
     const proven =
       contype === 'CONSTR_NOTNULL' ? columns : contype === 'CONSTR_CHECK' ? nonNull(constraint.raw_expr) : [];
@@ -163,10 +162,13 @@ export class Facts {
 
   /** After a rename nothing that was known of either name is relied on. */
   private forget({ renameType, relation, newname }: Tree): void {
-    if (renameType === 'OBJECT_COLUMN') this.forgetTable(relation?.relname);
-    for (const name of [relation?.relname, newname]) {
-      if (renameType === 'OBJECT_TABLE') this.forgetTable(name);
-      if (renameType === 'OBJECT_INDEX') this.indexes.delete(name);
+    if (renameType === 'OBJECT_COLUMN' || renameType === 'OBJECT_TABLE') {
+      this.forgetTable(tableKey(relation));
+      this.forgetTable(tableKey({ ...relation, relname: newname }));
+    }
+    if (renameType === 'OBJECT_INDEX') {
+      this.indexes.delete(relation?.relname);
+      this.indexes.delete(newname);
     }
   }
 
@@ -180,14 +182,10 @@ export class Facts {
   }
 }
 
-function indexFact({ relation, indexParams = [], unique }: Tree): IndexFact {
+function indexFact({ indexParams = [], unique }: Tree): IndexFact {
   const names: (string | undefined)[] = indexParams.map(({ IndexElem }: Tree) => IndexElem.name);
   const columns = names.filter((name): name is string => Boolean(name));
-  return {
-    table: relation?.relname,
-    columns: columns.length === names.length ? columns : [],
-    unique: Boolean(unique),
-  };
+  return { columns: columns.length === names.length ? columns : [], unique: Boolean(unique) };
 }
 
 function isConstrained(domain: Tree, types: ReadonlyMap<string, boolean>): boolean {

@@ -1,5 +1,5 @@
 /** What calls do: PostgreSQL's own functions and operators are known by name, what any other one does is not. */
-import { type Tree, tablesIn, texts, walk } from './ast.js';
+import { type Tree, tableKey, tablesIn, texts, walk } from './ast.js';
 import { FUNCTIONS, OPERATORS, VOLATILE } from './builtins.js';
 import type { Facts } from './facts.js';
 import type { RuleName } from './rules.js';
@@ -124,7 +124,7 @@ function callsAsColumn(query: Tree, facts: Facts): boolean {
   let found = false;
   const calls = (table: string, column: string) => {
     if (!tables.has(table) || SYSTEM_COLUMNS.has(column)) return false;
-    const columns = facts.columns.get(tables.get(table)?.relname);
+    const columns = facts.columns.get(tableKey(tables.get(table)));
     return columns ? !columns.has(column) : facts.functions.has(column);
   };
   walk(query, (kind, node) => {

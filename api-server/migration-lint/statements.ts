@@ -1,6 +1,7 @@
 /** The rules of each kind of statement. */
 import { alterTableRules } from './alter-table.js';
-import { commandsOf, hasOption, isConcurrent, isNull, type Tree, texts } from './ast.js';
+import { commandsOf, hasOption, isConcurrent, isNull, type Tree, tableKey, texts } from './ast.js';
+import type { Facts } from './facts.js';
 import type { LintContext } from './lint.js';
 import { droppedNames } from './names.js';
 import { isOwn, isTemporary } from './own-tables.js';
@@ -113,6 +114,7 @@ function alterTable(body: Tree, { phase, created, made, unvalidated, facts }: Li
     return commandsOf(body).flatMap((command) => attach(command, created));
   }
   if (objtype === 'OBJECT_VIEW') return ['unknown-statement'];
+  const known = withoutDropped(body, facts);
   return commandsOf(body).flatMap((command): RuleName[] => {
     const { subtype, name } = command;
     const table = relation?.relname;
@@ -120,8 +122,17 @@ function alterTable(body: Tree, { phase, created, made, unvalidated, facts }: Li
     if (subtype === 'AT_DropConstraint' && made.has(`constraint ${table}.${name}`)) return [];
     if (subtype === 'AT_AttachPartition' && objtype === 'OBJECT_INDEX') return [];
     if (subtype === 'AT_ValidateConstraint' && unvalidated.has(name)) return ['validate-same-migration'];
-    return alterTableRules(table, command, phase, facts);
+    return alterTableRules(tableKey(relation), command, phase, known);
   });
+}
+
+/** Of the commands of one ALTER TABLE, PostgreSQL runs those that drop first. */
+function withoutDropped(body: Tree, facts: Facts): Facts {
+  const cmds = body.cmds.filter((one: Tree) => one.AlterTableCmd.subtype === 'AT_DropConstraint');
+  if (cmds.length === 0) return facts;
+  const known = facts.copy();
+  known.learn('AlterTableStmt', { ...body, cmds });
+  return known;
 }
 
 /** A table of the migration's own that takes in, or becomes a part of, one that is in use. */

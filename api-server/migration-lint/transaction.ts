@@ -77,7 +77,7 @@ export function locksOf(kind: string, body: Tree, { created }: LintContext): Hel
         ? []
         : droppedFrom(body).flatMap((relation) => of(relation, 'ACCESS EXCLUSIVE'));
     case 'RefreshMatViewStmt':
-      return of(body.relation, body.concurrent ? 'SHARE UPDATE EXCLUSIVE' : 'ACCESS EXCLUSIVE');
+      return body.concurrent ? [] : of(body.relation, 'ACCESS EXCLUSIVE'); // CONCURRENTLY it can be read
     default:
       return [];
   }

@@ -38,23 +38,26 @@ describe('migration lint: the corpus on a server', function () {
   this.timeout(300_000);
   let postgres: TestPostgres;
   let template: string;
+  let shared: string;
 
   before(async () => {
     postgres = await sharedPostgres();
     template = await postgres.createDatabase();
     await postgres.query(`${SCHEMA};${DATA}`, template);
+    shared = await postgres.copyDatabase(template);
   });
 
+  /** What is rolled back can share a database. */
   const run = async (entry: CorpusEntry): Promise<Harm> => {
-    const client = new pg.Client({ connectionString: await postgres.copyDatabase(template) });
+    const isAlone = entry.before !== undefined || !entry.transaction;
+    const url = isAlone ? await postgres.copyDatabase(template) : shared;
+    const client = new pg.Client({ connectionString: url });
     await client.connect();
     try {
       if (entry.before) await client.query(entry.before);
-      if (!entry.transaction) {
-        for (const sql of textsOf(entry)) await client.query(sql);
-        return { isHarmful: false }; // its locks are gone by now
-      }
-      return await measure(client, entry);
+      if (entry.transaction) return await measure(client, entry);
+      for (const sql of textsOf(entry)) await client.query(sql);
+      return { isHarmful: false }; // its locks are released
     } finally {
       await client.end();
     }
@@ -123,57 +126,71 @@ describe('migration lint: the corpus on a server', function () {
 });
 
 async function measure(client: pg.Client, entry: CorpusEntry): Promise<Harm> {
-  const { rows: tables } = await client.query(
-    `SELECT oid, relfilenode FROM pg_class WHERE relkind IN ('r', 'p', 'm', 'v')
+  const { rows: tables } = await client.query<Table>(
+    `SELECT oid, relkind, relfilenode FROM pg_class WHERE relkind IN ('r', 'p', 'm', 'v')
      AND relnamespace IN ('public'::regnamespace, 'app'::regnamespace)`,
   );
-  const oids = tables.map(({ oid }) => oid);
-  let read = 0;
-  let lock: string | undefined;
-  let isHarmful = false;
   await client.query('BEGIN');
-  for (const sql of textsOf(entry).flatMap(statements)) {
-    await client.query(sql);
-    const { rows: modes } = await client.query(
-      "SELECT DISTINCT mode FROM pg_locks WHERE pid = pg_backend_pid() AND relation = ANY($1) AND locktype = 'relation'",
-      [oids],
-    );
-    lock = strongestOf(modes.map(({ mode }) => mode));
-    const now = await workDone(client, oids);
-    const isSleeping = sql.includes('pg_sleep');
-    if (lock && (now.read - read >= ROWS || isSleeping)) isHarmful = true;
-    if (now.written >= ROWS) isHarmful = true;
-    read = now.read;
-    const { rows: files } = await client.query('SELECT oid, relfilenode FROM pg_class WHERE oid = ANY($1)', [
-      oids,
-    ]);
-    const before = new Map(tables.map((one) => [one.oid, one.relfilenode]));
-    if (lock && files.some((one) => before.get(one.oid) !== one.relfilenode)) isHarmful = true;
+  try {
+    let lock: string | undefined;
+    let isHarmful = false;
+    let { read } = await workDone(client, tables); // counters of an earlier transaction may be pending
+    for (const sql of textsOf(entry).flatMap(statements)) {
+      await client.query(sql);
+      lock = await strongestLock(client, tables);
+      const now = await workDone(client, tables);
+      const isLong = now.read - read >= ROWS || sql.includes('pg_sleep');
+      const isRewritten = !sql.startsWith('TRUNCATE') && (await areRewritten(client, tables));
+      if ((lock && (isLong || isRewritten)) || now.written >= ROWS) isHarmful = true;
+      read = now.read;
+    }
+    return { isHarmful, ...(lock && { lock }) };
+  } finally {
+    await client.query('ROLLBACK');
   }
-  await client.query('ROLLBACK');
-  return { isHarmful, ...(lock && { lock }) };
 }
 
-async function workDone(client: pg.Client, oids: number[]): Promise<{ read: number; written: number }> {
+interface Table {
+  oid: number;
+  relkind: string;
+  relfilenode: number;
+}
+
+async function areRewritten(client: pg.Client, tables: Table[]): Promise<boolean> {
+  const { rows } = await client.query<Table>('SELECT oid, relfilenode FROM pg_class WHERE oid = ANY($1)', [
+    tables.map(({ oid }) => oid),
+  ]);
+  const before = new Map(tables.map((one) => [one.oid, one.relfilenode]));
+  return rows.some((one) => before.get(one.oid) !== one.relfilenode);
+}
+
+/** The strongest one that blocks the traffic. Nobody writes a materialized view, so EXCLUSIVE blocks nothing there. */
+async function strongestLock(client: pg.Client, tables: Table[]): Promise<string | undefined> {
+  const { rows } = await client.query<{ oid: number; mode: string }>(
+    `SELECT DISTINCT relation AS oid, mode FROM pg_locks
+     WHERE pid = pg_backend_pid() AND locktype = 'relation' AND relation = ANY($1)`,
+    [tables.map(({ oid }) => oid)],
+  );
+  const views = new Set(tables.filter(({ relkind }) => relkind === 'm').map(({ oid }) => oid));
+  const modes = rows
+    .filter(({ oid, mode }) => !views.has(oid) || mode !== 'ExclusiveLock')
+    .map(({ mode }) =>
+      mode
+        .replace(/Lock$/, '')
+        .replace(/([a-z])([A-Z])/g, '$1 $2')
+        .toUpperCase(),
+    );
+  return LOCK_MODES.slice(LOCK_MODES.indexOf('SHARE')).findLast((mode) => modes.includes(mode));
+}
+
+async function workDone(client: pg.Client, tables: Table[]): Promise<{ read: number; written: number }> {
   const { rows } = await client.query(
     `SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::int AS read,
             coalesce(sum(n_tup_upd + n_tup_del) FILTER (WHERE relid = ANY($1)), 0)::int AS written
      FROM pg_stat_xact_user_tables`,
-    [oids],
+    [tables.map(({ oid }) => oid)],
   );
   return rows[0];
-}
-
-/** PostgreSQL's names of lock modes as the catalog has them; weaker ones do not block the traffic. */
-function strongestOf(modes: string[]): string | undefined {
-  const blocking = LOCK_MODES.slice(LOCK_MODES.indexOf('SHARE'));
-  const held = modes.map((mode) =>
-    mode
-      .replace(/Lock$/, '')
-      .replace(/([a-z])([A-Z])/g, '$1 $2')
-      .toUpperCase(),
-  );
-  return blocking.findLast((mode) => held.includes(mode));
 }
 
 /** Each on its own, so that the locks before it and its own work can be told apart. */
