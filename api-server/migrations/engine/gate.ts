@@ -7,6 +7,7 @@ import type { QueryRunner } from 'typeorm';
 import { isConcurrent } from '../../migration-lint/ast.js';
 import {
   describeFinding,
+  type LintHistory,
   lintContext,
   lintSql,
   type Statement,
@@ -28,11 +29,11 @@ export async function throughGate(
   runner: QueryRunner,
   migration: KnownMigration,
   timeouts: SessionTimeouts,
-  doomed: ReadonlySet<string>,
+  history: LintHistory,
   work: () => Promise<void>,
 ): Promise<void> {
   const { name, phase, transaction } = migration;
-  const context = lintContext(phase, transaction, doomed);
+  const context = lintContext(phase, transaction, history);
   const boundLockWait = lockWaitBound(timeouts.lock);
   const judge = async ({ sql, send, query }: SentStatement) => {
     const [finding, ...more] = await lintSql(sql, context);
@@ -80,14 +81,15 @@ function isPatient({ kind, body }: Statement): boolean {
 
 async function runPatiently(
   query: Query,
-  { kind, body }: Statement,
+  statement: Statement,
   timeouts: SessionTimeouts,
   run: () => Promise<QueryResult>,
 ): Promise<QueryResult> {
+  const { kind, body } = statement;
   await query('SET statement_timeout = 0');
   if (isConcurrent(kind, body)) await query('SET lock_timeout = 0'); // it waits for transactions, in nobody's way
   try {
-    if (kind === 'IndexStmt' && (await isBuilt(query, body))) return NOTHING;
+    if (kind === 'IndexStmt' && (await isBuilt(query, statement))) return NOTHING;
     if (kind === 'ReindexStmt') await dropLeftovers(query, body);
     return await run();
   } finally {

@@ -12,6 +12,7 @@ import { backoffMs } from '../../backoff.js';
 import type { Settings } from '../../config/schema.js';
 import { version } from '../../config/version.js';
 import { sqlState } from '../../database/pool/connection-errors.js';
+import type { LintHistory } from '../../migration-lint/lint.js';
 import type { Logger } from '../../observability/logging/logger.js';
 import { redact } from '../../observability/logging/redact.js';
 import { backfillProgress, createBackfills, runBackfill } from './backfill.js';
@@ -29,7 +30,7 @@ import {
 } from './history.js';
 import { InterruptedError } from './is-retryable.js';
 import type { KnownMigration } from './known-migrations.js';
-import { doomedNames, unforeseen } from './lint-migrations.js';
+import { historyBefore, unforeseen } from './lint-migrations.js';
 import { BlockerWatch, describeHolder, runHolder } from './lock-holder.js';
 import {
   configureSession,
@@ -181,7 +182,7 @@ async function runLocked(settings: Settings, known: KnownMigration[], progress: 
   for (const migration of selectPending(applied, known, progress.phases)) {
     progress.running = migration.name;
     progress.tell();
-    await applyPatiently(session, settings, { migration, contracts }, progress, watch, log);
+    await applyPatiently(session, settings, { migration, contracts, known }, progress, watch, log);
     progress.now = [...progress.now, migration.name];
     progress.running = undefined;
   }
@@ -231,14 +232,18 @@ async function watchBlockers(
 async function applyPatiently(
   session: MigrationSession,
   settings: Settings,
-  { migration, contracts }: { migration: KnownMigration; contracts: KnownMigration[] },
+  {
+    migration,
+    contracts,
+    known,
+  }: Record<'contracts' | 'known', KnownMigration[]> & { migration: KnownMigration },
   progress: Progress,
   watch: BlockerWatch,
   log: Logger,
 ) {
   const { lock_attempts: attempts, cancel_blockers_after: cancelAfterMs } = settings.migrations;
   const timeouts = timeoutsOf(settings, migration.phase);
-  const doomed = await doomedNames(migration, contracts);
+  const history = await historyBefore(migration, contracts, known);
   const tables = await tablesToLock(migration);
   let attempt = 0;
   const committed = () => {
@@ -260,7 +265,7 @@ async function applyPatiently(
       }
       log.info({ migration: migration.name, phase: migration.phase }, 'migration starts');
       progress.gaveWay = false;
-      await applyOne(session, migration, { timeouts, doomed }, progress, committed, log);
+      await applyOne(session, migration, { timeouts, history }, progress, committed, log);
       progress.lockHolder = undefined;
       return;
     } catch (error) {
@@ -280,7 +285,7 @@ async function applyPatiently(
 async function applyOne(
   { runner }: MigrationSession,
   migration: KnownMigration,
-  { timeouts, doomed }: { timeouts: SessionTimeouts; doomed: ReadonlySet<string> },
+  { timeouts, history }: { timeouts: SessionTimeouts; history: LintHistory },
   progress: Progress,
   committed: () => void,
   log: Logger,
@@ -298,7 +303,7 @@ async function applyOne(
     return;
   }
   const apply = async () => {
-    await throughGate(runner, migration, timeouts, doomed, () => instance.up(runner));
+    await throughGate(runner, migration, timeouts, history, () => instance.up(runner));
     await resetSession(runner, timeouts); // so that the record lands in the schema of all records
     await recordApplied(runner, migration);
   };
