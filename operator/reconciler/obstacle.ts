@@ -69,11 +69,11 @@ export function withObstacle(
   planned: Summary,
   since: string,
 ): Summary {
-  const told = { reason, message: `${message} (since ${since})`, unwritten: true as const };
-  if (!isTransient) return { phase: 'Failed', ...told, verdict: 'Failed' };
+  const report = { reason, message: `${message} (since ${since})`, unwritten: true as const };
+  if (!isTransient) return { phase: 'Failed', ...report, verdict: 'Failed' };
   if (planned.verdict === 'Failed') return planned;
   const phase = planned.verdict === 'Current' ? 'Degraded' : planned.phase;
-  return { phase, ...told, verdict: 'InProgress' };
+  return { phase, ...report, verdict: 'InProgress' };
 }
 
 /** The end of a change freeze causes no event here, and an abort must not wait long after it. */

@@ -135,7 +135,7 @@ export class Reconciler {
     if (error !== undefined && !obstacle) throw error;
     const route = readRoute(observed, this.deps.caches);
     const effective = inEffect(observed.delivery, plan, route, obstacle?.message);
-    this.deps.metrics.record(observed.api, { seen: observed, plan: effective, applied });
+    this.deps.metrics.record(observed.api, { observed, plan: effective, applied });
     if (!obstacle && this.postponeStatus(planned, applied)) return { requeueAfterMs: 0 };
     await this.reporter.report(planned, effective, obstacle);
     const requeueAfterMs = earliest(planned.requeueAfterMs, applied.lookAgainMs);

@@ -133,9 +133,9 @@ function paused({ observed, plan }: SummaryInput): Summary | undefined {
   const what = update
     ? `${update} stays at ${plan.traffic.effectiveWeight} %`
     : `${stable ?? 'nothing'} stays`;
-  const asked = observed.api.spec.canaryWeight;
+  const desired = observed.api.spec.canaryWeight;
   const ignored =
-    asked !== undefined && update && asked !== weight ? `; canaryWeight ${asked} is not applied` : '';
+    desired !== undefined && update && desired !== weight ? `; canaryWeight ${desired} is not applied` : '';
   const waits = isNew ? '; the changed spec is not delivered' : '';
   return {
     phase: 'Paused',
@@ -210,14 +210,14 @@ function deadlineExceeded({ observed, plan }: SummaryInput): Summary | undefined
 }
 
 function podsNotReady({ observed, plan, current, since }: SummaryInput): Summary | undefined {
-  const wanted = plan.replicas[current?.name ?? ''] ?? 0;
+  const desired = plan.replicas[current?.name ?? ''] ?? 0;
   const have = current?.ready ?? 0;
-  if (!current || have >= wanted) return undefined;
+  if (!current || have >= desired) return undefined;
   const serving = plan.position.update === undefined;
   return {
     phase: serving ? 'Degraded' : 'Progressing',
     reason: 'PodsNotReady',
-    message: `waiting for pods of ${current.name}${serving ? since('PodsNotReady') : sinceStart(plan)}: ${have} of ${wanted} ready${podTrouble(observed, current.name)}${serving ? remainingTraffic(plan) : ''}`,
+    message: `waiting for pods of ${current.name}${serving ? since('PodsNotReady') : sinceStart(plan)}: ${have} of ${desired} ready${podTrouble(observed, current.name)}${serving ? remainingTraffic(plan) : ''}`,
     verdict: 'InProgress',
   };
 }
