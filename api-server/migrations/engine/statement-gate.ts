@@ -1,4 +1,5 @@
 /** A gate for the code of a migration: its statements reach the server one at a time, each through a judge. */
+import { setImmediate } from 'node:timers/promises';
 import type { Client, QueryResult } from 'pg';
 import type { QueryRunner } from 'typeorm';
 import { behindGate, type DriverGate, type DriverMethod } from './driver-gate.js';
@@ -59,6 +60,7 @@ class StatementGate implements DriverGate {
     for (let last: unknown; last !== this.#last; ) {
       last = this.#last;
       await last;
+      await setImmediate(); // TypeORM passes a statement to the driver some promises later
     }
     this.#isFinished = true;
   }
