@@ -5,6 +5,7 @@ import { judge } from '../../../operator/analysis/judge.js';
 import { align, conclusive, type MetricCounts, record } from '../../../operator/analysis/record.js';
 import type { Measurement, PlannedMetric } from '../../../operator/analysis/types.js';
 import { OUTCOMES, type Outcome } from '../../../operator/api/v1alpha1/status/analysis.js';
+import { propertyRuns } from '../../support/property-runs.js';
 import { iso, plannedMetric, START } from './metrics-under-test.js';
 
 /** What may happen between two looks of the operator. */
@@ -120,7 +121,7 @@ describe('analysis, over any history of measurements, crashes, lost writes and s
           assert.equal(counts!.inARow, outcomes.length - others - 1);
         });
       }),
-      { numRuns: 1_000 },
+      { numRuns: propertyRuns(1_000) },
     );
   });
 
@@ -141,7 +142,7 @@ describe('analysis, over any history of measurements, crashes, lost writes and s
           assert.equal(conclusive(results[0]!), said.length);
         });
       }),
-      { numRuns: 1_000 },
+      { numRuns: propertyRuns(1_000) },
     );
   });
 
@@ -157,7 +158,7 @@ describe('analysis, over any history of measurements, crashes, lost writes and s
           }
         });
       }),
-      { numRuns: 1_000 },
+      { numRuns: propertyRuns(1_000) },
     );
   });
 

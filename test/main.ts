@@ -1,0 +1,84 @@
+/**
+ * `npm test`: the unit tests in two processes, then integration tests in two processes that run
+ * side by side, then the files that need the machine for themselves.
+ * Arguments go to each mocha call: `npm test -- --grep X`.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { postgresBinaries } from '../sandbox/postgres/binaries.js';
+import { mergeResults, RESULTS_FILE, type Results, summaryOf } from './support/results.js';
+
+/** These assert latencies of a second or two, measure memory, or lose no request under load. */
+const ALONE = [
+  ...[
+    'runtime/*',
+    'operator/{bare-cluster,drift,fairness,provider-change,replicas,resilience,steady,trouble}',
+  ],
+  'api-server/{database,failure,http,memory,rate-limit,redis,redis-modes,subscriptions,subscriptions-live,webhook-sender}',
+].flatMap((pattern) => globSync(`dist/test/integration/${pattern}.test.js`));
+
+const integration = globSync('dist/test/integration/**/*.test.js').filter((file) => !ALONE.includes(file));
+const isOfApi = (file: string) => file.startsWith('dist/test/integration/api-server/');
+
+/** Steps follow each other; the mocha calls of a step run at the same time. */
+const STEPS: string[][][] = [
+  [['--parallel', '--jobs', '2', ...globSync('dist/test/unit/**/*.test.js')]],
+  // One starts the cluster, the other PostgreSQL and processes of the API: they share nothing.
+  [integration.filter((file) => !isOfApi(file)), integration.filter(isOfApi)],
+  [[...ALONE, ...globSync('dist/test/{chaos,e2e}/*.test.js')]],
+];
+
+const folder = mkdtempSync(join(tmpdir(), 'pcf-test-results-'));
+let calls = 0;
+let isInterrupted = false;
+
+/** Runs the mocha calls of a step. The first one prints as it goes, the others when all have finished. */
+async function runStep(step: readonly string[][]): Promise<Results[]> {
+  const [first, ...others] = step.map((args, index) => runMocha(args, index === 0));
+  const results = [await first!, ...(await Promise.all(others))];
+  for (const { output } of results) process.stdout.write(output);
+  return results.map(({ results }) => results);
+}
+
+/** A call that ends without results, or fails outside a test, counts as one failure. */
+async function runMocha(
+  args: readonly string[],
+  isShown: boolean,
+): Promise<{ results: Results; output: string }> {
+  const file = join(folder, `${calls++}.json`);
+  const mocha = spawn(
+    process.execPath,
+    ['node_modules/mocha/bin/mocha.js', ...args, ...process.argv.slice(2)],
+    {
+      stdio: ['inherit', isShown ? 'inherit' : 'pipe', isShown ? 'inherit' : 'pipe'],
+      env: { ...process.env, [RESULTS_FILE]: file },
+    },
+  );
+  let output = '';
+  for (const stream of [mocha.stdout, mocha.stderr])
+    stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const end = (signal: NodeJS.Signals) => mocha.kill(signal);
+  process.on('SIGTERM', end);
+  const [code] = (await once(mocha, 'close')) as [number | null];
+  process.off('SIGTERM', end);
+  const results = existsSync(file)
+    ? (JSON.parse(readFileSync(file, 'utf8')) as Results)
+    : { passed: 0, failed: 0, skipped: 0, timeOfFiles: {} };
+  if (code !== 0) results.failed ||= 1;
+  return { results, output };
+}
+
+// Ctrl-C reaches mocha as well, which stops what the tests started; the results so far are printed.
+process.on('SIGINT', () => (isInterrupted = true));
+postgresBinaries(); // may copy them, which two processes must not do at once
+const all: Results[] = [];
+for (const step of STEPS) {
+  if (!isInterrupted) all.push(...(await runStep(step)));
+}
+rmSync(folder, { recursive: true });
+const results = mergeResults(all);
+console.log(summaryOf(results));
+process.exit(results.failed > 0 || isInterrupted ? 1 : 0);
