@@ -20,7 +20,7 @@ const ALONE = [
   'api-server/{database,failure,http,memory,rate-limit,redis,redis-modes,subscriptions,subscriptions-live,webhook-sender}',
 ].flatMap((pattern) => globSync(`dist/test/integration/${pattern}.test.js`));
 
-const integration = globSync('dist/test/integration/**/*.test.js').filter((file) => !ALONE.includes(file));
+const integration = globSync('dist/test/integration/**/*.test.js').sort().filter((file) => !ALONE.includes(file));
 const isOfApi = (file: string) => file.startsWith('dist/test/integration/api-server/');
 
 /** Steps follow each other; the mocha calls of a step run at the same time. */
