@@ -1,7 +1,10 @@
 /**
- * `npm test`: the unit tests in two processes, then integration tests in two processes that run
- * side by side, then the files that need the machine for themselves.
- * Arguments go to each mocha call: `npm test -- --grep X`.
+ * `npm test`: the unit tests in two processes, then the integration tests in two processes, then
+ * the files that need the machine for themselves. `unit` as the first argument ends after the unit
+ * tests; other arguments go to each mocha call: `npm test -- --grep X`.
+ *
+ * These are processes of their own instead of `mocha --parallel`, whose workers have no global
+ * teardown, and end when a promise is rejected between two files.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,24 +23,29 @@ const ALONE = [
   'api-server/{database,failure,http,memory,rate-limit,redis,redis-modes,subscriptions,subscriptions-live,webhook-sender}',
 ].flatMap((pattern) => globSync(`dist/test/integration/${pattern}.test.js`));
 
-const integration = globSync('dist/test/integration/**/*.test.js').sort().filter((file) => !ALONE.includes(file));
+const unit = globSync('dist/test/unit/**/*.test.js').sort();
+const integration = globSync('dist/test/integration/**/*.test.js')
+  .sort()
+  .filter((file) => !ALONE.includes(file));
 const isOfApi = (file: string) => file.startsWith('dist/test/integration/api-server/');
 
-/** Steps follow each other; the mocha calls of a step run at the same time. */
+/** Steps follow each other; the mocha calls of a step, each with its files, run at the same time. */
 const STEPS: string[][][] = [
-  [['--parallel', '--jobs', '2', ...globSync('dist/test/unit/**/*.test.js')]],
+  [0, 1].map((half) => unit.filter((_, index) => index % 2 === half)),
   // One starts the cluster, the other PostgreSQL and processes of the API: they share nothing.
   [integration.filter((file) => !isOfApi(file)), integration.filter(isOfApi)],
   [[...ALONE, ...globSync('dist/test/{chaos,e2e}/*.test.js')]],
 ];
 
+const isUnitOnly = process.argv[2] === 'unit';
+const options = process.argv.slice(isUnitOnly ? 3 : 2);
 const folder = mkdtempSync(join(tmpdir(), 'pcf-test-results-'));
 let calls = 0;
 let isInterrupted = false;
 
 /** Runs the mocha calls of a step. The first one prints as it goes, the others when all have finished. */
 async function runStep(step: readonly string[][]): Promise<Results[]> {
-  const [first, ...others] = step.map((args, index) => runMocha(args, index === 0));
+  const [first, ...others] = step.map((files, index) => runMocha(files, index === 0));
   const results = [await first!, ...(await Promise.all(others))];
   for (const { output } of results) process.stdout.write(output);
   return results.map(({ results }) => results);
@@ -45,18 +53,14 @@ async function runStep(step: readonly string[][]): Promise<Results[]> {
 
 /** A call that ends without results, or fails outside a test, counts as one failure. */
 async function runMocha(
-  args: readonly string[],
+  files: readonly string[],
   isShown: boolean,
 ): Promise<{ results: Results; output: string }> {
   const file = join(folder, `${calls++}.json`);
-  const mocha = spawn(
-    process.execPath,
-    ['node_modules/mocha/bin/mocha.js', ...args, ...process.argv.slice(2)],
-    {
-      stdio: ['inherit', isShown ? 'inherit' : 'pipe', isShown ? 'inherit' : 'pipe'],
-      env: { ...process.env, [RESULTS_FILE]: file },
-    },
-  );
+  const mocha = spawn(process.execPath, ['node_modules/mocha/bin/mocha.js', ...files, ...options], {
+    stdio: ['inherit', isShown ? 'inherit' : 'pipe', isShown ? 'inherit' : 'pipe'],
+    env: { ...process.env, [RESULTS_FILE]: file },
+  });
   let output = '';
   for (const stream of [mocha.stdout, mocha.stderr])
     stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
@@ -75,7 +79,7 @@ async function runMocha(
 process.on('SIGINT', () => (isInterrupted = true));
 postgresBinaries(); // may copy them, which two processes must not do at once
 const all: Results[] = [];
-for (const step of STEPS) {
+for (const step of isUnitOnly ? STEPS.slice(0, 1) : STEPS) {
   if (!isInterrupted) all.push(...(await runStep(step)));
 }
 rmSync(folder, { recursive: true });
