@@ -17,9 +17,9 @@ interface Options {
 const suites = new WeakMap<Mocha.Suite, ConcurrentTests>();
 let runner: Mocha.Runner | undefined;
 
-/** The runner decides by --grep which tests run. */
-export function setRunner(current: Mocha.Runner): void {
-  runner = current;
+/** Takes the runner, which decides by --grep which tests run. */
+export function mochaGlobalSetup(this: Mocha.Runner): void {
+  runner = this;
 }
 
 /**

@@ -3,9 +3,11 @@ import { spawnSync } from 'node:child_process';
 
 /** Runs the suite in a mocha of its own; returns the lines of its tests, and its counts. */
 function run(...args: string[]): { events: string[]; counts: string } {
+  const support = 'dist/test/support';
+  const mocha = ['node_modules/mocha/bin/mocha.js', '--no-config', `--require=${support}/it-concurrently.js`];
   const { stdout } = spawnSync(
     process.execPath,
-    ['node_modules/mocha/bin/mocha.js', 'dist/test/support/concurrent-suite.js', ...args],
+    [...mocha, `--reporter=${support}/reporter.js`, `${support}/concurrent-suite.js`, ...args],
     { encoding: 'utf8', env: { ...process.env, PCF_TEST_RESULTS: '' } },
   );
   const lines = stdout.trim().split('\n');
