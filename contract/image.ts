@@ -9,6 +9,8 @@ export const PORTS = { http: 8080, metrics: 9090 } as const;
 
 /** Paths of the HTTP server; `metrics` is served on its own port. */
 export const PATHS = {
+  /** Logins, in the role auth. */
+  auth: '/auth',
   graphql: '/graphql',
   live: '/health',
   ready: '/health/ready',

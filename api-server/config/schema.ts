@@ -47,7 +47,9 @@ export const fileSettingsSchema = z.strictObject({
         .int()
         .min(0)
         .max(256)
-        .describe('Number of processes that serve requests; 0 starts one per CPU core.'),
+        .describe(
+          'Number of processes that serve requests; 0 starts one per core of the CPU limit. Fewer run when `database.max_connections` allows less than 2 connections for each.',
+        ),
       http2: z.boolean().describe('Enable HTTP/2 in addition to HTTP/1.1. Requires TLS.'),
       max_connections: z
         .int()
@@ -240,7 +242,7 @@ export const fileSettingsSchema = z.strictObject({
         .min(2)
         .max(10_000)
         .describe(
-          'Maximum number of connections to each server, for all processes of a pod. Each process uses one of them to monitor the server.',
+          'Maximum number of connections to each server, for all processes of a pod. They are divided among the processes; each uses one of its own to monitor the server.',
         ),
       replica_max_lag: duration.describe(
         'Maximum replication lag. A replica with more lag serves no reads until it catches up.',
@@ -301,6 +303,9 @@ export const fileSettingsSchema = z.strictObject({
         .min(1)
         .max(1_000)
         .describe('Maximum number of attempts when a migration runs into `lock_timeout`.'),
+      cancel_blockers_after: duration.describe(
+        'Transactions that are older than this and hold a lock that a migration conflicts with are cancelled. 0ms: never. Requires membership in their role or `pg_signal_backend`, and `pg_read_all_stats`.',
+      ),
     })
     .describe('`migrate` role.'),
   metrics: z.strictObject({ port: port.describe('Port of /metrics; 0 selects a free port.') }),

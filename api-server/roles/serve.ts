@@ -22,7 +22,13 @@ import { followCertificate, readCertificate } from '../http/tls.js';
 import { endOnUnexpected, untilAsked } from '../lifecycle/process.js';
 import { type Closeable, shutDown, trackSockets } from '../lifecycle/shutdown.js';
 import { startTracing } from '../lifecycle/start-tracing.js';
-import { runWorkers, settingsOfWorker, shareMetrics, workerCount } from '../lifecycle/workers.js';
+import {
+  reportFewerWorkers,
+  runWorkers,
+  settingsOfWorker,
+  shareMetrics,
+  workerCount,
+} from '../lifecycle/workers.js';
 import { addSubscriberGauge } from '../modules/events/event-metrics.js';
 import { createModules } from '../modules/modules.js';
 import { IdentityTable } from '../modules/users/identity-table.js';
@@ -38,13 +44,14 @@ import { createSignal } from './create-signal.js';
 /** Serves until SIGTERM. Throws ConfigError for invalid settings. */
 export async function serve(): Promise<number> {
   const all = await loadSettings();
-  const count = workerCount(all);
-  const settings = settingsOfWorker(all, count);
+  const workers = workerCount(all);
+  const settings = settingsOfWorker(all, workers.count);
   const log = createLogger(settings.logging.level);
   endOnUnexpected(log);
   // First: PID 1 of a container ignores signals without a handler.
   const asked = untilAsked();
-  if (count > 1 && cluster.isPrimary) return runWorkers(settings, count, asked, log);
+  if (cluster.isPrimary) reportFewerWorkers(workers, all, log);
+  if (workers.count > 1 && cluster.isPrimary) return runWorkers(settings, workers, asked, log);
   const stop = await start(settings, log);
   await asked;
   await stop();

@@ -46,8 +46,8 @@ const WORKLOADS: readonly ResourceType[] = [DeploymentKind, JobKind];
 const DISPENSABLE: readonly ResourceType[] = [...SURROUNDING_KINDS, ...BACKUP_KINDS];
 
 /** An object of another owner has the name of an object that is needed. */
-export class NameTakenError extends Error {
-  override readonly name = 'NameTakenError';
+export class NameConflictError extends Error {
+  override readonly name = 'NameConflictError';
   constructor(api: PcfApi, { kind }: ResourceType, { metadata }: KubeObject) {
     super(`${kind} ${metadata.namespace}/${metadata.name} exists and ${ownershipOf(api, metadata)}`);
   }
@@ -269,7 +269,7 @@ export class Actor {
     const { namespace, name } = object.metadata;
     const { items } = await this.client.list(type, { namespace, fieldSelector: `metadata.name=${name}` });
     const existing = items[0];
-    if (!existing) throw new Error(`${object.kind} ${namespace}/${name} came and went`);
+    if (!existing) throw new Error(`${object.kind} ${namespace}/${name} was deleted while it was read`);
     requireOwnership(api, type, existing);
     return existing;
   }
@@ -279,7 +279,7 @@ export class Actor {
 function requireOwnership(api: PcfApi, type: ResourceType, existing: KubeObject): void {
   const isBackup = BACKUP_KINDS.includes(type);
   const isOurs = isBackup ? hasLabelsOf(existing.metadata, api) : isOwnedBy(existing, api);
-  if (!isOurs) throw new NameTakenError(api, type, existing);
+  if (!isOurs) throw new NameConflictError(api, type, existing);
 }
 
 /**

@@ -1,10 +1,12 @@
 /** Pods and metrics that autoscalers of a PcfApi measure now, and their condition in the status. */
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
-import type { DeliveryPlan } from '../delivery/types.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import { scaleMetrics } from '../resources/horizontal-pod-autoscaler.js';
 import { metricNames, type RevisionPods, type ScaleView, scaleView } from '../resources/scale-view.js';
 import type { Verdict } from './conditions.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
+
+const LIMITED = 'AutoscalingLimited';
 
 type Seen = Pick<Observed, 'api' | 'delivery' | 'foreignAutoscalers'>;
 
@@ -13,7 +15,9 @@ export function currentScaleView({ api, delivery, foreignAutoscalers }: Seen, pl
   const isOurs = foreignAutoscalers.length === 0;
   const metrics = isOurs ? scaleMetrics(api) : foreignAutoscalers.flatMap(({ metrics }) => metrics);
   const isVertical = api.spec.autoscaling?.vertical !== undefined;
-  return scaleView(revisionPods({ api, delivery }, plan), metrics, { isOurs, isVertical });
+  // The condition and the selector are written together, so it reports what the scale subresource has.
+  const isLimited = api.status?.conditions?.some(({ type }) => type === LIMITED) ?? false;
+  return scaleView(revisionPods({ api, delivery }, plan), metrics, { isOurs, isVertical, isLimited });
 }
 
 function revisionPods(
@@ -26,7 +30,7 @@ function revisionPods(
     stable: plan.position.stable,
     replicas: plan.replicas,
     ready: Object.fromEntries(delivery.revisions.map(({ name, ready }) => [name, ready])),
-    existing: [...withPods, ...(delivery.strangers ?? [])],
+    existing: [...withPods, ...(delivery.unrecorded ?? [])],
     weights: plan.route?.weights ?? {},
   };
 }
@@ -41,9 +45,9 @@ export function autoscalingLimited(seen: Seen, plan: DeliveryPlan): Verdict[] {
     : `the autoscaler does not scale on ${names}, only on ${metricNames(metrics)}`;
   return [
     {
-      type: 'AutoscalingLimited',
+      type: LIMITED,
       status: 'True',
-      reason: 'TwoRevisions',
+      reason: 'MultipleRevisions',
       message: `pods of two revisions exist, and ${names} per pod does not fall when pods are added, so ${effect} until one revision has the whole traffic`,
     },
   ];

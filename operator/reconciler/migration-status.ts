@@ -1,12 +1,12 @@
 /** What the status says of the database schema: where its migrations stand, what they wait for, how far one can go back. */
 import type { MigrationReport } from '../../contract/image.js';
 import type { MigrationStatus } from '../api/v1alpha1/status.js';
-import { migrated } from '../delivery/plan.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
+import { isMigrated } from '../delivery/plan.js';
 import { rollbackFloor } from '../delivery/rollback-floor.js';
-import type { DeliveryPlan } from '../delivery/types.js';
-import type { MigrationView } from '../migrations/view.js';
+import type { MigrationView } from '../migrations/migration-view.js';
 import type { Verdict } from './conditions.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
 export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationStatus | undefined {
   const { update, failed, stable, contracted } = plan.position;
@@ -90,7 +90,7 @@ export function migrationsApplied(seen: Observed, plan: DeliveryPlan): Verdict {
   const name = update ?? stable;
   const view = seen.delivery.revisions.find((revision) => revision.name === name);
   // The stable revision was migrated before it became so, even if its Jobs are long gone.
-  if (view && (migrated(view) || !update)) {
+  if (view && (isMigrated(view) || !update)) {
     return { type, status: 'True', ...contractVerdict(seen, plan, view.name) };
   }
   const migration = seen.migrations.get(name ?? '');
@@ -115,7 +115,7 @@ function contractVerdict(
   if (plan.job?.stage === 'contract' || contract?.state === 'Running') {
     return {
       reason: 'Contracting',
-      message: `${ready}, and is contracted${contractError ? `: ${contractError}` : ''}`,
+      message: `${ready}; contract migrations are running${contractError ? `: ${contractError}` : ''}`,
     };
   }
   if (!plan.contract?.waitingFor) return { reason: 'Applied', message: ready };

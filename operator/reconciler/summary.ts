@@ -1,33 +1,34 @@
 /**
- * One verdict on a PcfApi: an ordered chain of rules, the first that holds wins
- * (after cert-manager's policy chains). Its message says what is awaited, and since when.
+ * Summary of a PcfApi: an ordered chain of rules, of which the first match applies (like the policy
+ * chains of cert-manager). The message contains the cause and its start time.
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { Phase } from '../api/v1alpha1/status.js';
-import { migrated } from '../delivery/plan.js';
-import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
-import type { MigrationView } from '../migrations/view.js';
-import { unavailableStable, weakenedStable } from './concerns.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
+import type { RevisionView } from '../delivery/observation.js';
+import { isMigrated } from '../delivery/plan.js';
+import type { MigrationView } from '../migrations/migration-view.js';
 import { hostConflictMessage, isShadowed } from './host-conflict.js';
-import type { Observed } from './observe.js';
+import { unavailableStable, weakenedStable } from './issues.js';
+import type { Observed } from './observed.js';
 import { providerMissing as missingProvider, userRouteMissing } from './route-trouble.js';
 
 export interface Summary {
   phase: Phase;
   reason: string;
   message: string;
-  /** kstatus: `Current` (as asked), `InProgress` (on its way), `Failed` (needs a person). */
+  /** As in kstatus: `Current` (the spec is applied), `InProgress`, `Failed` (manual action required). */
   verdict: 'Current' | 'InProgress' | 'Failed';
-  /** What was planned could not be written, for the reason that the message tells. */
+  /** The plan could not be written. The message has the reason. */
   unwritten?: true;
 }
 
 interface Case {
   seen: Observed;
   plan: DeliveryPlan;
-  /** The revision on its way, or the stable one. */
+  /** The revision being delivered, or the stable revision. */
   current: RevisionView | undefined;
-  /** ` since <time>`: since when the reason has been the one that is reported. */
+  /** ` since <time>`: time since which the reason is reported. */
   since: (reason: string) => string;
 }
 
@@ -45,7 +46,7 @@ export function summarize(seen: Observed, plan: DeliveryPlan, now: number): Summ
   return ready(given);
 }
 
-/** When the reason came to be the one that is reported, or now. */
+/** Time since which the reason is reported, or now. */
 export function reasonSince({ status }: PcfApi, reason: string, now: number): string {
   const known = status?.reason === reason ? status.since : undefined;
   return known ?? `${new Date(now).toISOString().slice(0, 19)}Z`;
@@ -65,7 +66,7 @@ const rules: Rule[] = [
   podsNotReady,
   shadowed,
   stableNotReady,
-  weightHeldDown,
+  weightLimited,
   routeNotVerified,
   canary,
 ];
@@ -81,7 +82,7 @@ function secretMissing({ seen, since }: Case): Summary | undefined {
   return {
     phase: 'Pending',
     reason: 'SecretMissing',
-    message: `${what}${others}${since('SecretMissing')}; no pod is started until it does`,
+    message: `${what}${others}${since('SecretMissing')}; no pod is started until it exists`,
     verdict: 'InProgress',
   };
 }
@@ -91,14 +92,14 @@ function providerMissing({ seen, since }: Case): Summary | undefined {
   return trouble ? waitingFor('TrafficProviderMissing', trouble, since) : undefined;
 }
 
-/** An undo that goes back too far changes nothing, and says why. */
+/** An undo to a revision below the rollback floor is rejected. */
 function belowFloor({ plan }: Case): Summary | undefined {
   const { position, refused } = plan;
   if (!refused || position.failed) return undefined;
   return {
     phase: 'Failed',
     reason: 'BelowRollbackFloor',
-    message: `refused: ${refused}; ${position.stable} serves on`,
+    message: `rejected: ${refused}; ${position.stable} continues to serve`,
     verdict: 'Failed',
   };
 }
@@ -108,16 +109,21 @@ function routeMissing({ seen, since }: Case): Summary | undefined {
   return trouble ? waitingFor('RouteMissing', trouble, since) : undefined;
 }
 
-/** What somebody has to bring before anything can continue. */
+/** A missing object that the user has to create before the delivery can continue. */
 function waitingFor(reason: string, trouble: string, since: Case['since']): Summary {
-  return { phase: 'Pending', reason, message: `${trouble}; it waits${since(reason)}`, verdict: 'InProgress' };
+  return {
+    phase: 'Pending',
+    reason,
+    message: `${trouble}; waiting for it${since(reason)}`,
+    verdict: 'InProgress',
+  };
 }
 
 function givenUp({ seen, plan }: Case): Summary | undefined {
   const { failed, stable } = plan.position;
   if (!failed || failed.revision !== seen.delivery.target) return undefined;
-  const serving = stable ? `${stable} serves` : 'nothing serves';
-  const again = `not tried again until image, config or env change, or: kubectl pcf retry ${seen.api.metadata.name}`;
+  const serving = stable ? `${stable} serves` : 'no revision serves';
+  const again = `not retried until image, config or env change, or with: kubectl pcf retry ${seen.api.metadata.name}`;
   return {
     phase: 'Failed',
     reason: failed.reason,
@@ -135,8 +141,9 @@ function paused({ seen, plan }: Case): Summary | undefined {
     ? `${update} stays at ${plan.traffic.effectiveWeight} %`
     : `${stable ?? 'nothing'} stays`;
   const asked = seen.api.spec.canaryWeight;
-  const ignored = asked !== undefined && update && asked !== weight ? `; canaryWeight ${asked} waits` : '';
-  const waits = isNew ? '; the changed spec waits' : '';
+  const ignored =
+    asked !== undefined && update && asked !== weight ? `; canaryWeight ${asked} is not applied` : '';
+  const waits = isNew ? '; the changed spec is not delivered' : '';
   return {
     phase: 'Paused',
     reason: 'Paused',
@@ -147,11 +154,11 @@ function paused({ seen, plan }: Case): Summary | undefined {
 
 function migrating({ seen, plan, current }: Case): Summary | undefined {
   const { update } = plan.position;
-  if (!update || (current && migrated(current))) return undefined;
+  if (!update || (current && isMigrated(current))) return undefined;
   const migration = seen.migrations.get(update);
   if (migration?.state === 'Planned') return approvalNeeded(seen, plan, update);
   const trouble = migration?.error
-    ? `; the last try failed and is repeated with backoff: ${migration.error}`
+    ? `; the last attempt failed and is retried with backoff: ${migration.error}`
     : '';
   return {
     phase: 'Migrating',
@@ -175,13 +182,13 @@ function approvalNeeded({ api, migrations }: Observed, plan: DeliveryPlan, updat
   };
 }
 
-/** What was to be the first one was aborted, and the spec asks for another by now. */
+/** The first revision was aborted, and the spec describes another one now. */
 function nothingYet({ seen, plan }: Case): Summary | undefined {
   if (plan.position.stable || plan.position.update) return undefined;
   return {
     phase: 'Pending',
     reason: 'NotStarted',
-    message: `the delivery of ${seen.delivery.target} is about to begin`,
+    message: `the delivery of ${seen.delivery.target} is about to start`,
     verdict: 'InProgress',
   };
 }
@@ -222,19 +229,19 @@ function podsNotReady({ seen, plan, current, since }: Case): Summary | undefined
   };
 }
 
-/** The Gateway routes none of the requests to this PcfApi, whatever the weights are. */
+/** The Gateway routes no request to this PcfApi, regardless of its weights. */
 function shadowed({ seen, since }: Case): Summary | undefined {
   const { api, liveRoute, hostConflicts } = seen;
   if (!isShadowed(api, liveRoute, hostConflicts)) return undefined;
   return {
     phase: 'Degraded',
     reason: 'HostConflict',
-    message: `no request for its hosts arrives${since('HostConflict')}: ${hostConflictMessage(hostConflicts)}`,
+    message: `the gateway routes no requests to it${since('HostConflict')}: ${hostConflictMessage(hostConflicts)}`,
     verdict: 'InProgress',
   };
 }
 
-/** For the time of a delivery. Otherwise the stable revision is the current one, which `podsNotReady` reports. */
+/** During a delivery. Otherwise the stable revision is the current one, which `podsNotReady` reports. */
 function stableNotReady({ seen, plan, since }: Case): Summary | undefined {
   const stable = weakenedStable(seen, plan);
   if (!stable) return undefined;
@@ -246,13 +253,13 @@ function stableNotReady({ seen, plan, since }: Case): Summary | undefined {
   };
 }
 
-function weightHeldDown({ plan, since }: Case): Summary | undefined {
+function weightLimited({ plan, since }: Case): Summary | undefined {
   const { desiredWeight, effectiveWeight, reason } = plan.traffic;
   if (desiredWeight === effectiveWeight || plan.route?.byPods) return undefined;
   return {
     phase: 'Progressing',
-    reason: 'WeightHeldDown',
-    message: `canaryWeight ${desiredWeight} is asked, ${effectiveWeight} is in force${since('WeightHeldDown')}: ${reason}`,
+    reason: 'WeightLimited',
+    message: `the effective weight is ${effectiveWeight} %, the desired weight ${desiredWeight} %${since('WeightLimited')}: ${reason}`,
     verdict: 'InProgress',
   };
 }
@@ -271,7 +278,7 @@ function routeNotVerified({ seen, plan, since }: Case): Summary | undefined {
   return {
     phase: 'Progressing',
     reason: 'RouteNotVerified',
-    message: `${plan.traffic.reason ?? 'the route is not in force'}${since('RouteNotVerified')}`,
+    message: `${plan.traffic.reason ?? 'the route is not in effect'}${since('RouteNotVerified')}`,
     verdict: 'InProgress',
   };
 }
@@ -298,7 +305,7 @@ function canary({ plan }: Case): Summary | undefined {
   return {
     phase: 'Canary',
     reason: 'CanaryHolding',
-    message: `${update} gets ${weight} % of the traffic${why}; ${next}`,
+    message: `${update} receives ${weight} % of the traffic${why}; ${next}`,
     verdict: 'Current',
   };
 }
@@ -319,7 +326,7 @@ function ready({ plan, current }: Case): Summary {
   };
 }
 
-/** The share that an aborted revision still has: as planned, or because the route can't be written. */
+/** Traffic that an aborted revision still receives: as planned, or because the route cannot be written. */
 function kept({ traffic: { reason, verified, desiredWeight, effectiveWeight } }: DeliveryPlan): string {
   if (reason && effectiveWeight > desiredWeight)
     return `; other revisions keep ${effectiveWeight} % of the traffic: ${reason}`;

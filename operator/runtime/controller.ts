@@ -2,7 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import { controllerMetrics, queueMetrics } from './metrics.js';
+import { controllerMetrics, queueMetrics } from './controller-metrics.js';
 import { WorkQueue } from './work-queue.js';
 
 /** When a key comes back after a failure. In milliseconds. */
@@ -151,10 +151,10 @@ export class Controller {
     if (error instanceof TerminalError) {
       this.metrics.terminalErrors.inc({ controller });
       this.queue.forget(key);
-      logger.error({ err: error, key }, 'reconcile failed and waits for a change');
+      logger.error({ err: error, key }, 'reconcile failed permanently');
     } else {
       const delayMs = Math.round(this.queue.addRateLimited(key, retryWithinMs));
-      logger.warn({ err: error, key, delayMs }, 'reconcile failed and is tried again');
+      logger.warn({ err: error, key, delayMs }, 'reconcile failed, retry scheduled');
     }
     if (lookAgainMs !== undefined) this.queue.addAfter(key, Math.max(lookAgainMs, LEAST_DUE_MS), 'low');
   }

@@ -91,7 +91,7 @@ export class EventRecorder {
     this.backlog += 1;
     this.tail = this.tail
       .then(write)
-      .catch((error: unknown) => this.logger.debug({ err: error, reason }, 'an event could not be recorded'))
+      .catch((error: unknown) => this.logger.debug({ err: error, reason }, 'recording an event failed'))
       .finally(() => {
         this.backlog -= 1;
       });
@@ -102,7 +102,7 @@ export class EventRecorder {
     const known = this.series.get(id);
     if (known && Date.now() - known.lastSeenAt < SERIES_WINDOW_MS && (await this.repeat(id, known))) return;
     if (!this.limiterOf(input).tryTake()) {
-      this.logger.debug({ reason: input.reason }, 'too many events about one object: dropped');
+      this.logger.debug({ reason: input.reason }, 'event dropped by the rate limit of its object');
       return;
     }
     const object = await this.client.create(EventKind, this.eventOf(input, id));

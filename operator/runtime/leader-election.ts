@@ -84,7 +84,7 @@ export class LeaderElector {
       if (this.isLeader()) break;
       await pause(this.clock, this.timing.retryPeriodMs * (1 + 0.2 * Math.random()), signal);
     }
-    this.logger.info({ identity: this.options.identity }, 'this process leads');
+    this.logger.info({ identity: this.options.identity }, 'became leader');
   }
 
   /**
@@ -114,7 +114,7 @@ export class LeaderElector {
         await this.client.replace(LeaseKind, released(lease), signal);
       });
     } catch (error) {
-      this.logger.debug({ err: error }, 'the lease could not be released and will run out');
+      this.logger.debug({ err: error }, 'releasing the lease failed');
     }
   }
 
@@ -141,7 +141,7 @@ export class LeaderElector {
       this.leadFrom(startedAt);
     } catch (error) {
       if (isConflict(error)) this.observed = this.isLeader() ? undefined : this.observed;
-      else this.logger.warn({ err: error }, 'the lease could not be renewed');
+      else this.logger.warn({ err: error }, 'renewing the lease failed');
     }
   }
 
@@ -188,7 +188,7 @@ export class LeaderElector {
     this.cancelDeadline();
     if (this.leadsUntil === 0) return;
     this.leadsUntil = 0;
-    if (!this.ending.signal.aborted) this.logger.warn('this process leads no more');
+    if (!this.ending.signal.aborted) this.logger.warn('lost leadership');
     this.term.abort(new NotLeaderError());
   }
 

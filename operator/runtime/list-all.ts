@@ -1,8 +1,14 @@
 import { isGone, type KubeClient } from './kube-client.js';
 import { apiVersionOf, type KubeList, type KubeObject, type ResourceType } from './kube-types.js';
-import type { Selection } from './reflector.js';
 
 const PAGE = 500;
+
+/** Which objects of a kind a list or watch includes. */
+export interface Selection {
+  namespace?: string;
+  labelSelector?: string;
+  fieldSelector?: string;
+}
 
 /**
  * Everything there is of a kind. `fromCache` lets the API server answer at once from

@@ -12,15 +12,9 @@ import { type BackoffPolicy, backoffMs } from './backoff.js';
 import { pause, systemClock } from './clock.js';
 import { isForbidden, isGone, isNotFound, KubeApiError, type KubeClient } from './kube-client.js';
 import type { KubeList, KubeObject, ResourceType } from './kube-types.js';
-import { listAll } from './list-all.js';
+import { listAll, type Selection } from './list-all.js';
 import { keyOf } from './store.js';
 import { readEvents, SilentWatchError, type WatchEvent } from './watch-stream.js';
-
-export interface Selection {
-  namespace?: string;
-  labelSelector?: string;
-  fieldSelector?: string;
-}
 
 export interface CacheTiming {
   /** Longest silence of a healthy watch. Bookmarks come every 60 to 75 s. */

@@ -10,7 +10,8 @@ import type { Logger } from 'pino';
 import { ResourceEventType } from './event-types.js';
 import type { KubeClient } from './kube-client.js';
 import type { KubeObject, ResourceType } from './kube-types.js';
-import { type CacheTiming, defaultTiming, Reflector, type Selection, type Sink } from './reflector.js';
+import type { Selection } from './list-all.js';
+import { type CacheTiming, defaultTiming, Reflector, type Sink } from './reflector.js';
 import { type Indexers, keyOf, Store, versionOf } from './store.js';
 
 export { type CacheTiming, defaultTiming } from './reflector.js';
@@ -198,7 +199,7 @@ export class ResourceCache {
     if (available === this.isAvailable) return;
     this.isAvailable = available;
     const { kind, group } = this.type;
-    this.logger.info({ kind, group, available }, 'a kind was installed or is missing');
+    this.logger.info({ kind, group, available }, 'CRD availability changed');
     for (const handler of this.availabilityHandlers) this.guarded(() => handler(available));
   }
 
@@ -220,7 +221,7 @@ export class ResourceCache {
     try {
       act();
     } catch (error) {
-      this.logger.error({ err: error, kind: this.type.kind }, 'a handler of a cache threw');
+      this.logger.error({ err: error, kind: this.type.kind }, 'cache event handler failed');
     }
   }
 }

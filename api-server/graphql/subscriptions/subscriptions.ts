@@ -14,7 +14,8 @@ import type { Closeable } from '../../lifecycle/shutdown.js';
 import type { Logger } from '../../observability/logging/logger.js';
 import { requestContext } from '../../observability/logging/request-context.js';
 import type { ErrorMask } from '../format-error.js';
-import type { SubscriptionRunner } from './subscription-runner.js';
+import type { Fields } from '../graphql-request.js';
+import type { AdmittedSubscription, SubscriptionRunner } from './subscription-runner.js';
 
 /** A client of a WebSocket connection. */
 export interface Subscriber {
@@ -72,6 +73,7 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
   const server = useServer<Record<string, unknown>, SocketExtra>(
     {
       connectionInitWaitTimeout: INIT_TIMEOUT_MS,
+      jsonMessageReviver: allowMissingQuery,
       onConnect: async ({ connectionParams, extra }) => {
         const subscriber = { headers: extra.request.headers, connectionParams: connectionParams ?? {} };
         extra.identity = await identityOf(parts, subscriber, (error) =>
@@ -100,7 +102,7 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
           ];
         }
       },
-      subscribe: (args) => parts.runner.subscribe(args),
+      subscribe: (args) => parts.runner.subscribe(args as AdmittedSubscription),
       onNext: (_ctx, _id, _payload, _args, result) => result, // the errors are masked already
       onError: (_ctx, _id, _payload, errors) => errors.map((error) => masked(parts, error as GraphQLError)),
       isProd: true,
@@ -127,6 +129,18 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
       await server.dispose();
     },
   };
+}
+
+/**
+ * graphql-ws closes the connection when a `subscribe` message has no `query`. A document can also be
+ * referenced by its hash, so a missing query becomes an empty one.
+ */
+function allowMissingQuery(key: string, value: unknown): unknown {
+  if (key !== '' || typeof value !== 'object' || value === null) return value;
+  const { type, payload } = value as { type?: unknown; payload?: unknown };
+  const isObject = typeof payload === 'object' && payload !== null && !Array.isArray(payload);
+  if (type !== 'subscribe' || !isObject || (payload as Fields).query != null) return value;
+  return { ...value, payload: { ...payload, query: '' } };
 }
 
 /** Browsers cannot set headers of a WebSocket, so `connectionParams` take precedence. */

@@ -3,7 +3,7 @@ import type { MigrationInterface } from 'typeorm';
 import type { MigrationFinding } from '../../../contract/image.js';
 import { type Finding, lintContext, lintSql, statementsOf } from '../../migration-lint/lint.js';
 import { droppedNames } from '../../migration-lint/names.js';
-import type { BackfillSpec } from './backfill.js';
+import type { BackfillSpec } from './backfill-batch.js';
 import { type KnownMigration, timestampOf } from './known-migrations.js';
 
 export interface LintedMigration {
@@ -61,7 +61,7 @@ async function lintMigration(
 
 /** Its parts must make one UPDATE and nothing else. */
 async function lintBackfill({ table, set, where }: BackfillSpec): Promise<Finding[]> {
-  const sql = `UPDATE ${table} SET ${set} WHERE (${where})`;
+  const sql = `UPDATE ${table} SET ${set}\nWHERE (${where}\n)`;
   const findings = await lintSql(sql, lintContext('backfill', true));
   return findings.filter(({ rule }) => rule !== 'update-all-rows');
 }

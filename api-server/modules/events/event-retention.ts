@@ -1,5 +1,5 @@
 /** Deletes events past their retention, oldest first, so that the log has no gaps. */
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../../database/pool/data-source.js';
 import type { JobDefinition } from '../../jobs/job.js';
 import { EventLog } from './event-log.js';
 
@@ -18,7 +18,8 @@ export function eventRetentionJob(dataSource: DataSource, keepMs: number, everyM
       let deleted = BATCH;
       while (deleted === BATCH) {
         signal.throwIfAborted();
-        const rows: object[] = await dataSource.query(
+        const rows: object[] = await dataSource.runSql(
+          { mode: 'write', tables: ['domain_events'] },
           `WITH candidates AS (
              SELECT id, bool_and(occurred_at < $1) OVER (ORDER BY position) AS is_expired
              FROM (SELECT * FROM domain_events WHERE position IS NOT NULL ORDER BY position LIMIT ${BATCH}) AS oldest

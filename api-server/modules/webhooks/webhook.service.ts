@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import type { DataSource } from 'typeorm';
 import { makeChange } from '../../database/change.js';
 import { Bindings } from '../../database/conditions.js';
 import { FOREIGN_KEY_VIOLATION, sqlState } from '../../database/pool/connection-errors.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { changeRows, insertRow, updateRow } from '../../database/rows.js';
 import { badUserInput, notFound } from '../../errors.js';
 import { uuidOf } from '../../graphql/relay/global-id.js';
@@ -66,6 +66,7 @@ export class WebhookService {
     const uuid = bindings.bind(uuidOf('Webhook', id, 'input.id'));
     const rows = await makeChange(this.dataSource, {
       type: table.entity.name,
+      tables: [table.name, 'webhook_messages'],
       parts: [`changed AS (DELETE FROM webhooks WHERE id = ${uuid} RETURNING id)`],
       select: 'SELECT id FROM changed',
       bindings,
@@ -98,6 +99,7 @@ export class WebhookService {
       )`;
     const [row] = await makeChange<{ count: number }>(this.dataSource, {
       type: table.entity.name,
+      tables: [table.name, 'webhook_messages'],
       parts: [`webhook AS (SELECT * FROM webhooks WHERE id = ${uuid})`, retried],
       changed: 'webhook',
       select: `SELECT ${table.selectList(table.properties, 'webhook')}, (SELECT count(*)::int FROM retried) AS count

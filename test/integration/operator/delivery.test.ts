@@ -120,7 +120,7 @@ describe('a delivery', function () {
     await inForce(api, 20);
     await api.patch({ paused: true, canaryWeight: 80 });
     await api.reason('Paused');
-    assert.match(api.message(), /stays at 20 %; canaryWeight 80 waits/);
+    assert.match(api.message(), /stays at 20 %; canaryWeight 80 is not applied/);
     assert.equal((await istioWeights(api)).weights[api.status.updateRevision!], 20);
     await api.patch({ paused: false });
     await inForce(api, 80);

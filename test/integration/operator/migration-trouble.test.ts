@@ -205,7 +205,7 @@ describe('a delivery whose migrations meet trouble', function () {
     await api.reason('MigrationFailed', 60_000);
     assert.match(
       api.message(),
-      /does not take `migrate up --phase`.*use a newer one, or migrations.mode Disabled/,
+      /does not support `migrate up --phase`: use a newer image, or migrations.mode Disabled/,
     );
     onlyOld(load);
     await api.patch({ image: NEW, canaryWeight: null });

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import type { Measurement, PlannedMetric } from '../../../operator/analysis/analysis-model.js';
 import { due } from '../../../operator/analysis/due.js';
 import { judge } from '../../../operator/analysis/judge.js';
-import { align, conclusive, type MetricCounts, record } from '../../../operator/analysis/record.js';
-import type { Measurement, PlannedMetric } from '../../../operator/analysis/types.js';
+import {
+  align,
+  conclusive,
+  type MetricCounts,
+  record,
+} from '../../../operator/analysis/measurement-record.js';
 import { OUTCOMES, type Outcome } from '../../../operator/api/v1alpha1/status/analysis.js';
 import { propertyRuns } from '../../support/property-runs.js';
 import { iso, plannedMetric, START } from './metrics-under-test.js';

@@ -2,12 +2,45 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'smol-toml';
 import { ConfigError } from '../../../api-server/config/config-error.js';
 import { configJsonSchema } from '../../../api-server/config/json-schema.js';
 import { loadSettings } from '../../../api-server/config/load.js';
+import type { Environment } from '../../../api-server/config/schema.js';
 import { settingPaths } from '../../../api-server/config/schema-tree.js';
 
 const URL_ = 'postgresql://me:hush-hush@db/pcf';
+
+/** The settings of "Deployment Environments" in the deployment guide. */
+const DEPLOYMENT_GUIDE: Record<Environment, string> = {
+  development: `
+    [server]
+    port = 8080
+    workers = 1
+    [graphql]
+    playground_enabled = true
+    introspection_enabled = true
+    [database]
+    max_connections = 5`,
+  staging: `
+    [server]
+    port = 8080
+    workers = 2
+    [graphql]
+    playground_enabled = true
+    introspection_enabled = true
+    [database]
+    max_connections = 20`,
+  production: `
+    [server]
+    port = 8080
+    workers = 0  # Use all CPU cores
+    [graphql]
+    playground_enabled = false
+    introspection_enabled = false
+    [database]
+    max_connections = 100`,
+};
 
 describe('api-server settings', () => {
   let folder: string;
@@ -51,6 +84,18 @@ describe('api-server settings', () => {
       assert.deepEqual([settings.server.port, settings.metrics.port], [8080, 9090]);
     });
   }
+
+  it('each environment has every value of the deployment guide', async () => {
+    for (const [environment, table] of Object.entries(DEPLOYMENT_GUIDE)) {
+      const settings = await loadSettings(env({ PCF_API__ENVIRONMENT: environment }));
+      const sections = settings as unknown as Record<string, Record<string, unknown>>;
+      for (const [section, values] of Object.entries(parse(table))) {
+        for (const [name, value] of Object.entries(values)) {
+          assert.equal(sections[section]?.[name], value, `${environment}: ${section}.${name}`);
+        }
+      }
+    }
+  });
 
   it('is development when nothing says otherwise, and takes a folder that is not there', async () => {
     const { environment } = await loadSettings(env({ PCF_CONFIG_DIR: join(folder, 'none') }));

@@ -7,7 +7,11 @@ import { fastify } from 'fastify';
 import { backoffMs } from '../../../api-server/backoff.js';
 import { loadSettings } from '../../../api-server/config/load.js';
 import { Bindings } from '../../../api-server/database/conditions.js';
-import { isDatabaseAway, shortReason } from '../../../api-server/database/pool/connection-errors.js';
+import {
+  databaseFailure,
+  isDatabaseAway,
+  shortReason,
+} from '../../../api-server/database/pool/connection-errors.js';
 import { fromGlobalId, toGlobalId, uuidOf } from '../../../api-server/graphql/relay/global-id.js';
 import { encodeCursor, type Keyset, keysetSql } from '../../../api-server/graphql/relay/keyset.js';
 import { requestId } from '../../../api-server/http/request-state.js';
@@ -163,7 +167,7 @@ describe('api-server platform', () => {
     }
   });
 
-  it('tells a database that is away from a statement that is wrong', () => {
+  it('an unavailable database, an exhausted pool, a statement timeout and a failed statement are distinguished', () => {
     const coded = (code: string) => Object.assign(new Error('x'), { code });
     for (const code of ['ECONNREFUSED', 'ECONNRESET', '57P01', '57P03', '08006', '53300']) {
       assert.ok(isDatabaseAway(coded(code)), code);
@@ -174,6 +178,13 @@ describe('api-server platform', () => {
     for (const wrong of [coded('23505'), coded('42P01'), new Error('x'), null, undefined, 'text']) {
       assert.ok(!isDatabaseAway(wrong));
     }
+    const exhausted = new Error('timeout exceeded when trying to connect');
+    assert.ok(!isDatabaseAway(exhausted));
+    const causeOf = (error: unknown) => databaseFailure(error)?.message;
+    assert.match(`${causeOf(exhausted)}`, /connection pool is exhausted/);
+    assert.match(`${causeOf({ driverError: coded('57014') })}`, /statement timeout/);
+    assert.match(`${causeOf(coded('ECONNREFUSED'))}`, /database is unavailable/);
+    assert.equal(causeOf(coded('23505')), undefined);
     assert.equal(shortReason(new AggregateError([coded('ECONNREFUSED')])), 'ECONNREFUSED');
     assert.equal(shortReason(new Error('at db.example.com')), 'unexpected error');
   });

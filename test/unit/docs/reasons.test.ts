@@ -6,10 +6,10 @@ const OPERATE = 'docs/operate.md';
 /** Where reasons of `Ready` and `Degraded` come from. */
 const SOURCES = [
   'operator/reconciler/summary.ts',
-  'operator/reconciler/concerns.ts',
+  'operator/reconciler/issues.ts',
   'operator/reconciler/obstacle.ts',
   'operator/reconciler/observe.ts',
-  'operator/delivery/failure.ts',
+  'operator/delivery/abort-rules.ts',
 ];
 
 /** As in `reason: 'A'`, `reason: x ? 'A' : 'B'`, `stays('A', ...)` and `waitingFor('A', ...)`. */

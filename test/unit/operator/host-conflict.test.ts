@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { hostFinding } from '../../../cli/doctor/host-checks.js';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { Caches } from '../../../operator/reconciler/caches.js';
-import { concerns } from '../../../operator/reconciler/concerns.js';
+import { concerns } from '../../../operator/reconciler/issues.js';
 import { observe } from '../../../operator/reconciler/observe.js';
 import { summarize } from '../../../operator/reconciler/summary.js';
 import { HttpRouteKind, VirtualServiceKind } from '../../../operator/resources/kinds.js';

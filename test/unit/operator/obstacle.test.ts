@@ -19,7 +19,7 @@ describe('what keeps an object from being written', () => {
       failed('Internal error occurred: failed calling webhook "a.example.com": refused'),
     );
     assert.equal(webhook?.reason, 'WebhookFailed');
-    assert.match(webhook?.message ?? '', /^Deployment api can't be written .* "a\.example\.com"/);
+    assert.match(webhook?.message ?? '', /^writing Deployment api failed .* "a\.example\.com"/);
     assert.equal(obstacleOf(failed('etcdserver: request timed out'))?.reason, 'ApiServerError');
   });
 
