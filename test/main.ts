@@ -64,14 +64,19 @@ async function runMocha(
   let output = '';
   for (const stream of [mocha.stdout, mocha.stderr])
     stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
-  const end = (signal: NodeJS.Signals) => mocha.kill(signal);
+  const end = (received: NodeJS.Signals) => mocha.kill(received);
   process.on('SIGTERM', end);
-  const [code] = (await once(mocha, 'close')) as [number | null];
+  const [code, signal] = (await once(mocha, 'close')) as [number | null, string | null];
   process.off('SIGTERM', end);
   const results = existsSync(file)
     ? (JSON.parse(readFileSync(file, 'utf8')) as Results)
-    : { passed: 0, failed: 0, skipped: 0, timeOfFiles: {} };
-  if (code !== 0) results.failed ||= 1;
+    : { passed: 0, failed: 0, skipped: 0, failures: [], timeOfFiles: {} };
+  if (code !== 0 && results.failed === 0) {
+    results.failed = 1;
+    results.failures.push(
+      `mocha ended with ${code ?? signal} outside a test: ${files[0]} and ${files.length - 1} more`,
+    );
+  }
   return { results, output };
 }
 

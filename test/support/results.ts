@@ -4,6 +4,8 @@ export interface Results {
   passed: number;
   failed: number;
   skipped: number;
+  /** Full titles of failed tests and hooks. */
+  failures: string[];
   /** Milliseconds in tests and hooks, per file. */
   timeOfFiles: Record<string, number>;
 }
@@ -20,17 +22,21 @@ export function mergeResults(all: readonly Results[]): Results {
     passed: sum(({ passed }) => passed),
     failed: sum(({ failed }) => failed),
     skipped: sum(({ skipped }) => skipped),
+    failures: all.flatMap(({ failures }) => failures),
     timeOfFiles: Object.assign({}, ...all.map(({ timeOfFiles }) => timeOfFiles)) as Results['timeOfFiles'],
   };
 }
 
-/** The slowest files, then the line that any CI can read. */
-export function summaryOf({ passed, failed, skipped, timeOfFiles }: Results): string {
+/** The slowest files, the failures, and the line of counts that any CI can read. */
+export function summaryOf({ passed, failed, skipped, failures, timeOfFiles }: Results): string {
   const slowest = Object.entries(timeOfFiles)
     .sort(([, a], [, b]) => b - a)
     .slice(0, SLOWEST)
     .map(([file, ms]) => `${(ms / 1000).toFixed(1).padStart(8)} s  ${file}`);
-  const heading = slowest.length > 1 ? ['slowest files, tests and hooks:'] : [];
   const counts = `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
-  return [...heading, ...(heading.length > 0 ? slowest : []), counts].join('\n');
+  return [
+    ...(slowest.length > 1 ? ['slowest files, tests and hooks:', ...slowest] : []),
+    ...failures.map((title) => `  failed: ${title}`),
+    counts,
+  ].join('\n');
 }
