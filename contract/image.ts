@@ -49,6 +49,9 @@ export const ENV = {
   terminationLog: 'PCF_TERMINATION_LOG',
 } as const;
 
+/** Environment variable of the image: every role listens on all addresses, at the same ports. */
+export const CONTAINER_ENV = 'PCF_CONTAINER';
+
 /** `<variable>_FILE` is the path of a file with the value; the API reloads it when it changes. */
 export const FILE_SUFFIX = '_FILE';
 export const SECRETS_DIR = '/etc/pcf/secrets';

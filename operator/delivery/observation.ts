@@ -1,4 +1,5 @@
 /** The input of the planner: revisions, their pods and migrations, and the route. Plain data: no clock, no Kubernetes objects. */
+import type { Reason } from '../api/v1alpha1/reasons.js';
 import type { BackfillStatus, DeliveryPosition, PositionRecord } from '../api/v1alpha1/status.js';
 
 /** State of expand and backfill together. `Planned`: they wait for an approval. */
@@ -27,8 +28,7 @@ export interface ContractView {
 
 /** Why a revision can't be delivered. */
 export interface Failure {
-  /** UpperCamelCase. */
-  reason: string;
+  reason: Reason;
   message: string;
   /** Time of the evidence, if known. Evidence from before the delivery does not count. */
   since?: string;

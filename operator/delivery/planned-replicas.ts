@@ -179,7 +179,7 @@ function canaryMinimum(stablePods: number, { context, stable, canary, routed }: 
 
 /**
  * Without a router the pods are the share. They follow the desired weight, never the effective one, or each would
- * raise the other. The stable revision keeps at least one pod of a partial share.
+ * raise the other. The stable revision retains at least one pod of a partial share.
  */
 function podSharesWithin(room: number, { context: { spec, position } }: Pair): Shares {
   const { weight = 100 } = position;

@@ -5,7 +5,7 @@
 
 /** The result of a rule that applies. */
 export interface Finding<Reason extends string = string> {
-  /** UpperCamelCase. */
+  /** UpperCamelCase, for instance a {@link Reason}. */
   reason: Reason;
   message: string;
 }

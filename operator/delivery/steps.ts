@@ -69,9 +69,13 @@ function completeStep(position: DeliveryPosition, next: number, of: number) {
   return { position: { ...rest, step: next }, decisions: [decision] };
 }
 
-/** Whether the route that was read back gives the new revision the desired weight of the step. */
+/**
+ * Whether the route that was read back gives the new revision the desired weight of the step. A route that its
+ * Gateway rejects routes nothing, so no step starts, holds or is measured on it.
+ */
 function isWeightEffective(context: DeliveryContext): boolean {
   const { observation, spec } = context;
+  if (observation.routeRejected !== undefined) return false;
   const { canaryPods, replicas } = spec;
   const canary = context.canary!;
   // A canary with a fixed number of pods may lack the capacity for the desired weight.

@@ -67,9 +67,9 @@ export function backupView(name: string, found: KubeObject | undefined): JobView
   if (!found) return { name, state: 'Absent', failures: 0 };
   const { readyToUse, phase, error } = (found as Backup).status ?? {};
   if (readyToUse || phase === 'completed') return { name, state: 'Succeeded', failures: 0 };
-  const words = typeof error === 'string' ? error : error?.message;
+  const message = typeof error === 'string' ? error : error?.message;
   if (!error && phase !== 'failed') return { name, state: 'Running', failures: 0 };
-  const why = words ? `: ${words}` : '';
+  const why = message ? `: ${message}` : '';
   return { name, state: 'Failed', error: `${found.kind} ${name} failed${why}`, failures: 1 };
 }
 

@@ -127,16 +127,16 @@ const NOT_STARTED = ['StartError', 'ContainerCannotRun'];
 /** The error of an image without a compatible command `migrate`. */
 function incompatibleImageError(last: Terminated | undefined): string | undefined {
   const { exitCode = 0, reason = '', message } = last ?? {};
-  const said = lastLine(message);
+  const line = lastLine(message);
   if (exitCode === EXIT.usage) {
     return 'the image does not support `migrate up --phase`: use a newer image, or migrations.mode Disabled';
   }
   if (NO_COMMAND.includes(exitCode) || NOT_STARTED.includes(reason)) {
-    const why = [NOT_STARTED.includes(reason) ? reason : `exit code ${exitCode}`, ...(said ? [said] : [])];
+    const why = [NOT_STARTED.includes(reason) ? reason : `exit code ${exitCode}`, ...(line ? [line] : [])];
     return `the image has no command \`migrate\` (${why.join(': ')}): use an image of the API, or migrations.mode Disabled`;
   }
   if (exitCode !== EXIT.failure) return undefined;
-  return `${said ?? `exit code ${exitCode}`} (no migration report; if the image has no command \`migrate\`, use an image of the API, or migrations.mode Disabled)`;
+  return `${line ?? `exit code ${exitCode}`} (no migration report; if the image has no command \`migrate\`, use an image of the API, or migrations.mode Disabled)`;
 }
 
 function lastLine(message: string | undefined): string | undefined {

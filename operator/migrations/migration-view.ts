@@ -82,9 +82,13 @@ export function migrationView(
   };
   const named = (stage: MigrationStage) => own.filter((job) => job.metadata.labels?.[LABELS.stage] === stage);
   const stages = ['plan', 'expand', 'backfill'] as const;
-  const made = stages.flatMap((stage) => named(stage).map(({ metadata: { name } }) => ({ stage, name })));
-  const spent = made.filter(({ name }) => ['Failed', 'Lost'].includes(read(name).state)).length;
-  const lastMigration = Math.max(0, ...made.map(({ stage, name }) => attemptOf(name, revision, stage)));
+  const preparing = stages.flatMap((stage) =>
+    named(stage).map(({ metadata: { name } }) => ({ stage, name })),
+  );
+  const failedMigrations = preparing.filter(({ name }) =>
+    ['Failed', 'Lost'].includes(read(name).state),
+  ).length;
+  const lastMigration = Math.max(0, ...preparing.map(({ stage, name }) => attemptOf(name, revision, stage)));
   const find: Find = (stage) => {
     const tries = named(stage)
       .map(({ metadata: { name } }) => ({ ...read(name), attempt: attemptOf(name, revision, stage) }))
@@ -106,7 +110,7 @@ export function migrationView(
     progressOf(find('backfill').report) ??
     recorded?.progress ??
     progressOf(find('expand').report);
-  return { ...before, failedMigrations: spent, lastMigration, ...contract, applied, progress };
+  return { ...before, failedMigrations, lastMigration, ...contract, applied, progress };
 }
 
 /** Whether the report of a stage is recorded, so that its Job need not run again. */

@@ -2,7 +2,7 @@
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiStatus } from '../api/v1alpha1/status.js';
 import type { Decision, DeliveryPlan } from '../delivery/delivery-plan.js';
-import type { Concern } from './issues.js';
+import type { Issue } from './issues.js';
 import type { Summary } from './summary.js';
 
 export interface Announcement {
@@ -16,13 +16,13 @@ export function announcements(
   api: PcfApi,
   plan: DeliveryPlan,
   summary: Summary,
-  worries: readonly Concern[],
+  issues: readonly Issue[],
 ): Announcement[] {
   return [
     ...plan.decisions.map(announceDecision),
     ...weightChange(api.status, plan),
-    ...trouble(api.status, summary, worries),
-    ...newConcerns(api.status, worries),
+    ...trouble(api.status, summary, issues),
+    ...newIssues(api.status, issues),
   ];
 }
 
@@ -105,18 +105,18 @@ const quiet = new Set([
 function trouble(
   before: PcfApiStatus | undefined,
   { reason, message }: Summary,
-  worries: readonly Concern[],
+  issues: readonly Issue[],
 ): Announcement[] {
   if (before?.reason === reason || quiet.has(reason)) return [];
-  if (worries.some((worry) => worry.reason === reason)) return []; // announced as a concern
+  if (issues.some((issue) => issue.reason === reason)) return []; // announced as a concern
   const type = reason === 'Paused' || reason === 'ApprovalNeeded' ? 'Normal' : 'Warning';
   return [{ type, reason, action: 'Reconcile', note: message }];
 }
 
 /** Announced once: the Degraded condition already contains the others. */
-function newConcerns(before: PcfApiStatus | undefined, worries: readonly Concern[]): Announcement[] {
+function newIssues(before: PcfApiStatus | undefined, issues: readonly Issue[]): Announcement[] {
   const degraded = before?.conditions?.find(({ type }) => type === 'Degraded');
-  return worries
+  return issues
     .filter(({ reason, message }) => !quiet.has(reason) && !degraded?.message.includes(message))
     .map(({ reason, message }) => ({ type: 'Warning', reason, action: 'Reconcile', note: message }));
 }

@@ -8,10 +8,13 @@ import type { Observed } from './observed.js';
 
 const LIMITED = 'AutoscalingLimited';
 
-type Seen = Pick<Observed, 'api' | 'delivery' | 'foreignAutoscalers'>;
+type ScaleInput = Pick<Observed, 'api' | 'delivery' | 'foreignAutoscalers'>;
 
 /** An autoscaler of the user's own replaces ours, and its metrics stay as they are. */
-export function currentScaleView({ api, delivery, foreignAutoscalers }: Seen, plan: DeliveryPlan): ScaleView {
+export function currentScaleView(
+  { api, delivery, foreignAutoscalers }: ScaleInput,
+  plan: DeliveryPlan,
+): ScaleView {
   const isOurs = foreignAutoscalers.length === 0;
   const metrics = isOurs ? scaleMetrics(api) : foreignAutoscalers.flatMap(({ metrics }) => metrics);
   const isVertical = api.spec.autoscaling?.vertical !== undefined;
@@ -36,8 +39,8 @@ function revisionPods(
 }
 
 /** Present only while an autoscaler measures less than it does without a delivery. */
-export function autoscalingLimited(seen: Seen, plan: DeliveryPlan): Verdict[] {
-  const { perPod, metrics, revision } = currentScaleView(seen, plan);
+export function autoscalingLimited(observed: ScaleInput, plan: DeliveryPlan): Verdict[] {
+  const { perPod, metrics, revision } = currentScaleView(observed, plan);
   if (perPod.length === 0) return [];
   const names = metricNames(perPod);
   const effect = metrics.includes(perPod[0]!)

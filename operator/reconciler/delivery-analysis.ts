@@ -12,8 +12,8 @@ import type { Observed } from './observed.js';
  * The outcome of the analysis so far; undefined without a delivery, for the first revision, and for an undo.
  * The analysis starts when enough pods of the revision are ready, and continues if they become unready.
  */
-export function analyse(seen: Observed, analyst: Analyst, now: number): AnalysisOutcome | undefined {
-  const { api, delivery } = seen;
+export function analyse(observed: Observed, analyst: Analyst, now: number): AnalysisOutcome | undefined {
+  const { api, delivery } = observed;
   const { update, stable, undo, startedAt } = delivery.position;
   const analysis = analysisOf(api.spec);
   const canary = delivery.revisions.find(({ name }) => name === update);
@@ -27,7 +27,7 @@ export function analyse(seen: Observed, analyst: Analyst, now: number): Analysis
   const { namespace, name } = api.metadata;
   const subject = {
     ...{ namespace, name, revision: update, stableRevision: stable, startedAt },
-    image: seen.revisions.get(update)?.image ?? api.spec.image,
+    image: observed.revisions.get(update)?.image ?? api.spec.image,
     weight: delivery.route?.weights[update] ?? 0,
   };
   const steps = stepsOf(api.spec, analysis);

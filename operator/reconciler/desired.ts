@@ -44,20 +44,21 @@ type Owned = Observed['owned'][number];
  * In the order of the writes. The route precedes the Deployments: an undo takes effect before anything else is
  * written, and the pods for a higher weight became ready before an earlier reconcile.
  */
-export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[] {
-  const { api, router } = seen;
-  const running = runningRevisions(seen, plan);
-  const starting = plan.migrate ? seen.revisions.get(plan.migrate) : undefined;
+export function desiredObjects(observed: Observed, plan: DeliveryPlan): KubeObject[] {
+  const { api, router } = observed;
+  const running = runningRevisions(observed, plan);
+  const starting = plan.migrate ? observed.revisions.get(plan.migrate) : undefined;
   const used = [...new Set([...running, ...(starting ? [starting] : [])])];
   // The plan names a Job only until it exists: a running Job is not changed.
-  const migrating = plan.job && seen.delivery.startable ? seen.revisions.get(plan.job.revision) : undefined;
-  const routable = routableRevisions(seen, plan);
+  const migrating =
+    plan.job && observed.delivery.startable ? observed.revisions.get(plan.job.revision) : undefined;
+  const routable = routableRevisions(observed, plan);
   const secured = securedBackends(
     api,
-    routable.flatMap((name) => seen.revisions.get(name) ?? []),
+    routable.flatMap((name) => observed.revisions.get(name) ?? []),
   );
-  const { userRoute } = seen;
-  const auth = authBackend(seen, secured.revisions.includes(plan.position.stable ?? ''));
+  const { userRoute } = observed;
+  const auth = authBackend(observed, secured.revisions.includes(plan.position.stable ?? ''));
   const routing = router.render(api, plan.route, routable, { userRoute, secured, auth });
   return [
     serviceAccount(api),
@@ -67,18 +68,18 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
       configMap(api, revision),
     ]),
     // Written before the status: actions that depend on a position start when both have it.
-    ...otherRecords(seen, plan, used).map((revision) =>
+    ...otherRecords(observed, plan, used).map((revision) =>
       controllerRevision(api, revision, recordOf(plan.position, revision.name)),
     ),
-    ...(plan.routeWaitsFor ? routing.filter((object) => !isInEffect(seen, object)) : routing),
+    ...(plan.routeWaitsFor ? routing.filter((object) => !isInEffect(observed, object)) : routing),
     ...(migrating ? [migrationObject(api, migrating, plan.job!)] : []),
     ...running.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
-    ...preview(seen, plan),
-    ...components(api, seen.revisions.get(plan.position.stable ?? '')),
+    ...preview(observed, plan),
+    ...components(api, observed.revisions.get(plan.position.stable ?? '')),
     ...surroundings(api, {
-      autoscaled: seen.foreignAutoscalers.length > 0,
+      autoscaled: observed.foreignAutoscalers.length > 0,
       hasPods: running.length > 0,
-      metrics: currentScaleView(seen, plan).metrics,
+      metrics: currentScaleView(observed, plan).metrics,
     }),
   ];
 }
@@ -108,54 +109,54 @@ function isInEffect({ api, owned }: Observed, object: KubeObject): boolean {
 }
 
 function preview({ api }: Observed, { position }: DeliveryPlan): KubeObject[] {
-  const wanted = api.spec.strategy?.type === 'BlueGreen' && position.stable && position.update;
-  return wanted ? [previewService(api, position.update!)] : [];
+  const isPreviewed = api.spec.strategy?.type === 'BlueGreen' && position.stable && position.update;
+  return isPreviewed ? [previewService(api, position.update!)] : [];
 }
 
 /** The objects whose kind the cluster has, and the missing kinds of the others. */
-export function writable(seen: Observed, desired: readonly KubeObject[]) {
+export function writable(observed: Observed, desired: readonly KubeObject[]) {
   const types = new Map(desired.map((object) => [object.kind, typeOf(object)]));
-  const missing = [...types.values()].filter((type) => !seen.available(type));
+  const missing = [...types.values()].filter((type) => !observed.available(type));
   return { objects: desired.filter(({ kind }) => !missing.includes(types.get(kind)!)), missing };
 }
 
 /** Revisions that have pods. */
-function runningRevisions(seen: Observed, plan: DeliveryPlan): Revision[] {
-  return Object.keys(plan.replicas).flatMap((name) => seen.revisions.get(name) ?? []);
+function runningRevisions(observed: Observed, plan: DeliveryPlan): Revision[] {
+  return Object.keys(plan.replicas).flatMap((name) => observed.revisions.get(name) ?? []);
 }
 
 /** Revisions without pods whose records have a part of the position. Their retention does not change. */
-function otherRecords(seen: Observed, plan: DeliveryPlan, used: readonly Revision[]): Revision[] {
-  const onRecord = recordedRevisions(seen);
+function otherRecords(observed: Observed, plan: DeliveryPlan, used: readonly Revision[]): Revision[] {
+  const recorded = recordedRevisions(observed);
   return recordedAt(plan.position)
-    .filter((name) => onRecord.includes(name))
-    .flatMap((name) => seen.revisions.get(name) ?? [])
+    .filter((name) => recorded.includes(name))
+    .flatMap((name) => observed.revisions.get(name) ?? [])
     .filter((revision) => !used.includes(revision));
 }
 
 /** Revisions that the router needs: those with pods, and those that the live or the planned route names. */
-function routableRevisions(seen: Observed, plan: DeliveryPlan): string[] {
-  const named = [plan.route, seen.delivery.route].flatMap((route) => [
+function routableRevisions(observed: Observed, plan: DeliveryPlan): string[] {
+  const named = [plan.route, observed.delivery.route].flatMap((route) => [
     ...Object.keys(route?.weights ?? {}),
     ...(route?.header ? [route.header] : []),
   ]);
-  const known = named.filter((name) => seen.revisions.has(name));
+  const known = named.filter((name) => observed.revisions.has(name));
   return [...new Set([...Object.keys(plan.replicas), ...known])].sort();
 }
 
 /** Owned objects that are no longer desired. Recorded revisions and their Jobs are retained up to the history limit. */
 export function unwantedObjects(
-  seen: Observed,
+  observed: Observed,
   desired: readonly KubeObject[],
   { position }: Pick<DeliveryPlan, 'position'>,
 ): Owned[] {
-  const wanted = new Set(desired.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
-  const history = new Set(recordedRevisions(seen));
-  return seen.owned.filter(({ type, object }) => {
-    if (wanted.has(`${type.kind}/${object.metadata.name}`)) return false;
+  const desiredNames = new Set(desired.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
+  const history = new Set(recordedRevisions(observed));
+  return observed.owned.filter(({ type, object }) => {
+    if (desiredNames.has(`${type.kind}/${object.metadata.name}`)) return false;
     if (object.metadata.deletionTimestamp) return false;
     if (type === ControllerRevisionKind) return !history.has(object.metadata.name);
-    if (isRoute(type) && awaitsUserRoute(seen)) return false;
+    if (isRoute(type) && awaitsUserRoute(observed)) return false;
     if (type === JobKind && isAnalysisJob(object)) return false; // deleted by its TTL
     if (type === JobKind) {
       const { [LABELS.revision]: revision = '', [LABELS.stage]: stage } = object.metadata.labels ?? {};
@@ -208,23 +209,23 @@ function isRoute(type: ResourceType): boolean {
 }
 
 /** Revisions in use, targets of an undo or a retry, and the newest up to `revisionHistoryLimit`. */
-export function recordedRevisions(seen: Observed): string[] {
-  const { stable, update, previous, failed } = seen.delivery.position;
-  const newestFirst = [...seen.revisions.values()]
+export function recordedRevisions(observed: Observed): string[] {
+  const { stable, update, previous, failed } = observed.delivery.position;
+  const newestFirst = [...observed.revisions.values()]
     .sort((a, b) => b.number - a.number)
     .map(({ name }) => name);
   const inUse = [
-    seen.delivery.target,
+    observed.delivery.target,
     stable,
     update,
     previous,
     failed?.revision,
-    ...seen.delivery.revisions.filter((r) => r.replicas > 0).map((r) => r.name),
+    ...observed.delivery.revisions.filter((r) => r.replicas > 0).map((r) => r.name),
   ];
   return [
     ...new Set([
       ...inUse.flatMap((name) => name ?? []),
-      ...newestFirst.slice(0, seen.api.spec.revisionHistoryLimit ?? DEFAULT_HISTORY_LIMIT),
+      ...newestFirst.slice(0, observed.api.spec.revisionHistoryLimit ?? DEFAULT_HISTORY_LIMIT),
     ]),
   ];
 }

@@ -5,7 +5,7 @@ import { ReconcileError } from '../runtime/controller.js';
 import { isNotFound } from '../runtime/kube-client.js';
 import type { ReconcilerDependencies } from './dependencies.js';
 import { type Obstacle, obstacleOf, RETRY_WITHIN_MS } from './obstacle.js';
-import { leavingStatus } from './pcfapi-status.js';
+import { deletingStatus } from './pcfapi-status.js';
 import type { StatusReporter } from './status-reporter.js';
 import { releasingEdits } from './user-routes.js';
 
@@ -23,7 +23,7 @@ export async function finalize(
   if (api.metadata.finalizers.includes(ORPHAN_FINALIZER)) return removeFinalizer();
   const routes = ROUTES.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
   const report = (obstacle?: Obstacle) =>
-    ignoreNotFound(reporter.write(api, leavingStatus(api, routes, obstacle, clock())));
+    ignoreNotFound(reporter.write(api, deletingStatus(api, routes, obstacle, clock())));
   try {
     await actor.release(releasingEdits(api, caches));
     const present = routes.filter(({ object }) => !object.metadata.deletionTimestamp);

@@ -15,16 +15,16 @@ interface Ending {
 
 /** The deliveries that finish with a plan. */
 export function finishedDeliveries(
-  seen: Observed,
+  observed: Observed,
   { decisions }: DeliveryPlan,
   now: number,
 ): DeliveryRecord[] {
   return decisions.flatMap((decision) => {
-    const ending = endingOf(decision, seen.delivery.position);
-    const revision = ending && seen.revisions.get(decision.revision);
+    const ending = endingOf(decision, observed.delivery.position);
+    const revision = ending && observed.revisions.get(decision.revision);
     if (!revision) return [];
-    const by = decidingManager(seen, decision);
-    return [{ ...record(seen.delivery.position, revision, ending, now), ...(by ? { by } : {}) }];
+    const by = decidingManager(observed, decision);
+    return [{ ...record(observed.delivery.position, revision, ending, now), ...(by ? { by } : {}) }];
   });
 }
 

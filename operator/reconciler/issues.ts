@@ -1,12 +1,14 @@
 /**
- * Faults outside the delivery that require manual action: the Degraded condition. Each rule checks one fault. All faults are reported, the most severe first.
+ * Issues: faults outside the delivery that require manual action, for the Degraded condition. All of them are
+ * reported, the most severe first.
  */
-
 import { ENV } from '../../contract/image.js';
 import { horizontalScaling, replicasChosenBy } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { Reason } from '../api/v1alpha1/reasons.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { RevisionView } from '../delivery/observation.js';
+import { allFindings, type Finding, type Rule } from '../delivery/rule-chain.js';
 import { connectionsNeeded, LEAST_PER_POD, mostPods } from '../resources/connection-budget.js';
 import type { Revision } from '../resources/revision.js';
 import { metricNames } from '../resources/scale-view.js';
@@ -14,10 +16,7 @@ import { currentScaleView } from './autoscaling.js';
 import { hostConflictMessage } from './host-conflict.js';
 import type { Observed } from './observed.js';
 
-export interface Concern {
-  reason: string;
-  message: string;
-}
+export type Issue = Finding<Reason>;
 
 /** Another field manager that reverts repairs of the operator. */
 export interface RepairLoop {
@@ -27,14 +26,12 @@ export interface RepairLoop {
 }
 
 /** The messages contain no count and no time, so that they are written once. */
-export function repairLoops(fights: readonly RepairLoop[]): Concern[] {
+export function repairLoops(fights: readonly RepairLoop[]): Issue[] {
   return fights.map(({ object, manager, fields }) => ({
     reason: 'RepairLoop',
     message: `${manager} reverts each repair of ${fields.join(', ')} of ${object}, so repairs are delayed: exclude the object from its management, or set the value in the PcfApi`,
   }));
 }
-
-type Rule = (seen: Observed, missing: readonly MissingKind[], plan: DeliveryPlan) => Concern | undefined;
 
 /** A kind that the spec requires and whose CRD is not installed. */
 export interface MissingKind {
@@ -42,14 +39,21 @@ export interface MissingKind {
   group: string;
 }
 
-const rules: Rule[] = [
+interface IssueInput {
+  observed: Observed;
+  missingKinds: readonly MissingKind[];
+  plan: DeliveryPlan;
+}
+type IssueRule = Rule<IssueInput, Issue>;
+
+const rules: readonly IssueRule[] = [
   stableUnavailable,
   stableNotReady,
   podsNotCreated,
   contractFailed,
   componentUnavailable,
   crdMissing,
-  certificateElsewhere,
+  certificateUnreachable,
   hostConflict,
   connectionBudget,
   autoscalerConflict,
@@ -57,8 +61,12 @@ const rules: Rule[] = [
   replicasConflict,
 ];
 
-export function concerns(seen: Observed, missing: readonly MissingKind[], plan: DeliveryPlan): Concern[] {
-  return rules.flatMap((rule) => rule(seen, missing, plan) ?? []);
+export function findIssues(
+  observed: Observed,
+  missingKinds: readonly MissingKind[],
+  plan: DeliveryPlan,
+): Issue[] {
+  return allFindings(rules, { observed, missingKinds, plan });
 }
 
 /** The stable revision if it should have pods and none of them is ready. */
@@ -69,12 +77,8 @@ export function unavailableStable({ delivery }: Observed, plan: DeliveryPlan): R
 }
 
 /** Reported even if Ready has another reason, such as an aborted delivery. Ready has the error of the pods. */
-function stableUnavailable(
-  seen: Observed,
-  _: readonly MissingKind[],
-  plan: DeliveryPlan,
-): Concern | undefined {
-  const stable = unavailableStable(seen, plan);
+function stableUnavailable({ observed, plan }: IssueInput): Issue | undefined {
+  const stable = unavailableStable(observed, plan);
   if (!stable) return undefined;
   return {
     reason: 'StableUnavailable',
@@ -90,11 +94,11 @@ export function weakenedStable({ delivery }: Observed, plan: DeliveryPlan): Revi
 }
 
 /** Reported even if the Ready condition concerns the new revision. */
-function stableNotReady(seen: Observed, _: readonly MissingKind[], plan: DeliveryPlan): Concern | undefined {
-  const stable = weakenedStable(seen, plan);
+function stableNotReady({ observed, plan }: IssueInput): Issue | undefined {
+  const stable = weakenedStable(observed, plan);
   if (!stable) return undefined;
   const { name, ready } = stable;
-  const trouble = seen.trouble.get(name);
+  const trouble = observed.trouble.get(name);
   return {
     reason: 'PodsNotReady',
     message: `${ready} of ${plan.replicas[name]} pods of the stable revision ${name} are ready${trouble ? `; ${trouble}` : ''}`,
@@ -102,13 +106,13 @@ function stableNotReady(seen: Observed, _: readonly MissingKind[], plan: Deliver
 }
 
 /** Includes pods of the worker, the login and an analysis, which do not block a revision. */
-function podsNotCreated({ uncreated }: Observed): Concern | undefined {
+function podsNotCreated({ observed: { uncreated } }: IssueInput): Issue | undefined {
   if (uncreated.size === 0) return undefined;
   return { reason: 'PodsNotCreated', message: [...uncreated.values()].join('; ') };
 }
 
 /** The traffic is not affected; the database still has the old schema objects. */
-function contractFailed({ api, delivery, migrations }: Observed): Concern | undefined {
+function contractFailed({ observed: { api, delivery, migrations } }: IssueInput): Issue | undefined {
   const { stable = '', promotedAt } = delivery.position;
   const { contract, contractError } = migrations.get(stable) ?? {};
   const isFailed = contract?.state === 'Failed' || contract?.hook === 'Failed';
@@ -122,7 +126,7 @@ function contractFailed({ api, delivery, migrations }: Observed): Concern | unde
 }
 
 /** A delivery does not wait for the worker or the login, so no other condition reports it. */
-function componentUnavailable({ componentTroubles }: Observed): Concern | undefined {
+function componentUnavailable({ observed: { componentTroubles } }: IssueInput): Issue | undefined {
   if (componentTroubles.length === 0) return undefined;
   const each = componentTroubles.map(({ component, trouble }) => `${component} does not run: ${trouble}`);
   return { reason: 'ComponentUnavailable', message: each.join('; ') };
@@ -140,8 +144,10 @@ const projects: Record<string, string> = {
 };
 
 /** Missing kinds of the traffic provider are reported by Ready: no request is routed. */
-function crdMissing({ missingKinds }: Observed, missing: readonly MissingKind[]): Concern | undefined {
-  const optional = missing.filter(({ kind }) => !missingKinds.some((needed) => needed.kind === kind));
+function crdMissing({ observed, missingKinds }: IssueInput): Issue | undefined {
+  const isRequired = ({ kind }: MissingKind) =>
+    observed.missingKinds.some((required) => required.kind === kind);
+  const optional = missingKinds.filter((missing) => !isRequired(missing));
   if (optional.length === 0) return undefined;
   const each = optional.map(
     ({ kind, group }) =>
@@ -154,7 +160,7 @@ function crdMissing({ missingKinds }: Observed, missing: readonly MissingKind[])
  * A Gateway of Istio reads its credential from its own namespace, because the agent in its pods may
  * read Secrets only there. https://istio.io/latest/docs/tasks/traffic-management/ingress/secure-ingress/
  */
-function certificateElsewhere({ api }: Observed): Concern | undefined {
+function certificateUnreachable({ observed: { api } }: IssueInput): Issue | undefined {
   const { tls, traffic } = api.spec;
   const { namespace } = api.metadata;
   if (!tls || traffic?.provider !== 'Istio') return undefined;
@@ -170,12 +176,12 @@ function certificateElsewhere({ api }: Observed): Concern | undefined {
 }
 
 /** Reported by the newer of two routes that claim a host: the older one served it before. */
-function hostConflict({ hostConflicts }: Observed): Concern | undefined {
+function hostConflict({ observed: { hostConflicts } }: IssueInput): Issue | undefined {
   const message = hostConflictMessage(hostConflicts);
   return message ? { reason: 'HostConflict', message } : undefined;
 }
 
-function connectionBudget({ api, revisions, delivery }: Observed): Concern | undefined {
+function connectionBudget({ observed: { api, revisions, delivery } }: IssueInput): Issue | undefined {
   const budget = api.spec.database.maxConnections;
   if (budget === undefined) return undefined;
   const inUse = delivery.revisions.filter(({ replicas }) => replicas > 0).map(({ name }) => name);
@@ -200,7 +206,7 @@ function connectionsOf(revision: Revision | undefined): number | undefined {
   return value === undefined ? undefined : Number(value);
 }
 
-function autoscalerConflict({ api, foreignAutoscalers }: Observed): Concern | undefined {
+function autoscalerConflict({ observed: { api, foreignAutoscalers } }: IssueInput): Issue | undefined {
   const [other] = foreignAutoscalers;
   if (!other || !api.spec.autoscaling?.horizontal) return undefined;
   return {
@@ -210,12 +216,12 @@ function autoscalerConflict({ api, foreignAutoscalers }: Observed): Concern | un
 }
 
 /** CPU must be measured over the pods of all revisions, memory over those of one; an autoscaler has one selector for both. */
-function metricsConflict(seen: Observed, _: readonly MissingKind[], plan: DeliveryPlan): Concern | undefined {
-  if (seen.foreignAutoscalers.length === 0) return undefined;
-  const { revision, perPod, shared } = currentScaleView(seen, plan);
+function metricsConflict({ observed, plan }: IssueInput): Issue | undefined {
+  if (observed.foreignAutoscalers.length === 0) return undefined;
+  const { revision, perPod, shared } = currentScaleView(observed, plan);
   if (!revision || perPod.length === 0 || shared.length === 0) return undefined;
   const [load, flat] = [metricNames(shared), metricNames(perPod)];
-  const others = seen.foreignAutoscalers.map(({ name }) => name).join(' and ');
+  const others = observed.foreignAutoscalers.map(({ name }) => name).join(' and ');
   return {
     reason: 'AutoscalerMetricsConflict',
     message:
@@ -236,7 +242,7 @@ export function isAutoscaled({
   return foreignAutoscalers.length > 0 || horizontalScaling(api) !== undefined;
 }
 
-function replicasConflict({ api, foreignAutoscalers }: Observed): Concern | undefined {
+function replicasConflict({ observed: { api, foreignAutoscalers } }: IssueInput): Issue | undefined {
   const chooser = replicasChosenBy(api);
   if (!chooser || !isAutoscaled({ api, foreignAutoscalers })) return undefined;
   return {

@@ -103,8 +103,10 @@ function recordedTarget(
   const { update, stable } = api.status?.delivery ?? {};
   const isIt = (one: Revision) => isRevisionOf(api, one, secrets);
   const inUse = [update, stable].flatMap((used) => recorded.filter(({ name }) => name === used));
-  const wanted = revisionName(api, secrets);
-  return inUse.find(isIt) ?? recorded.find(({ name }) => name === wanted) ?? newestOf(recorded.filter(isIt));
+  const targetName = revisionName(api, secrets);
+  return (
+    inUse.find(isIt) ?? recorded.find(({ name }) => name === targetName) ?? newestOf(recorded.filter(isIt))
+  );
 }
 
 function newestOf(revisions: readonly Revision[]): Revision | undefined {

@@ -1,4 +1,6 @@
 /** Errors that prevent a write, as reason and message for the status. */
+import type { Reason } from '../api/v1alpha1/reasons.js';
+import type { Finding } from '../delivery/rule-chain.js';
 import { ReconcileError, type Return, TerminalError } from '../runtime/controller.js';
 import {
   isConnectionError,
@@ -12,11 +14,9 @@ import { NotLeaderError } from '../runtime/leader-election.js';
 import { NameConflictError, WriteFailedError } from './act.js';
 import type { Summary } from './summary.js';
 
-export interface Obstacle {
-  reason: string;
-  message: string;
+export interface Obstacle extends Finding<Reason> {
   /** Whether it can resolve without manual action. */
-  passes: boolean;
+  isTransient: boolean;
 }
 
 /** No event is received when the API server or a webhook recovers. */
@@ -24,18 +24,21 @@ export const RETRY_WITHIN_MS = 30_000;
 
 /** Undefined if the error is not about an object, for example if the API server is unavailable: no status could be written. */
 export function obstacleOf(error: unknown): Obstacle | undefined {
-  const stays = (reason: string, message: string): Obstacle => ({ reason, message, passes: false });
-  if (error instanceof NameConflictError) return stays('NameConflict', error.message);
+  const permanent = (reason: Reason, message: string): Obstacle => ({ reason, message, isTransient: false });
+  if (error instanceof NameConflictError) return permanent('NameConflict', error.message);
   if (isInvalid(error))
-    return stays('Invalid', `the API server rejects an object of this spec: ${error.message}`);
+    return permanent('Invalid', `the API server rejects an object of this spec: ${error.message}`);
   if (isForbidden(error))
-    return stays('Forbidden', `the operator lacks a permission, or a quota is exceeded: ${error.message}`);
+    return permanent(
+      'Forbidden',
+      `the operator lacks a permission, or a quota is exceeded: ${error.message}`,
+    );
   if (!(error instanceof WriteFailedError)) return undefined;
   const isWebhook = /webhook/i.test(error.answer);
   return {
     reason: isWebhook ? 'WebhookFailed' : 'ApiServerError',
     message: `writing ${error.object} failed and is retried: ${withoutPorts(error.answer)}`,
-    passes: true,
+    isTransient: true,
   };
 }
 
@@ -56,17 +59,21 @@ export function failureReport(error: unknown): Obstacle | undefined {
   return {
     reason: 'ReconcileFailed',
     message: `the reconcile failed and is retried with backoff: ${withoutPorts(String(error))}`,
-    passes: false,
+    isTransient: false,
   };
 }
 
 /** Summary of a PcfApi whose plan could not be written because of the obstacle. */
-export function facing({ reason, message, passes }: Obstacle, planned: Summary, since: string): Summary {
-  const told = { reason, message: `${message} (since ${since})`, unwritten: true as const };
-  if (!passes) return { phase: 'Failed', ...told, verdict: 'Failed' };
+export function withObstacle(
+  { reason, message, isTransient }: Obstacle,
+  planned: Summary,
+  since: string,
+): Summary {
+  const report = { reason, message: `${message} (since ${since})`, unwritten: true as const };
+  if (!isTransient) return { phase: 'Failed', ...report, verdict: 'Failed' };
   if (planned.verdict === 'Failed') return planned;
   const phase = planned.verdict === 'Current' ? 'Degraded' : planned.phase;
-  return { phase, ...told, verdict: 'InProgress' };
+  return { phase, ...report, verdict: 'InProgress' };
 }
 
 /** The end of a change freeze causes no event here, and an abort must not wait long after it. */
@@ -90,7 +97,7 @@ export function failureOf(error: unknown, message: string, lookAgainMs?: number)
 }
 
 /** Limits the backoff for failures of the API server, however long they have lasted. */
-export function bounded(error: unknown): unknown {
+export function withBoundedRetry(error: unknown): unknown {
   if (error instanceof ReconcileError) return error;
   const { retryWithinMs } = retry(error);
   return retryWithinMs ? new ReconcileError((error as Error).message, error, { retryWithinMs }) : error;

@@ -25,7 +25,7 @@ const MIGRATION_STATES: readonly MigrationState[] = [
 
 /** Observation, plan and writes of one reconcile. */
 export interface Outcome {
-  seen: Observed;
+  observed: Observed;
   plan: DeliveryPlan;
   applied: Applied;
 }
@@ -73,7 +73,7 @@ export class Metrics {
     if (!this.edits.has(key)) this.edits.set(key, this.now());
   }
 
-  record(api: PcfApi, { seen, plan, applied }: Outcome): void {
+  record(api: PcfApi, { observed, plan, applied }: Outcome): void {
     const { namespace, name } = api.metadata;
     const series = { namespace, name };
     const { desiredWeight, effectiveWeight, revisions } = this.gauges;
@@ -81,7 +81,7 @@ export class Metrics {
     effectiveWeight.set(series, plan.traffic.effectiveWeight);
     revisions.set(series, Object.keys(plan.replicas).length);
     for (const { kind } of applied.repairs) this.repairs.inc({ ...series, kind });
-    this.recordMigration(series, seen, plan);
+    this.recordMigration(series, observed, plan);
     this.recordRoute(keyOf(api), plan, applied);
   }
 
@@ -113,9 +113,9 @@ export class Metrics {
     this.timed.delete(key);
   }
 
-  private recordMigration(series: Identity, seen: Observed, plan: DeliveryPlan): void {
+  private recordMigration(series: Identity, observed: Observed, plan: DeliveryPlan): void {
     const revision = plan.position.update ?? plan.position.stable ?? plan.migrate;
-    const view = revision === undefined ? undefined : seen.migrations.get(revision);
+    const view = revision === undefined ? undefined : observed.migrations.get(revision);
     if (!revision || !view) return;
     for (const state of MIGRATION_STATES)
       this.gauges.migration.set({ ...series, state }, state === view.state ? 1 : 0);
@@ -124,7 +124,7 @@ export class Metrics {
     if (view.state !== 'Succeeded' || view.durationMs === undefined || known === revision) return;
     this.timed.set(key, revision);
     // The previous process recorded migrations that finished before this process started.
-    if (known !== undefined || seen.delivery.position.stable === undefined)
+    if (known !== undefined || observed.delivery.position.stable === undefined)
       this.migrationTime.observe(view.durationMs / 1000);
   }
 

@@ -1,4 +1,4 @@
-/** The status of a PcfApi, from what was seen and what was planned. Pure: the same input gives the same status. */
+/** The status of a PcfApi, from its observed state and the plan. Pure: the same input gives the same status. */
 
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
 import type { Condition } from '../api/v1alpha1/kubernetes.js';
@@ -10,30 +10,30 @@ import type { KubeObject } from '../runtime/kube-types.js';
 import { autoscalingLimited, currentScaleView } from './autoscaling.js';
 import type { Verdict } from './conditions.js';
 import { history } from './history.js';
-import type { Concern } from './issues.js';
+import type { Issue } from './issues.js';
 import { compact, migrationStatus, migrationsApplied } from './migration-status.js';
 import type { Observed } from './observed.js';
 import type { Obstacle } from './obstacle.js';
 import { reasonSince, type Summary } from './summary.js';
 
 export function statusOf(
-  seen: Observed,
+  observed: Observed,
   plan: DeliveryPlan,
   summary: Summary,
-  worries: readonly Concern[],
+  issues: readonly Issue[],
   ended: readonly DeliveryRecord[],
   now: number,
 ): PcfApiStatus {
-  const { api } = seen;
+  const { api } = observed;
   const { stable, update } = plan.position;
-  const imageOf = (name: string | undefined) => (name ? seen.revisions.get(name)?.image : undefined);
+  const imageOf = (name: string | undefined) => (name ? observed.revisions.get(name)?.image : undefined);
   return compact({
     observedGeneration: api.metadata.generation,
     phase: summary.phase,
     reason: summary.reason,
     since: reasonSince(api, summary.reason, now),
     conditions: withTransitionTimes(
-      conditions(seen, plan, summary, worries),
+      conditions(observed, plan, summary, issues),
       api.status?.conditions,
       api.metadata.generation,
       now,
@@ -44,31 +44,31 @@ export function statusOf(
     updateImage: imageOf(update),
     // For autoscalers, the size of one revision: two revisions are not twice the load.
     replicas: Object.keys(plan.replicas).length === 0 ? 0 : fullReplicas(api.spec),
-    readyReplicas: seen.readyReplicas,
-    selector: selectorString(podSelector(api, currentScaleView(seen, plan).revision)),
+    readyReplicas: observed.readyReplicas,
+    selector: selectorString(podSelector(api, currentScaleView(observed, plan).revision)),
     traffic: traffic(plan, summary),
     step: plan.step,
     failed: plan.position.failed,
     history: history(api, ended),
-    migration: migrationStatus(seen, plan),
+    migration: migrationStatus(observed, plan),
     revisions: Object.entries(plan.replicas).map(([name, replicas]) => ({
       name,
       image: imageOf(name) ?? '',
       replicas,
-      readyReplicas: seen.delivery.revisions.find((view) => view.name === name)?.ready ?? 0,
+      readyReplicas: observed.delivery.revisions.find((view) => view.name === name)?.ready ?? 0,
       weight: plan.route?.weights[name] ?? 0,
     })),
     delivery: compact(plan.position),
   });
 }
 
-/** A route that is not in force for want of a right, or for being refused, is not waited for. */
+/** The reason of a route that could not be written is the error of the write. */
 function traffic({ traffic }: DeliveryPlan, { unwritten, message }: Summary): TrafficStatus {
   return unwritten && !traffic.verified ? { ...traffic, reason: message } : traffic;
 }
 
-/** While a deletion waits. What was last known of everything else stays to be read. */
-export function leavingStatus(
+/** Status during the deletion. Other fields keep their last values. */
+export function deletingStatus(
   api: PcfApi,
   routes: readonly { object: KubeObject }[],
   obstacle: Obstacle | undefined,
@@ -80,19 +80,19 @@ export function leavingStatus(
   const message = obstacle
     ? `${since}; blocked: ${obstacle.message}`
     : `${since}; waiting for the deletion of ${names} before its pods are deleted`;
-  return verdictAlone(api, 'Deleting', { reason, message, passes: obstacle?.passes !== false }, now);
+  return withVerdict(api, 'Deleting', { reason, message, isTransient: obstacle?.isTransient !== false }, now);
 }
 
 /** Status of a failed reconcile. It has no plan, or one whose status was rejected. */
 export function failedStatus(api: PcfApi, failure: Obstacle, now: number): PcfApiStatus {
-  if (api.metadata.deletionTimestamp) return leavingStatus(api, [], failure, now);
-  return verdictAlone(api, failure.passes ? 'Degraded' : 'Failed', failure, now);
+  if (api.metadata.deletionTimestamp) return deletingStatus(api, [], failure, now);
+  return withVerdict(api, failure.isTransient ? 'Degraded' : 'Failed', failure, now);
 }
 
-function verdictAlone(
+function withVerdict(
   api: PcfApi,
   phase: Phase,
-  { reason, message, passes }: Obstacle,
+  { reason, message, isTransient }: Obstacle,
   now: number,
 ): PcfApiStatus {
   const say = (type: string, holds: boolean): Verdict => ({
@@ -101,7 +101,7 @@ function verdictAlone(
     reason,
     message,
   });
-  const fresh = [say('Ready', false), say('Reconciling', passes), say('Stalled', !passes)];
+  const fresh = [say('Ready', false), say('Reconciling', isTransient), say('Stalled', !isTransient)];
   const before = api.status?.conditions ?? [];
   const rest = before.filter(({ type }) => !fresh.some((condition) => condition.type === type));
   return {
@@ -115,10 +115,10 @@ function verdictAlone(
 }
 
 function conditions(
-  seen: Observed,
+  observed: Observed,
   plan: DeliveryPlan,
   summary: Summary,
-  worries: readonly Concern[],
+  issues: readonly Issue[],
 ): Verdict[] {
   const { reason, message, verdict } = summary;
   const say = (type: string, holds: boolean, why = reason, text = message): Verdict => ({
@@ -129,23 +129,23 @@ function conditions(
   });
   return [
     say('Ready', verdict === 'Current'),
-    // kstatus: both are there only while they hold, or say False.
+    // kstatus: a condition that does not apply is absent or False.
     say('Reconciling', verdict === 'InProgress'),
     say('Stalled', verdict === 'Failed'),
-    available(seen, plan),
+    available(observed, plan),
     say('Progressing', plan.position.update !== undefined && verdict !== 'Failed'),
-    migrationsApplied(seen, plan),
-    trafficRouted(seen, plan),
-    degraded(worries, summary),
-    ...autoscalingLimited(seen, plan),
+    migrationsApplied(observed, plan),
+    trafficRouted(observed, plan),
+    degraded(issues, summary),
+    ...autoscalingLimited(observed, plan),
   ];
 }
 
-/** Says so whenever the phase does, which is the same for whoever watches the one or the other. */
-function degraded(worries: readonly Concern[], { phase, reason, message }: Summary): Verdict {
+/** True whenever the phase is Degraded. */
+function degraded(issues: readonly Issue[], { phase, reason, message }: Summary): Verdict {
   const type = 'Degraded';
-  const isTold = phase !== 'Degraded' || worries.some((worry) => worry.reason === reason);
-  const all = isTold ? worries : [{ reason, message }, ...worries];
+  const isReported = phase !== 'Degraded' || issues.some((issue) => issue.reason === reason);
+  const all = isReported ? issues : [{ reason, message }, ...issues];
   const [first] = all;
   if (!first) return { type, status: 'False', reason: 'AsExpected', message: 'no fault requires action' };
   return {
@@ -156,12 +156,12 @@ function degraded(worries: readonly Concern[], { phase, reason, message }: Summa
   };
 }
 
-function available(seen: Observed, plan: DeliveryPlan): Verdict {
-  const carriers = Object.keys(plan.route?.weights ?? {});
-  if (!plan.route && seen.readyReplicas > 0)
+function available(observed: Observed, plan: DeliveryPlan): Verdict {
+  const routed = Object.keys(plan.route?.weights ?? {});
+  if (!plan.route && observed.readyReplicas > 0)
     return { type: 'Available', status: 'False', reason: 'NoRoute', message: 'no route selects a pod' };
-  const ready = seen.delivery.revisions
-    .filter(({ name }) => carriers.includes(name))
+  const ready = observed.delivery.revisions
+    .filter(({ name }) => routed.includes(name))
     .reduce((sum, view) => sum + view.ready, 0);
   return ready > 0
     ? { type: 'Available', status: 'True', reason: 'PodsReady', message: 'requests are served' }
@@ -173,9 +173,9 @@ function available(seen: Observed, plan: DeliveryPlan): Verdict {
       };
 }
 
-function trafficRouted(seen: Observed, plan: DeliveryPlan): Verdict {
+function trafficRouted(observed: Observed, plan: DeliveryPlan): Verdict {
   const type = 'TrafficRouted';
-  const missing = seen.missingKinds.map(({ kind }) => kind).join(', ');
+  const missing = observed.missingKinds.map(({ kind }) => kind).join(', ');
   if (missing)
     return {
       type,
@@ -185,7 +185,7 @@ function trafficRouted(seen: Observed, plan: DeliveryPlan): Verdict {
     };
   if (!plan.route && plan.traffic.verified)
     return { type, status: 'False', reason: 'NoPodReady', message: 'there are no pods to route to yet' };
-  const { routeRejected } = seen.delivery;
+  const { routeRejected } = observed.delivery;
   if (routeRejected) return { type, status: 'False', reason: 'RouteRejected', message: routeRejected };
   if (!plan.traffic.verified)
     return {
@@ -197,7 +197,7 @@ function trafficRouted(seen: Observed, plan: DeliveryPlan): Verdict {
   return { type, status: 'True', reason: 'Routed', message: 'the route is in effect' };
 }
 
-/** Keeps the time of each condition whose status is what it was. */
+/** Preserves the time of each condition whose status is unchanged. */
 function withTransitionTimes(
   fresh: Verdict[],
   old: Condition[] | undefined,

@@ -11,7 +11,7 @@ import type { ReconcilerDependencies } from './dependencies.js';
 import { finalize } from './finalize.js';
 import { observe, readRoute } from './observe.js';
 import type { Observed } from './observed.js';
-import { bounded, failureOf, obstacleOf } from './obstacle.js';
+import { failureOf, obstacleOf, withBoundedRetry } from './obstacle.js';
 import { earliest, hasObsoleteReplicas, type PlannedReconcile, planReconcile } from './planned-reconcile.js';
 import { ReconcileState } from './reconcile-state.js';
 import { StatusReporter } from './status-reporter.js';
@@ -42,7 +42,7 @@ export class Reconciler {
       return await this.reconcileResource(api);
     } catch (error) {
       await this.reporter.reportFailure(api, error);
-      throw bounded(error);
+      throw withBoundedRetry(error);
     }
   }
 
@@ -135,7 +135,7 @@ export class Reconciler {
     if (error !== undefined && !obstacle) throw error;
     const route = readRoute(observed, this.deps.caches);
     const effective = inEffect(observed.delivery, plan, route, obstacle?.message);
-    this.deps.metrics.record(observed.api, { seen: observed, plan: effective, applied });
+    this.deps.metrics.record(observed.api, { observed, plan: effective, applied });
     if (!obstacle && this.postponeStatus(planned, applied)) return { requeueAfterMs: 0 };
     await this.reporter.report(planned, effective, obstacle);
     const requeueAfterMs = earliest(planned.requeueAfterMs, applied.lookAgainMs);

@@ -20,8 +20,8 @@ const empty: ClusterView = {
 
 /** In the order of the operator's writes, including the migration Job. */
 export function render(api: PcfApi): KubeObject[] {
-  const seen = observe(api, empty);
-  const revision = seen.delivery.target;
+  const observed = observe(api, empty);
+  const revision = observed.delivery.target;
   const settled: DeliveryPlan = {
     position: { stable: revision },
     migrate: revision,
@@ -31,5 +31,5 @@ export function render(api: PcfApi): KubeObject[] {
     traffic: { desiredWeight: 0, effectiveWeight: 0, verified: true },
     decisions: [],
   };
-  return desiredObjects({ ...seen, delivery: { ...seen.delivery, startable: true } }, settled);
+  return desiredObjects({ ...observed, delivery: { ...observed.delivery, startable: true } }, settled);
 }

@@ -2,14 +2,14 @@
 import { BackendTlsPolicyKind } from '../resources/kinds.js';
 import type { Observed } from './observed.js';
 
-type Seen = Pick<Observed, 'api' | 'router' | 'missingKinds' | 'userRoute'>;
+type RouteInput = Pick<Observed, 'api' | 'router' | 'missingKinds' | 'userRoute'>;
 
 /** Message; undefined if no reason is known. */
-export function routeTrouble(seen: Seen): string | undefined {
-  return providerMissing(seen) ?? userRouteMissing(seen);
+export function routeTrouble(observed: RouteInput): string | undefined {
+  return providerMissing(observed) ?? userRouteMissing(observed);
 }
 
-export function providerMissing({ api, missingKinds }: Seen): string | undefined {
+export function providerMissing({ api, missingKinds }: RouteInput): string | undefined {
   if (missingKinds.length === 0) return undefined;
   const kinds = missingKinds.map(({ kind, group }) => `${kind} (${group})`).join(' and ');
   const provider = api.spec.traffic?.provider;
@@ -18,7 +18,7 @@ export function providerMissing({ api, missingKinds }: Seen): string | undefined
   return `spec.traffic.provider is ${provider}, but the cluster has no ${kinds}; install ${provider}, or choose another provider`;
 }
 
-export function userRouteMissing({ api, router, userRoute }: Seen): string | undefined {
+export function userRouteMissing({ api, router, userRoute }: RouteInput): string | undefined {
   const { routeRef } = api.spec.traffic ?? {};
   if (!routeRef || !router.shared) return undefined;
   const { name, namespace } = api.metadata;

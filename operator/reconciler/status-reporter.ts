@@ -13,8 +13,8 @@ import { naming, type Repair } from './act.js';
 import { type Announcement, announcements } from './announce.js';
 import { decidingManager } from './attribution.js';
 import type { ReconcilerDependencies } from './dependencies.js';
-import { concerns, repairLoops } from './issues.js';
-import { facing, failureReport, type Obstacle, StatusRejectedError } from './obstacle.js';
+import { findIssues, repairLoops } from './issues.js';
+import { failureReport, type Obstacle, StatusRejectedError, withObstacle } from './obstacle.js';
 import { failedStatus, statusOf } from './pcfapi-status.js';
 import type { PlannedReconcile } from './planned-reconcile.js';
 import { reasonSince, type Summary, summarize } from './summary.js';
@@ -30,10 +30,12 @@ export class StatusReporter {
     const { observed, finished, now } = planned;
     const { api } = observed;
     const summary = summarize(observed, effective, now);
-    const verdict = obstacle ? facing(obstacle, summary, reasonSince(api, obstacle.reason, now)) : summary;
+    const verdict = obstacle
+      ? withObstacle(obstacle, summary, reasonSince(api, obstacle.reason, now))
+      : summary;
     const issues = [
-      ...concerns(observed, planned.missingKinds, planned.plan),
-      ...(obstacle?.passes ? [obstacle] : []),
+      ...findIssues(observed, planned.missingKinds, planned.plan),
+      ...(obstacle?.isTransient ? [obstacle] : []),
       ...repairLoops(this.deps.actor.fightsFor(keyOf(api))),
     ];
     const status = {

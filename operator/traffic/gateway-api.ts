@@ -98,7 +98,9 @@ function rulesOf(api: PcfApi, route: RouteView): RouteRule[] {
 function gatewaysOf(api: PcfApi) {
   const { gateways = [], gatewayClassName } = api.spec.traffic ?? {};
   const own = gatewayClassName ? [api.metadata.name] : [];
-  return [...own, ...gateways].map((gateway) => splitGateway(api, gateway));
+  // The API server rejects duplicate parents, and `public` may also be given with the namespace.
+  const parents = [...own, ...gateways].map((gateway) => splitGateway(api, gateway));
+  return [...new Map(parents.map((parent) => [`${parent.namespace}/${parent.name}`, parent])).values()];
 }
 
 function mirrorFilter(revision: string, percent: number) {

@@ -66,7 +66,7 @@ const arrows: Record<string, string[]> = {
     'migration-lint': [],
     migrations: ['config', 'database', 'migration-lint', 'observability'],
     http: ['auth', 'config', 'database', 'observability', 'redis'],
-    jobs: ['config', 'observability', 'redis'],
+    jobs: ['config', 'database', 'observability', 'redis'],
     graphql: ['auth', 'config', 'database', 'http', 'lifecycle', 'observability', 'redis'],
     modules: ['auth', 'database', 'graphql', 'http', 'jobs', 'observability', 'redis'],
   }),

@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PATHS } from '../../../contract/image.js';
 import { PASSWORD_MAX, PASSWORD_MIN } from '../../auth/passwords.js';
-import { isDatabaseAway } from '../../database/pool/connection-errors.js';
+import { databaseFailure, isDatabaseAway } from '../../database/pool/connection-errors.js';
 import type { DatabaseMonitor } from '../../database/pool/database-monitor.js';
 import { CODES } from '../../errors.js';
 import { errorBody } from '../../http/error-body.js';
@@ -63,12 +63,13 @@ function sendError(reply: FastifyReply, error: unknown, monitor: DatabaseMonitor
       .header('retry-after', String(error.seconds))
       .send(errorBody(error.message, CODES.rateLimited));
   }
-  if (!isDatabaseAway(error)) throw error;
-  monitor.checkSoon();
+  const failure = databaseFailure(error);
+  if (!failure) throw error;
+  if (isDatabaseAway(error)) monitor.checkSoon();
   return reply
     .code(503)
     .header('retry-after', String(monitor.retryAfterSeconds))
-    .send(errorBody('the database is unavailable; try again', CODES.unavailable));
+    .send(errorBody(failure.message, failure.code));
 }
 
 /** Contains only field names and messages: values are secrets. */

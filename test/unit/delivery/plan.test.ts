@@ -78,6 +78,33 @@ describe('plan', () => {
     });
   });
 
+  describe('a route that the Gateway rejects, during the steps', () => {
+    const stages = [
+      { weight: 10, holdMs: 60_000, pause: false },
+      { weight: 50, holdMs: 60_000, pause: false },
+    ];
+    const stepSince = new Date(now - 61_000).toISOString();
+    const position = { stable: 'old', update: 'new', step: 0, weight: 10, strategy: 'Canary' as const };
+    const route = { weights: { old: 90, new: 10 }, header: 'new', service: 'old' };
+
+    it('does not complete a step whose hold is over', () => {
+      const held = seen({ position: { ...position, stepSince }, route });
+      assert.equal(plan(held, { ...settings, stages }, now).position.step, 1);
+      const routeRejected = 'Gateway public rejects HTTPRoute api';
+      const { decisions, position: after } = plan({ ...held, routeRejected }, { ...settings, stages }, now);
+      assert.deepEqual(decisions, []);
+      assert.equal(after.step, 0);
+    });
+
+    it('does not start the hold of a step', () => {
+      const reached = seen({ position, route });
+      const started = plan(reached, { ...settings, stages }, now).position.stepSince;
+      assert.equal(started, new Date(now).toISOString());
+      const rejected = { ...reached, routeRejected: 'Gateway public rejects HTTPRoute api' };
+      assert.equal(plan(rejected, { ...settings, stages }, now).position.stepSince, undefined);
+    });
+  });
+
   describe('the Service', () => {
     it('blocks the promotion, and the retirement of old pods, until it was read back', () => {
       const route = { weights: { new: 100 }, header: 'new', service: 'old' };

@@ -183,7 +183,7 @@ describe('plan with a lost status', () => {
       assert.equal(twice(lost({ revisions: [stable, aborted], route }), retry).second.position.update, 'new');
     });
 
-    it('records each part at the revision it concerns, and the contract at the stable one', () => {
+    it('records each part at the revision it findIssues, and the contract at the stable one', () => {
       const failed = {
         revision: 'new',
         reason: 'CrashLoop',

@@ -234,11 +234,11 @@ describe('the progress of a backfill', () => {
 
   it('is the one on record when Jobs or pods of the backfill are deleted', () => {
     const told = { backfill: true, backfilled: true, progress: at(5_000) };
-    assert.equal(view(expandedAt(1_000), { told }).progress?.rows, 5_000);
+    assert.equal(view(expandedAt(1_000), { recorded: told }).progress?.rows, 5_000);
     const jobs = [job('expand', 'Complete'), job('backfill', 'Complete')];
-    const canary = view(jobs, { told });
+    const canary = view(jobs, { recorded: told });
     assert.deepEqual([canary.state, canary.progress?.rows], ['Succeeded', 5_000]);
-    assert.equal(view([], { attempt: undefined, told }).progress?.rows, 5_000);
+    assert.equal(view([], { attempt: undefined, recorded: told }).progress?.rows, 5_000);
   });
 
   it('is the newest that a backfill reported which runs, and what an earlier run reached before that', () => {

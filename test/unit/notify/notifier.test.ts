@@ -105,7 +105,7 @@ describe('notifications', () => {
     assert.deepEqual(endpoint.bodies, [
       {
         time: Date.parse('2026-11-23T12:00:00Z'),
-        tags: ['pcf', 'promoted', 'namespace:platform', 'name:api', 'shop'],
+        tags: ['pcf', 'deployment', 'production', 'promoted', 'namespace:platform', 'name:api', 'shop'],
         text: 'platform/api: api-new was promoted\npcf-api:2',
         dashboardUID: 'abc',
         panelId: 2,

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
-import { concerns } from '../../../operator/reconciler/issues.js';
+import { findIssues } from '../../../operator/reconciler/issues.js';
 import type { Observed } from '../../../operator/reconciler/observed.js';
 import { components } from '../../../operator/resources/components.js';
 import { mostPods } from '../../../operator/resources/connection-budget.js';
@@ -130,7 +130,7 @@ describe('a component that does not run', () => {
       uncreated: new Map(),
       componentTroubles: [{ component: 'auth', trouble: 'api-auth-1: ErrImagePull: manifest unknown' }],
     } as unknown as Observed;
-    assert.deepEqual(concerns(seen, [], { position: {}, replicas: {} } as never), [
+    assert.deepEqual(findIssues(seen, [], { position: {}, replicas: {} } as never), [
       {
         reason: 'ComponentUnavailable',
         message: 'auth does not run: api-auth-1: ErrImagePull: manifest unknown',

@@ -145,6 +145,19 @@ describe('traffic routers', () => {
     ]);
   });
 
+  it('GatewayAPI: a Gateway given with and without its namespace is one parent', () => {
+    const { namespace } = api.metadata;
+    const gateways = ['public', `${namespace}/public`, 'infra/public'];
+    const own = { ...api, spec: { ...api.spec, traffic: { provider: 'GatewayAPI', hosts: [], gateways } } };
+    const { parentRefs } = gatewayApi.render(own as unknown as typeof api, all, kept).at(-1)!.spec as {
+      parentRefs: { namespace?: string; name: string }[];
+    };
+    assert.deepEqual(
+      parentRefs.slice(0, -1).map((parent) => `${parent.namespace}/${parent.name}`),
+      [`${namespace}/public`, 'infra/public'],
+    );
+  });
+
   it("a route of the user's own that does not serve the mesh has one of ours beside it for the mesh", () => {
     const metadata = { name: 'mine', namespace: api.metadata.namespace };
     const cases: [TrafficRouter, object, object][] = [

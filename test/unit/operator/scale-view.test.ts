@@ -5,7 +5,7 @@ import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import type { StrategyType } from '../../../operator/delivery/delivery-spec.js';
 import { podsForShare, replicaShares } from '../../../operator/delivery/weight.js';
 import { desiredObjects } from '../../../operator/reconciler/desired.js';
-import { concerns } from '../../../operator/reconciler/issues.js';
+import { findIssues } from '../../../operator/reconciler/issues.js';
 import { observe } from '../../../operator/reconciler/observe.js';
 import type { ClusterView, Observed } from '../../../operator/reconciler/observed.js';
 import { statusOf } from '../../../operator/reconciler/pcfapi-status.js';
@@ -95,7 +95,7 @@ const BOUNDS_SPEC = { minReplicas: BOUNDS.min, maxReplicas: BOUNDS.max };
 const SUMMARY = { phase: 'Canary', reason: 'Canary', message: 'a canary', verdict: 'InProgress' } as const;
 
 function statusFor({ seen, plan }: Delivery) {
-  return statusOf(seen, plan, { ...SUMMARY } as never, concerns(seen, [], plan), [], 0);
+  return statusOf(seen, plan, { ...SUMMARY } as never, findIssues(seen, [], plan), [], 0);
 }
 
 function podsAt(strategy: StrategyType, weight: number, full: number): Record<string, number> {
@@ -307,7 +307,7 @@ describe('the autoscaler during a delivery', () => {
       ...{ replicas: { old: 3, new: 2 }, weights: { old: 50, new: 50 } },
     };
     const reported = ({ seen, plan }: Delivery) =>
-      concerns(seen, [], plan).find(({ reason }) => reason === 'AutoscalerMetricsConflict')?.message;
+      findIssues(seen, [], plan).find(({ reason }) => reason === 'AutoscalerMetricsConflict')?.message;
     assert.match(reported(delivery(options)) ?? '', /remove memory from it, or use autoscaling\.horizontal/);
     assert.equal(reported(delivery({ ...options, replicas: { old: 3 } })), undefined);
     assert.equal(reported(delivery({ ...options, kinds: ['memory'] })), undefined);

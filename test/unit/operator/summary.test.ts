@@ -3,7 +3,7 @@ import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import { plan } from '../../../operator/delivery/plan.js';
-import { concerns } from '../../../operator/reconciler/issues.js';
+import { findIssues } from '../../../operator/reconciler/issues.js';
 import { observe } from '../../../operator/reconciler/observe.js';
 import type { ClusterView, Observed } from '../../../operator/reconciler/observed.js';
 import { statusOf } from '../../../operator/reconciler/pcfapi-status.js';
@@ -54,7 +54,7 @@ function canaryStatus(ready: number, spec: Partial<PcfApiSpec> = {}) {
   const now: Observed = { ...seen, missingSecrets: [], trouble, delivery: { ...seen.delivery, revisions } };
   const at = Date.parse('2026-11-23T12:00:00Z');
   const verdict = summarize(now, plan, at);
-  const status = statusOf(now, plan, verdict, concerns(now, [], plan), [], at);
+  const status = statusOf(now, plan, verdict, findIssues(now, [], plan), [], at);
   const conditions = new Map(status.conditions?.map((one) => [one.type, one]));
   return { phase: status.phase, ready: conditions.get('Ready'), degraded: conditions.get('Degraded') };
 }

@@ -50,7 +50,8 @@ const grafana = z
       .optional()
       .meta({ description: 'Panel of that dashboard to annotate.', format: 'int32' }),
     tags: z.array(z.string().min(1).max(64)).max(8).default([]).meta({
-      description: 'Tags in addition to `pcf`, the event, the namespace and the name.',
+      description:
+        'Tags in addition to `pcf`, `deployment`, the environment, the event, the namespace and the name.',
       'x-kubernetes-list-type': 'set',
     }),
     events,
