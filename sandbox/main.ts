@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `npm run sandbox`: a cluster with everything in it, on this machine, for as long as it runs. */
+/** `npm run sandbox`: a complete cluster on this machine, until it is stopped. */
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { Listr, PRESET_TIMER } from 'listr2';
@@ -49,7 +49,7 @@ const options = new Command('sandbox')
 const sandbox = new Sandbox(options.stateDir);
 let ending: Promise<void> | undefined;
 
-/** Stops everything, once, however it comes about, and exits. What can't be stopped is killed on exit. */
+/** Stops everything once, and exits. Remaining processes are killed on exit. */
 async function end(code: number): Promise<never> {
   process.exitCode ??= code;
   ending ??= sandbox.stop();
@@ -62,7 +62,7 @@ for (const [signal, code] of [
   ['SIGTERM', 143],
   ['SIGHUP', 129],
 ] as const) {
-  // The second time is meant: no more patience.
+  // The second signal exits immediately.
   process.on(signal, () => void (ending ? process.exit(code) : end(code)));
 }
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
@@ -124,7 +124,7 @@ async function startEverything(): Promise<void> {
       { title: 'node and HTTPS gateway', task: () => sandbox.startNode() },
       {
         title: 'Prometheus',
-        // Only one of the stories asks for figures.
+        // Only one scenario needs metrics.
         enabled: () => !options.story || options.story === 'delivery',
         task: async (_, own) => {
           await sandbox.startPrometheus();
@@ -136,7 +136,7 @@ async function startEverything(): Promise<void> {
       { title: 'operator', task: () => sandbox.startOperator() },
     ],
     {
-      // Its own exits at once and stops nothing.
+      // The default handler would exit without a cleanup.
       registerSignalListeners: false,
       fallbackRenderer: 'verbose',
       rendererOptions: { timer: PRESET_TIMER, collapseSubtasks: false },
@@ -192,7 +192,7 @@ async function applySample(): Promise<void> {
   );
 }
 
-/** ISO 8601, to the day. */
+/** Date in ISO 8601. */
 function monthsAgo(months: number): string {
   const now = new Date();
   const day = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - months, now.getUTCDate() + 1));

@@ -1,7 +1,7 @@
 /**
- * The registry of migrations, api-server/migrations.json: which ones there are, in which order, and
- * what they do. It is what a build can hold a change against without a database: a migration that
- * was recorded neither goes, nor changes, nor gets one before it that databases would never see in order.
+ * The registry of migrations, api-server/migrations.json: names, order and checksums. A build is compared
+ * with it without a database: a recorded migration must not be removed or changed, and no migration may be
+ * inserted before it, because databases would apply them in a different order.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type KnownMigration, knownMigrations } from '../api-server/migrations/engine/known-migrations.js';
@@ -11,7 +11,7 @@ export type RegisteredMigration = Pick<KnownMigration, 'name' | 'phase' | 'check
 const FILE = 'api-server/migrations.json';
 
 export interface RegistryCheck {
-  /** What `npm run generate` must not paper over. */
+  /** Problems that `npm run generate` must not hide. */
   problems: string[];
   unrecorded: RegisteredMigration[];
 }
@@ -38,7 +38,7 @@ export function checkRegistry(
   return { problems, unrecorded };
 }
 
-/** Checks the registry, or with `--write` records what is new. */
+/** Checks the registry, or records new migrations with `--write`. */
 async function main(write: boolean): Promise<number> {
   const recorded = JSON.parse(readFileSync(FILE, 'utf8')) as RegisteredMigration[];
   const known = (await knownMigrations()).map(({ name, phase, checksum }) => ({ name, phase, checksum }));

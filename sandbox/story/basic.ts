@@ -1,4 +1,4 @@
-/** From nothing to live traffic, through a delivery by weight and a broken image, and back to nothing. */
+/** Scenario "basic": installation, a delivery by weight, a broken image, and deletion. */
 import { Client } from 'pg';
 import { imageOf, LIST, NAMESPACE, Tale } from './tale.js';
 

@@ -1,4 +1,7 @@
-/** Strategies under load: steps with holds and analysis, an undo, two versions that analysis gives up, an edit in the middle of a step, an abort, a blue-green switch. */
+/**
+ * Scenario "delivery": strategies under load: steps with holds and analysis, an undo, two versions that fail
+ * the analysis, an edit during a step, an abort, blue-green.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sandbox } from '../sandbox.js';
 import { tellMeasurements } from './analysis-diary.js';
@@ -11,7 +14,10 @@ const NEW = '1.1.0';
 const ERRONEOUS = '1.3.0';
 const SLOW = '1.4.0';
 
-/** Paces are those of a story, figures are real. How fast a machine is must not decide: latency is held to the stable revision's. */
+/**
+ * Short intervals, real metrics. The latency is compared with the stable revision, so that the speed of the
+ * machine does not matter.
+ */
 const analysisBy = (url: string) => ({
   ...{ interval: '2s', initialDelay: '2s', count: 3, inconclusiveLimit: 5 },
   prometheus: { url },
@@ -72,7 +78,7 @@ export class DeliveryStory extends Tale {
     this.line('kubectl pcf promote -> promoted');
   }
 
-  /** Of the last step: each is judged by what was measured in it. */
+  /** Verdict of the last step, which depends on measurements of that step. */
   private async tellVerdict(): Promise<void> {
     if (!this.analysis) return;
     const isRunning = (verdict?: string) => verdict === undefined || verdict === 'Running';
@@ -82,7 +88,7 @@ export class DeliveryStory extends Tale {
     this.expect(verdict === 'Passed', `the analysis of a healthy version: ${verdict}: ${message}`);
   }
 
-  /** A version that every probe likes, and that the figures of its own requests give away. */
+  /** A version with successful probes and failing metrics. */
   private async giveUp(version: string, defect: string, metric: string): Promise<void> {
     this.chapter(`${version} at 20 %: it is ready, and ${defect}`);
     await this.patch({
@@ -165,7 +171,7 @@ export class DeliveryStory extends Tale {
     this.line((await this.pcf('history', 'pcf-api')).trim().replaceAll('\n', '\n    '));
   }
 
-  /** The API has on record what it was told of its own deliveries: what the status says, no more and no less. */
+  /** The API has recorded the same deliveries as the status. */
   private async lookBack(reporting: Reporting): Promise<void> {
     this.chapter('deliveryMetrics of the API, of its own deliveries');
     const expected = figuresOf(this.watch.now()!);

@@ -1,4 +1,7 @@
-/** The schema moves with the traffic, under load: expand, backfill, canary, promotion, an undo in the soak, contract, and no way back after it. */
+/**
+ * Scenario "migrations": schema migrations under load: expand, backfill, canary, promotion, an undo during
+ * the soak, contract, and an undo that is rejected after it.
+ */
 import { Client } from 'pg';
 import type { Sandbox } from '../sandbox.js';
 import { count, p99 } from './load.js';
@@ -20,7 +23,7 @@ export class MigrationsStory extends Tale {
   private readonly databaseUrl: string;
   private readonly locks: LockWaits;
 
-  /** `rows`: how many the table has that is changed. */
+  /** `rows`: number of rows in the migrated table. */
   constructor(
     sandbox: Sandbox,
     say: (line: string) => void,
@@ -86,12 +89,12 @@ export class MigrationsStory extends Tale {
     this.line(`backfilled ${rows.toLocaleString('en')} rows, ${rowsPerSecond.toLocaleString('en')} rows/s`);
     this.line(`p99 of the API ${p99(before).toFixed(1)} ms before, ${p99(during).toFixed(1)} ms during it`);
     this.expect(Object.keys(during.served).join() === OLD, `${Object.keys(during.served)} served during it`);
-    const least = this.rows - writers.written.size; // what is written again, the trigger fills
+    const least = this.rows - writers.written.size; // the trigger fills rows that are written during the backfill
     this.expect(rows >= least && rows <= this.rows, `the backfill did ${rows} rows`);
     await this.tellWrites(writers);
   }
 
-  /** What was written while the backfill had the row under way must be what both versions read. */
+  /** Rows that were written during their backfill must be consistent for both versions. */
   private async tellWrites({ sample, written }: RowWriters): Promise<void> {
     this.line(
       `${count(sample)} mutations of rows that it had under way: p99 ${p99(sample).toFixed(1)} ms, ${sample.failures.length} failed`,
@@ -184,7 +187,7 @@ export class MigrationsStory extends Tale {
     );
   }
 
-  /** A write, whoever answers: both versions must be able to. */
+  /** A write, which both versions must support. */
   private async write(name: string): Promise<void> {
     const repository = `https://git.example.com/acme/${name}#main`;
     const { version } = await this.load.graphql(WRITE, { name, repository });

@@ -1,4 +1,4 @@
-/** What all stories have in common: a PcfApi, load on it all along, chapters, and what was expected of them. */
+/** Base class of scenarios: a PcfApi under constant load, chapters, and expectations. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
@@ -20,7 +20,7 @@ export abstract class Tale {
   protected readonly watch: PcfApiWatch;
   protected readonly load: Load;
   protected readonly problems: string[] = [];
-  /** How long each count of who serves takes. */
+  /** Duration of each sample of responses. */
   sampleMs = 4_000;
   private readonly startedAt = performance.now();
 
@@ -40,10 +40,10 @@ export abstract class Tale {
     });
   }
 
-  /** What is told once the sample is applied and Ready. */
+  /** Steps after the sample is applied and Ready. */
   protected abstract chapters(): Promise<void>;
 
-  /** Tells the story. Resolves with what went wrong; empty when it ended well. */
+  /** Runs the scenario. Resolves with the problems; empty on success. */
   async tell(): Promise<string[]> {
     await this.watch.start();
     try {
@@ -69,7 +69,7 @@ export abstract class Tale {
     this.tellTime('Ready: migrations, 3 pods, route', performance.now() - startedAt);
   }
 
-  /** Edits the weight and tells how long the route took to change, and to be what was asked. */
+  /** Edits the weight and prints the time until the route changed, and until the weight was in effect. */
   protected async shift(weight: number): Promise<void> {
     const { routing } = this.sandbox;
     const { updateRevision = '', traffic } = this.watch.now()?.status ?? {};
@@ -124,7 +124,7 @@ export abstract class Tale {
     this.tellTime('nothing is left', performance.now() - startedAt);
   }
 
-  /** Counts who serves for a while, and holds it against what was asked. */
+  /** Samples the responses and compares the shares with the expected ones. */
   protected async measure(when: string, expected: Record<string, number>): Promise<void> {
     const sample = await this.load.sample(this.sampleMs);
     this.line(`served: ${shares(sample)} of ${count(sample)} requests, ${sample.failures.length} failed`);
@@ -141,7 +141,7 @@ export abstract class Tale {
     await this.sandbox.parts.client.patch(PcfApiKind, NAMESPACE, NAME, { spec }, { fieldManager: 'story' });
   }
 
-  /** `kubectl pcf`, as a person would type it. Returns what it printed. */
+  /** Runs `kubectl pcf`. Returns its output. */
   protected pcf(...args: string[]): Promise<string> {
     return this.sandbox.kubectlPcf([...args, '-n', NAMESPACE]);
   }

@@ -18,7 +18,7 @@ import { getMetadataArgsStorage } from 'typeorm';
 
 const here = (path: string) => new URL(path, import.meta.url).href;
 
-// The entity's table is made of its columns as its module is loaded: the edit must come before that.
+// The table is defined when the module of the entity is loaded: the edit must be applied before.
 const { columns } = getMetadataArgsStorage();
 const push = columns.push;
 columns.push = (...added) => {
