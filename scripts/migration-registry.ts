@@ -25,7 +25,8 @@ export function checkRegistry(
   const newest = recorded.reduce((at, { name }) => Math.max(at, timestamp(name)), 0);
   const problems = recorded.flatMap(({ name, phase, checksum }) => {
     const now = byName.get(name);
-    if (!now) return [`${name} is gone: databases have it, so write a new migration that undoes it`];
+    if (!now)
+      return [`${name} was removed: databases have applied it, so write a new migration that reverts it`];
     if (now.phase !== phase) return [`${name} was ${phase} and is ${now.phase} now: write a new migration`];
     if (now.checksum !== checksum) return [`${name} was changed: undo that, and write a new migration`];
     return [];

@@ -93,7 +93,7 @@ export class AnalysisScheduler {
     const task = tasks.get(name);
     if (!task) return;
     tasks.delete(name);
-    task.abort.abort(new Error('given up'));
+    task.abort.abort(new Error('aborted'));
     const provider = providerType(task.request.metric);
     const queue = this.waiting[provider];
     const index = queue.indexOf(task);

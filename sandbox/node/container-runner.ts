@@ -7,10 +7,10 @@ import type { Ledger } from '../process/ledger.js';
 import { type Exit, ManagedProcess } from '../process/managed-process.js';
 import { act } from './actions.js';
 import { type Image, loadImage } from './image.js';
-import { exitCodeOf, lastWords } from './last-words.js';
 import { type Launch, launchOf, logFileOf } from './launch.js';
 import { probe } from './prober.js';
 import { MissingReference } from './references.js';
+import { exitCodeOf, terminationMessage } from './termination-message.js';
 import { now } from './time.js';
 import type { Container, ContainerState, Pod, Terminated } from './types.js';
 
@@ -191,7 +191,7 @@ export class ContainerRunner {
     const exitCode = exitCodeOf(exit);
     const { terminationLog, container } = this;
     const fallBackToLog = container.terminationMessagePolicy === 'FallbackToLogsOnError' && exitCode !== 0;
-    const message = lastWords({ terminationLog, log: this.logFile(), fallBackToLog });
+    const message = terminationMessage({ terminationLog, log: this.logFile(), fallBackToLog });
     return {
       exitCode,
       reason: exitCode === 0 ? 'Completed' : 'Error',

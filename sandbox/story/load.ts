@@ -68,10 +68,10 @@ export class Load {
   /** Samples the responses until `end`. */
   async sampleUntil(end: Promise<unknown>): Promise<Sample> {
     this.current = newSample();
-    const mine = this.current;
+    const sample = this.current;
     await end;
     this.current = newSample();
-    return mine;
+    return sample;
   }
 
   async stop(): Promise<void> {

@@ -66,12 +66,13 @@ export class Reporting {
 
 /** The same numbers from the status: deliveries that had traffic or failed. */
 export function figuresOf({ status }: PcfApiView): Omit<DeliveryFigures, 'changeFailureRate'> {
-  const told = (status?.history ?? []).filter(
+  const recorded = (status?.history ?? []).filter(
     ({ outcome, firstTrafficAt }) => firstTrafficAt || !['Cancelled', 'Superseded'].includes(outcome),
   );
-  const count = (...outcomes: string[]) => told.filter(({ outcome }) => outcomes.includes(outcome)).length;
+  const count = (...outcomes: string[]) =>
+    recorded.filter(({ outcome }) => outcomes.includes(outcome)).length;
   return {
-    deployments: told.length,
+    deployments: recorded.length,
     succeeded: count('Promoted'),
     failed: count('Aborted', 'Superseded'),
     rolledBack: count('Undone', 'RolledBack'),

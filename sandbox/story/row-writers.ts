@@ -15,7 +15,7 @@ const PAUSE_MS = 20;
 const NEAR = 2_000;
 
 /** The first run of a backfill creates the table. */
-const BEGUN = "SELECT to_regclass('schema_backfills') IS NOT NULL AS begun";
+const IS_STARTED = "SELECT to_regclass('schema_backfills') IS NOT NULL AS started";
 /** The next rows of a backfill in its order. */
 const NEXT_ROWS = `
   SELECT id FROM services
@@ -51,8 +51,8 @@ export class RowWriters {
     await client.connect();
     const authorization = `Bearer ${await sandboxToken(name, 'OPERATOR')}`;
     try {
-      const begun = async () => (await client.query<{ begun: boolean }>(BEGUN)).rows[0]?.begun;
-      while (!this.stopping.signal.aborted && !(await begun())) await sleep(PAUSE_MS);
+      const isStarted = async () => (await client.query<{ started: boolean }>(IS_STARTED)).rows[0]?.started;
+      while (!this.stopping.signal.aborted && !(await isStarted())) await sleep(PAUSE_MS);
       for (let count = 1; !this.stopping.signal.aborted; count++) {
         const { rows } = await client.query<{ id: string }>(NEXT_ROWS, [this.backfill, NEAR]);
         const row = rows[Math.floor(Math.random() * rows.length)];

@@ -16,7 +16,7 @@ export function exitCodeOf({ code, signal }: Exit): number {
   return code ?? 128 + (signal ? constants.signals[signal] : 0);
 }
 
-export interface LastWords {
+export interface TerminationMessageSource {
   terminationLog: string;
   log: string;
   /** Whether the log is used if the termination message is empty. */
@@ -24,7 +24,7 @@ export interface LastWords {
 }
 
 /** End of the termination message, or of the log. Empty if both are missing. */
-export function lastWords({ terminationLog, log, fallBackToLog }: LastWords): string {
+export function terminationMessage({ terminationLog, log, fallBackToLog }: TerminationMessageSource): string {
   const message = tail(terminationLog, MAX_MESSAGE);
   if (message || !fallBackToLog) return message;
   return tail(log, MAX_LOG).split('\n').slice(-MAX_LOG_LINES).join('\n');

@@ -3,16 +3,16 @@ import type { PcfApiView, PcfApiWatch } from './pcfapi-watch.js';
 
 type Analysis = NonNullable<NonNullable<PcfApiView['status']>['analysis']>;
 
-export function tellMeasurements(watch: PcfApiWatch, tell: (line: string) => void): void {
-  const told = new Set<string>();
+export function printMeasurements(watch: PcfApiWatch, tell: (line: string) => void): void {
+  const recorded = new Set<string>();
   // From the previous status: when a measurement aborts a delivery, the weight is already 0.
   let weight = 0;
   watch.onChange(() => {
     const { analysis, traffic } = watch.now()?.status ?? {};
     for (const metric of analysis?.metrics ?? []) {
       const id = [analysis?.revision, metric.name, metric.since, metric.lastMeasuredAt].join();
-      if (!metric.lastMeasuredAt || told.has(id)) continue;
-      told.add(id);
+      if (!metric.lastMeasuredAt || recorded.has(id)) continue;
+      recorded.add(id);
       tell(`at ${weight} %: ${measured(metric)}`);
     }
     weight = traffic?.effectiveWeight ?? 0;
