@@ -140,7 +140,7 @@ export class AnalysisScheduler {
     const { metric } = request;
     const either = AbortSignal.any([signal, AbortSignal.timeout(metric.timeoutMs + GRACE_MS)]);
     const { promise: ended, reject } = Promise.withResolvers<never>();
-    const end = () => reject(new Error('no answer in time'));
+    const end = () => reject(new Error('timeout of the measurement'));
     either.addEventListener('abort', end, { once: true });
     try {
       return evaluate(metric.spec, await Promise.race([provider.measure(request, either), ended]));

@@ -108,7 +108,7 @@ describe('a smoke test before a blue-green switch', function () {
     assert.equal(reason, 'AnalysisFailed');
     assert.match(
       message,
-      /^smoke: a measurement failed; the last: Job api-\S+ failed; kubectl logs job\/api-/,
+      /^smoke: 1 measurement failed; last result: Job api-\S+ failed; see kubectl logs job\/api-/,
     );
     assert.equal(api.status.stableImage, image('1.1.0'));
     await eventually('its preview is gone', async () => !(await api.get(ServiceKind, 'api-preview')));
