@@ -34,7 +34,7 @@ describe('placeholders of a query', () => {
       () => substitute('a{r="{{pod}}"}', subject),
       /contains the unknown placeholder \{\{pod\}\}; known are \{\{namespace\}\}/,
     );
-    assert.throws(() => substitute('{{constructor}}', subject), /holds \{\{constructor\}\}/);
+    assert.throws(() => substitute('{{constructor}}', subject), /placeholder \{\{constructor\}\}/);
     const first = { ...subject, stableRevision: undefined };
     assert.throws(() => substitute('{{stableRevision}}', first), /no stable revision yet/);
     assert.equal(substitute('a{r="{{revision}}"}', first), 'a{r="api-new"}');
