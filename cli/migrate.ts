@@ -136,8 +136,8 @@ interface FoundIn {
 }
 
 /**
- * Each file of SQL is a migration, in this order: what one creates the next ones know of.
- * The parser is loaded when it is asked for: it is a megabyte.
+ * Each SQL file is a migration, in this order; objects that a file creates are known to
+ * the files after it. The parser (1 MB) is loaded on demand.
  */
 async function lintTexts(files: string[], phase: MigrationPhase): Promise<FoundIn[]> {
   const { describeFinding, lintContext, lintSql } = await import('../api-server/migration-lint/lint.js');
@@ -152,7 +152,7 @@ async function lintTexts(files: string[], phase: MigrationPhase): Promise<FoundI
   return found;
 }
 
-/** Migration modules, together: an older one says what a newer one meets. */
+/** Lints migration modules together, because a module depends on the schema of the older ones. */
 async function lintModules(files: string[]): Promise<FoundIn[]> {
   const modules = files.filter(isModule);
   if (modules.length === 0) return [];

@@ -1,9 +1,9 @@
-/** Which metrics are measured at a step, and how often. */
+/** Selects the metrics that are measured at a step, and their intervals. */
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { AnalysisSpec, MetricSpec } from '../api/v1alpha1/spec/analysis.js';
 import type { PlannedMetric } from './analysis-model.js';
 
-/** What of the strategy's steps matters here. */
+/** The part of a strategy step that the planner reads. */
 export interface AnalysisStep {
   /** Names of the metrics that judge this step. */
   analysis?: readonly string[];
@@ -12,9 +12,9 @@ export interface AnalysisStep {
 const DEFAULT_TIMEOUT = '10s';
 
 /**
- * A metric that some step names is measured during the steps that name it, until its
- * count is full. The others are measured throughout: what goes wrong at 50 % may have
- * been well at 5 %. `step` is an index; without one there are no steps.
+ * A metric that is listed in a step is measured during the steps that list it, until its
+ * count is reached. The other metrics are measured during all steps, because a failure may
+ * appear only at a higher weight. `step` is an index; it is undefined without steps.
  */
 export function planMetrics(
   analysis: AnalysisSpec,
