@@ -3,6 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Command, Option } from 'commander';
+import type { KnownMigration } from '../api-server/migrations/engine/known-migrations.js';
 import { type MigrationPhase, migrationPhaseSchema } from '../contract/image.js';
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
 import type { MigrationStatus } from '../operator/api/v1alpha1/status.js';
@@ -120,28 +121,55 @@ function lintCommand(): Command {
         .default('expand'),
     )
     .action(async ({ filename, phase }: { filename: string[]; phase: MigrationPhase }) => {
-      let findings = 0;
-      for (const file of filename) {
-        const found = await lintFile(file, phase);
-        findings += found.length;
-        for (const line of found) console.log(`${file}: ${line}`);
-      }
-      console.log(`${filename.length} files, ${findings} findings`);
-      if (findings > 0) process.exitCode = 1;
+      const found = [...(await lintTexts(filename, phase)), ...(await lintModules(filename))];
+      for (const { file, finding } of found) console.log(`${file}: ${finding}`);
+      console.log(`${filename.length} files, ${found.length} findings`);
+      if (found.length > 0) process.exitCode = 1;
     });
 }
 
-/** Imported on demand: the parser has a size of 1 MB. */
-async function lintFile(file: string, phase: MigrationPhase): Promise<string[]> {
+const isModule = (file: string) => /\.(ts|js|mjs)$/.test(file);
+
+interface FoundIn {
+  file: string;
+  finding: string;
+}
+
+/**
+ * Each file of SQL is a migration, in this order: what one creates the next ones know of.
+ * The parser is loaded when it is asked for: it is a megabyte.
+ */
+async function lintTexts(files: string[], phase: MigrationPhase): Promise<FoundIn[]> {
   const { describeFinding, lintContext, lintSql } = await import('../api-server/migration-lint/lint.js');
-  if (!/\.(ts|js|mjs)$/.test(file)) {
-    return (await lintSql(readSql(file), lintContext(phase, true))).map(describeFinding);
+  const found: FoundIn[] = [];
+  let facts: ReturnType<typeof lintContext>['facts'] | undefined;
+  for (const file of files.filter((one) => !isModule(one))) {
+    const context = lintContext(phase, true, { ...(facts && { facts }) });
+    const findings = await lintSql(readSql(file), context);
+    found.push(...findings.map((one) => ({ file, finding: describeFinding(one) })));
+    facts = context.facts;
   }
-  const { loadMigrations } = await import('../api-server/migrations/engine/known-migrations.js');
+  return found;
+}
+
+/** Migration modules, together: an older one says what a newer one meets. */
+async function lintModules(files: string[]): Promise<FoundIn[]> {
+  const modules = files.filter(isModule);
+  if (modules.length === 0) return [];
+  const { describeFinding } = await import('../api-server/migration-lint/lint.js');
+  const { loadMigrations, timestampOf } = await import('../api-server/migrations/engine/known-migrations.js');
   const { lintMigrations } = await import('../api-server/migrations/engine/lint-migrations.js');
-  const linted = await lintMigrations(await loadMigrations(pathToFileURL(resolve(file))));
-  if (linted.length === 0) throw new CliError(`${file} exports no migration`);
-  return linted.flatMap(({ findings }) => findings.map(describeFinding));
+  const loaded: { file: string; migration: KnownMigration }[] = [];
+  for (const file of modules) {
+    const migrations = await loadMigrations(pathToFileURL(resolve(file)));
+    if (migrations.length === 0) throw new CliError(`${file} exports no migration`);
+    loaded.push(...migrations.map((migration) => ({ file, migration })));
+  }
+  loaded.sort((a, b) => timestampOf(a.migration) - timestampOf(b.migration));
+  const linted = await lintMigrations(loaded.map(({ migration }) => migration));
+  return linted.flatMap(({ findings }, index) =>
+    findings.map((one) => ({ file: loaded[index]?.file ?? '', finding: describeFinding(one) })),
+  );
 }
 
 function readSql(file: string): string {

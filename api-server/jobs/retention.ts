@@ -1,5 +1,6 @@
 /** Deletes expired rows in batches. */
 import type { DataSource } from '../database/pool/data-source.js';
+import { queryWithLock } from './housekeeping.js';
 import type { JobContext, JobDefinition } from './job.js';
 
 export interface RetentionRule {
@@ -37,8 +38,9 @@ async function apply(
   let deleted = 0;
   for (;;) {
     signal.throwIfAborted(); // the next run continues here
-    const [row] = await dataSource.runSql<{ count: number }>(access, sql, [before]);
-    const count = row?.count ?? 0;
+    const job = `retention ${rule.table}`;
+    const rows = await queryWithLock<{ count: number }>(dataSource, job, access, sql, [before]);
+    const count = rows?.[0]?.count ?? 0;
     deleted += count;
     if (count < BATCH) break;
   }

@@ -9,8 +9,9 @@ import { EXIT } from '../../contract/image.js';
 import { backoffMs } from '../backoff.js';
 import type { Settings } from '../config/schema.js';
 import type { Logger } from '../observability/logging/logger.js';
-import { listen, metricsHandler } from '../observability/metrics/metrics-server.js';
+import { metricsHandler } from '../observability/metrics/metrics-server.js';
 import { cpuLimit } from './cpu-limit.js';
+import { listenForMetrics } from './listen.js';
 
 const STOP = 'pcf: stop';
 /** A worker that has served for this time did not fail because of its configuration. */
@@ -85,7 +86,7 @@ export async function runWorkers(
 ): Promise<number> {
   const crew = new Crew(log);
   const metrics = metricsOf(crew, configured);
-  const metricsPort = await listen(metrics, settings.metrics.port, settings.server.host);
+  const metricsPort = await listenForMetrics(settings, metrics);
   const refused = crew.start(count);
   log.info({ workers: count, metricsPort }, 'serving with several workers');
   const code = await Promise.race([asked.then(() => EXIT.ok), refused]);

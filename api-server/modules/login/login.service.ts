@@ -1,6 +1,6 @@
 /** Password login, token refresh, logout and password change. */
-
 import type { FindOptionsWhere, QueryDeepPartialEntity } from 'typeorm';
+import { asciiLowerCase } from '../../../contract/ascii.js';
 import { checkPassword, hashPassword } from '../../auth/passwords.js';
 import { type SignerParts, signUserToken, USER_SUBJECT } from '../../auth/token-signer.js';
 import type { DataSource } from '../../database/pool/data-source.js';
@@ -104,7 +104,7 @@ export class LoginService {
 
   async #authenticate({ email, password }: Credentials, address: string, action: Action): Promise<Account> {
     const { throttle } = this.parts;
-    const name = email.toLowerCase();
+    const name = asciiLowerCase(email);
     const seconds = await throttle.startAttempt(name, address);
     if (seconds !== undefined) throw new LoginThrottled(seconds);
     const account = await this.#account({ email: name });

@@ -1,3 +1,4 @@
+import { asciiLowerCase } from '../../../contract/ascii.js';
 import { hashPassword } from '../../auth/passwords.js';
 import { Role } from '../../auth/roles.js';
 import { Bindings } from '../../database/conditions.js';
@@ -19,7 +20,7 @@ export class UserService {
   /** Throws CONFLICT when the e-mail address exists. */
   async create({ email, name, role, password }: CreateUserInput): Promise<User> {
     const passwordHash = password == null ? null : await hashPassword(password);
-    const values = { uuid: crypto.randomUUID(), email: email.toLowerCase(), name, role, passwordHash };
+    const values = { uuid: crypto.randomUUID(), email: asciiLowerCase(email), name, role, passwordHash };
     return insertRow(this.dataSource, table, values).catch((error: unknown) => {
       if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
       throw conflict('a user with this e-mail address already exists', 'input.email');

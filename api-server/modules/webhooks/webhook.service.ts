@@ -7,6 +7,7 @@ import { changeRows, insertRow, updateRow } from '../../database/rows.js';
 import { badUserInput, notFound } from '../../errors.js';
 import { uuidOf } from '../../graphql/relay/global-id.js';
 import { refusePrivateHost } from '../../http/private-addresses.js';
+import { blockedPortOf } from './blocked-ports.js';
 import { type Webhook, webhookType } from './webhook.entity.js';
 import type {
   CreateWebhookInput,
@@ -113,8 +114,15 @@ export class WebhookService {
 
   /** Host names are resolved and checked when a message is sent, because DNS records can change. */
   #checkUrl(text: string): void {
+    const url = new URL(text);
+    const port = blockedPortOf(url);
+    if (port)
+      throw badUserInput({
+        field: 'input.url',
+        message: `must not have the port ${port}, which belongs to another protocol`,
+      });
     if (this.rules.allowPrivate) return;
-    const { protocol, hostname } = new URL(text);
+    const { protocol, hostname } = url;
     if (protocol !== 'https:') throw badUserInput({ field: 'input.url', message: 'must be an https URL' });
     try {
       refusePrivateHost(hostname);

@@ -3,6 +3,7 @@ import { PcfApiKind } from '../../../operator/resources/kinds.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
 import { line } from '../../support/audit-log.js';
 import { type AuditedCluster, sharedAuditedCluster } from '../../support/audited-cluster.js';
+import { itConcurrently as it } from '../../support/it-concurrently.js';
 import { kubectlPcf } from '../../support/kubectl-pcf.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';

@@ -15,6 +15,7 @@ import type { Sandbox } from '../../../sandbox/sandbox.js';
 import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
 import { SPLIT_MIGRATIONS } from '../../../sandbox/story/split/images.js';
 import { seedServices } from '../../../sandbox/story/split/seed.js';
+import { itConcurrently as it } from '../../support/it-concurrently.js';
 import { eventually, image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 import { runRole } from '../api-server/api-process.js';

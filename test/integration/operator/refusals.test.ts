@@ -7,6 +7,7 @@ import { line } from '../../support/audit-log.js';
 import { type AuditedCluster, metricsText, sharedAuditedCluster } from '../../support/audited-cluster.js';
 import { notesOf } from '../../support/drift.js';
 import { HttpEndpoint } from '../../support/http-endpoint.js';
+import { itConcurrently as it } from '../../support/it-concurrently.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
 

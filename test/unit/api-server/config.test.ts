@@ -8,6 +8,7 @@ import { configJsonSchema } from '../../../api-server/config/json-schema.js';
 import { loadSettings } from '../../../api-server/config/load.js';
 import type { Environment } from '../../../api-server/config/schema.js';
 import { settingPaths } from '../../../api-server/config/schema-tree.js';
+import { PORTS } from '../../../contract/image.js';
 
 const URL_ = 'postgresql://me:hush-hush@db/pcf';
 
@@ -83,6 +84,16 @@ describe('api-server settings', () => {
       assert.equal(settings.shutdown.delay, delay);
       assert.deepEqual([settings.server.port, settings.metrics.port], [8080, 9090]);
     });
+
+    it(`${environment}: a container listens on all addresses, and every role at the ports of the contract`, async () => {
+      for (const role of [undefined, 'worker', 'auth'] as const) {
+        for (const variable of ['PCF_CONTAINER', 'KUBERNETES_SERVICE_HOST']) {
+          const image = env({ PCF_API__ENVIRONMENT: environment, [variable]: 'set' });
+          const { server, metrics } = await loadSettings(image, role);
+          assert.deepEqual([server.host, server.port, metrics.port], ['0.0.0.0', PORTS.http, PORTS.metrics]);
+        }
+      }
+    });
   }
 
   it('each environment has every value of the deployment guide', async () => {
@@ -95,6 +106,30 @@ describe('api-server settings', () => {
         }
       }
     }
+  });
+
+  it('development listens on the loopback address only, because it has no authentication', async () => {
+    const hosts = { development: '127.0.0.1', staging: '0.0.0.0', production: '0.0.0.0' };
+    for (const [environment, host] of Object.entries(hosts)) {
+      const { server } = await loadSettings(env({ PCF_API__ENVIRONMENT: environment }));
+      assert.equal(server.host, host, environment);
+    }
+  });
+
+  it('each role has default ports of its own, so that all roles can run on one host', async () => {
+    const roles = [undefined, 'worker', 'auth'] as const;
+    const settings = await Promise.all(roles.map((role) => loadSettings(env(), role)));
+    const ports = settings.flatMap(({ server, metrics }) => [server.port, metrics.port]);
+    assert.equal(new Set(ports).size, ports.length, String(ports));
+  });
+
+  it('mounted files and variables override the address and ports of the image', async () => {
+    mount('config.toml', '[server]\nhost = "::"\n[metrics]\nport = 9100');
+    const { server, metrics } = await loadSettings(
+      env({ PCF_CONTAINER: 'true', PCF_API__SERVER__PORT: '8090' }),
+      'worker',
+    );
+    assert.deepEqual([server.host, server.port, metrics.port], ['::', 8090, 9100]);
   });
 
   it('is development when nothing says otherwise, and takes a folder that is not there', async () => {
@@ -166,6 +201,16 @@ describe('api-server settings', () => {
       'no database URL',
       { PCF_API__DATABASE__URL: undefined },
       'database.url: is required; set PCF_API__DATABASE__URL',
+    ],
+    [
+      'a host name with a port',
+      { PCF_API__SERVER__ALLOWED_HOSTS: 'pcf.test:8080' },
+      'server.allowed_hosts.0: expected a host name such as pcf.test, in lower case and without a port, got "pcf.test:8080" (from PCF_API__SERVER__ALLOWED_HOSTS)',
+    ],
+    [
+      'housekeeping without a pause',
+      { PCF_API__RETENTION__EVERY: '0ms' },
+      'retention.every: expected an interval of at least 1s, got "0ms" (from PCF_API__RETENTION__EVERY)',
     ],
     [
       'an unknown environment',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
 import { podsForShare, podsToRetain } from '../../../operator/delivery/weight.js';
+import { propertyRuns } from '../../support/property-runs.js';
 import { ModelCluster } from './model-cluster.js';
 
 const OLD = 'a';
@@ -73,7 +74,7 @@ describe('an autoscaler in the middle of a delivery', () => {
         });
       }
     });
-    fc.assert(property, { numRuns: 1000 });
+    fc.assert(property, { numRuns: propertyRuns(1_000) });
   });
 
   it('flaps nothing, with a surge that is limited: pods go one way only after each decision, and fit', () => {
@@ -101,7 +102,7 @@ describe('an autoscaler in the middle of a delivery', () => {
         }
       },
     );
-    fc.assert(property, { numRuns: 1000 });
+    fc.assert(property, { numRuns: propertyRuns(1_000) });
   });
 
   it('what pods fail, and not what an autoscaler asks for, takes a share back', () => {

@@ -9,6 +9,7 @@ import { ALL_REVISIONS } from '../../../operator/delivery/route-share.js';
 import { sameRoute } from '../../../operator/delivery/routing.js';
 import { podsForTraffic, podsToRetain } from '../../../operator/delivery/weight.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
+import { propertyRuns, RUN_FACTOR } from '../../support/property-runs.js';
 import { type Fault, type Lagging, ModelCluster } from './model-cluster.js';
 import { told } from './model-status.js';
 
@@ -402,15 +403,15 @@ const promises: Record<string, (moment: Moment) => void> = {
   },
 };
 
-/** The same histories each time; others, and more of them: PLAN_SEED=7 PLAN_RUNS=20 npx mocha dist/test/unit/delivery/plan.property.test.js */
-function runs(count: number) {
-  const { PLAN_SEED = '20261126', PLAN_RUNS = '1' } = process.env;
-  return { seed: Number(PLAN_SEED), numRuns: count * Number(PLAN_RUNS) };
+/** The same histories each time; others, and more of them: PLAN_SEED=7 PCF_TEST_RUNS=20 npx mocha dist/test/unit/delivery/plan.property.test.js */
+function runs(full: number) {
+  const { PLAN_SEED = '20261126' } = process.env;
+  return { seed: Number(PLAN_SEED), numRuns: propertyRuns(full) };
 }
 
 describe('plan, at every crash point and in any order of events', () => {
   it('keeps every promise above', function () {
-    this.timeout(60_000 * Number(process.env.PLAN_RUNS ?? 1));
+    this.timeout(60_000 * Math.max(1, RUN_FACTOR));
     fc.assert(
       fc.property(history, (past) => {
         replay(past, (moment) => {
@@ -429,7 +430,7 @@ describe('plan, at every crash point and in any order of events', () => {
   });
 
   it('ends as asked or aborted, with a status that agrees and a reason, and then changes nothing', function () {
-    this.timeout(60_000 * Number(process.env.PLAN_RUNS ?? 1));
+    this.timeout(60_000 * Math.max(1, RUN_FACTOR));
     fc.assert(
       fc.property(history, (past) => {
         const cluster = replay(past);

@@ -150,7 +150,7 @@ export const migrations = z
     }),
     lockTimeout: duration.optional().meta({
       description:
-        'lock_timeout of migrations: time to wait for a table lock before the migration yields to the traffic and retries. Default: 5s, set by the image.',
+        'lock_timeout of migrations: time to wait for a table lock before the migration yields to the traffic and retries. Requests for the table can stall this long. Default: 500ms, set by the image.',
     }),
     deadline: duration.default('15m').meta({
       description:

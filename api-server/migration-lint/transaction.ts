@@ -1,0 +1,198 @@
+/**
+ * A lock is held until the transaction ends. So what counts is the strongest lock that it holds so far,
+ * and how long what follows takes: both are estimated here, statement by statement.
+ */
+import { commandsOf, constraintsOf, isConcurrent, relationName, type Tree, texts, walk } from './ast.js';
+import type { LintContext } from './lint.js';
+import { isOwn } from './own-tables.js';
+
+/** PostgreSQL's table-level lock modes, the weakest first. */
+export const LOCK_MODES = [
+  'ACCESS SHARE',
+  'ROW SHARE',
+  'ROW EXCLUSIVE',
+  'SHARE UPDATE EXCLUSIVE',
+  'SHARE',
+  'SHARE ROW EXCLUSIVE',
+  'EXCLUSIVE',
+  'ACCESS EXCLUSIVE',
+] as const;
+
+export type LockMode = (typeof LOCK_MODES)[number];
+
+export interface HeldLock {
+  table: string;
+  mode: LockMode;
+}
+
+/** From SHARE on, a lock conflicts with INSERT, UPDATE and DELETE. */
+export function blocksTraffic({ mode }: HeldLock): boolean {
+  return LOCK_MODES.indexOf(mode) >= LOCK_MODES.indexOf('SHARE');
+}
+
+export function strongest(locks: (HeldLock | undefined)[]): HeldLock | undefined {
+  const rank = (lock: HeldLock) => LOCK_MODES.indexOf(lock.mode);
+  return locks
+    .filter((one) => one !== undefined)
+    .reduce<HeldLock | undefined>((best, one) => (best && rank(best) >= rank(one) ? best : one), undefined);
+}
+
+/** The locks that a statement takes on tables in use. What is left out takes no lock that blocks the traffic. */
+export function locksOf(kind: string, body: Tree, { created }: LintContext): HeldLock[] {
+  const of = (relation: Tree, mode: LockMode): HeldLock[] =>
+    relation?.relname && !isOwn(relation, created) ? [{ table: relationName(relation), mode }] : [];
+  switch (kind) {
+    case 'CreateStmt':
+      return [
+        ...referencedBy(body.tableElts).flatMap((one) => of(one, 'SHARE ROW EXCLUSIVE')),
+        ...(body.inhRelations ?? []).flatMap((one: Tree) =>
+          of(one.RangeVar, body.partbound ? 'ACCESS EXCLUSIVE' : 'SHARE UPDATE EXCLUSIVE'),
+        ),
+      ];
+    case 'AlterTableStmt':
+      return commandsOf(body).flatMap((command) => [
+        ...of(body.relation, lockOfCommand(command)),
+        ...referencedBy([command.def ?? {}]).flatMap((one) => of(one, 'SHARE ROW EXCLUSIVE')),
+        ...attachedBy(command).flatMap((one) => of(one, 'ACCESS EXCLUSIVE')),
+      ]);
+    case 'CreateTrigStmt':
+      return of(body.relation, 'SHARE ROW EXCLUSIVE');
+    case 'IndexStmt':
+      return of(body.relation, body.concurrent ? 'SHARE UPDATE EXCLUSIVE' : 'SHARE');
+    case 'RuleStmt':
+    case 'CreatePolicyStmt':
+    case 'AlterPolicyStmt':
+      return of(body.relation ?? body.table, 'ACCESS EXCLUSIVE');
+    case 'RenameStmt':
+    case 'AlterObjectSchemaStmt':
+      return of(body.relation, 'ACCESS EXCLUSIVE');
+    case 'TruncateStmt':
+      return (body.relations ?? []).flatMap((one: Tree) => of(one.RangeVar, 'ACCESS EXCLUSIVE'));
+    case 'LockStmt':
+      return (body.relations ?? []).flatMap((one: Tree) =>
+        of(one.RangeVar, LOCK_MODES[body.mode - 1] ?? 'ACCESS EXCLUSIVE'),
+      );
+    case 'DropStmt':
+      return isConcurrent(kind, body)
+        ? []
+        : droppedFrom(body).flatMap((relation) => of(relation, 'ACCESS EXCLUSIVE'));
+    case 'RefreshMatViewStmt':
+      return body.concurrent ? [] : of(body.relation, 'ACCESS EXCLUSIVE'); // CONCURRENTLY it can be read
+    default:
+      return [];
+  }
+}
+
+const WEAK_COMMANDS: Record<string, LockMode> = {
+  AT_ValidateConstraint: 'SHARE UPDATE EXCLUSIVE',
+  AT_SetStatistics: 'SHARE UPDATE EXCLUSIVE',
+  AT_SetOptions: 'SHARE UPDATE EXCLUSIVE',
+  AT_ResetOptions: 'SHARE UPDATE EXCLUSIVE',
+  AT_SetRelOptions: 'SHARE UPDATE EXCLUSIVE',
+  AT_ResetRelOptions: 'SHARE UPDATE EXCLUSIVE',
+  AT_ClusterOn: 'SHARE UPDATE EXCLUSIVE',
+  AT_DropCluster: 'SHARE UPDATE EXCLUSIVE',
+  AT_AttachPartition: 'SHARE UPDATE EXCLUSIVE',
+  AT_EnableTrig: 'SHARE ROW EXCLUSIVE',
+  AT_DisableTrig: 'SHARE ROW EXCLUSIVE',
+};
+
+function lockOfCommand({ subtype, def }: Tree): LockMode {
+  if (def?.Constraint?.contype === 'CONSTR_FOREIGN') return 'SHARE ROW EXCLUSIVE';
+  if (def?.PartitionCmd?.concurrent) return 'SHARE UPDATE EXCLUSIVE';
+  return WEAK_COMMANDS[subtype] ?? 'ACCESS EXCLUSIVE';
+}
+
+/** Tables that the foreign keys of columns or constraints refer to. */
+function referencedBy(elements: Tree[] = []): Tree[] {
+  return elements
+    .flatMap(({ ColumnDef, Constraint }) => (Constraint ? [Constraint] : constraintsOf(ColumnDef)))
+    .map(({ pktable }) => pktable)
+    .filter(Boolean);
+}
+
+/** The partition that ATTACH or DETACH names. */
+function attachedBy({ def }: Tree): Tree[] {
+  return def?.PartitionCmd?.name ? [def.PartitionCmd.name] : [];
+}
+
+const RELATIONS = new Set(['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW', 'OBJECT_FOREIGN_TABLE']);
+const OF_A_TABLE = new Set(['OBJECT_TRIGGER', 'OBJECT_RULE', 'OBJECT_POLICY']);
+
+/** The tables that DROP locks, as far as the statement names them. */
+export function droppedFrom({ objects = [], removeType }: Tree): Tree[] {
+  const paths: string[][] = objects.map((one: Tree) => texts(one.List?.items));
+  const named = (path: string[]) => ({ schemaname: path.at(-2), relname: path.at(-1) });
+  if (RELATIONS.has(removeType)) return paths.map(named);
+  return OF_A_TABLE.has(removeType) ? paths.map((path) => named(path.slice(0, -1))) : [];
+}
+
+const READS = new Set([
+  'SelectStmt',
+  'InsertStmt',
+  'UpdateStmt',
+  'DeleteStmt',
+  'MergeStmt',
+  'CreateTableAsStmt',
+  'CopyStmt',
+  'ExplainStmt',
+]);
+
+/** Takes as long as a table has rows, or longer. */
+export function isSlow(kind: string, body: Tree, context: LintContext): boolean {
+  if (calls(body, 'pg_sleep')) return true;
+  if (READS.has(kind)) return readsRows(kind, body, context);
+  const ofFilled = isOwn(body.relation, context.filled);
+  switch (kind) {
+    case 'AlterTableStmt':
+      return commandsOf(body).some(
+        ({ subtype, def }) =>
+          subtype === 'AT_ValidateConstraint' || (ofFilled && !def?.Constraint?.skip_validation),
+      );
+    case 'IndexStmt':
+      return ofFilled || !isOwn(body.relation, context.created);
+    case 'VacuumStmt':
+    case 'RefreshMatViewStmt':
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** Reads, or changes, a table other than PostgreSQL's own and those that this migration has just made. */
+function readsRows(kind: string, body: Tree, { created, filled }: LintContext): boolean {
+  const withinCtes = new Set<string>();
+  let found = false;
+  const isRead = (relation: Tree) =>
+    !isCatalog(relation) && (!isOwn(relation, created) || isOwn(relation, filled));
+  walk({ [kind]: body }, (node, at) => {
+    if (node === 'CommonTableExpr') withinCtes.add(at.ctename);
+    const target = node === 'UpdateStmt' || node === 'DeleteStmt' || node === 'MergeStmt';
+    if (target && at.relation && isRead(at.relation)) found = true;
+  });
+  walk({ [kind]: body }, (node, at) => {
+    if (node !== 'RangeVar' || (!at.schemaname && withinCtes.has(at.relname))) return;
+    if (isRead(at)) found = true;
+  });
+  return found;
+}
+
+function isCatalog({ schemaname, relname }: Tree): boolean {
+  return ['pg_catalog', 'information_schema'].includes(schemaname) || (!schemaname && /^pg_/.test(relname));
+}
+
+function calls(body: Tree, name: string): boolean {
+  let found = false;
+  walk(body, (kind, call) => {
+    if (kind === 'FuncCall' && texts(call?.funcname).at(-1)?.startsWith(name)) found = true;
+  });
+  return found;
+}
+
+/** Writes what a query returns into a table: as many rows as that has. */
+export function fills(kind: string, body: Tree): Tree | undefined {
+  if (kind === 'CreateTableAsStmt') return body.into?.skipData ? undefined : body.into?.rel;
+  if (kind === 'SelectStmt') return body.intoClause?.rel;
+  if (kind === 'InsertStmt') return body.selectStmt?.SelectStmt?.valuesLists ? undefined : body.relation;
+  return undefined;
+}
