@@ -79,12 +79,13 @@ function addColumn(column: Tree, facts: Facts): RuleName[] {
   const fallback = of('CONSTR_DEFAULT');
   const generated = of('CONSTR_GENERATED');
   const hasDefault = fallback && !isNull(fallback.raw_expr);
+  const isFilled = hasDefault || generated || of('CONSTR_IDENTITY') || isSerial(column);
+  const isVirtual = generated?.generated_kind === 'v';
   const found: RuleName[] = [];
-  if ((of('CONSTR_NOTNULL') || of('CONSTR_PRIMARY')) && !hasDefault) found.push('add-not-null-column');
+  if ((of('CONSTR_NOTNULL') || of('CONSTR_PRIMARY')) && !isFilled) found.push('add-not-null-column');
+  if (of('CONSTR_NOTNULL') && isVirtual) found.push('set-not-null');
   if (hasDefault && isVolatile(fallback.raw_expr, facts)) found.push('volatile-default');
-  if ((generated && generated.generated_kind !== 'v') || of('CONSTR_IDENTITY') || isSerial(column)) {
-    found.push('rewrite');
-  }
+  if ((generated && !isVirtual) || of('CONSTR_IDENTITY') || isSerial(column)) found.push('rewrite');
   if (['CONSTR_UNIQUE', 'CONSTR_PRIMARY', 'CONSTR_CHECK'].some(of)) found.push('constraint-not-valid');
   // Without a default all rows have NULL, so PostgreSQL skips the validation of a foreign key.
   if (of('CONSTR_FOREIGN') && hasDefault) found.push('constraint-not-valid');

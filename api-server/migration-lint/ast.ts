@@ -43,12 +43,18 @@ export function constraintsOf(column: Tree): Tree[] {
   return (column?.constraints ?? []).map((one: Tree) => one.Constraint).filter(Boolean);
 }
 
-/** The tables of a query by alias. */
+/** The tables of a query by alias, without CTEs and tables whose columns have aliases. */
 export function tablesIn(query: Tree): Map<string, Tree> {
   const tables = new Map<string, Tree>();
+  const others = new Set<string>();
   walk(query, (kind, node) => {
-    if (kind === 'RangeVar' || kind === 'relation') tables.set(node?.alias?.aliasname ?? node?.relname, node);
+    if (kind === 'CommonTableExpr') others.add(node.ctename);
+    if (kind !== 'RangeVar' && kind !== 'relation') return;
+    const name = node?.alias?.aliasname ?? node?.relname;
+    if (node?.alias?.colnames) others.add(name);
+    tables.set(name, node);
   });
+  for (const name of others) tables.delete(name);
   return tables;
 }
 
