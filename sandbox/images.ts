@@ -35,7 +35,14 @@ export function buildImage(
     symlinkSync(resolve('node_modules'), join(root, 'node_modules'));
   const manifest = {
     entrypoint: ['node', entrypoint ? `./dist/${basename(entrypoint)}` : './dist/api-server/main.js'],
-    env: { PCF_VERSION: tag, PCF_API__SERVER__HOST: '127.0.0.1', NODE_ENV: 'production', ...env },
+    env: {
+      PCF_VERSION: tag,
+      PCF_API__SERVER__HOST: '127.0.0.1',
+      // The sandbox enforces no CPU limits: by default, each pod would start one per core of this machine.
+      PCF_API__SERVER__WORKERS: '1',
+      NODE_ENV: 'production',
+      ...env,
+    },
     portEnv: { [PORTS.http]: 'PCF_API__SERVER__PORT', [PORTS.metrics]: 'PCF_API__METRICS__PORT' },
   };
   writeFileSync(join(root, 'image.json'), JSON.stringify(manifest, null, 2));

@@ -1,4 +1,9 @@
-import { ApolloServer, type ApolloServerOptionsWithSchema, type BaseContext } from '@apollo/server';
+import {
+  ApolloServer,
+  type ApolloServerOptionsWithSchema,
+  type ApolloServerPlugin,
+  type BaseContext,
+} from '@apollo/server';
 import {
   ApolloServerPluginCacheControlDisabled,
   ApolloServerPluginLandingPageDisabled,
@@ -23,8 +28,15 @@ export interface ApolloParts {
   admission: Admission;
   runner: OperationRunner;
   formatError: ErrorFormatter;
+  plugins: readonly ApolloServerPlugin<BaseContext>[];
   log: Logger;
 }
+
+/**
+ * Apollo plugins of this API. As soon as there is one, each admitted request passes through Apollo,
+ * which takes more CPU time. Code that must run for each operation can also be in the runner.
+ */
+export const APOLLO_PLUGINS: readonly ApolloServerPlugin<BaseContext>[] = [];
 
 type DocumentStore = NonNullable<ApolloServerOptionsWithSchema<BaseContext>['documentStore']>;
 const HASH_LENGTH = 64;
@@ -53,6 +65,7 @@ export async function startApollo<Context extends BaseContext>(
       ApolloServerPluginLandingPageDisabled(),
       ApolloServerPluginCacheControlDisabled(), // it wraps the resolver of every field
       ApolloServerPluginUsageReportingDisabled(),
+      ...parts.plugins,
       runOperations(parts),
     ],
     stopOnTerminationSignals: false,
@@ -68,7 +81,7 @@ export async function startApollo<Context extends BaseContext>(
   return apollo;
 }
 
-/** Document store of Apollo. It is filled when an operation of the document is validated. */
+/** Document store of Apollo: admitted documents, which Apollo neither parses nor validates again. */
 function storeOf(documents: KnownDocuments): DocumentStore {
   return {
     get: async (key) => documents.byHash(key.slice(-HASH_LENGTH))?.document,
@@ -87,7 +100,7 @@ function persistedIn({ settings, redis, admission }: ApolloParts) {
   const cache = persistedQueries(redis);
   const get = async (key: string) => {
     const text = await cache.get(key);
-    return text !== undefined && !admission.problemOf(text) ? text : undefined;
+    return text === undefined || 'errors' in admission.document(text) ? undefined : text;
   };
   return { cache: { ...cache, get } };
 }

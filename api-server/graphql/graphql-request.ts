@@ -16,7 +16,7 @@ export interface Asked {
   isFound?: boolean;
   operationName?: string;
   variables?: Record<string, unknown>;
-  /** The request has the common form. Apollo checks all others. */
+  /** The body has the common form. Apollo checks all others. */
   isPlain: boolean;
   /** All fields as they were sent; undefined when the body is not an object. */
   fields?: Fields;
@@ -25,16 +25,16 @@ export interface Asked {
 const NOTHING: Asked = { isPlain: false };
 const DOCUMENT_ID = /^(?:sha256:)?([0-9a-f]{64})$/;
 
-export function askedBy({ method, body, url, headers }: FastifyRequest): Asked | GraphQLError {
+/** The part of an HTTP request that is read. */
+export type HttpRequest = Pick<FastifyRequest, 'method' | 'url' | 'headers' | 'body'>;
+
+export function askedBy({ method, body, url }: HttpRequest): Asked | GraphQLError {
   if (method === 'GET') {
     const fields = searchOf(url);
     if (fields instanceof GraphQLError) return fields;
     return { ...askedIn({ ...fields, extensions: parsed(fields.extensions) }), fields, isPlain: false };
   }
-  if (!isObject(body)) return NOTHING;
-  const asked = askedIn(body);
-  asked.isPlain &&= takesJson(headers.accept);
-  return asked;
+  return isObject(body) ? askedIn(body) : NOTHING;
 }
 
 export function askedIn(fields: Fields): Asked {
@@ -108,8 +108,4 @@ function parsed(text: unknown): unknown {
 
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function takesJson(accept: string | undefined): boolean {
-  return accept === undefined || accept === '*/*' || accept.startsWith('application/json');
 }

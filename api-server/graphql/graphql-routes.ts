@@ -1,9 +1,6 @@
-/**
- * Routes of /graphql: the playground for browsers, and 503 while the database is unavailable. Known
- * documents are executed directly. Apollo validates unknown documents, which are then known.
- */
+/** Routes of /graphql: the playground for browsers, 503 while the database is unavailable, and the pipeline. */
 import { constants } from 'node:zlib';
-import { type ApolloServer, type BaseContext, HeaderMap } from '@apollo/server';
+import type { BaseContext } from '@apollo/server';
 import compress, { type FastifyCompressOptions } from '@fastify/compress';
 import etag from '@fastify/etag';
 import type {
@@ -13,26 +10,18 @@ import type {
   HookHandlerDoneFunction,
   onRequestAsyncHookHandler,
 } from 'fastify';
-import { GraphQLError } from 'graphql';
 import { PATHS } from '../../contract/image.js';
 import type { Identity } from '../auth/identity.js';
 import type { DatabaseMonitor } from '../database/pool/database-monitor.js';
 import { CODES } from '../errors.js';
 import { PAGE_POLICY } from '../http/browser-rules.js';
 import { errorBody } from '../http/error-body.js';
-import type { Admission } from './admission/admission.js';
-import type { KnownDocuments, KnownOperation } from './execution/known-documents.js';
-import type { OperationAnswer, OperationRunner } from './execution/operation-runner.js';
-import type { ErrorMask } from './format-error.js';
-import { type Asked, admittedFields, askedBy } from './graphql-request.js';
+import type { Pipeline } from './pipeline.js';
 import { playgroundPage } from './playground.js';
+import { prefersPage } from './response-format.js';
 
 export interface GraphqlRouteParts<Context extends BaseContext> {
-  apollo: ApolloServer<Context>;
-  admission: Admission;
-  documents: KnownDocuments;
-  runner: OperationRunner;
-  mask: ErrorMask;
+  pipeline: Pipeline<Context>;
   monitor: DatabaseMonitor;
   playground: boolean;
   /** Sets the identity of the request, or sends an error. */
@@ -49,48 +38,18 @@ const COMPRESSION = {
   zlibOptions: { level: 6 },
 } satisfies FastifyCompressOptions;
 
-const JSON_TYPE = 'application/json; charset=utf-8';
-
 export function addGraphqlRoutes<Context extends BaseContext>(
   app: FastifyInstance,
   parts: GraphqlRouteParts<Context>,
 ): void {
-  const { apollo, admission, documents, runner, context, mask } = parts;
-  const known = ({ isPlain, query, operationName }: Asked): KnownOperation | undefined => {
-    const document = isPlain && query !== undefined ? documents.bySource(query) : undefined;
-    return document && documents.operation(document, operationName);
-  };
-  const run = async (
-    request: FastifyRequest,
-    reply: FastifyReply,
-    operation: KnownOperation,
-    asked: Asked,
-  ) => {
-    const contextValue = context(identityOf(request));
-    return send(reply, await runner.run(operation, contextValue, asked.variables));
-  };
-  const askApollo = async (request: FastifyRequest, reply: FastifyReply, asked: Asked) => {
-    const { status, headers, body } = await apollo.executeHTTPGraphQLRequest({
-      httpGraphQLRequest: forApollo(request, asked),
-      context: async () => context(identityOf(request)),
-    });
-    for (const [name, value] of headers) void reply.header(name, value);
-    void reply.code(status ?? 200);
-    if (body.kind === 'complete') return reply.send(body.string);
-    throw new Error('unexpected incremental response');
-  };
+  const { pipeline, context } = parts;
   // Before the body is read, so that unauthenticated clients cannot send one.
   const onRequest = [showPlayground(parts.playground), requireDatabase(parts.monitor), parts.identify];
-  const handler = (request: FastifyRequest, reply: FastifyReply) => {
-    const said = askedBy(request);
-    const asked = said instanceof GraphQLError ? said : admission.admit(said);
-    if (asked instanceof GraphQLError) {
-      runner.refused(undefined);
-      return send(reply, { status: 400, result: { errors: [mask(asked)] } });
-    }
+  const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     endWithClient(request, reply);
-    const operation = known(asked);
-    return operation ? run(request, reply, operation, asked) : askApollo(request, reply, asked);
+    const { status, headers, body } = await pipeline.answer(request, () => context(identityOf(request)));
+    for (const [name, value] of headers) void reply.header(name, value);
+    return reply.code(status).send(body);
   };
   void app.register(async (scope) => {
     await scope.register(compress, COMPRESSION);
@@ -140,8 +99,7 @@ function identityOf({ identity }: FastifyRequest): Identity {
 
 /** Whether a browser opens the URL, as opposed to a client that sends a query. */
 function isBrowser({ method, headers, query }: FastifyRequest): boolean {
-  const asksForPage = method === 'GET' && headers.accept?.includes('text/html') === true;
-  return asksForPage && !Object.hasOwn(query as object, 'query');
+  return method === 'GET' && !Object.hasOwn(query as object, 'query') && prefersPage(headers.accept);
 }
 
 /** Cancels SQL statements when the client disconnects. Writes continue. */
@@ -150,23 +108,4 @@ function endWithClient({ state }: FastifyRequest, reply: FastifyReply): void {
     if (!state || reply.raw.writableFinished || state.session.wrote) return;
     state.session.cancel(new Error('the client closed the connection'));
   });
-}
-
-function send(reply: FastifyReply, { status, retryAfter, text, result }: OperationAnswer): FastifyReply {
-  if (retryAfter !== undefined) void reply.header('retry-after', String(retryAfter));
-  return reply
-    .code(status)
-    .header('content-type', JSON_TYPE)
-    .send(text ?? JSON.stringify(result));
-}
-
-/** The checked fields instead of the raw request, which Apollo could parse differently. */
-function forApollo({ method, headers: given, body }: FastifyRequest, asked: Asked) {
-  const headers = new HeaderMap();
-  for (const [name, value] of Object.entries(given)) {
-    if (value) headers.set(name, Array.isArray(value) ? value.join(', ') : value);
-  }
-  const fields = admittedFields(asked);
-  if (method !== 'GET') return { method, headers, body: asked.fields ? fields : body, search: '' };
-  return { method, headers, body, search: `?${new URLSearchParams(fields as Record<string, string>)}` };
 }

@@ -1,8 +1,5 @@
-/**
- * Composition of GraphQL over HTTP: admission, known documents, the runner, and Apollo for unknown
- * documents.
- */
-import type { ApolloServer, BaseContext } from '@apollo/server';
+/** Composition of GraphQL: admission, known documents, the runner, Apollo and the pipeline. */
+import type { ApolloServer, ApolloServerPlugin, BaseContext } from '@apollo/server';
 import { type GraphQLSchema, printSchema } from 'graphql';
 import { Counter } from 'prom-client';
 import type { Settings } from '../config/schema.js';
@@ -11,11 +8,12 @@ import type { Metrics } from '../observability/metrics/metrics.js';
 import type { RedisClient } from '../redis/redis.js';
 import { Admission } from './admission/admission.js';
 import { TrustedDocuments } from './admission/trusted-documents.js';
-import { startApollo } from './apollo.js';
+import { APOLLO_PLUGINS, startApollo } from './apollo.js';
 import { ResponseCache } from './cache/response-cache.js';
 import { KnownDocuments, sha256 } from './execution/known-documents.js';
 import { OperationRunner } from './execution/operation-runner.js';
 import { type ErrorMask, errorFormatter, maskOf } from './format-error.js';
+import { Pipeline } from './pipeline.js';
 import { SubscriptionRunner } from './subscriptions/subscription-runner.js';
 
 export interface GraphqlServerParts {
@@ -24,15 +22,14 @@ export interface GraphqlServerParts {
   redis: RedisClient | undefined;
   metrics: Metrics;
   log: Logger;
+  plugins?: readonly ApolloServerPlugin<BaseContext>[];
   databaseLost(): void;
   retryAfterSeconds(): number;
 }
 
 export interface GraphqlServer<Context extends BaseContext> {
   apollo: ApolloServer<Context>;
-  admission: Admission;
-  documents: KnownDocuments;
-  runner: OperationRunner;
+  pipeline: Pipeline<Context>;
   subscriptions: SubscriptionRunner;
   mask: ErrorMask;
 }
@@ -41,13 +38,15 @@ export interface GraphqlServer<Context extends BaseContext> {
 export async function createGraphqlServer<Context extends BaseContext>(
   parts: GraphqlServerParts,
 ): Promise<GraphqlServer<Context>> {
-  const { settings, schema, metrics, log } = parts;
+  const { settings, schema, metrics } = parts;
   const { graphql } = settings;
   const formatError = errorFormatter(parts);
   const mask = maskOf(formatError);
   const hideSuggestions = !graphql.introspection_enabled;
   const documents = new KnownDocuments(schema, { maxText: graphql.document_cache, hideSuggestions });
   const admission = new Admission({
+    schema,
+    introspection: graphql.introspection_enabled,
     documents,
     limits: {
       depth: graphql.max_depth,
@@ -67,15 +66,16 @@ export async function createGraphqlServer<Context extends BaseContext>(
     ...cacheOf(parts),
     retryAfterSeconds: parts.retryAfterSeconds,
   });
+  const { plugins = APOLLO_PLUGINS } = parts;
   const shared = { documents, admission, runner, mask };
   const subscriptions = new SubscriptionRunner({
     ...{ schema, documents, admission, mask, metrics },
-    introspection: graphql.introspection_enabled,
     maxCost: graphql.max_event_cost,
     deadline: graphql.deadline,
   });
-  const apollo = await startApollo<Context>({ ...parts, ...shared, formatError, log });
-  return { apollo, subscriptions, ...shared };
+  const apollo = await startApollo<Context>({ ...parts, ...shared, plugins, formatError });
+  const pipeline = new Pipeline<Context>({ ...shared, apollo, hasPlugins: plugins.length > 0 });
+  return { apollo, pipeline, subscriptions, mask };
 }
 
 /** No cache without Redis, or when the setting disables it. */

@@ -14,11 +14,7 @@ export interface RunPluginParts {
 
 const OVER_WEBSOCKET = 'subscriptions require WebSocket with the protocol graphql-transport-ws';
 
-/**
- * Passes operations that Apollo has validated to the runner, and adds them to the known documents.
- * Apollo runs only once per document, so code for each operation belongs into the runner and not
- * into an Apollo plugin.
- */
+/** Passes the operations of requests that reach Apollo to the runner, the last stage of the pipeline. */
 export function runOperations({
   documents,
   admission,
@@ -30,13 +26,12 @@ export function runOperations({
       let found: KnownOperation | undefined;
       let isRun = false;
       return {
-        async didResolveOperation({ source, document, operation, request }) {
+        async didResolveOperation({ source, operation, request }) {
           if (operation?.operation === 'subscription') throw badRequest(OVER_WEBSOCKET);
-          // The document was checked at admission. It is checked again because Apollo itself has no
-          // limits.
-          const problem = admission.problemOfDocument(source, document);
-          if (problem) throw badRequest(problem.message, problem.extensions);
-          found = documents.operation(documents.add(source, document), request.operationName);
+          // Known since its admission, unless it is too large for the cache.
+          const known = admission.document(source);
+          if ('errors' in known) throw badRequest('this document cannot be executed');
+          found = documents.operation(known, request.operationName);
           if (operation && !found) throw badRequest('this operation cannot be executed');
         },
         async responseForOperation({ request, contextValue }) {
@@ -62,6 +57,6 @@ export function runOperations({
   };
 }
 
-function badRequest(message: string, extensions: object = { code: CODES.badUserInput }): GraphQLError {
-  return new GraphQLError(message, { extensions: { ...extensions, http: { status: 400 } } });
+function badRequest(message: string): GraphQLError {
+  return new GraphQLError(message, { extensions: { code: CODES.badUserInput, http: { status: 400 } } });
 }

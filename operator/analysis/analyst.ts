@@ -5,12 +5,12 @@
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { AnalysisSpec } from '../api/v1alpha1/spec/analysis.js';
 import type { AnalysisStatus } from '../api/v1alpha1/status/analysis.js';
+import type { PlannedMetric, Subject } from './analysis-model.js';
 import { due, nextDueMs } from './due.js';
 import { judge } from './judge.js';
+import { align, fresh, type MetricCounts, recordAt } from './measurement-record.js';
 import { type AnalysisStep, planMetrics } from './plan-metrics.js';
-import { align, fresh, type MetricCounts, recordAt } from './record.js';
 import type { AnalysisScheduler } from './scheduler.js';
-import type { PlannedMetric, Subject } from './types.js';
 
 export interface AnalysisCase {
   api: PcfApi;

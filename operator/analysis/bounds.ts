@@ -1,7 +1,7 @@
 /** Holds what was read to the bounds of its metric. */
 import type { Comparison, MetricSpec } from '../api/v1alpha1/spec/analysis.js';
 import type { Outcome } from '../api/v1alpha1/status/analysis.js';
-import type { Reading, Sample } from './types.js';
+import type { Reading, Sample } from './analysis-model.js';
 
 /** The part of a measurement that a reading decides. */
 export interface Evaluation {

@@ -1,6 +1,7 @@
 /** Which measurements are due, and when the next one will be. */
-import { conclusive, type MetricCounts } from './record.js';
-import type { Due, PlannedMetric } from './types.js';
+
+import type { Due, PlannedMetric } from './analysis-model.js';
+import { conclusive, type MetricCounts } from './measurement-record.js';
 
 /** What could not be measured is tried again after this, or after its interval where that is shorter. */
 const RETRY_MS = 30_000;

@@ -5,8 +5,8 @@ import { JobKind } from '../resources/kinds.js';
 import { LABELS, owned } from '../resources/metadata.js';
 import { CONTAINER_SECURITY, POD_SECURITY, podMetadata } from '../resources/pod-template.js';
 import type { KubeObject } from '../runtime/kube-types.js';
+import type { Due, Reading } from './analysis-model.js';
 import type { Request } from './providers/provider.js';
-import type { Due, Reading } from './types.js';
 
 /** Finished Jobs stay so long, for somebody to read their logs. */
 const KEEP_SECONDS = 3600;

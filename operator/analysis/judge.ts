@@ -1,8 +1,8 @@
 /** From counts to a verdict: an ordered chain of rules for each metric, then the gravest of all. */
 import type { MetricStatus, Verdict } from '../api/v1alpha1/status/analysis.js';
+import type { Judgement, PlannedMetric } from './analysis-model.js';
 import { boundText } from './bounds.js';
-import { judged, type MetricCounts } from './record.js';
-import type { Judgement, PlannedMetric } from './types.js';
+import { judged, type MetricCounts } from './measurement-record.js';
 
 /** The gravest first. What failed is never hidden by what is merely unknown. */
 const GRAVITY: readonly Verdict[] = ['Failed', 'Unavailable', 'Inconclusive', 'Running', 'Passed'];

@@ -1,5 +1,5 @@
 /** Puts the names of what is judged into a query. */
-import type { Subject } from './types.js';
+import type { Subject } from './analysis-model.js';
 
 type Names = Pick<Subject, 'namespace' | 'name' | 'revision' | 'stableRevision'>;
 

@@ -5,10 +5,10 @@
  * a process that dies loses only what is then due again.
  */
 import type { Logger } from 'pino';
+import type { AnalysisMetrics } from './analysis-metrics.js';
+import type { Due, Measurement } from './analysis-model.js';
 import { type Evaluation, evaluate } from './bounds.js';
-import type { AnalysisMetrics } from './metrics.js';
 import { type Provider, providerType, type Request } from './providers/provider.js';
-import type { Due, Measurement } from './types.js';
 
 export interface SchedulerOptions {
   providers: readonly Provider[];
@@ -147,10 +147,7 @@ export class AnalysisScheduler {
       const detail = error instanceof Error ? error.message : String(error);
       const { namespace, name } = request.subject;
       if (!signal.aborted) {
-        this.options.logger.info(
-          { namespace, name, metric: metric.name, detail },
-          'a metric could not be measured',
-        );
+        this.options.logger.info({ namespace, name, metric: metric.name, detail }, 'measurement failed');
       }
       return { outcome: 'Error', detail };
     } finally {

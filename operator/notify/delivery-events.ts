@@ -1,6 +1,6 @@
 /** What a plan decided, as the events that people are told of. Pure. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import type { Decision } from '../delivery/types.js';
+import type { Decision } from '../delivery/delivery-plan.js';
 import type { DeliveryEvent } from './event.js';
 
 /** What is known of a revision. */
@@ -39,7 +39,7 @@ function eventOf(decision: Decision, position: DeliveryPosition): Told | undefin
       return { type: 'Started', revision: decision.revision, at: startedAt, from: stable };
     case 'Promoted':
       if (decision.undone) {
-        const reason = `${decision.revision} has the traffic again`;
+        const reason = `${decision.revision} receives the traffic again`;
         return { type: 'Undone', revision: decision.undone, at: promotedAt, reason };
       }
       return { type: 'Promoted', revision: decision.revision, at: promotedAt, from: previous };

@@ -58,7 +58,7 @@ function underWay(
 }
 
 function isDeployment({ outcome, firstTrafficAt }: DeliveryRecord): boolean {
-  return firstTrafficAt !== undefined || (outcome !== 'CalledOff' && outcome !== 'Superseded');
+  return firstTrafficAt !== undefined || (outcome !== 'Cancelled' && outcome !== 'Superseded');
 }
 
 type Begun = Pick<DeliveryRecord, 'revision' | 'image' | 'commit' | 'committedAt' | 'startedAt'>;
@@ -85,14 +85,14 @@ const OUTCOMES = {
   Aborted: 'FAILED',
   Undone: 'ROLLED_BACK',
   RolledBack: 'ROLLED_BACK',
-  CalledOff: 'ROLLED_BACK',
+  Cancelled: 'ROLLED_BACK',
   Superseded: 'FAILED',
 } as const satisfies Record<DeliveryRecord['outcome'], DeploymentEnd['outcome']>;
 
 const WHY: Partial<Record<DeliveryRecord['outcome'], string>> = {
-  Undone: 'it took the traffic back from the revision after it',
-  RolledBack: 'called off while it had a share of the traffic',
-  Superseded: 'replaced by the next while it had a share of the traffic',
+  Undone: 'rollback from a later revision',
+  RolledBack: 'rolled back after it had received traffic',
+  Superseded: 'superseded after it had received traffic',
 };
 
 function endOf({ outcome, finishedAt, reason = WHY[outcome] }: DeliveryRecord): DeploymentEnd {

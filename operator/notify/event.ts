@@ -27,7 +27,7 @@ const WORDS: Record<DeliveryEventType, string> = {
   Promoted: 'was promoted',
   Aborted: 'was aborted',
   Undone: 'was undone',
-  Failed: 'needs a person',
+  Failed: 'requires manual action',
 };
 
 /** One sentence, without markup. */

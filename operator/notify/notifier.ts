@@ -68,14 +68,14 @@ export class Notifier {
   ): void {
     const { namespace, name } = api.metadata;
     const { logger, events } = this.options;
-    logger.warn({ namespace, name, event: event.type, destination, why }, 'a notification was dropped');
+    logger.warn({ namespace, name, event: event.type, destination, why }, 'notification dropped');
     if (isStopping) return;
     events.record({
       regarding: api,
       type: 'Warning',
       reason: 'NotificationDropped',
       action: 'Notify',
-      note: `${destination} was not told that ${event.revision} ${event.type.toLowerCase()}: ${why}`,
+      note: `notification ${event.type} of ${event.revision} to ${destination} was dropped: ${why}`,
     });
   }
 

@@ -5,7 +5,7 @@
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
 import { type Clock, pause, systemClock } from '../runtime/clock.js';
 import { DeliveryRefused, TryLater } from './destination.js';
-import type { NotifyMetrics } from './metrics.js';
+import type { NotifyMetrics } from './notification-metrics.js';
 
 export interface Message {
   /** Messages of one line are sent one after the other. */

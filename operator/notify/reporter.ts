@@ -95,14 +95,14 @@ export class Reporter {
     const { logger, events, pauseMs = 60_000 } = this.options;
     const told = this.told.get(keyOf(api));
     if (told?.has(key)) told.set(key, this.clock.now() + pauseMs);
-    logger.warn({ namespace, name, revision, why }, 'a delivery could not be recorded yet');
+    logger.warn({ namespace, name, revision, why }, 'reporting a delivery failed');
     if (isStopping) return;
     events.record({
       regarding: api,
       type: 'Warning',
       reason: 'ReportFailed',
       action: 'Report',
-      note: `the delivery of ${revision} could not be recorded, and will be tried again: ${why}`,
+      note: `recording the delivery of ${revision} failed and will be retried: ${why}`,
     });
   }
 }

@@ -4,9 +4,9 @@ import { podResources } from '../api/v1alpha1/defaults.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { ProbeTiming } from '../api/v1alpha1/spec/pods.js';
-import { podTls } from './backend-tls.js';
 import { connectionsPerPod } from './connection-budget.js';
 import { type Component, commonLabels, LABELS, podSelector } from './metadata.js';
+import { podTls } from './pod-tls.js';
 import { schedulingOf } from './scheduling.js';
 import { type EnvVar, secretSources } from './secret-sources.js';
 

@@ -1,7 +1,6 @@
 /**
- * Notices when an object of ours is changed back by the same field manager again and
- * again: two controllers that each hold the other's work for drift. Nobody can win
- * that, so the repairs come ever more slowly, and it can be told who is at it.
+ * Detects repair loops: another field manager reverts each repair of an object, because two controllers treat
+ * the writes of each other as drift. Repairs are then delayed, and the field manager is reported.
  */
 import { type BackoffPolicy, backoffMs } from './backoff.js';
 
@@ -13,15 +12,18 @@ export interface Fight {
 }
 
 export interface FightPolicy {
-  /** Repairs in a row, each within `calmMs` of the last, that make a fight of it. */
+  /** Consecutive repairs, each within `calmMs` of the previous one, that count as a repair loop. */
   repairs: number;
-  /** Without a repair for so long, it is over. */
+  /** A repair loop ends after this time without a repair. */
   calmMs: number;
-  /** Pause before each further repair. */
+  /** Delay before each further repair. */
   pause: BackoffPolicy;
 }
 
-/** One who edits by hand is put back at once five times; a controller, which comes back each time, at most every 30 s. */
+/**
+ * Five manual edits are reverted immediately; a controller that reverts each repair is repaired at most every
+ * 30 s.
+ */
 export const defaultFightPolicy: FightPolicy = {
   repairs: 5,
   calmMs: 90_000,
@@ -42,7 +44,7 @@ export class FightTracker {
     private readonly now: () => number = () => performance.now(),
   ) {}
 
-  /** Milliseconds until this manager's change of the object may be put back; 0: now. */
+  /** Milliseconds until the change of this manager may be reverted; 0: now. */
   waitMs(owner: string, object: string, manager: string): number {
     const contest = this.recent(owner).find((it) => it.object === object && it.manager === manager);
     if (!contest || contest.repairs < this.policy.repairs) return 0;
@@ -50,7 +52,7 @@ export class FightTracker {
     return Math.max(0, contest.lastAt + pauseMs - this.now());
   }
 
-  /** Takes note of a repair. */
+  /** Records a repair. */
   repaired(owner: string, { object, manager, fields }: Fight): void {
     const before = this.recent(owner).find((it) => it.object === object && it.manager === manager);
     const mine = this.contests.get(owner) ?? new Map<string, Contest>();
@@ -65,7 +67,10 @@ export class FightTracker {
       .map(({ object, manager, fields }) => ({ object, manager, fields }));
   }
 
-  /** Milliseconds until the first fight of this owner is over if nothing happens; undefined: there is none. */
+  /**
+   * Milliseconds until the first repair loop of this owner ends without a further repair; undefined without a
+   * repair loop.
+   */
   calmInMs(owner: string): number | undefined {
     const ends = this.recent(owner)
       .filter(({ repairs }) => repairs >= this.policy.repairs)

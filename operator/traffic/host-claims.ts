@@ -105,7 +105,12 @@ function httpRouteClaims(route: KubeObject): HostClaim[] {
 }
 
 function claims(hosts: readonly string[], gateways: readonly string[]): HostClaim[] {
-  return gateways.flatMap((gateway) => hosts.map((host) => ({ host: host.toLowerCase(), gateway })));
+  return gateways.flatMap((gateway) => hosts.map((host) => ({ host: lowerCase(host), gateway })));
+}
+
+/** Only ASCII letters, as in DNS: a letter of another script is another host. */
+function lowerCase(host: string): string {
+  return host.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
 function qualified(gateway: string, namespace: string | undefined): string {

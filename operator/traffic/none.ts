@@ -3,9 +3,10 @@
  * which case each gets the share that its ready pods have among all.
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { RouteView } from '../delivery/types.js';
+import type { RouteView } from '../delivery/observation.js';
 import { NO_REVISION, service } from '../resources/service.js';
-import { type ReadObject, selectedRevision, type TrafficRouter } from './router.js';
+import { type ReadObject, selectedRevision } from './route-objects.js';
+import type { TrafficRouter } from './router.js';
 
 export const none: TrafficRouter = {
   split: 'replicas',

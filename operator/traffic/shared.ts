@@ -6,10 +6,10 @@
  * object, and written under the condition that it is still that one.
  */
 import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { RouteView } from '../delivery/types.js';
+import type { RouteView } from '../delivery/observation.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
-import { canaryHeader, type ReadObject } from './router.js';
+import { canaryHeader, type ReadObject } from './route-objects.js';
 
 /** Annotation of a user's route while it follows the PcfApi of this name; its value says what was written last. */
 const FOLLOWS = `routed-by.${GROUP}/`;

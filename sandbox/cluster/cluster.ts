@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { generate } from 'selfsigned';
 import { Agent, request } from 'undici';
-import type { ControlPlane } from '../control-plane/resolve.js';
+import type { ControlPlane } from '../control-plane/programs.js';
 import type { Identity } from '../node/log-server.js';
 import type { Ledger } from '../process/ledger.js';
 import { ManagedProcess, untilReady } from '../process/managed-process.js';

@@ -1,10 +1,10 @@
 /** Builds the all-in-one control plane with Go. Minutes, once; then it is in the cache. */
 import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { goBuild } from '../process/go-build.js';
+import { goBuild, type Progress } from '../process/go-build.js';
 import { withLock } from '../process/lock.js';
 import { VERSIONS } from '../versions.js';
-import { PROGRAMS, type Progress, SOURCE } from './resolve.js';
+import { PROGRAMS, SOURCE } from './programs.js';
 
 /** Builds into `folder`, atomically. If another process builds it already, waits for that one. */
 export async function build(folder: string, progress: Progress): Promise<void> {

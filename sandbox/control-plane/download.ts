@@ -4,8 +4,8 @@ import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { EnvHttpProxyAgent, request } from 'undici';
+import type { Progress } from '../process/go-build.js';
 import { VERSIONS } from '../versions.js';
-import type { Progress } from './resolve.js';
 
 /** Downloads all programs into `folder`, or nothing. Throws when the release can't be reached or a checksum differs. */
 export async function download(folder: string, progress: Progress): Promise<void> {

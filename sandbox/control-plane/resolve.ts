@@ -7,20 +7,7 @@ import type { Progress } from '../process/go-build.js';
 import { VERSIONS } from '../versions.js';
 import { build } from './build.js';
 import { download } from './download.js';
-
-export const PROGRAMS = [
-  'etcd',
-  'kube-apiserver',
-  'kube-controller-manager',
-  'kube-scheduler',
-  'kubectl',
-] as const;
-export type Program = (typeof PROGRAMS)[number];
-export type ControlPlane = Record<Program, string>;
-export type { Progress };
-
-/** Where the Go source of the all-in-one program is, from the repository's root. */
-export const SOURCE = 'sandbox/control-plane';
+import { type ControlPlane, PROGRAMS, SOURCE } from './programs.js';
 
 /** A way to have all programs: puts them into a folder, or throws why it can't. */
 export interface Source {

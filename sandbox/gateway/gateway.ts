@@ -62,9 +62,9 @@ export class Gateway {
     const body = await readBody(request);
     if (!body) return refuse(response, 413, 'request is too large');
     if (!this.table.knows(host)) return refuse(response, 404, `no route for host ${host}`);
-    const ports = this.table.upstreams(host, request.headers);
+    const ports = this.table.upstreams(host, request);
     if (ports.length === 0) return refuse(response, 503, 'no healthy upstream');
-    for (const port of this.table.mirrors(host, request.headers)) void this.mirror(port, request, body);
+    for (const port of this.table.mirrors(host, request)) void this.mirror(port, request, body);
     for (const port of ports.slice(0, 3)) {
       try {
         return await this.send(port, request, body, response);

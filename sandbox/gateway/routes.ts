@@ -17,10 +17,11 @@ export function fromVirtualService(object: VirtualService, destinationRules: Des
     }));
     // Matches are alternatives; none at all matches everything.
     const matches = http.match ?? [{}];
-    return matches.map(({ headers = {} }) => ({
+    return matches.map(({ headers = {}, uri = {} }) => ({
       headers: Object.fromEntries(
         Object.entries(headers).map(([name, { exact }]) => [name.toLowerCase(), exact ?? '']),
       ),
+      path: segments(uri.exact ?? uri.prefix),
       destinations,
       mirrors,
     }));
@@ -74,14 +75,17 @@ export function fromHttpRoute(object: HttpRoute): Route {
       ];
     });
     const matches = rule.matches ?? [{}];
-    return matches.map(({ headers = [] }) => ({
+    return matches.map(({ headers = [], path }) => ({
       headers: Object.fromEntries(headers.map(({ name, value }) => [name.toLowerCase(), value])),
+      path: segments(path?.value),
       destinations,
       mirrors,
     }));
   });
-  // The more specific match goes first, as the Gateway API wants it.
-  rules.sort((a, b) => Object.keys(b.headers).length - Object.keys(a.headers).length);
+  // The Gateway API's precedence: the longest path, then the most headers.
+  rules.sort(
+    (a, b) => b.path.length - a.path.length || Object.keys(b.headers).length - Object.keys(a.headers).length,
+  );
   return { key: keyOf(object), hosts: object.spec.hostnames ?? [], rules };
 }
 
@@ -91,7 +95,7 @@ export function fromService(host: string, key: string): Route {
   return {
     key,
     hosts: [host],
-    rules: [{ headers: {}, destinations: [{ namespace, service, labels: {}, weight: 100 }] }],
+    rules: [{ headers: {}, path: '', destinations: [{ namespace, service, labels: {}, weight: 100 }] }],
   };
 }
 
@@ -104,12 +108,23 @@ export function routeFor(routes: readonly Route[], host: string): Route | undefi
   );
 }
 
-/** The first rule whose headers the request has. */
-export function ruleFor(
-  route: Route,
-  headers: Record<string, string | string[] | undefined>,
-): Rule | undefined {
-  return route.rules.find((rule) =>
-    Object.entries(rule.headers).every(([name, value]) => headers[name] === value),
+/** The parts of a request that rules match. */
+export interface Request {
+  url?: string;
+  headers: Record<string, string | string[] | undefined>;
+}
+
+/** The first rule that matches the request's path and headers. */
+export function ruleFor(route: Route, { url = '/', headers }: Request): Rule | undefined {
+  const path = `${url.split('?')[0]}/`;
+  return route.rules.find(
+    (rule) =>
+      path.startsWith(`${rule.path}/`) &&
+      Object.entries(rule.headers).every(([name, value]) => headers[name] === value),
   );
+}
+
+/** A path prefix without its trailing slash. */
+function segments(path = '/'): string {
+  return path.replace(/\/$/, '');
 }

@@ -6,7 +6,7 @@ import type { ResourceCache } from '../../operator/runtime/resource-cache.js';
 import type { AddressBook } from '../node/address-book.js';
 import { within } from '../process/within.js';
 import { WeightedChoice } from './balancer.js';
-import { fromHttpRoute, fromService, fromVirtualService, routeFor, ruleFor } from './routes.js';
+import { fromHttpRoute, fromService, fromVirtualService, type Request, routeFor, ruleFor } from './routes.js';
 import type {
   Destination,
   DestinationRule,
@@ -92,9 +92,9 @@ export class RoutingTable {
    * Local ports that may answer the request, the one whose turn it is first;
    * empty when the destination that was chosen has no ready endpoint.
    */
-  upstreams(host: string, headers: Record<string, string | string[] | undefined>): number[] {
+  upstreams(host: string, request: Request): number[] {
     const route = this.routeFor(host);
-    const rule = route && ruleFor(route, headers);
+    const rule = route && ruleFor(route, request);
     const destination = rule && this.choose(`${route.key}#${route.rules.indexOf(rule)}`, rule);
     if (!destination) return [];
     const ports = this.endpoints(destination);
@@ -103,9 +103,9 @@ export class RoutingTable {
   }
 
   /** Local ports that get a copy of the request, which nobody waits for. */
-  mirrors(host: string, headers: Record<string, string | string[] | undefined>): number[] {
+  mirrors(host: string, request: Request): number[] {
     const route = this.routeFor(host);
-    const mirrors = (route && ruleFor(route, headers)?.mirrors) ?? [];
+    const mirrors = (route && ruleFor(route, request)?.mirrors) ?? [];
     return mirrors
       .filter(({ weight }) => Math.random() * 100 < weight)
       .flatMap((mirror) => this.endpoints(mirror).slice(0, 1));

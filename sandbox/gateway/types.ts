@@ -5,7 +5,10 @@ export interface VirtualService extends KubeObject {
   spec: {
     hosts?: string[];
     http?: {
-      match?: { headers?: Record<string, { exact?: string }> }[];
+      match?: {
+        headers?: Record<string, { exact?: string }>;
+        uri?: { exact?: string; prefix?: string };
+      }[];
       route: { destination: { host: string; subset?: string }; weight?: number }[];
       mirrors?: { destination: { host: string; subset?: string }; percentage?: { value: number } }[];
     }[];
@@ -20,7 +23,7 @@ export interface HttpRoute extends KubeObject {
   spec: {
     hostnames?: string[];
     rules?: {
-      matches?: { headers?: { name: string; value: string }[] }[];
+      matches?: { headers?: { name: string; value: string }[]; path?: { value?: string } }[];
       backendRefs?: { name: string; namespace?: string; weight?: number }[];
       filters?: {
         type: string;
@@ -50,6 +53,8 @@ export interface Destination {
 export interface Rule {
   /** All must be there, with just these values. */
   headers: Record<string, string>;
+  /** Path prefix, whole segments only; empty: all paths. */
+  path: string;
   destinations: Destination[];
   /** Where copies go, each with the percentage of the requests as its weight. */
   mirrors?: Destination[];

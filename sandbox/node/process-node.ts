@@ -122,7 +122,6 @@ export class ProcessNode {
   }
 
   private readonly onError = (error: unknown): void => {
-    if (!this.stopping.signal.aborted)
-      this.options.logger.warn({ err: error }, 'the process node failed at something');
+    if (!this.stopping.signal.aborted) this.options.logger.warn({ err: error }, 'process node action failed');
   };
 }

@@ -64,7 +64,7 @@ export class Reporting {
 /** What the status says of the same: deliveries that had traffic, or ended on their own account. */
 export function figuresOf({ status }: PcfApiView): Omit<DeliveryFigures, 'changeFailureRate'> {
   const told = (status?.history ?? []).filter(
-    ({ outcome, firstTrafficAt }) => firstTrafficAt || !['CalledOff', 'Superseded'].includes(outcome),
+    ({ outcome, firstTrafficAt }) => firstTrafficAt || !['Cancelled', 'Superseded'].includes(outcome),
   );
   const count = (...outcomes: string[]) => told.filter(({ outcome }) => outcomes.includes(outcome)).length;
   return {

@@ -1,12 +1,24 @@
-/** Admits documents by trust and size. Known documents are admitted without a check. */
-import { type DocumentNode, GraphQLError, parse } from 'graphql';
+/** Admits documents by trust, size and validity. Each document is checked once, then it is known. */
+import {
+  type DocumentNode,
+  GraphQLError,
+  type GraphQLSchema,
+  NoSchemaIntrospectionCustomRule,
+  parse,
+  specifiedRules,
+  validate,
+} from 'graphql';
 import { CODES } from '../../errors.js';
-import type { KnownDocuments } from '../execution/known-documents.js';
+import type { KnownDocument, KnownDocuments } from '../execution/known-documents.js';
 import type { Asked } from '../graphql-request.js';
 import { type DocumentLimits, documentProblem } from './document-limits.js';
+import { subscriptionRootProblem } from './subscription-root.js';
 import type { TrustedDocuments } from './trusted-documents.js';
 
 export interface AdmissionParts {
+  schema: GraphQLSchema;
+  /** Without it, errors do not suggest names either. */
+  introspection: boolean;
   documents: KnownDocuments;
   limits: DocumentLimits;
   maxTokens: number;
@@ -15,50 +27,74 @@ export interface AdmissionParts {
   onlyTrusted: boolean;
 }
 
+export interface Admitted extends Asked {
+  /** Undefined when the request has no text. Apollo looks up persisted queries and rejects the others. */
+  document?: KnownDocument;
+}
+
+export interface Rejected {
+  errors: readonly GraphQLError[];
+}
+
+const MAX_VALIDATION_ERRORS = 10;
+
 export class Admission {
   constructor(private readonly parts: AdmissionParts) {}
 
-  /** The request, with the text of a trusted document that it references by hash; or the error. */
-  admit(asked: Asked): Asked | GraphQLError {
-    const { trusted, onlyTrusted, documents } = this.parts;
+  /** The request with its document, which it contains or references by hash. */
+  admit(asked: Asked): Admitted | Rejected {
+    const { onlyTrusted } = this.parts;
     const { query, hash } = asked;
-    if (query === undefined) {
-      const text =
-        hash && (trusted?.byHash(hash) ?? (onlyTrusted ? undefined : documents.byHash(hash)?.source));
-      if (text) return { ...asked, query: text, isFound: true };
-      return onlyTrusted && hash ? untrusted() : asked;
-    }
-    const admitted = onlyTrusted ? { ...asked, isFound: true } : asked;
-    if (documents.bySource(query)) return admitted;
-    if (onlyTrusted && !trusted?.has(query)) return untrusted();
-    return this.problemOf(query) ?? admitted;
+    const found = query === undefined && hash ? this.#textOf(hash) : undefined;
+    const text = query ?? found;
+    if (text === undefined) return onlyTrusted && hash ? untrusted() : asked;
+    const document = this.document(text);
+    if ('errors' in document) return document;
+    const isFound = onlyTrusted || found !== undefined;
+    return { ...asked, query: text, document, ...(isFound && { isFound }) };
   }
 
-  /** Also returns an error for a document that cannot be parsed, so that no document passes unchecked. */
-  problemOf(query: string): GraphQLError | undefined {
-    const document = this.parsed(query);
-    return document instanceof GraphQLError ? document : documentProblem(document, this.parts.limits);
+  /** The known document with this text. An unknown one is parsed, measured and validated. */
+  document(text: string): KnownDocument | Rejected {
+    const { documents, trusted, onlyTrusted, limits } = this.parts;
+    const known = documents.bySource(text);
+    if (known) return known;
+    if (onlyTrusted && !trusted?.has(text)) return untrusted();
+    const document = this.#parsed(text);
+    if (document instanceof GraphQLError) return { errors: [document] };
+    // Before the validation, whose time can grow quadratically.
+    const problem = documentProblem(document, limits) ?? subscriptionRootProblem(document);
+    if (problem) return { errors: [problem] };
+    const errors = this.#validationErrors(document);
+    return errors.length > 0 ? { errors } : documents.add(text, document);
   }
 
-  /** Checks again before a document is executed for the first time, independent of how it was received. */
-  problemOfDocument(source: string, document: DocumentNode): GraphQLError | undefined {
-    const { trusted, onlyTrusted, limits } = this.parts;
-    if (onlyTrusted && !trusted?.has(source)) return untrusted();
-    return documentProblem(document, limits);
+  #textOf(hash: string): string | undefined {
+    const { trusted, onlyTrusted, documents } = this.parts;
+    return trusted?.byHash(hash) ?? (onlyTrusted ? undefined : documents.byHash(hash)?.source);
   }
 
-  parsed(query: string): DocumentNode | GraphQLError {
+  #parsed(text: string): DocumentNode | GraphQLError {
     try {
-      return parse(query, { maxTokens: this.parts.maxTokens });
+      return parse(text, { maxTokens: this.parts.maxTokens });
     } catch (error) {
       const { message, nodes, source, positions } = error as GraphQLError;
       return new GraphQLError(message, { nodes, source, positions, extensions: { code: CODES.unparsable } });
     }
   }
+
+  #validationErrors(document: DocumentNode): GraphQLError[] {
+    const { schema, introspection } = this.parts;
+    const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
+    const options = { maxErrors: MAX_VALIDATION_ERRORS, hideSuggestions: !introspection };
+    return validate(schema, document, rules, options).map(
+      ({ message, nodes, originalError }) =>
+        new GraphQLError(message, { nodes, originalError, extensions: { code: CODES.invalid } }),
+    );
+  }
 }
 
-function untrusted(): GraphQLError {
-  return new GraphQLError('this API accepts only trusted documents', {
-    extensions: { code: CODES.untrusted },
-  });
+function untrusted(): Rejected {
+  const message = 'this API accepts only trusted documents';
+  return { errors: [new GraphQLError(message, { extensions: { code: CODES.untrusted } })] };
 }

@@ -77,9 +77,11 @@ export interface ExecutionParts {
   serially: boolean;
   context: unknown;
   variables: Variables;
+  /** Source of the root fields: the event of a subscription. */
+  rootValue?: unknown;
 }
 
-/** Never rejects. */
+/** Never throws or rejects. */
 export function executePlan(parts: ExecutionParts): Executed | Promise<Executed> {
   return new Execution(parts).run();
 }
@@ -95,17 +97,23 @@ class Execution {
 
   run(): Executed | Promise<Executed> {
     const data: Container = {};
-    const { root, serially } = this.parts;
-    if (serially) return this.#runSerially(data).then(() => this.#executed(data));
-    if (this.#fields(root, undefined, this.#root, data) === FAILED) this.#root.nulled = true;
+    const { root, serially, rootValue } = this.parts;
+    let fields: readonly FieldPlan[];
+    try {
+      fields = root.fields;
+    } catch (error) {
+      return { data: null, errors: [error as GraphQLError] };
+    }
+    if (serially) return this.#runSerially(fields, data).then(() => this.#executed(data));
+    if (this.#fields(fields, rootValue, this.#root, data) === FAILED) this.#root.nulled = true;
     if (this.#pending === 0) return this.#executed(data);
     return this.#idle().then(() => this.#executed(data));
   }
 
   /** Executes the root fields of a mutation one after the other, each with its subfields. */
-  async #runSerially(data: Container): Promise<void> {
-    for (const field of this.parts.root.fields) {
-      const done = this.#field(field, undefined, this.#root, data);
+  async #runSerially(fields: readonly FieldPlan[], data: Container): Promise<void> {
+    for (const field of fields) {
+      const done = this.#field(field, this.parts.rootValue, this.#root, data);
       if (this.#pending > 0) await this.#idle();
       if (done === FAILED) this.#root.nulled = true;
       if (this.#root.nulled) return;
@@ -124,12 +132,12 @@ class Execution {
   }
 
   #fields(
-    selection: SelectionPlan,
+    fields: readonly FieldPlan[],
     source: unknown,
     frame: Frame,
     into: Container,
   ): Container | typeof FAILED {
-    for (const field of selection.fields) {
+    for (const field of fields) {
       if (this.#field(field, source, frame, into) === FAILED) return FAILED;
     }
     return into;
@@ -163,8 +171,9 @@ class Execution {
     return;
   }
 
-  /** Like graphql-js' defaultFieldResolver. */
+  /** Like graphql-js' defaultFieldResolver. Invalid arguments are an error even if they are not used. */
   #property(field: FieldPlan, source: unknown, frame: Frame): unknown {
+    if (!field.hasFixedArguments) this.#argumentsOf(field);
     if ((typeof source !== 'object' || source === null) && typeof source !== 'function') return undefined;
     const value = (source as Container)[field.name];
     if (typeof value !== 'function') return value;
@@ -192,7 +201,7 @@ class Execution {
       path: { prev: frame.path, key: field.responseName, typename: field.parentType.name },
       schema,
       fragments,
-      rootValue: undefined,
+      rootValue: this.parts.rootValue,
       operation,
       variableValues: this.parts.variables,
     };
@@ -267,26 +276,27 @@ class Execution {
     slot: Slot,
     value: unknown,
   ): unknown {
+    const { fields } = selection; // first, because graphql-js reports errors of its directives first
     if (type.isTypeOf) {
       // Most functions need only the value. Creating `info` for each object of a list would be
       // expensive.
-      const info = type.isTypeOf.length < 3 ? NO_INFO : this.#info(field, slot.frame);
+      const info = type.isTypeOf.length < 3 ? NO_INFO : this.#info(field, frameOfField(slot));
       const is = type.isTypeOf(value, this.parts.context, info);
       if (isPromise(is)) {
         const plan = { kind: 'object', type, selection, nonNull } as const;
         return this.#later(field, plan, slot, is, (settled) => {
           if (!settled) throw notOfType(field, type, value);
-          return this.#selection(selection, nonNull, slot, value);
+          return this.#selected(fields, nonNull, slot, value);
         });
       }
       if (!is) throw notOfType(field, type, value);
     }
-    return this.#selection(selection, nonNull, slot, value);
+    return this.#selected(fields, nonNull, slot, value);
   }
 
-  #selection(selection: SelectionPlan, nonNull: boolean, slot: Slot, value: unknown): unknown {
+  #selected(fields: readonly FieldPlan[], nonNull: boolean, slot: Slot, value: unknown): unknown {
     const frame = frameOf(slot, nonNull);
-    return ended(frame, this.#fields(selection, value, frame, {}));
+    return ended(frame, this.#fields(fields, value, frame, {}));
   }
 
   #list(field: FieldPlan, { item, nonNull }: ListPlan, slot: Slot, value: unknown): unknown {
@@ -296,11 +306,16 @@ class Execution {
     const frame = frameOf(slot, nonNull);
     const items: unknown[] = [];
     let index = 0;
-    for (const one of value) {
-      const completed = this.#item(field, item, frame, items as never, index, one);
-      if (completed === FAILED) return ended(frame, FAILED);
-      items[index] = completed;
-      index += 1;
+    try {
+      for (const one of value) {
+        const completed = this.#item(field, item, frame, items as never, index, one);
+        if (completed === FAILED) return ended(frame, FAILED);
+        items[index] = completed;
+        index += 1;
+      }
+    } catch (error) {
+      frame.nulled = true; // the iterator failed: results of its pending items are ignored
+      throw error;
     }
     return items;
   }
@@ -326,7 +341,7 @@ class Execution {
   #abstract(field: FieldPlan, plan: AbstractPlan, slot: Slot, value: unknown): unknown {
     const { type, selections, nonNull } = plan;
     const resolveType = type.resolveType ?? defaultTypeResolver;
-    const name = resolveType(value, this.parts.context, this.#info(field, slot.frame), type);
+    const name = resolveType(value, this.parts.context, this.#info(field, frameOfField(slot)), type);
     const complete = (given: unknown) => {
       const found = this.#runtimeType(field, plan, given, value);
       return this.#objectOf(field, nonNull, found, selections.of(found), slot, value);
@@ -356,7 +371,7 @@ class Execution {
   ): null | typeof FAILED {
     if (!frame.isGone) {
       const path = pathToArray({ prev: frame.path, key, typename });
-      this.#errors.push(locatedError(error, field.nodes as never, path));
+      this.#errors.push(located(error, field, path));
     }
     return type.nonNull ? FAILED : null;
   }
@@ -364,6 +379,22 @@ class Execution {
 
 function frameOf({ frame, container, key, typename }: Slot, nonNull: boolean): Frame {
   return new Frame(frame.path, key, typename, frame, container, nonNull);
+}
+
+/** The frame around the field whose value, list item or item of a nested list is in this slot. */
+function frameOfField({ frame, key }: Slot): Frame {
+  let [around, name] = [frame, key];
+  while (typeof name === 'number') [around, name] = [around.parent as Frame, around.key];
+  return around;
+}
+
+/** Errors with unexpected properties can make `locatedError` throw. */
+function located(error: unknown, { nodes }: FieldPlan, path: (string | number)[]): GraphQLError {
+  try {
+    return locatedError(error, nodes as never, path);
+  } catch (problem) {
+    return locatedError(problem, nodes as never, path);
+  }
 }
 
 /** A value with a failed part is null; a non-nullable value fails as well. */
@@ -393,9 +424,8 @@ function serialized({ serialize, type }: LeafPlan, value: unknown): unknown {
 }
 
 function isPromise(value: unknown): value is PromiseLike<unknown> {
-  return (
-    typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'
-  );
+  const isObject = (typeof value === 'object' && value !== null) || typeof value === 'function';
+  return isObject && typeof (value as { then?: unknown }).then === 'function';
 }
 
 function nameOf({ parentType, name }: FieldPlan): string {

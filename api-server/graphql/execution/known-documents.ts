@@ -1,6 +1,6 @@
 /** Cache of validated documents with their prepared operations. Its size is bounded. */
 import { createHash } from 'node:crypto';
-import { type DocumentNode, type GraphQLSchema, Kind, type OperationDefinitionNode } from 'graphql';
+import type { DocumentNode, GraphQLSchema } from 'graphql';
 import { LRUCache } from 'lru-cache';
 import { OperationCost } from '../admission/operation-cost.js';
 import { cacheSecondsOf } from '../cache/cacheable.js';
@@ -21,8 +21,8 @@ export interface KnownDocument {
   /** SHA-256 hash of the source, by which clients reference the document. */
   hash: string;
   document: DocumentNode;
-  /** Operations by name; undefined when an operation cannot be executed over HTTP. */
-  operations: Map<string | undefined, KnownOperation | undefined>;
+  /** Operations by name. */
+  operations: Map<string | undefined, KnownOperation>;
 }
 
 /** Size of an entry in addition to its text. */
@@ -66,11 +66,10 @@ export class KnownDocuments {
     return added;
   }
 
-  /** Undefined when the document has no such operation, or it is a subscription. */
+  /** Undefined when the document has no such operation. */
   operation(known: KnownDocument, name: string | undefined): KnownOperation | undefined {
     const { operations } = known;
-    if (operations.has(name)) return operations.get(name);
-    const operation = this.#operation(known, name);
+    const operation = operations.get(name) ?? this.#operation(known, name);
     // Unknown names are not cached, because clients choose them.
     if (operation) operations.set(name, operation);
     return operation;
@@ -82,7 +81,7 @@ export class KnownDocuments {
     if (!prepared) return undefined;
     return {
       prepared,
-      cost: costOf(this.schema, document, prepared.definition),
+      cost: new OperationCost(this.schema, prepared.definition, prepared.fragments),
       documentHash: hash,
       cacheSeconds: cacheSecondsOf(this.schema, document, prepared.definition),
     };
@@ -91,17 +90,4 @@ export class KnownDocuments {
 
 export function sha256(text: string): string {
   return createHash('sha256').update(text).digest('hex');
-}
-
-export function costOf(
-  schema: GraphQLSchema,
-  document: DocumentNode,
-  operation: OperationDefinitionNode,
-): OperationCost {
-  const fragments = document.definitions.filter((one) => one.kind === Kind.FRAGMENT_DEFINITION);
-  return new OperationCost(
-    schema,
-    operation,
-    Object.fromEntries(fragments.map((fragment) => [fragment.name.value, fragment])),
-  );
 }

@@ -25,13 +25,14 @@ import {
   visit,
 } from 'graphql';
 import { collectFields, collectSubfields } from 'graphql/execution/collectFields.js';
+import { asBadUserInput } from './bad-user-input.js';
 import { serializerOf } from './serialize.js';
 
 export interface PlanSource {
   schema: GraphQLSchema;
   fragments: Record<string, FragmentDefinitionNode>;
   operation: OperationDefinitionNode;
-  /** Variables of @skip and @include. A plan is valid for one set of their values. */
+  /** Variables of @skip and @include that have a value. A plan is valid for one set of their values. */
   conditions: Readonly<Record<string, unknown>>;
 }
 
@@ -94,7 +95,8 @@ export class FieldPlan {
   }
 
   #argumentsFor(variables: Arguments): Arguments {
-    return frozen(getArgumentValues(this.definition, this.nodes[0] as FieldNode, variables));
+    const node = this.nodes[0] as FieldNode;
+    return frozen(asBadUserInput(() => getArgumentValues(this.definition, node, variables)));
   }
 }
 
@@ -108,22 +110,29 @@ export class SelectionPlan {
     private readonly nodes: readonly FieldNode[] | undefined,
   ) {}
 
+  /** Throws when a condition is invalid. */
   get fields(): readonly FieldPlan[] {
     this.#fields ??= this.#plan();
     return this.#fields;
   }
 
   #plan(): readonly FieldPlan[] {
-    const { schema, fragments, conditions, operation } = this.source;
-    const collected = this.nodes
-      ? collectSubfields(schema, fragments, conditions as Arguments, this.type, this.nodes as never)
-      : collectFields(schema, fragments, conditions as Arguments, this.type, operation.selectionSet);
+    const { schema } = this.source;
+    const collected = asBadUserInput(() => this.#collected());
     const plans: FieldPlan[] = [];
     for (const [responseName, nodes] of collected) {
       const definition = fieldOf(schema, this.type, nodes[0]?.name.value ?? '');
       if (definition) plans.push(new FieldPlan(this.source, responseName, this.type, definition, nodes));
     }
     return plans;
+  }
+
+  /** The fields that @skip and @include select. Throws when a condition is null. */
+  #collected(): Map<string, readonly FieldNode[]> {
+    const { schema, fragments, conditions, operation } = this.source;
+    return this.nodes
+      ? collectSubfields(schema, fragments, conditions as Arguments, this.type, this.nodes as never)
+      : collectFields(schema, fragments, conditions as Arguments, this.type, operation.selectionSet);
   }
 }
 

@@ -8,22 +8,22 @@ export const MAX_PAGE = 100;
 /** Arguments of all connections. */
 @ArgsType()
 export class PageArgs {
-  @Min(1)
+  @Min(0)
   @Max(MAX_PAGE)
   @Field(() => Int, {
     nullable: true,
-    description: `Number of items to return from the start of the list, 1 to ${MAX_PAGE}. The default is ${DEFAULT_PAGE}.`,
+    description: `Number of items to return from the start of the list, 0 to ${MAX_PAGE}. The default is ${DEFAULT_PAGE}.`,
   })
   first?: number | null;
 
   @Field(() => String, { nullable: true, description: 'Returns the items that follow this cursor.' })
   after?: string | null;
 
-  @Min(1)
+  @Min(0)
   @Max(MAX_PAGE)
   @Field(() => Int, {
     nullable: true,
-    description: `Number of items to return from the end of the list, 1 to ${MAX_PAGE}. Excludes \`first\`.`,
+    description: `Number of items to return from the end of the list, 0 to ${MAX_PAGE}. Excludes \`first\`.`,
   })
   last?: number | null;
 

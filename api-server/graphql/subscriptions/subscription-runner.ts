@@ -5,21 +5,12 @@
 import { randomUUID } from 'node:crypto';
 import {
   createSourceEventStream,
-  type DocumentNode,
   type ExecutionArgs,
   type ExecutionResult,
-  execute,
-  GraphQLError,
   type GraphQLSchema,
-  getOperationAST,
-  getVariableValues,
-  NoSchemaIntrospectionCustomRule,
-  type OperationDefinitionNode,
-  specifiedRules,
-  validate,
 } from 'graphql';
 import { DatabaseSession, databaseSession } from '../../database/pool/session.js';
-import { badUserInput, CODES } from '../../errors.js';
+import { badUserInput } from '../../errors.js';
 import { requestContext } from '../../observability/logging/request-context.js';
 import type { OperationMetrics } from '../../observability/metrics/operation-metrics.js';
 import { nameOperation } from '../../observability/tracing/operation-spans.js';
@@ -27,13 +18,13 @@ import { inSpan } from '../../observability/tracing/tracing.js';
 import type { Admission } from '../admission/admission.js';
 import { tooExpensive } from '../admission/operation-cost.js';
 import { inTime, tookTooLong } from '../execution/deadline.js';
-import { costOf, type KnownDocuments } from '../execution/known-documents.js';
+import type { KnownDocument, KnownDocuments, KnownOperation } from '../execution/known-documents.js';
+import type { PreparedOperation } from '../execution/prepared-operation.js';
 import type { ErrorMask } from '../format-error.js';
 import { askedIn, type Fields } from '../graphql-request.js';
 
 export interface SubscriptionRunnerParts {
   schema: GraphQLSchema;
-  introspection: boolean;
   admission: Admission;
   documents: KnownDocuments;
   /** Maximum cost of one event. */
@@ -50,13 +41,18 @@ type Results = AsyncIterableIterator<ExecutionResult> & {
   throw(error: unknown): Promise<IteratorResult<ExecutionResult>>;
 };
 
-const MAX_VARIABLE_ERRORS = 10;
+/** A subscription that was admitted. graphql-ws passes it on as it is. */
+export interface AdmittedSubscription extends ExecutionArgs {
+  operation: PreparedOperation;
+  /** The coerced variables. */
+  values: Record<string, unknown>;
+}
 
 export class SubscriptionRunner {
   constructor(private readonly parts: SubscriptionRunnerParts) {}
 
   /** The execution arguments without the context. Throws when the subscription is rejected. */
-  prepare(payload: Fields): ExecutionArgs {
+  prepare(payload: Fields): AdmittedSubscription {
     try {
       return this.#prepared(payload);
     } catch (error) {
@@ -66,9 +62,9 @@ export class SubscriptionRunner {
   }
 
   /** The results with masked errors, or one result when the subscription cannot start. */
-  async subscribe(args: ExecutionArgs): Promise<Results | ExecutionResult> {
+  async subscribe(args: AdmittedSubscription): Promise<Results | ExecutionResult> {
     const startedAt = performance.now();
-    const name = getOperationAST(args.document, args.operationName)?.name?.value;
+    const { name } = args.operation;
     const begun = await this.#inside('subscribe', name, (session) =>
       inTime(this.parts.deadline, session, () =>
         createSourceEventStream(args).then(endingIfCancelled(session)),
@@ -80,39 +76,24 @@ export class SubscriptionRunner {
     return this.#masked(begun ?? { errors: [tookTooLong(this.parts.deadline)] });
   }
 
-  #prepared(payload: Fields): ExecutionArgs {
-    const { schema, introspection, admission, maxCost } = this.parts;
+  #prepared(payload: Fields): AdmittedSubscription {
+    const { schema, admission, documents, maxCost } = this.parts;
     const admitted = admission.admit(askedIn(payload));
-    if (admitted instanceof GraphQLError) throw admitted;
-    const { query, operationName, variables = {} } = admitted;
-    if (query === undefined) throw badUserInput({ field: 'query', message: 'is missing or unknown' });
-    const document = this.#document(query);
-    const definition = subscriptionIn(document, operationName);
-    const { errors, coerced } = getVariableValues(schema, definition.variableDefinitions ?? [], variables, {
-      maxErrors: MAX_VARIABLE_ERRORS,
-      hideSuggestions: !introspection,
-    });
-    if (errors?.[0]) throw withCode(errors[0], CODES.badUserInput);
-    const cost = costOf(schema, document, definition).of(coerced ?? {});
-    if (cost > maxCost) throw tooExpensive(cost, maxCost);
-    return { schema, document, operationName, variableValues: variables };
-  }
-
-  /** Parsed and validated once, shared with documents over HTTP. */
-  #document(query: string): DocumentNode {
-    const { schema, introspection, admission, documents } = this.parts;
-    const known = documents.bySource(query);
-    if (known) return known.document;
-    const document = admission.parsed(query);
-    if (document instanceof GraphQLError) throw document;
-    const rules = introspection ? specifiedRules : [...specifiedRules, NoSchemaIntrospectionCustomRule];
-    const [problem] = validate(schema, document, rules, { maxErrors: 1, hideSuggestions: !introspection });
-    if (problem) throw withCode(problem, CODES.invalid);
-    return documents.add(query, document).document;
+    if ('errors' in admitted) throw admitted.errors[0];
+    const { document: known, operationName, variables } = admitted;
+    if (!known) throw badUserInput({ field: 'query', message: 'is missing or unknown' });
+    const { prepared, cost } = subscriptionIn(documents, known, operationName);
+    const { values, errors } = prepared.variables(variables);
+    if (errors) throw errors[0];
+    prepared.checkRootFields(values);
+    const price = cost.of(values);
+    if (price > maxCost) throw tooExpensive(price, maxCost);
+    const { document } = known;
+    return { schema, document, operationName, variableValues: variables, operation: prepared, values };
   }
 
   /** Not a generator: `return()` of a generator takes effect only after its pending `await`. */
-  #results(args: ExecutionArgs, name: string | undefined, events: Events): Results {
+  #results(args: AdmittedSubscription, name: string | undefined, events: Events): Results {
     const source = events[Symbol.asyncIterator]();
     const end = async () => {
       await source.return?.();
@@ -140,11 +121,14 @@ export class SubscriptionRunner {
   }
 
   /** Never rejects. */
-  #event(args: ExecutionArgs, name: string | undefined, rootValue: unknown): Promise<ExecutionResult> {
+  #event(args: AdmittedSubscription, name: string | undefined, rootValue: unknown): Promise<ExecutionResult> {
     const startedAt = performance.now();
     const { deadline } = this.parts;
+    const { operation, contextValue, values } = args;
     return this.#inside('subscription event', name, async (session) => {
-      const executed = await inTime(deadline, session, () => execute({ ...args, rootValue }));
+      const executed = await inTime(deadline, session, () =>
+        operation.execute(contextValue, values, rootValue),
+      );
       const result = executed ?? { errors: [tookTooLong(deadline)] };
       this.#count(name, startedAt, result.errors ? 'error' : 'ok');
       return this.#masked(result);
@@ -187,20 +171,21 @@ function endingIfCancelled(session: DatabaseSession) {
   };
 }
 
-function subscriptionIn(document: DocumentNode, name: string | undefined): OperationDefinitionNode {
-  const found = getOperationAST(document, name);
+function subscriptionIn(
+  documents: KnownDocuments,
+  known: KnownDocument,
+  name: string | undefined,
+): KnownOperation {
+  const found = documents.operation(known, name);
   if (!found)
     throw badUserInput({
       field: 'operationName',
       message: 'is not the name of an operation in the document',
     });
-  if (found.operation === 'subscription') return found;
+  const { operation } = found.prepared.definition;
+  if (operation === 'subscription') return found;
   throw badUserInput({
     field: 'query',
-    message: `is a ${found.operation}, not a subscription; send it over HTTP`,
+    message: `is a ${operation}, not a subscription; send it over HTTP`,
   });
-}
-
-function withCode({ message, nodes, originalError }: GraphQLError, code: string): GraphQLError {
-  return new GraphQLError(message, { nodes, originalError, extensions: { code } });
 }

@@ -1,10 +1,8 @@
 /** What a run that was killed may leave of statements that are outside of a transaction. */
-import type { QueryRunner } from 'typeorm';
 import type { Tree } from '../../migration-lint/ast.js';
 import { type Statement, statementsOf } from '../../migration-lint/lint.js';
 import { RefusedError } from './refused-error.js';
-
-type Query = QueryRunner['query'];
+import type { Query } from './statement-gate.js';
 
 interface Found {
   isValid: boolean;

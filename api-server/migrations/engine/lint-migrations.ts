@@ -11,7 +11,7 @@ import {
   statementsOf,
 } from '../../migration-lint/lint.js';
 import { droppedNames } from '../../migration-lint/names.js';
-import type { BackfillSpec } from './backfill.js';
+import type { BackfillSpec } from './backfill-batch.js';
 import type { DryRun } from './dry-run.js';
 import { type KnownMigration, timestampOf } from './known-migrations.js';
 
@@ -94,7 +94,7 @@ async function lintMigration(
 
 /** Its parts must make one UPDATE and nothing else. */
 async function lintBackfill({ table, set, where }: BackfillSpec, history: LintHistory): Promise<Finding[]> {
-  const sql = `UPDATE ${table} SET ${set} WHERE (${where})`;
+  const sql = `UPDATE ${table} SET ${set}\nWHERE (${where}\n)`;
   const findings = await lintSql(sql, lintContext('backfill', true, history));
   return findings.filter(({ rule }) => rule !== 'update-all-rows');
 }

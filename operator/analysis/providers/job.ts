@@ -11,8 +11,8 @@ import {
 import type { KubeObject } from '../../runtime/kube-types.js';
 import type { CacheEvent } from '../../runtime/resource-cache.js';
 import { keyOf } from '../../runtime/store.js';
+import type { Reading } from '../analysis-model.js';
 import { analysisJob, readingOf } from '../job-object.js';
-import type { Reading } from '../types.js';
 import type { Provider, Request } from './provider.js';
 
 /** The operator's cache of Jobs. */

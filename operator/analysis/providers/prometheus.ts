@@ -4,9 +4,9 @@ import { durationMs } from '../../api/v1alpha1/kubernetes.js';
 import type { PrometheusTarget } from '../../api/v1alpha1/spec/analysis.js';
 import { OutgoingError, post } from '../../runtime/outgoing/http.js';
 import type { SecretReader } from '../../runtime/outgoing/secrets.js';
+import type { Reading, Sample, Subject } from '../analysis-model.js';
 import { builtInQuery } from '../built-in.js';
 import { substitute } from '../placeholders.js';
-import type { Reading, Sample, Subject } from '../types.js';
 import type { Provider, Request } from './provider.js';
 
 /** Every series is judged, so more than these are a query that forgot to sum up. */

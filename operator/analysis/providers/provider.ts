@@ -1,7 +1,7 @@
 /** The seam to what measures. One file a provider. */
 import type { PcfApi } from '../../api/v1alpha1/pcfapi.js';
 import type { AnalysisSpec } from '../../api/v1alpha1/spec/analysis.js';
-import type { Due, PlannedMetric, Reading, Subject } from '../types.js';
+import type { Due, PlannedMetric, Reading, Subject } from '../analysis-model.js';
 
 /** One measurement to take, with all that a provider may need for it. */
 export interface Request {

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { durationMs } from '../../api/v1alpha1/kubernetes.js';
 import { OutgoingError, post } from '../../runtime/outgoing/http.js';
 import type { SecretReader } from '../../runtime/outgoing/secrets.js';
-import type { Reading } from '../types.js';
+import type { Reading } from '../analysis-model.js';
 import type { Provider, Request } from './provider.js';
 
 const MAX_BYTES = 65_536;

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
+import { analysisMetrics } from '../../../operator/analysis/analysis-metrics.js';
 import { Analyst } from '../../../operator/analysis/analyst.js';
-import { analysisMetrics } from '../../../operator/analysis/metrics.js';
 import { PrometheusProvider } from '../../../operator/analysis/providers/prometheus.js';
 import { AnalysisScheduler } from '../../../operator/analysis/scheduler.js';
 import { analysis as analysisSchema } from '../../../operator/api/v1alpha1/spec/analysis.js';

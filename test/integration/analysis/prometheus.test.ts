@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { generate } from 'selfsigned';
 import { METRICS } from '../../../contract/metrics.js';
+import type { Subject } from '../../../operator/analysis/analysis-model.js';
 import { evaluate } from '../../../operator/analysis/bounds.js';
 import { planMetrics } from '../../../operator/analysis/plan-metrics.js';
 import { PrometheusProvider } from '../../../operator/analysis/providers/prometheus.js';
-import type { Subject } from '../../../operator/analysis/types.js';
 import { analysis as analysisSchema } from '../../../operator/api/v1alpha1/spec/analysis.js';
 import { pcfApi } from '../../support/fixtures.js';
 import { eventually } from '../../support/pcf-api.js';

@@ -110,7 +110,8 @@ describe('api-server GraphQL', () => {
 
   for (const [what, args, field] of [
     ['first above 100', 'first: 101', 'first'],
-    ['first below 1', 'first: 0', 'first'],
+    ['first below 0', 'first: -1', 'first'],
+    ['last below 0', 'last: -1', 'last'],
     ['first and last', 'first: 1, last: 1', 'last'],
     ['a cursor that is none', 'after: "nonsense"', 'after'],
     ['a cursor of another list', `after: "${Buffer.from('["a","b","c"]').toString('base64url')}"`, 'after'],
@@ -121,6 +122,67 @@ describe('api-server GraphQL', () => {
       assert.equal(errors[0]?.extensions.field, field);
     });
   }
+
+  it('first: 0 and last: 0 return no items, but the total and whether there are more', async () => {
+    const list = (args: string) =>
+      `{ services(${args}) { totalCount edges { cursor } pageInfo { hasNextPage hasPreviousPage startCursor } } }`;
+    await create('web');
+    const { data, errors } = await api.graphql(list('first: 0'));
+    assert.deepEqual(errors, []);
+    const pageInfo = { hasNextPage: true, hasPreviousPage: false, startCursor: null };
+    assert.deepEqual(data.services, { totalCount: 1, edges: [], pageInfo });
+    const last = await api.graphql(list('last: 0'));
+    assert.deepEqual(last.data.services.pageInfo, { ...pageInfo, hasNextPage: false, hasPreviousPage: true });
+  });
+
+  it('one client sends null for a condition, and others get their results', async () => {
+    await create('web');
+    const query = `query Page($more: Boolean = false) {
+      services(first: 1) { totalCount edges { node { name owner @include(if: $more) } } }
+    }`;
+    for (let time = 0; time < 2; time += 1) {
+      const wrong = await api.graphql(query, { more: null });
+      assert.equal(wrong.errors[0]?.extensions.code, 'BAD_USER_INPUT');
+      const { data, errors } = await api.graphql(query);
+      assert.deepEqual(errors, []);
+      assert.deepEqual(data.services.edges, [{ node: { name: 'web' } }]);
+    }
+    const atRoot = 'query Root($more: Boolean = false) { __typename a: __typename @include(if: $more) }';
+    const wrong = await api.graphql(atRoot, { more: null });
+    assert.deepEqual([wrong.status, wrong.errors[0]?.extensions.code], [200, 'BAD_USER_INPUT']);
+    assert.deepEqual((await api.graphql(atRoot)).data, { __typename: 'Query' });
+  });
+
+  it('the content type is the accepted one, for the first request with a document and for others', async () => {
+    const query = '{ services { totalCount } accepted: __typename }';
+    const send = (accept: string, of = query) =>
+      api.fetch('/graphql', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', accept },
+        body: JSON.stringify({ query: of }),
+      });
+    for (const [accept, expected] of [
+      ['application/graphql-response+json', 'application/graphql-response+json; charset=utf-8'],
+      [
+        'application/graphql-response+json, application/json;q=0.9',
+        'application/graphql-response+json; charset=utf-8',
+      ],
+      ['application/json', 'application/json; charset=utf-8'],
+      ['*/*', 'application/json; charset=utf-8'],
+    ] as const) {
+      for (let time = 0; time < 2; time += 1) {
+        const response = await send(accept);
+        assert.deepEqual([response.status, response.headers.get('content-type')], [200, expected]);
+      }
+      const invalid = await send(accept, '{ unknownField }');
+      assert.equal(invalid.headers.get('content-type'), expected);
+      assert.equal(invalid.status, accept === 'application/json' ? 200 : 400);
+    }
+    const created = 'mutation { createService(input: { name: "not-accepted" }) { id } }';
+    assert.equal((await send('application/jsonp', created)).status, 406);
+    const { data } = await api.graphql('{ service(name: "not-accepted") { id } }');
+    assert.equal(data.service, null, 'a request that is not acceptable has no effect');
+  });
 
   it('refuses ids that are none, or of another type', async () => {
     const { errors } = await api.graphql('{ node(id: "abc") { id } }');
@@ -349,7 +411,7 @@ describe('api-server GraphQL in production', () => {
     assert.equal(status, 400);
     assert.match(errors[0]!.message, /introspection is not allowed/);
     const page = await api.fetch('/graphql', { headers: { accept: 'text/html', ...headers } });
-    assert.equal(page.status, 400);
+    assert.equal(page.status, 406);
     assert.doesNotMatch(await page.text(), /<html/);
     const typo = await api.graphql('{ servicez { totalCount } }', {}, headers);
     assert.doesNotMatch(typo.text, /Did you mean/);

@@ -22,6 +22,7 @@ interface Sent {
 type Expected = [status: number, code?: string, limit?: string];
 
 const JSON_TYPE = { 'content-type': 'application/json' };
+const ACCEPT_JSON = { accept: 'application/json' };
 const id = (text: string) => Buffer.from(text).toString('base64url');
 const nested = (field: string, depth: number) => `${`{ ${field} `.repeat(depth)}${'} '.repeat(depth)}`;
 const UUID = '00000000-0000-4000-8000-000000000000';
@@ -210,7 +211,58 @@ const CORPUS: Record<string, [Sent, Expected]> = {
   'plain text': [{ body: '{"query":"{ __typename }"}', headers: { 'content-type': 'text/plain' } }, [400]],
   XML: [{ body: '<query/>', headers: { 'content-type': 'application/xml' } }, [415]],
   'a content type that is none': [{ body: '{}', headers: { 'content-type': ';;;' } }, [415]],
-  'a client that takes no JSON': [{ query: '{ __typename }', headers: { accept: 'image/png' } }, [406]],
+  'Accept without JSON': [{ query: '{ __typename }', headers: { accept: 'image/png' } }, [406, BAD]],
+  'Accept: application/jsonp': [
+    { query: '{ __typename }', headers: { accept: 'application/jsonp' } },
+    [406, BAD],
+  ],
+  'Accept: application/json;q=0': [
+    { query: '{ __typename }', headers: { accept: 'application/json;q=0' } },
+    [406, BAD],
+  ],
+  'Accept: application/json and no GraphQL': [
+    { query: '{', headers: ACCEPT_JSON },
+    [200, 'GRAPHQL_PARSE_FAILED'],
+  ],
+  'Accept: application/json and an unknown field': [
+    { query: '{ unknownField }', headers: ACCEPT_JSON },
+    [200, INVALID],
+  ],
+  'Accept: application/json and an invalid variable': [
+    { query: 'query ($id: ID!) { node(id: $id) { id } }', variables: { id: null }, headers: ACCEPT_JSON },
+    [200, BAD],
+  ],
+  'Accept: application/json and an expensive query': [
+    { query: TOO_COSTLY, headers: ACCEPT_JSON },
+    [400, TOO_LARGE, 'cost'],
+  ],
+  'Accept: application/json and a malformed body': [{ body: '{}', headers: ACCEPT_JSON }, [400]],
+  'null for a non-nullable argument': [
+    { query: 'query ($id: ID = "x") { node(id: $id) { id } }', variables: { id: null } },
+    [200, BAD],
+  ],
+  'null in a list of non-nullable items': [
+    { query: 'query ($id: ID = "x") { nodes(ids: [$id]) { id } }', variables: { id: null } },
+    [200, BAD],
+  ],
+  'a null filter': [
+    {
+      query: 'query ($f: ServiceFilter = {}) { services(filter: $f) { totalCount } }',
+      variables: { f: null },
+    },
+    [200, BAD],
+  ],
+  'a null condition': [
+    { query: 'query ($if: Boolean = true) { __typename @skip(if: $if) }', variables: { if: null } },
+    [200, BAD],
+  ],
+  'a condition on the root field of a subscription': [
+    {
+      query: 'subscription ($if: Boolean!) { deploymentChanged @skip(if: $if) { cursor } }',
+      variables: { if: false },
+    },
+    [400, BAD],
+  ],
   'a GET of another site': [{ path: '/graphql?query={__typename}', method: 'GET' }, [400]],
   'a mutation by GET': [
     {
@@ -327,6 +379,14 @@ const SOCKET_CORPUS: Record<string, [(object | string | Uint8Array)[], number | 
   'a cursor that is none': [[SUBSCRIBE('subscription { deploymentChanged(after: "!") { cursor } }')], BAD],
   'a hash of nothing': [
     [SUBSCRIBE('', { extensions: { persistedQuery: { version: 1, sha256Hash: 'f'.repeat(64) } } })],
+    BAD,
+  ],
+  'a hash of nothing without a query': [
+    [{ type: 'subscribe', id: 'one', payload: { documentId: 'f'.repeat(64) } }],
+    BAD,
+  ],
+  'a condition on its root field': [
+    [SUBSCRIBE('subscription { deploymentChanged @skip(if: true) { cursor } }')],
     BAD,
   ],
   'a query that is a number': [[SUBSCRIBE(5)], 4_400],

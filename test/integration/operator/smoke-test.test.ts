@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { Pod } from '../../../operator/reconciler/pods.js';
+import type { Pod } from '../../../operator/reconciler/pod-state.js';
 import { DeploymentKind, JobKind, PodKind, ServiceKind } from '../../../operator/resources/kinds.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { Load } from '../../../sandbox/story/load.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+import type { Measurement } from '../../../operator/analysis/analysis-model.js';
 import { type AnalysisCase, Analyst } from '../../../operator/analysis/analyst.js';
 import type { Request } from '../../../operator/analysis/providers/provider.js';
-import type { Measurement } from '../../../operator/analysis/types.js';
 import { type AnalysisStatus, analysisStatus } from '../../../operator/api/v1alpha1/status/analysis.js';
 import { pcfApi } from '../../support/fixtures.js';
 import { analysisOf, iso, START, subject } from './metrics-under-test.js';

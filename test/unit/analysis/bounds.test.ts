@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import type { Sample } from '../../../operator/analysis/analysis-model.js';
 import { boundText, evaluate } from '../../../operator/analysis/bounds.js';
-import type { Sample } from '../../../operator/analysis/types.js';
 import { plannedMetric } from './metrics-under-test.js';
 
 const one = (value: number): Sample[] => [{ labels: {}, value }];

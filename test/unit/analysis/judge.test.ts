@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
+import type { Measurement } from '../../../operator/analysis/analysis-model.js';
 import { due, nextDueMs } from '../../../operator/analysis/due.js';
 import { judge } from '../../../operator/analysis/judge.js';
-import { align, fresh, MAX_DETAIL, type MetricCounts, record } from '../../../operator/analysis/record.js';
-import type { Measurement } from '../../../operator/analysis/types.js';
+import {
+  align,
+  fresh,
+  MAX_DETAIL,
+  type MetricCounts,
+  record,
+} from '../../../operator/analysis/measurement-record.js';
 import { iso, next, plannedMetric, START } from './metrics-under-test.js';
 
 const SECOND = 1_000;

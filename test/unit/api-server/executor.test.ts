@@ -236,6 +236,71 @@ describe('executor', () => {
     assert.equal(PreparedOperation.of(schema, document, undefined), undefined);
   });
 
+  describe('a nullable condition', () => {
+    const query = `query Page($more: Boolean = false) {
+      word @include(if: $more) item { word number @include(if: $more) ...Child @skip(if: $more) }
+    } fragment Child on Item { child { id @include(if: $more) } }`;
+    const operation = () => PreparedOperation.of(schema, parse(query), undefined) as PreparedOperation;
+    const run = async (of: PreparedOperation, given: Variables) => {
+      const { values } = of.variables(given);
+      assert.ok(values);
+      return of.execute(newContext(), values);
+    };
+
+    for (const order of [
+      [null, undefined, true, false, null, undefined],
+      [undefined, null, undefined, null, true],
+    ]) {
+      it(`is planned per value: ${order.map(String).join(', ')}`, async () => {
+        const shared = operation();
+        for (const more of order) {
+          const given = more === undefined ? {} : { more };
+          const { data, errors = [] } = await run(shared, given);
+          const expected = await theirs(query, given);
+          assert.equal(JSON.stringify(data), JSON.stringify(expected.data));
+          assert.equal(errors.length, expected.errors?.length ?? 0);
+          if (more === null) assert.equal(errors[0]?.extensions.code, 'BAD_USER_INPUT');
+        }
+      });
+    }
+
+    it('that is null on a root field is an error of the request, and nothing throws', async () => {
+      const { data, errors } = await run(operation(), { more: null });
+      assert.equal(data, null);
+      assert.match(errors?.[0]?.message ?? '', /Argument "if" of non-null type "Boolean!" must not be null/);
+    });
+  });
+
+  it('an invalid argument is BAD_USER_INPUT, with and without a resolver', async () => {
+    const plain = buildSchema(
+      'type Query { with(of: Int! = 1): Int without(of: Int! = 1): Int word: String }',
+    );
+    plain.getQueryType()!.getFields().with!.resolve = (_source, { of }) => of;
+    const query = 'query ($of: Int = 1) { with(of: $of) without(of: $of) word }';
+    const { data, errors = [] } = await ours(query, { of: null }, undefined, plain);
+    assert.deepEqual(data, { with: null, without: null, word: null });
+    assert.deepEqual(
+      errors.map(({ path, extensions }) => [path, extensions.code]),
+      [
+        [['with'], 'BAD_USER_INPUT'],
+        [['without'], 'BAD_USER_INPUT'],
+      ],
+    );
+    await compare(query, { of: null }, undefined, true, plain);
+  });
+
+  it('an error that cannot be located does not keep the request waiting', async () => {
+    const strange = buildSchema('type Query { a: Int b: Int }');
+    const fields = strange.getQueryType()!.getFields();
+    fields.a!.resolve = async () => {
+      throw Object.assign(new Error('strange'), { positions: 5, source: {} });
+    };
+    fields.b!.resolve = () => 1;
+    const { data, errors } = await ours('{ a b }', {}, undefined, strange);
+    assert.deepEqual(data, { a: null, b: 1 });
+    assert.equal(errors?.length, 1);
+  });
+
   it('siblings share their arguments, and none can change them', async () => {
     const { errors } = await ours('{ items { changes(list: [1]) } }');
     assert.match(errors?.[0]?.message ?? '', /not extensible/);

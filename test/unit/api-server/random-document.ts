@@ -1,10 +1,13 @@
 /** An operation of any schema, with everything that a document may have: the same for the same seed. */
 import {
+  GraphQLBoolean,
   type GraphQLCompositeType,
   type GraphQLField,
   type GraphQLInputType,
+  GraphQLNonNull,
   type GraphQLSchema,
   getNamedType,
+  getNullableType,
   isAbstractType,
   isCompositeType,
   isEnumType,
@@ -14,6 +17,7 @@ import {
   isRequiredArgument,
   isUnionType,
 } from 'graphql';
+import { Random } from './random.js';
 
 export interface RandomDocument {
   query: string;
@@ -39,14 +43,14 @@ class Writer {
   readonly #declared: string[] = [];
   readonly #variables: Record<string, unknown> = {};
   readonly #fragments: { name: string; type: GraphQLCompositeType; text: string }[] = [];
-  #state: number;
+  readonly #random: Random;
 
   constructor(
     private readonly schema: GraphQLSchema,
     seed: number,
     private readonly options: RandomOptions,
   ) {
-    this.#state = seed >>> 0;
+    this.#random = new Random(seed);
   }
 
   document(): RandomDocument {
@@ -59,17 +63,18 @@ class Writer {
   }
 
   #selection(type: GraphQLCompositeType, depth: number): string {
-    const parts = Array.from({ length: 1 + this.#below(4) }, () => this.#part(type, depth));
+    const parts = Array.from({ length: 1 + this.#random.below(4) }, () => this.#part(type, depth));
     return `{ ${parts.join(' ')} }`;
   }
 
   #part(type: GraphQLCompositeType, depth: number): string {
-    const dice = this.#below(10);
+    const dice = this.#random.below(10);
     if (dice === 0) return `__typename${this.#directive()}`;
     if (dice === 1) return `...${this.#fragment(type, depth)}${this.#directive()}`;
     if (dice === 2 || isUnionType(type)) {
-      const on = isAbstractType(type) ? this.#one(this.schema.getPossibleTypes(type)) : type;
-      const condition = isAbstractType(type) || this.#is(0.5) ? ` on ${on.name}` : '';
+      const possible = isAbstractType(type) ? this.schema.getPossibleTypes(type) : [];
+      const on = possible.length > 0 ? this.#random.one(possible) : type;
+      const condition = isAbstractType(type) || this.#random.is(0.5) ? ` on ${on.name}` : '';
       return `...${condition}${this.#directive()} ${this.#selection(on, depth)}`;
     }
     const fields = Object.values(type.getFields()).filter(
@@ -77,15 +82,15 @@ class Writer {
         !this.options.without?.includes(field.name) &&
         (depth > 0 || !isCompositeType(getNamedType(field.type))),
     );
-    return fields.length > 0 ? this.#field(this.#one(fields), depth) : '__typename';
+    return fields.length > 0 ? this.#field(this.#random.one(fields), depth) : '__typename';
   }
 
   #field(field: GraphQLField<unknown, unknown>, depth: number): string {
-    const given = field.args.filter((arg) => isRequiredArgument(arg) || this.#is(0.5));
+    const given = field.args.filter((arg) => isRequiredArgument(arg) || this.#random.is(0.5));
     const args = given.map(({ name, type }) => `${name}: ${this.#value(type)}`).join(', ');
     const call = args ? `(${args})` : '';
     // What is asked for in the same way may be merged, so it sometimes has the same name.
-    const alias = this.#is(0.3) || args ? `${this.#aliasOf(field.name + args)}: ` : '';
+    const alias = this.#random.is(0.3) || args ? `${this.#aliasOf(field.name + args)}: ` : '';
     const inner = getNamedType(field.type);
     const selection = isCompositeType(inner) ? ` ${this.#selection(inner, depth - 1)}` : '';
     return `${alias}${field.name}${call}${this.#directive()}${selection}`;
@@ -99,7 +104,7 @@ class Writer {
 
   #fragment(type: GraphQLCompositeType, depth: number): string {
     const known = this.#fragments.filter((one) => one.type === type);
-    if (known.length > 0 && this.#is(0.5)) return this.#one(known).name;
+    if (known.length > 0 && this.#random.is(0.5)) return this.#random.one(known).name;
     const text = this.#selection(type, Math.min(depth, 2));
     const name = `F${this.#fragments.length}`;
     this.#fragments.push({ name, type, text: `fragment ${name} on ${type.name} ${text}` });
@@ -107,17 +112,33 @@ class Writer {
   }
 
   #directive(): string {
-    if (!this.#is(0.2)) return '';
-    const name = this.#is(0.5) ? 'skip' : 'include';
-    return ` @${name}(if: ${this.#is(0.3) ? this.#is(0.5) : this.#variable('Boolean!', this.#is(0.5))})`;
+    if (!this.#random.is(0.2)) return '';
+    const first = this.#condition(this.#random.one(['skip', 'include']));
+    return first.includes('skip') && this.#random.is(0.2) ? first + this.#condition('include') : first;
   }
 
-  /** A literal, or a variable that has a value, has a default, or has neither. */
+  #condition(name: string): string {
+    const value = this.#random.is(0.3)
+      ? this.#random.is(0.5)
+      : this.#value(new GraphQLNonNull(GraphQLBoolean));
+    return ` @${name}(if: ${value})`;
+  }
+
+  /**
+   * A literal, or a variable that has a value, has a default, or has neither. A nullable variable
+   * with a default may be null where null is not allowed.
+   */
   #value(type: GraphQLInputType): string {
-    if (!this.#is(0.5)) return this.#literal(type, this.#input(type, 2));
-    const dice = this.#below(4);
+    if (!this.#random.is(0.5)) return this.#literal(type, this.#input(type, 2));
+    const dice = this.#random.below(isNonNullType(type) ? 2 : 4);
     if (dice === 0 && !isNonNullType(type)) return this.#declare(`${type}`);
-    if (dice === 1) return this.#declare(`${type} = ${this.#literal(type, this.#input(type, 1), true)}`);
+    if (dice === 1) {
+      const nullable = getNullableType(type);
+      const declared = `${nullable} = ${this.#literal(nullable, this.#some(nullable, 1), true)}`;
+      return this.#random.is(0.5)
+        ? this.#declare(declared)
+        : this.#variable(declared, this.#input(nullable, 2));
+    }
     return this.#variable(`${type}`, this.#input(type, 2));
   }
 
@@ -126,7 +147,7 @@ class Writer {
     if (isNonNullType(type)) return this.#literal(type.ofType, value, isDefault);
     if (value === null) return 'null';
     const inner = (of: GraphQLInputType, one: unknown) =>
-      isDefault || this.#is(0.7) ? this.#literal(of, one, isDefault) : this.#variable(`${of}`, one);
+      isDefault || this.#random.is(0.7) ? this.#literal(of, one, isDefault) : this.#value(of);
     if (isListType(type)) return `[${(value as unknown[]).map((one) => inner(type.ofType, one)).join(', ')}]`;
     if (isEnumType(type)) return String(value);
     if (!isInputObjectType(type)) return JSON.stringify(value);
@@ -151,48 +172,32 @@ class Writer {
 
   #input(type: GraphQLInputType, depth: number): unknown {
     if (isNonNullType(type)) return this.#some(type.ofType, depth);
-    return this.#is(0.15) ? null : this.#some(type, depth);
+    return this.#random.is(0.15) ? null : this.#some(type, depth);
   }
 
   #some(type: GraphQLInputType, depth: number): unknown {
     if (isListType(type)) {
-      return Array.from({ length: this.#below(3) }, () => this.#input(type.ofType, depth));
+      return Array.from({ length: this.#random.below(3) }, () => this.#input(type.ofType, depth));
     }
-    if (isEnumType(type)) return this.#one(type.getValues()).name;
+    if (isEnumType(type)) return this.#random.one(type.getValues()).name;
     if (isInputObjectType(type)) {
       const fields = Object.values(type.getFields()).filter(
         ({ type: of, defaultValue }) =>
-          (isNonNullType(of) && defaultValue === undefined) || (depth > 0 && this.#is(0.5)),
+          (isNonNullType(of) && defaultValue === undefined) || (depth > 0 && this.#random.is(0.5)),
       );
       return Object.fromEntries(fields.map(({ name, type: of }) => [name, this.#input(of, depth - 1)]));
     }
     switch (getNamedType(type).name) {
       case 'Int':
-        return this.#below(100);
+        return this.#random.below(100);
       case 'Float':
-        return this.#below(100) / 4;
+        return this.#random.below(100) / 4;
       case 'Boolean':
-        return this.#is(0.5);
+        return this.#random.is(0.5);
       case 'DateTimeISO':
-        return new Date(this.#below(2_000_000_000) * 1_000).toISOString();
+        return new Date(this.#random.below(2_000_000_000) * 1_000).toISOString();
       default:
-        return this.#one(['', 'word', '"quoted" \\ $v0', 'é\u{1F600}', '{"a":1}']);
+        return this.#random.one(['', 'word', '"quoted" \\ $v0', 'é\u{1F600}', '{"a":1}']);
     }
-  }
-
-  #one<T>(from: readonly T[]): T {
-    return from[this.#below(from.length)] as T;
-  }
-
-  #is(share: number): boolean {
-    return this.#below(1_000) < share * 1_000;
-  }
-
-  /** Mulberry32. */
-  #below(end: number): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % end;
   }
 }
