@@ -136,8 +136,8 @@ interface FoundIn {
 }
 
 /**
- * Each file of SQL is a migration, in this order: what one creates the next ones know of.
- * The parser is loaded when it is asked for: it is a megabyte.
+ * Lints each SQL file as one migration, with facts about the schema from the files before it.
+ * The parser is a megabyte, so it is loaded on demand.
  */
 async function lintTexts(files: string[], phase: MigrationPhase): Promise<FoundIn[]> {
   const { describeFinding, lintContext, lintSql } = await import('../api-server/migration-lint/lint.js');
@@ -152,7 +152,7 @@ async function lintTexts(files: string[], phase: MigrationPhase): Promise<FoundI
   return found;
 }
 
-/** Migration modules, together: an older one says what a newer one meets. */
+/** Lints migration modules together, as an older one provides facts for a newer one. */
 async function lintModules(files: string[]): Promise<FoundIn[]> {
   const modules = files.filter(isModule);
   if (modules.length === 0) return [];

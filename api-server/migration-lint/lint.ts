@@ -25,21 +25,21 @@ export interface Statement {
   text: string;
 }
 
-/** What is known before a migration. */
+/** Knowledge from other migrations of the image. */
 export interface LintHistory {
   /** Names that older contracts, which may still have to run, drop. */
   doomed: ReadonlySet<string>;
-  /** What older migrations say of the schema. */
+  /** Facts about the schema from older migrations. */
   facts: Facts;
 }
 
-/** What is known of the migration that the SQL belongs to; all but the first two and `doomed` grow as it is read. */
+/** State of the lint of one migration. The sets and `facts` grow with each statement. */
 export interface LintContext extends LintHistory {
   phase: MigrationPhase;
   transaction: boolean;
   /** Tables the migration made itself: nobody uses them yet, so no lock hurts. */
   created: Set<string>;
-  /** Those of them that it filled from a query, so that reading them takes time. */
+  /** The created tables that were filled from a query: scans of them take time. */
   filled: Set<string>;
   /** All that it made itself, as `createdNames` has it. */
   made: Set<string>;
@@ -58,7 +58,7 @@ export function lintContext(
     phase,
     transaction,
     doomed,
-    facts: facts.copy(), // a migration that is tried again begins with the same
+    facts: facts.copy(), // a retry starts from the same facts
     created: new Set(),
     filled: new Set(),
     made: new Set(),
@@ -91,7 +91,7 @@ export async function lintSql(sql: string, context: LintContext): Promise<Findin
     const reason = error instanceof Error ? error.message : String(error);
     return [finding('syntax', sql, reason)];
   }
-  if (!context.transaction) context.held = undefined; // released at the end of each text
+  if (!context.transaction) context.held = undefined; // each text is a transaction of its own
   const findings: Finding[] = [];
   for (const statement of statements) findings.push(...(await lintStatement(statement, context)));
   return findings;
@@ -101,7 +101,7 @@ async function lintStatement(statement: Statement, context: LintContext): Promis
   const { kind, body, text } = statement;
   const allowed = allowances(text);
   const isFunction = kind === 'CreateFunctionStmt';
-  if (isFunction) context.facts.learn(kind, body); // it may call itself
+  if (isFunction) context.facts.record(kind, body); // it may be recursive
   const ofBody = isFunction ? await rulesOfBody(statement, context) : [];
   const names = new Set([...rulesOf(statement, context), ...ofBody, ...allowed.unexplained]);
   const tooLong = heldTooLong(statement, context);
@@ -151,7 +151,7 @@ function note({ kind, body }: Statement, context: LintContext): void {
   const table = createdTable(kind, body);
   if (table && !mayExist) created.add(table);
   if (filledTable && isOwn(filledTable, created)) filled.add(relationName(filledTable));
-  facts.learn(kind, body);
+  facts.record(kind, body);
   if (kind !== 'AlterTableStmt') return;
   for (const { def } of commandsOf(body)) {
     if (def?.Constraint?.skip_validation) unvalidated.add(def.Constraint.conname);
@@ -189,7 +189,7 @@ async function rulesOfBody({ body, text }: Statement, context: LintContext): Pro
   }
   for (const one of inner) {
     found.push(...functionRulesOfBody(one.body, context.facts));
-    const isCall = one.kind === 'CallStmt'; // as that of a function
+    const isCall = one.kind === 'CallStmt'; // judged by functionRulesOfBody
     if (!isCall && !CHANGES_ROWS.has(one.kind)) found.push(...rulesOfKind(one.kind, one.body, context));
   }
   return found;
@@ -202,7 +202,7 @@ function concurrency(kind: string, body: Tree, { transaction }: LintContext): Ru
   return ['outside-transaction'];
 }
 
-/** A run that is killed can do it again. */
+/** True if a rerun after a crash has the same result. */
 function isRepeatable(kind: string, body: Tree): boolean {
   if (kind === 'SelectStmt') return !body.intoClause;
   if (kind === 'AlterTableStmt') {
@@ -248,7 +248,7 @@ function locksRows(select: Tree, created: ReadonlySet<string>): boolean {
   return found;
 }
 
-/** The lock, if the statement takes long and the transaction holds one that blocks the traffic. */
+/** The blocking lock that the transaction holds during a slow statement. */
 function heldTooLong({ kind, body }: Statement, context: LintContext): string | undefined {
   const held = strongest([context.held, ...locksOf(kind, body, context).filter(blocksTraffic)]);
   return held && isSlow(kind, body, context) ? `${held.mode} on ${held.table}` : undefined;

@@ -1,23 +1,23 @@
-/** What analysis is about, and what it passes on. Plain data: no clock, no Kubernetes objects. */
+/** Data types of analyses. Plain data: no clock, no Kubernetes objects. */
 import type { MetricSpec } from '../api/v1alpha1/spec/analysis.js';
 import type { Outcome, Verdict } from '../api/v1alpha1/status/analysis.js';
 
-/** What is judged. */
+/** Subject of an analysis. */
 export interface Subject {
   namespace: string;
   name: string;
-  /** The revision on its way. */
+  /** The revision being delivered. */
   revision: string;
   stableRevision?: string;
-  /** Image of the revision on its way. */
+  /** Image of the revision being delivered. */
   image: string;
-  /** When its delivery began. The same revision may be tried again, and is judged again then. */
+  /** Start of its delivery. A retry of the same revision is a new subject. */
   startedAt?: string;
-  /** Share of the traffic it gets now, in percent. */
+  /** Its current weight, in percent. */
   weight: number;
 }
 
-/** A metric with its pace, as it holds at one step of a delivery. Times are in milliseconds. */
+/** A metric with its timing at a step of a delivery. Times are in milliseconds. */
 export interface PlannedMetric {
   name: string;
   spec: MetricSpec;
@@ -26,35 +26,35 @@ export interface PlannedMetric {
   count: number;
   failureLimit: number;
   inconclusiveLimit: number;
-  /** Longest time that a measurement may take. */
+  /** Maximum duration of a measurement. */
   timeoutMs: number;
-  /** Measured on after its count is full, for as long as the delivery lasts. */
+  /** Whether it is measured after `count` was reached, until the end of the delivery. */
   continuous: boolean;
 }
 
-/** One measurement that is due. The name, since when its metric counts, and its number make it that one and no other. */
+/** A due measurement. It is identified by the name of the metric, the start of its counts, and its number. */
 export interface Due {
   name: string;
   since: string;
   number: number;
 }
 
-/** A value of one series; the labels tell it from the others of the same answer. */
+/** A value of one series. Labels distinguish series of the same result. */
 export interface Sample {
   labels: Record<string, string>;
   value: number;
 }
 
-/** What a provider found out. */
+/** Result of a provider. */
 export type Reading =
   | { type: 'Samples'; samples: Sample[]; stable?: Sample[]; note?: string }
   | { type: 'Verdict'; outcome: Exclude<Outcome, 'Error'>; value?: number; message?: string };
 
-/** What became of one measurement that was due. */
+/** Result of a due measurement. */
 export interface Measurement extends Due {
-  /** When it was taken: ISO 8601. */
+  /** Time of the measurement in ISO 8601. */
   at: string;
-  /** When it was begun, as far as that is known; a Job takes its time. */
+  /** Start of the measurement, if known. It differs from `at` for a Job. */
   begunAt?: string;
   outcome: Outcome;
   value?: string;

@@ -1,18 +1,21 @@
-/** From counts to a verdict: an ordered chain of rules for each metric, then the gravest of all. */
+/** Computes a verdict from counts: a chain of rules per metric, then the worst verdict. */
 import type { MetricStatus, Verdict } from '../api/v1alpha1/status/analysis.js';
 import type { Judgement, PlannedMetric } from './analysis-model.js';
 import { boundText } from './bounds.js';
 import { judged, type MetricCounts } from './measurement-record.js';
 
-/** The gravest first. What failed is never hidden by what is merely unknown. */
+/** Worst first. A failure takes precedence over unknown results. */
 const GRAVITY: readonly Verdict[] = ['Failed', 'Unavailable', 'Inconclusive', 'Running', 'Passed'];
 
-/** What passed is believed for two intervals and as long as a measurement may take; then it is waited for again. */
+/**
+ * A passed verdict is valid for two intervals plus the maximum duration of a measurement; then a new
+ * measurement is required.
+ */
 const FRESH_INTERVALS = 2;
 
 /**
- * The verdict on all metrics, and on each. Messages hold times rather than ages, so
- * that they change only when something happened. An analysis without metrics has passed.
+ * Verdict on all metrics, and on each. Messages contain times instead of ages, so that they change only with
+ * an event. An analysis without metrics has passed.
  */
 export function judge(
   planned: readonly PlannedMetric[],
@@ -81,7 +84,7 @@ function tooFew(metric: PlannedMetric, counts: MetricCounts): Judgement | undefi
   return { verdict: 'Running', message: `${progress(metric, counts)}${last(counts)}` };
 }
 
-/** An operator that was away must not continue by what it saw before. */
+/** After a downtime the operator must not continue on old measurements. */
 function stale(metric: PlannedMetric, counts: MetricCounts, now: number): Judgement | undefined {
   if (!metric.continuous || counts.lastMeasuredAt === undefined) return undefined;
   const ageMs = now - Date.parse(counts.lastMeasuredAt);

@@ -1,17 +1,17 @@
 /**
- * The counts of each metric. Pure: they come from status and go back there, so an
- * operator that is killed at any line continues from what was written last.
+ * Counts of each metric. Pure: they are read from the status and written to it, so an operator that is killed
+ * continues with the last written counts.
  */
 import type { MetricStatus } from '../api/v1alpha1/status/analysis.js';
 import type { Measurement, PlannedMetric } from './analysis-model.js';
 
-/** What is kept of a metric; the rest of its status is derived from it. */
+/** Stored fields of a metric. The other fields of its status are derived from them. */
 export type MetricCounts = Omit<MetricStatus, 'verdict' | 'message' | 'bound'>;
 
-/** What a detail may hold, so that a status of many metrics stays small. */
+/** Maximum length of a detail, to limit the size of the status. */
 export const MAX_DETAIL = 256;
 
-/** A metric nobody has measured yet. */
+/** Initial counts of a metric. */
 export function fresh(name: string, now: number): MetricCounts {
   return {
     name,
@@ -25,8 +25,8 @@ export function fresh(name: string, now: number): MetricCounts {
 }
 
 /**
- * The counts of exactly the planned metrics, in their order: a new one starts, one that is
- * gone is forgotten. Those that continue over steps are counted for each step besides.
+ * Counts of exactly the planned metrics, in their order: new ones are added, others are removed. Metrics that
+ * continue over steps also have counts per step.
  */
 export function align(
   planned: readonly PlannedMetric[],
@@ -41,14 +41,14 @@ export function align(
 }
 
 /**
- * Counts a measurement in. One that was counted already, that belongs to an earlier
- * count or to no metric changes nothing: it may be told of any number of times.
+ * Counts a measurement. Measurements that are already counted, belong to earlier counts or to no metric are
+ * ignored, so a measurement can be passed repeatedly.
  */
 export function record(results: readonly MetricCounts[], measurement: Measurement): MetricCounts[] {
   return results.map((counts) => (isNext(counts, measurement) ? counted(counts, measurement) : counts));
 }
 
-/** The same, which counts it for the step too, where it was begun in it. */
+/** Also counts it for the step, if it was started during the step. */
 export function recordAt(stepSince: string | undefined): typeof record {
   return (results, measurement) =>
     record(results, measurement).map((counts, index) => {
@@ -58,7 +58,7 @@ export function recordAt(stepSince: string | undefined): typeof record {
     });
 }
 
-/** Whether it was begun before the step was: then it is of a smaller share. */
+/** Whether it was started before the step, with a smaller weight. */
 function isEarlier({ at, begunAt = at }: Measurement, stepSince: string | undefined): boolean {
   return stepSince !== undefined && Date.parse(begunAt) < Date.parse(stepSince);
 }
@@ -94,12 +94,12 @@ function clip(text: string): string {
   return text.length <= MAX_DETAIL ? text : `${text.slice(0, MAX_DETAIL - 1)}…`;
 }
 
-/** Measurements that said something of what is judged: the step, or the delivery as a whole. */
+/** Conclusive measurements of the subject: the step, or the whole delivery. */
 export function judged(counts: MetricCounts): number {
   return counts.atStep ?? conclusive(counts);
 }
 
-/** Measurements that said something. */
+/** Conclusive measurements. */
 export function conclusive({ measurements, inconclusive, errors }: MetricCounts): number {
   return measurements - inconclusive - errors;
 }

@@ -1,4 +1,4 @@
-/** Records a deployment in a PCF API. Whatever was recorded before may be recorded again. */
+/** Records a deployment in a PCF API. Idempotent. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { ReportingSpec } from '../api/v1alpha1/spec/reporting.js';
 import { post } from '../runtime/outgoing/http.js';
@@ -25,7 +25,7 @@ interface Answer {
   errors?: { extensions?: { code?: unknown } }[];
 }
 
-/** The API answered with an error of this code. */
+/** The API returned an error with this code. */
 class AnsweredError extends DeliveryRefused {
   constructor(
     message: string,
@@ -53,7 +53,7 @@ export class DeploymentRecorder {
     this.label = `the API at ${spec.url}`;
   }
 
-  /** Throws a DeliveryRefused when there is no point in trying again soon. */
+  /** Throws a DeliveryRefused if a retry is useless. */
   async record(report: DeploymentReport, signal: AbortSignal): Promise<void> {
     const serviceId = await this.serviceId(signal);
     const id = await this.deploymentId(serviceId, report, signal);
@@ -70,7 +70,7 @@ export class DeploymentRecorder {
       const made = await this.ask(CREATE_SERVICE, { input: { name } }, signal);
       return (made.createService as { id: string }).id;
     } catch (error) {
-      // Somebody else made it meanwhile.
+      // Another client created it concurrently.
       if (isConflict(error)) throw new TryLater(`${this.label} made the service just now`, undefined);
       throw error;
     }
@@ -94,7 +94,7 @@ export class DeploymentRecorder {
     }
   }
 
-  /** The key is known with something else, such as the strategy before an edit: the one that began then. */
+  /** The key is recorded with other values, such as the strategy before an edit: those of the start apply. */
   private async knownDeployment(
     serviceId: string,
     { version, startedAt }: DeploymentReport,
@@ -127,7 +127,7 @@ export class DeploymentRecorder {
     return data;
   }
 
-  /** By code alone, as the other side's text could hold anything. */
+  /** Uses the code only, because the message of the server can contain anything. */
   private errorOf(errors: NonNullable<Answer['errors']>): Error {
     const given = String(errors[0]?.extensions?.code ?? '');
     const code = /^[A-Z_]{1,40}$/.test(given) ? given : 'an error';

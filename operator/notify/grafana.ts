@@ -19,7 +19,7 @@ export function grafanaAnnotation(api: PcfApi, target: GrafanaTarget, event: Del
   };
 }
 
-/** Grafana shows the text as HTML. */
+/** Grafana renders the text as HTML. */
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

@@ -4,7 +4,6 @@ import { BACKUP_KINDS, DeploymentKind, JobKind, PcfApiKind, ROUTES, typeOf } fro
 import { ADOPT_ORPHANS_ANNOTATION, hasLabelsOf, isOrphanOf, isOwnedBy } from '../resources/metadata.js';
 import { SURROUNDING_KINDS } from '../resources/surroundings.js';
 import { type Applier, type ApplyResult, ExistsError } from '../runtime/apply.js';
-import { type Fight, FightTracker } from '../runtime/fights.js';
 import {
   isConnectionError,
   isNotFound,
@@ -15,6 +14,7 @@ import {
   type ResourceType,
 } from '../runtime/kube-client.js';
 import { lastOtherManager } from '../runtime/managed-fields.js';
+import { type RepairLoop, RepairLoopTracker } from '../runtime/repair-loops.js';
 import { keyOf } from '../runtime/store.js';
 import type { RouteEdit } from '../traffic/shared.js';
 import type { Caches } from './caches.js';
@@ -91,7 +91,7 @@ export class Actor {
     private readonly client: KubeClient,
     private readonly applier: Applier,
     private readonly caches: Caches,
-    private readonly fights = new FightTracker(),
+    private readonly repairLoops = new RepairLoopTracker(),
   ) {}
 
   /**
@@ -108,8 +108,8 @@ export class Actor {
     for (const wave of waves.slice(0, beforePods)) await this.applyWave(api, wave, run, BEST_EFFORT_KINDS);
     if (routeEdit) await this.editRoute(api, routeEdit, run);
     for (const wave of waves.slice(beforePods)) await this.applyWave(api, wave, run, 'all kinds');
-    const calmInMs = this.fights.calmInMs(keyOf(api));
-    if (calmInMs !== undefined) run.waits.push(calmInMs);
+    const endsInMs = this.repairLoops.endsInMs(keyOf(api));
+    if (endsInMs !== undefined) run.waits.push(endsInMs);
     const { waits, ...applied } = run;
     return { ...applied, lookAgainMs: waits.length > 0 ? Math.min(...waits) : undefined };
   }
@@ -147,13 +147,13 @@ export class Actor {
   }
 
   /** Other managers that revert our repairs repeatedly. Further repairs of these fields are delayed, with backoff. */
-  fightsFor(key: string): Fight[] {
-    return this.fights.fightsOf(key);
+  repairLoopsFor(key: string): RepairLoop[] {
+    return this.repairLoops.loopsOf(key);
   }
 
   /** Discards the state of a deleted PcfApi. */
   forget(key: string): void {
-    this.fights.forget(key);
+    this.repairLoops.forget(key);
   }
 
   private async applyOne(api: PcfApi, object: KubeObject, waits: number[]): Promise<ApplyResult> {
@@ -161,7 +161,7 @@ export class Actor {
     const owner = keyOf(api);
     const name = `${object.kind} ${object.metadata.name}`;
     const mayRepair = ({ manager }: { manager: string }) => {
-      const waitMs = this.fights.waitMs(owner, name, manager);
+      const waitMs = this.repairLoops.waitMs(owner, name, manager);
       if (waitMs > 0) waits.push(waitMs);
       return waitMs === 0;
     };
@@ -173,7 +173,7 @@ export class Actor {
     });
     const result = await naming(name, written);
     if (result.outcome === 'drifted') {
-      this.fights.repaired(owner, { object: name, manager: result.manager, fields: result.fields });
+      this.repairLoops.repaired(owner, { object: name, manager: result.manager, fields: result.fields });
     }
     return result;
   }
@@ -198,7 +198,7 @@ export class Actor {
     const fields = [edit.field];
     const paths = [edit.field.split('.').map((step) => `f:${step}`)];
     const manager = lastOtherManager(metadata.managedFields ?? [], FIELD_MANAGER, paths);
-    const waitMs = edit.drifted ? this.fights.waitMs(keyOf(api), object, manager) : 0;
+    const waitMs = edit.drifted ? this.repairLoops.waitMs(keyOf(api), object, manager) : 0;
     if (waitMs > 0) {
       run.waits.push(waitMs);
       return;
@@ -207,7 +207,7 @@ export class Actor {
     run.changed = true;
     run.routeChanged = true;
     if (!edit.drifted) return;
-    this.fights.repaired(keyOf(api), { object, manager, fields });
+    this.repairLoops.repaired(keyOf(api), { object, manager, fields });
     run.repairs.push({ kind, name: metadata.name, manager, fields });
   }
 

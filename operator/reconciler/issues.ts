@@ -12,22 +12,16 @@ import { allFindings, type Finding, type Rule } from '../delivery/rule-chain.js'
 import { connectionsNeeded, LEAST_PER_POD, mostPods } from '../resources/connection-budget.js';
 import type { Revision } from '../resources/revision.js';
 import { metricNames } from '../resources/scale-view.js';
+import type { RepairLoop } from '../runtime/repair-loops.js';
 import { currentScaleView } from './autoscaling.js';
 import { hostConflictMessage } from './host-conflict.js';
 import type { Observed } from './observed.js';
 
 export type Issue = Finding<Reason>;
 
-/** Another field manager that reverts repairs of the operator. */
-export interface RepairLoop {
-  object: string;
-  manager: string;
-  fields: string[];
-}
-
 /** The messages contain no count and no time, so that they are written once. */
-export function repairLoops(fights: readonly RepairLoop[]): Issue[] {
-  return fights.map(({ object, manager, fields }) => ({
+export function repairLoops(loops: readonly RepairLoop[]): Issue[] {
+  return loops.map(({ object, manager, fields }) => ({
     reason: 'RepairLoop',
     message: `${manager} reverts each repair of ${fields.join(', ')} of ${object}, so repairs are delayed: exclude the object from its management, or set the value in the PcfApi`,
   }));

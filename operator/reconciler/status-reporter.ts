@@ -36,7 +36,7 @@ export class StatusReporter {
     const issues = [
       ...findIssues(observed, planned.missingKinds, planned.plan),
       ...(obstacle?.isTransient ? [obstacle] : []),
-      ...repairLoops(this.deps.actor.fightsFor(keyOf(api))),
+      ...repairLoops(this.deps.actor.repairLoopsFor(keyOf(api))),
     ];
     const status = {
       ...statusOf(observed, effective, verdict, issues, finished, now),

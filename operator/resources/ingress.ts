@@ -7,7 +7,7 @@ import { IngressKind } from './kinds.js';
 import { owned } from './metadata.js';
 import { SERVICE_PORT } from './service.js';
 
-/** For provider None: leads the hosts to the Service, which decides on the revision. */
+/** With provider None: routes the hosts to the Service, which selects the revision. */
 export function ingress(api: PcfApi): KubeObject | undefined {
   const { traffic, tls } = api.spec;
   if (!traffic?.ingress) return undefined;

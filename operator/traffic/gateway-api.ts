@@ -1,4 +1,4 @@
-/** Gateway API: an HTTPRoute with weights over one Service a revision. */
+/** Gateway API: an HTTPRoute with weights for one Service per revision. */
 import { PATHS } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { RouteView } from '../delivery/observation.js';
@@ -60,7 +60,7 @@ function httpRoute(api: PcfApi, rules: readonly RouteRule[]): KubeObject {
   });
 }
 
-/** Route for callers inside the mesh, if the user's own route serves only the gateway. */
+/** Route for callers inside the mesh, if the existing route serves only the gateway. */
 function meshRoute(api: PcfApi, rules: readonly RouteRule[]): KubeObject {
   return owned(api, HttpRouteKind, `${api.metadata.name}-mesh`, {
     spec: { parentRefs: [meshParent(api)], rules },
@@ -110,7 +110,7 @@ function mirrorFilter(revision: string, percent: number) {
   };
 }
 
-/** The longest path wins, before headers, so canary requests reach it as well. */
+/** The longest path takes precedence over headers, so canary requests match it as well. */
 function authRule(service: string): RouteRule {
   return {
     matches: [{ path: { type: 'PathPrefix', value: PATHS.auth } }],

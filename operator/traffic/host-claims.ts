@@ -117,7 +117,7 @@ function qualified(gateway: string, namespace: string | undefined): string {
   return gateway.includes('/') ? gateway : `${namespace}/${gateway}`;
 }
 
-/** The order in which routes for one host win: the older one, then by namespace and name, as in the Gateway API. */
+/** Precedence of routes for one host: the older one, then by namespace and name, as in the Gateway API. */
 export function isOlder(a: KubeObject, b: KubeObject | undefined): boolean {
   const [ageOfA, ageOfB] = [a, b].map((route) => route?.metadata.creationTimestamp);
   if (!b || !ageOfB) return true;

@@ -24,7 +24,7 @@ interface HttpRoute {
 const HEADER_ROUTE = 'canary-header';
 const PRIMARY_ROUTE = 'primary';
 const AUTH_ROUTE = 'auth';
-/** Istio's name for all sidecars. */
+/** Name of all sidecars in Istio. */
 const MESH = 'mesh';
 
 export const istio: TrafficRouter = {
@@ -74,8 +74,8 @@ function clientTls(api: PcfApi, secured: SecuredBackends) {
 }
 
 /**
- * Route for the gateways and for callers inside the mesh, which get the same shares by the Service's name.
- * Istio rejects duplicate hosts, and the spec may have that of the Service.
+ * Route for the gateways, and for callers inside the mesh that use the name of the Service. Istio rejects
+ * duplicate hosts, and the spec can contain the host of the Service.
  */
 function virtualService(api: PcfApi, http: readonly HttpRoute[]): KubeObject {
   const { hosts = [], gateways = [] } = api.spec.traffic ?? {};
@@ -89,14 +89,17 @@ function virtualService(api: PcfApi, http: readonly HttpRoute[]): KubeObject {
   });
 }
 
-/** Route for callers inside the mesh, if the user's own route serves only the gateway. */
+/** Route for callers inside the mesh, if the existing route serves only the gateway. */
 function meshVirtualService(api: PcfApi, http: readonly HttpRoute[]): KubeObject {
   return owned(api, VirtualServiceKind, `${api.metadata.name}-mesh`, {
     spec: { hosts: [hostOf(api, api.metadata.name)], gateways: [MESH], http },
   });
 }
 
-/** Whether it has the Service's host inside the mesh: of two VirtualServices for a host, a sidecar applies one. */
+/**
+ * Whether it contains the host of the Service inside the mesh: of two VirtualServices for a host, a sidecar
+ * applies one.
+ */
 function servesMesh(api: PcfApi, userRoute: KubeObject): boolean {
   const { hosts = [], gateways = [MESH] } = (userRoute.spec ?? {}) as {
     hosts?: string[];

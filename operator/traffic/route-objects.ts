@@ -1,4 +1,4 @@
-/** What all routers have in common: the canary header, and the Service of the API beside the route. */
+/** Shared by all routers: the canary header, and the Service of the API next to the route. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { RouteView } from '../delivery/observation.js';
 import { ALL_REVISIONS, serviceRevision } from '../delivery/route-share.js';
@@ -7,7 +7,7 @@ import { LABELS } from '../resources/metadata.js';
 import { NO_REVISION, service } from '../resources/service.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
 
-/** Requests with this header always reach the new revision, once it has a ready pod. */
+/** Requests with this header are always routed to the new revision if it has a ready pod. */
 export function canaryHeader({ spec }: PcfApi): { name: string; value: string } {
   return spec.strategy?.canary?.header ?? { name: 'x-canary', value: 'true' };
 }
@@ -40,7 +40,7 @@ export function withService(
   return serviceRevision(route) === selected ? route : { ...route, service: selected };
 }
 
-/** `namespace/name`, or `name` in the PcfApi's own namespace. */
+/** `namespace/name`, or `name` in the namespace of the PcfApi. */
 export function splitGateway(api: PcfApi, gateway: string): { namespace: string; name: string } {
   const [first, second] = gateway.split('/');
   return second ? { namespace: first!, name: second } : { namespace: api.metadata.namespace, name: first! };

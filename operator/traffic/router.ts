@@ -1,6 +1,6 @@
 /**
- * A traffic router: turns "who gets what" into objects and reads it back. One
- * file a provider. After Flagger's router Interface, but pure: no client in it.
+ * A traffic router: converts a route to objects and back, with one file per provider. Like the router
+ * interface of Flagger, but pure: without a client.
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { RouteView } from '../delivery/observation.js';
@@ -33,8 +33,8 @@ export interface TrafficRouter {
    */
   services(api: PcfApi, revision: string): string[];
   /**
-   * The objects for this route, in the order they must be written: the objects that a
-   * route refers to come first. `kept` are the revisions that have pods.
+   * Objects of this route in the order of writes: objects that a route refers to come first. `kept`:
+   * revisions with pods.
    */
   render(
     api: PcfApi,
@@ -42,10 +42,10 @@ export interface TrafficRouter {
     kept: readonly string[],
     backends?: RouteBackends,
   ): KubeObject[];
-  /** The route in force as the caches show it; undefined when there is none. */
+  /** The route in effect according to the caches; undefined if there is none. */
   read(api: PcfApi, object: ReadObject): RouteView | undefined;
   /** Message of the controller that rejects the live route; undefined if it accepts the route or reports nothing. */
   rejection?(route: KubeObject): string | undefined;
-  /** How a route of the user's own is made to follow; undefined: this provider has none. */
+  /** Support for existing routes; undefined: the provider does not support them. */
   readonly shared?: SharedRoute;
 }

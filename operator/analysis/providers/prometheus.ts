@@ -1,4 +1,4 @@
-/** Instant queries of Prometheus, and of what answers its API. */
+/** Instant queries to Prometheus and compatible servers. */
 import { z } from 'zod';
 import { durationMs } from '../../api/v1alpha1/kubernetes.js';
 import type { PrometheusTarget } from '../../api/v1alpha1/spec/analysis.js';
@@ -9,7 +9,7 @@ import { builtInQuery } from '../built-in.js';
 import { substitute } from '../placeholders.js';
 import type { Provider, Request } from './provider.js';
 
-/** Every series is judged, so more than these are a query that forgot to sum up. */
+/** Every series is judged. A query with more series probably lacks an aggregation. */
 const MAX_SERIES = 500;
 const MAX_WORDS = 200;
 
@@ -56,7 +56,7 @@ export class PrometheusProvider implements Provider {
       type: 'Samples',
       samples: canary.samples,
       stable: peer?.samples,
-      // Part of the data is not the data: what is missing may be what failed.
+      // A partial result is inconclusive: the missing part can contain the failure.
       ...(warning ? { note: `the answer is not whole: ${warning}` } : {}),
       ...(canary.samples.length === 0 && !warning ? { note: none } : {}),
     };
@@ -127,7 +127,7 @@ function samplesOf({ status, text }: { status: number; text: string }, target: P
   return { samples: series.map((each) => sampleOf(each, target)), ...warning };
 }
 
-/** Canary and stable are told apart by the revision; without it their series are the same. */
+/** The query must select a revision, otherwise canary and stable have the same series. */
 function sampleOf(
   { metric, value }: { metric: Record<string, string>; value?: [number, string] },
   { revisionLabel }: PrometheusTarget,
@@ -136,7 +136,7 @@ function sampleOf(
   return { labels, value: scalar(value) };
 }
 
-/** Prometheus writes numbers as Go does: `+Inf`, `-Inf`, `NaN`. */
+/** Prometheus formats numbers like Go: `+Inf`, `-Inf`, `NaN`. */
 function scalar([, text]: [number, string] = [0, 'NaN']): number {
   return Number(text.replace('Inf', 'Infinity'));
 }

@@ -1,4 +1,4 @@
-/** Asks an HTTP service for its verdict. */
+/** Requests a verdict from an HTTP service. */
 import { z } from 'zod';
 import { durationMs } from '../../api/v1alpha1/kubernetes.js';
 import { OutgoingError, post } from '../../runtime/outgoing/http.js';
@@ -36,7 +36,7 @@ export class WebhookProvider implements Provider {
           ...authorization,
           'content-type': 'application/json',
           accept: 'application/json',
-          // The same measurement may be asked for twice, when the operator was restarted in between.
+          // The same measurement can be requested twice if the operator was restarted in between.
           'idempotency-key': `${api.metadata.uid}/${subject.revision}/${due.name}/${due.since}/${due.number}`,
         },
         body: JSON.stringify({ ...subject, metric: due.name, measurement: due.number }),
@@ -55,7 +55,7 @@ export class WebhookProvider implements Provider {
   }
 }
 
-/** An empty answer, and one in plain text, agrees. JSON that is meant for us and is not right must not pass for a yes. */
+/** An empty response, or plain text, is a success. Invalid JSON is an error, not a success. */
 function readingOf(text: string, target: string, bounded: boolean): Reading {
   const body = json(text);
   const parsed = verdict.safeParse(body ?? {});

@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict';
-import { FightTracker } from '../../../operator/runtime/fights.js';
+import { RepairLoopTracker } from '../../../operator/runtime/repair-loops.js';
 
-const policy = { repairs: 3, calmMs: 10_000, pause: { baseMs: 1_000, maxMs: 4_000, jitter: 0 } };
+const policy = { repairs: 3, resetAfterMs: 10_000, pause: { baseMs: 1_000, maxMs: 4_000, jitter: 0 } };
 
-describe('fights', () => {
+describe('loops', () => {
   let now: number;
-  let fights: FightTracker;
+  let loops: RepairLoopTracker;
   const repair = (manager = 'other', object = 'Service api') =>
-    fights.repaired('ns/api', { object, manager, fields: ['spec.ports'] });
-  const wait = (manager = 'other') => fights.waitMs('ns/api', 'Service api', manager);
+    loops.repaired('ns/api', { object, manager, fields: ['spec.ports'] });
+  const wait = (manager = 'other') => loops.waitMs('ns/api', 'Service api', manager);
 
   beforeEach(() => {
     now = 0;
-    fights = new FightTracker(policy, () => now);
+    loops = new RepairLoopTracker(policy, () => now);
   });
 
   it('are none while somebody edits now and then', () => {
@@ -21,7 +21,7 @@ describe('fights', () => {
       assert.equal(wait(), 0);
       now += 10_000;
     }
-    assert.deepEqual(fights.fightsOf('ns/api'), []);
+    assert.deepEqual(loops.loopsOf('ns/api'), []);
   });
 
   it('slow the repairs down, ever more, up to a limit', () => {
@@ -38,26 +38,26 @@ describe('fights', () => {
 
   it('are told with who and what, and end when it has been calm for a while', () => {
     for (let i = 0; i < 3; i++) repair();
-    assert.deepEqual(fights.fightsOf('ns/api'), [
+    assert.deepEqual(loops.loopsOf('ns/api'), [
       { object: 'Service api', manager: 'other', fields: ['spec.ports'] },
     ]);
-    assert.equal(fights.calmInMs('ns/api'), 10_000);
+    assert.equal(loops.endsInMs('ns/api'), 10_000);
     now += 10_000;
-    assert.deepEqual(fights.fightsOf('ns/api'), []);
-    assert.equal(fights.calmInMs('ns/api'), undefined);
+    assert.deepEqual(loops.loopsOf('ns/api'), []);
+    assert.equal(loops.endsInMs('ns/api'), undefined);
     assert.equal(wait(), 0);
   });
 
   it('are with one manager over one object, and slow nobody else', () => {
     for (let i = 0; i < 3; i++) repair();
     assert.equal(wait('a person'), 0);
-    assert.equal(fights.waitMs('ns/api', 'Service other', 'other'), 0);
-    assert.equal(fights.waitMs('ns/another', 'Service api', 'other'), 0);
+    assert.equal(loops.waitMs('ns/api', 'Service other', 'other'), 0);
+    assert.equal(loops.waitMs('ns/another', 'Service api', 'other'), 0);
   });
 
   it('are forgotten with their owner', () => {
     for (let i = 0; i < 3; i++) repair();
-    fights.forget('ns/api');
-    assert.deepEqual(fights.fightsOf('ns/api'), []);
+    loops.forget('ns/api');
+    assert.deepEqual(loops.loopsOf('ns/api'), []);
   });
 });
