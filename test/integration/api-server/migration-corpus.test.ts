@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import pg from 'pg';
 import { FUNCTIONS, OPERATORS, VOLATILE } from '../../../api-server/migration-lint/builtins.js';
+import { LOCK_MODES } from '../../../api-server/migration-lint/locks.js';
 import type { RuleName } from '../../../api-server/migration-lint/rules.js';
-import { LOCK_MODES } from '../../../api-server/migration-lint/transaction.js';
 import { contextOf, rulesOf, textsOf } from '../../fixtures/migration-corpus/lint.js';
 import { SAFE } from '../../fixtures/migration-corpus/safe.js';
 import { type CorpusEntry, DATA, ROWS, SCHEMA } from '../../fixtures/migration-corpus/schema.js';
