@@ -134,15 +134,16 @@ async function measure(client: pg.Client, entry: CorpusEntry): Promise<Harm> {
   try {
     let lock: string | undefined;
     let isHarmful = false;
-    let { read } = await workDone(client, tables); // counters of an earlier transaction may be pending
+    let before = await workDone(client, tables); // counters of an earlier transaction may be pending
+    const { written } = before;
     for (const sql of textsOf(entry).flatMap(statements)) {
       await client.query(sql);
       lock = await strongestLock(client, tables);
       const now = await workDone(client, tables);
-      const isLong = now.read - read >= ROWS || sql.includes('pg_sleep');
+      const isLong = now.read - before.read >= ROWS || sql.includes('pg_sleep');
       const isRewritten = !sql.startsWith('TRUNCATE') && (await areRewritten(client, tables));
-      if ((lock && (isLong || isRewritten)) || now.written >= ROWS) isHarmful = true;
-      read = now.read;
+      if ((lock && (isLong || isRewritten)) || now.written - written >= ROWS) isHarmful = true;
+      before = now;
     }
     return { isHarmful, ...(lock && { lock }) };
   } finally {
