@@ -156,7 +156,7 @@ describe('migrations, moved by the operator', function () {
     await api.ready();
     await assert.rejects(
       pcf(api, 'migrate', 'approve', api.name),
-      /no migration of api waits to be approved/,
+      /no migration of api waits for approval/,
     );
 
     await api.patch({ image: NEW });
