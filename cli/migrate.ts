@@ -136,8 +136,8 @@ interface FoundIn {
 }
 
 /**
- * Each SQL file is a migration, in this order; objects that a file creates are known to
- * the files after it. The parser (1 MB) is loaded on demand.
+ * Lints each SQL file as one migration, with facts about the schema from the files before it.
+ * The parser is a megabyte, so it is loaded on demand.
  */
 async function lintTexts(files: string[], phase: MigrationPhase): Promise<FoundIn[]> {
   const { describeFinding, lintContext, lintSql } = await import('../api-server/migration-lint/lint.js');
@@ -152,7 +152,7 @@ async function lintTexts(files: string[], phase: MigrationPhase): Promise<FoundI
   return found;
 }
 
-/** Lints migration modules together, because a module depends on the schema of the older ones. */
+/** Lints migration modules together, as an older one provides facts for a newer one. */
 async function lintModules(files: string[]): Promise<FoundIn[]> {
   const modules = files.filter(isModule);
   if (modules.length === 0) return [];

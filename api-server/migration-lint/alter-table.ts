@@ -21,7 +21,7 @@ const HARMLESS = new Set([
   'AT_SetCompression',
   'AT_EnableTrig',
 ]);
-/** Changes for phase contract, and the rule that refuses them before. */
+/** Commands that only phase contract may run, and the rule that refuses them in other phases. */
 const DESTRUCTIVE: Record<string, RuleName> = {
   AT_DropColumn: 'drop-column',
   AT_DropConstraint: 'drop',
@@ -61,7 +61,7 @@ export function alterTableRules(
       return ['type-change'];
     case 'AT_SetNotNull':
       return facts.isNotNull(table, name) ? [] : ['set-not-null'];
-    case 'AT_ColumnDefault': // SET DEFAULT has an expression; DROP DEFAULT and SET DEFAULT NULL leave none
+    case 'AT_ColumnDefault': // DROP DEFAULT has no expression, and SET DEFAULT NULL has the same effect
       return phase === 'contract' || (def && !isNull(def)) ? [] : ['drop-default'];
     case 'AT_ReplicaIdentity':
       return def?.ReplicaIdentityStmt?.identity_type === 'n' ? ['replica-identity'] : [];
@@ -79,14 +79,15 @@ function addColumn(column: Tree, facts: Facts): RuleName[] {
   const fallback = of('CONSTR_DEFAULT');
   const generated = of('CONSTR_GENERATED');
   const hasDefault = fallback && !isNull(fallback.raw_expr);
+  const isFilled = hasDefault || generated || of('CONSTR_IDENTITY') || isSerial(column);
+  const isVirtual = generated?.generated_kind === 'v';
   const found: RuleName[] = [];
-  if ((of('CONSTR_NOTNULL') || of('CONSTR_PRIMARY')) && !hasDefault) found.push('add-not-null-column');
+  if ((of('CONSTR_NOTNULL') || of('CONSTR_PRIMARY')) && !isFilled) found.push('add-not-null-column');
+  if (of('CONSTR_NOTNULL') && isVirtual) found.push('set-not-null');
   if (hasDefault && isVolatile(fallback.raw_expr, facts)) found.push('volatile-default');
-  if ((generated && generated.generated_kind !== 'v') || of('CONSTR_IDENTITY') || isSerial(column)) {
-    found.push('rewrite');
-  }
+  if ((generated && !isVirtual) || of('CONSTR_IDENTITY') || isSerial(column)) found.push('rewrite');
   if (['CONSTR_UNIQUE', 'CONSTR_PRIMARY', 'CONSTR_CHECK'].some(of)) found.push('constraint-not-valid');
-  // Without a default all rows have NULL, which no foreign key refuses: PostgreSQL reads nothing.
+  // Without a default all rows have NULL, so PostgreSQL skips the validation of a foreign key.
   if (of('CONSTR_FOREIGN') && hasDefault) found.push('constraint-not-valid');
   if (mayBeConstrained(column?.typeName, facts)) found.push('domain-column');
   return found;
@@ -96,7 +97,7 @@ function isSerial(column: Tree): boolean {
   return /^(small|big)?serial[248]?$/.test(texts(column?.typeName?.names).at(-1) ?? '');
 }
 
-/** Of an array it is the element that has the constraints, and NULL has no elements. */
+/** An array of a domain is no domain, so PostgreSQL does not rewrite the table for it. */
 function mayBeConstrained(typeName: Tree, { types }: Facts): boolean {
   const names = texts(typeName?.names);
   const [schema, type = ''] = [names.at(-2), names.at(-1)];

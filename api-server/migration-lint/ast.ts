@@ -25,7 +25,7 @@ export function relationName(relation: Tree): string {
   return [relation?.schemaname, relation?.relname].filter(Boolean).join('.');
 }
 
-/** `schema.table`; without a schema it is taken for one of `public`. */
+/** `schema.table`. A name without a schema means `public`. */
 export function tableKey({ schemaname, relname }: Tree): string {
   return `${schemaname ?? 'public'}.${relname}`;
 }
@@ -43,21 +43,27 @@ export function constraintsOf(column: Tree): Tree[] {
   return (column?.constraints ?? []).map((one: Tree) => one.Constraint).filter(Boolean);
 }
 
-/** Names that a query gives to the tables in it. */
+/** The tables of a query by alias, without CTEs and tables whose columns have aliases. */
 export function tablesIn(query: Tree): Map<string, Tree> {
   const tables = new Map<string, Tree>();
+  const others = new Set<string>();
   walk(query, (kind, node) => {
-    if (kind === 'RangeVar' || kind === 'relation') tables.set(node?.alias?.aliasname ?? node?.relname, node);
+    if (kind === 'CommonTableExpr') others.add(node.ctename);
+    if (kind !== 'RangeVar' && kind !== 'relation') return;
+    const name = node?.alias?.aliasname ?? node?.relname;
+    if (node?.alias?.colnames) others.add(name);
+    tables.set(name, node);
   });
+  for (const name of others) tables.delete(name);
   return tables;
 }
 
-/** `NULL`, also with a cast: a column with it has no default. */
+/** True for `NULL`, also with a cast. */
 export function isNull(expression: Tree): boolean {
   return expression?.TypeCast ? isNull(expression.TypeCast.arg) : Boolean(expression?.A_Const?.isnull);
 }
 
-/** An option such as `(FULL)` or `(CONCURRENTLY false)`. */
+/** True for `(FULL)`, false for `(FULL false)`. */
 export function hasOption(options: Tree[] = [], name: string): boolean {
   return options.some(({ DefElem: { defname, arg } }) => {
     const value = arg?.String?.sval ?? arg?.Integer?.ival ?? arg?.Boolean?.boolval ?? true;
@@ -65,7 +71,7 @@ export function hasOption(options: Tree[] = [], name: string): boolean {
   });
 }
 
-/** Statements that PostgreSQL runs outside of a transaction only, and that block neither reads nor writes. */
+/** True if PostgreSQL runs the statement outside of a transaction only, and it blocks neither reads nor writes. */
 export function isConcurrent(kind: string, body: Tree): boolean {
   switch (kind) {
     case 'IndexStmt':

@@ -1,6 +1,6 @@
-/** What PostgreSQL itself has, by name. A test compares the functions and operators with a server's catalog. */
+/** Names of built-in functions, operators and types. A test compares them with the catalog of a server. */
 
-/** Functions that read and compute, and nothing else. */
+/** Functions without side effects on data, schema and session. */
 export const FUNCTIONS = new Set(
   `any_value array_agg avg bit_and bit_or bit_xor bool_and bool_or corr count every max min string_agg sum
   variance var_pop var_samp stddev stddev_pop stddev_samp
@@ -47,7 +47,7 @@ export const FUNCTIONS = new Set(
   num_nonnulls num_nulls currval lastval nextval hashtext hashtextextended pg_notify`.split(/\s+/),
 );
 
-/** Those of them that may differ from row to row of one statement, or have an effect. */
+/** The volatile ones of FUNCTIONS. */
 export const VOLATILE = new Set(
   `random clock_timestamp timeofday gen_random_uuid uuidv4 uuidv7 array_sample array_shuffle setseed pg_sleep
   currval lastval nextval pg_notify pg_indexes_size pg_is_in_recovery pg_relation_size pg_table_size
@@ -60,7 +60,7 @@ export const OPERATORS = new Set(
   *= *<> *< *> *<= *>=`.split(/\s+/),
 );
 
-/** Types without constraints of their own. Those that the grammar itself names come with their schema, pg_catalog. */
+/** Types without constraints, of PostgreSQL and common extensions. */
 export const TYPES = new Set(
   `text uuid json jsonb jsonpath bytea date timestamp timestamptz time timetz interval int2 int4 int8 float4 float8 numeric
   bool varchar bpchar char name bit varbit money xml inet cidr macaddr macaddr8 point line lseg box path polygon circle

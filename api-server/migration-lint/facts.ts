@@ -1,32 +1,31 @@
-/** What earlier statements, of this migration and of older ones, say of the schema. All but tables are known by name, without their schema. */
+/** Facts about the schema from earlier statements of the migration and from older migrations. All but tables are keyed by name, without their schema. */
 import { commandsOf, constraintsOf, type Tree, tableKey, texts } from './ast.js';
-import { callsUserCode } from './functions.js';
 
 interface IndexFact {
-  /** Empty if it has an expression. */
+  /** Empty if the index has an expression. */
   columns: string[];
   unique: boolean;
 }
 
 interface FunctionFact {
-  /** IMMUTABLE or STABLE. */
+  /** Declared IMMUTABLE or STABLE. */
   isStable: boolean;
-  /** A call by a name of PostgreSQL's own may mean it: its parameters can match better. */
+  /** A call by the name of a built-in function can resolve to it, as its parameters may match better. */
   hasParameters: boolean;
 }
 
 export class Facts {
-  /** Columns by `tableKey`, of tables that a migration creates column by column. */
+  /** Columns by `tableKey`. Tables made with LIKE, INHERITS, OF or AS are absent. */
   columns = new Map<string, Set<string>>();
   indexes = new Map<string, IndexFact>();
-  /** True: a domain with a constraint. */
+  /** True for a domain with a constraint. */
   types = new Map<string, boolean>();
   functions = new Map<string, FunctionFact>();
   operators = new Set<string>();
   /** Views whose queries call user-defined functions. */
   callingViews = new Set<string>();
   private notNull = new Set<string>();
-  /** Constraints that prove that columns have no NULL: `table.constraint`. */
+  /** Constraints that exclude NULL from columns, by `table.constraint`. */
   private proofs = new Map<string, { columns: string[]; valid: boolean }>();
 
   copy(): Facts {
@@ -40,13 +39,13 @@ export class Facts {
     );
   }
 
-  learn(kind: string, body: Tree): void {
+  record(kind: string, body: Tree): void {
     switch (kind) {
       case 'CreateStmt':
-        if (!body.if_not_exists) this.learnTable(body);
+        if (!body.if_not_exists) this.recordTable(body);
         return;
       case 'AlterTableStmt':
-        for (const command of commandsOf(body)) this.learnCommand(tableKey(body.relation), command);
+        for (const command of commandsOf(body)) this.recordCommand(tableKey(body.relation), command);
         return;
       case 'IndexStmt':
         this.indexes.set(body.idxname, indexFact(body));
@@ -76,36 +75,33 @@ export class Facts {
           this.functions.set(texts(body.defnames).at(-1) ?? '', { isStable: false, hasParameters: true });
         }
         return;
-      case 'ViewStmt':
-        if (callsUserCode(body.query, this)) this.callingViews.add(body.view?.relname);
-        return;
       case 'RenameStmt':
-        this.forget(body);
+        this.discard(body);
         return;
       default:
     }
   }
 
-  private learnTable({ relation, tableElts = [], inhRelations, ofTypename }: Tree): void {
+  private recordTable({ relation, tableElts = [], inhRelations, ofTypename }: Tree): void {
     const table = tableKey(relation);
-    this.forgetTable(table);
+    this.discardTable(table);
     const columns = new Set<string>();
     for (const { ColumnDef: column, Constraint: constraint } of tableElts) {
       if (column) columns.add(column.colname);
-      if (column) this.learnColumn(table, column);
-      if (constraint) this.learnConstraint(table, constraint);
+      if (column) this.recordColumn(table, column);
+      if (constraint) this.recordConstraint(table, constraint);
     }
     const hasMore = inhRelations || ofTypename || tableElts.some((one: Tree) => one.TableLikeClause);
     if (!hasMore) this.columns.set(table, columns);
   }
 
-  private learnColumn(table: string, column: Tree): void {
+  private recordColumn(table: string, column: Tree): void {
     for (const constraint of constraintsOf(column)) {
-      this.learnConstraint(table, { ...constraint, keys: [{ String: { sval: column.colname } }] });
+      this.recordConstraint(table, { ...constraint, keys: [{ String: { sval: column.colname } }] });
     }
   }
 
-  private learnConstraint(table: string, constraint: Tree): void {
+  private recordConstraint(table: string, constraint: Tree): void {
     const { contype, conname, indexname, keys, skip_validation: isNotValid } = constraint;
     const columns = indexname ? (this.indexes.get(indexname)?.columns ?? []) : texts(keys);
     if (contype === 'CONSTR_PRIMARY' || contype === 'CONSTR_IDENTITY') this.setNotNull(table, columns);
@@ -123,15 +119,15 @@ export class Facts {
     for (const column of columns) this.notNull.add(`${table}.${column}`);
   }
 
-  private learnCommand(table: string, { subtype, name, def }: Tree): void {
+  private recordCommand(table: string, { subtype, name, def }: Tree): void {
     const proof = this.proofs.get(`${table}.${name}`);
     switch (subtype) {
       case 'AT_AddColumn':
         this.columns.get(table)?.add(def?.ColumnDef?.colname);
-        this.learnColumn(table, def?.ColumnDef);
+        this.recordColumn(table, def?.ColumnDef);
         return;
       case 'AT_AddConstraint':
-        this.learnConstraint(table, def?.Constraint ?? {});
+        this.recordConstraint(table, def?.Constraint ?? {});
         return;
       case 'AT_ValidateConstraint':
         if (proof) proof.valid = true;
@@ -144,27 +140,27 @@ export class Facts {
         return;
       case 'AT_DropColumn':
         this.columns.get(table)?.delete(name);
-        this.forgetColumn(table, name);
+        this.discardColumn(table, name);
         return;
       case 'AT_DropNotNull':
-        this.forgetColumn(table, name);
+        this.discardColumn(table, name);
         return;
       default:
     }
   }
 
-  private forgetColumn(table: string, column: string): void {
+  private discardColumn(table: string, column: string): void {
     this.notNull.delete(`${table}.${column}`);
     for (const [name, { columns }] of this.proofs) {
       if (name.startsWith(`${table}.`) && columns.includes(column)) this.proofs.delete(name);
     }
   }
 
-  /** After a rename nothing that was known of either name is relied on. */
-  private forget({ renameType, relation, newname }: Tree): void {
+  /** A rename invalidates the facts about both names. */
+  private discard({ renameType, relation, newname }: Tree): void {
     if (renameType === 'OBJECT_COLUMN' || renameType === 'OBJECT_TABLE') {
-      this.forgetTable(tableKey(relation));
-      this.forgetTable(tableKey({ ...relation, relname: newname }));
+      this.discardTable(tableKey(relation));
+      this.discardTable(tableKey({ ...relation, relname: newname }));
     }
     if (renameType === 'OBJECT_INDEX') {
       this.indexes.delete(relation?.relname);
@@ -172,7 +168,7 @@ export class Facts {
     }
   }
 
-  private forgetTable(table: string): void {
+  private discardTable(table: string): void {
     this.columns.delete(table);
     for (const name of [...this.notNull, ...this.proofs.keys()]) {
       if (!name.startsWith(`${table}.`)) continue;

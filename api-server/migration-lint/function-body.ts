@@ -1,13 +1,13 @@
-/** What stands in a function that a migration creates. It runs when it is called, and by then nobody judges it. */
+/** The statements in the body of a function. They are judged when the function is created, as a call shows only its name. */
 import { type Tree, texts, walk } from './ast.js';
 import { parsePlPgSQL } from './parser.js';
 
 export interface FunctionBody {
-  /** SQL in it; an expression as the SELECT that computes it. */
+  /** SQL text. An expression is the SELECT that computes it. */
   statements: string[];
-  /** The parsed statements of a body that is SQL itself: `BEGIN ATOMIC`, `RETURN x`. */
+  /** Parsed statements of a SQL-standard body: `BEGIN ATOMIC`, `RETURN x`. */
   parsed: Tree[];
-  /** It runs SQL that is put together when it runs, or is in a language that is not judged. */
+  /** True for dynamic SQL, a language other than SQL and PL/pgSQL, and a body that the parser rejects. */
   isOpaque: boolean;
 }
 
@@ -42,7 +42,7 @@ function inPlPgSql(tree: Tree): FunctionBody {
   return { statements, parsed: [], isOpaque };
 }
 
-/** Of RawParseMode: 0 is a statement, 2 an expression, from 3 on an assignment. */
+/** The parse modes are those of PostgreSQL's RawParseMode: 0 is a statement, 2 an expression, 3 and above an assignment. */
 function asStatement({ query, parseMode = 0 }: { query: string; parseMode?: number }): string {
   if (parseMode === 0) return query;
   return parseMode === 2 ? `SELECT ${query}` : `SELECT ${query.replace(/:?=/, ',')}`;

@@ -1,11 +1,11 @@
-/** What calls do: PostgreSQL's own functions and operators are known by name, what any other one does is not. */
+/** Judges calls: built-in functions and operators are known by name, all others are opaque. */
 import { type Tree, tableKey, tablesIn, texts, walk } from './ast.js';
 import { FUNCTIONS, OPERATORS, VOLATILE } from './builtins.js';
 import type { Facts } from './facts.js';
 import type { RuleName } from './rules.js';
 import { configRules } from './settings.js';
 
-/** Kinds of statements that call their functions at once, rather than record them for later. */
+/** Kinds of statements that execute their calls. Others, such as CREATE VIEW, store them. */
 const EXECUTES = new Set([
   'SelectStmt',
   'InsertStmt',
@@ -20,14 +20,14 @@ const EXECUTES = new Set([
 export function functionRules(kind: string, body: Tree, facts: Facts): RuleName[] {
   const found = lockAndSettingCalls(body);
   if (EXECUTES.has(kind) && callsUserCode(body, facts)) found.push('opaque');
-  // A function that a migration creates was judged there; one of an index can't change rows.
+  // A function of a migration was judged when it was created, and an index accepts immutable ones only.
   if (kind === 'IndexStmt' && callsUnknown(body, facts)) found.push('opaque');
   return found;
 }
 
 /**
- * A function's body may call the functions of migrations, which were judged when they were created.
- * It runs in other sessions too, so it may use advisory locks, but must not release the runner's.
+ * A function body may call functions of migrations, which were judged when they were created. It may
+ * take advisory locks, as it runs in all sessions, but must not release those of the runner.
  */
 export function functionRulesOfBody(body: Tree, facts: Facts): RuleName[] {
   const found = lockAndSettingCalls(body, /^pg_advisory_unlock/);
@@ -48,7 +48,7 @@ function lockAndSettingCalls(body: Tree, locks = ADVISORY): RuleName[] {
   return found;
 }
 
-/** Calls anything that is not PostgreSQL's own. */
+/** True if the query calls a function or operator that is not built in. */
 export function callsUserCode(query: Tree, facts: Facts): boolean {
   let found = callsAsColumn(query, facts);
   walk(query, (kind, node) => {
@@ -60,7 +60,7 @@ export function callsUserCode(query: Tree, facts: Facts): boolean {
   return found;
 }
 
-/** Calls a function or an operator that no migration creates. */
+/** True if the query calls a function or operator that is neither built in nor created by a migration. */
 function callsUnknown(query: Tree, facts: Facts): boolean {
   let found = false;
   walk(query, (kind, node) => {
@@ -73,7 +73,7 @@ function callsUnknown(query: Tree, facts: Facts): boolean {
   return found;
 }
 
-/** True if it may give another value for each row of a statement. */
+/** True if the value may differ between the rows of one statement. */
 export function isVolatile(expression: Tree, facts: Facts): boolean {
   let found = false;
   walk(expression, (kind, node) => {
@@ -87,7 +87,7 @@ export function isVolatile(expression: Tree, facts: Facts): boolean {
   return found;
 }
 
-/** CALL has its call without the kind. */
+/** CallStmt contains its call under the key `funccall`. */
 function isCall(kind: string): boolean {
   return kind === 'FuncCall' || kind === 'funccall';
 }
@@ -98,10 +98,10 @@ function operatorOf(kind: string, node: Tree): string[] | undefined {
   return name && texts(name);
 }
 
-/** Without a schema it is, as a rule, PostgreSQL's own, unless a migration creates one of that name. */
+/** A name without a schema resolves to the built-in function, unless a migration overloads it. */
 function isBuiltIn(call: Tree, facts: Facts): boolean {
   const [schema, name] = nameOf(call);
-  if (name === 'set_config' || ADVISORY.test(name)) return true; // these have rules of their own
+  if (name === 'set_config' || ADVISORY.test(name)) return true; // judged by lockAndSettingCalls
   if (schema) return schema === 'pg_catalog' && FUNCTIONS.has(name);
   return FUNCTIONS.has(name) && !facts.functions.get(name)?.hasParameters;
 }
@@ -118,24 +118,24 @@ function isUserOperator(parts: string[], facts: Facts): boolean {
   return !OPERATORS.has(operator) || facts.operators.has(operator);
 }
 
-/** `t.f` and `(t).f` call `f(t)` if the table has no such column. */
+/** `t.f` and `(t).f` are calls of `f(t)` if the table has no such column. */
 function callsAsColumn(query: Tree, facts: Facts): boolean {
   const tables = tablesIn(query);
   let found = false;
-  const calls = (table: string, column: string) => {
+  const calls = (table: string, column: string, isRow: boolean) => {
     if (!tables.has(table) || SYSTEM_COLUMNS.has(column)) return false;
     const columns = facts.columns.get(tableKey(tables.get(table)));
-    return columns ? !columns.has(column) : facts.functions.has(column);
+    return columns ? !columns.has(column) : isRow || facts.functions.has(column);
   };
   walk(query, (kind, node) => {
     if (kind === 'ColumnRef' && node?.fields?.length > 1) {
       const [table = '', column = ''] = texts(node.fields).slice(-2);
-      if (column && calls(table, column)) found = true;
+      if (column && calls(table, column, false)) found = true;
     }
     if (kind === 'A_Indirection') {
       const row = texts(node?.arg?.ColumnRef?.fields).at(-1) ?? '';
       const [column = ''] = texts(node?.indirection);
-      if (column && calls(row, column)) found = true;
+      if (column && calls(row, column, true)) found = true;
     }
   });
   return found;

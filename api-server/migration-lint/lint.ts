@@ -1,15 +1,18 @@
 /** Judges the SQL of a migration by PostgreSQL's own grammar (libpg-query is the server's parser). */
-import type { MigrationPhase } from '../../contract/image.js';
 import { commandsOf, isConcurrent, kindOf, relationName, type Tree, walk } from './ast.js';
-import { Facts } from './facts.js';
+import type { LintContext } from './context.js';
+import type { Facts } from './facts.js';
 import { functionBody } from './function-body.js';
-import { functionRules, functionRulesOfBody } from './functions.js';
+import { callsUserCode, functionRules, functionRulesOfBody } from './functions.js';
+import { blocksTraffic, strongest } from './locks.js';
 import { createdNames, dropped } from './names.js';
 import { createdTable, isOwn } from './own-tables.js';
 import { parse } from './parser.js';
 import { ABSOLUTE, LOCK_RULES, RULES, type RuleName } from './rules.js';
 import { rulesOfKind } from './statements.js';
-import { blocksTraffic, fills, type HeldLock, isSlow, locksOf, strongest } from './transaction.js';
+import { fills, isSlow, locksOf } from './transaction.js';
+
+export { type LintContext, type LintHistory, lintContext } from './context.js';
 
 export interface Finding {
   rule: RuleName;
@@ -23,47 +26,6 @@ export interface Statement {
   kind: string;
   body: Tree;
   text: string;
-}
-
-/** What is known before a migration. */
-export interface LintHistory {
-  /** Names that older contracts, which may still have to run, drop. */
-  doomed: ReadonlySet<string>;
-  /** What older migrations say of the schema. */
-  facts: Facts;
-}
-
-/** What is known of the migration that the SQL belongs to; all but the first two and `doomed` grow as it is read. */
-export interface LintContext extends LintHistory {
-  phase: MigrationPhase;
-  transaction: boolean;
-  /** Tables the migration made itself: nobody uses them yet, so no lock hurts. */
-  created: Set<string>;
-  /** Those of them that it filled from a query, so that reading them takes time. */
-  filled: Set<string>;
-  /** All that it made itself, as `createdNames` has it. */
-  made: Set<string>;
-  /** Constraints it added NOT VALID. */
-  unvalidated: Set<string>;
-  /** The strongest lock on a table in use that the transaction holds, if it blocks the traffic. */
-  held?: HeldLock;
-}
-
-export function lintContext(
-  phase: MigrationPhase,
-  transaction: boolean,
-  { doomed = new Set(), facts = new Facts() }: Partial<LintHistory> = {},
-): LintContext {
-  return {
-    phase,
-    transaction,
-    doomed,
-    facts: facts.copy(), // a migration that is tried again begins with the same
-    created: new Set(),
-    filled: new Set(),
-    made: new Set(),
-    unvalidated: new Set(),
-  };
 }
 
 /** The statements in a text. Throws the parser's error. */
@@ -91,7 +53,7 @@ export async function lintSql(sql: string, context: LintContext): Promise<Findin
     const reason = error instanceof Error ? error.message : String(error);
     return [finding('syntax', sql, reason)];
   }
-  if (!context.transaction) context.held = undefined; // released at the end of each text
+  if (!context.transaction) context.held = undefined; // each text is a transaction of its own
   const findings: Finding[] = [];
   for (const statement of statements) findings.push(...(await lintStatement(statement, context)));
   return findings;
@@ -101,7 +63,7 @@ async function lintStatement(statement: Statement, context: LintContext): Promis
   const { kind, body, text } = statement;
   const allowed = allowances(text);
   const isFunction = kind === 'CreateFunctionStmt';
-  if (isFunction) context.facts.learn(kind, body); // it may call itself
+  if (isFunction) recordStatement(kind, body, context.facts); // it may be recursive
   const ofBody = isFunction ? await rulesOfBody(statement, context) : [];
   const names = new Set([...rulesOf(statement, context), ...ofBody, ...allowed.unexplained]);
   const tooLong = heldTooLong(statement, context);
@@ -139,6 +101,13 @@ function finding(rule: RuleName, text: string, detail?: string): Finding {
   };
 }
 
+/** Records what the statement establishes. */
+export function recordStatement(kind: string, body: Tree, facts: Facts): void {
+  facts.record(kind, body);
+  const isView = kind === 'ViewStmt';
+  if (isView && callsUserCode(body.query, facts)) facts.callingViews.add(body.view?.relname);
+}
+
 /** Remembers what later statements of the same migration may build on. */
 function note({ kind, body }: Statement, context: LintContext): void {
   const { created, filled, made, unvalidated, facts } = context;
@@ -151,7 +120,7 @@ function note({ kind, body }: Statement, context: LintContext): void {
   const table = createdTable(kind, body);
   if (table && !mayExist) created.add(table);
   if (filledTable && isOwn(filledTable, created)) filled.add(relationName(filledTable));
-  facts.learn(kind, body);
+  recordStatement(kind, body, facts);
   if (kind !== 'AlterTableStmt') return;
   for (const { def } of commandsOf(body)) {
     if (def?.Constraint?.skip_validation) unvalidated.add(def.Constraint.conname);
@@ -189,7 +158,7 @@ async function rulesOfBody({ body, text }: Statement, context: LintContext): Pro
   }
   for (const one of inner) {
     found.push(...functionRulesOfBody(one.body, context.facts));
-    const isCall = one.kind === 'CallStmt'; // as that of a function
+    const isCall = one.kind === 'CallStmt'; // judged by functionRulesOfBody
     if (!isCall && !CHANGES_ROWS.has(one.kind)) found.push(...rulesOfKind(one.kind, one.body, context));
   }
   return found;
@@ -202,7 +171,7 @@ function concurrency(kind: string, body: Tree, { transaction }: LintContext): Ru
   return ['outside-transaction'];
 }
 
-/** A run that is killed can do it again. */
+/** True if a rerun after a crash has the same result. */
 function isRepeatable(kind: string, body: Tree): boolean {
   if (kind === 'SelectStmt') return !body.intoClause;
   if (kind === 'AlterTableStmt') {
@@ -248,7 +217,7 @@ function locksRows(select: Tree, created: ReadonlySet<string>): boolean {
   return found;
 }
 
-/** The lock, if the statement takes long and the transaction holds one that blocks the traffic. */
+/** The blocking lock that the transaction holds during a slow statement. */
 function heldTooLong({ kind, body }: Statement, context: LintContext): string | undefined {
   const held = strongest([context.held, ...locksOf(kind, body, context).filter(blocksTraffic)]);
   return held && isSlow(kind, body, context) ? `${held.mode} on ${held.table}` : undefined;

@@ -86,7 +86,7 @@ export function dropped(names: string[], doomed: ReadonlySet<string>): string | 
   );
 }
 
-/** The index of UNIQUE and PRIMARY KEY has the constraint's name. */
+/** The index of a UNIQUE or PRIMARY KEY constraint has the same name. */
 function constraint(table: string, name: string | undefined): string[] {
   return name ? [`constraint ${table}.${name}`, `relation ${name}`] : [];
 }
@@ -95,7 +95,7 @@ function oldName({ subname, relation: of, object }: Tree): string {
   return subname ?? of?.relname ?? last(object?.List?.items ?? object?.ObjectWithArgs?.objname);
 }
 
-/** What a renamed object is called, by the name that it has before, or after. */
+/** The qualified name of a renamed object, for its old or new name. */
 function renamed({ renameType, relation: of }: Tree, name: string): string[] {
   if (RELATIONS.has(renameType)) return [`relation ${name}`];
   if (renameType === 'OBJECT_COLUMN') return [`column ${of?.relname}.${name}`];

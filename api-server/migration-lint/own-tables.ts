@@ -1,7 +1,7 @@
-/** Tables that a migration makes itself. */
+/** Tables that the migration creates. */
 import { relationName, type Tree } from './ast.js';
 
-/** A table that the migration made itself: no other session can use it yet. */
+/** True for a table that the migration creates: no other session uses it yet. */
 export function isOwn(relation: Tree, created: ReadonlySet<string>): boolean {
   if (!relation?.relname) return false;
   const { schemaname: schema, relname } = relation;
@@ -9,7 +9,7 @@ export function isOwn(relation: Tree, created: ReadonlySet<string>): boolean {
   return created.has(relationName(relation)) || (schema === 'public' && created.has(relname));
 }
 
-/** The name of the table that a statement creates; of a temporary one with its schema. */
+/** The name of the table that a statement creates. Temporary tables have the schema pg_temp. */
 export function createdTable(kind: string, body: Tree): string | undefined {
   const relation = createdRelation(kind, body);
   if (!relation) return undefined;

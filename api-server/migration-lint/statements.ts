@@ -1,15 +1,15 @@
 /** The rules of each kind of statement. */
 import { alterTableRules } from './alter-table.js';
 import { commandsOf, hasOption, isConcurrent, isNull, type Tree, tableKey, texts } from './ast.js';
+import type { LintContext } from './context.js';
 import type { Facts } from './facts.js';
-import type { LintContext } from './lint.js';
 import { droppedNames } from './names.js';
 import { isOwn, isTemporary } from './own-tables.js';
 import type { RuleName } from './rules.js';
 import { variableRules } from './settings.js';
 import { droppedFrom } from './transaction.js';
 
-/** Kinds that add, or only read. */
+/** Kinds that add objects or rows, or only read. */
 const ADDITIVE = new Set([
   'CreateTableAsStmt',
   'CreateEnumStmt',
@@ -63,9 +63,8 @@ export function rulesOfKind(kind: string, body: Tree, context: LintContext): Rul
         ? ['delete-rows']
         : [];
     case 'DeleteStmt':
-      return []; // judged wherever it stands
+      return []; // judged by hiddenChanges, at any depth
     case 'GrantStmt':
-    case 'GrantRoleStmt':
       return body.is_grant || !expanding ? [] : ['drop'];
     case 'DropdbStmt':
     case 'DropOwnedStmt':
@@ -94,7 +93,7 @@ export function rulesOfKind(kind: string, body: Tree, context: LintContext): Rul
   }
 }
 
-/** A temporary table, view or sequence is found before all others of its name, until the session ends. */
+/** A temporary relation hides others of its name until the session ends. */
 function staysInSession(kind: string, body: Tree): boolean {
   if (kind === 'CreateStmt') return isTemporary(body.relation) && body.oncommit !== 'ONCOMMIT_DROP';
   const into = kind === 'CreateTableAsStmt' ? body.into : kind === 'SelectStmt' && body.intoClause;
@@ -102,7 +101,7 @@ function staysInSession(kind: string, body: Tree): boolean {
   return isTemporary(kind === 'ViewStmt' ? body.view : kind === 'CreateSeqStmt' && body.sequence);
 }
 
-/** A partition of, or a table that inherits from, one that is in use. */
+/** Rejects a partition or child of a table in use. */
 function inherits(body: Tree, created: ReadonlySet<string>): RuleName[] {
   const parents: Tree[] = body.inhRelations ?? [];
   return parents.every((one) => isOwn(one.RangeVar, created)) ? [] : ['attach-partition'];
@@ -126,23 +125,23 @@ function alterTable(body: Tree, { phase, created, made, unvalidated, facts }: Li
   });
 }
 
-/** Of the commands of one ALTER TABLE, PostgreSQL runs those that drop first. */
+/** PostgreSQL runs the DROP commands of an ALTER TABLE before the others. */
 function withoutDropped(body: Tree, facts: Facts): Facts {
   const cmds = body.cmds.filter((one: Tree) => one.AlterTableCmd.subtype === 'AT_DropConstraint');
   if (cmds.length === 0) return facts;
   const known = facts.copy();
-  known.learn('AlterTableStmt', { ...body, cmds });
+  known.record('AlterTableStmt', { ...body, cmds });
   return known;
 }
 
-/** A table of the migration's own that takes in, or becomes a part of, one that is in use. */
+/** Rejects attaching a table in use to a new one, or a new one to a table in use. */
 function attach({ subtype, def }: Tree, created: ReadonlySet<string>): RuleName[] {
   const other =
     subtype === 'AT_AttachPartition' ? def?.PartitionCmd?.name : subtype === 'AT_AddInherit' && def?.RangeVar;
   return other && !isOwn(other, created) ? ['attach-partition'] : [];
 }
 
-/** All tables with a column of the domain are concerned. */
+/** ALTER DOMAIN checks all tables with a column of the domain. */
 function alterDomain({ subtype, def }: Tree, expanding: boolean): RuleName[] {
   switch (subtype) {
     case 'C':
@@ -170,7 +169,7 @@ function drop(body: Tree, { phase, created, made, facts }: LintContext): RuleNam
   return isUnique && phase !== 'contract' ? [...found, 'drop-unique-index'] : found;
 }
 
-/** Of functions the name is not enough: there may be others with other parameters. */
+/** Excludes functions: the name does not identify an overload. */
 function dropsItsOwn(body: Tree, created: ReadonlySet<string>, made: ReadonlySet<string>): boolean {
   if (body.removeType === 'OBJECT_TABLE') return droppedFrom(body).every((table) => isOwn(table, created));
   const names = droppedNames('DropStmt', body);

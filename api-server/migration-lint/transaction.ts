@@ -1,43 +1,13 @@
 /**
- * A lock is held until the transaction ends. So what counts is the strongest lock that it holds so far,
- * and how long what follows takes: both are estimated here, statement by statement.
+ * Locks are held until the end of the transaction. These functions estimate, per statement, the locks
+ * on tables in use, and whether the duration grows with a table.
  */
 import { commandsOf, constraintsOf, isConcurrent, relationName, type Tree, texts, walk } from './ast.js';
-import type { LintContext } from './lint.js';
+import type { LintContext } from './context.js';
+import { type HeldLock, LOCK_MODES, type LockMode } from './locks.js';
 import { isOwn } from './own-tables.js';
 
-/** PostgreSQL's table-level lock modes, the weakest first. */
-export const LOCK_MODES = [
-  'ACCESS SHARE',
-  'ROW SHARE',
-  'ROW EXCLUSIVE',
-  'SHARE UPDATE EXCLUSIVE',
-  'SHARE',
-  'SHARE ROW EXCLUSIVE',
-  'EXCLUSIVE',
-  'ACCESS EXCLUSIVE',
-] as const;
-
-export type LockMode = (typeof LOCK_MODES)[number];
-
-export interface HeldLock {
-  table: string;
-  mode: LockMode;
-}
-
-/** From SHARE on, a lock conflicts with INSERT, UPDATE and DELETE. */
-export function blocksTraffic({ mode }: HeldLock): boolean {
-  return LOCK_MODES.indexOf(mode) >= LOCK_MODES.indexOf('SHARE');
-}
-
-export function strongest(locks: (HeldLock | undefined)[]): HeldLock | undefined {
-  const rank = (lock: HeldLock) => LOCK_MODES.indexOf(lock.mode);
-  return locks
-    .filter((one) => one !== undefined)
-    .reduce<HeldLock | undefined>((best, one) => (best && rank(best) >= rank(one) ? best : one), undefined);
-}
-
-/** The locks that a statement takes on tables in use. What is left out takes no lock that blocks the traffic. */
+/** The locks that a statement takes on tables in use. Statements without a blocking lock return none. */
 export function locksOf(kind: string, body: Tree, { created }: LintContext): HeldLock[] {
   const of = (relation: Tree, mode: LockMode): HeldLock[] =>
     relation?.relname && !isOwn(relation, created) ? [{ table: relationName(relation), mode }] : [];
@@ -77,7 +47,7 @@ export function locksOf(kind: string, body: Tree, { created }: LintContext): Hel
         ? []
         : droppedFrom(body).flatMap((relation) => of(relation, 'ACCESS EXCLUSIVE'));
     case 'RefreshMatViewStmt':
-      return body.concurrent ? [] : of(body.relation, 'ACCESS EXCLUSIVE'); // CONCURRENTLY it can be read
+      return body.concurrent ? [] : of(body.relation, 'ACCESS EXCLUSIVE'); // EXCLUSIVE permits reads, and nothing else writes it
     default:
       return [];
   }
@@ -138,9 +108,9 @@ const READS = new Set([
   'ExplainStmt',
 ]);
 
-/** Takes as long as a table has rows, or longer. */
+/** True if the duration grows with the rows of a table. */
 export function isSlow(kind: string, body: Tree, context: LintContext): boolean {
-  if (calls(body, 'pg_sleep')) return true;
+  if (callsForLong(body)) return true;
   if (READS.has(kind)) return readsRows(kind, body, context);
   const ofFilled = isOwn(body.relation, context.filled);
   switch (kind) {
@@ -159,7 +129,7 @@ export function isSlow(kind: string, body: Tree, context: LintContext): boolean 
   }
 }
 
-/** Reads, or changes, a table other than PostgreSQL's own and those that this migration has just made. */
+/** True if the statement reads or changes a table in use, or a new table that was filled from a query. */
 function readsRows(kind: string, body: Tree, { created, filled }: LintContext): boolean {
   const withinCtes = new Set<string>();
   let found = false;
@@ -181,15 +151,23 @@ function isCatalog({ schemaname, relname }: Tree): boolean {
   return ['pg_catalog', 'information_schema'].includes(schemaname) || (!schemaname && /^pg_/.test(relname));
 }
 
-function calls(body: Tree, name: string): boolean {
+const MANY_ROWS = 10_000;
+
+/** `pg_sleep`, and `generate_series` with large or unknown bounds. */
+function callsForLong(body: Tree): boolean {
   let found = false;
   walk(body, (kind, call) => {
-    if (kind === 'FuncCall' && texts(call?.funcname).at(-1)?.startsWith(name)) found = true;
+    if (kind !== 'FuncCall') return;
+    const name = texts(call?.funcname).at(-1) ?? '';
+    const isFew = call.args?.every(
+      ({ A_Const: bound }: Tree) => bound?.ival && (bound.ival.ival ?? 0) < MANY_ROWS, // 0 is left out
+    );
+    if (name.startsWith('pg_sleep') || (name === 'generate_series' && !isFew)) found = true;
   });
   return found;
 }
 
-/** Writes what a query returns into a table: as many rows as that has. */
+/** The table that the statement fills from a query. */
 export function fills(kind: string, body: Tree): Tree | undefined {
   if (kind === 'CreateTableAsStmt') return body.into?.skipData ? undefined : body.into?.rel;
   if (kind === 'SelectStmt') return body.intoClause?.rel;

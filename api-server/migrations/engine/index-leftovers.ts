@@ -52,8 +52,9 @@ export async function dropLeftovers(query: Query, body: Tree): Promise<void> {
 const COPY = 'pg_temp.pcf_index_copy';
 
 /**
- * What PostgreSQL makes of the statement: it is run on an empty copy of the table, so that WHERE,
- * expressions, operator classes, collations, the order and INCLUDE are compared as the server has them.
+ * The index definition that PostgreSQL derives from the statement. It is created on an empty temporary
+ * copy of the table, so that WHERE, expressions, operator classes, collations, sort order and INCLUDE
+ * are compared in the server's normal form.
  */
 async function definitionOf(query: Query, { body, text }: Statement): Promise<string> {
   await query(`CREATE TABLE ${COPY} (LIKE ${quoted(body.relation)})`);
@@ -69,7 +70,7 @@ async function definitionOf(query: Query, { body, text }: Statement): Promise<st
   }
 }
 
-/** The same CREATE INDEX of the copy. The parser counts in bytes. */
+/** The statement with the copy as its table. The parser counts in bytes. */
 async function onCopy(text: string): Promise<string> {
   const [statement] = await statementsOf(text);
   const { location = 0 } = statement?.body.relation ?? {};
@@ -79,7 +80,7 @@ async function onCopy(text: string): Promise<string> {
   return `${bytes.subarray(0, location).toString('utf8')}${rest.replace(name, COPY)}`;
 }
 
-/** From `USING` on; before that are the names of index and table, and UNIQUE. */
+/** The definition without the names of index and table. */
 function withoutNames(definition: string): string {
   const isUnique = definition.startsWith('CREATE UNIQUE ');
   return `${isUnique ? 'UNIQUE' : ''}${definition.slice(definition.indexOf(' USING '))}`;

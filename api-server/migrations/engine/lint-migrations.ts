@@ -7,6 +7,7 @@ import {
   type LintHistory,
   lintContext,
   lintSql,
+  recordStatement,
   type Statement,
   statementsOf,
 } from '../../migration-lint/lint.js';
@@ -24,7 +25,7 @@ export interface LintedMigration {
   dynamic: boolean;
 }
 
-/** `contracts` are those that may be still to run, `all` the migrations of the image. */
+/** `contracts` are contract migrations that may be pending, `all` the migrations of the image. */
 export async function lintMigrations(
   known: KnownMigration[],
   contracts: KnownMigration[] = known,
@@ -37,7 +38,7 @@ export async function lintMigrations(
   return linted;
 }
 
-/** What is known before a migration runs. */
+/** Knowledge from older migrations: names that pending contracts drop, and facts about the schema. */
 export async function historyBefore(
   migration: KnownMigration,
   contracts: KnownMigration[],
@@ -46,15 +47,16 @@ export async function historyBefore(
   const facts = new Facts();
   for (const older of all) {
     if (timestampOf(older) >= timestampOf(migration)) continue;
-    if (older.phase === 'contract' && migration.phase !== 'contract') continue; // it may not have run
-    for (const { kind, body } of await parsed(older)) facts.learn(kind, body);
+    if (older.phase === 'contract' && migration.phase !== 'contract') continue; // may be pending
+    for (const { kind, body } of await parsed(older)) recordStatement(kind, body, facts);
+    if (older.dry.dynamic) facts.columns.clear(); // it may add columns that are known only when it runs
   }
   return { doomed: await doomedNames(migration, contracts), facts };
 }
 
 const parsedRuns = new WeakMap<DryRun, Promise<Statement[]>>();
 
-/** The statements that a migration sends; those with syntax errors are reported by the lint of that migration. */
+/** The statements of a migration. Syntax errors are reported by the lint of that migration. */
 function parsed({ dry }: KnownMigration): Promise<Statement[]> {
   const known = parsedRuns.get(dry);
   if (known) return known;
@@ -86,15 +88,15 @@ async function lintMigration(
 ): Promise<LintedMigration> {
   const context = lintContext(phase, transaction, history);
   const { backfill } = new migration() as MigrationInterface & { backfill?: BackfillSpec };
-  const findings: Finding[] = backfill ? await lintBackfill(backfill) : [];
+  const findings: Finding[] = backfill ? await lintBackfill(backfill, history) : [];
   for (const sql of dry.statements) findings.push(...(await lintSql(sql, context)));
   return { name, findings, created: [...context.created], dynamic: dry.dynamic };
 }
 
 /** Its parts must make one UPDATE and nothing else. */
-async function lintBackfill({ table, set, where }: BackfillSpec): Promise<Finding[]> {
+async function lintBackfill({ table, set, where }: BackfillSpec, history: LintHistory): Promise<Finding[]> {
   const sql = `UPDATE ${table} SET ${set}\nWHERE (${where}\n)`;
-  const findings = await lintSql(sql, lintContext('backfill', true));
+  const findings = await lintSql(sql, lintContext('backfill', true, history));
   return findings.filter(({ rule }) => rule !== 'update-all-rows');
 }
 

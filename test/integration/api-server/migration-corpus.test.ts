@@ -1,19 +1,19 @@
 /**
- * The corpus on a real server: what lint says of locks, scans and rewrites is compared with
- * pg_locks, the statistics of the transaction and the tables' files.
+ * Runs the corpus on a server, and compares the locks, scans and rewrites that lint expects with
+ * pg_locks, pg_stat_xact_user_tables and pg_class.relfilenode.
  */
 import assert from 'node:assert/strict';
 import pg from 'pg';
 import { FUNCTIONS, OPERATORS, VOLATILE } from '../../../api-server/migration-lint/builtins.js';
+import { LOCK_MODES } from '../../../api-server/migration-lint/locks.js';
 import type { RuleName } from '../../../api-server/migration-lint/rules.js';
-import { LOCK_MODES } from '../../../api-server/migration-lint/transaction.js';
 import { contextOf, rulesOf, textsOf } from '../../fixtures/migration-corpus/lint.js';
 import { SAFE } from '../../fixtures/migration-corpus/safe.js';
 import { type CorpusEntry, DATA, ROWS, SCHEMA } from '../../fixtures/migration-corpus/schema.js';
 import { UNSAFE } from '../../fixtures/migration-corpus/unsafe.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 
-/** Rules whose reason shows on the server: a table is read or rewritten while a lock blocks the traffic, or its rows are locked. */
+/** Rules for a table that is read or rewritten under a blocking lock, or whose rows are locked. */
 const MEASURED = new Set<RuleName>([
   'slow-under-lock',
   'rewrite',
@@ -29,12 +29,12 @@ const MEASURED = new Set<RuleName>([
 ]);
 
 interface Harm {
-  /** The strongest lock on a table that was there before. */
+  /** The strongest blocking lock on a table in use. */
   lock?: string;
   isHarmful: boolean;
 }
 
-describe('migration lint: the corpus on a server', function () {
+describe('migration lint: corpus on PostgreSQL', function () {
   this.timeout(300_000);
   let postgres: TestPostgres;
   let template: string;
@@ -47,7 +47,7 @@ describe('migration lint: the corpus on a server', function () {
     shared = await postgres.copyDatabase(template);
   });
 
-  /** What is rolled back can share a database. */
+  /** Entries that are rolled back share a database. */
   const run = async (entry: CorpusEntry): Promise<Harm> => {
     const isAlone = entry.before !== undefined || !entry.transaction;
     const url = isAlone ? await postgres.copyDatabase(template) : shared;
@@ -63,7 +63,7 @@ describe('migration lint: the corpus on a server', function () {
     }
   };
 
-  it('safe ones run, and neither read nor rewrite a table while they hold a lock that blocks the traffic', async () => {
+  it('safe migrations take the locks that lint expects, and neither read nor rewrite a table under a blocking lock', async () => {
     const wrong: string[] = [];
     for (const entry of SAFE.filter(({ sql }) => !String(sql).startsWith('--'))) {
       const context = await contextOf(entry);
@@ -81,7 +81,7 @@ describe('migration lint: the corpus on a server', function () {
     assert.deepEqual(wrong, []);
   });
 
-  it('unsafe ones do the harm that lint refuses them for', async () => {
+  it('unsafe migrations read or rewrite a table under a blocking lock, or lock its rows', async () => {
     const wrong: string[] = [];
     const measured = UNSAFE.filter(
       ({ offline, rules }) => !offline && rules.some((rule) => MEASURED.has(rule)),
@@ -97,7 +97,7 @@ describe('migration lint: the corpus on a server', function () {
     assert.deepEqual(wrong, []);
   });
 
-  it("names as PostgreSQL's own what its catalog has, and as volatile what that calls so", async () => {
+  it('built-in functions and operators match the catalog, and volatile ones are volatile there', async () => {
     const rows = await postgres.query<{ name: string; volatile: boolean }>(
       `SELECT proname AS name, bool_or(provolatile = 'v') AS volatile FROM pg_proc
        WHERE pronamespace = 'pg_catalog'::regnamespace GROUP BY 1`,
@@ -134,15 +134,16 @@ async function measure(client: pg.Client, entry: CorpusEntry): Promise<Harm> {
   try {
     let lock: string | undefined;
     let isHarmful = false;
-    let { read } = await workDone(client, tables); // counters of an earlier transaction may be pending
+    let before = await workDone(client, tables); // counters of an earlier transaction may be pending
+    const { written } = before;
     for (const sql of textsOf(entry).flatMap(statements)) {
       await client.query(sql);
       lock = await strongestLock(client, tables);
       const now = await workDone(client, tables);
-      const isLong = now.read - read >= ROWS || sql.includes('pg_sleep');
+      const isLong = now.read - before.read >= ROWS || sql.includes('pg_sleep');
       const isRewritten = !sql.startsWith('TRUNCATE') && (await areRewritten(client, tables));
-      if ((lock && (isLong || isRewritten)) || now.written >= ROWS) isHarmful = true;
-      read = now.read;
+      if ((lock && (isLong || isRewritten)) || now.written - written >= ROWS) isHarmful = true;
+      before = now;
     }
     return { isHarmful, ...(lock && { lock }) };
   } finally {
@@ -164,7 +165,7 @@ async function areRewritten(client: pg.Client, tables: Table[]): Promise<boolean
   return rows.some((one) => before.get(one.oid) !== one.relfilenode);
 }
 
-/** The strongest one that blocks the traffic. Nobody writes a materialized view, so EXCLUSIVE blocks nothing there. */
+/** The strongest lock that blocks reads or writes. EXCLUSIVE on a materialized view permits all reads. */
 async function strongestLock(client: pg.Client, tables: Table[]): Promise<string | undefined> {
   const { rows } = await client.query<{ oid: number; mode: string }>(
     `SELECT DISTINCT relation AS oid, mode FROM pg_locks
@@ -193,7 +194,7 @@ async function workDone(client: pg.Client, tables: Table[]): Promise<{ read: num
   return rows[0];
 }
 
-/** Each on its own, so that the locks before it and its own work can be told apart. */
+/** Splits a text, to measure the work of each statement under the locks of those before it. */
 function statements(sql: string): string[] {
   return /\$\$|BEGIN ATOMIC/.test(sql) ? [sql] : sql.split(';').filter((one) => one.trim());
 }

@@ -65,10 +65,13 @@ describe('case mapping in security decisions', () => {
     const asked: unknown[] = [];
     const service = new LoginService({
       dataSource: {
-        query: async (_sql: string, values: unknown[]) => {
-          asked.push(...values);
-          return [];
-        },
+        withManager: (_access: object, work: (manager: object) => Promise<unknown>) =>
+          work({
+            findOne: async (_entity: unknown, { where }: { where: { email: string } }) => {
+              asked.push(where.email);
+              return null;
+            },
+          }),
       },
       throttle: { startAttempt: async () => undefined },
       record: async () => undefined,

@@ -1,4 +1,4 @@
-/** Statements with verdicts: what lint misses, or refuses without need, shows here. */
+/** Compares lint with the verdicts of the corpus: misses and false alarms fail. */
 import assert from 'node:assert/strict';
 import { ABSOLUTE, RULES } from '../../../api-server/migration-lint/rules.js';
 import { rulesOf, textsOf } from '../../fixtures/migration-corpus/lint.js';
@@ -16,7 +16,7 @@ const describeEntry = (entry: CorpusEntry) =>
 
 describe('migration lint: corpus', () => {
   for (const entry of SAFE) {
-    it(`lets pass ${describeEntry(entry)}`, async () => {
+    it(`accepts ${describeEntry(entry)}`, async () => {
       assert.deepEqual(await rulesOf(entry), []);
     });
   }
@@ -27,14 +27,18 @@ describe('migration lint: corpus', () => {
     });
   }
 
-  it('has at least 150 entries, and at least one for each rule', () => {
+  it('the corpus has at least 150 entries, and at least one for each rule', () => {
     assert.ok(SAFE.length + UNSAFE.length >= 150, String(SAFE.length + UNSAFE.length));
     const refused = new Set(UNSAFE.flatMap(({ rules }) => rules));
     const missing = Object.keys(RULES).filter((rule) => !refused.has(rule as never));
-    assert.deepEqual(missing, ['name-reused'], 'needs an older contract: see migration-lint.test.ts');
+    assert.deepEqual(
+      missing,
+      ['name-reused'],
+      'tested in migration-lint.test.ts, as it needs an older contract',
+    );
   });
 
-  it('each rule but the absolute ones can be allowed for one statement', async () => {
+  it('an allow comment suppresses each rule that is not absolute', async () => {
     for (const entry of UNSAFE) {
       if (entry.rules.length > 1 || entry.rules.some((rule) => ABSOLUTE.has(rule))) continue;
       const texts = textsOf(entry);

@@ -134,7 +134,7 @@ describe('the registry of migrations', () => {
       assert.deepEqual((await lintMigrations(known.slice(2), []))[0]?.findings, []);
     });
 
-    it('what older migrations say of the schema counts, but not in expand what a contract does, which may not have run', async () => {
+    it('facts come from older migrations; for expand not from contracts, which may be pending', async () => {
       const sql = (statement: string) => `await r.query('${statement}');`;
       const setNotNull = sql('ALTER TABLE t ALTER x SET NOT NULL');
       const known = await load(
@@ -147,7 +147,7 @@ describe('the registry of migrations', () => {
       const rules = (await lintMigrations(known)).map(({ findings }) => findings.map(({ rule }) => rule));
       assert.deepEqual(rules, [[], ['set-not-null'], [], [], ['set-not-null']]);
       const [pending] = await lintMigrations(known.slice(3, 4), [], known);
-      assert.deepEqual(pending?.findings, [], 'also when the older ones are applied');
+      assert.deepEqual(pending?.findings, [], 'older migrations count when they are applied, too');
     });
 
     it('bounds that no version fits are refused', async () => {

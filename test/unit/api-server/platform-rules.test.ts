@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import pg from 'pg';
 import { formatLsn, parseLsn } from '../../../api-server/database/pool/session.js';
@@ -7,6 +9,16 @@ import { Readiness } from '../../../api-server/http/health/readiness.js';
 import type { RedisState } from '../../../api-server/redis/redis.js';
 
 describe('api-server platform rules', () => {
+  it("statements declare their access: only database/ and migrations/ use TypeORM's own DataSource", () => {
+    const files = readdirSync('api-server', { recursive: true, encoding: 'utf8' });
+    const users = files.filter((file) => {
+      if (!file.endsWith('.ts') || /^(database|migrations)\//.test(file)) return false;
+      return /\bDataSource\b[^;]*from 'typeorm'/.test(readFileSync(join('api-server', file), 'utf8'));
+    });
+    assert.deepEqual(users, []);
+    assert.ok(files.length > 100);
+  });
+
   it('a position in the log is its text again, and orders as the log does', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: 0n, max: (1n << 63n) - 1n }), (lsn) => {
