@@ -222,7 +222,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
       );
       await assert.rejects(
         measure({ query: 'up[1m]', max: 5 }, 'any'),
-        /gives a matrix; it must give an instant/,
+        /returns a matrix; it must return an instant/,
       );
       await assert.rejects(
         measure({ query: 'nobody{a="{{pod}}"}', max: 5 }, 'any'),

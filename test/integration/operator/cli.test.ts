@@ -68,7 +68,7 @@ describe('kubectl pcf', function () {
     watching.child.kill('SIGINT');
     assert.deepEqual(await watching.ended, { ...watching.result, code: 0, problems: '' });
     const { code, problems } = await pcf(['status', '--watch', ...here()]);
-    assert.deepEqual([code, problems], [1, 'error: which PcfApi? --watch follows one: give its name\n']);
+    assert.deepEqual([code, problems], [1, 'error: --watch needs the name of a PcfApi\n']);
   });
 
   it('pauses and resumes', async () => {

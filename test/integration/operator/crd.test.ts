@@ -87,6 +87,9 @@ describe('the PcfApi CRD', () => {
     const text = await sandbox.parts.kubectl.run(['explain', 'pcfapi.spec', '--recursive']);
     assert.match(text, /canaryWeight\s+<integer>/);
     const words = await sandbox.parts.kubectl.run(['explain', 'pcfapi.spec.autoscaling.horizontal.cpu']);
-    assert.match(words, /Mean CPU use to aim at, in percent of what the pods request\. Default: 70/);
+    assert.match(
+      words,
+      /Target average CPU utilization, in percent of the requests of the pods\. Default: 70/,
+    );
   });
 });

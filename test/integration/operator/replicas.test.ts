@@ -85,7 +85,7 @@ describe('two replicas of the operator', function () {
     assert.equal(code, 1, 'it leaves, for its supervisor to start it again');
     await works();
     assert.ok(!writers(cluster.audit.writesSince(resumedAt)).includes(old), 'it wrote nothing any more');
-    assert.match(leader.lastLines(30), /the lease was lost/);
+    assert.match(leader.lastLines(30), /lost the Lease/);
   });
 
   it('have one that hears the API server too late step down before the other begins', async () => {

@@ -225,7 +225,10 @@ describe('the record of deliveries', () => {
 
   it('says that what answers is no such API', async () => {
     await tell(underWay, { reporting: spec({ url: `${front.url}/health` }) });
-    assert.match(events[0]!.note, /the API at \S+ answered NOT_FOUND: .*reporting.url ends in \/graphql/);
+    assert.match(
+      events[0]!.note,
+      /the API at \S+ returned NOT_FOUND: .*reporting.url must end with \/graphql/,
+    );
   });
 });
 

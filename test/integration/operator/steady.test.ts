@@ -162,7 +162,7 @@ describe('the operator beside a PcfApi that is as it should be', function () {
     await watch.until('Degraded', () => degraded()?.reason === 'RepairLoop', 30_000);
     assert.match(
       degraded()?.message ?? '',
-      /other-controller changes spec\.hosts.* of VirtualService api back/,
+      /other-controller reverts each repair of spec\.hosts.* of VirtualService api/,
     );
     const before = rounds;
     await new Promise((resolve) => setTimeout(resolve, 3_000)); // time for many, were it not slowed down
@@ -220,10 +220,10 @@ describe('the operator beside a PcfApi that is as it should be', function () {
     assert.deepEqual(await pods(), before, 'no pod is restarted');
     const at = ['api', '-n', upgraded];
     const { out } = await kubectlPcf(cluster.sandbox, ['status', ...at]);
-    assert.match(out, /This operator renders pods differently; .* kubectl pcf adopt api/);
+    assert.match(out, /This operator version renders pods differently\. .* kubectl pcf adopt api/);
 
     const adopted = await kubectlPcf(cluster.sandbox, ['adopt', ...at]);
-    assert.match(adopted.out, /renders the pods of api-\w+ again/, adopted.problems);
+    assert.match(adopted.out, /delivers api-\w+ again with the current pod template/, adopted.problems);
     await seen.until('another revision', (api) => (api?.status?.stableRevision ?? name) !== name, 30_000);
     await cluster.ready(seen);
     const { stableRevision = '' } = seen.now()?.status ?? {};
@@ -235,7 +235,7 @@ describe('the operator beside a PcfApi that is as it should be', function () {
     );
     assert.match(
       (await kubectlPcf(cluster.sandbox, ['adopt', ...at])).problems,
-      /are as this version renders them/,
+      /are up to date with this operator version/,
     );
     const undone = await kubectlPcf(cluster.sandbox, ['undo', ...at]);
     assert.match(undone.out, /rolls back to revision 1, \S+:1\.0\.0\n$/, undone.problems);
