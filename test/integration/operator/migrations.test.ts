@@ -154,10 +154,7 @@ describe('migrations, moved by the operator', function () {
     assert.deepEqual(await jobs(api), ['plan']);
     assert.match(await pcf(api, 'migrate', 'approve', api.name), /approved api-\S+\/expand/);
     await api.ready();
-    await assert.rejects(
-      pcf(api, 'migrate', 'approve', api.name),
-      /no migration of api waits to be approved/,
-    );
+    await assert.rejects(pcf(api, 'migrate', 'approve', api.name), /no migration of api waits for approval/);
 
     await api.patch({ image: NEW });
     await api.reason('ApprovalNeeded');
