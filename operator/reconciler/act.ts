@@ -171,7 +171,7 @@ export class Actor {
       if (!(error instanceof ExistsError)) throw error;
       return this.applier.apply(type, object, await this.unlabelled(type, api, object), { mayRepair });
     });
-    const result = await naming(name, written);
+    const result = await withObjectName(name, written);
     if (result.outcome === 'drifted') {
       this.repairLoops.repaired(owner, { object: name, manager: result.manager, fields: result.fields });
     }
@@ -187,7 +187,7 @@ export class Actor {
   private async patchRoute({ type, live, patch }: RouteEdit): Promise<void> {
     const { namespace, name } = live.metadata;
     const patched = this.client.patch(type, namespace, name, patch, { fieldManager: FIELD_MANAGER });
-    const written = await naming(`${type.kind} ${name}`, patched);
+    const written = await withObjectName(`${type.kind} ${name}`, patched);
     this.caches.noteRouteWrite(type, written);
   }
 
@@ -225,7 +225,7 @@ export class Actor {
       const resourceVersion = unchanged ? object.metadata.resourceVersion : undefined;
       const options = { uid, resourceVersion, propagationPolicy: 'Background' } as const;
       const deletion = this.client.delete(type, namespace, name, options);
-      await naming(`${type.kind} ${name}`, deletion).catch((error: unknown) => {
+      await withObjectName(`${type.kind} ${name}`, deletion).catch((error: unknown) => {
         if (isConnectionError(error)) throw error;
         if (!isNotFound(error)) failure ??= error;
       });
@@ -254,7 +254,7 @@ export class Actor {
     const { namespace, name, resourceVersion } = metadata;
     const patch = { metadata: { resourceVersion }, spec: { replicas } };
     const written = this.client.patch(PcfApiKind, namespace, name, patch, { fieldManager: FIELD_MANAGER });
-    this.caches.pcfApis.noteWrite(await naming(`replicas of ${name}`, written));
+    this.caches.pcfApis.noteWrite(await withObjectName(`replicas of ${name}`, written));
   }
 
   /**
@@ -304,7 +304,7 @@ function stageOf(type: ResourceType): Stage {
 }
 
 /** Adds the object to an error of the API server or a webhook, whose message does not name it. */
-export async function naming<T>(object: string, write: Promise<T>): Promise<T> {
+export async function withObjectName<T>(object: string, write: Promise<T>): Promise<T> {
   return write.catch((error: unknown) => {
     throw isServerError(error) ? new WriteFailedError(object, error) : error;
   });

@@ -5,6 +5,7 @@ import type { Condition } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryRecord, PcfApiStatus, Phase, TrafficStatus } from '../api/v1alpha1/status.js';
 import type { DeliveryPlan } from '../delivery/delivery-plan.js';
+import type { Finding } from '../delivery/rule-chain.js';
 import { podSelector, selectorString } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { autoscalingLimited, currentScaleView } from './autoscaling.js';
@@ -89,27 +90,20 @@ export function failedStatus(api: PcfApi, failure: Obstacle, now: number): PcfAp
   return withVerdict(api, failure.isTransient ? 'Degraded' : 'Failed', failure, now);
 }
 
-function withVerdict(
-  api: PcfApi,
-  phase: Phase,
-  { reason, message, isTransient }: Obstacle,
-  now: number,
-): PcfApiStatus {
-  const say = (type: string, holds: boolean): Verdict => ({
-    type,
-    status: holds ? 'True' : 'False',
-    reason,
-    message,
-  });
-  const fresh = [say('Ready', false), say('Reconciling', isTransient), say('Stalled', !isTransient)];
+function withVerdict(api: PcfApi, phase: Phase, obstacle: Obstacle, now: number): PcfApiStatus {
+  const fresh = [
+    conditionOf('Ready', false, obstacle),
+    conditionOf('Reconciling', obstacle.isTransient, obstacle),
+    conditionOf('Stalled', !obstacle.isTransient, obstacle),
+  ];
   const before = api.status?.conditions ?? [];
   const rest = before.filter(({ type }) => !fresh.some((condition) => condition.type === type));
   return {
     ...api.status,
     observedGeneration: api.metadata.generation,
     phase,
-    reason,
-    since: reasonSince(api, reason, now),
+    reason: obstacle.reason,
+    since: reasonSince(api, obstacle.reason, now),
     conditions: [...withTransitionTimes(fresh, before, api.metadata.generation, now), ...rest],
   };
 }
@@ -120,25 +114,23 @@ function conditions(
   summary: Summary,
   issues: readonly Issue[],
 ): Verdict[] {
-  const { reason, message, verdict } = summary;
-  const say = (type: string, holds: boolean, why = reason, text = message): Verdict => ({
-    type,
-    status: holds ? 'True' : 'False',
-    reason: why,
-    message: text,
-  });
+  const { verdict } = summary;
   return [
-    say('Ready', verdict === 'Current'),
+    conditionOf('Ready', verdict === 'Current', summary),
     // kstatus: a condition that does not apply is absent or False.
-    say('Reconciling', verdict === 'InProgress'),
-    say('Stalled', verdict === 'Failed'),
+    conditionOf('Reconciling', verdict === 'InProgress', summary),
+    conditionOf('Stalled', verdict === 'Failed', summary),
     available(observed, plan),
-    say('Progressing', plan.position.update !== undefined && verdict !== 'Failed'),
+    conditionOf('Progressing', plan.position.update !== undefined && verdict !== 'Failed', summary),
     migrationsApplied(observed, plan),
     trafficRouted(observed, plan),
     degraded(issues, summary),
     ...autoscalingLimited(observed, plan),
   ];
+}
+
+function conditionOf(type: string, isTrue: boolean, { reason, message }: Finding): Verdict {
+  return { type, status: isTrue ? 'True' : 'False', reason, message };
 }
 
 /** True whenever the phase is Degraded. */

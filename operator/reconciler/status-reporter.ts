@@ -9,7 +9,7 @@ import { PcfApiKind } from '../resources/kinds.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import { isForbidden, isInvalid } from '../runtime/kube-client.js';
 import { keyOf } from '../runtime/store.js';
-import { naming, type Repair } from './act.js';
+import { type Repair, withObjectName } from './act.js';
 import { type Announcement, announcements } from './announce.js';
 import { decidingManager } from './attribution.js';
 import type { ReconcilerDependencies } from './dependencies.js';
@@ -76,7 +76,7 @@ export class StatusReporter {
     const { namespace, name, uid } = api.metadata;
     const object = { apiVersion: API_VERSION, kind: KIND, metadata: { namespace, name, uid }, status };
     const options = { fieldManager: FIELD_MANAGER, force: true };
-    const written = await naming(
+    const written = await withObjectName(
       `the status of ${name}`,
       this.deps.client.applyStatus(PcfApiKind, object, options),
     ).catch((error: unknown) => {
