@@ -2,6 +2,7 @@
 /** Entry point of the API image: one command per role. */
 import { enableCompileCache } from 'node:module';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { asciiUpperCase } from '../contract/ascii.js';
 import { EXIT } from '../contract/image.js';
 import { ConfigError } from './config/config-error.js';
 import { version } from './config/version.js';
@@ -115,7 +116,6 @@ function program(finish: (code: number) => void): Command {
 function addIdentityCommands(command: Command, finish: (code: number) => void): void {
   const roles = ['viewer', 'operator', 'admin'];
   const scopes = ['read', 'catalog', 'deployments', 'incidents', 'webhooks', 'admin'];
-  const upper = (choice: string) => choice.toUpperCase();
   command
     .command('user')
     .description('manage users, for example to create the first admin')
@@ -127,7 +127,7 @@ function addIdentityCommands(command: Command, finish: (code: number) => void): 
     .option('--password-stdin', 'read the password from standard input')
     .action(async (options: UserOptions) => {
       const { createUser } = await import('./roles/identities.js');
-      finish(await createUser({ ...options, role: upper(options.role) as UserOptions['role'] }));
+      finish(await createUser({ ...options, role: asciiUpperCase(options.role) as UserOptions['role'] }));
     });
   command
     .command('key')
@@ -140,8 +140,10 @@ function addIdentityCommands(command: Command, finish: (code: number) => void): 
     .option('--expires-in-days <days>', 'lifetime in days; by default the key does not expire', wholeNumber)
     .action(async (options: KeyOptions) => {
       const { createKey } = await import('./roles/identities.js');
-      const scope = options.scope?.map(upper) as KeyOptions['scope'];
-      finish(await createKey({ ...options, role: upper(options.role) as KeyOptions['role'], scope }));
+      const scope = options.scope?.map(asciiUpperCase) as KeyOptions['scope'];
+      finish(
+        await createKey({ ...options, role: asciiUpperCase(options.role) as KeyOptions['role'], scope }),
+      );
     });
 }
 

@@ -1,8 +1,8 @@
-/** What people do to a delivery: one function each, for the commands and for the dashboard's buttons. */
+/** Actions on a delivery, used by the commands and by the dashboard. */
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
-import { deliveryId, fullId, stepId, wayBack } from '../operator/delivery/plan.js';
-import { belowFloor } from '../operator/delivery/rollback-floor.js';
-import { REQUEST_ANNOTATIONS } from '../operator/reconciler/settings.js';
+import { deliveryId, fullId, stepId, undoTarget } from '../operator/delivery/plan.js';
+import { belowFloorMessage } from '../operator/delivery/rollback-floor.js';
+import { REQUEST_ANNOTATIONS } from '../operator/reconciler/strategies.js';
 import { ControllerRevisionKind, PcfApiKind } from '../operator/resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../operator/resources/metadata.js';
 import {
@@ -18,13 +18,13 @@ import { CliError } from './output.js';
 import { undoPatch } from './undo-patch.js';
 
 export interface Done {
-  /** The object as it is now. */
+  /** The object after the write. */
   written: KubeObject;
-  /** What was done, in a few words. */
+  /** Short description of the action. */
   done: string;
 }
 
-/** Throws a {@link CliError} when it makes no sense for this PcfApi, or the API server's refusal. */
+/** Throws a {@link CliError} if the action does not apply to the PcfApi, or the error of the API server. */
 export type Action = (access: ClusterAccess, name: string) => Promise<Done>;
 
 export const setWeight =
@@ -38,46 +38,49 @@ export const setWeight =
 export const setPaused =
   (paused: boolean): Action =>
   async (access, name) => {
-    await getPcfApi(access, name); // says what there is when there is no such PcfApi
+    await getPcfApi(access, name); // throws a helpful error if it does not exist
     return {
       written: await edit(access, name, { spec: { paused } }),
       done: paused ? 'paused' : 'resumed',
     };
   };
 
-/** Past the pause it stands at, or past all steps that are left. */
+/** Continues after the pause of the current step, or skips all remaining steps. */
 export const promote = (full: boolean): Action =>
   request('promote', (api) => ({
-    value: underWay(api, full ? fullId : stepId),
-    done: full ? 'continues to the end' : 'continues',
+    value: currentDelivery(api, full ? fullId : stepId),
+    done: full ? 'continues after the last step' : 'continues',
   }));
 
-export const abort: Action = request('abort', (api) => ({ value: underWay(api), done: 'aborted' }));
+export const abort: Action = request('abort', (api) => ({ value: currentDelivery(api), done: 'aborted' }));
 
 export const retry: Action = request('retry', ({ status, metadata }) => {
   const failed = status?.failed;
-  if (!failed) throw new CliError(`${metadata.name} has no revision that was aborted`);
-  return { value: `${failed.revision}@${failed.at}`, done: `tries ${failed.revision} again` };
+  if (!failed) throw new CliError(`${metadata.name} has no aborted revision`);
+  return { value: `${failed.revision}@${failed.at}`, done: `retries ${failed.revision}` };
 });
 
-/** Delivers the same spec in pods as the operator renders them now. */
+/** Delivers the same spec with pods as the current operator version renders them. */
 export const adopt: Action = async (access, name) => {
   const api = await getPcfApi(access, name);
   const { stable, update } = api.status?.delivery ?? {};
   if (!stable || update)
     throw new CliError(
-      `${name} has ${update ? 'a delivery under way' : 'nothing delivered yet'}: wait for its end`,
+      `${name} has ${update ? 'a delivery in progress' : 'no delivered revision yet'}: wait until it is finished`,
     );
   const revision = (await recordedRevisions(access, name)).find((one) => one.name === stable);
   if (!revision || !isOutdated(api, revision))
     throw new CliError(
-      `the pods of ${stable} are as this version renders them, or the spec has changed since`,
+      `the pods of ${stable} are up to date with this operator version, or the spec has changed since`,
     );
   const metadata = { annotations: { [ADOPT_ANNOTATION]: stable } };
-  return { written: await edit(access, name, { metadata }), done: `renders the pods of ${stable} again` };
+  return {
+    written: await edit(access, name, { metadata }),
+    done: `delivers ${stable} again with the current pod template`,
+  };
 };
 
-/** `to` is the name or number of a revision; left out, it is the one before. */
+/** `to`: name or number of a revision. Default: the previous revision. */
 export const undo =
   (to?: string): Action =>
   async (access, name) => {
@@ -92,10 +95,10 @@ export const undo =
     const annotations = { [ADOPT_ANNOTATION]: revision.adopted ?? null };
     const metadata = adopted === revision.adopted ? {} : { metadata: { annotations } };
     const written = await edit(access, name, { spec, ...metadata });
-    return { written, done: goesBack(written as unknown as PcfApi, revision, current) };
+    return { written, done: describeUndo(written as unknown as PcfApi, revision, current) };
   };
 
-/** A request names the delivery it means: it is no request about a later one. */
+/** A request names its delivery, so that it does not apply to a later one. */
 function request(
   what: 'promote' | 'abort' | 'retry',
   phrase: (api: PcfApi) => { value: string; done: string },
@@ -111,9 +114,9 @@ function edit({ client, namespace }: ClusterAccess, name: string, patch: object)
   return client.patch(PcfApiKind, namespace, name, patch, { fieldManager: FIELD_MANAGER });
 }
 
-function underWay({ metadata, status }: PcfApi, name = deliveryId): string {
+function currentDelivery({ metadata, status }: PcfApi, name = deliveryId): string {
   const id = name(status?.delivery ?? {});
-  if (!id) throw new CliError(`${metadata.name} has no delivery under way`);
+  if (!id) throw new CliError(`${metadata.name} has no delivery in progress`);
   return id;
 }
 
@@ -124,43 +127,47 @@ async function recordedRevisions({ client, namespace }: ClusterAccess, name: str
 }
 
 function choose({ metadata, status }: PcfApi, revisions: Revision[], to: string | undefined): Revision {
-  const wanted = to ?? wayBack(status?.delivery ?? {});
-  if (!wanted) throw new CliError(`${metadata.name} has nothing to go back to`);
+  const wanted = to ?? undoTarget(status?.delivery ?? {});
+  if (!wanted) throw new CliError(`${metadata.name} has no revision to roll back to`);
   const found = revisions.find(({ name, number }) => name === wanted || String(number) === wanted);
   const known = revisions.map(({ number, name }) => `${number} (${name})`).join(', ');
-  if (!found) throw new CliError(`there is no revision ${wanted} on record; there is ${known || 'none'}`);
+  if (!found) throw new CliError(`revision ${wanted} not found; retained revisions: ${known || 'none'}`);
   if (!found.inputs)
-    throw new CliError(`revision ${wanted} was recorded by an older operator; set its image by hand`);
+    throw new CliError(
+      `revision ${wanted} was recorded by an older operator version; set its image in the spec`,
+    );
   return found;
 }
 
-/** The operator would refuse it too; here it is said before anything is written. */
+/** The operator would reject it too. This check reports it before the write. */
 function refuseBelowFloor({ status }: PcfApi, revisions: Revision[], to: Revision): void {
-  const refused = belowFloor(revisions, status?.delivery ?? {}, to.name);
-  if (refused) throw new CliError(`not undone: ${refused}`);
+  const refused = belowFloorMessage(revisions, status?.delivery ?? {}, to.name);
+  if (refused) throw new CliError(`undo rejected: ${refused}`);
 }
 
-/** What the spec asked for when it was looked at last: its Secrets are as they are now. */
+/** The revision that the spec described last. Its Secrets are the current ones. */
 function currentOf({ status }: PcfApi, revisions: Revision[]): Revision | undefined {
   const { update, failed, stable } = status?.delivery ?? {};
   const names = [update, failed?.revision, stable];
   return names.map((name) => revisions.find((one) => one.name === name)).find((one) => one !== undefined);
 }
 
-/** With `secrets.onChange: Rollout` what the Secrets hold makes a revision too, and the spec can't bring that back. */
+/** With `secrets.onChange: Rollout` the contents of Secrets are part of a revision, and the spec can't restore them. */
 function refuseSecretsAlone(api: PcfApi, to: Revision, current: Revision | undefined): void {
   if (to.name === current?.name || to.secrets === current?.secrets) return;
   if (!isRevisionOf(api, to)) return;
   throw new CliError(
-    `not undone: what differs from revision ${to.number} is what the Secrets hold; put the old values back into them, and it is delivered`,
+    `undo rejected: only the contents of the Secrets differ from revision ${to.number}; restore the old values in the Secrets to deliver it`,
   );
 }
 
-/** Where the same pods can't be had again, it is a delivery like any other, and not at once. */
-function goesBack(written: PcfApi, to: Revision, current: Revision | undefined): string {
-  const back = `goes back to revision ${to.number}, ${to.image}`;
+/** If the same pods can't be created again, the undo is a normal delivery and not immediate. */
+function describeUndo(written: PcfApi, to: Revision, current: Revision | undefined): string {
+  const back = `rolls back to revision ${to.number}, ${to.image}`;
   if (isRevisionOf(written, to, current?.secrets)) return back;
   const hasOtherSecrets = to.secrets !== current?.secrets;
-  const why = hasOtherSecrets ? 'its Secrets have changed since' : 'an older operator recorded less of it';
+  const why = hasOtherSecrets
+    ? 'its Secrets have changed since'
+    : 'an older operator version recorded it incompletely';
   return `${back}, as a new revision: ${why}`;
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** Where kubectl starts the plugin, with whatever Node.js is on the PATH: an old one is told of in words. */
+/** Entry point of the kubectl plugin. It runs with the Node.js of the PATH, and reports an old version. */
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 19)) {
   console.error(`error: kubectl-pcf needs Node.js 22.19 or newer; this is ${process.versions.node}`);

@@ -1,4 +1,4 @@
-/** The cluster that a command talks to: kubeconfig, context and namespace as kubectl takes them. */
+/** Cluster access of a command: kubeconfig, context and namespace with the semantics of kubectl. */
 import { KubeConfig } from '@kubernetes/client-node';
 import { Command, Option } from 'commander';
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
@@ -7,8 +7,7 @@ import { isNotFound, KubeClient } from '../operator/runtime/kube-client.js';
 import { CliError } from './output.js';
 
 /**
- * Field manager of the edits: it is who the API server says made them. Not `kubectl-...`: Flux
- * takes the fields back that managers of such names add.
+ * Field manager of the edits. Not `kubectl-...`: Flux reverts fields of managers with such names.
  */
 export const FIELD_MANAGER = 'pcf-cli';
 
@@ -23,15 +22,15 @@ export interface ClusterAccess {
   namespace: string;
 }
 
-/** A command with the options that say which cluster. */
+/** A command with the options for cluster access. */
 export function clusterCommand(name: string): Command {
   return new Command(name)
-    .addOption(new Option('-n, --namespace <name>', "namespace; default: the context's"))
+    .addOption(new Option('-n, --namespace <name>', 'namespace; default: the namespace of the context'))
     .addOption(new Option('--context <name>', 'context of the kubeconfig'))
     .addOption(new Option('--kubeconfig <file>', 'kubeconfig; default: $KUBECONFIG, then ~/.kube/config'));
 }
 
-/** Runs `work` with a client, and closes it. Throws a {@link CliError} when the kubeconfig can't be used. */
+/** Runs `work` with a client and closes it. Throws a {@link CliError} if the kubeconfig is not usable. */
 export async function withCluster<T>(
   options: ClusterOptions,
   work: (access: ClusterAccess) => Promise<T>,
@@ -65,7 +64,7 @@ function load({ kubeconfig, context }: ClusterOptions): KubeConfig {
   return config;
 }
 
-/** One PcfApi. Throws a {@link CliError} that says what there is instead. */
+/** Reads a PcfApi. Throws a {@link CliError} with the existing names if it does not exist. */
 export async function getPcfApi({ client, namespace }: ClusterAccess, name: string): Promise<PcfApi> {
   try {
     return (await client.get(PcfApiKind, namespace, name)) as unknown as PcfApi;
@@ -73,11 +72,11 @@ export async function getPcfApi({ client, namespace }: ClusterAccess, name: stri
     if (!isNotFound(error)) throw error;
   }
   throw new CliError(
-    `there is no PcfApi "${name}" in namespace ${namespace}; ${await whatThereIs(client, namespace)}`,
+    `there is no PcfApi "${name}" in namespace ${namespace}; ${await existingNames(client, namespace)}`,
   );
 }
 
-async function whatThereIs(client: KubeClient, namespace: string): Promise<string> {
+async function existingNames(client: KubeClient, namespace: string): Promise<string> {
   const names = await client.list(PcfApiKind, { namespace }).then(
     ({ items }) => items.map(({ metadata }) => metadata.name),
     () => undefined,

@@ -8,9 +8,9 @@ type Options = ClusterOptions & { output: string };
 
 export function promoteCommand(): Command {
   return clusterCommand('promote')
-    .description('Let a delivery continue past the pause it stands at.')
+    .description('Continue a delivery that is paused at a step.')
     .argument('<name>', 'the PcfApi')
-    .option('--full', 'skip all steps that are left', false)
+    .option('--full', 'skip all remaining steps', false)
     .addOption(outputOption())
     .action((name: string, options: Options & { full: boolean }) =>
       run(promote(options.full), name, options),
@@ -19,7 +19,7 @@ export function promoteCommand(): Command {
 
 export function abortCommand(): Command {
   return clusterCommand('abort')
-    .description('Give a delivery up: the stable revision gets the traffic back at once.')
+    .description('Abort a delivery. All traffic returns to the stable revision immediately.')
     .argument('<name>', 'the PcfApi')
     .addOption(outputOption())
     .action((name: string, options: Options) => run(abort, name, options));
@@ -27,7 +27,7 @@ export function abortCommand(): Command {
 
 export function retryCommand(): Command {
   return clusterCommand('retry')
-    .description('Try a revision again that was aborted.')
+    .description('Retry an aborted revision.')
     .argument('<name>', 'the PcfApi')
     .addOption(outputOption())
     .action((name: string, options: Options) => run(retry, name, options));
@@ -36,19 +36,22 @@ export function retryCommand(): Command {
 export function undoCommand(): Command {
   return clusterCommand('undo')
     .description(
-      'Go back to an earlier revision: image, settings and all. At once, while its pods still run.',
+      'Roll back to an earlier revision, including its settings. Immediate while its pods still run.',
     )
     .argument('<name>', 'the PcfApi')
-    .option('--to <revision>', 'its name or number; default: the one before the stable one')
+    .option('--to <revision>', 'name or number of the revision; default: the previous stable revision')
     .addOption(outputOption())
-    .addHelpText('after', '\nWith GitOps, revert the change in Git too, or it comes back.')
+    .addHelpText(
+      'after',
+      '\nWith GitOps, revert the commit in Git too. Otherwise the next sync applies it again.',
+    )
     .action((name: string, options: Options & { to?: string }) => run(undo(options.to), name, options));
 }
 
 export function adoptCommand(): Command {
   return clusterCommand('adopt')
     .description(
-      'Deliver the same spec again, in pods as the operator renders them now. An upgrade of the operator alone restarts none.',
+      'Deliver the same spec again with the pod template of the current operator version. An upgrade of the operator alone restarts no pods.',
     )
     .argument('<name>', 'the PcfApi')
     .addOption(outputOption())
@@ -64,14 +67,14 @@ async function run(action: Action, name: string, options: Options): Promise<void
 
 export function historyCommand(): Command {
   return clusterCommand('history')
-    .description('Show the revisions on record and how each delivery ended.')
+    .description('Show finished deliveries with their outcome.')
     .argument('<name>', 'the PcfApi')
     .addOption(outputOption())
     .action((name: string, options: Options) =>
       withCluster(options, async (access) => {
         const { history = [] } = (await getPcfApi(access, name)).status ?? {};
         if (options.output === 'json') return printJson(history);
-        if (history.length === 0) return console.log(`no delivery of ${name} has ended yet`);
+        if (history.length === 0) return console.log(`no delivery of ${name} has finished yet`);
         const rows = history.map((record) => [
           `${record.number}`,
           record.image,
@@ -81,7 +84,7 @@ export function historyCommand(): Command {
           record.by ?? '-',
           record.commit?.slice(0, 12) ?? '-',
         ]);
-        console.log(table(['REVISION', 'IMAGE', 'OUTCOME', 'AGE', 'TOOK', 'BY', 'COMMIT'], rows));
+        console.log(table(['REVISION', 'IMAGE', 'OUTCOME', 'AGE', 'DURATION', 'BY', 'COMMIT'], rows));
       }),
     );
 }

@@ -1,4 +1,4 @@
-/** `kubectl pcf weight | pause | resume`: the edits an SRE makes under pressure, as short commands. */
+/** `kubectl pcf weight | pause | resume`: short commands for edits of the spec. */
 import type { Command } from 'commander';
 import { InvalidArgumentError } from 'commander';
 import { setPaused, setWeight } from './actions.js';
@@ -10,11 +10,11 @@ type EditOptions = ClusterOptions & { output: string };
 
 export function weightCommand(): Command {
   return clusterCommand('weight')
-    .description('Set the share of the traffic, in percent, that the new revision gets. 100 promotes it.')
+    .description('Set the weight of the new revision, in percent of the traffic. 100 promotes it.')
     .argument('<name>', 'the PcfApi')
     .argument('<percent>', '0 to 100', percent)
-    .option('--wait', 'wait until it is in force', false)
-    .option('--timeout <seconds>', 'how long to wait', Number, 300)
+    .option('--wait', 'wait until the weight is in effect', false)
+    .option('--timeout <seconds>', 'timeout of --wait in seconds', Number, 300)
     .addOption(outputOption())
     .addHelpText(
       'after',
@@ -32,11 +32,11 @@ export function weightCommand(): Command {
 }
 
 export function pauseCommand(): Command {
-  return pausing('pause', true, 'Freeze the delivery where it stands.');
+  return pausing('pause', true, 'Pause the delivery at its current weight.');
 }
 
 export function resumeCommand(): Command {
-  return pausing('resume', false, 'Let a paused delivery continue.');
+  return pausing('resume', false, 'Resume a paused delivery.');
 }
 
 function pausing(command: string, paused: boolean, description: string): Command {

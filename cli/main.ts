@@ -1,4 +1,4 @@
-/** kubectl-pcf: what kubectl alone can't say of a PcfApi. kubectl finds it on the PATH as `kubectl pcf`. */
+/** kubectl-pcf: a kubectl plugin for PcfApis. kubectl runs it as `kubectl pcf`. */
 import { Command } from 'commander';
 import { dashboardCommand } from './dashboard/command.js';
 import {
@@ -17,8 +17,8 @@ import { renderCommand } from './render.js';
 import { statusCommand } from './status/command.js';
 
 const program = new Command('kubectl-pcf')
-  .description('Looks at and steers PcfApi resources.')
-  .showHelpAfterError('(--help says more)')
+  .description('Inspects PcfApi resources and controls their deliveries.')
+  .showHelpAfterError('(see --help)')
   .addCommand(statusCommand())
   .addCommand(dashboardCommand())
   .addCommand(weightCommand())
@@ -44,7 +44,7 @@ Examples:
   $ kubectl pcf doctor -f deploy/samples/production.yaml`,
   );
 
-// A reader that has seen enough (| head) is no error.
+// EPIPE, as with `| head`, is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
 try {

@@ -1,4 +1,4 @@
-/** PcfApi objects in files, checked as strictly as the API server does. */
+/** Reads PcfApi manifests from files, with the strict field validation of the API server. */
 import { readFileSync } from 'node:fs';
 import { closest, distance } from 'fastest-levenshtein';
 import { parseAllDocuments, type Tags } from 'yaml';
@@ -14,13 +14,13 @@ interface Manifest {
   spec?: unknown;
 }
 
-/** Of those that name none; one that was asked for must be that of all, as kubectl has it. */
+/** Namespace of manifests without one. `requested` must match the namespace of all manifests, as in kubectl. */
 export interface NamespaceChoice {
-  asked?: string;
-  otherwise?: string;
+  requested?: string;
+  fallback?: string;
 }
 
-/** The PcfApis of a file, or of standard input for `-`. Throws a {@link CliError} that names the field. */
+/** PcfApis of a file, or of standard input for `-`. Throws a {@link CliError} that names the invalid field. */
 export function readManifests(file: string, namespace: NamespaceChoice = {}): PcfApi[] {
   const text = readText(file);
   const documents = parseAllDocuments(text, { version: '1.1', customTags: withoutTimestamps });
@@ -30,11 +30,11 @@ export function readManifests(file: string, namespace: NamespaceChoice = {}): Pc
     const manifest = document.toJS() as Manifest | null;
     return manifest?.kind === KIND ? [manifest] : [];
   });
-  if (found.length === 0) throw new CliError(`${file} holds no ${KIND}`);
+  if (found.length === 0) throw new CliError(`${file} contains no ${KIND}`);
   return found.map((manifest) => toPcfApi(file, manifest, namespace));
 }
 
-/** As kubectl reads it: YAML 1.1, in which `off` is false, but a date is text. */
+/** YAML 1.1 as read by kubectl: `off` is false, but a date is a string. */
 const withoutTimestamps = (tags: Tags): Tags =>
   tags.filter((tag) => typeof tag === 'string' || tag.tag !== 'tag:yaml.org,2002:timestamp');
 
@@ -51,11 +51,11 @@ function toPcfApi(file: string, { apiVersion, metadata, spec }: Manifest, choice
   if (!name) throw new CliError(`${file}: metadata.name is missing`);
   if (apiVersion !== API_VERSION)
     throw new CliError(`${file}: ${name} has apiVersion ${apiVersion}, expected ${API_VERSION}`);
-  const { asked, otherwise = 'default' } = choice;
-  const namespace = metadata.namespace ?? asked ?? otherwise;
-  if (asked && asked !== namespace)
+  const { requested, fallback = 'default' } = choice;
+  const namespace = metadata.namespace ?? requested ?? fallback;
+  if (requested && requested !== namespace)
     throw new CliError(
-      `${file}: ${name} is of namespace ${namespace}, not ${asked}; leave --namespace out, or say --namespace=${namespace}`,
+      `${file}: ${name} is in namespace ${namespace}, not ${requested}; omit --namespace, or use --namespace=${namespace}`,
     );
   const result = pcfApiSpec.safeParse(spec);
   if (!result.success) {
@@ -76,19 +76,19 @@ function problemsOf(issue: z.core.$ZodIssue, spec: unknown): string[] {
     const given = valueAt(spec, issue.path);
     return [`${path}: ${issue.message}${given === undefined ? '' : `, got ${JSON.stringify(given)}`}`];
   }
-  return issue.keys.map((key) => `${path}.${key}: there is no such field${suggestion(issue.path, key)}`);
+  return issue.keys.map((key) => `${path}.${key}: unknown field${suggestion(issue.path, key)}`);
 }
 
 function valueAt(value: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], value);
 }
 
-/** The field that was probably meant. */
+/** Suggests the most similar field. */
 function suggestion(path: readonly PropertyKey[], key: string): string {
   const known = Object.keys(shapeAt(path) ?? {});
   if (known.length === 0) return '';
   const near = closest(key, known);
-  return distance(key, near) <= 3 ? `; did you mean ${near}?` : `; there is ${known.join(', ')}`;
+  return distance(key, near) <= 3 ? `; did you mean ${near}?` : `; known fields: ${known.join(', ')}`;
 }
 
 function shapeAt(path: readonly PropertyKey[]): Record<string, unknown> | undefined {
@@ -104,7 +104,7 @@ interface AnySchema {
   unwrap?: () => unknown;
 }
 
-/** Looks through optional and default. */
+/** Unwraps optional and default. */
 function bare(schema: unknown): AnySchema {
   const any = (schema ?? {}) as AnySchema;
   return any.shape || any.element || !any.unwrap ? any : bare(any.unwrap());

@@ -1,12 +1,13 @@
-/** `kubectl pcf migrate status | plan | approve | lint`: the database schema, and what waits for a person. */
+/** `kubectl pcf migrate status | plan | approve | lint`: migrations of the database schema. */
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Command, Option } from 'commander';
+import type { KnownMigration } from '../api-server/migrations/engine/known-migrations.js';
 import { type MigrationPhase, migrationPhaseSchema } from '../contract/image.js';
 import type { PcfApi } from '../operator/api/v1alpha1/pcfapi.js';
 import type { MigrationStatus } from '../operator/api/v1alpha1/status.js';
-import { REQUEST_ANNOTATIONS } from '../operator/reconciler/settings.js';
+import { REQUEST_ANNOTATIONS } from '../operator/reconciler/strategies.js';
 import { PcfApiKind } from '../operator/resources/kinds.js';
 import { type ClusterOptions, clusterCommand, FIELD_MANAGER, getPcfApi, withCluster } from './cluster.js';
 import { backfillText, holderText } from './migration-text.js';
@@ -16,16 +17,18 @@ type Options = ClusterOptions & { output: string };
 
 export function migrateCommand(): Command {
   return new Command('migrate')
-    .description('Look at the migrations of a PcfApi, approve of them, judge new ones.')
-    .addCommand(
-      looking('status', 'Show where the migrations stand, and how far one can go back.', statusText),
-    )
-    .addCommand(looking('plan', 'Show what is still to be done, and what lint has against it.', planText))
+    .description('Show and approve the migrations of a PcfApi, and lint new ones.')
+    .addCommand(showCommand('status', 'Show the state of the migrations and the rollback floor.', statusText))
+    .addCommand(showCommand('plan', 'Show pending migrations with their lint findings.', planText))
     .addCommand(approveCommand())
     .addCommand(lintCommand());
 }
 
-function looking(name: string, description: string, text: (migration: MigrationStatus) => string): Command {
+function showCommand(
+  name: string,
+  description: string,
+  text: (migration: MigrationStatus) => string,
+): Command {
   return clusterCommand(name)
     .description(description)
     .argument('<name>', 'the PcfApi')
@@ -40,13 +43,13 @@ function looking(name: string, description: string, text: (migration: MigrationS
 }
 
 function migrationOf({ metadata, status }: PcfApi): MigrationStatus {
-  if (!status?.migration) throw new CliError(`the operator has not looked at ${metadata.name} yet`);
+  if (!status?.migration) throw new CliError(`the operator has not reconciled ${metadata.name} yet`);
   return status.migration;
 }
 
 function approveCommand(): Command {
   return clusterCommand('approve')
-    .description('Let the migrations run that wait for it, and show what they are.')
+    .description('Approve the pending migrations and print them.')
     .argument('<name>', 'the PcfApi')
     .addOption(outputOption())
     .action((name: string, options: Options) =>
@@ -54,7 +57,7 @@ function approveCommand(): Command {
         const migration = migrationOf(await getPcfApi({ client, namespace }, name));
         if (!migration.approval) {
           const why = migration.waitingFor ? `: contract waits for ${migration.waitingFor}` : '';
-          throw new CliError(`no migration of ${name} waits to be approved${why}`);
+          throw new CliError(`no migration of ${name} waits for approval${why}`);
         }
         if (options.output !== 'json') console.log(planText(migration));
         const metadata = { annotations: { [REQUEST_ANNOTATIONS.approve]: migration.approval } };
@@ -77,19 +80,19 @@ function statusText(migration: MigrationStatus): string {
     ['revision', revision],
     ['state', phase ? `${state} (${phase})` : state],
     ['job', job],
-    ['schema at', current],
-    ['took', duration],
+    ['newest', current],
+    ['duration', duration],
     ['backfill', progress && backfillText(progress)],
     ['locked by', lockHolder && holderText(lockHolder)],
     ['pending', migration.pending?.map(({ name, phase }) => `${name} (${phase})`).join(', ')],
     ['ahead', ahead?.join(', ')],
     ['soak ends', contractAt],
-    ['waits for', waitingFor],
-    ['went wrong', message],
+    ['waiting for', waitingFor],
+    ['error', message],
     [
-      'back to',
+      'rollback to',
       floor &&
-        `${floor.revision} (${floor.image}); older ones need what ${floor.migrations.join(', ')} took out`,
+        `${floor.revision} (${floor.image}); older revisions need what ${floor.migrations.join(', ')} dropped`,
     ],
   ];
   const known = lines.filter((line): line is [string, string] => line[1] !== undefined);
@@ -100,50 +103,77 @@ function planText({ pending = [], findings = [], revision, waitingFor }: Migrati
   const rows = pending.map(({ phase, name }) => [phase, name, lintOf(name)]);
   function lintOf(name: string): string {
     const found = findings.filter(({ migration }) => migration === name);
-    return found.length === 0 ? 'fine' : found.map(({ rule }) => rule).join(', ');
+    return found.length === 0 ? 'ok' : found.map(({ rule }) => rule).join(', ');
   }
   const plan =
-    rows.length > 0 ? table(['PHASE', 'MIGRATION', 'LINT'], rows) : `${revision}: nothing is pending`;
+    rows.length > 0 ? table(['PHASE', 'MIGRATION', 'LINT'], rows) : `${revision}: no pending migrations`;
   const details = findings.map(({ migration, rule, statement }) => `${migration}: ${rule}: ${statement}`);
   return [plan, ...details, ...(waitingFor ? [`contract waits for ${waitingFor}`] : [])].join('\n');
 }
 
 function lintCommand(): Command {
   return new Command('lint')
-    .description('Judge migrations in files, as the API does before it runs them. Needs no cluster.')
-    .requiredOption('-f, --filename <file...>', 'SQL, or a migration module; - for SQL on standard input')
+    .description('Lint migrations in files with the rules of the API. Needs no cluster.')
+    .requiredOption('-f, --filename <file...>', 'SQL file or migration module; - for SQL on standard input')
     .addOption(
-      new Option('--phase <phase>', 'phase of SQL; a module says it itself')
+      new Option('--phase <phase>', 'phase of SQL files; modules declare their own')
         .choices(migrationPhaseSchema.options)
         .default('expand'),
     )
     .action(async ({ filename, phase }: { filename: string[]; phase: MigrationPhase }) => {
-      let findings = 0;
-      for (const file of filename) {
-        const found = await lintFile(file, phase);
-        findings += found.length;
-        for (const line of found) console.log(`${file}: ${line}`);
-      }
-      console.log(`${filename.length} files, ${findings} findings`);
-      if (findings > 0) process.exitCode = 1;
+      const found = [...(await lintTexts(filename, phase)), ...(await lintModules(filename))];
+      for (const { file, finding } of found) console.log(`${file}: ${finding}`);
+      console.log(`${filename.length} files, ${found.length} findings`);
+      if (found.length > 0) process.exitCode = 1;
     });
 }
 
-/** The parser is loaded when it is asked for: it is a megabyte. */
-async function lintFile(file: string, phase: MigrationPhase): Promise<string[]> {
+const isModule = (file: string) => /\.(ts|js|mjs)$/.test(file);
+
+interface FoundIn {
+  file: string;
+  finding: string;
+}
+
+/**
+ * Lints each SQL file as one migration, with facts about the schema from the files before it.
+ * The parser is a megabyte, so it is loaded on demand.
+ */
+async function lintTexts(files: string[], phase: MigrationPhase): Promise<FoundIn[]> {
   const { describeFinding, lintContext, lintSql } = await import('../api-server/migration-lint/lint.js');
-  if (!/\.(ts|js|mjs)$/.test(file)) {
-    return (await lintSql(readSql(file), lintContext(phase, true))).map(describeFinding);
+  const found: FoundIn[] = [];
+  let facts: ReturnType<typeof lintContext>['facts'] | undefined;
+  for (const file of files.filter((one) => !isModule(one))) {
+    const context = lintContext(phase, true, { ...(facts && { facts }) });
+    const findings = await lintSql(readSql(file), context);
+    found.push(...findings.map((one) => ({ file, finding: describeFinding(one) })));
+    facts = context.facts;
   }
-  const { loadMigrations } = await import('../api-server/migrations/engine/known-migrations.js');
+  return found;
+}
+
+/** Lints migration modules together, as an older one provides facts for a newer one. */
+async function lintModules(files: string[]): Promise<FoundIn[]> {
+  const modules = files.filter(isModule);
+  if (modules.length === 0) return [];
+  const { describeFinding } = await import('../api-server/migration-lint/lint.js');
+  const { loadMigrations, timestampOf } = await import('../api-server/migrations/engine/known-migrations.js');
   const { lintMigrations } = await import('../api-server/migrations/engine/lint-migrations.js');
-  const linted = await lintMigrations(await loadMigrations(pathToFileURL(resolve(file))));
-  if (linted.length === 0) throw new CliError(`${file} exports no migration`);
-  return linted.flatMap(({ findings }) => findings.map(describeFinding));
+  const loaded: { file: string; migration: KnownMigration }[] = [];
+  for (const file of modules) {
+    const migrations = await loadMigrations(pathToFileURL(resolve(file)));
+    if (migrations.length === 0) throw new CliError(`${file} exports no migration`);
+    loaded.push(...migrations.map((migration) => ({ file, migration })));
+  }
+  loaded.sort((a, b) => timestampOf(a.migration) - timestampOf(b.migration));
+  const linted = await lintMigrations(loaded.map(({ migration }) => migration));
+  return linted.flatMap(({ findings }, index) =>
+    findings.map((one) => ({ file: loaded[index]?.file ?? '', finding: describeFinding(one) })),
+  );
 }
 
 function readSql(file: string): string {
   if (file !== '-' && !statSync(file, { throwIfNoEntry: false })?.isFile())
-    throw new CliError(`${file} is no file`);
+    throw new CliError(`${file} is not a file`);
   return readFileSync(file === '-' ? 0 : file, 'utf8');
 }

@@ -1,8 +1,8 @@
-/** What people and programs read: tables, colours, JSON. Plain when it is piped, as NO_COLOR asks too. */
+/** Output as tables or JSON. Without colors if it is piped or NO_COLOR is set. */
 import { styleText } from 'node:util';
 import { Option } from 'commander';
 
-/** Something the person who typed the command can fix; shown without a stack. */
+/** An error that the user can fix. Printed without a stack trace. */
 export class CliError extends Error {
   override readonly name = 'CliError';
 }
@@ -13,10 +13,10 @@ export function paint(style: Style, text: string): string {
   return styleText(style, text, { stream: process.stdout });
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what colours are made of
+// biome-ignore lint/suspicious/noControlCharactersInRegex: ANSI escape sequences
 const colours = /\u001b\[[0-9;]*m/g;
 
-/** Columns as kubectl prints them: three spaces apart, no lines. */
+/** Table in the format of kubectl: columns separated by three spaces. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[], indent = ''): string {
   const widthOf = (cell: string) => cell.replace(colours, '').length;
   const widths = header.map((title, column) =>
@@ -33,19 +33,19 @@ export function table(header: readonly string[], rows: readonly (readonly string
 
 const BAR_WIDTH = 20;
 
-/** A share as a bar. */
+/** Percentage as a bar. */
 export function bar(percent: number): string {
   const full = Math.round((Math.min(100, percent) / 100) * BAR_WIDTH);
   return paint('cyan', '█'.repeat(full)) + paint('dim', '░'.repeat(BAR_WIDTH - full));
 }
 
-/** How long ago, as kubectl says it: 12s, 5m, 3h, 2d. */
+/** Age in the format of kubectl: 12s, 5m, 3h, 2d. */
 export function age(timestamp: string | undefined, now = Date.now()): string {
   if (!timestamp) return '-';
   return span(Math.max(0, Math.round((now - Date.parse(timestamp)) / 1000)));
 }
 
-/** How long, in the same words. */
+/** Duration in the same format. */
 export function span(seconds: number): string {
   if (seconds < 120) return `${seconds}s`;
   if (seconds < 7200) return `${Math.round(seconds / 60)}m`;
@@ -56,10 +56,10 @@ export function span(seconds: number): string {
 export type OutputFormat = 'table' | 'json';
 
 export function outputOption(): Option {
-  return new Option('-o, --output <format>', 'how to print it').choices(['table', 'json']).default('table');
+  return new Option('-o, --output <format>', 'output format').choices(['table', 'json']).default('table');
 }
 
-/** What an edit did, in kubectl's form, or the object it led to. */
+/** Prints the result of an edit in the format of kubectl, or the object as JSON. */
 export function report(
   { output }: { output: string },
   object: { metadata: { name: string } },

@@ -1,4 +1,4 @@
-/** `kubectl pcf render`: every object that the operator would make, without a cluster. */
+/** `kubectl pcf render`: prints the objects that the operator creates, without a cluster. */
 import { Command } from 'commander';
 import { stringify } from 'yaml';
 import { KUBERNETES_YAML } from '../operator/api/v1alpha1/kubernetes.js';
@@ -9,18 +9,18 @@ import { printJson } from './output.js';
 
 export function renderCommand(): Command {
   return new Command('render')
-    .description('Print every object that the operator makes from a PcfApi file. Needs no cluster.')
+    .description('Print the objects that the operator creates for a PcfApi file. Needs no cluster.')
     .requiredOption('-f, --filename <file>', 'file with PcfApi objects; - for standard input')
-    .option('-n, --namespace <name>', 'namespace of those that name none (default: "default")')
-    .option('-o, --output <format>', 'yaml or json', 'yaml')
+    .option('-n, --namespace <name>', 'namespace of objects without one (default: "default")')
+    .option('-o, --output <format>', 'output format: yaml or json', 'yaml')
     .addHelpText(
       'after',
       `
-The rules across fields are the API server's to check:
+The API server validates rules across fields:
   $ kubectl pcf render -f pcfapi.yaml | kubectl apply --dry-run=server -f -`,
     )
     .action(({ filename, namespace, output }: { filename: string; namespace?: string; output: string }) => {
-      const objects = readManifests(filename, { asked: namespace }).flatMap((api) =>
+      const objects = readManifests(filename, { requested: namespace }).flatMap((api) =>
         render(api).map(ownerless),
       );
       if (output === 'json') printJson({ apiVersion: 'v1', kind: 'List', items: objects });
@@ -28,9 +28,9 @@ The rules across fields are the API server's to check:
     });
 }
 
-/** Their owner is not in a cluster yet, so it has no uid to be named by. */
+/** The owner is not in a cluster, so it has no uid for an owner reference. */
 function ownerless(object: KubeObject): KubeObject {
   const { ownerReferences, ...metadata } = object.metadata;
-  // Without what is undefined: YAML would print it as null.
+  // Removes undefined values: YAML would print them as null.
   return JSON.parse(JSON.stringify({ ...object, metadata })) as KubeObject;
 }

@@ -1,10 +1,10 @@
-/** What an undo writes: a patch that makes of the spec what a revision was made of. */
+/** Patch of an undo: it sets the spec to the inputs of a revision. */
 import type { PcfApiSpec } from '../operator/api/v1alpha1/spec.js';
 import { type RevisionInputs, revisionInputs } from '../operator/resources/revision.js';
 
 export function undoPatch(spec: PcfApiSpec, inputs: RevisionInputs): unknown {
   const now = revisionInputs(spec);
-  // Only a part of these makes a revision: the rest of them stays.
+  // Only some fields of these are part of a revision. The others are not changed.
   const parts = {
     availability: now.availability && {},
     secrets: now.secrets && {},
@@ -15,8 +15,8 @@ export function undoPatch(spec: PcfApiSpec, inputs: RevisionInputs): unknown {
 }
 
 /**
- * The JSON merge patch that turns one value into another. A merge patch keeps what it does not
- * name, also within a field, so what is to go has to be named with null.
+ * The JSON merge patch from one value to another. A merge patch keeps fields that it does not
+ * contain, so removed fields are set to null.
  * @see https://www.rfc-editor.org/rfc/rfc7386
  */
 function mergePatch(from: unknown, to: unknown): unknown {

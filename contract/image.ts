@@ -1,14 +1,16 @@
 /**
- * The image contract: what the operator and an API image must agree on.
- * The only module that both operator/ and api-server/ import.
+ * Interface between the operator and an API image. The only module that both operator/ and api-server/
+ * import.
  */
 import { z } from 'zod';
 
-/** Ports an API container listens on. */
+/** Ports of an API container. */
 export const PORTS = { http: 8080, metrics: 9090 } as const;
 
-/** Paths of the HTTP server; `metrics` is served on its own port. */
+/** HTTP paths; `metrics` is served on a separate port. */
 export const PATHS = {
+  /** Login, in the role auth. */
+  auth: '/auth',
   graphql: '/graphql',
   live: '/health',
   ready: '/health/ready',
@@ -16,83 +18,85 @@ export const PATHS = {
   metrics: '/metrics',
 } as const;
 
-/** Environment variables the operator sets on every API container. */
+/** Environment variables that the operator sets in every API container. */
 export const ENV = {
   environment: 'PCF_API__ENVIRONMENT',
   databaseUrl: 'PCF_API__DATABASE__URL',
-  /** How long a migration's statement waits for a table's lock. */
+  /** lock_timeout of migrations. */
   migrationsLockTimeout: 'PCF_API__MIGRATIONS__LOCK_TIMEOUT',
-  /** Connections that this process may open. */
+  /** Maximum connections of this process. */
   databaseMaxConnections: 'PCF_API__DATABASE__MAX_CONNECTIONS',
-  /** How many proxies are before it, or their addresses: they tell who the client is. */
+  /** Trusted proxies, by number or address, whose X-Forwarded-For identifies the client. */
   trustedProxies: 'PCF_API__SERVER__TRUSTED_PROXIES',
   databaseReplicaUrl: 'PCF_API__DATABASE__REPLICA_URL',
   redisUrl: 'PCF_API__REDIS__URL',
   redisMode: 'PCF_API__REDIS__MODE',
-  /** Signs and verifies tokens. */
+  /** Signing key of tokens. */
   jwtSecret: 'PCF_API__AUTH__JWT_SECRET',
   jwtRotationOverlap: 'PCF_API__AUTH__ROTATION_OVERLAP',
-  /** Where spans go, by OTLP over HTTP. */
+  /** OTLP/HTTP endpoint for spans. */
   tracingEndpoint: 'PCF_API__TRACING__ENDPOINT',
-  /** Files of the certificate and its key: with them the API serves HTTPS. */
+  /** Certificate and key files. With them the API serves HTTPS. */
   tlsCertFile: 'PCF_API__SERVER__TLS__CERT_FILE',
   tlsKeyFile: 'PCF_API__SERVER__TLS__KEY_FILE',
-  /** How long the API continues to serve after its readiness is off. */
+  /** Time that the API continues to serve after readiness fails. */
   shutdownDelay: 'PCF_API__SHUTDOWN__DELAY',
-  /** The folder the revision's ConfigMap is mounted at; its *.toml files are the third settings layer. */
+  /** Mount path of the ConfigMap of the revision; its *.toml files are the third settings layer. */
   configDir: 'PCF_CONFIG_DIR',
-  /** The revision the pod belongs to, from its label; the API returns it in `x-pcf-revision`. */
+  /** Revision of the pod, from its label; the API returns it in `x-pcf-revision`. */
   revision: 'PCF_REVISION',
-  /** Where a failing process leaves its last words (a file, read by the kubelet). */
+  /** Termination message path: a failing process writes its error to this file, which the kubelet reads. */
   terminationLog: 'PCF_TERMINATION_LOG',
 } as const;
 
-/** `<variable>_FILE` names a file that holds the value; the API reads it again when it changes. */
+/** Environment variable of the image: every role listens on all addresses, at the same ports. */
+export const CONTAINER_ENV = 'PCF_CONTAINER';
+
+/** `<variable>_FILE` is the path of a file with the value; the API reloads it when it changes. */
 export const FILE_SUFFIX = '_FILE';
 export const SECRETS_DIR = '/etc/pcf/secrets';
 export const TLS_DIR = '/etc/pcf/tls';
 
-/** Every setting may be given as PCF_API__SECTION__KEY. */
+/** Environment variable of a setting: PCF_API__SECTION__KEY. */
 export const ENV_PREFIX = 'PCF_API__';
 
 export const CONFIG_DIR = '/etc/pcf/config';
 export const CONFIG_FILE = 'config.toml';
 export const TERMINATION_LOG = '/dev/termination-log';
 
-/** Arguments after the image's entrypoint that select a role. */
+/** Arguments after the entrypoint of the image that select a role. */
 export const ROLES = {
   serve: ['serve'],
   worker: ['worker'],
   auth: ['auth'],
-  /** Expand, then backfill; contract only when `--phase contract` is added. */
+  /** Expand and backfill; contract only with `--phase contract`. */
   migrateUp: ['migrate', 'up', '--json'],
   migratePhase: (phase: MigrationPhase) => ['migrate', 'up', '--phase', phase, '--json'],
-  /** Of all phases: what is wrong with a contract is told before the first statement of expand. */
+  /** All phases: an invalid contract is reported before the first statement of expand. */
   migratePlan: ['migrate', 'plan', '--phase', 'expand', 'backfill', 'contract', '--json'],
   healthcheck: ['healthcheck'],
   describe: ['describe', '--json'],
 } as const;
 
 /**
- * Exit codes of the API's commands, from sysexits.h: what a caller may do next.
- * `tempFail` is worth another try; `config` (refused) is not until the input changes.
- * `nothing` is said only with --detailed-exitcode: a Job must end with 0 then, too.
+ * Exit codes of the commands of the API, from sysexits.h. `tempFail`: retry later. `config`: rejected until
+ * the input changes. `nothing` is used only with --detailed-exitcode: a Job must exit with 0 in that case.
  */
 export const EXIT = { ok: 0, failure: 1, nothing: 3, usage: 64, tempFail: 75, config: 78 } as const;
 
-/** Response headers that tell who answered. */
+/** Response headers that identify the server. */
 export const HEADERS = {
   revision: 'x-pcf-revision',
   version: 'x-pcf-version',
   requestId: 'x-request-id',
-  /** How far a write got; sent back with the next request, that one sees the write, whoever answers. */
+  /** Replication position of a write. A request with this header reads that write from any process. */
   position: 'x-pcf-position',
 } as const;
 
 export const migrationPhaseSchema = z.enum(['expand', 'backfill', 'contract']);
 export type MigrationPhase = z.infer<typeof migrationPhaseSchema>;
 
-/** What lint has against a statement. */
+/** A lint finding. */
 export const migrationFindingSchema = z.object({
   migration: z.string(),
   rule: z.string(),
@@ -100,85 +104,85 @@ export const migrationFindingSchema = z.object({
 });
 export type MigrationFinding = z.infer<typeof migrationFindingSchema>;
 
-/** A session of the database that keeps a migration waiting. */
+/** A database session that blocks a migration. */
 export const lockHolderSchema = z.object({
-  /** `run`: another runner has the lock of migration runs; `table`: it has a table that a statement needs. */
+  /** `run`: another runner holds the lock of migration runs; `table`: the session holds a lock on a table. */
   lock: z.enum(['run', 'table']),
   pid: z.number(),
   application: z.string(),
   user: z.string().nullable(),
   client: z.string().nullable(),
   state: z.string().nullable(),
-  /** Since when its transaction, or else its connection, is open. */
+  /** Start of its transaction, or of its connection without a transaction. */
   since: z.string().nullable(),
 });
 export type LockHolder = z.infer<typeof lockHolderSchema>;
 
-/** How far a backfill came. */
+/** Progress of a backfill. */
 export const backfillProgressSchema = z.object({
   name: z.string(),
   rows: z.number(),
-  /** The planner's estimate of the table's rows. */
+  /** Number of rows in the table, estimated by the planner. */
   total: z.number(),
   rowsPerSecond: z.number(),
-  /** Null as long as nothing can be said. */
+  /** Null if it can't be estimated. */
   secondsLeft: z.number().nullable().optional(),
-  /** Somebody stopped it with `migrate cancel`. */
+  /** Stopped with `migrate cancel`. */
   cancelled: z.boolean().optional(),
-  /** Why it waits, while it does: `the replica standby-1 is 8 s behind`. */
+  /** Reason for waiting: `the replica standby-1 is 8 s behind`. */
   throttled: z.string().optional(),
-  /** What a person should know of it: the lag of the replicas can't be read. */
+  /** Warning: the lag of replicas can't be read. */
   warning: z.string().optional(),
 });
 export type BackfillProgress = z.infer<typeof backfillProgressSchema>;
 
 /**
- * What `migrate` prints with --json and leaves in the termination message
- * (4,096 bytes at most, the kubelet's limit). Durations are in milliseconds.
+ * Output of `migrate --json`, and the termination message (at most 4,096 bytes, the limit of the kubelet).
+ * Durations are in milliseconds.
  */
 export const migrationReportSchema = z.object({
-  /** `running` is what a runner that was killed leaves in its termination message; its `error` says how far it was. */
+  /** `running` is in the termination message of a killed runner; its `error` has the progress. */
   outcome: z.enum(['done', 'nothing', 'failed', 'refused', 'running']),
-  /** The newest migration the database has, or null on an empty database. */
+  /** Newest applied migration, or null in an empty database. */
   current: z.string().nullable(),
   applied: z.array(z.string()),
   pending: z.array(z.string()),
-  /** Those of `pending` whose phase is backfill, and contract; left out by images that know no phases. */
+  /** Migrations of `pending` with phase backfill and contract. Images without phases omit them. */
   backfills: z.array(z.string()).optional(),
   contracts: z.array(z.string()).optional(),
   durationMs: z.number().nonnegative(),
-  /** The last line of what went wrong, fit to be shown: never holds a credential. */
+  /** Last line of the error message. Never contains a credential. */
   error: z.string().optional(),
-  /** The phases that were asked for. */
+  /** Requested phases. */
   phases: z.array(migrationPhaseSchema).optional(),
-  /** Whether the same run may well succeed later. */
+  /** Whether a retry of the same run can succeed. */
   retry: z.boolean().optional(),
-  /** Applied migrations that this image does not know: the database is ahead of it. */
+  /** Applied migrations that are unknown to this image: the database is ahead of it. */
   ahead: z.array(z.string()).optional(),
-  /** What lint says: why it refused, or what it can't tell before it runs. */
+  /** Lint findings: violations, or statements that can't be checked before they run. */
   findings: z.array(migrationFindingSchema).optional(),
-  /** The migration that runs, or that failed. */
+  /** The running or failed migration. */
   running: z.string().optional(),
-  /** Who is in the way: what ended the run, or, of `status`, who migrates now. */
+  /** The blocking session: it ended the run, or, with `status`, it runs migrations now. */
   lockHolder: lockHolderSchema.optional(),
-  /** The newest backfill, as the database has recorded it: also one that an earlier run finished. */
+  /** Newest backfill as recorded in the database, even if an earlier run finished it. */
   backfill: backfillProgressSchema.optional(),
   /**
-   * It did not fit, and names are missing from `ahead`, `contracts` or `backfills`. Of `applied`,
-   * `pending` and `findings`, which nothing is decided by, names may be missing without it.
+   * The report was truncated, and names in `ahead`, `contracts` or `backfills` are missing. `applied`,
+   * `pending` and `findings` can be truncated without this flag, because no decision depends on them.
    */
   truncated: z.boolean().optional(),
 });
 export type MigrationReport = z.infer<typeof migrationReportSchema>;
 
 /**
- * A line that `migrate up --json` writes to stderr whenever there is news while it runs, at
- * most every two seconds: the operator reads it from the pod's log.
+ * A line that `migrate up --json` writes to stderr after a change, at most every two seconds. The operator
+ * reads it from the log of the pod.
  */
 export const progressLineSchema = z.object({ migration: migrationReportSchema });
 export type ProgressLine = z.infer<typeof progressLineSchema>;
 
-/** What `describe --json` prints. */
+/** Output of `describe --json`. */
 export const imageDescriptionSchema = z.object({
   version: z.string(),
   migrations: z.array(
@@ -186,16 +190,16 @@ export const imageDescriptionSchema = z.object({
       name: z.string(),
       phase: migrationPhaseSchema,
       checksum: z.string().optional(),
-      /** The oldest, and the newest, version of the API that can live with it. */
+      /** Oldest and newest version of the API that supports it. */
       requires: z.string().optional(),
       until: z.string().optional(),
     }),
   ),
-  /** The newest expand migration this image needs to serve; a database without it is too old. */
+  /** Newest expand migration that this image requires; a database without it is too old. */
   minimumSchema: z.string().nullable().optional(),
-  /** The newest migration this image knows; a database with others is ahead of it. */
+  /** Newest migration of this image; a database with later ones is ahead of it. */
   newestSchema: z.string().nullable().optional(),
-  /** JSON Schema of the settings, for editors and for checking `spec.config`. */
+  /** JSON Schema of the settings, for editors and for the validation of `spec.config`. */
   configSchema: z.record(z.string(), z.unknown()),
 });
 export type ImageDescription = z.infer<typeof imageDescriptionSchema>;

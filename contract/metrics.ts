@@ -1,13 +1,12 @@
 /**
- * The API's own metrics that the operator judges a revision by. A GraphQL error is an
- * HTTP 200, so only the API can count them.
+ * Metrics of the API that analyses use. GraphQL errors have HTTP status 200, so only the API can count them.
  */
 const DURATION = 'graphql_operation_duration_seconds';
 
 export const METRICS = {
   operationBuckets: `${DURATION}_bucket`,
   operationCount: `${DURATION}_count`,
-  /** Counter of the operations whose answer has errors. */
+  /** Counter of operations whose response has errors. */
   operationErrors: 'graphql_operation_errors_total',
   operationLabel: 'operation',
 } as const;

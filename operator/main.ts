@@ -3,7 +3,7 @@ import './slim-client.js';
 import { createLogger } from './runtime/logger.js';
 import { readSettings } from './settings.js';
 
-/** Whatever is still open then must not keep a process alive that has nothing more to do. */
+/** Open handles must not keep the process alive longer than this. */
 const EXIT_DEADLINE_MS = 3_000;
 
 const settings = readSettings(process.argv);

@@ -1,9 +1,9 @@
 /**
- * The operator: watches feed a queue of PcfApi keys, workers reconcile them.
+ * The operator: watches add keys of PcfApis to a work queue, workers reconcile them.
  *
- * Of @dot-i/k8s-operator it takes the lifecycle (the kubeconfig, init, start, stop)
- * and the event types. Its watch is not used: it starts without a resourceVersion,
- * never relists, has one serial queue, and ends the process on the first error.
+ * It uses the lifecycle (kubeconfig, init, start, stop) and the event types of
+ * @dot-i/k8s-operator. It does not use its watch, which starts without a resourceVersion,
+ * never relists, has one serial queue, and exits on the first error.
  */
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
@@ -11,8 +11,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import dotI from '@dot-i/k8s-operator';
 import type { Logger } from 'pino';
 import { collectDefaultMetrics, Registry } from 'prom-client';
+import { analysisMetrics } from './analysis/analysis-metrics.js';
 import { Analyst } from './analysis/analyst.js';
-import { analysisMetrics } from './analysis/metrics.js';
 import { JobProvider } from './analysis/providers/job.js';
 import { PrometheusProvider } from './analysis/providers/prometheus.js';
 import { WebhookProvider } from './analysis/providers/webhook.js';
@@ -22,36 +22,36 @@ import { DashboardServer } from './dashboard/server.js';
 import { CacheSource } from './dashboard/source.js';
 import { tokenReviewGate } from './dashboard/token-review.js';
 import { FinishedJobs } from './migrations/finished-jobs.js';
-import { MigrationProgress } from './migrations/progress.js';
-import { notifyMetrics } from './notify/metrics.js';
+import { MigrationProgress } from './migrations/live-reports.js';
+import { notifyMetrics } from './notify/notification-metrics.js';
 import { Notifier } from './notify/notifier.js';
 import { Reporter } from './notify/reporter.js';
 import { Actor } from './reconciler/act.js';
 import { Caches, instanceKey } from './reconciler/caches.js';
 import { DeliveryMetrics } from './reconciler/delivery-metrics.js';
-import { Metrics } from './reconciler/metrics.js';
+import { Metrics } from './reconciler/pcfapi-metrics.js';
 import { PodCreationEvents } from './reconciler/pod-creation-events.js';
 import { Reconciler } from './reconciler/reconciler.js';
 import { Applier } from './runtime/apply.js';
 import { CacheSet } from './runtime/cache-set.js';
 import { Controller } from './runtime/controller.js';
+import { clientMetrics, leaderMetrics } from './runtime/controller-metrics.js';
 import { EventRecorder } from './runtime/events.js';
 import { HttpServer } from './runtime/http-server.js';
 import { KubeClient } from './runtime/kube-client.js';
 import { LeaderElector } from './runtime/leader-election.js';
-import { clientMetrics, leaderMetrics } from './runtime/metrics.js';
 import { SecretReader } from './runtime/outgoing/secrets.js';
 import { TokenBucket } from './runtime/rate-limiter.js';
 import { keyOf } from './runtime/store.js';
 import type { Priority } from './runtime/work-queue.js';
 import type { OperatorSettings } from './settings.js';
 
-/** What may still run after a stop was asked for, at most. */
+/** Maximum duration of running reconciles after a stop was requested. */
 const STOP_DEADLINE_MS = 20_000;
 const FLUSH_DEADLINE_MS = 2_000;
-/** What was read so long ago is new: a process that leads at once reads nothing twice. */
+/** Caches that synced this recently are not renewed when the process becomes leader. */
 const FRESH_MS = 1_000;
-/** Tokens are sent to the dashboard: they must not go over the cluster's network in the clear. */
+/** Clients send tokens to the dashboard, which must not cross the network in plain text. */
 const LOOPBACK = '127.0.0.1';
 
 export class PcfOperator extends dotI.default {
@@ -61,7 +61,7 @@ export class PcfOperator extends dotI.default {
   private readonly identity = `${hostname()}_${randomUUID().slice(0, 8)}`;
   /** For watches and the Lease: neither waits for --kube-api-qps. */
   private readonly reader: KubeClient;
-  /** For everything that only the leader may do. */
+  /** For all writes, which only the leader may perform. */
   private readonly writer: KubeClient;
   private readonly elector: LeaderElector;
   private readonly cacheSet: CacheSet;
@@ -79,7 +79,7 @@ export class PcfOperator extends dotI.default {
   private resync: NodeJS.Timeout | undefined;
   private synced = false;
   private syncedAt = 0;
-  /** Whether this process reconciles, and not only watches. */
+  /** Whether this process reconciles. A standby only watches. */
   private isWorking = false;
 
   constructor(
@@ -121,13 +121,13 @@ export class PcfOperator extends dotI.default {
     this.dashboard = settings.dashboardPort > 0 ? this.createDashboard() : undefined;
   }
 
-  /** Watches, waits for the lease, reconciles. Resolves once {@link stop} was called and everything is done. */
+  /** Starts watches, waits for the Lease, reconciles. Resolves after {@link stop} when the shutdown is complete. */
   override async start(): Promise<void> {
     await super.start();
     try {
       if (this.settings.leaderElection) await this.elector.acquire(this.stopping.signal);
       const leading = this.lead();
-      await Promise.race([this.seeAnew(), leading]);
+      await Promise.race([this.renewCaches(), leading]);
       this.isWorking = true;
       this.controller.start();
       this.startResync();
@@ -139,29 +139,29 @@ export class PcfOperator extends dotI.default {
     }
   }
 
-  /** Asks the operator to finish what it does and leave. */
+  /** Requests a graceful shutdown. */
   override stop(): void {
     this.stopping.abort();
   }
 
-  /** Opens the watches and waits until they have seen everything. Standbys do so too: failover costs no sync. */
+  /** Starts the watches and waits until all caches are synced. Standbys do so too, so that a failover needs no sync. */
   protected override async init(): Promise<void> {
     const port = await this.http.listen();
-    this.log.info({ port, identity: this.identity }, 'operator starts');
+    this.log.info({ port, identity: this.identity }, 'starting operator');
     await this.dashboard?.listen();
-    this.routeEvents();
+    this.subscribeToCaches();
     this.cacheSet.start(this.watching.signal);
     await Promise.race([this.cacheSet.synced(), aborted(this.stopping.signal)]);
     this.synced = true;
     this.syncedAt = performance.now();
-    this.log.info({ pcfApis: this.caches.pcfApis.list().length }, 'caches are in sync');
+    this.log.info({ pcfApis: this.caches.pcfApis.list().length }, 'caches synced');
   }
 
   /**
-   * A standby whose watch died without a word would plan from a spec and a status of long ago, and
-   * force them on what the leader before it did. Where it comes to lead, it reads both again.
+   * A watch of a standby can fail silently. Its plan would be based on an old spec and status, and revert
+   * writes of the previous leader. Therefore a new leader lists PcfApis again.
    */
-  private async seeAnew(): Promise<void> {
+  private async renewCaches(): Promise<void> {
     if (performance.now() - this.syncedAt < FRESH_MS) return;
     await this.caches.pcfApis.renew();
   }
@@ -169,16 +169,16 @@ export class PcfOperator extends dotI.default {
   private async lead(): Promise<void> {
     if (!this.settings.leaderElection) return aborted(this.stopping.signal);
     await this.elector.hold(this.stopping.signal);
-    // Another process leads now. Its writes and the rest of ours must not mix: begin again from nothing.
-    if (!this.stopping.signal.aborted) throw new Error('the lease was lost; another process leads');
+    // Another process is the leader. This process must not write concurrently: it exits and restarts.
+    if (!this.stopping.signal.aborted) throw new Error('lost the Lease: another process is the leader');
   }
 
   private async shutDown(): Promise<void> {
-    this.log.info('operator stops');
+    this.log.info('stopping operator');
     clearInterval(this.resync);
     this.measuring.stop();
     await within(STOP_DEADLINE_MS, this.controller.stop());
-    // After the last reconcile, which may start to read further Jobs.
+    // After the last reconcile, which can start to follow further Jobs.
     this.migrationProgress.stop();
     this.podCreation.stop();
     await within(FLUSH_DEADLINE_MS, Promise.all([this.notifier.flush(), this.reporter.flush()]));
@@ -193,7 +193,7 @@ export class PcfOperator extends dotI.default {
     await Promise.all([this.reader.close(), this.writer.close()]);
   }
 
-  /** Looks at every PcfApi now and then, each at a time of its own: what no event tells is found all the same. */
+  /** Reconciles every PcfApi periodically, at random offsets: finds changes that cause no event. */
   private startResync(): void {
     const { resyncMs } = this.settings;
     if (resyncMs === 0) return;
@@ -209,7 +209,7 @@ export class PcfOperator extends dotI.default {
   }
 
   private createController(): Controller {
-    // Monotonic: a system clock that is set does not end a hold or a deadline.
+    // Monotonic: a change of the system clock does not end a hold or a deadline.
     const clock = () => Math.round(performance.timeOrigin + performance.now());
     const applier = new Applier(this.writer, {
       fieldManager: FIELD_MANAGER,
@@ -272,48 +272,48 @@ export class PcfOperator extends dotI.default {
     });
   }
 
-  /** What a standby sees is no news once it leads: it waits behind what is asked for then. */
-  private get haste(): Priority {
+  /** Events that a standby queued have a low priority when it becomes leader. */
+  private get priority(): Priority {
     return this.isWorking ? 'high' : 'low';
   }
 
-  /** Which PcfApi to look at when something changes. */
-  private routeEvents(): void {
+  /** Maps events of caches to keys of PcfApis. */
+  private subscribeToCaches(): void {
     const { queue } = this.controller;
     this.caches.pcfApis.on(({ object, old, type }) => {
       const edited = old !== undefined && object.metadata.generation !== old.metadata.generation;
       if (edited && this.isWorking) this.metrics.edited(keyOf(object));
       queue.add(keyOf(object), edited || type === 'DELETED' ? 'high' : 'low');
     });
-    const everyone = () => {
+    const enqueueAll = () => {
       for (const api of this.caches.pcfApis.list()) queue.add(keyOf(api), 'low');
     };
     for (const [type, cache] of this.caches.dependents()) {
-      cache.onAvailability(everyone);
+      cache.onAvailability(enqueueAll);
       cache.on((event) => {
-        // Both: a label that was changed takes the object from one PcfApi and gives it to another.
+        // Both, because a changed label assigns the object to another PcfApi.
         const keys = new Set([
           instanceKey(event.object),
           event.old && instanceKey(event.old),
           ...this.caches.contenders(type, event),
         ]);
-        for (const key of keys) if (key) queue.add(key, this.haste);
+        for (const key of keys) if (key) queue.add(key, this.priority);
       });
     }
     this.caches.secrets.on(({ object }) => {
-      for (const api of this.caches.readersOf(object)) queue.add(keyOf(api), this.haste);
+      for (const api of this.caches.readersOf(object)) queue.add(keyOf(api), this.priority);
     });
     for (const [type, cache] of this.caches.routesOfUsers()) {
       cache.on((event) => {
         const { object, old } = event;
         const keys = [object, ...(old ? [old] : [])].flatMap((route) => this.caches.concernedBy(route));
         keys.push(...this.caches.contenders(type, event));
-        for (const key of new Set(keys)) queue.add(key, this.haste);
+        for (const key of new Set(keys)) queue.add(key, this.priority);
       });
     }
   }
 
-  /** Shows what the caches hold, and changes nothing; standbys serve it too. */
+  /** Read-only dashboard of the cached objects. Standbys serve it too. */
   private createDashboard(): DashboardServer {
     const { pcfApis, pods } = this.caches;
     return new DashboardServer({
@@ -336,12 +336,12 @@ export class PcfOperator extends dotI.default {
       port,
       registry: this.registry,
       live: { reconciles: () => this.controller.problem() },
-      ready: { sync: () => (this.synced ? undefined : 'the caches are not in sync yet'), watches },
+      ready: { sync: () => (this.synced ? undefined : 'caches not synced'), watches },
     });
   }
 }
 
-/** Waits for the work, but no longer than that; the timer does not keep the process alive. */
+/** Waits for the work with a timeout. The timer does not keep the process alive. */
 async function within(ms: number, work: Promise<unknown>): Promise<void> {
   await Promise.race([work, sleep(ms, undefined, { ref: false })]);
 }

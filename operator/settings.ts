@@ -3,30 +3,30 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { durationMs, duration as durationSchema } from './api/v1alpha1/kubernetes.js';
 
 export interface OperatorSettings {
-  /** Instead of running: exit with 1 while PcfApis exist that need the operator to be deleted. */
+  /** Exits with code 1 while PcfApis exist whose deletion needs the operator. */
   command?: 'check-uninstall';
   /** Namespaces to watch; empty: the whole cluster. */
   namespaces: string[];
   /** Namespace of the leader election Lease. */
   leaseNamespace: string;
   leaderElection: boolean;
-  /** Others wait this long after they last saw the Lease change. */
+  /** Time after the last observed change of the Lease before a standby acquires it. */
   leaseDurationMs: number;
-  /** The leader stops writing this long after it last renewed. */
+  /** Time after the last renewal before the leader stops writing. */
   renewDeadlineMs: number;
-  /** Time between two tries to take or renew the Lease. */
+  /** Time between two attempts to acquire or renew the Lease. */
   retryPeriodMs: number;
   /** PcfApis reconciled at the same time. */
   concurrency: number;
-  /** How often each PcfApi is looked at though nothing changed; 0: never. */
+  /** Interval at which each PcfApi is reconciled without a change; 0: never. */
   resyncMs: number;
-  /** Requests a second to the API server, watches and the Lease aside; 0: as many as it takes. */
+  /** Requests per second to the API server, except watches and the Lease; 0: no limit. */
   kubeApiQps: number;
   kubeApiBurst: number;
   /** Port of /healthz, /readyz and /metrics. */
   port: number;
   host: string;
-  /** Port of the dashboard, on 127.0.0.1 alone; 0: none. */
+  /** Port of the dashboard on 127.0.0.1; 0: disabled. */
   dashboardPort: number;
   logLevel: string;
 }
@@ -51,8 +51,8 @@ interface Flags {
 const NO_LEADER_ELECTION = 'PCF_NO_LEADER_ELECTION';
 
 const examples = `
-The cluster is the one of KUBECONFIG, or of the pod's service account.
-A flag goes before its environment variable.
+The cluster is selected by KUBECONFIG, or by the ServiceAccount of the pod.
+A flag takes precedence over its environment variable.
 
 Examples:
   $ pcf-operator
@@ -60,14 +60,14 @@ Examples:
   $ pcf-operator --concurrency 16 --kube-api-qps 50 --kube-api-burst 100
   $ KUBECONFIG=.sandbox/kubeconfig pcf-operator --no-leader-election --port 8081`;
 
-/** Parses the command line. Prints help or the error and ends the process when it must, as kubectl does. */
+/** Parses the command line. Prints help or an error and exits if required. */
 export function readSettings(argv: readonly string[]): OperatorSettings {
   const command = optionsOf(new Command('pcf-operator'))
-    .description('Watches PcfApi resources and runs the GraphQL API they describe.')
+    .description('Watches PcfApi resources and runs the GraphQL API that they describe.')
     .addArgument(
       new Argument(
         '[command]',
-        'exit with 1 while PcfApis exist, which need the operator to be deleted',
+        'exit with code 1 while PcfApis exist whose deletion needs the operator',
       ).choices(['check-uninstall']),
     )
     .allowExcessArguments(false)
@@ -76,11 +76,11 @@ export function readSettings(argv: readonly string[]): OperatorSettings {
     .parse([...argv]);
   const { namespace, resync, kubeApiBurst, leaseDuration, renewDeadline, retryPeriod, ...flags } =
     command.opts<Flags>();
-  // commander takes a flag's variable for set whatever it holds, "false" too.
+  // commander ignores the value of the variable of a boolean flag, even "false".
   if (command.getOptionValueSource('leaderElection') === 'env')
     flags.leaderElection = !booleanIn(NO_LEADER_ELECTION, command);
   if (!(retryPeriod < renewDeadline && renewDeadline < leaseDuration))
-    command.error('error: it must be --retry-period < --renew-deadline < --lease-duration');
+    command.error('error: required: --retry-period < --renew-deadline < --lease-duration');
   if (kubeApiBurst !== undefined && kubeApiBurst < flags.kubeApiQps)
     command.error('error: --kube-api-burst must not be below --kube-api-qps');
   const [given] = command.processedArgs as [OperatorSettings['command']];
@@ -102,11 +102,11 @@ function optionsOf(command: Command): Command {
     .addOption(
       option(
         '--namespace <name>',
-        'a namespace to watch; give it again for more, or several with commas (default: the whole cluster)',
+        'namespace to watch; repeatable, or a comma-separated list (default: all namespaces)',
         'PCF_NAMESPACE',
       )
         .argParser(namespaces)
-        .default([], 'the whole cluster'),
+        .default([], 'all namespaces'),
     )
     .addOption(
       option('--lease-namespace <name>', 'namespace of the leader election Lease', 'POD_NAMESPACE')
@@ -116,14 +116,14 @@ function optionsOf(command: Command): Command {
     .addOption(
       option(
         '--no-leader-election',
-        'run without a Lease; only ever start one such operator',
+        'run without leader election; never run more than one such operator',
         NO_LEADER_ELECTION,
       ),
     )
     .addOption(
       option(
         '--lease-duration <duration>',
-        'how long a standby waits for a leader that is silent',
+        'time a standby waits before it acquires a Lease that is not renewed',
         'PCF_LEASE_DURATION',
       )
         .argParser(duration)
@@ -132,7 +132,7 @@ function optionsOf(command: Command): Command {
     .addOption(
       option(
         '--renew-deadline <duration>',
-        'when a leader that can not renew stops writing',
+        'time after which a leader that cannot renew its Lease stops writing',
         'PCF_RENEW_DEADLINE',
       )
         .argParser(duration)
@@ -141,7 +141,7 @@ function optionsOf(command: Command): Command {
     .addOption(
       option(
         '--retry-period <duration>',
-        'time between two tries to take or renew the Lease',
+        'time between two attempts to acquire or renew the Lease',
         'PCF_RETRY_PERIOD',
       )
         .argParser(duration)
@@ -155,7 +155,7 @@ function optionsOf(command: Command): Command {
     .addOption(
       option(
         '--resync <duration>',
-        'how often each PcfApi is looked at though nothing changed, such as 10m; 0: never',
+        'interval at which each PcfApi is reconciled without a change, such as 10m; 0: never',
         'PCF_RESYNC',
       )
         .argParser(resync)
@@ -164,7 +164,7 @@ function optionsOf(command: Command): Command {
     .addOption(
       option(
         '--kube-api-qps <count>',
-        "requests a second to the API server; 0: no limit but the API server's own fairness",
+        'maximum requests per second to the API server; 0: no client-side limit',
         'PCF_KUBE_API_QPS',
       )
         .argParser(wholeNumber(0, 10_000))
@@ -173,27 +173,27 @@ function optionsOf(command: Command): Command {
     .addOption(
       option(
         '--kube-api-burst <count>',
-        'how many of them at once (default: twice --kube-api-qps)',
+        'maximum burst of requests (default: twice --kube-api-qps)',
         'PCF_KUBE_API_BURST',
       ).argParser(wholeNumber(1, 20_000)),
     )
     .addOption(
-      option('--port <port>', 'port of /healthz, /readyz and /metrics; 0: any', 'PCF_PORT')
+      option('--port <port>', 'port of /healthz, /readyz and /metrics; 0: any free port', 'PCF_PORT')
         .argParser(wholeNumber(0, 65_535))
         .default(8081),
     )
-    .addOption(option('--host <address>', 'address of the same', 'PCF_HOST').default('0.0.0.0'))
+    .addOption(option('--host <address>', 'listen address of that port', 'PCF_HOST').default('0.0.0.0'))
     .addOption(
       option(
         '--dashboard-port <port>',
-        'port of the dashboard, on 127.0.0.1 alone: reach it by kubectl port-forward; 0: none',
+        'port of the dashboard on 127.0.0.1, for kubectl port-forward; 0: disabled',
         'PCF_DASHBOARD_PORT',
       )
         .argParser(wholeNumber(0, 65_535))
         .default(0),
     )
     .addOption(
-      option('--log-level <level>', 'how much to log', 'PCF_LOG_LEVEL')
+      option('--log-level <level>', 'log level', 'PCF_LOG_LEVEL')
         .choices(['trace', 'debug', 'info', 'warn', 'error'])
         .default('info'),
     );

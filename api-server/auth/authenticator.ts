@@ -1,13 +1,13 @@
 /** Authenticates requests by their credentials. */
 import { hash } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { LRUCache } from 'lru-cache';
 import { isApiKey, parseApiKey, secretMatches } from './api-key.js';
 import { type Identity, identity, OPEN_IDENTITY } from './identity.js';
 import { NotAuthenticated } from './refusal.js';
 import { highestRole, type Role, type Scope } from './roles.js';
 import { USER_SUBJECT } from './token-signer.js';
 import type { TokenVerifier, VerifiedToken } from './token-verifier.js';
-import { TtlCache } from './ttl-cache.js';
 
 export interface KnownUser {
   name: string;
@@ -50,7 +50,18 @@ const BEARER = /^Bearer +(\S+)$/i;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export class Authenticator {
-  readonly #known = new TtlCache<Identity>(MAX_CACHED);
+  /** By the hash of the credential, so that the cache contains no credentials. Errors are not cached. */
+  readonly #known = new LRUCache<string, Identity, string>({
+    max: MAX_CACHED,
+    ttl: 1,
+    ignoreFetchAbort: true,
+    fetchMethod: async (_hash, _stale, { options, context: credential }) => {
+      const found = await this.#identify(credential);
+      const untilExpiry = (found.expiresAt?.getTime() ?? Infinity) - Date.now();
+      options.ttl = Math.max(1, Math.min(this.parts.cacheMs, untilExpiry)); // 0 would disable the TTL
+      return found;
+    },
+  });
 
   constructor(private readonly parts: AuthenticatorParts) {}
 
@@ -64,12 +75,9 @@ export class Authenticator {
       if (this.parts.open) return OPEN_IDENTITY;
       throw new NotAuthenticated('missing');
     }
-    // The cache key is a hash, so that the cache contains no credentials.
-    const found = await this.#known.get(
-      hash('sha256', credential, 'base64'),
-      () => this.#identify(credential),
-      ({ expiresAt }) => Math.min(Date.now() + this.parts.cacheMs, expiresAt?.getTime() ?? Infinity),
-    );
+    const found = await this.#known.forceFetch(hash('sha256', credential, 'base64'), {
+      context: credential,
+    });
     if (found.kind === 'API_KEY' && found.uuid) this.parts.store.keyUsed(found.uuid);
     return found;
   }

@@ -1,5 +1,6 @@
 /** Permissions of an identity: a role, which includes the lower roles, and for API keys scopes, which restrict the role. */
 import { registerEnumType } from 'type-graphql';
+import { asciiUpperCase } from '../../contract/ascii.js';
 
 export const Role = { VIEWER: 'VIEWER', OPERATOR: 'OPERATOR', ADMIN: 'ADMIN' } as const;
 export type Role = (typeof Role)[keyof typeof Role];
@@ -54,9 +55,9 @@ export function asRole(value: unknown): Role | undefined {
   return typeof value === 'string' && Object.hasOwn(RANK, value) ? (value as Role) : undefined;
 }
 
-/** The highest role of this API among the roles in an external token; case-insensitive. */
+/** The highest role of this API among the roles in an external token; ASCII letters in any case. */
 export function highestRole(value: unknown): Role | undefined {
   const names = (Array.isArray(value) ? value : [value]).filter((name) => typeof name === 'string');
-  const roles = names.flatMap((name) => asRole(name.toUpperCase()) ?? []);
+  const roles = names.flatMap((name) => asRole(asciiUpperCase(name)) ?? []);
   return roles.sort((a, b) => RANK[b] - RANK[a])[0];
 }

@@ -4,7 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'smol-toml';
-import { CONFIG_DIR, ENV, ENV_PREFIX } from '../../contract/image.js';
+import { CONFIG_DIR, CONTAINER_ENV, ENV, ENV_PREFIX } from '../../contract/image.js';
 import { ConfigError } from './config-error.js';
 import type { Environment } from './schema.js';
 import { coerce } from './schema-tree.js';
@@ -22,12 +22,22 @@ export interface Layer {
   values: Values;
 }
 
+/** Roles with ports of their own, so that all roles can run on one host. */
+export type RoleWithPorts = 'auth' | 'worker';
+
 /** All layers, in ascending order of precedence. */
-export async function readLayers(env: NodeJS.ProcessEnv, environment: Environment): Promise<Layer[]> {
+export async function readLayers(
+  env: NodeJS.ProcessEnv,
+  environment: Environment,
+  role?: RoleWithPorts,
+): Promise<Layer[]> {
   const shipped = shippedConfigs();
+  // Kubernetes sets its variable in every pod, also for an image that does not set ours.
+  const isContainer = env[CONTAINER_ENV] || env.KUBERNETES_SERVICE_HOST;
+  const names = ['base', ...(role ? [role] : []), environment, ...(isContainer ? ['container'] : [])];
+  const files = names.map((name) => fileLayer(join(shipped, `${name}.toml`), `${name}.toml`));
   return [
-    await fileLayer(join(shipped, 'base.toml'), 'base.toml'),
-    await fileLayer(join(shipped, `${environment}.toml`), `${environment}.toml`),
+    ...(await Promise.all(files)),
     ...(await mountedLayers(env[ENV.configDir] || CONFIG_DIR)),
     variableLayer(env),
   ];

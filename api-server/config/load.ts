@@ -3,18 +3,21 @@ import { closest, distance } from 'fastest-levenshtein';
 import type { z } from 'zod';
 import { ENV } from '../../contract/image.js';
 import { ConfigError, type ConfigProblem } from './config-error.js';
-import { type Layer, noValues, readLayers, type Values, variableName } from './layers.js';
+import { type Layer, noValues, type RoleWithPorts, readLayers, type Values, variableName } from './layers.js';
 import { type Environment, environmentSchema, fileSettingsSchema, type Settings } from './schema.js';
 import { isSecret, isSection, schemaAt, settingPaths } from './schema-tree.js';
 import { readSecretFiles } from './secret-files.js';
 
 /**
- * Reads base.toml, <environment>.toml, the mounted folder and the variables.
+ * Reads base.toml, <role>.toml, <environment>.toml, the mounted folder and the variables.
  * Throws a ConfigError with all errors, not only the first.
  */
-export async function loadSettings(env: NodeJS.ProcessEnv = process.env): Promise<Settings> {
+export async function loadSettings(
+  env: NodeJS.ProcessEnv = process.env,
+  role?: RoleWithPorts,
+): Promise<Settings> {
   const environment = readEnvironment(env);
-  const layers = await readLayers(env, environment);
+  const layers = await readLayers(env, environment, role);
   const unknown = layers.flatMap((layer) => unknownKeys(layer, layer.values, []));
 
   const merged = noValues();

@@ -31,8 +31,22 @@ export type Environment = z.infer<typeof environmentSchema>;
 export const fileSettingsSchema = z.strictObject({
   server: z
     .strictObject({
-      host: z.string().min(1).describe('Listen address of the API and of the metrics.'),
+      host: z
+        .string()
+        .min(1)
+        .describe(
+          'Listen address of the API and of the metrics. 127.0.0.1 in development, except in the image.',
+        ),
       port: port.describe('Port of GraphQL and the health checks; 0 selects a free port.'),
+      allowed_hosts: z
+        .array(
+          z.string().regex(/^[a-z0-9][a-z0-9.-]*$/, {
+            error: 'expected a host name such as pcf.test, in lower case and without a port',
+          }),
+        )
+        .describe(
+          'Host names that the Host header may contain while `auth.open` is true, besides localhost and IP addresses; comma-separated in a variable. Other names are rejected with 421, because a web page can make them resolve to this host (DNS rebinding). Pods of the operator accept all names.',
+        ),
       body_limit: z.int().min(1_024).max(67_108_864).describe('Maximum size of a request body, in bytes.'),
       trusted_proxies: z
         .string()
@@ -47,7 +61,9 @@ export const fileSettingsSchema = z.strictObject({
         .int()
         .min(0)
         .max(256)
-        .describe('Number of processes that serve requests; 0 starts one per CPU core.'),
+        .describe(
+          'Number of processes that serve requests; 0 starts one per core of the CPU limit. Fewer run when `database.max_connections` allows less than 2 connections for each.',
+        ),
       http2: z.boolean().describe('Enable HTTP/2 in addition to HTTP/1.1. Requires TLS.'),
       max_connections: z
         .int()
@@ -240,7 +256,7 @@ export const fileSettingsSchema = z.strictObject({
         .min(2)
         .max(10_000)
         .describe(
-          'Maximum number of connections to each server, for all processes of a pod. Each process uses one of them to monitor the server.',
+          'Maximum number of connections to each server, for all processes of a pod. They are divided among the processes; each uses one of its own to monitor the server.',
         ),
       replica_max_lag: duration.describe(
         'Maximum replication lag. A replica with more lag serves no reads until it catches up.',
@@ -301,6 +317,9 @@ export const fileSettingsSchema = z.strictObject({
         .min(1)
         .max(1_000)
         .describe('Maximum number of attempts when a migration runs into `lock_timeout`.'),
+      cancel_blockers_after: duration.describe(
+        'Transactions that are older than this and hold a lock that a migration conflicts with are cancelled. 0ms: never. Requires membership in their role or `pg_signal_backend`, and `pg_read_all_stats`.',
+      ),
     })
     .describe('`migrate` role.'),
   metrics: z.strictObject({ port: port.describe('Port of /metrics; 0 selects a free port.') }),
@@ -364,6 +383,7 @@ export const fileSettingsSchema = z.strictObject({
         'Retention of events and webhook messages. Subscriptions can resume within this time. 0ms keeps them permanently.',
       ),
     })
+    .refine(({ every }) => every >= 1_000, { error: 'expected an interval of at least 1s', path: ['every'] })
     .describe('Retention of data.'),
   grafana: z
     .strictObject({

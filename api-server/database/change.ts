@@ -1,22 +1,31 @@
 /** Row changes with companion writes in one statement, so that all of them commit or none. */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { DataSource } from 'typeorm';
+import type { Access } from './access.js';
 import type { Bindings } from './conditions.js';
+import type { DataSource } from './pool/data-source.js';
 
 /** Adds a write to the statement of a change, independent of its module. */
 export interface Companion {
   /**
-   * A further CTE that writes something for the rows of the CTE `changed`, which have an ID and are
-   * of `type`. Undefined when there is nothing to write.
+   * Writes something for the rows of the CTE `changed`, which have an ID and are of `type`.
+   * Undefined when there is nothing to write.
    */
-  sql(changed: string, type: string, bindings: Bindings): string | undefined;
+  write(changed: string, type: string, bindings: Bindings): CompanionWrite | undefined;
   /** Called after the statement has succeeded. */
   written(): void;
+}
+
+export interface CompanionWrite {
+  /** A further CTE. */
+  cte: string;
+  tables: readonly string[];
 }
 
 export interface ChangeStatement<Row> {
   /** GraphQL type of the changed rows. */
   type: string;
+  /** Every table that the statement reads or writes, the main one first. */
+  tables: readonly string[];
   /** CTEs, one of which makes the change. */
   parts: readonly string[];
   /** Name of the CTE with the changed rows. */
@@ -39,6 +48,7 @@ export async function makeChange<Row extends object>(
   dataSource: DataSource,
   {
     type,
+    tables,
     parts,
     changed = 'changed',
     select,
@@ -47,10 +57,10 @@ export async function makeChange<Row extends object>(
   }: ChangeStatement<Row>,
 ): Promise<Row[]> {
   const companion = companions.getStore();
-  const more = companion?.sql(changed, type, bindings);
-  const all = more ? [...parts, more] : parts;
-  // A WITH ... SELECT, because TypeORM returns only the rows for a SELECT.
-  const rows: Row[] = await dataSource.query(`WITH ${all.join(', ')} ${select}`, bindings.values);
+  const more = companion?.write(changed, type, bindings);
+  const all = more ? [...parts, more.cte] : parts;
+  const access: Access = { mode: 'write', tables: more ? [...tables, ...more.tables] : tables };
+  const rows = await dataSource.runSql<Row>(access, `WITH ${all.join(', ')} ${select}`, bindings.values);
   if (more && isChange(rows)) companion?.written();
   return rows;
 }

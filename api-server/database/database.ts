@@ -1,19 +1,19 @@
 /** Facade of the database: one data source for all servers and credentials. */
+import { LRUCache } from 'lru-cache';
 import type { PoolClient } from 'pg';
-import type { DataSource, EntityTarget } from 'typeorm';
+import type { EntityTarget } from 'typeorm';
 import type { Settings } from '../config/schema.js';
 import { Secret } from '../config/secret.js';
 import type { Logger } from '../observability/logging/logger.js';
 import type { RedisClient } from '../redis/redis.js';
 import { cancelRequest } from './pool/cancel-request.js';
-import { createDataSource } from './pool/data-source.js';
+import { DataSource } from './pool/data-source.js';
 import { DatabaseMonitor } from './pool/database-monitor.js';
 import { DatabaseServer, type PoolFigures, type ServerName } from './pool/database-server.js';
 import { DatabaseSession, later, parseLsn } from './pool/session.js';
 import type { StatementEvent } from './pool/statement-observer.js';
 import type { WatchConnection } from './pool/watch-connection.js';
 import { ReplicaMonitor, type ReplicaState } from './replica/replica-monitor.js';
-import { RecentWriters } from './routing/recent-writers.js';
 import { SharedWriters } from './routing/shared-writers.js';
 import { StatementRouter } from './routing/statement-router.js';
 
@@ -22,7 +22,7 @@ export interface DatabaseParts {
   entities: EntityTarget<object>[];
   /** Why this image can't run on the schema; undefined when it can. */
   schemaMisfit: (connection: WatchConnection) => Promise<string | undefined>;
-  /** Shares recent writers between processes. Without it, each process knows only its own writers. */
+  /** Shares recent writers between processes. Without it, each process records only its own writers. */
   redis?: RedisClient;
   log: Logger;
   observe(event: StatementEvent): void;
@@ -45,7 +45,8 @@ export class Database {
   readonly monitor: DatabaseMonitor;
   readonly #primary: DatabaseServer;
   readonly #replica: { server: DatabaseServer; monitor: ReplicaMonitor } | undefined;
-  readonly #writers = new RecentWriters(WRITER_TTL_MS, MAX_WRITERS);
+  /** Positions of clients with recent writes, so that their next request reads its own writes. */
+  readonly #writers = new LRUCache<string, bigint>({ max: MAX_WRITERS, ttl: WRITER_TTL_MS });
   readonly #sharedWriters: SharedWriters | undefined;
 
   constructor(private readonly parts: DatabaseParts) {
@@ -67,7 +68,7 @@ export class Database {
       onRetry: (what) => parts.onRetry(what),
       log,
     });
-    this.dataSource = createDataSource(router, parts.entities, log);
+    this.dataSource = new DataSource(router, parts.entities, log);
     this.monitor = this.#createMonitor();
   }
 
@@ -107,7 +108,7 @@ export class Database {
   session(client?: string, position?: string): DatabaseSession {
     if (!this.#replica) return new DatabaseSession();
     const told = parseLsn(position);
-    const known = client === undefined ? undefined : this.#writers.lsnOf(client);
+    const known = client === undefined ? undefined : this.#writers.get(client);
     const shared = this.#sharedWriters;
     const ask = shared && client !== undefined ? () => shared.lsnOf(client) : undefined;
     return new DatabaseSession(later(told, known), ask);
@@ -118,7 +119,7 @@ export class Database {
     if (!this.#replica || !session.wrote) return undefined;
     const lsn = await this.#primaryLsn();
     if (client === undefined) return lsn;
-    this.#writers.note(client, lsn ?? UNKNOWN_LSN);
+    this.#writers.set(client, lsn ?? UNKNOWN_LSN);
     await this.#sharedWriters?.note(client, lsn ?? UNKNOWN_LSN);
     return lsn;
   }
@@ -138,6 +139,7 @@ export class Database {
         if (!this.dataSource.isInitialized) await this.dataSource.initialize();
       },
       schemaMisfit,
+      isReachable: () => this.#primary.isReachable(),
       onReady: () => this.#primary.closeCircuit(),
       backoff: { initialMs: settings.retry_initial, maxMs: settings.retry_max },
       probeIntervalMs: settings.probe_interval,

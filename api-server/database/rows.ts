@@ -1,8 +1,9 @@
 /** Writes single rows and returns them in one statement. */
-import type { DataSource } from 'typeorm';
+
 import { makeChange } from './change.js';
 import { Bindings } from './conditions.js';
 import type { EntityTable, PropertyOf } from './entity-table.js';
+import type { DataSource } from './pool/data-source.js';
 
 /** Values by property. Undefined values use the default of the column. */
 export type Values<T> = { [Property in keyof T]?: T[Property] | undefined | null };
@@ -14,6 +15,8 @@ interface Archivable {
 
 export interface RowsChange {
   sql: string;
+  /** Further tables that the statement reads or writes. */
+  tables?: readonly string[];
   /** CTEs before and after the change. Those after it can read `changed`. */
   before?: readonly string[];
   after?: readonly string[];
@@ -84,10 +87,11 @@ export async function setArchived<T extends Archivable>(
 export async function changeRows<T extends object>(
   dataSource: DataSource,
   table: EntityTable<T>,
-  { before = [], sql, after = [], bindings }: RowsChange,
+  { tables = [], before = [], sql, after = [], bindings }: RowsChange,
 ): Promise<T[]> {
   const rows = await makeChange<object>(dataSource, {
     type: table.entity.name,
+    tables: [table.name, ...tables],
     parts: [...before, `changed AS (${sql} RETURNING *)`, ...after],
     select: `SELECT ${table.selectList(table.properties, 'changed')} FROM changed`,
     bindings,

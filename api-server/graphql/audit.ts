@@ -3,7 +3,7 @@ import { GraphQLError, type GraphQLFieldResolver, type GraphQLSchema } from 'gra
 import type { Identity } from '../auth/identity.js';
 import { redactInput } from '../auth/redact-input.js';
 import type { Role } from '../auth/roles.js';
-import { type Companion, withCompanion } from '../database/change.js';
+import { type Companion, type CompanionWrite, withCompanion } from '../database/change.js';
 import type { Bindings } from '../database/conditions.js';
 import { CODES } from '../errors.js';
 import { requestContext } from '../observability/logging/request-context.js';
@@ -24,13 +24,13 @@ export interface AuditEntry {
   requestId: string | null;
 }
 
-/** A CTE that inserts an audit event for the changed rows. `type` and the ID of the row are the subject. */
+/** Inserts an audit event for the changed rows. `type` and the ID of the row are the subject. */
 export type AuditStatement = (
   entry: Omit<AuditEntry, 'subject'>,
   rows: string,
   type: string,
   bindings: Bindings,
-) => string;
+) => CompanionWrite;
 
 /**
  * Resolves when the event is recorded. Never rejects: the mutation has taken effect, so its caller
@@ -89,7 +89,7 @@ class AuditCompanion implements Companion {
     private readonly inStatement: AuditStatement,
   ) {}
 
-  sql(changed: string, type: string, bindings: Bindings): string | undefined {
+  write(changed: string, type: string, bindings: Bindings): CompanionWrite | undefined {
     return this.isWritten ? undefined : this.inStatement(this.entry, changed, type, bindings);
   }
 

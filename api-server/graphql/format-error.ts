@@ -1,7 +1,7 @@
 /** Formats errors for clients. */
 import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
-import { isDatabaseAway, sqlState } from '../database/pool/connection-errors.js';
+import { databaseFailure, isDatabaseAway, sqlState } from '../database/pool/connection-errors.js';
 import { CODES } from '../errors.js';
 import type { Logger } from '../observability/logging/logger.js';
 import { requestContext } from '../observability/logging/request-context.js';
@@ -24,10 +24,11 @@ export type ErrorMask = (error: GraphQLError) => GraphQLFormattedError;
 export function errorFormatter({ log, databaseLost }: ErrorFormatParts): ErrorFormatter {
   return (formatted, error) => {
     const original = unwrapResolverError(error);
-    if (isDatabaseAway(original)) {
-      databaseLost();
-      log.warn({ err: original }, 'database unavailable during a request');
-      return replace(formatted, 'the database is unavailable; try again', CODES.unavailable);
+    const failure = databaseFailure(original);
+    if (failure) {
+      if (isDatabaseAway(original)) databaseLost();
+      log.warn({ err: original, path: formatted.path }, 'database failed during a request');
+      return replace(formatted, failure.message, failure.code);
     }
     if (isUnstorable(original)) {
       return replace(

@@ -5,7 +5,7 @@ import { Counter, type Registry } from 'prom-client';
 import type { Authenticator } from '../auth/authenticator.js';
 import { type Identity, OPEN_IDENTITY } from '../auth/identity.js';
 import { AuthenticationAway, NotAuthenticated } from '../auth/refusal.js';
-import { isDatabaseAway } from '../database/pool/connection-errors.js';
+import { databaseFailure, isDatabaseAway } from '../database/pool/connection-errors.js';
 import { CODES } from '../errors.js';
 import type { Logger } from '../observability/logging/logger.js';
 import type { BufferedRateLimiter } from './buffered-rate-limiter.js';
@@ -84,13 +84,15 @@ export function identify({ gate, databaseLost, log }: IdentifyParts) {
         .header('www-authenticate', 'Bearer realm="pcf-api"')
         .send(errorBody(error.message, CODES.unauthenticated));
     }
-    const unavailable = isDatabaseAway(error) ? 'the database is unavailable' : undefined;
-    if (unavailable) databaseLost();
-    if (!unavailable && !(error instanceof AuthenticationAway)) throw error;
-    return reply
-      .code(503)
-      .header('retry-after', String(RETRY_AFTER_SECONDS))
-      .send(errorBody(`${unavailable ?? (error as Error).message}; try again`, CODES.unavailable));
+    const failure = databaseFailure(error);
+    if (isDatabaseAway(error)) databaseLost();
+    if (failure) log.warn({ err: error }, 'database failed during authentication');
+    if (!failure && !(error instanceof AuthenticationAway)) throw error;
+    const { message, code } = failure ?? {
+      message: `${(error as Error).message}; try again`,
+      code: CODES.unavailable,
+    };
+    return reply.code(503).header('retry-after', String(RETRY_AFTER_SECONDS)).send(errorBody(message, code));
   };
 
   return async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> => {

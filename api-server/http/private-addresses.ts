@@ -3,28 +3,13 @@
  * reach private networks.
  */
 import { lookup as dnsLookup, type LookupAddress, type LookupOptions } from 'node:dns';
-import { BlockList, isIP } from 'node:net';
+import { isIP } from 'node:net';
+import ipaddr from 'ipaddr.js';
 
-const SUBNETS: [string, number][] = [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16], // link-local, with the metadata services of cloud providers
-  ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
-  ['192.168.0.0', 16],
-  ['198.18.0.0', 15],
-  ['224.0.0.0', 3],
-  ['::', 127],
-  ['64:ff9b::', 96],
-  ['fc00::', 7],
-  ['fe80::', 10],
-  ['ff00::', 8],
-];
-
-const blocked = new BlockList();
-for (const [net, prefix] of SUBNETS) blocked.addSubnet(net, prefix, isIP(net) === 6 ? 'ipv6' : 'ipv4');
+/** Global unicast. All other IPv6 addresses are special-purpose, deprecated or unallocated. */
+const GLOBAL_IPV6 = ipaddr.IPv6.parseCIDR('2000::/3');
+/** Public addresses at which cloud platforms serve only their own machines: Azure's WireServer. */
+const PLATFORM_ADDRESSES = ['168.63.129.16'];
 
 export class PrivateAddressError extends Error {
   override readonly name = 'PrivateAddressError';
@@ -34,15 +19,27 @@ export class PrivateAddressError extends Error {
   }
 }
 
-/** For an IP address, not a host name. */
-export function isPrivate(address: string): boolean {
-  return blocked.check(address, isIP(address) === 6 ? 'ipv6' : 'ipv4');
+/**
+ * Whether an IP address is globally reachable by IANA's special-purpose address registries. IPv6
+ * addresses that embed IPv4 addresses for a translator or a tunnel are not, except IPv4-mapped
+ * addresses, with which the operating system connects by IPv4.
+ */
+export function isPublic(address: string): boolean {
+  const parsed = ipaddr.process(isIP(address) === 6 ? inHexadecimal(address) : address);
+  if (parsed.range() !== 'unicast' || PLATFORM_ADDRESSES.includes(parsed.toString())) return false;
+  return parsed instanceof ipaddr.IPv4 || parsed.match(GLOBAL_IPV6);
 }
 
-/** Throws when the host is a private IP address. `publicLookup` checks host names when they are resolved. */
+/** ipaddr.js parses the deprecated address `::1.2.3.4` as the IPv4-mapped address `::ffff:1.2.3.4`. */
+function inHexadecimal(ipv6: string): string {
+  const withoutZone = ipv6.replace(/%.*$/, '');
+  return new URL(`http://[${withoutZone}]`).hostname.slice(1, -1);
+}
+
+/** Throws when the host is not a public IP address. `publicLookup` checks host names when they are resolved. */
 export function refusePrivateHost(hostname: string): void {
   const address = hostname.replace(/^\[|\]$/g, '');
-  if (isIP(address) && isPrivate(address)) throw new PrivateAddressError();
+  if (isIP(address) && !isPublic(address)) throw new PrivateAddressError();
 }
 
 type LookupCallback = (error: Error | null, address: string | LookupAddress[], family?: number) => void;
@@ -54,7 +51,7 @@ type LookupCallback = (error: Error | null, address: string | LookupAddress[], f
 export function publicLookup(hostname: string, options: LookupOptions, callback: LookupCallback): void {
   dnsLookup(hostname, { ...options, all: true }, (error, addresses) => {
     if (error) return callback(error, []);
-    if (addresses.some(({ address }) => isPrivate(address))) return callback(new PrivateAddressError(), []);
+    if (addresses.some(({ address }) => !isPublic(address))) return callback(new PrivateAddressError(), []);
     if (options.all) return callback(null, addresses);
     const [first] = addresses;
     return callback(null, first?.address ?? '', first?.family);

@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server } from 'node:http';
+import { asciiLowerCase } from '../../contract/ascii.js';
 
 /**
  * Accepts only upgrades to WebSocket. Clients that offer another protocol (Java's HttpClient offers
@@ -9,5 +10,5 @@ export function shouldUpgradeCallback(
   this: Pick<Server, 'listenerCount'>,
   { headers }: Pick<IncomingMessage, 'headers'>,
 ): boolean {
-  return this.listenerCount('upgrade') > 0 && headers.upgrade?.toLowerCase() === 'websocket';
+  return this.listenerCount('upgrade') > 0 && asciiLowerCase(headers.upgrade ?? '') === 'websocket';
 }

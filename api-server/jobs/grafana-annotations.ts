@@ -87,7 +87,10 @@ async function annotateOnce(
   const annotation = {
     time: startedAt.getTime(),
     ...(finishedAt && { timeEnd: finishedAt.getTime() }),
-    tags: ['pcf', own, `service:${service}`, `environment:${environment}`, `status:${status.toLowerCase()}`],
+    tags: [
+      ...['pcf', 'deployment', environment, own],
+      ...[`service:${service}`, `environment:${environment}`, `status:${status.toLowerCase()}`],
+    ],
     text: `${service} ${version} in ${environment}: ${status.toLowerCase().replaceAll('_', ' ')}`,
   };
   const [existing] = found;

@@ -1,5 +1,6 @@
 /** Deletes expired rows in batches. */
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../database/pool/data-source.js';
+import { queryWithLock } from './housekeeping.js';
 import type { JobContext, JobDefinition } from './job.js';
 
 export interface RetentionRule {
@@ -30,12 +31,16 @@ async function apply(
 ): Promise<void> {
   const before = new Date(Date.now() - rule.keepMs);
   // The subquery finds each batch by the index of the condition.
-  const sql = `DELETE FROM ${rule.table} WHERE ctid = ANY (ARRAY(
-    SELECT ctid FROM ${rule.table} WHERE ${rule.where} LIMIT ${BATCH} FOR UPDATE SKIP LOCKED))`;
+  const sql = `WITH deleted AS (DELETE FROM ${rule.table} WHERE ctid = ANY (ARRAY(
+    SELECT ctid FROM ${rule.table} WHERE ${rule.where} LIMIT ${BATCH} FOR UPDATE SKIP LOCKED)) RETURNING 1)
+    SELECT count(*)::int AS count FROM deleted`;
+  const access = { mode: 'write', tables: [rule.table] } as const;
   let deleted = 0;
   for (;;) {
     signal.throwIfAborted(); // the next run continues here
-    const [, count] = await dataSource.query<[unknown[], number]>(sql, [before]);
+    const job = `retention ${rule.table}`;
+    const rows = await queryWithLock<{ count: number }>(dataSource, job, access, sql, [before]);
+    const count = rows?.[0]?.count ?? 0;
     deleted += count;
     if (count < BATCH) break;
   }

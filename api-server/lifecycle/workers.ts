@@ -2,33 +2,64 @@
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, cpus } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AggregatorRegistry, Counter, Gauge, Registry } from 'prom-client';
 import { EXIT } from '../../contract/image.js';
 import { backoffMs } from '../backoff.js';
-import { ConfigError } from '../config/config-error.js';
 import type { Settings } from '../config/schema.js';
 import type { Logger } from '../observability/logging/logger.js';
-import { listen, metricsHandler } from '../observability/metrics/metrics-server.js';
+import { metricsHandler } from '../observability/metrics/metrics-server.js';
+import { cpuLimit } from './cpu-limit.js';
+import { listenForMetrics } from './listen.js';
 
 const STOP = 'pcf: stop';
 /** A worker that has served for this time did not fail because of its configuration. */
 const STABLE_MS = 10_000;
 const BACKOFF = { initialMs: 100, maxMs: 10_000 };
 
-export function workerCount({ server }: Settings): number {
-  return server.workers === 0 ? availableParallelism() : server.workers;
+/** One connection is for the monitor of the database, at least one for the pool. */
+const CONNECTIONS_PER_WORKER = 2;
+
+export interface WorkerCount {
+  /** Number of workers that run. */
+  count: number;
+  /** Number of workers by `server.workers`. More than `count` when there are too few connections. */
+  configured: number;
+}
+
+/** `cores` are those of the CPU limit. */
+export function workerCount({ server, database }: Settings, cores = coresOfLimit()): WorkerCount {
+  const configured = server.workers === 0 ? cores : server.workers;
+  const count = Math.min(configured, Math.floor(database.max_connections / CONNECTIONS_PER_WORKER));
+  return { configured, count };
+}
+
+/** Whole cores: with more workers than CPU time, all of them would be throttled. */
+function coresOfLimit(): number {
+  const limit = cpuLimit();
+  if (limit === undefined) return availableParallelism();
+  return Math.max(1, Math.min(Math.floor(limit), cpus().length));
 }
 
 /** The settings of one of `count` processes, which share the connection budget. */
 export function settingsOfWorker(settings: Settings, count: number): Settings {
   const share = Math.floor(settings.database.max_connections / count);
-  if (share < 2) {
-    const problem = `${settings.database.max_connections} is too low for server.workers = ${count}: each worker requires 2 connections`;
-    throw new ConfigError([{ path: 'database.max_connections', problem }]);
-  }
   return { ...settings, database: { ...settings.database, max_connections: share } };
+}
+
+/** Logs that fewer workers run than configured. */
+export function reportFewerWorkers(
+  { count, configured }: WorkerCount,
+  settings: Settings,
+  log: Logger,
+): void {
+  if (count === configured) return;
+  const { max_connections: maxConnections } = settings.database;
+  log.warn(
+    { workers: count, configured, maxConnections, perWorker: CONNECTIONS_PER_WORKER },
+    'database.max_connections is too low for all workers, running fewer',
+  );
 }
 
 /** In a worker: calls `stop` when the primary requests it or exits. */
@@ -49,13 +80,13 @@ export function shareMetrics(registry: Registry): void {
 /** Runs the primary until `asked` resolves. Returns the exit code. */
 export async function runWorkers(
   settings: Settings,
-  count: number,
+  { count, configured }: WorkerCount,
   asked: Promise<void>,
   log: Logger,
 ): Promise<number> {
   const crew = new Crew(log);
-  const metrics = metricsOf(crew);
-  const metricsPort = await listen(metrics, settings.metrics.port, settings.server.host);
+  const metrics = metricsOf(crew, configured);
+  const metricsPort = await listenForMetrics(settings, metrics);
   const refused = crew.start(count);
   log.info({ workers: count, metricsPort }, 'serving with several workers');
   const code = await Promise.race([asked.then(() => EXIT.ok), refused]);
@@ -122,7 +153,7 @@ class Crew {
 }
 
 /** The aggregated metrics of the workers, and the metrics of the primary. */
-function metricsOf(crew: Crew): Server {
+function metricsOf(crew: Crew, configured: number): Server {
   const own = new Registry();
   new Gauge({
     name: 'pcf_api_workers',
@@ -132,6 +163,11 @@ function metricsOf(crew: Crew): Server {
       this.set(crew.alive);
     },
   });
+  new Gauge({
+    name: 'pcf_api_workers_configured',
+    help: 'Number of worker processes by server.workers. Fewer run when database.max_connections is too low.',
+    registers: [own],
+  }).set(configured);
   new Counter({
     name: 'pcf_api_worker_restarts_total',
     help: 'Restarts of worker processes.',

@@ -25,34 +25,65 @@ export function relationName(relation: Tree): string {
   return [relation?.schemaname, relation?.relname].filter(Boolean).join('.');
 }
 
+/** `schema.table`. A name without a schema means `public`. */
+export function tableKey({ schemaname, relname }: Tree): string {
+  return `${schemaname ?? 'public'}.${relname}`;
+}
+
+/** The texts of a list of String nodes: a qualified name, or the columns of a constraint. */
+export function texts(nodes: Tree[] = []): string[] {
+  return nodes.map((one) => one.String?.sval ?? '');
+}
+
+export function commandsOf(alterTable: Tree): Tree[] {
+  return (alterTable.cmds ?? []).map((one: Tree) => one.AlterTableCmd).filter(Boolean);
+}
+
 export function constraintsOf(column: Tree): Tree[] {
   return (column?.constraints ?? []).map((one: Tree) => one.Constraint).filter(Boolean);
 }
 
-/** Functions that give the same for all rows of one statement. Any other one might not. */
-const STABLE = new Set([
-  'now',
-  'current_setting',
-  'transaction_timestamp',
-  'statement_timestamp',
-  'to_timestamp',
-  'lower',
-  'upper',
-]);
-
-export function isVolatile(expression: Tree): boolean {
-  let found = false;
-  walk(expression, (kind, body) => {
-    if (kind !== 'FuncCall') return;
-    const name = body.funcname?.at(-1)?.String?.sval;
-    if (!STABLE.has(name)) found = true;
+/** The tables of a query by alias, without CTEs and tables whose columns have aliases. */
+export function tablesIn(query: Tree): Map<string, Tree> {
+  const tables = new Map<string, Tree>();
+  const others = new Set<string>();
+  walk(query, (kind, node) => {
+    if (kind === 'CommonTableExpr') others.add(node.ctename);
+    if (kind !== 'RangeVar' && kind !== 'relation') return;
+    const name = node?.alias?.aliasname ?? node?.relname;
+    if (node?.alias?.colnames) others.add(name);
+    tables.set(name, node);
   });
-  return found;
+  for (const name of others) tables.delete(name);
+  return tables;
 }
 
+/** True for `NULL`, also with a cast. */
+export function isNull(expression: Tree): boolean {
+  return expression?.TypeCast ? isNull(expression.TypeCast.arg) : Boolean(expression?.A_Const?.isnull);
+}
+
+/** True for `(FULL)`, false for `(FULL false)`. */
+export function hasOption(options: Tree[] = [], name: string): boolean {
+  return options.some(({ DefElem: { defname, arg } }) => {
+    const value = arg?.String?.sval ?? arg?.Integer?.ival ?? arg?.Boolean?.boolval ?? true;
+    return defname === name && !['false', 'off', '0', 0, false].includes(value);
+  });
+}
+
+/** True if PostgreSQL runs the statement outside of a transaction only, and it blocks neither reads nor writes. */
 export function isConcurrent(kind: string, body: Tree): boolean {
-  if (kind === 'ReindexStmt') {
-    return (body.params ?? []).some((one: Tree) => one.DefElem?.defname === 'concurrently');
+  switch (kind) {
+    case 'IndexStmt':
+    case 'DropStmt':
+      return Boolean(body.concurrent);
+    case 'ReindexStmt':
+      return hasOption(body.params, 'concurrently');
+    case 'VacuumStmt':
+      return Boolean(body.is_vacuumcmd) && !hasOption(body.options, 'full');
+    case 'AlterTableStmt':
+      return commandsOf(body).some(({ def }) => def?.PartitionCmd?.concurrent);
+    default:
+      return false;
   }
-  return Boolean(body.concurrent);
 }

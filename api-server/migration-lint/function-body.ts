@@ -1,11 +1,13 @@
-/** What stands in a function that a migration creates. It runs when it is called, and by then nobody judges it. */
-import { type Tree, walk } from './ast.js';
+/** The statements in the body of a function. They are judged when the function is created, as a call shows only its name. */
+import { type Tree, texts, walk } from './ast.js';
 import { parsePlPgSQL } from './parser.js';
 
 export interface FunctionBody {
-  /** SQL statements in it, apart from expressions. */
+  /** SQL text. An expression is the SELECT that computes it. */
   statements: string[];
-  /** It runs SQL that is put together when it runs, or is in a language that is not judged. */
+  /** Parsed statements of a SQL-standard body: `BEGIN ATOMIC`, `RETURN x`. */
+  parsed: Tree[];
+  /** True for dynamic SQL, a language other than SQL and PL/pgSQL, and a body that the parser rejects. */
   isOpaque: boolean;
 }
 
@@ -13,16 +15,21 @@ export interface FunctionBody {
 export async function functionBody(body: Tree, text: string): Promise<FunctionBody> {
   const option = (name: string) =>
     body.options?.find((one: Tree) => one.DefElem?.defname === name)?.DefElem.arg;
+  if (body.sql_body) return { statements: [], parsed: statementsIn(body.sql_body), isOpaque: false };
   const language = option('language')?.String?.sval?.toLowerCase() ?? 'sql';
-  const source: string = option('as')?.List?.items?.[0]?.String?.sval ?? '';
-  if (language === 'sql') return { statements: source ? [source] : [], isOpaque: false };
-  if (language !== 'plpgsql') return { statements: [], isOpaque: true };
+  const [source = ''] = texts(option('as')?.List?.items);
+  if (language === 'sql') return { statements: source ? [source] : [], parsed: [], isOpaque: false };
+  if (language !== 'plpgsql') return { statements: [], parsed: [], isOpaque: true };
   try {
     return inPlPgSql(await parsePlPgSQL(text));
   } catch {
-    // It knows less than the server: types of the database, for instance.
-    return { statements: [], isOpaque: /\bEXECUTE\b/i.test(withoutTexts(source)) };
+    return { statements: [], parsed: [], isOpaque: true };
   }
+}
+
+function statementsIn(body: Tree): Tree[] {
+  if (body.List) return body.List.items.flatMap(statementsIn);
+  return [body.ReturnStmt ? { SelectStmt: { targetList: [body.ReturnStmt.returnval] } } : body];
 }
 
 function inPlPgSql(tree: Tree): FunctionBody {
@@ -30,12 +37,13 @@ function inPlPgSql(tree: Tree): FunctionBody {
   let isOpaque = false;
   walk(tree, (kind, node) => {
     if (/^PLpgSQL_stmt_dyn/.test(kind) || kind === 'dynquery') isOpaque = true;
-    const query = kind === 'PLpgSQL_stmt_execsql' && node?.sqlstmt?.PLpgSQL_expr?.query;
-    if (query) statements.push(query);
+    if (kind === 'PLpgSQL_expr' && node?.query) statements.push(asStatement(node));
   });
-  return { statements, isOpaque };
+  return { statements, parsed: [], isOpaque };
 }
 
-function withoutTexts(source: string): string {
-  return source.replace(/--[^\n]*|\/\*[\s\S]*?\*\/|'(?:[^']|'')*'/g, ' ');
+/** The parse modes are those of PostgreSQL's RawParseMode: 0 is a statement, 2 an expression, 3 and above an assignment. */
+function asStatement({ query, parseMode = 0 }: { query: string; parseMode?: number }): string {
+  if (parseMode === 0) return query;
+  return parseMode === 2 ? `SELECT ${query}` : `SELECT ${query.replace(/:?=/, ',')}`;
 }

@@ -1,12 +1,18 @@
 /** Judges the SQL of a migration by PostgreSQL's own grammar (libpg-query is the server's parser). */
-import type { MigrationPhase } from '../../contract/image.js';
-import { alterTableRules } from './alter-table.js';
-import { isConcurrent, kindOf, relationName, type Tree, walk } from './ast.js';
+import { commandsOf, isConcurrent, kindOf, relationName, type Tree, walk } from './ast.js';
+import type { LintContext } from './context.js';
+import type { Facts } from './facts.js';
 import { functionBody } from './function-body.js';
-import { functionRules, RUNNERS_SETTINGS } from './functions.js';
+import { callsUserCode, functionRules, functionRulesOfBody } from './functions.js';
+import { blocksTraffic, strongest } from './locks.js';
 import { createdNames, dropped } from './names.js';
+import { createdTable, isOwn } from './own-tables.js';
 import { parse } from './parser.js';
-import { ABSOLUTE, RULES, type RuleName } from './rules.js';
+import { ABSOLUTE, LOCK_RULES, RULES, type RuleName } from './rules.js';
+import { rulesOfKind } from './statements.js';
+import { fills, isSlow, locksOf } from './transaction.js';
+
+export { type LintContext, type LintHistory, lintContext } from './context.js';
 
 export interface Finding {
   rule: RuleName;
@@ -20,28 +26,6 @@ export interface Statement {
   kind: string;
   body: Tree;
   text: string;
-}
-
-/** What is known of the migration that the SQL belongs to; `created` grows as it is read. */
-export interface LintContext {
-  phase: MigrationPhase;
-  transaction: boolean;
-  /** Tables the migration made itself: nobody uses them yet, so no lock hurts. */
-  created: Set<string>;
-  /** All that it made itself, as `createdNames` has it. */
-  made: Set<string>;
-  /** Names that older contracts, which may still have to run, drop. */
-  doomed: ReadonlySet<string>;
-  /** Constraints it added NOT VALID. */
-  unvalidated: Set<string>;
-}
-
-export function lintContext(
-  phase: MigrationPhase,
-  transaction: boolean,
-  doomed: ReadonlySet<string> = new Set(),
-): LintContext {
-  return { phase, transaction, created: new Set(), made: new Set(), doomed, unvalidated: new Set() };
 }
 
 /** The statements in a text. Throws the parser's error. */
@@ -67,21 +51,27 @@ export async function lintSql(sql: string, context: LintContext): Promise<Findin
     statements = await statementsOf(sql);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    return [{ ...finding('syntax', sql), why: `${RULES.syntax.why}: ${reason}` }];
+    return [finding('syntax', sql, reason)];
   }
+  if (!context.transaction) context.held = undefined; // each text is a transaction of its own
   const findings: Finding[] = [];
   for (const statement of statements) findings.push(...(await lintStatement(statement, context)));
   return findings;
 }
 
 async function lintStatement(statement: Statement, context: LintContext): Promise<Finding[]> {
-  const allowed = allowances(statement.text);
-  const body = context.phase === 'contract' ? [] : await rulesOfBody(statement, context);
-  const names = new Set([...rulesOf(statement, context), ...body, ...allowed.unexplained]);
+  const { kind, body, text } = statement;
+  const allowed = allowances(text);
+  const isFunction = kind === 'CreateFunctionStmt';
+  if (isFunction) recordStatement(kind, body, context.facts); // it may be recursive
+  const ofBody = isFunction ? await rulesOfBody(statement, context) : [];
+  const names = new Set([...rulesOf(statement, context), ...ofBody, ...allowed.unexplained]);
+  const tooLong = heldTooLong(statement, context);
+  if (tooLong && ![...names].some((name) => LOCK_RULES.has(name))) names.add('slow-under-lock');
   note(statement, context);
   return [...names]
     .filter((name) => ABSOLUTE.has(name) || !allowed.rules.has(name))
-    .map((name) => finding(name, statement.text));
+    .map((name) => finding(name, text, name === 'slow-under-lock' ? tooLong : undefined));
 }
 
 /** `-- lint:allow drop-column: the column never reached production` */
@@ -97,73 +87,79 @@ function allowances(text: string): { rules: Set<string>; unexplained: RuleName[]
   return { rules, unexplained };
 }
 
-function finding(rule: RuleName, text: string): Finding {
+function finding(rule: RuleName, text: string, detail?: string): Finding {
   const line = text
     .replace(/--[^\n]*/g, '')
     .replace(/\s+/g, ' ')
     .trim();
-  return { rule, statement: line.length > 100 ? `${line.slice(0, 99)}…` : line, ...RULES[rule] };
+  const { why, instead } = RULES[rule];
+  return {
+    rule,
+    statement: line.length > 100 ? `${line.slice(0, 99)}…` : line,
+    why: detail ? `${why}: ${detail}` : why,
+    instead,
+  };
+}
+
+/** Records what the statement establishes. */
+export function recordStatement(kind: string, body: Tree, facts: Facts): void {
+  facts.record(kind, body);
+  const isView = kind === 'ViewStmt';
+  if (isView && callsUserCode(body.query, facts)) facts.callingViews.add(body.view?.relname);
 }
 
 /** Remembers what later statements of the same migration may build on. */
 function note({ kind, body }: Statement, context: LintContext): void {
-  if (!body.replace && !body.if_not_exists) {
-    for (const name of createdNames(kind, body)) context.made.add(name);
-  }
+  const { created, filled, made, unvalidated, facts } = context;
+  const mayExist =
+    body.if_not_exists || (kind === 'AlterTableStmt' && commandsOf(body).some((one) => one.missing_ok));
+  const filledTable = isSlow(kind, body, context) ? fills(kind, body) : undefined;
+  context.held = strongest([context.held, ...locksOf(kind, body, context).filter(blocksTraffic)]);
+  if (!body.replace && !mayExist) for (const name of createdNames(kind, body)) made.add(name);
   // IF NOT EXISTS may have found a table that is in use.
-  if (kind === 'CreateStmt' && !body.if_not_exists) context.created.add(relationName(body.relation));
+  const table = createdTable(kind, body);
+  if (table && !mayExist) created.add(table);
+  if (filledTable && isOwn(filledTable, created)) filled.add(relationName(filledTable));
+  recordStatement(kind, body, facts);
   if (kind !== 'AlterTableStmt') return;
-  for (const { AlterTableCmd: command } of body.cmds ?? []) {
-    const constraint = command?.def?.Constraint;
-    if (constraint?.skip_validation) context.unvalidated.add(constraint.conname);
+  for (const { def } of commandsOf(body)) {
+    if (def?.Constraint?.skip_validation) unvalidated.add(def.Constraint.conname);
   }
+}
+
+function rulesOf({ kind, body }: Statement, context: LintContext): RuleName[] {
+  const { phase, doomed, made, facts } = context;
+  const found = [
+    ...concurrency(kind, body, context),
+    ...rulesOfKind(kind, body, context),
+    ...functionRules(kind, body, facts),
+    ...hiddenChanges(kind, body, context),
+  ];
+  if (phase === 'contract') return found;
+  const names = createdNames(kind, body);
+  if (dropped(names, doomed)) found.push('name-reused');
+  if (body.replace && !names.every((name) => made.has(name))) found.push('replace');
+  return found;
 }
 
 const CHANGES_ROWS = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
 
-/** Kinds that add, or only read. */
-const ADDITIVE = new Set([
-  'CreateStmt',
-  'CreateEnumStmt',
-  'CreateDomainStmt',
-  'CreateSchemaStmt',
-  'CreateSeqStmt',
-  'CreateExtensionStmt',
-  'CreateFunctionStmt',
-  'CreateTrigStmt',
-  'CreateStatsStmt',
-  'CompositeTypeStmt',
-  'CommentStmt',
-  'InsertStmt',
-  'SelectStmt',
-  'ViewStmt',
-  'VariableShowStmt',
-]);
-
-function rulesOf({ kind, body }: Statement, context: LintContext): RuleName[] {
-  const found = [
-    ...concurrency(kind, body, context),
-    ...rulesOfKind(kind, body, context),
-    ...functionRules(kind, body),
-  ];
-  if (context.phase === 'contract') return found;
-  const names = createdNames(kind, body);
-  if (dropped(names, context.doomed)) found.push('name-reused');
-  if (body.replace && !names.every((name) => context.made.has(name))) found.push('replace');
-  found.push(...hiddenChanges({ [kind]: body }, context));
-  return found;
-}
-
 /** A function may change rows when it is called, as triggers do, but it must be readable, and must not change the schema. */
-async function rulesOfBody({ kind, body, text }: Statement, context: LintContext): Promise<RuleName[]> {
-  if (kind !== 'CreateFunctionStmt') return [];
-  const { statements, isOpaque } = await functionBody(body, text);
+async function rulesOfBody({ body, text }: Statement, context: LintContext): Promise<RuleName[]> {
+  const { statements, parsed, isOpaque } = await functionBody(body, text);
   const found: RuleName[] = isOpaque ? ['opaque'] : [];
+  const inner = parsed.map((one) => ({ kind: kindOf(one), body: one[kindOf(one)] }));
   for (const sql of statements) {
-    const inner = await statementsOf(sql).catch(() => []); // the server judges it when it is created
-    for (const one of inner) {
-      if (!CHANGES_ROWS.has(one.kind)) found.push(...rulesOfKind(one.kind, one.body, context));
+    try {
+      inner.push(...(await statementsOf(sql)));
+    } catch {
+      found.push('opaque');
     }
+  }
+  for (const one of inner) {
+    found.push(...functionRulesOfBody(one.body, context.facts));
+    const isCall = one.kind === 'CallStmt'; // judged by functionRulesOfBody
+    if (!isCall && !CHANGES_ROWS.has(one.kind)) found.push(...rulesOfKind(one.kind, one.body, context));
   }
   return found;
 }
@@ -171,103 +167,60 @@ async function rulesOfBody({ kind, body, text }: Statement, context: LintContext
 function concurrency(kind: string, body: Tree, { transaction }: LintContext): RuleName[] {
   const concurrent = isConcurrent(kind, body);
   if (concurrent && transaction) return ['needs-own-transaction'];
-  if (transaction || concurrent || kind === 'SelectStmt' || kind === 'VariableSetStmt') return [];
-  const validates =
-    kind === 'AlterTableStmt' &&
-    body.cmds.every((one: Tree) => one.AlterTableCmd.subtype === 'AT_ValidateConstraint');
-  return validates ? [] : ['outside-transaction'];
+  if (transaction || concurrent || kind === 'VariableSetStmt' || isRepeatable(kind, body)) return [];
+  return ['outside-transaction'];
 }
 
-function rulesOfKind(kind: string, body: Tree, context: LintContext): RuleName[] {
-  const { phase, created } = context;
-  const expanding = phase !== 'contract';
-  const ownTable = body.relation && created.has(relationName(body.relation));
-  switch (kind) {
-    case 'CreateStmt':
-      return expanding ? inherits(body, created) : [];
-    case 'AlterTableStmt':
-      return alterTable(body, context);
-    case 'IndexStmt':
-      return [
-        ...(body.idxname ? [] : (['index-without-name'] as const)),
-        ...(ownTable || body.concurrent ? [] : (['index-not-concurrent'] as const)),
-      ];
-    case 'DropStmt':
-      if (body.removeType === 'OBJECT_INDEX') return body.concurrent ? [] : ['drop-index-not-concurrent'];
-      return expanding ? ['drop'] : [];
-    case 'ReindexStmt':
-      return isConcurrent(kind, body) ? [] : ['rewrite'];
-    case 'RenameStmt':
-    case 'AlterObjectSchemaStmt':
-      return ownTable ? [] : ['rename'];
-    case 'AlterEnumStmt':
-      return body.oldVal ? ['rename'] : [];
-    case 'TruncateStmt':
-    case 'DeleteStmt':
-      return expanding ? ['delete-rows'] : [];
-    case 'UpdateStmt':
-      return ownTable ? [] : ['update-all-rows'];
-    case 'GrantStmt':
-      return body.is_grant || !expanding ? [] : ['drop'];
-    case 'DropdbStmt':
-    case 'DropOwnedStmt':
-    case 'DropRoleStmt':
-      return ['drop'];
-    case 'VacuumStmt':
-      return body.is_vacuumcmd ? ['rewrite'] : [];
-    case 'ClusterStmt':
-    case 'RefreshMatViewStmt':
-      return ['rewrite'];
-    case 'LockStmt':
-      return ['table-lock'];
-    case 'VariableSetStmt':
-      return RUNNERS_SETTINGS.test(body.name) || body.kind === 'VAR_RESET_ALL' ? ['lock-timeout'] : [];
-    case 'DiscardStmt':
-      return ['run-lock'];
-    case 'TransactionStmt':
-      return ['transaction-control'];
-    case 'DoStmt':
-    case 'CallStmt':
-    case 'ExecuteStmt':
-      return ['opaque'];
-    default:
-      return ADDITIVE.has(kind) || !expanding ? [] : ['unknown-statement'];
+/** True if a rerun after a crash has the same result. */
+function isRepeatable(kind: string, body: Tree): boolean {
+  if (kind === 'SelectStmt') return !body.intoClause;
+  if (kind === 'AlterTableStmt') {
+    return commandsOf(body).every(({ subtype }) => subtype === 'AT_ValidateConstraint');
   }
+  return kind === 'VacuumStmt' || (kind === 'RefreshMatViewStmt' && body.concurrent);
 }
 
-function alterTable(body: Tree, { phase, created, unvalidated }: LintContext): RuleName[] {
-  if (created.has(relationName(body.relation))) return [];
-  return (body.cmds ?? []).flatMap(({ AlterTableCmd: command }: Tree): RuleName[] => {
-    if (command.subtype === 'AT_ValidateConstraint' && unvalidated.has(command.name)) {
-      return ['validate-same-migration'];
-    }
-    return alterTableRules(command, phase);
-  });
-}
-
-/** A partition of, or a table that inherits from, one that is in use. */
-function inherits(body: Tree, created: Set<string>): RuleName[] {
-  const parents: Tree[] = body.inhRelations ?? [];
-  return parents.every((one) => created.has(relationName(one.RangeVar))) ? [] : ['attach-partition'];
-}
-
-/** `WITH gone AS (DELETE ...) SELECT` deletes, too; so do MERGE and ON CONFLICT change rows. */
-function hiddenChanges(statement: Tree, { created }: LintContext): RuleName[] {
+/** `WITH gone AS (DELETE ...) SELECT` deletes, too; so do MERGE and ON CONFLICT change rows, and FOR UPDATE locks them. */
+function hiddenChanges(kind: string, body: Tree, { created, phase }: LintContext): RuleName[] {
+  if (kind === 'CreateFunctionStmt' || kind === 'ViewStmt') return [];
   const found: RuleName[] = [];
-  const isOwn = ({ relation }: Tree) => created.has(relationName(relation));
-  walk(statement, (kind, body) => {
-    if (kind === 'DeleteStmt') found.push('delete-rows');
-    if (kind === 'UpdateStmt' && !isOwn(body)) found.push('update-all-rows');
-    if (kind === 'MergeWhenClause' && body.commandType === 'CMD_DELETE') found.push('delete-rows');
-    if (kind === 'MergeWhenClause' && body.commandType === 'CMD_UPDATE') found.push('update-all-rows');
-    if (kind === 'InsertStmt' && !isOwn(body) && upserts(body)) found.push('update-all-rows');
+  const isInUse = ({ relation }: Tree) => !isOwn(relation, created);
+  walk({ [kind]: body }, (node, at) => {
+    if (node === 'DeleteStmt' && isInUse(at)) found.push('delete-rows');
+    if (node === 'UpdateStmt' && isInUse(at)) found.push('update-all-rows');
+    if (node === 'MergeStmt' && isInUse(at)) found.push(...mergeRules(at));
+    if (node === 'InsertStmt' && isInUse(at) && upserts(at)) found.push('update-all-rows');
+    if (node === 'SelectStmt' && locksRows(at, created)) found.push('row-locks');
   });
-  return found;
+  return phase === 'contract' ? found.filter((name) => name !== 'delete-rows') : found;
+}
+
+function mergeRules({ mergeWhenClauses = [] }: Tree): RuleName[] {
+  const commands: string[] = mergeWhenClauses.map((one: Tree) => one.MergeWhenClause?.commandType);
+  return [
+    ...(commands.includes('CMD_DELETE') ? (['delete-rows'] as const) : []),
+    ...(commands.includes('CMD_UPDATE') ? (['update-all-rows'] as const) : []),
+  ];
 }
 
 /** As many rows as a query finds; those that are written out are few. */
 function upserts({ onConflictClause, selectStmt }: Tree): boolean {
   return onConflictClause?.action === 'ONCONFLICT_UPDATE' && !selectStmt?.SelectStmt?.valuesLists;
+}
+
+function locksRows(select: Tree, created: ReadonlySet<string>): boolean {
+  if (!select?.lockingClause || select.limitCount) return false;
+  let found = false;
+  walk(select.fromClause, (kind, node) => {
+    if (kind === 'RangeVar' && !isOwn(node, created)) found = true;
+  });
+  return found;
+}
+
+/** The blocking lock that the transaction holds during a slow statement. */
+function heldTooLong({ kind, body }: Statement, context: LintContext): string | undefined {
+  const held = strongest([context.held, ...locksOf(kind, body, context).filter(blocksTraffic)]);
+  return held && isSlow(kind, body, context) ? `${held.mode} on ${held.table}` : undefined;
 }
 
 export function describeFinding({ rule, statement, why, instead }: Finding): string {

@@ -1,5 +1,5 @@
 /** The names that a statement gives and takes, without their schemas. */
-import type { Tree } from './ast.js';
+import { commandsOf, constraintsOf, type Tree } from './ast.js';
 
 /** Tables, views, indexes and sequences share their names. */
 const RELATIONS = new Set([
@@ -19,8 +19,14 @@ export function createdNames(kind: string, body: Tree): string[] {
   switch (kind) {
     case 'CreateStmt':
       return [relation(body.relation)];
+    case 'CreateForeignTableStmt':
+      return [relation(body.base?.relation)];
     case 'CreateTableAsStmt':
       return [relation(body.into?.rel)];
+    case 'SelectStmt':
+      return body.intoClause ? [relation(body.intoClause.rel)] : [];
+    case 'RenameStmt':
+      return renamed(body, body.newname);
     case 'ViewStmt':
       return [relation(body.view)];
     case 'CreateSeqStmt':
@@ -32,6 +38,7 @@ export function createdNames(kind: string, body: Tree): string[] {
     case 'CreateTrigStmt':
       return [`trigger ${body.relation?.relname}.${body.trigname}`];
     case 'CreateEnumStmt':
+    case 'CreateRangeStmt':
       return [`type ${last(body.typeName)}`];
     case 'CreateDomainStmt':
       return [`type ${last(body.domainname)}`];
@@ -40,9 +47,11 @@ export function createdNames(kind: string, body: Tree): string[] {
     case 'AlterTableStmt':
       return commandsOf(body).flatMap(({ subtype, def }) => {
         const table = body.relation?.relname;
-        if (subtype === 'AT_AddColumn') return [`column ${table}.${def?.ColumnDef?.colname}`];
-        if (subtype === 'AT_AddConstraint') return [`constraint ${table}.${def?.Constraint?.conname}`];
-        return [];
+        if (subtype === 'AT_AddColumn') {
+          const inline = constraintsOf(def?.ColumnDef).flatMap((one) => constraint(table, one.conname));
+          return [`column ${table}.${def?.ColumnDef?.colname}`, ...inline];
+        }
+        return subtype === 'AT_AddConstraint' ? constraint(table, def?.Constraint?.conname) : [];
       });
     default:
       return [];
@@ -53,10 +62,10 @@ export function droppedNames(kind: string, body: Tree): string[] {
   if (kind === 'AlterTableStmt') {
     return commandsOf(body).flatMap(({ subtype, name }) => {
       if (subtype === 'AT_DropColumn') return [`column ${body.relation?.relname}.${name}`];
-      if (subtype === 'AT_DropConstraint') return [`constraint ${body.relation?.relname}.${name}`];
-      return [];
+      return subtype === 'AT_DropConstraint' ? constraint(body.relation?.relname, name) : [];
     });
   }
+  if (kind === 'RenameStmt') return renamed(body, oldName(body));
   if (kind !== 'DropStmt') return [];
   return (body.objects ?? []).flatMap((object: Tree) => {
     const parts: Tree[] =
@@ -77,6 +86,21 @@ export function dropped(names: string[], doomed: ReadonlySet<string>): string | 
   );
 }
 
-function commandsOf(body: Tree): Tree[] {
-  return (body.cmds ?? []).map((one: Tree) => one.AlterTableCmd).filter(Boolean);
+/** The index of a UNIQUE or PRIMARY KEY constraint has the same name. */
+function constraint(table: string, name: string | undefined): string[] {
+  return name ? [`constraint ${table}.${name}`, `relation ${name}`] : [];
+}
+
+function oldName({ subname, relation: of, object }: Tree): string {
+  return subname ?? of?.relname ?? last(object?.List?.items ?? object?.ObjectWithArgs?.objname);
+}
+
+/** The qualified name of a renamed object, for its old or new name. */
+function renamed({ renameType, relation: of }: Tree, name: string): string[] {
+  if (RELATIONS.has(renameType)) return [`relation ${name}`];
+  if (renameType === 'OBJECT_COLUMN') return [`column ${of?.relname}.${name}`];
+  if (renameType === 'OBJECT_TABCONSTRAINT') return constraint(of?.relname, name);
+  if (renameType === 'OBJECT_TRIGGER') return [`trigger ${of?.relname}.${name}`];
+  if (renameType === 'OBJECT_TYPE' || renameType === 'OBJECT_DOMAIN') return [`type ${name}`];
+  return FUNCTIONS.has(renameType) ? [`function ${name}`] : [];
 }

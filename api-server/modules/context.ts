@@ -1,5 +1,5 @@
-import type { DataSource } from 'typeorm';
 import type { Identity } from '../auth/identity.js';
+import type { DataSource } from '../database/pool/data-source.js';
 import type { NodeFinders } from '../graphql/relay/node-resolver.js';
 import type { EventFeed } from './events/event-feed.js';
 import type { EventLog } from './events/event-log.js';

@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../database/pool/data-source.js';
 import { ConnectionLoader } from '../graphql/relay/connection-loader.js';
 import { EntityLoader } from '../graphql/relay/entity-loader.js';
 import { apiKeyType } from './api-keys/api-key.entity.js';

@@ -1,8 +1,8 @@
 /** Composition root of the domain: entities, schema, and the context of each request. */
 import type { GraphQLSchema } from 'graphql';
 import { pino } from 'pino';
-import type { DataSource } from 'typeorm';
 import type { Identity } from '../auth/identity.js';
+import type { DataSource } from '../database/pool/data-source.js';
 import type { Logger } from '../observability/logging/logger.js';
 import { ApiKey } from './api-keys/api-key.entity.js';
 import { ApiKeyResolver } from './api-keys/api-key.resolver.js';

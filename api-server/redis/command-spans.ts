@@ -1,12 +1,11 @@
-import type { Command } from 'ioredis';
+import type { Cluster, Command, Redis } from 'ioredis';
 import { inSpan, isTracing } from '../observability/tracing/tracing.js';
-import type { RedisClient } from './redis.js';
 
 /**
  * Creates a span per command when tracing is enabled. It contains only the command name: keys and
  * values are user data.
  */
-export function traceCommands(client: RedisClient): void {
+export function traceCommands(client: Redis | Cluster): void {
   if (!isTracing()) return;
   const send = client.sendCommand.bind(client) as (command: Command, ...rest: unknown[]) => Promise<unknown>;
   client.sendCommand = ((command: Command, ...rest: unknown[]) => {

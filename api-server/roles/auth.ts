@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import type { AddressInfo } from 'node:net';
 import { ENV, EXIT } from '../../contract/image.js';
 import { createSharedSecrets } from '../auth/create-authenticator.js';
 import { ConfigError } from '../config/config-error.js';
@@ -12,6 +11,7 @@ import { Readiness } from '../http/health/readiness.js';
 import { addRequestHooks } from '../http/request-hooks.js';
 import { createHttpServer } from '../http/server.js';
 import { followCertificate, readCertificate } from '../http/tls.js';
+import { listenAll } from '../lifecycle/listen.js';
 import { endOnUnexpected, untilAsked } from '../lifecycle/process.js';
 import { type Closeable, shutDown, trackSockets } from '../lifecycle/shutdown.js';
 import { startTracing } from '../lifecycle/start-tracing.js';
@@ -22,14 +22,14 @@ import { LoginThrottle } from '../modules/login/login-throttle.js';
 import { RefreshTokens } from '../modules/login/refresh-tokens.js';
 import { createLogger, type Logger } from '../observability/logging/logger.js';
 import { createMetrics } from '../observability/metrics/metrics.js';
-import { createMetricsServer, listen } from '../observability/metrics/metrics-server.js';
+import { createMetricsServer } from '../observability/metrics/metrics-server.js';
 import { addReadyGauge } from '../observability/metrics/ready-gauge.js';
 import { closeRedis, createRedis, redisState } from '../redis/redis.js';
 import { createDatabase } from './create-database.js';
 
 /** Serves the login until SIGTERM. Throws ConfigError for invalid settings. */
 export async function auth(): Promise<number> {
-  const settings = await loadSettings();
+  const settings = await loadSettings(process.env, 'auth');
   const log = createLogger(settings.logging.level);
   endOnUnexpected(log);
   const asked = untilAsked();
@@ -78,16 +78,10 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   addHealthRoutes(app, readiness);
   addLoginRoutes(app, service, database.monitor);
 
-  const { host } = settings.server;
   const metricsServer = createMetricsServer(metrics.registry);
-  const metricsPort = await listen(metricsServer, settings.metrics.port, host);
-  await app.listen({ host, port: settings.server.port });
+  const addresses = await listenAll(settings, app, metricsServer);
   const tls = certificate && followCertificate(app.server as never, settings.server, metrics.registry, log);
-  const { port } = app.server.address() as AddressInfo;
-  log.info(
-    { host, port, metricsPort, version, revision, environment: settings.environment },
-    'serving logins',
-  );
+  log.info({ ...addresses, version, revision, environment: settings.environment }, 'serving logins');
 
   const closeables: Closeable[] = [
     { name: 'secret', close: () => shared.close() },

@@ -2,12 +2,13 @@
 import 'reflect-metadata';
 import { text } from 'node:stream/consumers';
 import { type ValidationError, validate } from 'class-validator';
-import { DataSource } from 'typeorm';
 import { EXIT } from '../../contract/image.js';
 import { redactInput } from '../auth/redact-input.js';
 import type { Role, Scope } from '../auth/roles.js';
 import { loadSettings } from '../config/load.js';
+import { Database } from '../database/database.js';
 import { isDatabaseAway } from '../database/pool/connection-errors.js';
+import type { DataSource } from '../database/pool/data-source.js';
 import type { AuditRecorder } from '../graphql/audit.js';
 import { CreateApiKeyInput } from '../modules/api-keys/api-key.inputs.js';
 import { ApiKeyService } from '../modules/api-keys/api-key.service.js';
@@ -68,22 +69,27 @@ async function withDatabase(
 ): Promise<number> {
   const problems = await validate(input, { skipMissingProperties: true });
   if (problems.length > 0) return fail(problems.map(sentence).join('; '), EXIT.usage);
-  const { database } = await loadSettings();
-  const { url, connect_timeout: connectTimeoutMS } = database;
-  const entities = ENTITIES as never;
-  const dataSource = new DataSource({
-    ...{ type: 'postgres', url, entities, poolSize: 1, connectTimeoutMS },
-    installExtensions: false,
+  const settings = await loadSettings();
+  const log = createLogger('warn', 'stderr');
+  // Without a monitor, which is not started: a command fails when the database is unavailable.
+  const database = new Database({
+    settings: settings.database,
+    entities: ENTITIES,
+    schemaMisfit: async () => undefined,
+    log,
+    observe: () => undefined,
+    onRetry: () => undefined,
   });
+  const { dataSource } = database;
   try {
     await dataSource.initialize();
-    await work(dataSource, new AuditLog(dataSource, createLogger('warn', 'stderr')).record);
+    await work(dataSource, new AuditLog(dataSource, log).record);
     return EXIT.ok;
   } catch (error) {
     const code = isDatabaseAway(error) ? EXIT.tempFail : EXIT.failure;
     return fail((error as Error).message || 'the database is unavailable', code);
   } finally {
-    if (dataSource.isInitialized) await dataSource.destroy();
+    await database.close();
   }
 }
 

@@ -1,6 +1,5 @@
 import 'reflect-metadata';
 import cluster from 'node:cluster';
-import type { AddressInfo } from 'node:net';
 import { ENV, EXIT } from '../../contract/image.js';
 import { createAuthenticator } from '../auth/create-authenticator.js';
 import { loadSettings } from '../config/load.js';
@@ -14,37 +13,51 @@ import { addBrowserRules } from '../http/browser-rules.js';
 import { BufferedRateLimiter } from '../http/buffered-rate-limiter.js';
 import { addHealthRoutes } from '../http/health/health-routes.js';
 import { Readiness } from '../http/health/readiness.js';
+import { addHostCheck, allowsHost } from '../http/host-check.js';
 import { Gate, identify } from '../http/identify.js';
 import { RateLimiter } from '../http/rate-limiter.js';
 import { addRequestHooks } from '../http/request-hooks.js';
 import { createHttpServer } from '../http/server.js';
 import { followCertificate, readCertificate } from '../http/tls.js';
+import { Housekeeping } from '../jobs/housekeeping.js';
+import { listenAll } from '../lifecycle/listen.js';
 import { endOnUnexpected, untilAsked } from '../lifecycle/process.js';
 import { type Closeable, shutDown, trackSockets } from '../lifecycle/shutdown.js';
 import { startTracing } from '../lifecycle/start-tracing.js';
-import { runWorkers, settingsOfWorker, shareMetrics, workerCount } from '../lifecycle/workers.js';
+import {
+  reportFewerWorkers,
+  runWorkers,
+  settingsOfWorker,
+  shareMetrics,
+  workerCount,
+} from '../lifecycle/workers.js';
 import { addSubscriberGauge } from '../modules/events/event-metrics.js';
 import { createModules } from '../modules/modules.js';
 import { IdentityTable } from '../modules/users/identity-table.js';
 import { createLogger, type Logger } from '../observability/logging/logger.js';
 import { createMetrics } from '../observability/metrics/metrics.js';
-import { createMetricsServer, listen } from '../observability/metrics/metrics-server.js';
+import { createMetricsServer } from '../observability/metrics/metrics-server.js';
 import { addReadyGauge } from '../observability/metrics/ready-gauge.js';
 import { traceResolvers } from '../observability/tracing/resolver-spans.js';
 import { closeRedis, createRedis, type RedisClient, redisState } from '../redis/redis.js';
 import { createDatabase } from './create-database.js';
 import { createSignal } from './create-signal.js';
+import { housekeepingJobs } from './housekeeping.js';
+
+/** Intervals by which housekeeping in this role is later than in a worker. */
+const WORKER_FIRST = 2;
 
 /** Serves until SIGTERM. Throws ConfigError for invalid settings. */
 export async function serve(): Promise<number> {
   const all = await loadSettings();
-  const count = workerCount(all);
-  const settings = settingsOfWorker(all, count);
+  const workers = workerCount(all);
+  const settings = settingsOfWorker(all, workers.count);
   const log = createLogger(settings.logging.level);
   endOnUnexpected(log);
   // First: PID 1 of a container ignores signals without a handler.
   const asked = untilAsked();
-  if (count > 1 && cluster.isPrimary) return runWorkers(settings, count, asked, log);
+  if (cluster.isPrimary) reportFewerWorkers(workers, all, log);
+  if (workers.count > 1 && cluster.isPrimary) return runWorkers(settings, workers, asked, log);
   const stop = await start(settings, log);
   await asked;
   await stop();
@@ -93,10 +106,13 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
     retryAfterSeconds: () => database.monitor.retryAfterSeconds,
   });
   const certificate = readCertificate(settings.server);
+  // In pods of the operator, a gateway selects the route by the host name.
+  const hostIsChecked = settings.auth.open && revision === '';
   const app = createHttpServer(settings, log, certificate);
   trackSockets(app);
   addBackpressure(app, settings, metrics.registry);
   addRequestHooks(app, { version, revision, database, metrics, readiness, log });
+  if (hostIsChecked) addHostCheck(app, settings.server.allowed_hosts);
   addBrowserRules(app, { origins: settings.server.cors_origins, tls: certificate !== undefined });
   addHealthRoutes(app, readiness);
   const limiters = rateLimiters(settings, redis);
@@ -115,23 +131,21 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
     refused: (error, address) => gate.refused(error, address),
     take: (identity, address) => gate.take(identity, address),
     origins: settings.server.cors_origins,
+    ...(hostIsChecked && {
+      allowsHost: (headers) => allowsHost(headers, settings.server.allowed_hosts),
+    }),
     context,
     mask: graphql.mask,
     log,
   });
 
-  const { host } = settings.server;
   const metricsServer = cluster.isPrimary ? createMetricsServer(metrics.registry) : undefined;
   if (!metricsServer) shareMetrics(metrics.registry);
-  const metricsPort = metricsServer && (await listen(metricsServer, settings.metrics.port, host));
-  await app.listen({ host, port: settings.server.port });
+  const addresses = await listenAll(settings, app, metricsServer);
   const tls = certificate && followCertificate(app.server as never, settings.server, metrics.registry, log);
-  const { port } = app.server.address() as AddressInfo;
   log.info(
     {
-      host,
-      port,
-      metricsPort,
+      ...addresses,
       tls: Boolean(certificate),
       version,
       revision,
@@ -140,7 +154,16 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
     'serving',
   );
 
+  const { every: everyMs } = settings.retention;
+  const housekeeping = new Housekeeping({
+    jobs: housekeepingJobs(database.dataSource, settings.retention, WORKER_FIRST * everyMs),
+    everyMs,
+    isReady: () => database.monitor.status.state === 'ready',
+    log,
+  });
+
   const closeables: Closeable[] = [
+    { name: 'housekeeping', close: () => housekeeping.close() },
     { name: 'Apollo', close: () => graphql.apollo.stop() },
     { name: 'events', close: () => feed.close() },
     { name: 'identities', close: () => identities.close() },

@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import type { AddressInfo } from 'node:net';
 import { ENV, EXIT } from '../../contract/image.js';
 import { ConfigError } from '../config/config-error.js';
 import { loadSettings } from '../config/load.js';
@@ -15,22 +14,21 @@ import { annotationJobs } from '../jobs/grafana-annotations.js';
 import type { JobOptions } from '../jobs/job.js';
 import { addQueueGauges, jobMetrics } from '../jobs/job-metrics.js';
 import { JobRunner } from '../jobs/job-runner.js';
-import { type RetentionRule, retentionJob } from '../jobs/retention.js';
+import { listenAll } from '../lifecycle/listen.js';
 import { endOnUnexpected, untilAsked } from '../lifecycle/process.js';
 import { shutDown, trackSockets } from '../lifecycle/shutdown.js';
 import { startTracing } from '../lifecycle/start-tracing.js';
-import { deliveryRollUpJob } from '../modules/delivery-metrics/delivery-roll-up.js';
 import { annotatedDeployment, deploymentsChangedSince } from '../modules/deployments/recent-changes.js';
-import { eventRetentionJob } from '../modules/events/event-retention.js';
 import { WebhookSender } from '../modules/webhooks/sender.js';
 import { webhookJobs } from '../modules/webhooks/webhook-delivery.js';
 import { WebhookOutboxTable } from '../modules/webhooks/webhook-outbox.js';
 import { createLogger, type Logger } from '../observability/logging/logger.js';
 import { createMetrics } from '../observability/metrics/metrics.js';
-import { createMetricsServer, listen } from '../observability/metrics/metrics-server.js';
+import { createMetricsServer } from '../observability/metrics/metrics-server.js';
 import { addReadyGauge } from '../observability/metrics/ready-gauge.js';
 import { createRedis, redisState } from '../redis/redis.js';
 import { createDatabase } from './create-database.js';
+import { housekeepingJobs } from './housekeeping.js';
 
 /** The queues of all jobs. */
 export const QUEUES = [
@@ -45,7 +43,7 @@ export const QUEUES = [
 
 /** Runs jobs until SIGTERM. Throws ConfigError for invalid settings. */
 export async function worker(): Promise<number> {
-  const settings = await loadSettings();
+  const settings = await loadSettings(process.env, 'worker');
   const log = createLogger(settings.logging.level);
   endOnUnexpected(log);
   const asked = untilAsked();
@@ -93,15 +91,9 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
   trackSockets(app);
   addRequestHooks(app, { version, revision, database, metrics, readiness, log });
   addHealthRoutes(app, readiness);
-  const { host } = settings.server;
   const metricsServer = createMetricsServer(metrics.registry);
-  const metricsPort = await listen(metricsServer, settings.metrics.port, host);
-  await app.listen({ host, port: settings.server.port });
-  const { port } = app.server.address() as AddressInfo;
-  log.info(
-    { host, port, metricsPort, version, revision, environment: settings.environment },
-    'processing jobs',
-  );
+  const addresses = await listenAll(settings, app, metricsServer);
+  log.info({ ...addresses, version, revision, environment: settings.environment }, 'processing jobs');
 
   const { timeout } = settings.shutdown;
   const closeables = [
@@ -130,16 +122,9 @@ function addJobs(
 ): void {
   const { dataSource } = database;
   const { retention, grafana } = settings;
-  const rules: RetentionRule[] = [
-    { table: 'audit_events', where: 'occurred_at < $1', keepMs: retention.audit },
-    // Stored one day longer than they are valid, so that the reuse of an expired token is still detected.
-    { table: 'refresh_tokens', where: 'expires_at < $1', keepMs: 24 * 3_600_000 },
-  ];
   const enqueue = (name: string, data: object, options: JobOptions) => jobs.enqueue(name, data, options);
   const { attempts, retry_initial: initialMs, retry_max: maxMs } = settings.webhooks;
-  jobs.add(deliveryRollUpJob(dataSource, retention.deployments, retention.every));
-  jobs.add(retentionJob(dataSource, rules, retention.every));
-  jobs.add(eventRetentionJob(dataSource, retention.events, retention.every));
+  for (const job of housekeepingJobs(dataSource, retention)) jobs.add(job);
   const [relay, deliver] = webhookJobs({
     outbox: new WebhookOutboxTable(dataSource),
     sender,

@@ -1,4 +1,4 @@
-/** The buttons of the page: the same functions as the commands, with the same rights. */
+/** Actions of the page: the same functions as the commands, with the same permissions. */
 import { type ActionRequest, Refusal } from '../../operator/dashboard/server.js';
 import type { KubeClient } from '../../operator/runtime/kube-client.js';
 import { type Action, abort, promote, retry, setPaused, setWeight, undo } from '../actions.js';
@@ -6,7 +6,7 @@ import { CliError } from '../output.js';
 
 export async function doAction(client: KubeClient, request: ActionRequest): Promise<string> {
   const action = actionOf(request);
-  if (!action) throw new Refusal(400, `there is no action "${request.action}"`);
+  if (!action) throw new Refusal(400, `unknown action "${request.action}"`);
   try {
     const { done } = await action({ client, namespace: request.namespace }, request.name);
     return done;

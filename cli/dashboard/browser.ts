@@ -1,7 +1,6 @@
 /**
- * Opens the browser. The address holds the token, and arguments of a process can be read by
- * everybody on the machine: so what is opened is a file that only the caller can read, and
- * that leads there.
+ * Opens the browser. The URL contains the token, and process arguments are visible to all users of
+ * the machine. Therefore the browser opens a file with a redirect that only the caller can read.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,7 +13,7 @@ const openers: Partial<Record<NodeJS.Platform, [string, ...string[]]>> = {
   win32: ['cmd', '/c', 'start', ''],
 };
 
-/** Never fails: whoever has no browser has the address. */
+/** Ignores errors: the URL is printed anyway. */
 export function openBrowser(address: string, until: AbortSignal): void {
   const folder = mkdtempSync(join(tmpdir(), 'pcf-dashboard-'));
   until.addEventListener('abort', () => rmSync(folder, { recursive: true, force: true }), { once: true });

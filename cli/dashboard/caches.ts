@@ -1,4 +1,4 @@
-/** What the page is drawn from: watches with the caller's rights, of what they may read. */
+/** Caches of the dashboard, with the permissions of the caller. */
 import { pino } from 'pino';
 import { CacheSource } from '../../operator/dashboard/source.js';
 import { POD_CACHE } from '../../operator/reconciler/caches.js';
@@ -11,11 +11,11 @@ import { CliError } from '../output.js';
 
 export interface RunningCaches {
   source: CacheSource;
-  /** Resolves when all have ended. */
+  /** Resolves when all caches have stopped. */
   running: Promise<unknown>;
 }
 
-/** Resolves when the PcfApis are known. Throws when they may not be read. */
+/** Resolves when the PcfApis are cached. Throws if the caller may not read them. */
 export async function startCaches(
   client: KubeClient,
   namespace: string | undefined,
@@ -42,7 +42,7 @@ export async function startCaches(
   return { source, running };
 }
 
-/** What the API server says against it, or undefined. */
+/** Error message of the API server, or undefined if reading is allowed. */
 async function mayRead(
   client: KubeClient,
   type: ResourceType,

@@ -1,4 +1,4 @@
-/** `kubectl pcf dashboard`: the page on this machine, with the caller's own rights and no others. */
+/** `kubectl pcf dashboard`: serves the page on localhost with the permissions of the caller. */
 import { once } from 'node:events';
 import { type Command, InvalidArgumentError } from 'commander';
 import { DashboardServer } from '../../operator/dashboard/server.js';
@@ -16,17 +16,15 @@ const HOST = '127.0.0.1';
 
 export function dashboardCommand(): Command {
   return clusterCommand('dashboard')
-    .description(
-      'Show deliveries live in the browser, and steer them there. With your own rights; ends with Ctrl-C.',
-    )
-    .option('-A, --all-namespaces', 'of all namespaces', false)
-    .option('--port <port>', 'port on 127.0.0.1; 0: any that is free', port, 0)
-    .option('--no-open', 'only print the address')
+    .description('Show and control deliveries in the browser. Uses your permissions. Stop it with Ctrl-C.')
+    .option('-A, --all-namespaces', 'show all namespaces', false)
+    .option('--port <port>', 'port on 127.0.0.1; 0: any free port', port, 0)
+    .option('--no-open', 'print the URL without opening a browser')
     .addHelpText(
       'after',
       `
-The page is served to this machine alone. The address holds a token that is good until the command
-ends: whoever has it acts with your rights.
+The page is served on 127.0.0.1 only. The URL contains a token that is valid until the command ends.
+A client with this token acts with your permissions.
 
 Examples:
   $ kubectl pcf dashboard -n platform
@@ -52,8 +50,8 @@ async function serve(access: ClusterAccess, options: DashboardOptions): Promise<
   });
   try {
     const address = `http://${HOST}:${await listen(server, options.port)}/#token=${token}`;
-    console.log(`The dashboard of ${scope ? `namespace ${scope}` : 'all namespaces'}: ${address}`);
-    console.error('Ctrl-C ends it.');
+    console.log(`Dashboard of ${scope ? `namespace ${scope}` : 'all namespaces'}: ${address}`);
+    console.error('Press Ctrl-C to stop.');
     if (options.open) openBrowser(address, stopped);
     if (!stopped.aborted) await once(stopped, 'abort');
   } finally {
@@ -63,12 +61,12 @@ async function serve(access: ClusterAccess, options: DashboardOptions): Promise<
   }
 }
 
-async function listen(server: DashboardServer, asked: number): Promise<number> {
+async function listen(server: DashboardServer, port: number): Promise<number> {
   try {
     return await server.listen();
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
-    throw new CliError(`port ${asked} is taken; leave --port out, or give another one`);
+    throw new CliError(`port ${port} is already in use; omit --port, or choose another port`);
   }
 }
 

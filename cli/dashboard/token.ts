@@ -1,4 +1,4 @@
-/** Who may use the page: whoever has the token that the command printed. */
+/** Authentication of the page with the token that the command prints. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { Refusal } from '../../operator/dashboard/server.js';
@@ -11,11 +11,11 @@ export function tokenGate(token: string): (request: IncomingMessage) => void {
   const wanted = digest(`Bearer ${token}`);
   return ({ headers }) => {
     if (timingSafeEqual(digest(headers.authorization ?? ''), wanted)) return;
-    throw new Refusal(401, 'use the address that kubectl pcf dashboard printed: it ends in #token=...');
+    throw new Refusal(401, 'use the URL that kubectl pcf dashboard printed: it ends with #token=...');
   };
 }
 
-/** Of one length whatever is sent, as a comparison in constant time wants it. */
+/** Fixed length, as required by a constant-time comparison. */
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }

@@ -1,4 +1,4 @@
-/** Is the cluster ready for a PcfApi: the operator, its rights, the kinds that the spec leads to. */
+/** Checks of the cluster: the operator, its permissions, and the kinds that the PcfApi needs. */
 import { FIELD_MANAGER, type PcfApi, VERSION } from '../../operator/api/v1alpha1/pcfapi.js';
 import { render } from '../../operator/reconciler/render.js';
 import {
@@ -12,7 +12,7 @@ import {
 } from '../../operator/resources/kinds.js';
 import { isForbidden, isNotFound, type KubeClient } from '../../operator/runtime/kube-client.js';
 import { collectionPath, type KubeObject, type ResourceType } from '../../operator/runtime/kube-types.js';
-import { asAllowed, type Check, type Finding, type Patient } from './types.js';
+import { asAllowed, type Check, type Finding, type Subject } from './types.js';
 
 const LeaseKind: ResourceType = {
   group: 'coordination.k8s.io',
@@ -43,32 +43,42 @@ export const clusterChecks: Check[] = [
   kindsInstalled,
 ];
 
-/** Which kinds there are may be asked by everybody; whether there is an object of them may not. */
-async function crdInstalled({ client }: Patient): Promise<Finding> {
+/** Every user may read API discovery, but not every user may list objects. */
+async function crdInstalled({ client }: Subject): Promise<Finding> {
   const check = 'PcfApi CRD';
   if (await client.serves(PcfApiKind)) return { check, outcome: 'ok', message: `${VERSION} is served` };
   const remedy = 'kubectl apply --server-side -f crds/';
-  return { check, outcome: 'fail', message: `it is not installed, or not of version ${VERSION}`, remedy };
+  return {
+    check,
+    outcome: 'fail',
+    message: `it is not installed, or does not serve version ${VERSION}`,
+    remedy,
+  };
 }
 
-async function operatorRuns({ client, operatorNamespace }: Patient): Promise<Finding> {
+async function operatorRuns({ client, operatorNamespace }: Subject): Promise<Finding> {
   const check = 'operator';
   const lease = await leaseOf(client, operatorNamespace);
   const { holderIdentity, renewTime, leaseDurationSeconds = 15 } = lease?.spec ?? {};
-  const remedy = `install it, or say where it runs with --operator-namespace; look at its logs: kubectl logs -n ${operatorNamespace} deploy/pcf-operator`;
+  const remedy = `install it, or set --operator-namespace; for its logs: kubectl logs -n ${operatorNamespace} deploy/pcf-operator`;
   if (!holderIdentity || !renewTime) {
-    return { check, outcome: 'fail', message: `no operator leads in namespace ${operatorNamespace}`, remedy };
+    return {
+      check,
+      outcome: 'fail',
+      message: `namespace ${operatorNamespace} has no operator with leadership`,
+      remedy,
+    };
   }
   const silentSeconds = Math.round((Date.now() - Date.parse(renewTime)) / 1000);
   if (silentSeconds > 2 * leaseDurationSeconds) {
     return {
       check,
       outcome: 'fail',
-      message: `${holderIdentity} led, and was last heard ${silentSeconds} s ago`,
+      message: `the leader ${holderIdentity} renewed its Lease last ${silentSeconds} s ago`,
       remedy,
     };
   }
-  return { check, outcome: 'ok', message: `${holderIdentity} leads` };
+  return { check, outcome: 'ok', message: `the leader is ${holderIdentity}` };
 }
 
 interface Lease extends KubeObject {
@@ -79,8 +89,8 @@ async function leaseOf(client: KubeClient, namespace: string): Promise<Lease | u
   return (await found(client.get(LeaseKind, namespace, FIELD_MANAGER))) as Lease | undefined;
 }
 
-/** The account of the pod that leads, by whatever name it was installed; undefined where that can't be seen. */
-async function accountOf({ client, operatorNamespace }: Patient): Promise<string | undefined> {
+/** ServiceAccount of the leader pod; undefined if the pod can't be read. */
+async function accountOf({ client, operatorNamespace }: Subject): Promise<string | undefined> {
   const lease = await leaseOf(client, operatorNamespace).catch(() => undefined);
   const [pod] = lease?.spec?.holderIdentity?.split('_') ?? [];
   const leader = pod && (await client.get(PodKind, operatorNamespace, pod).catch(() => undefined));
@@ -98,27 +108,27 @@ interface Right {
   verb: string;
 }
 
-/** What the operator does with the objects that the PcfApi leads to, and with the PcfApi itself. Exported for tests. */
+/** Permissions that the operator needs for a PcfApi and its objects. Exported for tests. */
 export function rightsFor(api: PcfApi): Right[] {
   const to = ({ group, plural: resource }: ResourceType, verbs: string[], subresource?: string) =>
     verbs.map((verb): Right => ({ group, resource, verb, ...(subresource ? { subresource } : {}) }));
-  const look = ['list', 'watch'];
-  const own = [...look, 'create', 'patch'];
+  const read = ['list', 'watch'];
+  const own = [...read, 'create', 'patch'];
   return [
-    ...to(PcfApiKind, [...look, 'patch']),
+    ...to(PcfApiKind, [...read, 'patch']),
     ...to(PcfApiKind, ['patch'], 'status'),
-    ...[PodKind, SecretKind, EndpointSliceKind].flatMap((type) => to(type, look)),
+    ...[PodKind, SecretKind, EndpointSliceKind].flatMap((type) => to(type, read)),
     ...to(EventKind, ['list', 'create', 'patch']),
-    // It outlives everything else of its PcfApi, and goes with it.
+    // The ServiceAccount is only deleted by garbage collection, with its PcfApi.
     ...kindsOf(api).flatMap((type) => to(type, type === ServiceAccountKind ? own : [...own, 'delete'])),
   ];
 }
 
-/** Asks the API server whether the operator's account may do what this PcfApi leads to. */
-async function operatorRights(patient: Patient): Promise<Finding> {
-  const check = "operator's rights";
-  const { client, api, operatorNamespace } = patient;
-  const seen = await accountOf(patient);
+/** Checks with SubjectAccessReviews whether the operator has the permissions for this PcfApi. */
+async function operatorRights(subject: Subject): Promise<Finding> {
+  const check = 'operator permissions';
+  const { client, api, operatorNamespace } = subject;
+  const seen = await accountOf(subject);
   const account = seen ?? FIELD_MANAGER;
   const user = `system:serviceaccount:${operatorNamespace}:${account}`;
   const { namespace } = api.metadata;
@@ -129,20 +139,19 @@ async function operatorRights(patient: Patient): Promise<Finding> {
     })),
   );
   if (answers.some(({ allowed }) => allowed === undefined))
-    return { check, outcome: 'skipped', message: 'your own account may not ask (subjectaccessreviews)' };
+    return { check, outcome: 'skipped', message: 'your account may not create subjectaccessreviews' };
   const denied = Map.groupBy(
     answers.filter(({ allowed }) => !allowed),
     ({ right: { group, resource, subresource } }) =>
       [resource, subresource].filter(Boolean).join('/') + (group && `.${group}`),
   );
-  if (denied.size === 0)
-    return { check, outcome: 'ok', message: `${account} may do all that the spec leads to` };
+  if (denied.size === 0) return { check, outcome: 'ok', message: `${account} has all required permissions` };
   const each = [...denied].map(([what, of]) => `${of.map(({ right }) => right.verb).join(', ')} ${what}`);
   return {
     check,
     outcome: seen ? 'fail' : 'warn',
-    message: `${seen ? account : `${account}, if it runs as that,`} may not ${each.join('; ')}`,
-    remedy: "apply the operator's ClusterRole and its binding of this version",
+    message: `${account}${seen ? '' : ' (assumed ServiceAccount)'} may not ${each.join('; ')}`,
+    remedy: 'apply the ClusterRole and ClusterRoleBinding of this operator version',
   };
 }
 
@@ -165,23 +174,22 @@ async function isAllowed(
   return (answer as { status?: { allowed?: boolean } } | undefined)?.status?.allowed;
 }
 
-async function kindsInstalled({ client, api }: Patient): Promise<Finding> {
+async function kindsInstalled({ client, api }: Subject): Promise<Finding> {
   const check = 'kinds';
   const missing: string[] = [];
   for (const type of kindsOf(api)) {
     if (!(await client.serves(type))) missing.push(`${type.kind} (${type.group})`);
   }
-  if (missing.length === 0)
-    return { check, outcome: 'ok', message: 'the cluster has all that the spec leads to' };
+  if (missing.length === 0) return { check, outcome: 'ok', message: 'all required CRDs are installed' };
   return {
     check,
     outcome: 'fail',
     message: `the cluster has no ${missing.join(', ')}`,
-    remedy: 'install the project each belongs to, or take out of spec what asks for it',
+    remedy: 'install their projects, or remove the fields of spec that require them',
   };
 }
 
-function kindsOf(api: Patient['api']): ResourceType[] {
+function kindsOf(api: Subject['api']): ResourceType[] {
   const { beforeContract } = api.spec.migrations ?? {};
   const types = [...render(api).map(typeOf), ...(beforeContract ? [beforeContractKind(beforeContract)] : [])];
   return [...new Map(types.map((type) => [collectionPath(type), type])).values()];

@@ -1,4 +1,4 @@
-/** `kubectl pcf doctor`: the deployment guide's checklists, as checks. */
+/** `kubectl pcf doctor`: automated checks of the production checklist. */
 import { type Command, InvalidArgumentError } from 'commander';
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 import {
@@ -14,7 +14,7 @@ import { clusterChecks } from './cluster-checks.js';
 import { dataChecks } from './data-checks.js';
 import { hostChecks } from './host-checks.js';
 import { runningChecks } from './running-checks.js';
-import type { Check, Finding, Outcome, Patient } from './types.js';
+import type { Check, Finding, Outcome, Subject } from './types.js';
 
 type DoctorOptions = ClusterOptions & {
   filename?: string;
@@ -25,16 +25,16 @@ type DoctorOptions = ClusterOptions & {
 
 export function doctorCommand(): Command {
   return clusterCommand('doctor')
-    .description('Check that a PcfApi has what it needs, before and after it is applied.')
+    .description('Check the requirements of a PcfApi, before or after it is applied.')
     .argument('[name]', 'a PcfApi in the cluster')
-    .option('-f, --filename <file>', 'a PcfApi that is yet to be applied; - for standard input')
-    .option('--operator-namespace <name>', 'where the operator runs', label, 'pcf-system')
-    .option('--connect', 'also open a connection to the database, from here', false)
+    .option('-f, --filename <file>', 'manifest of a PcfApi; - for standard input')
+    .option('--operator-namespace <name>', 'namespace of the operator', label, 'pcf-system')
+    .option('--connect', 'also connect to the database from this machine', false)
     .addOption(outputOption())
     .addHelpText(
       'after',
       `
-Exits with 1 when a check fails. Talks to the API server only, unless --connect is given.
+Exit code 1 if a check fails. Connects only to the API server unless --connect is set.
 
 Examples:
   $ kubectl pcf doctor -f deploy/samples/production.yaml
@@ -42,8 +42,8 @@ Examples:
     )
     .action(async (name: string | undefined, options: DoctorOptions) => {
       const findings = await withCluster(options, async (access) => {
-        const patients = await admit(access, name, options);
-        return (await Promise.all(patients.map(examine))).flat();
+        const subjects = await subjectsOf(access, name, options);
+        return (await Promise.all(subjects.map(runChecks))).flat();
       });
       if (options.output === 'json') printJson(findings);
       else print(findings);
@@ -51,29 +51,31 @@ Examples:
     });
 }
 
-async function admit(
+async function subjectsOf(
   access: ClusterAccess,
   name: string | undefined,
   options: DoctorOptions,
-): Promise<Patient[]> {
+): Promise<Subject[]> {
   const { filename, operatorNamespace, connect } = options;
   if ((name === undefined) === (filename === undefined))
-    throw new CliError('say which PcfApi: its name, or a file with -f');
-  const patient = (api: PcfApi, applied: boolean): Patient => ({
+    throw new CliError('specify a PcfApi by name, or a file with -f');
+  const subject = (api: PcfApi, applied: boolean): Subject => ({
     client: access.client,
     api,
     applied,
     operatorNamespace,
     connect,
   });
-  if (name) return [patient(await getPcfApi(access, name), true)];
-  const { namespace: asked } = options;
-  return readManifests(filename!, { asked, otherwise: access.namespace }).map((api) => patient(api, false));
+  if (name) return [subject(await getPcfApi(access, name), true)];
+  const { namespace: requested } = options;
+  return readManifests(filename!, { requested, fallback: access.namespace }).map((api) =>
+    subject(api, false),
+  );
 }
 
-async function examine(patient: Patient): Promise<Finding[]> {
+async function runChecks(subject: Subject): Promise<Finding[]> {
   const checks: Check[] = [...clusterChecks, ...dataChecks, ...hostChecks, ...runningChecks];
-  return (await Promise.all(checks.map((check) => check(patient)))).flat();
+  return (await Promise.all(checks.map((check) => check(subject)))).flat();
 }
 
 const marks: Record<Outcome, string> = {
@@ -85,16 +87,14 @@ const marks: Record<Outcome, string> = {
 
 function print(findings: Finding[]): void {
   const rows = findings.map(({ check, outcome, message }) => [marks[outcome], check, message]);
-  console.log(table(['', 'CHECK', 'WHAT'], rows));
+  console.log(table(['', 'CHECK', 'MESSAGE'], rows));
   const remedies = findings.filter(({ remedy }) => remedy);
   if (remedies.length > 0) {
-    console.log(`\n${paint('bold', 'What to do')}`);
+    console.log(`\n${paint('bold', 'Remedies')}`);
     for (const { check, outcome, remedy } of remedies) console.log(`${marks[outcome]} ${check}: ${remedy}`);
   }
   const failed = findings.filter(({ outcome }) => outcome === 'fail').length;
-  console.log(
-    failed === 0 ? '\nnothing stands in the way' : `\n${failed} of ${findings.length} checks failed`,
-  );
+  console.log(failed === 0 ? '\nno check failed' : `\n${failed} of ${findings.length} checks failed`);
 }
 
 function label(text: string): string {

@@ -4,13 +4,13 @@ import { describeConflicts, hostConflicts } from '../../operator/reconciler/host
 import { isNotFound, type KubeObject } from '../../operator/runtime/kube-client.js';
 import { claimKey, claimsOf, type HostClaim, isCovered } from '../../operator/traffic/host-claims.js';
 import { routerOf } from '../../operator/traffic/index.js';
-import { asAllowed, type Check, type Finding, type Patient } from './types.js';
+import { asAllowed, type Check, type Finding, type Subject } from './types.js';
 
 const CHECK = 'hosts';
 
 export const hostChecks: Check[] = [asAllowed(CHECK, hosts)];
 
-async function hosts({ client, api }: Patient): Promise<Finding | Finding[]> {
+async function hosts({ client, api }: Subject): Promise<Finding | Finding[]> {
   const { shared } = routerOf(api);
   if (!shared) return [];
   const list = await client.list(shared.type, {}).catch((error: unknown) => {
@@ -30,7 +30,7 @@ export function hostFinding(api: PcfApi, routes: readonly KubeObject[]): Finding
   );
   if (conflicts.length > 0) {
     const isLost = conflicts.some((conflict) => conflict.isOlder);
-    const whose = isLost ? 'the older route takes precedence' : 'the other route is younger';
+    const whose = isLost ? 'the older route takes precedence' : 'the other route is newer';
     return {
       check: CHECK,
       outcome: isLost ? 'fail' : 'warn',

@@ -1,35 +1,35 @@
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 import { isForbidden, type KubeClient } from '../../operator/runtime/kube-client.js';
 
-/** `warn` can wait, `fail` can't; `skipped` could not be looked at, and says why. */
+/** `warn`: not urgent. `fail`: must be fixed. `skipped`: not checked, the message has the reason. */
 export type Outcome = 'ok' | 'warn' | 'fail' | 'skipped';
 
 export interface Finding {
   check: string;
   outcome: Outcome;
   message: string;
-  /** What to do about it. */
+  /** How to fix it. */
   remedy?: string;
 }
 
-export interface Patient {
+export interface Subject {
   client: KubeClient;
   api: PcfApi;
-  /** Whether the object is in the cluster, or only in a file yet. */
+  /** Whether the object is in the cluster. Otherwise it was read from a file. */
   applied: boolean;
-  /** Where the operator runs. */
+  /** Namespace of the operator. */
   operatorNamespace: string;
-  /** Whether the database may be connected to from here. */
+  /** Whether to connect to the database. */
   connect: boolean;
 }
 
-export type Check = (patient: Patient) => Promise<Finding | Finding[]>;
+export type Check = (subject: Subject) => Promise<Finding | Finding[]>;
 
-/** The same check for somebody who may not look at everything: then nothing is said of it. */
+/** Reports the check as skipped if the caller lacks permissions. */
 export function asAllowed(name: string, check: Check): Check {
-  return (patient) =>
-    check(patient).catch((error: unknown) => {
+  return (subject) =>
+    check(subject).catch((error: unknown) => {
       if (!isForbidden(error)) throw error;
-      return { check: name, outcome: 'skipped', message: `your own account may not look: ${error.message}` };
+      return { check: name, outcome: 'skipped', message: `your account lacks permissions: ${error.message}` };
     });
 }

@@ -14,9 +14,9 @@ type StatusOptions = ClusterOptions & { watch: boolean; output: string };
 
 export function statusCommand(): Command {
   return clusterCommand('status')
-    .description('Show what runs, what was asked, what is in force, and what is being waited for.')
-    .argument('[name]', 'the PcfApi; left out: all of the namespace')
-    .option('-w, --watch', 'stay, and show each change', false)
+    .description('Show the status of PcfApis: revisions, desired and effective weight, migrations, events.')
+    .argument('[name]', 'the PcfApi; default: all in the namespace')
+    .option('-w, --watch', 'watch for changes', false)
     .addOption(outputOption())
     .addHelpText(
       'after',
@@ -24,7 +24,7 @@ export function statusCommand(): Command {
     )
     .action(async (name: string | undefined, options: StatusOptions) => {
       await withCluster(options, async (access) => {
-        if (!name && options.watch) throw new CliError('which PcfApi? --watch follows one: give its name');
+        if (!name && options.watch) throw new CliError('--watch needs the name of a PcfApi');
         if (!name) return showAll(access, options);
         const show = async () => print(access, name, options);
         await show();
@@ -38,7 +38,7 @@ const HOME_AND_CLEAR = '\u001b[H\u001b[J';
 async function print(access: ClusterAccess, name: string, { output, watch }: StatusOptions): Promise<void> {
   const picture = await takePicture(access, name);
   if (output === 'json') return printJson(picture);
-  // In a terminal the screen is drawn over; in a file each one follows the last.
+  // Redraws the screen in a terminal, appends to a file.
   const clear = watch && process.stdout.isTTY ? HOME_AND_CLEAR : '';
   process.stdout.write(`${clear}${screen(picture)}\n${watch && !clear ? '\n' : ''}`);
 }
@@ -46,7 +46,7 @@ async function print(access: ClusterAccess, name: string, { output, watch }: Sta
 async function showAll({ client, namespace }: ClusterAccess, { output }: StatusOptions): Promise<void> {
   const { items } = await client.list(PcfApiKind, { namespace });
   if (output === 'json') return printJson(items);
-  if (items.length === 0) return console.log(`there is no PcfApi in namespace ${namespace}`);
+  if (items.length === 0) return console.log(`no PcfApi found in namespace ${namespace}`);
   const rows = (items as unknown as PcfApi[]).map(row);
   console.log(table(['NAME', 'PHASE', 'STABLE', 'CANARY', 'WEIGHT', 'READY', 'AGE', 'MESSAGE'], rows));
 }

@@ -1,7 +1,7 @@
-/** What the deletion of a PcfApi waits for, even if no operator runs that could report it. Pure. */
+/** Cause of a pending deletion, even if no operator runs that reports it. Pure. */
 import { FINALIZER, type PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 
-/** Lines to show; undefined if it is not being deleted. */
+/** Lines to print; undefined if it is not being deleted. */
 export function deletionLines({ metadata, status }: PcfApi): string[] | undefined {
   const { deletionTimestamp, finalizers = [], name, namespace } = metadata;
   if (!deletionTimestamp) return undefined;

@@ -1,7 +1,7 @@
-/** Everything that the status screen shows, read at one moment. */
+/** Data of the status output. */
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 import { type EventView, timeOf } from '../../operator/dashboard/event-view.js';
-import type { Pod } from '../../operator/reconciler/pods.js';
+import type { Pod } from '../../operator/reconciler/pod-state.js';
 import { ControllerRevisionKind, PodKind } from '../../operator/resources/kinds.js';
 import { LABELS, MANAGED_SELECTOR } from '../../operator/resources/metadata.js';
 import { isOutdated, revisionOf } from '../../operator/resources/revision.js';
@@ -13,7 +13,7 @@ export interface Picture {
   pods: Pod[];
   /** Newest last. */
   events: EventView[];
-  /** The pods of the stable revision would be rendered differently today, as after an upgrade of the operator. */
+  /** Whether the current operator version renders the pods of the stable revision differently. */
   outdatedTemplate: boolean;
 }
 

@@ -1,8 +1,8 @@
-/** One screen: what runs, what was asked, what is in force, what is being waited for. Pure: text from a picture. */
+/** Status output: revisions, weights, migrations, pods, events. Pure. */
 import type { PcfApiStatus } from '../../operator/api/v1alpha1/status.js';
 import { type EventView, timeOf } from '../../operator/dashboard/event-view.js';
-import { podLines, roleOf } from '../../operator/dashboard/view/pods.js';
-import type { Pod } from '../../operator/reconciler/pods.js';
+import { podLines, roleOf } from '../../operator/dashboard/view/pod-lines.js';
+import type { Pod } from '../../operator/reconciler/pod-state.js';
 import { backfillText, holderText } from '../migration-text.js';
 import { age, bar, paint, table } from '../output.js';
 import { deletionLines } from './deletion.js';
@@ -19,12 +19,12 @@ export function screen(picture: Picture, now = Date.now()): string {
     section('Traffic', traffic(status)),
     section('Migration', migration(status, now)),
     section('Pods', podTable(pods, now)),
-    section('To fix', toMend(status)),
+    section('To fix', faults(status)),
     section('Events', eventTable(events, now)),
     outdatedTemplate
       ? paint(
           'dim',
-          `This operator renders pods differently; the next delivery takes that over, or: kubectl pcf adopt ${api.metadata.name}`,
+          `This operator version renders pods differently. The next delivery applies this, or: kubectl pcf adopt ${api.metadata.name}`,
         )
       : undefined,
   ]
@@ -35,12 +35,12 @@ export function screen(picture: Picture, now = Date.now()): string {
 function headline({ api }: Picture): string {
   const { phase = 'Pending', conditions = [], observedGeneration } = api.status ?? {};
   const message =
-    conditions.find(({ type }) => type === 'Ready')?.message ?? 'the operator has not looked at it yet';
+    conditions.find(({ type }) => type === 'Ready')?.message ?? 'the operator has not reconciled it yet';
   const deletion = deletionLines(api);
   const behind = observedGeneration !== undefined && observedGeneration < api.metadata.generation;
   const title = `${paint('bold', api.metadata.name)} in ${api.metadata.namespace}   ${colourOf(deletion ? 'Deleting' : phase)}`;
   if (deletion) return [title, ...deletion].join('\n');
-  return [title, message, ...(behind ? ['the operator has not seen the last edit yet'] : [])].join('\n');
+  return [title, message, ...(behind ? ['the operator has not observed the last edit yet'] : [])].join('\n');
 }
 
 const phaseColour = {
@@ -75,17 +75,17 @@ function revisions(status: PcfApiStatus): string | undefined {
 function traffic({ traffic: seen, updateRevision, step }: PcfApiStatus): string | undefined {
   if (!seen) return undefined;
   const { desiredWeight, effectiveWeight, verified, reason } = seen;
-  // After an abort there is no update revision, but a share that is still in effect is shown.
+  // After an abort there is no update revision, but traffic that it still receives is shown.
   if (!updateRevision && desiredWeight === effectiveWeight) return undefined;
   const why = reason ? `: ${reason}` : '';
   const read = verified ? 'read back from the route' : 'not read back yet';
-  const lines = [`  asked ${desiredWeight} %, in force ${effectiveWeight} %${why} (${read})`];
+  const lines = [`  desired ${desiredWeight} %, effective ${effectiveWeight} %${why} (${read})`];
   if (step) lines.push(`  ${stepLine(step)}`);
   return lines.join('\n');
 }
 
 function stepLine({ index, of, weight, waitingFor }: NonNullable<PcfApiStatus['step']>): string {
-  if (index >= of) return `all of ${of} steps are done`;
+  if (index >= of) return `all ${of} steps completed`;
   return `step ${index + 1} of ${of}: ${weight} %${waitingFor ? `, waiting for ${waitingFor}` : ''}`;
 }
 
@@ -93,13 +93,18 @@ function migration({ migration: seen }: PcfApiStatus, now: number): string | und
   if (!seen) return undefined;
   const { state, phase, current, duration, message, waitingFor, rollbackFloor } = seen;
   const stage = state === 'Running' && phase ? `${state} (${phase})` : state;
-  const parts = [stage, current && `schema at ${current}`, duration && `took ${duration}`, message];
+  const parts = [
+    stage,
+    current && `newest migration ${current}`,
+    duration && `duration ${duration}`,
+    message,
+  ];
   const lines = [
     parts.filter(Boolean).join(', '),
     seen.progress && phase === 'backfill' && backfillText(seen.progress),
-    seen.lockHolder && `waits for ${holderText(seen.lockHolder, now)}`,
+    seen.lockHolder && `blocked by ${holderText(seen.lockHolder, now)}`,
     waitingFor && `contract waits for ${waitingFor}`,
-    rollbackFloor && `back to ${rollbackFloor.revision} at most, ${rollbackFloor.image}`,
+    rollbackFloor && `rollback floor: ${rollbackFloor.revision}, ${rollbackFloor.image}`,
   ];
   return lines
     .filter(Boolean)
@@ -120,7 +125,7 @@ function podTable(pods: Pod[], now: number): string | undefined {
   return table(['NAME', 'COMPONENT', 'READY', 'STATUS', 'RESTARTS', 'AGE'], rows, '  ');
 }
 
-function toMend({ conditions = [] }: PcfApiStatus): string | undefined {
+function faults({ conditions = [] }: PcfApiStatus): string | undefined {
   const degraded = conditions.find(({ type, status }) => type === 'Degraded' && status === 'True');
   return degraded && `  ${paint('yellow', degraded.message)}`;
 }

@@ -1,11 +1,11 @@
-/** Follows a PcfApi, its pods and its events, and tells when any of them changed. */
+/** Watches a PcfApi and its pods. */
 import { pino } from 'pino';
 import { PcfApiKind, PodKind } from '../../operator/resources/kinds.js';
 import { LABELS } from '../../operator/resources/metadata.js';
 import { ResourceCache } from '../../operator/runtime/resource-cache.js';
 import type { ClusterAccess } from '../cluster.js';
 
-/** Calls `changed` after each change, until the signal. A burst of changes is one call. */
+/** Calls `changed` after each change until the signal fires. Several changes can cause one call. */
 export async function watchPcfApi(
   { client, namespace }: ClusterAccess,
   name: string,
@@ -36,7 +36,7 @@ export async function watchPcfApi(
   await Promise.all(running);
 }
 
-/** Fires with the first Ctrl-C. */
+/** Fires at the first SIGINT or SIGTERM. */
 export function untilInterrupted(): AbortSignal {
   const stop = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());

@@ -1,47 +1,50 @@
 /**
- * The seam between a reconcile and analysis: one call, which counts in what was
- * measured, starts what is due, judges, and waits for nothing.
+ * Interface between reconciles and analyses: one call, which counts new measurements, starts due ones,
+ * returns a verdict, and does not wait.
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { AnalysisSpec } from '../api/v1alpha1/spec/analysis.js';
 import type { AnalysisStatus } from '../api/v1alpha1/status/analysis.js';
+import type { PlannedMetric, Subject } from './analysis-model.js';
 import { due, nextDueMs } from './due.js';
 import { judge } from './judge.js';
+import { align, fresh, type MetricCounts, recordAt } from './measurement-record.js';
 import { type AnalysisStep, planMetrics } from './plan-metrics.js';
-import { align, fresh, type MetricCounts, recordAt } from './record.js';
 import type { AnalysisScheduler } from './scheduler.js';
-import type { PlannedMetric, Subject } from './types.js';
 
 export interface AnalysisCase {
   api: PcfApi;
   analysis: AnalysisSpec;
   subject: Subject;
-  /** The strategy's steps, and the index of the one whose share is in force. */
+  /** Steps of the strategy, and index of the step whose weight is in effect. */
   steps?: readonly AnalysisStep[];
   step?: number;
-  /** When that step began: it is passed by what was measured since. Undefined: what counts is the whole delivery. */
+  /**
+   * Start of that step: measurements since then count for it. Undefined: all measurements of the delivery
+   * count.
+   */
   stepSince?: string;
-  /** `status.analysis` as it was written last. */
+  /** Last written `status.analysis`. */
   before?: AnalysisStatus;
 }
 
 export interface AnalysisOutcome {
-  /** To be written to `status.analysis`; its verdict and message are for the planner. */
+  /** New `status.analysis`. Verdict and message are inputs of the planner. */
   status: AnalysisStatus;
-  /** When to look again though nothing is told. In milliseconds. */
+  /** Delay of the next call without an event. In milliseconds. */
   requeueAfterMs?: number;
 }
 
 export class Analyst {
   /**
-   * When the counts of each PcfApi began, until the status says so. Were they to begin
-   * again with each look while it can't be written, each look would measure.
+   * Start of the counts of each PcfApi, until it is in the status. Otherwise each reconcile would start a
+   * measurement while the status can't be written.
    */
   private readonly begun = new Map<string, { id: string; counts: MetricCounts[] }>();
 
   constructor(private readonly scheduler: Pick<AnalysisScheduler, 'finished' | 'schedule' | 'forget'>) {}
 
-  /** `key` is the PcfApi's in the work queue; `now` is in milliseconds since the epoch. */
+  /** `key`: key of the PcfApi in the work queue. `now`: milliseconds since the epoch. */
   look(key: string, given: AnalysisCase, now: number): AnalysisOutcome {
     const { api, analysis, subject, step, stepSince } = given;
     const planned = planMetrics(analysis, given.steps, step);
@@ -72,13 +75,13 @@ export class Analyst {
     };
   }
 
-  /** There is nothing to analyse (any more). */
+  /** No analysis is required, or no longer. */
   forget(key: string): void {
     this.begun.delete(key);
     this.scheduler.forget(key);
   }
 
-  /** The counts of the status, and for metrics that it does not have yet those that began. */
+  /** Counts of the status, and initial counts for metrics that it does not contain. */
   private start(
     key: string,
     given: AnalysisCase,
@@ -95,7 +98,7 @@ export class Analyst {
   }
 }
 
-/** What was counted in this delivery. A metric that belongs to a step begins again with the step, and so does what is counted for a step. */
+/** Counts of this delivery. Metrics of a step, and counts per step, restart with the step. */
 function countsOf(
   { before, subject, step, stepSince }: AnalysisCase,
   planned: readonly PlannedMetric[],

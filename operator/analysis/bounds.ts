@@ -1,9 +1,9 @@
-/** Holds what was read to the bounds of its metric. */
+/** Compares a measurement with the bounds of its metric. */
 import type { Comparison, MetricSpec } from '../api/v1alpha1/spec/analysis.js';
 import type { Outcome } from '../api/v1alpha1/status/analysis.js';
-import type { Reading, Sample } from './types.js';
+import type { Reading, Sample } from './analysis-model.js';
 
-/** The part of a measurement that a reading decides. */
+/** Fields of a measurement that depend on the result of the provider. */
 export interface Evaluation {
   outcome: Outcome;
   value?: string;
@@ -11,7 +11,7 @@ export interface Evaluation {
   detail?: string;
 }
 
-/** What a metric is held to, for people. */
+/** Bounds of a metric, for messages. */
 export function boundText({ min, max, compareWithStable, job, webhook }: MetricSpec): string {
   const parts = [
     ...(min === undefined ? [] : [`at least ${min}`]),
@@ -20,16 +20,16 @@ export function boundText({ min, max, compareWithStable, job, webhook }: MetricS
   ];
   if (parts.length > 0) return parts.join(', ');
   if (job) return 'the Job succeeds';
-  return webhook ? 'the webhook agrees' : 'none';
+  return webhook ? 'the webhook returns Success' : 'none';
 }
 
-/** Which way is better. What has a floor and no ceiling is better higher. */
+/** Whether higher or lower values are better. A metric with a minimum and no maximum is better if higher. */
 function better({ successRate, compareWithStable, min, max }: MetricSpec): 'Higher' | 'Lower' {
   if (compareWithStable?.better) return compareWithStable.better;
   return successRate || (min !== undefined && max === undefined) ? 'Higher' : 'Lower';
 }
 
-/** The outcome of a reading. No data, NaN, and a stable revision without data are neither success nor failure. */
+/** Outcome of a result. No data, NaN, and missing data of the stable revision are inconclusive. */
 export function evaluate(spec: MetricSpec, reading: Reading): Evaluation {
   if (reading.type === 'Samples') return evaluateSamples(spec, reading);
   const { outcome, value, message } = reading;
@@ -45,7 +45,7 @@ function evaluateSamples(spec: MetricSpec, reading: Extract<Reading, { type: 'Sa
   if (samples.length === 0) return { outcome: 'Inconclusive', detail: note ?? 'no data' };
   if (note) return { outcome: 'Inconclusive', detail: note };
   const peers = samples.map((sample) => stable?.find((candidate) => sameSeries(sample, candidate)));
-  // An operation that is new has no peer, and the others do the comparing. None with a peer: nothing was compared.
+  // A new operation has no counterpart and is not compared. Without any counterpart nothing was compared.
   const comparable = peers.some((peer) => peer !== undefined);
   const judged = samples.map((sample, index) => judgeSample(spec, sample, peers[index], comparable));
   return judged.toSorted((a, b) => severity(a) - severity(b))[0]!.evaluation;
@@ -53,14 +53,14 @@ function evaluateSamples(spec: MetricSpec, reading: Extract<Reading, { type: 'Sa
 
 interface Judged {
   evaluation: Evaluation;
-  /** How good it is, for choosing the one to show among those with the same outcome. */
+  /** Rank among values with the same outcome, to select the reported value. */
   rank: number;
 }
 
 const ORDER: readonly Outcome[] = ['Failure', 'Inconclusive', 'Success', 'Error'];
 
 function severity({ evaluation, rank }: Judged): number {
-  // Far enough apart that no rank, which lies between 0 and 1, makes up for an outcome.
+  // Larger than any rank, which is between 0 and 1.
   return ORDER.indexOf(evaluation.outcome) * 10 + rank;
 }
 
@@ -77,20 +77,17 @@ function judgeSample(
     evaluation: { outcome, ...shown({ value, stable: peer?.value }), detail: `${prefix}${words}` },
     rank: rankOf(spec, value),
   });
-  if (Number.isNaN(value))
-    return say('Inconclusive', 'is NaN: nothing to divide by, as when there are no requests');
+  if (Number.isNaN(value)) return say('Inconclusive', 'is NaN, for example because there were no requests');
   const shownValue = format(value);
   if (spec.min !== undefined && value < spec.min)
     return say('Failure', `${shownValue} is less than ${spec.min}`);
   if (spec.max !== undefined && value > spec.max)
     return say('Failure', `${shownValue} is more than ${spec.max}`);
   if (!spec.compareWithStable) return say('Success', shownValue);
-  if (!peer && comparable) return say('Success', `${shownValue}, which the stable revision does not have`);
+  if (!peer && comparable)
+    return say('Success', `${shownValue}, not compared: the stable revision has no such series`);
   if (!peer || Number.isNaN(peer.value))
-    return say(
-      'Inconclusive',
-      `${shownValue} has nothing to be compared with: no data of the stable revision`,
-    );
+    return say('Inconclusive', `${shownValue}, not compared: no data of the stable revision`);
   return compare(spec, value, peer.value, say);
 }
 
@@ -103,14 +100,14 @@ function compare(
   const { absolute = 0, relative = 0 } = spec.compareWithStable!;
   const tolerance = Math.max(absolute, (Math.abs(stable) * relative) / 100);
   const worse = better(spec) === 'Higher' ? stable - value : value - stable;
-  // Floating point: 0.99 - 0.98 is a little more than 0.01.
+  // Floating point: 0.99 - 0.98 is slightly more than 0.01.
   const failed = worse > tolerance + 1e-12 * Math.max(Math.abs(stable), Math.abs(value));
   const words = `${format(value)}, stable has ${format(stable)}`;
-  if (failed) return say('Failure', `${words}: worse by ${format(worse)}, ${format(tolerance)} is tolerated`);
+  if (failed) return say('Failure', `${words}: worse by ${format(worse)}, tolerance ${format(tolerance)}`);
   return say('Success', words);
 }
 
-/** Whether two series differ in nothing but the revision, which is not among the labels. */
+/** Whether two series differ only in the revision, which is not a label here. */
 function sameSeries(one: Sample, other: Sample): boolean {
   const names = new Set([...Object.keys(one.labels), ...Object.keys(other.labels)]);
   return [...names].every((name) => one.labels[name] === other.labels[name]);
@@ -123,7 +120,7 @@ function seriesName({ labels }: Sample): string {
   return [...(operation ? [operation] : []), ...others].join(',');
 }
 
-/** 0 is the worst, and 1 the best: between them for every number, infinities included. */
+/** Rank from 0 (worst) to 1 (best), for all numbers including infinities. */
 function rankOf(spec: MetricSpec, value: number): number {
   if (Number.isNaN(value)) return 0;
   const position = Math.atan(value) / Math.PI + 0.5;
@@ -145,7 +142,7 @@ function shown({ value, stable }: { value?: number; stable?: number }) {
   };
 }
 
-/** Four digits say enough, and 0.99987 must not read as 1. */
+/** Four significant digits, without rounding 0.99987 to 1. */
 function format(value: number): string {
   if (!Number.isFinite(value) || Number.isInteger(value)) return String(value);
   const rounded = Number(value.toPrecision(4));

@@ -1,6 +1,6 @@
 /**
- * PromQL of the built-in metrics. They read the API's own counters: a GraphQL error
- * is an HTTP 200, so neither a mesh nor a proxy knows of it.
+ * PromQL of the built-in metrics. They use counters of the API: GraphQL errors have HTTP status 200, so
+ * metrics of a mesh or a proxy do not include them.
  */
 import { METRICS } from '../../contract/metrics.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
@@ -9,7 +9,7 @@ import { quoted } from './placeholders.js';
 
 const OPERATION = METRICS.operationLabel;
 
-/** Whose series. */
+/** Selects the series. */
 export interface Selection {
   namespace: string;
   revision: string;
@@ -17,7 +17,7 @@ export interface Selection {
 
 type Labels = Pick<PrometheusTarget, 'namespaceLabel' | 'revisionLabel'>;
 
-/** The query of a built-in metric; undefined for one that is not. */
+/** Query of a built-in metric; undefined for other metrics. */
 export function builtInQuery(metric: MetricSpec, labels: Labels, selection: Selection): string | undefined {
   const { successRate, latency } = metric;
   if (successRate) return successRateQuery(successRate, selectorOf(successRate, labels, selection));
@@ -29,9 +29,9 @@ function successRateQuery(asked: RequestMetric, selector: string): string {
   const by = asked.perOperation ? [OPERATION] : [];
   const requests = counted(METRICS.operationCount, selector, asked.window, by);
   const errors = counted(METRICS.operationErrors, selector, asked.window, by);
-  // Where nothing ever failed there is no series of errors: that is 0 errors, not no data.
+  // Without errors there is no series of errors: this means 0 errors, not missing data.
   const failed = `((${errors}) or (${requests}) * 0)`;
-  // Both are extrapolated, each on its own, so the share may come out a little beside its range.
+  // Both values are extrapolated separately, so the ratio can be slightly out of range.
   return enough(`clamp(1 - ${failed} / (${requests}), 0, 1)`, requests, asked, by);
 }
 
@@ -42,16 +42,15 @@ function latencyQuery(asked: RequestMetric, quantile: number, selector: string):
   return enough(`histogram_quantile(${quantile}, ${buckets})`, requests, asked, by);
 }
 
-/** Too few requests say nothing: the answer is empty then. */
+/** An empty result if there are too few requests. */
 function enough(query: string, requests: string, { minRequests }: RequestMetric, by: string[]): string {
   return `(${query}) and on (${by.join(', ')}) ((${requests}) >= ${minRequests})`;
 }
 
 /**
- * How much a counter grew in the window, per group. `increase` alone takes the first
- * sample of a series for its starting point: the pods of a canary are new, and what
- * they counted before they were first scraped, which may be all of the errors there
- * were, would be lost. A series that was not there a window ago began at 0.
+ * Increase of a counter in the window, per group. `increase` ignores the first sample of a series, and with
+ * it requests that a new canary pod counted before its first scrape, which can be all of its errors. Series
+ * that did not exist before the window start at 0.
  */
 function counted(counter: string, selector: string, window: string, by: string[]): string {
   const series = `${counter}${selector}`;
@@ -74,7 +73,7 @@ function selectorOf(
   return `{${matchers.join(',')}}`;
 }
 
-/** Prometheus wants units in order and each once; milliseconds are always right. */
+/** Prometheus requires units in descending order without repetition; milliseconds are always valid. */
 function promDuration(text: string): string {
   return `${durationMs(text)}ms`;
 }

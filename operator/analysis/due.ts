@@ -1,13 +1,17 @@
-/** Which measurements are due, and when the next one will be. */
-import { conclusive, type MetricCounts } from './record.js';
-import type { Due, PlannedMetric } from './types.js';
+/** Computes due measurements and the time of the next one. */
 
-/** What could not be measured is tried again after this, or after its interval where that is shorter. */
+import type { Due, PlannedMetric } from './analysis-model.js';
+import { conclusive, type MetricCounts } from './measurement-record.js';
+
+/** Retry interval after an error of the provider, unless the interval of the metric is shorter. */
 const RETRY_MS = 30_000;
-/** Two leaders' clocks may differ so much. More than that, and the clock was set back: nobody waits for it to catch up. */
+/**
+ * Maximum clock difference between two leaders. A larger difference means that the clock was set back, and
+ * the measurement does not wait for it.
+ */
 const CLOCK_SKEW_MS = 60_000;
 
-/** The measurements to take now. `now` is in milliseconds since the epoch. */
+/** Measurements to start now. `now`: milliseconds since the epoch. */
 export function due(planned: readonly PlannedMetric[], results: readonly MetricCounts[], now: number): Due[] {
   return results.flatMap((counts) => {
     const metric = planned.find(({ name }) => name === counts.name);
@@ -17,8 +21,8 @@ export function due(planned: readonly PlannedMetric[], results: readonly MetricC
 }
 
 /**
- * Milliseconds until the next measurement becomes due; undefined when none will. Those
- * that are due already don't count: they are being taken, and their end is told.
+ * Milliseconds until the next measurement is due; undefined if there is none. Measurements that are already
+ * due do not count: they are in progress, and their end is an event.
  */
 export function nextDueMs(
   planned: readonly PlannedMetric[],
@@ -32,7 +36,7 @@ export function nextDueMs(
   return waits.length > 0 ? Math.min(...waits) : undefined;
 }
 
-/** Milliseconds until the metric is measured next; undefined when it need not be measured any more. */
+/** Milliseconds until the next measurement of the metric; undefined if none is needed. */
 export function waitMs(metric: PlannedMetric, counts: MetricCounts, now: number): number | undefined {
   if (counts.failures > metric.failureLimit) return undefined;
   if (!metric.continuous && conclusive(counts) >= metric.count) return undefined;

@@ -1,17 +1,20 @@
-/** The Job that takes one measurement, and what became of it. Pure. */
+/** The Job of a measurement, and its result. Pure. */
 import { createHash } from 'node:crypto';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import { JobKind } from '../resources/kinds.js';
 import { LABELS, owned } from '../resources/metadata.js';
 import { CONTAINER_SECURITY, POD_SECURITY, podMetadata } from '../resources/pod-template.js';
 import type { KubeObject } from '../runtime/kube-types.js';
+import type { Due, Reading } from './analysis-model.js';
 import type { Request } from './providers/provider.js';
-import type { Due, Reading } from './types.js';
 
-/** Finished Jobs stay so long, for somebody to read their logs. */
+/** TTL of finished Jobs, so that their logs can be read. */
 const KEEP_SECONDS = 3600;
 
-/** The same measurement has the same name, so that an operator that was restarted finds the Job and runs no second one. */
+/**
+ * The name is unique per measurement, so that a restarted operator finds the Job instead of creating a second
+ * one.
+ */
 export function analysisJobName(revision: string, { name, since, number }: Due): string {
   const hash = createHash('sha256')
     .update(JSON.stringify([name, since, number]))
@@ -19,12 +22,12 @@ export function analysisJobName(revision: string, { name, since, number }: Due):
   return `${revision}-a${hash.slice(0, 9)}`;
 }
 
-/** Whether a Job is one of these: whoever tidies up after a revision leaves it alone, it goes by itself. */
+/** Whether it is a Job of a measurement. The cleanup of a revision ignores it, because it has a TTL. */
 export function isAnalysisJob({ metadata }: KubeObject): boolean {
   return metadata.labels?.[LABELS.analysis] !== undefined;
 }
 
-/** Runs once, with no right and no Secret but those that its variables name. */
+/** Runs once, without permissions, and only with the Secrets that its variables reference. */
 export function analysisJob({ api, subject, metric, due }: Request): KubeObject {
   const { image, command, args, env, resources, timeout } = metric.spec.job!;
   const { nodeSelector, tolerations, priorityClassName, affinity } = api.spec.scheduling ?? {};
@@ -41,10 +44,10 @@ export function analysisJob({ api, subject, metric, due }: Request): KubeObject 
       activeDeadlineSeconds: Math.ceil(durationMs(timeout) / 1000),
       ttlSecondsAfterFinished: KEEP_SECONDS,
       backoffLimit: 0,
-      // A node that is drained says nothing about the revision: the pod runs again.
+      // A node drain is not a failure of the revision: the pod runs again.
       podFailurePolicy: { rules: [{ action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget' }] }] },
       template: {
-        // Not the labels of the PcfApi: its Services must not lead here, nor its network policy hold for it.
+        // Without the labels of the PcfApi: its Services and NetworkPolicy must not select this pod.
         metadata: podMetadata(api, labels),
         spec: {
           restartPolicy: 'Never',
@@ -79,7 +82,7 @@ interface Job extends KubeObject {
   status?: { conditions?: { type: string; status: string; reason?: string; message?: string }[] };
 }
 
-/** What a Job found out; undefined while it runs. */
+/** Result of a Job; undefined while it runs. */
 export function readingOf(object: KubeObject): Reading | undefined {
   const { metadata, status } = object as Job;
   const holds = (...types: string[]) =>
@@ -93,6 +96,6 @@ export function readingOf(object: KubeObject): Reading | undefined {
   return {
     type: 'Verdict',
     outcome: 'Failure',
-    message: `Job ${metadata.name} failed${why}; kubectl logs job/${metadata.name} shows more`,
+    message: `Job ${metadata.name} failed${why}; see kubectl logs job/${metadata.name}`,
   };
 }

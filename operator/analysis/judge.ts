@@ -1,18 +1,21 @@
-/** From counts to a verdict: an ordered chain of rules for each metric, then the gravest of all. */
+/** Computes a verdict from counts: a chain of rules per metric, then the worst verdict. */
 import type { MetricStatus, Verdict } from '../api/v1alpha1/status/analysis.js';
+import type { Judgement, PlannedMetric } from './analysis-model.js';
 import { boundText } from './bounds.js';
-import { judged, type MetricCounts } from './record.js';
-import type { Judgement, PlannedMetric } from './types.js';
+import { judged, type MetricCounts } from './measurement-record.js';
 
-/** The gravest first. What failed is never hidden by what is merely unknown. */
+/** Worst first. A failure takes precedence over unknown results. */
 const GRAVITY: readonly Verdict[] = ['Failed', 'Unavailable', 'Inconclusive', 'Running', 'Passed'];
 
-/** What passed is believed for two intervals and as long as a measurement may take; then it is waited for again. */
+/**
+ * A passed verdict is valid for two intervals plus the maximum duration of a measurement; then a new
+ * measurement is required.
+ */
 const FRESH_INTERVALS = 2;
 
 /**
- * The verdict on all metrics, and on each. Messages hold times rather than ages, so
- * that they change only when something happened. An analysis without metrics has passed.
+ * Verdict on all metrics, and on each. Messages contain times instead of ages, so that they change only with
+ * an event. An analysis without metrics has passed.
  */
 export function judge(
   planned: readonly PlannedMetric[],
@@ -26,7 +29,7 @@ export function judge(
   const verdict = GRAVITY.find((it) => perMetric.some((metric) => metric.verdict === it)) ?? 'Passed';
   const telling = perMetric.filter((metric) => metric.verdict === verdict);
   const message = telling.map(({ name, message }) => `${name}: ${message}`).join('; ');
-  return { verdict, message: message || 'there is nothing to measure', perMetric };
+  return { verdict, message: message || 'no metrics to measure', perMetric };
 }
 
 type Rule = (metric: PlannedMetric, counts: MetricCounts, now: number) => Judgement | undefined;
@@ -45,20 +48,20 @@ function failed({ failureLimit }: PlannedMetric, counts: MetricCounts): Judgemen
   if (counts.failures <= failureLimit) return undefined;
   const tolerated =
     failureLimit > 0 ? `, ${failureLimit} ${failureLimit === 1 ? 'is' : 'are'} tolerated` : '';
-  const times = counts.failures === 1 ? 'a measurement' : `${counts.failures} measurements`;
+  const times = counts.failures === 1 ? '1 measurement' : `${counts.failures} measurements`;
   return { verdict: 'Failed', message: `${times} failed${tolerated}${last(counts)}` };
 }
 
 function notMeasured({ initialDelayMs }: PlannedMetric, counts: MetricCounts): Judgement | undefined {
   if (counts.lastMeasuredAt !== undefined) return undefined;
   const first = new Date(Date.parse(counts.since) + initialDelayMs).toISOString();
-  return { verdict: 'Running', message: `waits for its first measurement, at ${first}` };
+  return { verdict: 'Running', message: `waiting for its first measurement at ${first}` };
 }
 
 function unavailable(_metric: PlannedMetric, { outcome, outcomeSince, detail }: MetricCounts) {
   if (outcome !== 'Error') return undefined;
   const why = detail ? `: ${detail}` : '';
-  return { verdict: 'Unavailable', message: `could not be measured since ${outcomeSince}${why}` } as const;
+  return { verdict: 'Unavailable', message: `measurements fail since ${outcomeSince}${why}` } as const;
 }
 
 function inconclusive({ inconclusiveLimit }: PlannedMetric, counts: MetricCounts): Judgement | undefined {
@@ -66,13 +69,13 @@ function inconclusive({ inconclusiveLimit }: PlannedMetric, counts: MetricCounts
   const { inARow, outcomeSince, detail } = counts;
   return {
     verdict: 'Inconclusive',
-    message: `${inARow} ${inARow === 1 ? 'measurement' : 'measurements in a row'} since ${outcomeSince} said nothing: ${detail ?? 'no data'}`,
+    message: `${inARow} ${inARow === 1 ? 'measurement is' : 'consecutive measurements are'} inconclusive since ${outcomeSince}: ${detail ?? 'no data'}`,
   };
 }
 
 function noData(metric: PlannedMetric, counts: MetricCounts): Judgement | undefined {
   if (counts.outcome !== 'Inconclusive') return undefined;
-  const message = `the last measurement said nothing: ${counts.detail ?? 'no data'}; ${progress(metric, counts)}`;
+  const message = `the last measurement is inconclusive: ${counts.detail ?? 'no data'}; ${progress(metric, counts)}`;
   return { verdict: 'Running', message };
 }
 
@@ -81,14 +84,14 @@ function tooFew(metric: PlannedMetric, counts: MetricCounts): Judgement | undefi
   return { verdict: 'Running', message: `${progress(metric, counts)}${last(counts)}` };
 }
 
-/** An operator that was away must not continue by what it saw before. */
+/** After a downtime the operator must not continue on old measurements. */
 function stale(metric: PlannedMetric, counts: MetricCounts, now: number): Judgement | undefined {
   if (!metric.continuous || counts.lastMeasuredAt === undefined) return undefined;
   const ageMs = now - Date.parse(counts.lastMeasuredAt);
   if (ageMs <= FRESH_INTERVALS * metric.intervalMs + metric.timeoutMs) return undefined;
   return {
     verdict: 'Running',
-    message: `waits for a new measurement, the last is of ${counts.lastMeasuredAt}`,
+    message: `waiting for a new measurement, the last one was at ${counts.lastMeasuredAt}`,
   };
 }
 
@@ -100,5 +103,5 @@ function progress({ count }: PlannedMetric, counts: MetricCounts): string {
 }
 
 function last({ detail }: MetricCounts): string {
-  return detail ? `; the last: ${detail}` : '';
+  return detail ? `; last result: ${detail}` : '';
 }

@@ -1,12 +1,11 @@
-/** Puts the names of what is judged into a query. */
-import type { Subject } from './types.js';
+/** Replaces placeholders of queries. */
+import type { Subject } from './analysis-model.js';
 
 type Names = Pick<Subject, 'namespace' | 'name' | 'revision' | 'stableRevision'>;
 
 /**
- * Replaces the placeholders. What is put in is escaped for a quoted string of PromQL,
- * whichever quotes it stands in, so that it can't end it. Throws on a placeholder that
- * there is none of, and on {{stableRevision}} when there is none.
+ * Replaces the placeholders. Values are escaped for all kinds of quoted strings in PromQL. Throws for an
+ * unknown placeholder, and for {{stableRevision}} without a stable revision.
  */
 export function substitute(query: string, names: Names): string {
   const values: Record<string, string | undefined> = {
@@ -19,9 +18,9 @@ export function substitute(query: string, names: Names): string {
     const value = Object.hasOwn(values, inner) ? values[inner] : undefined;
     if (value !== undefined) return escaped(value);
     if (inner === 'stableRevision')
-      throw new Error('the query names {{stableRevision}}, and there is none yet');
+      throw new Error('the query contains {{stableRevision}}, but there is no stable revision yet');
     throw new Error(
-      `the query holds ${whole}; there are ${Object.keys(values)
+      `the query contains the unknown placeholder ${whole}; known are ${Object.keys(values)
         .map((it) => `{{${it}}}`)
         .join(', ')}`,
     );

@@ -1,7 +1,7 @@
 /** Which metrics are measured at a step, and how often. */
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { AnalysisSpec, MetricSpec } from '../api/v1alpha1/spec/analysis.js';
-import type { PlannedMetric } from './types.js';
+import type { PlannedMetric } from './analysis-model.js';
 
 /** What of the strategy's steps matters here. */
 export interface AnalysisStep {

@@ -1,28 +1,30 @@
 /**
- * Takes measurements beside the reconciles: a reconcile hands in what is due, continues,
- * and comes back when it is told that something was measured. What was measured stays
- * here until a later one is due, so a status that could not be written loses nothing;
- * a process that dies loses only what is then due again.
+ * Runs measurements asynchronously to reconciles: a reconcile passes due measurements, returns, and is
+ * requeued after a measurement. Results are kept until a later measurement is due, so that a failed write of
+ * the status loses no result. After a crash, missing measurements are due again.
  */
 import type { Logger } from 'pino';
+import type { AnalysisMetrics } from './analysis-metrics.js';
+import type { Due, Measurement } from './analysis-model.js';
 import { type Evaluation, evaluate } from './bounds.js';
-import type { AnalysisMetrics } from './metrics.js';
 import { type Provider, providerType, type Request } from './providers/provider.js';
-import type { Due, Measurement } from './types.js';
 
 export interface SchedulerOptions {
   providers: readonly Provider[];
-  /** Measurements of one provider taken at a time, over all PcfApis. */
+  /** Concurrent measurements per provider, over all PcfApis. */
   concurrency: Record<Provider['type'], number>;
-  /** Told after each measurement, with the key of its PcfApi. */
+  /** Called after each measurement with the key of its PcfApi. */
   onMeasured: (key: string) => void;
   metrics: AnalysisMetrics;
   logger: Logger;
-  /** Milliseconds since the epoch, by the clock that the looks go by. */
+  /** Milliseconds since the epoch, from the clock of the reconciles. */
   now?: () => number;
 }
 
-/** What a measurement may take beyond its timeout: Secrets to read, a Job to create. Nothing holds a place for longer. */
+/**
+ * Maximum time in addition to the timeout of a measurement: reading Secrets, creating a Job. Then its slot is
+ * released.
+ */
 const GRACE_MS = 30_000;
 
 interface Task {
@@ -34,7 +36,7 @@ interface Task {
 }
 
 export class AnalysisScheduler {
-  /** By key of the PcfApi, then by metric: one at a time. */
+  /** By key of the PcfApi, then by metric: one measurement at a time. */
   private readonly tasks = new Map<string, Map<string, Task>>();
   private readonly waiting: Record<Provider['type'], Task[]> = { Prometheus: [], Webhook: [], Job: [] };
   private readonly running: Record<Provider['type'], number> = { Prometheus: 0, Webhook: 0, Job: 0 };
@@ -42,7 +44,7 @@ export class AnalysisScheduler {
 
   constructor(private readonly options: SchedulerOptions) {}
 
-  /** Measurements that were taken for the revision, oldest tasks first. They may be told of any number of times. */
+  /** Results for the revision, oldest first. They can be read repeatedly. */
   finished(key: string, revision: string): Measurement[] {
     const tasks = [...(this.tasks.get(key)?.values() ?? [])];
     return tasks.flatMap(({ request, measurement }) =>
@@ -51,9 +53,8 @@ export class AnalysisScheduler {
   }
 
   /**
-   * Takes what is due, unless it is being taken or was taken already. What is under way
-   * for the same metric and is another measurement is aborted, as is everything of a
-   * metric that is not among `planned`.
+   * Starts due measurements, unless they are in progress or done. A different measurement in progress for the
+   * same metric is aborted, and so are measurements of metrics that are not in `planned`.
    */
   schedule(key: string, requests: readonly Request[], planned: readonly string[]): void {
     if (this.stopped) return;
@@ -74,7 +75,7 @@ export class AnalysisScheduler {
     this.pump();
   }
 
-  /** The PcfApi is gone, or nothing of it is to be measured. */
+  /** The PcfApi was deleted, or has no analysis. */
   forget(key: string): void {
     const tasks = this.tasks.get(key);
     if (!tasks) return;
@@ -82,7 +83,7 @@ export class AnalysisScheduler {
     this.tasks.delete(key);
   }
 
-  /** Gives everything up, for good: this process leads no more, or ends. */
+  /** Aborts everything permanently: this process lost leadership, or is shutting down. */
   stop(): void {
     this.stopped = true;
     for (const key of this.tasks.keys()) this.forget(key);
@@ -92,7 +93,7 @@ export class AnalysisScheduler {
     const task = tasks.get(name);
     if (!task) return;
     tasks.delete(name);
-    task.abort.abort(new Error('given up'));
+    task.abort.abort(new Error('aborted'));
     const provider = providerType(task.request.metric);
     const queue = this.waiting[provider];
     const index = queue.indexOf(task);
@@ -119,7 +120,7 @@ export class AnalysisScheduler {
     metrics.inFlight.inc(labels);
     const end = metrics.duration.startTimer(labels);
     const begunAt = new Date(now()).toISOString();
-    // What is asked for goes by the clock on the wall, as those do who are asked.
+    // Providers use the wall clock, so the time of the query is wall clock time.
     const request = { ...task.request, at: Date.now() };
     const evaluation = await this.measure(provider, request, task.abort.signal);
     end();
@@ -134,12 +135,12 @@ export class AnalysisScheduler {
     this.pump();
   }
 
-  /** Never rejects, and never outlasts its time even if the provider does. */
+  /** Never rejects, and never exceeds its timeout even if the provider does. */
   private async measure(provider: Provider, request: Request, signal: AbortSignal): Promise<Evaluation> {
     const { metric } = request;
     const either = AbortSignal.any([signal, AbortSignal.timeout(metric.timeoutMs + GRACE_MS)]);
     const { promise: ended, reject } = Promise.withResolvers<never>();
-    const end = () => reject(new Error('no answer in time'));
+    const end = () => reject(new Error('timeout of the measurement'));
     either.addEventListener('abort', end, { once: true });
     try {
       return evaluate(metric.spec, await Promise.race([provider.measure(request, either), ended]));
@@ -147,10 +148,7 @@ export class AnalysisScheduler {
       const detail = error instanceof Error ? error.message : String(error);
       const { namespace, name } = request.subject;
       if (!signal.aborted) {
-        this.options.logger.info(
-          { namespace, name, metric: metric.name, detail },
-          'a metric could not be measured',
-        );
+        this.options.logger.info({ namespace, name, metric: metric.name, detail }, 'measurement failed');
       }
       return { outcome: 'Error', detail };
     } finally {

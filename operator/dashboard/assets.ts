@@ -1,4 +1,4 @@
-/** The files of the page, read once. Nothing else can be asked for, so no path leads out of the folder. */
+/** Files of the page, read once. Only these paths are served, so path traversal is not possible. */
 import { readFileSync } from 'node:fs';
 
 export interface Asset {
@@ -8,7 +8,7 @@ export interface Asset {
 
 const SCRIPT = 'text/javascript; charset=utf-8';
 const STYLE = 'text/css; charset=utf-8';
-/** Beside the sources: the page is what browsers take as it is, and nothing compiles it. */
+/** In the source folder: the page is served without compilation. */
 const PAGE = new URL('../../../operator/dashboard/page/', import.meta.url);
 const SCRIPTS = ['app', 'actions', 'charts', 'connection', 'detail', 'dom', 'list', 'sections', 'words'];
 

@@ -1,4 +1,4 @@
-/** An Event as people are shown it. */
+/** Fields of a Kubernetes Event that are displayed. */
 import type { KubeObject } from '../runtime/kube-types.js';
 
 export interface EventView extends KubeObject {
@@ -10,7 +10,7 @@ export interface EventView extends KubeObject {
   regarding?: { uid?: string };
 }
 
-/** When an event was last seen. */
+/** Time of the last occurrence of an event. */
 export function timeOf({ series, eventTime, metadata }: EventView): string {
   return series?.lastObservedTime ?? eventTime ?? metadata.creationTimestamp ?? '';
 }

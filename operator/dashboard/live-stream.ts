@@ -1,21 +1,21 @@
 /**
- * One reader of server-sent events. It is sent the newest picture and not each one in
- * between; a part that is as it was is not sent again, nor after a reconnect with
- * Last-Event-ID. One who stops reading is cut off: what waits for it is one picture.
+ * Stream of server-sent events to one client. It sends the newest state and skips intermediate ones.
+ * Unchanged parts are not sent again, nor after a reconnect with Last-Event-ID. A client that stops
+ * reading is disconnected, so that at most one state is buffered per client.
  */
 import { createHash } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
 
-/** Parts of the picture, by the name of their event. */
+/** Parts of the state, by the name of their event. */
 export type Picture = Record<string, unknown>;
 
 export interface StreamTiming {
-  /** Shortest time between two pictures. */
+  /** Minimum time between two updates. */
   paceMs: number;
   heartbeatMs: number;
-  /** How long a reader may leave what it was sent unread. */
+  /** Time after which a client that does not read is disconnected. */
   stallMs: number;
-  /** When it is ended, for the reader to come back and be admitted again. */
+  /** Maximum age of a stream. The client reconnects and is authenticated again. */
   maxAgeMs: number;
 }
 
@@ -56,7 +56,7 @@ export class LiveStream {
     this.send();
   }
 
-  /** Something may have changed: looks soon, once for all changes until then. */
+  /** Schedules an update. Several changes are combined in one update. */
   changed(): void {
     this.pending ??= setTimeout(() => {
       this.pending = undefined;
@@ -64,7 +64,7 @@ export class LiveStream {
     }, this.timing.paceMs);
   }
 
-  /** Ends it; the reader comes back by itself. */
+  /** Ends the stream. The client reconnects. */
   close(): void {
     clearTimeout(this.pending);
     clearTimeout(this.stalled);

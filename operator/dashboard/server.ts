@@ -1,7 +1,7 @@
 /**
- * The dashboard over HTTP: the page, its live picture, and the actions where there are any.
- * The page holds nothing secret; what it shows is behind `admit`. Credentials come in the
- * Authorization header and in no cookie, so no other site and no other port can borrow them.
+ * HTTP server of the dashboard: the page, its live state, and actions if enabled. The page itself
+ * contains no data; `admit` protects the data. Credentials are sent in the Authorization header and not
+ * in a cookie, so that other sites and ports can't use them (CSRF).
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -11,7 +11,7 @@ import { defaultStreamTiming, LiveStream, type StreamTiming } from './live-strea
 import type { DashboardSource } from './source.js';
 import { detail, listRow } from './view/page-view.js';
 
-/** Why a request is not answered. */
+/** A rejected request with its HTTP status. */
 export class Refusal extends Error {
   constructor(
     readonly status: number,
@@ -21,7 +21,7 @@ export class Refusal extends Error {
   }
 }
 
-/** What a person asks for by a button. */
+/** Request of an action button. */
 export interface ActionRequest {
   namespace: string;
   name: string;
@@ -32,14 +32,14 @@ export interface ActionRequest {
 
 export interface DashboardOptions {
   source: DashboardSource;
-  /** Throws a {@link Refusal} for one who may not see it. */
+  /** Throws a {@link Refusal} if the caller is not authenticated or not authorized. */
   admit: (request: IncomingMessage) => void | Promise<void>;
-  /** Does it, and says what it did. Left out: the page only shows. */
+  /** Performs an action and returns its description. Unset: the page is read-only. */
   act?: (request: ActionRequest) => Promise<string>;
   host: string;
-  /** 0 picks a free one. */
+  /** 0: any free port. */
   port: number;
-  /** Names it may be called by, without the port: another one is DNS rebinding. */
+  /** Allowed host names, without the port. Protects against DNS rebinding. */
   names: readonly string[];
   timing?: StreamTiming;
 }
@@ -97,18 +97,18 @@ export class DashboardServer {
         .writeHead(200, { 'content-type': asset.type, 'cache-control': 'no-cache' })
         .end(request.method === 'HEAD' ? undefined : asset.body);
     }
-    if (!pathname.startsWith('/api/')) throw new Refusal(404, 'there is no such page');
+    if (!pathname.startsWith('/api/')) throw new Refusal(404, 'page not found');
     await this.options.admit(request);
     const route = `${request.method} ${pathname}`;
     if (route === 'GET /api/pcfapis') return json(response, this.list());
     if (route === 'GET /api/events') return this.stream(request, response, searchParams);
     if (route === 'POST /api/actions') return this.act(request, response);
-    throw new Refusal(404, 'there is no such path');
+    throw new Refusal(404, 'path not found');
   }
 
   private checkHost({ headers }: IncomingMessage): void {
     const name = (headers.host ?? '').replace(/:\d+$/, '');
-    if (!this.options.names.includes(name)) throw new Refusal(421, `the dashboard is not called "${name}"`);
+    if (!this.options.names.includes(name)) throw new Refusal(421, `host name "${name}" is not allowed`);
   }
 
   private list() {
@@ -118,7 +118,7 @@ export class DashboardServer {
 
   private stream(request: IncomingMessage, response: ServerResponse, query: URLSearchParams): void {
     if (this.streams.size >= MAX_STREAMS)
-      throw new Refusal(503, `${MAX_STREAMS} people watch already; try again later`);
+      throw new Refusal(503, `too many streams (${MAX_STREAMS}); retry later`);
     const [namespace, name] = [query.get('namespace'), query.get('name')];
     const picture = () => {
       const seen = namespace && name ? this.options.source.see(namespace, name) : undefined;
@@ -137,11 +137,11 @@ export class DashboardServer {
 
   private async act(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { act } = this.options;
-    if (!act) throw new Refusal(405, 'this dashboard only shows; for actions: kubectl pcf dashboard');
+    if (!act) throw new Refusal(405, 'this dashboard is read-only; for actions: kubectl pcf dashboard');
     const { origin, host } = request.headers;
-    if (origin !== `http://${host}`) throw new Refusal(403, 'actions are taken from the page itself alone');
+    if (origin !== `http://${host}`) throw new Refusal(403, 'actions are accepted from the same origin only');
     if (!request.headers['content-type']?.startsWith('application/json'))
-      throw new Refusal(415, 'an action is application/json');
+      throw new Refusal(415, 'the content type of an action must be application/json');
     json(response, { done: await act(await readAction(request)) });
   }
 }
@@ -150,17 +150,17 @@ async function readAction(request: IncomingMessage): Promise<ActionRequest> {
   let text = '';
   for await (const chunk of request.setEncoding('utf8')) {
     text += chunk;
-    if (text.length > MAX_BODY_BYTES) throw new Refusal(413, 'an action is shorter than that');
+    if (text.length > MAX_BODY_BYTES) throw new Refusal(413, 'the body of the action is too large');
   }
   let body: Partial<ActionRequest> | null;
   try {
     body = JSON.parse(text) as Partial<ActionRequest> | null;
   } catch {
-    throw new Refusal(400, 'an action is JSON');
+    throw new Refusal(400, 'the body of an action must be JSON');
   }
   const { namespace, name, action, weight, full } = body ?? {};
   if (typeof namespace !== 'string' || typeof name !== 'string' || typeof action !== 'string')
-    throw new Refusal(400, 'an action has namespace, name and action');
+    throw new Refusal(400, 'an action needs namespace, name and action');
   if (weight !== undefined && !(Number.isInteger(weight) && weight >= 0 && weight <= 100))
     throw new Refusal(400, 'weight must be a whole number from 0 to 100');
   return { namespace, name, action, ...(weight === undefined ? {} : { weight }), full: full === true };
@@ -172,7 +172,7 @@ function json(response: ServerResponse, body: unknown): void {
     .end(JSON.stringify(body));
 }
 
-/** In the API server's own words, where it was it who refused. */
+/** Responds with the error message of the API server if it rejected the request. */
 function refuse(response: ServerResponse, error: unknown): void {
   if (response.headersSent) return void response.destroy();
   const status = error instanceof Refusal || error instanceof KubeApiError ? error.status : 500;

@@ -1,7 +1,7 @@
-/** Where the dashboard reads: caches, never a request. */
+/** Data source of the dashboard: caches only, without requests. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { podsOf } from '../reconciler/caches.js';
-import type { Pod } from '../reconciler/pods.js';
+import type { Pod } from '../reconciler/pod-state.js';
 import type { ResourceCache } from '../runtime/resource-cache.js';
 import { keyOf } from '../runtime/store.js';
 import type { EventView } from './event-view.js';
@@ -10,23 +10,23 @@ import { WeightHistory } from './weight-history.js';
 
 export interface DashboardSource {
   pcfApis(): PcfApi[];
-  /** Undefined: there is no such PcfApi. */
+  /** Undefined if the PcfApi does not exist. */
   see(namespace: string, name: string): Seen | undefined;
-  /** What can't be shown, and why. */
+  /** Data that is not available, with the reason. */
   notices(): string[];
-  /** Calls after each change, until the function that it returns is called. */
+  /** Calls `changed` after each change. Returns a function that unsubscribes. */
   onChange(changed: () => void): () => void;
 }
 
 export interface SourceCaches {
   pcfApis: ResourceCache;
-  /** Made with `POD_CACHE`. */
+  /** Created with `POD_CACHE`. */
   pods?: ResourceCache;
-  /** Of the PcfApis. */
+  /** Events of the PcfApis. */
   events?: ResourceCache;
 }
 
-/** Made before the caches run, so that it sees every change. */
+/** Must be created before the caches start, so that it observes every change. */
 export class CacheSource implements DashboardSource {
   private readonly listeners = new Set<() => void>();
   private readonly weights = new WeightHistory();
@@ -37,7 +37,7 @@ export class CacheSource implements DashboardSource {
   ) {
     caches.pcfApis.on(({ object, type }) => {
       if (type === 'DELETED') this.weights.forget(keyOf(object));
-      else this.noteWeights(object as unknown as PcfApi);
+      else this.recordWeights(object as unknown as PcfApi);
     });
     for (const cache of [caches.pcfApis, caches.pods, caches.events])
       cache?.on(() => {
@@ -72,8 +72,8 @@ export class CacheSource implements DashboardSource {
     return () => void this.listeners.delete(changed);
   }
 
-  private noteWeights({ metadata, status }: PcfApi): void {
+  private recordWeights({ metadata, status }: PcfApi): void {
     const { desiredWeight = 0, effectiveWeight = 0 } = status?.updateRevision ? (status.traffic ?? {}) : {};
-    this.weights.note(keyOf({ metadata }), desiredWeight, effectiveWeight);
+    this.weights.record(keyOf({ metadata }), desiredWeight, effectiveWeight);
   }
 }

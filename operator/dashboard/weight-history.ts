@@ -1,9 +1,9 @@
-/** The weights of each PcfApi as they changed while somebody watched: a ring in memory, bounded both ways. */
+/** Changes of the weights of each PcfApi since the process started: a ring buffer in memory. */
 export interface WeightPoint {
   /** Milliseconds since 1970. */
   at: number;
-  asked: number;
-  inForce: number;
+  desired: number;
+  effective: number;
 }
 
 const POINTS = 500;
@@ -13,12 +13,12 @@ export class WeightHistory {
 
   constructor(private readonly now: () => number = Date.now) {}
 
-  /** Takes down the weights of one PcfApi, if they are not those of its last point. */
-  note(key: string, asked: number, inForce: number): void {
+  /** Records the weights of a PcfApi if they differ from those of its last point. */
+  record(key: string, desired: number, effective: number): void {
     const points = this.points.get(key) ?? [];
     const last = points.at(-1);
-    if (last?.asked === asked && last.inForce === inForce) return;
-    points.push({ at: this.now(), asked, inForce });
+    if (last?.desired === desired && last.effective === effective) return;
+    points.push({ at: this.now(), desired, effective });
     if (points.length > POINTS) points.shift();
     this.points.set(key, points);
   }

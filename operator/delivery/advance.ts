@@ -1,183 +1,181 @@
-/** Where the delivery stands after an observation: begun, called off, superseded, aborted, a step further, or promoted. */
+/** Moves the delivery on: starts, cancels, supersedes or aborts it, completes a step, or promotes the revision. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { failureOf, noteProgress } from './failure.js';
-import { scaleOf } from './pods.js';
-import { migrated, shareInForce, shareOf, view } from './revisions.js';
-import { belowFloor, pendingContracts } from './rollback-floor.js';
-import { adoptStrategy, advanceStep, askedWeight, awaitedVerdict, hasStepsLeft } from './steps.js';
-import type { Decision, DeliverySettings, Failure, Observation } from './types.js';
+import { abortReason } from './abort-rules.js';
+import { type DeliveryContext, withPosition } from './context.js';
+import type { Decision } from './delivery-plan.js';
+import type { Failure, Observation } from './observation.js';
+import { capacityScale } from './planned-replicas.js';
+import { recordProgress } from './progress-deadline.js';
+import { isMigrated, viewOf } from './revision-view.js';
+import { belowFloorMessage, pendingContracts } from './rollback-floor.js';
+import { effectiveShare, shareOf } from './route-share.js';
+import { adoptStrategy, advanceStep, desiredWeight, hasStepsLeft, promotionVerdict } from './steps.js';
 
 export interface Advance {
   position: DeliveryPosition;
   decisions: Decision[];
 }
 
-/** Looks at the cases in turn; the first that holds decides. */
-export function advance(seen: Observation, settings: DeliverySettings, now: number): Advance {
-  const before = noteFirstTraffic(seen, noteProgress(seen, seen.position, settings, now), now);
-  const { target } = seen;
-  const failure = before.update && failureOf(seen, before, settings, now);
-  if (failure && mayGiveUp(seen, before)) return giveUp(before, failure, now);
-  if (settings.paused) return { position: before, decisions: [] };
+/** The first case that applies decides. */
+export function advance(given: DeliveryContext): Advance {
+  const progressed = withPosition(given, recordProgress(given));
+  const context = withPosition(progressed, recordFirstTraffic(progressed));
+  const failure = abortReason(context);
+  if (failure && mayAbort(context)) return abort(context, failure);
+  if (context.spec.paused) return { position: context.position, decisions: [] };
 
-  const position = forget(before, target, settings);
-  if (target === position.stable) return callOff(position);
+  const { target } = context.observation;
+  const next = withPosition(context, forgetFailure(context));
+  const { position, revisions } = next;
+  if (target === position.stable) return cancel(position);
   if (target === position.failed?.revision) return { position, decisions: [] };
-  if (belowFloor(seen.revisions, position, target)) return callOff(position);
-  if (target !== position.update) return startDelivery(seen, position, settings, now);
-  return goOn(seen, adoptStrategy(seen, position, settings), settings, now);
+  if (belowFloorMessage(revisions, position, target)) return cancel(position);
+  if (target !== position.update) return startDelivery(next);
+  return continueDelivery(withPosition(next, adoptStrategy(next)));
 }
 
-function goOn(
-  seen: Observation,
-  position: DeliveryPosition,
-  settings: DeliverySettings,
-  now: number,
-): Advance {
-  const next = advanceStep(seen, position, settings, now);
-  const weight = askedWeight(next.position, settings);
-  const asked = { ...next.position, weight };
-  const at = { ...asked, scale: scaleOf(seen, asked, settings) };
-  if (next.decisions.length > 0 || !promotable(seen, at, settings)) return { ...next, position: at };
-  return promote(seen, at, now);
+function continueDelivery(context: DeliveryContext): Advance {
+  const { position, decisions } = advanceStep(context);
+  const atStep = withPosition(context, position);
+  const weighted = withPosition(atStep, { ...position, weight: desiredWeight(atStep) });
+  const scaled = withPosition(weighted, { ...weighted.position, scale: capacityScale(weighted) });
+  if (decisions.length > 0 || !isPromotable(scaled)) return { position: scaled.position, decisions };
+  return promote(scaled);
 }
 
-/** What was pods' or a person's doing can be gone back from only where there is something to go back to. */
-function mayGiveUp(seen: Observation, { stable, update }: DeliveryPosition): boolean {
-  return stable !== undefined || view(seen, update!).migration === 'Failed';
+/** Failures of pods, and requests, abort only if there is a stable revision to revert to. */
+function mayAbort({ stable, canary }: DeliveryContext): boolean {
+  return stable !== undefined || canary!.migration === 'Failed';
 }
 
-function giveUp(position: DeliveryPosition, { reason, message }: Failure, now: number): Advance {
+function abort({ position, now }: DeliveryContext, { reason, message }: Failure): Advance {
   const revision = position.update!;
   const at = new Date(now).toISOString();
   return {
-    position: { ...ended(position), failed: { revision, reason, message, at } },
+    position: { ...afterDelivery(position), failed: { revision, reason, message, at } },
     decisions: [{ type: 'Aborted', revision, reason, message }],
   };
 }
 
-/** A failure counts until the spec asks for something else, or somebody asks to try again. */
-function forget(
-  position: DeliveryPosition,
-  target: string,
-  { requests }: DeliverySettings,
-): DeliveryPosition {
+/** A failure applies until the target changes, or a retry is requested. */
+function forgetFailure({ position, observation, spec: { requests } }: DeliveryContext): DeliveryPosition {
   const { failed, ...rest } = position;
   if (!failed) return position;
-  if (requests.retry === `${failed.revision}@${failed.at}`) return askAgain(rest, failed.revision);
-  return failed.revision === target ? position : rest;
+  if (requests.retry === `${failed.revision}@${failed.at}`) return forgetUnreported(rest, failed.revision);
+  return failed.revision === observation.target ? position : rest;
 }
 
-/** A revision that told nothing of the migrations it knows tells it when it is tried again. */
-function askAgain(position: DeliveryPosition, name: string): DeliveryPosition {
-  const { knows, ...rest } = position;
-  const told = knows?.filter(({ revision, untold }) => revision !== name || !untold);
-  return told?.length ? { ...rest, knows: told } : rest;
+/** A revision that did not report its known migrations can report them when it is retried. */
+function forgetUnreported(position: DeliveryPosition, name: string): DeliveryPosition {
+  const { knownMigrations, ...rest } = position;
+  const reported = knownMigrations?.filter(({ revision, unreported }) => revision !== name || !unreported);
+  return reported?.length ? { ...rest, knownMigrations: reported } : rest;
 }
 
-function callOff(position: DeliveryPosition): Advance {
+function cancel(position: DeliveryPosition): Advance {
   if (!position.update) return { position, decisions: [] };
-  return { position: ended(position), decisions: [{ type: 'CalledOff', revision: position.update }] };
+  return {
+    position: afterDelivery(position),
+    decisions: [{ type: 'Cancelled', revision: position.update }],
+  };
 }
 
-export function startDelivery(
-  seen: Observation,
-  before: DeliveryPosition,
-  settings: DeliverySettings,
-  now: number,
-): Advance {
-  const { target } = seen;
-  const stable = before.stable ?? servingInstead(seen);
-  const undo = target === before.previous && view(seen, target).ready > 0;
-  const startedAt = new Date(now).toISOString();
-  const { failedMigrations = 0, lastMigration = 0 } = view(seen, target);
-  // Who asks for another try may have a database that lost what an earlier Job did, in a failover.
-  const afresh = seen.position.failed?.revision === target && !undo;
-  const attempt = 1 + Math.max(failedMigrations, afresh ? lastMigration : 0);
-  const begun: DeliveryPosition = {
-    ...ended(before),
-    stable,
+export function startDelivery(context: DeliveryContext): Advance {
+  const { observation, position: before, recorded, revisions, spec, now } = context;
+  const { target } = observation;
+  const { ready, failedMigrations = 0, lastMigration = 0 } = viewOf(revisions, target);
+  const undo = target === before.previous && ready > 0;
+  // Before a retry the database may have lost the changes of an earlier Job, in a failover.
+  const rerunMigrations = recorded.failed?.revision === target && !undo;
+  const attempt = 1 + Math.max(failedMigrations, rerunMigrations ? lastMigration : 0);
+  const started = withPosition(context, {
+    ...afterDelivery(before),
+    stable: before.stable ?? servingRevision(observation),
     update: target,
-    startedAt,
-    strategy: settings.strategy,
+    startedAt: new Date(now).toISOString(),
+    strategy: spec.strategy,
     ...(undo ? { undo } : {}),
     ...(attempt > 1 ? { attempt } : {}),
-    ...(afresh ? { afresh } : {}),
-  };
-  const position = noteProgress(seen, { ...begun, weight: askedWeight(begun, settings) }, settings, now);
+    ...(rerunMigrations ? { rerunMigrations } : {}),
+  });
+  const weighted = withPosition(started, { ...started.position, weight: desiredWeight(started) });
+  return { position: recordProgress(weighted), decisions: startDecisions(before, target, undo) };
+}
+
+function startDecisions(before: DeliveryPosition, target: string, undo: boolean): Decision[] {
   const started: Decision = { type: 'Started', revision: target, ...(undo ? { undo } : {}) };
-  const left = pendingContracts(before);
-  const cancelled: Decision = { type: 'ContractCancelled', revision: before.stable!, by: target };
-  if (!before.update) return { position, decisions: left.length > 0 ? [started, cancelled] : [started] };
-  return { position, decisions: [{ type: 'Superseded', revision: before.update, by: target }, started] };
+  if (before.update) return [{ type: 'Superseded', revision: before.update, by: target }, started];
+  if (pendingContracts(before).length === 0) return [started];
+  return [started, { type: 'ContractCancelled', revision: before.stable!, by: target }];
 }
 
 /**
- * Before the first promotion there is no stable revision to fall back to: one that
- * serves becomes it. Told from the route, as the status may never have been written.
+ * Before the first promotion no revision is stable: a revision that serves becomes the stable one. The route shows
+ * it, because the status may never have been written.
  */
-function servingInstead({ route, revisions, target }: Observation): string | undefined {
+function servingRevision({ route, revisions, target }: Observation): string | undefined {
   return revisions.find(({ name, ready }) => name !== target && ready > 0 && shareOf(route, name) === 100)
     ?.name;
 }
 
 /**
- * The new revision takes over once all of its steps are done, all of its pods are ready, the
- * route, read back, gives it everything, and nothing that judges it has yet to say so.
+ * Whether all steps are done, all pods are ready, the route that was read back gives the new revision the whole
+ * traffic, and no verdict is pending.
  */
-function promotable(seen: Observation, position: DeliveryPosition, settings: DeliverySettings): boolean {
-  const { update, weight = 0 } = position;
-  const canary = view(seen, update!);
-  if (weight < 100 || hasStepsLeft(position, settings)) return false;
-  if (!migrated(canary) || canary.ready < settings.replicas) return false;
-  if (settings.replicas > 0 && !hasEverything(seen, update!)) return false;
-  return awaitedVerdict(seen, position, settings) === undefined;
+function isPromotable(context: DeliveryContext): boolean {
+  const { position, spec } = context;
+  const canary = context.canary!;
+  if ((position.weight ?? 0) < 100 || hasStepsLeft(context)) return false;
+  if (!isMigrated(canary) || canary.ready < spec.replicas) return false;
+  if (spec.replicas > 0 && !hasWholeTraffic(context.observation, canary.name)) return false;
+  return promotionVerdict(context) === undefined;
 }
 
 /** Whether all requests reach the revision: through the route, if the data plane accepts it, and through the Service. */
-function hasEverything({ route, routeRejected }: Observation, name: string): boolean {
-  const isServed = route?.service === undefined || route.service === name;
-  return routeRejected === undefined && shareOf(route, name) === 100 && isServed;
+function hasWholeTraffic({ route, routeRejected }: Observation, name: string): boolean {
+  const isSelected = route?.service === undefined || route.service === name;
+  return routeRejected === undefined && shareOf(route, name) === 100 && isSelected;
 }
 
-function promote(seen: Observation, position: DeliveryPosition, now: number): Advance {
+function promote(context: DeliveryContext): Advance {
+  const { position, revisions, now } = context;
   const { stable, update, startedAt, firstTrafficAt, served = [] } = position;
-  const undone = goesBack(seen, position);
-  const onRecord = new Set(seen.revisions.map(({ name }) => name));
+  const isUndo = isPromotionUndo(context);
+  const recorded = new Set(revisions.map(({ name }) => name));
   const promoted: DeliveryPosition = {
-    ...ended(position),
+    ...afterDelivery(position),
     stable: update,
     startedAt,
     ...(firstTrafficAt ? { firstTrafficAt } : {}),
-    // What was undone was undone for a reason: the way back to it is a delivery like any other.
-    previous: undone ? undefined : stable,
+    // After an undo, a return to the revision that was undone is an ordinary delivery.
+    previous: isUndo ? undefined : stable,
     served: [...new Set([...served, ...(stable ? [stable] : [])])].filter(
-      (name) => name !== update && onRecord.has(name),
+      (name) => name !== update && recorded.has(name),
     ),
     promotedAt: new Date(now).toISOString(),
   };
   const decision: Decision = {
     type: 'Promoted',
     revision: update!,
-    ...(undone ? { undone: stable } : {}),
+    ...(isUndo ? { undone: stable } : {}),
   };
   return { position: promoted, decisions: [decision] };
 }
 
 /**
- * At once or as a delivery like any other: an older revision that was stable before is gone back
- * to. One that is older and never was, as it was aborted then, is delivered for the first time.
+ * Whether the promotion returns to an older revision that was stable before, at once or as an ordinary delivery. An
+ * older revision that was aborted and never stable is delivered for the first time.
  */
-function goesBack(seen: Observation, { stable, update, undo, served }: DeliveryPosition): boolean {
-  if (undo || !stable) return undo ?? false;
-  if (!served?.includes(update!)) return false;
-  const { number } = view(seen, update!);
-  return number !== undefined && number < (view(seen, stable).number ?? 0);
+function isPromotionUndo({ position, stable, canary }: DeliveryContext): boolean {
+  if (position.undo || !stable) return position.undo ?? false;
+  if (!position.served?.includes(canary!.name)) return false;
+  const { number } = canary!;
+  return number !== undefined && number < (stable.number ?? 0);
 }
 
-/** What outlives a delivery. */
-function ended(position: DeliveryPosition): DeliveryPosition {
-  const { stable, previous, served, promotedAt, retiring, failed, knows, contracted } = position;
+/** The part of a position that remains after a delivery. */
+function afterDelivery(position: DeliveryPosition): DeliveryPosition {
+  const { stable, previous, served, promotedAt, retiring, failed, knownMigrations, contracted } = position;
   return {
     stable,
     previous,
@@ -185,12 +183,13 @@ function ended(position: DeliveryPosition): DeliveryPosition {
     promotedAt,
     retiring,
     failed,
-    ...(knows ? { knows } : {}),
+    ...(knownMigrations ? { knownMigrations } : {}),
     ...(contracted ? { contracted } : {}),
   };
 }
 
-function noteFirstTraffic(seen: Observation, position: DeliveryPosition, now: number): DeliveryPosition {
-  if (position.firstTrafficAt || shareInForce(seen, position.update) === 0) return position;
+function recordFirstTraffic({ observation, position, revisions, now }: DeliveryContext): DeliveryPosition {
+  const hasTraffic = effectiveShare(observation.route, revisions, position.update) > 0;
+  if (position.firstTrafficAt || !hasTraffic) return position;
   return { ...position, firstTrafficAt: new Date(now).toISOString() };
 }

@@ -1,137 +1,170 @@
-/** When the schema may be contracted: after the promotion and the soak, when nothing is left that needs what goes. */
+/** Contract: runs after the promotion and the soak, once no pod is left that needs what it removes. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { view } from './revisions.js';
-import { begunContract, livesWithout, pendingContracts } from './rollback-floor.js';
-import type { ContractView, DeliverySettings, MigrationJob, Observation } from './types.js';
+import { type DeliveryContext, withPosition } from './context.js';
+import type { ContractView, MigrationJob } from './observation.js';
+import { canRunAfter, pendingContracts, startedContract } from './rollback-floor.js';
+import { type Finding, firstFinding, type Rule } from './rule-chain.js';
 
 export interface ContractPlan {
   position: DeliveryPosition;
-  /** The Job that is to run now. */
+  /** The Job that must run now. */
   job?: MigrationJob;
-  /** What it waits for, in words. */
+  /** What it waits for. */
   waitingFor?: string;
   /** When the soak ends. */
   at?: string;
   wakeMs?: number;
-  /** What somebody must approve of. */
+  /** Identifies the required approval. */
   approval?: string;
 }
 
-interface Case {
-  seen: Observation;
-  position: DeliveryPosition;
-  settings: DeliverySettings;
+interface ContractContext extends DeliveryContext {
   contract: ContractView;
   soakLeftMs: number;
 }
 
-/** What keeps contract from running, in words: the first that holds is told. */
-type Rule = (given: Case) => string | undefined;
-const rules: Rule[] = [paused, delivering, soaking, failed, unapproved, oldPods, followers, hook];
+/** What contract waits for. The message is the object of "waits for". */
+type ContractReason =
+  | 'Paused'
+  | 'DeliveryInProgress'
+  | 'PromotionUnrecorded'
+  | 'TargetChanged'
+  | 'Soaking'
+  | 'JobFailed'
+  | 'ApprovalNeeded'
+  | 'PodsTerminating'
+  | 'ComponentsUpdating'
+  | 'HookRunning';
+type ContractFinding = Finding<ContractReason>;
+type ContractRule = Rule<ContractContext, ContractFinding>;
 
-export function contract(
-  seen: Observation,
-  before: DeliveryPosition,
-  settings: DeliverySettings,
-  now: number,
-): ContractPlan {
-  const { stable, update } = before;
-  if (!stable || settings.contractDelayMs === undefined) return { position: before };
-  const { contract = { state: 'Absent', hook: 'Disabled', attempt: 1 } as const } = view(seen, stable);
-  const isOpen = before.contracted?.revision === stable && !before.contracted.done;
-  if (pendingContracts(before).length === 0 && !isOpen) return { position: before };
+const rules: readonly ContractRule[] = [
+  paused,
+  deliveryInProgress,
+  soaking,
+  jobFailed,
+  approvalNeeded,
+  podsTerminating,
+  componentsUpdating,
+  hookRunning,
+];
+
+const NO_CONTRACT: ContractView = { state: 'Absent', hook: 'Disabled', attempt: 1 };
+
+export function planContract(given: DeliveryContext): ContractPlan {
+  const { stable, canary, position: before, spec, now } = given;
+  if (!stable || spec.contractDelayMs === undefined) return { position: before };
+  const { contract = NO_CONTRACT } = stable;
+  const isStarted = before.contracted?.revision === stable.name && !before.contracted.done;
+  if (pendingContracts(before).length === 0 && !isStarted) return { position: before };
   if (contract.state === 'Running') return { position: before };
 
-  const position = { ...before, promotedAt: before.promotedAt ?? new Date(now).toISOString() };
-  const soakLeftMs = Date.parse(position.promotedAt) + settings.contractDelayMs - now;
-  const given: Case = { seen, position, settings, contract, soakLeftMs };
-  const at = new Date(Date.parse(position.promotedAt) + settings.contractDelayMs).toISOString();
-  for (const rule of rules) {
-    const waitingFor = rule(given);
-    if (!waitingFor) continue;
-    const isAsked = rule === failed || rule === unapproved;
-    const approval = isAsked ? contractId(position, contract.attempt) : undefined;
-    return { position, waitingFor, approval, ...(update ? {} : { at, wakeMs: wakeMs(given) }) };
+  const promotedAt = before.promotedAt ?? new Date(now).toISOString();
+  const soakEnd = Date.parse(promotedAt) + spec.contractDelayMs;
+  const position = { ...before, promotedAt };
+  const context = { ...withPosition(given, position), contract, soakLeftMs: soakEnd - now };
+  const finding = firstFinding(rules, context);
+  if (finding) {
+    const needsApproval = finding.reason === 'JobFailed' || finding.reason === 'ApprovalNeeded';
+    return {
+      position,
+      waitingFor: finding.message,
+      ...(needsApproval ? { approval: approvalId(context) } : {}),
+      ...(canary ? {} : { at: new Date(soakEnd).toISOString(), wakeMs: wakeMs(context) }),
+    };
   }
-  const job = { revision: stable, attempt: contract.attempt };
+  const job = { revision: stable.name, attempt: contract.attempt };
   if (contract.hook === 'Absent' || contract.hook === 'Failed')
     return { position, job: { ...job, stage: 'hook' } };
-  const contracted = isOpen ? before.contracted : begunContract(seen, position, now);
+  const contracted = isStarted ? before.contracted : startedContract(given.revisions, position, now);
   return { position: { ...position, contracted }, job: { ...job, stage: 'contract' } };
 }
 
 /** Interval for checking a soak that became longer than `contractDelay` because a clock was set back. */
 const CLOCK_CHECK_MS = 1_000;
 
-/** Only the soak ends by itself. A clock that was set back lengthens it, and nothing cuts it short. */
-function wakeMs({ seen, position, settings, soakLeftMs }: Case): number | undefined {
-  if (soakLeftMs > 0) return Math.min(soakLeftMs, Math.max(settings.contractDelayMs ?? 0, CLOCK_CHECK_MS));
-  return isOnRecord(seen, position) ? undefined : 0;
+/** Only the end of the soak needs a timer. A clock that was set back lengthens the soak, and nothing shortens it. */
+function wakeMs(context: ContractContext): number | undefined {
+  const { soakLeftMs, spec } = context;
+  if (soakLeftMs > 0) return Math.min(soakLeftMs, Math.max(spec.contractDelayMs ?? 0, CLOCK_CHECK_MS));
+  return isPromotionRecorded(context) ? undefined : 0;
 }
 
-/** A promotion that nobody would know of after a crash must not have taken the way back. */
-function isOnRecord({ position: before }: Observation, { stable, promotedAt }: DeliveryPosition): boolean {
-  return !before.update && before.stable === stable && before.promotedAt === promotedAt;
+/** After a crash, an unrecorded promotion is repeated: contract must not have removed the way back. */
+function isPromotionRecorded({ recorded, position: { stable, promotedAt } }: ContractContext): boolean {
+  return !recorded.update && recorded.stable === stable && recorded.promotedAt === promotedAt;
 }
 
-function paused({ settings }: Case): string | undefined {
-  return settings.paused ? 'spec.paused to be taken out' : undefined;
+function paused({ spec }: ContractContext): ContractFinding | undefined {
+  return spec.paused ? { reason: 'Paused', message: 'spec.paused to be unset' } : undefined;
 }
 
-/** An undo that is under way cancels the soak, and a delivery that failed is to be cleared up first. */
-function delivering({ seen, position }: Case): string | undefined {
-  if (position.update) return `the delivery of ${position.update} to end`;
-  if (!isOnRecord(seen, position)) return 'the promotion to be on record';
-  if (seen.target !== position.stable) return `the spec to ask for ${position.stable} again`;
-  return undefined;
+/** A pending undo cancels the soak, and a failed delivery must be resolved first. */
+function deliveryInProgress(context: ContractContext): ContractFinding | undefined {
+  const { canary, position, observation } = context;
+  if (canary) return { reason: 'DeliveryInProgress', message: `the delivery of ${canary.name} to finish` };
+  if (!isPromotionRecorded(context))
+    return { reason: 'PromotionUnrecorded', message: 'the promotion to be recorded' };
+  if (observation.target === position.stable) return undefined;
+  return { reason: 'TargetChanged', message: `the spec to describe ${position.stable} again` };
 }
 
-function soaking({ soakLeftMs, position, settings }: Case): string | undefined {
+function soaking({ soakLeftMs, position, spec }: ContractContext): ContractFinding | undefined {
   if (soakLeftMs <= 0) return undefined;
-  return `the soak of ${(settings.contractDelayMs ?? 0) / 1000} s to end, which began at ${position.promotedAt}`;
+  return {
+    reason: 'Soaking',
+    message: `the soak of ${(spec.contractDelayMs ?? 0) / 1000} s to end, started at ${position.promotedAt}`,
+  };
 }
 
-/** What failed for good is tried again when somebody says so. */
-function failed({ contract, position, settings }: Case): string | undefined {
+/** A Job that failed permanently is retried after an approval. */
+function jobFailed(context: ContractContext): ContractFinding | undefined {
+  const { contract } = context;
   if (contract.state !== 'Failed' && contract.hook !== 'Failed') return undefined;
-  if (isApproved(position, settings, contract.attempt)) return undefined;
+  if (isApproved(context)) return undefined;
   const what = contract.hook === 'Failed' ? 'beforeContract' : 'contract';
-  return `kubectl pcf migrate approve, as ${what} failed`;
+  return { reason: 'JobFailed', message: `kubectl pcf migrate approve, because ${what} failed` };
 }
 
-function unapproved({ contract, position, settings }: Case): string | undefined {
-  if (!settings.approval || isApproved(position, settings, contract.attempt)) return undefined;
-  return 'kubectl pcf migrate approve, which lets contract run';
+function approvalNeeded(context: ContractContext): ContractFinding | undefined {
+  if (!context.spec.approval || isApproved(context)) return undefined;
+  return { reason: 'ApprovalNeeded', message: 'kubectl pcf migrate approve, which starts contract' };
 }
 
-/** Names what is approved: the contract of this promotion, and its attempt. */
-function contractId({ stable, promotedAt }: DeliveryPosition, attempt: number): string {
-  return `${stable}@${promotedAt}/contract/${attempt}`;
+/** Identifies the contract of this promotion, and its attempt. */
+function approvalId({ position: { stable, promotedAt }, contract }: ContractContext): string {
+  return `${stable}@${promotedAt}/contract/${contract.attempt}`;
 }
 
-function isApproved(position: DeliveryPosition, { requests }: DeliverySettings, attempt: number): boolean {
-  return requests.approve === contractId(position, attempt);
+function isApproved(context: ContractContext): boolean {
+  return context.spec.requests.approve === approvalId(context);
 }
 
 /**
- * Ready or not, and on their way out too: as long as a pod runs, it may use what contract drops.
- * The record of a revision may be gone before its last pod is: that one speaks for itself.
+ * Any pod of another revision, even if unready or terminating, may use what contract removes. The record of a
+ * revision may be deleted before its last pod.
  */
-function oldPods({ seen, position }: Case): string | undefined {
-  const after = begunContract(seen, position, 0);
-  const recorded = seen.revisions.filter(({ replicas, ready, pods = 0 }) => replicas + ready + pods > 0);
-  const old = [...recorded.map(({ name }) => name), ...(seen.strangers ?? [])].find(
-    (name) => !livesWithout(seen.revisions, position.knows, name, after),
+function podsTerminating({ observation, revisions, position }: ContractContext): ContractFinding | undefined {
+  const after = startedContract(revisions, position, 0);
+  const recorded = revisions.filter(({ replicas, ready, pods = 0 }) => replicas + ready + pods > 0);
+  const blocking = [...recorded.map(({ name }) => name), ...(observation.unrecorded ?? [])].find(
+    (name) => !canRunAfter(revisions, position.knownMigrations, name, after),
   );
-  return old && `the last pod of ${old} to go`;
+  return blocking
+    ? { reason: 'PodsTerminating', message: `the last pod of ${blocking} to terminate` }
+    : undefined;
 }
 
-/** Between two pods of an old ReplicaSet there is none, and the next one would meet what contract left. */
-function followers({ seen, position }: Case): string | undefined {
-  const [name] = seen.following ?? [];
-  return name && `all pods of ${name} to be of ${position.stable}`;
+/** An old ReplicaSet may have no pod now, and create one that meets the contracted schema. */
+function componentsUpdating({ observation, position }: ContractContext): ContractFinding | undefined {
+  const [name] = observation.updating ?? [];
+  return name
+    ? { reason: 'ComponentsUpdating', message: `all pods of ${name} to run revision ${position.stable}` }
+    : undefined;
 }
 
-function hook({ contract }: Case): string | undefined {
-  return contract.hook === 'Running' ? 'beforeContract to succeed' : undefined;
+function hookRunning({ contract }: ContractContext): ContractFinding | undefined {
+  return contract.hook === 'Running'
+    ? { reason: 'HookRunning', message: 'beforeContract to succeed' }
+    : undefined;
 }

@@ -1,98 +1,93 @@
 /**
- * The heart: given what is and what was asked, what must be now. Pure, so every
+ * The planner: from what was observed, the spec and the time to what must be next. Pure, so every
  * crash point is just another observation.
  *
  * All strategies are one: two revisions, their pods and a weight. Order of a
  * delivery: expand and backfill, pods, ready, weight, promotion, soak, contract.
  */
-import type { DeliveryPosition } from '../api/v1alpha1/status.js';
 import { advance } from './advance.js';
-import { contract } from './contract.js';
-import { deadlineLeftMs, deadlineMessage } from './failure.js';
-import { neededApproval, preparation, seenAfresh } from './migrate.js';
-import { pods } from './pods.js';
-import { withContractOnRecord, withRecords } from './record.js';
+import { createContext, type DeliveryContext, withPosition } from './context.js';
+import { planContract } from './contract.js';
+import type { Decision, DeliveryPlan } from './delivery-plan.js';
+import type { DeliverySpec } from './delivery-spec.js';
+import type { Observation } from './observation.js';
+import { planReplicas } from './planned-replicas.js';
+import { preparationJob, requiredApproval } from './preparation.js';
+import { deadlineLeftMs, deadlineMessage } from './progress-deadline.js';
+import { withRecordedContract, withRecords } from './recorded-position.js';
 import { isLost, recover } from './recover.js';
 import { retire } from './retire.js';
-import { belowFloor, noteSchema } from './rollback-floor.js';
-import { routing } from './routing.js';
-import { awaitedVerdict, hasStepsLeft, stepView } from './steps.js';
-import type { Decision, DeliveryPlan, DeliverySettings, Observation } from './types.js';
+import { belowFloorMessage, recordSchema } from './rollback-floor.js';
+import { planRoute } from './routing.js';
+import { hasStepsLeft, promotionVerdict, stepView } from './steps.js';
 
-export { recordedAt, recordOf } from './record.js';
-export { deliveryId, fullId, migrated, stepId, wayBack } from './revisions.js';
+export { recordedAt, recordOf } from './recorded-position.js';
+export { deliveryId, fullId, stepId, undoTarget } from './request-ids.js';
+export { isMigrated } from './revision-view.js';
 export { inEffect, sameRoute } from './routing.js';
 
 /** Plans one PcfApi. `now` is in milliseconds since the epoch. */
-export function plan(observed: Observation, settings: DeliverySettings, now: number): DeliveryPlan {
-  const restored = withContractOnRecord(observed);
-  const wasLost = isLost(restored);
-  const known = wasLost ? withRecords(restored) : restored;
-  const recovering = wasLost ? recover(known, settings, now) : undefined;
-  if (recovering) return recovering;
-  const noted = { ...known, position: noteSchema(known, now) };
-  const advanced = advance(seenAfresh(noted, noted.position), settings, now);
-  const seen = seenAfresh(noted, advanced.position);
-  const contracting = contract(seen, advanced.position, settings, now);
-  const { position } = contracting;
-  const { route, routeWaitsFor, traffic } = routing(seen, position, settings);
-  const { step, wakeMs: stepMs } = stepView(seen, position, settings, now);
-  const settlingMs = Math.max(0, settings.settleMs - seen.routeAgeMs);
-  const running = pods(seen, position, route, settings, settlingMs === 0);
-  const { replicas, retiring, wakeMs } = retire(seen, position, route, settings, running, now);
-  const waitsToSettle = settlingMs > 0 && !samePods(running, pods(seen, position, route, settings, true));
-  const deadlineMs = deadlineLeftMs(seen, position, settings, now);
+export function plan(observation: Observation, spec: DeliverySpec, now: number): DeliveryPlan {
+  const position = withRecordedContract(observation);
+  const isPositionLost = isLost(observation, position);
+  const known = isPositionLost ? withRecords(observation, position) : position;
+  const recovered = isPositionLost ? recover(createContext(observation, spec, known, now)) : undefined;
+  const recorded = recordSchema(observation, known, now);
+  return recovered ?? planDelivery(createContext(observation, spec, recorded, now));
+}
+
+function planDelivery(given: DeliveryContext): DeliveryPlan {
+  const advanced = advance(given);
+  const contract = planContract(withPosition(given, advanced.position));
+  const context = withPosition(given, contract.position);
+  const { position, observation, revisions, spec } = context;
+
+  const { route, routeWaitsFor, traffic } = planRoute(context);
+  const running = planReplicas(context, route);
+  const outgoing = retire(context, route, running.replicas);
+  const { step, wakeMs: stepMs } = stepView(context);
+  const deadlineMs = deadlineLeftMs(context);
   const isOverdue = deadlineMs !== undefined && deadlineMs <= 0;
   return {
-    position: { ...position, retiring: retiring.length > 0 ? retiring : undefined },
-    migrate: settings.paused ? undefined : position.update,
-    job: preparation(seen, position, settings) ?? contracting.job,
-    ...(contracting.waitingFor
-      ? { contract: { waitingFor: contracting.waitingFor, at: contracting.at } }
-      : {}),
-    approval: neededApproval(seen, position, settings) ?? contracting.approval,
-    refused: belowFloor(seen.revisions, position, seen.target),
-    replicas: { ...replicas, ...running },
+    position: { ...position, retiring: outgoing.retiring.length > 0 ? outgoing.retiring : undefined },
+    migrate: spec.paused ? undefined : position.update,
+    job: preparationJob(context) ?? contract.job,
+    ...(contract.waitingFor ? { contract: { waitingFor: contract.waitingFor, at: contract.at } } : {}),
+    approval: requiredApproval(context) ?? contract.approval,
+    refused: belowFloorMessage(revisions, position, observation.target),
+    replicas: { ...outgoing.replicas, ...running.replicas },
     route,
     ...(routeWaitsFor ? { routeWaitsFor } : {}),
     traffic,
     step,
-    promotionWaitsFor: awaited(seen, position, settings),
-    ...(isOverdue ? { overdue: deadlineMessage(seen, position, settings) } : {}),
-    decisions: [...advanced.decisions, ...begunNow(seen, position)],
-    requeueAfterMs: soonest(
-      wakeMs,
+    promotionWaitsFor: promotionWaitsFor(context),
+    ...(isOverdue ? { overdue: deadlineMessage(context) } : {}),
+    decisions: [...advanced.decisions, ...startedContracts(context)],
+    requeueAfterMs: earliest(
+      outgoing.wakeMs,
       stepMs,
-      contracting.wakeMs,
-      waitsToSettle ? settlingMs : undefined,
+      contract.wakeMs,
+      running.settlesInMs,
       // An expired deadline needs no requeue: only an event can change the plan.
       isOverdue ? undefined : deadlineMs,
     ),
   };
 }
 
-function awaited(
-  seen: Observation,
-  position: DeliveryPosition,
-  settings: DeliverySettings,
-): string | undefined {
-  const { update, weight = 0 } = position;
-  if (!update || weight < 100 || hasStepsLeft(position, settings)) return undefined;
-  return awaitedVerdict(seen, position, settings);
+function promotionWaitsFor(context: DeliveryContext): string | undefined {
+  const { update, weight = 0 } = context.position;
+  if (!update || weight < 100 || hasStepsLeft(context)) return undefined;
+  return promotionVerdict(context);
 }
 
-function begunNow(seen: Observation, { contracted }: DeliveryPosition): Decision[] {
-  const before = seen.position.contracted;
+function startedContracts({ recorded, position: { contracted } }: DeliveryContext): Decision[] {
+  const before = recorded.contracted;
   if (!contracted || (before && before.at === contracted.at)) return [];
   const migrations = contracted.migrations.filter((migration) => !before?.migrations.includes(migration));
   return [{ type: 'ContractStarted', revision: contracted.revision, migrations }];
 }
 
-function samePods(a: Record<string, number>, b: Record<string, number>): boolean {
-  return [...Object.keys(a), ...Object.keys(b)].every((name) => a[name] === b[name]);
-}
-
-function soonest(...waits: (number | undefined)[]): number | undefined {
+function earliest(...waits: (number | undefined)[]): number | undefined {
   const known = waits.filter((wait) => wait !== undefined);
   return known.length > 0 ? Math.max(0, Math.min(...known)) : undefined;
 }

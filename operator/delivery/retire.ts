@@ -1,53 +1,54 @@
 /**
- * Revisions on their way out keep their pods until the route has let go of them, and a
- * while longer: going back is instant as long. The while ends when another delivery gets
- * pods: two revisions at a time is what a cluster and a budget of connections are made for.
+ * Revisions that are neither stable nor being delivered retain their pods until the route no longer selects them, and
+ * for a delay, during which an undo is instant. The delay ends when another delivery gets pods: capacity of the cluster
+ * and the connection budget allow for two revisions.
  */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { ALL_REVISIONS, shareOf } from './revisions.js';
-import type { DeliverySettings, Observation, RouteView } from './types.js';
+import type { DeliveryContext } from './context.js';
+import type { RouteView } from './observation.js';
+import { ALL_REVISIONS, shareOf } from './route-share.js';
 
 export interface Retirement {
   replicas: Record<string, number>;
   retiring: NonNullable<DeliveryPosition['retiring']>;
-  /** When the next one's time is up. In milliseconds. */
+  /** When the next delay ends. In milliseconds. */
   wakeMs?: number;
 }
 
+/** `running`: the pods of the two revisions of the delivery. */
 export function retire(
-  seen: Observation,
-  { stable, update }: DeliveryPosition,
+  { observation, revisions, position, recorded, spec, now }: DeliveryContext,
   planned: RouteView | undefined,
-  { retireDelayMs, settleMs }: DeliverySettings,
   running: Record<string, number>,
-  now: number,
 ): Retirement {
-  const outgoing = seen.revisions.filter(
+  const { stable, update } = position;
+  const { retireDelayMs, settleMs } = spec;
+  const outgoing = revisions.filter(
     ({ name, replicas }) => replicas > 0 && name !== stable && name !== update,
   );
-  const isCrowded = update !== undefined && (running[update] ?? 0) > 0;
-  // Never less than the data plane takes to act on the route that let go.
-  const keepMs = isCrowded ? settleMs : Math.max(retireDelayMs, settleMs);
-  const kept: Retirement = { replicas: {}, retiring: [] };
+  const hasCanaryPods = update !== undefined && (running[update] ?? 0) > 0;
+  // At least the time that the data plane needs to apply the route.
+  const delayMs = hasCanaryPods ? settleMs : Math.max(retireDelayMs, settleMs);
+  const result: Retirement = { replicas: {}, retiring: [] };
   for (const { name, replicas } of outgoing) {
-    if (carriesTraffic(seen.route, name) || carriesTraffic(planned, name)) {
-      kept.replicas[name] = replicas;
+    if (isRouted(observation.route, name) || isRouted(planned, name)) {
+      result.replicas[name] = replicas;
       continue;
     }
-    const since =
-      seen.position.retiring?.find(({ revision }) => revision === name)?.since ?? new Date(now).toISOString();
-    // A clock that was set back must not keep the pods for ever.
-    const waitMs = Math.min(Date.parse(since) + keepMs - now, keepMs);
+    const known = recorded.retiring?.find(({ revision }) => revision === name);
+    const since = known?.since ?? new Date(now).toISOString();
+    // A clock that was set back must not retain the pods longer.
+    const waitMs = Math.min(Date.parse(since) + delayMs - now, delayMs);
     // Recorded until its pods are removed: if the removal is rejected, the time does not restart.
-    kept.retiring.push({ revision: name, since });
+    result.retiring.push({ revision: name, since });
     if (waitMs <= 0) continue;
-    kept.replicas[name] = replicas;
-    kept.wakeMs = Math.min(kept.wakeMs ?? waitMs, waitMs);
+    result.replicas[name] = replicas;
+    result.wakeMs = Math.min(result.wakeMs ?? waitMs, waitMs);
   }
-  return kept;
+  return result;
 }
 
-function carriesTraffic(route: RouteView | undefined, name: string): boolean {
+function isRouted(route: RouteView | undefined, name: string): boolean {
   const isSelected = route?.service === name || route?.service === ALL_REVISIONS;
   return shareOf(route, name) > 0 || route?.header === name || isSelected;
 }

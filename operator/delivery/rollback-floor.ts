@@ -1,74 +1,73 @@
 /**
- * How far back one can go. Contract migrations take away what earlier code needs, so a
- * revision is safe only if its image knows all that were begun: it was written to live without.
+ * The rollback floor: the oldest revision that can run with the schema. A contract migration removes what earlier
+ * code needs, so a revision can run only if its image has all contract migrations that were started.
  */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { noteBackfill } from './migrate.js';
-import { view } from './revisions.js';
-import type { Observation, RevisionView } from './types.js';
+import type { Observation, RevisionView } from './observation.js';
+import { recordBackfill } from './preparation.js';
+import { viewOf } from './revision-view.js';
 
-type Knowledge = NonNullable<DeliveryPosition['knows']>[number];
+type KnownMigrations = NonNullable<DeliveryPosition['knownMigrations']>[number];
 type Contracted = NonNullable<DeliveryPosition['contracted']>;
-type Known = Pick<DeliveryPosition, 'knows' | 'contracted'>;
-/** What must be told of a revision to judge it. */
+type Schema = Pick<DeliveryPosition, 'knownMigrations' | 'contracted'>;
+/** The part of a revision that decides whether it can run. */
 export type Candidate = Pick<RevisionView, 'name' | 'number' | 'image'>;
 
-/** Whether a revision can live with the schema as it is. */
-export function livesWithSchema(
-  all: readonly Candidate[],
-  { contracted, knows }: Known,
-  name: string,
-): boolean {
+/** Whether a revision can run with the schema. */
+export function canRun(all: readonly Candidate[], schema: Schema, name: string): boolean {
+  const { contracted, knownMigrations } = schema;
   if (!contracted) return true;
-  const told = livesWithout(all, knows, name, contracted);
-  if (told !== undefined) return told;
-  // It was never migrated: code that is newer, unless it is an old image under new settings.
+  const reported = canRunAfter(all, knownMigrations, name, contracted);
+  if (reported !== undefined) return reported;
+  // It was never migrated: its code is newer, unless it is an old image with new settings.
   const candidate = all.find((one) => one.name === name);
   const isOld = ({ number = 0 }: Candidate) => number < contracted.number;
   if (!candidate || isOld(candidate)) return false;
   const older = all.find((one) => one.name !== name && one.image === candidate.image && isOld(one));
-  return older === undefined || livesWithSchema(all, { contracted, knows }, older.name);
+  return older === undefined || canRun(all, schema, older.name);
 }
 
-/** Whether a revision can live with what these contract migrations leave; undefined when it never told. */
-export function livesWithout(
+/** Whether a revision can run after these contract migrations; undefined if it did not report its migrations. */
+export function canRunAfter(
   all: readonly Candidate[],
-  knows: DeliveryPosition['knows'],
+  knownMigrations: DeliveryPosition['knownMigrations'],
   name: string,
   contracted: Pick<Contracted, 'revision' | 'image' | 'migrations'>,
 ): boolean | undefined {
   const image = all.find((one) => one.name === name)?.image;
   if (name === contracted.revision || (image !== undefined && image === contracted.image)) return true;
-  const known = knows?.find(({ revision }) => revision === name)?.migrations;
+  const known = knownMigrations?.find(({ revision }) => revision === name)?.migrations;
   return known && contracted.migrations.every((migration) => known.includes(migration));
 }
 
-/** The oldest revision on record that the schema still serves; undefined while that is each of them. */
-export function rollbackFloor<T extends Candidate>(all: readonly T[], known: Known): T | undefined {
-  if (!known.contracted) return undefined;
+/** The oldest recorded revision that can run with the schema; undefined if no contract migration was started. */
+export function rollbackFloor<T extends Candidate>(all: readonly T[], schema: Schema): T | undefined {
+  if (!schema.contracted) return undefined;
   const byAge = all.toSorted((a, b) => (a.number ?? 0) - (b.number ?? 0));
-  return byAge.find(({ name }) => livesWithSchema(all, known, name));
+  return byAge.find(({ name }) => canRun(all, schema, name));
 }
 
-/** Why a revision is refused, for people; undefined when it is not. */
-export function belowFloor(all: readonly Candidate[], known: Known, name: string): string | undefined {
-  const { contracted } = known;
-  if (!contracted || livesWithSchema(all, known, name)) return undefined;
-  const asked = all.find((one) => one.name === name);
-  const floor = titleOf(rollbackFloor(all, known), contracted.revision);
-  const isUntold = known.knows?.some(({ revision, untold }) => revision === name && untold);
-  if (isUntold) {
+/** Why a revision is rejected; undefined if it can run with the schema. */
+export function belowFloorMessage(
+  all: readonly Candidate[],
+  schema: Schema,
+  name: string,
+): string | undefined {
+  const { contracted, knownMigrations } = schema;
+  if (!contracted || canRun(all, schema, name)) return undefined;
+  const rejected = all.find((one) => one.name === name);
+  const floor = titleOf(rollbackFloor(all, schema), contracted.revision);
+  const own = knownMigrations?.filter(({ revision }) => revision === name) ?? [];
+  if (own.some(({ unreported }) => unreported)) {
     return (
-      `${titleOf(asked, name)} told nothing that can be read of the migrations it knows, so it may need what ` +
-      `${contracted.migrations.join(', ')} took out at ${contracted.at}; kubectl pcf retry asks it again`
+      `the report of ${titleOf(rejected, name)} on its migrations could not be read, so it may need what ` +
+      `${contracted.migrations.join(', ')} dropped at ${contracted.at}; kubectl pcf retry runs its migrations again`
     );
   }
-  const unknown = contracted.migrations.filter(
-    (migration) => !known.knows?.find(({ revision }) => revision === name)?.migrations.includes(migration),
-  );
+  const lacking = contracted.migrations.filter((migration) => !own[0]?.migrations.includes(migration));
   return (
-    `${titleOf(asked, name)} can't live with the schema: it needs what ${unknown.join(', ')} took out at ${contracted.at}, ` +
-    `and going back would not bring that data back; the oldest revision to go back to is ${floor}`
+    `${titleOf(rejected, name)} does not support the schema: it needs what ${lacking.join(', ')} dropped at ${contracted.at}, ` +
+    `and a rollback would not restore that data; the oldest supported revision is ${floor}`
   );
 }
 
@@ -77,48 +76,61 @@ function titleOf(candidate: Candidate | undefined, name: string): string {
 }
 
 /**
- * Keeps what the migration Jobs told: the Jobs and their pods may go, the schema stays.
- * A contract Job that exists counts as begun, also if the operator was killed before it was on record.
+ * Records what migration Jobs reported, because Jobs and their pods may be deleted. A contract Job that exists
+ * counts as started, even if the operator was killed before the start was recorded.
  */
-export function noteSchema(seen: Observation, now: number): DeliveryPosition {
-  const { position, revisions } = seen;
-  const knows = noteBackfill(seen, noteKnowledge(seen));
+export function recordSchema(
+  observation: Observation,
+  position: DeliveryPosition,
+  now: number,
+): DeliveryPosition {
+  const { revisions } = observation;
+  const known = recordBackfill(observation, recordKnownMigrations(observation, position));
+  const recorded = { ...position, knownMigrations: known.length > 0 ? known : undefined };
   const stable = revisions.find(({ name }) => name === position.stable);
-  const noted = { ...position, knows: knows.length > 0 ? knows : undefined };
-  if (!stable?.contract || stable.contract.state === 'Absent') return noted;
-  const begun = pendingContracts(noted).length > 0 ? begunContract(seen, noted, now) : noted.contracted;
-  if (begun?.revision !== stable.name) return noted;
+  if (!stable?.contract || stable.contract.state === 'Absent') return recorded;
+  const isNew = pendingContracts(recorded).length > 0;
+  const started = isNew ? startedContract(revisions, recorded, now) : recorded.contracted;
+  if (started?.revision !== stable.name) return recorded;
   const done = stable.contract.state === 'Succeeded';
-  return { ...noted, contracted: { ...begun, ...(done ? { done } : {}) } };
+  return { ...recorded, contracted: { ...started, ...(done ? { done } : {}) } };
 }
 
-/** Told once, by the delivery that migrated: what an old Job says of an older schema does not count later. */
-function noteKnowledge({ position, revisions, strangers }: Observation): Knowledge[] {
-  const { update, contracted, knows = [] } = position;
-  const names = [...revisions.map(({ name }) => name), ...(strangers ?? [])];
-  const kept = knows.filter(({ revision }) => names.includes(revision));
-  const told = revisions.find(({ name }) => name === update);
-  const before = kept.find(({ revision }) => revision === update);
-  if (!told || (before && !(before.untold && told.contracts))) return kept;
-  const others = kept.filter((one) => one !== before);
-  const backfill = told.backfill ? { backfill: true } : {};
-  if (told.untold) return [...kept, { revision: told.name, migrations: [], untold: true, ...backfill }];
-  if (!told.contracts) return kept;
-  const past = contracted?.migrations.filter((migration) => !told.ahead?.includes(migration)) ?? [];
-  const migrations = [...new Set([...told.contracts, ...past])];
-  return [...others, { revision: told.name, migrations, ...backfill }];
+/** Once, for the revision being delivered: a later report of an old Job may concern an older schema. */
+function recordKnownMigrations(
+  { revisions, unrecorded = [] }: Observation,
+  { update, contracted, knownMigrations = [] }: DeliveryPosition,
+): KnownMigrations[] {
+  const names = [...revisions.map(({ name }) => name), ...unrecorded];
+  const retained = knownMigrations.filter(({ revision }) => names.includes(revision));
+  const canary = revisions.find(({ name }) => name === update);
+  const before = retained.find(({ revision }) => revision === update);
+  if (!canary || (before && !(before.unreported && canary.contracts))) return retained;
+  const backfill = canary.backfill ? { backfill: true } : {};
+  if (canary.unreported) {
+    return [...retained, { revision: canary.name, migrations: [], unreported: true, ...backfill }];
+  }
+  if (!canary.contracts) return retained;
+  const past = contracted?.migrations.filter((migration) => !canary.ahead?.includes(migration)) ?? [];
+  const migrations = [...new Set([...canary.contracts, ...past])];
+  return [...retained.filter((one) => one !== before), { revision: canary.name, migrations, ...backfill }];
 }
 
-/** Contract migrations of the stable revision that were not begun yet. */
-export function pendingContracts({ stable, knows, contracted }: DeliveryPosition): string[] {
-  const known = knows?.find(({ revision }) => revision === stable)?.migrations ?? [];
+/** Contract migrations of the stable revision that were not started. */
+export function pendingContracts({ stable, knownMigrations, contracted }: DeliveryPosition): string[] {
+  const known = knownMigrations?.find(({ revision }) => revision === stable)?.migrations ?? [];
   return known.filter((migration) => !contracted?.migrations.includes(migration));
 }
 
-/** The record of a contract that begins now. */
-export function begunContract(seen: Observation, position: DeliveryPosition, now: number): Contracted {
-  const { number = 0, image } = view(seen, position.stable!);
+/** The record of a contract that starts now. */
+export function startedContract(
+  revisions: readonly RevisionView[],
+  position: DeliveryPosition,
+  now: number,
+): Contracted {
+  const revision = position.stable!;
+  const { number = 0, image } = viewOf(revisions, revision);
   const migrations = [...(position.contracted?.migrations ?? []), ...pendingContracts(position)];
   const at = new Date(now).toISOString();
-  return { revision: position.stable!, number, ...(image ? { image } : {}), migrations, at };
+  return { revision, number, ...(image ? { image } : {}), migrations, at };
 }

@@ -1,8 +1,10 @@
-/** The route that must be in force: who gets which share, and who gets the requests with the canary header. */
-import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
-import { ALL_REVISIONS, serviceRevision, shareInForce, shareOf, view, withShares } from './revisions.js';
-import type { DeliveryPlan, DeliverySettings, Observation, RevisionView, RouteView } from './types.js';
-import { type Clamped, carries, carryingPods, clampWeight, makesRoom } from './weight.js';
+/** The planned route: the share of each revision, and the revision for requests with the canary header. */
+import type { TrafficStatus } from '../api/v1alpha1/status.js';
+import type { DeliveryContext } from './context.js';
+import type { DeliveryPlan } from './delivery-plan.js';
+import type { RevisionView, RouteView } from './observation.js';
+import { ALL_REVISIONS, effectiveShare, serviceRevision, shareOf, withPodShares } from './route-share.js';
+import { capacityShare, type LimitedWeight, limitWeight, mayStableShrink, podsForTraffic } from './weight.js';
 
 type Share = readonly [revision: string, percent: number];
 
@@ -12,18 +14,14 @@ export interface Routing {
   traffic: TrafficStatus;
 }
 
-export function routing(seen: Observation, position: DeliveryPosition, settings: DeliverySettings): Routing {
-  const { stable, update, weight = 100, scale } = position;
-  if (!stable) return firstRoute(seen, update);
-  if (!update) return shared(seen, position, 0, { weight: 0 }, settings);
-  const routed = shareOf(seen.route, update);
-  const clamped = unshared(
-    seen,
-    position,
-    settings,
-    clampWeight(weight, view(seen, stable), view(seen, update), settings, routed, scale),
-  );
-  return shared(seen, position, weight, clamped, settings);
+export function planRoute(context: DeliveryContext): Routing {
+  const { stable, canary, position, observation, spec } = context;
+  if (!stable) return routeToFirst(context);
+  if (!canary) return routeBetween(context, 0, { weight: 0 });
+  const { weight = 100, scale } = position;
+  const routed = shareOf(observation.route, canary.name);
+  const limited = limitWeight(weight, stable, canary, spec, routed, scale);
+  return routeBetween(context, weight, withoutOthers(context, limited));
 }
 
 /**
@@ -31,19 +29,19 @@ export function routing(seen: Observation, position: DeliveryPosition, settings:
  * from the planned route, it is the route in effect, and `rejected` is the reason.
  */
 export function inEffect(
-  seen: Pick<Observation, 'revisions'>,
+  { revisions }: { revisions: readonly RevisionView[] },
   plan: DeliveryPlan,
   route: RouteView | undefined,
   rejected?: string,
 ): DeliveryPlan {
   // Until the planned route may be written, a route of another provider is in effect, which is not read.
-  const isHeld = route === undefined && plan.routeWaitsFor !== undefined;
-  if (isHeld || sameRoute(route, plan.route)) return plan;
+  const isPostponed = route === undefined && plan.routeWaitsFor !== undefined;
+  if (isPostponed || sameRoute(route, plan.route)) return plan;
   const { stable, update } = plan.position;
-  const names = new Set([...Object.keys(route?.weights ?? {}), ...seen.revisions.map(({ name }) => name)]);
+  const names = new Set([...Object.keys(route?.weights ?? {}), ...revisions.map(({ name }) => name)]);
   // After an abort no revision is new: the weight is the share of all revisions except the stable one.
   const isNew = (name: string) => (update ? name === update : stable !== undefined && name !== stable);
-  const shares = [...names].filter(isNew).map((name) => shareInForce({ ...seen, route }, name));
+  const shares = [...names].filter(isNew).map((name) => effectiveShare(route, revisions, name));
   const effectiveWeight = Math.min(
     100,
     shares.reduce((sum, share) => sum + share, 0),
@@ -52,39 +50,42 @@ export function inEffect(
   const { desiredWeight } = plan.traffic;
   return {
     ...plan,
-    route: route && withShares(seen, route, stable),
+    route: route && withPodShares(route, revisions, stable),
     traffic: { desiredWeight, effectiveWeight, verified: false, ...(reason ? { reason } : {}) },
   };
 }
 
-function firstRoute(seen: Observation, update: string | undefined): Routing {
-  if (!update) return report(seen, undefined, 0, { weight: 0 });
-  if (view(seen, update).ready > 0) return report(seen, { weights: { [update]: 100 } }, 100, { weight: 100 });
-  return report(seen, undefined, 100, { weight: 0, reason: `no pod of ${update} is ready` });
+function routeToFirst(context: DeliveryContext): Routing {
+  const { canary } = context;
+  if (!canary) return withTraffic(context, undefined, 0, { weight: 0 });
+  if (canary.ready > 0)
+    return withTraffic(context, { weights: { [canary.name]: 100 } }, 100, { weight: 100 });
+  return withTraffic(context, undefined, 100, { weight: 0, reason: `no pod of ${canary.name} is ready` });
 }
 
-function shared(
-  seen: Observation,
-  position: DeliveryPosition,
-  asked: number,
-  { weight, reason }: Clamped,
-  settings: DeliverySettings,
+function routeBetween(context: DeliveryContext, desired: number, limited: LimitedWeight): Routing {
+  const route = split(context, limited.weight);
+  const reason = sentence(limited.reason, outgoingShare(context, route));
+  return withTraffic(context, route, desired, { ...limited, reason });
+}
+
+/** Adds the status of the traffic, with the reason for a share that is not the desired one, or not verified. */
+function withTraffic(
+  context: DeliveryContext,
+  route: RouteView | undefined,
+  desiredWeight: number,
+  limited: LimitedWeight,
 ): Routing {
-  const route = split(seen, position, weight, settings);
-  const leaving = stillLeaving(seen, position, route, settings);
-  return report(seen, route, asked, { weight, reason: sentence(reason, leaving) });
-}
-
-/** What the status says of it: each share that is not as asked, or not known to be in force, has its reason. */
-function report(seen: Observation, route: RouteView | undefined, asked: number, clamped: Clamped): Routing {
-  const isWritten = sameRoute(route, seen.route);
-  const routeWaitsFor = awaitedEndpoints(seen, route);
+  const { observation } = context;
+  const isWritten = sameRoute(route, observation.route);
+  const routeWaitsFor = pendingEndpoints(context, route);
   const waiting = routeWaitsFor && `the route waits for ${routeWaitsFor}`;
-  const trouble =
-    seen.routeRejected ?? (isWritten ? undefined : (seen.routeTrouble ?? waiting ?? NOT_READ_BACK));
-  const verified = isWritten && seen.routeRejected === undefined;
-  const reason = sentence(clamped.reason, trouble);
-  const traffic = { desiredWeight: asked, effectiveWeight: clamped.weight, verified };
+  const unverified =
+    observation.routeRejected ??
+    (isWritten ? undefined : (observation.routeTrouble ?? waiting ?? NOT_READ_BACK));
+  const verified = isWritten && observation.routeRejected === undefined;
+  const reason = sentence(limited.reason, unverified);
+  const traffic = { desiredWeight, effectiveWeight: limited.weight, verified };
   return {
     route,
     ...(routeWaitsFor ? { routeWaitsFor } : {}),
@@ -93,8 +94,8 @@ function report(seen: Observation, route: RouteView | undefined, asked: number, 
 }
 
 /** A route to a Service without endpoints answers 503. */
-function awaitedEndpoints(seen: Observation, route: RouteView | undefined): string | undefined {
-  const waiting = seen.revisions.filter(
+function pendingEndpoints({ revisions }: DeliveryContext, route: RouteView | undefined): string | undefined {
+  const waiting = revisions.filter(
     ({ name, awaitsEndpoints }) => awaitsEndpoints && (shareOf(route, name) > 0 || route?.header === name),
   );
   if (waiting.length === 0) return undefined;
@@ -107,112 +108,101 @@ function sentence(...parts: (string | undefined)[]): string | undefined {
   return parts.filter((part) => part !== undefined).join('; ') || undefined;
 }
 
-/** The shares of both revisions, and of one that still carries what the stable one can't yet. */
-function split(
-  seen: Observation,
-  position: DeliveryPosition,
-  weight: number,
-  settings: DeliverySettings,
-): RouteView {
-  const { update } = position;
+/** The shares of both revisions, and of one that still serves what the stable one has no capacity for. */
+function split(context: DeliveryContext, weight: number): RouteView {
+  const { canary, position, spec } = context;
   const shares = [
-    ...stableShares(seen, position, 100 - weight, settings),
-    ...(update ? [[update, weight] as const] : []),
+    ...stableShares(context, 100 - weight),
+    ...(canary ? [[canary.name, weight] as const] : []),
   ];
   const weights = Object.fromEntries(shares.filter(([, share]) => share > 0));
-  if (settings.split === 'replicas')
+  if (spec.split === 'replicas')
     return Object.keys(weights).length > 1 ? { weights, byPods: true } : { weights };
-  const service = isOpenToAll(seen, weights, settings) ? ALL_REVISIONS : position.stable!;
+  const service = selectsAll(context, weights) ? ALL_REVISIONS : position.stable!;
   const route = Object.keys(weights).length > 1 ? { weights, service } : { weights };
-  if (!update || view(seen, update).ready === 0) return route;
-  const mirror = mirrored(view(seen, update), weight, settings);
-  return { ...route, header: update, ...(mirror > 0 ? { mirror } : {}) };
+  if (!canary || canary.ready === 0) return route;
+  const mirror = mirroredShare(context, weight);
+  return { ...route, header: canary.name, ...(mirror > 0 ? { mirror } : {}) };
 }
 
 /**
  * A rolling update removes a stable pod for each new pod that is ready: callers of the Service would overload the
  * remaining ones. The Service selects all revisions only if each revision with pods has a share.
  */
-function isOpenToAll(
-  { revisions, strangers = [] }: Observation,
+function selectsAll(
+  { observation: { unrecorded = [] }, revisions, spec }: DeliveryContext,
   weights: RouteView['weights'],
-  { strategy }: DeliverySettings,
 ): boolean {
   const withPods = revisions.filter(({ replicas, ready }) => replicas > 0 || ready > 0);
   return (
-    strategy === 'RollingUpdate' && strangers.length === 0 && withPods.every(({ name }) => weights[name]! > 0)
+    spec.strategy === 'RollingUpdate' &&
+    unrecorded.length === 0 &&
+    withPods.every(({ name }) => weights[name]! > 0)
   );
 }
 
-/** Copies of requests weigh as much as requests: both together are no more than the ready pods carry. */
-function mirrored({ ready }: RevisionView, weight: number, settings: DeliverySettings): number {
-  return Math.min(settings.mirror ?? 0, carries(ready, carryingPods(settings)) - weight);
+/** A copy of a request is as much load as the request: both together are limited to the capacity of the ready pods. */
+function mirroredShare({ canary, spec }: DeliveryContext, weight: number): number {
+  return Math.min(spec.mirror ?? 0, capacityShare(canary!.ready, podsForTraffic(spec)) - weight);
 }
 
 /**
- * The stable revision's share. Where it made room for a revision that was then given
- * up, that one keeps what the stable pods can't carry until they are back: an abort
- * waits for nothing, and overloads nobody. Nor does it ever lead more to what failed.
+ * The stable revision's share. If its pods made room for a revision that was then aborted, that one retains what they
+ * have no capacity for until they are ready again: an abort waits for nothing and overloads no pod. The share of the
+ * aborted revision never grows.
  */
-function stableShares(
-  seen: Observation,
-  { stable, update }: DeliveryPosition,
-  share: number,
-  settings: DeliverySettings,
-): Share[] {
-  const leaving = seen.revisions.find(
-    ({ name, ready }) => name !== stable && name !== update && ready > 0 && shareInForce(seen, name) > 0,
+function stableShares(context: DeliveryContext, share: number): Share[] {
+  const { observation, revisions } = context;
+  const { stable, update } = context.position;
+  const outgoing = revisions.find(
+    ({ name, ready }) =>
+      name !== stable &&
+      name !== update &&
+      ready > 0 &&
+      effectiveShare(observation.route, revisions, name) > 0,
   );
-  const kept = leaving ? keptShare(seen, view(seen, stable!), leaving, share, settings) : 0;
-  return [[stable!, share - kept], ...(leaving ? [[leaving.name, kept] as const] : [])];
+  const retained = outgoing ? retainedShare(context, outgoing, share) : 0;
+  return [[stable!, share - retained], ...(outgoing ? [[outgoing.name, retained] as const] : [])];
 }
 
-/** Why a revision that is neither the stable one nor on its way has a share; undefined when none has. */
-function stillLeaving(
-  seen: Observation,
-  { stable, update }: DeliveryPosition,
+/** Why a revision that is neither stable nor being delivered has a share; undefined if none has. */
+function outgoingShare(
+  { stable, position, spec }: DeliveryContext,
   { weights, byPods }: RouteView,
-  settings: DeliverySettings,
 ): string | undefined {
-  const leaving = Object.keys(weights).find((name) => name !== stable && name !== update);
-  if (!leaving) return undefined;
-  const share = byPods ? 'the share of its pods' : `${weights[leaving]} %`;
-  const { ready } = view(seen, stable!);
-  return `${leaving} keeps ${share}: ${ready} of ${carryingPods(settings)} pods of ${stable} are ready`;
+  const outgoing = Object.keys(weights).find((name) => name !== position.stable && name !== position.update);
+  if (!outgoing) return undefined;
+  const share = byPods ? 'the share of its pods' : `${weights[outgoing]} %`;
+  return `${outgoing} keeps ${share}: ${stable!.ready} of ${podsForTraffic(spec)} pods of ${stable!.name} are ready`;
 }
 
-/** What a revision on its way out keeps of the share that is the stable one's. */
-function keptShare(
-  seen: Observation,
-  stable: RevisionView,
-  leaving: RevisionView,
-  share: number,
-  settings: DeliverySettings,
-): number {
-  if (settings.replicas === 0) return 0;
+/** The part of the stable revision's share that an outgoing revision retains. */
+function retainedShare(context: DeliveryContext, outgoing: RevisionView, share: number): number {
+  const { observation, recorded, revisions, spec } = context;
+  const stable = context.stable!;
+  if (spec.replicas === 0) return 0;
   if (stable.ready === 0) return share;
-  const full = carryingPods(settings);
-  const lacking = share - Math.min(share, carries(stable.ready, full));
-  // Once it is on record that it leaves, the route tells that it was to keep a share.
-  const mayKeep = makesRoom(settings) || stable.replicas < full || leaving.name !== seen.position.update;
-  return mayKeep ? Math.min(lacking, shareInForce(seen, leaving.name), carries(leaving.ready, full)) : 0;
+  const full = podsForTraffic(spec);
+  const lacking = share - Math.min(share, capacityShare(stable.ready, full));
+  // Once the abort is recorded, a share in the route shows that the revision retained one.
+  const mayRetain = mayStableShrink(spec) || stable.replicas < full || outgoing.name !== recorded.update;
+  if (!mayRetain) return 0;
+  const current = effectiveShare(observation.route, revisions, outgoing.name);
+  return Math.min(lacking, current, capacityShare(outgoing.ready, full));
 }
 
 /**
- * Without a router every ready pod behind the Service gets its share, so a third
- * revision's pods must be gone before two share it. Pinned to one revision it shuts them out anyway.
+ * Without a router every ready pod behind the Service gets the same share: pods of a third revision must be removed
+ * before two share the traffic. A Service that selects one revision excludes them.
  */
-function unshared(
-  seen: Observation,
-  { stable, update }: DeliveryPosition,
-  settings: DeliverySettings,
-  clamped: Clamped,
-): Clamped {
-  if (settings.split === 'exact' || clamped.weight === 0 || clamped.weight === 100) return clamped;
-  const third = seen.revisions.some(({ name, ready }) => ready > 0 && name !== stable && name !== update);
-  return third
-    ? { weight: 0, reason: 'pods of an earlier revision still stand behind the Service' }
-    : clamped;
+function withoutOthers(
+  { revisions, position, spec }: DeliveryContext,
+  limited: LimitedWeight,
+): LimitedWeight {
+  if (spec.split === 'exact' || limited.weight === 0 || limited.weight === 100) return limited;
+  const { stable, update } = position;
+  const hasOthers = revisions.some(({ name, ready }) => ready > 0 && name !== stable && name !== update);
+  return hasOthers ? { weight: 0, reason: 'the Service still selects pods of an earlier revision' } : limited;
 }
 
 /** Whether two routes send every request to the same revision. Shares by pods are not written, so not compared. */

@@ -1,187 +1,169 @@
-/** The steps of a delivery: which share they ask for, what they wait for, and when the next one begins. */
+/** The steps of a delivery: their weights, what they wait for, and when the next one starts. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import { fullId, shareInForce, shareOf, stepId, view } from './revisions.js';
-import type { Decision, DeliverySettings, Observation, Stage, StepView } from './types.js';
-import { carries, replicaShares } from './weight.js';
+import { type DeliveryContext, withPosition } from './context.js';
+import type { Decision, StepView } from './delivery-plan.js';
+import type { Stage } from './delivery-spec.js';
+import { fullId, stepId } from './request-ids.js';
+import { effectiveShare, shareOf } from './route-share.js';
+import { capacityShare, replicaShares } from './weight.js';
 
 /**
- * The share asked for the revision on its way. A live `canaryWeight` is in force
- * whatever the steps say; nothing is held back on the way to the first stable
- * revision, nor on the way back to one whose pods still run.
+ * The desired weight of the revision being delivered. A live `canaryWeight` overrides the steps. The first
+ * revision, and an undo to a revision whose pods still run, get the whole traffic.
  */
-export function askedWeight(
-  { stable, undo, step = 0, floor = 0 }: DeliveryPosition,
-  settings: DeliverySettings,
-): number {
+export function desiredWeight({ position, spec }: DeliveryContext): number {
+  const { stable, undo, step = 0, floor = 0 } = position;
   if (!stable || undo) return 100;
-  if (settings.canaryWeight !== undefined) return settings.canaryWeight;
-  const stage = settings.stages[step];
+  if (spec.canaryWeight !== undefined) return spec.canaryWeight;
+  const stage = spec.stages[step];
   return stage ? Math.max(stage.weight, floor) : 100;
 }
 
-/** Whether the steps decide on the weight at this moment. */
-function stepsDrive({ stable, undo }: DeliveryPosition, settings: DeliverySettings): boolean {
-  return stable !== undefined && !undo && settings.canaryWeight === undefined;
+/** Whether the steps decide the weight now. */
+function areStepsEffective({ position: { stable, undo }, spec }: DeliveryContext): boolean {
+  return stable !== undefined && !undo && spec.canaryWeight === undefined;
 }
 
 /**
- * Another strategy begins at its first step, with the share that is in force: a change of
- * strategy takes no traffic back, and gives none that was asked for and never reached.
+ * Another strategy starts at its first step with the effective share: a change of the strategy reverts no share,
+ * and adds none that was desired and never effective.
  */
-export function adoptStrategy(
-  seen: Observation,
-  position: DeliveryPosition,
-  settings: DeliverySettings,
-): DeliveryPosition {
-  const { strategy } = settings;
+export function adoptStrategy({ observation, position, revisions, spec }: DeliveryContext): DeliveryPosition {
+  const { strategy } = spec;
   if (!position.update || position.strategy === strategy) return position;
   if (!position.strategy) return { ...position, strategy };
   const { step, stepSince, ...rest } = position;
-  return { ...rest, strategy, floor: Math.min(position.weight ?? 0, shareInForce(seen, position.update)) };
+  const share = effectiveShare(observation.route, revisions, position.update);
+  return { ...rest, strategy, floor: Math.min(position.weight ?? 0, share) };
 }
 
-/** Goes on to the next step, as far as what it waits for is there. */
-export function advanceStep(
-  seen: Observation,
-  before: DeliveryPosition,
-  settings: DeliverySettings,
-  now: number,
-): { position: DeliveryPosition; decisions: Decision[] } {
-  const { update, step = 0 } = before;
-  const of = settings.stages.length;
-  if (!update || !hasStepsLeft(before, settings)) return { position: before, decisions: [] };
-  const position = withRaisedShare(before, settings);
-  if (isAskedInFull(position, settings)) return goTo(position, of, of);
-  if (!inForce(seen, position, settings)) return { position, decisions: [] };
-  const reached = { ...position, step, stepSince: position.stepSince ?? new Date(now).toISOString() };
-  if (waits(seen, reached, settings, now)) return { position: reached, decisions: [] };
-  return goTo(reached, step + 1, of);
+/** Starts the next step if the current one waits for nothing. */
+export function advanceStep(context: DeliveryContext): { position: DeliveryPosition; decisions: Decision[] } {
+  const { update, step = 0 } = context.position;
+  const of = context.spec.stages.length;
+  if (!update || !hasStepsLeft(context)) return { position: context.position, decisions: [] };
+  const raised = withPosition(context, withRaisedShare(context));
+  if (isFullPromotionRequested(raised)) return completeStep(raised.position, of, of);
+  if (!isWeightEffective(raised)) return { position: raised.position, decisions: [] };
+  const stepSince = raised.position.stepSince ?? new Date(context.now).toISOString();
+  const reached = withPosition(raised, { ...raised.position, step, stepSince });
+  if (stepWaitsFor(reached)) return { position: reached.position, decisions: [] };
+  return completeStep(reached.position, step + 1, of);
 }
 
-/** A share that is raised in the middle of its step is a new one: it is held and judged from when it is in force. */
-function withRaisedShare(position: DeliveryPosition, settings: DeliverySettings): DeliveryPosition {
-  const { weight = 0, stepSince, ...rest } = position;
-  return weight < askedWeight(position, settings) ? { ...rest, weight } : position;
+/** A share that is raised during its step is a new one: hold and analysis restart when it is effective. */
+function withRaisedShare(context: DeliveryContext): DeliveryPosition {
+  const { weight = 0, stepSince, ...rest } = context.position;
+  return weight < desiredWeight(context) ? { ...rest, weight } : context.position;
 }
 
-function goTo(position: DeliveryPosition, step: number, of: number) {
+function completeStep(position: DeliveryPosition, next: number, of: number) {
   const { stepSince, ...rest } = position;
   const decision: Decision = {
-    type: 'StepDone',
+    type: 'StepCompleted',
     revision: position.update!,
     step: position.step ?? 0,
     of,
-    next: step,
+    next,
   };
-  return { position: { ...rest, step }, decisions: [decision] };
+  return { position: { ...rest, step: next }, decisions: [decision] };
 }
 
-/** Whether the route that was read back gives the new revision what the step asks for. */
-function inForce(seen: Observation, position: DeliveryPosition, settings: DeliverySettings): boolean {
-  const { update } = position;
-  const { canaryPods, replicas } = settings;
-  // A canary with a fixed number of pods may never carry what is asked: then it has all it can get.
-  const wanted = askedWeight(position, settings);
-  const isFixed = typeof canaryPods === 'number' && wanted < 100;
-  const asked = isFixed ? Math.min(wanted, carries(canaryPods, replicas)) : wanted;
-  const canary = view(seen, update!);
+/**
+ * Whether the route that was read back gives the new revision the desired weight of the step. A route that its
+ * Gateway rejects routes nothing, so no step starts, holds or is measured on it.
+ */
+function isWeightEffective(context: DeliveryContext): boolean {
+  const { observation, spec } = context;
+  if (observation.routeRejected !== undefined) return false;
+  const { canaryPods, replicas } = spec;
+  const canary = context.canary!;
+  // A canary with a fixed number of pods may lack the capacity for the desired weight.
+  const desired = desiredWeight(context);
+  const isFixed = typeof canaryPods === 'number' && desired < 100;
+  const possible = isFixed ? Math.min(desired, capacityShare(canaryPods, replicas)) : desired;
   if (canaryPods === 'full' && canary.ready < replicas) return false;
   if (canary.ready === 0) return replicas === 0;
-  if (settings.split === 'replicas' && asked > 0 && asked < 100)
-    return canary.ready >= replicaShares(replicas, asked).update;
-  // Pods of its that the route led to before may carry more than it was to have by itself.
-  const share = shareOf(seen.route, update);
-  return share >= asked && share <= wanted;
+  if (spec.split === 'replicas' && possible > 0 && possible < 100)
+    return canary.ready >= replicaShares(replicas, possible).update;
+  // Pods from an earlier, higher weight may have capacity for more than the fixed number has.
+  const share = shareOf(observation.route, canary.name);
+  return share >= possible && share <= desired;
 }
 
-/** What the step waits for, in words; undefined when it waits for nothing. */
-function waits(
-  seen: Observation,
-  position: DeliveryPosition,
-  settings: DeliverySettings,
-  now: number,
-): string | undefined {
-  const { step = 0 } = position;
-  const stage = settings.stages[step]!;
-  const leftMs = holdLeftMs(position, stage, now);
-  if (leftMs > 0) return `the hold of ${seconds(stage.holdMs)} to end`;
-  const judging = judges(seen, position);
-  if (judging) return judging;
-  if (stage.pause && !released(position, settings)) return `somebody to continue: kubectl pcf promote`;
+/** What the step waits for; undefined if the next one can start. */
+function stepWaitsFor(context: DeliveryContext): string | undefined {
+  const stage = context.spec.stages[context.position.step ?? 0]!;
+  const leftMs = holdLeftMs(context, stage);
+  if (leftMs > 0) return `the hold of ${durationText(stage.holdMs)} to end`;
+  const verdict = stepVerdict(context);
+  if (verdict) return verdict;
+  if (stage.pause && !isPromotionRequested(context)) return 'manual promotion: kubectl pcf promote';
   return undefined;
 }
 
-/** What the analysis has yet to say of this step. What it said of an earlier one, with a smaller share, does not count. */
-function judges({ analysis }: Observation, { stepSince }: DeliveryPosition): string | undefined {
+/** The pending verdict of the analysis on this step. One on an earlier step, with a smaller share, does not count. */
+function stepVerdict({ observation: { analysis }, position }: DeliveryContext): string | undefined {
   if (!analysis) return undefined;
-  if (analysis.stepSince !== stepSince) return 'the analysis: nothing was measured at this step yet';
+  if (analysis.stepSince !== position.stepSince) return 'the analysis: no measurement at this step yet';
   return analysis.verdict === 'Passed' ? undefined : `the analysis: ${analysis.message}`;
 }
 
 /**
- * What the analysis has yet to say before the promotion, in words. Steps were judged one
- * by one; where none did, all depends on it. A provider that is away never promotes.
+ * The pending verdict of the analysis on the promotion. If the steps were judged one by one, only an unavailable
+ * provider blocks it.
  */
-export function awaitedVerdict(
-  { analysis }: Observation,
-  position: DeliveryPosition,
-  settings: DeliverySettings,
-): string | undefined {
-  if (!analysis || isAskedInFull(position, settings)) return undefined;
-  const isJudgedByStep = settings.stages.length > 0 && stepsDrive(position, settings);
+export function promotionVerdict(context: DeliveryContext): string | undefined {
+  const { analysis } = context.observation;
+  if (!analysis || isFullPromotionRequested(context)) return undefined;
+  const isJudgedByStep = context.spec.stages.length > 0 && areStepsEffective(context);
   const { verdict, message } = analysis;
   if (isJudgedByStep ? verdict !== 'Unavailable' : verdict === 'Passed') return undefined;
   return `the analysis: ${message}; or: kubectl pcf promote --full`;
 }
 
-/** Whether steps are left that must be done first. */
-export function hasStepsLeft(position: DeliveryPosition, settings: DeliverySettings): boolean {
-  return stepsDrive(position, settings) && (position.step ?? 0) < settings.stages.length;
+export function hasStepsLeft(context: DeliveryContext): boolean {
+  return areStepsEffective(context) && (context.position.step ?? 0) < context.spec.stages.length;
 }
 
-/** A clock that was set back must not hold longer than was asked. */
-function holdLeftMs({ stepSince }: DeliveryPosition, { holdMs }: Stage, now: number): number {
+/** Never longer than the hold, even if a clock was set back. */
+function holdLeftMs({ position: { stepSince }, now }: DeliveryContext, { holdMs }: Stage): number {
   if (!stepSince) return holdMs;
   return Math.min(holdMs, Date.parse(stepSince) + holdMs - now);
 }
 
-function released(position: DeliveryPosition, { requests }: DeliverySettings): boolean {
+function isPromotionRequested({ position, spec: { requests } }: DeliveryContext): boolean {
   return requests.promote === stepId(position);
 }
 
-/** Somebody wants all that is left to be skipped. */
-export function isAskedInFull(position: DeliveryPosition, { requests }: DeliverySettings): boolean {
+/** Whether the remaining steps are to be skipped. */
+function isFullPromotionRequested({ position, spec: { requests } }: DeliveryContext): boolean {
   return requests.promote !== undefined && requests.promote === fullId(position);
 }
 
-/** The step for people, and when to look again. */
-export function stepView(
-  seen: Observation,
-  position: DeliveryPosition,
-  settings: DeliverySettings,
-  now: number,
-): { step?: StepView; wakeMs?: number } {
-  const { update, step: index = 0, stepSince: since } = position;
-  const of = settings.stages.length;
-  if (!update || of === 0 || !position.stable || position.undo) return {};
-  const weight = askedWeight(position, settings);
-  const base = { index, of, weight, ...(since ? { since } : {}) };
-  if (!stepsDrive(position, settings)) {
-    const waitingFor = `canaryWeight ${settings.canaryWeight} to be taken out of spec: it is in force instead of the steps`;
+/** The step for the status, and when to plan again. */
+export function stepView(context: DeliveryContext): { step?: StepView; wakeMs?: number } {
+  const { canary, stable, observation, position, recorded, spec } = context;
+  const { step: index = 0, stepSince: since } = position;
+  const of = spec.stages.length;
+  if (!canary || of === 0 || !stable || position.undo) return {};
+  const base = { index, of, weight: desiredWeight(context), ...(since ? { since } : {}) };
+  if (!areStepsEffective(context)) {
+    const waitingFor = `canaryWeight ${spec.canaryWeight} to be removed from spec: it overrides the steps`;
     return { step: { ...base, waitingFor } };
   }
-  const stage = settings.stages[index];
+  const stage = spec.stages[index];
   if (!stage) return { step: base };
-  const waitingFor = since ? waits(seen, position, settings, now) : 'its weight to be in force';
-  const leftMs = since ? holdLeftMs(position, stage, now) : 0;
-  // The analysis learns of a step that begins from what is on record, and begins to measure then.
-  const isToMeasure = since !== seen.position.stepSince && seen.analysis !== undefined;
+  const waitingFor = since ? stepWaitsFor(context) : 'its weight to take effect';
+  const leftMs = since ? holdLeftMs(context, stage) : 0;
+  // The analysis reads the start of a step from the recorded position, and starts to measure then.
+  const isAnalysisPending = since !== recorded.stepSince && observation.analysis !== undefined;
   return {
     step: { ...base, ...(waitingFor ? { waitingFor } : {}) },
-    ...(isToMeasure ? { wakeMs: 0 } : leftMs > 0 ? { wakeMs: leftMs } : {}),
+    ...(isAnalysisPending ? { wakeMs: 0 } : leftMs > 0 ? { wakeMs: leftMs } : {}),
   };
 }
 
-function seconds(ms: number): string {
+function durationText(ms: number): string {
   return ms % 60_000 === 0 ? `${ms / 60_000}m` : `${ms / 1000}s`;
 }

@@ -1,49 +1,50 @@
-/** Arithmetic of weights and pods. */
-import type { DeliverySettings, RevisionView } from './types.js';
+/** Arithmetic of weights and pods. Weights and shares are in percent. */
+import type { DeliverySpec } from './delivery-spec.js';
+import type { RevisionView } from './observation.js';
 
-type Capacity = Pick<DeliverySettings, 'replicas' | 'maxUnavailable'>;
+type Capacity = Pick<DeliverySpec, 'replicas' | 'maxUnavailable'>;
 
-/** Whether both revisions together are held to a number of pods, so that the stable one makes room for the other. */
-export function surges({
+/** Whether the number of pods of both revisions is limited, so that the stable one makes room for the other. */
+export function isSurgeLimited({
   maxSurge,
   split,
   strategy,
-}: Pick<DeliverySettings, 'maxSurge' | 'split' | 'strategy'>): boolean {
+}: Pick<DeliverySpec, 'maxSurge' | 'split' | 'strategy'>): boolean {
   return maxSurge !== undefined && (split === 'exact' || strategy === 'RollingUpdate');
 }
 
-/** Whether the stable revision may have fewer pods than it needs to carry everything. */
-export function makesRoom(settings: DeliverySettings): boolean {
-  return surges(settings) || (settings.split === 'replicas' && settings.canaryPods !== 'full');
+/** Whether the stable revision may have fewer pods than the whole traffic needs. */
+export function mayStableShrink(spec: DeliverySpec): boolean {
+  return isSurgeLimited(spec) || (spec.split === 'replicas' && spec.canaryPods !== 'full');
 }
 
-/** Pods that are enough for the whole traffic while pods are replaced. */
-export function carryingPods({ replicas, maxUnavailable }: Capacity): number {
+/** Pods that have capacity for the whole traffic while pods are replaced. */
+export function podsForTraffic({ replicas, maxUnavailable }: Capacity): number {
   return replicas === 0 ? 0 : Math.max(1, replicas - maxUnavailable);
 }
 
-/** The share, in percent, that `ready` pods can carry when `full` pods carry everything. */
-export function carries(ready: number, full: number): number {
+/** The share that `ready` pods have capacity for if `full` pods have capacity for the whole traffic. */
+export function capacityShare(ready: number, full: number): number {
   return full === 0 ? 100 : Math.floor((100 * Math.min(ready, full)) / full);
 }
 
 /**
- * The share that pods may keep when others took the rest. Rounded up, where
- * {@link carries} is rounded down: of three pods two keep 67 % when one got 33 %.
+ * The share that pods may retain after others got the rest. Rounded up, where {@link capacityShare} is rounded
+ * down: two of three pods retain 67 % after one got 33 %.
  */
-export function keeps(ready: number, full: number): number {
+function retainableShare(ready: number, full: number): number {
   return full === 0 ? 100 : Math.ceil((100 * Math.min(ready, full)) / full);
 }
 
-/** Pods that must stay for a share that is routed to them. */
-export function podsKeeping(share: number, full: number): number {
+/** Pods that must be retained for a share that is routed to them. */
+export function podsToRetain(share: number, full: number): number {
   let pods = Math.floor((full * share) / 100);
-  while (keeps(pods, full) < share) pods++;
+  while (retainableShare(pods, full) < share) pods++;
   return pods;
 }
 
-/** Pods needed for a share. A canary that gets no share still has one pod, for the header's requests. */
-export function podsFor(weight: number, full: number): number {
+/** Pods needed for a share. A canary with a share of 0 has one pod, for requests with the header. */
+export function podsForShare(weight: number, full: number): number {
   if (full === 0) return 0;
   return Math.max(1, Math.ceil((full * weight) / 100));
 }
@@ -65,60 +66,71 @@ export function replicaShares(full: number, weight: number): { stable: number; u
   return candidates.reduce((best, candidate) => (miss(candidate) < miss(best) ? candidate : best));
 }
 
-/** What the weight may be, and why it is not what was asked. */
-export interface Clamped {
+/** A weight, and why it is not the desired one. */
+export interface LimitedWeight {
   weight: number;
   reason?: string;
 }
 
 /**
- * The weight in force: what was asked, held down to what the new revision's ready
- * pods can carry, and up to what the stable one's can't, if it was made smaller.
- * A revision with no ready pod gets nothing, whatever was asked. `routed` is the
- * share that the new revision has now; `scale` is the number of pods for the whole
- * traffic when it got it, where that is less than `replicas` by now.
+ * The effective weight: the desired one, at most the capacity of the new revision's ready pods, and at least what the
+ * stable revision lacks, if it was made smaller. A revision without a ready pod gets no traffic. `routed` is the share
+ * that the new revision has now; `scale` is the number of pods for the whole traffic when it got that share, if an
+ * autoscaler raised `replicas` since.
  */
-export function clampWeight(
-  asked: number,
+export function limitWeight(
+  desired: number,
   stable: RevisionView,
-  update: RevisionView,
-  settings: Capacity & Pick<DeliverySettings, 'split'>,
+  canary: RevisionView,
+  spec: Capacity & Pick<DeliverySpec, 'split'>,
   routed = 0,
-  scale = settings.replicas,
-): Clamped {
-  if (update.ready === 0)
-    return because(asked, 0, settings.replicas === 0 ? 'replicas is 0' : `no pod of ${update.name} is ready`);
-  if (stable.ready === 0) return because(asked, 100, `no pod of ${stable.name} is ready`);
-  if (settings.split === 'replicas') return sharedByPods(asked, stable, update, settings.replicas);
-  const full = carryingPods(settings);
-  const before = carryingPods({ ...settings, replicas: Math.min(scale, settings.replicas) });
-  // What pods carried before an autoscaler asked for more, they carry until these are there.
-  const most = Math.max(carries(update.ready, full), Math.min(routed, carries(update.ready, before)));
-  if (asked > most) {
-    const by = carries(update.ready, full) < most ? before : full;
-    const words = `${update.ready} of ${by} pods of ${update.name} are ready and can carry ${most} %`;
-    return because(asked, most, words);
+  scale = spec.replicas,
+): LimitedWeight {
+  if (canary.ready === 0)
+    return limited(desired, 0, spec.replicas === 0 ? 'replicas is 0' : `no pod of ${canary.name} is ready`);
+  if (stable.ready === 0) return limited(desired, 100, `no pod of ${stable.name} is ready`);
+  if (spec.split === 'replicas') return weightOfPods(desired, stable, canary, spec.replicas);
+  const full = podsForTraffic(spec);
+  const before = podsForTraffic({ ...spec, replicas: Math.min(scale, spec.replicas) });
+  // Until the pods that an autoscaler added are ready, the present ones retain the share that they have.
+  const most = Math.max(
+    capacityShare(canary.ready, full),
+    Math.min(routed, capacityShare(canary.ready, before)),
+  );
+  if (desired > most) {
+    const of = capacityShare(canary.ready, full) < most ? before : full;
+    return limited(
+      desired,
+      most,
+      `${canary.ready} of ${of} pods of ${canary.name} are ready, enough for ${most} %`,
+    );
   }
-  // It never rises for want of stable pods: it only does not fall before they are back.
-  const least = stable.replicas < full ? Math.min(routed, most, 100 - keeps(stable.ready, full)) : 0;
-  return because(
-    asked,
-    Math.max(asked, least),
+  // Missing stable pods never raise the weight: they only keep it from falling before they are ready.
+  const least =
+    stable.replicas < full ? Math.min(routed, most, 100 - retainableShare(stable.ready, full)) : 0;
+  return limited(
+    desired,
+    Math.max(desired, least),
     `${stable.ready} of ${full} pods of ${stable.name} are ready`,
   );
 }
 
-function sharedByPods(asked: number, stable: RevisionView, update: RevisionView, full: number): Clamped {
-  if (asked === 0) return { weight: 0 };
-  if (asked === 100 && update.ready >= full) return { weight: 100 };
-  const share = Math.round((100 * update.ready) / (update.ready + stable.ready));
-  return because(
-    asked,
+function weightOfPods(
+  desired: number,
+  stable: RevisionView,
+  canary: RevisionView,
+  full: number,
+): LimitedWeight {
+  if (desired === 0) return { weight: 0 };
+  if (desired === 100 && canary.ready >= full) return { weight: 100 };
+  const share = Math.round((100 * canary.ready) / (canary.ready + stable.ready));
+  return limited(
+    desired,
     Math.min(99, Math.max(1, share)),
-    `without a router the share is that of the ready pods, ${update.ready} to ${stable.ready}`,
+    `without a router the weight is the share of ready pods: ${canary.ready} to ${stable.ready}`,
   );
 }
 
-function because(asked: number, weight: number, reason: string): Clamped {
-  return weight === asked ? { weight } : { weight, reason };
+function limited(desired: number, weight: number, reason: string): LimitedWeight {
+  return weight === desired ? { weight } : { weight, reason };
 }

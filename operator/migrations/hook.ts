@@ -1,4 +1,4 @@
-/** What must be there before contract takes anything out: a Job that ended well, a VolumeSnapshot, or a Backup of CloudNativePG. */
+/** The hook before contract (`migrations.beforeContract`): a Job, a VolumeSnapshot, or a Backup of CloudNativePG. */
 import { createHash } from 'node:crypto';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { BeforeContractJob } from '../api/v1alpha1/spec/data.js';
@@ -7,37 +7,43 @@ import { type Component, commonLabels, LABELS } from '../resources/metadata.js';
 import { CONTAINER_SECURITY, POD_SECURITY } from '../resources/pod-template.js';
 import type { Revision } from '../resources/revision.js';
 import { apiVersionOf, type KubeObject, type ResourceType } from '../runtime/kube-types.js';
-import { MIGRATION_CONTAINER, stageJob } from './job.js';
 import type { JobView } from './job-view.js';
+import { MIGRATION_CONTAINER, stageJob } from './migration-job.js';
 
-/** A backup is of one promotion: an undo and another promotion later, what it holds is old. */
+/** Unique per promotion: after an undo and another promotion, a backup of the first promotion is outdated. */
 export function hookName(revision: string, promotedAt: string | undefined, attempt: number): string {
   const hash = createHash('sha256').update(`${promotedAt}/${attempt}`).digest('hex');
   return `${revision}-hook-${hash.slice(0, 5)}`;
 }
 
-/** What the spec asks for, for the promotion that is on record. */
+/** The hook of the spec, for the recorded promotion. */
 export function hookObject(api: PcfApi, revision: Revision, attempt: number): KubeObject {
   const { job, volumeSnapshot, backup } = api.spec.migrations!.beforeContract!;
   const name = hookName(revision.name, api.status?.delivery?.promotedAt, attempt);
   if (job) return hookJob(api, name, revision, job);
   if (volumeSnapshot) {
     const { persistentVolumeClaimName, className } = volumeSnapshot;
-    return kept(api, VolumeSnapshotKind, name, revision, {
+    return retainedObject(api, VolumeSnapshotKind, name, revision, {
       source: { persistentVolumeClaimName },
       ...(className ? { volumeSnapshotClassName: className } : {}),
     });
   }
   const { cluster, method, plugin } = backup!;
-  return kept(api, BackupKind, name, revision, {
+  return retainedObject(api, BackupKind, name, revision, {
     cluster: { name: cluster },
     method,
     ...(plugin ? { pluginConfiguration: { name: plugin } } : {}),
   });
 }
 
-/** Without an owner: Kubernetes would collect it together with the PcfApi, and the data with it. */
-function kept(api: PcfApi, type: ResourceType, name: string, revision: Revision, spec: object): KubeObject {
+/** Without an owner: otherwise Kubernetes would delete it with the PcfApi, and the backup with it. */
+function retainedObject(
+  api: PcfApi,
+  type: ResourceType,
+  name: string,
+  revision: Revision,
+  spec: object,
+): KubeObject {
   const labels = {
     ...commonLabels(api),
     [LABELS.component]: 'migration' satisfies Component,
@@ -56,14 +62,14 @@ interface Backup extends KubeObject {
   status?: { readyToUse?: boolean; phase?: string; error?: string | { message?: string } };
 }
 
-/** How far a VolumeSnapshot or a Backup is; neither is ever lost. */
+/** The state of a VolumeSnapshot or a Backup, which is never `Lost`. */
 export function backupView(name: string, found: KubeObject | undefined): JobView {
   if (!found) return { name, state: 'Absent', failures: 0 };
   const { readyToUse, phase, error } = (found as Backup).status ?? {};
   if (readyToUse || phase === 'completed') return { name, state: 'Succeeded', failures: 0 };
-  const words = typeof error === 'string' ? error : error?.message;
+  const message = typeof error === 'string' ? error : error?.message;
   if (!error && phase !== 'failed') return { name, state: 'Running', failures: 0 };
-  const why = words ? `: ${words}` : '';
+  const why = message ? `: ${message}` : '';
   return { name, state: 'Failed', error: `${found.kind} ${name} failed${why}`, failures: 1 };
 }
 

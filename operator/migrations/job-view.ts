@@ -1,6 +1,6 @@
-/** What one migration Job and its pods say. */
+/** State and report of one migration Job, read from the Job and its pods. */
 import { EXIT, type MigrationReport, migrationReportSchema } from '../../contract/image.js';
-import type { JobState } from '../delivery/types.js';
+import type { JobState } from '../delivery/observation.js';
 import { LABELS } from '../resources/metadata.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 
@@ -8,11 +8,11 @@ export interface JobView {
   name: string;
   /** `Lost`: the Job succeeded, and its pod with the report is deleted. {@link FinishedJobs} verifies the deletion. */
   state: JobState | 'Lost';
-  /** What the newest run reported. */
+  /** Report of the newest run. */
   report?: MigrationReport;
-  /** Last line of what went wrong, if anything did. */
+  /** Last line of the error message. */
   error?: string;
-  /** Runs that failed so far. */
+  /** Number of failed runs. */
   failures: number;
 }
 
@@ -35,13 +35,13 @@ export interface PodLike extends KubeObject {
   status?: { containerStatuses?: { state?: { running?: object; terminated?: Terminated } }[] };
 }
 
-/** What the log of a pod says so far, if anything. */
+/** The last report in the log of a running pod. */
 export type LiveReports = (pod: string) => MigrationReport | undefined;
 
-/** The label by which a pod names its Job. */
+/** Label of a pod with the name of its Job. */
 export const JOB_NAME = 'batch.kubernetes.io/job-name';
 
-/** `live` is for people to see: no state follows from it. */
+/** `live` is for display only: no state depends on it. */
 export function jobView(
   name: string,
   jobs: readonly Job[],
@@ -50,54 +50,56 @@ export function jobView(
 ): JobView {
   const job = jobs.find(({ metadata }) => metadata.name === name);
   if (!job) return { name, state: 'Absent', failures: 0 };
-  const own = pods.filter((pod) => isOf(job, pod));
-  const isComplete = holds(job, 'Complete') !== undefined;
+  const own = pods.filter((pod) => isPodOf(job, pod));
+  const isComplete = trueCondition(job, 'Complete') !== undefined;
   const last = lastRun(own, isComplete);
   const report = parseReport(last?.message);
-  const seen = { name, failures: job.status?.failed ?? 0, ...(report ? { report } : {}) };
+  const base = { name, failures: job.status?.failed ?? 0, ...(report ? { report } : {}) };
   if (isComplete) {
-    if (last) return { ...seen, state: 'Succeeded' };
-    // A pod that still runs, to our cache, is about to say it.
-    return { ...seen, state: own.every((pod) => runsIn(pod).length > 0) ? 'Lost' : 'Running' };
+    if (last) return { ...base, state: 'Succeeded' };
+    // A pod that still runs according to the cache will report later.
+    return { ...base, state: own.every((pod) => runsIn(pod).length > 0) ? 'Lost' : 'Running' };
   }
-  const failed = holds(job, 'Failed') ?? holds(job, 'FailureTarget');
-  const words =
-    report?.error ?? (report || isHook(job) ? undefined : foreign(last)) ?? lastLine(last?.message);
-  if (failed) return { ...seen, state: 'Failed', error: words ?? failed.message ?? failed.reason };
-  const error = last && last.exitCode !== 0 ? (words ?? `exit code ${last.exitCode}`) : undefined;
-  const [now] = own.flatMap(({ metadata }) => live(metadata.name) ?? []);
-  return { ...seen, state: 'Running', ...(error ? { error } : {}), ...(now ? { report: now } : {}) };
+  const failed = trueCondition(job, 'Failed') ?? trueCondition(job, 'FailureTarget');
+  const message =
+    report?.error ??
+    (report || isHook(job) ? undefined : incompatibleImageError(last)) ??
+    lastLine(last?.message);
+  if (failed) return { ...base, state: 'Failed', error: message ?? failed.message ?? failed.reason };
+  const error = last && last.exitCode !== 0 ? (message ?? `exit code ${last.exitCode}`) : undefined;
+  const [current] = own.flatMap(({ metadata }) => live(metadata.name) ?? []);
+  return { ...base, state: 'Running', ...(error ? { error } : {}), ...(current ? { report: current } : {}) };
 }
 
-/** Somebody else's program, of which no `migrate` is expected. */
+/** The program of a hook is the user's own and has no command `migrate`. */
 function isHook({ metadata }: Job): boolean {
   return metadata.labels?.[LABELS.stage] === 'hook';
 }
 
-/** Whether a Job will start no pod any more, and has told what became of it, or is about to. */
+/** Whether a Job starts no more pods, and has its final condition or is about to get it. */
 export function hasEnded(job: KubeObject): boolean {
   const types = ['Complete', 'Failed', 'SuccessCriteriaMet', 'FailureTarget'];
-  return types.some((type) => holds(job as Job, type));
+  return types.some((type) => trueCondition(job as Job, type));
 }
 
-function holds({ status }: Job, type: string) {
+function trueCondition({ status }: Job, type: string) {
   return status?.conditions?.find((one) => one.type === type && one.status === 'True');
 }
 
-/** A Job that was stopped and made again has the name of the earlier one, whose pods may still be there. */
-function isOf({ metadata: { name, uid } }: Job, { metadata }: PodLike): boolean {
+/** A Job that was deleted and recreated has the name of the earlier one, whose pods may still exist. */
+function isPodOf({ metadata: { name, uid } }: Job, { metadata }: PodLike): boolean {
   const controller = metadata.ownerReferences?.find((owner) => owner.controller);
   return metadata.labels?.[JOB_NAME] === name && (!controller || controller.uid === uid);
 }
 
 /**
- * Of a Job that is complete it is the run that succeeded. Otherwise the one whose pod was made
- * last, by the API server's clock: two nodes need not agree on when a run ended.
+ * The successful run of a complete Job. Otherwise the run whose pod was created last according to the
+ * API server: clocks of nodes may differ, so the end of a run is not comparable.
  */
 function lastRun(pods: readonly PodLike[], isComplete: boolean): Terminated | undefined {
   const inOrder = pods
-    .flatMap((pod) => runsIn(pod).map((run) => ({ ...run, madeAt: pod.metadata.creationTimestamp })))
-    .toSorted((a, b) => compare(a.madeAt, b.madeAt) || compare(a.finishedAt, b.finishedAt));
+    .flatMap((pod) => runsIn(pod).map((run) => ({ ...run, createdAt: pod.metadata.creationTimestamp })))
+    .toSorted((a, b) => compare(a.createdAt, b.createdAt) || compare(a.finishedAt, b.finishedAt));
   return isComplete ? inOrder.findLast(({ exitCode }) => exitCode === 0) : inOrder.at(-1);
 }
 
@@ -113,28 +115,28 @@ function parseReport(message: string | undefined): MigrationReport | undefined {
   try {
     return migrationReportSchema.parse(JSON.parse(message ?? ''));
   } catch {
-    return undefined; // an image that left plain text, or nothing
+    return undefined; // plain text, or no message
   }
 }
 
-/** Exit codes of a shell or an entrypoint that finds no program of the name, or may not run it. */
+/** Exit codes of a shell or an entrypoint if the program does not exist or is not executable. */
 const NO_COMMAND = [126, 127];
-/** What runtimes call a container whose program can't be started. */
+/** Reasons that container runtimes report if the program can't be started. */
 const NOT_STARTED = ['StartError', 'ContainerCannotRun'];
 
-/** What an image says that has no `migrate` as we know it. */
-function foreign(last: Terminated | undefined): string | undefined {
+/** The error of an image without a compatible command `migrate`. */
+function incompatibleImageError(last: Terminated | undefined): string | undefined {
   const { exitCode = 0, reason = '', message } = last ?? {};
-  const said = lastLine(message);
+  const line = lastLine(message);
   if (exitCode === EXIT.usage) {
-    return 'the image does not take `migrate up --phase`: it was made before migrations had phases; use a newer one, or migrations.mode Disabled';
+    return 'the image does not support `migrate up --phase`: use a newer image, or migrations.mode Disabled';
   }
   if (NO_COMMAND.includes(exitCode) || NOT_STARTED.includes(reason)) {
-    const why = [NOT_STARTED.includes(reason) ? reason : `exit code ${exitCode}`, ...(said ? [said] : [])];
+    const why = [NOT_STARTED.includes(reason) ? reason : `exit code ${exitCode}`, ...(line ? [line] : [])];
     return `the image has no command \`migrate\` (${why.join(': ')}): use an image of the API, or migrations.mode Disabled`;
   }
   if (exitCode !== EXIT.failure) return undefined;
-  return `${said ?? `exit code ${exitCode}`} (it left no report, as an image does that has no command \`migrate\`: use an image of the API, or migrations.mode Disabled)`;
+  return `${line ?? `exit code ${exitCode}`} (no migration report; if the image has no command \`migrate\`, use an image of the API, or migrations.mode Disabled)`;
 }
 
 function lastLine(message: string | undefined): string | undefined {

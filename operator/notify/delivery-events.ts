@@ -1,18 +1,17 @@
-/** What a plan decided, as the events that people are told of. Pure. */
+/** Converts decisions of a plan to events for notifications. Pure. */
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import type { Decision } from '../delivery/types.js';
+import type { Decision } from '../delivery/delivery-plan.js';
 import type { DeliveryEvent } from './event.js';
 
-/** What is known of a revision. */
+/** Facts about a revision. */
 export interface RevisionFacts {
   image: string;
   source?: { commit?: string };
 }
 
 /**
- * The events of a plan. Their times are those of the position, so that the same
- * decision is the same event, however often it is told of. `position` is the plan's;
- * `whoDecided` names who is behind a decision.
+ * Events of a plan. Their times are taken from the position, so that the same decision always results in the
+ * same event. `position` is the position of the plan; `whoDecided` returns the author of a decision.
  */
 export function deliveryEvents(
   decisions: readonly Decision[],
@@ -34,12 +33,12 @@ function eventOf(decision: Decision, position: DeliveryPosition): Told | undefin
   const { startedAt, promotedAt, failed, stable, previous } = position;
   switch (decision.type) {
     case 'Started':
-      // An undo is told of once it is done, which is a moment later.
+      // An undo is reported when it is complete, shortly after.
       if (decision.undo) return undefined;
       return { type: 'Started', revision: decision.revision, at: startedAt, from: stable };
     case 'Promoted':
       if (decision.undone) {
-        const reason = `${decision.revision} has the traffic again`;
+        const reason = `${decision.revision} receives the traffic again`;
         return { type: 'Undone', revision: decision.undone, at: promotedAt, reason };
       }
       return { type: 'Promoted', revision: decision.revision, at: promotedAt, from: previous };

@@ -1,4 +1,4 @@
-/** Records a deployment in a PCF API. Whatever was recorded before may be recorded again. */
+/** Records a deployment in a PCF API. Idempotent. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { ReportingSpec } from '../api/v1alpha1/spec/reporting.js';
 import { post } from '../runtime/outgoing/http.js';
@@ -25,7 +25,7 @@ interface Answer {
   errors?: { extensions?: { code?: unknown } }[];
 }
 
-/** The API answered with an error of this code. */
+/** The API returned an error with this code. */
 class AnsweredError extends DeliveryRefused {
   constructor(
     message: string,
@@ -37,8 +37,8 @@ class AnsweredError extends DeliveryRefused {
 
 const PASSING = ['INTERNAL_SERVER_ERROR', 'SERVICE_UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RATE_LIMITED'];
 const ADVICE: Record<string, string> = {
-  UNAUTHENTICATED: 'it does not know the API key, or none is set (reporting.apiKeySecretRef)',
-  NOT_FOUND: 'there is nothing of the kind; reporting.url ends in /graphql',
+  UNAUTHENTICATED: 'the API key is invalid or not set (reporting.apiKeySecretRef)',
+  NOT_FOUND: 'not found; reporting.url must end with /graphql',
   FORBIDDEN: 'its API key needs the role OPERATOR and the scopes READ, CATALOG and DEPLOYMENTS',
 };
 
@@ -53,7 +53,7 @@ export class DeploymentRecorder {
     this.label = `the API at ${spec.url}`;
   }
 
-  /** Throws a DeliveryRefused when there is no point in trying again soon. */
+  /** Throws a DeliveryRefused if a retry is useless. */
   async record(report: DeploymentReport, signal: AbortSignal): Promise<void> {
     const serviceId = await this.serviceId(signal);
     const id = await this.deploymentId(serviceId, report, signal);
@@ -70,8 +70,8 @@ export class DeploymentRecorder {
       const made = await this.ask(CREATE_SERVICE, { input: { name } }, signal);
       return (made.createService as { id: string }).id;
     } catch (error) {
-      // Somebody else made it meanwhile.
-      if (isConflict(error)) throw new TryLater(`${this.label} made the service just now`, undefined);
+      // Another client created it concurrently.
+      if (isConflict(error)) throw new TryLater(`${this.label} is creating the service`, undefined);
       throw error;
     }
   }
@@ -94,7 +94,7 @@ export class DeploymentRecorder {
     }
   }
 
-  /** The key is known with something else, such as the strategy before an edit: the one that began then. */
+  /** The key is recorded with other values, such as the strategy before an edit: those of the start apply. */
   private async knownDeployment(
     serviceId: string,
     { version, startedAt }: DeploymentReport,
@@ -123,15 +123,15 @@ export class DeploymentRecorder {
     const { data, errors } = parse(answered.text) ?? {};
     if (errors?.length) throw this.errorOf(errors);
     accept(this.label, answered);
-    if (!data) throw new DeliveryRefused(`${this.label} does not answer as a GraphQL API does`);
+    if (!data) throw new DeliveryRefused(`${this.label} returned no GraphQL response`);
     return data;
   }
 
-  /** By code alone, as the other side's text could hold anything. */
+  /** Uses the code only, because the message of the server can contain anything. */
   private errorOf(errors: NonNullable<Answer['errors']>): Error {
     const given = String(errors[0]?.extensions?.code ?? '');
     const code = /^[A-Z_]{1,40}$/.test(given) ? given : 'an error';
-    const message = `${this.label} answered ${code}${ADVICE[code] ? `: ${ADVICE[code]}` : ''}`;
+    const message = `${this.label} returned ${code}${ADVICE[code] ? `: ${ADVICE[code]}` : ''}`;
     return PASSING.includes(code) ? new TryLater(message, undefined) : new AnsweredError(message, code);
   }
 }

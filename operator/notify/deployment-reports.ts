@@ -1,16 +1,14 @@
 /**
- * The deployments of a PcfApi, as its status has them. Pure. What is to be on record follows
- * from the status alone, so that neither a restart nor a long outage loses a delivery.
- *
- * A delivery counts from its first share of the traffic, or when it ended on its own account: one
- * that somebody called off or replaced before anybody saw it is no deployment.
+ * Deployments of a PcfApi according to its status. Pure. They depend only on the status, so that neither a
+ * restart nor a long outage loses a delivery. A delivery is a deployment when its revision first receives
+ * traffic, or when it fails. A delivery that was cancelled or superseded before that is not a deployment.
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPosition, DeliveryRecord, PcfApiStatus } from '../api/v1alpha1/status.js';
 import type { RevisionFacts } from './delivery-events.js';
 
 export interface DeploymentReport {
-  /** The same for the same delivery, whoever tells of it and how often. */
+  /** Unique and stable key of the delivery. */
   key: string;
   revision: string;
   version: string;
@@ -29,10 +27,10 @@ export interface DeploymentEnd {
   reason?: string;
 }
 
-/** Older ones were told by the process that saw them. Those of a day are told again by one that starts. */
+/** The previous process reported older ones. A new process reports those of the last day again. */
 const TOLD_AGAIN_MS = 24 * 3_600_000;
 
-/** The oldest first. */
+/** Oldest first. */
 export function deploymentReports(
   api: PcfApi,
   { history = [], delivery = {} }: PcfApiStatus,
@@ -58,7 +56,7 @@ function underWay(
 }
 
 function isDeployment({ outcome, firstTrafficAt }: DeliveryRecord): boolean {
-  return firstTrafficAt !== undefined || (outcome !== 'CalledOff' && outcome !== 'Superseded');
+  return firstTrafficAt !== undefined || (outcome !== 'Cancelled' && outcome !== 'Superseded');
 }
 
 type Begun = Pick<DeliveryRecord, 'revision' | 'image' | 'commit' | 'committedAt' | 'startedAt'>;
@@ -69,7 +67,7 @@ function reportOf({ metadata, spec }: PcfApi, begun: Begun): DeploymentReport {
     key: `${metadata.uid}/${revision}/${startedAt}`,
     revision,
     ...versionOf(image),
-    // The API takes what is a commit to git.
+    // The API accepts Git commit hashes only.
     ...(commit && /^[0-9a-f]{7,64}$/i.test(commit) ? { commit: commit.toLowerCase() } : {}),
     ...(committedAt ? { committedAt } : {}),
     environment: spec.environment,
@@ -85,21 +83,21 @@ const OUTCOMES = {
   Aborted: 'FAILED',
   Undone: 'ROLLED_BACK',
   RolledBack: 'ROLLED_BACK',
-  CalledOff: 'ROLLED_BACK',
+  Cancelled: 'ROLLED_BACK',
   Superseded: 'FAILED',
 } as const satisfies Record<DeliveryRecord['outcome'], DeploymentEnd['outcome']>;
 
 const WHY: Partial<Record<DeliveryRecord['outcome'], string>> = {
-  Undone: 'it took the traffic back from the revision after it',
-  RolledBack: 'called off while it had a share of the traffic',
-  Superseded: 'replaced by the next while it had a share of the traffic',
+  Undone: 'rollback from a later revision',
+  RolledBack: 'rolled back after it had received traffic',
+  Superseded: 'superseded after it had received traffic',
 };
 
 function endOf({ outcome, finishedAt, reason = WHY[outcome] }: DeliveryRecord): DeploymentEnd {
   return { outcome: OUTCOMES[outcome], finishedAt, ...(reason ? { reason } : {}) };
 }
 
-/** The tag is the version; without one, the digest is. */
+/** The version is the tag, or the digest without a tag. */
 function versionOf(image: string): { version: string; imageDigest?: string } {
   const [name = '', digest] = image.split('@') as [string, string?];
   const tag = /:([^:/]+)$/.exec(name)?.[1];

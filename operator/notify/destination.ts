@@ -1,4 +1,4 @@
-/** Where the events of a PcfApi are sent, and how. */
+/** Destinations of the events of a PcfApi. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type {
   GrafanaTarget,
@@ -11,21 +11,21 @@ import { type DeliveryEvent, idempotencyKey } from './event.js';
 import { grafanaAnnotation } from './grafana.js';
 import { slackMessage } from './slack.js';
 
-/** One place that wants to know of an event. */
+/** A destination of an event. */
 export interface Destination {
   kind: 'webhook' | 'grafana';
-  /** For Events and logs: what the spec calls it, never its address. */
+  /** Name in the spec, for Events and logs. Never its URL. */
   label: string;
-  /** Sends once. Throws a {@link DeliveryRefused} when there is no point in trying again. */
+  /** Sends once. Throws a {@link DeliveryRefused} if a retry is useless. */
   send(event: DeliveryEvent, signal: AbortSignal): Promise<void>;
 }
 
-/** The other side understood and said no. */
+/** The server rejected the request permanently. */
 export class DeliveryRefused extends Error {
   override readonly name = 'DeliveryRefused';
 }
 
-/** The other side asks for patience. */
+/** The server responded with Retry-After. */
 export class TryLater extends Error {
   override readonly name = 'TryLater';
   constructor(
@@ -39,7 +39,7 @@ export class TryLater extends Error {
 const TIMEOUT_MS = 10_000;
 const MAX_BYTES = 65_536;
 
-/** Who wants to know of the event. */
+/** Destinations of the event. */
 export function destinationsOf(
   api: PcfApi,
   { webhooks, grafana }: NotificationsSpec,
@@ -63,7 +63,9 @@ function webhookDestination(api: PcfApi, webhook: NotificationWebhook, secrets: 
       const url = await secrets.value(namespace, webhook.urlSecretRef, signal);
       const { name, key } = webhook.urlSecretRef;
       if (!url.startsWith('https://')) {
-        throw new OutgoingError(`${label}: key "${key}" of Secret ${namespace}/${name} holds no https URL`);
+        throw new OutgoingError(
+          `${label}: key "${key}" of Secret ${namespace}/${name} contains no https URL`,
+        );
       }
       const tls = await secrets.tls(namespace, webhook.tls, signal);
       const headers = jsonHeaders(api, event);
@@ -112,10 +114,10 @@ function jsonHeaders(api: PcfApi, event: DeliveryEvent): Record<string, string> 
   };
 }
 
-/** The answer's text is left out of every message: some services repeat the address in it. */
+/** The response body is omitted from messages: some services include the URL in it. */
 export function accept(label: string, { status, headers }: OutgoingResponse): void {
   if (status >= 200 && status <= 299) return;
-  const message = `${label} answered ${status}`;
+  const message = `${label} returned status ${status}`;
   if (status === 408 || status === 429 || status >= 500) throw new TryLater(message, retryAfterMs(headers));
   throw new DeliveryRefused(message);
 }

@@ -1,23 +1,25 @@
-/** What is told of a delivery. */
+/** An event of a delivery. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryEventType } from '../api/v1alpha1/spec/notifications.js';
 
 export interface DeliveryEvent {
   type: DeliveryEventType;
   revision: string;
-  /** When it happened, as the status has it: ISO 8601. With the revision and the type it makes the event that one. */
+  /**
+   * Time of the event from the status, in ISO 8601. It identifies the event together with revision and type.
+   */
   at: string;
   image?: string;
-  /** The revision that served before. */
+  /** The previous stable revision. */
   from?: string;
   commit?: string;
-  /** Why, for people. Holds no secret, as nothing in a status does. */
+  /** Reason, for users. Contains no secret, like all texts of a status. */
   reason?: string;
-  /** The field manager that asked for it; the operator where nobody did. */
+  /** The field manager that caused it; the operator if it decided. */
   by?: string;
 }
 
-/** The same for the same event, whoever tells of it and how often. */
+/** Unique and stable key of an event. */
 export function idempotencyKey(api: PcfApi, { revision, type, at }: DeliveryEvent): string {
   return `${api.metadata.uid}/${revision}/${type}/${at}`;
 }
@@ -27,7 +29,7 @@ const WORDS: Record<DeliveryEventType, string> = {
   Promoted: 'was promoted',
   Aborted: 'was aborted',
   Undone: 'was undone',
-  Failed: 'needs a person',
+  Failed: 'requires manual action',
 };
 
 /** One sentence, without markup. */

@@ -1,7 +1,7 @@
 /**
- * Tells of deliveries. What it does never blocks, delays or fails one: {@link Notifier.notify}
- * puts events into a bounded queue and returns. Each destination gets its events in
- * order; what it does not take in time is dropped, counted, and told of by an Event.
+ * Sends notifications about deliveries. It never blocks, delays or fails a delivery: {@link Notifier.notify}
+ * adds events to a bounded queue and returns. Each destination receives its events in order; undeliverable
+ * ones are dropped, counted, and reported by an Event.
  */
 import type { Logger } from 'pino';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
@@ -18,7 +18,7 @@ export interface NotifierOptions extends QueueOptions {
   logger: Logger;
 }
 
-/** Keys of the events that were told lately. A delivery makes a handful. */
+/** Number of remembered event keys. A delivery has few events. */
 const MAX_REMEMBERED = 2_000;
 
 export class Notifier {
@@ -29,7 +29,7 @@ export class Notifier {
     this.queue = new MessageQueue(options);
   }
 
-  /** Queues the event for everyone who wants to know of it. An event that was told already is not told again. Never throws. */
+  /** Queues the event for its destinations. Events that were already sent are ignored. Never throws. */
   notify(api: PcfApi, spec: NotificationsSpec | undefined, event: DeliveryEvent): void {
     if (!spec || this.queue.isStopping) return;
     const key = idempotencyKey(api, event);
@@ -39,12 +39,12 @@ export class Notifier {
       this.enqueue(api, event, destination);
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when the queue is empty. */
   flush(): Promise<void> {
     return this.queue.flush();
   }
 
-  /** Takes no further event, and gives up what is not through: another process leads, or this one ends. */
+  /** Rejects further events and drops queued ones: this process lost leadership, or is shutting down. */
   stop(): void {
     this.queue.stop();
   }
@@ -68,14 +68,14 @@ export class Notifier {
   ): void {
     const { namespace, name } = api.metadata;
     const { logger, events } = this.options;
-    logger.warn({ namespace, name, event: event.type, destination, why }, 'a notification was dropped');
+    logger.warn({ namespace, name, event: event.type, destination, why }, 'notification dropped');
     if (isStopping) return;
     events.record({
       regarding: api,
       type: 'Warning',
       reason: 'NotificationDropped',
       action: 'Notify',
-      note: `${destination} was not told that ${event.revision} ${event.type.toLowerCase()}: ${why}`,
+      note: `notification ${event.type} of ${event.revision} to ${destination} was dropped: ${why}`,
     });
   }
 

@@ -1,37 +1,37 @@
 /**
- * Sends what others are told, one line of messages for each place, in order. It never
- * blocks who puts something in; what is not taken in time, or refused, is dropped.
+ * Sends messages in order, with one line per destination. It never blocks the caller; rejected and expired
+ * messages are dropped.
  */
 import { type BackoffPolicy, backoffMs } from '../runtime/backoff.js';
 import { type Clock, pause, systemClock } from '../runtime/clock.js';
 import { DeliveryRefused, TryLater } from './destination.js';
-import type { NotifyMetrics } from './metrics.js';
+import type { NotifyMetrics } from './notification-metrics.js';
 
 export interface Message {
-  /** Messages of one line are sent one after the other. */
+  /** Messages of one line are sent sequentially. */
   line: string;
   /** For metrics. */
   kind: string;
-  /** Sends once. Throws a {@link DeliveryRefused} when there is no point in trying again. */
+  /** Sends once. Throws a {@link DeliveryRefused} if a retry is useless. */
   send(signal: AbortSignal): Promise<void>;
-  /** It will not be sent; `isStopping`: because this process ends. */
+  /** The message is dropped; `isStopping`: because this process is shutting down. */
   dropped(why: string, isStopping: boolean): void;
 }
 
 export interface QueueOptions {
   metrics: NotifyMetrics;
   clock?: Clock;
-  /** Messages that wait or are being sent, at most. */
+  /** Maximum number of messages that are queued or being sent. */
   capacity?: number;
-  /** Messages sent at a time. */
+  /** Maximum number of concurrent requests. */
   concurrency?: number;
-  /** How long a message is tried. */
+  /** Time after which a message is dropped. */
   deadlineMs?: number;
   backoff?: BackoffPolicy;
 }
 
 interface Waiting extends Message {
-  /** By the clock. */
+  /** Monotonic time. */
   deadline: number;
 }
 
@@ -42,7 +42,7 @@ export class MessageQueue {
   private readonly concurrency: number;
   private readonly deadlineMs: number;
   private readonly backoff: BackoffPolicy;
-  /** The first of a line is being sent. */
+  /** Whether the first message is being sent. */
   private readonly lines = new Map<string, Waiting[]>();
   private readonly stopping = new AbortController();
   private readonly slots: (() => void)[] = [];
@@ -66,7 +66,7 @@ export class MessageQueue {
   /** Never throws. */
   put(message: Message): void {
     if (this.pending >= this.capacity) {
-      this.drop(message, 'too many notifications wait');
+      this.drop(message, 'too many queued notifications');
       return;
     }
     this.pending += 1;
@@ -80,14 +80,14 @@ export class MessageQueue {
     }
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when the queue is empty. */
   async flush(): Promise<void> {
     if (this.pending > 0) await new Promise<void>((resolve) => this.idle.push(resolve));
   }
 
-  /** Gives up what is not through: another process leads, or this one ends. */
+  /** Drops queued messages: this process lost leadership, or is shutting down. */
   stop(): void {
-    this.stopping.abort(new Error('the operator stops'));
+    this.stopping.abort(new Error('the operator is shutting down'));
   }
 
   private async work(line: string): Promise<void> {
@@ -102,11 +102,11 @@ export class MessageQueue {
     if (this.pending === 0) for (const resolve of this.idle.splice(0)) resolve();
   }
 
-  /** Tries until it is taken, refused or too late. */
+  /** Retries until the message is accepted, rejected or expired. */
   private async deliver(message: Waiting): Promise<void> {
     const { kind, deadline } = message;
     const { signal } = this.stopping;
-    let why = 'the deadline is over before the first try';
+    let why = 'expired before the first attempt';
     for (let failures = 0; !signal.aborted && (this.clock.now() < deadline || failures === 0); ) {
       const error = await this.tryOnce(message);
       if (!error) {
@@ -120,14 +120,16 @@ export class MessageQueue {
       this.metrics.retries.inc({ kind });
       const asked = error instanceof TryLater ? (error.afterMs ?? 0) : 0;
       const delayMs = Math.max(asked, backoffMs(failures, this.backoff));
-      // There will be no try after the deadline, so there is nothing to wait for.
+      // The next attempt would be after the deadline.
       if (this.clock.now() + delayMs >= deadline) break;
       await pause(this.clock, delayMs, signal);
     }
-    this.drop(message, signal.aborted ? 'the operator stopped' : why);
+    this.drop(message, signal.aborted ? 'the operator is shutting down' : why);
   }
 
-  /** A place is held while a request is under way, not while it is waited for the next: one that hangs holds up few others. */
+  /**
+   * A slot is held during a request, not during the backoff, so that a hanging destination delays few others.
+   */
   private async tryOnce({ send }: Waiting): Promise<Error | undefined> {
     await this.takeSlot();
     try {

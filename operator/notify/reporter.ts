@@ -1,7 +1,7 @@
 /**
- * Keeps the record of deployments in a PCF API in step with the status of each PcfApi. As with
- * notifications nothing here blocks, delays or fails a delivery. What could not be told is told
- * again when the PcfApi is looked at next: the API that is away may be the one being delivered.
+ * Records the deliveries of each PcfApi as deployments in a PCF API. Like notifications, it never blocks,
+ * delays or fails a delivery. Failed reports are repeated at a later reconcile, because the unavailable API
+ * can be the one being delivered.
  */
 import type { Logger } from 'pino';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
@@ -20,11 +20,14 @@ export interface ReporterOptions extends QueueOptions {
   secrets: SecretReader;
   events: { record(input: EventInput): void };
   logger: Logger;
-  /** How long a report that was dropped is left alone, at least. */
+  /** Minimum time before a dropped report is repeated. */
   pauseMs?: number;
 }
 
-/** What is told already or waits for its turn, with when it may be told again: never, or some time after it was dropped. */
+/**
+ * Reports that were sent or queued, with the time from which they may be sent again: never, or some time
+ * after they were dropped.
+ */
 type Told = Map<string, number>;
 
 export class Reporter {
@@ -37,7 +40,7 @@ export class Reporter {
     this.clock = options.clock ?? systemClock;
   }
 
-  /** Queues what the API does not know yet. `now` is the time of day. Never throws. */
+  /** Queues reports that were not sent yet. `now`: wall clock time. Never throws. */
   report(
     api: PcfApi,
     status: PcfApiStatus,
@@ -59,17 +62,17 @@ export class Reporter {
     }
   }
 
-  /** The PcfApi is gone. */
+  /** The PcfApi was deleted. */
   forget(key: string): void {
     this.told.delete(key);
   }
 
-  /** Resolves when nothing waits any more. */
+  /** Resolves when the queue is empty. */
   flush(): Promise<void> {
     return this.queue.flush();
   }
 
-  /** Takes nothing more, and gives up what is not through: whoever leads next tells it. */
+  /** Rejects further reports and drops queued ones. The next leader reports them. */
   stop(): void {
     this.queue.stop();
   }
@@ -95,14 +98,14 @@ export class Reporter {
     const { logger, events, pauseMs = 60_000 } = this.options;
     const told = this.told.get(keyOf(api));
     if (told?.has(key)) told.set(key, this.clock.now() + pauseMs);
-    logger.warn({ namespace, name, revision, why }, 'a delivery could not be recorded yet');
+    logger.warn({ namespace, name, revision, why }, 'reporting a delivery failed');
     if (isStopping) return;
     events.record({
       regarding: api,
       type: 'Warning',
       reason: 'ReportFailed',
       action: 'Report',
-      note: `the delivery of ${revision} could not be recorded, and will be tried again: ${why}`,
+      note: `recording the delivery of ${revision} failed and will be retried: ${why}`,
     });
   }
 }

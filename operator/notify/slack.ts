@@ -1,4 +1,4 @@
-/** Slack's incoming webhooks, whose JSON Mattermost, Rocket.Chat and Discord (at /slack) take too. */
+/** Incoming webhooks of Slack. Mattermost, Rocket.Chat and Discord (at /slack) accept the same JSON. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryEventType } from '../api/v1alpha1/spec/notifications.js';
 import { type DeliveryEvent, headline } from './event.js';
@@ -11,7 +11,7 @@ const COLORS: Record<DeliveryEventType, string> = {
   Failed: 'danger',
 };
 
-/** The body of the POST. `attachments` is what all of them understand; Block Kit is Slack's alone. */
+/** Body of the request. All of these services support `attachments`; only Slack supports Block Kit. */
 export function slackMessage(api: PcfApi, event: DeliveryEvent): unknown {
   const text = escaped(headline(api, event));
   const fields = [
@@ -31,7 +31,7 @@ function field(title: string, value: string | undefined) {
   return value ? { title, value: escaped(value), short: true } : undefined;
 }
 
-/** The three characters that are markup to Slack: `<!channel>` in a reason must wake nobody. */
+/** Escapes the markup of Slack: `<!channel>` in a reason must not notify a channel. */
 function escaped(text: string): string {
   return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;');
 }

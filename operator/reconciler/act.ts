@@ -1,10 +1,9 @@
-/** Writes what was planned, and only what differs from what is. */
+/** Writes the planned objects that differ from the live ones. */
 import { FIELD_MANAGER, FINALIZER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { BACKUP_KINDS, DeploymentKind, JobKind, PcfApiKind, ROUTES, typeOf } from '../resources/kinds.js';
 import { ADOPT_ORPHANS_ANNOTATION, hasLabelsOf, isOrphanOf, isOwnedBy } from '../resources/metadata.js';
 import { SURROUNDING_KINDS } from '../resources/surroundings.js';
 import { type Applier, type ApplyResult, ExistsError } from '../runtime/apply.js';
-import { type Fight, FightTracker } from '../runtime/fights.js';
 import {
   isConnectionError,
   isNotFound,
@@ -15,11 +14,12 @@ import {
   type ResourceType,
 } from '../runtime/kube-client.js';
 import { lastOtherManager } from '../runtime/managed-fields.js';
+import { type RepairLoop, RepairLoopTracker } from '../runtime/repair-loops.js';
 import { keyOf } from '../runtime/store.js';
 import type { RouteEdit } from '../traffic/shared.js';
 import type { Caches } from './caches.js';
 
-/** Somebody else's edit of an object of ours that was put back. */
+/** An edit of an owned object by another field manager that was reverted. */
 export interface Repair {
   kind: string;
   name: string;
@@ -27,27 +27,27 @@ export interface Repair {
   fields: string[];
 }
 
-/** What {@link Actor.apply} did. */
+/** The result of {@link Actor.apply}. */
 export interface Applied {
   repairs: Repair[];
   /** Whether anything was written. */
   changed: boolean;
-  /** Whether a route was written: traffic goes another way now. */
+  /** Whether a route was written. */
   routeChanged: boolean;
-  /** When to look again because of a repair that was put off, or of a fight that may be over then. */
+  /** When to reconcile again because of a postponed repair, or a repair loop that may have ended. In milliseconds. */
   lookAgainMs: number | undefined;
-  /** Why pods or their surroundings could not be written, although everything else was. */
+  /** The error of a write of pods, or of best-effort objects, on which no other write depends. */
   failure?: unknown;
 }
 
-/** What makes pods, which need what was made before them. */
+/** Objects that create pods, which need the objects that were written before them. */
 const WORKLOADS: readonly ResourceType[] = [DeploymentKind, JobKind];
-/** What pods and route do without: where one can't be written, the rest goes on being kept as it should be. */
-const DISPENSABLE: readonly ResourceType[] = [...SURROUNDING_KINDS, ...BACKUP_KINDS];
+/** Objects that neither pods nor the route need: if a write of one fails, the others are written all the same. */
+const BEST_EFFORT_KINDS: readonly ResourceType[] = [...SURROUNDING_KINDS, ...BACKUP_KINDS];
 
 /** An object of another owner has the name of an object that is needed. */
-export class NameTakenError extends Error {
-  override readonly name = 'NameTakenError';
+export class NameConflictError extends Error {
+  override readonly name = 'NameConflictError';
   constructor(api: PcfApi, { kind }: ResourceType, { metadata }: KubeObject) {
     super(`${kind} ${metadata.namespace}/${metadata.name} exists and ${ownershipOf(api, metadata)}`);
   }
@@ -64,21 +64,26 @@ function ownershipOf(api: PcfApi, metadata: KubeObject['metadata']): string {
     : 'does not belong to this PcfApi; rename one of the two';
 }
 
-/** The API server failed at a write, as when a webhook that it has to ask does not answer. */
+/** The API server failed during a write, for instance because an admission webhook did not respond. */
 export class WriteFailedError extends Error {
   override readonly name = 'WriteFailedError';
   constructor(
-    /** Kind and name of what was to be written. */
+    /** Kind and name of the object. */
     readonly object: string,
     cause: KubeApiError,
   ) {
     super(`${object}: ${cause.message}`, { cause });
   }
 
-  /** What the API server said. */
+  /** Error message of the API server. */
   get answer(): string {
     return (this.cause as KubeApiError).message;
   }
+}
+
+interface ApplyRun extends Omit<Applied, 'lookAgainMs'> {
+  /** Times until a reconcile is due. In milliseconds. */
+  waits: number[];
 }
 
 export class Actor {
@@ -86,74 +91,69 @@ export class Actor {
     private readonly client: KubeClient,
     private readonly applier: Applier,
     private readonly caches: Caches,
-    private readonly fights = new FightTracker(),
+    private readonly repairLoops = new RepairLoopTracker(),
   ) {}
 
   /**
-   * Brings the objects to what is desired, in order; what may be written at the same
-   * time goes out together. A route of the user's own is written where one of ours would be:
-   * before the pods. Throws on the first rejected write, except those of pods, of objects after
-   * them, and of their surroundings: no later write depends on those, and neither does the
-   * removal of another revision, because the route was written before.
+   * Applies the desired objects in order; what may be written at the same time is written in parallel. A user's own
+   * route is written where ours would be: before the pods. Throws the first error, except errors of pods, of objects
+   * after them, and of best-effort objects: no later write depends on those, and neither does the removal of another
+   * revision, because the route was written before.
    */
   async apply(api: PcfApi, desired: readonly KubeObject[], routeEdit?: RouteEdit): Promise<Applied> {
-    const repairs: Repair[] = [];
-    const waits: number[] = [];
-    let changed = false;
-    let routeChanged = false;
-    let failure: unknown;
-    let isPastRoute = false;
-    let edit = routeEdit;
-    const writeRoute = async () => {
-      if (!edit) return;
-      const repair = await this.editRoute(api, edit, waits);
-      edit = undefined;
-      if (repair === 'left') return;
-      if (repair) repairs.push(repair);
-      changed = true;
-      routeChanged = true;
-    };
-    for (const wave of wavesOf(desired)) {
-      isPastRoute ||= wave.some((object) => WORKLOADS.includes(typeOf(object)));
-      if (isPastRoute) await writeRoute();
-      const results = await inParallel(
-        wave.map((object) =>
-          this.applyOne(api, object, waits).catch((error: unknown) => {
-            const isWorkload = WORKLOADS.includes(typeOf(object));
-            if (!(isPastRoute || DISPENSABLE.includes(typeOf(object))) || isConnectionError(error))
-              throw error;
-            // An error that blocks the delivery is reported in preference to one of the surroundings.
-            failure = isWorkload ? error : (failure ?? error);
-            return { outcome: 'left' } as const;
-          }),
-        ),
-      );
-      for (const [index, result] of results.entries()) {
-        const { kind, metadata } = wave[index]!;
-        if (result.outcome === 'drifted') {
-          const { manager, fields } = result;
-          repairs.push({ kind, name: metadata.name, manager, fields });
-        }
-        if (result.outcome === 'unchanged' || result.outcome === 'left') continue;
-        changed = true;
-        routeChanged ||= ROUTES.includes(typeOf(wave[index]!));
+    const run: ApplyRun = { repairs: [], waits: [], changed: false, routeChanged: false, failure: undefined };
+    const waves = wavesOf(desired);
+    const firstPods = waves.findIndex((wave) => wave.some((object) => WORKLOADS.includes(typeOf(object))));
+    const beforePods = firstPods < 0 ? waves.length : firstPods;
+    for (const wave of waves.slice(0, beforePods)) await this.applyWave(api, wave, run, BEST_EFFORT_KINDS);
+    if (routeEdit) await this.editRoute(api, routeEdit, run);
+    for (const wave of waves.slice(beforePods)) await this.applyWave(api, wave, run, 'all kinds');
+    const endsInMs = this.repairLoops.endsInMs(keyOf(api));
+    if (endsInMs !== undefined) run.waits.push(endsInMs);
+    const { waits, ...applied } = run;
+    return { ...applied, lookAgainMs: waits.length > 0 ? Math.min(...waits) : undefined };
+  }
+
+  /** `optional`: kinds whose errors do not stop the reconcile. */
+  private async applyWave(
+    api: PcfApi,
+    wave: readonly KubeObject[],
+    run: ApplyRun,
+    optional: readonly ResourceType[] | 'all kinds',
+  ): Promise<void> {
+    const results = await inParallel(
+      wave.map((object) =>
+        this.applyOne(api, object, run.waits).catch((error: unknown) => {
+          const type = typeOf(object);
+          const isOptional = optional === 'all kinds' || optional.includes(type);
+          if (!isOptional || isConnectionError(error)) throw error;
+          // The error of pods, which blocks the delivery, is reported in preference to others.
+          run.failure = WORKLOADS.includes(type) ? error : (run.failure ?? error);
+          return { outcome: 'failed' } as const;
+        }),
+      ),
+    );
+    for (const [index, result] of results.entries()) {
+      const { kind, metadata } = wave[index]!;
+      if (result.outcome === 'drifted') {
+        const { manager, fields } = result;
+        run.repairs.push({ kind, name: metadata.name, manager, fields });
       }
+      if (result.outcome === 'unchanged' || result.outcome === 'left' || result.outcome === 'failed')
+        continue;
+      run.changed = true;
+      run.routeChanged ||= ROUTES.includes(typeOf(wave[index]!));
     }
-    await writeRoute();
-    const calmInMs = this.fights.calmInMs(keyOf(api));
-    if (calmInMs !== undefined) waits.push(calmInMs);
-    const lookAgainMs = waits.length > 0 ? Math.min(...waits) : undefined;
-    return { repairs, changed, routeChanged, lookAgainMs, failure };
   }
 
-  /** Other managers that change back what we repair, again and again. Their changes are put back ever more slowly. */
-  fightsFor(key: string): Fight[] {
-    return this.fights.fightsOf(key);
+  /** Other managers that revert our repairs repeatedly. Further repairs of these fields are delayed, with backoff. */
+  repairLoopsFor(key: string): RepairLoop[] {
+    return this.repairLoops.loopsOf(key);
   }
 
-  /** Forgets what it knows of a PcfApi that is gone. */
+  /** Discards the state of a deleted PcfApi. */
   forget(key: string): void {
-    this.fights.forget(key);
+    this.repairLoops.forget(key);
   }
 
   private async applyOne(api: PcfApi, object: KubeObject, waits: number[]): Promise<ApplyResult> {
@@ -161,7 +161,7 @@ export class Actor {
     const owner = keyOf(api);
     const name = `${object.kind} ${object.metadata.name}`;
     const mayRepair = ({ manager }: { manager: string }) => {
-      const waitMs = this.fights.waitMs(owner, name, manager);
+      const waitMs = this.repairLoops.waitMs(owner, name, manager);
       if (waitMs > 0) waits.push(waitMs);
       return waitMs === 0;
     };
@@ -173,17 +173,17 @@ export class Actor {
     });
     const result = await naming(name, written);
     if (result.outcome === 'drifted') {
-      this.fights.repaired(owner, { object: name, manager: result.manager, fields: result.fields });
+      this.repairLoops.repaired(owner, { object: name, manager: result.manager, fields: result.fields });
     }
     return result;
   }
 
-  /** Gives routes of the user's own back. */
+  /** Removes our rules from users' routes. */
   async release(edits: readonly RouteEdit[]): Promise<void> {
     for (const edit of edits) await this.patchRoute(edit);
   }
 
-  /** Refused when the route has changed since: then the next reconcile goes by what it is now. */
+  /** Rejected if the route changed since it was read: the next reconcile reads it again. */
   private async patchRoute({ type, live, patch }: RouteEdit): Promise<void> {
     const { namespace, name } = live.metadata;
     const patched = this.client.patch(type, namespace, name, patch, { fieldManager: FIELD_MANAGER });
@@ -191,27 +191,24 @@ export class Actor {
     this.caches.noteRouteWrite(type, written);
   }
 
-  private async editRoute(
-    api: PcfApi,
-    edit: RouteEdit,
-    waits: number[],
-  ): Promise<Repair | undefined | 'left'> {
+  /** A repair of a user's route is postponed if another manager reverts it repeatedly. */
+  private async editRoute(api: PcfApi, edit: RouteEdit, run: ApplyRun): Promise<void> {
     const { kind, metadata } = edit.live;
     const object = `${kind} ${metadata.name}`;
     const fields = [edit.field];
     const paths = [edit.field.split('.').map((step) => `f:${step}`)];
     const manager = lastOtherManager(metadata.managedFields ?? [], FIELD_MANAGER, paths);
-    if (edit.drifted) {
-      const waitMs = this.fights.waitMs(keyOf(api), object, manager);
-      if (waitMs > 0) {
-        waits.push(waitMs);
-        return 'left';
-      }
+    const waitMs = edit.drifted ? this.repairLoops.waitMs(keyOf(api), object, manager) : 0;
+    if (waitMs > 0) {
+      run.waits.push(waitMs);
+      return;
     }
     await this.patchRoute(edit);
-    if (!edit.drifted) return undefined;
-    this.fights.repaired(keyOf(api), { object, manager, fields });
-    return { kind, name: metadata.name, manager, fields };
+    run.changed = true;
+    run.routeChanged = true;
+    if (!edit.drifted) return;
+    this.repairLoops.repaired(keyOf(api), { object, manager, fields });
+    run.repairs.push({ kind, name: metadata.name, manager, fields });
   }
 
   /**
@@ -227,8 +224,8 @@ export class Actor {
       const { namespace, name, uid } = object.metadata;
       const resourceVersion = unchanged ? object.metadata.resourceVersion : undefined;
       const options = { uid, resourceVersion, propagationPolicy: 'Background' } as const;
-      const gone = this.client.delete(type, namespace, name, options);
-      await naming(`${type.kind} ${name}`, gone).catch((error: unknown) => {
+      const deletion = this.client.delete(type, namespace, name, options);
+      await naming(`${type.kind} ${name}`, deletion).catch((error: unknown) => {
         if (isConnectionError(error)) throw error;
         if (!isNotFound(error)) failure ??= error;
       });
@@ -261,15 +258,14 @@ export class Actor {
   }
 
   /**
-   * Our caches hold only what carries our label, so an object they do not have may still
-   * exist: one of ours whose label somebody took away, or somebody else's, which a forced
-   * apply would take over.
+   * Reads an object from the API server. The caches contain only objects with our label, so it may exist outside
+   * of them: one of ours whose label was removed, or a foreign one, which a forced apply would take over.
    */
   private async unlabelled(type: ResourceType, api: PcfApi, object: KubeObject): Promise<KubeObject> {
     const { namespace, name } = object.metadata;
     const { items } = await this.client.list(type, { namespace, fieldSelector: `metadata.name=${name}` });
     const existing = items[0];
-    if (!existing) throw new Error(`${object.kind} ${namespace}/${name} came and went`);
+    if (!existing) throw new Error(`${object.kind} ${namespace}/${name} was deleted while it was read`);
     requireOwnership(api, type, existing);
     return existing;
   }
@@ -279,13 +275,12 @@ export class Actor {
 function requireOwnership(api: PcfApi, type: ResourceType, existing: KubeObject): void {
   const isBackup = BACKUP_KINDS.includes(type);
   const isOurs = isBackup ? hasLabelsOf(existing.metadata, api) : isOwnedBy(existing, api);
-  if (!isOurs) throw new NameTakenError(api, type, existing);
+  if (!isOurs) throw new NameConflictError(api, type, existing);
 }
 
 /**
- * Parts the objects into what may be written at the same time. A route waits for all
- * that comes before it, and all that comes after waits for the route; pods wait for
- * what they read.
+ * Groups of objects that can be written at the same time. A route is written after all objects before it, and before
+ * all objects after it; pods after the objects that they read.
  */
 export function wavesOf(desired: readonly KubeObject[]): KubeObject[][] {
   const waves: KubeObject[][] = [];
@@ -308,14 +303,14 @@ function stageOf(type: ResourceType): Stage {
   return WORKLOADS.includes(type) ? 'pods' : 'other';
 }
 
-/** Where the fault is the API server's or a webhook's, the answer does not say what was to be written. */
+/** Adds the object to an error of the API server or a webhook, whose message does not name it. */
 export async function naming<T>(object: string, write: Promise<T>): Promise<T> {
   return write.catch((error: unknown) => {
     throw isServerError(error) ? new WriteFailedError(object, error) : error;
   });
 }
 
-/** Waits for all, also when one fails: nothing of a reconcile may still be under way when the next begins. */
+/** Waits for all, even if one fails: no write may be pending when the next reconcile starts. */
 async function inParallel<T>(work: Promise<T>[]): Promise<T[]> {
   const results = await Promise.allSettled(work);
   return results.map((result) => {

@@ -1,8 +1,8 @@
-/** What a reconcile decided, as Events that read like a log. */
+/** Decisions of a reconcile as Kubernetes Events. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiStatus } from '../api/v1alpha1/status.js';
-import type { Decision, DeliveryPlan } from '../delivery/types.js';
-import type { Concern } from './concerns.js';
+import type { Decision, DeliveryPlan } from '../delivery/delivery-plan.js';
+import type { Issue } from './issues.js';
 import type { Summary } from './summary.js';
 
 export interface Announcement {
@@ -16,13 +16,13 @@ export function announcements(
   api: PcfApi,
   plan: DeliveryPlan,
   summary: Summary,
-  worries: readonly Concern[],
+  issues: readonly Issue[],
 ): Announcement[] {
   return [
     ...plan.decisions.map(announceDecision),
     ...weightChange(api.status, plan),
-    ...trouble(api.status, summary, worries),
-    ...newConcerns(api.status, worries),
+    ...trouble(api.status, summary, issues),
+    ...newIssues(api.status, issues),
   ];
 }
 
@@ -36,37 +36,43 @@ function announceDecision(decision: Decision): Announcement {
   switch (decision.type) {
     case 'Started':
       return decision.undo
-        ? normal('UndoStarted', `${decision.revision}, whose pods still run, gets the traffic back`)
-        : normal('DeliveryStarted', `delivery of ${decision.revision} begins`);
-    case 'StepDone':
+        ? normal(
+            'UndoStarted',
+            `started an undo: ${decision.revision}, whose pods still run, receives the traffic again`,
+          )
+        : normal('DeliveryStarted', `started the delivery of ${decision.revision}`);
+    case 'StepCompleted':
       return normal(
-        'StepDone',
-        `step ${decision.step + 1} of ${decision.of} of ${decision.revision} is done`,
+        'StepCompleted',
+        `completed step ${decision.step + 1} of ${decision.of} of ${decision.revision}`,
       );
     case 'Aborted':
       return {
-        ...normal('Aborted', `${decision.revision} is aborted: ${decision.reason}: ${decision.message}`),
+        ...normal('Aborted', `aborted ${decision.revision}: ${decision.reason}: ${decision.message}`),
         type: 'Warning',
       };
-    case 'CalledOff':
+    case 'Cancelled':
       return normal(
-        'DeliveryCalledOff',
-        `the spec went back to the stable revision; ${decision.revision} is called off`,
+        'DeliveryCancelled',
+        `cancelled the delivery of ${decision.revision}: the spec was reverted to the stable revision`,
       );
     case 'Superseded':
-      return normal('DeliverySuperseded', `${decision.revision} gives way to ${decision.by}`);
+      return normal(
+        'DeliverySuperseded',
+        `the delivery of ${decision.revision} is superseded by ${decision.by}`,
+      );
     case 'ContractStarted':
       return normal(
         'ContractStarted',
-        `the schema is contracted: ${decision.migrations.join(', ')}; there is no way back to revisions that need what goes`,
+        `started contract migrations ${decision.migrations.join(', ')}: a rollback to revisions that need what they drop is no longer possible`,
       );
     case 'ContractCancelled':
       return normal(
         'ContractCancelled',
-        `the soak of ${decision.revision} ends without contract, as the delivery of ${decision.by} begins`,
+        `cancelled the contract migrations of ${decision.revision}: the delivery of ${decision.by} started during the soak`,
       );
     case 'Promoted':
-      return normal('Promoted', `${decision.revision} is the stable revision now`);
+      return normal('Promoted', `promoted ${decision.revision} to the stable revision`);
   }
 }
 
@@ -80,7 +86,7 @@ function weightChange(before: PcfApiStatus | undefined, { position, traffic }: D
       type: 'Normal',
       reason: 'WeightChanged',
       action: 'Route',
-      note: `${position.update} gets ${is} %, it had ${was} %${why}`,
+      note: `weight of ${position.update} changed from ${was} % to ${is} %${why}`,
     },
   ];
 }
@@ -92,25 +98,25 @@ const quiet = new Set([
   'RouteNotVerified',
   'Migrating',
   'PodsNotReady',
-  'WeightHeldDown',
+  'WeightLimited',
 ]);
 
-/** A new kind of trouble is said once; the condition continues saying it. */
+/** A new reason is announced once. The condition continues to report it. */
 function trouble(
   before: PcfApiStatus | undefined,
   { reason, message }: Summary,
-  worries: readonly Concern[],
+  issues: readonly Issue[],
 ): Announcement[] {
   if (before?.reason === reason || quiet.has(reason)) return [];
-  if (worries.some((worry) => worry.reason === reason)) return []; // told as that
+  if (issues.some((issue) => issue.reason === reason)) return []; // announced as a concern
   const type = reason === 'Paused' || reason === 'ApprovalNeeded' ? 'Normal' : 'Warning';
   return [{ type, reason, action: 'Reconcile', note: message }];
 }
 
-/** Told once: the Degraded condition has been saying the others. */
-function newConcerns(before: PcfApiStatus | undefined, worries: readonly Concern[]): Announcement[] {
+/** Announced once: the Degraded condition already contains the others. */
+function newIssues(before: PcfApiStatus | undefined, issues: readonly Issue[]): Announcement[] {
   const degraded = before?.conditions?.find(({ type }) => type === 'Degraded');
-  return worries
+  return issues
     .filter(({ reason, message }) => !quiet.has(reason) && !degraded?.message.includes(message))
     .map(({ reason, message }) => ({ type: 'Warning', reason, action: 'Reconcile', note: message }));
 }

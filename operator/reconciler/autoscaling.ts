@@ -1,19 +1,26 @@
 /** Pods and metrics that autoscalers of a PcfApi measure now, and their condition in the status. */
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
-import type { DeliveryPlan } from '../delivery/types.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import { scaleMetrics } from '../resources/horizontal-pod-autoscaler.js';
 import { metricNames, type RevisionPods, type ScaleView, scaleView } from '../resources/scale-view.js';
 import type { Verdict } from './conditions.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
-type Seen = Pick<Observed, 'api' | 'delivery' | 'foreignAutoscalers'>;
+const LIMITED = 'AutoscalingLimited';
+
+type ScaleInput = Pick<Observed, 'api' | 'delivery' | 'foreignAutoscalers'>;
 
 /** An autoscaler of the user's own replaces ours, and its metrics stay as they are. */
-export function currentScaleView({ api, delivery, foreignAutoscalers }: Seen, plan: DeliveryPlan): ScaleView {
+export function currentScaleView(
+  { api, delivery, foreignAutoscalers }: ScaleInput,
+  plan: DeliveryPlan,
+): ScaleView {
   const isOurs = foreignAutoscalers.length === 0;
   const metrics = isOurs ? scaleMetrics(api) : foreignAutoscalers.flatMap(({ metrics }) => metrics);
   const isVertical = api.spec.autoscaling?.vertical !== undefined;
-  return scaleView(revisionPods({ api, delivery }, plan), metrics, { isOurs, isVertical });
+  // The condition and the selector are written together, so it reports what the scale subresource has.
+  const isLimited = api.status?.conditions?.some(({ type }) => type === LIMITED) ?? false;
+  return scaleView(revisionPods({ api, delivery }, plan), metrics, { isOurs, isVertical, isLimited });
 }
 
 function revisionPods(
@@ -26,14 +33,14 @@ function revisionPods(
     stable: plan.position.stable,
     replicas: plan.replicas,
     ready: Object.fromEntries(delivery.revisions.map(({ name, ready }) => [name, ready])),
-    existing: [...withPods, ...(delivery.strangers ?? [])],
+    existing: [...withPods, ...(delivery.unrecorded ?? [])],
     weights: plan.route?.weights ?? {},
   };
 }
 
 /** Present only while an autoscaler measures less than it does without a delivery. */
-export function autoscalingLimited(seen: Seen, plan: DeliveryPlan): Verdict[] {
-  const { perPod, metrics, revision } = currentScaleView(seen, plan);
+export function autoscalingLimited(observed: ScaleInput, plan: DeliveryPlan): Verdict[] {
+  const { perPod, metrics, revision } = currentScaleView(observed, plan);
   if (perPod.length === 0) return [];
   const names = metricNames(perPod);
   const effect = metrics.includes(perPod[0]!)
@@ -41,9 +48,9 @@ export function autoscalingLimited(seen: Seen, plan: DeliveryPlan): Verdict[] {
     : `the autoscaler does not scale on ${names}, only on ${metricNames(metrics)}`;
   return [
     {
-      type: 'AutoscalingLimited',
+      type: LIMITED,
       status: 'True',
-      reason: 'TwoRevisions',
+      reason: 'MultipleRevisions',
       message: `pods of two revisions exist, and ${names} per pod does not fall when pods are added, so ${effect} until one revision has the whole traffic`,
     },
   ];

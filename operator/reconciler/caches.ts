@@ -1,4 +1,4 @@
-/** The watches of the operator: one cache a kind, limited by label where the objects are ours. */
+/** The watches of the operator: one cache per kind, limited by label if the objects are ours. */
 
 import { FIELD_MANAGER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { hasEnded } from '../migrations/job-view.js';
@@ -22,38 +22,38 @@ import { keyOf } from '../runtime/store.js';
 import { claimKey, claimsOf, type HostClaim } from '../traffic/host-claims.js';
 import { SHARED_ROUTES } from '../traffic/index.js';
 import { followedBy } from '../traffic/shared.js';
-import { digestOf, type SecretDigest } from './secrets.js';
+import { digestOf, type SecretDigest } from './secret-digests.js';
 
 const INSTANCE = 'instance';
 const ROUTE = 'route';
 const CLAIM = 'claim';
 const SECRET = 'secret';
 
-/** Helm keeps each release it made in a Secret of up to a megabyte, which no PcfApi reads. */
+/** Helm stores each release in a Secret of up to 1 MB, which no PcfApi reads. */
 const READABLE_SECRETS = 'type!=helm.sh/release.v1';
 
-/** Kinds that carry our labels: what a PcfApi owns, its backups, and what Kubernetes makes of it. */
+/** Kinds with our labels: owned objects, backups, and the objects that Kubernetes creates for them. */
 const LABELLED_KINDS: readonly ResourceType[] = [...OWNED_KINDS, ...BACKUP_KINDS, PodKind, EndpointSliceKind];
 
 /**
- * What is not kept: nothing reads it, and with many pods it is most of the memory. Any other
- * owned object is kept whole, to tell drift by.
+ * Removes fields that nothing reads: with many pods they are most of the memory. Other owned objects are cached as a
+ * whole, to detect drift.
  */
 const TRANSFORMS: ReadonlyMap<ResourceType, (object: KubeObject) => KubeObject> = new Map([
   [PodKind, withoutSpec],
   [EndpointSliceKind, withoutManagedFields],
-  // Its pod template can't be changed, and what matters of it once it has ended is how.
+  // The pod template of a Job is immutable, and only the result of a finished Job is read.
   [JobKind, (job: KubeObject) => (hasEnded(job) ? withoutSpec(job) : job)],
 ]);
 
-/** How the pods of all PcfApis are kept; with {@link podsOf} those of one are found. */
+/** Options of the cache of all pods; {@link podsOf} finds those of one PcfApi. */
 export const POD_CACHE: CacheOptions = {
   labelSelector: MANAGED_SELECTOR,
   indexers: { [INSTANCE]: byInstance },
   transform: withoutSpec,
 };
 
-/** The pods of a PcfApi, by its key, out of a cache made with {@link POD_CACHE}. */
+/** The pods of a PcfApi, by its key, in a cache with {@link POD_CACHE}. */
 export function podsOf(pods: ResourceCache, key: string): KubeObject[] {
   return pods.byIndex(INSTANCE, key);
 }
@@ -61,7 +61,7 @@ export function podsOf(pods: ResourceCache, key: string): KubeObject[] {
 export class Caches {
   readonly pcfApis: ResourceCache;
   readonly secrets: ResourceCache;
-  /** Routes that are not ours: a PcfApi may name one that is to follow it. */
+  /** Routes of users, which `traffic.routeRef` can name. */
   private readonly userRoutes: ReadonlyMap<ResourceType, ResourceCache>;
   private readonly labelled: ReadonlyMap<ResourceType, ResourceCache>;
 
@@ -90,7 +90,7 @@ export class Caches {
         type,
         set.resource(type, {
           namespaces,
-          // An autoscaler that somebody else made for a PcfApi matters too.
+          // Including autoscalers of users, which have no label of ours.
           labelSelector: type === HorizontalPodAutoscalerKind ? undefined : MANAGED_SELECTOR,
           indexers: {
             [INSTANCE]: byInstance,
@@ -131,12 +131,12 @@ export class Caches {
     return this.pcfApis.byIndex(SECRET, `${metadata.namespace}/${metadata.name}`);
   }
 
-  /** Caches of the routes that are the users' own. */
+  /** Caches of the users' own routes. */
   routesOfUsers(): Iterable<[ResourceType, ResourceCache]> {
     return this.userRoutes;
   }
 
-  /** Keys of the PcfApis that a user's route follows, or that name it. */
+  /** Keys of the PcfApis whose rules a user's route has, or that name it. */
   concernedBy(route: KubeObject): string[] {
     const naming = this.pcfApis.byIndex(ROUTE, `${route.metadata.namespace}/${route.metadata.name}`);
     return [...followedKeys(route), ...naming.map(keyOf)];
@@ -147,7 +147,7 @@ export class Caches {
     return this.userRoutes.get(type)?.get(metadata.namespace, name);
   }
 
-  /** Routes of users that follow the PcfApi, whether they still are to or not. */
+  /** Routes of users with rules of the PcfApi, whether it still names them or not. */
   followers(type: ResourceType, { metadata }: PcfApi): KubeObject[] {
     const key = `${metadata.namespace}/${metadata.name}`;
     return this.userRoutes.get(type)?.byIndex(INSTANCE, key) ?? [];
@@ -159,7 +159,7 @@ export class Caches {
     return [this.labelled, this.userRoutes].flatMap((caches) => caches.get(type)?.byIndex(CLAIM, key) ?? []);
   }
 
-  /** Keys of the PcfApis whose route claims a host that this route claims from now on, or no longer. */
+  /** Keys of the PcfApis whose route claims a host that this event adds to or removes from a route. */
   contenders(kind: ResourceType, { type, object, old }: CacheEvent): string[] {
     if (!this.userRoutes.has(kind)) return [];
     const before = old ? claimsOf(old) : [];
@@ -177,7 +177,7 @@ export class Caches {
     return this.secrets.get(metadata.namespace, name) as SecretDigest | undefined;
   }
 
-  /** Objects of this kind that carry the PcfApi's name. Those it may own must also name it as their owner. */
+  /** Objects of this kind with the PcfApi's labels. Those of owned kinds must also have it as their owner. */
   ownedBy(type: ResourceType, api: PcfApi): KubeObject[] {
     const found = this.labelled.get(type)?.byIndex(INSTANCE, keyOf(api)) ?? [];
     return OWNED_KINDS.includes(type) ? found.filter((object) => isOwnedBy(object, api)) : found;
@@ -189,12 +189,12 @@ export class Caches {
     return found.filter((object) => !isOwnedBy(object, api));
   }
 
-  /** Lets the next reconcile see a write of ours before the watch brings it. */
+  /** Adds a write of ours to the cache before the watch reports it. */
   noteWrite(type: ResourceType, written: KubeObject): void {
     this.labelled.get(type)?.noteWrite(written);
   }
 
-  /** Whether the cluster has this kind at all. */
+  /** Whether the cluster has this kind. */
   available(type: ResourceType): boolean {
     return this.labelled.get(type)?.available ?? false;
   }
@@ -223,7 +223,7 @@ export function instanceKey(object: KubeObject): string | undefined {
   return name && isOurs ? `${metadata.namespace}/${name}` : undefined;
 }
 
-/** A cluster has many Secrets, each of whose events must not cost a look at every PcfApi. */
+/** Index of PcfApis by Secret: a cluster has many Secrets, and an event must not cost a scan of all PcfApis. */
 function bySecret(object: KubeObject): string[] {
   const { spec, metadata } = object as unknown as PcfApi;
   return secretNames(spec).map((name) => `${metadata.namespace}/${name}`);
@@ -235,7 +235,7 @@ function byRoute(object: KubeObject): string[] {
   return routeRef ? [`${metadata.namespace}/${routeRef.name}`] : [];
 }
 
-/** Keys of the PcfApis that a user's route follows. */
+/** Keys of the PcfApis whose rules a user's route has. */
 function followedKeys(object: KubeObject): string[] {
   return followedBy(object).map((name) => `${object.metadata.namespace}/${name}`);
 }

@@ -1,7 +1,7 @@
 /**
- * The delivery figures as metrics: deployment frequency, lead time for changes, change failure
+ * Delivery metrics: deployment frequency, lead time for changes, change failure
  * rate, time to restore and rollback frequency are queries over these (see docs/delivery.md).
- * After DORA's definitions: https://dora.dev/guides/dora-metrics-four-keys/
+ * Definitions by DORA: https://dora.dev/guides/dora-metrics-four-keys/
  */
 import { Counter, Histogram, type Registry } from 'prom-client';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
@@ -13,7 +13,7 @@ const OUTCOMES: readonly DeliveryRecord['outcome'][] = [
   'Aborted',
   'Undone',
   'RolledBack',
-  'CalledOff',
+  'Cancelled',
   'Superseded',
 ];
 const HOUR = 3_600;
@@ -23,8 +23,8 @@ export class DeliveryMetrics {
   private readonly duration: Histogram<'namespace' | 'name'>;
   private readonly leadTime: Histogram<'namespace' | 'name'>;
   private readonly timeToRestore: Histogram<'namespace' | 'name'>;
-  /** PcfApis that have their series. */
-  private readonly begun = new Set<string>();
+  /** PcfApis whose series exist. */
+  private readonly initialized = new Set<string>();
 
   constructor(registry: Registry) {
     const registers = [registry];
@@ -32,13 +32,13 @@ export class DeliveryMetrics {
       new Histogram({ name, help, buckets, labelNames: identity, registers });
     this.deliveries = new Counter({
       name: 'pcf_deliveries_total',
-      help: 'Deliveries that ended, by how they ended.',
+      help: 'Finished deliveries, by outcome.',
       labelNames: [...identity, 'outcome'] as const,
       registers,
     });
     this.duration = histogram(
       'pcf_delivery_duration_seconds',
-      'Time from the begin of a delivery to its promotion.',
+      'Time from the start of a delivery to its promotion.',
       [10, 30, 60, 300, 900, HOUR, 4 * HOUR, 24 * HOUR],
     );
     this.leadTime = histogram(
@@ -48,12 +48,12 @@ export class DeliveryMetrics {
     );
     this.timeToRestore = histogram(
       'pcf_delivery_time_to_restore_seconds',
-      'Time from the first request to a revision that was aborted, rolled back or undone to the end of its traffic.',
+      'Time from the first traffic of a revision that was aborted, rolled back or undone until the end of its traffic.',
       [1, 5, 15, 60, 300, 900, HOUR, 4 * HOUR, 24 * HOUR],
     );
   }
 
-  /** Counts deliveries that ended just now. `before` are the records from before, the newest first. */
+  /** Records finished deliveries. `before`: earlier records, newest first. */
   record(
     { metadata }: PcfApi,
     ended: readonly DeliveryRecord[],
@@ -61,37 +61,37 @@ export class DeliveryMetrics {
   ): void {
     const { namespace, name } = metadata;
     const series = { namespace, name };
-    this.begin(series);
+    this.initialize(series);
     for (const record of ended) {
       this.deliveries.inc({ ...series, outcome: record.outcome });
       if (record.outcome === 'Promoted')
         this.duration.observe(series, seconds(record.startedAt, record.finishedAt));
       if (record.outcome === 'Promoted' && record.committedAt)
         this.leadTime.observe(series, seconds(record.committedAt, record.finishedAt));
-      const troubleSince = beginOfTrouble(record, before);
-      if (troubleSince) this.timeToRestore.observe(series, seconds(troubleSince, record.finishedAt));
+      const failedSince = startOfFailure(record, before);
+      if (failedSince) this.timeToRestore.observe(series, seconds(failedSince, record.finishedAt));
     }
   }
 
-  /** From 0: of a counter that begins with its first delivery, increase() would miss that one. */
-  private begin(series: { namespace: string; name: string }): void {
+  /** Exports 0 before the first delivery, because increase() ignores the first sample of a counter. */
+  private initialize(series: { namespace: string; name: string }): void {
     const key = `${series.namespace}/${series.name}`;
-    if (this.begun.has(key)) return;
-    this.begun.add(key);
+    if (this.initialized.has(key)) return;
+    this.initialized.add(key);
     for (const outcome of OUTCOMES) this.deliveries.inc({ ...series, outcome }, 0);
   }
 
-  /** Drops the series of a PcfApi that is gone. */
+  /** Removes the series of a deleted PcfApi. */
   forget(namespace: string, name: string): void {
-    this.begun.delete(`${namespace}/${name}`);
+    this.initialized.delete(`${namespace}/${name}`);
     for (const outcome of OUTCOMES) this.deliveries.remove({ namespace, name, outcome });
     for (const metric of [this.duration, this.leadTime, this.timeToRestore])
       metric.remove({ namespace, name });
   }
 }
 
-/** When the revision that was taken back began to get traffic; an undo takes back the one that took over before it. */
-export function beginOfTrouble(
+/** Time of the first traffic of the revision that failed. An undo reverts the revision promoted before it. */
+export function startOfFailure(
   record: DeliveryRecord,
   before: readonly DeliveryRecord[],
 ): string | undefined {

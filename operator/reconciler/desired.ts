@@ -1,14 +1,15 @@
-/** Turns a plan into the objects that must exist, and finds those that must not. */
+/** The objects that must exist according to a plan, and those that must be deleted. */
 import { isAnalysisJob } from '../analysis/job-object.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { isStray } from '../delivery/migrate.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
+import type { MigrationJob, MigrationStage } from '../delivery/observation.js';
 import { recordedAt, recordOf } from '../delivery/plan.js';
-import type { DeliveryPlan, MigrationJob, MigrationStage } from '../delivery/types.js';
+import { isObsolete } from '../delivery/preparation.js';
 import { hookObject } from '../migrations/hook.js';
-import { migrationJob } from '../migrations/job.js';
 import { hasEnded } from '../migrations/job-view.js';
+import { migrationJob } from '../migrations/migration-job.js';
 import { securedBackends } from '../resources/backend-tls.js';
-import { components } from '../resources/components.js';
+import { componentName, components } from '../resources/components.js';
 import { configMap } from '../resources/config-map.js';
 import { deployment } from '../resources/deployment.js';
 import { externalSecrets } from '../resources/external-secret.js';
@@ -31,31 +32,34 @@ import { serviceAccount } from '../resources/service-account.js';
 import { surroundings } from '../resources/surroundings.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
 import { SHARED_ROUTES } from '../traffic/index.js';
+import type { RouteBackends } from '../traffic/router.js';
 import { currentScaleView } from './autoscaling.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
 const DEFAULT_HISTORY_LIMIT = 10;
 
 type Owned = Observed['owned'][number];
 
 /**
- * In the order they must be written. Routing comes before the Deployments: an
- * undo is in force before anything else is touched, and what a new weight needs
- * was made ready by an earlier reconcile.
+ * In the order of the writes. The route precedes the Deployments: an undo takes effect before anything else is
+ * written, and the pods for a higher weight became ready before an earlier reconcile.
  */
-export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[] {
-  const { api, router } = seen;
-  const kept = keptRevisions(seen, plan);
-  const starting = plan.migrate ? seen.revisions.get(plan.migrate) : undefined;
-  const used = [...new Set([...kept, ...(starting ? [starting] : [])])];
-  // The plan names a Job only until it is there: it can't be changed once it runs, and is left alone.
-  const migrating = plan.job && seen.delivery.startable ? seen.revisions.get(plan.job.revision) : undefined;
-  const routable = routableRevisions(seen, plan);
+export function desiredObjects(observed: Observed, plan: DeliveryPlan): KubeObject[] {
+  const { api, router } = observed;
+  const running = runningRevisions(observed, plan);
+  const starting = plan.migrate ? observed.revisions.get(plan.migrate) : undefined;
+  const used = [...new Set([...running, ...(starting ? [starting] : [])])];
+  // The plan names a Job only until it exists: a running Job is not changed.
+  const migrating =
+    plan.job && observed.delivery.startable ? observed.revisions.get(plan.job.revision) : undefined;
+  const routable = routableRevisions(observed, plan);
   const secured = securedBackends(
     api,
-    routable.flatMap((name) => seen.revisions.get(name) ?? []),
+    routable.flatMap((name) => observed.revisions.get(name) ?? []),
   );
-  const routing = router.render(api, plan.route, routable, seen.userRoute, secured);
+  const { userRoute } = observed;
+  const auth = authBackend(observed, secured.revisions.includes(plan.position.stable ?? ''));
+  const routing = router.render(api, plan.route, routable, { userRoute, secured, auth });
   return [
     serviceAccount(api),
     ...externalSecrets(api),
@@ -64,20 +68,27 @@ export function desiredObjects(seen: Observed, plan: DeliveryPlan): KubeObject[]
       configMap(api, revision),
     ]),
     // Written before the status: actions that depend on a position start when both have it.
-    ...recordsBeside(seen, plan, used).map((revision) =>
+    ...otherRecords(observed, plan, used).map((revision) =>
       controllerRevision(api, revision, recordOf(plan.position, revision.name)),
     ),
-    ...(plan.routeWaitsFor ? routing.filter((object) => !isInEffect(seen, object)) : routing),
+    ...(plan.routeWaitsFor ? routing.filter((object) => !isInEffect(observed, object)) : routing),
     ...(migrating ? [migrationObject(api, migrating, plan.job!)] : []),
-    ...kept.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
-    ...preview(seen, plan),
-    ...components(api, seen.revisions.get(plan.position.stable ?? '')),
+    ...running.map((revision) => deployment(api, revision, plan.replicas[revision.name]!)),
+    ...preview(observed, plan),
+    ...components(api, observed.revisions.get(plan.position.stable ?? '')),
     ...surroundings(api, {
-      autoscaled: seen.foreignAutoscalers.length > 0,
-      hasPods: kept.length > 0,
-      metrics: currentScaleView(seen, plan).metrics,
+      autoscaled: observed.foreignAutoscalers.length > 0,
+      hasPods: running.length > 0,
+      metrics: currentScaleView(observed, plan).metrics,
     }),
   ];
+}
+
+/** Only once its Service exists: a controller rejects a route to a missing one, and the Service follows the first promotion. */
+function authBackend({ api, owned }: Observed, servesHttps: boolean): RouteBackends['auth'] {
+  const service = componentName(api, 'auth');
+  const exists = owned.some(({ type, object }) => type === ServiceKind && object.metadata.name === service);
+  return api.spec.components?.auth?.enabled && exists ? { service, servesHttps } : undefined;
 }
 
 function migrationObject(api: PcfApi, revision: Revision, { stage, ...job }: MigrationJob): KubeObject {
@@ -98,74 +109,74 @@ function isInEffect({ api, owned }: Observed, object: KubeObject): boolean {
 }
 
 function preview({ api }: Observed, { position }: DeliveryPlan): KubeObject[] {
-  const wanted = api.spec.strategy?.type === 'BlueGreen' && position.stable && position.update;
-  return wanted ? [previewService(api, position.update!)] : [];
+  const isPreviewed = api.spec.strategy?.type === 'BlueGreen' && position.stable && position.update;
+  return isPreviewed ? [previewService(api, position.update!)] : [];
 }
 
-/** Parts the objects whose kind the cluster has from those that can't be written. */
-export function writable(seen: Observed, desired: readonly KubeObject[]) {
+/** The objects whose kind the cluster has, and the missing kinds of the others. */
+export function writable(observed: Observed, desired: readonly KubeObject[]) {
   const types = new Map(desired.map((object) => [object.kind, typeOf(object)]));
-  const missing = [...types.values()].filter((type) => !seen.available(type));
+  const missing = [...types.values()].filter((type) => !observed.available(type));
   return { objects: desired.filter(({ kind }) => !missing.includes(types.get(kind)!)), missing };
 }
 
 /** Revisions that have pods. */
-function keptRevisions(seen: Observed, plan: DeliveryPlan): Revision[] {
-  return Object.keys(plan.replicas).flatMap((name) => seen.revisions.get(name) ?? []);
+function runningRevisions(observed: Observed, plan: DeliveryPlan): Revision[] {
+  return Object.keys(plan.replicas).flatMap((name) => observed.revisions.get(name) ?? []);
 }
 
 /** Revisions without pods whose records have a part of the position. Their retention does not change. */
-function recordsBeside(seen: Observed, plan: DeliveryPlan, used: readonly Revision[]): Revision[] {
-  const onRecord = recordedRevisions(seen);
+function otherRecords(observed: Observed, plan: DeliveryPlan, used: readonly Revision[]): Revision[] {
+  const recorded = recordedRevisions(observed);
   return recordedAt(plan.position)
-    .filter((name) => onRecord.includes(name))
-    .flatMap((name) => seen.revisions.get(name) ?? [])
+    .filter((name) => recorded.includes(name))
+    .flatMap((name) => observed.revisions.get(name) ?? [])
     .filter((revision) => !used.includes(revision));
 }
 
-/** Revisions that the router must know: those with pods, and those that a route, old or new, still names. */
-function routableRevisions(seen: Observed, plan: DeliveryPlan): string[] {
-  const named = [plan.route, seen.delivery.route].flatMap((route) => [
+/** Revisions that the router needs: those with pods, and those that the live or the planned route names. */
+function routableRevisions(observed: Observed, plan: DeliveryPlan): string[] {
+  const named = [plan.route, observed.delivery.route].flatMap((route) => [
     ...Object.keys(route?.weights ?? {}),
     ...(route?.header ? [route.header] : []),
   ]);
-  const known = named.filter((name) => seen.revisions.has(name));
+  const known = named.filter((name) => observed.revisions.has(name));
   return [...new Set([...Object.keys(plan.replicas), ...known])].sort();
 }
 
-/** What belongs to the PcfApi and is wanted no more. Revisions on record stay, with their Jobs, up to the limit. */
+/** Owned objects that are no longer desired. Recorded revisions and their Jobs are retained up to the history limit. */
 export function unwantedObjects(
-  seen: Observed,
+  observed: Observed,
   desired: readonly KubeObject[],
   { position }: Pick<DeliveryPlan, 'position'>,
 ): Owned[] {
-  const wanted = new Set(desired.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
-  const history = new Set(recordedRevisions(seen));
-  return seen.owned.filter(({ type, object }) => {
-    if (wanted.has(`${type.kind}/${object.metadata.name}`)) return false;
+  const desiredNames = new Set(desired.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
+  const history = new Set(recordedRevisions(observed));
+  return observed.owned.filter(({ type, object }) => {
+    if (desiredNames.has(`${type.kind}/${object.metadata.name}`)) return false;
     if (object.metadata.deletionTimestamp) return false;
     if (type === ControllerRevisionKind) return !history.has(object.metadata.name);
-    if (isRoute(type) && awaitsUserRoute(seen)) return false;
-    if (type === JobKind && isAnalysisJob(object)) return false; // it goes by itself
+    if (isRoute(type) && awaitsUserRoute(observed)) return false;
+    if (type === JobKind && isAnalysisJob(object)) return false; // deleted by its TTL
     if (type === JobKind) {
       const { [LABELS.revision]: revision = '', [LABELS.stage]: stage } = object.metadata.labels ?? {};
       if (!history.has(revision)) return true;
-      return !hasEnded(object) && isStray(position, revision, stage as MigrationStage);
+      return !hasEnded(object) && isObsolete(position, revision, stage as MigrationStage);
     }
     return true;
   });
 }
 
 /** Objects that routes refer to. */
-const BACKENDS: readonly ResourceType[] = [
+const BACKEND_KINDS: readonly ResourceType[] = [
   ServiceKind,
   DestinationRuleKind,
   BackendTlsPolicyKind,
   GatewayKind,
 ];
 
-/** What pods of a revision are made of: its retirement does not consider a route of another provider. */
-const REVISIONS: readonly ResourceType[] = [DeploymentKind, ConfigMapKind];
+/** Objects of a revision: its retirement does not consider a route of another provider. */
+const REVISION_KINDS: readonly ResourceType[] = [DeploymentKind, ConfigMapKind];
 
 /**
  * The unwanted objects that may be deleted now. A previous route, as of another provider, stays until the data plane
@@ -183,12 +194,12 @@ export function removable(
   const hasRoutes = unwanted.some(({ type }) => ROUTES.includes(type));
   return unwanted.filter(({ type }) => {
     if (ROUTES.includes(type)) return isInTurn;
-    if (REVISIONS.includes(type)) return !hasRoutes;
-    return !BACKENDS.includes(type) || (isInTurn && !hasRoutes);
+    if (REVISION_KINDS.includes(type)) return !hasRoutes;
+    return !BACKEND_KINDS.includes(type) || (isInTurn && !hasRoutes);
   });
 }
 
-/** A route of ours serves until the user's own, which is to take its place, is seen to follow. */
+/** Our route serves until the user's own route, which replaces it, has our rules. */
 function awaitsUserRoute({ api, delivery }: Observed): boolean {
   return api.spec.traffic?.routeRef !== undefined && delivery.route === undefined;
 }
@@ -197,24 +208,24 @@ function isRoute(type: ResourceType): boolean {
   return SHARED_ROUTES.some((shared) => shared.type === type);
 }
 
-/** Those that are in use or that one may go back to or try again, and the newest up to `revisionHistoryLimit`. */
-export function recordedRevisions(seen: Observed): string[] {
-  const { stable, update, previous, failed } = seen.delivery.position;
-  const newestFirst = [...seen.revisions.values()]
+/** Revisions in use, targets of an undo or a retry, and the newest up to `revisionHistoryLimit`. */
+export function recordedRevisions(observed: Observed): string[] {
+  const { stable, update, previous, failed } = observed.delivery.position;
+  const newestFirst = [...observed.revisions.values()]
     .sort((a, b) => b.number - a.number)
     .map(({ name }) => name);
   const inUse = [
-    seen.delivery.target,
+    observed.delivery.target,
     stable,
     update,
     previous,
     failed?.revision,
-    ...seen.delivery.revisions.filter((r) => r.replicas > 0).map((r) => r.name),
+    ...observed.delivery.revisions.filter((r) => r.replicas > 0).map((r) => r.name),
   ];
   return [
     ...new Set([
       ...inUse.flatMap((name) => name ?? []),
-      ...newestFirst.slice(0, seen.api.spec.revisionHistoryLimit ?? DEFAULT_HISTORY_LIMIT),
+      ...newestFirst.slice(0, observed.api.spec.revisionHistoryLimit ?? DEFAULT_HISTORY_LIMIT),
     ]),
   ];
 }

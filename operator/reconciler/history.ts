@@ -1,32 +1,39 @@
-/** The record of deliveries: what the operator saw, which is what the delivery figures are computed from. */
+/** The history of deliveries, from which the delivery figures are computed. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPosition, DeliveryRecord } from '../api/v1alpha1/status.js';
-import type { Decision, DeliveryPlan } from '../delivery/types.js';
+import type { Decision, DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { Revision } from '../resources/revision.js';
-import type { Observed } from './observe.js';
-import { whoDecided } from './who.js';
+import { decidingManager } from './attribution.js';
+import type { Observed } from './observed.js';
 
-const RECORDS_KEPT = 20;
+const MAX_RECORDS = 20;
 
 interface Ending {
   outcome: DeliveryRecord['outcome'];
   reason?: string;
 }
 
-/** The deliveries that a plan ends. */
-export function endedDeliveries(seen: Observed, { decisions }: DeliveryPlan, now: number): DeliveryRecord[] {
+/** The deliveries that finish with a plan. */
+export function finishedDeliveries(
+  observed: Observed,
+  { decisions }: DeliveryPlan,
+  now: number,
+): DeliveryRecord[] {
   return decisions.flatMap((decision) => {
-    const ending = endingOf(decision, seen.delivery.position);
-    const revision = ending && seen.revisions.get(decision.revision);
+    const ending = endingOf(decision, observed.delivery.position);
+    const revision = ending && observed.revisions.get(decision.revision);
     if (!revision) return [];
-    const by = whoDecided(seen, decision);
-    return [{ ...record(seen.delivery.position, revision, ending, now), ...(by ? { by } : {}) }];
+    const by = decidingManager(observed, decision);
+    return [{ ...record(observed.delivery.position, revision, ending, now), ...(by ? { by } : {}) }];
   });
 }
 
-/** All that are kept, the newest first; undefined when there is none. */
-export function history({ status }: PcfApi, ended: readonly DeliveryRecord[]): DeliveryRecord[] | undefined {
-  const records = [...ended, ...(status?.history ?? [])].slice(0, RECORDS_KEPT);
+/** All retained records, newest first; undefined if there is none. */
+export function history(
+  { status }: PcfApi,
+  finished: readonly DeliveryRecord[],
+): DeliveryRecord[] | undefined {
+  const records = [...finished, ...(status?.history ?? [])].slice(0, MAX_RECORDS);
   return records.length > 0 ? records : undefined;
 }
 
@@ -36,8 +43,8 @@ function endingOf(decision: Decision, { firstTrafficAt }: DeliveryPosition): End
       return { outcome: decision.undone ? 'Undone' : 'Promoted' };
     case 'Aborted':
       return { outcome: 'Aborted', reason: decision.reason };
-    case 'CalledOff':
-      return { outcome: firstTrafficAt ? 'RolledBack' : 'CalledOff' };
+    case 'Cancelled':
+      return { outcome: firstTrafficAt ? 'RolledBack' : 'Cancelled' };
     case 'Superseded':
       return { outcome: 'Superseded' };
     default:

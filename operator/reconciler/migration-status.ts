@@ -1,24 +1,24 @@
-/** What the status says of the database schema: where its migrations stand, what they wait for, how far one can go back. */
+/** The status of the database schema: the state of migrations, what they wait for, and the rollback floor. */
 import type { MigrationReport } from '../../contract/image.js';
 import type { MigrationStatus } from '../api/v1alpha1/status.js';
-import { migrated } from '../delivery/plan.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
+import { isMigrated } from '../delivery/plan.js';
 import { rollbackFloor } from '../delivery/rollback-floor.js';
-import type { DeliveryPlan } from '../delivery/types.js';
-import type { MigrationView } from '../migrations/view.js';
+import type { MigrationView } from '../migrations/migration-view.js';
 import type { Verdict } from './conditions.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
-export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationStatus | undefined {
+export function migrationStatus(observed: Observed, plan: DeliveryPlan): MigrationStatus | undefined {
   const { update, failed, stable, contracted } = plan.position;
   const revision = update ?? failed?.revision ?? stable;
-  const view = revision ? seen.migrations.get(revision) : undefined;
+  const view = revision ? observed.migrations.get(revision) : undefined;
   if (!revision || !view) return undefined;
   const { state, report, error, contractError, contract, durationMs, applied, progress } = view;
   const contracting = revision === stable && [contract.state, contract.hook].includes('Running');
-  const floor = rollbackFloor(seen.delivery.revisions, plan.position);
-  // A stable revision was migrated before it became so, whatever is left of its Jobs.
+  const floor = rollbackFloor(observed.delivery.revisions, plan.position);
+  // The stable revision was migrated before its promotion, even if its Jobs are deleted.
   const reached = contracting ? 'Running' : revision === stable && state === 'Pending' ? 'Succeeded' : state;
-  const isWaiting = reached === 'Running' && view.job !== undefined && seen.withoutPod.has(view.job);
+  const isWaiting = reached === 'Running' && view.job !== undefined && observed.withoutPod.has(view.job);
   const now = isWaiting ? 'Pending' : reached;
   return compact({
     revision,
@@ -33,12 +33,16 @@ export function migrationStatus(seen: Observed, plan: DeliveryPlan): MigrationSt
     findings: report?.findings,
     progress,
     lockHolder: now === 'Running' ? holderOf(report) : undefined,
-    // Of what still runs, `since` tells more: this would be one write more for each round.
+    // Not while they run: the status would be written at each reconcile.
     duration:
       now === 'Running' || durationMs === undefined ? undefined : `${(durationMs / 1000).toFixed(1)}s`,
     message:
       error ??
-      (revision === stable ? contractError : reached === 'Running' ? seen.trouble.get(revision) : undefined),
+      (revision === stable
+        ? contractError
+        : reached === 'Running'
+          ? observed.trouble.get(revision)
+          : undefined),
     waitingFor: plan.contract?.waitingFor,
     approval: plan.approval,
     contractAt: plan.contract?.at,
@@ -60,7 +64,7 @@ function holderOf(report: MigrationReport | undefined): MigrationStatus['lockHol
   return compact({ lock, pid, application, user: user ?? undefined, since: since ?? undefined });
 }
 
-/** For a column: what runs now, and how far it is. */
+/** For a printer column: the running stage, and its progress. */
 function summaryOf(
   state: MigrationStatus['state'],
   { stage, report }: Pick<MigrationView, 'stage' | 'report'>,
@@ -73,7 +77,7 @@ function summaryOf(
   return `${name} ${Math.min(99, Math.floor((100 * rows) / total))}%`;
 }
 
-/** A report is of the time before what came after it. */
+/** Without migrations that finished after the report. */
 function pendingOf(report: MigrationReport | undefined, done: string[] = []): MigrationStatus['pending'] {
   const { pending = [], backfills = [], contracts = [] } = report ?? {};
   const left = pending.filter((name) => !done.includes(name));
@@ -84,45 +88,45 @@ function pendingOf(report: MigrationReport | undefined, done: string[] = []): Mi
   }));
 }
 
-export function migrationsApplied(seen: Observed, plan: DeliveryPlan): Verdict {
+export function migrationsApplied(observed: Observed, plan: DeliveryPlan): Verdict {
   const type = 'MigrationsApplied';
   const { update, stable } = plan.position;
   const name = update ?? stable;
-  const view = seen.delivery.revisions.find((revision) => revision.name === name);
-  // The stable revision was migrated before it became so, even if its Jobs are long gone.
-  if (view && (migrated(view) || !update)) {
-    return { type, status: 'True', ...contractVerdict(seen, plan, view.name) };
+  const view = observed.delivery.revisions.find((revision) => revision.name === name);
+  // The stable revision was migrated before its promotion, even if its Jobs are deleted.
+  if (view && (isMigrated(view) || !update)) {
+    return { type, status: 'True', ...contractVerdict(observed, plan, view.name) };
   }
-  const migration = seen.migrations.get(name ?? '');
+  const migration = observed.migrations.get(name ?? '');
   const state = migration?.state ?? 'Pending';
   const message =
     state === 'Planned'
-      ? `the migrations of ${name} wait for: kubectl pcf migrate approve ${seen.api.metadata.name}`
+      ? `the migrations of ${name} wait for: kubectl pcf migrate approve ${observed.api.metadata.name}`
       : (migration?.error ??
-        seen.trouble.get(name ?? '') ??
+        observed.trouble.get(name ?? '') ??
         `the schema is not ready for ${name ?? 'any revision'}`);
   return { type, status: 'False', reason: state === 'Planned' ? 'ApprovalNeeded' : state, message };
 }
 
-/** The schema serves the revision; what it still has for others is told as well. */
+/** The schema supports the revision. The state of contract is reported in addition. */
 function contractVerdict(
-  seen: Observed,
+  observed: Observed,
   plan: DeliveryPlan,
   name: string,
 ): Pick<Verdict, 'reason' | 'message'> {
   const ready = `the schema is ready for ${name}`;
-  const { contract, contractError } = seen.migrations.get(plan.position.stable ?? '') ?? {};
+  const { contract, contractError } = observed.migrations.get(plan.position.stable ?? '') ?? {};
   if (plan.job?.stage === 'contract' || contract?.state === 'Running') {
     return {
       reason: 'Contracting',
-      message: `${ready}, and is contracted${contractError ? `: ${contractError}` : ''}`,
+      message: `${ready}; contract migrations are running${contractError ? `: ${contractError}` : ''}`,
     };
   }
   if (!plan.contract?.waitingFor) return { reason: 'Applied', message: ready };
   return { reason: 'ContractPending', message: `${ready}; contract waits for ${plan.contract.waitingFor}` };
 }
 
-/** Without the fields that have no value, as JSON would leave them out. */
+/** Without undefined fields, as in JSON. */
 export function compact<T extends object>(value: T): T {
   return Object.fromEntries(Object.entries(value).filter(([, field]) => field !== undefined)) as T;
 }

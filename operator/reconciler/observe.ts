@@ -1,11 +1,11 @@
-/** Reads the caches into one picture of a PcfApi. No request leaves the process here. */
+/** Reads one PcfApi and its objects from the caches. Sends no request. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { DeliveryPosition } from '../api/v1alpha1/status.js';
-import type { Failure, Observation, RevisionView, RouteView } from '../delivery/types.js';
+import type { Failure, RevisionView, RouteView } from '../delivery/observation.js';
 import type { LiveReports } from '../migrations/job-view.js';
-import { type Run, runsOf } from '../migrations/progress.js';
-import { type MigrationView, migrationView } from '../migrations/view.js';
-import { EXTRA_COMPONENTS, type ExtraComponent } from '../resources/components.js';
+import { runsOf } from '../migrations/live-reports.js';
+import { type MigrationView, migrationView } from '../migrations/migration-view.js';
+import { EXTRA_COMPONENTS } from '../resources/components.js';
 import {
   BACKUP_KINDS,
   BackendTlsPolicyKind,
@@ -20,12 +20,13 @@ import { LABELS } from '../resources/metadata.js';
 import { readRecord } from '../resources/position-record.js';
 import type { Revision } from '../resources/revision.js';
 import type { ScaleMetric } from '../resources/scale-view.js';
-import type { KubeObject, ResourceType } from '../runtime/kube-client.js';
+import type { KubeObject } from '../runtime/kube-client.js';
 import { routerOf } from '../traffic/index.js';
-import type { TrafficRouter } from '../traffic/router.js';
-import type { Caches } from './caches.js';
-import { type HostConflict, hostConflicts } from './host-conflict.js';
-import { type PodlessJob, podlessJobs, replicaFailure } from './pod-creation.js';
+import { updatingDeployments } from './component-rollout.js';
+import { hostConflicts } from './host-conflict.js';
+import { revisionsOf } from './known-revisions.js';
+import type { Autoscaler, ClusterView, Observed } from './observed.js';
+import { podlessJobs, replicaFailure } from './pod-creation.js';
 import type { PodCreationReport } from './pod-creation-events.js';
 import {
   componentTrouble,
@@ -37,61 +38,9 @@ import {
   podFailure,
   podTrouble,
   readiness,
-} from './pods.js';
-import { revisionsOf } from './revisions.js';
-import { followingDeployments } from './rollover.js';
+} from './pod-state.js';
 import { routeTrouble } from './route-trouble.js';
-import { type MissingSecret, missingSecrets, secretsHash } from './secrets.js';
-
-/** Everything about one PcfApi that a reconcile needs to know. */
-export interface Observed {
-  api: PcfApi;
-  router: TrafficRouter;
-  /** Every recorded revision, and the one that the spec describes, by name. */
-  revisions: Map<string, Revision>;
-  /** What the planner gets to see, but for the age of the route, which no cache knows. */
-  delivery: Omit<Observation, 'routeAgeMs'>;
-  migrations: Map<string, MigrationView>;
-  /** Pods that migrate now. */
-  migrating: Run[];
-  /** Jobs that have no pod. */
-  podless: PodlessJob[];
-  /** Reports on Jobs that have had no pod for some seconds, by name. */
-  withoutPod: Map<string, PodCreationReport>;
-  /** Why a controller can't create pods, by the Deployment or Job that owns them. */
-  uncreated: Map<string, string>;
-  /** Objects in the cluster that belong to this PcfApi. */
-  owned: { type: ResourceType; object: KubeObject }[];
-  missingSecrets: MissingSecret[];
-  /** Kinds the router needs that the cluster does not have. */
-  missingKinds: ResourceType[];
-  /** The route of the user's own that is to follow; undefined when it is not there, or none is named. */
-  userRoute: KubeObject | undefined;
-  /** The route that serves: the user's own, or the operator's. */
-  liveRoute: KubeObject | undefined;
-  /** Other routes for the same hosts. */
-  hostConflicts: HostConflict[];
-  /** Whether the cluster has a kind. */
-  available: (type: ResourceType) => boolean;
-  /** HorizontalPodAutoscalers on this PcfApi that the operator did not create. */
-  foreignAutoscalers: Autoscaler[];
-  /** What keeps a revision's pods from being ready, or its migrations from beginning, in the words of the kubelet. */
-  trouble: Map<string, string>;
-  /** Why an enabled component does not run. */
-  componentTroubles: { component: ExtraComponent; trouble: string }[];
-  readyReplicas: number;
-}
-
-export interface Autoscaler {
-  name: string;
-  metrics: ScaleMetric[];
-}
-
-/** What {@link observe} asks of the caches. */
-export type ClusterView = Pick<
-  Caches,
-  'userRoute' | 'get' | 'ownedBy' | 'secret' | 'available' | 'foreignAutoscalers' | 'claimants'
->;
+import { missingSecrets, secretsHash } from './secret-digests.js';
 
 /** `live` has the last reports of running migrations; `creation` reports on a Job without a pod, by its uid. */
 export function observe(
@@ -167,8 +116,8 @@ export function observe(
     delivery: {
       target: target.name,
       revisions: views,
-      strangers: [...living.keys()].filter((name) => !revisions.has(name)),
-      following: followingDeployments(api, caches),
+      unrecorded: [...living.keys()].filter((name) => !revisions.has(name)),
+      updating: updatingDeployments(api, caches),
       position,
       route,
       routeRejected: liveRoute && router.rejection?.(liveRoute),
@@ -212,24 +161,24 @@ function migrationsOf(
   uncreated: ReadonlyMap<string, string>,
 ) {
   const jobs = [JobKind, ...BACKUP_KINDS].flatMap((type) => caches.ownedBy(type, api));
-  const { update, attempt, afresh, promotedAt, knows } = api.status?.delivery ?? {};
-  const toldBy = (name: string) => knows?.find(({ revision }) => revision === name);
+  const { update, attempt, rerunMigrations, promotedAt, knownMigrations } = api.status?.delivery ?? {};
+  const recordedOf = (name: string) => knownMigrations?.find(({ revision }) => revision === name);
   const attemptOf = (name: string) => (name === update ? (attempt ?? 1) : undefined);
   const viewOf = (name: string) =>
     migrationView(api, name, jobs, pods, {
       attempt: attemptOf(name),
-      afresh: name === update && afresh,
+      rerunMigrations: name === update && rerunMigrations,
       promotedAt,
-      told: toldBy(name),
+      recorded: recordedOf(name),
       live,
     });
   return new Map(
-    [...revisions.keys()].map((name) => [name, tellingOfContract(viewOf(name), pods, uncreated)]),
+    [...revisions.keys()].map((name) => [name, withContractTrouble(viewOf(name), pods, uncreated)]),
   );
 }
 
-/** Nothing waits for contract, so nothing else would tell why its pod does not begin. */
-function tellingOfContract(
+/** No pod waits for contract, so nothing else reports why its pod does not start. */
+function withContractTrouble(
   view: MigrationView,
   pods: Pod[],
   uncreated: ReadonlyMap<string, string>,
@@ -242,17 +191,17 @@ function tellingOfContract(
   return trouble ? { ...view, contractError: trouble } : view;
 }
 
-/** What the planner is told of them. */
-function migrationOf(seen: MigrationView) {
-  const { state: migration, nextStage, nextAttempt, contracts, ahead, untold, backfill, progress } = seen;
-  const { contract, failedMigrations, lastMigration } = seen;
+/** The part that the planner reads. */
+function migrationOf(view: MigrationView) {
+  const { state: migration, nextStage, nextAttempt, contracts, ahead, unreported, backfill, progress } = view;
+  const { contract, failedMigrations, lastMigration } = view;
   return {
-    ...{ migration, nextStage, nextAttempt, contracts, ahead, untold, backfill, progress },
+    ...{ migration, nextStage, nextAttempt, contracts, ahead, unreported, backfill, progress },
     ...{ contract, failedMigrations, lastMigration },
   };
 }
 
-/** The first pod that pulls the image of a revision is that of its migrations. */
+/** The pod of the migrations is the first one that pulls the image of a revision. */
 function migrationFailure(migration: MigrationView | undefined, pods: Pod[]): Failure | undefined {
   const job = preparing(migration);
   if (job) return jobPodFailure(job, pods);
@@ -264,7 +213,7 @@ function migrationFailure(migration: MigrationView | undefined, pods: Pod[]): Fa
   };
 }
 
-/** The Job that pods wait for; contract and what comes before it nobody waits for. */
+/** The Job that pods wait for. None waits for contract or its hook. */
 function preparing(migration: MigrationView | undefined): string | undefined {
   const { state, stage, job } = migration ?? {};
   return state === 'Running' && stage !== 'contract' && stage !== 'hook' ? job : undefined;
@@ -286,7 +235,7 @@ function uncreatedPods(
   const ofDeployments = deployments.map((one) => [`Deployment ${one.metadata.name}`, replicaFailure(one)]);
   const ofJobs = [...withoutPod].map(([name, { failure }]) => [jobKey(name), failure]);
   const found = [...ofDeployments, ...ofJobs].flatMap(([object = '', why]) =>
-    why ? [[object, `pods of ${object} can't be created: ${why}`] as const] : [],
+    why ? [[object, `pods of ${object} cannot be created: ${why}`] as const] : [],
   );
   return new Map(found);
 }

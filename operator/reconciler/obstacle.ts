@@ -1,4 +1,6 @@
-/** What keeps an object from being written, as what the one who reads the status should know. */
+/** Errors that prevent a write, as reason and message for the status. */
+import type { Reason } from '../api/v1alpha1/reasons.js';
+import type { Finding } from '../delivery/rule-chain.js';
 import { ReconcileError, type Return, TerminalError } from '../runtime/controller.js';
 import {
   isConnectionError,
@@ -9,33 +11,34 @@ import {
 } from '../runtime/kube-client.js';
 import { withoutPorts } from '../runtime/kube-error.js';
 import { NotLeaderError } from '../runtime/leader-election.js';
-import { NameTakenError, WriteFailedError } from './act.js';
+import { NameConflictError, WriteFailedError } from './act.js';
 import type { Summary } from './summary.js';
 
-export interface Obstacle {
-  reason: string;
-  message: string;
-  /** Whether it may pass without anybody's doing. */
-  passes: boolean;
+export interface Obstacle extends Finding<Reason> {
+  /** Whether it can resolve without manual action. */
+  isTransient: boolean;
 }
 
-/** Nothing here tells that the API server, or a webhook, is well again. */
+/** No event is received when the API server or a webhook recovers. */
 export const RETRY_WITHIN_MS = 30_000;
 
-/** Undefined for what says nothing about an object, as when the API server is away: no status could be written. */
+/** Undefined if the error is not about an object, for example if the API server is unavailable: no status could be written. */
 export function obstacleOf(error: unknown): Obstacle | undefined {
-  const stays = (reason: string, message: string): Obstacle => ({ reason, message, passes: false });
-  if (error instanceof NameTakenError) return stays('NameTaken', error.message);
+  const permanent = (reason: Reason, message: string): Obstacle => ({ reason, message, isTransient: false });
+  if (error instanceof NameConflictError) return permanent('NameConflict', error.message);
   if (isInvalid(error))
-    return stays('Invalid', `the API server refuses what the spec leads to: ${error.message}`);
+    return permanent('Invalid', `the API server rejects an object of this spec: ${error.message}`);
   if (isForbidden(error))
-    return stays('Forbidden', `the operator lacks a right, or a quota is used up: ${error.message}`);
+    return permanent(
+      'Forbidden',
+      `the operator lacks a permission, or a quota is exceeded: ${error.message}`,
+    );
   if (!(error instanceof WriteFailedError)) return undefined;
   const isWebhook = /webhook/i.test(error.answer);
   return {
     reason: isWebhook ? 'WebhookFailed' : 'ApiServerError',
-    message: `${error.object} can't be written and is tried again: ${withoutPorts(error.answer)}`,
-    passes: true,
+    message: `writing ${error.object} failed and is retried: ${withoutPorts(error.answer)}`,
+    isTransient: true,
   };
 }
 
@@ -55,18 +58,22 @@ export function failureReport(error: unknown): Obstacle | undefined {
   if (obstacle || error instanceof KubeApiError) return obstacle;
   return {
     reason: 'ReconcileFailed',
-    message: `the operator failed and retries with backoff: ${withoutPorts(String(error))}`,
-    passes: false,
+    message: `the reconcile failed and is retried with backoff: ${withoutPorts(String(error))}`,
+    isTransient: false,
   };
 }
 
-/** The verdict on a PcfApi that meets the obstacle, where there was one of what was planned. */
-export function facing({ reason, message, passes }: Obstacle, planned: Summary, since: string): Summary {
-  const told = { reason, message: `${message} (since ${since})`, unwritten: true as const };
-  if (!passes) return { phase: 'Failed', ...told, verdict: 'Failed' };
+/** Summary of a PcfApi whose plan could not be written because of the obstacle. */
+export function withObstacle(
+  { reason, message, isTransient }: Obstacle,
+  planned: Summary,
+  since: string,
+): Summary {
+  const report = { reason, message: `${message} (since ${since})`, unwritten: true as const };
+  if (!isTransient) return { phase: 'Failed', ...report, verdict: 'Failed' };
   if (planned.verdict === 'Failed') return planned;
   const phase = planned.verdict === 'Current' ? 'Degraded' : planned.phase;
-  return { phase, ...told, verdict: 'InProgress' };
+  return { phase, ...report, verdict: 'InProgress' };
 }
 
 /** The end of a change freeze causes no event here, and an abort must not wait long after it. */
@@ -89,8 +96,8 @@ export function failureOf(error: unknown, message: string, lookAgainMs?: number)
   return new ReconcileError(message, error, { lookAgainMs, ...retry(error) });
 }
 
-/** What the API server failed at is tried again soon, however long that has been so. */
-export function bounded(error: unknown): unknown {
+/** Limits the backoff for failures of the API server, however long they have lasted. */
+export function withBoundedRetry(error: unknown): unknown {
   if (error instanceof ReconcileError) return error;
   const { retryWithinMs } = retry(error);
   return retryWithinMs ? new ReconcileError((error as Error).message, error, { retryWithinMs }) : error;
@@ -99,5 +106,5 @@ export function bounded(error: unknown): unknown {
 function retry(error: unknown): Return {
   const isPassing = error instanceof WriteFailedError || isServerError(error) || isConnectionError(error);
   // A name that becomes available causes no event of this PcfApi.
-  return isPassing || error instanceof NameTakenError ? { retryWithinMs: RETRY_WITHIN_MS } : {};
+  return isPassing || error instanceof NameConflictError ? { retryWithinMs: RETRY_WITHIN_MS } : {};
 }

@@ -87,7 +87,8 @@ export class PodCreationEvents {
         one.report = { failure };
         if (isNews && !signal.aborted) onNews(owner);
       } catch (error) {
-        if (!signal.aborted) logger.debug({ err: error, namespace, name }, 'events of a job were not read');
+        if (!signal.aborted)
+          logger.debug({ err: error, namespace, name }, 'reading the events of a job failed');
       }
       await pause(systemClock, readEveryMs, signal);
     }

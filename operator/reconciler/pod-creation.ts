@@ -3,7 +3,7 @@ import type { Job } from '../migrations/job-view.js';
 import { hasEnded } from '../migrations/job-view.js';
 import { withoutPorts } from '../runtime/kube-error.js';
 import type { KubeObject } from '../runtime/kube-types.js';
-import { isOfJob, type Pod } from './pods.js';
+import { isOfJob, type Pod } from './pod-state.js';
 
 /** A Job whose pod should exist, and does not. */
 export interface PodlessJob {

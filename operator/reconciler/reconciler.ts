@@ -1,320 +1,165 @@
-/** observe -> plan -> act -> report. Thin: what to do is decided in delivery/, what to write in resources/ and traffic/. */
-import type { Logger } from 'pino';
-import type { Analyst } from '../analysis/analyst.js';
-import { isReplicasDefault } from '../api/v1alpha1/defaults.js';
-import { API_VERSION, FIELD_MANAGER, FINALIZER, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import { withinBounds } from '../api/v1alpha1/status/within-bounds.js';
-import type { DeliveryPosition, PcfApiStatus } from '../api/v1alpha1/status.js';
-import { inEffect, plan } from '../delivery/plan.js';
-import type { DeliveryPlan } from '../delivery/types.js';
-import type { FinishedJobs } from '../migrations/finished-jobs.js';
-import type { MigrationProgress } from '../migrations/progress.js';
-import { deliveryEvents } from '../notify/delivery-events.js';
-import type { Notifier } from '../notify/notifier.js';
-import type { Reporter } from '../notify/reporter.js';
-import { PcfApiKind, ROUTES } from '../resources/kinds.js';
+/** observe → plan → apply → report. Decisions are made in delivery/, objects in resources/ and traffic/. */
+import { FINALIZER, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+import { inEffect } from '../delivery/plan.js';
+import { ROUTES } from '../resources/kinds.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
-import { ReconcileError } from '../runtime/controller.js';
-import type { EventRecorder } from '../runtime/events.js';
-import { isForbidden, isInvalid, isNotFound, type KubeClient } from '../runtime/kube-client.js';
 import { keyOf } from '../runtime/store.js';
-import { type Actor, type Applied, naming, type Repair } from './act.js';
-import { analyse } from './analysis.js';
-import { type Announcement, announcements } from './announce.js';
-import type { Caches } from './caches.js';
-import { concerns, isAutoscaled, repairLoops } from './concerns.js';
-import type { DeliveryMetrics } from './delivery-metrics.js';
-import { desiredObjects, removable, unwantedObjects, writable } from './desired.js';
-import { endedDeliveries } from './history.js';
-import type { Metrics } from './metrics.js';
-import { type Observed, observe, readRoute } from './observe.js';
-import {
-  bounded,
-  facing,
-  failureOf,
-  failureReport,
-  type Obstacle,
-  obstacleOf,
-  RETRY_WITHIN_MS,
-  StatusRejectedError,
-} from './obstacle.js';
-import type { PodCreationEvents } from './pod-creation-events.js';
-import { RouteAges } from './route-age.js';
-import { deliverySettings } from './settings.js';
-import { failedStatus, leavingStatus, statusOf } from './status.js';
-import { reasonSince, type Summary, summarize } from './summary.js';
+import type { Applied } from './act.js';
+import { analyse } from './delivery-analysis.js';
+import type { ReconcilerDependencies } from './dependencies.js';
+import { finalize } from './finalize.js';
+import { observe, readRoute } from './observe.js';
+import type { Observed } from './observed.js';
+import { failureOf, obstacleOf, withBoundedRetry } from './obstacle.js';
+import { earliest, hasObsoleteReplicas, type PlannedReconcile, planReconcile } from './planned-reconcile.js';
+import { ReconcileState } from './reconcile-state.js';
+import { StatusReporter } from './status-reporter.js';
+import { deliverySpecOf } from './strategies.js';
 import { followingEdit, releasingEdits } from './user-routes.js';
-import { whoDecided } from './who.js';
 
-/** Finalizer of `kubectl delete --cascade=orphan`: pods, Services and routes remain, and continue to serve. */
-const ORPHAN_FINALIZER = 'orphan';
-
-export interface ReconcilerDependencies {
-  client: KubeClient;
-  caches: Caches;
-  actor: Actor;
-  events: EventRecorder;
-  analyst: Analyst;
-  notifier: Notifier;
-  reporter: Reporter;
-  migrationProgress: MigrationProgress;
-  finishedJobs: FinishedJobs;
-  podCreation: PodCreationEvents;
-  metrics: Metrics;
-  deliveryMetrics: DeliveryMetrics;
-  logger: Logger;
-  /** Milliseconds since the epoch. */
-  clock: () => number;
+export interface ReconcileResult {
+  requeueAfterMs?: number;
 }
 
 export class Reconciler {
-  /** PcfApis whose status waits for the next reconcile. */
-  private readonly waiting = new Set<string>();
-  private readonly routeAges = new RouteAges();
+  private readonly state = new ReconcileState();
+  private readonly reporter: StatusReporter;
 
-  constructor(private readonly deps: ReconcilerDependencies) {}
+  constructor(private readonly deps: ReconcilerDependencies) {
+    this.reporter = new StatusReporter(deps);
+  }
 
-  /** Brings one PcfApi a step nearer to what it asks for. `key` is `namespace/name`. */
-  async reconcile(key: string): Promise<{ requeueAfterMs?: number }> {
-    const { caches, metrics } = this.deps;
+  /** Reconciles one PcfApi. `key` is `namespace/name`. */
+  async reconcile(key: string): Promise<ReconcileResult> {
     const [namespace, name] = key.split('/') as [string, string];
-    const api = caches.pcfApis.get(namespace, name) as PcfApi | undefined;
+    const api = this.deps.caches.pcfApis.get(namespace, name) as PcfApi | undefined;
     if (!api) {
-      metrics.forget(namespace, name);
-      this.deps.deliveryMetrics.forget(namespace, name);
-      this.deps.actor.forget(key);
-      this.deps.analyst.forget(key);
-      this.deps.migrationProgress.follow(key, []);
-      this.deps.finishedJobs.forget(key);
-      this.deps.podCreation.follow(key, []);
-      this.deps.reporter.forget(key);
-      this.waiting.delete(key);
-      this.routeAges.forget(key);
+      this.forget(namespace, name);
       return {};
     }
     try {
-      return await this.bring(api);
+      return await this.reconcileResource(api);
     } catch (error) {
-      await this.reportFailure(api, error);
-      throw bounded(error);
+      await this.reporter.reportFailure(api, error);
+      throw withBoundedRetry(error);
     }
   }
 
-  /** Reports a failed reconcile: otherwise the status of the generation before would remain. */
-  private async reportFailure(api: PcfApi, error: unknown): Promise<void> {
-    const { caches, clock, logger } = this.deps;
-    const failure = failureReport(error);
-    if (!failure) return;
-    // It may have failed after it wrote a status, which has the newest position of the delivery.
-    const { namespace, name } = api.metadata;
-    const newest = caches.pcfApis.get(namespace, name) as PcfApi | undefined;
-    const status = failedStatus({ ...api, status: newest?.status ?? api.status }, failure, clock());
-    if (api.status?.reason !== failure.reason) {
-      const { reason, message: note } = failure;
-      this.announce(api, { type: 'Warning', reason, action: 'Reconcile', note });
-    }
-    await this.report(api, status).catch((err: unknown) =>
-      logger.warn({ err, key: keyOf(api) }, 'status of a failed reconcile not written'),
-    );
+  /** Discards all in-memory state of a deleted PcfApi. */
+  private forget(namespace: string, name: string): void {
+    const { deps } = this;
+    const key = `${namespace}/${name}`;
+    deps.metrics.forget(namespace, name);
+    deps.deliveryMetrics.forget(namespace, name);
+    deps.actor.forget(key);
+    deps.analyst.forget(key);
+    deps.migrationProgress.follow(key, []);
+    deps.finishedJobs.forget(key);
+    deps.podCreation.follow(key, []);
+    deps.reporter.forget(key);
+    this.state.forget(key);
   }
 
-  private async bring(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
-    if (api.metadata.deletionTimestamp) return this.leave(api);
+  private async reconcileResource(api: PcfApi): Promise<ReconcileResult> {
+    if (api.metadata.deletionTimestamp) {
+      await finalize(api, this.deps, this.reporter);
+      return {};
+    }
     if (!api.metadata.finalizers?.includes(FINALIZER)) {
       await this.deps.actor.setFinalizer(api, true);
-      return {}; // the change comes back as an event
+      return {}; // the change causes an event
     }
     return this.deliver(api);
   }
 
-  private async deliver(given: PcfApi): Promise<{ requeueAfterMs?: number }> {
-    const { caches, actor, metrics, clock } = this.deps;
-    await this.deps.finishedJobs.readPods(given);
-    const foreignAutoscalers = caches.foreignAutoscalers(given);
-    const isLeftover = isReplicasDefault(given) && !isAutoscaled({ api: given, foreignAutoscalers });
-    // The environment may have changed, and its default with it.
-    const api = isLeftover ? { ...given, spec: { ...given.spec, replicas: undefined } } : given;
-    const now = clock();
-    const { migrationProgress, podCreation } = this.deps;
-    const key = keyOf(api);
-    const seen = observe(
+  private async deliver(api: PcfApi): Promise<ReconcileResult> {
+    const observed = await this.observe(api);
+    const planned = this.plan(observed);
+    const { applied, error } = await this.apply(planned);
+    return this.report(planned, applied, error);
+  }
+
+  private async observe(given: PcfApi): Promise<Observed> {
+    const { caches, finishedJobs, migrationProgress, podCreation } = this.deps;
+    const key = keyOf(given);
+    await finishedJobs.readPods(given);
+    const obsoleteReplicas = hasObsoleteReplicas(given, caches.foreignAutoscalers(given));
+    // The default depends on the environment, which may have changed since.
+    const api = obsoleteReplicas ? { ...given, spec: { ...given.spec, replicas: undefined } } : given;
+    const observed = observe(
       api,
       caches,
       (pod) => migrationProgress.reportOf(key, pod),
       (uid) => podCreation.reportOf(key, uid),
     );
-    migrationProgress.follow(key, seen.migrating);
-    podCreation.follow(key, seen.podless);
-    const settings = deliverySettings(api, seen.router);
-    const routeAgeMs = this.routeAges.age(key, seen.delivery.route, routeObjects(seen), now);
-    const look = analyse(seen, this.deps.analyst, now);
-    const planned = plan({ ...seen.delivery, routeAgeMs, analysis: look?.status }, settings, now);
-    const { objects, missing } = writable(seen, desiredObjects(seen, planned));
-    const unwanted = unwantedObjects(seen, objects, planned);
-    const settlingMs = settings.settleMs - routeAgeMs;
-    const removed = removable(unwanted, planned, seen, settlingMs <= 0);
-    const removalMs = removed.length < unwanted.length && settlingMs > 0 ? settlingMs : undefined;
-    const worries = (obstacle?: Obstacle) => [
-      ...concerns(seen, missing, planned),
-      ...(obstacle?.passes ? [obstacle] : []),
-      ...repairLoops(actor.fightsFor(key)),
-    ];
-    const ended = endedDeliveries(seen, planned, now);
-    const effectivePlan = (rejected?: string) =>
-      inEffect(seen.delivery, planned, readRoute(seen, caches), rejected);
-    // What was decided is decided, also where something else is refused. It is told of once it is on record.
-    const report = async (effective: DeliveryPlan, obstacle?: Obstacle) => {
-      const summary = summarize(seen, effective, now);
-      const verdict = obstacle ? facing(obstacle, summary, reasonSince(api, obstacle.reason, now)) : summary;
-      const status = {
-        ...statusOf(seen, effective, verdict, worries(obstacle), ended, now),
-        ...judgement(api, planned, look?.status),
-      };
-      await this.report(api, status);
-      this.deps.deliveryMetrics.record(api, ended, api.status?.history);
-      for (const announcement of announcements(api, effective, verdict, worries(obstacle)))
-        this.announce(api, announcement);
-      this.notify(seen, planned, verdict, now);
-      this.deps.reporter.report(api, status, (name) => seen.revisions.get(name), now);
-    };
+    migrationProgress.follow(key, observed.migrating);
+    podCreation.follow(key, observed.podless);
+    return { ...observed, obsoleteReplicas };
+  }
+
+  private plan(observed: Observed): PlannedReconcile {
+    const { api, delivery, router } = observed;
+    const now = this.deps.clock();
+    const routeAgeMs = this.state.routeAgeMs(keyOf(api), delivery.route, routeObjects(observed), now);
+    const analysis = analyse(observed, this.deps.analyst, now);
+    return planReconcile(observed, deliverySpecOf(api, router), routeAgeMs, analysis, now);
+  }
+
+  /** Applies as much of the plan as possible. `error` is the first failure. */
+  private async apply(planned: PlannedReconcile): Promise<{ applied: Applied; error?: unknown }> {
+    const { observed, objects, plan, removals, replicas } = planned;
+    const { api } = observed;
+    const { actor, caches } = this.deps;
     let applied = NOTHING_APPLIED;
     try {
-      const isUnscaled = api.spec.replicas === undefined && isAutoscaled(seen);
-      const unscaled =
-        isUnscaled || isLeftover
-          ? await failureOfOne(actor.setReplicas(api, isLeftover ? null : settings.replicas))
-          : undefined;
-      applied = await actor.apply(api, objects, followingEdit(seen, planned));
-      this.announceRepairs(api, applied.repairs);
-      await actor.release(releasingEdits(api, caches, seen));
-      await actor.remove(removed);
-      if (unscaled ?? applied.failure) throw unscaled ?? applied.failure;
+      const replicasError =
+        replicas === undefined ? undefined : await obstacleError(actor.setReplicas(api, replicas));
+      applied = await actor.apply(api, objects, followingEdit(observed, plan));
+      this.reporter.announceRepairs(api, applied.repairs);
+      await actor.release(releasingEdits(api, caches, observed));
+      await actor.remove(removals);
+      return { applied, error: replicasError ?? applied.failure };
     } catch (error) {
-      const obstacle = obstacleOf(error);
-      if (!obstacle) throw error;
-      const effective = effectivePlan(obstacle.message);
-      metrics.record(api, { seen, plan: effective, applied });
-      await report(effective, obstacle);
-      // The delivery continues meanwhile: its holds, its deadline and what is on its way out have their times.
-      const dueInMs = earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs, removalMs);
-      throw failureOf(error, obstacle.message, dueInMs);
+      return { applied, error };
     }
-    const effective = effectivePlan();
-    metrics.record(api, { seen, plan: effective, applied });
-    if (this.canWait(api, planned, applied)) return { requeueAfterMs: 0 };
-    await report(effective);
-    return {
-      requeueAfterMs: earliest(planned.requeueAfterMs, applied.lookAgainMs, look?.requeueAfterMs, removalMs),
-    };
+  }
+
+  private async report(
+    planned: PlannedReconcile,
+    applied: Applied,
+    error: unknown,
+  ): Promise<ReconcileResult> {
+    const { observed, plan } = planned;
+    const obstacle = error === undefined ? undefined : obstacleOf(error);
+    if (error !== undefined && !obstacle) throw error;
+    const route = readRoute(observed, this.deps.caches);
+    const effective = inEffect(observed.delivery, plan, route, obstacle?.message);
+    this.deps.metrics.record(observed.api, { observed, plan: effective, applied });
+    if (!obstacle && this.postponeStatus(planned, applied)) return { requeueAfterMs: 0 };
+    await this.reporter.report(planned, effective, obstacle);
+    const requeueAfterMs = earliest(planned.requeueAfterMs, applied.lookAgainMs);
+    // Holds, deadlines and retirements of the delivery continue in spite of the obstacle.
+    if (obstacle) throw failureOf(error, obstacle.message, requeueAfterMs);
+    return { requeueAfterMs };
   }
 
   /**
-   * What was written now is in the caches already, so the next reconcile, at once, can tell
-   * more: one status for both, unless something was decided, which has to be on record
-   * before anything follows from it. Only once in a row: a status is never far behind.
+   * The next reconcile, which follows at once, reads the writes of this one from the caches: one status serves both.
+   * A decision must be recorded before anything depends on it. Postponed once at most, so that a status is never old.
    */
-  private canWait(api: PcfApi, { position, decisions }: DeliveryPlan, { changed }: Applied): boolean {
-    const key = keyOf(api);
-    const isOnRecord =
-      canonicalJson(turningPoint(position)) === canonicalJson(turningPoint(api.status?.delivery));
-    const waits = changed && isOnRecord && decisions.length === 0 && !this.waiting.has(key);
-    if (waits) this.waiting.add(key);
-    else this.waiting.delete(key);
-    return waits;
-  }
-
-  /** After the status is on record, so that what is told of is so. */
-  private notify(
-    seen: Observed,
-    plan: DeliveryPlan,
-    { reason, message, verdict }: Summary,
-    now: number,
-  ): void {
-    const { api, revisions } = seen;
-    const told = deliveryEvents(
-      plan.decisions,
-      plan.position,
-      (name) => revisions.get(name),
-      (decision) => whoDecided(seen, decision),
-    );
-    const isNew = verdict === 'Failed' && api.status?.reason !== reason && told.length === 0;
-    const revision = plan.position.update ?? plan.position.failed?.revision ?? plan.position.stable;
-    if (isNew && revision) {
-      told.push({
-        type: 'Failed',
-        revision,
-        at: new Date(now).toISOString(),
-        reason: `${reason}: ${message}`,
-      });
-    }
-    for (const event of told) this.deps.notifier.notify(api, api.spec.notifications, event);
-  }
-
-  private announceRepairs(api: PcfApi, repairs: readonly Repair[]): void {
-    for (const { kind, name, manager, fields } of repairs) {
-      const note = `${kind} ${name}: ${fields.join(', ')} was changed by ${manager} and put back`;
-      this.announce(api, { type: 'Warning', reason: 'DriftRepaired', action: 'Repair', note });
-    }
-  }
-
-  /** Deletion: the route goes first, so that no request is sent to pods on their way out; Kubernetes collects the rest. */
-  private async leave(api: PcfApi): Promise<{ requeueAfterMs?: number }> {
-    if (!api.metadata.finalizers?.includes(FINALIZER)) return {};
-    if (api.metadata.finalizers.includes(ORPHAN_FINALIZER)) {
-      await unlessGone(this.deps.actor.setFinalizer(api, false));
-      return {};
-    }
-    const report = (obstacle?: Obstacle) =>
-      unlessGone(this.report(api, leavingStatus(api, routes, obstacle, clock())));
-    const { caches, actor, clock } = this.deps;
-    const routes = ROUTES.flatMap((type) => caches.ownedBy(type, api).map((object) => ({ type, object })));
-    try {
-      await actor.release(releasingEdits(api, caches));
-      const present = routes.filter(({ object }) => !object.metadata.deletionTimestamp);
-      // A route that lost its owner in the meantime is an orphan and must remain.
-      await actor.remove(present, { unchanged: true });
-    } catch (error) {
-      const obstacle = obstacleOf(error);
-      if (!obstacle) throw error;
-      const { reason, message: note } = obstacle;
-      await report(obstacle);
-      if (api.status?.reason !== reason)
-        this.announce(api, { type: 'Warning', reason, action: 'Delete', note });
-      // Also what is refused: the PcfApi is held meanwhile, and nothing here tells when it would be taken.
-      throw new ReconcileError(obstacle.message, error, { retryWithinMs: RETRY_WITHIN_MS });
-    }
-    if (routes.length > 0) {
-      await report();
-      return {}; // each deletion comes back as an event
-    }
-    await unlessGone(actor.setFinalizer(api, false));
-    return {};
-  }
-
-  /** Writes the status once, and only if it says something new. */
-  private async report(api: PcfApi, whole: PcfApiStatus): Promise<void> {
-    const status = withinBounds(whole);
-    this.deps.metrics.recordStatus(api, status);
-    if (canonicalJson(status) === canonicalJson(api.status ?? {})) return;
-    const { namespace, name, uid } = api.metadata;
-    const object = { apiVersion: API_VERSION, kind: KIND, metadata: { namespace, name, uid }, status };
-    const options = { fieldManager: FIELD_MANAGER, force: true };
-    const written = await naming(
-      `the status of ${name}`,
-      this.deps.client.applyStatus(PcfApiKind, object, options),
-    ).catch((error: unknown) => {
-      if (!isInvalid(error) && !isForbidden(error)) throw error;
-      throw new StatusRejectedError(`the API server rejects the status: ${error.message}`, { cause: error });
-    });
-    this.deps.caches.pcfApis.noteWrite(written);
-  }
-
-  private announce(api: PcfApi, announcement: Announcement): void {
-    this.deps.events.record({ regarding: api, ...announcement });
+  private postponeStatus({ observed, plan }: PlannedReconcile, { changed }: Applied): boolean {
+    const { position, decisions } = plan;
+    const key = keyOf(observed.api);
+    const recorded = observed.api.status?.delivery;
+    const isRecorded = canonicalJson(durableState(position)) === canonicalJson(durableState(recorded));
+    if (changed && isRecorded && decisions.length === 0) return this.state.postponeStatus(key);
+    this.state.endPostponement(key);
+    return false;
   }
 }
 
-/** As far as one can tell where a part was refused. */
+/** Before a failed write nothing is known to have changed. */
 const NOTHING_APPLIED: Applied = {
   repairs: [],
   changed: false,
@@ -328,24 +173,21 @@ function routeObjects({ owned }: Observed): string[] {
     .map(({ type, object }) => `${type.kind}/${object.metadata.name}`);
 }
 
-/** How the revision that is delivered does; of one that was aborted, what it was judged by. */
-function judgement(
-  { status }: PcfApi,
-  { position }: DeliveryPlan,
-  analysis: PcfApiStatus['analysis'],
-): Pick<PcfApiStatus, 'analysis'> {
-  const isAborted = position.failed !== undefined && status?.analysis?.revision === position.failed.revision;
-  const told = analysis ?? (isAborted ? status.analysis : undefined);
-  return told ? { analysis: told } : {};
+/** The part of a position that must be recorded before anything depends on it. The rest is derived at each reconcile. */
+function durableState({
+  stable,
+  update,
+  startedAt,
+  step,
+  failed,
+  knownMigrations,
+  contracted,
+}: DeliveryPosition = {}) {
+  return { stable, update, startedAt, step, failed, knownMigrations, contracted };
 }
 
-/** What of a position nothing may follow from before it is on record. The rest is derived again each time. */
-function turningPoint({ stable, update, startedAt, step, failed, knows, contracted }: DeliveryPosition = {}) {
-  return { stable, update, startedAt, step, failed, knows, contracted };
-}
-
-/** Why the write failed, for one that nothing else waits for. Throws what would stop every other write as well. */
-async function failureOfOne(write: Promise<void>): Promise<unknown> {
+/** The error of a write on which no other write depends. Throws errors that would fail every other write, too. */
+async function obstacleError(write: Promise<void>): Promise<unknown> {
   return write.then(
     () => undefined,
     (error: unknown) => {
@@ -353,15 +195,4 @@ async function failureOfOne(write: Promise<void>): Promise<unknown> {
       return error;
     },
   );
-}
-
-async function unlessGone(write: Promise<void>): Promise<void> {
-  await write.catch((error: unknown) => {
-    if (!isNotFound(error)) throw error;
-  });
-}
-
-function earliest(...times: (number | undefined)[]): number | undefined {
-  const given = times.filter((time) => time !== undefined);
-  return given.length > 0 ? Math.min(...given) : undefined;
 }

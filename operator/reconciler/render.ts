@@ -1,10 +1,11 @@
-/** What a PcfApi leads to, without a cluster: every object as it is once all is well. */
+/** All objects of a PcfApi in steady state, without a cluster. */
 import { fullReplicas } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { DeliveryPlan } from '../delivery/types.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { desiredObjects } from './desired.js';
-import { type ClusterView, observe } from './observe.js';
+import { observe } from './observe.js';
+import type { ClusterView } from './observed.js';
 
 /** A cluster that has every kind and no object. */
 const empty: ClusterView = {
@@ -17,10 +18,10 @@ const empty: ClusterView = {
   claimants: () => [],
 };
 
-/** In the order in which the operator writes them; the migration Job among them. */
+/** In the order of the operator's writes, including the migration Job. */
 export function render(api: PcfApi): KubeObject[] {
-  const seen = observe(api, empty);
-  const revision = seen.delivery.target;
+  const observed = observe(api, empty);
+  const revision = observed.delivery.target;
   const settled: DeliveryPlan = {
     position: { stable: revision },
     migrate: revision,
@@ -30,5 +31,5 @@ export function render(api: PcfApi): KubeObject[] {
     traffic: { desiredWeight: 0, effectiveWeight: 0, verified: true },
     decisions: [],
   };
-  return desiredObjects({ ...seen, delivery: { ...seen.delivery, startable: true } }, settled);
+  return desiredObjects({ ...observed, delivery: { ...observed.delivery, startable: true } }, settled);
 }

@@ -1,15 +1,15 @@
-/** What keeps a route from being in force, whatever is written: for the status, and for the planner's word on the traffic. */
+/** Reasons why no route can take effect: for the status, and for the planner. */
 import { BackendTlsPolicyKind } from '../resources/kinds.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
-type Seen = Pick<Observed, 'api' | 'router' | 'missingKinds' | 'userRoute'>;
+type RouteInput = Pick<Observed, 'api' | 'router' | 'missingKinds' | 'userRoute'>;
 
-/** In words; undefined when nothing is known to be in the way. */
-export function routeTrouble(seen: Seen): string | undefined {
-  return providerMissing(seen) ?? userRouteMissing(seen);
+/** Message; undefined if no reason is known. */
+export function routeTrouble(observed: RouteInput): string | undefined {
+  return providerMissing(observed) ?? userRouteMissing(observed);
 }
 
-export function providerMissing({ api, missingKinds }: Seen): string | undefined {
+export function providerMissing({ api, missingKinds }: RouteInput): string | undefined {
   if (missingKinds.length === 0) return undefined;
   const kinds = missingKinds.map(({ kind, group }) => `${kind} (${group})`).join(' and ');
   const provider = api.spec.traffic?.provider;
@@ -18,12 +18,12 @@ export function providerMissing({ api, missingKinds }: Seen): string | undefined
   return `spec.traffic.provider is ${provider}, but the cluster has no ${kinds}; install ${provider}, or choose another provider`;
 }
 
-export function userRouteMissing({ api, router, userRoute }: Seen): string | undefined {
+export function userRouteMissing({ api, router, userRoute }: RouteInput): string | undefined {
   const { routeRef } = api.spec.traffic ?? {};
   if (!routeRef || !router.shared) return undefined;
   const { name, namespace } = api.metadata;
   const route = `traffic.routeRef: ${router.shared.type.kind} ${namespace}/${routeRef.name}`;
-  if (!userRoute) return `${route} does not exist; create it, or take traffic.routeRef out`;
+  if (!userRoute) return `${route} does not exist; create it, or remove traffic.routeRef`;
   if (router.shared.leadsHere(api, userRoute)) return undefined;
-  return `${route} has no rule that leads to Service ${name} and nowhere else; give it one`;
+  return `${route} has no rule whose only backend is Service ${name}; add one`;
 }

@@ -1,79 +1,73 @@
-/**
- * One verdict on a PcfApi: an ordered chain of rules, the first that holds wins
- * (after cert-manager's policy chains). Its message says what is awaited, and since when.
- */
+/** Summary of a PcfApi, for its phase and the Ready condition. The message contains the cause and its start time. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { Reason } from '../api/v1alpha1/reasons.js';
 import type { Phase } from '../api/v1alpha1/status.js';
-import { migrated } from '../delivery/plan.js';
-import type { DeliveryPlan, RevisionView } from '../delivery/types.js';
-import type { MigrationView } from '../migrations/view.js';
-import { unavailableStable, weakenedStable } from './concerns.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
+import type { RevisionView } from '../delivery/observation.js';
+import { isMigrated } from '../delivery/plan.js';
+import { type Finding, firstFinding, type Rule } from '../delivery/rule-chain.js';
+import type { MigrationView } from '../migrations/migration-view.js';
 import { hostConflictMessage, isShadowed } from './host-conflict.js';
-import type { Observed } from './observe.js';
+import { unavailableStable, weakenedStable } from './issues.js';
+import type { Observed } from './observed.js';
 import { providerMissing as missingProvider, userRouteMissing } from './route-trouble.js';
 
-export interface Summary {
+export interface Summary extends Finding<Reason> {
   phase: Phase;
-  reason: string;
-  message: string;
-  /** kstatus: `Current` (as asked), `InProgress` (on its way), `Failed` (needs a person). */
+  /** As in kstatus: `Current` (the spec is applied), `InProgress`, `Failed` (manual action required). */
   verdict: 'Current' | 'InProgress' | 'Failed';
-  /** What was planned could not be written, for the reason that the message tells. */
+  /** The plan could not be written. The message has the reason. */
   unwritten?: true;
 }
 
-interface Case {
-  seen: Observed;
+interface SummaryInput {
+  observed: Observed;
   plan: DeliveryPlan;
-  /** The revision on its way, or the stable one. */
+  /** The revision being delivered, or the stable revision. */
   current: RevisionView | undefined;
-  /** ` since <time>`: since when the reason has been the one that is reported. */
-  since: (reason: string) => string;
+  /** ` since <time>`: time since which the reason is reported. */
+  since: (reason: Reason) => string;
 }
 
-type Rule = (given: Case) => Summary | undefined;
+type SummaryRule = Rule<SummaryInput, Summary>;
 
-export function summarize(seen: Observed, plan: DeliveryPlan, now: number): Summary {
+export function summarize(observed: Observed, plan: DeliveryPlan, now: number): Summary {
   const name = plan.position.update ?? plan.position.stable;
-  const current = seen.delivery.revisions.find((view) => view.name === name);
-  const since = (reason: string) => ` since ${reasonSince(seen.api, reason, now)}`;
-  const given: Case = { seen, plan, current, since };
-  for (const rule of rules) {
-    const verdict = rule(given);
-    if (verdict) return verdict;
-  }
-  return ready(given);
+  const current = observed.delivery.revisions.find((view) => view.name === name);
+  const since = (reason: Reason) => ` since ${reasonSince(observed.api, reason, now)}`;
+  const input: SummaryInput = { observed, plan, current, since };
+  return firstFinding(rules, input) ?? ready(input);
 }
 
-/** When the reason came to be the one that is reported, or now. */
+/** Time since which the reason is reported, or now. */
 export function reasonSince({ status }: PcfApi, reason: string, now: number): string {
   const known = status?.reason === reason ? status.since : undefined;
   return known ?? `${new Date(now).toISOString().slice(0, 19)}Z`;
 }
 
-const rules: Rule[] = [
+const rules: readonly SummaryRule[] = [
   secretMissing,
   providerMissing,
-  belowFloor,
+  belowRollbackFloor,
   routeMissing,
-  givenUp,
+  aborted,
   paused,
   migrating,
-  nothingYet,
+  notStarted,
   stableUnavailable,
   deadlineExceeded,
   podsNotReady,
-  shadowed,
+  hostsShadowed,
   stableNotReady,
-  weightHeldDown,
+  weightLimited,
   routeNotVerified,
-  canary,
+  canaryInProgress,
 ];
 
-function secretMissing({ seen, since }: Case): Summary | undefined {
-  const [missing, ...more] = seen.missingSecrets;
+function secretMissing({ observed, since }: SummaryInput): Summary | undefined {
+  const [missing, ...more] = observed.missingSecrets;
   if (!missing) return undefined;
-  const { namespace } = seen.api.metadata;
+  const { namespace } = observed.api.metadata;
   const what = missing.key
     ? `Secret ${namespace}/${missing.name} has no key "${missing.key}"`
     : `Secret ${namespace}/${missing.name} does not exist`;
@@ -81,62 +75,68 @@ function secretMissing({ seen, since }: Case): Summary | undefined {
   return {
     phase: 'Pending',
     reason: 'SecretMissing',
-    message: `${what}${others}${since('SecretMissing')}; no pod is started until it does`,
+    message: `${what}${others}${since('SecretMissing')}; no pod is started until it exists`,
     verdict: 'InProgress',
   };
 }
 
-function providerMissing({ seen, since }: Case): Summary | undefined {
-  const trouble = missingProvider(seen);
-  return trouble ? waitingFor('TrafficProviderMissing', trouble, since) : undefined;
+function providerMissing({ observed, since }: SummaryInput): Summary | undefined {
+  const trouble = missingProvider(observed);
+  return trouble ? missingObject('TrafficProviderMissing', trouble, since) : undefined;
 }
 
-/** An undo that goes back too far changes nothing, and says why. */
-function belowFloor({ plan }: Case): Summary | undefined {
+/** An undo to a revision below the rollback floor is rejected. */
+function belowRollbackFloor({ plan }: SummaryInput): Summary | undefined {
   const { position, refused } = plan;
   if (!refused || position.failed) return undefined;
   return {
     phase: 'Failed',
     reason: 'BelowRollbackFloor',
-    message: `refused: ${refused}; ${position.stable} serves on`,
+    message: `rejected: ${refused}; ${position.stable} continues to serve`,
     verdict: 'Failed',
   };
 }
 
-function routeMissing({ seen, since }: Case): Summary | undefined {
-  const trouble = userRouteMissing(seen);
-  return trouble ? waitingFor('RouteMissing', trouble, since) : undefined;
+function routeMissing({ observed, since }: SummaryInput): Summary | undefined {
+  const trouble = userRouteMissing(observed);
+  return trouble ? missingObject('RouteMissing', trouble, since) : undefined;
 }
 
-/** What somebody has to bring before anything can continue. */
-function waitingFor(reason: string, trouble: string, since: Case['since']): Summary {
-  return { phase: 'Pending', reason, message: `${trouble}; it waits${since(reason)}`, verdict: 'InProgress' };
+/** A missing object that the user has to create before the delivery can continue. */
+function missingObject(reason: Reason, message: string, since: SummaryInput['since']): Summary {
+  return {
+    phase: 'Pending',
+    reason,
+    message: `${message}; waiting for it${since(reason)}`,
+    verdict: 'InProgress',
+  };
 }
 
-function givenUp({ seen, plan }: Case): Summary | undefined {
+function aborted({ observed, plan }: SummaryInput): Summary | undefined {
   const { failed, stable } = plan.position;
-  if (!failed || failed.revision !== seen.delivery.target) return undefined;
-  const serving = stable ? `${stable} serves` : 'nothing serves';
-  const again = `not tried again until image, config or env change, or: kubectl pcf retry ${seen.api.metadata.name}`;
+  if (!failed || failed.revision !== observed.delivery.target) return undefined;
+  const serving = stable ? `${stable} serves` : 'no revision serves';
+  const again = `not retried until image, config or env change, or with: kubectl pcf retry ${observed.api.metadata.name}`;
   return {
     phase: 'Failed',
-    reason: failed.reason,
-    message: `${failed.revision} was aborted: ${failed.message}; ${serving}${kept(plan)}; ${again}`,
+    reason: failed.reason as Reason,
+    message: `${failed.revision} was aborted: ${failed.message}; ${serving}${remainingTraffic(plan)}; ${again}`,
     verdict: 'Failed',
   };
 }
 
-function paused({ seen, plan }: Case): Summary | undefined {
-  if (!seen.api.spec.paused) return undefined;
+function paused({ observed, plan }: SummaryInput): Summary | undefined {
+  if (!observed.api.spec.paused) return undefined;
   const { stable, update, weight } = plan.position;
-  const isNew = seen.delivery.target !== stable && seen.delivery.target !== update;
+  const isNew = observed.delivery.target !== stable && observed.delivery.target !== update;
   if (!update && !isNew) return undefined;
   const what = update
     ? `${update} stays at ${plan.traffic.effectiveWeight} %`
     : `${stable ?? 'nothing'} stays`;
-  const asked = seen.api.spec.canaryWeight;
-  const ignored = asked !== undefined && update && asked !== weight ? `; canaryWeight ${asked} waits` : '';
-  const waits = isNew ? '; the changed spec waits' : '';
+  const desired = observed.api.spec.canaryWeight;
+  const ignored =
+    desired !== undefined && update && desired !== weight ? `; canaryWeight ${desired} is not applied` : '';
+  const waits = isNew ? '; the changed spec is not delivered' : '';
   return {
     phase: 'Paused',
     reason: 'Paused',
@@ -145,18 +145,18 @@ function paused({ seen, plan }: Case): Summary | undefined {
   };
 }
 
-function migrating({ seen, plan, current }: Case): Summary | undefined {
+function migrating({ observed, plan, current }: SummaryInput): Summary | undefined {
   const { update } = plan.position;
-  if (!update || (current && migrated(current))) return undefined;
-  const migration = seen.migrations.get(update);
-  if (migration?.state === 'Planned') return approvalNeeded(seen, plan, update);
+  if (!update || (current && isMigrated(current))) return undefined;
+  const migration = observed.migrations.get(update);
+  if (migration?.state === 'Planned') return approvalNeeded(observed, plan, update);
   const trouble = migration?.error
-    ? `; the last try failed and is repeated with backoff: ${migration.error}`
+    ? `; the last attempt failed and is retried with backoff: ${migration.error}`
     : '';
   return {
     phase: 'Migrating',
     reason: migration?.error ? 'MigrationRetrying' : 'Migrating',
-    message: `waiting for the migrations of ${update}${phaseOf(migration)}${sinceStart(plan)}${trouble}${complaint(seen, update)}`,
+    message: `waiting for the migrations of ${update}${phaseOf(migration)}${sinceStart(plan)}${trouble}${podTrouble(observed, update)}`,
     verdict: 'InProgress',
   };
 }
@@ -175,91 +175,91 @@ function approvalNeeded({ api, migrations }: Observed, plan: DeliveryPlan, updat
   };
 }
 
-/** What was to be the first one was aborted, and the spec asks for another by now. */
-function nothingYet({ seen, plan }: Case): Summary | undefined {
+/** The first revision was aborted, and the spec describes another one now. */
+function notStarted({ observed, plan }: SummaryInput): Summary | undefined {
   if (plan.position.stable || plan.position.update) return undefined;
   return {
     phase: 'Pending',
     reason: 'NotStarted',
-    message: `the delivery of ${seen.delivery.target} is about to begin`,
+    message: `the delivery of ${observed.delivery.target} is about to start`,
     verdict: 'InProgress',
   };
 }
 
-function stableUnavailable({ seen, plan, since }: Case): Summary | undefined {
-  const stable = unavailableStable(seen, plan);
+function stableUnavailable({ observed, plan, since }: SummaryInput): Summary | undefined {
+  const stable = unavailableStable(observed, plan);
   if (!stable) return undefined;
   return {
     phase: 'Degraded',
     reason: 'StableUnavailable',
-    message: `no pod of the stable revision ${stable.name} is ready${since('StableUnavailable')}${complaint(seen, stable.name)}`,
+    message: `no pod of the stable revision ${stable.name} is ready${since('StableUnavailable')}${podTrouble(observed, stable.name)}`,
     verdict: 'InProgress',
   };
 }
 
 /** The first revision is retained, because no other one can serve. It becomes Ready when its pods do. */
-function deadlineExceeded({ seen, plan }: Case): Summary | undefined {
+function deadlineExceeded({ observed, plan }: SummaryInput): Summary | undefined {
   const { overdue, position } = plan;
   if (!overdue) return undefined;
   return {
     phase: 'Degraded',
     reason: 'ProgressDeadlineExceeded',
-    message: `${overdue}; ${position.update} is retained, because there is no stable revision to revert to${complaint(seen, position.update!)}`,
+    message: `${overdue}; ${position.update} is retained, because there is no stable revision to revert to${podTrouble(observed, position.update!)}`,
     verdict: 'Failed',
   };
 }
 
-function podsNotReady({ seen, plan, current, since }: Case): Summary | undefined {
-  const wanted = plan.replicas[current?.name ?? ''] ?? 0;
+function podsNotReady({ observed, plan, current, since }: SummaryInput): Summary | undefined {
+  const desired = plan.replicas[current?.name ?? ''] ?? 0;
   const have = current?.ready ?? 0;
-  if (!current || have >= wanted) return undefined;
+  if (!current || have >= desired) return undefined;
   const serving = plan.position.update === undefined;
   return {
     phase: serving ? 'Degraded' : 'Progressing',
     reason: 'PodsNotReady',
-    message: `waiting for pods of ${current.name}${serving ? since('PodsNotReady') : sinceStart(plan)}: ${have} of ${wanted} ready${complaint(seen, current.name)}${serving ? kept(plan) : ''}`,
+    message: `waiting for pods of ${current.name}${serving ? since('PodsNotReady') : sinceStart(plan)}: ${have} of ${desired} ready${podTrouble(observed, current.name)}${serving ? remainingTraffic(plan) : ''}`,
     verdict: 'InProgress',
   };
 }
 
-/** The Gateway routes none of the requests to this PcfApi, whatever the weights are. */
-function shadowed({ seen, since }: Case): Summary | undefined {
-  const { api, liveRoute, hostConflicts } = seen;
+/** The Gateway routes no request to this PcfApi, regardless of its weights. */
+function hostsShadowed({ observed, since }: SummaryInput): Summary | undefined {
+  const { api, liveRoute, hostConflicts } = observed;
   if (!isShadowed(api, liveRoute, hostConflicts)) return undefined;
   return {
     phase: 'Degraded',
     reason: 'HostConflict',
-    message: `no request for its hosts arrives${since('HostConflict')}: ${hostConflictMessage(hostConflicts)}`,
+    message: `the gateway routes no requests to it${since('HostConflict')}: ${hostConflictMessage(hostConflicts)}`,
     verdict: 'InProgress',
   };
 }
 
-/** For the time of a delivery. Otherwise the stable revision is the current one, which `podsNotReady` reports. */
-function stableNotReady({ seen, plan, since }: Case): Summary | undefined {
-  const stable = weakenedStable(seen, plan);
+/** During a delivery. Otherwise the stable revision is the current one, which `podsNotReady` reports. */
+function stableNotReady({ observed, plan, since }: SummaryInput): Summary | undefined {
+  const stable = weakenedStable(observed, plan);
   if (!stable) return undefined;
   return {
     phase: 'Degraded',
     reason: 'PodsNotReady',
-    message: `waiting for pods of the stable revision ${stable.name}${since('PodsNotReady')}: ${stable.ready} of ${plan.replicas[stable.name]} ready${complaint(seen, stable.name)}`,
+    message: `waiting for pods of the stable revision ${stable.name}${since('PodsNotReady')}: ${stable.ready} of ${plan.replicas[stable.name]} ready${podTrouble(observed, stable.name)}`,
     verdict: 'InProgress',
   };
 }
 
-function weightHeldDown({ plan, since }: Case): Summary | undefined {
+function weightLimited({ plan, since }: SummaryInput): Summary | undefined {
   const { desiredWeight, effectiveWeight, reason } = plan.traffic;
   if (desiredWeight === effectiveWeight || plan.route?.byPods) return undefined;
   return {
     phase: 'Progressing',
-    reason: 'WeightHeldDown',
-    message: `canaryWeight ${desiredWeight} is asked, ${effectiveWeight} is in force${since('WeightHeldDown')}: ${reason}`,
+    reason: 'WeightLimited',
+    message: `the effective weight is ${effectiveWeight} %, the desired weight ${desiredWeight} %${since('WeightLimited')}: ${reason}`,
     verdict: 'InProgress',
   };
 }
 
-function routeNotVerified({ seen, plan, since }: Case): Summary | undefined {
+function routeNotVerified({ observed, plan, since }: SummaryInput): Summary | undefined {
   if (plan.traffic.verified || !plan.route) return undefined;
-  const { routeRejected } = seen.delivery;
+  const { routeRejected } = observed.delivery;
   if (routeRejected) {
     return {
       phase: 'Progressing',
@@ -271,12 +271,12 @@ function routeNotVerified({ seen, plan, since }: Case): Summary | undefined {
   return {
     phase: 'Progressing',
     reason: 'RouteNotVerified',
-    message: `${plan.traffic.reason ?? 'the route is not in force'}${since('RouteNotVerified')}`,
+    message: `${plan.traffic.reason ?? 'the route is not in effect'}${since('RouteNotVerified')}`,
     verdict: 'InProgress',
   };
 }
 
-function canary({ plan }: Case): Summary | undefined {
+function canaryInProgress({ plan }: SummaryInput): Summary | undefined {
   const { update } = plan.position;
   if (!update) return undefined;
   const weight = plan.traffic.effectiveWeight;
@@ -298,12 +298,12 @@ function canary({ plan }: Case): Summary | undefined {
   return {
     phase: 'Canary',
     reason: 'CanaryHolding',
-    message: `${update} gets ${weight} % of the traffic${why}; ${next}`,
+    message: `${update} receives ${weight} % of the traffic${why}; ${next}`,
     verdict: 'Current',
   };
 }
 
-function ready({ plan, current }: Case): Summary {
+function ready({ plan, current }: SummaryInput): Summary {
   const pods = current?.ready ?? 0;
   const contract = plan.contract?.waitingFor ? `; contract waits for ${plan.contract.waitingFor}` : '';
   const { stable = '' } = plan.position;
@@ -319,8 +319,10 @@ function ready({ plan, current }: Case): Summary {
   };
 }
 
-/** The share that an aborted revision still has: as planned, or because the route can't be written. */
-function kept({ traffic: { reason, verified, desiredWeight, effectiveWeight } }: DeliveryPlan): string {
+/** Traffic that an aborted revision still receives: as planned, or because the route cannot be written. */
+function remainingTraffic({
+  traffic: { reason, verified, desiredWeight, effectiveWeight },
+}: DeliveryPlan): string {
   if (reason && effectiveWeight > desiredWeight)
     return `; other revisions keep ${effectiveWeight} % of the traffic: ${reason}`;
   return reason && verified ? `; ${reason}` : '';
@@ -330,7 +332,7 @@ function sinceStart(plan: DeliveryPlan): string {
   return plan.position.startedAt ? ` since ${plan.position.startedAt}` : '';
 }
 
-function complaint(seen: Observed, revision: string): string {
-  const trouble = seen.trouble.get(revision);
+function podTrouble(observed: Observed, revision: string): string {
+  const trouble = observed.trouble.get(revision);
   return trouble ? `; ${trouble}` : '';
 }

@@ -1,12 +1,12 @@
-/** Routes of the user's own: what is to be written to the one that follows, and to those that follow no more. */
+/** Edits of the user's own routes: of the one that `traffic.routeRef` names, and of those that it named before. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { DeliveryPlan } from '../delivery/types.js';
+import type { DeliveryPlan } from '../delivery/delivery-plan.js';
 import { SHARED_ROUTES } from '../traffic/index.js';
 import type { RouteEdit } from '../traffic/shared.js';
 import type { Caches } from './caches.js';
-import type { Observed } from './observe.js';
+import type { Observed } from './observed.js';
 
-/** Brings the route that `traffic.routeRef` names to the plan; undefined when it is as it must be, or not there. */
+/** The edit that applies the plan to the route of `traffic.routeRef`; undefined if it is up to date, or does not exist. */
 export function followingEdit(
   { api, router, userRoute }: Observed,
   { route, routeWaitsFor }: DeliveryPlan,
@@ -15,16 +15,16 @@ export function followingEdit(
   return router.shared?.follow(api, userRoute, route);
 }
 
-/** Gives back the routes that followed the PcfApi, but for the one that is still to. */
+/** The edits that remove our rules from routes that `traffic.routeRef` no longer names. */
 export function releasingEdits(
   api: PcfApi,
   caches: Pick<Caches, 'followers'>,
-  kept?: Pick<Observed, 'userRoute'>,
+  current?: Pick<Observed, 'userRoute'>,
 ): RouteEdit[] {
   return SHARED_ROUTES.flatMap((shared) =>
     caches
       .followers(shared.type, api)
-      .filter(({ metadata }) => metadata.uid !== kept?.userRoute?.metadata.uid)
+      .filter(({ metadata }) => metadata.uid !== current?.userRoute?.metadata.uid)
       .flatMap((live) => shared.release(api, live) ?? []),
   );
 }

@@ -1,33 +1,12 @@
-/** HTTPS to the pods (`traffic.backendTLS`): configuration of the pods that serve it, and of the gateways that use it. */
-import { ENV, TLS_DIR } from '../../contract/image.js';
+/** HTTPS to the pods (`traffic.backendTLS`): the revisions that serve it, and the configuration of the gateways that use it. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 import type { KubeObject } from '../runtime/kube-types.js';
 import { BackendTlsPolicyKind } from './kinds.js';
 import { owned } from './metadata.js';
 import type { PodTemplate } from './pod-template.js';
+import { HTTPS } from './pod-tls.js';
 import type { Revision } from './revision.js';
-import { servingCertificate } from './secret-refs.js';
-
-const VOLUME = 'backend-tls';
-const HTTPS = 'HTTPS';
-
-/** Additions to a pod. The API reloads the files when the certificate is renewed. */
-export function podTls(spec: PcfApiSpec) {
-  const refs = servingCertificate(spec);
-  const [cert, key] = refs;
-  if (!cert || !key) return { scheme: 'HTTP', env: [], volumes: [], volumeMounts: [] };
-  const items = refs.map((ref) => ({ key: ref.key, path: ref.key }));
-  return {
-    scheme: HTTPS,
-    env: [
-      { name: ENV.tlsCertFile, value: `${TLS_DIR}/${cert.key}` },
-      { name: ENV.tlsKeyFile, value: `${TLS_DIR}/${key.key}` },
-    ],
-    volumes: [{ name: VOLUME, secret: { secretName: cert.name, defaultMode: 0o440, items } }],
-    volumeMounts: [{ name: VOLUME, mountPath: TLS_DIR, readOnly: true }],
-  };
-}
 
 interface Probe {
   httpGet: { scheme: string };
@@ -62,15 +41,19 @@ export function backendHostname({ metadata }: PcfApi, { settings }: SecuredBacke
   return settings.hostname ?? `${metadata.name}.${metadata.namespace}.svc`;
 }
 
-/** Configures gateways to use TLS to the Services of these revisions. */
-export function backendTlsPolicy(api: PcfApi, secured: SecuredBackends): KubeObject {
+/** Configures gateways to use TLS to these Services. */
+export function backendTlsPolicy(
+  api: PcfApi,
+  secured: SecuredBackends,
+  services: readonly string[],
+): KubeObject {
   const { caConfigMapName: name } = secured.settings;
   const authority = name
     ? { caCertificateRefs: [{ group: '', kind: 'ConfigMap', name }] }
     : { wellKnownCACertificates: 'System' };
   return owned(api, BackendTlsPolicyKind, api.metadata.name, {
     spec: {
-      targetRefs: secured.revisions.map((revision) => ({ group: '', kind: 'Service', name: revision })),
+      targetRefs: services.map((name) => ({ group: '', kind: 'Service', name })),
       validation: { hostname: backendHostname(api, secured), ...authority },
     },
   });

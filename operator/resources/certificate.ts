@@ -3,12 +3,12 @@ import type { KubeObject } from '../runtime/kube-types.js';
 import { CertificateKind } from './kinds.js';
 import { owned } from './metadata.js';
 
-/** Name of the Secret that holds the certificate for `spec.traffic.hosts`. */
+/** Name of the Secret with the certificate for `spec.traffic.hosts`. */
 export function certificateSecret({ metadata, spec }: PcfApi): string {
   return spec.tls?.secretName ?? `${metadata.name}-tls`;
 }
 
-/** cert-manager signs it, stores it in its Secret, and renews it. A Secret without an issuer is the user's own. */
+/** cert-manager issues and renews the certificate. Without an issuer it is an existing Secret. */
 export function certificate(api: PcfApi): KubeObject | undefined {
   const { tls, traffic } = api.spec;
   if (!tls?.issuerRef) return undefined;

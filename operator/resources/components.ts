@@ -1,6 +1,6 @@
 /**
- * Further roles of the API in pods of their own, the worker and the login: ordinary Deployments
- * of the stable revision's image and settings. They follow a promotion, and Kubernetes rolls them.
+ * Additional roles of the API in separate pods, the worker and the login: Deployments with image and settings
+ * of the stable revision. They are updated after a promotion, by a rolling update of Kubernetes.
  */
 import { ROLES } from '../../contract/image.js';
 import { givenResources } from '../api/v1alpha1/defaults.js';
@@ -16,16 +16,16 @@ import type { Revision } from './revision.js';
 import { componentService } from './service.js';
 
 export const EXTRA_COMPONENTS = ['worker', 'auth'] as const;
-/** Those that are asked things, and so have a Service. */
+/** Components with a Service. */
 const SERVING: readonly ExtraComponent[] = ['auth'];
 export type ExtraComponent = (typeof EXTRA_COMPONENTS)[number];
 
-/** Name of the component's Deployment, and of its Service. */
+/** Name of the Deployment and the Service of a component. */
 export function componentName(api: PcfApi, component: ExtraComponent): string {
   return `${api.metadata.name}-${component}`;
 }
 
-/** Deployments and Services of the components that are switched on. */
+/** Deployments and Services of enabled components. */
 export function components(api: PcfApi, stable: Revision | undefined): KubeObject[] {
   const enabled = EXTRA_COMPONENTS.filter((component) => api.spec.components?.[component]?.enabled);
   if (!stable) return [];
@@ -47,7 +47,7 @@ function serving(api: PcfApi, component: ExtraComponent): KubeObject[] {
   return [componentService(api, name, labels, pods), ...(budget ? [budget] : [])];
 }
 
-/** Kept apart as the API's pods are, each component among its own. */
+/** Spread like the pods of the API, separately per component. */
 function spread(template: PodTemplate, matchLabels: Record<string, string>): object {
   const { topologySpreadConstraints } = template.spec as { topologySpreadConstraints?: object[] };
   if (!topologySpreadConstraints) return {};

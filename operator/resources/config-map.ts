@@ -5,7 +5,7 @@ import { ConfigMapKind } from './kinds.js';
 import { LABELS, owned } from './metadata.js';
 import type { Revision } from './revision.js';
 
-/** The settings of one revision. Immutable, so that going back to it goes back to its settings too. */
+/** Settings of one revision. Immutable, so that a rollback includes the settings. */
 export function configMap(api: PcfApi, revision: Revision): KubeObject {
   return owned(api, ConfigMapKind, revision.name, {
     labels: { [LABELS.revision]: revision.name },

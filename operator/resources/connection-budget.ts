@@ -1,16 +1,15 @@
 /**
- * PostgreSQL connections: `spec.database.maxConnections` shared out over the most pods
- * that a delivery may need at once. That is two full revisions: the stable one, and a
- * canary at weight 100.
+ * PostgreSQL connections: divides `spec.database.maxConnections` by the maximum number of pods during a
+ * delivery. That is two full revisions: the stable one, and a canary at weight 100.
  */
 import { fullReplicas, horizontalScaling } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 
-/** What the migration Job needs: one connection to work, one that holds the lock. */
+/** Connections of a migration Job: one for statements, one for the advisory lock. */
 const FOR_MIGRATIONS = 2;
-/** Pods that a rollout of the worker or the login starts beside those that run. */
+/** Pods that a rollout of the worker or the login adds. */
 export const COMPONENT_SURGE = 1;
-/** A pod works with one connection and watches the database with another. */
+/** A pod needs one connection for statements, and one to monitor the database. */
 export const LEAST_PER_POD = 2;
 
 export function mostPods(api: PcfApi): number {
@@ -22,7 +21,7 @@ export function mostPods(api: PcfApi): number {
   return others.reduce((sum, replicas) => sum + replicas, 2 * full);
 }
 
-/** Connections a pod may open, or undefined without a budget. */
+/** Maximum connections per pod, or undefined without a budget. */
 export function connectionsPerPod(api: PcfApi): number | undefined {
   const { maxConnections } = api.spec.database;
   if (maxConnections === undefined) return undefined;
@@ -30,7 +29,7 @@ export function connectionsPerPod(api: PcfApi): number | undefined {
   return Math.max(LEAST_PER_POD, share);
 }
 
-/** Connections that may be open at most, with pods that open `perPod` each. */
+/** Maximum number of open connections, with `perPod` connections per pod. */
 export function connectionsNeeded(api: PcfApi, perPod: number): number {
   return perPod * mostPods(api) + FOR_MIGRATIONS;
 }

@@ -5,9 +5,9 @@ import { owned } from './metadata.js';
 import { secretRefs } from './secret-refs.js';
 
 /**
- * One for each Secret that the spec names, with just the keys it reads. The store's
- * entry holds them as properties, which is how Vault, AWS Secrets Manager, GCP Secret
- * Manager and Azure Key Vault all keep a JSON object.
+ * One ExternalSecret per Secret of the spec, with the required keys. The entry of the store has them as
+ * properties of a JSON object, as supported by Vault, AWS Secrets Manager, GCP Secret Manager and Azure Key
+ * Vault.
  */
 export function externalSecrets(api: PcfApi): KubeObject[] {
   const { secrets } = api.spec;
@@ -18,7 +18,8 @@ export function externalSecrets(api: PcfApi): KubeObject[] {
       spec: {
         refreshInterval,
         secretStoreRef: { kind: store.kind, name: store.name },
-        // The Secret outlives the ExternalSecret: pods that run must not lose it when the provider is changed.
+        // The Secret is not deleted with the ExternalSecret: running pods must not lose it when the provider
+        // changes.
         target: { name, creationPolicy: 'Orphan' },
         data: [...new Set(refs.map(({ key }) => key))].map((key) => ({
           secretKey: key,

@@ -4,7 +4,10 @@ import { certificateSecret } from './certificate.js';
 import { GatewayKind } from './kinds.js';
 import { owned } from './metadata.js';
 
-/** A Gateway of its own, for `spec.traffic.gatewayClassName`: one listener a host, HTTPS when there is a certificate. */
+/**
+ * A separate Gateway for `spec.traffic.gatewayClassName`: one listener per host, with HTTPS if there is a
+ * certificate.
+ */
 export function gateway(api: PcfApi): KubeObject | undefined {
   const { traffic, tls } = api.spec;
   if (!traffic?.gatewayClassName) return undefined;

@@ -6,8 +6,7 @@ import { owned } from './metadata.js';
 import type { ScaleMetric } from './scale-view.js';
 
 /**
- * Scales the PcfApi itself, through its scale subresource, so that it needs no
- * change when a revision replaces another. `metrics`: those in effect.
+ * Scales the PcfApi through its scale subresource, independent of revisions. `metrics`: metrics in effect.
  */
 export function horizontalPodAutoscaler(api: PcfApi, metrics = scaleMetrics(api)): KubeObject | undefined {
   const scaling = horizontalScaling(api);

@@ -1,4 +1,4 @@
-/** The Kubernetes kinds the operator reads or writes. */
+/** Kubernetes kinds that the operator reads or writes. */
 import { GROUP, KIND, PLURAL, VERSION } from '../api/v1alpha1/pcfapi.js';
 import type { BeforeContract } from '../api/v1alpha1/spec/data.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
@@ -35,7 +35,7 @@ export const DestinationRuleKind = namespaced(
 );
 export const HttpRouteKind = namespaced('gateway.networking.k8s.io', 'v1', 'HTTPRoute', 'httproutes');
 export const GatewayKind = namespaced('gateway.networking.k8s.io', 'v1', 'Gateway', 'gateways');
-/** Served as v1beta1 by every version of the Gateway API, also by those before v1. */
+/** All versions of the Gateway API serve it as v1beta1, including those before v1. */
 export const ReferenceGrantKind = namespaced(
   'gateway.networking.k8s.io',
   'v1beta1',
@@ -88,16 +88,19 @@ export const VolumeSnapshotKind = namespaced(
   'VolumeSnapshot',
   'volumesnapshots',
 );
-/** Of CloudNativePG. */
+/** CloudNativePG. */
 export const BackupKind = namespaced('postgresql.cnpg.io', 'v1', 'Backup', 'backups');
 
-/** What is made for a PcfApi and belongs to nobody: a backup must outlive what it is a backup of. */
+/** Objects for a PcfApi without an owner: a backup must not be deleted with the PcfApi. */
 export const BACKUP_KINDS: readonly ResourceType[] = [VolumeSnapshotKind, BackupKind];
 
 /** Kinds that route requests to pods. */
 export const ROUTES: readonly ResourceType[] = [VirtualServiceKind, HttpRouteKind, IngressKind];
 
-/** Everything a PcfApi may own. What it owns and no longer wants is removed, in this order: routes before what they lead to. */
+/**
+ * Kinds that a PcfApi can own. Objects that are no longer desired are deleted in this order: routes before
+ * their destinations.
+ */
 export const OWNED_KINDS: readonly ResourceType[] = [
   VirtualServiceKind,
   HttpRouteKind,
@@ -121,13 +124,13 @@ export const OWNED_KINDS: readonly ResourceType[] = [
   ServiceAccountKind,
 ];
 
-/** The kind of what the spec wants to be there before contract. */
+/** Kind of the backup that the spec requires before contract. */
 export function beforeContractKind({ job, volumeSnapshot }: BeforeContract): ResourceType {
   if (job) return JobKind;
   return volumeSnapshot ? VolumeSnapshotKind : BackupKind;
 }
 
-/** The kind of an object that is made for a PcfApi. */
+/** Kind of an object of a PcfApi. */
 export function typeOf({ kind }: KubeObject): ResourceType {
   const type = [...OWNED_KINDS, ...BACKUP_KINDS].find((candidate) => candidate.kind === kind);
   if (!type) throw new Error(`no kind ${kind} among OWNED_KINDS and BACKUP_KINDS`);

@@ -1,4 +1,4 @@
-/** Names, labels and owner references: how the objects of one PcfApi are told from all others. */
+/** Names, labels and owner references, which identify the objects of a PcfApi. */
 import { API_VERSION, FIELD_MANAGER, GROUP, KIND, type PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { apiVersionOf, type KubeObject, type ObjectMeta, type ResourceType } from '../runtime/kube-types.js';
 
@@ -8,9 +8,9 @@ export const LABELS = {
   component: 'app.kubernetes.io/component',
   managedBy: 'app.kubernetes.io/managed-by',
   revision: `${GROUP}/revision`,
-  /** What a migration Job does. */
+  /** Stage of a migration Job. */
   stage: `${GROUP}/migration`,
-  /** The metric that a Job measures, and of which revision. Not `revision`: its Jobs are its migrations. */
+  /** Metric and revision of an analysis Job. Not `revision`, which selects its migration Jobs. */
   analysis: `${GROUP}/analysis`,
   analysedRevision: `${GROUP}/analysed-revision`,
 } as const;
@@ -18,7 +18,7 @@ export const LABELS = {
 export const MANAGED_SELECTOR = `${LABELS.managedBy}=${FIELD_MANAGER}`;
 export type Component = 'api' | 'migration' | 'worker' | 'auth';
 
-/** Labels of every object of this PcfApi. */
+/** Labels of all objects of this PcfApi. */
 export function commonLabels(api: PcfApi): Record<string, string> {
   return {
     [LABELS.name]: 'pcf-api',
@@ -27,7 +27,7 @@ export function commonLabels(api: PcfApi): Record<string, string> {
   };
 }
 
-/** Selects the serving pods of all revisions; a revision narrows it to its own. */
+/** Selects the serving pods of all revisions, or of one revision. */
 export function podSelector(api: PcfApi, revision?: string): Record<string, string> {
   return {
     [LABELS.instance]: api.metadata.name,
@@ -42,7 +42,7 @@ export function selectorString(labels: Record<string, string>): string {
     .join(',');
 }
 
-/** Kubernetes deletes the object when its PcfApi goes. */
+/** Kubernetes deletes the object with its PcfApi. */
 export function ownerReference(api: PcfApi) {
   return {
     apiVersion: API_VERSION,
@@ -55,7 +55,7 @@ export function ownerReference(api: PcfApi) {
 }
 
 /**
- * With any value, the operator adopts the objects that an earlier PcfApi of this name left
+ * With any value, the operator adopts objects that were orphaned by the deletion of a PcfApi of this name
  * (`kubectl delete --cascade=orphan`). They have its labels and no owner.
  */
 export const ADOPT_ORPHANS_ANNOTATION = `${GROUP}/adopt-orphans`;
@@ -76,7 +76,7 @@ export function hasLabelsOf({ labels }: ObjectMeta, api: PcfApi): boolean {
   return labels?.[LABELS.managedBy] === FIELD_MANAGER && labels[LABELS.instance] === api.metadata.name;
 }
 
-/** An object of this PcfApi, with its identity filled in. */
+/** An object with the identity of this PcfApi. */
 export function owned(
   api: PcfApi,
   type: ResourceType,

@@ -1,4 +1,6 @@
-/** What Prometheus scrapes: a Service for the metrics port of every pod, and a ServiceMonitor that leads to it. */
+/**
+ * Objects for Prometheus: a Service for the metrics port of all pods, and a ServiceMonitor that selects it.
+ */
 import { PATHS, PORTS } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { KubeObject } from '../runtime/kube-types.js';
@@ -7,7 +9,7 @@ import { commonLabels, LABELS, owned } from './metadata.js';
 
 const METRICS_PORT = 'metrics';
 
-/** Headless and for pods that are not ready too: a pod in trouble is the one to look at. */
+/** Headless, and includes pods that are not ready: their metrics are needed most. */
 function metricsService(api: PcfApi): KubeObject {
   return owned(api, ServiceKind, `${api.metadata.name}-metrics`, {
     labels: { [LABELS.component]: METRICS_PORT },
@@ -26,7 +28,7 @@ function serviceMonitor(api: PcfApi): KubeObject {
     labels,
     spec: {
       selector: { matchLabels: { ...commonLabels(api), [LABELS.component]: METRICS_PORT } },
-      // So that a query can tell the canary from the stable revision.
+      // Distinguishes the canary from the stable revision in queries.
       podTargetLabels: [LABELS.instance, LABELS.component, LABELS.revision],
       endpoints: [{ port: METRICS_PORT, path: PATHS.metrics, interval }],
     },

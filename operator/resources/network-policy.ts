@@ -15,13 +15,13 @@ const HTTPS = 443;
 const HTTP = 80;
 const API_SERVER = 6443;
 /**
- * Ports of Istio's data plane: a sidecar gets its configuration and certificate from istiod, and
- * Prometheus scrapes the sidecar. In ambient mode requests arrive by HBONE.
+ * Ports of the data plane of Istio: a sidecar gets configuration and certificate from istiod, and Prometheus
+ * scrapes the sidecar. In ambient mode requests arrive by HBONE.
  * https://istio.io/latest/docs/ops/deployment/application-requirements/
  */
 const ISTIO = { istiod: 15_012, mergedMetrics: 15_020, envoyMetrics: 15_090, hbone: 15_008 } as const;
 
-/** Holds for every pod of the PcfApi: API, worker, auth and migrations. */
+/** Applies to all pods of the PcfApi: API, worker, auth and migrations. */
 export function networkPolicy(api: PcfApi): KubeObject | undefined {
   const {
     policy = true,
@@ -72,7 +72,7 @@ function portsOf({ redis, monitoring, migrations, traffic, network }: PcfApiSpec
       HTTPS,
       ...(endpoint ? [portIn(new URL(endpoint))] : []),
       ...(traffic?.provider === 'Istio' ? [ISTIO.istiod, ISTIO.hbone] : []),
-      // Where a Job of one's own asks for a backup: it is one of these pods.
+      // A Job that creates a backup is one of these pods.
       ...(migrations?.beforeContract?.job ? [API_SERVER] : []),
     ]),
   ];

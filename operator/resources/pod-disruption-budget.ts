@@ -5,8 +5,8 @@ import { PodDisruptionBudgetKind } from './kinds.js';
 import { owned, podSelector } from './metadata.js';
 
 /**
- * One budget for the pods of all revisions: a drain must not take the stable pods and the
- * canary at once. None for a single pod, where it would only stop the drain.
+ * One budget for the pods of all revisions: a drain must not evict stable pods and the canary at the same
+ * time. None for a single pod, because it would block the drain.
  */
 export function podDisruptionBudget(api: PcfApi): KubeObject | undefined {
   const {
@@ -19,13 +19,13 @@ export function podDisruptionBudget(api: PcfApi): KubeObject | undefined {
     spec: {
       selector: { matchLabels: podSelector(api) },
       ...(minAvailable === undefined ? { maxUnavailable } : { minAvailable }),
-      // A pod that is not ready serves nobody: it must not keep a node from being drained.
+      // A pod that is not ready serves no requests, and must not block a node drain.
       unhealthyPodEvictionPolicy: 'AlwaysAllow',
     },
   });
 }
 
-/** The same for a component that serves. What is set of the API's pods is about their number. */
+/** The budget of a serving component. The settings of the spec refer to the number of API pods. */
 export function componentBudget(
   api: PcfApi,
   name: string,

@@ -1,16 +1,16 @@
-/** The pod that runs one revision of the API. Frozen in its ControllerRevision when the revision is made. */
+/** The pod of a revision. Its template is frozen in the ControllerRevision when the revision is created. */
 import { CONFIG_DIR, ENV, PATHS, PORTS, ROLES, TERMINATION_LOG } from '../../contract/image.js';
 import { podResources } from '../api/v1alpha1/defaults.js';
 import { durationMs } from '../api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { ProbeTiming } from '../api/v1alpha1/spec/pods.js';
-import { podTls } from './backend-tls.js';
 import { connectionsPerPod } from './connection-budget.js';
 import { type Component, commonLabels, LABELS, podSelector } from './metadata.js';
+import { podTls } from './pod-tls.js';
 import { schedulingOf } from './scheduling.js';
 import { type EnvVar, secretSources } from './secret-sources.js';
 
-/** Name of the container that serves. */
+/** Name of the API container. */
 export const API_CONTAINER = 'api';
 
 export interface Container {
@@ -27,20 +27,21 @@ export interface PodTemplate {
 }
 
 /**
- * Longest graceful stop: readiness off, serve on until that is noticed, drain, close. The API's own
- * deadline is shorter. There is no preStop: what one would sleep for, the API does on SIGTERM, and
- * tells its readiness meanwhile, which a hook delays (docs/api.md, `shutdown.delay`).
+ * Maximum duration of a graceful shutdown: readiness fails, requests are served until this has propagated,
+ * then they are drained. The deadline of the API is shorter. There is no preStop hook: the API delays its
+ * shutdown on SIGTERM itself, and reports that it is not ready meanwhile, which a hook would delay
+ * (docs/api.md, `shutdown.delay`).
  */
 export const TERMINATION_GRACE_MS = 45_000;
 
-/** Source of the timings: a start is waited for closely, and a restart is the last resort. */
+/** Timings: startup is probed frequently, and a restart is the last resort. */
 export const DEFAULT_TIMING = {
   startup: { periodSeconds: 1, timeoutSeconds: 2, failureThreshold: 60 },
   readiness: { periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 },
   liveness: { periodSeconds: 10, timeoutSeconds: 2, failureThreshold: 3 },
 } as const;
 
-/** What the pod security standard `restricted` asks for; of every pod the operator makes. */
+/** Required by the Pod Security Standard `restricted`, for all pods that the operator creates. */
 export const POD_SECURITY = {
   runAsNonRoot: true,
   runAsUser: 1001,
@@ -54,7 +55,7 @@ export const CONTAINER_SECURITY = {
   capabilities: { drop: ['ALL'] },
 };
 
-/** `configMap` is the revision's immutable ConfigMap; `revision` its name. */
+/** `configMap`: immutable ConfigMap of the revision; `revision`: its name. */
 export function podTemplate(api: PcfApi, revision: string, configMap: string): PodTemplate {
   const { spec } = api;
   const secrets = secretSources(spec);
@@ -105,7 +106,7 @@ export function podTemplate(api: PcfApi, revision: string, configMap: string): P
   };
 }
 
-/** Labels and annotations of a pod: the user's own, and the operator's labels. */
+/** Labels and annotations of a pod: those of the user, and the labels of the operator. */
 export function podMetadata({ spec }: PcfApi, own: Record<string, string>): PodTemplate['metadata'] {
   const { labels, annotations = {} } = spec.podMetadata ?? {};
   return {
@@ -145,9 +146,9 @@ function environment(api: PcfApi, secrets: EnvVar[]): EnvVar[] {
 }
 
 /**
- * Behind a gateway all clients would have one address, and who guesses passwords would lock
- * out everybody. The gateway's own word is taken, the last in X-Forwarded-For, and no other:
- * what clients write there comes before it. Whoever has more proxies in a row says so.
+ * Behind a gateway all clients would share one address, and failed logins of one client would lock out all
+ * others. Only the last entry of X-Forwarded-For, which the gateway adds, is trusted; clients can set the
+ * entries before it. With more proxies, the user sets the number.
  */
 function trustsGateway({ spec }: PcfApi): boolean {
   const { traffic, config } = spec;
@@ -170,7 +171,7 @@ function needsShutdownDelay({ spec: { environment, config } }: PcfApi): boolean 
 /** Default in the schema of the spec and in the image. */
 export const DEFAULT_REDIS_MODE = 'Standalone';
 
-/** The API takes durations of one unit. */
+/** The API accepts durations with a single unit. */
 function secondsOf(duration: string): string {
   return `${Math.ceil(durationMs(duration) / 1_000)}s`;
 }
@@ -185,8 +186,8 @@ function probe(
 }
 
 /**
- * The same pod for another purpose: image, settings, Secrets and security of the revision,
- * with a container of its own. What spreads the API's pods is not for them.
+ * The pod of the revision for another purpose: image, settings, Secrets and security context, with a
+ * different container. Topology spread constraints of the API do not apply.
  */
 export function variant(template: PodTemplate, component: Component, container: Container): PodTemplate {
   const { topologySpreadConstraints, ...spec } = template.spec;

@@ -1,7 +1,6 @@
 /**
- * A revision: everything that decides what a pod runs, named by its hash and
- * frozen in a ControllerRevision, so that neither an edit elsewhere in the spec
- * nor a newer operator changes what an existing revision runs.
+ * A revision: all inputs of its pods, named by their hash and frozen in a ControllerRevision, so that neither
+ * an edit of other fields nor a newer operator version changes an existing revision.
  */
 import { createHash } from 'node:crypto';
 import { stringify } from 'smol-toml';
@@ -19,36 +18,36 @@ import { recordAnnotations } from './position-record.js';
 export interface Revision {
   /** Name of its Deployment, ConfigMap, Service and ControllerRevision: `<api>-<hash>`. */
   name: string;
-  /** Counts up with each new revision of a PcfApi. */
+  /** Incremented with each new revision of a PcfApi. */
   number: number;
   image: string;
   template: PodTemplate;
-  /** Text of the settings file; empty when the spec has no overrides. */
+  /** Content of the settings file; empty without overrides in the spec. */
   config: string;
-  /** What the image was built from, if the spec said so. */
+  /** Source of the image, if set in the spec. */
   source?: PcfApiSpec['source'];
-  /** What of the spec it was made of, so that an undo can write it back. */
+  /** Fields of the spec that are inputs of the revision, for an undo. */
   inputs?: RevisionInputs;
-  /** Value of {@link ADOPT_ANNOTATION} when it was made. */
+  /** Value of {@link ADOPT_ANNOTATION} at its creation. */
   adopted?: string;
-  /** What the Secrets held when it was made, as a hash, if a change of theirs is to make a new revision. */
+  /** Hash of the contents of the Secrets at its creation, if a change of them creates a new revision. */
   secrets?: string;
 }
 
 /**
- * A value that it did not have makes a revision of the same spec: how the pods are rendered by
- * an operator that was upgraded is taken over without waiting for the next delivery.
+ * A new value creates a revision of the same spec: the pod template of a new operator version is applied
+ * without waiting for the next delivery.
  */
 export const ADOPT_ANNOTATION = `${GROUP}/adopt`;
 
-/** Fields of spec that make a revision, as an undo puts them back. */
+/** Fields of the spec that are inputs of a revision, as an undo restores them. */
 const REVISION_FIELDS = [
   ...(['image', 'environment', 'resources', 'env', 'config', 'database', 'redis', 'auth'] as const),
   ...(['imagePullSecrets', 'probes', 'terminationGracePeriod', 'scheduling', 'source'] as const),
   ...(['envFrom', 'volumes', 'volumeMounts', 'tmp', 'podMetadata'] as const),
 ] satisfies (keyof PcfApiSpec)[];
 
-/** What of spec a pod depends on. A change of anything else makes no new revision. */
+/** Fields of the spec that pods depend on. A change of other fields creates no revision. */
 export type RevisionInputs = Partial<Pick<PcfApiSpec, (typeof REVISION_FIELDS)[number]>> & {
   availability?: Pick<NonNullable<PcfApiSpec['availability']>, 'topologySpread'>;
   secrets?: Partial<Pick<NonNullable<PcfApiSpec['secrets']>, 'onChange'>>;
@@ -57,9 +56,9 @@ export type RevisionInputs = Partial<Pick<PcfApiSpec, (typeof REVISION_FIELDS)[n
 };
 
 /**
- * What the name of a revision is the hash of. A field that is added here, or a default that is
- * added below one of these, gives every revision another name and so delivers every PcfApi
- * again when the operator is upgraded: what is not in the spec must stay out of the hash.
+ * Input of the hash in the name of a revision. An additional field, or a default in one of these fields,
+ * would change the name of every revision, so an upgrade of the operator would start a delivery of every
+ * PcfApi. Unset fields must not be part of the hash.
  */
 function podInputs(spec: PcfApiSpec) {
   const { image, environment, env, database, auth } = spec;
@@ -72,7 +71,7 @@ function podInputs(spec: PcfApiSpec) {
   };
 }
 
-/** The same as fields of spec: what an undo puts back. */
+/** The same fields in the form of the spec, for an undo. */
 export function revisionInputs(spec: PcfApiSpec): RevisionInputs {
   const { topologySpread } = spec.availability ?? {};
   const { onChange } = spec.secrets ?? {};
@@ -113,28 +112,28 @@ function adoptedBy({ metadata }: PcfApi): string | undefined {
   return metadata.annotations?.[ADOPT_ANNOTATION];
 }
 
-/** Whether today's pods of the revision that the spec describes would be rendered in another way than they were. */
+/** Whether the current operator version renders the pods of the revision differently. */
 export function isOutdated(api: PcfApi, revision: Revision): boolean {
   if (!isRevisionOf(api, revision)) return false;
   const { name, template } = revision;
   return canonicalJson(podTemplate(api, name, name)) !== canonicalJson(template);
 }
 
-/** Kubernetes' own alphabet for generated names: no vowels, so no words. */
+/** The alphabet of Kubernetes for generated names: without vowels, so that it forms no words. */
 const alphabet = 'bcdfghjklmnpqrstvwxz2456789';
 
 function safeName(hash: Buffer): string {
   return [...hash.subarray(0, 10)].map((byte) => alphabet[byte % alphabet.length]).join('');
 }
 
-/** Whether a revision of this PcfApi could have the name. */
+/** Whether it is a possible revision name of this PcfApi. */
 export function isRevisionName({ metadata }: PcfApi, name: string): boolean {
   const prefix = `${metadata.name}-`;
   const rest = name.slice(prefix.length);
   return name.startsWith(prefix) && rest.length === 10 && [...rest].every((char) => alphabet.includes(char));
 }
 
-/** Makes the revision that the spec describes now. */
+/** Creates the revision that the spec describes. */
 export function newRevision(api: PcfApi, number: number, secrets?: string): Revision {
   const name = revisionName(api, secrets);
   const config = api.spec.config ? stringify(api.spec.config) : '';
@@ -149,7 +148,7 @@ export function newRevision(api: PcfApi, number: number, secrets?: string): Revi
   };
 }
 
-/** `record`: the part of the delivery's position to keep with it. */
+/** `record`: the part of the position that is recorded with it. */
 export function controllerRevision(api: PcfApi, revision: Revision, record?: PositionRecord): KubeObject {
   const { name: _name, number: _number, ...data } = revision;
   return owned(api, ControllerRevisionKind, revision.name, {
@@ -160,7 +159,7 @@ export function controllerRevision(api: PcfApi, revision: Revision, record?: Pos
   });
 }
 
-/** Reads a revision back from its ControllerRevision. */
+/** Reads a revision from its ControllerRevision. */
 export function revisionOf(object: KubeObject): Revision {
   const { data, revision } = object as KubeObject & {
     data: Omit<Revision, 'name' | 'number'>;

@@ -52,20 +52,26 @@ export interface ScaleOptions {
   isOurs: boolean;
   /** A VerticalPodAutoscaler sizes the pods that the scale subresource selects, new ones included. */
   isVertical: boolean;
+  /** The scale subresource still selects the pods for metrics that fall when pods are added. */
+  isLimited: boolean;
 }
 
 /** Decides which pods the scale subresource selects, and which metrics are in effect. */
 export function scaleView(
   pods: RevisionPods,
   metrics: readonly ScaleMetric[],
-  { isOurs, isVertical }: ScaleOptions,
+  { isOurs, isVertical, isLimited }: ScaleOptions,
 ): ScaleView {
   if (metrics.length === 0 || !hasTwoRevisions(pods)) return { metrics, perPod: [], shared: metrics };
   const serving = servingRevision(pods);
   const perPod = metrics.filter(isPerPod);
   const shared = metrics.filter((metric) => !perPod.includes(metric));
-  // Its pods are the same as without a delivery, so every metric works unchanged.
-  if (serving && !isVertical) return { revision: serving, metrics, perPod: [], shared: metrics };
+  // Its pods are the same as without a delivery, so every metric works unchanged. The selector changes
+  // before a metric returns: memory measured over the pods of both revisions would scale up.
+  if (serving && !isVertical) {
+    const isWaiting = isOurs && isLimited && shared.length > 0;
+    return { revision: serving, metrics: isWaiting ? shared : metrics, perPod: [], shared: metrics };
+  }
   if (perPod.length === 0) return { metrics, perPod, shared };
   if (isOurs && shared.length > 0) return { metrics: shared, perPod, shared };
   const revision = shared.length > 0 ? mostOfTheLoad(pods) : measuredRevision(pods);

@@ -1,4 +1,4 @@
-/** Where the pods of a revision may run. */
+/** Scheduling constraints of the pods of a revision. */
 import { topologySpread } from '../api/v1alpha1/defaults.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { podSelector } from './metadata.js';
@@ -26,7 +26,7 @@ export function schedulingOf(api: PcfApi, revision: string): Record<string, unkn
   const spread = topologyKeys[topologySpread(api.spec)].map((topologyKey) => ({
     maxSkew: 1,
     topologyKey,
-    // A pod in the wrong zone serves better than one that waits.
+    // A pod in another zone is better than a pending pod.
     whenUnsatisfiable: 'ScheduleAnyway',
     labelSelector: { matchLabels: podSelector(api, revision) },
   }));

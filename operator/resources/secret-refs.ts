@@ -1,4 +1,4 @@
-/** Which Secrets a PcfApi reads, and for which variable of the API. */
+/** Secrets that a PcfApi reads, and the environment variables of the API they are for. */
 import { ENV } from '../../contract/image.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
 
@@ -22,13 +22,13 @@ export function secretSettings({
   ];
 }
 
-/** Every Secret key that a pod of this spec reads. */
+/** All Secret keys that the pods of this spec read. */
 export function secretRefs(spec: PcfApiSpec): SecretKeyRef[] {
   const fromEnv = spec.env.flatMap(({ valueFrom }) => (valueFrom ? [valueFrom.secretKeyRef] : []));
   return [...secretSettings(spec).map(({ ref }) => ref), ...fromEnv];
 }
 
-/** Secrets that the pods read as a whole. */
+/** Secrets that the pods read completely. */
 export function wholeSecrets({
   envFrom = [],
   volumes = [],
@@ -51,7 +51,7 @@ export function servingCertificate({ traffic }: PcfApiSpec): SecretKeyRef[] {
   return name ? ['tls.crt', 'tls.key'].map((key) => ({ name, key })) : [];
 }
 
-/** Names of all Secrets that a pod of this spec reads. */
+/** Names of all Secrets that the pods of this spec read. */
 export function secretNames(spec: PcfApiSpec): string[] {
   return [
     ...new Set(

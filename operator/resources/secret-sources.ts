@@ -1,7 +1,7 @@
 /**
- * How the Secrets reach the API. As files, which the kubelet rewrites when the Secret
- * changes and the API reads again; or as variables, which stay as they were when the pod
- * started: with `onChange: Rollout` a changed Secret is a new revision instead.
+ * How pods receive Secrets: as files, which the kubelet updates and the API reloads, or as environment
+ * variables, which do not change while a pod runs. With `onChange: Rollout` a changed Secret creates a new
+ * revision.
  */
 import { FILE_SUFFIX, SECRETS_DIR } from '../../contract/image.js';
 import type { PcfApiSpec } from '../api/v1alpha1/spec.js';

@@ -21,7 +21,7 @@ export function service(api: PcfApi, pinnedTo?: string): KubeObject {
   });
 }
 
-/** With BlueGreen: leads to the revision on its way, for those who want to look at it before the switch. */
+/** With BlueGreen: selects the revision being delivered, for tests before the switch. */
 export function previewService(api: PcfApi, revision: string): KubeObject {
   return owned(api, ServiceKind, `${api.metadata.name}-preview`, {
     spec: specFor(podSelector(api, revision)),
@@ -37,7 +37,7 @@ export function allRevisionsName({ metadata }: PcfApi): string {
   return `${metadata.name}-revisions`;
 }
 
-/** The Service of one revision: what an HTTPRoute sends a share to. */
+/** The Service of one revision: a weighted backend of an HTTPRoute. */
 export function revisionService(api: PcfApi, revision: string): KubeObject {
   return owned(api, ServiceKind, revision, {
     labels: { [LABELS.revision]: revision },
@@ -45,7 +45,7 @@ export function revisionService(api: PcfApi, revision: string): KubeObject {
   });
 }
 
-/** The Service of a component that is asked things. */
+/** The Service of a component. */
 export function componentService(
   api: PcfApi,
   name: string,

@@ -1,4 +1,4 @@
-/** What stands around the pods of a PcfApi, whatever revision they are of. */
+/** Objects related to the pods of a PcfApi, independent of revisions. */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
 import { certificate } from './certificate.js';
@@ -23,7 +23,7 @@ import { referenceGrant } from './reference-grant.js';
 import type { ScaleMetric } from './scale-view.js';
 import { verticalPodAutoscaler } from './vertical-pod-autoscaler.js';
 
-/** Of these kinds they are. No step of a delivery needs one of them to be written. */
+/** Their kinds. No step of a delivery depends on them. */
 export const SURROUNDING_KINDS: readonly ResourceType[] = [
   NetworkPolicyKind,
   PodDisruptionBudgetKind,
@@ -37,11 +37,11 @@ export const SURROUNDING_KINDS: readonly ResourceType[] = [
 ];
 
 export interface Surrounded {
-  /** Somebody else's autoscaler scales the PcfApi, so there must be none of ours. */
+  /** Another autoscaler scales the PcfApi, so the operator creates none. */
   autoscaled: boolean;
-  /** There are pods to protect: a budget for none makes Kubernetes warn of it. */
+  /** Whether there are pods to protect: Kubernetes reports a warning for a budget without pods. */
   hasPods: boolean;
-  /** Metrics that our autoscaler scales on. */
+  /** Metrics that the autoscaler of the operator scales on. */
   metrics: readonly ScaleMetric[];
 }
 

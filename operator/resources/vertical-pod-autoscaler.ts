@@ -5,10 +5,10 @@ import { VerticalPodAutoscalerKind } from './kinds.js';
 import { owned } from './metadata.js';
 import { API_CONTAINER } from './pod-template.js';
 
-/** The deployment guide's bound. */
+/** Maximum in the deployment guide. */
 const MAX_ALLOWED = { cpu: '2', memory: '4Gi' };
 
-/** Sizes the pods of all revisions. None where nothing is left to size. */
+/** Sizes the pods of all revisions. Undefined if there is no resource to size. */
 export function verticalPodAutoscaler(api: PcfApi): KubeObject | undefined {
   const vertical = api.spec.autoscaling?.vertical;
   const controlledResources = sizedResources(api);

@@ -1,7 +1,6 @@
 /**
- * Server-side apply that sends nothing when there is nothing to do. An annotation
- * holds a hash of what was applied, which tells a field that we no longer want; a
- * comparison with the live object tells what somebody else changed.
+ * Server-side apply that sends a request only if something differs. An annotation has a hash of the applied
+ * object, which detects fields that are no longer desired; a comparison with the live object detects drift.
  */
 import { hash } from 'node:crypto';
 import { canonicalJson } from './canonical-json.js';
@@ -12,9 +11,12 @@ import { lastOtherManager } from './managed-fields.js';
 
 export type ApplyResult =
   | { outcome: 'unchanged' | 'created' | 'updated' }
-  /** Somebody else had changed what is ours; it is put back. `fields` are paths such as `spec.replicas`. */
+  /**
+   * Another field manager had changed the object; the change was reverted. `fields` are paths such as
+   * `spec.replicas`.
+   */
   | ({ outcome: 'drifted' } & Drift)
-  /** The same, and it is left so for now: `mayRepair` said no. */
+  /** Drift that is not repaired now, because `mayRepair` returned false. */
   | ({ outcome: 'left' } & Drift);
 
 export interface Drift {
@@ -23,28 +25,31 @@ export interface Drift {
 }
 
 export interface ApplyOptions {
-  /** Whether the change of somebody else may be put back now. Yes when left out. */
+  /** Whether drift may be repaired now. Default: yes. */
   mayRepair?: (drift: Drift) => boolean;
 }
 
-/** The object is not in the caches and exists all the same. */
+/** The object is not cached, but exists. */
 export class ExistsError extends Error {
   override readonly name = 'ExistsError';
 }
 
-/** A version that no object has: an apply that names it can create, and can't change what exists. */
+/**
+ * A resourceVersion that no object has: an apply with it can create an object, but not change an existing
+ * one.
+ */
 const NO_VERSION = '1';
 
 export interface ApplierOptions {
   fieldManager: string;
-  /** Annotation that holds the hash. */
+  /** Annotation with the hash. */
   annotation: string;
-  /** Told of what the API server answered, so that caches can take it in. */
+  /** Called with the response of the API server, so that caches can store it. */
   onWrite?: (type: ResourceType, written: KubeObject) => void;
 }
 
 export class Applier {
-  /** Hash that a live object was found to match. It is a new object whenever it changed. */
+  /** Hash that matches a live object. A changed object is a new key. */
   private readonly settled = new WeakMap<KubeObject, string>();
 
   constructor(
@@ -53,8 +58,8 @@ export class Applier {
   ) {}
 
   /**
-   * Brings one object to what is desired. `live` is what the caches know of it; without it
-   * the object is created, or an {@link ExistsError} thrown. Throws what the API server refuses.
+   * Applies one object. `live` is the cached object; without it the object is created, or an {@link
+   * ExistsError} is thrown. Throws errors of the API server.
    */
   async apply(
     type: ResourceType,
@@ -76,18 +81,19 @@ export class Applier {
     if (found && !mayRepair(found)) return { outcome: 'left', ...found };
     const written = await this.write(type, object);
     if (written.metadata.resourceVersion === live.metadata.resourceVersion) {
-      // The API server finds no difference, or its defaults and webhooks always make this one: asking again changes nothing.
+      // The write is a no-op, or defaults and webhooks always cause this difference: another attempt would
+      // not help.
       this.settled.set(live, wanted);
       return { outcome: 'unchanged' };
     }
     return found ? { outcome: 'drifted', ...found } : { outcome: 'updated' };
   }
 
-  /** What somebody else changed; undefined when it is we who want something else than we last applied. */
+  /** Drift; undefined if the desired object differs from the last applied one. */
   private driftOf(object: KubeObject, live: KubeObject, wanted: string): Difference[] | undefined {
     const { annotation, fieldManager } = this.options;
     const applied = live.metadata.annotations?.[annotation];
-    // Without the annotation it was replaced as a whole, by somebody who did not know of it.
+    // Without the annotation another client replaced the whole object.
     return applied === undefined || applied === wanted ? differences(object, live, fieldManager) : undefined;
   }
 
@@ -97,7 +103,7 @@ export class Applier {
     return { manager, fields: drift.map(({ path }) => path) };
   }
 
-  /** One request, which fails when the object exists: no need to look first. */
+  /** One request that fails if the object exists, without a read before it. */
   private async create(type: ResourceType, object: KubeObject): Promise<ApplyResult> {
     const metadata = { ...object.metadata, resourceVersion: NO_VERSION };
     try {
@@ -129,7 +135,7 @@ function annotated(desired: KubeObject, annotation: string, hash: string): KubeO
   };
 }
 
-/** The same for objects that differ only in the order of their keys. */
+/** Equal for objects that differ only in the order of their keys. */
 function hashOf(object: KubeObject): string {
   return hash('sha256', canonicalJson(object)).slice(0, 16);
 }

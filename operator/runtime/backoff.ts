@@ -2,11 +2,11 @@
 export interface BackoffPolicy {
   baseMs: number;
   maxMs: number;
-  /** Share of the delay that is random, 0 to 1: clients that failed together should not come back together. */
+  /** Random share of the delay, from 0 to 1: clients that failed together should not retry together. */
   jitter: number;
 }
 
-/** Delay before try number `failures` (1 after the first failure). */
+/** Delay after `failures` consecutive failures. */
 export function backoffMs(
   failures: number,
   { baseMs, maxMs, jitter }: BackoffPolicy,

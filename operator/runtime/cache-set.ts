@@ -1,4 +1,4 @@
-/** All the caches of a process: started, waited for and stopped together. */
+/** All caches of a process, which start and stop together. */
 import type { Logger } from 'pino';
 import type { KubeClient, ResourceType } from './kube-client.js';
 import { type CacheOptions, type CacheTiming, defaultTiming, ResourceCache } from './resource-cache.js';
@@ -13,29 +13,29 @@ export class CacheSet {
     private readonly timing: CacheTiming = defaultTiming,
   ) {}
 
-  /** Declares a cache. Call before {@link start}. */
+  /** Declares a cache. Call it before {@link start}. */
   resource(type: ResourceType, options: CacheOptions = {}): ResourceCache {
     const cache = new ResourceCache(type, this.client, this.logger, options, this.timing);
     this.caches.push(cache);
     return cache;
   }
 
-  /** Starts every cache; they run until the signal. */
+  /** Starts all caches. They run until the signal fires. */
   start(signal: AbortSignal): void {
     this.running = this.caches.map((cache) => cache.run(signal));
   }
 
-  /** Resolves once every cache had its first list. */
+  /** Resolves when every cache has received its first list. */
   async synced(): Promise<void> {
     await Promise.all(this.caches.map((cache) => cache.synced));
   }
 
-  /** Resolves once every cache has stopped. */
+  /** Resolves when every cache has stopped. */
   async stopped(): Promise<void> {
     await Promise.all(this.running);
   }
 
-  /** Kinds whose watch has been silent for longer than a healthy one ever is. */
+  /** Kinds whose watch has been silent for longer than a healthy watch. */
   silent(): string[] {
     return this.caches
       .filter((cache) => cache.silentForMs() > 2 * this.timing.silenceMs)

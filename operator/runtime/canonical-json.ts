@@ -3,7 +3,7 @@ import { configure } from 'safe-stable-stringify';
 
 const stringify = configure({ deterministic: true, circularValue: Error });
 
-/** `undefined` is left out where JSON leaves it out. Throws on a circle. */
+/** Omits `undefined` like JSON. Throws on a cycle. */
 export function canonicalJson(value: unknown): string {
   return stringify(value) ?? 'null';
 }

@@ -1,4 +1,4 @@
-/** Time that never goes back, as a dependency: what waits for seconds is tested in milliseconds. */
+/** Monotonic time as a dependency, so that tests of delays in seconds run in milliseconds. */
 export interface Clock {
   /** Monotonic, in milliseconds. */
   now(): number;
@@ -14,7 +14,7 @@ export const systemClock: Clock = {
   },
 };
 
-/** Resolves after the time, or at once when the signal fires. Never rejects. */
+/** Resolves after the delay, or immediately when the signal fires. Never rejects. */
 export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => {

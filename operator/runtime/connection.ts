@@ -1,8 +1,8 @@
-/** Connections to the API server with the kubeconfig's credentials, which may change under us. */
+/** Connections to the API server with the credentials of the kubeconfig, which can be rotated. */
 import type { KubeConfig } from '@kubernetes/client-node';
 import { Agent } from 'undici';
 
-/** Tokens and certificates may be files that are rotated. Kubernetes does so well before they expire. */
+/** Reload interval of tokens and certificates in files. Kubernetes rotates them well before they expire. */
 const CREDENTIALS_TTL_MS = 60_000;
 const CONNECT_TIMEOUT_MS = 10_000;
 
@@ -10,11 +10,11 @@ export interface Connection {
   agent: Agent;
   authorization?: string;
   origin: string;
-  /** Of an API server behind a path; empty for most. */
+  /** Path prefix of the API server. Usually empty. */
   basePath: string;
 }
 
-/** What client-node's applyToHTTPSOptions fills in. */
+/** Fields that applyToHTTPSOptions of client-node sets. */
 interface TlsOptions {
   headers?: Record<string, string>;
   ca?: string | Buffer;
@@ -24,7 +24,7 @@ interface TlsOptions {
   auth?: string;
 }
 
-/** One undici Agent for all requests, made again when the certificates changed. */
+/** One undici Agent for all requests. It is replaced when the certificates change. */
 export class ApiConnection {
   private current: Promise<Connection> | undefined;
   private openedAt = 0;
@@ -39,14 +39,14 @@ export class ApiConnection {
     this.openedAt = now;
     const opening = this.open();
     this.current = opening;
-    // A credential helper that failed is asked again by the next request.
+    // After a failure of a credential plugin the next request calls it again.
     opening.catch(() => {
       if (this.current === opening) this.current = undefined;
     });
     return opening;
   }
 
-  /** The credentials were refused: read them again before the next request. */
+  /** Credentials were rejected: reads them again before the next request. */
   refresh(): void {
     this.current = undefined;
   }
@@ -73,7 +73,7 @@ export class ApiConnection {
   private agentFor({ ca, cert, key, servername }: TlsOptions, skipTlsVerify: boolean): Agent {
     const fingerprint = [ca, cert, key].map((part) => part?.toString() ?? '').join('\n');
     if (this.agent && this.fingerprint === fingerprint) return this.agent;
-    // Waits for the requests under way: watches end by themselves within ten minutes.
+    // Waits for requests in progress: watches end within ten minutes.
     void this.agent?.close();
     this.fingerprint = fingerprint;
     this.agent = new Agent({

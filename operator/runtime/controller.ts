@@ -1,19 +1,19 @@
-/** Workers over one queue. */
+/** Workers that process the keys of a queue. */
 import { setImmediate } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
-import { controllerMetrics, queueMetrics } from './metrics.js';
+import { controllerMetrics, queueMetrics } from './controller-metrics.js';
 import { WorkQueue } from './work-queue.js';
 
-/** When a key comes back after a failure. In milliseconds. */
+/** When a key is requeued after a failure. In milliseconds. */
 export interface Return {
-  /** Something else about the key is due then. */
+  /** Delay until another action for the key is due. */
   lookAgainMs?: number;
-  /** It is tried again after this time at the latest, however often it has failed. */
+  /** Maximum delay of the retry, independent of the number of failures. */
   retryWithinMs?: number;
 }
 
-/** A reconcile failed, and when to come back is known better than by its failures alone. */
+/** A failed reconcile with its requeue times. */
 export class ReconcileError extends Error {
   override readonly name: string = 'ReconcileError';
   constructor(
@@ -25,24 +25,24 @@ export class ReconcileError extends Error {
   }
 }
 
-/** Trying again can't fix it: the key rests until something about it changes, or is due. */
+/** A permanent error: the key is not retried until its object changes, or an action is due. */
 export class TerminalError extends ReconcileError {
   override readonly name = 'TerminalError';
 }
 
-/** What is due at once, and fails, must not become a busy loop. */
+/** Minimum delay of a due action, so that a failing action is not a busy loop. */
 const LEAST_DUE_MS = 1_000;
 
-/** A key that is due sooner than this is due immediately. */
+/** A key that is due sooner than this is requeued immediately. */
 const IMMEDIATE_MS = 10;
 
 /**
- * This many consecutive immediate requeues are a loop without progress. The queue's backoff
- * spreads them over about five seconds, so that a delivery with many short steps is not one.
+ * This many consecutive immediate requeues are a loop without progress. The backoff of the queue spreads them
+ * over about five seconds, so that a delivery with many short steps is not reported.
  */
 const LOOP_REQUEUES = 10;
 
-/** No request of a reconcile may take longer than its timeout, so a reconcile of this age hangs. */
+/** Age of a reconcile that counts as hanging. Each request of a reconcile has a shorter timeout. */
 const HANGING_MS = 300_000;
 
 export interface ReconcileResult {
@@ -56,7 +56,7 @@ export interface ReconcileResult {
 export interface ControllerOptions {
   name: string;
   workers: number;
-  /** Brings what the key names a step nearer to what is asked. Throws to be called again, ever later. */
+  /** Reconciles the object of the key. If it throws, the key is retried with backoff. */
   reconcile: (key: string) => Promise<ReconcileResult>;
   logger: Logger;
   registry: Registry;
@@ -84,7 +84,7 @@ export class Controller {
     this.workers = Array.from({ length: this.options.workers }, () => this.work());
   }
 
-  /** Takes no further key and resolves once the running reconciles are done. */
+  /** Stops taking keys. Resolves when the running reconciles are finished. */
   async stop(): Promise<void> {
     this.queue.close();
     await Promise.all(this.workers);
@@ -95,7 +95,9 @@ export class Controller {
     const looping = [...this.immediate].filter(([, times]) => times >= LOOP_REQUEUES).map(([key]) => key);
     if (looping.length > 0) return `reconcile loop without progress: ${looping.slice(0, 3).join(', ')}`;
     const longestMs = Math.max(0, ...this.queue.workingMs());
-    return longestMs > HANGING_MS ? `a reconcile takes ${Math.round(longestMs / 1000)} s` : undefined;
+    return longestMs > HANGING_MS
+      ? `a reconcile has been running for ${Math.round(longestMs / 1000)} s`
+      : undefined;
   }
 
   private async work(): Promise<void> {
@@ -151,10 +153,10 @@ export class Controller {
     if (error instanceof TerminalError) {
       this.metrics.terminalErrors.inc({ controller });
       this.queue.forget(key);
-      logger.error({ err: error, key }, 'reconcile failed and waits for a change');
+      logger.error({ err: error, key }, 'reconcile failed permanently');
     } else {
       const delayMs = Math.round(this.queue.addRateLimited(key, retryWithinMs));
-      logger.warn({ err: error, key, delayMs }, 'reconcile failed and is tried again');
+      logger.warn({ err: error, key, delayMs }, 'reconcile failed, retry scheduled');
     }
     if (lookAgainMs !== undefined) this.queue.addAfter(key, Math.max(lookAgainMs, LEAST_DUE_MS), 'low');
   }

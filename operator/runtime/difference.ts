@@ -1,35 +1,35 @@
-/** Whether a live object holds everything that is desired of it, and where it does not. */
+/** Differences between the desired fields and a live object. */
 import type { FieldSet, KubeObject } from './kube-types.js';
 import { type FieldPath, itemStep, listKind } from './managed-fields.js';
 import { sameQuantity } from './quantity.js';
 
 export interface Difference {
-  /** For people: `spec.template.spec.containers[name=api].image`. */
+  /** Path for messages: `spec.template.spec.containers[name=api].image`. */
   path: string;
   fieldPath: FieldPath;
 }
 
 /**
- * A place in both objects. Nearly all of them are equal, so what only a difference or a
- * list needs, its whole path and everyone's field sets, is found when it is asked for.
+ * A position in both objects. Paths and field sets are computed on demand, because most positions have no
+ * difference.
  */
 interface Place {
   parent?: Place;
-  /** As `FieldsV1` spells it; undefined for an item of a list that is owned whole. */
+  /** Element of `FieldsV1`; undefined for an item of an atomic list. */
   step?: string;
-  /** For people: how the path continues. */
+  /** Element of the path for messages. */
   label: string;
-  /** Our manager's field set here; undefined when it is not known. */
+  /** Fields that our manager owns here; undefined if unknown. */
   ours: FieldSet | undefined;
-  /** At the root: everyone's, ours included. They tell how the API server merges lists. */
+  /** At the root: managed fields of all managers. They show how the API server merges lists. */
   all?: FieldSet[];
 }
 
 /**
- * Where `live` lacks what `desired` says, and what there we no longer own since somebody
- * else replaced it. What `live` has beyond that is not our business: defaults, other
- * managers' fields. Lists are compared as the API server merges them, which
- * `metadata.managedFields` tells; without it each is compared whole and in order.
+ * Finds fields of `desired` that differ in `live`, and fields that our manager no longer owns because another
+ * manager replaced them. Other fields of `live` are ignored: defaults, and fields of other managers. Lists
+ * are compared as the API server merges them according to `metadata.managedFields`; without it each list is
+ * atomic.
  */
 export function differences(desired: KubeObject, live: KubeObject, ourManager: string): Difference[] {
   const managed = live.metadata.managedFields ?? [];
@@ -43,7 +43,7 @@ export function differences(desired: KubeObject, live: KubeObject, ourManager: s
   return found;
 }
 
-/** Adds what it finds to `found`: most places have nothing to say, and a list for each would be most of the work. */
+/** Appends differences to `found`. Allocating a list per position would dominate the run time. */
 function compare(desired: unknown, live: unknown, place: Place, found: Difference[]): void {
   if (desired === undefined) return;
   if (Array.isArray(desired)) compareLists(desired, live, place, found);
@@ -64,8 +64,8 @@ function compareField(
   found: Difference[],
 ): void {
   const place = below(parent, `f:${key}`, parent.label ? `.${key}` : key);
-  // A list or map that is owned whole, and that another manager has replaced, is no longer among ours.
-  // (Not at the root: of a metadata that only names the object, nobody owns anything.)
+  // An atomic list or map that another manager replaced is no longer in our field set. The root is excluded:
+  // a metadata that only names the object is not owned.
   const known = parent.parent ? parent.ours : undefined;
   const isLost = known && !isLeaf(known) && !place.ours && isComposite(desired);
   if (isLost) found.push(differenceAt(place));
@@ -87,7 +87,7 @@ function compareLists(desired: unknown[], live: unknown, place: Place, found: Di
   } else if (desired.length !== live.length) {
     found.push(differenceAt(place));
   } else {
-    // Nothing below a list that is owned whole is owned by itself.
+    // Elements of an atomic list are not owned separately.
     for (const [index, item] of desired.entries())
       compare(item, live[index], { parent: place, label: `[${index}]`, ours: undefined }, found);
   }
@@ -100,7 +100,10 @@ interface KeyedList {
   place: Place;
 }
 
-/** An item of a list that is merged by keys. A key left out of `desired` is one with a default, such as a port's protocol. */
+/**
+ * An item of a list that is merged by keys. A key that `desired` omits has a default, such as the protocol of
+ * a port.
+ */
 function compareItem(
   desired: Record<string, unknown>,
   live: unknown[],
@@ -118,7 +121,7 @@ function below(parent: Place, step: string | undefined, label: string): Place {
   return { parent, step, label, ours: step === undefined ? undefined : parent.ours?.[step] };
 }
 
-/** Everyone's field sets at the place. */
+/** Field sets of all managers at this position. */
 function fieldSetsAt({ parent, step, all }: Place): FieldSet[] {
   if (!parent) return all ?? [];
   return step === undefined ? [] : fieldSetsAt(parent).flatMap((set) => set[step] ?? []);
@@ -133,13 +136,13 @@ function fieldPathOf({ parent, step }: Place): string[] {
   return step === undefined ? path : [...path, step];
 }
 
-/** Where the values are quantities, which the API server may write otherwise than we did. */
+/** Fields with quantities, which the API server can normalize. */
 const quantityPath =
   /\.(requests|limits|minAllowed|maxAllowed)\.[^.]+$|\.(sizeLimit|divisor|averageValue|tolerance)$|\.target\.value$/;
 
 function sameScalar(desired: unknown, live: unknown, place: Place): boolean {
   if (desired === live) return true;
-  // An empty value is what a missing one means, in Kubernetes' own types.
+  // In Kubernetes types an empty value is equivalent to an unset one.
   if (live === undefined) return desired === '' || desired === false || desired === 0 || desired === null;
   return quantityPath.test(pathOf(place)) && sameQuantity(desired, live);
 }
@@ -152,7 +155,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** A list or an object with something in it. What is empty is owned by nobody. */
+/** A non-empty list or object. Empty ones have no owner. */
 function isComposite(value: unknown): boolean {
   if (Array.isArray(value)) return value.length > 0;
   return isObject(value) && Object.values(value).some((part) => isComposite(part) || isScalar(part));

@@ -1,6 +1,6 @@
 /**
- * Events (events.k8s.io/v1), repeated ones as a series. Recording never delays and
- * never fails what it reports on.
+ * Records Events (events.k8s.io/v1); repeated ones become a series. Recording never delays or fails its
+ * caller.
  */
 import { createHash } from 'node:crypto';
 import type { Logger } from 'pino';
@@ -24,11 +24,11 @@ export interface EventInput {
     metadata: Pick<ObjectMeta, 'name' | 'namespace' | 'uid' | 'resourceVersion'>;
   };
   type: 'Normal' | 'Warning';
-  /** One CamelCase word. */
+  /** Reason in UpperCamelCase. */
   reason: string;
-  /** What was being done, in one CamelCase word. */
+  /** Action in UpperCamelCase. */
   action: string;
-  /** For people; cut off at 1,024 bytes, the API's limit. */
+  /** Note for users, truncated to 1,024 bytes, the limit of the API. */
   note: string;
 }
 
@@ -41,19 +41,19 @@ interface Series {
   writtenAt: number;
 }
 
-/** client-go aggregates what repeats within six minutes. */
+/** client-go aggregates repeated events within six minutes. */
 const SERIES_WINDOW_MS = 6 * 60_000;
-/** A series is written at 2, 4, 8 ... repeats, and this long after it was last written. */
+/** A series is written after 2, 4, 8 ... repeats, and after this time since the last write. */
 const SERIES_REFRESH_MS = 60_000;
 const MAX_SERIES = 2_000;
 const MAX_BACKLOG = 2_000;
-/** New events (not repeats) about one object: 25 at once, as in client-go, then one every ten seconds. */
+/** Rate limit of new events per object: a burst of 25, as in client-go, then one per 10 s. */
 const OBJECT_BURST = 25;
 const OBJECT_PER_SECOND = 0.1;
 const MAX_NOTE_BYTES = 1_024;
-/** The events API's limit on the name of a reporter. */
+/** Maximum length of a reporter name. */
 const MAX_INSTANCE = 128;
-/** Names hold 253 characters; what is put behind the name of the object needs 22 of them. */
+/** Names have at most 253 characters; the suffix needs 22 of them. */
 const MAX_NAME_LENGTH = 253 - 22;
 
 export class EventRecorder {
@@ -71,9 +71,9 @@ export class EventRecorder {
     private readonly logger: Logger,
   ) {}
 
-  /** Queues the event and returns at once. */
+  /** Queues the event and returns immediately. */
   record(input: EventInput): void {
-    // The API server is away or slow: memory is worth more than news.
+    // The API server is unavailable or slow: drops events to limit memory.
     if (this.backlog >= MAX_BACKLOG) return;
     this.enqueue(() => this.write(input), input.reason);
   }
@@ -91,7 +91,7 @@ export class EventRecorder {
     this.backlog += 1;
     this.tail = this.tail
       .then(write)
-      .catch((error: unknown) => this.logger.debug({ err: error, reason }, 'an event could not be recorded'))
+      .catch((error: unknown) => this.logger.debug({ err: error, reason }, 'recording an event failed'))
       .finally(() => {
         this.backlog -= 1;
       });
@@ -102,7 +102,7 @@ export class EventRecorder {
     const known = this.series.get(id);
     if (known && Date.now() - known.lastSeenAt < SERIES_WINDOW_MS && (await this.repeat(id, known))) return;
     if (!this.limiterOf(input).tryTake()) {
-      this.logger.debug({ reason: input.reason }, 'too many events about one object: dropped');
+      this.logger.debug({ reason: input.reason }, 'event dropped by the rate limit of its object');
       return;
     }
     const object = await this.client.create(EventKind, this.eventOf(input, id));
@@ -112,7 +112,7 @@ export class EventRecorder {
     dropOldest(this.series);
   }
 
-  /** Counts a repeat. False when the Event is gone and has to be made again. */
+  /** Counts a repeat. Returns false if the Event was deleted and must be created again. */
   private async repeat(id: string, known: Series): Promise<boolean> {
     known.count += 1;
     known.lastSeenAt = Date.now();
@@ -185,7 +185,7 @@ function clipName(name: string): string {
 function clip(note: string): string {
   const bytes = Buffer.from(note);
   if (bytes.length <= MAX_NOTE_BYTES) return note;
-  // The cut may go through a character, whose first half decodes to U+FFFD.
+  // A cut within a multi-byte character decodes to U+FFFD.
   const kept = bytes.subarray(0, MAX_NOTE_BYTES - 8).toString('utf8');
   return `${kept.replace(/\uFFFD+$/, '')}…`;
 }

@@ -3,12 +3,12 @@ import { createServer, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 
-/** Answers undefined when all is well, or what is wrong in a few words. */
+/** Returns undefined if healthy, or a short description of the fault. */
 export type Check = () => string | undefined;
 
 export interface HttpServerOptions {
   host: string;
-  /** 0 picks a free one. */
+  /** 0: any free port. */
   port: number;
   registry: Registry;
   live: Record<string, Check>;
@@ -51,7 +51,7 @@ export class HttpServer {
   }
 }
 
-/** One line a check, as the API server's own ?verbose has it. */
+/** One line per check, in the format of `?verbose` of the API server. */
 function sendChecks(response: ServerResponse, checks: Record<string, Check>): void {
   const results = Object.entries(checks).map(([name, check]) => ({ name, problem: problemOf(check) }));
   const lines = results.map(({ name, problem }) =>

@@ -1,7 +1,7 @@
 /**
- * A Kubernetes API client for plain JSON objects. @kubernetes/client-node reads the
- * kubeconfig and refreshes credentials; undici carries the requests. The typed
- * clients are left out: they convert every object, which a watch of thousands pays for.
+ * A Kubernetes API client for plain JSON objects. @kubernetes/client-node reads the kubeconfig and refreshes
+ * credentials; undici sends the requests. The typed clients are not used, because they convert every object,
+ * which is expensive for watches of thousands of objects.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeConfig } from '@kubernetes/client-node';
@@ -44,19 +44,25 @@ export {
 } from './kube-types.js';
 
 export interface KubeClientOptions {
-  /** What audit logs call this client. */
+  /** User agent in audit logs. */
   userAgent?: string;
-  /** Longest wait for an answer, in milliseconds. */
+  /** Request timeout in milliseconds. */
   timeoutMs?: number;
-  /** Paces the requests, watches aside; clients may share it. Unlimited when left out: the API server has its own fairness. */
+  /**
+   * Client-side rate limit of requests except watches; clients can share it. Default: none, because the API
+   * server has priority and fairness.
+   */
   limiter?: TokenBucket;
-  /** Told how long a request had to wait for the limiter, in milliseconds. */
+  /** Called with the time in milliseconds that a request waited for the limiter. */
   onThrottle?: (waitedMs: number) => void;
-  /** Told of each finished request. */
+  /** Called after each request. */
   onRequest?: (method: string, status: number | 'error', durationMs: number) => void;
-  /** Throws when this process may not write (it is not the leader, or no longer). Asked right before a write leaves. */
+  /**
+   * Throws if this process may not write, because it is not the leader. Called immediately before a write is
+   * sent.
+   */
   guardWrite?: () => void;
-  /** Ends the writes under way when it fires, as when the lease is lost. */
+  /** Aborts writes in progress when it fires, for example when the Lease is lost. */
   writeSignal?: () => AbortSignal | undefined;
 }
 
@@ -111,13 +117,13 @@ export class KubeClient {
     return this.json('POST', path, { body: object, contentType: 'application/json', query, signal });
   }
 
-  /** PUT: fails with a conflict when `metadata.resourceVersion` is not the newest. */
+  /** PUT. Fails with a conflict if `metadata.resourceVersion` is not the newest. */
   replace(type: ResourceType, object: KubeObject, signal?: AbortSignal): Promise<KubeObject> {
     const path = objectPath(type, object.metadata.namespace, object.metadata.name);
     return this.json('PUT', path, { body: object, contentType: 'application/json', signal });
   }
 
-  /** JSON merge patch. Give `metadata.resourceVersion` in the patch to fail on a conflict. */
+  /** JSON merge patch. With `metadata.resourceVersion` in the patch it fails on a conflict. */
   patch(
     type: ResourceType,
     namespace: string | undefined,
@@ -129,7 +135,7 @@ export class KubeClient {
     return this.json('PATCH', path, { body: patch, contentType: 'application/merge-patch+json', query });
   }
 
-  /** Server-side apply. Returns the object as it is now. */
+  /** Server-side apply. Returns the written object. */
   apply(
     type: ResourceType,
     object: KubeObject,
@@ -149,7 +155,10 @@ export class KubeClient {
     return this.json('PATCH', path, { body: object, contentType: 'application/apply-patch+yaml', query });
   }
 
-  /** Returns the object as it was, or as it is while finalizers hold it; a Status object for some kinds. */
+  /**
+   * Returns the deleted object, or the current one while finalizers block the deletion; a Status object for
+   * some kinds.
+   */
   delete(
     type: ResourceType,
     namespace: string | undefined,
@@ -161,7 +170,7 @@ export class KubeClient {
     return this.json('DELETE', objectPath(type, namespace, name), { body, contentType: 'application/json' });
   }
 
-  /** Whether the cluster has the kind, in this version. Everybody who is signed in may ask. */
+  /** Whether the cluster serves the kind in this version. All authenticated users may read API discovery. */
   async serves({ group, version, plural }: ResourceType): Promise<boolean> {
     const path = group ? `/apis/${group}/${version}` : `/api/${version}`;
     try {
@@ -173,7 +182,7 @@ export class KubeClient {
     }
   }
 
-  /** Opens the log of a container and returns its bytes as they come. No timeout of ours: `signal` ends it. */
+  /** Opens the log of a container and returns a stream of its bytes, without a timeout: `signal` ends it. */
   async log(
     { namespace, name }: { namespace: string; name: string },
     query: { container: string; follow?: boolean; tailLines?: number },
@@ -182,7 +191,10 @@ export class KubeClient {
     return this.stream(`${objectPath(PodType, namespace, name)}/log`, query, signal);
   }
 
-  /** Opens a watch and returns its body: one JSON event a line. No timeout of ours: the reflector guards it. */
+  /**
+   * Opens a watch and returns its body: one JSON event per line, without a timeout: the reflector checks for
+   * silence.
+   */
   async watch(
     type: ResourceType,
     { namespace, ...query }: WatchOptions,
@@ -200,7 +212,7 @@ export class KubeClient {
     const response = await this.send('GET', path, { query, signal, stream: true });
     if (response.statusCode < 400) return response.body;
     const late = setTimeout(
-      () => response.body.destroy(new Error('the refusal never ended')),
+      () => response.body.destroy(new Error('the error response did not end')),
       this.timeoutMs,
     );
     throw await this.refusal(response).finally(() => clearTimeout(late));
@@ -211,7 +223,7 @@ export class KubeClient {
     return this.connection.close();
   }
 
-  /** Sends, and sends again while the API server asks for patience with Retry-After. */
+  /** Sends a request, and retries while the response has Retry-After. */
   private async json<T>(method: Dispatcher.HttpMethod, path: string, options: RequestOptions): Promise<T> {
     for (let attempt = 0; ; attempt++) {
       const waitMs = this.options.limiter?.reserve() ?? 0;
@@ -223,7 +235,7 @@ export class KubeClient {
       if (response.statusCode < 400) return (await response.body.json()) as T;
       const error = await this.refusal(response);
       if (error.retryAfterMs === undefined) throw error;
-      // Also before it gives up: who calls is free to try again at once.
+      // Also before the last attempt: the caller may retry immediately.
       const pauseMs = Math.min(error.retryAfterMs, MAX_RETRY_AFTER_MS) * (1 + Math.random() / 10);
       await sleep(pauseMs, undefined, { signal: options.signal });
       if (attempt >= THROTTLE_RETRIES) throw error;
@@ -243,7 +255,8 @@ export class KubeClient {
   ): Promise<Dispatcher.ResponseData> {
     const { agent, authorization, origin, basePath } = await this.connection.get();
     const isWrite = method !== 'GET';
-    // Last, with nothing awaited after it: a process that was paused must find out before it writes.
+    // Last check before the write, without an await after it: a process that was paused must detect the lost
+    // Lease.
     if (isWrite) this.options.guardWrite?.();
     const startedAt = performance.now();
     const done = (status: number | 'error') =>

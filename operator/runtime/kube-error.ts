@@ -1,11 +1,11 @@
-/** What the API server answers when it refuses. */
+/** Errors of the API server. */
 import type { Dispatcher } from 'undici';
 
-/** An answer of the API server other than success: `reason` and `message` are those of its Status object. */
+/** An error response of the API server: `reason` and `message` are those of its Status object. */
 export class KubeApiError extends Error {
   override readonly name = 'KubeApiError';
   constructor(
-    /** HTTP status, or the code of a watch's ERROR event. */
+    /** HTTP status, or the code of an ERROR event of a watch. */
     readonly status: number,
     readonly reason: string,
     message: string,
@@ -23,13 +23,13 @@ export const isUnauthorized = hasStatus(401);
 export const isForbidden = hasStatus(403);
 export const isNotFound = hasStatus(404);
 export const isConflict = hasStatus(409);
-/** The resourceVersion or continue token asked for is no longer kept. */
+/** The resourceVersion or continue token has expired. */
 export const isGone = hasStatus(410);
 
 /**
- * The same request will be refused again: by the kind's rules (422), by an admission webhook
- * that gives no code of its own (400), or by a schema that lacks a field of the apply, of
- * which the API server speaks as if the fault were its own.
+ * The same request will be rejected again: by the validation of the kind (422), by an admission webhook
+ * without a code (400), or by a schema without a field of the apply, which the API server reports as an
+ * internal error.
  * @see https://github.com/kubernetes/kubernetes/issues/139253
  */
 export function isInvalid(error: unknown): error is KubeApiError {
@@ -39,22 +39,22 @@ export function isInvalid(error: unknown): error is KubeApiError {
 }
 const UNTYPED = 'failed to create typed patch object';
 
-/** It failed at the API server, or at a webhook it asks: the same request may succeed a moment later. */
+/** The API server, or a webhook that it calls, failed: the same request can succeed later. */
 export function isServerError(error: unknown): error is KubeApiError {
   return error instanceof KubeApiError && error.status >= 500 && !isInvalid(error);
 }
 
-/** No answer came: the API server is away, or the way to it. */
+/** No response: the API server is unavailable or unreachable. */
 export function isConnectionError(error: unknown): boolean {
   const { code } = (error ?? {}) as { code?: unknown };
   return typeof code === 'string' && /^(UND_ERR_|E[A-Z]+$)/.test(code);
 }
 
-/** Reads the Status object of a refusal. */
+/** Parses the Status object of an error response. */
 export async function errorOf({ statusCode, headers, body }: Dispatcher.ResponseData): Promise<KubeApiError> {
   const text = await body.text();
   const seconds = Number(headers['retry-after'] ?? Number.NaN);
-  // As client-go has it: whoever sends Retry-After with 429 or 5xx has not begun to act on the request.
+  // As in client-go: a server that sends Retry-After with 429 or 5xx has not started to process the request.
   const mayRetry = (statusCode === 429 || statusCode >= 500) && Number.isFinite(seconds);
   const { reason = 'Unknown', message = text } = parseStatus(text);
   return new KubeApiError(statusCode, reason, message, mayRetry ? seconds * 1000 : undefined);

@@ -1,4 +1,4 @@
-/** Kubernetes objects as plain JSON, and where each kind of them lives in the API. */
+/** Kubernetes objects as plain JSON, and the API paths of their kinds. */
 
 export interface ManagedFields {
   manager?: string;
@@ -41,7 +41,7 @@ export interface KubeObject {
   [field: string]: unknown;
 }
 
-/** A kind of object and where its API is. `group` is empty for the core API. */
+/** A kind and its API. `group` is empty for the core API. */
 export interface ResourceType {
   group: string;
   version: string;
@@ -60,15 +60,15 @@ export interface ListOptions {
 }
 
 export interface WatchOptions extends ListOptions {
-  /** When the API server is to end the watch. */
+  /** Timeout of the watch, set by the client. */
   timeoutSeconds: number;
-  /** WatchList (KEP-3157): begin with what there is, then a bookmark, then continue as a watch. */
+  /** WatchList (KEP-3157): starts with existing objects, then a bookmark, then continues as a watch. */
   sendInitialEvents?: boolean;
   resourceVersionMatch?: 'NotOlderThan';
 }
 
 export interface DeleteOptions {
-  /** Delete only the object with this uid, not a namesake that came after it. */
+  /** Deletes only the object with this uid, not a newer object of the same name. */
   uid?: string;
   /** Deletes the object only in this version. */
   resourceVersion?: string;

@@ -1,27 +1,26 @@
 /**
- * Leader election on a Lease, after client-go: whoever renews it leads; others take
- * it over once they have seen it unchanged for its whole duration, by their own clock.
- *
- * Fencing: a leader counts from the *start* of its last successful renewal and stops
- * writing at `renewDeadlineMs`, which is shorter than `leaseDurationMs`, so it has
- * stopped before anyone else can begin - also when it was paused and wakes up again.
+ * Leader election with a Lease, like client-go: the process that renews it is the leader. A standby acquires
+ * it after it has not observed a change for the lease duration, by its own clock. Fencing: a leader counts
+ * from the *start* of its last successful renewal and stops writing at `renewDeadlineMs`, which is shorter
+ * than `leaseDurationMs`. Therefore it has stopped before another process can acquire the Lease, even if it
+ * was paused in between.
  */
 import type { Logger } from 'pino';
 import { type Clock, pause, systemClock } from './clock.js';
 import { isConflict, isNotFound, type KubeClient } from './kube-client.js';
 import { heldBy, type Lease, LeaseKind, released } from './lease.js';
 
-/** client-go's defaults; times in milliseconds. */
+/** Defaults of client-go, in milliseconds. */
 export interface LeaderElectionOptions {
   namespace: string;
   name: string;
-  /** Unique to this process, also across its restarts. */
+  /** Unique per process, also after a restart. */
   identity: string;
-  /** Others wait this long after they last saw the Lease change. 15 s. */
+  /** Time after the last observed change of the Lease before a standby acquires it. 15 s. */
   leaseDurationMs?: number;
-  /** The leader stops writing this long after it last renewed. 10 s; less than the duration. */
+  /** Time after the last renewal before the leader stops writing. 10 s; less than the lease duration. */
   renewDeadlineMs?: number;
-  /** Time between two tries. 2 s. */
+  /** Time between two attempts. 2 s. */
   retryPeriodMs?: number;
   clock?: Clock;
 }
@@ -33,20 +32,20 @@ export class NotLeaderError extends Error {
   }
 }
 
-/** Giving the Lease back must not hold up the end of the process. */
+/** Timeout of releasing the Lease at shutdown. */
 const RELEASE_TIMEOUT_MS = 3_000;
 
 export class LeaderElector {
   private readonly timing: { leaseDurationMs: number; renewDeadlineMs: number; retryPeriodMs: number };
   private readonly clock: Clock;
-  /** Monotonic time until which we lead; 0 when we do not. */
+  /** Monotonic time until which this process is the leader; 0 if it is not. */
   private leadsUntil = 0;
   private term = new AbortController();
   private cancelDeadline = () => {};
   private renewing: Promise<void> = Promise.resolve();
   private renewingFor: AbortSignal | undefined;
   private readonly ending = new AbortController();
-  /** The Lease as last seen, and when it was first seen so. */
+  /** The last observed Lease, and when this version was first observed. */
   private observed: { lease: Lease; at: number } | undefined;
 
   constructor(
@@ -61,7 +60,7 @@ export class LeaderElector {
     this.clock = options.clock ?? systemClock;
   }
 
-  /** True only while no other process can have the Lease. */
+  /** True only while no other process can hold the Lease. */
   isLeader(): boolean {
     return this.clock.now() < this.leadsUntil;
   }
@@ -71,12 +70,14 @@ export class LeaderElector {
     if (!this.isLeader()) throw new NotLeaderError();
   }
 
-  /** Fires when this term of leading ends, with a {@link NotLeaderError}. Ask again after each {@link acquire}. */
+  /**
+   * Fires with a {@link NotLeaderError} when the current term ends. Read it again after each {@link acquire}.
+   */
   get signal(): AbortSignal {
     return this.term.signal;
   }
 
-  /** Resolves when this process leads; rejects when the signal fires first. */
+  /** Resolves when this process is the leader; rejects if the signal fires first. */
   async acquire(signal: AbortSignal): Promise<void> {
     for (;;) {
       signal.throwIfAborted();
@@ -84,12 +85,12 @@ export class LeaderElector {
       if (this.isLeader()) break;
       await pause(this.clock, this.timing.retryPeriodMs * (1 + 0.2 * Math.random()), signal);
     }
-    this.logger.info({ identity: this.options.identity }, 'this process leads');
+    this.logger.info({ identity: this.options.identity }, 'became leader');
   }
 
   /**
-   * Keeps the Lease. Resolves when it is lost or the signal fires. In the latter case it
-   * is renewed on until {@link release}, for the last writes.
+   * Renews the Lease. Resolves when it is lost or the signal fires. In the latter case it is renewed until
+   * {@link release}, for the last writes.
    */
   async hold(signal: AbortSignal): Promise<void> {
     const either = AbortSignal.any([signal, this.term.signal]);
@@ -101,7 +102,7 @@ export class LeaderElector {
     await new Promise((resolve) => either.addEventListener('abort', resolve, { once: true }));
   }
 
-  /** Gives the Lease back, so that the next leader need not wait for it to run out. Call after the last write. */
+  /** Releases the Lease, so that a standby can acquire it immediately. Call it after the last write. */
   async release(): Promise<void> {
     this.ending.abort();
     await this.renewing;
@@ -114,7 +115,7 @@ export class LeaderElector {
         await this.client.replace(LeaseKind, released(lease), signal);
       });
     } catch (error) {
-      this.logger.debug({ err: error }, 'the lease could not be released and will run out');
+      this.logger.debug({ err: error }, 'releasing the lease failed');
     }
   }
 
@@ -127,29 +128,30 @@ export class LeaderElector {
     }
   }
 
-  /** Takes or renews the Lease if that is possible now. */
+  /** Acquires or renews the Lease if possible. */
   private async tryOnce(): Promise<void> {
     const startedAt = this.clock.now();
     const wasLeader = this.isLeader();
     try {
-      // A request that hangs must leave time for another before the deadline.
+      // A hanging request must leave time for another one before the deadline.
       const lease = await this.timed(this.timing.renewDeadlineMs / 2, (signal) => this.write(signal));
       if (!lease) return this.lose();
       this.observe(lease);
-      // A term that ended while the answer was on its way stays ended: its loss was told.
+      // A term that ended while the request was in progress stays ended, because its end was already
+      // reported.
       if (wasLeader && !this.isLeader()) return;
       this.leadFrom(startedAt);
     } catch (error) {
       if (isConflict(error)) this.observed = this.isLeader() ? undefined : this.observed;
-      else this.logger.warn({ err: error }, 'the lease could not be renewed');
+      else this.logger.warn({ err: error }, 'renewing the lease failed');
     }
   }
 
-  /** Returns the Lease as we wrote it; undefined when it is somebody else's. */
+  /** Returns the written Lease; undefined if another process holds it. */
   private async write(signal: AbortSignal): Promise<Lease | undefined> {
     const { namespace, name, identity } = this.options;
     const { leaseDurationMs } = this.timing;
-    // While we lead nobody else writes the Lease, so its version is known. If not: a conflict, and the next try reads.
+    // Only the leader writes the Lease, so its version is cached. After a conflict the next attempt reads it.
     const lease = this.isLeader() && this.observed ? this.observed.lease : await this.read(signal);
     if (!lease) {
       const { group, version, kind } = LeaseKind;
@@ -162,7 +164,7 @@ export class LeaderElector {
     return (await this.client.replace(LeaseKind, heldBy(identity, leaseDurationMs, lease), signal)) as Lease;
   }
 
-  /** Held by another that renewed it within its duration, measured by when *we* saw it change. */
+  /** Held by another process that renewed it within its duration, according to the observed change. */
   private isTaken({ spec: { holderIdentity, leaseDurationSeconds } }: Lease): boolean {
     if (!holderIdentity || holderIdentity === this.options.identity) return false;
     const durationMs = leaseDurationSeconds ? leaseDurationSeconds * 1000 : this.timing.leaseDurationMs;
@@ -188,7 +190,7 @@ export class LeaderElector {
     this.cancelDeadline();
     if (this.leadsUntil === 0) return;
     this.leadsUntil = 0;
-    if (!this.ending.signal.aborted) this.logger.warn('this process leads no more');
+    if (!this.ending.signal.aborted) this.logger.warn('lost leadership');
     this.term.abort(new NotLeaderError());
   }
 
@@ -204,7 +206,7 @@ export class LeaderElector {
 
   private async timed<T>(ms: number, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const late = new AbortController();
-    const cancel = this.clock.after(ms, () => late.abort(new Error(`no answer within ${ms} ms`)));
+    const cancel = this.clock.after(ms, () => late.abort(new Error(`no response within ${ms} ms`)));
     try {
       return await act(late.signal);
     } finally {

@@ -11,7 +11,7 @@ export const LeaseKind: ResourceType = {
 
 export interface Lease extends KubeObject {
   spec: {
-    /** Empty: given back. */
+    /** Empty: released. */
     holderIdentity?: string;
     leaseDurationSeconds?: number;
     acquireTime?: string;
@@ -20,7 +20,7 @@ export interface Lease extends KubeObject {
   };
 }
 
-/** The Lease as we are to write it: made, taken over or renewed. */
+/** The Lease to write: created, acquired or renewed. */
 export function heldBy(identity: string, durationMs: number, lease: Lease): Lease {
   const { holderIdentity, acquireTime, leaseTransitions = 0 } = lease.spec;
   const renewTime = microTime();
@@ -38,7 +38,7 @@ export function heldBy(identity: string, durationMs: number, lease: Lease): Leas
   };
 }
 
-/** The Lease given back: anyone may take it at once. */
+/** The released Lease: another process can acquire it immediately. */
 export function released(lease: Lease): Lease {
   const { leaseTransitions } = lease.spec;
   const now = microTime();

@@ -1,12 +1,18 @@
 import { isGone, type KubeClient } from './kube-client.js';
 import { apiVersionOf, type KubeList, type KubeObject, type ResourceType } from './kube-types.js';
-import type { Selection } from './reflector.js';
 
 const PAGE = 500;
 
+/** Selects the objects of a kind for a list or watch. */
+export interface Selection {
+  namespace?: string;
+  labelSelector?: string;
+  fieldSelector?: string;
+}
+
 /**
- * Everything there is of a kind. `fromCache` lets the API server answer at once from
- * memory, which may lag; without it the list is as new as etcd and comes in pages.
+ * Lists all objects of a kind. `fromCache`: the API server responds from its watch cache, which can lag;
+ * otherwise the list is consistent with etcd, in pages.
  */
 export async function listAll(
   client: KubeClient,
@@ -25,14 +31,14 @@ export async function listAll(
       token = page.metadata.continue;
     } catch (error) {
       if (!isGone(error)) throw error;
-      // The pages came too slowly and their version is gone. In one piece it can't happen again.
+      // The continue token expired. A list without pages has none.
       return named(type, await client.list(type, { ...selection }, signal));
     }
   }
   return named(type, { ...head, items });
 }
 
-/** Items of a list do not say what they are. */
+/** Items of a list have no apiVersion and kind. */
 function named(type: ResourceType, { metadata, items }: KubeList): KubeList {
   const apiVersion = apiVersionOf(type);
   return { metadata, items: items.map((item): KubeObject => ({ ...item, apiVersion, kind: type.kind })) };

@@ -1,6 +1,6 @@
 import { type Logger, pino } from 'pino';
 
-/** JSON lines on stdout. What may hold a credential is cut out. */
+/** Logs JSON lines to stdout. Fields that can contain credentials are redacted. */
 export function createLogger(level: string): Logger {
   return pino({
     level,

@@ -1,10 +1,10 @@
-/** Questions to `metadata.managedFields`: how a list is merged, who owns a field. */
+/** Reads `metadata.managedFields`: merge strategies of lists, owners of fields. */
 import type { FieldSet, ManagedFields } from './kube-types.js';
 
-/** Where a field is, in steps of `FieldsV1`: `['f:spec', 'f:replicas']`. */
+/** Path of a field in elements of `FieldsV1`: `['f:spec', 'f:replicas']`. */
 export type FieldPath = readonly string[];
 
-/** How the API server merges a list, read off the field sets at the list. */
+/** Merge strategy of a list, derived from the field sets at the list. */
 export type ListKind = { type: 'map'; keys: string[] } | { type: 'set' } | { type: 'atomic' };
 
 export function listKind(sets: readonly FieldSet[]): ListKind {
@@ -14,10 +14,7 @@ export function listKind(sets: readonly FieldSet[]): ListKind {
   return steps.some((step) => step.startsWith('v:')) ? { type: 'set' } : { type: 'atomic' };
 }
 
-/**
- * The step that leads to an item of a list merged by keys, as the sets spell it. The API
- * server writes the keys in the order of their names.
- */
+/** Element of an item of a list that is merged by keys. The API server sorts the keys by name. */
 export function itemStep(
   sets: readonly FieldSet[],
   keys: readonly string[],
@@ -49,7 +46,7 @@ function owns(set: FieldSet, path: FieldPath): boolean {
   let node = set;
   for (const step of path) {
     const next = node[step];
-    // A leaf above the field: it is owned whole, with all that is below.
+    // A leaf above the field: it is atomic.
     if (!next) return node !== set && Object.keys(node).length === 0;
     node = next;
   }

@@ -22,12 +22,12 @@ const suffixes: Record<string, number> = {
 };
 const format = /^([+-]?(?:\d+\.?\d*|\.\d+))(?:[eE]([+-]?\d+)|(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei))?$/;
 
-/** Whether both are quantities of the same value. */
+/** Whether both are quantities with the same value. */
 export function sameQuantity(one: unknown, other: unknown): boolean {
   const a = numberOf(one);
   const b = numberOf(other);
   if (a === undefined || b === undefined) return false;
-  // 0.1 of a Gi is no whole number of bytes: leave room for what floating point loses.
+  // 0.1Gi is not a whole number of bytes: tolerates rounding errors.
   return Math.abs(a - b) <= 1e-12 * Math.max(Math.abs(a), Math.abs(b));
 }
 

@@ -1,4 +1,4 @@
-/** A token bucket: `burst` at once, then `perSecond`. */
+/** A token bucket: a burst of `burst`, then `perSecond`. */
 export class TokenBucket {
   private tokens: number;
   private at: number;
@@ -12,7 +12,7 @@ export class TokenBucket {
     this.at = now();
   }
 
-  /** Takes a token if there is one. */
+  /** Takes a token if one is available. */
   tryTake(): boolean {
     this.refill();
     if (this.tokens < 1) return false;
@@ -20,7 +20,7 @@ export class TokenBucket {
     return true;
   }
 
-  /** Takes a token, on credit if need be. Returns the milliseconds to wait before it may be used. */
+  /** Reserves a token. Returns the milliseconds to wait before it may be used. */
   reserve(): number {
     this.refill();
     this.tokens -= 1;

@@ -1,36 +1,28 @@
 /**
- * Mirrors one kind of object from the API server into a sink: what there is, then
- * every change, across expired versions, cut and dead connections, and throttling.
- *
- * It begins with a WatchList (KEP-3157; on by default since Kubernetes 1.34): one
- * request that streams what there is, marks the end with a bookmark and continues as a
- * watch. It is a consistent read, so nothing goes back in time after a gap. An API
- * server that refuses it, or knows no such mark, gets LIST and then WATCH.
+ * Mirrors one kind from the API server into a sink: existing objects, then all changes, across expired
+ * versions, broken connections and throttling. It starts with a WatchList (KEP-3157; enabled by default since
+ * Kubernetes 1.34): one request that streams existing objects, marks their end with a bookmark and continues
+ * as a watch. It is a consistent read, so the state never goes back in time. If the API server does not
+ * support it, LIST and WATCH are used.
  */
 import type { Logger } from 'pino';
 import { type BackoffPolicy, backoffMs } from './backoff.js';
 import { pause, systemClock } from './clock.js';
 import { isForbidden, isGone, isNotFound, KubeApiError, type KubeClient } from './kube-client.js';
 import type { KubeList, KubeObject, ResourceType } from './kube-types.js';
-import { listAll } from './list-all.js';
+import { listAll, type Selection } from './list-all.js';
 import { keyOf } from './store.js';
 import { readEvents, SilentWatchError, type WatchEvent } from './watch-stream.js';
 
-export interface Selection {
-  namespace?: string;
-  labelSelector?: string;
-  fieldSelector?: string;
-}
-
 export interface CacheTiming {
-  /** Longest silence of a healthy watch. Bookmarks come every 60 to 75 s. */
+  /** Maximum silence of a healthy watch. Bookmarks are sent every 60 to 75 s. */
   silenceMs: number;
-  /** How often to look for a kind that the cluster does not have. */
+  /** Interval of checks whether a missing kind was installed. */
   absentPollMs: number;
   backoff: BackoffPolicy;
-  /** Longest silence within the stream of initial events; 10 s when left out. */
+  /** Maximum silence during initial events. Default: 10 s. */
   initialSilenceMs?: number;
-  /** When the API server is asked to end a watch: a time from this to twice this; 300 s when left out. */
+  /** Timeout of a watch at the API server: a random time from this to twice this. Default: 300 s. */
   watchSeconds?: number;
 }
 
@@ -40,23 +32,23 @@ export const defaultTiming: CacheTiming = {
   backoff: { baseMs: 800, maxMs: 30_000, jitter: 0.5 },
 };
 
-/** Where a {@link Reflector} puts what it learns. None of these may throw. */
+/** Receives the objects of a {@link Reflector}. Its methods must not throw. */
 export interface Sink {
   /**
-   * What is to be kept of an object that was read; undefined for nothing. Asked at once, and
-   * not when all is there: at the start that would be most of the memory.
+   * Returns the part of an object to cache; undefined: the object is not cached. Called for each object
+   * instead of for the complete list, to limit memory at startup.
    */
   cut(object: KubeObject): KubeObject | undefined;
-  /** Everything there is, as of the version. `wentBack`: older than what was seen before, as after a restore of etcd. */
+  /** All objects at this version. `wentBack`: it is older than a previous one, as after a restore of etcd. */
   replace(kept: KubeObject[], version: string, wentBack: boolean): void;
   put(kept: KubeObject): void;
   remove(kept: KubeObject): void;
   isEmpty(): boolean;
-  /** The cluster does not have this kind. */
+  /** The kind is not installed in the cluster. */
   absent(): void;
 }
 
-/** A watch that lived this long was a success: the next failure is a new one. */
+/** A watch of this age was successful: the next failure starts a new backoff. */
 const HEALTHY_WATCH_MS = 1_000;
 const INITIAL_SILENCE_MS = 10_000;
 const WATCH_SECONDS = 300;
@@ -66,9 +58,9 @@ class NoWatchListError extends Error {}
 class RenewedError extends Error {}
 
 export class Reflector {
-  /** Where the watch continues; undefined: start over from what there is. */
+  /** Version at which the watch continues; undefined: start with a list. */
   private version: string | undefined;
-  /** Newest version there was a list or event of, as a number. */
+  /** Newest observed version of a list or event, as a number. */
   newestVersion = 0;
   private lastContactAt = performance.now();
   private failures = 0;
@@ -77,7 +69,7 @@ export class Reflector {
   private streamsInitialEvents = true;
   private listedBefore = false;
   private attempt = new AbortController();
-  /** Set from {@link renew} until what it asked for is in. */
+  /** Set from {@link renew} until the requested list was received. */
   private renewal: { begun: boolean; done: PromiseWithResolvers<void> } | undefined;
 
   constructor(
@@ -89,14 +81,14 @@ export class Reflector {
     private readonly timing: CacheTiming,
   ) {}
 
-  /** How long ago the API server was last heard, in milliseconds. */
+  /** Milliseconds since the last data from the API server. */
   silentForMs(): number {
     return performance.now() - this.lastContactAt;
   }
 
   /**
-   * Reads everything again, as new as it is now, and watches on from there. Resolves once that is
-   * in: then a connection that died without a word has hidden nothing that was there at the call.
+   * Lists again and continues to watch from there. Resolves when the list was received: afterwards the state
+   * is not older than the call, even if the previous connection had failed silently.
    */
   renew(): Promise<void> {
     this.renewal ??= { begun: false, done: Promise.withResolvers<void>() };
@@ -105,7 +97,7 @@ export class Reflector {
     return this.renewal.done.promise;
   }
 
-  /** Mirrors until the signal. Never throws. */
+  /** Mirrors until the signal fires. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       const startedAt = performance.now();
@@ -113,9 +105,8 @@ export class Reflector {
       try {
         if (this.version === undefined && !this.streamsInitialEvents) await this.list(signal);
         await this.watch(signal);
-        // One that the server ends at once, again and again, must not become a busy loop.
-        if (performance.now() - startedAt < HEALTHY_WATCH_MS)
-          throw new Error('the watch ended as soon as it began');
+        // A watch that the server closes immediately and repeatedly must not be a busy loop.
+        if (performance.now() - startedAt < HEALTHY_WATCH_MS) throw new Error('the watch ended immediately');
       } catch (error) {
         if (performance.now() - startedAt >= HEALTHY_WATCH_MS) this.failures = 0;
         if (!signal.aborted) await this.recover(error, signal);
@@ -151,7 +142,7 @@ export class Reflector {
     this.renewed();
   }
 
-  /** What began before it was asked for is no answer. */
+  /** A list that was started before the request does not count. */
   private renewed(): void {
     if (!this.renewal?.begun) return;
     this.renewal.done.resolve();
@@ -172,7 +163,7 @@ export class Reflector {
         this.type,
         {
           ...this.selection,
-          // A random end keeps watches from ending, and beginning again, all at once.
+          // A random timeout spreads the reconnects of watches.
           timeoutSeconds: Math.round(watchSeconds * (1 + Math.random())),
           ...(isInitial
             ? { sendInitialEvents: true, resourceVersionMatch: 'NotOlderThan' }
@@ -198,7 +189,7 @@ export class Reflector {
     }
   }
 
-  /** Hands the initial events over at their end and not before, so that what is missing counts as deleted. */
+  /** Passes the initial events on after their end, so that missing objects count as deleted. */
   private gather({ type, object }: WatchEvent, initial: Map<string, KubeObject>): void {
     if (type === 'ADDED' || type === 'MODIFIED') {
       const kept = this.sink.cut(object);
@@ -233,24 +224,24 @@ export class Reflector {
     }
     if (isNotFound(error) && this.isAbsent()) return this.waitForKind(signal);
     if (isGone(error)) this.version = undefined;
-    // Silent twice over: maybe a version from before etcd was restored, which nothing ever follows.
+    // Silent twice: the version can be from before a restore of etcd, which no event ever follows.
     if (error instanceof SilentWatchError && ++this.silences > 1) this.version = undefined;
     this.failures += 1;
     const delayMs = this.delayAfter(error);
-    // One failure is often a restart of the API server or the end of a connection.
+    // A single failure is often a restart of the API server or a closed connection.
     const level = this.failures > 3 || isForbidden(error) ? 'warn' : 'debug';
     const { kind } = this.type;
-    this.logger[level]({ err: error, kind, delayMs: Math.round(delayMs) }, 'a watch is begun again');
+    this.logger[level]({ err: error, kind, delayMs: Math.round(delayMs) }, 'restarting watch');
     await this.pause(delayMs, signal);
   }
 
-  /** Cut short by {@link renew}. */
+  /** Interrupted by {@link renew}. */
   private async pause(ms: number, signal: AbortSignal): Promise<void> {
     this.attempt = new AbortController();
     await pause(systemClock, ms, AbortSignal.any([signal, this.attempt.signal]));
   }
 
-  /** The first try comes at once; then ever later; never sooner than the API server asked. */
+  /** The first retry is immediate; later ones use backoff, and respect Retry-After. */
   private delayAfter(error: unknown): number {
     const asked = error instanceof KubeApiError ? (error.retryAfterMs ?? 0) : 0;
     if (isNotFound(error)) return this.timing.absentPollMs;
@@ -259,8 +250,8 @@ export class Reflector {
   }
 
   /**
-   * A kind whose objects we hold does not go without their deletion being seen first.
-   * Its first 404 rather comes from an API server that is not up to date.
+   * A kind with cached objects is not removed before their deletion is observed. Its first 404 is more likely
+   * from an API server that is not up to date.
    */
   private isAbsent(): boolean {
     this.notFound += 1;
@@ -281,7 +272,10 @@ function watchError({ code, reason, message }: WatchEvent['object']): KubeApiErr
   return new KubeApiError(code ?? 500, reason ?? 'Unknown', message ?? 'error event of a watch');
 }
 
-/** Refused as invalid by a server without WatchList; never ended by one that does not know the parameter. */
+/**
+ * A server without WatchList rejects the request as invalid; one that ignores the parameter never ends the
+ * initial events.
+ */
 function isUnsupported(error: unknown): boolean {
   if (error instanceof KubeApiError) return error.status === 400 || error.status === 422;
   return error instanceof SilentWatchError;

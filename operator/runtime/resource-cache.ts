@@ -1,29 +1,28 @@
 /**
- * Objects of one kind in memory, kept up to date by a {@link Reflector}, with handlers
- * that are told of each change: client-go's informer, for plain objects.
- *
- * Resource versions of one kind are compared as numbers (KEP-5504, Kubernetes 1.35).
- * That orders what comes from three sides (list, watch, our own writes): an older
- * state never takes the place of a newer one.
+ * Objects of one kind in memory, updated by a {@link Reflector}, with handlers for each change: an informer
+ * like client-go's, for plain objects. Resource versions of one kind are compared as numbers (KEP-5504,
+ * Kubernetes 1.35). This orders lists, watch events and our own writes: an older state never replaces a newer
+ * one.
  */
 import type { Logger } from 'pino';
 import { ResourceEventType } from './event-types.js';
 import type { KubeClient } from './kube-client.js';
 import type { KubeObject, ResourceType } from './kube-types.js';
-import { type CacheTiming, defaultTiming, Reflector, type Selection, type Sink } from './reflector.js';
+import type { Selection } from './list-all.js';
+import { type CacheTiming, defaultTiming, Reflector, type Sink } from './reflector.js';
 import { type Indexers, keyOf, Store, versionOf } from './store.js';
 
 export { type CacheTiming, defaultTiming } from './reflector.js';
 
 export interface CacheOptions extends Omit<Selection, 'namespace'> {
-  /** Namespaces to look at, each with a watch of its own; the whole cluster when left out or empty. */
+  /** Namespaces to watch, with one watch per namespace. Empty: all namespaces. */
   namespaces?: readonly string[];
   indexers?: Indexers;
-  /** Cuts an object down before it is kept. Must keep its name, namespace, uid and resourceVersion. */
+  /** Reduces an object before it is cached. It must keep name, namespace, uid and resourceVersion. */
   transform?: (object: KubeObject) => KubeObject;
 }
 
-/** What happened to an object; `old` is what was known of it before. */
+/** A change of an object; `old` is the previously cached object. */
 export interface CacheEvent {
   type: ResourceEventType;
   object: KubeObject;
@@ -38,7 +37,7 @@ export class ResourceCache {
   private readonly handlers: CacheHandler[] = [];
   private readonly availabilityHandlers: ((available: boolean) => void)[] = [];
   private readonly firstSync = Promise.withResolvers<void>();
-  /** Reflectors by namespace; under `undefined` the one of the whole cluster. */
+  /** Reflectors by namespace; `undefined` is the key of a cluster-wide one. */
   private readonly reflectors: ReadonlyMap<string | undefined, Reflector>;
   private readonly unsynced: Set<string | undefined>;
 
@@ -61,12 +60,12 @@ export class ResourceCache {
     );
   }
 
-  /** False while the cluster does not have this kind. */
+  /** False while the kind is not installed in the cluster. */
   get available(): boolean {
     return this.isAvailable;
   }
 
-  /** Resolves after the first list, or once it is known that the cluster lacks the kind. */
+  /** Resolves after the first list, or when the kind is not installed. */
   get synced(): Promise<void> {
     return this.firstSync.promise;
   }
@@ -83,30 +82,30 @@ export class ResourceCache {
     return this.store.byIndex(index, value);
   }
 
-  /** Tells of each change, as soon as it is in the cache. A handler that throws is logged and harms nothing. */
+  /**
+   * Adds a handler for each change. It is called after the cache was updated. A handler that throws is logged
+   * and ignored.
+   */
   on(handler: CacheHandler): void {
     this.handlers.push(handler);
   }
 
-  /** Tells when the kind is installed or goes, after {@link available} changed: no object may follow that would tell. */
+  /** Adds a handler for the installation and removal of the kind, called after {@link available} changed. */
   onAvailability(handler: (available: boolean) => void): void {
     this.availabilityHandlers.push(handler);
   }
 
-  /** How long ago the API server was last heard on this watch, in milliseconds. */
+  /** Milliseconds since the last data of the API server on this watch. */
   silentForMs(): number {
     const silences = [...this.reflectors.values()].map((reflector) => reflector.silentForMs());
     return this.isAvailable ? Math.max(...silences) : 0;
   }
 
   /**
-   * Takes in what the API server answered to a write of ours, so that the next
-   * reconcile sees it though the watch has not brought it yet. If the stream is
-   * already past that version, it has brought it, or its deletion: then this is stale.
-   *
-   * Safer than to wait until the watch has caught up (client-go's expectations): there
-   * is nothing to time out when the object leaves the selection or is deleted at once.
-   * The object has to be one that the cache selects.
+   * Stores the response to our own write, so that the next reconcile reads it before the watch event arrives.
+   * If the watch is already past that version, the response is stale and ignored. In contrast to waiting for
+   * the watch (expectations of client-go), no timeout is needed if the object leaves the selection or is
+   * deleted immediately. The object must match the selector of the cache.
    */
   noteWrite(written: KubeObject): void {
     const reflector = this.reflectors.get(written.metadata.namespace) ?? this.reflectors.get(undefined);
@@ -115,12 +114,12 @@ export class ResourceCache {
     if (kept) this.take(kept);
   }
 
-  /** Reads everything again; once it resolves, the cache is as new as the API server was at the call. */
+  /** Lists again. When it resolves, the cache is not older than the call. */
   async renew(): Promise<void> {
     await Promise.all([...this.reflectors.values()].map((reflector) => reflector.renew()));
   }
 
-  /** Lists and watches until the signal. Never throws. */
+  /** Lists and watches until the signal fires. Never throws. */
   async run(signal: AbortSignal): Promise<void> {
     await Promise.all([...this.reflectors.values()].map((reflector) => reflector.run(signal)));
   }
@@ -141,7 +140,7 @@ export class ResourceCache {
     return scope === undefined ? all : all.filter(({ metadata }) => metadata.namespace === scope);
   }
 
-  /** Takes a list: what it lacks was deleted while we did not look, unless we wrote it after the list was made. */
+  /** Processes a list: missing objects were deleted, unless we wrote them after the list was created. */
   private replace(
     scope: string | undefined,
     items: KubeObject[],
@@ -159,7 +158,7 @@ export class ResourceCache {
     this.learned(scope);
   }
 
-  /** The first answer about each namespace is in, or the only one. */
+  /** The first result for each namespace was received. */
   private learned(scope: string | undefined): void {
     this.unsynced.delete(scope);
     if (this.unsynced.size === 0) this.firstSync.resolve();
@@ -169,7 +168,7 @@ export class ResourceCache {
     const key = keyOf(fresh);
     const known = this.store.get(key);
     if (known && versionOf(known) >= versionOf(fresh) && !evenIfOlder) return;
-    // Deleted and made again while we did not look: two events, as the watch would have had it.
+    // Deleted and created again between two lists: two events, as in a watch.
     if (known && known.metadata.uid !== fresh.metadata.uid) this.drop(key, known);
     const old = this.store.put(fresh);
     this.emit({ type: old ? ResourceEventType.Modified : ResourceEventType.Added, object: fresh, old });
@@ -178,7 +177,7 @@ export class ResourceCache {
   private remove(last: KubeObject): void {
     const key = keyOf(last);
     const known = this.store.get(key);
-    // A namesake that we wrote since is not what was deleted.
+    // A newer object of the same name that we wrote was not deleted.
     if (known && versionOf(known) <= versionOf(last)) this.drop(key, last);
   }
 
@@ -187,7 +186,7 @@ export class ResourceCache {
     if (old) this.emit({ type: ResourceEventType.Deleted, object: last, old });
   }
 
-  /** The kind was removed, and all its objects with it. */
+  /** The kind was removed with all its objects. */
   private clear(scope: string | undefined): void {
     for (const object of this.within(scope)) this.drop(keyOf(object), object);
     this.setAvailable(false);
@@ -198,7 +197,7 @@ export class ResourceCache {
     if (available === this.isAvailable) return;
     this.isAvailable = available;
     const { kind, group } = this.type;
-    this.logger.info({ kind, group, available }, 'a kind was installed or is missing');
+    this.logger.info({ kind, group, available }, 'CRD availability changed');
     for (const handler of this.availabilityHandlers) this.guarded(() => handler(available));
   }
 
@@ -215,12 +214,15 @@ export class ResourceCache {
     for (const handler of this.handlers) this.guarded(() => handler(event));
   }
 
-  /** A handler, transform or indexer that throws must not end the watch, which would bring the same object again. */
+  /**
+   * A handler, transform or indexer that throws must not end the watch, which would receive the same object
+   * again.
+   */
   private guarded(act: () => void): void {
     try {
       act();
     } catch (error) {
-      this.logger.error({ err: error, kind: this.type.kind }, 'a handler of a cache threw');
+      this.logger.error({ err: error, kind: this.type.kind }, 'cache event handler failed');
     }
   }
 }

@@ -1,7 +1,7 @@
 /** Objects of one kind in memory, by `namespace/name` and by index. */
 import type { KubeObject } from './kube-types.js';
 
-/** Values under which an object can be found, for each index. */
+/** Keys of an object per index. */
 export type Indexers = Record<string, (object: KubeObject) => string[]>;
 
 export function keyOf({ metadata }: { metadata: { namespace?: string; name: string } }): string {
@@ -9,8 +9,8 @@ export function keyOf({ metadata }: { metadata: { namespace?: string; name: stri
 }
 
 /**
- * Resource versions of one kind are comparable as numbers (KEP-5504, Kubernetes 1.35;
- * before that they were so in fact, being etcd revisions).
+ * Resource versions of one kind are comparable as numbers (KEP-5504, Kubernetes 1.35; in earlier versions
+ * they are etcd revisions).
  */
 export function versionOf(object: { metadata: { resourceVersion?: string } }): number {
   return Number(object.metadata.resourceVersion ?? 0);
@@ -45,7 +45,7 @@ export class Store {
     return [...keys].flatMap((key) => this.objects.get(key) ?? []);
   }
 
-  /** Puts the object and returns the one it takes the place of. */
+  /** Stores the object and returns the previous one. */
   put(object: KubeObject): KubeObject | undefined {
     const key = keyOf(object);
     const old = this.objects.get(key);

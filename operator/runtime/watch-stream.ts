@@ -1,13 +1,13 @@
-/** Reads the body of a watch: one JSON event a line, and an end when the line goes dead. */
+/** Reads the body of a watch: one JSON event per line, with a check for silence. */
 import type { KubeObject } from './kube-types.js';
 
 export interface WatchEvent {
   type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
-  /** The object; a Status with `code`, `reason` and `message` for an ERROR. */
+  /** The object; for ERROR a Status with `code`, `reason` and `message`. */
   object: KubeObject & { code?: number; message?: string; reason?: string };
 }
 
-/** Nothing came for too long, not even a bookmark: the connection is open and dead. */
+/** No data for too long, not even a bookmark: the connection is dead. */
 export class SilentWatchError extends Error {
   override readonly name = 'SilentWatchError';
   constructor(silenceMs: number) {
@@ -16,8 +16,8 @@ export class SilentWatchError extends Error {
 }
 
 /**
- * Yields the events of a watch. Throws {@link SilentWatchError} when no byte comes for
- * `limitMs`, which is asked again after each chunk. `abort` has to end the body.
+ * Yields the events of a watch. Throws {@link SilentWatchError} after `limitMs` without data; the limit is
+ * evaluated after each chunk. `abort` must end the body.
  */
 export async function* readEvents(
   body: AsyncIterable<Uint8Array>,

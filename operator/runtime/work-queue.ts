@@ -1,19 +1,19 @@
 /**
- * A queue of keys with client-go's semantics: a key waits at most once, is never
- * with two workers, and comes back if it was added while being worked on.
- * Two lanes: what a person is waiting for goes before start-up and resync.
+ * A work queue with the semantics of client-go: a key is queued at most once, is never processed by two
+ * workers, and is requeued if it was added during processing. Two priorities: changes by users are processed
+ * before startup and resync.
  */
 import { type BackoffPolicy, backoffMs } from './backoff.js';
 
-/** client-go's per-item limits: 5 ms doubling to 1000 s. */
+/** Per-item limits of client-go: 5 ms, doubled up to 1000 s. */
 const retryPolicy: BackoffPolicy = { baseMs: 5, maxMs: 1_000_000, jitter: 0.2 };
 
-/** The most that setTimeout holds; what is to come later comes early then, and finds nothing to do. */
+/** Maximum delay of setTimeout. A later key is requeued early, and has nothing to do. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export type Priority = 'high' | 'low';
 
-/** Told of what the queue does. Times are in milliseconds. */
+/** Called for metrics. Times are in milliseconds. */
 export interface QueueObserver {
   added?(): void;
   retried?(): void;
@@ -22,11 +22,11 @@ export interface QueueObserver {
 }
 
 export class WorkQueue {
-  /** Keys that wait, and since when. */
+  /** Queued keys with the time of their addition. */
   private readonly waiting: Record<Priority, Map<string, number>> = { high: new Map(), low: new Map() };
-  /** Keys that workers have, and since when. */
+  /** Keys in processing with their start time. */
   private readonly processing = new Map<string, number>();
-  /** Keys added while they were worked on. */
+  /** Keys that were added during processing. */
   private readonly dirty = new Map<string, Priority>();
   private readonly timers = new Map<string, { timer: NodeJS.Timeout; at: number }>();
   private readonly failures = new Map<string, number>();
@@ -35,7 +35,7 @@ export class WorkQueue {
 
   constructor(private readonly observer: QueueObserver = {}) {}
 
-  /** Keys that wait for a worker. */
+  /** Number of queued keys. */
   get depth(): number {
     return this.waiting.high.size + this.waiting.low.size;
   }
@@ -44,7 +44,7 @@ export class WorkQueue {
     return { high: this.waiting.high.size, low: this.waiting.low.size };
   }
 
-  /** How long each worker has been at its key, in milliseconds. */
+  /** Time that each active worker has spent on its key, in milliseconds. */
   workingMs(): number[] {
     const now = performance.now();
     return [...this.processing.values()].map((since) => now - since);
@@ -60,7 +60,7 @@ export class WorkQueue {
     this.enqueue(key, priority);
   }
 
-  /** Adds the key later; an earlier appointment of the same key stands. */
+  /** Adds the key after a delay; an earlier scheduled addition of the same key is kept. */
   addAfter(key: string, delayMs: number, priority: Priority = 'high'): void {
     if (this.closed) return;
     if (delayMs <= 0) {
@@ -81,7 +81,7 @@ export class WorkQueue {
     this.timers.set(key, { timer, at });
   }
 
-  /** Adds the key after a delay that grows with each failure in a row, up to `atMostMs`. Returns the delay. */
+  /** Adds the key after an exponential backoff of at most `atMostMs`. Returns the delay. */
   addRateLimited(key: string, atMostMs = retryPolicy.maxMs): number {
     const failures = (this.failures.get(key) ?? 0) + 1;
     this.failures.set(key, failures);
@@ -91,12 +91,12 @@ export class WorkQueue {
     return delayMs;
   }
 
-  /** The key did well: its next failure starts from the shortest delay. */
+  /** Resets the backoff of the key. */
   forget(key: string): void {
     this.failures.delete(key);
   }
 
-  /** Waits for a key; undefined once the queue is closed. Give it back with {@link done}. */
+  /** Waits for a key; undefined when the queue is closed. Call {@link done} after processing. */
   take(): Promise<string | undefined> {
     if (this.closed) return Promise.resolve(undefined);
     const key = this.pop();
@@ -104,7 +104,7 @@ export class WorkQueue {
     return new Promise((resolve) => this.takers.push(resolve));
   }
 
-  /** The worker is through with the key. */
+  /** Processing of the key is finished. */
   done(key: string): void {
     const since = this.processing.get(key);
     if (since === undefined) return;
@@ -115,7 +115,7 @@ export class WorkQueue {
     if (priority && !this.closed) this.enqueue(key, priority, false);
   }
 
-  /** No key is handed out any more. */
+  /** Closes the queue. No further key is returned. */
   close(): void {
     this.closed = true;
     for (const { timer } of this.timers.values()) clearTimeout(timer);

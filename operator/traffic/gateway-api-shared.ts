@@ -1,4 +1,7 @@
-/** The user's own HTTPRoute: of each rule that leads to our Service, the backends. */
+/**
+ * An existing HTTPRoute of the user: the operator sets the backends of each rule that routes to the Service
+ * of the PcfApi.
+ */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { HttpRouteKind } from '../resources/kinds.js';
 import { isRevisionName } from '../resources/revision.js';
@@ -34,7 +37,7 @@ const dialect: Dialect<Rule> = {
   list: 'rules',
   isOurs: (api, { backendRefs = [] }) =>
     backendRefs.length > 0 && backendRefs.every((backend) => isOurs(api, backend)),
-  // By what it does: rules have names only in newer versions of the Gateway API.
+  // Detected by its match: rules have names only in newer versions of the Gateway API.
   isHeaderRule: (api, { matches = [], backendRefs = [] }, header) =>
     backendRefs.length === 1 &&
     isRevisionName(api, backendRefs[0]!.name) &&
@@ -69,13 +72,16 @@ function first({ backendRefs }: Rule): Backend {
   return backendRefs![0]!;
 }
 
-/** With our mirrors beside the filters of the rule's author. */
+/** Adds the mirrors of the operator to the filters of the rule. */
 function withMirrors(api: PcfApi, { filters = [], ...rule }: Rule, added: Filter[]): Rule {
   const all = [...filters.filter((filter) => !isOurMirror(api, filter)), ...added];
   return all.length > 0 ? { ...rule, filters: all } : rule;
 }
 
-/** Group and kind as the rule's backend has them, which the API server filled in: else it would fill them in here and we find a difference. */
+/**
+ * Group and kind as in the live backend, where the API server has added defaults: otherwise there would
+ * always be a difference.
+ */
 function mirrorTo(rule: Rule, name: string, percent: number): Filter {
   const { weight: _weight, ...backend } = first(rule);
   return { type: 'RequestMirror', requestMirror: { backendRef: { ...backend, name }, percent } };
@@ -85,7 +91,7 @@ function isOurMirror(api: PcfApi, { requestMirror }: Filter): boolean {
   return requestMirror !== undefined && isRevisionName(api, requestMirror.backendRef.name);
 }
 
-/** Names of rules must differ, where there are any. */
+/** Names of rules must be unique. */
 function unnamed(rule: Rule & { name?: string }): Rule {
   const { name: _name, ...rest } = rule;
   return rest;

@@ -1,24 +1,19 @@
-/** Gateway API: an HTTPRoute with weights over one Service a revision. */
+/** Gateway API: an HTTPRoute with weights for one Service per revision. */
+import { PATHS } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { RouteView } from '../delivery/types.js';
+import type { RouteView } from '../delivery/observation.js';
 import { backendTlsPolicy } from '../resources/backend-tls.js';
 import { BackendTlsPolicyKind, HttpRouteKind } from '../resources/kinds.js';
 import { owned } from '../resources/metadata.js';
 import { revisionService, SERVICE_PORT } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { sharedHttpRoute } from './gateway-api-shared.js';
+import { canaryHeader, type ReadObject, serviceUnder, splitGateway, withService } from './route-objects.js';
 import { routeRejection } from './route-rejection.js';
-import {
-  canaryHeader,
-  type ReadObject,
-  serviceUnder,
-  splitGateway,
-  type TrafficRouter,
-  withService,
-} from './router.js';
+import type { TrafficRouter } from './router.js';
 
 interface RouteRule {
-  matches?: { headers?: unknown[]; path?: unknown }[];
+  matches?: { headers?: unknown[]; path?: { type: string; value: string } }[];
   backendRefs?: { name: string; port?: number; weight?: number }[];
   filters?: {
     type: string;
@@ -26,20 +21,24 @@ interface RouteRule {
   }[];
 }
 
+const ALL_PATHS = '/';
+
 export const gatewayApi: TrafficRouter = {
   split: 'exact',
   requires: ({ spec }) =>
     spec.traffic?.backendTLS ? [HttpRouteKind, BackendTlsPolicyKind] : [HttpRouteKind],
   services: (_api, revision) => [revision],
-  render(api, route, kept, userRoute, secured) {
+  render(api, route, kept, { userRoute, secured, auth } = {}) {
+    const securedServices = [...(secured?.revisions ?? []), ...(auth?.servesHttps ? [auth.service] : [])];
     const services = [
       serviceUnder(api, route),
       ...kept.map((revision) => revisionService(api, revision)),
-      ...(secured?.revisions.length ? [backendTlsPolicy(api, secured)] : []),
+      ...(secured && securedServices.length > 0 ? [backendTlsPolicy(api, secured, securedServices)] : []),
     ];
     if (!route) return services;
-    if (!api.spec.traffic?.routeRef) return [...services, httpRoute(api, route)];
-    return userRoute && !servesMesh(api, userRoute) ? [...services, meshRoute(api, route)] : services;
+    const rules = [...(auth ? [authRule(auth.service)] : []), ...rulesOf(api, route)];
+    if (!api.spec.traffic?.routeRef) return [...services, httpRoute(api, rules)];
+    return userRoute && !servesMesh(api, userRoute) ? [...services, meshRoute(api, rules)] : services;
   },
   read: (api, object) =>
     withService(
@@ -51,20 +50,20 @@ export const gatewayApi: TrafficRouter = {
   shared: sharedHttpRoute,
 };
 
-function httpRoute(api: PcfApi, route: RouteView): KubeObject {
+function httpRoute(api: PcfApi, rules: readonly RouteRule[]): KubeObject {
   return owned(api, HttpRouteKind, api.metadata.name, {
     spec: {
       parentRefs: [...gatewaysOf(api), meshParent(api)],
       hostnames: api.spec.traffic?.hosts ?? [],
-      rules: rulesOf(api, route),
+      rules,
     },
   });
 }
 
-/** Route for callers inside the mesh, if the user's own route serves only the gateway. */
-function meshRoute(api: PcfApi, route: RouteView): KubeObject {
+/** Route for callers inside the mesh, if the existing route serves only the gateway. */
+function meshRoute(api: PcfApi, rules: readonly RouteRule[]): KubeObject {
   return owned(api, HttpRouteKind, `${api.metadata.name}-mesh`, {
-    spec: { parentRefs: [meshParent(api)], rules: rulesOf(api, route) },
+    spec: { parentRefs: [meshParent(api)], rules },
   });
 }
 
@@ -85,7 +84,7 @@ function servesMesh({ metadata: { name, namespace } }: PcfApi, userRoute: KubeOb
 
 function rulesOf(api: PcfApi, route: RouteView): RouteRule[] {
   const primary: RouteRule = {
-    matches: [{ path: { type: 'PathPrefix', value: '/' } }],
+    matches: [{ path: { type: 'PathPrefix', value: ALL_PATHS } }],
     backendRefs: Object.entries(route.weights).map(([name, weight]) => ({
       name,
       port: SERVICE_PORT,
@@ -99,7 +98,9 @@ function rulesOf(api: PcfApi, route: RouteView): RouteRule[] {
 function gatewaysOf(api: PcfApi) {
   const { gateways = [], gatewayClassName } = api.spec.traffic ?? {};
   const own = gatewayClassName ? [api.metadata.name] : [];
-  return [...own, ...gateways].map((gateway) => splitGateway(api, gateway));
+  // The API server rejects duplicate parents, and `public` may also be given with the namespace.
+  const parents = [...own, ...gateways].map((gateway) => splitGateway(api, gateway));
+  return [...new Map(parents.map((parent) => [`${parent.namespace}/${parent.name}`, parent])).values()];
 }
 
 function mirrorFilter(revision: string, percent: number) {
@@ -109,17 +110,29 @@ function mirrorFilter(revision: string, percent: number) {
   };
 }
 
+/** The longest path takes precedence over headers, so canary requests match it as well. */
+function authRule(service: string): RouteRule {
+  return {
+    matches: [{ path: { type: 'PathPrefix', value: PATHS.auth } }],
+    backendRefs: [{ name: service, port: SERVICE_PORT, weight: 1 }],
+  };
+}
+
 function headerRule(api: PcfApi, revision: string): RouteRule {
   const header = { type: 'Exact', ...canaryHeader(api) };
   return {
-    matches: [{ path: { type: 'PathPrefix', value: '/' }, headers: [header] }],
+    matches: [{ path: { type: 'PathPrefix', value: ALL_PATHS }, headers: [header] }],
     backendRefs: [{ name: revision, port: SERVICE_PORT, weight: 1 }],
   };
 }
 
+function isAuthRule({ matches = [] }: RouteRule): boolean {
+  return matches.some(({ path }) => path?.value === PATHS.auth);
+}
+
 function read(api: PcfApi, object: ReadObject): RouteView | undefined {
   const found = object(HttpRouteKind, api.metadata.name) as { spec?: { rules?: RouteRule[] } } | undefined;
-  const rules = found?.spec?.rules ?? [];
+  const rules = (found?.spec?.rules ?? []).filter((rule) => !isAuthRule(rule));
   const isHeaderRule = (rule: RouteRule) =>
     rule.matches?.some(({ headers }) => (headers?.length ?? 0) > 0) ?? false;
   const primary = rules.find((rule) => !isHeaderRule(rule));

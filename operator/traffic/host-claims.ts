@@ -105,14 +105,19 @@ function httpRouteClaims(route: KubeObject): HostClaim[] {
 }
 
 function claims(hosts: readonly string[], gateways: readonly string[]): HostClaim[] {
-  return gateways.flatMap((gateway) => hosts.map((host) => ({ host: host.toLowerCase(), gateway })));
+  return gateways.flatMap((gateway) => hosts.map((host) => ({ host: lowerCase(host), gateway })));
+}
+
+/** Only ASCII letters, as in DNS: a letter of another script is another host. */
+function lowerCase(host: string): string {
+  return host.replace(/[A-Z]+/g, (letters) => letters.toLowerCase());
 }
 
 function qualified(gateway: string, namespace: string | undefined): string {
   return gateway.includes('/') ? gateway : `${namespace}/${gateway}`;
 }
 
-/** The order in which routes for one host win: the older one, then by namespace and name, as in the Gateway API. */
+/** Precedence of routes for one host: the older one, then by namespace and name, as in the Gateway API. */
 export function isOlder(a: KubeObject, b: KubeObject | undefined): boolean {
   const [ageOfA, ageOfB] = [a, b].map((route) => route?.metadata.creationTimestamp);
   if (!b || !ageOfB) return true;

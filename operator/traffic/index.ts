@@ -6,10 +6,10 @@ import type { TrafficRouter } from './router.js';
 
 const routers = { Istio: istio, GatewayAPI: gatewayApi, None: none } as const;
 
-/** The router that the spec names. */
+/** The router of the spec. */
 export function routerOf(api: PcfApi): TrafficRouter {
   return routers[api.spec.traffic?.provider ?? 'None'];
 }
 
-/** Every kind of route that a user may own and have follow a PcfApi. */
+/** All kinds of routes that `traffic.routeRef` can name. */
 export const SHARED_ROUTES = [istio.shared!, gatewayApi.shared!] as const;

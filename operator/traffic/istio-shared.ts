@@ -1,4 +1,7 @@
-/** The user's own VirtualService: of each HTTP route that leads to our Service, the destinations. */
+/**
+ * An existing VirtualService of the user: the operator sets the destinations of each HTTP route that routes
+ * to the Service of the PcfApi.
+ */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
 import { VirtualServiceKind } from '../resources/kinds.js';
 import { allRevisionsName } from '../resources/service.js';
@@ -27,7 +30,7 @@ const dialect: Dialect<HttpRoute> = {
   list: 'http',
   isOurs: (api, { route = [] }) =>
     route.length > 0 && route.every(({ destination }) => isOurs(api, destination.host)),
-  // By its name, which the schema always keeps.
+  // Detected by its name, which the schema always preserves.
   isHeaderRule: (api, { name = '' }) =>
     name.startsWith(headerRuleName(api, '')) && /^\d+$/.test(name.slice(headerRuleName(api, '').length)),
   withHeader(api, rule, { name, value }, revision, index) {
@@ -58,7 +61,7 @@ const dialect: Dialect<HttpRoute> = {
 
 export const sharedVirtualService = sharedRoute(dialect);
 
-/** The rule's first destination as its author wrote it: to the Service. */
+/** The first destination of the rule as written by the user: the Service. */
 function toService(api: PcfApi, { route }: HttpRoute): Destination {
   const { weight: _weight, ...first } = route![0]!;
   const { subset: _subset, ...destination } = first.destination;
@@ -74,12 +77,12 @@ function toSubset(api: PcfApi, rule: HttpRoute, subset: string): Destination {
   };
 }
 
-/** The host of another Service, as short or as long as it was. */
+/** Host of another Service, as short name or FQDN like the original. */
 function respelled(host: string, service: string): string {
   return [service, ...host.split('.').slice(1)].join('.');
 }
 
-/** With our mirrors beside those of the rule's author. */
+/** Adds the mirrors of the operator to those of the rule. */
 function withMirrors(api: PcfApi, { mirrors = [], ...rule }: HttpRoute, added: Mirror[]): HttpRoute {
   const all = [...mirrors.filter((mirror) => !isOurMirror(api, mirror)), ...added];
   return all.length > 0 ? { ...rule, mirrors: all } : rule;
@@ -103,7 +106,7 @@ function isOurs(api: PcfApi, host: string): boolean {
   );
 }
 
-/** How a VirtualService of the same namespace may spell a Service. */
+/** Possible spellings of a Service in a VirtualService of the same namespace. */
 export function serviceHosts({ metadata: { namespace } }: PcfApi, service: string): string[] {
   return ['', `.${namespace}`, `.${namespace}.svc`, `.${namespace}.svc.cluster.local`].map(
     (rest) => `${service}${rest}`,

@@ -2,38 +2,43 @@
  * Istio: a VirtualService with weights over the subsets of a DestinationRule, one subset per revision.
  * The subsets narrow a Service of their own: Service `<name>` selects one revision only.
  */
+import { PATHS } from '../../contract/image.js';
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { RouteView } from '../delivery/types.js';
+import type { RouteView } from '../delivery/observation.js';
 import { backendHostname, type SecuredBackends } from '../resources/backend-tls.js';
 import { DestinationRuleKind, VirtualServiceKind } from '../resources/kinds.js';
 import { LABELS, owned } from '../resources/metadata.js';
 import { allRevisionsName, allRevisionsService, SERVICE_PORT } from '../resources/service.js';
 import type { KubeObject } from '../runtime/kube-client.js';
 import { serviceHosts, sharedVirtualService } from './istio-shared.js';
-import { canaryHeader, type ReadObject, serviceUnder, type TrafficRouter, withService } from './router.js';
+import { canaryHeader, type ReadObject, serviceUnder, withService } from './route-objects.js';
+import type { TrafficRouter } from './router.js';
 
 interface HttpRoute {
   name: string;
   match?: unknown[];
   mirrors?: { destination: { host: string; subset?: string }; percentage?: { value: number } }[];
-  route: { destination: { host: string; subset?: string }; weight?: number }[];
+  route: { destination: { host: string; subset?: string; port?: { number: number } }; weight?: number }[];
 }
 
 const HEADER_ROUTE = 'canary-header';
 const PRIMARY_ROUTE = 'primary';
-/** Istio's name for all sidecars. */
+const AUTH_ROUTE = 'auth';
+/** Name of all sidecars in Istio. */
 const MESH = 'mesh';
 
 export const istio: TrafficRouter = {
   split: 'exact',
   requires: () => [VirtualServiceKind, DestinationRuleKind],
   services: (api) => [allRevisionsName(api)],
-  render(api, route, kept, userRoute, secured) {
+  render(api, route, kept, { userRoute, secured, auth } = {}) {
     const rules = kept.length > 0 ? [destinationRule(api, kept, secured)] : [];
-    const base = [serviceUnder(api, route), allRevisionsService(api), ...rules];
+    const authRules = auth?.servesHttps && secured ? [authDestinationRule(api, auth.service, secured)] : [];
+    const base = [serviceUnder(api, route), allRevisionsService(api), ...rules, ...authRules];
     if (!route) return base;
-    if (!api.spec.traffic?.routeRef) return [...base, virtualService(api, route)];
-    return userRoute && !servesMesh(api, userRoute) ? [...base, meshVirtualService(api, route)] : base;
+    const http = [...(auth ? [authRoute(api, auth.service)] : []), ...rulesOf(api, route)];
+    if (!api.spec.traffic?.routeRef) return [...base, virtualService(api, http)];
+    return userRoute && !servesMesh(api, userRoute) ? [...base, meshVirtualService(api, http)] : base;
   },
   read: (api, object) =>
     withService(
@@ -55,6 +60,12 @@ function destinationRule(api: PcfApi, kept: readonly string[], secured?: Secured
   });
 }
 
+function authDestinationRule(api: PcfApi, service: string, secured: SecuredBackends): KubeObject {
+  return owned(api, DestinationRuleKind, service, {
+    spec: { host: hostOf(api, service), trafficPolicy: { tls: clientTls(api, secured) } },
+  });
+}
+
 function clientTls(api: PcfApi, secured: SecuredBackends) {
   const { caFile } = secured.settings;
   const hostname = backendHostname(api, secured);
@@ -63,29 +74,32 @@ function clientTls(api: PcfApi, secured: SecuredBackends) {
 }
 
 /**
- * Route for the gateways and for callers inside the mesh, which get the same shares by the Service's name.
- * Istio rejects duplicate hosts, and the spec may have that of the Service.
+ * Route for the gateways, and for callers inside the mesh that use the name of the Service. Istio rejects
+ * duplicate hosts, and the spec can contain the host of the Service.
  */
-function virtualService(api: PcfApi, route: RouteView): KubeObject {
+function virtualService(api: PcfApi, http: readonly HttpRoute[]): KubeObject {
   const { hosts = [], gateways = [] } = api.spec.traffic ?? {};
   const own = serviceHosts(api, api.metadata.name);
   return owned(api, VirtualServiceKind, api.metadata.name, {
     spec: {
       hosts: [...hosts.filter((host) => !own.includes(host)), hostOf(api, api.metadata.name)],
       gateways: [...gateways.filter((gateway) => gateway !== MESH), MESH],
-      http: rulesOf(api, route),
+      http,
     },
   });
 }
 
-/** Route for callers inside the mesh, if the user's own route serves only the gateway. */
-function meshVirtualService(api: PcfApi, route: RouteView): KubeObject {
+/** Route for callers inside the mesh, if the existing route serves only the gateway. */
+function meshVirtualService(api: PcfApi, http: readonly HttpRoute[]): KubeObject {
   return owned(api, VirtualServiceKind, `${api.metadata.name}-mesh`, {
-    spec: { hosts: [hostOf(api, api.metadata.name)], gateways: [MESH], http: rulesOf(api, route) },
+    spec: { hosts: [hostOf(api, api.metadata.name)], gateways: [MESH], http },
   });
 }
 
-/** Whether it has the Service's host inside the mesh: of two VirtualServices for a host, a sidecar applies one. */
+/**
+ * Whether it contains the host of the Service inside the mesh: of two VirtualServices for a host, a sidecar
+ * applies one.
+ */
 function servesMesh(api: PcfApi, userRoute: KubeObject): boolean {
   const { hosts = [], gateways = [MESH] } = (userRoute.spec ?? {}) as {
     hosts?: string[];
@@ -112,6 +126,15 @@ function rulesOf(api: PcfApi, route: RouteView): HttpRoute[] {
       : {}),
   };
   return route.header ? [headerRoute(api, destination(route.header)), primary] : [primary];
+}
+
+/** Istio applies the first rule that matches. `/authors` is not under the path. */
+function authRoute(api: PcfApi, service: string): HttpRoute {
+  return {
+    name: AUTH_ROUTE,
+    match: [{ uri: { exact: PATHS.auth } }, { uri: { prefix: `${PATHS.auth}/` } }],
+    route: [{ destination: { host: hostOf(api, service), port: { number: SERVICE_PORT } } }],
+  };
 }
 
 function headerRoute(api: PcfApi, destination: HttpRoute['route'][number]['destination']): HttpRoute {

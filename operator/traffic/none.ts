@@ -1,11 +1,12 @@
 /**
- * No router: the Service alone. It is pinned to one revision, or open to all, in
- * which case each gets the share that its ready pods have among all.
+ * Without a router: the Service only. It selects one revision, or all of them; in that case the weight of a
+ * revision is its share of the ready pods.
  */
 import type { PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { RouteView } from '../delivery/types.js';
+import type { RouteView } from '../delivery/observation.js';
 import { NO_REVISION, service } from '../resources/service.js';
-import { type ReadObject, selectedRevision, type TrafficRouter } from './router.js';
+import { type ReadObject, selectedRevision } from './route-objects.js';
+import type { TrafficRouter } from './router.js';
 
 export const none: TrafficRouter = {
   split: 'replicas',

@@ -1,58 +1,57 @@
 /**
- * A route that is the user's own (`traffic.routeRef`): of it we decide where the rules
- * lead that lead to this PcfApi's Service, and add a rule for the canary header before
- * each. All else is theirs. Both kinds keep their rules in one atomic list, which
- * server-side apply can only own whole; so what is desired is worked out from the live
- * object, and written under the condition that it is still that one.
+ * An existing route of the user (`traffic.routeRef`): the operator sets the destinations of rules that route
+ * to the Service of the PcfApi, and adds a rule for the canary header before each. All other fields belong to
+ * the user. Both kinds have their rules in one atomic list, which server-side apply can own only as a whole.
+ * Therefore the desired list is derived from the live object, and written only if the object has not changed.
  */
 import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
-import type { RouteView } from '../delivery/types.js';
+import type { RouteView } from '../delivery/observation.js';
 import { canonicalJson } from '../runtime/canonical-json.js';
 import type { KubeObject, ResourceType } from '../runtime/kube-types.js';
-import { canaryHeader, type ReadObject } from './router.js';
+import { canaryHeader, type ReadObject } from './route-objects.js';
 
-/** Annotation of a user's route while it follows the PcfApi of this name; its value says what was written last. */
+/** Annotation of a route that follows the PcfApi of this name; its value contains the last written state. */
 const FOLLOWS = `routed-by.${GROUP}/`;
 
-/** What we wrote last. */
+/** The last written state. */
 interface Mark {
   route: RouteView;
   header: { name: string; value: string };
 }
 
-/** How one kind of route spells its rules. */
+/** Accessors for the rules of a kind of route. */
 export interface Dialect<Rule> {
   type: ResourceType;
-  /** The list in `spec` that holds the rules. */
+  /** Field of `spec` with the rules. */
   list: string;
-  /** Whether all that the rule leads to is this PcfApi's. */
+  /** Whether the Service of this PcfApi is the only backend of the rule. */
   isOurs(api: PcfApi, rule: Rule): boolean;
-  /** Whether we added the rule, for requests with this header. */
+  /** Whether the operator added the rule, for requests with this header. */
   isHeaderRule(api: PcfApi, rule: Rule, header: Mark['header']): boolean;
-  /** The same rule, for requests with the header too, leading to one revision. */
+  /** The rule with the header as additional match, and one revision as destination. */
   withHeader(api: PcfApi, rule: Rule, header: Mark['header'], revision: string, index: number): Rule;
-  /** The same rule, leading to the revisions by their weights, with copies to one of them if the route says so. */
+  /** The rule with the revisions and their weights as destinations, and mirrors according to the route. */
   withWeights(api: PcfApi, rule: Rule, route: RouteView): Rule;
   mirrorOf(api: PcfApi, rule: Rule): number | undefined;
-  /** The rule as it is without us: to the Service, whatever the revision, and with no copies of ours. */
+  /** The original rule: with the Service as destination, without revisions and mirrors of the operator. */
   plain(api: PcfApi, rule: Rule): Rule;
   weightsOf(rule: Rule): Record<string, number>;
   headerTarget(rule: Rule): string | undefined;
 }
 
-/** What is to be written to a user's route, and what tells whose doing it is that it is not so. */
+/** A pending write to an existing route, and whether another field manager caused it. */
 export interface RouteEdit {
   type: ResourceType;
   live: KubeObject;
-  /** A merge patch, which fails when the object has changed meanwhile. */
+  /** A merge patch that fails if the object has changed. */
   patch: object;
-  /** We wrote just this before, so somebody else changed it. */
+  /** The same state was written before, so another field manager changed it. */
   drifted: boolean;
   /** Path of the rules, for an Event. */
   field: string;
 }
 
-/** Names of the PcfApis that a user's route follows. */
+/** Names of the PcfApis that an existing route follows. */
 export function followedBy({ metadata }: KubeObject): string[] {
   return Object.keys(metadata.annotations ?? {})
     .filter((key) => key.startsWith(FOLLOWS))
@@ -70,7 +69,7 @@ function markOf(api: PcfApi, { metadata }: KubeObject): Mark | undefined {
     const mark = JSON.parse(text) as Partial<Mark>;
     return mark.route && mark.header ? (mark as Mark) : undefined;
   } catch {
-    return undefined; // somebody's edit: it is written again
+    return undefined; // changed by the user: it is written again
   }
 }
 
@@ -78,7 +77,7 @@ export function sharedRoute<Rule>(dialect: Dialect<Rule>) {
   const rulesOf = (object: KubeObject | undefined) =>
     ((object?.spec as Record<string, unknown> | undefined)?.[dialect.list] ?? []) as Rule[];
 
-  /** The user's rules, without those that we added. */
+  /** Rules of the user, without those that the operator added. */
   const own = (api: PcfApi, object: KubeObject) => {
     const headers = [markOf(api, object)?.header, canaryHeader(api)].filter((header) => header !== undefined);
     return rulesOf(object).filter((rule) => !headers.some((it) => dialect.isHeaderRule(api, rule, it)));
@@ -115,19 +114,22 @@ export function sharedRoute<Rule>(dialect: Dialect<Rule>) {
 
   return {
     type: dialect.type,
-    /** Makes the live object follow the route; undefined when it does. */
+    /** Patch that makes the live object follow the route; undefined if it already does. */
     follow(api: PcfApi, live: KubeObject, route: RouteView): RouteEdit | undefined {
       const mark = { route, header: canaryHeader(api) };
       return edit(api, live, splice(api, live, route), mark);
     },
-    /** Gives the live object back as it would be without us; undefined when there is nothing to undo. */
+    /** Patch that restores the original rules; undefined if there is nothing to restore. */
     release(api: PcfApi, live: KubeObject): RouteEdit | undefined {
       const rules = own(api, live).map((rule) =>
         dialect.isOurs(api, rule) ? dialect.plain(api, rule) : rule,
       );
       return edit(api, live, rules, undefined);
     },
-    /** The route in force. Where rules differ, each revision with the most that any gives it: nothing that carries traffic is overlooked. */
+    /**
+     * The route in effect. If rules differ, each revision has its largest weight in any rule, so that no
+     * revision with traffic is overlooked.
+     */
     read(api: PcfApi, object: ReadObject): RouteView | undefined {
       const live = object(dialect.type, api.spec.traffic!.routeRef!.name);
       const mark = live && markOf(api, live);
@@ -142,7 +144,7 @@ export function sharedRoute<Rule>(dialect: Dialect<Rule>) {
       const mirror = dialect.mirrorOf(api, ours[0]!);
       return { weights, ...(header ? { header } : {}), ...(mirror ? { mirror } : {}) };
     },
-    /** Whether any rule of the object leads to this PcfApi. */
+    /** Whether a rule of the object routes to this PcfApi. */
     leadsHere: (api: PcfApi, live: KubeObject) => own(api, live).some((rule) => dialect.isOurs(api, rule)),
   };
 }

@@ -1,4 +1,4 @@
-/** VirtualServices, HTTPRoutes and plain Services as one kind of route. Pure. */
+/** Converts VirtualServices, HTTPRoutes and Services to a common format. Pure. */
 import { isDeepStrictEqual } from 'node:util';
 import { keyOf } from '../../operator/runtime/store.js';
 import type { Destination, DestinationRule, HttpRoute, Route, Rule, VirtualService } from './types.js';
@@ -15,12 +15,13 @@ export function fromVirtualService(object: VirtualService, destinationRules: Des
       labels: subsetLabels(destination, object, destinationRules),
       weight: percentage?.value ?? 100,
     }));
-    // Matches are alternatives; none at all matches everything.
+    // Matches are combined with OR; without matches everything matches.
     const matches = http.match ?? [{}];
-    return matches.map(({ headers = {} }) => ({
+    return matches.map(({ headers = {}, uri = {} }) => ({
       headers: Object.fromEntries(
         Object.entries(headers).map(([name, { exact }]) => [name.toLowerCase(), exact ?? '']),
       ),
+      path: segments(uri.exact ?? uri.prefix),
       destinations,
       mirrors,
     }));
@@ -35,13 +36,13 @@ function subsetLabels(
 ): Record<string, string> {
   if (!subset) return {};
   const { namespace = 'default' } = metadata;
-  // A short name means the Service of the object's own namespace, in either of them.
+  // A short name refers to a Service in the namespace of the object, for both kinds.
   const wanted = serviceOf(host, namespace);
   const rule = rules.find(
     (one) =>
       one.metadata.namespace === namespace && isDeepStrictEqual(serviceOf(one.spec.host, namespace), wanted),
   );
-  // Envoy answers 503 for a subset that nobody declared: labels that no pod has do the same.
+  // Envoy returns 503 for an undeclared subset: labels that match no pod have the same effect.
   return rule?.spec.subsets?.find(({ name }) => name === subset)?.labels ?? { 'no-such-subset': subset };
 }
 
@@ -74,28 +75,31 @@ export function fromHttpRoute(object: HttpRoute): Route {
       ];
     });
     const matches = rule.matches ?? [{}];
-    return matches.map(({ headers = [] }) => ({
+    return matches.map(({ headers = [], path }) => ({
       headers: Object.fromEntries(headers.map(({ name, value }) => [name.toLowerCase(), value])),
+      path: segments(path?.value),
       destinations,
       mirrors,
     }));
   });
-  // The more specific match goes first, as the Gateway API wants it.
-  rules.sort((a, b) => Object.keys(b.headers).length - Object.keys(a.headers).length);
+  // The Gateway API's precedence: the longest path, then the most headers.
+  rules.sort(
+    (a, b) => b.path.length - a.path.length || Object.keys(b.headers).length - Object.keys(a.headers).length,
+  );
   return { key: keyOf(object), hosts: object.spec.hostnames ?? [], rules };
 }
 
-/** A Service reached by a host name of its own, for a PcfApi without a router. */
+/** A Service with its own host name, for a PcfApi without a router. */
 export function fromService(host: string, key: string): Route {
   const [namespace, service] = key.split('/') as [string, string];
   return {
     key,
     hosts: [host],
-    rules: [{ headers: {}, destinations: [{ namespace, service, labels: {}, weight: 100 }] }],
+    rules: [{ headers: {}, path: '', destinations: [{ namespace, service, labels: {}, weight: 100 }] }],
   };
 }
 
-/** The route for a host: an exact name before a wildcard. */
+/** Route of a host: an exact name takes precedence over a wildcard. */
 export function routeFor(routes: readonly Route[], host: string): Route | undefined {
   const exact = routes.find(({ hosts }) => hosts.includes(host));
   return (
@@ -104,12 +108,23 @@ export function routeFor(routes: readonly Route[], host: string): Route | undefi
   );
 }
 
-/** The first rule whose headers the request has. */
-export function ruleFor(
-  route: Route,
-  headers: Record<string, string | string[] | undefined>,
-): Rule | undefined {
-  return route.rules.find((rule) =>
-    Object.entries(rule.headers).every(([name, value]) => headers[name] === value),
+/** The parts of a request that rules match. */
+export interface Request {
+  url?: string;
+  headers: Record<string, string | string[] | undefined>;
+}
+
+/** The first rule that matches the request's path and headers. */
+export function ruleFor(route: Route, { url = '/', headers }: Request): Rule | undefined {
+  const path = `${url.split('?')[0]}/`;
+  return route.rules.find(
+    (rule) =>
+      path.startsWith(`${rule.path}/`) &&
+      Object.entries(rule.headers).every(([name, value]) => headers[name] === value),
   );
+}
+
+/** A path prefix without its trailing slash. */
+function segments(path = '/'): string {
+  return path.replace(/\/$/, '');
 }

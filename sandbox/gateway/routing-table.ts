@@ -1,4 +1,4 @@
-/** The routing objects and endpoints of the cluster, kept current by watches, ready to be asked by each request. */
+/** Routing objects and endpoints of the cluster, updated by watches. */
 import type { Logger } from 'pino';
 import { CacheSet } from '../../operator/runtime/cache-set.js';
 import type { KubeClient, KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
@@ -6,7 +6,7 @@ import type { ResourceCache } from '../../operator/runtime/resource-cache.js';
 import type { AddressBook } from '../node/address-book.js';
 import { within } from '../process/within.js';
 import { WeightedChoice } from './balancer.js';
-import { fromHttpRoute, fromService, fromVirtualService, routeFor, ruleFor } from './routes.js';
+import { fromHttpRoute, fromService, fromVirtualService, type Request, routeFor, ruleFor } from './routes.js';
 import type {
   Destination,
   DestinationRule,
@@ -32,11 +32,11 @@ const PodKind = kind('', 'v1', 'Pod', 'pods');
 
 const BY_SERVICE = 'service';
 
-/** Told of each change of a routing object, as soon as the gateway routes by it. */
+/** Called after each change of a routing object, when it is in effect. */
 export type RouteListener = (object: KubeObject) => void;
 
 export class RoutingTable {
-  /** Host -> `namespace/name` of a Service, for hosts that no routing object has. */
+  /** Host -> `namespace/name` of a Service, for hosts without a routing object. */
   readonly serviceHosts = new Map<string, string>();
   private readonly caches: CacheSet;
   private readonly virtualServices: ResourceCache;
@@ -83,18 +83,18 @@ export class RoutingTable {
     return () => this.listeners.delete(listener);
   }
 
-  /** Whether any route is known for the host. */
+  /** Whether a route exists for the host. */
   knows(host: string): boolean {
     return this.routeFor(host) !== undefined;
   }
 
   /**
-   * Local ports that may answer the request, the one whose turn it is first;
-   * empty when the destination that was chosen has no ready endpoint.
+   * Local ports that can serve the request, in order of preference; empty if the selected destination has no
+   * ready endpoint.
    */
-  upstreams(host: string, headers: Record<string, string | string[] | undefined>): number[] {
+  upstreams(host: string, request: Request): number[] {
     const route = this.routeFor(host);
-    const rule = route && ruleFor(route, headers);
+    const rule = route && ruleFor(route, request);
     const destination = rule && this.choose(`${route.key}#${route.rules.indexOf(rule)}`, rule);
     if (!destination) return [];
     const ports = this.endpoints(destination);
@@ -102,10 +102,10 @@ export class RoutingTable {
     return [...ports.slice(start), ...ports.slice(0, start)];
   }
 
-  /** Local ports that get a copy of the request, which nobody waits for. */
-  mirrors(host: string, headers: Record<string, string | string[] | undefined>): number[] {
+  /** Local ports that receive a mirrored request. */
+  mirrors(host: string, request: Request): number[] {
     const route = this.routeFor(host);
-    const mirrors = (route && ruleFor(route, headers)?.mirrors) ?? [];
+    const mirrors = (route && ruleFor(route, request)?.mirrors) ?? [];
     return mirrors
       .filter(({ weight }) => Math.random() * 100 < weight)
       .flatMap((mirror) => this.endpoints(mirror).slice(0, 1));

@@ -1,15 +1,15 @@
-/** Watches how long requests wait for a lock, as PostgreSQL itself counts it. */
+/** Measures how long requests wait for locks, according to PostgreSQL. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 
 const EVERY_MS = 10;
 
-/** Waits of sessions that move the schema are theirs: they give way after `lock_timeout`. */
+/** Without the waits of the migrations themselves, which give way after `lock_timeout`. */
 const LONGEST = `
   SELECT coalesce(max(extract(epoch FROM clock_timestamp() - l.waitstart)) * 1000, 0)::float8 AS ms
   FROM pg_locks l JOIN pg_stat_activity a USING (pid)
   WHERE NOT l.granted AND l.waitstart IS NOT NULL AND a.query ~* '^\\s*(select|with|insert|update|delete)'
-    AND a.query NOT ILIKE '%schema_%' AND a.query NOT ILIKE '%pg_try_advisory%' AND a.query NOT ILIKE 'WITH batch%'`;
+    AND a.application_name NOT LIKE 'pcf-api migrate%'`;
 
 export class LockWaits {
   longestMs = 0;

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { abort, type Action as Command, promote, retry, undo } from '../../cli/actions.js';
-import type { Pod } from '../../operator/reconciler/pods.js';
+import type { Pod } from '../../operator/reconciler/pod-state.js';
 import { DeploymentKind, PodKind, VirtualServiceKind } from '../../operator/resources/kinds.js';
 import { LABELS } from '../../operator/resources/metadata.js';
 import type { ResourceType } from '../../operator/runtime/kube-client.js';

@@ -1,7 +1,7 @@
 /** Whether status and cluster say the same, once nothing is under way. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Pod } from '../../operator/reconciler/pods.js';
+import type { Pod } from '../../operator/reconciler/pod-state.js';
 import { DeploymentKind, PodKind, VirtualServiceKind } from '../../operator/resources/kinds.js';
 import { LABELS } from '../../operator/resources/metadata.js';
 import type { TestApi } from '../support/pcf-api.js';

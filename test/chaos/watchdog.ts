@@ -5,7 +5,7 @@
  */
 import { pino } from 'pino';
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
-import type { EndpointSlice, Pod } from '../../operator/reconciler/pods.js';
+import type { EndpointSlice, Pod } from '../../operator/reconciler/pod-state.js';
 import {
   ControllerRevisionKind,
   DeploymentKind,

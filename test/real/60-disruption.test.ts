@@ -27,8 +27,9 @@ describe('real disruptions under load', function () {
 
   after(() => delivery?.stop());
 
+  /** Not `kubectl wait pod`, which waits for pods that are deleted meanwhile as well. */
   const podsReady = () =>
-    kubectl('wait', '--for=condition=Ready', 'pod', '-n', NAMESPACE, '-l', API_PODS, '--timeout=120s');
+    kubectl('rollout', 'status', 'deployment', '-n', NAMESPACE, '-l', API_PODS, '--timeout=120s');
 
   it('a drained node loses no request', async () => {
     await kubectl('drain', 'node-2', '--ignore-daemonsets', '--delete-emptydir-data', '--timeout=180s');

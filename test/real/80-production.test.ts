@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
 import { generate } from 'selfsigned';
-import { Agent } from 'undici';
+import { Agent, request } from 'undici';
 import { ManagedProcess } from '../../sandbox/process/managed-process.js';
 import { PcfApiWatch } from '../../sandbox/story/pcfapi-watch.js';
 import { sandboxToken } from '../../sandbox/tokens.js';
@@ -57,6 +57,26 @@ describe('real production sample with TLS', function () {
     await agent.close();
     assert.match(answer, /"status":200,"version":"1.0.0"/);
     assert.doesNotMatch(answer, /errors/);
+  });
+
+  it('a login is served by the auth component behind the same host', async () => {
+    const dispatcher = new Agent({ connect: { ca: certificate, servername: HOST } });
+    const login = async () => {
+      const response = await request(`https://${address}/auth/login`, {
+        dispatcher,
+        method: 'POST',
+        headers: { host: HOST, 'content-type': 'application/json' },
+        body: JSON.stringify({ email: 'unknown@example.com', password: 'not the password' }),
+      });
+      await response.body.dump();
+      return response.statusCode;
+    };
+    // Until its pods are ready and istiod has sent the route to Envoy.
+    await eventually(
+      'the rejection of a wrong password',
+      async () => (await login()) === 401,
+      60_000,
+    ).finally(() => dispatcher.close());
   });
 
   after(() => real?.kubectl.run(['delete', 'namespace', NAMESPACE, '--wait=false']));

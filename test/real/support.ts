@@ -1,5 +1,6 @@
 /** The cluster that all scenarios share. */
 import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { startIngressGateway } from './cluster/ingress-gateway.js';
 import { installCrds, installOperator } from './cluster/install.js';
 import { startIstiod } from './cluster/istiod.js';
@@ -46,6 +47,9 @@ async function startGateway(): Promise<string> {
 async function start(): Promise<RealCluster> {
   // The kubelet needs mounts that its containers can see.
   execFileSync('mount', ['--make-rshared', '/']);
+  // Network namespaces of pods are files there, which would outlive the scenarios' mounts.
+  mkdirSync('/run/netns', { recursive: true });
+  execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', '/run/netns']);
   const { programs, images } = readParts();
   return await RealCluster.start(STATE_DIR, programs, images);
 }

@@ -1,5 +1,5 @@
 /** PcfApis under an autoscaler: one per combination of metric, strategy, weight and owner of the autoscaler. */
-import type { Pod } from '../../operator/reconciler/pods.js';
+import type { Pod } from '../../operator/reconciler/pod-state.js';
 import { HorizontalPodAutoscalerKind } from '../../operator/resources/kinds.js';
 import { LABELS } from '../../operator/resources/metadata.js';
 import type { PcfApiView, PcfApiWatch } from '../../sandbox/story/pcfapi-watch.js';

@@ -1,7 +1,7 @@
-import type { DeliverySettings } from '../../operator/delivery/types.js';
+import type { DeliverySpec } from '../../operator/delivery/delivery-spec.js';
 
 /** A canary of three pods without steps, which is promoted as soon as it can be. */
-export function deliverySettings(changes: Partial<DeliverySettings> = {}): DeliverySettings {
+export function deliverySettings(changes: Partial<DeliverySpec> = {}): DeliverySpec {
   return {
     strategy: 'Canary',
     replicas: 3,

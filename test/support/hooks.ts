@@ -2,6 +2,8 @@ import { stopSharedAuditedCluster } from './audited-cluster.js';
 import { stopSharedPostgres } from './postgres.js';
 import { stopSharedSandbox } from './sandbox.js';
 
+export { mochaGlobalSetup } from './it-concurrently.js';
+
 /** Nothing that the tests started outlives them. */
 export async function mochaGlobalTeardown(): Promise<void> {
   await Promise.all([stopSharedSandbox(), stopSharedAuditedCluster(), stopSharedPostgres()]);

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { generate } from 'selfsigned';
-import type { Pod } from '../../operator/reconciler/pods.js';
+import type { Pod } from '../../operator/reconciler/pod-state.js';
 import { PodKind } from '../../operator/resources/kinds.js';
 import { ResourceCache } from '../../operator/runtime/resource-cache.js';
 import { within } from '../../sandbox/process/within.js';

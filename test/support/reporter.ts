@@ -1,15 +1,30 @@
+import { writeFileSync } from 'node:fs';
+import { relative } from 'node:path';
 import Mocha from 'mocha';
+import { RESULTS_FILE, type Results, summaryOf } from './results.js';
 
-const { EVENT_RUN_END } = Mocha.Runner.constants;
+const { EVENT_HOOK_END, EVENT_RUN_END, EVENT_TEST_END, EVENT_TEST_FAIL } = Mocha.Runner.constants;
 
-/** mocha's spec reporter, closed by one plain line that any CI can read. */
+/** mocha's spec reporter, with the slowest files and one line of counts at the end. */
 export default class Reporter extends Mocha.reporters.Spec {
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions) {
     super(runner, options);
+    const failures: string[] = [];
+    const timeOfFiles: Results['timeOfFiles'] = {};
+    const addTime = ({ file, duration = 0 }: Mocha.Runnable) => {
+      if (!file) return; // root hooks
+      const name = relative('dist', file).replace(/\.js$/, '.ts');
+      timeOfFiles[name] = (timeOfFiles[name] ?? 0) + duration;
+    };
+    runner.on(EVENT_TEST_END, addTime);
+    runner.on(EVENT_HOOK_END, addTime);
+    runner.on(EVENT_TEST_FAIL, (test) => failures.push(test.fullTitle()));
     runner.once(EVENT_RUN_END, () => {
-      const { passes = 0, failures = 0, pending = 0 } = this.stats;
-      const skipped = pending > 0 ? `, ${pending} skipped` : '';
-      console.log(`${passes} passed, ${failures} failed${skipped}`);
+      const { passes: passed = 0, failures: failed = 0, pending: skipped = 0 } = this.stats;
+      const results: Results = { passed, failed, skipped, failures, timeOfFiles };
+      const file = process.env[RESULTS_FILE];
+      if (file) writeFileSync(file, JSON.stringify(results));
+      else console.log(summaryOf(results));
     });
   }
 }

@@ -1,6 +1,7 @@
 /** Programs of the system that tests run: installed from its packages where that is allowed. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
 /** Its path, or undefined where it is not and may not be installed: only as root and where apt-get is. */
@@ -13,8 +14,11 @@ function install(program: string, debianPackage: string): string | undefined {
   if (process.getuid?.() !== 0 || !aptGet) return undefined;
   // In runlevel 1 no package starts its service.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
+  // apt-get fails while another one runs, and two processes of `npm test` may need a program.
+  const lock = join(tmpdir(), 'pcf-test-apt-get.lock');
   const run = (...args: string[]) =>
-    spawnSync(aptGet, args, { env, stdio: 'ignore', timeout: 180_000 }).status === 0;
+    spawnSync('flock', ['--no-fork', lock, aptGet, ...args], { env, stdio: 'ignore', timeout: 360_000 })
+      .status === 0;
   const add = () => run('install', '-y', '--no-install-recommends', debianPackage);
   if (!add() && !(run('update') && add())) return undefined;
   return find(program);

@@ -66,7 +66,7 @@ describe('kubectl pcf migrate lint', function () {
   it('says so when there is nothing to judge', async () => {
     const missing = await lint(['-f', join(folder, 'nothing.sql')]);
     assert.notEqual(missing.code, 0);
-    assert.match(missing.stderr, /nothing\.sql is no file/);
+    assert.match(missing.stderr, /nothing\.sql is not a file/);
     const broken = await lint(['-f', '-'], 'ALTER TABEL services;');
     assert.notEqual(broken.code, 0);
     assert.match(broken.stdout + broken.stderr, /syntax error/);

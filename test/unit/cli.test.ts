@@ -26,7 +26,7 @@ describe('kubectl-pcf', () => {
     const path = file(
       `apiVersion: v1\nkind: Secret\nmetadata: { name: s }\n---\napiVersion: pcf.dev/v1alpha1\nkind: PcfApi\nmetadata: { name: api }\nspec: { ${good} }\n`,
     );
-    const [api, ...others] = readManifests(path, { otherwise: 'platform' });
+    const [api, ...others] = readManifests(path, { fallback: 'platform' });
     assert.deepEqual(others, []);
     assert.equal(api?.metadata.namespace, 'platform');
     assert.equal(api?.spec.environment, 'production');
@@ -50,12 +50,12 @@ describe('kubectl-pcf', () => {
     const path = file(
       `apiVersion: pcf.dev/v1alpha1\nkind: PcfApi\nmetadata: { name: api, namespace: platform }\nspec: { ${good} }\n`,
     );
-    assert.equal(readManifests(path, { asked: 'platform' })[0]?.metadata.namespace, 'platform');
-    assert.throws(() => readManifests(path, { asked: 'half' }), /api is of namespace platform, not half/);
+    assert.equal(readManifests(path, { requested: 'platform' })[0]?.metadata.namespace, 'platform');
+    assert.throws(() => readManifests(path, { requested: 'half' }), /api is in namespace platform, not half/);
   });
 
   it('says so when a file holds no PcfApi, or is not there', () => {
-    assert.throws(() => readManifests(file('kind: Secret\n')), /holds no PcfApi/);
+    assert.throws(() => readManifests(file('kind: Secret\n')), /contains no PcfApi/);
     assert.throws(() => readManifests(join(folder, 'nowhere')), /can't be read: ENOENT/);
     assert.throws(() => readManifests(file('a: [')), /pcfapi\.yaml: /);
   });
@@ -80,7 +80,7 @@ describe('kubectl-pcf', () => {
       phase: 'Progressing',
       stableRevision: 'api-old',
       updateRevision: 'api-new',
-      step: { index: 1, of: 3, weight: 50, waitingFor: 'somebody to continue: kubectl pcf promote' },
+      step: { index: 1, of: 3, weight: 50, waitingFor: 'manual promotion: kubectl pcf promote' },
       traffic: { desiredWeight: 50, effectiveWeight: 33, verified: true, reason: '1 of 3 pods are ready' },
       revisions: [
         { name: 'api-old', image: 'a:1', replicas: 3, readyReplicas: 3, weight: 67 },
@@ -90,17 +90,17 @@ describe('kubectl-pcf', () => {
         {
           type: 'Degraded',
           status: 'True',
-          reason: 'KindMissing',
+          reason: 'CRDMissing',
           message: 'the cluster lacks X',
           lastTransitionTime: '2026-11-23T12:00:00Z',
         },
       ],
     };
     const text = screen({ api, pods: [], events: [], outdatedTemplate: false });
-    assert.match(text, /the operator has not seen the last edit yet/);
+    assert.match(text, /the operator has not observed the last edit yet/);
     assert.match(text, /api-new +canary +a:2 +1\/2 .* 33 %/);
-    assert.match(text, /asked 50 %, in force 33 %: 1 of 3 pods are ready/);
-    assert.match(text, /step 2 of 3: 50 %, waiting for somebody to continue/);
+    assert.match(text, /desired 50 %, effective 33 %: 1 of 3 pods are ready/);
+    assert.match(text, /step 2 of 3: 50 %, waiting for manual promotion/);
     assert.match(text, /To fix\n {2}the cluster lacks X/);
   });
 
@@ -128,7 +128,7 @@ describe('kubectl-pcf', () => {
     it('shows what the operator reports, or the finalizers of others', () => {
       const lastTransitionTime = '2026-11-23T12:00:00Z';
       const ready = { type: 'Ready', status: 'False' as const, reason: 'Deleting', lastTransitionTime };
-      const message = 'being deleted since 2026-11-23T12:00:00Z, and held: routes are frozen';
+      const message = 'being deleted since 2026-11-23T12:00:00Z, blocked: routes are frozen';
       const status: PcfApiStatus = { phase: 'Deleting', conditions: [{ ...ready, message }] };
       assert.match(deleted(['pcf.dev/cleanup'], status), /routes are frozen\nthe operator must run/);
       assert.match(

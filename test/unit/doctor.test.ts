@@ -80,11 +80,11 @@ describe('kubectl pcf doctor', () => {
   it('says of a cluster without our kinds, and without the optional ones, that it has none', async () => {
     server.answer = ({ method }) => (method === 'GET' ? refusal(404, 'NotFound') : refusal(403, 'Forbidden'));
     const out = await doctor('deploy/samples/production.yaml');
-    assert.match(out, /✗ +PcfApi CRD +it is not installed, or not of version v1alpha1/);
+    assert.match(out, /✗ +PcfApi CRD +it is not installed, or does not serve version v1alpha1/);
     assert.match(out, /PcfApi CRD: kubectl apply --server-side -f crds\//);
     assert.match(out, /✗ +kinds +the cluster has no .*VirtualService \(networking\.istio\.io\)/);
-    assert.match(out, /✗ +operator +no operator leads/);
-    assert.match(out, /- +operator's rights +your own account may not ask/);
+    assert.match(out, /✗ +operator +namespace \S+ has no operator with leadership/);
+    assert.match(out, /- +operator permissions +your account may not create/);
   });
 
   it('reports a Secret of envFrom that does not exist, and none that is optional', async () => {

@@ -9,7 +9,13 @@ const arrows: Record<string, string[]> = {
   'operator/api': ['contract', 'operator/runtime'],
   'operator/delivery': ['operator/api'],
   'operator/resources': ['contract', 'operator/api', 'operator/runtime'],
-  'operator/traffic': ['operator/api', 'operator/delivery', 'operator/resources', 'operator/runtime'],
+  'operator/traffic': [
+    'contract',
+    'operator/api',
+    'operator/delivery',
+    'operator/resources',
+    'operator/runtime',
+  ],
   'operator/migrations': [
     'contract',
     'operator/api',
@@ -60,7 +66,7 @@ const arrows: Record<string, string[]> = {
     'migration-lint': [],
     migrations: ['config', 'database', 'migration-lint', 'observability'],
     http: ['auth', 'config', 'database', 'observability', 'redis'],
-    jobs: ['config', 'observability', 'redis'],
+    jobs: ['config', 'database', 'observability', 'redis'],
     graphql: ['auth', 'config', 'database', 'http', 'lifecycle', 'observability', 'redis'],
     modules: ['auth', 'database', 'graphql', 'http', 'jobs', 'observability', 'redis'],
   }),

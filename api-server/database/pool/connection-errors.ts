@@ -1,4 +1,5 @@
 import { BrokenCircuitError } from 'cockatiel';
+import { CODES } from '../../errors.js';
 
 /** SQLSTATEs after which a retry of the statement on a new connection can succeed. */
 const TRANSIENT_STATES = new Set(['57P01', '57P02', '57P03', '53300', '53400']);
@@ -14,14 +15,21 @@ const SYSTEM_CODES = new Set([
   'EAI_AGAIN',
   'ENOENT',
 ]);
-/** The pool is exhausted: the server is available, but all connections are busy. */
+/** pg-pool's message when no connection became free in time. */
 const POOL_TIMEOUT = /timeout exceeded when trying to connect/;
+/** pg's message when a server does not respond to a statement. */
+const NO_RESPONSE = /^Query read timeout$/;
 /** pg's error messages without a code, for connections that are lost or cannot be opened. */
 const PG_MESSAGES =
-  /Connection terminated|Client has encountered a connection error|timeout exceeded when trying to connect|not queryable|Cannot use a pool after calling end|DataSource is not set|Driver not Connected/i;
+  /Connection terminated|Client has encountered a connection error|not queryable|Cannot use a pool after calling end|DataSource is not set|Driver not Connected/i;
 
 export const FOREIGN_KEY_VIOLATION = '23503';
 export const UNIQUE_VIOLATION = '23505';
+const QUERY_CANCELED = '57014';
+const LOCK_NOT_AVAILABLE = '55P03';
+
+/** The server is available, but no connection became free in time. */
+export class PoolExhausted extends Error {}
 
 interface Coded {
   code?: unknown;
@@ -45,7 +53,30 @@ export function isDatabaseAway(error: unknown): boolean {
 
 /** Whether waiting for a connection of the pool timed out. */
 export function isPoolExhausted(error: unknown): boolean {
-  return POOL_TIMEOUT.test(String((error as Coded | null)?.message));
+  const { message, driverError } = (error ?? {}) as Coded;
+  if (error instanceof PoolExhausted || driverError instanceof PoolExhausted) return true;
+  return POOL_TIMEOUT.test(String(message));
+}
+
+/** The cause of a failure of the database, as clients receive it. Undefined for all other errors. */
+export function databaseFailure(error: unknown): { message: string; code: string } | undefined {
+  if (isPoolExhausted(error)) {
+    return { message: 'the database connection pool is exhausted; try again', code: CODES.unavailable };
+  }
+  if (isDatabaseAway(error)) {
+    return { message: 'the database is unavailable; try again', code: CODES.unavailable };
+  }
+  // Statements of a session that was cancelled fail with this code, too, but no client receives their errors.
+  if (sqlState(error) === QUERY_CANCELED) {
+    return { message: 'the statement timeout of the database was exceeded', code: CODES.deadline };
+  }
+  if (sqlState(error) === LOCK_NOT_AVAILABLE) {
+    return { message: 'the lock timeout of the database was exceeded', code: CODES.deadline };
+  }
+  if (NO_RESPONSE.test(String((error as Coded | null)?.message))) {
+    return { message: 'the database did not respond in time', code: CODES.deadline };
+  }
+  return undefined;
 }
 
 /** Whether the server rejects the credentials. They may have been rotated. */

@@ -1,47 +1,63 @@
-import { DataSource, type EntityTarget, QueryFailedError, type QueryRunner } from 'typeorm';
+/** TypeORM's data source, for statements that declare their access. */
+import {
+  type EntityManager,
+  type EntityTarget,
+  type QueryRunner,
+  DataSource as TypeOrmDataSource,
+} from 'typeorm';
 import type { Logger } from '../../observability/logging/logger.js';
-import { routedDriver } from '../routing/routed-connection.js';
-import type { StatementRouter } from '../routing/statement-router.js';
+import type { Access } from '../access.js';
+import { type RoutedConnection, routedDriver } from '../routing/routed-connection.js';
+import type { StatementRunner } from '../routing/statement-router.js';
 import { typeOrmLogger } from './typeorm-logger.js';
 
-/**
- * Passes raw statements directly to the router. Creating a TypeORM query runner per statement takes
- * a large part of the time of a short statement.
- */
-class RoutedDataSource extends DataSource {
+/** Access of the statements by which TypeORM reads the properties of the server. */
+const INITIALIZATION: Access = { mode: 'write', tables: [] };
+
+export class DataSource extends TypeOrmDataSource {
   constructor(
-    private readonly router: StatementRouter,
-    options: ConstructorParameters<typeof DataSource>[0],
+    private readonly router: StatementRunner,
+    entities: EntityTarget<object>[],
+    log: Logger,
   ) {
-    super(options);
+    super({
+      type: 'postgres',
+      driver: routedDriver(router, () => this.#undeclared()),
+      entities: entities as never,
+      installExtensions: false,
+      logging: false,
+      logger: typeOrmLogger(log),
+    });
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: TypeORM's own signature
-  override async query<T = any>(sql: string, parameters?: any[], runner?: QueryRunner): Promise<T> {
-    if (runner || !this.isInitialized) return super.query<T>(sql, parameters as never, runner);
+  /**
+   * Runs SQL directly on the router. Creating a TypeORM query runner per statement takes a large
+   * part of the time of a short statement.
+   */
+  async runSql<Row extends object>(access: Access, sql: string, values?: unknown[]): Promise<Row[]> {
+    const { rows } = await this.router.run(access, sql, values);
+    return rows as Row[];
+  }
+
+  /** Runs `work` with an entity manager, for repositories, query builders and transactions. */
+  async withManager<T>(access: Access, work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    const runner = this.createQueryRunner();
     try {
-      const { rows, command, rowCount } = await this.router.run(sql, parameters);
-      return (command === 'UPDATE' || command === 'DELETE' ? [rows, rowCount] : rows) as T;
-    } catch (error) {
-      throw error instanceof Error && 'severity' in error
-        ? new QueryFailedError(sql, parameters, error)
-        : error;
+      const connection: RoutedConnection = await runner.connect();
+      connection.access = () => access;
+      return await work(runner.manager);
+    } finally {
+      await runner.release();
     }
   }
-}
 
-/** A TypeORM data source on the router. The monitor connects it when the database is available. */
-export function createDataSource(
-  router: StatementRouter,
-  entities: EntityTarget<object>[],
-  log: Logger,
-): DataSource {
-  return new RoutedDataSource(router, {
-    type: 'postgres',
-    driver: routedDriver(router),
-    entities: entities as never,
-    installExtensions: false,
-    logging: false,
-    logger: typeOrmLogger(log),
-  });
+  /** The types allow no call, because it declares no access. TypeORM's entity managers call it. */
+  override query<T>(sql: never, parameters?: never, runner?: QueryRunner): Promise<T> {
+    return super.query<T>(sql, parameters, runner);
+  }
+
+  #undeclared(): Access {
+    if (!this.isInitialized) return INITIALIZATION;
+    throw new Error('the statement declares no access; use runSql or withManager of the data source');
+  }
 }

@@ -25,12 +25,17 @@ export interface MonitorParts {
   prepare(): Promise<void>;
   /** The migrations that this image requires and the database lacks. */
   schemaMisfit(connection: WatchConnection): Promise<string | undefined>;
+  /** Whether a connection of the pool responds. */
+  isReachable(): Promise<boolean>;
   /** The database became ready. */
   onReady?(): void;
   backoff: Backoff;
   probeIntervalMs: number;
   log: Logger;
 }
+
+/** Delay before the monitor replaces its connection while the database is ready. */
+const RECONNECT_MS = 100;
 
 export class DatabaseMonitor {
   #status: DatabaseStatus = { state: 'connecting', since: new Date() };
@@ -83,12 +88,24 @@ export class DatabaseMonitor {
   async #run(): Promise<void> {
     let failures = 0;
     while (!this.#closed) {
+      let wasConnected = false;
       try {
         await this.#useOneConnection(() => {
+          wasConnected = true;
           failures = 0;
         });
       } catch (error) {
         if (this.#closed) return;
+        if (await this.#isStillReady(wasConnected)) {
+          const retryInMs = backoffMs(failures, { ...this.parts.backoff, initialMs: RECONNECT_MS });
+          failures += 1;
+          this.parts.log.warn(
+            { err: error, retryInMs },
+            'database monitor lost its connection, still serving',
+          );
+          await this.#pause(retryInMs);
+          continue;
+        }
         const delay = backoffMs(failures, this.parts.backoff);
         failures += 1;
         this.#enter('unavailable', shortReason(error), new Date(Date.now() + delay));
@@ -96,6 +113,14 @@ export class DatabaseMonitor {
         await this.#pause(delay);
       }
     }
+  }
+
+  /**
+   * The loss of the monitor's connection does not mean that the database is unavailable: requests
+   * are served until a new connection cannot be opened and the pool does not respond either.
+   */
+  async #isStillReady(wasConnected: boolean): Promise<boolean> {
+    return this.isReady && (wasConnected || (await this.parts.isReachable()));
   }
 
   /** Returns when the monitor is closed. Throws when the connection is lost. */
@@ -110,8 +135,8 @@ export class DatabaseMonitor {
         loss = error;
         this.#wake();
       });
-      while (!this.#closed) {
-        await this.#check(connection);
+      for (let isNew = true; !this.#closed; isNew = false) {
+        await this.#check(connection, isNew);
         if (loss === undefined) await this.#pause(this.parts.probeIntervalMs);
         if (loss !== undefined) throw loss;
       }
@@ -121,13 +146,15 @@ export class DatabaseMonitor {
     }
   }
 
-  async #check(connection: WatchConnection): Promise<void> {
-    if (this.isReady) {
+  /** A new connection may be to another server, whose schema is checked. */
+  async #check(connection: WatchConnection, isNew: boolean): Promise<void> {
+    if (this.isReady && !isNew) {
       await connection.query('SELECT 1');
       return;
     }
     const reason = await this.parts.schemaMisfit(connection);
     if (reason === undefined) {
+      if (this.isReady) return;
       this.parts.log.info({ after: this.#status.state }, 'database ready');
       this.parts.onReady?.();
       this.#enter('ready');

@@ -16,9 +16,11 @@ import { backoffMs } from '../../backoff.js';
 import type { Settings } from '../../config/schema.js';
 import type { Secret } from '../../config/secret.js';
 import type { Logger } from '../../observability/logging/logger.js';
-import { isAuthenticationFailure, isDatabaseAway, isPoolExhausted } from './connection-errors.js';
+import type { Access } from '../access.js';
+import { isAuthenticationFailure, isDatabaseAway } from './connection-errors.js';
 import { observedClient } from './observed-client.js';
 import type { StatementEvent } from './statement-observer.js';
+import { TableLimits } from './table-limits.js';
 import { fastTypes } from './timestamp-parser.js';
 import { openWatchConnection, type WatchConnection } from './watch-connection.js';
 
@@ -40,7 +42,16 @@ export interface PoolFigures {
   waiting: number;
 }
 
+/** A connection in use. */
+export interface PoolConnection {
+  client: pg.PoolClient;
+  /** Call it once. With an error, the connection is closed. */
+  release(error?: Error): void;
+}
+
 const BREAKER = { failures: 5, halfOpenAfterMs: 500 };
+/** Connections outside of the pool. */
+const FOR_MONITOR = 1;
 const SWAP_BACKOFF = { initialMs: 500, maxMs: 30_000 };
 /** Time for which connections with the previous credentials may remain in use. */
 const DRAIN_MS = 60_000;
@@ -52,12 +63,15 @@ export class DatabaseServer {
   #breaker: CircuitBreakerPolicy = newBreaker();
   #swapping: Promise<void> | undefined;
   #closed = false;
+  readonly #limits: TableLimits;
   /** Whether there was a failure since the last success. */
   #failing = false;
 
   constructor(private readonly parts: ServerParts) {
     this.#url = parts.url.value;
     this.#pool = this.#newPool(this.#url);
+    const { max_connections: connections, connect_timeout: timeoutMs } = parts.settings;
+    this.#limits = new TableLimits(connections - FOR_MONITOR, timeoutMs);
     parts.url.onChange(() => void this.#swap());
   }
 
@@ -67,7 +81,7 @@ export class DatabaseServer {
 
   get figures(): PoolFigures {
     const { totalCount: total, idleCount: idle, waitingCount: waiting } = this.#pool;
-    return { total, idle, waiting };
+    return { total, idle, waiting: waiting + this.#limits.waiting };
   }
 
   get circuitIsOpen(): boolean {
@@ -95,8 +109,44 @@ export class DatabaseServer {
     if (this.#breaker.state !== CircuitState.Closed) this.#breaker = newBreaker();
   }
 
-  /** Acquires a connection of the pool. After rejected credentials, it reads them again and retries once. */
-  async acquire(): Promise<pg.PoolClient> {
+  /** Acquires a connection of the pool for statements with this access. */
+  async acquire(access: Access): Promise<PoolConnection> {
+    const entered = this.#limits.enter(access);
+    if (entered) await entered;
+    try {
+      const client = await this.#connect();
+      return {
+        client,
+        release: (error) => {
+          client.release(error);
+          this.#limits.leave(access);
+        },
+      };
+    } catch (error) {
+      this.#limits.leave(access);
+      throw error;
+    }
+  }
+
+  /** Whether a connection of the pool responds in time. */
+  async isReachable(): Promise<boolean> {
+    const probe = async () => {
+      const client = await this.#connect();
+      try {
+        await client.query('SELECT 1');
+        client.release();
+      } catch (error) {
+        client.release(error as Error);
+        throw error;
+      }
+      return true;
+    };
+    const timeout = sleep(this.parts.settings.connect_timeout, false, { ref: false });
+    return Promise.race([probe().catch(() => false), timeout]);
+  }
+
+  /** After rejected credentials, it reads them again and retries once. */
+  async #connect(): Promise<pg.PoolClient> {
     const pool = this.#pool;
     try {
       return await pool.connect();
@@ -137,7 +187,7 @@ export class DatabaseServer {
     const { settings, name, log, observe } = this.parts;
     const pool = new pg.Pool({
       connectionString: url,
-      max: settings.max_connections - 1, // one is for the monitor
+      max: settings.max_connections - FOR_MONITOR,
       application_name: 'pcf-api',
       connectionTimeoutMillis: settings.connect_timeout,
       types: fastTypes,
@@ -208,9 +258,7 @@ async function drain(pool: pg.Pool): Promise<void> {
 function newBreaker(): CircuitBreakerPolicy {
   return circuitBreaker(
     // An exhausted pool means overload, not a failure of the server, so it does not open the circuit.
-    handleWhen(
-      (error) => (isDatabaseAway(error) && !isPoolExhausted(error)) || isAuthenticationFailure(error),
-    ),
+    handleWhen((error) => isDatabaseAway(error) || isAuthenticationFailure(error)),
     { halfOpenAfter: BREAKER.halfOpenAfterMs, breaker: new ConsecutiveBreaker(BREAKER.failures) },
   );
 }

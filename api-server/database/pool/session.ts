@@ -1,6 +1,6 @@
 /** Database session of one client, which guarantees that it reads its own writes. */
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { tablesIn } from '../routing/statement-tables.js';
+import type { Access } from '../access.js';
 
 /** Session of one request or job. */
 export class DatabaseSession {
@@ -48,11 +48,13 @@ export class DatabaseSession {
   }
 
   /** Called for each statement before it runs. */
-  noteTables(text: string): void {
+  recordAccess({ mode, tables }: Access): void {
+    if (mode === 'write') this.wrote = true;
     if (!this.tables) return;
-    const { reads, writes } = tablesIn(text);
-    for (const table of reads) this.tables.reads.add(table);
-    for (const table of writes) this.tables.writes.add(table);
+    for (const table of tables) {
+      this.tables.reads.add(table);
+      if (mode === 'write') this.tables.writes.add(table);
+    }
   }
 
   get isCancelled(): boolean {

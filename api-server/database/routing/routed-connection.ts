@@ -1,19 +1,24 @@
 /**
  * A pool connection for TypeORM. It holds a real connection only during a transaction. Other
- * statements are routed individually.
+ * statements are routed individually, by the access that was declared for the connection.
  */
 import { EventEmitter } from 'node:events';
-import type { PoolClient, QueryResult } from 'pg';
-import { statementKind } from './statement-kind.js';
-import type { StatementRouter } from './statement-router.js';
+import type { QueryResult } from 'pg';
+import type { Access } from '../access.js';
+import type { PoolConnection } from '../pool/database-server.js';
+import type { StatementRunner } from './statement-router.js';
 
 type Callback = (error: unknown, result?: QueryResult) => void;
 
 export class RoutedConnection extends EventEmitter {
-  #transaction: PoolClient | undefined;
+  #transaction: PoolConnection | undefined;
   readonly #onError = (error: Error) => this.emit('error', error);
 
-  constructor(private readonly router: StatementRouter) {
+  constructor(
+    private readonly router: StatementRunner,
+    /** Access of the statements, until another one is declared. */
+    public access: () => Access,
+  ) {
     super();
   }
 
@@ -32,33 +37,39 @@ export class RoutedConnection extends EventEmitter {
   }
 
   async #run(text: string, values?: unknown[]): Promise<QueryResult> {
-    const kind = statementKind(text);
-    if (kind === 'begin' && !this.#transaction) {
-      this.#transaction = await this.router.begin(text);
-      this.#transaction.on('error', this.#onError);
+    if (text === BEGIN) {
+      this.#transaction = await this.router.begin(this.access(), text);
+      this.#transaction.client.on('error', this.#onError);
       return NOTHING;
     }
-    if (!this.#transaction) return this.router.run(text, values);
-    const result = await this.router.within(this.#transaction, text, values);
-    if (kind === 'end') this.#leave();
+    if (!this.#transaction) return this.router.run(this.access(), text, values);
+    const result = await this.router.within(this.#transaction.client, text, values);
+    if (ENDS.has(text)) this.#leave();
     return result;
   }
 
   #leave(error?: Error): void {
-    const client = this.#transaction;
+    const connection = this.#transaction;
     this.#transaction = undefined;
-    client?.removeListener('error', this.#onError);
-    client?.release(error);
+    connection?.client.removeListener('error', this.#onError);
+    connection?.release(error);
   }
 }
 
+/** The statements by which TypeORM's query runner starts and ends a transaction. */
+const BEGIN = 'START TRANSACTION';
+const ENDS: ReadonlySet<string> = new Set(['COMMIT', 'ROLLBACK']);
+
 const NOTHING: QueryResult = { command: 'BEGIN', rowCount: null, oid: 0, rows: [], fields: [] };
 
-/** The `driver` option of a TypeORM data source whose pool is the router. */
-export function routedDriver(router: StatementRouter): { Pool: unknown } {
+/**
+ * The `driver` option of a TypeORM data source whose pool is the router. `undeclared` is the access
+ * of connections without a declaration.
+ */
+export function routedDriver(router: StatementRunner, undeclared: () => Access): { Pool: unknown } {
   class RoutedPool extends EventEmitter {
     connect(callback: (error: unknown, connection?: RoutedConnection, release?: unknown) => void): void {
-      const connection = new RoutedConnection(router);
+      const connection = new RoutedConnection(router, undeclared);
       callback(undefined, connection, (error?: Error) => connection.release(error));
     }
 

@@ -2,11 +2,11 @@
 import { ExponentialBackoff, handleWhen, type RetryPolicy, retry } from 'cockatiel';
 import type { PoolClient, QueryResult } from 'pg';
 import type { Logger } from '../../observability/logging/logger.js';
+import type { Access } from '../access.js';
 import { isDatabaseAway, isPoolExhausted, isReplicaConflict, sqlState } from '../pool/connection-errors.js';
-import type { DatabaseServer } from '../pool/database-server.js';
+import type { DatabaseServer, PoolConnection } from '../pool/database-server.js';
 import { type DatabaseSession, databaseSession } from '../pool/session.js';
 import type { ReplicaMonitor } from '../replica/replica-monitor.js';
-import { statementKind } from './statement-kind.js';
 
 export interface RouterParts {
   primary: DatabaseServer;
@@ -17,12 +17,25 @@ export interface RouterParts {
   log: Logger;
 }
 
-/** Two retries within about one second. After that, the client should get the error. */
+interface Statement {
+  access: Access;
+  session: DatabaseSession | undefined;
+  text: string;
+  values: unknown[] | undefined;
+}
+
+/**
+ * Two retries within about one second. After that, the client should get the error. An exhausted
+ * pool is not retried, because retries would lengthen its queue.
+ */
 const RETRY = { maxAttempts: 2, backoff: new ExponentialBackoff({ initialDelay: 50, maxDelay: 500 }) };
 
+/** Runs statements by their access. */
+export type StatementRunner = Pick<StatementRouter, 'run' | 'begin' | 'within'>;
+
 export class StatementRouter {
-  readonly #retryRead = retry(handleWhen(isWorthRetrying), RETRY);
-  readonly #retryConnect = retry(handleWhen(isWorthRetrying), RETRY);
+  readonly #retryRead = retry(handleWhen(isDatabaseAway), RETRY);
+  readonly #retryConnect = retry(handleWhen(isDatabaseAway), RETRY);
 
   constructor(private readonly parts: RouterParts) {
     this.#retryRead.onRetry((reason) => parts.onRetry('read', 'error' in reason ? reason.error : undefined));
@@ -32,28 +45,25 @@ export class StatementRouter {
   }
 
   /** Runs a statement outside of a transaction. */
-  run(text: string, values?: unknown[]): Promise<QueryResult> {
-    const session = databaseSession.getStore();
-    session?.noteTables(text);
-    if (statementKind(text) === 'read') return this.#read(session, text, values);
-    if (session) session.wrote = true;
-    return this.#write(session, text, values);
+  run(access: Access, text: string, values?: unknown[]): Promise<QueryResult> {
+    const statement = { access, session: databaseSession.getStore(), text, values };
+    statement.session?.recordAccess(access);
+    return access.mode === 'read' ? this.#read(statement) : this.#write(statement);
   }
 
-  /** A connection to the primary for a transaction, which `text` starts. */
-  async begin(text: string): Promise<PoolClient> {
+  /** Starts a transaction on the primary with `text`, for statements with this access. */
+  async begin(access: Access, text: string): Promise<PoolConnection> {
     const { primary } = this.parts;
-    const session = databaseSession.getStore();
-    if (session) session.wrote = true;
+    databaseSession.getStore()?.recordAccess({ ...access, mode: 'write' });
     // Before BEGIN has succeeded there are no effects, so both steps can be retried.
     return again(this.#retryConnect, () =>
       primary.guard(async () => {
-        const client = await primary.acquire();
+        const connection = await primary.acquire(access);
         try {
-          await client.query(text);
-          return client;
+          await connection.client.query(text);
+          return connection;
         } catch (error) {
-          client.release(error as Error);
+          connection.release(error as Error);
           throw error;
         }
       }),
@@ -62,36 +72,32 @@ export class StatementRouter {
 
   /** Runs a statement of a transaction. */
   within(client: PoolClient, text: string, values?: unknown[]): Promise<QueryResult> {
-    const session = databaseSession.getStore();
-    session?.noteTables(text);
-    return this.#cancellable(client, session, text, values);
+    return this.#cancellable(client, databaseSession.getStore(), text, values);
   }
 
-  #read(session: DatabaseSession | undefined, text: string, values?: unknown[]): Promise<QueryResult> {
-    return again(this.#retryRead, () => this.#readOnce(session, text, values));
+  #read(statement: Statement): Promise<QueryResult> {
+    return again(this.#retryRead, () => this.#readOnce(statement));
   }
 
   /** Reads from the replica if allowed and possible; otherwise, or after a conflict, from the primary. */
-  async #readOnce(
-    session: DatabaseSession | undefined,
-    text: string,
-    values?: unknown[],
-  ): Promise<QueryResult> {
+  async #readOnce(statement: Statement): Promise<QueryResult> {
     const { primary, replica } = this.parts;
+    const { session } = statement;
     let server = this.#readsFrom(session);
     const learning = server === primary ? undefined : session?.learnPosition();
     if (learning) {
       await learning;
       server = this.#readsFrom(session);
     }
-    if (server === primary) return this.#once(primary, session, text, values);
+    if (server === primary) return this.#once(primary, statement);
     try {
-      return await this.#once(server, session, text, values);
+      return await this.#once(server, statement);
     } catch (error) {
-      if (!isDatabaseAway(error) && !isReplicaConflict(error)) throw error;
+      const mayHelp = isDatabaseAway(error) || isPoolExhausted(error) || isReplicaConflict(error);
+      if (!mayHelp) throw error;
       replica?.monitor.checkSoon();
       this.parts.onRetry('read', error);
-      return this.#once(primary, session, text, values);
+      return this.#once(primary, statement);
     }
   }
 
@@ -106,42 +112,32 @@ export class StatementRouter {
    * Only acquiring a connection is retried: it is unknown whether a statement on a lost connection
    * was executed.
    */
-  async #write(session: DatabaseSession | undefined, text: string, values?: unknown[]): Promise<QueryResult> {
+  async #write(statement: Statement): Promise<QueryResult> {
     const { primary } = this.parts;
-    const client = await again(this.#retryConnect, () => primary.guard(() => primary.acquire()));
-    return this.#use(client, session, text, values);
+    const acquire = () => primary.acquire(statement.access);
+    const connection = await again(this.#retryConnect, () => primary.guard(acquire));
+    return this.#use(connection, statement);
   }
 
-  #once(
-    server: DatabaseServer,
-    session: DatabaseSession | undefined,
-    text: string,
-    values?: unknown[],
-  ): Promise<QueryResult> {
+  #once(server: DatabaseServer, statement: Statement): Promise<QueryResult> {
     return server.guard(async () => {
-      session?.throwIfCancelled();
-      const client = await server.acquire();
-      return this.#use(client, session, text, values);
+      statement.session?.throwIfCancelled();
+      return this.#use(await server.acquire(statement.access), statement);
     });
   }
 
-  async #use(
-    client: PoolClient,
-    session: DatabaseSession | undefined,
-    text: string,
-    values?: unknown[],
-  ): Promise<QueryResult> {
-    if (session?.isCancelled) client.release(); // cancelled while it waited for the connection
+  async #use(connection: PoolConnection, { session, text, values }: Statement): Promise<QueryResult> {
+    if (session?.isCancelled) connection.release(); // cancelled while it waited for the connection
     session?.throwIfCancelled();
     try {
-      const result = await this.#cancellable(client, session, text, values);
-      client.release();
+      const result = await this.#cancellable(connection.client, session, text, values);
+      connection.release();
       return result;
     } catch (error) {
       // An error without a SQLSTATE does not come from the server, so the state of the connection is
       // unknown.
       const isWell = sqlState(error)?.length === 5 && !isDatabaseAway(error);
-      client.release(isWell ? undefined : (error as Error));
+      connection.release(isWell ? undefined : (error as Error));
       throw error;
     }
   }
@@ -173,9 +169,4 @@ function again<T>(policy: RetryPolicy, work: () => Promise<T>): Promise<T> {
   return work().catch((error: unknown) =>
     policy.execute(({ attempt }) => (attempt === 0 ? Promise.reject(error) : work())),
   );
-}
-
-/** An exhausted pool is not retried, because retries would lengthen its queue. */
-function isWorthRetrying(error: unknown): boolean {
-  return isDatabaseAway(error) && !isPoolExhausted(error);
 }

@@ -3,8 +3,8 @@
  * request.
  */
 import DataLoader from 'dataloader';
-import type { DataSource } from 'typeorm';
 import type { PropertyOf } from '../../database/entity-table.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { observedBatch } from '../../observability/metrics/batch-observer.js';
 import { type Page, toPage } from './connection.js';
 import { countsByParent, type ListQuery, readPages } from './list-query.js';

@@ -1,7 +1,7 @@
 /** Data loader for entities by a unique column: one statement for all concurrent lookups of a request. */
 import DataLoader from 'dataloader';
-import type { DataSource } from 'typeorm';
 import type { PropertyOf } from '../../database/entity-table.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { observedBatch } from '../../observability/metrics/batch-observer.js';
 import type { Node } from './node.js';
 import type { NodeType } from './node-type.js';
@@ -64,7 +64,11 @@ async function readEntities<T extends Node>(
   const keys = [...new Set(wanted.map(({ key }) => key))];
   const sql = `SELECT ${table.selectList(columns, 't')} FROM ${table.name} t
     WHERE ${table.column(by, 't')} = ANY (CAST($1 AS ${table.sqlType(by)}[]))`;
-  const rows: Record<string, unknown>[] = await dataSource.query(sql, [keys]);
+  const rows: Record<string, unknown>[] = await dataSource.runSql(
+    { mode: 'read', tables: [table.name] },
+    sql,
+    [keys],
+  );
   const byKey = new Map(rows.map((row) => [row[by], table.hydrate(row)]));
   return wanted.map(({ key }) => byKey.get(key) ?? null);
 }

@@ -1,7 +1,9 @@
 /** Reads lists: one page, the same page for several parents, or the number of rows. */
-import type { DataSource } from 'typeorm';
+
+import type { Access } from '../../database/access.js';
 import { Bindings, type Condition, conditionSql } from '../../database/conditions.js';
 import type { PropertyOf } from '../../database/entity-table.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { type Keyset, keysetSql } from './keyset.js';
 import type { Node } from './node.js';
 import type { NodeType } from './node-type.js';
@@ -22,7 +24,11 @@ export async function readPage<T extends Node>(
   query: ListQuery<T>,
 ): Promise<T[]> {
   const bindings = new Bindings();
-  const rows: object[] = await dataSource.query(pageSql(type, query, [], bindings), bindings.values);
+  const rows: object[] = await dataSource.runSql(
+    readOf(type),
+    pageSql(type, query, [], bindings),
+    bindings.values,
+  );
   return rows.map((row) => type.table.hydrate(row));
 }
 
@@ -42,7 +48,7 @@ export async function readPages<T extends Node>(
   const order = query.keyset.parts.map(({ property }) => `page."${property}" ${backward ? 'DESC' : 'ASC'}`);
   const sql = `SELECT parent.key AS "parentKey", page.* FROM unnest(${parents}) AS parent (key)
     CROSS JOIN LATERAL (${inner}) AS page ORDER BY ${order.join(', ')}`;
-  const rows: { parentKey: string }[] = await dataSource.query(sql, bindings.values);
+  const rows: { parentKey: string }[] = await dataSource.runSql(readOf(type), sql, bindings.values);
   const pages = new Map<string, T[]>();
   for (const { parentKey, ...row } of rows) {
     const page = pages.get(parentKey);
@@ -59,7 +65,7 @@ export async function countRows<T extends Node>(
 ): Promise<number> {
   const bindings = new Bindings();
   const sql = `SELECT count(*)::int AS count FROM ${type.table.name} t${whereSql(type, where, [], bindings)}`;
-  const [row]: { count: number }[] = await dataSource.query(sql, bindings.values);
+  const [row]: { count: number }[] = await dataSource.runSql(readOf(type), sql, bindings.values);
   return row?.count ?? 0;
 }
 
@@ -76,8 +82,12 @@ export async function countsByParent<T extends Node>(
   const isOneOf = `${column} = ANY (CAST(${bindings.bind([...keys])} AS ${table.sqlType(parent)}[]))`;
   const sql = `SELECT ${column} AS key, count(*)::int AS count FROM ${table.name} t
     ${whereSql(type, where, [isOneOf], bindings)} GROUP BY ${column}`;
-  const rows: { key: string; count: number }[] = await dataSource.query(sql, bindings.values);
+  const rows: { key: string; count: number }[] = await dataSource.runSql(readOf(type), sql, bindings.values);
   return new Map(rows.map(({ key, count }) => [key, count]));
+}
+
+function readOf({ table }: { table: { name: string } }): Access {
+  return { mode: 'read', tables: [table.name] };
 }
 
 function pageSql<T extends Node>(

@@ -1,7 +1,7 @@
 /** Builds list queries from the arguments and the selection of a connection. */
 import type { GraphQLResolveInfo } from 'graphql';
-import type { DataSource } from 'typeorm';
 import type { Condition } from '../../database/conditions.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { type Page, toPage } from './connection.js';
 import { countRows, type ListQuery, readPage } from './list-query.js';
 import type { Node } from './node.js';

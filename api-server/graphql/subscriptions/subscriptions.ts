@@ -4,11 +4,12 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
-import { useServer } from 'graphql-ws/use/ws';
+import { type Extra, useServer } from 'graphql-ws/use/ws';
 import { WebSocketServer } from 'ws';
+import { asciiLowerCase } from '../../../contract/ascii.js';
 import { PATHS } from '../../../contract/image.js';
 import type { Identity } from '../../auth/identity.js';
-import { NotAuthenticated } from '../../auth/refusal.js';
+import { AuthenticationAway, NotAuthenticated } from '../../auth/refusal.js';
 import { CODES } from '../../errors.js';
 import type { Closeable } from '../../lifecycle/shutdown.js';
 import type { Logger } from '../../observability/logging/logger.js';
@@ -28,8 +29,8 @@ export interface Subscriber {
 export interface SubscriptionParts {
   runner: SubscriptionRunner;
   /**
-   * Authenticates the client. It is called again while the connection is open; NotAuthenticated
-   * closes it.
+   * Authenticates the client. It is called again before each event and while the connection is
+   * idle; NotAuthenticated closes the connection.
    */
   authenticate: (subscriber: Subscriber) => Promise<Identity>;
   /** Counts rejected credentials. */
@@ -38,6 +39,8 @@ export interface SubscriptionParts {
   take: (identity: Identity, address: string) => Promise<number | undefined>;
   /** Origins that may subscribe. */
   origins?: readonly string[];
+  /** Whether the Host header is accepted; undefined when it is not checked. */
+  allowsHost?: (headers: IncomingHttpHeaders) => boolean;
   /** Called per subscription. An error rejects the subscription. */
   context: (identity: Identity) => object | Promise<object>;
   mask: ErrorMask;
@@ -49,7 +52,7 @@ const MAX_PER_CONNECTION = 50;
 const INIT_TIMEOUT_MS = 5_000;
 /** Pings keep idle connections open and detect lost clients. */
 const PING_MS = 20_000;
-/** Interval at which the credentials are verified again. */
+/** Interval at which the credentials of an idle connection are verified again. */
 const RECHECK_MS = 30_000;
 /** Minimum delay: a token that has just expired is valid within the clock skew. */
 const RECHECK_LEAST_MS = 1_000;
@@ -58,10 +61,12 @@ const FORBIDDEN = 4_403;
 // A type and not an interface: graphql-ws requires an index signature, which only type aliases have
 // implicitly.
 type SocketExtra = {
+  subscriber?: Subscriber;
   identity?: Identity;
   recheck?: NodeJS.Timeout;
   closed?: boolean;
 };
+type Connection = SocketExtra & Extra;
 
 /**
  * Call it before the server listens. Closing sends code 1001, after which clients reconnect to
@@ -80,8 +85,8 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
           parts.refused(error, addressOf(extra.request)),
         );
         if (!extra.identity) return false; // closes the connection with code 4403
-        const end = (reason: string) => extra.socket.close(FORBIDDEN, reason);
-        extra.recheck = recheck(parts, subscriber, extra.identity, extra, end);
+        extra.subscriber = subscriber;
+        scheduleCheck(parts, extra);
         return true;
       },
       onClose: ({ extra }) => {
@@ -103,7 +108,14 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
         }
       },
       subscribe: (args) => parts.runner.subscribe(args as AdmittedSubscription),
-      onNext: (_ctx, _id, _payload, _args, result) => result, // the errors are masked already
+      onNext: async ({ extra }, _id, _payload, _args, result) => {
+        try {
+          if (await isStillAdmitted(parts, extra)) return result; // its errors are masked already
+        } catch (error) {
+          return { errors: [masked(parts, unverified(error))] };
+        }
+        return { errors: [] }; // not sent: the connection is closed
+      },
       onError: (_ctx, _id, _payload, errors) => errors.map((error) => masked(parts, error as GraphQLError)),
       isProd: true,
     },
@@ -112,7 +124,7 @@ export function addSubscriptions(app: FastifyInstance, parts: SubscriptionParts)
   );
   app.server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', (error) => parts.log.debug({ err: error }, 'connection lost during the upgrade'));
-    const refused = closing ? '503 Service Unavailable' : refusal(request, parts.origins);
+    const refused = closing ? '503 Service Unavailable' : refusal(request, parts);
     if (refused) {
       socket.end(`HTTP/1.1 ${refused}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`);
       return;
@@ -149,7 +161,7 @@ export function credentialsOf({ headers, connectionParams }: Subscriber): Incomi
     (entry): entry is [string, string] => typeof entry[1] === 'string',
   );
   const { authorization, 'x-api-key': apiKey } = Object.fromEntries(
-    said.map(([name, value]) => [name.toLowerCase(), value]),
+    said.map(([name, value]) => [asciiLowerCase(name), value]),
   );
   if (authorization === undefined && apiKey === undefined) return headers;
   return {
@@ -174,33 +186,41 @@ async function identityOf(
   }
 }
 
-/** A connection can outlive its token, key or user. */
-function recheck(
-  parts: SubscriptionParts,
-  subscriber: Subscriber,
-  identity: Identity,
-  extra: SocketExtra,
-  end: (reason: string) => void,
-): NodeJS.Timeout {
-  const { expiresAt } = identity;
-  const left = expiresAt ? expiresAt.getTime() - Date.now() : Number.POSITIVE_INFINITY;
-  const look = async () => {
-    const found = await identityOf(parts, subscriber).catch(() => extra.identity); // cannot be verified now
-    if (extra.closed) return;
-    // Running subscriptions were admitted with the previous permissions, so they must start again.
-    if (!found || found.cacheScope !== identity.cacheScope) return end('Forbidden');
+/**
+ * Verifies the credentials of an open connection again, because it can outlive its token, key or
+ * user. Closes the connection when the client is rejected or its permissions have changed: running
+ * subscriptions were admitted with the previous permissions, so they must start again. Throws when
+ * the credentials cannot be verified.
+ */
+async function isStillAdmitted(parts: SubscriptionParts, extra: Connection): Promise<boolean> {
+  const found = await identityOf(parts, extra.subscriber as Subscriber);
+  if (found && found.cacheScope === extra.identity?.cacheScope) {
     extra.identity = found;
-    extra.recheck = recheck(parts, subscriber, found, extra, end);
-  };
-  return setTimeout(() => void look(), Math.min(Math.max(left, RECHECK_LEAST_MS), RECHECK_MS)).unref();
+    return true;
+  }
+  extra.socket.close(FORBIDDEN, 'Forbidden');
+  return false;
 }
 
-/** Protects from cross-site WebSocket hijacking. */
+/** Checks at the expiry of the credentials, and regularly. */
+function scheduleCheck(parts: SubscriptionParts, extra: Connection): void {
+  const { expiresAt } = extra.identity as Identity;
+  const left = expiresAt ? expiresAt.getTime() - Date.now() : Number.POSITIVE_INFINITY;
+  const check = async () => {
+    const isAdmitted = await isStillAdmitted(parts, extra).catch(() => true); // cannot be verified now
+    if (isAdmitted && !extra.closed) scheduleCheck(parts, extra);
+  };
+  const delay = Math.min(Math.max(left, RECHECK_LEAST_MS), RECHECK_MS);
+  extra.recheck = setTimeout(() => void check(), delay).unref();
+}
+
+/** Protects from cross-site WebSocket hijacking and DNS rebinding. */
 function refusal(
   { url = '', headers }: IncomingMessage,
-  origins: readonly string[] = [],
+  { origins = [], allowsHost }: SubscriptionParts,
 ): string | undefined {
   if (url.split('?')[0] !== PATHS.graphql) return '404 Not Found';
+  if (allowsHost && !allowsHost(headers)) return '421 Misdirected Request';
   const { origin, host } = headers;
   if (origin === undefined || origins.includes(origin)) return undefined; // not a browser, or an allowed origin
   return URL.canParse(origin) && new URL(origin).host === host ? undefined : '403 Forbidden';
@@ -224,6 +244,12 @@ function tooOften(seconds: number): GraphQLError {
 /** Peer address, which may be that of a proxy. It is only used for anonymous clients. */
 function addressOf({ socket }: IncomingMessage): string {
   return socket.remoteAddress ?? '';
+}
+
+/** The error of an event whose subscriber cannot be verified now. The next event can succeed. */
+function unverified(error: unknown): GraphQLError {
+  if (!(error instanceof AuthenticationAway)) return new GraphQLError('', { originalError: error as Error });
+  return new GraphQLError(`${error.message}; try again`, { extensions: { code: CODES.unavailable } });
 }
 
 /** Masks the errors that end a subscription, as over HTTP. */

@@ -2,28 +2,27 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { QueryRunner } from 'typeorm';
 import type { BackfillProgress } from '../../../contract/image.js';
+import { sqlState } from '../../database/pool/connection-errors.js';
 import type { Logger } from '../../observability/logging/logger.js';
+import {
+  type BackfillSpec,
+  type BatchPlan,
+  type BatchResult,
+  changeBatch,
+  planBatches,
+} from './backfill-batch.js';
 import type { KnownMigration } from './known-migrations.js';
 import { RefusedError } from './refused-error.js';
 import { isBehind, type ReplicaLag, readReplicaLag, UNREADABLE } from './replica-lag.js';
 
-/** What a migration of phase backfill declares: `readonly backfill: BackfillSpec`. */
-export interface BackfillSpec {
-  table: string;
-  /** A unique column that orders the rows, as a rule the primary key. */
-  key: string;
-  /** What UPDATE sets, for instance `first_name = split_part(name, ' ', 1)`. */
-  set: string;
-  /** Which rows are still to be done. A row that was done must not match any more. */
-  where: string;
-}
-
 export const BACKFILLS_TABLE = 'schema_backfills';
 
 const TARGET_MS = 200;
-const BATCH = { first: 500, least: 50, most: 20_000 };
-/** A backfill whose `where` still matches what it has done would never end. */
+/** Rows that a batch reads. It changes those of them that match. */
+const BATCH = { first: 500, least: 1, most: 20_000 };
+/** If the serving version writes rows that match faster than they are done, the backfill would never end. */
 const MAX_PASSES = 20;
+const QUERY_CANCELED = '57014';
 const REPORT_EVERY_MS = 2_000;
 /** For replicas, between two batches: one that is late on purpose, or stuck, must not hold a delivery for ever. */
 const LONGEST_WAIT_MS = 60_000;
@@ -87,7 +86,7 @@ export async function runBackfill(
   log: Logger,
   { report, committed }: BackfillListener,
 ): Promise<void> {
-  const sql = await batchSql(runner, spec);
+  const plan = await planBatches(runner, spec);
   const total = await estimate(runner, spec.table);
   await runner.query(`INSERT INTO ${BACKFILLS_TABLE} (name) VALUES ($1) ON CONFLICT DO NOTHING`, [name]);
   let warning: string | undefined;
@@ -104,13 +103,24 @@ export async function runBackfill(
   let size = BATCH.first;
   let changedNow = 0;
   let changedInPass = 0;
+  let isWholePass: boolean | undefined; // an earlier run may have begun the first one
   let passes = 0;
   let reportedAt = startedAt;
   for (;;) {
     const state = await stateOf(runner, name);
+    isWholePass ??= state.cursor === null;
     const rate = changedNow / Math.max(0.001, (performance.now() - startedAt) / 1_000);
     const batchStartedAt = performance.now();
-    const batch = await runBatch(runner, sql, { name, cursor: state.cursor, size, total, rate });
+    const batch = await runBatch(runner, plan, { name, cursor: state.cursor, size, total, rate }).catch(
+      (error: unknown) => {
+        if (sqlState(error) !== QUERY_CANCELED || size === BATCH.least) throw error;
+      },
+    );
+    if (!batch) {
+      size = Math.max(BATCH.least, Math.round(size / 4));
+      log.warn({ backfill: name, batch: size }, 'a batch ran into statement_timeout, it is retried smaller');
+      continue;
+    }
     const took = performance.now() - batchStartedAt;
     changedNow += batch.rows;
     changedInPass += batch.rows;
@@ -122,19 +132,20 @@ export async function runBackfill(
       ...(warning && { warning }),
     };
     if (batch.rows > 0) committed();
-    const isDue = performance.now() - reportedAt > REPORT_EVERY_MS || batch.last === null;
+    const isDue = performance.now() - reportedAt > REPORT_EVERY_MS || batch.isEnd;
     report(progress, isDue);
     if (isDue) {
       reportedAt = performance.now();
       log.info({ ...progress, batch: size }, 'backfill');
     }
-    if (batch.last === null) {
-      if (changedInPass === 0 && state.cursor === null) return;
+    if (batch.isEnd) {
+      if (changedInPass === 0 && isWholePass) return;
+      isWholePass = true;
       changedInPass = 0;
       passes += 1;
       if (passes < MAX_PASSES) continue;
       throw new RefusedError(
-        `${name}: after ${passes} passes its \`where\` still finds rows; \`set\` must make a row not match any more`,
+        `${name}: after ${passes} passes rows still match \`where\`: the serving version writes them; an expand migration must add a trigger that does what \`set\` does`,
       );
     }
     size = nextSize(size, took);
@@ -168,35 +179,24 @@ interface Batch {
 }
 
 /** The rows and the cursor change together, so a killed run neither skips a row nor counts one twice. */
-async function runBatch(runner: QueryRunner, sql: string, { name, cursor, size, total, rate }: Batch) {
+async function runBatch(
+  runner: QueryRunner,
+  plan: BatchPlan,
+  { name, cursor, size, total, rate }: Batch,
+): Promise<BatchResult> {
   await runner.startTransaction();
   try {
-    const [result] = await runner.query(sql, [cursor, size]);
-    const { last, rows } = result as { last: string | null; rows: number };
+    const batch = await changeBatch(runner, plan, cursor, size);
     await runner.query(
       `UPDATE ${BACKFILLS_TABLE} SET cursor = $2, rows = rows + $3, total = $4, rows_per_second = $5, throttled = NULL, updated_at = now() WHERE name = $1`,
-      [name, last, rows, Math.round(total), Math.round(rate)],
+      [name, batch.cursor, batch.rows, Math.round(total), Math.round(rate)],
     );
     await runner.commitTransaction();
-    return { last, rows };
+    return batch;
   } catch (error) {
     await runner.rollbackTransaction().catch(() => undefined);
     throw error;
   }
-}
-
-async function batchSql(runner: QueryRunner, { table, key, set, where }: BackfillSpec): Promise<string> {
-  const [column] = await runner.query(
-    'SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = $1::regclass AND attname = $2',
-    [table, key],
-  );
-  if (!column) throw new RefusedError(`backfill: ${table} has no column ${key}`);
-  return `WITH batch AS MATERIALIZED (
-      SELECT ${key} AS k FROM ${table}
-      WHERE ($1::${column.type} IS NULL OR ${key} > $1::${column.type}) AND (${where})
-      ORDER BY ${key} LIMIT $2 FOR NO KEY UPDATE),
-    changed AS (UPDATE ${table} SET ${set} FROM batch WHERE ${table}.${key} = batch.k RETURNING 1)
-    SELECT (SELECT k::text FROM batch ORDER BY k DESC LIMIT 1) AS last, (SELECT count(*)::int FROM changed) AS rows`;
 }
 
 /** The planner's own: by the file's size, also when nobody has counted yet. */

@@ -1,5 +1,6 @@
 /** Runs `up` on a runner that only writes down: what a migration would send, without a database. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { behindGate, NO_DATABASE } from './driver-gate.js';
 
 export interface DryRun {
   statements: string[];
@@ -28,7 +29,7 @@ export async function dryRun(migration: MigrationInterface): Promise<DryRun> {
     },
   };
   try {
-    await migration.up(runner as unknown as QueryRunner);
+    await behindGate(NO_DATABASE, undefined, () => migration.up(runner as unknown as QueryRunner));
   } catch {
     dynamic = true; // it wanted more of the runner, or rows
   }

@@ -1,11 +1,13 @@
 /**
- * The last gate: every statement a migration sends, also one that it put together
- * while running or had TypeORM write, is judged before the server sees it.
+ * The last gate: every statement that a migration sends, also one that it builds while it runs or
+ * that TypeORM writes, is linted before the server receives it.
  */
+import type { QueryResult } from 'pg';
 import type { QueryRunner } from 'typeorm';
 import { isConcurrent } from '../../migration-lint/ast.js';
 import {
   describeFinding,
+  type LintHistory,
   lintContext,
   lintSql,
   type Statement,
@@ -14,53 +16,59 @@ import {
 import { dropLeftovers, isBuilt } from './index-leftovers.js';
 import type { KnownMigration } from './known-migrations.js';
 import { asReported } from './lint-migrations.js';
+import { lockedTables } from './locked-tables.js';
+import type { SessionTimeouts } from './migration-session.js';
 import { RefusedError } from './refused-error.js';
+import { type Query, type SentStatement, withJudge } from './statement-gate.js';
 
-type Query = QueryRunner['query'];
+/** A transaction that already has the lock of a table still gets this much for the next one. */
+const LEAST_LOCK_TIMEOUT_MS = 10;
 
-export interface GateTimeouts {
-  lock: number;
-  statement: number;
-}
-
+/** Runs `work`, the `up` of a migration. */
 export async function throughGate(
   runner: QueryRunner,
   migration: KnownMigration,
-  timeouts: GateTimeouts,
-  doomed: ReadonlySet<string>,
+  timeouts: SessionTimeouts,
+  history: LintHistory,
   work: () => Promise<void>,
 ): Promise<void> {
-  const context = lintContext(migration.phase, migration.transaction, doomed);
-  const { dataSource } = runner;
-  const query: Query = runner.query.bind(runner);
-  const gated = async (sql: string, parameters?: unknown[], structured?: boolean) => {
+  const { name, phase, transaction } = migration;
+  const context = lintContext(phase, transaction, history);
+  const boundLockWait = lockWaitBound(timeouts.lock);
+  const judge = async ({ sql, send, query }: SentStatement) => {
     const [finding, ...more] = await lintSql(sql, context);
     if (finding) {
       throw new RefusedError(
-        `${migration.name}: ${describeFinding(finding).replace(/\s*\n\s*/g, '; ')}`,
-        asReported(migration.name, [finding, ...more]),
+        `${name}: ${describeFinding(finding).replace(/\s*\n\s*/g, '; ')}`,
+        asReported(name, [finding, ...more]),
       );
     }
-    const run = () => query(sql, parameters as never, structured as never);
-    const [only, second] = await statementsOf(sql);
-    if (!only || second || !isPatient(only)) return run();
-    return runPatiently(query, only, timeouts, run);
+    const statements = await statementsOf(sql);
+    const [only, second] = statements;
+    if (only && !second && isPatient(only)) return runPatiently(query, only, timeouts, send);
+    if (transaction && statements.some((one) => lockedTables(one).length > 0)) await boundLockWait(query);
+    return send();
   };
-  const newRunner = dataSource.createQueryRunner.bind(dataSource);
-  runner.query = gated as Query;
-  // Another connection would have neither this gate, nor the lock, nor the transaction.
-  dataSource.createQueryRunner = () => {
-    throw new RefusedError(`${migration.name}: use the query runner that \`up\` is given, it holds the lock`);
-  };
-  try {
-    await work();
-  } finally {
-    runner.query = query;
-    dataSource.createQueryRunner = newRunner;
-  }
+  await withJudge(runner, name, judge, work);
 }
 
-/** Statements that take long, and no lock that the traffic would notice. */
+/**
+ * While a statement waits for its lock, the traffic waits for the locks that the transaction already
+ * has. So the limit is one of the transaction, counted from its first lock.
+ */
+function lockWaitBound(timeoutMs: number): (query: Query) => Promise<void> {
+  let lockedAt: number | undefined;
+  return async (query) => {
+    if (lockedAt === undefined || timeoutMs === 0) {
+      lockedAt = performance.now();
+      return;
+    }
+    const left = Math.round(timeoutMs - (performance.now() - lockedAt));
+    await query(`SET LOCAL lock_timeout = ${Math.max(LEAST_LOCK_TIMEOUT_MS, left)}`);
+  };
+}
+
+/** Statements that take long, and no lock that the traffic conflicts with. */
 function isPatient({ kind, body }: Statement): boolean {
   if (kind === 'AlterTableStmt') {
     return body.cmds.every(
@@ -73,14 +81,15 @@ function isPatient({ kind, body }: Statement): boolean {
 
 async function runPatiently(
   query: Query,
-  { kind, body }: Statement,
-  timeouts: GateTimeouts,
-  run: () => unknown,
-) {
+  statement: Statement,
+  timeouts: SessionTimeouts,
+  run: () => Promise<QueryResult>,
+): Promise<QueryResult> {
+  const { kind, body } = statement;
   await query('SET statement_timeout = 0');
   if (isConcurrent(kind, body)) await query('SET lock_timeout = 0'); // it waits for transactions, in nobody's way
   try {
-    if (kind === 'IndexStmt' && (await isBuilt(query, body))) return [];
+    if (kind === 'IndexStmt' && (await isBuilt(query, statement))) return NOTHING;
     if (kind === 'ReindexStmt') await dropLeftovers(query, body);
     return await run();
   } finally {
@@ -88,3 +97,5 @@ async function runPatiently(
     await query(`SET statement_timeout = ${timeouts.statement}`).catch(() => undefined);
   }
 }
+
+const NOTHING: QueryResult = { command: 'CREATE', rowCount: null, oid: 0, rows: [], fields: [] };

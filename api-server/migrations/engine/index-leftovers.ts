@@ -1,10 +1,8 @@
 /** What a run that was killed may leave of statements that are outside of a transaction. */
-import type { QueryRunner } from 'typeorm';
 import type { Tree } from '../../migration-lint/ast.js';
-import { statementsOf } from '../../migration-lint/lint.js';
+import { type Statement, statementsOf } from '../../migration-lint/lint.js';
 import { RefusedError } from './refused-error.js';
-
-type Query = QueryRunner['query'];
+import type { Query } from './statement-gate.js';
 
 interface Found {
   isValid: boolean;
@@ -17,17 +15,20 @@ interface Found {
  * An earlier run may have built the index and been killed before it was recorded, or left it
  * invalid. What else has its name is not taken for it.
  */
-export async function isBuilt(query: Query, body: Tree): Promise<boolean> {
+export async function isBuilt(query: Query, statement: Statement): Promise<boolean> {
+  const { idxname, relation } = statement.body;
   const [found]: Found[] = await query(
     `SELECT i.indisvalid AS "isValid", i.indrelid = t.oid AS "isOfTable", i.indexrelid::regclass::text AS name,
             pg_get_indexdef(i.indexrelid) AS definition
      FROM pg_class t JOIN pg_class c ON c.relnamespace = t.relnamespace JOIN pg_index i ON i.indexrelid = c.oid
      WHERE c.relname = $1 AND t.oid = to_regclass($2)`,
-    [body.idxname, quoted(body.relation)],
+    [idxname, quoted(relation)],
   );
   if (!found) return false;
-  const [existing] = await statementsOf(found.definition);
-  if (!found.isOfTable || (found.isValid && shapeOf(existing?.body) !== shapeOf(body))) {
+  const isOther =
+    !found.isOfTable ||
+    (found.isValid && withoutNames(found.definition) !== (await definitionOf(query, statement)));
+  if (isOther) {
     throw new RefusedError(
       `there is another index ${found.name}: ${found.definition}; take another name, or drop that one first`,
     );
@@ -48,24 +49,41 @@ export async function dropLeftovers(query: Query, body: Tree): Promise<void> {
   for (const { name } of rows) await query(`DROP INDEX CONCURRENTLY ${name}`);
 }
 
+const COPY = 'pg_temp.pcf_index_copy';
+
 /**
- * What the server writes as it was given. It writes expressions in its own way, with casts
- * and parentheses, so of these it is compared only that they are there.
+ * The index definition that PostgreSQL derives from the statement. It is created on an empty temporary
+ * copy of the table, so that WHERE, expressions, operator classes, collations, sort order and INCLUDE
+ * are compared in the server's normal form.
  */
-function shapeOf(index: Tree): string {
-  const columns = (params: Tree[] = []) =>
-    params.map(({ IndexElem: { name, expr, ordering } }) => {
-      const column = name ?? expr?.ColumnRef?.fields?.at(-1)?.String?.sval;
-      return [column ?? '(expression)', ordering === 'SORTBY_DESC'];
-    });
-  return JSON.stringify([
-    Boolean(index?.unique),
-    index?.accessMethod || 'btree',
-    columns(index?.indexParams),
-    columns(index?.indexIncludingParams),
-    Boolean(index?.whereClause),
-    Boolean(index?.nulls_not_distinct),
-  ]);
+async function definitionOf(query: Query, { body, text }: Statement): Promise<string> {
+  await query(`CREATE TABLE ${COPY} (LIKE ${quoted(body.relation)})`);
+  try {
+    await query(await onCopy(text));
+    const [{ definition }] = await query(
+      'SELECT pg_get_indexdef(indexrelid) AS definition FROM pg_index WHERE indrelid = $1::regclass',
+      [COPY],
+    );
+    return withoutNames(definition);
+  } finally {
+    await query(`DROP TABLE ${COPY}`);
+  }
+}
+
+/** The statement with the copy as its table. The parser counts in bytes. */
+async function onCopy(text: string): Promise<string> {
+  const [statement] = await statementsOf(text);
+  const { location = 0 } = statement?.body.relation ?? {};
+  const bytes = Buffer.from(text);
+  const rest = bytes.subarray(location).toString('utf8');
+  const name = /^(?:"(?:[^"]|"")*"|[\w$\u0080-\uffff]+)(?:\s*\.\s*(?:"(?:[^"]|"")*"|[\w$\u0080-\uffff]+))*/;
+  return `${bytes.subarray(0, location).toString('utf8')}${rest.replace(name, COPY)}`;
+}
+
+/** The definition without the names of index and table. */
+function withoutNames(definition: string): string {
+  const isUnique = definition.startsWith('CREATE UNIQUE ');
+  return `${isUnique ? 'UNIQUE' : ''}${definition.slice(definition.indexOf(' USING '))}`;
 }
 
 function quoted({ schemaname, relname }: Tree): string {

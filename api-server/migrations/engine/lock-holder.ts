@@ -11,7 +11,7 @@ export const LOCK_KEY = [0x706366, 0x617069] as const;
 export const APPLICATION_NAME = `pcf-api migrate ${hostname().slice(-46)}`;
 
 // Without the right to read all activity, another role's row is there, with nothing in it.
-const HOLDER = `a.pid, coalesce(a.application_name, '') AS application, a.usename AS "user",
+export const HOLDER = `a.pid, coalesce(a.application_name, '') AS application, a.usename AS "user",
   host(a.client_addr) AS client, a.state, coalesce(a.xact_start, a.backend_start) AS since`;
 
 /** Who has the lock of migration runs, if anybody has. */
@@ -84,11 +84,12 @@ export function describeHolder({ pid, application, user, client, state, since }:
   return `pid ${pid}${who.length > 0 ? ` (${who.join(', ')})` : ''}${since ? `, since ${since}` : ''}`;
 }
 
-interface Row extends Omit<LockHolder, 'since' | 'lock'> {
+export interface HolderRow extends Omit<LockHolder, 'since' | 'lock'> {
   since: Date | null;
 }
 
-function holderOf(lock: LockHolder['lock'], row: Row | undefined): LockHolder | undefined {
+export function holderOf(lock: LockHolder['lock'], row: HolderRow | undefined): LockHolder | undefined {
   if (!row) return undefined;
-  return { ...row, lock, since: row.since?.toISOString() ?? null };
+  const { pid, application, user, client, state, since } = row;
+  return { pid, application, user, client, state, lock, since: since?.toISOString() ?? null };
 }

@@ -83,14 +83,28 @@ export async function lockSession(
   }
 }
 
-/** How this session behaves while it migrates. */
-export async function configureSession(
-  runner: QueryRunner,
-  timeouts: { lock: number; statement: number },
-): Promise<void> {
-  await runner.query(`SET lock_timeout = ${timeouts.lock}`);
-  await runner.query(`SET statement_timeout = ${timeouts.statement}`);
-  await runner.query('SET idle_in_transaction_session_timeout = 60000');
+/** How a session behaves while it migrates. */
+export interface SessionTimeouts {
+  /** In milliseconds. */
+  lock: number;
+  statement: number;
+}
+
+/**
+ * Resets what a migration may have changed in the session: role, settings such as `search_path`, and
+ * temporary tables, which hide others of their name. Not DISCARD ALL: it would release the advisory lock.
+ */
+export async function resetSession(runner: QueryRunner, timeouts: SessionTimeouts): Promise<void> {
+  await runner.query(
+    `RESET SESSION AUTHORIZATION; RESET ROLE; RESET ALL; DISCARD TEMP;
+     SET lock_timeout = ${timeouts.lock}; SET statement_timeout = ${timeouts.statement};
+     SET idle_in_transaction_session_timeout = 60000`,
+  );
+}
+
+/** Outside of a transaction. */
+export async function configureSession(runner: QueryRunner, timeouts: SessionTimeouts): Promise<void> {
+  await resetSession(runner, timeouts);
   // When this process is killed, the server ends its running statement soon, not when it is done,
   // so the next runner need not wait. Not every platform's server can.
   await runner.query("SET client_connection_check_interval = '1s'").catch(() => undefined);

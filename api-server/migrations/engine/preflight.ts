@@ -31,7 +31,7 @@ export async function preflight(
   const pending = selectPending(applied, known, phases);
   refuseUnfit(pending);
   refuseOutOfPhase(applied, known, pending);
-  const linted = await lintMigrations(pending, selectPending(applied, known, ['contract']));
+  const linted = await lintMigrations(pending, selectPending(applied, known, ['contract']), known);
   refuseFindings(linted);
   if (applied.length === 0) await refuseUnrecorded(runner, linted);
   return linted;

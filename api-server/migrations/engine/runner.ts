@@ -8,14 +8,18 @@ import type {
   MigrationPhase,
   MigrationReport,
 } from '../../../contract/image.js';
+import { backoffMs } from '../../backoff.js';
 import type { Settings } from '../../config/schema.js';
 import { version } from '../../config/version.js';
 import { sqlState } from '../../database/pool/connection-errors.js';
+import type { LintHistory } from '../../migration-lint/lint.js';
 import type { Logger } from '../../observability/logging/logger.js';
 import { redact } from '../../observability/logging/redact.js';
-import { type BackfillSpec, backfillProgress, createBackfills, runBackfill } from './backfill.js';
+import { backfillProgress, createBackfills, runBackfill } from './backfill.js';
+import type { BackfillSpec } from './backfill-batch.js';
+import { awaitBlockers, LOCK_NOT_AVAILABLE, LockNotAvailableError, tablesToLock } from './blockers.js';
 import { refuseTransactionPooling } from './direct-connection.js';
-import { type GateTimeouts, throughGate } from './gate.js';
+import { throughGate } from './gate.js';
 import {
   type Applied,
   adoptChecksums,
@@ -26,22 +30,23 @@ import {
 } from './history.js';
 import { InterruptedError } from './is-retryable.js';
 import type { KnownMigration } from './known-migrations.js';
-import { doomedNames, unforeseen } from './lint-migrations.js';
+import { historyBefore, unforeseen } from './lint-migrations.js';
 import { BlockerWatch, describeHolder, runHolder } from './lock-holder.js';
 import {
   configureSession,
-  jittered,
   LockTimeoutError,
   lockSession,
   type MigrationSession,
   openSession,
+  resetSession,
+  type SessionTimeouts,
 } from './migration-session.js';
 import { preflight, selectPending } from './preflight.js';
 import { RefusedError } from './refused-error.js';
 import { lastLine } from './report.js';
 
 const MAX_FINDINGS = 5;
-const LOCK_NOT_AVAILABLE = '55P03';
+const LOCK_BACKOFF = { initialMs: 500, maxMs: 10_000 };
 const STATEMENT_TIMEOUT_MS: Record<MigrationPhase, number> = {
   expand: 60_000,
   backfill: 60_000,
@@ -177,7 +182,7 @@ async function runLocked(settings: Settings, known: KnownMigration[], progress: 
   for (const migration of selectPending(applied, known, progress.phases)) {
     progress.running = migration.name;
     progress.tell();
-    await applyPatiently(session, settings, { migration, contracts }, progress, watch, log);
+    await applyPatiently(session, settings, { migration, contracts, known }, progress, watch, log);
     progress.now = [...progress.now, migration.name];
     progress.running = undefined;
   }
@@ -227,37 +232,52 @@ async function watchBlockers(
 async function applyPatiently(
   session: MigrationSession,
   settings: Settings,
-  { migration, contracts }: { migration: KnownMigration; contracts: KnownMigration[] },
+  {
+    migration,
+    contracts,
+    known,
+  }: Record<'contracts' | 'known', KnownMigration[]> & { migration: KnownMigration },
   progress: Progress,
   watch: BlockerWatch,
   log: Logger,
 ) {
-  const { lock_attempts: attempts } = settings.migrations;
+  const { lock_attempts: attempts, cancel_blockers_after: cancelAfterMs } = settings.migrations;
   const timeouts = timeoutsOf(settings, migration.phase);
-  const doomed = await doomedNames(migration, contracts);
-  await configureSession(session.runner, timeouts);
+  const history = await historyBefore(migration, contracts, known);
+  const tables = await tablesToLock(migration);
   let attempt = 0;
   const committed = () => {
     attempt = 1; // what counts is to be kept from the same rows again and again, not a day's bad luck
   };
+  const onWait = (holder: LockHolder) => {
+    const isNews = holder.pid !== progress.lockHolder?.pid;
+    progress.lockHolder = holder;
+    if (isNews) progress.tell();
+  };
   for (;;) {
     attempt += 1;
+    const waitMs = backoffMs(attempt, LOCK_BACKOFF);
     try {
+      await configureSession(session.runner, timeouts);
+      if (tables.length > 0) {
+        await awaitBlockers(session.runner, tables, { waitMs, cancelAfterMs, onWait }, log);
+        progress.lockHolder = undefined;
+      }
       log.info({ migration: migration.name, phase: migration.phase }, 'migration starts');
       progress.gaveWay = false;
-      await applyOne(session, migration, { timeouts, doomed }, progress, committed, log);
+      await applyOne(session, migration, { timeouts, history }, progress, committed, log);
       progress.lockHolder = undefined;
       return;
     } catch (error) {
       const isLocked = sqlState(error) === LOCK_NOT_AVAILABLE;
+      const hasQueued = !(error instanceof LockNotAvailableError);
       progress.gaveWay = true;
-      progress.lockHolder = isLocked ? watch.take() : undefined;
-      if (!isLocked) throw error;
-      if (attempt >= attempts) throw error;
+      if (hasQueued) progress.lockHolder = isLocked ? watch.take() : undefined;
+      if (!isLocked || attempt >= attempts) throw error;
       progress.tell();
       const heldBy = progress.lockHolder && describeHolder(progress.lockHolder);
       log.warn({ attempt, attempts, heldBy }, 'a table is locked, the migration gave way and is tried again');
-      await sleep(jittered(Math.min(10_000, 500 * 2 ** attempt)));
+      if (hasQueued) await sleep(waitMs);
     }
   }
 }
@@ -265,7 +285,7 @@ async function applyPatiently(
 async function applyOne(
   { runner }: MigrationSession,
   migration: KnownMigration,
-  { timeouts, doomed }: { timeouts: GateTimeouts; doomed: ReadonlySet<string> },
+  { timeouts, history }: { timeouts: SessionTimeouts; history: LintHistory },
   progress: Progress,
   committed: () => void,
   log: Logger,
@@ -282,14 +302,15 @@ async function applyOne(
     progress.backfill = finished(progress.backfill);
     return;
   }
-  if (!migration.transaction) {
-    await throughGate(runner, migration, timeouts, doomed, () => instance.up(runner));
-    return recordApplied(runner, migration);
-  }
+  const apply = async () => {
+    await throughGate(runner, migration, timeouts, history, () => instance.up(runner));
+    await resetSession(runner, timeouts); // so that the record lands in the schema of all records
+    await recordApplied(runner, migration);
+  };
+  if (!migration.transaction) return apply();
   await runner.startTransaction();
   try {
-    await throughGate(runner, migration, timeouts, doomed, () => instance.up(runner));
-    await recordApplied(runner, migration);
+    await apply();
     await runner.commitTransaction();
   } catch (error) {
     await runner.rollbackTransaction().catch(() => undefined); // a lost connection has rolled back
@@ -297,7 +318,7 @@ async function applyOne(
   }
 }
 
-function timeoutsOf(settings: Settings, phase: MigrationPhase): GateTimeouts {
+function timeoutsOf(settings: Settings, phase: MigrationPhase): SessionTimeouts {
   return { lock: settings.migrations.lock_timeout, statement: STATEMENT_TIMEOUT_MS[phase] };
 }
 

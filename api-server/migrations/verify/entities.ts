@@ -2,7 +2,7 @@
 import type { DataSource, TableColumn } from 'typeorm';
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata.js';
 import type { Catalog } from './catalog.js';
-import type { Difference } from './verify.js';
+import type { Difference } from './difference.js';
 
 /** `made` is what the migrations made, as far as that is known: what they demand, some code of ours may write without an entity. */
 export function compareEntities(dataSource: DataSource, live: Catalog, made?: Catalog): Difference[] {

@@ -9,9 +9,8 @@ import { type Statement, statementsOf } from '../../migration-lint/lint.js';
 import { createdNames } from '../../migration-lint/names.js';
 import type { KnownMigration } from '../engine/known-migrations.js';
 import { RefusedError } from '../engine/refused-error.js';
+import { type Query, type SentStatement, withJudge } from '../engine/statement-gate.js';
 import { type Catalog, readCatalog } from './catalog.js';
-
-type Query = QueryRunner['query'];
 
 export async function replay(runner: QueryRunner, applied: KnownMigration[]): Promise<Catalog> {
   const schema = `pcf_verify_${crypto.randomUUID().replaceAll('-', '')}`;
@@ -19,23 +18,24 @@ export async function replay(runner: QueryRunner, applied: KnownMigration[]): Pr
   await query("SET LOCAL lock_timeout = '2s'");
   await query(`CREATE SCHEMA ${schema}`);
   const extensions = await extensionSchemas(query);
-  const path = new SearchPath(query, schema, extensions);
-  await path.set([]);
+  const path = new SearchPath(schema, extensions);
+  await path.set(query, []);
   for (const migration of applied) {
     const instance = new migration.migration() as MigrationInterface & { backfill?: unknown };
     if (instance.backfill) continue; // there are no rows
-    runner.query = ((sql: string, parameters?: unknown[]) =>
-      send(query, path, migration, sql, parameters)) as Query;
     try {
-      await instance.up(runner);
+      await withJudge(
+        runner,
+        migration.name,
+        (statement) => sendInto(path, migration, statement),
+        () => instance.up(runner),
+      );
     } catch (error) {
       if (error instanceof RefusedError) throw error;
       throw new RefusedError(`${migration.name} can't be run again to compare: ${(error as Error).message}`);
-    } finally {
-      runner.query = query;
     }
   }
-  await path.set(extensions); // so that their types are named as they are of the live schema
+  await path.set(query, extensions); // so that their types are named as they are of the live schema
   return readCatalog(runner, schema);
 }
 
@@ -50,23 +50,22 @@ async function extensionSchemas(query: Query): Promise<string[]> {
 /** What is looked up in the schema of extensions, too: nothing that could be found there and not in the replay's. */
 class SearchPath {
   constructor(
-    private readonly query: Query,
     private readonly schema: string,
     private readonly extensions: string[],
   ) {}
 
-  async set(more: string[]): Promise<void> {
-    await this.query(`SET LOCAL search_path = ${[this.schema, ...more].join(', ')}`);
+  async set(query: Query, more: string[]): Promise<void> {
+    await query(`SET LOCAL search_path = ${[this.schema, ...more].join(', ')}`);
   }
 
-  async setFor(statements: Statement[]): Promise<void> {
+  async setFor(query: Query, statements: Statement[]): Promise<void> {
     if (this.extensions.length === 0) return;
     const isContained = statements.every(({ kind }) => CONTAINED.has(kind));
-    await this.set(isContained && (await this.hasAll(statements)) ? this.extensions : []);
+    await this.set(query, isContained && (await this.hasAll(query, statements)) ? this.extensions : []);
   }
 
   /** All the tables that these statements name and do not make. */
-  private async hasAll(statements: Statement[]): Promise<boolean> {
+  private async hasAll(query: Query, statements: Statement[]): Promise<boolean> {
     const made = new Set(statements.flatMap(({ kind, body }) => createdNames(kind, body)));
     const names = new Set<string>();
     for (const { kind, body } of statements) {
@@ -74,9 +73,9 @@ class SearchPath {
         if (node?.relname && !made.has(`relation ${node.relname}`)) names.add(node.relname);
       });
     }
-    const [{ all }] = await this.query(
+    const [{ all }] = await query(
       'SELECT count(*) = $2 AS all FROM pg_class WHERE relnamespace = $1::regnamespace AND relname = ANY($3)',
-      [this.schema, names.size, [...names]] as never,
+      [this.schema, names.size, [...names]],
     );
     return all;
   }
@@ -99,13 +98,7 @@ const CONTAINED = new Set([
 ]);
 
 /** Nothing of it is concurrent in an empty schema, and nothing may reach out of it. */
-async function send(
-  query: Query,
-  path: SearchPath,
-  { name }: KnownMigration,
-  sql: string,
-  parameters?: unknown[],
-) {
+async function sendInto(path: SearchPath, { name }: KnownMigration, { sql, send, query }: SentStatement) {
   const statements = await statementsOf(sql);
   for (const { body } of statements) {
     walk(body, (_kind, node) => {
@@ -115,6 +108,6 @@ async function send(
       );
     });
   }
-  await path.setFor(statements);
-  return query(sql.replace(/\bCONCURRENTLY\b/gi, ''), parameters as never);
+  await path.setFor(query, statements);
+  return send(sql.replace(/\bCONCURRENTLY\b/gi, ''));
 }

@@ -7,16 +7,9 @@ import { checkHistory, readHistory } from '../engine/history.js';
 import type { KnownMigration } from '../engine/known-migrations.js';
 import { openSession } from '../engine/migration-session.js';
 import { type Catalog, readCatalog } from './catalog.js';
+import type { Difference } from './difference.js';
 import { compareEntities } from './entities.js';
 import { replay } from './replay.js';
-
-export interface Difference {
-  /** For instance `column services.name`. */
-  name: string;
-  problem: 'missing' | 'unexpected' | 'different';
-  expected?: string;
-  found?: string;
-}
 
 export interface Verification {
   differences: Difference[];

@@ -1,10 +1,10 @@
-import type { DataSource } from 'typeorm';
 import { newApiKey } from '../../auth/api-key.js';
 import { Bindings } from '../../database/conditions.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { assignments, changeRows, insertRow } from '../../database/rows.js';
 import { badUserInput, conflict, notFound } from '../../errors.js';
 import { uuidOf } from '../../graphql/relay/global-id.js';
-import { type ApiKey, apiKeyType } from './api-key.entity.js';
+import { ApiKey, apiKeyType } from './api-key.entity.js';
 import type {
   ApiKeyWithSecret,
   CreateApiKeyInput,
@@ -46,8 +46,10 @@ export class ApiKeyService {
     const sql = `UPDATE api_keys AS t SET ${set} WHERE t.id = ${bindings.bind(uuid)} AND t.revoked_at IS NULL`;
     const [key] = await changeRows(this.dataSource, table, { sql, bindings });
     if (key) return key;
-    const known: object[] = await this.dataSource.query('SELECT FROM api_keys WHERE id = $1', [uuid]);
-    if (known.length === 0) throw notFound('API key not found', 'input.id');
+    const isKnown = await this.dataSource.withManager({ mode: 'read', tables: ['api_keys'] }, (manager) =>
+      manager.existsBy(ApiKey, { uuid }),
+    );
+    if (!isKnown) throw notFound('API key not found', 'input.id');
     throw conflict('the API key is revoked', 'input.id');
   }
 

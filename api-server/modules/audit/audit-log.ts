@@ -1,9 +1,11 @@
-import type { DataSource } from 'typeorm';
 import { storable } from '../../auth/redact-input.js';
+import type { Access } from '../../database/access.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { databaseSession } from '../../database/pool/session.js';
 import type { AuditEntry, AuditRecorder, AuditStatement } from '../../graphql/audit.js';
 import type { Logger } from '../../observability/logging/logger.js';
 
+const ACCESS: Access = { mode: 'write', tables: ['audit_events'] };
 const INSERT = `INSERT INTO audit_events
     (occurred_at, actor, actor_name, role, action, input, subject, outcome, error_code, request_id)
   SELECT e."at", e."actor", e."actorName", e."role", e."action", e."input", e."subject", e."outcome",
@@ -18,13 +20,14 @@ export const auditStatement: AuditStatement = (entry, rows, type, { bind }) => {
     return `CAST(${bind(text === null ? null : storable(text))} AS text)`;
   });
   const json = JSON.stringify(input, storableTexts);
-  return `audit AS (
+  const cte = `audit AS (
     INSERT INTO audit_events
       (occurred_at, actor, actor_name, role, action, input, outcome, error_code, request_id, subject)
     SELECT now(), ${texts.join(', ')}, CAST(${bind(json)} AS jsonb), ${bind(outcome)}, ${bind(errorCode)},
       ${bind(requestId)}, rtrim(encode(convert_to('${type}:' || id, 'UTF8'), 'base64'), '=')
     FROM (SELECT id FROM ${rows} LIMIT 1) AS subject
   )`;
+  return { cte, tables: ACCESS.tables };
 };
 
 function storableTexts(_key: string, value: unknown): unknown {
@@ -58,7 +61,7 @@ export class AuditLog {
     try {
       const json = JSON.stringify(entries, storableTexts);
       // A batch belongs to several requests, so it must not use the session of one of them.
-      await databaseSession.exit(() => this.dataSource.query(INSERT, [json]));
+      await databaseSession.exit(() => this.dataSource.runSql(ACCESS, INSERT, [json]));
     } catch (error) {
       // Entries contain no secrets, so they are logged when the database cannot store them.
       this.log.error({ err: error, audit: entries }, 'audit events were not stored');

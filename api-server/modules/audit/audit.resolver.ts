@@ -1,8 +1,8 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Args, ArgsType, Field, ID, Info, InputType, Query, Resolver } from 'type-graphql';
-import type { DataSource } from 'typeorm';
 import { Role, Scope } from '../../auth/roles.js';
 import { between, equals, oneOf } from '../../database/conditions.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { Allow } from '../../graphql/access.js';
 import type { Page } from '../../graphql/relay/connection.js';
 import { listQuery, rootPage } from '../../graphql/relay/list.js';

@@ -2,8 +2,9 @@
  * SQL of the delivery metrics. Each statement returns one row per bucket with finished deployments or
  * resolved incidents, and one row for the whole time range.
  */
-import type { DataSource } from 'typeorm';
+
 import { Bindings } from '../../database/conditions.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import type { MetricsBucket } from './delivery-metrics.types.js';
 import { FAILED_CHANGE, LEAD_TIME } from './ended-deployment.js';
 
@@ -59,7 +60,8 @@ export function deploymentFigures(dataSource: DataSource, scope: MetricsScope): 
       percentile_cont(0.5) WITHIN GROUP (ORDER BY lead_time) AS "leadTimeP50",
       percentile_cont(0.9) WITHIN GROUP (ORDER BY lead_time) AS "leadTimeP90"
     FROM finished GROUP BY GROUPING SETS ((start), ())`;
-  return dataSource.query(sql, bindings.values);
+  const tables = ['deployments', 'delivery_days', 'incidents'];
+  return dataSource.runSql({ mode: 'read', tables }, sql, bindings.values);
 }
 
 /** Incidents are stored permanently and are not rolled up. */
@@ -74,7 +76,7 @@ export function restoreFigures(dataSource: DataSource, scope: MetricsScope): Pro
       percentile_cont(0.5) WITHIN GROUP (ORDER BY lasted) AS "timeToRestoreP50",
       percentile_cont(0.9) WITHIN GROUP (ORDER BY lasted) AS "timeToRestoreP90"
     FROM resolved GROUP BY GROUPING SETS ((start), ())`;
-  return dataSource.query(sql, bindings.values);
+  return dataSource.runSql({ mode: 'read', tables: ['incidents'] }, sql, bindings.values);
 }
 
 /** Truncates in UTC, independent of the time zone of the session. */

@@ -4,13 +4,18 @@
  * time, a repeated job has nothing to do, and a deployment that is recorded late is added to the day
  * that was rolled up before.
  */
-import type { DataSource } from 'typeorm';
+import type { Access } from '../../database/access.js';
+import type { DataSource } from '../../database/pool/data-source.js';
+import { queryWithLock } from '../../jobs/housekeeping.js';
 import type { JobDefinition } from '../../jobs/job.js';
 import { FAILED_CHANGE, LEAD_TIME } from './ended-deployment.js';
 
+const NAME = 'delivery-roll-up';
 /** Limits the time for which the statement holds its row locks. */
 const BATCH = 1_000;
 const DAY_MS = 86_400_000;
+
+const ACCESS: Access = { mode: 'write', tables: ['deployments', 'delivery_days', 'incidents'] };
 
 // The statement reads incidents from its snapshot, in which they still reference the deleted deployments.
 const ROLL_UP = `WITH deleted AS (
@@ -45,7 +50,7 @@ const ROLL_UP = `WITH deleted AS (
 /** @param keepMs retention in milliseconds; 0 disables the roll-up */
 export function deliveryRollUpJob(dataSource: DataSource, keepMs: number, everyMs: number): JobDefinition {
   return {
-    name: 'delivery-roll-up',
+    name: NAME,
     every: { ms: everyMs, data: {} },
     async handle(_data, { signal, log }) {
       if (keepMs === 0) return;
@@ -54,8 +59,8 @@ export function deliveryRollUpJob(dataSource: DataSource, keepMs: number, everyM
       let rolledUp = 0;
       for (let count = BATCH; count === BATCH; rolledUp += count) {
         signal.throwIfAborted(); // the next run continues where this one ended
-        const [row] = await dataSource.query<{ count: number }[]>(ROLL_UP, [before]);
-        count = row?.count ?? 0;
+        const rows = await queryWithLock<{ count: number }>(dataSource, NAME, ACCESS, ROLL_UP, [before]);
+        count = rows?.[0]?.count ?? 0;
       }
       if (rolledUp > 0) log.info({ rolledUp, before }, 'rolled up deployments');
     },

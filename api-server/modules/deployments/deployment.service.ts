@@ -1,14 +1,15 @@
-import type { DataSource } from 'typeorm';
+import type { FindOptionsWhere } from 'typeorm';
 import { Bindings } from '../../database/conditions.js';
-import type { PropertyOf } from '../../database/entity-table.js';
 import { sqlState, UNIQUE_VIOLATION } from '../../database/pool/connection-errors.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { assignments } from '../../database/rows.js';
 import { badUserInput, conflict, notFound } from '../../errors.js';
 import { uuidOf } from '../../graphql/relay/global-id.js';
 import { requestDigest } from '../digest.js';
 import { type Announcer, changeAndAnnounce } from '../events/announce.js';
 import { releaseCtes } from '../releases/release.service.js';
-import { type Deployment, deploymentType } from './deployment.entity.js';
+import { Service } from '../services/service.entity.js';
+import { Deployment, deploymentType } from './deployment.entity.js';
 import type {
   FinishDeploymentInput,
   RecordDeploymentInput,
@@ -17,14 +18,6 @@ import type {
 import { DeploymentStatus } from './deployment-status.js';
 
 const { table } = deploymentType;
-
-/** The readable columns, and those that decide whether a retry has the same input. */
-const COLUMNS_WITH_KEYS: PropertyOf<Deployment>[] = [
-  ...table.properties,
-  'requestDigest',
-  'finishIdempotencyKey',
-  'finishDigest',
-];
 
 /** Records, updates and finishes deployments. */
 export class DeploymentService {
@@ -43,9 +36,7 @@ export class DeploymentService {
     const digest = requestDigest(content);
     const recorded = await this.#insert(serviceId, input, digest);
     if (recorded) return recorded;
-    const before = await this.#find(
-      (bind) => `t.service_id = ${bind(serviceId)} AND t.idempotency_key = ${bind(idempotencyKey)}`,
-    );
+    const before = await this.#find({ serviceId, idempotencyKey });
     if (!before) throw await this.#rejection(serviceId);
     if (before.requestDigest === null ? hasSameContent(before, input) : before.requestDigest === digest)
       return before;
@@ -127,7 +118,13 @@ export class DeploymentService {
     const change = changeAndAnnounce(
       this.dataSource,
       table,
-      { kind: 'DEPLOYMENT_RECORDED', before: [accepted, ...release], sql, bindings },
+      {
+        kind: 'DEPLOYMENT_RECORDED',
+        tables: ['services', 'environments', 'releases'],
+        before: [accepted, ...release],
+        sql,
+        bindings,
+      },
       this.announce,
     );
     const [recorded] = await change.catch((error: unknown) => {
@@ -176,25 +173,30 @@ export class DeploymentService {
   }
 
   async #get(uuid: string): Promise<Deployment> {
-    const found = await this.#find((bind) => `t.id = ${bind(uuid)}`);
+    const found = await this.#find({ uuid });
     if (!found) throw notFound('deployment not found', 'input.id');
     return found;
   }
 
-  async #find(where: (bind: Bindings['bind']) => string): Promise<Deployment | undefined> {
-    const bindings = new Bindings();
-    const sql = `SELECT ${table.selectList(COLUMNS_WITH_KEYS, 't')} FROM deployments t WHERE ${where(bindings.bind)}`;
-    const [row]: object[] = await this.dataSource.query(sql, bindings.values);
-    return row && table.hydrate(row);
+  /** With the columns that decide whether a retry has the same input. */
+  #find(where: FindOptionsWhere<Deployment>): Promise<Deployment | null> {
+    return this.dataSource.withManager({ mode: 'read', tables: ['deployments'] }, (manager) =>
+      manager
+        .createQueryBuilder(Deployment, 'deployment')
+        .addSelect(
+          ['requestDigest', 'finishIdempotencyKey', 'finishDigest'].map((name) => `deployment.${name}`),
+        )
+        .where(where)
+        .getOne(),
+    );
   }
 
   async #rejection(serviceId: string): Promise<Error> {
-    const [service]: { archived: boolean }[] = await this.dataSource.query(
-      'SELECT archived_at IS NOT NULL AS archived FROM services WHERE id = $1',
-      [serviceId],
+    const service = await this.dataSource.withManager({ mode: 'read', tables: ['services'] }, (manager) =>
+      manager.findOneBy(Service, { uuid: serviceId }),
     );
     if (!service) return notFound('service not found', 'input.serviceId');
-    return service.archived
+    return service.archivedAt
       ? conflict('the service is archived', 'input.serviceId')
       : conflict('the environment is archived', 'input.environment');
   }

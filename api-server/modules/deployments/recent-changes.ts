@@ -1,6 +1,9 @@
 /** Deployments for the annotations in Grafana. */
-import type { DataSource } from 'typeorm';
+
+import { MoreThanOrEqual } from 'typeorm';
+import type { DataSource } from '../../database/pool/data-source.js';
 import type { AnnotatedDeployment } from '../../jobs/grafana-annotations.js';
+import { Deployment } from './deployment.entity.js';
 
 const MAX = 500;
 
@@ -9,10 +12,13 @@ export async function deploymentsChangedSince(
   dataSource: DataSource,
   since: Date,
 ): Promise<Pick<AnnotatedDeployment, 'uuid' | 'updatedAt'>[]> {
-  return dataSource.query(
-    `SELECT id AS uuid, updated_at AS "updatedAt" FROM deployments
-     WHERE updated_at >= $1 ORDER BY updated_at LIMIT ${MAX}`,
-    [since],
+  return dataSource.withManager({ mode: 'read', tables: ['deployments'] }, (manager) =>
+    manager.find(Deployment, {
+      select: { uuid: true, updatedAt: true },
+      where: { updatedAt: MoreThanOrEqual(since) },
+      order: { updatedAt: 'ASC' },
+      take: MAX,
+    }),
   );
 }
 
@@ -21,7 +27,8 @@ export async function annotatedDeployment(
   dataSource: DataSource,
   uuid: string,
 ): Promise<AnnotatedDeployment | undefined> {
-  const [row] = await dataSource.query<AnnotatedDeployment[]>(
+  const [row] = await dataSource.runSql<AnnotatedDeployment>(
+    { mode: 'read', tables: ['deployments', 'services'] },
     `SELECT d.id AS uuid, s.name AS service, d.environment, d.version, d.status,
        d.started_at AS "startedAt", d.finished_at AS "finishedAt", d.updated_at AS "updatedAt"
      FROM deployments d JOIN services s ON s.id = d.service_id WHERE d.id = $1`,

@@ -1,8 +1,8 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, ID, Info, Mutation, Query, Resolver } from 'type-graphql';
-import type { DataSource } from 'typeorm';
 import { Role, Scope } from '../../auth/roles.js';
 import { oneOf, present } from '../../database/conditions.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { badUserInput } from '../../errors.js';
 import { Allow, AllowRead } from '../../graphql/access.js';
 import type { Page } from '../../graphql/relay/connection.js';

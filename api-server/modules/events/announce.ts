@@ -1,7 +1,8 @@
 /** Writes a change, its domain event and its webhook messages in one statement, so that all of them commit or none. */
-import type { DataSource } from 'typeorm';
+
 import type { Bindings } from '../../database/conditions.js';
 import type { EntityTable } from '../../database/entity-table.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { changeRows } from '../../database/rows.js';
 import { isTracing, traceHeaders } from '../../observability/tracing/tracing.js';
 import type { DomainEventKind } from './event-kind.js';
@@ -11,6 +12,8 @@ export type Announcer = () => void;
 
 export interface Change {
   kind: DomainEventKind;
+  /** Further tables that the statement reads or writes. */
+  tables?: readonly string[];
   /** CTEs before the change. */
   before?: readonly string[];
   /** INSERT or UPDATE without RETURNING, of a table with the columns id, service_id and environment. */
@@ -29,7 +32,7 @@ function currentTraceHeaders(): Record<string, string> | null {
 export async function changeAndAnnounce<T extends object>(
   dataSource: DataSource,
   table: EntityTable<T>,
-  { kind, before, sql, bindings }: Change,
+  { kind, tables = [], before, sql, bindings }: Change,
   announce: Announcer,
 ): Promise<T[]> {
   const { bind } = bindings;
@@ -47,7 +50,9 @@ export async function changeAndAnnounce<T extends object>(
         AND (webhooks.service_id IS NULL OR webhooks.service_id = event.service_id)
         AND (webhooks.environment IS NULL OR webhooks.environment = event.environment)
     )`;
-  const rows = await changeRows(dataSource, table, { before, sql, after: [event, message], bindings });
+  const all = [...tables, 'domain_events', 'webhooks', 'webhook_messages'];
+  const change = { tables: all, before, sql, after: [event, message], bindings };
+  const rows = await changeRows(dataSource, table, change);
   if (rows.length > 0) announce();
   return rows;
 }

@@ -1,5 +1,6 @@
 /** The log of domain events, in an order that is the same for all readers. */
-import type { DataSource } from 'typeorm';
+import type { Access } from '../../database/access.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import type { DomainEventKind } from './event-kind.js';
 
 export interface DomainEvent {
@@ -35,7 +36,8 @@ export class EventLog {
 
   async range(): Promise<LogRange> {
     await this.assignPositions();
-    const [row]: { newest: string; oldest: string | null }[] = await this.dataSource.query(
+    const [row]: { newest: string; oldest: string | null }[] = await this.dataSource.runSql(
+      { mode: 'read', tables: ['event_stream', 'domain_events'] },
       'SELECT position AS newest, (SELECT min(position) FROM domain_events) AS oldest FROM event_stream',
     );
     const newest = Number(row?.newest ?? 0);
@@ -44,7 +46,8 @@ export class EventLog {
 
   /** Events after a position, in order. Events without a position are omitted. */
   async read(after: number, limit: number): Promise<DomainEvent[]> {
-    const rows: (Omit<DomainEvent, 'position'> & { position: string })[] = await this.dataSource.query(
+    const rows: (Omit<DomainEvent, 'position'> & { position: string })[] = await this.dataSource.runSql(
+      { mode: 'read', tables: ['domain_events'] },
       `SELECT position, kind, subject_id AS "subjectId", service_id AS "serviceId", environment,
          occurred_at AS "occurredAt"
        FROM domain_events WHERE position > $1 ORDER BY position LIMIT $2`,
@@ -54,18 +57,21 @@ export class EventLog {
   }
 
   async #hasPending(): Promise<boolean> {
-    const rows: object[] = await this.dataSource.query(
+    const rows: object[] = await this.dataSource.runSql(
+      { mode: 'read', tables: ['domain_events'] },
       'SELECT FROM domain_events WHERE position IS NULL LIMIT 1',
     );
     return rows.length > 0;
   }
 
   #assignBatch(): Promise<number> {
-    return this.dataSource.transaction(async (manager) => {
-      await manager.query('SELECT position FROM event_stream FOR UPDATE');
-      // A second statement, whose snapshot includes the positions that the previous lock holder assigned.
-      const rows: { count: number }[] = await manager.query(
-        `WITH pending AS (
+    const access: Access = { mode: 'write', tables: ['event_stream', 'domain_events'] };
+    return this.dataSource.withManager(access, (connected) =>
+      connected.transaction(async (manager) => {
+        await manager.query('SELECT position FROM event_stream FOR UPDATE');
+        // A second statement, whose snapshot includes the positions that the previous lock holder assigned.
+        const rows: { count: number }[] = await manager.query(
+          `WITH pending AS (
            SELECT id, row_number() OVER (ORDER BY id) AS place FROM (
              SELECT id FROM domain_events WHERE position IS NULL ORDER BY id LIMIT ${BATCH}) AS oldest
          ), placed AS (
@@ -74,8 +80,9 @@ export class EventLog {
          ), counted AS (SELECT count(*)::int AS count FROM placed), moved AS (
            UPDATE event_stream SET position = position + counted.count FROM counted RETURNING 1
          ) SELECT count FROM counted`,
-      );
-      return rows[0]?.count ?? 0;
-    });
+        );
+        return rows[0]?.count ?? 0;
+      }),
+    );
   }
 }

@@ -1,14 +1,16 @@
 /** Deletes events past their retention, oldest first, so that the log has no gaps. */
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../../database/pool/data-source.js';
+import { queryWithLock } from '../../jobs/housekeeping.js';
 import type { JobDefinition } from '../../jobs/job.js';
 import { EventLog } from './event-log.js';
 
+const NAME = 'event-retention';
 const BATCH = 1_000;
 
 export function eventRetentionJob(dataSource: DataSource, keepMs: number, everyMs: number): JobDefinition {
   const log = new EventLog(dataSource);
   return {
-    name: 'event-retention',
+    name: NAME,
     every: { ms: everyMs, data: {} },
     async handle(_data, { signal }) {
       if (keepMs === 0) return;
@@ -18,7 +20,10 @@ export function eventRetentionJob(dataSource: DataSource, keepMs: number, everyM
       let deleted = BATCH;
       while (deleted === BATCH) {
         signal.throwIfAborted();
-        const rows: object[] = await dataSource.query(
+        const rows = await queryWithLock(
+          dataSource,
+          NAME,
+          { mode: 'write', tables: ['domain_events'] },
           `WITH candidates AS (
              SELECT id, bool_and(occurred_at < $1) OVER (ORDER BY position) AS is_expired
              FROM (SELECT * FROM domain_events WHERE position IS NOT NULL ORDER BY position LIMIT ${BATCH}) AS oldest
@@ -26,7 +31,7 @@ export function eventRetentionJob(dataSource: DataSource, keepMs: number, everyM
            SELECT 1 FROM deleted`,
           [before],
         );
-        deleted = rows.length;
+        deleted = rows?.length ?? 0;
       }
     },
   };

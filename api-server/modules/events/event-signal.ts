@@ -1,5 +1,5 @@
 /** Notifies other processes about new events. Signals can be lost, so readers poll as well. */
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../../database/pool/data-source.js';
 import type { WatchConnection } from '../../database/pool/watch-connection.js';
 import type { Logger } from '../../observability/logging/logger.js';
 import { type RedisClient, redisState } from '../../redis/redis.js';
@@ -85,7 +85,10 @@ export class PostgresSignal implements EventSignal {
     private readonly open: () => Promise<WatchConnection>,
     log: Logger,
   ) {
-    this.#signals = new SignalCoalescer(() => dataSource.query(`SELECT pg_notify('${PG_CHANNEL}', '')`), log);
+    this.#signals = new SignalCoalescer(
+      () => dataSource.runSql({ mode: 'write', tables: [] }, `SELECT pg_notify('${PG_CHANNEL}', '')`),
+      log,
+    );
   }
 
   send(): void {

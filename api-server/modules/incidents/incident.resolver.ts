@@ -1,8 +1,8 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, FieldResolver, Info, Mutation, Query, Resolver, Root } from 'type-graphql';
-import type { DataSource } from 'typeorm';
 import { Role, Scope } from '../../auth/roles.js';
 import { equals } from '../../database/conditions.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { Allow, AllowRead } from '../../graphql/access.js';
 import type { Page } from '../../graphql/relay/connection.js';
 import { listQuery, rootPage } from '../../graphql/relay/list.js';

@@ -1,12 +1,14 @@
-import type { DataSource } from 'typeorm';
+import type { EntityManager } from 'typeorm';
 import { Bindings } from '../../database/conditions.js';
 import { FOREIGN_KEY_VIOLATION, sqlState } from '../../database/pool/connection-errors.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { assignments } from '../../database/rows.js';
 import { badUserInput, conflict, notFound } from '../../errors.js';
 import { uuidOf } from '../../graphql/relay/global-id.js';
+import { Deployment } from '../deployments/deployment.entity.js';
 import { requestDigest } from '../digest.js';
 import { type Announcer, changeAndAnnounce } from '../events/announce.js';
-import { type Incident, incidentType } from './incident.entity.js';
+import { Incident, incidentType } from './incident.entity.js';
 import type { OpenIncidentInput, ResolveIncidentInput, UpdateIncidentInput } from './incident.inputs.js';
 
 const { table } = incidentType;
@@ -53,13 +55,14 @@ export class IncidentService {
       },
     );
     if (opened) return opened;
-    const [before]: object[] = await this.dataSource.query(
-      `SELECT ${table.selectList([...table.properties, 'requestDigest'], 't')} FROM incidents t
-       WHERE t.service_id = $1 AND t.idempotency_key = $2`,
-      [serviceId, idempotencyKey],
+    const existing = await this.#read((manager) =>
+      manager
+        .createQueryBuilder(Incident, 'incident')
+        .addSelect('incident.requestDigest')
+        .where({ serviceId, idempotencyKey })
+        .getOne(),
     );
-    const existing = table.hydrate(before ?? {});
-    if (existing.requestDigest === digest) return existing;
+    if (existing?.requestDigest === digest) return existing;
     throw conflict('the idempotency key was used for another incident', 'input.idempotencyKey');
   }
 
@@ -107,17 +110,22 @@ export class IncidentService {
   }
 
   async #get(uuid: string): Promise<Incident> {
-    const sql = `SELECT ${table.selectList(table.properties, 't')} FROM incidents t WHERE t.id = $1`;
-    const [row]: object[] = await this.dataSource.query(sql, [uuid]);
-    if (!row) throw notFound('incident not found', 'input.id');
-    return table.hydrate(row);
+    const incident = await this.#read((manager) => manager.findOneBy(Incident, { uuid }));
+    if (!incident) throw notFound('incident not found', 'input.id');
+    return incident;
+  }
+
+  #read<T>(work: (manager: EntityManager) => Promise<T>): Promise<T> {
+    return this.dataSource.withManager({ mode: 'read', tables: ['incidents'] }, work);
   }
 
   async #requireDeploymentOf(serviceId: string, uuid: string): Promise<void> {
-    const sql = 'SELECT service_id FROM deployments WHERE id = $1';
-    const [row]: { service_id: string }[] = await this.dataSource.query(sql, [uuid]);
-    if (!row) throw notFound('deployment not found', 'input.deploymentId');
-    if (row.service_id === serviceId) return;
+    const deployment = await this.dataSource.withManager(
+      { mode: 'read', tables: ['deployments'] },
+      (manager) => manager.findOne(Deployment, { select: { serviceId: true }, where: { uuid } }),
+    );
+    if (!deployment) throw notFound('deployment not found', 'input.deploymentId');
+    if (deployment.serviceId === serviceId) return;
     throw badUserInput({ field: 'input.deploymentId', message: 'must be a deployment of the same service' });
   }
 }

@@ -1,7 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { PATHS } from '../../../contract/image.js';
 import { PASSWORD_MAX, PASSWORD_MIN } from '../../auth/passwords.js';
-import { isDatabaseAway } from '../../database/pool/connection-errors.js';
+import { databaseFailure, isDatabaseAway } from '../../database/pool/connection-errors.js';
 import type { DatabaseMonitor } from '../../database/pool/database-monitor.js';
 import { CODES } from '../../errors.js';
 import { errorBody } from '../../http/error-body.js';
@@ -41,13 +42,13 @@ export function addLoginRoutes(app: FastifyInstance, service: LoginService, moni
       }
     });
 
-  post('/auth/login', credentials, (body, address) => service.login(body, address));
-  post('/auth/refresh', refreshToken, (body, address) => service.refresh(body.refreshToken, address));
-  post('/auth/logout', refreshToken, async (body, address) => {
+  post(`${PATHS.auth}/login`, credentials, (body, address) => service.login(body, address));
+  post(`${PATHS.auth}/refresh`, refreshToken, (body, address) => service.refresh(body.refreshToken, address));
+  post(`${PATHS.auth}/logout`, refreshToken, async (body, address) => {
     await service.logout(body.refreshToken, address);
     return undefined;
   });
-  post('/auth/password', passwordChange, ({ newPassword, ...body }, address) =>
+  post(`${PATHS.auth}/password`, passwordChange, ({ newPassword, ...body }, address) =>
     service.changePassword(body, newPassword, address),
   );
 }
@@ -62,12 +63,13 @@ function sendError(reply: FastifyReply, error: unknown, monitor: DatabaseMonitor
       .header('retry-after', String(error.seconds))
       .send(errorBody(error.message, CODES.rateLimited));
   }
-  if (!isDatabaseAway(error)) throw error;
-  monitor.checkSoon();
+  const failure = databaseFailure(error);
+  if (!failure) throw error;
+  if (isDatabaseAway(error)) monitor.checkSoon();
   return reply
     .code(503)
     .header('retry-after', String(monitor.retryAfterSeconds))
-    .send(errorBody('the database is unavailable; try again', CODES.unavailable));
+    .send(errorBody(failure.message, failure.code));
 }
 
 /** Contains only field names and messages: values are secrets. */

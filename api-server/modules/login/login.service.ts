@@ -1,10 +1,12 @@
 /** Password login, token refresh, logout and password change. */
-import type { DataSource } from 'typeorm';
+import type { FindOptionsWhere, QueryDeepPartialEntity } from 'typeorm';
+import { asciiLowerCase } from '../../../contract/ascii.js';
 import { checkPassword, hashPassword } from '../../auth/passwords.js';
-import type { Role } from '../../auth/roles.js';
 import { type SignerParts, signUserToken, USER_SUBJECT } from '../../auth/token-signer.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { type AuditEntry, type AuditRecorder, who } from '../../graphql/audit.js';
 import type { Logger } from '../../observability/logging/logger.js';
+import { User } from '../users/user.entity.js';
 import type { LoginThrottle } from './login-throttle.js';
 import { type RefreshTokens, revokeConcurrentRefreshTokens } from './refresh-tokens.js';
 
@@ -30,13 +32,7 @@ export interface Credentials {
   password: string;
 }
 
-interface Account {
-  uuid: string;
-  name: string;
-  role: Role;
-  passwordHash: string | null;
-  disabled: boolean;
-}
+type Account = Pick<User, 'uuid' | 'name' | 'role' | 'passwordHash' | 'disabledAt'>;
 
 /** The message does not reveal whether the account exists. */
 export class LoginRejected extends Error {
@@ -58,8 +54,8 @@ export class LoginService {
 
   async login(credentials: Credentials, address: string): Promise<Tokens> {
     const account = await this.#authenticate(credentials, address, 'login');
-    const { dataSource, tokens } = this.parts;
-    await dataSource.query('UPDATE users SET last_login_at = now() WHERE id = $1', [account.uuid]);
+    const { tokens } = this.parts;
+    await this.#updateUser(account.uuid, { lastLoginAt: () => 'now()' });
     const answer = await this.#tokens(account.uuid, await tokens.issue(account.uuid));
     await this.#audit('login', account, { address });
     return answer;
@@ -74,7 +70,7 @@ export class LoginService {
       this.parts.log.warn({ user, ended }, 'refresh token reused, login revoked');
       await this.#audit(
         'refresh',
-        await this.#account('id', user),
+        await this.#account({ uuid: user }),
         { address, ended },
         'REFRESH_TOKEN_REUSED',
       );
@@ -86,13 +82,14 @@ export class LoginService {
 
   async logout(refreshToken: string, address: string): Promise<void> {
     const user = await this.parts.tokens.revokeFamily(refreshToken);
-    if (user) await this.#audit('logout', await this.#account('id', user), { address });
+    if (user) await this.#audit('logout', await this.#account({ uuid: user }), { address });
   }
 
   /** Revokes all logins of the user and starts a new one. */
   async changePassword(credentials: Credentials, newPassword: string, address: string): Promise<Tokens> {
     const account = await this.#authenticate(credentials, address, 'changePassword');
-    await this.parts.dataSource.query(
+    await this.parts.dataSource.runSql(
+      { mode: 'write', tables: ['users', 'refresh_tokens'] },
       `WITH changed AS (
          UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1
        ), ended AS (
@@ -107,12 +104,12 @@ export class LoginService {
 
   async #authenticate({ email, password }: Credentials, address: string, action: Action): Promise<Account> {
     const { throttle } = this.parts;
-    const name = email.toLowerCase();
+    const name = asciiLowerCase(email);
     const seconds = await throttle.startAttempt(name, address);
     if (seconds !== undefined) throw new LoginThrottled(seconds);
-    const account = await this.#account('email', name);
+    const account = await this.#account({ email: name });
     const { matches, outdated } = await checkPassword(password, account?.passwordHash ?? null);
-    if (!account || !matches || account.disabled) {
+    if (!account || !matches || account.disabledAt) {
       await this.#audit(action, account, { email: name, address }, 'UNAUTHENTICATED');
       throw new LoginRejected('invalid e-mail address or password');
     }
@@ -121,18 +118,22 @@ export class LoginService {
     return account;
   }
 
-  async #account(by: 'id' | 'email', value: string): Promise<Account | undefined> {
-    const [account]: Account[] = await this.parts.dataSource.query(
-      `SELECT id AS uuid, name, role, password_hash AS "passwordHash", disabled_at IS NOT NULL AS disabled
-       FROM users WHERE ${by} = $1`,
-      [value],
+  #account(where: FindOptionsWhere<User>): Promise<Account | null> {
+    const columns = { uuid: true, name: true, role: true, passwordHash: true, disabledAt: true };
+    return this.parts.dataSource.withManager({ mode: 'read', tables: ['users'] }, (manager) =>
+      manager.findOne(User, { select: columns, where }),
     );
-    return account;
+  }
+
+  /** A login is not a change of the user, so `updatedAt` stays. */
+  async #updateUser(uuid: string, values: QueryDeepPartialEntity<User>): Promise<void> {
+    await this.parts.dataSource.withManager({ mode: 'write', tables: ['users'] }, (manager) =>
+      manager.update(User, { uuid }, { ...values, updatedAt: () => 'updated_at' }),
+    );
   }
 
   async #rehash(uuid: string, password: string): Promise<void> {
-    const sql = 'UPDATE users SET password_hash = $2 WHERE id = $1';
-    await this.parts.dataSource.query(sql, [uuid, await hashPassword(password)]);
+    await this.#updateUser(uuid, { passwordHash: await hashPassword(password) });
   }
 
   async #tokens(userUuid: string, refreshToken: string): Promise<Tokens> {
@@ -140,7 +141,7 @@ export class LoginService {
     return { accessToken: token, tokenType: 'Bearer', expiresIn: expiresInSeconds, refreshToken };
   }
 
-  async #audit(action: Action, account: Account | undefined, input: object, errorCode?: string) {
+  async #audit(action: Action, account: Account | null, input: object, errorCode?: string) {
     const actor = account
       ? { ...who({ id: USER_SUBJECT + account.uuid, name: account.name, role: account.role }) }
       : { ...who({ id: 'open', name: 'unknown', role: 'VIEWER' }), role: null };

@@ -4,8 +4,11 @@
  * family is revoked (RFC 9700, section 4.14.2).
  */
 import { randomBytes, randomUUID } from 'node:crypto';
-import type { DataSource } from 'typeorm';
 import { hashSecret } from '../../auth/api-key.js';
+import type { Access } from '../../database/access.js';
+import type { DataSource } from '../../database/pool/data-source.js';
+
+const WRITE: Access = { mode: 'write', tables: ['refresh_tokens'] };
 
 export type Refreshed =
   | { outcome: 'refreshed'; userUuid: string; token: string }
@@ -22,7 +25,8 @@ export class RefreshTokens {
   /** Issues the first token of a new family. */
   async issue(userUuid: string): Promise<string> {
     const { token, hash } = newToken();
-    await this.dataSource.query(
+    await this.dataSource.runSql(
+      WRITE,
       `INSERT INTO refresh_tokens (user_id, family, token_hash, expires_at)
        VALUES ($1, $2, $3, now() + CAST($4 AS double precision) * interval '1 ms')`,
       [userUuid, randomUUID(), hash, this.ttlMs],
@@ -38,7 +42,8 @@ export class RefreshTokens {
    */
   async rotate(used: string): Promise<Refreshed> {
     const { token, hash } = newToken();
-    const [next]: { user_id: string }[] = await this.dataSource.query(
+    const [next]: { user_id: string }[] = await this.dataSource.runSql(
+      { mode: 'write', tables: ['refresh_tokens', 'users'] },
       `WITH owner AS (
          SELECT users.id FROM users JOIN refresh_tokens AS given ON given.user_id = users.id
          WHERE given.token_hash = $1 AND users.disabled_at IS NULL FOR SHARE OF users
@@ -60,7 +65,8 @@ export class RefreshTokens {
 
   /** Revokes the family of a token. Returns the ID of its user; undefined when the token is unknown. */
   async revokeFamily(token: string): Promise<string | undefined> {
-    const [row]: { user_id: string }[] = await this.dataSource.query(
+    const [row]: { user_id: string }[] = await this.dataSource.runSql(
+      WRITE,
       `WITH given AS (SELECT user_id, family FROM refresh_tokens WHERE token_hash = $1), ended AS (
          UPDATE refresh_tokens SET revoked_at = now()
          WHERE family = (SELECT family FROM given) AND revoked_at IS NULL
@@ -71,7 +77,8 @@ export class RefreshTokens {
   }
 
   async #revokeIfReused(token: string): Promise<Refreshed> {
-    const [row]: { user_id: string; ended: number }[] = await this.dataSource.query(
+    const [row]: { user_id: string; ended: number }[] = await this.dataSource.runSql(
+      WRITE,
       `WITH given AS (
          SELECT user_id, family FROM refresh_tokens WHERE token_hash = $1 AND used_at IS NOT NULL
        ), ended AS (
@@ -89,7 +96,8 @@ export class RefreshTokens {
  * snapshot of that statement does not include them.
  */
 export async function revokeConcurrentRefreshTokens(dataSource: DataSource, userUuid: string): Promise<void> {
-  await dataSource.query(
+  await dataSource.runSql(
+    WRITE,
     'UPDATE refresh_tokens SET revoked_at = now() WHERE user_id = $1 AND revoked_at IS NULL',
     [userUuid],
   );

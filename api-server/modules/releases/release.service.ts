@@ -1,7 +1,7 @@
-import type { DataSource } from 'typeorm';
 import { makeChange } from '../../database/change.js';
 import { Bindings } from '../../database/conditions.js';
 import { FOREIGN_KEY_VIOLATION, sqlState } from '../../database/pool/connection-errors.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { conflict, notFound } from '../../errors.js';
 import { uuidOf } from '../../graphql/relay/global-id.js';
 import { type Release, releaseType } from './release.entity.js';
@@ -20,6 +20,7 @@ export class ReleaseService {
     const bindings = new Bindings();
     const change = makeChange<{ isNew: boolean }>(this.dataSource, {
       type: table.entity.name,
+      tables: [table.name],
       parts: releaseCtes(serviceId, input, bindings),
       changed: 'new_release',
       select: `SELECT ${table.selectList(table.properties, 't')}, EXISTS (SELECT FROM new_release) AS "isNew"

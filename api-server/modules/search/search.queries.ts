@@ -1,6 +1,8 @@
 /** SQL of the search. Results are sorted by rank, type and name. */
-import type { DataSource } from 'typeorm';
+
+import type { Access } from '../../database/access.js';
 import { Bindings } from '../../database/conditions.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { type Keyset, keysetSql } from '../../graphql/relay/keyset.js';
 import type { PageRequest } from '../../graphql/relay/paging.js';
 import type { SearchType } from './search.types.js';
@@ -31,6 +33,13 @@ interface Terms {
   words: string;
 }
 
+const TABLES: Record<SearchType, string> = {
+  SERVICE: 'services',
+  ENVIRONMENT: 'environments',
+  RELEASE: 'releases',
+  INCIDENT: 'incidents',
+};
+
 const BRANCHES: Record<SearchType, (terms: Terms) => string> = {
   SERVICE: (terms) => searchNames('services', ['name', 'owner', 'description'], terms),
   ENVIRONMENT: (terms) => searchNames('environments', ['name', 'description'], terms),
@@ -54,7 +63,8 @@ export async function searchPage(
   const column = (property: string) => `hit.${property}`;
   const { where, orderBy } = keysetSql(hitsByRank, request, column, bindings.bind);
   const condition = where.length > 0 ? `WHERE ${where.join(' AND ')}` : '';
-  return dataSource.query(
+  return dataSource.runSql(
+    readOf(types),
     `SELECT * FROM (${hits}) AS hit ${condition} ORDER BY ${orderBy} LIMIT ${bindings.bind(request.limit + 1)}`,
     bindings.values,
   );
@@ -67,8 +77,12 @@ export async function countHits(
 ): Promise<number> {
   const bindings = new Bindings();
   const sql = `SELECT count(*)::int AS count FROM (${hitsSql(query, types, bindings)}) AS hit`;
-  const [row]: { count: number }[] = await dataSource.query(sql, bindings.values);
+  const [row]: { count: number }[] = await dataSource.runSql(readOf(types), sql, bindings.values);
   return row?.count ?? 0;
+}
+
+function readOf(types: readonly SearchType[]): Access {
+  return { mode: 'read', tables: types.map((type) => TABLES[type]) };
 }
 
 function hitsSql(query: string, types: readonly SearchType[], { bind }: Bindings): string {

@@ -1,6 +1,6 @@
 import type { GraphQLObjectType, GraphQLResolveInfo } from 'graphql';
 import { Args, Ctx, Info, Query, Resolver } from 'type-graphql';
-import type { DataSource } from 'typeorm';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { badUserInput } from '../../errors.js';
 import { AllowRead } from '../../graphql/access.js';
 import { Cached } from '../../graphql/cache/cacheable.js';

@@ -1,5 +1,5 @@
-import type { DataSource } from 'typeorm';
 import { sqlState, UNIQUE_VIOLATION } from '../../database/pool/connection-errors.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { insertRow, setArchived, updateRow } from '../../database/rows.js';
 import { conflict, notFound } from '../../errors.js';
 import { uuidOf } from '../../graphql/relay/global-id.js';

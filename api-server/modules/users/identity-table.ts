@@ -1,5 +1,6 @@
-import type { DataSource } from 'typeorm';
 import type { IdentityStore, KnownKey, KnownUser } from '../../auth/authenticator.js';
+import type { Access } from '../../database/access.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { databaseSession } from '../../database/pool/session.js';
 import type { Logger } from '../../observability/logging/logger.js';
 
@@ -20,12 +21,13 @@ export class IdentityTable implements IdentityStore {
 
   async findUser(uuid: string): Promise<KnownUser | undefined> {
     const sql = 'SELECT name, role, disabled_at IS NOT NULL AS disabled FROM users WHERE id = $1';
-    const [user] = await this.#query<KnownUser>(sql, [uuid]);
+    const [user] = await this.#query<KnownUser>({ mode: 'read', tables: ['users'] }, sql, [uuid]);
     return user;
   }
 
   async findKey(prefix: string): Promise<KnownKey | undefined> {
     const [key] = await this.#query<KnownKey>(
+      { mode: 'read', tables: ['api_keys'] },
       `SELECT id AS uuid, name, secret_hash AS "secretHash", role, scopes, expires_at AS "expiresAt",
          revoked_at IS NOT NULL AS revoked
        FROM api_keys WHERE prefix = $1`,
@@ -51,7 +53,7 @@ export class IdentityTable implements IdentityStore {
         RETURNING 1
       ) SELECT count(*) FROM changed`;
     const values = [used.map(([uuid]) => uuid), used.map(([, at]) => at.toISOString())];
-    await this.#query(sql, values).catch((error: unknown) => {
+    await this.#query({ mode: 'write', tables: ['api_keys'] }, sql, values).catch((error: unknown) => {
       this.log.warn({ err: error }, 'last use of API keys was not stored');
     });
   }
@@ -61,7 +63,7 @@ export class IdentityTable implements IdentityStore {
     await this.flush();
   }
 
-  #query<Row>(sql: string, values: unknown[]): Promise<Row[]> {
-    return databaseSession.exit(() => this.dataSource.query<Row[]>(sql, values));
+  #query<Row extends object>(access: Access, sql: string, values: unknown[]): Promise<Row[]> {
+    return databaseSession.exit(() => this.dataSource.runSql<Row>(access, sql, values));
   }
 }

@@ -1,4 +1,4 @@
-import { IsEmail, MaxLength, MinLength } from 'class-validator';
+import { IsAscii, IsEmail, MaxLength, MinLength } from 'class-validator';
 import { ArgsType, Field, ID, InputType } from 'type-graphql';
 import { PASSWORD_MAX, PASSWORD_MIN } from '../../auth/passwords.js';
 import { Role } from '../../auth/roles.js';
@@ -11,9 +11,11 @@ const PASSWORD_MESSAGE = `must be ${PASSWORD_MIN} to ${PASSWORD_MAX} characters 
 @InputType({ description: 'Input of `createUser`.' })
 export class CreateUserInput {
   @IsEmail({}, { message: 'must be an e-mail address' })
+  @IsAscii({ message: 'must contain only ASCII characters' })
   @MaxLength(254, { message: 'must be at most 254 characters long' })
   @Field({
-    description: 'Unique, immutable e-mail address, at most 254 characters. It is stored in lower case.',
+    description:
+      'Unique, immutable e-mail address, at most 254 ASCII characters. It is stored in lower case.',
   })
   email!: string;
 

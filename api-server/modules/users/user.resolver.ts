@@ -1,8 +1,9 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Info, Mutation, Query, Resolver } from 'type-graphql';
-import type { DataSource } from 'typeorm';
+import { asciiLowerCase } from '../../../contract/ascii.js';
 import { Role, Scope } from '../../auth/roles.js';
 import { oneOf, present } from '../../database/conditions.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { Allow } from '../../graphql/access.js';
 import type { Page } from '../../graphql/relay/connection.js';
 import { listQuery, rootPage } from '../../graphql/relay/list.js';
@@ -22,10 +23,7 @@ export class UserResolver {
   async all(@Args(() => UsersArgs) args: UsersArgs, @Info() info: GraphQLResolveInfo): Promise<Page<User>> {
     const { email, role, disabled } = args.filter ?? {};
     const where = [
-      ...oneOf<User>(
-        'email',
-        email?.map((one) => one.toLowerCase()),
-      ),
+      ...oneOf<User>('email', email?.map(asciiLowerCase)),
       ...oneOf<User>('role', role),
       ...present<User>('disabledAt', disabled),
     ];

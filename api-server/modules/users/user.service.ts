@@ -1,13 +1,14 @@
-import type { DataSource } from 'typeorm';
+import { asciiLowerCase } from '../../../contract/ascii.js';
 import { hashPassword } from '../../auth/passwords.js';
 import { Role } from '../../auth/roles.js';
 import { Bindings } from '../../database/conditions.js';
 import { sqlState, UNIQUE_VIOLATION } from '../../database/pool/connection-errors.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { assignments, changeRows, insertRow } from '../../database/rows.js';
 import { conflict, notFound } from '../../errors.js';
 import { uuidOf } from '../../graphql/relay/global-id.js';
 import { revokeConcurrentRefreshTokens } from '../login/refresh-tokens.js';
-import { type User, userType } from './user.entity.js';
+import { User, userType } from './user.entity.js';
 import type { CreateUserInput, SetUserPasswordInput, UpdateUserInput } from './user.inputs.js';
 
 const { table } = userType;
@@ -19,7 +20,7 @@ export class UserService {
   /** Throws CONFLICT when the e-mail address exists. */
   async create({ email, name, role, password }: CreateUserInput): Promise<User> {
     const passwordHash = password == null ? null : await hashPassword(password);
-    const values = { uuid: crypto.randomUUID(), email: email.toLowerCase(), name, role, passwordHash };
+    const values = { uuid: crypto.randomUUID(), email: asciiLowerCase(email), name, role, passwordHash };
     return insertRow(this.dataSource, table, values).catch((error: unknown) => {
       if (sqlState(error) !== UNIQUE_VIOLATION) throw error;
       throw conflict('a user with this e-mail address already exists', 'input.email');
@@ -47,14 +48,16 @@ export class UserService {
         UPDATE refresh_tokens SET revoked_at = now() WHERE revoked_at IS NULL
         AND user_id IN (SELECT id FROM changed WHERE disabled_at IS NOT NULL)
       )`;
-    const change = { before: [admins], sql, after: [revoked], bindings };
+    const change = { tables: ['refresh_tokens'], before: [admins], sql, after: [revoked], bindings };
     const [user] = await changeRows(this.dataSource, table, change);
     if (user) {
       if (disabled === true) await revokeConcurrentRefreshTokens(this.dataSource, uuid);
       return user;
     }
-    const [known]: object[] = await this.dataSource.query('SELECT id FROM users WHERE id = $1', [uuid]);
-    if (!known) throw notFound('user not found', 'input.id');
+    const isKnown = await this.dataSource.withManager({ mode: 'read', tables: ['users'] }, (manager) =>
+      manager.existsBy(User, { uuid }),
+    );
+    if (!isKnown) throw notFound('user not found', 'input.id');
     throw conflict('this is the last admin; create another admin first', 'input.id');
   }
 
@@ -69,7 +72,8 @@ export class UserService {
     const revoked = `revoked AS (
         UPDATE refresh_tokens SET revoked_at = now() WHERE user_id = ${key} AND revoked_at IS NULL
       )`;
-    const [user] = await changeRows(this.dataSource, table, { sql, after: [revoked], bindings });
+    const change = { tables: ['refresh_tokens'], sql, after: [revoked], bindings };
+    const [user] = await changeRows(this.dataSource, table, change);
     if (!user) throw notFound('user not found', 'input.id');
     await revokeConcurrentRefreshTokens(this.dataSource, uuid);
     return user;

@@ -3,6 +3,7 @@ import { Agent, errors, fetch } from 'undici';
 import { PrivateAddressError, publicLookup, refusePrivateHost } from '../../http/private-addresses.js';
 import { HopelessJobError } from '../../jobs/job.js';
 import { inSpan, traceHeaders } from '../../observability/tracing/tracing.js';
+import { blockedPortOf } from './blocked-ports.js';
 import { signedHeaders } from './signature.js';
 
 export interface WebhookMessage {
@@ -64,7 +65,7 @@ export class WebhookSender {
         ...traceHeaders(),
         ...signedHeaders(id, new Date(), body, secrets),
       },
-      redirect: 'manual', // a redirect could lead to an address that was not checked
+      redirect: 'manual', // a redirect could select an address that was not checked
       dispatcher: this.#agent,
       signal: AbortSignal.any([signal, AbortSignal.timeout(this.settings.timeoutMs)]),
     }).catch((error: unknown) => {
@@ -79,9 +80,13 @@ export class WebhookSender {
     return this.#agent.close();
   }
 
-  #check(url: string): void {
-    const { protocol, hostname } = new URL(url);
+  #check(text: string): void {
+    const url = new URL(text);
+    const port = blockedPortOf(url);
+    if (port)
+      throw new HopelessJobError(`webhooks cannot use the port ${port}, which belongs to another protocol`);
     if (this.settings.allowPrivate) return;
+    const { protocol, hostname } = url;
     if (protocol !== 'https:') throw new HopelessJobError('webhooks require an https URL');
     try {
       refusePrivateHost(hostname);

@@ -1,8 +1,11 @@
 /** Outbox of webhook messages, which the worker reads. */
-import type { DataSource } from 'typeorm';
+
+import { type FindOptionsWhere, Not, type QueryDeepPartialEntity } from 'typeorm';
+import type { DataSource } from '../../database/pool/data-source.js';
 import type { WebhookMessage } from './sender.js';
 import { type StoredEvent, webhookBody } from './webhook-body.js';
 import type { PendingMessage, WebhookOutbox } from './webhook-delivery.js';
+import { WebhookMessage as Message } from './webhook-message.entity.js';
 
 /**
  * A message that is pending for this time after it was queued is queued again: Redis may have lost
@@ -23,7 +26,8 @@ export class WebhookOutboxTable implements WebhookOutbox {
   constructor(private readonly dataSource: DataSource) {}
 
   async takePending(limit: number): Promise<PendingMessage[]> {
-    return this.dataSource.query(
+    return this.dataSource.runSql(
+      { mode: 'write', tables: ['webhook_messages', 'domain_events'] },
       `WITH pending AS (
          SELECT id, queued_at IS NOT NULL AS again FROM webhook_messages
          WHERE status = 'PENDING' AND (queued_at IS NULL OR queued_at < now() - interval '${LOST_AFTER}')
@@ -38,7 +42,8 @@ export class WebhookOutboxTable implements WebhookOutbox {
   }
 
   async load(id: string): Promise<WebhookMessage | null> {
-    const [row]: Loaded[] = await this.dataSource.query(
+    const [row]: Loaded[] = await this.dataSource.runSql(
+      { mode: 'read', tables: ['webhook_messages', 'webhooks', 'domain_events'] },
       `SELECT event.kind, event.occurred_at, event.payload, webhook.url, webhook.secret, webhook.enabled,
          CASE WHEN webhook.previous_secret_expires > now() THEN webhook.previous_secret END AS previous_secret
        FROM webhook_messages message
@@ -58,28 +63,27 @@ export class WebhookOutboxTable implements WebhookOutbox {
 
   /** Disabling a webhook is not a delivery failure, so the job completes without an error. */
   async #failDisabled(id: string): Promise<void> {
-    await this.dataSource.query(
-      `UPDATE webhook_messages SET status = 'FAILED', last_error = 'the webhook is disabled'
-       WHERE id = $1 AND status = 'PENDING'`,
-      [id],
-    );
+    const disabled = { status: 'FAILED', lastError: 'the webhook is disabled' } as const;
+    await this.#update({ uuid: id, status: 'PENDING' }, disabled);
   }
 
   async delivered(id: string): Promise<void> {
-    await this.dataSource.query(
-      `UPDATE webhook_messages
-       SET status = 'DELIVERED', delivered_at = now(), attempts = attempts + 1, last_error = NULL WHERE id = $1`,
-      [id],
-    );
+    const attempts = () => 'attempts + 1';
+    const deliveredAt = () => 'now()';
+    await this.#update({ uuid: id }, { status: 'DELIVERED', deliveredAt, attempts, lastError: null });
   }
 
   /** Also accepts a message that is FAILED: its job can be retried by hand. */
   async failed(id: string, reason: string, final: boolean): Promise<void> {
-    await this.dataSource.query(
-      `UPDATE webhook_messages
-       SET attempts = attempts + 1, last_error = $2, status = CASE WHEN $3 THEN 'FAILED' ELSE 'PENDING' END
-       WHERE id = $1 AND status <> 'DELIVERED'`,
-      [id, reason.slice(0, MAX_REASON), final],
+    const attempts = () => 'attempts + 1';
+    const status = final ? 'FAILED' : 'PENDING';
+    const lastError = reason.slice(0, MAX_REASON);
+    await this.#update({ uuid: id, status: Not('DELIVERED') }, { attempts, lastError, status });
+  }
+
+  async #update(where: FindOptionsWhere<Message>, values: QueryDeepPartialEntity<Message>): Promise<void> {
+    await this.dataSource.withManager({ mode: 'write', tables: ['webhook_messages'] }, (manager) =>
+      manager.update(Message, where, values),
     );
   }
 }

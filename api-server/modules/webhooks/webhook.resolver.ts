@@ -1,8 +1,8 @@
 import type { GraphQLResolveInfo } from 'graphql';
 import { Arg, Args, Ctx, FieldResolver, Info, Mutation, Query, Resolver, Root } from 'type-graphql';
-import type { DataSource } from 'typeorm';
 import { Role, Scope } from '../../auth/roles.js';
 import { equals, oneOf } from '../../database/conditions.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { Allow } from '../../graphql/access.js';
 import type { Page } from '../../graphql/relay/connection.js';
 import { uuidOf } from '../../graphql/relay/global-id.js';

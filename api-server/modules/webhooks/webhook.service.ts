@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import type { DataSource } from 'typeorm';
 import { makeChange } from '../../database/change.js';
 import { Bindings } from '../../database/conditions.js';
 import { FOREIGN_KEY_VIOLATION, sqlState } from '../../database/pool/connection-errors.js';
+import type { DataSource } from '../../database/pool/data-source.js';
 import { changeRows, insertRow, updateRow } from '../../database/rows.js';
 import { badUserInput, notFound } from '../../errors.js';
 import { uuidOf } from '../../graphql/relay/global-id.js';
 import { refusePrivateHost } from '../../http/private-addresses.js';
+import { blockedPortOf } from './blocked-ports.js';
 import { type Webhook, webhookType } from './webhook.entity.js';
 import type {
   CreateWebhookInput,
@@ -66,6 +67,7 @@ export class WebhookService {
     const uuid = bindings.bind(uuidOf('Webhook', id, 'input.id'));
     const rows = await makeChange(this.dataSource, {
       type: table.entity.name,
+      tables: [table.name, 'webhook_messages'],
       parts: [`changed AS (DELETE FROM webhooks WHERE id = ${uuid} RETURNING id)`],
       select: 'SELECT id FROM changed',
       bindings,
@@ -98,6 +100,7 @@ export class WebhookService {
       )`;
     const [row] = await makeChange<{ count: number }>(this.dataSource, {
       type: table.entity.name,
+      tables: [table.name, 'webhook_messages'],
       parts: [`webhook AS (SELECT * FROM webhooks WHERE id = ${uuid})`, retried],
       changed: 'webhook',
       select: `SELECT ${table.selectList(table.properties, 'webhook')}, (SELECT count(*)::int FROM retried) AS count
@@ -111,8 +114,15 @@ export class WebhookService {
 
   /** Host names are resolved and checked when a message is sent, because DNS records can change. */
   #checkUrl(text: string): void {
+    const url = new URL(text);
+    const port = blockedPortOf(url);
+    if (port)
+      throw badUserInput({
+        field: 'input.url',
+        message: `must not have the port ${port}, which belongs to another protocol`,
+      });
     if (this.rules.allowPrivate) return;
-    const { protocol, hostname } = new URL(text);
+    const { protocol, hostname } = url;
     if (protocol !== 'https:') throw badUserInput({ field: 'input.url', message: 'must be an https URL' });
     try {
       refusePrivateHost(hostname);

@@ -1,4 +1,4 @@
-/** Runs a Job and waits for its end, told of by the watch. */
+/** Runs a Job and waits for its end, which the watch reports. */
 import { JobKind } from '../../resources/kinds.js';
 import { ResourceEventType } from '../../runtime/event-types.js';
 import {
@@ -11,11 +11,11 @@ import {
 import type { KubeObject } from '../../runtime/kube-types.js';
 import type { CacheEvent } from '../../runtime/resource-cache.js';
 import { keyOf } from '../../runtime/store.js';
+import type { Reading } from '../analysis-model.js';
 import { analysisJob, readingOf } from '../job-object.js';
-import type { Reading } from '../types.js';
 import type { Provider, Request } from './provider.js';
 
-/** The operator's cache of Jobs. */
+/** The cache of Jobs. */
 export interface JobView {
   get(namespace: string, name: string): KubeObject | undefined;
   on(handler: (event: CacheEvent) => void): void;
@@ -25,10 +25,10 @@ type Listener = (event: CacheEvent) => void;
 
 export class JobProvider implements Provider {
   readonly type = 'Job';
-  /** By namespace and name. A Job belongs to one measurement, and that is taken once at a time. */
+  /** By namespace and name. A Job belongs to one measurement, which runs once at a time. */
   private readonly listeners = new Map<string, Listener>();
 
-  /** `client` writes, so it is the one that a leader alone may use. */
+  /** `client` is the writing client, which only the leader may use. */
   constructor(
     private readonly client: Pick<KubeClient, 'create' | 'list'>,
     private readonly jobs: JobView,
@@ -39,15 +39,15 @@ export class JobProvider implements Provider {
   async measure(request: Request, signal: AbortSignal): Promise<Reading> {
     const wanted = analysisJob(request);
     const { promise, resolve, reject } = Promise.withResolvers<Reading>();
-    promise.catch(() => {}); // may be refused while the Job is being created
+    promise.catch(() => {}); // may be rejected while the Job is being created
     const end = () => reject(signal.reason as Error);
     const key = keyOf(wanted);
-    // Before the Job exists, so that no change of it is missed.
+    // Subscribed before the Job exists, so that no event is missed.
     this.listeners.set(key, ({ type, object }) => {
       const reading = readingOf(object);
       if (reading) resolve(reading);
       else if (type === ResourceEventType.Deleted) {
-        reject(new Error(`Job ${object.metadata.name} was deleted before it ended`));
+        reject(new Error(`Job ${object.metadata.name} was deleted before it finished`));
       }
     });
     signal.addEventListener('abort', end, { once: true });
@@ -61,7 +61,7 @@ export class JobProvider implements Provider {
     }
   }
 
-  /** The Job as it is: one that an earlier leader started continues. */
+  /** The existing Job: a Job of an earlier leader continues. */
   private async ensure(wanted: KubeObject, { api }: Request, signal: AbortSignal): Promise<KubeObject> {
     const { namespace, name } = wanted.metadata;
     const known = this.jobs.get(namespace!, name);
@@ -72,7 +72,7 @@ export class JobProvider implements Provider {
       if (!isConflict(error)) throw explained(error, name);
       const options = { namespace, fieldSelector: `metadata.name=${name}` };
       const { items } = await this.client.list(JobKind, options, signal);
-      if (!items[0]) throw new Error(`Job ${name} was deleted before it ended`);
+      if (!items[0]) throw new Error(`Job ${name} was deleted before it finished`);
       return ours(items[0], api.metadata.uid);
     }
   }
@@ -84,8 +84,8 @@ function ours(job: KubeObject, owner: string): KubeObject {
 }
 
 function explained(error: unknown, name: string): unknown {
-  if (isForbidden(error)) return new Error(`Job ${name} may not be created: ${error.message}`);
-  if (isInvalid(error)) return new Error(`the API server refuses Job ${name}: ${error.message}`);
+  if (isForbidden(error)) return new Error(`no permission to create Job ${name}: ${error.message}`);
+  if (isInvalid(error)) return new Error(`the API server rejects Job ${name}: ${error.message}`);
   if (error instanceof KubeApiError) return new Error(`Job ${name} was not created: ${error.message}`);
   return error;
 }

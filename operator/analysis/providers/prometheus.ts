@@ -1,15 +1,15 @@
-/** Instant queries of Prometheus, and of what answers its API. */
+/** Instant queries to Prometheus and compatible servers. */
 import { z } from 'zod';
 import { durationMs } from '../../api/v1alpha1/kubernetes.js';
 import type { PrometheusTarget } from '../../api/v1alpha1/spec/analysis.js';
 import { OutgoingError, post } from '../../runtime/outgoing/http.js';
 import type { SecretReader } from '../../runtime/outgoing/secrets.js';
+import type { Reading, Sample, Subject } from '../analysis-model.js';
 import { builtInQuery } from '../built-in.js';
 import { substitute } from '../placeholders.js';
-import type { Reading, Sample, Subject } from '../types.js';
 import type { Provider, Request } from './provider.js';
 
-/** Every series is judged, so more than these are a query that forgot to sum up. */
+/** Every series is judged. A query with more series probably lacks an aggregation. */
 const MAX_SERIES = 500;
 const MAX_WORDS = 200;
 
@@ -43,7 +43,7 @@ export class PrometheusProvider implements Provider {
   async measure(request: Request, signal: AbortSignal): Promise<Reading> {
     const { analysis, subject, metric, at } = request;
     const target = analysis.prometheus;
-    if (!target) throw new Error('analysis.prometheus says of no Prometheus to ask');
+    if (!target) throw new Error('analysis.prometheus is not set');
     const ask = (names: Subject) => this.query(target, queryOf(request, target, names), at, names, signal);
     const stable = metric.spec.compareWithStable && subject.stableRevision;
     const [canary, peer] = await Promise.all([
@@ -56,8 +56,8 @@ export class PrometheusProvider implements Provider {
       type: 'Samples',
       samples: canary.samples,
       stable: peer?.samples,
-      // Part of the data is not the data: what is missing may be what failed.
-      ...(warning ? { note: `the answer is not whole: ${warning}` } : {}),
+      // A partial result is inconclusive: the missing part can contain the failure.
+      ...(warning ? { note: `the result is incomplete: ${warning}` } : {}),
       ...(canary.samples.length === 0 && !warning ? { note: none } : {}),
     };
   }
@@ -105,7 +105,8 @@ function queryOf({ metric }: Request, target: PrometheusTarget, names: Subject):
 function samplesOf({ status, text }: { status: number; text: string }, target: PrometheusTarget): Answer {
   const where = `Prometheus at ${target.url}`;
   const parsed = answer.safeParse(json(text));
-  if (!parsed.success) throw new OutgoingError(`${where} answered ${status}, and not as Prometheus does`);
+  if (!parsed.success)
+    throw new OutgoingError(`${where} returned status ${status} and no Prometheus response`);
   if (parsed.data.status === 'error') throw new OutgoingError(`${where}: ${clip(parsed.data.error)}`);
   const { data, warnings } = parsed.data;
   const warning = warnings?.[0] ? { warning: clip(warnings[0]) } : {};
@@ -113,21 +114,21 @@ function samplesOf({ status, text }: { status: number; text: string }, target: P
     return { samples: [{ labels: {}, value: scalar(data.result) }], ...warning };
   if (data.resultType !== 'vector') {
     throw new OutgoingError(
-      `the query gives a ${data.resultType}; it must give an instant vector or a scalar`,
+      `the query returns a ${data.resultType}; it must return an instant vector or a scalar`,
     );
   }
   const series = data.result;
   if (series.length > MAX_SERIES) {
     throw new OutgoingError(
-      `the query gives ${series.length} series, at most ${MAX_SERIES} are judged: sum them up`,
+      `the query returns ${series.length} series, more than ${MAX_SERIES}: aggregate them`,
     );
   }
   const histogram = series.some(({ value }) => value === undefined);
-  if (histogram) throw new OutgoingError('the query gives a native histogram; wrap it in histogram_quantile');
+  if (histogram) throw new OutgoingError('the query returns a native histogram; use histogram_quantile');
   return { samples: series.map((each) => sampleOf(each, target)), ...warning };
 }
 
-/** Canary and stable are told apart by the revision; without it their series are the same. */
+/** The query must select a revision, otherwise canary and stable have the same series. */
 function sampleOf(
   { metric, value }: { metric: Record<string, string>; value?: [number, string] },
   { revisionLabel }: PrometheusTarget,
@@ -136,7 +137,7 @@ function sampleOf(
   return { labels, value: scalar(value) };
 }
 
-/** Prometheus writes numbers as Go does: `+Inf`, `-Inf`, `NaN`. */
+/** Prometheus formats numbers like Go: `+Inf`, `-Inf`, `NaN`. */
 function scalar([, text]: [number, string] = [0, 'NaN']): number {
   return Number(text.replace('Inf', 'Infinity'));
 }

@@ -1,29 +1,29 @@
-/** The seam to what measures. One file a provider. */
+/** Interface of measurement providers, with one file per provider. */
 import type { PcfApi } from '../../api/v1alpha1/pcfapi.js';
 import type { AnalysisSpec } from '../../api/v1alpha1/spec/analysis.js';
-import type { Due, PlannedMetric, Reading, Subject } from '../types.js';
+import type { Due, PlannedMetric, Reading, Subject } from '../analysis-model.js';
 
-/** One measurement to take, with all that a provider may need for it. */
+/** Input of a measurement. */
 export interface Request {
   api: PcfApi;
   analysis: AnalysisSpec;
   subject: Subject;
   metric: PlannedMetric;
   due: Due;
-  /** The moment that is asked for, in milliseconds since the epoch: the same for canary and stable. */
+  /** Time of the measurement in milliseconds since the epoch, the same for canary and stable. */
   at: number;
 }
 
 export interface Provider {
   readonly type: 'Prometheus' | 'Webhook' | 'Job';
   /**
-   * Takes one measurement. Throws when it could not be taken; the message goes into the
-   * status of the PcfApi, so it says what is wrong and holds no secret.
+   * Performs a measurement. Throws if it fails. The message is written to the status of the PcfApi, so it
+   * must contain no secret.
    */
   measure(request: Request, signal: AbortSignal): Promise<Reading>;
 }
 
-/** Which provider a metric needs. */
+/** Provider of a metric. */
 export function providerType({ spec }: PlannedMetric): Provider['type'] {
   if (spec.job) return 'Job';
   return spec.webhook ? 'Webhook' : 'Prometheus';

@@ -1,9 +1,9 @@
-/** Asks an HTTP service for its verdict. */
+/** Requests a verdict from an HTTP service. */
 import { z } from 'zod';
 import { durationMs } from '../../api/v1alpha1/kubernetes.js';
 import { OutgoingError, post } from '../../runtime/outgoing/http.js';
 import type { SecretReader } from '../../runtime/outgoing/secrets.js';
-import type { Reading } from '../types.js';
+import type { Reading } from '../analysis-model.js';
 import type { Provider, Request } from './provider.js';
 
 const MAX_BYTES = 65_536;
@@ -36,7 +36,7 @@ export class WebhookProvider implements Provider {
           ...authorization,
           'content-type': 'application/json',
           accept: 'application/json',
-          // The same measurement may be asked for twice, when the operator was restarted in between.
+          // The same measurement can be requested twice if the operator was restarted in between.
           'idempotency-key': `${api.metadata.uid}/${subject.revision}/${due.name}/${due.since}/${due.number}`,
         },
         body: JSON.stringify({ ...subject, metric: due.name, measurement: due.number }),
@@ -48,26 +48,26 @@ export class WebhookProvider implements Provider {
     );
     if (response.status < 200 || response.status > 299) {
       throw new OutgoingError(
-        `${target} answered ${response.status}; to say no it answers 200 and {"verdict": "Failure"}`,
+        `${target} returned status ${response.status}; a failure must be status 200 with {"verdict": "Failure"}`,
       );
     }
     return readingOf(response.text, target, metric.spec.min !== undefined || metric.spec.max !== undefined);
   }
 }
 
-/** An empty answer, and one in plain text, agrees. JSON that is meant for us and is not right must not pass for a yes. */
+/** An empty response, or plain text, is a success. Invalid JSON is an error, not a success. */
 function readingOf(text: string, target: string, bounded: boolean): Reading {
   const body = json(text);
   const parsed = verdict.safeParse(body ?? {});
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new OutgoingError(
-      `${target} gave an answer that is not understood: ${issue?.path.join('.')} ${issue?.message}`,
+      `${target} returned an invalid response: ${issue?.path.join('.')} ${issue?.message}`,
     );
   }
   const { verdict: outcome, value, message } = parsed.data;
   if (bounded && value === undefined && outcome === 'Success') {
-    return { type: 'Verdict', outcome: 'Inconclusive', message: message ?? 'the webhook gave no value' };
+    return { type: 'Verdict', outcome: 'Inconclusive', message: message ?? 'the webhook returned no value' };
   }
   return { type: 'Verdict', outcome, value, message };
 }

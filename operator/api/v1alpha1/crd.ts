@@ -1,7 +1,7 @@
 /**
- * Turns the zod schema into a CustomResourceDefinition. Kubernetes wants a
+ * Converts the zod schema to a CustomResourceDefinition. Kubernetes requires a
  * *structural* schema (apiextensions.k8s.io/v1): no $ref, no type arrays, no
- * additionalProperties beside properties, unions only as x-kubernetes-int-or-string.
+ * additionalProperties next to properties, unions only as x-kubernetes-int-or-string.
  */
 import { z } from 'zod';
 import { FIELD_MANAGER, GROUP, KIND, PLURAL, pcfApiObject, VERSION } from './pcfapi.js';
@@ -81,10 +81,10 @@ function wholeObject(schema: JsonSchema): JsonSchema {
   };
 }
 
-/** Keywords that say nothing to Kubernetes, or that it refuses. */
+/** Keywords that Kubernetes ignores or rejects. */
 const dropped = new Set(['$schema', 'id', 'examples', 'propertyNames']);
 
-/** Rewrites one schema and all below it into a structural one. */
+/** Converts a schema and its subschemas to structural schemas. */
 export function toStructural(schema: JsonSchema): JsonSchema {
   if (schema['x-kubernetes-int-or-string']) return intOrString(schema);
   const out: JsonSchema = {};
@@ -94,12 +94,12 @@ export function toStructural(schema: JsonSchema): JsonSchema {
   if (schema.properties) {
     out.properties = mapValues(schema.properties, toStructural);
     if (isAnything(schema.additionalProperties)) out['x-kubernetes-preserve-unknown-fields'] = true;
-    delete out.additionalProperties; // unknown fields are refused by strict field validation instead
+    delete out.additionalProperties; // strict field validation rejects unknown fields instead
   } else if (typeof schema.additionalProperties === 'object') {
     out.additionalProperties = anythingOrStructural(schema.additionalProperties);
   }
   if (schema.items) out.items = toStructural(schema.items);
-  // The API server checks the format itself, and the pattern that says the same is unreadable.
+  // The API server validates the format, and the equivalent pattern is unreadable.
   if (out.format === 'date-time') delete out.pattern;
   return out;
 }

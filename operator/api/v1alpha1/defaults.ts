@@ -1,6 +1,5 @@
 /**
- * Defaults that depend on the environment, or on other fields. What a field alone
- * decides has its default in the CRD.
+ * Defaults that depend on the environment or on other fields. Constant defaults are in the CRD.
  */
 import { sameQuantity } from '../../runtime/quantity.js';
 import { FIELD_MANAGER, type PcfApi } from './pcfapi.js';
@@ -34,7 +33,7 @@ const TARGET_UTILIZATION = { cpu: 70, memory: 80 } as const;
 const RESOURCES = ['cpu', 'memory'] as const;
 export type SizedResource = (typeof RESOURCES)[number];
 
-/** Pods that carry the whole traffic. */
+/** Number of pods for the whole traffic. */
 export function fullReplicas(spec: Pick<PcfApiSpec, 'replicas' | 'environment'>): number {
   return spec.replicas ?? byEnvironment[spec.environment].replicas;
 }
@@ -66,7 +65,7 @@ export function topologySpread(
   return spec.availability?.topologySpread ?? byEnvironment[spec.environment].topologySpread;
 }
 
-/** What the HorizontalPodAutoscaler is to do. */
+/** Settings of the HorizontalPodAutoscaler. */
 export interface HorizontalScaling extends Pick<Scaling, 'cpu' | 'memory' | 'metrics' | 'behavior'> {
   minReplicas: number;
   maxReplicas: number;
@@ -97,7 +96,7 @@ export function horizontalScaling(api: PcfApi): HorizontalScaling | undefined {
   };
 }
 
-/** Whether the horizontal autoscaler goes by the use of a resource, be it by a metric of its own. */
+/** Whether the horizontal autoscaler scales on a resource, by a utilization target or by a metric. */
 export function scalesOn(resource: SizedResource, { cpu, memory, metrics = [] }: HorizontalScaling): boolean {
   if ({ cpu, memory }[resource] !== undefined) return true;
   return metrics.some((metric) =>
@@ -106,8 +105,8 @@ export function scalesOn(resource: SizedResource, { cpu, memory, metrics = [] }:
 }
 
 /**
- * What the vertical autoscaler sizes: what the horizontal one does not scale on, for both on one
- * resource would chase each other. One that only recommends chases nothing.
+ * Resources that the vertical autoscaler sizes: those that the horizontal autoscaler does not scale on,
+ * because two autoscalers on one resource would conflict. Mode Off only recommends and cannot conflict.
  * @see https://github.com/kubernetes/autoscaler/blob/master/vertical-pod-autoscaler/docs/known-limitations.md
  */
 export function sizedResources(api: PcfApi): SizedResource[] {
@@ -119,10 +118,9 @@ export function sizedResources(api: PcfApi): SizedResource[] {
 }
 
 /**
- * Who set `spec.replicas` as part of the spec, rather than as a scale: a person or a
- * program that an autoscaler would fight with. Told from managedFields, where a write
- * to the scale subresource (kubectl scale, an autoscaler) is marked as such; an object
- * without them is a file, in which whatever is there was written by somebody.
+ * Field manager that set `spec.replicas` in the main resource, which conflicts with an autoscaler.
+ * Writes to the scale subresource (kubectl scale, an autoscaler) are marked in managedFields and do
+ * not count. An object without managedFields was read from a file: its manifest sets the field.
  */
 export function replicasChosenBy({ metadata, spec }: PcfApi): string | undefined {
   if (spec.replicas === undefined) return undefined;

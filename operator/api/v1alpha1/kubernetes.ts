@@ -1,13 +1,13 @@
 /**
- * Building blocks that PcfApi borrows from the Kubernetes API: quantities,
- * references, durations. Each carries what its OpenAPI schema needs.
+ * Types that PcfApi shares with the Kubernetes API: quantities, references,
+ * durations, each with the keywords of its OpenAPI schema.
  */
 import { z } from 'zod';
 
-/** How YAML is written for kubectl, whose parser is of YAML 1.1: a plain `Off` would be false. */
+/** YAML options for kubectl, whose parser implements YAML 1.1: a plain `Off` would be false. */
 export const KUBERNETES_YAML = { version: '1.1', lineWidth: 110, aliasDuplicateObjects: false } as const;
 
-/** A CEL rule of the CRD; `message` is what the person who applied the object reads. */
+/** A CEL rule of the CRD. The API server returns `message` to the client. */
 export interface CelRule {
   rule: string;
   message: string;
@@ -20,7 +20,7 @@ export function cel(...rules: CelRule[]): { 'x-kubernetes-validations': CelRule[
   return { 'x-kubernetes-validations': rules };
 }
 
-/** RFC 1123 label, what most object names must be. */
+/** RFC 1123 label. */
 export const dnsLabel = z
   .string()
   .min(1)
@@ -63,7 +63,7 @@ export const objectName = z
   .max(253)
   .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
 
-/** In words what the pattern of a quantity says. Not by that pattern: CEL counts what the longest string could cost. */
+/** Message for a value that violates the pattern of a quantity. It does not use the pattern: the CEL cost limit depends on the maximum length. */
 export const isQuantity: CelRule = {
   rule: 'type(self) == int || isQuantity(self)',
   message: 'must be a quantity such as 500m, 2 or 4Gi',
@@ -81,7 +81,7 @@ const quantityPattern = QUANTITY.map(
   ([digits, suffix]) => `([0-9]{1,${digits}}|[0-9]{0,${digits}}\\.[0-9]{1,9})${suffix}`,
 ).join('|');
 
-/** Without a rule, for within lists: CEL counts the longest string for each item that could be there. */
+/** Quantity without a CEL rule, for use in lists: the CEL cost limit counts the maximum number of items. */
 export const bareQuantity = z.union([z.int().min(0).max(1e15), z.string().max(32)]).meta({
   'x-kubernetes-int-or-string': true,
   pattern: `^(${quantityPattern})$`,
@@ -120,7 +120,7 @@ export function durationWithin(least: string, most: string) {
   );
 }
 
-/** Milliseconds of a duration that {@link duration} let through. */
+/** Milliseconds of a valid {@link duration}. */
 export function durationMs(text: string): number {
   const unitMs: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 };
   const parts = text.matchAll(/(\d+)(ms|h|m|s)/g);
@@ -130,7 +130,7 @@ export function durationMs(text: string): number {
 /** One key of a Secret in the PcfApi's own namespace. */
 export function secretKeyRef(what: string, defaultKey: string) {
   return z.strictObject({
-    name: objectName.meta({ description: `Name of the Secret that holds ${what}, in this namespace.` }),
+    name: objectName.meta({ description: `Name of the Secret with ${what}, in this namespace.` }),
     key: z
       .string()
       .min(1)
@@ -144,18 +144,19 @@ export function secretKeyRef(what: string, defaultKey: string) {
 /** metav1.Condition. */
 export const condition = z.strictObject({
   type: z.string().max(316).meta({ description: 'Name of the condition, in CamelCase.' }),
-  status: z.enum(['True', 'False', 'Unknown']).meta({ description: 'Whether the condition holds.' }),
+  status: z.enum(['True', 'False', 'Unknown']).meta({ description: 'Status of the condition.' }),
   observedGeneration: z
     .int()
     .min(0)
     .max(Number.MAX_SAFE_INTEGER)
     .optional()
-    .meta({ description: 'metadata.generation that the condition speaks of.', format: 'int64' }),
-  lastTransitionTime: time('Last time the status changed.'),
-  reason: z.string().min(1).max(1024).meta({ description: 'One CamelCase word for programs.' }),
-  message: z
+    .meta({ description: 'metadata.generation that the condition was computed for.', format: 'int64' }),
+  lastTransitionTime: time('Time of the last change of the status.'),
+  reason: z
     .string()
-    .max(32768)
-    .meta({ description: 'One sentence for people: what is awaited, and since when.' }),
+    .min(1)
+    .max(1024)
+    .meta({ description: 'Reason of the last transition, in UpperCamelCase.' }),
+  message: z.string().max(32768).meta({ description: 'Details of the reason, as a sentence.' }),
 });
 export type Condition = z.infer<typeof condition>;

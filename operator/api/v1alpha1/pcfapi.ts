@@ -16,23 +16,23 @@ export const FIELD_MANAGER = 'pcf-operator';
 export const FINALIZER = `${GROUP}/cleanup`;
 
 /**
- * Longest name that leaves room for `-<hash of 10>-contract-<attempt>`, the longest of its Jobs' names,
- * within the 63 characters of a label: up to 99 attempts.
+ * Maximum length of a name: with `-<hash of 10>-contract-<attempt>`, the longest suffix of a Job, and up
+ * to 99 attempts, it has the 63 characters of a label value.
  */
 export const MAX_NAME_LENGTH = 40;
 
-/** The whole object, as the CRD describes it. */
+/** The whole custom resource. */
 export const pcfApiObject = z
   .strictObject({
-    spec: pcfApiSpec.meta({ description: 'What is asked for.' }),
-    status: pcfApiStatus.optional().meta({ description: 'What is. Written by the operator.' }),
+    spec: pcfApiSpec.meta({ description: 'Desired state.' }),
+    status: pcfApiStatus.optional().meta({ description: 'Observed state. Written by the operator.' }),
   })
   .meta({
     description:
-      "Runs PCF's GraphQL API: its pods, its database schema, and the share of traffic a new version gets.",
+      'PcfApi runs the PCF GraphQL API: its pods, the migrations of its database schema, and the delivery of new versions.',
     ...cel({
       rule: `self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= ${MAX_NAME_LENGTH}`,
-      message: `metadata.name must start with a letter, hold only a-z, 0-9 and -, and be at most ${MAX_NAME_LENGTH} characters long: Services and Jobs are named after it`,
+      message: `metadata.name must start with a letter, contain only a-z, 0-9 and -, and have at most ${MAX_NAME_LENGTH} characters: names of Services and Jobs are derived from it`,
     }),
   });
 

@@ -1,4 +1,4 @@
-/** Writes docs/reference.md from the same schema the CRD comes from. */
+/** Generates docs/reference.md from the schema of the CRD. */
 
 import { type JsonSchema, pcfApiJsonSchema, toStructural } from './crd.js';
 import { isDuration, isQuantity } from './kubernetes.js';
@@ -11,7 +11,7 @@ interface Row {
   description: string;
 }
 
-/** Said once, not at each field. */
+/** Messages that are printed once instead of per field. */
 const everywhere = new Set([isDuration.message, isQuantity.message]);
 
 /** The reference as Markdown. */
@@ -45,7 +45,7 @@ function table(all: Row[]): string {
   const lines = all.map(
     (row) => `| \`${row.path}\` | ${row.type} | ${row.constraint} | ${row.description} |`,
   );
-  return ['| field | type | bounds and default | what it is |', '|---|---|---|---|', ...lines].join('\n');
+  return ['| field | type | bounds and default | description |', '|---|---|---|---|', ...lines].join('\n');
 }
 
 function rows(path: string, schema: JsonSchema): Row[] {

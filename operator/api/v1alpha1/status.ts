@@ -5,7 +5,7 @@ import { analysisStatus } from './status/analysis.js';
 
 const count = (description: string) => z.int().min(0).max(100_000).meta({ description, format: 'int32' });
 const percent = (description: string) => z.int().min(0).max(100).meta({ description, format: 'int32' });
-/** Maximum of revisions that are recorded or have pods: more than `revisionHistoryLimit` allows. */
+/** Maximum number of revisions that are retained or have pods. Larger than `revisionHistoryLimit` allows. */
 const MAX_REVISIONS = 256;
 
 export const PHASES = [
@@ -22,12 +22,16 @@ export const PHASES = [
 export type Phase = (typeof PHASES)[number];
 
 const trafficStatus = z.strictObject({
-  desiredWeight: percent('Share that was asked for the new revision.'),
-  effectiveWeight: percent('Share of the new revision in effect: by the route as it was read back.'),
-  verified: z.boolean().meta({ description: 'Whether the route was read back as it was written.' }),
+  desiredWeight: percent('Desired weight of the new revision, in percent.'),
+  effectiveWeight: percent(
+    'Effective weight of the new revision, in percent, according to the route that was read back.',
+  ),
+  verified: z
+    .boolean()
+    .meta({ description: 'Whether the route that was read back equals the route that was written.' }),
   reason: longText.optional().meta({
     description:
-      'Why the two weights differ, why a revision that was aborted keeps a share, or why the route is not verified.',
+      'Reason why the weights differ, why an aborted revision still has traffic, or why the route is not verified.',
   }),
 });
 
@@ -38,204 +42,240 @@ const migrationNames = (description: string) =>
 
 const backfillStatus = z.strictObject({
   name: shortText.meta({ description: 'Name of the backfill.' }),
-  rows: rowCount('Rows that are processed.'),
-  total: rowCount('Rows of the table, as estimated by PostgreSQL.'),
+  rows: rowCount('Number of processed rows.'),
+  total: rowCount('Number of rows in the table, estimated by PostgreSQL.'),
   rowsPerSecond: rowCount('Processed rows per second.'),
   secondsLeft: rowCount('Estimated remaining time in seconds.').optional(),
   cancelled: z.boolean().optional().meta({ description: 'Whether it was cancelled with `migrate cancel`.' }),
 });
 export type BackfillStatus = z.infer<typeof backfillStatus>;
 
+const migrationState = z.enum(['Pending', 'Planned', 'Running', 'Succeeded', 'Failed', 'Disabled']);
+
 const migrationStatus = z.strictObject({
   revision: shortText.meta({ description: 'Revision of the migrations.' }),
-  state: z
-    .enum(['Pending', 'Planned', 'Running', 'Succeeded', 'Failed', 'Disabled'])
-    .meta({ description: 'Where they stand. Planned: they wait to be approved.' }),
+  state: migrationState.meta({
+    description: 'State of the migrations. Planned: they wait for approval.',
+  }),
   phase: z
     .enum(['plan', 'expand', 'backfill', 'hook', 'contract'])
     .optional()
-    .meta({ description: 'What runs now, ran last, or waits to be approved.' }),
+    .meta({ description: 'Phase that runs, ran last, or waits for approval.' }),
   job: shortText.optional().meta({ description: 'Job that runs the phase.' }),
   current: shortText.optional().meta({ description: 'Newest migration in the database.' }),
-  applied: migrationNames('Migrations this revision added.').optional(),
+  applied: migrationNames('Migrations that this revision applied.').optional(),
   pending: z
     .array(
       z.strictObject({
         name: shortText.meta({ description: 'Name of the migration.' }),
-        phase: z.enum(['expand', 'backfill', 'contract']).meta({ description: 'When it runs.' }),
+        phase: z.enum(['expand', 'backfill', 'contract']).meta({ description: 'Phase of the migration.' }),
       }),
     )
     .max(10_000)
     .optional()
     .meta({
-      description: 'Migrations that the database does not have yet.',
+      description: 'Migrations that are not applied to the database yet.',
       'x-kubernetes-list-type': 'atomic',
     }),
-  ahead: migrationNames('Migrations in the database that the image does not know.').optional(),
+  ahead: migrationNames('Migrations in the database that are unknown to the image.').optional(),
   findings: z
     .array(
       z.strictObject({
-        migration: shortText.meta({ description: 'The migration.' }),
+        migration: shortText.meta({ description: 'Name of the migration.' }),
         rule: shortText.meta({ description: 'Lint rule that it violates.' }),
-        statement: longText.meta({ description: 'The statement.' }),
+        statement: longText.meta({ description: 'SQL statement.' }),
       }),
     )
     .max(1_000)
     .optional()
-    .meta({ description: 'What lint has against them.', 'x-kubernetes-list-type': 'atomic' }),
+    .meta({ description: 'Findings of the migration linter.', 'x-kubernetes-list-type': 'atomic' }),
   progress: backfillStatus.optional().meta({ description: 'Progress of the newest backfill.' }),
   summary: shortText.optional().meta({ description: 'State of the migrations in one or two words.' }),
   lockHolder: z
     .strictObject({
       lock: z.enum(['run', 'table']).meta({
-        description: 'run: another run of migrations has its turn; table: it has a table that is needed.',
+        description:
+          'run: another run of migrations holds the advisory lock. table: the session holds a lock on a table.',
       }),
-      pid: z.int().meta({ description: 'Process of PostgreSQL, for pg_terminate_backend.', format: 'int64' }),
+      pid: z.int().meta({
+        description: 'Process ID of the PostgreSQL backend, for pg_terminate_backend.',
+        format: 'int64',
+      }),
       application: shortText.meta({ description: 'application_name of the session.' }),
       user: shortText.optional().meta({ description: 'Database user of the session.' }),
-      since: time('Since when its transaction is open.').optional(),
+      since: time('Start of its transaction.').optional(),
     })
     .optional()
-    .meta({ description: 'The session of the database that the migrations wait for.' }),
+    .meta({ description: 'Database session that blocks the migrations.' }),
   duration: shortText.optional().meta({ description: 'Duration of the migrations.' }),
   message: longText.optional().meta({ description: 'Last line of the error.' }),
   waitingFor: longText.optional().meta({ description: 'Condition that the next migration phase waits for.' }),
   approval: longText.optional().meta({
-    description: 'What `kubectl pcf migrate approve` writes into the annotation pcf.dev/approve-migrations.',
+    description:
+      'Value of the annotation pcf.dev/approve-migrations that approves the migrations. Set by `kubectl pcf migrate approve`.',
   }),
-  contractAt: time('When the soak ends, and contract may run.').optional(),
+  contractAt: time('End of the soak: contract migrations can start then.').optional(),
   rollbackFloor: z
     .strictObject({
-      revision: shortText.meta({ description: 'The revision.' }),
-      number: count('Its number.'),
-      image: shortText.optional().meta({ description: 'Its image.' }),
-      migrations: migrationNames('Contract migrations that older revisions can not live with.'),
+      revision: shortText.meta({ description: 'Name of the revision.' }),
+      number: count('Number of the revision.'),
+      image: shortText.optional().meta({ description: 'Image of the revision.' }),
+      migrations: migrationNames('Contract migrations that older revisions do not support.'),
     })
     .optional()
-    .meta({ description: 'The oldest revision the schema still serves. Going back further is refused.' }),
+    .meta({
+      description: 'Oldest revision that the schema supports. A rollback to an older revision is rejected.',
+    }),
 });
 
 const revisionStatus = z.strictObject({
   name: shortText.meta({ description: 'Name of its Deployment, ConfigMap and ControllerRevision.' }),
   image: shortText.meta({ description: 'Image of the revision.' }),
-  replicas: count('Pods it should have.'),
-  readyReplicas: count('Pods that can take traffic.'),
-  weight: percent('Share of the traffic it is given.'),
+  replicas: count('Desired number of pods.'),
+  readyReplicas: count('Number of pods that can receive traffic.'),
+  weight: percent('Weight of the revision in the route, in percent.'),
 });
 
 const failedDelivery = z.strictObject({
-  revision: shortText.meta({ description: 'The revision.' }),
+  revision: shortText.meta({ description: 'Name of the revision.' }),
   reason: shortText.meta({ description: 'Reason of the abort, in UpperCamelCase.' }),
   message: longText.meta({ description: 'Message with the details of the abort.' }),
-  at: time('When it was aborted.'),
+  at: time('Time of the abort.'),
+});
+
+/** A change of one of the first four fields starts a new stretch, in which pods are compared from scratch. */
+const deliveryProgress = z.strictObject({
+  migration: migrationState.meta({ description: 'State of its expand and backfill.' }),
+  step: count('Step of the strategy, from 0.'),
+  paused: z.boolean().meta({ description: 'Whether it is paused.' }),
+  startable: z.boolean().meta({ description: 'Whether everything that a new pod needs exists.' }),
+  replicas: count('Maximum number of desired pods since the last change of the fields above.'),
+  ready: count('Maximum number of ready pods since the last change of the fields above.'),
+  at: time('Time of the last progress.'),
 });
 
 const deliveryPosition = z.strictObject({
   stable: shortText.optional().meta({ description: 'Revision that was promoted last.' }),
   previous: shortText.optional().meta({ description: 'Revision that was stable before it.' }),
   served: z.array(shortText).max(MAX_REVISIONS).optional().meta({
-    description: 'Revisions on record that were stable once: what leads to one of them again is an undo.',
+    description: 'Retained revisions that were stable once. A delivery of one of them is an undo.',
   }),
   update: shortText.optional().meta({ description: 'Revision being delivered.' }),
-  startedAt: time('When the current or last delivery began.').optional(),
-  firstTrafficAt: time('When its revision first got a share of the traffic.').optional(),
-  promotedAt: time('When the stable revision was promoted.').optional(),
+  startedAt: time('Start of the current or last delivery.').optional(),
+  firstTrafficAt: time('Time at which its revision first received traffic.').optional(),
+  promotedAt: time('Time of the promotion of the stable revision.').optional(),
   strategy: shortText.optional().meta({ description: 'Strategy that `step` refers to.' }),
   step: count('Step of the strategy, from 0.').optional(),
-  stepSince: time('When the weight of the step was first in force.').optional(),
-  floor: percent('Share that an earlier strategy had reached.').optional(),
-  undo: z
-    .boolean()
-    .optional()
-    .meta({ description: 'It goes back to the previous revision, whose pods still run.' }),
-  attempt: count('How often its migrations are tried.').optional(),
-  afresh: z.boolean().optional().meta({
-    description: 'Its migrations run again whatever earlier attempts did: somebody asked for another try.',
+  stepSince: time('Time at which the weight of the step took effect.').optional(),
+  floor: percent(
+    'Weight that was reached with a previous strategy, in percent. The weight does not fall below it.',
+  ).optional(),
+  undo: z.boolean().optional().meta({
+    description: 'Whether this is an undo: the delivery of the previous revision, whose pods still run.',
   }),
-  weight: percent('The share last asked for, kept while paused.').optional(),
-  scale: count('Pods for the whole traffic, by which the share in force is measured.').optional(),
-  progress: longText.optional().meta({ description: 'State that is compared to detect progress.' }),
-  progressAt: time('When there was progress last.').optional(),
-  readySince: time('Since when all pods that were asked for are ready.').optional(),
+  attempt: count('Number of the attempt at its migrations.').optional(),
+  rerunMigrations: z.boolean().optional().meta({
+    description:
+      'Whether its migrations are rerun from scratch, because a retry was requested. Jobs of previous attempts are ignored.',
+  }),
+  weight: percent('Last desired weight, in percent. It does not change while paused.').optional(),
+  scale: count(
+    'Number of pods for the whole traffic, from which the effective weight is computed.',
+  ).optional(),
+  progress: deliveryProgress
+    .optional()
+    .meta({ description: 'Last progress of its pods, from which progressDeadline is counted.' }),
+  readySince: time('Time since which all desired pods are ready.').optional(),
   failed: failedDelivery.optional().meta({
-    description: 'The revision that was aborted. It is not tried again until spec changes, or a retry.',
+    description:
+      'Revision that was aborted. It is not retried until the spec changes or a retry is requested.',
   }),
   retiring: z
     .array(
       z.strictObject({
         revision: shortText.meta({ description: 'Revision without traffic.' }),
-        since: time('When it was last seen without traffic.'),
+        since: time('Time since which it has no traffic.'),
       }),
     )
     .max(MAX_REVISIONS)
     .optional()
-    .meta({ description: 'Revisions whose pods are kept a moment longer, so that an undo is instant.' }),
-  knows: z
+    .meta({ description: 'Revisions without traffic whose pods are removed after scaleDownDelay.' }),
+  knownMigrations: z
     .array(
       z.strictObject({
-        revision: shortText.meta({ description: 'The revision.' }),
+        revision: shortText.meta({ description: 'Name of the revision.' }),
         migrations: migrationNames(
-          'Contract migrations that its image knows, and lives without what they drop.',
+          'Contract migrations that its image contains. It does not need the objects that they drop.',
         ),
-        backfill: z.boolean().optional().meta({ description: 'Whether it needs a backfill.' }),
-        untold: z.boolean().optional().meta({
+        backfill: z.boolean().optional().meta({ description: 'Whether the revision needs a backfill.' }),
+        unreported: z.boolean().optional().meta({
           description:
-            'Its migrations are done, and what they told could not be read: it counts as knowing none.',
+            'Whether the report of its finished migrations could not be read. It is treated as an image without contract migrations.',
         }),
         backfilled: z.boolean().optional().meta({ description: 'Whether that backfill finished.' }),
         progress: backfillStatus.optional().meta({
-          description: 'Final progress of the newest backfill, whose Job and pod may be deleted.',
+          description: 'Final progress of the newest backfill, whose Job and pod can be deleted.',
         }),
       }),
     )
     .max(MAX_REVISIONS)
     .optional()
-    .meta({ description: 'What revisions on record told of contract migrations when they were migrated.' }),
+    .meta({
+      description:
+        'Contract migrations and backfills of retained revisions, as reported by their migration Jobs.',
+    }),
   contracted: z
     .strictObject({
       revision: shortText.meta({ description: 'Revision whose contract migrations were started last.' }),
-      number: count('Its number.'),
-      image: shortText.optional().meta({ description: 'Its image.' }),
-      migrations: migrationNames('All contract migrations that were begun so far.'),
-      at: time('When they were begun.'),
-      done: z.boolean().optional().meta({ description: 'Whether they are done.' }),
+      number: count('Number of the revision.'),
+      image: shortText.optional().meta({ description: 'Image of the revision.' }),
+      migrations: migrationNames('All contract migrations that were started.'),
+      at: time('Time at which the last of them were started.'),
+      done: z.boolean().optional().meta({ description: 'Whether they are finished.' }),
     })
     .optional()
-    .meta({ description: 'What was taken out of the schema: the way back ends there.' }),
+    .meta({
+      description:
+        'Contract migrations that were started. Revisions that need the old schema can no longer be delivered.',
+    }),
 });
 export type DeliveryPosition = z.infer<typeof deliveryPosition>;
 
 /** The part of the position that is also recorded at revisions. */
-export const positionRecord = deliveryPosition.pick({ knows: true, contracted: true, failed: true });
+export const positionRecord = deliveryPosition.pick({
+  knownMigrations: true,
+  contracted: true,
+  failed: true,
+});
 export type PositionRecord = z.infer<typeof positionRecord>;
 
 const deliveryRecord = z.strictObject({
   revision: shortText.meta({ description: 'Revision that was delivered.' }),
   number: count('Number of the revision.'),
-  image: shortText.meta({ description: 'Its image.' }),
+  image: shortText.meta({ description: 'Image of the revision.' }),
   commit: shortText.optional().meta({ description: 'Commit of the image.' }),
-  committedAt: time('When that was committed.').optional(),
-  startedAt: time('When the delivery began.'),
-  firstTrafficAt: time('When it first got a share of the traffic.').optional(),
-  finishedAt: time('When the delivery ended.'),
-  outcome: z.enum(['Promoted', 'Aborted', 'Undone', 'RolledBack', 'CalledOff', 'Superseded']).meta({
+  committedAt: time('Time of the commit.').optional(),
+  startedAt: time('Start of the delivery.'),
+  firstTrafficAt: time('Time at which the revision first received traffic.').optional(),
+  finishedAt: time('End of the delivery.'),
+  outcome: z.enum(['Promoted', 'Aborted', 'Undone', 'RolledBack', 'Cancelled', 'Superseded']).meta({
     description:
-      'How it ended. Undone: it went back, and took the traffic from the revision that came after it. RolledBack: the spec ' +
-      'asked for the stable revision again, once it had traffic. CalledOff: the same, before anybody saw it.',
+      'Outcome of the delivery. Undone: an undo, which delivered an earlier revision again. RolledBack: the spec was reverted to the ' +
+      'stable revision after the new revision had traffic. Cancelled: the same before it had traffic. Superseded: the spec was changed to another revision.',
   }),
   reason: shortText.optional().meta({ description: 'Reason of the abort, in UpperCamelCase.' }),
   by: shortText.optional().meta({
     description:
-      'Who ended it so: the field manager that set what makes the revision, or that asked for the abort; pcf-operator where nobody did.',
+      'Field manager that caused the outcome: it changed the spec or requested the abort. pcf-operator: the operator decided.',
   }),
 });
 export type DeliveryRecord = z.infer<typeof deliveryRecord>;
 
 const stepStatus = z.strictObject({
-  index: count('The step, from 0; `of` when all are done.'),
-  of: count('How many there are.'),
-  weight: percent('Share it asks for.'),
-  since: time('Since when that is in force.').optional(),
+  index: count('Index of the step, from 0. Equal to `of` after the last step.'),
+  of: count('Number of steps.'),
+  weight: percent('Weight of the step, in percent.'),
+  since: time('Time at which the weight of the step took effect.').optional(),
   waitingFor: longText.optional().meta({ description: 'Condition that the step waits for.' }),
 });
 
@@ -245,56 +285,54 @@ export const pcfApiStatus = z.strictObject({
     .min(0)
     .max(Number.MAX_SAFE_INTEGER)
     .optional()
-    .meta({ description: 'metadata.generation that this status speaks of.', format: 'int64' }),
-  phase: z.enum(PHASES).optional().meta({ description: 'One word for the whole.' }),
-  reason: shortText.optional().meta({ description: 'Reason why it is not Ready, in UpperCamelCase.' }),
-  since: time('Since when that has been the reason.').optional(),
+    .meta({ description: 'metadata.generation that this status was computed for.', format: 'int64' }),
+  phase: z.enum(PHASES).optional().meta({ description: 'Phase of the PcfApi: a summary of its conditions.' }),
+  reason: shortText.optional().meta({ description: 'Reason of the condition Ready, in UpperCamelCase.' }),
+  since: time('Time since which this is the reason.').optional(),
   conditions: z
     .array(condition)
     .max(32)
     .optional()
     .meta({
       description:
-        'Ready, Reconciling, Stalled (kstatus), Available, Progressing, MigrationsApplied, TrafficRouted, Degraded; AutoscalingLimited while it applies.',
+        'Conditions: Ready, Reconciling, Stalled (kstatus), Available, Progressing, MigrationsApplied, TrafficRouted, Degraded, and AutoscalingLimited while it applies.',
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['type'],
     }),
-  stableRevision: shortText.optional().meta({ description: 'Revision that serves by default.' }),
+  stableRevision: shortText.optional().meta({ description: 'Revision that was promoted last.' }),
   updateRevision: shortText
     .optional()
     .meta({ description: 'Revision being delivered; not set without a delivery.' }),
   stableImage: shortText.optional().meta({ description: 'Image of the stable revision.' }),
   updateImage: shortText.optional().meta({ description: 'Image of the revision being delivered.' }),
   replicas: count(
-    'Pods that one revision needs for the whole traffic, the start value of autoscalers. `revisions` has all pods.',
+    'Number of pods that one revision needs for the whole traffic: the current value for autoscalers. See `revisions` for all pods.',
   ).optional(),
-  readyReplicas: count('Pods of all revisions that can take traffic.').optional(),
+  readyReplicas: count('Number of pods of all revisions that can receive traffic.').optional(),
   selector: shortText.optional().meta({
     description:
-      'Label selector of the pods that autoscalers measure: those of one revision if it has the whole traffic, or if the pods of two would look like load.',
+      'Label selector of the pods that autoscalers measure. It selects one revision if that revision has all traffic, or if measuring both would distort the load.',
   }),
-  traffic: trafficStatus
-    .optional()
-    .meta({ description: 'The weight: asked, in force, and why they differ.' }),
-  step: stepStatus.optional().meta({ description: 'Where the delivery is in the steps of its strategy.' }),
+  traffic: trafficStatus.optional().meta({ description: 'Desired and effective weight.' }),
+  step: stepStatus.optional().meta({ description: 'Current step of the strategy.' }),
   failed: failedDelivery
     .optional()
-    .meta({ description: 'The revision that was aborted last, as long as the spec asks for it.' }),
+    .meta({ description: 'Revision that was aborted. Present while the spec describes it.' }),
   history: z
     .array(deliveryRecord)
     .max(100)
     .optional()
-    .meta({ description: 'Deliveries that ended, the newest first.' }),
-  migration: migrationStatus.optional().meta({ description: 'The database schema.' }),
-  analysis: analysisStatus.optional().meta({ description: 'The judgement on the new revision.' }),
+    .meta({ description: 'Finished deliveries, newest first.' }),
+  migration: migrationStatus.optional().meta({ description: 'State of the database migrations.' }),
+  analysis: analysisStatus.optional().meta({ description: 'Analysis of the new revision.' }),
   revisions: z
     .array(revisionStatus)
     .max(MAX_REVISIONS)
     .optional()
-    .meta({ description: 'Every revision that has pods.' }),
+    .meta({ description: 'Revisions with pods.' }),
   delivery: deliveryPosition
     .optional()
-    .meta({ description: 'Where the delivery stands; read back by the operator.' }),
+    .meta({ description: 'Position of the delivery. The operator reads it back.' }),
 });
 
 export type PcfApiStatus = z.output<typeof pcfApiStatus>;

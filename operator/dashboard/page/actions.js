@@ -1,12 +1,12 @@
-/** The buttons, and what is asked before the ones that move traffic. */
+/** Action buttons, and confirmations for those that change the traffic. */
 
 import { act } from './connection.js';
 import { h } from './dom.js';
 
-/** Which buttons make sense now. */
+/** Buttons that apply to the current state. */
 export function actionsView(detail) {
   const { delivering, paused, steps, failed } = detail;
-  const waitsForPerson = steps?.stages.some(({ state, pause }) => state === 'now' && pause);
+  const waitsForPromote = steps?.stages.some(({ state, pause }) => state === 'now' && pause);
   return h(
     'div',
     { class: 'actions', role: 'group', 'aria-label': 'Actions' },
@@ -17,11 +17,11 @@ export function actionsView(detail) {
         h('label', { for: 'weight' }, 'Weight'),
         h('input', {
           ...{ id: 'weight', type: 'number', min: 0, max: 100, step: 1, required: true, 'data-own': true },
-          value: detail.canaryWeight ?? detail.asked ?? 0,
+          value: detail.canaryWeight ?? detail.desired ?? 0,
         }),
         h('button', { type: 'submit' }, 'Set'),
       ),
-    delivering && steps && button('promote', 'Promote', waitsForPerson),
+    delivering && steps && button('promote', 'Promote', waitsForPromote),
     (delivering || paused) && (paused ? button('resume', 'Resume', true) : button('pause', 'Pause')),
     delivering && button('abort', 'Abort', false, true),
     failed && button('retry', 'Retry', true),
@@ -36,35 +36,35 @@ function button(action, text, primary = false, danger = false) {
 
 const QUESTIONS = {
   weight: ({ name }, weight) => [
-    `Give the new revision ${weight} %?`,
+    `Set the weight to ${weight} %?`,
     weight === 100
-      ? `${name}: 100 promotes it.`
-      : `${name}: spec.canaryWeight is in force instead of the steps, until it is taken out.`,
+      ? `${name}: weight 100 promotes the new revision.`
+      : `${name}: spec.canaryWeight overrides the steps until it is removed.`,
   ],
-  promote: ({ name }) => ['Go on past this step?', `${name}: the next step begins.`],
+  promote: ({ name }) => ['Continue with the next step?', `${name}: the current step ends.`],
   abort: ({ name }) => [
     'Abort this delivery?',
-    `${name}: the stable revision gets the traffic back at once.`,
+    `${name}: all traffic returns to the stable revision immediately.`,
   ],
   undo: ({ name }) => [
-    'Go back to the revision before?',
-    `${name}: image, settings and all. With GitOps, revert it in Git too.`,
+    'Roll back to the previous revision?',
+    `${name}: image and settings are reverted. With GitOps, revert the commit in Git too.`,
   ],
-  retry: ({ name }) => ['Try the aborted revision again?', `${name}: its delivery begins again.`],
+  retry: ({ name }) => ['Retry the aborted revision?', `${name}: its delivery starts again.`],
 };
 
-/** Asks where that is due, does it, and tells `said` what came of it. */
-export async function perform(action, detail, weight, said) {
+/** Performs the action, after a confirmation where one is required. `showResult` receives the outcome. */
+export async function perform(action, detail, weight, showResult) {
   const question = QUESTIONS[action]?.(detail, weight);
   if (question && !(await confirmed(...question, action))) return;
   const { namespace, name } = detail;
   try {
-    said(
+    showResult(
       `${name}: ${await act({ namespace, name, action, ...(weight === undefined ? {} : { weight }) })}`,
       false,
     );
   } catch (error) {
-    said(`Not done: ${error.message}`, true);
+    showResult(`Action failed: ${error.message}`, true);
   }
 }
 
@@ -73,7 +73,7 @@ function confirmed(title, text, action) {
   document.getElementById('confirm-title').textContent = title;
   document.getElementById('confirm-text').textContent = text;
   const yes = document.getElementById('confirm-yes');
-  yes.textContent = action === 'weight' ? 'Set it' : `${action[0].toUpperCase()}${action.slice(1)}`;
+  yes.textContent = action === 'weight' ? 'Set' : `${action[0].toUpperCase()}${action.slice(1)}`;
   yes.className = action === 'abort' ? 'danger' : 'primary';
   dialog.returnValue = 'no';
   dialog.showModal();

@@ -1,4 +1,4 @@
-/** The page: what is selected, what came from the server, and the keys. */
+/** Entry point of the page: selection, data from the server, keyboard shortcuts. */
 import { perform } from './actions.js';
 import { WeightChart } from './charts.js';
 import { follow, keepToken, takeToken } from './connection.js';
@@ -12,9 +12,9 @@ let list = { rows: [], notices: [], canAct: false };
 let detail;
 let chart;
 let following = new AbortController();
-let told = '';
+let announced = '';
 
-/** What the address names: #/namespace/name */
+/** The PcfApi that the URL selects: #/namespace/name */
 function selected() {
   const [, namespace, name] = /^#\/([^/]+)\/([^/]+)$/.exec(location.hash) ?? [];
   return namespace ? { namespace, name } : undefined;
@@ -30,9 +30,9 @@ function drawList() {
 
 function drawDetail() {
   const wanted = selected();
-  if (!wanted) show(place('detail'), h('p', { class: 'empty' }, 'Choose a PcfApi.'));
+  if (!wanted) show(place('detail'), h('p', { class: 'empty' }, 'Select a PcfApi.'));
   else if (detail === null)
-    show(place('detail'), h('p', { class: 'empty' }, `There is no PcfApi ${keyOf(wanted)} here.`));
+    show(place('detail'), h('p', { class: 'empty' }, `PcfApi ${keyOf(wanted)} not found.`));
   else if (detail) show(place('detail'), detailView(detail, list.canAct));
   drawChart();
   document.title = detail ? `${detail.name}: ${detail.phase}` : 'PCF deliveries';
@@ -47,16 +47,16 @@ function drawChart() {
   if (!canvas || !detail) return;
   chart ??= new WeightChart(canvas);
   chart.update(detail.weights);
-  const { inForce = 0, asked = 0 } = detail;
-  canvas.setAttribute('aria-label', `Weight over time; now ${inForce} % in force, ${asked} % asked`);
+  const { effective = 0, desired = 0 } = detail;
+  canvas.setAttribute('aria-label', `Weight over time; now effective ${effective} %, desired ${desired} %`);
 }
 
-/** Screen readers hear what is waited for when it becomes something else, and not its every second. */
-function tell() {
+/** Announces a changed message to screen readers, but not the running time. */
+function announce() {
   if (!detail) return;
   const news = `${detail.name} ${detail.phase}: ${detail.message}`;
-  if (news !== told) place('live').textContent = news;
-  told = news;
+  if (news !== announced) place('live').textContent = news;
+  announced = news;
 }
 
 const on = {
@@ -70,11 +70,11 @@ const on = {
   detail(data) {
     detail = data;
     drawDetail();
-    tell();
+    announce();
   },
 };
 
-/** What is under way comes before what is at rest. */
+/** PcfApis with a delivery in progress come first. */
 const firstOf = (rows) => rows.find(({ phase }) => phase !== 'Ready') ?? rows[0];
 
 function connect() {
@@ -88,8 +88,8 @@ function connect() {
 
 const STATES = {
   live: ['● live', 'ok'],
-  lost: ['◌ connection lost, trying again', 'warn'],
-  refused: ['✗ refused', 'bad'],
+  lost: ['◌ connection lost, reconnecting', 'warn'],
+  refused: ['✗ rejected', 'bad'],
 };
 
 function showState(state, refusal) {
@@ -115,7 +115,7 @@ function refusedView({ status, message }) {
   ];
 }
 
-function said(text, isError) {
+function showResult(text, isError) {
   const line = place('said');
   line.textContent = text;
   line.className = `said ${isError ? 'bad' : 'ok'}`;
@@ -123,7 +123,7 @@ function said(text, isError) {
 
 document.addEventListener('click', (event) => {
   const button = event.target.closest('button[data-act]');
-  if (button && detail) perform(button.dataset.act, detail, undefined, said);
+  if (button && detail) perform(button.dataset.act, detail, undefined, showResult);
 });
 
 document.addEventListener('submit', (event) => {
@@ -134,7 +134,7 @@ document.addEventListener('submit', (event) => {
     keepToken(place('token').value);
     return connect();
   }
-  perform(act, detail, Number(place('weight').value), said);
+  perform(act, detail, Number(place('weight').value), showResult);
 });
 
 place('filter').addEventListener('input', drawList);

@@ -1,9 +1,9 @@
-/** The weight over time: asked (dashed) and in force (filled), as steps up to now. */
+/** Weight over time: desired (dashed) and effective (filled), as a step chart up to now. */
 import uPlot from './uplot.js';
 import { now } from './words.js';
 
 const HEIGHT = 190;
-/** Less than this shows nothing but noise of the clock. */
+/** Shortest time range. */
 const LEAST_SECONDS = 120;
 const INCREMENTS = [15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400];
 
@@ -19,13 +19,13 @@ export class WeightChart {
     this.draw();
   }
 
-  /** Takes the points, oldest first. */
+  /** Sets the points, oldest first. */
   update(points) {
     this.points = points;
     this.tick();
   }
 
-  /** The present is the end of the line. */
+  /** Extends the line to the current time. */
   tick() {
     this.plot?.setData(this.data());
   }
@@ -40,7 +40,11 @@ export class WeightChart {
     const last = this.points.at(-1);
     if (!last) return [[], [], []];
     const all = [...this.points, { ...last, at: Math.max(now(), last.at) }];
-    return [all.map(({ at }) => at / 1000), all.map(({ asked }) => asked), all.map(({ inForce }) => inForce)];
+    return [
+      all.map(({ at }) => at / 1000),
+      all.map(({ desired }) => desired),
+      all.map(({ effective }) => effective),
+    ];
   }
 
   resize() {
@@ -101,7 +105,7 @@ export class WeightChart {
   }
 }
 
-/** Seconds only where there is less than a minute between two marks. */
+/** Shows seconds only if ticks are less than a minute apart. */
 function clocks(_plot, times, _axis, _space, increment) {
   const format = {
     hour: '2-digit',

@@ -1,12 +1,12 @@
 /**
- * What comes from the server. Server-sent events are read with fetch, since EventSource can't send
- * a header: the token must be in no cookie and no address.
+ * Requests to the server. Server-sent events are read with fetch, because EventSource can't send an
+ * Authorization header: the token must not be in a cookie or a URL.
  */
 const KEY = 'pcf-dashboard-token';
 const SILENCE_MS = 40_000;
 const LONGEST_PAUSE_MS = 5_000;
 
-/** Takes the token out of the address, so that it is in no history and on no screen. */
+/** Removes the token from the URL, so that it is not in the history and not visible. */
 export function takeToken() {
   const [, token] = /^#token=(.+)$/.exec(location.hash) ?? [];
   if (!token) return;
@@ -14,14 +14,14 @@ export function takeToken() {
   history.replaceState(null, '', '/');
 }
 
-/** For this tab alone. */
+/** Stores the token for this tab only. */
 export function keepToken(token) {
   sessionStorage.setItem(KEY, token.trim());
 }
 
 const headers = () => ({ authorization: `Bearer ${sessionStorage.getItem(KEY) ?? ''}` });
 
-/** Does it on the server; answers what was done. Throws the server's words. */
+/** Performs an action on the server. Returns its description. Throws the error message of the server. */
 export async function act(request) {
   const response = await fetch('/api/actions', {
     method: 'POST',
@@ -33,7 +33,7 @@ export async function act(request) {
   return body.done;
 }
 
-/** Follows the live picture until `stop` fires, across cut connections. */
+/** Follows the live state until `stop` fires, and reconnects. */
 export async function follow(selected, { event, state }, stop) {
   let last = '';
   for (let failures = 0; !stop.aborted; ) {
@@ -49,7 +49,7 @@ export async function follow(selected, { event, state }, stop) {
       if (error instanceof Refused && error.status < 500) return state('refused', error);
     }
     if (stop.aborted) return;
-    // A stream that ended after it spoke is begun again at once, as the server does now and then.
+    // Reconnects immediately after a stream with data ends, because the server limits the age of a stream.
     if (failures > 0) state('lost');
     failures += 1;
     await pause(

@@ -1,4 +1,4 @@
-/** One delivery: what it is, who gets the traffic, and where it stands. */
+/** Details of one PcfApi: delivery, traffic, revisions. */
 import { actionsView } from './actions.js';
 import { h } from './dom.js';
 import { analysisView, eventsView, figuresView, historyView, migrationView, podsView } from './sections.js';
@@ -9,7 +9,7 @@ export function detailView(detail, canAct) {
     'article',
     { class: 'detail', 'data-key': `${detail.namespace}/${detail.name}` },
     hero(detail, canAct),
-    detail.toMend && h('p', { class: 'note warn' }, h('strong', {}, '! To fix: '), detail.toMend),
+    detail.faults && h('p', { class: 'note warn' }, h('strong', {}, '! To fix: '), detail.faults),
     detail.steps && detail.steps.of > 0 && stepsView(detail.steps),
     h(
       'div',
@@ -62,7 +62,7 @@ function hero(detail, canAct) {
       'p',
       { class: 'muted since' },
       detail.since && [
-        'so for ',
+        'for ',
         h(
           'time',
           { datetime: detail.since, 'data-since': detail.since },
@@ -70,20 +70,20 @@ function hero(detail, canAct) {
         ),
       ],
       detail.deliveringSince && [
-        ' · delivery under way for ',
+        ' · delivery in progress for ',
         h(
           'time',
           { datetime: detail.deliveringSince, 'data-since': detail.deliveringSince },
           span(now() - Date.parse(detail.deliveringSince)),
         ),
       ],
-      detail.behind && ' · the operator has not seen the last edit yet',
+      detail.behind && ' · the operator has not observed the last edit yet',
     ),
     trafficView(detail),
   );
 }
 
-function trafficView({ delivering, traffic, asked = 0, inForce = 0, image, updateImage, revisions }) {
+function trafficView({ delivering, traffic, desired = 0, effective = 0, image, updateImage, revisions }) {
   if (!delivering || !updateImage) {
     const [stable] = revisions.filter(({ role }) => role === 'stable');
     return stable && h('p', { class: 'all' }, h('b', {}, '100 %'), ` ${shortImage(image)}`);
@@ -94,12 +94,12 @@ function trafficView({ delivering, traffic, asked = 0, inForce = 0, image, updat
     h(
       'div',
       { class: 'numbers' },
-      h('div', {}, h('b', { id: 'in-force' }, `${inForce} %`), h('span', { class: 'muted' }, 'in force')),
+      h('div', {}, h('b', { id: 'effective' }, `${effective} %`), h('span', { class: 'muted' }, 'effective')),
       h(
         'div',
         {},
-        h('b', { id: 'asked', class: asked === inForce ? 'muted' : 'warn' }, `${asked} %`),
-        h('span', { class: 'muted' }, 'asked'),
+        h('b', { id: 'desired', class: desired === effective ? 'muted' : 'warn' }, `${desired} %`),
+        h('span', { class: 'muted' }, 'desired'),
       ),
     ),
     h(
@@ -114,7 +114,7 @@ function trafficView({ delivering, traffic, asked = 0, inForce = 0, image, updat
           h('i', { class: 'dot stable' }),
           'stable ',
           h('strong', {}, shortImage(image)),
-          ` ${100 - inForce} %`,
+          ` ${100 - effective} %`,
         ),
         h(
           'span',
@@ -122,7 +122,7 @@ function trafficView({ delivering, traffic, asked = 0, inForce = 0, image, updat
           h('i', { class: 'dot canary' }),
           'canary ',
           h('strong', {}, shortImage(updateImage)),
-          ` ${inForce} %`,
+          ` ${effective} %`,
         ),
       ),
       h(
@@ -130,16 +130,16 @@ function trafficView({ delivering, traffic, asked = 0, inForce = 0, image, updat
         {
           class: 'share',
           role: 'img',
-          'aria-label': `${inForce} % of the traffic to the canary, ${asked} % asked`,
+          'aria-label': `${effective} % of the traffic to the canary, desired ${desired} %`,
         },
-        h('i', { class: 'stable', style: { width: `${100 - inForce}%` } }),
-        h('i', { class: 'canary', style: { width: `${inForce}%` } }),
-        h('u', { style: { left: `${100 - asked}%` } }),
+        h('i', { class: 'stable', style: { width: `${100 - effective}%` } }),
+        h('i', { class: 'canary', style: { width: `${effective}%` } }),
+        h('u', { style: { left: `${100 - desired}%` } }),
       ),
       h(
         'p',
         { class: 'muted' },
-        traffic.reason && [h('span', { class: 'warn' }, `! held down: ${traffic.reason}`), ' · '],
+        traffic.reason && [h('span', { class: 'warn' }, `! limited: ${traffic.reason}`), ' · '],
         traffic.verified ? '✓ read back from the route' : '… not read back from the route yet',
       ),
     ),
@@ -156,7 +156,7 @@ function stepsView({ stages, index, of, waitingFor, since }) {
         { class: 'steps', tabindex: 0, 'aria-label': 'Steps' },
         all.map((stage, place) => stepView(stage, place, since)),
       ),
-      waitingFor && h('p', { class: 'muted step-waits' }, `waits for ${waitingFor}`),
+      waitingFor && h('p', { class: 'muted step-waits' }, `waiting for ${waitingFor}`),
     ],
     'steps',
   );
@@ -181,7 +181,7 @@ function stepView({ weight, holdMs, pause, analysis = [], state, last }, place, 
 
 export function left(until) {
   const ms = until - now();
-  return ms > 0 ? `${span(ms)} left` : 'hold is over';
+  return ms > 0 ? `${span(ms)} left` : 'hold ended';
 }
 
 function revisionsView({ revisions }) {
@@ -217,8 +217,8 @@ function revisionView({ name, role, image, replicas, readyReplicas, weight, pods
       Array.from({ length: missing }, () =>
         h(
           'li',
-          { class: 'pod absent', title: 'not there yet' },
-          h('span', { class: 'unseen' }, 'not there yet'),
+          { class: 'pod absent', title: 'not created yet' },
+          h('span', { class: 'unseen' }, 'not created yet'),
         ),
       ),
     ),
@@ -227,20 +227,20 @@ function revisionView({ name, role, image, replicas, readyReplicas, weight, pods
   );
 }
 
-/** The canvas draws itself: see WeightChart. */
-function chartView({ weights, asked = 0, inForce = 0 }) {
+/** WeightChart draws the canvas. */
+function chartView({ weights, desired = 0, effective = 0 }) {
   const [first] = weights;
   return [
     h(
       'p',
       { class: 'legend muted' },
-      h('span', {}, h('i', { class: 'line-solid' }), 'in force'),
-      h('span', {}, h('i', { class: 'line-dashed' }), 'asked'),
+      h('span', {}, h('i', { class: 'line-solid' }), 'effective'),
+      h('span', {}, h('i', { class: 'line-dashed' }), 'desired'),
       first &&
         h(
           'span',
           { class: 'from' },
-          `watched since ${new Date(first.at).toLocaleTimeString([], { hour12: false })}`,
+          `recorded since ${new Date(first.at).toLocaleTimeString([], { hour12: false })}`,
         ),
     ),
     h('div', {
@@ -249,7 +249,7 @@ function chartView({ weights, asked = 0, inForce = 0 }) {
       'data-own': true,
       'data-key': 'canvas',
       role: 'img',
-      'aria-label': `Weight over time; now ${inForce} % in force, ${asked} % asked`,
+      'aria-label': `Weight over time; now effective ${effective} %, desired ${desired} %`,
     }),
   ];
 }

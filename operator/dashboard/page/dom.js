@@ -1,6 +1,6 @@
-/** Elements, and the least change that makes the page look like new ones: focus, scroll and what is open stay. */
+/** Creates elements, and updates the page with minimal changes, so that focus, scroll position and open details are kept. */
 
-/** An element. `data` and `style` are objects; null and false children are left out. Text is never taken for markup. */
+/** Creates an element. `style` is an object; null and false children are omitted. Text is never parsed as markup. */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -15,7 +15,7 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Makes the children of `place` like those given. */
+/** Updates the children of `place` to match the given ones. */
 export function show(place, ...children) {
   const fresh = h('div', {}, children);
   morphChildren(place, fresh);
@@ -41,14 +41,14 @@ function morph(old, fresh) {
     if (old.data !== fresh.data) old.data = fresh.data;
     return;
   }
-  // What a person did to it, or what draws itself, is not ours to change.
+  // Elements that the user or a chart changes are not updated.
   if (old.hasAttribute('data-own')) return;
   for (const { name } of [...old.attributes])
     if (!fresh.hasAttribute(name) && name !== 'open' && name !== 'style') old.removeAttribute(name);
   for (const { name, value } of fresh.attributes)
     if (name !== 'open' && name !== 'style' && old.getAttribute(name) !== value)
       old.setAttribute(name, value);
-  // By the object model: the policy of the page admits no style attribute.
+  // Set through CSSOM: the Content-Security-Policy allows no style attributes.
   if (old.style.cssText !== fresh.style.cssText) old.style.cssText = fresh.style.cssText;
   morphChildren(old, fresh);
 }

@@ -1,4 +1,4 @@
-/** All PcfApis: a row each, filtered by what is typed. */
+/** List of all PcfApis, with a text filter. */
 import { h } from './dom.js';
 import { PHASES, shortImage } from './words.js';
 
@@ -13,7 +13,7 @@ export function listView(rows, filter, selected) {
     return h(
       'p',
       { class: 'empty' },
-      rows.length === 0 ? 'There is no PcfApi here yet.' : 'None is called so.',
+      rows.length === 0 ? 'No PcfApi exists yet.' : 'No PcfApi matches the filter.',
     );
   const many = new Set(rows.map(({ namespace }) => namespace)).size > 1;
   return h(
@@ -27,7 +27,7 @@ export const keyOf = ({ namespace, name }) => `${namespace}/${name}`;
 
 function rowView(row, many, selected) {
   const [sign, tone] = PHASES[row.phase];
-  const delivering = row.inForce !== undefined;
+  const delivering = row.effective !== undefined;
   return h(
     'a',
     {
@@ -38,9 +38,9 @@ function rowView(row, many, selected) {
     h('span', { class: 'row-name' }, many && h('span', { class: 'muted' }, `${row.namespace}/`), row.name),
     h('span', { class: `sign ${tone}` }, h('span', { 'aria-hidden': 'true' }, sign), ` ${row.phase}`),
     h('span', { class: 'row-image muted' }, images(row)),
-    h('span', { class: 'row-share' }, delivering ? `${row.inForce} %` : `${row.ready}/${row.replicas}`),
+    h('span', { class: 'row-share' }, delivering ? `${row.effective} %` : `${row.ready}/${row.replicas}`),
     delivering &&
-      h('span', { class: 'thin', 'aria-hidden': 'true' }, h('i', { style: { width: `${row.inForce}%` } })),
+      h('span', { class: 'thin', 'aria-hidden': 'true' }, h('i', { style: { width: `${row.effective}%` } })),
   );
 }
 

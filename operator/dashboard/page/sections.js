@@ -96,7 +96,7 @@ export function migrationView(migration) {
       h('span', { 'aria-hidden': 'true' }, sign),
       ` ${state}`,
       phase && state === 'Running' && ` (${phase})`,
-      h('span', { class: 'muted' }, duration && ` took ${duration}`),
+      h('span', { class: 'muted' }, duration && ` in ${duration}`),
     ),
     h(
       'ol',
@@ -128,16 +128,16 @@ export function migrationView(migration) {
     h(
       'dl',
       { class: 'facts' },
-      fact('schema at', current),
-      fact('waits for', waitingFor),
-      fact('waits for the lock of', state === 'Running' && lockHolder && holderText(lockHolder)),
+      fact('newest migration', current),
+      fact('waiting for', waitingFor),
+      fact('blocked by', state === 'Running' && lockHolder && holderText(lockHolder)),
       fact('pending', pending.map(({ name, phase: when }) => `${name} (${when})`).join(', ')),
       fact(
         'contract in',
         contractAt && Date.parse(contractAt) > now() && span(Date.parse(contractAt) - now()),
       ),
       fact(
-        'back to at most',
+        'rollback floor',
         rollbackFloor && (rollbackFloor.image ? shortImage(rollbackFloor.image) : rollbackFloor.revision),
       ),
       fact('lint', findings.map(({ migration: one, rule }) => `${one}: ${rule}`).join(', ')),
@@ -149,7 +149,7 @@ function backfillText({ rows, total, rowsPerSecond, secondsLeft, cancelled }) {
   const [done, all, pace] = [rows, total, rowsPerSecond].map((count) => count.toLocaleString('en'));
   if (cancelled) return `${done} of ${all} rows; cancelled`;
   const left = secondsLeft === undefined ? '' : `, ${span(secondsLeft * 1000)} left`;
-  return `${done} of ${all} rows, ${pace} a second${left}`;
+  return `${done} of ${all} rows, ${pace} rows/s${left}`;
 }
 
 function holderText({ pid, application, user, since }) {
@@ -160,11 +160,11 @@ function holderText({ pid, application, user, since }) {
 const fact = (term, text) => text && [h('dt', {}, term), h('dd', {}, text)];
 
 export function historyView(history) {
-  if (history.length === 0) return h('p', { class: 'empty' }, 'No delivery has ended yet.');
-  const heads = ['Revision', 'Image', 'Outcome', 'Ended', 'Took', 'Lead time', 'By', 'Commit'];
+  if (history.length === 0) return h('p', { class: 'empty' }, 'No delivery has finished yet.');
+  const heads = ['Revision', 'Image', 'Outcome', 'Finished', 'Duration', 'Lead time', 'By', 'Commit'];
   return h(
     'div',
-    { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Deliveries that ended' },
+    { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Finished deliveries' },
     h(
       'table',
       {},
@@ -213,13 +213,13 @@ export function figuresView(figures) {
   const tile = (value, what) => h('div', { class: 'tile' }, h('dd', {}, value), h('dt', {}, what));
   return h(
     'dl',
-    { class: 'tiles', 'aria-label': 'Delivery figures' },
+    { class: 'tiles', 'aria-label': 'Delivery metrics' },
     tile(`${figures.promoted} of ${figures.deliveries}`, `promoted, in ${ago(figures.since)}`),
     tile(
       figures.changeFailureRate === undefined ? '–' : `${Math.round(figures.changeFailureRate * 100)} %`,
       'change failure rate',
     ),
-    tile(median(figures.durationSeconds), 'to promotion, median'),
+    tile(median(figures.durationSeconds), 'duration, median'),
     tile(median(figures.leadTimeSeconds), 'lead time, median'),
     tile(median(figures.restoreSeconds), 'time to restore, median'),
     tile(figures.undone, 'undone'),

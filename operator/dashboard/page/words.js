@@ -1,8 +1,8 @@
-/** How times, images, phases and marks are put. */
+/** Formats times, images, phases and symbols. */
 
 let aheadMs = 0;
 
-/** The server's clock is the one that counts. */
+/** Uses the clock of the server. */
 export function setClock(serverNow) {
   aheadMs = serverNow - Date.now();
 }
@@ -19,7 +19,7 @@ export function span(ms) {
   return two(Math.floor(seconds / 86_400), 'd', Math.floor((seconds % 86_400) / 3600), 'h');
 }
 
-/** The coarser of {@link span}'s two parts. */
+/** The larger unit of {@link span}. */
 export const about = (ms) => span(ms).split(' ')[0];
 
 export const ago = (time) => (time ? about(now() - Date.parse(time)) : '–');
@@ -33,10 +33,10 @@ export const shortImage = (image) =>
     .at(-1)
     .replace(/@sha256:(.{12}).*/, '@$1');
 
-/** A revision's own part of its name: what tells it from the others. */
+/** Suffix of a revision name that identifies the revision. */
 export const shortRevision = (revision) => revision.split('-').at(-1);
 
-/** Each phase has a sign as well as a colour. */
+/** Each phase has a symbol in addition to its color. */
 export const PHASES = {
   Ready: ['✓', 'ok'],
   Canary: ['◐', 'canary'],
@@ -62,7 +62,7 @@ export const OUTCOMES = {
   Aborted: ['✗', 'bad'],
   Undone: ['↩', 'warn'],
   RolledBack: ['↩', 'warn'],
-  CalledOff: ['–', 'held'],
+  Cancelled: ['–', 'held'],
   Superseded: ['»', 'held'],
 };
 

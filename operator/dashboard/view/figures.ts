@@ -1,14 +1,14 @@
-/** The delivery figures of the records that are kept: the same definitions as the metrics have. Pure. */
+/** Delivery metrics of the retained records, with the definitions of the Prometheus metrics. Pure. */
 import type { DeliveryRecord } from '../../api/v1alpha1/status.js';
-import { beginOfTrouble } from '../../reconciler/delivery-metrics.js';
+import { startOfFailure } from '../../reconciler/delivery-metrics.js';
 
 export interface DeliveryFigures {
-  /** Records they are taken from, and since when. */
+  /** Number of records, and start of the oldest. */
   deliveries: number;
   since?: string;
   promoted: number;
   undone: number;
-  /** Medians, in seconds; undefined where nothing tells. */
+  /** Medians in seconds; undefined without data. */
   leadTimeSeconds?: number;
   durationSeconds?: number;
   restoreSeconds?: number;
@@ -16,7 +16,7 @@ export interface DeliveryFigures {
   changeFailureRate?: number;
 }
 
-/** `history` has the newest first. */
+/** `history`: newest first. */
 export function figures(history: readonly DeliveryRecord[]): DeliveryFigures {
   const count = (...outcomes: DeliveryRecord['outcome'][]) =>
     history.filter(({ outcome }) => outcomes.includes(outcome)).length;
@@ -36,7 +36,7 @@ export function figures(history: readonly DeliveryRecord[]): DeliveryFigures {
     durationSeconds: median(promoted.map(({ startedAt, finishedAt }) => seconds(startedAt, finishedAt))),
     restoreSeconds: median(
       history.flatMap((record, index) => {
-        const from = beginOfTrouble(record, history.slice(index + 1));
+        const from = startOfFailure(record, history.slice(index + 1));
         return from ? [seconds(from, record.finishedAt)] : [];
       }),
     ),

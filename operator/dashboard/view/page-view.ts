@@ -1,21 +1,21 @@
-/** What the page shows, as JSON: a row of the list, and the picture of one delivery. Pure. */
+/** JSON for the page: rows of the list, and details of one PcfApi. Pure. */
 import type { PcfApi } from '../../api/v1alpha1/pcfapi.js';
 import { desiredPods, type PcfApiStatus } from '../../api/v1alpha1/status.js';
-import type { Pod } from '../../reconciler/pods.js';
-import { stagesOf } from '../../reconciler/settings.js';
+import type { Pod } from '../../reconciler/pod-state.js';
+import { stagesOf } from '../../reconciler/strategies.js';
 import { type EventView, timeOf } from '../event-view.js';
 import type { WeightPoint } from '../weight-history.js';
 import { figures } from './figures.js';
-import { podLines, roleOf } from './pods.js';
+import { podLines, roleOf } from './pod-lines.js';
 
 const EVENTS_SHOWN = 12;
 
 /** A PcfApi in the list. */
 export type ListRow = ReturnType<typeof listRow>;
-/** All that is shown of one. */
+/** Details of a PcfApi. */
 export type Detail = ReturnType<typeof detail>;
 
-/** What a {@link detail} is made of. */
+/** Input of {@link detail}. */
 export interface Seen {
   api: PcfApi;
   pods: readonly Pod[];
@@ -43,10 +43,10 @@ export function detail({ api, pods, events, weights: history }: Seen) {
   return {
     ...listRow(api),
     ...(status.reason ? { reason: status.reason } : {}),
-    /** Since when it has waited for what the message says. */
+    /** Time since which the message applies. */
     since: status.since,
     deliveringSince: status.updateRevision ? status.delivery?.startedAt : undefined,
-    /** The operator has not looked at the last edit yet. */
+    /** The operator has not observed the last edit yet. */
     behind: status.observedGeneration !== undefined && status.observedGeneration < metadata.generation,
     paused: spec.paused ?? false,
     strategy: spec.strategy?.type ?? 'Canary',
@@ -65,7 +65,7 @@ export function detail({ api, pods, events, weights: history }: Seen) {
     analysis: status.analysis,
     migration: status.migration,
     failed: status.failed,
-    toMend: status.conditions?.find(({ type, status: is }) => type === 'Degraded' && is === 'True')?.message,
+    faults: status.conditions?.find(({ type, status: is }) => type === 'Degraded' && is === 'True')?.message,
     history: status.history ?? [],
     figures: figures(status.history ?? []),
     events: [...events]
@@ -82,19 +82,19 @@ export function detail({ api, pods, events, weights: history }: Seen) {
   };
 }
 
-/** One sentence: what it is, or what is being waited for. */
+/** Message of the Ready condition. */
 function waitingFor({ conditions = [] }: PcfApiStatus): string {
   const ready = conditions.find(({ type }) => type === 'Ready');
-  return ready?.message ?? 'the operator has not looked at it yet';
+  return ready?.message ?? 'the operator has not reconciled it yet';
 }
 
-/** Only for a delivery, or for an aborted revision that keeps a share: otherwise no share is desired. */
-function weights({ traffic, updateRevision }: PcfApiStatus): { asked?: number; inForce?: number } {
+/** Only during a delivery, or if an aborted revision still receives traffic. */
+function weights({ traffic, updateRevision }: PcfApiStatus): { desired?: number; effective?: number } {
   if (!traffic || (!updateRevision && traffic.desiredWeight === traffic.effectiveWeight)) return {};
-  return { asked: traffic.desiredWeight, inForce: traffic.effectiveWeight };
+  return { desired: traffic.desiredWeight, effective: traffic.effectiveWeight };
 }
 
-/** The steps of the delivery under way, and which of them is done. */
+/** Steps of the delivery in progress, with their state. */
 function steps({ spec, status }: PcfApi) {
   const seen = status?.step;
   if (!seen) return undefined;

@@ -1,12 +1,12 @@
 /**
- * Requests to where a user of the cluster pointed us: bounded in time and size, no
- * redirects, a connection of their own, and errors that name no secret.
+ * Requests to URLs of users: limited in time and size, without redirects, with a separate connection, and
+ * error messages without secrets.
  */
 import { type LookupAddress, lookup } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { Agent } from 'undici';
 
-/** Certificates and keys in PEM. */
+/** Certificates and keys in PEM format. */
 export interface TlsMaterial {
   ca?: string;
   cert?: string;
@@ -16,13 +16,13 @@ export interface TlsMaterial {
 
 export interface OutgoingRequest {
   url: string;
-  /** What it is called in errors. Give no address here that is a secret. */
+  /** Name of the target in error messages. It must not contain a secret URL. */
   target: string;
   headers: Record<string, string>;
   body: string;
   timeoutMs: number;
   tls?: TlsMaterial;
-  /** Longest answer, in bytes. 1 MiB. */
+  /** Maximum size of the response in bytes. 1 MiB. */
   maxBytes?: number;
 }
 
@@ -32,25 +32,28 @@ export interface OutgoingResponse {
   text: string;
 }
 
-/** No answer came. The message holds what the request called its target, and no part of its address. */
+/** No response. The message contains the target name, and no part of its URL. */
 export class OutgoingError extends Error {
   override readonly name = 'OutgoingError';
 }
 
 const MAX_BYTES = 1_048_576;
 
-/** Where clouds hand out credentials to any process on a node. No user of ours has business there. */
+/** Metadata services of clouds return credentials to any process of a node. */
 const forbidden = new BlockList();
 forbidden.addSubnet('169.254.0.0', 16, 'ipv4');
 forbidden.addSubnet('fe80::', 10, 'ipv6');
 forbidden.addAddress('fd00:ec2::254', 'ipv6');
 
-/** POSTs and reads the answer, whatever its status. Throws an {@link OutgoingError} when there is none. */
+/**
+ * Sends a POST and reads the response with any status. Throws an {@link OutgoingError} without a response.
+ */
 export async function post(request: OutgoingRequest, signal?: AbortSignal): Promise<OutgoingResponse> {
   const { target, headers, body, timeoutMs, tls = {}, maxBytes = MAX_BYTES } = request;
   const url = parse(request);
   const late = AbortSignal.timeout(timeoutMs);
-  // One to a request: credentials that changed are in force at once, and nothing stays open between two.
+  // One connection per request: rotated credentials take effect immediately, and no idle connection stays
+  // open.
   const agent = new Agent({
     connect: {
       ca: tls.ca,
@@ -74,7 +77,7 @@ export async function post(request: OutgoingRequest, signal?: AbortSignal): Prom
     return { status: response.statusCode, headers: response.headers, text: await response.body.text() };
   } catch (error) {
     signal?.throwIfAborted();
-    const why = late.aborted ? `no answer within ${timeoutMs / 1000} s` : explain(error, maxBytes);
+    const why = late.aborted ? `no response within ${timeoutMs / 1000} s` : explain(error, maxBytes);
     throw new OutgoingError(`${target}: ${why}`);
   } finally {
     await agent.destroy();
@@ -84,15 +87,15 @@ export async function post(request: OutgoingRequest, signal?: AbortSignal): Prom
 function parse({ url, target }: OutgoingRequest): URL {
   const parsed = URL.parse(url);
   if (!parsed || !['http:', 'https:'].includes(parsed.protocol)) {
-    throw new OutgoingError(`${target}: its address is no http or https URL`);
+    throw new OutgoingError(`${target}: not an http or https URL`);
   }
-  // A name is checked when it was looked up.
+  // Host names are checked after DNS resolution.
   if (isForbidden(parsed.hostname.replace(/^\[|\]$/g, '')))
     throw new OutgoingError(`${target}: ${FORBIDDEN}`);
   return parsed;
 }
 
-const FORBIDDEN = 'link-local addresses are not called';
+const FORBIDDEN = 'link-local addresses are not allowed';
 
 function isForbidden(address: string): boolean {
   const version = isIP(address);
@@ -119,24 +122,24 @@ const reasons: Record<string, string> = {
   ECONNRESET: 'the connection was closed',
   EPIPE: 'the connection was closed',
   UND_ERR_SOCKET: 'the connection was closed',
-  ENOTFOUND: 'its name does not resolve',
-  EAI_AGAIN: 'its name could not be resolved',
-  EHOSTUNREACH: 'there is no way to its address',
-  ENETUNREACH: 'there is no way to its address',
-  ETIMEDOUT: 'no connection in time',
-  UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
+  ENOTFOUND: 'the host name does not resolve',
+  EAI_AGAIN: 'the host name could not be resolved',
+  EHOSTUNREACH: 'no route to host',
+  ENETUNREACH: 'no route to host',
+  ETIMEDOUT: 'connection timeout',
+  UND_ERR_CONNECT_TIMEOUT: 'connection timeout',
   DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
   SELF_SIGNED_CERT_IN_CHAIN: untrusted,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
   CERT_HAS_EXPIRED: 'its certificate has expired',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
-  EPROTO: 'it does not speak TLS as expected',
+  EPROTO: 'TLS handshake failed',
 };
 
-/** By code alone: the messages of Node hold host names, which may be part of a secret URL. */
+/** Uses error codes only: messages of Node.js contain host names, which can be part of a secret URL. */
 function explain(error: unknown, maxBytes: number): string {
   const code = String((error as { code?: unknown } | undefined)?.code ?? '');
-  if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return `its answer is longer than ${maxBytes} bytes`;
+  if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return `the response exceeds ${maxBytes} bytes`;
   return reasons[code] ?? `the request failed${code ? ` (${code})` : ''}`;
 }

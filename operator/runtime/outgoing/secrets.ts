@@ -1,4 +1,4 @@
-/** Credentials and certificates from Secrets, read when they are needed and never kept. */
+/** Credentials and certificates from Secrets, read for each request and never cached. */
 import { isForbidden, type KubeClient } from '../kube-client.js';
 import type { KubeObject, ResourceType } from '../kube-types.js';
 import type { TlsMaterial } from './http.js';
@@ -15,7 +15,7 @@ export interface CredentialRefs {
 
 export interface TlsRefs {
   caSecretRef?: SecretKeyRef;
-  /** Of type kubernetes.io/tls. */
+  /** A Secret of type kubernetes.io/tls. */
   clientSecretName?: string;
   insecureSkipVerify?: boolean;
 }
@@ -31,7 +31,7 @@ const SecretKind: ResourceType = {
 export class SecretReader {
   constructor(private readonly client: Pick<KubeClient, 'list'>) {}
 
-  /** The value of a key, without the line end that an editor left. Throws with what is missing. */
+  /** Value of a key without a trailing newline. Throws if it is missing. */
   async value(namespace: string, { name, key }: SecretKeyRef, signal?: AbortSignal): Promise<string> {
     const { data = {} } = await this.read(namespace, name, signal);
     const encoded = data[key];
@@ -39,7 +39,7 @@ export class SecretReader {
     return Buffer.from(encoded, 'base64').toString('utf8').trimEnd();
   }
 
-  /** The Authorization header, if there is to be one. */
+  /** Value of the Authorization header, if credentials are configured. */
   async authorization(
     namespace: string,
     { bearerSecretRef, basicSecretRef }: CredentialRefs = {},
@@ -69,7 +69,7 @@ export class SecretReader {
     return { ca, cert, key, insecureSkipVerify };
   }
 
-  /** As a list of one: for its cache the operator has the right to list Secrets, and needs no other one so. */
+  /** Uses a list: the operator has the permission to list Secrets for its cache, but not to get them. */
   private async read(namespace: string, name: string, signal?: AbortSignal) {
     const found = await this.list(namespace, name, signal);
     const secret = found.find(({ metadata }) => metadata.name === name);
@@ -84,13 +84,15 @@ export class SecretReader {
     } catch (error) {
       signal?.throwIfAborted();
       if (isForbidden(error)) throw new Error(`the operator may not read Secret ${namespace}/${name}`);
-      throw new Error(`Secret ${namespace}/${name} could not be read: the API server did not answer`);
+      throw new Error(`Secret ${namespace}/${name} could not be read: no response from the API server`);
     }
   }
 }
 
-/** Node's own error on such a header would quote it. */
+/** The error of Node.js would contain the invalid header value. */
 function headerValue(value: string, namespace: string, name: string): string {
   if (/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return value;
-  throw new Error(`the token in Secret ${namespace}/${name} holds characters that a header can't`);
+  throw new Error(
+    `the token in Secret ${namespace}/${name} contains characters that are not allowed in a header`,
+  );
 }

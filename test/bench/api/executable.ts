@@ -1,9 +1,11 @@
-/** Our schema with its resolvers on a plain TypeORM pool, for servers that are not ours. */
+/** Our schema with its resolvers on a plain pool, without routing and retries, for servers that are not ours. */
 import type { GraphQLSchema } from 'graphql';
-import type pg from 'pg';
-import { DataSource } from 'typeorm';
+import pg from 'pg';
+import { pino } from 'pino';
 import { OPEN_IDENTITY } from '../../../api-server/auth/identity.js';
+import { DataSource } from '../../../api-server/database/pool/data-source.js';
 import { observedClient } from '../../../api-server/database/pool/observed-client.js';
+import type { StatementRunner } from '../../../api-server/database/routing/statement-router.js';
 import { createModules, ENTITIES } from '../../../api-server/modules/modules.js';
 
 export interface Executable {
@@ -21,15 +23,21 @@ export async function executable(
   { databaseUrl, pool }: { databaseUrl: string; pool: number },
   clients?: typeof pg.Client,
 ): Promise<Executable> {
-  const dataSource = new DataSource({
-    type: 'postgres',
-    url: databaseUrl,
-    entities: ENTITIES as never,
-    poolSize: pool,
-    extra: { Client: clients ?? preparing() },
-    installExtensions: false,
-    logging: false,
-  });
+  const connections = new pg.Pool({
+    connectionString: databaseUrl,
+    max: pool,
+    Client: clients ?? preparing(),
+  } as pg.PoolConfig);
+  const runner: StatementRunner = {
+    run: (_access, text, values) => connections.query(text, values),
+    within: (client, text, values) => client.query(text, values),
+    begin: async (_access, text) => {
+      const client = await connections.connect();
+      await client.query(text);
+      return { client, release: (error) => client.release(error) };
+    },
+  };
+  const dataSource = new DataSource(runner, ENTITIES, pino({ level: 'silent' }));
   await dataSource.initialize();
   const { schema, context } = await createModules(dataSource);
   return { schema, context: () => context(OPEN_IDENTITY) };

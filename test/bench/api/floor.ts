@@ -8,7 +8,7 @@ import { fastify } from 'fastify';
 import { graphql } from 'graphql';
 import pg from 'pg';
 import { executable } from './executable.js';
-import type { PeerOrder } from './peer.js';
+import type { PeerOrder } from './queries.js';
 
 interface Statement {
   /** Prepared under it, as ours are. */

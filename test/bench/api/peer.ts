@@ -13,14 +13,8 @@ import { createYoga } from 'graphql-yoga';
 import mercurius from 'mercurius';
 import { executable } from './executable.js';
 import { startFloor } from './floor.js';
-import type { BenchQuery } from './queries.js';
+import type { PeerOrder } from './queries.js';
 import type { Peer } from './subjects.js';
-
-export interface PeerOrder {
-  databaseUrl: string;
-  queries: BenchQuery[];
-  pool: number;
-}
 
 const start: Record<Peer, (order: PeerOrder) => Promise<number>> = {
   async mercurius(order) {

@@ -26,6 +26,13 @@ export interface BenchQuery {
   unique?: string;
 }
 
+/** What a peer is to serve. */
+export interface PeerOrder {
+  databaseUrl: string;
+  queries: BenchQuery[];
+  pool: number;
+}
+
 export const UNIQUE = 'bench-unique-text';
 
 export function benchQueries(schema: GraphQLSchema, seeded: Seeded): BenchQuery[] {

@@ -199,7 +199,7 @@ describe('analysis on a real control plane', function () {
       const name = analysisJobName('api-new', given.due);
       assert.deepEqual(await measure(given), {
         outcome: 'Failure',
-        detail: `Job ${name} failed; kubectl logs job/${name} shows more`,
+        detail: `Job ${name} failed; see kubectl logs job/${name}`,
       });
       const job = () => jobs.get(namespace, name) as KubeObject & { status?: Record<string, unknown> };
       await eventually('its pod is counted', () => job().status?.failed !== undefined);
@@ -237,14 +237,14 @@ describe('analysis on a real control plane', function () {
       const measuring = measure(given);
       await eventually('the Job runs', () => jobs.get(namespace, name) !== undefined);
       await client.delete(JobKind, namespace, name, { propagationPolicy: 'Background' });
-      await assert.rejects(measuring, new RegExp(`Job ${name} was deleted before it ended`));
+      await assert.rejects(measuring, new RegExp(`Job ${name} was deleted before it finished`));
     });
 
     it('that is refused says why', async () => {
       const given = request({ resources: { requests: { cpu: 2 }, limits: { cpu: 1 } } });
       await assert.rejects(
         measure(given),
-        /the API server refuses Job .*must be less than or equal to cpu limit/,
+        /the API server rejects Job .*must be less than or equal to cpu limit/,
       );
     });
 
@@ -360,11 +360,11 @@ describe('analysis on a real control plane', function () {
       ['one without a bound', withMetric({ query: 'a' }), /give a bound: min, max or compareWithStable/],
       ['a percentage for a rate', withMetric({ successRate: {}, min: 99 }), /99 % is 0\.99/],
       ['a range that is empty', withMetric({ query: 'a', min: 2, max: 1 }), /min must not be more than max/],
-      ['bounds of a Job', withMetric({ job: {}, max: 1 }), /a Job succeeds or fails/],
+      ['bounds of a Job', withMetric({ job: {}, max: 1 }), /a Job has no value/],
       [
         'an unknown placeholder',
         withMetric({ query: 'a{p="{{pod}}"}', max: 1 }),
-        /placeholder that there is none of/,
+        /contains an unknown placeholder/,
       ],
       [
         'a comparison of a query that does not say of which revision',
@@ -374,7 +374,7 @@ describe('analysis on a real control plane', function () {
       [
         'a comparison of a query without a direction',
         withMetric({ query: 'a{r="{{revision}}"}', compareWithStable: { absolute: 1 } }),
-        /say in compareWithStable\.better which way is better/,
+        /set compareWithStable\.better/,
       ],
       [
         'a comparison without a tolerance',
@@ -389,19 +389,19 @@ describe('analysis on a real control plane', function () {
       [
         'each operation and just one',
         withMetric({ successRate: { perOperation: true, operation: 'A' }, min: 0 }),
-        /leave operation out/,
+        /omit operation/,
       ],
-      ['no Prometheus', { analysis: { metrics: [rate] } }, /prometheus must say where/],
+      ['no Prometheus', { analysis: { metrics: [rate] } }, /prometheus is required for/],
       ['a password in a URL', withTarget({ url: 'https://a:b@prometheus' }), /url in body should match/],
       [
-        'a token in the clear',
+        'a token in plain text',
         withTarget({ url: 'http://prometheus', auth: { bearerSecretRef: { name: 'p' } } }),
         /auth needs an https url/,
       ],
       [
         'a credential in a header',
         withTarget({ headers: { Authorization: 'Bearer x' } }),
-        /credentials belong in auth/,
+        /use auth for credentials/,
       ],
       [
         'two ways to sign in',
@@ -412,7 +412,7 @@ describe('analysis on a real control plane', function () {
       [
         'a Grafana without TLS',
         { notifications: { grafana: { ...grafana, url: 'http://grafana' } } },
-        /a token is not sent in the clear/,
+        /a token is not sent in plain text/,
       ],
       [
         'a panel of no dashboard',

@@ -140,6 +140,7 @@ export class ApiProcess {
       PCF_API__SERVER__PORT: '0',
       PCF_API__METRICS__PORT: '0',
       PCF_API__SERVER__HOST: '127.0.0.1',
+      PCF_API__SERVER__WORKERS: '1', // also in the environment production
     };
     const spawned = spawnRole([role], { ...ports, ...env }, image);
     for (;;) {

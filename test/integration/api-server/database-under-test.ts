@@ -3,6 +3,7 @@
 import { pino } from 'pino';
 import { loadSettings } from '../../../api-server/config/load.js';
 import type { Settings } from '../../../api-server/config/schema.js';
+import type { Access } from '../../../api-server/database/access.js';
 import { Database } from '../../../api-server/database/database.js';
 import { DatabaseSession, databaseSession } from '../../../api-server/database/pool/session.js';
 import type { StatementEvent } from '../../../api-server/database/pool/statement-observer.js';
@@ -16,10 +17,15 @@ export interface DatabaseUnderTest extends AsyncDisposable {
   retries: string[];
   logs: Record<string, unknown>[];
   /** Runs SQL in a session, as a request would. */
-  as<Row>(session: DatabaseSession, sql: string, values?: unknown[]): Promise<Row[]>;
+  as<Row extends object>(session: DatabaseSession, access: Access, sql: string): Promise<Row[]>;
+  /** Runs a read without a session. */
+  read<Row extends object>(sql: string, values?: unknown[]): Promise<Row[]>;
   /** Which server answers a session's reads. */
   readsFrom(session?: DatabaseSession): Promise<'primary' | 'replica'>;
 }
+
+export const READ: Access = { mode: 'read', tables: ['notes'] };
+export const WRITE: Access = { mode: 'write', tables: ['notes'] };
 
 /** Opens it, and waits until it can be used; with `replicaState`, until the replica is in that state. */
 export async function openDatabase(
@@ -48,11 +54,22 @@ export async function openDatabase(
   if (more.replica_url) {
     await eventually(`the replica is ${replicaState}`, () => database.replicaStatus?.state === replicaState);
   }
-  const as = <Row>(session: DatabaseSession, sql: string, values?: unknown[]) =>
-    databaseSession.run(session, () => database.dataSource.query<Row[]>(sql, values));
+  const as = <Row extends object>(session: DatabaseSession, access: Access, sql: string) =>
+    databaseSession.run(session, () => database.dataSource.runSql<Row>(access, sql));
+  const read = <Row extends object>(sql: string, values?: unknown[]) =>
+    database.dataSource.runSql<Row>(READ, sql, values);
   const readsFrom = async (session = new DatabaseSession()) => {
-    const [row] = await as<{ standby: boolean }>(session, 'SELECT pg_is_in_recovery() AS standby');
+    const [row] = await as<{ standby: boolean }>(session, READ, 'SELECT pg_is_in_recovery() AS standby');
     return row?.standby ? 'replica' : 'primary';
   };
-  return { database, events, retries, logs, as, readsFrom, [Symbol.asyncDispose]: () => database.close() };
+  return {
+    database,
+    events,
+    retries,
+    logs,
+    as,
+    read,
+    readsFrom,
+    [Symbol.asyncDispose]: () => database.close(),
+  };
 }

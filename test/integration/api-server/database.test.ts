@@ -10,7 +10,7 @@ import { PgBouncer } from '../../support/pgbouncer.js';
 import { freePort, startPostgres, type TestPostgres } from '../../support/postgres.js';
 import { startRedis } from '../../support/redis.js';
 import { ApiProcess, runRole } from './api-process.js';
-import { openDatabase } from './database-under-test.js';
+import { openDatabase, READ, WRITE } from './database-under-test.js';
 
 describe('api-server database', () => {
   let primary: TestPostgres;
@@ -42,28 +42,30 @@ describe('api-server database', () => {
     it('reads of a session go to the replica; writes, locks, transactions and what has no session to the primary', async () => {
       await using under = await openDatabase(url, { replica_url: replicaUrl });
       assert.equal(await under.readsFrom(), 'replica');
-      const outside = await under.database.dataSource.query<{ standby: boolean }[]>(
-        'SELECT pg_is_in_recovery() AS standby',
-      );
+      const outside = await under.read<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby');
       assert.equal(outside[0]?.standby, false);
-      await under.as(new DatabaseSession(), 'SELECT id FROM notes FOR UPDATE');
+      await under.as(new DatabaseSession(), WRITE, 'SELECT id FROM notes FOR UPDATE');
       assert.equal(under.events.at(-1)?.server, 'primary');
       await databaseSession.run(new DatabaseSession(), () =>
-        under.database.dataSource.transaction(async (manager) => {
-          const [row] = await manager.query<{ standby: boolean }[]>('SELECT pg_is_in_recovery() AS standby');
-          assert.equal(row?.standby, false);
-        }),
+        under.database.dataSource.withManager(READ, (connected) =>
+          connected.transaction(async (manager) => {
+            const [row] = await manager.query<{ standby: boolean }[]>(
+              'SELECT pg_is_in_recovery() AS standby',
+            );
+            assert.equal(row?.standby, false);
+          }),
+        ),
       );
     });
 
     it('a session reads what it wrote at once, others when the replica has it', async () => {
       await using under = await openDatabase(url, { replica_url: replicaUrl, replica_max_lag: 60_000 });
       const count = async (session: DatabaseSession) =>
-        Number((await under.as<{ n: string }>(session, 'SELECT count(*) AS n FROM notes'))[0]?.n);
+        Number((await under.as<{ n: string }>(session, READ, 'SELECT count(*) AS n FROM notes'))[0]?.n);
       await replay('pause');
       try {
         const writer = new DatabaseSession();
-        await under.as(writer, 'INSERT INTO notes VALUES (1)');
+        await under.as(writer, WRITE, 'INSERT INTO notes VALUES (1)');
         assert.equal(await count(writer), 1, 'in the same request');
         const position = await under.database.writtenUpTo(writer, 'alice');
         assert.ok(position);
@@ -145,15 +147,21 @@ describe('api-server database', () => {
 
     it('a read whose connection is lost is run again', async () => {
       await using under = await openDatabase(url);
-      const read = under.database.dataSource.query('SELECT pg_sleep(0.3), 1 AS slept');
+      const read = under.read('SELECT pg_sleep(0.3), 1 AS slept');
       await terminate();
-      assert.equal((await read)[0].slept, 1);
+      assert.deepEqual(
+        (await read).map((row) => (row as { slept: number }).slept),
+        [1],
+      );
       assert.deepEqual(under.retries, ['read']);
     });
 
     it('a write whose connection is lost is not: whether it has happened can not be known', async () => {
       await using under = await openDatabase(url);
-      const write = under.database.dataSource.query("INSERT INTO notes SELECT 1, 'slept' FROM pg_sleep(0.5)");
+      const write = under.database.dataSource.runSql(
+        WRITE,
+        "INSERT INTO notes SELECT 1, 'slept' FROM pg_sleep(0.5)",
+      );
       const refused = assert.rejects(write, /terminat/i);
       await terminate();
       await refused;
@@ -165,7 +173,7 @@ describe('api-server database', () => {
       await using under = await openDatabase(url, { probe_interval: 60_000 });
       await primary.stop();
       const read = () =>
-        under.database.dataSource.query('SELECT 1 AS one').then(
+        under.read('SELECT 1 AS one').then(
           () => 'ok',
           () => 'failed',
         );
@@ -179,7 +187,7 @@ describe('api-server database', () => {
     it('a statement that is wrong opens no circuit and is not repeated', async () => {
       await using under = await openDatabase(url);
       for (let tries = 0; tries < 10; tries += 1) {
-        await assert.rejects(under.database.dataSource.query('SELECT nonsense'), /nonsense/);
+        await assert.rejects(under.read('SELECT nonsense'), /nonsense/);
       }
       assert.deepEqual([under.retries, under.database.pools[0]?.circuitIsOpen], [[], false]);
     });
@@ -194,7 +202,7 @@ describe('api-server database', () => {
         try {
           await using under = await openDatabase(bouncer?.url ?? direct);
           const session = new DatabaseSession();
-          const running = under.as(session, 'SELECT pg_sleep(60) AS cancelled_with_its_request');
+          const running = under.as(session, READ, 'SELECT pg_sleep(60) AS cancelled_with_its_request');
           const refused = assert.rejects(running, /canceling statement/);
           const ACTIVE = `SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()
             AND query LIKE '%cancelled_with_its_request%'`;
@@ -202,7 +210,7 @@ describe('api-server database', () => {
           session.cancel(new Error('nobody waits for it'));
           await refused;
           assert.equal((await primary.query(ACTIVE, url)).length, 0);
-          await assert.rejects(under.as(session, 'SELECT 1'), /nobody waits for it/);
+          await assert.rejects(under.as(session, READ, 'SELECT 1'), /nobody waits for it/);
           assert.equal(under.database.pools[0]?.figures.idle, under.database.pools[0]?.figures.total);
         } finally {
           await bouncer?.stop();
@@ -252,7 +260,7 @@ describe('api-server database', () => {
       let [running, done] = [true, 0];
       const load = Array.from({ length: 8 }, async () => {
         while (running) {
-          await under.database.dataSource.query('SELECT count(*) FROM notes');
+          await under.read('SELECT count(*) FROM notes');
           done += 1;
         }
       });
@@ -285,12 +293,12 @@ describe('api-server database', () => {
       await eventually('it is tried', () =>
         under.logs.some(({ msg }) => msg === 'new database credentials rejected, keeping the previous ones'),
       );
-      await under.database.dataSource.query('SELECT count(*) FROM notes');
+      await under.read('SELECT count(*) FROM notes');
       await primary.query("ALTER ROLE app PASSWORD 'two'", url);
       await eventually('they are in use', () =>
         under.logs.some(({ msg }) => msg === 'database credentials reloaded'),
       );
-      await under.database.dataSource.query('SELECT count(*) FROM notes');
+      await under.read('SELECT count(*) FROM notes');
     });
 
     it('are read again at once when the server refuses the old ones', async () => {
@@ -303,7 +311,7 @@ describe('api-server database', () => {
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'",
         url,
       );
-      const reads = Array.from({ length: 5 }, () => under.database.dataSource.query('SELECT 1'));
+      const reads = Array.from({ length: 5 }, () => under.read('SELECT 1'));
       await Promise.all(reads);
     });
   });
@@ -360,7 +368,7 @@ describe('api-server database', () => {
 
   it('a migration that changes what a prepared statement returns fails no request', async () => {
     await using under = await openDatabase(url, { max_connections: 2 });
-    const read = () => under.database.dataSource.query('SELECT * FROM notes WHERE id = $1', [1]);
+    const read = () => under.read('SELECT * FROM notes WHERE id = $1', [1]);
     await primary.query("INSERT INTO notes VALUES (1, 'x')", url);
     await read();
     await primary.query('ALTER TABLE notes ADD COLUMN more int', url);
@@ -371,8 +379,8 @@ describe('api-server database', () => {
 
   it('tells of each statement which server ran it, how long it took and how it ended', async () => {
     await using under = await openDatabase(url);
-    await under.database.dataSource.query('SELECT $1::int AS told', [42]);
-    await under.database.dataSource.query('SELECT nonsense').catch(() => undefined);
+    await under.read('SELECT $1::int AS told', [42]);
+    await under.read('SELECT nonsense').catch(() => undefined);
     const told = under.events.find(({ text }) => text.includes('told'));
     assert.deepEqual([told?.server, told?.rows, told?.error], ['primary', 1, undefined]);
     assert.ok(told && told.ms > 0);

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { pino } from 'pino';
 import { toGlobalId } from '../../../api-server/graphql/relay/global-id.js';
 import { deliveryRollUpJob } from '../../../api-server/modules/delivery-metrics/delivery-roll-up.js';
+import { propertyRuns } from '../../support/property-runs.js';
 import { DomainUnderTest } from './domain-under-test.js';
 
 const DAY = 86_400_000;
@@ -107,7 +108,7 @@ describe('api-server delivery metrics', () => {
         await insert(ended, incidents);
         compareAll(await ask(query), expected(ended, incidents, query));
       }),
-      { numRuns: 60, seed: 7 },
+      { numRuns: propertyRuns(60), seed: 7 },
     );
   }).timeout(60_000);
 
@@ -128,7 +129,7 @@ describe('api-server delivery metrics', () => {
         const last = dayOf(Math.max(...keptFrom));
         assert.equal(await kept(), ended.filter(({ finishedAt }) => (finishedAt ?? last) >= last).length);
       }),
-      { numRuns: 30, seed: 11 },
+      { numRuns: propertyRuns(30), seed: 11 },
     );
   }).timeout(60_000);
 

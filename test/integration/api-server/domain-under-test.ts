@@ -8,6 +8,7 @@ import { Database } from '../../../api-server/database/database.js';
 import { schemaMisfit } from '../../../api-server/migrations/engine/schema-misfit.js';
 import type { EventSignal } from '../../../api-server/modules/events/event-signal.js';
 import { createModules, ENTITIES, type Modules } from '../../../api-server/modules/modules.js';
+import { compareDeclaredAccess, TEST_ACCESS } from '../../support/declared-access.js';
 import { eventually } from '../../support/pcf-api.js';
 import { migratedDatabase } from './migrated-database.js';
 
@@ -50,6 +51,7 @@ export class DomainUnderTest {
       observe: ({ text }) => void statements.push(text),
       onRetry: () => undefined,
     });
+    compareDeclaredAccess();
     opened.start();
     await eventually('the database is ready', () => opened.monitor.isReady);
     const modules = await createModules(opened.dataSource, { log, signal: signal?.(opened) });
@@ -93,7 +95,7 @@ export class DomainUnderTest {
   }
 
   async sql<Row extends object>(sql: string, values: unknown[] = []): Promise<Row[]> {
-    return this.database.dataSource.query(sql, values);
+    return this.database.dataSource.runSql(TEST_ACCESS, sql, values);
   }
 
   async createService(name: string): Promise<string> {

@@ -145,6 +145,102 @@ describe('api-server under failure', () => {
     });
   }
 
+  it('requests are served while only the session of the database monitor ends', async () => {
+    url = await migratedDatabase();
+    const server = await start({ PCF_API__DATABASE__RETRY_INITIAL: '5s' });
+    await server.waitForReady();
+    const load = new Load(server);
+    await load.during(200);
+    for (let time = 0; time < 3; time += 1) {
+      const ended = await shared.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE application_name = 'pcf-api monitor' AND datname = current_database()`,
+        url,
+      );
+      assert.equal(ended.length, 1, 'the monitor has one session, a new one each time');
+      assert.equal((await server.fetch('/health/ready')).status, 200);
+      await load.during(500);
+    }
+    await load.stop();
+    assert.deepEqual([...load.statuses.keys()], [200]);
+    assert.ok((load.statuses.get(200) ?? 0) > 100);
+  });
+
+  it('requests are served while the database monitor cannot reconnect, as long as the pool responds', async () => {
+    url = await migratedDatabase();
+    const server = await start();
+    await server.waitForReady();
+    // The pool opens several connections, which it keeps.
+    await Promise.all(Array.from({ length: 4 }, () => server.graphql(SERVICES)));
+    const name = new URL(url).pathname.slice(1);
+    const admin = await shared.createDatabase();
+    try {
+      await shared.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS false`, admin);
+      await shared.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+         WHERE application_name = 'pcf-api monitor' AND datname = '${name}'`,
+        admin,
+      );
+      for (let time = 0; time < 20; time += 1) {
+        assert.equal((await server.graphql(SERVICES)).status, 200);
+        await sleep(50);
+      }
+      assert.equal((await server.fetch('/health/ready')).status, 200);
+    } finally {
+      await shared.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`, admin);
+    }
+  });
+
+  it('while a table is locked, requests for other tables are served, and its own report the real cause', async function () {
+    this.timeout(60_000);
+    url = await migratedDatabase();
+    const server = await start({
+      PCF_API__DATABASE__CONNECT_TIMEOUT: '1s',
+      PCF_API__DATABASE__STATEMENT_TIMEOUT: '3s',
+      PCF_API__DATABASE__MAX_CONNECTIONS: '9',
+    });
+    await server.waitForReady();
+    const others = async () => {
+      const mutation = 'mutation ($name: String!) { createEnvironment(input: { name: $name }) { id } }';
+      const answers = await Promise.all([
+        server.graphql('{ environments { totalCount } }'),
+        server.graphql('{ deployments { totalCount } }'),
+        server.graphql(mutation, { name: `e${performance.now()}`.replace('.', '-') }),
+      ]);
+      return answers.map(({ status, errors }) => [status, errors]);
+    };
+    const served = [
+      [200, []],
+      [200, []],
+      [200, []],
+    ];
+    assert.deepEqual(await others(), served);
+    const lock = await lockServices(url);
+    const create = 'mutation ($name: String!) { createService(input: { name: $name }) { id } }';
+    const blocked = Array.from({ length: 40 }, (_, n) =>
+      n % 2 ? server.graphql(SERVICES) : server.graphql(create, { name: `s${n}` }),
+    );
+    await sleep(200);
+    const startedAt = performance.now();
+    for (let time = 0; performance.now() - startedAt < 2_500; time += 1) {
+      assert.deepEqual(await others(), served, `time ${time}`);
+    }
+    assert.equal((await server.fetch('/health/ready')).status, 200);
+    const answers = await Promise.all(blocked);
+    await lock.release();
+    const causes = new Set(
+      answers.map(({ errors }) => `${errors[0]?.extensions.code}: ${errors[0]?.message}`),
+    );
+    assert.deepEqual(
+      causes,
+      new Set([
+        'SERVICE_UNAVAILABLE: the database connection pool is exhausted; try again',
+        'DEADLINE_EXCEEDED: the statement timeout of the database was exceeded',
+      ]),
+    );
+    assert.equal((await server.graphql(SERVICES)).status, 200);
+  });
+
   it('a database that swallows every packet is away after connect_timeout', async () => {
     const sockets: Socket[] = [];
     const hole = createServer((socket) => sockets.push(socket));

@@ -201,14 +201,20 @@ describe('api-server HTTP', () => {
       for (const pid of pids()) assert.throws(() => process.kill(pid, 0), 'no worker is left');
     });
 
-    it('share the budget of connections, and need two each', async () => {
-      const ended = await runRole(['serve'], {
-        PCF_API__DATABASE__URL: url,
+    it('share the connection budget: a pod with a budget too small for its workers runs fewer and reports it', async () => {
+      const server = await start({
         PCF_API__SERVER__WORKERS: '4',
-        PCF_API__DATABASE__MAX_CONNECTIONS: '7',
+        PCF_API__DATABASE__MAX_CONNECTIONS: '5',
+        PCF_API__SHUTDOWN__DELAY: '0s',
       });
-      assert.equal(ended.code, EXIT.config);
-      assert.match(ended.lastWords, /database\.max_connections: 7 is too low for server\.workers = 4/);
+      await server.waitForReady();
+      assert.equal((await server.graphql(SERVICES)).status, 200);
+      await eventually('two workers run', async () => /pcf_api_workers 2/.test(await server.metrics()));
+      assert.match(await server.metrics(), /pcf_api_workers_configured 4/);
+      const warning = server.logs.find(({ msg }) => /running fewer/.test(String(msg)));
+      assert.deepEqual([warning?.workers, warning?.configured, warning?.maxConnections], [2, 4, 5]);
+      server.signal('SIGTERM');
+      assert.equal((await server.ended).code, EXIT.ok);
     });
 
     it('end with their primary, however that ends', async () => {

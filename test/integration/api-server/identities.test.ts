@@ -424,6 +424,22 @@ describe('api-server identities', () => {
       await connected;
       assert.equal(((await ended) as { code: number }).code, 4_403);
     });
+
+    it('a revoked key receives no event later than the TTL of the identity cache', async () => {
+      const { key, id } = await newKey({ scopes: ['READ'] });
+      const { client, connected, ended } = connect({ 'x-api-key': key });
+      await connected;
+      await eventually('it is subscribed', async () => /^pcf_api_subscribers 1$/m.test(await api.metrics()));
+      await as('ADMIN', 'mutation ($id: ID!) { revokeApiKey(input: { id: $id }) { id } }', { id });
+      await new Promise((resolve) => setTimeout(resolve, 300));
+      const { data } = await as('ADMIN', CREATE_SERVICE, { name: 'web' });
+      const record = 'mutation ($input: RecordDeploymentInput!) { recordDeployment(input: $input) { id } }';
+      const input = { serviceId: data.createService.id, version: 'v1', environment: 'production' };
+      const recorded = await as('ADMIN', record, { input: { ...input, idempotencyKey: 'revoked' } });
+      assert.deepEqual(recorded.errors, []);
+      assert.equal(((await ended) as { code: number }).code, 4_403);
+      await client.dispose();
+    });
   });
 
   describe('the first admin', () => {

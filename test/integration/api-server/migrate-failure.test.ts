@@ -118,7 +118,7 @@ describe('api-server migrate, in trouble', () => {
       assert.match(
         report.error ?? '',
         new RegExp(
-          `^Add1795380000001: canceling statement due to lock timeout; held by pid ${pid} \\(a long report, .*idle in transaction\\)`,
+          `^Add1795380000001: could not obtain lock on services; held by pid ${pid} \\(a long report, .*idle in transaction\\)`,
         ),
       );
       assert.deepEqual(

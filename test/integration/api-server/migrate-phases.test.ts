@@ -176,7 +176,17 @@ describe('api-server migrate, phase by phase', () => {
       'it is found again, as the server writes it',
     );
     await forget();
-    for (const definition of ['"Teams" (id)', 'services (owner)']) {
+    const others = [
+      '"Teams" (id)',
+      'services (owner)',
+      // Each differs in one part from what is there.
+      `"Teams" ("Name" DESC, lower("Name")) INCLUDE (id) WHERE "Name" <> 'x'`,
+      `"Teams" ("Name" DESC, upper("Name")) INCLUDE (id) WHERE "Name" <> ''`,
+      `"Teams" ("Name" text_pattern_ops DESC, lower("Name")) INCLUDE (id) WHERE "Name" <> ''`,
+      `"Teams" ("Name" COLLATE "C" DESC, lower("Name")) INCLUDE (id) WHERE "Name" <> ''`,
+      `"Teams" ("Name" DESC NULLS LAST, lower("Name")) INCLUDE (id) WHERE "Name" <> ''`,
+    ];
+    for (const definition of others) {
       const refused = await runRole(UP, env(), index(definition));
       assert.equal(refused.code, EXIT.config, definition);
       assert.match(

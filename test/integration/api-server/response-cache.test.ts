@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
-import { tablesIn } from '../../../api-server/database/routing/statement-tables.js';
 import { type CacheKey, ResponseCache } from '../../../api-server/graphql/cache/response-cache.js';
 import { eventually } from '../../support/pcf-api.js';
 import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
@@ -149,14 +148,5 @@ describe('api-server response cache', () => {
     const before = await count(api);
     await deploy(api);
     assert.equal(await count(api), before + 1);
-  });
-
-  it('knows the tables of a statement', () => {
-    const insert =
-      'WITH changed AS (INSERT INTO deployments (id) SELECT 1 FROM services RETURNING *) SELECT * FROM changed';
-    assert.deepEqual(tablesIn(insert), { reads: ['services', 'changed'], writes: ['deployments'] });
-    assert.deepEqual(tablesIn('UPDATE "services" AS t SET a = 1').writes, ['services']);
-    assert.deepEqual(tablesIn('DELETE FROM events').writes, ['events']);
-    assert.deepEqual(tablesIn('SELECT 1 FROM a JOIN b ON true'), { reads: ['a', 'b'], writes: [] });
   });
 });

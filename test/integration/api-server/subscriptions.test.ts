@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
+import type { Access } from '../../../api-server/database/access.js';
 import type { Database } from '../../../api-server/database/database.js';
 import { eventRetentionJob } from '../../../api-server/modules/events/event-retention.js';
 import { PostgresSignal } from '../../../api-server/modules/events/event-signal.js';
@@ -124,18 +125,16 @@ describe('api-server subscriptions', () => {
     const next = await subscribe(domain);
     await domain.record(web, { version: 'before' });
     const { cursor } = await next();
-    const late = domain.database.dataSource.createQueryRunner();
-    try {
-      await late.startTransaction();
-      const INSERT = `INSERT INTO domain_events (kind, subject_id, service_id, environment, payload)
+    const access: Access = { mode: 'write', tables: ['domain_events'] };
+    await domain.database.dataSource.withManager(access, (connected) =>
+      connected.transaction(async (late) => {
+        const INSERT = `INSERT INTO domain_events (kind, subject_id, service_id, environment, payload)
         SELECT kind, subject_id, service_id, environment, payload FROM domain_events LIMIT 1 RETURNING id`;
-      await late.query(INSERT);
-      await domain.record(web, { version: 'after' });
-      assert.equal((await next()).deployment.version, 'after');
-      await late.commitTransaction();
-    } finally {
-      await late.release();
-    }
+        await late.query(INSERT);
+        await domain.record(web, { version: 'after' });
+        assert.equal((await next()).deployment.version, 'after');
+      }),
+    );
     domain.modules.feed.announce();
     assert.equal((await next()).deployment.version, 'before', 'the late one, once it is there');
     const again = await subscribe(other, { after: cursor });

@@ -120,8 +120,8 @@ describe('kubectl pcf dashboard', function () {
 
   it('shows the canary: phase, weights, what is waited for, revisions, pods, steps, migration', async () => {
     await shows('#phase', 'Canary');
-    assert.match(await text('#waiting'), /gets 25 % of the traffic.*waiting for somebody to continue/);
-    assert.deepEqual([await text('#in-force'), await text('#asked')], ['25 %', '25 %']);
+    assert.match(await text('#waiting'), /receives 25 % of the traffic.*waiting for manual promotion/);
+    assert.deepEqual([await text('#effective'), await text('#desired')], ['25 %', '25 %']);
     assert.match(await text('.traffic'), /read back from the route/);
     await shows('.revision.stable', 'pcf-api:1.0.0');
     await shows('.revision.canary', 'pcf-api:1.1.0');
@@ -143,8 +143,8 @@ describe('kubectl pcf dashboard', function () {
     await page.evaluate('window.mark = 1');
     await page.locator('button[data-act=pause]').focus();
     await api.patch({ canaryWeight: 50 });
-    await shows('#in-force', '50 %');
-    await shows('#live', /gets 50 % of the traffic/);
+    await shows('#effective', '50 %');
+    await shows('#live', /receives 50 % of the traffic/);
     assert.equal(await page.evaluate('window.mark'), 1);
     assert.equal(await page.evaluate('document.activeElement.dataset.act'), 'pause');
   });
@@ -152,7 +152,7 @@ describe('kubectl pcf dashboard', function () {
   it('is used by keyboard alone: filter, list, weight and the question before it', async () => {
     await page.keyboard.press('/');
     await page.keyboard.type('no such');
-    await shows('#rows', 'None is called so');
+    await shows('#rows', 'No PcfApi matches the filter');
     await page.keyboard.press('Escape');
     await page.keyboard.press('ArrowDown');
     assert.match(String(await page.evaluate('document.activeElement.href')), /#\/dashboard-\d+\/api$/);
@@ -169,7 +169,7 @@ describe('kubectl pcf dashboard', function () {
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
     await shows('#said', 'api: canaryWeight 50 -> 30');
-    await shows('#in-force', '30 %');
+    await shows('#effective', '30 %');
     assert.equal(posted.length, 1);
   });
 
@@ -237,7 +237,7 @@ describe('kubectl pcf dashboard', function () {
     await api.patch({ canaryWeight: 40 });
     await context.setOffline(false);
     await shows('#connection', 'live');
-    await shows('#in-force', '40 %');
+    await shows('#effective', '40 %');
   });
 
   it("does no more than the caller may, and says so in the API server's words", async () => {
@@ -250,7 +250,10 @@ describe('kubectl pcf dashboard', function () {
       await readers.locator('#confirm-yes').click();
       const said = readers.locator('#said.bad');
       await said.waitFor();
-      assert.match(await said.innerText(), /Not done: pcfapis\.pcf\.dev "api" is forbidden: User .*watcher/);
+      assert.match(
+        await said.innerText(),
+        /Action failed: pcfapis\.pcf\.dev "api" is forbidden: User .*watcher/,
+      );
       assert.match(await readers.locator('#notices').innerText(), /not shown: pods is forbidden/);
       assert.equal(api.status.phase, 'Canary');
     } finally {
@@ -292,7 +295,7 @@ describe('kubectl pcf dashboard', function () {
     const { at } = api.status.failed!;
     await page.locator('button[data-act=retry]').click();
     await page.locator('#confirm-yes').click();
-    await shows('#said', /api: tries api-\w+ again/);
+    await shows('#said', /api: retries api-\w+/);
     await api.watch.until('it is tried again', (view) => view?.status?.failed?.at !== at);
   });
 

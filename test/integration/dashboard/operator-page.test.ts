@@ -70,7 +70,7 @@ describe("the operator's own dashboard", function () {
     assert.match(none.error, /send a Kubernetes token/);
     const wrong = await ask('abc.def.ghi');
     assert.equal(wrong.status, 401);
-    assert.match(wrong.error, /does not know this token/);
+    assert.match(wrong.error, /does not accept this token/);
     assert.equal((await ask(undefined, '/api/events')).status, 401);
   });
 
@@ -97,7 +97,7 @@ describe("the operator's own dashboard", function () {
       body: JSON.stringify({ namespace: api.namespace, name: api.name, action: 'pause' }),
     });
     assert.equal(response.status, 405);
-    assert.match(await response.text(), /only shows.*kubectl pcf dashboard/);
+    assert.match(await response.text(), /read-only.*kubectl pcf dashboard/);
   });
 
   it('asks for the token in the page, and then shows what runs, without a button that acts', async function () {

@@ -59,7 +59,7 @@ describe('on a cluster with nothing but Kubernetes, the operator', function () {
     await watch.until('told', (api) => api?.status?.reason === 'TrafficProviderMissing', 30_000);
     assert.equal(condition('Ready')?.status, 'False');
     assert.match(condition('Ready')?.message ?? '', /the cluster has no .*VirtualService/);
-    await watch.until('the rest', () => condition('Degraded')?.reason === 'KindMissing', 30_000);
+    await watch.until('the rest', () => condition('Degraded')?.reason === 'CRDMissing', 30_000);
     for (const told of [
       /ServiceMonitor \(monitoring\.coreos\.com\): install the Prometheus operator/,
       /Certificate \(cert-manager\.io\): install cert-manager/,
@@ -79,9 +79,9 @@ describe('on a cluster with nothing but Kubernetes, the operator', function () {
       assert.ok(tookMs < PICKED_UP_MS, `${made.kind}: ${Math.round(tookMs)} ms`);
       if (project !== 'istio') continue;
       await cluster.ready(watch);
-      assert.equal(condition('Degraded')?.reason, 'KindMissing', 'the others are still missing');
+      assert.equal(condition('Degraded')?.reason, 'CRDMissing', 'the others are still missing');
     }
-    await watch.until('all is well', () => condition('Degraded')?.reason === 'AllWell', 10_000);
+    await watch.until('all is well', () => condition('Degraded')?.reason === 'AsExpected', 10_000);
     await cluster.ready(watch);
   });
 });

@@ -56,7 +56,7 @@ describe('kubectl pcf, in a delivery by steps,', function () {
   });
 
   it('undo is a change of weight while the pods still run, and past the delay a delivery by steps', async () => {
-    assert.match(await pcf('undo'), /goes back to revision 1, .*pcf-api:1\.0\.0/);
+    assert.match(await pcf('undo'), /rolls back to revision 1, .*pcf-api:1\.0\.0/);
     await stable('1.0.0');
     assert.equal(api.status.stableRevision, revisions[0]);
     assert.deepEqual([last()?.outcome, last()?.by], ['Undone', 'pcf-cli']);
@@ -66,7 +66,7 @@ describe('kubectl pcf, in a delivery by steps,', function () {
     await pcf('promote', '--full');
     await stable('1.1.0');
     await eventually('the old pods are gone', async () => (await withPods()).length === 1, 30_000);
-    assert.match(await pcf('undo'), /goes back to revision 1/);
+    assert.match(await pcf('undo'), /rolls back to revision 1/);
     await stands('1.0.0', 25);
     assert.equal(api.status.updateRevision, revisions[0], 'it is the revision on record');
     await pcf('promote', '--full');
@@ -75,11 +75,11 @@ describe('kubectl pcf, in a delivery by steps,', function () {
   });
 
   it('undo --to takes the name or the number of a revision, and says what there is when it is neither', async () => {
-    await assert.rejects(pcf('undo', '--to', '9'), /there is no revision 9 on record; there is 2 .*, 1 /);
-    assert.match(await pcf('undo', '--to', '2'), /goes back to revision 2, .*pcf-api:1\.1\.0/);
+    await assert.rejects(pcf('undo', '--to', '9'), /revision 9 not found; retained revisions: 2 .*, 1 /);
+    assert.match(await pcf('undo', '--to', '2'), /rolls back to revision 2, .*pcf-api:1\.1\.0/);
     await stands('1.1.0', 25);
     assert.equal(api.status.updateRevision, revisions[1]);
-    assert.match(await pcf('undo', '--to', revisions[0]!), /goes back to revision 1/);
+    assert.match(await pcf('undo', '--to', revisions[0]!), /rolls back to revision 1/);
     await stable('1.0.0');
     assert.equal(last()?.outcome, 'RolledBack');
     assert.match(await pcf('history'), /RolledBack/);

@@ -40,7 +40,7 @@ describe('kubectl pcf', function () {
     assert.match(moved.out, /pcfapi\.pcf\.dev\/api canaryWeight 0 -> 50/);
 
     const shown = await pcf(['status', api.name, ...here()]);
-    assert.match(shown.out, /asked 50 %, in force 50 % \(read back from the route\)/);
+    assert.match(shown.out, /desired 50 %, effective 50 % \(read back from the route\)/);
     assert.match(shown.out, /WeightChanged/);
     const all = JSON.parse((await pcf(['status', '-o', 'json', ...here()])).out);
     assert.equal(all[0].status.traffic.effectiveWeight, 50);
@@ -61,9 +61,9 @@ describe('kubectl pcf', function () {
 
   it('stays with --watch, shows each change as it comes, and leaves with Ctrl-C', async () => {
     const watching = spawnPcf(sandbox, ['status', api.name, '--watch', ...here()]);
-    await eventually('the first screen', () => /asked 40 %, in force 40 %/.test(watching.result.out));
+    await eventually('the first screen', () => /desired 40 %, effective 40 %/.test(watching.result.out));
     await api.patch({ canaryWeight: 60 });
-    await eventually('the next', () => /asked 60 %, in force 60 %/.test(watching.result.out));
+    await eventually('the next', () => /desired 60 %, effective 60 %/.test(watching.result.out));
     assert.equal(watching.result.code, null, 'it is still there');
     watching.child.kill('SIGINT');
     assert.deepEqual(await watching.ended, { ...watching.result, code: 0, problems: '' });
@@ -97,7 +97,7 @@ describe('kubectl pcf', function () {
     const { code, out } = await pcf(['doctor', api.name, '--connect', ...here()]);
     assert.equal(code, 0, out);
     assert.match(out, /database +PostgreSQL 18/);
-    assert.match(out, /route +the route is in force as it was written/);
+    assert.match(out, /route +the route is in effect/);
   });
 
   it('names each thing that is missing, and how to fix it', async () => {
@@ -125,7 +125,7 @@ spec:
       /✗ +Secret registry +does not exist/,
       new RegExp(`kubectl create secret docker-registry registry -n ${namespace} `),
       /✗ +certificate issuer +ClusterIssuer letsencrypt does not exist/,
-      /! +backup +no backup is known/,
+      /! +backup +no backup found/,
       /! +alerts /,
       /3 of \d+ checks failed/,
     ])
@@ -141,7 +141,7 @@ spec:
     await sandbox.parts.client.patch(SecretKind, namespace, 'pcf-api-secrets', { data });
     const { code, out } = await pcf(['doctor', '-f', '-', '--connect', '-n', namespace], small);
     assert.equal(code, 1);
-    assert.match(out, /✗ +database +it can't be reached from here: .*ECONNREFUSED/);
+    assert.match(out, /✗ +database +unreachable from this machine: .*ECONNREFUSED/);
     assert.ok(!out.includes('secret@'), 'the password is not told');
   });
 
@@ -159,13 +159,13 @@ spec:
     assert.equal(problems, '');
     for (const line of [
       /✓ +PcfApi CRD +v1alpha1 is served/,
-      /- +operator +your own account may not look/,
-      /- +operator's rights +your own account may not ask/,
-      /- +Secret pcf-api-secrets +your own account may not read it/,
-      /- +alerts +your own account may not look/,
+      /- +operator +your account lacks permissions/,
+      /- +operator permissions +your account may not create/,
+      /- +Secret pcf-api-secrets +your account may not read it/,
+      /- +alerts +your account lacks permissions/,
       /✓ +kinds /,
       /✓ +health /,
-      /nothing stands in the way/,
+      /no check failed/,
     ])
       assert.match(out, line);
   });
@@ -191,7 +191,7 @@ spec:
       const { out } = await pcf(['doctor', api.name, ...here()]);
       assert.match(
         out,
-        /✗ +operator's rights +release-pcf-operator may not .*patch pcfapis\/status\.pcf\.dev/,
+        /✗ +operator permissions +release-pcf-operator may not .*patch pcfapis\/status\.pcf\.dev/,
       );
     } finally {
       await kubectl.run(['delete', 'pod', hostname(), ...at, '--grace-period=0', '--force']);

@@ -8,7 +8,7 @@ import {
   VirtualServiceKind,
 } from '../../../operator/resources/kinds.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
-import { lane } from '../../support/lane.js';
+import { itConcurrently as it } from '../../support/it-concurrently.js';
 import { eventually, image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
@@ -26,8 +26,6 @@ describe('a delivery', function () {
     this.timeout(START_TIMEOUT_MS);
     sandbox = await sharedSandbox();
   });
-  const left = lane();
-  const right = lane();
 
   async function istioWeights(api: TestApi): Promise<{ header?: string; weights: Record<string, number> }> {
     const { http } = await api.specOf<{ http: Http[] }>(VirtualServiceKind);
@@ -45,7 +43,7 @@ describe('a delivery', function () {
       return effectiveWeight === weight && verified === true;
     });
 
-  left('goes from nothing to a canary, its weights, and promotion', async () => {
+  it('goes from nothing to a canary, its weights, and promotion', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'istio'), { replicas: 2 });
     await api.ready();
     const old = api.status.stableRevision!;
@@ -74,7 +72,7 @@ describe('a delivery', function () {
     await api.remove();
   });
 
-  right('is called off by going back, at once, and the canary goes a while later', async () => {
+  it('is called off by going back, at once, and the canary goes a while later', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'back'), {
       strategy: { type: 'Canary', canary: { scaleDownDelay: '2s' } },
     });
@@ -94,45 +92,42 @@ describe('a delivery', function () {
     await api.remove();
   });
 
-  left(
-    'makes a new revision of a change of config or env, and none of a change of weight or replicas',
-    async () => {
-      const api = await TestApi.create(sandbox, await newTenant(sandbox, 'inputs'));
-      await api.ready();
-      const first = api.status.stableRevision;
-      await api.patch({ replicas: 2, canaryWeight: 100 });
-      await api.ready();
-      assert.equal(api.status.stableRevision, first);
-      await api.patch({ config: { logging: { level: 'warn' } } });
-      await api.watch.until(
-        'second revision',
-        ({ status } = {} as never) => status?.phase === 'Ready' && status.stableRevision !== first,
-      );
-      const second = api.status.stableRevision;
-      await api.patch({ env: [{ name: 'GREETING', value: 'hello' }] });
-      await api.watch.until(
-        'third revision',
-        ({ status } = {} as never) => status?.phase === 'Ready' && status.stableRevision !== second,
-      );
-      await api.remove();
-    },
-  );
+  it('makes a new revision of a change of config or env, and none of a change of weight or replicas', async () => {
+    const api = await TestApi.create(sandbox, await newTenant(sandbox, 'inputs'));
+    await api.ready();
+    const first = api.status.stableRevision;
+    await api.patch({ replicas: 2, canaryWeight: 100 });
+    await api.ready();
+    assert.equal(api.status.stableRevision, first);
+    await api.patch({ config: { logging: { level: 'warn' } } });
+    await api.watch.until(
+      'second revision',
+      ({ status } = {} as never) => status?.phase === 'Ready' && status.stableRevision !== first,
+    );
+    const second = api.status.stableRevision;
+    await api.patch({ env: [{ name: 'GREETING', value: 'hello' }] });
+    await api.watch.until(
+      'third revision',
+      ({ status } = {} as never) => status?.phase === 'Ready' && status.stableRevision !== second,
+    );
+    await api.remove();
+  });
 
-  right('stands still while paused, and continues after', async () => {
+  it('stands still while paused, and continues after', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'paused'));
     await api.ready();
     await api.patch({ image: image('1.1.0'), canaryWeight: 20 });
     await inForce(api, 20);
     await api.patch({ paused: true, canaryWeight: 80 });
     await api.reason('Paused');
-    assert.match(api.message(), /stays at 20 %; canaryWeight 80 waits/);
+    assert.match(api.message(), /stays at 20 %; canaryWeight 80 is not applied/);
     assert.equal((await istioWeights(api)).weights[api.status.updateRevision!], 20);
     await api.patch({ paused: false });
     await inForce(api, 80);
     await api.remove();
   });
 
-  left('works the same through the Gateway API', async () => {
+  it('works the same through the Gateway API', async () => {
     const namespace = await newTenant(sandbox, 'gwapi');
     const traffic = {
       provider: 'GatewayAPI',
@@ -166,7 +161,7 @@ describe('a delivery', function () {
     await api.remove();
   });
 
-  right('needs no mesh: provider None shares by pods', async () => {
+  it('needs no mesh: provider None shares by pods', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'none'), {
       replicas: 2,
       traffic: { provider: 'None' },
@@ -186,7 +181,7 @@ describe('a delivery', function () {
     await api.remove();
   });
 
-  left('is scaled by kubectl scale, and can be waited for by kubectl wait', async () => {
+  it('is scaled by kubectl scale, and can be waited for by kubectl wait', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'scale'));
     const { kubectl } = sandbox.parts;
     await kubectl.run(['wait', 'pcf/api', '-n', api.namespace, '--for=condition=Ready', '--timeout=60s']);
@@ -198,7 +193,7 @@ describe('a delivery', function () {
     await api.remove();
   });
 
-  right('leaves nothing behind when it is deleted, the route first', async () => {
+  it('leaves nothing behind when it is deleted, the route first', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'delete'));
     await api.ready();
     await api.remove();

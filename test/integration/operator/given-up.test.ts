@@ -43,7 +43,7 @@ const CAUSES: Cause[] = [
   {
     reason: 'AbortRequested',
     spec: { image: image('1.1.0'), migrations: null, progressDeadline: null },
-    says: /aborted by hand/,
+    says: /an abort was requested/,
     byHand: 'abort',
   },
 ];

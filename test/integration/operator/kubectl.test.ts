@@ -3,6 +3,7 @@ import { PcfApiKind } from '../../../operator/resources/kinds.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
 import { line } from '../../support/audit-log.js';
 import { type AuditedCluster, sharedAuditedCluster } from '../../support/audited-cluster.js';
+import { itConcurrently as it } from '../../support/it-concurrently.js';
 import { kubectlPcf } from '../../support/kubectl-pcf.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
@@ -63,12 +64,12 @@ describe('with kubectl alone', function () {
     await wait('condition=Ready');
 
     const said = [
-      /^delivery of (\S+) begins$/,
-      /^(\S+) is the stable revision now$/,
-      /^delivery of (\S+) begins$/,
-      /^(\S+) gets 20 %, it had 0 %$/,
-      /^(\S+) gets 60 %, it had 20 %$/,
-      /^(\S+) is the stable revision now$/,
+      /^started the delivery of (\S+)$/,
+      /^promoted (\S+) to the stable revision$/,
+      /^started the delivery of (\S+)$/,
+      /^weight of (\S+) changed from 0 % to 20 %$/,
+      /^weight of (\S+) changed from 20 % to 60 %$/,
+      /^promoted (\S+) to the stable revision$/,
     ];
     let events: Event[] = [];
     await eventually('all has been told', async () => {
@@ -78,7 +79,7 @@ describe('with kubectl alone', function () {
       return events.filter(({ reason }) => reason === 'Promoted').length === 2;
     });
     // The last weight is told, or its promotion alone where both are decided at once.
-    const notes = events.map(({ note }) => note).filter((note) => !/ gets 100 %/.test(note));
+    const notes = events.map(({ note }) => note).filter((note) => !/ to 100 %/.test(note));
     assert.equal(notes.length, said.length, notes.join('\n'));
     const about = said.map((pattern, index) => {
       assert.match(notes[index]!, pattern, notes.join('\n'));
@@ -149,7 +150,7 @@ describe('with kubectl alone', function () {
     await cluster.patch(namespace, { ...change, availability: { topologySpread: 'Node' } });
     await settled((stable) => stable !== first);
     const { out, problems } = await kubectlPcf(cluster.sandbox, ['undo', 'api', '-n', namespace]);
-    assert.match(out, /goes back to revision 1, \S+:1\.0\.0\n$/, problems);
+    assert.match(out, /rolls back to revision 1, \S+:1\.0\.0\n$/, problems);
     await settled((stable) => stable === first);
   });
 });

@@ -1,5 +1,6 @@
 /** What people see, what requests notice, and how it heals, when something happens to the migrations of a delivery. */
 import assert from 'node:assert/strict';
+import { it as itAlone } from 'mocha';
 import { Client } from 'pg';
 import { JobKind, PodKind, SecretKind } from '../../../operator/resources/kinds.js';
 import { LABELS } from '../../../operator/resources/metadata.js';
@@ -7,7 +8,7 @@ import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { Load } from '../../../sandbox/story/load.js';
 import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
 import { seedServices } from '../../../sandbox/story/split/seed.js';
-import { lane } from '../../support/lane.js';
+import { itConcurrently as it } from '../../support/it-concurrently.js';
 import { FULL_PACE, paceRows } from '../../support/paced-rows.js';
 import { eventually, image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
@@ -43,11 +44,8 @@ describe('a delivery whose migrations meet trouble', function () {
     this.timeout(START_TIMEOUT_MS);
     sandbox = await sharedSandbox();
   });
-  /** Those that end the operator: the others do not notice more than that they wait. */
-  const killing = lane();
-  /** Most of its time is that between two tries of a Job. */
-  const patient = lane();
-  const beside = lane();
+  /** The other tests only wait a little longer when the operator is killed. */
+  const killsOperator = { group: 'kills the operator' };
 
   const seen = (api: TestApi): Partial<Migration> => api.status.migration ?? {};
   /** Returns the status that met the check: a moment later there may be another one. */
@@ -100,8 +98,9 @@ describe('a delivery whose migrations meet trouble', function () {
   /** Nothing but the old version has answered. */
   const onlyOld = ({ total }: Load) => assert.deepEqual(Object.keys(total.served), ['1.0.0']);
 
-  killing(
+  it(
     'tells how far a backfill is, and continues where it was though runner and operator are killed',
+    killsOperator,
     async () => {
       const { api, load, end } = await served('progress', { replicas: 1 });
       await seed(api);
@@ -130,7 +129,7 @@ describe('a delivery whose migrations meet trouble', function () {
     },
   );
 
-  beside('names the session that has the lock of a table, and continues once that has ended', async () => {
+  it('names the session that has the lock of a table, and continues once that has ended', async () => {
     const { api, load, end } = await served('locked', { migrations: { lockTimeout: '300ms' } });
     const holder = new Client({
       connectionString: sandbox.postgres.url(api.namespace),
@@ -157,59 +156,56 @@ describe('a delivery whose migrations meet trouble', function () {
     await end();
   });
 
-  patient(
-    'says what PostgreSQL said of wrong credentials, of used-up connections and of a full disk, and continues once that is fixed',
-    async () => {
-      const { api, load, end } = await served('credentials');
-      const url = new URL(sandbox.postgres.url(api.namespace));
-      const database = new Client({ connectionString: url.href });
-      await database.connect();
-      const role = `limited_${api.namespace.replace('-', '_')}`;
-      await database.query(
-        `CREATE ROLE ${role} LOGIN PASSWORD 'right' CONNECTION LIMIT 0 IN ROLE ${url.username}`,
-      );
-      const secret = (password: string) => {
-        const databaseUrl = new URL(url);
-        Object.assign(databaseUrl, { username: role, password });
-        return sandbox.parts.kubectl.apply([
-          {
-            apiVersion: 'v1',
-            kind: 'Secret',
-            metadata: { name: 'other', namespace: api.namespace },
-            stringData: { 'database-url': databaseUrl.href },
-          },
-        ]);
-      };
-      /** Each try comes twice as long after the one before, 10 s at first. */
-      const says = async (message: RegExp) => {
-        const isTold = () => message.test(api.message()) && api.status.reason === 'MigrationRetrying';
-        await api.watch.until(`${message}`, isTold, 150_000);
-        onlyOld(load);
-      };
-      await secret('wrong');
-      await api.patch({ image: NEW, database: { secretRef: { name: 'other' } }, config: IMPATIENT });
-      await says(/password authentication failed/);
-      assert.equal(api.message().includes('wrong'), false);
-      await secret('right');
-      await says(/too many connections for role/);
-      await database.query(FULL_DISK);
-      await database.query(`ALTER ROLE ${role} CONNECTION LIMIT -1`);
-      await says(/No space left on device/);
-      await database.query('DROP EVENT TRIGGER full_disk');
-      await database.end();
-      await promoted(api);
-      assert.ok(await api.get(SecretKind, 'other'));
-      await end();
-    },
-  );
+  it('says what PostgreSQL said of wrong credentials, of used-up connections and of a full disk, and continues once that is fixed', async () => {
+    const { api, load, end } = await served('credentials');
+    const url = new URL(sandbox.postgres.url(api.namespace));
+    const database = new Client({ connectionString: url.href });
+    await database.connect();
+    const role = `limited_${api.namespace.replace('-', '_')}`;
+    await database.query(
+      `CREATE ROLE ${role} LOGIN PASSWORD 'right' CONNECTION LIMIT 0 IN ROLE ${url.username}`,
+    );
+    const secret = (password: string) => {
+      const databaseUrl = new URL(url);
+      Object.assign(databaseUrl, { username: role, password });
+      return sandbox.parts.kubectl.apply([
+        {
+          apiVersion: 'v1',
+          kind: 'Secret',
+          metadata: { name: 'other', namespace: api.namespace },
+          stringData: { 'database-url': databaseUrl.href },
+        },
+      ]);
+    };
+    /** Each try comes twice as long after the one before, 10 s at first. */
+    const says = async (message: RegExp) => {
+      const isTold = () => message.test(api.message()) && api.status.reason === 'MigrationRetrying';
+      await api.watch.until(`${message}`, isTold, 150_000);
+      onlyOld(load);
+    };
+    await secret('wrong');
+    await api.patch({ image: NEW, database: { secretRef: { name: 'other' } }, config: IMPATIENT });
+    await says(/password authentication failed/);
+    assert.equal(api.message().includes('wrong'), false);
+    await secret('right');
+    await says(/too many connections for role/);
+    await database.query(FULL_DISK);
+    await database.query(`ALTER ROLE ${role} CONNECTION LIMIT -1`);
+    await says(/No space left on device/);
+    await database.query('DROP EVENT TRIGGER full_disk');
+    await database.end();
+    await promoted(api);
+    assert.ok(await api.get(SecretKind, 'other'));
+    await end();
+  });
 
-  beside('gives up an image that knows no phases, says why, and leaves the stable one alone', async () => {
+  it('gives up an image that knows no phases, says why, and leaves the stable one alone', async () => {
     const { api, load, end } = await served('phases');
     await api.patch({ image: image('without-phases'), canaryWeight: 50 });
     await api.reason('MigrationFailed', 60_000);
     assert.match(
       api.message(),
-      /does not take `migrate up --phase`.*use a newer one, or migrations.mode Disabled/,
+      /does not support `migrate up --phase`: use a newer image, or migrations.mode Disabled/,
     );
     onlyOld(load);
     await api.patch({ image: NEW, canaryWeight: null });
@@ -217,7 +213,7 @@ describe('a delivery whose migrations meet trouble', function () {
     await end();
   });
 
-  killing('runs once more what nobody heard the end of, and finds nothing to do', async () => {
+  it('runs once more what nobody heard the end of, and finds nothing to do', killsOperator, async () => {
     const { api, load, end } = await served('unheard');
     const holder = new Client({ connectionString: sandbox.postgres.url(api.namespace) });
     await holder.connect();
@@ -251,78 +247,72 @@ describe('a delivery whose migrations meet trouble', function () {
     await end();
   });
 
-  beside(
-    'stops a backfill that nobody waits for any more, so that a hotfix need not, and continues with it later',
-    async () => {
-      const { api, end } = await served('hotfix', { replicas: 1 });
-      await seed(api);
-      const backfills = async () =>
-        (await api.owned(JobKind)).filter(({ metadata }) => metadata.labels?.[LABELS.stage] === 'backfill');
-      await api.patch({ image: NEW });
-      const { progress: before } = await until(api, 'rows are filled', isFilling);
-      assert.ok(before && before.rows > 0 && before.rows < ROWS, JSON.stringify(before));
-      const hotfix = image('1.1.0');
-      await api.patch({ image: hotfix });
-      await api.watch.until(
-        'the hotfix is promoted',
-        ({ status } = {} as PcfApiView) => status?.phase === 'Ready' && status.stableImage === hotfix,
-        120_000,
-      );
-      await eventually('it is stopped', async () => (await backfills()).length === 0);
+  it('stops a backfill that nobody waits for any more, so that a hotfix need not, and continues with it later', async () => {
+    const { api, end } = await served('hotfix', { replicas: 1 });
+    await seed(api);
+    const backfills = async () =>
+      (await api.owned(JobKind)).filter(({ metadata }) => metadata.labels?.[LABELS.stage] === 'backfill');
+    await api.patch({ image: NEW });
+    const { progress: before } = await until(api, 'rows are filled', isFilling);
+    assert.ok(before && before.rows > 0 && before.rows < ROWS, JSON.stringify(before));
+    const hotfix = image('1.1.0');
+    await api.patch({ image: hotfix });
+    await api.watch.until(
+      'the hotfix is promoted',
+      ({ status } = {} as PcfApiView) => status?.phase === 'Ready' && status.stableImage === hotfix,
+      120_000,
+    );
+    await eventually('it is stopped', async () => (await backfills()).length === 0);
 
-      await api.patch({ image: NEW });
-      const more = (migration: Partial<Migration>) =>
-        isFilling(migration) && (migration.progress?.rows ?? 0) > before.rows;
-      await until(api, 'more rows are filled', more);
-      await pcf(api, 'abort', api.name);
-      await api.reason('AbortRequested');
-      await eventually('it is stopped again', async () => (await backfills()).length === 0);
-      await sql(api, FULL_PACE);
-      await pcf(api, 'retry', api.name);
-      await promoted(api);
-      assert.equal(seen(api).progress?.rows, ROWS, 'no row was filled twice');
+    await api.patch({ image: NEW });
+    const more = (migration: Partial<Migration>) =>
+      isFilling(migration) && (migration.progress?.rows ?? 0) > before.rows;
+    await until(api, 'more rows are filled', more);
+    await pcf(api, 'abort', api.name);
+    await api.reason('AbortRequested');
+    await eventually('it is stopped again', async () => (await backfills()).length === 0);
+    await sql(api, FULL_PACE);
+    await pcf(api, 'retry', api.name);
+    await promoted(api);
+    assert.equal(seen(api).progress?.rows, ROWS, 'no row was filled twice');
 
-      await sandbox.parts.kubectl.run([
-        ...['delete', 'jobs,pods', '-n', api.namespace, '-l', 'app.kubernetes.io/component=migration'],
-        ...['--force', '--grace-period=0'],
-      ]);
-      const later = await until(api, 'its Jobs are deleted', ({ job }) => job === undefined);
-      assert.equal(later.progress?.rows, ROWS, 'the final figure outlives Jobs and pods');
-      await end();
-    },
-  );
+    await sandbox.parts.kubectl.run([
+      ...['delete', 'jobs,pods', '-n', api.namespace, '-l', 'app.kubernetes.io/component=migration'],
+      ...['--force', '--grace-period=0'],
+    ]);
+    const later = await until(api, 'its Jobs are deleted', ({ job }) => job === undefined);
+    assert.equal(later.progress?.rows, ROWS, 'the final figure outlives Jobs and pods');
+    await end();
+  });
 
-  beside(
-    'gives up what takes longer than its deadline, and heals a database that lost what was done when asked to try again',
-    async () => {
-      const { api, load, end } = await served('deadline');
-      const client = new Client({ connectionString: sandbox.postgres.url(api.namespace) });
-      await client.connect();
-      await client.query('BEGIN');
-      await client.query('LOCK TABLE services IN ACCESS SHARE MODE');
-      const hasty = { deadline: '5s', lockTimeout: '200ms' };
-      await api.patch({ image: NEW, canaryWeight: 10, migrations: hasty });
-      await api.reason('MigrationFailed', 60_000);
-      assert.match(api.message(), /lock|interrupted|deadline/i);
-      onlyOld(load);
-      await client.query('ROLLBACK');
-      await api.patch({ migrations: { deadline: '1m' } });
-      await pcf(api, 'retry', api.name);
-      await api.watch.until('10 %', (view) => view?.status?.traffic?.effectiveWeight === 10, 60_000);
+  it('gives up what takes longer than its deadline, and heals a database that lost what was done when asked to try again', async () => {
+    const { api, load, end } = await served('deadline');
+    const client = new Client({ connectionString: sandbox.postgres.url(api.namespace) });
+    await client.connect();
+    await client.query('BEGIN');
+    await client.query('LOCK TABLE services IN ACCESS SHARE MODE');
+    const hasty = { deadline: '5s', lockTimeout: '200ms' };
+    await api.patch({ image: NEW, canaryWeight: 10, migrations: hasty });
+    await api.reason('MigrationFailed', 60_000);
+    assert.match(api.message(), /lock|interrupted|deadline/i);
+    onlyOld(load);
+    await client.query('ROLLBACK');
+    await api.patch({ migrations: { deadline: '1m' } });
+    await pcf(api, 'retry', api.name);
+    await api.watch.until('10 %', (view) => view?.status?.traffic?.effectiveWeight === 10, 60_000);
 
-      await pcf(api, 'abort', api.name);
-      await api.reason('AbortRequested');
-      // What a replica did not have yet when it became the primary.
-      await client.query(LOST_IN_A_FAILOVER);
-      await client.end();
-      await api.patch({ canaryWeight: null });
-      await pcf(api, 'retry', api.name);
-      await promoted(api);
-      await end();
-    },
-  );
+    await pcf(api, 'abort', api.name);
+    await api.reason('AbortRequested');
+    // What a replica did not have yet when it became the primary.
+    await client.query(LOST_IN_A_FAILOVER);
+    await client.end();
+    await api.patch({ canaryWeight: null });
+    await pcf(api, 'retry', api.name);
+    await promoted(api);
+    await end();
+  });
 
-  it('waits for a database that is restarted in the middle of a backfill', async () => {
+  itAlone('waits for a database that is restarted in the middle of a backfill', async () => {
     const { api, load, end } = await served('restarted');
     await seed(api);
     await api.patch({ image: NEW });

@@ -15,6 +15,7 @@ import type { Sandbox } from '../../../sandbox/sandbox.js';
 import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
 import { SPLIT_MIGRATIONS } from '../../../sandbox/story/split/images.js';
 import { seedServices } from '../../../sandbox/story/split/seed.js';
+import { itConcurrently as it } from '../../support/it-concurrently.js';
 import { eventually, image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 import { runRole } from '../api-server/api-process.js';
@@ -119,13 +120,13 @@ describe('migrations, moved by the operator', function () {
     await assert.rejects(pcf(api, 'undo', api.name), ({ stderr }: { stderr: string }) => {
       assert.match(
         stderr,
-        new RegExp(`not undone: ${old} .* needs what ${SPLIT_MIGRATIONS.contract} took out`),
+        new RegExp(`undo rejected: ${old} .* needs what ${SPLIT_MIGRATIONS.contract} dropped`),
       );
       return true;
     });
     await api.patch({ image: OLD });
     await api.reason('BelowRollbackFloor');
-    assert.match(api.message(), /going back would not bring that data back/);
+    assert.match(api.message(), /a rollback would not restore that data/);
     assert.equal(api.status.stableImage, NEW);
     await eventually('an Event says so', async () => {
       const events = await sandbox.parts.kubectl.run([
@@ -136,7 +137,7 @@ describe('migrations, moved by the operator', function () {
         '-o',
         'jsonpath={.items[*].message}',
       ]);
-      return events.includes(`refused: ${old}`);
+      return events.includes(`rejected: ${old}`);
     });
     await api.patch({ image: NEW });
     await api.ready();
@@ -153,10 +154,7 @@ describe('migrations, moved by the operator', function () {
     assert.deepEqual(await jobs(api), ['plan']);
     assert.match(await pcf(api, 'migrate', 'approve', api.name), /approved api-\S+\/expand/);
     await api.ready();
-    await assert.rejects(
-      pcf(api, 'migrate', 'approve', api.name),
-      /no migration of api waits to be approved/,
-    );
+    await assert.rejects(pcf(api, 'migrate', 'approve', api.name), /no migration of api waits for approval/);
 
     await api.patch({ image: NEW });
     await api.reason('ApprovalNeeded');
@@ -166,7 +164,7 @@ describe('migrations, moved by the operator', function () {
     assert.equal(await hasOldColumn(api), true);
     await pcf(api, 'migrate', 'approve', api.name);
     await until(api, 'contracted', ({ rollbackFloor, pending }) => rollbackFloor !== undefined && !pending);
-    assert.match(await pcf(api, 'migrate', 'status', api.name), /back to +api-\S+ \(.*:2\.0\.0\)/);
+    assert.match(await pcf(api, 'migrate', 'status', api.name), /rollback to +api-\S+ \(.*:2\.0\.0\)/);
     await api.remove();
   });
 
@@ -196,7 +194,7 @@ describe('migrations, moved by the operator', function () {
     await until(
       api,
       'its pod is waited for',
-      ({ waitingFor }) => waitingFor === `the last pod of ${old} to go`,
+      ({ waitingFor }) => waitingFor === `the last pod of ${old} to terminate`,
     );
     assert.ok(!(await jobs(api)).some((stage) => stage === 'contract' || stage === 'hook'));
     await lost.remove();

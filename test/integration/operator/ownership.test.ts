@@ -79,7 +79,7 @@ describe('ownership of objects', function () {
     const watch = await cluster.create(namespace, blueGreen);
     await cluster.ready(watch);
     await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:1.1.0' });
-    await watch.until('NameTaken', (api?: PcfApiView) => api?.status?.reason === 'NameTaken');
+    await watch.until('NameConflict', (api?: PcfApiView) => api?.status?.reason === 'NameConflict');
     assert.match(
       readyMessage(watch.now()),
       new RegExp(
@@ -106,7 +106,7 @@ describe('ownership of objects', function () {
       ),
     );
     await createNamed(namespace, 'api-preview');
-    await until(namespace, 'api-preview', 'NameTaken');
+    await until(namespace, 'api-preview', 'NameConflict');
     await isQuiet(namespace, 'api-preview');
     assert.deepEqual((await service(namespace, 'api-preview')).owners, ['api']);
     await cluster.patch(namespace, { canaryWeight: 100 });
@@ -135,7 +135,7 @@ describe('ownership of objects', function () {
     assert.ok((await objects()).every(({ metadata }) => !metadata.ownerReferences?.length));
 
     const again = await cluster.create(namespace);
-    await again.until('NameTaken', (api?: PcfApiView) => api?.status?.reason === 'NameTaken');
+    await again.until('NameConflict', (api?: PcfApiView) => api?.status?.reason === 'NameConflict');
     assert.match(readyMessage(again.now()), /left it without an owner; .*pcf\.dev\/adopt-orphans=true/);
     assert.deepEqual(await essence(), before);
     assert.ok((await objects()).every(({ metadata }) => !metadata.ownerReferences?.length));

@@ -254,6 +254,6 @@ describe('the rights of the operator', function () {
       namespace,
     ]);
     const watch = await cluster.create(namespace);
-    await watch.until('NameTaken', (api) => api?.status?.reason === 'NameTaken', 30_000);
+    await watch.until('NameConflict', (api) => api?.status?.reason === 'NameConflict', 30_000);
   }
 });

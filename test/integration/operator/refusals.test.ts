@@ -7,6 +7,7 @@ import { line } from '../../support/audit-log.js';
 import { type AuditedCluster, metricsText, sharedAuditedCluster } from '../../support/audited-cluster.js';
 import { notesOf } from '../../support/drift.js';
 import { HttpEndpoint } from '../../support/http-endpoint.js';
+import { itConcurrently as it } from '../../support/it-concurrently.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
 
@@ -141,7 +142,7 @@ describe('what the API server refuses, the operator', function () {
     });
     await eventually('the promotion is told', async () => {
       const said = await notesOf(cluster, namespace);
-      return said.match(/is the stable revision now/g)?.length === 2;
+      return said.match(/promoted \S+ to the stable revision/g)?.length === 2;
     });
   });
 
@@ -311,7 +312,7 @@ describe('what the API server refuses, the operator', function () {
     await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:1.1.0' });
     await serves('registry.example.com/pcf-api:1.1.0');
     const says =
-      /^NetworkPolicy api can't be written .* failed calling webhook "away-networkpolicies\.example\.com"/;
+      /^writing NetworkPolicy api failed .* failed calling webhook "away-networkpolicies\.example\.com"/;
     assert.equal(watch.now()?.status?.reason, 'WebhookFailed');
     for (const [type, status] of [
       ['Ready', 'False'],
@@ -323,7 +324,7 @@ describe('what the API server refuses, the operator', function () {
     assert.match(condition(watch, 'Ready')?.message ?? '', says);
     assert.match(condition(watch, 'Degraded')?.message ?? '', says);
     await eventually('an Event tells it', async () =>
-      /NetworkPolicy api can't be written/.test(await notesOf(cluster, namespace)),
+      /writing NetworkPolicy api failed/.test(await notesOf(cluster, namespace)),
     );
     await answers();
     await cluster.patch(namespace, { replicas: 2 }); // or it would be half a minute, at most
@@ -336,7 +337,7 @@ describe('what the API server refuses, the operator', function () {
     const answers = await unreachable(namespace, 'apps', 'deployments');
     const watch = await cluster.create(namespace);
     await watch.until('told', (api?: PcfApiView) => api?.status?.reason === 'WebhookFailed', 30_000);
-    assert.match(condition(watch, 'Ready')?.message ?? '', /^Deployment api-\S+ can't be written/);
+    assert.match(condition(watch, 'Ready')?.message ?? '', /^writing Deployment api-\S+ failed/);
     const { status } = (await cluster.client.get(PcfApiKind, namespace, 'api')) as unknown as PcfApi;
     assert.ok(status?.delivery?.update && status.delivery.startedAt, JSON.stringify(status?.delivery));
     await answers();
@@ -449,7 +450,7 @@ describe('what the API server refuses, the operator', function () {
     assert.equal(condition(watch, 'Ready')?.status, 'False');
     assert.match(
       condition(watch, 'Ready')?.message ?? '',
-      /^being deleted since \S+, and held: .*routes are frozen/,
+      /^being deleted since \S+; blocked: .*routes are frozen/,
     );
     await kubectl.run(['delete', 'validatingadmissionpolicybinding', name]);
     await watch.until('gone', (api?: PcfApiView) => api === undefined, 35_000);

@@ -93,9 +93,9 @@ describe('a route that a policy of the cluster freezes', function () {
     assert.deepEqual(weights(watch.now()), { [stableRevision]: 60, [updateRevision]: 40 });
     await metricIs('pcf_effective_weight', 40);
     await metricIs('pcf_desired_weight', 80);
-    assert.doesNotMatch(await notesOf(cluster, namespace), /gets 80 %/);
+    assert.doesNotMatch(await notesOf(cluster, namespace), /to 80 %/);
     const text = await cluster.sandbox.kubectlPcf(['status', 'api', '-n', namespace]);
-    assert.match(text, /80 %, in force 40 %: .*change freeze/);
+    assert.match(text, /80 %, effective 40 %: .*change freeze/);
   });
 
   it('reports the share that an aborted revision keeps until the policy is lifted', async () => {
@@ -108,7 +108,7 @@ describe('a route that a policy of the cluster freezes', function () {
     assert.equal(weights(watch.now())[updateRevision], 40);
     await metricIs('pcf_effective_weight', 40);
     const text = await cluster.sandbox.kubectlPcf(['status', 'api', '-n', namespace]);
-    assert.match(text, /asked 0 %, in force 40 %: .*change freeze/);
+    assert.match(text, /desired 0 %, effective 40 %: .*change freeze/);
     await thaw();
     await eventually(
       'the stable revision has everything',

@@ -101,7 +101,7 @@ describe('two replicas of the operator', function () {
     await cluster.patch(namespace, { replicas: 3 });
     await works();
     assert.equal((await leader.exited).code, 1);
-    const said = leader.lastLines(50).match(/^.*this process leads no more.*$/m)?.[0] ?? '{}';
+    const said = leader.lastLines(50).match(/^.*lost leadership.*$/m)?.[0] ?? '{}';
     const { time } = JSON.parse(said) as { time: string };
     assert.ok(Date.parse(time) < Date.parse(acquireTime), `${time} is before ${acquireTime}`);
     const later = cluster.audit.writesSince(mark);

@@ -7,7 +7,7 @@ import { Registry } from 'prom-client';
 import { generate } from 'selfsigned';
 import { reporting } from '../../../operator/api/v1alpha1/spec/reporting.js';
 import type { DeliveryRecord, PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
-import { notifyMetrics } from '../../../operator/notify/metrics.js';
+import { notifyMetrics } from '../../../operator/notify/notification-metrics.js';
 import { Reporter } from '../../../operator/notify/reporter.js';
 import type { EventInput } from '../../../operator/runtime/events.js';
 import { pcfApi } from '../../support/fixtures.js';
@@ -179,7 +179,7 @@ describe('the record of deliveries', () => {
     assert.equal(events[0]?.reason, 'ReportFailed');
     assert.match(
       events[0]!.note,
-      /api-new could not be recorded, and will be tried again: the API at https:/,
+      /recording the delivery of api-new failed and will be retried: the API at https:/,
     );
     front.isAway = false;
     await eventually('it is told', async () => {
@@ -208,7 +208,7 @@ describe('the record of deliveries', () => {
       await tell(underWay);
       return events.length > 1;
     });
-    assert.match(events[1]!.note, /UNAUTHENTICATED: it does not know the API key/);
+    assert.match(events[1]!.note, /UNAUTHENTICATED: the API key is invalid/);
     secrets.key = good;
     await eventually('it is told', async () => {
       await tell(underWay);

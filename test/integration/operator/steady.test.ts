@@ -238,7 +238,7 @@ describe('the operator beside a PcfApi that is as it should be', function () {
       /are as this version renders them/,
     );
     const undone = await kubectlPcf(cluster.sandbox, ['undo', ...at]);
-    assert.match(undone.out, /goes back to revision 1, \S+:1\.0\.0\n$/, undone.problems);
+    assert.match(undone.out, /rolls back to revision 1, \S+:1\.0\.0\n$/, undone.problems);
     await seen.until('as before', (api) => api?.status?.stableRevision === name, 30_000);
   });
 });

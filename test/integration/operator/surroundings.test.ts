@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import pg from 'pg';
-import type { Pod } from '../../../operator/reconciler/pods.js';
+import type { Pod } from '../../../operator/reconciler/pod-state.js';
 import {
   ConfigMapKind,
   DeploymentKind,
@@ -128,10 +128,10 @@ describe('what stands around the pods', function () {
     await eventually('ours is there', async () => (await api.get(HorizontalPodAutoscalerKind)) !== undefined);
     const args = ['autoscale', 'pcf', api.name, '-n', api.namespace, '--name=theirs', '--max=5'];
     await sandbox.parts.kubectl.run(args);
-    await degraded(api, 'AutoscalersCollide');
+    await degraded(api, 'AutoscalerConflict');
     await eventually('ours is gone', async () => !(await api.get(HorizontalPodAutoscalerKind)));
     await sandbox.parts.client.delete(HorizontalPodAutoscalerKind, api.namespace, 'theirs');
-    await degraded(api, 'AllWell');
+    await degraded(api, 'AsExpected');
     await eventually('ours is back', async () => (await api.get(HorizontalPodAutoscalerKind)) !== undefined);
     await api.remove();
   });
@@ -142,7 +142,7 @@ describe('what stands around the pods', function () {
     const crd = 'verticalpodautoscalers.autoscaling.k8s.io';
     await sandbox.parts.kubectl.run(['delete', 'crd', crd]);
     await api.patch({ autoscaling: { vertical: { mode: 'Off' } } });
-    await degraded(api, 'KindMissing');
+    await degraded(api, 'CRDMissing');
     assert.match(api.message('Degraded'), /VerticalPodAutoscaler .*install the Vertical Pod Autoscaler/);
     assert.equal(condition(api, 'Ready')?.status, 'True');
 
@@ -151,7 +151,7 @@ describe('what stands around the pods', function () {
       JSON.stringify(crds.find(({ metadata }) => metadata.name === crd)),
       '--server-side',
     );
-    await degraded(api, 'AllWell');
+    await degraded(api, 'AsExpected');
     assert.ok(await api.get(VerticalPodAutoscalerKind));
     await api.remove();
   });

@@ -84,7 +84,7 @@ describe('when something is wrong, the operator', () => {
     });
     const api = await TestApi.create(sandbox, namespace, { progressDeadline: '10m' });
     await api.watch.until('reported', () => api.message('Degraded').includes('exceeded quota'), 30_000);
-    const ofJob = /pods of Job api-\S+-expand can't be created: pod is forbidden: exceeded quota: pods/;
+    const ofJob = /pods of Job api-\S+-expand cannot be created: pod is forbidden: exceeded quota: pods/;
     assert.match(api.message('Degraded'), ofJob);
     assert.match(api.message(), ofJob);
     assert.match(api.message('MigrationsApplied'), ofJob);
@@ -94,10 +94,10 @@ describe('when something is wrong, the operator', () => {
 
     await allow(2);
     await api.ready(90_000);
-    assert.equal(api.message('Degraded'), 'there is nothing to fix');
+    assert.equal(api.message('Degraded'), 'no fault requires action');
     await api.patch({ replicas: 4 });
     const ofDeployment =
-      /pods of Deployment api-\S+ can't be created: pod is forbidden: exceeded quota: pods/;
+      /pods of Deployment api-\S+ cannot be created: pod is forbidden: exceeded quota: pods/;
     await api.watch.until('reported', () => ofDeployment.test(api.message()), 30_000);
     assert.match(api.message('Degraded'), ofDeployment);
     await api.remove();
@@ -179,7 +179,7 @@ describe('when something is wrong, the operator', () => {
     };
     await sandbox.parts.kubectl.apply([service]);
     const api = await TestApi.create(sandbox, namespace);
-    await api.reason('NameTaken');
+    await api.reason('NameConflict');
     assert.match(
       api.message(),
       new RegExp(`Service ${namespace}/api exists and does not belong to this PcfApi`),

@@ -53,13 +53,13 @@ const always = (value: number) => `${value}x60`;
 
 const cases: Record<string, Case> = {
   PcfApiFailed: {
-    fires: { [condition('Stalled', 'True', 'NameTaken')]: always(1) },
+    fires: { [condition('Stalled', 'True', 'NameConflict')]: always(1) },
     quiet: {
       [condition('Stalled', 'False', 'Ready')]: always(1),
       [condition('Ready', 'True', 'Ready')]: always(1),
     },
-    labels: { ...pcf, reason: 'NameTaken' },
-    says: { summary: 'platform/api needs a person: NameTaken' },
+    labels: { ...pcf, reason: 'NameConflict' },
+    says: { summary: 'platform/api requires manual action: NameConflict' },
   },
   PcfApiStableUnavailable: {
     // Also while Ready tells of a delivery that was given up.
@@ -80,13 +80,13 @@ const cases: Record<string, Case> = {
     },
     // Pods that start, for four minutes, of which each change of replicas has some.
     quiet: {
-      [condition('Degraded', 'False', 'AllWell')]: '1x40 _x4 1x20',
+      [condition('Degraded', 'False', 'AsExpected')]: '1x40 _x4 1x20',
       [condition('Degraded', 'True', 'PodsNotReady')]: '_x41 1x3 stale',
     },
     labels: { ...pcf, reason: 'ContractFailed' },
     says: { summary: 'platform/api has been degraded for 5 minutes: ContractFailed' },
   },
-  PcfApiNotSettling: {
+  PcfApiDeliveryStuck: {
     fires: {
       [of('pcf_phase', { phase: 'Migrating' })]: '1x20 0x40',
       [of('pcf_phase', { phase: 'Progressing' })]: '0x20 1x40',
@@ -112,26 +112,25 @@ const cases: Record<string, Case> = {
       },
     ],
     labels: pcf,
-    says: { summary: 'platform/api has been on its way for 30 minutes' },
+    says: { summary: 'The delivery of platform/api has not completed for 30 minutes' },
   },
-  PcfApiWeightHeldDown: {
+  PcfApiWeightLimited: {
     fires: { [of('pcf_desired_weight')]: always(50), [of('pcf_effective_weight')]: always(33) },
     quiet: { [of('pcf_desired_weight')]: always(50), [of('pcf_effective_weight')]: always(50) },
     labels: pcf,
-    says: { summary: 'platform/api: the new revision gets 17 points less traffic than asked' },
+    says: { summary: 'platform/api: the effective weight is 17 percentage points below the desired weight' },
   },
-  PcfApiFoughtOver: {
+  PcfApiRepairLoop: {
     fires: { [of('pcf_drift_repairs_total', { kind: 'VirtualService' })]: '0+2x60' },
     // Somebody who edits by hand.
     quiet: { [of('pcf_drift_repairs_total', { kind: 'VirtualService' })]: '0x20 5x40' },
     labels: { ...pcf, kind: 'VirtualService' },
     says: {
-      summary: 'Somebody changes the VirtualService of platform/api back again and again',
-      description:
-        '30 repairs in 15 minutes: another controller wants it otherwise. The Degraded condition names it.',
+      summary: 'Another controller repeatedly reverts the VirtualService of platform/api',
+      description: '30 repairs in 15 minutes. The Degraded condition names the field manager and the fields.',
     },
   },
-  PcfApiDeliveriesFail: {
+  PcfApiHighChangeFailureRate: {
     fires: {
       [of('pcf_deliveries_total', { outcome: 'Aborted' })]: '0x5 3x55',
       [of('pcf_deliveries_total', { outcome: 'Promoted' })]: '0x5 1x55',
@@ -142,9 +141,9 @@ const cases: Record<string, Case> = {
       [of('pcf_deliveries_total', { outcome: 'Promoted' })]: always(0),
     },
     labels: pcf,
-    says: { summary: "75% of a day's deliveries of platform/api were aborted or undone" },
+    says: { summary: '75% of the deliveries of platform/api in the last 24 hours failed' },
   },
-  PcfAnalysisBlind: {
+  PcfAnalysisProviderErrors: {
     fires: {
       [series('pcf_analysis_measurements_total', { provider: 'Prometheus', outcome: 'Error' })]: '0+3x60',
       [series('pcf_analysis_measurements_total', { provider: 'Prometheus', outcome: 'Success' })]: '0+1x60',
@@ -154,19 +153,19 @@ const cases: Record<string, Case> = {
       [series('pcf_analysis_measurements_total', { provider: 'Prometheus', outcome: 'Failure' })]: '0+3x60',
     },
     labels: { provider: 'Prometheus' },
-    says: { summary: '75% of the measurements by Prometheus get no answer' },
+    says: { summary: '75% of the measurements by Prometheus fail with an error' },
   },
   PcfNotificationsDropped: {
     fires: { [series('pcf_notifications_total', { kind: 'slack', outcome: 'dropped' })]: '0x30 3x30' },
     quiet: { [series('pcf_notifications_total', { kind: 'slack', outcome: 'sent' })]: '0x30 3x30' },
     labels: { kind: 'slack' },
     says: {
-      summary: 'Notifications by slack did not arrive',
+      summary: 'Notifications to slack were dropped',
       description:
-        "3 of the last half hour were refused, or could not be sent in time. The PcfApi's Events say why.",
+        '3 notifications of the last 30 minutes were rejected or timed out. Events of the PcfApi have the error.',
     },
   },
-  PcfApiErrors: {
+  PcfApiHighErrorRate: {
     fires: {
       [served('http_request_duration_seconds_count', { status: '500' })]: '0+10x60',
       [served('http_request_duration_seconds_count', { status: '200' })]: '0+90x60',
@@ -178,7 +177,7 @@ const cases: Record<string, Case> = {
     labels: serving,
     says: { summary: 'api-new of platform/api fails 10% of its requests' },
   },
-  PcfApiSlow: {
+  PcfApiHighLatency: {
     fires: {
       [served('http_request_duration_seconds_bucket', { le: '1' })]: '0+80x60',
       [served('http_request_duration_seconds_bucket', { le: '4' })]: '0+100x60',
@@ -190,33 +189,34 @@ const cases: Record<string, Case> = {
       [served('http_request_duration_seconds_bucket', { le: '+Inf' })]: '0+100x60',
     },
     labels: serving,
-    says: { summary: 'api-new of platform/api takes 3.85s at p99' },
+    says: { summary: 'api-new of platform/api has a p99 latency of 3.85s' },
   },
-  PcfApiDatabaseAway: {
+  PcfApiDatabaseUnavailable: {
     fires: {
       [served('pcf_api_database_ready', { pod: 'a' })]: always(1),
       [served('pcf_api_database_ready', { pod: 'b' })]: always(0),
     },
     quiet: { [served('pcf_api_database_ready', { pod: 'a' })]: always(1) },
     labels: { namespace: 'platform', app_kubernetes_io_instance: 'api' },
-    says: { summary: "A pod of platform/api can't use its database" },
+    says: { summary: 'The database is unavailable to a pod of platform/api' },
   },
-  PcfApiConnectionsWaitedFor: {
+  PcfApiConnectionPoolSaturated: {
     fires: { [served('pcf_api_database_connections', { state: 'waiting' })]: always(4) },
     quiet: { [served('pcf_api_database_connections', { state: 'idle' })]: always(4) },
     labels: { namespace: 'platform', app_kubernetes_io_instance: 'api' },
     says: {
       summary: 'Requests of platform/api wait for database connections',
-      description: '4 requests wait: the pool is too small for the load, or statements are slow.',
+      description:
+        '4 requests are waiting. The connection pool is too small for the load, or statements are slow.',
     },
   },
-  PcfOperatorAway: {
+  PcfOperatorAbsent: {
     fires: { up: always(1) },
     quiet: { [series('controller_runtime_max_concurrent_reconciles', { controller: 'pcfapi' })]: always(8) },
     labels: { controller: 'pcfapi' },
-    says: { summary: 'No PCF operator is scraped' },
+    says: { summary: 'Prometheus scrapes no PCF operator' },
   },
-  PcfOperatorNobodyLeads: {
+  PcfOperatorNoLeader: {
     fires: {
       [series('leader_election_master_status', { ...lease, pod: 'a' })]: always(0),
       [series('leader_election_master_status', { ...lease, pod: 'b' })]: always(0),
@@ -227,9 +227,9 @@ const cases: Record<string, Case> = {
       [series('leader_election_master_status', { ...lease, pod: 'b' })]: '0x46 1x20',
     },
     labels: lease,
-    says: { summary: 'PCF operators run in pcf-system, and none of them leads' },
+    says: { summary: 'The PCF operators in pcf-system have no leader' },
   },
-  PcfOperatorTwoLead: {
+  PcfOperatorMultipleLeaders: {
     fires: {
       [series('leader_election_master_status', { ...lease, pod: 'a' })]: always(1),
       [series('leader_election_master_status', { ...lease, pod: 'b' })]: always(1),
@@ -240,7 +240,7 @@ const cases: Record<string, Case> = {
       [series('leader_election_master_status', { ...lease, namespace: 'team', pod: 'b' })]: always(1),
     },
     labels: lease,
-    says: { summary: '2 PCF operators lead in pcf-system' },
+    says: { summary: '2 PCF operators in pcf-system are leaders at the same time' },
   },
   PcfOperatorReconcileErrors: {
     fires: {
@@ -261,7 +261,7 @@ const cases: Record<string, Case> = {
     labels: { name: 'pcfapi' },
     says: { summary: 'A reconcile has been running for 45m 0s' },
   },
-  PcfOperatorBehind: {
+  PcfOperatorHighQueueLatency: {
     fires: {
       [series('workqueue_queue_duration_seconds_bucket', { ...queue, le: '10' })]: '0+50x60',
       [series('workqueue_queue_duration_seconds_bucket', { ...queue, le: '30' })]: '0+100x60',
@@ -273,9 +273,9 @@ const cases: Record<string, Case> = {
       [series('workqueue_queue_duration_seconds_bucket', { ...queue, le: '+Inf' })]: '0+100x60',
     },
     labels: { name: 'pcfapi' },
-    says: { summary: 'PcfApis wait 29.6s for the operator' },
+    says: { summary: 'PcfApis wait 29.6s in the work queue of the operator (p99)' },
   },
-  PcfOperatorRequestsFail: {
+  PcfOperatorRequestErrors: {
     fires: {
       [series('rest_client_requests_total', { method: 'PATCH', code: '403' })]: '0+10x60',
       [series('rest_client_requests_total', { method: 'PATCH', code: '<error>' })]: '0+10x60',
@@ -288,7 +288,7 @@ const cases: Record<string, Case> = {
       [series('rest_client_requests_total', { method: 'PATCH', code: '200' })]: '0+50x60',
     },
     labels: {},
-    says: { summary: "The API server refuses or fails 20% of the operator's requests" },
+    says: { summary: "20% of the operator's requests to the API server fail" },
   },
 };
 

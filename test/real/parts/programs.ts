@@ -2,7 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { type ControlPlane, resolveControlPlane } from '../../../sandbox/control-plane/resolve.js';
+import type { ControlPlane } from '../../../sandbox/control-plane/programs.js';
+import { resolveControlPlane } from '../../../sandbox/control-plane/resolve.js';
 import { cacheFolder } from '../../../sandbox/process/cache-folder.js';
 import type { Progress } from '../../../sandbox/process/go-build.js';
 import { type GoProgram, goProgram } from '../../../sandbox/process/go-program.js';

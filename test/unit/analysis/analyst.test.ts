@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
+import type { Measurement } from '../../../operator/analysis/analysis-model.js';
 import { type AnalysisCase, Analyst } from '../../../operator/analysis/analyst.js';
 import type { Request } from '../../../operator/analysis/providers/provider.js';
-import type { Measurement } from '../../../operator/analysis/types.js';
 import { type AnalysisStatus, analysisStatus } from '../../../operator/api/v1alpha1/status/analysis.js';
 import { pcfApi } from '../../support/fixtures.js';
 import { analysisOf, iso, START, subject } from './metrics-under-test.js';
@@ -52,7 +52,7 @@ describe('a look at the analysis of a delivery', () => {
     );
     assert.equal(requeueAfterMs, MINUTE);
     assert.equal(status.verdict, 'Running');
-    assert.match(status.message, /always: waits for its first measurement.*; smoke: waits/);
+    assert.match(status.message, /always: waiting for its first measurement.*; smoke: waiting/);
     assert.deepEqual(analysisStatus.parse(status), status);
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { analysisJob, analysisJobName, isAnalysisJob } from '../../../operator/analysis/job-object.js';
 import type { Request } from '../../../operator/analysis/providers/provider.js';
-import { migrationView } from '../../../operator/migrations/view.js';
+import { migrationView } from '../../../operator/migrations/migration-view.js';
 import { unwantedObjects } from '../../../operator/reconciler/desired.js';
 import { observe } from '../../../operator/reconciler/observe.js';
 import { JobKind } from '../../../operator/resources/kinds.js';

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import type { Measurement, PlannedMetric } from '../../../operator/analysis/analysis-model.js';
 import { due } from '../../../operator/analysis/due.js';
 import { judge } from '../../../operator/analysis/judge.js';
-import { align, conclusive, type MetricCounts, record } from '../../../operator/analysis/record.js';
-import type { Measurement, PlannedMetric } from '../../../operator/analysis/types.js';
+import {
+  align,
+  conclusive,
+  type MetricCounts,
+  record,
+} from '../../../operator/analysis/measurement-record.js';
 import { OUTCOMES, type Outcome } from '../../../operator/api/v1alpha1/status/analysis.js';
+import { propertyRuns } from '../../support/property-runs.js';
 import { iso, plannedMetric, START } from './metrics-under-test.js';
 
 /** What may happen between two looks of the operator. */
@@ -120,7 +126,7 @@ describe('analysis, over any history of measurements, crashes, lost writes and s
           assert.equal(counts!.inARow, outcomes.length - others - 1);
         });
       }),
-      { numRuns: 1_000 },
+      { numRuns: propertyRuns(1_000) },
     );
   });
 
@@ -141,7 +147,7 @@ describe('analysis, over any history of measurements, crashes, lost writes and s
           assert.equal(conclusive(results[0]!), said.length);
         });
       }),
-      { numRuns: 1_000 },
+      { numRuns: propertyRuns(1_000) },
     );
   });
 
@@ -157,7 +163,7 @@ describe('analysis, over any history of measurements, crashes, lost writes and s
           }
         });
       }),
-      { numRuns: 1_000 },
+      { numRuns: propertyRuns(1_000) },
     );
   });
 

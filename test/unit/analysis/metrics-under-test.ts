@@ -1,6 +1,6 @@
+import type { Measurement, PlannedMetric, Subject } from '../../../operator/analysis/analysis-model.js';
+import type { MetricCounts } from '../../../operator/analysis/measurement-record.js';
 import { type AnalysisStep, planMetrics } from '../../../operator/analysis/plan-metrics.js';
-import type { MetricCounts } from '../../../operator/analysis/record.js';
-import type { Measurement, PlannedMetric, Subject } from '../../../operator/analysis/types.js';
 import { type AnalysisSpec, analysis } from '../../../operator/api/v1alpha1/spec/analysis.js';
 
 export const START = Date.parse('2026-11-23T12:00:00Z');

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
-import { analysisMetrics } from '../../../operator/analysis/metrics.js';
+import { analysisMetrics } from '../../../operator/analysis/analysis-metrics.js';
+import type { Reading } from '../../../operator/analysis/analysis-model.js';
 import type { Provider, Request } from '../../../operator/analysis/providers/provider.js';
 import { AnalysisScheduler } from '../../../operator/analysis/scheduler.js';
-import type { Reading } from '../../../operator/analysis/types.js';
 import { pcfApi } from '../../support/fixtures.js';
 import { analysisOf, iso, plannedMetric, START, subject } from './metrics-under-test.js';
 

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { newApiKey, parseApiKey, secretMatches } from '../../../api-server/auth/api-key.js';
+import { Authenticator } from '../../../api-server/auth/authenticator.js';
 import { checkPassword, hashPassword } from '../../../api-server/auth/passwords.js';
 import { ProviderKeys } from '../../../api-server/auth/provider-keys.js';
 import { AuthenticationAway } from '../../../api-server/auth/refusal.js';
 import { SharedSecrets } from '../../../api-server/auth/shared-secrets.js';
-import { TokenVerifier } from '../../../api-server/auth/token-verifier.js';
-import { TtlCache } from '../../../api-server/auth/ttl-cache.js';
+import { TokenVerifier, type VerifiedToken } from '../../../api-server/auth/token-verifier.js';
 import { secretProblem } from '../../../api-server/config/signing-secret.js';
 import { KeyServer, PROVIDER } from '../../support/key-server.js';
 
@@ -144,19 +145,59 @@ describe("api-server identity provider's keys", () => {
 });
 
 describe('api-server cache of identities', () => {
-  it('keeps what was found until it is no longer good, no failure, and no more than it may', async () => {
-    const cache = new TtlCache<number>(2);
-    let found = 0;
-    const find = async () => {
-      found += 1;
-      return found;
-    };
-    const soon = () => Date.now() + 60_000;
-    assert.deepEqual(await Promise.all([cache.get('a', find, soon), cache.get('a', find, soon)]), [1, 1]);
-    await assert.rejects(cache.get('b', () => Promise.reject(new Error('no')), soon));
-    assert.equal(await cache.get('b', find, () => 0), 2);
-    assert.equal(await cache.get('b', find, soon), 3);
-    assert.equal(await cache.get('c', find, soon), 4);
-    assert.equal(await cache.get('a', find, soon), 5, 'the oldest has gone');
+  const found = (id: string, expiresAt?: Date): VerifiedToken => ({
+    ours: true,
+    claims: { sub: id, role: 'ADMIN', iss: 'x', exp: (expiresAt?.getTime() ?? Date.now() + 60_000) / 1_000 },
+  });
+  const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+  /** An authenticator whose tokens are verified by `verify`. */
+  function authenticatorOf(verify: (token: string) => Promise<VerifiedToken>, cacheMs = 60_000) {
+    const verifier = { verify } as TokenVerifier;
+    const store = { findUser: never, findKey: never, keyUsed: () => undefined };
+    return new Authenticator({ store, verifier, open: false, roleClaim: 'role', cacheMs });
+  }
+  async function never(): Promise<undefined> {
+    throw new Error('tokens of services are not looked up');
+  }
+
+  it('concurrent requests with one credential share a lookup, and errors are not cached', async () => {
+    let lookups = 0;
+    const authenticator = authenticatorOf(async (token) => {
+      lookups += 1;
+      if (lookups === 1) throw new Error('unavailable');
+      return found(token);
+    });
+    const both = () => Promise.allSettled([1, 2].map(() => authenticator.authenticate(bearer('a'))));
+    assert.deepEqual(
+      (await both()).map(({ status }) => status),
+      ['rejected', 'rejected'],
+    );
+    assert.equal(lookups, 1);
+    assert.deepEqual(
+      (await both()).map(({ status }) => status),
+      ['fulfilled', 'fulfilled'],
+    );
+    assert.equal((await authenticator.authenticate(bearer('a'))).id, 'token:x:a');
+    assert.equal(lookups, 2);
+    assert.equal((await authenticator.authenticate(bearer('b'))).id, 'token:x:b');
+  });
+
+  it('an identity is looked up again after its TTL, or when its token expires earlier', async () => {
+    for (const [cacheMs, expiresAt] of [
+      [20, undefined],
+      [0, undefined],
+      [60_000, new Date(Date.now() + 20)],
+    ] as const) {
+      let lookups = 0;
+      const authenticator = authenticatorOf(async (token) => {
+        lookups += 1;
+        return found(token, expiresAt);
+      }, cacheMs);
+      await authenticator.authenticate(bearer('a'));
+      await sleep(50);
+      await authenticator.authenticate(bearer('a'));
+      assert.equal(lookups, 2, `TTL ${cacheMs} ms, expiry ${expiresAt?.toISOString()}`);
+    }
   });
 });

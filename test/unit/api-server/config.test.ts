@@ -2,12 +2,46 @@ import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parse } from 'smol-toml';
 import { ConfigError } from '../../../api-server/config/config-error.js';
 import { configJsonSchema } from '../../../api-server/config/json-schema.js';
 import { loadSettings } from '../../../api-server/config/load.js';
+import type { Environment } from '../../../api-server/config/schema.js';
 import { settingPaths } from '../../../api-server/config/schema-tree.js';
+import { PORTS } from '../../../contract/image.js';
 
 const URL_ = 'postgresql://me:hush-hush@db/pcf';
+
+/** The settings of "Deployment Environments" in the deployment guide. */
+const DEPLOYMENT_GUIDE: Record<Environment, string> = {
+  development: `
+    [server]
+    port = 8080
+    workers = 1
+    [graphql]
+    playground_enabled = true
+    introspection_enabled = true
+    [database]
+    max_connections = 5`,
+  staging: `
+    [server]
+    port = 8080
+    workers = 2
+    [graphql]
+    playground_enabled = true
+    introspection_enabled = true
+    [database]
+    max_connections = 20`,
+  production: `
+    [server]
+    port = 8080
+    workers = 0  # Use all CPU cores
+    [graphql]
+    playground_enabled = false
+    introspection_enabled = false
+    [database]
+    max_connections = 100`,
+};
 
 describe('api-server settings', () => {
   let folder: string;
@@ -50,7 +84,53 @@ describe('api-server settings', () => {
       assert.equal(settings.shutdown.delay, delay);
       assert.deepEqual([settings.server.port, settings.metrics.port], [8080, 9090]);
     });
+
+    it(`${environment}: a container listens on all addresses, and every role at the ports of the contract`, async () => {
+      for (const role of [undefined, 'worker', 'auth'] as const) {
+        for (const variable of ['PCF_CONTAINER', 'KUBERNETES_SERVICE_HOST']) {
+          const image = env({ PCF_API__ENVIRONMENT: environment, [variable]: 'set' });
+          const { server, metrics } = await loadSettings(image, role);
+          assert.deepEqual([server.host, server.port, metrics.port], ['0.0.0.0', PORTS.http, PORTS.metrics]);
+        }
+      }
+    });
   }
+
+  it('each environment has every value of the deployment guide', async () => {
+    for (const [environment, table] of Object.entries(DEPLOYMENT_GUIDE)) {
+      const settings = await loadSettings(env({ PCF_API__ENVIRONMENT: environment }));
+      const sections = settings as unknown as Record<string, Record<string, unknown>>;
+      for (const [section, values] of Object.entries(parse(table))) {
+        for (const [name, value] of Object.entries(values)) {
+          assert.equal(sections[section]?.[name], value, `${environment}: ${section}.${name}`);
+        }
+      }
+    }
+  });
+
+  it('development listens on the loopback address only, because it has no authentication', async () => {
+    const hosts = { development: '127.0.0.1', staging: '0.0.0.0', production: '0.0.0.0' };
+    for (const [environment, host] of Object.entries(hosts)) {
+      const { server } = await loadSettings(env({ PCF_API__ENVIRONMENT: environment }));
+      assert.equal(server.host, host, environment);
+    }
+  });
+
+  it('each role has default ports of its own, so that all roles can run on one host', async () => {
+    const roles = [undefined, 'worker', 'auth'] as const;
+    const settings = await Promise.all(roles.map((role) => loadSettings(env(), role)));
+    const ports = settings.flatMap(({ server, metrics }) => [server.port, metrics.port]);
+    assert.equal(new Set(ports).size, ports.length, String(ports));
+  });
+
+  it('mounted files and variables override the address and ports of the image', async () => {
+    mount('config.toml', '[server]\nhost = "::"\n[metrics]\nport = 9100');
+    const { server, metrics } = await loadSettings(
+      env({ PCF_CONTAINER: 'true', PCF_API__SERVER__PORT: '8090' }),
+      'worker',
+    );
+    assert.deepEqual([server.host, server.port, metrics.port], ['::', 8090, 9100]);
+  });
 
   it('is development when nothing says otherwise, and takes a folder that is not there', async () => {
     const { environment } = await loadSettings(env({ PCF_CONFIG_DIR: join(folder, 'none') }));
@@ -121,6 +201,16 @@ describe('api-server settings', () => {
       'no database URL',
       { PCF_API__DATABASE__URL: undefined },
       'database.url: is required; set PCF_API__DATABASE__URL',
+    ],
+    [
+      'a host name with a port',
+      { PCF_API__SERVER__ALLOWED_HOSTS: 'pcf.test:8080' },
+      'server.allowed_hosts.0: expected a host name such as pcf.test, in lower case and without a port, got "pcf.test:8080" (from PCF_API__SERVER__ALLOWED_HOSTS)',
+    ],
+    [
+      'housekeeping without a pause',
+      { PCF_API__RETENTION__EVERY: '0ms' },
+      'retention.every: expected an interval of at least 1s, got "0ms" (from PCF_API__RETENTION__EVERY)',
     ],
     [
       'an unknown environment',

@@ -134,6 +134,22 @@ describe('the registry of migrations', () => {
       assert.deepEqual((await lintMigrations(known.slice(2), []))[0]?.findings, []);
     });
 
+    it('facts come from older migrations; for expand not from contracts, which may be pending', async () => {
+      const sql = (statement: string) => `await r.query('${statement}');`;
+      const setNotNull = sql('ALTER TABLE t ALTER x SET NOT NULL');
+      const known = await load(
+        text('A1795370000001', sql('ALTER TABLE t ADD CONSTRAINT c CHECK (x IS NOT NULL) NOT VALID')),
+        text('B1795370000002', setNotNull, 'contract'),
+        text('C1795370000003', sql('ALTER TABLE t VALIDATE CONSTRAINT c'), 'contract'),
+        text('D1795370000004', setNotNull, 'contract'),
+        text('E1795370000005', setNotNull),
+      );
+      const rules = (await lintMigrations(known)).map(({ findings }) => findings.map(({ rule }) => rule));
+      assert.deepEqual(rules, [[], ['set-not-null'], [], [], ['set-not-null']]);
+      const [pending] = await lintMigrations(known.slice(3, 4), [], known);
+      assert.deepEqual(pending?.findings, [], 'older migrations count when they are applied, too');
+    });
+
     it('bounds that no version fits are refused', async () => {
       const bounds = "A1795370000001.requires = '2.0.0'; A1795370000001.until = '1.0.0';";
       await assert.rejects(

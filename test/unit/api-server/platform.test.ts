@@ -7,7 +7,11 @@ import { fastify } from 'fastify';
 import { backoffMs } from '../../../api-server/backoff.js';
 import { loadSettings } from '../../../api-server/config/load.js';
 import { Bindings } from '../../../api-server/database/conditions.js';
-import { isDatabaseAway, shortReason } from '../../../api-server/database/pool/connection-errors.js';
+import {
+  databaseFailure,
+  isDatabaseAway,
+  shortReason,
+} from '../../../api-server/database/pool/connection-errors.js';
 import { fromGlobalId, toGlobalId, uuidOf } from '../../../api-server/graphql/relay/global-id.js';
 import { encodeCursor, type Keyset, keysetSql } from '../../../api-server/graphql/relay/keyset.js';
 import { requestId } from '../../../api-server/http/request-state.js';
@@ -63,9 +67,35 @@ describe('api-server platform', () => {
 
   it('takes credentials out of texts', () => {
     assert.equal(redactUrls('connect to redis://:pw@host:1 failed'), 'connect to redis://***@host:1 failed');
-    const url = 'postgresql://me:s%2Fcret@db/pcf';
-    assert.equal(redact('password "s/cret" of s%2Fcret is wrong', url), 'password "***" of *** is wrong');
+    assert.equal(redactUrls('postgres://me:p@ss@host/pcf is wrong'), 'postgres://***@host/pcf is wrong');
+    const url = 'postgresql://me:s%2Fcret-123@db/pcf';
+    assert.equal(
+      redact('password "s/cret-123" of s%2Fcret-123 is wrong', url),
+      'password "***" of *** is wrong',
+    );
     assert.equal(redact('nothing to hide', 'postgresql://db/pcf'), 'nothing to hide');
+  });
+
+  it('redact: keeps the words of an error message when the password is short or a word', () => {
+    for (const password of ['a', 'pcf', 'role', 'postgres', 'password', 'database', '1', '5432']) {
+      const url = `postgresql://postgres:${password}@db:5432/pcf`;
+      for (const message of [
+        'password authentication failed for user "postgres"',
+        'role "pcf" of database "pcf" does not exist at line 1, port 5432',
+      ])
+        assert.equal(redact(message, url), message, password);
+      assert.equal(redact(`connect to ${url} failed`, url), 'connect to postgresql://***@db:5432/pcf failed');
+      assert.equal(redact(`host=db password=${password} user=me`, url), 'host=db password=*** user=me');
+      assert.equal(redact(`CREATE ROLE me PASSWORD '${password}';`, url), 'CREATE ROLE me PASSWORD ***;');
+    }
+  });
+
+  it('trustedProxies: an address of a tunnel or translator on the internet is no proxy', async () => {
+    const proxies = trustedProxies('1') as (address: string, index: number) => boolean;
+    for (const address of ['2002:a00:1::1', '64:ff9b::a00:1', '2001:0:a00:1::1', '::a00:1', '203.0.113.7'])
+      assert.equal(proxies(address, 0), false, address);
+    for (const address of ['10.0.0.1', '100.64.0.1', '240.0.0.1', 'fd00::1', '::1', '::ffff:10.0.0.1'])
+      assert.equal(proxies(address, 0), true, address);
   });
 
   it('any report fits the termination message and stays a report', () => {
@@ -163,7 +193,7 @@ describe('api-server platform', () => {
     }
   });
 
-  it('tells a database that is away from a statement that is wrong', () => {
+  it('an unavailable database, an exhausted pool, a statement timeout and a failed statement are distinguished', () => {
     const coded = (code: string) => Object.assign(new Error('x'), { code });
     for (const code of ['ECONNREFUSED', 'ECONNRESET', '57P01', '57P03', '08006', '53300']) {
       assert.ok(isDatabaseAway(coded(code)), code);
@@ -174,6 +204,13 @@ describe('api-server platform', () => {
     for (const wrong of [coded('23505'), coded('42P01'), new Error('x'), null, undefined, 'text']) {
       assert.ok(!isDatabaseAway(wrong));
     }
+    const exhausted = new Error('timeout exceeded when trying to connect');
+    assert.ok(!isDatabaseAway(exhausted));
+    const causeOf = (error: unknown) => databaseFailure(error)?.message;
+    assert.match(`${causeOf(exhausted)}`, /connection pool is exhausted/);
+    assert.match(`${causeOf({ driverError: coded('57014') })}`, /statement timeout/);
+    assert.match(`${causeOf(coded('ECONNREFUSED'))}`, /database is unavailable/);
+    assert.equal(causeOf(coded('23505')), undefined);
     assert.equal(shortReason(new AggregateError([coded('ECONNREFUSED')])), 'ECONNREFUSED');
     assert.equal(shortReason(new Error('at db.example.com')), 'unexpected error');
   });

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import type { AddressInfo } from 'node:net';
 import { type FastifyInstance, fastify } from 'fastify';
+import { buildSchema, parse } from 'graphql';
 import { pino } from 'pino';
 import { type Identity, identity } from '../../../api-server/auth/identity.js';
+import { AuthenticationAway, NotAuthenticated } from '../../../api-server/auth/refusal.js';
 import { Role, Scope } from '../../../api-server/auth/roles.js';
 import { addSubscriptions } from '../../../api-server/graphql/subscriptions/subscriptions.js';
 import { TestSocket } from '../../support/test-socket.js';
@@ -56,5 +58,82 @@ describe('the rights of a subscriber', () => {
     while (asked() < 3) await new Promise((resolve) => setTimeout(resolve, 50));
     socket.send({ type: 'ping' });
     assert.deepEqual(await next, { type: 'pong' });
+  });
+
+  describe('before each event', () => {
+    let publish: (version: string) => void;
+    let current: () => Identity;
+    const operator = (more: object = {}) =>
+      identity({ kind: 'API_KEY', id: 'key:1', name: 'ci', role: Role.OPERATOR, ...more });
+
+    /** Subscribes as an operator whose credentials do not expire, and receives a first event. */
+    beforeEach(async () => {
+      current = () => operator();
+      const events: string[] = [];
+      let wake: () => void = () => undefined;
+      publish = (version) => {
+        events.push(version);
+        wake();
+      };
+      async function* results() {
+        for (;;) {
+          while (events.length > 0) yield { data: { version: events.shift() } };
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      }
+      const schema = buildSchema('type Query { version: ID } type Subscription { version: ID }');
+      const document = parse('subscription { version }');
+      app = fastify();
+      addSubscriptions(app, {
+        runner: { prepare: () => ({ schema, document }), subscribe: async () => results() } as never,
+        authenticate: async () => current(),
+        refused: async () => undefined,
+        take: async () => undefined,
+        context: () => ({}),
+        mask: ({ message, extensions }) => ({ message, extensions }),
+        log: pino({ level: 'silent' }),
+      });
+      await app.listen({ host: '127.0.0.1', port: 0 });
+      socket = await TestSocket.connect((app.server.address() as AddressInfo).port);
+      socket.subscribe('subscription { version }');
+      publish('v1');
+      assert.deepEqual((await socket.next()).payload, { data: { version: 'v1' } });
+    });
+
+    const reject = (refusal: 'api key' | 'user') => () => {
+      throw new NotAuthenticated(refusal);
+    };
+    for (const [change, identityOf] of [
+      ['a revoked key', reject('api key')],
+      ['a disabled user', reject('user')],
+      ['a narrowed role', () => operator({ role: Role.VIEWER })],
+      ['narrowed scopes', () => operator({ scopes: [Scope.CATALOG] })],
+    ] as const) {
+      it(`${change}: the connection is closed instead of the event being sent`, async () => {
+        current = identityOf;
+        publish('secret');
+        assert.deepEqual(await socket.next(), { closed: 4_403 });
+      });
+    }
+
+    it('credentials that cannot be verified: an error is sent instead of the event, and the next event', async () => {
+      current = () => {
+        throw new AuthenticationAway("the identity provider's keys are unavailable");
+      };
+      publish('secret');
+      const { payload } = await socket.next();
+      assert.deepEqual(payload.errors, [
+        {
+          message: "the identity provider's keys are unavailable; try again",
+          extensions: { code: 'SERVICE_UNAVAILABLE' },
+        },
+      ]);
+      assert.equal(payload.data, undefined);
+      current = () => operator();
+      publish('v2');
+      assert.deepEqual((await socket.next()).payload, { data: { version: 'v2' } });
+    });
   });
 });

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import type { DeliveryRecord } from '../../../operator/api/v1alpha1/status.js';
 import { figures } from '../../../operator/dashboard/view/figures.js';
 import { detail, listRow } from '../../../operator/dashboard/view/page-view.js';
-import { podLines } from '../../../operator/dashboard/view/pods.js';
+import { podLines } from '../../../operator/dashboard/view/pod-lines.js';
 import { WeightHistory } from '../../../operator/dashboard/weight-history.js';
-import type { Pod } from '../../../operator/reconciler/pods.js';
+import type { Pod } from '../../../operator/reconciler/pod-state.js';
 import { pcfApi } from '../../support/fixtures.js';
 
 const at = (minute: number) => new Date(Date.UTC(2026, 10, 23, 12, minute)).toISOString();
@@ -57,10 +57,10 @@ describe('the picture of the dashboard', () => {
   it('tells of a weight only while something is delivered', () => {
     const api = pcfApi();
     api.status = { traffic: { desiredWeight: 100, effectiveWeight: 100, verified: true } };
-    assert.equal(listRow(api).inForce, undefined);
+    assert.equal(listRow(api).effective, undefined);
     api.status = { ...api.status, updateRevision: 'api-new' };
-    assert.equal(listRow(api).inForce, 100);
-    assert.equal(listRow(pcfApi()).message, 'the operator has not looked at it yet');
+    assert.equal(listRow(api).effective, 100);
+    assert.equal(listRow(pcfApi()).message, 'the operator has not reconciled it yet');
   });
 
   it('has the delivery figures as the metrics define them', () => {
@@ -94,11 +94,11 @@ describe('the weights over time', () => {
   it('are kept when they change, and no more of them than the page can show', () => {
     let now = 0;
     const history = new WeightHistory(() => now);
-    for (; now < 2_000; now += 1) history.note('a/b', now % 100, Math.floor(now / 2) % 100);
+    for (; now < 2_000; now += 1) history.record('a/b', now % 100, Math.floor(now / 2) % 100);
     const points = history.of('a/b');
     assert.equal(points.length, 500);
     assert.equal(points.at(-1)?.at, 1_999);
-    history.note('a/b', 99, 99);
+    history.record('a/b', 99, 99);
     assert.deepEqual(history.of('a/b').at(-1), points.at(-1), 'nothing changed');
     history.forget('a/b');
     assert.deepEqual(history.of('a/b'), []);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { DeliverySettings } from '../../../operator/delivery/types.js';
-import { podsFor, podsKeeping } from '../../../operator/delivery/weight.js';
+import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
+import { podsForShare, podsToRetain } from '../../../operator/delivery/weight.js';
+import { propertyRuns } from '../../support/property-runs.js';
 import { ModelCluster } from './model-cluster.js';
 
 const OLD = 'a';
@@ -23,7 +24,7 @@ const scaling = fc.record({
 });
 
 /** A canary that has its weight, at a step that somebody must continue from. */
-function canaryAt(weight: number, settings: Partial<DeliverySettings>): ModelCluster {
+function canaryAt(weight: number, settings: Partial<DeliverySpec>): ModelCluster {
   const cluster = new ModelCluster({ ...settings, stages: [{ weight, holdMs: 0, pause: true }] });
   for (const target of [OLD, NEW]) {
     cluster.target = target;
@@ -69,11 +70,11 @@ describe('an autoscaler in the middle of a delivery', () => {
         follow(cluster, next, () => {
           assert.equal(cluster.route?.weights[NEW], weight, 'whoever has its new pods first');
           assert.equal(podsOf(cluster, OLD), next.replicas, 'the stable revision could carry everything');
-          assert.equal(podsOf(cluster, NEW), podsFor(weight, next.replicas));
+          assert.equal(podsOf(cluster, NEW), podsForShare(weight, next.replicas));
         });
       }
     });
-    fc.assert(property, { numRuns: 1000 });
+    fc.assert(property, { numRuns: propertyRuns(1_000) });
   });
 
   it('flaps nothing, with a surge that is limited: pods go one way only after each decision, and fit', () => {
@@ -94,14 +95,14 @@ describe('an autoscaler in the middle of a delivery', () => {
             assert.ok(total <= Math.max(before, next.replicas + maxSurge), `${total} pods`);
             const share = cluster.route?.weights[NEW] ?? 0;
             const { scale = next.replicas } = cluster.position;
-            assert.ok(podsOf(cluster, NEW) >= podsKeeping(share, Math.min(scale, next.replicas)));
+            assert.ok(podsOf(cluster, NEW) >= podsToRetain(share, Math.min(scale, next.replicas)));
           });
           for (const [name, counts] of Object.entries(seen))
             assert.ok(turns(counts) <= 1, `${name}: ${counts}`);
         }
       },
     );
-    fc.assert(property, { numRuns: 1000 });
+    fc.assert(property, { numRuns: propertyRuns(1_000) });
   });
 
   it('what pods fail, and not what an autoscaler asks for, takes a share back', () => {
@@ -114,7 +115,7 @@ describe('an autoscaler in the middle of a delivery', () => {
     assert.equal(cluster.route?.weights[NEW], 25);
     assert.equal(
       traffic.reason,
-      '1 of 4 pods of b are ready and can carry 25 %; the route was written and has not been read back yet',
+      '1 of 4 pods of b are ready, enough for 25 %; the route was written and has not been read back yet',
     );
     cluster.heal();
     cluster.reconcile();

@@ -1,18 +1,19 @@
 import assert from 'node:assert/strict';
-import { isStray } from '../../../operator/delivery/migrate.js';
+import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
+import type { Observation, RevisionView } from '../../../operator/delivery/observation.js';
 import { plan } from '../../../operator/delivery/plan.js';
-import type { DeliverySettings, Observation, RevisionView } from '../../../operator/delivery/types.js';
+import { isObsolete } from '../../../operator/delivery/preparation.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 
 const HOUR = 3_600_000;
 const promotedAt = '2026-11-23T10:00:00.000Z';
 const soaked = Date.parse(promotedAt) + HOUR;
 const settings = deliverySettings({ contractDelayMs: HOUR });
-const knows = [
+const knownMigrations = [
   { revision: 'old', migrations: [] },
   { revision: 'new', migrations: ['DropName1'] },
 ];
-const position = { stable: 'new', previous: 'old', promotedAt, knows };
+const position = { stable: 'new', previous: 'old', promotedAt, knownMigrations };
 const contracted = {
   revision: 'new',
   number: 2,
@@ -41,7 +42,7 @@ function seen(over: Partial<Observation> = {}): Observation {
   };
 }
 
-const look = (over: Partial<Observation> = {}, now = soaked, changes: Partial<DeliverySettings> = {}) =>
+const look = (over: Partial<Observation> = {}, now = soaked, changes: Partial<DeliverySpec> = {}) =>
   plan(seen(over), { ...settings, ...changes }, now);
 
 describe('contract', () => {
@@ -63,37 +64,40 @@ describe('contract', () => {
   it('waits for the last pod that needs the old schema, also one that is not ready or on its way out', () => {
     const leaving = { revisions: [revision('old', 1, { ...gone, pods: 1 }), revision('new', 2)] };
     assert.equal(look(leaving).job, undefined);
-    assert.equal(look(leaving).contract?.waitingFor, 'the last pod of old to go');
+    assert.equal(look(leaving).contract?.waitingFor, 'the last pod of old to terminate');
   });
 
   it('waits for pods of revisions that are on record no more, unless they told that they know what goes', () => {
     const revisions = [revision('new', 2)];
-    const stuck = { revisions, strangers: ['older'] };
+    const stuck = { revisions, unrecorded: ['older'] };
     assert.equal(look(stuck).job, undefined);
-    assert.equal(look(stuck).contract?.waitingFor, 'the last pod of older to go');
-    const told = [...knows, { revision: 'older', migrations: ['DropName1'] }];
-    const safe = look({ ...stuck, position: { ...position, knows: told } });
+    assert.equal(look(stuck).contract?.waitingFor, 'the last pod of older to terminate');
+    const told = [...knownMigrations, { revision: 'older', migrations: ['DropName1'] }];
+    const safe = look({ ...stuck, position: { ...position, knownMigrations: told } });
     assert.equal(safe.job?.stage, 'contract');
     assert.ok(
-      safe.position.knows?.some(({ revision }) => revision === 'older'),
+      safe.position.knownMigrations?.some(({ revision }) => revision === 'older'),
       'what it told is kept as long as its pods',
     );
   });
 
   it('waits for the worker to follow, whose old ReplicaSet makes pods until it has', () => {
-    assert.equal(look({ following: ['api-worker'] }).job, undefined);
+    assert.equal(look({ updating: ['api-worker'] }).job, undefined);
     assert.equal(
-      look({ following: ['api-worker'] }).contract?.waitingFor,
-      'all pods of api-worker to be of new',
+      look({ updating: ['api-worker'] }).contract?.waitingFor,
+      'all pods of api-worker to run revision new',
     );
   });
 
   it('does not wait for pods that know what goes: a revision of the same image, or one that told so', () => {
     const sameImage = revision('same', 3, { image: 'image:2' });
     const hotfix = revision('hotfix', 4);
-    const told = [...knows, { revision: 'hotfix', migrations: ['DropName1'] }];
+    const told = [...knownMigrations, { revision: 'hotfix', migrations: ['DropName1'] }];
     const revisions = [sameImage, hotfix, revision('new', 2)];
-    assert.equal(look({ revisions, position: { ...position, knows: told } }).job?.stage, 'contract');
+    assert.equal(
+      look({ revisions, position: { ...position, knownMigrations: told } }).job?.stage,
+      'contract',
+    );
     assert.equal(look({ revisions }).job?.stage, undefined, 'a hotfix that nobody asked');
   });
 
@@ -123,7 +127,7 @@ describe('contract', () => {
   });
 
   it('is not run when there is none, when migrations are not ours, and while paused', () => {
-    const none = { ...position, knows: [{ revision: 'new', migrations: [] }] };
+    const none = { ...position, knownMigrations: [{ revision: 'new', migrations: [] }] };
     assert.equal(look({ position: none }).job, undefined);
     assert.equal(look({ position: none }).contract, undefined);
     assert.equal(look({}, soaked, { contractDelayMs: undefined }).job, undefined);
@@ -160,7 +164,7 @@ describe('contract', () => {
     assert.equal(next('Absent').job?.stage, 'hook');
     assert.equal(next('Absent').position.contracted, undefined, 'nothing is taken out yet');
     assert.equal(next('Running').contract?.waitingFor, 'beforeContract to succeed');
-    assert.match(next('Failed').contract?.waitingFor ?? '', /as beforeContract failed/);
+    assert.match(next('Failed').contract?.waitingFor ?? '', /because beforeContract failed/);
     assert.equal(next('Succeeded').job?.stage, 'contract');
   });
 });
@@ -172,9 +176,9 @@ describe('the rollback floor', () => {
     const { position, refused, route, decisions } = look({ target: 'old', position: after });
     assert.equal(position.update, undefined);
     assert.deepEqual([decisions, route?.weights], [[], { new: 100 }]);
-    assert.match(refused ?? '', /old \(image:1\) can't live with the schema/);
-    assert.match(refused ?? '', /DropName1 took out at 2026-11-23T11:00:00.000Z/);
-    assert.match(refused ?? '', /the oldest revision to go back to is new \(image:2\)/);
+    assert.match(refused ?? '', /old \(image:1\) does not support the schema/);
+    assert.match(refused ?? '', /DropName1 dropped at 2026-11-23T11:00:00.000Z/);
+    assert.match(refused ?? '', /the oldest supported revision is new \(image:2\)/);
   });
 
   it('calls off what is under way when the spec goes back too far', () => {
@@ -208,18 +212,18 @@ describe('the rollback floor', () => {
       position: delivering,
       revisions: [...others, revision('quiet', 3, { ...gone, ...view })],
     });
-    const { decisions, position } = look(quiet({ untold: true }));
+    const { decisions, position } = look(quiet({ unreported: true }));
     assert.equal(decisions[0]?.type === 'Aborted' && decisions[0].reason, 'BelowRollbackFloor');
-    assert.match(position.failed?.message ?? '', /told nothing that can be read .* kubectl pcf retry/);
+    assert.match(position.failed?.message ?? '', /the report of .* could not be read, .* kubectl pcf retry/);
     const again = look({
       ...quiet({ contracts: ['DropMore2'], ahead: [] }),
-      position: { ...delivering, knows: position.knows },
+      position: { ...delivering, knownMigrations: position.knownMigrations },
     });
     assert.deepEqual(again.decisions, []);
-    assert.deepEqual(again.position.knows?.find(({ revision }) => revision === 'quiet')?.migrations, [
-      'DropMore2',
-      'DropName1',
-    ]);
+    assert.deepEqual(
+      again.position.knownMigrations?.find(({ revision }) => revision === 'quiet')?.migrations,
+      ['DropMore2', 'DropName1'],
+    );
   });
 
   it('does not keep a delivery from its retry, which migrates under a number that no Job has', () => {
@@ -240,9 +244,13 @@ describe('the rollback floor', () => {
       soaked,
       asked,
     );
-    assert.deepEqual([retried.update, retried.attempt, retried.afresh], ['newer', 3, true]);
+    assert.deepEqual([retried.update, retried.attempt, retried.rerunMigrations], ['newer', 3, true]);
     const { position: begun } = look({ target: 'newer', position: after, revisions });
-    assert.deepEqual([begun.attempt, begun.afresh], [undefined, undefined], 'another delivery finds it done');
+    assert.deepEqual(
+      [begun.attempt, begun.rerunMigrations],
+      [undefined, undefined],
+      'another delivery finds it done',
+    );
   });
 });
 
@@ -250,11 +258,11 @@ describe('a migration that runs', () => {
   const at = { stable: 'new', update: 'newer' };
 
   it('is of use to the delivery under way alone, but for a contract, which is seen through', () => {
-    assert.equal(isStray(at, 'newer', 'backfill'), false);
-    assert.equal(isStray(at, 'new', 'backfill'), false);
+    assert.equal(isObsolete(at, 'newer', 'backfill'), false);
+    assert.equal(isObsolete(at, 'new', 'backfill'), false);
     for (const stage of ['plan', 'expand', 'backfill'] as const)
-      assert.equal(isStray(at, 'other', stage), true);
-    for (const stage of ['hook', 'contract'] as const) assert.equal(isStray(at, 'other', stage), false);
-    assert.equal(isStray({ stable: 'new' }, 'newer', 'backfill'), true, 'it was given up');
+      assert.equal(isObsolete(at, 'other', stage), true);
+    for (const stage of ['hook', 'contract'] as const) assert.equal(isObsolete(at, 'other', stage), false);
+    assert.equal(isObsolete({ stable: 'new' }, 'newer', 'backfill'), true, 'it was given up');
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import type { Observation, RouteView } from '../../../operator/delivery/observation.js';
 import { inEffect, plan } from '../../../operator/delivery/plan.js';
-import type { Observation, RouteView } from '../../../operator/delivery/types.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 
 const now = Date.parse('2026-11-23T10:00:00Z');

@@ -1,17 +1,18 @@
 /** A cluster reduced to what the planner sees, with the crashes and delays of a real one. */
-import { plan, recordedAt, recordOf } from '../../../operator/delivery/plan.js';
-import { deliveryId, fullId, stepId } from '../../../operator/delivery/revisions.js';
+
+import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
+import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
 import type {
   AnalysisView,
-  DeliveryPlan,
-  DeliverySettings,
   JobState,
   MigrationStage,
   MigrationState,
   Observation,
   RevisionView,
   RouteView,
-} from '../../../operator/delivery/types.js';
+} from '../../../operator/delivery/observation.js';
+import { plan, recordedAt, recordOf } from '../../../operator/delivery/plan.js';
+import { deliveryId, fullId, stepId } from '../../../operator/delivery/request-ids.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 
 export interface ModelRevision {
@@ -61,15 +62,15 @@ export class ModelCluster {
   private skewMs = 0;
   /** Contract migrations that the database has, or may have. */
   readonly schema = new Set<string>();
-  readonly settings: DeliverySettings;
+  readonly settings: DeliverySpec;
   private readonly late = {
     pods: new Map<string, Pick<ModelRevision, 'ready' | 'leaving'>>(),
     jobs: new Map<string, Jobs>(),
     route: undefined as { route: RouteView | undefined } | undefined,
-    spec: undefined as { target: string; settings: DeliverySettings } | undefined,
+    spec: undefined as { target: string; settings: DeliverySpec } | undefined,
   };
 
-  constructor(settings: Partial<DeliverySettings>) {
+  constructor(settings: Partial<DeliverySpec>) {
     this.settings = deliverySettings({ settleMs: 2_000, ...settings });
   }
 
@@ -88,7 +89,7 @@ export class ModelCluster {
   }
 
   /** The spec as the caches show it. */
-  shown(): { target: string; settings: DeliverySettings } {
+  shown(): { target: string; settings: DeliverySpec } {
     return this.late.spec ?? this;
   }
 

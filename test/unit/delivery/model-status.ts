@@ -1,10 +1,11 @@
 /** What the operator would say of a model cluster: the same functions, on what the model shows. */
 import type { PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
-import type { DeliveryPlan, Observation } from '../../../operator/delivery/types.js';
-import type { MigrationView } from '../../../operator/migrations/view.js';
-import { concerns } from '../../../operator/reconciler/concerns.js';
-import type { Observed } from '../../../operator/reconciler/observe.js';
-import { statusOf } from '../../../operator/reconciler/status.js';
+import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
+import type { Observation } from '../../../operator/delivery/observation.js';
+import type { MigrationView } from '../../../operator/migrations/migration-view.js';
+import { findIssues } from '../../../operator/reconciler/issues.js';
+import type { Observed } from '../../../operator/reconciler/observed.js';
+import { statusOf } from '../../../operator/reconciler/pcfapi-status.js';
 import { type Summary, summarize } from '../../../operator/reconciler/summary.js';
 import { istio } from '../../../operator/traffic/istio.js';
 import { none } from '../../../operator/traffic/none.js';
@@ -24,7 +25,7 @@ export function told(
   const summary = summarize(observed, plan, cluster.now);
   return {
     summary,
-    status: statusOf(observed, plan, summary, concerns(observed, [], plan), [], cluster.now),
+    status: statusOf(observed, plan, summary, findIssues(observed, [], plan), [], cluster.now),
   };
 }
 

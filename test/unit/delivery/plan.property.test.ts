@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import { ALL_REVISIONS } from '../../../operator/delivery/revisions.js';
+import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
+import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
+import type { Observation, RouteView } from '../../../operator/delivery/observation.js';
 import { pendingContracts } from '../../../operator/delivery/rollback-floor.js';
+import { ALL_REVISIONS } from '../../../operator/delivery/route-share.js';
 import { sameRoute } from '../../../operator/delivery/routing.js';
-import type {
-  DeliveryPlan,
-  DeliverySettings,
-  Observation,
-  RouteView,
-} from '../../../operator/delivery/types.js';
-import { carryingPods, podsKeeping } from '../../../operator/delivery/weight.js';
+import { podsForTraffic, podsToRetain } from '../../../operator/delivery/weight.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
+import { propertyRuns, RUN_FACTOR } from '../../support/property-runs.js';
 import { type Fault, type Lagging, ModelCluster } from './model-cluster.js';
 import { told } from './model-status.js';
 
@@ -47,13 +45,13 @@ const jobState = fc.constantFrom('Running' as const, 'Succeeded' as const, 'Fail
 const stage = fc.constantFrom('expand' as const, 'backfill' as const, 'contract' as const);
 const weight = fc.option(fc.integer({ min: 0, max: 100 }), { nil: undefined });
 
-const split = fc.constantFrom<DeliverySettings['split']>('exact', 'replicas');
+const split = fc.constantFrom<DeliverySpec['split']>('exact', 'replicas');
 const stretch = fc.record({
   weight: fc.integer({ min: 0, max: 100 }),
   holdMs: fc.constantFrom(0, 1_000, 60_000),
   pause: fc.boolean(),
 });
-const strategies: fc.Arbitrary<Partial<DeliverySettings>> = fc.oneof(
+const strategies: fc.Arbitrary<Partial<DeliverySpec>> = fc.oneof(
   fc.record({ stages: fc.array(stretch, { maxLength: 4 }) }),
   fc.record({ stages: fc.array(stretch, { maxLength: 3 }), mirror: fc.integer({ min: 1, max: 100 }) }),
   fc.record({
@@ -182,7 +180,7 @@ const step: fc.Arbitrary<Labelled> = fc.oneof(
 );
 
 /** What an edit of the strategy changes, and nothing else. */
-function change(settings: DeliverySettings, to: Partial<DeliverySettings>): void {
+function change(settings: DeliverySpec, to: Partial<DeliverySpec>): void {
   const { strategy, stages, canaryPods, maxUnavailable, retireDelayMs } = deliverySettings();
   Object.assign(settings, {
     ...{ strategy, stages, canaryPods, maxUnavailable, retireDelayMs },
@@ -216,7 +214,7 @@ const history = fc.record({ with: settings, steps: chapters.map((all) => all.fla
 interface Moment {
   /** What the planner was shown. */
   seen: Observation;
-  settings: DeliverySettings;
+  settings: DeliverySpec;
   plan: DeliveryPlan;
   /** Ready pods as they truly were before, and as they are now. */
   readyBefore: Map<string, number>;
@@ -226,7 +224,7 @@ interface Moment {
 }
 
 function replay(
-  { with: settings, steps }: { with: Partial<DeliverySettings>; steps: Labelled[] },
+  { with: settings, steps }: { with: Partial<DeliverySpec>; steps: Labelled[] },
   check: (moment: Moment) => void = () => {},
 ): ModelCluster {
   const cluster = new ModelCluster(settings);
@@ -286,7 +284,7 @@ const promises: Record<string, (moment: Moment) => void> = {
     if (moment.settings.split !== 'exact' || !position.stable || !isReady(moment, position.update)) return;
     const begins = moment.seen.position.startedAt !== position.startedAt;
     const isMigrated = viewOf(moment, position.update)?.migration === 'Succeeded';
-    if (position.afresh && (begins || !isMigrated)) return;
+    if (position.rerunMigrations && (begins || !isMigrated)) return;
     assert.equal(route?.header, position.update);
   },
 
@@ -340,7 +338,7 @@ const promises: Record<string, (moment: Moment) => void> = {
     if (moment.settings.split !== 'exact') return;
     for (const [revision, share] of shares(moment.seen.route)) {
       const had = viewOf(moment, revision)?.replicas ?? 0;
-      const needed = Math.min(had, podsKeeping(share, carryingPods(moment.settings)));
+      const needed = Math.min(had, podsToRetain(share, podsForTraffic(moment.settings)));
       assert.ok((moment.plan.replicas[revision] ?? 0) >= needed, `${revision} carries ${share} %`);
     }
   },
@@ -358,7 +356,7 @@ const promises: Record<string, (moment: Moment) => void> = {
     if (!serving.every(isKnown) || !sameRoute(moment.seen.route, routeBefore)) return;
     const sum = (ready: Map<string, number>) =>
       serving.reduce((total, revision) => total + (ready.get(revision) ?? 0), 0);
-    const promised = carryingPods(settings);
+    const promised = podsForTraffic(settings);
     const [before, after] = [sum(readyBefore), sum(readyPods(cluster))];
     assert.ok(after >= Math.min(before, promised), `${after} of ${before}, ${promised} were promised`);
   },
@@ -405,15 +403,15 @@ const promises: Record<string, (moment: Moment) => void> = {
   },
 };
 
-/** The same histories each time; others, and more of them: PLAN_SEED=7 PLAN_RUNS=20 npx mocha dist/test/unit/delivery/plan.property.test.js */
-function runs(count: number) {
-  const { PLAN_SEED = '20261126', PLAN_RUNS = '1' } = process.env;
-  return { seed: Number(PLAN_SEED), numRuns: count * Number(PLAN_RUNS) };
+/** The same histories each time; others, and more of them: PLAN_SEED=7 PCF_TEST_RUNS=20 npx mocha dist/test/unit/delivery/plan.property.test.js */
+function runs(full: number) {
+  const { PLAN_SEED = '20261126' } = process.env;
+  return { seed: Number(PLAN_SEED), numRuns: propertyRuns(full) };
 }
 
 describe('plan, at every crash point and in any order of events', () => {
   it('keeps every promise above', function () {
-    this.timeout(60_000 * Number(process.env.PLAN_RUNS ?? 1));
+    this.timeout(60_000 * Math.max(1, RUN_FACTOR));
     fc.assert(
       fc.property(history, (past) => {
         replay(past, (moment) => {
@@ -432,7 +430,7 @@ describe('plan, at every crash point and in any order of events', () => {
   });
 
   it('ends as asked or aborted, with a status that agrees and a reason, and then changes nothing', function () {
-    this.timeout(60_000 * Number(process.env.PLAN_RUNS ?? 1));
+    this.timeout(60_000 * Math.max(1, RUN_FACTOR));
     fc.assert(
       fc.property(history, (past) => {
         const cluster = replay(past);
@@ -458,7 +456,7 @@ describe('plan, at every crash point and in any order of events', () => {
         assert.deepEqual(plain(cluster.observe()), plain(settled), 'it continues writing');
 
         const { summary, status } = told(cluster, settled, plan);
-        if (summary.verdict === 'InProgress') assert.equal(summary.reason, 'WeightHeldDown', summary.message);
+        if (summary.verdict === 'InProgress') assert.equal(summary.reason, 'WeightLimited', summary.message);
         assert.ok(status.traffic?.verified);
         const pods = [...cluster.revisions].filter(([, { replicas }]) => replicas > 0);
         assert.deepEqual(

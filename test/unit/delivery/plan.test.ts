@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
+import type { Observation, RevisionView } from '../../../operator/delivery/observation.js';
 import { plan } from '../../../operator/delivery/plan.js';
-import type { Observation, RevisionView } from '../../../operator/delivery/types.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 import { ModelCluster } from './model-cluster.js';
 
@@ -78,6 +78,33 @@ describe('plan', () => {
     });
   });
 
+  describe('a route that the Gateway rejects, during the steps', () => {
+    const stages = [
+      { weight: 10, holdMs: 60_000, pause: false },
+      { weight: 50, holdMs: 60_000, pause: false },
+    ];
+    const stepSince = new Date(now - 61_000).toISOString();
+    const position = { stable: 'old', update: 'new', step: 0, weight: 10, strategy: 'Canary' as const };
+    const route = { weights: { old: 90, new: 10 }, header: 'new', service: 'old' };
+
+    it('does not complete a step whose hold is over', () => {
+      const held = seen({ position: { ...position, stepSince }, route });
+      assert.equal(plan(held, { ...settings, stages }, now).position.step, 1);
+      const routeRejected = 'Gateway public rejects HTTPRoute api';
+      const { decisions, position: after } = plan({ ...held, routeRejected }, { ...settings, stages }, now);
+      assert.deepEqual(decisions, []);
+      assert.equal(after.step, 0);
+    });
+
+    it('does not start the hold of a step', () => {
+      const reached = seen({ position, route });
+      const started = plan(reached, { ...settings, stages }, now).position.stepSince;
+      assert.equal(started, new Date(now).toISOString());
+      const rejected = { ...reached, routeRejected: 'Gateway public rejects HTTPRoute api' };
+      assert.equal(plan(rejected, { ...settings, stages }, now).position.stepSince, undefined);
+    });
+  });
+
   describe('the Service', () => {
     it('blocks the promotion, and the retirement of old pods, until it was read back', () => {
       const route = { weights: { new: 100 }, header: 'new', service: 'old' };
@@ -96,7 +123,7 @@ describe('plan', () => {
       const { route, traffic } = plan(half, { ...settings, canaryWeight: 50 }, now);
       assert.deepEqual(route, { weights: { old: 67, new: 33 }, service: 'old', header: 'new' });
       assert.equal(traffic.effectiveWeight, 33);
-      assert.match(traffic.reason ?? '', /1 of 3 pods of new are ready and can carry 33 %/);
+      assert.match(traffic.reason ?? '', /1 of 3 pods of new are ready, enough for 33 %/);
     });
 
     it('is zero, and there is no header route, without a ready pod', () => {
@@ -174,7 +201,7 @@ describe('plan', () => {
       const first = plan(back, settings, now);
       assert.deepEqual(first.route, { weights: { old: 100 } });
       assert.equal(first.replicas.new, 3);
-      assert.deepEqual(first.decisions, [{ type: 'CalledOff', revision: 'new' }]);
+      assert.deepEqual(first.decisions, [{ type: 'Cancelled', revision: 'new' }]);
 
       const unrouted = { ...back, position: first.position, route: first.route };
       const second = plan(unrouted, settings, now);

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
+import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
+import type { Observation, RevisionView } from '../../../operator/delivery/observation.js';
 import { plan, recordedAt, recordOf } from '../../../operator/delivery/plan.js';
-import type { DeliverySettings, Observation, RevisionView } from '../../../operator/delivery/types.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 import { ModelCluster } from './model-cluster.js';
 
 const now = Date.parse('2026-11-23T10:00:00Z');
 const canary = deliverySettings({ canaryWeight: 10 });
-const blueGreen: Partial<DeliverySettings> = {
+const blueGreen: Partial<DeliverySpec> = {
   strategy: 'BlueGreen',
   canaryPods: 'full',
   stages: [{ weight: 0, holdMs: 0, pause: true }],
@@ -30,7 +31,7 @@ function lost(overrides: Partial<Observation> = {}): Observation {
 }
 
 /** What is planned first, and what once that is on record. */
-function twice(seen: Observation, settings: DeliverySettings) {
+function twice(seen: Observation, settings: DeliverySpec) {
   const first = plan(seen, settings, now);
   return { first, second: plan({ ...seen, position: first.position }, settings, now) };
 }
@@ -117,10 +118,10 @@ describe('plan with a lost status', () => {
       at: '2026-11-23T09:00:00Z',
       done: true,
     };
-    const knows = [{ revision: 'old', migrations: ['DropPrice'] }];
-    const stable = revision('old', { number: 2, image: 'image:2', record: { knows, contracted } });
+    const knownMigrations = [{ revision: 'old', migrations: ['DropPrice'] }];
+    const stable = revision('old', { number: 2, image: 'image:2', record: { knownMigrations, contracted } });
     const first = revision('first', { number: 1, image: 'image:1', replicas: 0, ready: 0 });
-    const unknowing = { ...first, record: { knows: [{ revision: 'first', migrations: [] }] } };
+    const unknowing = { ...first, record: { knownMigrations: [{ revision: 'first', migrations: [] }] } };
     const route = { weights: { old: 100 } };
 
     for (const [what, asked] of Object.entries({
@@ -132,7 +133,7 @@ describe('plan with a lost status', () => {
         const { first: recovered, second } = twice(seen, canary);
         assert.deepEqual(recovered.position.contracted, contracted);
         assert.equal(second.position.update, undefined);
-        assert.match(second.refused ?? '', /^first .*needs what DropPrice took out.* is old \(image:2\)$/);
+        assert.match(second.refused ?? '', /^first .*needs what DropPrice dropped.* is old \(image:2\)$/);
         assert.deepEqual(second.replicas, { old: 3 });
       });
     }
@@ -148,7 +149,7 @@ describe('plan with a lost status', () => {
     it('recovers the serving revision where an old status names a stable one below the floor', () => {
       const seen = lost({
         ...{ target: 'old', revisions: [unknowing, stable], route },
-        position: { stable: 'first', knows: [{ revision: 'first', migrations: [] }] },
+        position: { stable: 'first', knownMigrations: [{ revision: 'first', migrations: [] }] },
       });
       const { first: recovered, second } = twice(seen, canary);
       for (const { position, replicas } of [recovered, second]) {
@@ -158,7 +159,7 @@ describe('plan with a lost status', () => {
     });
 
     it('takes the contract that is furthest, whatever an old status says', () => {
-      const position = { stable: 'old', knows };
+      const position = { stable: 'old', knownMigrations };
       const seen = lost({ target: 'first', position, revisions: [first, stable], route });
       const planned = plan(seen, canary, now);
       assert.deepEqual(planned.position.contracted, contracted);
@@ -182,16 +183,16 @@ describe('plan with a lost status', () => {
       assert.equal(twice(lost({ revisions: [stable, aborted], route }), retry).second.position.update, 'new');
     });
 
-    it('records each part at the revision it concerns, and the contract at the stable one', () => {
+    it('records each part at the revision it findIssues, and the contract at the stable one', () => {
       const failed = {
         revision: 'new',
         reason: 'CrashLoop',
         message: 'it crashed',
         at: '2026-11-23T09:00:00Z',
       };
-      const position = { stable: 'old', knows, contracted, failed };
+      const position = { stable: 'old', knownMigrations, contracted, failed };
       assert.deepEqual(recordedAt(position), ['old', 'new']);
-      assert.deepEqual(recordOf(position, 'old'), { knows, contracted });
+      assert.deepEqual(recordOf(position, 'old'), { knownMigrations, contracted });
       assert.deepEqual(recordOf(position, 'new'), { failed });
       assert.equal(recordOf(position, 'first'), undefined);
     });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { plan, wayBack } from '../../../operator/delivery/plan.js';
-import type { Decision, DeliverySettings } from '../../../operator/delivery/types.js';
+import type { Decision } from '../../../operator/delivery/delivery-plan.js';
+import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
+import { plan, undoTarget } from '../../../operator/delivery/plan.js';
 import { deliverySettings } from '../../support/delivery-settings.js';
 import { KILLED_BEFORE_STATUS, ModelCluster } from './model-cluster.js';
 
@@ -13,7 +14,7 @@ const step = (weight: number, rest: { holdMs?: number; pause?: boolean } = {}) =
 const MINUTE = 60_000;
 
 /** A cluster in which `old` is stable and has all of the traffic. */
-function settledOn(settings: Partial<DeliverySettings>): ModelCluster {
+function settledOn(settings: Partial<DeliverySpec>): ModelCluster {
   const cluster = new ModelCluster({ ...settings, stages: [], strategy: 'Canary', canaryPods: 'share' });
   cluster.target = 'old';
   settle(cluster);
@@ -94,7 +95,7 @@ describe('a canary with steps', () => {
     cluster.judgedSince = undefined;
     settle(cluster);
     assert.equal(weightOf(cluster, 'new'), 5);
-    assert.match(cluster.reconcile().step?.waitingFor ?? '', /nothing was measured at this step yet/);
+    assert.match(cluster.reconcile().step?.waitingFor ?? '', /no measurement at this step yet/);
     cluster.judgedSince = cluster.position.stepSince;
     settle(cluster);
     assert.equal(weightOf(cluster, 'new'), 50);
@@ -373,7 +374,7 @@ describe('a canary with steps', () => {
 });
 
 describe('blue-green', () => {
-  const blueGreen = (pause: boolean): Partial<DeliverySettings> => ({
+  const blueGreen = (pause: boolean): Partial<DeliverySpec> => ({
     strategy: 'BlueGreen',
     stages: [step(0, { pause })],
     canaryPods: 'full',
@@ -465,7 +466,7 @@ describe('going back', () => {
 });
 
 describe('giving a delivery up', () => {
-  function delivering(settings: Partial<DeliverySettings> = {}): ModelCluster {
+  function delivering(settings: Partial<DeliverySpec> = {}): ModelCluster {
     const cluster = settledOn({ stages: [step(50, { pause: true })], replicas: 4, ...settings });
     cluster.target = 'new';
     settle(cluster);
@@ -600,7 +601,7 @@ describe('giving a delivery up', () => {
   });
 
   describe('while stable pods are missing for another reason', () => {
-    const canaryOfOne = (settings: Partial<DeliverySettings> = {}) => {
+    const canaryOfOne = (settings: Partial<DeliverySpec> = {}) => {
       const cluster = settledOn({ stages: [step(5, { pause: true })], replicas: 10, ...settings });
       cluster.target = 'new';
       settle(cluster);
@@ -675,20 +676,20 @@ describe('giving a delivery up', () => {
 
   it('leaves the way back where it was: to the stable revision, not to the one before it', () => {
     const cluster = settledOn({});
-    assert.equal(wayBack(cluster.position), undefined);
+    assert.equal(undoTarget(cluster.position), undefined);
     cluster.target = 'new';
     settle(cluster);
-    assert.equal(wayBack(cluster.position), 'old');
+    assert.equal(undoTarget(cluster.position), 'old');
     cluster.settings.stages = [step(50, { pause: true })];
     cluster.target = 'newer';
     settle(cluster);
-    assert.equal(wayBack(cluster.position), 'new', 'in the middle of a delivery');
+    assert.equal(undoTarget(cluster.position), 'new', 'in the middle of a delivery');
     cluster.request('abort');
     settle(cluster);
-    assert.equal(wayBack(cluster.position), 'new', 'the spec asks for what was given up');
+    assert.equal(undoTarget(cluster.position), 'new', 'the spec asks for what was given up');
     cluster.target = 'new';
     settle(cluster);
-    assert.equal(wayBack(cluster.position), 'old', 'new is as it should be, and can be gone back from');
+    assert.equal(undoTarget(cluster.position), 'old', 'new is as it should be, and can be gone back from');
   });
 
   it('never happens to the first revision: there is nothing to go back to', () => {

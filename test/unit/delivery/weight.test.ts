@@ -1,20 +1,20 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { carries, podsFor, replicaShares } from '../../../operator/delivery/weight.js';
+import { capacityShare, podsForShare, replicaShares } from '../../../operator/delivery/weight.js';
 
 describe('weights and pods', () => {
   it('gives a canary enough pods for its share, and one for the header route', () => {
-    assert.equal(podsFor(0, 3), 1);
-    assert.equal(podsFor(10, 3), 1);
-    assert.equal(podsFor(34, 3), 2);
-    assert.equal(podsFor(100, 3), 3);
-    assert.equal(podsFor(50, 0), 0);
+    assert.equal(podsForShare(0, 3), 1);
+    assert.equal(podsForShare(10, 3), 1);
+    assert.equal(podsForShare(34, 3), 2);
+    assert.equal(podsForShare(100, 3), 3);
+    assert.equal(podsForShare(50, 0), 0);
   });
 
   it('never asks for fewer pods than the share needs', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 100 }), fc.integer({ min: 1, max: 200 }), (weight, full) => {
-        assert.ok(carries(podsFor(weight, full), full) >= weight);
+        assert.ok(capacityShare(podsForShare(weight, full), full) >= weight);
       }),
     );
   });

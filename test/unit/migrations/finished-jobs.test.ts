@@ -3,7 +3,7 @@ import { KubeConfig } from '@kubernetes/client-node';
 import { pino } from 'pino';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { FinishedJobs } from '../../../operator/migrations/finished-jobs.js';
-import { migrationView } from '../../../operator/migrations/view.js';
+import { migrationView } from '../../../operator/migrations/migration-view.js';
 import { Caches } from '../../../operator/reconciler/caches.js';
 import { JobKind, PodKind } from '../../../operator/resources/kinds.js';
 import { CacheSet } from '../../../operator/runtime/cache-set.js';

@@ -1,6 +1,6 @@
 /** Jobs and their pods, as the caches show them. */
 import type { MigrationReport } from '../../../contract/image.js';
-import type { MigrationStage } from '../../../operator/delivery/types.js';
+import type { MigrationStage } from '../../../operator/delivery/observation.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 
 const REVISION = 'api-new';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
 import type { MigrationReport } from '../../../contract/image.js';
-import { MigrationProgress, runsOf } from '../../../operator/migrations/progress.js';
+import { MigrationProgress, runsOf } from '../../../operator/migrations/live-reports.js';
 import type { KubeClient } from '../../../operator/runtime/kube-client.js';
 import { eventually } from '../../support/pcf-api.js';
 import { report } from './jobs-under-test.js';

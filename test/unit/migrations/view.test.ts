@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import type { MigrationReport } from '../../../contract/image.js';
-import { noteBackfill } from '../../../operator/delivery/migrate.js';
-import type { MigrationStage, MigrationState } from '../../../operator/delivery/types.js';
+import type { MigrationStage, MigrationState } from '../../../operator/delivery/observation.js';
+import { recordBackfill } from '../../../operator/delivery/preparation.js';
 import { hookObject } from '../../../operator/migrations/hook.js';
-import { migrationJob } from '../../../operator/migrations/job.js';
-import { migrationView } from '../../../operator/migrations/view.js';
+import { migrationJob } from '../../../operator/migrations/migration-job.js';
+import { migrationView } from '../../../operator/migrations/migration-view.js';
 import { newRevision } from '../../../operator/resources/revision.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { migrations, pcfApi } from '../../support/fixtures.js';
@@ -73,7 +73,7 @@ describe('the stages of migrations', () => {
     assert.equal(look([...lost, again, run('api-new-expand-2', report())]).state, 'Succeeded');
     const silent = look([...lost, again]);
     assert.deepEqual(
-      [silent.nextStage, silent.untold],
+      [silent.nextStage, silent.unreported],
       ['backfill', true],
       'an image that never says anything',
     );
@@ -81,7 +81,7 @@ describe('the stages of migrations', () => {
 
   it('do not begin again when the pods of what is on record go, in the middle of a canary', () => {
     const jobs = [job('expand', 'Complete')];
-    const told = { attempt: 1, told: {} };
+    const told = { attempt: 1, recorded: {} };
     assert.equal(migrationView(automatic, 'api-new', jobs, [], told).state, 'Succeeded');
     const filling = migrationView(automatic, 'api-new', [...jobs, job('backfill')], [], told);
     assert.equal(filling.state, 'Running', 'a backfill that runs is waited for');
@@ -89,7 +89,8 @@ describe('the stages of migrations', () => {
 
   it('run a backfill once more whose result was lost before it was on record, and never after that', () => {
     const jobs = [job('expand', 'Complete'), job('backfill', 'Complete')];
-    const lost = (told: object) => migrationView(automatic, 'api-new', jobs, [], { attempt: 1, told });
+    const lost = (told: object) =>
+      migrationView(automatic, 'api-new', jobs, [], { attempt: 1, recorded: told });
     const unheard = lost({ backfill: true });
     assert.deepEqual([unheard.state, unheard.nextStage, unheard.nextAttempt], ['Pending', 'backfill', 2]);
     assert.equal(lost({ backfill: true, backfilled: true }).state, 'Succeeded');
@@ -102,13 +103,13 @@ describe('the stages of migrations', () => {
     ];
     const view = look(cutOff);
     assert.deepEqual([view.state, view.nextStage], ['Pending', 'backfill']);
-    assert.deepEqual([view.contracts, view.ahead, view.untold], [undefined, undefined, true]);
+    assert.deepEqual([view.contracts, view.ahead, view.unreported], [undefined, undefined, true]);
     const filled = [job('backfill', 'Complete'), run('api-new-backfill', report())];
     assert.equal(look([...cutOff, ...filled]).state, 'Succeeded');
     const onRecord = (backfill?: boolean) =>
       migrationView(automatic, 'api-new', [job('expand', 'Complete')], [], {
         attempt: 1,
-        told: { backfill },
+        recorded: { backfill },
       });
     assert.equal(onRecord(true).nextStage, 'backfill', 'its pod went between expand and backfill');
     assert.equal(onRecord().state, 'Succeeded');
@@ -121,7 +122,7 @@ describe('the stages of migrations', () => {
         'api-new',
         objects.filter(({ kind }) => kind === 'Job'),
         objects.filter(({ kind }) => kind === 'Pod'),
-        { attempt: 2, afresh: true },
+        { attempt: 2, rerunMigrations: true },
       );
     const { state, nextStage, nextAttempt, lastMigration } = again(expanded);
     assert.deepEqual([state, nextStage, nextAttempt, lastMigration], ['Pending', 'expand', 2, 1]);
@@ -152,7 +153,7 @@ describe('the stages of migrations', () => {
 
   it('say of an image made before phases what to do', () => {
     const old = look([job('expand', 'Failed'), run('api-new-expand', "unknown option '--phase'", 64)]);
-    assert.match(old.error ?? '', /made before migrations had phases; use a newer one/);
+    assert.match(old.error ?? '', /does not support `migrate up --phase`: use a newer image/);
   });
 
   it('say of an image that is none of ours what to do, before its Job is given up too', () => {
@@ -174,7 +175,7 @@ describe('the stages of migrations', () => {
     );
     assert.match(
       error("Cannot find module '/app/migrate'", 1) ?? '',
-      /^Cannot find module .*it left no report/,
+      /^Cannot find module .*no migration report/,
     );
     assert.equal(error(report({ outcome: 'failed', error: 'no such table' }), 1), 'no such table');
   });
@@ -208,7 +209,7 @@ describe('the progress of a backfill', () => {
   it('is the final one that the run after a lost one reports', () => {
     const lost = job('backfill', 'Complete');
     const again = reporting('backfill', 5_000, 'api-new-backfill-2');
-    const after = view([...expandedAt(0), lost, ...again], { told: { backfill: true } });
+    const after = view([...expandedAt(0), lost, ...again], { recorded: { backfill: true } });
     assert.deepEqual([after.state, after.progress?.rows], ['Succeeded', 5_000]);
   });
 
@@ -219,7 +220,7 @@ describe('the progress of a backfill', () => {
 
   it('is that of a contract when the pods before it are deleted', () => {
     const jobs = [job('expand', 'Complete'), job('backfill', 'Complete')];
-    assert.equal(view([...jobs, ...reporting('contract', 5_000)], { told: {} }).progress?.rows, 5_000);
+    assert.equal(view([...jobs, ...reporting('contract', 5_000)], { recorded: {} }).progress?.rows, 5_000);
   });
 
   it('is that of expand when an abort deleted the Job of the backfill as it finished', () => {
@@ -227,17 +228,17 @@ describe('the progress of a backfill', () => {
       job('expand', 'Complete', 'api-new-expand-2'),
       run('api-new-expand-2', report({ backfill: at(5_000) })),
     ];
-    const after = view([...expandedAt(0), ...second], { attempt: 2, afresh: true });
+    const after = view([...expandedAt(0), ...second], { attempt: 2, rerunMigrations: true });
     assert.deepEqual([after.state, after.progress?.rows], ['Succeeded', 5_000]);
   });
 
   it('is the one on record when Jobs or pods of the backfill are deleted', () => {
     const told = { backfill: true, backfilled: true, progress: at(5_000) };
-    assert.equal(view(expandedAt(1_000), { told }).progress?.rows, 5_000);
+    assert.equal(view(expandedAt(1_000), { recorded: told }).progress?.rows, 5_000);
     const jobs = [job('expand', 'Complete'), job('backfill', 'Complete')];
-    const canary = view(jobs, { told });
+    const canary = view(jobs, { recorded: told });
     assert.deepEqual([canary.state, canary.progress?.rows], ['Succeeded', 5_000]);
-    assert.equal(view([], { attempt: undefined, told }).progress?.rows, 5_000);
+    assert.equal(view([], { attempt: undefined, recorded: told }).progress?.rows, 5_000);
   });
 
   it('is the newest that a backfill reported which runs, and what an earlier run reached before that', () => {
@@ -253,7 +254,7 @@ describe('the progress of a backfill', () => {
     const noted = (migration: MigrationState, known: object = {}) => {
       const canary = { name: 'new', replicas: 0, ready: 0, migration, backfill: true, progress: at(5_000) };
       const seen = { ...observation, revisions: [canary], position: { update: 'new' } };
-      return noteBackfill(seen, [{ revision: 'new', migrations: [], backfill: true, ...known }]);
+      return recordBackfill(seen, [{ revision: 'new', migrations: [], backfill: true, ...known }]);
     };
     const open = { revision: 'new', migrations: [], backfill: true };
     const done = { ...open, backfilled: true, progress: at(5_000) };
@@ -261,7 +262,7 @@ describe('the progress of a backfill', () => {
     assert.deepEqual(noted('Succeeded'), [done]);
     assert.deepEqual(noted('Pending', done), [open]);
     const stable = { ...observation, revisions: [], position: { stable: 'new' } };
-    assert.deepEqual(noteBackfill(stable, [done]), [done]);
+    assert.deepEqual(recordBackfill(stable, [done]), [done]);
   });
 });
 

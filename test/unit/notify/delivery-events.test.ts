@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { Decision } from '../../../operator/delivery/types.js';
+import type { Decision } from '../../../operator/delivery/delivery-plan.js';
 import { deliveryEvents } from '../../../operator/notify/delivery-events.js';
 import { headline } from '../../../operator/notify/event.js';
 import { pcfApi } from '../../support/fixtures.js';
@@ -38,14 +38,14 @@ describe('what people are told of a plan', () => {
       [
         [DONE, 'platform/api: new was promoted'],
         [DONE, 'platform/api: new was aborted: AnalysisFailed: errors'],
-        [DONE, 'platform/api: new was undone: old has the traffic again'],
+        [DONE, 'platform/api: new was undone: old receives the traffic again'],
       ],
     );
   });
 
   it('and nothing of the steps between', () => {
     const position = { update: 'new', stable: 'old', startedAt: BEGAN };
-    assert.deepEqual(tell({ type: 'StepDone', revision: 'new', step: 0, of: 2, next: 1 }, position), []);
+    assert.deepEqual(tell({ type: 'StepCompleted', revision: 'new', step: 0, of: 2, next: 1 }, position), []);
     assert.deepEqual(tell({ type: 'Started', revision: 'old', undo: true }, position), []);
   });
 });

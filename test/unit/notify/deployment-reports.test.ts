@@ -50,14 +50,14 @@ describe('deployments as a status has them', () => {
     assert.deepEqual(ends, [
       ['Promoted', 'SUCCEEDED', undefined],
       ['Aborted', 'FAILED', 'AnalysisFailed'],
-      ['Undone', 'ROLLED_BACK', 'it took'],
-      ['RolledBack', 'ROLLED_BACK', 'called off'],
-      ['Superseded', 'FAILED', 'replaced by'],
+      ['Undone', 'ROLLED_BACK', 'rollback from'],
+      ['RolledBack', 'ROLLED_BACK', 'rolled back'],
+      ['Superseded', 'FAILED', 'superseded after'],
     ]);
   });
 
   it('are none where somebody changed his mind before anybody saw it', () => {
-    const history = (['CalledOff', 'Superseded', 'Aborted'] as const).map((outcome) => record({ outcome }));
+    const history = (['Cancelled', 'Superseded', 'Aborted'] as const).map((outcome) => record({ outcome }));
     assert.deepEqual(
       reports({ history }).map(({ end }) => end?.outcome),
       ['FAILED'],

@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { notifications } from '../../../operator/api/v1alpha1/spec/notifications.js';
 import type { DeliveryEvent } from '../../../operator/notify/event.js';
-import { notifyMetrics } from '../../../operator/notify/metrics.js';
+import { notifyMetrics } from '../../../operator/notify/notification-metrics.js';
 import { Notifier, type NotifierOptions } from '../../../operator/notify/notifier.js';
 import type { EventInput } from '../../../operator/runtime/events.js';
 import { pcfApi } from '../../support/fixtures.js';
@@ -105,7 +105,7 @@ describe('notifications', () => {
     assert.deepEqual(endpoint.bodies, [
       {
         time: Date.parse('2026-11-23T12:00:00Z'),
-        tags: ['pcf', 'promoted', 'namespace:platform', 'name:api', 'shop'],
+        tags: ['pcf', 'deployment', 'production', 'promoted', 'namespace:platform', 'name:api', 'shop'],
         text: 'platform/api: api-new was promoted\npcf-api:2',
         dashboardUID: 'abc',
         panelId: 2,
@@ -183,7 +183,10 @@ describe('notifications', () => {
     assert.equal(await count('pcf_notifications_total\\{kind="webhook",outcome="dropped"\\}'), 1);
     const [{ reason, type, note }] = events as [EventInput];
     assert.deepEqual([reason, type], ['NotificationDropped', 'Warning']);
-    assert.equal(note, 'webhook team was not told that api-new aborted: webhook team answered 500');
+    assert.equal(
+      note,
+      'notification Aborted of api-new to webhook team was dropped: webhook team returned status 500',
+    );
   });
 
   it('are dropped at once when the other side says no, and then the next one is sent', async () => {
@@ -192,7 +195,10 @@ describe('notifications', () => {
     notifier.notify(api, toSlack, event('Promoted'));
     await notifier.flush();
     assert.equal(endpoint.requests.length, 2);
-    assert.match(events[0]!.note, /was not told that api-new started: webhook team answered 404/);
+    assert.match(
+      events[0]!.note,
+      /notification Started of api-new to webhook team was dropped: webhook team returned status 404/,
+    );
   });
 
   it('wait as long as they are asked to', async () => {
@@ -201,7 +207,7 @@ describe('notifications', () => {
     notifier.notify(api, toSlack, event('Started'));
     await notifier.flush();
     assert.equal(endpoint.requests.length, 1, 'an hour is longer than the deadline');
-    assert.match(events[0]!.note, /answered 429/);
+    assert.match(events[0]!.note, /returned status 429/);
   });
 
   it('say what is wrong with the Secret, and use it once it is fixed', async () => {
@@ -213,7 +219,7 @@ describe('notifications', () => {
     secrets.slack = { url: `http://127.0.0.1/${SECRET_PATH}` };
     notifier.notify(api, toSlack, event('Promoted'));
     await notifier.flush();
-    assert.match(events[1]!.note, /key "url" of Secret platform\/slack holds no https URL/);
+    assert.match(events[1]!.note, /key "url" of Secret platform\/slack contains no https URL/);
     secrets.slack = { url: `${endpoint.url}${SECRET_PATH}` };
     notifier.notify(api, toSlack, event('Aborted'));
     await notifier.flush();
@@ -225,7 +231,10 @@ describe('notifications', () => {
     endpoint.answer = 'hang';
     for (const type of ['Started', 'Promoted', 'Aborted'] as const)
       notifier.notify(api, toSlack, event(type));
-    assert.match(events[0]!.note, /was not told that api-new aborted: too many notifications wait/);
+    assert.match(
+      events[0]!.note,
+      /notification Aborted of api-new to webhook team was dropped: too many queued notifications/,
+    );
     assert.equal(await count('pcf_notifications_pending'), 2);
   });
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { observe } from '../../../operator/reconciler/observe.js';
 import { routeTrouble } from '../../../operator/reconciler/route-trouble.js';
-import { missingSecrets, secretsHash } from '../../../operator/reconciler/secrets.js';
+import { missingSecrets, secretsHash } from '../../../operator/reconciler/secret-digests.js';
 import { securedBackends } from '../../../operator/resources/backend-tls.js';
 import { components } from '../../../operator/resources/components.js';
 import { externalSecrets } from '../../../operator/resources/external-secret.js';
@@ -12,6 +12,7 @@ import { service } from '../../../operator/resources/service.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { gatewayApi } from '../../../operator/traffic/gateway-api.js';
 import { istio } from '../../../operator/traffic/istio.js';
+import type { TrafficRouter } from '../../../operator/traffic/router.js';
 import { pcfApi } from '../../support/fixtures.js';
 
 const backendTLS = { secretName: 'pods' };
@@ -56,7 +57,7 @@ describe('traffic.backendTLS', () => {
 
   it('Istio: the subset of a revision that serves HTTPS has TLS, and no other one', () => {
     const api = apiWith({ backendTLS: { ...backendTLS, caFile: '/etc/ca.crt' } });
-    const objects = istio.render(api, route, kept, undefined, securedBackends(api, [plain, secure]));
+    const objects = istio.render(api, route, kept, { secured: securedBackends(api, [plain, secure]) });
     const rule = objects.find(({ kind }) => kind === 'DestinationRule');
     const { subsets } = rule!.spec as { subsets: { name: string; trafficPolicy?: object }[] };
     const policyOf = (name: string) => subsets.find((subset) => subset.name === name)?.trafficPolicy;
@@ -71,13 +72,34 @@ describe('traffic.backendTLS', () => {
     });
   });
 
+  it('the Service of the auth component has TLS if the stable revision serves HTTPS', () => {
+    const api = apiWith({ backendTLS: { ...backendTLS, hostname: 'pods.example.com' } });
+    const secured = securedBackends(api, [secure]);
+    const auth = { service: 'api-auth', servesHttps: true };
+    const withAuth = (router: TrafficRouter, servesHttps: boolean) =>
+      router.render(api, route, kept, { secured, auth: { ...auth, servesHttps } });
+    const ruleOf = (objects: KubeObject[]) => objects.find(({ metadata }) => metadata.name === 'api-auth');
+    const { host, trafficPolicy } = ruleOf(withAuth(istio, true))!.spec as Record<string, unknown>;
+    assert.equal(host, 'api-auth.platform.svc.cluster.local');
+    assert.deepEqual(trafficPolicy, {
+      tls: { mode: 'SIMPLE', sni: 'pods.example.com', subjectAltNames: ['pods.example.com'] },
+    });
+    assert.equal(ruleOf(withAuth(istio, false)), undefined);
+    const targetsOf = (objects: KubeObject[]) => {
+      const policy = objects.find(({ kind }) => kind === 'BackendTLSPolicy')!;
+      return (policy.spec as { targetRefs: { name: string }[] }).targetRefs.map(({ name }) => name);
+    };
+    assert.deepEqual(targetsOf(withAuth(gatewayApi, true)), [secure.name, 'api-auth']);
+    assert.deepEqual(targetsOf(withAuth(gatewayApi, false)), [secure.name]);
+  });
+
   it('GatewayAPI: a BackendTLSPolicy for the Services of revisions that serve HTTPS, before the route, and none without', () => {
     const policyIn = (objects: KubeObject[]) => objects.findIndex(({ kind }) => kind === 'BackendTLSPolicy');
     const api = apiWith({
       provider: 'GatewayAPI',
       backendTLS: { ...backendTLS, hostname: 'pods.example.com', caConfigMapName: 'ca' },
     });
-    const objects = gatewayApi.render(api, route, kept, undefined, securedBackends(api, [plain, secure]));
+    const objects = gatewayApi.render(api, route, kept, { secured: securedBackends(api, [plain, secure]) });
     const index = policyIn(objects);
     assert.deepEqual(objects[index]?.spec, {
       targetRefs: [{ group: '', kind: 'Service', name: secure.name }],
@@ -87,7 +109,10 @@ describe('traffic.backendTLS', () => {
       },
     });
     assert.ok(index < objects.findIndex(({ kind }) => kind === 'HTTPRoute'));
-    assert.equal(policyIn(gatewayApi.render(api, route, kept, undefined, securedBackends(api, [plain]))), -1);
+    assert.equal(
+      policyIn(gatewayApi.render(api, route, kept, { secured: securedBackends(api, [plain]) })),
+      -1,
+    );
   });
 
   it('GatewayAPI: no pod that serves HTTPS is started while the cluster lacks the kind that makes gateways use TLS', () => {

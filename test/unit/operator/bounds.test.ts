@@ -140,11 +140,11 @@ describe('a status that exceeds its schema', () => {
 
   it('keeps lists of the position whole, as the next reconcile reads them, and cuts those of the report', () => {
     const names = Array.from({ length: 20_000 }, (_, n) => `m${n}`);
-    const knows = [{ revision: 'api-a', migrations: names }];
+    const knownMigrations = [{ revision: 'api-a', migrations: names }];
     const migration = { revision: 'api-a', state: 'Running' as const, applied: names };
-    const cut = withinBounds(statusOf('', { migration, delivery: { knows } }));
+    const cut = withinBounds(statusOf('', { migration, delivery: { knownMigrations } }));
     assert.equal(cut.migration?.applied?.length, 10_000);
-    assert.deepEqual(cut.delivery, { knows });
+    assert.deepEqual(cut.delivery, { knownMigrations });
   });
 
   it('has numbers within their bounds', () => {

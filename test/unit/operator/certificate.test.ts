@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
-import { concerns } from '../../../operator/reconciler/concerns.js';
-import type { Observed } from '../../../operator/reconciler/observe.js';
+import { findIssues } from '../../../operator/reconciler/issues.js';
+import type { Observed } from '../../../operator/reconciler/observed.js';
 import { certificate } from '../../../operator/resources/certificate.js';
 import { gateway } from '../../../operator/resources/gateway.js';
 import { referenceGrant } from '../../../operator/resources/reference-grant.js';
@@ -70,7 +70,7 @@ describe('tls', () => {
         hostConflicts: [],
         uncreated: new Map(),
       } as unknown as Observed;
-      const found = concerns(seen, [], { position: {}, replicas: {} } as never);
+      const found = findIssues(seen, [], { position: {}, replicas: {} } as never);
       assert.deepEqual(
         found.map(({ reason }) => reason),
         expected ? ['CertificateUnreachable'] : [],

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
-import { concerns } from '../../../operator/reconciler/concerns.js';
-import type { Observed } from '../../../operator/reconciler/observe.js';
+import { findIssues } from '../../../operator/reconciler/issues.js';
+import type { Observed } from '../../../operator/reconciler/observed.js';
 import { components } from '../../../operator/resources/components.js';
 import { mostPods } from '../../../operator/resources/connection-budget.js';
+import { ingress } from '../../../operator/resources/ingress.js';
 import { podSelector } from '../../../operator/resources/metadata.js';
 import { newRevision } from '../../../operator/resources/revision.js';
 import { pcfApi } from '../../support/fixtures.js';
@@ -68,6 +69,22 @@ describe('the login', () => {
     assert.deepEqual(trusted({ traffic: istio, config: { server: { trusted_proxies: '2' } } }), []);
   });
 
+  it('is behind path /auth of the Ingress', () => {
+    const hosts = ['api.example.com'];
+    const pathsOf = (given: PcfApiSpec) => {
+      const { rules } = ingress({ ...api, spec: given })!.spec as unknown as {
+        rules: { http: { paths: { path: string; backend: { service: { name: string } } }[] } }[];
+      };
+      return rules[0]!.http.paths.map(({ path, backend }) => [path, backend.service.name]);
+    };
+    const traffic = { provider: 'None' as const, hosts, gateways: [], ingress: {} };
+    assert.deepEqual(pathsOf({ ...api.spec, traffic }), [
+      ['/auth', 'api-auth'],
+      ['/', 'api'],
+    ]);
+    assert.deepEqual(pathsOf({ ...api.spec, traffic, components: {} }), [['/', 'api']]);
+  });
+
   it('is not there unless asked for, nor before there is a stable revision', () => {
     assert.deepEqual(components(pcfApi({ auth }), revision), []);
     assert.deepEqual(components(api, undefined), []);
@@ -113,7 +130,7 @@ describe('a component that does not run', () => {
       uncreated: new Map(),
       componentTroubles: [{ component: 'auth', trouble: 'api-auth-1: ErrImagePull: manifest unknown' }],
     } as unknown as Observed;
-    assert.deepEqual(concerns(seen, [], { position: {}, replicas: {} } as never), [
+    assert.deepEqual(findIssues(seen, [], { position: {}, replicas: {} } as never), [
       {
         reason: 'ComponentUnavailable',
         message: 'auth does not run: api-auth-1: ErrImagePull: manifest unknown',

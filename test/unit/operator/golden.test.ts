@@ -5,7 +5,7 @@ import { KUBERNETES_YAML } from '../../../operator/api/v1alpha1/kubernetes.js';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import type { BeforeContract } from '../../../operator/api/v1alpha1/spec/data.js';
 import { pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
-import type { RouteView } from '../../../operator/delivery/types.js';
+import type { RouteView } from '../../../operator/delivery/observation.js';
 import { hookObject } from '../../../operator/migrations/hook.js';
 import { render } from '../../../operator/reconciler/render.js';
 import { newRevision } from '../../../operator/resources/revision.js';

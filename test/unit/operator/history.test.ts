@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { Registry } from 'prom-client';
 import type { DeliveryRecord } from '../../../operator/api/v1alpha1/status.js';
 import { DeliveryMetrics } from '../../../operator/reconciler/delivery-metrics.js';
-import { endedDeliveries, history } from '../../../operator/reconciler/history.js';
-import type { Observed } from '../../../operator/reconciler/observe.js';
+import { finishedDeliveries, history } from '../../../operator/reconciler/history.js';
+import type { Observed } from '../../../operator/reconciler/observed.js';
 import { newRevision } from '../../../operator/resources/revision.js';
 import { pcfApi } from '../../support/fixtures.js';
 
@@ -37,7 +37,7 @@ describe('the record of a delivery', () => {
       position: { update: revision.name, startedAt: at(10), firstTrafficAt: at(5) },
     },
   } as unknown as Observed;
-  const ended = (decision: object) => endedDeliveries(seen, { decisions: [decision] } as never, now);
+  const ended = (decision: object) => finishedDeliveries(seen, { decisions: [decision] } as never, now);
 
   it('says what was delivered, from which commit, by whom, when, and how it ended', () => {
     const decision = { type: 'Aborted', revision: revision.name, reason: 'CrashLoop', message: '' };
@@ -66,10 +66,13 @@ describe('the record of a delivery', () => {
   });
 
   it('tells what was called off once it had traffic from what nobody saw', () => {
-    const decision = { type: 'CalledOff', revision: revision.name };
+    const decision = { type: 'Cancelled', revision: revision.name };
     assert.equal(ended(decision)[0]?.outcome, 'RolledBack');
     const unseen = { ...seen, delivery: { position: { update: revision.name } } } as unknown as Observed;
-    assert.equal(endedDeliveries(unseen, { decisions: [decision] } as never, now)[0]?.outcome, 'CalledOff');
+    assert.equal(
+      finishedDeliveries(unseen, { decisions: [decision] } as never, now)[0]?.outcome,
+      'Cancelled',
+    );
   });
 
   it('is kept with the twenty newest', () => {

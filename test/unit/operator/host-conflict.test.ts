@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { hostFinding } from '../../../cli/doctor/host-checks.js';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { Caches } from '../../../operator/reconciler/caches.js';
-import { concerns } from '../../../operator/reconciler/concerns.js';
+import { findIssues } from '../../../operator/reconciler/issues.js';
 import { observe } from '../../../operator/reconciler/observe.js';
 import { summarize } from '../../../operator/reconciler/summary.js';
 import { HttpRouteKind, VirtualServiceKind } from '../../../operator/resources/kinds.js';
@@ -58,7 +58,7 @@ function reported(api: PcfApi, caches: Caches) {
     route: { weights: { [seen.delivery.target]: 100 } },
     traffic: { desiredWeight: 0, effectiveWeight: 0, verified: true },
   };
-  const found = concerns(seen, [], settled).find(({ reason }) => reason === 'HostConflict');
+  const found = findIssues(seen, [], settled).find(({ reason }) => reason === 'HostConflict');
   const { reason } = summarize({ ...seen, missingSecrets: [], missingKinds: [] }, settled, 0);
   return { message: found?.message, ready: reason === 'Ready', reason };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Registry } from 'prom-client';
 import type { PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
-import { Metrics } from '../../../operator/reconciler/metrics.js';
+import { Metrics } from '../../../operator/reconciler/pcfapi-metrics.js';
 import { pcfApi } from '../../support/fixtures.js';
 
 const lastTransitionTime = '2026-11-23T12:00:00Z';
@@ -12,7 +12,7 @@ const status = (phase: PcfApiStatus['phase'], degraded: string | undefined): Pcf
     {
       type: 'Degraded',
       status: degraded ? 'True' : 'False',
-      reason: degraded ?? 'AllWell',
+      reason: degraded ?? 'AsExpected',
       message: 'it is as it is',
       lastTransitionTime,
     },
@@ -35,13 +35,16 @@ describe('the metrics of a PcfApi', () => {
       ready,
       series('Degraded', 'True', 'ContractFailed'),
     ]);
-    metrics.recordStatus(api, status('Ready', 'KindMissing'));
+    metrics.recordStatus(api, status('Ready', 'CRDMissing'));
     assert.deepEqual(await shown(registry, 'pcf_condition'), [
       ready,
-      series('Degraded', 'True', 'KindMissing'),
+      series('Degraded', 'True', 'CRDMissing'),
     ]);
     metrics.recordStatus(api, status('Ready', undefined));
-    assert.deepEqual(await shown(registry, 'pcf_condition'), [ready, series('Degraded', 'False', 'AllWell')]);
+    assert.deepEqual(await shown(registry, 'pcf_condition'), [
+      ready,
+      series('Degraded', 'False', 'AsExpected'),
+    ]);
   });
 
   it('tell the phase, that of a deletion too', async () => {
@@ -59,7 +62,7 @@ describe('the metrics of a PcfApi', () => {
     const registry = new Registry();
     const metrics = new Metrics(registry);
     const other = { ...api, metadata: { ...api.metadata, name: 'other' } };
-    for (const one of [api, other]) metrics.recordStatus(one, status('Ready', 'KindMissing'));
+    for (const one of [api, other]) metrics.recordStatus(one, status('Ready', 'CRDMissing'));
     metrics.forget('platform', 'api');
     const left = [...(await shown(registry, 'pcf_condition')), ...(await shown(registry, 'pcf_phase'))];
     assert.ok(left.length > 0);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { DeliveryPlan } from '../../../operator/delivery/types.js';
+import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import { desiredObjects } from '../../../operator/reconciler/desired.js';
 import { observe } from '../../../operator/reconciler/observe.js';
 import { gatewayApi } from '../../../operator/traffic/gateway-api.js';
@@ -17,20 +17,20 @@ describe("copies of requests, as the sandbox's gateway reads what a router write
   it('Istio: 25 % of the requests without the header, to the pods of the canary', () => {
     const [, , rule, virtualService] = istio.render(api, route, kept);
     const read = fromVirtualService(virtualService as VirtualService, [rule as DestinationRule]);
-    const [mirror] = ruleFor(read, {})!.mirrors!;
+    const [mirror] = ruleFor(read, { headers: {} })!.mirrors!;
     assert.equal(mirror?.weight, 25);
     assert.deepEqual(Object.values(mirror.labels), ['api-new']);
-    assert.deepEqual(ruleFor(read, { 'x-canary': 'true' })!.mirrors, []);
+    assert.deepEqual(ruleFor(read, { headers: { 'x-canary': 'true' } })!.mirrors, []);
   });
 
   it('Gateway API: 25 % of the requests without the header, to the Service of the canary', () => {
     const read = fromHttpRoute(gatewayApi.render(api, route, kept).at(-1) as HttpRoute);
-    const mirrors = ruleFor(read, {})!.mirrors!;
+    const mirrors = ruleFor(read, { headers: {} })!.mirrors!;
     assert.deepEqual(
       mirrors.map(({ service, weight }) => [service, weight]),
       [['api-new', 25]],
     );
-    assert.deepEqual(ruleFor(read, { 'x-canary': 'true' })!.mirrors, []);
+    assert.deepEqual(ruleFor(read, { headers: { 'x-canary': 'true' } })!.mirrors, []);
   });
 });
 
@@ -39,7 +39,7 @@ describe("a route of the user's own, as the sandbox's gateway reads what it lead
     const [, , rule, virtualService] = istio.render(pcfApi(), { weights: { 'api-new': 100 } }, kept);
     const own = structuredClone(virtualService) as VirtualService;
     own.spec.http![0]!.route[0]!.destination.host = 'api-revisions';
-    const { destinations } = ruleFor(fromVirtualService(own, [rule as DestinationRule]), {})!;
+    const { destinations } = ruleFor(fromVirtualService(own, [rule as DestinationRule]), { headers: {} })!;
     assert.deepEqual(destinations[0]?.labels, { 'pcf.dev/revision': 'api-new' });
   });
 });

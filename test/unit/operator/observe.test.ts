@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { migrationView } from '../../../operator/migrations/view.js';
+import { migrationView } from '../../../operator/migrations/migration-view.js';
 import {
   componentTrouble,
   type EndpointSlice,
@@ -9,7 +9,7 @@ import {
   podFailure,
   podTrouble,
   readyPods,
-} from '../../../operator/reconciler/pods.js';
+} from '../../../operator/reconciler/pod-state.js';
 import type { KubeObject } from '../../../operator/runtime/kube-client.js';
 import { migrations, pcfApi } from '../../support/fixtures.js';
 
@@ -315,7 +315,7 @@ describe('what is observed', () => {
     it('tell the last line of an image that reports nothing', () => {
       const failed = job([{ type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded' }]);
       const told = migrationView(pcfApi(), 'api-new', [failed], [run(1, 'one\ntwo\n')]).error;
-      assert.match(told ?? '', /^two \(it left no report, as an image does that has no command `migrate`/);
+      assert.match(told ?? '', /^two \(no migration report; if the image has no command `migrate`/);
       assert.equal(migrationView(pcfApi(), 'api-new', [failed], []).error, 'BackoffLimitExceeded');
     });
   });

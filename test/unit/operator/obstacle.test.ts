@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { WriteFailedError } from '../../../operator/reconciler/act.js';
-import { bounded, facing, failureOf, obstacleOf } from '../../../operator/reconciler/obstacle.js';
+import {
+  failureOf,
+  obstacleOf,
+  withBoundedRetry,
+  withObstacle,
+} from '../../../operator/reconciler/obstacle.js';
 import type { Summary } from '../../../operator/reconciler/summary.js';
 import { ReconcileError, TerminalError } from '../../../operator/runtime/controller.js';
 import { KubeApiError } from '../../../operator/runtime/kube-client.js';
@@ -8,7 +13,7 @@ import { KubeApiError } from '../../../operator/runtime/kube-client.js';
 const answered = (status: number, message: string) => new KubeApiError(status, 'InternalError', message);
 const failed = (message: string) => new WriteFailedError('Deployment api', answered(500, message));
 const summary = (verdict: Summary['verdict'], phase: Summary['phase']): Summary => ({
-  ...{ phase, reason: phase, message: '', verdict },
+  ...{ phase, reason: phase as Summary['reason'], message: '', verdict },
 });
 const SINCE = '2026-11-23T12:00:00Z';
 const away = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:6443'), { code: 'ECONNREFUSED' });
@@ -19,12 +24,12 @@ describe('what keeps an object from being written', () => {
       failed('Internal error occurred: failed calling webhook "a.example.com": refused'),
     );
     assert.equal(webhook?.reason, 'WebhookFailed');
-    assert.match(webhook?.message ?? '', /^Deployment api can't be written .* "a\.example\.com"/);
+    assert.match(webhook?.message ?? '', /^writing Deployment api failed .* "a\.example\.com"/);
     assert.equal(obstacleOf(failed('etcdserver: request timed out'))?.reason, 'ApiServerError');
   });
 
   it('is told with the time since when it has been so', () => {
-    const told = facing(obstacleOf(failed('webhook'))!, summary('Current', 'Ready'), SINCE);
+    const told = withObstacle(obstacleOf(failed('webhook'))!, summary('Current', 'Ready'), SINCE);
     assert.match(told.message, /webhook \(since 2026-11-23T12:00:00Z\)$/);
   });
 
@@ -41,11 +46,11 @@ describe('what keeps an object from being written', () => {
 
   it('takes nothing from what a person has to fix anyway', () => {
     const obstacle = obstacleOf(failed('webhook'))!;
-    assert.equal(facing(obstacle, summary('Failed', 'Failed'), SINCE).reason, 'Failed');
+    assert.equal(withObstacle(obstacle, summary('Failed', 'Failed'), SINCE).reason, 'Failed');
     assert.deepEqual(
       [
-        facing(obstacle, summary('Current', 'Ready'), SINCE),
-        facing(obstacle, summary('InProgress', 'Migrating'), SINCE),
+        withObstacle(obstacle, summary('Current', 'Ready'), SINCE),
+        withObstacle(obstacle, summary('InProgress', 'Migrating'), SINCE),
       ].map(({ phase, verdict }) => [phase, verdict]),
       [
         ['Degraded', 'InProgress'],
@@ -58,8 +63,8 @@ describe('what keeps an object from being written', () => {
     const within = (error: unknown) => (error as ReconcileError).comesBack?.retryWithinMs;
     assert.equal(within(failureOf(failed('webhook'), 'm')), 30_000);
     for (const error of [away, answered(503, 'not yet'), failed('webhook')])
-      assert.equal(within(bounded(error)), 30_000, String(error));
-    assert.equal(within(bounded(new TypeError('a mistake of ours'))), undefined);
+      assert.equal(within(withBoundedRetry(error)), 30_000, String(error));
+    assert.equal(within(withBoundedRetry(new TypeError('a mistake of ours'))), undefined);
     assert.ok(failureOf(answered(422, 'no'), 'm') instanceof TerminalError);
   });
 

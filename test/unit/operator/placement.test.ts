@@ -5,7 +5,7 @@ import { OPERATOR_LABELS } from '../../../operator/api/v1alpha1/spec/labels.js';
 import { OPERATOR_VOLUMES } from '../../../operator/api/v1alpha1/spec/volumes.js';
 import { type PcfApiSpec, pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import { hookObject } from '../../../operator/migrations/hook.js';
-import { migrationJob } from '../../../operator/migrations/job.js';
+import { migrationJob } from '../../../operator/migrations/migration-job.js';
 import { components } from '../../../operator/resources/components.js';
 import { LABELS } from '../../../operator/resources/metadata.js';
 import type { PodTemplate } from '../../../operator/resources/pod-template.js';

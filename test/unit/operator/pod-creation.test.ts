@@ -8,7 +8,7 @@ import {
   replicaFailure,
 } from '../../../operator/reconciler/pod-creation.js';
 import { PodCreationEvents } from '../../../operator/reconciler/pod-creation-events.js';
-import type { Pod } from '../../../operator/reconciler/pods.js';
+import type { Pod } from '../../../operator/reconciler/pod-state.js';
 import type { KubeList, KubeObject } from '../../../operator/runtime/kube-types.js';
 import { pcfApi } from '../../support/fixtures.js';
 import { eventually } from '../../support/pcf-api.js';
@@ -90,7 +90,7 @@ describe('observe: pods that can not be created', () => {
     const deployments = [target, 'api-worker'].map((name) => job(name, { conditions: [condition] }));
     const { uncreated, trouble } = observe(pcfApi(), objects('Deployment', deployments));
     assert.deepEqual([...uncreated.keys()], [`Deployment ${target}`, 'Deployment api-worker']);
-    assert.equal(trouble.get(target), `pods of Deployment ${target} can't be created: pod ${QUOTA}`);
+    assert.equal(trouble.get(target), `pods of Deployment ${target} cannot be created: pod ${QUOTA}`);
   });
 
   it('reports them of the Job of the migrations that the revision waits for', () => {
@@ -99,7 +99,7 @@ describe('observe: pods that can not be created', () => {
     expand.metadata.labels = { 'pcf.dev/revision': target, 'pcf.dev/migration': 'expand' };
     const seen = observe(pcfApi(), objects('Job', [expand]), undefined, () => ({ failure: `pod ${QUOTA}` }));
     assert.deepEqual([...seen.withoutPod.keys()], [expand.metadata.name]);
-    const message = `pods of Job ${expand.metadata.name} can't be created: pod ${QUOTA}`;
+    const message = `pods of Job ${expand.metadata.name} cannot be created: pod ${QUOTA}`;
     assert.equal(seen.trouble.get(target), message);
   });
 });

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import type { PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
+import type { ReconcilerDependencies } from '../../../operator/reconciler/dependencies.js';
 import { failureReport, StatusRejectedError } from '../../../operator/reconciler/obstacle.js';
-import { Reconciler, type ReconcilerDependencies } from '../../../operator/reconciler/reconciler.js';
+import { Reconciler } from '../../../operator/reconciler/reconciler.js';
 import { KubeApiError, type KubeObject } from '../../../operator/runtime/kube-client.js';
 import { NotLeaderError } from '../../../operator/runtime/leader-election.js';
 import { pcfApi } from '../../support/fixtures.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import type { DeliveryPosition } from '../../../operator/api/v1alpha1/status.js';
 import { recordedRevisions, unwantedObjects } from '../../../operator/reconciler/desired.js';
-import type { Observed } from '../../../operator/reconciler/observe.js';
+import type { Observed } from '../../../operator/reconciler/observed.js';
 import { ControllerRevisionKind } from '../../../operator/resources/kinds.js';
 import { controllerRevision, newRevision } from '../../../operator/resources/revision.js';
 import { pcfApi } from '../../support/fixtures.js';

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { podResources, topologySpread } from '../../../operator/api/v1alpha1/defaults.js';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import { type PcfApiSpec, pcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
-import { migrationJob } from '../../../operator/migrations/job.js';
+import { migrationJob } from '../../../operator/migrations/migration-job.js';
 import { deployment } from '../../../operator/resources/deployment.js';
 import { readRecord } from '../../../operator/resources/position-record.js';
 import {
@@ -312,7 +312,7 @@ describe('a revision', () => {
 
   it('keeps a part of the position beside its data, and reads it back', () => {
     const record = {
-      knows: [{ revision: 'a', migrations: ['DropPrice'] }],
+      knownMigrations: [{ revision: 'a', migrations: ['DropPrice'] }],
       failed: { revision: 'a', reason: 'CrashLoop', message: 'it crashed', at: '2026-11-23T10:00:00Z' },
     };
     const revision = newRevision(pcfApi(), 1);
@@ -320,7 +320,7 @@ describe('a revision', () => {
     assert.deepEqual(readRecord(object), record);
     assert.deepEqual(revisionOf(object), revision);
     assert.equal(readRecord(controllerRevision(pcfApi(), revision)), undefined);
-    for (const text of ['{', '[]', '{"knows":1}']) {
+    for (const text of ['{', '[]', '{"knownMigrations":1}']) {
       const annotations = { 'pcf.dev/position': text };
       assert.equal(readRecord({ ...object, metadata: { ...object.metadata, annotations } }), undefined, text);
     }

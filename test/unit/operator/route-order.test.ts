@@ -4,8 +4,9 @@ import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import type { DeliveryPosition } from '../../../operator/api/v1alpha1/status.js';
 import { plan } from '../../../operator/delivery/plan.js';
 import { desiredObjects, removable, unwantedObjects } from '../../../operator/reconciler/desired.js';
-import { type ClusterView, observe } from '../../../operator/reconciler/observe.js';
-import { deliverySettings } from '../../../operator/reconciler/settings.js';
+import { observe } from '../../../operator/reconciler/observe.js';
+import type { ClusterView } from '../../../operator/reconciler/observed.js';
+import { deliverySpecOf } from '../../../operator/reconciler/strategies.js';
 import { ROUTES } from '../../../operator/resources/kinds.js';
 import { LABELS } from '../../../operator/resources/metadata.js';
 import { controllerRevision, newRevision } from '../../../operator/resources/revision.js';
@@ -98,7 +99,7 @@ class Cluster {
   reconcile({ isSettled = true, at = now } = {}) {
     const status = { delivery: this.position };
     const seen = observe({ ...this.api, status } as PcfApi, this.view());
-    const settings = deliverySettings(this.api, seen.router);
+    const settings = deliverySpecOf(this.api, seen.router);
     const routeAgeMs = isSettled ? 60_000 : 0;
     const planned = plan({ ...seen.delivery, startable: true, routeAgeMs }, settings, at);
     const desired = desiredObjects(seen, planned);

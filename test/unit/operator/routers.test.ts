@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
+import type { RouteView } from '../../../operator/delivery/observation.js';
 import { sameRoute } from '../../../operator/delivery/plan.js';
-import type { RouteView } from '../../../operator/delivery/types.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { gatewayApi } from '../../../operator/traffic/gateway-api.js';
 import { istio } from '../../../operator/traffic/istio.js';
 import { none } from '../../../operator/traffic/none.js';
 import type { TrafficRouter } from '../../../operator/traffic/router.js';
+import { fromHttpRoute, fromVirtualService, ruleFor } from '../../../sandbox/gateway/routes.js';
+import type { HttpRoute, VirtualService } from '../../../sandbox/gateway/types.js';
 import { pcfApi } from '../../support/fixtures.js';
 
 const api = pcfApi();
@@ -91,6 +93,30 @@ describe('traffic routers', () => {
     });
   }
 
+  for (const [name, router, resolve] of [
+    ['Istio', istio, (route: KubeObject) => fromVirtualService(route as VirtualService, [])],
+    ['GatewayAPI', gatewayApi, (route: KubeObject) => fromHttpRoute(route as HttpRoute)],
+  ] as const) {
+    it(`${name} routes /auth to the auth component at every weight, also for canary requests`, () => {
+      const canary = { 'x-canary': 'true' };
+      fc.assert(
+        fc.property(exactRoute, (route) => {
+          const auth = { service: 'api-auth', servesHttps: false };
+          const objects = router.render(api, route, kept, { auth });
+          const served = (url: string, headers = {}) =>
+            ruleFor(resolve(objects.at(-1)!), { url, headers })!.destinations.map(({ service }) => service);
+          for (const url of ['/auth', '/auth/login', '/auth/login?next=/'])
+            for (const headers of [{}, canary]) assert.deepEqual(served(url, headers), ['api-auth']);
+          for (const url of ['/graphql', '/authors', '/']) assert.ok(!served(url).includes('api-auth'), url);
+          const read = router.read(api, (type, wanted) =>
+            objects.find((one) => one.kind === type.kind && one.metadata.name === wanted),
+          );
+          assert.deepEqual(read, route);
+        }),
+      );
+    });
+  }
+
   it('Istio: the VirtualService has the host of the Service on gateway mesh', () => {
     const { hosts, gateways } = istio.render(withTraffic('Istio'), all, kept).at(-1)!.spec as Record<
       string,
@@ -119,6 +145,19 @@ describe('traffic routers', () => {
     ]);
   });
 
+  it('GatewayAPI: a Gateway given with and without its namespace is one parent', () => {
+    const { namespace } = api.metadata;
+    const gateways = ['public', `${namespace}/public`, 'infra/public'];
+    const own = { ...api, spec: { ...api.spec, traffic: { provider: 'GatewayAPI', hosts: [], gateways } } };
+    const { parentRefs } = gatewayApi.render(own as unknown as typeof api, all, kept).at(-1)!.spec as {
+      parentRefs: { namespace?: string; name: string }[];
+    };
+    assert.deepEqual(
+      parentRefs.slice(0, -1).map((parent) => `${parent.namespace}/${parent.name}`),
+      [`${namespace}/public`, 'infra/public'],
+    );
+  });
+
   it("a route of the user's own that does not serve the mesh has one of ours beside it for the mesh", () => {
     const metadata = { name: 'mine', namespace: api.metadata.namespace };
     const cases: [TrafficRouter, object, object][] = [
@@ -130,7 +169,7 @@ describe('traffic routers', () => {
         const live = { apiVersion: 'v1', kind: 'Route', metadata, spec } as KubeObject;
         const traffic = { provider: 'Istio', routeRef: { name: 'mine' } };
         const own = { ...api, spec: { ...api.spec, traffic } } as unknown as typeof api;
-        return router.render(own, all, kept, live).map((one) => one.metadata.name);
+        return router.render(own, all, kept, { userRoute: live }).map((one) => one.metadata.name);
       };
       assert.ok(names(outside).includes('api-mesh'));
       assert.ok(!names(inside).includes('api-mesh'));

@@ -1,12 +1,14 @@
 /** What an autoscaler would answer during a delivery: by Kubernetes' formula, on what the operator writes. */
 import assert from 'node:assert/strict';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
-import type { DeliveryPlan, StrategyType } from '../../../operator/delivery/types.js';
-import { podsFor, replicaShares } from '../../../operator/delivery/weight.js';
-import { concerns } from '../../../operator/reconciler/concerns.js';
+import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
+import type { StrategyType } from '../../../operator/delivery/delivery-spec.js';
+import { podsForShare, replicaShares } from '../../../operator/delivery/weight.js';
 import { desiredObjects } from '../../../operator/reconciler/desired.js';
-import { type ClusterView, type Observed, observe } from '../../../operator/reconciler/observe.js';
-import { statusOf } from '../../../operator/reconciler/status.js';
+import { findIssues } from '../../../operator/reconciler/issues.js';
+import { observe } from '../../../operator/reconciler/observe.js';
+import type { ClusterView, Observed } from '../../../operator/reconciler/observed.js';
+import { statusOf } from '../../../operator/reconciler/pcfapi-status.js';
 import { metricNames, type ScaleMetric, scaleView } from '../../../operator/resources/scale-view.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { pcfApi } from '../../support/fixtures.js';
@@ -93,11 +95,11 @@ const BOUNDS_SPEC = { minReplicas: BOUNDS.min, maxReplicas: BOUNDS.max };
 const SUMMARY = { phase: 'Canary', reason: 'Canary', message: 'a canary', verdict: 'InProgress' } as const;
 
 function statusFor({ seen, plan }: Delivery) {
-  return statusOf(seen, plan, { ...SUMMARY } as never, concerns(seen, [], plan), [], 0);
+  return statusOf(seen, plan, { ...SUMMARY } as never, findIssues(seen, [], plan), [], 0);
 }
 
 function podsAt(strategy: StrategyType, weight: number, full: number): Record<string, number> {
-  if (strategy === 'Canary') return { old: full, new: podsFor(weight, full) };
+  if (strategy === 'Canary') return { old: full, new: podsForShare(weight, full) };
   if (strategy === 'BlueGreen') return { old: full, new: full };
   const { stable, update } = replicaShares(full, weight);
   return { old: stable, new: update };
@@ -217,11 +219,29 @@ describe('the autoscaler during a delivery', () => {
     }
   });
 
+  it('cpu and memory: after a split of the traffic, memory returns once the selector matches one revision', () => {
+    const options = {
+      ...{ kinds: ['cpu', 'memory'] as const, owner: 'ours' as const, full: 3 },
+      replicas: { old: 3, new: 3 },
+    };
+    const { seen } = delivery({ ...options, weights: { old: 50, new: 50 } });
+    const { plan } = delivery({ ...options, weights: { new: 100 } });
+    seen.api.status = statusFor(delivery({ ...options, weights: { old: 50, new: 50 } }));
+    assert.doesNotMatch(seen.api.status.selector ?? '', /revision=/);
+    assert.deepEqual(namesOf(metricsWritten({ seen, plan })), ['cpu']);
+    seen.api.status = statusFor({ seen, plan });
+    assert.match(seen.api.status.selector ?? '', /revision=new$/);
+    assert.deepEqual(namesOf(metricsWritten({ seen, plan })), ['cpu', 'memory']);
+  });
+
   it('a vertical autoscaler, or no metric at all: the pods of both revisions are selected, so that new pods are sized', () => {
     const state = { full: 5, replicas: { old: 5, new: 5 }, weights: { old: 100 }, existing: ['old', 'new'] };
     const selected = (metrics: ScaleMetric[], isVertical: boolean) =>
-      scaleView({ ...state, ready: state.replicas, stable: 'old' }, metrics, { isOurs: true, isVertical })
-        .revision;
+      scaleView({ ...state, ready: state.replicas, stable: 'old' }, metrics, {
+        isOurs: true,
+        isVertical,
+        isLimited: false,
+      }).revision;
     assert.equal(selected([METRICS.cpu], true), undefined);
     assert.equal(selected([], false), undefined);
     assert.equal(selected([METRICS.cpu], false), 'old');
@@ -281,13 +301,13 @@ describe('the autoscaler during a delivery', () => {
     assert.ok(!after.conditions?.some(({ type }) => type === 'AutoscalingLimited'));
   });
 
-  it('AutoscalerConflict: an autoscaler of the user with cpu and memory is reported during a delivery only', () => {
+  it('AutoscalerMetricsConflict: an autoscaler of the user with cpu and memory is reported during a delivery only', () => {
     const options = {
       ...{ kinds: ['cpu', 'memory'] as const, owner: 'of the user' as const, full: 3 },
       ...{ replicas: { old: 3, new: 2 }, weights: { old: 50, new: 50 } },
     };
     const reported = ({ seen, plan }: Delivery) =>
-      concerns(seen, [], plan).find(({ reason }) => reason === 'AutoscalerConflict')?.message;
+      findIssues(seen, [], plan).find(({ reason }) => reason === 'AutoscalerMetricsConflict')?.message;
     assert.match(reported(delivery(options)) ?? '', /remove memory from it, or use autoscaling\.horizontal/);
     assert.equal(reported(delivery({ ...options, replicas: { old: 3 } })), undefined);
     assert.equal(reported(delivery({ ...options, kinds: ['memory'] })), undefined);

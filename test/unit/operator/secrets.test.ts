@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { pino } from 'pino';
 import { Caches } from '../../../operator/reconciler/caches.js';
-import { digestOf, missingSecrets, secretsHash } from '../../../operator/reconciler/secrets.js';
+import { digestOf, missingSecrets, secretsHash } from '../../../operator/reconciler/secret-digests.js';
 import { SecretKind } from '../../../operator/resources/kinds.js';
 import { CacheSet } from '../../../operator/runtime/cache-set.js';
 import { KubeClient } from '../../../operator/runtime/kube-client.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import type { RouteView } from '../../../operator/delivery/types.js';
+import type { RouteView } from '../../../operator/delivery/observation.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { sharedHttpRoute } from '../../../operator/traffic/gateway-api-shared.js';
 import { sharedVirtualService } from '../../../operator/traffic/istio-shared.js';

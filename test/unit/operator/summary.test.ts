@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
+import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import { plan } from '../../../operator/delivery/plan.js';
-import type { DeliveryPlan } from '../../../operator/delivery/types.js';
-import { concerns } from '../../../operator/reconciler/concerns.js';
-import { type ClusterView, type Observed, observe } from '../../../operator/reconciler/observe.js';
-import { deliverySettings } from '../../../operator/reconciler/settings.js';
-import { statusOf } from '../../../operator/reconciler/status.js';
+import { findIssues } from '../../../operator/reconciler/issues.js';
+import { observe } from '../../../operator/reconciler/observe.js';
+import type { ClusterView, Observed } from '../../../operator/reconciler/observed.js';
+import { statusOf } from '../../../operator/reconciler/pcfapi-status.js';
+import { deliverySpecOf } from '../../../operator/reconciler/strategies.js';
 import { summarize } from '../../../operator/reconciler/summary.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { pcfApi } from '../../support/fixtures.js';
@@ -27,7 +28,7 @@ const NO_IMAGE = { state: { waiting: { reason: 'ImagePullBackOff', message: 'not
 function look(api: PcfApi, at: string, caches = empty) {
   const now = Date.parse(at);
   const seen = observe(api, caches);
-  const settings = deliverySettings(api, seen.router);
+  const settings = deliverySpecOf(api, seen.router);
   const planned = plan({ ...seen.delivery, routeAgeMs: 0 }, settings, now);
   return statusOf(seen, planned, summarize(seen, planned, now), [], [], now);
 }
@@ -53,7 +54,7 @@ function canaryStatus(ready: number, spec: Partial<PcfApiSpec> = {}) {
   const now: Observed = { ...seen, missingSecrets: [], trouble, delivery: { ...seen.delivery, revisions } };
   const at = Date.parse('2026-11-23T12:00:00Z');
   const verdict = summarize(now, plan, at);
-  const status = statusOf(now, plan, verdict, concerns(now, [], plan), [], at);
+  const status = statusOf(now, plan, verdict, findIssues(now, [], plan), [], at);
   const conditions = new Map(status.conditions?.map((one) => [one.type, one]));
   return { phase: status.phase, ready: conditions.get('Ready'), degraded: conditions.get('Degraded') };
 }
@@ -102,13 +103,16 @@ describe('the status', () => {
       const given = { ...seen, delivery: { ...delivery, position } } as Observed;
       const revisions = delivery.revisions.map((one) => ({ ...one, migration: 'Succeeded' as const }));
       given.delivery.revisions = [...revisions, { ...revisions[0]!, name: 'api-stable' }];
-      const settings = { ...deliverySettings(api, seen.router), canaryWeight: weight };
+      const settings = { ...deliverySpecOf(api, seen.router), canaryWeight: weight };
       const planned = plan({ ...given.delivery, routeAgeMs: 0 }, settings, Date.now());
       planned.traffic.verified = true;
       return summarize(given, planned, Date.now()).message;
     };
     assert.match(message(), /^replicas is 0: no pod of api-\S+ runs/);
-    assert.match(message(10), /^canaryWeight 10 is asked, 0 is in force since \S+: replicas is 0\b/);
+    assert.match(
+      message(10),
+      /^the effective weight is 0 %, the desired weight 10 % since \S+: replicas is 0\b/,
+    );
   });
 
   it('says what keeps the pod of a contract from beginning', () => {
@@ -151,7 +155,7 @@ describe('the status', () => {
     api.status = { delivery: { stable: 'api-old', failed } };
     const seen = { ...observe(api, empty), missingSecrets: [] };
     const now = Date.parse('2026-11-23T12:05:00Z');
-    const planned = plan({ ...seen.delivery, routeAgeMs: 0 }, deliverySettings(api, seen.router), now);
+    const planned = plan({ ...seen.delivery, routeAgeMs: 0 }, deliverySpecOf(api, seen.router), now);
     const traffic = { desiredWeight: 0, effectiveWeight: 40, verified: false, reason: 'change freeze' };
     const { message } = summarize(
       seen,
@@ -160,7 +164,7 @@ describe('the status', () => {
     );
     assert.match(
       message,
-      /api-old serves; other revisions keep 40 % of the traffic: change freeze; not tried again/,
+      /api-old serves; other revisions keep 40 % of the traffic: change freeze; not retried/,
     );
   });
 });

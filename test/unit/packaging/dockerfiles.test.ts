@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { ENV } from '../../../contract/image.js';
+import { CONTAINER_ENV, ENV } from '../../../contract/image.js';
 import { admitted, fromStage, parseDockerfile, stagesOf, wordsOf } from '../../support/docker-build.js';
 
 const users = { 'Dockerfile.operator': '65532:65532', 'Dockerfile.api': '1001:1001' };
@@ -73,6 +73,7 @@ describe('Dockerfile.api', () => {
     const text = (keyword: string) =>
       final!.filter((one) => one.getKeyword() === keyword).map((one) => one.getRawArgumentsContent());
     assert.ok(text('ENV').some((env) => env?.includes(`${ENV.environment}=production`)));
+    assert.ok(text('ENV').some((env) => env?.includes(`${CONTAINER_ENV}=true`)));
     assert.match(text('HEALTHCHECK')[0]!, /"healthcheck"\]$/);
     assert.deepEqual(text('CMD'), ['["serve"]']);
   });

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { build } from '../../../sandbox/control-plane/build.js';
 import { verified } from '../../../sandbox/control-plane/download.js';
-import { PROGRAMS, resolveControlPlane, type Source } from '../../../sandbox/control-plane/resolve.js';
+import { PROGRAMS } from '../../../sandbox/control-plane/programs.js';
+import { resolveControlPlane, type Source } from '../../../sandbox/control-plane/resolve.js';
 import { BuildReport } from '../../../sandbox/process/go-build.js';
 import { VERSIONS } from '../../../sandbox/versions.js';
 

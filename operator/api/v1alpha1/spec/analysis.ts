@@ -1,10 +1,10 @@
-/** How it is judged whether a new revision does well: metrics, where they come from, and their bounds. */
+/** Analysis of a new revision: metrics, their providers, and their bounds. */
 import { z } from 'zod';
 import { type CelRule, cel, dnsLabel, durationWithin, imageName } from '../kubernetes.js';
 import { httpTarget, noCredentialInTheClear, url } from './outgoing.js';
 import { env, program, resourcesInList } from './pods.js';
 
-/** What may stand in a query, and is replaced before it is sent. */
+/** Placeholders of a query. They are replaced before it is sent. */
 export const PLACEHOLDERS = ['{{namespace}}', '{{name}}', '{{revision}}', '{{stableRevision}}'] as const;
 
 const labelName = z
@@ -16,27 +16,27 @@ const interval = durationWithin('1s', '24h').meta({
   description: 'Time between two measurements of a metric.',
 });
 const initialDelay = durationWithin('0s', '24h').meta({
-  description: 'Time before the first measurement, for the revision to warm up and get requests.',
+  description: 'Time before the first measurement, so that the revision can warm up and receive requests.',
 });
 const count = z.int().min(1).max(1000).meta({
   description:
-    'Measurements that must have succeeded or failed before the delivery may continue from a step, since its share is in force. Those without data do not count.',
+    'Number of measurements with a result (success or failure) before the delivery continues with the next step. Counted since the weight of the step took effect. Measurements without data do not count.',
   format: 'int32',
 });
 const failureLimit = z.int().min(0).max(1000).meta({
-  description: 'Failed measurements that are tolerated; one more aborts the delivery.',
+  description: 'Number of failed measurements that are tolerated. One more aborts the delivery.',
   format: 'int32',
 });
 const inconclusiveLimit = z.int().min(0).max(1000).meta({
   description:
-    'Measurements in a row that may say nothing (no data, NaN) before the analysis is called inconclusive. The delivery waits all the while.',
+    'Number of consecutive measurements without data (or NaN) that are tolerated. One more makes the analysis inconclusive. The delivery waits in both cases.',
   format: 'int32',
 });
 
 /** A value of a metric, with bounds that keep sums and differences exact enough for comparisons. */
 const figure = z.number().min(-1e15).max(1e15);
 
-/** Of one metric, where it differs from that of the analysis. */
+/** Overrides for one metric. */
 const pace = {
   interval: interval.optional(),
   initialDelay: initialDelay.optional(),
@@ -49,7 +49,7 @@ const prometheus = z
   .strictObject({
     ...httpTarget,
     url: url.meta({
-      description: 'Address of Prometheus, or of what answers its query API: Thanos, Mimir, VictoriaMetrics.',
+      description: 'URL of Prometheus or of a server with its query API: Thanos, Mimir, VictoriaMetrics.',
       examples: ['http://prometheus-operated.monitoring:9090'],
     }),
     timeout: durationWithin('100ms', '1m').default('10s').meta({ description: 'Timeout of a query.' }),
@@ -57,19 +57,21 @@ const prometheus = z
       .record(z.string(), z.string().max(1024))
       .optional()
       .meta({
-        description: 'Further headers, such as `X-Scope-OrgID` for a tenant. Credentials belong in `auth`.',
+        description:
+          'Additional request headers, such as `X-Scope-OrgID` for a tenant. Use `auth` for credentials.',
         maxProperties: 8,
         ...cel({
           rule: "self.all(name, name.matches('^[A-Za-z][-A-Za-z0-9]*$') && !(name.lowerAscii() in ['authorization', 'cookie', 'host', 'content-length', 'content-type', 'transfer-encoding', 'connection']))",
-          message: 'this header is set by the operator, or is not a header name; credentials belong in auth',
+          message:
+            'this header is set by the operator or is not a valid header name; use auth for credentials',
         }),
       }),
     namespaceLabel: labelName
       .default('namespace')
-      .meta({ description: 'Label of the series that holds the namespace.' }),
+      .meta({ description: 'Label of the series whose value is the namespace.' }),
     revisionLabel: labelName.default('pcf_dev_revision').meta({
       description:
-        'Label of the series that holds the revision. The ServiceMonitor of `monitoring.serviceMonitor` makes it.',
+        'Label of the series whose value is the revision. The ServiceMonitor of `monitoring.serviceMonitor` adds it.',
     }),
   })
   .meta(cel(noCredentialInTheClear));
@@ -82,27 +84,28 @@ const requests = {
     .max(100)
     .regex(/^[_A-Za-z][_0-9A-Za-z]*$/)
     .optional()
-    .meta({ description: 'This GraphQL operation only. Left out: all of them together.' }),
+    .meta({ description: 'Name of a GraphQL operation. Unset: all operations together.' }),
   perOperation: z.boolean().default(false).meta({
-    description: 'Each GraphQL operation on its own; the worst one counts, and the message names it.',
+    description:
+      'Measures each GraphQL operation separately. The worst value counts, and the message names its operation.',
   }),
   window: durationWithin('1s', '24h').default('2m').meta({
-    description: 'How far back to look. At least four times the interval at which Prometheus scrapes.',
+    description: 'Time range of the query. At least four times the scrape interval of Prometheus.',
   }),
   minRequests: z.int().min(1).max(1_000_000).default(10).meta({
-    description: 'Requests in the window below which the measurement says nothing.',
+    description: 'Minimum number of requests in the window. With fewer, the measurement is inconclusive.',
     format: 'int32',
   }),
 };
 const oneOperation = {
   rule: '!self.perOperation || !has(self.operation)',
-  message: 'perOperation looks at every operation: leave operation out',
+  message: 'perOperation measures every operation: omit operation',
 };
 
 const successRate = z.strictObject(requests).meta(cel(oneOperation));
 const latency = z
   .strictObject({
-    percentile: z.number().min(1).max(99.99).default(99).meta({ description: 'Which percentile.' }),
+    percentile: z.number().min(1).max(99.99).default(99).meta({ description: 'Percentile of the latency.' }),
     ...requests,
   })
   .meta(cel(oneOperation));
@@ -113,7 +116,7 @@ const webhook = z
     ...httpTarget,
     url: url.meta({
       description:
-        'Gets a POST with what is to be judged. It answers 2xx, with `{"verdict": "Success", "Failure" or "Inconclusive", "value": 0.99, "message": "..."}` or with nothing, which is a success. Any other answer counts as the webhook being away.',
+        'URL that receives a POST with the revision to judge. A 2xx response contains `{"verdict": "Success", "Failure" or "Inconclusive", "value": 0.99, "message": "..."}`, or nothing, which means success. Any other response counts as an error of the provider.',
     }),
     timeout: durationWithin('100ms', '1m').default('10s').meta({ description: 'Timeout of the request.' }),
   })
@@ -121,17 +124,19 @@ const webhook = z
 export type WebhookTarget = z.output<typeof webhook>;
 
 const job = z.strictObject({
-  image: imageName.optional().meta({ description: 'Image of the Job. Default: that of the new revision.' }),
+  image: imageName
+    .optional()
+    .meta({ description: 'Image of the Job. Default: the image of the new revision.' }),
   ...program,
   env: env.meta({
     description:
-      'Its variables. PCF_REVISION, PCF_STABLE_REVISION, PCF_NAMESPACE and PCF_NAME are there as well.',
+      'Environment variables of the Job, in addition to PCF_REVISION, PCF_STABLE_REVISION, PCF_NAMESPACE and PCF_NAME.',
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['name'],
   }),
-  resources: resourcesInList.optional().meta({ description: 'CPU and memory of its pod.' }),
+  resources: resourcesInList.optional().meta({ description: 'Compute resources of its pod.' }),
   timeout: durationWithin('1s', '6h').default('5m').meta({
-    description: 'How long it may run, starting included. A Job that takes longer has failed.',
+    description: 'Timeout of the Job, including the start of its pod. A Job that exceeds it fails.',
   }),
 });
 export type JobTemplate = z.output<typeof job>;
@@ -139,20 +144,21 @@ export type JobTemplate = z.output<typeof job>;
 const comparison = z
   .strictObject({
     better: z.enum(['Higher', 'Lower']).optional().meta({
-      description: 'Which way is better. Known of successRate (Higher) and latency (Lower).',
+      description:
+        'Whether higher or lower values are better. Default for successRate: Higher; for latency: Lower.',
     }),
     absolute: figure.min(0).optional().meta({
-      description: 'How much worse than the stable revision it may be, in the unit of the metric.',
+      description: 'Allowed difference to the stable revision, in the unit of the metric.',
     }),
     relative: z.number().min(0).max(10_000).optional().meta({
       description:
-        'How much worse it may be, in percent of what the stable revision has. With `absolute`: whichever allows more.',
+        'Allowed difference to the stable revision, in percent of its value. With `absolute`, the larger of the two applies.',
     }),
   })
   .meta(
     cel({
       rule: 'has(self.absolute) || has(self.relative)',
-      message: 'give absolute or relative: how much worse than the stable revision it may be',
+      message: 'give absolute or relative: the allowed difference to the stable revision',
     }),
   );
 export type Comparison = z.output<typeof comparison>;
@@ -169,15 +175,15 @@ function betterIs(kind: 'successRate' | 'latency', direction: 'Higher' | 'Lower'
 
 const metric = z
   .strictObject({
-    name: dnsLabel.meta({ description: 'What it is called in status, messages and steps.' }),
+    name: dnsLabel.meta({ description: 'Name of the metric in status, messages and steps.' }),
     ...pace,
     successRate: successRate.optional().meta({
       description:
-        "Share of the GraphQL operations that ended without an error, 0 to 1, from the API's own metrics: a GraphQL error is an HTTP 200.",
+        'Share of GraphQL operations without an error, from 0 to 1, from the metrics of the API. The HTTP status does not show GraphQL errors: it is 200.',
     }),
     latency: latency.optional().meta({
       description:
-        "How long GraphQL operations take, in seconds, from the API's own histogram. Its last bucket ends at 2.5: a longer time reads as 2.5.",
+        'Latency of GraphQL operations in seconds, from the histogram of the API. Its last bucket ends at 2.5, which is the largest value.',
     }),
     query: z
       .string()
@@ -185,17 +191,19 @@ const metric = z
       .max(4096)
       .optional()
       .meta({
-        description: `A PromQL query. ${PLACEHOLDERS.join(', ')} are replaced, and belong in quotes. Every series of the answer is judged.`,
+        description: `A PromQL query. ${PLACEHOLDERS.join(', ')} are replaced; put them in quotes. Every series of the result is judged.`,
         examples: ['sum(rate(errors_total{namespace="{{namespace}}",pcf_dev_revision="{{revision}}"}[2m]))'],
       }),
-    webhook: webhook.optional().meta({ description: 'Asks an HTTP service.' }),
+    webhook: webhook.optional().meta({ description: 'Measures with an HTTP service.' }),
     job: job.optional().meta({
-      description: 'Runs a Job for each measurement: a smoke test. It succeeds if the Job does.',
+      description:
+        'Runs a Job per measurement, such as a smoke test. The measurement succeeds if the Job succeeds.',
     }),
-    min: figure.optional().meta({ description: 'Minimum: a measurement below it fails.' }),
-    max: figure.optional().meta({ description: 'Maximum: a measurement above it fails.' }),
+    min: figure.optional().meta({ description: 'Minimum. A measurement below it fails.' }),
+    max: figure.optional().meta({ description: 'Maximum. A measurement above it fails.' }),
     compareWithStable: comparison.optional().meta({
-      description: 'Fails when it is worse than the stable revision over the same window by more than this.',
+      description:
+        'Comparison with the stable revision over the same window. The measurement fails if the difference exceeds these bounds.',
     }),
   })
   .meta(
@@ -210,7 +218,7 @@ const metric = z
       },
       {
         rule: '!has(self.job) || (!has(self.min) && !has(self.max))',
-        message: 'a Job succeeds or fails: min and max say nothing of it',
+        message: 'min and max do not apply to job: a Job has no value',
       },
       {
         rule: '!has(self.compareWithStable) || has(self.successRate) || has(self.latency) || has(self.query)',
@@ -219,13 +227,13 @@ const metric = z
       {
         rule: '!has(self.compareWithStable) || !has(self.query) || (has(self.compareWithStable.better) && self.query.contains("{{revision}}"))',
         message:
-          'to compare a query with the stable revision, say in compareWithStable.better which way is better, and use {{revision}} in the query',
+          'to compare a query with the stable revision, set compareWithStable.better and use {{revision}} in the query',
       },
       betterIs('successRate', 'Higher'),
       betterIs('latency', 'Lower'),
       {
         rule: `!has(self.query) || !self.query${PLACEHOLDERS.map((it) => `.replace('${it}', '')`).join('')}.contains('{{')`,
-        message: `query holds a placeholder that there is none of; there are ${PLACEHOLDERS.join(', ')}`,
+        message: `query contains an unknown placeholder; known are ${PLACEHOLDERS.join(', ')}`,
         fieldPath: '.query',
       },
       {
@@ -251,14 +259,14 @@ export const analysis = z
     inconclusiveLimit: inconclusiveLimit.default(3),
     prometheus: prometheus
       .optional()
-      .meta({ description: 'Where successRate, latency and query are asked.' }),
+      .meta({ description: 'Prometheus server for successRate, latency and query.' }),
     metrics: z
       .array(metric)
       .min(1)
       .max(16)
       .meta({
         description:
-          'What is measured. A metric that a step names is measured during that step; the others throughout.',
+          'Metrics. A metric that a step names is measured during that step; the others are measured during the whole delivery.',
         'x-kubernetes-list-type': 'map',
         'x-kubernetes-list-map-keys': ['name'],
       }),
@@ -266,20 +274,20 @@ export const analysis = z
   .meta(
     cel({
       rule: 'has(self.prometheus) || self.metrics.all(m, !has(m.successRate) && !has(m.latency) && !has(m.query))',
-      message: 'prometheus must say where successRate, latency and query are asked',
+      message: 'prometheus is required for successRate, latency and query',
       fieldPath: '.prometheus',
     }),
   );
 export type AnalysisSpec = z.output<typeof analysis>;
 
-/** Of a step: the metrics that judge it. */
+/** Metrics of a step. */
 export const stepAnalysis = z.array(dnsLabel).max(16).optional().meta({
   description:
-    'Metrics of `analysis` that are measured during this step, again with each step that names them.',
+    'Metrics of `analysis` that are measured during this step. They are measured again in each step that names them.',
   'x-kubernetes-list-type': 'set',
 });
 
-/** For what holds both steps and an analysis: a name that is misspelt must not pass for one that is well. */
+/** Rule for a schema with steps and an analysis: a misspelled name would otherwise never be measured. */
 export const stepsNameMetrics = {
   rule: 'self.steps.all(s, !has(s.analysis) || s.analysis.all(n, has(self.analysis) && self.analysis.metrics.exists(m, m.name == n)))',
   message: 'a step names a metric that analysis does not have',

@@ -1,15 +1,15 @@
-/** What the API keeps its data in, and where its secrets come from. */
+/** Database, Redis, authentication and migrations of the API, and the source of its Secrets. */
 import { z } from 'zod';
 import { cel, duration, imageName, objectName, secretKeyRef } from '../kubernetes.js';
 import { env, program, resources } from './pods.js';
 
 export const database = z.strictObject({
   secretRef: secretKeyRef('the PostgreSQL URL', 'database-url').meta({
-    description: 'The Secret that holds the PostgreSQL URL, `postgresql://user:password@host:5432/name`.',
+    description: 'Secret with the PostgreSQL URL, `postgresql://user:password@host:5432/name`.',
   }),
   readReplicaSecretRef: secretKeyRef("the replica's URL", 'database-replica-url').optional().meta({
     description:
-      'The Secret that holds the URL of a streaming replica. Reads go there, except those of a session that has just written.',
+      'Secret with the URL of a streaming replica. Reads are sent to the replica, except those of a session with a recent write.',
   }),
   maxConnections: z
     .int()
@@ -18,8 +18,8 @@ export const database = z.strictObject({
     .optional()
     .meta({
       description:
-        'Connections that all pods together may open. It is shared out over the most pods that can exist at once, ' +
-        'those of a canary included. Left out: each pod opens what its environment says.',
+        'Maximum number of connections of all pods together. It is divided by the maximum number of pods that can exist at once, ' +
+        'including the pods of a canary. Unset: the size of the connection pool of each pod depends on `environment`.',
       format: 'int32',
     }),
 });
@@ -27,29 +27,29 @@ export const database = z.strictObject({
 export const redis = z.strictObject({
   secretRef: secretKeyRef('the Redis URL', 'redis-url').meta({
     description:
-      'The Secret that holds the Redis URL: `redis://host:6379`, or several hosts for Sentinel and Cluster, `redis://a:26379,b:26379`.',
+      'Secret with the Redis URL: `redis://host:6379`, or several hosts for Sentinel and Cluster: `redis://a:26379,b:26379`.',
   }),
   mode: z.enum(['Standalone', 'Sentinel', 'Cluster']).optional().meta({
     description:
-      'One server; one that the Sentinels at the URL know; or a Redis Cluster. Default: Standalone.',
+      'Redis topology: a single server, a primary monitored by the Sentinels of the URL, or a Redis Cluster. Default: Standalone.',
   }),
 });
 
 export const auth = z.strictObject({
   jwtSecretRef: secretKeyRef("the tokens' secret", 'jwt-secret').meta({
     description:
-      'The Secret that signs and verifies tokens: random text of at least 32 bytes. On further lines: secrets that ' +
-      'were in use before and still verify. Pods read it again when it changes.',
+      'Secret with the signing key of tokens: random text of at least 32 bytes. Further lines contain previous keys that ' +
+      'still verify tokens. Pods reload it when it changes.',
   }),
   rotation: z
     .strictObject({
       overlap: duration.default('24h').meta({
-        description: 'How long tokens of a secret that was replaced are still good.',
+        description: 'Time that tokens signed with a replaced key stay valid.',
         examples: ['24h'],
       }),
     })
     .optional()
-    .meta({ description: 'What happens when the secret changes.' }),
+    .meta({ description: 'Rotation of the signing key.' }),
 });
 
 const beforeContractJob = z
@@ -58,20 +58,20 @@ const beforeContractJob = z
     ...program,
     env: env.meta({
       description:
-        'Its variables, secret ones by `valueFrom`. PCF_REVISION, PCF_NAMESPACE and PCF_NAME are there as well.',
+        'Environment variables of the Job, in addition to PCF_REVISION, PCF_NAMESPACE and PCF_NAME. Use `valueFrom` for credentials.',
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['name'],
     }),
-    resources: resources.optional().meta({ description: 'CPU and memory of its pod.' }),
+    resources: resources.optional().meta({ description: 'Compute resources of its pod.' }),
     serviceAccountName: objectName.optional().meta({
       description:
-        'ServiceAccount of its pod, for a Job that asks the cluster for a VolumeSnapshot or a backup of CloudNativePG. Default: none.',
+        'ServiceAccount of its pod, for a Job that creates a VolumeSnapshot or a CloudNativePG Backup. Default: none.',
     }),
-    timeout: duration.default('1h').meta({ description: 'How long it may take.' }),
+    timeout: duration.default('1h').meta({ description: 'Timeout of the Job.' }),
   })
   .meta({
     description:
-      'A Job that ends well only when the backup is there. It runs once after each soak, and no right is given to it.',
+      'A Job that must succeed only after the backup is complete. It runs once after each soak, and has no permissions in the cluster by default.',
   });
 export type BeforeContractJob = z.output<typeof beforeContractJob>;
 
@@ -81,46 +81,46 @@ const beforeContract = z
     volumeSnapshot: z
       .strictObject({
         persistentVolumeClaimName: objectName.meta({
-          description: 'The PersistentVolumeClaim that the database keeps its data on.',
+          description: 'PersistentVolumeClaim with the data of the database.',
           examples: ['data-postgres-0'],
         }),
         className: objectName.optional().meta({
-          description: "VolumeSnapshotClass. Default: the cluster's.",
+          description: 'VolumeSnapshotClass. Default: the default class of the cluster.',
         }),
       })
       .optional()
       .meta({
         description:
-          'A VolumeSnapshot of the volume of a database in the cluster, which must be ready to use. One is made after each soak, and none is ever deleted.',
+          'A VolumeSnapshot of the volume of a database in the cluster. It must become ready to use. One is created after each soak, and none is ever deleted.',
       }),
     backup: z
       .strictObject({
-        cluster: objectName.meta({ description: 'Cluster of CloudNativePG, in the same namespace.' }),
+        cluster: objectName.meta({ description: 'CloudNativePG Cluster in the same namespace.' }),
         method: z
           .enum(['barmanObjectStore', 'volumeSnapshot', 'plugin'])
           .default('barmanObjectStore')
-          .meta({ description: 'How CloudNativePG makes it.' }),
+          .meta({ description: 'Backup method of CloudNativePG.' }),
         plugin: z
           .string()
           .min(1)
           .max(253)
           .optional()
           .meta({
-            description: 'Name of the plugin that makes it, with method plugin.',
+            description: 'Name of the backup plugin, with method plugin.',
             examples: ['barman-cloud.cloudnative-pg.io'],
           }),
       })
       .meta(
         cel({
           rule: "(self.method == 'plugin') == has(self.plugin)",
-          message: 'plugin names who makes the backup with method plugin, and with no other',
+          message: 'plugin is required with method plugin, and not allowed with other methods',
           fieldPath: '.plugin',
         }),
       )
       .optional()
       .meta({
         description:
-          'A Backup of CloudNativePG, which must be completed. One is made after each soak, and none is ever deleted.',
+          'A CloudNativePG Backup. It must complete. One is created after each soak, and none is ever deleted.',
       }),
   })
   .meta(
@@ -138,37 +138,37 @@ export const migrations = z
       .default('Automatic')
       .meta({
         description:
-          "`Automatic` runs the image's migrations: expand and backfill before the first pod of a revision, contract after its " +
-          'promotion and the soak. `Manual` shows what would be done and waits for `kubectl pcf migrate approve`. ' +
-          '`Disabled` leaves the schema to you.',
+          '`Automatic` runs the migrations of the image: expand and backfill before the first pod of a revision, contract after its ' +
+          'promotion and the soak. `Manual` shows the plan and waits for `kubectl pcf migrate approve`. ' +
+          '`Disabled` runs no migrations.',
       }),
     contractDelay: duration.default('1h').meta({
       description:
-        'The soak: how long after a promotion the schema stays as the earlier revision needs it, so that going back is safe. ' +
-        'Contract migrations run after it, and after the last pod that needs the old schema is gone.',
+        'The soak: time after a promotion during which the schema still supports the previous revision, so that a rollback is safe. ' +
+        'Contract migrations start after it, and after the last pod that needs the old schema has terminated.',
       examples: ['1h', '24h'],
     }),
     lockTimeout: duration.optional().meta({
       description:
-        "How long a migration waits for a table's lock before it gives way to the traffic and tries again. Default: the image's, 5s.",
+        'lock_timeout of migrations: time to wait for a table lock before the migration yields to the traffic and retries. Requests for the table can stall this long. Default: 500ms, set by the image.',
     }),
     deadline: duration.default('15m').meta({
       description:
-        'How long the expand migrations of a revision may take, and its contract migrations, retries included.',
+        'Deadline of the expand migrations of a revision, and of its contract migrations, including retries.',
       examples: ['15m', '1h'],
     }),
     backfillDeadline: duration.default('24h').meta({
       description:
-        'How long its backfill may take, retries included. A backfill that was cut off continues where it was.',
+        'Deadline of the backfill of a revision, including retries. An interrupted backfill resumes from its last batch.',
     }),
     beforeContract: beforeContract.optional().meta({
-      description: 'What must have succeeded before contract migrations drop anything: a backup.',
+      description: 'Backup that must succeed before contract migrations start.',
     }),
   })
   .meta(
     cel({
       rule: "self.mode != 'Disabled' || !has(self.beforeContract)",
-      message: 'beforeContract is never run with mode Disabled: take one of the two out',
+      message: 'beforeContract is never run with mode Disabled: remove one of them',
       fieldPath: '.beforeContract',
     }),
   );
@@ -180,8 +180,8 @@ export const secrets = z
       .default('Kubernetes')
       .meta({
         description:
-          '`Kubernetes`: you make the Secrets. `ExternalSecrets`: an ExternalSecret is made for each Secret that spec names, ' +
-          'so that they come from Vault, AWS, GCP, Azure or whatever else the store reaches.',
+          '`Kubernetes`: the Secrets are created by the user. `ExternalSecrets`: the operator creates an ExternalSecret for each Secret ' +
+          'that the spec references, which reads it from the store: Vault, AWS, GCP, Azure or another backend.',
       }),
     store: z
       .strictObject({
@@ -200,23 +200,23 @@ export const secrets = z
       .optional()
       .meta({
         description:
-          'What the store calls the secret: one that holds all keys as properties. Default: the name of each Secret.',
+          'Key of the secret in the store, which contains all Secret keys as properties. Default: the name of each Secret.',
         examples: ['pcf-api/production'],
       }),
-    refreshInterval: duration.default('1h').meta({ description: 'How often the store is asked.' }),
+    refreshInterval: duration.default('1h').meta({ description: 'Interval between reads of the store.' }),
     onChange: z
       .enum(['Reload', 'Rollout'])
       .default('Reload')
       .meta({
         description:
-          'What a changed Secret does. `Reload`: running pods read it again. `Rollout`: it makes a new revision, ' +
-          'which is delivered as any other, canary and all.',
+          'Effect of a changed Secret. `Reload`: running pods reload it. `Rollout`: it creates a new revision, ' +
+          'which is delivered with the strategy.',
       }),
   })
   .meta(
     cel({
       rule: "self.provider != 'ExternalSecrets' || has(self.store)",
-      message: 'store must name the SecretStore when provider is ExternalSecrets',
+      message: 'store must name the SecretStore with provider ExternalSecrets',
       fieldPath: '.store',
     }),
   );

@@ -1,9 +1,9 @@
-/** Who is told of a delivery. */
+/** Destinations of notifications about deliveries. */
 import { z } from 'zod';
 import { cel, dnsLabel, secretKeyRef } from '../kubernetes.js';
 import { tlsClient, url } from './outgoing.js';
 
-/** What is told. */
+/** Events that are sent as notifications. */
 export const DELIVERY_EVENTS = ['Started', 'Promoted', 'Aborted', 'Undone', 'Failed'] as const;
 export type DeliveryEventType = (typeof DELIVERY_EVENTS)[number];
 
@@ -14,52 +14,61 @@ const events = z
   .default([...DELIVERY_EVENTS])
   .meta({
     description:
-      'What is told. `Failed`: something a person has to fix, such as a failed migration. Default: everything.',
+      'Events to send. `Failed`: manual action is required, for example after a failed migration. Default: all.',
     'x-kubernetes-list-type': 'set',
   });
 
 const webhook = z.strictObject({
-  name: dnsLabel.meta({ description: 'What it is called in Events and metrics.' }),
+  name: dnsLabel.meta({ description: 'Name of the webhook in Events and metrics.' }),
   urlSecretRef: secretKeyRef('the https URL', 'url').meta({
-    description: 'The Secret that holds the URL, which lets anybody write who knows it.',
+    description: 'Secret with the URL. The URL is a credential: it authorizes its holder to post messages.',
   }),
   events,
-  tls: tlsClient.optional().meta({ description: 'Whom to trust. Default: what the system trusts.' }),
+  tls: tlsClient
+    .optional()
+    .meta({ description: 'TLS settings. Default: the certificate authorities of the system.' }),
 });
 export type NotificationWebhook = z.output<typeof webhook>;
 
 const grafana = z
   .strictObject({
-    url: url.meta({ description: 'Address of Grafana.', examples: ['https://grafana.example.com'] }),
-    tokenSecretRef: secretKeyRef('the token of a service account that may write annotations', 'token').meta({
-      description: 'The Secret that holds the token of a service account that may write annotations.',
+    url: url.meta({ description: 'URL of Grafana.', examples: ['https://grafana.example.com'] }),
+    tokenSecretRef: secretKeyRef(
+      'the token of a service account with permission to write annotations',
+      'token',
+    ).meta({
+      description: 'Secret with the token of a service account with permission to write annotations.',
     }),
     dashboardUID: z.string().max(40).optional().meta({
-      description: 'Dashboard to annotate. Left out: every one whose annotation query asks for the tags.',
+      description:
+        'UID of the dashboard to annotate. Unset: an annotation of the organization, shown by every dashboard that queries its tags.',
     }),
     panelId: z
       .int()
       .min(1)
       .max(2_147_483_647)
       .optional()
-      .meta({ description: 'Panel of that dashboard.', format: 'int32' }),
+      .meta({ description: 'Panel of that dashboard to annotate.', format: 'int32' }),
     tags: z.array(z.string().min(1).max(64)).max(8).default([]).meta({
-      description: 'Tags besides `pcf`, the event, the namespace and the name.',
+      description:
+        'Tags in addition to `pcf`, `deployment`, the environment, the event, the namespace and the name.',
       'x-kubernetes-list-type': 'set',
     }),
     events,
-    tls: tlsClient.optional().meta({ description: 'Whom to trust. Default: what the system trusts.' }),
+    tls: tlsClient
+      .optional()
+      .meta({ description: 'TLS settings. Default: the certificate authorities of the system.' }),
   })
   .meta(
     cel(
       {
         rule: "self.url.startsWith('https://')",
-        message: 'url must be https: a token is not sent in the clear',
+        message: 'url must be https: a token is not sent in plain text',
         fieldPath: '.url',
       },
       {
         rule: '!has(self.panelId) || has(self.dashboardUID)',
-        message: 'panelId needs dashboardUID: a panel is on a dashboard',
+        message: 'panelId needs dashboardUID',
         fieldPath: '.panelId',
       },
     ),
@@ -72,10 +81,11 @@ export const notifications = z.strictObject({
     .max(8)
     .default([])
     .meta({
-      description: 'Slack, or what takes the same JSON: Mattermost, Rocket.Chat, Discord at /slack.',
+      description:
+        'Incoming webhooks of Slack, or of servers that accept the same JSON: Mattermost, Rocket.Chat, Discord at /slack.',
       'x-kubernetes-list-type': 'map',
       'x-kubernetes-list-map-keys': ['name'],
     }),
-  grafana: grafana.optional().meta({ description: 'Marks deliveries in the graphs of Grafana.' }),
+  grafana: grafana.optional().meta({ description: 'Annotates deliveries in Grafana.' }),
 });
 export type NotificationsSpec = z.output<typeof notifications>;

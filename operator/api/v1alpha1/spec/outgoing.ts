@@ -1,8 +1,8 @@
-/** Where the operator itself sends requests: addresses, credentials from Secrets, TLS. */
+/** Requests that the operator sends: URLs, credentials from Secrets, TLS. */
 import { z } from 'zod';
 import { cel, objectName, secretKeyRef } from '../kubernetes.js';
 
-/** An http or https URL without a name and password in it: those belong in a Secret. */
+/** An http or https URL without user name and password: those belong in a Secret. */
 export const url = z
   .string()
   .max(1024)
@@ -10,26 +10,26 @@ export const url = z
 
 export const tlsClient = z
   .strictObject({
-    caSecretRef: secretKeyRef('the certificates to trust, in PEM', 'ca.crt')
+    caSecretRef: secretKeyRef('the certificate authorities to trust, in PEM', 'ca.crt')
       .optional()
-      .meta({ description: "Certificates to trust in place of the system's." }),
+      .meta({ description: 'Certificate authorities that replace those of the system.' }),
     clientSecretName: objectName.optional().meta({
-      description: 'A Secret of type kubernetes.io/tls with the certificate to show to the server.',
+      description: 'Secret of type kubernetes.io/tls with the client certificate (mTLS).',
     }),
     insecureSkipVerify: z.boolean().default(false).meta({
-      description: 'Takes any certificate, of whoever answers. For tests only.',
+      description: 'Disables the verification of the server certificate. For tests only.',
     }),
   })
   .meta(
     cel({
       rule: '!self.insecureSkipVerify || !has(self.caSecretRef)',
-      message: 'insecureSkipVerify makes caSecretRef useless: give one of them',
+      message: 'insecureSkipVerify makes caSecretRef useless: set only one of them',
     }),
   );
 export type TlsClient = z.output<typeof tlsClient>;
 
 const basicAuth = z.strictObject({
-  name: objectName.meta({ description: 'Name of the Secret, such as one of type kubernetes.io/basic-auth.' }),
+  name: objectName.meta({ description: 'Name of the Secret, for example of type kubernetes.io/basic-auth.' }),
   usernameKey: z.string().min(1).max(253).default('username').meta({ description: 'Key of the user name.' }),
   passwordKey: z.string().min(1).max(253).default('password').meta({ description: 'Key of the password.' }),
 });
@@ -39,7 +39,9 @@ export const credentials = z
     bearerSecretRef: secretKeyRef('the token', 'token')
       .optional()
       .meta({ description: 'Sends the token as `Authorization: Bearer`.' }),
-    basicSecretRef: basicAuth.optional().meta({ description: 'Sends user name and password.' }),
+    basicSecretRef: basicAuth
+      .optional()
+      .meta({ description: 'Sends user name and password as `Authorization: Basic`.' }),
   })
   .meta(
     cel({
@@ -49,16 +51,17 @@ export const credentials = z
   );
 export type Credentials = z.output<typeof credentials>;
 
-/** Fields of every HTTP target whose address may stand in the clear. */
+/** Fields of every HTTP target whose URL is not a credential. */
 export const httpTarget = {
   url,
-  auth: credentials.optional().meta({ description: 'How to sign in. Needs https.' }),
-  tls: tlsClient.optional().meta({ description: 'Whom to trust. Default: what the system trusts.' }),
+  auth: credentials.optional().meta({ description: 'Credentials. Requires https.' }),
+  tls: tlsClient
+    .optional()
+    .meta({ description: 'TLS settings. Default: the certificate authorities of the system.' }),
 };
 
-/** A credential that is sent in the clear is everybody's. */
 export const noCredentialInTheClear = {
   rule: "!has(self.auth) || self.url.startsWith('https://')",
-  message: 'auth needs an https url: credentials are not sent in the clear',
+  message: 'auth needs an https url: credentials are not sent in plain text',
   fieldPath: '.url',
 };

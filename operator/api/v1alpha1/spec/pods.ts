@@ -1,4 +1,4 @@
-/** What runs in a pod, and where: resources, variables, probes, scheduling. */
+/** Pods: resources, environment variables, probes, scheduling. */
 import { z } from 'zod';
 import { ENV, FILE_SUFFIX } from '../../../../contract/image.js';
 import { bareQuantity, cel, durationWithin, labels, objectName, quantity } from '../kubernetes.js';
@@ -8,7 +8,7 @@ const reservedEnv = Object.values(ENV).flatMap((name) => [name, name + FILE_SUFF
 
 const listOf = (amount: typeof quantity) =>
   z.strictObject({
-    cpu: amount.optional().meta({ description: 'CPU, in cores (`2`) or thousandths (`500m`).' }),
+    cpu: amount.optional().meta({ description: 'CPU, in cores (`2`) or millicores (`500m`).' }),
     memory: amount.optional().meta({ description: 'Memory, in bytes with a suffix (`512Mi`, `2Gi`).' }),
   });
 
@@ -16,14 +16,14 @@ const listOf = (amount: typeof quantity) =>
 const containerListOf = (amount: typeof quantity) =>
   listOf(amount).extend({
     'ephemeral-storage': amount.optional().meta({
-      description: 'Storage of the node for logs and `/tmp`, in bytes with a suffix (`1Gi`).',
+      description: 'Ephemeral storage on the node for logs and `/tmp`, in bytes with a suffix (`1Gi`).',
     }),
   });
 
 const resourcesOf = (list: ReturnType<typeof containerListOf>) =>
   z.strictObject({
-    requests: list.optional().meta({ description: 'What the scheduler reserves for each pod.' }),
-    limits: list.optional().meta({ description: 'What a pod may use at most.' }),
+    requests: list.optional().meta({ description: 'Resources that the scheduler reserves per pod.' }),
+    limits: list.optional().meta({ description: 'Maximum resources per pod.' }),
   });
 
 export const resourceList = listOf(quantity);
@@ -50,17 +50,17 @@ const envVar = z
           .meta({ description: 'A key of a Secret in this namespace.' }),
       })
       .optional()
-      .meta({ description: 'Where the value comes from, for what must not stand here in the clear.' }),
+      .meta({ description: 'Source of the value, for values that must not be in the manifest.' }),
   })
   .meta(
     cel(
       {
         rule: 'has(self.value) != has(self.valueFrom)',
-        message: 'give either value or valueFrom, not both and not neither',
+        message: 'give either value or valueFrom: exactly one of them is required',
       },
       {
         rule: `!(self.name in ${JSON.stringify(reservedEnv).replaceAll('"', "'")})`,
-        message: 'this variable is set by the operator; use the field of spec that is made for it',
+        message: 'this variable is set by the operator; use the corresponding field of spec',
         fieldPath: '.name',
       },
     ),
@@ -68,12 +68,15 @@ const envVar = z
 
 const words = z.array(z.string().max(4096)).max(64);
 
-/** What a Job of the user's own runs. */
+/** Program of a Job that the user defines. */
 export const program = {
-  command: words
+  command: words.optional().meta({
+    description: 'Command that replaces the entrypoint of the image.',
+    'x-kubernetes-list-type': 'atomic',
+  }),
+  args: words
     .optional()
-    .meta({ description: "Program in place of the image's entrypoint.", 'x-kubernetes-list-type': 'atomic' }),
-  args: words.optional().meta({ description: 'Its arguments.', 'x-kubernetes-list-type': 'atomic' }),
+    .meta({ description: 'Arguments of the command.', 'x-kubernetes-list-type': 'atomic' }),
 };
 
 export const env = z
@@ -81,7 +84,7 @@ export const env = z
   .max(128)
   .default([])
   .meta({
-    description: 'Further environment variables of the API.',
+    description: 'Additional environment variables of the API.',
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['name'],
   });
@@ -90,22 +93,24 @@ const seconds = (description: string, max = 3600) =>
   z.int().min(1).max(max).optional().meta({ description, format: 'int32' });
 
 const probe = z.strictObject({
-  periodSeconds: seconds('Seconds between two checks.'),
-  timeoutSeconds: seconds('Seconds that a check may take.', 60),
-  failureThreshold: seconds('Failed checks in a row before it counts.', 1000),
+  periodSeconds: seconds('Seconds between two probes.'),
+  timeoutSeconds: seconds('Timeout of a probe in seconds.', 60),
+  failureThreshold: seconds('Number of consecutive failures before the probe counts as failed.', 1000),
 });
 export type ProbeTiming = z.output<typeof probe>;
 
 export const probes = z.strictObject({
-  startup: probe
-    .optional()
-    .meta({ description: 'How long a pod may take to start. Default: 60 checks, one a second.' }),
-  readiness: probe
-    .optional()
-    .meta({ description: 'When a pod gets no requests. Default: two failures, two seconds apart.' }),
-  liveness: probe
-    .optional()
-    .meta({ description: 'When a pod is restarted. Default: three failures, ten seconds apart.' }),
+  startup: probe.optional().meta({
+    description: 'Startup probe: the time that a pod has to start. Default: 60 probes, one per second.',
+  }),
+  readiness: probe.optional().meta({
+    description:
+      'Readiness probe: a pod that fails it receives no requests. Default: 2 failures, one probe per 2 s.',
+  }),
+  liveness: probe.optional().meta({
+    description:
+      'Liveness probe: a container that fails it is restarted. Default: 3 failures, one probe per 10 s.',
+  }),
 });
 
 const toleration = z.strictObject({
@@ -113,22 +118,20 @@ const toleration = z.strictObject({
     .string()
     .max(316)
     .optional()
-    .meta({ description: 'Taint key; left out with operator Exists: every taint.' }),
+    .meta({ description: 'Taint key. Unset with operator Exists: all taints.' }),
   operator: z
     .enum(['Exists', 'Equal'])
     .optional()
-    .meta({ description: 'How key and value are compared. Default: Equal.' }),
+    .meta({ description: 'Operator that compares key and value. Default: Equal.' }),
   value: z.string().max(63).optional().meta({ description: 'Taint value.' }),
   effect: z
     .enum(['NoSchedule', 'PreferNoSchedule', 'NoExecute'])
     .optional()
-    .meta({ description: 'Left out: every effect.' }),
-  tolerationSeconds: z
-    .int()
-    .min(0)
-    .max(2_147_483_647)
-    .optional()
-    .meta({ description: 'How long a NoExecute taint is tolerated.', format: 'int64' }),
+    .meta({ description: 'Taint effect. Unset: all effects.' }),
+  tolerationSeconds: z.int().min(0).max(2_147_483_647).optional().meta({
+    description: 'Time in seconds that a NoExecute taint is tolerated. Unset: without limit.',
+    format: 'int64',
+  }),
 });
 
 export const scheduling = z.strictObject({
@@ -150,7 +153,7 @@ export const imagePullSecrets = z
   .max(8)
   .optional()
   .meta({
-    description: 'Secrets for pulling the image from a private registry.',
+    description: 'Secrets with the credentials of a private image registry.',
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['name'],
   });
@@ -158,7 +161,7 @@ export const imagePullSecrets = z
 export const terminationGracePeriod = durationWithin('0s', '24h')
   .optional()
   .meta({
-    description: 'How long a pod may take to finish its requests when it is stopped. Default: 45s.',
+    description: 'Time that a pod has to finish its requests when it terminates. Default: 45s.',
     examples: ['45s', '2m'],
   });
 
@@ -168,19 +171,24 @@ const component = (what: string) =>
       .boolean()
       .default(false)
       .meta({ description: `Runs ${what}.` }),
-    replicas: z.int().min(0).max(100).default(1).meta({ description: 'Pods of it.', format: 'int32' }),
+    replicas: z
+      .int()
+      .min(0)
+      .max(100)
+      .default(1)
+      .meta({ description: 'Number of its pods.', format: 'int32' }),
     resources: resources
       .optional()
-      .meta({ description: 'CPU and memory of each of its pods. Default: as the API.' }),
+      .meta({ description: 'Compute resources of each of its pods. Default: those of the API.' }),
   });
 
 export const components = z.strictObject({
   worker: component(
-    'the background jobs (webhooks, delivery roll-ups, retention, annotations) in pods of their own; needs redis',
+    'the background jobs (webhooks, delivery roll-ups, retention, annotations) in separate pods; needs redis',
   )
     .optional()
-    .meta({ description: 'The worker: background jobs.' }),
-  auth: component('the login (passwords and refresh tokens) in pods of its own; needs auth.jwtSecretRef')
+    .meta({ description: 'The worker, which runs background jobs.' }),
+  auth: component('the login (passwords and refresh tokens) in separate pods; needs auth.jwtSecretRef')
     .optional()
-    .meta({ description: 'The login, behind a Service of its own: `<name>-auth`.' }),
+    .meta({ description: 'The login, with its own Service `<name>-auth`.' }),
 });

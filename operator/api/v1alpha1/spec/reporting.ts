@@ -1,4 +1,4 @@
-/** Where the operator records its deliveries. */
+/** The PCF API in which the operator records deliveries. */
 import { z } from 'zod';
 import { cel, dnsLabel, secretKeyRef } from '../kubernetes.js';
 import { tlsClient, url } from './outgoing.js';
@@ -6,26 +6,28 @@ import { tlsClient, url } from './outgoing.js';
 export const reporting = z
   .strictObject({
     url: url.meta({
-      description: 'The GraphQL endpoint of a PCF API. It may be the one that this PcfApi runs.',
+      description: 'GraphQL endpoint of a PCF API. It can be the API that this PcfApi runs.',
       examples: ['https://api.example.com/graphql'],
     }),
     apiKeySecretRef: secretKeyRef('an API key', 'api-key')
       .optional()
       .meta({
         description:
-          'The Secret that holds an API key of the role OPERATOR with the scopes READ, CATALOG and DEPLOYMENTS. ' +
-          'Left out: nothing is shown, which only an API in development takes.',
+          'Secret with an API key of the role OPERATOR with the scopes READ, CATALOG and DEPLOYMENTS. ' +
+          'Unset: requests are anonymous, which only an API in development accepts.',
       }),
     service: dnsLabel.optional().meta({
       description:
-        'Name of the service whose deployments these are. One that is not there is made. Default: the name of the PcfApi.',
+        'Name of the service that the deployments belong to. It is created if it does not exist. Default: the name of the PcfApi.',
     }),
-    tls: tlsClient.optional().meta({ description: 'Whom to trust. Default: what the system trusts.' }),
+    tls: tlsClient
+      .optional()
+      .meta({ description: 'TLS settings. Default: the certificate authorities of the system.' }),
   })
   .meta(
     cel({
       rule: "!has(self.apiKeySecretRef) || self.url.startsWith('https://')",
-      message: 'url must be https: an API key is not sent in the clear',
+      message: 'url must be https: an API key is not sent in plain text',
       fieldPath: '.url',
     }),
   );

@@ -1,4 +1,4 @@
-/** How many pods there are, how big they are, and how they are kept apart. */
+/** Autoscaling, availability and monitoring. */
 import { z } from 'zod';
 import { cel, duration, labels, quantity } from '../kubernetes.js';
 import { url } from './outgoing.js';
@@ -12,54 +12,59 @@ const utilization = (what: string) =>
     .min(1)
     .max(1000)
     .optional()
-    .meta({ description: `Mean ${what} to aim at, in percent of what the pods request.`, format: 'int32' });
+    .meta({
+      description: `Target average ${what}, in percent of the requests of the pods.`,
+      format: 'int32',
+    });
 
 const scalingRules = (direction: string) =>
   z
     .strictObject({
-      stabilizationWindowSeconds: z
-        .int()
-        .min(0)
-        .max(3600)
-        .optional()
-        .meta({ description: 'Seconds to look back before deciding.', format: 'int32' }),
+      stabilizationWindowSeconds: z.int().min(0).max(3600).optional().meta({
+        description: 'Stabilization window in seconds: past recommendations that are considered.',
+        format: 'int32',
+      }),
       selectPolicy: z
         .enum(['Max', 'Min', 'Disabled'])
         .optional()
-        .meta({ description: 'Which policy counts.' }),
+        .meta({ description: 'Policy that applies if there are several.' }),
       tolerance: quantity.optional().meta({
         description:
-          'Deviation from the target that causes no scaling: 0.05 is 5 %. Default: that of the cluster, 10 %.',
+          'Deviation from the target that causes no scaling: 0.05 is 5 %. Default: the setting of the cluster, usually 10 %.',
         examples: ['0.05'],
       }),
       policies: z
         .array(
           z.strictObject({
-            type: z.enum(['Pods', 'Percent']).meta({ description: 'What value counts.' }),
+            type: z.enum(['Pods', 'Percent']).meta({ description: 'Unit of `value`.' }),
             value: z
               .int()
               .min(1)
               .max(10_000)
-              .meta({ description: 'Change allowed in the period.', format: 'int32' }),
-            periodSeconds: z.int().min(1).max(1800).meta({ description: 'The period.', format: 'int32' }),
+              .meta({ description: 'Maximum change per period.', format: 'int32' }),
+            periodSeconds: z
+              .int()
+              .min(1)
+              .max(1800)
+              .meta({ description: 'Period in seconds.', format: 'int32' }),
           }),
         )
         .max(8)
         .optional()
-        .meta({ description: 'How fast.', 'x-kubernetes-list-type': 'atomic' }),
+        .meta({ description: 'Scaling policies.', 'x-kubernetes-list-type': 'atomic' }),
     })
     .optional()
-    .meta({ description: `How fast to scale ${direction}.` });
+    .meta({ description: `Rules for scaling ${direction}.` });
 
 const resourceMetric = z
   .looseObject({ name: z.string().max(253).optional().meta({ description: 'Name of the resource.' }) })
   .optional();
 
-/** Named here is only what rules ask for; the HorizontalPodAutoscaler's own schema checks the rest. */
+/** Only fields that the CEL rules use. The schema of HorizontalPodAutoscaler validates the rest. */
 const metric = z.looseObject({
-  resource: resourceMetric.meta({ description: 'With type Resource: a resource of the pods.' }),
+  resource: resourceMetric.meta({ description: 'Resource of the pods, with type Resource.' }),
   containerResource: resourceMetric.meta({
-    description: 'With type ContainerResource: a resource of one of their containers.',
+    description: 'Resource of a container, with type ContainerResource.',
   }),
 });
 
@@ -67,26 +72,26 @@ const horizontal = z
   .strictObject({
     enabled: z.boolean().optional().meta({
       description:
-        'Default: true when anything else is set here; else true in production unless `spec.replicas` is set by hand.',
+        'Enables the HorizontalPodAutoscaler. Default: true if another field of `horizontal` is set; otherwise true in production unless `spec.replicas` is set by the user.',
     }),
-    minReplicas: pods('Pods at least. Default: the replicas of the environment (1, 2, 3).'),
-    maxReplicas: pods('Pods at most. Default: 10, or minReplicas where that is more.'),
-    cpu: utilization('CPU use').meta({
+    minReplicas: pods('Minimum number of pods. Default: the replicas of the environment (1, 2, 3).'),
+    maxReplicas: pods('Maximum number of pods. Default: 10, or minReplicas if that is larger.'),
+    cpu: utilization('CPU utilization').meta({
       description:
-        'Mean CPU use to aim at, in percent of what the pods request. Default: 70, when no metric is given.',
+        'Target average CPU utilization, in percent of the requests of the pods. Default: 70 if no metric is set.',
     }),
-    memory: utilization('memory use').meta({
+    memory: utilization('memory utilization').meta({
       description:
-        'Mean memory use to aim at, in percent of what the pods request. Default: 80, when no metric is given and the vertical autoscaler leaves memory alone.',
+        'Target average memory utilization, in percent of the requests of the pods. Default: 80 if no metric is set and the vertical autoscaler does not size memory.',
     }),
     metrics: z.array(metric).max(16).optional().meta({
-      description: 'Further metrics, as in autoscaling/v2 HorizontalPodAutoscaler `spec.metrics`.',
+      description: 'Additional metrics, as in `spec.metrics` of HorizontalPodAutoscaler (autoscaling/v2).',
       'x-kubernetes-list-type': 'atomic',
     }),
     behavior: z
       .strictObject({ scaleUp: scalingRules('up'), scaleDown: scalingRules('down') })
       .optional()
-      .meta({ description: "How fast to scale. Default: Kubernetes' own." }),
+      .meta({ description: 'Scaling behavior. Default: the default of HorizontalPodAutoscaler.' }),
   })
   .meta(
     cel({
@@ -99,7 +104,7 @@ const horizontal = z
 const vertical = z.strictObject({
   mode: z.enum(['Off', 'Initial', 'Recreate', 'InPlaceOrRecreate']).default('InPlaceOrRecreate').meta({
     description:
-      '`Off` only recommends; `Initial` sizes new pods; `Recreate` replaces pods; `InPlaceOrRecreate` resizes them where they run if it can.',
+      '`Off` only recommends. `Initial` sizes new pods. `Recreate` evicts pods to resize them. `InPlaceOrRecreate` resizes running pods in place if possible.',
   }),
   controlledResources: z
     .array(z.enum(['cpu', 'memory']))
@@ -108,18 +113,20 @@ const vertical = z.strictObject({
     .optional()
     .meta({
       description:
-        'What it sizes. Default: what the horizontal autoscaler does not scale on, by its targets or by a metric.',
+        'Resources that it sizes. Default: those that the horizontal autoscaler does not scale on.',
       'x-kubernetes-list-type': 'set',
     }),
-  minAllowed: resourceList.optional().meta({ description: 'The smallest pod.' }),
-  maxAllowed: resourceList.optional().meta({ description: 'The biggest pod. Default: 2 cores and 4Gi.' }),
+  minAllowed: resourceList.optional().meta({ description: 'Minimum requests per pod.' }),
+  maxAllowed: resourceList
+    .optional()
+    .meta({ description: 'Maximum requests per pod. Default: 2 cores and 4Gi.' }),
 });
 
 const scalesOn = (resource: string) =>
   `(has(self.horizontal.${resource}) || (has(self.horizontal.metrics) && self.horizontal.metrics.exists(m, ` +
   `(has(m.resource) && has(m.resource.name) && m.resource.name == '${resource}') || ` +
   `(has(m.containerResource) && has(m.containerResource.name) && m.containerResource.name == '${resource}'))))`;
-/** One that only recommends works against nobody. */
+/** Mode Off only recommends, so that it cannot conflict. */
 const both =
   'has(self.horizontal) && (!has(self.horizontal.enabled) || self.horizontal.enabled) && ' +
   "has(self.vertical) && self.vertical.mode != 'Off'";
@@ -132,28 +139,28 @@ export const autoscaling = z
   .strictObject({
     horizontal: horizontal
       .optional()
-      .meta({ description: 'More pods: a HorizontalPodAutoscaler on this PcfApi.' }),
+      .meta({ description: 'Scales the number of pods with a HorizontalPodAutoscaler.' }),
     vertical: vertical
       .optional()
-      .meta({ description: 'Bigger pods: a VerticalPodAutoscaler on this PcfApi.' }),
+      .meta({ description: 'Scales the requests of the pods with a VerticalPodAutoscaler.' }),
   })
   .meta(
     cel(
       ...['cpu', 'memory'].map((resource) => ({
         rule: `!(${both} && ${isSized(resource)} && ${scalesOn(resource)})`,
-        message: `horizontal scales on ${resource}, so vertical must not size it too: they would work against each other`,
+        message: `horizontal scales on ${resource}, so vertical must not size it too: the autoscalers would conflict`,
         fieldPath: '.vertical.controlledResources',
       })),
       {
         rule: `!(${both} && !has(self.vertical.controlledResources) && ${scalesOn('cpu')} && ${scalesOn('memory')})`,
         message:
-          'horizontal scales on cpu and memory, which leaves vertical nothing to size: leave one of them out',
+          'horizontal scales on cpu and memory, which leaves vertical nothing to size: remove one of them',
         fieldPath: '.vertical',
       },
       {
         rule: `!(${both} && !${hasTarget} && ${isSized('cpu')} && ${isSized('memory')})`,
         message:
-          'vertical sizes cpu and memory, which leaves horizontal nothing to scale on: give it a metric, or leave one of them out',
+          'vertical sizes cpu and memory, which leaves horizontal nothing to scale on: set a metric, or remove one of them',
         fieldPath: '.horizontal',
       },
     ),
@@ -165,13 +172,15 @@ export const availability = z.strictObject({
       enabled: z
         .boolean()
         .default(true)
-        .meta({ description: 'Makes a PodDisruptionBudget when there are two pods or more.' }),
+        .meta({ description: 'Creates a PodDisruptionBudget if there are two pods or more.' }),
       maxUnavailable: z.int().min(1).max(1000).optional().meta({
-        description: 'Pods that a drain may take at once. Default: 1.',
+        description:
+          'Maximum number of pods that can be unavailable during a voluntary disruption, such as a node drain. Default: 1.',
         format: 'int32',
       }),
       minAvailable: z.int().min(1).max(1000).optional().meta({
-        description: 'Pods that a drain must leave, instead of maxUnavailable.',
+        description:
+          'Minimum number of pods that stay available during a voluntary disruption. Replaces maxUnavailable.',
         format: 'int32',
       }),
     })
@@ -182,29 +191,29 @@ export const availability = z.strictObject({
       }),
     )
     .optional()
-    .meta({ description: 'What a node drain may take.' }),
+    .meta({ description: 'Limits voluntary disruptions, such as node drains.' }),
   topologySpread: z.enum(['Zone', 'Node', 'None']).optional().meta({
     description:
-      'Over what the pods are spread, as far as it can be done. Default: Zone in staging and production, None in development.',
+      'Topology over which the pods of a revision are spread, as far as possible (ScheduleAnyway). Default: Zone in staging and production, None in development.',
   }),
 });
 
 export const monitoring = z.strictObject({
   serviceMonitor: z.boolean().default(false).meta({
-    description: "Makes a ServiceMonitor, so that the Prometheus operator's Prometheus scrapes the pods.",
+    description:
+      'Creates a ServiceMonitor, so that a Prometheus of the Prometheus operator scrapes the pods.',
   }),
   labels: labels
     .optional()
-    .meta({ description: 'Labels of the ServiceMonitor, for a Prometheus that selects by them.' }),
-  interval: duration.default('30s').meta({ description: 'How often to scrape.' }),
+    .meta({ description: 'Labels of the ServiceMonitor that a Prometheus selects by.' }),
+  interval: duration.default('30s').meta({ description: 'Scrape interval.' }),
   tracing: z
     .strictObject({
       endpoint: url.meta({
-        description:
-          'Where the pods send spans, by OTLP over HTTP: the whole URL. The network policy lets them.',
+        description: 'URL for spans: OTLP over HTTP, including the path. The NetworkPolicy allows it.',
         examples: ['http://collector.monitoring:4318/v1/traces'],
       }),
     })
     .optional()
-    .meta({ description: 'OpenTelemetry. Left out: no spans are sent.' }),
+    .meta({ description: 'OpenTelemetry tracing. Unset: no spans are sent.' }),
 });

@@ -1,4 +1,4 @@
-/** How a new revision takes over. */
+/** Delivery strategies. */
 import { z } from 'zod';
 import { cel, duration } from '../kubernetes.js';
 import { analysis, stepAnalysis, stepsNameMetrics } from './analysis.js';
@@ -10,13 +10,13 @@ const countOrPercent = z
 const step = z.strictObject({
   weight: z.int().min(0).max(100).meta({
     description:
-      'Share of the traffic that the new revision gets, in percent. 0: requests with the header only.',
+      'Weight of the new revision: its share of the traffic, in percent. 0: only requests with the canary header.',
     format: 'int32',
   }),
   hold: duration
     .optional()
-    .meta({ description: 'How long to stay once the share is in force.', examples: ['5m'] }),
-  pause: z.boolean().default(false).meta({ description: 'Stay until `kubectl pcf promote`.' }),
+    .meta({ description: 'Time to hold the step after its weight took effect.', examples: ['5m'] }),
+  pause: z.boolean().default(false).meta({ description: 'Holds the step until `kubectl pcf promote`.' }),
   analysis: stepAnalysis,
 });
 
@@ -33,20 +33,19 @@ const canary = z
           .regex(headerName)
           .default('x-canary')
           .meta({ description: 'Name of the header.' }),
-        value: z.string().min(1).max(128).default('true').meta({ description: 'Its value.' }),
+        value: z.string().min(1).max(128).default('true').meta({ description: 'Value of the header.' }),
       })
       .optional()
       .meta({
         description:
-          'Requests with this header always reach the new revision, once it has a ready pod. Default: `x-canary: true`.',
+          'Requests with this header are always routed to the new revision if it has a ready pod. Default: `x-canary: true`.',
       }),
     steps: z.array(step).max(32).default([]).meta({
-      description:
-        'Shares on the way to 100, one after the other. `canaryWeight`, where it is set, is in force instead.',
+      description: 'Steps before the promotion, in order. `canaryWeight` overrides them if it is set.',
       'x-kubernetes-list-type': 'atomic',
     }),
     replicas: z.int().min(1).max(1000).optional().meta({
-      description: 'Pods of the canary before it has everything. Default: as many as its share needs.',
+      description: 'Number of canary pods before weight 100. Default: proportional to the weight.',
       format: 'int32',
     }),
     mirror: z
@@ -56,52 +55,55 @@ const canary = z
       .optional()
       .meta({
         description:
-          'Percent of the requests that are copied to the new revision from its first ready pod on, beside its share; the answers to ' +
-          'copies are thrown away. Needs Istio or the Gateway API. A copied mutation is carried out a second time, on the same ' +
-          'database: only for an API whose requests may be repeated.',
+          'Percent of the requests that are mirrored to the new revision, in addition to its weight, as soon as it has a ready pod. Responses to ' +
+          'mirrored requests are discarded. Requires Istio or the Gateway API. A mirrored mutation is executed a second time, on the same ' +
+          'database: use it only for an API whose requests are idempotent.',
         format: 'int32',
       }),
     maxSurge: countOrPercent.optional().meta({
       description:
-        'Pods beyond `replicas` that both revisions may have together, as a number or in percent: stable pods then make room ' +
-        'for the canary. Default: as many as it takes, and the stable revision keeps all of its pods.',
+        'Maximum number of pods of both revisions above `replicas`, as a number or in percent. The stable revision is scaled down to stay ' +
+        'within it. Default: no limit, and the stable revision is not scaled down.',
     }),
-    analysis: analysis.optional().meta({ description: 'How it is judged.' }),
+    analysis: analysis.optional().meta({ description: 'Analysis of the new revision.' }),
     scaleDownDelay: duration.default('30s').meta({
       description:
-        'How long a revision that lost its traffic keeps its pods: as long going back is one change of weight.',
+        'Time before the pods of a revision without traffic are removed. Until then a rollback only changes the weight.',
     }),
   })
   .meta(
     cel(stepsNameMetrics, {
       rule: '!has(self.replicas) || !has(self.maxSurge)',
-      message: 'give either replicas or maxSurge: a fixed canary needs no room made for it',
+      message: 'give either replicas or maxSurge: maxSurge does not apply to a fixed number of canary pods',
     }),
   );
 
 const blueGreen = z.strictObject({
   autoPromote: z.boolean().default(true).meta({
-    description: 'Switch as soon as all new pods are ready; else wait for `kubectl pcf promote`.',
+    description:
+      'Whether the traffic is switched as soon as all new pods are ready. Otherwise the delivery waits for `kubectl pcf promote`.',
   }),
-  analysis: analysis.optional().meta({ description: 'How it is judged before the switch.' }),
+  analysis: analysis.optional().meta({ description: 'Analysis of the new revision before the switch.' }),
   scaleDownDelay: duration.default('5m').meta({
-    description: 'How long the old pods stay after the switch: as long going back is one change of weight.',
+    description:
+      'Time before the old pods are removed after the switch. Until then a rollback only changes the weight.',
   }),
 });
 
 const rollingUpdate = z
   .strictObject({
-    maxSurge: countOrPercent
-      .default(1)
-      .meta({ description: 'Pods beyond `replicas`, as a number or in percent (rounded up).' }),
+    maxSurge: countOrPercent.default(1).meta({
+      description: 'Maximum number of pods above `replicas`, as a number or in percent (rounded up).',
+    }),
     maxUnavailable: countOrPercent.default(0).meta({
-      description: 'Ready pods below `replicas`, as a number or in percent (rounded down).',
+      description:
+        'Maximum number of pods below `replicas` that can be unavailable, as a number or in percent (rounded down).',
     }),
   })
   .meta(
     cel({
       rule: "string(self.maxSurge) in ['0', '0%'] ? !(string(self.maxUnavailable) in ['0', '0%']) : true",
-      message: 'maxSurge and maxUnavailable must not both be 0: there would be no way to replace a pod',
+      message: 'maxSurge and maxUnavailable must not both be 0: no pod could be replaced',
     }),
   );
 
@@ -111,12 +113,12 @@ export const strategy = z.strictObject({
     .default('Canary')
     .meta({
       description:
-        '`Canary`: by steps, or by `canaryWeight`. `BlueGreen`: all new pods beside the old ones, then one switch. ' +
-        '`RollingUpdate`: pod by pod, traffic along with them.',
+        '`Canary`: the weight increases in steps, or follows `canaryWeight`. `BlueGreen`: all new pods start, then the traffic is switched at once. ' +
+        '`RollingUpdate`: pods are replaced one by one, and the weight follows them.',
     }),
-  canary: canary.optional().meta({ description: 'For type Canary.' }),
-  blueGreen: blueGreen.optional().meta({ description: 'For type BlueGreen.' }),
-  rollingUpdate: rollingUpdate.optional().meta({ description: 'For type RollingUpdate.' }),
+  canary: canary.optional().meta({ description: 'Settings of the strategy Canary.' }),
+  blueGreen: blueGreen.optional().meta({ description: 'Settings of the strategy BlueGreen.' }),
+  rollingUpdate: rollingUpdate.optional().meta({ description: 'Settings of the strategy RollingUpdate.' }),
 });
 
 export const source = z.strictObject({
@@ -127,7 +129,7 @@ export const source = z.strictObject({
     .optional()
     .meta({ description: 'Commit that the image was built from.' }),
   committedAt: z.iso.datetime({ offset: true }).max(64).optional().meta({
-    description: 'When it was committed: the lead time for changes begins here.',
+    description: 'Time of the commit: start of the lead time for changes.',
     format: 'date-time',
   }),
 });

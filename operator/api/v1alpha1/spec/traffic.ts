@@ -1,4 +1,4 @@
-/** How requests reach the pods: routes, certificates, network policy. */
+/** Traffic routing, certificates and network policy. */
 import { z } from 'zod';
 import { cel, dnsLabel, labels, objectName, stringMap } from '../kubernetes.js';
 
@@ -15,7 +15,9 @@ const gateway = z
   .regex(/^([a-z0-9]([-a-z0-9.]*[a-z0-9])?\/)?[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
 
 const ingress = z.strictObject({
-  className: objectName.optional().meta({ description: "IngressClass. Default: the cluster's." }),
+  className: objectName
+    .optional()
+    .meta({ description: 'IngressClass. Default: the default class of the cluster.' }),
   annotations: stringMap(65_536, 64)
     .optional()
     .meta({ description: 'Annotations for the ingress controller.' }),
@@ -24,7 +26,7 @@ const ingress = z.strictObject({
 const backendTLS = z.strictObject({
   secretName: objectName.meta({
     description:
-      'Secret of type kubernetes.io/tls in this namespace, with the certificate that the pods serve. The API reloads a renewed certificate without a restart.',
+      'Secret of type kubernetes.io/tls in this namespace with the server certificate of the pods. The API reloads a renewed certificate without a restart.',
   }),
   hostname: z
     .string()
@@ -57,9 +59,9 @@ export const traffic = z
       .default('None')
       .meta({
         description:
-          'Who splits the traffic. `Istio` writes a VirtualService and a DestinationRule, `GatewayAPI` an HTTPRoute. ' +
-          'With both, the Service itself selects the stable revision only. ' +
-          '`None` needs no mesh: the share follows the number of ready pods behind the Service.',
+          'Provider that splits the traffic. `Istio`: a VirtualService and a DestinationRule. `GatewayAPI`: an HTTPRoute. ' +
+          'With both, the Service selects the pods of the stable revision only. ' +
+          '`None`: no mesh is required, and the effective weight is the share of ready pods behind the Service.',
       }),
     hosts: z
       .array(host)
@@ -67,23 +69,23 @@ export const traffic = z
       .default([])
       .meta({ description: 'Host names that clients use.', 'x-kubernetes-list-type': 'set' }),
     gateways: z.array(gateway).max(16).default([]).meta({
-      description: 'Gateways the routes attach to, as `namespace/name`, or `name` in this namespace.',
+      description: 'Gateways that the routes attach to, as `namespace/name`, or `name` in this namespace.',
       'x-kubernetes-list-type': 'set',
     }),
     routeRef: z
-      .strictObject({ name: objectName.meta({ description: 'Its name, in this namespace.' }) })
+      .strictObject({ name: objectName.meta({ description: 'Name of the route in this namespace.' }) })
       .optional()
       .meta({
         description:
-          'A route of your own, with Istio a VirtualService, with GatewayAPI an HTTPRoute: then none is made. Of its rules, those ' +
-          'that lead to the Service of this PcfApi are made to follow the weights, each with a rule for the canary header before ' +
-          'it. All else stays yours, and it is as you wrote it again once routeRef is taken out.',
+          'An existing route that is used in place of a generated one: a VirtualService with Istio, an HTTPRoute with GatewayAPI. ' +
+          'The operator sets the weights of the rules that route to the Service of this PcfApi, and adds a rule for the canary header before ' +
+          'each of them. The rest of the route is not changed. The original rules are restored when routeRef is removed.',
       }),
     gatewayClassName: objectName.optional().meta({
       description:
-        'With GatewayAPI: makes a Gateway of this class for the hosts, with an HTTPS listener when `tls` is set.',
+        'With GatewayAPI: creates a Gateway of this class for the hosts, with an HTTPS listener if `tls` is set.',
     }),
-    ingress: ingress.optional().meta({ description: 'With None: makes an Ingress for the hosts.' }),
+    ingress: ingress.optional().meta({ description: 'With None: creates an Ingress for the hosts.' }),
     backendTLS: backendTLS.optional().meta({
       description:
         'HTTPS to the pods. The pods and their probes use HTTPS, the Service also has port 443, and gateways use TLS: with GatewayAPI ' +
@@ -95,13 +97,13 @@ export const traffic = z
       {
         rule: "self.provider == 'None' || has(self.routeRef) || size(self.hosts) > 0",
         message:
-          'hosts must name at least one host when provider is Istio or GatewayAPI, or routeRef a route of your own',
+          'hosts must name at least one host with provider Istio or GatewayAPI, unless routeRef names an existing route',
         fieldPath: '.hosts',
       },
       {
         rule: "self.provider != 'GatewayAPI' || has(self.routeRef) || size(self.gateways) > 0 || has(self.gatewayClassName)",
         message:
-          'gateways must name at least one Gateway when provider is GatewayAPI, or gatewayClassName must say of which class to make one',
+          'gateways must name at least one Gateway with provider GatewayAPI, unless gatewayClassName is set',
         fieldPath: '.gateways',
       },
       {
@@ -112,7 +114,7 @@ export const traffic = z
       {
         rule: "!has(self.routeRef) || (self.provider != 'None' && size(self.hosts) == 0 && size(self.gateways) == 0 && !has(self.gatewayClassName))",
         message:
-          'routeRef works with provider Istio or GatewayAPI, and instead of hosts, gateways and gatewayClassName: the route of your own has them',
+          'routeRef works with provider Istio or GatewayAPI, and instead of hosts, gateways and gatewayClassName: the existing route contains them',
         fieldPath: '.routeRef',
       },
       {
@@ -146,19 +148,19 @@ export const tls = z
       .optional()
       .meta({
         description:
-          'The issuer of cert-manager that signs the certificate for `traffic.hosts`. Without it, `secretName` is a Secret of your own.',
+          'Issuer of cert-manager that signs the certificate for `traffic.hosts`. Unset: `secretName` is an existing Secret.',
       }),
     secretName: objectName.optional().meta({
       description:
-        'Secret of type kubernetes.io/tls with the certificate, in this namespace. Default: `<name>-tls`, which needs `issuerRef`. ' +
-        'An Istio Gateway names it as its credential.',
+        'Secret of type kubernetes.io/tls with the certificate, in this namespace. Default: `<name>-tls`, which requires `issuerRef`. ' +
+        'An Istio Gateway refers to it in credentialName.',
     }),
   })
   .meta(
     cel({
       rule: 'has(self.issuerRef) || has(self.secretName)',
       message:
-        'give issuerRef, for a certificate from cert-manager, or secretName, for a Secret with a certificate of your own',
+        'give issuerRef, for a certificate from cert-manager, or secretName, for an existing Secret with a certificate',
     }),
   );
 
@@ -173,7 +175,7 @@ const peer = z
       .max(43)
       .regex(/^[0-9a-fA-F.:]+\/\d{1,3}$/)
       .optional()
-      .meta({ description: 'A range of addresses, such as `10.0.0.0/8`, instead of labels.' }),
+      .meta({ description: 'Range of IP addresses, such as `10.0.0.0/8`, in place of labels.' }),
   })
   .meta(
     cel({
@@ -188,7 +190,7 @@ const egress = z.strictObject({
     .array(peer)
     .max(32)
     .default([])
-    .meta({ description: 'Where to; empty: anywhere.', 'x-kubernetes-list-type': 'atomic' }),
+    .meta({ description: 'Destinations. Empty: any destination.', 'x-kubernetes-list-type': 'atomic' }),
   ports: z
     .array(z.int().min(1).max(65_535))
     .min(1)
@@ -219,12 +221,12 @@ export const network = z.strictObject({
         'With provider Istio also istiod (15012), the metrics of sidecars (15020, 15090) and HBONE (15008).',
     }),
   ingressFrom: z.array(peer).max(32).default([]).meta({
-    description: 'Who may send requests; empty: anyone in reach.',
+    description: 'Clients that may send requests. Empty: any client.',
     'x-kubernetes-list-type': 'atomic',
   }),
   egressTo: z.array(egress).max(32).default([]).meta({
     description:
-      'What else the pods may reach, such as a database, a replica or a Redis on a port of its own: what a Secret says is not looked at.',
+      'Additional destinations that the pods may reach, such as a database, a replica or a Redis on a non-default port. The operator does not read ports from the URLs in Secrets.',
     'x-kubernetes-list-type': 'atomic',
   }),
   database: destination(5432).meta({

@@ -22,7 +22,10 @@ const items = z
   )
   .max(64)
   .optional()
-  .meta({ description: 'Entries that become files. Default: all.', 'x-kubernetes-list-type': 'atomic' });
+  .meta({
+    description: 'Entries that are mounted as files. Default: all.',
+    'x-kubernetes-list-type': 'atomic',
+  });
 
 const volumeSources = {
   configMap: z
@@ -64,10 +67,10 @@ const volumeSources = {
     .strictObject({
       sizeLimit: bareQuantity
         .optional()
-        .meta({ description: 'Largest size. A pod that exceeds it is evicted.' }),
+        .meta({ description: 'Maximum size. A pod that exceeds it is evicted.' }),
     })
     .optional()
-    .meta({ description: 'An empty folder that is deleted with the pod.' }),
+    .meta({ description: 'An empty directory that is deleted with the pod.' }),
 };
 
 const sourceCount = Object.keys(volumeSources)
@@ -95,20 +98,20 @@ export const volumes = z
   .max(MAX_VOLUMES)
   .optional()
   .meta({
-    description: 'Further volumes of the pods.',
+    description: 'Additional volumes of the pods.',
     'x-kubernetes-list-type': 'map',
     'x-kubernetes-list-map-keys': ['name'],
   });
 
 /**
- * A path without empty names, `.`, and names that start with `..`: the rule below compares paths as texts.
+ * A path without empty names, `.`, and names that start with `..`: the rule below compares paths as strings.
  * Kubernetes' patterns have no lookahead.
  */
 const MOUNT_PATH = /^(\/\.?[^:/\s.][^:/\s]*)+$/;
 
 const volumeMount = z
   .strictObject({
-    name: dnsLabel.meta({ description: 'Name of a volume of `volumes`.' }),
+    name: dnsLabel.meta({ description: 'Name of a volume in `volumes`.' }),
     mountPath: z.string().min(2).max(512).regex(MOUNT_PATH).meta({ description: 'Path in the container.' }),
     subPath: z.string().max(512).optional().meta({ description: 'Path in the volume. Default: its root.' }),
     readOnly,
@@ -178,7 +181,7 @@ export const envFrom = z
 
 export const tmp = z.strictObject({
   sizeLimit: quantity.optional().meta({
-    description: 'Largest size of the files in it. A pod that exceeds it is evicted. Default: none.',
+    description: 'Maximum size. A pod that exceeds it is evicted. Default: no limit.',
     examples: ['1Gi'],
   }),
 });

@@ -1,4 +1,4 @@
-/** `status.analysis`: what was measured, small enough to live in the object. It is read back: a restart neither repeats nor loses a count. */
+/** `status.analysis`: results of the measurements. The operator reads it back, so that a restart neither repeats nor loses a count. */
 import { z } from 'zod';
 import { longText, shortText, time } from '../kubernetes.js';
 
@@ -15,49 +15,49 @@ export const metricStatus = z.strictObject({
   name: shortText.meta({ description: 'Name of the metric in the spec.' }),
   verdict: z.enum(VERDICTS).meta({
     description:
-      '`Passed`: the delivery may continue. `Failed`: it is aborted. `Running`, `Inconclusive` (no data) and `Unavailable` (could not be measured): it waits.',
+      '`Passed`: the delivery may continue. `Failed`: it is aborted. `Running`, `Inconclusive` (no data) and `Unavailable` (errors of the provider): it waits.',
   }),
   message: longText.meta({ description: 'Reason of the verdict, as a sentence.' }),
-  bound: shortText.meta({ description: 'Bound that its values are compared with.' }),
+  bound: shortText.meta({ description: 'Bounds that the values are compared with.' }),
   value: shortText.optional().meta({ description: 'Last value of the new revision.' }),
   stableValue: shortText
     .optional()
-    .meta({ description: 'Value of the stable revision at that time, where they are compared.' }),
-  since: time('When counting began: with the delivery, or with the step that names the metric.'),
-  measurements: count('Measurements taken since then.'),
-  failures: count('Of these, how many failed.'),
-  inconclusive: count('Of these, how many said nothing: no data, or NaN.'),
-  errors: count('Of these, how many could not be taken.'),
+    .meta({ description: 'Value of the stable revision in the same window, with compareWithStable.' }),
+  since: time('Start of the counts: start of the delivery, or of the step that names the metric.'),
+  measurements: count('Number of measurements since then.'),
+  failures: count('Number of failed measurements.'),
+  inconclusive: count('Number of inconclusive measurements: no data, or NaN.'),
+  errors: count('Number of measurements with an error of the provider.'),
   atStep: count(
-    'Since the share of the step is in force, how many succeeded or failed. A metric that no step names has it.',
+    'Number of measurements with a result since the weight of the step took effect. Only for metrics that no step names.',
   ).optional(),
-  lastMeasuredAt: time('When the last one was taken.').optional(),
-  outcome: z.enum(OUTCOMES).optional().meta({ description: 'What became of the last one.' }),
-  outcomeSince: time('Since when every measurement has had that outcome.').optional(),
-  inARow: count('How many measurements in a row had that outcome.'),
+  lastMeasuredAt: time('Time of the last measurement.').optional(),
+  outcome: z.enum(OUTCOMES).optional().meta({ description: 'Outcome of the last measurement.' }),
+  outcomeSince: time('Time of the first of the consecutive measurements with that outcome.').optional(),
+  inARow: count('Number of consecutive measurements with that outcome.'),
   detail: longText.optional().meta({ description: 'Details of the last measurement.' }),
 });
 export type MetricStatus = z.output<typeof metricStatus>;
 
 export const analysisStatus = z.strictObject({
   revision: shortText.meta({ description: 'Revision under analysis.' }),
-  startedAt: time('When its delivery began: a retry is judged again.').optional(),
+  startedAt: time('Start of its delivery. A retry starts a new analysis.').optional(),
   step: z
     .int()
     .min(0)
     .max(1000)
     .optional()
-    .meta({ description: 'The step that its counts are for.', format: 'int32' }),
+    .meta({ description: 'Step that the counts refer to, from 0.', format: 'int32' }),
   stepSince: time(
-    'When the share of that step was first in force: it is passed by measurements since.',
+    'Time at which the weight of that step took effect. Measurements since then count for the step.',
   ).optional(),
-  verdict: z.enum(VERDICTS).meta({ description: 'Of all metrics together.' }),
+  verdict: z.enum(VERDICTS).meta({ description: 'Verdict on all metrics together.' }),
   message: longText.meta({
     description: 'Condition that the analysis waits for, or the cause of its failure.',
   }),
   metrics: z.array(metricStatus).max(64).meta({
-    description: 'Each metric that is measured at this step.',
-    // Not a map: server-side apply makes null of one that loses its last item, and refuses that.
+    description: 'Metrics that are measured at this step.',
+    // Not a map: server-side apply sets a map list that loses its last item to null, which the schema rejects.
     'x-kubernetes-list-type': 'atomic',
   }),
 });

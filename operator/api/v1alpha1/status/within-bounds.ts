@@ -1,4 +1,4 @@
-/** Cuts texts that are too long, such as an error message of a webhook: the API server would reject the whole status. */
+/** Truncates long texts, such as an error message of a webhook: the API server would reject the whole status. */
 import { z } from 'zod';
 import { type PcfApiStatus, pcfApiStatus } from '../status.js';
 
@@ -17,7 +17,7 @@ const { properties: fields = {} } = z.toJSONSchema(pcfApiStatus, {
   reused: 'inline',
 }) as Bounds;
 
-/** Cuts values that exceed the schema, except lists of `delivery`, which the operator reads back. */
+/** Truncates values that exceed the schema, except lists of `delivery`, which the operator reads back. */
 export function withinBounds({ delivery, ...report }: PcfApiStatus): PcfApiStatus {
   const cutReport = cut(report, { properties: fields }) as PcfApiStatus;
   return delivery ? { ...cutReport, delivery: cut(delivery, fields.delivery, false) as never } : cutReport;
@@ -38,7 +38,7 @@ function cutNumber(value: number, { minimum = value, maximum = value }: Bounds):
   return Math.min(maximum, Math.max(minimum, value));
 }
 
-/** A lone surrogate would be read back as another character, and written again at each reconcile. */
+/** The API server would replace a lone surrogate, and the status would be written at each reconcile. */
 function cutText(text: string, maxLength = text.length): string {
   return text.length <= maxLength ? text.toWellFormed() : `${text.slice(0, maxLength - 1).toWellFormed()}…`;
 }

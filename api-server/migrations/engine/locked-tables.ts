@@ -1,0 +1,124 @@
+/** The tables that a statement locks against the traffic, and how: chapter "Explicit Locking" of PostgreSQL's documentation. */
+import { isConcurrent, type Tree } from '../../migration-lint/ast.js';
+import type { Statement } from '../../migration-lint/lint.js';
+
+/** Modes that conflict with statements of the traffic: `Access Exclusive` with all, the others with writes. */
+type LockMode = 'Share' | 'ShareRowExclusive' | 'AccessExclusive';
+
+export interface LockedTable {
+  /** As SQL, quoted. */
+  table: string;
+  mode: LockMode;
+}
+
+/** Modes of `pg_locks` that conflict with each mode. */
+const WRITES = [
+  'RowExclusiveLock',
+  'ShareUpdateExclusiveLock',
+  'ShareRowExclusiveLock',
+  'ExclusiveLock',
+  'AccessExclusiveLock',
+];
+export const CONFLICTS: Record<LockMode, readonly string[]> = {
+  Share: WRITES,
+  ShareRowExclusive: [...WRITES, 'ShareLock'],
+  AccessExclusive: [...WRITES, 'ShareLock', 'AccessShareLock', 'RowShareLock'],
+};
+
+/** Subcommands of ALTER TABLE that leave reads and writes alone. */
+const WEAK = new Set([
+  'AT_ValidateConstraint',
+  'AT_SetStatistics',
+  'AT_SetOptions',
+  'AT_ResetOptions',
+  'AT_SetRelOptions',
+  'AT_ResetRelOptions',
+  'AT_ClusterOn',
+  'AT_DropCluster',
+  'AT_AttachPartition',
+]);
+/** Users of an index have a lock on it, too. */
+const RELATIONS = new Set([
+  'OBJECT_TABLE',
+  'OBJECT_INDEX',
+  'OBJECT_VIEW',
+  'OBJECT_MATVIEW',
+  'OBJECT_SEQUENCE',
+  'OBJECT_FOREIGN_TABLE',
+]);
+/** Objects of a table, which is in their name. */
+const PARTS = new Set(['OBJECT_TRIGGER', 'OBJECT_RULE', 'OBJECT_POLICY']);
+
+export function lockedTables({ kind, body }: Statement): LockedTable[] {
+  const own = (mode: LockMode): LockedTable[] =>
+    body.relation ? [{ table: quoted(body.relation), mode }] : [];
+  switch (kind) {
+    case 'AlterTableStmt':
+      return alterTable(body);
+    case 'CreateStmt':
+      return [...parents(body), ...referenced(body.tableElts)];
+    case 'CreateTrigStmt':
+      return own('ShareRowExclusive');
+    case 'IndexStmt':
+      return isConcurrent(kind, body) ? [] : own('Share');
+    case 'RenameStmt':
+    case 'AlterObjectSchemaStmt':
+    case 'RuleStmt':
+      return own('AccessExclusive');
+    case 'CreatePolicyStmt':
+    case 'AlterPolicyStmt':
+      return [{ table: quoted(body.table), mode: 'AccessExclusive' }];
+    case 'TruncateStmt':
+      return (body.relations ?? []).map(({ RangeVar: relation }: Tree) => ({
+        table: quoted(relation),
+        mode: 'AccessExclusive',
+      }));
+    case 'DropStmt':
+      if (isConcurrent(kind, body)) return [];
+      return (body.objects ?? []).flatMap((object: Tree) => droppedTable(body.removeType, object));
+    default:
+      return [];
+  }
+}
+
+function alterTable({ relation, cmds = [] }: Tree): LockedTable[] {
+  const commands: Tree[] = cmds.map((one: Tree) => one.AlterTableCmd);
+  const strong = commands.filter(({ subtype }) => !WEAK.has(subtype));
+  if (strong.length === 0) return [];
+  const isForeignKey = ({ def }: Tree) => def?.Constraint?.contype === 'CONSTR_FOREIGN';
+  const mode = strong.every(isForeignKey) ? 'ShareRowExclusive' : 'AccessExclusive';
+  return [{ table: quoted(relation), mode }, ...referenced(strong.map(({ def }) => def))];
+}
+
+/** The parents of a partition or of a child table. */
+function parents({ inhRelations = [] }: Tree): LockedTable[] {
+  return inhRelations.map(({ RangeVar: relation }: Tree) => ({
+    table: quoted(relation),
+    mode: 'AccessExclusive',
+  }));
+}
+
+/** Tables that foreign keys in these definitions reference. */
+function referenced(definitions: Tree[] = []): LockedTable[] {
+  const constraints: Tree[] = definitions.flatMap((one) => [
+    one?.Constraint,
+    ...(one?.ColumnDef?.constraints ?? []).map(({ Constraint: constraint }: Tree) => constraint),
+  ]);
+  return constraints
+    .filter((one) => one?.contype === 'CONSTR_FOREIGN')
+    .map(({ pktable }) => ({ table: quoted(pktable), mode: 'ShareRowExclusive' }));
+}
+
+function droppedTable(type: string, object: Tree): LockedTable[] {
+  const names: string[] = (object.List?.items ?? []).map((one: Tree) => one.String?.sval);
+  const table = PARTS.has(type) ? names.slice(0, -1) : RELATIONS.has(type) ? names : [];
+  return table.length > 0 ? [{ table: table.map(quote).join('.'), mode: 'AccessExclusive' }] : [];
+}
+
+function quoted({ schemaname, relname }: Tree): string {
+  return [schemaname, relname].filter(Boolean).map(quote).join('.');
+}
+
+function quote(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}

@@ -1,0 +1,68 @@
+/** Data types of analyses. Plain data: no clock, no Kubernetes objects. */
+import type { MetricSpec } from '../api/v1alpha1/spec/analysis.js';
+import type { Outcome, Verdict } from '../api/v1alpha1/status/analysis.js';
+
+/** Subject of an analysis. */
+export interface Subject {
+  namespace: string;
+  name: string;
+  /** The revision being delivered. */
+  revision: string;
+  stableRevision?: string;
+  /** Image of the revision being delivered. */
+  image: string;
+  /** Start of its delivery. A retry of the same revision is a new subject. */
+  startedAt?: string;
+  /** Its current weight, in percent. */
+  weight: number;
+}
+
+/** A metric with its timing at a step of a delivery. Times are in milliseconds. */
+export interface PlannedMetric {
+  name: string;
+  spec: MetricSpec;
+  intervalMs: number;
+  initialDelayMs: number;
+  count: number;
+  failureLimit: number;
+  inconclusiveLimit: number;
+  /** Maximum duration of a measurement. */
+  timeoutMs: number;
+  /** Whether it is measured after `count` was reached, until the end of the delivery. */
+  continuous: boolean;
+}
+
+/** A due measurement. It is identified by the name of the metric, the start of its counts, and its number. */
+export interface Due {
+  name: string;
+  since: string;
+  number: number;
+}
+
+/** A value of one series. Labels distinguish series of the same result. */
+export interface Sample {
+  labels: Record<string, string>;
+  value: number;
+}
+
+/** Result of a provider. */
+export type Reading =
+  | { type: 'Samples'; samples: Sample[]; stable?: Sample[]; note?: string }
+  | { type: 'Verdict'; outcome: Exclude<Outcome, 'Error'>; value?: number; message?: string };
+
+/** Result of a due measurement. */
+export interface Measurement extends Due {
+  /** Time of the measurement in ISO 8601. */
+  at: string;
+  /** Start of the measurement, if known. It differs from `at` for a Job. */
+  begunAt?: string;
+  outcome: Outcome;
+  value?: string;
+  stableValue?: string;
+  detail?: string;
+}
+
+export interface Judgement {
+  verdict: Verdict;
+  message: string;
+}

@@ -1,0 +1,55 @@
+/** The result of the planner. Plain data: no clock, no Kubernetes objects. */
+import type { DeliveryPosition, TrafficStatus } from '../api/v1alpha1/status.js';
+import type { MigrationJob, RouteView } from './observation.js';
+
+/** The current step of a delivery, for the status. */
+export interface StepView {
+  /** From 0; `of` when all are completed. */
+  index: number;
+  of: number;
+  weight: number;
+  /** When its weight became effective. */
+  since?: string;
+  /** Condition that it waits for. */
+  waitingFor?: string;
+}
+
+export interface DeliveryPlan {
+  position: DeliveryPosition;
+  /** The revision to prepare: before it gets pods, its ConfigMap must exist and its migrations must have run. */
+  migrate?: string;
+  /** The migration Job that must run now, unless it exists already. */
+  job?: MigrationJob;
+  /** What the pending contract waits for, and when the soak ends. */
+  contract?: { waitingFor?: string; at?: string };
+  /** Identifies the required approval, see {@link Requests.approve}. */
+  approval?: string;
+  /** Why the revision that the spec describes is rejected: it can't run with the schema. */
+  refused?: string;
+  /** Pods per revision. Other revisions are removed. */
+  replicas: Record<string, number>;
+  /** The route that must be in effect; undefined if no pod can serve. */
+  route?: RouteView;
+  /** Message with the condition for writing the route. Until it is met, everything that serves traffic is unchanged. */
+  routeWaitsFor?: string;
+  traffic: TrafficStatus;
+  step?: StepView;
+  /** What the promotion waits for, when all steps are completed. */
+  promotionWaitsFor?: string;
+  /** The progress deadline of a first revision has expired. It is not aborted, because no other revision can serve. */
+  overdue?: string;
+  /** Decisions of this plan, for Events and records; empty in steady state. */
+  decisions: Decision[];
+  /** When to plan again without an event. In milliseconds. */
+  requeueAfterMs?: number;
+}
+
+export type Decision =
+  | { type: 'Started'; revision: string; undo?: boolean }
+  | { type: 'StepCompleted'; revision: string; step: number; of: number; next: number }
+  | { type: 'Cancelled'; revision: string }
+  | { type: 'Superseded'; revision: string; by: string }
+  | { type: 'Aborted'; revision: string; reason: string; message: string }
+  | { type: 'Promoted'; revision: string; undone?: string }
+  | { type: 'ContractCancelled'; revision: string; by: string }
+  | { type: 'ContractStarted'; revision: string; migrations: string[] };

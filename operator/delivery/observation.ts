@@ -1,0 +1,124 @@
+/** The input of the planner: revisions, their pods and migrations, and the route. Plain data: no clock, no Kubernetes objects. */
+import type { Reason } from '../api/v1alpha1/reasons.js';
+import type { BackfillStatus, DeliveryPosition, PositionRecord } from '../api/v1alpha1/status.js';
+
+/** State of expand and backfill together. `Planned`: they wait for an approval. */
+export type MigrationState = 'Disabled' | 'Pending' | 'Planned' | 'Running' | 'Succeeded' | 'Failed';
+
+/** Stage of a migration Job. `plan` changes nothing; `hook` must succeed before contract. */
+export type MigrationStage = 'plan' | 'expand' | 'backfill' | 'hook' | 'contract';
+
+export interface MigrationJob {
+  revision: string;
+  stage: MigrationStage;
+  /** From 1. A failed Job is not changed: a retry is another Job. */
+  attempt: number;
+}
+
+export type JobState = 'Absent' | 'Running' | 'Succeeded' | 'Failed';
+
+/** State of the contract of a revision. */
+export interface ContractView {
+  state: JobState;
+  /** State of what must succeed before it. */
+  hook: JobState | 'Disabled';
+  /** Number of its next Job. */
+  attempt: number;
+}
+
+/** Why a revision can't be delivered. */
+export interface Failure {
+  reason: Reason;
+  message: string;
+  /** Time of the evidence, if known. Evidence from before the delivery does not count. */
+  since?: string;
+}
+
+/** One revision according to the caches. */
+export interface RevisionView {
+  name: string;
+  /** Desired pods of its Deployment; 0 without a Deployment. */
+  replicas: number;
+  /** Pods that the data plane can send requests to now. */
+  ready: number;
+  /**
+   * The revision serves, and a new Service that its route needs has no endpoints yet. `ready` then counts its ready
+   * pods, because the route in effect reaches them.
+   */
+  awaitsEndpoints?: true;
+  migration: MigrationState;
+  /** The next Job of its migrations; undefined while one runs, or if none is left. Default: there is none. */
+  nextStage?: 'plan' | 'expand' | 'backfill';
+  nextAttempt?: number;
+  /** Contract migrations of its image that the database does not have; undefined: not reported yet. */
+  contracts?: string[];
+  /** Migrations of the database that its image does not have. */
+  ahead?: string[];
+  /** Its expand succeeded without a readable report. */
+  unreported?: boolean;
+  /** Whether its expand reported a backfill, or may have. */
+  backfill?: boolean;
+  /** Progress of the newest backfill. */
+  progress?: BackfillStatus;
+  contract?: ContractView;
+  /** Number of its record. */
+  number?: number;
+  image?: string;
+  /** All of its pods that exist, ready or not, except those of migrations. */
+  pods?: number;
+  /** Number of failed migration Jobs. */
+  failedMigrations?: number;
+  /** Number of its last attempt at migrations. */
+  lastMigration?: number;
+  /** The part of an earlier position in its record. */
+  record?: PositionRecord;
+  /** A permanent failure: a crash loop, an image that can't be pulled, a failed migration. */
+  failure?: Failure;
+}
+
+/** Shares of the traffic in percent, which add up to 100, and the target of requests with the canary header. */
+export interface RouteView {
+  weights: Record<string, number>;
+  header?: string;
+  /**
+   * The revision that Service `<name>` selects while several have a share; `*`: all of them. Otherwise the Service
+   * selects the revision that has the whole traffic.
+   */
+  service?: string;
+  /** Percent of all requests that are copied to the revision of the header. */
+  mirror?: number;
+  /** No router: requests are distributed over all ready pods, which determine the weights. */
+  byPods?: true;
+}
+
+/** The verdict of the analysis on the new revision. */
+export interface AnalysisView {
+  verdict: 'Running' | 'Passed' | 'Failed' | 'Inconclusive' | 'Unavailable';
+  message: string;
+  /** Start of the step, see {@link DeliveryPosition.stepSince}: older measurements do not count. */
+  stepSince?: string;
+}
+
+export interface Observation {
+  /** The revision that the spec describes. */
+  target: string;
+  revisions: RevisionView[];
+  /** Revisions without a record that still have pods. */
+  unrecorded?: string[];
+  /** Deployments of components that have not rolled to the stable revision yet. */
+  updating?: string[];
+  /** The position according to `status.delivery`. */
+  position: DeliveryPosition;
+  /** The route as it was read back; undefined if there is none. */
+  route?: RouteView;
+  /** Why the planned route can't take effect, if known. */
+  routeTrouble?: string;
+  /** Message of the controller that rejects the route; undefined if it accepts the route or reports nothing. */
+  routeRejected?: string;
+  /** Time since the last change of the route, as observed by this process. In milliseconds. */
+  routeAgeMs: number;
+  /** Whether everything that a new pod needs exists (its Secrets). */
+  startable: boolean;
+  /** Undefined without an analysis. */
+  analysis?: AnalysisView;
+}

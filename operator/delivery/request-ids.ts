@@ -1,0 +1,25 @@
+/** Identifiers that requests (annotations) name, so that a request for one delivery does not apply to the next. */
+import type { DeliveryPosition } from '../api/v1alpha1/status.js';
+
+/** The revision that an undo returns to: during a delivery or after an abort the stable one, else the one before it. */
+export function undoTarget({ stable, update, failed, previous }: DeliveryPosition): string | undefined {
+  return update || failed ? stable : previous;
+}
+
+/** Identifies a delivery; undefined between deliveries. */
+export function deliveryId({ update, startedAt }: DeliveryPosition): string | undefined {
+  return update && `${update}@${startedAt}`;
+}
+
+/** Identifies the current step of a delivery. */
+export function stepId(position: DeliveryPosition): string | undefined {
+  const { strategy, step = 0 } = position;
+  const id = deliveryId(position);
+  return id && `${id}/${strategy}/${step}`;
+}
+
+/** Identifies all remaining steps of a delivery. */
+export function fullId(position: DeliveryPosition): string | undefined {
+  const id = deliveryId(position);
+  return id && `${id}/full`;
+}

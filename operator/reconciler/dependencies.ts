@@ -1,0 +1,32 @@
+/** The collaborators of the reconciler. */
+import type { Logger } from 'pino';
+import type { Analyst } from '../analysis/analyst.js';
+import type { FinishedJobs } from '../migrations/finished-jobs.js';
+import type { MigrationProgress } from '../migrations/live-reports.js';
+import type { Notifier } from '../notify/notifier.js';
+import type { Reporter } from '../notify/reporter.js';
+import type { EventRecorder } from '../runtime/events.js';
+import type { KubeClient } from '../runtime/kube-client.js';
+import type { Actor } from './act.js';
+import type { Caches } from './caches.js';
+import type { DeliveryMetrics } from './delivery-metrics.js';
+import type { Metrics } from './pcfapi-metrics.js';
+import type { PodCreationEvents } from './pod-creation-events.js';
+
+export interface ReconcilerDependencies {
+  client: KubeClient;
+  caches: Caches;
+  actor: Actor;
+  events: EventRecorder;
+  analyst: Analyst;
+  notifier: Notifier;
+  reporter: Reporter;
+  migrationProgress: MigrationProgress;
+  finishedJobs: FinishedJobs;
+  podCreation: PodCreationEvents;
+  metrics: Metrics;
+  deliveryMetrics: DeliveryMetrics;
+  logger: Logger;
+  /** Milliseconds since the epoch. */
+  clock: () => number;
+}

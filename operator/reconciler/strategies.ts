@@ -1,0 +1,103 @@
+/** The spec of a PcfApi as the planner reads it: every strategy is reduced to stages, pods and delays. */
+import { fullReplicas } from '../api/v1alpha1/defaults.js';
+import { durationMs } from '../api/v1alpha1/kubernetes.js';
+import { GROUP, type PcfApi } from '../api/v1alpha1/pcfapi.js';
+import type { PcfApiSpec } from '../api/v1alpha1/spec.js';
+import type { DeliverySpec, Requests, Stage, StrategyType } from '../delivery/delivery-spec.js';
+import type { TrafficRouter } from '../traffic/router.js';
+
+/** Envoy applies a pushed route within a second. Twice that is a safety margin. */
+const SETTLE_MS = 2_000;
+const DEFAULT_RETIRE_DELAY = { Canary: '30s', BlueGreen: '5m', RollingUpdate: '0s' } as const;
+const DEFAULT_CONTRACT_DELAY = '1h';
+const DEFAULT_PROGRESS_DEADLINE = '10m';
+
+/** Annotations with requests for one delivery, see {@link Requests}. */
+export const REQUEST_ANNOTATIONS = {
+  promote: `${GROUP}/promote`,
+  abort: `${GROUP}/abort`,
+  retry: `${GROUP}/retry`,
+  approve: `${GROUP}/approve-migrations`,
+} as const satisfies Record<keyof Requests, string>;
+
+type StrategySettings = Pick<
+  DeliverySpec,
+  'stages' | 'canaryPods' | 'mirror' | 'maxSurge' | 'maxUnavailable' | 'retireDelayMs'
+>;
+
+export function deliverySpecOf({ spec, metadata }: PcfApi, router: TrafficRouter): DeliverySpec {
+  const strategy = spec.strategy?.type ?? 'Canary';
+  const annotations = metadata.annotations ?? {};
+  return {
+    strategy,
+    replicas: fullReplicas(spec),
+    canaryWeight: spec.canaryWeight,
+    paused: spec.paused ?? false,
+    split: router.split,
+    settleMs: SETTLE_MS,
+    progressDeadlineMs: durationMs(spec.progressDeadline ?? DEFAULT_PROGRESS_DEADLINE),
+    requests: {
+      promote: annotations[REQUEST_ANNOTATIONS.promote],
+      abort: annotations[REQUEST_ANNOTATIONS.abort],
+      retry: annotations[REQUEST_ANNOTATIONS.retry],
+      approve: annotations[REQUEST_ANNOTATIONS.approve],
+    },
+    approval: spec.migrations?.mode === 'Manual',
+    contractDelayMs:
+      spec.migrations?.mode === 'Disabled'
+        ? undefined
+        : durationMs(spec.migrations?.contractDelay ?? DEFAULT_CONTRACT_DELAY),
+    ...strategySettings[strategy](spec),
+  };
+}
+
+/** The steps of the strategy, before 100. */
+export function stagesOf(spec: PcfApiSpec): readonly Stage[] {
+  return strategySettings[spec.strategy?.type ?? 'Canary'](spec).stages;
+}
+
+const strategySettings: Record<StrategyType, (spec: PcfApiSpec) => StrategySettings> = {
+  Canary: canary,
+  BlueGreen: blueGreen,
+  RollingUpdate: rollingUpdate,
+};
+
+function canary(spec: PcfApiSpec): StrategySettings {
+  const { steps = [], replicas, mirror, maxSurge, scaleDownDelay } = spec.strategy?.canary ?? {};
+  return {
+    stages: steps.map(({ weight, hold, pause }) => ({ weight, holdMs: hold ? durationMs(hold) : 0, pause })),
+    canaryPods: replicas ?? 'share',
+    ...(mirror === undefined ? {} : { mirror }),
+    maxSurge: maxSurge === undefined ? undefined : Math.max(1, podsOf(maxSurge, spec, Math.ceil)),
+    maxUnavailable: 0,
+    retireDelayMs: durationMs(scaleDownDelay ?? DEFAULT_RETIRE_DELAY.Canary),
+  };
+}
+
+/** One stage, in which all pods are ready and get no traffic. Then the whole traffic at once. */
+function blueGreen({ strategy }: PcfApiSpec): StrategySettings {
+  const { autoPromote = true, scaleDownDelay } = strategy?.blueGreen ?? {};
+  return {
+    stages: [{ weight: 0, holdMs: 0, pause: !autoPromote }],
+    canaryPods: 'full',
+    maxUnavailable: 0,
+    retireDelayMs: durationMs(scaleDownDelay ?? DEFAULT_RETIRE_DELAY.BlueGreen),
+  };
+}
+
+/** A canary whose weight is its share of the pods, without stages. */
+function rollingUpdate(spec: PcfApiSpec): StrategySettings {
+  const { maxSurge = 1, maxUnavailable = 0 } = spec.strategy?.rollingUpdate ?? {};
+  return {
+    stages: [],
+    canaryPods: 'share',
+    maxSurge: podsOf(maxSurge, spec, Math.ceil),
+    maxUnavailable: podsOf(maxUnavailable, spec, Math.floor),
+    retireDelayMs: durationMs(DEFAULT_RETIRE_DELAY.RollingUpdate),
+  };
+}
+
+function podsOf(value: number | string, spec: PcfApiSpec, round: (pods: number) => number): number {
+  const number = Number.parseInt(String(value), 10);
+  return String(value).endsWith('%') ? round((number * fullReplicas(spec)) / 100) : number;
+}

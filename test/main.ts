@@ -1,0 +1,93 @@
+/**
+ * `npm test`: the unit tests in two processes, then the integration tests in two processes, then
+ * the files that need the machine for themselves. `unit` as the first argument ends after the unit
+ * tests; other arguments go to each mocha call: `npm test -- --grep X`.
+ *
+ * These are processes of their own instead of `mocha --parallel`, whose workers have no global
+ * teardown, and end when a promise is rejected between two files.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { postgresBinaries } from '../sandbox/postgres/binaries.js';
+import { mergeResults, RESULTS_FILE, type Results, summaryOf } from './support/results.js';
+
+/** These assert latencies of a second or two, measure memory, or lose no request under load. */
+const ALONE = [
+  ...[
+    'runtime/*',
+    'operator/{bare-cluster,drift,fairness,provider-change,replicas,resilience,steady,trouble}',
+  ],
+  'api-server/{database,failure,http,memory,rate-limit,redis,redis-modes,subscriptions,subscriptions-live,webhook-sender}',
+].flatMap((pattern) => globSync(`dist/test/integration/${pattern}.test.js`));
+
+const unit = globSync('dist/test/unit/**/*.test.js').sort();
+const integration = globSync('dist/test/integration/**/*.test.js')
+  .sort()
+  .filter((file) => !ALONE.includes(file));
+const isOfApi = (file: string) => file.startsWith('dist/test/integration/api-server/');
+
+/** Steps follow each other; the mocha calls of a step, each with its files, run at the same time. */
+const STEPS: string[][][] = [
+  [0, 1].map((half) => unit.filter((_, index) => index % 2 === half)),
+  // One starts the cluster, the other PostgreSQL and processes of the API: they share nothing.
+  [integration.filter((file) => !isOfApi(file)), integration.filter(isOfApi)],
+  [[...ALONE, ...globSync('dist/test/{chaos,e2e}/*.test.js')]],
+];
+
+const isUnitOnly = process.argv[2] === 'unit';
+const options = process.argv.slice(isUnitOnly ? 3 : 2);
+const folder = mkdtempSync(join(tmpdir(), 'pcf-test-results-'));
+let calls = 0;
+let isInterrupted = false;
+
+/** Runs the mocha calls of a step. The first one prints as it goes, the others when all have finished. */
+async function runStep(step: readonly string[][]): Promise<Results[]> {
+  const [first, ...others] = step.map((files, index) => runMocha(files, index === 0));
+  const results = [await first!, ...(await Promise.all(others))];
+  for (const { output } of results) process.stdout.write(output);
+  return results.map(({ results }) => results);
+}
+
+/** A call that ends without results, or fails outside a test, counts as one failure. */
+async function runMocha(
+  files: readonly string[],
+  isShown: boolean,
+): Promise<{ results: Results; output: string }> {
+  const file = join(folder, `${calls++}.json`);
+  const mocha = spawn(process.execPath, ['node_modules/mocha/bin/mocha.js', ...files, ...options], {
+    stdio: ['inherit', isShown ? 'inherit' : 'pipe', isShown ? 'inherit' : 'pipe'],
+    env: { ...process.env, [RESULTS_FILE]: file },
+  });
+  let output = '';
+  for (const stream of [mocha.stdout, mocha.stderr])
+    stream?.setEncoding('utf8').on('data', (text: string) => (output += text));
+  const end = (received: NodeJS.Signals) => mocha.kill(received);
+  process.on('SIGTERM', end);
+  const [code, signal] = (await once(mocha, 'close')) as [number | null, string | null];
+  process.off('SIGTERM', end);
+  const results = existsSync(file)
+    ? (JSON.parse(readFileSync(file, 'utf8')) as Results)
+    : { passed: 0, failed: 0, skipped: 0, failures: [], timeOfFiles: {} };
+  if (code !== 0 && results.failed === 0) {
+    results.failed = 1;
+    results.failures.push(
+      `mocha ended with ${code ?? signal} outside a test: ${files[0]} and ${files.length - 1} more`,
+    );
+  }
+  return { results, output };
+}
+
+// Ctrl-C reaches mocha as well, which stops what the tests started; the results so far are printed.
+process.on('SIGINT', () => (isInterrupted = true));
+postgresBinaries(); // may copy them, which two processes must not do at once
+const all: Results[] = [];
+for (const step of isUnitOnly ? STEPS.slice(0, 1) : STEPS) {
+  if (!isInterrupted) all.push(...(await runStep(step)));
+}
+rmSync(folder, { recursive: true });
+const results = mergeResults(all);
+console.log(summaryOf(results));
+process.exit(results.failed > 0 || isInterrupted ? 1 : 0);

@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import { statementsOf } from '../../../api-server/migration-lint/lint.js';
+import { loadMigrations } from '../../../api-server/migrations/engine/known-migrations.js';
+import { lockedTables } from '../../../api-server/migrations/engine/locked-tables.js';
+
+const CASES: [sql: string, locks: string[]][] = [
+  ['ALTER TABLE t ADD COLUMN x int', ['"t" AccessExclusive']],
+  ['ALTER TABLE app."T""x" DROP COLUMN x', ['"app"."T""x" AccessExclusive']],
+  [
+    'ALTER TABLE t ADD FOREIGN KEY (x) REFERENCES u (id) NOT VALID',
+    ['"t" ShareRowExclusive', '"u" ShareRowExclusive'],
+  ],
+  ['ALTER TABLE t ADD COLUMN x int REFERENCES u', ['"t" AccessExclusive', '"u" ShareRowExclusive']],
+  ['ALTER TABLE t VALIDATE CONSTRAINT c', []],
+  ['ALTER TABLE t ALTER x SET STATISTICS 100', []],
+  ['ALTER TABLE t VALIDATE CONSTRAINT c, ADD COLUMN x int', ['"t" AccessExclusive']],
+  ['ALTER TABLE t RENAME COLUMN x TO y', ['"t" AccessExclusive']],
+  ['ALTER TABLE t SET SCHEMA app', ['"t" AccessExclusive']],
+  ['CREATE TABLE n (id int REFERENCES u)', ['"u" ShareRowExclusive']],
+  ['CREATE TABLE n (id int, FOREIGN KEY (id) REFERENCES u)', ['"u" ShareRowExclusive']],
+  ['CREATE TABLE n PARTITION OF t FOR VALUES IN (1)', ['"t" AccessExclusive']],
+  ['CREATE TABLE n (id int)', []],
+  ['CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f()', ['"t" ShareRowExclusive']],
+  ['CREATE POLICY p ON t', ['"t" AccessExclusive']],
+  ['CREATE RULE r AS ON INSERT TO t DO NOTHING', ['"t" AccessExclusive']],
+  ['CREATE INDEX i ON t (x)', ['"t" Share']],
+  ['CREATE INDEX CONCURRENTLY i ON t (x)', []],
+  ['DROP INDEX CONCURRENTLY i', []],
+  ['DROP INDEX i', ['"i" AccessExclusive']],
+  ['DROP TABLE t, app.u', ['"t" AccessExclusive', '"app"."u" AccessExclusive']],
+  ['DROP TRIGGER g ON app.t', ['"app"."t" AccessExclusive']],
+  ['DROP FUNCTION f()', []],
+  ['TRUNCATE t', ['"t" AccessExclusive']],
+  ['INSERT INTO t VALUES (1)', []],
+  ['SELECT FROM t', []],
+];
+
+describe('locks of migration statements', () => {
+  for (const [sql, expected] of CASES) {
+    it(`${sql}: ${expected.join(', ') || 'none that the traffic conflicts with'}`, async () => {
+      const locks = (await statementsOf(sql)).flatMap(lockedTables);
+      assert.deepEqual(
+        locks.map(({ table, mode }) => `${table} ${mode}`),
+        expected,
+      );
+    });
+  }
+});
+
+describe('the code of a migration, before it runs as one', () => {
+  let connections = 0;
+  let port = 0;
+  const server = createServer((socket) => {
+    connections += 1;
+    socket.destroy();
+  });
+  const folder = mkdtempSync(join(tmpdir(), 'pcf-test-migrations-'));
+  const openers = ['await client.connect()', "await client.query('DROP TABLE services')"];
+
+  before(async () => {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    ({ port } = server.address() as AddressInfo);
+    symlinkSync(join(import.meta.dirname, '../../../../node_modules'), join(folder, 'node_modules'));
+  });
+  after(() => {
+    server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** A module with a client or pool, and code at its top, in the class and in `up`. */
+  const load = (kind: string, { top = '', field = '', up = '' }) => {
+    const file = join(folder, `${crypto.randomUUID()}.mjs`);
+    writeFileSync(
+      file,
+      `import pg from 'pg';
+       const client = new pg.${kind}({ host: '127.0.0.1', port: ${port} });
+       client.on('error', () => undefined);
+       ${top}
+       export class Add1795380000001 {
+         static phase = 'expand';
+         constructor() { (async () => { ${field} })().catch(() => undefined); }
+         async up(runner) { ${up} }
+       }`,
+    );
+    return loadMigrations(pathToFileURL(file));
+  };
+
+  for (const kind of ['Client', 'Pool']) {
+    for (const opener of openers.filter((one) => kind === 'Pool' || !one.includes('query'))) {
+      it(`opens no connection: ${kind}, ${opener}`, async () => {
+        const [migration] = await load(kind, { field: opener, up: opener });
+        assert.equal(migration?.dry.dynamic, true);
+        await assert.rejects(load(kind, { top: opener }), /uses a database before it is run/);
+        await setTimeout(50);
+        assert.equal(connections, 0);
+      });
+    }
+  }
+});

@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
+import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
+import type { DeliveryPosition } from '../../../operator/api/v1alpha1/status.js';
+import type { Decision } from '../../../operator/delivery/delivery-plan.js';
+import { decidingManager } from '../../../operator/reconciler/attribution.js';
+import type { Observed } from '../../../operator/reconciler/observed.js';
+import { newRevision, type Revision } from '../../../operator/resources/revision.js';
+import type { FieldSet } from '../../../operator/runtime/kube-types.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+describe('who is behind a decision', () => {
+  const revision = (number: number, spec: Partial<PcfApiSpec> = {}, secrets?: string) =>
+    newRevision(pcfApi(spec), number, secrets);
+  const old = revision(1);
+  const managed = (manager: string, fieldsV1: FieldSet, hour = 10) => ({
+    ...{ manager, fieldsV1, time: `2026-11-23T${String(hour).padStart(2, '0')}:00:00Z` },
+  });
+  const sets = (...fields: string[]) => ({
+    'f:spec': Object.fromEntries(fields.map((field) => [`f:${field}`, {}])),
+  });
+  const asks = (request: string) => ({
+    'f:metadata': { 'f:annotations': { '.': {}, [`f:pcf.dev/${request}`]: {} } },
+  });
+  const whoever = (
+    decision: Decision,
+    revisions: Revision[],
+    managedFields: PcfApi['metadata']['managedFields'],
+    position: DeliveryPosition = {},
+    target = decision.revision,
+  ) => {
+    const api = pcfApi();
+    api.metadata.managedFields = managedFields;
+    const byName = new Map([old, ...revisions].map((one) => [one.name, one]));
+    return decidingManager(
+      { api, revisions: byName, delivery: { target, position } } as unknown as Observed,
+      decision,
+    );
+  };
+  const promoted = (fresh: Revision, fields: PcfApi['metadata']['managedFields']) =>
+    whoever({ type: 'Promoted', revision: fresh.name }, [fresh], fields, {
+      stable: old.name,
+      update: fresh.name,
+    });
+  const flux = managed('flux', sets('image', 'database', 'traffic'), 9);
+
+  it('is who set what makes the revision: the image, the config or the env', () => {
+    const kubectl = managed('kubectl-edit', { 'f:spec': { 'f:config': { 'f:logging': { 'f:level': {} } } } });
+    const pipeline = managed('pipeline', sets('env'), 8);
+    const all = [flux, kubectl, pipeline];
+    assert.equal(promoted(revision(2, { image: 'registry.example.com/pcf-api:2' }), all), 'flux');
+    assert.equal(promoted(revision(2, { config: { logging: { level: 'debug' } } }), all), 'kubectl-edit');
+    assert.equal(promoted(revision(2, { env: [{ name: 'A', value: 'b' }] }), all), 'pipeline');
+  });
+
+  it('is who wrote last, where what is changed was taken out', () => {
+    const fresh = revision(2, { config: { logging: {} } });
+    const position = { stable: fresh.name, update: old.name };
+    const kubectl = managed('kubectl-edit', sets('replicas'));
+    assert.equal(
+      whoever(
+        { type: 'Promoted', revision: old.name, undone: fresh.name },
+        [fresh],
+        [flux, kubectl],
+        position,
+      ),
+      'kubectl-edit',
+    );
+  });
+
+  it('is who asked, of an abort or another try by hand', () => {
+    const fresh = revision(2, { image: 'registry.example.com/pcf-api:2' });
+    const fields = [flux, managed('pcf-cli', asks('abort')), managed('someone', asks('retry'), 11)];
+    const aborted = { type: 'Aborted', revision: fresh.name, reason: 'AbortRequested', message: '' } as const;
+    assert.equal(whoever(aborted, [fresh], fields), 'pcf-cli');
+    const failed = { revision: fresh.name, reason: 'AbortRequested', message: '', at: '' };
+    assert.equal(
+      whoever({ type: 'Started', revision: fresh.name }, [fresh], fields, { stable: old.name, failed }),
+      'someone',
+    );
+    assert.equal(
+      whoever({ type: 'Started', revision: fresh.name }, [fresh], fields, { stable: old.name }),
+      'flux',
+    );
+  });
+
+  it('is the operator, of what nobody asked for', () => {
+    const fresh = revision(2, { image: 'registry.example.com/pcf-api:2' });
+    const aborted = { type: 'Aborted', revision: fresh.name, reason: 'CrashLoop', message: '' } as const;
+    assert.equal(whoever(aborted, [fresh], [flux]), 'pcf-operator');
+    const [before, after] = [revision(2, {}, 'a'), revision(3, {}, 'b')];
+    const rotated = { stable: before.name, update: after.name };
+    assert.equal(
+      whoever({ type: 'Promoted', revision: after.name }, [before, after], [flux], rotated),
+      'pcf-operator',
+    );
+  });
+
+  it('is who set what it gave way to', () => {
+    const fresh = revision(2, { image: 'registry.example.com/pcf-api:2' });
+    const next = revision(3, { env: [{ name: 'A', value: 'b' }], image: fresh.image });
+    const fields = [flux, managed('kubectl', sets('env'))];
+    const superseded = { type: 'Superseded', revision: fresh.name, by: next.name } as const;
+    assert.equal(whoever(superseded, [fresh, next], fields, {}, next.name), 'kubectl');
+    const cancelled = { type: 'Cancelled', revision: fresh.name } as const;
+    assert.equal(whoever(cancelled, [fresh], fields, {}, old.name), 'flux');
+  });
+
+  it('is not known where the API server has not noted it', () => {
+    assert.equal(promoted(revision(2, { image: 'a:2' }), undefined), undefined);
+  });
+});

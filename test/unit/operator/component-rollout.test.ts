@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
+import { updatingDeployments } from '../../../operator/reconciler/component-rollout.js';
+import { components } from '../../../operator/resources/components.js';
+import { newRevision } from '../../../operator/resources/revision.js';
+import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-types.js';
+import { pcfApi } from '../../support/fixtures.js';
+
+describe('Deployments that follow the stable revision', () => {
+  const spec = pcfApi({ components: { worker: { enabled: true, replicas: 1 } } });
+  const stable = newRevision(spec, 1);
+  const api: PcfApi = { ...spec, status: { delivery: { stable: stable.name } } };
+  const other = newRevision({ ...spec, spec: { ...spec.spec, image: 'r/api:2' } }, 2);
+  const look = (...objects: KubeObject[]) =>
+    updatingDeployments(api, {
+      get: ({ kind }: ResourceType, _api: PcfApi, name: string) =>
+        objects.find((object) => object.kind === kind && object.metadata.name === name),
+    });
+  const worker = (of = stable, status?: object): KubeObject => {
+    const [made] = components(api, of);
+    return { ...made!, metadata: { ...made!.metadata, generation: 3 }, ...(status ? { status } : {}) };
+  };
+  const rolled = (reason: string, observedGeneration = 3) => ({
+    observedGeneration,
+    conditions: [{ type: 'Progressing', status: 'True', reason }],
+  });
+
+  it('are behind until all of their pods are of it, as Kubernetes says', () => {
+    const name = `${api.metadata.name}-worker`;
+    assert.deepEqual(look(worker()), [name], 'nothing is said yet');
+    assert.deepEqual(look(worker(stable, rolled('ReplicaSetUpdated'))), [name]);
+    assert.deepEqual(look(worker(stable, rolled('ProgressDeadlineExceeded'))), [name]);
+    assert.deepEqual(
+      look(worker(stable, rolled('NewReplicaSetAvailable', 2))),
+      [name],
+      'of an older template',
+    );
+    assert.deepEqual(look(worker(other, rolled('NewReplicaSetAvailable'))), [name], 'of another revision');
+    assert.deepEqual(look(worker(stable, rolled('NewReplicaSetAvailable'))), []);
+  });
+
+  it('are none where no component is on', () => {
+    assert.deepEqual(look(), []);
+  });
+});

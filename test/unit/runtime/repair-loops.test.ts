@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { RepairLoopTracker } from '../../../operator/runtime/repair-loops.js';
+
+const policy = { repairs: 3, resetAfterMs: 10_000, pause: { baseMs: 1_000, maxMs: 4_000, jitter: 0 } };
+
+describe('RepairLoopTracker', () => {
+  let now: number;
+  let loops: RepairLoopTracker;
+  const repair = (manager = 'other', object = 'Service api') =>
+    loops.repaired('ns/api', { object, manager, fields: ['spec.ports'] });
+  const wait = (manager = 'other') => loops.waitMs('ns/api', 'Service api', manager);
+
+  beforeEach(() => {
+    now = 0;
+    loops = new RepairLoopTracker(policy, () => now);
+  });
+
+  it('are none while somebody edits now and then', () => {
+    for (let i = 0; i < 10; i++) {
+      repair();
+      assert.equal(wait(), 0);
+      now += 10_000;
+    }
+    assert.deepEqual(loops.loopsOf('ns/api'), []);
+  });
+
+  it('slow the repairs down, ever more, up to a limit', () => {
+    for (let i = 0; i < 3; i++) repair();
+    const waits = [];
+    for (let i = 0; i < 4; i++) {
+      waits.push(wait());
+      now += wait();
+      assert.equal(wait(), 0);
+      repair();
+    }
+    assert.deepEqual(waits, [1_000, 2_000, 4_000, 4_000]);
+  });
+
+  it('are told with who and what, and end when it has been calm for a while', () => {
+    for (let i = 0; i < 3; i++) repair();
+    assert.deepEqual(loops.loopsOf('ns/api'), [
+      { object: 'Service api', manager: 'other', fields: ['spec.ports'] },
+    ]);
+    assert.equal(loops.endsInMs('ns/api'), 10_000);
+    now += 10_000;
+    assert.deepEqual(loops.loopsOf('ns/api'), []);
+    assert.equal(loops.endsInMs('ns/api'), undefined);
+    assert.equal(wait(), 0);
+  });
+
+  it('are with one manager over one object, and slow nobody else', () => {
+    for (let i = 0; i < 3; i++) repair();
+    assert.equal(wait('a person'), 0);
+    assert.equal(loops.waitMs('ns/api', 'Service other', 'other'), 0);
+    assert.equal(loops.waitMs('ns/another', 'Service api', 'other'), 0);
+  });
+
+  it('are forgotten with their owner', () => {
+    for (let i = 0; i < 3; i++) repair();
+    loops.forget('ns/api');
+    assert.deepEqual(loops.loopsOf('ns/api'), []);
+  });
+});
