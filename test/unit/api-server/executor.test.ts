@@ -25,7 +25,7 @@ import { randomDocument } from './random-document.js';
 import { trapSchema } from './trap-schema.js';
 
 const schema = trapSchema();
-const RUNS = 400;
+const RUNS = Number(process.env.PCF_FUZZ_DOCUMENTS ?? 100);
 
 type Variables = Record<string, unknown>;
 
