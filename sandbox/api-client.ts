@@ -1,10 +1,10 @@
-/** Asks the API of the sandbox through its gateway, as a client does. */
+/** A client of the API in the sandbox, through its gateway. */
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'undici';
 import type { Sandbox } from './sandbox.js';
 import { sandboxToken } from './tokens.js';
 
-/** A host that no route has: the gateway leads it straight to the Service. */
+/** A host without a route: the gateway forwards it to the Service directly. */
 const HOST = 'localhost';
 
 export class ApiClient {
@@ -12,7 +12,7 @@ export class ApiClient {
   private readonly agent: Agent;
   private readonly token: Promise<string>;
 
-  /** `service` is `namespace/name`, `client` the name it is let in by, as an administrator. */
+  /** `service`: `namespace/name`. `client`: subject of its token, with the role ADMIN. */
   constructor({ gateway, gatewayPort, routing }: Sandbox, service: string, client: string) {
     routing.serviceHosts.set(HOST, service);
     this.url = `https://${HOST}:${gatewayPort}/graphql`;
@@ -20,7 +20,7 @@ export class ApiClient {
     this.token = sandboxToken(client, 'ADMIN');
   }
 
-  /** Throws with the messages of the errors, if there are any. */
+  /** Throws with the messages of GraphQL errors. */
   async ask<T>(query: string, variables: object = {}): Promise<T> {
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${await this.token}` };
     const body = JSON.stringify({ query, variables });

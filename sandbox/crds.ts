@@ -1,4 +1,4 @@
-/** The CRDs of the projects whose objects the operator writes, so that they are checked by the real schemas. */
+/** CRDs of the kinds that the operator writes, so that their schemas validate the objects. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -14,7 +14,7 @@ interface CrdSource {
   version: string;
   /** YAML files in the Go module. */
   files: string[];
-  /** Where the same files are on GitHub: `owner/name/ref`, and the folder of the module in it. */
+  /** The same files on GitHub: `owner/name/ref`, and the folder of the module. */
   mirror: string;
 }
 
@@ -33,7 +33,7 @@ const sources = {
     ),
     mirror: `kubernetes-sigs/gateway-api/${VERSIONS.gatewayApi}`,
   },
-  /** Separate from the others, whose cache entry does not have these. */
+  /** Separate entry, because older cache entries do not contain them. */
   gatewayApiPolicies: {
     module: 'sigs.k8s.io/gateway-api',
     version: VERSIONS.gatewayApi,
@@ -80,7 +80,7 @@ const sources = {
     files: ['config/crd/bases/postgresql.cnpg.io_backups.yaml'],
     mirror: `cloudnative-pg/cloudnative-pg/${VERSIONS.cloudNativePg}`,
   },
-  /** Big, and only there to check samples of stores. */
+  /** Large, and only needed to validate samples of stores. */
   externalSecretStores: {
     module: 'github.com/external-secrets/external-secrets',
     version: VERSIONS.externalSecrets,
@@ -91,7 +91,7 @@ const sources = {
 
 export type Project = keyof typeof sources;
 
-/** The CustomResourceDefinitions of a project, from the cache, its Go module or its release. */
+/** CustomResourceDefinitions of a project, from the cache, its Go module or its release. */
 export async function customResourceDefinitions(name: Project): Promise<KubeObject[]> {
   const source = sources[name];
   const cached = join(cacheFolder(), 'crds', `${name}-${source.version}.yaml`);
@@ -117,7 +117,7 @@ function fromGoModule(source: CrdSource): string | undefined {
     const { Dir } = JSON.parse(output) as { Dir: string };
     return source.files.map((file) => readFileSync(join(Dir, file), 'utf8')).join('\n---\n');
   } catch {
-    return undefined; // no Go here: the project's repository has the same
+    return undefined; // Go is not installed: the repository of the project has the same files
   }
 }
 

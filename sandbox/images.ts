@@ -1,21 +1,21 @@
-/** Builds sandbox images of the API from this clone's build: versions that know different migrations. */
+/** Creates sandbox images of the API from this build: versions with different migrations. */
 import { cpSync, existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { PORTS } from '../contract/image.js';
 
 export interface ApiImage {
   name: string;
-  /** Also the version that the API reports. */
+  /** Tag, and the version that the API reports. */
   tag: string;
-  /** Compiled migrations that this version has beyond those of the clone. */
+  /** Compiled migrations in addition to those of the repository. */
   extraMigrations?: string[];
-  /** A program to start instead of the API's own main. */
+  /** Entry point instead of the main program of the API. */
   entrypoint?: string;
-  /** Further variables of its processes. */
+  /** Additional environment variables. */
   env?: Record<string, string>;
 }
 
-/** Writes `<imagesDir>/<name>/<tag>/`. Needs the build in dist/. */
+/** Writes `<imagesDir>/<name>/<tag>/`. Requires the build in dist/. */
 export function buildImage(
   imagesDir: string,
   { name, tag, extraMigrations = [], entrypoint, env = {} }: ApiImage,

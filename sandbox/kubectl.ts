@@ -3,17 +3,17 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { within } from './process/within.js';
 
-/** Longer than any `--timeout` that tests pass. */
+/** Longer than any `--timeout` of tests. */
 const LIMIT_MS = 180_000;
 
-/** Runs kubectl against one cluster. */
+/** Runs kubectl for one cluster. */
 export class Kubectl {
   constructor(
     private readonly program: string,
     private readonly kubeconfig: string,
   ) {}
 
-  /** Resolves with what it printed. Throws with what it said on stderr when it fails. */
+  /** Resolves with stdout. Throws with stderr if it fails. */
   async run(args: string[], input?: string): Promise<string> {
     const child = spawn(this.program, ['--kubeconfig', this.kubeconfig, ...args], {
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -40,7 +40,7 @@ export class Kubectl {
   }
 }
 
-/** Writes `kubectl`, and its plugin `kubectl pcf`, for one cluster into a folder that can be put on the PATH. */
+/** Writes `kubectl` and its plugin `kubectl pcf` for one cluster to a folder for the PATH. */
 export function writeCommands(folder: string, kubectl: string, kubeconfig: string): void {
   const commands = {
     kubectl: [kubectl],

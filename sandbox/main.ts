@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** `npm run sandbox`: a cluster with everything in it, on this machine, for as long as it runs. */
+/** `npm run sandbox`: a complete cluster on this machine, until it is stopped. */
 import { readFileSync } from 'node:fs';
 import { Command, Option } from 'commander';
 import { Listr, PRESET_TIMER } from 'listr2';
@@ -20,25 +20,25 @@ interface Options {
   stateDir: string;
 }
 
-type Say = (line: string) => void;
+type Print = (line: string) => void;
 const stories = {
-  basic: (say: Say) => new BasicStory(sandbox, say),
-  delivery: (say: Say) => new DeliveryStory(sandbox, say),
-  migrations: (say: Say) => new MigrationsStory(sandbox, say, options.rows),
+  basic: (print: Print) => new BasicStory(sandbox, print),
+  delivery: (print: Print) => new DeliveryStory(sandbox, print),
+  migrations: (print: Print) => new MigrationsStory(sandbox, print, options.rows),
 };
 
 const options = new Command('sandbox')
   .description(
-    'A real Kubernetes control plane, a node, a gateway, PostgreSQL and the operator, without Docker or root.',
+    'Runs a Kubernetes control plane, a node, a gateway, PostgreSQL and the operator, without Docker or root.',
   )
   .addOption(
-    new Option('--story [name]', 'tell a story under load, then end')
+    new Option('--story [name]', 'run a scenario under load, then exit')
       .choices(Object.keys(stories))
       .preset('basic'),
   )
-  .option('--rows <count>', 'rows of the table that the story "migrations" changes', Number, 1_000_000)
-  .option('--sample <seconds>', 'how long a story counts who serves, each time it does', Number, 4)
-  .option('--state-dir <folder>', 'where data, logs and the kubeconfig are kept', '.sandbox')
+  .option('--rows <count>', 'rows of the table in the scenario "migrations"', Number, 1_000_000)
+  .option('--sample <seconds>', 'duration of each sample of responses', Number, 4)
+  .option('--state-dir <folder>', 'folder of data, logs and the kubeconfig', '.sandbox')
   .addHelpText(
     'after',
     '\nExamples:\n  $ npm run sandbox\n  $ npm run sandbox -- --story\n  $ npm run sandbox -- --story delivery\n  $ npm run sandbox -- --story migrations',
@@ -49,7 +49,7 @@ const options = new Command('sandbox')
 const sandbox = new Sandbox(options.stateDir);
 let ending: Promise<void> | undefined;
 
-/** Stops everything, once, however it comes about, and exits. What can't be stopped is killed on exit. */
+/** Stops everything once, and exits. Remaining processes are killed on exit. */
 async function end(code: number): Promise<never> {
   process.exitCode ??= code;
   ending ??= sandbox.stop();
@@ -62,7 +62,7 @@ for (const [signal, code] of [
   ['SIGTERM', 143],
   ['SIGHUP', 129],
 ] as const) {
-  // The second time is meant: no more patience.
+  // The second signal exits immediately.
   process.on(signal, () => void (ending ? process.exit(code) : end(code)));
 }
 for (const event of ['uncaughtException', 'unhandledRejection'] as const) {
@@ -77,12 +77,12 @@ try {
   if (options.story) {
     const story = stories[options.story]((line) => console.log(line));
     story.sampleMs = options.sample * 1_000;
-    const problems = await story.tell();
+    const problems = await story.run();
     await end(problems.length > 0 ? 1 : 0);
   } else {
     await applySample();
     await fillPlayground();
-    console.log(await howToTalkToIt());
+    console.log(await exampleCommands());
     await new Promise(() => setInterval(() => {}, 2 ** 30));
   }
 } catch (error) {
@@ -93,7 +93,7 @@ try {
 async function startEverything(): Promise<void> {
   const tasks = new Listr(
     [
-      { title: 'clean up after an earlier sandbox', task: (_, task) => says(task, cleanUp()) },
+      { title: 'clean up after an earlier sandbox', task: (_, task) => setOutput(task, cleanUp()) },
       {
         title: 'build images pcf-api:1.0.0, 1.1.0, 1.2.0, 1.3.0, 1.4.0 and 2.0.0',
         task: () => buildImages(),
@@ -105,7 +105,7 @@ async function startEverything(): Promise<void> {
             [
               {
                 title: 'etcd, kube-apiserver, kube-controller-manager, kube-scheduler',
-                task: (_ctx, own) => sandbox.startCluster((message) => says(own, message)),
+                task: (_ctx, own) => sandbox.startCluster((message) => setOutput(own, message)),
               },
               { title: 'PostgreSQL', task: () => sandbox.startPostgres() },
               {
@@ -113,30 +113,30 @@ async function startEverything(): Promise<void> {
                 task: async (_ctx, own) => {
                   await sandbox.startRedis();
                   if (!sandbox.redis)
-                    own.skip('Redis: no redis-server on this machine; the API runs without');
+                    own.skip('Redis: redis-server is not on the PATH; the API runs without Redis');
                 },
               },
             ],
             { concurrent: true },
           ),
       },
-      { title: 'CRDs and the rights of the operator', task: () => sandbox.install() },
+      { title: 'CRDs and permissions of the operator', task: () => sandbox.install() },
       { title: 'node and HTTPS gateway', task: () => sandbox.startNode() },
       {
         title: 'Prometheus',
-        // Only one of the stories asks for figures.
+        // Only one scenario needs metrics.
         enabled: () => !options.story || options.story === 'delivery',
         task: async (_, own) => {
           await sandbox.startPrometheus();
           if (!sandbox.prometheus)
-            own.skip('Prometheus: no prometheus on this machine; there is nothing to judge a version by');
+            own.skip('Prometheus: prometheus is not on the PATH; deliveries run without analysis');
         },
       },
       { title: 'namespace, database and Secret of the sample', task: () => sandbox.createTenant('platform') },
       { title: 'operator', task: () => sandbox.startOperator() },
     ],
     {
-      // Its own exits at once and stops nothing.
+      // The default handler would exit without a cleanup.
       registerSignalListeners: false,
       fallbackRenderer: 'verbose',
       rendererOptions: { timer: PRESET_TIMER, collapseSubtasks: false },
@@ -146,13 +146,15 @@ async function startEverything(): Promise<void> {
   await tasks.run();
 }
 
-function says(task: { output: string | undefined }, message: string): void {
+function setOutput(task: { output: string | undefined }, message: string): void {
   task.output = message;
 }
 
 function cleanUp(): string {
   const left = sandbox.cleanUp();
-  return left > 0 ? `ended ${left} processes that an earlier sandbox had left` : 'nothing was left';
+  return left > 0
+    ? `terminated ${left} processes of an earlier sandbox`
+    : 'no processes of an earlier sandbox';
 }
 
 function buildImages(): void {
@@ -192,7 +194,7 @@ async function applySample(): Promise<void> {
   );
 }
 
-/** ISO 8601, to the day. */
+/** Date in ISO 8601. */
 function monthsAgo(months: number): string {
   const now = new Date();
   const day = new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - months, now.getUTCDate() + 1));
@@ -205,26 +207,26 @@ async function fillPlayground(): Promise<void> {
   const { services, deployments, incidents } = await seed(client);
   await client.close();
   console.log(
-    `it has ${deployments} deployments of ${services} services and ${incidents} incidents to look at, after ${((performance.now() - startedAt) / 1000).toFixed(1)} s more`,
+    `it has ${deployments} deployments of ${services} services and ${incidents} incidents, after ${((performance.now() - startedAt) / 1000).toFixed(1)} s`,
   );
 }
 
-async function howToTalkToIt(): Promise<string> {
+async function exampleCommands(): Promise<string> {
   const { gateway, gatewayPort, parts, prometheus } = sandbox;
   const connect = `--connect-to api.example.com:443:127.0.0.1:${gatewayPort}`;
   return `
-  a token        export TOKEN=${await sandboxToken('you', 'ADMIN')}
-  in a shell     export PATH=${sandbox.commandsDir}:$PATH KUBECONFIG=${parts.cluster.kubeconfigPath}
-  watch it       kubectl pcf status pcf-api -n platform --watch
-  ask it         curl --cacert ${gateway.caPath} ${connect} https://api.example.com/graphql \\
+  token          export TOKEN=${await sandboxToken('you', 'ADMIN')}
+  shell          export PATH=${sandbox.commandsDir}:$PATH KUBECONFIG=${parts.cluster.kubeconfigPath}
+  status         kubectl pcf status pcf-api -n platform --watch
+  request        curl --cacert ${gateway.caPath} ${connect} https://api.example.com/graphql \\
                    -H 'content-type: application/json' -H "authorization: Bearer $TOKEN" -d '{"query":"{ deployments(first: 3) { totalCount edges { node { version status service { name } environment { name } } } } }"}'
   playground     https://localhost:${gatewayPort}/graphql (in a browser; trust the certificate; its headers: {"authorization": "Bearer <token>"})
                    { deliveryMetrics(from: "${monthsAgo(3)}", to: "${monthsAgo(0)}", bucket: MONTH, environment: "production") {
                      total { deployments deploymentFrequency changeFailureRate leadTimeP50 timeToRestoreP50 } } }
   deliver        kubectl patch pcf pcf-api -n platform --type merge -p '{"spec":{"image":"registry.example.com/pcf-api:1.1.0","canaryWeight":10}}'
-  move traffic   kubectl pcf weight pcf-api 50 -n platform
-  figures        ${prometheus?.url ?? 'none: there is no prometheus on the PATH'}
+  set weight     kubectl pcf weight pcf-api 50 -n platform
+  metrics        ${prometheus?.url ?? 'none: prometheus is not on the PATH'}
   logs           ${sandbox.stateDir}/logs and ${sandbox.stateDir}/pods
 
-Ctrl-C ends it.`;
+Press Ctrl-C to stop.`;
 }

@@ -1,4 +1,4 @@
-/** The operator as a child process, with the rights of deploy/k8s/rbac.yaml and no more. */
+/** The operator as a child process, with exactly the permissions of deploy/k8s/rbac.yaml. */
 import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { request } from 'undici';
@@ -21,12 +21,12 @@ export interface OperatorProcessOptions {
   cluster: Cluster;
   stateDir: string;
   ledger: Ledger;
-  /** Further flags of the operator. */
+  /** Additional flags of the operator. */
   args?: string[];
-  /** Flags of its Node.js, such as those that bound its memory. */
+  /** Flags of its Node.js, such as memory limits. */
   nodeArgs?: string[];
   name?: string;
-  /** Address of the API server for it, when it is to go through a proxy. */
+  /** Address of the API server, for example of a proxy. */
   server?: string;
 }
 
@@ -37,7 +37,7 @@ export class OperatorProcess {
     readonly port: number,
   ) {}
 
-  /** Starts the operator and resolves when it is ready. */
+  /** Starts the operator. Resolves when it is ready. */
   static async start({
     cluster,
     stateDir,
@@ -74,17 +74,17 @@ export class OperatorProcess {
     });
   }
 
-  /** SIGKILL: at whatever line it is. */
+  /** Sends SIGKILL. */
   kill(): Promise<void> {
     return this.process.kill();
   }
 
-  /** Lets it finish and release its lease, for so long. */
+  /** Sends SIGTERM, so that it finishes and releases its Lease, with a timeout. */
   stop(graceMs = 25_000): Promise<Exit> {
     return this.process.stop(graceMs);
   }
 
-  /** Resolves when it has ended, by itself or not. */
+  /** Resolves when the process has exited. */
   get exited(): Promise<Exit> {
     return this.process.exited;
   }

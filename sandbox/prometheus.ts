@@ -1,4 +1,4 @@
-/** Prometheus, when the machine has it, scraping every pod that has a port named `metrics`. */
+/** Prometheus, if it is installed, which scrapes every pod with a port named `metrics`. */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -15,7 +15,7 @@ import { ManagedProcess, untilReady } from './process/managed-process.js';
 import { freePorts } from './process/ports.js';
 import { within } from './process/within.js';
 
-/** Short, so that a story need not wait for figures; a cluster has 30 s. */
+/** Short, so that scenarios do not wait for samples; 30 s in a cluster. */
 const SCRAPE_INTERVAL = '500ms';
 const METRICS_PORT = 'metrics';
 
@@ -29,11 +29,11 @@ interface PrometheusOptions {
   ledger: Ledger;
   logger: Logger;
   client: KubeClient;
-  /** Where the pods' ports really are. */
+  /** Real addresses of pod ports. */
   addresses: AddressBook;
 }
 
-/** Starts it, empty; undefined when there is no prometheus on the PATH. */
+/** Starts it without data; undefined if prometheus is not on the PATH. */
 export async function startPrometheus(options: PrometheusOptions): Promise<PrometheusServer | undefined> {
   if (!hasPrometheus()) return undefined;
   const { stateDir, ledger } = options;
@@ -90,7 +90,7 @@ function writeConfig(folder: string, targets: string): string {
   return file;
 }
 
-/** Keeps the file that Prometheus reads its targets from, and looks at again when it changes. */
+/** Updates the target file of Prometheus, which watches it. */
 class ScrapeTargets {
   private readonly pods: ResourceCache;
   private readonly stopping = new AbortController();
@@ -121,13 +121,13 @@ class ScrapeTargets {
     const text = JSON.stringify(groups, null, 2);
     if (text === this.written) return;
     this.written = text;
-    // A file that is half written would be read as one without targets.
+    // Prometheus would read a partially written file as one without targets.
     writeFileSync(`${this.file}.new`, text);
     renameSync(`${this.file}.new`, this.file);
   }
 }
 
-/** Undefined for a pod without metrics, or whose process does not run. Its labels are those that a ServiceMonitor would give. */
+/** Undefined for a pod without metrics or without a running process. Labels are those of a ServiceMonitor. */
 function targetOf({ metadata, spec, status }: Pod, addresses: AddressBook) {
   const ports = spec.containers.flatMap((container) => container.ports ?? []);
   const metrics = ports.find(({ name }) => name === METRICS_PORT);

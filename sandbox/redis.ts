@@ -1,4 +1,4 @@
-/** redis-server, when the machine has one. */
+/** redis-server, if it is installed. */
 import { execFileSync } from 'node:child_process';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -14,7 +14,7 @@ export interface RedisServer {
   restart(): Promise<void>;
 }
 
-/** Starts a redis-server without persistence; undefined when there is none on the PATH. */
+/** Starts a redis-server without persistence; undefined if it is not on the PATH. */
 export async function startRedis({
   stateDir,
   ledger,

@@ -1,4 +1,4 @@
-/** The whole sandbox: cluster, node, gateway, databases, operator. Tests use its parts; people its whole. */
+/** The sandbox: cluster, node, gateway, databases, operator. Tests also use its parts. */
 import { execFile } from 'node:child_process';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -23,7 +23,7 @@ import { type PrometheusServer, startPrometheus } from './prometheus.js';
 import { type RedisServer, startRedis } from './redis.js';
 import { SANDBOX_JWT_SECRET } from './tokens.js';
 
-/** Those whose objects the operator writes. */
+/** Projects whose kinds the operator writes. */
 const PROJECTS: readonly Project[] = [
   ...(['istio', 'gatewayApi', 'gatewayApiPolicies', 'verticalPodAutoscaler'] as const),
   ...(['prometheusOperator', 'certManager', 'externalSecrets'] as const),
@@ -38,13 +38,13 @@ const CrdKind: ResourceType = {
   namespaced: false,
 };
 
-/** The API server writes `conditions: null` at first. */
+/** The API server first writes `conditions: null`. */
 function isEstablished(crd: KubeObject): boolean {
   const { conditions } = (crd.status ?? {}) as { conditions?: { type: string; status: string }[] | null };
   return conditions?.some(({ type, status }) => type === 'Established' && status === 'True') ?? false;
 }
 
-/** The namespace of the operator, and its rights, as a cluster would have them. */
+/** Namespace and permissions of the operator. */
 function operatorRights(): string {
   const files = ['namespace', 'rbac'].map((name) => readFileSync(`deploy/k8s/${name}.yaml`, 'utf8'));
   return files.join('\n---\n');
@@ -53,12 +53,12 @@ function operatorRights(): string {
 export interface ClusterParts {
   cluster: Cluster;
   kubectl: Kubectl;
-  /** An administrator's client. */
+  /** Client with cluster-admin permissions. */
   client: KubeClient;
   kubeConfig: KubeConfig;
 }
 
-/** What is running, in the order of its start; stopped in the opposite one. */
+/** Running components in start order. They are stopped in reverse order. */
 export class Sandbox {
   readonly stateDir: string;
   readonly ledger: Ledger;
@@ -80,14 +80,14 @@ export class Sandbox {
     this.ledger = new Ledger(join(this.stateDir, 'processes'));
   }
 
-  /** `kubectl` and `kubectl pcf` for this cluster, to be put on the PATH. */
+  /** Folder with `kubectl` and `kubectl pcf` for this cluster, for the PATH. */
   get commandsDir(): string {
     return join(this.stateDir, 'bin');
   }
 
   /**
-   * Takes the folder over and ends what an earlier sandbox left running in it. Returns how
-   * many processes that was. Throws when that sandbox is still alive.
+   * Acquires the state folder and terminates processes of an earlier sandbox. Returns their number. Throws if
+   * that sandbox is still running.
    */
   cleanUp(): number {
     const left = this.ledger.claim();
@@ -97,8 +97,8 @@ export class Sandbox {
   }
 
   /**
-   * `apiServerArgs` are further flags of kube-apiserver. `progress` hears of what takes minutes:
-   * a download, or a build.
+   * `apiServerArgs`: additional flags of kube-apiserver. `progress`: receives messages about long downloads
+   * and builds.
    */
   async startCluster(progress: Progress = console.error, apiServerArgs: string[] = []): Promise<void> {
     const { stateDir, ledger } = this;
@@ -120,7 +120,7 @@ export class Sandbox {
     });
   }
 
-  /** Runs `kubectl pcf`. Resolves with what it printed; throws what it said when it fails. */
+  /** Runs `kubectl pcf`. Resolves with stdout; throws with stderr if it fails. */
   async kubectlPcf(args: string[]): Promise<string> {
     const { stdout } = await promisify(execFile)(join(this.commandsDir, 'kubectl-pcf'), args);
     return stdout;
@@ -136,7 +136,7 @@ export class Sandbox {
     this.onStop(async () => this.redis?.stop());
   }
 
-  /** After the node: it scrapes its pods. */
+  /** Requires the node, whose pods it scrapes. */
   async startPrometheus(): Promise<void> {
     const { stateDir, ledger, node, parts } = this;
     const options = { stateDir, ledger, client: parts.client, addresses: node.addresses };
@@ -144,13 +144,13 @@ export class Sandbox {
     this.onStop(async () => this.prometheus?.stop());
   }
 
-  /** Installs our CRD and the operator's rights, and the CRDs of other projects. */
+  /** Installs the CRD and permissions of the operator, and CRDs of other projects. */
   async install(projects: readonly Project[] = PROJECTS): Promise<void> {
     const found = await Promise.all(projects.map((name) => customResourceDefinitions(name)));
     const unused = /^(?!virtualservices|destinationrules|gateways).*\.istio\.io$|checkpoints/;
     const crds = found.flat().filter(({ metadata }) => !unused.test(metadata.name));
     const own = parse(readFileSync('crds/pcf.dev_pcfapis.yaml', 'utf8')) as KubeObject;
-    // Big schemas take the API server a while: side by side they take half of it.
+    // Large schemas take the API server some time: installing them in parallel halves it.
     await Promise.all([
       ...[...crds, own].map((crd) => this.parts.client.apply(CrdKind, crd, { fieldManager: 'sandbox' })),
       this.parts.kubectl.apply(operatorRights(), '--server-side'),
@@ -158,7 +158,7 @@ export class Sandbox {
     await this.established();
   }
 
-  /** Until every CRD is served. `kubectl wait` gives up on one that has no status yet. */
+  /** Waits until all CRDs are served. `kubectl wait` fails for a CRD without a status. */
   async established(timeoutMs = 20_000): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
@@ -195,11 +195,11 @@ export class Sandbox {
     const { stateDir, ledger, parts } = this;
     const options = { cluster: parts.cluster, stateDir, ledger, args, nodeArgs };
     this.operator = await OperatorProcess.start(options);
-    // Nothing is waiting for its lease: the cluster goes too.
+    // The Lease need not be released, because the cluster is deleted.
     this.onStop(() => this.operator.stop(2_000));
   }
 
-  /** A namespace with a database of its own, and the Secret that leads to it. */
+  /** A namespace with its own database, and the Secret with its URL. */
   async createTenant(namespace: string): Promise<void> {
     const url = await this.postgres.createDatabase(namespace);
     await this.parts.kubectl.apply([
@@ -217,7 +217,7 @@ export class Sandbox {
     ]);
   }
 
-  /** Ends everything, newest first. */
+  /** Stops everything in reverse order. */
   async stop(): Promise<void> {
     this.stopping.abort();
     for (const stop of this.stops.splice(0).reverse()) {

@@ -1,15 +1,15 @@
 /**
- * Three months of deployments for the playground, told to the API as pipelines and people
- * would. The same every time but for the day it ends on; what is there is not told again.
+ * Three months of deployments for the playground, recorded with the API as pipelines and users do.
+ * Deterministic except for the last day; existing records are not created again.
  */
 import type { ApiClient } from './api-client.js';
 
-/** Whatever asks the API. */
+/** Sends GraphQL requests. */
 export type Asks = Pick<ApiClient, 'ask'>;
 
 const DAYS = 90;
 const [MINUTE_MS, DAY_MS] = [60_000, 86_400_000];
-/** Names, how many days lie between two deployments, and one in how many goes wrong. */
+/** Names, days between two deployments, and rate of failures (one in N). */
 const SERVICES = [
   { name: 'shop', owner: 'storefront', everyDays: 1, failsOneIn: 9 },
   { name: 'checkout', owner: 'payments', everyDays: 2, failsOneIn: 14 },
@@ -45,7 +45,7 @@ async function tellOf(client: Asks, service: SeedService, midnight: number) {
     const day = midnight - (DAYS - number * service.everyDays) * DAY_MS;
     for (const [index, environment] of ENVIRONMENTS.entries()) {
       const startedAt = day + (9 * 60 + ((number * 37) % 480) + index * 45) * MINUTE_MS;
-      // What goes wrong does so in production, where the traffic is.
+      // Failures occur in production, which has the traffic.
       const fails = environment === 'production' && number % service.failsOneIn === 0;
       const id = await deploy(client, { serviceId, environment, number, startedAt, fails });
       deployments += 1;
@@ -107,7 +107,7 @@ async function deploy(client: Asks, given: SeedDeployment): Promise<string> {
 interface SeedIncident {
   serviceId: string;
   environment: string;
-  /** Of the deployment that caused it. */
+  /** The deployment that caused it. */
   id: string;
   number: number;
   openedAt: number;

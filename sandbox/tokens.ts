@@ -1,7 +1,7 @@
-/** Tokens for the API of the sandbox, as its login or an identity provider would give them. */
+/** Tokens for the API of the sandbox, as issued by its login or an identity provider. */
 import { SignJWT } from 'jose';
 
-/** Known to everybody who has read this line: it protects nothing but a cluster on one's own machine. */
+/** A public secret: it only protects a cluster on the machine of the user. */
 export const SANDBOX_JWT_SECRET = 'the secret of the sandbox, which is no secret';
 
 const TTL = '12h';

@@ -1,4 +1,4 @@
-/** What the sandbox runs and installs. The control plane's own version is in control-plane/go.mod. */
+/** Versions of components. The version of the control plane is in control-plane/go.mod. */
 export const VERSIONS = {
   kubernetes: 'v1.37.2',
   etcd: 'v3.7.0',

@@ -1,4 +1,4 @@
-/** What the charts hold that is written elsewhere: Helm reads nothing outside of a chart's own folder. */
+/** Generated files of the charts: Helm reads only files in the folder of a chart. */
 import { readFileSync } from 'node:fs';
 import type { JsonSchema } from '../operator/api/v1alpha1/crd.js';
 import { customResourceDefinition } from '../operator/api/v1alpha1/crd.js';
@@ -6,7 +6,7 @@ import { customResourceDefinition } from '../operator/api/v1alpha1/crd.js';
 const OPERATOR = 'deploy/helm/pcf-operator';
 const API = 'deploy/helm/pcf-api';
 
-/** Of the chart itself; the other values are the spec's fields. */
+/** Values of the chart; the other values are fields of the spec. */
 const chartValues: Record<string, JsonSchema> = {
   nameOverride: { type: 'string', description: "Name of the PcfApi; the release's, if left out." },
   labels: { type: 'object', additionalProperties: { type: 'string' }, description: 'Labels of the PcfApi.' },
@@ -18,7 +18,7 @@ const chartValues: Record<string, JsonSchema> = {
   global: { type: 'object', description: "Helm's own." },
 };
 
-/** Path from the repository's root -> text of each. `crd` is the text of the CRD's file. */
+/** Path relative to the repository -> content. `crd`: content of the CRD file. */
 export function chartFiles(crd: string): Record<string, string> {
   return {
     [`${OPERATOR}/files/pcf.dev_pcfapis.yaml`]: crd,
@@ -28,7 +28,7 @@ export function chartFiles(crd: string): Record<string, string> {
   };
 }
 
-/** The schema of `spec` as the CRD has it, and a few values of the chart beside its fields. */
+/** Schema of `spec` from the CRD, and additional values of the chart. */
 function apiValuesSchema(): JsonSchema {
   const { openAPIV3Schema } = customResourceDefinition().spec.versions[0]!.schema;
   const spec = strict(openAPIV3Schema.properties!.spec!);
@@ -43,7 +43,7 @@ function apiValuesSchema(): JsonSchema {
   };
 }
 
-/** Refuses unknown fields, as the API server does, and leaves out what only the API server understands. */
+/** Rejects unknown fields, like the API server, and omits keywords of the API server. */
 function strict(schema: JsonSchema): JsonSchema {
   const out: JsonSchema = {};
   for (const [keyword, value] of Object.entries(schema)) {

@@ -1,4 +1,4 @@
-/** The types of the example of a client: what its operations answer, by the API's schema. */
+/** Types of the example client: results of its operations according to the schema of the API. */
 import { readFileSync } from 'node:fs';
 import { codegen } from '@graphql-codegen/core';
 import * as typedDocument from '@graphql-codegen/typed-document-node';
@@ -8,7 +8,7 @@ import { schemaFile } from './schema-file.js';
 
 const FOLDER = 'docs/examples/client';
 
-/** Path from the repository's root -> text. */
+/** Path relative to the repository -> content. */
 export async function exampleClient(): Promise<Record<string, string>> {
   const location = `${FOLDER}/operations.graphql`;
   const text = await codegen({

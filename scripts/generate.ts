@@ -1,4 +1,4 @@
-/** `npm run generate`: writes everything that comes from the schemas of the PcfApi and of the API. */
+/** `npm run generate`: writes all files that are generated from the schemas of PcfApi and API. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { exampleClient } from './example-client.js';

@@ -1,6 +1,6 @@
-// node scripts/keep-dependencies.mjs dist: leaves in package.json only the dependencies that the compiled
-// program imports, so that `npm prune --omit=dev` takes away what the other image needs. Plain JavaScript,
-// because it runs in the images' build, beside the sources rather than as one of them.
+// node scripts/keep-dependencies.mjs dist: keeps only dependencies in package.json that the compiled program
+// imports, so that `npm prune --omit=dev` removes those of the other image. Plain JavaScript, because it runs
+// during the image build before the sources are compiled.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
@@ -22,7 +22,7 @@ for (const name of readdirSync(folder, { recursive: true })) {
 const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
 const unknown = [...imported].filter((name) => !(name in manifest.dependencies));
 if (unknown.length > 0) throw new Error(`imported, but no dependency in package.json: ${unknown.join(', ')}`);
-// An override of a package that stays, such as "$name", needs that dependency of ours too.
+// An override such as "$name" of a retained package needs that dependency too.
 manifest.overrides = Object.fromEntries(
   Object.entries(manifest.overrides).filter(([name]) => imported.has(name)),
 );

@@ -1,7 +1,7 @@
 /**
- * The registry of migrations, api-server/migrations.json: which ones there are, in which order, and
- * what they do. It is what a build can hold a change against without a database: a migration that
- * was recorded neither goes, nor changes, nor gets one before it that databases would never see in order.
+ * The registry of migrations, api-server/migrations.json: names, order and checksums. A build is compared
+ * with it without a database: a recorded migration must not be removed or changed, and no migration may be
+ * inserted before it, because databases would apply them in a different order.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type KnownMigration, knownMigrations } from '../api-server/migrations/engine/known-migrations.js';
@@ -11,7 +11,7 @@ export type RegisteredMigration = Pick<KnownMigration, 'name' | 'phase' | 'check
 const FILE = 'api-server/migrations.json';
 
 export interface RegistryCheck {
-  /** What `npm run generate` must not paper over. */
+  /** Problems that `npm run generate` must not hide. */
   problems: string[];
   unrecorded: RegisteredMigration[];
 }
@@ -25,7 +25,8 @@ export function checkRegistry(
   const newest = recorded.reduce((at, { name }) => Math.max(at, timestamp(name)), 0);
   const problems = recorded.flatMap(({ name, phase, checksum }) => {
     const now = byName.get(name);
-    if (!now) return [`${name} is gone: databases have it, so write a new migration that undoes it`];
+    if (!now)
+      return [`${name} was removed: databases have applied it, so write a new migration that reverts it`];
     if (now.phase !== phase) return [`${name} was ${phase} and is ${now.phase} now: write a new migration`];
     if (now.checksum !== checksum) return [`${name} was changed: undo that, and write a new migration`];
     return [];
@@ -38,7 +39,7 @@ export function checkRegistry(
   return { problems, unrecorded };
 }
 
-/** Checks the registry, or with `--write` records what is new. */
+/** Checks the registry, or records new migrations with `--write`. */
 async function main(write: boolean): Promise<number> {
   const recorded = JSON.parse(readFileSync(FILE, 'utf8')) as RegisteredMigration[];
   const known = (await knownMigrations()).map(({ name, phase, checksum }) => ({ name, phase, checksum }));

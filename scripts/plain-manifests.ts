@@ -1,4 +1,4 @@
-/** The chart pcf-operator as plain manifests, for those who install without Helm. */
+/** The chart pcf-operator as plain manifests, for an installation without Helm. */
 import type { Helm } from '../sandbox/helm/helm.js';
 
 export const OPERATOR_CHART = 'deploy/helm/pcf-operator';
@@ -6,7 +6,7 @@ export const OPERATOR_NAMESPACE = 'pcf-system';
 
 const notice = '# Rendered from deploy/helm/pcf-operator by `npm run generate:manifests`; do not edit.\n';
 
-/** Enforces for the operator's own pods what the chart sets: the API server refuses any that ask for more. */
+/** Pod Security Standard of the namespace of the operator, whose pods comply with it. */
 const namespace = `apiVersion: v1
 kind: Namespace
 metadata:
@@ -15,17 +15,17 @@ metadata:
     pod-security.kubernetes.io/enforce: restricted
 `;
 
-/** File of deploy/k8s/ -> the chart's templates in it. deploy/k8s/kustomization.yaml names them. */
+/** File of deploy/k8s/ -> templates of the chart. deploy/k8s/kustomization.yaml lists the files. */
 const files: Record<string, readonly string[]> = {
   crds: ['crds'],
   operator: ['deployment', 'service', 'pdb', 'network-policy', 'flow-schema'],
   rbac: ['rbac'],
   'user-roles': ['user-roles'],
-  // A folder of its own: it needs the CRDs of the Prometheus operator, and is for those who have them.
+  // A separate folder, because it requires the CRDs of the Prometheus operator.
   'monitoring/monitoring': ['monitoring'],
 };
 
-/** Values of the plain manifests that differ from the chart's own. */
+/** Values of the plain manifests that differ from the defaults of the chart. */
 const values = [
   'crds.keep=false',
   'uninstallCheck.enabled=false',
@@ -34,7 +34,7 @@ const values = [
   'dashboard.enabled=true',
 ];
 
-/** Path from the repository's root -> text of each. */
+/** Path relative to the repository -> content. */
 export async function plainManifests(helm: Helm): Promise<Record<string, string>> {
   const out: Record<string, string> = { 'deploy/k8s/namespace.yaml': notice + namespace };
   for (const [file, templates] of Object.entries(files)) {
@@ -48,7 +48,7 @@ export async function plainManifests(helm: Helm): Promise<Record<string, string>
   return out;
 }
 
-/** The labels say who manages the object, and that is not Helm here. */
+/** The labels would name Helm as the manager. */
 function withoutHelm(text: string): string {
   return text
     .replaceAll(/^ *app\.kubernetes\.io\/managed-by: Helm\n/gm, '')

@@ -1,4 +1,4 @@
-/** `npm run generate:manifests`: writes deploy/k8s/, which is the chart pcf-operator with its own values. */
+/** `npm run generate:manifests`: writes deploy/k8s/, the rendered chart pcf-operator. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';

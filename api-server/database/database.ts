@@ -22,7 +22,7 @@ export interface DatabaseParts {
   entities: EntityTarget<object>[];
   /** Why this image can't run on the schema; undefined when it can. */
   schemaMisfit: (connection: WatchConnection) => Promise<string | undefined>;
-  /** Shares recent writers between processes. Without it, each process knows only its own writers. */
+  /** Shares recent writers between processes. Without it, each process records only its own writers. */
   redis?: RedisClient;
   log: Logger;
   observe(event: StatementEvent): void;

@@ -138,7 +138,7 @@ function ruleOf(type: GraphQLNamedType): AccessRule | undefined {
   return accessOf(type) ?? (inner && accessOf(getNamedType(nodeOf(inner))));
 }
 
-/** The field of a connection or edge that leads to its nodes; undefined for other types. */
+/** The field of a connection or edge that returns its nodes; undefined for other types. */
 function listed(type: GraphQLObjectType): GraphQLField<unknown, unknown> | undefined {
   const { edges, node, cursor } = type.getFields();
   return edges ?? (cursor && node);

@@ -1,6 +1,5 @@
 /** Facts about the schema from earlier statements of the migration and from older migrations. All but tables are keyed by name, without their schema. */
 import { commandsOf, constraintsOf, type Tree, tableKey, texts } from './ast.js';
-import { callsUserCode } from './functions.js';
 
 interface IndexFact {
   /** Empty if the index has an expression. */
@@ -75,9 +74,6 @@ export class Facts {
         if (body.kind === 'OBJECT_AGGREGATE') {
           this.functions.set(texts(body.defnames).at(-1) ?? '', { isStable: false, hasParameters: true });
         }
-        return;
-      case 'ViewStmt':
-        if (callsUserCode(body.query, this)) this.callingViews.add(body.view?.relname);
         return;
       case 'RenameStmt':
         this.discard(body);

@@ -1,15 +1,18 @@
 /** Judges the SQL of a migration by PostgreSQL's own grammar (libpg-query is the server's parser). */
-import type { MigrationPhase } from '../../contract/image.js';
 import { commandsOf, isConcurrent, kindOf, relationName, type Tree, walk } from './ast.js';
-import { Facts } from './facts.js';
+import type { LintContext } from './context.js';
+import type { Facts } from './facts.js';
 import { functionBody } from './function-body.js';
-import { functionRules, functionRulesOfBody } from './functions.js';
+import { callsUserCode, functionRules, functionRulesOfBody } from './functions.js';
+import { blocksTraffic, strongest } from './locks.js';
 import { createdNames, dropped } from './names.js';
 import { createdTable, isOwn } from './own-tables.js';
 import { parse } from './parser.js';
 import { ABSOLUTE, LOCK_RULES, RULES, type RuleName } from './rules.js';
 import { rulesOfKind } from './statements.js';
-import { blocksTraffic, fills, type HeldLock, isSlow, locksOf, strongest } from './transaction.js';
+import { fills, isSlow, locksOf } from './transaction.js';
+
+export { type LintContext, type LintHistory, lintContext } from './context.js';
 
 export interface Finding {
   rule: RuleName;
@@ -23,47 +26,6 @@ export interface Statement {
   kind: string;
   body: Tree;
   text: string;
-}
-
-/** Knowledge from other migrations of the image. */
-export interface LintHistory {
-  /** Names that older contracts, which may still have to run, drop. */
-  doomed: ReadonlySet<string>;
-  /** Facts about the schema from older migrations. */
-  facts: Facts;
-}
-
-/** State of the lint of one migration. The sets and `facts` grow with each statement. */
-export interface LintContext extends LintHistory {
-  phase: MigrationPhase;
-  transaction: boolean;
-  /** Tables the migration made itself: nobody uses them yet, so no lock hurts. */
-  created: Set<string>;
-  /** The created tables that were filled from a query: scans of them take time. */
-  filled: Set<string>;
-  /** All that it made itself, as `createdNames` has it. */
-  made: Set<string>;
-  /** Constraints it added NOT VALID. */
-  unvalidated: Set<string>;
-  /** The strongest lock on a table in use that the transaction holds, if it blocks the traffic. */
-  held?: HeldLock;
-}
-
-export function lintContext(
-  phase: MigrationPhase,
-  transaction: boolean,
-  { doomed = new Set(), facts = new Facts() }: Partial<LintHistory> = {},
-): LintContext {
-  return {
-    phase,
-    transaction,
-    doomed,
-    facts: facts.copy(), // a retry starts from the same facts
-    created: new Set(),
-    filled: new Set(),
-    made: new Set(),
-    unvalidated: new Set(),
-  };
 }
 
 /** The statements in a text. Throws the parser's error. */
@@ -101,7 +63,7 @@ async function lintStatement(statement: Statement, context: LintContext): Promis
   const { kind, body, text } = statement;
   const allowed = allowances(text);
   const isFunction = kind === 'CreateFunctionStmt';
-  if (isFunction) context.facts.record(kind, body); // it may be recursive
+  if (isFunction) recordStatement(kind, body, context.facts); // it may be recursive
   const ofBody = isFunction ? await rulesOfBody(statement, context) : [];
   const names = new Set([...rulesOf(statement, context), ...ofBody, ...allowed.unexplained]);
   const tooLong = heldTooLong(statement, context);
@@ -139,6 +101,13 @@ function finding(rule: RuleName, text: string, detail?: string): Finding {
   };
 }
 
+/** Records what the statement establishes. */
+export function recordStatement(kind: string, body: Tree, facts: Facts): void {
+  facts.record(kind, body);
+  const isView = kind === 'ViewStmt';
+  if (isView && callsUserCode(body.query, facts)) facts.callingViews.add(body.view?.relname);
+}
+
 /** Remembers what later statements of the same migration may build on. */
 function note({ kind, body }: Statement, context: LintContext): void {
   const { created, filled, made, unvalidated, facts } = context;
@@ -151,7 +120,7 @@ function note({ kind, body }: Statement, context: LintContext): void {
   const table = createdTable(kind, body);
   if (table && !mayExist) created.add(table);
   if (filledTable && isOwn(filledTable, created)) filled.add(relationName(filledTable));
-  facts.record(kind, body);
+  recordStatement(kind, body, facts);
   if (kind !== 'AlterTableStmt') return;
   for (const { def } of commandsOf(body)) {
     if (def?.Constraint?.skip_validation) unvalidated.add(def.Constraint.conname);

@@ -1,8 +1,8 @@
 /** The rules of each kind of statement. */
 import { alterTableRules } from './alter-table.js';
 import { commandsOf, hasOption, isConcurrent, isNull, type Tree, tableKey, texts } from './ast.js';
+import type { LintContext } from './context.js';
 import type { Facts } from './facts.js';
-import type { LintContext } from './lint.js';
 import { droppedNames } from './names.js';
 import { isOwn, isTemporary } from './own-tables.js';
 import type { RuleName } from './rules.js';

@@ -3,39 +3,9 @@
  * on tables in use, and whether the duration grows with a table.
  */
 import { commandsOf, constraintsOf, isConcurrent, relationName, type Tree, texts, walk } from './ast.js';
-import type { LintContext } from './lint.js';
+import type { LintContext } from './context.js';
+import { type HeldLock, LOCK_MODES, type LockMode } from './locks.js';
 import { isOwn } from './own-tables.js';
-
-/** PostgreSQL's table-level lock modes, the weakest first. */
-export const LOCK_MODES = [
-  'ACCESS SHARE',
-  'ROW SHARE',
-  'ROW EXCLUSIVE',
-  'SHARE UPDATE EXCLUSIVE',
-  'SHARE',
-  'SHARE ROW EXCLUSIVE',
-  'EXCLUSIVE',
-  'ACCESS EXCLUSIVE',
-] as const;
-
-export type LockMode = (typeof LOCK_MODES)[number];
-
-export interface HeldLock {
-  table: string;
-  mode: LockMode;
-}
-
-/** From SHARE on, a lock conflicts with INSERT, UPDATE and DELETE. */
-export function blocksTraffic({ mode }: HeldLock): boolean {
-  return LOCK_MODES.indexOf(mode) >= LOCK_MODES.indexOf('SHARE');
-}
-
-export function strongest(locks: (HeldLock | undefined)[]): HeldLock | undefined {
-  const rank = (lock: HeldLock) => LOCK_MODES.indexOf(lock.mode);
-  return locks
-    .filter((one) => one !== undefined)
-    .reduce<HeldLock | undefined>((best, one) => (best && rank(best) >= rank(one) ? best : one), undefined);
-}
 
 /** The locks that a statement takes on tables in use. Statements without a blocking lock return none. */
 export function locksOf(kind: string, body: Tree, { created }: LintContext): HeldLock[] {

@@ -20,7 +20,7 @@ export function boundText({ min, max, compareWithStable, job, webhook }: MetricS
   ];
   if (parts.length > 0) return parts.join(', ');
   if (job) return 'the Job succeeds';
-  return webhook ? 'the webhook agrees' : 'none';
+  return webhook ? 'the webhook returns Success' : 'none';
 }
 
 /** Whether higher or lower values are better. A metric with a minimum and no maximum is better if higher. */
@@ -77,20 +77,17 @@ function judgeSample(
     evaluation: { outcome, ...shown({ value, stable: peer?.value }), detail: `${prefix}${words}` },
     rank: rankOf(spec, value),
   });
-  if (Number.isNaN(value))
-    return say('Inconclusive', 'is NaN: nothing to divide by, as when there are no requests');
+  if (Number.isNaN(value)) return say('Inconclusive', 'is NaN, for example because there were no requests');
   const shownValue = format(value);
   if (spec.min !== undefined && value < spec.min)
     return say('Failure', `${shownValue} is less than ${spec.min}`);
   if (spec.max !== undefined && value > spec.max)
     return say('Failure', `${shownValue} is more than ${spec.max}`);
   if (!spec.compareWithStable) return say('Success', shownValue);
-  if (!peer && comparable) return say('Success', `${shownValue}, which the stable revision does not have`);
+  if (!peer && comparable)
+    return say('Success', `${shownValue}, not compared: the stable revision has no such series`);
   if (!peer || Number.isNaN(peer.value))
-    return say(
-      'Inconclusive',
-      `${shownValue} has nothing to be compared with: no data of the stable revision`,
-    );
+    return say('Inconclusive', `${shownValue}, not compared: no data of the stable revision`);
   return compare(spec, value, peer.value, say);
 }
 
@@ -106,7 +103,7 @@ function compare(
   // Floating point: 0.99 - 0.98 is slightly more than 0.01.
   const failed = worse > tolerance + 1e-12 * Math.max(Math.abs(stable), Math.abs(value));
   const words = `${format(value)}, stable has ${format(stable)}`;
-  if (failed) return say('Failure', `${words}: worse by ${format(worse)}, ${format(tolerance)} is tolerated`);
+  if (failed) return say('Failure', `${words}: worse by ${format(worse)}, tolerance ${format(tolerance)}`);
   return say('Success', words);
 }
 

@@ -96,6 +96,6 @@ export function readingOf(object: KubeObject): Reading | undefined {
   return {
     type: 'Verdict',
     outcome: 'Failure',
-    message: `Job ${metadata.name} failed${why}; kubectl logs job/${metadata.name} shows more`,
+    message: `Job ${metadata.name} failed${why}; see kubectl logs job/${metadata.name}`,
   };
 }

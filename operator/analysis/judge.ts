@@ -29,7 +29,7 @@ export function judge(
   const verdict = GRAVITY.find((it) => perMetric.some((metric) => metric.verdict === it)) ?? 'Passed';
   const telling = perMetric.filter((metric) => metric.verdict === verdict);
   const message = telling.map(({ name, message }) => `${name}: ${message}`).join('; ');
-  return { verdict, message: message || 'there is nothing to measure', perMetric };
+  return { verdict, message: message || 'no metrics to measure', perMetric };
 }
 
 type Rule = (metric: PlannedMetric, counts: MetricCounts, now: number) => Judgement | undefined;
@@ -48,20 +48,20 @@ function failed({ failureLimit }: PlannedMetric, counts: MetricCounts): Judgemen
   if (counts.failures <= failureLimit) return undefined;
   const tolerated =
     failureLimit > 0 ? `, ${failureLimit} ${failureLimit === 1 ? 'is' : 'are'} tolerated` : '';
-  const times = counts.failures === 1 ? 'a measurement' : `${counts.failures} measurements`;
+  const times = counts.failures === 1 ? '1 measurement' : `${counts.failures} measurements`;
   return { verdict: 'Failed', message: `${times} failed${tolerated}${last(counts)}` };
 }
 
 function notMeasured({ initialDelayMs }: PlannedMetric, counts: MetricCounts): Judgement | undefined {
   if (counts.lastMeasuredAt !== undefined) return undefined;
   const first = new Date(Date.parse(counts.since) + initialDelayMs).toISOString();
-  return { verdict: 'Running', message: `waits for its first measurement, at ${first}` };
+  return { verdict: 'Running', message: `waiting for its first measurement at ${first}` };
 }
 
 function unavailable(_metric: PlannedMetric, { outcome, outcomeSince, detail }: MetricCounts) {
   if (outcome !== 'Error') return undefined;
   const why = detail ? `: ${detail}` : '';
-  return { verdict: 'Unavailable', message: `could not be measured since ${outcomeSince}${why}` } as const;
+  return { verdict: 'Unavailable', message: `measurements fail since ${outcomeSince}${why}` } as const;
 }
 
 function inconclusive({ inconclusiveLimit }: PlannedMetric, counts: MetricCounts): Judgement | undefined {
@@ -69,13 +69,13 @@ function inconclusive({ inconclusiveLimit }: PlannedMetric, counts: MetricCounts
   const { inARow, outcomeSince, detail } = counts;
   return {
     verdict: 'Inconclusive',
-    message: `${inARow} ${inARow === 1 ? 'measurement' : 'measurements in a row'} since ${outcomeSince} said nothing: ${detail ?? 'no data'}`,
+    message: `${inARow} ${inARow === 1 ? 'measurement is' : 'consecutive measurements are'} inconclusive since ${outcomeSince}: ${detail ?? 'no data'}`,
   };
 }
 
 function noData(metric: PlannedMetric, counts: MetricCounts): Judgement | undefined {
   if (counts.outcome !== 'Inconclusive') return undefined;
-  const message = `the last measurement said nothing: ${counts.detail ?? 'no data'}; ${progress(metric, counts)}`;
+  const message = `the last measurement is inconclusive: ${counts.detail ?? 'no data'}; ${progress(metric, counts)}`;
   return { verdict: 'Running', message };
 }
 
@@ -91,7 +91,7 @@ function stale(metric: PlannedMetric, counts: MetricCounts, now: number): Judgem
   if (ageMs <= FRESH_INTERVALS * metric.intervalMs + metric.timeoutMs) return undefined;
   return {
     verdict: 'Running',
-    message: `waits for a new measurement, the last is of ${counts.lastMeasuredAt}`,
+    message: `waiting for a new measurement, the last one was at ${counts.lastMeasuredAt}`,
   };
 }
 
@@ -103,5 +103,5 @@ function progress({ count }: PlannedMetric, counts: MetricCounts): string {
 }
 
 function last({ detail }: MetricCounts): string {
-  return detail ? `; the last: ${detail}` : '';
+  return detail ? `; last result: ${detail}` : '';
 }

@@ -18,9 +18,9 @@ export function substitute(query: string, names: Names): string {
     const value = Object.hasOwn(values, inner) ? values[inner] : undefined;
     if (value !== undefined) return escaped(value);
     if (inner === 'stableRevision')
-      throw new Error('the query names {{stableRevision}}, and there is none yet');
+      throw new Error('the query contains {{stableRevision}}, but there is no stable revision yet');
     throw new Error(
-      `the query holds ${whole}; there are ${Object.keys(values)
+      `the query contains the unknown placeholder ${whole}; known are ${Object.keys(values)
         .map((it) => `{{${it}}}`)
         .join(', ')}`,
     );

@@ -93,7 +93,7 @@ export class AnalysisScheduler {
     const task = tasks.get(name);
     if (!task) return;
     tasks.delete(name);
-    task.abort.abort(new Error('given up'));
+    task.abort.abort(new Error('aborted'));
     const provider = providerType(task.request.metric);
     const queue = this.waiting[provider];
     const index = queue.indexOf(task);
@@ -140,7 +140,7 @@ export class AnalysisScheduler {
     const { metric } = request;
     const either = AbortSignal.any([signal, AbortSignal.timeout(metric.timeoutMs + GRACE_MS)]);
     const { promise: ended, reject } = Promise.withResolvers<never>();
-    const end = () => reject(new Error('no answer in time'));
+    const end = () => reject(new Error('timeout of the measurement'));
     either.addEventListener('abort', end, { once: true });
     try {
       return evaluate(metric.spec, await Promise.race([provider.measure(request, either), ended]));

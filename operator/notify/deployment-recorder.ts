@@ -37,8 +37,8 @@ class AnsweredError extends DeliveryRefused {
 
 const PASSING = ['INTERNAL_SERVER_ERROR', 'SERVICE_UNAVAILABLE', 'DEADLINE_EXCEEDED', 'RATE_LIMITED'];
 const ADVICE: Record<string, string> = {
-  UNAUTHENTICATED: 'it does not know the API key, or none is set (reporting.apiKeySecretRef)',
-  NOT_FOUND: 'there is nothing of the kind; reporting.url ends in /graphql',
+  UNAUTHENTICATED: 'the API key is invalid or not set (reporting.apiKeySecretRef)',
+  NOT_FOUND: 'not found; reporting.url must end with /graphql',
   FORBIDDEN: 'its API key needs the role OPERATOR and the scopes READ, CATALOG and DEPLOYMENTS',
 };
 
@@ -71,7 +71,7 @@ export class DeploymentRecorder {
       return (made.createService as { id: string }).id;
     } catch (error) {
       // Another client created it concurrently.
-      if (isConflict(error)) throw new TryLater(`${this.label} made the service just now`, undefined);
+      if (isConflict(error)) throw new TryLater(`${this.label} is creating the service`, undefined);
       throw error;
     }
   }
@@ -123,7 +123,7 @@ export class DeploymentRecorder {
     const { data, errors } = parse(answered.text) ?? {};
     if (errors?.length) throw this.errorOf(errors);
     accept(this.label, answered);
-    if (!data) throw new DeliveryRefused(`${this.label} does not answer as a GraphQL API does`);
+    if (!data) throw new DeliveryRefused(`${this.label} returned no GraphQL response`);
     return data;
   }
 
@@ -131,7 +131,7 @@ export class DeploymentRecorder {
   private errorOf(errors: NonNullable<Answer['errors']>): Error {
     const given = String(errors[0]?.extensions?.code ?? '');
     const code = /^[A-Z_]{1,40}$/.test(given) ? given : 'an error';
-    const message = `${this.label} answered ${code}${ADVICE[code] ? `: ${ADVICE[code]}` : ''}`;
+    const message = `${this.label} returned ${code}${ADVICE[code] ? `: ${ADVICE[code]}` : ''}`;
     return PASSING.includes(code) ? new TryLater(message, undefined) : new AnsweredError(message, code);
   }
 }

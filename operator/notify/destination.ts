@@ -63,7 +63,9 @@ function webhookDestination(api: PcfApi, webhook: NotificationWebhook, secrets: 
       const url = await secrets.value(namespace, webhook.urlSecretRef, signal);
       const { name, key } = webhook.urlSecretRef;
       if (!url.startsWith('https://')) {
-        throw new OutgoingError(`${label}: key "${key}" of Secret ${namespace}/${name} holds no https URL`);
+        throw new OutgoingError(
+          `${label}: key "${key}" of Secret ${namespace}/${name} contains no https URL`,
+        );
       }
       const tls = await secrets.tls(namespace, webhook.tls, signal);
       const headers = jsonHeaders(api, event);
@@ -115,7 +117,7 @@ function jsonHeaders(api: PcfApi, event: DeliveryEvent): Record<string, string> 
 /** The response body is omitted from messages: some services include the URL in it. */
 export function accept(label: string, { status, headers }: OutgoingResponse): void {
   if (status >= 200 && status <= 299) return;
-  const message = `${label} answered ${status}`;
+  const message = `${label} returned status ${status}`;
   if (status === 408 || status === 429 || status >= 500) throw new TryLater(message, retryAfterMs(headers));
   throw new DeliveryRefused(message);
 }

@@ -66,7 +66,7 @@ export class MessageQueue {
   /** Never throws. */
   put(message: Message): void {
     if (this.pending >= this.capacity) {
-      this.drop(message, 'too many notifications wait');
+      this.drop(message, 'too many queued notifications');
       return;
     }
     this.pending += 1;
@@ -87,7 +87,7 @@ export class MessageQueue {
 
   /** Drops queued messages: this process lost leadership, or is shutting down. */
   stop(): void {
-    this.stopping.abort(new Error('the operator stops'));
+    this.stopping.abort(new Error('the operator is shutting down'));
   }
 
   private async work(line: string): Promise<void> {
@@ -106,7 +106,7 @@ export class MessageQueue {
   private async deliver(message: Waiting): Promise<void> {
     const { kind, deadline } = message;
     const { signal } = this.stopping;
-    let why = 'the deadline is over before the first try';
+    let why = 'expired before the first attempt';
     for (let failures = 0; !signal.aborted && (this.clock.now() < deadline || failures === 0); ) {
       const error = await this.tryOnce(message);
       if (!error) {
@@ -124,7 +124,7 @@ export class MessageQueue {
       if (this.clock.now() + delayMs >= deadline) break;
       await pause(this.clock, delayMs, signal);
     }
-    this.drop(message, signal.aborted ? 'the operator stopped' : why);
+    this.drop(message, signal.aborted ? 'the operator is shutting down' : why);
   }
 
   /**

@@ -95,7 +95,9 @@ export class Controller {
     const looping = [...this.immediate].filter(([, times]) => times >= LOOP_REQUEUES).map(([key]) => key);
     if (looping.length > 0) return `reconcile loop without progress: ${looping.slice(0, 3).join(', ')}`;
     const longestMs = Math.max(0, ...this.queue.workingMs());
-    return longestMs > HANGING_MS ? `a reconcile takes ${Math.round(longestMs / 1000)} s` : undefined;
+    return longestMs > HANGING_MS
+      ? `a reconcile has been running for ${Math.round(longestMs / 1000)} s`
+      : undefined;
   }
 
   private async work(): Promise<void> {

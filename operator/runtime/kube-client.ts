@@ -212,7 +212,7 @@ export class KubeClient {
     const response = await this.send('GET', path, { query, signal, stream: true });
     if (response.statusCode < 400) return response.body;
     const late = setTimeout(
-      () => response.body.destroy(new Error('the refusal never ended')),
+      () => response.body.destroy(new Error('the error response did not end')),
       this.timeoutMs,
     );
     throw await this.refusal(response).finally(() => clearTimeout(late));

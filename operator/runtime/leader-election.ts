@@ -206,7 +206,7 @@ export class LeaderElector {
 
   private async timed<T>(ms: number, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const late = new AbortController();
-    const cancel = this.clock.after(ms, () => late.abort(new Error(`no answer within ${ms} ms`)));
+    const cancel = this.clock.after(ms, () => late.abort(new Error(`no response within ${ms} ms`)));
     try {
       return await act(late.signal);
     } finally {

@@ -1,4 +1,4 @@
-/** A real control plane as four local processes: etcd, API server, controller manager, scheduler. */
+/** A Kubernetes control plane as four local processes: etcd, API server, controller manager, scheduler. */
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,20 +12,23 @@ import { freePorts } from '../process/ports.js';
 import { writeKubeconfig } from './kubeconfig.js';
 
 export interface ClusterOptions {
-  /** Folder for data, logs and the kubeconfig. */
+  /** Folder of data, logs and the kubeconfig. */
   stateDir: string;
   programs: ControlPlane;
   ledger: Ledger;
-  /** Further flags of kube-apiserver. */
+  /** Additional flags of kube-apiserver. */
   apiServerArgs?: string[];
   /**
-   * Address of the API server in a network that has real nodes and pods. They reach it there, and
-   * their leases are watched. Without it the API server listens on loopback only.
+   * Address of the API server in a network with real nodes and pods, which connect to it, and whose Leases
+   * are watched. Default: the API server listens on loopback only.
    */
   nodeNetworkAddress?: string;
 }
 
-/** An address that no host has (RFC 5737). The API server wants one to advertise, and refuses loopback. */
+/**
+ * An address that is assigned to no host (RFC 5737). The API server requires an advertise address, and
+ * rejects loopback.
+ */
 const ADVERTISED = '192.0.2.1';
 
 export class Cluster {
@@ -33,7 +36,7 @@ export class Cluster {
   readonly server: string;
   private readonly token = randomBytes(24).toString('hex');
   private readonly etcd: ManagedProcess;
-  /** Tests kill it and start it again, on the same port. */
+  /** Tests kill it and restart it on the same port. */
   readonly apiServer: ManagedProcess;
   private readonly others: ManagedProcess[];
 
@@ -51,7 +54,7 @@ export class Cluster {
     ];
   }
 
-  /** Starts everything with fresh data and resolves when the API server is ready. */
+  /** Starts all processes with empty data. Resolves when the API server is ready. */
   static async start(options: ClusterOptions): Promise<Cluster> {
     const [etcd, peer, api, manager, scheduler] = (await freePorts(5)) as [
       number,
@@ -75,12 +78,12 @@ export class Cluster {
 
   async stop(): Promise<void> {
     await Promise.all(this.others.map((one) => one.stop(3_000)));
-    // With its etcd gone the API server would wait for it: end it for good.
+    // Without etcd the API server would wait for it during a graceful shutdown: kill it.
     await this.apiServer.stop(2_000);
     await this.etcd.stop(3_000);
   }
 
-  /** Starts the API server again after a kill, and waits until it is ready. */
+  /** Restarts the API server after a kill, and waits until it is ready. */
   async restartApiServer(): Promise<void> {
     this.apiServer.start();
     await this.apiServerReady();
@@ -137,7 +140,7 @@ export class Cluster {
     writeFileSync(this.pki('tokens.csv'), `${this.token},admin,admin,system:masters\n`, { mode: 0o600 });
   }
 
-  /** What the API server and the node show each other. Made again with each cluster. */
+  /** Certificates of the API server and the node. Created per cluster. */
   private async writeNodeIdentity(): Promise<void> {
     const { cert, private: key } = await generate([{ name: 'commonName', value: 'PCF sandbox node' }], {
       keySize: 2048,
@@ -148,7 +151,7 @@ export class Cluster {
     writeFileSync(this.pki('node.crt'), cert);
   }
 
-  /** Certificate and key by which the API server and the node know each other. */
+  /** Certificate and key for mutual TLS between the API server and the node. */
   get nodeIdentity(): Identity {
     return {
       cert: readFileSync(this.pki('node.crt'), 'utf8'),
@@ -166,7 +169,7 @@ export class Cluster {
       `--listen-peer-urls=${peer}`,
       `--initial-advertise-peer-urls=${peer}`,
       `--initial-cluster=default=${peer}`,
-      '--unsafe-no-fsync', // the data lives no longer than the sandbox
+      '--unsafe-no-fsync', // the data is deleted with the sandbox
       '--log-level=warn',
     ];
   }

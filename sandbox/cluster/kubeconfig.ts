@@ -3,13 +3,13 @@ import { stringify } from 'yaml';
 
 export interface KubeconfigInput {
   server: string;
-  /** PEM. */
+  /** In PEM format. */
   ca: string;
   token: string;
   user: string;
 }
 
-/** Writes a kubeconfig that any kubectl can use; readable by its owner only. */
+/** Writes a kubeconfig that only its owner can read. */
 export function writeKubeconfig(path: string, { server, ca, token, user }: KubeconfigInput): void {
   const config = {
     apiVersion: 'v1',

@@ -1,4 +1,4 @@
-/** Builds the all-in-one control plane with Go. Minutes, once; then it is in the cache. */
+/** Builds the control plane with Go, which takes some minutes. The result is cached. */
 import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { goBuild, type Progress } from '../process/go-build.js';
@@ -6,7 +6,7 @@ import { withLock } from '../process/lock.js';
 import { VERSIONS } from '../versions.js';
 import { PROGRAMS, SOURCE } from './programs.js';
 
-/** Builds into `folder`, atomically. If another process builds it already, waits for that one. */
+/** Builds into `folder`, atomically. Waits if another process is already building it. */
 export async function build(folder: string, progress: Progress): Promise<void> {
   mkdirSync(dirname(folder), { recursive: true });
   const lock = `${folder}.building`;
@@ -27,7 +27,7 @@ async function buildUnlessThere(folder: string, scraps: string, progress: Progre
       target: '.',
       ldflags: [version('k8s.io/component-base/version'), version('k8s.io/client-go/pkg/version')],
       output: join(staging, 'control-plane'),
-      // 3.7 GB: it goes with the lock.
+      // 3.7 GB, deleted with the lock.
       cache: join(scraps, 'gocache'),
     },
     progress,

@@ -1,4 +1,4 @@
-/** The official releases, each checked against the checksum that is published beside it. */
+/** Downloads official releases, and verifies their published checksums. */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,11 +7,13 @@ import { EnvHttpProxyAgent, request } from 'undici';
 import type { Progress } from '../process/go-build.js';
 import { VERSIONS } from '../versions.js';
 
-/** Downloads all programs into `folder`, or nothing. Throws when the release can't be reached or a checksum differs. */
+/**
+ * Downloads all programs into `folder`, or none. Throws if the release is unreachable or a checksum differs.
+ */
 export async function download(folder: string, progress: Progress): Promise<void> {
   if (process.platform !== 'linux') throw new Error('Kubernetes publishes servers for Linux only');
   const arch = process.arch === 'arm64' ? 'arm64' : 'amd64';
-  // Beside its place: a rename does not reach from one file system to another.
+  // In the same file system, because a rename can't cross file systems.
   mkdirSync(dirname(folder), { recursive: true });
   const staging = mkdtempSync(join(dirname(folder), '.download-'));
   try {
@@ -48,17 +50,17 @@ async function downloadEtcd(staging: string, arch: string, progress: Progress): 
   rmSync(join(staging, archive.replace('.tar.gz', '')), { recursive: true });
 }
 
-/** Gives up soon on a network that swallows packets; goes through a proxy if the environment names one. */
+/** Uses a short connect timeout, and the proxy of the environment. */
 const agent = new EnvHttpProxyAgent({ connect: { timeout: 4_000 } });
 
-/** The bytes, if their SHA-256 is the expected one. */
+/** The content, if its SHA-256 matches. */
 export function verified(name: string, bytes: Buffer, expected: string): Buffer {
   const actual = createHash('sha256').update(bytes).digest('hex');
   if (actual !== expected) throw new Error(`checksum of ${name} is ${actual}, not ${expected} as published`);
   return bytes;
 }
 
-/** GET, following redirects. Throws on anything but 200. */
+/** GET with redirects. Throws for any status other than 200. */
 export async function fetchBytes(url: string, redirects = 5): Promise<Buffer> {
   const response = await request(url, {
     dispatcher: agent,

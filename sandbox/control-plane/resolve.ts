@@ -9,7 +9,7 @@ import { build } from './build.js';
 import { download } from './download.js';
 import { type ControlPlane, PROGRAMS, SOURCE } from './programs.js';
 
-/** A way to have all programs: puts them into a folder, or throws why it can't. */
+/** A source of the programs: writes them to a folder, or throws the reason. */
 export interface Source {
   name: string;
   obtain: (folder: string, progress: Progress) => Promise<void>;
@@ -20,7 +20,7 @@ const sources: readonly Source[] = [
   { name: 'build', obtain: build },
 ];
 
-/** Paths of all programs. Throws an error that says what was tried and what to do. */
+/** Paths of all programs. Throws an error with the attempts and a remedy. */
 export async function resolveControlPlane(
   progress: Progress,
   env: NodeJS.ProcessEnv = process.env,
@@ -47,7 +47,7 @@ export async function resolveControlPlane(
   );
 }
 
-/** Each program in the first folder that has it. */
+/** Each program from the first folder that contains it. */
 export function locate(folders: readonly string[]): Partial<ControlPlane> {
   const found: Partial<ControlPlane> = {};
   for (const program of PROGRAMS) {
@@ -70,7 +70,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Changes with the version and with what the build is made of. */
+/** Changes with the version and the inputs of the build. */
 function cacheKey(): string {
   const hash = createHash('sha256');
   for (const file of ['go.mod', 'go.sum', 'main.go']) {

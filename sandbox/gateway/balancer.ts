@@ -1,8 +1,8 @@
-/** Choices that come out exact over time, not only on average. */
+/** Load balancing with exact shares, not only on average. */
 
 /**
- * Smooth weighted round-robin (nginx's): of every 100 requests, each choice gets
- * just its weight, spread as evenly as can be.
+ * Smooth weighted round-robin (as in nginx): of 100 requests, each destination receives exactly its weight,
+ * distributed evenly.
  */
 export class WeightedChoice<T> {
   private readonly current: number[];

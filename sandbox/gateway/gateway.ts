@@ -1,6 +1,6 @@
 /**
- * An HTTPS gateway that routes as Envoy would: by host, header and weight, to ready
- * endpoints only, with 503 when there is none and another try when a connection fails.
+ * An HTTPS gateway with the routing of Envoy: by host, header and weight, to ready endpoints only, with 503
+ * without an endpoint, and retries after connection failures.
  */
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -12,7 +12,7 @@ import { generate } from 'selfsigned';
 import { Agent, type Dispatcher } from 'undici';
 import type { RoutingTable } from './routing-table.js';
 
-/** As Envoy, the gateway keeps a request in memory to be able to send it again. */
+/** Like Envoy, the gateway buffers a request for retries. */
 const MAX_BODY = 1024 * 1024;
 const CONNECT_FAILURES = new Set(['ECONNREFUSED', 'ECONNRESET', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_SOCKET']);
 const HOP_BY_HOP = new Set([
@@ -34,7 +34,7 @@ export class Gateway {
     private readonly stateDir: string,
   ) {}
 
-  /** Path of the certificate that clients must trust: `curl --cacert`. */
+  /** Path of the certificate for clients: `curl --cacert`. */
   get caPath(): string {
     return join(this.stateDir, 'gateway', 'ca.crt');
   }
@@ -91,7 +91,7 @@ export class Gateway {
     await pipeline(answer.body, response);
   }
 
-  /** A copy, under a host name that tells it from the request, as Envoy does it. What becomes of it is nobody's concern. */
+  /** Mirrors a request with a modified host name, like Envoy. The response is ignored. */
   private async mirror(port: number, request: IncomingMessage, body: Buffer): Promise<void> {
     const host = `${request.headers.host ?? ''}-shadow`;
     const answer = await this.upstream
@@ -100,7 +100,7 @@ export class Gateway {
     await answer?.body.dump().catch(() => undefined);
   }
 
-  /** Made once; it lasts as long as the state folder. */
+  /** Created once per state folder. */
   private async certificate(): Promise<{ key: string; cert: string }> {
     const keyPath = join(this.stateDir, 'gateway', 'ca.key');
     if (!existsSync(this.caPath)) {

@@ -1,4 +1,4 @@
-/** VirtualServices, HTTPRoutes and plain Services as one kind of route. Pure. */
+/** Converts VirtualServices, HTTPRoutes and Services to a common format. Pure. */
 import { isDeepStrictEqual } from 'node:util';
 import { keyOf } from '../../operator/runtime/store.js';
 import type { Destination, DestinationRule, HttpRoute, Route, Rule, VirtualService } from './types.js';
@@ -15,7 +15,7 @@ export function fromVirtualService(object: VirtualService, destinationRules: Des
       labels: subsetLabels(destination, object, destinationRules),
       weight: percentage?.value ?? 100,
     }));
-    // Matches are alternatives; none at all matches everything.
+    // Matches are combined with OR; without matches everything matches.
     const matches = http.match ?? [{}];
     return matches.map(({ headers = {}, uri = {} }) => ({
       headers: Object.fromEntries(
@@ -36,13 +36,13 @@ function subsetLabels(
 ): Record<string, string> {
   if (!subset) return {};
   const { namespace = 'default' } = metadata;
-  // A short name means the Service of the object's own namespace, in either of them.
+  // A short name refers to a Service in the namespace of the object, for both kinds.
   const wanted = serviceOf(host, namespace);
   const rule = rules.find(
     (one) =>
       one.metadata.namespace === namespace && isDeepStrictEqual(serviceOf(one.spec.host, namespace), wanted),
   );
-  // Envoy answers 503 for a subset that nobody declared: labels that no pod has do the same.
+  // Envoy returns 503 for an undeclared subset: labels that match no pod have the same effect.
   return rule?.spec.subsets?.find(({ name }) => name === subset)?.labels ?? { 'no-such-subset': subset };
 }
 
@@ -89,7 +89,7 @@ export function fromHttpRoute(object: HttpRoute): Route {
   return { key: keyOf(object), hosts: object.spec.hostnames ?? [], rules };
 }
 
-/** A Service reached by a host name of its own, for a PcfApi without a router. */
+/** A Service with its own host name, for a PcfApi without a router. */
 export function fromService(host: string, key: string): Route {
   const [namespace, service] = key.split('/') as [string, string];
   return {
@@ -99,7 +99,7 @@ export function fromService(host: string, key: string): Route {
   };
 }
 
-/** The route for a host: an exact name before a wildcard. */
+/** Route of a host: an exact name takes precedence over a wildcard. */
 export function routeFor(routes: readonly Route[], host: string): Route | undefined {
   const exact = routes.find(({ hosts }) => hosts.includes(host));
   return (

@@ -1,4 +1,4 @@
-/** The routing objects and endpoints of the cluster, kept current by watches, ready to be asked by each request. */
+/** Routing objects and endpoints of the cluster, updated by watches. */
 import type { Logger } from 'pino';
 import { CacheSet } from '../../operator/runtime/cache-set.js';
 import type { KubeClient, KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
@@ -32,11 +32,11 @@ const PodKind = kind('', 'v1', 'Pod', 'pods');
 
 const BY_SERVICE = 'service';
 
-/** Told of each change of a routing object, as soon as the gateway routes by it. */
+/** Called after each change of a routing object, when it is in effect. */
 export type RouteListener = (object: KubeObject) => void;
 
 export class RoutingTable {
-  /** Host -> `namespace/name` of a Service, for hosts that no routing object has. */
+  /** Host -> `namespace/name` of a Service, for hosts without a routing object. */
   readonly serviceHosts = new Map<string, string>();
   private readonly caches: CacheSet;
   private readonly virtualServices: ResourceCache;
@@ -83,14 +83,14 @@ export class RoutingTable {
     return () => this.listeners.delete(listener);
   }
 
-  /** Whether any route is known for the host. */
+  /** Whether a route exists for the host. */
   knows(host: string): boolean {
     return this.routeFor(host) !== undefined;
   }
 
   /**
-   * Local ports that may answer the request, the one whose turn it is first;
-   * empty when the destination that was chosen has no ready endpoint.
+   * Local ports that can serve the request, in order of preference; empty if the selected destination has no
+   * ready endpoint.
    */
   upstreams(host: string, request: Request): number[] {
     const route = this.routeFor(host);
@@ -102,7 +102,7 @@ export class RoutingTable {
     return [...ports.slice(start), ...ports.slice(0, start)];
   }
 
-  /** Local ports that get a copy of the request, which nobody waits for. */
+  /** Local ports that receive a mirrored request. */
   mirrors(host: string, request: Request): number[] {
     const route = this.routeFor(host);
     const mirrors = (route && ruleFor(route, request)?.mirrors) ?? [];

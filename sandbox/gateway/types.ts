@@ -1,4 +1,4 @@
-/** The parts of the routing objects that the gateway follows. */
+/** Fields of routing objects that the gateway supports. */
 import type { KubeObject } from '../../operator/runtime/kube-client.js';
 
 export interface VirtualService extends KubeObject {
@@ -42,7 +42,7 @@ export interface EndpointSlice extends KubeObject {
   ports?: { name?: string; port?: number }[];
 }
 
-/** Where a share of the requests goes: a Service, narrowed to the pods with these labels. */
+/** A weighted destination: a Service, restricted to pods with these labels. */
 export interface Destination {
   namespace: string;
   service: string;
@@ -51,12 +51,12 @@ export interface Destination {
 }
 
 export interface Rule {
-  /** All must be there, with just these values. */
+  /** All of these headers must match exactly. */
   headers: Record<string, string>;
   /** Path prefix, whole segments only; empty: all paths. */
   path: string;
   destinations: Destination[];
-  /** Where copies go, each with the percentage of the requests as its weight. */
+  /** Destinations of mirrored requests, with the percentage as weight. */
   mirrors?: Destination[];
 }
 

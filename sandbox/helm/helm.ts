@@ -1,4 +1,4 @@
-/** Helm: the one on the PATH, else the one in the cache, else built from its Go module. */
+/** Helm from the PATH or the cache, or built from its Go module. */
 import { execFile } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
@@ -7,7 +7,7 @@ import type { Progress } from '../process/go-build.js';
 import { type GoProgram, goProgram } from '../process/go-program.js';
 import { VERSIONS } from '../versions.js';
 
-/** The path of a helm program. Throws an error that says what to do when none can be had. */
+/** Path of the helm program. Throws an error with a remedy if it is not available. */
 export async function resolveHelm(progress: Progress, env: NodeJS.ProcessEnv = process.env): Promise<string> {
   const onPath = (env.PATH ?? '').split(delimiter).filter(Boolean);
   const installed = onPath.map((folder) => join(folder, 'helm')).find(isExecutable);
@@ -40,7 +40,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-/** Runs helm, with state of its own instead of the user's. */
+/** Runs helm with separate state. */
 export class Helm {
   constructor(
     private readonly program: string,
@@ -48,16 +48,16 @@ export class Helm {
     private readonly kubeconfig?: string,
   ) {}
 
-  /** Resolves with what it printed. Throws with what it said on stderr when it fails. */
+  /** Resolves with stdout. Throws with stderr if it fails. */
   async run(args: readonly string[]): Promise<string> {
     const env = {
       PATH: process.env.PATH,
-      // For the client's own cache of what the API server has.
+      // Cache of API discovery.
       HOME: this.stateDir,
       HELM_CACHE_HOME: join(this.stateDir, 'cache'),
       HELM_CONFIG_HOME: join(this.stateDir, 'config'),
       HELM_DATA_HOME: join(this.stateDir, 'data'),
-      // Never the user's own cluster.
+      // Never uses the kubeconfig of the user.
       KUBECONFIG: this.kubeconfig ?? '/dev/null',
     };
     try {

@@ -1,24 +1,24 @@
-/** What probes and hooks do: an HTTP request, a connection, a command. */
+/** Actions of probes and hooks: an HTTP request, a connection, a command. */
 import { execFile } from 'node:child_process';
 import { connect } from 'node:net';
 import { promisify } from 'node:util';
 import { Agent, request } from 'undici';
 import type { Action, HttpGet } from './types.js';
 
-/** The running container that an action is for. */
+/** The running container of an action. */
 export interface ActionTarget {
   /** Local port of a container port, by number or name. */
   localPort(port: number | string): number | undefined;
-  /** A command of the container's as one of this machine. */
+  /** Converts a command of the container to a local command. */
   localCommand(command: readonly string[]): string[];
   env: NodeJS.ProcessEnv;
   cwd: string;
 }
 
-/** As the kubelet, which does not check the certificate of a probe's server; a connection each time. */
+/** Like the kubelet, it does not verify the server certificate, and uses a new connection each time. */
 const agent = new Agent({ connect: { rejectUnauthorized: false }, pipelining: 0 });
 
-/** Resolves when it succeeded. Throws why it did not. */
+/** Resolves if it succeeded. Throws the cause otherwise. */
 export async function act(target: ActionTarget, action: Action, timeoutMs: number): Promise<void> {
   if (action.httpGet) await httpGet(target, action.httpGet, timeoutMs);
   else if (action.tcpSocket) await reach(target.localPort(action.tcpSocket.port), timeoutMs);

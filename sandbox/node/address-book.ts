@@ -1,12 +1,12 @@
 /**
- * Where a pod's ports really are. Endpoint slices refuse loopback addresses, so each
- * pod is given an address that no host has, and each of its ports a free local one.
+ * Real addresses of pod ports. EndpointSlices reject loopback addresses, so each pod gets an unused address,
+ * and each of its ports a free local port.
  */
 export class AddressBook {
   private readonly locals = new Map<string, number>();
   private next = 1;
 
-  /** A new pod address out of 10.88.0.0/16. */
+  /** A new pod address in 10.88.0.0/16. */
   newAddress(): string {
     const index = this.next++;
     return `10.88.${(index >> 8) & 255}.${index & 255}`;
@@ -16,7 +16,7 @@ export class AddressBook {
     this.locals.set(`${address}:${port}`, localPort);
   }
 
-  /** Local port behind a pod's address and container port. */
+  /** Local port of a pod address and container port. */
   localPort(address: string, port: number): number | undefined {
     return this.locals.get(`${address}:${port}`);
   }

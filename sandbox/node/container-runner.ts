@@ -1,4 +1,4 @@
-/** Runs one container as a local process, again and again as its restart policy says. */
+/** Runs a container as a local process, and restarts it according to its restart policy. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -7,10 +7,10 @@ import type { Ledger } from '../process/ledger.js';
 import { type Exit, ManagedProcess } from '../process/managed-process.js';
 import { act } from './actions.js';
 import { type Image, loadImage } from './image.js';
-import { exitCodeOf, lastWords } from './last-words.js';
 import { type Launch, launchOf, logFileOf } from './launch.js';
 import { probe } from './prober.js';
 import { MissingReference } from './references.js';
+import { exitCodeOf, terminationMessage } from './termination-message.js';
 import { now } from './time.js';
 import type { Container, ContainerState, Pod, Terminated } from './types.js';
 
@@ -18,7 +18,7 @@ export interface RunnerContext {
   client: KubeClient;
   ledger: Ledger;
   imagesDir: string;
-  /** First delay after a crash, doubling up to `crashLoopMaxMs`. The kubelet's are 10 s and 5 min. */
+  /** First delay after a crash, doubled up to `crashLoopMaxMs`. Defaults of the kubelet: 10 s and 5 min. */
   crashLoopBaseMs: number;
   crashLoopMaxMs: number;
   podIp: string;
@@ -28,9 +28,9 @@ export interface RunnerContext {
   onChange: () => void;
 }
 
-/** How long until a missing Secret, ConfigMap or image is looked for again. */
+/** Retry interval for a missing Secret, ConfigMap or image. */
 const CONFIG_RETRY_MS = 500;
-/** A container that ran well for so long has its crashes forgotten, as by the kubelet. */
+/** Like the kubelet, it resets the backoff after this run time. */
 const CRASHES_FORGOTTEN_MS = 600_000;
 
 export class ContainerRunner {
@@ -48,7 +48,7 @@ export class ContainerRunner {
     private readonly pod: Pod,
     readonly container: Container,
     private readonly context: RunnerContext,
-    /** Init containers run to their end once: of them, only failures are tried again. */
+    /** Init containers run to completion once: only failures are retried. */
     private readonly once = false,
   ) {
     const folder = join(context.podFolder, container.name);
@@ -56,7 +56,7 @@ export class ContainerRunner {
     mkdirSync(folder, { recursive: true });
   }
 
-  /** Resolves when the container has ended for good. */
+  /** Resolves when the container has terminated permanently. */
   async run(): Promise<void> {
     for (let crashes = 0; !this.stopping.signal.aborted; ) {
       if (!(await this.startOnceReady())) return;
@@ -73,13 +73,13 @@ export class ContainerRunner {
     }
   }
 
-  /** Its preStop hook, SIGTERM, and SIGKILL after the grace period. */
+  /** Runs the preStop hook, sends SIGTERM, and SIGKILL after the grace period. */
   async stop(graceMs: number): Promise<void> {
     if (this.stopping.signal.aborted) return void (await this.process?.exited);
     this.stopping.abort();
     const deadline = performance.now() + graceMs;
     await this.preStop(graceMs);
-    // The kubelet gives two seconds even when the hook took all of the grace period.
+    // The kubelet adds two seconds if the hook used the whole grace period.
     const left = Math.max(graceMs === 0 ? 0 : 2_000, deadline - performance.now());
     await this.process?.stop(left);
   }
@@ -99,7 +99,7 @@ export class ContainerRunner {
     return exitCode !== 0 || (restartPolicy === 'Always' && !this.once);
   }
 
-  /** The first restart is at once, the second after the base delay, and so on, as the kubelet's. */
+  /** The first restart is immediate, the second after the base delay, as in the kubelet. */
   private async backOff(crashes: number): Promise<void> {
     if (crashes === 1) return;
     const { crashLoopBaseMs, crashLoopMaxMs } = this.context;
@@ -117,11 +117,14 @@ export class ContainerRunner {
     const work = hook.sleep
       ? sleep(Math.min(hook.sleep.seconds * 1000, graceMs), undefined, { ref: false })
       : act(this.launch, hook, graceMs);
-    // A hook that fails is no reason to stay; nor is one for a process that has ended.
+    // A failed hook does not delay the termination, and no hook runs after the process has exited.
     await Promise.race([work.catch(() => {}), exited]);
   }
 
-  /** Starts the process once its image, Secrets and ConfigMaps are there. False when the pod is stopped first. */
+  /**
+   * Starts the process when its image, Secrets and ConfigMaps exist. Returns false if the pod is stopped
+   * before.
+   */
   private async startOnceReady(): Promise<boolean> {
     for (let tries = 0; !this.stopping.signal.aborted; tries++) {
       try {
@@ -188,7 +191,7 @@ export class ContainerRunner {
     const exitCode = exitCodeOf(exit);
     const { terminationLog, container } = this;
     const fallBackToLog = container.terminationMessagePolicy === 'FallbackToLogsOnError' && exitCode !== 0;
-    const message = lastWords({ terminationLog, log: this.logFile(), fallBackToLog });
+    const message = terminationMessage({ terminationLog, log: this.logFile(), fallBackToLog });
     return {
       exitCode,
       reason: exitCode === 0 ? 'Completed' : 'Error',
@@ -210,7 +213,10 @@ export class ContainerRunner {
 
 class ImageError extends Error {}
 
-/** What the kubelet calls it; undefined when the API server could not be asked, which says nothing of the pod. */
+/**
+ * Reason as reported by the kubelet; undefined if the API server was unreachable, which is not an error of
+ * the pod.
+ */
 function reasonFor(error: unknown, tries: number): string | undefined {
   if (error instanceof ImageError) return tries === 0 ? 'ErrImagePull' : 'ImagePullBackOff';
   return error instanceof MissingReference ? 'CreateContainerConfigError' : undefined;

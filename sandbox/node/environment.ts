@@ -1,8 +1,8 @@
-/** The environment of a container, as plain values. */
+/** Environment of a container with resolved values. */
 import type { References } from './references.js';
 import type { Container, EnvVar, Pod } from './types.js';
 
-/** The variables of a container. Throws MissingReference for a Secret, ConfigMap or key that is not there. */
+/** Environment variables of a container. Throws MissingReference for a missing Secret, ConfigMap or key. */
 export async function environment(
   pod: Pod,
   container: Container,
@@ -20,7 +20,7 @@ export async function environment(
   for (const variable of container.env ?? []) {
     const value = await resolveVariable(variable, pod, references, podIp);
     if (value === undefined) continue;
-    // Only what is written in the pod is expanded, not what comes from elsewhere.
+    // Only literal values are expanded.
     env[variable.name] = variable.valueFrom ? value : expand(value, env);
   }
   return env;
@@ -38,7 +38,7 @@ async function resolveVariable(
   return from ? undefined : (value ?? '');
 }
 
-/** A field of the pod that the downward API offers; empty when the pod has no such thing. */
+/** A field of the downward API; empty if the pod does not have it. */
 export function fieldOf(pod: Pod, path: string, podIp: string): string {
   const one = /^metadata\.(labels|annotations)\['(.+)'\]$/.exec(path);
   if (one) return pod.metadata[one[1] as 'labels' | 'annotations']?.[one[2]!] ?? '';
@@ -61,7 +61,7 @@ export function fieldOf(pod: Pod, path: string, podIp: string): string {
   return values[path] ?? '';
 }
 
-/** `$(NAME)` becomes the value of an earlier variable; `$$(NAME)` stays literal. */
+/** `$(NAME)` is replaced by an earlier variable; `$$(NAME)` is literal. */
 export function expand(text: string, env: Readonly<Record<string, string>>): string {
   return text.replace(/\$?\$\(([A-Za-z_][A-Za-z0-9_.-]*)\)/g, (whole, name: string) =>
     whole.startsWith('$$') ? whole.slice(1) : (env[name] ?? whole),

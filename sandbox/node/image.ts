@@ -1,29 +1,29 @@
-/** A sandbox image: a folder with an image.json that says how to start what is in it. */
+/** A sandbox image: a folder with an image.json that describes its entrypoint. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Image {
-  /** The image's folder. */
+  /** Folder of the image. */
   root: string;
-  /** `node` means the Node.js that runs the sandbox; other words are paths in the folder or plain arguments. */
+  /** `node` is the Node.js of the sandbox; other elements are paths in the folder or arguments. */
   entrypoint: string[];
   env: Record<string, string>;
-  /** Container port -> the variable that tells the program which port it really gets. */
+  /** Container port -> environment variable with its real port. */
   portEnv: Record<string, string>;
 }
 
-/** Path of an image within the images folder: the registry's host is dropped. Throws when it is no image's name. */
+/** Path of an image in the images folder, without the registry host. Throws for an invalid name. */
 export function imagePath(reference: string): string {
   const parts = reference.split('/');
   const hasHost = parts.length > 1 && /[.:]|^localhost$/.test(parts[0]!);
   const path = (hasHost ? parts.slice(1) : parts).join('/');
-  // A digest takes the place of the tag: name:tag@sha256:..., name@sha256:...
+  // A digest replaces the tag: name:tag@sha256:..., name@sha256:...
   const [, name, tag, digest] = /^([^:@]+)(?::([^@]+))?(?:@(?:sha256:)?(.+))?$/.exec(path) ?? [];
   if (!name || path.includes('..')) throw new Error(`"${reference}" is not the name of an image`);
   return join(name, digest ?? tag ?? 'latest');
 }
 
-/** Throws an error in the kubelet's manner when there is no such image. */
+/** Throws an error like the kubelet if the image does not exist. */
 export function loadImage(imagesDir: string, reference: string): Image {
   const root = join(imagesDir, imagePath(reference));
   if (!existsSync(root))
@@ -38,12 +38,12 @@ export function loadImage(imagesDir: string, reference: string): Image {
   }
 }
 
-/** The command line of the image's entrypoint. */
+/** Command line of the entrypoint. */
 export function entrypointOf(image: Image): string[] {
   return imageCommand(image, image.entrypoint);
 }
 
-/** A command as it is in the image, as one of this machine. */
+/** Converts a command of the image to a local command. */
 export function imageCommand(image: Image, words: readonly string[]): string[] {
   return words.map((word, index) => {
     if (word === 'node' && index === 0) return process.execPath;

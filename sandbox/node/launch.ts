@@ -1,4 +1,4 @@
-/** Turns a container into a command of this machine: image, environment, volumes, ports. */
+/** Converts a container to a local command: image, environment, volumes, ports. */
 import { join } from 'node:path';
 import type { KubeClient } from '../../operator/runtime/kube-client.js';
 import type { ActionTarget } from './actions.js';
@@ -14,17 +14,17 @@ export interface LaunchContext {
   podFolder: string;
   /** Local port of each container port. */
   ports: ReadonlyMap<number, number>;
-  /** The local file behind the container's termination message path. */
+  /** Local file of the termination message path. */
   terminationLog: string;
 }
 
-/** What to start, and how probes and hooks reach it. */
+/** A command, and how probes and hooks access it. */
 export interface Launch extends ActionTarget {
   command: string;
   args: string[];
 }
 
-/** Throws MissingReference when a Secret, ConfigMap or key is not there (yet). */
+/** Throws MissingReference if a Secret, ConfigMap or key does not exist (yet). */
 export async function launchOf(
   pod: Pod,
   container: Container,
@@ -70,7 +70,7 @@ function numberOf(port: number | string, container: Container): number {
   return container.ports?.find(({ name }) => name === port)?.containerPort ?? Number(port);
 }
 
-/** Where the log of one run of a container is. */
+/** Log file of one run of a container. */
 export function logFileOf(podFolder: string, container: string, restartCount: number): string {
   return join(podFolder, container, `${restartCount}.log`);
 }

@@ -1,4 +1,4 @@
-/** The kubelet's side of `kubectl logs`: the API server asks here, and proves that it is the API server. */
+/** Kubelet endpoint of `kubectl logs`. The API server authenticates with its client certificate. */
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface LogFile {
   path: string;
-  /** Whether something may still be written to it. */
+  /** Whether the container can still write to it. */
   open(): boolean;
 }
 
@@ -18,7 +18,7 @@ export type FindLog = (
   previous: boolean,
 ) => LogFile | undefined;
 
-/** Certificate and key, in PEM, that both sides show and trust. */
+/** Certificate and key in PEM format, for mutual TLS. */
 export interface Identity {
   cert: string;
   key: string;
@@ -40,7 +40,7 @@ export class LogServer {
     });
   }
 
-  /** Resolves with the port it listens at. */
+  /** Resolves with its port. */
   listen(): Promise<number> {
     return new Promise((resolve, reject) => {
       this.server.once('error', reject);
@@ -69,7 +69,7 @@ export class LogServer {
     let position = lines === null ? 0 : await tailPosition(log.path, Number(lines));
     const follow = searchParams.get('follow') === 'true';
     for (let more = true; more && !response.destroyed; ) {
-      // Asked before it is read: what is written last is not missed.
+      // Evaluated before the read, so that the last output is not missed.
       more = follow && log.open() && !this.stopping.signal.aborted;
       position = await copy(log.path, position, response);
       if (more) await sleep(LOOK_AGAIN_MS, undefined, { ref: false });
@@ -78,7 +78,7 @@ export class LogServer {
   }
 }
 
-/** Sends what there is from a position on and returns where it ended. */
+/** Sends the content from a position, and returns the end position. */
 async function copy(path: string, start: number, response: ServerResponse): Promise<number> {
   const end = statSync(path).size;
   if (end <= start) return start;
@@ -86,7 +86,7 @@ async function copy(path: string, start: number, response: ServerResponse): Prom
   return end;
 }
 
-/** Where the last so many lines begin. */
+/** Start position of the last lines. */
 async function tailPosition(path: string, lines: number): Promise<number> {
   const starts: number[] = [0];
   let position = 0;
@@ -99,7 +99,7 @@ async function tailPosition(path: string, lines: number): Promise<number> {
     }
   }
   if (lines === 0) return position;
-  // A file that ends with a line's end has no line after it.
+  // A trailing newline starts no further line.
   return starts.at(-1) === position
     ? (starts.at(-lines - 1) ?? starts[0]!)
     : (starts.at(-lines) ?? starts[0]!);

@@ -1,4 +1,4 @@
-/** The Node object, and the Lease that says it is alive. */
+/** The Node object and its Lease. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isConflict, type KubeClient, type ResourceType } from '../../operator/runtime/kube-client.js';
 import { now } from './time.js';
@@ -13,11 +13,11 @@ const LeaseKind: ResourceType = {
 };
 
 const CAPACITY = { cpu: '64', memory: '256Gi', 'ephemeral-storage': '256Gi', pods: '500' };
-/** The kubelet's own rhythm. */
+/** Intervals of the kubelet. */
 const LEASE_SECONDS = 40;
 const RENEW_MS = 10_000;
 
-/** Creates the Node, ready and free of taints. `logPort` is where the API server finds logs. */
+/** Creates a ready Node without taints. `logPort`: port for logs. */
 export async function register(client: KubeClient, name: string, logPort: number): Promise<void> {
   const labels = { 'kubernetes.io/os': 'linux', 'kubernetes.io/hostname': name };
   const node = { apiVersion: 'v1', kind: 'Node', metadata: { name, labels } };
@@ -50,11 +50,11 @@ export async function register(client: KubeClient, name: string, logPort: number
     },
   };
   await client.patch(NodeKind, undefined, name, { status }, { subresource: 'status' });
-  // Nobody else takes the taint off: the node lifecycle controller does not run here.
+  // The node lifecycle controller, which would remove the taint, does not run here.
   await client.patch(NodeKind, undefined, name, { spec: { taints: null } });
 }
 
-/** Renews the node's Lease until the signal. */
+/** Renews the Lease of the node until the signal fires. */
 export async function keepAlive(
   client: KubeClient,
   name: string,

@@ -1,8 +1,8 @@
-/** A pod's status from the states of its containers. Pure. */
+/** Status of a pod, derived from the states of its containers. Pure. */
 import type { ContainerRunner } from './container-runner.js';
 import type { Condition, Pod } from './types.js';
 
-/** What of a runner shows in the status. */
+/** Fields of a runner that the status contains. */
 export type ContainerView = Pick<
   ContainerRunner,
   'container' | 'state' | 'lastState' | 'restartCount' | 'ready' | 'started'
@@ -24,7 +24,7 @@ export interface PodStatus {
   [field: string]: unknown;
 }
 
-/** `previous` gives the conditions that did not change the time at which they last did. */
+/** `previous`: conditions whose transition times are kept if they are unchanged. */
 export function podStatus(view: PodView, previous: readonly Condition[], now: string): PodStatus {
   const phase = phaseOf(view);
   const { generation } = view.pod.metadata;

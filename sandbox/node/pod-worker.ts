@@ -1,4 +1,4 @@
-/** One pod: its containers, its status, its graceful end. */
+/** A pod: its containers, its status, its graceful termination. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
@@ -20,7 +20,7 @@ import { now } from './time.js';
 import type { Container, Pod } from './types.js';
 import { hasLiveVolumes, refreshVolumes } from './volumes.js';
 
-/** How often the files of Secrets are looked at; the kubelet takes up to a minute. */
+/** Sync interval of Secret volumes; up to a minute in the kubelet. */
 const REFRESH_MS = 2_000;
 
 export const PodKind: ResourceType = {
@@ -82,7 +82,7 @@ export class PodWorker {
     this.runners = containers.map((container) => runner(container, false));
     if (this.initRunners.length > 0)
       for (const one of this.runners) one.state = { waiting: { reason: 'PodInitializing' } };
-    // Deleted before it began: there is nothing to run.
+    // Deleted before it started.
     const refreshing = hasLiveVolumes(this.pod)
       ? setInterval(() => void this.refresh(), REFRESH_MS)
       : undefined;
@@ -92,23 +92,23 @@ export class PodWorker {
     this.report();
   }
 
-  /** The pod is to go: end its processes in order, then take it off the API server. */
+  /** Terminates a deleted pod gracefully, then removes it from the API server. */
   delete(graceSeconds: number): Promise<void> {
     this.deleting ??= this.end(graceSeconds);
     return this.deleting;
   }
 
-  /** Ends the processes at once, as the end of the node would. */
+  /** Kills the processes immediately, as at the end of the node. */
   kill(): void {
     for (const runner of [...this.initRunners, ...this.runners]) runner.kill();
   }
 
-  /** Something else than the node ends them, or holds them up: what comes of it is for their restart policy and probes. */
+  /** Sends a signal from outside of the node. Restart policy and probes handle the result. */
   signal(signal: NodeJS.Signals): void {
     for (const runner of this.runners) runner.signal(signal);
   }
 
-  /** The log of the newest run of a container, or of the one before it. */
+  /** Log of the newest or the previous run of a container. */
   log(container: string, previous: boolean): LogFile | undefined {
     const runner = [...this.runners, ...this.initRunners].find((one) => one.container.name === container);
     if (!runner) return undefined;
@@ -117,13 +117,13 @@ export class PodWorker {
     return { path, open: () => runner.restartCount === run && runner.state.running !== undefined };
   }
 
-  /** An API server that is away just now is asked again in a moment. */
+  /** Retries while the API server is unavailable. */
   private async refresh(): Promise<void> {
     const references = new References(this.context.client, this.pod.metadata.namespace ?? 'default');
     await refreshVolumes(this.pod, this.folder, references, this.address).catch(() => {});
   }
 
-  /** A free local port for each port of each container. */
+  /** A free local port per container port. */
   private async assignPorts(): Promise<Map<number, number>> {
     const { containers, initContainers = [] } = this.pod.spec;
     const declared = [...initContainers, ...containers].flatMap(({ ports = [] }) =>
@@ -135,7 +135,7 @@ export class PodWorker {
     return ports;
   }
 
-  /** Runs the init containers, one after the other. False when one failed for good. */
+  /** Runs the init containers sequentially. Returns false if one failed permanently. */
   private async initialise(): Promise<boolean> {
     for (const runner of this.initRunners) {
       await runner.run();
@@ -152,14 +152,14 @@ export class PodWorker {
     await this.reporting;
     const { namespace, name, uid } = this.pod.metadata;
     await client.delete(PodKind, namespace, name, { uid, gracePeriodSeconds: 0 }).catch((error: unknown) => {
-      // A conflict: a namesake has come since. Both mean that this one is gone.
+      // Not found, or a conflict with a newer pod of the same name: this pod was deleted.
       if (!isNotFound(error) && !isConflict(error)) this.context.onError(error);
     });
     addresses.forget(this.address);
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Writes the status as it is when its turn comes; changes in between are written once. */
+  /** Writes the current status. Changes during a write are combined. */
   private report(): void {
     if (this.reportQueued) return;
     this.reportQueued = true;
@@ -180,7 +180,7 @@ export class PodWorker {
     if (isDeepStrictEqual(status, this.reported)) return;
     const { namespace, name, uid } = this.pod.metadata;
     try {
-      // With the uid: the status of one pod must not become that of a namesake.
+      // With the uid, so that the status is not written to a newer pod of the same name.
       const patch = { metadata: { uid }, status };
       await this.context.client.patch(PodKind, namespace, name, patch, { subresource: 'status' });
       this.reported = structuredClone(status);

@@ -1,4 +1,4 @@
-/** Probes of one container: startup first, then readiness and liveness, with the kubelet's thresholds. */
+/** Probes of a container: startup first, then readiness and liveness, with the thresholds of the kubelet. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ActionTarget, act } from './actions.js';
 import type { Container, Probe } from './types.js';
@@ -14,7 +14,7 @@ export interface ProbeListener {
   unhealthy(message: string): void;
 }
 
-/** Runs the probes until the signal. */
+/** Runs the probes until the signal fires. */
 export async function probe(
   target: ProbeTarget,
   listener: ProbeListener,
@@ -86,7 +86,7 @@ async function watchLiveness(
   }
 }
 
-/** One attempt: undefined when it succeeds, or why it did not. */
+/** A single probe: undefined if it succeeded, otherwise the cause. */
 async function once(target: ProbeTarget, settings: Probe): Promise<string | undefined> {
   try {
     await act(target, settings, (settings.timeoutSeconds ?? 1) * 1000);

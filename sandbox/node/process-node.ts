@@ -1,4 +1,4 @@
-/** A small kubelet: registers a Node and runs the pods that are bound to it as local processes. */
+/** A minimal kubelet: registers a Node and runs the pods that are bound to it as local processes. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { KubeConfig } from '@kubernetes/client-node';
@@ -15,14 +15,14 @@ import type { Pod } from './types.js';
 
 export interface ProcessNodeOptions {
   kubeConfig: KubeConfig;
-  /** What the API server shows, and expects, where it asks for logs. */
+  /** Certificates of the API server for requests of logs. */
   identity: Identity;
   stateDir: string;
   ledger: Ledger;
   logger: Logger;
   name?: string;
   imagesDir?: string;
-  /** First delay of a crash loop; the kubelet's is 10 s. */
+  /** First delay of a crash loop; 10 s in the kubelet. */
   crashLoopBaseMs?: number;
 }
 
@@ -59,7 +59,7 @@ export class ProcessNode {
     await within('the pods of the node are listed', this.pods.synced);
   }
 
-  /** Ends every pod's processes and stops watching. */
+  /** Terminates all pods and stops watching. */
   async stop(): Promise<void> {
     this.stopping.abort();
     this.logs.stop();
@@ -68,7 +68,7 @@ export class ProcessNode {
     await this.client.close();
   }
 
-  /** Signals the processes of a pod from outside: SIGKILL is what they get when memory runs out. */
+  /** Sends a signal to the processes of a pod, such as SIGKILL for out of memory. */
   signal(namespace: string, name: string, signal: NodeJS.Signals): void {
     this.workerOf(namespace, name)?.signal(signal);
   }
@@ -86,7 +86,7 @@ export class ProcessNode {
     const worker = this.workers.get(uid);
     if (deleted) {
       this.workers.delete(uid);
-      // Taken off the API server by force: there is no grace left.
+      // Force-deleted from the API server: no grace period.
       worker?.kill();
       void worker?.delete(0);
       return;

@@ -1,4 +1,4 @@
-/** The Secrets and ConfigMaps a pod refers to. */
+/** Secrets and ConfigMaps that a pod references. */
 import { isNotFound, type KubeClient, type ResourceType } from '../../operator/runtime/kube-client.js';
 
 const core = (kind: string, plural: string): ResourceType => ({
@@ -11,13 +11,13 @@ const core = (kind: string, plural: string): ResourceType => ({
 const SecretKind = core('Secret', 'secrets');
 const ConfigMapKind = core('ConfigMap', 'configmaps');
 
-/** The pod asks for what is not there; it may come. The message is what the kubelet would say. */
+/** A reference to a missing object, which can be created later. The message is the one of the kubelet. */
 export class MissingReference extends Error {}
 
 export type Values = Readonly<Record<string, Buffer>>;
 export type ReferenceKind = 'secret' | 'configmap';
 
-/** Reads Secrets and ConfigMaps of one namespace; each at most once. */
+/** Reads Secrets and ConfigMaps of one namespace, each at most once. */
 export class References {
   private readonly known = new Map<string, Promise<Values>>();
 
@@ -26,7 +26,7 @@ export class References {
     private readonly namespace: string,
   ) {}
 
-  /** Throws {@link MissingReference} when there is none, unless it is optional. */
+  /** Throws {@link MissingReference} if it does not exist, unless it is optional. */
   all(kind: ReferenceKind, name: string, optional = false): Promise<Values> {
     const key = `${kind}/${name}`;
     const values = this.known.get(key) ?? this.read(kind, name);
@@ -34,7 +34,7 @@ export class References {
     return optional ? values.catch(emptyIfMissing) : values;
   }
 
-  /** One value; undefined when it is missing and optional. */
+  /** A single value; undefined if it is missing and optional. */
   async one(
     kind: ReferenceKind,
     { name, key, optional = false }: { name: string; key: string; optional?: boolean },

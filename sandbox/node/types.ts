@@ -1,4 +1,4 @@
-/** The parts of a Pod that the process node acts on. */
+/** Fields of a Pod that the process node supports. */
 import type { KubeObject } from '../../operator/runtime/kube-client.js';
 
 export interface EnvVar {
@@ -11,7 +11,7 @@ export interface EnvVar {
   };
 }
 
-/** What a probe or a hook does: one of these. */
+/** Action of a probe or a hook: exactly one of these. */
 export interface Action {
   httpGet?: HttpGet;
   exec?: { command: string[] };
@@ -58,7 +58,7 @@ export interface Pod extends KubeObject {
   spec: {
     nodeName?: string;
     serviceAccountName?: string;
-    /** Run one after the other, before the containers. */
+    /** Init containers, which run sequentially before the containers. */
     initContainers?: Container[];
     containers: Container[];
     restartPolicy?: 'Always' | 'OnFailure' | 'Never';
@@ -68,7 +68,7 @@ export interface Pod extends KubeObject {
   status?: { phase?: string; conditions?: Condition[]; [field: string]: unknown };
 }
 
-/** Which keys become files, and how they are called; all of them when there is no list. */
+/** Keys that are mounted as files, and their names. Default: all keys. */
 interface Items {
   optional?: boolean;
   items?: { key: string; path: string }[];
@@ -78,7 +78,7 @@ interface DownwardApi {
   items?: { path: string; fieldRef?: { fieldPath: string } }[];
 }
 
-/** Kinds that are not here are empty folders. */
+/** Other kinds are empty directories. */
 export interface Volume {
   name: string;
   configMap?: { name: string } & Items;

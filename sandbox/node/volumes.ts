@@ -5,17 +5,20 @@ import { fieldOf } from './environment.js';
 import { MissingReference, type ReferenceKind, type References } from './references.js';
 import type { Container, Pod, Volume } from './types.js';
 
-/** Container path -> local path. A process has no mount namespace, so values that name one are translated. */
+/**
+ * Container path -> local path. A process has no mount namespace, so values with container paths are
+ * converted.
+ */
 export type PathMap = ReadonlyMap<string, string>;
 
-/** The value with a path of the container at its beginning made local; the longest that fits. */
+/** Replaces the longest matching container path at the start of the value by its local path. */
 export function translate(value: string, paths: PathMap): string {
   const byLength = [...paths.entries()].sort(([a], [b]) => b.length - a.length);
   const hit = byLength.find(([path]) => value === path || value.startsWith(`${path}/`));
   return hit ? hit[1] + value.slice(hit[0].length) : value;
 }
 
-/** Writes the pod's volumes below `folder` and returns where each mount of the container is. */
+/** Writes the volumes of the pod below `folder`, and returns the local path of each mount. */
 export async function mountVolumes(
   pod: Pod,
   container: Container,
@@ -37,14 +40,14 @@ export async function mountVolumes(
   return paths;
 }
 
-/** Whether a pod has files that may change while it runs. */
+/** Whether a pod has files that can change while it runs. */
 export function hasLiveVolumes({ spec }: Pod): boolean {
   return (spec.volumes ?? []).some(
     ({ secret, projected }) => secret !== undefined || projected !== undefined,
   );
 }
 
-/** Writes again what changed since the mount, as the kubelet does. What is gone meanwhile stays as it was. */
+/** Updates changed files, like the kubelet. Files of deleted objects are kept. */
 export async function refreshVolumes(
   pod: Pod,
   folder: string,
@@ -64,7 +67,7 @@ export async function refreshVolumes(
   }
 }
 
-/** In one step: whoever reads it meanwhile sees the old text or the new one. */
+/** Atomically: readers get the old or the new content. */
 function put(path: string, content: Buffer | string): void {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(`${path}.new`, content, { mode: 0o600 });

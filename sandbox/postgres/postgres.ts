@@ -1,4 +1,4 @@
-/** A real PostgreSQL without an installation: started, stopped, killed and started again. */
+/** A PostgreSQL server without an installation, which can be stopped, killed and restarted. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import {
@@ -23,9 +23,9 @@ import { copyAsStandby } from './replica.js';
 const USER = 'postgres';
 
 export interface PostgresOptions {
-  /** Takes note of the process, so that a later start can end it. */
+  /** Records the process, so that a later start can terminate it. */
   ledger?: Ledger;
-  /** Address to listen on, also used in URLs, such as one that pods can reach. Default: loopback. */
+  /** Listen address, also used in URLs, such as an address that pods can reach. Default: loopback. */
   address?: string;
 }
 
@@ -35,7 +35,7 @@ export class Postgres {
 
   private constructor(
     readonly port: number,
-    /** Its data: in the system's folder for temporary files, where the one who runs it may go. */
+    /** Data folder in the temporary folder of the system, which the user of the server can access. */
     private readonly folder: string,
     private readonly binaries: Binaries,
     private readonly password: string,
@@ -43,12 +43,12 @@ export class Postgres {
     private readonly address = '127.0.0.1',
   ) {}
 
-  /** Starts a server with fresh data. */
+  /** Starts a server with empty data. */
   static async start({ ledger, address }: PostgresOptions = {}): Promise<Postgres> {
     const [port] = await freePorts(1);
     const folder = mkdtempSync(join(tmpdir(), 'pcf-postgres-data-'));
     ledger?.addFolder(folder);
-    // With characters that a URL must escape: whoever forgets to will know.
+    // With characters that must be escaped in a URL, to detect missing escapes.
     const password = `${randomBytes(12).toString('hex')}/+`;
     const postgres = new Postgres(port!, folder, postgresBinaries(), password, ledger, address);
     try {
@@ -83,7 +83,7 @@ export class Postgres {
     return replica;
   }
 
-  /** What the server has logged. */
+  /** Log output of the server. */
   get log(): string {
     return this.output;
   }
@@ -93,7 +93,7 @@ export class Postgres {
     return `postgresql://${USER}:${encodeURIComponent(this.password)}@${this.address}:${this.port}/${database}`;
   }
 
-  /** Creates an empty database and returns its URL. */
+  /** Creates an empty database. Returns its URL. */
   async createDatabase(name: string): Promise<string> {
     const client = new Client({ connectionString: this.url() });
     await client.connect();
@@ -101,7 +101,7 @@ export class Postgres {
     return this.url(name);
   }
 
-  /** Starts it on the same port, with the same data. Resolves when it takes connections. */
+  /** Restarts it on the same port with the same data. Resolves when it accepts connections. */
   async restart(): Promise<void> {
     const { postgres, runAs } = this.binaries;
     const settings = [
@@ -133,26 +133,26 @@ export class Postgres {
     await this.untilReady(child);
   }
 
-  /** An orderly end: clients are disconnected. */
+  /** A fast shutdown: clients are disconnected. */
   async stop(): Promise<void> {
-    await this.end('SIGINT'); // PostgreSQL's fast shutdown
+    await this.end('SIGINT'); // fast shutdown of PostgreSQL
   }
 
-  /** As a crash would: no word to anyone. */
+  /** A crash: SIGKILL. */
   async kill(): Promise<void> {
     await this.end('SIGKILL');
-    // Its children notice by themselves; a new server refuses to start before they have gone.
+    // Its child processes exit by themselves; a new server does not start before that.
     await sleep(500);
     rmSync(join(this.data, 'postmaster.pid'), { force: true });
   }
 
-  /** Ends it and deletes its data. */
+  /** Stops it and deletes its data. */
   async remove(): Promise<void> {
     await this.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Gives the data to the one who runs the server. */
+  /** Changes the owner of the data to the user of the server. */
   private handOver(): void {
     const { uid, gid } = this.binaries.runAs;
     if (uid === undefined || gid === undefined) return;
@@ -182,7 +182,7 @@ export class Postgres {
     ];
     execFileSync(initdb, args, { ...runAs, cwd: this.folder, stdio: ['ignore', 'ignore', 'pipe'] });
     rmSync(passwordFile);
-    // initdb admits loopback only; pods have other addresses.
+    // initdb allows loopback only; pods have other addresses.
     appendFileSync(join(this.data, 'pg_hba.conf'), 'host all all samenet scram-sha-256\n');
   }
 

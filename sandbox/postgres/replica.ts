@@ -1,4 +1,4 @@
-/** A streaming replica of a Postgres, by hand: the platform packages bring no pg_basebackup. */
+/** A streaming replica without pg_basebackup, which the platform packages do not contain. */
 import { cpSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Client } from 'pg';
@@ -6,9 +6,8 @@ import type { Client } from 'pg';
 const STAYS_BEHIND = ['postmaster.pid', 'postmaster.opts', 'pg_wal', 'pg_replslot', 'pg_stat_tmp'];
 
 /**
- * Copies a running server's data the way pg_basebackup does (a backup is begun,
- * files are copied, it is ended, and its label says from where to replay) and makes
- * a standby of the copy.
+ * Copies the data of a running server like pg_basebackup (start a backup, copy the files, stop it, and write
+ * its label with the start of WAL replay), and configures the copy as a standby.
  */
 export async function copyAsStandby(
   client: Client,

@@ -1,4 +1,4 @@
-/** Builds a program with Go. Shows how far it is; leaves nothing of the build behind. */
+/** Builds a program with Go, with progress output. Deletes all files of the build. */
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { within } from './within.js';
@@ -9,21 +9,21 @@ const LIMIT_MS = 80 * 60_000;
 export type Progress = (message: string) => void;
 
 export interface GoBuild {
-  /** What is built and how long that takes, for a person who waits. */
+  /** Name and duration of the build, for the progress output. */
   what: string;
-  /** Packages the build compiles, near enough for a progress figure: `go list -deps . | wc -l`. */
+  /** Approximate number of packages, for the progress: `go list -deps . | wc -l`. */
   packages: number;
-  /** The folder of go.mod. */
+  /** Folder of go.mod. */
   source: string;
-  /** What to build there: `.` or `tool`. */
+  /** Package to build: `.` or `tool`. */
   target: string;
   ldflags: readonly string[];
   output: string;
-  /** Go's build cache: gigabytes of no further use, so in a folder that goes. */
+  /** Build cache of Go: several GB that are not reused, in a temporary folder. */
   cache: string;
 }
 
-/** Resolves once `output` is there. Throws what Go said last. */
+/** Resolves when `output` exists. Throws the last output of Go. */
 export async function goBuild(options: GoBuild, progress: Progress): Promise<void> {
   const { source, target, ldflags, output, cache } = options;
   const flags = ['-s', '-w', ...ldflags].join(' ');
@@ -48,7 +48,7 @@ export async function goBuild(options: GoBuild, progress: Progress): Promise<voi
   }
 }
 
-/** Turns what `go build -v` prints into a line of progress now and then: rarely where lines are kept. */
+/** Converts the output of `go build -v` to progress lines, rarely if the output is not a terminal. */
 export class BuildReport {
   last = '';
   private compiled = 0;
@@ -68,7 +68,7 @@ export class BuildReport {
   read(line: string): void {
     this.last = line;
     if (line.startsWith('go: downloading ')) this.downloaded += 1;
-    // The name of a package, alone.
+    // A package name.
     else if (/^[\w./-]+$/.test(line)) this.compiled += 1;
   }
 

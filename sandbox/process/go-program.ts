@@ -1,4 +1,4 @@
-/** Programs that are built from their Go modules once, and stored in the cache folder. */
+/** Programs that are built once from their Go modules, and cached. */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -9,11 +9,11 @@ import { withLock } from './lock.js';
 export interface GoProgram extends Pick<GoBuild, 'what' | 'packages' | 'source' | 'target' | 'ldflags'> {
   name: string;
   version: string;
-  /** Further names of the executable, which selects its role by its name. */
+  /** Additional names of the executable, which selects its role by its name. */
   aliases?: readonly string[];
 }
 
-/** Path of the program. It is built on first use; a second process waits for the first one's build. */
+/** Path of the program. It is built on first use; a second process waits for that build. */
 export async function goProgram(
   program: GoProgram,
   progress: Progress,
@@ -38,7 +38,7 @@ async function build(program: GoProgram, folder: string, lock: string, progress:
   renameSync(staging, folder);
 }
 
-/** Changes with the version and with the inputs of the build. */
+/** Changes with the version and the inputs of the build. */
 function cacheKey({ source, version }: GoProgram): string {
   const hash = createHash('sha256');
   for (const file of ['go.mod', 'go.sum', 'main.go']) {

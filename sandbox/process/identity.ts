@@ -1,23 +1,20 @@
-/**
- * Who a process is. A pid alone does not say: once its process has ended it may be
- * anybody's, so it is kept together with the time the process began.
- */
+/** Identity of a process: its pid and start time, because a pid can be reused. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 
 export interface ProcessIdentity {
   pid: number;
-  /** When it began, in the system's own terms. */
+  /** Start time in units of the system. */
   start: string;
 }
 
-/** Of a running process; undefined when there is none with this pid. */
+/** Identity of a running process; undefined if no process has this pid. */
 export function identityOf(pid: number): ProcessIdentity | undefined {
   const start = existsSync('/proc/self/stat') ? startByProc(pid) : startByPs(pid);
   return start === undefined ? undefined : { pid, start };
 }
 
-/** Whether the process still runs, and is still the one it was. */
+/** Whether the process still runs. */
 export function stillRuns({ pid, start }: ProcessIdentity): boolean {
   return identityOf(pid)?.start === start;
 }
@@ -27,7 +24,7 @@ export function formatIdentity({ pid, start }: ProcessIdentity): string {
   return `${pid} ${start}`;
 }
 
-/** Undefined for a line that is no identity, such as one cut short by a crash. */
+/** Undefined for an invalid line, for example after a crash during a write. */
 export function parseIdentity(line: string): ProcessIdentity | undefined {
   const [, pid, start] = /^(\d+) (.+)$/.exec(line.trim()) ?? [];
   return pid && start ? { pid: Number(pid), start } : undefined;
@@ -35,7 +32,8 @@ export function parseIdentity(line: string): ProcessIdentity | undefined {
 
 function startByProc(pid: number): string | undefined {
   try {
-    // Field 22 of /proc/PID/stat; the second field may hold spaces, so count from its closing bracket.
+    // Field 22 of /proc/PID/stat; the second field can contain spaces, so fields are counted from its closing
+    // bracket.
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return fields[0] === 'Z' ? undefined : fields[19];

@@ -1,7 +1,6 @@
 /**
- * The processes that were started on behalf of one state folder, in a file, so that
- * nothing outlives its sandbox: not after an exit, and not after a crash either,
- * because the next sandbox in the folder ends what it finds in the file.
+ * Records the processes of a state folder in a file, so that no process outlives its sandbox: after a crash,
+ * the next sandbox in the folder terminates the recorded processes.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -18,8 +17,8 @@ export class Ledger {
   }
 
   /**
-   * Makes the folder this process's own, until it exits, and ends what a crashed
-   * owner left. Returns how many processes that were. Throws when another owner runs.
+   * Acquires the folder until this process exits, and terminates processes of a crashed owner. Returns their
+   * number. Throws if another owner is running.
    */
   claim(): number {
     const owner = existsSync(this.ownerFile) && parseIdentity(readFileSync(this.ownerFile, 'utf8'));
@@ -34,7 +33,9 @@ export class Ledger {
     return this.endAll();
   }
 
-  /** Ends what still runs and gives the folder up. Synchronous, so that it works while the process exits. */
+  /**
+   * Terminates remaining processes and releases the folder. Synchronous, so that it works in an exit handler.
+   */
   release(): void {
     if (this.released) return;
     this.released = true;
@@ -43,14 +44,17 @@ export class Ledger {
     rmSync(this.ownerFile, { force: true });
   }
 
-  /** What is added after the release ends at once: its start was under way while everything else was stopped. */
+  /**
+   * A process that is recorded after the release is terminated immediately: it was started during the
+   * shutdown.
+   */
   add(pid: number): void {
     const identity = identityOf(pid);
     if (this.released) end(pid);
     else if (identity) appendFileSync(this.file, `${formatIdentity(identity)}\n`);
   }
 
-  /** A folder outside of the state folder that is to go with the processes. */
+  /** A folder outside of the state folder that is deleted with the processes. */
   addFolder(path: string): void {
     if (!this.released) appendFileSync(this.file, `${FOLDER}${path}\n`);
   }
@@ -73,13 +77,13 @@ export class Ledger {
   }
 }
 
-/** Children are started as leaders of their own group, so that their children go too. */
+/** Child processes are group leaders, so that their own children are terminated too. */
 function end(pid: number): void {
   for (const target of [-pid, pid]) {
     try {
       process.kill(target, 'SIGKILL');
     } catch {
-      // gone already
+      // already exited
     }
   }
 }

@@ -1,4 +1,6 @@
-/** A lock that a crash can't hold: it belongs to a process, and is void when that process is gone. */
+/**
+ * A lock that is released by a crash: it belongs to a process, and is invalid when the process has exited.
+ */
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -8,8 +10,8 @@ import { formatIdentity, identityOf, parseIdentity, stillRuns } from './identity
 const LIMIT_MS = 80 * 60_000;
 
 /**
- * Runs `work` while the folder `path` belongs to this process; a second process waits for `limitMs` at most.
- * The folder goes with the lock, even when the process exits midway: it is the place for scraps.
+ * Runs `work` while this process owns the folder `path`; a second process waits for at most `limitMs`. The
+ * folder is deleted with the lock, also at an exit, and can hold temporary files.
  */
 export async function withLock<T>(
   path: string,
@@ -40,20 +42,20 @@ function take(path: string): boolean {
   const self = identityOf(process.pid);
   writeFileSync(join(mine, 'owner'), self ? formatIdentity(self) : '');
   try {
-    // A folder is not renamed onto one that holds something: only one process gets there.
+    // A rename to a non-empty folder fails, so only one process succeeds.
     renameSync(mine, path);
     return true;
   } catch {
     rmSync(mine, { recursive: true, force: true });
   }
   if (ownerRuns(path)) return false;
-  // Of two that see the same dead owner, one moves its lock away; the other tries again.
+  // If two processes detect the same dead owner, one removes its lock, and the other retries.
   const dead = `${mine}.dead`;
   try {
     renameSync(path, dead);
     rmSync(dead, { recursive: true, force: true });
   } catch {
-    // it was the other
+    // the other process
   }
   return take(path);
 }
@@ -63,6 +65,6 @@ function ownerRuns(path: string): boolean {
     const owner = parseIdentity(readFileSync(join(path, 'owner'), 'utf8'));
     return owner !== undefined && stillRuns(owner);
   } catch {
-    return false; // given back a moment ago
+    return false; // just released
   }
 }

@@ -1,4 +1,4 @@
-/** A child process with its log in a file, in a process group of its own. */
+/** A child process in its own process group, with its log in a file. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, fstatSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -21,9 +21,9 @@ export interface Exit {
 
 export class ManagedProcess {
   private child: ChildProcess | undefined;
-  /** Where its part of the log begins, in bytes: the file may hold what a process of its name said before. */
+  /** Start of its log in bytes: the file can contain output of a previous process. */
   private logStart = 0;
-  /** Resolves when the process that runs now has ended. */
+  /** Resolves when the running process has exited. */
   exited: Promise<Exit> = Promise.resolve({ code: 0, signal: null });
 
   constructor(
@@ -36,7 +36,7 @@ export class ManagedProcess {
   }
 
   get running(): boolean {
-    // A program that could not be started has no pid, and no exit code either.
+    // A program that could not be started has neither a pid nor an exit code.
     return this.child?.pid !== undefined && this.child.exitCode === null && this.child.signalCode === null;
   }
 
@@ -58,7 +58,7 @@ export class ManagedProcess {
     if (child.pid) this.ledger.add(child.pid);
   }
 
-  /** Asks the process to end, and ends it when it has not after `graceMs`. */
+  /** Sends SIGTERM, and SIGKILL after `graceMs`. */
   async stop(graceMs = 5_000, signal: NodeJS.Signals = 'SIGTERM'): Promise<Exit> {
     this.signal(signal);
     const late = new AbortController();
@@ -71,7 +71,7 @@ export class ManagedProcess {
     return exit;
   }
 
-  /** SIGKILL, as a crash would be. */
+  /** Sends SIGKILL. */
   async kill(): Promise<void> {
     this.signal('SIGKILL');
     await this.exited;
@@ -86,7 +86,7 @@ export class ManagedProcess {
     }
   }
 
-  /** Last lines of what the process that was started last has said. */
+  /** Last log lines of the process. */
   lastLines(count = 8): string {
     try {
       const said = readFileSync(this.spec.logFile).subarray(this.logStart).toString();
@@ -97,17 +97,19 @@ export class ManagedProcess {
   }
 }
 
-/** What the process itself had started ends with it, as in a container. */
+/** Processes that it started are terminated with it, as in a container. */
 function endGroup(leader: number | undefined): void {
   if (leader === undefined) return;
   try {
     process.kill(-leader, 'SIGKILL');
   } catch {
-    // nobody is left in it
+    // the group has no process
   }
 }
 
-/** Polls until `check` answers true. Throws with what the process said when it ends first or time is up. */
+/**
+ * Polls until `check` returns true. Throws with the log if the process exits first or the timeout expires.
+ */
 export async function untilReady(
   name: string,
   running: ManagedProcess,

@@ -1,16 +1,18 @@
 import { createServer } from 'node:net';
 
 /**
- * Below the ephemeral ports of every system (Linux from 32768, macOS from 49152). An
- * ephemeral port can be lost while its server is down: to an outgoing connection of
- * anybody, even to a client that tries to reach that server and connects to itself.
+ * Below the ephemeral ports of all systems (Linux from 32768, macOS from 49152). An ephemeral port can be
+ * taken while its server is down: by an outgoing connection, even by a client of that server, which then
+ * connects to itself.
  */
 const FIRST = 20_000;
 const COUNT = 12_000;
 
 let next = Math.floor(Math.random() * COUNT);
 
-/** Free ports on the loopback address; none is given twice by one process. Throws when there are too few. */
+/**
+ * Free ports on the loopback address; each is returned only once per process. Throws if there are not enough.
+ */
 export async function freePorts(count: number): Promise<number[]> {
   const found: number[] = [];
   for (let tries = 0; found.length < count; tries++) {

@@ -1,17 +1,23 @@
-/** Strategies under load: steps with holds and analysis, an undo, two versions that analysis gives up, an edit in the middle of a step, an abort, a blue-green switch. */
+/**
+ * Scenario "delivery": strategies under load: steps with holds and analysis, an undo, two versions that fail
+ * the analysis, an edit during a step, an abort, blue-green.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Sandbox } from '../sandbox.js';
-import { tellMeasurements } from './analysis-diary.js';
 import { faultCount } from './load.js';
+import { printMeasurements } from './print-measurements.js';
 import { type DeliveryFigures, figuresOf, Reporting } from './reporting.js';
-import { imageOf, NAME, NAMESPACE, Tale } from './tale.js';
+import { imageOf, NAME, NAMESPACE, Scenario } from './scenario.js';
 
 const OLD = '1.0.0';
 const NEW = '1.1.0';
 const ERRONEOUS = '1.3.0';
 const SLOW = '1.4.0';
 
-/** Paces are those of a story, figures are real. How fast a machine is must not decide: latency is held to the stable revision's. */
+/**
+ * Short intervals, real metrics. The latency is compared with the stable revision, so that the speed of the
+ * machine does not matter.
+ */
 const analysisBy = (url: string) => ({
   ...{ interval: '2s', initialDelay: '2s', count: 3, inconclusiveLimit: 5 },
   prometheus: { url },
@@ -21,10 +27,10 @@ const analysisBy = (url: string) => ({
   ],
 });
 
-export class DeliveryStory extends Tale {
-  constructor(sandbox: Sandbox, say: (line: string) => void) {
-    super(sandbox, say, { faulty: [ERRONEOUS, SLOW] });
-    tellMeasurements(this.watch, (line) => this.line(line));
+export class DeliveryStory extends Scenario {
+  constructor(sandbox: Sandbox, print: (line: string) => void) {
+    super(sandbox, print, { faulty: [ERRONEOUS, SLOW] });
+    printMeasurements(this.watch, (line) => this.line(line));
   }
 
   private get analysis() {
@@ -36,23 +42,27 @@ export class DeliveryStory extends Tale {
     this.load.start();
     const reporting = new Reporting(this.sandbox, NAMESPACE, NAME);
     await this.patch({ reporting: await reporting.spec() });
-    await this.walkSteps();
+    await this.deliverBySteps();
     await this.undo();
     if (this.sandbox.prometheus) {
-      await this.giveUp(ERRONEOUS, 'one list in four is a GraphQL error, with HTTP 200', 'success-rate');
-      await this.giveUp(SLOW, 'one list in four takes 1.5 s', 'p99');
+      await this.failAnalysis(
+        ERRONEOUS,
+        'one list in four is a GraphQL error, with HTTP 200',
+        'success-rate',
+      );
+      await this.failAnalysis(SLOW, 'one list in four takes 1.5 s', 'p99');
     } else {
-      this.chapter('two versions that analysis gives up: left out, there is no prometheus on the PATH');
+      this.chapter('two versions that fail the analysis: skipped, because prometheus is not on the PATH');
     }
     await this.editInTheMiddle();
     await this.abort();
     await this.blueGreen();
-    await this.lookBack(reporting);
+    await this.compareRecordedDeliveries(reporting);
   }
 
-  private async walkSteps(): Promise<void> {
-    const judged = this.analysis ? ', judged all along by Prometheus' : '';
-    this.chapter(`a canary by steps: 20 % and 50 %, held for 6 s each, then a pause${judged}`);
+  private async deliverBySteps(): Promise<void> {
+    const judged = this.analysis ? ', with analysis by Prometheus' : '';
+    this.chapter(`a canary with steps: 20 % and 50 %, with a hold of 6 s each, then a pause${judged}`);
     const steps = [
       { weight: 20, hold: '6s' },
       { weight: 50, hold: '6s' },
@@ -63,27 +73,27 @@ export class DeliveryStory extends Tale {
       image: imageOf(NEW),
     });
     for (const weight of [20, 50, 80]) {
-      await this.reaches(weight);
+      await this.weightReached(weight);
       await this.measure(`step at ${weight} %`, { [NEW]: weight });
     }
-    await this.tellVerdict();
+    await this.printVerdict();
     await this.pcf('promote', 'pcf-api');
     await this.promoted(NEW);
     this.line('kubectl pcf promote -> promoted');
   }
 
-  /** Of the last step: each is judged by what was measured in it. */
-  private async tellVerdict(): Promise<void> {
+  /** Verdict of the last step, which depends on measurements of that step. */
+  private async printVerdict(): Promise<void> {
     if (!this.analysis) return;
     const isRunning = (verdict?: string) => verdict === undefined || verdict === 'Running';
-    await this.watch.until('there is a verdict', (api) => !isRunning(api?.status?.analysis?.verdict));
+    await this.watch.until('verdict', (api) => !isRunning(api?.status?.analysis?.verdict));
     const { verdict, message } = this.watch.now()?.status?.analysis ?? {};
     this.line(`analysis: ${verdict}: ${message}`);
     this.expect(verdict === 'Passed', `the analysis of a healthy version: ${verdict}: ${message}`);
   }
 
-  /** A version that every probe likes, and that the figures of its own requests give away. */
-  private async giveUp(version: string, defect: string, metric: string): Promise<void> {
+  /** A version with successful probes and failing metrics. */
+  private async failAnalysis(version: string, defect: string, metric: string): Promise<void> {
     this.chapter(`${version} at 20 %: it is ready, and ${defect}`);
     await this.patch({
       strategy: { canary: { steps: [{ weight: 20, hold: '60s' }], analysis: this.analysis } },
@@ -92,19 +102,22 @@ export class DeliveryStory extends Tale {
     await this.watch.until('traffic', (api) => (api?.status?.traffic?.effectiveWeight ?? 0) > 0);
     const { updateRevision } = this.watch.now()?.status ?? {};
     const startedAt = performance.now();
-    const givenUp = this.watch.until('given up', (api) => api?.status?.failed?.revision === updateRevision);
-    const { served, ...sample } = await this.load.sampleUntil(givenUp);
+    const aborted = this.watch.until('aborted', (api) => api?.status?.failed?.revision === updateRevision);
+    const { served, ...sample } = await this.load.sampleUntil(aborted);
     const { reason, message = '' } = this.watch.now()?.status?.failed ?? {};
-    this.tellTime('given up', performance.now() - startedAt);
+    this.printDuration('aborted', performance.now() - startedAt);
     this.line(`${reason}: ${message}`);
-    this.expect(reason === 'AnalysisFailed', `${version} was given up for ${reason}`);
-    this.expect(message.includes(`${metric}:`), `${version} was to fail by ${metric}: ${message}`);
+    this.expect(reason === 'AnalysisFailed', `${version} was aborted with the reason ${reason}`);
+    this.expect(message.includes(`${metric}:`), `${version} did not fail by ${metric}: ${message}`);
     this.line(
-      `until then ${served[version] ?? 0} requests had been served by it, and ${faultCount(sample)} answered with errors`,
+      `until then ${served[version] ?? 0} requests were served by it, ${faultCount(sample)} of them with intended errors`,
     );
     const faults = faultCount(sample) > 0;
-    this.expect(faults === (version === ERRONEOUS), `${version} answered ${faultCount(sample)} with errors`);
-    await this.measure('after it was given up', { [OLD]: 100 });
+    this.expect(
+      faults === (version === ERRONEOUS),
+      `${version} returned ${faultCount(sample)} intended errors`,
+    );
+    await this.measure('after the abort', { [OLD]: 100 });
   }
 
   private async undo(): Promise<void> {
@@ -112,42 +125,42 @@ export class DeliveryStory extends Tale {
     const startedAt = performance.now();
     this.line((await this.pcf('undo', 'pcf-api')).trim());
     await this.promoted(OLD);
-    this.tellTime(`all of the traffic is back on ${OLD}`, performance.now() - startedAt);
+    this.printDuration(`all traffic is on ${OLD} again`, performance.now() - startedAt);
     await this.measure('after the undo', { [OLD]: 100 });
   }
 
   private async editInTheMiddle(): Promise<void> {
-    this.chapter('a live weight in the middle of a step');
+    this.chapter('an edit of the weight during a step');
     await this.patch({
       strategy: { canary: { steps: [{ weight: 20, pause: true }], analysis: null } },
       image: imageOf(NEW),
     });
-    await this.reaches(20);
+    await this.weightReached(20);
     await this.shift(40);
     await this.measure('canaryWeight 40', { [NEW]: 40 });
     await this.patch({ canaryWeight: null });
-    await this.reaches(20);
-    this.line('canaryWeight taken out -> the step continues at 20 %');
+    await this.weightReached(20);
+    this.line('canaryWeight removed -> the step continues at 20 %');
   }
 
   private async abort(): Promise<void> {
-    this.chapter('abort by hand');
+    this.chapter('manual abort');
     const startedAt = performance.now();
     await this.pcf('abort', 'pcf-api');
     await this.watch.until('aborted', (api) => api?.status?.reason === 'AbortRequested');
-    this.tellTime('given up', performance.now() - startedAt);
+    this.printDuration('aborted', performance.now() - startedAt);
     await this.measure('after the abort', { [OLD]: 100 });
     const ready = this.watch.now()?.status?.conditions?.find(({ type }) => type === 'Ready');
     this.line(`Ready is ${ready?.status}: ${ready?.message}`);
   }
 
   private async blueGreen(): Promise<void> {
-    this.chapter('blue-green: all new pods beside the old ones, one switch, and back');
+    this.chapter('blue-green: all new pods start, one switch, and a rollback');
     const strategy = { type: 'BlueGreen', blueGreen: { autoPromote: false } };
     await this.patch({ strategy, image: imageOf(OLD) });
     await this.promoted(OLD);
     await this.patch({ image: imageOf(NEW), source: { commit: 'story' } });
-    await this.watch.until('the switch is waited for', (api) => {
+    await this.watch.until('waiting for the switch', (api) => {
       const { phase, conditions } = api?.status ?? {};
       return phase === 'Canary' && (conditions?.some(({ message }) => message.includes('promote')) ?? false);
     });
@@ -155,37 +168,40 @@ export class DeliveryStory extends Tale {
     const startedAt = performance.now();
     await this.pcf('promote', 'pcf-api');
     await this.promoted(NEW);
-    this.tellTime('switched', performance.now() - startedAt);
+    this.printDuration('switched', performance.now() - startedAt);
     await this.measure('after the switch', { [NEW]: 100 });
     const undoneAt = performance.now();
     await this.pcf('undo', 'pcf-api');
     await this.promoted(OLD);
-    this.tellTime('switched back', performance.now() - undoneAt);
+    this.printDuration('switched back', performance.now() - undoneAt);
     await this.measure('after switching back', { [OLD]: 100 });
     this.line((await this.pcf('history', 'pcf-api')).trim().replaceAll('\n', '\n    '));
   }
 
-  /** The API has on record what it was told of its own deliveries: what the status says, no more and no less. */
-  private async lookBack(reporting: Reporting): Promise<void> {
-    this.chapter('deliveryMetrics of the API, of its own deliveries');
+  /** The API has recorded the same deliveries as the status. */
+  private async compareRecordedDeliveries(reporting: Reporting): Promise<void> {
+    this.chapter('deliveryMetrics of the API for its own deliveries');
     const expected = figuresOf(this.watch.now()!);
-    const isSame = (told: DeliveryFigures) =>
-      (Object.keys(expected) as (keyof typeof expected)[]).every((key) => told[key] === expected[key]);
-    let told = await reporting.figures();
-    for (let tries = 0; !isSame(told) && tries < 40; tries++) {
+    const isSame = (recorded: DeliveryFigures) =>
+      (Object.keys(expected) as (keyof typeof expected)[]).every((key) => recorded[key] === expected[key]);
+    let recorded = await reporting.figures();
+    for (let tries = 0; !isSame(recorded) && tries < 40; tries++) {
       await sleep(250);
-      told = await reporting.figures();
+      recorded = await reporting.figures();
     }
     await reporting.close();
-    const { deployments, succeeded, failed, rolledBack, changeFailureRate } = told;
+    const { deployments, succeeded, failed, rolledBack, changeFailureRate } = recorded;
     this.line(
       `${deployments} deployments: ${succeeded} succeeded, ${failed} failed, ${rolledBack} rolled back; change failure rate ${(100 * (changeFailureRate ?? 0)).toFixed(0)} %`,
     );
-    this.expect(isSame(told), `the status has ${JSON.stringify(expected)}, the API ${JSON.stringify(told)}`);
+    this.expect(
+      isSame(recorded),
+      `the status has ${JSON.stringify(expected)}, the API ${JSON.stringify(recorded)}`,
+    );
   }
 
-  private reaches(weight: number): Promise<void> {
-    return this.watch.until(`${weight} % in force`, (api) => {
+  private weightReached(weight: number): Promise<void> {
+    return this.watch.until(`${weight} % in effect`, (api) => {
       const { traffic, updateRevision } = api?.status ?? {};
       return updateRevision !== undefined && traffic?.effectiveWeight === weight && traffic.verified;
     });

@@ -1,8 +1,7 @@
 /**
- * Versions 1.3.0 and 1.4.0 of the story "delivery": they migrate well, start, are ready, and do badly.
- * `errors`: one list of services in four is answered with a GraphQL error, which is an HTTP 200.
- * `slow`: one in four takes a second and a half.
- * No probe sees either, and neither does a proxy that counts status codes.
+ * Versions 1.3.0 and 1.4.0 of the scenario "delivery": migrations and probes succeed, requests fail.
+ * `errors`: every fourth list of services returns a GraphQL error with HTTP status 200. `slow`: every fourth
+ * list takes 1.5 s. Neither probes nor HTTP status codes detect it.
  */
 import 'reflect-metadata';
 import { setTimeout as sleep } from 'node:timers/promises';

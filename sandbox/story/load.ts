@@ -1,16 +1,16 @@
-/** Constant load through the gateway, counted by the revision that answered. */
+/** Constant load through the gateway, counted by the revision that responded. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Pool } from 'undici';
 import { HEADERS, PATHS } from '../../contract/image.js';
 
 export interface Sample {
-  /** Requests by the version that answered. */
+  /** Requests by responding version. */
   served: Record<string, number>;
-  /** Requests that a faulty version answered with errors of its own, by version. */
+  /** Requests with intended errors of a faulty version, by version. */
   faults: Record<string, number>;
   failures: string[];
-  /** How long each answer took, in milliseconds. */
+  /** Latencies in milliseconds. */
   latencies: number[];
 }
 
@@ -19,18 +19,18 @@ export interface LoadOptions {
   host: string;
   caPath: string;
   query: string;
-  /** Versions that are meant to do badly: what they answer with errors is counted apart. */
+  /** Versions with intended errors, which are counted separately. */
   faulty?: readonly string[];
   workers?: number;
   /** Headers of every request. */
   headers?: Record<string, string>;
-  /** What a worker shows to be let in: clients of their own, each with its own limit. */
+  /** Token of a worker. Each worker is a separate client with its own rate limit. */
   token?: (client: string) => Promise<string>;
   /** Pause of each worker between two requests. */
   pauseMs?: number;
 }
 
-/** The API answered, and with errors: an HTTP 200. */
+/** A response with GraphQL errors and HTTP status 200. */
 class GraphqlError extends Error {
   constructor(
     readonly version: string,
@@ -45,7 +45,7 @@ export class Load {
   private readonly stopping = new AbortController();
   private current = newSample();
   private running: Promise<void>[] = [];
-  /** Of the whole run. */
+  /** Sample of the whole run. */
   readonly total = newSample();
 
   constructor(private readonly options: LoadOptions) {
@@ -60,18 +60,18 @@ export class Load {
     this.running = Array.from({ length: workers }, (_, index) => this.work(`load-${index}`));
   }
 
-  /** What was served from now on for so long. */
+  /** Samples the responses for a duration. */
   async sample(durationMs: number): Promise<Sample> {
     return this.sampleUntil(sleep(durationMs));
   }
 
-  /** What was served from now on until `end`. */
+  /** Samples the responses until `end`. */
   async sampleUntil(end: Promise<unknown>): Promise<Sample> {
     this.current = newSample();
-    const mine = this.current;
+    const sample = this.current;
     await end;
     this.current = newSample();
-    return mine;
+    return sample;
   }
 
   async stop(): Promise<void> {
@@ -80,7 +80,7 @@ export class Load {
     await this.pool.close();
   }
 
-  /** One GraphQL request; throws unless it is answered with data. */
+  /** Sends a GraphQL request; throws without data. */
   async graphql<T>(
     query: string,
     variables: object = {},
@@ -103,7 +103,7 @@ export class Load {
     return { data, version };
   }
 
-  /** An error that a faulty version made itself is none that its delivery made. */
+  /** An intended error of a faulty version is not a failure of the delivery. */
   private note(error: Error, { faults, failures }: Sample): void {
     if (error instanceof GraphqlError && this.options.faulty?.includes(error.version)) {
       faults[error.version] = (faults[error.version] ?? 0) + 1;
@@ -147,7 +147,7 @@ export function shares({ served }: Sample): string {
     .join(', ');
 }
 
-/** The time within which 99 of 100 answers came, in milliseconds. */
+/** p99 latency in milliseconds. */
 export function p99({ latencies }: Sample): number {
   const sorted = latencies.toSorted((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * 0.99))] ?? 0;
@@ -161,7 +161,7 @@ export function count({ served }: Sample): number {
   return sum(served);
 }
 
-/** Requests that faulty versions answered with errors of their own. */
+/** Requests with intended errors of faulty versions. */
 export function faultCount({ faults }: Pick<Sample, 'faults'>): number {
   return sum(faults);
 }

@@ -1,4 +1,4 @@
-/** Watches how long requests wait for a lock, as PostgreSQL itself counts it. */
+/** Measures how long requests wait for locks, according to PostgreSQL. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 

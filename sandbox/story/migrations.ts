@@ -1,13 +1,16 @@
-/** The schema moves with the traffic, under load: expand, backfill, canary, promotion, an undo in the soak, contract, and no way back after it. */
+/**
+ * Scenario "migrations": schema migrations under load: expand, backfill, canary, promotion, an undo during
+ * the soak, contract, and an undo that is rejected after it.
+ */
 import { Client } from 'pg';
 import type { Sandbox } from '../sandbox.js';
 import { count, p99 } from './load.js';
 import { LockWaits } from './lock-waits.js';
 import type { PcfApiView } from './pcfapi-watch.js';
 import { RowWriters } from './row-writers.js';
+import { imageOf, NAMESPACE, Scenario } from './scenario.js';
 import { READ, SPLIT_MIGRATIONS, WRITE } from './split/images.js';
 import { seedServices } from './split/seed.js';
-import { imageOf, NAMESPACE, Tale } from './tale.js';
 
 const OLD = '1.0.0';
 const NEW = '2.0.0';
@@ -16,23 +19,23 @@ const LONG_MS = 300_000;
 
 type Migration = NonNullable<NonNullable<PcfApiView['status']>['migration']>;
 
-export class MigrationsStory extends Tale {
+export class MigrationsStory extends Scenario {
   private readonly databaseUrl: string;
   private readonly locks: LockWaits;
 
-  /** `rows`: how many the table has that is changed. */
+  /** `rows`: number of rows in the migrated table. */
   constructor(
     sandbox: Sandbox,
-    say: (line: string) => void,
+    print: (line: string) => void,
     private readonly rows = 1_000_000,
   ) {
-    super(sandbox, say, { query: READ });
+    super(sandbox, print, { query: READ });
     this.databaseUrl = sandbox.postgres.url(NAMESPACE);
     this.locks = new LockWaits(this.databaseUrl);
   }
 
   protected override async chapters(): Promise<void> {
-    await this.fill();
+    await this.seed();
     this.load.start();
     this.locks.start();
     try {
@@ -41,19 +44,17 @@ export class MigrationsStory extends Tale {
       await this.undoInTheSoak();
       await this.promoteAgain();
       await this.contract();
-      await this.refuse();
+      await this.rejectUndo();
     } finally {
       await this.locks.stop();
     }
-    this.line(
-      `the longest that a request waited for a lock: ${this.locks.longestMs.toFixed(0)} ms (looked every 10 ms)`,
-    );
+    this.line(`longest lock wait of a request: ${this.locks.longestMs.toFixed(0)} ms (sampled every 10 ms)`);
   }
 
-  private async fill(): Promise<void> {
-    this.chapter(`${this.rows.toLocaleString('en')} rows, as ${OLD} writes them`);
+  private async seed(): Promise<void> {
+    this.chapter(`${this.rows.toLocaleString('en')} rows in the format of ${OLD}`);
     const tookMs = await seedServices(this.databaseUrl, this.rows);
-    this.tellTime('written', tookMs);
+    this.printDuration('written', tookMs);
     await this.patch({
       migrations: { contractDelay: SOAK },
       strategy: { type: 'Canary', canary: { scaleDownDelay: '10s' } },
@@ -70,7 +71,7 @@ export class MigrationsStory extends Tale {
       'the backfill runs',
       ({ phase, state }) => phase === 'backfill' && state === 'Running',
     );
-    this.tellTime('expanded', performance.now() - startedAt);
+    this.printDuration('expanded', performance.now() - startedAt);
     this.expect(this.watch.now()?.status?.traffic?.effectiveWeight === 0, 'traffic before the backfill');
     const writers = new RowWriters(this.load, this.databaseUrl, SPLIT_MIGRATIONS.backfill);
     writers.start();
@@ -86,15 +87,15 @@ export class MigrationsStory extends Tale {
     this.line(`backfilled ${rows.toLocaleString('en')} rows, ${rowsPerSecond.toLocaleString('en')} rows/s`);
     this.line(`p99 of the API ${p99(before).toFixed(1)} ms before, ${p99(during).toFixed(1)} ms during it`);
     this.expect(Object.keys(during.served).join() === OLD, `${Object.keys(during.served)} served during it`);
-    const least = this.rows - writers.written.size; // what is written again, the trigger fills
+    const least = this.rows - writers.written.size; // the trigger fills rows that are written during the backfill
     this.expect(rows >= least && rows <= this.rows, `the backfill did ${rows} rows`);
-    await this.tellWrites(writers);
+    await this.checkWrites(writers);
   }
 
-  /** What was written while the backfill had the row under way must be what both versions read. */
-  private async tellWrites({ sample, written }: RowWriters): Promise<void> {
+  /** Rows that were written during their backfill must be consistent for both versions. */
+  private async checkWrites({ sample, written }: RowWriters): Promise<void> {
     this.line(
-      `${count(sample)} mutations of rows that it had under way: p99 ${p99(sample).toFixed(1)} ms, ${sample.failures.length} failed`,
+      `${count(sample)} mutations of rows during their backfill: p99 ${p99(sample).toFixed(1)} ms, ${sample.failures.length} failed`,
     );
     const [failure] = sample.failures;
     if (failure) this.problems.push(`${sample.failures.length} mutations failed, the first: ${failure}`);
@@ -120,56 +121,61 @@ export class MigrationsStory extends Tale {
     await this.measure('weight 50', { [NEW]: 50 });
     await this.shift(100);
     await this.promoted(NEW);
-    this.tellSoak();
+    this.printSoak();
   }
 
   private async undoInTheSoak(): Promise<void> {
-    this.chapter('undo in the soak');
+    this.chapter('undo during the soak');
     const startedAt = performance.now();
     this.line((await this.pcf('undo', 'pcf-api')).trim());
     await this.promoted(OLD);
-    this.tellTime(`all of the traffic is back on ${OLD}`, performance.now() - startedAt);
+    this.printDuration(`all traffic is on ${OLD} again`, performance.now() - startedAt);
     await this.measure('after the undo', { [OLD]: 100 });
     await this.write('after-undo');
-    this.expect(await this.hasColumn('repository'), 'the old column is gone, though the soak was cancelled');
+    this.expect(
+      await this.hasColumn('repository'),
+      'the old column was dropped, although the soak was cancelled',
+    );
   }
 
   private async promoteAgain(): Promise<void> {
-    this.chapter(`${NEW} again: its migrations are not run twice`);
+    this.chapter(`${NEW} again: its migrations do not run twice`);
     const startedAt = performance.now();
     await this.patch({ image: imageOf(NEW) });
     await this.promoted(NEW);
-    this.tellTime('promoted', performance.now() - startedAt);
-    this.tellSoak();
+    this.printDuration('promoted', performance.now() - startedAt);
+    this.printSoak();
   }
 
   private async contract(): Promise<void> {
     this.chapter(`contract: after the soak of ${SOAK}, and after the last pod of ${OLD}`);
     const startedAt = performance.now();
     await this.migration('contracted', ({ rollbackFloor, pending }) => !!rollbackFloor && !pending, LONG_MS);
-    this.tellTime('contracted', performance.now() - startedAt);
-    this.expect(!(await this.hasColumn('repository')), 'the old column is still there');
+    this.printDuration('contracted', performance.now() - startedAt);
+    this.expect(!(await this.hasColumn('repository')), 'the old column still exists');
     await this.write('after-contract');
     await this.measure('after contract', { [NEW]: 100 });
     this.line((await this.pcf('migrate', 'status', 'pcf-api')).trim().replaceAll('\n', '\n    '));
   }
 
-  private async refuse(): Promise<void> {
-    this.chapter('an undo below the floor');
-    const said = await this.pcf('undo', 'pcf-api', '--to', '1').catch((error: { stderr?: string }) => error);
-    const refusal = typeof said === 'string' ? '' : (said.stderr ?? '').trim();
-    this.line(`kubectl pcf undo --to 1 -> ${refusal || said}`);
-    this.expect(refusal.includes('DropRepository'), 'kubectl pcf undo did not refuse');
+  private async rejectUndo(): Promise<void> {
+    this.chapter('an undo below the rollback floor');
+    const output = await this.pcf('undo', 'pcf-api', '--to', '1').catch(
+      (error: { stderr?: string }) => error,
+    );
+    const refusal = typeof output === 'string' ? '' : (output.stderr ?? '').trim();
+    this.line(`kubectl pcf undo --to 1 -> ${refusal || output}`);
+    this.expect(refusal.includes('DropRepository'), 'kubectl pcf undo was not rejected');
     await this.patch({ image: imageOf(OLD) });
-    await this.watch.until('refused', (api) => api?.status?.reason === 'BelowRollbackFloor');
+    await this.watch.until('rejected', (api) => api?.status?.reason === 'BelowRollbackFloor');
     const ready = this.watch.now()?.status?.conditions?.find(({ type }) => type === 'Ready');
     this.line(`an edit of the image -> Ready is ${ready?.status}: ${ready?.message}`);
-    await this.measure('after the refusal', { [NEW]: 100 });
+    await this.measure('after the rejection', { [NEW]: 100 });
     await this.patch({ image: imageOf(NEW) });
     await this.watch.until('Ready again', (api) => api?.status?.phase === 'Ready');
   }
 
-  private tellSoak(): void {
+  private printSoak(): void {
     this.line(`contract waits for ${this.watch.now()?.status?.migration?.waitingFor}`);
   }
 
@@ -184,11 +190,11 @@ export class MigrationsStory extends Tale {
     );
   }
 
-  /** A write, whoever answers: both versions must be able to. */
+  /** A write, which both versions must support. */
   private async write(name: string): Promise<void> {
     const repository = `https://git.example.com/acme/${name}#main`;
     const { version } = await this.load.graphql(WRITE, { name, repository });
-    this.line(`a mutation, answered by ${version}`);
+    this.line(`a mutation, served by ${version}`);
   }
 
   private async hasColumn(column: string): Promise<boolean> {

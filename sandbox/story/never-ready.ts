@@ -1,4 +1,4 @@
-/** Version 1.2.0 of the story: it migrates well, starts, and is never ready. */
+/** Version 1.2.0 of the scenario: migrations succeed, it starts, and is never ready. */
 import { createServer } from 'node:http';
 
 if (process.argv[2] === 'serve') {

@@ -1,4 +1,4 @@
-/** Follows one PcfApi, so that the story can wait for what it is told. */
+/** Watches a PcfApi, so that scenarios can wait for a status. */
 import type { Logger } from 'pino';
 import type { KubeClient, KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
 import { ResourceCache } from '../../operator/runtime/resource-cache.js';
@@ -106,12 +106,15 @@ export class PcfApiWatch {
     return this.cache.get(this.namespace, this.name) as PcfApiView | undefined;
   }
 
-  /** Told of each change, as long as the watch runs. */
+  /** Calls the listener after each change while the watch runs. */
   onChange(listener: () => void): void {
     this.cache.on(listener);
   }
 
-  /** Resolves when the status speaks of the present spec and the check holds; throws with the last message when it takes too long. */
+  /**
+   * Resolves when the status is up to date with the spec and the check succeeds; throws the last message
+   * after the timeout.
+   */
   until(what: string, check: (api: PcfApiView | undefined) => boolean, timeoutMs = 60_000): Promise<void> {
     return new Promise((resolve, reject) => {
       const look = () => {

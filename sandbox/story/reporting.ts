@@ -1,4 +1,7 @@
-/** The PcfApi records its deliveries in the API that it runs, and what that makes of them is held against the status. */
+/**
+ * The PcfApi records its deliveries in the API that it runs. The recorded deployments are compared with the
+ * status.
+ */
 import { readFileSync } from 'node:fs';
 import { ApiClient } from '../api-client.js';
 import type { Sandbox } from '../sandbox.js';
@@ -27,7 +30,7 @@ export class Reporting {
     this.client = new ApiClient(sandbox, `${namespace}/${service}`, 'story');
   }
 
-  /** `spec.reporting`, with a key of its own that the API just made. */
+  /** `spec.reporting` with a new API key. */
   async spec(): Promise<object> {
     const { createApiKey } = await this.client.ask<{ createApiKey: { key: string } }>(
       `mutation { createApiKey(input: { name: "pcf-operator", role: OPERATOR, scopes: [READ, CATALOG, DEPLOYMENTS] }) { key } }`,
@@ -61,14 +64,15 @@ export class Reporting {
   }
 }
 
-/** What the status says of the same: deliveries that had traffic, or ended on their own account. */
+/** The same numbers from the status: deliveries that had traffic or failed. */
 export function figuresOf({ status }: PcfApiView): Omit<DeliveryFigures, 'changeFailureRate'> {
-  const told = (status?.history ?? []).filter(
+  const recorded = (status?.history ?? []).filter(
     ({ outcome, firstTrafficAt }) => firstTrafficAt || !['Cancelled', 'Superseded'].includes(outcome),
   );
-  const count = (...outcomes: string[]) => told.filter(({ outcome }) => outcomes.includes(outcome)).length;
+  const count = (...outcomes: string[]) =>
+    recorded.filter(({ outcome }) => outcomes.includes(outcome)).length;
   return {
-    deployments: told.length,
+    deployments: recorded.length,
     succeeded: count('Promoted'),
     failed: count('Aborted', 'Superseded'),
     rolledBack: count('Undone', 'RolledBack'),

@@ -1,6 +1,6 @@
 /**
- * Writes of the API on the very rows that a backfill has under way: those behind its cursor,
- * which its batch locks. Rows anywhere in a big table would hardly ever meet it.
+ * Writes rows that a backfill is about to update: those after its cursor, which its batch locks. Random rows
+ * of a large table would rarely conflict with it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
@@ -11,12 +11,12 @@ const UPDATE =
   'mutation Move($id: ID!, $repository: String!) { updateService(input: { id: $id, repository: $repository }) { repository } }';
 const WRITERS = 4;
 const PAUSE_MS = 20;
-/** A batch grows to some thousands of rows. */
+/** A batch can have some thousands of rows. */
 const NEAR = 2_000;
 
-/** The first runner of a backfill makes the table. */
-const BEGUN = "SELECT to_regclass('schema_backfills') IS NOT NULL AS begun";
-/** The next rows of a backfill, in its order: those that it has under way, or is about to. */
+/** The first run of a backfill creates the table. */
+const IS_STARTED = "SELECT to_regclass('schema_backfills') IS NOT NULL AS started";
+/** The next rows of a backfill in its order. */
 const NEXT_ROWS = `
   SELECT id FROM services
   WHERE id > coalesce((SELECT cursor FROM schema_backfills WHERE name = $1), '00000000-0000-0000-0000-000000000000')::uuid
@@ -24,7 +24,7 @@ const NEXT_ROWS = `
 
 export class RowWriters {
   readonly sample: Sample = { served: {}, faults: {}, failures: [], latencies: [] };
-  /** What was written last, by the row's id. */
+  /** Last written value by row id. */
   readonly written = new Map<string, string>();
   private readonly stopping = new AbortController();
   private running: Promise<unknown> = Promise.resolve();
@@ -51,8 +51,8 @@ export class RowWriters {
     await client.connect();
     const authorization = `Bearer ${await sandboxToken(name, 'OPERATOR')}`;
     try {
-      const begun = async () => (await client.query<{ begun: boolean }>(BEGUN)).rows[0]?.begun;
-      while (!this.stopping.signal.aborted && !(await begun())) await sleep(PAUSE_MS);
+      const isStarted = async () => (await client.query<{ started: boolean }>(IS_STARTED)).rows[0]?.started;
+      while (!this.stopping.signal.aborted && !(await isStarted())) await sleep(PAUSE_MS);
       for (let count = 1; !this.stopping.signal.aborted; count++) {
         const { rows } = await client.query<{ id: string }>(NEXT_ROWS, [this.backfill, NEAR]);
         const row = rows[Math.floor(Math.random() * rows.length)];

@@ -34,7 +34,9 @@ export function findings(path: string, content: string, rules: readonly Rule[]):
 function main(): number {
   const { rules, allow } = parse(readFileSync(GLOSSARY, 'utf8')) as Glossary;
   const files = execFileSync('git', ['ls-files'], { encoding: 'utf8' }).trim().split('\n');
-  const checked = files.filter((file) => file !== GLOSSARY && !allow.some(({ path }) => file.startsWith(path)));
+  const checked = files.filter(
+    (file) => file !== GLOSSARY && !allow.some(({ path }) => file.startsWith(path)),
+  );
   const found = checked.flatMap((file) => findings(file, readFileSync(file, 'utf8'), rules));
   for (const finding of found) console.error(finding);
   if (found.length > 0) console.error(`${found.length} findings; ${GLOSSARY} lists the words to avoid`);

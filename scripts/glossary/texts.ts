@@ -98,7 +98,9 @@ function textsOfYaml(content: string): Text[] {
     const [, alert] = /^\s*- alert: (\w+)/.exec(line) ?? [];
     const [, text] = /^\s*(?:summary|description): (.*)/.exec(line) ?? [];
     return [
-      ...(comment ? [{ kind: 'comment' as const, line: index + 1, text: comment.replaceAll(/`[^`]*`/g, '') }] : []),
+      ...(comment
+        ? [{ kind: 'comment' as const, line: index + 1, text: comment.replaceAll(/`[^`]*`/g, '') }]
+        : []),
       ...(alert ? [{ kind: 'name' as const, line: index + 1, text: wordsOf(alert) }] : []),
       ...(text ? [{ kind: 'text' as const, line: index + 1, text }] : []),
     ];

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { retry } from '../../cli/actions.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
 import { count, Load } from '../../sandbox/story/load.js';
-import { LIST } from '../../sandbox/story/tale.js';
+import { LIST } from '../../sandbox/story/scenario.js';
 import { eventually, image, TestApi } from '../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../support/sandbox.js';
 import { actions, KINDS_OF_ACTION, takeRouteBack } from './actions.js';

@@ -66,7 +66,7 @@ export function databaseFailure(error: unknown): { message: string; code: string
   if (isDatabaseAway(error)) {
     return { message: 'the database is unavailable; try again', code: CODES.unavailable };
   }
-  // Statements of a session that was cancelled fail with this code, too, but nobody receives their errors.
+  // Statements of a session that was cancelled fail with this code, too, but no client receives their errors.
   if (sqlState(error) === QUERY_CANCELED) {
     return { message: 'the statement timeout of the database was exceeded', code: CODES.deadline };
   }

@@ -1,6 +1,6 @@
 /**
  * Recent writers in Redis, so that clients read their own writes from any process. While Redis is
- * unavailable, each process knows only its own writers.
+ * unavailable, each process has only its own writers.
  */
 import type { Logger } from '../../observability/logging/logger.js';
 import type { RedisClient } from '../../redis/redis.js';

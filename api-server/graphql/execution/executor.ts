@@ -1,5 +1,5 @@
 /**
- * Executes a plan. Data and errors equal those of graphql-js; test/unit/api-server/executor.test.ts
+ * Executes a plan. Data and errors equal those of graphql-js; test/unit/api-server/differential.test.ts
  * compares the two. It is faster because one counter replaces a promise per field, values are
  * written to their place in the response as they arrive, and arguments of sibling objects are
  * computed once.

@@ -60,3 +60,14 @@ for (const message of ['query', 'parse'] as const) {
     return write.call(connection, statement);
   });
 }
+
+/** For code of a migration that is not run as one: when its module is loaded, and in a dry run. */
+export const NO_DATABASE: DriverGate = {
+  query: rejectDatabase,
+  write: rejectDatabase,
+  connect: rejectDatabase,
+};
+
+function rejectDatabase(): never {
+  throw new Error('a migration uses a database before it is run');
+}

@@ -1,6 +1,6 @@
 /** Runs `up` on a runner that only writes down: what a migration would send, without a database. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { behindGate, type DriverGate } from './driver-gate.js';
+import { behindGate, NO_DATABASE } from './driver-gate.js';
 
 export interface DryRun {
   statements: string[];
@@ -34,11 +34,4 @@ export async function dryRun(migration: MigrationInterface): Promise<DryRun> {
     dynamic = true; // it wanted more of the runner, or rows
   }
   return { statements, parameters, dynamic };
-}
-
-/** A migration that opens a connection of its own is rejected when it runs. */
-const NO_DATABASE: DriverGate = { query: rejectDatabase, write: rejectDatabase, connect: rejectDatabase };
-
-function rejectDatabase(): never {
-  throw new Error('a dry run has no database');
 }

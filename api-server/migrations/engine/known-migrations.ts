@@ -6,6 +6,7 @@ import type { MigrationInterface } from 'typeorm';
 import { z } from 'zod';
 import { type MigrationPhase, migrationPhaseSchema } from '../../../contract/image.js';
 import { checksumOf } from './checksum.js';
+import { behindGate, NO_DATABASE } from './driver-gate.js';
 import { type DryRun, dryRun } from './dry-run.js';
 import { isOlder } from './fitness.js';
 
@@ -54,11 +55,13 @@ export async function knownMigrations(folder: URL = FOLDER): Promise<KnownMigrat
   return found;
 }
 
-/** The migrations that a module exports. */
-export async function loadMigrations(url: URL): Promise<KnownMigration[]> {
+/** The migrations that a module exports. Its code has no database before it runs as a migration. */
+export function loadMigrations(url: URL): Promise<KnownMigration[]> {
   const file = basename(fileURLToPath(url));
-  const exported: unknown[] = Object.values((await import(url.href)) as object);
-  return Promise.all(exported.filter(isClass).map((migration) => register(migration, file)));
+  return behindGate(NO_DATABASE, undefined, async () => {
+    const exported: unknown[] = Object.values((await import(url.href)) as object);
+    return Promise.all(exported.filter(isClass).map((migration) => register(migration, file)));
+  });
 }
 
 async function register(migration: new () => MigrationInterface, file: string): Promise<KnownMigration> {

@@ -7,6 +7,7 @@ import {
   type LintHistory,
   lintContext,
   lintSql,
+  recordStatement,
   type Statement,
   statementsOf,
 } from '../../migration-lint/lint.js';
@@ -47,7 +48,7 @@ export async function historyBefore(
   for (const older of all) {
     if (timestampOf(older) >= timestampOf(migration)) continue;
     if (older.phase === 'contract' && migration.phase !== 'contract') continue; // may be pending
-    for (const { kind, body } of await parsed(older)) facts.record(kind, body);
+    for (const { kind, body } of await parsed(older)) recordStatement(kind, body, facts);
     if (older.dry.dynamic) facts.columns.clear(); // it may add columns that are known only when it runs
   }
   return { doomed: await doomedNames(migration, contracts), facts };

@@ -65,7 +65,7 @@ export class WebhookSender {
         ...traceHeaders(),
         ...signedHeaders(id, new Date(), body, secrets),
       },
-      redirect: 'manual', // a redirect could lead to an address that was not checked
+      redirect: 'manual', // a redirect could select an address that was not checked
       dispatcher: this.#agent,
       signal: AbortSignal.any([signal, AbortSignal.timeout(this.settings.timeoutMs)]),
     }).catch((error: unknown) => {

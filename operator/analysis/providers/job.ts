@@ -47,7 +47,7 @@ export class JobProvider implements Provider {
       const reading = readingOf(object);
       if (reading) resolve(reading);
       else if (type === ResourceEventType.Deleted) {
-        reject(new Error(`Job ${object.metadata.name} was deleted before it ended`));
+        reject(new Error(`Job ${object.metadata.name} was deleted before it finished`));
       }
     });
     signal.addEventListener('abort', end, { once: true });
@@ -72,7 +72,7 @@ export class JobProvider implements Provider {
       if (!isConflict(error)) throw explained(error, name);
       const options = { namespace, fieldSelector: `metadata.name=${name}` };
       const { items } = await this.client.list(JobKind, options, signal);
-      if (!items[0]) throw new Error(`Job ${name} was deleted before it ended`);
+      if (!items[0]) throw new Error(`Job ${name} was deleted before it finished`);
       return ours(items[0], api.metadata.uid);
     }
   }
@@ -84,8 +84,8 @@ function ours(job: KubeObject, owner: string): KubeObject {
 }
 
 function explained(error: unknown, name: string): unknown {
-  if (isForbidden(error)) return new Error(`Job ${name} may not be created: ${error.message}`);
-  if (isInvalid(error)) return new Error(`the API server refuses Job ${name}: ${error.message}`);
+  if (isForbidden(error)) return new Error(`no permission to create Job ${name}: ${error.message}`);
+  if (isInvalid(error)) return new Error(`the API server rejects Job ${name}: ${error.message}`);
   if (error instanceof KubeApiError) return new Error(`Job ${name} was not created: ${error.message}`);
   return error;
 }

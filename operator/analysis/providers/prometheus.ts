@@ -43,7 +43,7 @@ export class PrometheusProvider implements Provider {
   async measure(request: Request, signal: AbortSignal): Promise<Reading> {
     const { analysis, subject, metric, at } = request;
     const target = analysis.prometheus;
-    if (!target) throw new Error('analysis.prometheus says of no Prometheus to ask');
+    if (!target) throw new Error('analysis.prometheus is not set');
     const ask = (names: Subject) => this.query(target, queryOf(request, target, names), at, names, signal);
     const stable = metric.spec.compareWithStable && subject.stableRevision;
     const [canary, peer] = await Promise.all([
@@ -57,7 +57,7 @@ export class PrometheusProvider implements Provider {
       samples: canary.samples,
       stable: peer?.samples,
       // A partial result is inconclusive: the missing part can contain the failure.
-      ...(warning ? { note: `the answer is not whole: ${warning}` } : {}),
+      ...(warning ? { note: `the result is incomplete: ${warning}` } : {}),
       ...(canary.samples.length === 0 && !warning ? { note: none } : {}),
     };
   }
@@ -105,7 +105,8 @@ function queryOf({ metric }: Request, target: PrometheusTarget, names: Subject):
 function samplesOf({ status, text }: { status: number; text: string }, target: PrometheusTarget): Answer {
   const where = `Prometheus at ${target.url}`;
   const parsed = answer.safeParse(json(text));
-  if (!parsed.success) throw new OutgoingError(`${where} answered ${status}, and not as Prometheus does`);
+  if (!parsed.success)
+    throw new OutgoingError(`${where} returned status ${status} and no Prometheus response`);
   if (parsed.data.status === 'error') throw new OutgoingError(`${where}: ${clip(parsed.data.error)}`);
   const { data, warnings } = parsed.data;
   const warning = warnings?.[0] ? { warning: clip(warnings[0]) } : {};
@@ -113,17 +114,17 @@ function samplesOf({ status, text }: { status: number; text: string }, target: P
     return { samples: [{ labels: {}, value: scalar(data.result) }], ...warning };
   if (data.resultType !== 'vector') {
     throw new OutgoingError(
-      `the query gives a ${data.resultType}; it must give an instant vector or a scalar`,
+      `the query returns a ${data.resultType}; it must return an instant vector or a scalar`,
     );
   }
   const series = data.result;
   if (series.length > MAX_SERIES) {
     throw new OutgoingError(
-      `the query gives ${series.length} series, at most ${MAX_SERIES} are judged: sum them up`,
+      `the query returns ${series.length} series, more than ${MAX_SERIES}: aggregate them`,
     );
   }
   const histogram = series.some(({ value }) => value === undefined);
-  if (histogram) throw new OutgoingError('the query gives a native histogram; wrap it in histogram_quantile');
+  if (histogram) throw new OutgoingError('the query returns a native histogram; use histogram_quantile');
   return { samples: series.map((each) => sampleOf(each, target)), ...warning };
 }
 

@@ -48,7 +48,7 @@ export class WebhookProvider implements Provider {
     );
     if (response.status < 200 || response.status > 299) {
       throw new OutgoingError(
-        `${target} answered ${response.status}; to say no it answers 200 and {"verdict": "Failure"}`,
+        `${target} returned status ${response.status}; a failure must be status 200 with {"verdict": "Failure"}`,
       );
     }
     return readingOf(response.text, target, metric.spec.min !== undefined || metric.spec.max !== undefined);
@@ -62,12 +62,12 @@ function readingOf(text: string, target: string, bounded: boolean): Reading {
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     throw new OutgoingError(
-      `${target} gave an answer that is not understood: ${issue?.path.join('.')} ${issue?.message}`,
+      `${target} returned an invalid response: ${issue?.path.join('.')} ${issue?.message}`,
     );
   }
   const { verdict: outcome, value, message } = parsed.data;
   if (bounded && value === undefined && outcome === 'Success') {
-    return { type: 'Verdict', outcome: 'Inconclusive', message: message ?? 'the webhook gave no value' };
+    return { type: 'Verdict', outcome: 'Inconclusive', message: message ?? 'the webhook returned no value' };
   }
   return { type: 'Verdict', outcome, value, message };
 }

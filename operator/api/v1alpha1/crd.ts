@@ -1,7 +1,7 @@
 /**
  * Converts the zod schema to a CustomResourceDefinition. Kubernetes requires a
  * *structural* schema (apiextensions.k8s.io/v1): no $ref, no type arrays, no
- * additionalProperties beside properties, unions only as x-kubernetes-int-or-string.
+ * additionalProperties next to properties, unions only as x-kubernetes-int-or-string.
  */
 import { z } from 'zod';
 import { FIELD_MANAGER, GROUP, KIND, PLURAL, pcfApiObject, VERSION } from './pcfapi.js';

@@ -77,7 +77,7 @@ export async function post(request: OutgoingRequest, signal?: AbortSignal): Prom
     return { status: response.statusCode, headers: response.headers, text: await response.body.text() };
   } catch (error) {
     signal?.throwIfAborted();
-    const why = late.aborted ? `no answer within ${timeoutMs / 1000} s` : explain(error, maxBytes);
+    const why = late.aborted ? `no response within ${timeoutMs / 1000} s` : explain(error, maxBytes);
     throw new OutgoingError(`${target}: ${why}`);
   } finally {
     await agent.destroy();
@@ -87,7 +87,7 @@ export async function post(request: OutgoingRequest, signal?: AbortSignal): Prom
 function parse({ url, target }: OutgoingRequest): URL {
   const parsed = URL.parse(url);
   if (!parsed || !['http:', 'https:'].includes(parsed.protocol)) {
-    throw new OutgoingError(`${target}: its address is no http or https URL`);
+    throw new OutgoingError(`${target}: not an http or https URL`);
   }
   // Host names are checked after DNS resolution.
   if (isForbidden(parsed.hostname.replace(/^\[|\]$/g, '')))
@@ -95,7 +95,7 @@ function parse({ url, target }: OutgoingRequest): URL {
   return parsed;
 }
 
-const FORBIDDEN = 'link-local addresses are not called';
+const FORBIDDEN = 'link-local addresses are not allowed';
 
 function isForbidden(address: string): boolean {
   const version = isIP(address);
@@ -122,24 +122,24 @@ const reasons: Record<string, string> = {
   ECONNRESET: 'the connection was closed',
   EPIPE: 'the connection was closed',
   UND_ERR_SOCKET: 'the connection was closed',
-  ENOTFOUND: 'its name does not resolve',
-  EAI_AGAIN: 'its name could not be resolved',
-  EHOSTUNREACH: 'there is no way to its address',
-  ENETUNREACH: 'there is no way to its address',
-  ETIMEDOUT: 'no connection in time',
-  UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
+  ENOTFOUND: 'the host name does not resolve',
+  EAI_AGAIN: 'the host name could not be resolved',
+  EHOSTUNREACH: 'no route to host',
+  ENETUNREACH: 'no route to host',
+  ETIMEDOUT: 'connection timeout',
+  UND_ERR_CONNECT_TIMEOUT: 'connection timeout',
   DEPTH_ZERO_SELF_SIGNED_CERT: untrusted,
   SELF_SIGNED_CERT_IN_CHAIN: untrusted,
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted,
   CERT_HAS_EXPIRED: 'its certificate has expired',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
-  EPROTO: 'it does not speak TLS as expected',
+  EPROTO: 'TLS handshake failed',
 };
 
 /** Uses error codes only: messages of Node.js contain host names, which can be part of a secret URL. */
 function explain(error: unknown, maxBytes: number): string {
   const code = String((error as { code?: unknown } | undefined)?.code ?? '');
-  if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return `its answer is longer than ${maxBytes} bytes`;
+  if (code === 'UND_ERR_RES_EXCEEDED_MAX_SIZE') return `the response exceeds ${maxBytes} bytes`;
   return reasons[code] ?? `the request failed${code ? ` (${code})` : ''}`;
 }

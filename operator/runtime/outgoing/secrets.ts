@@ -84,7 +84,7 @@ export class SecretReader {
     } catch (error) {
       signal?.throwIfAborted();
       if (isForbidden(error)) throw new Error(`the operator may not read Secret ${namespace}/${name}`);
-      throw new Error(`Secret ${namespace}/${name} could not be read: the API server did not answer`);
+      throw new Error(`Secret ${namespace}/${name} could not be read: no response from the API server`);
     }
   }
 }
@@ -92,5 +92,7 @@ export class SecretReader {
 /** The error of Node.js would contain the invalid header value. */
 function headerValue(value: string, namespace: string, name: string): string {
   if (/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) return value;
-  throw new Error(`the token in Secret ${namespace}/${name} holds characters that a header can't`);
+  throw new Error(
+    `the token in Secret ${namespace}/${name} contains characters that are not allowed in a header`,
+  );
 }

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** What version 1.1.0 of the story adds: a column that version 1.0.0 does not know and does not mind. */
+/** Migration of version 1.1.0: adds a column that version 1.0.0 does not use. */
 export class AddRunbook1795370000101 implements MigrationInterface {
   static readonly phase = 'expand';
 

@@ -1,8 +1,8 @@
 /**
- * The two versions of the story "migrations", made from one clone. 1.0.0 is the clone as it is:
- * it reads and writes `services.repository`, "https://git.example.com/acme/shop#main". 2.0.0 knows
- * three migrations more (expand, backfill, contract) and keeps the address and the branch in two
- * columns. Contract `requires` 2.0.0: version 1 can't live with a schema after it.
+ * The two versions of the scenario "migrations". 1.0.0 is the current build: it reads and writes
+ * `services.repository`, "https://git.example.com/acme/shop#main". 2.0.0 has three additional migrations
+ * (expand, backfill, contract) and stores URL and branch in two columns. The contract migration `requires`
+ * 2.0.0, because version 1 does not support the schema after it.
  */
 import type { ApiImage } from '../../images.js';
 
@@ -28,7 +28,7 @@ export const SPLIT_MIGRATIONS = {
   contract: 'DropRepository1795370000203',
 } as const;
 
-/** What both versions answer. Without `totalCount`, which would count a million rows each time. */
+/** A query of both versions. Without `totalCount`, which would count all rows each time. */
 export const READ = 'query Repositories { services(first: 5) { edges { node { id name repository } } } }';
 export const WRITE =
   'mutation Add($name: String!, $repository: String!) { createService(input: { name: $name, repository: $repository }) { name repository } }';

@@ -1,7 +1,9 @@
-/** Rows for the backfill of the story, as version 1 writes them. */
+/** Inserts rows for the backfill, in the format of version 1. */
 import { Client } from 'pg';
 
-/** Returns how long it took, in milliseconds. Statistics are brought up to date, so that the backfill knows how much there is. */
+/**
+ * Returns the duration in milliseconds. Updates statistics, so that the backfill has an estimate of its rows.
+ */
 export async function seedServices(databaseUrl: string, count: number): Promise<number> {
   const startedAt = performance.now();
   const client = new Client({ connectionString: databaseUrl });

@@ -1,7 +1,7 @@
 /**
- * Version 2 of the story "migrations". In a repository of its own it would be an edit of
- * service.entity.ts; here both versions come from one clone, so this program makes the same
- * edit as it starts, in every process of the API, before anything has read the entity:
+ * Version 2 of the scenario "migrations". Usually this would be an edit of service.entity.ts.
+ * Both versions use the same build, so this program applies the edit at startup, in every
+ * process of the API, before the entity is used:
  *
  *     -  @Column('text', { nullable: true })
  *     +  @Column('text', { name: 'repository_url', nullable: true })
@@ -10,7 +10,7 @@
  *     +  @Field(() => String, { nullable: true })
  *     +  repositoryBranch
  *
- * It reads and writes the new columns alone. The trigger of the expand migration keeps the old one.
+ * It only reads and writes the new columns. The trigger of the expand migration fills the old one.
  */
 import 'reflect-metadata';
 import { Field } from 'type-graphql';
@@ -18,7 +18,7 @@ import { getMetadataArgsStorage } from 'typeorm';
 
 const here = (path: string) => new URL(path, import.meta.url).href;
 
-// The entity's table is made of its columns as its module is loaded: the edit must come before that.
+// The table is defined when the module of the entity is loaded: the edit must be applied before.
 const { columns } = getMetadataArgsStorage();
 const push = columns.push;
 columns.push = (...added) => {
@@ -35,7 +35,7 @@ columns.push = (...added) => {
 const { Service } = await import(here('./api-server/modules/services/service.entity.js'));
 columns.push = push;
 if (!columns.some(({ propertyName }) => propertyName === 'repositoryBranch')) {
-  throw new Error('version 2 of the story splits services.repository, and there is none');
+  throw new Error('version 2 of the scenario splits services.repository, which does not exist');
 }
 Field(() => String, { nullable: true, description: 'The branch that is deployed.' })(
   Service.prototype,

@@ -96,14 +96,14 @@ describe('the analysis of a delivery, with a real Prometheus that goes away', fu
 
   it('passes while all is well', async () => {
     await until('Passed');
-    assert.match(status!.message, /^success: 3 of 3 measurements; the last: 1$/);
+    assert.match(status!.message, /^success: 3 of 3 measurements; last result: 1$/);
   });
 
   it('pauses at once when Prometheus is away, and says since when', async () => {
     const goneAt = Date.now();
     await prometheus.stop();
     await until('Unavailable');
-    const [, since] = /could not be measured since (\S+): Prometheus at http.*refused/.exec(status!.message)!;
+    const [, since] = /measurements fail since (\S+): Prometheus at http.*refused/.exec(status!.message)!;
     assert.ok(Math.abs(Date.parse(since!) - goneAt) < 5_000, since);
     const tries = status!.metrics[0]!.errors;
     seen.length = 0;
@@ -128,7 +128,7 @@ describe('the analysis of a delivery, with a real Prometheus that goes away', fu
   it('fails when errors come, for good, and measures no more', async () => {
     revision.requests(500, 'Deployments', { failed: true });
     await until('Failed');
-    assert.match(status!.message, /^success: a measurement failed; the last: 0\.\d+ is less than 0\.9$/);
+    assert.match(status!.message, /^success: 1 measurement failed; last result: 0\.\d+ is less than 0\.9$/);
     revision.requests(50_000);
     const { measurements } = status!.metrics[0]!;
     operator.controller.queue.add(KEY);

@@ -199,7 +199,7 @@ describe('analysis on a real control plane', function () {
       const name = analysisJobName('api-new', given.due);
       assert.deepEqual(await measure(given), {
         outcome: 'Failure',
-        detail: `Job ${name} failed; kubectl logs job/${name} shows more`,
+        detail: `Job ${name} failed; see kubectl logs job/${name}`,
       });
       const job = () => jobs.get(namespace, name) as KubeObject & { status?: Record<string, unknown> };
       await eventually('its pod is counted', () => job().status?.failed !== undefined);
@@ -237,14 +237,14 @@ describe('analysis on a real control plane', function () {
       const measuring = measure(given);
       await eventually('the Job runs', () => jobs.get(namespace, name) !== undefined);
       await client.delete(JobKind, namespace, name, { propagationPolicy: 'Background' });
-      await assert.rejects(measuring, new RegExp(`Job ${name} was deleted before it ended`));
+      await assert.rejects(measuring, new RegExp(`Job ${name} was deleted before it finished`));
     });
 
     it('that is refused says why', async () => {
       const given = request({ resources: { requests: { cpu: 2 }, limits: { cpu: 1 } } });
       await assert.rejects(
         measure(given),
-        /the API server refuses Job .*must be less than or equal to cpu limit/,
+        /the API server rejects Job .*must be less than or equal to cpu limit/,
       );
     });
 

@@ -146,7 +146,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
         outcome: 'Failure',
         value: '0.9',
         stableValue: '0.95',
-        detail: '0.9, stable has 0.95: worse by 0.05, 0.04 is tolerated',
+        detail: '0.9, stable has 0.95: worse by 0.05, tolerance 0.04',
       });
       const alone = await measure(
         { successRate: {}, compareWithStable: { absolute: 1 } },
@@ -190,7 +190,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
       assert.equal((await measure({ query: count, min: 30, max: 30 }, canary.name)).detail, '30');
       const better = { better: 'Higher', relative: 20 };
       const compared = await measure({ query: count, compareWithStable: better }, canary.name, stable.name);
-      assert.equal(compared.detail, '30, stable has 40: worse by 10, 8 is tolerated');
+      assert.equal(compared.detail, '30, stable has 40: worse by 10, tolerance 8');
     });
 
     it('may give a scalar, and more than one series', async () => {
@@ -226,7 +226,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
       );
       await assert.rejects(
         measure({ query: 'nobody{a="{{pod}}"}', max: 5 }, 'any'),
-        /the query holds \{\{pod\}\}; there are \{\{namespace\}\}/,
+        /the query contains the unknown placeholder \{\{pod\}\}; known are \{\{namespace\}\}/,
       );
     });
 
@@ -276,7 +276,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
     it('answers who has the password and trusts its certificate', async () => {
       const tls = { caSecretRef: { name: 'ca' } };
       assert.equal((await ask('login', tls)).outcome, 'Success');
-      await assert.rejects(ask('wrong', tls), /answered 401/);
+      await assert.rejects(ask('wrong', tls), /status 401/);
       await assert.rejects(ask('login', undefined), /its certificate is not trusted: set tls.caSecretRef/);
     });
   });

@@ -409,7 +409,7 @@ describe('api-server GraphQL in production', () => {
     const headers = await bearer();
     const { status, errors } = await api.graphql('{ __schema { queryType { name } } }', {}, headers);
     assert.equal(status, 400);
-    assert.match(errors[0]!.message, /introspection is not allowed/);
+    assert.match(errors[0]!.message, /introspection has been disabled/);
     const page = await api.fetch('/graphql', { headers: { accept: 'text/html', ...headers } });
     assert.equal(page.status, 406);
     assert.doesNotMatch(await page.text(), /<html/);

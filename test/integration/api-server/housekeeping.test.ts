@@ -31,7 +31,7 @@ describe('api-server housekeeping', () => {
     for (const at of ["now() - interval '2 days'", "now() + interval '1 hour'"]) {
       await postgres.query(
         `INSERT INTO refresh_tokens (user_id, family, token_hash, expires_at)
-         SELECT id, gen_random_uuid(), convert_to(${at}::text, 'UTF8'), ${at} FROM users`,
+         SELECT id, gen_random_uuid(), convert_to((${at})::text, 'UTF8'), ${at} FROM users`,
         url,
       );
       await postgres.query(
@@ -46,7 +46,7 @@ describe('api-server housekeeping', () => {
       );
       await postgres.query(
         `INSERT INTO deployments (id, service_id, environment, version, idempotency_key, status, started_at, finished_at)
-         SELECT gen_random_uuid(), id, 'production', '1', ${at}::text, 'SUCCEEDED', ${at}, ${at} FROM services`,
+         SELECT gen_random_uuid(), id, 'production', '1', (${at})::text, 'SUCCEEDED', ${at}, ${at} FROM services`,
         url,
       );
     }

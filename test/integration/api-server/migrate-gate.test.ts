@@ -113,6 +113,7 @@ describe('api-server migrate: the gate', () => {
        CREATE ROLE elsewhere_${process.pid};
        GRANT ALL ON SCHEMA elsewhere, public TO elsewhere_${process.pid};
        CREATE FUNCTION lead_astray() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+         IF NEW.name = 'session' THEN CREATE TEMPORARY TABLE deployments (id int); END IF;
          PERFORM set_config('search_path', 'elsewhere', NEW.name = 'local');
          PERFORM set_config('session_replication_role', 'replica', NEW.name = 'local');
          PERFORM set_config('default_transaction_read_only', 'on', NEW.name = 'local');
@@ -124,10 +125,7 @@ describe('api-server migrate: the gate', () => {
     );
     const insert = (name: string) => `INSERT INTO services (id, name) VALUES (gen_random_uuid(), '${name}')`;
     const { code, report } = await up({
-      '1795380000001-a.js': migrationFile('Astray1795380000001', [
-        'CREATE TEMPORARY TABLE deployments (id int)',
-        insert('session'),
-      ]),
+      '1795380000001-a.js': migrationFile('Astray1795380000001', [insert('session')]),
       '1795380000002-b.js': migrationFile('Table1795380000002', ['CREATE TABLE second (id int)']),
       '1795380000003-c.js': migrationFile('Local1795380000003', [insert('local')]),
       '1795380000004-d.js': migrationFile('Column1795380000004', [

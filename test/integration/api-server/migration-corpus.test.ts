@@ -5,8 +5,8 @@
 import assert from 'node:assert/strict';
 import pg from 'pg';
 import { FUNCTIONS, OPERATORS, VOLATILE } from '../../../api-server/migration-lint/builtins.js';
+import { LOCK_MODES } from '../../../api-server/migration-lint/locks.js';
 import type { RuleName } from '../../../api-server/migration-lint/rules.js';
-import { LOCK_MODES } from '../../../api-server/migration-lint/transaction.js';
 import { contextOf, rulesOf, textsOf } from '../../fixtures/migration-corpus/lint.js';
 import { SAFE } from '../../fixtures/migration-corpus/safe.js';
 import { type CorpusEntry, DATA, ROWS, SCHEMA } from '../../fixtures/migration-corpus/schema.js';
@@ -134,15 +134,16 @@ async function measure(client: pg.Client, entry: CorpusEntry): Promise<Harm> {
   try {
     let lock: string | undefined;
     let isHarmful = false;
-    let { read } = await workDone(client, tables); // counters of an earlier transaction may be pending
+    let before = await workDone(client, tables); // counters of an earlier transaction may be pending
+    const { written } = before;
     for (const sql of textsOf(entry).flatMap(statements)) {
       await client.query(sql);
       lock = await strongestLock(client, tables);
       const now = await workDone(client, tables);
-      const isLong = now.read - read >= ROWS || sql.includes('pg_sleep');
+      const isLong = now.read - before.read >= ROWS || sql.includes('pg_sleep');
       const isRewritten = !sql.startsWith('TRUNCATE') && (await areRewritten(client, tables));
-      if ((lock && (isLong || isRewritten)) || now.written >= ROWS) isHarmful = true;
-      read = now.read;
+      if ((lock && (isLong || isRewritten)) || now.written - written >= ROWS) isHarmful = true;
+      before = now;
     }
     return { isHarmful, ...(lock && { lock }) };
   } finally {

@@ -98,23 +98,23 @@ describe('api-server: null as input', () => {
       .join(', ');
 
   const operations = [
-    ...fieldsOf('Query').map((field) => ['query', field, (call: string) => call] as const),
-    ...fieldsOf('Mutation').map((field) => ['mutation', field, (call: string) => call] as const),
+    ...fieldsOf('Query').map((field) => ['query', 'Query', field, (call: string) => call] as const),
+    ...fieldsOf('Mutation').map((field) => ['mutation', 'Mutation', field, (call: string) => call] as const),
     ...Object.values(schema.getTypeMap())
       .filter((type) => isObjectType(type) && type.getInterfaces().length > 0)
       .flatMap(({ name: type }) =>
         fieldsOf(type).map((field) => {
           const inside = (call: string) =>
             `node(id: "${ids[type] ?? ids.Service}") { ... on ${type} { ${call} } }`;
-          return ['query', field, inside] as const;
+          return ['query', type, field, inside] as const;
         }),
       ),
   ];
 
-  for (const [kind, field, inside] of operations) {
+  for (const [kind, owner, field, inside] of operations) {
     const paths = field.args.flatMap((arg) => pathsIn(arg));
     if (paths.length === 0) continue;
-    it(`${kind} ${field.name}: is BAD_USER_INPUT or has a meaning`, async () => {
+    it(`null in the arguments of ${owner}.${field.name} is valid or BAD_USER_INPUT`, async () => {
       const isComposite = isCompositeType(getNamedType(field.type));
       for (const { path, type } of paths) {
         const call = `${field.name}(${inputs(field.args, field.name, path)})${isComposite ? ' { __typename }' : ''}`;

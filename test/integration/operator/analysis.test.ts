@@ -60,13 +60,13 @@ describe('a delivery that is judged', function () {
     await eventually('it is called inconclusive', () => analysis()?.verdict === 'Inconclusive', 60_000);
     assert.match(
       analysis()!.message,
-      /judge: \d measurements in a row since .* said nothing: it says Inconclusive/,
+      /judge: \d consecutive measurements are inconclusive since .*: it says Inconclusive/,
     );
     judge.answer = 'cut';
     await eventually('the judge is away', () => analysis()?.verdict === 'Unavailable', 30_000);
     assert.match(
       analysis()!.message,
-      /could not be measured since \S+: the webhook at .*: the connection was closed/,
+      /measurements fail since \S+: the webhook at .*: the connection was closed/,
     );
     assert.equal((api.status as { traffic?: { effectiveWeight: number } }).traffic?.effectiveWeight, 50);
   });
@@ -92,12 +92,12 @@ describe('a delivery that is judged', function () {
     const { failed } = delivery()!;
     assert.deepEqual(
       [failed?.reason, failed?.message],
-      ['AnalysisFailed', 'judge: a measurement failed; the last: it says Failure'],
+      ['AnalysisFailed', 'judge: 1 measurement failed; last result: it says Failure'],
     );
     await eventually('people are told', () => texts().at(-1)?.includes('was aborted') === true);
     assert.match(
       texts().at(-1)!,
-      /api-x was aborted: AnalysisFailed: judge: a measurement failed; the last: it says Fail/,
+      /api-x was aborted: AnalysisFailed: judge: 1 measurement failed; last result: it says Fail/,
     );
     assert.deepEqual(by().slice(-2), ['test', 'pcf-operator']);
   });

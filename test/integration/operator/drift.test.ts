@@ -100,7 +100,7 @@ describe('an object that belongs to a PcfApi', function () {
       const tookMs = await meddle(cluster, type, before, { patch, manager });
       assert.ok(tookMs < 1_000, `it took ${Math.round(tookMs)} ms`);
       const said = new RegExp(
-        `${type.kind} ${before.metadata.name}: .*${fieldOf(patch)}.* was changed by ${manager} and put back`,
+        `${type.kind} ${before.metadata.name}: .*${fieldOf(patch)}.* was changed by ${manager} and reverted`,
       );
       await eventually('an Event names them', async () => said.test(await notesOf(cluster, namespace)));
     });

@@ -208,7 +208,7 @@ describe('the record of deliveries', () => {
       await tell(underWay);
       return events.length > 1;
     });
-    assert.match(events[1]!.note, /UNAUTHENTICATED: it does not know the API key/);
+    assert.match(events[1]!.note, /UNAUTHENTICATED: the API key is invalid/);
     secrets.key = good;
     await eventually('it is told', async () => {
       await tell(underWay);

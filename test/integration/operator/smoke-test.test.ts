@@ -6,7 +6,7 @@ import type { Pod } from '../../../operator/reconciler/pod-state.js';
 import { DeploymentKind, JobKind, PodKind, ServiceKind } from '../../../operator/resources/kinds.js';
 import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { Load } from '../../../sandbox/story/load.js';
-import { LIST } from '../../../sandbox/story/tale.js';
+import { LIST } from '../../../sandbox/story/scenario.js';
 import { eventually, image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
@@ -82,7 +82,7 @@ describe('a smoke test before a blue-green switch', function () {
     ).length;
   };
 
-  it('begins when all new pods are ready, and until it has passed no request reaches them', async () => {
+  it('begins when all new pods are ready, and until it has passed no request weightReached them', async () => {
     await api.patch({ image: image('1.1.0') });
     await smokeTestRuns();
     assert.equal(await readyPods(api.status.updateRevision), REPLICAS);
@@ -108,7 +108,7 @@ describe('a smoke test before a blue-green switch', function () {
     assert.equal(reason, 'AnalysisFailed');
     assert.match(
       message,
-      /^smoke: a measurement failed; the last: Job api-\S+ failed; kubectl logs job\/api-/,
+      /^smoke: 1 measurement failed; last result: Job api-\S+ failed; see kubectl logs job\/api-/,
     );
     assert.equal(api.status.stableImage, image('1.1.0'));
     await eventually('its preview is gone', async () => !(await api.get(ServiceKind, 'api-preview')));

@@ -52,7 +52,7 @@ describe('a look at the analysis of a delivery', () => {
     );
     assert.equal(requeueAfterMs, MINUTE);
     assert.equal(status.verdict, 'Running');
-    assert.match(status.message, /always: waits for its first measurement.*; smoke: waits/);
+    assert.match(status.message, /always: waiting for its first measurement.*; smoke: waiting/);
     assert.deepEqual(analysisStatus.parse(status), status);
   });
 

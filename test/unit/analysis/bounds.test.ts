@@ -61,7 +61,7 @@ describe('the bounds of a metric', () => {
     assert.equal(boundText(spec({ query: undefined, job: {} })), 'the Job succeeds');
     assert.equal(
       boundText(spec({ query: undefined, webhook: { url: 'https://a.test' } })),
-      'the webhook agrees',
+      'the webhook returns Success',
     );
   });
 });
@@ -76,7 +76,7 @@ describe('a comparison with the stable revision', () => {
       outcome: 'Failure',
       value: '0.97',
       stableValue: '0.99',
-      detail: '0.97, stable has 0.99: worse by 0.02, 0.01 is tolerated',
+      detail: '0.97, stable has 0.99: worse by 0.02, tolerance 0.01',
     });
     assert.equal(judge(rate({ absolute: 0.01 }), one(1), one(0.5)).outcome, 'Success');
     assert.equal(judge(time({ relative: 20 }), one(0.12), one(0.1)).outcome, 'Success');

@@ -108,7 +108,7 @@ describe('the judgement of a metric', () => {
       { ...judge([plannedMetric()], results, now), perMetric: undefined },
       {
         verdict: 'Unavailable',
-        message: `errors: could not be measured since ${since}: Prometheus at http://p: the connection was refused`,
+        message: `errors: measurements fail since ${since}: Prometheus at http://p: the connection was refused`,
         perMetric: undefined,
       },
     );
@@ -123,7 +123,7 @@ describe('the judgement of a metric', () => {
     ].reduce(record, fresher);
     const { verdict, message } = judge([good, bad], results, START + DELAY);
     assert.equal(verdict, 'Failed');
-    assert.equal(message, 'bad: a measurement failed; the last: 3 is more than 1');
+    assert.equal(message, 'bad: 1 measurement failed; last result: 3 is more than 1');
   });
 
   it('an operator that was away does not continue by what it saw before', () => {
@@ -131,7 +131,7 @@ describe('the judgement of a metric', () => {
     const later = now + 10 * INTERVAL;
     const { verdict, message } = judge([plannedMetric()], results, later);
     assert.equal(verdict, 'Running');
-    assert.match(message, /waits for a new measurement, the last is of 2026-/);
+    assert.match(message, /waiting for a new measurement, the last one was at 2026-/);
     const ofStep = plannedMetric({}, [{ analysis: ['errors'] }], 0);
     assert.equal(judge([ofStep], results, later).verdict, 'Passed');
   });
@@ -139,11 +139,11 @@ describe('the judgement of a metric', () => {
   it('says how far it is and what it last saw, and the same words until something happens', () => {
     const { results, now } = measured(['Success', 'Success'], { detail: '0.5' });
     const [first, later] = [now, now + INTERVAL - 1].map((at) => judge([plannedMetric()], results, at));
-    assert.equal(first!.message, 'errors: 2 of 3 measurements; the last: 0.5');
+    assert.equal(first!.message, 'errors: 2 of 3 measurements; last result: 0.5');
     assert.equal(first!.perMetric[0]!.bound, 'at most 1');
     assert.deepEqual(later, first);
     const waiting = judge([plannedMetric()], [fresh('errors', START)], START);
-    assert.equal(waiting.message, 'errors: waits for its first measurement, at 2026-11-23T12:01:00.000Z');
+    assert.equal(waiting.message, 'errors: waiting for its first measurement at 2026-11-23T12:01:00.000Z');
   });
 
   it('passes where there is nothing to measure', () => {

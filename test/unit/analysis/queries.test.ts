@@ -32,11 +32,11 @@ describe('placeholders of a query', () => {
   it('are refused when there is none of that name', () => {
     assert.throws(
       () => substitute('a{r="{{pod}}"}', subject),
-      /holds \{\{pod\}\}; there are \{\{namespace\}\}/,
+      /contains the unknown placeholder \{\{pod\}\}; known are \{\{namespace\}\}/,
     );
-    assert.throws(() => substitute('{{constructor}}', subject), /holds \{\{constructor\}\}/);
+    assert.throws(() => substitute('{{constructor}}', subject), /placeholder \{\{constructor\}\}/);
     const first = { ...subject, stableRevision: undefined };
-    assert.throws(() => substitute('{{stableRevision}}', first), /there is none yet/);
+    assert.throws(() => substitute('{{stableRevision}}', first), /no stable revision yet/);
     assert.equal(substitute('a{r="{{revision}}"}', first), 'a{r="api-new"}');
   });
 });

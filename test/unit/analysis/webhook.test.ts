@@ -76,17 +76,20 @@ describe('the webhook provider', () => {
   it('counts every other answer as not being there', async () => {
     for (const status of [302, 404, 500]) {
       endpoint.answer = { status, headers: { location: '/elsewhere' } };
-      await assert.rejects(ask(), new RegExp(`the webhook at ${endpoint.url} answered ${status}; to say no`));
+      await assert.rejects(
+        ask(),
+        new RegExp(`the webhook at ${endpoint.url} returned status ${status}; a failure must be`),
+      );
     }
     assert.equal(endpoint.requests.length, 3, 'a redirect is not followed');
     endpoint.answer = { body: '{"verdict": "failure"}' };
-    await assert.rejects(ask(), /gave an answer that is not understood: verdict/);
+    await assert.rejects(ask(), /returned an invalid response: verdict/);
     endpoint.answer = 'cut';
     await assert.rejects(ask(), /the connection was closed/);
     endpoint.answer = 'hang';
-    await assert.rejects(ask({ timeout: '50ms' }), /no answer within 0.05 s/);
+    await assert.rejects(ask({ timeout: '50ms' }), /no response within 0.05 s/);
     endpoint.answer = { body: 'x'.repeat(100_000) };
-    await assert.rejects(ask(), /its answer is longer than 65536 bytes/);
+    await assert.rejects(ask(), /the response exceeds 65536 bytes/);
   });
 
   it('signs in with a token or a password, and shows neither when it goes wrong', async () => {
@@ -104,7 +107,7 @@ describe('the webhook provider', () => {
     secrets.odd = { token: 'hush\nhush' };
     await assert.rejects(
       ask({ auth: { bearerSecretRef: { name: 'odd' } } }),
-      /^Error: the token in Secret platform\/odd holds characters that a header can't$/,
+      /^Error: the token in Secret platform\/odd contains characters that are not allowed in a header$/,
     );
   });
 
@@ -126,7 +129,7 @@ describe('the webhook provider', () => {
       'http://2852039166/',
       'http://[::ffff:a9fe:a9fe]/',
     ]) {
-      await assert.rejects(ask({ url }), /link-local addresses are not called/, url);
+      await assert.rejects(ask({ url }), /link-local addresses are not allowed/, url);
     }
   });
 

@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
-import pg from 'pg';
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { statementsOf } from '../../../api-server/migration-lint/lint.js';
-import { dryRun } from '../../../api-server/migrations/engine/dry-run.js';
+import { loadMigrations } from '../../../api-server/migrations/engine/known-migrations.js';
 import { lockedTables } from '../../../api-server/migrations/engine/locked-tables.js';
 
 const CASES: [sql: string, locks: string[]][] = [
@@ -49,31 +53,53 @@ describe('locks of migration statements', () => {
   }
 });
 
-describe('dryRun', () => {
-  it('does not open the connections that a migration opens', async () => {
-    let connections = 0;
-    const server = createServer((socket) => {
-      connections += 1;
-      socket.destroy();
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as { port: number };
-    try {
-      for (const Opener of [pg.Client, pg.Pool]) {
-        const migration = {
-          up: async () => {
-            await new Opener({ host: '127.0.0.1', port }).query('DROP TABLE services');
-          },
-          down: async () => {},
-        };
-        const client = new pg.Client({ host: '127.0.0.1', port });
-        const connecting = { up: async () => void (await client.connect()), down: async () => {} };
-        for (const one of [migration, connecting]) assert.equal((await dryRun(one)).dynamic, true);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      assert.equal(connections, 0);
-    } finally {
-      server.close();
-    }
+describe('the code of a migration, before it runs as one', () => {
+  let connections = 0;
+  let port = 0;
+  const server = createServer((socket) => {
+    connections += 1;
+    socket.destroy();
   });
+  const folder = mkdtempSync(join(tmpdir(), 'pcf-test-migrations-'));
+  const openers = ['await client.connect()', "await client.query('DROP TABLE services')"];
+
+  before(async () => {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    ({ port } = server.address() as AddressInfo);
+    symlinkSync(join(import.meta.dirname, '../../../../node_modules'), join(folder, 'node_modules'));
+  });
+  after(() => {
+    server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  /** A module with a client or pool, and code at its top, in the class and in `up`. */
+  const load = (kind: string, { top = '', field = '', up = '' }) => {
+    const file = join(folder, `${crypto.randomUUID()}.mjs`);
+    writeFileSync(
+      file,
+      `import pg from 'pg';
+       const client = new pg.${kind}({ host: '127.0.0.1', port: ${port} });
+       client.on('error', () => undefined);
+       ${top}
+       export class Add1795380000001 {
+         static phase = 'expand';
+         constructor() { (async () => { ${field} })().catch(() => undefined); }
+         async up(runner) { ${up} }
+       }`,
+    );
+    return loadMigrations(pathToFileURL(file));
+  };
+
+  for (const kind of ['Client', 'Pool']) {
+    for (const opener of openers.filter((one) => kind === 'Pool' || !one.includes('query'))) {
+      it(`opens no connection: ${kind}, ${opener}`, async () => {
+        const [migration] = await load(kind, { field: opener, up: opener });
+        assert.equal(migration?.dry.dynamic, true);
+        await assert.rejects(load(kind, { top: opener }), /uses a database before it is run/);
+        await setTimeout(50);
+        assert.equal(connections, 0);
+      });
+    }
+  }
 });

@@ -185,7 +185,7 @@ describe('notifications', () => {
     assert.deepEqual([reason, type], ['NotificationDropped', 'Warning']);
     assert.equal(
       note,
-      'notification Aborted of api-new to webhook team was dropped: webhook team answered 500',
+      'notification Aborted of api-new to webhook team was dropped: webhook team returned status 500',
     );
   });
 
@@ -197,7 +197,7 @@ describe('notifications', () => {
     assert.equal(endpoint.requests.length, 2);
     assert.match(
       events[0]!.note,
-      /notification Started of api-new to webhook team was dropped: webhook team answered 404/,
+      /notification Started of api-new to webhook team was dropped: webhook team returned status 404/,
     );
   });
 
@@ -207,7 +207,7 @@ describe('notifications', () => {
     notifier.notify(api, toSlack, event('Started'));
     await notifier.flush();
     assert.equal(endpoint.requests.length, 1, 'an hour is longer than the deadline');
-    assert.match(events[0]!.note, /answered 429/);
+    assert.match(events[0]!.note, /returned status 429/);
   });
 
   it('say what is wrong with the Secret, and use it once it is fixed', async () => {
@@ -219,7 +219,7 @@ describe('notifications', () => {
     secrets.slack = { url: `http://127.0.0.1/${SECRET_PATH}` };
     notifier.notify(api, toSlack, event('Promoted'));
     await notifier.flush();
-    assert.match(events[1]!.note, /key "url" of Secret platform\/slack holds no https URL/);
+    assert.match(events[1]!.note, /key "url" of Secret platform\/slack contains no https URL/);
     secrets.slack = { url: `${endpoint.url}${SECRET_PATH}` };
     notifier.notify(api, toSlack, event('Aborted'));
     await notifier.flush();
@@ -233,7 +233,7 @@ describe('notifications', () => {
       notifier.notify(api, toSlack, event(type));
     assert.match(
       events[0]!.note,
-      /notification Aborted of api-new to webhook team was dropped: too many notifications wait/,
+      /notification Aborted of api-new to webhook team was dropped: too many queued notifications/,
     );
     assert.equal(await count('pcf_notifications_pending'), 2);
   });

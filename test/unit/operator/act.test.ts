@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { Actor } from '../../../operator/reconciler/act.js';
 import type { Caches } from '../../../operator/reconciler/caches.js';
+import { HttpRouteKind } from '../../../operator/resources/kinds.js';
 import { commonLabels } from '../../../operator/resources/metadata.js';
 import type { Applier } from '../../../operator/runtime/apply.js';
 import { KubeApiError, type KubeClient } from '../../../operator/runtime/kube-client.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-types.js';
+import type { RepairLoopTracker } from '../../../operator/runtime/repair-loops.js';
 import { pcfApi } from '../../support/fixtures.js';
 
 const denied = new KubeApiError(422, 'Invalid', 'memory limit must not be below the request');
@@ -81,5 +83,58 @@ describe('Actor.apply', () => {
     api.metadata.annotations = { 'pcf.dev/adopt-orphans': 'true' };
     await actor.apply(api, objects);
     assert.equal(written.length, 4);
+  });
+
+  describe("with a user's own route", () => {
+    const live = {
+      apiVersion: 'gateway.networking.k8s.io/v1',
+      kind: 'HTTPRoute',
+      metadata: { name: 'theirs', namespace: 'platform', resourceVersion: '3' },
+    } as KubeObject;
+    const edit = { type: HttpRouteKind, live, patch: { spec: {} }, drifted: true, field: 'spec.rules' };
+
+    /** An actor that records its writes, including patches, and tracks repair loops with this wait. */
+    function routing(waitMs: number) {
+      const written: string[] = [];
+      const applier = {
+        apply: async (_type: unknown, { kind }: KubeObject) => {
+          written.push(kind);
+          return { outcome: 'written' };
+        },
+      } as unknown as Applier;
+      const client = {
+        patch: async ({ kind }: ResourceType) => {
+          written.push(kind);
+          return live;
+        },
+      } as unknown as KubeClient;
+      const caches = { named: () => undefined, noteRouteWrite: () => undefined } as unknown as Caches;
+      const loops = { waitMs: () => waitMs, endsInMs: () => undefined, repaired: () => undefined };
+      return { written, actor: new Actor(client, applier, caches, loops as unknown as RepairLoopTracker) };
+    }
+
+    it('writes it before the first pods', async () => {
+      const { actor, written } = routing(0);
+      const { routeChanged, repairs } = await actor.apply(pcfApi(), objects, edit);
+      assert.deepEqual(written, ['ConfigMap', 'VirtualService', 'HTTPRoute', 'Deployment', 'NetworkPolicy']);
+      assert.equal(routeChanged, true);
+      assert.deepEqual(
+        repairs.map(({ kind, name, fields }) => [kind, name, fields]),
+        [['HTTPRoute', 'theirs', ['spec.rules']]],
+      );
+    });
+
+    it('writes it last if no pods are written', async () => {
+      const { actor, written } = routing(0);
+      await actor.apply(pcfApi(), objects.slice(0, 1), edit);
+      assert.deepEqual(written, ['ConfigMap', 'HTTPRoute']);
+    });
+
+    it('postpones the repair during a repair loop, and reports when it is due', async () => {
+      const { actor, written } = routing(4_000);
+      const { routeChanged, lookAgainMs } = await actor.apply(pcfApi(), objects.slice(0, 1), edit);
+      assert.deepEqual(written, ['ConfigMap']);
+      assert.deepEqual([routeChanged, lookAgainMs], [false, 4_000]);
+    });
   });
 });

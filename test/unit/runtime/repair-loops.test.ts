@@ -3,7 +3,7 @@ import { RepairLoopTracker } from '../../../operator/runtime/repair-loops.js';
 
 const policy = { repairs: 3, resetAfterMs: 10_000, pause: { baseMs: 1_000, maxMs: 4_000, jitter: 0 } };
 
-describe('loops', () => {
+describe('RepairLoopTracker', () => {
   let now: number;
   let loops: RepairLoopTracker;
   const repair = (manager = 'other', object = 'Service api') =>

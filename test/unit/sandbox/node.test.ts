@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expand, fieldOf } from '../../../sandbox/node/environment.js';
 import { imagePath } from '../../../sandbox/node/image.js';
-import { exitCodeOf, lastWords } from '../../../sandbox/node/last-words.js';
 import { type ContainerView, podStatus } from '../../../sandbox/node/pod-status.js';
+import { exitCodeOf, terminationMessage } from '../../../sandbox/node/termination-message.js';
 import type { Pod } from '../../../sandbox/node/types.js';
 import { translate } from '../../../sandbox/node/volumes.js';
 
@@ -58,11 +58,11 @@ describe('the process node', () => {
     const files = { terminationLog: join(folder, 'message'), log: join(folder, 'log') };
     writeFileSync(files.terminationLog, `begin${'é'.repeat(3_000)}!`);
     writeFileSync(files.log, Array.from({ length: 100 }, (_, line) => `line ${line}\n`).join(''));
-    const message = lastWords({ ...files, fallBackToLog: true });
+    const message = terminationMessage({ ...files, fallBackToLog: true });
     assert.equal(message, `${'é'.repeat(2_047)}!`);
     writeFileSync(files.terminationLog, '');
-    assert.equal(lastWords({ ...files, fallBackToLog: false }), '');
-    assert.equal(lastWords({ ...files, fallBackToLog: true }).split('\n')[0], 'line 21');
+    assert.equal(terminationMessage({ ...files, fallBackToLog: false }), '');
+    assert.equal(terminationMessage({ ...files, fallBackToLog: true }).split('\n')[0], 'line 21');
     rmSync(folder, { recursive: true });
   });
 

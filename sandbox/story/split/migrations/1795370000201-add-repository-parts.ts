@@ -1,9 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * `services.repository` holds "https://git.example.com/acme/shop#main"; version 2 wants the
- * address and the branch apart. While both versions serve, a trigger writes what the other one
- * reads, so neither has to know of the other, and an undo finds every row as it needs it.
+ * `services.repository` contains "https://git.example.com/acme/shop#main"; version 2 separates URL and
+ * branch. While both versions serve, a trigger writes the columns of the other version, so the versions are
+ * independent, and after an undo all rows are valid for version 1.
  */
 export class AddRepositoryParts1795370000201 implements MigrationInterface {
   static readonly phase = 'expand';

@@ -1,6 +1,6 @@
 import type { MigrationInterface } from 'typeorm';
 
-/** The rows that were there before the trigger was. */
+/** Fills rows that existed before the trigger. */
 export class FillRepositoryParts1795370000202 implements MigrationInterface {
   static readonly phase = 'backfill';
   readonly backfill = {

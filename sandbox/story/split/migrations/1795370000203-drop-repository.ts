@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** From here on version 1, which reads `repository`, can no longer serve. */
+/** After this, version 1, which reads `repository`, can't serve. */
 export class DropRepository1795370000203 implements MigrationInterface {
   static readonly phase = 'contract';
   static readonly requires = '2.0.0';
@@ -11,7 +11,7 @@ export class DropRepository1795370000203 implements MigrationInterface {
     await runner.query('ALTER TABLE services DROP COLUMN repository');
   }
 
-  /** What stood after a second "#" is lost. */
+  /** Text after a second "#" is lost. */
   async down(): Promise<void> {
     throw new Error('restore the backup that was made before it');
   }

@@ -1,4 +1,4 @@
-/** What all stories have in common: a PcfApi, load on it all along, chapters, and what was expected of them. */
+/** Base class of scenarios: a PcfApi under constant load, chapters, and expectations. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
@@ -16,17 +16,17 @@ const ROUTE_TIMEOUT_MS = 60_000;
 export const imageOf = (version: string) => `registry.example.com/pcf-api:${version}`;
 export const LIST = 'query Services { services(first: 5) { edges { node { id name } } totalCount } }';
 
-export abstract class Tale {
+export abstract class Scenario {
   protected readonly watch: PcfApiWatch;
   protected readonly load: Load;
   protected readonly problems: string[] = [];
-  /** How long each count of who serves takes. */
+  /** Duration of each sample of responses. */
   sampleMs = 4_000;
   private readonly startedAt = performance.now();
 
   constructor(
     protected readonly sandbox: Sandbox,
-    private readonly say: (line: string) => void,
+    private readonly print: (line: string) => void,
     { query = LIST, faulty }: Partial<Pick<LoadOptions, 'query' | 'faulty'>> = {},
   ) {
     this.watch = new PcfApiWatch(sandbox.parts.client, pino({ level: 'silent' }), NAMESPACE, NAME);
@@ -40,11 +40,11 @@ export abstract class Tale {
     });
   }
 
-  /** What is told once the sample is applied and Ready. */
+  /** Steps after the sample is applied and Ready. */
   protected abstract chapters(): Promise<void>;
 
-  /** Tells the story. Resolves with what went wrong; empty when it ended well. */
-  async tell(): Promise<string[]> {
+  /** Runs the scenario. Resolves with the problems; empty on success. */
+  async run(): Promise<string[]> {
     await this.watch.start();
     try {
       await this.apply();
@@ -57,7 +57,7 @@ export abstract class Tale {
     if (this.problems.length === 0)
       await this.remove().catch((error: Error) => this.problems.push(error.message));
     await this.watch.stop();
-    this.sumUp();
+    this.printSummary();
     return this.problems;
   }
 
@@ -66,10 +66,10 @@ export abstract class Tale {
     const startedAt = performance.now();
     await this.sandbox.parts.kubectl.apply(readFileSync('deploy/samples/pcfapi.yaml', 'utf8'));
     await this.watch.until('Ready', (api) => api?.status?.phase === 'Ready');
-    this.tellTime('Ready: migrations, 3 pods, route', performance.now() - startedAt);
+    this.printDuration('Ready: migrations, 3 pods, route', performance.now() - startedAt);
   }
 
-  /** Edits the weight and tells how long the route took to change, and to be what was asked. */
+  /** Edits the weight and prints the time until the route changed, and until the weight was in effect. */
   protected async shift(weight: number): Promise<void> {
     const { routing } = this.sandbox;
     const { updateRevision = '', traffic } = this.watch.now()?.status ?? {};
@@ -89,12 +89,12 @@ export abstract class Tale {
     await this.patch({ canaryWeight: weight });
     const late = sleep(ROUTE_TIMEOUT_MS, undefined, { ref: false }).then(() => {
       throw new Error(
-        `weight ${weight} of ${updateRevision} did not come into force within ${ROUTE_TIMEOUT_MS / 1000} s`,
+        `weight ${weight} of ${updateRevision} did not take effect within ${ROUTE_TIMEOUT_MS / 1000} s`,
       );
     });
     await Promise.race([arrived, late]);
     this.line(
-      `edit -> route changed ${changedMs?.toFixed(0)} ms; -> ${weight} % in force ${(performance.now() - editedAt).toFixed(0)} ms`,
+      `edit -> route changed ${changedMs?.toFixed(0)} ms; -> ${weight} % in effect ${(performance.now() - editedAt).toFixed(0)} ms`,
     );
   }
 
@@ -118,13 +118,13 @@ export abstract class Tale {
       ]);
       if (left.trim() === '') break;
       if (performance.now() - startedAt > 60_000)
-        throw new Error(`left after the deletion: ${left.trim().replaceAll('\n', ', ')}`);
+        throw new Error(`remaining after the deletion: ${left.trim().replaceAll('\n', ', ')}`);
       await sleep(250);
     }
-    this.tellTime('nothing is left', performance.now() - startedAt);
+    this.printDuration('everything is deleted', performance.now() - startedAt);
   }
 
-  /** Counts who serves for a while, and holds it against what was asked. */
+  /** Samples the responses and compares the shares with the expected ones. */
   protected async measure(when: string, expected: Record<string, number>): Promise<void> {
     const sample = await this.load.sample(this.sampleMs);
     this.line(`served: ${shares(sample)} of ${count(sample)} requests, ${sample.failures.length} failed`);
@@ -141,20 +141,19 @@ export abstract class Tale {
     await this.sandbox.parts.client.patch(PcfApiKind, NAMESPACE, NAME, { spec }, { fieldManager: 'story' });
   }
 
-  /** `kubectl pcf`, as a person would type it. Returns what it printed. */
+  /** Runs `kubectl pcf`. Returns its output. */
   protected pcf(...args: string[]): Promise<string> {
     return this.sandbox.kubectlPcf([...args, '-n', NAMESPACE]);
   }
 
-  private sumUp(): void {
+  private printSummary(): void {
     const { total } = this.load;
     const failed = (sample: Sample) => `${count(sample)} requests served, ${sample.failures.length} failed`;
     this.chapter(
-      `the end after ${((performance.now() - this.startedAt) / 1000).toFixed(1)} s: ${failed(total)}`,
+      `finished after ${((performance.now() - this.startedAt) / 1000).toFixed(1)} s: ${failed(total)}`,
     );
     const faults = faultCount(total);
-    if (faults > 0)
-      this.line(`counted apart: ${faults} that faulty versions themselves answered with errors`);
+    if (faults > 0) this.line(`counted separately: ${faults} intended errors of faulty versions`);
     if (total.failures.length > 0)
       this.problems.push(`${total.failures.length} requests failed, the first: ${total.failures[0]}`);
     for (const problem of this.problems) this.line(`✘ ${problem}`);
@@ -165,14 +164,14 @@ export abstract class Tale {
   }
 
   protected chapter(title: string): void {
-    this.say(`\n▸ ${title}`);
+    this.print(`\n▸ ${title}`);
   }
 
-  protected tellTime(what: string, ms: number): void {
+  protected printDuration(what: string, ms: number): void {
     this.line(`${what} after ${(ms / 1000).toFixed(1)} s`);
   }
 
   protected line(text: string): void {
-    this.say(`    ${text}`);
+    this.print(`    ${text}`);
   }
 }

@@ -1,18 +1,18 @@
-/** Tells each measurement of an analysis once, as it is taken: the value, what it is held to, and what came of it. */
+/** Prints each measurement of an analysis once: value, bounds and outcome. */
 import type { PcfApiView, PcfApiWatch } from './pcfapi-watch.js';
 
 type Analysis = NonNullable<NonNullable<PcfApiView['status']>['analysis']>;
 
-export function tellMeasurements(watch: PcfApiWatch, tell: (line: string) => void): void {
-  const told = new Set<string>();
-  // Of the status before: a measurement that ends a delivery is told together with a weight of 0.
+export function printMeasurements(watch: PcfApiWatch, tell: (line: string) => void): void {
+  const recorded = new Set<string>();
+  // From the previous status: when a measurement aborts a delivery, the weight is already 0.
   let weight = 0;
   watch.onChange(() => {
     const { analysis, traffic } = watch.now()?.status ?? {};
     for (const metric of analysis?.metrics ?? []) {
       const id = [analysis?.revision, metric.name, metric.since, metric.lastMeasuredAt].join();
-      if (!metric.lastMeasuredAt || told.has(id)) continue;
-      told.add(id);
+      if (!metric.lastMeasuredAt || recorded.has(id)) continue;
+      recorded.add(id);
       tell(`at ${weight} %: ${measured(metric)}`);
     }
     weight = traffic?.effectiveWeight ?? 0;

@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { ReconcileState } from '../../../operator/reconciler/reconcile-state.js';
+
+const KEY = 'platform/api';
+const route = { weights: { a: 100 } };
+
+describe('ReconcileState', () => {
+  it('measures the age of a route from its last change, or from that of the list of routes', () => {
+    const state = new ReconcileState();
+    assert.equal(state.routeAgeMs(KEY, route, [], 1_000), 0);
+    assert.equal(state.routeAgeMs(KEY, route, [], 3_500), 2_500);
+    assert.equal(state.routeAgeMs(KEY, { weights: { b: 100 } }, [], 4_000), 0);
+    assert.equal(state.routeAgeMs(KEY, { weights: { b: 100 } }, ['HTTPRoute/api'], 5_000), 0);
+    assert.equal(state.routeAgeMs('platform/other', route, [], 9_000), 0);
+  });
+
+  it('postpones a status once in a row', () => {
+    const state = new ReconcileState();
+    assert.equal(state.postponeStatus(KEY), true);
+    assert.equal(state.postponeStatus(KEY), false);
+    assert.equal(state.postponeStatus(KEY), true);
+    state.endPostponement(KEY);
+    assert.equal(state.postponeStatus(KEY), true);
+  });
+
+  it('forgets a deleted PcfApi', () => {
+    const state = new ReconcileState();
+    state.routeAgeMs(KEY, route, [], 1_000);
+    state.postponeStatus(KEY);
+    state.forget(KEY);
+    assert.equal(state.routeAgeMs(KEY, route, [], 9_000), 0);
+    assert.equal(state.postponeStatus(KEY), true);
+  });
+});
