@@ -21,11 +21,12 @@ import {
 } from 'graphql';
 import { sha256 } from '../../../api-server/graphql/execution/known-documents.js';
 import { PreparedOperation } from '../../../api-server/graphql/execution/prepared-operation.js';
+import { propertyRuns } from '../../support/property-runs.js';
 import { randomDocument } from './random-document.js';
 import { trapSchema } from './trap-schema.js';
 
 const schema = trapSchema();
-const RUNS = 400;
+const RUNS = propertyRuns(400);
 
 type Variables = Record<string, unknown>;
 
