@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 describe('kubectl pcf migrate lint', function () {
-  this.timeout(30_000);
+  this.timeout(60_000);
   const folder = mkdtempSync(join(tmpdir(), 'pcf-lint-'));
   after(() => rmSync(folder, { recursive: true }));
 

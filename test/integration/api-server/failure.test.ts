@@ -67,7 +67,7 @@ describe('api-server under failure', () => {
     const ended = await runRole(['serve'], env);
     blocker.close();
     assert.equal(ended.code, EXIT.failure);
-    assert.match(ended.lastWords, new RegExp(`EADDRINUSE.*${port}`));
+    assert.match(ended.lastWords, new RegExp(`:${port}: .*EADDRINUSE.*PCF_API__SERVER__PORT`));
   });
 
   it('wrong arguments are exit code 64', async () => {

@@ -21,11 +21,16 @@ import {
 } from 'graphql';
 import { sha256 } from '../../../api-server/graphql/execution/known-documents.js';
 import { PreparedOperation } from '../../../api-server/graphql/execution/prepared-operation.js';
+import { propertyRuns } from '../../support/property-runs.js';
 import { randomDocument } from './random-document.js';
 import { trapSchema } from './trap-schema.js';
 
 const schema = trapSchema();
+<<<<<<< HEAD
 const RUNS = Number(process.env.PCF_FUZZ_DOCUMENTS ?? 100);
+=======
+const RUNS = propertyRuns(400);
+>>>>>>> w-testtime
 
 type Variables = Record<string, unknown>;
 
