@@ -1,5 +1,6 @@
 /** Housekeeping without a worker: in `serve`, and in one process at a time. */
 import assert from 'node:assert/strict';
+import pg from 'pg';
 import { pino } from 'pino';
 import { loadSettings } from '../../../api-server/config/load.js';
 import { housekeepingJobs } from '../../../api-server/roles/housekeeping.js';
@@ -116,9 +117,9 @@ describe('api-server housekeeping', () => {
 
     it('do nothing while another process holds the advisory lock, and then their work', async () => {
       await insertRecords();
-      await using under = await openDatabase(url);
-      const other = under.database.dataSource.createQueryRunner();
-      await other.startTransaction();
+      const other = new pg.Client(url);
+      await other.connect();
+      await other.query('BEGIN');
       const names = [
         'retention audit_events',
         'retention refresh_tokens',
@@ -129,8 +130,7 @@ describe('api-server housekeeping', () => {
         await other.query('SELECT pg_advisory_xact_lock(7365478, hashtext($1))', [name]);
       await run();
       assert.deepEqual(await counts(), ALL);
-      await other.rollbackTransaction();
-      await other.release();
+      await other.end(); // which releases the locks
       await run();
       assert.deepEqual(await counts(), UNEXPIRED);
     });

@@ -26,11 +26,7 @@ import { randomDocument } from './random-document.js';
 import { trapSchema } from './trap-schema.js';
 
 const schema = trapSchema();
-<<<<<<< HEAD
-const RUNS = Number(process.env.PCF_FUZZ_DOCUMENTS ?? 100);
-=======
 const RUNS = propertyRuns(400);
->>>>>>> w-testtime
 
 type Variables = Record<string, unknown>;
 
