@@ -304,7 +304,7 @@ describe('kubectl pcf dashboard', function () {
     const port = new URL(second.address).port;
     await assert.rejects(
       Dashboard.start(sandbox, ['-n', api.namespace, '--port', port]),
-      new RegExp(`error: port ${port} is taken`),
+      new RegExp(`error: port ${port} is already in use`),
     );
     assert.equal(await second.stop(), 0);
     await assert.rejects(Dashboard.start(sandbox, ['--port', '70000']), /whole number from 0 to 65535/);

@@ -88,7 +88,7 @@ describe('the PcfApi CRD', () => {
     assert.match(text, /canaryWeight\s+<integer>/);
     const words = await sandbox.parts.kubectl.run(['explain', 'pcfapi.spec.autoscaling.horizontal.cpu']);
     assert.match(
-      words,
+      words.replace(/\s+/g, ' '), // kubectl wraps lines
       /Target average CPU utilization, in percent of the requests of the pods\. Default: 70/,
     );
   });
