@@ -62,7 +62,7 @@ describe('case mapping in security decisions', () => {
   });
 
   it('login: an e-mail address with a Kelvin sign is another account', async () => {
-    const asked: unknown[] = [];
+    const requestedEmails: unknown[] = [];
     const service = new LoginService({
       dataSource: {
         withManager: (_access: object, work: (manager: object) => Promise<unknown>) =>

@@ -100,13 +100,13 @@ async function compare(
 ): Promise<void> {
   const problems = validate(of, parse(query));
   assert.deepEqual(problems, [], query);
-  const [mine, expected] = [
+  const [actual, expected] = [
     await executePrepared(query, variables, name, of),
     await executeReference(query, variables, name, of),
   ];
   // Compared as text, because the order of the fields is part of the result.
-  assert.equal(JSON.stringify(mine.data), JSON.stringify(expected.data), query);
-  const [places, expectedPlaces] = [errorsByPlace(mine), errorsByPlace(expected)];
+  assert.equal(JSON.stringify(actual.data), JSON.stringify(expected.data), query);
+  const [places, expectedPlaces] = [errorsByPlace(actual), errorsByPlace(expected)];
   assert.deepEqual([...places.keys()].sort(), [...expectedPlaces.keys()].sort(), query);
   for (const [place, errors] of expectedPlaces) {
     const got = places.get(place) ?? [];

@@ -86,7 +86,7 @@ describe('migration registry', () => {
       }
     });
 
-    it('the checksum of SQL without parameters and such literals equals the recorded one', async () => {
+    it('the checksum of SQL without parameters and comment-like literals equals the recorded one', async () => {
       const body = `await r.query(${JSON.stringify(OLD_SQL)});`;
       assert.equal(await checksum('A1795370000001', body), 's1:35a56b042914a058be2351e2149948ac');
     });

@@ -25,7 +25,7 @@ const parseFitted = (more: Partial<MigrationReport>) => {
   return migrationReportSchema.parse(JSON.parse(text));
 };
 
-describe('fitReport: limits a migration report to the size of a termination message', () => {
+describe('migration report in the termination message', () => {
   it('keeps backfills, contracts and ahead complete while other fields can be shortened', () => {
     const backfills = names(2, 'Fill');
     const contracts = names(15, 'Drop');

@@ -42,7 +42,7 @@ describe('GraphQL pipeline', () => {
   };
 
   it('calls Apollo plugins for each request: with an unknown document, a known document, and after errors', async () => {
-    const seen: string[] = [];
+    const hookCalls: string[] = [];
     const plugin: ApolloServerPlugin<BaseContext> = {
       async requestDidStart() {
         hookCalls.push('started');

@@ -30,7 +30,7 @@ describe('subscription authorization', () => {
     });
 
   /** Connects with the first identity. Later authentications return the next ones, and then the last one. */
-  async function connectAs(...found: Identity[]): Promise<() => number> {
+  async function connectAs(...identities: Identity[]): Promise<() => number> {
     let authentications = 0;
     app = fastify();
     addSubscriptions(app, {
