@@ -32,13 +32,13 @@ import { type AuditEntry, auditMutations } from '../../../api-server/graphql/aud
 import { Node } from '../../../api-server/graphql/relay/node.js';
 import { createSchema } from '../../../api-server/modules/schema.js';
 
-const someone = (role: Role, scopes?: Scope[]) =>
+const identityWith = (role: Role, scopes?: Scope[]) =>
   identity({ kind: 'TOKEN', id: `token:${role}`, name: role, role, ...(scopes && { scopes }) });
 
 const schema = createSchema(new Map(), async () => undefined);
 
-/** A type that implements Node is in every schema that is made in this process. */
-function forget(type: unknown): void {
+/** Removes a type from the global metadata. A type that implements Node is added to all later schemas. */
+function removeType(type: unknown): void {
   const storage = getMetadataStorage();
   storage.objectTypes = storage.objectTypes.filter(({ target }) => target !== type);
 }
@@ -50,12 +50,12 @@ describe('api-server access', () => {
   );
 
   it('every field of Query, Mutation and Subscription has a rule', () => {
-    assert.ok(fields.length > 30, 'the walk finds no fields');
+    assert.ok(fields.length > 30, 'found too few fields');
     for (const { field, name } of fields) assert.ok(accessOf(field), `${name} has no rule`);
     assert.deepEqual([...accessProblems(schema)], []);
   });
 
-  it('every mutation takes an operator at least, and names a scope', () => {
+  it('every mutation requires at least the role OPERATOR and a scope other than READ', () => {
     for (const { type, field, name } of fields.filter((one) => one.type.name === 'Mutation')) {
       const { role, scope } = accessOf(field)!;
       assert.ok(includesRole(role, Role.OPERATOR), `${name} is open to ${role}`);
@@ -67,9 +67,9 @@ describe('api-server access', () => {
     const { role, scope } = accessOf(field)!;
     const below = { VIEWER: undefined, OPERATOR: Role.VIEWER, ADMIN: Role.OPERATOR }[role];
     const others = Object.values(Scope).filter((one) => one !== scope);
-    it(`${name} refuses ${[below, scope && 'keys without its scope'].filter(Boolean).join(' and ') || 'nobody who is let in'}`, async () => {
+    it(`${name} rejects ${[below, scope && 'keys without its scope'].filter(Boolean).join(' and ') || 'no authenticated identity'}`, async () => {
       const call = type.name === 'Subscription' ? field.subscribe! : field.resolve!;
-      const refusal = async (who: ReturnType<typeof someone>) => {
+      const errorCodeFor = async (who: ReturnType<typeof identityWith>) => {
         try {
           await call({}, {}, { identity: who }, {} as never);
         } catch (error) {
@@ -77,13 +77,13 @@ describe('api-server access', () => {
         }
         return undefined;
       };
-      if (below) assert.equal(await refusal(someone(below)), 'FORBIDDEN');
-      if (scope) assert.equal(await refusal(someone(Role.ADMIN, others)), 'FORBIDDEN');
-      assert.notEqual(await refusal(someone(role, scope && [scope])), 'FORBIDDEN');
+      if (below) assert.equal(await errorCodeFor(identityWith(below)), 'FORBIDDEN');
+      if (scope) assert.equal(await errorCodeFor(identityWith(Role.ADMIN, others)), 'FORBIDDEN');
+      assert.notEqual(await errorCodeFor(identityWith(role, scope && [scope])), 'FORBIDDEN');
     });
   }
 
-  it('nothing leads from one thing to others without their rule', async () => {
+  it('every field that returns a Node or a connection requires the scope of its target', async () => {
     const isNode = (type: unknown) =>
       isObjectType(type) && type.getInterfaces().some(({ name }) => name === 'Node');
     const nodeOf = (type: unknown): unknown => {
@@ -92,9 +92,9 @@ describe('api-server access', () => {
       if (edges) return nodeOf(getNamedType(edges.type));
       return isNode(type) ? type : node && getNamedType(node.type);
     };
-    const ways: string[] = [];
+    const scopedFields: string[] = [];
     for (const type of Object.values(schema.getTypeMap())) {
-      const isList = /(Connection|Edge)$/.test(type.name); // as everything else says of itself, so does a list
+      const isList = /(Connection|Edge)$/.test(type.name); // checked at the fields that return it
       if (!isObjectType(type) || roots.includes(type) || isList || type.name.startsWith('__')) continue;
       for (const field of Object.values(type.getFields())) {
         const target = nodeOf(getNamedType(field.type));
@@ -104,44 +104,44 @@ describe('api-server access', () => {
         }
         const { scope } = accessOf(field) ?? accessOf(target as object)!;
         const name: string = `${type.name}.${field.name}`;
-        if (!scope) continue; // only what is one's own
-        ways.push(name);
+        if (!scope) continue; // requires no scope
+        scopedFields.push(name);
         const others = Object.values(Scope).filter((one) => one !== scope);
-        const ask = async (scopes: Scope[]) => {
+        const errorCodeWith = async (scopes: Scope[]) => {
           try {
-            await field.resolve!({}, {}, { identity: someone(Role.ADMIN, scopes) }, {} as never);
+            await field.resolve!({}, {}, { identity: identityWith(Role.ADMIN, scopes) }, {} as never);
           } catch (error) {
             return (error as { extensions?: { code?: string } }).extensions?.code;
           }
           return undefined;
         };
-        assert.equal(await ask(others), 'FORBIDDEN', `${name} is open to keys without ${scope}`);
-        assert.notEqual(await ask([scope]), 'FORBIDDEN', name);
+        assert.equal(await errorCodeWith(others), 'FORBIDDEN', `${name} is open to keys without ${scope}`);
+        assert.notEqual(await errorCodeWith([scope]), 'FORBIDDEN', name);
       }
     }
-    for (const way of ['Deployment.environment', 'Environment.deployments', 'Incident.causedBy']) {
-      assert.ok(ways.includes(way), `the walk does not find ${way}`);
+    for (const field of ['Deployment.environment', 'Environment.deployments', 'Incident.causedBy']) {
+      assert.ok(scopedFields.includes(field), `${field} is not found`);
     }
   });
 
-  it('what differs from one identity to the next is marked for caches', () => {
+  it('only Query.me is personal, and the cache scope depends on the role and the scopes only', () => {
     const personal = fields.filter(({ field }) => accessOf(field)!.personal).map(({ name }) => name);
     assert.deepEqual(personal, ['Query.me']);
-    assert.equal(someone(Role.VIEWER).cacheScope, someone(Role.VIEWER).cacheScope);
+    assert.equal(identityWith(Role.VIEWER).cacheScope, identityWith(Role.VIEWER).cacheScope);
     const scopes = new Set([
-      someone(Role.VIEWER).cacheScope,
-      someone(Role.ADMIN).cacheScope,
-      someone(Role.ADMIN, [Scope.READ]).cacheScope,
-      someone(Role.ADMIN, [Scope.READ, Scope.ADMIN]).cacheScope,
+      identityWith(Role.VIEWER).cacheScope,
+      identityWith(Role.ADMIN).cacheScope,
+      identityWith(Role.ADMIN, [Scope.READ]).cacheScope,
+      identityWith(Role.ADMIN, [Scope.READ, Scope.ADMIN]).cacheScope,
     ]);
     assert.equal(scopes.size, 4);
     assert.equal(
-      someone(Role.ADMIN, [Scope.READ, Scope.ADMIN]).cacheScope,
-      someone(Role.ADMIN, [Scope.ADMIN, Scope.READ]).cacheScope,
+      identityWith(Role.ADMIN, [Scope.READ, Scope.ADMIN]).cacheScope,
+      identityWith(Role.ADMIN, [Scope.ADMIN, Scope.READ]).cacheScope,
     );
   });
 
-  it('a schema with a field that has no rule, or goes around one, is refused', () => {
+  it('rejects a schema with a field that has no rule or that bypasses the rule of its type', () => {
     @ObjectType()
     class Open {
       @Field()
@@ -189,7 +189,7 @@ describe('api-server access', () => {
       }
     }
     const careless = buildSchemaSync({ resolvers: [Careless], validate: false });
-    forget(Found);
+    removeType(Found);
     assert.throws(
       () => enforceAccess(careless),
       (error: Error) => {
@@ -205,7 +205,7 @@ describe('api-server access', () => {
 });
 
 describe('api-server audit', () => {
-  it('every mutation is on record, whoever executes it, also what is refused and what fails', async () => {
+  it('records each mutation with its actor and outcome, also when it is denied or fails', async () => {
     @Resolver()
     class Things {
       @AllowRead()
@@ -229,7 +229,7 @@ describe('api-server audit', () => {
       graphql({
         schema,
         source: `mutation { change(password: "${password}") }`,
-        contextValue: { identity: someone(role) },
+        contextValue: { identity: identityWith(role) },
       });
     await run(Role.OPERATOR, 'hush');
     await run(Role.OPERATOR, 'fail');
@@ -250,7 +250,7 @@ describe('api-server audit', () => {
     );
   });
 
-  it('no input that is called like a secret is kept, in any mutation there is', () => {
+  it('redactInput: removes password, secret and token fields from the input of every mutation', () => {
     let secrets = 0;
     const walk = (
       type: GraphQLInputType,
@@ -276,10 +276,10 @@ describe('api-server audit', () => {
     for (const mutation of Object.values(schema.getMutationType()!.getFields())) {
       for (const arg of mutation.args) walk(arg.type, mutation.name, (value) => ({ [arg.name]: value }));
     }
-    assert.ok(secrets >= 2, 'the walk finds no secrets');
+    assert.ok(secrets >= 2, 'found too few secret fields');
   });
 
-  it('takes secrets out of addresses, and keeps bad and endless texts short and storable', () => {
+  it('redactInput: removes credentials from URLs, truncates long strings and replaces characters that PostgreSQL cannot store', () => {
     const input = redactInput({
       url: 'https://user:hush@example.com/hook?token=hush',
       text: `a\0b\ud800${'x'.repeat(10_000)}`,

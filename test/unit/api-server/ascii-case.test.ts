@@ -9,7 +9,7 @@ import { shouldUpgradeCallback } from '../../../api-server/http/upgrade.js';
 import { LoginService } from '../../../api-server/modules/login/login.service.js';
 import { asciiLowerCase, asciiUpperCase } from '../../../contract/ascii.js';
 
-/** Folders whose comparisons decide about access. */
+/** Folders with code that decides about access. */
 const SECURITY = [
   'auth',
   'http',
@@ -62,13 +62,13 @@ describe('case mapping in security decisions', () => {
   });
 
   it('login: an e-mail address with a Kelvin sign is another account', async () => {
-    const asked: unknown[] = [];
+    const requestedEmails: unknown[] = [];
     const service = new LoginService({
       dataSource: {
         withManager: (_access: object, work: (manager: object) => Promise<unknown>) =>
           work({
             findOne: async (_entity: unknown, { where }: { where: { email: string } }) => {
-              asked.push(where.email);
+              requestedEmails.push(where.email);
               return null;
             },
           }),
@@ -79,7 +79,7 @@ describe('case mapping in security decisions', () => {
     } as never);
     const email = 'MAR\u212a@example.com';
     await assert.rejects(service.login({ email, password: 'of no account' }, '192.0.2.1'));
-    assert.deepEqual(asked, ['mar\u212a@example.com']);
+    assert.deepEqual(requestedEmails, ['mar\u212a@example.com']);
   });
 
   it('code that decides about access has no Unicode case mapping and no case-insensitive Unicode pattern', () => {

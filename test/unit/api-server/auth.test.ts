@@ -14,7 +14,7 @@ import { KeyServer, PROVIDER } from '../../support/key-server.js';
 const A = 'the first secret, of more than thirty-two bytes';
 const B = 'the second secret, of more than thirty-two bytes';
 
-/** A setting in a file, without the file. */
+/** A setting whose value can change, without a file. */
 function secret(value: string) {
   const listeners: (() => void)[] = [];
   return {
@@ -28,7 +28,7 @@ function secret(value: string) {
 }
 
 describe('api-server passwords', () => {
-  it('are argon2id with a salt of their own, and match themselves alone', async () => {
+  it('hashPassword: uses argon2id with a random salt, and the hash matches only its password', async () => {
     const [one, two] = await Promise.all([hashPassword('correct horse'), hashPassword('correct horse')]);
     assert.match(one, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$[^$]{22}\$[^$]{43}$/);
     assert.notEqual(one, two);
@@ -37,11 +37,11 @@ describe('api-server passwords', () => {
     assert.equal((await checkPassword('', one)).matches, false);
   });
 
-  it('are the same in every form of Unicode', async () => {
+  it('checkPassword: matches a password in another Unicode normalization form', async () => {
     assert.equal((await checkPassword('cafe\u0301', await hashPassword('caf\u00e9'))).matches, true);
   });
 
-  it('of another cost still match, and are said to be outdated', async () => {
+  it('checkPassword: matches a hash with other argon2id parameters and reports it as outdated', async () => {
     const cheap = '$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$';
     const { argon2Sync } = await import('node:crypto');
     const parameters = { parallelism: 1, tagLength: 32, memory: 64, passes: 1 };
@@ -54,7 +54,7 @@ describe('api-server passwords', () => {
     assert.deepEqual(await checkPassword('old', phc), { matches: true, outdated: true });
   });
 
-  it('no hash, or a broken one, matches nothing', async () => {
+  it('checkPassword: does not match when the hash is missing or malformed', async () => {
     for (const phc of [null, '', 'plain', '$argon2id$v=19$m=1,t=1,p=1$$', '$2b$10$abcdefghijklmnopqrstuv']) {
       assert.equal((await checkPassword('', phc)).matches, false);
     }
@@ -62,7 +62,7 @@ describe('api-server passwords', () => {
 });
 
 describe('api-server API keys', () => {
-  it('are told by their prefix, and no other text is one', () => {
+  it('parseApiKey: returns the prefix and the secret of a key, and rejects any other text', () => {
     const { key, prefix, secretHash } = newApiKey();
     const parts = parseApiKey(key)!;
     assert.equal(parts.prefix, prefix);
@@ -76,8 +76,8 @@ describe('api-server API keys', () => {
   });
 });
 
-describe('api-server secrets of tokens', () => {
-  it('the first line signs, every line verifies, a kid picks its own', () => {
+describe('api-server token signing secrets', () => {
+  it('sign with the first line, verify with every line, and a kid selects one secret', () => {
     const secrets = new SharedSecrets(secret(`${A}\n\n  ${B}  \n`), 0, assert.fail);
     const [first, second] = secrets.candidates(undefined);
     assert.equal(secrets.candidates(undefined).length, 2);
@@ -87,7 +87,7 @@ describe('api-server secrets of tokens', () => {
     assert.ok(!A.includes(first!.kid));
   });
 
-  it('one that is replaced verifies as long as the overlap, and a bad one changes nothing', () => {
+  it('a replaced secret remains valid for the overlap period, and an invalid new secret is ignored', () => {
     const setting = secret(A);
     const problems: string[] = [];
     const secrets = new SharedSecrets(setting, 60_000, (problem) => void problems.push(problem));
@@ -104,7 +104,7 @@ describe('api-server secrets of tokens', () => {
     assert.equal(strict.candidates(old).length, 0);
   });
 
-  it('what is short, or public, is none', () => {
+  it('secretProblem: rejects empty and short secrets, certificates and public keys', () => {
     assert.equal(secretProblem(A), undefined);
     for (const text of [
       '',
@@ -118,8 +118,8 @@ describe('api-server secrets of tokens', () => {
   });
 });
 
-describe("api-server identity provider's keys", () => {
-  it('are fetched again when they are old; while the provider is away those it had last are used', async () => {
+describe('api-server identity provider keys', () => {
+  it('expired keys are requested again, and the cached keys are used while the provider is unavailable', async () => {
     const server = await KeyServer.start();
     const log = pino({ level: 'silent' });
     const keys = new ProviderKeys(server.url, log, { maxAgeMs: 0, cooldownMs: 0 });
@@ -133,10 +133,10 @@ describe("api-server identity provider's keys", () => {
       assert.equal((await verifier.verify(token)).ours, false);
       await server.add('RS256', 'rsa-2');
       await verifier.verify(await server.sign('rsa-2'));
-      const asked = server.asked;
+      const requestsBefore = server.asked;
       server.broken = true;
       await verifier.verify(token);
-      assert.ok(server.asked > asked, 'it was not asked, so this test says nothing');
+      assert.ok(server.asked > requestsBefore, 'the verifier did not request the keys from the provider');
       await verifier.verify(await server.sign('rsa-2'));
     } finally {
       await server.close();
@@ -144,21 +144,21 @@ describe("api-server identity provider's keys", () => {
   });
 });
 
-describe('api-server cache of identities', () => {
-  const found = (id: string, expiresAt?: Date): VerifiedToken => ({
+describe('api-server identity cache', () => {
+  const verifiedToken = (id: string, expiresAt?: Date): VerifiedToken => ({
     ours: true,
     claims: { sub: id, role: 'ADMIN', iss: 'x', exp: (expiresAt?.getTime() ?? Date.now() + 60_000) / 1_000 },
   });
   const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 
-  /** An authenticator whose tokens are verified by `verify`. */
+  /** An authenticator that verifies tokens with `verify`. */
   function authenticatorOf(verify: (token: string) => Promise<VerifiedToken>, cacheMs = 60_000) {
     const verifier = { verify } as TokenVerifier;
-    const store = { findUser: never, findKey: never, keyUsed: () => undefined };
+    const store = { findUser: failLookup, findKey: failLookup, keyUsed: () => undefined };
     return new Authenticator({ store, verifier, open: false, roleClaim: 'role', cacheMs });
   }
-  async function never(): Promise<undefined> {
-    throw new Error('tokens of services are not looked up');
+  async function failLookup(): Promise<undefined> {
+    throw new Error('service tokens require no lookup in the store');
   }
 
   it('concurrent requests with one credential share a lookup, and errors are not cached', async () => {
@@ -166,16 +166,17 @@ describe('api-server cache of identities', () => {
     const authenticator = authenticatorOf(async (token) => {
       lookups += 1;
       if (lookups === 1) throw new Error('unavailable');
-      return found(token);
+      return verifiedToken(token);
     });
-    const both = () => Promise.allSettled([1, 2].map(() => authenticator.authenticate(bearer('a'))));
+    const authenticateTwice = () =>
+      Promise.allSettled([1, 2].map(() => authenticator.authenticate(bearer('a'))));
     assert.deepEqual(
-      (await both()).map(({ status }) => status),
+      (await authenticateTwice()).map(({ status }) => status),
       ['rejected', 'rejected'],
     );
     assert.equal(lookups, 1);
     assert.deepEqual(
-      (await both()).map(({ status }) => status),
+      (await authenticateTwice()).map(({ status }) => status),
       ['fulfilled', 'fulfilled'],
     );
     assert.equal((await authenticator.authenticate(bearer('a'))).id, 'token:x:a');
@@ -183,7 +184,7 @@ describe('api-server cache of identities', () => {
     assert.equal((await authenticator.authenticate(bearer('b'))).id, 'token:x:b');
   });
 
-  it('an identity is looked up again after its TTL, or when its token expires earlier', async () => {
+  it('an identity is looked up again after its TTL, or earlier when its token expires', async () => {
     for (const [cacheMs, expiresAt] of [
       [20, undefined],
       [0, undefined],
@@ -192,7 +193,7 @@ describe('api-server cache of identities', () => {
       let lookups = 0;
       const authenticator = authenticatorOf(async (token) => {
         lookups += 1;
-        return found(token, expiresAt);
+        return verifiedToken(token, expiresAt);
       }, cacheMs);
       await authenticator.authenticate(bearer('a'));
       await sleep(50);

@@ -52,7 +52,7 @@ describe('api-server settings', () => {
     ...more,
   });
   const mount = (name: string, text: string) => writeFileSync(join(folder, name), text);
-  const refusal = async (more: NodeJS.ProcessEnv = {}): Promise<string> => {
+  const errorMessageOf = async (more: NodeJS.ProcessEnv = {}): Promise<string> => {
     try {
       await loadSettings(env(more));
     } catch (error) {
@@ -60,7 +60,7 @@ describe('api-server settings', () => {
       assert.doesNotMatch(error.message, /hush/);
       return error.message.replaceAll(folder, 'FOLDER');
     }
-    assert.fail('the settings were taken');
+    assert.fail('the settings were accepted');
   };
 
   beforeEach(() => {
@@ -78,14 +78,14 @@ describe('api-server settings', () => {
       assert.equal(settings.environment, environment);
       assert.equal(settings.graphql.playground_enabled, playground);
       assert.equal(settings.graphql.introspection_enabled, playground);
-      assert.equal(settings.auth.open, environment === 'development', 'who may come in without a name');
+      assert.equal(settings.auth.open, environment === 'development', 'auth.open');
       assert.equal(settings.rate_limit.requests > 0, environment !== 'development');
       assert.equal(settings.database.max_connections, connections);
       assert.equal(settings.shutdown.delay, delay);
       assert.deepEqual([settings.server.port, settings.metrics.port], [8080, 9090]);
     });
 
-    it(`${environment}: a container listens on all addresses, and every role at the ports of the contract`, async () => {
+    it(`${environment}: in a container, every role listens on all addresses and on the ports of the contract`, async () => {
       for (const role of [undefined, 'worker', 'auth'] as const) {
         for (const variable of ['PCF_CONTAINER', 'KUBERNETES_SERVICE_HOST']) {
           const image = env({ PCF_API__ENVIRONMENT: environment, [variable]: 'set' });
@@ -132,12 +132,12 @@ describe('api-server settings', () => {
     assert.deepEqual([server.host, server.port, metrics.port], ['::', 8090, 9100]);
   });
 
-  it('is development when nothing says otherwise, and takes a folder that is not there', async () => {
+  it('the environment defaults to development, also when the configuration folder does not exist', async () => {
     const { environment } = await loadSettings(env({ PCF_CONFIG_DIR: join(folder, 'none') }));
     assert.equal(environment, 'development');
   });
 
-  it('variables win over the mounted files, later files over earlier ones, those over the environment', async () => {
+  it('variables override mounted files, later files override earlier ones, and files override the environment', async () => {
     mount('a.toml', '[database]\nmax_connections = 7\nconnect_timeout = "1s"\n[logging]\nlevel = "error"');
     mount('b.toml', '[database]\nmax_connections = 8');
     mount('README.md', 'not settings');
@@ -147,7 +147,7 @@ describe('api-server settings', () => {
     assert.equal(logging.level, 'error');
   });
 
-  it('takes numbers and booleans from variables', async () => {
+  it('parses numbers, booleans and durations in variables', async () => {
     const settings = await loadSettings(
       env({
         PCF_API__SERVER__PORT: '0',
@@ -161,7 +161,7 @@ describe('api-server settings', () => {
     );
   });
 
-  const refused: [string, NodeJS.ProcessEnv, string][] = [
+  const rejected: [string, NodeJS.ProcessEnv, string][] = [
     [
       'a value of the wrong type',
       { PCF_API__SERVER__PORT: 'http' },
@@ -173,7 +173,7 @@ describe('api-server settings', () => {
       'server.port: too big: expected number to be <=65535, got 70000 (from PCF_API__SERVER__PORT)',
     ],
     [
-      'a boolean that is none',
+      'an invalid boolean',
       { PCF_API__GRAPHQL__PLAYGROUND_ENABLED: 'yes' },
       'graphql.playground_enabled: expected boolean, received string, got "yes" (from PCF_API__GRAPHQL__PLAYGROUND_ENABLED)',
     ],
@@ -183,12 +183,12 @@ describe('api-server settings', () => {
       'shutdown.delay: expected a duration such as "500ms", "30s" or "5m", got "5" (from PCF_API__SHUTDOWN__DELAY)',
     ],
     [
-      'a word that is not one of a few',
+      'a value that is not in the enumeration',
       { PCF_API__REDIS__MODE: 'Sentinel' },
       'redis.mode: invalid option: expected one of "standalone"|"sentinel"|"cluster", got "Sentinel" (from PCF_API__REDIS__MODE)',
     ],
     [
-      'a database of another kind, without telling the URL',
+      'a URL of another database system, without quoting the URL',
       { PCF_API__DATABASE__URL: 'mysql://me:hush@db/x' },
       'database.url: expected a URL such as postgresql://host:5432/name (from PCF_API__DATABASE__URL)',
     ],
@@ -208,7 +208,7 @@ describe('api-server settings', () => {
       'server.allowed_hosts.0: expected a host name such as pcf.test, in lower case and without a port, got "pcf.test:8080" (from PCF_API__SERVER__ALLOWED_HOSTS)',
     ],
     [
-      'housekeeping without a pause',
+      'a housekeeping interval of zero',
       { PCF_API__RETENTION__EVERY: '0ms' },
       'retention.every: expected an interval of at least 1s, got "0ms" (from PCF_API__RETENTION__EVERY)',
     ],
@@ -223,7 +223,7 @@ describe('api-server settings', () => {
       'databse.max_connections: unknown setting; did you mean PCF_API__DATABASE__MAX_CONNECTIONS? (from PCF_API__DATABSE__MAX_CONNECTIONS)',
     ],
     [
-      'an unknown variable that is near nothing',
+      'an unknown variable without a near match',
       { PCF_API__ZEBRA: '5' },
       'zebra: unknown setting (from PCF_API__ZEBRA)',
     ],
@@ -233,17 +233,17 @@ describe('api-server settings', () => {
       'database: expected object, received string (from PCF_API__DATABASE)',
     ],
   ];
-  for (const [what, more, message] of refused) {
-    it(`refuses ${what}`, async () => {
+  for (const [what, more, message] of rejected) {
+    it(`rejects ${what}`, async () => {
       const only =
         what === 'a variable for a section' ? { PCF_API__DATABASE__URL: undefined, ...more } : more;
-      assert.equal(await refusal(only), message);
+      assert.equal(await errorMessageOf(only), message);
     });
   }
 
-  it('names the file of what a file has wrong', async () => {
+  it('reports each invalid setting with its file', async () => {
     mount('config.toml', '[server]\nprot = 80\nhost = 5\n[cache]\nsize = 1');
-    const message = await refusal();
+    const message = await errorMessageOf();
     assert.match(
       message,
       /server\.prot: unknown setting; did you mean server\.port\? \(from FOLDER\/config\.toml\)/,
@@ -255,28 +255,28 @@ describe('api-server settings', () => {
     );
   });
 
-  it('says where a file is no TOML, without quoting it', async () => {
+  it('reports the line and column of a TOML syntax error, without quoting the file', async () => {
     mount('config.toml', '[database]\nurl = "postgresql://me:hush-hush@db/pcf\n');
-    assert.match(await refusal(), /at line 2, column \d+ \(from FOLDER\/config\.toml\)$/);
+    assert.match(await errorMessageOf(), /at line 2, column \d+ \(from FOLDER\/config\.toml\)$/);
   });
 
-  it('the environment is set by its variable alone', async () => {
+  it('rejects the environment in a file, because only PCF_API__ENVIRONMENT can set it', async () => {
     mount('config.toml', 'environment = "production"');
     assert.equal(
-      await refusal(),
+      await errorMessageOf(),
       'environment: can only be set by PCF_API__ENVIRONMENT (from FOLDER/config.toml)',
     );
   });
 
-  it('keys that JavaScript objects have by themselves are just unknown', async () => {
-    assert.match(await refusal({ PCF_API____PROTO____POLLUTED: '1' }), /unknown setting/);
-    assert.match(await refusal({ PCF_API__CONSTRUCTOR__NAME: '1' }), /unknown setting/);
+  it('reports __proto__ and constructor as unknown settings', async () => {
+    assert.match(await errorMessageOf({ PCF_API____PROTO____POLLUTED: '1' }), /unknown setting/);
+    assert.match(await errorMessageOf({ PCF_API__CONSTRUCTOR__NAME: '1' }), /unknown setting/);
     assert.equal(({} as Record<string, unknown>).polluted, undefined);
   });
 
-  it('the JSON Schema knows every setting, requires none and has the defaults', async () => {
+  it('the JSON Schema contains every setting with its default, and requires none', async () => {
     const schema = (await configJsonSchema()) as unknown as SchemaNode;
-    assert.deepEqual(leaves(schema, []).sort(), settingPaths().sort());
+    assert.deepEqual(leafPaths(schema, []).sort(), settingPaths().sort());
     assert.equal(schema.properties?.server?.properties?.port?.default, 8080);
     assert.equal(schema.properties?.database?.properties?.url?.writeOnly, true);
     assert.doesNotMatch(JSON.stringify(schema), /"required"/);
@@ -291,7 +291,7 @@ interface SchemaNode {
   writeOnly?: boolean;
 }
 
-function leaves(node: SchemaNode, path: string[]): string[] {
+function leafPaths(node: SchemaNode, path: string[]): string[] {
   if (!node.properties) return [path.join('.')];
-  return Object.entries(node.properties).flatMap(([key, child]) => leaves(child, [...path, key]));
+  return Object.entries(node.properties).flatMap(([key, child]) => leafPaths(child, [...path, key]));
 }

@@ -1,6 +1,6 @@
 /**
- * Compares our executor with graphql-js on random schemas, documents and variables.
- * PCF_FUZZ_DOCUMENTS is the number of documents, PCF_FUZZ_SEED repeats a run.
+ * Compares PreparedOperation with graphql-js on random schemas, documents and variables.
+ * PCF_FUZZ_DOCUMENTS sets the number of documents, PCF_FUZZ_SEED repeats a run.
  */
 import assert from 'node:assert/strict';
 import { randomInt } from 'node:crypto';
@@ -23,7 +23,7 @@ const DOCUMENTS_PER_SCHEMA = 20;
 
 type Variables = Record<string, unknown>;
 
-describe('executor: the same results as graphql-js for random schemas, documents and variables', () => {
+describe('executor with random schemas, documents and variables', () => {
   const rejections: NodeJS.UnhandledRejectionListener[] = [];
 
   // graphql-js does not handle rejections of list items after the list has failed.
@@ -38,7 +38,7 @@ describe('executor: the same results as graphql-js for random schemas, documents
 
   for (const seed of [1, Number(SEED)]) {
     for (const isSync of [true, false]) {
-      it(`${isSync ? 'synchronous' : 'asynchronous'} resolvers, seed ${seed}`, async function () {
+      it(`returns the results of graphql-js: ${isSync ? 'synchronous' : 'asynchronous'} resolvers, seed ${seed}`, async function () {
         this.timeout(0);
         const counts = { documents: 0, comparisons: 0 };
         for (let first = 0; first < Number(DOCUMENTS); first += DOCUMENTS_PER_SCHEMA) {
@@ -68,7 +68,7 @@ class Schemas {
     this.#nullable = randomSchema(seed, { isSync, isNullable: true });
   }
 
-  /** The number of comparisons; 0 when the document is not valid. */
+  /** Returns the number of comparisons, which is 0 when the document is not valid. */
   async compareDocument(seed: number): Promise<number> {
     const operation = seed % 4 === 0 ? 'mutation' : 'query';
     const { query, variables } = randomDocument(this.#schema, seed, { operation, depth: 3 });
@@ -92,7 +92,7 @@ class Schemas {
   }
 }
 
-/** One after the other with the same prepared operation: no set may change the result of another one. */
+/** Sets of variables for one prepared operation. No set may change the result of a later one. */
 function variableSets(variables: Variables, random: Random): Variables[] {
   const names = Object.keys(variables);
   if (names.length === 0) return [variables, variables];
@@ -128,7 +128,7 @@ async function actualResult(prepared: PreparedOperation, given: Variables): Prom
   return plain(errors ? { errors } : await prepared.execute(undefined, values));
 }
 
-/** Errors in arguments and variables have the code BAD_USER_INPUT, in contrast to those of graphql-js. */
+/** Adds the code BAD_USER_INPUT to errors in arguments and variables: graphql-js has no code for them. */
 function withCodes({ data, errors }: Result): Result {
   const withCode = (error: PlainError): PlainError =>
     /^(Argument|Variable) "/.test(error.message)
@@ -137,26 +137,26 @@ function withCodes({ data, errors }: Result): Result {
   return { data, errors: errors.map(withCode) };
 }
 
-/** `nullable` is the result with all errors, of a schema without non-nullable types. */
+/** `nullable` is the result for the schema without non-nullable types, so it contains all errors. */
 function compare(actual: Result, expected: Result, nullable: Result | undefined, what: string): void {
   assert.equal(JSON.stringify(actual.data), JSON.stringify(expected.data), what);
-  const [errors, wanted] = [actual.errors.map(textOf), expected.errors.map(textOf)];
+  const [errors, expectedErrors] = [actual.errors.map(textOf), expected.errors.map(textOf)];
   if (!nullable) {
-    assert.deepEqual(errors, wanted, what);
+    assert.deepEqual(errors, expectedErrors, what);
     return;
   }
-  // Of several errors that make one value null, any of them may be reported: it depends on their order.
+  // When several errors make one value null, the order of the errors decides which one is reported.
   const places = (result: Result) =>
     [...new Set(result.errors.map((error) => placeOf(result.data, error)))].sort();
   assert.deepEqual(places(actual), places(expected), what);
-  const possible = new Set([...wanted, ...nullable.errors.map(textOf)]);
+  const possible = new Set([...expectedErrors, ...nullable.errors.map(textOf)]);
   for (const error of actual.errors) {
     const isKnown =
       possible.has(textOf(error)) || error.message.startsWith('Cannot return null for non-nullable');
     assert.ok(isKnown, `${textOf(error)} in ${what}`);
   }
-  // The error of a list can be that of its iterator or of an item: graphql-js first waits for the
-  // other fields of the item.
+  // A list reports the error of its iterator or of an item: graphql-js first waits for the other fields
+  // of the item.
   for (const error of expected.errors) {
     const place = placeOf(expected.data, error);
     if (place !== error.path?.join('.')) continue;
@@ -167,7 +167,7 @@ function compare(actual: Result, expected: Result, nullable: Result | undefined,
   }
 }
 
-/** The path of the value that the error made null. */
+/** Path of the value that the error made null. */
 function placeOf(data: unknown, { path = [] }: PlainError): string {
   const place: (string | number)[] = [];
   let at = data;
@@ -179,7 +179,7 @@ function placeOf(data: unknown, { path = [] }: PlainError): string {
   return place.join('.');
 }
 
-/** One message for values of no type: clients do not see it. */
+/** The error as text, with one message for values without a type. Clients do not receive that message. */
 function textOf(error: PlainError): string {
   const message = error.message.replace(/^(Abstract type|Runtime Object type) .*/s, 'of no type');
   const { path, extensions } = error;

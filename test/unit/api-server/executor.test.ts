@@ -1,4 +1,4 @@
-/** Our executor beside graphql-js, on a schema of every trap there is. */
+/** Compares PreparedOperation with graphql-js on the trap schema. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
@@ -32,29 +32,29 @@ type Variables = Record<string, unknown>;
 
 const newContext = () => ({ from: 'context', log: [] });
 
-async function ours(
+async function executePrepared(
   query: string,
   variables: Variables = {},
   name?: string,
   of = schema,
 ): Promise<ExecutionResult> {
   const operation = PreparedOperation.of(of, parse(query), name, { hideSuggestions: false });
-  assert.ok(operation, 'it can be prepared');
+  assert.ok(operation, 'the operation cannot be prepared');
   const checked = operation.variables(variables);
   if (checked.errors) return { errors: checked.errors };
-  // What is kept of one run must do for another one, with other values too.
-  for (const values of [flipped(checked.values), checked.values])
+  // State that is cached by one run must not change the result of the next run with other values.
+  for (const values of [flipBooleans(checked.values), checked.values])
     await operation.execute(newContext(), values);
   return operation.execute(newContext(), checked.values);
 }
 
-function flipped(values: Variables): Variables {
+function flipBooleans(values: Variables): Variables {
   return Object.fromEntries(
     Object.entries(values).map(([name, value]) => [name, typeof value === 'boolean' ? !value : value]),
   );
 }
 
-async function theirs(
+async function executeReference(
   query: string,
   variables: Variables = {},
   name?: string,
@@ -69,7 +69,7 @@ async function theirs(
   });
 }
 
-/** The place that an error made null: several may do so at once, and which of them is told is a matter of time. */
+/** Path of the value that an error made null. When several errors do so, timing decides which is reported. */
 function placeOf(data: unknown, { path = [] }: GraphQLFormattedError): string {
   const place: (string | number)[] = [];
   let at = data;
@@ -81,7 +81,7 @@ function placeOf(data: unknown, { path = [] }: GraphQLFormattedError): string {
   return place.join('.');
 }
 
-function byPlace({ data, errors = [] }: ExecutionResult): Map<string, string[]> {
+function errorsByPlace({ data, errors = [] }: ExecutionResult): Map<string, string[]> {
   const places = new Map<string, string[]>();
   for (const error of errors.map((one) => one.toJSON())) {
     const place = placeOf(data, error);
@@ -90,7 +90,7 @@ function byPlace({ data, errors = [] }: ExecutionResult): Map<string, string[]> 
   return places;
 }
 
-/** Without `fixedOrder` several things may fail in one place, and which is told first differs. */
+/** Without `fixedOrder`, several fields can make one value null, and the reported error can differ. */
 async function compare(
   query: string,
   variables: Variables = {},
@@ -100,12 +100,15 @@ async function compare(
 ): Promise<void> {
   const problems = validate(of, parse(query));
   assert.deepEqual(problems, [], query);
-  const [mine, expected] = [await ours(query, variables, name, of), await theirs(query, variables, name, of)];
-  // As text: the order of the fields counts.
-  assert.equal(JSON.stringify(mine.data), JSON.stringify(expected.data), query);
-  const [places, wanted] = [byPlace(mine), byPlace(expected)];
-  assert.deepEqual([...places.keys()].sort(), [...wanted.keys()].sort(), query);
-  for (const [place, errors] of wanted) {
+  const [actual, expected] = [
+    await executePrepared(query, variables, name, of),
+    await executeReference(query, variables, name, of),
+  ];
+  // Compared as text, because the order of the fields is part of the result.
+  assert.equal(JSON.stringify(actual.data), JSON.stringify(expected.data), query);
+  const [places, expectedPlaces] = [errorsByPlace(actual), errorsByPlace(expected)];
+  assert.deepEqual([...places.keys()].sort(), [...expectedPlaces.keys()].sort(), query);
+  for (const [place, errors] of expectedPlaces) {
     const got = places.get(place) ?? [];
     const isOwn = errors.every((text) => JSON.parse(text).path?.join('.') === place);
     if (errors.length === 1 && got.length === 1 && (isOwn || fixedOrder))
@@ -113,7 +116,7 @@ async function compare(
   }
 }
 
-/** Ours has a code for variables that don't fit, and one message for values of no type; nobody sees that one. */
+/** Removes differences from graphql-js: codes of invalid variables, and messages of values without a type. */
 function withoutCode(errors: string[]): string[] {
   return errors
     .map((text) => text.replace(/,"extensions":\{"code":"BAD_USER_INPUT"\}/, ''))
@@ -128,54 +131,56 @@ function withoutCode(errors: string[]): string[] {
 describe('executor', () => {
   const corpus: [string, string, Variables?, string?][] = [
     ['plain values, aliases and __typename', '{ a: word __typename b: number yes id kind at }'],
-    ['what is null, and what can not be', '{ nothing item { nothing mustBe: nullThatMustNot } }'],
+    ['null in nullable and non-nullable fields', '{ nothing item { nothing mustBe: nullThatMustNot } }'],
     ['an error of a nullable field', '{ fails item { fails word } laterFails }'],
-    ['an error of a field that can not be null', '{ item { child { mustNotFail word } word } word }'],
-    ['the same, later', '{ item { child { mustNotFailLater word } word } word }'],
-    ['through objects that can not be null up to the root', '{ must { must { mustNotFailLater } } word }'],
-    ['through objects that can not be null up to the root at once', '{ must { must { mustNotFail } } word }'],
-    ['lists with errors, nulls and promises', '{ mixed mixedMust items { word fails } }'],
+    ['an error of a non-nullable field', '{ item { child { mustNotFail word } word } word }'],
+    ['a rejected promise of a non-nullable field', '{ item { child { mustNotFailLater word } word } word }'],
     [
-      'a list of objects that can not be null',
-      '{ mustItems { word child { word } } oddItems { word mustNotFail } }',
+      'a rejected promise that makes non-nullable objects null up to the root',
+      '{ must { must { mustNotFailLater } } word }',
     ],
-    ['what is no list, or no object of the type', '{ noList wrongType { word } }'],
+    [
+      'an error that makes non-nullable objects null up to the root',
+      '{ must { must { mustNotFail } } word }',
+    ],
+    ['lists with errors, nulls and promises', '{ mixed mixedMust items { word fails } }'],
+    ['lists of non-nullable objects', '{ mustItems { word child { word } } oddItems { word mustNotFail } }'],
+    ['a value that is not a list, and an object of another type', '{ noList wrongType { word } }'],
     [
       'an interface and a union',
       '{ some { word ... on Item { number } ... on Other { extra } } any { ... on Other { extra } } }',
     ],
     [
-      'types that are known later, wrongly, or not',
+      'abstract types that resolve asynchronously, to an unknown type, and not at all',
       '{ later { word } lost { word } strange { __typename } }',
     ],
     ['functions and promises as properties', '{ item { called(times: 2) promised getter } }'],
-    ['values that do not fit their type', '{ badNumber badKind badAt item { badNumber } hugeNumber nan }'],
     [
-      'arguments, defaults and what is left out',
+      'values that are invalid for their type',
+      '{ badNumber badKind badAt item { badNumber } hugeNumber nan }',
+    ],
+    [
+      'arguments, defaults and omitted arguments',
       'query ($a: Int, $in: In) { echo(a: $a, in: $in) b: echo(in: { name: "x", list: [1, 2] }) c: echo(a: null) d: echo }',
       { in: { name: 'n' } },
     ],
     [
-      'a variable in an object that is not given',
+      'undefined variables in an input object',
       'query ($n: String, $l: Int) { echo(in: { name: $n, list: [$l] }) }',
       {},
     ],
-    ['a variable in an object that is null', 'query ($n: String) { echo(in: { name: $n }) }', { n: null }],
+    ['a null variable in an input object', 'query ($n: String) { echo(in: { name: $n }) }', { n: null }],
     ['defaults of variables', 'query ($a: Int = 7, $in: In = { name: "d" }) { echo(a: $a, in: $in) }'],
-    [
-      'variables that do not fit',
-      'query ($a: Int!, $in: In!) { echo(a: $a, in: $in) }',
-      { a: 'x', in: { nme: 1 } },
-    ],
-    ['a variable that is missing', 'query ($a: Int!) { must { must { word } } echo(a: $a) }'],
-    ['an argument that is missing its variable', 'query ($a: Int) { needs(a: $a) word }'],
+    ['invalid variables', 'query ($a: Int!, $in: In!) { echo(a: $a, in: $in) }', { a: 'x', in: { nme: 1 } }],
+    ['a missing required variable', 'query ($a: Int!) { must { must { word } } echo(a: $a) }'],
+    ['a non-nullable argument with an undefined variable', 'query ($a: Int) { needs(a: $a) word }'],
     [
       '@skip and @include',
       'query ($y: Boolean!, $n: Boolean!) { word @include(if: $y) number @skip(if: $y) ... @include(if: $n) { id } item @include(if: $y) { word @skip(if: $n) } }',
       { y: true, n: false },
     ],
     [
-      'the same with other values',
+      '@skip and @include with the opposite values',
       'query ($y: Boolean!, $n: Boolean!) { word @include(if: $y) number @skip(if: $y) ... @include(if: $n) { id } item @include(if: $y) { word @skip(if: $n) } }',
       { y: false, n: true },
     ],
@@ -184,33 +189,30 @@ describe('executor', () => {
       '{ item { ...A ...B child { ...A } } item { number } } fragment A on Item { word child { id } } fragment B on Named { word ... on Item { child { number } } }',
     ],
     ['one of several operations', 'query A { word } query B { number }', {}, 'B'],
-    [
-      'mutations one after the other',
-      'mutation { a: add(n: 1) b: addLater(n: 2) c: failLater d: add(n: 3) }',
-    ],
-    ['a mutation that can not be null and fails', 'mutation { a: add(n: 1) mustNotFail b: add(n: 100) }'],
+    ['mutations in serial order', 'mutation { a: add(n: 1) b: addLater(n: 2) c: failLater d: add(n: 3) }'],
+    ['an error of a non-nullable mutation field', 'mutation { a: add(n: 1) mustNotFail b: add(n: 100) }'],
     [
       'introspection',
       '{ __schema { queryType { name fields { name type { kind name ofType { name } } args { name defaultValue } } } } __type(name: "Item") { interfaces { name } } }',
     ],
   ];
   for (const [what, query, variables, name] of corpus) {
-    it(`answers as graphql-js does: ${what}`, () => compare(query, variables, name));
+    it(`returns the result of graphql-js: ${what}`, () => compare(query, variables, name));
   }
 
   for (const [what, of, options] of [
-    ['of the traps', schema, { without: ['changes'] }],
-    ['that changes them', schema, { operation: 'mutation' }],
-    ["of the API's schema", filledSchema(), {}],
-    ["that changes something of the API's schema", filledSchema(), { operation: 'mutation' }],
+    ['random queries of the trap schema', schema, { without: ['changes'] }],
+    ['random mutations of the trap schema', schema, { operation: 'mutation' }],
+    ['random queries of the API schema', apiSchemaWithResolvers(), {}],
+    ['random mutations of the API schema', apiSchemaWithResolvers(), { operation: 'mutation' }],
   ] as const) {
-    it(`answers as graphql-js does whatever is asked ${what}`, async () => {
+    it(`returns the result of graphql-js: ${what}`, async () => {
       let compared = 0;
       const seeds = fc.integer({ min: 0, max: 2 ** 31 });
       await fc.assert(
         fc.asyncProperty(seeds, async (seed) => {
           const { query, variables } = randomDocument(of, seed, options);
-          if (validate(of, parse(query)).length > 0) return; // two things of one name
+          if (validate(of, parse(query)).length > 0) return; // fields conflict
           compared += 1;
           await compare(query, variables, undefined, false, of);
         }),
@@ -220,14 +222,14 @@ describe('executor', () => {
     });
   }
 
-  it('a text of a client is never code', async () => {
+  it('does not run string arguments as code', async () => {
     const texts = [
       '`$' + '{process.exit(1)}`',
       '");process.exit(1);("',
       '__MAGIC_DATE__33a9e76d_02e0_4128_8e92_3530ad3da74dprocess.exit(1)',
     ];
     for (const text of texts) {
-      const { data } = await ours(`{ echo(in: { name: ${JSON.stringify(text)} }) }`);
+      const { data } = await executePrepared(`{ echo(in: { name: ${JSON.stringify(text)} }) }`);
       assert.equal(JSON.parse(String(data?.echo)).in.name, text);
     }
   });
@@ -237,7 +239,7 @@ describe('executor', () => {
     assert.equal(PreparedOperation.of(schema, document, undefined), undefined);
   });
 
-  describe('a nullable condition', () => {
+  describe('a nullable variable in @skip and @include', () => {
     const query = `query Page($more: Boolean = false) {
       word @include(if: $more) item { word number @include(if: $more) ...Child @skip(if: $more) }
     } fragment Child on Item { child { id @include(if: $more) } }`;
@@ -252,12 +254,12 @@ describe('executor', () => {
       [null, undefined, true, false, null, undefined],
       [undefined, null, undefined, null, true],
     ]) {
-      it(`is planned per value: ${order.map(String).join(', ')}`, async () => {
+      it(`returns the result of graphql-js for each value: ${order.map(String).join(', ')}`, async () => {
         const shared = operation();
         for (const more of order) {
           const given = more === undefined ? {} : { more };
           const { data, errors = [] } = await run(shared, given);
-          const expected = await theirs(query, given);
+          const expected = await executeReference(query, given);
           assert.equal(JSON.stringify(data), JSON.stringify(expected.data));
           assert.equal(errors.length, expected.errors?.length ?? 0);
           if (more === null) assert.equal(errors[0]?.extensions.code, 'BAD_USER_INPUT');
@@ -265,7 +267,7 @@ describe('executor', () => {
       });
     }
 
-    it('that is null on a root field is an error of the request, and nothing throws', async () => {
+    it('returns a request error and does not throw when the variable of a root field is null', async () => {
       const { data, errors } = await run(operation(), { more: null });
       assert.equal(data, null);
       assert.match(errors?.[0]?.message ?? '', /Argument "if" of non-null type "Boolean!" must not be null/);
@@ -278,7 +280,7 @@ describe('executor', () => {
     );
     plain.getQueryType()!.getFields().with!.resolve = (_source, { of }) => of;
     const query = 'query ($of: Int = 1) { with(of: $of) without(of: $of) word }';
-    const { data, errors = [] } = await ours(query, { of: null }, undefined, plain);
+    const { data, errors = [] } = await executePrepared(query, { of: null }, undefined, plain);
     assert.deepEqual(data, { with: null, without: null, word: null });
     assert.deepEqual(
       errors.map(({ path, extensions }) => [path, extensions.code]),
@@ -290,26 +292,26 @@ describe('executor', () => {
     await compare(query, { of: null }, undefined, true, plain);
   });
 
-  it('an error that cannot be located does not keep the request waiting', async () => {
+  it('responds when the location of an error is invalid', async () => {
     const strange = buildSchema('type Query { a: Int b: Int }');
     const fields = strange.getQueryType()!.getFields();
     fields.a!.resolve = async () => {
       throw Object.assign(new Error('strange'), { positions: 5, source: {} });
     };
     fields.b!.resolve = () => 1;
-    const { data, errors } = await ours('{ a b }', {}, undefined, strange);
+    const { data, errors } = await executePrepared('{ a b }', {}, undefined, strange);
     assert.deepEqual(data, { a: null, b: 1 });
     assert.equal(errors?.length, 1);
   });
 
-  it('siblings share their arguments, and none can change them', async () => {
-    const { errors } = await ours('{ items { changes(list: [1]) } }');
+  it('freezes the arguments that list items share', async () => {
+    const { errors } = await executePrepared('{ items { changes(list: [1]) } }');
     assert.match(errors?.[0]?.message ?? '', /not extensible/);
   });
 });
 
-/** The API's own types, each field with some value that its place and its arguments decide. */
-function filledSchema(): GraphQLSchema {
+/** The API schema with resolvers. The value of a field depends on its source, its name and its arguments. */
+function apiSchemaWithResolvers(): GraphQLSchema {
   const filled = buildSchema(readFileSync('api-server/schema.graphql', 'utf8'));
   for (const type of Object.values(filled.getTypeMap())) {
     if (isAbstractType(type)) {
@@ -320,7 +322,7 @@ function filledSchema(): GraphQLSchema {
     for (const field of Object.values(type.getFields())) {
       field.resolve = (source, args) => {
         const from = `${(source as Filling | undefined)?.number ?? 0} ${field.name} ${JSON.stringify(args)}`;
-        const value = fill(field.type, Number.parseInt(sha256(from).slice(0, 8), 16));
+        const value = valueFor(field.type, Number.parseInt(sha256(from).slice(0, 8), 16));
         return isLeafType(getNamedType(field.type)) ? value : Promise.resolve(value);
       };
     }
@@ -332,11 +334,11 @@ interface Filling {
   number: number;
 }
 
-/** Now and then null, also where it must not be. */
-function fill(type: GraphQLOutputType, number: number): unknown {
-  if (isNonNullType(type)) return number % 53 === 0 ? null : fill(type.ofType, number + 1);
+/** Returns a value of the type, sometimes null, also for non-nullable types. */
+function valueFor(type: GraphQLOutputType, number: number): unknown {
+  if (isNonNullType(type)) return number % 53 === 0 ? null : valueFor(type.ofType, number + 1);
   if (number % 7 === 0) return null;
-  if (isListType(type)) return [number + 1, number + 2].map((one) => fill(type.ofType, one));
+  if (isListType(type)) return [number + 1, number + 2].map((one) => valueFor(type.ofType, one));
   if (isEnumType(type)) return type.getValues()[number % type.getValues().length]!.name;
   if (isObjectType(type) || isAbstractType(type)) return { number };
   if (type.name === 'Boolean') return number % 2 === 0;

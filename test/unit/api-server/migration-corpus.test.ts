@@ -1,4 +1,4 @@
-/** Compares lint with the verdicts of the corpus: misses and false alarms fail. */
+/** Compares the findings of lint with the corpus: false negatives and false positives fail. */
 import assert from 'node:assert/strict';
 import { ABSOLUTE, RULES } from '../../../api-server/migration-lint/rules.js';
 import { rulesOf, textsOf } from '../../fixtures/migration-corpus/lint.js';
@@ -22,19 +22,19 @@ describe('migration lint: corpus', () => {
   }
 
   for (const entry of UNSAFE) {
-    it(`refuses by ${entry.rules.join(', ')}: ${describeEntry(entry)}`, async () => {
+    it(`reports ${entry.rules.join(', ')}: ${describeEntry(entry)}`, async () => {
       assert.deepEqual(await rulesOf(entry), [...entry.rules].sort());
     });
   }
 
   it('the corpus has at least 150 entries, and at least one for each rule', () => {
     assert.ok(SAFE.length + UNSAFE.length >= 150, String(SAFE.length + UNSAFE.length));
-    const refused = new Set(UNSAFE.flatMap(({ rules }) => rules));
-    const missing = Object.keys(RULES).filter((rule) => !refused.has(rule as never));
+    const reported = new Set(UNSAFE.flatMap(({ rules }) => rules));
+    const missing = Object.keys(RULES).filter((rule) => !reported.has(rule as never));
     assert.deepEqual(
       missing,
       ['name-reused'],
-      'tested in migration-lint.test.ts, as it needs an older contract',
+      'migration-lint.test.ts tests name-reused, because it requires an older contract',
     );
   });
 

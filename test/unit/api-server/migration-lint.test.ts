@@ -79,12 +79,12 @@ const rulesFor = async (sql: string, phase: MigrationPhase = 'expand', transacti
 
 describe('migration lint', () => {
   for (const [sql, rule] of REFUSED_IN_EXPAND) {
-    it(`${rule}: ${sql}`, async () => {
+    it(`reports ${rule} for ${sql}`, async () => {
       assert.ok((await rulesFor(sql)).includes(rule as never), String(await rulesFor(sql)));
     });
   }
 
-  it('lets pass what an older version does not notice', async () => {
+  it('accepts expand statements that are compatible with older versions', async () => {
     for (const sql of [
       'ALTER TABLE t ADD COLUMN x text',
       'ALTER TABLE t ADD COLUMN x timestamptz NOT NULL DEFAULT now()',
@@ -102,25 +102,29 @@ describe('migration lint', () => {
     assert.deepEqual(await rulesFor('CREATE INDEX CONCURRENTLY i ON t (x)', 'expand', false), []);
   });
 
-  it('each rule has a reason and a safe way', () => {
+  it('each rule has a reason and a safe alternative', () => {
     for (const [rule, { why, instead }] of Object.entries(RULES)) assert.ok(why && instead, rule);
   });
 
-  it('without a transaction: what can be done again alone, and by a name', async () => {
-    const alone = (sql: string) => rulesFor(sql, 'expand', false);
-    assert.deepEqual(await alone('CREATE INDEX CONCURRENTLY ON t (x)'), ['index-without-name']);
-    assert.deepEqual(await alone('ALTER TABLE t ADD COLUMN x text'), ['outside-transaction']);
-    assert.deepEqual(await alone('CREATE TABLE n (id int)'), ['outside-transaction']);
-    assert.deepEqual(await alone('ALTER TABLE t VALIDATE CONSTRAINT c'), []);
+  it('without a transaction, accepts only statements that can be repeated, and requires names for indexes', async () => {
+    const rulesWithoutTransaction = (sql: string) => rulesFor(sql, 'expand', false);
+    assert.deepEqual(await rulesWithoutTransaction('CREATE INDEX CONCURRENTLY ON t (x)'), [
+      'index-without-name',
+    ]);
+    assert.deepEqual(await rulesWithoutTransaction('ALTER TABLE t ADD COLUMN x text'), [
+      'outside-transaction',
+    ]);
+    assert.deepEqual(await rulesWithoutTransaction('CREATE TABLE n (id int)'), ['outside-transaction']);
+    assert.deepEqual(await rulesWithoutTransaction('ALTER TABLE t VALIDATE CONSTRAINT c'), []);
   });
 
-  it('backfill may no more than expand', async () => {
+  it('applies the rules of expand to backfill', async () => {
     for (const [sql, rule] of REFUSED_IN_EXPAND) {
       assert.ok((await rulesFor(sql, 'backfill')).includes(rule), `${rule}: ${sql}`);
     }
   });
 
-  it('a name that an older contract drops is not given again, neither is its table added to', async () => {
+  it('rejects the reuse of names that an older contract drops, and additions to tables that it drops', async () => {
     const doomed = new Set(['column t.x', 'relation gone', 'function f', 'trigger t.tr']);
     const context = () => lintContext('expand', true, { doomed });
     const rules = async (sql: string) => (await lintSql(sql, context())).map(({ rule }) => rule);
@@ -142,13 +146,13 @@ describe('migration lint', () => {
     assert.deepEqual(await rules('ALTER TABLE t ADD COLUMN y text; ALTER TABLE u ADD COLUMN x text'), []);
   });
 
-  it('contract may drop, but not stop the traffic', async () => {
+  it('contract can drop objects, but cannot block reads and writes', async () => {
     assert.deepEqual(await rulesFor('ALTER TABLE t DROP COLUMN x', 'contract'), []);
     assert.deepEqual(await rulesFor('CREATE INDEX i ON t (x)', 'contract'), ['index-not-concurrent']);
     assert.deepEqual(await rulesFor('SELECT pg_advisory_unlock(1)', 'contract'), ['run-lock']);
   });
 
-  it('no comment lifts what would take the footing from the runner', async () => {
+  it('an allow comment does not suppress rules that protect the migration runner', async () => {
     const absolute: [string, RuleName][] = [
       ['CREATE INDEX CONCURRENTLY i ON t (x)', 'needs-own-transaction'],
       ['COMMIT', 'transaction-control'],
@@ -158,7 +162,7 @@ describe('migration lint', () => {
     ];
     for (const [sql, rule] of absolute) {
       const rules = await rulesFor(`-- lint:allow ${rule}: it is surely safe, this once\n${sql}`);
-      assert.ok(rules.includes(rule), `${rule} was lifted`);
+      assert.ok(rules.includes(rule), `${rule} was suppressed`);
     }
     const reused = lintContext('expand', true, { doomed: new Set(['column t.x']) });
     const sql = '-- lint:allow name-reused: every database has it behind it\nALTER TABLE t ADD COLUMN x text';
@@ -166,17 +170,17 @@ describe('migration lint', () => {
       (await lintSql(sql, reused)).map(({ rule }) => rule),
       ['name-reused'],
     );
-    const tried = [...absolute.map(([, rule]) => rule), 'name-reused', 'allow-without-reason'];
-    assert.deepEqual([...ABSOLUTE].sort(), tried.sort());
+    const testedRules = [...absolute.map(([, rule]) => rule), 'name-reused', 'allow-without-reason'];
+    assert.deepEqual([...ABSOLUTE].sort(), testedRules.sort());
   });
 
-  it('an allow comment needs a reason and a rule that exists, and lifts that rule alone', async () => {
+  it('an allow comment requires a reason and an existing rule, and suppresses only that rule', async () => {
     const sql = 'ALTER TABLE t DROP COLUMN x';
     assert.deepEqual(await rulesFor(`-- lint:allow drop-column: never reached production\n${sql}`), []);
     assert.deepEqual(
       await rulesFor(`-- lint:allow drop-column: never reached production\n${sql};\n${sql}`),
       ['drop-column'],
-      'only the statement it stands before',
+      'an allow comment applies only to the next statement',
     );
     assert.ok((await rulesFor(`-- lint:allow drop-column\n${sql}`)).includes('drop-column'));
     assert.ok((await rulesFor(`-- lint:allow drop-column\n${sql}`)).includes('allow-without-reason'));

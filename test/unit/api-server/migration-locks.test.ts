@@ -41,9 +41,9 @@ const CASES: [sql: string, locks: string[]][] = [
   ['SELECT FROM t', []],
 ];
 
-describe('locks of migration statements', () => {
+describe('lockedTables', () => {
   for (const [sql, expected] of CASES) {
-    it(`${sql}: ${expected.join(', ') || 'none that the traffic conflicts with'}`, async () => {
+    it(`${sql} takes ${expected.join(', ') || 'no lock that blocks reads or writes'}`, async () => {
       const locks = (await statementsOf(sql)).flatMap(lockedTables);
       assert.deepEqual(
         locks.map(({ table, mode }) => `${table} ${mode}`),
@@ -53,7 +53,7 @@ describe('locks of migration statements', () => {
   }
 });
 
-describe('the code of a migration, before it runs as one', () => {
+describe('loadMigrations', () => {
   let connections = 0;
   let port = 0;
   const server = createServer((socket) => {
@@ -73,7 +73,7 @@ describe('the code of a migration, before it runs as one', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** A module with a client or pool, and code at its top, in the class and in `up`. */
+  /** Loads a module with a client or pool, and with code at the top level, in the class and in `up`. */
   const load = (kind: string, { top = '', field = '', up = '' }) => {
     const file = join(folder, `${crypto.randomUUID()}.mjs`);
     writeFileSync(
@@ -93,7 +93,7 @@ describe('the code of a migration, before it runs as one', () => {
 
   for (const kind of ['Client', 'Pool']) {
     for (const opener of openers.filter((one) => kind === 'Pool' || !one.includes('query'))) {
-      it(`opens no connection: ${kind}, ${opener}`, async () => {
+      it(`opens no database connection while a migration is loaded: pg.${kind}, ${opener}`, async () => {
         const [migration] = await load(kind, { field: opener, up: opener });
         assert.equal(migration?.dry.dynamic, true);
         await assert.rejects(load(kind, { top: opener }), /uses a database before it is run/);

@@ -13,7 +13,7 @@ const entry = (name: string, checksum = 's1:a') => ({ name, phase: 'expand' as c
 const A = entry('A1795370000001');
 const B = entry('B1795370000002');
 
-/** With all that a scanner could stumble over, as it was recorded before there was one. */
+/** SQL with quotes and comments that a scanner can misread. Its checksum is older than the scanner. */
 const OLD_SQL = `
   CREATE FUNCTION f() RETURNS trigger LANGUAGE plpgsql AS $$
   BEGIN -- version 1's own
@@ -21,8 +21,8 @@ const OLD_SQL = `
     */ RETURN NEW; -- "
   END $$; COMMENT ON FUNCTION f IS 'it''s  so'; -- done`;
 
-describe('the registry of migrations', () => {
-  it('takes new ones at the end, and nothing else', () => {
+describe('migration registry', () => {
+  it('accepts new migrations at the end, and rejects reordered, removed and changed ones', () => {
     assert.deepEqual(checkRegistry([A], [A, B]), { problems: [], unrecorded: [B] });
     const problemsOf = (...args: Parameters<typeof checkRegistry>) => checkRegistry(...args).problems.join();
     assert.match(problemsOf([B], [A, B]), /^A1795370000001 is out of order: .* after 1795370000002$/);
@@ -31,11 +31,11 @@ describe('the registry of migrations', () => {
     assert.match(problemsOf([A], [{ ...A, phase: 'contract' }]), /was expand and is contract now/);
   });
 
-  describe('of an image', () => {
+  describe('migrations of an image', () => {
     const folder = mkdtempSync(join(tmpdir(), 'pcf-registry-'));
     let images = 0;
     after(() => rmSync(folder, { recursive: true, force: true }));
-    /** In an image of its own: Node.js loads a file but once. */
+    /** Loads the modules from a new folder, because Node.js caches loaded modules. */
     const load = (...texts: string[]) => {
       images += 1;
       const image = join(folder, String(images));
@@ -52,7 +52,7 @@ describe('the registry of migrations', () => {
     const checksum = async (...args: Parameters<typeof text>) => (await load(text(...args)))[0]?.checksum;
     const ADD = 'ALTER TABLE t ADD COLUMN x text';
 
-    it('a checksum is of the SQL: another compiler or layout makes the same one, other SQL makes another', async () => {
+    it('the checksum depends on the SQL, and not on the compiler, the layout or comments', async () => {
       const first = await checksum('A1795370000001', `await r.query('${ADD}');`);
       const same = [
         `const s = "${ADD}"; return r.query(s).then(() => undefined);`,
@@ -66,7 +66,7 @@ describe('the registry of migrations', () => {
       for (const body of others) assert.notEqual(await checksum('A1795370000001', body), first, body);
     });
 
-    it('a checksum is of parameters, and of what looks like a comment and is none', async () => {
+    it('the checksum includes parameters and string literals that look like comments', async () => {
       const of = (body: string) => checksum('A1795370000001', body);
       const owner = (name: string) => of(`await r.query('INSERT INTO t VALUES ($1)', ['${name}']);`);
       assert.notEqual(await owner('a'), await owner('b'));
@@ -86,12 +86,12 @@ describe('the registry of migrations', () => {
       }
     });
 
-    it('SQL with neither has the checksum it always had', async () => {
+    it('the checksum of SQL without parameters and comment-like literals equals the recorded one', async () => {
       const body = `await r.query(${JSON.stringify(OLD_SQL)});`;
       assert.equal(await checksum('A1795370000001', body), 's1:35a56b042914a058be2351e2149948ac');
     });
 
-    it('what a migration does with an answer of the database is in its checksum, too', async () => {
+    it('the checksum includes statements that depend on a query result', async () => {
       const body = (column: string) =>
         `const rows = await r.query('SELECT 1'); if (rows.length) await r.query('ALTER TABLE t DROP COLUMN ${column}');`;
       const [one] = await load(text('A1795370000001', body('x')));
@@ -99,7 +99,7 @@ describe('the registry of migrations', () => {
       assert.notEqual(one?.checksum, await checksum('A1795370000001', body('y')));
     });
 
-    it('so is what a backfill declares', async () => {
+    it('the checksum includes the declaration of a backfill, which requires the phase backfill', async () => {
       const spec = (where: string) =>
         `backfill = { table: 't', key: 'id', set: 'a = b', where: '${where}' };`;
       const of = (where: string) => checksum('A1795370000001', '', 'backfill', spec(where));
@@ -110,7 +110,7 @@ describe('the registry of migrations', () => {
       );
     });
 
-    it('a backfill whose `up` does something, too, is refused: it would be recorded and never run', async () => {
+    it('rejects a backfill with statements in `up`, because they would be recorded and never run', async () => {
       const spec = "backfill = { table: 't', key: 'id', set: 'a = b', where: 'a IS NULL' };";
       for (const body of ["await r.query('CREATE TABLE n (id int)');", "await r.hasTable('t');"]) {
         await assert.rejects(
@@ -120,7 +120,7 @@ describe('the registry of migrations', () => {
       }
     });
 
-    it('an expand that gives a name again which an older contract drops is refused; other names move freely', async () => {
+    it('rejects an expand that reuses a name that an older contract drops, and accepts other names', async () => {
       const known = await load(
         text('A1795370000001', `await r.query('${ADD}');`),
         text('B1795370000002', "await r.query('ALTER TABLE t DROP COLUMN x');", 'contract'),
@@ -130,11 +130,11 @@ describe('the registry of migrations', () => {
       const linted = await lintMigrations(known);
       const rules = linted.map(({ findings }) => findings.map(({ rule }) => rule));
       assert.deepEqual(rules, [[], [], ['name-reused'], []]);
-      // Where the contract has run there is nothing left to meet.
+      // A contract that has been applied does not restrict names.
       assert.deepEqual((await lintMigrations(known.slice(2), []))[0]?.findings, []);
     });
 
-    it('facts come from older migrations; for expand not from contracts, which may be pending', async () => {
+    it('lint uses facts of older migrations, but for expand no facts of contracts, which may be pending', async () => {
       const sql = (statement: string) => `await r.query('${statement}');`;
       const setNotNull = sql('ALTER TABLE t ALTER x SET NOT NULL');
       const known = await load(
@@ -147,10 +147,10 @@ describe('the registry of migrations', () => {
       const rules = (await lintMigrations(known)).map(({ findings }) => findings.map(({ rule }) => rule));
       assert.deepEqual(rules, [[], ['set-not-null'], [], [], ['set-not-null']]);
       const [pending] = await lintMigrations(known.slice(3, 4), [], known);
-      assert.deepEqual(pending?.findings, [], 'older migrations count when they are applied, too');
+      assert.deepEqual(pending?.findings, [], 'applied migrations provide facts, too');
     });
 
-    it('bounds that no version fits are refused', async () => {
+    it('rejects version bounds that no version satisfies', async () => {
       const bounds = "A1795370000001.requires = '2.0.0'; A1795370000001.until = '1.0.0';";
       await assert.rejects(
         load(text('A1795370000001', '') + bounds),
@@ -159,7 +159,7 @@ describe('the registry of migrations', () => {
     });
   });
 
-  it('versions are compared by number', () => {
+  it('compares versions numerically', () => {
     assert.ok(isOlder('1.9.0', '1.10.0') && isOlder('0.9.9', '1.0.0') && !isOlder('1.10.0', '1.9.0'));
     assert.ok(!isOlder('2.0.0-rc.1', '2.0.0'));
     assert.equal(misfit('2.0.0', [{ name: 'A', requires: '2.0.0', until: '2.0.0' }]), undefined);
@@ -167,7 +167,7 @@ describe('the registry of migrations', () => {
     assert.match(misfit('2.0.1', [{ name: 'A', until: '2.0.0' }]) ?? '', /versions up to 2\.0\.0/);
   });
 
-  it('a table that is missing is told once, without its parts', () => {
+  it('compareCatalogs: reports a missing table once, without its columns, indexes and constraints', () => {
     const expected = new Map([
       ['table t', ''],
       ['column t.id', 'uuid'],

@@ -19,43 +19,48 @@ const report = (more: Partial<MigrationReport> = {}): MigrationReport => ({
   retry: true,
   ...more,
 });
-const fitted = (more: Partial<MigrationReport>) => {
+const parseFitted = (more: Partial<MigrationReport>) => {
   const text = fitReport(report(more));
   assert.ok(Buffer.byteLength(text) <= LIMIT, `${Buffer.byteLength(text)} bytes`);
   return migrationReportSchema.parse(JSON.parse(text));
 };
 
-describe('the report of a migration run, in the bytes a kubelet reads', () => {
-  it('what is decided by stays whole while something else can go', () => {
+describe('migration report in the termination message', () => {
+  it('keeps backfills, contracts and ahead complete while other fields can be shortened', () => {
     const backfills = names(2, 'Fill');
     const contracts = names(15, 'Drop');
     const ahead = names(15, 'Newer');
     const pending = [...names(300, 'Add'), ...backfills, ...contracts];
-    const told = fitted({
+    const parsed = parseFitted({
       ...{ backfills, contracts, ahead, pending, applied: names(100, 'Done'), error: 'é'.repeat(2_000) },
       findings: names(5, 'Add').map((migration) => ({ migration, rule: 'drop', statement: 'x'.repeat(100) })),
     });
-    assert.deepEqual([told.backfills, told.contracts, told.ahead], [backfills, contracts, ahead]);
-    assert.equal(told.truncated, undefined);
-    assert.deepEqual([told.outcome, told.retry, told.error?.at(-1)], ['failed', true, '…']);
+    assert.deepEqual([parsed.backfills, parsed.contracts, parsed.ahead], [backfills, contracts, ahead]);
+    assert.equal(parsed.truncated, undefined);
+    assert.deepEqual([parsed.outcome, parsed.retry, parsed.error?.at(-1)], ['failed', true, '…']);
   });
 
-  it('too many even of those: it says so, keeps what is dangerous to miss the longest, and that there are backfills', () => {
+  it('sets truncated when these lists exceed the limit, and shortens backfills before contracts and ahead', () => {
     const backfills = names(95, 'Fill');
     const contracts = names(60, 'Drop');
-    const many = fitted({ outcome: 'done', backfills, contracts, pending: [...backfills, ...contracts] });
+    const many = parseFitted({
+      outcome: 'done',
+      backfills,
+      contracts,
+      pending: [...backfills, ...contracts],
+    });
     assert.deepEqual([many.truncated, many.contracts], [true, contracts]);
-    assert.ok(many.backfills?.length, 'that there are backfills is what decides');
+    assert.ok(many.backfills?.length, 'the operator depends on whether there are backfills');
     const ahead = names(70, 'Newer');
-    const more = fitted({ backfills, contracts, ahead });
+    const more = parseFitted({ backfills, contracts, ahead });
     assert.deepEqual([more.truncated, more.contracts, more.ahead], [true, contracts, ahead]);
     assert.ok(more.backfills?.length);
-    const most = fitted({ backfills, contracts, ahead: names(500, 'Newer') });
+    const most = parseFitted({ backfills, contracts, ahead: names(500, 'Newer') });
     assert.deepEqual([most.truncated, most.contracts], [true, []]);
     assert.ok((most.ahead?.length ?? 0) > 50);
   });
 
-  it('is valid JSON whatever is in it', () => {
+  it('returns valid JSON for any content', () => {
     const list = fc.array(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 60 }), {
       maxLength: 150,
       size: 'max',
@@ -70,13 +75,13 @@ describe('the report of a migration run, in the bytes a kubelet reads', () => {
     );
     fc.assert(
       fc.property(some, (more) => {
-        fitted(more);
+        parseFitted(more);
       }),
       { numRuns: 50, endOnFailure: true },
     );
   });
 
-  it('words that can not be left are not taken for left', () => {
+  it('leaveLastWords: returns false when the message cannot be written', () => {
     const folder = mkdtempSync(join(tmpdir(), 'pcf-last-words-'));
     const file = join(folder, 'words');
     assert.equal(leaveLastWords('said', { PCF_TERMINATION_LOG: file }), true);

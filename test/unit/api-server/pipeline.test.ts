@@ -41,14 +41,14 @@ describe('GraphQL pipeline', () => {
     return { ...answer, json: JSON.parse(answer.body) };
   };
 
-  it('an Apollo plugin sees each request: with an unknown document, a known one, and failed ones', async () => {
-    const seen: string[] = [];
+  it('calls Apollo plugins for each request: with an unknown document, a known document, and after errors', async () => {
+    const hookCalls: string[] = [];
     const plugin: ApolloServerPlugin<BaseContext> = {
       async requestDidStart() {
-        seen.push('started');
+        hookCalls.push('started');
         return {
           async willSendResponse({ response }) {
-            seen.push(`status ${response.http.status ?? 200}`);
+            hookCalls.push(`status ${response.http.status ?? 200}`);
           },
         };
       },
@@ -56,13 +56,13 @@ describe('GraphQL pipeline', () => {
     await start([plugin]);
     for (const variables of [{}, {}, { of: 2 }, { of: 'text' }]) await send({ query: QUERY, variables });
     assert.deepEqual(
-      seen.filter((event) => event !== 'started'),
+      hookCalls.filter((event) => event !== 'started'),
       ['status 200', 'status 200', 'status 200', 'status 400'],
     );
-    assert.equal(seen.length, 8);
+    assert.equal(hookCalls.length, 8);
   });
 
-  it('the results are the same with and without a plugin', async () => {
+  it('returns the same results with and without a plugin', async () => {
     const bodies = [
       { query: QUERY },
       { query: QUERY, variables: { of: null } },
@@ -86,7 +86,7 @@ describe('GraphQL pipeline', () => {
     assert.deepEqual(results[1], results[0]);
   });
 
-  it('nothing runs when no media type is acceptable', async () => {
+  it('does not execute the operation when no media type is acceptable', async () => {
     await start();
     const { status, json } = await send({ query: 'mutation { add }' }, 'application/jsonp');
     assert.deepEqual([status, json.errors[0].extensions.code, resolved], [406, 'BAD_USER_INPUT', 0]);
@@ -105,11 +105,11 @@ describe('GraphQL pipeline', () => {
     ],
     ['423L: no document', { notquery: '{ __typename }' }, 400, 400],
     ['6C01: an operation name that is a number', { query: '{ __typename }', operationName: 0 }, 400, 400],
-    ['4760: variables that are a text', { query: '{ __typename }', variables: 'text' }, 400, 400],
+    ['4760: variables that are a string', { query: '{ __typename }', variables: 'text' }, 400, 400],
     ['58B3: extensions that are a list', { query: '{ __typename }', extensions: [] }, 400, 400],
     ['13EE and 34A2: a valid document', { query: '{ __typename }' }, 200, 200],
   ] as const) {
-    it(`GraphQL over HTTP, audits ${audit}`, async () => {
+    it(`returns the status that GraphQL over HTTP requires, audits ${audit}`, async () => {
       await start();
       for (let time = 0; time < 2; time += 1) {
         const asJson = await send(body, 'application/json');

@@ -9,7 +9,7 @@ import { Readiness } from '../../../api-server/http/health/readiness.js';
 import type { RedisState } from '../../../api-server/redis/redis.js';
 
 describe('api-server platform rules', () => {
-  it("statements declare their access: only database/ and migrations/ use TypeORM's own DataSource", () => {
+  it("only database/ and migrations/ import TypeORM's DataSource, because other code declares its access", () => {
     const files = readdirSync('api-server', { recursive: true, encoding: 'utf8' });
     const users = files.filter((file) => {
       if (!file.endsWith('.ts') || /^(database|migrations)\//.test(file)) return false;
@@ -19,7 +19,7 @@ describe('api-server platform rules', () => {
     assert.ok(files.length > 100);
   });
 
-  it('a position in the log is its text again, and orders as the log does', () => {
+  it('parseLsn: restores each formatted LSN, keeps the WAL order, and rejects invalid text', () => {
     fc.assert(
       fc.property(fc.bigInt({ min: 0n, max: (1n << 63n) - 1n }), (lsn) => {
         assert.equal(parseLsn(formatLsn(lsn)), lsn);
@@ -31,7 +31,7 @@ describe('api-server platform rules', () => {
     }
   });
 
-  it('a timestamp is read as pg reads it, in whatever style it comes', () => {
+  it('parseTimestamp: returns the same date as pg for every time zone and precision', () => {
     const pgReads = pg.types.getTypeParser(pg.types.builtins.TIMESTAMPTZ) as (text: string) => Date;
     const styles = fc.constantFrom('+00', '+05:30', '-03', '+00:00', '');
     const times = fc.date({ min: new Date('0001-01-01'), max: new Date('9999-12-31'), noInvalidDate: true });
@@ -53,15 +53,15 @@ describe('api-server platform rules', () => {
     }
   });
 
-  it('the API is ready without Redis, a worker is not; neither is while it shuts down', () => {
+  it('Readiness: the API is ready without Redis, a worker is not, and neither is ready during shutdown', () => {
     const database = () => ({ state: 'ready' as const, since: new Date() });
     const status = (redis: RedisState, needsRedis: boolean) =>
       new Readiness({ database, redis: () => redis, needsRedis }).report().status;
     assert.equal(status('unavailable', false), 'ready');
     assert.equal(status('unavailable', true), 'not ready');
     assert.equal(status('ready', true), 'ready');
-    const ending = new Readiness({ database, redis: () => 'ready' });
-    ending.turnOff();
-    assert.equal(ending.report().status, 'not ready');
+    const readiness = new Readiness({ database, redis: () => 'ready' });
+    readiness.turnOff();
+    assert.equal(readiness.report().status, 'not ready');
   });
 });

@@ -23,7 +23,7 @@ import { boundedNames } from '../../../api-server/observability/metrics/bounded-
 import { migrationReportSchema } from '../../../contract/image.js';
 
 describe('api-server platform', () => {
-  it('backoff doubles from 1 s to 60 s and never leaves these bounds by more than its jitter', () => {
+  it('backoffMs: doubles from 1 s to 60 s with 20 percent of jitter, and never exceeds 60 s', () => {
     const steps = [0, 1, 2, 5, 6, 20, 10_000].map((failures) =>
       backoffMs(failures, { initialMs: 1_000, maxMs: 60_000 }, () => 0.5),
     );
@@ -36,7 +36,7 @@ describe('api-server platform', () => {
     );
   });
 
-  it('a webhook whose receiver is away for a night is tried again in the morning', async () => {
+  it('webhook retries continue for 8 to 24 hours, and the first follows within 10 s', async () => {
     const { webhooks } = await loadSettings({
       PCF_API__DATABASE__URL: 'postgresql://localhost/none',
       PCF_CONFIG_DIR: '/nonexistent',
@@ -45,27 +45,39 @@ describe('api-server platform', () => {
     const waits = Array.from({ length: webhooks.attempts - 1 }, (_, n) => backoffMs(n, backoff, () => 0));
     const hours = waits.reduce((sum, ms) => sum + ms, 0) / 3_600_000;
     assert.ok(hours > 8 && hours < 24, `${hours} h`);
-    assert.ok((waits[0] ?? 0) < 10_000, 'and first soon');
+    assert.ok((waits[0] ?? 0) < 10_000, 'the first retry follows within 10 s');
   });
 
-  it('takes so many proxies at their word, and only from addresses of their kind', async () => {
+  it('trustedProxies: trusts X-Forwarded-For of the configured number or addresses of proxies only', async () => {
     const clientOf = async (setting: string, peer: string, forwarded: string) => {
       const app = fastify({ trustProxy: trustedProxies(setting) });
       app.get('/', ({ ip }) => ip);
       const headers = { 'x-forwarded-for': forwarded };
       return (await app.inject({ url: '/', remoteAddress: peer, headers })).body;
     };
-    const said = '198.51.100.1, 10.9.9.9, 203.0.113.7';
-    assert.equal(await clientOf('1', '10.0.0.1', said), '203.0.113.7', 'the last, which the gateway adds');
-    assert.equal(await clientOf('1', '::ffff:10.0.0.1', said), '203.0.113.7');
-    assert.equal(await clientOf('1', '203.0.113.9', said), '203.0.113.9', 'somebody past the gateway');
-    assert.equal(await clientOf('1', '10.0.0.1', '198.51.100.1, 10.0.0.2'), '10.0.0.2', 'no further');
+    const forwardedFor = '198.51.100.1, 10.9.9.9, 203.0.113.7';
+    assert.equal(
+      await clientOf('1', '10.0.0.1', forwardedFor),
+      '203.0.113.7',
+      'the last address, which the gateway appended',
+    );
+    assert.equal(await clientOf('1', '::ffff:10.0.0.1', forwardedFor), '203.0.113.7');
+    assert.equal(
+      await clientOf('1', '203.0.113.9', forwardedFor),
+      '203.0.113.9',
+      'a client that bypasses the gateway',
+    );
+    assert.equal(
+      await clientOf('1', '10.0.0.1', '198.51.100.1, 10.0.0.2'),
+      '10.0.0.2',
+      'one proxy is trusted',
+    );
     assert.equal(await clientOf('2', '10.0.0.1', '198.51.100.1, 10.0.0.2'), '198.51.100.1');
     assert.equal(await clientOf('2', '10.0.0.1', 'x, nonsense'), 'nonsense');
-    assert.equal(await clientOf('10.0.0.0/24, 192.0.2.1', '10.0.0.1', said), '203.0.113.7');
+    assert.equal(await clientOf('10.0.0.0/24, 192.0.2.1', '10.0.0.1', forwardedFor), '203.0.113.7');
   });
 
-  it('takes credentials out of texts', () => {
+  it('redact and redactUrls: remove credentials from text', () => {
     assert.equal(redactUrls('connect to redis://:pw@host:1 failed'), 'connect to redis://***@host:1 failed');
     assert.equal(redactUrls('postgres://me:p@ss@host/pcf is wrong'), 'postgres://***@host/pcf is wrong');
     const url = 'postgresql://me:s%2Fcret-123@db/pcf';
@@ -76,7 +88,7 @@ describe('api-server platform', () => {
     assert.equal(redact('nothing to hide', 'postgresql://db/pcf'), 'nothing to hide');
   });
 
-  it('redact: keeps the words of an error message when the password is short or a word', () => {
+  it('redact: does not change an error message that contains a short or common password as a word', () => {
     for (const password of ['a', 'pcf', 'role', 'postgres', 'password', 'database', '1', '5432']) {
       const url = `postgresql://postgres:${password}@db:5432/pcf`;
       for (const message of [
@@ -90,7 +102,7 @@ describe('api-server platform', () => {
     }
   });
 
-  it('trustedProxies: an address of a tunnel or translator on the internet is no proxy', async () => {
+  it('trustedProxies: trusts private addresses, but no public, 6to4, Teredo or NAT64 address', async () => {
     const proxies = trustedProxies('1') as (address: string, index: number) => boolean;
     for (const address of ['2002:a00:1::1', '64:ff9b::a00:1', '2001:0:a00:1::1', '::a00:1', '203.0.113.7'])
       assert.equal(proxies(address, 0), false, address);
@@ -98,7 +110,7 @@ describe('api-server platform', () => {
       assert.equal(proxies(address, 0), true, address);
   });
 
-  it('any report fits the termination message and stays a report', () => {
+  it('fitReport: returns a valid report of at most 4,096 bytes for any content', () => {
     const names = fc.array(fc.string({ maxLength: 80, unit: 'grapheme' }), { maxLength: 200 });
     fc.assert(
       fc.property(
@@ -116,7 +128,7 @@ describe('api-server platform', () => {
     assert.equal(lastLine('first\nlast\n\n'), 'last');
   });
 
-  it('last words are cut to what the kubelet reads, and a bad place is no second failure', () => {
+  it('leaveLastWords: truncates to 4,096 bytes, and does not throw without PCF_TERMINATION_LOG', () => {
     const folder = mkdtempSync(join(tmpdir(), 'pcf-test-words-'));
     const file = join(folder, 'log');
     leaveLastWords('x'.repeat(5_000), { PCF_TERMINATION_LOG: file });
@@ -125,7 +137,7 @@ describe('api-server platform', () => {
     rmSync(folder, { recursive: true });
   });
 
-  it('a global id is its type and uuid again, and nothing else is one', () => {
+  it('fromGlobalId: returns the type and UUID of a global ID, and rejects any other text', () => {
     const uuid = '7d444840-9dc0-11d1-b245-5ffdce74fad2';
     assert.deepEqual(fromGlobalId(toGlobalId('Service', uuid), 'id'), { type: 'Service', uuid });
     assert.throws(
@@ -139,7 +151,7 @@ describe('api-server platform', () => {
     );
   });
 
-  it('a cursor finds its row again, and no text makes SQL', () => {
+  it('keysetSql: binds the values of a cursor as parameters, and rejects any other text', () => {
     const keyset: Keyset<{ at: Date; name: string }> = {
       parts: [
         { property: 'at', type: 'timestamp' },
@@ -173,7 +185,7 @@ describe('api-server platform', () => {
     assert.equal(orderBy, 't.at ASC, t.name ASC');
   });
 
-  it('keeps a bounded number of names', () => {
+  it('boundedNames: maps names beyond the limit to "other"', () => {
     const nameOf = boundedNames(2);
     assert.deepEqual(['a', 'b', 'c', 'a', undefined, ''].map(nameOf), [
       'a',
@@ -186,14 +198,14 @@ describe('api-server platform', () => {
     assert.equal(boundedNames(2)('x'.repeat(500)), 'other');
   });
 
-  it('takes a request id only when it is fit for a log', () => {
+  it('requestId: accepts an ID that is safe to log, and generates a UUID otherwise', () => {
     assert.equal(requestId('abc-1.2:3_4'), 'abc-1.2:3_4');
     for (const bad of ['', 'a b', 'a\nb', 'x'.repeat(129), undefined, ['a', 'b']]) {
       assert.match(requestId(bad), /^[0-9a-f-]{36}$/);
     }
   });
 
-  it('an unavailable database, an exhausted pool, a statement timeout and a failed statement are distinguished', () => {
+  it('databaseFailure: distinguishes an unavailable database, an exhausted pool, a statement timeout and a failed statement', () => {
     const coded = (code: string) => Object.assign(new Error('x'), { code });
     for (const code of ['ECONNREFUSED', 'ECONNRESET', '57P01', '57P03', '08006', '53300']) {
       assert.ok(isDatabaseAway(coded(code)), code);

@@ -1,4 +1,4 @@
-/** An operation of any schema, with everything that a document may have: the same for the same seed. */
+/** Generates an operation with all features of GraphQL documents. The same seed produces the same document. */
 import {
   GraphQLBoolean,
   type GraphQLCompositeType,
@@ -27,7 +27,7 @@ export interface RandomDocument {
 export interface RandomOptions {
   operation?: 'query' | 'mutation';
   depth?: number;
-  /** Fields that are not asked for. */
+  /** Fields that the document does not select. */
   without?: readonly string[];
 }
 
@@ -89,7 +89,7 @@ class Writer {
     const given = field.args.filter((arg) => isRequiredArgument(arg) || this.#random.is(0.5));
     const args = given.map(({ name, type }) => `${name}: ${this.#value(type)}`).join(', ');
     const call = args ? `(${args})` : '';
-    // What is asked for in the same way may be merged, so it sometimes has the same name.
+    // Fields with the same name and arguments can be merged, so they can share an alias.
     const alias = this.#random.is(0.3) || args ? `${this.#aliasOf(field.name + args)}: ` : '';
     const inner = getNamedType(field.type);
     const selection = isCompositeType(inner) ? ` ${this.#selection(inner, depth - 1)}` : '';
@@ -125,8 +125,8 @@ class Writer {
   }
 
   /**
-   * A literal, or a variable that has a value, has a default, or has neither. A nullable variable
-   * with a default may be null where null is not allowed.
+   * A literal, or a variable that has a value, a default, or neither. A nullable variable with a default
+   * can be null where null is not allowed.
    */
   #value(type: GraphQLInputType): string {
     if (!this.#random.is(0.5)) return this.#literal(type, this.#input(type, 2));
@@ -134,7 +134,7 @@ class Writer {
     if (dice === 0 && !isNonNullType(type)) return this.#declare(`${type}`);
     if (dice === 1) {
       const nullable = getNullableType(type);
-      const declared = `${nullable} = ${this.#literal(nullable, this.#some(nullable, 1), true)}`;
+      const declared = `${nullable} = ${this.#literal(nullable, this.#nonNullInput(nullable, 1), true)}`;
       return this.#random.is(0.5)
         ? this.#declare(declared)
         : this.#variable(declared, this.#input(nullable, 2));
@@ -142,7 +142,7 @@ class Writer {
     return this.#variable(`${type}`, this.#input(type, 2));
   }
 
-  /** In it, too, there may be variables, unless it is the default of one. */
+  /** A literal. It can contain variables, unless it is the default of a variable. */
   #literal(type: GraphQLInputType, value: unknown, isDefault = false): string {
     if (isNonNullType(type)) return this.#literal(type.ofType, value, isDefault);
     if (value === null) return 'null';
@@ -171,11 +171,11 @@ class Writer {
   }
 
   #input(type: GraphQLInputType, depth: number): unknown {
-    if (isNonNullType(type)) return this.#some(type.ofType, depth);
-    return this.#random.is(0.15) ? null : this.#some(type, depth);
+    if (isNonNullType(type)) return this.#nonNullInput(type.ofType, depth);
+    return this.#random.is(0.15) ? null : this.#nonNullInput(type, depth);
   }
 
-  #some(type: GraphQLInputType, depth: number): unknown {
+  #nonNullInput(type: GraphQLInputType, depth: number): unknown {
     if (isListType(type)) {
       return Array.from({ length: this.#random.below(3) }, () => this.#input(type.ofType, depth));
     }

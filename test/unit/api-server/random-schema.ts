@@ -33,7 +33,7 @@ import { hashOf, Random } from './random.js';
 export interface RandomSchemaOptions {
   /** Results are never promises. */
   isSync: boolean;
-  /** No output type is non-nullable. All else is the same, so that each error of a field is reported. */
+  /** No output type is non-nullable, so that each error of a field is reported. Other parts do not change. */
   isNullable?: boolean;
 }
 
@@ -48,7 +48,7 @@ const KIND = new GraphQLEnumType({
   values: { PLAIN: {}, OTHER: { value: 2 }, OBJECT: { value: Object.freeze({ a: 1 }) } },
 });
 
-/** Rejects some values with an error code of its own. */
+/** Rejects some values with the error code PICKY. */
 const PICKY = new GraphQLScalarType({
   name: 'Picky',
   serialize: (value) => {
@@ -76,7 +76,7 @@ const INPUT: GraphQLInputObjectType = new GraphQLInputObjectType({
 
 const LEAVES = [GraphQLInt, GraphQLFloat, GraphQLString, GraphQLBoolean, GraphQLID, KIND, PICKY];
 
-/** Value of an object type. Fields without a resolver are its getters. */
+/** Value of an object type. Its getters provide the fields without a resolver. */
 class Source {
   constructor(readonly number: number) {}
 }
@@ -135,7 +135,7 @@ class SchemaWriter {
     });
   }
 
-  /** Fields refer to types that are created later. */
+  /** Creates the fields on first use, because they refer to types that are created later. */
   #lazily(create: () => Fields): () => Fields {
     let fields: Fields | undefined;
     return () => {
@@ -228,7 +228,7 @@ class SchemaWriter {
     return this.#sometimesLater(random, () => this.#settled(of, random, info));
   }
 
-  /** The result of `create`, or a promise or thenable of it. */
+  /** Returns the result of `create`, or a promise or thenable of it. */
   #sometimesLater(random: Random, create: () => unknown): unknown {
     const dice = this.options.isSync ? 9 : random.below(10);
     if (dice > 3) return create();

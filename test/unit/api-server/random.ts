@@ -14,7 +14,7 @@ export class Random {
     return ((mixed ^ (mixed >>> 14)) >>> 0) % end;
   }
 
-  /** True with this probability. */
+  /** Returns true with the probability `share`. */
   is(share: number): boolean {
     return this.below(1_000) < share * 1_000;
   }

@@ -60,7 +60,7 @@ describe('response format', () => {
     });
   }
 
-  it('a status other than 400 is kept', () => {
+  it('statusFor: does not change a status other than 400', () => {
     const format = responseFormat('application/json');
     assert.equal(format && statusFor(format, 503, 'SERVICE_UNAVAILABLE'), 503);
   });

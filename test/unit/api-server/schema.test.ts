@@ -7,20 +7,20 @@ const SCHEMA = 'api-server/schema.graphql';
 
 const released = () => buildSchema(readFileSync('api-server/schema.released.graphql', 'utf8'));
 const current = () => readFileSync(SCHEMA, 'utf8');
-const breaks = (text: string) => findBreakingChanges(released(), buildSchema(text));
+const breakingChanges = (text: string) => findBreakingChanges(released(), buildSchema(text));
 
 describe('api-server schema', () => {
   it('has no breaking change since the last release', () => {
     assert.deepEqual(
-      breaks(current()).map(({ description }) => description),
+      breakingChanges(current()).map(({ description }) => description),
       [],
-      'deprecate it instead; a new major release begins with a copy of schema.graphql in schema.released.graphql',
+      'deprecate the field instead; a new major release starts with a copy of schema.graphql in schema.released.graphql',
     );
   });
 
-  it('is compared so that a changed type counts as a breaking change', () => {
+  it('a changed field type is a breaking change', () => {
     const changed = current().replace(/^ {2}version: String!$/m, '  version: Int!');
-    assert.ok(breaks(changed).some(({ type }) => type === BreakingChangeType.FIELD_CHANGED_KIND));
+    assert.ok(breakingChanges(changed).some(({ type }) => type === BreakingChangeType.FIELD_CHANGED_KIND));
   });
 });
 

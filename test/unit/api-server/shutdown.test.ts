@@ -9,7 +9,7 @@ import { shutDown, trackSockets } from '../../../api-server/lifecycle/shutdown.j
 describe('api-server shutdown', () => {
   const log = pino({ level: 'silent' });
 
-  it('ends in order: readiness, then what is endless, then requests, then the rest one by one', async () => {
+  it('turns readiness off, closes subscriptions, completes requests, and then closes other components in order', async () => {
     const events: string[] = [];
     const app = fastify();
     const running = Promise.withResolvers<void>();
@@ -49,7 +49,7 @@ describe('api-server shutdown', () => {
     assert.deepEqual(events, ['readiness off', 'subscriptions closed', 'answered', 'one', 'two']);
   });
 
-  it('serves a request that arrives while the server begins to close', async () => {
+  it('serves a request that arrives when the server starts to close', async () => {
     const settings = await loadSettings({ PCF_API__DATABASE__URL: 'postgresql://localhost/none' });
     const app = createHttpServer(settings, log);
     app.get('/', async () => 'served');

@@ -73,7 +73,7 @@ describe('subscriptions over graphql-transport-ws', () => {
     { query: null },
     {},
   ]) {
-    it(`an unknown document ends only its own subscription: ${JSON.stringify(payload).slice(0, 40)}`, async () => {
+    it(`an unknown document fails only its own subscription: ${JSON.stringify(payload).slice(0, 40)}`, async () => {
       subscribe({ query: EVENT });
       await socket.next();
       subscribe(payload, 'two');
@@ -139,7 +139,7 @@ describe('subscriptions over graphql-transport-ws', () => {
   });
 });
 
-/** Each subscription gets one event and stays open. */
+/** Each subscription receives one event and stays open. */
 function eventSchema() {
   const schema = buildSchema(TYPES);
   const { number } = (schema.getType('Event') as GraphQLObjectType).getFields();

@@ -9,7 +9,7 @@ import { Role, Scope } from '../../../api-server/auth/roles.js';
 import { addSubscriptions } from '../../../api-server/graphql/subscriptions/subscriptions.js';
 import { TestSocket } from '../../support/test-socket.js';
 
-describe('the rights of a subscriber', () => {
+describe('subscription authorization', () => {
   let app: FastifyInstance;
   let socket: TestSocket;
 
@@ -18,7 +18,7 @@ describe('the rights of a subscriber', () => {
     await app?.close();
   });
 
-  /** What was shown has expired already, so the server asks again as soon as it does at all. */
+  /** An expired identity, so that the server authenticates again after the minimum interval. */
   const key = (...scopes: Scope[]) =>
     identity({
       kind: 'API_KEY',
@@ -29,13 +29,13 @@ describe('the rights of a subscriber', () => {
       expiresAt: new Date(),
     });
 
-  /** Connects as the first of these; the others are what is found when it is asked again. */
-  async function connectAs(...found: Identity[]): Promise<() => number> {
-    let asked = 0;
+  /** Connects with the first identity. Later authentications return the next ones, and then the last one. */
+  async function connectAs(...identities: Identity[]): Promise<() => number> {
+    let authentications = 0;
     app = fastify();
     addSubscriptions(app, {
-      runner: {} as never, // nothing is subscribed to
-      authenticate: async () => found[asked++] ?? (found.at(-1) as Identity),
+      runner: {} as never, // there are no subscriptions
+      authenticate: async () => identities[authentications++] ?? (identities.at(-1) as Identity),
       refused: async () => undefined,
       take: async () => undefined,
       context: () => ({}),
@@ -44,18 +44,21 @@ describe('the rights of a subscriber', () => {
     });
     await app.listen({ host: '127.0.0.1', port: 0 });
     socket = await TestSocket.connect((app.server.address() as AddressInfo).port);
-    return () => asked;
+    return () => authentications;
   }
 
-  it('when they change, the connection is closed: what runs was let in with others', async () => {
+  it('closes the connection when the scopes change, because subscriptions were authorized with other scopes', async () => {
     await connectAs(key(Scope.READ, Scope.DEPLOYMENTS), key(Scope.DEPLOYMENTS));
     assert.deepEqual(await socket.next(), { closed: 4_403 });
   });
 
-  it('as long as they stay, in whatever order they are told, so does the connection', async () => {
-    const asked = await connectAs(key(Scope.READ, Scope.DEPLOYMENTS), key(Scope.DEPLOYMENTS, Scope.READ));
+  it('does not close the connection when only the order of the scopes changes', async () => {
+    const countAuthentications = await connectAs(
+      key(Scope.READ, Scope.DEPLOYMENTS),
+      key(Scope.DEPLOYMENTS, Scope.READ),
+    );
     const next = socket.next();
-    while (asked() < 3) await new Promise((resolve) => setTimeout(resolve, 50));
+    while (countAuthentications() < 3) await new Promise((resolve) => setTimeout(resolve, 50));
     socket.send({ type: 'ping' });
     assert.deepEqual(await next, { type: 'pong' });
   });
@@ -66,7 +69,7 @@ describe('the rights of a subscriber', () => {
     const operator = (more: object = {}) =>
       identity({ kind: 'API_KEY', id: 'key:1', name: 'ci', role: Role.OPERATOR, ...more });
 
-    /** Subscribes as an operator whose credentials do not expire, and receives a first event. */
+    /** Subscribes as an operator whose credentials do not expire, and receives the first event. */
     beforeEach(async () => {
       current = () => operator();
       const events: string[] = [];
@@ -118,7 +121,7 @@ describe('the rights of a subscriber', () => {
       });
     }
 
-    it('credentials that cannot be verified: an error is sent instead of the event, and the next event', async () => {
+    it('credentials that cannot be verified: an error is sent instead of the event, and the subscription continues', async () => {
       current = () => {
         throw new AuthenticationAway("the identity provider's keys are unavailable");
       };

@@ -1,4 +1,4 @@
-/** A schema of everything that executors get wrong. */
+/** A schema with the cases that executors often handle incorrectly. */
 import {
   buildSchema,
   GraphQLObjectType,
@@ -115,7 +115,7 @@ const QUERY: Resolvers = {
   needs: (_source: never, { a }: { a: number }) => a,
 };
 
-/** Their answers tell in which order they ran. */
+/** The results show the order in which the fields ran. */
 const MUTATION: Resolvers = {
   add: (_source: never, { n }: { n: number }, { log }: { log: number[] }) => log.push(n),
   addLater: (_source: never, { n }: { n: number }, { log }: { log: number[] }) =>

@@ -44,7 +44,7 @@ const SPECIAL = {
   ],
 };
 
-/** Metadata services of cloud platforms, in every spelling of an address. */
+/** Metadata services of cloud platforms, in every notation of an address. */
 const METADATA_HOSTS = [
   '169.254.169.254',
   '169.254.169.254.',
@@ -79,7 +79,7 @@ const METADATA_HOSTS = [
   '[::ffff:168.63.129.16]',
 ];
 
-describe('addresses of webhooks', () => {
+describe('webhook addresses', () => {
   const service = new WebhookService(undefined as never, { allowPrivate: false });
   const create = (url: string, rules = service) => rules.create({ url, events: [] });
   const isRejected = (message: RegExp) => (error: Error & { extensions?: { code?: string } }) =>
@@ -119,12 +119,12 @@ describe('addresses of webhooks', () => {
     }
   });
 
-  it('blockedPortOf: has the ports that undici blocks, and port 0', () => {
+  it('blockedPortOf: returns the ports that undici blocks, and port 0', () => {
     const require = createRequire(import.meta.url);
     const { badPortsSet } = require('undici/lib/web/fetch/constants.js') as { badPortsSet: Set<string> };
     const all = Array.from({ length: 65_536 }, (_, port) => String(port));
     const blocked = all.filter((port) => blockedPortOf(new URL(`http://example.com:${port}/`)));
-    assert.ok(badPortsSet.size > 80, 'undici has moved its list');
+    assert.ok(badPortsSet.size > 80, 'the list of undici is not found');
     assert.deepEqual(
       blocked,
       ['0', ...badPortsSet].sort((a, b) => Number(a) - Number(b)),

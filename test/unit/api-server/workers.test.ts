@@ -15,7 +15,7 @@ describe('API workers', () => {
       PCF_CONFIG_DIR: '/nonexistent',
     });
 
-  it('0 starts one worker per core of the CPU limit', async () => {
+  it('server.workers = 0 starts one worker per core of the CPU limit', async () => {
     assert.deepEqual(workerCount(await settingsWith(0, 100), 4), { configured: 4, count: 4 });
     assert.deepEqual(workerCount(await settingsWith(3, 100), 4), { configured: 3, count: 3 });
   });
