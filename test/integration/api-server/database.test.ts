@@ -20,7 +20,8 @@ describe('api-server database', () => {
   let folder: string;
 
   /** Pauses or resumes WAL replay on the replica. */
-  const replay = (action: 'pause' | 'resume') => replica.query(`SELECT pg_wal_replay_${action}()`, replicaUrl);
+  const replay = (action: 'pause' | 'resume') =>
+    replica.query(`SELECT pg_wal_replay_${action}()`, replicaUrl);
 
   before(async function () {
     this.timeout(60_000);
@@ -71,13 +72,20 @@ describe('api-server database', () => {
         assert.ok(position);
         assert.equal(await count(under.database.session('alice')), 1, "in the client's next request");
         const withPosition = under.database.session(undefined, '0/FFFFFFFF');
-        assert.equal(await under.readsFrom(withPosition), 'primary', 'in any process, if the request has the WAL position');
+        assert.equal(
+          await under.readsFrom(withPosition),
+          'primary',
+          'in any process, if the request has the WAL position',
+        );
         assert.equal(await count(under.database.session('bob')), 0, 'another client reads from the replica');
       } finally {
         await replay('resume');
       }
       const readsFrom = () => under.readsFrom(under.database.session('alice'));
-      await eventually('the writer reads from the replica again', async () => (await readsFrom()) === 'replica');
+      await eventually(
+        'the writer reads from the replica again',
+        async () => (await readsFrom()) === 'replica',
+      );
       assert.equal(await count(under.database.session('alice')), 1);
     });
 
@@ -114,7 +122,10 @@ describe('api-server database', () => {
       });
       await eventually('the replica serves reads', () => answers.replica > 100);
       await replica.kill();
-      await eventually('the replica is unavailable', () => under.database.replicaStatus?.state === 'unavailable');
+      await eventually(
+        'the replica is unavailable',
+        () => under.database.replicaStatus?.state === 'unavailable',
+      );
       const before = answers.primary;
       await eventually('the primary serves reads', () => answers.primary > before + 100);
       await replica.start();

@@ -127,7 +127,10 @@ describe('api-server delivery metrics', () => {
           compareAll(await queryMetrics(query), expectedMetrics);
         }
         const last = dayOf(Math.max(...cutTimes));
-        assert.equal(await countDeployments(), ended.filter(({ finishedAt }) => (finishedAt ?? last) >= last).length);
+        assert.equal(
+          await countDeployments(),
+          ended.filter(({ finishedAt }) => (finishedAt ?? last) >= last).length,
+        );
       }),
       { numRuns: propertyRuns(30), seed: 11 },
     );

@@ -542,7 +542,10 @@ describe('api-server domain', () => {
       for (const [mutation, variables] of all) {
         const { errors, statements } = await domain.run(mutation, variables);
         assert.deepEqual(errors, [], mutation);
-        assert.ok(!statements.some(isAuditStatement), `${mutation} writes its audit event in another statement`);
+        assert.ok(
+          !statements.some(isAuditStatement),
+          `${mutation} writes its audit event in another statement`,
+        );
       }
       const { auditEvents } = await domain.ask(
         '{ auditEvents(first: 100) { edges { node { action actor outcome subject input } } } }',

@@ -62,7 +62,10 @@ describe('example client', () => {
 
   it('prints the error message of the API', () => {
     assert.deepEqual(runClient({}).code, 64);
-    const { code, output } = runClient({ PCF_URL: `http://127.0.0.1:${api.port}/graphql`, PCF_TOKEN: 'wrong' });
+    const { code, output } = runClient({
+      PCF_URL: `http://127.0.0.1:${api.port}/graphql`,
+      PCF_TOKEN: 'wrong',
+    });
     assert.equal(code, 1);
     assert.match(output, /^UNAUTHENTICATED: /);
     assert.match(

@@ -48,7 +48,10 @@ const BAD = 'BAD_USER_INPUT';
 const CORPUS: Record<string, [Sent, Expected]> = {
   'a query with a depth of 1,000': [{ query: nested('services', 1_000) }, [400, 'GRAPHQL_PARSE_FAILED']],
   'a query with a depth of 300': [{ query: nested('services', 300) }, [400, TOO_LARGE, 'depth']],
-  'an unterminated query with a depth of 100,000': [{ query: '{a'.repeat(100_000) }, [400, 'GRAPHQL_PARSE_FAILED']],
+  'an unterminated query with a depth of 100,000': [
+    { query: '{a'.repeat(100_000) },
+    [400, 'GRAPHQL_PARSE_FAILED'],
+  ],
   'nested lists in a literal': [
     { query: `{ nodes(ids: ${'['.repeat(900)}${']'.repeat(900)}) { id } }` },
     [400, INVALID],
@@ -62,8 +65,14 @@ const CORPUS: Record<string, [Sent, Expected]> = {
   ],
   '100 aliases': [{ query: MANY_ALIASES }, [400, TOO_LARGE, 'aliases']],
   'a field repeated 600 times': [{ query: `{ ${'__typename '.repeat(600)} }` }, [400, TOO_LARGE, 'fields']],
-  'a field repeated 10,000 times': [{ query: `{ ${'__typename '.repeat(10_000)} }` }, [400, 'GRAPHQL_PARSE_FAILED']],
-  '30 levels of fragments that each spread the next one twice': [{ query: doubling(30) }, [400, TOO_LARGE, 'fields']],
+  'a field repeated 10,000 times': [
+    { query: `{ ${'__typename '.repeat(10_000)} }` },
+    [400, 'GRAPHQL_PARSE_FAILED'],
+  ],
+  '30 levels of fragments that each spread the next one twice': [
+    { query: doubling(30) },
+    [400, TOO_LARGE, 'fields'],
+  ],
   'a fragment that contains itself': [{ query: '{ ...A } fragment A on Query { ...A }' }, [400, INVALID]],
   'a cycle of fragments': [
     { query: '{ ...A } fragment A on Query { ...B __typename } fragment B on Query { ...A }' },
@@ -118,7 +127,10 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     },
     [200],
   ],
-  'SQL in the name of a service': [{ query: `{ service(name: "' OR 1=1; DROP TABLE services; --") { id } }` }, [200]],
+  'SQL in the name of a service': [
+    { query: `{ service(name: "' OR 1=1; DROP TABLE services; --") { id } }` },
+    [200],
+  ],
   'a NUL character in a string': [{ query: '{ service(name: "a\\u0000b") { id } }' }, [200, BAD]],
   'half a surrogate pair in a string': [
     { query: '{ service(name: "\\uD800") { id } }' },
@@ -138,7 +150,10 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     { query: `{ node(id: "${id('Service:ABCDEF00-0000-4000-8000-000000000000')}") { id } }` },
     [200, BAD],
   ],
-  'an ID of an object that does not exist': [{ query: `{ node(id: "${id(`Service:${UUID}`)}") { id } }` }, [200]],
+  'an ID of an object that does not exist': [
+    { query: `{ node(id: "${id(`Service:${UUID}`)}") { id } }` },
+    [200],
+  ],
   'an invalid cursor': [{ query: '{ services(after: "!!") { totalCount } }' }, [200, BAD]],
   'a cursor that contains SQL': [
     { query: `{ services(after: "${id('["\'; DROP TABLE services"]')}") { edges { node { id } } } }` },
@@ -183,7 +198,10 @@ const CORPUS: Record<string, [Sent, Expected]> = {
   'a query that is an object': [{ query: { kind: 'Document' } }, [400]],
   'variables that are a string': [{ query: '{ __typename }', variables: '{}' }, [400]],
   'variables that are a list': [{ query: '{ __typename }', variables: [1] }, [400]],
-  'the name of an operation that does not exist': [{ body: '{"query":"query A { __typename }","operationName":"B"}' }, [400]],
+  'the name of an operation that does not exist': [
+    { body: '{"query":"query A { __typename }","operationName":"B"}' },
+    [400],
+  ],
   'a subscription': [{ query: 'subscription { deploymentChanged { cursor } }' }, [400, BAD]],
   'an unknown hash of a persisted query': [
     { body: JSON.stringify({ extensions: { persistedQuery: { version: 1, sha256Hash: 'f'.repeat(64) } } }) },
@@ -263,7 +281,10 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     },
     [400, BAD],
   ],
-  'a GET request without the preflight header': [{ path: '/graphql?query={__typename}', method: 'GET' }, [400]],
+  'a GET request without the preflight header': [
+    { path: '/graphql?query={__typename}', method: 'GET' },
+    [400],
+  ],
   'a mutation in a GET request': [
     {
       path: '/graphql?query=mutation{__typename}',
@@ -280,7 +301,10 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     { ...byGet(''), path: `/graphql?query=${encodeURIComponent(`${MANY_ALIASES}#`)}%E4%BD` },
     [400, BAD],
   ],
-  'a POST of the query to which those GET requests could be decoded': [{ query: `${MANY_ALIASES}#\uFFFD` }, [400, TOO_LARGE]],
+  'a POST of the query to which those GET requests could be decoded': [
+    { query: `${MANY_ALIASES}#\uFFFD` },
+    [400, TOO_LARGE],
+  ],
   'a GET request with the alias __proto__ and an invalid UTF-8 byte': [
     { ...byGet(''), path: `/graphql?query=${encodeURIComponent('{ __proto__: __typename }#')}%FF` },
     [400, BAD],
@@ -322,7 +346,10 @@ const SOCKET_CORPUS: Record<string, [(object | string | Uint8Array)[], number | 
     TOO_LARGE,
   ],
   'a subscription with 600 fields': [[SUBSCRIBE(ON_EVENT('id '.repeat(600)))], TOO_LARGE],
-  'a subscription with 60 directives': [[SUBSCRIBE(ON_EVENT(`id ${'@skip(if: true) '.repeat(60)}`))], TOO_LARGE],
+  'a subscription with 60 directives': [
+    [SUBSCRIBE(ON_EVENT(`id ${'@skip(if: true) '.repeat(60)}`))],
+    TOO_LARGE,
+  ],
   'a subscription with 30 levels of fragments that each spread the next one twice': [
     [
       SUBSCRIBE(
@@ -381,10 +408,7 @@ const SOCKET_CORPUS: Record<string, [(object | string | Uint8Array)[], number | 
     [SUBSCRIBE('', { extensions: { persistedQuery: { version: 1, sha256Hash: 'f'.repeat(64) } } })],
     BAD,
   ],
-  'an unknown documentId': [
-    [{ type: 'subscribe', id: 'one', payload: { documentId: 'f'.repeat(64) } }],
-    BAD,
-  ],
+  'an unknown documentId': [[{ type: 'subscribe', id: 'one', payload: { documentId: 'f'.repeat(64) } }], BAD],
   'a condition on the root field': [
     [SUBSCRIBE('subscription { deploymentChanged @skip(if: true) { cursor } }')],
     BAD,
@@ -486,7 +510,9 @@ describe('GraphQL endpoint under hostile requests', () => {
     assert.equal((await silent.next()).closed, 4_408);
     const other = await TestSocket.open(api.port, { protocol: '' });
     assert.equal((await other.next()).closed, 4_406, 'no subprotocol');
-    await eventually('all subscribers are removed', async () => /pcf_api_subscribers 0/.test(await api.metrics()));
+    await eventually('all subscribers are removed', async () =>
+      /pcf_api_subscribers 0/.test(await api.metrics()),
+    );
   });
 
   it('rejects malformed HTTP and request smuggling, and closes the connection', async () => {

@@ -120,7 +120,10 @@ describe('api-server HTTP', () => {
       await new Promise((resolve) => session.once('connect', resolve));
       assert.equal(await peerName(server.port), 'one.example.com');
       await write('two.example.com');
-      await eventually('new connections get the new certificate', async () => (await peerName(server.port)) === 'two.example.com');
+      await eventually(
+        'new connections get the new certificate',
+        async () => (await peerName(server.port)) === 'two.example.com',
+      );
       const status = await new Promise((resolve, reject) => {
         session
           .request({ ':path': PATHS.live })
@@ -130,7 +133,9 @@ describe('api-server HTTP', () => {
       assert.equal(status, 200);
       session.close();
       writeFileSync(files().cert, 'no certificate');
-      await eventually('the invalid certificate is rejected', () => /new TLS certificate is invalid/.test(server.output));
+      await eventually('the invalid certificate is rejected', () =>
+        /new TLS certificate is invalid/.test(server.output),
+      );
       assert.equal(await peerName(server.port), 'two.example.com');
       assert.match(await server.metrics(), /pcf_api_tls_certificate_expiry_timestamp_seconds [1-9]/);
     });
@@ -219,7 +224,10 @@ describe('api-server HTTP', () => {
 
     it('exit when their primary process is killed', async () => {
       const server = await start({ PCF_API__SERVER__WORKERS: '2' });
-      await eventually('both workers serve', () => server.logs.filter(({ msg }) => msg === 'serving').length === 2);
+      await eventually(
+        'both workers serve',
+        () => server.logs.filter(({ msg }) => msg === 'serving').length === 2,
+      );
       const pids = server.logs.filter(({ msg }) => msg === 'serving').map(({ pid }) => Number(pid));
       server.signal('SIGKILL');
       const isTerminated = (pid: number) => {
@@ -246,7 +254,11 @@ describe('api-server HTTP', () => {
         /http_requests_in_flight 3/.test(await server.metrics()),
       );
       const upgrading = httpRequest({ ...upgradeOptions('x', server.port), headers: { upgrade: 'x' } });
-      assert.match(await readResponse(upgrading), /^503 /, 'a request with an Upgrade header is rejected, too');
+      assert.match(
+        await readResponse(upgrading),
+        /^503 /,
+        'a request with an Upgrade header is rejected, too',
+      );
       const startedAt = performance.now();
       const refused = await server.graphql('{ __typename }');
       assert.ok(performance.now() - startedAt < 500);
@@ -342,7 +354,11 @@ describe('api-server HTTP', () => {
 
     it('closes new sockets above the limit and serves the open ones', async () => {
       const server = await start({ PCF_API__SERVER__MAX_CONNECTIONS: '3' });
-      const open3 = await Promise.all([openKeepAlive(server.port), openKeepAlive(server.port), openKeepAlive(server.port)]);
+      const open3 = await Promise.all([
+        openKeepAlive(server.port),
+        openKeepAlive(server.port),
+        openKeepAlive(server.port),
+      ]);
       const fourth = await open(server.port);
       assert.equal(await readUntilClosed(fourth), '');
       open3[0]?.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n');

@@ -103,7 +103,12 @@ describe('api-server identities', () => {
       const UPDATE = 'mutation ($id: ID!) { updateDeployment(input: { id: $id, weight: 5 })';
       const everything =
         'environment { deployments(first: 100) { edges { node { service { name incidents { totalCount } } } } } }';
-      for (const selection of [everything, 'service { name }', 'release { commit }', 'incidents { totalCount }']) {
+      for (const selection of [
+        everything,
+        'service { name }',
+        'release { commit }',
+        'incidents { totalCount }',
+      ]) {
         const response = await withKey(key, `${UPDATE} { id ${selection} } }`, { id });
         assert.deepEqual(codes(response), ['FORBIDDEN'], selection);
         assert.match(response.errors[0]!.message, /requires an API key with the scope READ/);
@@ -429,7 +434,9 @@ describe('api-server identities', () => {
       const { key, id } = await newKey({ scopes: ['READ'] });
       const { client, connected, ended } = connect({ 'x-api-key': key });
       await connected;
-      await eventually('the client is subscribed', async () => /^pcf_api_subscribers 1$/m.test(await api.metrics()));
+      await eventually('the client is subscribed', async () =>
+        /^pcf_api_subscribers 1$/m.test(await api.metrics()),
+      );
       await as('ADMIN', 'mutation ($id: ID!) { revokeApiKey(input: { id: $id }) { id } }', { id });
       await new Promise((resolve) => setTimeout(resolve, 300));
       const { data } = await as('ADMIN', CREATE_SERVICE, { name: 'web' });

@@ -242,7 +242,11 @@ describe('api-server jobs', () => {
       );
       worker = await ApiProcess.start(env, undefined, 'worker');
       const texts = () => [...grafana.annotations.values()].map(({ text }) => text);
-      await eventually('all annotations are updated', () => texts().every((text) => text.endsWith('succeeded')), 30_000);
+      await eventually(
+        'all annotations are updated',
+        () => texts().every((text) => text.endsWith('succeeded')),
+        30_000,
+      );
       assert.equal(grafana.annotations.size, 5, 'annotations are updated, not added');
       assert.deepEqual(new Set(grafana.tokens), new Set(['Bearer hush-hush']));
       worker.signal('SIGTERM');
@@ -276,8 +280,8 @@ describe('api-server jobs', () => {
       const text = () => [...grafana.annotations.values()].map((annotation) => annotation.text);
       assert.deepEqual(text(), ['web 1.0.0 in production: in progress']);
 
-      // The first job is about to write the status in progress. Meanwhile the deployment finishes and a second
-      // job writes that.
+      // The first job is about to write the status in progress. Meanwhile the deployment
+      // finishes, and a second job writes the final status.
       let unblock: () => void = () => undefined;
       const blocked = new Promise<void>((resolve) => {
         grafana.beforeChange = () => {
