@@ -1,4 +1,4 @@
-/** The API as users run it: a process of its own, watched through its output, ports and exit code. */
+/** Runs the API as a separate process and observes its output, ports and exit code. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
@@ -25,7 +25,7 @@ export interface Ended {
   code: number | null;
   stdout: string;
   stderr: string;
-  /** What it left in the file that PCF_TERMINATION_LOG names. */
+  /** Content of the file that PCF_TERMINATION_LOG names. */
   lastWords: string;
   ms: number;
 }
@@ -70,7 +70,7 @@ export function spawnRole(args: string[], env: Env = {}, image = ROOT): Spawned 
   return { child, ended, output };
 }
 
-/** The sandbox's images say what they start, and with which variables. */
+/** Images of the sandbox contain an image.json with the entrypoint and the environment variables. */
 function manifestOf(image: string): { main: string; env: Env } {
   const file = join(image, 'image.json');
   if (!existsSync(file)) return { main: MAIN, env: {} };
@@ -83,8 +83,8 @@ export function runRole(args: string[], env: Env = {}, image?: string): Promise<
 }
 
 /**
- * An image as the sandbox makes them: a folder with the build, and the migrations
- * added to it as files, by their names.
+ * Makes an image in the format of the sandbox: a folder with the build and additional
+ * migrations, keyed by file name.
  */
 export function makeImage(migrations: Record<string, string>): string {
   const folder = mkdtempSync(join(tmpdir(), 'pcf-test-image-'));
@@ -99,7 +99,7 @@ export function makeImage(migrations: Record<string, string>): string {
   return folder;
 }
 
-/** The text of a migration that runs these statements. */
+/** Returns the source of a migration that runs these statements. */
 export function migrationFile(name: string, statements: string[], phase = 'expand'): string {
   const calls = statements.map((sql) => `await runner.query(${JSON.stringify(sql)});`);
   return `export class ${name} { async up(runner) { ${calls.join(' ')} } async down() {} }\n${name}.phase = '${phase}';\n`;
@@ -108,14 +108,14 @@ export function migrationFile(name: string, statements: string[], phase = 'expan
 export interface GraphqlAnswer {
   status: number;
   headers: Headers;
-  // biome-ignore lint/suspicious/noExplicitAny: the shape is what each test asks for
+  // biome-ignore lint/suspicious/noExplicitAny: the shape depends on the query of the test
   data: any;
   errors: { message: string; extensions: Record<string, unknown> }[];
   text: string;
 }
 
-/** With several workers the figures are at their primary. */
-function primarysPort({ output }: Spawned): number {
+/** With several workers, the primary process serves the metrics. */
+function primaryMetricsPort({ output }: Spawned): number {
   return Number(/"metricsPort":(\d+)/.exec(output.stdout)?.[1]);
 }
 
@@ -140,7 +140,7 @@ export class ApiProcess {
       PCF_API__SERVER__PORT: '0',
       PCF_API__METRICS__PORT: '0',
       PCF_API__SERVER__HOST: '127.0.0.1',
-      PCF_API__SERVER__WORKERS: '1', // also in the environment production
+      PCF_API__SERVER__WORKERS: '1', // in production the default is higher
     };
     const spawned = spawnRole([role], { ...ports, ...env }, image);
     for (;;) {
@@ -148,14 +148,14 @@ export class ApiProcess {
         .split('\n')
         .find((text) => /"msg":"(serving|processing jobs|serving logins)"/.test(text));
       if (line) {
-        const { port, metricsPort = primarysPort(spawned) } = JSON.parse(line) as {
+        const { port, metricsPort = primaryMetricsPort(spawned) } = JSON.parse(line) as {
           port: number;
           metricsPort?: number;
         };
         return new ApiProcess(spawned, port, metricsPort);
       }
       if (spawned.child.exitCode !== null)
-        throw new Error(`${role} ended: ${JSON.stringify(spawned.output)}`);
+        throw new Error(`${role} terminated: ${JSON.stringify(spawned.output)}`);
       await sleep(10);
     }
   }
@@ -200,7 +200,7 @@ export class ApiProcess {
     return { status: response.status, headers: response.headers, data, errors, text };
   }
 
-  /** Waits for /health/ready to answer with a status; fails after `ms`. */
+  /** Waits until /health/ready returns a status; fails after `ms` milliseconds. */
   async waitForReady(status = 200, ms = 10_000): Promise<void> {
     const deadline = Date.now() + ms;
     for (;;) {
@@ -208,7 +208,7 @@ export class ApiProcess {
       const body = await response.text();
       if (response.status === status) return;
       if (Date.now() > deadline)
-        throw new Error(`/health/ready still says ${response.status}: ${body}\n${this.output}`);
+        throw new Error(`/health/ready still returns ${response.status}: ${body}\n${this.output}`);
       await sleep(20);
     }
   }
@@ -221,7 +221,7 @@ export class ApiProcess {
     return this.#spawned.ended;
   }
 
-  /** Ends it whatever it does. */
+  /** Sends SIGKILL and waits for the exit of the process. */
   async kill(): Promise<void> {
     if (this.isRunning) this.signal('SIGKILL');
     await this.ended;

@@ -9,7 +9,7 @@ const METRICS = `query Figures { deliveryMetrics(from: "2026-01-01T00:00:00Z", t
   total { deployments } } }`;
 const WITH_ME = METRICS.replace(/ \}$/, ' me { id } }');
 
-describe('api-server answers that are kept', () => {
+describe('api-server response cache', () => {
   let redis: TestRedis | undefined;
   let api: ApiProcess;
   let key: string;
@@ -34,29 +34,29 @@ describe('api-server answers that are kept', () => {
       PCF_API__AUTH__JWT_SECRET: JWT_SECRET,
     });
     await api.waitForReady();
-    await eventually('Redis is there', async () => /pcf_api_redis_ready 1/.test(await api.metrics()));
+    await eventually('Redis is ready', async () => /pcf_api_redis_ready 1/.test(await api.metrics()));
   });
   after(async () => {
     await api?.kill();
     await redis?.stop();
   });
 
-  it('are given to who may see the same, and to nobody else', async () => {
-    const ask = async (headers: Record<string, string>) => api.graphql(METRICS, {}, headers);
-    const viewer = async (sub: string) => ask(await bearer({ sub, role: 'VIEWER' }));
-    await eventually('it is kept', async () => {
+  it('serves a cached response only to callers with the same permissions', async () => {
+    const query = async (headers: Record<string, string>) => api.graphql(METRICS, {}, headers);
+    const viewer = async (sub: string) => query(await bearer({ sub, role: 'VIEWER' }));
+    await eventually('the response is cached', async () => {
       assert.deepEqual((await viewer('one')).errors, []);
       return (await hits()) > 0;
     });
     const before = await hits();
     assert.deepEqual((await viewer('two')).errors, []);
-    assert.equal(await hits(), before + 1, 'another viewer gets what is kept');
-    const { errors } = await ask({ 'x-api-key': key });
+    assert.equal(await hits(), before + 1, 'another viewer gets the cached response');
+    const { errors } = await query({ 'x-api-key': key });
     assert.equal(errors[0]?.extensions.code, 'FORBIDDEN');
-    assert.equal(await hits(), before + 1, 'a key that may not read got what is kept');
+    assert.equal(await hits(), before + 1, 'a key without the scope READ got the cached response');
   });
 
-  it('are none where each gets their own', async () => {
+  it('does not cache responses that depend on the caller', async () => {
     for (const sub of ['one', 'two', 'one', 'two']) {
       const { data, errors } = await api.graphql(WITH_ME, {}, await bearer({ sub, role: 'VIEWER' }));
       assert.deepEqual(errors, []);

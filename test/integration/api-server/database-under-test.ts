@@ -1,4 +1,4 @@
-/** The database layer by itself, on real servers. */
+/** Opens the database layer without the API server, on real PostgreSQL servers. */
 
 import { pino } from 'pino';
 import { loadSettings } from '../../../api-server/config/load.js';
@@ -16,18 +16,18 @@ export interface DatabaseUnderTest extends AsyncDisposable {
   events: StatementEvent[];
   retries: string[];
   logs: Record<string, unknown>[];
-  /** Runs SQL in a session, as a request would. */
+  /** Runs SQL in a session, like a request. */
   as<Row extends object>(session: DatabaseSession, access: Access, sql: string): Promise<Row[]>;
   /** Runs a read without a session. */
   read<Row extends object>(sql: string, values?: unknown[]): Promise<Row[]>;
-  /** Which server answers a session's reads. */
+  /** Returns the server that runs the reads of a session. */
   readsFrom(session?: DatabaseSession): Promise<'primary' | 'replica'>;
 }
 
 export const READ: Access = { mode: 'read', tables: ['notes'] };
 export const WRITE: Access = { mode: 'write', tables: ['notes'] };
 
-/** Opens it, and waits until it can be used; with `replicaState`, until the replica is in that state. */
+/** Opens the database and waits until it is ready and, if there is a replica, until it is in `replicaState`. */
 export async function openDatabase(
   url: string,
   more: Partial<Settings['database']> = {},
@@ -47,7 +47,7 @@ export async function openDatabase(
     schemaMisfit: (connection) => schemaMisfit(connection, []),
     log,
     observe: (event) => void events.push(event),
-    onRetry: (what) => void retries.push(what),
+    onRetry: (kind) => void retries.push(kind),
   });
   database.start();
   await eventually('the database is ready', () => database.monitor.isReady);

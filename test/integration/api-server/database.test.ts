@@ -19,8 +19,9 @@ describe('api-server database', () => {
   let replicaUrl: string;
   let folder: string;
 
-  /** Stops the replica from applying what it gets, and lets it continue. */
-  const replay = (what: 'pause' | 'resume') => replica.query(`SELECT pg_wal_replay_${what}()`, replicaUrl);
+  /** Pauses or resumes WAL replay on the replica. */
+  const replay = (action: 'pause' | 'resume') =>
+    replica.query(`SELECT pg_wal_replay_${action}()`, replicaUrl);
 
   before(async function () {
     this.timeout(60_000);
@@ -39,7 +40,7 @@ describe('api-server database', () => {
   });
 
   describe('with a replica', () => {
-    it('reads of a session go to the replica; writes, locks, transactions and what has no session to the primary', async () => {
+    it('sends reads of a session to the replica, and writes, locks, transactions and reads without a session to the primary', async () => {
       await using under = await openDatabase(url, { replica_url: replicaUrl });
       assert.equal(await under.readsFrom(), 'replica');
       const outside = await under.read<{ standby: boolean }>('SELECT pg_is_in_recovery() AS standby');
@@ -58,7 +59,7 @@ describe('api-server database', () => {
       );
     });
 
-    it('a session reads what it wrote at once, others when the replica has it', async () => {
+    it('returns a write to its own session immediately and to other sessions after replication', async () => {
       await using under = await openDatabase(url, { replica_url: replicaUrl, replica_max_lag: 60_000 });
       const count = async (session: DatabaseSession) =>
         Number((await under.as<{ n: string }>(session, READ, 'SELECT count(*) AS n FROM notes'))[0]?.n);
@@ -70,82 +71,92 @@ describe('api-server database', () => {
         const position = await under.database.writtenUpTo(writer, 'alice');
         assert.ok(position);
         assert.equal(await count(under.database.session('alice')), 1, "in the client's next request");
-        const told = under.database.session(undefined, '0/FFFFFFFF');
-        assert.equal(await under.readsFrom(told), 'primary', 'wherever it goes, if it says where it was');
-        assert.equal(await count(under.database.session('bob')), 0, 'somebody else reads from the replica');
+        const withPosition = under.database.session(undefined, '0/FFFFFFFF');
+        assert.equal(
+          await under.readsFrom(withPosition),
+          'primary',
+          'in any process, if the request has the WAL position',
+        );
+        assert.equal(await count(under.database.session('bob')), 0, 'another client reads from the replica');
       } finally {
         await replay('resume');
       }
-      const again = () => under.readsFrom(under.database.session('alice'));
-      await eventually('the writer reads from the replica again', async () => (await again()) === 'replica');
+      const readsFrom = () => under.readsFrom(under.database.session('alice'));
+      await eventually(
+        'the writer reads from the replica again',
+        async () => (await readsFrom()) === 'replica',
+      );
       assert.equal(await count(under.database.session('alice')), 1);
     });
 
-    it('a replica that is too far behind is taken out, and back in when it has caught up', async () => {
+    it('reads from the primary while the replica lags and from the replica after it has caught up', async () => {
       await using under = await openDatabase(url, { replica_url: replicaUrl, replica_max_lag: 300 });
       await replay('pause');
       try {
         await primary.query('INSERT INTO notes VALUES (1)', url);
-        await eventually('it is lagging', () => under.database.replicaStatus?.state === 'lagging');
+        await eventually('the replica is lagging', () => under.database.replicaStatus?.state === 'lagging');
         assert.match(under.database.replicaStatus?.reason ?? '', /^\d+ ms behind$/);
         assert.equal(await under.readsFrom(), 'primary');
       } finally {
         await replay('resume');
       }
-      await eventually('it is ready', () => under.database.replicaStatus?.state === 'ready');
+      await eventually('the replica is ready', () => under.database.replicaStatus?.state === 'ready');
       assert.equal(await under.readsFrom(), 'replica');
     });
 
-    it('an idle primary is no lag', async () => {
+    it('reports no lag while the primary is idle', async () => {
       await using under = await openDatabase(url, { replica_url: replicaUrl, replica_max_lag: 100 });
       const until = performance.now() + 400;
-      await eventually('some time has passed', () => {
+      await eventually('400 ms have passed', () => {
         assert.equal(under.database.replicaStatus?.state, 'ready');
         return performance.now() > until;
       });
     });
 
-    it('no read fails when the replica is killed under load; it is used again when it is back', async () => {
+    it('fails no read when the replica is killed under load, and uses the replica after its restart', async () => {
       await using under = await openDatabase(url, { replica_url: replicaUrl });
       let running = true;
       const answers = { replica: 0, primary: 0 };
       const load = Array.from({ length: 8 }, async () => {
         while (running) answers[await under.readsFrom()] += 1;
       });
-      await eventually('the replica answers', () => answers.replica > 100);
+      await eventually('the replica serves reads', () => answers.replica > 100);
       await replica.kill();
-      await eventually('it is unavailable', () => under.database.replicaStatus?.state === 'unavailable');
+      await eventually(
+        'the replica is unavailable',
+        () => under.database.replicaStatus?.state === 'unavailable',
+      );
       const before = answers.primary;
-      await eventually('the primary answers', () => answers.primary > before + 100);
+      await eventually('the primary serves reads', () => answers.primary > before + 100);
       await replica.start();
-      await eventually('it is ready', () => under.database.replicaStatus?.state === 'ready');
+      await eventually('the replica is ready', () => under.database.replicaStatus?.state === 'ready');
       const after = answers.replica;
-      await eventually('the replica answers again', () => answers.replica > after + 100);
+      await eventually('the replica serves reads again', () => answers.replica > after + 100);
       running = false;
-      await Promise.all(load); // would throw if one had failed
+      await Promise.all(load); // rejects if a read failed
     });
 
-    it('starts, and reads from the primary, when the replica is not there', async () => {
-      const nobody = `postgresql://me@127.0.0.1:${await freePort()}/x`;
-      await using under = await openDatabase(url, { replica_url: nobody }, 'unavailable');
+    it('starts and reads from the primary if the replica is unreachable', async () => {
+      const unreachable = `postgresql://me@127.0.0.1:${await freePort()}/x`;
+      await using under = await openDatabase(url, { replica_url: unreachable }, 'unavailable');
       assert.equal(await under.readsFrom(), 'primary');
       assert.equal(under.database.replicaStatus?.reason, 'ECONNREFUSED');
     });
 
-    it('a server that is no replica gets no reads', async () => {
+    it('sends no reads to a server that is not a replica', async () => {
       await using under = await openDatabase(url, { replica_url: url }, 'not a replica');
       await under.readsFrom();
       assert.equal(under.events.at(-1)?.server, 'primary');
     });
   });
 
-  describe('retries and circuit', () => {
+  describe('retries and circuit breaker', () => {
     const TERMINATE = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
       WHERE application_name = 'pcf-api' AND state = 'active' AND query LIKE '%slept%' AND pid <> pg_backend_pid()`;
     const terminate = () =>
-      eventually('a statement is ended', async () => (await primary.query(TERMINATE, url)).length > 0);
+      eventually('the statement is terminated', async () => (await primary.query(TERMINATE, url)).length > 0);
 
-    it('a read whose connection is lost is run again', async () => {
+    it('retries a read whose connection is lost', async () => {
       await using under = await openDatabase(url);
       const read = under.read('SELECT pg_sleep(0.3), 1 AS slept');
       await terminate();
@@ -156,7 +167,7 @@ describe('api-server database', () => {
       assert.deepEqual(under.retries, ['read']);
     });
 
-    it('a write whose connection is lost is not: whether it has happened can not be known', async () => {
+    it('does not retry a write whose connection is lost, because it may have been committed', async () => {
       await using under = await openDatabase(url);
       const write = under.database.dataSource.runSql(
         WRITE,
@@ -169,7 +180,7 @@ describe('api-server database', () => {
       assert.equal((await primary.query('SELECT 1 FROM notes', url)).length, 0);
     });
 
-    it('after failures in a row nothing is asked for a while, then it closes by itself', async () => {
+    it('opens the circuit after consecutive failures and closes it after recovery', async () => {
       await using under = await openDatabase(url, { probe_interval: 60_000 });
       await primary.stop();
       const read = () =>
@@ -184,7 +195,7 @@ describe('api-server database', () => {
       assert.equal(under.database.pools[0]?.circuitIsOpen, false);
     });
 
-    it('a statement that is wrong opens no circuit and is not repeated', async () => {
+    it('does not retry an invalid statement and does not open the circuit', async () => {
       await using under = await openDatabase(url);
       for (let tries = 0; tries < 10; tries += 1) {
         await assert.rejects(under.read('SELECT nonsense'), /nonsense/);
@@ -192,13 +203,13 @@ describe('api-server database', () => {
       assert.deepEqual([under.retries, under.database.pools[0]?.circuitIsOpen], [[], false]);
     });
 
-    for (const way of ['directly', 'over TLS', 'by way of PgBouncer'] as const) {
-      it(`a statement whose request is over is ended on the server, too: ${way}`, async function () {
+    for (const way of ['directly', 'over TLS', 'through PgBouncer'] as const) {
+      it(`cancels the statement of an aborted request on the server (${way})`, async function () {
         this.timeout(60_000);
-        const isPooled = way === 'by way of PgBouncer';
+        const isPooled = way === 'through PgBouncer';
         const bouncer = isPooled ? await PgBouncer.start(url, 'transaction') : undefined;
         if (isPooled && !bouncer) return this.skip();
-        const direct = way === 'over TLS' ? await overTls() : url;
+        const direct = way === 'over TLS' ? await enableTls() : url;
         try {
           await using under = await openDatabase(bouncer?.url ?? direct);
           const session = new DatabaseSession();
@@ -206,7 +217,7 @@ describe('api-server database', () => {
           const refused = assert.rejects(running, /canceling statement/);
           const ACTIVE = `SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()
             AND query LIKE '%cancelled_with_its_request%'`;
-          await eventually('it runs', async () => (await primary.query(ACTIVE, url)).length === 1);
+          await eventually('the statement runs', async () => (await primary.query(ACTIVE, url)).length === 1);
           session.cancel(new Error('nobody waits for it'));
           await refused;
           assert.equal((await primary.query(ACTIVE, url)).length, 0);
@@ -218,8 +229,8 @@ describe('api-server database', () => {
       });
     }
 
-    /** The server speaks TLS from now on, to those who ask for it. */
-    async function overTls(): Promise<string> {
+    /** Enables TLS on the server and returns a URL that uses it. */
+    async function enableTls(): Promise<string> {
       const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }]);
       for (const [file, text] of Object.entries({ 'tls.crt': cert, 'tls.key': key })) {
         const base64 = Buffer.from(text).toString('base64');
@@ -233,12 +244,12 @@ describe('api-server database', () => {
       await primary.query('SELECT pg_reload_conf()', url);
       const { port } = new URL(url);
       const isOn = () => primary.query('SHOW ssl', url).then(([row]) => row?.ssl === 'on');
-      await eventually(`the server on port ${port} speaks TLS`, isOn);
+      await eventually(`the server on port ${port} accepts TLS connections`, isOn);
       return `${url}?sslmode=no-verify`;
     }
   });
 
-  describe('credentials in a file', () => {
+  describe('database credentials in a file', () => {
     const as = (password: string) => {
       const other = new URL(url);
       other.username = 'app';
@@ -253,7 +264,7 @@ describe('api-server database', () => {
       await primary.query('GRANT ALL ON notes TO app', url);
     });
 
-    it('are exchanged under load without a request that fails, and the old connections end', async () => {
+    it('are rotated under load without a failed request, and the old connections are closed', async () => {
       const file = join(folder, 'database-url');
       writeFileSync(file, `${as('one')}\n`);
       await using under = await openDatabase(as('one'), { url_file: file });
@@ -264,7 +275,7 @@ describe('api-server database', () => {
           done += 1;
         }
       });
-      await eventually('there is load', () => done > 100);
+      await eventually('100 reads are done', () => done > 100);
       const old = await primary.query<{ pid: number }>(
         "SELECT pid FROM pg_stat_activity WHERE usename = 'app' AND application_name = 'pcf-api'",
         url,
@@ -273,35 +284,35 @@ describe('api-server database', () => {
       await primary.query("ALTER ROLE app PASSWORD 'two'", url);
       writeFileSync(file, `${as('two')}\n`);
       const pids = old.map(({ pid }) => pid);
-      await eventually('the old connections have ended', async () => {
+      await eventually('the old connections are closed', async () => {
         const left = await primary.query('SELECT 1 FROM pg_stat_activity WHERE pid = ANY($1)', url, [pids]);
         return left.length === 0;
       });
       const before = done;
-      await eventually('there is load on the new ones', () => done > before + 100);
+      await eventually('100 reads are done on new connections', () => done > before + 100);
       running = false;
       await Promise.all(load);
       assert.ok(under.logs.some(({ msg }) => msg === 'database credentials reloaded'));
       assert.doesNotMatch(JSON.stringify(under.logs), /two/);
     });
 
-    it('that the server does not take yet leave the old ones in force', async () => {
+    it('stay in use while the server rejects the new ones', async () => {
       const file = join(folder, 'database-url-early');
       writeFileSync(file, as('one'));
       await using under = await openDatabase(as('one'), { url_file: file });
       writeFileSync(file, as('two'));
-      await eventually('it is tried', () =>
+      await eventually('the new credentials are rejected', () =>
         under.logs.some(({ msg }) => msg === 'new database credentials rejected, keeping the previous ones'),
       );
       await under.read('SELECT count(*) FROM notes');
       await primary.query("ALTER ROLE app PASSWORD 'two'", url);
-      await eventually('they are in use', () =>
+      await eventually('the new credentials are in use', () =>
         under.logs.some(({ msg }) => msg === 'database credentials reloaded'),
       );
       await under.read('SELECT count(*) FROM notes');
     });
 
-    it('are read again at once when the server refuses the old ones', async () => {
+    it('are reloaded immediately when the server rejects the old ones', async () => {
       const file = join(folder, 'database-url-late');
       writeFileSync(file, as('one'));
       await using under = await openDatabase(as('one'), { url_file: file });
@@ -316,7 +327,7 @@ describe('api-server database', () => {
     });
   });
 
-  it('over HTTP: a client reads what it wrote from any process, and /health/ready tells of the replica', async () => {
+  it('returns a client its own writes from any process, and reports the replica in /health/ready', async () => {
     const own = await primary.createDatabase();
     const env = {
       PCF_API__DATABASE__URL: own,
@@ -333,7 +344,7 @@ describe('api-server database', () => {
       for (const api of apis) {
         await api.waitForReady();
         const text = async () => (await api.fetch('/health/ready')).text();
-        await eventually('its replica is ready', async () =>
+        await eventually('the replica is ready', async () =>
           /"replica":\{"state":"ready"/.test(await text()),
         );
         if (redis)
@@ -345,20 +356,20 @@ describe('api-server database', () => {
       const made = await one.graphql('mutation { createService(input: { name: "web" }) { id } }', {}, cookie);
       const position = made.headers.get(HEADERS.position);
       assert.match(String(position), /^[0-9A-F]+\/[0-9A-F]+$/);
-      const seen = async (api: ApiProcess, headers: Record<string, string>) =>
+      const countServices = async (api: ApiProcess, headers: Record<string, string>) =>
         Number((await api.graphql('{ services { totalCount } }', {}, headers)).data.services.totalCount);
-      assert.equal(await seen(one, cookie), 1, 'the same client at the same process');
-      if (redis) assert.equal(await seen(other, cookie), 1, 'and at another');
+      assert.equal(await countServices(one, cookie), 1, 'the same client at the same process');
+      if (redis) assert.equal(await countServices(other, cookie), 1, 'the same client at another process');
       await redis?.stop();
-      assert.equal(await seen(one, cookie), 1, 'when Redis is away, too');
-      assert.equal(await seen(other, cookie), 0, 'which it takes elsewhere');
+      assert.equal(await countServices(one, cookie), 1, 'the same process while Redis is unavailable');
+      assert.equal(await countServices(other, cookie), 0, 'another process requires Redis');
       assert.equal(
-        await seen(other, { [HEADERS.position]: String(position) }),
+        await countServices(other, { [HEADERS.position]: String(position) }),
         1,
-        'at another, if it says so',
+        'another process, if the request has the WAL position',
       );
-      assert.equal(await seen(other, { [HEADERS.position]: 'nonsense' }), 0);
-      assert.equal(await seen(one, {}), 0, 'somebody else');
+      assert.equal(await countServices(other, { [HEADERS.position]: 'nonsense' }), 0);
+      assert.equal(await countServices(one, {}), 0, 'another client');
     } finally {
       await replay('resume');
       await Promise.all(apis.map((api) => api.kill()));
@@ -366,7 +377,7 @@ describe('api-server database', () => {
     }
   }).timeout(60_000);
 
-  it('a migration that changes what a prepared statement returns fails no request', async () => {
+  it('fails no request when a migration changes the result columns of a prepared statement', async () => {
     await using under = await openDatabase(url, { max_connections: 2 });
     const read = () => under.read('SELECT * FROM notes WHERE id = $1', [1]);
     await primary.query("INSERT INTO notes VALUES (1, 'x')", url);
@@ -377,13 +388,13 @@ describe('api-server database', () => {
     assert.deepEqual(await read(), [{ id: 1, text: 'x' }]);
   });
 
-  it('tells of each statement which server ran it, how long it took and how it ended', async () => {
+  it('reports the server, the duration, the number of rows and the error of each statement', async () => {
     await using under = await openDatabase(url);
     await under.read('SELECT $1::int AS told', [42]);
     await under.read('SELECT nonsense').catch(() => undefined);
-    const told = under.events.find(({ text }) => text.includes('told'));
-    assert.deepEqual([told?.server, told?.rows, told?.error], ['primary', 1, undefined]);
-    assert.ok(told && told.ms > 0);
+    const event = under.events.find(({ text }) => text.includes('told'));
+    assert.deepEqual([event?.server, event?.rows, event?.error], ['primary', 1, undefined]);
+    assert.ok(event && event.ms > 0);
     assert.ok(under.events.find(({ text }) => text.includes('nonsense'))?.error);
   });
 });

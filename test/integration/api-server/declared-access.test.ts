@@ -16,7 +16,7 @@ import { DomainUnderTest } from './domain-under-test.js';
 
 const log = pino({ level: 'silent' });
 
-/** `DomainUnderTest` rejects statements with a wrong declaration, also in the tests of the domain. */
+/** `DomainUnderTest` rejects statements with a wrong declaration in the domain tests, too. */
 describe('declared access of statements', () => {
   let domain: DomainUnderTest;
 
@@ -25,7 +25,7 @@ describe('declared access of statements', () => {
   });
   after(() => domain.close());
 
-  it('fits the statements of logins, refresh tokens and identities', async () => {
+  it('matches the statements of logins, refresh tokens and identities', async () => {
     const { dataSource } = domain.database;
     const users = new UserService(dataSource);
     const [email, password] = ['ada@example.com', 'a long enough password'];
@@ -55,7 +55,7 @@ describe('declared access of statements', () => {
     await identities.close();
   });
 
-  it('fits the statements of jobs', async () => {
+  it('matches the statements of jobs', async () => {
     const { dataSource } = domain.database;
     const service = await domain.createService('web');
     await domain.record(service);
@@ -69,7 +69,7 @@ describe('declared access of statements', () => {
     assert.ok(comparedStatements.size > 15, `only ${comparedStatements.size} statements`);
   });
 
-  it('a wrong declaration, and a statement without one, are rejected', async () => {
+  it('rejects statements with a wrong declaration or without one', async () => {
     const { dataSource } = domain.database;
     const sql = 'SELECT services.id FROM services JOIN users ON true';
     await assert.rejects(dataSource.runSql({ mode: 'read', tables: ['services'] }, sql), /declared .* users/);
@@ -81,7 +81,7 @@ describe('declared access of statements', () => {
     await assert.rejects(dataSource.query('SELECT 1' as never), /declares no access/);
   });
 
-  it('the comparison knows what a statement reads and writes', async () => {
+  it('detects the mode and the tables of a statement', async () => {
     const insert =
       'WITH changed AS (INSERT INTO deployments (id) SELECT 1 FROM services RETURNING *) SELECT * FROM changed';
     for (const [sql, mode, tables] of [

@@ -17,7 +17,7 @@ const QUERY = `query ($service: ID, $environment: String, $from: DateTimeISO!, $
 
 type Status = 'IN_PROGRESS' | 'SUCCEEDED' | 'FAILED' | 'ROLLED_BACK';
 
-interface Ended {
+interface Deployment {
   id: string;
   service: number;
   environment: string;
@@ -34,7 +34,7 @@ interface Outage {
   resolvedAt: number | null;
 }
 
-interface Asked {
+interface MetricsQuery {
   service: number | null;
   environment: string | null;
   from: number;
@@ -77,7 +77,7 @@ const outages = fc.array(
   }),
   { maxLength: 15 },
 );
-const asked = fc
+const metricsQuery = fc
   .record({
     service: fc.constantFrom(null, 0, 1),
     environment: fc.option(environment),
@@ -92,7 +92,7 @@ describe('api-server delivery metrics', () => {
 
   before(async () => {
     domain = await DomainUnderTest.start();
-    // Days and weeks must be those of UTC, whatever the server thinks.
+    // Days and weeks must be in UTC for every time zone of the server.
     const name = new URL(domain.url).pathname.slice(1);
     await domain.sql(`ALTER DATABASE ${name} SET timezone = 'Pacific/Auckland'`);
     await domain.close();
@@ -100,43 +100,46 @@ describe('api-server delivery metrics', () => {
   });
   after(() => domain?.close());
 
-  it('are what an independent computation of them says, for any history', async () => {
+  it('match an independent computation for any history', async () => {
     await fc.assert(
-      fc.asyncProperty(deployments, outages, asked, async (ended, bad, query) => {
+      fc.asyncProperty(deployments, outages, metricsQuery, async (ended, bad, query) => {
         const incidents = causedBy(ended, bad);
         await domain.clear();
         await insert(ended, incidents);
-        compareAll(await ask(query), expected(ended, incidents, query));
+        compareAll(await queryMetrics(query), expected(ended, incidents, query));
       }),
       { numRuns: propertyRuns(60), seed: 7 },
     );
   }).timeout(60_000);
 
-  it('are the same after deployments were rolled up and deleted, in however many runs, for whole days', async () => {
+  it('stay the same for whole days after any number of runs has rolled up and deleted deployments', async () => {
     const cuts = fc.array(time, { minLength: 1, maxLength: 3 });
     await fc.assert(
-      fc.asyncProperty(deployments, outages, asked, cuts, async (ended, bad, anyTime, keptFrom) => {
+      fc.asyncProperty(deployments, outages, metricsQuery, cuts, async (ended, bad, anyTime, cutTimes) => {
         const incidents = causedBy(ended, bad);
         const query = { ...anyTime, from: dayOf(anyTime.from), to: dayOf(anyTime.to) + DAY };
         await domain.clear();
         await insert(ended, incidents);
-        const wanted = expected(ended, incidents, query);
-        compareAll(await ask(query), wanted);
-        for (const cut of keptFrom) {
+        const expectedMetrics = expected(ended, incidents, query);
+        compareAll(await queryMetrics(query), expectedMetrics);
+        for (const cut of cutTimes) {
           await rollUp(cut);
-          compareAll(await ask(query), wanted);
+          compareAll(await queryMetrics(query), expectedMetrics);
         }
-        const last = dayOf(Math.max(...keptFrom));
-        assert.equal(await kept(), ended.filter(({ finishedAt }) => (finishedAt ?? last) >= last).length);
+        const last = dayOf(Math.max(...cutTimes));
+        assert.equal(
+          await countDeployments(),
+          ended.filter(({ finishedAt }) => (finishedAt ?? last) >= last).length,
+        );
       }),
       { numRuns: propertyRuns(30), seed: 11 },
     );
   }).timeout(60_000);
 
-  it('what is told late of a day that is rolled up is added to it; a day counts where it begins', async () => {
+  it('adds a late deployment to a day that is rolled up, and counts the day in the bucket that contains its start', async () => {
     await domain.clear();
     const at = START + 3 * DAY + DAY / 2;
-    const ended = (id: string, status: Status): Ended => ({
+    const ended = (id: string, status: Status): Deployment => ({
       id,
       service: 0,
       environment: 'production',
@@ -148,19 +151,19 @@ describe('api-server delivery metrics', () => {
     await rollUp(START + 10 * DAY);
     await insert([ended(crypto.randomUUID(), 'FAILED')], []);
     await rollUp(START + 10 * DAY);
-    await rollUp(0); // keeps everything from then on
-    assert.equal(await kept(), 0);
+    await rollUp(0); // rolls up nothing
+    assert.equal(await countDeployments(), 0);
     const times = { service: null, environment: null, bucket: 'DAY' as const };
     const [before, after] = [
-      await ask({ ...times, from: at - 2 * DAY, to: at - 1 }),
-      await ask({ ...times, from: at - 1, to: at + DAY }),
+      await queryMetrics({ ...times, from: at - 2 * DAY, to: at - 1 }),
+      await queryMetrics({ ...times, from: at - 1, to: at + DAY }),
     ];
     assert.deepEqual([before.total.deployments, after.total.deployments], [2, 0]);
     const { succeeded, failed, leadTimeP50, changeFailureRate } = before.total;
     assert.deepEqual([succeeded, failed, leadTimeP50, changeFailureRate], [1, 1, 60, 0.5]);
   });
 
-  it('a roll-up that fails has deleted nothing, and the next one does it all', async () => {
+  it('loses no deployments in a failed roll-up and completes in the next run', async () => {
     await domain.clear();
     const many = Array.from({ length: 2_500 }, (_, n) => ({
       id: crypto.randomUUID(),
@@ -176,11 +179,11 @@ describe('api-server delivery metrics', () => {
     const [days] = await domain.sql<{ deployments: string }>(
       'SELECT coalesce(sum(deployments), 0) AS deployments FROM delivery_days',
     );
-    assert.equal((await kept()) + Number(days?.deployments), many.length);
+    assert.equal((await countDeployments()) + Number(days?.deployments), many.length);
     await domain.sql('ALTER TABLE delivery_days DROP CONSTRAINT days_full');
     await Promise.all([rollUp(START + 30 * DAY), rollUp(START + 30 * DAY)]);
-    assert.equal(await kept(), 0);
-    const { total } = await ask({
+    assert.equal(await countDeployments(), 0);
+    const { total } = await queryMetrics({
       service: null,
       environment: null,
       bucket: 'MONTH',
@@ -190,24 +193,24 @@ describe('api-server delivery metrics', () => {
     assert.deepEqual([total.deployments, total.leadTimeP50], [2_500, 9.5 * 86_400]);
   });
 
-  it('refuses a time that ends before it begins, and more buckets than anybody looks at', async () => {
-    const ask = (from: string, to: string, bucket: string) => domain.run(QUERY, { from, to, bucket });
-    const backward = await ask('2026-01-02T00:00:00Z', '2026-01-02T00:00:00Z', 'DAY');
+  it('rejects an empty time range and more than 1,000 buckets', async () => {
+    const run = (from: string, to: string, bucket: string) => domain.run(QUERY, { from, to, bucket });
+    const backward = await run('2026-01-02T00:00:00Z', '2026-01-02T00:00:00Z', 'DAY');
     assert.deepEqual([backward.errors[0]?.code, backward.errors[0]?.field], ['BAD_USER_INPUT', 'to']);
-    const long = await ask('2000-01-01T00:00:00Z', '2026-01-01T00:00:00Z', 'DAY');
+    const long = await run('2000-01-01T00:00:00Z', '2026-01-01T00:00:00Z', 'DAY');
     assert.match(long.errors[0]!.message, /more than 1000 buckets; use a larger bucket/);
-    const months = await ask('2000-01-01T00:00:00Z', '2026-01-01T00:00:00Z', 'MONTH');
+    const months = await run('2000-01-01T00:00:00Z', '2026-01-01T00:00:00Z', 'MONTH');
     assert.equal(months.data.deliveryMetrics.buckets.length, 26 * 12);
   });
 
-  it('asks for incidents only when somebody wants to know of them', async () => {
+  it('reads incidents only if the query selects their metrics', async () => {
     const { statements } = await domain.run(
       '{ deliveryMetrics(from: "2026-01-01T00:00:00Z", to: "2026-02-01T00:00:00Z") { total { deployments } } }',
     );
     assert.equal(statements.length, 1);
   });
 
-  async function ask(query: Asked) {
+  async function queryMetrics(query: MetricsQuery) {
     const { deliveryMetrics } = await domain.ask(QUERY, {
       ...query,
       service: query.service === null ? null : toGlobalId('Service', SERVICES[query.service]!),
@@ -217,19 +220,19 @@ describe('api-server delivery metrics', () => {
     return deliveryMetrics;
   }
 
-  /** What ended on a day before `cut`. */
+  /** Rolls up deployments that finished on a day before `cut`. */
   async function rollUp(cut: number): Promise<void> {
     const { handle } = deliveryRollUpJob(domain.database.dataSource, Date.now() - cut, 1_000);
     const { signal } = new AbortController();
     await handle({}, { signal, attempt: 1, isLast: false, log: pino({ level: 'silent' }) });
   }
 
-  async function kept(): Promise<number> {
+  async function countDeployments(): Promise<number> {
     const [row] = await domain.sql<{ count: number }>('SELECT count(*)::int AS count FROM deployments');
     return row?.count ?? 0;
   }
 
-  async function insert(ended: Ended[], incidents: Outage[]): Promise<void> {
+  async function insert(ended: Deployment[], incidents: Outage[]): Promise<void> {
     await domain.sql(
       `INSERT INTO services (id, name) SELECT id, 's' || id FROM unnest($1::uuid[]) AS id ON CONFLICT DO NOTHING`,
       [SERVICES],
@@ -266,7 +269,7 @@ describe('api-server delivery metrics', () => {
 });
 
 function causedBy(
-  ended: Ended[],
+  ended: Deployment[],
   bad: {
     cause: number | null;
     lasted: number | null;
@@ -288,43 +291,43 @@ function dayOf(at: number): number {
 
 type Figures = Record<string, number | null>;
 
-function expected(ended: Ended[], incidents: Outage[], query: Asked) {
-  const fits = (one: { service: number; environment: string }) =>
+function expected(ended: Deployment[], incidents: Outage[], query: MetricsQuery) {
+  const matches = (one: { service: number; environment: string }) =>
     (query.service === null || one.service === query.service) &&
     (query.environment === null || one.environment === query.environment);
   const figures = (from: number, to: number): Figures => {
     const within = (at: number | null): at is number => at !== null && at >= from && at < to;
-    const mine = ended.filter((one) => fits(one) && within(one.finishedAt));
-    const of = (status: Status) => mine.filter((one) => one.status === status);
+    const mine = ended.filter((one) => matches(one) && within(one.finishedAt));
+    const withStatus = (status: Status) => mine.filter((one) => one.status === status);
     const caused = new Set(incidents.map(({ deployment }) => deployment));
     const bad = mine.filter((one) => one.status !== 'SUCCEEDED' || caused.has(one.id)).length;
-    const leads = of('SUCCEEDED').flatMap(({ committedAt, finishedAt }) =>
+    const leads = withStatus('SUCCEEDED').flatMap(({ committedAt, finishedAt }) =>
       committedAt === null ? [] : [Math.max(0, (finishedAt ?? 0) - committedAt) / 1_000],
     );
     const restores = incidents
-      .filter((one) => fits(one) && within(one.resolvedAt))
+      .filter((one) => matches(one) && within(one.resolvedAt))
       .map(({ openedAt, resolvedAt }) => ((resolvedAt ?? 0) - openedAt) / 1_000);
     const days = (to - from) / DAY;
     return {
       deployments: mine.length,
-      succeeded: of('SUCCEEDED').length,
-      failed: of('FAILED').length,
-      rolledBack: of('ROLLED_BACK').length,
-      deploymentFrequency: of('SUCCEEDED').length / days,
+      succeeded: withStatus('SUCCEEDED').length,
+      failed: withStatus('FAILED').length,
+      rolledBack: withStatus('ROLLED_BACK').length,
+      deploymentFrequency: withStatus('SUCCEEDED').length / days,
       leadTimeP50: quantile(leads, 0.5),
       leadTimeP90: quantile(leads, 0.9),
       changeFailureRate: mine.length > 0 ? bad / mine.length : null,
       timeToRestoreP50: quantile(restores, 0.5),
       timeToRestoreP90: quantile(restores, 0.9),
-      rollbackFrequency: of('ROLLED_BACK').length / days,
+      rollbackFrequency: withStatus('ROLLED_BACK').length / days,
     };
   };
-  // Every midnight of UTC is looked at: no arithmetic that could be wrong in the same way.
+  // This tests every midnight in UTC. It does not share the date arithmetic of the implementation.
   const cuts = [query.from];
   for (let at = Math.floor(query.from / DAY) * DAY + DAY; at < query.to; at += DAY) {
     const day = new Date(at);
-    const begins = { DAY: true, WEEK: day.getUTCDay() === 1, MONTH: day.getUTCDate() === 1 }[query.bucket];
-    if (begins) cuts.push(at);
+    const isStart = { DAY: true, WEEK: day.getUTCDay() === 1, MONTH: day.getUTCDate() === 1 }[query.bucket];
+    if (isStart) cuts.push(at);
   }
   const buckets = cuts.map((from, index) => {
     const to = cuts[index + 1] ?? query.to;
@@ -333,7 +336,7 @@ function expected(ended: Ended[], incidents: Outage[], query: Asked) {
   return { total: figures(query.from, query.to), buckets };
 }
 
-/** With linear interpolation between the two nearest. */
+/** Quantile with linear interpolation between the two nearest values. */
 function quantile(values: number[], share: number): number | null {
   if (values.length === 0) return null;
   const sorted = values.toSorted((a, b) => a - b);
@@ -342,7 +345,7 @@ function quantile(values: number[], share: number): number | null {
   return low + (high - low) * (place - Math.floor(place));
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: as it is answered
+// biome-ignore lint/suspicious/noExplicitAny: type of the response
 function compareAll(metrics: any, { total, buckets }: ReturnType<typeof expected>): void {
   compare(metrics.total, total, 'total');
   assert.equal(metrics.buckets.length, buckets.length);
@@ -353,9 +356,9 @@ function compareAll(metrics: any, { total, buckets }: ReturnType<typeof expected
   });
 }
 
-function compare(actual: Figures, wanted: Figures, where: string): void {
-  assert.deepEqual(Object.keys(actual).sort(), Object.keys(wanted).sort());
-  for (const [name, value] of Object.entries(wanted)) {
+function compare(actual: Figures, expectedFigures: Figures, where: string): void {
+  assert.deepEqual(Object.keys(actual).sort(), Object.keys(expectedFigures).sort());
+  for (const [name, value] of Object.entries(expectedFigures)) {
     const got = actual[name] ?? null;
     const same =
       value === null || got === null ? got === value : Math.abs(got - value) <= 1e-6 * Math.max(1, value);

@@ -1,4 +1,4 @@
-/** The domain by itself, on a real database: operations are executed without a server around them, and statements counted. */
+/** Executes GraphQL operations of the domain without a server, on a real database, and records SQL statements. */
 
 import { type ExecutionResult, graphql, parse, subscribe } from 'graphql';
 import { pino } from 'pino';
@@ -12,19 +12,19 @@ import { compareDeclaredAccess, TEST_ACCESS } from '../../support/declared-acces
 import { eventually } from '../../support/pcf-api.js';
 import { migratedDatabase } from './migrated-database.js';
 
-// biome-ignore lint/suspicious/noExplicitAny: the shape is what each test asks for
+// biome-ignore lint/suspicious/noExplicitAny: the shape depends on the query of the test
 type Data = any;
 
 export interface Outcome {
   data: Data;
   errors: { message: string; code: unknown; field: unknown }[];
-  /** The statements it took. */
+  /** SQL statements of the operation. */
   statements: string[];
 }
 
 export class DomainUnderTest {
   readonly statements: string[] = [];
-  /** Who asks. */
+  /** Identity of the caller. */
   identity: Identity = OPEN_IDENTITY;
   #keys = 0;
 
@@ -34,7 +34,7 @@ export class DomainUnderTest {
     readonly modules: Modules,
   ) {}
 
-  /** On a new database, or on that of another one. */
+  /** Starts on a new database, or on that of another instance. */
   static async start(url?: string, signal?: (database: Database) => EventSignal): Promise<DomainUnderTest> {
     const database = url ?? (await migratedDatabase());
     const { database: settings } = await loadSettings({
@@ -73,7 +73,7 @@ export class DomainUnderTest {
     return { ...outcome(result), statements: [...this.statements] };
   }
 
-  /** The data of an operation that must succeed. */
+  /** Returns the data of an operation that must succeed. */
   async ask(query: string, variables: object = {}): Promise<Data> {
     const { data, errors } = await this.run(query, variables);
     if (errors.length > 0) throw new Error(`${query}: ${JSON.stringify(errors)}`);
@@ -106,7 +106,7 @@ export class DomainUnderTest {
     return data.createService.id;
   }
 
-  /** Under a key of its own, unless one is given. */
+  /** Records a deployment with a new idempotency key, unless one is given. */
   async record(serviceId: string, more: object = {}): Promise<string> {
     this.#keys += 1;
     const input = {

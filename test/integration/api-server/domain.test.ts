@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { toGlobalId } from '../../../api-server/graphql/relay/global-id.js';
 import { DomainUnderTest } from './domain-under-test.js';
 
-const NOBODY = '00000000-0000-4000-8000-000000000000';
+const UNKNOWN_UUID = '00000000-0000-4000-8000-000000000000';
 const RECORD = 'mutation ($input: RecordDeploymentInput!) { recordDeployment(input: $input) { id weight } }';
 const FINISH =
   'mutation ($input: FinishDeploymentInput!) { finishDeployment(input: $input) { id status reason finishedAt } }';
@@ -24,7 +24,7 @@ describe('api-server domain', () => {
   };
 
   describe('services and environments', () => {
-    it('changes what is given, takes away what is null, and leaves the rest', async () => {
+    it('updates given fields, clears null fields and keeps omitted fields', async () => {
       const { createService } = await domain.ask(
         'mutation { createService(input: { name: "web", owner: "platform", description: "old" }) { id updatedAt } }',
       );
@@ -38,7 +38,7 @@ describe('api-server domain', () => {
       );
     });
 
-    it('what is archived is in no list by itself, takes no deployments, and can be taken back', async () => {
+    it('excludes archived services from lists by default, rejects their deployments, and can unarchive them', async () => {
       const web = await domain.createService('web');
       await domain.createService('db');
       const archive = (archived: boolean) =>
@@ -61,7 +61,7 @@ describe('api-server domain', () => {
       await domain.record(web);
     });
 
-    it('the first deployment into an environment makes it; an archived one takes none', async () => {
+    it('creates an environment with its first deployment; rejects deployments into an archived one', async () => {
       const web = await domain.createService('web');
       await domain.record(web, { environment: 'qa' });
       const { environment } = await domain.ask(
@@ -79,7 +79,7 @@ describe('api-server domain', () => {
       ]);
     });
 
-    it('an environment is made by the version before, too, which only names it', async () => {
+    it('creates the environment of a deployment that the previous version of the API inserted by name', async () => {
       await domain.createService('web');
       await domain.sql(
         `INSERT INTO deployments (id, service_id, environment, version, started_at, idempotency_key)
@@ -98,37 +98,37 @@ describe('api-server domain', () => {
     const CREATE =
       'mutation ($input: CreateReleaseInput!) { createRelease(input: $input) { id version committedAt } }';
 
-    it('a release is one however often and by whomever it is told', async () => {
+    it('creates a release once, also for concurrent and repeated requests', async () => {
       const serviceId = await domain.createService('web');
-      const told = { version: '1.2.0', commit: '4f2c1e9', committedAt: '2026-01-01T00:00:00.000Z' };
+      const release = { version: '1.2.0', commit: '4f2c1e9', committedAt: '2026-01-01T00:00:00.000Z' };
       const answers = await Promise.all(
-        Array.from({ length: 8 }, () => domain.ask(CREATE, { input: { serviceId, ...told } })),
+        Array.from({ length: 8 }, () => domain.ask(CREATE, { input: { serviceId, ...release } })),
       );
       assert.equal(new Set(answers.map(({ createRelease }) => createRelease.id)).size, 1);
-      await domain.record(serviceId, told);
-      await domain.record(serviceId, { ...told, imageDigest: `sha256:${'a'.repeat(64)}` });
+      await domain.record(serviceId, release);
+      await domain.record(serviceId, { ...release, imageDigest: `sha256:${'a'.repeat(64)}` });
       const { releases } = await domain.ask(
         '{ releases { totalCount edges { node { imageDigest deployments { totalCount } service { name } } } } }',
       );
-      assert.equal(releases.totalCount, 2, 'another image is another release');
+      assert.equal(releases.totalCount, 2, 'another image digest creates another release');
       assert.deepEqual(
         releases.edges.map(
           ({ node }: never) => (node as { deployments: { totalCount: number } }).deployments,
         ),
         [{ totalCount: 1 }, { totalCount: 1 }].map((count) => Object.assign(Object.create(null), count)),
       );
-      const other = { serviceId, ...told, committedAt: '2026-01-02T00:00:00.000Z' };
+      const other = { serviceId, ...release, committedAt: '2026-01-02T00:00:00.000Z' };
       assert.deepEqual(await code(CREATE, { input: other }), ['CONFLICT', 'input.committedAt']);
     });
 
-    it('refuses a digest that is none, and a service that is not there', async () => {
+    it('rejects an invalid image digest and an unknown service', async () => {
       const serviceId = await domain.createService('web');
       assert.deepEqual(await code(CREATE, { input: { serviceId, version: '1', imageDigest: 'sha256:1' } }), [
         'BAD_USER_INPUT',
         'input.imageDigest',
       ]);
-      const nobody = toGlobalId('Service', NOBODY);
-      assert.deepEqual(await code(CREATE, { input: { serviceId: nobody, version: '1' } }), [
+      const unknown = toGlobalId('Service', UNKNOWN_UUID);
+      assert.deepEqual(await code(CREATE, { input: { serviceId: unknown, version: '1' } }), [
         'NOT_FOUND',
         'input.serviceId',
       ]);
@@ -136,7 +136,7 @@ describe('api-server domain', () => {
   });
 
   describe('deployments', () => {
-    it('the same key with another input is refused, whatever differs', async () => {
+    it('rejects a reused idempotency key with any difference in the input', async () => {
       const serviceId = await domain.createService('web');
       const input = {
         serviceId,
@@ -175,7 +175,7 @@ describe('api-server domain', () => {
       assert.equal(deployments.totalCount, 1);
     });
 
-    it('what is refused leaves no release behind, of many at the same time neither', async () => {
+    it('creates no release for a rejected deployment, also for concurrent requests', async () => {
       const web = await domain.createService('web');
       const input = { serviceId: web, environment: 'production', version: '1', idempotencyKey: 'key' };
       const answers = await Promise.all(
@@ -188,15 +188,15 @@ describe('api-server domain', () => {
         'CONFLICT',
         'input.idempotencyKey',
       ]);
-      const nobody = { ...input, serviceId: toGlobalId('Service', NOBODY) };
-      assert.deepEqual(await code(RECORD, { input: nobody }), ['NOT_FOUND', 'input.serviceId']);
+      const unknown = { ...input, serviceId: toGlobalId('Service', UNKNOWN_UUID) };
+      assert.deepEqual(await code(RECORD, { input: unknown }), ['NOT_FOUND', 'input.serviceId']);
       await domain.ask('mutation ($id: ID!) { archiveService(input: { id: $id }) { id } }', { id: web });
       const late = { ...input, version: '3', idempotencyKey: 'late' };
       assert.deepEqual(await code(RECORD, { input: late }), ['CONFLICT', 'input.serviceId']);
       assert.equal(await releases(), 1);
     });
 
-    it('a deployment ends once for a key; another end under it is refused', async () => {
+    it('finishes a deployment once per idempotency key and rejects another outcome with the same key', async () => {
       const serviceId = await domain.createService('web');
       const id = await domain.record(serviceId, { startedAt: '2026-01-01T00:00:00Z' });
       const input = { id, outcome: 'ROLLED_BACK', reason: 'errors', idempotencyKey: 'end' };
@@ -219,7 +219,7 @@ describe('api-server domain', () => {
       ]);
     });
 
-    it('of many ends at the same time one is in force, and the others hear which', async () => {
+    it('accepts one of several concurrent outcomes and rejects the others with CONFLICT', async () => {
       const id = await domain.record(await domain.createService('web'));
       const outcomes = ['SUCCEEDED', 'FAILED', 'ROLLED_BACK'];
       const answers = await Promise.all(
@@ -232,7 +232,7 @@ describe('api-server domain', () => {
       assert.equal(events.length, 1);
     });
 
-    it('says how it stands while it is under way, not afterwards', async () => {
+    it('updates the weight and the reason of a deployment in progress, not of a finished one', async () => {
       const id = await domain.record(await domain.createService('web'));
       const UPDATE =
         'mutation ($input: UpdateDeploymentInput!) { updateDeployment(input: $input) { weight reason } }';
@@ -246,13 +246,13 @@ describe('api-server domain', () => {
       ]);
       await domain.finish(id);
       assert.deepEqual(await code(UPDATE, { input: { id, weight: 75 } }), ['CONFLICT', 'input.id']);
-      const gone = toGlobalId('Deployment', NOBODY);
-      assert.deepEqual(await code(UPDATE, { input: { id: gone, weight: 1 } }), ['NOT_FOUND', 'input.id']);
+      const unknown = toGlobalId('Deployment', UNKNOWN_UUID);
+      assert.deepEqual(await code(UPDATE, { input: { id: unknown, weight: 1 } }), ['NOT_FOUND', 'input.id']);
     });
   });
 
   describe('incidents', () => {
-    it('is opened once for a key, resolved once, and names what caused it', async () => {
+    it('are opened once per idempotency key, resolved once, and return the deployment that caused them', async () => {
       const serviceId = await domain.createService('web');
       const deploymentId = await domain.record(serviceId);
       const input = {
@@ -289,7 +289,7 @@ describe('api-server domain', () => {
       );
     });
 
-    it('a cause must be there and of the same service', async () => {
+    it('reject a cause that does not exist or belongs to another service', async () => {
       const serviceId = await domain.createService('web');
       const other = await domain.record(await domain.createService('db'));
       const input = {
@@ -303,14 +303,14 @@ describe('api-server domain', () => {
         'BAD_USER_INPUT',
         'input.deploymentId',
       ]);
-      const gone = toGlobalId('Deployment', NOBODY);
-      assert.deepEqual(await code(OPEN, { input: { ...input, deploymentId: gone } }), [
+      const unknown = toGlobalId('Deployment', UNKNOWN_UUID);
+      assert.deepEqual(await code(OPEN, { input: { ...input, deploymentId: unknown } }), [
         'NOT_FOUND',
         'input.deploymentId',
       ]);
     });
 
-    it('filters those that last from those that are over, and changes what is known', async () => {
+    it('can be filtered by open and resolved, and updated after they are resolved', async () => {
       const serviceId = await domain.createService('web');
       const open = async (title: string) => {
         const input = { serviceId, environment: 'production', title, severity: 'LOW', idempotencyKey: title };
@@ -342,7 +342,7 @@ describe('api-server domain', () => {
     const names = (edges: { node: Record<string, string> }[]) =>
       edges.map(({ node }) => `${node.__typename} ${node.name ?? node.version ?? node.title}`);
 
-    it('finds services, environments, releases and incidents, the best first, page by page', async () => {
+    it('finds services, environments, releases and incidents, ordered by relevance, with pagination', async () => {
       const web = await domain.createService('web');
       await domain.createService('web-admin');
       await domain.createService('my-web');
@@ -366,18 +366,18 @@ describe('api-server domain', () => {
       const whole = await domain.ask(SEARCH, { query: 'WEB' });
       assert.deepEqual(names(whole.search.edges), all);
       assert.equal(whole.search.totalCount, 6);
-      const seen: string[] = [];
+      const found: string[] = [];
       for (let after: string | null = null, more = true; more; ) {
         const { search } = await domain.ask(SEARCH, { query: 'web', first: 2, after });
-        seen.push(...names(search.edges));
+        found.push(...names(search.edges));
         [after, more] = [search.pageInfo.endCursor, search.pageInfo.hasNextPage];
       }
-      assert.deepEqual(seen, all);
+      assert.deepEqual(found, all);
       const services = await domain.ask(SEARCH, { query: 'web', types: ['SERVICE', 'SERVICE'] });
       assert.equal(services.search.totalCount, 3);
     });
 
-    it('reads what is asked for of each type, and no more', async () => {
+    it('reads only the selected columns of each type', async () => {
       await domain.createService('web');
       const { statements } = await domain.run(
         '{ search(query: "web") { edges { node { __typename ... on Service { name } ... on Incident { title } } } } }',
@@ -387,7 +387,7 @@ describe('api-server domain', () => {
       assert.doesNotMatch(read, /description|owner/);
     });
 
-    it('takes what is special to SQL as it is written', async () => {
+    it('treats special characters of SQL as literals', async () => {
       await domain.createService('web');
       for (const query of ['%%', '__', '\\\\', "' OR 1=1 --", '& | !', '"a', ':*']) {
         const { search } = await domain.ask(SEARCH, { query });
@@ -399,7 +399,7 @@ describe('api-server domain', () => {
   });
 
   describe('lists', () => {
-    it('are filtered by when things ended, and by service and environment wherever they hang', async () => {
+    it('can be filtered by time, and nested lists by service and environment', async () => {
       const [web, db] = [await domain.createService('web'), await domain.createService('db')];
       const done = await domain.record(web, { version: '1', startedAt: '2026-01-01T00:00:00Z' });
       await domain.finish(done, 'SUCCEEDED', { finishedAt: '2026-01-02T00:00:00Z' });
@@ -462,8 +462,8 @@ describe('api-server domain', () => {
     });
   });
 
-  describe('the audit', () => {
-    /** Each changes something when it is run. */
+  describe('audit log', () => {
+    /** Returns mutations that each change a record. */
     async function changes(): Promise<[mutation: string, variables: object][]> {
       const { createService: web } = await domain.ask(
         'mutation { createService(input: { name: "web" }) { id } }',
@@ -489,60 +489,63 @@ describe('api-server domain', () => {
         'mutation { createApiKey(input: { name: "a", role: VIEWER }) { apiKey { id } } }',
       );
       await domain.sql('TRUNCATE audit_events');
-      const of = (name: string, input: object): [string, object] => [
+      const mutationOf = (name: string, input: object): [string, object] => [
         `mutation ($input: ${name[0]?.toUpperCase()}${name.slice(1)}Input!) { ${name}(input: $input) { __typename } }`,
         { input },
       ];
       const webhook = createWebhook.webhook.id;
       return [
-        of('createService', { name: 'db' }),
-        of('updateService', { id: web.id, owner: 'me' }),
-        of('createEnvironment', { name: 'qa' }),
-        of('updateEnvironment', { id: environments.edges[0].node.id, description: 'd' }),
-        of('archiveEnvironment', { id: environments.edges[0].node.id }),
-        of('createRelease', { serviceId: web.id, version: '7' }),
-        of('updateDeployment', { id: deployment, weight: 5 }),
-        of('finishDeployment', { id: deployment, outcome: 'SUCCEEDED' }),
-        of('recordDeployment', {
+        mutationOf('createService', { name: 'db' }),
+        mutationOf('updateService', { id: web.id, owner: 'me' }),
+        mutationOf('createEnvironment', { name: 'qa' }),
+        mutationOf('updateEnvironment', { id: environments.edges[0].node.id, description: 'd' }),
+        mutationOf('archiveEnvironment', { id: environments.edges[0].node.id }),
+        mutationOf('createRelease', { serviceId: web.id, version: '7' }),
+        mutationOf('updateDeployment', { id: deployment, weight: 5 }),
+        mutationOf('finishDeployment', { id: deployment, outcome: 'SUCCEEDED' }),
+        mutationOf('recordDeployment', {
           serviceId: web.id,
           environment: 'new',
           version: '8',
           idempotencyKey: 'other',
         }),
-        of('openIncident', {
+        mutationOf('openIncident', {
           serviceId: web.id,
           environment: 'new',
           title: 'u',
           severity: 'LOW',
           idempotencyKey: 'j',
         }),
-        of('updateIncident', { id: incident.id, title: 'v' }),
-        of('resolveIncident', { id: incident.id }),
-        of('archiveService', { id: web.id }),
-        of('createWebhook', { url: 'https://example.com/2', events: ['INCIDENT_OPENED'] }),
-        of('updateWebhook', { id: webhook, description: 'd' }),
-        of('rotateWebhookSecret', { id: webhook }),
-        of('retryWebhookMessages', { webhookId: webhook }),
-        of('deleteWebhook', { id: webhook }),
-        of('createUser', { email: 'b@example.com', name: 'B', role: 'ADMIN' }),
-        of('updateUser', { id: user.id, name: 'AA' }),
-        of('setUserPassword', { id: user.id, password: 'a long password of A' }),
-        of('createApiKey', { name: 'b', role: 'VIEWER' }),
-        of('updateApiKey', { id: createApiKey.apiKey.id, name: 'c' }),
-        of('revokeApiKey', { id: createApiKey.apiKey.id }),
+        mutationOf('updateIncident', { id: incident.id, title: 'v' }),
+        mutationOf('resolveIncident', { id: incident.id }),
+        mutationOf('archiveService', { id: web.id }),
+        mutationOf('createWebhook', { url: 'https://example.com/2', events: ['INCIDENT_OPENED'] }),
+        mutationOf('updateWebhook', { id: webhook, description: 'd' }),
+        mutationOf('rotateWebhookSecret', { id: webhook }),
+        mutationOf('retryWebhookMessages', { webhookId: webhook }),
+        mutationOf('deleteWebhook', { id: webhook }),
+        mutationOf('createUser', { email: 'b@example.com', name: 'B', role: 'ADMIN' }),
+        mutationOf('updateUser', { id: user.id, name: 'AA' }),
+        mutationOf('setUserPassword', { id: user.id, password: 'a long password of A' }),
+        mutationOf('createApiKey', { name: 'b', role: 'VIEWER' }),
+        mutationOf('updateApiKey', { id: createApiKey.apiKey.id, name: 'c' }),
+        mutationOf('revokeApiKey', { id: createApiKey.apiKey.id }),
       ];
     }
-    const own = (text: string) => /jsonb_to_recordset/.test(text);
+    const isAuditStatement = (text: string) => /jsonb_to_recordset/.test(text);
 
-    it('is written by the statement of the change itself, whatever the change', async () => {
+    it('writes the audit event in the statement of the change, for every mutation', async () => {
       const all = await changes();
       const tried = new Set(all.map(([mutation]) => /\{ (\w+)\(/.exec(mutation)?.[1]));
       const there = Object.keys(domain.modules.schema.getMutationType()?.getFields() ?? {});
-      assert.deepEqual([...tried].sort(), there.sort(), 'a mutation is not tried here');
+      assert.deepEqual([...tried].sort(), there.sort(), 'a mutation has no test case');
       for (const [mutation, variables] of all) {
         const { errors, statements } = await domain.run(mutation, variables);
         assert.deepEqual(errors, [], mutation);
-        assert.ok(!statements.some(own), `${mutation} is put on record in another statement`);
+        assert.ok(
+          !statements.some(isAuditStatement),
+          `${mutation} writes its audit event in another statement`,
+        );
       }
       const { auditEvents } = await domain.ask(
         '{ auditEvents(first: 100) { edges { node { action actor outcome subject input } } } }',
@@ -559,7 +562,7 @@ describe('api-server domain', () => {
       }
     });
 
-    it('that can not be written lets nothing be changed', async () => {
+    it('rolls back the change if the audit event cannot be written', async () => {
       const all = await changes();
       const tables = [
         'services',
@@ -586,7 +589,7 @@ describe('api-server domain', () => {
       }
     });
 
-    it('has what changed nothing, too', async () => {
+    it('records mutations that changed nothing', async () => {
       const web = await domain.createService('web');
       await domain.sql('TRUNCATE audit_events');
       const input = { serviceId: web, environment: 'production', version: '1', idempotencyKey: 'k' };
@@ -613,7 +616,7 @@ describe('api-server domain', () => {
       createWebhook(input: $input) { secret webhook { id url enabled events } } }`;
     const input = { url: 'https://example.com/hook', events: ['DEPLOYMENT_FINISHED'] };
 
-    it('shows its secret once, to who made it, and keeps it out of what is announced', async () => {
+    it('return the secret only when it is created or rotated', async () => {
       const { createWebhook } = await domain.ask(CREATE, { input });
       assert.match(createWebhook.secret, /^whsec_[\w+/]{43}=$/);
       assert.equal(domain.modules.schema.getType('Webhook')?.toString(), 'Webhook');
@@ -627,19 +630,19 @@ describe('api-server domain', () => {
       assert.ok(Date.parse(rotateWebhookSecret.webhook.previousSecretExpires) > Date.now());
     });
 
-    for (const [what, more, field] of [
+    for (const [defect, more, field] of [
       ['plain HTTP', { url: 'http://example.com/hook' }, 'input.url'],
       ['an address in a private network', { url: 'https://10.0.0.1/hook' }, 'input.url'],
       ['a password in the URL', { url: 'https://user:word@example.com' }, 'input.url'],
-      ['no URL', { url: 'hello' }, 'input.url'],
-      ['no event', { events: [] }, 'input.events'],
+      ['an invalid URL', { url: 'hello' }, 'input.url'],
+      ['an empty list of events', { events: [] }, 'input.events'],
     ] as const) {
-      it(`refuses ${what}`, async () => {
+      it(`reject ${defect}`, async () => {
         assert.deepEqual(await code(CREATE, { input: { ...input, ...more } }), ['BAD_USER_INPUT', field]);
       });
     }
 
-    it('is told only of what it asked for, in the transaction of the change', async () => {
+    it('receive only matching events, which are queued in the transaction of the change', async () => {
       const web = await domain.createService('web');
       const db = await domain.createService('db');
       await domain.ask(CREATE, { input });
@@ -658,7 +661,7 @@ describe('api-server domain', () => {
       assert.equal(webhooks.edges[0].node.messages.edges[0].node.status, 'PENDING');
     });
 
-    it('can be turned to another service and environment', async () => {
+    it('can be moved to another service and environment', async () => {
       const web = await domain.createService('web');
       const { createWebhook } = await domain.ask(CREATE, { input: { ...input, environment: 'qa' } });
       const UPDATE =
@@ -671,11 +674,11 @@ describe('api-server domain', () => {
       );
       const then = await domain.ask(UPDATE, { input: { id, serviceId: null, environment: null } });
       assert.deepEqual({ ...then.updateWebhook }, { environmentName: null, service: null });
-      const nobody = { id, serviceId: toGlobalId('Service', NOBODY) };
-      assert.deepEqual(await code(UPDATE, { input: nobody }), ['NOT_FOUND', 'input.serviceId']);
+      const unknown = { id, serviceId: toGlobalId('Service', UNKNOWN_UUID) };
+      assert.deepEqual(await code(UPDATE, { input: unknown }), ['NOT_FOUND', 'input.serviceId']);
     });
 
-    it('goes with its messages', async () => {
+    it('are deleted with their messages', async () => {
       const web = await domain.createService('web');
       const { createWebhook } = await domain.ask(CREATE, { input });
       await domain.finish(await domain.record(web));

@@ -1,4 +1,4 @@
-/** The playground's data, and the example of a client that reads them. */
+/** Tests the sample data of the playground and the example client that reads them. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { type Asks, seed } from '../../../sandbox/seed.js';
@@ -6,8 +6,8 @@ import { bearer, JWT_SECRET } from '../../support/tokens.js';
 import { ApiProcess } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 
-/** What it prints, and its exit code. Its own process, as whoever copies it would start it. */
-function client(env: Record<string, string>) {
+/** Runs the example client in a separate process and returns its output and exit code. */
+function runClient(env: Record<string, string>) {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/docs/examples/client/main.js'], {
     env,
     encoding: 'utf8',
@@ -15,7 +15,7 @@ function client(env: Record<string, string>) {
   return { code: status, output: stdout + stderr };
 }
 
-describe('the example of a client', () => {
+describe('example client', () => {
   let api: ApiProcess;
 
   before(async () => {
@@ -37,7 +37,7 @@ describe('the example of a client', () => {
     },
   };
 
-  it('has some months of deployments to read, which are told once however often', async () => {
+  it('reads several months of sample deployments, which repeated seeding records only once', async () => {
     const count = '{ deployments(first: 1) { totalCount } incidents(first: 1) { totalCount } }';
     const first = await seed(administrator);
     assert.ok(first.deployments > 200 && first.incidents > 10, JSON.stringify(first));
@@ -46,9 +46,9 @@ describe('the example of a client', () => {
     assert.deepEqual([deployments?.totalCount, incidents?.totalCount], [first.deployments, first.incidents]);
   });
 
-  it('prints the figures, and what failed, over more than one page', async () => {
+  it('prints the metrics and the failed deployments of several pages', async () => {
     const { authorization } = await bearer({ role: 'VIEWER' });
-    const { code, output } = client({
+    const { code, output } = runClient({
       PCF_URL: `http://127.0.0.1:${api.port}/graphql`,
       PCF_TOKEN: authorization!.slice(7),
     });
@@ -60,13 +60,16 @@ describe('the example of a client', () => {
     assert.ok((output.match(/ in production: ROLLED_BACK$/gm)?.length ?? 0) > 10, output);
   });
 
-  it('says what is wrong in the words of the API', () => {
-    assert.deepEqual(client({}).code, 64);
-    const { code, output } = client({ PCF_URL: `http://127.0.0.1:${api.port}/graphql`, PCF_TOKEN: 'wrong' });
+  it('prints the error message of the API', () => {
+    assert.deepEqual(runClient({}).code, 64);
+    const { code, output } = runClient({
+      PCF_URL: `http://127.0.0.1:${api.port}/graphql`,
+      PCF_TOKEN: 'wrong',
+    });
     assert.equal(code, 1);
     assert.match(output, /^UNAUTHENTICATED: /);
     assert.match(
-      client({ PCF_URL: `http://127.0.0.1:${api.port}/health/live` }).output,
+      runClient({ PCF_URL: `http://127.0.0.1:${api.port}/health/live` }).output,
       /the GraphQL endpoint is \/graphql/,
     );
   });

@@ -41,7 +41,7 @@ describe('api-server under failure', () => {
     api = undefined;
   });
 
-  it('bad settings end it with exit code 78 and one line that says what to do', async () => {
+  it('exits with code 78 and a one-line message with the remedy if settings are invalid', async () => {
     const ended = await runRole(['serve'], {
       PCF_API__SERVER__PRT: '80',
       PCF_API__DATABASE__URL: 'mysql://me:hush@x/y',
@@ -54,7 +54,7 @@ describe('api-server under failure', () => {
     assert.doesNotMatch(ended.stderr, /hush/);
   });
 
-  it('a port that is taken ends it with a reason', async () => {
+  it('exits with an error that names the setting if the port is in use', async () => {
     const blocker = createServer();
     await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
     const { port } = blocker.address() as { port: number };
@@ -70,13 +70,13 @@ describe('api-server under failure', () => {
     assert.match(ended.lastWords, new RegExp(`:${port}: .*EADDRINUSE.*PCF_API__SERVER__PORT`));
   });
 
-  it('wrong arguments are exit code 64', async () => {
+  it('exits with code 64 if arguments are invalid', async () => {
     assert.equal((await runRole(['migrate', 'sideways'])).code, EXIT.usage);
     assert.equal((await runRole(['srve'])).code, EXIT.usage);
     assert.equal((await runRole(['--help'])).code, EXIT.ok);
   });
 
-  it('starts without a database, says so, and is ready when it appears', async () => {
+  it('starts without a database, responds with 503, and becomes ready when the database is available', async () => {
     const own = await startPostgres();
     try {
       const there = await own.createDatabase();
@@ -101,7 +101,7 @@ describe('api-server under failure', () => {
     }
   });
 
-  it('says why it is not ready without telling where the database is', async () => {
+  it('reports why it is not ready without the address or the credentials of the database', async () => {
     const port = await freePort();
     const server = await start({ PCF_API__DATABASE__URL: `postgresql://me:hush@127.0.0.1:${port}/pcf` });
     await sleep(300);
@@ -112,7 +112,7 @@ describe('api-server under failure', () => {
   });
 
   for (const how of ['kill', 'stop'] as const) {
-    it(`PostgreSQL that is ${how === 'kill' ? 'killed' : 'stopped'} and restarted under load: 503 with Retry-After, then well again`, async () => {
+    it(`responds with 503 and Retry-After while PostgreSQL is ${how === 'kill' ? 'killed' : 'stopped'} under load, and recovers after its restart`, async () => {
       const own = await startPostgres();
       try {
         const there = await own.createDatabase();
@@ -135,17 +135,17 @@ describe('api-server under failure', () => {
         await writers.stop();
 
         assert.ok(server.isRunning);
-        assert.deepEqual([...load.statuses.keys()], [200], 'after it is ready nothing fails any more');
-        assert.deepEqual([...load.seen].sort(), [200, 503], 'no other status, at any time');
+        assert.deepEqual([...load.statuses.keys()], [200], 'no request fails after the API is ready');
+        assert.deepEqual([...load.allStatuses].sort(), [200, 503], 'no status other than 200 and 503');
         assert.deepEqual(load.problems, []);
-        await writers.assertAllThere(own, there);
+        await writers.assertAllRecorded(own, there);
       } finally {
         await removePostgres(own);
       }
     });
   }
 
-  it('requests are served while only the session of the database monitor ends', async () => {
+  it('serves requests while only the session of the database monitor is terminated', async () => {
     url = await migratedDatabase();
     const server = await start({ PCF_API__DATABASE__RETRY_INITIAL: '5s' });
     await server.waitForReady();
@@ -166,11 +166,11 @@ describe('api-server under failure', () => {
     assert.ok((load.statuses.get(200) ?? 0) > 100);
   });
 
-  it('requests are served while the database monitor cannot reconnect, as long as the pool responds', async () => {
+  it('serves requests while the database monitor cannot reconnect but the pool responds', async () => {
     url = await migratedDatabase();
     const server = await start();
     await server.waitForReady();
-    // The pool opens several connections, which it keeps.
+    // The pool opens several connections, which stay open.
     await Promise.all(Array.from({ length: 4 }, () => server.graphql(SERVICES)));
     const name = new URL(url).pathname.slice(1);
     const admin = await shared.createDatabase();
@@ -191,7 +191,7 @@ describe('api-server under failure', () => {
     }
   });
 
-  it('while a table is locked, requests for other tables are served, and its own report the real cause', async function () {
+  it('serves requests for other tables while a table is locked, and reports the cause for the locked table', async function () {
     this.timeout(60_000);
     url = await migratedDatabase();
     const server = await start({
@@ -241,7 +241,7 @@ describe('api-server under failure', () => {
     assert.equal((await server.graphql(SERVICES)).status, 200);
   });
 
-  it('a database that swallows every packet is away after connect_timeout', async () => {
+  it('reports the database as unavailable after connect_timeout if no packet is answered', async () => {
     const sockets: Socket[] = [];
     const hole = createServer((socket) => sockets.push(socket));
     await new Promise<void>((resolve) => hole.listen(0, '127.0.0.1', resolve));
@@ -256,7 +256,7 @@ describe('api-server under failure', () => {
     hole.close();
   });
 
-  it('is not ready on a schema that lacks an expand migration, and is when it has it', async () => {
+  it('is not ready while the schema lacks an expand migration, and becomes ready after it is applied', async () => {
     const image = makeImage({
       '1795370000003-add-tier.js': migrationFile('AddTier1795370000003', [
         'ALTER TABLE services ADD COLUMN tier text',
@@ -274,7 +274,7 @@ describe('api-server under failure', () => {
     rmSync(image, { recursive: true, force: true });
   });
 
-  it('SIGTERM: not ready at once, serves on for the delay, ends the slow request, exits 0', async () => {
+  it('SIGTERM: becomes unready immediately, serves requests during the delay, completes the slow request, exits with code 0', async () => {
     url = await migratedDatabase();
     const server = await start({ PCF_API__SHUTDOWN__DELAY: '600ms' });
     await server.waitForReady();
@@ -284,7 +284,7 @@ describe('api-server under failure', () => {
     server.signal('SIGTERM');
     await server.waitForReady(503);
     const meanwhile = await server.graphql('{ __typename }');
-    assert.equal(meanwhile.status, 200, 'still serving: the endpoints may not have noticed');
+    assert.equal(meanwhile.status, 200, 'still serves, because endpoints may not be updated yet');
     assert.equal(meanwhile.headers.get('connection'), 'close');
     await sleep(1_000);
     await assert.rejects(server.fetch('/health'), 'no new connection after the delay');
@@ -297,20 +297,20 @@ describe('api-server under failure', () => {
     assert.doesNotMatch(stdout, /did not close in time|closing failed/);
   });
 
-  it('SIGTERM: a request that does not end is cut off at the deadline', async () => {
+  it('SIGTERM: aborts a request that is not finished at the deadline', async () => {
     url = await migratedDatabase();
     const server = await start({ PCF_API__SHUTDOWN__TIMEOUT: '300ms' });
     await server.waitForReady();
     const lock = await lockServices(url);
-    const slow = server.graphql(SERVICES).catch(() => 'cut off');
+    const slow = server.graphql(SERVICES).catch(() => 'aborted');
     await sleep(100);
     server.signal('SIGTERM');
-    assert.equal(await slow, 'cut off');
+    assert.equal(await slow, 'aborted');
     await lock.release();
     assert.equal((await server.ended).code, EXIT.ok);
   });
 
-  it('SIGTERM while the database is away ends it at once', async () => {
+  it('SIGTERM: exits immediately while the database is unavailable', async () => {
     const server = await start({
       PCF_API__DATABASE__URL: `postgresql://me@127.0.0.1:${await freePort()}/x`,
       PCF_API__DATABASE__RETRY_INITIAL: '30s',
@@ -322,7 +322,7 @@ describe('api-server under failure', () => {
     assert.ok(Date.now() - startedAt < 2_000);
   });
 
-  it('healthcheck: 0 while it serves, 1 when it does not', async () => {
+  it('healthcheck: exits with code 0 while the API serves requests, otherwise with code 1', async () => {
     const server = await start();
     const env = {
       PCF_API__DATABASE__URL: url,
@@ -337,10 +337,10 @@ describe('api-server under failure', () => {
   });
 });
 
-/** Requests without a break, and what became of them. */
+/** Sends requests continuously and records their statuses. */
 class Load {
   readonly statuses = new Map<number, number>();
-  readonly seen = new Set<number>();
+  readonly allStatuses = new Set<number>();
   readonly problems: string[] = [];
   #running = true;
   readonly #clients: Promise<void>[];
@@ -362,7 +362,7 @@ class Load {
     while (this.#running) {
       const { status, headers, text } = await this.api.graphql(SERVICES);
       this.statuses.set(status, (this.statuses.get(status) ?? 0) + 1);
-      this.seen.add(status);
+      this.allStatuses.add(status);
       if (status === 503 && !(Number(headers.get('retry-after')) >= 1))
         this.problems.push(`no Retry-After: ${text}`);
       if (status === 503 && !text.includes('SERVICE_UNAVAILABLE')) this.problems.push(text);
@@ -371,7 +371,7 @@ class Load {
   }
 }
 
-/** Pipelines that record deployments and try again under the same key until they are told that it is done. */
+/** Pipelines that record deployments and retry with the same idempotency key until they succeed. */
 class Writers {
   readonly #acknowledged = new Map<string, string>();
   #retries = 0;
@@ -390,8 +390,8 @@ class Writers {
     await Promise.all(this.#clients);
   }
 
-  /** Each once, as its client was told; and nothing that no client has asked for. */
-  async assertAllThere(postgres: TestPostgres, url: string): Promise<void> {
+  /** Asserts that the database has exactly the acknowledged deployments, each once, with their events. */
+  async assertAllRecorded(postgres: TestPostgres, url: string): Promise<void> {
     const rows = await postgres.query<{ id: string; key: string; events: number; audits: number }>(
       `SELECT id, idempotency_key AS key,
          (SELECT count(*)::int FROM domain_events e WHERE e.subject_id = d.id) AS events,
@@ -401,14 +401,14 @@ class Writers {
       url,
     );
     assert.ok(this.#acknowledged.size > 50, `only ${this.#acknowledged.size} were recorded`);
-    assert.ok(this.#retries > 0, 'none met the outage');
+    assert.ok(this.#retries > 0, 'no request failed during the outage');
     const there = rows.map(({ key, id }) => [key, toGlobalId('Deployment', id)] as const);
     assert.deepEqual(new Map([...there].sort()), new Map([...this.#acknowledged].sort()));
-    assert.equal(there.length, this.#acknowledged.size, 'each once');
+    assert.equal(there.length, this.#acknowledged.size, 'each deployment is recorded once');
     assert.ok(rows.every(({ events }) => events === 1));
     assert.ok(
       rows.every(({ audits }) => audits >= 1),
-      'none without its entry in the audit',
+      'each deployment has an audit event',
     );
   }
 
@@ -434,7 +434,7 @@ class Writers {
   }
 }
 
-/** Makes every query of the services wait until released. */
+/** Locks the table of services: its queries block until the lock is released. */
 async function lockServices(url: string): Promise<{ release(): Promise<void> }> {
   const client = new pg.Client({ connectionString: url });
   await client.connect();

@@ -1,4 +1,4 @@
-/** Grafana's HTTP API as far as annotations need it. */
+/** The part of Grafana's HTTP API that annotations use. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -13,9 +13,9 @@ export class FakeGrafana {
   readonly annotations = new Map<number, Annotation>();
   readonly tokens: string[] = [];
   readonly traces: string[] = [];
-  /** What a change waits for before it is made. */
+  /** Runs before each change is applied, and delays it. */
   beforeChange: () => Promise<void> = async () => undefined;
-  /** So many requests are answered 500 first. */
+  /** Number of next requests that fail with status 500. */
   failing = 0;
 
   private constructor(private readonly server: Server) {}

@@ -41,7 +41,7 @@ describe('api-server GraphQL', () => {
   beforeEach(() => postgres.query('TRUNCATE services, deployments CASCADE', url));
   after(() => api?.kill());
 
-  it('says who answered, and hands the request id on', async () => {
+  it('returns the request ID, the version and the revision in headers', async () => {
     const { headers } = await api.graphql('{ __typename }', {}, { 'x-request-id': 'req-1' });
     assert.equal(headers.get('x-request-id'), 'req-1');
     assert.equal(headers.get('x-pcf-version'), '9.8.7');
@@ -51,10 +51,10 @@ describe('api-server GraphQL', () => {
     assert.match(made.headers.get('x-request-id') ?? '', /^[0-9a-f-]{36}$/);
     const logged = () =>
       api.logs.some(({ requestId, msg }) => requestId === 'req-1' && msg === 'request done');
-    await eventually('it is in the log', logged);
+    await eventually('the request is in the log', logged);
   });
 
-  it('creates a service and finds it by name, by id and as a node', async () => {
+  it('creates a service and finds it by name, by ID and as a node', async () => {
     const made = await api.graphql(CREATE, { input: { name: 'web', owner: 'platform' } });
     const { id } = made.data.createService;
     const found = await api.graphql(
@@ -73,7 +73,7 @@ describe('api-server GraphQL', () => {
     });
   });
 
-  it('a name that is taken is a CONFLICT that names the field', async () => {
+  it('returns CONFLICT with the field for a name that already exists', async () => {
     await create('web');
     const { errors } = await api.graphql(CREATE, { input: { name: 'web' } });
     assert.match(errors[0]!.message, /a service named web already exists/);
@@ -83,18 +83,18 @@ describe('api-server GraphQL', () => {
   });
 
   const badInputs: [string, object, string, RegExp][] = [
-    ['a name with capitals', { name: 'Web' }, 'input.name', /must be 1 to 63 lower-case/],
+    ['a name with upper-case letters', { name: 'Web' }, 'input.name', /must be 1 to 63 lower-case/],
     ['an empty name', { name: '' }, 'input.name', /must be 1 to 63/],
-    ['an owner that is empty', { name: 'web', owner: '' }, 'input.owner', /must not be empty/],
+    ['an empty owner', { name: 'web', owner: '' }, 'input.owner', /must not be empty/],
     [
-      'a repository that is no URL',
+      'a repository that is not a URL',
       { name: 'web', repository: 'hello' },
       'input.repository',
       /must be a URL/,
     ],
   ];
-  for (const [what, input, field, message] of badInputs) {
-    it(`refuses ${what}`, async () => {
+  for (const [defect, input, field, message] of badInputs) {
+    it(`rejects ${defect}`, async () => {
       const { errors, status } = await api.graphql(CREATE, { input });
       assert.equal(status, 200);
       assert.equal(errors[0]!.extensions.code, 'BAD_USER_INPUT');
@@ -103,27 +103,27 @@ describe('api-server GraphQL', () => {
     });
   }
 
-  it('says every problem of an input at once', async () => {
+  it('returns all problems of an input in one error', async () => {
     const { errors } = await api.graphql(CREATE, { input: { name: 'Web', owner: '' } });
     assert.equal((errors[0]!.extensions.problems as unknown[]).length, 2);
   });
 
-  for (const [what, args, field] of [
+  for (const [defect, args, field] of [
     ['first above 100', 'first: 101', 'first'],
     ['first below 0', 'first: -1', 'first'],
     ['last below 0', 'last: -1', 'last'],
     ['first and last', 'first: 1, last: 1', 'last'],
-    ['a cursor that is none', 'after: "nonsense"', 'after'],
+    ['an invalid cursor', 'after: "nonsense"', 'after'],
     ['a cursor of another list', `after: "${Buffer.from('["a","b","c"]').toString('base64url')}"`, 'after'],
   ] as const) {
-    it(`refuses ${what}`, async () => {
+    it(`rejects ${defect}`, async () => {
       const { errors } = await api.graphql(`{ services(${args}) { totalCount } }`);
       assert.equal(errors[0]?.extensions.code, 'BAD_USER_INPUT');
       assert.equal(errors[0]?.extensions.field, field);
     });
   }
 
-  it('first: 0 and last: 0 return no items, but the total and whether there are more', async () => {
+  it('returns the total count and page info, but no items, for first: 0 and last: 0', async () => {
     const list = (args: string) =>
       `{ services(${args}) { totalCount edges { cursor } pageInfo { hasNextPage hasPreviousPage startCursor } } }`;
     await create('web');
@@ -135,7 +135,7 @@ describe('api-server GraphQL', () => {
     assert.deepEqual(last.data.services.pageInfo, { ...pageInfo, hasNextPage: false, hasPreviousPage: true });
   });
 
-  it('one client sends null for a condition, and others get their results', async () => {
+  it('serves other clients after one sends null for the condition of a directive', async () => {
     await create('web');
     const query = `query Page($more: Boolean = false) {
       services(first: 1) { totalCount edges { node { name owner @include(if: $more) } } }
@@ -153,13 +153,13 @@ describe('api-server GraphQL', () => {
     assert.deepEqual((await api.graphql(atRoot)).data, { __typename: 'Query' });
   });
 
-  it('the content type is the accepted one, for the first request with a document and for others', async () => {
+  it('responds with the accepted content type, also for a cached document', async () => {
     const query = '{ services { totalCount } accepted: __typename }';
-    const send = (accept: string, of = query) =>
+    const send = (accept: string, document = query) =>
       api.fetch('/graphql', {
         method: 'POST',
         headers: { 'content-type': 'application/json', accept },
-        body: JSON.stringify({ query: of }),
+        body: JSON.stringify({ query: document }),
       });
     for (const [accept, expected] of [
       ['application/graphql-response+json', 'application/graphql-response+json; charset=utf-8'],
@@ -184,7 +184,7 @@ describe('api-server GraphQL', () => {
     assert.equal(data.service, null, 'a request that is not acceptable has no effect');
   });
 
-  it('refuses ids that are none, or of another type', async () => {
+  it('rejects invalid IDs and IDs of another type', async () => {
     const { errors } = await api.graphql('{ node(id: "abc") { id } }');
     assert.equal(errors[0]?.extensions.code, 'BAD_USER_INPUT');
     const id = await create('web');
@@ -192,7 +192,7 @@ describe('api-server GraphQL', () => {
     assert.match(other.errors[0]!.message, /is the ID of a Service, expected the ID of a Deployment/);
   });
 
-  it('pages forward and backward over all services, while others come and go', async () => {
+  it('pages forward and backward over all services while services are created and deleted', async () => {
     for (const name of ['a', 'b', 'c', 'd', 'e']) await create(name);
     const page = async (args: string) => {
       const { data } = await api.graphql(
@@ -225,20 +225,20 @@ describe('api-server GraphQL', () => {
     const serviceId = await create('web');
     const startedAt = '2026-01-01T00:00:00.001Z';
     for (let i = 0; i < 5; i += 1) await record({ serviceId, startedAt, idempotencyKey: `k${i}` });
-    const seen = new Set<string>();
+    const ids = new Set<string>();
     let after: string | null = null;
     do {
       const { data } = await api.graphql(
         'query Page($after: String) { deployments(first: 2, after: $after) { pageInfo { hasNextPage endCursor } edges { node { id } } } }',
         { after },
       );
-      for (const { node } of data.deployments.edges) seen.add(node.id);
+      for (const { node } of data.deployments.edges) ids.add(node.id);
       after = data.deployments.pageInfo.hasNextPage ? data.deployments.pageInfo.endCursor : null;
     } while (after);
-    assert.equal(seen.size, 5);
+    assert.equal(ids.size, 5);
   });
 
-  it('records a deployment once for a key, and ends it once', async () => {
+  it('records a deployment once per idempotency key and finishes it once', async () => {
     const serviceId = await create('web');
     const first = await record({ serviceId, commit: '4f2c1e9' });
     const again = await record({ serviceId, commit: '4f2c1e9' });
@@ -260,13 +260,13 @@ describe('api-server GraphQL', () => {
     assert.match(otherEnd.errors[0]!.message, /is already finished with status SUCCEEDED/);
   });
 
-  it('of many that record the same key at once all get the same deployment', async () => {
+  it('returns the same deployment to concurrent requests with the same idempotency key', async () => {
     const serviceId = await create('web');
     const answers = await Promise.all(Array.from({ length: 10 }, () => record({ serviceId })));
     assert.equal(new Set(answers.map(({ data }) => data.recordDeployment.id)).size, 1);
   });
 
-  it('refuses a deployment of no service, and one that ends before it started', async () => {
+  it('rejects a deployment of an unknown service and a finish time before the start', async () => {
     const none = Buffer.from('Service:00000000-0000-4000-8000-000000000000').toString('base64url');
     const missing = await record({ serviceId: none });
     assert.deepEqual(
@@ -312,7 +312,7 @@ describe('api-server GraphQL', () => {
     );
   });
 
-  it('asks the database a fixed number of times, however many services there are', async () => {
+  it('runs a fixed number of statements for any number of services', async () => {
     for (let i = 0; i < 12; i += 1) {
       const serviceId = await create(`s${i}`);
       await record({ serviceId });
@@ -326,11 +326,11 @@ describe('api-server GraphQL', () => {
     await sleep(100);
     const statements =
       postgres.log.slice(before).match(/(execute [^:]+|statement): SELECT (?!1\b|pg_notify)/gi) ?? [];
-    // Deployments; their services; the pages of those services; their counts.
+    // One statement each for deployments, their services, the pages of those services, and their counts.
     assert.equal(statements.length, 4);
   });
 
-  it('masks what goes wrong inside and keeps it in the log', async () => {
+  it('masks internal errors in responses and logs their cause', async () => {
     await postgres.query('ALTER TABLE services RENAME TO hidden', url);
     const { errors, text } = await api.graphql(
       '{ services { totalCount edges { node { name } } } }',
@@ -347,7 +347,7 @@ describe('api-server GraphQL', () => {
     assert.match(JSON.stringify(logged), /relation .*services.* does not exist/);
   });
 
-  it('refuses what is no GraphQL in the same shape', async () => {
+  it('rejects requests that are not GraphQL with GraphQL errors', async () => {
     const post = (body: string, headers: Record<string, string>) =>
       api.fetch('/graphql', { method: 'POST', body, headers });
     const json = { 'content-type': 'application/json' };
@@ -357,14 +357,14 @@ describe('api-server GraphQL', () => {
     assert.equal((await post('{', json)).status, 400);
     assert.equal((await api.fetch('/nowhere')).status, 404);
     const simple = await post(JSON.stringify({ query: '{ __typename }' }), { 'content-type': 'text/plain' });
-    assert.equal(simple.status, 400, 'a request a browser would send for another site');
+    assert.equal(simple.status, 400, 'a cross-site request that a browser sends without a preflight');
     assert.equal((await api.fetch('/graphql?query={__typename}')).status, 400);
     assert.equal((await api.graphql('{ nope }')).status, 400);
     const long = await api.graphql(`{ ${'__typename '.repeat(6_000)} }`);
     assert.equal(long.status, 400);
   });
 
-  it('counts requests and operations, with names that can not grow without end', async () => {
+  it('counts requests and operations with a limited number of operation names', async () => {
     await api.graphql('query Named { __typename }');
     for (let i = 0; i < 120; i += 1) await api.graphql(`query Many${i} { __typename }`);
     const metrics = await api.metrics();
@@ -380,7 +380,7 @@ describe('api-server GraphQL', () => {
     assert.match(metrics, /process_cpu_seconds_total/);
   });
 
-  it('development has introspection and a playground that needs no internet', async () => {
+  it('serves introspection and a playground without external resources in development', async () => {
     const { data } = await api.graphql('{ __schema { queryType { name } } }');
     assert.equal(data.__schema.queryType.name, 'Query');
     const page = await api.fetch('/graphql', { headers: { accept: 'text/html' } });
@@ -405,7 +405,7 @@ describe('api-server GraphQL in production', () => {
   });
   after(() => api?.kill());
 
-  it('answers no introspection, no playground, and suggests no names', async () => {
+  it('disables introspection, the playground and name suggestions', async () => {
     const headers = await bearer();
     const { status, errors } = await api.graphql('{ __schema { queryType { name } } }', {}, headers);
     assert.equal(status, 400);

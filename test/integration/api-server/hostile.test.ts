@@ -1,4 +1,4 @@
-/** What hostile clients send, and what each of it is answered. The process lives on, with no more memory than before. */
+/** Hostile requests and their expected responses. The process must continue to run without a memory leak. */
 import assert from 'node:assert/strict';
 import { connect as connectTcp } from 'node:net';
 import { gzipSync } from 'node:zlib';
@@ -11,14 +11,14 @@ import { migratedDatabase } from './migrated-database.js';
 interface Sent {
   query?: unknown;
   variables?: unknown;
-  /** Instead of a query as JSON. */
+  /** Raw request body; replaces the JSON of `query` and `variables`. */
   body?: string | Uint8Array<ArrayBuffer>;
   headers?: Record<string, string>;
   path?: string;
   method?: string;
 }
 
-/** Status, code of the first error (undefined: none), and for some the limit. */
+/** Status, code of the first error (undefined if there is none), and for some requests the exceeded limit. */
 type Expected = [status: number, code?: string, limit?: string];
 
 const JSON_TYPE = { 'content-type': 'application/json' };
@@ -32,7 +32,7 @@ const NODES = 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }';
 const doubling = (levels: number, type = 'Query') =>
   `{ ...F0 } ${Array.from({ length: levels }, (_, n) => `fragment F${n} on ${type} { ...F${n + 1} ...F${n + 1} }`).join(' ')} fragment F${levels} on ${type} { __typename }`;
 
-/** Past the preflight, which another test is about. */
+/** GET request with the header that passes CSRF prevention, which another test case covers. */
 const byGet = (query: string): Sent => ({
   path: `/graphql?${new URLSearchParams({ query })}`,
   method: 'GET',
@@ -46,14 +46,17 @@ const INVALID = 'GRAPHQL_VALIDATION_FAILED';
 const BAD = 'BAD_USER_INPUT';
 
 const CORPUS: Record<string, [Sent, Expected]> = {
-  'a depth of 1,000': [{ query: nested('services', 1_000) }, [400, 'GRAPHQL_PARSE_FAILED']],
-  'a depth of 300': [{ query: nested('services', 300) }, [400, TOO_LARGE, 'depth']],
-  'a depth of 100,000 that ends nowhere': [{ query: '{a'.repeat(100_000) }, [400, 'GRAPHQL_PARSE_FAILED']],
-  'lists of lists in a value': [
+  'a query with a depth of 1,000': [{ query: nested('services', 1_000) }, [400, 'GRAPHQL_PARSE_FAILED']],
+  'a query with a depth of 300': [{ query: nested('services', 300) }, [400, TOO_LARGE, 'depth']],
+  'an unterminated query with a depth of 100,000': [
+    { query: '{a'.repeat(100_000) },
+    [400, 'GRAPHQL_PARSE_FAILED'],
+  ],
+  'nested lists in a literal': [
     { query: `{ nodes(ids: ${'['.repeat(900)}${']'.repeat(900)}) { id } }` },
     [400, INVALID],
   ],
-  'lists of lists in a variable': [
+  'nested lists in a variable': [
     {
       query: NODES,
       body: `{"query":"${NODES}","variables":{"ids":${'['.repeat(50_000)}${']'.repeat(50_000)}}}`,
@@ -61,11 +64,17 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     [400, BAD],
   ],
   '100 aliases': [{ query: MANY_ALIASES }, [400, TOO_LARGE, 'aliases']],
-  'a field 600 times': [{ query: `{ ${'__typename '.repeat(600)} }` }, [400, TOO_LARGE, 'fields']],
-  'a field 10,000 times': [{ query: `{ ${'__typename '.repeat(10_000)} }` }, [400, 'GRAPHQL_PARSE_FAILED']],
-  'fragments that double 30 times': [{ query: doubling(30) }, [400, TOO_LARGE, 'fields']],
+  'a field repeated 600 times': [{ query: `{ ${'__typename '.repeat(600)} }` }, [400, TOO_LARGE, 'fields']],
+  'a field repeated 10,000 times': [
+    { query: `{ ${'__typename '.repeat(10_000)} }` },
+    [400, 'GRAPHQL_PARSE_FAILED'],
+  ],
+  '30 levels of fragments that each spread the next one twice': [
+    { query: doubling(30) },
+    [400, TOO_LARGE, 'fields'],
+  ],
   'a fragment that contains itself': [{ query: '{ ...A } fragment A on Query { ...A }' }, [400, INVALID]],
-  'fragments that contain each other': [
+  'a cycle of fragments': [
     { query: '{ ...A } fragment A on Query { ...B __typename } fragment B on Query { ...A }' },
     [400, INVALID],
   ],
@@ -73,12 +82,12 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     { query: `{ __typename ${'@skip(if: true) '.repeat(60)} }` },
     [400, TOO_LARGE, 'directives'],
   ],
-  'a directive that is none': [{ query: '{ __typename @nothing }' }, [400, INVALID]],
-  'a list of 2147483647': [{ query: `{ ${FIRST(2_147_483_647, 'id')} }` }, [400, TOO_LARGE, 'cost']],
-  'a list of more than is allowed': [{ query: `{ ${FIRST(101, 'id')} }` }, [200, BAD]],
-  'a list of minus one': [{ query: `{ ${FIRST(-1, 'id')} }` }, [200, BAD]],
-  'long lists in long lists': [{ query: TOO_COSTLY }, [400, TOO_LARGE, 'cost']],
-  'long lists in long lists, by variables': [
+  'an unknown directive': [{ query: '{ __typename @nothing }' }, [400, INVALID]],
+  'a list with first: 2147483647': [{ query: `{ ${FIRST(2_147_483_647, 'id')} }` }, [400, TOO_LARGE, 'cost']],
+  'a list with more than the maximum page size': [{ query: `{ ${FIRST(101, 'id')} }` }, [200, BAD]],
+  'a list with first: -1': [{ query: `{ ${FIRST(-1, 'id')} }` }, [200, BAD]],
+  'long lists nested in long lists': [{ query: TOO_COSTLY }, [400, TOO_LARGE, 'cost']],
+  'long lists nested in long lists, with the length in a variable': [
     {
       query:
         'query ($n: Int) { services(first: $n) { edges { node { deployments(first: $n) { edges { node { id } } } } } } }',
@@ -86,61 +95,67 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     },
     [400, TOO_LARGE, 'cost'],
   ],
-  '20 times the figures of a year': [
+  '28 times the delivery metrics of a year': [
     {
       query: `{ ${Array.from({ length: 28 }, (_, n) => `a${n}: deliveryMetrics(from: "2020-01-01T00:00:00Z", to: "2021-01-01T00:00:00Z") { buckets { from deployments } }`).join(' ')} services(first: 100) { edges { node { deployments(first: 30) { totalCount edges { node { id } } } } } } }`,
     },
     [400, TOO_LARGE, 'cost'],
   ],
-  '12,000 ids': [
+  '12,000 IDs': [
     { query: NODES, variables: { ids: Array(12_000).fill(id(`Service:${UUID}`)) } },
     [400, TOO_LARGE, 'cost'],
   ],
-  '1,000 ids': [{ query: NODES, variables: { ids: Array(1_000).fill(id(`Service:${UUID}`)) } }, [200, BAD]],
-  'figures of a thousand years by day': [
+  '1,000 IDs': [{ query: NODES, variables: { ids: Array(1_000).fill(id(`Service:${UUID}`)) } }, [200, BAD]],
+  'delivery metrics of 2,000 years per day': [
     {
       query:
         '{ deliveryMetrics(from: "1000-01-01T00:00:00Z", to: "2999-01-01T00:00:00Z", bucket: DAY) { total { deployments } } }',
     },
     [200, BAD],
   ],
-  'a field called __proto__': [{ query: '{ __proto__: __typename }' }, [400, TOO_LARGE]],
-  'a text that some generators of code run': [
+  'a field with the alias __proto__': [{ query: '{ __proto__: __typename }' }, [400, TOO_LARGE]],
+  'a string that some code generators execute': [
     {
       query: '{ service(name: "__MAGIC_DATE__33a9e76d_02e0_4128_8e92_3530ad3da74dprocess.exit(1)") { id } }',
     },
     [200],
   ],
-  'names of JavaScript as variables': [
+  'a variable with the name of a JavaScript property': [
     {
       query: 'query ($constructor: ID!) { node(id: $constructor) { id } }',
       variables: { constructor: id(`Service:${UUID}`) },
     },
     [200],
   ],
-  'SQL in a name': [{ query: `{ service(name: "' OR 1=1; DROP TABLE services; --") { id } }` }, [200]],
-  'a NUL in a text': [{ query: '{ service(name: "a\\u0000b") { id } }' }, [200, BAD]],
-  'half a character in a text': [
+  'SQL in the name of a service': [
+    { query: `{ service(name: "' OR 1=1; DROP TABLE services; --") { id } }` },
+    [200],
+  ],
+  'a NUL character in a string': [{ query: '{ service(name: "a\\u0000b") { id } }' }, [200, BAD]],
+  'half a surrogate pair in a string': [
     { query: '{ service(name: "\\uD800") { id } }' },
     [400, 'GRAPHQL_PARSE_FAILED'],
   ],
-  'a megabyte of comment': [{ query: `{ __typename } #${'x'.repeat(1_000_000)}` }, [200]],
-  'a name of a megabyte': [{ query: `{ ${'x'.repeat(1_000_000)} }` }, [400, INVALID]],
+  'a comment of one megabyte': [{ query: `{ __typename } #${'x'.repeat(1_000_000)}` }, [200]],
+  'a field name of one megabyte': [{ query: `{ ${'x'.repeat(1_000_000)} }` }, [400, INVALID]],
 
-  'an id that is none': [{ query: '{ node(id: "x") { id } }' }, [200, BAD]],
-  'an id of a type that is none': [{ query: `{ node(id: "${id(`Nobody:${UUID}`)}") { id } }` }, [200, BAD]],
-  'an id of a part of JavaScript': [
+  'an invalid ID': [{ query: '{ node(id: "x") { id } }' }, [200, BAD]],
+  'an ID of an unknown type': [{ query: `{ node(id: "${id(`Nobody:${UUID}`)}") { id } }` }, [200, BAD]],
+  'an ID whose type is the name of a JavaScript property': [
     { query: `{ node(id: "${id(`Constructor:${UUID}`)}") { id } }` },
     [200, BAD],
   ],
-  'an id with SQL in it': [{ query: `{ node(id: "${id("Service:' OR 1=1")}") { id } }` }, [200, BAD]],
-  'an id in other letters': [
+  'an ID that contains SQL': [{ query: `{ node(id: "${id("Service:' OR 1=1")}") { id } }` }, [200, BAD]],
+  'an ID with upper-case letters in its UUID': [
     { query: `{ node(id: "${id('Service:ABCDEF00-0000-4000-8000-000000000000')}") { id } }` },
     [200, BAD],
   ],
-  'an id of nothing': [{ query: `{ node(id: "${id(`Service:${UUID}`)}") { id } }` }, [200]],
-  'a cursor that is none': [{ query: '{ services(after: "!!") { totalCount } }' }, [200, BAD]],
-  'a cursor of SQL': [
+  'an ID of an object that does not exist': [
+    { query: `{ node(id: "${id(`Service:${UUID}`)}") { id } }` },
+    [200],
+  ],
+  'an invalid cursor': [{ query: '{ services(after: "!!") { totalCount } }' }, [200, BAD]],
+  'a cursor that contains SQL': [
     { query: `{ services(after: "${id('["\'; DROP TABLE services"]')}") { edges { node { id } } } }` },
     [200],
   ],
@@ -148,7 +163,7 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     { query: `{ services(after: "${id(`["2026-01-01T00:00:00.000Z","${UUID}"]`)}") { edges { cursor } } }` },
     [200, BAD],
   ],
-  'a cursor of objects': [
+  'a cursor that contains an object': [
     { query: `{ services(after: "${id('[{"a":1}]')}") { edges { cursor } } }` },
     [200, BAD],
   ],
@@ -156,40 +171,43 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     { query: `{ services(after: "${'A'.repeat(100_000)}") { edges { cursor } } }` },
     [200, BAD],
   ],
-  'a cursor of a time before time': [
+  'a cursor with a date in the year 0': [
     {
       query: `{ deployments(after: "${id(`["0000-01-01T00:00:00.000Z","${UUID}"]`)}") { edges { cursor } } }`,
     },
     [200, BAD],
   ],
 
-  'bytes that are no UTF-8': [
+  'a body of invalid UTF-8': [
     { body: new Uint8Array([...Buffer.from('{"query":"{ a'), 0xff, 0xfe, ...Buffer.from('}"}')]) },
     [400, BAD],
   ],
-  'UTF-16': [{ body: new Uint8Array(Buffer.from('{"query":"{ __typename }"}', 'utf16le')) }, [400]],
-  'a body that is packed': [
+  'a body in UTF-16': [{ body: new Uint8Array(Buffer.from('{"query":"{ __typename }"}', 'utf16le')) }, [400]],
+  'a compressed body': [
     { body: new Uint8Array(gzipSync(Buffer.alloc(10_000_000))), headers: { 'content-encoding': 'gzip' } },
     [400, BAD],
   ],
   'no body': [{ body: '' }, [400]],
-  'half a body': [{ body: '{"query":' }, [400]],
+  'a truncated body': [{ body: '{"query":' }, [400]],
   'a body that is null': [{ body: 'null' }, [400]],
-  'a body that is a text': [{ body: '"{ __typename }"' }, [400]],
-  'a body that is empty': [{ body: '{}' }, [400]],
-  'a batch': [{ body: JSON.stringify(Array(100).fill({ query: '{ __typename }' })) }, [400]],
+  'a body that is a string': [{ body: '"{ __typename }"' }, [400]],
+  'a body without fields': [{ body: '{}' }, [400]],
+  'a batch of requests': [{ body: JSON.stringify(Array(100).fill({ query: '{ __typename }' })) }, [400]],
   'a body with __proto__': [{ body: '{"query":"{ __typename }","__proto__":{"x":1}}' }, [400]],
   'a query that is a number': [{ query: 5 }, [400]],
   'a query that is an object': [{ query: { kind: 'Document' } }, [400]],
-  'variables that are a text': [{ query: '{ __typename }', variables: '{}' }, [400]],
+  'variables that are a string': [{ query: '{ __typename }', variables: '{}' }, [400]],
   'variables that are a list': [{ query: '{ __typename }', variables: [1] }, [400]],
-  'a name that no operation has': [{ body: '{"query":"query A { __typename }","operationName":"B"}' }, [400]],
+  'the name of an operation that does not exist': [
+    { body: '{"query":"query A { __typename }","operationName":"B"}' },
+    [400],
+  ],
   'a subscription': [{ query: 'subscription { deploymentChanged { cursor } }' }, [400, BAD]],
-  'a hash of nothing': [
+  'an unknown hash of a persisted query': [
     { body: JSON.stringify({ extensions: { persistedQuery: { version: 1, sha256Hash: 'f'.repeat(64) } } }) },
     [200, 'PERSISTED_QUERY_NOT_FOUND'],
   ],
-  'a hash of something else': [
+  'the hash of another query': [
     {
       body: JSON.stringify({
         query: '{ __typename }',
@@ -198,9 +216,9 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     },
     [400],
   ],
-  '2 MB': [{ query: 'x'.repeat(2_000_000) }, [413, 'FST_ERR_CTP_BODY_TOO_LARGE']],
+  'a body of 2 MB': [{ query: 'x'.repeat(2_000_000) }, [413, 'FST_ERR_CTP_BODY_TOO_LARGE']],
 
-  'a form': [
+  'a URL-encoded form': [
     { body: 'query={__typename}', headers: { 'content-type': 'application/x-www-form-urlencoded' } },
     [415],
   ],
@@ -209,8 +227,8 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     [415],
   ],
   'plain text': [{ body: '{"query":"{ __typename }"}', headers: { 'content-type': 'text/plain' } }, [400]],
-  XML: [{ body: '<query/>', headers: { 'content-type': 'application/xml' } }, [415]],
-  'a content type that is none': [{ body: '{}', headers: { 'content-type': ';;;' } }, [415]],
+  'an XML body': [{ body: '<query/>', headers: { 'content-type': 'application/xml' } }, [415]],
+  'an invalid content type': [{ body: '{}', headers: { 'content-type': ';;;' } }, [415]],
   'Accept without JSON': [{ query: '{ __typename }', headers: { accept: 'image/png' } }, [406, BAD]],
   'Accept: application/jsonp': [
     { query: '{ __typename }', headers: { accept: 'application/jsonp' } },
@@ -220,23 +238,23 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     { query: '{ __typename }', headers: { accept: 'application/json;q=0' } },
     [406, BAD],
   ],
-  'Accept: application/json and no GraphQL': [
+  'Accept: application/json with invalid GraphQL': [
     { query: '{', headers: ACCEPT_JSON },
     [200, 'GRAPHQL_PARSE_FAILED'],
   ],
-  'Accept: application/json and an unknown field': [
+  'Accept: application/json with an unknown field': [
     { query: '{ unknownField }', headers: ACCEPT_JSON },
     [200, INVALID],
   ],
-  'Accept: application/json and an invalid variable': [
+  'Accept: application/json with an invalid variable': [
     { query: 'query ($id: ID!) { node(id: $id) { id } }', variables: { id: null }, headers: ACCEPT_JSON },
     [200, BAD],
   ],
-  'Accept: application/json and an expensive query': [
+  'Accept: application/json with an expensive query': [
     { query: TOO_COSTLY, headers: ACCEPT_JSON },
     [400, TOO_LARGE, 'cost'],
   ],
-  'Accept: application/json and a malformed body': [{ body: '{}', headers: ACCEPT_JSON }, [400]],
+  'Accept: application/json with a malformed body': [{ body: '{}', headers: ACCEPT_JSON }, [400]],
   'null for a non-nullable argument': [
     { query: 'query ($id: ID = "x") { node(id: $id) { id } }', variables: { id: null } },
     [200, BAD],
@@ -263,8 +281,11 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     },
     [400, BAD],
   ],
-  'a GET of another site': [{ path: '/graphql?query={__typename}', method: 'GET' }, [400]],
-  'a mutation by GET': [
+  'a GET request without the preflight header': [
+    { path: '/graphql?query={__typename}', method: 'GET' },
+    [400],
+  ],
+  'a mutation in a GET request': [
     {
       path: '/graphql?query=mutation{__typename}',
       method: 'GET',
@@ -272,37 +293,40 @@ const CORPUS: Record<string, [Sent, Expected]> = {
     },
     [405],
   ],
-  'a GET whose text can be read in two ways': [
+  'a GET request with an invalid UTF-8 byte in its query': [
     { ...byGet(''), path: `/graphql?query=${encodeURIComponent(`${MANY_ALIASES}#`)}%FF` },
     [400, BAD],
   ],
-  'the same in half a character': [
+  'a GET request with an incomplete UTF-8 character in its query': [
     { ...byGet(''), path: `/graphql?query=${encodeURIComponent(`${MANY_ALIASES}#`)}%E4%BD` },
     [400, BAD],
   ],
-  'what would be known if one of them had been run': [{ query: `${MANY_ALIASES}#\uFFFD` }, [400, TOO_LARGE]],
-  'a field called __proto__, read in two ways': [
+  'a POST of the query to which those GET requests could be decoded': [
+    { query: `${MANY_ALIASES}#\uFFFD` },
+    [400, TOO_LARGE],
+  ],
+  'a GET request with the alias __proto__ and an invalid UTF-8 byte': [
     { ...byGet(''), path: `/graphql?query=${encodeURIComponent('{ __proto__: __typename }#')}%FF` },
     [400, BAD],
   ],
-  'the same in a parameter of no interest': [
+  'a GET request with an invalid UTF-8 byte in an unused parameter': [
     { ...byGet(''), path: `/graphql?query={__typename}&x=%FF` },
     [400, BAD],
   ],
-  'a GET with a name in codes': [
+  'a GET request with a percent-encoded parameter name': [
     { ...byGet(''), path: `/graphql?%71uery=${encodeURIComponent(TOO_COSTLY)}` },
     [400, TOO_LARGE, 'cost'],
   ],
-  'a GET with two texts': [
+  'a GET request with two queries': [
     { ...byGet(''), path: `/graphql?query={__typename}&query=${encodeURIComponent(TOO_COSTLY)}` },
     [400, BAD],
   ],
-  'a GET that is too deep': [byGet(nested('services', 300)), [400, TOO_LARGE, 'depth']],
-  'a GET of a field called __proto__': [byGet('{ __proto__: __typename }'), [400, TOO_LARGE]],
-  'a GET of what is no GraphQL': [byGet('{ __typename'), [400, 'GRAPHQL_PARSE_FAILED']],
-  'another method': [{ method: 'PUT', query: '{ __typename }' }, [404, 'NOT_FOUND']],
-  'a path of another program': [{ path: '/..%2f..%2fetc/passwd', method: 'GET' }, [404, 'NOT_FOUND']],
-  'a path that can not be read': [{ path: '/%E0%A4%A', method: 'GET' }, [400]],
+  'a GET request with a query that is too deep': [byGet(nested('services', 300)), [400, TOO_LARGE, 'depth']],
+  'a GET request with the alias __proto__': [byGet('{ __proto__: __typename }'), [400, TOO_LARGE]],
+  'a GET request with invalid GraphQL': [byGet('{ __typename'), [400, 'GRAPHQL_PARSE_FAILED']],
+  'an unsupported HTTP method': [{ method: 'PUT', query: '{ __typename }' }, [404, 'NOT_FOUND']],
+  'a path traversal': [{ path: '/..%2f..%2fetc/passwd', method: 'GET' }, [404, 'NOT_FOUND']],
+  'a path with invalid percent-encoding': [{ path: '/%E0%A4%A', method: 'GET' }, [400]],
 };
 
 const SUBSCRIBE = (query: unknown, more: object = {}) => ({
@@ -313,17 +337,20 @@ const SUBSCRIBE = (query: unknown, more: object = {}) => ({
 const ON_EVENT = (inner: string) => `subscription { deploymentChanged { deployment { ${inner} } } }`;
 const DEEP = `${'service { deployments(first: 1) { edges { node { '.repeat(4)}id${' } } } }'.repeat(4)}`;
 
-/** What is sent once one is let in, and either how it is closed or the code of the error. */
+/** Messages sent after authentication, and the expected close code or error code. */
 const SOCKET_CORPUS: Record<string, [(object | string | Uint8Array)[], number | string]> = {
   'a subscription that is too deep': [[SUBSCRIBE(ON_EVENT(DEEP))], TOO_LARGE],
-  'one that is too deep for any parser': [[SUBSCRIBE(nested('a', 1_000))], 'GRAPHQL_PARSE_FAILED'],
-  'one of 100 aliases': [
+  'a subscription with a depth of 1,000': [[SUBSCRIBE(nested('a', 1_000))], 'GRAPHQL_PARSE_FAILED'],
+  'a subscription with 100 aliases': [
     [SUBSCRIBE(ON_EVENT(Array.from({ length: 100 }, (_, n) => `a${n}: id`).join(' ')))],
     TOO_LARGE,
   ],
-  'one of 600 fields': [[SUBSCRIBE(ON_EVENT('id '.repeat(600)))], TOO_LARGE],
-  'one of 60 directives': [[SUBSCRIBE(ON_EVENT(`id ${'@skip(if: true) '.repeat(60)}`))], TOO_LARGE],
-  'one whose fragments double': [
+  'a subscription with 600 fields': [[SUBSCRIBE(ON_EVENT('id '.repeat(600)))], TOO_LARGE],
+  'a subscription with 60 directives': [
+    [SUBSCRIBE(ON_EVENT(`id ${'@skip(if: true) '.repeat(60)}`))],
+    TOO_LARGE,
+  ],
+  'a subscription with 30 levels of fragments that each spread the next one twice': [
     [
       SUBSCRIBE(
         `subscription { deploymentChanged { ...F0 } } ${doubling(30, 'DeploymentChanged').slice(10)}`,
@@ -331,7 +358,7 @@ const SOCKET_CORPUS: Record<string, [(object | string | Uint8Array)[], number | 
     ],
     TOO_LARGE,
   ],
-  'one of long lists in long lists': [
+  'a subscription with long lists nested in long lists': [
     [
       SUBSCRIBE(
         ON_EVENT(
@@ -341,7 +368,7 @@ const SOCKET_CORPUS: Record<string, [(object | string | Uint8Array)[], number | 
     ],
     TOO_LARGE,
   ],
-  'the same by variables': [
+  'a subscription with long nested lists, with the length in a variable': [
     [
       SUBSCRIBE(
         `subscription ($n: Int) { deploymentChanged { deployment { service {
@@ -351,7 +378,7 @@ const SOCKET_CORPUS: Record<string, [(object | string | Uint8Array)[], number | 
     ],
     TOO_LARGE,
   ],
-  'one that costs what a query may': [
+  'a subscription with the maximum cost of a query': [
     [
       SUBSCRIBE(
         ON_EVENT(
@@ -361,14 +388,14 @@ const SOCKET_CORPUS: Record<string, [(object | string | Uint8Array)[], number | 
     ],
     TOO_LARGE,
   ],
-  'one of a field called __proto__': [[SUBSCRIBE(ON_EVENT('__proto__: id'))], TOO_LARGE],
+  'a subscription with the alias __proto__': [[SUBSCRIBE(ON_EVENT('__proto__: id'))], TOO_LARGE],
   'a query': [[SUBSCRIBE('{ __typename }')], BAD],
   'a mutation': [[SUBSCRIBE('mutation { __typename }')], BAD],
-  'a name that no operation has': [[SUBSCRIBE(ON_EVENT('id'), { operationName: 'B' })], BAD],
-  'the schema': [[SUBSCRIBE('{ __schema { types { name } } }')], INVALID],
-  'a field that is none': [[SUBSCRIBE(ON_EVENT('nam'))], INVALID],
-  'what is no GraphQL': [[SUBSCRIBE('subscription {')], 'GRAPHQL_PARSE_FAILED'],
-  'variables that do not fit': [
+  'the name of an operation that does not exist': [[SUBSCRIBE(ON_EVENT('id'), { operationName: 'B' })], BAD],
+  'an introspection query': [[SUBSCRIBE('{ __schema { types { name } } }')], INVALID],
+  'an unknown field': [[SUBSCRIBE(ON_EVENT('nam'))], INVALID],
+  'invalid GraphQL': [[SUBSCRIBE('subscription {')], 'GRAPHQL_PARSE_FAILED'],
+  'a variable of the wrong type': [
     [
       SUBSCRIBE('subscription ($s: ID) { deploymentChanged(serviceId: $s) { cursor } }', {
         variables: { s: {} },
@@ -376,36 +403,33 @@ const SOCKET_CORPUS: Record<string, [(object | string | Uint8Array)[], number | 
     ],
     BAD,
   ],
-  'a cursor that is none': [[SUBSCRIBE('subscription { deploymentChanged(after: "!") { cursor } }')], BAD],
-  'a hash of nothing': [
+  'an invalid cursor': [[SUBSCRIBE('subscription { deploymentChanged(after: "!") { cursor } }')], BAD],
+  'an unknown hash of a persisted query': [
     [SUBSCRIBE('', { extensions: { persistedQuery: { version: 1, sha256Hash: 'f'.repeat(64) } } })],
     BAD,
   ],
-  'a hash of nothing without a query': [
-    [{ type: 'subscribe', id: 'one', payload: { documentId: 'f'.repeat(64) } }],
-    BAD,
-  ],
-  'a condition on its root field': [
+  'an unknown documentId': [[{ type: 'subscribe', id: 'one', payload: { documentId: 'f'.repeat(64) } }], BAD],
+  'a condition on the root field': [
     [SUBSCRIBE('subscription { deploymentChanged @skip(if: true) { cursor } }')],
     BAD,
   ],
   'a query that is a number': [[SUBSCRIBE(5)], 4_400],
-  'no JSON': [['{'], 4_400],
-  'JSON of something else': [['[]'], 4_400],
-  'a message of no kind': [[{ type: 'query', id: 'one', payload: {} }], 4_400],
-  'bytes that are no UTF-8': [[new Uint8Array([0xff, 0xfe])], 4_400],
-  'who is let in once more': [[{ type: 'connection_init' }], 4_429],
-  'two of one name': [[SUBSCRIBE(ON_EVENT('id')), SUBSCRIBE(ON_EVENT('id'))], 4_409],
+  'invalid JSON': [['{'], 4_400],
+  'a JSON array': [['[]'], 4_400],
+  'a message of an unknown type': [[{ type: 'query', id: 'one', payload: {} }], 4_400],
+  'invalid UTF-8': [[new Uint8Array([0xff, 0xfe])], 4_400],
+  'a second connection_init': [[{ type: 'connection_init' }], 4_429],
+  'two subscriptions with the same ID': [[SUBSCRIBE(ON_EVENT('id')), SUBSCRIBE(ON_EVENT('id'))], 4_409],
   'a message of 100,000 characters': [[SUBSCRIBE(`${ON_EVENT('id')} #${'x'.repeat(100_000)}`)], 1_009],
 };
 
-describe('api-server and hostile clients', () => {
+describe('GraphQL endpoint under hostile requests', () => {
   let api: ApiProcess;
   let credentials: Record<string, string>;
 
   before(async () => {
     const url = await migratedDatabase();
-    // Somebody who is let in and may do everything: strangers get no further than 401.
+    // The client is authenticated and has all permissions. Without credentials, each request returns 401.
     credentials = await bearer();
     api = await ApiProcess.start({
       PCF_API__ENVIRONMENT: 'production',
@@ -426,9 +450,9 @@ describe('api-server and hostile clients', () => {
     return { status: response.status, text: await response.text() };
   };
 
-  for (const [what, [sent, [status, code, limit]]] of Object.entries(CORPUS)) {
-    it(`${what}: ${[status, code, limit].filter(Boolean).join(' ')}`, async () => {
-      // Twice: what is known of a document must not change what is said of it.
+  for (const [request, [sent, [status, code, limit]]] of Object.entries(CORPUS)) {
+    it(`responds with ${[status, code, limit].filter(Boolean).join(' ')} to ${request}`, async () => {
+      // Sent twice, because the response must be the same for a cached document.
       for (const answer of [await send(sent), await send(sent)]) {
         assert.equal(answer.status, status, answer.text.slice(0, 500));
         const { errors = [] } = JSON.parse(answer.text);
@@ -443,14 +467,15 @@ describe('api-server and hostile clients', () => {
     });
   }
 
-  for (const [what, [messages, expected]] of Object.entries(SOCKET_CORPUS)) {
-    it(`over a WebSocket, ${what}: ${expected}`, async () => {
+  for (const [description, [messages, expected]] of Object.entries(SOCKET_CORPUS)) {
+    const result = typeof expected === 'number' ? 'closes with code' : 'responds with';
+    it(`WebSocket: ${result} ${expected} on ${description}`, async () => {
       for (let time = 0; time < 2; time += 1) {
         const socket = await TestSocket.connect(api.port, { headers: credentials });
         try {
           for (const message of messages) socket.send(message);
           const answer = await socket.next();
-          // What the query asks for is refused as it comes; what only a resolver can tell, with its result.
+          // An invalid query is rejected with an error message; errors of resolvers are part of a result.
           const errors = answer.type === 'next' ? answer.payload.errors : answer.payload;
           assert.equal(answer.closed ?? errors?.[0]?.extensions.code, expected, JSON.stringify(answer));
           assert.doesNotMatch(JSON.stringify(answer), /node_modules|at \w+ \(|SELECT|Did you mean/);
@@ -461,7 +486,7 @@ describe('api-server and hostile clients', () => {
     });
   }
 
-  it('a WebSocket on which too much, or nothing, is asked for', async () => {
+  it('WebSocket: limits subscriptions and closes connections without authentication or subprotocol', async () => {
     const socket = await TestSocket.connect(api.port, { headers: credentials });
     for (let number = 0; number < 60; number += 1) {
       const id = number === 7 ? '__proto__' : `s${number}`;
@@ -477,18 +502,20 @@ describe('api-server and hostile clients', () => {
     socket.end();
     const early = await TestSocket.open(api.port, { headers: credentials });
     early.send(SUBSCRIBE(ON_EVENT('id')));
-    assert.equal((await early.next()).closed, 4_401, 'before one is let in');
-    const stranger = await TestSocket.open(api.port);
-    stranger.send({ type: 'connection_init', payload: { authorization: 'Bearer x' } });
-    assert.equal((await stranger.next()).closed, 4_403);
+    assert.equal((await early.next()).closed, 4_401, 'before connection_init');
+    const unauthenticated = await TestSocket.open(api.port);
+    unauthenticated.send({ type: 'connection_init', payload: { authorization: 'Bearer x' } });
+    assert.equal((await unauthenticated.next()).closed, 4_403);
     const silent = await TestSocket.open(api.port);
     assert.equal((await silent.next()).closed, 4_408);
     const other = await TestSocket.open(api.port, { protocol: '' });
-    assert.equal((await other.next()).closed, 4_406, 'no protocol');
-    await eventually('all is forgotten', async () => /pcf_api_subscribers 0/.test(await api.metrics()));
+    assert.equal((await other.next()).closed, 4_406, 'no subprotocol');
+    await eventually('all subscribers are removed', async () =>
+      /pcf_api_subscribers 0/.test(await api.metrics()),
+    );
   });
 
-  it('requests that are no HTTP, or two in one, are refused and closed', async () => {
+  it('rejects malformed HTTP and request smuggling, and closes the connection', async () => {
     const raw = (text: string) =>
       new Promise<string>((resolve) => {
         const socket = connectTcp(api.port, '127.0.0.1', () => socket.write(text));
@@ -510,7 +537,7 @@ describe('api-server and hostile clients', () => {
     for (const [text, answer] of attempts) assert.match(await raw(text), answer, text.slice(0, 80));
   });
 
-  it('thousands of queries that are each another one take no memory for good', async function () {
+  it('does not leak memory over thousands of distinct queries', async function () {
     this.timeout(120_000);
     const megabytes = async () =>
       Number(/process_resident_memory_bytes (\d+)/.exec(await api.metrics())?.[1]) / 2 ** 20;
@@ -527,8 +554,8 @@ describe('api-server and hostile clients', () => {
       }
       for (const [sent] of Object.values(CORPUS)) await send(sent);
     };
-    // Each document that is kept takes some 50 KB, so a flood of them would add 60 MB each time.
-    // What is not collected yet adds as much now and then, but not each time.
+    // A cached document takes about 50 KB, so a leak would add 60 MB with each flood.
+    // Memory that is not collected yet adds as much with some floods, but not with each.
     const growths: number[] = [];
     for (let before = await megabytes(); growths.length < 10; ) {
       await flood();
@@ -540,8 +567,8 @@ describe('api-server and hostile clients', () => {
     assert.fail(`each flood adds to the memory, in MB: ${growths.join(', ')}`);
   });
 
-  it('after all of that it answers as ever, and is the same process', async () => {
-    await eventually('nothing is under way', async () =>
+  it('serves requests from the same process after all hostile requests', async () => {
+    await eventually('no request is in flight', async () =>
       /http_requests_in_flight 0/.test(await api.metrics()),
     );
     assert.ok(api.isRunning);

@@ -1,4 +1,4 @@
-/** Housekeeping without a worker: in `serve`, and in one process at a time. */
+/** Tests housekeeping without a worker: `serve` runs it, in one process at a time. */
 import assert from 'node:assert/strict';
 import pg from 'pg';
 import { pino } from 'pino';
@@ -89,7 +89,7 @@ describe('api-server housekeeping', () => {
     }
   });
 
-  describe('jobs', () => {
+  describe('housekeeping jobs', () => {
     const context = {
       signal: new AbortController().signal,
       ...{ attempt: 1, isLast: true, log: pino({ level: 'silent' }) },
@@ -107,7 +107,7 @@ describe('api-server housekeeping', () => {
       for (const { handle } of jobs) await handle({}, context);
     };
 
-    it('leave the records to a worker for the additional time', async () => {
+    it('delete records only after the additional time, in which a worker deletes them', async () => {
       await insertRecords();
       await run(72 * HOUR_MS);
       assert.deepEqual(await counts(), ALL);
@@ -115,7 +115,7 @@ describe('api-server housekeeping', () => {
       assert.deepEqual(await counts(), UNEXPIRED);
     });
 
-    it('do nothing while another process holds the advisory lock, and then their work', async () => {
+    it('delete nothing while another process holds the advisory lock, and delete records after its release', async () => {
       await insertRecords();
       const other = new pg.Client(url);
       await other.connect();
@@ -130,7 +130,7 @@ describe('api-server housekeeping', () => {
         await other.query('SELECT pg_advisory_xact_lock(7365478, hashtext($1))', [name]);
       await run();
       assert.deepEqual(await counts(), ALL);
-      await other.end(); // which releases the locks
+      await other.end(); // releases the locks
       await run();
       assert.deepEqual(await counts(), UNEXPIRED);
     });

@@ -62,7 +62,7 @@ describe('api-server HTTP', () => {
         socket.once('error', reject);
       });
 
-    it('speaks HTTP/2 and HTTP/1.1 over TLS, and nothing else', async () => {
+    it('serves HTTP/2 and HTTP/1.1 over TLS and rejects plain HTTP', async () => {
       await write('api.example.com');
       const server = await start(env());
       const session = connectHttp2(`https://127.0.0.1:${server.port}`, { rejectUnauthorized: false });
@@ -101,7 +101,7 @@ describe('api-server HTTP', () => {
       assert.equal(check.code, EXIT.ok, check.stderr);
     });
 
-    it('takes WebSockets over TLS, and answers who offers another protocol than that', async () => {
+    it('accepts WebSockets over TLS and ignores upgrades to other protocols', async () => {
       await write('api.example.com');
       const server = await start(env());
       const socket = new WebSocket(`wss://127.0.0.1:${server.port}/graphql`, ['graphql-transport-ws'], {
@@ -109,18 +109,21 @@ describe('api-server HTTP', () => {
       });
       await once(socket, 'open');
       socket.terminate();
-      const request = httpsRequest({ ...offering('h2c', server.port), rejectUnauthorized: false });
-      assert.match(await answerTo(request), /^(200|503) 1\.1 /);
+      const request = httpsRequest({ ...upgradeOptions('h2c', server.port), rejectUnauthorized: false });
+      assert.match(await readResponse(request), /^(200|503) 1\.1 /);
     });
 
-    it('new connections get the new certificate when its files change; an old one continues', async () => {
+    it('uses a changed certificate for new connections and keeps old connections open', async () => {
       await write('one.example.com');
       const server = await start(env());
       const session = connectHttp2(`https://127.0.0.1:${server.port}`, { rejectUnauthorized: false });
       await new Promise((resolve) => session.once('connect', resolve));
       assert.equal(await peerName(server.port), 'one.example.com');
       await write('two.example.com');
-      await eventually('the new one', async () => (await peerName(server.port)) === 'two.example.com');
+      await eventually(
+        'new connections get the new certificate',
+        async () => (await peerName(server.port)) === 'two.example.com',
+      );
       const status = await new Promise((resolve, reject) => {
         session
           .request({ ':path': PATHS.live })
@@ -130,12 +133,14 @@ describe('api-server HTTP', () => {
       assert.equal(status, 200);
       session.close();
       writeFileSync(files().cert, 'no certificate');
-      await eventually('it is refused', () => /new TLS certificate is invalid/.test(server.output));
+      await eventually('the invalid certificate is rejected', () =>
+        /new TLS certificate is invalid/.test(server.output),
+      );
       assert.equal(await peerName(server.port), 'two.example.com');
       assert.match(await server.metrics(), /pcf_api_tls_certificate_expiry_timestamp_seconds [1-9]/);
     });
 
-    it('a key that does not fit ends it with exit code 78 and the reason', async () => {
+    it('exits with code 78 and the reason if the key does not match the certificate', async () => {
       await write('one.example.com');
       const { private: other } = await generate([{ name: 'commonName', value: 'x' }], { keySize: 2048 });
       writeFileSync(files().key, other);
@@ -150,7 +155,7 @@ describe('api-server HTTP', () => {
       assert.match(half.lastWords, /server\.tls: expected both cert_file and key_file/);
     });
 
-    it('SIGTERM ends HTTP/2 sessions after their last answer', async () => {
+    it('SIGTERM: closes HTTP/2 sessions after their last response', async () => {
       await write('one.example.com');
       const server = await start({ ...env(), PCF_API__SHUTDOWN__TIMEOUT: '20s' });
       const session = connectHttp2(`https://127.0.0.1:${server.port}`, { rejectUnauthorized: false });
@@ -165,14 +170,14 @@ describe('api-server HTTP', () => {
     });
   });
 
-  describe('several workers', () => {
-    it('serve on one port, are restarted when they die, and count as one', async () => {
+  describe('multiple workers', () => {
+    it('serve on one port, are restarted after a crash, and have aggregated metrics', async () => {
       const server = await start({ PCF_API__SERVER__WORKERS: '2', PCF_API__SHUTDOWN__DELAY: '0s' });
       const pids = () =>
         new Set(server.logs.filter(({ msg }) => msg === 'serving').map(({ pid }) => Number(pid)));
-      await eventually('both serve', () => pids().size === 2);
+      await eventually('both workers serve', () => pids().size === 2);
       const ready = () => server.logs.filter(({ msg }) => msg === 'database ready').length;
-      await eventually('both are ready', () => ready() === 2);
+      await eventually('both workers are ready', () => ready() === 2);
       for (let index = 0; index < 40; index += 1) {
         const answer = await server.graphql(SERVICES, {}, { connection: 'close' });
         assert.equal(answer.status, 200);
@@ -187,21 +192,21 @@ describe('api-server HTTP', () => {
               )?.[1],
             ),
           );
-      await eventually('all are counted', async () => (await done()) === 40);
+      await eventually('all requests are counted', async () => (await done()) === 40);
       assert.match(await server.metrics(), /pcf_api_workers 2/);
 
       const [victim] = [...pids()];
       process.kill(victim!, 'SIGKILL');
-      await eventually('another one serves', () => pids().size === 3);
-      await eventually('two again', async () => /pcf_api_workers 2/.test(await server.metrics()));
+      await eventually('a new worker serves', () => pids().size === 3);
+      await eventually('two workers run', async () => /pcf_api_workers 2/.test(await server.metrics()));
       assert.match(await server.metrics(), /pcf_api_worker_restarts_total 1/);
 
       server.signal('SIGTERM');
       assert.equal((await server.ended).code, EXIT.ok);
-      for (const pid of pids()) assert.throws(() => process.kill(pid, 0), 'no worker is left');
+      for (const pid of pids()) assert.throws(() => process.kill(pid, 0), 'a worker is still running');
     });
 
-    it('share the connection budget: a pod with a budget too small for its workers runs fewer and reports it', async () => {
+    it('share the connection budget: a pod runs and reports fewer workers if the budget is too small', async () => {
       const server = await start({
         PCF_API__SERVER__WORKERS: '4',
         PCF_API__DATABASE__MAX_CONNECTIONS: '5',
@@ -217,12 +222,15 @@ describe('api-server HTTP', () => {
       assert.equal((await server.ended).code, EXIT.ok);
     });
 
-    it('end with their primary, however that ends', async () => {
+    it('exit when their primary process is killed', async () => {
       const server = await start({ PCF_API__SERVER__WORKERS: '2' });
-      await eventually('both serve', () => server.logs.filter(({ msg }) => msg === 'serving').length === 2);
+      await eventually(
+        'both workers serve',
+        () => server.logs.filter(({ msg }) => msg === 'serving').length === 2,
+      );
       const pids = server.logs.filter(({ msg }) => msg === 'serving').map(({ pid }) => Number(pid));
       server.signal('SIGKILL');
-      const gone = (pid: number) => {
+      const isTerminated = (pid: number) => {
         try {
           process.kill(pid, 0);
           return false;
@@ -230,23 +238,27 @@ describe('api-server HTTP', () => {
           return true;
         }
       };
-      await eventually('they are gone', () => pids.every(gone));
+      await eventually('the workers are terminated', () => pids.every(isTerminated));
     });
   });
 
-  describe('under pressure', () => {
-    it('what is too much is answered 503 with Retry-After at once; probes and what is running are not', async () => {
+  describe('overload protection', () => {
+    it('rejects requests above the limit with 503 and Retry-After, but not probes or requests in flight', async () => {
       const server = await start({ PCF_API__SERVER__MAX_IN_FLIGHT: '3' });
       await server.waitForReady();
       const lock = new pg.Client({ connectionString: url });
       await lock.connect();
       await lock.query('BEGIN; LOCK TABLE services IN ACCESS EXCLUSIVE MODE');
       const slow = Array.from({ length: 3 }, () => server.graphql(SERVICES));
-      await eventually('three are running', async () =>
+      await eventually('three requests are in flight', async () =>
         /http_requests_in_flight 3/.test(await server.metrics()),
       );
-      const upgrading = httpRequest({ ...offering('x', server.port), headers: { upgrade: 'x' } });
-      assert.match(await answerTo(upgrading), /^503 /, 'an offer to change the protocol is no way around');
+      const upgrading = httpRequest({ ...upgradeOptions('x', server.port), headers: { upgrade: 'x' } });
+      assert.match(
+        await readResponse(upgrading),
+        /^503 /,
+        'a request with an Upgrade header is rejected, too',
+      );
       const startedAt = performance.now();
       const refused = await server.graphql('{ __typename }');
       assert.ok(performance.now() - startedAt < 500);
@@ -263,11 +275,11 @@ describe('api-server HTTP', () => {
       assert.match(await server.metrics(), /pcf_api_requests_shed_total\{cause="in flight"\} 2/);
     });
 
-    it('who offers to change the protocol is answered in this one', async () => {
+    it('responds in HTTP/1.1 to upgrades to an unsupported protocol', async () => {
       const server = await start();
       await server.waitForReady();
       for (const protocol of ['h2c', 'TLS/1.0', 'x, websocket']) {
-        const answer = await answerTo(httpRequest(offering(protocol, server.port)));
+        const answer = await readResponse(httpRequest(upgradeOptions(protocol, server.port)));
         assert.match(answer, /^200 1\.1 \{"data":\{"__typename":"Query"\}\}/, protocol);
       }
       const elsewhere = new WebSocket(`ws://127.0.0.1:${server.port}/health`);
@@ -275,12 +287,12 @@ describe('api-server HTTP', () => {
       assert.match(error.message, /404/);
     });
 
-    it('a client that sends slowly, or not at all, is cut off in time', async () => {
+    it('disconnects clients that send slowly or nothing after the timeout', async () => {
       const server = await start({
         PCF_API__SERVER__HEADERS_TIMEOUT: '300ms',
         PCF_API__SERVER__RECEIVE_TIMEOUT: '600ms',
       });
-      await server.waitForReady(); // while the database is away nobody waits for a body
+      await server.waitForReady(); // without a database, no body is awaited
       const silent = await open(server.port);
       const slowHeaders = await open(server.port);
       slowHeaders.write('POST /graphql HTTP/1.1\r\nhost: x\r\n');
@@ -289,13 +301,13 @@ describe('api-server HTTP', () => {
         'POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{"q',
       );
       const startedAt = performance.now();
-      const answers = await Promise.all([silent, slowHeaders, slowBody].map(untilClosed));
+      const answers = await Promise.all([silent, slowHeaders, slowBody].map(readUntilClosed));
       assert.ok(performance.now() - startedAt < 5_000);
       for (const answer of answers) assert.match(answer, /^(HTTP\/1\.1 408 |$)/);
       assert.equal((await server.fetch(PATHS.live)).status, 200);
     });
 
-    it('a client that asks and asks but does not read is cut off', async () => {
+    it('disconnects a client that sends requests but does not read responses', async () => {
       const server = await start({ PCF_API__SERVER__STALL_TIMEOUT: '500ms' });
       const socket = await open(server.port);
       socket.pause();
@@ -306,14 +318,14 @@ describe('api-server HTTP', () => {
           closed = true;
         });
       const requests = 'GET /health HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(1_000);
-      await eventually('it is closed', () => {
+      await eventually('the connection is closed', () => {
         if (!closed && socket.writableLength < 2 ** 24) socket.write(requests);
         return closed;
       });
       assert.equal((await server.fetch(PATHS.live)).status, 200);
     });
 
-    it('4,000 idle sockets cost at most 100 MB, delay no other client and leave nothing behind', async function () {
+    it('uses at most 100 MB for 4,000 idle sockets, without delay for other clients and without a leak', async function () {
       this.timeout(90_000);
       const server = await start({ PCF_API__SERVER__KEEP_ALIVE_TIMEOUT: '3s', ...INSPECTED });
       await server.waitForReady();
@@ -325,39 +337,43 @@ describe('api-server HTTP', () => {
       for (let round = 0; round < 3; round += 1) {
         const sockets: Socket[] = [];
         while (sockets.length < IDLE_SOCKETS) {
-          sockets.push(...(await Promise.all(Array.from({ length: 500 }, () => askOnce(server.port)))));
+          sockets.push(...(await Promise.all(Array.from({ length: 500 }, () => openKeepAlive(server.port)))));
         }
         const startedAt = performance.now();
         assert.equal((await server.graphql(SERVICES)).status, 200);
         assert.ok(performance.now() - startedAt < 1_000, 'other clients are served without delay');
         const cost = (await residentMegabytes()) - before;
         if (round === 0) assert.ok(cost < 100, `${Math.round(cost)} MB for ${IDLE_SOCKETS} sockets`);
-        await Promise.all(sockets.map(untilClosed)); // by the server: they were idle for too long
+        await Promise.all(sockets.map(readUntilClosed)); // the server closes them after the keep-alive timeout
         live.push((await liveHeapBytes(server)) / 2 ** 20);
       }
-      // The first round warms up what stays, such as compiled code. A leak would cost each round the same.
+      // The first round adds permanent memory, such as compiled code. A leak would add memory in each round.
       const [first = 0, , third = 0] = live;
       assert.ok(third - first < 2, `${live.map((megabytes) => megabytes.toFixed(1)).join(', ')} MB in use`);
     });
 
-    it('sockets beyond the limit are closed as they come; those that are open continue', async () => {
+    it('closes new sockets above the limit and serves the open ones', async () => {
       const server = await start({ PCF_API__SERVER__MAX_CONNECTIONS: '3' });
-      const open3 = await Promise.all([askOnce(server.port), askOnce(server.port), askOnce(server.port)]);
+      const open3 = await Promise.all([
+        openKeepAlive(server.port),
+        openKeepAlive(server.port),
+        openKeepAlive(server.port),
+      ]);
       const fourth = await open(server.port);
-      assert.equal(await untilClosed(fourth), '');
+      assert.equal(await readUntilClosed(fourth), '');
       open3[0]?.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n');
       await new Promise((resolve) => open3[0]?.once('data', resolve));
       for (const socket of open3) socket.destroy();
       await eventually(
-        'there is room',
+        'a new connection is accepted',
         async () => (await server.fetch(PATHS.live).catch(() => ({ status: 0 }))).status === 200,
       );
     });
   });
 });
 
-/** As Java's HttpClient asks. */
-function offering(protocol: string, port: number): RequestOptions {
+/** Request options with the Upgrade header that Java's HttpClient sends. */
+function upgradeOptions(protocol: string, port: number): RequestOptions {
   return {
     ...{ port, path: PATHS.graphql, method: 'POST' },
     headers: {
@@ -369,7 +385,7 @@ function offering(protocol: string, port: number): RequestOptions {
   };
 }
 
-function answerTo(request: ClientRequest): Promise<string> {
+function readResponse(request: ClientRequest): Promise<string> {
   return new Promise((resolve, reject) => {
     request.once('error', reject).once('response', (response) => {
       let text = '';
@@ -389,16 +405,16 @@ function open(port: number): Promise<Socket> {
   });
 }
 
-/** A connection that has had one answer and is kept open. */
-async function askOnce(port: number): Promise<Socket> {
+/** Opens a connection, receives one response and leaves the connection open. */
+async function openKeepAlive(port: number): Promise<Socket> {
   const socket = await open(port);
   socket.write('GET /health HTTP/1.1\r\nhost: x\r\n\r\n');
   await new Promise((resolve) => socket.once('data', resolve));
   return socket;
 }
 
-/** What comes until the other side closes. */
-function untilClosed(socket: Socket): Promise<string> {
+/** Returns the data received until the peer closes the connection. */
+function readUntilClosed(socket: Socket): Promise<string> {
   return new Promise((resolve) => {
     let text = '';
     socket.setEncoding('utf8').on('data', (chunk: string) => {

@@ -60,7 +60,7 @@ describe('api-server identities', () => {
   after(() => api?.kill());
 
   describe('roles', () => {
-    it('a viewer reads and changes nothing, an operator changes, an admin manages', async () => {
+    it('allow a viewer to read, an operator to change data, and an admin to manage users, keys and the audit log', async () => {
       const results = new Map<string, unknown[]>();
       for (const role of ['VIEWER', 'OPERATOR', 'ADMIN']) {
         const read = await as(role, '{ services { totalCount } }');
@@ -77,7 +77,7 @@ describe('api-server identities', () => {
       assert.deepEqual(results.get('ADMIN'), [[], [], []]);
     });
 
-    it('node gives nobody what its list would not', async () => {
+    it('restrict node and nodes in the same way as lists', async () => {
       const ids = [(await newKey()).id, await newUser()];
       const { data } = await as('ADMIN', '{ auditEvents { edges { node { id } } } }');
       ids.push(data.auditEvents.edges[0].node.id);
@@ -90,7 +90,7 @@ describe('api-server identities', () => {
       }
     });
 
-    it('a key without READ is told of what it changes, and is led no further', async () => {
+    it('return the changed object to a key without the scope READ, but no objects linked from it', async () => {
       const { data } = await as('OPERATOR', CREATE_SERVICE, { name: 'web' });
       const input = { serviceId: data.createService.id, environment: 'production', version: '1' };
       const { key } = await newKey({ scopes: ['DEPLOYMENTS', 'INCIDENTS', 'CATALOG'] });
@@ -103,11 +103,16 @@ describe('api-server identities', () => {
       const UPDATE = 'mutation ($id: ID!) { updateDeployment(input: { id: $id, weight: 5 })';
       const everything =
         'environment { deployments(first: 100) { edges { node { service { name incidents { totalCount } } } } } }';
-      for (const way of [everything, 'service { name }', 'release { commit }', 'incidents { totalCount }']) {
-        const led = await withKey(key, `${UPDATE} { id ${way} } }`, { id });
-        assert.deepEqual(codes(led), ['FORBIDDEN'], way);
-        assert.match(led.errors[0]!.message, /requires an API key with the scope READ/);
-        assert.doesNotMatch(led.text, /web/);
+      for (const selection of [
+        everything,
+        'service { name }',
+        'release { commit }',
+        'incidents { totalCount }',
+      ]) {
+        const response = await withKey(key, `${UPDATE} { id ${selection} } }`, { id });
+        assert.deepEqual(codes(response), ['FORBIDDEN'], selection);
+        assert.match(response.errors[0]!.message, /requires an API key with the scope READ/);
+        assert.doesNotMatch(response.text, /web/);
       }
       const open = `mutation ($input: OpenIncidentInput!) { openIncident(input: $input) { title causedBy { version } } }`;
       const incident = { ...input, version: undefined, title: 'down', severity: 'LOW', deploymentId: id };
@@ -116,7 +121,7 @@ describe('api-server identities', () => {
       assert.deepEqual(opened.data.openIncident, { title: 'down', causedBy: null });
     });
 
-    it('says what is lacking', async () => {
+    it('name the missing role in the error message', async () => {
       const { status, errors } = await as('VIEWER', CREATE_SERVICE, { name: 'web' });
       assert.equal(status, 200);
       assert.match(errors[0]!.message, /requires the role OPERATOR; the caller has the role VIEWER/);
@@ -124,7 +129,7 @@ describe('api-server identities', () => {
   });
 
   describe('API keys', () => {
-    it('let a program in, by either header, and are shown once', async () => {
+    it('authenticate clients in either header and are returned only once', async () => {
       const { key } = await newKey({ name: 'delivery', scopes: ['READ', 'DEPLOYMENTS'] });
       assert.match(key, /^pcf_/);
       const expected = {
@@ -145,7 +150,7 @@ describe('api-server identities', () => {
       assert.ok(!api.output.includes(key), 'the key is in the log');
     });
 
-    it('do what their scopes name, and no more', async () => {
+    it('allow only the operations of their scopes', async () => {
       const { key } = await newKey({ scopes: ['DEPLOYMENTS'] });
       const refused = await withKey(key, CREATE_SERVICE, { name: 'web' });
       assert.deepEqual(codes(refused), ['FORBIDDEN']);
@@ -155,7 +160,7 @@ describe('api-server identities', () => {
       assert.deepEqual(codes(await withKey(whole, CREATE_SERVICE, { name: 'web' })), []);
     });
 
-    it('can be given another name, other scopes and another end', async () => {
+    it('can be updated with another name, scopes and expiry', async () => {
       const { key, id } = await newKey({ scopes: ['DEPLOYMENTS'] });
       const update = (input: object) =>
         as(
@@ -167,7 +172,7 @@ describe('api-server identities', () => {
       const first = await update({ name: 'other', scopes: ['CATALOG', 'READ'], expiresAt });
       assert.deepEqual(first.data.updateApiKey, { name: 'other', scopes: ['CATALOG', 'READ'], expiresAt });
       await eventually(
-        'it may what it may',
+        'the new scopes apply',
         async () => codes(await withKey(key, CREATE_SERVICE, { name: 'web' })).length === 0,
       );
       const then = await update({ scopes: null, expiresAt: null });
@@ -181,7 +186,7 @@ describe('api-server identities', () => {
       assert.deepEqual(codes(await update({ expiresAt })), ['CONFLICT']);
     });
 
-    it('are refused when they were revoked, on other processes too', async () => {
+    it('are rejected after they are revoked, also by other processes', async () => {
       const { key, id } = await newKey();
       const other = await ApiProcess.start({
         PCF_API__DATABASE__URL: url,
@@ -194,7 +199,7 @@ describe('api-server identities', () => {
         const first = await as('ADMIN', revoke, { id });
         for (const [name, process] of Object.entries({ api, other })) {
           await eventually(
-            `${name} refuses it`,
+            `${name} rejects the key`,
             async () => (await process.graphql(ME, {}, { 'x-api-key': key })).status === 401,
           );
         }
@@ -204,11 +209,11 @@ describe('api-server identities', () => {
       }
     });
 
-    it('are refused when they are expired, changed or made up', async () => {
+    it('are rejected if they are expired, modified or unknown', async () => {
       const { key } = await newKey({ expiresAt: new Date(Date.now() + 3_600_000) });
       assert.equal((await withKey(key, ME)).status, 200);
       await postgres.query("UPDATE api_keys SET expires_at = now() - interval '1 second'", url);
-      await eventually('it is refused', async () => (await withKey(key, ME)).status === 401);
+      await eventually('the expired key is rejected', async () => (await withKey(key, ME)).status === 401);
       await postgres.query('UPDATE api_keys SET expires_at = NULL', url);
       const last = key.at(-1) === 'A' ? 'B' : 'A';
       const prefix = key.slice(0, 21);
@@ -223,7 +228,7 @@ describe('api-server identities', () => {
       }
     });
 
-    it('must have a name, a future and no empty list of scopes', async () => {
+    it('require a name, an expiry in the future and at least one scope in the list', async () => {
       for (const [input, field] of [
         [{ name: '', role: 'VIEWER' }, 'input.name'],
         [{ name: 'x', role: 'VIEWER', scopes: [] }, 'input.scopes'],
@@ -234,7 +239,7 @@ describe('api-server identities', () => {
       }
     });
 
-    it('when one was last used is written at the end, if not before', async () => {
+    it('have their time of last use written at shutdown at the latest', async () => {
       const other = await ApiProcess.start({ PCF_API__DATABASE__URL: url });
       await other.waitForReady();
       const { key, id } = await newKey();
@@ -251,7 +256,7 @@ describe('api-server identities', () => {
   });
 
   describe('users', () => {
-    it('are made, found and changed', async () => {
+    it('can be created, found and updated', async () => {
       const id = await newUser({ email: 'Ada@Example.com', role: 'VIEWER' });
       const { data } = await as(
         'ADMIN',
@@ -266,7 +271,7 @@ describe('api-server identities', () => {
       assert.deepEqual([codes(twice), twice.errors[0]!.extensions.field], [['CONFLICT'], 'input.email']);
     });
 
-    it('lose at once what they lose: role and entry', async () => {
+    it('lose a role and access within the TTL of the identity cache', async () => {
       await newUser({ email: 'root@example.com' });
       const id = await newUser();
       const token = {
@@ -279,16 +284,16 @@ describe('api-server identities', () => {
       );
       await as('ADMIN', UPDATE_USER, { input: { id, role: 'VIEWER' } });
       await eventually(
-        "the database's role counts, not the token's",
+        'the role in the database applies, not the role in the token',
         async () => (await me()).data.me.role === 'VIEWER',
       );
       await as('ADMIN', UPDATE_USER, { input: { id, disabled: true } });
-      await eventually('who is disabled is refused', async () => (await me()).status === 401);
+      await eventually('the disabled user is rejected', async () => (await me()).status === 401);
       await as('ADMIN', UPDATE_USER, { input: { id, disabled: false } });
-      await eventually('who is back is let in', async () => (await me()).status === 200);
+      await eventually('the re-enabled user is authenticated', async () => (await me()).status === 200);
     });
 
-    it('the last admin stays one, also when two take the role from each other', async () => {
+    it('include at least one enabled admin, also after concurrent changes', async () => {
       const [one, two] = [await newUser(), await newUser({ email: 'bob@example.com' })];
       const answers = await Promise.all([
         as('ADMIN', UPDATE_USER, { input: { id: one, role: 'VIEWER' } }),
@@ -302,7 +307,7 @@ describe('api-server identities', () => {
       assert.equal(row?.count, 1);
     });
 
-    it('a password is long enough, and never in the database as it is', async () => {
+    it('require a long password, of which only a hash is stored', async () => {
       const short = await as('ADMIN', CREATE_USER, {
         input: { email: 'x@example.com', name: 'X', role: 'VIEWER', password: 'short' },
       });
@@ -315,21 +320,21 @@ describe('api-server identities', () => {
     });
   });
 
-  describe('the audit', () => {
-    it('has every mutation: who, what, how it ended, and no secret', async () => {
+  describe('audit log', () => {
+    it('records the actor, action, outcome and subject of every mutation, without secrets', async () => {
       const id = await newUser({ password: 'a password of Ada' });
       await as('VIEWER', CREATE_SERVICE, { name: 'web' });
       await as('OPERATOR', CREATE_SERVICE, { name: 'Web' });
       const made = await as('OPERATOR', CREATE_SERVICE, { name: 'web' });
       const { data } = await as('ADMIN', AUDIT);
-      const seen = data.auditEvents.edges.map(({ node }: { node: Record<string, unknown> }) => [
+      const entries = data.auditEvents.edges.map(({ node }: { node: Record<string, unknown> }) => [
         node.actor,
         node.action,
         node.outcome,
         node.errorCode,
         node.subject,
       ]);
-      assert.deepEqual(seen, [
+      assert.deepEqual(entries, [
         ['token:pcf-api:operator', 'createService', 'SUCCEEDED', null, made.data.createService.id],
         ['token:pcf-api:operator', 'createService', 'FAILED', 'BAD_USER_INPUT', null],
         ['token:pcf-api:viewer', 'createService', 'DENIED', 'FORBIDDEN', null],
@@ -341,7 +346,7 @@ describe('api-server identities', () => {
       assert.equal(oldest.node.input.input.password, '***');
     });
 
-    it('is found by who, what and how it ended', async () => {
+    it('can be filtered by actor, action, outcome and time', async () => {
       await Promise.all(
         Array.from({ length: 20 }, (_, index) => as('OPERATOR', CREATE_SERVICE, { name: `s-${index}` })),
       );
@@ -354,7 +359,7 @@ describe('api-server identities', () => {
       assert.equal(await count({ to: '2020-01-01T00:00:00Z' }), 0);
     });
 
-    it('keeps what PostgreSQL can not, so that nothing escapes it', async () => {
+    it('records mutations whose input contains characters that PostgreSQL cannot store', async () => {
       const { errors } = await as('OPERATOR', CREATE_SERVICE, { name: 'a\0b\ud800' });
       assert.equal(errors[0]?.extensions.code, 'BAD_USER_INPUT');
       const { data } = await as('ADMIN', AUDIT, { filter: { outcome: ['FAILED'] } });
@@ -385,14 +390,14 @@ describe('api-server identities', () => {
       return { client, connected, ended };
     };
 
-    it('strangers are closed out at connection_init', async () => {
+    it('close connections without valid credentials at connection_init', async () => {
       for (const params of [{}, { authorization: 'Bearer wrong' }, { 'x-api-key': 'pcf_wrong' }]) {
         const { ended } = connect(params);
         assert.equal(((await ended) as { code: number }).code, 4_403);
       }
     });
 
-    it('a token in connectionParams or in the headers opens it', async () => {
+    it('accept a token in connectionParams or in the headers', async () => {
       const token = await bearer({ role: 'VIEWER' });
       for (const [params, headers] of [
         [token, {}],
@@ -405,7 +410,7 @@ describe('api-server identities', () => {
       }
     });
 
-    it('a key without the scope opens it, but gets nothing', async () => {
+    it('reject a subscription with a key that lacks the scope READ', async () => {
       const { key } = await newKey({ scopes: ['DEPLOYMENTS'] });
       const { client, ended } = connect({ 'x-api-key': key });
       const result = (await ended) as unknown as {
@@ -418,18 +423,20 @@ describe('api-server identities', () => {
       await client.dispose();
     });
 
-    it('it ends with the token', async () => {
-      const soon = Math.floor(Date.now() / 1_000) - 29; // within the skew for a second or two
+    it('are closed when the token expires', async () => {
+      const soon = Math.floor(Date.now() / 1_000) - 29; // 1 s left of the 30 s clock skew tolerance
       const { connected, ended } = connect(await bearer({ exp: soon }));
       await connected;
       assert.equal(((await ended) as { code: number }).code, 4_403);
     });
 
-    it('a revoked key receives no event later than the TTL of the identity cache', async () => {
+    it('send no event to a revoked key after the TTL of the identity cache', async () => {
       const { key, id } = await newKey({ scopes: ['READ'] });
       const { client, connected, ended } = connect({ 'x-api-key': key });
       await connected;
-      await eventually('it is subscribed', async () => /^pcf_api_subscribers 1$/m.test(await api.metrics()));
+      await eventually('the client is subscribed', async () =>
+        /^pcf_api_subscribers 1$/m.test(await api.metrics()),
+      );
       await as('ADMIN', 'mutation ($id: ID!) { revokeApiKey(input: { id: $id }) { id } }', { id });
       await new Promise((resolve) => setTimeout(resolve, 300));
       const { data } = await as('ADMIN', CREATE_SERVICE, { name: 'web' });
@@ -442,10 +449,10 @@ describe('api-server identities', () => {
     });
   });
 
-  describe('the first admin', () => {
+  describe('user create and key create', () => {
     const env = () => ({ PCF_API__DATABASE__URL: url });
 
-    it('is made by a command; a key too, printed alone', async () => {
+    it('create the first admin and an API key, and print only its ID or key', async () => {
       const user = await runRole(
         ['user', 'create', '--email', 'First@Example.com', '--role', 'admin', '--name', 'First'],
         env(),
@@ -469,7 +476,7 @@ describe('api-server identities', () => {
       assert.equal(audit.data.auditEvents.totalCount, 2);
     });
 
-    it('a command that can not be says why, and by its exit code whether to try again', async () => {
+    it('report the cause of a failure, and with the exit code whether to retry', async () => {
       const create = (email: string, more: Record<string, string> = env()) =>
         runRole(['user', 'create', '--email', email, '--role', 'admin'], more);
       assert.equal((await create('ada@example.com')).code, 0);
@@ -477,11 +484,11 @@ describe('api-server identities', () => {
       assert.deepEqual([twice.code, twice.stderr], [1, 'a user with this e-mail address already exists\n']);
       const wrong = await create('nonsense');
       assert.deepEqual([wrong.code, wrong.stderr], [64, '--email: must be an e-mail address\n']);
-      const away = await create('b@example.com', {
+      const unavailable = await create('b@example.com', {
         PCF_API__DATABASE__URL: 'postgresql://u:hush@127.0.0.1:1/x',
       });
-      assert.equal(away.code, 75);
-      assert.doesNotMatch(away.stderr + away.lastWords, /hush/);
+      assert.equal(unavailable.code, 75);
+      assert.doesNotMatch(unavailable.stderr + unavailable.lastWords, /hush/);
       assert.equal((await runRole(['user', 'create', '--email', 'a@b.de', '--role', 'god'], env())).code, 64);
     });
   });

@@ -29,7 +29,7 @@ describe('api-server jobs', () => {
   const opened: { runner: JobRunner; client: RedisClient }[] = [];
   let names = 0;
 
-  /** A runner with one kind of job, on a queue of its own. */
+  /** Starts a runner with one type of job, on its own queue. */
   const run = (
     handle: JobDefinition<{ n: number }>['handle'],
     { name = `job-${names++}`, ...more }: Partial<Settings['worker']> & { name?: string } = {},
@@ -66,14 +66,14 @@ describe('api-server jobs', () => {
   });
   after(() => redis?.stop());
 
-  it('a job is tried again until it succeeds', async () => {
+  it('retries a job until it succeeds', async () => {
     const attempts: number[] = [];
     const { runner, name, queue, registry } = run(async (_data, { attempt }) => {
       attempts.push(attempt);
       if (attempt < 3) throw new Error('not yet');
     });
     await runner.enqueue(name, { n: 1 }, { id: 'a:1' });
-    await eventually('it is done', async () => (await queue.getCompletedCount()) === 1);
+    await eventually('the job is completed', async () => (await queue.getCompletedCount()) === 1);
     assert.deepEqual(attempts, [1, 2, 3]);
     assert.match(
       await registry.metrics(),
@@ -81,18 +81,18 @@ describe('api-server jobs', () => {
     );
   });
 
-  it('a job that is put in twice under one id is done once', async () => {
+  it('runs a job once that is enqueued twice with the same ID', async () => {
     const done: number[] = [];
     const { runner, name } = run(async ({ n }) => void done.push(n));
     await runner.enqueue(name, { n: 1 }, { id: 'same' });
-    await eventually('it is done', () => done.length === 1);
+    await eventually('the job is completed', () => done.length === 1);
     await runner.enqueue(name, { n: 2 }, { id: 'same' });
     await runner.enqueue(name, { n: 3 }, { id: 'other' });
-    await eventually('the other is done', () => done.includes(3));
+    await eventually('the job with another ID is completed', () => done.includes(3));
     assert.deepEqual(done, [1, 3]);
   });
 
-  it('what fails for good is a dead letter that can be looked at and put back', async () => {
+  it('stores a job that failed permanently as a dead letter, which can be listed and retried', async () => {
     let works = false;
     const { runner, name, queue, registry } = run(
       async () => {
@@ -101,7 +101,7 @@ describe('api-server jobs', () => {
       { name: 'grafana-deployment', attempts: 2 },
     );
     await runner.enqueue(name, { n: 1 }, { id: 'lost' });
-    await eventually('it is dead', async () => (await queue.getFailedCount()) === 1);
+    await eventually('the job has failed', async () => (await queue.getFailedCount()) === 1);
     assert.match(await registry.metrics(), /pcf_api_job_dead_letters_total\{queue="grafana-deployment"\} 1/);
     const env = { PCF_API__REDIS__URL: redis!.url, PCF_API__DATABASE__URL: 'postgresql://localhost/none' };
     const { stdout } = await runRole(['jobs', 'dead', '--json'], env);
@@ -112,22 +112,22 @@ describe('api-server jobs', () => {
     );
     works = true;
     assert.equal((await runRole(['jobs', 'retry', name, 'lost'], env)).code, 0);
-    await eventually('it is done', async () => (await queue.getCompletedCount()) === 1);
+    await eventually('the job is completed', async () => (await queue.getCompletedCount()) === 1);
     assert.equal((await runRole(['jobs', 'retry', 'nonsense'], env)).code, 64);
   });
 
-  it('what is hopeless is not tried again', async () => {
+  it('does not retry a job that fails with HopelessJobError', async () => {
     let tries = 0;
     const { runner, name, queue } = run(async () => {
       tries += 1;
       throw new HopelessJobError('gone');
     });
     await runner.enqueue(name, { n: 1 });
-    await eventually('it is dead', async () => (await queue.getFailedCount()) === 1);
+    await eventually('the job has failed', async () => (await queue.getFailedCount()) === 1);
     assert.equal(tries, 1);
   });
 
-  it('a job that takes too long is told to stop, and tried again', async () => {
+  it('aborts a job at its timeout and retries it', async () => {
     const reasons: string[] = [];
     const { runner, name } = run(
       async (_data, { signal }) => {
@@ -139,13 +139,13 @@ describe('api-server jobs', () => {
     );
     runner.queues[0]?.on('error', (error) => reasons.push(error.message));
     await runner.enqueue(name, { n: 1 });
-    await eventually('it has failed', async () => (await runner.queues[0]?.getFailedCount()) === 1);
+    await eventually('the job has failed', async () => (await runner.queues[0]?.getFailedCount()) === 1);
     const [job] = (await runner.queues[0]?.getFailed()) ?? [];
     assert.match(String(job?.failedReason), /timeout/);
     assert.equal(job?.attemptsMade, 2);
   });
 
-  it('closing lets the running job end and takes no other', async () => {
+  it('completes the running job on close and starts no other job', async () => {
     const events: string[] = [];
     let finish: () => void = () => undefined;
     const { runner, name } = run(
@@ -160,26 +160,26 @@ describe('api-server jobs', () => {
     );
     await runner.enqueue(name, { n: 1 });
     await runner.enqueue(name, { n: 2 });
-    await eventually('it runs', () => events.length === 1);
+    await eventually('the first job is running', () => events.length === 1);
     const closed = runner.close(10_000);
     setTimeout(finish, 200);
     await closed;
     assert.deepEqual(events, ['start 1', 'end 1']);
   });
 
-  it('jobs continue after connections to Redis were lost, and none is missing', async () => {
+  it('runs every job after connections to Redis were lost', async () => {
     const done = new Set<number>();
     const { runner, name } = run(async ({ n }) => void done.add(n));
     await runner.enqueue(name, { n: 1 });
-    await eventually('it is done', () => done.has(1));
+    await eventually('the job is completed', () => done.has(1));
     const client = new Redis(redis!.url);
     await client.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
     client.disconnect();
     await Promise.all(Array.from({ length: 20 }, (_, index) => runner.enqueue(name, { n: index + 2 })));
-    await eventually('all are done', () => done.size === 21);
+    await eventually('all jobs are completed', () => done.size === 21);
   });
 
-  it('retention deletes what is old in small steps and leaves the rest', async () => {
+  it('deletes expired records in batches and retains the others', async () => {
     const postgres = await sharedPostgres();
     const url = await postgres.createDatabase();
     await postgres.query('CREATE TABLE things (at timestamptz)', url);
@@ -190,8 +190,8 @@ describe('api-server jobs', () => {
     await using under = await openDatabase(url);
     const day = 86_400_000;
     const rule = { table: 'things', where: 'at < $1', keepMs: 9.5 * day };
-    const forever = { table: 'nonsense', where: 'at < $1', keepMs: 0 };
-    const { handle } = retentionJob(under.database.dataSource, [forever, rule], 1_000);
+    const unlimited = { table: 'nonsense', where: 'at < $1', keepMs: 0 };
+    const { handle } = retentionJob(under.database.dataSource, [unlimited, rule], 1_000);
     const context = {
       signal: new AbortController().signal,
       attempt: 1,
@@ -204,10 +204,10 @@ describe('api-server jobs', () => {
     assert.equal(await count(), 2_500);
     assert.equal(under.events.filter(({ text }) => text.includes('DELETE FROM things')).length, 3);
     await handle({}, context);
-    assert.equal(await count(), 2_500, 'once more changes nothing');
+    assert.equal(await count(), 2_500, 'a second run deletes nothing');
   });
 
-  it('the worker annotates each deployment in Grafana once, through crashes of either', async function () {
+  it('annotates each deployment in Grafana once, despite errors of Grafana and a crash of the worker', async function () {
     this.timeout(60_000);
     const postgres = await sharedPostgres();
     const url = await migratedDatabase();
@@ -229,7 +229,7 @@ describe('api-server jobs', () => {
     grafana.failing = 3;
     let worker = await ApiProcess.start(env, undefined, 'worker');
     try {
-      await eventually('all are there', () => grafana.annotations.size === 5);
+      await eventually('all deployments are annotated', () => grafana.annotations.size === 5);
       assert.equal((await worker.fetch('/health')).status, 200);
       await worker.waitForReady();
       assert.match(await worker.metrics(), /pcf_api_jobs\{queue="grafana-deployment",state="waiting"\} 0/);
@@ -242,8 +242,12 @@ describe('api-server jobs', () => {
       );
       worker = await ApiProcess.start(env, undefined, 'worker');
       const texts = () => [...grafana.annotations.values()].map(({ text }) => text);
-      await eventually('they have ended', () => texts().every((text) => text.endsWith('succeeded')), 30_000);
-      assert.equal(grafana.annotations.size, 5, 'changed, not added');
+      await eventually(
+        'all annotations are updated',
+        () => texts().every((text) => text.endsWith('succeeded')),
+        30_000,
+      );
+      assert.equal(grafana.annotations.size, 5, 'annotations are updated, not added');
       assert.deepEqual(new Set(grafana.tokens), new Set(['Bearer hush-hush']));
       worker.signal('SIGTERM');
       const { code, stdout } = await worker.ended;
@@ -255,7 +259,7 @@ describe('api-server jobs', () => {
     }
   });
 
-  it('an annotation tells how the deployment stands, not how it stood when its job was queued', async () => {
+  it('annotates the current status of the deployment, not the status at the time of enqueueing', async () => {
     const domain = await DomainUnderTest.start();
     const grafana = await FakeGrafana.start();
     try {
@@ -276,25 +280,26 @@ describe('api-server jobs', () => {
       const text = () => [...grafana.annotations.values()].map((annotation) => annotation.text);
       assert.deepEqual(text(), ['web 1.0.0 in production: in progress']);
 
-      // One is about to write that it is in progress, while it ends and another one writes that.
-      let go: () => void = () => undefined;
-      const held = new Promise<void>((resolve) => {
+      // The first job is about to write the status in progress. Meanwhile the deployment
+      // finishes, and a second job writes the final status.
+      let unblock: () => void = () => undefined;
+      const blocked = new Promise<void>((resolve) => {
         grafana.beforeChange = () => {
           grafana.beforeChange = async () => undefined;
           resolve();
-          return new Promise((free) => {
-            go = free;
+          return new Promise((continueChange) => {
+            unblock = continueChange;
           });
         };
       });
       const first = annotate.handle({ uuid }, context);
-      await held;
+      await blocked;
       await domain.finish(id);
       await annotate.handle({ uuid }, context);
-      go();
+      unblock();
       await first;
       assert.deepEqual(text(), ['web 1.0.0 in production: succeeded']);
-      await annotate.handle({ uuid: crypto.randomUUID() }, context); // one that is no longer kept
+      await annotate.handle({ uuid: crypto.randomUUID() }, context); // a deployment that was deleted
       assert.equal(grafana.annotations.size, 1);
     } finally {
       grafana.stop();
@@ -302,7 +307,7 @@ describe('api-server jobs', () => {
     }
   });
 
-  it('a worker without Redis says that it needs one', async () => {
+  it('exits with code 78 and names the missing setting if Redis is not configured', async () => {
     const ended = await runRole(['worker'], { PCF_API__DATABASE__URL: 'postgresql://localhost/none' });
     assert.equal(ended.code, 78);
     assert.match(ended.lastWords, /redis\.url: is required/);
