@@ -80,7 +80,7 @@ describe('api-server login', () => {
     const create = 'mutation ($input: CreateUserInput!) { createUser(input: $input) { id } }';
     const input = { email: EMAIL, name: 'Ada', role: 'OPERATOR', password: PASSWORD };
     assert.deepEqual((await api.graphql(create, { input })).errors, []);
-    subnet += 1; // client addresses per test: without Redis, processes count in memory
+    subnet += 1; // new client addresses per test: without Redis, processes count in memory
   });
   after(async () => {
     await Promise.all([auth?.kill(), api?.kill()]);

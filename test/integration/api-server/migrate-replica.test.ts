@@ -20,7 +20,7 @@ describe('api-server migrate: backfill with a lagging replica', () => {
   const images: string[] = [];
   let primary: TestPostgres;
   let replica: TestPostgres;
-  /** URL of the superuser. `ordinary` is the URL of a role without privileges. */
+  /** URL of the superuser. `ordinary` is the URL of a role that is no superuser. */
   let url: string;
   let ordinary: string;
   let onReplica: string;

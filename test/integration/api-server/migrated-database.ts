@@ -1,4 +1,4 @@
-/** Migrated databases. `migrate up` runs once and its database is copied, because each run takes about 1 s. */
+/** Migrated databases. `migrate up` runs once, and its database is copied: a run takes about 1 s. */
 import { sharedPostgres } from '../../support/postgres.js';
 import { runRole } from './api-process.js';
 

@@ -1,4 +1,4 @@
-/** Sends null for each argument, input field and list item of the schema, as a variable with a default value. */
+/** Sends null for each argument, input field and list item, as a variable with a default value. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import {

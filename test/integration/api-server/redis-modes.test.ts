@@ -302,7 +302,7 @@ async function formCluster(nodes: TestRedis[], buses: number[]): Promise<void> {
   await Promise.all(
     masters.map((admin, index) => admin!.call('CLUSTER', 'ADDSLOTSRANGE', ...(ranges[index] ?? []))),
   );
-  const known = async (count: number) =>
+  const allNodesKnow = async (count: number) =>
     (await Promise.all(admins.map((admin) => admin.call('CLUSTER', 'INFO')))).every((info) =>
       String(info).includes(`cluster_known_nodes:${count}`),
     );
