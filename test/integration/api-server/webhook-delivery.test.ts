@@ -21,7 +21,7 @@ import { eventually } from '../../support/pcf-api.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
 import { DomainUnderTest } from './domain-under-test.js';
 
-const SECRET = `whsec_${Buffer.from('a secret that nobody else knows').toString('base64')}`;
+const SECRET = `whsec_${Buffer.from('a signing secret for the tests only').toString('base64')}`;
 
 interface Received {
   headers: IncomingHttpHeaders;
