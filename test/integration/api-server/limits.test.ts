@@ -37,14 +37,14 @@ describe('api-server limits', () => {
     const { errors = [] } = (await response.json()) as { errors?: { extensions: { code: string } }[] };
     return [response.status, errors[0]?.extensions.code];
   };
-  /** Nobody can read services as long as it is held. */
+  /** Blocks all reads of services until the connection is closed. */
   const lockServices = async (): Promise<pg.Client> => {
     const lock = new pg.Client({ connectionString: url });
     await lock.connect();
     await lock.query('BEGIN; LOCK TABLE services IN ACCESS EXCLUSIVE MODE');
     return lock;
   };
-  const waiting = async () => {
+  const countBlockedStatements = async () => {
     const rows = await postgres.query<{ count: number }>(
       `SELECT count(*)::int AS count FROM pg_stat_activity
        WHERE application_name = 'pcf-api' AND state = 'active' AND wait_event_type = 'Lock' AND datname = current_database()`,
@@ -66,18 +66,21 @@ describe('api-server limits', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('what takes longer than the deadline is answered 504, and ended in the database', async () => {
+  it('answers 504 to an operation that exceeds the deadline, and cancels its statement in the database', async () => {
     const server = await start({ PCF_API__GRAPHQL__DEADLINE: '300ms' });
-    await server.graphql(SERVICES); // known from now on; a new one goes another way, to the same end
+    await server.graphql(SERVICES); // cached: a new document takes another code path
     const lock = await lockServices();
     try {
       for (const query of [SERVICES, SERVICES.replace('Services', 'Another')]) {
         const running = server.graphql(query);
-        await eventually('it waits', async () => (await waiting()) === 1);
+        await eventually(
+          'the statement waits for the lock',
+          async () => (await countBlockedStatements()) === 1,
+        );
         const { status, errors, data } = await running;
         assert.deepEqual([status, errors[0]?.extensions.code, data], [504, 'DEADLINE_EXCEEDED', undefined]);
         assert.match(errors[0]?.message ?? '', /longer than 0\.3 s/);
-        await eventually('it was cancelled', async () => (await waiting()) === 0);
+        await eventually('the statement is cancelled', async () => (await countBlockedStatements()) === 0);
       }
     } finally {
       await lock.end();
@@ -85,7 +88,7 @@ describe('api-server limits', () => {
     assert.equal((await server.graphql(SERVICES)).status, 200);
   });
 
-  it('so is one event of a subscription, which continues with the next', async () => {
+  it('reports DEADLINE_EXCEEDED for a subscription event that exceeds the deadline, and continues with the next event', async () => {
     const server = await start({ PCF_API__GRAPHQL__DEADLINE: '300ms' });
     const record = async (serviceId: string, version: string) => {
       const input = { serviceId, version, environment: 'production', idempotencyKey: version };
@@ -95,14 +98,16 @@ describe('api-server limits', () => {
       assert.deepEqual(errors, []);
     };
     const { data } = await server.graphql('mutation { createService(input: { name: "timed" }) { id } }');
-    await record(data.createService.id, '0'); // makes the environment
+    await record(data.createService.id, '0'); // creates the environment
     const socket = await TestSocket.connect(server.port);
     const CHANGED = 'subscription Timed { deploymentChanged { deployment { version service { name } } } }';
     socket.subscribe(CHANGED);
-    await eventually('it is subscribed', async () => /pcf_api_subscribers 1/.test(await server.metrics()));
+    await eventually('the subscription is active', async () =>
+      /pcf_api_subscribers 1/.test(await server.metrics()),
+    );
     const lock = await lockServices();
     try {
-      // Past the API, whose own statements would wait for the lock, too.
+      // Written directly to the database: statements of the API would wait for the lock, too.
       await postgres.query(
         `INSERT INTO domain_events (kind, subject_id, service_id, environment, payload)
          SELECT 'DEPLOYMENT_UPDATED', id, service_id, environment, '{}' FROM deployments`,
@@ -111,7 +116,7 @@ describe('api-server limits', () => {
       await postgres.query('NOTIFY pcf_events', url);
       const { type, payload } = await socket.next();
       assert.deepEqual([type, payload.errors[0].extensions.code], ['next', 'DEADLINE_EXCEEDED']);
-      await eventually('it was cancelled', async () => (await waiting()) === 0);
+      await eventually('the statement is cancelled', async () => (await countBlockedStatements()) === 0);
     } finally {
       await lock.end();
     }
@@ -127,12 +132,12 @@ describe('api-server limits', () => {
     assert.match(metrics, /graphql_operation_errors_total\{operation="Timed",type="subscription"\} 1/);
   });
 
-  it('what nobody waits for any more is ended in the database', async () => {
+  it('cancels the statement in the database when the client aborts its request', async () => {
     const server = await start();
     const lock = await lockServices();
     try {
       const abort = new AbortController();
-      const gone = assert.rejects(
+      const aborted = assert.rejects(
         server.fetch('/graphql', {
           method: 'POST',
           headers: { 'content-type': 'application/json' },
@@ -140,22 +145,25 @@ describe('api-server limits', () => {
           signal: abort.signal,
         }),
       );
-      await eventually('it waits', async () => (await waiting()) === 1);
+      await eventually(
+        'the statement waits for the lock',
+        async () => (await countBlockedStatements()) === 1,
+      );
       abort.abort();
-      await gone;
-      await eventually('it was cancelled', async () => (await waiting()) === 0);
+      await aborted;
+      await eventually('the statement is cancelled', async () => (await countBlockedStatements()) === 0);
     } finally {
       await lock.end();
     }
   });
 
-  it('the schema can be asked for within the limits, where it may be asked for at all', async () => {
+  it('allows an introspection query within the default limits', async () => {
     const server = await start();
     const { status, errors } = await server.graphql(getIntrospectionQuery());
     assert.deepEqual([status, errors], [200, []]);
   });
 
-  it('what it costs depends on the variables, each time', async () => {
+  it('computes the cost of an operation from the variables of each request', async () => {
     const server = await start({ PCF_API__GRAPHQL__MAX_COST: '100' });
     const query = 'query Some($n: Int) { services(first: $n) { edges { node { id } } } }';
     const statuses: number[] = [];
@@ -163,7 +171,7 @@ describe('api-server limits', () => {
     assert.deepEqual(statuses, [200, 400, 200, 400]);
   });
 
-  it('with only_trusted nothing else runs, however it is asked for', async () => {
+  it('with only_trusted, rejects untrusted documents in every form of request', async () => {
     const other = 'query Other { services { totalCount } }';
     writeFileSync(join(folder, 'documents.json'), JSON.stringify({ [sha256(SERVICES)]: SERVICES }));
     writeFileSync(join(folder, 'other.graphql'), other);
@@ -174,24 +182,24 @@ describe('api-server limits', () => {
       PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: folder,
     });
     const persisted = (query: string) => ({ persistedQuery: { version: 1, sha256Hash: sha256(query) } });
-    const fine = [
+    const trusted = [
       { query: SERVICES },
       { documentId: `sha256:${sha256(SERVICES)}` },
       { extensions: persisted(other) },
       { query: other, extensions: persisted(other) },
     ];
-    for (const body of [...fine, ...fine]) {
+    for (const body of [...trusted, ...trusted]) {
       const response = await post(server, body);
       assert.equal(response.status, 200, JSON.stringify(body));
       assert.match(await response.text(), /^\{"data":\{"services":\{"totalCount":\d/);
     }
-    const stranger = '{ services { totalCount } }';
+    const untrusted = '{ services { totalCount } }';
     const refused = [
-      { query: stranger },
+      { query: untrusted },
       { query: `${SERVICES} ` },
-      { extensions: persisted(stranger) },
-      { query: stranger, extensions: persisted(stranger) },
-      { documentId: sha256(stranger) },
+      { extensions: persisted(untrusted) },
+      { query: untrusted, extensions: persisted(untrusted) },
+      { documentId: sha256(untrusted) },
     ];
     for (const body of [...refused, ...refused]) {
       assert.deepEqual(
@@ -204,7 +212,7 @@ describe('api-server limits', () => {
     const get = (text: string) =>
       server.fetch(`/graphql?extensions=${encodeURIComponent(JSON.stringify(persisted(text)))}`, preflight);
     assert.equal((await get(SERVICES)).status, 200);
-    assert.deepEqual(await codeOf(await get(stranger)), [400, 'UNTRUSTED_DOCUMENT']);
+    assert.deepEqual(await codeOf(await get(untrusted)), [400, 'UNTRUSTED_DOCUMENT']);
 
     const socket = await TestSocket.connect(server.port);
     socket.subscribe('subscription { deploymentChanged { cursor } }');
@@ -215,13 +223,15 @@ describe('api-server limits', () => {
       id: 'by hash',
       payload: { query: '', extensions: persisted(CHANGED) },
     });
-    await eventually('both are let in', async () => /pcf_api_subscribers 2/.test(await server.metrics()));
+    await eventually('both subscriptions are active', async () =>
+      /pcf_api_subscribers 2/.test(await server.metrics()),
+    );
     socket.end();
   });
 
-  it('says at start what is wrong with the trusted documents', async () => {
+  it('reports invalid trusted documents at startup and exits with the configuration exit code', async () => {
     const file = join(folder, 'documents.json');
-    const lastWords = async (env: Env) => {
+    const startupError = async (env: Env) => {
       const ended = await runRole(['serve'], {
         PCF_API__DATABASE__URL: url,
         PCF_API__GRAPHQL__ONLY_TRUSTED: 'true',
@@ -230,19 +240,19 @@ describe('api-server limits', () => {
       assert.equal(ended.code, EXIT.config);
       return ended.lastWords;
     };
-    assert.match(await lastWords({}), /graphql: only_trusted requires trusted_documents/);
+    assert.match(await startupError({}), /graphql: only_trusted requires trusted_documents/);
     assert.match(
-      await lastWords({ PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: file }),
+      await startupError({ PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: file }),
       /trusted_documents: cannot be loaded: ENOENT/,
     );
     writeFileSync(file, JSON.stringify({ abc: SERVICES }));
     assert.match(
-      await lastWords({ PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: file }),
+      await startupError({ PCF_API__GRAPHQL__TRUSTED_DOCUMENTS: file }),
       /abc is not the SHA-256 hash of its document/,
     );
   });
 
-  it('a GET has an ETag, and is answered 304 when nothing changed', async () => {
+  it('sends an ETag with GET responses, and answers 304 for an unchanged result', async () => {
     const server = await start();
     const get = (headers: Record<string, string> = {}) =>
       server.fetch(`/graphql?query=${encodeURIComponent('{ services { edges { node { name } } } }')}`, {
@@ -260,17 +270,21 @@ describe('api-server limits', () => {
     assert.match(await changed.text(), /tagged/);
   });
 
-  it('packs large answers as the client wants them', async () => {
+  it('compresses large responses with an encoding that the client accepts', async () => {
     const server = await start();
     const encodings: (string | undefined)[] = [];
     for (const encoding of ['br', 'gzip', 'identity', 'gzip;q=0']) {
       encodings.push(await encodingOf(server.port, getIntrospectionQuery(), encoding));
     }
     assert.deepEqual(encodings, ['br', 'gzip', undefined, undefined]);
-    assert.equal(await encodingOf(server.port, '{ __typename }', 'gzip'), undefined, 'a small one');
+    assert.equal(
+      await encodingOf(server.port, '{ __typename }', 'gzip'),
+      undefined,
+      'a small response is not compressed',
+    );
   });
 
-  it('tells browsers to be careful, and lets only pages of known origins in', async () => {
+  it('sets security headers, and allows CORS only for configured origins', async () => {
     const server = await start({
       PCF_API__SERVER__CORS_ORIGINS: 'https://app.example.com,https://b.example.com',
     });
@@ -282,13 +296,13 @@ describe('api-server limits', () => {
     const known = await preflight('https://app.example.com');
     assert.equal(known.status, 204);
     assert.equal(known.headers.get('access-control-allow-origin'), 'https://app.example.com');
-    const stranger = await preflight('https://evil.example.com');
-    assert.equal(stranger.headers.get('access-control-allow-origin'), null);
+    const unknown = await preflight('https://evil.example.com');
+    assert.equal(unknown.headers.get('access-control-allow-origin'), null);
     const { headers } = await server.graphql('{ __typename }', {}, { origin: 'https://b.example.com' });
     assert.equal(headers.get('access-control-allow-origin'), 'https://b.example.com');
     assert.equal(headers.get('x-content-type-options'), 'nosniff');
     assert.equal(headers.get('content-security-policy'), "default-src 'none'; frame-ancestors 'none'");
-    assert.equal(headers.get('strict-transport-security'), null, 'only over TLS');
+    assert.equal(headers.get('strict-transport-security'), null, 'HSTS is only for TLS');
     await server.kill();
     const bad = await runRole(['serve'], { PCF_API__DATABASE__URL: url, PCF_API__SERVER__CORS_ORIGINS: '*' });
     assert.equal(bad.code, EXIT.config);
@@ -298,14 +312,14 @@ describe('api-server limits', () => {
     );
   });
 
-  it('without origins a page of another site is told nothing that would let it read', async () => {
+  it('sends no CORS headers if no origins are configured', async () => {
     const server = await start();
     const { headers } = await server.graphql('{ __typename }', {}, { origin: 'https://app.example.com' });
     assert.equal(headers.get('access-control-allow-origin'), null);
   });
 });
 
-/** fetch() unpacks, and hides that it was packed. */
+/** Uses node:http, because fetch() decompresses the response. */
 function encodingOf(port: number, query: string, accepted: string): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const headers = { 'content-type': 'application/json', 'accept-encoding': accepted };

@@ -12,7 +12,7 @@ const PASSWORD = 'a password of Ada';
 interface Answer {
   status: number;
   headers: Headers;
-  // biome-ignore lint/suspicious/noExplicitAny: the shape is what each test asks for
+  // biome-ignore lint/suspicious/noExplicitAny: the shape depends on the test
   body: any;
 }
 
@@ -22,7 +22,7 @@ describe('api-server login', () => {
   let redis: TestRedis | undefined;
   let auth: ApiProcess;
   let api: ApiProcess;
-  let salt = 0;
+  let subnet = 0;
 
   const post = async (path: string, body: unknown, to = auth, headers = {}): Promise<Answer> => {
     const response = await to.fetch(`/auth/${path}`, {
@@ -62,7 +62,7 @@ describe('api-server login', () => {
     );
 
   before(async function () {
-    this.timeout(240_000); // Redis may have to be installed
+    this.timeout(240_000); // the first run installs Redis
     redis = await startRedis();
     postgres = await sharedPostgres();
     url = await migratedDatabase();
@@ -80,16 +80,16 @@ describe('api-server login', () => {
     const create = 'mutation ($input: CreateUserInput!) { createUser(input: $input) { id } }';
     const input = { email: EMAIL, name: 'Ada', role: 'OPERATOR', password: PASSWORD };
     assert.deepEqual((await api.graphql(create, { input })).errors, []);
-    salt += 1; // each test from an address of its own: without Redis the processes remember
+    subnet += 1; // new client addresses per test: without Redis, processes count in memory
   });
   after(async () => {
     await Promise.all([auth?.kill(), api?.kill()]);
     await redis?.stop();
   });
 
-  const from = (host: number) => ({ 'x-forwarded-for': `10.0.${salt}.${host}` });
+  const from = (host: number) => ({ 'x-forwarded-for': `10.0.${subnet}.${host}` });
 
-  it('a password gives a token that the API takes, and one to continue with', async () => {
+  it('a correct password returns an access token that the API accepts, and a refresh token', async () => {
     const answer = await login(PASSWORD, 'ADA@example.com');
     assert.equal(answer.status, 200);
     assert.equal(answer.headers.get('cache-control'), 'no-store');
@@ -104,7 +104,7 @@ describe('api-server login', () => {
     assert.ok(data.me.user.lastLoginAt);
   });
 
-  it('a wrong password, an account that is not there or disabled: one answer for all', async () => {
+  it('returns the same error for a wrong password, a missing account and a disabled account', async () => {
     const answers = [await login('wrong'), await login(PASSWORD, 'nobody@example.com')];
     await postgres.query('UPDATE users SET disabled_at = now()', url);
     answers.push(await login());
@@ -119,7 +119,7 @@ describe('api-server login', () => {
     assert.deepEqual(bodies[0], [401, 'invalid e-mail address or password', 'UNAUTHENTICATED']);
   });
 
-  it('a refresh token is good once, and gives the next', async () => {
+  it('a refresh token can be used once, and returns the next one', async () => {
     const first = await tokens();
     const second = await refresh(first.refreshToken);
     assert.equal(second.status, 200);
@@ -128,11 +128,11 @@ describe('api-server login', () => {
     assert.equal((await refresh(second.body.refreshToken)).status, 200);
   });
 
-  it('one that is used twice ends its whole family, and no other', async () => {
+  it('reuse of a refresh token revokes its token family, and no other', async () => {
     const [stolen, other] = [await tokens(), await tokens()];
     const next = await refresh(stolen.refreshToken);
     assert.equal((await refresh(stolen.refreshToken)).status, 401);
-    assert.equal((await refresh(next.body.refreshToken)).status, 401, 'the family must have ended');
+    assert.equal((await refresh(next.body.refreshToken)).status, 401, 'the family must be revoked');
     assert.equal((await refresh(other.refreshToken)).status, 200);
     const [event] = await postgres.query<{ outcome: string; error_code: string; actor_name: string }>(
       "SELECT outcome, error_code, actor_name FROM audit_events WHERE action = 'refresh' ORDER BY occurred_at",
@@ -142,7 +142,7 @@ describe('api-server login', () => {
     assert.ok(auth.logs.some(({ level, msg }) => level === 'warn' && /refresh token reused/.test(`${msg}`)));
   });
 
-  it('of many who come with one token at once, one is let in, and then nobody', async () => {
+  it('concurrent use of one refresh token succeeds once, then revokes the token family', async () => {
     const { refreshToken } = await tokens();
     const answers = await Promise.all(Array.from({ length: 8 }, () => refresh(refreshToken)));
     const good = answers.filter(({ status }) => status === 200);
@@ -150,14 +150,14 @@ describe('api-server login', () => {
     assert.equal((await refresh(good[0]!.body.refreshToken)).status, 401);
   });
 
-  it('it ends with time, with the user, with a new password, and with the logout', async () => {
+  it('rejects a refresh token after its expiry, a logout, a password change, or when its user is disabled', async () => {
     const expired = await tokens();
     await postgres.query("UPDATE refresh_tokens SET expires_at = now() - interval '1 s'", url);
     assert.equal((await refresh(expired.refreshToken)).status, 401);
 
-    const left = await tokens();
-    assert.equal((await post('logout', { refreshToken: left.refreshToken })).status, 204);
-    assert.equal((await refresh(left.refreshToken)).status, 401);
+    const loggedOut = await tokens();
+    assert.equal((await post('logout', { refreshToken: loggedOut.refreshToken })).status, 204);
+    assert.equal((await refresh(loggedOut.refreshToken)).status, 401);
     assert.equal((await post('logout', { refreshToken: 'pcfr_unknown' })).status, 204);
 
     const changed = await tokens();
@@ -168,12 +168,12 @@ describe('api-server login', () => {
     assert.equal((await refresh(change.body.refreshToken)).status, 200);
     assert.deepEqual([(await login()).status, (await login(newPassword)).status], [401, 200]);
 
-    const gone = (await login(newPassword)).body;
+    const disabledUser = (await login(newPassword)).body;
     await postgres.query('UPDATE users SET disabled_at = now()', url);
-    assert.equal((await refresh(gone.refreshToken)).status, 401);
+    assert.equal((await refresh(disabledUser.refreshToken)).status, 401);
   });
 
-  it('an admin who sets a password ends every login', async () => {
+  it('setting a password as an admin revokes all refresh tokens of the user', async () => {
     const { refreshToken } = await tokens();
     const { data } = await api.graphql('{ users { edges { node { id } } } }');
     const set = 'mutation ($input: SetUserPasswordInput!) { setUserPassword(input: $input) { id } }';
@@ -183,7 +183,7 @@ describe('api-server login', () => {
     assert.equal((await login('set by an admin')).status, 200);
   });
 
-  it('who guesses has to wait, even with the right password; others do not', async () => {
+  it('throttles an address after failed logins, even with the correct password, but not other addresses', async () => {
     const guess = (host: number, password = 'wrong', email = EMAIL) =>
       post('login', { email, password }, auth, from(host));
     const statuses = [];
@@ -194,13 +194,13 @@ describe('api-server login', () => {
     assert.equal(body.errors[0].extensions.code, 'RATE_LIMITED');
     const seconds = Number(headers.get('retry-after'));
     assert.ok(seconds > 0 && seconds <= 15 * 60, `${seconds}`);
-    assert.equal((await guess(2, PASSWORD)).status, 200, 'from elsewhere the account is open');
-    const pretending = { 'x-forwarded-for': `192.0.2.9, ${from(1)['x-forwarded-for']}` };
-    const pretended = await post('login', { email: EMAIL, password: 'wrong' }, auth, pretending);
-    assert.equal(pretended.status, 429, 'what a client says of itself does not count');
+    assert.equal((await guess(2, PASSWORD)).status, 200, 'another address is not throttled');
+    const spoofedHeaders = { 'x-forwarded-for': `192.0.2.9, ${from(1)['x-forwarded-for']}` };
+    const spoofed = await post('login', { email: EMAIL, password: 'wrong' }, auth, spoofedHeaders);
+    assert.equal(spoofed.status, 429, 'an address that the client adds to X-Forwarded-For is ignored');
   });
 
-  it('who guesses many at once gets no more tries, and success forgets what failed before', async () => {
+  it('concurrent logins get no extra attempts, and a successful login resets the counter', async () => {
     const guess = (password: string) => post('login', { email: EMAIL, password }, auth, from(3));
     for (let round = 0; round < 3; round += 1) {
       assert.deepEqual([(await guess('wrong')).status, (await guess('wrong')).status], [401, 401]);
@@ -210,17 +210,17 @@ describe('api-server login', () => {
     assert.equal(many.filter(({ status }) => status === 401).length, 4);
   });
 
-  it('nobody can lock another one out from a single address, however often they try', async () => {
+  it('failed logins from one address do not lock the account for other addresses', async () => {
     const guess = () => post('login', { email: EMAIL, password: 'wrong' }, auth, from(7));
     const statuses = await Promise.all(Array.from({ length: 100 }, guess));
     assert.equal(statuses.filter(({ status }) => status === 401).length, 4);
     const elsewhere = await post('login', { email: EMAIL, password: PASSWORD }, auth, from(8));
     assert.equal(elsewhere.status, 200);
     const another = await post('login', { email: 'bob@example.com', password: 'wrong' }, auth, from(7));
-    assert.equal(another.status, 401, 'what had to wait does not count against the address, either');
+    assert.equal(another.status, 401, 'throttled attempts do not count against the address');
   });
 
-  it('a user who is disabled is no thief, and has to log in again once enabled', async () => {
+  it('a refresh token of a disabled user raises no reuse alarm, and stays invalid after the user is enabled', async () => {
     const { refreshToken } = await tokens();
     const { data } = await api.graphql('{ users { edges { node { id } } } }');
     const disable = async (disabled: boolean) => {
@@ -229,7 +229,7 @@ describe('api-server login', () => {
       assert.deepEqual((await api.graphql(update, { input })).errors, []);
     };
     const statuses = async () => [(await refresh(refreshToken)).status, (await refresh(refreshToken)).status];
-    await postgres.query('UPDATE users SET disabled_at = now()', url); // past the API, which would end it
+    await postgres.query('UPDATE users SET disabled_at = now()', url); // the API would revoke the token
     assert.deepEqual(await statuses(), [401, 401]);
     await disable(true);
     assert.deepEqual(await statuses(), [401, 401]);
@@ -240,7 +240,7 @@ describe('api-server login', () => {
     assert.ok((await tokens()).refreshToken);
   });
 
-  it('who makes up refresh tokens has to wait', async () => {
+  it('throttles an address that sends too many invalid refresh tokens', async () => {
     const statuses = new Set<number>();
     for (let tries = 0; tries < 81; tries += 1) {
       const answer = await post('refresh', { refreshToken: `pcfr_${tries}` }, auth, from(6));
@@ -249,7 +249,7 @@ describe('api-server login', () => {
     assert.deepEqual([...statuses], [401, 429]);
   });
 
-  it('processes count together by Redis; without it each counts for itself', async function () {
+  it('processes share the counter of failed logins in Redis; without Redis, each process counts separately', async function () {
     if (!redis) return this.skip();
     const other = await startAuth();
     try {
@@ -269,21 +269,21 @@ describe('api-server login', () => {
   });
 
   for (const [what, body, status] of [
-    ['no JSON', '{', 400],
-    ['nothing', '{}', 400],
-    ['a field too many', { email: EMAIL, password: PASSWORD, admin: true }, 400],
-    ['an object for a password', { email: EMAIL, password: { $ne: '' } }, 400],
-    ['an endless password', { email: EMAIL, password: 'x'.repeat(300) }, 400],
-    ['an endless body', { email: EMAIL, password: 'x'.repeat(9_000) }, 413],
+    ['a body that is not JSON', '{', 400],
+    ['an empty object', '{}', 400],
+    ['an unknown field', { email: EMAIL, password: PASSWORD, admin: true }, 400],
+    ['an object as password', { email: EMAIL, password: { $ne: '' } }, 400],
+    ['a password above the length limit', { email: EMAIL, password: 'x'.repeat(300) }, 400],
+    ['a body above the size limit', { email: EMAIL, password: 'x'.repeat(9_000) }, 413],
   ] as const) {
-    it(`refuses ${what}`, async () => {
+    it(`refuses a login with ${what}`, async () => {
       const answer = await post('login', body);
       assert.equal(answer.status, status, JSON.stringify(answer.body));
       assert.doesNotMatch(JSON.stringify(answer.body), /password of Ada|xxx/);
     });
   }
 
-  it('takes JSON alone, which pages of other sites can not send', async () => {
+  it('accepts only application/json, which a cross-site form cannot send', async () => {
     for (const type of ['text/plain', 'application/x-www-form-urlencoded']) {
       const answer = await post('login', JSON.stringify({ email: EMAIL, password: PASSWORD }), auth, {
         'content-type': type,
@@ -292,13 +292,13 @@ describe('api-server login', () => {
     }
   });
 
-  it('a new password is long enough', async () => {
+  it('refuses a new password that is too short', async () => {
     const answer = await post('password', { email: EMAIL, password: PASSWORD, newPassword: 'short' });
     assert.equal(answer.status, 400);
     assert.match(answer.body.errors[0].message, /newPassword: must be 12 to 256/);
   });
 
-  it('every login is on record, and no secret is in the log or the database', async () => {
+  it('records each login as an audit event, and writes no secret to the log or the database', async () => {
     const { refreshToken } = await tokens();
     await login('a wrong password');
     const events = await postgres.query<{ action: string; outcome: string; input: { email?: string } }>(
@@ -315,12 +315,12 @@ describe('api-server login', () => {
     assert.equal(events[1]!.input.email, EMAIL);
     const rows = await postgres.query('SELECT * FROM refresh_tokens, audit_events', url);
     for (const secret of [PASSWORD, 'a wrong password', refreshToken]) {
-      assert.ok(!auth.output.includes(secret), 'it is in the log');
-      assert.ok(!JSON.stringify(rows).includes(secret), 'it is in the database');
+      assert.ok(!auth.output.includes(secret), 'the secret is in the log');
+      assert.ok(!JSON.stringify(rows).includes(secret), 'the secret is in the database');
     }
   });
 
-  it('needs a secret to sign with, and ends in order', async () => {
+  it('the auth role requires a signing secret, and exits with 0 on SIGTERM', async () => {
     const without = await runRole(['auth'], { PCF_API__DATABASE__URL: url });
     assert.equal(without.code, 78);
     assert.match(without.stderr, /auth.jwt_secret: is required/);

@@ -7,7 +7,7 @@ import { bearer, JWT_SECRET } from '../../support/tokens.js';
 import { ApiProcess } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 
-/** Share of its request that an idle pod uses at most: the autoscaler's target is 80 %. */
+/** Maximum share of the memory request that an idle pod may use. The autoscaler's target is 80 %. */
 const IDLE_SHARE = 0.6;
 
 function mib(quantity: string | number | undefined): number {
@@ -23,7 +23,7 @@ describe('api-server memory', function () {
   this.timeout(60_000);
 
   for (const environment of ['development', 'staging', 'production'] as const) {
-    it(`an idle pod leaves room below the autoscaler's memory target: ${environment}`, async function () {
+    it(`an idle pod uses less memory than the autoscaler's target (${environment})`, async function () {
       if (process.platform !== 'linux') this.skip();
       const { requests, limits } = podResources({ environment });
       await using limit = MemoryLimit.create(mib(limits?.memory));

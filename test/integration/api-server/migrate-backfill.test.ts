@@ -52,7 +52,7 @@ describe('api-server migrate: backfills', () => {
       sql: `CREATE TABLE batch (k int PRIMARY KEY, last int, rows int); INSERT INTO batch (k) SELECT n FROM ${rows}`,
       spec: { table: 'batch', key: 'k', set: 'rows = k', where: 'rows IS NULL AND k > 0' },
     },
-    'a table named changed, that the conditions query': {
+    'a table named changed that the conditions query': {
       sql: `CREATE TABLE changed (key int PRIMARY KEY, matches int); INSERT INTO changed SELECT n FROM ${rows}`,
       spec: {
         table: 'changed',
@@ -61,7 +61,7 @@ describe('api-server migrate: backfills', () => {
         where: 'matches IS NULL AND EXISTS (SELECT FROM changed c WHERE c.key = changed.key)',
       },
     },
-    'a key and a table with capitals, quotes and reserved words': {
+    'a key and a table with upper-case letters, quotes and reserved words': {
       sql: `CREATE TABLE "Order" ("Se""lect" text PRIMARY KEY, "To" text); INSERT INTO "Order" SELECT 'Key ' || n FROM ${rows}`,
       spec: { table: '"Order"', key: 'Se"lect', set: '"To" = upper("Se""lect")', where: '"To" IS NULL' },
     },
@@ -86,7 +86,7 @@ describe('api-server migrate: backfills', () => {
     },
   };
   for (const [title, { sql, spec }] of Object.entries(TABLES)) {
-    it(`does every row once of ${title}`, async () => {
+    it(`updates each row once: ${title}`, async () => {
       await postgres.query(sql, url);
       const { code, report } = await fill(spec);
       assert.deepEqual([code, report.backfill?.rows], [EXIT.ok, ROWS], report.error);
@@ -94,7 +94,7 @@ describe('api-server migrate: backfills', () => {
     });
   }
 
-  it('refuses a key without a unique index of its own', async () => {
+  it('refuses a key without its own unique index', async () => {
     await postgres.query(
       'CREATE TABLE notes (id int, tenant int, body text, PRIMARY KEY (tenant, id)); CREATE UNIQUE INDEX ON notes (id) WHERE id > 0',
       url,
@@ -122,7 +122,7 @@ describe('api-server migrate: backfills', () => {
     assert.equal(await count('notes WHERE n IS NOT NULL'), 0);
   });
 
-  it('a pass without a match ends within statement_timeout, however long the whole table takes', async function () {
+  it('a pass without matches does not exceed statement_timeout on a table that takes longer to scan', async function () {
     this.timeout(60_000);
     await postgres.query(
       `CREATE TABLE big (id int PRIMARY KEY, done boolean); INSERT INTO big SELECT n, n < ${ROWS} FROM ${rows}`,
@@ -137,7 +137,7 @@ describe('api-server migrate: backfills', () => {
       table: 'big',
       key: 'id',
       set: 'done = true',
-      // 2 ms per row: some 2.6 s for the table, and a second for the first batch.
+      // 2 ms per row: about 2.6 s for the table, and 1 s for the first batch.
       where: 'CASE WHEN pg_sleep(0.002) IS NULL THEN true ELSE done IS NOT TRUE END',
     };
     const listener = { report: () => {}, committed: () => {} };

@@ -19,7 +19,7 @@ const FILLING = {
     async up() {}
   }\n${FILL}.phase = 'backfill';\n`,
 };
-/** The first batch takes a second, and 30,000 rows a minute. */
+/** The first batch takes 1 s, and 30,000 rows take 1 min. */
 const SECONDS_PER_ROW = 0.002;
 const ADDING = {
   '1795380000001-add.js': migrationFile('Add1795380000001', ['ALTER TABLE services ADD COLUMN tier text']),
@@ -31,7 +31,7 @@ const SLOW = {
   ]),
 };
 
-describe('api-server migrate, in trouble', () => {
+describe('api-server migrate: infrastructure failures', () => {
   let postgres: TestPostgres;
   const images: string[] = [];
   const own: TestPostgres[] = [];
@@ -60,7 +60,7 @@ describe('api-server migrate, in trouble', () => {
     for (const server of own) await removePostgres(server);
   });
 
-  it('PgBouncer in transaction mode is refused before anything changes; in session mode it is fine', async function () {
+  it('refuses PgBouncer in transaction mode before it changes anything, and accepts session mode', async function () {
     const url = await postgres.createDatabase();
     const bouncer = await PgBouncer.start(url, 'transaction');
     if (!bouncer) return this.skip();
@@ -72,15 +72,15 @@ describe('api-server migrate, in trouble', () => {
     } finally {
       await bouncer.stop();
     }
-    const patient = await PgBouncer.start(url, 'session');
+    const sessionBouncer = await PgBouncer.start(url, 'session');
     try {
-      assert.equal((await up(patient!.url)).code, EXIT.ok);
+      assert.equal((await up(sessionBouncer!.url)).code, EXIT.ok);
     } finally {
-      await patient!.stop();
+      await sessionBouncer!.stop();
     }
   });
 
-  it('so it is where its connections are taken in turn, and one of them looks like ours for a while', async function () {
+  it('refuses PgBouncer in transaction mode with server_round_robin and several idle server connections', async function () {
     const url = await postgres.createDatabase();
     const bouncer = await PgBouncer.start(url, 'transaction', 'server_round_robin = 1');
     if (!bouncer) return this.skip();
@@ -100,7 +100,7 @@ describe('api-server migrate, in trouble', () => {
     }
   });
 
-  it("a table's lock that is held on: gives up with 75 and says who has it, until when nothing waits behind it", async () => {
+  it('exits with 75 and reports the lock holder when it cannot obtain a table lock', async () => {
     const url = await postgres.createDatabase();
     assert.equal((await up(url)).code, EXIT.ok);
     const holder = new pg.Client({ connectionString: url, application_name: 'a long report' });
@@ -109,11 +109,11 @@ describe('api-server migrate, in trouble', () => {
       await holder.query('BEGIN');
       await holder.query('SELECT count(*) FROM services');
       const [{ pid }] = (await holder.query('SELECT pg_backend_pid() AS pid')).rows;
-      const impatient = {
+      const shortTimeouts = {
         PCF_API__MIGRATIONS__LOCK_TIMEOUT: '300ms',
         PCF_API__MIGRATIONS__LOCK_ATTEMPTS: '2',
       };
-      const { code, report } = await up(url, image(ADDING), impatient);
+      const { code, report } = await up(url, image(ADDING), shortTimeouts);
       assert.deepEqual([code, report.outcome, report.retry], [EXIT.tempFail, 'failed', true]);
       assert.match(
         report.error ?? '',
@@ -131,7 +131,7 @@ describe('api-server migrate, in trouble', () => {
     assert.equal((await up(url, image(ADDING))).code, EXIT.ok);
   });
 
-  it('CREATE INDEX CONCURRENTLY waits for an old transaction: it says whose, ends with 75, and the next run builds it', async () => {
+  it('reports the transaction that CREATE INDEX CONCURRENTLY waits for, exits with 75 on SIGTERM, and the next run builds the index', async () => {
     const url = await postgres.createDatabase();
     assert.equal((await up(url)).code, EXIT.ok);
     const indexing = image({
@@ -148,7 +148,7 @@ describe('api-server migrate, in trouble', () => {
         assert.equal(run.child.exitCode, null, run.output.stdout);
         await sleep(20);
       }
-      run.child.kill('SIGTERM'); // as at a Job's deadline
+      run.child.kill('SIGTERM'); // Kubernetes sends it at the deadline of a Job
       const ended = await run.ended;
       const report = parsed(ended.stdout);
       assert.deepEqual([ended.code, report.retry, report.lockHolder?.pid], [EXIT.tempFail, true, pid]);
@@ -165,7 +165,7 @@ describe('api-server migrate, in trouble', () => {
     assert.equal(await one(postgres, url, valid), true);
   });
 
-  it('another run that continues: gives up with 75 and says who it is, and so does status', async () => {
+  it('exits with 75 and reports the session of the run that holds the lock, as does migrate status', async () => {
     const url = await postgres.createDatabase();
     assert.equal((await up(url)).code, EXIT.ok);
     await addServices(postgres, url, 1);
@@ -185,7 +185,7 @@ describe('api-server migrate, in trouble', () => {
     await first.ended;
   });
 
-  it('status tells how far a backfill is while it runs, with its rate and what is left', async () => {
+  it('migrate status reports rows, rate and remaining time of a running backfill', async () => {
     const url = await postgres.createDatabase();
     assert.equal((await up(url)).code, EXIT.ok);
     await addServices(postgres, url, 60_000);
@@ -205,7 +205,7 @@ describe('api-server migrate, in trouble', () => {
     await run.ended;
   });
 
-  it('a restart of the database in the middle: 75, nothing half done, and the next run finishes', async () => {
+  it('exits with 75 when the database restarts during a migration, which is rolled back; the next run completes', async () => {
     const server = await startPostgres();
     own.push(server);
     const url = await server.createDatabase();
@@ -230,7 +230,7 @@ describe('api-server migrate, in trouble', () => {
     assert.deepEqual((await up(url, slow)).report.applied, ['Slow1795380000001']);
   });
 
-  it('failover in the middle of a backfill: 75 while the replica is read-only, and it continues where it was', async function () {
+  it('exits with 75 after a failover while the replica is read-only; the backfill continues from its cursor after the promotion', async function () {
     this.timeout(60_000);
     const primary = await startPostgres();
     own.push(primary);
@@ -262,15 +262,15 @@ describe('api-server migrate, in trouble', () => {
     await replica.query(FULL_PACE, replicaUrl);
     const { code, report } = await up(replicaUrl, filling);
     assert.equal(code, EXIT.ok, report.error);
-    assert.equal(report.backfill?.rows, 30_000, 'each row is done once');
+    assert.equal(report.backfill?.rows, 30_000, 'each row is updated once');
     assert.equal(
       await one(replica, replicaUrl, 'SELECT count(*)::int AS v FROM services WHERE owner IS NULL'),
       0,
     );
   });
 
-  it('a full disk: 75 with what the server says, the tables as they were, and with space it finishes', async function () {
-    const disk = smallDisk('24m');
+  it('exits with 75 and rolls back when the disk is full; the next run with free space completes', async function () {
+    const disk = mountSmallDisk('24m');
     if (!disk) return this.skip();
     const server = await startPostgres();
     own.push(server);
@@ -297,7 +297,7 @@ describe('api-server migrate, in trouble', () => {
     }
   });
 
-  it('no connection left: 75 after waiting for one, and the next run that gets one does it', async () => {
+  it('exits with 75 after waiting for a free connection; the next run with a free connection completes', async () => {
     const url = await postgres.createDatabase();
     const { pathname } = new URL(url);
     const role = `limited_${pathname.slice(1)}`;
@@ -319,9 +319,9 @@ function parsed(stdout: string): MigrationReport {
   return migrationReportSchema.parse(JSON.parse(stdout));
 }
 
-/** A file system of its own, for the user that the server runs as. Only root may mount one, and not in every container. */
-function smallDisk(size: string): string | undefined {
-  const skipped = 'skipped: a file system that is small enough to fill can not be mounted here';
+/** Mounts a small tmpfs for the user of the server. Requires root and a container that permits mounts. */
+function mountSmallDisk(size: string): string | undefined {
+  const skipped = 'skipped: a small file system cannot be mounted here';
   if (process.getuid?.() !== 0) {
     console.warn(skipped);
     return undefined;

@@ -7,8 +7,8 @@ import { migratedDatabase } from './migrated-database.js';
 
 const UP = ['migrate', 'up', '--json'];
 const NAME = 'Sly1795380000001';
-/** What the code of a migration may try to have a statement sent by. */
-const WAYS: Record<string, string> = {
+/** Interfaces through which the code of a migration can send a statement. */
+const INTERFACES: Record<string, string> = {
   'query of the query runner': 'runner.query(sql)',
   'the connection of connect()': '(await runner.connect()).query(sql)',
   'the connection, with a callback':
@@ -28,7 +28,7 @@ const WAYS: Record<string, string> = {
     'new Promise((resolve, reject) => runner.databaseConnection.query("SELECT 1", () => runner.query(sql).then(resolve, reject)))',
 };
 
-describe('api-server migrate: the gate', () => {
+describe('api-server migrate: statement check at run time', () => {
   let postgres: TestPostgres;
   let url: string;
   const images: string[] = [];
@@ -59,7 +59,7 @@ describe('api-server migrate: the gate', () => {
     for (const image of images) rmSync(image, { recursive: true, force: true });
   });
 
-  for (const [way, code] of Object.entries(WAYS)) {
+  for (const [way, code] of Object.entries(INTERFACES)) {
     it(`refuses a destructive statement through ${way}, also when the migration ignores the error`, async () => {
       const second = code.startsWith('second')
         ? 'const second = new pg.Client(process.env.SLY_URL); try { await second.connect(); } catch {}'
@@ -71,7 +71,7 @@ describe('api-server migrate: the gate', () => {
     });
   }
 
-  it('lets safe statements pass by whichever interface, one after the other', async () => {
+  it('runs safe statements of every interface in order', async () => {
     const { code, report } = await up(
       sly(`
         const client = await runner.connect();
@@ -94,7 +94,7 @@ describe('api-server migrate: the gate', () => {
     }
   });
 
-  it('does not send what a migration sends after its end', async () => {
+  it('refuses statements that a migration sends after its end', async () => {
     const late = `setTimeout(() => runner.databaseConnection.query(sql).catch((error) => console.error('late: ' + error.message)), 250);`;
     const next = '1795380000002-next.js';
     const { code, report, stderr } = await up({
@@ -107,7 +107,7 @@ describe('api-server migrate: the gate', () => {
     assert.match(stderr, /late: /);
   });
 
-  it('the session is reset between migrations: no setting, role or temporary table of one has an effect on the next', async () => {
+  it('resets the session between migrations: settings, roles and temporary tables do not affect the next migration', async () => {
     await postgres.query(
       `CREATE SCHEMA elsewhere;
        CREATE ROLE elsewhere_${process.pid};

@@ -33,7 +33,7 @@ const MIGRATIONS = {
   ),
 };
 
-describe('api-server migrate, killed by SIGKILL', () => {
+describe('api-server migrate: SIGKILL', () => {
   let postgres: TestPostgres;
   let template: string;
   let image: string;
@@ -52,41 +52,44 @@ describe('api-server migrate, killed by SIGKILL', () => {
   });
   after(() => rmSync(image, { recursive: true, force: true }));
 
-  it('at every statement: the next run finishes, each row is done once, nothing is left half done', async function () {
+  it('the next run completes after SIGKILL at any statement, and updates each row once', async function () {
     this.timeout(240_000);
-    const seen: string[] = [];
+    const appliedAtKill: string[] = [];
     let statement = 0;
-    let whole = false;
-    /** Each takes the next statement, until a run outlives its last one. */
-    const walk = async () => {
-      while (!whole) {
+    let isComplete = false;
+    /** Kills runs at one statement after the other, until a run completes. */
+    const killRuns = async () => {
+      while (!isComplete) {
         statement += 1;
         const at = statement;
-        const url = await copy(at);
+        const url = await copyTemplate(at);
         const { code } = await kill(url, { KILL_AT_STATEMENT: String(at) });
-        if (code === EXIT.ok) whole = true;
-        else assert.equal(code, null, `statement ${at}: ended with ${code} instead of being killed`);
-        seen.push(await half(url));
-        await finish(url, at);
+        if (code === EXIT.ok) isComplete = true;
+        else assert.equal(code, null, `statement ${at}: exited with ${code} instead of being killed`);
+        appliedAtKill.push(await appliedMigrations(url));
+        await completeMigrations(url, at);
       }
     };
-    await Promise.all([walk(), walk(), walk()]);
+    await Promise.all([killRuns(), killRuns(), killRuns()]);
     assert.ok(statement > 40, `only ${statement} statements`);
-    // It was killed in each of these states, or the walk has proved nothing.
+    // The test is valid only if a run was killed in each of these states.
     for (const state of ['nothing', 'Add', 'Add Index', 'Add Index Fill', 'Add Index Fill Drop']) {
-      assert.ok(seen.includes(state), `never killed with "${state}" applied, but: ${[...new Set(seen)]}`);
+      assert.ok(
+        appliedAtKill.includes(state),
+        `never killed with "${state}" applied, but: ${[...new Set(appliedAtKill)]}`,
+      );
     }
   });
 
-  it('after COMMIT and before it could say so: the next run has nothing to do, and says what there is', async () => {
-    const url = await copy(0);
+  it('after SIGKILL between COMMIT and the report, the next run has nothing to do and reports the state', async () => {
+    const url = await copyTemplate(0);
     const { code, lastWords, stdout } = await kill(url, { KILL_AT_COMMIT_OF: 'DROP TABLE teams' });
     assert.deepEqual([code, stdout], [null, '']);
     const left = migrationReportSchema.parse(JSON.parse(lastWords));
     assert.deepEqual([left.outcome, left.running], ['running', 'Drop1795380000004']);
     assert.equal(left.error, 'killed while Drop1795380000004 ran; the next run continues from there');
-    assert.equal(left.backfill?.rows, ROWS, 'last words tell how far it had come');
-    await finish(url, 0);
+    assert.equal(left.backfill?.rows, ROWS, 'the termination message contains the progress');
+    await completeMigrations(url, 0);
     const again = await runRole([...UP, '--detailed-exitcode'], { PCF_API__DATABASE__URL: url }, image);
     const report = migrationReportSchema.parse(JSON.parse(again.stdout));
     assert.deepEqual(
@@ -95,16 +98,16 @@ describe('api-server migrate, killed by SIGKILL', () => {
     );
   });
 
-  /** A copy of the database as version 1 left it, so that every walk begins at the same place. */
-  async function copy(n: number): Promise<string> {
+  /** Copies the migrated database, so that each run starts from the same state. */
+  async function copyTemplate(n: number): Promise<string> {
     const from = new URL(template).pathname.slice(1);
     const name = `${from}_killed_${n}`;
     await postgres.query(`CREATE DATABASE "${name}" TEMPLATE "${from}"`, postgres.url('postgres'));
     return postgres.url(name);
   }
 
-  /** What is recorded as applied. */
-  async function half(url: string): Promise<string> {
+  /** Names of the applied migrations, without their timestamps. */
+  async function appliedMigrations(url: string): Promise<string> {
     const rows = await postgres.query<{ name: string }>(
       "SELECT name FROM schema_migrations WHERE name LIKE '%179538%' ORDER BY id",
       url,
@@ -112,8 +115,8 @@ describe('api-server migrate, killed by SIGKILL', () => {
     return rows.map(({ name }) => name.slice(0, -13)).join(' ') || 'nothing';
   }
 
-  /** In this process: what is tried is the state that the killed one left. */
-  async function finish(url: string, at: number): Promise<void> {
+  /** Completes the migrations in this process: only the state that the killed run left is tested. */
+  async function completeMigrations(url: string, at: number): Promise<void> {
     const settings = await loadSettings({ PCF_API__DATABASE__URL: url });
     const known = await knownMigrations(pathToFileURL(`${image}/dist/api-server/migrations/versions/`));
     const { report } = await migrateUp(settings, known, pino({ level: 'silent' }), new Promise(() => {}), [
@@ -130,7 +133,7 @@ describe('api-server migrate, killed by SIGKILL', () => {
               (SELECT count(*)::int FROM schema_migrations WHERE name LIKE '%179538%') AS recorded`,
       url,
     );
-    const whole = { filled: ROWS, counted: ROWS, valid: true, old: 0, teams: null, recorded: 4 };
-    assert.deepEqual(state, whole, `after statement ${at}`);
+    const expected = { filled: ROWS, counted: ROWS, valid: true, old: 0, teams: null, recorded: 4 };
+    assert.deepEqual(state, expected, `after statement ${at}`);
   }
 });

@@ -7,7 +7,7 @@ import { sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { makeImage, migrationFile, runRole } from './api-process.js';
 import { migratedDatabase } from './migrated-database.js';
 
-/** What docs/migrations.md promises. */
+/** Limit in docs/migrations.md. */
 const LONGEST_STALL_MS = 600;
 const NAME = 'Add1795380000001';
 const TWO_TABLES = [
@@ -28,8 +28,8 @@ describe('api-server migrate: locks', () => {
     );
     return { ...ended, report: migrationReportSchema.parse(JSON.parse(ended.stdout)) };
   };
-  /** A report: a transaction that has read the table. */
-  const report = async () => {
+  /** Opens a transaction that has read the services table. */
+  const openReport = async () => {
     const client = new pg.Client({ connectionString: url, application_name: 'a long report' });
     client.on('error', () => undefined);
     await client.connect();
@@ -51,8 +51,8 @@ describe('api-server migrate: locks', () => {
   });
   after(() => rmSync(image, { recursive: true, force: true }));
 
-  it(`reads stall for at most ${LONGEST_STALL_MS} ms while a report is open: the migration does not queue behind it`, async () => {
-    await report();
+  it(`blocks reads for at most ${LONGEST_STALL_MS} ms while it waits for the lock of a long transaction`, async () => {
+    await openReport();
     await using reads = new Reads(url);
     const { code, report: ended } = await up();
     assert.equal(code, EXIT.tempFail);
@@ -67,13 +67,13 @@ describe('api-server migrate: locks', () => {
     assert.ok(reads.longestMs <= LONGEST_STALL_MS, `a read took ${reads.longestMs} ms`);
   });
 
-  it(`and while reports overlap, so that there is no moment without one`, async function () {
+  it(`blocks reads for at most ${LONGEST_STALL_MS} ms while it waits for the locks of overlapping transactions`, async function () {
     this.timeout(60_000);
     await using reads = new Reads(url);
     let stopped = false;
     const overlapping = (async () => {
       while (!stopped) {
-        const client = await report();
+        const client = await openReport();
         setTimeout(() => void client.end(), 2_000);
         await sleep(200);
       }
@@ -84,26 +84,26 @@ describe('api-server migrate: locks', () => {
     await overlapping;
     await reads.stop();
     assert.equal(code, EXIT.tempFail);
-    assert.match(stderr, /migration starts/, 'it has never queued');
+    assert.match(stderr, /migration starts/, 'the migration has not started');
     console.log(`      longest stall: ${reads.longestMs.toFixed(0)} ms`);
     assert.ok(reads.longestMs <= LONGEST_STALL_MS, `a read took ${reads.longestMs} ms`);
   });
 
-  it('cancels the statement, or ends the session, of transactions older than cancel_blockers_after', async () => {
+  it('cancels the statement or terminates the session of transactions older than cancel_blockers_after', async () => {
     for (const sql of ['SELECT 1', 'SELECT pg_sleep(60)']) {
       url = await migratedDatabase();
-      const client = await report();
+      const client = await openReport();
       const running = client.query(sql).then(
         () => 'done',
         (error: Error) => error.message,
       );
       if (sql === 'SELECT 1') await running;
       await sleep(300);
-      const patient = await up({
+      const withoutCancel = await up({
         PCF_API__MIGRATIONS__LOCK_ATTEMPTS: '1',
         PCF_API__MIGRATIONS__CANCEL_BLOCKERS_AFTER: '1h',
       });
-      assert.equal(patient.code, EXIT.tempFail, sql);
+      assert.equal(withoutCancel.code, EXIT.tempFail, sql);
       const {
         code,
         report: ended,
@@ -117,7 +117,7 @@ describe('api-server migrate: locks', () => {
     }
   });
 
-  it('cancels an autovacuum that works on the table, as a statement would that waits for deadlock_timeout', async function () {
+  it('cancels an autovacuum of the table, as PostgreSQL does for a statement that waits for deadlock_timeout', async function () {
     this.timeout(60_000);
     await postgres.query(
       `INSERT INTO services (id, name) SELECT gen_random_uuid(), 's' || n FROM generate_series(1, 20000) n;
@@ -144,7 +144,7 @@ describe('api-server migrate: locks', () => {
   });
 });
 
-/** Reads both tables all the time, and measures the longest read. */
+/** Reads both tables continuously, and measures the longest read. */
 class Reads implements AsyncDisposable {
   longestMs = 0;
   #isStopped = false;

@@ -30,7 +30,7 @@ describe('api-server migrate: memory', () => {
   });
   after(() => rmSync(image, { recursive: true, force: true }));
 
-  // In this order: each finds in the database what the one before it left.
+  // The order matters: each command depends on the database state that the previous command left.
   for (const [command, output] of [
     ['describe --json', /"migrations"/],
     ['migrate lint', /14 migrations, 0 findings/],

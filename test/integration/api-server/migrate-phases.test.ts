@@ -16,7 +16,7 @@ const BACKFILL = `export class ${OWNER} {
   async up() {}
 }
 ${OWNER}.phase = 'backfill';\n`;
-/** The first batch takes a second, and 30,000 rows a minute. */
+/** The first batch takes 1 s, and 30,000 rows take 1 min. */
 const SECONDS_PER_ROW = 0.002;
 const CONCURRENT = `export class Index1795380000001 {
   async up(runner) { await runner.query('CREATE INDEX CONCURRENTLY services_owner ON services (owner)'); }
@@ -24,7 +24,7 @@ const CONCURRENT = `export class Index1795380000001 {
 Index1795380000001.phase = 'expand';
 Index1795380000001.transaction = false;\n`;
 
-describe('api-server migrate, phase by phase', () => {
+describe('api-server migrate: phases', () => {
   let postgres: TestPostgres;
   let url: string;
   const images: string[] = [];
@@ -51,7 +51,7 @@ describe('api-server migrate, phase by phase', () => {
     for (const folder of images) rmSync(folder, { recursive: true, force: true });
   });
 
-  it('a destructive statement in expand never reaches the database, and neither does what stands before it', async () => {
+  it('refuses an expand migration with a destructive statement before it runs any of its statements', async () => {
     const bad = image({
       '1795380000001-bad.js': migrationFile('Bad1795380000001', [
         'CREATE TABLE before_it (id int)',
@@ -68,7 +68,7 @@ describe('api-server migrate, phase by phase', () => {
     assert.equal((await runRole(['migrate', 'plan'], env(), bad)).code, EXIT.config);
   });
 
-  it('SQL that a migration puts together while it runs is judged at the last gate', async () => {
+  it('checks SQL that a migration builds at run time before it is sent to the database', async () => {
     const name = 'Sly1795380000001';
     const sly = image({
       '1795380000001-sly.js': `export class ${name} { async up(runner) {
@@ -83,7 +83,7 @@ describe('api-server migrate, phase by phase', () => {
     assert.notEqual(await one("SELECT to_regclass('services') AS v"), null);
     assert.equal(await one("SELECT to_regclass('sly') AS v"), null);
 
-    // The plan does not call fine what it can't know.
+    // The plan reports that the migration contains statements that are unknown before it runs.
     const plan = reportOf(await runRole(['migrate', 'plan', '--json'], env(), sly));
     assert.equal(plan.outcome, 'nothing');
     assert.deepEqual(
@@ -92,7 +92,7 @@ describe('api-server migrate, phase by phase', () => {
     );
   });
 
-  it('contract runs only when asked for, and not before what it builds on', async () => {
+  it('runs contract migrations only if the phase is given, and only after all earlier migrations', async () => {
     const both = image({
       [FILL]: BACKFILL,
       '1795380000002-drop.js': migrationFile(
@@ -112,7 +112,7 @@ describe('api-server migrate, phase by phase', () => {
     assert.equal(nothing.code, EXIT.nothing);
   });
 
-  it('a migration that was changed after it was applied is refused by name', async () => {
+  it('refuses a migration whose file was changed after it was applied, and reports its name', async () => {
     const file = '1795380000001-a.js';
     const text = (column: string) =>
       `export class A1795380000001 { async up(r) { await r.query('ALTER TABLE services ADD COLUMN ${column} text'); } }\nA1795380000001.phase = 'expand';\n`;
@@ -122,7 +122,7 @@ describe('api-server migrate, phase by phase', () => {
     assert.match(reportOf(ended).error ?? '', /A1795380000001 was changed after it was applied/);
   });
 
-  it('two migrations with one timestamp, or a file and class that differ, are refused', async () => {
+  it('refuses two migrations with the same timestamp, and a file whose timestamp differs from its class', async () => {
     const twins = image({
       '1795380000001-a.js': migrationFile('A1795380000001', []),
       '1795380000001-b.js': migrationFile('B1795380000001', []),
@@ -132,7 +132,7 @@ describe('api-server migrate, phase by phase', () => {
     assert.match((await runRole(UP, env(), moved)).stderr, /out of order/);
   });
 
-  it('an invalid index that a killed run left is found and rebuilt, a finished one is kept', async () => {
+  it('rebuilds an invalid index of a killed run, and does not rebuild a valid one', async () => {
     const indexed = image({ '1795380000001-i.js': CONCURRENT });
     await postgres.query('CREATE INDEX services_owner ON services (owner)', url);
     await postgres.query(
@@ -153,7 +153,7 @@ describe('api-server migrate, phase by phase', () => {
     assert.equal(await one("SELECT 'services_owner'::regclass::oid AS v"), rebuilt);
   });
 
-  it('also of a table whose name has capitals; another index of the name is not taken for it', async () => {
+  it('rebuilds an invalid index of a table with upper-case letters, and refuses another index with the same name', async () => {
     await postgres.query('CREATE TABLE "Teams" (id int, "Name" text)', url);
     await postgres.query('CREATE INDEX "Teams_Name" ON "Teams" ("Name")', url);
     await postgres.query(
@@ -164,22 +164,22 @@ describe('api-server migrate, phase by phase', () => {
       image({
         '1795380000001-i.js': `${migrationFile('Index1795380000001', [`CREATE INDEX CONCURRENTLY IF NOT EXISTS "Teams_Name" ON ${definition}`])}Index1795380000001.transaction = false;\n`,
       });
-    const wanted = index(`"Teams" ("Name" DESC, lower("Name")) INCLUDE (id) WHERE "Name" <> ''`);
-    assert.equal((await runRole(UP, env(), wanted)).code, EXIT.ok);
+    const requested = index(`"Teams" ("Name" DESC, lower("Name")) INCLUDE (id) WHERE "Name" <> ''`);
+    assert.equal((await runRole(UP, env(), requested)).code, EXIT.ok);
     const valid = `SELECT indisvalid AS v FROM pg_index WHERE indexrelid = '"Teams_Name"'::regclass`;
     assert.equal(await one(valid), true);
-    const forget = () => postgres.query("DELETE FROM schema_migrations WHERE name LIKE 'Index%'", url);
-    await forget();
+    const deleteRecord = () => postgres.query("DELETE FROM schema_migrations WHERE name LIKE 'Index%'", url);
+    await deleteRecord();
     assert.equal(
-      (await runRole(UP, env(), wanted)).code,
+      (await runRole(UP, env(), requested)).code,
       EXIT.ok,
-      'it is found again, as the server writes it',
+      'the existing index matches its definition in the catalog',
     );
-    await forget();
+    await deleteRecord();
     const others = [
       '"Teams" (id)',
       'services (owner)',
-      // Each differs in one part from what is there.
+      // Each definition differs from the existing index in one part.
       `"Teams" ("Name" DESC, lower("Name")) INCLUDE (id) WHERE "Name" <> 'x'`,
       `"Teams" ("Name" DESC, upper("Name")) INCLUDE (id) WHERE "Name" <> ''`,
       `"Teams" ("Name" text_pattern_ops DESC, lower("Name")) INCLUDE (id) WHERE "Name" <> ''`,
@@ -196,7 +196,7 @@ describe('api-server migrate, phase by phase', () => {
     }
   });
 
-  it('what a killed REINDEX CONCURRENTLY left is dropped', async () => {
+  it('drops the invalid index of a killed REINDEX CONCURRENTLY', async () => {
     await postgres.query('CREATE INDEX deployments_newest_ccnew1 ON deployments (started_at)', url);
     await postgres.query(
       "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'deployments_newest_ccnew1'::regclass",
@@ -209,7 +209,7 @@ describe('api-server migrate, phase by phase', () => {
     assert.equal(await one("SELECT to_regclass('deployments_newest_ccnew1') AS v"), null);
   });
 
-  it('a backfill that is killed continues from its cursor and does every row', async () => {
+  it('a killed backfill continues from its cursor and updates each row', async () => {
     const filling = image({ [FILL]: BACKFILL });
     await addServices(30_000);
     await postgres.query(paceRows(SECONDS_PER_ROW), url);
@@ -223,15 +223,15 @@ describe('api-server migrate, phase by phase', () => {
     assert.ok(done < 30_000, `killed too late: ${done}`);
 
     const expand = reportOf(await runRole([...UP, '--phase', 'expand'], env(), filling));
-    assert.deepEqual([expand.outcome, expand.backfill?.rows], ['nothing', done], 'what is recorded so far');
+    assert.deepEqual([expand.outcome, expand.backfill?.rows], ['nothing', done], 'the recorded progress');
     await postgres.query(FULL_PACE, url);
     const report = reportOf(await runRole(UP, env(), filling));
     assert.deepEqual([report.outcome, report.backfill?.rows], ['done', 30_000]);
     assert.equal(await one('SELECT count(*)::int AS v FROM services WHERE owner IS NULL'), 0);
-    assert.equal(await rows(), 30_000, 'each row is done once');
+    assert.equal(await rows(), 30_000, 'each row is updated once');
   });
 
-  it('each later run reports the final figures of a backfill, also one with nothing to do', async () => {
+  it('each later run reports the final progress of a backfill, even if it has nothing to do', async () => {
     const dropping = migrationFile(
       'Drop1795380000002',
       ['ALTER TABLE services DROP COLUMN tier'],
@@ -249,7 +249,7 @@ describe('api-server migrate, phase by phase', () => {
     }
   });
 
-  it('a cancelled backfill stops, is refused, and continues when resumed', async () => {
+  it('refuses a cancelled backfill until it is resumed', async () => {
     const filling = image({ [FILL]: BACKFILL });
     await addServices(10);
     assert.equal((await runRole(['migrate', 'cancel', OWNER], env(), filling)).code, EXIT.ok);
@@ -260,7 +260,7 @@ describe('api-server migrate, phase by phase', () => {
     assert.equal(reportOf(await runRole(UP, env(), filling)).backfill?.rows, 10);
   });
 
-  it('a backfill that runs is cancelled after its batch, and resumed from there does the rest, each row once', async () => {
+  it('a running backfill is cancelled after its batch, and updates the remaining rows when resumed', async () => {
     const filling = image({ [FILL]: BACKFILL });
     await addServices(30_000);
     await postgres.query(paceRows(SECONDS_PER_ROW), url);
@@ -278,12 +278,12 @@ describe('api-server migrate, phase by phase', () => {
     const cursor = await one('SELECT cursor AS v FROM schema_backfills');
     await postgres.query('UPDATE services SET owner = NULL WHERE id = $1', url, [cursor]);
     const resumed = reportOf(await runRole(UP, env(), filling));
-    // The row behind the cursor is found by the next pass, so it is the one that is counted twice.
+    // The next pass finds the row at the cursor again, so only this row is counted twice.
     assert.deepEqual([resumed.outcome, resumed.backfill?.rows], ['done', 30_001]);
     assert.equal(await one('SELECT count(*)::int AS v FROM services WHERE owner IS NULL'), 0);
   });
 
-  it('only a backfill can be cancelled', async () => {
+  it('migrate cancel and resume refuse a migration that is not a backfill', async () => {
     const adding = image({ '1795380000001-a.js': migrationFile('A1795380000001', []) });
     for (const action of ['cancel', 'resume']) {
       const ended = await runRole(['migrate', action, 'A1795380000001'], env(), adding);
@@ -293,12 +293,15 @@ describe('api-server migrate, phase by phase', () => {
     assert.equal(await one("SELECT to_regclass('schema_backfills') AS v"), null);
   });
 
-  it('a backfill that is kept from rows now and then continues: only tries without progress count', async () => {
+  it('a backfill continues after lock timeouts on rows: only attempts without progress count', async () => {
     const filling = image({ [FILL]: BACKFILL });
     await addServices(2_500);
-    const holders = await Promise.all([600, 2_000].map((row) => holdRow(row)));
-    const patience = { PCF_API__MIGRATIONS__LOCK_TIMEOUT: '100ms', PCF_API__MIGRATIONS__LOCK_ATTEMPTS: '2' };
-    const run = spawnRole(UP, env(patience), filling);
+    const holders = await Promise.all([600, 2_000].map((row) => lockRow(row)));
+    const shortTimeouts = {
+      PCF_API__MIGRATIONS__LOCK_TIMEOUT: '100ms',
+      PCF_API__MIGRATIONS__LOCK_ATTEMPTS: '2',
+    };
+    const run = spawnRole(UP, env(shortTimeouts), filling);
     for (const [index, holder] of holders.entries()) {
       while (run.output.stderr.split('gave way').length < index + 2) {
         assert.equal(run.child.exitCode, null, run.output.stdout);
@@ -310,7 +313,7 @@ describe('api-server migrate, phase by phase', () => {
     assert.deepEqual([report.outcome, report.backfill?.rows], ['done', 2_500], report.error);
   });
 
-  it('an expand that gives a name again which an older contract is still to drop is refused, others are not kept waiting', async () => {
+  it('refuses an expand migration that reuses a name which a pending contract drops, and applies others', async () => {
     const two = {
       '1795380000001-drop.js': migrationFile(
         'Drop1795380000001',
@@ -321,8 +324,8 @@ describe('api-server migrate, phase by phase', () => {
         'ALTER TABLE services ADD COLUMN tier text',
       ]),
     };
-    const soaking = reportOf(await runRole(UP, env(), image(two)));
-    assert.deepEqual([soaking.applied, soaking.contracts], [['Add1795380000002'], ['Drop1795380000001']]);
+    const expanded = reportOf(await runRole(UP, env(), image(two)));
+    assert.deepEqual([expanded.applied, expanded.contracts], [['Add1795380000002'], ['Drop1795380000001']]);
 
     const again = 'ALTER TABLE services ADD COLUMN IF NOT EXISTS repository text';
     const three = image({ ...two, '1795380000003-again.js': migrationFile('Again1795380000003', [again]) });
@@ -343,10 +346,10 @@ describe('api-server migrate, phase by phase', () => {
     assert.match(reportOf(await runRole(UP, env(), sly)).error ?? '', /^Sly1795380000003: name-reused/);
 
     assert.equal((await runRole([...UP, '--phase', 'contract'], env(), image(two))).code, EXIT.ok);
-    assert.equal((await runRole(UP, env(), three)).code, EXIT.ok, 'it is behind this database');
+    assert.equal((await runRole(UP, env(), three)).code, EXIT.ok, 'the name is available after the contract');
   });
 
-  it('tables without a record are refused until a baseline says what they are', async () => {
+  it('refuses a database with tables but no migration records, until migrate baseline creates them', async () => {
     await postgres.query('DROP TABLE schema_migrations', url);
     const ended = await runRole(UP, env());
     assert.equal(ended.code, EXIT.config);
@@ -357,7 +360,7 @@ describe('api-server migrate, phase by phase', () => {
     assert.equal(reportOf(await runRole(UP, env())).outcome, 'nothing');
   });
 
-  it('a database that is ahead is fine, unless what was applied needs a newer image', async () => {
+  it('accepts a database that is ahead of the image, unless an applied migration requires a newer version', async () => {
     const newer = (requires: string) =>
       image({
         '1795380000001-n.js': `${migrationFile('N1795380000001', ['COMMENT ON TABLE services IS NULL'])}N1795380000001.requires = '${requires}';\n`,
@@ -374,7 +377,7 @@ describe('api-server migrate, phase by phase', () => {
     );
   });
 
-  it('a database has outlived an image whose bounds end: it is refused, and a pod of it is never ready', async () => {
+  it('refuses a version above the upper bound of an applied migration, and its pods never become ready', async () => {
     const bounded = image({
       '1795380000001-n.js': `${migrationFile('N1795380000001', ['COMMENT ON TABLE services IS NULL'])}N1795380000001.until = '1.0.0';\n`,
     });
@@ -402,7 +405,7 @@ describe('api-server migrate, phase by phase', () => {
     }
   });
 
-  it('a database that an earlier runner left continues: columns are added, checksums of the earlier kind are replaced', async () => {
+  it('upgrades the records of an earlier runner: adds columns, and replaces checksums of the earlier format', async () => {
     await postgres.query('ALTER TABLE schema_migrations DROP COLUMN until', url);
     await postgres.query("UPDATE schema_migrations SET checksum = repeat('0', 32)", url);
     await postgres.query(
@@ -415,8 +418,8 @@ describe('api-server migrate, phase by phase', () => {
     assert.equal(await one("SELECT bool_and(checksum LIKE 's1:%') AS v FROM schema_migrations"), true);
   });
 
-  /** A transaction that has this row, by its place in the order of the backfill. */
-  async function holdRow(place: number): Promise<pg.Client> {
+  /** Locks a row in a transaction. `place` is its position in the order of the backfill. */
+  async function lockRow(place: number): Promise<pg.Client> {
     const holder = new pg.Client({ connectionString: url });
     await holder.connect();
     await holder.query('BEGIN');

@@ -15,12 +15,12 @@ const filling = (name: string, column: string) =>
     }\n${name}.phase = 'backfill';\n`,
   });
 
-describe('a backfill beside a replica that is behind', () => {
+describe('api-server migrate: backfill with a lagging replica', () => {
   const servers: TestPostgres[] = [];
   const images: string[] = [];
   let primary: TestPostgres;
   let replica: TestPostgres;
-  /** As superuser, and as a role that is none. */
+  /** URL of the superuser. `ordinary` is the URL of a role that is no superuser. */
   let url: string;
   let ordinary: string;
   let onReplica: string;
@@ -43,7 +43,7 @@ describe('a backfill beside a replica that is behind', () => {
     replica = await primary.startReplica();
     servers.push(replica);
     onReplica = replica.url(database);
-    // It replays up to here, and no further.
+    // Replay is paused when the replica has the table.
     while ((await replica.query("SELECT to_regclass('beat') AS there", onReplica))[0]?.there === null) {
       await sleep(20);
     }
@@ -61,7 +61,7 @@ describe('a backfill beside a replica that is behind', () => {
     for (const server of servers.reverse()) await removePostgres(server);
   });
 
-  it('says that it does not wait, where its role may not read how far that is', async () => {
+  it('warns that it does not wait for the replica if its role cannot read the replication lag', async () => {
     const image = filling('FillOwner1795380000001', 'owner');
     images.push(image);
     const ended = await runRole(UP, { PCF_API__DATABASE__URL: ordinary }, image);
@@ -74,7 +74,7 @@ describe('a backfill beside a replica that is behind', () => {
     assert.equal(warnings.length, 1, ended.stderr);
   });
 
-  it('waits where it may, says so, can be cancelled there, and continues when the replica has caught up', async function () {
+  it('waits if its role can read the lag, reports this, can be cancelled, and continues when the replica has caught up', async function () {
     this.timeout(60_000);
     await primary.query('GRANT pg_read_all_stats TO ordinary', url);
     const name = 'FillRepository1795380000001';
@@ -99,7 +99,7 @@ describe('a backfill beside a replica that is behind', () => {
 
     assert.equal((await runRole(['migrate', 'resume', name], env, image)).code, EXIT.ok);
     const second = await start();
-    assert.match(second.output.stderr, /"rows":1000,/, 'one batch more, and it waits again');
+    assert.match(second.output.stderr, /"rows":1000,/, 'it waits again after one more batch');
     await replica.query('SELECT pg_wal_replay_resume()', onReplica);
     const { code, stdout, stderr } = await second.ended;
     const { backfill } = parsed(stdout);

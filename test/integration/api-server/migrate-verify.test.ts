@@ -35,7 +35,7 @@ describe('api-server migrate verify', () => {
     for (const folder of images) rmSync(folder, { recursive: true, force: true });
   });
 
-  it('finds no drift after `migrate up`, and leaves nothing behind', async () => {
+  it('finds no drift after `migrate up`, and leaves no schema in the database', async () => {
     const { code, outcome, differences, pending } = await verify();
     assert.deepEqual([code, outcome, differences, pending], [EXIT.ok, 'same', [], []]);
     const [left] = await change(
@@ -44,7 +44,7 @@ describe('api-server migrate verify', () => {
     assert.equal(left?.n, 0);
   });
 
-  it('says what somebody changed by hand: added, taken away, made otherwise', async () => {
+  it('reports manual changes as unexpected, missing and different objects', async () => {
     await change('ALTER TABLE services ADD COLUMN by_hand text');
     await change('ALTER TABLE services ALTER description TYPE varchar(10)');
     await change('ALTER TABLE services DROP CONSTRAINT services_name_key');
@@ -52,9 +52,9 @@ describe('api-server migrate verify', () => {
     await change('CREATE TABLE loose (id int PRIMARY KEY)');
     const { code, differences } = await verify();
     assert.equal(code, EXIT.failure);
-    const told = differences.map(({ problem, name }) => `${problem} ${name}`);
+    const reported = differences.map(({ problem, name }) => `${problem} ${name}`);
     assert.deepEqual(
-      told,
+      reported,
       [
         'different column services.description',
         'unexpected column services.by_hand',
@@ -72,7 +72,7 @@ describe('api-server migrate verify', () => {
     assert.match(human.stdout, /6 differences\n$/);
   });
 
-  it('an index that a killed run left invalid is drift', async () => {
+  it('reports an invalid index as drift', async () => {
     await change("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'deployments_newest'::regclass");
     const { differences } = await verify();
     assert.deepEqual(
@@ -82,8 +82,8 @@ describe('api-server migrate verify', () => {
     assert.match(differences[0]?.found ?? '', / INVALID$/);
   });
 
-  it('compares with what concurrent and later migrations made, in the order in which they were applied', async function () {
-    this.timeout(60_000); // it starts the API seven times
+  it('replays concurrent index builds, and checks only the columns of the entities if the database is ahead', async function () {
+    this.timeout(60_000); // runs seven processes
     const image = makeImage({
       '1795380000001-tier.js': migrationFile('Tier1795380000001', [
         'ALTER TABLE services ADD COLUMN tier text',
@@ -95,7 +95,7 @@ describe('api-server migrate verify', () => {
     assert.deepEqual([early.code, early.pending], [EXIT.ok, ['Tier1795380000001', 'Index1795380000002']]);
     assert.equal((await runRole(['migrate', 'up'], env(), image)).code, EXIT.ok);
     assert.deepEqual((await verify(image)).differences, []);
-    // The older image can't tell what the newer one made from drift, but can tell what its code needs.
+    // The older image cannot distinguish newer migrations from drift, but checks the columns of its code.
     const older = await verify();
     assert.deepEqual([older.code, older.ahead], [EXIT.ok, ['Tier1795380000001', 'Index1795380000002']]);
     await change('ALTER TABLE services DROP COLUMN owner');
@@ -106,7 +106,7 @@ describe('api-server migrate verify', () => {
     );
   });
 
-  it('types that an extension has in the live schema are no drift, and no way into it', async () => {
+  it('resolves types of extensions in the live schema, but no tables', async () => {
     const image = makeImage({
       '1795380000001-tier.js': migrationFile('Tier1795380000001', [
         'CREATE EXTENSION IF NOT EXISTS citext',
@@ -118,7 +118,7 @@ describe('api-server migrate verify', () => {
     images.push(image);
     await change('CREATE TABLE stray (id int)');
     assert.equal((await runRole(['migrate', 'up'], env(), image)).code, EXIT.ok);
-    // No migration made the table, so the replay has none, and must not find that of the live schema.
+    // No migration created the table: the replay must not use the table of the live schema.
     const stray = await verify(image);
     assert.equal(stray.code, EXIT.config);
     assert.match(stray.error ?? '', /^Stray1795380000002 can't be run again .*"stray" does not exist/);
@@ -135,7 +135,7 @@ describe('api-server migrate verify', () => {
     );
   });
 
-  it('a migration that names a schema is refused rather than run on the live tables', async () => {
+  it('refuses a migration that names a schema, because it would change the live tables', async () => {
     const image = makeImage({
       '1795380000001-tier.js': migrationFile('Tier1795380000001', [
         'ALTER TABLE public.services ADD COLUMN tier text',

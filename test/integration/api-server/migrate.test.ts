@@ -12,7 +12,7 @@ import {
 import { freePort, sharedPostgres, type TestPostgres } from '../../support/postgres.js';
 import { type Ended, makeImage, migrationFile, runRole, spawnRole } from './api-process.js';
 
-/** Of this checkout, oldest first. */
+/** Names of the migrations in this build, oldest first. */
 const KNOWN = (await knownMigrations()).map(({ name }) => name);
 const NEWEST = KNOWN.at(-1) ?? '';
 const UP = ['migrate', 'up', '--json'];
@@ -35,8 +35,8 @@ describe('api-server migrate', () => {
     );
     return rows.map(({ name }) => name);
   };
-  /** Waits until a session of a migration runs a statement that has this text in it. */
-  const statementRuns = async (text: string) => {
+  /** Waits until a session of a migration runs a statement that contains this text. */
+  const waitForStatement = async (text: string) => {
     const sql =
       "SELECT 1 FROM pg_stat_activity WHERE application_name LIKE 'pcf-api migrate%' AND query LIKE $1 AND datname = current_database() AND state = 'active'";
     while ((await postgres.query(sql, url, [`%${text}%`])).length === 0) await sleep(20);
@@ -52,7 +52,7 @@ describe('api-server migrate', () => {
     for (const folder of images) rmSync(folder, { recursive: true, force: true });
   });
 
-  it('applies what is pending, then finds nothing to do', async () => {
+  it('applies pending migrations; a second run has nothing to do', async () => {
     const first = await runRole(UP, env());
     const { durationMs, ...report } = reportOf(first);
     assert.equal(first.code, EXIT.ok);
@@ -76,13 +76,13 @@ describe('api-server migrate', () => {
     assert.deepEqual([second.current, second.applied, second.pending], [NEWEST, [], []]);
   });
 
-  it('status says what is pending and changes nothing', async () => {
+  it('migrate status reports pending migrations and changes nothing', async () => {
     const report = reportOf(await runRole(['migrate', 'status', '--json'], env()));
     assert.deepEqual([report.current, report.pending], [null, KNOWN]);
     assert.deepEqual(await tables(), []);
   });
 
-  it('an image with one more file knows one more migration', async () => {
+  it('an image with an additional file applies and describes an additional migration', async () => {
     const newer = image({
       '1795380000003-add-tier.js': migrationFile('AddTier1795380000003', [
         'ALTER TABLE services ADD COLUMN tier text',
@@ -100,12 +100,12 @@ describe('api-server migrate', () => {
     assert.deepEqual(newest, { name: 'AddTier1795380000003', phase: 'expand' });
     assert.match(checksum ?? '', /^s1:[0-9a-f]{32}$/);
 
-    // The older image finds a database that is ahead of it: nothing to do, nothing wrong.
+    // The older image accepts a database that is ahead.
     const older = reportOf(await runRole(UP, env()));
     assert.deepEqual([older.outcome, older.current], ['nothing', 'AddTier1795380000003']);
   });
 
-  it('a migration without a phase is refused by name', async () => {
+  it('refuses a migration without a phase, and reports its name', async () => {
     const broken = image({ '1795380000003-x.js': 'export class NoPhase1795380000003 { async up() {} }' });
     const { code, stderr } = await runRole(UP, env(), broken);
     assert.equal(code, EXIT.failure);
@@ -115,7 +115,7 @@ describe('api-server migrate', () => {
     );
   });
 
-  it('refuses bad settings with exit code 78 and says which', async () => {
+  it('refuses invalid settings with exit code 78, and reports the setting', async () => {
     const ended = await runRole(UP, env({ PCF_API__DATABASE__MAX_CONNECTIONS: 'many' }));
     const report = reportOf(ended);
     assert.equal(ended.code, EXIT.config);
@@ -124,7 +124,7 @@ describe('api-server migrate', () => {
     assert.equal(ended.lastWords, ended.stdout.trim());
   });
 
-  it('a failing migration leaves the ones before it, nothing of its own, and the reason', async () => {
+  it('a failed migration is rolled back and reported; earlier migrations stay applied', async () => {
     const broken = image({
       '1795380000003-broken.js': migrationFile('Broken1795380000003', [
         'CREATE TABLE half_done (id int)',
@@ -142,16 +142,16 @@ describe('api-server migrate', () => {
     assert.ok(!(await tables()).includes('half_done'));
   });
 
-  it('a database that is away is worth another try, and no credential is told', async () => {
-    const away = `postgresql://someone:hush-hush@127.0.0.1:${await freePort()}/pcf`;
+  it('an unreachable database is a temporary failure, and the error contains no credentials', async () => {
+    const unreachable = `postgresql://someone:hush-hush@127.0.0.1:${await freePort()}/pcf`;
     const wait = { PCF_API__MIGRATIONS__CONNECT_WAIT: '100ms' };
-    const ended = await runRole(UP, { PCF_API__DATABASE__URL: away, ...wait });
+    const ended = await runRole(UP, { PCF_API__DATABASE__URL: unreachable, ...wait });
     assert.equal(ended.code, EXIT.tempFail);
     assert.match(reportOf(ended).error ?? '', /ECONNREFUSED/);
     assert.doesNotMatch(ended.stdout + ended.stderr + ended.lastWords, /hush/);
   });
 
-  it('a wrong password is worth another try: the Secret may be about to change', async () => {
+  it('a wrong password is a temporary failure, because the Secret can change', async () => {
     const wrong = url.replace(/:[^:@]*@/, ':hush-hush@');
     const ended = await runRole(UP, { PCF_API__DATABASE__URL: wrong });
     assert.equal(ended.code, EXIT.tempFail);
@@ -159,7 +159,7 @@ describe('api-server migrate', () => {
     assert.doesNotMatch(ended.stdout + ended.stderr + ended.lastWords, /hush/);
   });
 
-  it('of two runs at once one waits for the other', async () => {
+  it('a run waits for a concurrent run', async () => {
     const slow = image({
       '1795380000003-slow.js': migrationFile('Slow1795380000003', [
         'SELECT pg_sleep(1)',
@@ -175,12 +175,12 @@ describe('api-server migrate', () => {
     assert.ok(ended.some(({ stderr }) => stderr.includes('another migration run is under way')));
   });
 
-  it('gives up waiting for another run after runner_wait', async () => {
+  it('stops waiting for another run after runner_wait, and exits with 75', async () => {
     const slow = image({
       '1795380000003-slow.js': migrationFile('Slow1795380000003', ['SELECT pg_sleep(20)']),
     });
     const first = spawnRole(UP, env(), slow);
-    await statementRuns('pg_sleep');
+    await waitForStatement('pg_sleep');
     const second = await runRole(UP, env({ PCF_API__MIGRATIONS__RUNNER_WAIT: '300ms' }), slow);
     first.child.kill('SIGKILL');
     assert.equal(second.code, EXIT.tempFail);
@@ -188,7 +188,7 @@ describe('api-server migrate', () => {
     await first.ended;
   });
 
-  it('killed midway it leaves nothing half done, and the next run ends it', async () => {
+  it('a killed run leaves no partial migration, and the next run completes it', async () => {
     const slow = image({
       '1795380000003-slow.js': migrationFile('Slow1795380000003', [
         'CREATE TABLE half_done (id int)',
@@ -198,25 +198,25 @@ describe('api-server migrate', () => {
     assert.equal((await runRole(UP, env())).code, EXIT.ok);
     await postgres.query("INSERT INTO services (id, name) VALUES (gen_random_uuid(), 'slow')", url);
     const run = spawnRole(UP, env(), slow);
-    await statementRuns('pg_sleep');
+    await waitForStatement('pg_sleep');
     run.child.kill('SIGKILL');
     await run.ended;
     assert.ok(!(await tables()).includes('half_done'));
 
     await postgres.query('DELETE FROM services', url);
-    const next = await runRole(UP, env(), slow); // waits for the server to notice that the first has gone
+    const next = await runRole(UP, env(), slow); // waits until the server closes the first session
     assert.equal(next.code, EXIT.ok);
     assert.deepEqual(reportOf(next).applied, ['Slow1795380000003']);
     assert.ok(next.ms < 5_000, `took ${next.ms} ms`);
     assert.ok((await tables()).includes('half_done'));
   });
 
-  it('on SIGTERM it leaves last words', async () => {
+  it('writes a termination message on SIGTERM', async () => {
     const slow = image({
       '1795380000003-slow.js': migrationFile('Slow1795380000003', ['SELECT pg_sleep(60)']),
     });
     const run = spawnRole(UP, env(), slow);
-    await statementRuns('pg_sleep');
+    await waitForStatement('pg_sleep');
     run.child.kill('SIGTERM');
     const ended = await run.ended;
     assert.equal(ended.code, EXIT.tempFail);
@@ -224,7 +224,7 @@ describe('api-server migrate', () => {
     assert.match(report.error ?? '', /^interrupted by SIGTERM/);
   });
 
-  it("gives way to traffic that holds a table's lock, and tries again", async () => {
+  it('aborts its lock request while traffic holds the table lock, and retries', async () => {
     const alter = image({
       '1795380000003-alter.js': migrationFile('Alter1795380000003', [
         'ALTER TABLE services ADD COLUMN tier text',
@@ -244,7 +244,7 @@ describe('api-server migrate', () => {
     assert.deepEqual(reportOf(ended).applied, ['Alter1795380000003']);
   });
 
-  it('a report that can not be left where it is read is worth another run, which has nothing to do but to tell', async () => {
+  it('exits with 75 if the report cannot be written to the termination log; the next run writes it', async () => {
     const nowhere = await runRole(UP, env({ PCF_TERMINATION_LOG: '/nowhere/termination-log' }));
     assert.deepEqual([nowhere.code, reportOf(nowhere).outcome], [EXIT.tempFail, 'done']);
     assert.match(nowhere.stderr, /cannot write \/nowhere\/termination-log/);
@@ -255,7 +255,7 @@ describe('api-server migrate', () => {
     );
   });
 
-  it('a very long error still makes last words of at most 4,096 bytes that are JSON', async () => {
+  it('truncates a long error to a termination message of valid JSON with at most 4,096 bytes', async () => {
     const raise = "SELECT repeat('é', 9000)::int";
     const broken = image({ '1795380000003-long.js': migrationFile('Long1795380000003', [raise]) });
     const { lastWords } = await runRole(UP, env(), broken);

@@ -1,4 +1,4 @@
-/** Databases that `migrate up` was run on: once, and copied from then on, since each run is a process of a second. */
+/** Migrated databases. `migrate up` runs once, and its database is copied: a run takes about 1 s. */
 import { sharedPostgres } from '../../support/postgres.js';
 import { runRole } from './api-process.js';
 

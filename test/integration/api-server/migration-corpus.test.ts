@@ -97,14 +97,14 @@ describe('migration lint: corpus on PostgreSQL', function () {
     assert.deepEqual(wrong, []);
   });
 
-  it('built-in functions and operators match the catalog, and volatile ones are volatile there', async () => {
+  it('built-in functions, their volatility, and operators match the catalog', async () => {
     const rows = await postgres.query<{ name: string; volatile: boolean }>(
       `SELECT proname AS name, bool_or(provolatile = 'v') AS volatile FROM pg_proc
        WHERE pronamespace = 'pg_catalog'::regnamespace GROUP BY 1`,
       template,
     );
     const volatile = new Map(rows.map((one) => [one.name, one.volatile]));
-    const special = ['greatest', 'least', 'coalesce', 'nullif', 'normalize', 'extract']; // of the grammar
+    const special = ['greatest', 'least', 'coalesce', 'nullif', 'normalize', 'extract']; // part of the grammar
     const unknown = [...FUNCTIONS].filter((name) => !volatile.has(name) && !special.includes(name));
     assert.deepEqual(unknown, []);
     const wrong = [...FUNCTIONS].filter((name) => (volatile.get(name) ?? false) !== VOLATILE.has(name));

@@ -1,4 +1,4 @@
-/** Null for each argument, input field and list item of the schema, as a variable with a default value. */
+/** Sends null for each argument, input field and list item, as a variable with a default value. */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import {
@@ -59,14 +59,14 @@ describe('api-server: null as input', () => {
   });
   after(() => api?.kill());
 
-  /** The ID that fits the name of the argument, or else the name of the field. */
+  /** The ID whose type is part of the name of the argument, or else of the field. */
   const idFor = (name: string, field: string): string => {
     const types = Object.keys(ids).sort((a, b) => b.length - a.length);
     const isIn = (text: string) => types.find((type) => text.toLowerCase().includes(type.toLowerCase()));
     return ids[isIn(name) ?? isIn(field) ?? 'Service'] as string;
   };
 
-  /** The required inputs, and the one at `path`, which is the variable. */
+  /** Literal with the required inputs, and the variable at `path`. */
   const literal = (
     type: GraphQLInputType,
     name: string,
@@ -147,7 +147,7 @@ interface Place {
   type: GraphQLInputType;
 }
 
-/** The places of an argument or input field, and of everything in it. */
+/** Paths of an argument or input field, and of all nested fields. */
 function pathsIn({ name, type }: Input, depth = 0): Place[] {
   const nullable = getNullableType(type);
   const items: Place[] = isListType(nullable) ? [{ path: [name, '0'], type: nullable.ofType }] : [];

@@ -38,7 +38,7 @@ describe('api-server observability', () => {
     await redis?.stop();
   });
 
-  it("a request is one trace from the caller's span over resolvers to SQL and Redis, with its id in the log", async () => {
+  it("a request creates one trace from the caller's span through resolvers to SQL, with its ID in the log", async () => {
     const server = await start({
       PCF_API__TRACING__ENDPOINT: receiver.url,
       PCF_API__AUTH__JWT_SECRET: JWT_SECRET,
@@ -52,7 +52,7 @@ describe('api-server observability', () => {
     );
     assert.ok(data);
     server.signal('SIGTERM');
-    await server.ended; // sends what is left
+    await server.ended; // sends the remaining spans
 
     const spans = receiver.trace(TRACE);
     const http = spans.find(({ name }) => name === 'POST /graphql');
@@ -71,7 +71,7 @@ describe('api-server observability', () => {
     assert.ok(!(receiver.raw + server.output).includes(token), 'the token is in the trace or the log');
   });
 
-  it('commands to Redis are in the trace', async function () {
+  it('Redis commands are in the trace of the request', async function () {
     if (!redis) return this.skip();
     const server = await start({ PCF_API__TRACING__ENDPOINT: receiver.url, PCF_API__REDIS__URL: redis.url });
     const ready = async () =>
@@ -90,7 +90,7 @@ describe('api-server observability', () => {
     assert.equal(spans.find(({ name }) => name === 'get redis')?.parentSpanId, http?.spanId);
   });
 
-  it('what a change sets off is in its trace: the job of the worker, and what the receiver is sent', async function () {
+  it('the trace of a mutation includes the job of the worker and the request to the webhook receiver', async function () {
     if (!redis) return this.skip();
     this.timeout(60_000);
     const receiverOfHooks = await HttpEndpoint.start();
@@ -121,8 +121,8 @@ describe('api-server observability', () => {
         { input },
         { traceparent: `00-${trace}-${PARENT}-01` },
       );
-      await eventually('the receiver is told', () => receiverOfHooks.requests.length === 1);
-      await eventually('it is annotated', () => grafana.annotations.size === 1, 20_000);
+      await eventually('the receiver has the request', () => receiverOfHooks.requests.length === 1);
+      await eventually('Grafana has the annotation', () => grafana.annotations.size === 1, 20_000);
       worker.signal('SIGTERM');
       await worker.ended;
       const spans = receiver.trace(trace);
@@ -134,8 +134,8 @@ describe('api-server observability', () => {
       const [sent] = receiverOfHooks.requests;
       assert.equal(sent?.headers.traceparent, `00-${trace}-${post?.spanId}-01`);
       assert.ok(grafana.traces.every((text) => /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/.test(text)));
-      const ofGrafana = receiver.spans.find(({ name }) => name === 'POST grafana');
-      assert.ok(grafana.traces.some((text) => text.includes(ofGrafana?.spanId ?? 'none')));
+      const grafanaSpan = receiver.spans.find(({ name }) => name === 'POST grafana');
+      assert.ok(grafana.traces.some((text) => text.includes(grafanaSpan?.spanId ?? 'none')));
     } finally {
       await worker.kill();
       await receiverOfHooks.stop();
@@ -143,7 +143,7 @@ describe('api-server observability', () => {
     }
   });
 
-  it('a trace that its caller did not choose to record is not', async () => {
+  it('does not record a trace that the caller has not sampled', async () => {
     const server = await start({ PCF_API__TRACING__ENDPOINT: receiver.url });
     const trace = TRACE.replaceAll('b', '8');
     await server.graphql('{ __typename }', {}, { traceparent: `00-${trace}-${PARENT}-00` });
@@ -152,7 +152,7 @@ describe('api-server observability', () => {
     assert.deepEqual(receiver.trace(trace), []);
   });
 
-  it('a collector that is away costs one line in the log', async () => {
+  it('an unreachable collector causes one log line', async () => {
     const server = await start({ PCF_API__TRACING__ENDPOINT: 'http://127.0.0.1:1/v1/traces' });
     for (let index = 0; index < 20; index += 1) {
       assert.equal((await server.graphql('{ __typename }')).status, 200);
@@ -163,7 +163,7 @@ describe('api-server observability', () => {
     assert.equal(stdout.match(/spans are lost/g)?.length, 1);
   });
 
-  it('clients can make no more than 1,000 series of operations, whatever names they use', async () => {
+  it('limits operation metrics to 1,000 series for any number of operation names', async () => {
     const server = await start();
     const types = ['query', 'mutation'];
     const names = Array.from(
@@ -177,14 +177,14 @@ describe('api-server observability', () => {
     assert.ok(series.length > 500 && series.length <= 1_000, `${series.length} series`);
     const counts = series.filter((line) => line.startsWith('graphql_operation_duration_seconds_count'));
     const total = counts.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0);
-    assert.equal(total, 1_501, 'none is lost');
+    assert.equal(total, 1_501, 'each operation is counted');
   }).timeout(60_000);
 
-  it('logs slow statements with their text and request, without their values', async () => {
+  it('logs slow statements with their SQL and request ID, without parameter values', async () => {
     const server = await start({ PCF_API__DATABASE__SLOW_QUERY: '1ms' });
     const slow = () =>
       server.logs.filter(({ msg, sql }) => msg === 'slow statement' && /FROM "?services"?/.test(`${sql}`));
-    await eventually('one is slow', async () => {
+    await eventually('a slow statement is logged', async () => {
       const after = Buffer.from(JSON.stringify(['hush-hush'])).toString('base64url');
       await server.graphql('query Slow($after: String) { services(after: $after) { totalCount } }', {
         after,

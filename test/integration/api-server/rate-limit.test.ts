@@ -28,11 +28,11 @@ describe('api-server rate limit', () => {
     await api.waitForReady();
     return api;
   };
-  const ask = async (api: ApiProcess, sub: string) =>
+  const sendRequest = async (api: ApiProcess, sub: string) =>
     (await api.graphql(QUERY, {}, await bearer({ sub }))).status;
-  const times = async (count: number, api: ApiProcess, sub: string) => {
+  const sendRequests = async (count: number, api: ApiProcess, sub: string) => {
     const statuses = [];
-    for (let index = 0; index < count; index += 1) statuses.push(await ask(api, sub));
+    for (let index = 0; index < count; index += 1) statuses.push(await sendRequest(api, sub));
     return statuses;
   };
   const redisIs = (api: ApiProcess, status: string) =>
@@ -44,7 +44,7 @@ describe('api-server rate limit', () => {
     });
 
   before(async function () {
-    this.timeout(240_000); // it may have to be installed
+    this.timeout(240_000); // the first run installs Redis
     redis = await startRedis();
     if (!redis) return this.skip();
     url = await migratedDatabase();
@@ -54,53 +54,53 @@ describe('api-server rate limit', () => {
   });
   after(() => redis?.stop());
 
-  it('counts each identity for itself, over all processes', async () => {
+  it('counts requests per identity across all processes', async () => {
     const [one, other] = await Promise.all([start(), start()]);
     await Promise.all([redisIs(one, 'ready'), redisIs(other, 'ready')]);
-    assert.deepEqual(await times(3, one, 'a'), [200, 200, 200]);
-    assert.deepEqual(await times(3, other, 'a'), [200, 200, 429]);
+    assert.deepEqual(await sendRequests(3, one, 'a'), [200, 200, 200]);
+    assert.deepEqual(await sendRequests(3, other, 'a'), [200, 200, 429]);
     const { status, headers, errors } = await one.graphql(QUERY, {}, await bearer({ sub: 'a' }));
     assert.equal(status, 429);
     assert.equal(errors[0]?.extensions.code, 'RATE_LIMITED');
     const seconds = Number(headers.get('retry-after'));
     assert.ok(seconds > 3_000 && seconds <= 3_600, `${seconds}`);
-    assert.equal(await ask(one, 'b'), 200);
+    assert.equal(await sendRequest(one, 'b'), 200);
     assert.match(await one.metrics(), /pcf_api_rate_limited_total\{limit="identity"\} 1/);
     assert.equal((await one.fetch('/health')).status, 200);
   });
 
-  it('who was over the limit may continue in the next window', async () => {
+  it('accepts requests again in the next window', async () => {
     const api = await start({ PCF_API__RATE_LIMIT__WINDOW: '1s', PCF_API__RATE_LIMIT__REQUESTS: '1' });
     await redisIs(api, 'ready');
-    await eventually('it is refused', async () => (await ask(api, 'c')) === 429);
-    await eventually('it is let in again', async () => (await ask(api, 'c')) === 200);
+    await eventually('the request is throttled', async () => (await sendRequest(api, 'c')) === 429);
+    await eventually('the request is accepted', async () => (await sendRequest(api, 'c')) === 200);
   });
 
-  it('continues counting by itself while Redis is away, and no request waits for it', async () => {
+  it('counts in memory while Redis is unavailable, and does not delay requests', async () => {
     const api = await start();
     await redisIs(api, 'ready');
     await redis!.stop();
     await redisIs(api, 'unavailable');
     const startedAt = performance.now();
-    assert.deepEqual(await times(6, api, 'd'), [200, 200, 200, 200, 200, 429]);
+    assert.deepEqual(await sendRequests(6, api, 'd'), [200, 200, 200, 200, 200, 429]);
     assert.ok(performance.now() - startedAt < 2_000);
     await redis!.start();
     await redisIs(api, 'ready');
-    assert.equal(await ask(api, 'e'), 200);
+    assert.equal(await sendRequest(api, 'e'), 200);
   });
 
-  it('who shows wrong credentials again and again is not listened to for a while', async () => {
+  it('throttles a client after repeated requests with invalid credentials', async () => {
     const api = await start();
     await redisIs(api, 'ready');
     const guess = async () => (await api.graphql(QUERY, {}, { 'x-api-key': 'pcf_wrong' })).status;
     assert.deepEqual([await guess(), await guess(), await guess(), await guess()], [401, 401, 401, 429]);
-    assert.equal(await ask(api, 'f'), 200, 'who is known is let in from the same address');
+    assert.equal(await sendRequest(api, 'f'), 200, 'valid credentials are accepted from the same address');
   });
 
-  it('subscriptions count as requests do', async () => {
+  it('counts subscriptions as requests', async () => {
     const api = await start();
     await redisIs(api, 'ready');
-    assert.deepEqual(await times(3, api, 'g'), [200, 200, 200]);
+    assert.deepEqual(await sendRequests(3, api, 'g'), [200, 200, 200]);
     const socket = await TestSocket.connect(api.port, { headers: await bearer({ sub: 'g' }) });
     for (const id of ['1', '2', '3'])
       socket.subscribe('subscription { deploymentChanged { cursor } }', {}, id);
@@ -108,18 +108,18 @@ describe('api-server rate limit', () => {
     assert.deepEqual([type, id, payload[0].extensions.code], ['error', '3', 'RATE_LIMITED']);
     assert.ok(payload[0].extensions.retryAfter > 3_000);
     socket.end();
-    assert.equal(await ask(api, 'g'), 429);
+    assert.equal(await sendRequest(api, 'g'), 429);
     assert.match(await api.metrics(), /pcf_api_rate_limited_total\{limit="identity"\} 2/);
     const guess = async () => {
-      const stranger = await TestSocket.open(api.port, { headers: { 'x-api-key': 'pcf_wrong' } });
-      stranger.send({ type: 'connection_init' });
-      return (await stranger.next()).closed;
+      const unauthenticated = await TestSocket.open(api.port, { headers: { 'x-api-key': 'pcf_wrong' } });
+      unauthenticated.send({ type: 'connection_init' });
+      return (await unauthenticated.next()).closed;
     };
     assert.equal(await guess(), 4_403);
     assert.match(await api.metrics(), /pcf_api_authentication_refused_total\{reason="malformed"\} 1/);
   });
 
-  it('where nobody has to say who they are, addresses are counted', async () => {
+  it('counts requests per IP address if authentication is disabled', async () => {
     const api = await start({ PCF_API__AUTH__OPEN: 'true', PCF_API__SERVER__TRUSTED_PROXIES: '127.0.0.0/8' });
     await redisIs(api, 'ready');
     const from = async (address: string) =>

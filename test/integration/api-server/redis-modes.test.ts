@@ -30,7 +30,8 @@ describe('api-server Redis modes', () => {
     clients.push(client);
     return client;
   };
-  const ready = (client: RedisClient) => eventually('it is ready', () => client.status === 'ready', 20_000);
+  const waitUntilReady = (client: RedisClient) =>
+    eventually('the client is ready', () => client.status === 'ready', 20_000);
 
   before(async function () {
     this.timeout(240_000);
@@ -49,7 +50,7 @@ describe('api-server Redis modes', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('a URL may name several hosts, and is never quoted when it is wrong', () => {
+  it('parses URLs with several hosts, and does not include an invalid URL in the error', () => {
     assert.deepEqual(parseRedisUrl('rediss://me:p%40ss@a:1,[::1]:2,c/3'), {
       nodes: [
         { host: 'a', port: 1 },
@@ -70,7 +71,7 @@ describe('api-server Redis modes', () => {
     }
   });
 
-  it('TLS: with the authority that is set, and not without', async () => {
+  it('TLS: connects with the configured CA, and refuses the certificate without it', async () => {
     const { cert, private: key } = await generate([{ name: 'commonName', value: 'localhost' }], {
       keySize: 2048,
       extensions: [
@@ -88,34 +89,34 @@ describe('api-server Redis modes', () => {
     servers = [server!];
     const { port } = server!;
     const client = await connect(`rediss://:hush@127.0.0.1:${port}`, { PCF_API__REDIS__CA_FILE: certFile });
-    await ready(client);
+    await waitUntilReady(client);
     assert.equal(await client.set('a', '1'), 'OK');
-    const stranger = await connect(`rediss://:hush@127.0.0.1:${port}`);
+    const withoutCa = await connect(`rediss://:hush@127.0.0.1:${port}`);
     const [refused] = await new Promise<[NodeJS.ErrnoException]>((resolve) =>
-      stranger.once('error', (error: NodeJS.ErrnoException) => resolve([error])),
+      withoutCa.once('error', (error: NodeJS.ErrnoException) => resolve([error])),
     );
     assert.match(String(refused.code), /CERT|SELF_SIGNED/);
   });
 
-  it('a new password in the file is used for the next connection', async () => {
+  it('uses a new password in the file for the next connection', async () => {
     const server = await startRedis({ args: ['--requirepass', 'one'], client: { password: 'one' } });
     servers.push(server!);
     const file = join(folder, 'redis-url');
     const url = (password: string) => `redis://:${password}@127.0.0.1:${server!.port}`;
     writeFileSync(file, url('one'));
     const client = await connect(url('one'), { PCF_API__REDIS__URL_FILE: file });
-    await ready(client);
+    await waitUntilReady(client);
     const admin = server!.client();
     await admin.connect();
     await admin.config('SET', 'requirepass', 'two');
     writeFileSync(file, url('two'));
     await eventually(
-      'it is read',
+      'the client has read the password',
       () => 'options' in client && (client.options as { password?: string }).password === 'two',
     );
     await admin.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes');
     admin.disconnect();
-    await eventually('it works again', () =>
+    await eventually('the client is connected again', () =>
       client.ping().then(
         () => true,
         () => false,
@@ -142,7 +143,7 @@ describe('api-server Redis modes', () => {
     servers = [master!, replica!, ...sentinels];
     const hosts = sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',');
     const env = { PCF_API__REDIS__MODE: 'sentinel', PCF_API__REDIS__SENTINEL_MASTER: 'pcf' };
-    await eventually('the Sentinels know each other and the replica', async () => {
+    await eventually('the Sentinels have discovered each other and the replica', async () => {
       const sentinel = sentinels[0]!.client();
       await sentinel.connect();
       const [info] = (await sentinel.call('SENTINEL', 'MASTERS')) as string[][];
@@ -151,11 +152,11 @@ describe('api-server Redis modes', () => {
       return value('num-slaves') === '1' && value('num-other-sentinels') === '2';
     });
     const client = await connect(`redis://${hosts}`, env);
-    await ready(client);
+    await waitUntilReady(client);
     await client.set('kept', 'yes');
     const admin = master!.client();
     await admin.connect();
-    await eventually('the replica has it', async () => (await admin.call('WAIT', '1', '100')) === 1);
+    await eventually('the replica has the key', async () => (await admin.call('WAIT', '1', '100')) === 1);
     admin.disconnect();
 
     await master!.stop();
@@ -174,9 +175,9 @@ describe('api-server Redis modes', () => {
     );
   });
 
-  it('Cluster: keys of all slots, and on when one node dies', async function () {
+  it('Cluster: writes keys of all slots, and continues after the failure of a node', async function () {
     this.timeout(60_000);
-    // Its own choice would be a port of which outgoing connections are made.
+    // The default bus port can be in the range of ephemeral ports.
     const buses = await freePorts(4);
     const nodes = await startRedises(
       buses.map((bus, index) => ({
@@ -198,7 +199,7 @@ describe('api-server Redis modes', () => {
     await formCluster(nodes, buses);
     const url = `redis://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')}`;
     const client = await connect(url, { PCF_API__REDIS__MODE: 'cluster' });
-    await ready(client);
+    await waitUntilReady(client);
     const keys = Array.from({ length: 100 }, (_, index) => `key-${index}`);
     await Promise.all(keys.map((key) => client.set(key, key)));
     assert.deepEqual(await Promise.all(keys.map((key) => client.get(key))), keys);
@@ -215,7 +216,7 @@ describe('api-server Redis modes', () => {
     jobs.add<{ n: number }>({ name: 'counting', handle: async ({ n }) => void done.push(n) });
     jobs.start();
     await jobs.enqueue('counting', { n: 7 });
-    await eventually('a job is done', () => done.includes(7));
+    await eventually('the job is complete', () => done.includes(7));
     await jobs.close(1_000);
 
     await nodes[0]!.stop();
@@ -223,26 +224,26 @@ describe('api-server Redis modes', () => {
       const results = await Promise.allSettled(keys.map((key) => client.set(key, 'again')));
       return results.every(({ status }) => status === 'fulfilled');
     };
-    await eventually('its replica has taken over', works, 30_000);
+    await eventually('the replica is promoted', works, 30_000);
     const more = { PCF_API__REDIS__MODE: 'cluster' };
     await assertUses(client, await connect(url, more), () => connectWaiting(url, more));
   });
 
-  /** What the API does with Redis beside its jobs: `other` is another process's. */
+  /** Checks all uses of Redis except jobs. `other` is the client of another process. */
   async function assertUses(
     client: RedisClient,
     other: RedisClient,
     open: () => Promise<RedisClient>,
   ): Promise<void> {
     const log = pino({ level: 'silent' });
-    await ready(other);
+    await waitUntilReady(other);
     const limit = { name: 'test', points: 2, windowMs: 60_000 };
     const [here, there] = [client, other].map((redis) => new RateLimiter(limit, redis));
     const taken = [await here?.take('me'), await there?.take('me'), await here?.take('me')];
     assert.deepEqual(
       taken.map((seconds) => seconds !== undefined),
       [false, false, true],
-      'counted together',
+      'both clients share the counter',
     );
 
     const cacheOf = (redis: RedisClient) =>
@@ -251,23 +252,23 @@ describe('api-server Redis modes', () => {
     const tables = ['deployments', 'incidents', 'services'];
     const look = () => cacheOf(other).look(key, tables);
     (await cacheOf(client).look(key, tables)).keep('the answer', new Set(tables), 60);
-    await eventually('it is kept', async () => (await look()).found === 'the answer');
+    await eventually('the response is cached', async () => (await look()).found === 'the answer');
     await cacheOf(client).forget(new Set(['incidents']));
-    assert.equal((await look()).found, undefined, 'and forgotten everywhere');
+    assert.equal((await look()).found, undefined, 'the response is invalidated for all clients');
 
     const writers = [client, other].map((redis) => new SharedWriters(redis, 60_000, log));
     await writers[0]?.note('alice', 0x1_0000_0000n);
     await writers[1]?.note('alice', 7n);
-    assert.equal(await writers[1]?.lsnOf('alice'), 0x1_0000_0000n, 'the later one of two');
+    assert.equal(await writers[1]?.lsnOf('alice'), 0x1_0000_0000n, 'the higher LSN is stored');
 
     const listener = await open();
-    let woken = 0;
+    let notifications = 0;
     const listening = await new RedisSignal(client, () => listener, log).listen(() => {
-      woken += 1;
+      notifications += 1;
     });
-    await eventually('it listens', () => woken === 1);
+    await eventually('the listener is subscribed', () => notifications === 1);
     new RedisSignal(other, () => listener, log).send();
-    await eventually('it is woken', () => woken === 2);
+    await eventually('the listener is notified', () => notifications === 2);
     await listening.stop();
   }
 
@@ -285,7 +286,7 @@ function settingsOf(url: string, more: Record<string, string> = {}) {
   });
 }
 
-/** Three masters, and a replica of the first. */
+/** Creates a cluster of three masters, and a replica of the first. */
 async function formCluster(nodes: TestRedis[], buses: number[]): Promise<void> {
   const admins = nodes.map((node) => node.client());
   await Promise.all(admins.map((admin) => admin.connect()));
@@ -301,13 +302,13 @@ async function formCluster(nodes: TestRedis[], buses: number[]): Promise<void> {
   await Promise.all(
     masters.map((admin, index) => admin!.call('CLUSTER', 'ADDSLOTSRANGE', ...(ranges[index] ?? []))),
   );
-  const known = async (count: number) =>
+  const allNodesKnow = async (count: number) =>
     (await Promise.all(admins.map((admin) => admin.call('CLUSTER', 'INFO')))).every((info) =>
       String(info).includes(`cluster_known_nodes:${count}`),
     );
-  await eventually('all know each other', () => known(nodes.length));
+  await eventually('all nodes have discovered each other', () => allNodesKnow(nodes.length));
   const id = String(await first!.call('CLUSTER', 'MYID'));
-  await eventually('the replica has its master', () =>
+  await eventually('the replica has a master', () =>
     replica!.call('CLUSTER', 'REPLICATE', id).then(
       () => true,
       () => false,
@@ -317,8 +318,8 @@ async function formCluster(nodes: TestRedis[], buses: number[]): Promise<void> {
     (await Promise.all(admins.map((admin) => admin.call('CLUSTER', 'INFO')))).every((info) =>
       String(info).includes('cluster_state:ok'),
     );
-  await eventually('it serves', ok);
-  await eventually('the replica is in step', async () =>
+  await eventually('the cluster state is ok', ok);
+  await eventually('the replica is connected to its master', async () =>
     String(await replica!.call('INFO', 'replication')).includes('master_link_status:up'),
   );
   for (const admin of admins) admin.disconnect();

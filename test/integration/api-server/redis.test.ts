@@ -41,7 +41,7 @@ describe('api-server with Redis', () => {
   };
 
   before(async function () {
-    this.timeout(240_000); // it may have to be installed
+    this.timeout(240_000); // the first run installs Redis
     redis = await startRedis();
     if (!redis) return this.skip();
     url = await migratedDatabase();
@@ -51,7 +51,7 @@ describe('api-server with Redis', () => {
   });
   after(() => redis?.stop());
 
-  it('a query that is registered with one process may be used with another', async () => {
+  it('a persisted query that is registered with one process is available in another', async () => {
     const [one, other] = await Promise.all([start(), start()]);
     await waitForRedis(one, 'ready');
     await waitForRedis(other, 'ready');
@@ -61,7 +61,7 @@ describe('api-server with Redis', () => {
     assert.deepEqual((await persisted(other)).data, { __typename: 'Query' });
   });
 
-  it('serves on while Redis is away, says so, and uses it again when it is back', async () => {
+  it('continues to serve while Redis is unavailable, reports it in /health/ready, and reconnects', async () => {
     const api = await start();
     await waitForRedis(api, 'ready');
     await redis!.stop();
@@ -74,7 +74,7 @@ describe('api-server with Redis', () => {
     await waitForRedis(api, 'ready');
   });
 
-  it('starts while Redis is away, and ends in order', async () => {
+  it('starts while Redis is unavailable, and exits with 0 on SIGTERM', async () => {
     await redis!.stop();
     const api = await start();
     assert.deepEqual(await redisStatus(api), [200, 'unavailable']);

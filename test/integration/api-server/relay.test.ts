@@ -20,7 +20,7 @@ describe('api-server lists and nodes', () => {
   beforeEach(() => domain.clear());
   after(() => domain?.close());
 
-  /** So many services, each with as many deployments, releases and incidents. */
+  /** Inserts services, with `each` releases, deployments and incidents per service. */
   const fill = async (services: number, each: number) => {
     await domain.sql(
       `INSERT INTO services (id, name, created_at)
@@ -41,7 +41,7 @@ describe('api-server lists and nodes', () => {
     );
   };
 
-  /** Each relation of the domain, down and up again. */
+  /** All relations of the domain, in both directions. */
   const EVERYTHING = `{ services(first: 100) { totalCount edges { node { id name
     releases { totalCount edges { node { version service { owner } deployments { edges { node { id } } } } } }
     incidents { edges { node { causedBy { version } service { name } environment { id description } } } }
@@ -49,7 +49,7 @@ describe('api-server lists and nodes', () => {
       version service { name repository } release { commit } environment { id deployments { edges { node { version } } } incidents { totalCount } }
       incidents { edges { node { title environment { name } } } } } } } } } } }`;
 
-  it('takes the same statements for one service as for forty, on every relation', async () => {
+  it('runs as many statements for 40 services as for 1, on every relation', async () => {
     await fill(1, 1);
     const one = await domain.run(EVERYTHING);
     await domain.clear();
@@ -68,7 +68,7 @@ describe('api-server lists and nodes', () => {
     );
   });
 
-  it('reads the columns that are asked for and no others', async () => {
+  it('reads only the columns that the query selects', async () => {
     await fill(3, 1);
     const columns = async (query: string) => {
       const { statements, errors } = await domain.run(query);
@@ -82,12 +82,12 @@ describe('api-server lists and nodes', () => {
         'query Q { services { ...C } } fragment C on ServiceConnection { edges { node { ... on Service { owner } } } }',
       ),
       ['uuid,name,owner'],
-      'through fragments; the name because the cursor is made of it',
+      'includes columns of fragments; the cursor contains the name',
     );
     assert.deepEqual(
       await columns('{ deployments { edges { node { service { owner } environment { name } } } } }'),
       ['uuid,serviceId,environmentName,startedAt', 'uuid,owner'],
-      'the name of an environment is known without reading it',
+      'the name of an environment requires no read',
     );
     assert.deepEqual(
       await columns('{ services { edges { node { deployments { edges { node { version } } } } } } }'),
@@ -99,7 +99,7 @@ describe('api-server lists and nodes', () => {
     assert.doesNotMatch(hidden!, /idempotency|digest/i);
   });
 
-  it('counts only when it is asked to, and once for all parents', async () => {
+  it('counts only if totalCount is selected, with one statement for all parents', async () => {
     await fill(5, 2);
     const counted = async (query: string) =>
       (await domain.run(query)).statements.filter((sql) => sql.includes('count(*)')).length;
@@ -117,7 +117,7 @@ describe('api-server lists and nodes', () => {
     );
   });
 
-  it('sorts both ways by every order, and pages in it', async () => {
+  it('sorts by each field in both directions, and paginates in that order', async () => {
     await fill(7, 1);
     const names = async (orderBy: string) => {
       const found: string[] = [];
@@ -137,7 +137,7 @@ describe('api-server lists and nodes', () => {
     assert.equal(await names('{ field: CREATED_AT, direction: DESC }'), '1234567');
   });
 
-  it('a cursor is of the list and the order that it was made for', async () => {
+  it('refuses a cursor of another list or another order', async () => {
     await fill(3, 1);
     const { services } = await domain.ask(
       '{ services(orderBy: { field: CREATED_AT, direction: ASC }) { pageInfo { endCursor } } }',
@@ -152,18 +152,18 @@ describe('api-server lists and nodes', () => {
 
   const forge = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
   for (const [what, cursor] of [
-    ['nothing', ''],
-    ['no base64', '%%%'],
-    ['no JSON', 'abcd'],
+    ['an empty string', ''],
+    ['not base64', '%%%'],
+    ['not JSON', 'abcd'],
     ['an object', forge({ startedAt: '2026-01-01T00:00:00.000Z' })],
     ['too few values', forge(['2026-01-01T00:00:00.000Z'])],
     ['numbers', forge([1, 2])],
-    ['a time that is none', forge(['yesterday', `${UUID}1`])],
-    ['a time before the calendar', forge(['0000-01-01T00:00:00.000Z', `${UUID}1`])],
+    ['an invalid time', forge(['yesterday', `${UUID}1`])],
+    ['a time in the year 0', forge(['0000-01-01T00:00:00.000Z', `${UUID}1`])],
     ['SQL', forge(["2026-01-01T00:00:00.000Z' OR 1=1 --", `${UUID}1`])],
-    ['a great deal', forge(['x'.repeat(100_000)])],
+    ['100,000 characters', forge(['x'.repeat(100_000)])],
   ] as const) {
-    it(`refuses a cursor that holds ${what}`, async () => {
+    it(`refuses a cursor with invalid content: ${what}`, async () => {
       const { errors } = await domain.run(
         'query ($after: String) { deployments(after: $after) { edges { cursor } } }',
         {
@@ -175,24 +175,24 @@ describe('api-server lists and nodes', () => {
   }
 
   for (const [what, id] of [
-    ['nothing', ''],
+    ['an empty string', ''],
     ['plain text', 'Service:1'],
-    ['a uuid alone', Buffer.from(`${UUID}1`).toString('base64url')],
-    ['a number', Buffer.from('Service:1').toString('base64url')],
+    ['a UUID without a type', Buffer.from(`${UUID}1`).toString('base64url')],
+    ['a number instead of a UUID', Buffer.from('Service:1').toString('base64url')],
     ['SQL', Buffer.from("Service:1' OR 1=1 --").toString('base64url')],
-    ['a type that is none', toGlobalId('Nothing', `${UUID}1`)],
-    ['what every object has', toGlobalId('Constructor', `${UUID}1`)],
-    ['a type without nodes', toGlobalId('PageInfo', `${UUID}1`)],
-    ['padding', `${toGlobalId('Service', `${UUID}1`)}==`],
-    ['other characters in between', ` ${toGlobalId('Service', `${UUID}1`)}`],
+    ['an unknown type', toGlobalId('Nothing', `${UUID}1`)],
+    ['the name of a property of Object.prototype', toGlobalId('Constructor', `${UUID}1`)],
+    ['a type that is not a Node', toGlobalId('PageInfo', `${UUID}1`)],
+    ['base64 padding', `${toGlobalId('Service', `${UUID}1`)}==`],
+    ['a leading space', ` ${toGlobalId('Service', `${UUID}1`)}`],
   ] as const) {
-    it(`refuses an id that holds ${what}`, async () => {
+    it(`refuses an ID with invalid content: ${what}`, async () => {
       const { errors } = await domain.run('query ($id: ID!) { node(id: $id) { id } }', { id });
       assert.deepEqual([errors[0]?.code, errors[0]?.field], ['BAD_USER_INPUT', 'id']);
     });
   }
 
-  it('nodes come in the order of their ids, with null where there is none, in one statement a type', async () => {
+  it('returns nodes in the order of their IDs, with null for missing nodes, in one statement per type', async () => {
     await fill(3, 1);
     const { services, deployments } = await domain.ask(
       '{ services { edges { node { id } } } deployments { edges { node { id } } } }',
@@ -219,7 +219,7 @@ describe('api-server lists and nodes', () => {
     assert.equal(bad.errors[0]?.field, 'ids.1');
   });
 
-  it('every type that says it is a node is found by its id', async () => {
+  it('finds each type that implements Node by its ID', async () => {
     await domain.ask(
       'mutation { createWebhook(input: { url: "https://example.com", events: [DEPLOYMENT_RECORDED] }) { secret } }',
     );
@@ -238,7 +238,7 @@ describe('api-server lists and nodes', () => {
     }
   });
 
-  /** Messages of webhooks have no list but that of their webhook. */
+  /** Webhook messages are listed only by their webhook. */
   async function firstId(type: string): Promise<string> {
     if (type === 'WebhookMessage') {
       const { webhooks } = await domain.ask(
@@ -251,7 +251,7 @@ describe('api-server lists and nodes', () => {
     return found[list].edges[0].node.id;
   }
 
-  it('a page stays what it was when rows come before it, and shows those that come after it', async () => {
+  it('new rows before the cursor do not change the next page, and new rows after the cursor are included', async () => {
     const web = await domain.createService('web');
     for (let day = 1; day <= 6; day += 1) {
       await domain.record(web, { version: `v${day}`, startedAt: `2026-01-0${day}T00:00:00Z` });
@@ -274,7 +274,7 @@ describe('api-server lists and nodes', () => {
     assert.deepEqual([back.versions, back.hasPreviousPage], [['v6', 'v5'], true]);
   });
 
-  it('filters by what is given, all of it', async () => {
+  it('combines filters with AND', async () => {
     const web = await domain.createService('web');
     const at = (day: number) => ({ startedAt: `2026-01-0${day}T00:00:00Z`, version: `v${day}` });
     await domain.finish(await domain.record(web, { ...at(1), strategy: 'CANARY' }), 'FAILED');

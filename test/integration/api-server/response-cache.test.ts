@@ -30,7 +30,7 @@ describe('api-server response cache', () => {
     apis = await Promise.all([ApiProcess.start(env), ApiProcess.start(env)]);
     for (const api of apis) {
       await api.waitForReady();
-      await eventually('Redis is there', async () => /pcf_api_redis_ready 1/.test(await api.metrics()));
+      await eventually('Redis is ready', async () => /pcf_api_redis_ready 1/.test(await api.metrics()));
     }
   });
   after(async () => {
@@ -67,22 +67,22 @@ describe('api-server response cache', () => {
     };
     assert.deepEqual((await api.graphql(FINISH, { input: end })).errors, []);
   };
-  /** A process learns at the first time of what an answer is made, and keeps it from the second on. */
-  const warm = async (api: ApiProcess) => {
+  /** The first execution records the tables of a response, which is cached from the second execution on. */
+  const warmCache = async (api: ApiProcess) => {
     await count(api);
     await count(api);
-    await eventually('it is kept', async () => {
+    await eventually('the response is cached', async () => {
       const before = await hits(api);
       await count(api);
       return (await hits(api)) > before;
     });
   };
 
-  it('gives a kept answer again, and a new one as soon as any process has changed what it was made of', async () => {
+  it('returns a cached response until any process changes a table that it depends on', async () => {
     const [one, other] = apis as [ApiProcess, ApiProcess];
     await deploy(one);
-    await warm(one);
-    await warm(other);
+    await warmCache(one);
+    await warmCache(other);
     assert.equal(await count(one), 1);
     for (const [writer, reader] of [
       [one, other],
@@ -92,14 +92,14 @@ describe('api-server response cache', () => {
       const before = await count(reader);
       await deploy(writer);
       assert.equal(await count(reader), before + 1);
-      await warm(reader);
+      await warmCache(reader);
       assert.equal(await count(reader), before + 1);
     }
   });
 
-  it('a change past the API is seen when the answer expires, which shows that it was kept', async () => {
+  it('does not return a direct change in the database until the cached response expires', async () => {
     const [api] = apis as [ApiProcess];
-    await warm(api);
+    await warmCache(api);
     const before = await count(api);
     await postgres.query("UPDATE deployments SET finished_at = '2026-03-01'", url);
     assert.equal(await count(api), before);
@@ -109,7 +109,7 @@ describe('api-server response cache', () => {
     assert.equal(await count(api), 0);
   });
 
-  it('other variables, fields and identities have other answers', async () => {
+  it('caches separate responses per document, operation, variables and scope', async () => {
     const client = redis?.client();
     assert.ok(client);
     await client.connect();
@@ -123,7 +123,7 @@ describe('api-server response cache', () => {
     const key: CacheKey = { documentHash: 'd', operationName: 'A', variables: { a: 1 }, scope: 'VIEWER:*' };
     const tables = ['deployments'];
     (await cache.look(key, tables)).keep('kept', new Set(tables), 60);
-    await eventually('it is there', async () => (await cache.look(key, tables)).found === 'kept');
+    await eventually('the response is cached', async () => (await cache.look(key, tables)).found === 'kept');
     for (const other of [
       { documentHash: 'e' },
       { operationName: 'B' },
@@ -132,7 +132,7 @@ describe('api-server response cache', () => {
     ]) {
       assert.equal((await cache.look({ ...key, ...other }, tables)).found, undefined, JSON.stringify(other));
     }
-    // Made while it was changed: it is old before it is kept.
+    // The tables change while the response is computed, so it must not be cached.
     const place = await cache.look({ ...key, scope: 'racing' }, tables);
     await cache.forget(new Set(tables));
     place.keep('old', new Set(tables), 60);
@@ -141,10 +141,12 @@ describe('api-server response cache', () => {
     client.disconnect();
   });
 
-  it('answers on when Redis is gone', async () => {
+  it('continues to respond while Redis is unavailable', async () => {
     const [api] = apis as [ApiProcess];
     await redis?.stop();
-    await eventually('it is noticed', async () => /pcf_api_redis_ready 0/.test(await api.metrics()));
+    await eventually('Redis is reported as unavailable', async () =>
+      /pcf_api_redis_ready 0/.test(await api.metrics()),
+    );
     const before = await count(api);
     await deploy(api);
     assert.equal(await count(api), before + 1);

@@ -1,4 +1,4 @@
-/** Subscriptions as clients have them: over WebSockets, to two processes that tell each other by Redis. */
+/** Subscriptions over WebSockets to two processes that signal events through Redis. */
 import assert from 'node:assert/strict';
 import { type Client, createClient } from 'graphql-ws';
 import { WebSocket } from 'ws';
@@ -11,7 +11,7 @@ const CHANGED = `subscription Changed($after: String) {
   deploymentChanged(after: $after) { cursor deployment { version service { name } } } }`;
 const RECORD = 'mutation ($input: RecordDeploymentInput!) { recordDeployment(input: $input) { id } }';
 
-/** A process that hears no signal looks each second while Redis is away, and else every five. */
+/** Limit for delivery by signal. A process polls every 5 s, or every 1 s while Redis is unavailable. */
 const BY_SIGNAL_MS = 2_500;
 
 interface Changed {
@@ -19,7 +19,7 @@ interface Changed {
   deployment: { version: string; service: { name: string } };
 }
 
-describe('api-server subscriptions, live', () => {
+describe('api-server subscriptions over WebSockets', () => {
   let redis: TestRedis | undefined;
   let one: ApiProcess;
   let other: ApiProcess;
@@ -31,8 +31,8 @@ describe('api-server subscriptions, live', () => {
     assert.deepEqual((await one.graphql(RECORD, { input })).errors, []);
   };
   const subscribe = async (api: ApiProcess, after?: string) => {
-    // One that was ended is still counted until its connection has gone.
-    await eventually('nobody subscribes', async () => (await subscribers(api)) === 0);
+    // A completed subscription is counted until its connection is closed.
+    await eventually('there are no subscribers', async () => (await countSubscribers(api)) === 0);
     const closed = Promise.withResolvers<{ code: number; reason: string }>();
     const client = createClient({
       url: `ws://127.0.0.1:${api.port}/graphql`,
@@ -49,7 +49,7 @@ describe('api-server subscriptions, live', () => {
     };
     const first = next();
     first.catch(() => undefined);
-    await eventually('it is subscribed', async () => (await subscribers(api)) === 1);
+    await eventually('the subscription is active', async () => (await countSubscribers(api)) === 1);
     let isFirst = true;
     return {
       closed: closed.promise,
@@ -60,7 +60,7 @@ describe('api-server subscriptions, live', () => {
       },
     };
   };
-  const subscribers = async (api: ApiProcess) =>
+  const countSubscribers = async (api: ApiProcess) =>
     Number(/^pcf_api_subscribers (\d+)/m.exec(await api.metrics())?.[1]);
   const redisIs = (api: ApiProcess, status: string) =>
     eventually(`Redis is ${status}`, async () => {
@@ -71,7 +71,7 @@ describe('api-server subscriptions, live', () => {
     });
 
   before(async function () {
-    this.timeout(240_000); // it may have to be installed
+    this.timeout(240_000); // the first run installs Redis
     redis = await startRedis();
     if (!redis) return this.skip();
     const url = await (await sharedPostgres()).createDatabase();
@@ -96,9 +96,9 @@ describe('api-server subscriptions, live', () => {
     await redis?.stop();
   });
 
-  it('tells at one process what happened at the other, through Redis, without it, and with it again', async () => {
+  it('delivers events of another process through Redis, while Redis is unavailable, and after it recovers', async () => {
     const { next } = await subscribe(other);
-    await record('v1'); // its listener may still be connecting
+    await record('v1'); // the listener may still be connecting
     assert.deepEqual((await next()).deployment, { version: 'v1', service: { name: 'web' } });
     const bySignal = async (version: string) => {
       const startedAt = performance.now();
@@ -107,7 +107,7 @@ describe('api-server subscriptions, live', () => {
       const ms = performance.now() - startedAt;
       assert.ok(ms < BY_SIGNAL_MS, `${Math.round(ms)} ms`);
     };
-    await eventually('it listens', async () => (await listeners(redis!)) === 1);
+    await eventually('the process listens on the channel', async () => (await countListeners(redis!)) === 1);
     for (const version of ['v2', 'v3', 'v4']) await bySignal(version);
 
     await redis!.stop();
@@ -116,7 +116,10 @@ describe('api-server subscriptions, live', () => {
     assert.equal((await next()).deployment.version, 'v5');
 
     await redis!.start();
-    await eventually('it listens again', async () => (await listeners(redis!)) === 1);
+    await eventually(
+      'the process listens on the channel again',
+      async () => (await countListeners(redis!)) === 1,
+    );
     await redisIs(one, 'ready');
     for (const version of ['v6', 'v7', 'v8']) await bySignal(version);
     const metrics = await other.metrics();
@@ -127,7 +130,7 @@ describe('api-server subscriptions, live', () => {
     assert.doesNotMatch(metrics, /graphql_operation_errors_total\{operation="Changed"/);
   });
 
-  it('a process that ends says that it goes away, and another one continues where it was', async () => {
+  it('a process closes subscriptions with 1001 on shutdown, and another process continues from the cursor', async () => {
     const { next, closed } = await subscribe(other);
     await record('w1');
     const { cursor } = await next();
@@ -148,8 +151,8 @@ describe('api-server subscriptions, live', () => {
   });
 });
 
-/** Processes that have subscribed to the channel of events. */
-async function listeners(redis: TestRedis): Promise<number> {
+/** Number of processes that are subscribed to the channel of events. */
+async function countListeners(redis: TestRedis): Promise<number> {
   const client = redis.client();
   try {
     await client.connect();

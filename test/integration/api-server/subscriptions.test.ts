@@ -18,7 +18,7 @@ const signal = (database: Database) =>
 describe('api-server subscriptions', () => {
   let domain: DomainUnderTest;
   let other: DomainUnderTest;
-  // biome-ignore lint/suspicious/noExplicitAny: the shape is what each test asks for
+  // biome-ignore lint/suspicious/noExplicitAny: the shape depends on the test
   const open: AsyncIterableIterator<any>[] = [];
 
   before(async () => {
@@ -28,7 +28,7 @@ describe('api-server subscriptions', () => {
   beforeEach(() => domain.clear());
   afterEach(async () => {
     for (const subscription of open.splice(0)) await subscription.return?.();
-    await eventually('nobody subscribes any more', () => domain.modules.feed.subscribers === 0);
+    await eventually('there are no subscribers', () => domain.modules.feed.subscribers === 0);
   });
   after(async () => {
     await domain?.close();
@@ -45,7 +45,7 @@ describe('api-server subscriptions', () => {
     };
   };
 
-  it('tells of a deployment as it is recorded, moves on and ends, in this order', async () => {
+  it('delivers events of a deployment in order: recorded, updated, finished', async () => {
     const next = await subscribe(domain);
     const id = await domain.record(await domain.createService('web'), { weight: 5 });
     const first = await next();
@@ -63,16 +63,16 @@ describe('api-server subscriptions', () => {
     assert.deepEqual([third.kind, third.deployment.status], ['DEPLOYMENT_FINISHED', 'SUCCEEDED']);
   });
 
-  it('tells of what another process did, by a signal rather than by looking', async () => {
+  it('delivers events of another process by signal, before the next poll', async () => {
     const next = await subscribe(other);
     const web = await domain.createService('web');
     const startedAt = performance.now();
     const id = await domain.record(web);
     assert.equal((await next()).deployment.id, id);
-    assert.ok(performance.now() - startedAt < 900, 'a reader without a signal looks each second');
+    assert.ok(performance.now() - startedAt < 900, 'without a signal, the reader polls every second');
   });
 
-  it('continues behind the last event that a client has seen, wherever it is asked', async () => {
+  it('continues after the cursor of the client, in any process', async () => {
     const web = await domain.createService('web');
     const next = await subscribe(domain);
     await domain.record(web, { version: 'v1' });
@@ -84,10 +84,10 @@ describe('api-server subscriptions', () => {
     );
     assert.deepEqual(versions, ['v2', 'v3', 'v4']);
     await domain.record(web, { version: 'v5' });
-    assert.equal((await again()).deployment.version, 'v5', 'and then with what happens');
+    assert.equal((await again()).deployment.version, 'v5', 'followed by new events');
   });
 
-  it('no event is missing and none comes twice, however many write and whenever one subscribes', async () => {
+  it('delivers each event once and in the same order to all subscribers during concurrent writes', async () => {
     const web = await domain.createService('web');
     const first = await subscribe(domain);
     await domain.record(web, { version: 'start' });
@@ -101,7 +101,7 @@ describe('api-server subscriptions', () => {
       await writing[reader * 15];
       readers.push(await subscribe(reader % 2 ? domain : other, { after: cursor }));
     }
-    const seen = await Promise.all(
+    const results = await Promise.all(
       readers.map(async (next) => {
         const cursors: string[] = [];
         const versions = new Set<string>();
@@ -114,13 +114,13 @@ describe('api-server subscriptions', () => {
       }),
     );
     await Promise.all(writing);
-    for (const { cursors, versions } of seen) {
+    for (const { cursors, versions } of results) {
       assert.equal(versions.size, total);
-      assert.deepEqual(cursors, seen[0]!.cursors, 'everybody sees one order');
+      assert.deepEqual(cursors, results[0]!.cursors, 'all subscribers receive the same order');
     }
   });
 
-  it('an event whose transaction ends late is not passed over', async () => {
+  it('delivers an event whose transaction commits after a later event', async () => {
     const web = await domain.createService('web');
     const next = await subscribe(domain);
     await domain.record(web, { version: 'before' });
@@ -136,13 +136,17 @@ describe('api-server subscriptions', () => {
       }),
     );
     domain.modules.feed.announce();
-    assert.equal((await next()).deployment.version, 'before', 'the late one, once it is there');
+    assert.equal((await next()).deployment.version, 'before', 'the late event, after its commit');
     const again = await subscribe(other, { after: cursor });
-    assert.equal((await again()).deployment.version, 'after', 'who comes back sees the same order');
+    assert.equal(
+      (await again()).deployment.version,
+      'after',
+      'a resumed subscription receives the same order',
+    );
     assert.equal((await again()).deployment.version, 'before');
   });
 
-  it('tells each only of what it asked for', async () => {
+  it('delivers only events that match the arguments of the subscription', async () => {
     const [web, db] = [await domain.createService('web'), await domain.createService('db')];
     const ofDb = await subscribe(domain, { serviceId: db });
     const inStaging = await subscribe(domain, { environment: 'staging' });
@@ -168,10 +172,10 @@ describe('api-server subscriptions', () => {
   });
 
   for (const [what, after] of [
-    ['is none', 'nonsense'],
-    ['is of a list', Buffer.from('["web"]').toString('base64url')],
-    ['is of an event that never was', Buffer.from('e999999999').toString('base64url')],
-    ['is no number', Buffer.from('e1; DROP TABLE services').toString('base64url')],
+    ['is invalid', 'nonsense'],
+    ['belongs to a list', Buffer.from('["web"]').toString('base64url')],
+    ['belongs to an event that does not exist', Buffer.from('e999999999').toString('base64url')],
+    ['is not a number', Buffer.from('e1; DROP TABLE services').toString('base64url')],
     ['is too large a number', Buffer.from(`e${'9'.repeat(40)}`).toString('base64url')],
   ] as const) {
     it(`refuses a cursor that ${what}`, async () => {
@@ -180,7 +184,7 @@ describe('api-server subscriptions', () => {
     });
   }
 
-  it('says that a cursor is too old rather than leaving out events', async () => {
+  it('refuses an expired cursor instead of skipping events', async () => {
     const web = await domain.createService('web');
     const next = await subscribe(domain);
     const cursors: string[] = [];
@@ -192,15 +196,15 @@ describe('api-server subscriptions', () => {
       WHERE position <= (SELECT max(position) - 1 FROM domain_events)`);
     await retain(7 * 86_400_000);
     await assert.rejects(domain.subscribe(CHANGED, { after: cursors[0] }), { code: 'EVENTS_EXPIRED' });
-    const kept = await subscribe(domain, { after: cursors[1] });
-    assert.equal((await kept()).deployment.version, 'v3', 'all after the second is still there');
+    const resumed = await subscribe(domain, { after: cursors[1] });
+    assert.equal((await resumed()).deployment.version, 'v3', 'events after the second one are retained');
     await domain.sql(`UPDATE domain_events SET occurred_at = now() - interval '8 days'`);
     await retain(7 * 86_400_000);
     await assert.rejects(domain.subscribe(CHANGED, { after: cursors[1] }), { code: 'EVENTS_EXPIRED' });
     await subscribe(domain, { after: cursors[2] });
   });
 
-  it('an event that nobody has read yet is not deleted without leaving its place', async () => {
+  it('refuses a cursor if an unread event after it has expired', async () => {
     const web = await domain.createService('web');
     const next = await subscribe(domain);
     await domain.record(web, { version: 'v1' });
@@ -212,7 +216,7 @@ describe('api-server subscriptions', () => {
     await assert.rejects(domain.subscribe(CHANGED, { after: cursor }), { code: 'EVENTS_EXPIRED' });
   });
 
-  it('nothing reads and nothing listens while nobody subscribes', async () => {
+  it('neither polls nor listens without subscribers', async () => {
     const next = await subscribe(domain);
     const web = await domain.createService('web');
     await domain.record(web);
@@ -223,13 +227,13 @@ describe('api-server subscriptions', () => {
       );
     assert.equal((await listening()).length, 1);
     for (const subscription of open.splice(0)) await subscription.return?.();
-    await eventually('the connection that listened is closed', async () => (await listening()).length === 0);
+    await eventually('the LISTEN connection is closed', async () => (await listening()).length === 0);
     domain.statements.length = 0;
     await domain.record(web);
     assert.ok(!domain.statements.some((sql) => sql.includes('event_stream')));
   });
 
-  it('continues after the connection that listened was lost', async () => {
+  it('continues after the LISTEN connection is lost', async () => {
     const next = await subscribe(domain);
     const web = await domain.createService('web');
     await domain.record(web);
@@ -242,7 +246,7 @@ describe('api-server subscriptions', () => {
     assert.equal((await next()).deployment.version, 'v2');
   });
 
-  it('ends who does not take what it asked for, and says from where to continue', async () => {
+  it('terminates a slow subscription with SUBSCRIBER_TOO_SLOW', async () => {
     const subscription = await domain.subscribe(CHANGED);
     open.push(subscription);
     const web = await domain.createService('web');

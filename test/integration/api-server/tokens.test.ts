@@ -19,10 +19,11 @@ describe('api-server tokens', () => {
   let folder: string;
   let secretFile: string;
 
-  const ask = (token: string, query = ME) => api.graphql(query, {}, { authorization: `Bearer ${token}` });
-  const refused = async (token: string, message: RegExp) => {
-    const { status, headers, data, errors } = await ask(token);
-    assert.equal(status, 401, `it was answered ${JSON.stringify(data)}`);
+  const sendQuery = (token: string, query = ME) =>
+    api.graphql(query, {}, { authorization: `Bearer ${token}` });
+  const assertRefused = async (token: string, message: RegExp) => {
+    const { status, headers, data, errors } = await sendQuery(token);
+    assert.equal(status, 401, `the response was ${JSON.stringify(data)}`);
     assert.equal(errors[0]?.extensions.code, 'UNAUTHENTICATED');
     assert.match(errors[0]!.message, message);
     assert.match(headers.get('www-authenticate') ?? '', /^Bearer/);
@@ -52,7 +53,7 @@ describe('api-server tokens', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('who shows nothing is refused before the query is read; health checks are answered', async () => {
+  it('refuses a request without credentials before it parses the body; health checks require none', async () => {
     const response = await api.fetch('/graphql', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -66,8 +67,8 @@ describe('api-server tokens', () => {
     }
   });
 
-  it('a token of ours is who it says, with the role it says', async () => {
-    const { data } = await ask(await signToken({ sub: 'ci', role: 'operator', name: 'CI' }));
+  it("accepts a token that is signed with the API's secret, with the identity and role of its claims", async () => {
+    const { data } = await sendQuery(await signToken({ sub: 'ci', role: 'operator', name: 'CI' }));
     assert.deepEqual(data.me, {
       kind: 'TOKEN',
       id: 'token:pcf-api:ci',
@@ -78,9 +79,9 @@ describe('api-server tokens', () => {
   });
 
   for (const kid of ['rsa-1', 'ec-1']) {
-    it(`a token of the identity provider is let in (${kid}), with the highest of its roles`, async () => {
+    it(`accepts a token of the identity provider (${kid}), with the highest of its roles`, async () => {
       const token = await provider.sign(kid, { roles: ['everybody', 'viewer', 'Operator'], role: 'ADMIN' });
-      const { data, errors } = await ask(token);
+      const { data, errors } = await sendQuery(token);
       assert.deepEqual(errors, []);
       assert.equal(data.me.role, 'OPERATOR');
       assert.equal(data.me.id, `token:${PROVIDER}:tester`);
@@ -89,20 +90,20 @@ describe('api-server tokens', () => {
 
   for (const alg of ['none', 'None', 'nOnE', 'NONE', '']) {
     it(`refuses the algorithm ${JSON.stringify(alg)}, with and without a signature`, async () => {
-      await refused(forgeToken({ alg, typ: 'JWT' }, undefined), /accepted/);
-      await refused(forgeToken({ alg, typ: 'JWT' }, JWT_SECRET), /accepted/);
+      await assertRefused(forgeToken({ alg, typ: 'JWT' }, undefined), /accepted/);
+      await assertRefused(forgeToken({ alg, typ: 'JWT' }, JWT_SECRET), /accepted/);
     });
   }
 
-  it("refuses HS256 signed with the provider's public key, whatever the form", async () => {
+  it("refuses HS256 tokens that are signed with the provider's public key, in any encoding", async () => {
     const pem = await provider.publicKey('rsa-1');
     for (const key of [pem, pem.trim(), `${pem.trim()}\n`, pem.replaceAll('\n', '')]) {
       for (const header of [{ alg: 'HS256' }, { alg: 'HS256', kid: 'rsa-1' }]) {
-        await refused(
+        await assertRefused(
           forgeToken(header, key),
           /signature of the token is invalid|signing key of the token is unknown/,
         );
-        await refused(
+        await assertRefused(
           forgeToken(header, key, { iss: PROVIDER, roles: 'ADMIN' }),
           /signature of the token is invalid|signing key of the token is unknown/,
         );
@@ -110,131 +111,140 @@ describe('api-server tokens', () => {
     }
   });
 
-  it('refuses our own secret under the name of another algorithm', async () => {
+  it("refuses tokens that are signed with the API's secret but name another algorithm", async () => {
     for (const alg of ['RS256', 'ES256']) {
-      await refused(
+      await assertRefused(
         forgeToken({ alg, kid: 'rsa-1' }, JWT_SECRET, { iss: PROVIDER }),
         /signature|signing key of the token is unknown|neither/,
       );
     }
     for (const alg of ['HS384', 'HS512', 'PS256', 'EdDSA', 'dir']) {
-      await refused(forgeToken({ alg }, JWT_SECRET), /accepted/);
+      await assertRefused(forgeToken({ alg }, JWT_SECRET), /accepted/);
     }
   });
 
-  it("refuses the key of one algorithm for the other's", async () => {
+  it('refuses an RS256 token whose header names ES256', async () => {
     const [header, ...rest] = (await provider.sign('rsa-1', { roles: 'ADMIN' })).split('.');
     const swapped = { ...JSON.parse(Buffer.from(header!, 'base64url').toString()), alg: 'ES256' };
     const token = [Buffer.from(JSON.stringify(swapped)).toString('base64url'), ...rest].join('.');
-    await refused(token, /signing key of the token is unknown|signature/);
+    await assertRefused(token, /signing key of the token is unknown|signature/);
   });
 
-  it('refuses a key that the token brings along', async () => {
+  it('refuses a token that is signed with a key in its own header', async () => {
     const { publicKey, privateKey } = await generateKeyPair('RS256', { extractable: true });
     const jwk = await crypto.subtle.exportKey('jwk', publicKey);
     const token = await new SignJWT({ ...claims({ iss: PROVIDER }), roles: 'ADMIN' })
       .setProtectedHeader({ alg: 'RS256', jwk: jwk as never, jku: 'https://attacker.example.com/jwks' })
       .sign(privateKey);
-    await refused(token, /signature|signing key of the token is unknown/);
+    await assertRefused(token, /signature|signing key of the token is unknown/);
   });
 
-  it('refuses a key that nobody knows, and does not ask the provider each time', async () => {
-    const stranger = await generateKeyPair('RS256');
+  it('refuses an unknown key ID, and does not fetch the keys of the provider each time', async () => {
+    const unknownKey = await generateKeyPair('RS256');
     const before = provider.asked;
     for (let tries = 0; tries < 5; tries += 1) {
       const token = await new SignJWT(claims({ iss: PROVIDER, roles: 'ADMIN' }))
         .setProtectedHeader({ alg: 'RS256', kid: `made-up-${tries}` })
-        .sign(stranger.privateKey);
-      await refused(token, /signing key of the token is unknown/);
+        .sign(unknownKey.privateKey);
+      await assertRefused(token, /signing key of the token is unknown/);
     }
-    assert.ok(provider.asked - before <= 1, `it was asked ${provider.asked - before} times`);
-    await refused(await signToken({}, JWT_SECRET, { kid: 'made-up' }), /signing key of the token is unknown/);
+    assert.ok(provider.asked - before <= 1, `the keys were fetched ${provider.asked - before} times`);
+    await assertRefused(
+      await signToken({}, JWT_SECRET, { kid: 'made-up' }),
+      /signing key of the token is unknown/,
+    );
   });
 
-  // Made as the test runs, which may be minutes after this.
+  // Functions, because the times are relative to the start of each test.
   const wrongClaims: [string, () => object, RegExp][] = [
     ['expired', () => ({ exp: seconds(-60) }), /expired/],
     ['not yet valid', () => ({ nbf: seconds(300) }), /not valid yet/],
     ['issued in the future', () => ({ iat: seconds(300) }), /not valid yet/],
     ['of another issuer', () => ({ iss: 'somebody' }), /another issuer or audience/],
-    ["of the provider's issuer, but signed by us", () => ({ iss: PROVIDER }), /another issuer or audience/],
+    [
+      "of the provider's issuer, but signed with the API's secret",
+      () => ({ iss: PROVIDER }),
+      /another issuer or audience/,
+    ],
     ['for another audience', () => ({ aud: 'another-api' }), /another issuer or audience/],
     ['without an audience', () => ({ aud: undefined }), /another issuer or audience/],
-    ['without an end', () => ({ exp: undefined }), /another issuer or audience/],
-    ['with an end that is no number', () => ({ exp: '2099' }), /another issuer or audience|neither/],
+    ['without an expiry', () => ({ exp: undefined }), /another issuer or audience/],
+    ['with an expiry that is not a number', () => ({ exp: '2099' }), /another issuer or audience|neither/],
     ['without a subject', () => ({ sub: undefined }), /another issuer or audience/],
-    ['with an endless subject', () => ({ sub: 'x'.repeat(300) }), /another issuer or audience/],
-    ['with a role that is none of ours', () => ({ role: 'root' }), /no role/],
+    ['with a subject of 300 characters', () => ({ sub: 'x'.repeat(300) }), /another issuer or audience/],
+    ['with an unknown role', () => ({ role: 'root' }), /no role/],
     ['without a role', () => ({ role: undefined }), /no role/],
-    ['of a user that is not there', () => ({ sub: `user:${crypto.randomUUID()}` }), /user is disabled/],
+    ['of a user that does not exist', () => ({ sub: `user:${crypto.randomUUID()}` }), /user is disabled/],
     ['of a user with a forged id', () => ({ sub: "user:' OR 1=1 --" }), /user is disabled/],
   ];
   for (const [what, more, message] of wrongClaims) {
-    it(`refuses a token ${what}`, async () => refused(await signToken(more()), message));
+    it(`refuses a token ${what}`, async () => assertRefused(await signToken(more()), message));
   }
 
-  it('forgives clocks that differ by less than the skew', async () => {
-    const { status } = await ask(await signToken({ exp: seconds(-10), nbf: seconds(10), iat: seconds(10) }));
+  it('accepts clock differences below the permitted skew', async () => {
+    const { status } = await sendQuery(
+      await signToken({ exp: seconds(-10), nbf: seconds(10), iat: seconds(10) }),
+    );
     assert.equal(status, 200);
   });
 
-  it('refuses a token that was tampered with, in any of its parts', async () => {
+  it('refuses a token with a modified payload, signature or number of parts', async () => {
     const token = await signToken({ role: 'VIEWER' });
     const [header, , signature] = token.split('.');
     const payload = Buffer.from(JSON.stringify(claims({ role: 'ADMIN' }))).toString('base64url');
-    await refused(`${header}.${payload}.${signature}`, /signature of the token is invalid/);
-    await refused(
+    await assertRefused(`${header}.${payload}.${signature}`, /signature of the token is invalid/);
+    await assertRefused(
       await signToken({}, 'another secret that is long enough to be one'),
       /signature of the token is invalid/,
     );
-    await refused(`${token}.${signature}`, /neither|accepted/);
-    await refused(token.slice(0, -8), /signature of the token is invalid|neither/);
+    await assertRefused(`${token}.${signature}`, /neither|accepted/);
+    await assertRefused(token.slice(0, -8), /signature of the token is invalid|neither/);
   });
 
   for (const [what, header] of [
     ['another scheme', 'Basic YWRtaW46YWRtaW4='],
     ['no token', 'Bearer '],
-    ['a text', 'Bearer hello'],
-    ['a text with dots', 'Bearer a.b.c'],
-    ['an endless text', `Bearer ${'x'.repeat(9_000)}`],
-    ['a key of the wrong form', 'Bearer pcf_short'],
+    ['a word', 'Bearer hello'],
+    ['words separated by dots', 'Bearer a.b.c'],
+    ['9,000 characters', `Bearer ${'x'.repeat(9_000)}`],
+    ['a malformed API key', 'Bearer pcf_short'],
   ] as const) {
-    it(`refuses ${what}`, async () => {
+    it(`refuses an authorization header with ${what}`, async () => {
       const { status, errors } = await api.graphql(ME, {}, { authorization: header });
       assert.equal(status, 401);
       assert.match(errors[0]!.message, /neither a token nor an API key/);
     });
   }
 
-  it('refuses two credentials: which one is meant?', async () => {
+  it('refuses a request with both a token and an API key', async () => {
     const headers = { ...(await bearer()), 'x-api-key': 'pcf_x' };
     assert.equal((await api.graphql(ME, {}, headers)).status, 401);
   });
 
-  it('no token and no secret is ever in the log', async () => {
+  it('does not log tokens or secrets', async () => {
     const token = await signToken({ exp: seconds(-60) });
-    await refused(token, /expired/);
+    await assertRefused(token, /expired/);
     assert.ok(!api.output.includes(token.split('.')[2]!), 'the token is in the log');
     assert.ok(!api.output.includes(JWT_SECRET), 'the secret is in the log');
   });
 
-  it('a secret that is replaced in the file signs from then on; tokens of the old one stay good', async () => {
+  it('rejects an invalid secret in the file, and accepts tokens of a valid one and of the previous one', async () => {
     const old = await bearer();
     const next = 'the next secret of the tests, long enough as well';
     writeFileSync(secretFile, 'short\n');
-    await eventually('it says that the new one is refused', () =>
+    await eventually('the rejection of the new secret is logged', () =>
       api.logs.some(({ msg }) => msg === 'new token signing secret rejected, keeping the previous one'),
     );
     assert.equal((await api.graphql(ME, {}, old)).status, 200);
     writeFileSync(secretFile, `${next}\n`);
-    await eventually('the new secret verifies', async () => {
+    await eventually('a token of the new secret is accepted', async () => {
       const answer = await api.graphql(ME, {}, await bearer({}, next));
       return answer.status === 200;
     });
     assert.equal((await api.graphql(ME, {}, old)).status, 200);
   });
 
-  it('a secret on the second line verifies, after a restart too', async () => {
+  it('accepts tokens of a secret on the second line of the file, also after a restart', async () => {
     const next = 'yet another secret of the tests, of enough bytes';
     writeFileSync(secretFile, `${next}\n${JWT_SECRET}\n`);
     const other = await ApiProcess.start({
@@ -252,7 +262,7 @@ describe('api-server tokens', () => {
 
   for (const [what, more, message] of [
     [
-      'a secret that is short',
+      'a secret that is too short',
       { PCF_API__AUTH__JWT_SECRET: 'short' },
       /auth.jwt_secret: requires at least 32 bytes/,
     ],
@@ -264,7 +274,7 @@ describe('api-server tokens', () => {
       /auth.jwt_secret: must be random text/,
     ],
     [
-      'keys by plain HTTP in production',
+      'a JWKS URL without TLS in production',
       {
         PCF_API__ENVIRONMENT: 'production',
         PCF_API__AUTH__JWKS_URL: 'http://provider.example.com',
@@ -273,7 +283,7 @@ describe('api-server tokens', () => {
       /auth.jwks_url: must be an https URL/,
     ],
     [
-      'keys of an issuer that is not said',
+      'a JWKS URL without an issuer',
       { PCF_API__AUTH__JWKS_URL: 'https://provider.example.com' },
       /jwks_issuer/,
     ],
@@ -286,7 +296,7 @@ describe('api-server tokens', () => {
     });
   }
 
-  it('open to all in development, it says so loudly, and still refuses what is wrong', async () => {
+  it('without authentication in development, logs a warning and still refuses invalid credentials', async () => {
     const open = await ApiProcess.start({ PCF_API__DATABASE__URL: url });
     try {
       await open.waitForReady();

@@ -21,14 +21,14 @@ import { eventually } from '../../support/pcf-api.js';
 import { startRedis, type TestRedis } from '../../support/redis.js';
 import { DomainUnderTest } from './domain-under-test.js';
 
-const SECRET = `whsec_${Buffer.from('a secret that nobody else knows').toString('base64')}`;
+const SECRET = `whsec_${Buffer.from('a signing secret for the tests only').toString('base64')}`;
 
 interface Received {
   headers: IncomingHttpHeaders;
   body: string;
 }
 
-/** An outbox in memory; the messages' table is the domain's. */
+/** In-memory outbox. Other tests use the outbox table of the domain. */
 class Outbox implements WebhookOutbox {
   readonly messages = new Map<string, WebhookMessage>();
   readonly queued = new Set<string>();
@@ -57,7 +57,7 @@ class Outbox implements WebhookOutbox {
 describe('api-server webhook delivery', () => {
   let redis: TestRedis | undefined;
   let receiver: Server;
-  let got: string[];
+  let receivedIds: string[];
   let received: Received[];
   let failing: number;
   let outbox: Outbox;
@@ -69,10 +69,10 @@ describe('api-server webhook delivery', () => {
     if (!redis) return this.skip();
   });
   beforeEach(async () => {
-    [got, received, failing, outbox] = [[], [], 0, new Outbox()];
+    [receivedIds, received, failing, outbox] = [[], [], 0, new Outbox()];
     receiver = createServer((request, response) => {
       void text(request).then((body) => {
-        got.push(String(request.headers['webhook-id']));
+        receivedIds.push(String(request.headers['webhook-id']));
         received.push({ headers: request.headers, body });
         response.writeHead(failing-- > 0 ? 503 : 204).end();
       });
@@ -86,7 +86,7 @@ describe('api-server webhook delivery', () => {
   });
   after(() => redis?.stop());
 
-  async function work(from: WebhookOutbox): Promise<JobRunner> {
+  async function startWorker(from: WebhookOutbox): Promise<JobRunner> {
     const settings = await loadSettings({
       PCF_API__DATABASE__URL: 'postgresql://localhost/none',
       PCF_API__REDIS__URL: redis!.url,
@@ -124,39 +124,39 @@ describe('api-server webhook delivery', () => {
   const add = (id: string) =>
     outbox.messages.set(id, { id, url: address(), secrets: ['secret'], body: '{}' });
 
-  it('what is in the outbox is delivered, once when all goes well', async () => {
-    await work(outbox);
+  it('delivers each message of the outbox once if the receiver accepts it', async () => {
+    await startWorker(outbox);
     for (let index = 0; index < 50; index += 1) add(`message-${index}`);
-    await eventually('all are delivered', () => outbox.done.size === 50);
-    assert.deepEqual([...got].sort(), [...outbox.messages.keys()].sort());
+    await eventually('all messages are delivered', () => outbox.done.size === 50);
+    assert.deepEqual([...receivedIds].sort(), [...outbox.messages.keys()].sort());
   });
 
-  it('a receiver that fails gets it again under the same id', async () => {
-    await work(outbox);
+  it('retries a failed delivery with the same message ID', async () => {
+    await startWorker(outbox);
     failing = 2;
     add('again');
-    await eventually('it is delivered', () => outbox.done.has('again'));
-    assert.deepEqual(got, ['again', 'again', 'again']);
+    await eventually('the message is delivered', () => outbox.done.has('again'));
+    assert.deepEqual(receivedIds, ['again', 'again', 'again']);
     assert.deepEqual(
       outbox.failures.map(({ final }) => final),
       [false, false],
     );
   });
 
-  it('a receiver that never takes it makes it a dead letter, and the outbox knows why', async () => {
-    await work(outbox);
+  it('a message becomes a dead letter after the last attempt, and the outbox records the reason', async () => {
+    await startWorker(outbox);
     failing = 100;
     add('dead');
-    await eventually('it is given up', () => outbox.failures.some(({ final }) => final));
+    await eventually('the last attempt has failed', () => outbox.failures.some(({ final }) => final));
     assert.deepEqual(outbox.failures.at(-1), {
       id: 'dead',
       reason: 'the receiver returned 503',
       final: true,
     });
-    assert.equal(got.length, 3);
+    assert.equal(receivedIds.length, 3);
   });
 
-  describe('from the table', () => {
+  describe('with the outbox table', () => {
     let domain: DomainUnderTest;
     let webhook: string;
 
@@ -182,40 +182,40 @@ describe('api-server webhook delivery', () => {
     const RETRY = `mutation ($webhook: ID!, $ids: [ID!]) {
       retryWebhookMessages(input: { webhookId: $webhook, ids: $ids }) { count webhook { id } } }`;
 
-    it('one that PostgreSQL could not note the end of is sent when it is queued again', async () => {
+    it('delivers a message after it is queued again, if PostgreSQL was unavailable during the first attempt', async () => {
       const table = new WebhookOutboxTable(domain.database.dataSource);
-      let away = true;
-      const gone = async () => {
+      let isUnavailable = true;
+      const failConnection = async () => {
         throw new Error('Connection terminated');
       };
       const flaky: WebhookOutbox = {
         takePending: (limit) => table.takePending(limit),
-        load: (id) => (away ? gone() : table.load(id)),
+        load: (id) => (isUnavailable ? failConnection() : table.load(id)),
         delivered: (id) => table.delivered(id),
-        failed: (id, reason, final) => (away ? gone() : table.failed(id, reason, final)),
+        failed: (id, reason, final) => (isUnavailable ? failConnection() : table.failed(id, reason, final)),
       };
-      const runner = await work(flaky);
+      const runner = await startWorker(flaky);
       await domain.record(await domain.createService('shop'));
       const queue = runner.queues.find(({ name }) => name === 'webhook-delivery');
-      await eventually('it is a dead letter', async () => (await queue?.getFailedCount()) === 1);
+      await eventually('the job is a dead letter', async () => (await queue?.getFailedCount()) === 1);
       assert.equal((await message()).status, 'PENDING');
-      away = false;
+      isUnavailable = false;
       await domain.sql(`UPDATE webhook_messages SET queued_at = queued_at - interval '3 hours'`);
-      await eventually('it is delivered', async () => (await message()).status === 'DELIVERED');
+      await eventually('the message is delivered', async () => (await message()).status === 'DELIVERED');
     });
 
-    it('what was given up is sent again when somebody asks for it', async () => {
-      await work(new WebhookOutboxTable(domain.database.dataSource));
+    it('retryWebhookMessages delivers failed messages', async () => {
+      await startWorker(new WebhookOutboxTable(domain.database.dataSource));
       failing = 3;
       await domain.record(await domain.createService('shop'));
-      await eventually('it is given up', async () => (await message())?.status === 'FAILED');
+      await eventually('the message has failed', async () => (await message())?.status === 'FAILED');
       const id = toGlobalId('Webhook', webhook);
       const other = toGlobalId('WebhookMessage', crypto.randomUUID());
       const none = await domain.ask(RETRY, { webhook: id, ids: [other] });
       assert.equal(none.retryWebhookMessages.count, 0);
       const { retryWebhookMessages } = await domain.ask(RETRY, { webhook: id, ids: [(await message()).id] });
       assert.deepEqual([retryWebhookMessages.count, retryWebhookMessages.webhook.id], [1, id]);
-      await eventually('it is delivered', async () => (await message()).status === 'DELIVERED');
+      await eventually('the message is delivered', async () => (await message()).status === 'DELIVERED');
       assert.equal((await domain.ask(RETRY, { webhook: id })).retryWebhookMessages.count, 0);
       const { errors } = await domain.run(RETRY, { webhook: toGlobalId('Webhook', crypto.randomUUID()) });
       assert.deepEqual([errors[0]?.code, errors[0]?.field], ['NOT_FOUND', 'input.webhookId']);
@@ -225,21 +225,21 @@ describe('api-server webhook delivery', () => {
       assert.equal(node.__typename, 'WebhookMessage');
     });
 
-    it('a webhook that is turned off is told no more, and it says so', async () => {
+    it('does not deliver messages of a disabled webhook, and records the reason', async () => {
       await domain.record(await domain.createService('shop'));
       await domain.sql('UPDATE webhooks SET enabled = false');
-      const runner = await work(new WebhookOutboxTable(domain.database.dataSource));
-      await eventually('it is given up', async () => (await message()).status === 'FAILED');
-      assert.deepEqual([(await message()).lastError, got], ['the webhook is disabled', []]);
+      const runner = await startWorker(new WebhookOutboxTable(domain.database.dataSource));
+      await eventually('the message has failed', async () => (await message()).status === 'FAILED');
+      assert.deepEqual([(await message()).lastError, receivedIds], ['the webhook is disabled', []]);
       const queue = runner.queues.find(({ name }) => name === 'webhook-delivery');
-      assert.equal(await queue?.getFailedCount(), 0, 'nobody must look after it');
+      assert.equal(await queue?.getFailedCount(), 0, 'there is no dead letter');
       await domain.sql('UPDATE webhooks SET enabled = true');
       await domain.ask(RETRY, { webhook: toGlobalId('Webhook', webhook) });
-      await eventually('it is delivered', async () => (await message()).status === 'DELIVERED');
+      await eventually('the message is delivered', async () => (await message()).status === 'DELIVERED');
     });
   });
 
-  it('a deployment that is recorded is told of, signed, and the API says that it was', async function () {
+  it('delivers a signed message of a recorded deployment, and the API reports the delivery', async function () {
     this.timeout(60_000);
     const domain = await DomainUnderTest.start();
     try {
@@ -247,7 +247,7 @@ describe('api-server webhook delivery', () => {
         'INSERT INTO webhooks (id, url, events, secret, enabled) VALUES ($1, $2, $3, $4, true)',
         [crypto.randomUUID(), address(), ['DEPLOYMENT_RECORDED'], SECRET],
       );
-      await work(new WebhookOutboxTable(domain.database.dataSource));
+      await startWorker(new WebhookOutboxTable(domain.database.dataSource));
       const deployment = await domain.record(await domain.createService('shop'));
       const messages = async () => {
         const { webhooks } = await domain.ask(
@@ -255,12 +255,12 @@ describe('api-server webhook delivery', () => {
         );
         return webhooks.edges[0].node.messages.edges.map(({ node }: { node: object }) => ({ ...node }));
       };
-      await eventually('it is delivered', async () => (await messages())[0]?.status === 'DELIVERED');
+      await eventually('the message is delivered', async () => (await messages())[0]?.status === 'DELIVERED');
       const [{ headers, body }] = received as [Received];
       assert.equal(JSON.parse(body).type, 'DEPLOYMENT_RECORDED');
       assert.equal(JSON.parse(body).data.id, deployment);
       assert.ok(isSignedBy(SECRET, headers as unknown as SignedHeaders, body));
-      assert.deepEqual(await messages(), [{ messageId: got[0], status: 'DELIVERED', attempts: 1 }]);
+      assert.deepEqual(await messages(), [{ messageId: receivedIds[0], status: 'DELIVERED', attempts: 1 }]);
     } finally {
       await close?.();
       close = undefined;

@@ -44,7 +44,7 @@ describe('api-server webhook sender', () => {
     await Promise.all([sender.close(), strict.close()]);
   });
 
-  it('signs what it sends, so that a receiver with either secret knows it is ours and unchanged', async () => {
+  it('signs messages with each secret, so that a receiver can verify their origin and content', async () => {
     await sender.send(message(), NEVER);
     const [{ headers, body } = { headers: {}, body: '' }] = received;
     const signed = headers as unknown as SignedHeaders;
@@ -56,7 +56,7 @@ describe('api-server webhook sender', () => {
     assert.ok(!isSignedBy('new secret', { ...signed, 'webhook-timestamp': '1' }, body));
   });
 
-  it('anything but 2xx is a failure; 410 for good; a redirect is not followed', async () => {
+  it('fails on any status except 2xx, permanently on 410, and does not follow redirects', async () => {
     for (const status of [301, 400, 404, 429, 500, 503]) {
       answer = { status, headers: { location: '/elsewhere' } };
       await assert.rejects(sender.send(message(), NEVER), { name: 'WebhookRefusedError', status });
@@ -66,7 +66,7 @@ describe('api-server webhook sender', () => {
     await assert.rejects(sender.send(message(), NEVER), HopelessJobError);
   });
 
-  it('a receiver that does not answer is given up in time; so is one that is not there', async () => {
+  it('fails after the timeout if the receiver does not respond, and if it refuses the connection', async () => {
     answer = 'never';
     const startedAt = performance.now();
     await assert.rejects(sender.send(message(), NEVER), /UND_ERR_HEADERS_TIMEOUT|timeout/i);
@@ -75,7 +75,7 @@ describe('api-server webhook sender', () => {
     await assert.rejects(sender.send(message({ url }), NEVER), /ECONNREFUSED/);
   });
 
-  it('goes to public https addresses only, by name or by number', async () => {
+  it('sends only to public https addresses, given by name or by IP address', async () => {
     const refused = {
       'http://example.com/': /require an https URL/,
       'https://127.0.0.1/': /private network/,
@@ -85,8 +85,9 @@ describe('api-server webhook sender', () => {
       'https://localhost:8443/': /private network/,
     };
     for (const [url, reason] of Object.entries(refused)) {
-      const hopeless = (error: Error) => error instanceof HopelessJobError && reason.test(error.message);
-      await assert.rejects(strict.send(message({ url }), NEVER), hopeless, url);
+      const isHopelessError = (error: Error) =>
+        error instanceof HopelessJobError && reason.test(error.message);
+      await assert.rejects(strict.send(message({ url }), NEVER), isHopelessError, url);
     }
     assert.equal(received.length, 0);
   });
