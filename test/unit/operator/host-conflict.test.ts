@@ -163,7 +163,7 @@ describe('routes that claim the same host at the same gateway', () => {
     assert.ok(reported(api, cachesWith(virtualService([toShop], { hosts }))).message);
   });
 
-  it('routes of the PcfApi itself, and its routeRef, are not in conflict with it', () => {
+  it('routes of the PcfApi itself, and the route of its routeRef, are no conflict', () => {
     const api = apiWith('Istio', 'first');
     const before = owned(api, VirtualServiceKind, 'earlier', { spec: routeOf(api, OLD).spec });
     assert.equal(reported(api, cachesWith(routeOf(api, YOUNG), before)).message, undefined);

@@ -168,7 +168,7 @@ describe('observation', () => {
       });
     }
 
-    it('has a variant for migration Jobs, which reports an image that a pending pod cannot pull', () => {
+    it('reports, for the Job of a migration, an image that its pending pod cannot pull', () => {
       const labels = {
         'app.kubernetes.io/component': 'migration',
         'batch.kubernetes.io/job-name': 'api-new-expand',

@@ -70,7 +70,7 @@ describe('pod templates', () => {
     });
   }
 
-  it('have a variable that was stored before its name was reserved once, with the value of the spec', () => {
+  it('contain a variable once, with the value of the spec, if it was stored before its name was reserved', () => {
     const env = [{ name: 'PCF_API__SHUTDOWN__DELAY', value: '4s' }];
     const stored = pcfApi({ environment: 'development', env });
     const [container] = newRevision(stored, 1).template.spec.containers;
