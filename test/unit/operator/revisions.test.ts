@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
-import { revisionsOf } from '../../../operator/reconciler/recorded-revisions.js';
+import { revisionsOf } from '../../../operator/reconciler/known-revisions.js';
 import { configMap } from '../../../operator/resources/config-map.js';
 import { deployment } from '../../../operator/resources/deployment.js';
 import { controllerRevision, newRevision, revisionName } from '../../../operator/resources/revision.js';
