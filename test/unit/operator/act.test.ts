@@ -16,8 +16,8 @@ const objects = ['ConfigMap', 'VirtualService', 'Deployment', 'NetworkPolicy'].m
 
 const preview = { kind: 'Service', metadata: { name: 'api-preview', namespace: 'platform' } } as KubeObject;
 
-/** An actor whose API server rejects writes of one kind, and what it wrote. */
-function rejecting(rejected: string) {
+/** Actor whose API server rejects writes of one kind, with the kinds that it wrote. */
+function rejectingActor(rejected: string) {
   const written: string[] = [];
   const applier = {
     apply: async (_type: unknown, { kind }: KubeObject) => {
@@ -50,22 +50,22 @@ describe('Actor.setReplicas', () => {
 });
 
 describe('Actor.apply', () => {
-  it('writes everything else and reports the failure where pods are rejected, so that removals continue', async () => {
-    const { actor, written } = rejecting('Deployment');
+  it('writes all other objects and reports the failure if pods are rejected, so that deletions continue', async () => {
+    const { actor, written } = rejectingActor('Deployment');
     const { failure, routeChanged } = await actor.apply(pcfApi(), objects);
     assert.equal(failure, denied);
     assert.equal(routeChanged, true);
     assert.deepEqual(written, ['ConfigMap', 'VirtualService', 'NetworkPolicy']);
   });
 
-  it('stops where the route is rejected: the pods it still selects must stay', async () => {
-    const { actor, written } = rejecting('VirtualService');
+  it('stops if the route is rejected, so that the pods that it still selects are not deleted', async () => {
+    const { actor, written } = rejectingActor('VirtualService');
     await assert.rejects(actor.apply(pcfApi(), objects), denied);
     assert.deepEqual(written, ['ConfigMap']);
   });
 
-  it('writes no object of another owner, names that owner, and writes what comes after the pods', async () => {
-    const { actor, written, found } = rejecting('none');
+  it('does not write an object of another owner, names that owner, and writes the objects after the pods', async () => {
+    const { actor, written, found } = rejectingActor('none');
     const owner = { kind: 'PcfApi', name: 'api-preview', uid: 'another', controller: true };
     found.set('Service', { metadata: { ...preview.metadata, ownerReferences: [owner] } } as KubeObject);
     const { failure } = await actor.apply(pcfApi(), [...objects.slice(0, 3), preview, objects[3]!]);
@@ -73,8 +73,8 @@ describe('Actor.apply', () => {
     assert.deepEqual(written, ['ConfigMap', 'VirtualService', 'Deployment', 'NetworkPolicy']);
   });
 
-  it('does not take over an orphan without the annotation, and names the annotation', async () => {
-    const { actor, written, found } = rejecting('none');
+  it('does not adopt an orphan without the annotation adopt-orphans, and names the annotation', async () => {
+    const { actor, written, found } = rejectingActor('none');
     const labels = commonLabels(pcfApi());
     found.set('ConfigMap', { metadata: { ...objects[0]!.metadata, labels } } as KubeObject);
     await assert.rejects(actor.apply(pcfApi(), objects), /left it without an owner; .*adopt-orphans=true/);
@@ -93,8 +93,8 @@ describe('Actor.apply', () => {
     } as KubeObject;
     const edit = { type: HttpRouteKind, live, patch: { spec: {} }, drifted: true, field: 'spec.rules' };
 
-    /** An actor that records its writes, including patches, and tracks repair loops with this wait. */
-    function routing(waitMs: number) {
+    /** Actor that records its writes and patches. Each repair waits this long, as in a repair loop. */
+    function recordingActor(waitMs: number) {
       const written: string[] = [];
       const applier = {
         apply: async (_type: unknown, { kind }: KubeObject) => {
@@ -113,8 +113,8 @@ describe('Actor.apply', () => {
       return { written, actor: new Actor(client, applier, caches, loops as unknown as RepairLoopTracker) };
     }
 
-    it('writes it before the first pods', async () => {
-      const { actor, written } = routing(0);
+    it('writes the route before the first pods', async () => {
+      const { actor, written } = recordingActor(0);
       const { routeChanged, repairs } = await actor.apply(pcfApi(), objects, edit);
       assert.deepEqual(written, ['ConfigMap', 'VirtualService', 'HTTPRoute', 'Deployment', 'NetworkPolicy']);
       assert.equal(routeChanged, true);
@@ -124,14 +124,14 @@ describe('Actor.apply', () => {
       );
     });
 
-    it('writes it last if no pods are written', async () => {
-      const { actor, written } = routing(0);
+    it('writes the route last if no pods are written', async () => {
+      const { actor, written } = recordingActor(0);
       await actor.apply(pcfApi(), objects.slice(0, 1), edit);
       assert.deepEqual(written, ['ConfigMap', 'HTTPRoute']);
     });
 
-    it('postpones the repair during a repair loop, and reports when it is due', async () => {
-      const { actor, written } = routing(4_000);
+    it('postpones the repair of the route during a repair loop, and returns the delay', async () => {
+      const { actor, written } = recordingActor(4_000);
       const { routeChanged, lookAgainMs } = await actor.apply(pcfApi(), objects.slice(0, 1), edit);
       assert.deepEqual(written, ['ConfigMap']);
       assert.deepEqual([routeChanged, lookAgainMs], [false, 4_000]);

@@ -9,7 +9,7 @@ import { newRevision, type Revision } from '../../../operator/resources/revision
 import type { FieldSet } from '../../../operator/runtime/kube-types.js';
 import { pcfApi } from '../../support/fixtures.js';
 
-describe('who is behind a decision', () => {
+describe('decidingManager', () => {
   const revision = (number: number, spec: Partial<PcfApiSpec> = {}, secrets?: string) =>
     newRevision(pcfApi(spec), number, secrets);
   const old = revision(1);
@@ -19,10 +19,10 @@ describe('who is behind a decision', () => {
   const sets = (...fields: string[]) => ({
     'f:spec': Object.fromEntries(fields.map((field) => [`f:${field}`, {}])),
   });
-  const asks = (request: string) => ({
+  const setsAnnotation = (request: string) => ({
     'f:metadata': { 'f:annotations': { '.': {}, [`f:pcf.dev/${request}`]: {} } },
   });
-  const whoever = (
+  const managerOf = (
     decision: Decision,
     revisions: Revision[],
     managedFields: PcfApi['metadata']['managedFields'],
@@ -38,13 +38,13 @@ describe('who is behind a decision', () => {
     );
   };
   const promoted = (fresh: Revision, fields: PcfApi['metadata']['managedFields']) =>
-    whoever({ type: 'Promoted', revision: fresh.name }, [fresh], fields, {
+    managerOf({ type: 'Promoted', revision: fresh.name }, [fresh], fields, {
       stable: old.name,
       update: fresh.name,
     });
   const flux = managed('flux', sets('image', 'database', 'traffic'), 9);
 
-  it('is who set what makes the revision: the image, the config or the env', () => {
+  it('returns the field manager that set the changed field of the revision: image, config or env', () => {
     const kubectl = managed('kubectl-edit', { 'f:spec': { 'f:config': { 'f:logging': { 'f:level': {} } } } });
     const pipeline = managed('pipeline', sets('env'), 8);
     const all = [flux, kubectl, pipeline];
@@ -53,12 +53,12 @@ describe('who is behind a decision', () => {
     assert.equal(promoted(revision(2, { env: [{ name: 'A', value: 'b' }] }), all), 'pipeline');
   });
 
-  it('is who wrote last, where what is changed was taken out', () => {
+  it('returns the field manager of the last write if the changed field was removed', () => {
     const fresh = revision(2, { config: { logging: {} } });
     const position = { stable: fresh.name, update: old.name };
     const kubectl = managed('kubectl-edit', sets('replicas'));
     assert.equal(
-      whoever(
+      managerOf(
         { type: 'Promoted', revision: old.name, undone: fresh.name },
         [fresh],
         [flux, kubectl],
@@ -68,45 +68,49 @@ describe('who is behind a decision', () => {
     );
   });
 
-  it('is who asked, of an abort or another try by hand', () => {
+  it('returns the field manager of the annotation that requests an abort or a retry', () => {
     const fresh = revision(2, { image: 'registry.example.com/pcf-api:2' });
-    const fields = [flux, managed('pcf-cli', asks('abort')), managed('someone', asks('retry'), 11)];
+    const fields = [
+      flux,
+      managed('pcf-cli', setsAnnotation('abort')),
+      managed('someone', setsAnnotation('retry'), 11),
+    ];
     const aborted = { type: 'Aborted', revision: fresh.name, reason: 'AbortRequested', message: '' } as const;
-    assert.equal(whoever(aborted, [fresh], fields), 'pcf-cli');
+    assert.equal(managerOf(aborted, [fresh], fields), 'pcf-cli');
     const failed = { revision: fresh.name, reason: 'AbortRequested', message: '', at: '' };
     assert.equal(
-      whoever({ type: 'Started', revision: fresh.name }, [fresh], fields, { stable: old.name, failed }),
+      managerOf({ type: 'Started', revision: fresh.name }, [fresh], fields, { stable: old.name, failed }),
       'someone',
     );
     assert.equal(
-      whoever({ type: 'Started', revision: fresh.name }, [fresh], fields, { stable: old.name }),
+      managerOf({ type: 'Started', revision: fresh.name }, [fresh], fields, { stable: old.name }),
       'flux',
     );
   });
 
-  it('is the operator, of what nobody asked for', () => {
+  it('returns the operator for a decision that no user requested', () => {
     const fresh = revision(2, { image: 'registry.example.com/pcf-api:2' });
     const aborted = { type: 'Aborted', revision: fresh.name, reason: 'CrashLoop', message: '' } as const;
-    assert.equal(whoever(aborted, [fresh], [flux]), 'pcf-operator');
+    assert.equal(managerOf(aborted, [fresh], [flux]), 'pcf-operator');
     const [before, after] = [revision(2, {}, 'a'), revision(3, {}, 'b')];
     const rotated = { stable: before.name, update: after.name };
     assert.equal(
-      whoever({ type: 'Promoted', revision: after.name }, [before, after], [flux], rotated),
+      managerOf({ type: 'Promoted', revision: after.name }, [before, after], [flux], rotated),
       'pcf-operator',
     );
   });
 
-  it('is who set what it gave way to', () => {
+  it('returns the field manager of the spec that supersedes or cancels the revision', () => {
     const fresh = revision(2, { image: 'registry.example.com/pcf-api:2' });
     const next = revision(3, { env: [{ name: 'A', value: 'b' }], image: fresh.image });
     const fields = [flux, managed('kubectl', sets('env'))];
     const superseded = { type: 'Superseded', revision: fresh.name, by: next.name } as const;
-    assert.equal(whoever(superseded, [fresh, next], fields, {}, next.name), 'kubectl');
+    assert.equal(managerOf(superseded, [fresh, next], fields, {}, next.name), 'kubectl');
     const cancelled = { type: 'Cancelled', revision: fresh.name } as const;
-    assert.equal(whoever(cancelled, [fresh], fields, {}, old.name), 'flux');
+    assert.equal(managerOf(cancelled, [fresh], fields, {}, old.name), 'flux');
   });
 
-  it('is not known where the API server has not noted it', () => {
+  it('returns undefined if the object has no managedFields', () => {
     assert.equal(promoted(revision(2, { image: 'a:2' }), undefined), undefined);
   });
 });

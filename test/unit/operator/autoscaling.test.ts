@@ -37,8 +37,8 @@ const others = {
   pods: { metric: { name: 'requests' }, target: { type: 'AverageValue', averageValue: '9' } },
 };
 
-describe('the two autoscalers', () => {
-  it('leave no horizontal one where the vertical one sizes all there is: Kubernetes would take CPU', () => {
+describe('horizontal and vertical autoscalers', () => {
+  it('no HorizontalPodAutoscaler is created if the vertical one sizes CPU and memory, as its default is CPU', () => {
     const vertical = { mode: 'InPlaceOrRecreate', controlledResources: ['cpu', 'memory'] } as const;
     const spec: Spec = {
       environment: 'production',
@@ -47,7 +47,7 @@ describe('the two autoscalers', () => {
     assert.deepEqual([scaled(spec), sized(spec)], [undefined, ['cpu', 'memory']]);
   });
 
-  it('know what a metric of its own scales on', () => {
+  it('the vertical autoscaler does not size a resource that a custom metric scales on', () => {
     const by = (metric: Record<string, unknown>): Spec => ({
       autoscaling: { horizontal: { metrics: [metric] }, vertical: { mode: 'Recreate' } },
     });
@@ -56,7 +56,7 @@ describe('the two autoscalers', () => {
     assert.deepEqual(sized(by(others)), ['cpu', 'memory']);
   });
 
-  it('are both there where the vertical one only recommends', () => {
+  it('both use CPU and memory if the vertical autoscaler only recommends', () => {
     const spec: Spec = { environment: 'production', autoscaling: { vertical: { mode: 'Off' } } };
     assert.deepEqual(
       [scaled(spec), sized(spec)],
@@ -67,14 +67,14 @@ describe('the two autoscalers', () => {
     );
   });
 
-  it('tolerance: the schema accepts it in both directions, and the autoscaler gets it', () => {
+  it('the schema accepts a tolerance in both directions, and the HorizontalPodAutoscaler has it', () => {
     const behavior = { scaleUp: { tolerance: '0.05' }, scaleDown: { tolerance: '0.2' } };
     const { autoscaling } = pcfApiSpec.parse({ ...pcfApi().spec, autoscaling: { horizontal: { behavior } } });
     const { spec } = horizontalPodAutoscaler(pcfApi({ autoscaling })) as KubeObject & { spec: object };
     assert.deepEqual('behavior' in spec && spec.behavior, behavior);
   });
 
-  it('never chase each other on one resource, and the horizontal one never goes by nothing', () => {
+  it('for any spec, no resource is managed by both, and neither autoscaler has an empty list of resources', () => {
     const percent = fc.option(fc.integer({ min: 1, max: 100 }), { nil: undefined });
     const metric = fc.constantFrom(
       onResource('cpu'),
@@ -104,8 +104,8 @@ describe('the two autoscalers', () => {
       autoscaling: fc.record({ horizontal: fc.option(horizontal, { nil: undefined }), vertical }),
     });
     fc.assert(
-      fc.property(spec, (asked) => {
-        const [one, other] = [scaled(asked), sized(asked)];
+      fc.property(spec, (generated) => {
+        const [one, other] = [scaled(generated), sized(generated)];
         assert.notDeepEqual(one, []);
         assert.notDeepEqual(other, []);
         assert.deepEqual(one?.filter((resource) => other?.includes(resource)) ?? [], []);

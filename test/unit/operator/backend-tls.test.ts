@@ -32,9 +32,9 @@ describe('traffic.backendTLS', () => {
   const plain = newRevision(apiWith(), 1);
   const secure = newRevision(apiWith({ backendTLS }), 2);
   const route = { weights: { [plain.name]: 90, [secure.name]: 10 }, service: plain.name };
-  const kept = [plain.name, secure.name];
+  const retained = [plain.name, secure.name];
 
-  it('a pod serves HTTPS with the files of the Secret, and all probes use it', () => {
+  it('a pod serves HTTPS with the files of the Secret, and all probes use HTTPS', () => {
     const { spec } = secure.template;
     const container = containerOf(secure);
     const { startupProbe, livenessProbe } = container as unknown as Record<string, Probed['readinessProbe']>;
@@ -47,7 +47,7 @@ describe('traffic.backendTLS', () => {
     assert.equal(schemeOf(containerOf(plain)), 'HTTP');
   });
 
-  it('is a new revision, and how gateways verify the certificate is not', () => {
+  it('enabling it creates a new revision, and a change of the hostname that gateways verify does not', () => {
     assert.notEqual(plain.name, secure.name);
     assert.equal(
       revisionName(apiWith({ backendTLS: { ...backendTLS, hostname: 'a.example.com' } })),
@@ -55,9 +55,9 @@ describe('traffic.backendTLS', () => {
     );
   });
 
-  it('Istio: the subset of a revision that serves HTTPS has TLS, and no other one', () => {
+  it('Istio: only the subset of a revision that serves HTTPS has a TLS policy', () => {
     const api = apiWith({ backendTLS: { ...backendTLS, caFile: '/etc/ca.crt' } });
-    const objects = istio.render(api, route, kept, { secured: securedBackends(api, [plain, secure]) });
+    const objects = istio.render(api, route, retained, { secured: securedBackends(api, [plain, secure]) });
     const rule = objects.find(({ kind }) => kind === 'DestinationRule');
     const { subsets } = rule!.spec as { subsets: { name: string; trafficPolicy?: object }[] };
     const policyOf = (name: string) => subsets.find((subset) => subset.name === name)?.trafficPolicy;
@@ -72,12 +72,12 @@ describe('traffic.backendTLS', () => {
     });
   });
 
-  it('the Service of the auth component has TLS if the stable revision serves HTTPS', () => {
+  it('the Service of the auth component has a TLS policy only if the stable revision serves HTTPS', () => {
     const api = apiWith({ backendTLS: { ...backendTLS, hostname: 'pods.example.com' } });
     const secured = securedBackends(api, [secure]);
     const auth = { service: 'api-auth', servesHttps: true };
     const withAuth = (router: TrafficRouter, servesHttps: boolean) =>
-      router.render(api, route, kept, { secured, auth: { ...auth, servesHttps } });
+      router.render(api, route, retained, { secured, auth: { ...auth, servesHttps } });
     const ruleOf = (objects: KubeObject[]) => objects.find(({ metadata }) => metadata.name === 'api-auth');
     const { host, trafficPolicy } = ruleOf(withAuth(istio, true))!.spec as Record<string, unknown>;
     assert.equal(host, 'api-auth.platform.svc.cluster.local');
@@ -93,13 +93,15 @@ describe('traffic.backendTLS', () => {
     assert.deepEqual(targetsOf(withAuth(gatewayApi, false)), [secure.name]);
   });
 
-  it('GatewayAPI: a BackendTLSPolicy for the Services of revisions that serve HTTPS, before the route, and none without', () => {
+  it('GatewayAPI: a BackendTLSPolicy for revisions that serve HTTPS precedes the route, and does not exist without one', () => {
     const policyIn = (objects: KubeObject[]) => objects.findIndex(({ kind }) => kind === 'BackendTLSPolicy');
     const api = apiWith({
       provider: 'GatewayAPI',
       backendTLS: { ...backendTLS, hostname: 'pods.example.com', caConfigMapName: 'ca' },
     });
-    const objects = gatewayApi.render(api, route, kept, { secured: securedBackends(api, [plain, secure]) });
+    const objects = gatewayApi.render(api, route, retained, {
+      secured: securedBackends(api, [plain, secure]),
+    });
     const index = policyIn(objects);
     assert.deepEqual(objects[index]?.spec, {
       targetRefs: [{ group: '', kind: 'Service', name: secure.name }],
@@ -110,12 +112,12 @@ describe('traffic.backendTLS', () => {
     });
     assert.ok(index < objects.findIndex(({ kind }) => kind === 'HTTPRoute'));
     assert.equal(
-      policyIn(gatewayApi.render(api, route, kept, { secured: securedBackends(api, [plain]) })),
+      policyIn(gatewayApi.render(api, route, retained, { secured: securedBackends(api, [plain]) })),
       -1,
     );
   });
 
-  it('GatewayAPI: no pod that serves HTTPS is started while the cluster lacks the kind that makes gateways use TLS', () => {
+  it('GatewayAPI: no pod that serves HTTPS is started while the cluster has no BackendTLSPolicy CRD', () => {
     const cluster = (missing?: string) => ({
       ...{ get: () => undefined, userRoute: () => undefined, ownedBy: () => [] },
       ...{ foreignAutoscalers: () => [], claimants: () => [] },
@@ -134,17 +136,21 @@ describe('traffic.backendTLS', () => {
       /the cluster has no BackendTLSPolicy \(gateway\.networking\.k8s\.io\)/,
     );
     assert.equal(startable(apiWith({ provider: 'GatewayAPI' }), 'BackendTLSPolicy'), true);
-    assert.equal(startable(apiWith({ backendTLS }), 'BackendTLSPolicy'), true, 'Istio needs none');
+    assert.equal(
+      startable(apiWith({ backendTLS }), 'BackendTLSPolicy'),
+      true,
+      'Istio needs no BackendTLSPolicy',
+    );
   });
 
-  it('pods that still serve HTTPS are verified as before once the spec has it no more', () => {
+  it('pods that still serve HTTPS are verified as before after backendTLS is removed from the spec', () => {
     const before = newRevision(apiWith({ backendTLS: { ...backendTLS, hostname: 'pods.example.com' } }), 2);
     const { revisions, settings } = securedBackends(apiWith(), [plain, before]);
     assert.deepEqual(revisions, [before.name]);
     assert.equal(settings.hostname, 'pods.example.com');
   });
 
-  it('the Service has port 443 too, for callers that use TLS themselves', () => {
+  it('the Service also has port 443, for clients that use TLS themselves', () => {
     const portsOf = (api: PcfApi) => (service(api).spec as { ports: { port: number }[] }).ports;
     assert.deepEqual(
       portsOf(apiWith({ backendTLS })).map(({ port }) => port),
@@ -156,7 +162,7 @@ describe('traffic.backendTLS', () => {
     );
   });
 
-  it('the login serves HTTPS as the API does; the worker, which has no TLS, is probed by HTTP', () => {
+  it('the auth component serves HTTPS as the API does, and the worker, which has no TLS, has HTTP probes', () => {
     const both = { worker: { enabled: true }, auth: { enabled: true } };
     const api = apiWith({ backendTLS }, { components: both });
     const schemes = components(api, secure)
@@ -171,7 +177,7 @@ describe('traffic.backendTLS', () => {
     ]);
   });
 
-  it('pods wait for its Secret, a renewed certificate makes no revision, and no ExternalSecret is made for it', () => {
+  it('pods wait for its Secret, a renewed certificate creates no revision, and the Secret has no ExternalSecret', () => {
     const api = apiWith(
       { backendTLS },
       { secrets: { provider: 'ExternalSecrets', onChange: 'Rollout', store: { name: 'vault' } } },

@@ -11,14 +11,17 @@ import { pcfApi } from '../../support/fixtures.js';
 
 const schema = customResourceDefinition().spec.versions[0]!.schema.openAPIV3Schema;
 
-/** Without bounds of ours: the fields of every kind, which the API server checks itself, and blocks that another schema checks. */
+/**
+ * Fields without bounds of this project: those of every Kubernetes object, which the API server checks, and
+ * blocks that another schema checks.
+ */
 const PASSED_THROUGH = new Set([
   'apiVersion',
   'kind',
   'metadata',
   // The image checks its settings. The number of sections and of keys has a bound.
   'spec.config{}',
-  // The HorizontalPodAutoscaler's schema.
+  // The schema of HorizontalPodAutoscaler checks these fields.
   'spec.autoscaling.horizontal.metrics[]',
   'spec.autoscaling.horizontal.metrics[].resource',
   'spec.autoscaling.horizontal.metrics[].containerResource',
@@ -39,37 +42,37 @@ const isBounded: Record<string, (schema: JsonSchema) => boolean> = {
   quantity: (it) => isGiven(it, 'minimum', 'maximum', 'maxLength', 'pattern'),
 };
 
-/** Paths of fields that may grow without a limit. */
-function unbounded(schema: JsonSchema, path = ''): string[] {
+/** Paths of fields without an upper bound. */
+function unboundedFields(schema: JsonSchema, path = ''): string[] {
   const type = schema['x-kubernetes-int-or-string'] ? 'quantity' : (schema.type ?? 'untyped');
   const own = PASSED_THROUGH.has(path) || isBounded[type]?.(schema) ? [] : [`${path}: ${type}`];
   const { properties = {}, items, additionalProperties: values } = schema;
   const below = Object.entries(properties).flatMap(([name, field]) =>
-    unbounded(field, path ? `${path}.${name}` : name),
+    unboundedFields(field, path ? `${path}.${name}` : name),
   );
   return [
     ...own,
     ...below,
-    ...(items ? unbounded(items, `${path}[]`) : []),
-    ...(typeof values === 'object' ? unbounded(values, `${path}{}`) : []),
+    ...(items ? unboundedFields(items, `${path}[]`) : []),
+    ...(typeof values === 'object' ? unboundedFields(values, `${path}{}`) : []),
   ];
 }
 
-describe('the schema of a PcfApi: bounds', () => {
-  it('each number, text, list and map has an upper bound', () => {
-    assert.deepEqual(unbounded(schema), []);
+describe('PcfApi schema: bounds', () => {
+  it('each number, string, array and map has an upper bound', () => {
+    assert.deepEqual(unboundedFields(schema), []);
   });
 
-  it('the check finds a field of each type that has none', () => {
+  it('the check of this test finds a string, an array and an integer without an upper bound', () => {
     const open = { a: { type: 'string' }, b: { type: 'array', items: { type: 'integer', minimum: 0 } } };
-    assert.deepEqual(unbounded({ type: 'object', properties: open }), [
+    assert.deepEqual(unboundedFields({ type: 'object', properties: open }), [
       'a: string',
       'b: array',
       'b[]: integer',
     ]);
   });
 
-  it('quantities: what people write matches, and nothing above some 1e15', () => {
+  it('quantities: the pattern matches common notations, and no value above about 1e15', () => {
     const pattern = new RegExp(bareQuantity.meta()?.pattern as string);
     for (const text of ['500m', '2', '0.5', '.5', '1.5Gi', '4Gi', '4294967296', '512Mi', '100Ti', '64000M'])
       assert.match(text, pattern);
@@ -88,7 +91,7 @@ describe('the schema of a PcfApi: bounds', () => {
       assert.doesNotMatch(text, pattern);
   });
 
-  it('pods as a number or in percent have the same bound', () => {
+  it('maxSurge has the same bound as a number and as a percentage', () => {
     const { maxSurge } = schema.properties!.spec!.properties!.strategy!.properties!.canary!.properties!;
     const { minimum, maximum, pattern } = maxSurge as { pattern: string } & JsonSchema;
     assert.deepEqual([minimum, maximum], [0, 1000]);
@@ -96,15 +99,15 @@ describe('the schema of a PcfApi: bounds', () => {
     for (const text of ['1001', '9999%', '-1', '%']) assert.doesNotMatch(text, new RegExp(pattern));
   });
 
-  it('a map with too many entries is rejected where no API server checks it', () => {
+  it('a map with too many entries is rejected without an API server too', () => {
     const nodeSelector = Object.fromEntries(Array.from({ length: 65 }, (_, n) => [`label-${n}`, 'x']));
     const { success } = pcfApiSpec.safeParse({ ...pcfApi().spec, scheduling: { nodeSelector } });
     assert.equal(success, false);
   });
 });
 
-describe('settings of the API', () => {
-  it('numbers: the image reads each one as it is in the spec', () => {
+describe('spec.config', () => {
+  it('a number has the same value in the TOML file as in the spec', () => {
     fc.assert(
       fc.property(fc.double({ noDefaultInfinity: true, noNaN: true }), (given) => {
         const number = given + 0; // JSON, as the API server sends it, has no -0
@@ -115,7 +118,7 @@ describe('settings of the API', () => {
   });
 });
 
-describe('a status that exceeds its schema', () => {
+describe('withinBounds', () => {
   const conditionOf = (message: string) => ({
     ...{ type: 'Ready', status: 'False', reason: 'Invalid', lastTransitionTime: '2026-11-23T12:00:00Z' },
     message,
@@ -124,21 +127,21 @@ describe('a status that exceeds its schema', () => {
     ({ conditions: [conditionOf(message)], ...fields }) as PcfApiStatus;
   const messageOf = (status: PcfApiStatus) => withinBounds(status).conditions?.[0]?.message ?? '';
 
-  it('is cut where a message is too long, to the bound of its field', () => {
+  it('cuts a message to the maximum length of its field', () => {
     const message = messageOf(statusOf('x'.repeat(40_000)));
     assert.equal(message.length, 32_768);
     assert.match(message, /x…$/);
     assert.equal(messageOf(statusOf('short')), 'short');
   });
 
-  it('is the same after it is read back, also where a character is cut in two', () => {
+  it('returns a message that UTF-8 preserves, also if a surrogate pair is cut in two', () => {
     const message = messageOf(statusOf(`x${'🚚'.repeat(20_000)}`));
     assert.equal(Buffer.from(message).toString(), message);
     const clipped = messageOf(statusOf('🚚'.slice(0, 1)));
     assert.equal(Buffer.from(clipped).toString(), clipped);
   });
 
-  it('keeps lists of the position whole, as the next reconcile reads them, and cuts those of the report', () => {
+  it('cuts lists of the report, but not lists of the delivery position, which the next reconcile reads', () => {
     const names = Array.from({ length: 20_000 }, (_, n) => `m${n}`);
     const knownMigrations = [{ revision: 'api-a', migrations: names }];
     const migration = { revision: 'api-a', state: 'Running' as const, applied: names };
@@ -147,7 +150,7 @@ describe('a status that exceeds its schema', () => {
     assert.deepEqual(cut.delivery, { knownMigrations });
   });
 
-  it('has numbers within their bounds', () => {
+  it('limits numbers to the maximum of their field', () => {
     const { readyReplicas } = withinBounds(statusOf('', { readyReplicas: 1e9 }));
     assert.equal(readyReplicas, 100_000);
   });

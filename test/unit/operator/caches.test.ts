@@ -9,7 +9,7 @@ import { CacheSet } from '../../../operator/runtime/cache-set.js';
 import { KubeClient, type KubeObject } from '../../../operator/runtime/kube-client.js';
 import { pcfApi } from '../../support/fixtures.js';
 
-describe('the caches of the operator', () => {
+describe('Caches', () => {
   const newCaches = () => {
     const set = new CacheSet(new KubeClient(new KubeConfig()), pino({ level: 'silent' }));
     return new Caches(set);
@@ -19,26 +19,26 @@ describe('the caches of the operator', () => {
     kind: 'Secret',
     metadata: { name, namespace },
   });
-  const take = (caches: Caches, api: ReturnType<typeof pcfApi>, version: string) => {
+  const storePcfApi = (caches: Caches, api: ReturnType<typeof pcfApi>, version: string) => {
     api.metadata.resourceVersion = version;
     caches.pcfApis.noteWrite(api as unknown as KubeObject);
   };
   const readers = (caches: Caches, ...of: Parameters<typeof secret>) =>
     caches.readersOf(secret(...of)).map(({ metadata }) => metadata.name);
 
-  it('know who reads a Secret, and forget it with the spec', () => {
+  it('readersOf returns the PcfApis that reference a Secret, until their spec no longer does', () => {
     const caches = newCaches();
     const env = [{ name: 'GREETING', valueFrom: { secretKeyRef: { name: 'words', key: 'hello' } } }];
-    take(caches, pcfApi({ env }), '1');
+    storePcfApi(caches, pcfApi({ env }), '1');
     assert.deepEqual(readers(caches, 'pcf-api-secrets'), ['api']);
     assert.deepEqual(readers(caches, 'words'), ['api']);
     assert.deepEqual(readers(caches, 'words', 'elsewhere'), []);
-    take(caches, pcfApi(), '2');
+    storePcfApi(caches, pcfApi(), '2');
     assert.deepEqual(readers(caches, 'words'), []);
     assert.deepEqual(readers(caches, 'pcf-api-secrets'), ['api']);
   });
 
-  it('keep of a Job that has ended how it ended, and all of one that runs', () => {
+  it('a running Job is cached whole, and a finished Job without spec and managedFields', () => {
     const caches = newCaches();
     const labels = { 'app.kubernetes.io/managed-by': 'pcf-operator', 'app.kubernetes.io/instance': 'api' };
     const job = (resourceVersion: string, conditions: object[]): KubeObject => ({
@@ -51,12 +51,12 @@ describe('the caches of the operator', () => {
       spec: { template: {} },
       status: { conditions },
     });
-    const kept = () => caches.get(JobKind, pcfApi(), 'j')!;
+    const cachedJob = () => caches.get(JobKind, pcfApi(), 'j')!;
     caches.noteWrite(JobKind, job('1', [{ type: 'Suspended', status: 'False' }]));
-    assert.deepEqual(kept().spec, { template: {} });
+    assert.deepEqual(cachedJob().spec, { template: {} });
     caches.noteWrite(JobKind, job('2', [{ type: 'Complete', status: 'True' }]));
-    assert.deepEqual([kept().spec, kept().metadata.managedFields], [undefined, undefined]);
-    assert.deepEqual(kept().status, { conditions: [{ type: 'Complete', status: 'True' }] });
+    assert.deepEqual([cachedJob().spec, cachedJob().metadata.managedFields], [undefined, undefined]);
+    assert.deepEqual(cachedJob().status, { conditions: [{ type: 'Complete', status: 'True' }] });
   });
 
   const service = (name: string, instance: PcfApi, ownerReferences?: { uid: string }[]) =>
@@ -68,7 +68,7 @@ describe('the caches of the operator', () => {
         ownerReferences,
       },
     }) as KubeObject;
-  const known = (object: KubeObject) => {
+  const finderFor = (object: KubeObject) => {
     const caches = newCaches();
     caches.noteWrite(ServiceKind, object);
     return (api: PcfApi) => [
@@ -77,21 +77,21 @@ describe('the caches of the operator', () => {
     ];
   };
 
-  it('return an object to its owner by uid only, whatever its labels name', () => {
+  it('an object is found only for the owner with its uid, independent of its labels', () => {
     const [web, preview] = [pcfApi(), pcfApi()];
     Object.assign(web.metadata, { name: 'web', uid: 'uid-of-web' });
     Object.assign(preview.metadata, { name: 'web-preview', uid: 'uid-of-web-preview' });
     const object = service('web-preview', web, [ownerReference(web)]);
-    const find = known(object);
+    const find = finderFor(object);
     assert.deepEqual(find(web), [object, object]);
     assert.deepEqual(find(preview), [undefined]);
     const recreated = { ...web, metadata: { ...web.metadata, uid: 'another-uid' } };
     assert.deepEqual(find(recreated), [undefined]);
   });
 
-  it('return an object without an owner only where the PcfApi has the annotation adopt-orphans', () => {
+  it('an object without an owner is found only if the PcfApi has the annotation adopt-orphans', () => {
     const api = pcfApi();
-    const find = known(service('api', api));
+    const find = finderFor(service('api', api));
     assert.deepEqual(find(api), [undefined]);
     const annotations = { 'pcf.dev/adopt-orphans': 'true' };
     assert.equal(find({ ...api, metadata: { ...api.metadata, annotations } }).length, 2);
@@ -99,12 +99,12 @@ describe('the caches of the operator', () => {
     assert.deepEqual(find(other), [undefined]);
   });
 
-  it('answer for many Secrets at once though there are many PcfApis', () => {
+  it('readersOf takes less than 500 ms for 10,000 Secrets with 1,000 PcfApis', () => {
     const caches = newCaches();
     for (let index = 0; index < 1_000; index++) {
       const api = pcfApi({ database: { secretRef: { name: `s-${index}`, key: 'url' } } });
       api.metadata.name = `api-${index}`;
-      take(caches, api, String(index + 1));
+      storePcfApi(caches, api, String(index + 1));
     }
     const from = performance.now();
     const found = Array.from({ length: 10_000 }, (_, index) => readers(caches, `s-${index}`).length);
@@ -113,6 +113,6 @@ describe('the caches of the operator', () => {
       1_000,
     );
     const tookMs = performance.now() - from;
-    assert.ok(tookMs < 500, `a look at every PcfApi for each takes seconds; this took ${tookMs} ms`);
+    assert.ok(tookMs < 500, `a scan of all PcfApis per Secret takes seconds; this took ${tookMs} ms`);
   });
 });

@@ -14,20 +14,20 @@ function apiWith(traffic: object, tls: object) {
   return pcfApi(spec as object);
 }
 
-describe('tls', () => {
-  it('makes a Certificate for an issuer, and none for a Secret of the user', () => {
+describe('spec.tls', () => {
+  it('creates a Certificate for issuerRef, and none for secretName', () => {
     assert.ok(certificate(apiWith({}, { issuerRef })));
     assert.equal(certificate(apiWith({}, { secretName: 'own' })), undefined);
   });
 
-  it('of a Secret of the user is the certificate of a Gateway that is made', () => {
+  it('the Gateway that the operator creates uses the Secret of secretName', () => {
     const api = apiWith({ provider: 'GatewayAPI', gatewayClassName: 'istio' }, { secretName: 'own' });
     const { listeners } = gateway(api)!.spec as { listeners: { protocol: string; tls: object }[] };
     assert.equal(listeners[0]?.protocol, 'HTTPS');
     assert.deepEqual(listeners[0]?.tls, { certificateRefs: [{ name: 'own' }] });
   });
 
-  it('with GatewayAPI makes a ReferenceGrant for the Gateways of other namespaces, and none without them', () => {
+  it('GatewayAPI: creates a ReferenceGrant for Gateways in other namespaces, and none without such Gateways', () => {
     const grantOf = (traffic: object, tls: object | undefined = { issuerRef }) =>
       referenceGrant(apiWith({ provider: 'GatewayAPI', ...traffic }, tls));
     const gateways = ['infra/public', 'local', 'platform/own', 'edge/a', 'edge/b'];
@@ -56,10 +56,10 @@ describe('tls', () => {
     [['public', 'mesh'], false],
     [['shop/public'], false],
   ] as const)
-    it(`with the Istio gateways ${gateways.join(', ')} ${expected ? 'is' : 'is not'} reported as unreachable`, () => {
+    it(`Istio gateways ${gateways.join(', ')}: the certificate ${expected ? 'is' : 'is not'} reported as unreachable`, () => {
       const api = apiWith({ provider: 'Istio', gateways }, { issuerRef });
       api.metadata.namespace = 'shop';
-      const seen = {
+      const observed = {
         api,
         delivery: { revisions: [], position: {} },
         migrations: new Map(),
@@ -70,7 +70,7 @@ describe('tls', () => {
         hostConflicts: [],
         uncreated: new Map(),
       } as unknown as Observed;
-      const found = findIssues(seen, [], { position: {}, replicas: {} } as never);
+      const found = findIssues(observed, [], { position: {}, replicas: {} } as never);
       assert.deepEqual(
         found.map(({ reason }) => reason),
         expected ? ['CertificateUnreachable'] : [],

@@ -6,12 +6,12 @@ import { newRevision } from '../../../operator/resources/revision.js';
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-types.js';
 import { pcfApi } from '../../support/fixtures.js';
 
-describe('Deployments that follow the stable revision', () => {
+describe('updatingDeployments', () => {
   const spec = pcfApi({ components: { worker: { enabled: true, replicas: 1 } } });
   const stable = newRevision(spec, 1);
   const api: PcfApi = { ...spec, status: { delivery: { stable: stable.name } } };
   const other = newRevision({ ...spec, spec: { ...spec.spec, image: 'r/api:2' } }, 2);
-  const look = (...objects: KubeObject[]) =>
+  const findUpdating = (...objects: KubeObject[]) =>
     updatingDeployments(api, {
       get: ({ kind }: ResourceType, _api: PcfApi, name: string) =>
         objects.find((object) => object.kind === kind && object.metadata.name === name),
@@ -25,21 +25,25 @@ describe('Deployments that follow the stable revision', () => {
     conditions: [{ type: 'Progressing', status: 'True', reason }],
   });
 
-  it('are behind until all of their pods are of it, as Kubernetes says', () => {
+  it('returns a component until the rollout of its Deployment to the stable revision is complete', () => {
     const name = `${api.metadata.name}-worker`;
-    assert.deepEqual(look(worker()), [name], 'nothing is said yet');
-    assert.deepEqual(look(worker(stable, rolled('ReplicaSetUpdated'))), [name]);
-    assert.deepEqual(look(worker(stable, rolled('ProgressDeadlineExceeded'))), [name]);
+    assert.deepEqual(findUpdating(worker()), [name], 'no status yet');
+    assert.deepEqual(findUpdating(worker(stable, rolled('ReplicaSetUpdated'))), [name]);
+    assert.deepEqual(findUpdating(worker(stable, rolled('ProgressDeadlineExceeded'))), [name]);
     assert.deepEqual(
-      look(worker(stable, rolled('NewReplicaSetAvailable', 2))),
+      findUpdating(worker(stable, rolled('NewReplicaSetAvailable', 2))),
       [name],
-      'of an older template',
+      'status of an older generation',
     );
-    assert.deepEqual(look(worker(other, rolled('NewReplicaSetAvailable'))), [name], 'of another revision');
-    assert.deepEqual(look(worker(stable, rolled('NewReplicaSetAvailable'))), []);
+    assert.deepEqual(
+      findUpdating(worker(other, rolled('NewReplicaSetAvailable'))),
+      [name],
+      'template of another revision',
+    );
+    assert.deepEqual(findUpdating(worker(stable, rolled('NewReplicaSetAvailable'))), []);
   });
 
-  it('are none where no component is on', () => {
-    assert.deepEqual(look(), []);
+  it('returns nothing if no Deployment exists', () => {
+    assert.deepEqual(findUpdating(), []);
   });
 });

@@ -22,13 +22,13 @@ interface Shape {
 }
 
 const auth = { jwtSecretRef: { name: 'pcf-api-secrets', key: 'jwt-secret' } };
-const withLogin: Partial<PcfApiSpec> = { auth, components: { auth: { enabled: true, replicas: 2 } } };
+const withAuth: Partial<PcfApiSpec> = { auth, components: { auth: { enabled: true, replicas: 2 } } };
 
-describe('the login', () => {
-  const api = pcfApi(withLogin);
+describe('auth component', () => {
+  const api = pcfApi(withAuth);
   const revision = newRevision(api, 1);
 
-  it('is a Deployment of the stable image, a Service that leads to its pods alone, and a budget for drains', () => {
+  it('consists of a Deployment of the stable image, a Service that selects only its pods, and a PodDisruptionBudget', () => {
     const objects = components(api, revision);
     assert.deepEqual(
       objects.map(({ kind, metadata }) => `${kind}/${metadata.name}`),
@@ -41,12 +41,12 @@ describe('the login', () => {
     const selects = (selector: object) =>
       Object.entries(selector).every(([key, value]) => labels[key] === value);
     assert.ok(selects(service!.selector) && selects(deployment!.selector.matchLabels));
-    assert.ok(!selects(podSelector(api)), "the API's Service must not lead to the login");
+    assert.ok(!selects(podSelector(api)), "the API's Service must not select the auth pods");
   });
 
-  it('reads the secret of the tokens from a file, and knows how long the one before it is good', () => {
+  it('reads the JWT secret from a file, and gets the overlap of the rotation in seconds', () => {
     const [deployment] = components(
-      pcfApi({ ...withLogin, auth: { ...auth, rotation: { overlap: '1h30m' } } }),
+      pcfApi({ ...withAuth, auth: { ...auth, rotation: { overlap: '1h30m' } } }),
       newRevision(pcfApi({ auth: { ...auth, rotation: { overlap: '1h30m' } } }), 1),
     );
     const { env } = (deployment!.spec as unknown as Shape).template.spec.containers[0]!;
@@ -56,20 +56,24 @@ describe('the login', () => {
     assert.equal(value('PCF_API__AUTH__ROTATION_OVERLAP'), '5400s');
   });
 
-  it('takes the gateway at its word of who the client is, unless something else is said', () => {
+  it('trusts one proxy behind a gateway, unless spec.config sets trusted_proxies', () => {
     const trusted = (spec: Partial<PcfApiSpec>) => {
-      const behind = pcfApi({ ...withLogin, ...spec });
+      const behind = pcfApi({ ...withAuth, ...spec });
       const [deployment] = components(behind, newRevision(behind, 1));
       const { env } = (deployment!.spec as unknown as Shape).template.spec.containers[0]!;
       return env.filter(({ name }) => name === 'PCF_API__SERVER__TRUSTED_PROXIES').map(({ value }) => value);
     };
     const istio = { provider: 'Istio', hosts: ['api.example.com'], gateways: ['public'] } as never;
     assert.deepEqual(trusted({ traffic: istio }), ['1']);
-    assert.deepEqual(trusted({ traffic: { provider: 'None' } as never }), [], 'nobody is before it');
+    assert.deepEqual(
+      trusted({ traffic: { provider: 'None' } as never }),
+      [],
+      'there is no proxy without a gateway',
+    );
     assert.deepEqual(trusted({ traffic: istio, config: { server: { trusted_proxies: '2' } } }), []);
   });
 
-  it('is behind path /auth of the Ingress', () => {
+  it('is the backend of path /auth of the Ingress', () => {
     const hosts = ['api.example.com'];
     const pathsOf = (given: PcfApiSpec) => {
       const { rules } = ingress({ ...api, spec: given })!.spec as unknown as {
@@ -85,12 +89,12 @@ describe('the login', () => {
     assert.deepEqual(pathsOf({ ...api.spec, traffic, components: {} }), [['/', 'api']]);
   });
 
-  it('is not there unless asked for, nor before there is a stable revision', () => {
+  it('is not created unless it is enabled, nor before a stable revision exists', () => {
     assert.deepEqual(components(pcfApi({ auth }), revision), []);
     assert.deepEqual(components(api, undefined), []);
   });
 
-  it('is kept apart as the API is, among its own pods, and a drain takes one at a time', () => {
+  it('spreads its own pods over zones and nodes, and a drain evicts one pod at a time', () => {
     const [deployment, , budget] = components(api, revision);
     const matchLabels = { 'app.kubernetes.io/instance': 'api', 'app.kubernetes.io/component': 'auth' };
     const { topologySpreadConstraints } = (deployment!.spec as unknown as Shape).template.spec;
@@ -101,7 +105,7 @@ describe('the login', () => {
     const { selector, maxUnavailable } = budget!.spec as unknown as Shape & { maxUnavailable: number };
     assert.deepEqual([selector, maxUnavailable], [{ matchLabels }, 1]);
     const kinds = (spec: Partial<PcfApiSpec>) =>
-      components(pcfApi({ ...withLogin, ...spec }), revision).map(({ kind }) => kind);
+      components(pcfApi({ ...withAuth, ...spec }), revision).map(({ kind }) => kind);
     assert.deepEqual(kinds({ components: { auth: { enabled: true, replicas: 1 } } }), [
       'Deployment',
       'Service',
@@ -110,17 +114,17 @@ describe('the login', () => {
     assert.deepEqual(kinds({ availability: off }), ['Deployment', 'Service']);
   });
 
-  it('has its part of the connections, with the pod that its rollout starts beside the others', () => {
+  it('counts its pods in the connection budget, including the surge pod of a rollout', () => {
     assert.equal(mostPods(api) - mostPods(pcfApi({ auth })), 3);
     const none = { auth: { enabled: true, replicas: 0 } };
     assert.equal(mostPods(pcfApi({ auth, components: none })), mostPods(pcfApi({ auth })));
   });
 });
 
-describe('a component that does not run', () => {
-  it('is a reason for Degraded, with what its pod reports', () => {
-    const seen = {
-      api: pcfApi(withLogin),
+describe('findIssues: a component that does not run', () => {
+  it('is reported as ComponentUnavailable with the error of its pod', () => {
+    const observed = {
+      api: pcfApi(withAuth),
       delivery: { revisions: [], position: {} },
       migrations: new Map(),
       revisions: new Map(),
@@ -130,7 +134,7 @@ describe('a component that does not run', () => {
       uncreated: new Map(),
       componentTroubles: [{ component: 'auth', trouble: 'api-auth-1: ErrImagePull: manifest unknown' }],
     } as unknown as Observed;
-    assert.deepEqual(findIssues(seen, [], { position: {}, replicas: {} } as never), [
+    assert.deepEqual(findIssues(observed, [], { position: {}, replicas: {} } as never), [
       {
         reason: 'ComponentUnavailable',
         message: 'auth does not run: api-auth-1: ErrImagePull: manifest unknown',

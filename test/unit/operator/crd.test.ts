@@ -9,7 +9,7 @@ interface Schema {
   additionalProperties?: Schema | boolean;
 }
 
-/** Each field of a schema with its path; those that every kind of Kubernetes has aside. */
+/** Each field of a schema with its path, except the fields of every Kubernetes object. */
 function fieldsOf(schema: Schema, path = ''): [string, Schema][] {
   const { properties = {}, items, additionalProperties } = schema;
   const beneath = [items, typeof additionalProperties === 'object' ? additionalProperties : undefined];
@@ -24,18 +24,18 @@ function fieldsOf(schema: Schema, path = ''): [string, Schema][] {
   ];
 }
 
-describe('the schema of a PcfApi', () => {
+describe('PcfApi CRD', () => {
   const crd = parse(readFileSync('crds/pcf.dev_pcfapis.yaml', 'utf8')) as {
     spec: { versions: { name: string; schema: { openAPIV3Schema: Schema } }[] };
   };
 
   for (const { name, schema } of crd.spec.versions) {
-    it(`says of each field what it is for: ${name}`, () => {
+    it(`has a description for each field: ${name}`, () => {
       const fields = fieldsOf(schema.openAPIV3Schema);
       assert.ok(fields.length > 400, `${fields.length} fields`);
-      const silent = fields.filter(([, { description = '' }]) => !/^.+[.:`]$/s.test(description.trim()));
+      const undescribed = fields.filter(([, { description = '' }]) => !/^.+[.:`]$/s.test(description.trim()));
       assert.deepEqual(
-        silent.map(([path, { description }]) => `${path}: ${description}`),
+        undescribed.map(([path, { description }]) => `${path}: ${description}`),
         [],
       );
     });

@@ -15,14 +15,14 @@ function isDefault(replicas: number | undefined, managedFields?: ManagedFields[]
 describe('isReplicasDefault', () => {
   const operator = setBy('pcf-operator');
 
-  it('is true only where no manager but the operator set spec.replicas', () => {
+  it('is true only if the operator is the only field manager of spec.replicas', () => {
     assert.equal(isDefault(3, [operator]), true);
     assert.equal(isDefault(3, [setBy('kubectl', 'scale')]), false);
     assert.equal(isDefault(3, [setBy('kube-controller-manager', 'scale')]), false);
     assert.equal(isDefault(3, [operator, setBy('argocd-controller')]), false);
   });
 
-  it('is false of a file, which has no managedFields, and where replicas is left out', () => {
+  it('is false for a manifest without managedFields, and if replicas is not set', () => {
     assert.equal(isDefault(3), false);
     assert.equal(isDefault(undefined, [operator]), false);
   });

@@ -19,7 +19,7 @@ import { pcfApi } from '../../support/fixtures.js';
 
 const GOLDEN = 'test/golden';
 
-/** A canary at 25 %, which gets copies of 10 % beside that. */
+/** A canary at 25 %. In addition, 10 % of the requests are mirrored to it. */
 const MIDWAY = {
   weights: { 'pcf-api-old': 75, 'pcf-api-new': 25 },
   header: 'pcf-api-new',
@@ -38,8 +38,8 @@ function sampleApi(file: string): PcfApi {
   };
 }
 
-/** A user's route as it is after what the operator writes to it. */
-function following(shared: SharedRoute, api: PcfApi, live: KubeObject): KubeObject {
+/** A user's route after the patch of the operator. */
+function patchedRoute(shared: SharedRoute, api: PcfApi, live: KubeObject): KubeObject {
   const { metadata, spec } = shared.follow(api, live, MIDWAY)!.patch as Pick<KubeObject, 'metadata' | 'spec'>;
   return {
     ...live,
@@ -48,7 +48,7 @@ function following(shared: SharedRoute, api: PcfApi, live: KubeObject): KubeObje
   };
 }
 
-/** Compares, an object a document. `UPDATE_GOLDEN=1` writes it again: read the difference before it is committed. */
+/** Compares with one YAML document per object. `UPDATE_GOLDEN=1` rewrites the file: review its diff. */
 function expectGolden(objects: readonly KubeObject[], file: string): void {
   const golden = `${GOLDEN}/${file}`;
   const text = objects
@@ -59,24 +59,24 @@ function expectGolden(objects: readonly KubeObject[], file: string): void {
   assert.equal(text, readFileSync(golden, 'utf8'));
 }
 
-describe('the objects of', () => {
+describe('render', () => {
   for (const file of readdirSync('deploy/samples').filter((name) => name.endsWith('.yaml'))) {
-    it(`${file} are those of ${GOLDEN}/${file}`, () => {
+    it(`renders sample ${file} as ${GOLDEN}/${file}`, () => {
       expectGolden(render(sampleApi(`deploy/samples/${file}`)), file);
     });
   }
 });
 
-describe('the routing objects of a canary at 25 % with copies of 10 % are those of', () => {
+describe('routing objects of a canary at 25 % with 10 % mirrored', () => {
   const api = sampleApi('deploy/samples/canary.yaml');
-  const kept = ['pcf-api-new', 'pcf-api-old'];
+  const retained = ['pcf-api-new', 'pcf-api-old'];
 
   for (const [name, router] of [
     ['istio', istio],
     ['gateway-api', gatewayApi],
   ] as const) {
     const file = `midway/${name}.yaml`;
-    it(`${GOLDEN}/${file}`, () => expectGolden(router.render(api, MIDWAY, kept), file));
+    it(`match ${GOLDEN}/${file}`, () => expectGolden(router.render(api, MIDWAY, retained), file));
   }
 
   for (const [name, shared] of [
@@ -84,22 +84,22 @@ describe('the routing objects of a canary at 25 % with copies of 10 % are those 
     ['httproute', sharedHttpRoute],
   ] as const) {
     const file = `midway/${name}-of-your-own.yaml`;
-    it(`${GOLDEN}/${file}`, () => {
+    it(`match ${GOLDEN}/${file}`, () => {
       const own = sampleApi('deploy/samples/route-of-your-own.yaml');
-      expectGolden([following(shared, own, read(`deploy/samples/routes/${name}.yaml`))], file);
+      expectGolden([patchedRoute(shared, own, read(`deploy/samples/routes/${name}.yaml`))], file);
     });
   }
 });
 
-describe('what is made before contract', () => {
-  it(`is that of ${GOLDEN}/midway/before-contract.yaml`, () => {
+describe('hookObject: hooks before contract', () => {
+  it(`match ${GOLDEN}/midway/before-contract.yaml`, () => {
     const api = sampleApi('deploy/samples/backup-before-contract.yaml');
-    const asked: BeforeContract[] = [
+    const hookSpecs: BeforeContract[] = [
       { job: { image: 'postgres:18', command: ['pg_dump'], env: [], timeout: '1h' } },
       { volumeSnapshot: { persistentVolumeClaimName: 'data-postgres-0', className: 'fast' } },
       { backup: { cluster: 'pg', method: 'plugin', plugin: 'barman-cloud.cloudnative-pg.io' } },
     ];
-    const hooks = asked.map((beforeContract) => {
+    const hooks = hookSpecs.map((beforeContract) => {
       const migrations = { ...api.spec.migrations!, beforeContract };
       const promoted = { delivery: { promotedAt: '2026-11-23T10:00:00.000Z' } };
       return hookObject(

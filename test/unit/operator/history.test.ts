@@ -22,14 +22,14 @@ function record(over: Partial<DeliveryRecord> = {}): DeliveryRecord {
   };
 }
 
-describe('the record of a delivery', () => {
+describe('delivery records', () => {
   const api = pcfApi({ source: { commit: '4f2c1e9', committedAt: at(60) } });
   api.metadata.managedFields = [
     { manager: 'kubectl', fieldsV1: { 'f:spec': { 'f:replicas': {} } } },
     { manager: 'flux', fieldsV1: { 'f:spec': { 'f:image': {} } } },
   ];
   const revision = newRevision(api, 2);
-  const seen = {
+  const observed = {
     api,
     revisions: new Map([[revision.name, revision]]),
     delivery: {
@@ -37,11 +37,12 @@ describe('the record of a delivery', () => {
       position: { update: revision.name, startedAt: at(10), firstTrafficAt: at(5) },
     },
   } as unknown as Observed;
-  const ended = (decision: object) => finishedDeliveries(seen, { decisions: [decision] } as never, now);
+  const recordsOf = (decision: object) =>
+    finishedDeliveries(observed, { decisions: [decision] } as never, now);
 
-  it('says what was delivered, from which commit, by whom, when, and how it ended', () => {
+  it('contain the revision, commit, field manager, times and outcome', () => {
     const decision = { type: 'Aborted', revision: revision.name, reason: 'CrashLoop', message: '' };
-    assert.deepEqual(ended(decision), [
+    assert.deepEqual(recordsOf(decision), [
       {
         revision: revision.name,
         number: 2,
@@ -58,47 +59,50 @@ describe('the record of a delivery', () => {
     ]);
   });
 
-  it('is made of endings only, and tells a promotion from an undo', () => {
-    assert.deepEqual(ended({ type: 'Started', revision: revision.name }), []);
-    const [promoted] = ended({ type: 'Promoted', revision: revision.name });
+  it('contain finished deliveries only, and distinguish a promotion from an undo', () => {
+    assert.deepEqual(recordsOf({ type: 'Started', revision: revision.name }), []);
+    const [promoted] = recordsOf({ type: 'Promoted', revision: revision.name });
     assert.deepEqual([promoted?.outcome, promoted?.by], ['Promoted', 'flux']);
-    assert.equal(ended({ type: 'Promoted', revision: revision.name, undone: 'x' })[0]?.outcome, 'Undone');
+    assert.equal(recordsOf({ type: 'Promoted', revision: revision.name, undone: 'x' })[0]?.outcome, 'Undone');
   });
 
-  it('tells what was called off once it had traffic from what nobody saw', () => {
+  it('have outcome RolledBack for a cancelled revision with traffic, and Cancelled for one without', () => {
     const decision = { type: 'Cancelled', revision: revision.name };
-    assert.equal(ended(decision)[0]?.outcome, 'RolledBack');
-    const unseen = { ...seen, delivery: { position: { update: revision.name } } } as unknown as Observed;
+    assert.equal(recordsOf(decision)[0]?.outcome, 'RolledBack');
+    const withoutTraffic = {
+      ...observed,
+      delivery: { position: { update: revision.name } },
+    } as unknown as Observed;
     assert.equal(
-      finishedDeliveries(unseen, { decisions: [decision] } as never, now)[0]?.outcome,
+      finishedDeliveries(withoutTraffic, { decisions: [decision] } as never, now)[0]?.outcome,
       'Cancelled',
     );
   });
 
-  it('is kept with the twenty newest', () => {
+  it('are limited to the 20 newest', () => {
     api.status = { history: Array.from({ length: 20 }, (_, index) => record({ number: index })) };
-    const kept = history(api, [record({ number: 99 })]);
-    assert.equal(kept?.length, 20);
-    assert.equal(kept?.[0]?.number, 99);
+    const stored = history(api, [record({ number: 99 })]);
+    assert.equal(stored?.length, 20);
+    assert.equal(stored?.[0]?.number, 99);
   });
 });
 
-describe('delivery figures', () => {
-  async function figures(ended: DeliveryRecord, before: DeliveryRecord[] = []): Promise<string> {
+describe('DeliveryMetrics', () => {
+  async function metricsAfter(finished: DeliveryRecord, before: DeliveryRecord[] = []): Promise<string> {
     const registry = new Registry();
-    new DeliveryMetrics(registry).record(pcfApi(), [ended], before);
+    new DeliveryMetrics(registry).record(pcfApi(), [finished], before);
     return registry.metrics();
   }
 
-  it('count how deliveries ended, how long they took, and from which commit on', async () => {
-    const text = await figures(record({ committedAt: at(60) }));
+  it('counts deliveries by outcome, and measures their duration and lead time', async () => {
+    const text = await metricsAfter(record({ committedAt: at(60) }));
     assert.match(text, /pcf_deliveries_total\{namespace="platform",name="api",outcome="Promoted"\} 1/);
     assert.match(text, /pcf_delivery_duration_seconds_sum\{[^}]*\} 600/);
     assert.match(text, /pcf_delivery_lead_time_seconds_sum\{[^}]*\} 3600/);
     assert.doesNotMatch(text, /time_to_restore_seconds_sum\{/);
   });
 
-  it('begin at 0, so that increase() sees the first delivery, and go with the PcfApi', async () => {
+  it('starts at 0, so that increase() includes the first delivery, and deletes the series with the PcfApi', async () => {
     const registry = new Registry();
     const metrics = new DeliveryMetrics(registry);
     metrics.record(pcfApi(), []);
@@ -111,18 +115,26 @@ describe('delivery figures', () => {
     assert.ok(!(await registry.metrics()).includes(aborted));
   });
 
-  it('tell how long a bad revision had traffic: until the abort, or until the undo of its promotion', async () => {
-    const aborted = await figures(record({ outcome: 'Aborted', firstTrafficAt: at(3) }));
+  it('measures the time to restore from the first traffic to the abort, the rollback or the undo of the promotion', async () => {
+    const aborted = await metricsAfter(record({ outcome: 'Aborted', firstTrafficAt: at(3) }));
     assert.match(aborted, /pcf_delivery_time_to_restore_seconds_sum\{[^}]*\} 180/);
     const bad = record({ firstTrafficAt: at(30), finishedAt: at(20) });
-    const undone = await figures(record({ outcome: 'Undone', startedAt: at(0) }), [bad]);
+    const undone = await metricsAfter(record({ outcome: 'Undone', startedAt: at(0) }), [bad]);
     assert.match(undone, /pcf_delivery_time_to_restore_seconds_sum\{[^}]*\} 1800/);
-    const back = await figures(record({ outcome: 'RolledBack', firstTrafficAt: at(4) }));
+    const back = await metricsAfter(record({ outcome: 'RolledBack', firstTrafficAt: at(4) }));
     assert.match(back, /pcf_delivery_time_to_restore_seconds_sum\{[^}]*\} 240/);
     const taken = record({ outcome: 'Undone', firstTrafficAt: at(9), finishedAt: at(8) });
-    const twice = await figures(record({ outcome: 'Undone', startedAt: at(0) }), [taken, bad]);
-    assert.match(twice, /pcf_delivery_time_to_restore_seconds_sum\{[^}]*\} 540/, 'of what took over last');
-    const unseen = await figures(record({ outcome: 'Aborted' }));
-    assert.doesNotMatch(unseen, /time_to_restore_seconds_sum\{/, 'without traffic nobody was hurt');
+    const twice = await metricsAfter(record({ outcome: 'Undone', startedAt: at(0) }), [taken, bad]);
+    assert.match(
+      twice,
+      /pcf_delivery_time_to_restore_seconds_sum\{[^}]*\} 540/,
+      'measured from the newest record',
+    );
+    const withoutTraffic = await metricsAfter(record({ outcome: 'Aborted' }));
+    assert.doesNotMatch(
+      withoutTraffic,
+      /time_to_restore_seconds_sum\{/,
+      'no time to restore without traffic',
+    );
   });
 });

@@ -52,14 +52,14 @@ function cachesWith(...routes: KubeObject[]): Caches {
 }
 
 function reported(api: PcfApi, caches: Caches) {
-  const seen = observe(api, caches);
+  const observed = observe(api, caches);
   const settled = {
-    ...{ position: { stable: seen.delivery.target }, replicas: {}, decisions: [] },
-    route: { weights: { [seen.delivery.target]: 100 } },
+    ...{ position: { stable: observed.delivery.target }, replicas: {}, decisions: [] },
+    route: { weights: { [observed.delivery.target]: 100 } },
     traffic: { desiredWeight: 0, effectiveWeight: 0, verified: true },
   };
-  const found = findIssues(seen, [], settled).find(({ reason }) => reason === 'HostConflict');
-  const { reason } = summarize({ ...seen, missingSecrets: [], missingKinds: [] }, settled, 0);
+  const found = findIssues(observed, [], settled).find(({ reason }) => reason === 'HostConflict');
+  const { reason } = summarize({ ...observed, missingSecrets: [], missingKinds: [] }, settled, 0);
   return { message: found?.message, ready: reason === 'Ready', reason };
 }
 
@@ -82,7 +82,7 @@ const toShop = { route: [{ destination: { host: 'shop' } }] };
 
 describe('routes that claim the same host at the same gateway', () => {
   for (const provider of ['Istio', 'GatewayAPI'] as const) {
-    it(`${provider}: HostConflict is reported for the younger of two PcfApis alone, and names the older one`, () => {
+    it(`${provider}: HostConflict is reported only for the younger of two PcfApis, and names the older one`, () => {
       const [first, second] = [apiWith(provider, 'first'), apiWith(provider, 'second')];
       const caches = cachesWith(routeOf(first, YOUNG), routeOf(second, OLD));
       assert.match(
@@ -92,7 +92,7 @@ describe('routes that claim the same host at the same gateway', () => {
       assert.equal(reported(second, caches).message, undefined);
       assert.ok(reported(second, caches).ready);
       const sameAge = cachesWith(routeOf(first, OLD), routeOf(second, OLD));
-      assert.equal(reported(first, sameAge).message, undefined, 'by name, where both are as old');
+      assert.equal(reported(first, sameAge).message, undefined, 'the name decides if both have the same age');
       assert.ok(reported(second, sameAge).message);
     });
 
@@ -101,7 +101,7 @@ describe('routes that claim the same host at the same gateway', () => {
       assert.ok(reported(apiWith(provider, 'second'), caches).message);
     });
 
-    it(`${provider}: a change of what a route claims concerns the PcfApi of the other route, and a change of weights does not`, () => {
+    it(`${provider}: a change of the claims of a route triggers the PcfApi of the other route, and a change of weights does not`, () => {
       const [first, second] = [apiWith(provider, 'first'), apiWith(provider, 'second')];
       const [route, other] = [routeOf(first, OLD), routeOf(second, YOUNG)];
       const caches = cachesWith(route, other);
@@ -124,10 +124,10 @@ describe('routes that claim the same host at the same gateway', () => {
     }
     const section = { parentRefs: [{ name: 'public', namespace: 'infra', sectionName: 'https' }] };
     const partial = reported(apiWith('GatewayAPI', 'second'), cachesWith(httpRoute({}, section)));
-    assert.ok(partial.message && partial.ready, 'a route at one listener leaves it the others');
+    assert.ok(partial.message && partial.ready, 'a route at one listener does not claim the other listeners');
   });
 
-  it("another's route for all requests of the host is a conflict, one for a path, a header or a redirect is none", () => {
+  it('Istio: a route of another owner for all requests of the host is a conflict, one for a path, a header or a redirect is not', () => {
     const api = apiWith('Istio', 'first');
     const isConflict = (route: KubeObject) => reported(api, cachesWith(route)).message !== undefined;
     assert.ok(isConflict(virtualService([toShop])));
@@ -136,7 +136,10 @@ describe('routes that claim the same host at the same gateway', () => {
     assert.ok(!isConflict(virtualService([{ match: [{ headers: { a: { exact: 'b' } } }], ...toShop }])));
     assert.ok(!isConflict(virtualService([{ redirect: { scheme: 'https' } }])));
     assert.ok(!isConflict(virtualService([toShop], { gateways: ['mesh'] })));
-    assert.ok(!isConflict(virtualService([toShop], { gateways: ['public'] })), 'a gateway of its namespace');
+    assert.ok(
+      !isConflict(virtualService([toShop], { gateways: ['public'] })),
+      'a gateway in the namespace of the route',
+    );
     assert.ok(!isConflict(virtualService([toShop], { hosts: ['other.example.com'] })));
   });
 
@@ -153,14 +156,14 @@ describe('routes that claim the same host at the same gateway', () => {
     assert.ok(!isConflict(rejected));
   });
 
-  it('a wildcard that both claim is a conflict', () => {
+  it('a wildcard host that both routes claim is a conflict', () => {
     const api = apiWith('Istio', 'first');
     api.spec.traffic!.hosts = ['*.example.com'];
     const hosts = ['*.example.com'];
     assert.ok(reported(api, cachesWith(virtualService([toShop], { hosts }))).message);
   });
 
-  it("routes of the PcfApi itself, and the user's own that it follows, are no conflict", () => {
+  it('routes of the PcfApi itself, and the route of its routeRef, are no conflict', () => {
     const api = apiWith('Istio', 'first');
     const before = owned(api, VirtualServiceKind, 'earlier', { spec: routeOf(api, OLD).spec });
     assert.equal(reported(api, cachesWith(routeOf(api, YOUNG), before)).message, undefined);
@@ -188,20 +191,20 @@ describe('routes that claim the same host at the same gateway', () => {
     assert.equal(reported(api, cachesWith(named('b'), named('a'))).message, before);
   });
 
-  it('a VirtualService without spec claims nothing, and its later versions reach the cache', () => {
+  it('a VirtualService without spec claims no host, and later versions are cached', () => {
     const empty = { ...virtualService([toShop]), spec: undefined };
     assert.deepEqual(claimsOf(empty), []);
     const caches = cachesWith(empty, virtualService([toShop]));
     assert.ok(reported(apiWith('Istio', 'first'), caches).message);
   });
 
-  it('the claims of a route are found by host and gateway', () => {
+  it('the key of a claim consists of gateway and host', () => {
     assert.deepEqual(claimsOf(virtualService([toShop])).map(claimKey), ['infra/public api.example.com']);
     assert.deepEqual(claimsOf(httpRoute({}, { hostnames: undefined })).map(claimKey), ['infra/public *']);
   });
 
   describe('kubectl pcf doctor', () => {
-    it('fails for an older route, warns of a younger one and of a wildcard, and is fine otherwise', () => {
+    it('fails for an older route, warns of a younger one and of a wildcard, and is ok otherwise', () => {
       const api = apiWith('Istio', 'first');
       const own = routeOf(api, '2026-11-01T12:00:00Z');
       const find = (route: KubeObject) => hostFinding(api, [own, route]);

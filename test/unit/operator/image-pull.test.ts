@@ -69,7 +69,7 @@ const MESSAGES: [string, string, 'permanent' | 'transient' | 'unnamed'][] = [
   ],
   ['ErrImagePull', 'received unexpected HTTP status: 502 Bad Gateway', 'transient'],
   ['ImagePullBackOff', 'Back-off pulling image "ghcr.io/a/denied:1"', 'unnamed'],
-  // Docker Hub answers so for a repository that does not exist.
+  // Response of Docker Hub for a repository that does not exist.
   [
     'ErrImagePull',
     `${CONTAINERD}pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed`,
@@ -147,7 +147,7 @@ const MESSAGES: [string, string, 'permanent' | 'transient' | 'unnamed'][] = [
   ],
   ['ErrImagePull', `rpc error: code = DeadlineExceeded desc = context deadline exceeded`, 'transient'],
   ['ErrImagePull', `${CONTAINERD}no match for platform in manifest: not found`, 'permanent'],
-  // The cause is on one node, or in its settings.
+  // The cause is one node or its configuration.
   [
     'ErrImagePull',
     `${CONTAINERD}failed to do request: Head "https://ghcr.io/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority`,
@@ -165,9 +165,9 @@ const MESSAGES: [string, string, 'permanent' | 'transient' | 'unnamed'][] = [
   ],
 ];
 
-describe('image pull failure', () => {
+describe('image pull failures', () => {
   for (const [reason, message, expected] of MESSAGES) {
-    it(`${expected}: ${reason}: ${message.slice(-60).replaceAll('\n', ' ')}`, () => {
+    it(`classifies ${reason} as ${expected}: ${message.slice(-60).replaceAll('\n', ' ')}`, () => {
       assert.equal(isPermanentPullFailure(reason, message), expected === 'permanent');
       assert.equal(isTransientPullFailure(reason, message), expected === 'transient');
     });

@@ -19,52 +19,52 @@ const status = (phase: PcfApiStatus['phase'], degraded: string | undefined): Pcf
   ],
 });
 
-describe('the metrics of a PcfApi', () => {
+describe('PcfApi metrics', () => {
   const api = pcfApi();
-  const shown = async (registry: Registry, metric: string) =>
+  const seriesOf = async (registry: Registry, metric: string) =>
     (await registry.metrics()).split('\n').filter((line) => line.startsWith(`${metric}{`));
 
-  it('tell each condition with its reason, and only as it is now', async () => {
+  it('pcf_condition has one series per condition, with the current reason only', async () => {
     const registry = new Registry();
     const metrics = new Metrics(registry);
     const series = (type: string, is: string, reason: string) =>
       `pcf_condition{namespace="platform",name="api",type="${type}",status="${is}",reason="${reason}"} 1`;
     metrics.recordStatus(api, status('Ready', 'ContractFailed'));
     const ready = series('Ready', 'True', 'Ready');
-    assert.deepEqual(await shown(registry, 'pcf_condition'), [
+    assert.deepEqual(await seriesOf(registry, 'pcf_condition'), [
       ready,
       series('Degraded', 'True', 'ContractFailed'),
     ]);
     metrics.recordStatus(api, status('Ready', 'CRDMissing'));
-    assert.deepEqual(await shown(registry, 'pcf_condition'), [
+    assert.deepEqual(await seriesOf(registry, 'pcf_condition'), [
       ready,
       series('Degraded', 'True', 'CRDMissing'),
     ]);
     metrics.recordStatus(api, status('Ready', undefined));
-    assert.deepEqual(await shown(registry, 'pcf_condition'), [
+    assert.deepEqual(await seriesOf(registry, 'pcf_condition'), [
       ready,
       series('Degraded', 'False', 'AsExpected'),
     ]);
   });
 
-  it('tell the phase, that of a deletion too', async () => {
+  it('pcf_phase is 1 for the current phase only, including Deleting', async () => {
     const registry = new Registry();
     const metrics = new Metrics(registry);
     metrics.recordStatus(api, status('Ready', undefined));
     metrics.recordStatus(api, status('Deleting', undefined));
     assert.deepEqual(
-      (await shown(registry, 'pcf_phase')).filter((line) => line.endsWith(' 1')),
+      (await seriesOf(registry, 'pcf_phase')).filter((line) => line.endsWith(' 1')),
       ['pcf_phase{namespace="platform",name="api",phase="Deleting"} 1'],
     );
   });
 
-  it('go with it', async () => {
+  it('are deleted with the PcfApi', async () => {
     const registry = new Registry();
     const metrics = new Metrics(registry);
     const other = { ...api, metadata: { ...api.metadata, name: 'other' } };
     for (const one of [api, other]) metrics.recordStatus(one, status('Ready', 'CRDMissing'));
     metrics.forget('platform', 'api');
-    const left = [...(await shown(registry, 'pcf_condition')), ...(await shown(registry, 'pcf_phase'))];
+    const left = [...(await seriesOf(registry, 'pcf_condition')), ...(await seriesOf(registry, 'pcf_phase'))];
     assert.ok(left.length > 0);
     for (const line of left) assert.match(line, /name="other"/);
   });

@@ -8,14 +8,14 @@ import { fromHttpRoute, fromVirtualService, ruleFor } from '../../../sandbox/gat
 import type { DestinationRule, HttpRoute, VirtualService } from '../../../sandbox/gateway/types.js';
 import { pcfApi } from '../../support/fixtures.js';
 
-const kept = ['api-new', 'api-old'];
+const retained = ['api-new', 'api-old'];
 const route = { weights: { 'api-old': 90, 'api-new': 10 }, header: 'api-new', mirror: 25 };
 
-describe("copies of requests, as the sandbox's gateway reads what a router writes", () => {
+describe('mirrored requests, as the sandbox gateway reads the routes of the operator', () => {
   const api = pcfApi();
 
-  it('Istio: 25 % of the requests without the header, to the pods of the canary', () => {
-    const [, , rule, virtualService] = istio.render(api, route, kept);
+  it('Istio: 25 % of the requests without the header are mirrored to the pods of the canary', () => {
+    const [, , rule, virtualService] = istio.render(api, route, retained);
     const read = fromVirtualService(virtualService as VirtualService, [rule as DestinationRule]);
     const [mirror] = ruleFor(read, { headers: {} })!.mirrors!;
     assert.equal(mirror?.weight, 25);
@@ -23,8 +23,8 @@ describe("copies of requests, as the sandbox's gateway reads what a router write
     assert.deepEqual(ruleFor(read, { headers: { 'x-canary': 'true' } })!.mirrors, []);
   });
 
-  it('Gateway API: 25 % of the requests without the header, to the Service of the canary', () => {
-    const read = fromHttpRoute(gatewayApi.render(api, route, kept).at(-1) as HttpRoute);
+  it('Gateway API: 25 % of the requests without the header are mirrored to the Service of the canary', () => {
+    const read = fromHttpRoute(gatewayApi.render(api, route, retained).at(-1) as HttpRoute);
     const mirrors = ruleFor(read, { headers: {} })!.mirrors!;
     assert.deepEqual(
       mirrors.map(({ service, weight }) => [service, weight]),
@@ -34,9 +34,9 @@ describe("copies of requests, as the sandbox's gateway reads what a router write
   });
 });
 
-describe("a route of the user's own, as the sandbox's gateway reads what it leads to", () => {
-  it('the subsets of a Service that it calls by its short name are those of the whole name', () => {
-    const [, , rule, virtualService] = istio.render(pcfApi(), { weights: { 'api-new': 100 } }, kept);
+describe("user's own route, as the sandbox gateway reads it", () => {
+  it('the short name of a Service has the same subsets as its full name', () => {
+    const [, , rule, virtualService] = istio.render(pcfApi(), { weights: { 'api-new': 100 } }, retained);
     const own = structuredClone(virtualService) as VirtualService;
     own.spec.http![0]!.route[0]!.destination.host = 'api-revisions';
     const { destinations } = ruleFor(fromVirtualService(own, [rule as DestinationRule]), { headers: {} })!;
@@ -44,11 +44,11 @@ describe("a route of the user's own, as the sandbox's gateway reads what it lead
   });
 });
 
-describe('the preview of a blue-green delivery', () => {
-  const previewed = (type: 'BlueGreen' | 'Canary', position: DeliveryPlan['position']) => {
+describe('preview Service of a blue-green delivery', () => {
+  const previewedRevision = (type: 'BlueGreen' | 'Canary', position: DeliveryPlan['position']) => {
     const base = pcfApi();
     const api = { ...base, spec: { ...base.spec, strategy: { type } } } as typeof base;
-    const seen = observe(api, {
+    const observed = observe(api, {
       get: () => undefined,
       userRoute: () => undefined,
       ownedBy: () => [],
@@ -58,17 +58,17 @@ describe('the preview of a blue-green delivery', () => {
       claimants: () => [],
     });
     const traffic = { desiredWeight: 0, effectiveWeight: 0, verified: true };
-    const objects = desiredObjects(seen, { position, replicas: {}, traffic, decisions: [] });
+    const objects = desiredObjects(observed, { position, replicas: {}, traffic, decisions: [] });
     const found = objects.find(({ metadata }) => metadata.name === `${api.metadata.name}-preview`);
     return (found?.spec as { selector: Record<string, string> } | undefined)?.selector['pcf.dev/revision'];
   };
 
-  it('is a Service that leads to the revision on its way alone, before it has any traffic', () => {
-    assert.equal(previewed('BlueGreen', { stable: 'api-old', update: 'api-new' }), 'api-new');
+  it('selects only the new revision, before it has traffic', () => {
+    assert.equal(previewedRevision('BlueGreen', { stable: 'api-old', update: 'api-new' }), 'api-new');
   });
 
-  it('is gone once that is promoted, and there is none with another strategy', () => {
-    assert.equal(previewed('BlueGreen', { stable: 'api-new' }), undefined);
-    assert.equal(previewed('Canary', { stable: 'api-old', update: 'api-new' }), undefined);
+  it('does not exist after the promotion, nor with another strategy', () => {
+    assert.equal(previewedRevision('BlueGreen', { stable: 'api-new' }), undefined);
+    assert.equal(previewedRevision('Canary', { stable: 'api-old', update: 'api-new' }), undefined);
   });
 });

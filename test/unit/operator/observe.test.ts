@@ -38,14 +38,14 @@ function slice(service: string, ...ready: string[]): EndpointSlice {
   };
 }
 
-describe('what is observed', () => {
-  describe('ready pods', () => {
-    it('counts those that are ready and endpoints of the Service', () => {
+describe('observation', () => {
+  describe('readyPods', () => {
+    it('counts pods that are ready and endpoints of the Service', () => {
       const pods = [pod('a', true), pod('b', true), pod('c', false)];
       assert.equal(readyPods('api-new', pods, [slice('api', 'a', 'c')], ['api']), 1);
     });
 
-    it('counts none that is being deleted, of another revision, or a migration', () => {
+    it('ignores pods that are terminating, of another revision, or of a migration', () => {
       const pods = [
         pod('a', true, { deletionTimestamp: '2026-11-23T10:00:00Z' }),
         pod('b', true, { labels: { 'pcf.dev/revision': 'api-old' } }),
@@ -54,17 +54,17 @@ describe('what is observed', () => {
       assert.equal(readyPods('api-new', pods, [slice('api', 'a', 'b', 'c')], ['api']), 0);
     });
 
-    it('needs no endpoint where no Service is asked', () => {
+    it('counts pods without an endpoint if no Service is given', () => {
       assert.equal(readyPods('api-new', [pod('a', true)], [], []), 1);
     });
   });
 
-  describe('living pods', () => {
+  describe('livingPods', () => {
     const labels = (revision: string, component: string) => ({
       labels: { 'pcf.dev/revision': revision, 'app.kubernetes.io/component': component },
     });
 
-    it('are those that may run, ready or not, leaving or not, whatever they do and whoever has a record of them', () => {
+    it('counts pods that may run: not ready, terminating, of any component, or of an unrecorded revision', () => {
       const pods = [
         pod('a', true),
         pod('b', false),
@@ -75,7 +75,7 @@ describe('what is observed', () => {
       assert.deepEqual(Object.fromEntries(livingPods(pods)), { 'api-new': 3, 'api-gone': 2 });
     });
 
-    it('are none that have ended, that migrate, or that belong to no revision', () => {
+    it('ignores pods that are finished, that migrate, or that have no revision', () => {
       const pods = [
         pod('a', false, {}, { phase: 'Succeeded' }),
         pod('b', false, {}, { phase: 'Failed' }),
@@ -86,8 +86,8 @@ describe('what is observed', () => {
     });
   });
 
-  describe('trouble of a pod', () => {
-    it('is what the API left as its last words', () => {
+  describe('podTrouble', () => {
+    it('returns the termination message of the API', () => {
       const containerStatuses = [
         {
           state: { waiting: { reason: 'CrashLoopBackOff', message: 'back-off 10s' } },
@@ -100,21 +100,21 @@ describe('what is observed', () => {
       );
     });
 
-    it('is what the kubelet says of an image that is not there', () => {
+    it('returns the message of the kubelet for an image that is not found', () => {
       const containerStatuses = [
         { state: { waiting: { reason: 'ImagePullBackOff', message: 'not found' } } },
       ];
       assert.equal(podTrouble(pod('a', false, {}, { containerStatuses })), 'a: ImagePullBackOff: not found');
     });
 
-    it('is none while it just starts, or is ready', () => {
+    it('returns nothing for a pod that is starting or ready', () => {
       const containerStatuses = [{ state: { waiting: { reason: 'ContainerCreating' } } }];
       assert.equal(podTrouble(pod('a', false, {}, { containerStatuses })), undefined);
       assert.equal(podTrouble(pod('a', true)), undefined);
     });
   });
 
-  describe('a failure that waiting does not fix', () => {
+  describe('podFailure', () => {
     const crashing = (name: string, restartCount: number) =>
       pod(
         name,
@@ -123,17 +123,17 @@ describe('what is observed', () => {
         { containerStatuses: [{ restartCount, state: { waiting: { reason: 'CrashLoopBackOff' } } }] },
       );
 
-    it('is a crash loop, once it is one', () => {
+    it('reports a crash loop after three restarts', () => {
       assert.equal(podFailure('api-new', [crashing('a', 2)]), undefined);
       assert.deepEqual(podFailure('api-new', [crashing('a', 3)]), {
         reason: 'CrashLoop',
         message: 'a: CrashLoopBackOff',
-        // The pod came to be in that second: a delivery that began in it is not the newer one.
+        // End of the second of the creation, so that a delivery started in that second is not newer.
         since: '2026-11-23T10:00:00.999Z',
       });
     });
 
-    it('is an image that can not be pulled', () => {
+    it('reports an image that cannot be pulled', () => {
       const containerStatuses = [
         { state: { waiting: { reason: 'ErrImagePull', message: 'manifest unknown' } } },
       ];
@@ -141,7 +141,7 @@ describe('what is observed', () => {
       assert.equal(failure?.reason, 'ImagePullFailed');
     });
 
-    it('is an image of an init container that can not be pulled, such as the sidecar of a mesh', () => {
+    it('reports an image of an init container that cannot be pulled, such as the sidecar of a mesh', () => {
       const initContainerStatuses = [
         { state: { waiting: { reason: 'ErrImagePull', message: 'manifest unknown' } } },
       ];
@@ -158,7 +158,7 @@ describe('what is observed', () => {
       ['limits its clients', 'ImagePullBackOff', 'toomanyrequests: rate limit'],
       ['is unavailable', 'RegistryUnavailable', 'pinging container registry: connection refused'],
     ] as const) {
-      it(`is not a registry that ${registry}: the kubelet retries`, () => {
+      it(`ignores a registry that ${registry}, as the kubelet retries`, () => {
         const statuses = [{ state: { waiting: { reason, message } } }];
         for (const status of [{ containerStatuses: statuses }, { initContainerStatuses: statuses }]) {
           const waiting = pod('a', false, {}, status);
@@ -168,7 +168,7 @@ describe('what is observed', () => {
       });
     }
 
-    it('is an image that the pod of a migration can not pull, as long as it has not run', () => {
+    it('reports, for the Job of a migration, an image that its pending pod cannot pull', () => {
       const labels = {
         'app.kubernetes.io/component': 'migration',
         'batch.kubernetes.io/job-name': 'api-new-expand',
@@ -186,14 +186,14 @@ describe('what is observed', () => {
       assert.equal(podFailure('api-new', [waiting]), undefined);
     });
 
-    it('is not one bad pod among good ones, nor one of another revision', () => {
+    it('ignores one failing pod among ready ones, and pods of another revision', () => {
       const pods = [crashing('a', 9), pod('b', true), pod('c', true)];
       assert.equal(podFailure('api-new', pods), undefined);
       assert.equal(podFailure('api-old', [crashing('a', 9)]), undefined);
     });
   });
 
-  describe('trouble of a component', () => {
+  describe('componentTrouble', () => {
     const labels = { 'app.kubernetes.io/component': 'worker' };
     const worker = (name: string, reason: string, message: string) =>
       pod(name, false, { labels }, { containerStatuses: [{ state: { waiting: { reason, message } } }] });
@@ -201,24 +201,24 @@ describe('what is observed', () => {
     const offline = worker('v', 'ErrImagePull', 'dial tcp: lookup ghcr.io: no such host');
     const ready = pod('u', true, { labels });
 
-    it('is a pod that can not start, also beside one that is ready', () => {
+    it('reports a pod that cannot start, also if another pod is ready', () => {
       assert.equal(componentTrouble('worker', [ready, missing]), 'w: ErrImagePull: manifest unknown');
       assert.equal(componentTrouble('auth', [missing]), undefined);
     });
 
-    it('is a registry that does not answer, as long as no pod is ready', () => {
+    it('reports an unreachable registry only while no pod is ready', () => {
       const trouble = 'v: ErrImagePull (retried): dial tcp: lookup ghcr.io: no such host';
       assert.equal(componentTrouble('worker', [offline]), trouble);
       assert.equal(componentTrouble('worker', [ready, offline]), undefined);
       assert.equal(componentTrouble('worker', [worker('t', 'ContainerCreating', '')]), undefined);
     });
 
-    it('is not the trouble of a revision: no pod of the API waits for it', () => {
+    it('does not affect podFailure of the revision, as no pod of the API waits for the component', () => {
       assert.equal(podFailure('api-new', [missing]), undefined);
     });
   });
 
-  describe('migrations', () => {
+  describe('migrationView', () => {
     const job = (conditions: object[] = [], failed = 0, name = 'api-new-expand'): KubeObject => ({
       apiVersion: 'batch/v1',
       kind: 'Job',
@@ -249,14 +249,14 @@ describe('what is observed', () => {
         ...over,
       });
 
-    it('are pending before their Job, running with it, and disabled when the spec says so', () => {
+    it('is Pending before the Job exists, Running with the Job, and Disabled if the spec disables migrations', () => {
       assert.equal(migrationView(pcfApi(), 'api-new', [], []).state, 'Pending');
       assert.equal(migrationView(pcfApi(), 'api-new', [job()], []).state, 'Running');
       const disabled = pcfApi({ migrations: migrations('Disabled') });
       assert.equal(migrationView(disabled, 'api-new', [job()], []).state, 'Disabled');
     });
 
-    it('tell what was applied', () => {
+    it('contains the applied migrations of the report', () => {
       const view = migrationView(
         pcfApi(),
         'api-new',
@@ -267,7 +267,7 @@ describe('what is observed', () => {
       assert.deepEqual(view.report?.applied, ['B2']);
     });
 
-    it('tell the error of the newest try, also while the next one is awaited', () => {
+    it('contains the error of the newest attempt, also while the next attempt is pending', () => {
       const pods = [
         run(1, report({ outcome: 'failed', error: 'older' }), '2026-11-23T09:00:00Z'),
         run(1, report({ outcome: 'failed', error: 'relation "x" does not exist' })),
@@ -279,7 +279,7 @@ describe('what is observed', () => {
       );
     });
 
-    it('are what the run said that succeeded, or the one whose pod was made last, whatever the clocks of nodes say', () => {
+    it('contains the report of the successful pod, or of the pod created last, independent of node clocks', () => {
       const made = (at: string, one: Pod) => ({
         ...one,
         metadata: { ...one.metadata, creationTimestamp: at },
@@ -293,11 +293,11 @@ describe('what is observed', () => {
       assert.equal(
         migrationView(pcfApi(), 'api-new', [complete], [ahead]).nextAttempt,
         2,
-        'the pod that succeeded is gone, one that failed is not',
+        'the successful pod was deleted, a failed one was not',
       );
     });
 
-    it('are those of the newest attempt: what an older one did, a database may have lost', () => {
+    it('ignores the Jobs of older attempts, as a restored database may not contain their changes', () => {
       const failed = job([{ type: 'Failed', status: 'True' }]);
       const state = (attempt: number | undefined, ...jobs: KubeObject[]) =>
         migrationView(pcfApi(), 'api-new', jobs, [run(0, report({}))], { attempt }).state;
@@ -312,10 +312,10 @@ describe('what is observed', () => {
       assert.equal(state(undefined, complete, second), 'Failed');
     });
 
-    it('tell the last line of an image that reports nothing', () => {
+    it('contains the last line of the output of an image that writes no report', () => {
       const failed = job([{ type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded' }]);
-      const told = migrationView(pcfApi(), 'api-new', [failed], [run(1, 'one\ntwo\n')]).error;
-      assert.match(told ?? '', /^two \(no migration report; if the image has no command `migrate`/);
+      const error = migrationView(pcfApi(), 'api-new', [failed], [run(1, 'one\ntwo\n')]).error;
+      assert.match(error ?? '', /^two \(no migration report; if the image has no command `migrate`/);
       assert.equal(migrationView(pcfApi(), 'api-new', [failed], []).error, 'BackoffLimitExceeded');
     });
   });

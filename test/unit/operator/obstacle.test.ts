@@ -10,16 +10,16 @@ import type { Summary } from '../../../operator/reconciler/summary.js';
 import { ReconcileError, TerminalError } from '../../../operator/runtime/controller.js';
 import { KubeApiError } from '../../../operator/runtime/kube-client.js';
 
-const answered = (status: number, message: string) => new KubeApiError(status, 'InternalError', message);
-const failed = (message: string) => new WriteFailedError('Deployment api', answered(500, message));
+const apiError = (status: number, message: string) => new KubeApiError(status, 'InternalError', message);
+const failed = (message: string) => new WriteFailedError('Deployment api', apiError(500, message));
 const summary = (verdict: Summary['verdict'], phase: Summary['phase']): Summary => ({
   ...{ phase, reason: phase as Summary['reason'], message: '', verdict },
 });
 const SINCE = '2026-11-23T12:00:00Z';
-const away = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:6443'), { code: 'ECONNREFUSED' });
+const unreachable = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:6443'), { code: 'ECONNREFUSED' });
 
-describe('what keeps an object from being written', () => {
-  it('is told with the object, and apart where it is a webhook', () => {
+describe('failed writes', () => {
+  it('are reported with the object, and with reason WebhookFailed for a webhook', () => {
     const webhook = obstacleOf(
       failed('Internal error occurred: failed calling webhook "a.example.com": refused'),
     );
@@ -28,23 +28,23 @@ describe('what keeps an object from being written', () => {
     assert.equal(obstacleOf(failed('etcdserver: request timed out'))?.reason, 'ApiServerError');
   });
 
-  it('is told with the time since when it has been so', () => {
-    const told = withObstacle(obstacleOf(failed('webhook'))!, summary('Current', 'Ready'), SINCE);
-    assert.match(told.message, /webhook \(since 2026-11-23T12:00:00Z\)$/);
+  it('are reported with the time of the first failure', () => {
+    const reported = withObstacle(obstacleOf(failed('webhook'))!, summary('Current', 'Ready'), SINCE);
+    assert.match(reported.message, /webhook \(since 2026-11-23T12:00:00Z\)$/);
   });
 
-  it('is told in the same words at each try: the status is written once', () => {
-    const tell = (port: number) =>
+  it('have the same message in each attempt, so that the status is written once', () => {
+    const messageFor = (port: number) =>
       obstacleOf(failed(`webhook: read tcp 10.0.0.1:${port}->10.0.0.2:443: connection reset by peer`))
         ?.message;
-    assert.equal(tell(40_000), tell(40_001));
+    assert.equal(messageFor(40_000), messageFor(40_001));
   });
 
-  it('is nothing to write a status of when the API server is away', () => {
-    assert.equal(obstacleOf(away), undefined);
+  it('are not reported in the status if the API server is unreachable', () => {
+    assert.equal(obstacleOf(unreachable), undefined);
   });
 
-  it('takes nothing from what a person has to fix anyway', () => {
+  it('do not replace a failure that requires manual action', () => {
     const obstacle = obstacleOf(failed('webhook'))!;
     assert.equal(withObstacle(obstacle, summary('Failed', 'Failed'), SINCE).reason, 'Failed');
     assert.deepEqual(
@@ -59,19 +59,19 @@ describe('what keeps an object from being written', () => {
     );
   });
 
-  it('is tried again within half a minute where it may pass, and not at all where it stays', () => {
-    const within = (error: unknown) => (error as ReconcileError).comesBack?.retryWithinMs;
-    assert.equal(within(failureOf(failed('webhook'), 'm')), 30_000);
-    for (const error of [away, answered(503, 'not yet'), failed('webhook')])
-      assert.equal(within(withBoundedRetry(error)), 30_000, String(error));
-    assert.equal(within(withBoundedRetry(new TypeError('a mistake of ours'))), undefined);
-    assert.ok(failureOf(answered(422, 'no'), 'm') instanceof TerminalError);
+  it('are retried within 30 s if the cause may be transient, and not retried if it is permanent', () => {
+    const retryDelayMs = (error: unknown) => (error as ReconcileError).comesBack?.retryWithinMs;
+    assert.equal(retryDelayMs(failureOf(failed('webhook'), 'm')), 30_000);
+    for (const error of [unreachable, apiError(503, 'not yet'), failed('webhook')])
+      assert.equal(retryDelayMs(withBoundedRetry(error)), 30_000, String(error));
+    assert.equal(retryDelayMs(withBoundedRetry(new TypeError('a bug of the operator'))), undefined);
+    assert.ok(failureOf(apiError(422, 'no'), 'm') instanceof TerminalError);
   });
 
-  it('is tried again within seconds where a policy or a webhook denied it, whatever the code', () => {
+  it('are retried within 5 s if a policy or a webhook denied the request, with any status code', () => {
     const policy = "ValidatingAdmissionPolicy 'freeze' with binding 'freeze' denied request: change freeze";
     const webhook = 'admission webhook "freeze.example.com" denied the request: change freeze';
-    for (const error of [answered(422, policy), answered(403, policy), answered(403, webhook)]) {
+    for (const error of [apiError(422, policy), apiError(403, policy), apiError(403, webhook)]) {
       const failure = failureOf(error, 'm');
       assert.ok(!(failure instanceof TerminalError), String(error));
       assert.equal(failure.comesBack.retryWithinMs, 5_000);

@@ -37,12 +37,11 @@ const placed = pcfApiSpec.partial().parse({
   migrations: { beforeContract: { job: { image: 'postgres:18' } } },
 }) as Partial<PcfApiSpec>;
 
-/** The pod template of an object that makes pods. */
 function templateOf(object: KubeObject): PodTemplate {
   return (object.spec as { template: PodTemplate }).template;
 }
 
-describe('placement of pods', () => {
+describe('pod templates', () => {
   const api = pcfApi(placed);
   const revision = newRevision(api, 1);
   const job = { revision: revision.name, stage: 'expand', attempt: 1 } as const;
@@ -61,7 +60,7 @@ describe('placement of pods', () => {
   };
 
   for (const [name, template] of Object.entries(templates)) {
-    it(`podMetadata is on the pod, without changing a label of the operator: ${name}`, () => {
+    it(`have podMetadata, which does not change labels of the operator: ${name}`, () => {
       const { labels, annotations } = template.metadata;
       assert.equal(labels.team, 'payments');
       assert.deepEqual(annotations, { 'example.com/scrape': 'false' });
@@ -71,7 +70,7 @@ describe('placement of pods', () => {
     });
   }
 
-  it('a variable of an object that was stored before its name was reserved is set once, to the value of the spec', () => {
+  it('contain a variable once, with the value of the spec, if it was stored before its name was reserved', () => {
     const env = [{ name: 'PCF_API__SHUTDOWN__DELAY', value: '4s' }];
     const stored = pcfApi({ environment: 'development', env });
     const [container] = newRevision(stored, 1).template.spec.containers;
@@ -81,7 +80,7 @@ describe('placement of pods', () => {
     );
   });
 
-  it('a path of volumeMounts has one spelling only, as paths of the operator are compared as texts', () => {
+  it('accept only normalized paths in volumeMounts, as these are compared with reserved paths as strings', () => {
     const accepts = (mountPath: string) =>
       pcfApiSpec.shape.volumeMounts.safeParse([{ name: 'data', mountPath }]).success;
     for (const path of ['/data', '/mnt/data', '/mnt/.cache', '/mnt/a..b']) assert.ok(accepts(path), path);
@@ -90,7 +89,7 @@ describe('placement of pods', () => {
   });
 
   for (const name of ['api', 'worker', 'migration'] as const) {
-    it(`affinity, volumes and variables are those of the spec: ${name}`, () => {
+    it(`have the affinity, volumes and variables of the spec: ${name}`, () => {
       const { spec } = templates[name];
       const [container] = spec.containers;
       assert.deepEqual(spec.affinity, affinity);
@@ -106,7 +105,7 @@ describe('placement of pods', () => {
     });
   }
 
-  it('every volume of the operator, and every label that it selects by, is reserved in the schema', () => {
+  it('have no volume of the operator and no selector label that the schema does not reserve', () => {
     const traffic = { provider: 'None', backendTLS: { secretName: 'pods' } };
     const { volumes } = newRevision(pcfApi({ traffic } as never), 1).template.spec;
     assert.deepEqual(
@@ -120,7 +119,7 @@ describe('placement of pods', () => {
   });
 });
 
-describe('the Service and the ServiceAccount of a PcfApi', () => {
+describe('Service and ServiceAccount', () => {
   const annotations = { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::123456789012:role/api' };
 
   it('the ServiceAccount has the labels and annotations of the spec', () => {

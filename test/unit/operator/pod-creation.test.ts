@@ -30,23 +30,23 @@ function podOf(name: string, phase: string, creationTimestamp = CREATED_AT): Pod
 describe('podlessJobs', () => {
   const names = (jobs: KubeObject[], pods: Pod[] = []) => podlessJobs(jobs, pods).map(({ name }) => name);
 
-  it('are those that neither the cache nor the controller of Jobs has a pod of', () => {
+  it('returns Jobs without a pod in the cache and without active pods in their status', () => {
     assert.deepEqual(names([job('a'), job('b'), job('c', { active: 1 })], [podOf('b', 'Pending')]), ['a']);
   });
 
-  it('are none that have ended', () => {
-    const ended = { conditions: [{ type: 'Complete', status: 'True' }] };
-    assert.deepEqual(names([job('a', ended)]), []);
+  it('ignores finished Jobs', () => {
+    const finished = { conditions: [{ type: 'Complete', status: 'True' }] };
+    assert.deepEqual(names([job('a', finished)]), []);
   });
 
-  it('a Job whose pod failed waits for its next one: what was reported before that pod is too old', () => {
+  it('returns the creation time of the last failed pod, as older reports do not concern the next pod', () => {
     const [one] = podlessJobs([job('a')], [podOf('a', 'Failed', '2026-11-23T12:05:00Z')]);
     assert.equal(one?.since, '2026-11-23T12:05:00Z');
   });
 });
 
 describe('creationFailure', () => {
-  it('is the same at each try, though each pod has another name', () => {
+  it('returns the same message for each attempt, without the name of the pod', () => {
     const tries = ['x7k2p', 'b9q4z'].map((id) =>
       creationFailure(`Error creating: pods "api-${id}" ${QUOTA}`),
     );
@@ -55,7 +55,7 @@ describe('creationFailure', () => {
     assert.equal(creationFailure(combined), `pod ${QUOTA}`);
   });
 
-  it('is the same at each try where the connection to a webhook has another port each time', () => {
+  it('returns the same message for each attempt, without the client port of a connection to a webhook', () => {
     const [one, other] = [40212, 51933].map((port) =>
       creationFailure(`failed calling webhook "v.example.com": read tcp 10.0.0.1:${port}->10.0.0.9:443: EOF`),
     );
@@ -70,21 +70,21 @@ describe('replicaFailure', () => {
       status: { conditions: [{ type: 'ReplicaFailure', status, message: `pods "api-a-1" ${QUOTA}` }] },
     }) as KubeObject;
 
-  it('is what the condition of a Deployment reports while it is True', () => {
+  it('returns the message of the ReplicaFailure condition while it is True', () => {
     assert.equal(replicaFailure(deployment('True')), `pod ${QUOTA}`);
     assert.equal(replicaFailure(deployment('False')), undefined);
     assert.equal(replicaFailure(job('api-a')), undefined);
   });
 });
 
-describe('observe: pods that can not be created', () => {
+describe('observe: pods that cannot be created', () => {
   const objects = (kind: string, made: KubeObject[]) => ({
     ...{ userRoute: () => undefined, get: () => undefined, secret: () => undefined },
     ...{ available: () => true, foreignAutoscalers: () => [], claimants: () => [] },
     ownedBy: (type: { kind: string }) => (type.kind === kind ? made : []),
   });
 
-  it('reports them of a revision, and of a Deployment that no revision waits for', () => {
+  it('reports the Deployment of a revision, and a Deployment that no revision waits for', () => {
     const { target } = observe(pcfApi(), objects('', [])).delivery;
     const condition = { type: 'ReplicaFailure', status: 'True', message: `pods "x" ${QUOTA}` };
     const deployments = [target, 'api-worker'].map((name) => job(name, { conditions: [condition] }));
@@ -93,14 +93,16 @@ describe('observe: pods that can not be created', () => {
     assert.equal(trouble.get(target), `pods of Deployment ${target} cannot be created: pod ${QUOTA}`);
   });
 
-  it('reports them of the Job of the migrations that the revision waits for', () => {
+  it('reports the migration Job that the revision waits for', () => {
     const { target } = observe(pcfApi(), objects('', [])).delivery;
     const expand = job(`${target}-expand`);
     expand.metadata.labels = { 'pcf.dev/revision': target, 'pcf.dev/migration': 'expand' };
-    const seen = observe(pcfApi(), objects('Job', [expand]), undefined, () => ({ failure: `pod ${QUOTA}` }));
-    assert.deepEqual([...seen.withoutPod.keys()], [expand.metadata.name]);
+    const observed = observe(pcfApi(), objects('Job', [expand]), undefined, () => ({
+      failure: `pod ${QUOTA}`,
+    }));
+    assert.deepEqual([...observed.withoutPod.keys()], [expand.metadata.name]);
     const message = `pods of Job ${expand.metadata.name} cannot be created: pod ${QUOTA}`;
-    assert.equal(seen.trouble.get(target), message);
+    assert.equal(observed.trouble.get(target), message);
   });
 });
 
@@ -108,20 +110,20 @@ describe('PodCreationEvents', () => {
   const waiting: PodlessJob = { namespace: 'platform', name: 'a', uid: 'uid-a', since: CREATED_AT };
   const event = (note: string, deprecatedLastTimestamp: string) => ({ note, deprecatedLastTimestamp });
   let events: object[];
-  let asked: string[];
-  let news: string[];
+  let fieldSelectors: string[];
+  let notifiedOwners: string[];
   let creation: PodCreationEvents;
 
   beforeEach(() => {
-    [events, asked, news] = [[], [], []];
+    [events, fieldSelectors, notifiedOwners] = [[], [], []];
     creation = new PodCreationEvents({
       client: {
         list: async (_, options) => {
-          asked.push(options?.fieldSelector ?? '');
+          fieldSelectors.push(options?.fieldSelector ?? '');
           return { items: events } as unknown as KubeList;
         },
       },
-      onNews: (owner) => void news.push(owner),
+      onNews: (owner) => void notifiedOwners.push(owner),
       logger: pino({ level: 'silent' }),
       ...{ readAfterMs: 20, readEveryMs: 20 },
     });
@@ -135,24 +137,24 @@ describe('PodCreationEvents', () => {
       event('Error creating: pods "a-2" is forbidden: violates PodSecurity', '2026-11-23T12:00:09Z'),
     ];
     creation.follow('platform/api', [waiting]);
-    assert.equal(creation.reportOf('platform/api', 'uid-a'), undefined, 'its pod may still come');
-    await eventually('reported', () => failure() === 'pod is forbidden: violates PodSecurity');
-    await eventually('read again', () => asked.length >= 4);
-    assert.deepEqual(news, ['platform/api']);
-    assert.equal(asked[0], 'regarding.uid=uid-a,reason=FailedCreate');
+    assert.equal(creation.reportOf('platform/api', 'uid-a'), undefined, 'the pod may still be created');
+    await eventually('the failure is reported', () => failure() === 'pod is forbidden: violates PodSecurity');
+    await eventually('the Events are read repeatedly', () => fieldSelectors.length >= 4);
+    assert.deepEqual(notifiedOwners, ['platform/api']);
+    assert.equal(fieldSelectors[0], 'regarding.uid=uid-a,reason=FailedCreate');
   });
 
   it('ignores an Event that is older than the last pod of the Job', async () => {
     events = [event(`Error creating: pods "a-1" ${QUOTA}`, '2026-11-23T11:59:00Z')];
     creation.follow('platform/api', [waiting]);
-    await eventually('read', () => creation.reportOf('platform/api', 'uid-a') !== undefined);
+    await eventually('the Events are read', () => creation.reportOf('platform/api', 'uid-a') !== undefined);
     assert.equal(failure(), undefined);
   });
 
-  it('sends no request for a Job that has its pod within seconds, and none after that', async () => {
+  it('sends no request for a Job whose pod is created before the first read', async () => {
     creation.follow('platform/api', [waiting]);
     creation.follow('platform/api', []);
     await new Promise((resolve) => setTimeout(resolve, 60));
-    assert.deepEqual(asked, []);
+    assert.deepEqual(fieldSelectors, []);
   });
 });

@@ -9,15 +9,15 @@ import { NotLeaderError } from '../../../operator/runtime/leader-election.js';
 import { pcfApi } from '../../support/fixtures.js';
 
 const NOW = Date.parse('2026-11-23T12:00:00Z');
-const nothing = () => undefined;
+const noop = () => undefined;
 
-/** A reconciler whose caches hold one PcfApi, and what it wrote. Every other read of a cache throws. */
-function failing(error: Error, api: PcfApi) {
+/** Reconciler whose caches contain one PcfApi, with its writes. Every other read of a cache throws. */
+function failingReconciler(error: Error, api: PcfApi) {
   const notes: string[] = [];
   const written: PcfApiStatus[] = [];
   const stored = { api };
   const caches = {
-    pcfApis: { get: () => stored.api, noteWrite: nothing },
+    pcfApis: { get: () => stored.api, noteWrite: noop },
     foreignAutoscalers: () => [],
     ownedBy: () => {
       throw error;
@@ -34,8 +34,8 @@ function failing(error: Error, api: PcfApi) {
     ...{ client, caches, clock: () => NOW },
     finishedJobs: { readPods: async () => undefined },
     events: { record: ({ note }: { note: string }) => void notes.push(note) },
-    metrics: { recordStatus: nothing },
-    logger: { warn: nothing },
+    metrics: { recordStatus: noop },
+    logger: { warn: noop },
   } as unknown as ReconcilerDependencies);
   return { reconcile: () => reconciler.reconcile('platform/api'), written, notes };
 }
@@ -53,12 +53,12 @@ function readyOfGeneration2(): PcfApi {
   return api;
 }
 
-describe('Reconciler: an exception before anything is planned', () => {
-  const mistake = new RangeError('Invalid time value');
+describe('Reconciler: an exception before planning', () => {
+  const exception = new RangeError('Invalid time value');
 
-  it('is reported for the new generation, keeps the position of the delivery, and is thrown for the backoff', async () => {
-    const { reconcile, written, notes } = failing(mistake, readyOfGeneration2());
-    await assert.rejects(reconcile(), mistake);
+  it('is reported for the new generation, does not change the delivery position, and is rethrown for the backoff', async () => {
+    const { reconcile, written, notes } = failingReconciler(exception, readyOfGeneration2());
+    await assert.rejects(reconcile(), exception);
     const [status] = written;
     assert.equal(status?.observedGeneration, 3);
     assert.deepEqual([status?.phase, status?.reason], ['Failed', 'ReconcileFailed']);
@@ -76,21 +76,21 @@ describe('Reconciler: an exception before anything is planned', () => {
     assert.match(notes[0] ?? '', /RangeError: Invalid time value$/);
   });
 
-  it('is written once, however often it is retried', async () => {
-    const { reconcile, written, notes } = failing(mistake, readyOfGeneration2());
+  it('is written to the status once, for any number of retries', async () => {
+    const { reconcile, written, notes } = failingReconciler(exception, readyOfGeneration2());
     for (let attempt = 0; attempt < 3; attempt++) await assert.rejects(reconcile());
     assert.deepEqual([written.length, notes.length], [1, 1]);
   });
 
-  it('reports a deletion that fails under the phase Deleting', async () => {
+  it('is reported under phase Deleting if a deletion fails', async () => {
     const api = readyOfGeneration2();
     api.metadata.deletionTimestamp = '2026-11-23T11:30:00Z';
-    const { reconcile, written } = failing(mistake, api);
+    const { reconcile, written } = failingReconciler(exception, api);
     await assert.rejects(reconcile());
     assert.deepEqual([written[0]?.phase, written[0]?.reason], ['Deleting', 'ReconcileFailed']);
   });
 
-  it('is no failure where nothing can be written, or where the next try reads what has changed', () => {
+  it('is not reported if the API server rejects or cannot receive writes, or if the retry reads newer objects', () => {
     const unreachable = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
     const answers = [404, 409, 429, 503].map((code) => new KubeApiError(code, 'Unknown', 'no'));
     for (const error of [unreachable, new NotLeaderError(), ...answers])

@@ -5,7 +5,7 @@ const KEY = 'platform/api';
 const route = { weights: { a: 100 } };
 
 describe('ReconcileState', () => {
-  it('measures the age of a route from its last change, or from that of the list of routes', () => {
+  it('measures the age of a route since the last change of the route or of the list of routes', () => {
     const state = new ReconcileState();
     assert.equal(state.routeAgeMs(KEY, route, [], 1_000), 0);
     assert.equal(state.routeAgeMs(KEY, route, [], 3_500), 2_500);
@@ -14,7 +14,7 @@ describe('ReconcileState', () => {
     assert.equal(state.routeAgeMs('platform/other', route, [], 9_000), 0);
   });
 
-  it('postpones a status once in a row', () => {
+  it('does not postpone a status twice in a row', () => {
     const state = new ReconcileState();
     assert.equal(state.postponeStatus(KEY), true);
     assert.equal(state.postponeStatus(KEY), false);
@@ -23,7 +23,7 @@ describe('ReconcileState', () => {
     assert.equal(state.postponeStatus(KEY), true);
   });
 
-  it('forgets a deleted PcfApi', () => {
+  it('deletes the state of a deleted PcfApi', () => {
     const state = new ReconcileState();
     state.routeAgeMs(KEY, route, [], 1_000);
     state.postponeStatus(KEY);

@@ -6,7 +6,7 @@ import { ControllerRevisionKind } from '../../../operator/resources/kinds.js';
 import { controllerRevision, newRevision } from '../../../operator/resources/revision.js';
 import { pcfApi } from '../../support/fixtures.js';
 
-/** Twelve revisions on record, `r1` to `r12`, of which the spec asks for the last. */
+/** Twelve recorded revisions, `r1` to `r12`. The spec describes `r12`. */
 function observed(
   position: DeliveryPosition,
   revisionHistoryLimit?: number,
@@ -29,26 +29,26 @@ function observed(
   } as unknown as Observed;
 }
 
-const kept = (...given: Parameters<typeof observed>) => recordedRevisions(observed(...given)).sort();
+const recordedNames = (...given: Parameters<typeof observed>) => recordedRevisions(observed(...given)).sort();
 
-describe('revisions on record', () => {
+describe('recorded revisions', () => {
   it('are the newest, up to revisionHistoryLimit', () => {
-    assert.equal(kept({ stable: 'r12' }).length, 10);
-    assert.deepEqual(kept({ stable: 'r12' }, 2), ['r11', 'r12']);
-    assert.deepEqual(kept({ stable: 'r12' }, 0), ['r12']);
+    assert.equal(recordedNames({ stable: 'r12' }).length, 10);
+    assert.deepEqual(recordedNames({ stable: 'r12' }, 2), ['r11', 'r12']);
+    assert.deepEqual(recordedNames({ stable: 'r12' }, 0), ['r12']);
   });
 
-  it('are those besides that are in use, that one may go back to, or that may be tried again', () => {
+  it('include running revisions and the stable, new, previous and failed revision', () => {
     const failed = { revision: 'r4', reason: 'CrashLoop', message: '', at: '' };
     const position = { stable: 'r1', update: 'r2', previous: 'r3', failed };
-    assert.deepEqual(kept(position, 1, ['r5']), ['r1', 'r12', 'r2', 'r3', 'r4', 'r5']);
+    assert.deepEqual(recordedNames(position, 1, ['r5']), ['r1', 'r12', 'r2', 'r3', 'r4', 'r5']);
   });
 
-  it('and no other: those are removed', () => {
+  it('do not include other revisions, which are deleted', () => {
     const position = { stable: 'r12', previous: 'r5' };
-    const gone = unwantedObjects(observed(position, 2), [], { position });
+    const deleted = unwantedObjects(observed(position, 2), [], { position });
     assert.deepEqual(
-      gone.map(({ object }) => object.metadata.name),
+      deleted.map(({ object }) => object.metadata.name),
       ['r1', 'r2', 'r3', 'r4', 'r6', 'r7', 'r8', 'r9', 'r10'],
     );
   });

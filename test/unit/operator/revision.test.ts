@@ -40,7 +40,7 @@ const everything: Partial<PcfApiSpec> = {
     priorityClassName: 'high',
   },
   availability: { topologySpread: 'Node' },
-  // As a person writes them: the defaults of today are added, and those of tomorrow must not be.
+  // Parsed as a user's manifest. Future defaults are added too, and must not change the hash.
   ...pcfApiSpec.partial().parse({
     database: {
       secretRef: { name: 'pcf-api-secrets' },
@@ -55,10 +55,10 @@ const everything: Partial<PcfApiSpec> = {
 
 const near = { topologyKey: 'kubernetes.io/hostname', labelSelector: {} };
 
-describe('a revision', () => {
+describe('revision', () => {
   const name = revisionName(pcfApi());
 
-  it('has a name that is the same for the same pods, in any order of keys', () => {
+  it('has the same name for any order of keys', () => {
     assert.equal(
       revisionName(pcfApi({ config: { a: { x: 1, y: 2 } } })),
       revisionName(pcfApi({ config: { a: { y: 2, x: 1 } } })),
@@ -66,14 +66,14 @@ describe('a revision', () => {
     assert.match(name, /^api-[bcdfghjklmnpqrstvwxz2456789]{10}$/);
   });
 
-  for (const [what, spec] of Object.entries({
+  for (const [label, spec] of Object.entries({
     image: { image: 'registry.example.com/pcf-api:1.0.1' },
     environment: { environment: 'staging' as const },
     config: { config: { logging: { level: 'debug' } } },
     env: { env: [{ name: 'A', value: '1' }] },
     resources: { resources: { limits: { memory: '1Gi' } } },
-    'the secret of the tokens': { auth: { jwtSecretRef: { name: 'pcf-api-secrets', key: 'jwt-secret' } } },
-    'where spans go': {
+    'the JWT secret': { auth: { jwtSecretRef: { name: 'pcf-api-secrets', key: 'jwt-secret' } } },
+    'the tracing endpoint': {
       monitoring: {
         serviceMonitor: false,
         interval: '30s',
@@ -90,10 +90,11 @@ describe('a revision', () => {
     },
     'the database Secret': { database: { secretRef: { name: 'other', key: 'database-url' } } },
   })) {
-    it(`is another one after a change of ${what}`, () => assert.notEqual(revisionName(pcfApi(spec)), name));
+    it(`has another name after a change of ${label}`, () =>
+      assert.notEqual(revisionName(pcfApi(spec)), name));
   }
 
-  for (const [what, spec] of Object.entries({
+  for (const [label, spec] of Object.entries({
     canaryWeight: { canaryWeight: 50 },
     replicas: { replicas: 9 },
     paused: { paused: true },
@@ -103,7 +104,7 @@ describe('a revision', () => {
     serviceAccount: { serviceAccount: { annotations: { a: 'b' } } },
     network: { network: pcfApiSpec.shape.network.parse({ metricsFrom: [{ cidr: '10.0.0.0/8' }] }) },
   })) {
-    it(`is the same after a change of ${what}`, () => assert.equal(revisionName(pcfApi(spec)), name));
+    it(`has the same name after a change of ${label}`, () => assert.equal(revisionName(pcfApi(spec)), name));
   }
 
   const neutral: Partial<PcfApiSpec>[] = [
@@ -133,7 +134,7 @@ describe('a revision', () => {
     { availability: {} },
     { availability: { topologySpread: topologySpread(pcfApi().spec) } },
   ];
-  it('has the same name after any combination of empty blocks and spelled-out defaults', () => {
+  it('has the same name after any combination of empty blocks and explicit defaults', () => {
     fc.assert(
       fc.property(fc.subarray(neutral), (blocks) => {
         const api = pcfApi(Object.assign({}, ...blocks));
@@ -143,15 +144,15 @@ describe('a revision', () => {
     );
   });
 
-  /** Blocks that are in both specs; the second has a default spelled out. */
   const base = pcfApi().spec;
   const secretRef = { name: 'pcf-api-secrets', key: 'redis-url' };
   const timing = { timeoutSeconds: 2, failureThreshold: 60 };
   const taint = { key: 'only', value: 'api' };
-  for (const [what, short, long] of [
+  // Pairs of equivalent specs: the second one contains a default explicitly.
+  for (const [label, short, long] of [
     ['redis.mode', { redis: { secretRef } }, { redis: { secretRef, mode: 'Standalone' } }],
     [
-      'the rest of a probe that was changed',
+      'the other fields of a changed probe',
       { probes: { startup: { periodSeconds: 9 } } },
       { probes: { startup: { periodSeconds: 9, ...timing }, liveness: {} } },
     ],
@@ -166,30 +167,30 @@ describe('a revision', () => {
       { scheduling: { tolerations: [{ operator: 'Exists', key: '', value: '' }] } },
     ],
     [
-      'empty limits beside requests',
+      'empty limits next to requests',
       { resources: { requests: { cpu: '1' } } },
       { resources: { requests: { cpu: '1' }, limits: {} } },
     ],
   ] satisfies [string, Partial<PcfApiSpec>, Partial<PcfApiSpec>][]) {
-    it(`has the same name and pods whether a default is spelled out or left out: ${what}`, () => {
-      const [left, spelled] = [pcfApi(short), pcfApi(long)];
-      assert.equal(revisionName(spelled), revisionName(left));
-      assert.notEqual(revisionName(left), name, 'the block itself matters');
-      assert.equal(isOutdated(spelled, newRevision(left, 1)), false);
+    it(`has the same name and pods with an explicit and an omitted default: ${label}`, () => {
+      const [omitted, explicit] = [pcfApi(short), pcfApi(long)];
+      assert.equal(revisionName(explicit), revisionName(omitted));
+      assert.notEqual(revisionName(omitted), name, 'the block itself changes the name');
+      assert.equal(isOutdated(explicit, newRevision(omitted, 1)), false);
     });
   }
 
-  it('has the same name where the API server or the spec has the default key of a Secret', () => {
+  it('has the same name with an explicit and a defaulted key of a Secret', () => {
     const database = { secretRef: { name: 'pcf-api-secrets', key: 'database-url' } };
     assert.equal(revisionName(pcfApi({ database })), revisionName({ ...pcfApi(), spec: base }));
   });
 
-  it('takes an empty block of resources as none: its pods have the default', () => {
+  it('has the default resources if the spec has an empty resources block', () => {
     const { resources } = newRevision(pcfApi({ resources: {} }), 1).template.spec.containers[0];
     assert.deepEqual(resources, podResources({ environment: base.environment }));
   });
 
-  it('is described by a spec of the same meaning, also where an older operator gave it another name', () => {
+  it('matches an equivalent spec, also if an older operator gave it another name', () => {
     const api = pcfApi({ probes: {} });
     const older = { ...newRevision(api, 1), name: 'api-bcdfghjklm' };
     assert.equal(isRevisionOf(api, older), true);
@@ -205,25 +206,29 @@ describe('a revision', () => {
   });
 
   /*
-   * Not to be changed: a name that is another one in the next version delivers every PcfApi again when
-   * the operator is upgraded. A new default must not enter the hash; see CONTRIBUTING.md.
+   * Do not change these names: if a name differs in the next version, the upgrade of the operator starts
+   * a delivery of every PcfApi. A new default must not enter the hash; see CONTRIBUTING.md.
    */
-  for (const [what, spec, fixed] of [
-    ['of the least spec', {}, 'api-4j2vcpkd74'],
-    ['of a spec that has all of the fields that pods depend on', everything, 'api-dbnvtl28pm'],
+  for (const [label, spec, fixed] of [
+    ['minimal spec', {}, 'api-4j2vcpkd74'],
+    ['spec with every field that affects pods', everything, 'api-dbnvtl28pm'],
   ] as const) {
-    it(`has the same name in every version of the operator: ${what}`, () =>
+    it(`has the same name in every version of the operator: ${label}`, () =>
       assert.equal(revisionName(pcfApi(spec), 'secrets'), fixed));
   }
 
-  it('is another one of the same spec when its pods are to be rendered again', () => {
+  it('has another name for the same spec if its pods must be rendered again', () => {
     const stable = newRevision(pcfApi(), 1);
     const older = {
       ...stable,
       template: { ...stable.template, spec: { ...stable.template.spec, hostIPC: true } },
     };
     assert.deepEqual([isOutdated(pcfApi(), stable), isOutdated(pcfApi(), older)], [false, true]);
-    assert.equal(isOutdated(pcfApi({ config: { a: { b: 1 } } }), older), false, 'that is another revision');
+    assert.equal(
+      isOutdated(pcfApi({ config: { a: { b: 1 } } }), older),
+      false,
+      'another spec is another revision',
+    );
     const adopting = pcfApi();
     adopting.metadata.annotations = { [ADOPT_ANNOTATION]: stable.name };
     const again = newRevision(adopting, 2);
@@ -232,26 +237,26 @@ describe('a revision', () => {
     assert.equal(isOutdated(adopting, again), false);
   });
 
-  it('comes back from its ControllerRevision as it went in', () => {
+  it('is restored from its ControllerRevision without changes', () => {
     const revision = newRevision(pcfApi({ config: { logging: { level: 'debug' } } }), 4);
     const stored = JSON.parse(JSON.stringify(controllerRevision(pcfApi(), revision)));
     assert.deepEqual(revisionOf(stored), JSON.parse(JSON.stringify(revision)));
   });
 
-  it('keeps the template it was made with, whatever the spec says later', () => {
+  it('does not change its template after a change of the spec', () => {
     const revision = newRevision(pcfApi(), 1);
     const later = deployment(pcfApi({ image: 'registry.example.com/pcf-api:9' }), revision, 2);
     assert.equal(JSON.stringify(later).includes('pcf-api:9'), false);
   });
 
-  it('writes the settings as TOML', () => {
+  it('writes spec.config as TOML', () => {
     assert.match(
       newRevision(pcfApi({ config: { logging: { level: 'debug' } } }), 1).config,
       /\[logging\]\nlevel = "debug"/,
     );
   });
 
-  it('sends its spans where the spec says', () => {
+  it('exports spans to the tracing endpoint of the spec', () => {
     const endpoint = 'http://collector.monitoring:4318/v1/traces';
     const api = pcfApi({ monitoring: { serviceMonitor: false, interval: '30s', tracing: { endpoint } } });
     const { env } = newRevision(api, 1).template.spec.containers[0];
@@ -259,7 +264,7 @@ describe('a revision', () => {
     assert.equal(value, endpoint);
   });
 
-  it('runs without rights: no root, no token, nothing writable', () => {
+  it('runs as non-root, without capabilities and ServiceAccount token, on a read-only root filesystem', () => {
     const { spec } = newRevision(pcfApi(), 1).template;
     const [container] = spec.containers;
     assert.equal(spec.automountServiceAccountToken, false);
@@ -277,7 +282,7 @@ describe('a revision', () => {
     });
   });
 
-  it('reads its Secrets from files, which may change, or as variables, where a change is a revision', () => {
+  it('reads Secrets from files, or from environment variables with onChange Rollout', () => {
     const variables = (api = pcfApi()) => newRevision(api, 1).template.spec.containers[0].env;
     const find = (name: string, api?: PcfApi) => variables(api).find((variable) => variable.name === name);
     assert.deepEqual(find('PCF_API__DATABASE__URL_FILE'), {
@@ -294,7 +299,7 @@ describe('a revision', () => {
     assert.equal(find('PCF_API__DATABASE__URL_FILE', rollout), undefined);
   });
 
-  it('migrates with its own image and settings, and is not mistaken for a serving pod', () => {
+  it('has a migration Job with its image and settings, whose pod has no labels or probes of a serving pod', () => {
     const revision = newRevision(pcfApi(), 1);
     const { spec } = migrationJob(
       pcfApi({ migrations: { ...migrations('Automatic'), deadline: '90s' } }),
@@ -310,7 +315,7 @@ describe('a revision', () => {
     assert.equal(spec.template.spec.containers[0].readinessProbe, undefined);
   });
 
-  it('keeps a part of the position beside its data, and reads it back', () => {
+  it('stores a part of the delivery position in its ControllerRevision, and reads it back', () => {
     const record = {
       knownMigrations: [{ revision: 'a', migrations: ['DropPrice'] }],
       failed: { revision: 'a', reason: 'CrashLoop', message: 'it crashed', at: '2026-11-23T10:00:00Z' },

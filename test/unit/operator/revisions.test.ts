@@ -7,7 +7,7 @@ import { controllerRevision, newRevision, revisionName } from '../../../operator
 import type { KubeObject, ResourceType } from '../../../operator/runtime/kube-client.js';
 import { pcfApi } from '../../support/fixtures.js';
 
-/** Caches that hold these objects and no other. */
+/** Caches with these objects only. */
 function cachesOf(...objects: KubeObject[]) {
   const ofKind = ({ kind }: ResourceType) => objects.filter((object) => object.kind === kind);
   return {
@@ -17,33 +17,33 @@ function cachesOf(...objects: KubeObject[]) {
   };
 }
 
-describe('the revisions of a PcfApi', () => {
+describe('revisionsOf', () => {
   const before = pcfApi({ image: 'r/api:1', config: { logging: { level: 'debug' } } });
   const now = pcfApi({ image: 'r/api:2' });
   const delivering = (api: PcfApi, stable: string) => ({ ...api, status: { delivery: { stable } } });
   const first = newRevision(before, 1);
   const second = newRevision(now, 2);
 
-  it('are those on record, and the one that the spec describes', () => {
+  it('returns the recorded revisions and the one that the spec describes', () => {
     const { target, all } = revisionsOf(now, cachesOf(controllerRevision(before, first)), undefined);
     assert.deepEqual([...all.keys()], [first.name, revisionName(now)]);
-    assert.equal(target.number, 2, 'it is the next one');
-    const known = cachesOf(controllerRevision(before, first), controllerRevision(now, second));
+    assert.equal(target.number, 2, 'the next number');
+    const recorded = cachesOf(controllerRevision(before, first), controllerRevision(now, second));
     assert.deepEqual(
-      revisionsOf(before, known, undefined).target,
+      revisionsOf(before, recorded, undefined).target,
       first,
-      'or the old one, when it goes back',
+      'the old revision after the spec is reverted',
     );
   });
 
-  it('have the one in use as the target, though an older operator gave it another name', () => {
+  it('returns the revision in use as the target, although an older operator gave it another name', () => {
     const older = { ...newRevision(now, 2), name: 'api-bcdfghjklm' };
     const caches = cachesOf(controllerRevision(now, older), controllerRevision(now, newRevision(now, 1)));
     const { target } = revisionsOf(delivering(now, older.name), caches, undefined);
     assert.equal(target.name, older.name);
   });
 
-  it('are also those in use whose record is lost, as long as their Deployments are there', () => {
+  it('returns a revision in use whose record is lost, if its Deployment exists', () => {
     const caches = cachesOf(
       controllerRevision(now, second),
       deployment(before, first, 3),
@@ -55,7 +55,7 @@ describe('the revisions of a PcfApi', () => {
     assert.deepEqual(all.get(first.name), { name: first.name, number: 0, template, config, image });
   });
 
-  it('are those of all Deployments where status and records are lost', () => {
+  it('returns the revisions of all Deployments if status and records are lost', () => {
     const { all } = revisionsOf(
       now,
       cachesOf(deployment(before, first, 3), configMap(before, first)),
@@ -64,7 +64,7 @@ describe('the revisions of a PcfApi', () => {
     assert.deepEqual([...all.keys()], [first.name, second.name]);
   });
 
-  it('keep the template that runs, though an operator of today would make another', () => {
+  it('returns the template of the Deployment, although the current operator would render another', () => {
     const old = { ...first, template: { ...first.template, metadata: { labels: { made: 'earlier' } } } };
     const { target } = revisionsOf(
       delivering(before, first.name),
@@ -74,7 +74,7 @@ describe('the revisions of a PcfApi', () => {
     assert.deepEqual(target, { ...first, template: old.template });
   });
 
-  it('are not those on their way out, whose records go together with their Deployments', () => {
+  it('ignores a Deployment that is being removed, whose record is already deleted', () => {
     const caches = cachesOf(controllerRevision(now, second), deployment(before, first, 1));
     const { all } = revisionsOf(delivering(now, second.name), caches, undefined);
     assert.deepEqual([...all.keys()], [second.name]);

@@ -23,7 +23,7 @@ const trafficOf = (provider: Provider) => ({
   ...(provider === 'None' ? {} : { hosts: ['api.example.com'], gateways: ['infra/public'] }),
 });
 
-/** Two revisions with ready pods, and what the operator wrote for them, in memory. */
+/** In-memory cluster: two revisions with ready pods, and the objects that the operator wrote. */
 class Cluster {
   private readonly objects = new Map<string, KubeObject>();
   private readonly pods: KubeObject[];
@@ -50,7 +50,7 @@ class Cluster {
     this.pods = [this.old, this.fresh].flatMap((revision) =>
       Array.from({ length: REPLICAS }, (_, index) => podOf(revision, index)),
     );
-    // Until nothing changes any more.
+    // Repeat until the objects do not change.
     for (let round = 0; round < 5; round++) {
       this.addEndpoints();
       this.reconcile();
@@ -65,8 +65,8 @@ class Cluster {
     this.api = { ...this.api, spec: { ...this.api.spec, traffic: trafficOf(provider) as never } };
   }
 
-  /** Back to the old revision, so that the new one is called off. */
-  callOff(): void {
+  /** Reverts the spec to the old revision, which cancels the delivery of the new one. */
+  cancelDelivery(): void {
     this.api = { ...this.api, spec: { ...this.api.spec, image: 'registry.example.com/pcf-api:1.0.0' } };
   }
 
@@ -74,7 +74,7 @@ class Cluster {
     this.position = {};
   }
 
-  /** The endpoint slices of each Service as it selects now. */
+  /** Updates the EndpointSlices of each Service to its current selector. */
   addEndpoints(): void {
     this.slices.length = 0;
     for (const { kind, metadata, spec } of this.objects.values()) {
@@ -95,15 +95,15 @@ class Cluster {
     }
   }
 
-  /** What one reconcile writes and removes, as `Kind/name`. */
+  /** Runs one reconcile and returns its written and deleted objects as `Kind/name`. */
   reconcile({ isSettled = true, at = now } = {}) {
     const status = { delivery: this.position };
-    const seen = observe({ ...this.api, status } as PcfApi, this.view());
-    const settings = deliverySpecOf(this.api, seen.router);
+    const observed = observe({ ...this.api, status } as PcfApi, this.view());
+    const settings = deliverySpecOf(this.api, observed.router);
     const routeAgeMs = isSettled ? 60_000 : 0;
-    const planned = plan({ ...seen.delivery, startable: true, routeAgeMs }, settings, at);
-    const desired = desiredObjects(seen, planned);
-    const removed = removable(unwantedObjects(seen, desired, planned), planned, seen, isSettled);
+    const planned = plan({ ...observed.delivery, startable: true, routeAgeMs }, settings, at);
+    const desired = desiredObjects(observed, planned);
+    const removed = removable(unwantedObjects(observed, desired, planned), planned, observed, isSettled);
     const written = desired.filter(
       (object) => JSON.stringify(this.objects.get(keyOf(object))) !== JSON.stringify(object),
     );
@@ -114,7 +114,7 @@ class Cluster {
       ['Service', 'VirtualService', 'HTTPRoute', 'DestinationRule', 'Ingress'].includes(kind);
     return {
       planned,
-      seen,
+      observed,
       written: written.filter(isRouting).map(keyOf),
       removed: removed.map(({ object }) => keyOf(object)).sort(),
     };
@@ -128,7 +128,7 @@ class Cluster {
     return this.objects.get(key);
   }
 
-  /** To what an earlier version wrote: the subsets narrowed Service `api`, which selected all revisions. */
+  /** Restores the objects of an earlier version: Service `api` had the subsets and selected all revisions. */
   downgrade(): void {
     for (const key of ['VirtualService/api', 'Service/api-revisions', 'DestinationRule/api-revisions']) {
       const text = JSON.stringify(this.objects.get(key)).replaceAll('api-revisions', 'api');
@@ -171,8 +171,8 @@ function podOf(revision: string, index: number): KubeObject {
 const keyOf = ({ kind, metadata }: KubeObject) => `${kind}/${metadata.name}`;
 const isRoute = (key: string) => ROUTES.some(({ kind }) => key.startsWith(`${kind}/`));
 
-describe('the order of writes and deletions of routes and their Services', () => {
-  it('the model settles: nothing is left to write or remove', () => {
+describe('order of writes and deletions of routes and their Services', () => {
+  it('without a change of the spec nothing is written or deleted', () => {
     for (const provider of ['Istio', 'GatewayAPI', 'None'] as const) {
       const cluster = new Cluster(provider, 30);
       const { written, removed, planned } = cluster.reconcile();
@@ -200,12 +200,12 @@ describe('the order of writes and deletions of routes and their Services', () =>
       assert.ok(!first.written.some((key) => isRoute(key) || key === 'Service/api'), String(first.written));
       assert.ok(
         first.written.some((key) => key.startsWith('Service/')),
-        'the new Services are there',
+        'the new Services are written',
       );
       assert.deepEqual(first.removed, []);
       assert.deepEqual(cluster.get('Service/api'), service);
       for (const [name, count] of Object.entries(pods))
-        assert.ok(first.planned.replicas[name]! >= count, 'no pod goes while the route waits');
+        assert.ok(first.planned.replicas[name]! >= count, 'no pod is removed while the route waits');
       cluster.addEndpoints();
       const second = cluster.reconcile();
       assert.equal(second.planned.routeWaitsFor, undefined);
@@ -242,10 +242,10 @@ describe('the order of writes and deletions of routes and their Services', () =>
     assert.deepEqual(cluster.reconcile().removed, ['VirtualService/api']);
   });
 
-  it('pods that a previous route selects are deleted after it, however long the new one waits', () => {
+  it('pods that the previous route selects are deleted after that route, even if the new route waits for an hour', () => {
     const cluster = new Cluster('Istio', 30);
     cluster.switchTo('GatewayAPI');
-    cluster.callOff();
+    cluster.cancelDelivery();
     cluster.reconcile();
     const later = now + 3_600_000;
     const pods = `Deployment/${cluster.fresh}`;
@@ -256,7 +256,7 @@ describe('the order of writes and deletions of routes and their Services', () =>
     assert.ok(cluster.reconcile({ at: later }).removed.includes(pods));
   });
 
-  it('nothing that carries traffic is written or deleted where the status is lost before the new route exists', () => {
+  it('no object with traffic is written or deleted if the status is lost before the new route exists', () => {
     const cluster = new Cluster('Istio', 30);
     const service = cluster.get('Service/api');
     cluster.switchTo('GatewayAPI');
@@ -267,7 +267,7 @@ describe('the order of writes and deletions of routes and their Services', () =>
     assert.deepEqual(cluster.get('Service/api'), service);
   });
 
-  it('an upgrade that routes to another Service keeps the weights, the pods and the old objects until it has endpoints', () => {
+  it('an upgrade that routes to another Service keeps the weights, the pods and the old objects until that Service has endpoints', () => {
     const cluster = new Cluster('Istio', 30);
     const before = cluster.reconcile().planned;
     cluster.downgrade();

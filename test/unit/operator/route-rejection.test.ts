@@ -35,7 +35,7 @@ describe('routeRejection', () => {
     assert.equal(routeRejection(route('Accepted', 'False', 3, 'Service')), undefined);
   });
 
-  it('returns nothing where the route is accepted, or no controller reports', () => {
+  it('returns nothing if the route is accepted, or if no controller has reported', () => {
     const accepted = route('Accepted', 'True', 3);
     assert.equal(routeRejection(accepted), undefined);
     assert.equal(routeRejection({ ...accepted, status: undefined } as KubeObject), undefined);

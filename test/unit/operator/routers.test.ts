@@ -12,7 +12,7 @@ import type { HttpRoute, VirtualService } from '../../../sandbox/gateway/types.j
 import { pcfApi } from '../../support/fixtures.js';
 
 const api = pcfApi();
-const kept = ['api-new', 'api-old'];
+const retained = ['api-new', 'api-old'];
 const all: RouteView = { weights: { 'api-old': 100 } };
 
 function withTraffic(provider: 'Istio' | 'GatewayAPI') {
@@ -22,7 +22,7 @@ function withTraffic(provider: 'Istio' | 'GatewayAPI') {
 
 /** Writes a route and reads it back. */
 function roundTrip(router: TrafficRouter, route: RouteView | undefined): RouteView | undefined {
-  const objects = router.render(api, route, kept);
+  const objects = router.render(api, route, retained);
   return router.read(api, (type, name) =>
     objects.find((one) => one.kind === type.kind && one.metadata.name === name),
   );
@@ -51,11 +51,11 @@ describe('traffic routers', () => {
       fc.assert(fc.property(exactRoute, (route) => assert.deepEqual(roundTrip(router, route), route)));
     });
 
-    it(`${name} writes what a route leads to before the route, and no route while nothing can serve`, () => {
-      const kinds = router.render(api, { weights: { 'api-old': 100 } }, kept).map(({ kind }) => kind);
+    it(`${name} writes the backends of a route before the route, and no route while no revision can serve`, () => {
+      const kinds = router.render(api, { weights: { 'api-old': 100 } }, retained).map(({ kind }) => kind);
       assert.match(kinds.at(-1)!, /VirtualService|HTTPRoute/);
       assert.ok(
-        router.render(api, undefined, kept).every(({ kind }) => !/VirtualService|HTTPRoute/.test(kind)),
+        router.render(api, undefined, retained).every(({ kind }) => !/VirtualService|HTTPRoute/.test(kind)),
       );
       assert.equal(roundTrip(router, undefined), undefined);
     });
@@ -64,12 +64,12 @@ describe('traffic routers', () => {
   for (const [name, router] of Object.entries({ Istio: istio, GatewayAPI: gatewayApi })) {
     const selectorOf = (route: RouteView | undefined) => {
       const service = router
-        .render(api, route, kept)
+        .render(api, route, retained)
         .find(({ kind, metadata }) => kind === 'Service' && metadata.name === 'api');
       return (service!.spec as { selector: Record<string, string> }).selector['pcf.dev/revision'];
     };
 
-    it(`${name}: the Service selects the stable revision until the route gives another one everything`, () => {
+    it(`${name}: the Service selects the stable revision until the route sends all traffic to another one`, () => {
       const header = 'api-new';
       assert.equal(selectorOf(undefined), 'none');
       assert.equal(selectorOf({ weights: { 'api-old': 100 }, header }), 'api-old');
@@ -81,9 +81,9 @@ describe('traffic routers', () => {
       assert.deepEqual(roundTrip(router, open), open);
     });
 
-    it(`${name}: a Service that selects all revisions is read back as a difference`, () => {
+    it(`${name}: a Service that selects all revisions is read back as a different route`, () => {
       const route = { weights: { 'api-old': 100 } };
-      const objects = structuredClone(router.render(api, route, kept));
+      const objects = structuredClone(router.render(api, route, retained));
       const service = objects.find(({ kind, metadata }) => kind === 'Service' && metadata.name === 'api')!;
       service.spec = { selector: {} };
       const read = router.read(api, (type, name) =>
@@ -102,7 +102,7 @@ describe('traffic routers', () => {
       fc.assert(
         fc.property(exactRoute, (route) => {
           const auth = { service: 'api-auth', servesHttps: false };
-          const objects = router.render(api, route, kept, { auth });
+          const objects = router.render(api, route, retained, { auth });
           const served = (url: string, headers = {}) =>
             ruleFor(resolve(objects.at(-1)!), { url, headers })!.destinations.map(({ service }) => service);
           for (const url of ['/auth', '/auth/login', '/auth/login?next=/'])
@@ -118,7 +118,7 @@ describe('traffic routers', () => {
   }
 
   it('Istio: the VirtualService has the host of the Service on gateway mesh', () => {
-    const { hosts, gateways } = istio.render(withTraffic('Istio'), all, kept).at(-1)!.spec as Record<
+    const { hosts, gateways } = istio.render(withTraffic('Istio'), all, retained).at(-1)!.spec as Record<
       string,
       string[]
     >;
@@ -126,17 +126,17 @@ describe('traffic routers', () => {
     assert.deepEqual(gateways, ['infra/public', 'mesh']);
   });
 
-  it('Istio: a host or gateway of the spec that is the one of the mesh is there once, as Istio rejects duplicates', () => {
+  it('Istio: a host or gateway of the spec that equals that of the mesh is written once, as Istio rejects duplicates', () => {
     const service = `api.${api.metadata.namespace}.svc.cluster.local`;
     const traffic = { provider: 'Istio', hosts: ['api', service, 'api.example.com'], gateways: ['mesh'] };
     const own = { ...api, spec: { ...api.spec, traffic } } as unknown as typeof api;
-    const { hosts, gateways } = istio.render(own, all, kept).at(-1)!.spec as Record<string, string[]>;
+    const { hosts, gateways } = istio.render(own, all, retained).at(-1)!.spec as Record<string, string[]>;
     assert.deepEqual(hosts, ['api.example.com', service]);
     assert.deepEqual(gateways, ['mesh']);
   });
 
-  it('GatewayAPI: the HTTPRoute has the Service as a parent beside its Gateways', () => {
-    const { parentRefs } = gatewayApi.render(withTraffic('GatewayAPI'), all, kept).at(-1)!.spec as {
+  it('GatewayAPI: the HTTPRoute has the Service as a parent in addition to its Gateways', () => {
+    const { parentRefs } = gatewayApi.render(withTraffic('GatewayAPI'), all, retained).at(-1)!.spec as {
       parentRefs: object[];
     };
     assert.deepEqual(parentRefs, [
@@ -149,7 +149,7 @@ describe('traffic routers', () => {
     const { namespace } = api.metadata;
     const gateways = ['public', `${namespace}/public`, 'infra/public'];
     const own = { ...api, spec: { ...api.spec, traffic: { provider: 'GatewayAPI', hosts: [], gateways } } };
-    const { parentRefs } = gatewayApi.render(own as unknown as typeof api, all, kept).at(-1)!.spec as {
+    const { parentRefs } = gatewayApi.render(own as unknown as typeof api, all, retained).at(-1)!.spec as {
       parentRefs: { namespace?: string; name: string }[];
     };
     assert.deepEqual(
@@ -158,7 +158,7 @@ describe('traffic routers', () => {
     );
   });
 
-  it("a route of the user's own that does not serve the mesh has one of ours beside it for the mesh", () => {
+  it("the operator adds a route for the mesh if the user's own route does not serve the mesh", () => {
     const metadata = { name: 'mine', namespace: api.metadata.namespace };
     const cases: [TrafficRouter, object, object][] = [
       [istio, { hosts: ['shop.example.com'], gateways: ['public'] }, { hosts: ['api'], gateways: ['mesh'] }],
@@ -169,14 +169,14 @@ describe('traffic routers', () => {
         const live = { apiVersion: 'v1', kind: 'Route', metadata, spec } as KubeObject;
         const traffic = { provider: 'Istio', routeRef: { name: 'mine' } };
         const own = { ...api, spec: { ...api.spec, traffic } } as unknown as typeof api;
-        return router.render(own, all, kept, { userRoute: live }).map((one) => one.metadata.name);
+        return router.render(own, all, retained, { userRoute: live }).map((one) => one.metadata.name);
       };
       assert.ok(names(outside).includes('api-mesh'));
       assert.ok(!names(inside).includes('api-mesh'));
     }
   });
 
-  it('None pins the Service to one revision, opens it to both, or leads nowhere', () => {
+  it('None: the Service selects one revision, both revisions, or no pods', () => {
     assert.deepEqual(roundTrip(none, { weights: { 'api-old': 100 } }), { weights: { 'api-old': 100 } });
     assert.deepEqual(roundTrip(none, { weights: { 'api-old': 50, 'api-new': 50 }, byPods: true }), {
       weights: {},
@@ -186,10 +186,10 @@ describe('traffic routers', () => {
   });
 
   it('Istio has a subset for every revision that has pods', () => {
-    const [, , rule] = istio.render(api, { weights: { 'api-old': 100 } }, kept);
+    const [, , rule] = istio.render(api, { weights: { 'api-old': 100 } }, retained);
     assert.deepEqual(
       (rule!.spec as { subsets: { name: string }[] }).subsets.map(({ name }) => name),
-      kept,
+      retained,
     );
   });
 });

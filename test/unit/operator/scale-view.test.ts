@@ -1,4 +1,4 @@
-/** What an autoscaler would answer during a delivery: by Kubernetes' formula, on what the operator writes. */
+/** Replicas that an autoscaler calculates during a delivery: Kubernetes' formula, with the operator's objects. */
 import assert from 'node:assert/strict';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
@@ -21,7 +21,7 @@ const STRATEGIES: readonly StrategyType[] = ['Canary', 'BlueGreen', 'RollingUpda
 const WEIGHTS = [1, 10, 50, 99];
 const OWNERS: readonly Owner[] = ['ours', 'of the user'];
 const BOUNDS = { min: 3, max: 20 };
-/** Three pods at the minimum, with a load that asks for two or three. 1 is the target itself. */
+/** Load as a fraction of the target. With three pods, the minimum, none of these scales up. */
 const LOADS = [0.1, 0.66, 0.95, 1];
 
 const METRICS: Record<Kind, ScaleMetric> = {
@@ -47,7 +47,7 @@ const cluster = (autoscalers: KubeObject[] = []): ClusterView => ({
 });
 
 interface Delivery {
-  seen: Observed;
+  observed: Observed;
   plan: DeliveryPlan;
 }
 
@@ -57,9 +57,9 @@ interface Options {
   replicas: Record<string, number>;
   weights: Record<string, number>;
   full: number;
-  /** Pods that exist, where these are not the desired ones. */
+  /** Existing pods. Default: the desired ones. */
   existing?: Record<string, number>;
-  /** Ready pods, where these are not the existing ones. */
+  /** Ready pods. Default: the existing ones. */
   ready?: Record<string, number>;
 }
 
@@ -77,9 +77,9 @@ function delivery({
   const api = pcfApi({ replicas: full, autoscaling: { horizontal } } as Partial<PcfApiSpec>);
   const theirs = { apiVersion: 'autoscaling/v2', kind: 'HorizontalPodAutoscaler', metadata: { name: 'web' } };
   const autoscalers = owner === 'ours' ? [] : [{ ...theirs, spec: { metrics } } as KubeObject];
-  const seen = observe(api, cluster(autoscalers));
+  const observed = observe(api, cluster(autoscalers));
   const view = { migration: 'Disabled' as const };
-  seen.delivery.revisions = Object.entries(existing).map(([name, pods]) => ({
+  observed.delivery.revisions = Object.entries(existing).map(([name, pods]) => ({
     ...{ ...view, name, replicas: replicas[name] ?? 0, pods, ready: ready[name] ?? 0 },
   }));
   const isPromoted = replicas.old === undefined;
@@ -88,14 +88,14 @@ function delivery({
     ...{ replicas, route: { weights }, decisions: [] },
     traffic: { desiredWeight: weights.new ?? 0, effectiveWeight: weights.new ?? 0, verified: true },
   };
-  return { seen, plan };
+  return { observed, plan };
 }
 const BOUNDS_SPEC = { minReplicas: BOUNDS.min, maxReplicas: BOUNDS.max };
 
 const SUMMARY = { phase: 'Canary', reason: 'Canary', message: 'a canary', verdict: 'InProgress' } as const;
 
-function statusFor({ seen, plan }: Delivery) {
-  return statusOf(seen, plan, { ...SUMMARY } as never, findIssues(seen, [], plan), [], 0);
+function statusFor({ observed, plan }: Delivery) {
+  return statusOf(observed, plan, { ...SUMMARY } as never, findIssues(observed, [], plan), [], 0);
 }
 
 function podsAt(strategy: StrategyType, weight: number, full: number): Record<string, number> {
@@ -105,8 +105,12 @@ function podsAt(strategy: StrategyType, weight: number, full: number): Record<st
   return { old: stable, new: update };
 }
 
-/** What the autoscaler answers. `load` is of one revision with `full` pods, as a part of the target. */
-function answer(made: Delivery, { kinds, owner, full, existing, replicas }: Options, load: number): number {
+/** Replicas that the autoscaler calculates. `load` is a fraction of the target of `full` pods. */
+function calculateReplicas(
+  made: Delivery,
+  { kinds, owner, full, existing, replicas }: Options,
+  load: number,
+): number {
   const status = statusFor(made);
   const pods = existing ?? replicas;
   const pinned = /pcf\.dev\/revision=(\w+)/.exec(status.selector ?? '')?.[1];
@@ -130,9 +134,9 @@ function answer(made: Delivery, { kinds, owner, full, existing, replicas }: Opti
   );
 }
 
-/** Of our own HorizontalPodAutoscaler. */
-function metricsWritten({ seen, plan }: Delivery): ScaleMetric[] {
-  const hpa = desiredObjects(seen, plan).find(({ kind }) => kind === 'HorizontalPodAutoscaler');
+/** Metrics of the HorizontalPodAutoscaler that the operator writes. */
+function metricsWritten({ observed, plan }: Delivery): ScaleMetric[] {
+  const hpa = desiredObjects(observed, plan).find(({ kind }) => kind === 'HorizontalPodAutoscaler');
   return (hpa as unknown as { spec: { metrics: ScaleMetric[] } }).spec.metrics;
 }
 
@@ -140,7 +144,7 @@ function namesOf(metrics: readonly ScaleMetric[]): string[] {
   return metrics.map((metric) => metricNames([metric]));
 }
 
-describe('the autoscaler during a delivery', () => {
+describe('autoscaler during a delivery', () => {
   const kinds: readonly (readonly Kind[])[] = [['cpu'], ['memory'], ['AverageValue'], ['Value']];
   const mixed: readonly (readonly Kind[])[] = [
     ['cpu', 'memory'],
@@ -149,7 +153,7 @@ describe('the autoscaler during a delivery', () => {
   for (const owner of OWNERS) {
     for (const metrics of [...kinds, ...mixed]) {
       for (const strategy of STRATEGIES) {
-        it(`${owner}, ${metrics.join(' and ')}, ${strategy}: replicas stay at constant load and follow a rise`, () => {
+        it(`${owner}, ${metrics.join(' and ')}, ${strategy}: replicas do not change at constant load, and increase with the load`, () => {
           for (const weight of WEIGHTS) {
             const full = BOUNDS.min;
             const replicas = podsAt(strategy, weight, full);
@@ -157,8 +161,8 @@ describe('the autoscaler during a delivery', () => {
             const options = { kinds: metrics, owner, replicas, weights, full };
             const made = delivery(options);
             for (const load of LOADS)
-              assert.equal(answer(made, options, load), full, `weight ${weight}, load ${load}`);
-            assert.ok(answer(made, options, 4) > full, `weight ${weight}: a rise scales up`);
+              assert.equal(calculateReplicas(made, options, load), full, `weight ${weight}, load ${load}`);
+            assert.ok(calculateReplicas(made, options, 4) > full, `weight ${weight}: more load scales up`);
           }
         });
       }
@@ -166,7 +170,7 @@ describe('the autoscaler during a delivery', () => {
   }
 
   for (const strategy of ['Canary', 'BlueGreen'] as const) {
-    it(`${strategy}, memory alone: the answer is that without a delivery, whatever the size and the load`, () => {
+    it(`${strategy}, memory only: the replicas equal those without a delivery, for any size and load`, () => {
       for (const full of [3, 5, 10]) {
         for (const weight of WEIGHTS) {
           const replicas = podsAt(strategy, weight, full);
@@ -175,8 +179,12 @@ describe('the autoscaler during a delivery', () => {
             for (const owner of OWNERS) {
               const options = { kinds: ['memory'] as const, owner, replicas, weights, full };
               const alone = { ...options, replicas: { old: full }, weights: { old: 100 } };
-              const expected = answer(delivery(alone), alone, load);
-              assert.equal(answer(delivery(options), options, load), expected, `${full} pods, ${load}`);
+              const expected = calculateReplicas(delivery(alone), alone, load);
+              assert.equal(
+                calculateReplicas(delivery(options), options, load),
+                expected,
+                `${full} pods, ${load}`,
+              );
             }
           }
         }
@@ -193,20 +201,24 @@ describe('the autoscaler during a delivery', () => {
   ];
   for (const owner of OWNERS) {
     for (const metrics of [...kinds, ...mixed]) {
-      it(`${owner}, ${metrics.join(' and ')}: one revision has the whole traffic, so the answer is that without a delivery`, () => {
+      it(`${owner}, ${metrics.join(' and ')}: the replicas equal those without a delivery while one revision has all traffic`, () => {
         for (const state of served) {
           for (const load of [0.2, 0.66, 0.95, 1, 1.05, 1.5, 1.9, 2, 2.1, 4]) {
             const options = { kinds: metrics, owner, full: 5, ...state };
             const alone = { ...options, replicas: { old: 5 }, weights: { old: 100 }, existing: { old: 5 } };
-            const expected = answer(delivery(alone), alone, load);
-            assert.equal(answer(delivery(options), options, load), expected, JSON.stringify([state, load]));
+            const expected = calculateReplicas(delivery(alone), alone, load);
+            assert.equal(
+              calculateReplicas(delivery(options), options, load),
+              expected,
+              JSON.stringify([state, load]),
+            );
           }
         }
       });
     }
   }
 
-  it('one revision has the whole traffic: no metric is left out, and no condition says so', () => {
+  it('no metric is omitted, and no condition reports an omission, while one revision has all traffic', () => {
     for (const owner of OWNERS) {
       for (const state of served) {
         const made = delivery({ kinds: ['cpu', 'memory'], owner, full: 5, ...state });
@@ -224,17 +236,17 @@ describe('the autoscaler during a delivery', () => {
       ...{ kinds: ['cpu', 'memory'] as const, owner: 'ours' as const, full: 3 },
       replicas: { old: 3, new: 3 },
     };
-    const { seen } = delivery({ ...options, weights: { old: 50, new: 50 } });
+    const { observed } = delivery({ ...options, weights: { old: 50, new: 50 } });
     const { plan } = delivery({ ...options, weights: { new: 100 } });
-    seen.api.status = statusFor(delivery({ ...options, weights: { old: 50, new: 50 } }));
-    assert.doesNotMatch(seen.api.status.selector ?? '', /revision=/);
-    assert.deepEqual(namesOf(metricsWritten({ seen, plan })), ['cpu']);
-    seen.api.status = statusFor({ seen, plan });
-    assert.match(seen.api.status.selector ?? '', /revision=new$/);
-    assert.deepEqual(namesOf(metricsWritten({ seen, plan })), ['cpu', 'memory']);
+    observed.api.status = statusFor(delivery({ ...options, weights: { old: 50, new: 50 } }));
+    assert.doesNotMatch(observed.api.status.selector ?? '', /revision=/);
+    assert.deepEqual(namesOf(metricsWritten({ observed, plan })), ['cpu']);
+    observed.api.status = statusFor({ observed, plan });
+    assert.match(observed.api.status.selector ?? '', /revision=new$/);
+    assert.deepEqual(namesOf(metricsWritten({ observed, plan })), ['cpu', 'memory']);
   });
 
-  it('a vertical autoscaler, or no metric at all: the pods of both revisions are selected, so that new pods are sized', () => {
+  it('a vertical autoscaler, or no metric: pods of both revisions are selected, so that new pods are sized', () => {
     const state = { full: 5, replicas: { old: 5, new: 5 }, weights: { old: 100 }, existing: ['old', 'new'] };
     const selected = (metrics: ScaleMetric[], isVertical: boolean) =>
       scaleView({ ...state, ready: state.replicas, stable: 'old' }, metrics, {
@@ -247,7 +259,7 @@ describe('the autoscaler during a delivery', () => {
     assert.equal(selected([METRICS.cpu], false), 'old');
   });
 
-  it('of the user, cpu and memory: the revision with more of the load is measured, so at least half of it', () => {
+  it('of the user, cpu and memory: the revision with more load is measured, which is at least half of the load', () => {
     for (const full of [3, 5, 10]) {
       for (const weight of [1, 10, 33, 50, 66, 90, 99]) {
         const replicas = podsAt('Canary', weight, full);
@@ -259,14 +271,17 @@ describe('the autoscaler during a delivery', () => {
         };
         const load = 3;
         const least = Math.ceil((full * load) / 2);
-        const answered = answer(delivery(options), options, load);
-        assert.ok(answered >= Math.min(BOUNDS.max, least), `${full} pods, weight ${weight}: ${answered}`);
-        assert.ok(answer(delivery(options), options, 0.66) <= full, `${full} pods, weight ${weight}`);
+        const calculated = calculateReplicas(delivery(options), options, load);
+        assert.ok(calculated >= Math.min(BOUNDS.max, least), `${full} pods, weight ${weight}: ${calculated}`);
+        assert.ok(
+          calculateReplicas(delivery(options), options, 0.66) <= full,
+          `${full} pods, weight ${weight}`,
+        );
       }
     }
   });
 
-  it('memory alone: the revision with the traffic is measured while the old one keeps its pods', () => {
+  it('memory only: the revision with the traffic is measured while the old one still has pods', () => {
     const retiring = { old: 3, new: 3 };
     const made = delivery({
       ...{ kinds: ['memory'], owner: 'of the user', full: 3, replicas: retiring, weights: { new: 100 } },
@@ -274,7 +289,7 @@ describe('the autoscaler during a delivery', () => {
     assert.match(statusFor(made).selector ?? '', /pcf\.dev\/revision=new$/);
   });
 
-  it('memory alone: a revision whose last pod still starts is not measured instead of one that has them all', () => {
+  it('memory only: a revision with all pods ready is preferred to one whose last pod is starting', () => {
     for (const owner of OWNERS) {
       const made = delivery({
         ...{ kinds: ['memory'], owner, full: 3, replicas: { old: 3, new: 3 }, ready: { old: 3, new: 2 } },
@@ -284,7 +299,7 @@ describe('the autoscaler during a delivery', () => {
     }
   });
 
-  it('status: reports the size of one revision, and says in a condition what is left out', () => {
+  it('status: reports the replicas of one revision, and the omitted metric in a condition', () => {
     const options = {
       ...{ kinds: ['cpu', 'memory'] as const, owner: 'ours' as const, full: 3 },
       ...{ replicas: { old: 3, new: 2 }, weights: { old: 50, new: 50 } },
@@ -306,8 +321,8 @@ describe('the autoscaler during a delivery', () => {
       ...{ kinds: ['cpu', 'memory'] as const, owner: 'of the user' as const, full: 3 },
       ...{ replicas: { old: 3, new: 2 }, weights: { old: 50, new: 50 } },
     };
-    const reported = ({ seen, plan }: Delivery) =>
-      findIssues(seen, [], plan).find(({ reason }) => reason === 'AutoscalerMetricsConflict')?.message;
+    const reported = ({ observed, plan }: Delivery) =>
+      findIssues(observed, [], plan).find(({ reason }) => reason === 'AutoscalerMetricsConflict')?.message;
     assert.match(reported(delivery(options)) ?? '', /remove memory from it, or use autoscaling\.horizontal/);
     assert.equal(reported(delivery({ ...options, replicas: { old: 3 } })), undefined);
     assert.equal(reported(delivery({ ...options, kinds: ['memory'] })), undefined);

@@ -23,8 +23,8 @@ const secret = (name: string, data: Record<string, string>, namespace = 'platfor
   stringData: data,
 });
 
-describe('the digest of a Secret', () => {
-  it('has the identity, the keys and a hash of each value, and no value in any form', () => {
+describe('Secret digest', () => {
+  it('contains the identity, the keys and a hash of each value, and no value in any encoding', () => {
     const digest = digestOf(secret('login', { url: VALUE, key: VALUE }));
     const { name, namespace, uid, resourceVersion } = digest.metadata;
     assert.deepEqual(Object.keys(digest).sort(), ['apiVersion', 'digests', 'kind', 'metadata']);
@@ -36,20 +36,25 @@ describe('the digest of a Secret', () => {
       assert.ok(!text.includes(form), form);
   });
 
-  it('changes with the value and tells nothing of an equal one in another Secret', () => {
-    const of = (name: string, value: string, namespace?: string) =>
+  it('changes with the value, and differs for an equal value in another Secret or namespace', () => {
+    const keyDigest = (name: string, value: string, namespace?: string) =>
       digestOf(secret(name, { key: value }, namespace)).digests.key;
-    assert.equal(of('login', VALUE), of('login', VALUE));
-    const all = [of('login', VALUE), of('login', 'other'), of('other', VALUE), of('login', VALUE, 'team')];
+    assert.equal(keyDigest('login', VALUE), keyDigest('login', VALUE));
+    const all = [
+      keyDigest('login', VALUE),
+      keyDigest('login', 'other'),
+      keyDigest('other', VALUE),
+      keyDigest('login', VALUE, 'team'),
+    ];
     assert.equal(new Set(all).size, all.length);
   });
 
-  it('of one without data has no keys', () => {
+  it('has no keys for a Secret without data', () => {
     const { data: _, ...empty } = secret('empty', {});
     assert.deepEqual(digestOf(empty).digests, {});
   });
 
-  it('is all that the operator keeps in its cache', async () => {
+  it('is cached instead of the Secret', async () => {
     const server = new FakeApiServer(SecretKind);
     const client = new KubeClient(await server.listen());
     const stop = new AbortController();
@@ -58,9 +63,9 @@ describe('the digest of a Secret', () => {
     server.put(secret('login', { url: VALUE }));
     set.start(stop.signal);
     try {
-      await eventually('the Secret is known', () => caches.secrets.list().length === 1);
+      await eventually('the Secret is cached', () => caches.secrets.list().length === 1);
       server.put(secret('login', { url: VALUE, more: VALUE }));
-      await eventually('the change is seen', () => /more/.test(JSON.stringify(caches.secrets.list())));
+      await eventually('the change is cached', () => /more/.test(JSON.stringify(caches.secrets.list())));
       assert.doesNotMatch(JSON.stringify(caches.secrets.list()), new RegExp(`${VALUE}|hush`));
     } finally {
       stop.abort();
@@ -71,23 +76,23 @@ describe('the digest of a Secret', () => {
   });
 });
 
-describe('Secrets that pods read as a whole', () => {
+describe('Secrets of envFrom and volumes', () => {
   const envFrom = [{ secretRef: { name: 'vendor' } }];
   const volumes = [{ name: 'keys', secret: { secretName: 'keys', optional: true } }];
   const secrets = { provider: 'Kubernetes', onChange: 'Rollout', refreshInterval: '1h' } as const;
   const api = pcfApi({ envFrom, volumes, secrets });
   const login = secret('pcf-api-secrets', { 'database-url': VALUE });
   const get =
-    (...there: ReturnType<typeof secret>[]) =>
+    (...existing: ReturnType<typeof secret>[]) =>
     (name: string) =>
-      there.filter(({ metadata }) => metadata.name === name).map(digestOf)[0];
+      existing.filter(({ metadata }) => metadata.name === name).map(digestOf)[0];
 
-  it('one that does not exist is missing, unless it is optional', () => {
+  it('are reported as missing if they do not exist, unless they are optional', () => {
     assert.deepEqual(missingSecrets(api, get(login)), [{ name: 'vendor' }]);
     assert.equal(secretsHash(api, get(login)), undefined);
   });
 
-  it('with onChange Rollout, a key that changes, is added or removed is a new revision', () => {
+  it('create a new revision with onChange Rollout if a key is changed, added or removed', () => {
     const contents: Record<string, string>[] = [{ a: VALUE }, { a: 'b3RoZXI=' }, { a: VALUE, b: VALUE }, {}];
     const hashes = contents.map((data) => secretsHash(api, get(login, secret('vendor', data))));
     const withOptional = secretsHash(

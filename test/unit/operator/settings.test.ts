@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readSettings } from '../../../operator/settings.js';
 
-/** Runs the real program, which reads its settings before anything else. */
+/** Runs the compiled operator, which reads its settings first. */
 function run(args: string[], env: Record<string, string> = {}) {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['dist/operator/main.js', ...args], {
     env: { PATH: process.env.PATH, ...env },
@@ -13,8 +13,8 @@ function run(args: string[], env: Record<string, string> = {}) {
 
 const read = (...args: string[]) => readSettings(['node', 'pcf-operator', ...args]);
 
-describe('settings of the operator', () => {
-  it('have defaults that are safe', () => {
+describe('operator settings', () => {
+  it('have safe defaults', () => {
     assert.deepEqual(read(), {
       namespaces: [],
       leaseNamespace: 'pcf-system',
@@ -33,7 +33,7 @@ describe('settings of the operator', () => {
     });
   });
 
-  it('take a namespace again and again, or several with commas', () => {
+  it('accept --namespace repeatedly, and comma-separated namespaces', () => {
     assert.deepEqual(read('--namespace', 'b', '--namespace', 'a,c', '--namespace', 'b').namespaces, [
       'a',
       'b',
@@ -41,17 +41,17 @@ describe('settings of the operator', () => {
     ]);
   });
 
-  it('take a burst of twice the rate where none is given', () => {
+  it('default the burst to twice the rate', () => {
     const { kubeApiQps, kubeApiBurst } = read('--kube-api-qps', '20');
     assert.deepEqual([kubeApiQps, kubeApiBurst], [20, 40]);
   });
 
-  it('name the command check-uninstall only where it is given', () => {
+  it('contain the command check-uninstall only if it is given', () => {
     assert.equal(read('check-uninstall', '--namespace', 'a').command, 'check-uninstall');
     assert.equal('command' in read(), false);
   });
 
-  it('come from the environment too, and a flag goes before it', () => {
+  it('are read from the environment, and a flag has precedence over its variable', () => {
     process.env.PCF_CONCURRENCY = '3';
     process.env.PCF_NAMESPACE = 'one,two';
     try {
@@ -65,7 +65,7 @@ describe('settings of the operator', () => {
     }
   });
 
-  it('run without a Lease where the variable says so, and not where it only is there', () => {
+  it('disable leader election if PCF_NO_LEADER_ELECTION is true, and reject values except true and false', () => {
     try {
       for (const [value, leaderElection] of [
         ['true', false],
@@ -99,7 +99,7 @@ describe('settings of the operator', () => {
     [['serve'], /'serve' is invalid .* Allowed choices are check-uninstall/],
     [['check-uninstall', 'now'], /too many arguments/],
   ] as const) {
-    it(`refuse ${args.join(' ')}, and say why`, () => {
+    it(`reject ${args.join(' ')}, with the cause`, () => {
       const { status, stderr } = run([...args]);
       assert.equal(status, 1);
       assert.match(stderr, message);
@@ -107,13 +107,13 @@ describe('settings of the operator', () => {
     });
   }
 
-  it('refuse a bad environment variable by its name', () => {
+  it('reject an invalid environment variable, and name it', () => {
     const { status, stderr } = run([], { PCF_PORT: 'http' });
     assert.equal(status, 1);
     assert.match(stderr, /PCF_PORT.* whole number/);
   });
 
-  it('explain themselves, with examples', () => {
+  it('have a --help with flags, variables, defaults and examples', () => {
     const { status, stdout } = run(['--help']);
     assert.equal(status, 0);
     for (const text of ['--kube-api-qps', '--namespace', 'PCF_RESYNC', 'Examples:', 'default: 8'])

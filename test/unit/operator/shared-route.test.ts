@@ -57,7 +57,7 @@ const httpRoute: KubeObject = {
   },
 };
 
-/** What the API server makes of an edit. */
+/** The object after the API server has applied a patch. */
 function patched(object: KubeObject, edit: RouteEdit | undefined): KubeObject {
   if (!edit) return object;
   const { metadata, spec } = edit.patch as {
@@ -103,13 +103,13 @@ const cases: [string, SharedRoute, KubeObject, string][] = [
   ['HTTPRoute', sharedHttpRoute, httpRoute, 'rules'],
 ];
 
-describe("a route of the user's own", () => {
+describe("user's own route", () => {
   const rulesOf = (object: KubeObject, list: string) => (object.spec as Record<string, Rule[]>)[list]!;
 
   for (const [kind, shared, theirs, list] of cases) {
     const read = (object: KubeObject) => shared.read(api, () => object);
 
-    it(`${kind}: follows any sequence of routes, is read back, and writes nothing twice`, () => {
+    it(`${kind}: any sequence of routes is written once per route, read back, and reverted on release`, () => {
       const property = fc.property(fc.array(routes, { minLength: 1, maxLength: 5 }), (sequence) => {
         let live = theirs;
         for (const route of sequence) {
@@ -118,13 +118,13 @@ describe("a route of the user's own", () => {
           assert.equal(shared.follow(api, live, route), undefined);
         }
         const back = patched(live, shared.release(api, live));
-        assert.deepEqual(back.spec, theirs.spec, 'given back as it was');
+        assert.deepEqual(back.spec, theirs.spec, 'the original spec is restored');
         assert.equal(shared.release(api, back), undefined);
       });
       fc.assert(property);
     });
 
-    it(`${kind}: what leads elsewhere, and all that is beside the destinations, is left alone`, () => {
+    it(`${kind}: rules for other backends, and fields except the destinations, are not changed`, () => {
       const live = patched(
         theirs,
         shared.follow(api, theirs, { weights: { [OLD]: 90, [NEW]: 10 }, header: NEW }),
@@ -138,7 +138,7 @@ describe("a route of the user's own", () => {
       assert.match(JSON.stringify(header), /x-canary.*5s|5s.*x-canary/, 'the header rule keeps the timeout');
     });
 
-    it(`${kind}: tells somebody else's change from a route that we want otherwise now`, () => {
+    it(`${kind}: an edit by another client is drift, and a change of the desired route is not`, () => {
       const route = { weights: { [OLD]: 100 } };
       const live = patched(theirs, shared.follow(api, theirs, route));
       const reset = { ...live, spec: theirs.spec };
@@ -147,12 +147,12 @@ describe("a route of the user's own", () => {
       assert.equal(shared.follow(api, theirs, route)?.drifted, false);
     });
 
-    it(`${kind}: is written only if nobody changed it meanwhile`, () => {
+    it(`${kind}: a patch contains resourceVersion, so that it fails after a concurrent change`, () => {
       const edit = shared.follow(api, theirs, { weights: { [OLD]: 100 } })!;
       assert.equal((edit.patch as { metadata: { resourceVersion: string } }).metadata.resourceVersion, '7');
     });
 
-    it(`${kind}: an edit of the canary header leaves no rule of the old one behind`, () => {
+    it(`${kind}: a change of the canary header removes the rule of the old header`, () => {
       const route: RouteView = { weights: { [OLD]: 100 }, header: NEW };
       const live = patched(theirs, shared.follow(api, theirs, route));
       const header = { name: 'x-next', value: 'yes' };
@@ -166,7 +166,7 @@ describe("a route of the user's own", () => {
     });
   }
 
-  it('a rule that leads elsewhere too is not ours to change', () => {
+  it('a rule that also routes to another host is not managed', () => {
     const route = [
       { destination: { host }, weight: 50 },
       { destination: { host: 'other' }, weight: 50 },
@@ -176,7 +176,7 @@ describe("a route of the user's own", () => {
     assert.equal(sharedVirtualService.leadsHere(api, virtualService), true);
   });
 
-  it('where rules differ, each revision counts with the most that any rule gives it', () => {
+  it('the weight of a revision is the maximum over all rules, if rules differ', () => {
     const live = patched(
       virtualService,
       sharedVirtualService.follow(api, virtualService, { weights: { [OLD]: 100 } }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 
-/** Runs a program that sees client-node as the operator does, and returns the JSON that it prints. */
+/** Runs a program that loads client-node as the operator does, and returns the JSON that it prints. */
 function evaluate(program: string): unknown {
   const args = ['--import', './dist/operator/slim-client.js', '--input-type=module', '--eval', program];
   const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
@@ -10,7 +10,7 @@ function evaluate(program: string): unknown {
 }
 
 describe('client-node without its models', () => {
-  it('reads a kubeconfig, credentials and all', () => {
+  it('reads a kubeconfig with credentials', () => {
     const answer = evaluate(`
       import { KubeConfig } from '@kubernetes/client-node';
       const config = new KubeConfig();
@@ -27,7 +27,7 @@ describe('client-node without its models', () => {
     assert.deepEqual(answer, { authorization: 'Bearer bearer', ca: 'CA' });
   });
 
-  it('carries the base class of the operator', () => {
+  it('supports the base class of the operator', () => {
     const answer = evaluate(`
       import dotI from '@dot-i/k8s-operator';
       class Mine extends dotI.default { async init() {} }
@@ -36,7 +36,7 @@ describe('client-node without its models', () => {
     assert.equal(answer, 'function');
   });
 
-  it('is the smaller by far', () => {
+  it('does not contain models and generated APIs', () => {
     const answer = evaluate(`
       const { AppsV1Api, V1Pod } = await import('@kubernetes/client-node');
       console.log(JSON.stringify([V1Pod === undefined, AppsV1Api?.toString()]));

@@ -24,20 +24,20 @@ const empty: ClusterView = {
 
 const NO_IMAGE = { state: { waiting: { reason: 'ImagePullBackOff', message: 'not found' } } };
 
-/** The status that the operator writes at this time, given the one before. */
-function look(api: PcfApi, at: string, caches = empty) {
+/** The status that the operator writes at this time, with the previous status in `api`. */
+function statusAt(api: PcfApi, at: string, caches = empty) {
   const now = Date.parse(at);
-  const seen = observe(api, caches);
-  const settings = deliverySpecOf(api, seen.router);
-  const planned = plan({ ...seen.delivery, routeAgeMs: 0 }, settings, now);
-  return statusOf(seen, planned, summarize(seen, planned, now), [], [], now);
+  const observed = observe(api, caches);
+  const settings = deliverySpecOf(api, observed.router);
+  const planned = plan({ ...observed.delivery, routeAgeMs: 0 }, settings, now);
+  return statusOf(observed, planned, summarize(observed, planned, now), [], [], now);
 }
 
-/** The status during a canary at 10 %, with three pods of the stable revision of which some are ready. */
+/** The status during a canary at 10 %. The stable revision has three pods, some of them ready. */
 function canaryStatus(ready: number, spec: Partial<PcfApiSpec> = {}) {
   const api = pcfApi({ image: 'registry.example.com/pcf-api:1.1.0', canaryWeight: 10, ...spec });
-  const seen = observe(api, empty);
-  const { target: update } = seen.delivery;
+  const observed = observe(api, empty);
+  const { target: update } = observed.delivery;
   const plan: DeliveryPlan = {
     position: { stable: 'api-stable', update },
     replicas: { 'api-stable': 3, [update]: 1 },
@@ -51,7 +51,12 @@ function canaryStatus(ready: number, spec: Partial<PcfApiSpec> = {}) {
     { ...view, name: update, replicas: 1, ready: 1 },
   ];
   const trouble = new Map([['api-stable', "web-2 can't be scheduled: 0/1 nodes are available"]]);
-  const now: Observed = { ...seen, missingSecrets: [], trouble, delivery: { ...seen.delivery, revisions } };
+  const now: Observed = {
+    ...observed,
+    missingSecrets: [],
+    trouble,
+    delivery: { ...observed.delivery, revisions },
+  };
   const at = Date.parse('2026-11-23T12:00:00Z');
   const verdict = summarize(now, plan, at);
   const status = statusOf(now, plan, verdict, findIssues(now, [], plan), [], at);
@@ -59,7 +64,7 @@ function canaryStatus(ready: number, spec: Partial<PcfApiSpec> = {}) {
   return { phase: status.phase, ready: conditions.get('Ready'), degraded: conditions.get('Degraded') };
 }
 
-describe('the status: pods of the stable revision that are not ready during a canary', () => {
+describe('status with unready pods of the stable revision during a canary', () => {
   it('is Degraded and not Ready, with the reason of the pods', () => {
     const { phase, ready, degraded } = canaryStatus(1);
     assert.deepEqual([phase, ready?.status, ready?.reason], ['Degraded', 'False', 'PodsNotReady']);
@@ -73,37 +78,37 @@ describe('the status: pods of the stable revision that are not ready during a ca
     assert.deepEqual([ready?.reason, degraded?.reason], ['Paused', 'PodsNotReady']);
   });
 
-  it('is Ready where all of them are', () => {
+  it('is Ready if all pods are ready', () => {
     const { phase, ready, degraded } = canaryStatus(3);
     assert.deepEqual([phase, ready?.status, degraded?.status], ['Canary', 'True', 'False']);
   });
 });
 
-describe('the status', () => {
-  it('says since when it waits, in the same words for as long as it does', () => {
+describe('status', () => {
+  it('contains the start of a wait, and does not change during the wait', () => {
     const api = pcfApi();
-    api.status = look(api, '2026-11-23T12:00:00Z');
+    api.status = statusAt(api, '2026-11-23T12:00:00Z');
     const [ready] = api.status.conditions ?? [];
     assert.equal(api.status.reason, 'SecretMissing');
     assert.match(ready?.message ?? '', /does not exist since 2026-11-23T12:00:00Z; no pod is started/);
-    const { conditions, since } = look(api, '2026-11-23T12:05:00Z');
+    const { conditions, since } = statusAt(api, '2026-11-23T12:05:00Z');
     assert.deepEqual({ conditions, since }, { conditions: api.status.conditions, since: api.status.since });
     api.status.reason = 'Ready';
-    const again = look(api, '2026-11-23T12:10:00Z');
-    assert.equal(again.since, '2026-11-23T12:10:00Z', 'it came again');
+    const again = statusAt(api, '2026-11-23T12:10:00Z');
+    assert.equal(again.since, '2026-11-23T12:10:00Z', 'a new wait has a new start');
   });
 
-  it('reports zero replicas where no pod serves, and what a new revision waits for', () => {
+  it('reports zero replicas if no pod serves, and as the cause if a new revision waits', () => {
     const api = pcfApi({ replicas: 0 });
     const { target } = observe(api, empty).delivery;
     const message = (weight?: number) => {
-      const seen = { ...observe(api, empty), missingSecrets: [] };
-      const delivery = { ...seen.delivery, startable: true };
+      const observed = { ...observe(api, empty), missingSecrets: [] };
+      const delivery = { ...observed.delivery, startable: true };
       const position = { stable: weight === undefined ? target : 'api-stable', update: weight && target };
-      const given = { ...seen, delivery: { ...delivery, position } } as Observed;
+      const given = { ...observed, delivery: { ...delivery, position } } as Observed;
       const revisions = delivery.revisions.map((one) => ({ ...one, migration: 'Succeeded' as const }));
       given.delivery.revisions = [...revisions, { ...revisions[0]!, name: 'api-stable' }];
-      const settings = { ...deliverySpecOf(api, seen.router), canaryWeight: weight };
+      const settings = { ...deliverySpecOf(api, observed.router), canaryWeight: weight };
       const planned = plan({ ...given.delivery, routeAgeMs: 0 }, settings, Date.now());
       planned.traffic.verified = true;
       return summarize(given, planned, Date.now()).message;
@@ -115,7 +120,7 @@ describe('the status', () => {
     );
   });
 
-  it('says what keeps the pod of a contract from beginning', () => {
+  it('reports the cause if the pod of a contract migration cannot start', () => {
     const api = pcfApi();
     const { target: stable } = observe(api, empty).delivery;
     const job = `${stable}-contract`;
@@ -138,12 +143,12 @@ describe('the status', () => {
     };
     api.status = { delivery: { stable, promotedAt: '2026-11-23T12:00:00Z' } };
     const ownedBy: ClusterView['ownedBy'] = ({ kind }) => (made[kind] ? [made[kind]] : []);
-    const { migration } = look(api, '2026-11-23T12:05:00Z', { ...empty, ownedBy });
+    const { migration } = statusAt(api, '2026-11-23T12:05:00Z', { ...empty, ownedBy });
     assert.equal(migration?.phase, 'contract');
     assert.equal(migration?.message, 'm: ImagePullBackOff: not found');
   });
 
-  it('says what an aborted revision keeps of the traffic where the route can not be written', () => {
+  it('reports the traffic of an aborted revision if the route cannot be written', () => {
     const api = pcfApi();
     const { target } = observe(api, empty).delivery;
     const failed = {
@@ -153,12 +158,12 @@ describe('the status', () => {
       at: '2026-11-23T12:00:00Z',
     };
     api.status = { delivery: { stable: 'api-old', failed } };
-    const seen = { ...observe(api, empty), missingSecrets: [] };
+    const observed = { ...observe(api, empty), missingSecrets: [] };
     const now = Date.parse('2026-11-23T12:05:00Z');
-    const planned = plan({ ...seen.delivery, routeAgeMs: 0 }, deliverySpecOf(api, seen.router), now);
+    const planned = plan({ ...observed.delivery, routeAgeMs: 0 }, deliverySpecOf(api, observed.router), now);
     const traffic = { desiredWeight: 0, effectiveWeight: 40, verified: false, reason: 'change freeze' };
     const { message } = summarize(
-      seen,
+      observed,
       { ...planned, position: { stable: 'api-old', failed }, traffic },
       now,
     );

@@ -7,7 +7,7 @@ const pcfApi = (namespace: string, name: string, finalizers?: string[]): KubeObj
   ...{ apiVersion: 'pcf.dev/v1alpha1', kind: 'PcfApi', metadata: { name, namespace, finalizers } },
 });
 
-/** A client whose cluster has these. */
+/** Client of a cluster with these objects. */
 function clientOf(objects: KubeObject[]) {
   const list = async (_type: unknown, { namespace }: { namespace?: string } = {}): Promise<KubeList> => ({
     metadata: { resourceVersion: '1' },
@@ -17,21 +17,21 @@ function clientOf(objects: KubeObject[]) {
 }
 
 describe('check-uninstall', () => {
-  const held = pcfApi('platform', 'api', ['pcf.dev/cleanup']);
+  const withFinalizer = pcfApi('platform', 'api', ['pcf.dev/cleanup']);
 
-  it('names the PcfApis that need the operator to be deleted, and the way around', async () => {
-    const obstacle = await uninstallObstacle(clientOf([held, pcfApi('platform', 'free')]), []);
+  it('names the PcfApis whose deletion requires the operator, and the workaround', async () => {
+    const obstacle = await uninstallObstacle(clientOf([withFinalizer, pcfApi('platform', 'free')]), []);
     assert.match(obstacle ?? '', /^1 PcfApis exist, .*pcf\.dev\/cleanup .*: platform\/api\. .*--no-hooks$/);
   });
 
-  it('passes without PcfApis in the namespaces that are watched, and without the CRD', async () => {
-    assert.equal(await uninstallObstacle(clientOf([held]), ['payments']), undefined);
+  it('passes without PcfApis in the watched namespaces, and without the CRD', async () => {
+    assert.equal(await uninstallObstacle(clientOf([withFinalizer]), ['payments']), undefined);
     assert.equal(await uninstallObstacle(clientOf([]), []), undefined);
     const missing = async () => Promise.reject(new KubeApiError(404, 'NotFound', 'no such kind'));
     assert.equal(await uninstallObstacle({ list: missing }, []), undefined);
   });
 
-  it('fails where the PcfApis can not be listed', async () => {
+  it('fails if the PcfApis cannot be listed', async () => {
     const forbidden = async () => Promise.reject(new KubeApiError(403, 'Forbidden', 'no'));
     await assert.rejects(uninstallObstacle({ list: forbidden }, []), /no/);
   });

@@ -5,15 +5,15 @@ import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 const object = (kind: string): KubeObject => ({ apiVersion: 'v1', kind, metadata: { name: kind } });
 const waves = (...kinds: string[]) => wavesOf(kinds.map(object)).map((wave) => wave.map(({ kind }) => kind));
 
-describe('objects are written', () => {
-  it('together where none needs another, pods after what they read', () => {
+describe('wavesOf', () => {
+  it('writes independent objects together, and pods after the objects that they read', () => {
     assert.deepEqual(waves('ServiceAccount', 'ConfigMap', 'Service', 'Job', 'Deployment', 'NetworkPolicy'), [
       ['ServiceAccount', 'ConfigMap', 'Service'],
       ['Job', 'Deployment', 'NetworkPolicy'],
     ]);
   });
 
-  it('with the route alone: after what it leads to, and before what follows from it', () => {
+  it('writes the route alone, after its backends and before the pods', () => {
     assert.deepEqual(waves('ConfigMap', 'Service', 'DestinationRule', 'VirtualService', 'Deployment'), [
       ['ConfigMap', 'Service', 'DestinationRule'],
       ['VirtualService'],
@@ -21,7 +21,7 @@ describe('objects are written', () => {
     ]);
   });
 
-  it('one after another where there are several routes', () => {
+  it('writes several routes one after another', () => {
     assert.deepEqual(waves('HTTPRoute', 'Ingress', 'Deployment'), [
       ['HTTPRoute'],
       ['Ingress'],
