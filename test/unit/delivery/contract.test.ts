@@ -138,10 +138,10 @@ describe('plan, contract migrations', () => {
   });
 
   it('in mode Manual, starts the contract only with an approval of this promotion', () => {
-    const retry = planFor({}, soaked, { approval: true });
-    assert.equal(retry.approval, `new@${promotedAt}/contract/1`);
-    assert.equal(retry.job, undefined);
-    const requests = { approve: retry.approval };
+    const waiting = planFor({}, soaked, { approval: true });
+    assert.equal(waiting.approval, `new@${promotedAt}/contract/1`);
+    assert.equal(waiting.job, undefined);
+    const requests = { approve: waiting.approval };
     assert.equal(planFor({}, soaked, { approval: true, requests }).job?.stage, 'contract');
     const older = { approve: 'new@2026-11-22T10:00:00.000Z/contract/1' };
     assert.equal(planFor({}, soaked, { approval: true, requests: older }).job, undefined);
@@ -256,9 +256,9 @@ describe('plan, rollback floor', () => {
       retry,
     );
     assert.deepEqual([retried.update, retried.attempt, retried.rerunMigrations], ['newer', 3, true]);
-    const { position: restarted } = planFor({ target: 'newer', position: after, revisions });
+    const { position: newDelivery } = planFor({ target: 'newer', position: after, revisions });
     assert.deepEqual(
-      [restarted.attempt, restarted.rerunMigrations],
+      [newDelivery.attempt, newDelivery.rerunMigrations],
       [undefined, undefined],
       'a delivery without a failure does not rerun the migrations',
     );

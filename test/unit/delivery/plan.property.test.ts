@@ -205,12 +205,12 @@ const wholeDelivery = fc
       event('Jobs and pods succeed, 2 s pass', (c) => c.succeed(2_000)),
     ]).flat(),
   ]);
-const chapter = fc.oneof(
+const segment = fc.oneof(
   { weight: 10, arbitrary: step.map((one) => [one]) },
   { weight: 1, arbitrary: wholeDelivery },
 );
-const chapters = fc.array(chapter, { maxLength: 60, size: 'large' });
-const history = fc.record({ with: settings, steps: chapters.map((all) => all.flat()) });
+const segments = fc.array(segment, { maxLength: 60, size: 'large' });
+const history = fc.record({ with: settings, steps: segments.map((all) => all.flat()) });
 
 /** One reconcile with the state before and after it. */
 interface Moment {
