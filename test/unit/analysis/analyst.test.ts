@@ -169,7 +169,7 @@ describe('Analyst.look', () => {
     assert.deepEqual([second.metrics[1]?.verdict, second.metrics[1]?.measurements], ['Running', 0]);
   });
 
-  it('schedules the same measurement again while the status can not be written', () => {
+  it('schedules the same measurement again while the status cannot be written', () => {
     look(START);
     const [first] = requested.map(({ due }) => due);
     look(START + 5);

@@ -31,7 +31,7 @@ function verdictOf(outcomes: Measurement['outcome'][], given: Record<string, unk
   return judge([plannedMetric(given)], results, now).verdict;
 }
 
-describe('due', () => {
+describe('due measurements', () => {
   const metric = plannedMetric();
 
   it('returns the first measurement after the initial delay, and the next ones an interval apart', () => {

@@ -45,11 +45,11 @@ describe('LiveStream', () => {
     picture = { list: [1], detail: { a: 2 } };
     stream!.changed();
     stream!.changed();
-    await eventually('the change', () => text.includes('{"a":2}'));
+    await eventually('the changed event', () => text.includes('{"a":2}'));
     stream!.changed();
     picture = { list: [2], detail: { a: 2 } };
     stream!.changed();
-    await eventually('the list', () => text.includes('[2]'));
+    await eventually('the list event', () => text.includes('[2]'));
     assert.deepEqual(events(), ['beat', 'list', 'detail', 'detail', 'list']);
   });
 
@@ -62,7 +62,7 @@ describe('LiveStream', () => {
     server!.close();
     picture = { list: [1], detail: { a: 3 } };
     await open({}, id);
-    await eventually('the change', () => text.includes('{"a":3}'));
+    await eventually('the changed event', () => text.includes('{"a":3}'));
     assert.deepEqual(events(), ['beat', 'detail']);
   });
 

@@ -42,7 +42,7 @@ describe('dashboard view', () => {
   it('detail returns the steps with their state', () => {
     const steps = [5, 50, 80].map((weight) => ({ weight, hold: '2m', pause: false }));
     const api = pcfApi({ strategy: { type: 'Canary', canary: { steps, scaleDownDelay: '30s' } } });
-    api.status = { step: { index: 1, of: 3, weight: 50, waitingFor: 'its weight to be in force' } };
+    api.status = { step: { index: 1, of: 3, weight: 50, waitingFor: 'its weight to be in effect' } };
     const result = detail({ api, pods: [], events: [], weights: [] });
     assert.deepEqual(
       result.steps?.stages.map(({ weight, holdMs, state }) => [weight, holdMs, state]),

@@ -28,12 +28,12 @@ function revision(name: string, number: number, view: Partial<RevisionView> = {}
   const contract = { state: 'Absent', hook: 'Disabled', attempt: 1 } as const;
   return { name, number, image: `image:${number}`, ...pods, migration: 'Succeeded', contract, ...view };
 }
-const gone = { replicas: 0, ready: 0, pods: 0 };
+const scaledDown = { replicas: 0, ready: 0, pods: 0 };
 
 function observation(over: Partial<Observation> = {}): Observation {
   return {
     target: 'new',
-    revisions: [revision('old', 1, gone), revision('new', 2)],
+    revisions: [revision('old', 1, scaledDown), revision('new', 2)],
     position,
     route: { weights: { new: 100 } },
     routeAgeMs: 60_000,
@@ -62,7 +62,7 @@ describe('plan, contract migrations', () => {
   });
 
   it('waits for the last pod that needs the old schema, including pods that are not ready or terminating', () => {
-    const leaving = { revisions: [revision('old', 1, { ...gone, pods: 1 }), revision('new', 2)] };
+    const leaving = { revisions: [revision('old', 1, { ...scaledDown, pods: 1 }), revision('new', 2)] };
     assert.equal(planFor(leaving).job, undefined);
     assert.equal(planFor(leaving).contract?.waitingFor, 'the last pod of old to terminate');
   });
@@ -123,7 +123,7 @@ describe('plan, contract migrations', () => {
 
   it('does not start a running contract Job twice after an operator crash', () => {
     const running = { state: 'Running', hook: 'Disabled', attempt: 2 } as const;
-    const revisions = [revision('old', 1, gone), revision('new', 2, { contract: running })];
+    const revisions = [revision('old', 1, scaledDown), revision('new', 2, { contract: running })];
     const found = planFor({ revisions });
     assert.equal(found.job, undefined);
     assert.deepEqual(found.position.contracted?.migrations, ['DropName1'], 'recorded because of the Job');
@@ -149,7 +149,7 @@ describe('plan, contract migrations', () => {
 
   it('retries a failed contract after an approval', () => {
     const failed = { state: 'Failed', hook: 'Disabled', attempt: 2 } as const;
-    const revisions = [revision('old', 1, gone), revision('new', 2, { contract: failed })];
+    const revisions = [revision('old', 1, scaledDown), revision('new', 2, { contract: failed })];
     assert.equal(planFor({ revisions }).job, undefined);
     const requests = { approve: planFor({ revisions }).approval };
     assert.deepEqual(planFor({ revisions }, soaked, { requests }).job, {
@@ -162,7 +162,7 @@ describe('plan, contract migrations', () => {
   it('starts the contract after the beforeContract hook succeeded', () => {
     const next = (hook: 'Absent' | 'Running' | 'Succeeded' | 'Failed') => {
       const contract = { state: 'Absent', hook, attempt: 1 } as const;
-      return planFor({ revisions: [revision('old', 1, gone), revision('new', 2, { contract })] });
+      return planFor({ revisions: [revision('old', 1, scaledDown), revision('new', 2, { contract })] });
     };
     assert.equal(next('Absent').job?.stage, 'hook');
     assert.equal(next('Absent').position.contracted, undefined, 'the schema is not contracted yet');
@@ -186,18 +186,18 @@ describe('plan, rollback floor', () => {
 
   it('cancels a delivery in progress when the spec changes to a revision below the floor', () => {
     const delivering = { ...after, update: 'newer', startedAt: promotedAt };
-    const revisions = [revision('old', 1, gone), revision('new', 2), revision('newer', 3)];
+    const revisions = [revision('old', 1, scaledDown), revision('new', 2), revision('newer', 3)];
     const { position, refused } = planFor({ target: 'old', position: delivering, revisions });
     assert.equal(position.update, undefined);
     assert.ok(refused);
   });
 
-  it('delivers a newer revision, refuses an old image with new settings, and aborts an image without the contract', () => {
-    const revisions = [revision('old', 1, gone), revision('new', 2), revision('newer', 3, gone)];
+  it('delivers a newer revision, refuses an old image with new settings, and aborts an image that lacks the contract migration', () => {
+    const revisions = [revision('old', 1, scaledDown), revision('new', 2), revision('newer', 3, scaledDown)];
     assert.equal(planFor({ target: 'newer', position: after, revisions }).position.update, 'newer');
-    const disguised = [...revisions.slice(0, 2), revision('again', 3, { ...gone, image: 'image:1' })];
+    const disguised = [...revisions.slice(0, 2), revision('again', 3, { ...scaledDown, image: 'image:1' })];
     assert.ok(planFor({ target: 'again', position: after, revisions: disguised }).refused);
-    const unknown = revision('branch', 3, { ...gone, contracts: [], ahead: ['DropName1'] });
+    const unknown = revision('branch', 3, { ...scaledDown, contracts: [], ahead: ['DropName1'] });
     const delivering = { ...after, update: 'branch', startedAt: promotedAt };
     const { decisions } = planFor({
       target: 'branch',
@@ -209,11 +209,11 @@ describe('plan, rollback floor', () => {
 
   it('aborts a revision whose migration report is unreadable, and delivers it after the report is readable', () => {
     const delivering = { ...after, update: 'quiet', startedAt: promotedAt };
-    const others = [revision('old', 1, gone), revision('new', 2)];
+    const others = [revision('old', 1, scaledDown), revision('new', 2)];
     const quiet = (view: Partial<RevisionView>) => ({
       target: 'quiet',
       position: delivering,
-      revisions: [...others, revision('quiet', 3, { ...gone, ...view })],
+      revisions: [...others, revision('quiet', 3, { ...scaledDown, ...view })],
     });
     const { decisions, position } = planFor(quiet({ unreported: true }));
     assert.equal(decisions[0]?.type === 'Aborted' && decisions[0].reason, 'BelowRollbackFloor');
@@ -231,7 +231,7 @@ describe('plan, rollback floor', () => {
 
   it('retries a failed delivery, and reruns its migrations with an unused attempt number', () => {
     const failed = { revision: 'newer', reason: 'AbortRequested', message: 'x', at: promotedAt };
-    const revisions = [revision('new', 2), revision('newer', 3, { ...gone, lastMigration: 2 })];
+    const revisions = [revision('new', 2), revision('newer', 3, { ...scaledDown, lastMigration: 2 })];
     const retry = { requests: { retry: `newer@${promotedAt}` } };
     const ready = [revision('new', 2), revision('newer', 3, { lastMigration: 2 })];
     const started = planFor(
@@ -268,7 +268,7 @@ describe('plan, rollback floor', () => {
 describe('isObsolete', () => {
   const at = { stable: 'new', update: 'newer' };
 
-  it('is true for a running migration of another delivery, except for a contract and its hook', () => {
+  it('is true for a migration of a revision that is neither stable nor being delivered, except for a contract and its hook', () => {
     assert.equal(isObsolete(at, 'newer', 'backfill'), false);
     assert.equal(isObsolete(at, 'new', 'backfill'), false);
     for (const stage of ['plan', 'expand', 'backfill'] as const)

@@ -210,7 +210,7 @@ export class ModelCluster {
   }
 
   private writes({ migrate, route, job, replicas, position }: DeliveryPlan): (() => void)[][] {
-    const gone = [...this.revisions.keys()].filter((name) => replicas[name] === undefined);
+    const removed = [...this.revisions.keys()].filter((name) => replicas[name] === undefined);
     const recorded = [...(migrate ? [migrate] : []), ...Object.keys(replicas), ...recordedAt(position)];
     return [
       [...new Set(recorded)].map(
@@ -225,7 +225,7 @@ export class ModelCluster {
               this.scale(name, count),
         ),
       ],
-      [...gone.map((name) => () => this.scale(name, 0)), ...(route ? [] : [() => this.removeRoute()])],
+      [...removed.map((name) => () => this.scale(name, 0)), ...(route ? [] : [() => this.removeRoute()])],
       [() => {}],
     ];
   }

@@ -289,10 +289,12 @@ describe('plan', () => {
     });
 
     it('routes to the new revision when no stable pod is ready and a third revision has pods', () => {
-      const gone = observation({
+      const unavailable = observation({
         revisions: [revision('old', { ready: 0 }), revision('new'), revision('older')],
       });
-      assert.deepEqual(plan(gone, { ...byReplicas, canaryWeight: 50 }, now).route, { weights: { new: 100 } });
+      assert.deepEqual(plan(unavailable, { ...byReplicas, canaryWeight: 50 }, now).route, {
+        weights: { new: 100 },
+      });
     });
   });
 

@@ -280,7 +280,7 @@ describe('migrationView, beforeContract hook', () => {
     const revision = { ...newRevision(api, 1), name: 'api-new' };
     return hookObject(api, revision, attempt);
   };
-  const ended = (object: KubeObject, type: string) => ({
+  const finished = (object: KubeObject, type: string) => ({
     ...object,
     status: { conditions: [{ type, status: 'True' }] },
   });
@@ -289,12 +289,12 @@ describe('migrationView, beforeContract hook', () => {
   it('is a Job of one promotion, and ignores the backup of an earlier promotion', () => {
     assert.equal(state().hook, 'Absent');
     assert.equal(state(hookOf(PROMOTED)).hook, 'Running');
-    assert.equal(state(ended(hookOf(PROMOTED), 'Complete')).hook, 'Succeeded');
-    assert.equal(state(ended(hookOf('2026-11-22T10:00:00.000Z'), 'Complete')).hook, 'Absent');
+    assert.equal(state(finished(hookOf(PROMOTED), 'Complete')).hook, 'Succeeded');
+    assert.equal(state(finished(hookOf('2026-11-22T10:00:00.000Z'), 'Complete')).hook, 'Absent');
   });
 
   it('is retried under another name after a failure', () => {
-    const failed = ended(hookOf(PROMOTED), 'Failed');
+    const failed = finished(hookOf(PROMOTED), 'Failed');
     assert.deepEqual([state(failed).hook, state(failed).attempt], ['Failed', 2]);
     assert.equal(state(failed, hookOf(PROMOTED, 2)).hook, 'Running');
   });
@@ -331,11 +331,11 @@ describe('migrationView, beforeContract hook', () => {
   });
 
   it('reports a hook failure that occurred after a contract failure', () => {
-    const failedJob = { ...ended(job('contract'), 'Failed'), kind: 'Job' };
+    const failedJob = { ...finished(job('contract'), 'Failed'), kind: 'Job' };
     const pod = run('api-new-contract', report({ outcome: 'failed', error: 'a view depends on it' }), 1);
     const before = [...expanded, failedJob, pod];
     assert.equal(viewFor(before, backed).contractError, 'a view depends on it');
-    const failedHook = ended(hookOf(PROMOTED, 2), 'Failed');
+    const failedHook = finished(hookOf(PROMOTED, 2), 'Failed');
     const hookPod = run(failedHook.metadata.name, 'no space for the backup', 1);
     const after = viewFor([...before, failedHook, hookPod], backed);
     assert.deepEqual(
@@ -352,7 +352,7 @@ describe('migrationView, beforeContract hook', () => {
         beforeContract: { backup: { cluster: 'pg', method: 'barmanObjectStore' } },
       },
     });
-    const job = ended(hookOf(PROMOTED), 'Complete');
+    const job = finished(hookOf(PROMOTED), 'Complete');
     assert.equal(viewFor([...expanded, job], api).contract.hook, 'Absent');
   });
 
@@ -387,7 +387,7 @@ describe('migrationJob', () => {
     assert.equal(make('backfill').spec.activeDeadlineSeconds, 86_400);
   });
 
-  it('fails immediately for exit codes that a retry can not resolve, and otherwise at its deadline', () => {
+  it('fails immediately for exit codes that a retry cannot resolve, and otherwise at its deadline', () => {
     const rules = (stage: 'expand' | 'backfill' | 'contract' | 'hook') => {
       const beforeContract = { job: { image: 'backup:1', env: [], timeout: '1h' } };
       const api = pcfApi({ migrations: { ...migrations('Automatic'), beforeContract } });

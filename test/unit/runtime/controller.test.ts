@@ -53,7 +53,7 @@ describe('Controller', () => {
     const { queue } = run(async (key) => {
       if (key === 'broken') {
         times += 1;
-        throw new Error('for ever');
+        throw new Error('permanent failure');
       }
       done.add(key);
       return {};

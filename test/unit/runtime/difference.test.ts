@@ -44,7 +44,7 @@ function pathsOf(desired: object, live: object, owned: FieldSet = ownedFields(de
 }
 
 describe('differences', () => {
-  it('returns none for equal objects', () => {
+  it('returns no paths for equal objects', () => {
     assert.deepEqual(pathsOf(deployment(), deployment()), []);
   });
 

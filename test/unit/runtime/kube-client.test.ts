@@ -104,7 +104,7 @@ describe('KubeClient', () => {
     await assert.rejects(connect().get(kind, 'ns', 'a'), { status: 502, reason: 'Unknown' });
   });
 
-  it('isInvalid is true for errors that a retry can not resolve', async () => {
+  it('isInvalid is true for errors that a retry cannot resolve', async () => {
     const untyped = 'failed to create typed patch object (a/b): .spec.x: field not declared in schema';
     for (const [status, message, again] of [
       [422, 'spec.x: Invalid value', true],

@@ -29,7 +29,7 @@ describe('ManagedProcess', () => {
   it('stop() sends SIGTERM, and SIGKILL after the timeout', async () => {
     const stubborn = node("process.on('SIGTERM', () => {}); console.log('up'); setInterval(() => {}, 1000)");
     stubborn.start();
-    await eventually('it handles signals', () => stubborn.lastLines() === 'up');
+    await eventually('the process handles signals', () => stubborn.lastLines() === 'up');
     assert.deepEqual(await stubborn.stop(100), { code: null, signal: 'SIGKILL' });
   });
 
