@@ -1,4 +1,4 @@
-/** `kubectl pcf migrate lint`, as it is called in a pipeline: the words and the exit code are what counts. */
+/** Output and exit code of `kubectl pcf migrate lint`, which CI pipelines depend on. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -26,7 +26,7 @@ describe('kubectl pcf migrate lint', function () {
 
   const drop = file('drop.sql', 'ALTER TABLE services DROP COLUMN owner;\n');
 
-  it('judges each file by the phase, says why and what to do instead, and fails', async () => {
+  it('checks each file by its phase, prints the cause and the remedy of a finding, and exits with 1', async () => {
     const fine = file('add.sql', 'ALTER TABLE services ADD COLUMN tier text;\n');
     const { code, stdout } = await lint(['-f', fine, drop]);
     assert.equal(code, 1);
@@ -37,7 +37,7 @@ describe('kubectl pcf migrate lint', function () {
     assert.equal((await lint(['-f', drop, '--phase', 'contract'])).code, 0);
   });
 
-  it('reads SQL on standard input, and heeds an exception that has a reason', async () => {
+  it('reads SQL from standard input, and accepts a lint:allow comment that has a reason', async () => {
     const allowed =
       '-- lint:allow drop-column: it never reached production\nALTER TABLE services DROP COLUMN owner;';
     assert.deepEqual(
@@ -46,7 +46,7 @@ describe('kubectl pcf migrate lint', function () {
     );
   });
 
-  it('takes the phase of a migration module from the module, its backfill included', async () => {
+  it('reads the phase of a migration module from the module, and of its backfill too', async () => {
     const migrations = 'dist/sandbox/story/split/migrations';
     const { code, stdout } = await lint([
       '-f',
@@ -63,7 +63,7 @@ describe('kubectl pcf migrate lint', function () {
     assert.match(found.stdout, /1795380000001-bad\.mjs: drop: DROP TABLE services/);
   });
 
-  it('says so when there is nothing to judge', async () => {
+  it('fails with a message when the file does not exist or the SQL has a syntax error', async () => {
     const missing = await lint(['-f', join(folder, 'nothing.sql')]);
     assert.notEqual(missing.code, 0);
     assert.match(missing.stderr, /nothing\.sql is not a file/);

@@ -22,7 +22,7 @@ describe('kubectl-pcf', () => {
     file(`apiVersion: pcf.dev/v1alpha1\nkind: PcfApi\nmetadata: { name: api }\nspec: ${spec}\n`);
   const good = `image: a, database: { secretRef: { name: s } }`;
 
-  it('reads every PcfApi of a file, past other objects, with the defaults of the schema', () => {
+  it('reads every PcfApi in a file, skips other objects, and sets the defaults of the schema', () => {
     const path = file(
       `apiVersion: v1\nkind: Secret\nmetadata: { name: s }\n---\napiVersion: pcf.dev/v1alpha1\nkind: PcfApi\nmetadata: { name: api }\nspec: { ${good} }\n`,
     );
@@ -33,20 +33,26 @@ describe('kubectl-pcf', () => {
   });
 
   for (const [what, [text, message]] of Object.entries({
-    'a field that is misspelt': [`{ ${good}, replcas: 2 }`, /spec\.replcas: .*did you mean replicas\?/],
-    'a nested one': [`{ ${good}, traffic: { provdier: None } }`, /spec\.traffic\.provdier: .*provider\?/],
-    'one in a list': [`{ ${good}, env: [{ name: A, valu: b }] }`, /spec\.env\.0\.valu: .*value\?/],
-    'a value out of bounds': [`{ ${good}, canaryWeight: 101 }`, /spec\.canaryWeight: .*got 101/],
+    'a misspelt field': [`{ ${good}, replcas: 2 }`, /spec\.replcas: .*did you mean replicas\?/],
+    'a misspelt nested field': [
+      `{ ${good}, traffic: { provdier: None } }`,
+      /spec\.traffic\.provdier: .*provider\?/,
+    ],
+    'a misspelt field in a list': [
+      `{ ${good}, env: [{ name: A, valu: b }] }`,
+      /spec\.env\.0\.valu: .*value\?/,
+    ],
+    'a value out of range': [`{ ${good}, canaryWeight: 101 }`, /spec\.canaryWeight: .*got 101/],
     'a missing field': ['{ image: a }', /spec\.database/],
-    'an off that YAML 1.1 reads as false': [
+    'an Off that YAML 1.1 parses as false': [
       `{ ${good}, autoscaling: { vertical: { mode: Off } } }`,
       /spec\.autoscaling\.vertical\.mode: .*got false/,
     ],
   } satisfies Record<string, [string, RegExp]>)) {
-    it(`names ${what}`, () => assert.throws(() => readManifests(manifest(text)), message));
+    it(`rejects ${what} with its path`, () => assert.throws(() => readManifests(manifest(text)), message));
   }
 
-  it('takes no other namespace for what names one, as kubectl', () => {
+  it('rejects a --namespace that differs from the namespace of the manifest, as kubectl does', () => {
     const path = file(
       `apiVersion: pcf.dev/v1alpha1\nkind: PcfApi\nmetadata: { name: api, namespace: platform }\nspec: { ${good} }\n`,
     );
@@ -54,26 +60,26 @@ describe('kubectl-pcf', () => {
     assert.throws(() => readManifests(path, { requested: 'half' }), /api is in namespace platform, not half/);
   });
 
-  it('says so when a file holds no PcfApi, or is not there', () => {
+  it('fails with a message when a file contains no PcfApi, does not exist or is invalid YAML', () => {
     assert.throws(() => readManifests(file('kind: Secret\n')), /contains no PcfApi/);
     assert.throws(() => readManifests(join(folder, 'nowhere')), /can't be read: ENOENT/);
     assert.throws(() => readManifests(file('a: [')), /pcfapi\.yaml: /);
   });
 
-  it('aligns columns, whatever colours they have', () => {
+  it('aligns columns that contain colour codes', () => {
     const text = table(['A', 'LONGER'], [['\u001b[31mred\u001b[39m', 'x']]);
     assert.equal(text, 'A     LONGER\n\u001b[31mred\u001b[39m   x');
   });
 
-  it('tells ages as kubectl does', () => {
+  it('prints ages as kubectl does', () => {
     const now = Date.parse('2026-11-23T12:00:00Z');
     const ages = ['11:59:01', '11:30:00', '06:00:00'].map((time) => age(`2026-11-23T${time}Z`, now));
     assert.deepEqual(ages, ['59s', '30m', '6h']);
     assert.equal(age('2026-11-20T12:00:00Z', now), '3d');
-    assert.equal(age('2026-11-23T12:00:09Z', now), '0s', 'a clock that is ahead');
+    assert.equal(age('2026-11-23T12:00:09Z', now), '0s', 'the clock of the server is ahead');
   });
 
-  it('shows what was asked, what is in force, why they differ, and what to fix', () => {
+  it('prints the desired weight, the effective weight, the reason for a difference, and the remedy of a problem', () => {
     const api = pcfApi();
     api.status = {
       observedGeneration: 2,
@@ -112,7 +118,7 @@ describe('kubectl-pcf', () => {
       return screen({ api, pods: [], events: [], outdatedTemplate: false });
     };
 
-    it('names the finalizer and a way out where no operator has reported the deletion', () => {
+    it('prints the finalizer and the command that removes it while no operator has reported the deletion', () => {
       const text = deleted(['pcf.dev/cleanup', 'example.com/keep'], { phase: 'Ready' });
       assert.match(text, /api in platform {3}Deleting\n/);
       assert.match(
@@ -125,7 +131,7 @@ describe('kubectl-pcf', () => {
       );
     });
 
-    it('shows what the operator reports, or the finalizers of others', () => {
+    it('prints the message of the operator, or the finalizers of other controllers', () => {
       const lastTransitionTime = '2026-11-23T12:00:00Z';
       const ready = { type: 'Ready', status: 'False' as const, reason: 'Deleting', lastTransitionTime };
       const message = 'being deleted since 2026-11-23T12:00:00Z, blocked: routes are frozen';

@@ -15,7 +15,7 @@ const refusal = (code: number, reason: string) => ({
   body: JSON.stringify({ kind: 'Status', code, reason, message: reason }),
 });
 
-describe("the operator's rights that doctor checks", () => {
+describe('RBAC permissions that kubectl pcf doctor checks', () => {
   interface Rule {
     apiGroups: string[];
     resources: string[];
@@ -26,7 +26,7 @@ describe("the operator's rights that doctor checks", () => {
     ...{ group, verb, resource: subresource ? `${resource}/${subresource}` : resource },
   }));
 
-  it('are among those that the chart gives', () => {
+  it('are all granted by the Helm chart', () => {
     for (const { group, resource, verb } of checked) {
       const isGiven = rules.some(
         ({ apiGroups, resources, verbs }) =>
@@ -36,7 +36,7 @@ describe("the operator's rights that doctor checks", () => {
     }
   });
 
-  it('are all of those for Events', () => {
+  it('include all verbs on Events that the Helm chart grants', () => {
     const given = rules.find(({ resources }) => resources.includes('events'));
     const verbs = checked.filter(({ resource }) => resource === 'events').map(({ verb }) => verb);
     assert.deepEqual(verbs, given?.verbs);
@@ -55,7 +55,7 @@ describe('kubectl pcf doctor', () => {
     rmSync(folder, { recursive: true });
   });
 
-  /** What the command prints of a PcfApi in a file. */
+  /** Returns the output of `kubectl pcf doctor` for a PcfApi in a file. */
   async function doctor(file: string): Promise<string> {
     const kubeconfig = join(folder, 'kubeconfig');
     const authority = Buffer.from(server.ca).toString('base64');
@@ -77,7 +77,7 @@ describe('kubectl pcf doctor', () => {
     return (await child.stdout.setEncoding('utf8').toArray()).join('');
   }
 
-  it('says of a cluster without our kinds, and without the optional ones, that it has none', async () => {
+  it('reports missing PcfApi and optional CRDs, and a missing operator', async () => {
     server.answer = ({ method }) => (method === 'GET' ? refusal(404, 'NotFound') : refusal(403, 'Forbidden'));
     const out = await doctor('deploy/samples/production.yaml');
     assert.match(out, /✗ +PcfApi CRD +it is not installed, or does not serve version v1alpha1/);
@@ -87,7 +87,7 @@ describe('kubectl pcf doctor', () => {
     assert.match(out, /- +operator permissions +your account may not create/);
   });
 
-  it('reports a Secret of envFrom that does not exist, and none that is optional', async () => {
+  it('reports a missing Secret of envFrom, except an optional one', async () => {
     server.answer = ({ method }) => (method === 'GET' ? refusal(404, 'NotFound') : refusal(403, 'Forbidden'));
     const file = join(folder, 'env-from.yaml');
     const minimal = readFileSync('deploy/samples/minimal.yaml', 'utf8');
@@ -101,7 +101,7 @@ describe('kubectl pcf doctor', () => {
     assert.doesNotMatch(out, /Secret spare/);
   });
 
-  it('takes no PostgreSQL that is maintained no more', () => {
+  it('rejects an unsupported PostgreSQL version', () => {
     const { outcome, message, remedy } = versionFinding('database', '13.22 (Debian 13.22-1)');
     assert.deepEqual([outcome, message], ['fail', 'PostgreSQL 13.22 (Debian 13.22-1) is too old']);
     assert.match(remedy ?? '', /version 14 or newer/);

@@ -5,10 +5,10 @@ import { generatedFiles } from '../../scripts/generated-files.js';
 
 describe('generated files', () => {
   for (const [path, text] of Object.entries(generatedFiles())) {
-    it(`${path} is what npm run generate writes`, () => isUpToDate(path, text));
+    it(`${path} equals the output of npm run generate`, () => isUpToDate(path, text));
   }
 
-  it('those of the example of a client are, too', async () => {
+  it('the files of the client example equal the output of npm run generate', async () => {
     for (const [path, text] of Object.entries(await exampleClient())) isUpToDate(path, text);
   });
 });

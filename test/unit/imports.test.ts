@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
-/** Folder -> folders of ours it may import from (besides itself). The architecture's arrows. */
+/** Folder -> folders of this repository that it may import from, in addition to itself. */
 const arrows: Record<string, string[]> = {
   contract: [],
   'operator/runtime': [],
@@ -73,7 +73,7 @@ const arrows: Record<string, string[]> = {
   sandbox: ['contract', 'operator/runtime'],
 };
 
-/** The layers of a folder: each may also import the contract and the files beside the layers. */
+/** Import rules of layers in a folder. Each layer may also import the contract and the files next to the layers. */
 function inside(folder: string, layers: Record<string, string[]>): Record<string, string[]> {
   const places = ['contract', `${folder}/backoff.js`, `${folder}/errors.js`];
   return Object.fromEntries(
@@ -86,7 +86,7 @@ function inside(folder: string, layers: Record<string, string[]>): Record<string
 
 describe('imports', () => {
   for (const [folder, allowed] of Object.entries(arrows)) {
-    it(`${folder} imports only from ${allowed.join(', ') || 'nothing of ours'}`, () => {
+    it(`${folder} imports only from ${allowed.join(', ') || 'no other folder'}`, () => {
       for (const file of typeScriptFiles(folder)) {
         for (const target of relativeImports(file)) {
           const fine = [folder, ...allowed].some(
@@ -98,7 +98,7 @@ describe('imports', () => {
     });
   }
 
-  it('finds imports at all', () => {
+  it('relativeImports finds the imports of a file', () => {
     assert.ok(relativeImports('operator/delivery/plan.ts').length > 0);
   });
 });

@@ -5,7 +5,7 @@ import { type PcfApiSpec, pcfApiSpec } from '../../operator/api/v1alpha1/spec.js
 import { newRevision, revisionName } from '../../operator/resources/revision.js';
 import { pcfApi } from '../support/fixtures.js';
 
-/** RFC 7386 as it is written there: what the API server does with a merge patch. */
+/** Applies a JSON merge patch (RFC 7386), as the API server does. */
 function merge(target: unknown, patch: unknown): unknown {
   if (typeof patch !== 'object' || patch === null || Array.isArray(patch)) return patch;
   const isObject = typeof target === 'object' && target !== null && !Array.isArray(target);
@@ -17,7 +17,7 @@ function merge(target: unknown, patch: unknown): unknown {
   return merged;
 }
 
-/** The spec after an undo, with the defaults that the API server gives it. */
+/** The spec after an undo, with the defaults that the API server sets. */
 function undone(from: PcfApiSpec, to: PcfApiSpec): PcfApiSpec {
   const { inputs } = newRevision(pcfApi(to), 1);
   return pcfApiSpec.parse(merge(from, undoPatch(from, inputs!)));
@@ -25,7 +25,7 @@ function undone(from: PcfApiSpec, to: PcfApiSpec): PcfApiSpec {
 
 const database = { secretRef: { name: 'pcf-api-secrets', key: 'database-url' } };
 
-describe('an undo', () => {
+describe('undoPatch', () => {
   const before = pcfApi({ config: { logging: { level: 'info' } } });
 
   const changes: Record<string, Partial<PcfApiSpec>> = {
@@ -34,7 +34,7 @@ describe('an undo', () => {
     'a part of a field': { database: { ...database, maxConnections: 20 } },
     'a probe': { probes: { liveness: { periodSeconds: 1 } } },
     'the spread of the pods': { availability: { topologySpread: 'Node' } },
-    'where spans go': {
+    'the tracing endpoint': {
       monitoring: {
         serviceMonitor: true,
         interval: '30s',
@@ -42,25 +42,25 @@ describe('an undo', () => {
       },
     },
     'HTTPS to the pods': { traffic: { ...pcfApi().spec.traffic!, backendTLS: { secretName: 'pods' } } },
-    'what a changed Secret does': {
+    'the reaction to a changed Secret': {
       secrets: { provider: 'Kubernetes', onChange: 'Rollout', refreshInterval: '1h' },
     },
   };
 
   for (const [what, change] of Object.entries(changes)) {
-    it(`takes away what came since: ${what}`, () => {
+    it(`removes a setting that was added since: ${what}`, () => {
       const after = pcfApi({ config: { logging: { level: 'info' } }, ...change });
       assert.notEqual(revisionName(after), revisionName(before));
       assert.equal(revisionName(pcfApi(undone(after.spec, before.spec))), revisionName(before));
     });
 
-    it(`brings back what went since: ${what}`, () => {
+    it(`restores a setting that was removed since: ${what}`, () => {
       const earlier = pcfApi({ config: { logging: { level: 'info' } }, ...change });
       assert.equal(revisionName(pcfApi(undone(before.spec, earlier.spec))), revisionName(earlier));
     });
   }
 
-  it('leaves alone what no pod depends on', () => {
+  it('does not change settings that are not part of a revision', () => {
     const now = pcfApi({ ...before.spec, canaryWeight: 30, availability: { topologySpread: 'Node' } }).spec;
     const budget = { podDisruptionBudget: { enabled: false } };
     const after = undone({ ...now, availability: { ...now.availability, ...budget } }, before.spec);
@@ -68,7 +68,7 @@ describe('an undo', () => {
     assert.deepEqual(after.availability, budget);
   });
 
-  it('comes to the recorded revision from any settings, by name', () => {
+  it('restores the revision name from any other config', () => {
     const value = fc.oneof(fc.string(), fc.integer(), fc.boolean(), fc.array(fc.integer()));
     const key = fc.constantFrom('a', 'b', 'c');
     const config = fc.dictionary(key, fc.dictionary(key, fc.oneof(value, fc.dictionary(key, value))));

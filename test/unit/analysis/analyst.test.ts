@@ -16,18 +16,18 @@ const analysis = analysisOf({
 });
 const steps = [{ analysis: ['smoke'] }, {}, { analysis: ['smoke'] }];
 
-describe('a look at the analysis of a delivery', () => {
-  let asked: Request[];
+describe('Analyst.look', () => {
+  let requested: Request[];
   let finished: Measurement[];
   let analyst: Analyst;
 
   beforeEach(() => {
-    asked = [];
+    requested = [];
     finished = [];
     analyst = new Analyst({
       finished: () => finished,
       schedule: (_key, requests) => {
-        asked = [...requests];
+        requested = [...requests];
       },
       forget: () => {},
     });
@@ -44,10 +44,10 @@ describe('a look at the analysis of a delivery', () => {
     at: iso(at),
   });
 
-  it('starts what is due, waits for nothing and says when to look again', () => {
+  it('schedules due measurements without waiting, and returns the requeue time', () => {
     const { status, requeueAfterMs } = look(START);
     assert.deepEqual(
-      asked.map(({ due }) => due.name),
+      requested.map(({ due }) => due.name),
       ['smoke'],
     );
     assert.equal(requeueAfterMs, MINUTE);
@@ -56,21 +56,21 @@ describe('a look at the analysis of a delivery', () => {
     assert.deepEqual(analysisStatus.parse(status), status);
   });
 
-  it('passes when every metric has what it needs, and the status alone carries it on', () => {
+  it('passes when every metric has enough measurements, and continues from the status after a restart', () => {
     const first = look(START);
-    finished = [done(asked[0]!, 'Success', START)];
+    finished = [done(requested[0]!, 'Success', START)];
     const second = look(START + MINUTE, JSON.parse(JSON.stringify(first.status)));
-    finished = [done(asked[0]!, 'Success', START + MINUTE)];
+    finished = [done(requested[0]!, 'Success', START + MINUTE)];
     const third = look(START + MINUTE, second.status);
     assert.equal(third.status.verdict, 'Passed');
-    finished = []; // another operator, which knows nothing but the status
+    finished = []; // another operator, which only has the status
     assert.deepEqual(look(START + MINUTE, third.status).status, third.status);
     assert.ok(JSON.stringify(third.status).length < 1_500);
   });
 
-  it('begins the metrics of a step again with the step, and counts the others on', () => {
+  it('resets the metrics of a step with the step, and continues to count the others', () => {
     const first = look(START);
-    finished = [done(asked[0]!, 'Success', START)];
+    finished = [done(requested[0]!, 'Success', START)];
     const atFirst = look(START + 1, first.status).status;
     assert.equal(atFirst.metrics[1]?.verdict, 'Passed');
     finished = [];
@@ -104,20 +104,20 @@ describe('a look at the analysis of a delivery', () => {
       now = START;
     });
 
-    /** Looks, takes what is due a moment later, and looks again. */
+    /** Calls look, takes the due measurements, and calls look again. */
     function measure(
       given: Partial<AnalysisCase>,
       outcome: Measurement['outcome'] = 'Success',
       begunAt = now,
     ) {
       status = look(now, status, given).status;
-      finished = asked.map((request) => ({ ...done(request, outcome, now), begunAt: iso(begunAt) }));
+      finished = requested.map((request) => ({ ...done(request, outcome, now), begunAt: iso(begunAt) }));
       status = look(now, status, given).status;
       now += MINUTE;
       return status;
     }
 
-    it('is passed by as many measurements since its share is in force, whatever was measured before', () => {
+    it('passes after enough measurements since its weight is in effect, without counting earlier ones', () => {
       now += MINUTE;
       const first = at(0, now);
       assert.equal(measure(first).verdict, 'Running');
@@ -133,7 +133,7 @@ describe('a look at the analysis of a delivery', () => {
       assert.deepEqual(analysisStatus.parse(status), status);
     });
 
-    it('counts for it neither what was begun before it nor what said nothing', () => {
+    it('does not count measurements that started before the step or that are inconclusive', () => {
       now += MINUTE;
       const given = at(0, now);
       measure(given, 'Success', now - 1);
@@ -143,7 +143,7 @@ describe('a look at the analysis of a delivery', () => {
       assert.equal(status!.metrics[0]?.atStep, 2);
     });
 
-    it('keeps its failures over the steps', () => {
+    it('keeps failures of earlier steps', () => {
       now += MINUTE;
       measure(at(0, now), 'Success');
       measure(at(1, now), 'Success');
@@ -151,7 +151,7 @@ describe('a look at the analysis of a delivery', () => {
       assert.equal(measure(at(3, now)).verdict, 'Failed');
     });
 
-    it('counts the whole delivery where there is none', () => {
+    it('counts the whole delivery when there are no steps', () => {
       now += MINUTE;
       measure({ ...throughout, step: undefined, steps: [] });
       assert.equal(measure({ ...throughout, step: undefined, steps: [] }).verdict, 'Passed');
@@ -159,34 +159,34 @@ describe('a look at the analysis of a delivery', () => {
     });
   });
 
-  it('begins it again with the next step too, though both name it', () => {
+  it('resets a metric with the next step, also if both steps contain it', () => {
     const twice = { steps: [{ analysis: ['smoke'] }, { analysis: ['smoke'] }] };
     const first = look(START, undefined, twice);
-    finished = [done(asked[0]!, 'Success', START)];
+    finished = [done(requested[0]!, 'Success', START)];
     const passed = look(START + 1, first.status, twice).status;
     assert.equal(passed.metrics[1]?.verdict, 'Passed');
     const second = look(START + 2, passed, { ...twice, step: 1 }).status;
     assert.deepEqual([second.metrics[1]?.verdict, second.metrics[1]?.measurements], ['Running', 0]);
   });
 
-  it('asks for the same measurement again while its status can not be written', () => {
+  it('schedules the same measurement again while the status cannot be written', () => {
     look(START);
-    const [first] = asked.map(({ due }) => due);
+    const [first] = requested.map(({ due }) => due);
     look(START + 5);
     assert.deepEqual(
-      asked.map(({ due }) => due),
+      requested.map(({ due }) => due),
       [first],
     );
     look(START + MINUTE);
-    assert.equal(asked.length, 2, 'and the initial delay continues');
+    assert.equal(requested.length, 2, 'the initial delay continues');
     analyst.forget('platform/api');
     look(START + MINUTE);
-    assert.equal(asked[0]?.due.since, iso(START + MINUTE));
+    assert.equal(requested[0]?.due.since, iso(START + MINUTE));
   });
 
-  it('takes no verdict over from another revision, nor from an earlier try of the same', () => {
+  it('ignores the verdict of another revision and of an earlier attempt', () => {
     const first = look(START);
-    finished = [done(asked[0]!, 'Failure', START)];
+    finished = [done(requested[0]!, 'Failure', START)];
     const failed = look(START + 1, first.status).status;
     assert.equal(failed.verdict, 'Failed');
     finished = [];

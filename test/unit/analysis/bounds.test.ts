@@ -11,8 +11,8 @@ const spec = (given: Record<string, unknown>) => plannedMetric({ max: undefined,
 const judge = (given: Record<string, unknown>, samples: Sample[], stable?: Sample[]) =>
   evaluate(spec(given), { type: 'Samples', samples, stable });
 
-describe('the bounds of a metric', () => {
-  it('hold the ends of their range', () => {
+describe('evaluate, bounds of a metric', () => {
+  it('includes the limits min and max', () => {
     assert.deepEqual(judge({ min: 0.99 }, one(0.99)), { outcome: 'Success', value: '0.99', detail: '0.99' });
     assert.deepEqual(judge({ min: 0.99 }, one(0.9899)), {
       outcome: 'Failure',
@@ -24,14 +24,14 @@ describe('the bounds of a metric', () => {
     assert.equal(judge({ max: 0.5 }, one(Number.POSITIVE_INFINITY)).outcome, 'Failure');
   });
 
-  it('say of no data and of NaN that they say nothing', () => {
+  it('returns Inconclusive for no data and for NaN', () => {
     assert.deepEqual(judge({ min: 0.99 }, []), { outcome: 'Inconclusive', detail: 'no data' });
     const nan = judge({ min: 0.99 }, one(Number.NaN));
     assert.equal(nan.outcome, 'Inconclusive');
     assert.match(nan.detail!, /is NaN/);
   });
 
-  it('judge every series and show the worst one', () => {
+  it('evaluates every series and reports the worst one', () => {
     const evaluation = judge(
       { min: 0.9, successRate: {}, query: undefined },
       perOperation({ A: 1, B: 0.2, C: 0.5 }),
@@ -41,18 +41,18 @@ describe('the bounds of a metric', () => {
     assert.deepEqual([slow.outcome, slow.detail], ['Success', 'B 0.7']);
   });
 
-  it('a series without data hides none that failed, and passes for none that is well', () => {
+  it('fails with a failed series, and is inconclusive with a series without data', () => {
     assert.equal(judge({ min: 0.9 }, perOperation({ A: Number.NaN, B: 0.1 })).outcome, 'Failure');
     assert.equal(judge({ min: 0.9 }, perOperation({ A: Number.NaN, B: 1 })).outcome, 'Inconclusive');
   });
 
-  it('show 0.99987 not as 1', () => {
+  it('does not round 0.999987 to 1', () => {
     assert.equal(judge({ min: 0 }, one(0.999987)).value, '0.999987');
     assert.equal(judge({ min: 0 }, one(0.123456)).value, '0.1235');
     assert.equal(judge({ min: 0 }, one(12_345)).value, '12345');
   });
 
-  it('are told in words', () => {
+  it('boundText describes the bounds', () => {
     const comparison = { absolute: 0.01, relative: 5 };
     assert.equal(
       boundText(spec({ min: 0.9, max: 1, compareWithStable: comparison })),
@@ -66,11 +66,11 @@ describe('the bounds of a metric', () => {
   });
 });
 
-describe('a comparison with the stable revision', () => {
+describe('evaluate, compareWithStable', () => {
   const rate = (compareWithStable: object) => ({ query: undefined, successRate: {}, compareWithStable });
   const time = (compareWithStable: object) => ({ query: undefined, latency: {}, compareWithStable });
 
-  it('tolerates so much and no more, in the direction that is worse', () => {
+  it('applies the tolerance only in the worse direction', () => {
     assert.equal(judge(rate({ absolute: 0.01 }), one(0.98), one(0.99)).outcome, 'Success');
     assert.deepEqual(judge(rate({ absolute: 0.01 }), one(0.97), one(0.99)), {
       outcome: 'Failure',
@@ -90,14 +90,14 @@ describe('a comparison with the stable revision', () => {
     );
   });
 
-  it('with both tolerances takes the one that allows more', () => {
+  it('uses the greater of the absolute and the relative tolerance', () => {
     const both = { absolute: 0.05, relative: 10 };
     assert.equal(judge(time(both), one(0.14), one(0.1)).outcome, 'Success');
     assert.equal(judge(time(both), one(1.09), one(1)).outcome, 'Success');
     assert.equal(judge(time(both), one(1.11), one(1)).outcome, 'Failure');
   });
 
-  it('says nothing when the stable revision has no data', () => {
+  it('returns Inconclusive when the stable revision has no data', () => {
     for (const stable of [undefined, [], one(Number.NaN), perOperation({ A: 1 })]) {
       const { outcome, detail } = judge(rate({ absolute: 0.01 }), one(1), stable);
       assert.equal(outcome, 'Inconclusive');
@@ -105,7 +105,7 @@ describe('a comparison with the stable revision', () => {
     }
   });
 
-  it('compares each operation with its own, and lets one pass that is new', () => {
+  it('compares each operation with the same operation of the stable revision, and accepts a new one', () => {
     const given = rate({ absolute: 0.01 });
     const stable = perOperation({ A: 0.99, B: 0.5 });
     assert.equal(judge(given, perOperation({ A: 0.99, B: 0.5 }), stable).outcome, 'Success');
@@ -114,12 +114,12 @@ describe('a comparison with the stable revision', () => {
     assert.equal(judge(given, perOperation({ New: 0.1 }), stable).outcome, 'Inconclusive');
   });
 
-  it('holds beside the other bounds', () => {
+  it('applies in addition to the other bounds', () => {
     const given = { ...rate({ absolute: 0.1 }), min: 0.95 };
     assert.equal(judge(given, one(0.94), one(0.94)).outcome, 'Failure');
   });
 
-  it('never calls a revision worse than itself', () => {
+  it('never fails for equal values', () => {
     fc.assert(
       fc.property(
         fc.double({ noNaN: true }),
@@ -134,10 +134,10 @@ describe('a comparison with the stable revision', () => {
   });
 });
 
-describe('a verdict', () => {
+describe('evaluate, verdict of a webhook', () => {
   const webhook = { query: undefined, webhook: { url: 'https://judge.test' } };
 
-  it('is taken as it is where there is no value', () => {
+  it('is used unchanged without a value', () => {
     const reading = { type: 'Verdict', outcome: 'Failure', message: 'two orders were lost' } as const;
     assert.deepEqual(evaluate(spec(webhook), reading), {
       outcome: 'Failure',
@@ -145,11 +145,11 @@ describe('a verdict', () => {
     });
   });
 
-  it('and its value is held to the bounds', () => {
-    const held = { ...webhook, max: 3 };
-    const say = (value: number) =>
-      evaluate(spec(held), { type: 'Verdict', outcome: 'Success', value, message: 'm' });
-    assert.deepEqual(say(2), { outcome: 'Success', value: '2', detail: '2: m' });
-    assert.deepEqual(say(4), { outcome: 'Failure', value: '4', detail: '4 is more than 3: m' });
+  it('fails when its value violates the bounds', () => {
+    const bounded = { ...webhook, max: 3 };
+    const evaluateValue = (value: number) =>
+      evaluate(spec(bounded), { type: 'Verdict', outcome: 'Success', value, message: 'm' });
+    assert.deepEqual(evaluateValue(2), { outcome: 'Success', value: '2', detail: '2: m' });
+    assert.deepEqual(evaluateValue(4), { outcome: 'Failure', value: '4', detail: '4 is more than 3: m' });
   });
 });

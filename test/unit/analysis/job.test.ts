@@ -10,7 +10,7 @@ import type { KubeObject } from '../../../operator/runtime/kube-types.js';
 import { pcfApi } from '../../support/fixtures.js';
 import { analysisOf, iso, plannedMetric, START, subject } from './metrics-under-test.js';
 
-describe('the Job of a measurement', () => {
+describe('analysisJob', () => {
   const api = pcfApi();
   const metric = plannedMetric({ name: 'smoke', query: undefined, max: undefined, job: { args: ['smoke'] } });
   const due = { name: 'smoke', since: iso(START), number: 2 };
@@ -18,7 +18,7 @@ describe('the Job of a measurement', () => {
   const request: Request = { api, analysis, subject, metric, due, at: START };
   const job = analysisJob(request) as KubeObject & { spec: Record<string, never> };
 
-  it('has a name that is its measurement, and that fits into a label', () => {
+  it('has a name that is unique per measurement and short enough for a label', () => {
     assert.equal(job.metadata.name, analysisJobName('api-new', { ...due }));
     assert.notEqual(job.metadata.name, analysisJobName('api-new', { ...due, number: 3 }));
     assert.notEqual(job.metadata.name, analysisJobName('api-new', { ...due, since: iso(START + 1) }));
@@ -26,7 +26,7 @@ describe('the Job of a measurement', () => {
     assert.ok(analysisJobName(longest, due).length <= 63);
   });
 
-  it('runs once, without rights, and is no pod of the API', () => {
+  it('runs once, without a service account, and is not selected as an API pod', () => {
     const { backoffLimit, template } = job.spec as unknown as {
       backoffLimit: number;
       template: { metadata: { labels: Record<string, string> }; spec: Record<string, unknown> };
@@ -40,11 +40,11 @@ describe('the Job of a measurement', () => {
     assert.equal(template.spec.serviceAccountName, undefined);
   });
 
-  it('is neither taken for a migration nor tidied away', () => {
+  it('is not treated as a migration Job or as an unwanted object', () => {
     const complete = { ...job, status: { conditions: [{ type: 'Complete', status: 'True' }] } };
     assert.equal(isAnalysisJob(complete), true);
     assert.equal(migrationView(api, 'api-new', [complete], []).state, 'Pending');
-    const seen = observe(api, {
+    const observed = observe(api, {
       get: () => undefined,
       userRoute: () => undefined,
       ownedBy: (type) => (type === JobKind ? [complete] : []),
@@ -53,7 +53,7 @@ describe('the Job of a measurement', () => {
       foreignAutoscalers: () => [],
       claimants: () => [],
     });
-    assert.equal(seen.owned.length, 1);
-    assert.deepEqual(unwantedObjects(seen, [], { position: {} }), []);
+    assert.equal(observed.owned.length, 1);
+    assert.deepEqual(unwantedObjects(observed, [], { position: {} }), []);
   });
 });

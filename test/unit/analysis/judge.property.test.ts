@@ -13,16 +13,16 @@ import { OUTCOMES, type Outcome } from '../../../operator/api/v1alpha1/status/an
 import { propertyRuns } from '../../support/property-runs.js';
 import { iso, plannedMetric, START } from './metrics-under-test.js';
 
-/** What may happen between two looks of the operator. */
-type Happening =
+/** Events between two reconciles. */
+type HistoryEvent =
   | { type: 'wait'; ms: number }
   | { type: 'measure'; outcome: Outcome }
-  | { type: 'tell again' }
+  | { type: 'report again' }
   | { type: 'crash' }
   | { type: 'status not written' }
   | { type: 'stale read' };
 
-const happening: fc.Arbitrary<Happening> = fc.oneof(
+const historyEvent: fc.Arbitrary<HistoryEvent> = fc.oneof(
   {
     weight: 4,
     arbitrary: fc.record({ type: fc.constant('wait' as const), ms: fc.integer({ min: 0, max: 90_000 }) }),
@@ -33,7 +33,7 @@ const happening: fc.Arbitrary<Happening> = fc.oneof(
   },
   fc.record({
     type: fc.constantFrom(
-      'tell again' as const,
+      'report again' as const,
       'crash' as const,
       'status not written' as const,
       'stale read' as const,
@@ -59,10 +59,10 @@ interface Truth {
   times: number[];
 }
 
-/** Plays a history as the analyst and the scheduler do; tells after each step what was counted and what truly happened. */
+/** Replays a history like the analyst and the scheduler, and calls the check with the counts and the real outcomes after each step. */
 function play(
   planned: PlannedMetric,
-  history: Happening[],
+  history: HistoryEvent[],
   check: (results: MetricCounts[], truth: Truth, now: number) => void,
 ) {
   let now = START;
@@ -71,7 +71,7 @@ function play(
   let memory: Measurement[] = [];
   let writeFails = false;
   let readsStale = false;
-  // By number, so that a measurement that was lost before it was written and taken again counts once.
+  // Keyed by number, so that a measurement that was lost and repeated counts once.
   const truth = new Map<number, { outcome: Outcome; at: number }>();
   for (const event of [...history, { type: 'wait' as const, ms: 0 }]) {
     if (event.type === 'wait') now += event.ms;
@@ -81,11 +81,11 @@ function play(
     const read = readsStale ? older : status;
     readsStale = false;
     let results = memory.reduce(record, align([planned], read, now));
-    if (event.type === 'tell again') results = memory.reduce(record, results);
-    const asked = due([planned], results, now);
-    assert.ok(asked.length <= 1);
-    if (event.type === 'measure' && asked[0]) {
-      const measurement = { ...asked[0], at: iso(now), outcome: event.outcome };
+    if (event.type === 'report again') results = memory.reduce(record, results);
+    const requested = due([planned], results, now);
+    assert.ok(requested.length <= 1);
+    if (event.type === 'measure' && requested[0]) {
+      const measurement = { ...requested[0], at: iso(now), outcome: event.outcome };
       memory = [measurement];
       results = record(results, measurement);
     }
@@ -111,10 +111,10 @@ function canonical(results: MetricCounts[]): string {
   return JSON.stringify(results);
 }
 
-describe('analysis, over any history of measurements, crashes, lost writes and stale reads', () => {
+describe('analysis with random measurements, crashes, lost writes and stale reads', () => {
   it('counts every measurement once', () => {
     fc.assert(
-      fc.property(metric, fc.array(happening, { maxLength: 60 }), (planned, history) => {
+      fc.property(metric, fc.array(historyEvent, { maxLength: 60 }), (planned, history) => {
         play(planned, history, ([counts], { outcomes }) => {
           const count = (outcome: Outcome) => outcomes.filter((it) => it === outcome).length;
           assert.deepEqual(
@@ -130,36 +130,39 @@ describe('analysis, over any history of measurements, crashes, lost writes and s
     );
   });
 
-  it('passes only on enough measurements that said something, the last one among them, and few that failed', () => {
+  it('passes only with enough conclusive measurements including the last one, and failures within the limit', () => {
     fc.assert(
-      fc.property(metric, fc.array(happening, { maxLength: 60 }), (planned, history) => {
+      fc.property(metric, fc.array(historyEvent, { maxLength: 60 }), (planned, history) => {
         play(planned, history, (results, { outcomes }, now) => {
           const { verdict } = judge([planned], results, now);
-          const said = outcomes.filter((it) => it === 'Success' || it === 'Failure');
+          const withResult = outcomes.filter((it) => it === 'Success' || it === 'Failure');
           const failures = outcomes.filter((it) => it === 'Failure').length;
           if (verdict === 'Passed') {
-            assert.ok(said.length >= planned.count);
+            assert.ok(withResult.length >= planned.count);
             assert.ok(failures <= planned.failureLimit);
             assert.ok(['Success', 'Failure'].includes(outcomes.at(-1)!));
           }
           assert.equal(verdict === 'Failed', failures > planned.failureLimit);
           if (outcomes.at(-1) === 'Error' && verdict !== 'Failed') assert.equal(verdict, 'Unavailable');
-          assert.equal(conclusive(results[0]!), said.length);
+          assert.equal(conclusive(results[0]!), withResult.length);
         });
       }),
       { numRuns: propertyRuns(1_000) },
     );
   });
 
-  it('keeps the initial delay before the first measurement and the interval between two', () => {
+  it('waits for the initial delay before the first measurement, and for the interval between two', () => {
     fc.assert(
-      fc.property(metric, fc.array(happening, { maxLength: 60 }), (planned, history) => {
+      fc.property(metric, fc.array(historyEvent, { maxLength: 60 }), (planned, history) => {
         play(planned, history, (results, { outcomes, times }) => {
           for (const [index, at] of times.entries()) {
             const from = index === 0 ? Date.parse(results[0]!.since) : times[index - 1]!;
             const retry = outcomes[index - 1] === 'Error' ? 30_000 : Number.POSITIVE_INFINITY;
             const pause = index === 0 ? planned.initialDelayMs : Math.min(planned.intervalMs, retry);
-            assert.ok(at - from >= pause, `${at - from} ms after the one before, ${pause} are asked for`);
+            assert.ok(
+              at - from >= pause,
+              `${at - from} ms after the previous measurement, ${pause} ms are required`,
+            );
           }
         });
       }),
@@ -167,10 +170,10 @@ describe('analysis, over any history of measurements, crashes, lost writes and s
     );
   });
 
-  it('never ends without a verdict: with data that is good it passes, however it began', () => {
+  it('reaches a final verdict with successful measurements after any history', () => {
     fc.assert(
-      fc.property(metric, fc.array(happening, { maxLength: 30 }), (planned, history) => {
-        const good = Array.from({ length: 20 }, (): Happening[] => [
+      fc.property(metric, fc.array(historyEvent, { maxLength: 30 }), (planned, history) => {
+        const good = Array.from({ length: 20 }, (): HistoryEvent[] => [
           { type: 'wait', ms: 60_000 },
           { type: 'measure', outcome: 'Success' },
         ]).flat();

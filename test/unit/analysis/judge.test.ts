@@ -15,7 +15,7 @@ const SECOND = 1_000;
 const INTERVAL = 30 * SECOND;
 const DELAY = 60 * SECOND;
 
-/** Takes the measurements one interval apart, the first after the initial delay. */
+/** Records measurements one interval apart, the first after the initial delay. */
 function measured(outcomes: Measurement['outcome'][], more: Partial<Measurement> = {}) {
   let results: MetricCounts[] = [fresh('errors', START)];
   let at = START + DELAY;
@@ -31,10 +31,10 @@ function verdictOf(outcomes: Measurement['outcome'][], given: Record<string, unk
   return judge([plannedMetric(given)], results, now).verdict;
 }
 
-describe('which measurements are due', () => {
+describe('due measurements', () => {
   const metric = plannedMetric();
 
-  it('the first one after the initial delay, the next ones an interval apart', () => {
+  it('returns the first measurement after the initial delay, and the next ones an interval apart', () => {
     const results = [fresh('errors', START)];
     assert.deepEqual(due([metric], results, START + DELAY - 1), []);
     assert.equal(nextDueMs([metric], results, START), DELAY);
@@ -46,52 +46,52 @@ describe('which measurements are due', () => {
     assert.equal(due([metric], first.results, first.now + INTERVAL)[0]?.number, 1);
   });
 
-  it('what could not be measured is tried again within 30 s, whatever the interval', () => {
+  it('retries a failed measurement within 30 s, also with a longer interval', () => {
     const { results, now } = measured(['Error']);
     assert.equal(nextDueMs([plannedMetric({ interval: '10m' })], results, now), 30 * SECOND);
     assert.equal(nextDueMs([plannedMetric({ interval: '5s' })], results, now), 5 * SECOND);
   });
 
-  it('none after the analysis failed', () => {
+  it('returns none after the analysis failed', () => {
     const { results, now } = measured(['Failure']);
     assert.deepEqual(due([metric], results, now + 10 * INTERVAL), []);
     assert.equal(nextDueMs([metric], results, now), undefined);
   });
 
-  it('a metric of a step is done when its count is full, the others continue', () => {
+  it('stops a metric of a step when its count is reached, and continues the others', () => {
     const { results, now } = measured(['Success', 'Success', 'Success']);
     const ofStep = plannedMetric({}, [{ analysis: ['errors'] }], 0);
     assert.deepEqual(due([ofStep], results, now + INTERVAL), []);
     assert.equal(due([metric], results, now + INTERVAL).length, 1);
   });
 
-  it('a clock that was set back by an hour stops nothing', () => {
+  it('continues when the clock was set back by an hour', () => {
     const { results, now } = measured(['Success']);
     assert.equal(due([metric], results, now - 3_600 * SECOND).length, 1);
   });
 
-  it('the clock of another leader that is a little behind measures nothing early', () => {
+  it('returns no measurement early when the clock of a new leader is 5 s behind', () => {
     const { results, now } = measured(['Success']);
     assert.deepEqual(due([metric], results, now - 5 * SECOND), []);
   });
 });
 
-describe('the judgement of a metric', () => {
-  it('is Running until the count is full, then Passed', () => {
+describe('judge', () => {
+  it('is Running until the count is reached, then Passed', () => {
     assert.equal(verdictOf([]), 'Running');
     assert.equal(verdictOf(['Success', 'Success']), 'Running');
     assert.equal(verdictOf(['Success', 'Success', 'Success']), 'Passed');
     assert.equal(verdictOf(['Success'], { count: 1 }), 'Passed');
   });
 
-  it('fails with the first failure beyond the limit, and stays so', () => {
+  it('is permanently Failed after the first failure beyond the limit', () => {
     assert.equal(verdictOf(['Failure']), 'Failed');
     assert.equal(verdictOf(['Failure', 'Success', 'Success'], { failureLimit: 1 }), 'Passed');
     assert.equal(verdictOf(['Failure', 'Success', 'Failure'], { failureLimit: 1 }), 'Failed');
     assert.equal(verdictOf(['Failure', 'Success', 'Success', 'Success']), 'Failed');
   });
 
-  it('no data never passes, and is called inconclusive beyond its limit in a row', () => {
+  it('never passes without data, and is Inconclusive after more consecutive results without data than the limit', () => {
     assert.equal(verdictOf(Array(3).fill('Inconclusive')), 'Running');
     assert.equal(verdictOf(Array(4).fill('Inconclusive')), 'Inconclusive');
     assert.equal(verdictOf(Array(9).fill('Inconclusive'), { count: 1 }), 'Inconclusive');
@@ -99,7 +99,7 @@ describe('the judgement of a metric', () => {
     assert.equal(verdictOf([...Array(4).fill('Inconclusive'), 'Success'], { count: 1 }), 'Passed');
   });
 
-  it('what cannot be measured is Unavailable at once, and says since when, also after many tries', () => {
+  it('is Unavailable immediately after a measurement error, and reports the time of the first error in a row', () => {
     const { results, now } = measured(['Success', 'Success', 'Success', 'Error', 'Error', 'Error'], {
       detail: 'Prometheus at http://p: the connection was refused',
     });
@@ -114,7 +114,7 @@ describe('the judgement of a metric', () => {
     );
   });
 
-  it('what failed is not hidden by what is away', () => {
+  it('is Failed for a failed metric while another metric is unavailable', () => {
     const [good, bad] = [plannedMetric({ name: 'away' }), plannedMetric({ name: 'bad' })];
     const fresher = [fresh('away', START), fresh('bad', START)];
     const results = [
@@ -126,7 +126,7 @@ describe('the judgement of a metric', () => {
     assert.equal(message, 'bad: 1 measurement failed; last result: 3 is more than 1');
   });
 
-  it('an operator that was away does not continue by what it saw before', () => {
+  it('requires a new measurement after a time without an operator', () => {
     const { results, now } = measured(['Success', 'Success', 'Success']);
     const later = now + 10 * INTERVAL;
     const { verdict, message } = judge([plannedMetric()], results, later);
@@ -136,7 +136,7 @@ describe('the judgement of a metric', () => {
     assert.equal(judge([ofStep], results, later).verdict, 'Passed');
   });
 
-  it('says how far it is and what it last saw, and the same words until something happens', () => {
+  it('reports progress and the last result, in a message that does not change between measurements', () => {
     const { results, now } = measured(['Success', 'Success'], { detail: '0.5' });
     const [first, later] = [now, now + INTERVAL - 1].map((at) => judge([plannedMetric()], results, at));
     assert.equal(first!.message, 'errors: 2 of 3 measurements; last result: 0.5');
@@ -146,13 +146,13 @@ describe('the judgement of a metric', () => {
     assert.equal(waiting.message, 'errors: waiting for its first measurement at 2026-11-23T12:01:00.000Z');
   });
 
-  it('passes where there is nothing to measure', () => {
+  it('passes without metrics', () => {
     assert.equal(judge([], [], START).verdict, 'Passed');
   });
 });
 
-describe('the counts of a metric', () => {
-  it('count a measurement once, however often it is told of', () => {
+describe('record and align', () => {
+  it('record counts a measurement once, also if it is reported repeatedly', () => {
     const first = [fresh('errors', START)];
     const measurement = next(first[0]!, 'Failure', START + DELAY, { value: '3' });
     const once = record(first, measurement);
@@ -160,13 +160,13 @@ describe('the counts of a metric', () => {
     assert.deepEqual([once[0]!.measurements, once[0]!.failures, once[0]!.value], [1, 1, '3']);
   });
 
-  it('take nothing of an earlier count of the same metric', () => {
+  it('record ignores a measurement of an earlier count of the same metric', () => {
     const old = next(fresh('errors', START), 'Failure', START + DELAY);
     const again = [fresh('errors', START + DELAY + 1)];
     assert.deepEqual(record(again, old), again);
   });
 
-  it('follow the spec: a new metric starts, one that is gone is forgotten', () => {
+  it('align adds a new metric and removes a deleted one', () => {
     const { results, now } = measured(['Success']);
     const metrics = [plannedMetric({ name: 'new' }), plannedMetric()];
     const aligned = align(metrics, [...results, fresh('gone', START)], now);
@@ -179,7 +179,7 @@ describe('the counts of a metric', () => {
     );
   });
 
-  it('keep a value no longer than the measurement it is of, and clip what a server says', () => {
+  it('record replaces the value with each measurement, and truncates the message of a server', () => {
     const first = record(
       [fresh('errors', START)],
       next(fresh('errors', START), 'Success', START + DELAY, { value: '1', stableValue: '2', detail: 'x' }),

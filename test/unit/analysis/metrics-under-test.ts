@@ -16,20 +16,20 @@ export const subject: Subject = {
   weight: 10,
 };
 
-/** An analysis of Prometheus queries as the API server would hand it out. */
+/** An analysis with Prometheus queries, with the defaults of the API server. */
 export function analysisOf(
   given: Record<string, unknown> & { metrics: Record<string, unknown>[] },
 ): AnalysisSpec {
   return analysis.parse({ prometheus: { url: 'http://prometheus.test:9090' }, ...given });
 }
 
-/** One metric with a bound, planned. */
+/** A planned metric with a bound. */
 export function plannedMetric(given: Record<string, unknown> = {}, steps?: AnalysisStep[], step?: number) {
   const metric = { name: 'errors', query: 'errors', max: 1, ...given };
   return planMetrics(analysisOf({ metrics: [metric] }), steps, step)[0]!;
 }
 
-/** The measurement that these counts wait for. */
+/** The next measurement for these counts. */
 export function next(
   counts: MetricCounts,
   outcome: Measurement['outcome'],

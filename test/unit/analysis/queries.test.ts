@@ -8,13 +8,13 @@ import { plannedMetric, subject } from './metrics-under-test.js';
 
 const labels = { namespaceLabel: 'namespace', revisionLabel: 'pcf_dev_revision' };
 
-describe('placeholders of a query', () => {
-  it('are replaced by names', () => {
+describe('substitute', () => {
+  it('replaces placeholders with names', () => {
     const query = 'a{n="{{namespace}}",m="{{name}}",r="{{revision}}"} / a{r="{{stableRevision}}"}';
     assert.equal(substitute(query, subject), 'a{n="platform",m="api",r="api-new"} / a{r="api-old"}');
   });
 
-  it('which cannot end the string they stand in', () => {
+  it('escapes names so that they cannot terminate the string', () => {
     const names = { ...subject, name: 'a"} or b{x="\\', revision: "it's `so`\nnew" };
     assert.equal(
       substitute('a{m="{{name}}",r="{{revision}}"}', names),
@@ -29,7 +29,7 @@ describe('placeholders of a query', () => {
     );
   });
 
-  it('are refused when there is none of that name', () => {
+  it('rejects unknown placeholders, and stableRevision before the first promotion', () => {
     assert.throws(
       () => substitute('a{r="{{pod}}"}', subject),
       /contains the unknown placeholder \{\{pod\}\}; known are \{\{namespace\}\}/,
@@ -41,8 +41,8 @@ describe('placeholders of a query', () => {
   });
 });
 
-describe('the built-in metrics', () => {
-  it('ask for the revision, the operation and the window of the spec', () => {
+describe('builtInQuery', () => {
+  it('selects the revision, the operation and the window of the spec', () => {
     const { spec } = plannedMetric({
       query: undefined,
       max: 0.5,
@@ -57,11 +57,11 @@ describe('the built-in metrics', () => {
     assert.match(query, />= 10\)$/);
   });
 
-  it('leave other metrics to themselves', () => {
+  it('returns undefined for other metrics', () => {
     assert.equal(builtInQuery(plannedMetric().spec, labels, subject), undefined);
   });
 
-  it('read what the API really exposes', async () => {
+  it('reads metrics that the API exposes', async () => {
     const sources = {
       ...{ version: '1', revision: 'api-new', databaseReady: () => true, redisReady: () => true },
       pool: () => ({ total: 0, idle: 0, waiting: 0, max: 0 }),

@@ -9,19 +9,19 @@ import { AnalysisScheduler } from '../../../operator/analysis/scheduler.js';
 import { pcfApi } from '../../support/fixtures.js';
 import { analysisOf, iso, plannedMetric, START, subject } from './metrics-under-test.js';
 
-/** Measurements that end when the test says so. */
+/** A provider whose measurements are completed by the test. */
 class HandProvider implements Provider {
   readonly type = 'Prometheus';
   readonly running = new Map<string, { end: (reading: Reading) => void; fail: (error: Error) => void }>();
   started: string[] = [];
-  deaf = false;
+  ignoresAbort = false;
 
   measure({ due }: Request, signal: AbortSignal): Promise<Reading> {
     const id = `${due.name}#${due.number}`;
     this.started.push(id);
     const { promise, resolve, reject } = Promise.withResolvers<Reading>();
     this.running.set(id, { end: resolve, fail: reject });
-    if (!this.deaf) signal.addEventListener('abort', () => reject(signal.reason as Error));
+    if (!this.ignoresAbort) signal.addEventListener('abort', () => reject(signal.reason as Error));
     return promise.finally(() => this.running.delete(id));
   }
 
@@ -31,20 +31,20 @@ class HandProvider implements Provider {
   }
 }
 
-describe('the scheduler of measurements', () => {
+describe('AnalysisScheduler', () => {
   let provider: HandProvider;
   let scheduler: AnalysisScheduler;
-  let told: string[];
+  let measuredKeys: string[];
   let registry: Registry;
 
   beforeEach(() => {
     provider = new HandProvider();
-    told = [];
+    measuredKeys = [];
     registry = new Registry();
     scheduler = new AnalysisScheduler({
       providers: [provider],
       concurrency: { Prometheus: 2, Webhook: 1, Job: 1 },
-      onMeasured: (key) => told.push(key),
+      onMeasured: (key) => measuredKeys.push(key),
       metrics: analysisMetrics(registry),
       logger: pino({ level: 'silent' }),
       now: () => START,
@@ -75,15 +75,15 @@ describe('the scheduler of measurements', () => {
       requests.map(({ due }) => due.name),
     );
 
-  it('takes a measurement once, however often it is asked for, and keeps what came of it', async () => {
+  it('takes a measurement once for repeated requests, and stores the result', async () => {
     schedule('a', request('m', 0));
     schedule('a', request('m', 0));
     assert.deepEqual(provider.started, ['m#0']);
-    assert.deepEqual([scheduler.finished('a', 'api-new'), told], [[], []]);
+    assert.deepEqual([scheduler.finished('a', 'api-new'), measuredKeys], [[], []]);
     await provider.end('m#0', 7);
     schedule('a', request('m', 0));
     assert.deepEqual(provider.started, ['m#0']);
-    assert.deepEqual(told, ['a']);
+    assert.deepEqual(measuredKeys, ['a']);
     const measurement = {
       ...{ name: 'm', since: iso(START), number: 0, at: iso(START), begunAt: iso(START) },
       ...{ outcome: 'Failure', value: '7', detail: '7 is more than 1' },
@@ -93,7 +93,7 @@ describe('the scheduler of measurements', () => {
     assert.deepEqual(scheduler.finished('a', 'another'), []);
   });
 
-  it('forgets a measurement when the next one is asked for', async () => {
+  it('deletes a result when the next measurement is requested', async () => {
     schedule('a', request('m', 0));
     await provider.end('m#0');
     schedule('a', request('m', 1));
@@ -101,7 +101,7 @@ describe('the scheduler of measurements', () => {
     assert.deepEqual(provider.started, ['m#0', 'm#1']);
   });
 
-  it('takes no more at a time than it may, the rest in the order they came', async () => {
+  it('limits concurrent measurements, and queues the others in order', async () => {
     for (const key of ['a', 'b', 'c', 'd']) schedule(key, request(key, 0));
     assert.deepEqual(provider.started, ['a#0', 'b#0']);
     assert.match(await registry.metrics(), /pcf_analysis_measurements_waiting\{provider="Prometheus"\} 2/);
@@ -109,10 +109,10 @@ describe('the scheduler of measurements', () => {
     assert.deepEqual(provider.started, ['a#0', 'b#0', 'c#0']);
     await provider.end('a#0');
     assert.deepEqual(provider.started.at(-1), 'd#0');
-    assert.deepEqual(told, ['b', 'a']);
+    assert.deepEqual(measuredKeys, ['b', 'a']);
   });
 
-  it('gives up what is wanted no more: another count, a metric that is gone, a PcfApi that is gone', async () => {
+  it('aborts measurements of an earlier count, a removed metric or a deleted PcfApi', async () => {
     schedule('a', request('m', 0), request('n', 0));
     const again = { ...request('m', 0), due: { name: 'm', since: iso(START + 1), number: 0 } };
     schedule('a', again);
@@ -121,10 +121,10 @@ describe('the scheduler of measurements', () => {
     assert.deepEqual([...provider.running.keys()].length, 1);
     scheduler.forget('a');
     await turn();
-    assert.deepEqual([provider.running.size, told], [0, []]);
+    assert.deepEqual([provider.running.size, measuredKeys], [0, []]);
   });
 
-  it('never starts what waits and is given up', async () => {
+  it('does not start a queued measurement that was cancelled', async () => {
     schedule('a', request('a', 0));
     schedule('b', request('b', 0));
     schedule('c', request('c', 0));
@@ -135,17 +135,17 @@ describe('the scheduler of measurements', () => {
     assert.deepEqual(provider.started, ['a#0', 'b#0']);
   });
 
-  it('tells of a provider that failed, in its words, and continues', async () => {
+  it('reports the error message of a provider', async () => {
     schedule('a', request('m', 0));
     provider.running.get('m#0')!.fail(new Error('Prometheus at http://p: the connection was refused'));
     await turn();
     const { outcome, detail } = scheduler.finished('a', 'api-new')[0]!;
     assert.deepEqual([outcome, detail], ['Error', 'Prometheus at http://p: the connection was refused']);
-    assert.deepEqual(told, ['a']);
+    assert.deepEqual(measuredKeys, ['a']);
   });
 
-  it('is not held up by a provider that heeds no signal', async () => {
-    provider.deaf = true;
+  it('is not blocked by a provider that ignores the abort signal', async () => {
+    provider.ignoresAbort = true;
     schedule('a', request('a', 0));
     schedule('b', request('b', 0));
     schedule('c', request('c', 0));
@@ -154,11 +154,11 @@ describe('the scheduler of measurements', () => {
     assert.deepEqual(provider.started, ['a#0', 'b#0', 'c#0']);
   });
 
-  it('after a stop takes and tells nothing', async () => {
+  it('takes and reports no measurements after stop()', async () => {
     schedule('a', request('a', 0));
     scheduler.stop();
     schedule('b', request('b', 0));
     await turn();
-    assert.deepEqual([provider.started, provider.running.size, told], [['a#0'], 0, []]);
+    assert.deepEqual([provider.started, provider.running.size, measuredKeys], [['a#0'], 0, []]);
   });
 });

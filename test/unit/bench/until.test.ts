@@ -6,7 +6,7 @@ describe('bench: until', () => {
   const listeners: (() => void)[] = [];
   const cache = { on: (listener: () => void) => listeners.push(listener) } as unknown as ResourceCache;
 
-  it('resolves once the check holds for all names', async () => {
+  it('resolves when the check is true for all names', async () => {
     const ready = new Set(['a']);
     const reached = until('Rollouts are Healthy', cache, ['a', 'b'], (name) => ready.has(name), 1_000);
     ready.add('b');
@@ -14,7 +14,7 @@ describe('bench: until', () => {
     await reached;
   });
 
-  it('throws what was awaited, and the names that are missing, after the limit', async () => {
+  it('throws an error with the description and the missing names after the limit', async () => {
     const reached = until('Rollouts are Healthy', cache, ['a', 'b', 'c'], (name) => name === 'b', 10);
     await assert.rejects(reached, /^Error: Rollouts are Healthy: not within 0\.01 s; 2 of 3 missing: a, c$/);
   });

@@ -6,7 +6,7 @@ import { eventually } from '../../support/pcf-api.js';
 
 const timing: StreamTiming = { paceMs: 1, heartbeatMs: 60_000, stallMs: 50, maxAgeMs: 60_000 };
 
-describe('a stream of server-sent events', () => {
+describe('LiveStream', () => {
   let server: Server | undefined;
   let stream: LiveStream | undefined;
   let picture: Picture;
@@ -38,43 +38,43 @@ describe('a stream of server-sent events', () => {
   const events = () => [...text.matchAll(/^event: (\w+)$/gm)].map(([, name]) => name);
   const lastId = () => [...text.matchAll(/^id: (.*)$/gm)].at(-1)![1]!;
 
-  it('sends what changed, and not again what is as it was', async () => {
+  it('sends changed parts only', async () => {
     picture = { list: [1], detail: { a: 1 } };
     await open();
-    await eventually('the first picture', () => events().length === 3);
+    await eventually('the initial events', () => events().length === 3);
     picture = { list: [1], detail: { a: 2 } };
     stream!.changed();
     stream!.changed();
-    await eventually('the change', () => text.includes('{"a":2}'));
+    await eventually('the changed event', () => text.includes('{"a":2}'));
     stream!.changed();
     picture = { list: [2], detail: { a: 2 } };
     stream!.changed();
-    await eventually('the list', () => text.includes('[2]'));
+    await eventually('the list event', () => text.includes('[2]'));
     assert.deepEqual(events(), ['beat', 'list', 'detail', 'detail', 'list']);
   });
 
-  it('continues after a reconnect from what was sent last', async () => {
+  it('continues from Last-Event-ID after a reconnect', async () => {
     picture = { list: [1], detail: { a: 1 } };
     await open();
-    await eventually('the first picture', () => events().length === 3);
+    await eventually('the initial events', () => events().length === 3);
     const id = lastId();
     server!.closeAllConnections();
     server!.close();
     picture = { list: [1], detail: { a: 3 } };
     await open({}, id);
-    await eventually('the change', () => text.includes('{"a":3}'));
+    await eventually('the changed event', () => text.includes('{"a":3}'));
     assert.deepEqual(events(), ['beat', 'detail']);
   });
 
-  it('cuts off one who does not read', async () => {
+  it('closes the connection of a client that does not read', async () => {
     picture = { list: 'x'.repeat(20_000_000) };
     await open({}, undefined, false);
-    await eventually('it is cut off', () => closed);
+    await eventually('the connection is closed', () => closed);
   });
 
-  it('ends after its time, for the reader to be admitted again', async () => {
+  it('ends after maxAgeMs, so that the client is authorized again', async () => {
     picture = {};
     await open({ maxAgeMs: 20 });
-    await eventually('its end', () => response.readableEnded);
+    await eventually('the stream ends', () => response.readableEnded);
   });
 });

@@ -15,8 +15,8 @@ function pod(name: string, more: object = {}, revision = 'api-old'): Pod {
   return { apiVersion: 'v1', kind: 'Pod', metadata: { name, labels, ...metadata }, ...rest } as Pod;
 }
 
-describe('the picture of the dashboard', () => {
-  it('has the pods of each revision, each in one state, and why', () => {
+describe('dashboard view', () => {
+  it('podLines returns the state of each pod, and the cause of a failure', () => {
     const waiting = (reason: string) => ({
       status: { containerStatuses: [{ restartCount: 4, state: { waiting: { reason, message: 'no' } } }] },
     });
@@ -39,13 +39,13 @@ describe('the picture of the dashboard', () => {
     );
   });
 
-  it('has the steps, and which of them is done', () => {
+  it('detail returns the steps with their state', () => {
     const steps = [5, 50, 80].map((weight) => ({ weight, hold: '2m', pause: false }));
     const api = pcfApi({ strategy: { type: 'Canary', canary: { steps, scaleDownDelay: '30s' } } });
-    api.status = { step: { index: 1, of: 3, weight: 50, waitingFor: 'its weight to be in force' } };
-    const seen = detail({ api, pods: [], events: [], weights: [] });
+    api.status = { step: { index: 1, of: 3, weight: 50, waitingFor: 'its weight to be in effect' } };
+    const result = detail({ api, pods: [], events: [], weights: [] });
     assert.deepEqual(
-      seen.steps?.stages.map(({ weight, holdMs, state }) => [weight, holdMs, state]),
+      result.steps?.stages.map(({ weight, holdMs, state }) => [weight, holdMs, state]),
       [
         [5, 120_000, 'done'],
         [50, 120_000, 'now'],
@@ -54,7 +54,7 @@ describe('the picture of the dashboard', () => {
     );
   });
 
-  it('tells of a weight only while something is delivered', () => {
+  it('listRow contains a weight only during a delivery', () => {
     const api = pcfApi();
     api.status = { traffic: { desiredWeight: 100, effectiveWeight: 100, verified: true } };
     assert.equal(listRow(api).effective, undefined);
@@ -63,7 +63,7 @@ describe('the picture of the dashboard', () => {
     assert.equal(listRow(pcfApi()).message, 'the operator has not reconciled it yet');
   });
 
-  it('has the delivery figures as the metrics define them', () => {
+  it('figures computes the delivery figures as the metrics define them', () => {
     const record = (
       outcome: DeliveryRecord['outcome'],
       from: number,
@@ -72,13 +72,13 @@ describe('the picture of the dashboard', () => {
     ): DeliveryRecord => ({
       ...{ revision: 'r', number: 1, image: 'a', outcome, startedAt: at(from), finishedAt: at(to), ...more },
     });
-    const seen = figures([
+    const result = figures([
       record('Undone', 40, 45),
       record('Promoted', 20, 30, { firstTrafficAt: at(25), committedAt: at(10) }),
       record('Aborted', 10, 15, { firstTrafficAt: at(14) }),
       record('Promoted', 0, 4),
     ]);
-    assert.deepEqual(seen, {
+    assert.deepEqual(result, {
       ...{ deliveries: 4, since: at(0), promoted: 2, undone: 1 },
       leadTimeSeconds: 20 * 60,
       durationSeconds: 7 * 60,
@@ -90,8 +90,8 @@ describe('the picture of the dashboard', () => {
   });
 });
 
-describe('the weights over time', () => {
-  it('are kept when they change, and no more of them than the page can show', () => {
+describe('WeightHistory', () => {
+  it('records changed weights, up to 500 points', () => {
     let now = 0;
     const history = new WeightHistory(() => now);
     for (; now < 2_000; now += 1) history.record('a/b', now % 100, Math.floor(now / 2) % 100);
@@ -99,7 +99,7 @@ describe('the weights over time', () => {
     assert.equal(points.length, 500);
     assert.equal(points.at(-1)?.at, 1_999);
     history.record('a/b', 99, 99);
-    assert.deepEqual(history.of('a/b').at(-1), points.at(-1), 'nothing changed');
+    assert.deepEqual(history.of('a/b').at(-1), points.at(-1), 'an unchanged weight adds no point');
     history.forget('a/b');
     assert.deepEqual(history.of('a/b'), []);
   });

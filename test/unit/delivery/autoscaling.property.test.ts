@@ -8,7 +8,7 @@ import { ModelCluster } from './model-cluster.js';
 const OLD = 'a';
 const NEW = 'b';
 
-/** What an autoscaler asks for, and how many rounds it leaves it so; pods become ready one a round, or not. */
+/** Replicas that an autoscaler sets, for a number of rounds. A revision gets one ready pod per round, or fewer if it is slow. */
 const decision = fc.record({
   replicas: fc.integer({ min: 1, max: 12 }),
   oldIsSlow: fc.boolean(),
@@ -23,7 +23,7 @@ const scaling = fc.record({
   decisions: fc.array(decision, { minLength: 1, maxLength: 6 }),
 });
 
-/** A canary that has its weight, at a step that somebody must continue from. */
+/** A canary that has its weight, at a step that waits for a manual promotion. */
 function canaryAt(weight: number, settings: Partial<DeliverySpec>): ModelCluster {
   const cluster = new ModelCluster({ ...settings, stages: [{ weight, holdMs: 0, pause: true }] });
   for (const target of [OLD, NEW]) {
@@ -38,7 +38,7 @@ function canaryAt(weight: number, settings: Partial<DeliverySpec>): ModelCluster
   return cluster;
 }
 
-/** Lets a decision take effect, and hands each state on the way to the check. */
+/** Applies a decision, and calls the check after each reconcile. */
 function follow(
   cluster: ModelCluster,
   { replicas, oldIsSlow, newIsSlow, rounds }: Decision,
@@ -62,14 +62,22 @@ function follow(
 
 const podsOf = (cluster: ModelCluster, name: string) => cluster.revision(name).replicas;
 
-describe('an autoscaler in the middle of a delivery', () => {
-  it('moves no traffic, starves neither revision and doubles none: each has its share, and the pods of it, at once', () => {
+describe('plan with an autoscaler that changes replicas during a delivery', () => {
+  it('keeps the weights and immediately scales each revision to the pods that its share needs', () => {
     const property = fc.property(scaling, ({ replicas, weight, decisions }) => {
       const cluster = canaryAt(weight, { replicas });
       for (const next of decisions) {
         follow(cluster, next, () => {
-          assert.equal(cluster.route?.weights[NEW], weight, 'whoever has its new pods first');
-          assert.equal(podsOf(cluster, OLD), next.replicas, 'the stable revision could carry everything');
+          assert.equal(
+            cluster.route?.weights[NEW],
+            weight,
+            'the weight does not depend on which revision is ready first',
+          );
+          assert.equal(
+            podsOf(cluster, OLD),
+            next.replicas,
+            'the stable revision has capacity for all of the traffic',
+          );
           assert.equal(podsOf(cluster, NEW), podsForShare(weight, next.replicas));
         });
       }
@@ -77,27 +85,27 @@ describe('an autoscaler in the middle of a delivery', () => {
     fc.assert(property, { numRuns: propertyRuns(1_000) });
   });
 
-  it('flaps nothing, with a surge that is limited: pods go one way only after each decision, and fit', () => {
+  it('with maxSurge, changes pod counts in one direction per decision and does not exceed the surge', () => {
     const property = fc.property(
       scaling,
       fc.integer({ min: 1, max: 3 }),
       ({ replicas, weight, decisions }, maxSurge) => {
         const cluster = canaryAt(weight, { replicas, maxSurge });
         for (const next of decisions) {
-          const seen: Record<string, number[]> = {
+          const podCounts: Record<string, number[]> = {
             [OLD]: [podsOf(cluster, OLD)],
             [NEW]: [podsOf(cluster, NEW)],
           };
           const before = podsOf(cluster, OLD) + podsOf(cluster, NEW);
           follow(cluster, next, () => {
-            for (const name of [OLD, NEW]) seen[name]!.push(podsOf(cluster, name));
+            for (const name of [OLD, NEW]) podCounts[name]!.push(podsOf(cluster, name));
             const total = podsOf(cluster, OLD) + podsOf(cluster, NEW);
             assert.ok(total <= Math.max(before, next.replicas + maxSurge), `${total} pods`);
             const share = cluster.route?.weights[NEW] ?? 0;
             const { scale = next.replicas } = cluster.position;
             assert.ok(podsOf(cluster, NEW) >= podsToRetain(share, Math.min(scale, next.replicas)));
           });
-          for (const [name, counts] of Object.entries(seen))
+          for (const [name, counts] of Object.entries(podCounts))
             assert.ok(turns(counts) <= 1, `${name}: ${counts}`);
         }
       },
@@ -105,11 +113,11 @@ describe('an autoscaler in the middle of a delivery', () => {
     fc.assert(property, { numRuns: propertyRuns(1_000) });
   });
 
-  it('what pods fail, and not what an autoscaler asks for, takes a share back', () => {
+  it('reduces the share of the canary when its pods fail, but not when the autoscaler raises replicas', () => {
     const cluster = canaryAt(50, { replicas: 4 });
     cluster.settings.replicas = 8;
     cluster.reconcile();
-    assert.equal(cluster.route?.weights[NEW], 50, '2 pods of what were 4');
+    assert.equal(cluster.route?.weights[NEW], 50, '2 pods of the earlier 4 replicas');
     cluster.revision(NEW).ready = 1;
     const { traffic } = cluster.reconcile();
     assert.equal(cluster.route?.weights[NEW], 25);
@@ -123,7 +131,7 @@ describe('an autoscaler in the middle of a delivery', () => {
   });
 });
 
-/** How often a series goes the other way. */
+/** The number of direction changes in a series. */
 function turns(counts: number[]): number {
   const moves = counts.slice(1).flatMap((count, index) => Math.sign(count - counts[index]!) || []);
   return moves.slice(1).filter((move, index) => move !== moves[index]).length;

@@ -31,7 +31,7 @@ function deepFreeze<T>(value: T): T {
 describe('DeliveryContext', () => {
   const observed = observation([revision('old'), revision('new', { ready: 1 })]);
 
-  it('has the stable revision and the canary of its position', () => {
+  it('resolves the stable revision and the canary from its position', () => {
     const context = createContext(observed, spec, observed.position, now);
     assert.equal(context.stable?.name, 'old');
     assert.equal(context.canary?.ready, 1);
@@ -48,7 +48,7 @@ describe('DeliveryContext', () => {
     );
   });
 
-  describe('of a delivery that reruns its migrations', () => {
+  describe('with a delivery that reruns its migrations', () => {
     const rerun = { stable: 'old', update: 'new', startedAt, rerunMigrations: true };
     const pending = [revision('old'), revision('new', { migration: 'Running' })];
 
@@ -60,14 +60,14 @@ describe('DeliveryContext', () => {
       assert.equal(given.revisions[1]?.ready, 3);
     });
 
-    it('counts them as ready once the migrations succeeded, and while no stable pod is ready', () => {
+    it('counts pods of an earlier attempt as ready after the migrations succeeded, or while no stable pod is ready', () => {
       const done = observation([revision('old'), revision('new')]);
       assert.equal(createContext(done, spec, rerun, now).canary?.ready, 3);
       const alone = observation([revision('old', { ready: 0 }), pending[1]!]);
       assert.equal(createContext(alone, spec, rerun, now).canary?.ready, 3);
     });
 
-    it('ignores the result of earlier Jobs when it starts', () => {
+    it('ignores the result of earlier Jobs when the delivery starts', () => {
       const done = observation([revision('old'), revision('new')]);
       const { canary } = withPosition(createContext(done, spec, { stable: 'old' }, now), rerun);
       assert.deepEqual([canary?.migration, canary?.ready], ['Pending', 0]);

@@ -1,4 +1,4 @@
-/** A cluster reduced to what the planner sees, with the crashes and delays of a real one. */
+/** Model of a cluster with the state that the planner reads. It simulates crashes and delays of a real one. */
 
 import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import type { DeliverySpec } from '../../../operator/delivery/delivery-spec.js';
@@ -18,21 +18,21 @@ import { deliverySettings } from '../../support/delivery-settings.js';
 export interface ModelRevision {
   replicas: number;
   ready: number;
-  /** Pods on their way out, which may use the schema still. */
+  /** Terminating pods, which may still use the schema. */
   leaving: number;
   jobs: Record<'expand' | 'backfill' | 'contract', JobState>;
   crashesSince?: string;
-  /** What its ControllerRevision holds of the position. */
+  /** Part of the position that its ControllerRevision records. */
   record?: RevisionView['record'];
 }
 
-/** Versions of the code, the older first: each knows the contract migrations of those before it and its own. */
+/** Code versions, oldest first. Each contains its own contract migrations and those of earlier versions. */
 const CONTRACTS: Record<string, string[]> = { a: [], b: ['B'], c: ['B', 'C'], d: ['B', 'C'] };
 const NUMBERS: Record<string, number> = { a: 1, b: 2, c: 3, d: 4 };
 
 /**
- * How a reconcile goes wrong at its writes, which go out in waves: the operator is killed, or
- * an object is refused, and then the status says so. `which` picks those of the wave, by its bits.
+ * A fault during the writes of a reconcile, which are sent in waves. The operator is killed, or an
+ * object is rejected and the status reports it. The bits of `which` select the writes of the wave.
  */
 export interface Fault {
   how: 'killed' | 'refused';
@@ -40,23 +40,23 @@ export interface Fault {
   which: number;
 }
 
-/** All is written, and nobody knows why. */
+/** All objects are written, but not the status that explains them. */
 export const KILLED_BEFORE_STATUS: Fault = { how: 'killed', wave: 4, which: 0 };
 
-/** What a cache shows late. What the operator wrote itself is never older than its write: it waits for that. */
+/** Objects that a cache can return in an old version. The operator waits until the caches contain its own writes. */
 export type Lagging = 'pods' | 'jobs' | 'route' | 'spec';
 
 export class ModelCluster {
   target = 'a';
   startable = true;
   verdict: AnalysisView['verdict'] | undefined;
-  /** The step that the verdict is on; of the one it is at, unless a test says so. */
+  /** Start of the step that the verdict applies to. By default the current step. */
   judgedSince: string | undefined | 'now' = 'now';
   now = Date.parse('2026-11-23T10:00:00Z');
   readonly revisions = new Map<string, ModelRevision>();
   position: Observation['position'] = {};
   route: RouteView | undefined;
-  /** Whether the route is another's edit that was not put back yet. */
+  /** Whether another field manager edited the route and the operator has not repaired it yet. */
   private isForeignRoute = false;
   private routedAt = 0;
   private skewMs = 0;
@@ -74,7 +74,7 @@ export class ModelCluster {
     this.settings = deliverySettings({ settleMs: 2_000, ...settings });
   }
 
-  /** What the caches show. */
+  /** The observation, as the caches return it. */
   observe(): Observation {
     const { position, startable, verdict, late } = this;
     const revisions = [...this.revisions].map(([name, state]) =>
@@ -88,12 +88,12 @@ export class ModelCluster {
     return { target, revisions, position, route, routeAgeMs, startable, analysis };
   }
 
-  /** The spec as the caches show it. */
+  /** The spec, as the caches return it. */
   shown(): { target: string; settings: DeliverySpec } {
     return this.late.spec ?? this;
   }
 
-  /** From now on a cache shows what is now, until it catches up. */
+  /** Freezes a cache at the current state, until catchUp(). */
   lag(what: Lagging): void {
     const { late, revisions, route, target, settings } = this;
     if (what === 'route') late.route = { route };
@@ -113,13 +113,13 @@ export class ModelCluster {
     late.spec = undefined;
   }
 
-  /** Time passes: no cache lags for longer than moments. */
+  /** Advances the clock. All caches catch up. */
   pass(ms: number): void {
     this.now += ms;
     this.catchUp();
   }
 
-  /** Somebody else changes the route, or deletes it. */
+  /** Another field manager changes or deletes the route. */
   editRoute(route: RouteView | undefined): void {
     this.setRoute(route);
     this.isForeignRoute = true;
@@ -151,7 +151,7 @@ export class ModelCluster {
     };
   }
 
-  /** What people ask for by annotations: of the delivery that is under way, or the one that failed. */
+  /** Sets a request annotation for the delivery in progress, or for the failed one. */
   request(what: string): void {
     const { position, settings } = this;
     const id = deliveryId(position);
@@ -167,7 +167,7 @@ export class ModelCluster {
     if (state) state.crashesSince = crashes ? new Date(this.now).toISOString() : undefined;
   }
 
-  /** As after `kubectl replace --subresource=status`. A foreign route would leave nothing to recover it from. */
+  /** Simulates `kubectl replace --subresource=status`. Skipped with a foreign route, as the position can't be recovered. */
   loseStatus(): void {
     if (!this.isForeignRoute) this.position = {};
   }
@@ -176,13 +176,13 @@ export class ModelCluster {
     return Object.keys(this.position).length > 0;
   }
 
-  /** Somebody sets the operator's clock. */
+  /** Sets the clock of the operator. */
   setClock(byMs: number): void {
     this.now += byMs;
     this.skewMs += byMs;
   }
 
-  /** The disturbances end. */
+  /** Ends all disturbances. */
   calm(): void {
     this.now -= Math.min(0, this.skewMs);
     this.settings.paused = false;
@@ -192,7 +192,7 @@ export class ModelCluster {
     for (const state of this.revisions.values()) state.crashesSince = undefined;
   }
 
-  /** One reconcile. It writes in the operator's order: records, route, Job and pods, what is to go, status. */
+  /** One reconcile. It writes in the order of the operator: records, route, Job and pods, removals, status. */
   reconcile(fault?: Fault): DeliveryPlan {
     const next = plan(this.observe(), this.shown().settings, this.now);
     for (const [wave, writes] of this.writes(next).entries()) {
@@ -210,7 +210,7 @@ export class ModelCluster {
   }
 
   private writes({ migrate, route, job, replicas, position }: DeliveryPlan): (() => void)[][] {
-    const gone = [...this.revisions.keys()].filter((name) => replicas[name] === undefined);
+    const removed = [...this.revisions.keys()].filter((name) => replicas[name] === undefined);
     const recorded = [...(migrate ? [migrate] : []), ...Object.keys(replicas), ...recordedAt(position)];
     return [
       [...new Set(recorded)].map(
@@ -225,13 +225,13 @@ export class ModelCluster {
               this.scale(name, count),
         ),
       ],
-      [...gone.map((name) => () => this.scale(name, 0)), ...(route ? [] : [() => this.removeRoute()])],
+      [...removed.map((name) => () => this.scale(name, 0)), ...(route ? [] : [() => this.removeRoute()])],
       [() => {}],
     ];
   }
 
   private writeRoute(planned: RouteView | undefined): void {
-    // A Service that is open to all says nothing of shares.
+    // A Service that selects all revisions has no weights.
     const route = planned?.byPods ? { weights: {}, byPods: planned.byPods } : planned;
     if (route && JSON.stringify(route) !== JSON.stringify(this.route)) this.setRoute(route);
     if (route) this.isForeignRoute = false;
@@ -251,7 +251,7 @@ export class ModelCluster {
     return created;
   }
 
-  /** Every Job succeeds and every pod becomes ready. */
+  /** Completes every Job and makes every pod ready. */
   heal(): void {
     for (const state of this.revisions.values()) {
       for (const stage of ['expand', 'backfill', 'contract'] as const) {
@@ -262,8 +262,8 @@ export class ModelCluster {
     }
   }
 
-  /** Jobs end, pods become ready and steps are gone on from; pods that leave take longer. */
-  goWell(ms: number): void {
+  /** Completes Jobs, makes pods ready and promotes steps. Terminating pods stay. */
+  succeed(ms: number): void {
     const leaving = [...this.revisions.values()].map((state) => [state, state.leaving] as const);
     this.heal();
     for (const [state, pods] of leaving) state.leaving = pods;
@@ -271,12 +271,12 @@ export class ModelCluster {
     this.pass(ms);
   }
 
-  /** Expand and backfill of a revision are done. */
+  /** Completes expand and backfill of a revision. */
   migrate(name: string): void {
     Object.assign(this.revision(name).jobs, { expand: 'Succeeded', backfill: 'Succeeded' });
   }
 
-  /** A Job takes effect from the moment it is there: its first statement may be the worst. */
+  /** Starts a Job. A contract changes the schema immediately, as its first statement can break old pods. */
   private start(name: string, stage: MigrationStage): void {
     const { jobs } = this.revision(name);
     this.late.jobs.delete(name);
@@ -285,7 +285,7 @@ export class ModelCluster {
     if (stage === 'contract') for (const migration of CONTRACTS[name] ?? []) this.schema.add(migration);
   }
 
-  /** Revisions with a pod whose code needs what the schema has no more. */
+  /** Revisions with pods whose code needs dropped parts of the schema. */
   broken(): string[] {
     return [...this.revisions]
       .filter(([, { ready, leaving }]) => ready + leaving > 0)
@@ -307,7 +307,7 @@ export class ModelCluster {
 
 type Jobs = ModelRevision['jobs'];
 
-/** The same as the operator reads off the Jobs. */
+/** Migration state, derived from the Jobs as the operator does. */
 function migrationOf({ expand, backfill }: Jobs): MigrationState {
   if (expand === 'Failed' || backfill === 'Failed') return 'Failed';
   if (expand === 'Running' || backfill === 'Running') return 'Running';

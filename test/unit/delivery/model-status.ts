@@ -1,4 +1,4 @@
-/** What the operator would say of a model cluster: the same functions, on what the model shows. */
+/** The status that the operator would report for a model cluster, computed with the functions of the operator. */
 import type { PcfApiStatus } from '../../../operator/api/v1alpha1/status.js';
 import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
 import type { Observation } from '../../../operator/delivery/observation.js';
@@ -14,13 +14,13 @@ import type { ModelCluster } from './model-cluster.js';
 
 const api = pcfApi();
 
-export function told(
+export function reportStatus(
   cluster: ModelCluster,
-  seen: Observation,
+  observation: Observation,
   plan: DeliveryPlan,
 ): { summary: Summary; status: PcfApiStatus } {
   const { canaryWeight, paused } = cluster.shown().settings;
-  const observed = observedOf(cluster, seen);
+  const observed = observedOf(cluster, observation);
   observed.api = { ...api, spec: { ...api.spec, canaryWeight, paused } };
   const summary = summarize(observed, plan, cluster.now);
   return {

@@ -11,17 +11,17 @@ import { podsForTraffic, podsToRetain } from '../../../operator/delivery/weight.
 import { deliverySettings } from '../../support/delivery-settings.js';
 import { propertyRuns, RUN_FACTOR } from '../../support/property-runs.js';
 import { type Fault, type Lagging, ModelCluster } from './model-cluster.js';
-import { told } from './model-status.js';
+import { reportStatus } from './model-status.js';
 
 type Step = (cluster: ModelCluster) => DeliveryPlan | undefined;
 
 interface Labelled {
   run: Step;
-  /** For the counterexample. */
+  /** Label of the step in a counterexample. */
   [fc.toStringMethod]: () => string;
 }
 
-/** What happens to the cluster, by others' doing. */
+/** A change of the cluster that the operator did not make. */
 const event = (label: string, change: (cluster: ModelCluster) => unknown): Labelled => ({
   [fc.toStringMethod]: () => label,
   run: (cluster) => {
@@ -72,7 +72,7 @@ const strategies: fc.Arbitrary<Partial<DeliverySpec>> = fc.oneof(
     retireDelayMs: 0,
   })),
 );
-/** A route that somebody else made of ours. */
+/** The route after an edit by another field manager. */
 const foreignRoute: fc.Arbitrary<RouteView | undefined> = fc.option(
   fc.tuple(name, name, fc.integer({ min: 1, max: 99 })).map(([one, other, share]) => ({
     weights: one === other ? { [one]: 100 } : { [one]: share, [other]: 100 - share },
@@ -112,7 +112,7 @@ const step: fc.Arbitrary<Labelled> = fc.oneof(
     arbitrary: fc.tuple(name, stage, jobState).map(([n, which, state]) =>
       event(`${n}: ${which} ${state}`, (c) => {
         const jobs = c.revisions.get(n)?.jobs;
-        // A Job that ended stays so: nothing here takes a migration back.
+        // A finished Job keeps its state, as migrations are not reverted here.
         if (jobs?.[which] === 'Running') jobs[which] = state;
       }),
     ),
@@ -120,7 +120,7 @@ const step: fc.Arbitrary<Labelled> = fc.oneof(
   {
     weight: 1,
     arbitrary: name.map((n) =>
-      event(`${n}: its last pods end`, (c) => {
+      event(`${n}: its last pods terminate`, (c) => {
         const revision = c.revisions.get(n);
         if (revision) revision.leaving = 0;
       }),
@@ -143,7 +143,9 @@ const step: fc.Arbitrary<Labelled> = fc.oneof(
     weight: 1,
     arbitrary: fc
       .tuple(name, fc.boolean())
-      .map(([n, crashes]) => event(`${n}: ${crashes ? 'crashes' : 'is well'}`, (c) => c.crash(n, crashes))),
+      .map(([n, crashes]) =>
+        event(`${n}: ${crashes ? 'crashes' : 'stops crashing'}`, (c) => c.crash(n, crashes)),
+      ),
   },
   {
     weight: 1,
@@ -160,7 +162,7 @@ const step: fc.Arbitrary<Labelled> = fc.oneof(
   {
     weight: 1,
     arbitrary: foreignRoute.map((route) =>
-      event(`somebody makes the route ${JSON.stringify(route?.weights)}`, (c) => {
+      event(`another field manager sets the route ${JSON.stringify(route?.weights)}`, (c) => {
         const isMadeHere = Object.keys(route?.weights ?? {}).every((revision) => c.revisions.has(revision));
         const isWhole = Object.keys(route?.weights ?? {}).length < 2 || c.settings.split === 'exact';
         if (isMadeHere && isWhole && c.hasStatus) c.editRoute(route);
@@ -179,7 +181,7 @@ const step: fc.Arbitrary<Labelled> = fc.oneof(
   },
 );
 
-/** What an edit of the strategy changes, and nothing else. */
+/** Changes the settings that belong to the strategy, and no others. */
 function change(settings: DeliverySpec, to: Partial<DeliverySpec>): void {
   const { strategy, stages, canaryPods, maxUnavailable, retireDelayMs } = deliverySettings();
   Object.assign(settings, {
@@ -193,32 +195,32 @@ const contractDelayMs = fc.constantFrom(0, 30_000, 3_600_000);
 const settings = fc
   .tuple(split, strategies, contractDelayMs)
   .map(([split, strategy, contractDelayMs]) => ({ ...strategy, split, contractDelayMs }));
-/** Single steps seldom make a whole delivery, and what is past a promotion is worth a look too. */
+/** Random single steps rarely complete a delivery. This covers states after a promotion. */
 const wholeDelivery = fc
   .tuple(name, fc.nat(12))
   .map(([target, rounds]) => [
     event(`target ${target}`, (c) => (c.target = target)),
     ...Array.from({ length: rounds }, () => [
       reconcile(),
-      event('all goes well for 2 s', (c) => c.goWell(2_000)),
+      event('Jobs and pods succeed, 2 s pass', (c) => c.succeed(2_000)),
     ]).flat(),
   ]);
-const chapter = fc.oneof(
+const segment = fc.oneof(
   { weight: 10, arbitrary: step.map((one) => [one]) },
   { weight: 1, arbitrary: wholeDelivery },
 );
-const chapters = fc.array(chapter, { maxLength: 60, size: 'large' });
-const history = fc.record({ with: settings, steps: chapters.map((all) => all.flat()) });
+const segments = fc.array(segment, { maxLength: 60, size: 'large' });
+const history = fc.record({ with: settings, steps: segments.map((all) => all.flat()) });
 
-/** A reconcile, looked at from outside. */
+/** One reconcile with the state before and after it. */
 interface Moment {
-  /** What the planner was shown. */
-  seen: Observation;
+  /** Input of the planner. */
+  observation: Observation;
   settings: DeliverySpec;
   plan: DeliveryPlan;
-  /** Ready pods as they truly were before, and as they are now. */
+  /** Ready pods before the reconcile, without the lag of caches. */
   readyBefore: Map<string, number>;
-  /** The route as it truly was. */
+  /** The route before the reconcile, without the lag of caches. */
   routeBefore: RouteView | undefined;
   cluster: ModelCluster;
 }
@@ -229,37 +231,37 @@ function replay(
 ): ModelCluster {
   const cluster = new ModelCluster(settings);
   for (const { run } of steps) {
-    const seen = cluster.observe();
+    const observation = cluster.observe();
     const readyBefore = readyPods(cluster);
     const routeBefore = cluster.route;
     const { settings } = cluster.shown();
     const plan = run(cluster);
-    if (plan) check({ seen, settings, plan, readyBefore, routeBefore, cluster });
+    if (plan) check({ observation, settings, plan, readyBefore, routeBefore, cluster });
   }
   return cluster;
 }
 
 const readyPods = ({ revisions }: ModelCluster) =>
   new Map([...revisions].map(([revision, { ready }]) => [revision, ready]));
-const viewOf = ({ seen }: Moment, revision: string | undefined) =>
-  seen.revisions.find((view) => view.name === revision);
+const viewOf = ({ observation }: Moment, revision: string | undefined) =>
+  observation.revisions.find((view) => view.name === revision);
 const isReady = (moment: Moment, revision: string | undefined) => (viewOf(moment, revision)?.ready ?? 0) > 0;
 const shares = (route: RouteView | undefined) =>
   Object.entries(route?.weights ?? {}).filter(([, share]) => share > 0);
 
-/** Whether this plan only puts a lost position on record. */
-const isRecovering = ({ seen: { position }, plan }: Moment) =>
+/** Whether this plan only records a recovered position. */
+const isRecovering = ({ observation: { position }, plan }: Moment) =>
   !position.stable && !position.update && plan.position.stable !== undefined;
 
-function leavesAllAsItIs({ seen, plan }: Moment): void {
-  assert.ok(sameRoute(plan.route, seen.route), 'it changes the route');
-  for (const { name: revision, replicas } of seen.revisions)
+function assertUnchanged({ observation, plan }: Moment): void {
+  assert.ok(sameRoute(plan.route, observation.route), 'the plan changes the route');
+  for (const { name: revision, replicas } of observation.revisions)
     assert.equal(plan.replicas[revision] ?? 0, replicas, `pods of ${revision}`);
 }
 
-/** What holds of every plan, whatever happened before. */
-const promises: Record<string, (moment: Moment) => void> = {
-  'no weight and no header goes to a revision without a ready pod, as long as one of the two has any'(
+/** Invariants of every plan, after any history. */
+const invariants: Record<string, (moment: Moment) => void> = {
+  'a revision without a ready pod has no weight and no header route, while the stable revision or the canary has one'(
     moment,
   ) {
     const { route, position } = moment.plan;
@@ -269,7 +271,7 @@ const promises: Record<string, (moment: Moment) => void> = {
       assert.ok(isReady(moment, revision), `${share} % to ${revision}`);
   },
 
-  'weights are whole, and add up to 100'({ plan: { route } }) {
+  'weights are integers with a sum of 100'({ plan: { route } }) {
     if (!route) return;
     const weights = Object.values(route.weights);
     assert.ok(weights.every((share) => Number.isInteger(share) && share >= 0));
@@ -279,81 +281,85 @@ const promises: Record<string, (moment: Moment) => void> = {
     );
   },
 
-  'a canary with a ready pod has its header route, once its schema is there'(moment) {
+  'a canary with a ready pod and completed migrations has a header route'(moment) {
     const { route, position } = moment.plan;
     if (moment.settings.split !== 'exact' || !position.stable || !isReady(moment, position.update)) return;
-    const begins = moment.seen.position.startedAt !== position.startedAt;
+    const isStarting = moment.observation.position.startedAt !== position.startedAt;
     const isMigrated = viewOf(moment, position.update)?.migration === 'Succeeded';
-    if (position.rerunMigrations && (begins || !isMigrated)) return;
+    if (position.rerunMigrations && (isStarting || !isMigrated)) return;
     assert.equal(route?.header, position.update);
   },
 
-  'what is aborted, called off or replaced gets no more traffic than it had, unless nothing else is ready'(
+  'an aborted, cancelled or superseded revision does not get more traffic while a stable pod is ready'(
     moment,
   ) {
-    const { seen, plan } = moment;
+    const { observation, plan } = moment;
     if (moment.settings.split !== 'exact' || !isReady(moment, plan.position.stable)) return;
     for (const [revision, share] of shares(plan.route)) {
       if (revision === plan.position.stable || revision === plan.position.update) continue;
-      assert.ok(share <= (seen.route?.weights[revision] ?? 0), `${share} % to ${revision}`);
+      assert.ok(share <= (observation.route?.weights[revision] ?? 0), `${share} % to ${revision}`);
     }
   },
 
-  'no pod starts before its migrations are done'(moment) {
-    for (const [revision, wanted] of Object.entries(moment.plan.replicas)) {
+  'no pod starts before its migrations succeeded'(moment) {
+    for (const [revision, desired] of Object.entries(moment.plan.replicas)) {
       const had = viewOf(moment, revision)?.replicas ?? 0;
-      if (wanted > 0 && had === 0) assert.equal(viewOf(moment, revision)?.migration, 'Succeeded', revision);
+      if (desired > 0 && had === 0) assert.equal(viewOf(moment, revision)?.migration, 'Succeeded', revision);
     }
   },
 
-  'no weight goes to a revision before expand and backfill are done'({ plan: { route }, cluster }) {
+  'a revision has no weight before its expand and backfill succeeded'({ plan: { route }, cluster }) {
     for (const [revision] of shares(route)) {
       const { expand, backfill } = cluster.revisions.get(revision)?.jobs ?? {};
       assert.deepEqual([revision, expand, backfill], [revision, 'Succeeded', 'Succeeded']);
     }
   },
 
-  'no contract begins while a pod lives that needs what goes, and none starts after'({ cluster }) {
-    assert.deepEqual(cluster.broken(), [], `pods that can't live with ${[...cluster.schema]}`);
+  'no contract runs while a pod needs the old schema, and no such pod starts after it'({ cluster }) {
+    assert.deepEqual(cluster.broken(), [], `pods that do not support ${[...cluster.schema]}`);
     for (const [revision, { replicas }] of cluster.revisions) {
       if (replicas > 0 && revision !== cluster.position.stable && cluster.schema.has('B'))
         assert.notEqual(revision, 'a', 'a gets pods below the floor');
     }
   },
 
-  'no contract begins before the soak is over, whatever the clock does'({ plan, settings, cluster }) {
+  'no contract starts before the end of the soak, also when the clock is changed'({
+    plan,
+    settings,
+    cluster,
+  }) {
     if (plan.job?.stage !== 'contract') return;
     assert.ok(cluster.now >= Date.parse(plan.position.promotedAt!) + settings.contractDelayMs!);
     assert.equal(plan.position.update, undefined);
   },
 
-  'the Service selects no pod of a revision that has no share'({ plan: { route }, seen }) {
-    // A recovered position changes nothing of the route that was read back.
-    if (route?.service !== ALL_REVISIONS || route === seen.route) return;
-    for (const { name, replicas, ready } of seen.revisions)
+  'the Service selects no pods of a revision without a share'({ plan: { route }, observation }) {
+    // Recovery of a position does not change the route that was read back.
+    if (route?.service !== ALL_REVISIONS || route === observation.route) return;
+    for (const { name, replicas, ready } of observation.revisions)
       assert.ok((replicas === 0 && ready === 0) || route.weights[name]! > 0, `${name} has pods and no share`);
   },
 
-  'no pods are taken from a revision that the route still leads to'(moment) {
+  'a revision with a weight keeps the pods that its weight needs'(moment) {
     if (moment.settings.split !== 'exact') return;
-    for (const [revision, share] of shares(moment.seen.route)) {
+    for (const [revision, share] of shares(moment.observation.route)) {
       const had = viewOf(moment, revision)?.replicas ?? 0;
       const needed = Math.min(had, podsToRetain(share, podsForTraffic(moment.settings)));
-      assert.ok((moment.plan.replicas[revision] ?? 0) >= needed, `${revision} carries ${share} %`);
+      assert.ok((moment.plan.replicas[revision] ?? 0) >= needed, `${revision} has a weight of ${share} %`);
     }
   },
 
-  'no pod that is ready goes where that leaves fewer than were promised, of those that serve'(moment) {
+  'no ready pod is removed if fewer serving pods than promised would remain'(moment) {
     const { plan, routeBefore, readyBefore, cluster, settings } = moment;
     const { stable, update } = plan.position;
-    // Without a router what is behind the Service serves; with one, what the route leads to.
+    // Without a router, all pods of the Service serve. With a router, the revisions of the route do.
     const behind = settings.split === 'replicas' ? [update] : [];
     const serving = [
       ...new Set([stable, ...behind, ...shares(routeBefore ?? plan.route).map(([revision]) => revision)]),
     ].filter((revision) => revision !== undefined);
-    // By a cache that lags it can only promise what that shows.
+    // The invariant applies only if the caches are up to date.
     const isKnown = (revision: string) => viewOf(moment, revision)?.ready === readyBefore.get(revision);
-    if (!serving.every(isKnown) || !sameRoute(moment.seen.route, routeBefore)) return;
+    if (!serving.every(isKnown) || !sameRoute(moment.observation.route, routeBefore)) return;
     const sum = (ready: Map<string, number>) =>
       serving.reduce((total, revision) => total + (ready.get(revision) ?? 0), 0);
     const promised = podsForTraffic(settings);
@@ -361,8 +367,8 @@ const promises: Record<string, (moment: Moment) => void> = {
     assert.ok(after >= Math.min(before, promised), `${after} of ${before}, ${promised} were promised`);
   },
 
-  'a third revision has pods only as long as a route needs them, once the one on its way gets some'({
-    seen,
+  'a third revision has pods only while a route needs them, after the update gets pods'({
+    observation,
     plan,
     settings,
     cluster,
@@ -371,7 +377,7 @@ const promises: Record<string, (moment: Moment) => void> = {
     if (!update || !plan.replicas[update]) return;
     for (const revision of Object.keys(plan.replicas)) {
       if (revision === stable || revision === update) continue;
-      const isRouted = [seen.route, plan.route].some(
+      const isRouted = [observation.route, plan.route].some(
         (it) =>
           it?.weights[revision] ||
           it?.header === revision ||
@@ -383,44 +389,44 @@ const promises: Record<string, (moment: Moment) => void> = {
     }
   },
 
-  'the status says what is planned, and why where that is not what was asked'(moment) {
-    const { plan, seen, cluster } = moment;
-    const { summary, status } = told(cluster, seen, plan);
+  'the status reports the planned weight, and a reason if it differs from the desired weight'(moment) {
+    const { plan, observation, cluster } = moment;
+    const { summary, status } = reportStatus(cluster, observation, plan);
     assert.ok(summary.reason && summary.message && !/undefined|NaN/.test(summary.message), summary.message);
     const { desiredWeight, effectiveWeight, verified, reason } = status.traffic!;
     if (plan.position.update && plan.route && !plan.route.byPods)
       assert.equal(effectiveWeight, plan.route.weights[plan.position.update] ?? 0);
     if (desiredWeight !== effectiveWeight || !verified) assert.ok(reason, 'the traffic has no reason');
-    const holds = (type: string) => status.conditions?.find((one) => one.type === type)?.status === 'True';
-    assert.equal(['Ready', 'Reconciling', 'Stalled'].filter(holds).length, 1);
-    const stable = seen.revisions.find((view) => view.name === plan.position.stable);
-    const isAway = stable?.ready === 0 && (plan.replicas[stable.name] ?? 0) > 0;
+    const isTrue = (type: string) => status.conditions?.find((one) => one.type === type)?.status === 'True';
+    assert.equal(['Ready', 'Reconciling', 'Stalled'].filter(isTrue).length, 1);
+    const stable = observation.revisions.find((view) => view.name === plan.position.stable);
+    const isUnavailable = stable?.ready === 0 && (plan.replicas[stable.name] ?? 0) > 0;
     const degraded = status.conditions!.find(({ type }) => type === 'Degraded')!;
-    assert.equal(degraded.reason === 'StableUnavailable', isAway);
+    assert.equal(degraded.reason === 'StableUnavailable', isUnavailable);
     const isWeak = stable !== undefined && stable.ready < (plan.replicas[stable.name] ?? 0);
     if (isWeak || status.phase === 'Degraded') assert.equal(degraded.status, 'True', status.phase);
     assert.equal(plan.position.failed !== undefined, status.failed?.reason !== undefined);
   },
 };
 
-/** The same histories each time; others, and more of them: PLAN_SEED=7 PCF_TEST_RUNS=20 npx mocha dist/test/unit/delivery/plan.property.test.js */
+/** The seed is fixed. For other and more histories: PLAN_SEED=7 PCF_TEST_RUNS=20 npx mocha dist/test/unit/delivery/plan.property.test.js */
 function runs(full: number) {
   const { PLAN_SEED = '20261126' } = process.env;
   return { seed: Number(PLAN_SEED), numRuns: propertyRuns(full) };
 }
 
-describe('plan, at every crash point and in any order of events', () => {
-  it('keeps every promise above', function () {
+describe('plan, with random events and crash points', () => {
+  it('keeps all invariants', function () {
     this.timeout(60_000 * Math.max(1, RUN_FACTOR));
     fc.assert(
       fc.property(history, (past) => {
         replay(past, (moment) => {
-          if (isRecovering(moment)) return leavesAllAsItIs(moment);
-          for (const [promise, check] of Object.entries(promises)) {
+          if (isRecovering(moment)) return assertUnchanged(moment);
+          for (const [invariant, check] of Object.entries(invariants)) {
             try {
               check(moment);
             } catch (error) {
-              throw new Error(`broken: ${promise}: ${(error as Error).message}`, { cause: error });
+              throw new Error(`broken: ${invariant}: ${(error as Error).message}`, { cause: error });
             }
           }
         });
@@ -429,7 +435,7 @@ describe('plan, at every crash point and in any order of events', () => {
     );
   });
 
-  it('ends as asked or aborted, with a status that agrees and a reason, and then changes nothing', function () {
+  it('completes or aborts each delivery when disturbances end, reports a matching status, and then writes nothing', function () {
     this.timeout(60_000 * Math.max(1, RUN_FACTOR));
     fc.assert(
       fc.property(history, (past) => {
@@ -442,20 +448,20 @@ describe('plan, at every crash point and in any order of events', () => {
           cluster.pass(301_000);
         }
         const { stable, update, failed } = cluster.position;
-        const asked = cluster.settings.canaryWeight ?? 100;
+        const desiredWeight = cluster.settings.canaryWeight ?? 100;
         const settled = cluster.observe();
         const plan = cluster.reconcile();
         assert.ok(
           [stable, update, failed?.revision].includes(cluster.target) || plan.refused,
-          'the target is neither stable, nor on its way, nor aborted, nor refused',
+          'the target is neither stable, nor in progress, nor aborted, nor refused',
         );
-        if (asked === 100 && !failed && !plan.refused) {
+        if (desiredWeight === 100 && !failed && !plan.refused) {
           assert.equal(stable, cluster.target);
-          assert.deepEqual(pendingContracts(cluster.position), [], 'in the end the schema is contracted');
+          assert.deepEqual(pendingContracts(cluster.position), [], 'all contract migrations are completed');
         }
         assert.deepEqual(plain(cluster.observe()), plain(settled), 'it continues writing');
 
-        const { summary, status } = told(cluster, settled, plan);
+        const { summary, status } = reportStatus(cluster, settled, plan);
         if (summary.verdict === 'InProgress') assert.equal(summary.reason, 'WeightLimited', summary.message);
         assert.ok(status.traffic?.verified);
         const pods = [...cluster.revisions].filter(([, { replicas }]) => replicas > 0);
@@ -474,7 +480,7 @@ describe('plan, at every crash point and in any order of events', () => {
     );
   });
 
-  it('never requeues immediately once a reconcile changes nothing, so that no expired time is a busy loop', () => {
+  it('never requeues immediately after a reconcile without changes, so that an expired time causes no busy loop', () => {
     const ages = fc.integer({ min: 0, max: 7_200_000 });
     fc.assert(
       fc.property(history, ages, (past, ageMs) => {
@@ -494,7 +500,7 @@ describe('plan, at every crash point and in any order of events', () => {
     );
   });
 
-  it('never has fewer ready pods than it promised, by anything it does itself', () => {
+  it('never reduces ready pods below the promised number in a delivery without failures', () => {
     fc.assert(
       fc.property(
         settings,
@@ -504,14 +510,14 @@ describe('plan, at every crash point and in any order of events', () => {
           const cluster = new ModelCluster({ ...given, replicas });
           deliver(cluster, 'a', []);
           deliver(cluster, 'b', ready);
-          assert.equal(cluster.position.stable, 'b', 'a delivery without disturbance ends');
+          assert.equal(cluster.position.stable, 'b', 'a delivery without disturbance completes');
         },
       ),
       runs(2_000),
     );
   });
 
-  it('makes no more pods in a rolling update than maxSurge allows', () => {
+  it('creates no more pods in a rolling update than maxSurge allows', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 3 }),
@@ -544,7 +550,7 @@ describe('plan, at every crash point and in any order of events', () => {
 
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
-/** Delivers a revision; of its pods one more becomes ready each time `ready` says so, and all in the end. */
+/** Delivers a revision. In each round one more pod becomes ready, unless `ready` is false for the round. */
 function deliver(cluster: ModelCluster, target: string, ready: boolean[]): void {
   cluster.target = target;
   const { settings } = cluster;

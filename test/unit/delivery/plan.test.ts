@@ -11,7 +11,7 @@ function revision(name: string, view: Partial<RevisionView> = {}): RevisionView 
   return { name, replicas: 3, ready: 3, migration: 'Succeeded', ...view };
 }
 
-function seen(overrides: Partial<Observation> = {}): Observation {
+function observation(overrides: Partial<Observation> = {}): Observation {
   return {
     target: 'new',
     revisions: [revision('old'), revision('new')],
@@ -25,7 +25,7 @@ function seen(overrides: Partial<Observation> = {}): Observation {
 
 describe('plan', () => {
   describe('the first delivery', () => {
-    const empty = seen({ revisions: [], position: {}, route: undefined });
+    const empty = observation({ revisions: [], position: {}, route: undefined });
 
     it('migrates first and starts no pod', () => {
       const { migrate, replicas, route, decisions } = plan(empty, settings, now);
@@ -35,7 +35,7 @@ describe('plan', () => {
       assert.deepEqual(decisions, [{ type: 'Started', revision: 'new' }]);
     });
 
-    it('starts the pods once migrated, and routes to them once one is ready', () => {
+    it('starts the pods after the migrations succeeded, and routes to them when one is ready', () => {
       const position = { update: 'new' };
       const migrated = { ...empty, position, revisions: [revision('new', { replicas: 0, ready: 0 })] };
       assert.deepEqual(plan(migrated, settings, now).replicas, { new: 3 });
@@ -43,7 +43,7 @@ describe('plan', () => {
       assert.deepEqual(plan(oneReady, settings, now).route, { weights: { new: 100 } });
     });
 
-    it('is done when all pods are ready and the route was read back, whatever canaryWeight says', () => {
+    it('promotes when all pods are ready and the route was read back, independently of canaryWeight', () => {
       const all = { ...empty, position: { update: 'new' }, revisions: [revision('new')] };
       assert.equal(plan(all, settings, now).position.stable, undefined);
       const routed = { ...all, route: { weights: { new: 100 } } };
@@ -53,8 +53,8 @@ describe('plan', () => {
       assert.deepEqual(done.decisions, [{ type: 'Promoted', revision: 'new' }]);
     });
 
-    it('keeps serving from a first revision that is replaced before it was promoted', () => {
-      const serving = seen({
+    it('keeps the route to a first revision that is superseded before its promotion', () => {
+      const serving = observation({
         revisions: [revision('first', { ready: 2 })],
         position: { update: 'first' },
         route: { weights: { first: 100 } },
@@ -66,10 +66,10 @@ describe('plan', () => {
   });
 
   describe('a route that the Gateway rejects', () => {
-    const everything = seen({ route: { weights: { new: 100 }, header: 'new' } });
+    const everything = observation({ route: { weights: { new: 100 }, header: 'new' } });
     const rejected = { ...everything, routeRejected: 'Gateway public rejects HTTPRoute api' };
 
-    it('is not verified, with the reason, and blocks the promotion', () => {
+    it('is reported as not verified with a reason, and blocks the promotion', () => {
       assert.equal(plan(everything, settings, now).position.stable, 'new');
       const { position, traffic } = plan(rejected, settings, now);
       assert.equal(position.stable, 'old');
@@ -88,7 +88,7 @@ describe('plan', () => {
     const route = { weights: { old: 90, new: 10 }, header: 'new', service: 'old' };
 
     it('does not complete a step whose hold is over', () => {
-      const held = seen({ position: { ...position, stepSince }, route });
+      const held = observation({ position: { ...position, stepSince }, route });
       assert.equal(plan(held, { ...settings, stages }, now).position.step, 1);
       const routeRejected = 'Gateway public rejects HTTPRoute api';
       const { decisions, position: after } = plan({ ...held, routeRejected }, { ...settings, stages }, now);
@@ -97,7 +97,7 @@ describe('plan', () => {
     });
 
     it('does not start the hold of a step', () => {
-      const reached = seen({ position, route });
+      const reached = observation({ position, route });
       const started = plan(reached, { ...settings, stages }, now).position.stepSince;
       assert.equal(started, new Date(now).toISOString());
       const rejected = { ...reached, routeRejected: 'Gateway public rejects HTTPRoute api' };
@@ -108,8 +108,8 @@ describe('plan', () => {
   describe('the Service', () => {
     it('blocks the promotion, and the retirement of old pods, until it was read back', () => {
       const route = { weights: { new: 100 }, header: 'new', service: 'old' };
-      assert.equal(plan(seen({ route }), settings, now).position.stable, 'old');
-      const promoted = seen({ route, position: { stable: 'new' } });
+      assert.equal(plan(observation({ route }), settings, now).position.stable, 'old');
+      const promoted = observation({ route, position: { stable: 'new' } });
       const { replicas, position, traffic } = plan(promoted, { ...settings, retireDelayMs: 0 }, now);
       assert.equal(replicas.old, 3);
       assert.equal(position.retiring, undefined);
@@ -117,35 +117,37 @@ describe('plan', () => {
     });
   });
 
-  describe('the weight', () => {
-    it('is held down to what the ready pods carry, with the reason', () => {
-      const half = seen({ revisions: [revision('old'), revision('new', { ready: 1 })] });
+  describe('weight', () => {
+    it('is limited to the capacity of the ready pods, with a reason', () => {
+      const half = observation({ revisions: [revision('old'), revision('new', { ready: 1 })] });
       const { route, traffic } = plan(half, { ...settings, canaryWeight: 50 }, now);
       assert.deepEqual(route, { weights: { old: 67, new: 33 }, service: 'old', header: 'new' });
       assert.equal(traffic.effectiveWeight, 33);
       assert.match(traffic.reason ?? '', /1 of 3 pods of new are ready, enough for 33 %/);
     });
 
-    it('is zero, and there is no header route, without a ready pod', () => {
-      const broken = seen({ revisions: [revision('old'), revision('new', { ready: 0 })] });
+    it('is 0 without a ready pod, and there is no header route', () => {
+      const broken = observation({ revisions: [revision('old'), revision('new', { ready: 0 })] });
       assert.deepEqual(plan(broken, { ...settings, canaryWeight: 100 }, now).route, {
         weights: { old: 100 },
       });
     });
 
-    it('leaves only the header route at 0', () => {
-      const { route, replicas } = plan(seen(), { ...settings, canaryWeight: 0 }, now);
+    it('at 0 keeps only the header route and one pod', () => {
+      const { route, replicas } = plan(observation(), { ...settings, canaryWeight: 0 }, now);
       assert.deepEqual(route, { weights: { old: 100 }, header: 'new' });
       assert.deepEqual(replicas, { old: 3, new: 1 });
     });
 
-    it('goes to the canary when the stable revision has no ready pod', () => {
-      const dying = seen({ revisions: [revision('old', { ready: 0 }), revision('new', { ready: 1 })] });
+    it('is 100 for the canary when the stable revision has no ready pod', () => {
+      const dying = observation({
+        revisions: [revision('old', { ready: 0 }), revision('new', { ready: 1 })],
+      });
       assert.deepEqual(plan(dying, { ...settings, canaryWeight: 10 }, now).route?.weights, { new: 100 });
     });
 
-    it('goes down before the pods do', () => {
-      const at50 = seen({ route: { weights: { old: 50, new: 50 }, header: 'new' } });
+    it('is lowered and read back before pods are removed', () => {
+      const at50 = observation({ route: { weights: { old: 50, new: 50 }, header: 'new' } });
       const lowered = plan(at50, { ...settings, canaryWeight: 10 }, now);
       assert.deepEqual(lowered.route?.weights, { old: 90, new: 10 });
       assert.equal(lowered.replicas.new, 2);
@@ -153,39 +155,39 @@ describe('plan', () => {
       assert.equal(plan(readBack, { ...settings, canaryWeight: 10 }, now).replicas.new, 1);
     });
 
-    it('promotes at 100 only once the route was read back', () => {
-      const asked = { ...settings, canaryWeight: 100 };
-      const before = plan(seen(), asked, now);
+    it('at 100 promotes only after the route was read back', () => {
+      const full = { ...settings, canaryWeight: 100 };
+      const before = plan(observation(), full, now);
       assert.deepEqual(before.route?.weights, { new: 100 });
       assert.equal(before.position.stable, 'old');
       assert.equal(before.traffic.verified, false);
-      const after = plan(seen({ route: before.route }), asked, now);
+      const after = plan(observation({ route: before.route }), full, now);
       assert.equal(after.position.stable, 'new');
       assert.deepEqual(after.route, { weights: { new: 100 } });
     });
   });
 
-  describe('what holds a delivery back', () => {
+  describe('a blocked delivery', () => {
     for (const migration of ['Pending', 'Running', 'Failed'] as const) {
       it(`starts no pod while the migration is ${migration}`, () => {
-        const waiting = seen({
+        const waiting = observation({
           revisions: [revision('old'), revision('new', { replicas: 0, ready: 0, migration })],
         });
         assert.deepEqual(plan(waiting, settings, now).replicas, { old: 3 });
       });
     }
 
-    it('starts no pod while a Secret is missing, and leaves the stable revision alone', () => {
-      const missing = seen({
+    it('starts no pod while a Secret is missing, and does not change the stable revision', () => {
+      const missing = observation({
         startable: false,
         revisions: [revision('old'), revision('new', { replicas: 0, ready: 0 })],
       });
       assert.deepEqual(plan(missing, settings, now).replicas, { old: 3 });
     });
 
-    it('freezes while paused: the weight stays, nothing starts, and safety still holds', () => {
+    it('keeps the weight and starts no delivery while paused, but removes the share of a revision without ready pods', () => {
       const paused = { ...settings, paused: true, canaryWeight: 80 };
-      const at33 = seen({ position: { stable: 'old', update: 'new', weight: 33 }, target: 'newer' });
+      const at33 = observation({ position: { stable: 'old', update: 'new', weight: 33 }, target: 'newer' });
       const frozen = plan(at33, paused, now);
       assert.deepEqual(frozen.route?.weights, { old: 67, new: 33 });
       assert.equal(frozen.position.update, 'new');
@@ -195,9 +197,9 @@ describe('plan', () => {
     });
   });
 
-  describe('going back', () => {
-    it('gives the stable revision everything at once and keeps the canary for a while', () => {
-      const back = seen({ target: 'old', route: { weights: { old: 50, new: 50 }, header: 'new' } });
+  describe('a cancelled or superseded delivery', () => {
+    it('immediately routes 100 % to the stable revision, and keeps the canary pods for the retire delay', () => {
+      const back = observation({ target: 'old', route: { weights: { old: 50, new: 50 }, header: 'new' } });
       const first = plan(back, settings, now);
       assert.deepEqual(first.route, { weights: { old: 100 } });
       assert.equal(first.replicas.new, 3);
@@ -214,10 +216,10 @@ describe('plan', () => {
       assert.deepEqual(plan(removed, settings, now + 31_000).position.retiring, undefined);
     });
 
-    it('does not start the retire delay again where the removal of the pods was rejected', () => {
+    it('does not restart the retire delay when the removal of the pods was rejected', () => {
       const route = { weights: { old: 100 } };
       const retiring = [{ revision: 'new', since: new Date(now - 30_000).toISOString() }];
-      const rejected = seen({ target: 'old', route, position: { stable: 'old', retiring } });
+      const rejected = observation({ target: 'old', route, position: { stable: 'old', retiring } });
       for (const afterMs of [0, 1, 60_000]) {
         const { position, replicas, requeueAfterMs } = plan(rejected, settings, now + afterMs);
         assert.equal(replicas.new, undefined);
@@ -226,16 +228,16 @@ describe('plan', () => {
       }
     });
 
-    it('does not keep pods for ever when the clock is set back', () => {
-      const outgoing = seen({
+    it('limits the retire delay when the clock is set back', () => {
+      const outgoing = observation({
         target: 'old',
         position: { stable: 'old', retiring: [{ revision: 'new', since: '2030-01-01T00:00:00Z' }] },
       });
       assert.equal(plan(outgoing, settings, now).requeueAfterMs, 30_000);
     });
 
-    it('moves traffic straight back when a newer image comes in the middle', () => {
-      const newer = seen({ target: 'newer', route: { weights: { old: 50, new: 50 } } });
+    it('immediately routes 100 % to the stable revision when a newer image supersedes the delivery', () => {
+      const newer = observation({ target: 'newer', route: { weights: { old: 50, new: 50 } } });
       const next = plan(newer, { ...settings, canaryWeight: 50 }, now);
       assert.deepEqual(next.route, { weights: { old: 100 } });
       assert.equal(next.position.update, 'newer');
@@ -247,7 +249,7 @@ describe('plan', () => {
   });
 
   describe('pods of a third revision', () => {
-    it('go when a newer one gets its own, however long they would have been kept', () => {
+    it('are removed before the end of the retire delay when a newer revision gets pods', () => {
       const cluster = new ModelCluster({ replicas: 3, retireDelayMs: 300_000 });
       const settle = (target: string) => {
         cluster.target = target;
@@ -259,7 +261,7 @@ describe('plan', () => {
       };
       settle('a');
       settle('b');
-      assert.deepEqual([...cluster.serving()].sort(), ['a', 'b'], 'a could be gone back to');
+      assert.deepEqual([...cluster.serving()].sort(), ['a', 'b'], 'a is available for an undo');
       cluster.settings.canaryWeight = 50;
       settle('c');
       assert.deepEqual([...cluster.serving()].sort(), ['b', 'c']);
@@ -269,29 +271,35 @@ describe('plan', () => {
   describe('without a router', () => {
     const byReplicas = deliverySettings({ split: 'replicas' });
 
-    it('shares by pods and says what that makes of the weight', () => {
-      const canary = seen({ revisions: [revision('old'), revision('new', { replicas: 1, ready: 1 })] });
+    it('splits traffic by pods and reports the resulting weight', () => {
+      const canary = observation({
+        revisions: [revision('old'), revision('new', { replicas: 1, ready: 1 })],
+      });
       const { route, traffic } = plan(canary, { ...byReplicas, canaryWeight: 10 }, now);
       assert.equal(route?.byPods, true);
       assert.equal(traffic.effectiveWeight, 25);
       assert.match(traffic.reason ?? '', /ready pods/);
     });
 
-    it('stays pinned while pods of a third revision are ready', () => {
-      const third = seen({ revisions: [revision('old'), revision('new'), revision('older')] });
+    it('pins the Service to the stable revision while pods of a third revision are ready', () => {
+      const third = observation({ revisions: [revision('old'), revision('new'), revision('older')] });
       assert.deepEqual(plan(third, { ...byReplicas, canaryWeight: 50 }, now).route, {
         weights: { old: 100 },
       });
     });
 
-    it('goes to the new revision while a third one has pods, when no stable pod is ready', () => {
-      const gone = seen({ revisions: [revision('old', { ready: 0 }), revision('new'), revision('older')] });
-      assert.deepEqual(plan(gone, { ...byReplicas, canaryWeight: 50 }, now).route, { weights: { new: 100 } });
+    it('routes to the new revision when no stable pod is ready and a third revision has pods', () => {
+      const unavailable = observation({
+        revisions: [revision('old', { ready: 0 }), revision('new'), revision('older')],
+      });
+      assert.deepEqual(plan(unavailable, { ...byReplicas, canaryWeight: 50 }, now).route, {
+        weights: { new: 100 },
+      });
     });
   });
 
-  it('keeps nothing running at zero replicas, and still changes revisions', () => {
-    const idle = seen({
+  it('promotes a new revision at 0 replicas without starting pods', () => {
+    const idle = observation({
       revisions: [revision('old', { replicas: 0, ready: 0 }), revision('new', { replicas: 0, ready: 0 })],
     });
     const next = plan(idle, { ...settings, replicas: 0 }, now);
@@ -299,8 +307,8 @@ describe('plan', () => {
     assert.deepEqual(next.replicas, { new: 0 });
   });
 
-  it('reports zero replicas as the reason why a new revision has no share', () => {
-    const idle = seen({
+  it('reports 0 replicas as the reason why a new revision has no share', () => {
+    const idle = observation({
       revisions: [revision('old', { replicas: 0, ready: 0 }), revision('new', { replicas: 0, ready: 0 })],
     });
     for (const split of ['exact', 'replicas'] as const) {

@@ -30,14 +30,14 @@ function lost(overrides: Partial<Observation> = {}): Observation {
   };
 }
 
-/** What is planned first, and what once that is on record. */
-function twice(seen: Observation, settings: DeliverySpec) {
-  const first = plan(seen, settings, now);
-  return { first, second: plan({ ...seen, position: first.position }, settings, now) };
+/** The first plan, and the plan after the position of the first was recorded. */
+function twice(observation: Observation, settings: DeliverySpec) {
+  const first = plan(observation, settings, now);
+  return { first, second: plan({ ...observation, position: first.position }, settings, now) };
 }
 
 describe('plan with a lost status', () => {
-  it('keeps the route, deletes no pod, and continues as a delivery of the target', () => {
+  it('keeps the route, deletes no pod, and continues the delivery of the target', () => {
     const { first, second } = twice(lost(), canary);
     for (const { route, replicas, position, decisions } of [first, second]) {
       assert.deepEqual(route, { weights: { old: 90, new: 10 }, header: 'new', service: 'old' });
@@ -47,7 +47,7 @@ describe('plan with a lost status', () => {
     }
   });
 
-  it('keeps a share that is further than the first step', () => {
+  it('keeps a share that is greater than the weight of the first step', () => {
     const stages = [10, 50].map((weight) => ({ weight, holdMs: 60_000, pause: false }));
     const route = { weights: { old: 50, new: 50 }, header: 'new', service: 'old' };
     const revisions = [revision('old'), revision('new')];
@@ -56,13 +56,13 @@ describe('plan with a lost status', () => {
     assert.deepEqual(second.route, route);
   });
 
-  it('recovers the stable revision from the header rule where the new one has all of the traffic', () => {
+  it('recovers the stable revision from the header rule when the new revision has all of the traffic', () => {
     const { first } = twice(lost({ route: { weights: { new: 100 }, header: 'new' } }), canary);
     assert.deepEqual([first.position.stable, first.position.update], ['old', 'new']);
     assert.deepEqual(first.replicas, { old: 3, new: 1 });
   });
 
-  it('recovers it from pods and records where there is no route', () => {
+  it('recovers the stable revision from pods and records when there is no route', () => {
     const revisions = [
       revision('older', { number: 1, replicas: 3, ready: 0 }),
       revision('old', { number: 2 }),
@@ -77,10 +77,10 @@ describe('plan with a lost status', () => {
     }
   });
 
-  it('keeps green without traffic, whether its step is paused or over', () => {
+  it('keeps a green revision without traffic in a blue-green delivery', () => {
     const revisions = [revision('old'), revision('new')];
-    const seen = lost({ route: { weights: { old: 100 }, header: 'new' }, revisions });
-    const { first, second } = twice(seen, deliverySettings(blueGreen));
+    const observation = lost({ route: { weights: { old: 100 }, header: 'new' }, revisions });
+    const { first, second } = twice(observation, deliverySettings(blueGreen));
     for (const { route, replicas } of [first, second]) {
       assert.deepEqual(route, { weights: { old: 100 }, header: 'new' });
       assert.deepEqual(replicas, { old: 3, new: 3 });
@@ -93,20 +93,24 @@ describe('plan with a lost status', () => {
     assert.deepEqual(second.route, first.route);
   });
 
-  it('recovers a stable revision that the spec still describes, without a delivery', () => {
-    const seen = lost({ target: 'old', revisions: [revision('old')], route: { weights: { old: 100 } } });
-    const { first, second } = twice(seen, canary);
+  it('starts no delivery when the stable revision is the target', () => {
+    const observation = lost({
+      target: 'old',
+      revisions: [revision('old')],
+      route: { weights: { old: 100 } },
+    });
+    const { first, second } = twice(observation, canary);
     assert.equal(first.position.stable, 'old');
     assert.equal(first.position.update, undefined);
     assert.deepEqual(second.replicas, { old: 3 });
   });
 
-  it('recovers from a restored status that names a revision which does not exist', () => {
+  it('recovers from a restored status whose stable revision does not exist', () => {
     const { first } = twice(lost({ position: { stable: 'restored' } }), canary);
     assert.deepEqual([first.position.stable, first.position.update], ['old', 'new']);
   });
 
-  it('takes no revision for the stable one that only a foreign route names', () => {
+  it('does not recover a stable revision from a route alone, without pods', () => {
     const unmigrated = revision('new', { replicas: 0, ready: 0, migration: 'Pending' });
     const { first } = twice(lost({ revisions: [unmigrated], route: { weights: { new: 100 } } }), canary);
     assert.equal(first.position.stable, undefined);
@@ -121,16 +125,16 @@ describe('plan with a lost status', () => {
     const knownMigrations = [{ revision: 'old', migrations: ['DropPrice'] }];
     const stable = revision('old', { number: 2, image: 'image:2', record: { knownMigrations, contracted } });
     const first = revision('first', { number: 1, image: 'image:1', replicas: 0, ready: 0 });
-    const unknowing = { ...first, record: { knownMigrations: [{ revision: 'first', migrations: [] }] } };
+    const uninformed = { ...first, record: { knownMigrations: [{ revision: 'first', migrations: [] }] } };
     const route = { weights: { old: 100 } };
 
-    for (const [what, asked] of Object.entries({
-      'recorded as unknowing': unknowing,
+    for (const [what, undoTarget] of Object.entries({
+      'recorded without the contract migration': uninformed,
       'not recorded': first,
     })) {
       it(`refuses an undo below the rollback floor, to a revision that is ${what}`, () => {
-        const seen = lost({ target: 'first', revisions: [asked, stable], route });
-        const { first: recovered, second } = twice(seen, canary);
+        const observation = lost({ target: 'first', revisions: [undoTarget, stable], route });
+        const { first: recovered, second } = twice(observation, canary);
         assert.deepEqual(recovered.position.contracted, contracted);
         assert.equal(second.position.update, undefined);
         assert.match(second.refused ?? '', /^first .*needs what DropPrice dropped.* is old \(image:2\)$/);
@@ -138,35 +142,35 @@ describe('plan with a lost status', () => {
       });
     }
 
-    it('refuses it also where no revision has pods or a share any more', () => {
+    it('refuses an undo below the rollback floor also when no revision has pods or a share', () => {
       const idle = { ...stable, replicas: 0, ready: 0 };
-      const seen = lost({ target: 'first', revisions: [unknowing, idle], route: undefined });
-      const planned = plan(seen, canary, now);
+      const observation = lost({ target: 'first', revisions: [uninformed, idle], route: undefined });
+      const planned = plan(observation, canary, now);
       assert.match(planned.refused ?? '', /DropPrice/);
       assert.equal(planned.position.update, undefined);
     });
 
-    it('recovers the serving revision where an old status names a stable one below the floor', () => {
-      const seen = lost({
-        ...{ target: 'old', revisions: [unknowing, stable], route },
+    it('recovers the serving revision when an old status has a stable revision below the floor', () => {
+      const observation = lost({
+        ...{ target: 'old', revisions: [uninformed, stable], route },
         position: { stable: 'first', knownMigrations: [{ revision: 'first', migrations: [] }] },
       });
-      const { first: recovered, second } = twice(seen, canary);
+      const { first: recovered, second } = twice(observation, canary);
       for (const { position, replicas } of [recovered, second]) {
         assert.deepEqual([position.stable, position.update], ['old', undefined]);
         assert.deepEqual(replicas, { old: 3 });
       }
     });
 
-    it('takes the contract that is furthest, whatever an old status says', () => {
+    it('uses the latest recorded contract, not the one of an old status', () => {
       const position = { stable: 'old', knownMigrations };
-      const seen = lost({ target: 'first', position, revisions: [first, stable], route });
-      const planned = plan(seen, canary, now);
+      const observation = lost({ target: 'first', position, revisions: [first, stable], route });
+      const planned = plan(observation, canary, now);
       assert.deepEqual(planned.position.contracted, contracted);
       assert.match(planned.refused ?? '', /DropPrice/);
     });
 
-    it('does not retry a revision that was aborted, with or without a stable one', () => {
+    it('does not retry an aborted revision, with or without a stable revision', () => {
       const failed = {
         revision: 'new',
         reason: 'CrashLoop',
@@ -183,7 +187,7 @@ describe('plan with a lost status', () => {
       assert.equal(twice(lost({ revisions: [stable, aborted], route }), retry).second.position.update, 'new');
     });
 
-    it('records each part at the revision it findIssues, and the contract at the stable one', () => {
+    it('records each part at the revision that it belongs to, and the contract at the stable revision', () => {
       const failed = {
         revision: 'new',
         reason: 'CrashLoop',

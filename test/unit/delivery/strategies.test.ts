@@ -23,7 +23,7 @@ function settledOn(settings: Partial<DeliverySpec>): ModelCluster {
   return cluster;
 }
 
-/** Reconciles and lets every pod become ready, until nothing changes any more at this moment. */
+/** Reconciles and makes every pod ready, until nothing changes. */
 function settle(cluster: ModelCluster): void {
   for (let round = 0; round < 40; round++) {
     cluster.reconcile();
@@ -34,7 +34,7 @@ function settle(cluster: ModelCluster): void {
 
 const weightOf = (cluster: ModelCluster, name: string) => cluster.route?.weights[name] ?? 0;
 
-describe('a canary with steps', () => {
+describe('Canary with steps', () => {
   const stages = [step(20, { holdMs: 10 * MINUTE }), step(50, { pause: true }), step(80)];
 
   function delivering(): ModelCluster {
@@ -44,7 +44,7 @@ describe('a canary with steps', () => {
     return cluster;
   }
 
-  it('holds a step as long as it says, from when its weight is in force', () => {
+  it('holds a step for its duration, from the time that its weight is in effect', () => {
     const cluster = delivering();
     assert.equal(weightOf(cluster, 'new'), 20);
     const plan = cluster.reconcile();
@@ -55,7 +55,7 @@ describe('a canary with steps', () => {
     assert.equal(weightOf(cluster, 'new'), 50);
   });
 
-  it('waits at a pause until somebody says continue, of this step and this delivery', () => {
+  it('waits at a pause until a promote request for this step of this delivery', () => {
     const cluster = delivering();
     cluster.now += 10 * MINUTE;
     settle(cluster);
@@ -63,20 +63,20 @@ describe('a canary with steps', () => {
     settle(cluster);
     cluster.settings.requests.promote = `new@${cluster.position.startedAt}/Canary/0`;
     settle(cluster);
-    assert.equal(cluster.position.step, 1, 'neither another delivery nor another step was meant');
+    assert.equal(cluster.position.step, 1, 'requests for another delivery or another step are ignored');
     cluster.request('promote');
     settle(cluster);
     assert.equal(cluster.position.stable, 'new');
   });
 
-  it('skips all steps when it is promoted in full', () => {
+  it('skips all steps after a full promote request', () => {
     const cluster = delivering();
     cluster.request('full');
     settle(cluster);
     assert.equal(cluster.position.stable, 'new');
   });
 
-  it('waits for the analysis, and says so', () => {
+  it('waits for the analysis, and reports it', () => {
     const cluster = delivering();
     cluster.verdict = 'Unavailable';
     cluster.now += 10 * MINUTE;
@@ -88,7 +88,7 @@ describe('a canary with steps', () => {
     assert.equal(cluster.position.step, 1);
   });
 
-  it('goes by no verdict on an earlier step, however good', () => {
+  it('ignores a verdict for an earlier step', () => {
     const cluster = settledOn({ stages: [step(5), step(50)], replicas: 10 });
     cluster.target = 'new';
     cluster.verdict = 'Passed';
@@ -102,7 +102,7 @@ describe('a canary with steps', () => {
     assert.equal(cluster.position.step, 1);
   });
 
-  it('holds a step of 100 % too before it is promoted', () => {
+  it('holds a step of 100 % before the promotion', () => {
     const cluster = settledOn({ stages: [step(100, { holdMs: 10 * MINUTE })] });
     cluster.target = 'new';
     settle(cluster);
@@ -114,7 +114,7 @@ describe('a canary with steps', () => {
 
   describe('with an analysis and no steps', () => {
     for (const given of [{}, { canaryWeight: 100 }]) {
-      it(`is promoted by a good verdict alone: ${JSON.stringify(given)}`, () => {
+      it(`is promoted only by the verdict Passed: ${JSON.stringify(given)}`, () => {
         const cluster = settledOn({});
         Object.assign(cluster.settings, given);
         cluster.target = 'new';
@@ -133,7 +133,7 @@ describe('a canary with steps', () => {
       });
     }
 
-    it('is aborted by a bad one, and promoted by hand whatever it says', () => {
+    it('is aborted by the verdict Failed, and promoted manually with any verdict', () => {
       const cluster = settledOn({});
       cluster.target = 'new';
       cluster.verdict = 'Running';
@@ -150,7 +150,7 @@ describe('a canary with steps', () => {
     });
   });
 
-  it('is not promoted while what measures is away, though its steps are done', () => {
+  it('is not promoted while the analysis is unavailable, also after the last step', () => {
     const cluster = settledOn({ stages: [step(50)], replicas: 4 });
     cluster.target = 'new';
     cluster.verdict = 'Passed';
@@ -167,8 +167,8 @@ describe('a canary with steps', () => {
     assert.equal(cluster.position.stable, 'new');
   });
 
-  describe('that is edited while it runs', () => {
-    it('canaryWeight is in force at once, and the steps continue where they were when it is taken out', () => {
+  describe('edited during the delivery', () => {
+    it('applies canaryWeight immediately, and continues the steps when canaryWeight is removed', () => {
       const cluster = delivering();
       cluster.settings.canaryWeight = 40;
       settle(cluster);
@@ -179,7 +179,7 @@ describe('a canary with steps', () => {
       assert.equal(cluster.position.step, 0);
     });
 
-    it('a longer hold counts from when the step began, and a shorter one may end it', () => {
+    it('counts a longer hold from the start of the step, and completes a step whose shorter hold has passed', () => {
       const cluster = delivering();
       cluster.settings.stages = [step(20, { holdMs: 20 * MINUTE }), ...stages.slice(1)];
       cluster.now += 10 * MINUTE;
@@ -190,7 +190,7 @@ describe('a canary with steps', () => {
       assert.equal(cluster.position.step, 1);
     });
 
-    it("another weight of the step it is at is that step's weight now, and steps cut off are done", () => {
+    it('applies a changed weight of the current step immediately, and promotes when all steps are removed', () => {
       const cluster = delivering();
       cluster.settings.stages = [step(60, { holdMs: 10 * MINUTE })];
       settle(cluster);
@@ -201,7 +201,7 @@ describe('a canary with steps', () => {
       assert.equal(cluster.position.stable, 'new');
     });
 
-    it('another weight of a later step is there when it comes, and steps added behind leave its number', () => {
+    it('applies a changed weight of a later step when it starts, and keeps the step index when steps are appended', () => {
       const cluster = delivering();
       cluster.settings.stages = [stages[0]!, step(70, { pause: true }), step(90, { pause: true })];
       settle(cluster);
@@ -217,7 +217,7 @@ describe('a canary with steps', () => {
       assert.equal(cluster.position.step, 2);
     });
 
-    it('another strategy begins at its first step and takes no traffic back', () => {
+    it('starts another strategy at its first step and does not reduce the traffic', () => {
       const cluster = delivering();
       const blueGreen = {
         strategy: 'BlueGreen',
@@ -233,7 +233,7 @@ describe('a canary with steps', () => {
       assert.equal(cluster.position.stable, 'new');
     });
 
-    it('gives another strategy no share that was asked for and never reached', () => {
+    it('does not carry over a desired share that was not effective to another strategy', () => {
       const cluster = delivering();
       cluster.revision('new').ready = 0;
       cluster.reconcile();
@@ -250,7 +250,7 @@ describe('a canary with steps', () => {
       assert.deepEqual(cluster.route, { weights: { old: 100 }, header: 'new' });
     });
 
-    it('takes no traffic back without a router either, and knows when it had the first', () => {
+    it('does not reduce the traffic without a router, and records the time of the first traffic', () => {
       const cluster = settledOn({ stages: [step(25, { pause: true })], replicas: 3, split: 'replicas' });
       cluster.target = 'new';
       settle(cluster);
@@ -261,7 +261,7 @@ describe('a canary with steps', () => {
       assert.deepEqual(cluster.route, { weights: {}, byPods: true });
     });
 
-    it('takes no request to continue for one about a step of another strategy', () => {
+    it('ignores a promote request for a step of another strategy', () => {
       const cluster = delivering();
       cluster.request('promote');
       cluster.reconcile();
@@ -271,13 +271,13 @@ describe('a canary with steps', () => {
         canaryPods: 'full',
       });
       settle(cluster);
-      assert.equal(cluster.position.update, 'new', 'nobody asked for the switch');
+      assert.equal(cluster.position.update, 'new', 'the switch was not requested');
       cluster.request('promote');
       settle(cluster);
       assert.equal(cluster.position.stable, 'new');
     });
 
-    it('a raised weight of the step it is at begins its hold again', () => {
+    it('restarts the hold of the current step when its weight is raised', () => {
       const cluster = delivering();
       cluster.now += 9 * MINUTE;
       cluster.settings.stages = [step(60, { holdMs: 10 * MINUTE }), ...stages.slice(1)];
@@ -290,7 +290,7 @@ describe('a canary with steps', () => {
       assert.equal(cluster.position.step, 1);
     });
 
-    it('more replicas bring more pods to both revisions, at the weight it had', () => {
+    it('scales both revisions when replicas is raised, and keeps the weight', () => {
       const cluster = delivering();
       cluster.settings.replicas = 10;
       settle(cluster);
@@ -301,7 +301,7 @@ describe('a canary with steps', () => {
       );
     });
 
-    it('a newer image begins at the first step; the one before it loses its traffic at once', () => {
+    it('starts a newer image at the first step, and immediately removes the traffic of the superseded one', () => {
       const cluster = delivering();
       cluster.target = 'newer';
       cluster.migrate('newer');
@@ -317,7 +317,7 @@ describe('a canary with steps', () => {
     });
   });
 
-  it('keeps no more pods than maxSurge allows: stable pods make room', () => {
+  it('removes stable pods so that the total does not exceed maxSurge', () => {
     const cluster = settledOn({ stages: [step(50, { pause: true })], replicas: 4, maxSurge: 1 });
     cluster.target = 'new';
     settle(cluster);
@@ -326,7 +326,7 @@ describe('a canary with steps', () => {
     assert.ok(pods.reduce((sum, count) => sum + count) <= 5, `${pods}`);
   });
 
-  it('gets copies of no more requests than its pods carry beside its share, and pods for both', () => {
+  it('has pods for its share and its mirrored requests, and mirrors less when pods are not ready', () => {
     const cluster = settledOn({ stages: [step(25, { pause: true })], replicas: 4, mirror: 50 });
     cluster.target = 'new';
     settle(cluster);
@@ -348,10 +348,10 @@ describe('a canary with steps', () => {
     settle(cluster);
     cluster.request('promote');
     settle(cluster);
-    assert.deepEqual(cluster.route, { weights: { new: 100 } }, 'no copies once it is stable');
+    assert.deepEqual(cluster.route, { weights: { new: 100 } }, 'no mirroring after the promotion');
   });
 
-  it('has as many pods as were asked for, and no more weight than they carry', () => {
+  it('has the number of pods of canaryPods, and no more weight than they have capacity for', () => {
     const cluster = settledOn({ stages: [step(50, { pause: true })], replicas: 4, canaryPods: 1 });
     cluster.target = 'new';
     settle(cluster);
@@ -362,7 +362,7 @@ describe('a canary with steps', () => {
     assert.equal(cluster.position.stable, 'new');
   });
 
-  it('continues with what it carries by more pods than were asked for, left over from before', () => {
+  it('is promoted when it has more pods than canaryPods from an earlier delivery', () => {
     const cluster = settledOn({ stages: [step(35)], replicas: 3, canaryPods: 1 });
     const { replicas, ready } = cluster.revision('old');
     cluster.migrate('new');
@@ -373,7 +373,7 @@ describe('a canary with steps', () => {
   });
 });
 
-describe('blue-green', () => {
+describe('BlueGreen', () => {
   const blueGreen = (pause: boolean): Partial<DeliverySpec> => ({
     strategy: 'BlueGreen',
     stages: [step(0, { pause })],
@@ -381,7 +381,7 @@ describe('blue-green', () => {
     retireDelayMs: 5 * MINUTE,
   });
 
-  it('gives the new revision nothing before all of its pods are ready, then everything', () => {
+  it('routes 0 % to the new revision before all of its pods are ready, then 100 %', () => {
     const cluster = settledOn(blueGreen(false));
     cluster.target = 'new';
     const weights = new Set<number>();
@@ -397,7 +397,7 @@ describe('blue-green', () => {
     assert.equal(cluster.position.stable, 'new');
   });
 
-  it('waits for somebody to switch, and goes back in one change while the old pods run', () => {
+  it('waits for a manual switch, and reverts in one route change while the old pods run', () => {
     const cluster = settledOn(blueGreen(true));
     cluster.target = 'new';
     settle(cluster);
@@ -417,13 +417,13 @@ describe('blue-green', () => {
     assert.deepEqual(
       again.decisions,
       [{ type: 'Started', revision: 'new' }],
-      'what was undone is no short cut',
+      'an undone revision is delivered with all steps',
     );
     assert.deepEqual(again.route?.weights, { old: 100 });
   });
 });
 
-describe('going back', () => {
+describe('undo', () => {
   const delivered = (cluster: ModelCluster, target: string) => {
     const decisions: Decision[] = [];
     cluster.target = target;
@@ -435,7 +435,7 @@ describe('going back', () => {
     return decisions.filter(({ type }) => type === 'Started' || type === 'Promoted');
   };
 
-  it('is an undo also when the old pods are long gone, and what comes after it is none', () => {
+  it('is recorded also after the old pods were removed, and the delivery after it is not an undo', () => {
     const cluster = new ModelCluster({ replicas: 2 });
     delivered(cluster, 'a');
     assert.deepEqual(delivered(cluster, 'b'), [
@@ -450,7 +450,7 @@ describe('going back', () => {
     assert.deepEqual(delivered(cluster, 'b').at(-1), { type: 'Promoted', revision: 'b' });
   });
 
-  it('while the old pods run has everything at once, whatever weight is asked', () => {
+  it('immediately routes 100 % to the old revision while its pods run, independently of canaryWeight', () => {
     const cluster = settledOn({ stages: [step(50)], replicas: 4, retireDelayMs: MINUTE, canaryWeight: 100 });
     cluster.target = 'new';
     for (let round = 0; round < 8; round++) {
@@ -465,7 +465,7 @@ describe('going back', () => {
   });
 });
 
-describe('giving a delivery up', () => {
+describe('abort of a delivery', () => {
   function delivering(settings: Partial<DeliverySpec> = {}): ModelCluster {
     const cluster = settledOn({ stages: [step(50, { pause: true })], replicas: 4, ...settings });
     cluster.target = 'new';
@@ -481,17 +481,17 @@ describe('giving a delivery up', () => {
     assert.deepEqual(route?.weights, { old: 100 });
     settle(cluster);
     assert.equal(cluster.position.stable, 'old');
-    assert.equal(cluster.position.update, undefined, 'it is not tried again');
+    assert.equal(cluster.position.update, undefined, 'the revision is not retried');
   }
 
-  it('is done at once when its pods crash', () => {
+  it('happens immediately when its pods crash', () => {
     const cluster = delivering();
     cluster.crash('new', true);
     cluster.revision('new').ready = 0;
     expectAborted(cluster, 'CrashLoop');
   });
 
-  it('is done when its pods crash that were born in the second in which the delivery began', () => {
+  it('happens when pods crash that were created in the same second as the delivery started', () => {
     const cluster = settledOn({ replicas: 4 });
     cluster.now += 100;
     cluster.target = 'new';
@@ -504,7 +504,7 @@ describe('giving a delivery up', () => {
     expectAborted(cluster, 'CrashLoop');
   });
 
-  it('takes no pod of an earlier try for evidence', () => {
+  it('ignores crashed pods of an earlier attempt', () => {
     const cluster = delivering();
     cluster.crash('new', true);
     cluster.revision('new').ready = 0;
@@ -517,7 +517,7 @@ describe('giving a delivery up', () => {
     assert.equal(cluster.position.update, 'new');
   });
 
-  it('is done when the analysis fails, or by hand, even while paused', () => {
+  it('happens when the analysis fails, or on request, also while paused', () => {
     const judged = delivering();
     judged.verdict = 'Failed';
     expectAborted(judged, 'AnalysisFailed');
@@ -527,13 +527,13 @@ describe('giving a delivery up', () => {
     expectAborted(byHand, 'AbortRequested');
   });
 
-  it('is done when pods make no progress for the deadline, and holds and pauses do not count', () => {
+  it('happens when pods make no progress until the deadline, which excludes holds and pauses', () => {
     const cluster = delivering({ progressDeadlineMs: 5 * MINUTE });
     cluster.now += 60 * MINUTE;
     assert.deepEqual(
       cluster.reconcile().decisions,
       [],
-      'it waits for a person, which is no lack of progress',
+      'waiting for a manual promotion does not count as a lack of progress',
     );
     cluster.revision('new').ready = 1;
     cluster.reconcile();
@@ -541,7 +541,7 @@ describe('giving a delivery up', () => {
     expectAborted(cluster, 'ProgressDeadlineExceeded');
   });
 
-  it('keeps a first revision whose deadline has expired, reports it, and waits for an event', () => {
+  it('does not happen to a first revision whose deadline has expired: it is reported and waits for an event', () => {
     const cluster = new ModelCluster({ progressDeadlineMs: 5 * MINUTE });
     cluster.target = 'a';
     cluster.reconcile();
@@ -563,7 +563,7 @@ describe('giving a delivery up', () => {
     assert.equal(cluster.position.stable, 'a', 'it becomes stable once its pods are ready');
   });
 
-  it('takes pods that come and go for no progress, and a pod that is missed after long for no lack of it', () => {
+  it('happens when pods flap until the deadline, but not when a pod is not ready after a long healthy time', () => {
     const cluster = delivering({ progressDeadlineMs: 5 * MINUTE });
     cluster.now += 60 * MINUTE;
     let reason: string | undefined;
@@ -571,7 +571,7 @@ describe('giving a delivery up', () => {
       cluster.revision('new').ready = minute % 2;
       reason = cluster.reconcile().position.failed?.reason;
       cluster.now += MINUTE;
-      if (minute < 5) assert.equal(reason, undefined, 'it was well for an hour');
+      if (minute < 5) assert.equal(reason, undefined, 'the pods were ready for an hour');
     }
     assert.equal(reason, 'ProgressDeadlineExceeded');
 
@@ -585,10 +585,10 @@ describe('giving a delivery up', () => {
     assert.equal(single.position.failed?.reason, 'ProgressDeadlineExceeded', 'all ready, for 20 s at a time');
   });
 
-  it('leaves what the stable pods can not carry where it is until they are back, and says so', () => {
+  it('keeps the share that the stable pods have no capacity for until they are ready, and reports it', () => {
     const cluster = delivering({ maxSurge: 1 });
     const stablePods = cluster.revision('old').replicas;
-    assert.ok(stablePods < 4, 'the stable revision was made smaller');
+    assert.ok(stablePods < 4, 'the stable revision was scaled down');
     cluster.request('abort');
     const { route, replicas, traffic } = cluster.reconcile();
     assert.deepEqual(route?.weights, { old: 75, new: 25 });
@@ -600,7 +600,7 @@ describe('giving a delivery up', () => {
     assert.equal(cluster.reconcile().traffic.reason, undefined);
   });
 
-  describe('while stable pods are missing for another reason', () => {
+  describe('while stable pods are not ready for another reason', () => {
     const canaryOfOne = (settings: Partial<DeliverySpec> = {}) => {
       const cluster = settledOn({ stages: [step(5, { pause: true })], replicas: 10, ...settings });
       cluster.target = 'new';
@@ -611,10 +611,10 @@ describe('giving a delivery up', () => {
 
     for (const [how, end] of [
       ['analysis failed', (c: ModelCluster) => (c.verdict = 'Failed')],
-      ['it was called off', (c: ModelCluster) => (c.target = 'old')],
-      ['a newer image came', (c: ModelCluster) => (c.target = 'newer')],
+      ['the delivery was cancelled', (c: ModelCluster) => (c.target = 'old')],
+      ['a newer image superseded it', (c: ModelCluster) => (c.target = 'newer')],
     ] as const) {
-      it(`leads nothing to what failed, as the stable revision made no room for it: ${how}`, () => {
+      it(`routes nothing to the failed revision if stable pods were not removed for it: ${how}`, () => {
         const cluster = canaryOfOne();
         cluster.revision('old').ready = 5;
         cluster.reconcile();
@@ -624,7 +624,7 @@ describe('giving a delivery up', () => {
       });
     }
 
-    it('never leads more to what failed than it had, nor than its ready pods carry', () => {
+    it('never routes more to the failed revision than its earlier share and the capacity of its ready pods', () => {
       const cluster = canaryOfOne({ maxSurge: 1 });
       cluster.revision('old').ready = 5;
       cluster.verdict = 'Failed';
@@ -636,7 +636,7 @@ describe('giving a delivery up', () => {
       assert.deepEqual(half.reconcile().route?.weights, { old: 75, new: 25 });
     });
 
-    it('leads all of it to what failed only while no stable pod is ready', () => {
+    it('routes 100 % to the failed revision only while no stable pod is ready', () => {
       const cluster = canaryOfOne();
       cluster.revision('old').ready = 0;
       cluster.verdict = 'Failed';
@@ -647,7 +647,7 @@ describe('giving a delivery up', () => {
       assert.deepEqual(cluster.reconcile().route?.weights, { old: 100 });
     });
 
-    it('keeps the share that stable pods made room for, also if the operator is killed in the middle', () => {
+    it('keeps the share for which stable pods were removed, also if the operator is killed during the abort', () => {
       const cluster = delivering({ maxSurge: 1 });
       cluster.request('abort');
       cluster.reconcile(KILLED_BEFORE_STATUS);
@@ -655,7 +655,7 @@ describe('giving a delivery up', () => {
     });
   });
 
-  it('is forgotten when the spec asks for something else, and when somebody asks to try again', () => {
+  it('is cleared when the target changes, and on a retry request', () => {
     const cluster = delivering();
     cluster.request('abort');
     expectAborted(cluster, 'AbortRequested');
@@ -674,7 +674,7 @@ describe('giving a delivery up', () => {
     assert.equal(cluster.position.update, 'new');
   });
 
-  it('leaves the way back where it was: to the stable revision, not to the one before it', () => {
+  it('does not change the undo target: it is the stable revision during a delivery, and the previous one after it', () => {
     const cluster = settledOn({});
     assert.equal(undoTarget(cluster.position), undefined);
     cluster.target = 'new';
@@ -683,16 +683,16 @@ describe('giving a delivery up', () => {
     cluster.settings.stages = [step(50, { pause: true })];
     cluster.target = 'newer';
     settle(cluster);
-    assert.equal(undoTarget(cluster.position), 'new', 'in the middle of a delivery');
+    assert.equal(undoTarget(cluster.position), 'new', 'during a delivery');
     cluster.request('abort');
     settle(cluster);
-    assert.equal(undoTarget(cluster.position), 'new', 'the spec asks for what was given up');
+    assert.equal(undoTarget(cluster.position), 'new', 'the target is the aborted revision');
     cluster.target = 'new';
     settle(cluster);
-    assert.equal(undoTarget(cluster.position), 'old', 'new is as it should be, and can be gone back from');
+    assert.equal(undoTarget(cluster.position), 'old', 'the target is stable, and can be undone');
   });
 
-  it('never happens to the first revision: there is nothing to go back to', () => {
+  it('never happens to the first revision, as there is no stable revision', () => {
     const cluster = new ModelCluster({ progressDeadlineMs: MINUTE });
     cluster.target = 'first';
     cluster.reconcile();
@@ -704,13 +704,13 @@ describe('giving a delivery up', () => {
   });
 });
 
-describe('a rolling update without a router, at a live weight', () => {
+describe('RollingUpdate without a router, with canaryWeight', () => {
   for (const [maxSurge, maxUnavailable] of [
     [1, 0],
     [0, 1],
     [2, 1],
   ] as const) {
-    it(`leaves both revisions a share, with maxSurge ${maxSurge} and maxUnavailable ${maxUnavailable}`, () => {
+    it(`keeps pods of both revisions, with maxSurge ${maxSurge} and maxUnavailable ${maxUnavailable}`, () => {
       for (const canaryWeight of [1, 34, 50, 67, 80, 99]) {
         const rolling = { strategy: 'RollingUpdate', split: 'replicas', retireDelayMs: 0 } as const;
         const cluster = settledOn({ ...rolling, maxSurge, maxUnavailable, canaryWeight });
@@ -728,10 +728,10 @@ describe('a rolling update without a router, at a live weight', () => {
   }
 });
 
-describe('a rolling update with a router', () => {
+describe('RollingUpdate with a router', () => {
   const rolling = { strategy: 'RollingUpdate', split: 'exact', maxSurge: 1, retireDelayMs: 0 } as const;
 
-  /** Every route that is planned until nothing changes any more. */
+  /** Planned routes with more than one revision, until nothing changes. */
   function routesOf(cluster: ModelCluster) {
     const routes = Array.from({ length: 60 }, () => {
       const { route } = cluster.reconcile();
@@ -742,7 +742,7 @@ describe('a rolling update with a router', () => {
     return routes.filter(({ weights }) => Object.keys(weights).length > 1);
   }
 
-  it('the Service selects both revisions while both have a share, and the new one alone after that', () => {
+  it('the Service selects both revisions while both have a share, and only the new one afterwards', () => {
     const cluster = settledOn({ ...rolling, replicas: 4 });
     assert.deepEqual(cluster.route, { weights: { old: 100 } });
     cluster.target = 'new';
@@ -753,19 +753,19 @@ describe('a rolling update with a router', () => {
     assert.equal(cluster.position.stable, 'new');
   });
 
-  it('the Service selects the stable revision alone while pods of another one have no share', () => {
+  it('the Service selects only the stable revision while pods of another revision have no share', () => {
     const serviceWith = (pods: number) => {
       const view = (name: string, ready: number, replicas = ready) =>
         ({ name, ready, replicas, migration: 'Succeeded' }) as const;
-      const seen = {
+      const observation = {
         target: 'third',
-        // The second was replaced in the middle, and keeps what the stable pods can't carry yet.
+        // The second revision was superseded, and keeps the share that the stable pods have no capacity for yet.
         revisions: [view('old', 1, 4), view('second', 3), view('third', 0, pods)],
         position: { stable: 'old', update: 'third' },
         route: { weights: { old: 25, second: 75 }, service: '*' },
         ...{ routeAgeMs: MINUTE, startable: true },
       };
-      const { route } = plan(seen, deliverySettings({ ...rolling, replicas: 4 }), 0);
+      const { route } = plan(observation, deliverySettings({ ...rolling, replicas: 4 }), 0);
       assert.deepEqual(route?.weights, { old: 25, second: 75 });
       return route.service;
     };
@@ -773,22 +773,22 @@ describe('a rolling update with a router', () => {
     assert.equal(serviceWith(1), 'old');
   });
 
-  it('with another strategy the Service selects the stable revision alone', () => {
+  it('the Service selects only the stable revision with strategy Canary', () => {
     const cluster = settledOn({ strategy: 'Canary', maxSurge: 1, canaryWeight: 50, replicas: 4 });
     cluster.target = 'new';
     for (const { service } of routesOf(cluster)) assert.equal(service, 'old');
   });
 });
 
-describe('a route that was just written', () => {
-  it('is given time to reach every proxy before pods that it led to are taken away', () => {
+describe('a new route', () => {
+  it('has time to reach every proxy before pods that lost their share are removed', () => {
     const cluster = settledOn({ canaryWeight: 50, replicas: 4 });
     cluster.target = 'new';
     settle(cluster);
     assert.equal(cluster.revisions.get('new')?.replicas, 2);
     cluster.settings.canaryWeight = 10;
     cluster.reconcile();
-    assert.equal(cluster.reconcile().replicas.new, 2, 'it was read back just now');
+    assert.equal(cluster.reconcile().replicas.new, 2, 'the route was read back just now');
     cluster.now += 2_000;
     assert.equal(cluster.reconcile().replicas.new, 1);
   });

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { capacityShare, podsForShare, replicaShares } from '../../../operator/delivery/weight.js';
 
-describe('weights and pods', () => {
-  it('gives a canary enough pods for its share, and one for the header route', () => {
+describe('podsForShare and replicaShares', () => {
+  it('podsForShare returns enough pods for the share, and one pod for the header route', () => {
     assert.equal(podsForShare(0, 3), 1);
     assert.equal(podsForShare(10, 3), 1);
     assert.equal(podsForShare(34, 3), 2);
@@ -11,7 +11,7 @@ describe('weights and pods', () => {
     assert.equal(podsForShare(50, 0), 0);
   });
 
-  it('never asks for fewer pods than the share needs', () => {
+  it('podsForShare never returns fewer pods than the share needs', () => {
     fc.assert(
       fc.property(fc.integer({ min: 0, max: 100 }), fc.integer({ min: 1, max: 200 }), (weight, full) => {
         assert.ok(capacityShare(podsForShare(weight, full), full) >= weight);
@@ -19,7 +19,7 @@ describe('weights and pods', () => {
     );
   });
 
-  it('splits pods as near to the weight as pods allow', () => {
+  it('replicaShares splits pods as near to the weight as possible', () => {
     assert.deepEqual(replicaShares(3, 50), { stable: 2, update: 2 });
     assert.deepEqual(replicaShares(3, 10), { stable: 3, update: 1 });
     assert.deepEqual(replicaShares(10, 10), { stable: 9, update: 1 });
@@ -27,7 +27,7 @@ describe('weights and pods', () => {
     assert.deepEqual(replicaShares(0, 30), { stable: 0, update: 0 });
   });
 
-  it('always keeps at least the full number of pods and one of each', () => {
+  it('replicaShares returns at least the full number of pods, and one of each revision', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 99 }), fc.integer({ min: 1, max: 100 }), (weight, full) => {
         const { stable, update } = replicaShares(full, weight);

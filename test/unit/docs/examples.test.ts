@@ -8,7 +8,7 @@ interface Example {
   object: { kind?: string; spec?: object };
 }
 
-/** What a complete PcfApi needs, for examples that show a part of one. */
+/** Required fields of a PcfApi, for examples that show only a part. */
 const REST = { image: 'registry.example.com/pcf-api:1.0.0', database: { secretRef: { name: 'secrets' } } };
 
 function examplesIn(page: string): Example[] {
@@ -22,14 +22,14 @@ function examplesIn(page: string): Example[] {
   );
 }
 
-/** A part of a PcfApi is shown as its spec alone. */
+/** An example without a kind is a part of the spec of a PcfApi. */
 const isPcfApi = ({ object }: Example) => object.spec && (object.kind ?? 'PcfApi') === 'PcfApi';
 
-describe('the YAML in the documentation', () => {
+describe('YAML in the documentation', () => {
   const pages = readdirSync('docs').filter((name) => name.endsWith('.md'));
   const examples = ['README.md', ...pages.map((name) => `docs/${name}`)].flatMap(examplesIn);
 
-  it('has only fields that a PcfApi has, with values it takes', () => {
+  it('has only valid fields and values of a PcfApi', () => {
     const ofPcfApi = examples.filter(isPcfApi);
     assert.ok(ofPcfApi.length >= 10, `only ${ofPcfApi.length} were found`);
     assert.deepEqual(

@@ -12,10 +12,10 @@ const pages = [
 
 const read = (page: string) => readFileSync(page, 'utf8');
 
-/** What is shown as code is not a link. */
+/** Removes code, which contains no links. */
 const withoutCode = (text: string) => text.replaceAll(/^```.*?^```/gms, '').replaceAll(/`[^`\n]+`/g, '');
 
-/** As GitHub makes them: https://github.com/gjtorikian/html-pipeline's TableOfContentsFilter. */
+/** Anchors as GitHub generates them: TableOfContentsFilter of https://github.com/gjtorikian/html-pipeline. */
 function anchorsOf(page: string): Set<string> {
   const headings = read(page)
     .replaceAll(/^```.*?^```/gms, '')
@@ -30,7 +30,7 @@ function anchorsOf(page: string): Set<string> {
   );
 }
 
-/** Why a link of a page leads nowhere; undefined when it leads somewhere. */
+/** Error of a broken link, or undefined. */
 function broken(page: string, link: string): string | undefined {
   const [path = '', anchor] = link.split('#');
   const target = path ? normalize(`${dirname(page)}/${path}`) : page;
@@ -39,8 +39,8 @@ function broken(page: string, link: string): string | undefined {
   return anchorsOf(target).has(anchor) ? undefined : `${page}: ${link}: ${target} has no such heading`;
 }
 
-describe('the documentation', () => {
-  it('has no link within the repository that leads nowhere', () => {
+describe('documentation', () => {
+  it('has no broken links within the repository', () => {
     const links = pages.flatMap((page) =>
       [...withoutCode(read(page)).matchAll(/\]\(([^)\s]+)\)/g)]
         .map(([, link]) => link!)
@@ -54,13 +54,13 @@ describe('the documentation', () => {
     );
   });
 
-  it('is reached from the README, page by page', () => {
+  it('has a link in the README to every page', () => {
     const readme = read('README.md');
     const missing = pages.filter((page) => page !== 'README.md' && !readme.includes(`(${page})`));
     assert.deepEqual(missing, []);
   });
 
-  it('names only alert rules whose runbook it has', () => {
+  it('has a runbook for every alert rule', () => {
     const rules = read('deploy/alerts/pcf.rules.yaml');
     const runbooks = [...rules.matchAll(/docs\/(alerts\.md#\S+)/g)].map(([, link]) => link!);
     assert.deepEqual(

@@ -13,12 +13,12 @@ function documentedReasons(): string[] {
   return firstCells.flatMap((cell) => [...cell.matchAll(/`(\w+)`/g)].map(([, reason]) => reason!));
 }
 
-describe(`the reasons in ${OPERATE}`, () => {
-  it('are the constants of the operator, each in one row', () => {
+describe(`condition reasons in ${OPERATE}`, () => {
+  it('are the constants of the operator, in one row each', () => {
     assert.deepEqual(documentedReasons().toSorted(), Object.keys(REASONS).sort());
   });
 
-  it('are all reported somewhere in the operator', () => {
+  it('are all used in the operator', () => {
     const files = readdirSync('operator', { recursive: true, encoding: 'utf8' });
     const code = files
       .filter((file) => file.endsWith('.ts') && file !== CONSTANTS)

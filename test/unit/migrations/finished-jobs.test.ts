@@ -13,10 +13,10 @@ import { job, report, run } from './jobs-under-test.js';
 
 const LABELS = { 'app.kubernetes.io/managed-by': 'pcf-operator', 'app.kubernetes.io/instance': 'api' };
 
-describe('the pods of finished migration Jobs', () => {
+describe('FinishedJobs.readPods', () => {
   let api: PcfApi;
   let caches: Caches;
-  /** What the API server has, and its watch of pods has not reported yet. */
+  /** Pods in the API server that the watch has not reported yet. */
   let pods: KubeObject[];
   let lists: unknown[];
   let finished: FinishedJobs;
@@ -39,7 +39,7 @@ describe('the pods of finished migration Jobs', () => {
     const { namespace } = api.metadata;
     return { metadata: { ...metadata, name, namespace, labels, resourceVersion: '7' }, status } as never;
   };
-  const look = () =>
+  const currentView = () =>
     migrationView(api, 'api-new', caches.ownedBy(JobKind, api), caches.pods.list(), { attempt: 1 });
 
   beforeEach(() => {
@@ -54,39 +54,45 @@ describe('the pods of finished migration Jobs', () => {
     finished = new FinishedJobs({ list } as never, caches);
   });
 
-  it('are read when their watch lags behind that of Jobs: none of these runs twice', async () => {
+  it('lists the pods of a finished Job when the pod watch lags, so that the Job is not run twice', async () => {
     caches.noteWrite(JobKind, owned(job('expand', 'Complete'), '8'));
     pods = [podOf('api-new-expand', report({ applied: ['E1'] }))];
     await finished.readPods(api);
-    assert.deepEqual([look().state, look().applied, look().nextStage], ['Succeeded', ['E1'], undefined]);
+    assert.deepEqual(
+      [currentView().state, currentView().applied, currentView().nextStage],
+      ['Succeeded', ['E1'], undefined],
+    );
     const selector = 'batch.kubernetes.io/job-name=api-new-expand';
     assert.deepEqual(lists, [[PodKind, { namespace: api.metadata.namespace, labelSelector: selector }]]);
   });
 
-  it('are read also where an earlier pod of the Job, which failed, is in the cache', async () => {
+  it('lists the pods of a finished Job also when the cache contains only an earlier, failed pod', async () => {
     caches.noteWrite(PodKind, owned(run('api-new-expand', '', 75), '5'));
     caches.noteWrite(JobKind, owned(job('expand', 'Complete'), '8'));
-    assert.equal(look().nextAttempt, 2, 'what the cache alone would show');
+    assert.equal(currentView().nextAttempt, 2, 'result of the cache without the list');
     pods = [podOf('api-new-expand', report({ applied: ['E1'] }), 0, 'second')];
     await finished.readPods(api);
-    assert.equal(look().state, 'Succeeded');
+    assert.equal(currentView().state, 'Succeeded');
   });
 
-  it('give a Job that failed its error before the delivery is aborted', async () => {
+  it('adds the error of a failed Job before the delivery is aborted', async () => {
     caches.noteWrite(JobKind, owned(job('expand', 'Failed'), '8'));
     const refused = report({ outcome: 'refused', error: 'lint: drop-column' });
     pods = [podOf('api-new-expand', refused, 78)];
     await finished.readPods(api);
-    assert.deepEqual([look().state, look().error], ['Failed', 'lint: drop-column']);
+    assert.deepEqual([currentView().state, currentView().error], ['Failed', 'lint: drop-column']);
   });
 
-  it('are lost when the API server has none: the Job runs once more', async () => {
+  it('reruns a Job whose pods do not exist in the API server', async () => {
     caches.noteWrite(JobKind, owned(job('expand', 'Complete'), '8'));
     await finished.readPods(api);
-    assert.deepEqual([look().state, look().nextStage, look().nextAttempt], ['Pending', 'expand', 2]);
+    assert.deepEqual(
+      [currentView().state, currentView().nextStage, currentView().nextAttempt],
+      ['Pending', 'expand', 2],
+    );
   });
 
-  it('are read once per Job, of the revision that is delivered alone, and not while it runs', async () => {
+  it('lists once per Job, only for the delivered revision and only after the Job finished', async () => {
     caches.noteWrite(JobKind, owned(job('expand'), '8'));
     await finished.readPods(api);
     assert.equal(lists.length, 0);

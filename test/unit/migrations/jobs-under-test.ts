@@ -1,4 +1,4 @@
-/** Jobs and their pods, as the caches show them. */
+/** Jobs and their pods, as the caches return them. */
 import type { MigrationReport } from '../../../contract/image.js';
 import type { MigrationStage } from '../../../operator/delivery/observation.js';
 import type { KubeObject } from '../../../operator/runtime/kube-types.js';
@@ -18,7 +18,7 @@ export function job(
   };
 }
 
-/** The pod of a Job that ended, with what it left. */
+/** The pod of a finished Job, with its termination message. */
 export function run(of: string, message: string, exitCode = 0): KubeObject {
   return {
     apiVersion: 'v1',

@@ -6,7 +6,7 @@ import type { KubeClient } from '../../../operator/runtime/kube-client.js';
 import { eventually } from '../../support/pcf-api.js';
 import { report } from './jobs-under-test.js';
 
-/** A pod's log that is written while it is followed. */
+/** Log of a pod that is written while it is followed. */
 class Log implements Pick<KubeClient, 'log'> {
   opened = 0;
   private lines: string[] = [];
@@ -36,7 +36,7 @@ class Log implements Pick<KubeClient, 'log'> {
   }
 }
 
-describe('the progress of migrations', () => {
+describe('MigrationProgress', () => {
   const run = { namespace: 'shop', pod: 'api-1-backfill-x' };
   const line = (current: string) => `{"migration":${report({ current })}}\n`;
   let log: Log;
@@ -57,7 +57,7 @@ describe('the progress of migrations', () => {
   afterEach(() => progress.stop());
   const current = () => progress.reportOf('shop/api', run.pod)?.current as MigrationReport['current'];
 
-  it('is the last report of the log, whatever else is in it and wherever the chunks end', async () => {
+  it('returns the last report of the log, with other lines and reports that are split between chunks', async () => {
     progress.follow('shop/api', [run]);
     const [first, second] = [line('A1'), line('B2')];
     log.write(
@@ -65,42 +65,42 @@ describe('the progress of migrations', () => {
       first.slice(0, 20),
       first.slice(20) + second.slice(0, 3),
     );
-    await eventually('the first', async () => current() === 'A1');
+    await eventually('the first report', async () => current() === 'A1');
     log.write(second.slice(3), '{"migration":{"outcome":"nonsense"}}\n', '{"migration":\n');
-    await eventually('the second', async () => current() === 'B2');
+    await eventually('the second report', async () => current() === 'B2');
   });
 
-  it('passes over a line without an end, and continues behind it', async () => {
+  it('skips a line that is too long, and continues after it', async () => {
     progress.follow('shop/api', [run]);
     log.write('x'.repeat(20_000), 'x'.repeat(20_000), `\n${line('A1')}`);
-    await eventually('the report behind it', async () => current() === 'A1');
+    await eventually('the report after it', async () => current() === 'A1');
   });
 
-  it('is told of once for many lines', async () => {
+  it('calls onNews once for many lines', async () => {
     progress.follow('shop/api', [run]);
     log.write(...Array.from({ length: 100 }, (_, index) => line(`M${index}`)));
-    await eventually('the last', async () => current() === 'M99');
-    await eventually('news', async () => news.length > 0);
+    await eventually('the last report', async () => current() === 'M99');
+    await eventually('onNews is called', async () => news.length > 0);
     assert.deepEqual(news, ['shop/api']);
   });
 
-  it('continues after the stream was cut', async () => {
+  it('reopens the log after the stream was closed', async () => {
     progress.follow('shop/api', [run]);
     log.write(line('A1'), 'CUT');
-    await eventually('it is opened again', async () => log.opened === 2);
+    await eventually('the log is reopened', async () => log.opened === 2);
     log.write(line('B2'));
     await eventually('the next report', async () => current() === 'B2');
   });
 
-  it('asks nothing of a migration that ended at once, and forgets one that is over', async () => {
+  it('does not open the log of a migration that finishes before followAfterMs', async () => {
     progress.follow('shop/api', [run]);
     progress.follow('shop/api', []);
     progress.follow('shop/other', [{ ...run, namespace: 'other' }]);
-    await eventually('the other is followed', async () => log.opened === 1);
+    await eventually('the log of the other pod is followed', async () => log.opened === 1);
     assert.equal(current(), undefined);
   });
 
-  it('is of the pods whose migration container runs', () => {
+  it('runsOf returns the migration pods whose container is running', () => {
     const pod = (component: string, state: object) => ({
       metadata: { name: component, namespace: 'shop', labels: { 'app.kubernetes.io/component': component } },
       status: { containerStatuses: [{ state }] },

@@ -15,107 +15,113 @@ const manual = pcfApi({ migrations: migrations('Manual') });
 const observation = { target: 'new', routeAgeMs: 0, startable: true };
 const PROMOTED = '2026-11-23T10:00:00.000Z';
 
-function look(objects: KubeObject[], api = automatic) {
+function viewFor(objects: KubeObject[], api = automatic) {
   const of = (kind: string) => objects.filter((one) => one.kind === kind);
   return migrationView(api, 'api-new', of('Job'), of('Pod'), { attempt: 1, promotedAt: PROMOTED });
 }
 
 const expanded = [job('expand', 'Complete'), run('api-new-expand', report({ applied: ['E1'] }))];
 
-describe('the stages of migrations', () => {
-  it('begin with expand, and are done with it when there is no backfill', () => {
-    assert.deepEqual([look([]).state, look([]).nextStage], ['Pending', 'expand']);
-    assert.equal(look([job('expand')]).state, 'Running');
-    const done = look(expanded);
+describe('migrationView, stages', () => {
+  it('starts with expand, and succeeds after it when there is no backfill', () => {
+    assert.deepEqual([viewFor([]).state, viewFor([]).nextStage], ['Pending', 'expand']);
+    assert.equal(viewFor([job('expand')]).state, 'Running');
+    const done = viewFor(expanded);
     assert.deepEqual([done.state, done.nextStage, done.applied], ['Succeeded', undefined, ['E1']]);
   });
 
-  it('continue with the backfill that expand told of, and are not done before it is', () => {
+  it('continues with the backfill that expand reported, and succeeds after it', () => {
     const left = { pending: ['B1', 'C1'], backfills: ['B1'], contracts: ['C1'] };
     const before = [job('expand', 'Complete'), run('api-new-expand', report({ applied: ['E1'], ...left }))];
-    assert.deepEqual([look(before).state, look(before).nextStage], ['Pending', 'backfill']);
-    assert.equal(look([...before, job('backfill')]).state, 'Running');
-    const after = look([
+    assert.deepEqual([viewFor(before).state, viewFor(before).nextStage], ['Pending', 'backfill']);
+    assert.equal(viewFor([...before, job('backfill')]).state, 'Running');
+    const after = viewFor([
       ...before,
       job('backfill', 'Complete'),
       run('api-new-backfill', report({ applied: ['B1'], pending: ['C1'], contracts: ['C1'] })),
     ]);
     assert.deepEqual([after.state, after.applied, after.durationMs], ['Succeeded', ['E1', 'B1'], 20]);
-    assert.deepEqual(after.contracts, ['C1'], 'what contract is still to do');
+    assert.deepEqual(after.contracts, ['C1'], 'pending contract migrations');
   });
 
-  it('ask an image that knows phases and counts no backfills, and leave one that knows none alone', () => {
-    const told = (over: object) => [
+  it('runs a backfill for an image with phases but without a backfill list, and none for an image without phases', () => {
+    const expandWith = (over: object) => [
       job('expand', 'Complete'),
       run('api-new-expand', report({ backfills: undefined, contracts: undefined, pending: ['B1'], ...over })),
     ];
-    assert.equal(look(told({ phases: ['expand'] })).nextStage, 'backfill');
-    assert.equal(look(told({})).state, 'Succeeded');
+    assert.equal(viewFor(expandWith({ phases: ['expand'] })).nextStage, 'backfill');
+    assert.equal(viewFor(expandWith({})).state, 'Succeeded');
   });
 
-  it('wait to be approved of in mode Manual, after a plan that says what there is', () => {
-    assert.equal(look([], manual).nextStage, 'plan');
+  it('in mode Manual, runs a plan first and then waits for an approval', () => {
+    assert.equal(viewFor([], manual).nextStage, 'plan');
     const planned = (pending: string[]) =>
-      look([job('plan', 'Complete'), run('api-new-plan', report({ outcome: 'nothing', pending }))], manual);
+      viewFor(
+        [job('plan', 'Complete'), run('api-new-plan', report({ outcome: 'nothing', pending }))],
+        manual,
+      );
     assert.deepEqual([planned(['E1']).state, planned(['E1']).nextStage], ['Planned', 'expand']);
-    assert.equal(planned([]).state, 'Pending', 'nothing to approve of');
+    assert.equal(planned([]).state, 'Pending', 'there is nothing to approve');
     const refused = report({ outcome: 'refused', error: 'lint: drop-column' });
-    const failed = look([job('plan', 'Failed'), run('api-new-plan', refused, 78)], manual);
+    const failed = viewFor([job('plan', 'Failed'), run('api-new-plan', refused, 78)], manual);
     assert.deepEqual([failed.state, failed.error], ['Failed', 'lint: drop-column']);
   });
 
-  it('run a Job once more whose result was lost, and only once', () => {
+  it('reruns a Job whose result was lost, but only once', () => {
     const lost = [job('expand', 'Complete')];
-    const { state, nextStage, nextAttempt, failedMigrations } = look(lost);
+    const { state, nextStage, nextAttempt, failedMigrations } = viewFor(lost);
     assert.deepEqual([state, nextStage, nextAttempt], ['Pending', 'expand', 2]);
-    assert.equal(failedMigrations, 1, 'a retry of the delivery counts on from there');
+    assert.equal(failedMigrations, 1, 'a retry of the delivery continues with the next number');
     const again = job('expand', 'Complete', 'api-new-expand-2');
-    assert.equal(look([...lost, again, run('api-new-expand-2', report())]).state, 'Succeeded');
-    const silent = look([...lost, again]);
+    assert.equal(viewFor([...lost, again, run('api-new-expand-2', report())]).state, 'Succeeded');
+    const silent = viewFor([...lost, again]);
     assert.deepEqual(
       [silent.nextStage, silent.unreported],
       ['backfill', true],
-      'an image that never says anything',
+      'an image that never reports a result',
     );
   });
 
-  it('do not begin again when the pods of what is on record go, in the middle of a canary', () => {
+  it('does not rerun recorded migrations when their pods are deleted during a canary', () => {
     const jobs = [job('expand', 'Complete')];
-    const told = { attempt: 1, recorded: {} };
-    assert.equal(migrationView(automatic, 'api-new', jobs, [], told).state, 'Succeeded');
-    const filling = migrationView(automatic, 'api-new', [...jobs, job('backfill')], [], told);
-    assert.equal(filling.state, 'Running', 'a backfill that runs is waited for');
+    const record = { attempt: 1, recorded: {} };
+    assert.equal(migrationView(automatic, 'api-new', jobs, [], record).state, 'Succeeded');
+    const filling = migrationView(automatic, 'api-new', [...jobs, job('backfill')], [], record);
+    assert.equal(filling.state, 'Running', 'a running backfill is awaited');
   });
 
-  it('run a backfill once more whose result was lost before it was on record, and never after that', () => {
+  it('reruns a backfill whose result was lost before it was recorded, but not afterwards', () => {
     const jobs = [job('expand', 'Complete'), job('backfill', 'Complete')];
-    const lost = (told: object) =>
-      migrationView(automatic, 'api-new', jobs, [], { attempt: 1, recorded: told });
-    const unheard = lost({ backfill: true });
-    assert.deepEqual([unheard.state, unheard.nextStage, unheard.nextAttempt], ['Pending', 'backfill', 2]);
+    const lost = (record: object) =>
+      migrationView(automatic, 'api-new', jobs, [], { attempt: 1, recorded: record });
+    const unrecorded = lost({ backfill: true });
+    assert.deepEqual(
+      [unrecorded.state, unrecorded.nextStage, unrecorded.nextAttempt],
+      ['Pending', 'backfill', 2],
+    );
     assert.equal(lost({ backfill: true, backfilled: true }).state, 'Succeeded');
   });
 
-  it('ask for a backfill, and claim to know nothing, where expand succeeded and its report can not be read', () => {
+  it('runs a backfill and is unreported when the report of a successful expand is unreadable', () => {
     const cutOff = [
       job('expand', 'Complete'),
       run('api-new-expand', report({ contracts: ['C1'] }).slice(0, -9)),
     ];
-    const view = look(cutOff);
+    const view = viewFor(cutOff);
     assert.deepEqual([view.state, view.nextStage], ['Pending', 'backfill']);
     assert.deepEqual([view.contracts, view.ahead, view.unreported], [undefined, undefined, true]);
     const filled = [job('backfill', 'Complete'), run('api-new-backfill', report())];
-    assert.equal(look([...cutOff, ...filled]).state, 'Succeeded');
-    const onRecord = (backfill?: boolean) =>
+    assert.equal(viewFor([...cutOff, ...filled]).state, 'Succeeded');
+    const withRecord = (backfill?: boolean) =>
       migrationView(automatic, 'api-new', [job('expand', 'Complete')], [], {
         attempt: 1,
         recorded: { backfill },
       });
-    assert.equal(onRecord(true).nextStage, 'backfill', 'its pod went between expand and backfill');
-    assert.equal(onRecord().state, 'Succeeded');
+    assert.equal(withRecord(true).nextStage, 'backfill', 'its pod was deleted between expand and backfill');
+    assert.equal(withRecord().state, 'Succeeded');
   });
 
-  it('run again when somebody asks for another try, though an earlier one succeeded', () => {
+  it('reruns migrations on a retry of the delivery, also after an earlier success', () => {
     const again = (objects: KubeObject[]) =>
       migrationView(
         automatic,
@@ -131,7 +137,7 @@ describe('the stages of migrations', () => {
     assert.equal(again([...expanded, ...second]).lastMigration, 2);
   });
 
-  it('do not hear the pod of a Job that was stopped, in the name of the one made after it', () => {
+  it('ignores the pod of a deleted Job that has the same name as the current Job', () => {
     const made = { ...job('backfill'), metadata: { ...job('backfill').metadata, uid: 'second' } };
     const stopped = run('api-new-backfill', report({ outcome: 'failed', error: 'interrupted' }), 75);
     const of = (uid: string) => ({
@@ -141,26 +147,26 @@ describe('the stages of migrations', () => {
         ownerReferences: [{ apiVersion: 'batch/v1', kind: 'Job', name: 'x', uid, controller: true }],
       },
     });
-    assert.equal(look([...expanded, made, of('first')]).error, undefined);
-    assert.equal(look([...expanded, made, of('second')]).error, 'interrupted');
+    assert.equal(viewFor([...expanded, made, of('first')]).error, undefined);
+    assert.equal(viewFor([...expanded, made, of('second')]).error, 'interrupted');
   });
 
-  it('are not lost while the pod has not been seen to end', () => {
+  it('is Running while the pod of a completed Job has not terminated in the cache', () => {
     const pod = run('api-new-expand', '');
     const running = { ...pod, status: { containerStatuses: [{ state: {} }] } };
-    assert.equal(look([job('expand', 'Complete'), running]).state, 'Running');
+    assert.equal(viewFor([job('expand', 'Complete'), running]).state, 'Running');
   });
 
-  it('say of an image made before phases what to do', () => {
-    const old = look([job('expand', 'Failed'), run('api-new-expand', "unknown option '--phase'", 64)]);
+  it('reports a remedy for an image that does not support --phase', () => {
+    const old = viewFor([job('expand', 'Failed'), run('api-new-expand', "unknown option '--phase'", 64)]);
     assert.match(old.error ?? '', /does not support `migrate up --phase`: use a newer image/);
   });
 
-  it('say of an image that is none of ours what to do, before its Job is given up too', () => {
+  it('reports a remedy for an image without the migrate command, also before its Job failed', () => {
     const error = (message: string, exitCode: number, reason?: string) => {
       const pod = run('api-new-expand', message, exitCode);
       const terminated = { exitCode, message, reason };
-      return look([job('expand'), { ...pod, status: { containerStatuses: [{ state: { terminated } }] } }])
+      return viewFor([job('expand'), { ...pod, status: { containerStatuses: [{ state: { terminated } }] } }])
         .error;
     };
     const advice = 'use an image of the API, or migrations.mode Disabled';
@@ -180,17 +186,17 @@ describe('the stages of migrations', () => {
     assert.equal(error(report({ outcome: 'failed', error: 'no such table' }), 1), 'no such table');
   });
 
-  it('take the first contract Job there is, and number the next one', () => {
-    assert.deepEqual(look(expanded).contract, { state: 'Absent', hook: 'Disabled', attempt: 1 });
-    assert.equal(look([...expanded, job('contract')]).contract.state, 'Running');
-    const failed = look([...expanded, job('contract', 'Failed')]).contract;
+  it('uses the latest contract Job, and the next attempt number after a failure', () => {
+    assert.deepEqual(viewFor(expanded).contract, { state: 'Absent', hook: 'Disabled', attempt: 1 });
+    assert.equal(viewFor([...expanded, job('contract')]).contract.state, 'Running');
+    const failed = viewFor([...expanded, job('contract', 'Failed')]).contract;
     assert.deepEqual([failed.state, failed.attempt], ['Failed', 2]);
     const second = [...expanded, job('contract', 'Failed'), job('contract', undefined, 'api-new-contract-2')];
-    assert.equal(look(second).contract.state, 'Running');
+    assert.equal(viewFor(second).contract.state, 'Running');
   });
 });
 
-describe('the progress of a backfill', () => {
+describe('migrationView, progress of a backfill', () => {
   const at = (rows: number) => ({ name: 'B1', rows, total: 5_000, rowsPerSecond: 900, secondsLeft: 0 });
   const reporting = (stage: MigrationStage, rows: number, name = `api-new-${stage}`) => [
     job(stage, 'Complete', name),
@@ -206,24 +212,24 @@ describe('the progress of a backfill', () => {
     return migrationView(automatic, 'api-new', of('Job'), of('Pod'), { attempt: 1, ...delivery });
   };
 
-  it('is the final one that the run after a lost one reports', () => {
+  it('is the final progress of a rerun after a lost result', () => {
     const lost = job('backfill', 'Complete');
     const again = reporting('backfill', 5_000, 'api-new-backfill-2');
     const after = view([...expandedAt(0), lost, ...again], { recorded: { backfill: true } });
     assert.deepEqual([after.state, after.progress?.rows], ['Succeeded', 5_000]);
   });
 
-  it('is that of the backfill when a contract ran after it and reports none', () => {
+  it('is the progress of the backfill when a later contract reports none', () => {
     const contracted = [job('contract', 'Complete'), run('api-new-contract', report({ applied: ['C1'] }))];
     assert.equal(view([...expandedAt(0), ...filled, ...contracted]).progress?.rows, 5_000);
   });
 
-  it('is that of a contract when the pods before it are deleted', () => {
+  it('is the progress in the report of a contract when earlier pods are deleted', () => {
     const jobs = [job('expand', 'Complete'), job('backfill', 'Complete')];
     assert.equal(view([...jobs, ...reporting('contract', 5_000)], { recorded: {} }).progress?.rows, 5_000);
   });
 
-  it('is that of expand when an abort deleted the Job of the backfill as it finished', () => {
+  it('is the progress in the report of expand when an abort deleted the finished backfill Job', () => {
     const second = [
       job('expand', 'Complete', 'api-new-expand-2'),
       run('api-new-expand-2', report({ backfill: at(5_000) })),
@@ -232,16 +238,16 @@ describe('the progress of a backfill', () => {
     assert.deepEqual([after.state, after.progress?.rows], ['Succeeded', 5_000]);
   });
 
-  it('is the one on record when Jobs or pods of the backfill are deleted', () => {
-    const told = { backfill: true, backfilled: true, progress: at(5_000) };
-    assert.equal(view(expandedAt(1_000), { recorded: told }).progress?.rows, 5_000);
+  it('is the recorded progress when Jobs or pods of the backfill are deleted', () => {
+    const record = { backfill: true, backfilled: true, progress: at(5_000) };
+    assert.equal(view(expandedAt(1_000), { recorded: record }).progress?.rows, 5_000);
     const jobs = [job('expand', 'Complete'), job('backfill', 'Complete')];
-    const canary = view(jobs, { recorded: told });
+    const canary = view(jobs, { recorded: record });
     assert.deepEqual([canary.state, canary.progress?.rows], ['Succeeded', 5_000]);
-    assert.equal(view([], { attempt: undefined, recorded: told }).progress?.rows, 5_000);
+    assert.equal(view([], { attempt: undefined, recorded: record }).progress?.rows, 5_000);
   });
 
-  it('is the newest that a backfill reported which runs, and what an earlier run reached before that', () => {
+  it('is the latest live report of a running backfill, and before it the progress of the earlier run', () => {
     const filling = [...expandedAt(1_000), job('backfill')];
     assert.equal(view(filling).progress?.rows, 1_000);
     const pod = run('api-new-backfill', '');
@@ -250,23 +256,23 @@ describe('the progress of a backfill', () => {
     assert.equal(view([...filling, running], { live }).progress?.rows, 2_000);
   });
 
-  it('goes on record once all migrations of the delivery are done, and off it when they run again', () => {
-    const noted = (migration: MigrationState, known: object = {}) => {
+  it('is recorded when all migrations of the delivery succeeded, and removed when they are rerun', () => {
+    const recordAfter = (migration: MigrationState, known: object = {}) => {
       const canary = { name: 'new', replicas: 0, ready: 0, migration, backfill: true, progress: at(5_000) };
-      const seen = { ...observation, revisions: [canary], position: { update: 'new' } };
-      return recordBackfill(seen, [{ revision: 'new', migrations: [], backfill: true, ...known }]);
+      const observed = { ...observation, revisions: [canary], position: { update: 'new' } };
+      return recordBackfill(observed, [{ revision: 'new', migrations: [], backfill: true, ...known }]);
     };
     const open = { revision: 'new', migrations: [], backfill: true };
     const done = { ...open, backfilled: true, progress: at(5_000) };
-    assert.deepEqual(noted('Running'), [open]);
-    assert.deepEqual(noted('Succeeded'), [done]);
-    assert.deepEqual(noted('Pending', done), [open]);
+    assert.deepEqual(recordAfter('Running'), [open]);
+    assert.deepEqual(recordAfter('Succeeded'), [done]);
+    assert.deepEqual(recordAfter('Pending', done), [open]);
     const stable = { ...observation, revisions: [], position: { stable: 'new' } };
     assert.deepEqual(recordBackfill(stable, [done]), [done]);
   });
 });
 
-describe('what must succeed before contract', () => {
+describe('migrationView, beforeContract hook', () => {
   const beforeContract = { job: { image: 'backup:1', env: [], timeout: '1h' } };
   const backed = pcfApi({ migrations: { ...migrations('Automatic'), beforeContract } });
   const hookOf = (promotedAt: string, attempt = 1) => {
@@ -274,33 +280,33 @@ describe('what must succeed before contract', () => {
     const revision = { ...newRevision(api, 1), name: 'api-new' };
     return hookObject(api, revision, attempt);
   };
-  const ended = (object: KubeObject, type: string) => ({
+  const finished = (object: KubeObject, type: string) => ({
     ...object,
     status: { conditions: [{ type, status: 'True' }] },
   });
-  const state = (...jobs: KubeObject[]) => look([...expanded, ...jobs], backed).contract;
+  const state = (...jobs: KubeObject[]) => viewFor([...expanded, ...jobs], backed).contract;
 
-  it('is a Job of one promotion: the backup of an earlier one does not count', () => {
+  it('is a Job of one promotion, and ignores the backup of an earlier promotion', () => {
     assert.equal(state().hook, 'Absent');
     assert.equal(state(hookOf(PROMOTED)).hook, 'Running');
-    assert.equal(state(ended(hookOf(PROMOTED), 'Complete')).hook, 'Succeeded');
-    assert.equal(state(ended(hookOf('2026-11-22T10:00:00.000Z'), 'Complete')).hook, 'Absent');
+    assert.equal(state(finished(hookOf(PROMOTED), 'Complete')).hook, 'Succeeded');
+    assert.equal(state(finished(hookOf('2026-11-22T10:00:00.000Z'), 'Complete')).hook, 'Absent');
   });
 
-  it('is tried again under another name when it failed', () => {
-    const failed = ended(hookOf(PROMOTED), 'Failed');
+  it('is retried under another name after a failure', () => {
+    const failed = finished(hookOf(PROMOTED), 'Failed');
     assert.deepEqual([state(failed).hook, state(failed).attempt], ['Failed', 2]);
     assert.equal(state(failed, hookOf(PROMOTED, 2)).hook, 'Running');
   });
 
-  it('may be a VolumeSnapshot or a Backup, ready when it says so, failed when it says that', () => {
+  it('can be a VolumeSnapshot or a Backup, whose status determines success or failure', () => {
     const volumeSnapshot = { persistentVolumeClaimName: 'data-postgres-0' };
     const backup = { cluster: 'pg', method: 'plugin', plugin: 'barman-cloud' } as const;
-    for (const [wanted, done, failed] of [
+    for (const [hookSpec, done, failed] of [
       [{ volumeSnapshot }, { readyToUse: true }, { readyToUse: false, error: { message: 'no space' } }],
       [{ backup }, { phase: 'completed' }, { phase: 'failed', error: 'no space' }],
     ] as const) {
-      const api = pcfApi({ migrations: { ...migrations('Automatic'), beforeContract: wanted } });
+      const api = pcfApi({ migrations: { ...migrations('Automatic'), beforeContract: hookSpec } });
       const made = (attempt = 1) =>
         hookObject(
           { ...api, status: { delivery: { promotedAt: PROMOTED } } },
@@ -316,37 +322,41 @@ describe('what must succeed before contract', () => {
       assert.deepEqual([broken.contract.hook, broken.contract.attempt], ['Failed', 2]);
       assert.match(broken.contractError ?? '', /(VolumeSnapshot|Backup) api-new-hook-\w+ failed: no space/);
       assert.equal(at({ ...made(), status: failed }, made(2)).contract.hook, 'Running');
-      assert.equal(made().metadata.ownerReferences, undefined, 'it outlives the PcfApi');
+      assert.equal(
+        made().metadata.ownerReferences,
+        undefined,
+        'the object is retained after the PcfApi is deleted',
+      );
     }
   });
 
-  it('tells of its own failure after that of a contract, which came before it', () => {
-    const failedJob = { ...ended(job('contract'), 'Failed'), kind: 'Job' };
+  it('reports a hook failure that occurred after a contract failure', () => {
+    const failedJob = { ...finished(job('contract'), 'Failed'), kind: 'Job' };
     const pod = run('api-new-contract', report({ outcome: 'failed', error: 'a view depends on it' }), 1);
     const before = [...expanded, failedJob, pod];
-    assert.equal(look(before, backed).contractError, 'a view depends on it');
-    const failedHook = ended(hookOf(PROMOTED, 2), 'Failed');
+    assert.equal(viewFor(before, backed).contractError, 'a view depends on it');
+    const failedHook = finished(hookOf(PROMOTED, 2), 'Failed');
     const hookPod = run(failedHook.metadata.name, 'no space for the backup', 1);
-    const after = look([...before, failedHook, hookPod], backed);
+    const after = viewFor([...before, failedHook, hookPod], backed);
     assert.deepEqual(
       [after.contract.state, after.contract.hook, after.contract.attempt],
       ['Failed', 'Failed', 3],
     );
-    assert.equal(after.contractError, 'no space for the backup', 'in the words of the hook alone');
+    assert.equal(after.contractError, 'no space for the backup', 'only the error message of the hook');
   });
 
-  it('is not what was made of another kind', () => {
+  it('ignores a hook object of another kind', () => {
     const api = pcfApi({
       migrations: {
         ...migrations('Automatic'),
         beforeContract: { backup: { cluster: 'pg', method: 'barmanObjectStore' } },
       },
     });
-    const job = ended(hookOf(PROMOTED), 'Complete');
-    assert.equal(look([...expanded, job], api).contract.hook, 'Absent');
+    const job = finished(hookOf(PROMOTED), 'Complete');
+    assert.equal(viewFor([...expanded, job], api).contract.hook, 'Absent');
   });
 
-  it('gets no Secret, no right and no label that a Service would send requests by', () => {
+  it('has no Secret, no service account token and no label that a Service selects', () => {
     const { spec } = hookOf(PROMOTED) as unknown as {
       spec: { template: { metadata: { labels: object }; spec: Record<string, unknown> } };
     };
@@ -357,7 +367,7 @@ describe('what must succeed before contract', () => {
   });
 });
 
-describe('a migration Job', () => {
+describe('migrationJob', () => {
   const revision = newRevision(automatic, 1);
   const make = (stage: 'plan' | 'expand' | 'backfill' | 'contract', api = automatic) =>
     migrationJob(api, revision, { revision: revision.name, stage, attempt: 1 }) as unknown as {
@@ -365,11 +375,11 @@ describe('a migration Job', () => {
       spec: { activeDeadlineSeconds: number; template: typeof revision.template };
     };
 
-  it('is named after the revision, which is the hash of image and settings, and the stage', () => {
+  it('is named after the revision and the stage', () => {
     assert.equal(make('backfill').metadata.name, `${revision.name}-backfill`);
   });
 
-  it('does what its stage says, in the time that it may take', () => {
+  it('has the command and the deadline of its stage', () => {
     const args = (stage: Parameters<typeof make>[0]) => make(stage).spec.template.spec.containers[0].args;
     assert.deepEqual(args('contract'), ['migrate', 'up', '--phase', 'contract', '--json']);
     assert.equal(args('plan')[1], 'plan');
@@ -377,7 +387,7 @@ describe('a migration Job', () => {
     assert.equal(make('backfill').spec.activeDeadlineSeconds, 86_400);
   });
 
-  it('is given up when trying again is no use, and by its deadline alone otherwise', () => {
+  it('fails immediately for exit codes that a retry cannot resolve, and otherwise at its deadline', () => {
     const rules = (stage: 'expand' | 'backfill' | 'contract' | 'hook') => {
       const beforeContract = { job: { image: 'backup:1', env: [], timeout: '1h' } };
       const api = pcfApi({ migrations: { ...migrations('Automatic'), beforeContract } });
@@ -389,15 +399,15 @@ describe('a migration Job', () => {
         backoffLimit: number;
         podFailurePolicy: { rules: { action: string; onExitCodes?: { values: number[] } }[] };
       };
-      assert.ok(backoffLimit > 86_400, 'not even a try a second for a day comes to it');
+      assert.ok(backoffLimit > 86_400, 'one attempt per second for a day does not reach the limit');
       return podFailurePolicy.rules.find(({ action }) => action === 'FailJob')?.onExitCodes?.values;
     };
     for (const stage of ['expand', 'backfill', 'contract'] as const)
       assert.deepEqual(rules(stage), [1, 64, 78, 126, 127]);
-    assert.deepEqual(rules('hook'), [64, 78], "somebody else's program may say 1 of a network");
+    assert.deepEqual(rules('hook'), [64, 78], 'a third-party program can exit with 1 for a network error');
   });
 
-  it('waits for locks as long as it is told', () => {
+  it('sets the lock timeout of the spec', () => {
     const api = pcfApi({ migrations: { ...migrations('Automatic'), lockTimeout: '1m30s' } });
     const variable = make('expand', api).spec.template.spec.containers[0].env.at(-1);
     assert.deepEqual(variable, { name: 'PCF_API__MIGRATIONS__LOCK_TIMEOUT', value: '90000ms' });

@@ -4,10 +4,10 @@ import { deliveryEvents } from '../../../operator/notify/delivery-events.js';
 import { headline } from '../../../operator/notify/event.js';
 import { pcfApi } from '../../support/fixtures.js';
 
-const [BEGAN, DONE] = ['2026-11-23T12:00:00.000Z', '2026-11-23T12:30:00.000Z'];
+const [STARTED, DONE] = ['2026-11-23T12:00:00.000Z', '2026-11-23T12:30:00.000Z'];
 
-describe('what people are told of a plan', () => {
-  const tell = (decision: Decision, position: object) =>
+describe('deliveryEvents', () => {
+  const eventsOf = (decision: Decision, position: object) =>
     deliveryEvents(
       [decision],
       position,
@@ -15,26 +15,29 @@ describe('what people are told of a plan', () => {
       ({ type }) => (type === 'Started' ? 'flux' : undefined),
     );
 
-  it('that a delivery began, with the revision that serves, and by whom', () => {
-    const position = { update: 'new', stable: 'old', startedAt: BEGAN };
-    assert.deepEqual(tell({ type: 'Started', revision: 'new' }, position), [
+  it('returns a Started event with the serving revision and the user', () => {
+    const position = { update: 'new', stable: 'old', startedAt: STARTED };
+    assert.deepEqual(eventsOf({ type: 'Started', revision: 'new' }, position), [
       {
-        ...{ type: 'Started', revision: 'new', at: BEGAN, from: 'old' },
+        ...{ type: 'Started', revision: 'new', at: STARTED, from: 'old' },
         ...{ image: 'pcf-api:new', commit: 'c0ffee', by: 'flux' },
       },
     ]);
   });
 
-  it('that it was promoted, aborted or undone, and why', () => {
-    const promoted = { stable: 'new', previous: 'old', startedAt: BEGAN, promotedAt: DONE };
+  it('returns events for a promotion, an abort with its reason, and an undo', () => {
+    const promoted = { stable: 'new', previous: 'old', startedAt: STARTED, promotedAt: DONE };
     const failed = { revision: 'new', reason: 'AnalysisFailed', message: 'errors', at: DONE };
-    const words = [
-      ...tell({ type: 'Promoted', revision: 'new' }, promoted),
-      ...tell({ type: 'Aborted', revision: 'new', reason: 'AnalysisFailed', message: 'errors' }, { failed }),
-      ...tell({ type: 'Promoted', revision: 'old', undone: 'new' }, { ...promoted, stable: 'old' }),
+    const events = [
+      ...eventsOf({ type: 'Promoted', revision: 'new' }, promoted),
+      ...eventsOf(
+        { type: 'Aborted', revision: 'new', reason: 'AnalysisFailed', message: 'errors' },
+        { failed },
+      ),
+      ...eventsOf({ type: 'Promoted', revision: 'old', undone: 'new' }, { ...promoted, stable: 'old' }),
     ];
     assert.deepEqual(
-      words.map((event) => [event.at, headline(pcfApi(), event)]),
+      events.map((event) => [event.at, headline(pcfApi(), event)]),
       [
         [DONE, 'platform/api: new was promoted'],
         [DONE, 'platform/api: new was aborted: AnalysisFailed: errors'],
@@ -43,9 +46,12 @@ describe('what people are told of a plan', () => {
     );
   });
 
-  it('and nothing of the steps between', () => {
-    const position = { update: 'new', stable: 'old', startedAt: BEGAN };
-    assert.deepEqual(tell({ type: 'StepCompleted', revision: 'new', step: 0, of: 2, next: 1 }, position), []);
-    assert.deepEqual(tell({ type: 'Started', revision: 'old', undo: true }, position), []);
+  it('returns no events for completed steps and the start of an undo', () => {
+    const position = { update: 'new', stable: 'old', startedAt: STARTED };
+    assert.deepEqual(
+      eventsOf({ type: 'StepCompleted', revision: 'new', step: 0, of: 2, next: 1 }, position),
+      [],
+    );
+    assert.deepEqual(eventsOf({ type: 'Started', revision: 'old', undo: true }, position), []);
   });
 });

@@ -3,7 +3,7 @@ import type { DeliveryRecord, PcfApiStatus } from '../../../operator/api/v1alpha
 import { deploymentReports } from '../../../operator/notify/deployment-reports.js';
 import { pcfApi } from '../../support/fixtures.js';
 
-const [BEGAN, SEEN, DONE] = [
+const [STARTED, FIRST_TRAFFIC, DONE] = [
   '2026-11-23T12:00:00.000Z',
   '2026-11-23T12:10:00.000Z',
   '2026-11-23T12:30:00.000Z',
@@ -13,7 +13,7 @@ const IMAGE = 'registry.example.com:5000/pcf-api:1.4.0';
 
 function record(given: Partial<DeliveryRecord> = {}): DeliveryRecord {
   return {
-    ...{ revision: 'api-new', number: 2, image: IMAGE, startedAt: BEGAN, finishedAt: DONE },
+    ...{ revision: 'api-new', number: 2, image: IMAGE, startedAt: STARTED, finishedAt: DONE },
     ...{ outcome: 'Promoted', ...given },
   };
 }
@@ -22,29 +22,33 @@ function reports(status: PcfApiStatus, image = IMAGE) {
   return deploymentReports(pcfApi(), status, () => ({ image, source: { commit: 'C0FFEE1' } }), NOW);
 }
 
-describe('deployments as a status has them', () => {
-  it('begin with the first share of the traffic', () => {
-    const delivery = { update: 'api-new', startedAt: BEGAN };
+describe('deploymentReports', () => {
+  it('reports a start with the first share of the traffic', () => {
+    const delivery = { update: 'api-new', startedAt: STARTED };
     assert.deepEqual(reports({ delivery }), []);
-    assert.deepEqual(reports({ delivery: { ...delivery, firstTrafficAt: SEEN } }), [
+    assert.deepEqual(reports({ delivery: { ...delivery, firstTrafficAt: FIRST_TRAFFIC } }), [
       {
-        ...{ key: `uid-1/api-new/${BEGAN}`, revision: 'api-new', version: '1.4.0', commit: 'c0ffee1' },
-        ...{ environment: 'production', strategy: 'CANARY', startedAt: BEGAN },
+        ...{ key: `uid-1/api-new/${STARTED}`, revision: 'api-new', version: '1.4.0', commit: 'c0ffee1' },
+        ...{ environment: 'production', strategy: 'CANARY', startedAt: STARTED },
       },
     ]);
   });
 
-  it('end under the same name as they began', () => {
-    const [began] = reports({ delivery: { update: 'api-new', startedAt: BEGAN, firstTrafficAt: SEEN } });
-    const [ended] = reports({ history: [record({ commit: 'c0ffee1', firstTrafficAt: SEEN })] });
+  it('reports the end with the same key as the start', () => {
+    const [started] = reports({
+      delivery: { update: 'api-new', startedAt: STARTED, firstTrafficAt: FIRST_TRAFFIC },
+    });
+    const [finished] = reports({ history: [record({ commit: 'c0ffee1', firstTrafficAt: FIRST_TRAFFIC })] });
     const end = { outcome: 'SUCCEEDED', finishedAt: DONE };
-    assert.deepEqual(ended, { ...began, end });
+    assert.deepEqual(finished, { ...started, end });
   });
 
-  it('end as they did, and say why', () => {
+  it('reports the outcome and the reason', () => {
     const ends = (['Promoted', 'Aborted', 'Undone', 'RolledBack', 'Superseded'] as const).map((outcome) => {
       const reason = outcome === 'Aborted' ? { reason: 'AnalysisFailed' } : {};
-      const { end } = reports({ history: [record({ outcome, firstTrafficAt: SEEN, ...reason })] })[0]!;
+      const { end } = reports({
+        history: [record({ outcome, firstTrafficAt: FIRST_TRAFFIC, ...reason })],
+      })[0]!;
       return [outcome, end?.outcome, end?.reason?.split(' ').slice(0, 2).join(' ')];
     });
     assert.deepEqual(ends, [
@@ -56,7 +60,7 @@ describe('deployments as a status has them', () => {
     ]);
   });
 
-  it('are none where somebody changed his mind before anybody saw it', () => {
+  it('reports no delivery that was cancelled or superseded before its first traffic', () => {
     const history = (['Cancelled', 'Superseded', 'Aborted'] as const).map((outcome) => record({ outcome }));
     assert.deepEqual(
       reports({ history }).map(({ end }) => end?.outcome),
@@ -64,7 +68,7 @@ describe('deployments as a status has them', () => {
     );
   });
 
-  it('are told the oldest first, and no older than a day', () => {
+  it('reports the oldest first, and none that is older than a day', () => {
     const dayBefore = { startedAt: '2026-11-22T11:00:00.000Z', finishedAt: '2026-11-22T12:59:00.000Z' };
     const history = [record({ revision: 'c' }), record({ revision: 'b' }), record({ ...dayBefore })];
     assert.deepEqual(
@@ -73,7 +77,7 @@ describe('deployments as a status has them', () => {
     );
   });
 
-  it('are of the version that the image names', () => {
+  it('reports version and digest of the image reference', () => {
     const digest = `sha256:${'ab'.repeat(32)}`;
     const version = (image: string) => {
       const [{ version, imageDigest } = {}] = reports({ history: [record({ image })] });
@@ -84,7 +88,7 @@ describe('deployments as a status has them', () => {
     assert.deepEqual(version(`api:2.0@${digest}`), ['2.0', digest]);
   });
 
-  it('leave out a commit that is none of git', () => {
+  it('omits a commit that is not a Git hash', () => {
     assert.equal(reports({ history: [record({ commit: 'trunk' })] })[0]?.commit, undefined);
   });
 });

@@ -13,7 +13,7 @@ import { secretsFrom } from '../../support/secrets.js';
 
 const SECRET_PATH = '/services/T0/B0/hush-hush';
 
-describe('notifications', () => {
+describe('Notifier', () => {
   let endpoint: HttpEndpoint;
   let log: string[];
   let events: EventInput[];
@@ -67,7 +67,7 @@ describe('notifications', () => {
     return Number(new RegExp(`^${metric} (\\d+)$`, 'm').exec(await registry.metrics())?.[1] ?? 0);
   }
 
-  it('reach Slack as text that is no markup, with what a person wants to know', async () => {
+  it('sends escaped text with image, previous revision and user to Slack', async () => {
     const reason = 'errors: 3 is more than 1 <!channel> & so on';
     notifier.notify(
       api,
@@ -95,7 +95,7 @@ describe('notifications', () => {
     assert.equal(await count('pcf_notifications_total\\{kind="webhook",outcome="sent"\\}'), 1);
   });
 
-  it('mark the graphs of Grafana', async () => {
+  it('creates an annotation in Grafana', async () => {
     const grafana = { url: `${endpoint.url}/`, tokenSecretRef: { name: 'grafana' }, tags: ['shop'], tls };
     const spec = notifications.parse({ grafana: { ...grafana, dashboardUID: 'abc', panelId: 2 } });
     notifier.notify(api, spec, event('Promoted', { image: 'pcf-api:2' }));
@@ -113,7 +113,7 @@ describe('notifications', () => {
     ]);
   });
 
-  it('go to those who want to know of the event', async () => {
+  it('sends only the events that a webhook selects', async () => {
     const spec = notifications.parse({ webhooks: [{ ...slack, events: ['Aborted'] }] });
     notifier.notify(api, spec, event('Started'));
     notifier.notify(api, spec, event('Aborted'));
@@ -125,7 +125,7 @@ describe('notifications', () => {
     );
   });
 
-  it('are sent once, however often the same event is told', async () => {
+  it('sends an event once, also if it is reported repeatedly', async () => {
     for (let times = 0; times < 3; times++) notifier.notify(api, toSlack, event('Started'));
     await notifier.flush();
     notifier.notify(api, toSlack, event('Started'));
@@ -138,48 +138,48 @@ describe('notifications', () => {
     ]);
   });
 
-  it('come through, in order, when the other side failed and recovers', async () => {
+  it('delivers notifications in order after the endpoint recovered', async () => {
     endpoint.answer = { status: 503 };
     notifier.notify(api, toSlack, event('Started'));
     notifier.notify(api, toSlack, event('Promoted'));
-    await eventually('three tries', () => endpoint.requests.length >= 3);
-    const tries = endpoint.requests.length;
+    await eventually('three attempts', () => endpoint.requests.length >= 3);
+    const attempts = endpoint.requests.length;
     endpoint.answer = { body: 'ok' };
     await notifier.flush();
     const texts = endpoint.bodies.map(({ text }) => text);
     assert.ok(texts.slice(0, -1).every((text) => text === 'platform/api: api-new is being delivered'));
     assert.equal(texts.at(-1), 'platform/api: api-new was promoted');
-    assert.ok(texts.length <= tries + 3);
+    assert.ok(texts.length <= attempts + 3);
     assert.equal(await count('pcf_notifications_total\\{kind="webhook",outcome="sent"\\}'), 2);
     assert.deepEqual(events, []);
   });
 
-  it('to one that hangs hold up neither the caller nor another destination', async () => {
+  it('does not block the caller or another destination when an endpoint hangs', async () => {
     const hanging = await HttpEndpoint.start(true);
     hanging.answer = 'hang';
     secrets.hanging = { url: hanging.url };
-    const deaf = {
+    const unresponsive = {
       ...slack,
       name: 'deaf',
       urlSecretRef: { name: 'hanging' },
       tls: { insecureSkipVerify: true },
     };
     const startedAt = performance.now();
-    notifier.notify(api, notifications.parse({ webhooks: [deaf, slack] }), event('Started'));
+    notifier.notify(api, notifications.parse({ webhooks: [unresponsive, slack] }), event('Started'));
     assert.ok(performance.now() - startedAt < 50);
-    await eventually('the other was told', () => endpoint.requests.length === 1);
-    await eventually('the first was tried', () => hanging.requests.length === 1);
+    await eventually('the other endpoint received the notification', () => endpoint.requests.length === 1);
+    await eventually('the first request was sent', () => hanging.requests.length === 1);
     notifier.stop();
     await notifier.flush();
     await hanging.stop();
   });
 
-  it('are dropped at the deadline, with an Event and a count', async () => {
+  it('drops a notification at the deadline, with an Event and a counter', async () => {
     start({ deadlineMs: 500 });
     endpoint.answer = { status: 500, body: SECRET_PATH };
     notifier.notify(api, toSlack, event('Aborted'));
     await notifier.flush();
-    assert.ok(endpoint.requests.length >= 2, 'it was tried again');
+    assert.ok(endpoint.requests.length >= 2, 'the request was retried');
     assert.equal(await count('pcf_notifications_total\\{kind="webhook",outcome="dropped"\\}'), 1);
     const [{ reason, type, note }] = events as [EventInput];
     assert.deepEqual([reason, type], ['NotificationDropped', 'Warning']);
@@ -189,7 +189,7 @@ describe('notifications', () => {
     );
   });
 
-  it('are dropped at once when the other side says no, and then the next one is sent', async () => {
+  it('drops a notification immediately after a 404, and sends the next one', async () => {
     endpoint.answer = () => (endpoint.requests.length === 1 ? { status: 404 } : {});
     notifier.notify(api, toSlack, event('Started'));
     notifier.notify(api, toSlack, event('Promoted'));
@@ -201,7 +201,7 @@ describe('notifications', () => {
     );
   });
 
-  it('wait as long as they are asked to', async () => {
+  it('drops a notification when Retry-After exceeds the deadline', async () => {
     start({ deadlineMs: 500 });
     endpoint.answer = { status: 429, headers: { 'retry-after': '3600' } };
     notifier.notify(api, toSlack, event('Started'));
@@ -210,7 +210,7 @@ describe('notifications', () => {
     assert.match(events[0]!.note, /returned status 429/);
   });
 
-  it('say what is wrong with the Secret, and use it once it is fixed', async () => {
+  it('reports an invalid Secret, and uses it after it is fixed', async () => {
     start({ deadlineMs: 500 });
     delete secrets.slack;
     notifier.notify(api, toSlack, event('Started'));
@@ -226,7 +226,7 @@ describe('notifications', () => {
     assert.equal(endpoint.requests.length, 1);
   });
 
-  it('beyond the capacity are dropped rather than kept', async () => {
+  it('drops notifications that exceed the capacity of the queue', async () => {
     start({ capacity: 2 });
     endpoint.answer = 'hang';
     for (const type of ['Started', 'Promoted', 'Aborted'] as const)
@@ -238,11 +238,11 @@ describe('notifications', () => {
     assert.equal(await count('pcf_notifications_pending'), 2);
   });
 
-  it('end with the operator, at once', async () => {
+  it('stop() cancels pending notifications immediately', async () => {
     endpoint.answer = 'hang';
     notifier.notify(api, toSlack, event('Started'));
     notifier.notify(api, toSlack, event('Promoted'));
-    await eventually('the first was tried', () => endpoint.requests.length === 1);
+    await eventually('the first request was sent', () => endpoint.requests.length === 1);
     notifier.stop();
     await notifier.flush();
     notifier.notify(api, toSlack, event('Aborted'));

@@ -6,8 +6,8 @@ import { admitted, fromStage, parseDockerfile, stagesOf, wordsOf } from '../../s
 const users = { 'Dockerfile.operator': '65532:65532', 'Dockerfile.api': '1001:1001' };
 
 describe('.dockerignore', () => {
-  it('admits what there is, and neither tests, sandbox, secrets nor history', () => {
-    for (const path of admitted()) assert.ok(existsSync(path), `${path} is not there`);
+  it('admits only existing paths, without tests, sandbox, secrets and Git history', () => {
+    for (const path of admitted()) assert.ok(existsSync(path), `${path} does not exist`);
     for (const path of ['test', 'sandbox', 'deploy', 'node_modules', 'dist', '.git', '.env', '.'])
       assert.ok(!admitted().includes(path), `${path} is admitted`);
   });
@@ -21,45 +21,45 @@ for (const [file, user] of Object.entries(users)) {
       stage!.filter((instruction) => instruction.getKeyword() === keyword);
     const raw = (keyword: string) => of(final, keyword).map((one) => one.getRawArgumentsContent() ?? '');
 
-    it('has a build stage and a last one, which gets its files from the build alone', () => {
+    it('has a build stage and a final stage, which copies its files only from the build', () => {
       assert.equal(stagesOf(dockerfile).length, 2);
-      assert.equal(of(final, 'RUN').length, 0, 'the last image may have no shell');
+      assert.equal(of(final, 'RUN').length, 0, 'the final image may have no shell');
       for (const copy of of(final, 'COPY'))
         if (fromStage(copy) !== 'build') assert.deepEqual(wordsOf(copy), ['LICENSE', './']);
       assert.equal(dockerfile.getInstructions().filter((one) => one.getKeyword() === 'ADD').length, 0);
     });
 
-    it(`runs as ${user}, who is not root`, () => {
+    it(`runs as ${user}, not as root`, () => {
       assert.deepEqual(raw('USER'), [user]);
     });
 
-    it('is started and checked without a shell', () => {
+    it('has an entrypoint and a health check without a shell', () => {
       for (const keyword of ['ENTRYPOINT', 'HEALTHCHECK']) {
         const [text] = raw(keyword);
         assert.match(text ?? '', /\["node", .*\]$/, keyword);
       }
     });
 
-    it('names a version of each image it is made from', () => {
+    it('pins the version of each base image', () => {
       const images = of(dockerfile.getInstructions(), 'ARG').map((one) => wordsOf(one)[0]!.split('='));
       const defaults = images.filter(([name]) => name!.endsWith('_IMAGE')).map(([, image]) => image!);
       assert.equal(defaults.length, 2);
       for (const image of defaults) assert.match(image, /24/, image);
     });
 
-    it('installs before it copies sources, so that a change of a source installs nothing', () => {
+    it('installs packages before it copies sources, so that a source change does not reinstall them', () => {
       const steps = build!.map((one) => `${one.getKeyword()} ${one.getRawArgumentsContent()}`);
       const install = steps.findIndex((step) => step.startsWith('RUN npm ci'));
       const before = steps.slice(0, install).filter((step) => step.startsWith('COPY'));
       assert.deepEqual(before, ['COPY package.json package-lock.json ./']);
       const program = raw('COPY').at(-1);
-      assert.match(program!, / dist$/, 'what changes most is copied last');
+      assert.match(program!, / dist$/, 'the most frequently changed files are copied last');
     });
 
-    it('copies only what .dockerignore admits, and has no place for a secret', () => {
+    it('copies only paths that .dockerignore admits, and has no ARG or ENV for a secret', () => {
       for (const copy of of(build, 'COPY'))
         for (const path of wordsOf(copy).slice(0, -1))
-          assert.ok(admitted().includes(path), `${path} stays out`);
+          assert.ok(admitted().includes(path), `${path} is not admitted`);
       for (const one of dockerfile.getInstructions())
         if (['ARG', 'ENV'].includes(one.getKeyword()))
           assert.doesNotMatch(one.getRawArgumentsContent() ?? '', /token|password|secret|DATABASE__URL/i);
@@ -68,7 +68,7 @@ for (const [file, user] of Object.entries(users)) {
 }
 
 describe('Dockerfile.api', () => {
-  it('runs for production unless told otherwise, and is asked for its health through the role healthcheck', () => {
+  it('runs with environment production by default, and has a health check with the role healthcheck', () => {
     const [, final] = stagesOf(parseDockerfile('Dockerfile.api'));
     const text = (keyword: string) =>
       final!.filter((one) => one.getKeyword() === keyword).map((one) => one.getRawArgumentsContent());
@@ -78,7 +78,7 @@ describe('Dockerfile.api', () => {
     assert.deepEqual(text('CMD'), ['["serve"]']);
   });
 
-  it('is not built of a migration that was changed, is out of order, or that lint refuses', () => {
+  it('fails to build with a migration that was changed, is out of order, or has lint findings', () => {
     const [build] = stagesOf(parseDockerfile('Dockerfile.api'));
     const steps = build!.map((one) => `${one.getKeyword()} ${one.getRawArgumentsContent()}`);
     const compiled = steps.findIndex((step) => /^RUN .*\/tsc /.test(step));

@@ -8,19 +8,19 @@ const KUSTOMIZATION = 'kustomization.yaml';
 
 const read = (file: string) => readFileSync(`${FOLDER}/${file}`, 'utf8');
 
-/** It is written by hand, so the chart can get ahead of it. */
+/** The file is written manually, so it can differ from the chart. */
 describe('deploy/k8s/kustomization.yaml', () => {
   const { resources, images } = parse(read(KUSTOMIZATION)) as {
     resources: string[];
     images: { name: string; newTag: string }[];
   };
 
-  it('has every manifest of its folder', () => {
+  it('lists every manifest of its folder', () => {
     const manifests = readdirSync(FOLDER).filter((name) => name.endsWith('.yaml') && name !== KUSTOMIZATION);
     assert.deepEqual(resources.toSorted(), manifests.toSorted());
   });
 
-  it("names the operator's image as the Deployment does, so that another one takes its place", () => {
+  it('has the image of the Deployment of the operator, so that Kustomize can replace it', () => {
     const deployment = objectsIn(read('operator.yaml')).find(({ kind }) => kind === 'Deployment')!;
     const { containers } = (deployment.spec as { template: { spec: { containers: { image: string }[] } } })
       .template.spec;

@@ -18,7 +18,7 @@ const configMap = (data: Record<string, string>): KubeObject => ({
   data,
 });
 
-describe('apply', () => {
+describe('Applier', () => {
   const server = new FakeApiServer(kind);
   const written: KubeObject[] = [];
   let client: KubeClient;
@@ -45,27 +45,27 @@ describe('apply', () => {
     await server.close();
   });
 
-  it('creates, by a forced server-side apply in our name, and hands on what was written', async () => {
+  it('creates an object by a forced server-side apply with its field manager, and passes the object to onWrite', async () => {
     assert.deepEqual(await apply({ a: '1' }), { outcome: 'created' });
     assert.equal(server.requests[0]!.query.get('fieldManager'), 'us');
     assert.equal(server.requests[0]!.query.get('force'), 'true');
     assert.deepEqual(written, [live()]);
   });
 
-  it('sends nothing when nothing is to be done', async () => {
+  it('sends no request when nothing changed', async () => {
     await apply({ a: '1' });
     server.requests.length = 0;
     assert.deepEqual(await apply({ a: '1' }), { outcome: 'unchanged' });
     assert.deepEqual(server.requests, []);
   });
 
-  it('finds by the hash that a field is no longer wanted', async () => {
+  it('removes a field that is no longer desired, detected by the hash', async () => {
     await apply({ a: '1', b: '2' });
     assert.deepEqual(await apply({ a: '1' }), { outcome: 'updated' });
     assert.deepEqual(server.requests.at(-1)!.body?.data, { a: '1' });
   });
 
-  it('puts back what somebody else changed, and names them', async () => {
+  it('reverts a change of another field manager, and reports its name', async () => {
     await apply({ a: '1' });
     const managedFields = [
       { manager: 'us', time: '2026-01-03T00:00:00Z' },
@@ -83,13 +83,13 @@ describe('apply', () => {
     assert.deepEqual(await apply({ a: '1' }), { outcome: 'unchanged' });
   });
 
-  it('does not put its own annotation on the object it was given', async () => {
+  it('does not modify the object that is passed to it', async () => {
     const desired = configMap({ a: '1' });
     await applier.apply(kind, desired, undefined);
     assert.deepEqual(desired, configMap({ a: '1' }));
   });
 
-  it('passes on what the API server refuses', async () => {
+  it('throws the error of the API server', async () => {
     server.fail({ operation: 'patch', status: 422 });
     await assert.rejects(apply({ a: '1' }), { name: 'KubeApiError', status: 422 });
     assert.deepEqual(written, []);

@@ -14,7 +14,7 @@ const kind: ResourceType = {
   namespaced: true,
 };
 
-describe('the caches of a process', () => {
+describe('CacheSet', () => {
   let server: FakeApiServer;
   let client: KubeClient;
   let stop: AbortController;
@@ -37,39 +37,39 @@ describe('the caches of a process', () => {
     await server.close();
   });
 
-  it('name the kinds that were not heard of for longer than it takes to replace a watch, until they are again', async () => {
+  it('silent() returns a kind without watch events for longer than the replacement of a watch takes, until it recovers', async () => {
     const backoff = { baseMs: 10, maxMs: 20, jitter: 0 };
     await start({ silenceMs: 150, backoff });
     server.sendBookmark();
     assert.deepEqual(set.silent(), []);
-    // Nothing comes through the watch that is open, nor an answer to the one that is to take its place.
+    // The open watch has no events, and the request of its replacement has no response.
     server.mode = 'hanging';
     server.muteWatches();
     const from = performance.now();
-    await eventually('it is told', () => set.silent().join() === 'Thing');
-    assert.ok(performance.now() - from >= 290, 'one silence alone is fixed, and not told');
+    await eventually('the kind is reported as silent', () => set.silent().join() === 'Thing');
+    assert.ok(performance.now() - from >= 290, 'a single silent period is repaired and not reported');
     server.mode = 'up';
-    await eventually('it is told no more', () => set.silent().length === 0);
+    await eventually('the kind is no longer reported', () => set.silent().length === 0);
   });
 
-  it('say nothing of a watch whose silence was fixed in time', async () => {
+  it('silent() does not return a kind whose watch was replaced in time', async () => {
     await start({ silenceMs: 150, backoff: { baseMs: 10, maxMs: 20, jitter: 0 } });
     server.muteWatches();
-    const told = new Set<string>();
+    const reported = new Set<string>();
     await eventually('the watch was replaced', () => {
-      for (const name of set.silent()) told.add(name);
+      for (const name of set.silent()) reported.add(name);
       return server.openWatches > 0;
     });
-    assert.deepEqual([...told], []);
+    assert.deepEqual([...reported], []);
   });
 
-  it('ask for watches that end after 5 to 10 minutes, at a time of their own each', async () => {
+  it('requests watches with different random timeouts between 5 and 10 minutes', async () => {
     await start({ backoff: { baseMs: 1, maxMs: 1, jitter: 0 } });
     const seconds = () =>
       server.requests
         .filter(({ operation }) => operation === 'watch' || operation === 'watchList')
         .map(({ query }) => Number(query.get('timeoutSeconds')));
-    await eventually('there were many', () => {
+    await eventually('20 watches were requested', () => {
       server.cutWatches();
       return seconds().length >= 20;
     });

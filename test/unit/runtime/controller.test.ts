@@ -9,7 +9,7 @@ import {
   TerminalError,
 } from '../../../operator/runtime/controller.js';
 
-describe('controller', () => {
+describe('Controller', () => {
   let registry: Registry;
   let controller: Controller;
 
@@ -27,7 +27,7 @@ describe('controller', () => {
     return values;
   };
 
-  it('reconciles what is added, once at a time for each key', async () => {
+  it('reconciles an added key, never concurrently with itself', async () => {
     let running = 0;
     let most = 0;
     let times = 0;
@@ -47,13 +47,13 @@ describe('controller', () => {
     assert.ok(times >= 2 && times <= 4);
   });
 
-  it('keeps 200 keys fast while one fails for ever', async () => {
+  it('reconciles 200 keys quickly while another key fails permanently', async () => {
     const done = new Set<string>();
     let times = 0;
     const { queue } = run(async (key) => {
       if (key === 'broken') {
         times += 1;
-        throw new Error('for ever');
+        throw new Error('permanent failure');
       }
       done.add(key);
       return {};
@@ -63,14 +63,14 @@ describe('controller', () => {
     const before = times;
     for (let i = 0; i < 200; i++) queue.add(`key-${i}`);
     while (done.size < 200) await sleep(1);
-    // Not measured in time, which depends on what else the machine does.
+    // Counts attempts, because elapsed time depends on the load of the machine.
     assert.ok(times - before <= 3, `${times - before} tries before the others were done`);
     const [errors] = await metric('controller_runtime_reconcile_errors_total');
     assert.ok(errors!.value >= 3 && errors!.value <= 8, `${errors!.value} tries`);
   });
 
   for (const requeueAfterMs of [0, -1, 0.5]) {
-    it(`keeps 200 keys and the event loop fast while one requests to be requeued after ${requeueAfterMs} ms`, async () => {
+    it(`reconciles 200 keys quickly while another key requests a requeue after ${requeueAfterMs} ms`, async () => {
       const done = new Set<string>();
       let times = 0;
       const { queue } = run(async (key) => {
@@ -79,7 +79,7 @@ describe('controller', () => {
         return key === 'loops' ? { requeueAfterMs } : {};
       }, 1);
       queue.add('loops');
-      await sleep(100); // never ends in an event loop that is starved
+      await sleep(100); // hangs if the event loop is starved
       const before = times;
       for (let i = 0; i < 200; i++) queue.add(`key-${i}`, 'low');
       while (done.size < 200) await sleep(1);
@@ -88,7 +88,7 @@ describe('controller', () => {
     });
   }
 
-  it('requeues immediately once, when a reconcile requests it', async () => {
+  it('requeues once and immediately for requeueAfterMs 0', async () => {
     const at: number[] = [];
     const { queue } = run(async () => {
       at.push(performance.now());
@@ -101,7 +101,7 @@ describe('controller', () => {
     assert.equal(controller.problem(), undefined);
   });
 
-  it('reports a reconcile loop without progress, until the key makes progress', async () => {
+  it('reports a reconcile loop without progress until the key makes progress', async () => {
     let isFixed = false;
     const { queue } = run(async () => (isFixed ? {} : { requeueAfterMs: 0 }));
     queue.add('team/loops');
@@ -113,7 +113,7 @@ describe('controller', () => {
     assert.equal(controller.problem(), undefined);
   });
 
-  it('does not try a terminal error again, until the key is added', async () => {
+  it('does not retry after a TerminalError until the key is added again', async () => {
     let times = 0;
     const { queue } = run(async () => {
       times += 1;
@@ -130,13 +130,13 @@ describe('controller', () => {
   });
 
   for (const Failure of [ReconcileError, TerminalError]) {
-    it(`looks again when something is due, however long ${Failure.name} has lasted`, async () => {
+    it(`requeues after lookAgainMs of a ${Failure.name}, also after many failures`, async () => {
       const at: number[] = [];
       const { queue } = run(async () => {
         at.push(performance.now());
         throw new Failure('refused', undefined, { lookAgainMs: 1_000 });
       });
-      // The first of these appointments stands; the next would be in minutes.
+      // The first of these delays applies. A later one would be minutes long.
       for (let failures = 0; failures < 30; failures++) queue.addRateLimited('a');
       while (at.length < 2) await sleep(10);
       const waitedMs = at[1]! - at[0]!;
@@ -144,20 +144,20 @@ describe('controller', () => {
     });
   }
 
-  it('tries again within the time that a failure allows, however often it has failed', async () => {
+  it('retries within retryWithinMs of a ReconcileError, also after many failures', async () => {
     const at: number[] = [];
     const { queue } = run(async () => {
       at.push(performance.now());
       throw new ReconcileError('refused', undefined, { retryWithinMs: 200 });
     });
-    // The first of these appointments stands; the next would be in minutes.
+    // The first of these delays applies. A later one would be minutes long.
     for (let failures = 0; failures < 30; failures++) queue.addRateLimited('a');
     while (at.length < 3) await sleep(10);
     const waitedMs = at[2]! - at[1]!;
     assert.ok(waitedMs > 150 && waitedMs < 400, `${waitedMs} ms`);
   });
 
-  it('looks again after the time that a reconcile asked for', async () => {
+  it('requeues a key after requeueAfterMs', async () => {
     const at: number[] = [];
     const { queue } = run(async () => {
       at.push(performance.now());
@@ -169,7 +169,7 @@ describe('controller', () => {
     assert.ok(at[1]! - at[0]! >= 45);
   });
 
-  it('finishes what it is at when it is stopped, and begins nothing more', async () => {
+  it('stop() waits for the running reconcile and starts no other', async () => {
     const finished: string[] = [];
     const { queue } = run(async (key) => {
       await sleep(30);
@@ -183,7 +183,7 @@ describe('controller', () => {
     assert.deepEqual(finished, ['a']);
   });
 
-  it('is called within a millisecond of the add', async () => {
+  it('starts a reconcile within 1 ms after add()', async () => {
     const waits: number[] = [];
     let addedAt = 0;
     const { queue } = run(async () => {
@@ -200,7 +200,7 @@ describe('controller', () => {
     assert.ok(waits[25]! < 1, `${waits[25]} ms`);
   });
 
-  it('has the metrics of controller-runtime', async () => {
+  it('exports the metrics of controller-runtime', async () => {
     const { queue } = run(async () => {
       await sleep(30);
       return {};

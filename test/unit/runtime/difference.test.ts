@@ -5,7 +5,7 @@ import { lastOtherManager } from '../../../operator/runtime/managed-fields.js';
 import { sameQuantity } from '../../../operator/runtime/quantity.js';
 import { ownedFields } from '../../support/owned-fields.js';
 
-/** A Deployment's part, cut down. */
+/** A part of a Deployment. */
 function deployment() {
   return {
     spec: {
@@ -35,20 +35,20 @@ function objectOf(content: object, managedFields: ManagedFields[] = []): KubeObj
   return { apiVersion: 'v1', kind: 'Thing', metadata: { name: 'a', managedFields }, ...content };
 }
 
-/** Paths at which `live` differs from `desired`, which we applied before somebody changed it. */
+/** Paths at which `live` differs from `desired`, which was applied earlier. */
 function pathsOf(desired: object, live: object, owned: FieldSet = ownedFields(desired)): string[] {
-  const { metadata: _, ...wanted } = objectOf(desired);
+  const { metadata: _, ...rest } = objectOf(desired);
   const ours = { manager: 'us', operation: 'Apply', fieldsV1: owned };
-  const found = differences({ ...wanted, metadata: { name: 'a' } }, objectOf(live, [ours]), 'us');
+  const found = differences({ ...rest, metadata: { name: 'a' } }, objectOf(live, [ours]), 'us');
   return found.map(({ path }) => path);
 }
 
 describe('differences', () => {
-  it('are none between an object and itself', () => {
+  it('returns no paths for equal objects', () => {
     assert.deepEqual(pathsOf(deployment(), deployment()), []);
   });
 
-  it('do not count what the server or another manager added', () => {
+  it('ignores fields and list items that the server or another manager added', () => {
     const live = {
       ...deployment(),
       status: { replicas: 2 },
@@ -76,7 +76,7 @@ describe('differences', () => {
     assert.deepEqual(pathsOf(deployment(), live), []);
   });
 
-  it('take quantities by their value', () => {
+  it('compares quantities by value', () => {
     const live = deployment();
     live.spec.template.spec.containers[0]!.resources = {
       requests: { cpu: '1', memory: '512Mi' },
@@ -87,20 +87,20 @@ describe('differences', () => {
     assert.deepEqual(pathsOf(deployment(), live), [`${container}.resources.requests.cpu`]);
   });
 
-  it('tolerance of an autoscaler: 0.05 and what the API server makes of it, 50m, are the same', () => {
+  it('treats the tolerance 0.05 of an autoscaler and its canonical form 50m as equal', () => {
     const hpa = (tolerance: string) => ({ spec: { behavior: { scaleUp: { tolerance } } } });
     assert.deepEqual(pathsOf(hpa('0.05'), hpa('50m')), []);
     assert.deepEqual(pathsOf(hpa('0.05'), hpa('60m')), ['spec.behavior.scaleUp.tolerance']);
   });
 
-  it('take other text as it is, though it looks like a quantity', () => {
+  it('compares other text literally, also if it looks like a quantity', () => {
     const live = deployment();
     live.spec.template.spec.containers[0]!.env[1]!.value = '1.1';
     assert.deepEqual(pathsOf(deployment(), live), [`${container}.env[name=RATIO].value`]);
     assert.deepEqual(pathsOf({ data: { version: '1.10' } }, { data: { version: '1.1' } }), ['data.version']);
   });
 
-  it('name what was changed and what is missing', () => {
+  it('returns the paths of changed and missing fields', () => {
     const live = deployment();
     live.spec.replicas = 5;
     live.spec.template.spec.containers[0]!.image = 'pcf:hacked';
@@ -114,14 +114,14 @@ describe('differences', () => {
     assert.deepEqual(pathsOf({ spec: { paused: true } }, { spec: {} }), ['spec.paused']);
   });
 
-  it('compare lists that are owned whole by position and length', () => {
+  it('compares atomic lists by position and length', () => {
     const desired = { args: ['serve', '--port', '4000'] };
     assert.deepEqual(pathsOf(desired, { args: ['serve', '--port', '4001'] }), ['args[2]']);
     assert.deepEqual(pathsOf(desired, { args: ['serve', '--port', '4000', '--debug'] }), ['args']);
     assert.deepEqual(pathsOf(desired, { args: ['serve'] }), ['args']);
   });
 
-  it('tell two ports of one number apart', () => {
+  it('distinguishes two ports with the same number by protocol', () => {
     const ports = [
       { port: 53, protocol: 'TCP' },
       { port: 53, protocol: 'UDP' },
@@ -130,7 +130,7 @@ describe('differences', () => {
     assert.deepEqual(pathsOf({ ports }, { ports: ports.slice(0, 1) }), ['ports[port=53,protocol=UDP]']);
   });
 
-  it('find an item by the keys that were given: the others have defaults', () => {
+  it('matches a list item by the keys that are set, as the others have defaults', () => {
     const owned = { 'f:ports': { 'k:{"port":80,"protocol":"TCP"}': { '.': {}, 'f:port': {} } } };
     assert.deepEqual(
       pathsOf({ ports: [{ port: 80 }] }, { ports: [{ port: 80, protocol: 'TCP' }] }, owned),
@@ -138,7 +138,7 @@ describe('differences', () => {
     );
   });
 
-  it('tell two mounts of one volume apart', () => {
+  it('distinguishes two mounts of one volume by path', () => {
     const volumeMounts = [
       { name: 'scratch', mountPath: '/tmp' },
       { name: 'scratch', mountPath: '/run' },
@@ -146,27 +146,27 @@ describe('differences', () => {
     assert.deepEqual(pathsOf({ volumeMounts }, { volumeMounts: volumeMounts.toReversed() }), []);
   });
 
-  it('see order, additions and additions within, where a list belongs to one manager', () => {
+  it('reports changed order, added items and added fields in a list that one manager owns', () => {
     const route = (...names: string[]) => ({ spec: { http: names.map((name) => ({ name })) } });
     assert.deepEqual(pathsOf(route('a', 'b'), route('a', 'b')), []);
     assert.deepEqual(pathsOf(route('a', 'b'), route('b', 'a')), ['spec.http[0].name', 'spec.http[1].name']);
     assert.deepEqual(pathsOf(route('a'), route('a', 'b')), ['spec.http']);
-    // Somebody put a field into the first item, and so took the list over.
+    // Another manager added a field to the first item, and so owns the list.
     const live = { spec: { http: [{ name: 'a', fault: 'delay' }] } };
     assert.deepEqual(pathsOf(route('a'), live, { 'f:spec': { 'f:hosts': {} } }), ['spec.http']);
   });
 
-  it('accept what the server adds as defaults to such a list', () => {
+  it('ignores defaults that the server adds to items of an atomic list', () => {
     assert.deepEqual(pathsOf({ rules: [{ name: 'a' }] }, { rules: [{ name: 'a', weight: 1 }] }), []);
   });
 
-  it('take a set as a set', () => {
+  it('compares a set without order and extra items', () => {
     const owned = { 'f:hosts': { 'v:"a"': {}, 'v:"b"': {} } };
     assert.deepEqual(pathsOf({ hosts: ['a', 'b'] }, { hosts: ['b', 'x', 'a'] }, owned), []);
     assert.deepEqual(pathsOf({ hosts: ['a', 'b'] }, { hosts: ['b'] }, owned), ['hosts']);
   });
 
-  it('take an empty value for a missing one', () => {
+  it('treats an empty value as a missing one', () => {
     const desired = { data: {}, list: [], text: '', off: false, none: undefined };
     assert.deepEqual(pathsOf(desired, {}), []);
   });
@@ -187,11 +187,11 @@ describe('lastOtherManager', () => {
     owner('controller', '8', { 'f:status': {} }, 'status'),
   ];
 
-  it('is who has the field, though others wrote since', () => {
+  it('returns the manager that owns the field, also if others wrote the object later', () => {
     assert.equal(lastOtherManager(managed, 'us', [['f:spec', 'f:replicas']]), 'kubectl-scale');
   });
 
-  it('names the manager that wrote the field through the scale subresource, not an earlier writer of the object', () => {
+  it('returns the manager that wrote the field through the scale subresource, not an earlier writer of the object', () => {
     const scaled = [
       owner('installer', '1', { 'f:metadata': { 'f:annotations': {} } }),
       owner('kube-controller-manager', '7', { 'f:status': {} }, 'status'),
@@ -200,16 +200,16 @@ describe('lastOtherManager', () => {
     assert.equal(lastOtherManager(scaled, 'us', [['f:spec', 'f:replicas']]), 'autoscaler');
   });
 
-  it('does not name a writer of the scale subresource for a field that was removed', () => {
+  it('does not return a writer of the scale subresource for a removed field', () => {
     const scaled = [owner('labeller', '5', {}), owner('autoscaler', '6', replicas, 'scale')];
     assert.equal(lastOtherManager(scaled, 'us', [['f:metadata', 'f:labels', 'f:app']]), 'labeller');
   });
 
-  it('is who owns all that is around the field', () => {
+  it('returns the manager that owns the parent of the field', () => {
     assert.equal(lastOtherManager(managed, 'us', [['f:metadata', 'f:labels', 'f:app']]), 'labeller');
   });
 
-  it('is who wrote last when nobody has the field: it was removed', () => {
+  it('returns the last writer of the object when no manager owns the field', () => {
     assert.equal(lastOtherManager(managed, 'us', [['f:spec', 'f:paused']]), 'labeller');
     assert.equal(lastOtherManager([], 'us', []), 'an unknown manager');
   });
@@ -225,7 +225,7 @@ describe('sameQuantity', () => {
     ['100n', '0.1u'],
     [2, '2'],
   ]) {
-    it(`${one} is ${other}`, () => assert.ok(sameQuantity(one, other)));
+    it(`returns true for ${one} and ${other}`, () => assert.ok(sameQuantity(one, other)));
   }
   for (const [one, other] of [
     ['1001m', '1'],
@@ -234,6 +234,6 @@ describe('sameQuantity', () => {
     ['', '0'],
     [undefined, '0'],
   ]) {
-    it(`${one} is not ${other}`, () => assert.ok(!sameQuantity(one, other)));
+    it(`returns false for ${one} and ${other}`, () => assert.ok(!sameQuantity(one, other)));
   }
 });

@@ -27,7 +27,7 @@ const about = (uid: string): Pick<EventInput, 'regarding'> => {
   return { regarding: { ...regarding, metadata: { ...regarding.metadata, uid } } };
 };
 
-describe('event recorder', () => {
+describe('EventRecorder', () => {
   let server: FakeApiServer;
   let client: KubeClient;
   let recorder: EventRecorder;
@@ -43,7 +43,7 @@ describe('event recorder', () => {
     await server.close();
   });
 
-  it('writes what events.k8s.io asks for', async () => {
+  it('sets the fields that events.k8s.io requires', async () => {
     recorder.record(event());
     await recorder.flush();
     const { body } = sent()[0]!;
@@ -56,7 +56,7 @@ describe('event recorder', () => {
     );
   });
 
-  it('makes a series of what repeats, and not of what differs', async () => {
+  it('records repeated Events as a series, and different ones separately', async () => {
     for (let i = 0; i < 3; i++) recorder.record(event());
     recorder.record(event({ note: 'something else' }));
     await recorder.flush();
@@ -67,14 +67,14 @@ describe('event recorder', () => {
     assert.equal((sent()[3]!.body!.series as { count: number }).count, 3);
   });
 
-  it('does not write each repeat of what repeats fast', async () => {
+  it('batches the updates of a fast series', async () => {
     for (let i = 0; i < 1_000; i++) recorder.record(event());
     await recorder.flush();
     assert.ok(server.requests.length < 15, `${server.requests.length} requests`);
     assert.equal((sent().at(-1)!.body!.series as { count: number }).count, 1_000);
   });
 
-  it('lets no object flood the API server, nor keep others from being heard', async () => {
+  it('limits Events per object, without blocking Events of other objects', async () => {
     for (let i = 0; i < 100; i++) recorder.record(event({ note: `note ${i}` }));
     recorder.record(event({ note: 'of another', ...about('u2') }));
     await recorder.flush();
@@ -82,7 +82,7 @@ describe('event recorder', () => {
     assert.equal(sent().at(-1)!.body?.note, 'of another');
   });
 
-  it('writes again what repeats after its Event was deleted', async () => {
+  it('creates a deleted Event again when it repeats', async () => {
     recorder.record(event());
     await recorder.flush();
     const { namespace, name } = sent()[0]!.body!.metadata;
@@ -96,12 +96,12 @@ describe('event recorder', () => {
     );
   });
 
-  it('never throws and never stops', async () => {
+  it('does not throw when a request fails, and sends later Events', async () => {
     server.fail({ operation: 'create', status: 403 });
     recorder.record(event());
     await recorder.flush();
     server.mode = 'refusing';
-    recorder.record(event({ note: 'nobody hears' }));
+    recorder.record(event({ note: 'not delivered' }));
     await recorder.flush();
     server.mode = 'up';
     recorder.record(event({ note: 'heard again' }));
@@ -109,7 +109,7 @@ describe('event recorder', () => {
     assert.equal(sent().at(-1)!.body?.note, 'heard again');
   });
 
-  it('returns at once and keeps a bounded backlog while nothing is answered', async () => {
+  it('returns immediately and keeps a bounded backlog while the API server does not respond', async () => {
     server.mode = 'hanging';
     const startedAt = performance.now();
     for (let i = 0; i < 2_500; i++) recorder.record(event({ note: `note ${i}`, ...about(`u${i}`) }));
@@ -121,7 +121,7 @@ describe('event recorder', () => {
     assert.equal(sent().at(-1)!.body?.note, 'note 1999');
   });
 
-  it('keeps within the limits of the API', async () => {
+  it('truncates the note and the name to the limits of the API', async () => {
     const long = `${'a'.repeat(199)}.${'b'.repeat(53)}`;
     const { regarding } = event();
     recorder.record(

@@ -34,7 +34,7 @@ describe('HttpServer', () => {
     return { status: response.status, text: await response.text() };
   };
 
-  it('says which checks fail', async () => {
+  it('/readyz reports which checks fail', async () => {
     assert.deepEqual(await get('/readyz'), { status: 200, text: '[+]sync ok\n[+]watches ok\n' });
     problem = 'silent: Pod';
     const text = '[+]sync ok\n[-]watches failed: silent: Pod\n';
@@ -42,7 +42,7 @@ describe('HttpServer', () => {
     assert.equal((await get('/healthz')).status, 200);
   });
 
-  it('takes a check or a metric that throws for a failure, not for its end', async () => {
+  it('responds with 503 or 500 when a check or a metric throws, and continues to serve', async () => {
     problem = 'throw';
     assert.equal((await get('/readyz')).status, 503);
     const gauge = new Gauge({
@@ -59,7 +59,7 @@ describe('HttpServer', () => {
     assert.equal((await get('/metrics')).status, 200);
   });
 
-  it('points to what there is', async () => {
+  it('responds with 404 and the available paths to an unknown path', async () => {
     const { status, text } = await get('/');
     assert.equal(status, 404);
     assert.match(text, /healthz.*readyz.*metrics/);

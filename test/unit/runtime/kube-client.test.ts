@@ -72,7 +72,7 @@ describe('KubeClient', () => {
     return client;
   }
 
-  it('sends what the API expects', async () => {
+  it('sends the paths, content types, token and preconditions that the Kubernetes API requires', async () => {
     const client = connect({}, '/behind/a/path/');
     await client.get(kind, 'ns', 'a');
     await client.apply(kind, object, { fieldManager: 'us', force: true });
@@ -94,7 +94,7 @@ describe('KubeClient', () => {
     assert.deepEqual(JSON.parse(requests[4]!.body).preconditions, { uid: 'u1' });
   });
 
-  it('tells refusals apart', async () => {
+  it('throws errors with the status and reason of the response', async () => {
     answers = [{ status: 409, body: { reason: 'Conflict', message: 'changed meanwhile' } }];
     await assert.rejects(
       connect().replace(kind, object),
@@ -104,7 +104,7 @@ describe('KubeClient', () => {
     await assert.rejects(connect().get(kind, 'ns', 'a'), { status: 502, reason: 'Unknown' });
   });
 
-  it('knows what will be refused again', async () => {
+  it('isInvalid is true for errors that a retry cannot resolve', async () => {
     const untyped = 'failed to create typed patch object (a/b): .spec.x: field not declared in schema';
     for (const [status, message, again] of [
       [422, 'spec.x: Invalid value', true],
@@ -118,14 +118,14 @@ describe('KubeClient', () => {
     }
   });
 
-  it('waits as long as it is asked to when it is throttled, then continues', async () => {
+  it('retries a throttled request after the time in Retry-After', async () => {
     answers = [{ status: 429, headers: { 'retry-after': '1' } }];
     await connect().get(kind, 'ns', 'a');
     assert.equal(requests.length, 2);
     assert.ok(requests[1]!.at - requests[0]!.at >= 990);
   });
 
-  it('gives up on one that throttles for ever, and does not wait without a word of when', async () => {
+  it('fails after 6 throttled attempts, and immediately for a 429 without Retry-After', async () => {
     answers = Array.from({ length: 10 }, () => ({ status: 429, headers: { 'retry-after': '0' } }));
     await assert.rejects(connect().get(kind, 'ns', 'a'), { status: 429, retryAfterMs: 0 });
     assert.equal(requests.length, 6);
@@ -133,12 +133,12 @@ describe('KubeClient', () => {
     await assert.rejects(connect().get(kind, 'ns', 'a'), { status: 429 });
   });
 
-  it('does not wait for ever for an answer', async () => {
+  it('fails after the timeout when there is no response', async () => {
     answers = ['hang'];
     await assert.rejects(connect({ timeoutMs: 300 }).get(kind, 'ns', 'a'), /timeout/i);
   });
 
-  it('writes nothing when it may not, not even after it was throttled', async () => {
+  it('sends no write without leadership, also not the retry of a throttled one', async () => {
     let isLeader = true;
     const guardWrite = () => {
       if (!isLeader) throw new NotLeaderError();
@@ -154,7 +154,7 @@ describe('KubeClient', () => {
     await client.get(kind, 'ns', 'a');
   });
 
-  it('ends the writes under way when the lease is lost, and no reads', async () => {
+  it('aborts writes in progress when the lease is lost, but no reads', async () => {
     const term = new AbortController();
     const client = connect({ writeSignal: () => term.signal });
     answers = ['hang'];
@@ -165,7 +165,7 @@ describe('KubeClient', () => {
     await client.get(kind, 'ns', 'a');
   });
 
-  it('shares its connections between requests that begin at the same time', async () => {
+  it('reuses connections of concurrent requests', async () => {
     const client = connect();
     await Promise.all(Array.from({ length: 4 }, () => client.get(kind, 'ns', 'a')));
     const before = sockets.size;
@@ -174,7 +174,7 @@ describe('KubeClient', () => {
     assert.ok(before <= 4);
   });
 
-  it('reads its credentials again when they are refused', async () => {
+  it('reloads its credentials after a 401', async () => {
     const { port } = server.address() as AddressInfo;
     const kubeConfig = new KubeConfig();
     const user = { name: 'u', token: 'old' };
@@ -192,7 +192,7 @@ describe('KubeClient', () => {
     assert.equal(requests[1]!.token, 'Bearer new');
   });
 
-  it('keeps to its rate', async () => {
+  it('limits its request rate', async () => {
     const client = connect({ limiter: new TokenBucket(50, 100) });
     const startedAt = performance.now();
     await Promise.all(Array.from({ length: 120 }, () => client.get(kind, 'ns', 'a')));
@@ -200,12 +200,12 @@ describe('KubeClient', () => {
     assert.ok(tookMs >= 350 && tookMs < 1_500, `${tookMs} ms for 20 more than the burst of 100`);
   });
 
-  it('tells of each request', async () => {
-    const told: string[] = [];
-    const client = connect({ onRequest: (method, status) => told.push(`${method} ${status}`) });
+  it('calls onRequest with method and status of each request', async () => {
+    const reported: string[] = [];
+    const client = connect({ onRequest: (method, status) => reported.push(`${method} ${status}`) });
     answers = [{ status: 404 }];
     await client.get(kind, 'ns', 'a').catch(() => {});
     await client.apply(kind, object, { fieldManager: 'us' });
-    assert.deepEqual(told, ['GET 404', 'PATCH 200']);
+    assert.deepEqual(reported, ['GET 404', 'PATCH 200']);
   });
 });

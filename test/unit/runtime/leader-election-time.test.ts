@@ -5,18 +5,18 @@ import { LeaderElector, NotLeaderError } from '../../../operator/runtime/leader-
 import type { Lease } from '../../../operator/runtime/lease.js';
 import { FakeClock } from '../../support/fake-clock.js';
 
-/** One Lease in memory. Each process has its own line to it, which can be cut or hang. */
+/** One Lease in memory. Each process has its own connection, which can fail or hang. */
 class LeaseServer {
   lease: Lease | undefined;
   reads = 0;
   writes = 0;
 
-  line() {
-    const line = { state: 'up' as 'up' | 'down' | 'hangs' };
+  connection() {
+    const connection = { state: 'up' as 'up' | 'down' | 'hangs' };
     const reach = async (signal?: AbortSignal) => {
       await Promise.resolve();
-      if (line.state === 'down') throw new Error('connection refused');
-      if (line.state === 'hangs')
+      if (connection.state === 'down') throw new Error('connection refused');
+      if (connection.state === 'hangs')
         await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)));
     };
     const write = (object: KubeObject) => {
@@ -44,11 +44,11 @@ class LeaseServer {
         return write(object);
       },
     };
-    return { line, client: client as unknown as KubeClient };
+    return { connection, client: client as unknown as KubeClient };
   }
 }
 
-describe('leader election, with the default times', () => {
+describe('LeaderElector with the default timing', () => {
   let server: LeaseServer;
   let clock: FakeClock;
   let stop: AbortController;
@@ -60,17 +60,17 @@ describe('leader election, with the default times', () => {
   });
 
   function join(identity: string) {
-    const { line, client } = server.line();
+    const { connection, client } = server.connection();
     const options = { namespace: 'default', name: 'lease', identity, clock };
     const elector = new LeaderElector(client, options, pino({ level: 'silent' }));
     void elector.acquire(stop.signal).then(
       () => elector.hold(stop.signal),
       () => {},
     );
-    return { line, elector };
+    return { connection, elector };
   }
 
-  it('renews for ever, with one request each time', async () => {
+  it('renews the Lease with one request each time', async () => {
     const { elector } = join('a');
     await clock.advance(120_000);
     assert.ok(elector.isLeader());
@@ -80,12 +80,12 @@ describe('leader election, with the default times', () => {
   });
 
   for (const state of ['down', 'hangs'] as const) {
-    it(`leaves seconds between two leaders when the first one's line ${state === 'down' ? 'is down' : 'hangs'}`, async () => {
+    it(`has more than 3 s between two leaders when the connection of the first ${state === 'down' ? 'is down' : 'hangs'}`, async () => {
       const a = join('a');
       await clock.advance(1_000);
       const b = join('b');
       await clock.advance(5_000);
-      a.line.state = state;
+      a.connection.state = state;
       let stoppedAt = 0;
       a.elector.signal.addEventListener('abort', () => {
         stoppedAt = clock.now();
@@ -101,14 +101,14 @@ describe('leader election, with the default times', () => {
     });
   }
 
-  it('knows when it wakes from a pause that it leads no more, before any timer told it', async () => {
+  it('guard() throws after a pause of the process that exceeds the renew deadline, before any timer fires', async () => {
     const { elector } = join('a');
     await clock.advance(1_000);
     clock.freeze(11_000);
     assert.throws(() => elector.guard(), NotLeaderError);
   });
 
-  it('does not take a lease it has just met, however old its times look', async () => {
+  it('does not acquire a Lease before it observed it for the lease duration, also with an old renewTime', async () => {
     server.lease = {
       apiVersion: 'coordination.k8s.io/v1',
       kind: 'Lease',
@@ -122,18 +122,18 @@ describe('leader election, with the default times', () => {
     assert.ok(elector.isLeader());
   });
 
-  it('survives an outage of six seconds', async () => {
-    const { line, elector } = join('a');
+  it('keeps leadership during an outage of 6 s', async () => {
+    const { connection, elector } = join('a');
     await clock.advance(1_000);
-    line.state = 'down';
+    connection.state = 'down';
     await clock.advance(6_000);
-    line.state = 'up';
+    connection.state = 'up';
     await clock.advance(30_000);
     assert.ok(elector.isLeader());
     assert.equal(elector.signal.aborted, false);
   });
 
-  it('renews after the stop was asked for, until it is released', async () => {
+  it('renews after the stop signal until release()', async () => {
     const { elector } = join('a');
     await clock.advance(1_000);
     stop.abort();
@@ -146,18 +146,18 @@ describe('leader election, with the default times', () => {
     assert.equal(elector.isLeader(), false);
   });
 
-  it('gives up the release when nobody answers', async () => {
-    const { line, elector } = join('a');
+  it('stops the release when the API server does not respond', async () => {
+    const { connection, elector } = join('a');
     await clock.advance(1_000);
-    line.state = 'hangs';
+    connection.state = 'hangs';
     const releasing = elector.release();
     await clock.advance(6_000);
     await releasing;
     assert.equal(elector.isLeader(), false);
   });
 
-  it('refuses times that can not be safe', () => {
-    const { client } = server.line();
+  it('rejects a renew deadline that exceeds the lease duration', () => {
+    const { client } = server.connection();
     const options = { namespace: 'default', name: 'lease', identity: 'a', renewDeadlineMs: 20_000 };
     assert.throws(() => new LeaderElector(client, options, pino({ level: 'silent' })), RangeError);
   });

@@ -12,11 +12,11 @@ const kind: ResourceType = {
   plural: 'leases',
   namespaced: true,
 };
-/** The Lease holds whole seconds: one is the shortest. */
+/** leaseDurationSeconds is an integer, so 1 s is the minimum. */
 const timing = { leaseDurationMs: 1_000, renewDeadlineMs: 600, retryPeriodMs: 60 };
 const logger = pino({ level: 'silent' });
 
-describe('leader election', () => {
+describe('LeaderElector', () => {
   let server: FakeApiServer;
   let stop: AbortController;
   let clients: KubeClient[];
@@ -42,7 +42,7 @@ describe('leader election', () => {
     await server.close();
   });
 
-  it('has one leader, which renews, and a standby that waits', async () => {
+  it('has one leader that renews the Lease, and a standby that waits', async () => {
     const [a, b] = [elector('a'), elector('b')];
     await a.acquire(stop.signal);
     const held = a.hold(stop.signal);
@@ -57,9 +57,9 @@ describe('leader election', () => {
     await Promise.all([held, waiting]);
   });
 
-  it('never has two leaders, whatever happens to the API server', async () => {
+  it('never has two leaders while the API server is refusing or hanging repeatedly', async () => {
     const electors = ['a', 'b', 'c'].map(elector);
-    const led = new Set<LeaderElector>();
+    const leadersSoFar = new Set<LeaderElector>();
     const running = electors.map(async (one) => {
       while (!stop.signal.aborted) {
         await one.acquire(stop.signal).catch(() => {});
@@ -71,21 +71,21 @@ describe('leader election', () => {
     for (let elapsed = 0; elapsed < 5_000; elapsed = performance.now() - startedAt) {
       server.mode = modes[Math.floor(elapsed / 1_000)]!;
       const leaders = electors.filter((one) => one.isLeader());
-      assert.ok(leaders.length <= 1, 'two leaders at once');
-      for (const leader of leaders) led.add(leader);
+      assert.ok(leaders.length <= 1, 'two leaders at the same time');
+      for (const leader of leaders) leadersSoFar.add(leader);
       await sleep(5);
     }
-    assert.ok(led.size >= 1);
+    assert.ok(leadersSoFar.size >= 1);
     assert.ok(
       electors.some((one) => one.isLeader()),
-      'somebody leads once the API server is back',
+      'one elector leads after the API server recovered',
     );
     stop.abort();
     await Promise.all(running);
   });
 
   for (const mode of ['refusing', 'hanging'] as const) {
-    it(`stops leading before anybody else may begin, while the API server is ${mode}`, async () => {
+    it(`stops leading before another elector can acquire the Lease, while the API server is ${mode}`, async () => {
       const [a, b] = [elector('a'), elector('b')];
       await a.acquire(stop.signal);
       const startedAt = performance.now();
@@ -102,7 +102,7 @@ describe('leader election', () => {
     });
   }
 
-  it('keeps leading through one request that gets no answer', async () => {
+  it('keeps leadership when one renewal gets no response', async () => {
     const a = elector('a');
     await a.acquire(stop.signal);
     const held = a.hold(stop.signal);
@@ -115,7 +115,7 @@ describe('leader election', () => {
     await held;
   });
 
-  it('is led by the next one soon after a release', async () => {
+  it('a standby acquires the Lease soon after a release', async () => {
     const [a, b] = [elector('a'), elector('b')];
     await a.acquire(stop.signal);
     const waiting = b.acquire(stop.signal);
@@ -129,7 +129,7 @@ describe('leader election', () => {
     assert.equal((server.get('ns/lease')!.spec as { leaseTransitions: number }).leaseTransitions, 1);
   });
 
-  it('takes over from a leader that died, not before its Lease ran out', async () => {
+  it('acquires the Lease of a dead leader, but not before it expired', async () => {
     const [a, b] = [elector('a'), elector('b')];
     await a.acquire(stop.signal);
     const startedAt = performance.now();
@@ -139,7 +139,7 @@ describe('leader election', () => {
     assert.ok(!a.isLeader());
   });
 
-  it('gives way to another that took the Lease by force', async () => {
+  it('stops leading when another holder has overwritten the Lease', async () => {
     const a = elector('a');
     await a.acquire(stop.signal);
     const lease = server.get('ns/lease')!;

@@ -15,7 +15,7 @@ describe('RepairLoopTracker', () => {
     loops = new RepairLoopTracker(policy, () => now);
   });
 
-  it('are none while somebody edits now and then', () => {
+  it('reports no loop for rare edits of another manager', () => {
     for (let i = 0; i < 10; i++) {
       repair();
       assert.equal(wait(), 0);
@@ -24,7 +24,7 @@ describe('RepairLoopTracker', () => {
     assert.deepEqual(loops.loopsOf('ns/api'), []);
   });
 
-  it('slow the repairs down, ever more, up to a limit', () => {
+  it('delays repairs in a loop with exponential backoff up to a limit', () => {
     for (let i = 0; i < 3; i++) repair();
     const waits = [];
     for (let i = 0; i < 4; i++) {
@@ -36,7 +36,7 @@ describe('RepairLoopTracker', () => {
     assert.deepEqual(waits, [1_000, 2_000, 4_000, 4_000]);
   });
 
-  it('are told with who and what, and end when it has been calm for a while', () => {
+  it('reports object, manager and fields of a loop, and resets it after a time without repairs', () => {
     for (let i = 0; i < 3; i++) repair();
     assert.deepEqual(loops.loopsOf('ns/api'), [
       { object: 'Service api', manager: 'other', fields: ['spec.ports'] },
@@ -48,14 +48,14 @@ describe('RepairLoopTracker', () => {
     assert.equal(wait(), 0);
   });
 
-  it('are with one manager over one object, and slow nobody else', () => {
+  it('does not delay repairs of other managers, objects or owners', () => {
     for (let i = 0; i < 3; i++) repair();
     assert.equal(wait('a person'), 0);
     assert.equal(loops.waitMs('ns/api', 'Service other', 'other'), 0);
     assert.equal(loops.waitMs('ns/another', 'Service api', 'other'), 0);
   });
 
-  it('are forgotten with their owner', () => {
+  it('forget() removes the loops of an owner', () => {
     for (let i = 0; i < 3; i++) repair();
     loops.forget('ns/api');
     assert.deepEqual(loops.loopsOf('ns/api'), []);

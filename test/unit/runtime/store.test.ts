@@ -21,7 +21,7 @@ describe('Store', () => {
     assert.deepEqual(found('x'), ['a', 'b', 'c']);
   });
 
-  it('byIndex: returns an object under its new value alone, and no object that was removed', () => {
+  it('byIndex: returns an object only under its new value, and no removed object', () => {
     store.put(object('a', 'y', '2'));
     store.remove('shop/b');
     assert.deepEqual([found('x'), found('y')], [['c'], ['a']]);

@@ -3,27 +3,27 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { WorkQueue } from '../../../operator/runtime/work-queue.js';
 
-/** What the queue hands out now, without waiting for more. */
+/** Takes all queued keys, without waiting for more. */
 async function drain(queue: WorkQueue): Promise<string[]> {
   const keys: string[] = [];
   while (queue.depth > 0) keys.push((await queue.take())!);
   return keys;
 }
 
-describe('work queue', () => {
+describe('WorkQueue', () => {
   let queue: WorkQueue;
   beforeEach(() => {
     queue = new WorkQueue();
   });
   afterEach(() => queue.close());
 
-  it('holds a key once, in the order of its first add', async () => {
+  it('contains a key once, in the order of the first add', async () => {
     for (const key of ['a', 'b', 'a', 'c', 'b']) queue.add(key);
     assert.equal(queue.depth, 3);
     assert.deepEqual(await drain(queue), ['a', 'b', 'c']);
   });
 
-  it('gives a key that is added while it is worked on to nobody, until it is done', async () => {
+  it('does not return a key that is being processed until done() is called', async () => {
     queue.add('a');
     await queue.take();
     queue.add('a');
@@ -32,10 +32,10 @@ describe('work queue', () => {
     queue.done('a');
     assert.deepEqual(await drain(queue), ['a']);
     queue.done('a');
-    assert.equal(queue.depth, 0, 'it came back once');
+    assert.equal(queue.depth, 0, 'the key was returned once');
   });
 
-  it('wakes a worker that waits', async () => {
+  it('add() resolves a waiting take()', async () => {
     const first = queue.take();
     const second = queue.take();
     queue.add('a');
@@ -43,7 +43,7 @@ describe('work queue', () => {
     assert.deepEqual(await Promise.all([first, second]), ['a', 'b']);
   });
 
-  it('serves the high lane first and lifts a key that is added again with more haste', async () => {
+  it('returns keys of high priority first, and raises the priority of a key that is added again', async () => {
     for (const key of ['resync-1', 'resync-2', 'resync-3']) queue.add(key, 'low');
     queue.add('edited');
     queue.add('resync-3', 'high');
@@ -51,7 +51,7 @@ describe('work queue', () => {
     assert.deepEqual(await drain(queue), ['edited', 'resync-3', 'resync-1', 'resync-2']);
   });
 
-  it('keeps the highest lane of the adds made while a key was worked on', async () => {
+  it('keeps the highest priority of the adds during the processing of a key', async () => {
     queue.add('a', 'low');
     await queue.take();
     queue.add('a', 'high');
@@ -61,7 +61,7 @@ describe('work queue', () => {
     assert.deepEqual(await drain(queue), ['a', 'b']);
   });
 
-  it('backs off longer with each failure of a key, and from the start once it did well', () => {
+  it('doubles the backoff of a key with each failure, and resets it with forget()', () => {
     const delays = Array.from({ length: 10 }, () => queue.addRateLimited('a'));
     delays.forEach((delay, failures) => {
       const full = 5 * 2 ** failures;
@@ -74,7 +74,7 @@ describe('work queue', () => {
     assert.ok(queue.addRateLimited('b') <= 1_000_000);
   });
 
-  it('adds later, at the earliest of the times asked for', async () => {
+  it('addAfter() uses the earliest of several delays', async () => {
     queue.addAfter('a', 10_000);
     queue.addAfter('a', 40);
     queue.addAfter('a', 5_000);
@@ -86,13 +86,13 @@ describe('work queue', () => {
     assert.deepEqual(await drain(queue), ['b']);
   });
 
-  it('does not take a wait of months for none', async () => {
+  it('addAfter() supports delays of months', async () => {
     queue.addAfter('a', 90 * 24 * 3600 * 1000);
     await sleep(20);
     assert.equal(queue.depth, 0);
   });
 
-  it('hands out nothing once it is closed', async () => {
+  it('returns no key after close()', async () => {
     const waiting = queue.take();
     queue.addAfter('later', 10);
     queue.close();
@@ -104,7 +104,7 @@ describe('work queue', () => {
     assert.equal(queue.depth, 0);
   });
 
-  it('tells its observer how long a key waited', async () => {
+  it('reports the waiting time of a key to its observer', async () => {
     const waits: number[] = [];
     const observed = new WorkQueue({ taken: (waitedMs) => waits.push(waitedMs) });
     observed.add('a');
@@ -114,7 +114,7 @@ describe('work queue', () => {
   });
 });
 
-describe('work queue, whatever the order of calls', () => {
+describe('WorkQueue with calls in random order', () => {
   const key = fc.constantFrom('a', 'b', 'c', 'd');
   const call = fc.oneof(
     fc.record({ do: fc.constant('add' as const), key, priority: fc.constantFrom('high', 'low') }),
@@ -122,17 +122,17 @@ describe('work queue, whatever the order of calls', () => {
     fc.record({ do: fc.constant('done' as const), nth: fc.nat(5) }),
   );
 
-  it('no key is with two workers, and no add is lost', async () => {
+  it('does not return a key to two workers, and loses no add', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(call, { maxLength: 60 }), async (calls) => {
         const queue = new WorkQueue();
         const withWorker = new Set<string>();
-        /** Keys added since they were last handed out. */
-        const owed = new Set<string>();
-        const took = (taken: string | undefined) => {
+        /** Keys that were added since they were last returned. */
+        const pending = new Set<string>();
+        const recordTaken = (taken: string | undefined) => {
           if (taken === undefined) return;
-          assert.ok(!withWorker.has(taken), `${taken} is with two workers`);
-          assert.ok(owed.delete(taken), `${taken} was handed out though nobody added it`);
+          assert.ok(!withWorker.has(taken), `${taken} was returned to two workers`);
+          assert.ok(pending.delete(taken), `${taken} was returned without an add`);
           withWorker.add(taken);
         };
         const finish = (done: string) => {
@@ -141,10 +141,10 @@ describe('work queue, whatever the order of calls', () => {
         };
         for (const step of calls) {
           if (step.do === 'add') {
-            owed.add(step.key);
+            pending.add(step.key);
             queue.add(step.key, step.priority);
           } else if (step.do === 'take') {
-            void queue.take().then(took);
+            void queue.take().then(recordTaken);
           } else {
             const busy = [...withWorker];
             if (busy.length > 0) finish(busy[step.nth % busy.length]!);
@@ -152,11 +152,11 @@ describe('work queue, whatever the order of calls', () => {
           await Promise.resolve();
         }
         while (queue.depth > 0 || withWorker.size > 0) {
-          while (queue.depth > 0) await queue.take().then(took);
+          while (queue.depth > 0) await queue.take().then(recordTaken);
           for (const busy of [...withWorker]) finish(busy);
           await Promise.resolve();
         }
-        assert.deepEqual([...owed], [], 'added and never handed out');
+        assert.deepEqual([...pending], [], 'added and never returned');
         queue.close();
       }),
       { numRuns: 300 },

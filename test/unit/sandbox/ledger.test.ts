@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { formatIdentity, identityOf } from '../../../sandbox/process/identity.js';
 import { Ledger } from '../../../sandbox/process/ledger.js';
 
-describe('the ledger of processes', () => {
+describe('Ledger', () => {
   let folder: string;
   let file: string;
   const children: ChildProcess[] = [];
@@ -22,7 +22,7 @@ describe('the ledger of processes', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** A process that would run for a minute, in a group of its own. */
+  /** Starts a process that runs for a minute, in its own process group. */
   async function sleeper(): Promise<ChildProcess & { pid: number }> {
     const child = spawn(process.execPath, ['-e', 'setTimeout(() => {}, 60_000)'], { detached: true });
     await once(child, 'spawn');
@@ -30,7 +30,7 @@ describe('the ledger of processes', () => {
     return child as ChildProcess & { pid: number };
   }
 
-  it('ends what a crashed owner left', async () => {
+  it('claim() kills the processes of a crashed owner', async () => {
     const left = await sleeper();
     writeFileSync(file, `${formatIdentity(identityOf(left.pid)!)}\n`);
     const ended = once(left, 'exit');
@@ -39,27 +39,27 @@ describe('the ledger of processes', () => {
     assert.equal(existsSync(file), false);
   });
 
-  it('deletes the folders that a crashed owner left', () => {
+  it('claim() deletes the folders of a crashed owner', () => {
     const data = mkdtempSync(join(tmpdir(), 'pcf-ledger-data-'));
     new Ledger(file).addFolder(data);
     new Ledger(file).claim();
     assert.equal(existsSync(data), false);
   });
 
-  it('never ends a process that only has the same pid', async () => {
-    const stranger = await sleeper();
-    writeFileSync(file, `${stranger.pid} 12345\n${stranger.pid}\n\ngarbage\n`);
+  it('claim() does not kill an unrelated process with a reused PID', async () => {
+    const unrelated = await sleeper();
+    writeFileSync(file, `${unrelated.pid} 12345\n${unrelated.pid}\n\ngarbage\n`);
     assert.equal(new Ledger(file).claim(), 0);
-    assert.ok(identityOf(stranger.pid), 'the stranger still runs');
+    assert.ok(identityOf(unrelated.pid), 'the unrelated process still runs');
   });
 
-  it('refuses a folder whose owner runs, and says who that is', async () => {
+  it('claim() fails with the PID of the owner when the owner runs', async () => {
     const owner = await sleeper();
     writeFileSync(`${file}.owner`, formatIdentity(identityOf(owner.pid)!));
     assert.throws(() => new Ledger(file).claim(), new RegExp(`already, as process ${owner.pid}`));
   });
 
-  it('takes a folder over from an owner that is gone', async () => {
+  it('claim() succeeds when the owner has exited', async () => {
     const owner = await sleeper();
     writeFileSync(`${file}.owner`, formatIdentity(identityOf(owner.pid)!));
     owner.kill('SIGKILL');
@@ -67,7 +67,7 @@ describe('the ledger of processes', () => {
     assert.equal(new Ledger(file).claim(), 0);
   });
 
-  it('ends everything on release, and what is added afterwards at once', async () => {
+  it('release() kills all processes, and add() kills those added later immediately', async () => {
     const ledger = new Ledger(file);
     ledger.claim();
     const [early, late] = await Promise.all([sleeper(), sleeper()]);

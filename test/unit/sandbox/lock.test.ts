@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { withLock } from '../../../sandbox/process/lock.js';
 
-describe('a lock', () => {
+describe('withLock', () => {
   let root: string;
   let path: string;
 
@@ -16,7 +16,7 @@ describe('a lock', () => {
 
   afterEach(() => rmSync(root, { recursive: true, force: true }));
 
-  it('is held by one at a time, and is gone afterwards with what was put into it', async () => {
+  it('runs one holder at a time, and deletes the lock folder with its content afterwards', async () => {
     let holders = 0;
     let waits = 0;
     const work = async () => {
@@ -34,7 +34,7 @@ describe('a lock', () => {
     assert.equal(existsSync(path), false);
   });
 
-  it('is given back when the work fails', async () => {
+  it('releases the lock when the work fails', async () => {
     await assert.rejects(
       withLock(path, () => Promise.reject(new Error('no')), assert.fail),
       /no/,
@@ -42,7 +42,7 @@ describe('a lock', () => {
     assert.equal(existsSync(path), false);
   });
 
-  it('throws what it waited for when the holder does not release it within the limit', async () => {
+  it('throws the name of the lock when the holder does not release it within the limit', async () => {
     const { promise, resolve: release } = Promise.withResolvers<void>();
     const holding = withLock(path, () => promise, assert.fail);
     const second = withLock(path, assert.fail, () => {}, 10);
@@ -52,18 +52,14 @@ describe('a lock', () => {
   });
 
   for (const [what, owner] of [
-    ['that is gone', '4194305 1'],
-    ['whose pid is somebody else by now', `${process.pid} 1`],
+    ['that has exited', '4194305 1'],
+    ['whose PID was reused', `${process.pid} 1`],
   ] as const) {
-    it(`is taken over from an owner ${what}`, async () => {
-      mkdirSync(join(path, 'scraps of the dead'), { recursive: true });
+    it(`takes over the lock of an owner ${what}`, async () => {
+      mkdirSync(join(path, 'leftovers'), { recursive: true });
       writeFileSync(join(path, 'owner'), owner);
-      const seen = await withLock(
-        path,
-        async () => existsSync(join(path, 'scraps of the dead')),
-        assert.fail,
-      );
-      assert.equal(seen, false);
+      const hasLeftovers = await withLock(path, async () => existsSync(join(path, 'leftovers')), assert.fail);
+      assert.equal(hasLeftovers, false);
     });
   }
 });

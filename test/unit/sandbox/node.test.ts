@@ -16,8 +16,8 @@ const pod = {
   spec: { containers: [{ name: 'main', image: 'i' }] },
 } satisfies Pod;
 
-describe('the process node', () => {
-  it('drops the registry of an image, and takes a tag or a digest', () => {
+describe('process node', () => {
+  it('imagePath removes the registry of an image, and accepts a tag or a digest', () => {
     assert.equal(imagePath('registry.example.com/pcf-api:1.4.0'), join('pcf-api', '1.4.0'));
     assert.equal(imagePath('localhost:5000/team/pcf-api'), join('team/pcf-api', 'latest'));
     assert.equal(imagePath('pcf-api@sha256:abc'), join('pcf-api', 'abc'));
@@ -26,12 +26,12 @@ describe('the process node', () => {
       assert.throws(() => imagePath(bad), /not the name of an image/);
   });
 
-  it('expands variables as Kubernetes does', () => {
+  it('expand replaces variables as Kubernetes does', () => {
     const env = { A: '1' };
     assert.equal(expand('$(A) $(B) $$(A) $A', env), '1 $(B) $(A) $A');
   });
 
-  it('translates paths of the container, the longest first, and nothing else', () => {
+  it('translate maps container paths to local paths, with the longest match first', () => {
     const paths = new Map([
       ['/etc/pcf', '/local/a'],
       ['/etc/pcf/config', '/local/b'],
@@ -41,19 +41,19 @@ describe('the process node', () => {
     assert.equal(translate('/etc/pcfx', paths), '/etc/pcfx');
   });
 
-  it('knows the fields of the downward API', () => {
+  it('fieldOf returns the fields of the downward API', () => {
     assert.equal(fieldOf(pod, "metadata.labels['a/b']", ''), 'c');
     assert.equal(fieldOf(pod, 'metadata.labels', ''), 'a/b="c"');
     assert.equal(fieldOf(pod, 'status.podIP', '10.88.0.1'), '10.88.0.1');
   });
 
-  it('has the exit codes of signals', () => {
+  it('exitCodeOf returns the exit codes of signals', () => {
     assert.equal(exitCodeOf({ code: 78, signal: null }), 78);
     assert.equal(exitCodeOf({ code: null, signal: 'SIGKILL' }), 137);
     assert.equal(exitCodeOf({ code: null, signal: 'SIGSEGV' }), 139);
   });
 
-  it('keeps the last 4096 bytes of a message, in whole characters', () => {
+  it('terminationMessage returns at most the last 4096 bytes, in whole characters', () => {
     const folder = mkdtempSync(join(tmpdir(), 'pcf-words-'));
     const files = { terminationLog: join(folder, 'message'), log: join(folder, 'log') };
     writeFileSync(files.terminationLog, `begin${'é'.repeat(3_000)}!`);
@@ -66,7 +66,7 @@ describe('the process node', () => {
     rmSync(folder, { recursive: true });
   });
 
-  describe('reports a status', () => {
+  describe('podStatus', () => {
     const container = (over: Partial<ContainerView>): ContainerView => ({
       container: { name: 'main', image: 'i' },
       state: { running: { startedAt: 't' } },
@@ -91,15 +91,15 @@ describe('the process node', () => {
     const condition = (of: ReturnType<typeof status>, type: string) =>
       of.conditions.find((one) => one.type === type);
 
-    it('whose phase follows the containers', () => {
+    it('derives the phase from the containers', () => {
       assert.equal(status([container({ state: { waiting: { reason: 'x' } } })]).phase, 'Pending');
       assert.equal(status([container({})]).phase, 'Running');
-      assert.equal(status([ended(1)]).phase, 'Running', 'it may start again');
+      assert.equal(status([ended(1)]).phase, 'Running', 'the container may restart');
       assert.equal(status([ended(1)], { ended: true }).phase, 'Failed');
       assert.equal(status([ended(0)], { ended: true }).phase, 'Succeeded');
     });
 
-    it('whose conditions keep the time of their last change, and name who is not ready', () => {
+    it('keeps lastTransitionTime of unchanged conditions, and lists containers that are not ready', () => {
       const before = { Ready: 'earlier', ContainersReady: 'earlier' };
       const unready = condition(status([container({})], {}, before), 'Ready');
       assert.deepEqual(unready, {
@@ -114,7 +114,7 @@ describe('the process node', () => {
       assert.deepEqual([ready?.status, ready?.lastTransitionTime], ['True', 'now']);
     });
 
-    it('of init containers that are not done', () => {
+    it('is Pending while init containers run, and Failed when one failed', () => {
       const waiting = container({ state: { waiting: { reason: 'PodInitializing' } }, started: false });
       const running = status([waiting], { initContainers: [container({})] });
       assert.equal(running.phase, 'Pending');

@@ -9,7 +9,7 @@ import { ManagedProcess, untilReady } from '../../../sandbox/process/managed-pro
 import { freePorts } from '../../../sandbox/process/ports.js';
 import { eventually } from '../../support/pcf-api.js';
 
-describe('a managed process', () => {
+describe('ManagedProcess', () => {
   let folder: string;
 
   beforeEach(() => {
@@ -26,27 +26,27 @@ describe('a managed process', () => {
 
   const node = (script: string) => managed(process.execPath, '-e', script);
 
-  it('is asked to end, and killed when it does not in time', async () => {
+  it('stop() sends SIGTERM, and SIGKILL after the timeout', async () => {
     const stubborn = node("process.on('SIGTERM', () => {}); console.log('up'); setInterval(() => {}, 1000)");
     stubborn.start();
-    await eventually('it handles signals', () => stubborn.lastLines() === 'up');
+    await eventually('the process handles signals', () => stubborn.lastLines() === 'up');
     assert.deepEqual(await stubborn.stop(100), { code: null, signal: 'SIGKILL' });
   });
 
-  it('takes its own children with it when it ends by itself', async () => {
+  it('kills the children of a process that exited', async () => {
     const parent = node(
       "const { pid } = require('node:child_process').spawn('sleep', ['60']); console.log(pid)",
     );
     parent.start();
-    // It waits for its child; kill only the parent, as a crash would.
-    await eventually('it has a child', () => parent.lastLines() !== '');
+    // Kills only the parent, as a crash would.
+    await eventually('the child has started', () => parent.lastLines() !== '');
     const child = Number(readFileSync(join(folder, 'log'), 'utf8'));
     process.kill(parent.pid!, 'SIGKILL');
     await parent.exited;
-    await eventually('the child is gone too', () => identityOf(child) === undefined);
+    await eventually('the child has exited', () => identityOf(child) === undefined);
   });
 
-  it('shows what it said itself, not what one of its name said before', async () => {
+  it('lastLines() returns only the output of this process, not of an earlier one with the same name', async () => {
     const first = node("console.log('first')");
     first.start();
     await first.exited;
@@ -55,10 +55,10 @@ describe('a managed process', () => {
     second.start();
     await second.exited;
     assert.equal(second.lastLines(30), 'second');
-    assert.equal(readFileSync(join(folder, 'log'), 'utf8'), 'first\nsecond\n', 'the file keeps both');
+    assert.equal(readFileSync(join(folder, 'log'), 'utf8'), 'first\nsecond\n', 'the file contains both');
   });
 
-  it('is not running when its program does not exist', async () => {
+  it('fails to start when its program does not exist', async () => {
     const missing = managed('no-such-program');
     missing.start();
     await assert.rejects(
@@ -69,8 +69,8 @@ describe('a managed process', () => {
   });
 });
 
-describe('free ports', () => {
-  it('are distinct, free, and never ephemeral', async () => {
+describe('freePorts', () => {
+  it('returns distinct, free ports outside of the ephemeral range', async () => {
     const ports = [...(await freePorts(5)), ...(await freePorts(5))];
     assert.equal(new Set(ports).size, 10);
     for (const port of ports) {

@@ -9,8 +9,8 @@ const rules = [
 const kindsIn = (path: string, content: string) =>
   findings(path, content, rules).map((finding) => / in a (\w+):/.exec(finding)?.[1]);
 
-describe('the glossary check', () => {
-  it('finds a word in a comment, a message, a test title and a name of TypeScript', () => {
+describe('glossary check', () => {
+  it('finds a word in comments, messages, test titles and names of TypeScript', () => {
     const code = [
       "const regex = /it's \\/ told/; // The server tells it.",
       // biome-ignore lint/suspicious/noTemplateCurlyInString: code under test

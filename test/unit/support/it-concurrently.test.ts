@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 
-/** Runs the suite in a mocha of its own; returns the lines of its tests, and its counts. */
+/** Runs the suite in a separate mocha process. Returns the output lines of its tests, and the counts. */
 function run(...args: string[]): { events: string[]; counts: string } {
   const support = 'dist/test/support';
   const mocha = ['node_modules/mocha/bin/mocha.js', '--no-config', `--require=${support}/it-concurrently.js`];
@@ -17,7 +17,7 @@ function run(...args: string[]): { events: string[]; counts: string } {
 describe('itConcurrently', function () {
   this.timeout(30_000);
 
-  it('runs at most three tests at a time, none of one group together, and reports each result', () => {
+  it('runs at most three tests concurrently, but no two of one group, and reports each result', () => {
     const { events, counts } = run();
     let running: string[] = [];
     let most = 0;

@@ -3,7 +3,7 @@ import { mergeResults, type Results, summaryOf } from '../../support/results.js'
 
 const NONE: Results = { passed: 0, failed: 0, skipped: 0, failures: [], timeOfFiles: {} };
 
-describe('the summary of a test run', () => {
+describe('summaryOf test results', () => {
   it('lists the failures of all mocha calls and adds up their counts in the last line', () => {
     const results = mergeResults([
       { ...NONE, passed: 2, skipped: 1, timeOfFiles: { 'a.test.ts': 1_000 } },
@@ -13,7 +13,7 @@ describe('the summary of a test run', () => {
     assert.deepEqual(lines, ['  failed: a suite: a test', '5 passed, 1 failed, 1 skipped']);
   });
 
-  it('names the ten slowest files, the slowest first', () => {
+  it('lists the ten slowest files, the slowest first', () => {
     const timeOfFiles = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`${n}.test.ts`, n * 1_000]));
     const lines = summaryOf({ ...NONE, passed: 12, timeOfFiles }).split('\n');
     assert.equal(lines.length, 1 + 10 + 1);
