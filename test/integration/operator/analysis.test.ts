@@ -52,7 +52,9 @@ describe('a delivery with analysis', function () {
       const [{ fields }] = attachments as [{ fields: { title: string; value: string }[] }];
       return fields.find(({ title }) => title === 'By')?.value;
     });
-  const verdictResponse = (verdict: string) => ({ body: JSON.stringify({ verdict, message: `it says ${verdict}` }) });
+  const verdictResponse = (verdict: string) => ({
+    body: JSON.stringify({ verdict, message: `it says ${verdict}` }),
+  });
 
   it('does not continue while the verdict is Inconclusive or Unavailable, and reports the cause', async () => {
     judge.answer = verdictResponse('Inconclusive');
@@ -76,7 +78,10 @@ describe('a delivery with analysis', function () {
     await api.ready();
     const body = judge.bodies.at(-1)!;
     assert.deepEqual([body.metric, body.image, body.weight], ['judge', image('1.1.0'), 50]);
-    await eventually('the promotion notification is received', () => texts().at(-1)?.endsWith('api-x was promoted') === true);
+    await eventually(
+      'the promotion notification is received',
+      () => texts().at(-1)?.endsWith('api-x was promoted') === true,
+    );
     assert.deepEqual(
       texts()
         .slice(-2)
@@ -94,7 +99,10 @@ describe('a delivery with analysis', function () {
       [failed?.reason, failed?.message],
       ['AnalysisFailed', 'judge: 1 measurement failed; last result: it says Failure'],
     );
-    await eventually('the abort notification is received', () => texts().at(-1)?.includes('was aborted') === true);
+    await eventually(
+      'the abort notification is received',
+      () => texts().at(-1)?.includes('was aborted') === true,
+    );
     assert.match(
       texts().at(-1)!,
       /api-x was aborted: AnalysisFailed: judge: 1 measurement failed; last result: it says Fail/,

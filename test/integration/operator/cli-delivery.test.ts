@@ -65,7 +65,11 @@ describe('kubectl pcf in a delivery with steps', function () {
     await awaitWeight('1.1.0', 25);
     await pcf('promote', '--full');
     await awaitStable('1.1.0');
-    await eventually('the old pods are deleted', async () => (await revisionDeployments()).length === 1, 30_000);
+    await eventually(
+      'the old pods are deleted',
+      async () => (await revisionDeployments()).length === 1,
+      30_000,
+    );
     assert.match(await pcf('undo'), /rolls back to revision 1/);
     await awaitWeight('1.0.0', 25);
     assert.equal(api.status.updateRevision, revisions[0], 'the recorded revision is reused');

@@ -64,8 +64,7 @@ describe('API server with the PcfApi CRD', () => {
   }
 
   for (const file of [...samples('deploy/samples/routes'), ...samples('deploy/samples/stores')]) {
-    it(`accepts ${file}`, async () =>
-      assert.match(await dryRun(readFileSync(file, 'utf8')), /created/));
+    it(`accepts ${file}`, async () => assert.match(await dryRun(readFileSync(file, 'utf8')), /created/));
   }
 
   for (const file of readdirSync('test/golden/midway')) {
@@ -86,7 +85,10 @@ describe('API server with the PcfApi CRD', () => {
   it('describes the fields of PcfApi in kubectl explain', async () => {
     const text = await sandbox.parts.kubectl.run(['explain', 'pcfapi.spec', '--recursive']);
     assert.match(text, /canaryWeight\s+<integer>/);
-    const explanation = await sandbox.parts.kubectl.run(['explain', 'pcfapi.spec.autoscaling.horizontal.cpu']);
+    const explanation = await sandbox.parts.kubectl.run([
+      'explain',
+      'pcfapi.spec.autoscaling.horizontal.cpu',
+    ]);
     assert.match(
       explanation,
       /Target average CPU utilization, in percent of the requests of the pods\. Default: 70/,

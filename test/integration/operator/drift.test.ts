@@ -102,7 +102,9 @@ describe('drift repair', function () {
       const eventPattern = new RegExp(
         `${type.kind} ${before.metadata.name}: .*${fieldOf(patch)}.* was changed by ${manager} and reverted`,
       );
-      await eventually('an Event names the field manager', async () => eventPattern.test(await notesOf(cluster, namespace)));
+      await eventually('an Event names the field manager', async () =>
+        eventPattern.test(await notesOf(cluster, namespace)),
+      );
     });
 
     it(`recreates a deleted ${type.kind} within 1 s`, async () => {
