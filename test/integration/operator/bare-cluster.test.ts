@@ -49,7 +49,8 @@ describe('the operator on a cluster without third-party CRDs', function () {
   }
 
   it('reports every missing CRD that the spec requires, and the project that provides it', async () => {
-    const gateways = [`${namespace}/public`]; // an Istio gateway reads certificates only from its own namespace
+    // An Istio gateway reads certificates only from its own namespace.
+    const gateways = [`${namespace}/public`];
     watch = await cluster.create(namespace, {
       traffic: { provider: 'Istio', hosts: [`${namespace}.example.com`], gateways },
       tls: { issuerRef: { name: 'letsencrypt' } },

@@ -1,4 +1,4 @@
-/** `kubectl pcf promote --full` and `undo`: past the steps, to running pods, and to a revision without pods. */
+/** `kubectl pcf promote --full` and `undo`: past steps, to running pods, and to a revision without pods. */
 import assert from 'node:assert/strict';
 import { DeploymentKind } from '../../../operator/resources/kinds.js';
 import { LABELS } from '../../../operator/resources/metadata.js';

@@ -170,14 +170,14 @@ spec:
       assert.match(out, line);
   });
 
-  it('doctor checks the permissions of the ServiceAccount of the operator, whatever its name is', async () => {
+  it('doctor checks the permissions of the ServiceAccount of the operator, with any name', async () => {
     const { kubectl } = sandbox.parts;
     const at = ['-n', 'pcf-system'];
     await kubectl.run(['create', 'serviceaccount', 'release-pcf-operator', ...at]);
     const leader = {
       apiVersion: 'v1',
       kind: 'Pod',
-      // The Lease names this pod as its holder. The pod is never scheduled: the leader runs outside of pods here.
+      // The Lease names this pod as its holder. The pod is not scheduled, because the leader runs outside.
       metadata: { name: hostname(), namespace: 'pcf-system' },
       spec: {
         serviceAccountName: 'release-pcf-operator',

@@ -199,7 +199,7 @@ describe('a delivery', function () {
     await api.remove();
     assert.equal(await api.get(VirtualServiceKind), undefined);
     for (const kind of [DeploymentKind, ServiceKind, JobKind, ControllerRevisionKind]) {
-      await eventually(`no ${kind.kind} is left`, async () => (await api.owned(kind)).length === 0);
+      await eventually(`every ${kind.kind} is deleted`, async () => (await api.owned(kind)).length === 0);
     }
   });
 });

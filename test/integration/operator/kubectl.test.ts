@@ -74,8 +74,8 @@ describe('kubectl', function () {
     let events: Event[] = [];
     await eventually('both promotions have an Event', async () => {
       const { items } = await cluster.client.list(EventKind, { namespace });
-      const ours = (items as Event[]).filter(({ regarding }) => regarding.kind === 'PcfApi');
-      events = ours.sort((a, b) => a.eventTime.localeCompare(b.eventTime));
+      const pcfApiEvents = (items as Event[]).filter(({ regarding }) => regarding.kind === 'PcfApi');
+      events = pcfApiEvents.sort((a, b) => a.eventTime.localeCompare(b.eventTime));
       return events.filter(({ reason }) => reason === 'Promoted').length === 2;
     });
     // The weight of 100 % has no Event if the same reconcile also promotes the revision.
@@ -126,7 +126,7 @@ describe('kubectl', function () {
       const now = await cluster.client.get(PcfApiKind, namespace, 'api');
       assert.equal(now.metadata.generation, before.metadata.generation);
       assert.equal((now.spec as { replicas: number }).replicas, 5);
-      assert.ok(now.metadata.finalizers?.length, 'the finalizer stays');
+      assert.ok(now.metadata.finalizers?.length, 'the finalizer is retained');
       const written = cluster.audit
         .writesSince(mark)
         .filter(({ objectRef }) => objectRef?.namespace === namespace);

@@ -227,7 +227,8 @@ describe('migrations with faults', function () {
       const holder = new Client({ connectionString: sandbox.postgres.url(api.namespace) });
       await holder.connect();
       await holder.query('BEGIN');
-      await holder.query('LOCK TABLE services IN ACCESS SHARE MODE'); // blocks the migration until the operator is killed
+      // The lock blocks the migration until the operator is killed.
+      await holder.query('LOCK TABLE services IN ACCESS SHARE MODE');
       await api.patch({ image: NEW });
       await api.watch.until('a new revision', (view) => view?.status?.updateImage === NEW);
       const revision = api.status.updateRevision;

@@ -38,10 +38,10 @@ describe('migrations run by the operator', function () {
 
   const until = (api: TestApi, what: string, check: (migration: Migration) => boolean) =>
     api.watch.until(what, (view) => check(view?.status?.migration ?? { state: 'none' }), 90_000);
-  const promoted = (api: TestApi, wanted: string) =>
+  const promoted = (api: TestApi, expected: string) =>
     api.watch.until(
-      `${wanted} promoted`,
-      (view) => view?.status?.phase === 'Ready' && view.status.stableImage === wanted,
+      `${expected} promoted`,
+      (view) => view?.status?.phase === 'Ready' && view.status.stableImage === expected,
       90_000,
     );
   const pcf = (api: TestApi, ...args: string[]) => sandbox.kubectlPcf([...args, '-n', api.namespace]);

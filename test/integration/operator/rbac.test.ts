@@ -141,22 +141,25 @@ describe('RBAC permissions of the operator', function () {
     const { kubectl } = cluster.sandbox.parts;
     for (const kind of ['clusterrolebinding', 'clusterrole'])
       await kubectl.run(['delete', kind, 'pcf-operator']);
-    const [ours, others] = [await cluster.namespace('watched'), await cluster.namespace('unwatched')];
-    const values = `watchNamespaces={${ours}},crds.install=false,rbac.aggregate=false`;
+    const [watched, unwatchedNamespace] = [
+      await cluster.namespace('watched'),
+      await cluster.namespace('unwatched'),
+    ];
+    const values = `watchNamespaces={${watched}},crds.install=false,rbac.aggregate=false`;
     const rendered = await helm!.helm.run([
       ...['template', 'pcf-operator', 'deploy/helm/pcf-operator', '--namespace', 'pcf-system'],
       ...['--set', values, '--show-only', 'templates/rbac.yaml'],
     ]);
     await kubectl.apply(rendered, '--server-side', '--force-conflicts');
     const mark = cluster.audit.mark();
-    const unwatched = await cluster.create(others);
-    await cluster.operator('namespaced', { args: [...FAST_LEASE, '--namespace', ours] });
-    await cluster.ready(await cluster.create(ours));
+    const unwatched = await cluster.create(unwatchedNamespace);
+    await cluster.operator('namespaced', { args: [...FAST_LEASE, '--namespace', watched] });
+    await cluster.ready(await cluster.create(watched));
     const requests = cluster.audit.since(mark);
     const denied = requests.filter(({ responseStatus }) => responseStatus?.code === 403);
     assert.deepEqual(denied.map(line), [], 'requests that were denied');
     const namespaces = new Set(requests.map(({ objectRef }) => objectRef?.namespace));
-    assert.deepEqual(namespaces, new Set([ours, 'pcf-system']), 'no request to another namespace');
+    assert.deepEqual(namespaces, new Set([watched, 'pcf-system']), 'no request to another namespace');
     assert.equal(unwatched.now()?.status, undefined);
   });
 

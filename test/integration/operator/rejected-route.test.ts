@@ -83,7 +83,7 @@ describe('status of a route whose changes an admission policy rejects', function
       (await metricsText(operator)).includes(`${name}{namespace="${namespace}",name="api"} ${value}\n`),
     );
 
-  it('has the effective weight instead of the desired one, and the message of the policy', async () => {
+  it('reports the effective weight next to the desired one, and the message of the policy', async () => {
     const { stableRevision = '', updateRevision = '' } = watch.now()?.status ?? {};
     await cluster.patch(namespace, { canaryWeight: 80 });
     await watch.until(
@@ -102,7 +102,7 @@ describe('status of a route whose changes an admission policy rejects', function
     assert.match(text, /80 %, effective 40 %: .*change freeze/);
   });
 
-  it('has the effective weight of an aborted revision until the policy is deleted', async () => {
+  it('reports the remaining weight of an aborted revision until the policy is deleted', async () => {
     const { stableRevision = '', updateRevision = '' } = watch.now()?.status ?? {};
     await cluster.sandbox.kubectlPcf(['abort', 'api', '-n', namespace]);
     await watch.until('aborted', (api?: PcfApiView) => api?.status?.failed !== undefined, 30_000);

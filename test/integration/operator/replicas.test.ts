@@ -65,7 +65,7 @@ describe('the operator with two replicas', function () {
     assert.equal(writers(cluster.audit.writesSince(mark)).length, 2);
   });
 
-  it('does not write with a former leader that resumes after SIGSTOP', async () => {
+  it('does not write as a former leader that resumes after SIGSTOP', async () => {
     const mark = cluster.audit.mark();
     await assertLeaderWorks();
     const [old] = writers(cluster.audit.writesSince(mark));
@@ -117,7 +117,7 @@ describe('the operator with two replicas', function () {
     );
   });
 
-  it('exits when the leader has no connection to the API server, and the standby waits until the Lease expires', async () => {
+  it('exits as a leader without connection to the API server, and the standby waits until the Lease expires', async () => {
     await assertLeaderWorks();
     const renewedAt = Date.parse((await cluster.lease()).renewTime);
     proxy.cut();

@@ -87,14 +87,14 @@ describe('Reporter', () => {
     return data.createApiKey.key;
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: the shape is what the query asks for
+  // biome-ignore lint/suspicious/noExplicitAny: the query selects the shape
   async function runQuery(query: string): Promise<any> {
     const { data, errors } = await api.graphql(query, {}, await bearer({ role: 'VIEWER' }));
     assert.deepEqual(errors, []);
     return data;
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: the shape is what the query asks for
+  // biome-ignore lint/suspicious/noExplicitAny: the query selects the shape
   async function recorded(): Promise<any[]> {
     const { deployments } = await runQuery(DEPLOYMENTS);
     return deployments.edges.map(({ node }: { node: unknown }) => node);
