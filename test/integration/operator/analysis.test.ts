@@ -6,7 +6,7 @@ import { HttpEndpoint } from '../../support/http-endpoint.js';
 import { eventually, image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
-describe('a delivery that is judged', function () {
+describe('a delivery with analysis', function () {
   this.timeout(120_000);
   let sandbox: Sandbox;
   let api: TestApi;
@@ -47,23 +47,25 @@ describe('a delivery that is judged', function () {
   const analysis = () => (api.status as { analysis?: AnalysisStatus }).analysis;
   const delivery = () => (api.status as PcfApiStatus).delivery;
   const texts = () => slack.bodies.map(({ text }) => String(text).replace(/api-[a-z0-9]{10}/g, 'api-x'));
-  const by = () =>
+  const actors = () =>
     slack.bodies.map(({ attachments }) => {
       const [{ fields }] = attachments as [{ fields: { title: string; value: string }[] }];
       return fields.find(({ title }) => title === 'By')?.value;
     });
-  const say = (verdict: string) => ({ body: JSON.stringify({ verdict, message: `it says ${verdict}` }) });
+  const verdictResponse = (verdict: string) => ({
+    body: JSON.stringify({ verdict, message: `it says ${verdict}` }),
+  });
 
-  it('does not continue without a verdict, and says what it waits for', async () => {
-    judge.answer = say('Inconclusive');
+  it('does not continue while the verdict is Inconclusive or Unavailable, and reports the cause', async () => {
+    judge.answer = verdictResponse('Inconclusive');
     await api.patch({ image: image('1.1.0') });
-    await eventually('it is called inconclusive', () => analysis()?.verdict === 'Inconclusive', 60_000);
+    await eventually('the verdict is Inconclusive', () => analysis()?.verdict === 'Inconclusive', 60_000);
     assert.match(
       analysis()!.message,
       /judge: \d consecutive measurements are inconclusive since .*: it says Inconclusive/,
     );
     judge.answer = 'cut';
-    await eventually('the judge is away', () => analysis()?.verdict === 'Unavailable', 30_000);
+    await eventually('the verdict is Unavailable', () => analysis()?.verdict === 'Unavailable', 30_000);
     assert.match(
       analysis()!.message,
       /measurements fail since \S+: the webhook at .*: the connection was closed/,
@@ -71,12 +73,15 @@ describe('a delivery that is judged', function () {
     assert.equal((api.status as { traffic?: { effectiveWeight: number } }).traffic?.effectiveWeight, 50);
   });
 
-  it('continues with a good one, is promoted, and people are told', async () => {
-    judge.answer = say('Success');
+  it('continues after a successful measurement, is promoted, and sends notifications', async () => {
+    judge.answer = verdictResponse('Success');
     await api.ready();
     const body = judge.bodies.at(-1)!;
     assert.deepEqual([body.metric, body.image, body.weight], ['judge', image('1.1.0'), 50]);
-    await eventually('people are told', () => texts().at(-1)?.endsWith('api-x was promoted') === true);
+    await eventually(
+      'the promotion notification is received',
+      () => texts().at(-1)?.endsWith('api-x was promoted') === true,
+    );
     assert.deepEqual(
       texts()
         .slice(-2)
@@ -85,20 +90,23 @@ describe('a delivery that is judged', function () {
     );
   });
 
-  it('is aborted with a bad one, which people are told too', async () => {
-    judge.answer = say('Failure');
+  it('is aborted after a failed measurement, and sends a notification with the reason', async () => {
+    judge.answer = verdictResponse('Failure');
     await api.patch({ config: { logging: { level: 'warn' } } });
-    await eventually('it is given up', () => delivery()?.failed !== undefined, 60_000);
+    await eventually('the delivery is aborted', () => delivery()?.failed !== undefined, 60_000);
     const { failed } = delivery()!;
     assert.deepEqual(
       [failed?.reason, failed?.message],
       ['AnalysisFailed', 'judge: 1 measurement failed; last result: it says Failure'],
     );
-    await eventually('people are told', () => texts().at(-1)?.includes('was aborted') === true);
+    await eventually(
+      'the abort notification is received',
+      () => texts().at(-1)?.includes('was aborted') === true,
+    );
     assert.match(
       texts().at(-1)!,
       /api-x was aborted: AnalysisFailed: judge: 1 measurement failed; last result: it says Fail/,
     );
-    assert.deepEqual(by().slice(-2), ['test', 'pcf-operator']);
+    assert.deepEqual(actors().slice(-2), ['test', 'pcf-operator']);
   });
 });

@@ -1,6 +1,7 @@
 /**
- * The HorizontalPodAutoscaler controller during deliveries, on metrics of the test's own, at the weights
- * of PCF_AUTOSCALING_WEIGHTS=1,10,50,99. Dozens of deliveries at a time: skipped without that variable.
+ * Tests the HorizontalPodAutoscaler controller during deliveries, with metrics that the test serves, at
+ * the weights of PCF_AUTOSCALING_WEIGHTS=1,10,50,99. Skipped without that variable, because dozens of
+ * deliveries run concurrently.
  */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,16 +22,16 @@ import { START_TIMEOUT_MS } from '../../support/sandbox.js';
 
 const { PCF_AUTOSCALING_WEIGHTS } = process.env;
 const WEIGHTS = (PCF_AUTOSCALING_WEIGHTS ?? '').split(',').map(Number);
-/** The controller of the sandbox decides every 2 s. */
+/** The HPA controller of the sandbox syncs every 2 s. */
 const SEVEN_DECISIONS_MS = 14_000;
-/** For all cells, on a machine that does other work as well. */
+/** Timeout for all cells on a busy machine. */
 const LIMIT_MS = 240_000;
 
-/** Dozens of deliveries at a time may keep a small machine from renewing a lease of 15 s. */
+/** Dozens of concurrent deliveries can delay the renewal of a 15 s lease on a small machine. */
 const SLOW_LEASE = ['--lease-duration', '60s', '--renew-deadline', '50s', '--retry-period', '5s'];
 
 const suite = PCF_AUTOSCALING_WEIGHTS ? describe : describe.skip;
-suite('the autoscaler during a delivery, on the real controller, by metric, strategy, weight and owner', function () {
+suite('HorizontalPodAutoscaler during a delivery, by metric, strategy, weight and owner', function () {
   this.timeout(2 * LIMIT_MS);
   let cluster: AuditedCluster;
   let metrics: MetricsApi;
@@ -59,8 +60,8 @@ suite('the autoscaler during a delivery, on the real controller, by metric, stra
     await cluster?.clear();
   });
 
-  it('constant load: spec.replicas changes neither during the delivery nor after it', async () => {
-    await eventually('every autoscaler decides', () => cells.every(isAtRest), LIMIT_MS);
+  it('does not change spec.replicas at constant load, during the delivery or after it', async () => {
+    await eventually('every PcfApi has its initial replicas', () => cells.every(isAtRest), LIMIT_MS);
     await sleep(SEVEN_DECISIONS_MS);
     for (const cell of cells) cell.record();
     await each(cells, (cell) => cell.deliver('1.1.0'));
@@ -72,23 +73,23 @@ suite('the autoscaler during a delivery, on the real controller, by metric, stra
     assert.deepEqual(changed.map(row), []);
   });
 
-  it('a rise and a fall of the load during a delivery change spec.replicas', async () => {
+  it('changes spec.replicas when the load rises or falls during a delivery', async () => {
     const loaded = cells.filter(({ combination }) => isLoaded(combination));
     await each(loaded, (cell) => cell.deliver('1.2.0'));
-    const rise = await follow(loaded, LOADS.rise, (replicas) => replicas > REPLICAS);
-    const fall = await follow(loaded, LOADS.fall, (replicas) => replicas < REPLICAS);
+    const rise = await measureScaling(loaded, LOADS.rise, (replicas) => replicas > REPLICAS);
+    const fall = await measureScaling(loaded, LOADS.fall, (replicas) => replicas < REPLICAS);
     console.log(
-      `\n    autoscaler: a rise is followed after ${rise} s, a fall after ${fall} s (10 s of it stabilization)`,
+      `\n    autoscaler: scaled up after ${rise} s, down after ${fall} s (10 s of it stabilization)`,
     );
-    assert.ok(rise < 20, `a rise after ${rise} s`);
+    assert.ok(rise < 20, `scaled up after ${rise} s`);
   });
 });
 
 const namespaceOf = (index: number) => `autoscaling-${index}`;
-/** A split of the traffic, and one revision that has all of it. */
+/** Covers split traffic, and one revision with all traffic. */
 const isLoaded = ({ strategy, weight }: Combination) =>
   strategy === 'BlueGreen' ? weight === 0 : strategy === 'Canary' && weight === WEIGHTS.at(-1);
-/** docs/scaling.md has this limit: neither revision has all pods, and memory is the only metric. */
+/** docs/scaling.md documents this limit: neither revision has all pods, and memory is the only metric. */
 const isInexact = ({ strategy, metric, weight }: Combination) =>
   strategy === 'RollingUpdate' && metric === 'memory' && weight === 50;
 const isWithin = ({ seen }: AutoscalingCell, pods: number) =>
@@ -96,8 +97,8 @@ const isWithin = ({ seen }: AutoscalingCell, pods: number) =>
 const isAtRest = ({ replicas }: AutoscalingCell) => replicas === REPLICAS;
 
 /**
- * Weight 0 is BlueGreen before its switch. CPU and memory under an autoscaler of the user's own fit
- * one selector only while one revision has the whole traffic.
+ * Weight 0 is BlueGreen before its switch. A user's own autoscaler for CPU and memory matches one
+ * selector only while one revision has all traffic.
  */
 function combinations(): Combination[] {
   return METRICS.flatMap((metric) =>
@@ -111,22 +112,24 @@ function combinations(): Combination[] {
   );
 }
 
-/** Seconds until the last cell has followed. */
-async function follow(
+/** Returns the seconds until the last cell has scaled. */
+async function measureScaling(
   cells: readonly AutoscalingCell[],
   load: number,
-  hasFollowed: (replicas: number) => boolean,
+  hasScaled: (replicas: number) => boolean,
 ): Promise<number> {
   for (const cell of cells) cell.load = load;
   const startedAt = performance.now();
-  const missing = () => cells.filter(({ replicas = 0 }) => !hasFollowed(replicas)).map(({ name }) => name);
-  await eventually('every autoscaler follows', () => missing().length === 0, 60_000).catch((error: Error) => {
-    throw new Error(`${error.message}; missing: ${missing().join('; ')}`);
-  });
+  const missing = () => cells.filter(({ replicas = 0 }) => !hasScaled(replicas)).map(({ name }) => name);
+  await eventually('every autoscaler has scaled', () => missing().length === 0, 60_000).catch(
+    (error: Error) => {
+      throw new Error(`${error.message}; missing: ${missing().join('; ')}`);
+    },
+  );
   return Math.round((performance.now() - startedAt) / 100) / 10;
 }
 
-/** Eight at a time. */
+/** Processes eight items concurrently. */
 async function each<T, R>(items: readonly T[], work: (item: T, index: number) => Promise<R>): Promise<R[]> {
   const results: R[] = [];
   const entries = items.entries();

@@ -1,4 +1,4 @@
-/** The HorizontalPodAutoscaler controller itself, on metrics of the test's own. */
+/** Tests the HorizontalPodAutoscaler controller with metrics that the test serves. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { HorizontalPodAutoscalerKind, PcfApiKind } from '../../../operator/resources/kinds.js';
@@ -8,10 +8,10 @@ import { MetricsApi } from '../../support/metrics-api.js';
 import { eventually, image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
-/** The controller of the sandbox decides every 2 s. */
+/** The HPA controller of the sandbox syncs every 2 s. */
 const FIVE_DECISIONS_MS = 10_000;
 
-describe('the autoscaler during a delivery, on the real controller', function () {
+describe('HorizontalPodAutoscaler during a delivery', function () {
   this.timeout(120_000);
   let sandbox: Sandbox;
   let metrics: MetricsApi;
@@ -24,8 +24,8 @@ describe('the autoscaler during a delivery, on the real controller', function ()
 
   after(() => metrics?.stop());
 
-  it('keeps replicas at weight 50 with memory at 66 % of its target, and follows a rise of CPU', async () => {
-    // All pods together use 40m, and each of them 67Mi of 128Mi.
+  it('does not scale at weight 50 with memory at 66 % of its target, and scales up when CPU usage rises', async () => {
+    // All pods together use 40m CPU, and each pod uses 67Mi of 128Mi memory.
     metrics.usage = (_, pods) => ({ cpu: `${Math.round(40 / pods.length)}m`, memory: '67Mi' });
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'autoscaler'), {
       replicas: undefined,
@@ -47,20 +47,20 @@ describe('the autoscaler during a delivery, on the real controller', function ()
     await eventually('three pods', async () => (await replicas()) === 3, 20_000);
 
     await api.patch({ image: image('1.1.0'), canaryWeight: 50 });
-    await api.watch.until('weight 50', (seen) => seen?.status?.traffic?.effectiveWeight === 50, 60_000);
+    await api.watch.until('weight 50', (view) => view?.status?.traffic?.effectiveWeight === 50, 60_000);
     await sleep(FIVE_DECISIONS_MS);
     assert.ok(await isScaling(), 'the autoscaler still has metrics');
     assert.equal(await replicas(), 3);
     assert.match(api.message('AutoscalingLimited'), /does not scale on memory, only on cpu/);
 
     metrics.usage = (_, pods) => ({ cpu: `${Math.round(400 / pods.length)}m`, memory: '67Mi' });
-    await eventually('a rise of CPU scales', async () => (await replicas()) > 3, 20_000);
+    await eventually('the autoscaler scales up', async () => (await replicas()) > 3, 20_000);
     await api.remove();
   });
 
-  it('development, production and back: replicas are the default of the environment again', async () => {
+  it('restores the default replicas of the environment after a change to production and back', async () => {
     const { client } = sandbox.parts;
-    metrics.usage = () => undefined; // without metrics the autoscaler changes nothing
+    metrics.usage = () => undefined; // without metrics the autoscaler does not scale
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'environments'), {
       replicas: undefined,
       strategy: { type: 'Canary', canary: { scaleDownDelay: '1s' } },
@@ -69,13 +69,13 @@ describe('the autoscaler during a delivery, on the real controller', function ()
     const hasPods = (pods: number) =>
       api.watch.until(
         `${pods} pods`,
-        (seen) => seen?.status?.phase === 'Ready' && seen.status.readyReplicas === pods,
+        (view) => view?.status?.phase === 'Ready' && view.status.readyReplicas === pods,
         60_000,
       );
     await hasPods(1);
     assert.equal(await replicas(), undefined);
     await api.patch({ environment: 'production' });
-    await eventually('replicas for the autoscaler', async () => (await replicas()) === 3);
+    await eventually('spec.replicas is set for the autoscaler', async () => (await replicas()) === 3);
     await hasPods(3);
     await api.patch({ environment: 'development' });
     await hasPods(1);
@@ -83,12 +83,12 @@ describe('the autoscaler during a delivery, on the real controller', function ()
     assert.equal(api.status.replicas, 1);
 
     await api.patch({ environment: 'production' });
-    await eventually('replicas for the autoscaler', async () => (await replicas()) === 3);
+    await eventually('spec.replicas is set for the autoscaler', async () => (await replicas()) === 3);
     const options = { fieldManager: 'kubectl', subresource: 'scale' } as const;
     await client.patch(PcfApiKind, api.namespace, api.name, { spec: { replicas: 4 } }, options);
     await api.patch({ environment: 'development' });
     await hasPods(4);
-    assert.equal(await replicas(), 4, 'what was scaled by hand stays');
+    assert.equal(await replicas(), 4, 'replicas set by kubectl scale are retained');
     await api.remove();
   });
 });

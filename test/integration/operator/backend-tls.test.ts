@@ -28,7 +28,7 @@ describe('traffic.backendTLS', function () {
     await api.ready();
   });
 
-  it('waits for the Secret, and delivers pods that are probed by HTTPS beside those that serve HTTP', async () => {
+  it('waits for the Secret, then delivers pods with HTTPS probes while the stable pods serve HTTP', async () => {
     const before = api.status.stableRevision!;
     await api.patch({ canaryWeight: 30, traffic: { backendTLS: { secretName: 'pods' } } });
     await api.reason('SecretMissing');
@@ -54,7 +54,7 @@ describe('traffic.backendTLS', function () {
     );
   });
 
-  it('goes back to HTTP when it is taken out of the spec', async () => {
+  it('reverts to HTTP when it is removed from the spec', async () => {
     await api.patch({ canaryWeight: null, traffic: { backendTLS: null } });
     await api.ready();
     const { subsets } = await api.specOf<{ subsets: Subset[] }>(DestinationRuleKind, 'api-revisions');

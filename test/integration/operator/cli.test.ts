@@ -32,9 +32,9 @@ describe('kubectl pcf', function () {
   const pcf = (args: string[], input = '') => kubectlPcf(sandbox, args, input);
   const here = () => ['-n', api.namespace];
 
-  it('moves the weight, waits until it is in force, and shows it', async () => {
+  it('weight --wait sets the weight and waits until it is in effect, and status shows it', async () => {
     await api.patch({ image: image('1.1.0') });
-    await api.watch.until('a canary', (seen) => seen?.status?.phase === 'Canary');
+    await api.watch.until('the phase is Canary', (view) => view?.status?.phase === 'Canary');
     const moved = await pcf(['weight', api.name, '50', '--wait', ...here()]);
     assert.equal(moved.code, 0, moved.problems);
     assert.match(moved.out, /pcfapi\.pcf\.dev\/api canaryWeight 0 -> 50/);
@@ -46,7 +46,7 @@ describe('kubectl pcf', function () {
     assert.equal(all[0].status.traffic.effectiveWeight, 50);
   });
 
-  it('tells what it wrote as JSON too', async () => {
+  it('weight, pause and resume print the written PcfApi with -o json', async () => {
     const json = async (...args: string[]) =>
       JSON.parse((await pcf([...args, '-o', 'json', ...here()])).out) as {
         kind: string;
@@ -59,26 +59,26 @@ describe('kubectl pcf', function () {
     assert.equal((await json('resume', api.name)).spec.paused, false);
   });
 
-  it('stays with --watch, shows each change as it comes, and leaves with Ctrl-C', async () => {
+  it('status --watch prints each change, and exits with code 0 on Ctrl-C', async () => {
     const watching = spawnPcf(sandbox, ['status', api.name, '--watch', ...here()]);
     await eventually('the first screen', () => /desired 40 %, effective 40 %/.test(watching.result.out));
     await api.patch({ canaryWeight: 60 });
-    await eventually('the next', () => /desired 60 %, effective 60 %/.test(watching.result.out));
-    assert.equal(watching.result.code, null, 'it is still there');
+    await eventually('the next screen', () => /desired 60 %, effective 60 %/.test(watching.result.out));
+    assert.equal(watching.result.code, null, 'the process still runs');
     watching.child.kill('SIGINT');
     assert.deepEqual(await watching.ended, { ...watching.result, code: 0, problems: '' });
     const { code, problems } = await pcf(['status', '--watch', ...here()]);
     assert.deepEqual([code, problems], [1, 'error: --watch needs the name of a PcfApi\n']);
   });
 
-  it('pauses and resumes', async () => {
+  it('pauses and resumes a delivery', async () => {
     assert.equal((await pcf(['pause', api.name, ...here()])).out, 'pcfapi.pcf.dev/api paused\n');
     await api.reason('Paused');
     assert.equal((await pcf(['resume', api.name, ...here()])).code, 0);
     await api.reason('CanaryHolding');
   });
 
-  it('says what there is when the name is wrong, and fails', async () => {
+  it('fails for an unknown name or an invalid weight, and reports the valid values', async () => {
     const { code, out, problems } = await pcf(['weight', 'ap', '5', ...here()]);
     assert.equal(code, 1);
     assert.equal(out, '');
@@ -86,21 +86,21 @@ describe('kubectl pcf', function () {
     assert.match((await pcf(['weight', api.name, '101', ...here()])).problems, /whole number from 0 to 100/);
   });
 
-  it('renders what the API server takes', async () => {
+  it('render prints manifests that the API server accepts', async () => {
     const { out } = await pcf(['render', '-f', 'deploy/samples/production.yaml']);
     const text = out.replaceAll('namespace: platform', `namespace: ${api.namespace}`);
     const answer = await sandbox.parts.kubectl.apply(text, '--dry-run=server');
     assert.match(answer, /horizontalpodautoscaler\.autoscaling\/pcf-api created/);
   });
 
-  it('finds nothing in the way of one that runs, its database included', async () => {
+  it('doctor --connect reports no problem for a healthy PcfApi and its database', async () => {
     const { code, out } = await pcf(['doctor', api.name, '--connect', ...here()]);
     assert.equal(code, 0, out);
     assert.match(out, /database +PostgreSQL 18/);
     assert.match(out, /route +the route is in effect/);
   });
 
-  it('names each thing that is missing, and how to fix it', async () => {
+  it('doctor lists each missing object with the command that creates it', async () => {
     const namespace = await newTenant(sandbox, 'half');
     await sandbox.parts.client.delete(SecretKind, namespace, 'pcf-api-secrets');
     const half = `
@@ -134,7 +134,7 @@ spec:
     assert.equal(findings.filter(({ outcome }: { outcome: string }) => outcome === 'fail').length, 3);
   });
 
-  it('says that a database can not be reached', async () => {
+  it('doctor --connect reports an unreachable database without its password', async () => {
     const namespace = await newTenant(sandbox, 'nowhere');
     const url = Buffer.from('postgresql://nobody:secret@127.0.0.1:9/none').toString('base64');
     const data = { 'database-url': url };
@@ -142,10 +142,10 @@ spec:
     const { code, out } = await pcf(['doctor', '-f', '-', '--connect', '-n', namespace], small);
     assert.equal(code, 1);
     assert.match(out, /✗ +database +unreachable from this machine: .*ECONNREFUSED/);
-    assert.ok(!out.includes('secret@'), 'the password is not told');
+    assert.ok(!out.includes('secret@'), 'the output does not contain the password');
   });
 
-  it('skips what somebody with rights in one namespace may not look at, and checks the rest', async () => {
+  it('doctor skips checks that a user with permissions in one namespace cannot run, and runs the others', async () => {
     const { kubectl, cluster } = sandbox.parts;
     const at = ['-n', api.namespace];
     await kubectl.run(['create', 'serviceaccount', 'developer', ...at]);
@@ -170,14 +170,14 @@ spec:
       assert.match(out, line);
   });
 
-  it('asks about the account that the operator runs as, by whatever name it was installed', async () => {
+  it('doctor checks the permissions of the ServiceAccount of the operator, with any name', async () => {
     const { kubectl } = sandbox.parts;
     const at = ['-n', 'pcf-system'];
     await kubectl.run(['create', 'serviceaccount', 'release-pcf-operator', ...at]);
     const leader = {
       apiVersion: 'v1',
       kind: 'Pod',
-      // The Lease is held in its name. No node takes it: the operator that leads is not in a pod here.
+      // The Lease names this pod as its holder. The pod is not scheduled, because the leader runs outside.
       metadata: { name: hostname(), namespace: 'pcf-system' },
       spec: {
         serviceAccountName: 'release-pcf-operator',

@@ -10,19 +10,19 @@ import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { pcfApi } from '../../support/fixtures.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
-const good = {
+const validSpec = {
   image: 'registry.example.com/pcf-api:1.0.0',
   database: { secretRef: { name: 'pcf-api-secrets' } },
 };
 
-/** The samples of a folder, put into the test's own namespace. */
+/** Paths of the YAML files in a folder. */
 function samples(folder: string): string[] {
   return readdirSync(folder)
     .filter((file) => file.endsWith('.yaml'))
     .map((file) => join(folder, file));
 }
 
-describe('the PcfApi CRD', () => {
+describe('API server with the PcfApi CRD', () => {
   let sandbox: Sandbox;
   let namespace: string;
 
@@ -41,7 +41,7 @@ describe('the PcfApi CRD', () => {
   }
 
   for (const file of samples('deploy/samples/bad')) {
-    it(`refuses ${file}, and says why`, async () => {
+    it(`rejects ${file} with the message that the file documents`, async () => {
       const text = readFileSync(file, 'utf8');
       const message = text.match(/^# refused: (.*)$/m)?.[1];
       await assert.rejects(dryRun(text), (error: Error) => {
@@ -52,9 +52,9 @@ describe('the PcfApi CRD', () => {
   }
 
   for (const file of samples('deploy/samples')) {
-    it(`takes ${file}`, async () => assert.match(await dryRun(readFileSync(file, 'utf8')), /created/));
+    it(`accepts ${file}`, async () => assert.match(await dryRun(readFileSync(file, 'utf8')), /created/));
 
-    it(`takes all that ${file} leads to`, async () => {
+    it(`accepts all objects rendered from ${file}`, async () => {
       const api = parse(readFileSync(file, 'utf8')) as { spec: object };
       const objects = render({ ...pcfApi(), spec: pcfApiSpec.parse(api.spec) });
       const text = objects.map((object) => stringify(object, KUBERNETES_YAML)).join('---\n');
@@ -64,31 +64,33 @@ describe('the PcfApi CRD', () => {
   }
 
   for (const file of [...samples('deploy/samples/routes'), ...samples('deploy/samples/stores')]) {
-    it(`the cluster takes ${file}`, async () =>
-      assert.match(await dryRun(readFileSync(file, 'utf8')), /created/));
+    it(`accepts ${file}`, async () => assert.match(await dryRun(readFileSync(file, 'utf8')), /created/));
   }
 
   for (const file of readdirSync('test/golden/midway')) {
-    it(`the cluster takes test/golden/midway/${file}`, async () => {
+    it(`accepts test/golden/midway/${file}`, async () => {
       const text = readFileSync(join('test/golden/midway', file), 'utf8');
       const out = await dryRun(text.replaceAll('namespace: platform', `namespace: ${namespace}`));
       assert.equal(out.trim().split('\n').length, text.split('\n---\n').length);
     });
   }
 
-  it('takes a quantity as a number', async () => {
+  it('accepts a number as a quantity', async () => {
     const resources = { requests: { cpu: 1 }, limits: { cpu: 2, memory: '1Gi' } };
     const { apiVersion, kind } = pcfApi();
-    const spec = { ...good, resources };
+    const spec = { ...validSpec, resources };
     await dryRun(stringify({ apiVersion, kind, metadata: { name: 'numbers', namespace }, spec }));
   });
 
-  it('explains its fields to kubectl explain', async () => {
+  it('describes the fields of PcfApi in kubectl explain', async () => {
     const text = await sandbox.parts.kubectl.run(['explain', 'pcfapi.spec', '--recursive']);
     assert.match(text, /canaryWeight\s+<integer>/);
-    const words = await sandbox.parts.kubectl.run(['explain', 'pcfapi.spec.autoscaling.horizontal.cpu']);
+    const explanation = await sandbox.parts.kubectl.run([
+      'explain',
+      'pcfapi.spec.autoscaling.horizontal.cpu',
+    ]);
     assert.match(
-      words.replace(/\s+/g, ' '), // kubectl wraps lines
+      explanation.replace(/\s+/g, ' '), // kubectl wraps lines
       /Target average CPU utilization, in percent of the requests of the pods\. Default: 70/,
     );
   });

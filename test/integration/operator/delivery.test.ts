@@ -37,13 +37,13 @@ describe('a delivery', function () {
     };
   }
 
-  const inForce = (api: TestApi, weight: number) =>
+  const awaitWeight = (api: TestApi, weight: number) =>
     api.watch.until(`weight ${weight}`, ({ status } = { status: {} } as never) => {
       const { effectiveWeight, verified } = status?.traffic ?? {};
       return effectiveWeight === weight && verified === true;
     });
 
-  it('goes from nothing to a canary, its weights, and promotion', async () => {
+  it('creates the first revision, routes the weights of a canary, and promotes it', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'istio'), { replicas: 2 });
     await api.ready();
     const old = api.status.stableRevision!;
@@ -58,7 +58,7 @@ describe('a delivery', function () {
     assert.deepEqual(api.status.migration?.applied, ['AddRunbook1795370000101']);
 
     await api.patch({ canaryWeight: 30 });
-    await inForce(api, 30);
+    await awaitWeight(api, 30);
     assert.deepEqual(await istioWeights(api), { header: fresh, weights: { [old]: 70, [fresh]: 30 } });
 
     const pods = await api.owned(DeploymentKind);
@@ -66,33 +66,33 @@ describe('a delivery', function () {
     await api.ready();
     assert.equal(api.status.stableRevision, fresh);
     assert.deepEqual(await istioWeights(api), { header: undefined, weights: { [fresh]: 100 } });
-    const kept = (await api.owned(DeploymentKind)).find(({ metadata }) => metadata.name === fresh);
-    assert.equal(kept?.metadata.uid, pods.find(({ metadata }) => metadata.name === fresh)?.metadata.uid);
+    const promoted = (await api.owned(DeploymentKind)).find(({ metadata }) => metadata.name === fresh);
+    assert.equal(promoted?.metadata.uid, pods.find(({ metadata }) => metadata.name === fresh)?.metadata.uid);
     assert.equal((await api.owned(ControllerRevisionKind)).length, 2);
     await api.remove();
   });
 
-  it('is called off by going back, at once, and the canary goes a while later', async () => {
+  it('is canceled when the image is reverted: the route changes immediately, the canary is deleted after a delay', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'back'), {
       strategy: { type: 'Canary', canary: { scaleDownDelay: '2s' } },
     });
     await api.ready();
     const old = api.status.stableRevision!;
     await api.patch({ image: image('1.1.0'), canaryWeight: 50 });
-    await inForce(api, 50);
+    await awaitWeight(api, 50);
     await api.patch({ image: image('1.0.0') });
     await api.ready();
     assert.deepEqual(await istioWeights(api), { header: undefined, weights: { [old]: 100 } });
     assert.equal((await api.owned(DeploymentKind)).length, 2);
     await eventually(
-      'the canary is gone',
+      'the canary is deleted',
       async () => (await api.owned(DeploymentKind)).length === 1,
       45_000,
     );
     await api.remove();
   });
 
-  it('makes a new revision of a change of config or env, and none of a change of weight or replicas', async () => {
+  it('creates a revision when config or env changes, but not when the weight or replicas change', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'inputs'));
     await api.ready();
     const first = api.status.stableRevision;
@@ -113,21 +113,21 @@ describe('a delivery', function () {
     await api.remove();
   });
 
-  it('stands still while paused, and continues after', async () => {
+  it('does not change the weight while paused, and continues when resumed', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'paused'));
     await api.ready();
     await api.patch({ image: image('1.1.0'), canaryWeight: 20 });
-    await inForce(api, 20);
+    await awaitWeight(api, 20);
     await api.patch({ paused: true, canaryWeight: 80 });
     await api.reason('Paused');
     assert.match(api.message(), /stays at 20 %; canaryWeight 80 is not applied/);
     assert.equal((await istioWeights(api)).weights[api.status.updateRevision!], 20);
     await api.patch({ paused: false });
-    await inForce(api, 80);
+    await awaitWeight(api, 80);
     await api.remove();
   });
 
-  it('works the same through the Gateway API', async () => {
+  it('sets the weights of an HTTPRoute when the provider is GatewayAPI', async () => {
     const namespace = await newTenant(sandbox, 'gwapi');
     const traffic = {
       provider: 'GatewayAPI',
@@ -138,7 +138,7 @@ describe('a delivery', function () {
     await api.ready();
     const old = api.status.stableRevision!;
     await api.patch({ image: image('1.1.0'), canaryWeight: 25 });
-    await inForce(api, 25);
+    await awaitWeight(api, 25);
     const fresh = api.status.updateRevision!;
     const { rules } = await api.specOf<{
       rules: {
@@ -161,7 +161,7 @@ describe('a delivery', function () {
     await api.remove();
   });
 
-  it('needs no mesh: provider None shares by pods', async () => {
+  it('splits traffic by the number of pods when the provider is None', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'none'), {
       replicas: 2,
       traffic: { provider: 'None' },
@@ -172,7 +172,7 @@ describe('a delivery', function () {
     const old = api.status.stableRevision!;
     assert.equal(await selector(), old);
     await api.patch({ image: image('1.1.0'), canaryWeight: 50 });
-    await inForce(api, 50);
+    await awaitWeight(api, 50);
     assert.equal(await selector(), undefined);
     await api.patch({ canaryWeight: 100 });
     await api.ready();
@@ -181,7 +181,7 @@ describe('a delivery', function () {
     await api.remove();
   });
 
-  it('is scaled by kubectl scale, and can be waited for by kubectl wait', async () => {
+  it('supports kubectl scale and kubectl wait', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'scale'));
     const { kubectl } = sandbox.parts;
     await kubectl.run(['wait', 'pcf/api', '-n', api.namespace, '--for=condition=Ready', '--timeout=60s']);
@@ -193,13 +193,13 @@ describe('a delivery', function () {
     await api.remove();
   });
 
-  it('leaves nothing behind when it is deleted, the route first', async () => {
+  it('deletes the route first, and then all owned objects, when the PcfApi is deleted', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'delete'));
     await api.ready();
     await api.remove();
     assert.equal(await api.get(VirtualServiceKind), undefined);
     for (const kind of [DeploymentKind, ServiceKind, JobKind, ControllerRevisionKind]) {
-      await eventually(`no ${kind.kind} is left`, async () => (await api.owned(kind)).length === 0);
+      await eventually(`every ${kind.kind} is deleted`, async () => (await api.owned(kind)).length === 0);
     }
   });
 });

@@ -34,7 +34,7 @@ const INSTANCE = 'app.kubernetes.io/instance';
 const LABELS = { metadata: { labels: { 'app.kubernetes.io/name': 'meddled' } } };
 const elsewhere = 'elsewhere.example.com';
 
-/** An edit of each kind, of a field that the operator decides, and where to find one. */
+/** One edit per kind of a field that the operator manages: kind, namespace and patch. */
 const edits: [ResourceType, string, object][] = [
   [DeploymentKind, 'drift-istio', { spec: { replicas: 4 } }],
   [VirtualServiceKind, 'drift-istio', { spec: { hosts: [elsewhere] } }],
@@ -52,13 +52,13 @@ const edits: [ResourceType, string, object][] = [
   [BackendTlsPolicyKind, 'drift-secured', { spec: { validation: { hostname: elsewhere } } }],
   [ReferenceGrantKind, 'drift-secured', { spec: { to: [{ group: '', kind: 'Secret' }] } }],
   [ServiceMonitorKind, 'drift-gateway', { spec: { podTargetLabels: [] } }],
-  // What else they hold can't be changed, by anyone.
+  // Other managed fields of these kinds are immutable.
   [ConfigMapKind, 'drift-istio', LABELS],
   [ControllerRevisionKind, 'drift-istio', LABELS],
   [ServiceAccountKind, 'drift-istio', LABELS],
 ];
 
-/** The field that an edit changes, as Events name it: `spec.replicas`. */
+/** Regular expression for the field of a patch in an Event, such as `spec.replicas`. */
 function fieldOf(patch: object): string {
   const [section, fields] = Object.entries(patch)[0] as [string, object];
   return `${section}\\.${Object.keys(fields)[0]}`;
@@ -70,14 +70,14 @@ interface Status {
   traffic?: { effectiveWeight: number };
 }
 
-describe('an object that belongs to a PcfApi', function () {
+describe('drift repair', function () {
   this.timeout(60_000);
   let cluster: AuditedCluster;
 
   before(async function () {
     this.timeout(START_TIMEOUT_MS);
     cluster = await sharedAuditedCluster();
-    // Without a resync: what is repaired is repaired because of the edit.
+    // Without a resync, only the watch event of an edit triggers its repair.
     await cluster.operator('operator', { args: ['--resync', '0'] });
     await Promise.all(
       Object.entries(EVERY_KIND).map(async ([name, spec]) => {
@@ -88,34 +88,36 @@ describe('an object that belongs to a PcfApi', function () {
   });
   after(() => cluster?.clear());
 
-  it('is of a kind that is tried here', () => {
-    const tried = [...edits.map(([type]) => type), JobKind];
-    assert.deepEqual(new Set(tried), new Set(OWNED_KINDS));
+  it('is tested for every owned kind', () => {
+    const covered = [...edits.map(([type]) => type), JobKind];
+    assert.deepEqual(new Set(covered), new Set(OWNED_KINDS));
   });
 
   for (const [type, namespace, patch] of edits) {
-    it(`is put back within a second when somebody edits it, with an Event that names them: ${type.kind}`, async () => {
+    it(`reverts an edited ${type.kind} within 1 s, and records an Event that names the field manager`, async () => {
       const before = await ownedOf(cluster, type, namespace);
       const manager = `meddler-${type.plural}`;
       const tookMs = await meddle(cluster, type, before, { patch, manager });
       assert.ok(tookMs < 1_000, `it took ${Math.round(tookMs)} ms`);
-      const said = new RegExp(
+      const eventPattern = new RegExp(
         `${type.kind} ${before.metadata.name}: .*${fieldOf(patch)}.* was changed by ${manager} and reverted`,
       );
-      await eventually('an Event names them', async () => said.test(await notesOf(cluster, namespace)));
+      await eventually('an Event names the field manager', async () =>
+        eventPattern.test(await notesOf(cluster, namespace)),
+      );
     });
 
-    it(`is made again within a second when somebody deletes it: ${type.kind}`, async () => {
+    it(`recreates a deleted ${type.kind} within 1 s`, async () => {
       const tookMs = await bereave(cluster, type, await ownedOf(cluster, type, namespace));
       assert.ok(tookMs < 1_000, `it took ${Math.round(tookMs)} ms`);
     });
   }
 
   for (const [what, labels] of [
-    ['loses the labels it is known by', { [INSTANCE]: null, 'app.kubernetes.io/managed-by': null }],
-    ['is labelled as of another PcfApi', { [INSTANCE]: 'another' }],
+    ['has lost the labels of the operator', { [INSTANCE]: null, 'app.kubernetes.io/managed-by': null }],
+    ['has the instance label of another PcfApi', { [INSTANCE]: 'another' }],
   ] as const) {
-    it(`is found and put back when it ${what}`, async () => {
+    it(`finds and repairs an object that ${what}`, async () => {
       const before = await ownedOf(cluster, NetworkPolicyKind, 'drift-istio');
       const edit = { patch: { metadata: { labels } }, manager: 'labeller' };
       const tookMs = await meddle(cluster, NetworkPolicyKind, before, edit);
@@ -123,7 +125,7 @@ describe('an object that belongs to a PcfApi', function () {
     });
   }
 
-  it('is put back after a write to its scale subresource, with an Event that names that manager', async () => {
+  it('reverts a write to the scale subresource, and records an Event that names its field manager', async () => {
     const namespace = 'drift-istio';
     const { metadata } = await ownedOf(cluster, DeploymentKind, namespace);
     const annotations = { 'example.com/team': 'payments' };
@@ -138,7 +140,7 @@ describe('an object that belongs to a PcfApi', function () {
     const before = await cluster.client.get(DeploymentKind, namespace, name);
     const edit = { patch: { spec: { replicas: 5 } }, manager: 'autoscaler', subresource: 'scale' as const };
     await meddle(cluster, DeploymentKind, before, edit);
-    await eventually('an Event names it', async () =>
+    await eventually('an Event names the field manager', async () =>
       new RegExp(`Deployment ${name}: spec\\.replicas was changed by autoscaler`).test(
         await notesOf(cluster, namespace),
       ),
@@ -146,29 +148,29 @@ describe('an object that belongs to a PcfApi', function () {
     assert.doesNotMatch(await notesOf(cluster, namespace), /changed by innocent/);
   });
 
-  it('keeps what others added to it', async () => {
+  it('does not remove annotations that other field managers added', async () => {
     const { client } = cluster;
     const { metadata } = await ownedOf(cluster, DeploymentKind, 'drift-istio');
     const annotations = { 'example.com/owner': 'payments' };
     const patch = { metadata: { annotations }, spec: { replicas: 7 } };
     await client.patch(DeploymentKind, metadata.namespace, metadata.name, patch, { fieldManager: 'both' });
     const live = async () => client.get(DeploymentKind, metadata.namespace, metadata.name);
-    await eventually('replicas are put back', async () => {
+    await eventually('replicas are reverted', async () => {
       const { spec } = await live();
       return (spec as { replicas: number }).replicas === 2;
     });
     assert.equal((await live()).metadata.annotations?.['example.com/owner'], 'payments');
   });
 
-  it('is a Job: made again when it is deleted, found when it loses its labels, and run once all the same', async () => {
+  it('recreates a deleted Job, repairs its labels, and runs it only once', async () => {
     const namespace = await cluster.namespace('drift-job');
     const { client, sandbox } = cluster;
-    // Without room for a pod the Job is there and does not run.
+    // With a pod quota of 0 the Job exists and does not run.
     await sandbox.parts.kubectl.run(['create', 'quota', 'full', '--hard=pods=0', '-n', namespace]);
     const watch = await cluster.create(namespace);
     await watch.until('Migrating', (api) => api?.status?.reason === 'Migrating', 20_000);
     const jobs = async () => (await client.list(JobKind, { namespace })).items;
-    await eventually('there is a Job', async () => (await jobs()).length === 1);
+    await eventually('the Job exists', async () => (await jobs()).length === 1);
 
     const backMs = await bereave(cluster, JobKind, (await jobs())[0]!);
     assert.ok(backMs < 1_000, `it took ${Math.round(backMs)} ms`);
@@ -178,7 +180,7 @@ describe('an object that belongs to a PcfApi', function () {
     const edit = { patch: { metadata: { labels } }, manager: 'labeller' };
     const foundMs = await meddle(cluster, JobKind, before, edit);
     assert.ok(foundMs < 1_000, `it took ${Math.round(foundMs)} ms`);
-    await eventually('an Event names them', async () =>
+    await eventually('an Event names the field manager', async () =>
       /Job .* was changed by labeller/.test(await notesOf(cluster, namespace)),
     );
 
@@ -187,7 +189,7 @@ describe('an object that belongs to a PcfApi', function () {
     assert.equal((await jobs()).length, 1);
   });
 
-  it('is the record of the stable revision: made again in the middle of a delivery, and no request goes elsewhere meanwhile', async () => {
+  it('recreates the ControllerRevision of the stable revision during a delivery without a write to the route', async () => {
     const namespace = 'drift-istio';
     const { client } = cluster;
     const deployment = await ownedOf(cluster, DeploymentKind, namespace);
@@ -208,18 +210,18 @@ describe('an object that belongs to a PcfApi', function () {
     const weights = cluster.audit
       .writesSince(mark)
       .filter(({ objectRef }) => objectRef?.resource === 'virtualservices');
-    assert.deepEqual(weights.map(line), [], 'the route stays');
+    assert.deepEqual(weights.map(line), [], 'the route is not written');
     assert.equal((await status()).traffic?.effectiveWeight, 10);
     await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:1.0.0' });
-    await eventually('it went back', async () => (await status()).phase === 'Ready', 30_000);
+    await eventually('the delivery is canceled', async () => (await status()).phase === 'Ready', 30_000);
     assert.equal((await status()).stableRevision, stable);
   });
 
-  it('is written no more once all is as it should be', async () => {
+  it('writes nothing once all objects match the spec', async () => {
     let mark = cluster.audit.mark();
     let since = performance.now();
     await eventually(
-      'the operator comes to rest',
+      'the operator has not written for 2 s',
       () => {
         if (cluster.audit.writesSince(mark).length > 0) {
           mark = cluster.audit.mark();

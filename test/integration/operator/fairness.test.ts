@@ -19,10 +19,10 @@ const PriorityLevelKind: ResourceType = {
 };
 const LEVEL = 'for-the-operator';
 const OBJECTS = 6;
-/** What API priority and fairness asks whom it turns away to wait. */
+/** Retry-After of API Priority and Fairness. */
 const RETRY_AFTER_MS = 1_000;
 
-/** A level with as few seats as there can be, and no queue: who finds none free is turned away. */
+/** A level with the minimum of seats and no queue: a request without a free seat is rejected. */
 function level(seats: 'few' | 'none'): object {
   return {
     type: 'Limited',
@@ -35,7 +35,7 @@ function level(seats: 'few' | 'none'): object {
   };
 }
 
-/** All that the operator asks goes by the level, but for what is shipped to go before it. */
+/** Assigns the requests of the operator to the level, except those that the shipped FlowSchema matches. */
 function schema(): object {
   const subject = {
     kind: 'ServiceAccount',
@@ -61,7 +61,7 @@ function schema(): object {
   };
 }
 
-/** What deploy/k8s has for the Lease. */
+/** FlowSchema of deploy/k8s for the Lease. */
 function shippedSchema(): object {
   const objects = objectsIn(readFileSync('deploy/k8s/operator.yaml', 'utf8'));
   const found = objects.find(({ kind }) => kind === 'FlowSchema');
@@ -69,14 +69,14 @@ function shippedSchema(): object {
   return found;
 }
 
-/** A request in the operator's name that takes the last seat, since an admission webhook never answers. */
-class Jam {
+/** A request as the operator that occupies the last seat, because its admission webhook never responds. */
+class HangingRequest {
   private constructor(
     private readonly webhook: HttpEndpoint,
     private readonly request: Promise<unknown>,
   ) {}
 
-  static async start(cluster: AuditedCluster): Promise<Jam> {
+  static async start(cluster: AuditedCluster): Promise<HangingRequest> {
     const { kubectl } = cluster.sandbox.parts;
     const namespace = await cluster.namespace('jam');
     const webhook = await HttpEndpoint.start(true);
@@ -85,16 +85,16 @@ class Jam {
     const as = '--as=system:serviceaccount:pcf-system:pcf-operator';
     let tries = 0;
     let request: Promise<unknown> = Promise.resolve();
-    // Again and again, since a webhook is asked only some time after it was configured.
-    await eventually('the webhook is asked', async () => {
+    // Repeated, because a webhook is called only some time after its configuration is created.
+    await eventually('the webhook is called', async () => {
       request = kubectl.run(['create', 'configmap', `jam-${++tries}`, '-n', namespace, as]).catch(() => {});
       await Promise.race([request, new Promise((resolve) => setTimeout(resolve, 1_000))]);
       return webhook.requests.length > 0;
     });
-    return new Jam(webhook, request);
+    return new HangingRequest(webhook, request);
   }
 
-  async end(): Promise<void> {
+  async release(): Promise<void> {
     await this.webhook.stop();
     await this.request;
   }
@@ -120,7 +120,7 @@ function webhookOf({ url, ca }: HttpEndpoint, namespace: string): object {
   };
 }
 
-describe('beside an API server that turns requests away, the operator', function () {
+describe('the operator with API Priority and Fairness', function () {
   this.timeout(120_000);
   let cluster: AuditedCluster;
   let operator: OperatorProcess;
@@ -144,11 +144,11 @@ describe('beside an API server that turns requests away, the operator', function
   });
   after(() => cluster?.stop());
 
-  const turnedAway = (events: readonly AuditEvent[]) =>
+  const rejectedEvents = (events: readonly AuditEvent[]) =>
     events.filter(({ responseStatus }) => responseStatus?.code === 429);
   const at = ({ requestReceivedTimestamp }: AuditEvent) => Date.parse(requestReceivedTimestamp);
-  /** Everything that its user asked, as the API server counts it. */
-  const rejected = async () => {
+  /** Number of rejected requests of the operator in the metrics of the API server. */
+  const countRejected = async () => {
     const text = await cluster.sandbox.parts.kubectl.run(['get', '--raw', '/metrics']);
     const counts = text.matchAll(
       /^apiserver_flowcontrol_rejected_requests_total\{flow_schema="the-operator".*\} (\d+)$/gm,
@@ -156,48 +156,49 @@ describe('beside an API server that turns requests away, the operator', function
     return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
   };
 
-  /** Each request that was turned away comes again no sooner than it was asked to. */
-  function isPatient(events: readonly AuditEvent[]): void {
-    // A watch is told of twice, as it begins and as it ends, under one auditID.
+  /** Asserts that each rejected request is retried no sooner than Retry-After. */
+  function assertRetryDelay(events: readonly AuditEvent[]): void {
+    // A watch has two audit events with one auditID: at its start and at its end.
     const same = (a: AuditEvent, b: AuditEvent) =>
       a.verb === b.verb && a.requestURI === b.requestURI && a.auditID !== b.auditID;
     for (const [index, event] of events.entries()) {
-      // Events have no names of their own before they are there: another one looks like the same again.
+      // The URI of a create request has no name: the request for another Event looks like a retry.
       if (event.responseStatus?.code !== 429 || event.verb === 'create') continue;
       const next = events.slice(index + 1).find((other) => same(event, other));
       if (!next) continue;
       const waitedMs = at(next) - at(event);
-      assert.ok(waitedMs >= RETRY_AFTER_MS, `${line(event)} came again after ${waitedMs} ms`);
+      assert.ok(waitedMs >= RETRY_AFTER_MS, `${line(event)} was retried after ${waitedMs} ms`);
     }
   }
 
-  it('waits as long as it is asked to, and brings everything to Ready all the same', async () => {
+  it('waits for Retry-After before it retries a rejected request, and brings every PcfApi to Ready', async () => {
     const mark = cluster.audit.mark();
     const namespaces = Array.from({ length: OBJECTS }, (_, index) => `fair-${index}`);
     await Promise.all(namespaces.map((name) => cluster.namespace(name)));
     const watches = await Promise.all(namespaces.map((name) => cluster.create(name)));
     await Promise.all(watches.map((watch) => cluster.ready(watch, 100_000)));
 
-    assert.ok((await rejected()) > 0, 'the API server turned requests away');
+    assert.ok((await countRejected()) > 0, 'the API server rejected requests');
     const events = cluster.audit.since(mark);
-    assert.ok(turnedAway(events).length > 10, `${turnedAway(events).length} were turned away`);
-    isPatient(events);
+    assert.ok(rejectedEvents(events).length > 10, `${rejectedEvents(events).length} requests were rejected`);
+    assertRetryDelay(events);
     assert.ok((await metric(operator, /^rest_client_requests_total\{.*code="429"/)) > 0);
   });
 
-  it('survives that nothing is let in at all, keeps its lease, and continues at once when something is', async () => {
+  it('renews its Lease while all other requests are rejected, and continues within 10 s when they are admitted', async () => {
     const { client } = cluster;
     const holder = (await cluster.lease()).holderIdentity;
     await client.patch(PriorityLevelKind, undefined, LEVEL, { spec: level('none') });
-    const jam = await Jam.start(cluster);
+    const hangingRequest = await HangingRequest.start(cluster);
     const mark = cluster.audit.mark();
     await cluster.patch('fair-0', { replicas: 2 });
-    // More than a request tries by itself: the reconcile fails too, and comes again.
-    const tries = () => turnedAway(cluster.audit.since(mark)).filter(({ verb }) => verb === 'patch').length;
-    await eventually('it was turned away again and again', () => tries() >= 8, 30_000);
-    isPatient(cluster.audit.since(mark));
+    // More than the retries of one request: the reconcile fails and is retried too.
+    const tries = () =>
+      rejectedEvents(cluster.audit.since(mark)).filter(({ verb }) => verb === 'patch').length;
+    await eventually('patch requests are rejected repeatedly', () => tries() >= 8, 30_000);
+    assertRetryDelay(cluster.audit.since(mark));
 
-    await jam.end();
+    await hangingRequest.release();
     await client.patch(PriorityLevelKind, undefined, LEVEL, { spec: level('few') });
     await eventually(
       'two replicas',

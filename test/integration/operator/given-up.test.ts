@@ -1,4 +1,4 @@
-/** Every cause for which a delivery is aborted that needs a cluster to happen: analysis has its own tests. */
+/** Causes of an abort that need a cluster to test. analysis.test.ts covers analysis. */
 import assert from 'node:assert/strict';
 import { JobKind, VirtualServiceKind } from '../../../operator/resources/kinds.js';
 import { LABELS } from '../../../operator/resources/metadata.js';
@@ -14,41 +14,41 @@ interface Http {
 interface Cause {
   reason: string;
   spec: object;
-  says: RegExp;
-  /** What brings it about, once there is a canary. */
-  byHand?: string;
+  pattern: RegExp;
+  /** Command of kubectl pcf that causes the abort of a canary. */
+  command?: string;
 }
 
 const CAUSES: Cause[] = [
   {
     reason: 'ImagePullFailed',
     spec: { image: image('not-there') },
-    says: /-expand-\w+: (ErrImagePull|ImagePullBackOff): failed to pull image ".*:not-there"/,
+    pattern: /-expand-\w+: (ErrImagePull|ImagePullBackOff): failed to pull image ".*:not-there"/,
   },
   {
     reason: 'CrashLoop',
     spec: { image: image('crashing') },
-    says: /CrashLoopBackOff: the price list is upside down/,
+    pattern: /CrashLoopBackOff: the price list is upside down/,
   },
   {
     reason: 'ProgressDeadlineExceeded',
     spec: { image: image('never-ready'), progressDeadline: '4s' },
-    says: /no progress for 4 s: 0 of 1 pods are ready/,
+    pattern: /no progress for 4 s: 0 of 1 pods are ready/,
   },
   {
     reason: 'MigrationFailed',
     spec: { image: image('bad-migration'), migrations: { deadline: '4s' } },
-    says: /relation "no_such_table" does not exist/,
+    pattern: /relation "no_such_table" does not exist/,
   },
   {
     reason: 'AbortRequested',
     spec: { image: image('1.1.0'), migrations: null, progressDeadline: null },
-    says: /an abort was requested/,
-    byHand: 'abort',
+    pattern: /an abort was requested/,
+    command: 'abort',
   },
 ];
 
-describe('a delivery that is given up', function () {
+describe('abort of a delivery', function () {
   this.timeout(60_000);
   let sandbox: Sandbox;
   let api: TestApi;
@@ -72,7 +72,7 @@ describe('a delivery that is given up', function () {
   const jobsOf = async (revision: string) =>
     (await api.owned(JobKind)).filter(({ metadata }) => metadata.labels?.[LABELS.revision] === revision);
 
-  async function stableHasEverything(): Promise<void> {
+  async function assertStableHasAllTraffic(): Promise<void> {
     const { http } = await api.specOf<{ http: Http[] }>(VirtualServiceKind);
     const shares = http.flatMap(({ route }) => route.map(({ destination, weight }) => [destination, weight]));
     const { stableRevision } = api.status;
@@ -82,21 +82,26 @@ describe('a delivery that is given up', function () {
     );
   }
 
-  it('is never the first of all: it says that the pod of its migrations waits for the image, and waits', async () => {
-    await api.watch.until('the image is named', () => api.message().includes('ImagePullBackOff'));
+  it('does not apply to the first revision, which reports that its migration pod waits for the image', async () => {
+    await api.watch.until('the failed image pull is reported', () =>
+      api.message().includes('ImagePullBackOff'),
+    );
     const { updateRevision = '' } = api.status;
-    const what = new RegExp(
+    const expected = new RegExp(
       `waiting for the migrations of ${updateRevision} \\(expand\\) since \\S+; ${updateRevision}-expand-\\w+: ` +
         'ImagePullBackOff: failed to pull image',
     );
-    assert.match(api.message(), what);
+    assert.match(api.message(), expected);
     assert.match(api.message('MigrationsApplied'), /ImagePullBackOff: failed to pull image/);
     assert.equal(api.status.phase, 'Migrating');
     assert.equal(api.status.failed, undefined);
 
     await api.patch({ image: image('1.0.0') });
     await api.ready();
-    await eventually('the Job that waited is gone', async () => (await jobsOf(updateRevision)).length === 0);
+    await eventually(
+      'the Job of the migrations is deleted',
+      async () => (await jobsOf(updateRevision)).length === 0,
+    );
     load = new Load({
       port: sandbox.gatewayPort,
       host: `${api.namespace}.example.com`,
@@ -107,46 +112,49 @@ describe('a delivery that is given up', function () {
     load.start();
   });
 
-  for (const { reason, spec, says, byHand } of CAUSES)
-    it(`for ${reason} leaves everything to the stable revision, is not tried again by itself, and is by retry`, async () => {
+  for (const { reason, spec, pattern, command } of CAUSES)
+    it(`for ${reason} returns all traffic to the stable revision, and only kubectl pcf retry restarts the delivery`, async () => {
       const before = api.status.history?.length ?? 0;
       await api.patch(spec);
-      if (byHand) {
+      if (command) {
         await api.reason('CanaryHolding');
-        await pcf(byHand);
+        await pcf(command);
       }
       await api.reason(reason);
       const { failed, delivery, history = [], updateRevision } = api.status;
       assert.equal(updateRevision, undefined);
       assert.equal(delivery?.failed?.reason, reason);
-      assert.match(failed?.message ?? '', says);
-      // What the case before left under way gave way to this one.
-      const { revision, outcome, reason: why, by } = history[0] ?? {};
-      assert.deepEqual([revision, outcome, why], [failed?.revision, 'Aborted', reason]);
-      assert.equal(by, byHand ? 'pcf-cli' : 'pcf-operator');
+      assert.match(failed?.message ?? '', pattern);
+      // This delivery replaced the retried delivery of the previous case.
+      const { revision, outcome, reason: recordedReason, by } = history[0] ?? {};
+      assert.deepEqual([revision, outcome, recordedReason], [failed?.revision, 'Aborted', reason]);
+      assert.equal(by, command ? 'pcf-cli' : 'pcf-operator');
       assert.ok(history.length > before);
-      await stableHasEverything();
+      await assertStableHasAllTraffic();
 
-      // Another edit is looked at, and is no reason to try again.
+      // Another edit of the spec does not retry the delivery.
       await api.patch({ canaryWeight: Number(api.watch.now()?.spec.canaryWeight) + 1 });
       await api.reason(reason);
       assert.deepEqual(api.status.failed, failed);
 
       await pcf('retry');
-      await api.watch.until('tried again', ({ status } = {} as never) => {
-        const isUnderWay = status?.updateRevision === failed?.revision && status?.failed === undefined;
-        return isUnderWay || (status?.failed !== undefined && status.failed.at !== failed?.at);
+      await api.watch.until('the delivery is retried', ({ status } = {} as never) => {
+        const isInProgress = status?.updateRevision === failed?.revision && status?.failed === undefined;
+        return isInProgress || (status?.failed !== undefined && status.failed.at !== failed?.at);
       });
     });
 
-  it('for an image that can not be pulled is aborted again when it still can not be, by what is seen now', async () => {
+  it('for ImagePullFailed recurs after a retry when the image still cannot be pulled', async () => {
     await api.patch({ image: image('not-there'), canaryWeight: 50 });
     await api.reason('ImagePullFailed');
     const { at, revision = '' } = api.status.failed ?? {};
-    await eventually('the Job that waited is gone', async () => (await jobsOf(revision)).length === 0);
+    await eventually(
+      'the Job of the migrations is deleted',
+      async () => (await jobsOf(revision)).length === 0,
+    );
     await pcf('retry');
     await api.watch.until(
-      'given up again',
+      'the delivery is aborted again',
       (view) => view?.status?.failed !== undefined && view.status.failed.at !== at,
     );
     assert.equal(api.status.failed?.reason, 'ImagePullFailed');
@@ -154,7 +162,7 @@ describe('a delivery that is given up', function () {
     await api.ready();
   });
 
-  it('fails no request', async () => {
+  it('causes no failed request', async () => {
     const { total } = load!;
     await load!.stop();
     load = undefined;
@@ -182,7 +190,7 @@ describe('a first revision that is not ready by progressDeadline', function () {
     await other?.remove();
   });
 
-  it('is reported as Stalled, is kept, and keeps no other PcfApi waiting', async () => {
+  it('is reported as Stalled, is not deleted, and does not block other PcfApis', async () => {
     await api.reason('ProgressDeadlineExceeded');
     assert.match(
       api.message(),
@@ -196,7 +204,11 @@ describe('a first revision that is not ready by progressDeadline', function () {
     const { resourceVersion } = api.watch.now()!.metadata;
     other = await TestApi.create(sandbox, await newTenant(sandbox, 'first-beside'), {});
     await other.ready();
-    assert.equal(api.watch.now()!.metadata.resourceVersion, resourceVersion, 'nothing is written meanwhile');
+    assert.equal(
+      api.watch.now()!.metadata.resourceVersion,
+      resourceVersion,
+      'the status is not written in the meantime',
+    );
   });
 
   it('becomes Ready once a working image is applied', async () => {

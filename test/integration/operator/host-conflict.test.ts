@@ -12,30 +12,30 @@ describe('two PcfApis with the same host at the same gateway', function () {
   };
   let sandbox: Sandbox;
   let older: TestApi;
-  let younger: TestApi;
+  let newer: TestApi;
 
   before(async function () {
     this.timeout(START_TIMEOUT_MS);
     sandbox = await sharedSandbox();
     older = await TestApi.create(sandbox, await newTenant(sandbox, 'host-a'), { traffic });
     await older.ready();
-    // Route objects have whole seconds, and of two from the same second the name decides.
-    younger = await TestApi.create(sandbox, await newTenant(sandbox, 'host-b'), { traffic });
+    // creationTimestamp has a resolution of 1 s. Between routes of the same second the name decides.
+    newer = await TestApi.create(sandbox, await newTenant(sandbox, 'host-b'), { traffic });
   });
 
-  it('the younger one is not Ready, with a reason that names the older one', async () => {
-    await younger.reason('HostConflict', 60_000);
+  it('the newer one is not Ready, and its message names the older one', async () => {
+    await newer.reason('HostConflict', 60_000);
     assert.match(
-      younger.message(),
+      newer.message(),
       new RegExp(`HTTPRoute ${older.namespace}/api of PcfApi ${older.namespace}/api also claims shared`),
     );
-    await eventually('Degraded', () => younger.message('Degraded').includes('shared.example.com'));
+    await eventually('Degraded', () => newer.message('Degraded').includes('shared.example.com'));
     assert.equal(older.status.phase, 'Ready');
   });
 
-  it('the younger one becomes Ready once the older one has another host', async () => {
+  it('the newer one becomes Ready once the older one has another host', async () => {
     await older.patch({ traffic: { hosts: [`${older.namespace}.example.com`] } });
-    await younger.ready();
+    await newer.ready();
     await older.ready();
   });
 });

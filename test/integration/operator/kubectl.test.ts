@@ -24,7 +24,7 @@ interface Event extends KubeObject {
   regarding: { kind: string };
 }
 
-describe('with kubectl alone', function () {
+describe('kubectl', function () {
   this.timeout(90_000);
   let cluster: AuditedCluster;
 
@@ -38,7 +38,7 @@ describe('with kubectl alone', function () {
   const kubectl = (namespace: string, ...args: string[]) =>
     cluster.sandbox.parts.kubectl.run([...args, '-n', namespace]);
 
-  it('a delivery is made, waited for and read, from the first pod to the promotion', async () => {
+  it('starts, waits for and reads a delivery from the first pod to the promotion', async () => {
     const namespace = await cluster.namespace('by-hand');
     await cluster.create(namespace, { canaryWeight: 20 });
     const wait = (what: string) => kubectl(namespace, 'wait', 'pcf/api', `--for=${what}`, '--timeout=30s');
@@ -47,7 +47,7 @@ describe('with kubectl alone', function () {
       kubectl(namespace, 'patch', 'pcf', 'api', '--type=merge', '-p', JSON.stringify({ spec }));
     await patch({ image: 'registry.example.com/pcf-api:1.1.0' });
     await wait('jsonpath={.status.traffic.effectiveWeight}=20');
-    await wait('condition=Ready'); // at its weight it is as it was asked to be
+    await wait('condition=Ready'); // Ready is True at the desired weight
     const [header, row] = (await kubectl(namespace, 'get', 'pcf')).trim().split('\n');
     assert.deepEqual(
       header!.trim().split(/\s+/),
@@ -63,7 +63,7 @@ describe('with kubectl alone', function () {
     await wait('jsonpath={.status.stableImage}=registry.example.com/pcf-api:1.1.0');
     await wait('condition=Ready');
 
-    const said = [
+    const notePatterns = [
       /^started the delivery of (\S+)$/,
       /^promoted (\S+) to the stable revision$/,
       /^started the delivery of (\S+)$/,
@@ -72,25 +72,25 @@ describe('with kubectl alone', function () {
       /^promoted (\S+) to the stable revision$/,
     ];
     let events: Event[] = [];
-    await eventually('all has been told', async () => {
+    await eventually('both promotions have an Event', async () => {
       const { items } = await cluster.client.list(EventKind, { namespace });
-      const ours = (items as Event[]).filter(({ regarding }) => regarding.kind === 'PcfApi');
-      events = ours.sort((a, b) => a.eventTime.localeCompare(b.eventTime));
+      const pcfApiEvents = (items as Event[]).filter(({ regarding }) => regarding.kind === 'PcfApi');
+      events = pcfApiEvents.sort((a, b) => a.eventTime.localeCompare(b.eventTime));
       return events.filter(({ reason }) => reason === 'Promoted').length === 2;
     });
-    // The last weight is told, or its promotion alone where both are decided at once.
+    // The weight of 100 % has no Event if the same reconcile also promotes the revision.
     const notes = events.map(({ note }) => note).filter((note) => !/ to 100 %/.test(note));
-    assert.equal(notes.length, said.length, notes.join('\n'));
-    const about = said.map((pattern, index) => {
+    assert.equal(notes.length, notePatterns.length, notes.join('\n'));
+    const revisions = notePatterns.map((pattern, index) => {
       assert.match(notes[index]!, pattern, notes.join('\n'));
       return pattern.exec(notes[index]!)![1];
     });
-    assert.equal(new Set(about.slice(0, 2)).size, 1, 'the first revision');
-    assert.equal(new Set(about.slice(2)).size, 1, 'the second');
+    assert.equal(new Set(revisions.slice(0, 2)).size, 1, 'the first revision');
+    assert.equal(new Set(revisions.slice(2)).size, 1, 'the second revision');
     assert.ok(events.every(({ type }) => type === 'Normal'));
   });
 
-  it('what GitOps leaves out is left to the autoscaler, however often it applies, and by whatever means', async () => {
+  it('apply without replicas retains the replicas of the autoscaler, client-side and server-side', async () => {
     const namespace = await cluster.namespace('by-gitops');
     const manifest = (labels: object = {}) =>
       JSON.stringify({
@@ -113,20 +113,20 @@ describe('with kubectl alone', function () {
     const flux = ['--server-side', '--field-manager=flux', '--force-conflicts'];
     const argo = ['--server-side', '--field-manager=argocd-controller', '--force-conflicts'];
     for (const how of [[], flux, argo]) {
-      await raw.apply(manifest(), ...how); // notes, once, who applies
+      await raw.apply(manifest(), ...how); // records the field manager
       const before = await cluster.client.get(PcfApiKind, namespace, 'api');
       const mark = cluster.audit.mark();
       for (let round = 0; round < 3; round++) await raw.apply(manifest(), ...how);
-      // A label is no change of what is asked for, and makes the operator look.
+      // A label does not change the generation, and triggers a reconcile.
       await raw.apply(manifest({ commit: `by-${how.length}` }), ...how);
-      await eventually('the label is there', async () => {
+      await eventually('the label is set', async () => {
         const { metadata } = await cluster.client.get(PcfApiKind, namespace, 'api');
         return metadata.labels?.commit === `by-${how.length}`;
       });
       const now = await cluster.client.get(PcfApiKind, namespace, 'api');
       assert.equal(now.metadata.generation, before.metadata.generation);
       assert.equal((now.spec as { replicas: number }).replicas, 5);
-      assert.ok(now.metadata.finalizers?.length, 'the finalizer stays');
+      assert.ok(now.metadata.finalizers?.length, 'the finalizer is retained');
       const written = cluster.audit
         .writesSince(mark)
         .filter(({ objectRef }) => objectRef?.namespace === namespace);
@@ -135,22 +135,22 @@ describe('with kubectl alone', function () {
     }
   });
 
-  it('and with kubectl pcf: an undo leads to the very revision that was, though settings came since', async () => {
+  it('pcf undo restores the previous revision after settings were added', async () => {
     const namespace = await cluster.namespace('by-undo');
     const watch = await cluster.create(namespace, { config: { logging: { level: 'info' } } });
-    const settled = async (holds: (stable: string) => boolean) => {
+    const awaitReady = async (isExpected: (stable: string) => boolean) => {
       await watch.until(
-        'settled',
-        ({ status } = {} as never) => status?.phase === 'Ready' && holds(status.stableRevision ?? ''),
+        'Ready with the expected stable revision',
+        ({ status } = {} as never) => status?.phase === 'Ready' && isExpected(status.stableRevision ?? ''),
       );
       return watch.now()?.status?.stableRevision;
     };
-    const first = await settled(() => true);
+    const first = await awaitReady(() => true);
     const change = { config: { logging: { level: 'info' }, graphql: { playground_enabled: true } } };
     await cluster.patch(namespace, { ...change, availability: { topologySpread: 'Node' } });
-    await settled((stable) => stable !== first);
+    await awaitReady((stable) => stable !== first);
     const { out, problems } = await kubectlPcf(cluster.sandbox, ['undo', 'api', '-n', namespace]);
     assert.match(out, /rolls back to revision 1, \S+:1\.0\.0\n$/, problems);
-    await settled((stable) => stable === first);
+    await awaitReady((stable) => stable === first);
   });
 });

@@ -4,7 +4,7 @@ import type { PcfApiView } from '../../../sandbox/story/pcfapi-watch.js';
 import { type AuditedCluster, sharedAuditedCluster } from '../../support/audited-cluster.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
 
-describe('a status that is lost', function () {
+describe('a lost PcfApi status', function () {
   this.timeout(120_000);
   let cluster: AuditedCluster;
 
@@ -15,7 +15,7 @@ describe('a status that is lost', function () {
   });
   after(() => cluster?.clear());
 
-  it('does not retry an aborted revision, whose failure is recorded at its ControllerRevision', async () => {
+  it('does not cause a retry of an aborted revision, because its ControllerRevision records the failure', async () => {
     const namespace = await cluster.namespace('status-lost');
     const watch = await cluster.create(namespace);
     await cluster.ready(watch);

@@ -24,10 +24,10 @@ type Migration = NonNullable<NonNullable<PcfApiView['status']>['migration']>;
 
 const OLD = image('1.0.0');
 const NEW = image('2.0.0');
-/** An old pod is gone soon after it lost its traffic. */
+/** Old pods are deleted 1 s after they lost their traffic. */
 const strategy = { type: 'Canary', canary: { scaleDownDelay: '1s' } };
 
-describe('migrations, moved by the operator', function () {
+describe('migrations run by the operator', function () {
   this.timeout(180_000);
   let sandbox: Sandbox;
 
@@ -38,10 +38,10 @@ describe('migrations, moved by the operator', function () {
 
   const until = (api: TestApi, what: string, check: (migration: Migration) => boolean) =>
     api.watch.until(what, (view) => check(view?.status?.migration ?? { state: 'none' }), 90_000);
-  const promoted = (api: TestApi, wanted: string) =>
+  const promoted = (api: TestApi, expected: string) =>
     api.watch.until(
-      `${wanted} promoted`,
-      (view) => view?.status?.phase === 'Ready' && view.status.stableImage === wanted,
+      `${expected} promoted`,
+      (view) => view?.status?.phase === 'Ready' && view.status.stableImage === expected,
       90_000,
     );
   const pcf = (api: TestApi, ...args: string[]) => sandbox.kubectlPcf([...args, '-n', api.namespace]);
@@ -60,7 +60,7 @@ describe('migrations, moved by the operator', function () {
         "SELECT 1 FROM information_schema.columns WHERE table_name = 'services' AND column_name = 'repository'",
       )
     ).length === 1;
-  /** A pod on a node that nobody hears of any more: it may run, and nobody can end it. */
+  /** A pod on a partitioned node: it may still run, and its deletion does not complete. */
   const lostPod = async ({ namespace, name }: TestApi, revision: string) => {
     const { client, kubectl } = sandbox.parts;
     const node = 'partitioned';
@@ -89,7 +89,7 @@ describe('migrations, moved by the operator', function () {
   const jobs = async (api: TestApi) =>
     (await api.owned(JobKind)).map(({ metadata }) => metadata.name.replace(/^api-[a-z0-9]+-/, '')).sort();
 
-  it('expand, backfill, soak, contract, though the operator is killed in the soak; then going back is refused', async () => {
+  it('expand, backfill, soak and contract although the operator is killed in the soak, then a rollback is rejected', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'contract'), {
       strategy,
       migrations: { contractDelay: '1h' },
@@ -104,8 +104,9 @@ describe('migrations, moved by the operator', function () {
     assert.deepEqual(api.status.migration?.applied, [SPLIT_MIGRATIONS.expand, SPLIT_MIGRATIONS.backfill]);
     assert.equal(api.status.migration?.progress?.rows, 2_000);
     assert.deepEqual(api.status.migration?.pending, [{ name: SPLIT_MIGRATIONS.contract, phase: 'contract' }]);
-    const soaks = () => /contract waits for the soak of 3600 s to end/.test(api.message('MigrationsApplied'));
-    await api.watch.until('it soaks', soaks);
+    const isSoaking = () =>
+      /contract waits for the soak of 3600 s to end/.test(api.message('MigrationsApplied'));
+    await api.watch.until('contract waits for the soak', isSoaking);
     await sandbox.operator.kill();
     await sandbox.operator.restart();
     assert.equal(await hasOldColumn(api), true);
@@ -113,7 +114,11 @@ describe('migrations, moved by the operator', function () {
     await api.patch({ migrations: { contractDelay: '0s' } });
     await until(api, 'contracted', ({ rollbackFloor, pending }) => rollbackFloor !== undefined && !pending);
     assert.equal(await hasOldColumn(api), false);
-    assert.equal(api.status.migration?.progress?.rows, 2_000, 'the final figure of the backfill stays');
+    assert.equal(
+      api.status.migration?.progress?.rows,
+      2_000,
+      'the final progress of the backfill is retained',
+    );
     assert.equal(api.status.migration?.rollbackFloor?.revision, api.status.stableRevision);
     assert.deepEqual(await jobs(api), ['backfill', 'contract', 'expand', 'expand']);
 
@@ -128,7 +133,7 @@ describe('migrations, moved by the operator', function () {
     await api.reason('BelowRollbackFloor');
     assert.match(api.message(), /a rollback would not restore that data/);
     assert.equal(api.status.stableImage, NEW);
-    await eventually('an Event says so', async () => {
+    await eventually('an Event reports the rejection', async () => {
       const events = await sandbox.parts.kubectl.run([
         'get',
         'events',
@@ -144,7 +149,7 @@ describe('migrations, moved by the operator', function () {
     await api.remove();
   });
 
-  it('wait for somebody who approves, before expand and before contract', async () => {
+  it('wait for approval before expand and before contract in mode Manual', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'manual'), {
       strategy,
       migrations: { mode: 'Manual', contractDelay: '0s' },
@@ -160,7 +165,11 @@ describe('migrations, moved by the operator', function () {
     await api.reason('ApprovalNeeded');
     await pcf(api, 'migrate', 'approve', api.name);
     await promoted(api, NEW);
-    await until(api, 'contract is asked for', ({ approval }) => approval?.endsWith('/contract/1') ?? false);
+    await until(
+      api,
+      'contract requires approval',
+      ({ approval }) => approval?.endsWith('/contract/1') ?? false,
+    );
     assert.equal(await hasOldColumn(api), true);
     await pcf(api, 'migrate', 'approve', api.name);
     await until(api, 'contracted', ({ rollbackFloor, pending }) => rollbackFloor !== undefined && !pending);
@@ -168,7 +177,7 @@ describe('migrations, moved by the operator', function () {
     await api.remove();
   });
 
-  it('contract nothing before the last old pod is gone and the backup has succeeded, and have a new one made before each try', async () => {
+  it('contract after the last old pod terminated and the backup succeeded, with a new backup per attempt', async () => {
     const backup = (...args: string[]) => ({ job: { image: OLD, args } });
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'backup'), {
       strategy,
@@ -176,10 +185,10 @@ describe('migrations, moved by the operator', function () {
       revisionHistoryLimit: 0,
     });
     const approve = () => pcf(api, 'migrate', 'approve', api.name);
-    const failed = (attempt: number) =>
+    const awaitFailure = (attempt: number) =>
       until(
         api,
-        `try ${attempt - 1} failed`,
+        `attempt ${attempt - 1} failed`,
         ({ approval }) => approval?.endsWith(`/contract/${attempt}`) ?? false,
       );
     await api.ready();
@@ -188,17 +197,20 @@ describe('migrations, moved by the operator', function () {
     const lost = await lostPod(api, old);
     await api.patch({ image: NEW });
     await promoted(api, NEW);
-    await eventually('its Deployment is gone', async () => !(await api.get(DeploymentKind, old)));
+    await eventually('the old Deployment is deleted', async () => !(await api.get(DeploymentKind, old)));
     await sandbox.parts.client.delete(ControllerRevisionKind, api.namespace, old);
-    await eventually('nobody has a record of it', async () => !(await api.get(ControllerRevisionKind, old)));
+    await eventually(
+      'the old ControllerRevision is deleted',
+      async () => !(await api.get(ControllerRevisionKind, old)),
+    );
     await until(
       api,
-      'its pod is waited for',
+      'contract waits for the last old pod',
       ({ waitingFor }) => waitingFor === `the last pod of ${old} to terminate`,
     );
     assert.ok(!(await jobs(api)).some((stage) => stage === 'contract' || stage === 'hook'));
     await lost.remove();
-    await failed(2);
+    await awaitFailure(2);
     assert.match(api.message('Degraded'), /beforeContract of api-\S+ failed: .*kubectl pcf migrate approve/);
     await api.patch({ migrations: { beforeContract: backup('describe', '--json') } });
     await approve();
@@ -212,43 +224,52 @@ describe('migrations, moved by the operator', function () {
     const { client, kubectl } = sandbox.parts;
     const only = async (kind: ResourceType) => {
       await eventually(`the API server has ${kind.plural}`, () => client.serves(kind));
-      await eventually(`a ${kind.kind} is asked for`, async () => (await api.owned(kind)).length === 1);
+      await eventually(`one ${kind.kind} exists`, async () => (await api.owned(kind)).length === 1);
       return (await api.owned(kind))[0]!;
     };
-    const says = (kind: ResourceType, { metadata }: KubeObject, status: object) =>
+    const setStatus = (kind: ResourceType, { metadata }: KubeObject, status: object) =>
       client.patch(kind, api.namespace, metadata.name, { status }, { subresource: 'status' });
     const volumeSnapshot = { persistentVolumeClaimName: 'data-postgres-0' };
     await api.patch({ migrations: { beforeContract: { job: null, volumeSnapshot } } });
     await approve();
     const snapshot = await only(VolumeSnapshotKind);
     assert.deepEqual(snapshot.spec, { source: volumeSnapshot });
-    await says(VolumeSnapshotKind, snapshot, { readyToUse: false, error: { message: 'the volume is busy' } });
-    await api.watch.until('told', () => api.message('Degraded').includes('the volume is busy'));
+    await setStatus(VolumeSnapshotKind, snapshot, {
+      readyToUse: false,
+      error: { message: 'the volume is busy' },
+    });
+    await api.watch.until('the error of the snapshot is reported', () =>
+      api.message('Degraded').includes('the volume is busy'),
+    );
     assert.equal(await hasOldColumn(api), true);
 
     const name = 'backups.postgresql.cnpg.io';
     await kubectl.run(['delete', 'crd', name]);
-    // Of the other kind none was tried under the number that was approved of.
+    // The approved attempt number has no backup of the other kind yet.
     await api.patch({ migrations: { beforeContract: { volumeSnapshot: null, backup: { cluster: 'pg' } } } });
-    await api.watch.until('the kind is missing', () =>
+    await api.watch.until('the missing CRD is reported', () =>
       api.message('Degraded').includes('install CloudNativePG'),
     );
     const crds = await customResourceDefinitions('cloudNativePg');
     await kubectl.apply(JSON.stringify(crds[0]), '--server-side');
-    const made = await only(BackupKind);
-    await says(BackupKind, made, { phase: 'running' });
-    await until(api, 'it is waited for', ({ waitingFor }) => waitingFor === 'beforeContract to succeed');
+    const createdBackup = await only(BackupKind);
+    await setStatus(BackupKind, createdBackup, { phase: 'running' });
+    await until(
+      api,
+      'contract waits for the backup',
+      ({ waitingFor }) => waitingFor === 'beforeContract to succeed',
+    );
     assert.equal(await hasOldColumn(api), true);
-    await says(BackupKind, made, { phase: 'completed' });
+    await setStatus(BackupKind, createdBackup, { phase: 'completed' });
     await until(api, 'contracted', ({ rollbackFloor, pending }) => rollbackFloor !== undefined && !pending);
     await api.remove();
     assert.ok(
       (await only(VolumeSnapshotKind)) && (await only(BackupKind)),
-      'backups outlive what they are of',
+      'backups are retained after the PcfApi is deleted',
     );
   });
 
-  it('say what to do with a database that was made before, and with one that is ahead', async () => {
+  it('report the remedy for a database without migration records, and the version for a database that is ahead', async () => {
     const before = await newTenant(sandbox, 'baseline');
     const env = { PCF_API__DATABASE__URL: sandbox.postgres.url(before) };
     assert.equal((await runRole(['migrate', 'up', '--json'], env)).code, EXIT.ok);

@@ -62,8 +62,8 @@ describe('ownership of objects', function () {
   };
   const reconciles = () => metric(operator, /^controller_runtime_reconcile_total\{/);
 
-  /** Two owners that write one object in turn reconcile hundreds of times in this time. */
-  async function isQuiet(namespace: string, name: string): Promise<void> {
+  /** Two owners in conflict over an object would reconcile hundreds of times in 5 s. */
+  async function assertNoConflict(namespace: string, name: string): Promise<void> {
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     const [before, from] = [await service(namespace, name), await reconciles()];
     await new Promise((resolve) => setTimeout(resolve, 5_000));
@@ -72,7 +72,7 @@ describe('ownership of objects', function () {
     assert.deepEqual(await service(namespace, name), before);
   }
 
-  it('leaves Service api-preview to the PcfApi that made it first, and promotes without it', async () => {
+  it('does not take Service api-preview from the PcfApi that created it, and promotes without a preview', async () => {
     const namespace = await cluster.namespace('taken-by-another');
     await createNamed(namespace, 'api-preview');
     await until(namespace, 'api-preview', 'Ready');
@@ -86,7 +86,7 @@ describe('ownership of objects', function () {
         `Service ${namespace}/api-preview exists and belongs to PcfApi api-preview, not to this PcfApi`,
       ),
     );
-    await isQuiet(namespace, 'api-preview');
+    await assertNoConflict(namespace, 'api-preview');
     assert.deepEqual((await service(namespace, 'api-preview')).owners, ['api-preview']);
     assert.equal((await status(namespace, 'api-preview'))?.reason, 'Ready');
     await cluster.patch(namespace, { canaryWeight: 100 });
@@ -94,12 +94,12 @@ describe('ownership of objects', function () {
     assert.equal(watch.now()?.status?.stableImage, 'registry.example.com/pcf-api:1.1.0');
   });
 
-  it('starts a second PcfApi once the object of the first is removed', async () => {
+  it('brings a second PcfApi to Ready once the conflicting object of the first is deleted', async () => {
     const namespace = await cluster.namespace('taken-by-the-preview');
     const watch = await cluster.create(namespace, blueGreen);
     await cluster.ready(watch);
     await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:1.1.0' });
-    await eventually('the preview', async () =>
+    await eventually('the preview Service exists', async () =>
       service(namespace, 'api-preview').then(
         () => true,
         () => false,
@@ -107,7 +107,7 @@ describe('ownership of objects', function () {
     );
     await createNamed(namespace, 'api-preview');
     await until(namespace, 'api-preview', 'NameConflict');
-    await isQuiet(namespace, 'api-preview');
+    await assertNoConflict(namespace, 'api-preview');
     assert.deepEqual((await service(namespace, 'api-preview')).owners, ['api']);
     await cluster.patch(namespace, { canaryWeight: 100 });
     await cluster.ready(watch);
@@ -115,7 +115,7 @@ describe('ownership of objects', function () {
     assert.deepEqual((await service(namespace, 'api-preview')).owners, ['api-preview']);
   });
 
-  it('keeps pods, Service and route after kubectl delete --cascade=orphan, and adopts them on request only', async () => {
+  it('does not change pods, Service and route after kubectl delete --cascade=orphan, and adopts them only on request', async () => {
     const namespace = await cluster.namespace('orphaned');
     const watch = await cluster.create(namespace);
     await cluster.ready(watch);
@@ -129,7 +129,7 @@ describe('ownership of objects', function () {
     const before = await essence();
     assert.ok(before.length >= kinds.length);
     await cluster.sandbox.parts.kubectl.run(['delete', 'pcf', 'api', '-n', namespace, '--cascade=orphan']);
-    await watch.until('gone', (api?: PcfApiView) => api === undefined, 30_000);
+    await watch.until('the PcfApi is deleted', (api?: PcfApiView) => api === undefined, 30_000);
     await new Promise((resolve) => setTimeout(resolve, 2_000));
     assert.deepEqual(await essence(), before);
     assert.ok((await objects()).every(({ metadata }) => !metadata.ownerReferences?.length));
@@ -152,7 +152,7 @@ describe('ownership of objects', function () {
     );
   });
 
-  it('check-uninstall fails while a PcfApi exists, and passes after', async () => {
+  it('makes check-uninstall fail until the last PcfApi is deleted', async () => {
     const namespace = await cluster.namespace('uninstall');
     const watch = await cluster.create(namespace);
     await cluster.ready(watch);
@@ -165,7 +165,7 @@ describe('ownership of objects', function () {
       return true;
     });
     await cluster.client.delete(PcfApiKind, namespace, 'api');
-    await watch.until('gone', (api?: PcfApiView) => api === undefined, 30_000);
+    await watch.until('the PcfApi is deleted', (api?: PcfApiView) => api === undefined, 30_000);
     await check();
   });
 });

@@ -11,7 +11,7 @@ import type { Sandbox } from '../../../sandbox/sandbox.js';
 import { eventually, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
-/** Less than the operator waits for the data plane; in milliseconds. */
+/** Lower bound of the wait for the data plane, in milliseconds. */
 const SETTLE_MS = 1_500;
 
 describe('a change of traffic.provider', function () {
@@ -35,7 +35,7 @@ describe('a change of traffic.provider', function () {
     gateways: provider === 'None' ? [] : ['istio-system/public'],
   });
   const versionOf = ({ metadata }: KubeObject) => Number(metadata.resourceVersion);
-  /** When the Service got its endpoints; it has had the same ones since. */
+  /** Resource version of the last change of the endpoints of a Service. */
   const endpointsOf = async (service: string) => {
     const labelSelector = `kubernetes.io/service-name=${service}`;
     const { items } = await sandbox.parts.client.list(EndpointSliceKind, {
@@ -45,10 +45,10 @@ describe('a change of traffic.provider', function () {
     assert.equal(items.length, 1);
     return versionOf(items[0]!);
   };
-  const gone = (type: ResourceType, name?: string) =>
-    eventually(`${type.kind} ${name ?? ''} is gone`, async () => !(await api.get(type, name)));
+  const awaitDeletion = (type: ResourceType, name?: string) =>
+    eventually(`${type.kind} ${name ?? ''} is deleted`, async () => !(await api.get(type, name)));
 
-  it('None to Istio: the VirtualService is created once its Service has endpoints', async () => {
+  it('None to Istio: creates the VirtualService once its Service has endpoints', async () => {
     await api.patch({ traffic: traffic('Istio') });
     await eventually(
       'the VirtualService exists',
@@ -56,22 +56,25 @@ describe('a change of traffic.provider', function () {
     );
     await api.ready();
     const route = (await api.get(VirtualServiceKind))!;
-    assert.ok(versionOf(route) > (await endpointsOf('api-revisions')), 'the endpoints were there before');
+    assert.ok(
+      versionOf(route) > (await endpointsOf('api-revisions')),
+      'the endpoints existed before the route',
+    );
   });
 
-  it('Istio to GatewayAPI: the VirtualService is deleted after the HTTPRoute is in effect, and what it refers to after that', async () => {
+  it('Istio to GatewayAPI: deletes the VirtualService once the HTTPRoute is in effect, then its DestinationRule and Service', async () => {
     const revision = api.status.stableRevision!;
     await api.patch({ traffic: traffic('GatewayAPI') });
     await eventually('the HTTPRoute exists', async () => (await api.get(HttpRouteKind)) !== undefined);
     const from = performance.now();
     assert.ok(await api.get(VirtualServiceKind), 'the previous route still serves');
     assert.ok(versionOf((await api.get(HttpRouteKind))!) > (await endpointsOf(revision)));
-    await gone(VirtualServiceKind);
-    const routeGone = performance.now();
-    assert.ok(routeGone - from > SETTLE_MS, `${routeGone - from} ms`);
+    await awaitDeletion(VirtualServiceKind);
+    const routeDeletedAt = performance.now();
+    assert.ok(routeDeletedAt - from > SETTLE_MS, `${routeDeletedAt - from} ms`);
     assert.ok(await api.get(DestinationRuleKind, 'api-revisions'));
-    await gone(DestinationRuleKind, 'api-revisions');
-    assert.ok(performance.now() - routeGone > SETTLE_MS);
-    await gone(ServiceKind, 'api-revisions');
+    await awaitDeletion(DestinationRuleKind, 'api-revisions');
+    assert.ok(performance.now() - routeDeletedAt > SETTLE_MS);
+    await awaitDeletion(ServiceKind, 'api-revisions');
   });
 });

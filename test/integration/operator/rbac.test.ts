@@ -15,14 +15,14 @@ interface Rule {
   verbs: string[];
 }
 
-/** Where the rules are that the operator is shipped with. */
+/** RBAC rules of the shipped manifests. */
 function shippedRules(): Rule[] {
   const documents = parseAllDocuments(readFileSync('deploy/k8s/rbac.yaml', 'utf8'));
   return documents.flatMap((document) => (document.toJS() as { rules?: Rule[] } | null)?.rules ?? []);
 }
 
-/** One right each: `patch pcf.dev/pcfapis/status`. */
-function rightsOf(rules: Rule[]): string[] {
+/** One string per permission, such as `patch pcf.dev/pcfapis/status`. */
+function permissionsOf(rules: Rule[]): string[] {
   return rules.flatMap(({ apiGroups, resources, verbs }) =>
     apiGroups.flatMap((group) =>
       resources.flatMap((resource) => verbs.map((verb) => `${verb} ${group}/${resource}`)),
@@ -30,26 +30,26 @@ function rightsOf(rules: Rule[]): string[] {
   );
 }
 
-function rightUsed({ verb, objectRef }: AuditEvent): string {
+function permissionUsed({ verb, objectRef }: AuditEvent): string {
   const { apiGroup = '', resource = '', subresource } = objectRef ?? {};
   return `${verb} ${apiGroup}/${resource}${subresource ? `/${subresource}` : ''}`;
 }
 
 /**
- * Rights that are needed and that no line of the audit log shows. The API server asks for
- * `update` of pcfapis/finalizers when an owned object names its owner with
- * blockOwnerDeletion (admission plugin OwnerReferencesPermissionEnforcement, which
- * OpenShift has on), for `create` beside `patch` when a server-side apply makes the
- * object, and for `list` where it has no WatchList. Events are listed only while a Job gets no
- * pod, which trouble.test.ts has.
+ * Permissions that are required but do not appear in the audit log. The API server checks
+ * `update` of pcfapis/finalizers when an owner reference sets blockOwnerDeletion (admission
+ * plugin OwnerReferencesPermissionEnforcement, enabled on OpenShift), `create` in addition to
+ * `patch` when a server-side apply creates the object, and `list` if it does not support
+ * WatchList. Events are listed only while the pod of a Job cannot be created, which
+ * trouble.test.ts covers.
  */
-const asked = (right: string, used: ReadonlySet<string>) =>
-  right === 'update pcf.dev/pcfapis/finalizers' ||
-  right === 'list events.k8s.io/events' ||
-  (right.startsWith('create ') && used.has(right.replace('create ', 'patch '))) ||
-  (right.startsWith('list ') && used.has(right.replace('list ', 'watch ')));
+const isImplicitlyRequired = (permission: string, used: ReadonlySet<string>) =>
+  permission === 'update pcf.dev/pcfapis/finalizers' ||
+  permission === 'list events.k8s.io/events' ||
+  (permission.startsWith('create ') && used.has(permission.replace('create ', 'patch '))) ||
+  (permission.startsWith('list ') && used.has(permission.replace('list ', 'watch ')));
 
-/** Everything that a PcfApi can ask for, in two that differ in what excludes each other. */
+/** A spec with every feature. Each PcfApi adds one of the features that exclude each other. */
 const everything = {
   replicas: undefined,
   environment: 'production',
@@ -69,7 +69,7 @@ const everything = {
   monitoring: { serviceMonitor: true },
   strategy: { type: 'Canary', canary: { scaleDownDelay: '1s' } },
 };
-/** What is made before contract, of which one PcfApi asks for one kind. */
+/** Backups before contract, by namespace: one kind per PcfApi. */
 const backups: Record<string, { resource: string; beforeContract: object }> = {
   istio: {
     resource: 'volumesnapshots',
@@ -89,14 +89,14 @@ const bare = {
   monitoring: { serviceMonitor: false },
   network: { policy: false },
 };
-/** No router at all. */
+/** Traffic settings without a router. */
 const plain = {
   ...{ provider: 'None', gateways: null, gatewayClassName: null, ingress: null, hosts: null },
   backendTLS: null,
 };
 const image = (tag: string) => `registry.example.com/pcf-api:${tag}`;
 
-describe('the rights of the operator', function () {
+describe('RBAC permissions of the operator', function () {
   this.timeout(180_000);
   let cluster: AuditedCluster;
   let helm: TestHelm | undefined;
@@ -111,55 +111,60 @@ describe('the rights of the operator', function () {
     await cluster?.stop();
   });
 
-  it('are all that the whole story needs, and nothing that it does not', async () => {
+  it('are exactly those that the lifecycle of PcfApis with every feature requires', async () => {
     const first = await cluster.operator('first', { args: FAST_LEASE });
-    await story('istio', { provider: 'Istio', hosts: ['a.example.com'], gateways: ['mesh/public'] });
-    await story('gateway', {
+    await runLifecycle('istio', { provider: 'Istio', hosts: ['a.example.com'], gateways: ['mesh/public'] });
+    await runLifecycle('gateway', {
       provider: 'GatewayAPI',
       hosts: ['b.example.com'],
       gatewayClassName: 'public',
-      gateways: ['gateways/public'], // with tls: a ReferenceGrant
+      gateways: ['gateways/public'], // requires a ReferenceGrant because of tls
       backendTLS: { secretName: 'pods-tls' },
     });
-    await story('ingress', { hosts: ['c.example.com'], ingress: { className: 'public' } });
-    await takenName();
+    await runLifecycle('ingress', { hosts: ['c.example.com'], ingress: { className: 'public' } });
+    await createNameConflict();
     await first.stop();
-    await cluster.operator('second', { args: FAST_LEASE }); // takes the lease that is there
+    await cluster.operator('second', { args: FAST_LEASE }); // acquires the existing Lease
 
     const requests = cluster.audit.since();
     const denied = requests.filter(({ responseStatus }) => responseStatus?.code === 403);
     assert.deepEqual(denied.map(line), [], 'requests that were denied');
-    const used = new Set(requests.map(rightUsed));
-    const unused = rightsOf(shippedRules()).filter((right) => !used.has(right) && !asked(right, used));
-    assert.deepEqual(unused, [], 'rights that were never used');
+    const used = new Set(requests.map(permissionUsed));
+    const unused = permissionsOf(shippedRules()).filter(
+      (permission) => !used.has(permission) && !isImplicitlyRequired(permission, used),
+    );
+    assert.deepEqual(unused, [], 'permissions that were never used');
   });
 
-  it('are enough as Roles in the namespaces it watches, without any in the cluster', async () => {
+  it('suffice as Roles in the watched namespaces, without ClusterRoles', async () => {
     await cluster.stopOperators();
     const { kubectl } = cluster.sandbox.parts;
     for (const kind of ['clusterrolebinding', 'clusterrole'])
       await kubectl.run(['delete', kind, 'pcf-operator']);
-    const [ours, others] = [await cluster.namespace('watched'), await cluster.namespace('unwatched')];
-    const values = `watchNamespaces={${ours}},crds.install=false,rbac.aggregate=false`;
+    const [watched, unwatchedNamespace] = [
+      await cluster.namespace('watched'),
+      await cluster.namespace('unwatched'),
+    ];
+    const values = `watchNamespaces={${watched}},crds.install=false,rbac.aggregate=false`;
     const rendered = await helm!.helm.run([
       ...['template', 'pcf-operator', 'deploy/helm/pcf-operator', '--namespace', 'pcf-system'],
       ...['--set', values, '--show-only', 'templates/rbac.yaml'],
     ]);
     await kubectl.apply(rendered, '--server-side', '--force-conflicts');
     const mark = cluster.audit.mark();
-    const unwatched = await cluster.create(others);
-    await cluster.operator('namespaced', { args: [...FAST_LEASE, '--namespace', ours] });
-    await cluster.ready(await cluster.create(ours));
+    const unwatched = await cluster.create(unwatchedNamespace);
+    await cluster.operator('namespaced', { args: [...FAST_LEASE, '--namespace', watched] });
+    await cluster.ready(await cluster.create(watched));
     const requests = cluster.audit.since(mark);
     const denied = requests.filter(({ responseStatus }) => responseStatus?.code === 403);
     assert.deepEqual(denied.map(line), [], 'requests that were denied');
     const namespaces = new Set(requests.map(({ objectRef }) => objectRef?.namespace));
-    assert.deepEqual(namespaces, new Set([ours, 'pcf-system']), 'it asks for nothing else');
+    assert.deepEqual(namespaces, new Set([watched, 'pcf-system']), 'no request to another namespace');
     assert.equal(unwatched.now()?.status, undefined);
   });
 
-  /** From nothing to everything, a canary, an abort, a promotion, without what can be left out, and gone. */
-  async function story(namespace: string, traffic: object): Promise<void> {
+  /** Lifecycle of a PcfApi: creation with every feature, canary, promotion, removal of features, deletion. */
+  async function runLifecycle(namespace: string, traffic: object): Promise<void> {
     await cluster.namespace(namespace);
     const { client } = cluster;
     const data = { 'redis-url': 'cmVkaXM6Ly9ub3doZXJl' };
@@ -175,11 +180,11 @@ describe('the rights of the operator', function () {
     const watch = await cluster.create(namespace, { ...everything, traffic, migrations });
     await cluster.ready(watch);
     cluster.kubelet.contracts = resource ? ['Drop1795370000001'] : [];
-    await longMigration(namespace);
+    await deliverLongMigration(namespace);
     cluster.kubelet.contracts = [];
-    const weight = (wanted: number) =>
-      watch.until(`${wanted} %`, (api) => api?.status?.traffic?.effectiveWeight === wanted, 60_000);
-    if (namespace !== 'ingress') await weight(30);
+    const awaitWeight = (desired: number) =>
+      watch.until(`${desired} %`, (api) => api?.status?.traffic?.effectiveWeight === desired, 60_000);
+    if (namespace !== 'ingress') await awaitWeight(30);
     await cluster.patch(namespace, { canaryWeight: 100 });
     await watch.until(
       'promoted',
@@ -189,31 +194,39 @@ describe('the rights of the operator', function () {
     const isBackup = ({ verb, objectRef }: AuditEvent) =>
       verb === 'patch' && objectRef?.resource === resource && objectRef?.namespace === namespace;
     if (resource)
-      await eventually(`one of ${resource} is made`, () => cluster.audit.since().some(isBackup), 30_000);
+      await eventually(
+        `an object of ${resource} is created`,
+        () => cluster.audit.since().some(isBackup),
+        30_000,
+      );
     const mark = cluster.audit.mark();
     await cluster.patch(namespace, { ...bare, traffic: plain });
     const routes = { istio: 'destinationrules', gateway: 'gateways', ingress: 'ingresses' }[namespace];
-    const isGone = ({ verb, objectRef }: AuditEvent) =>
+    const isDeletion = ({ verb, objectRef }: AuditEvent) =>
       verb === 'delete' && objectRef?.resource === routes && objectRef?.namespace === namespace;
-    await eventually(`no ${routes} any more`, () => cluster.audit.since(mark).some(isGone), 60_000);
-    if (namespace === 'ingress') await meddle(namespace);
-    if (namespace === 'ingress') await outlivedRevisions(namespace);
+    await eventually(
+      `an object of ${routes} is deleted`,
+      () => cluster.audit.since(mark).some(isDeletion),
+      60_000,
+    );
+    if (namespace === 'ingress') await causeRepeatedDrift(namespace);
+    if (namespace === 'ingress') await exceedHistoryLimit(namespace);
     await client.delete(PcfApiKind, namespace, 'api');
-    await watch.until('gone', (api) => api === undefined, 30_000);
+    await watch.until('the PcfApi is deleted', (api) => api === undefined, 30_000);
   }
 
-  /** A new version whose migrations take so long that the operator reads how far they are. */
-  async function longMigration(namespace: string): Promise<void> {
+  /** Delivers a version whose migrations take so long that the operator reads their progress. */
+  async function deliverLongMigration(namespace: string): Promise<void> {
     const release = cluster.kubelet.holdMigrations();
     await cluster.patch(namespace, { image: image('1.1.0'), canaryWeight: 30 });
     const isLog = ({ objectRef }: AuditEvent) =>
       objectRef?.subresource === 'log' && objectRef.namespace === namespace;
-    await eventually('their log is read', () => cluster.audit.since().some(isLog));
+    await eventually('the log of the migrations is read', () => cluster.audit.since().some(isLog));
     release();
   }
 
-  /** The same drift twice, so that its Event becomes a series. */
-  async function meddle(namespace: string): Promise<void> {
+  /** Causes the same drift twice, so that its Event becomes a series. */
+  async function causeRepeatedDrift(namespace: string): Promise<void> {
     const { client } = cluster;
     const { items } = await client.list(ServiceKind, { namespace });
     const { name } = items[0]!.metadata;
@@ -222,27 +235,31 @@ describe('the rights of the operator', function () {
       const patch = { spec: { selector: { 'app.kubernetes.io/instance': other } } };
       await client.patch(ServiceKind, namespace, name, patch, { fieldManager: 'meddler' });
       const isEvent = ({ objectRef }: AuditEvent) => objectRef?.resource === 'events';
-      await eventually('an Event', () => cluster.audit.since(mark).some(isEvent));
+      await eventually('an Event is written', () => cluster.audit.since(mark).some(isEvent));
     }
   }
 
-  /** More revisions than are kept on record: the oldest goes, with its Job. */
-  async function outlivedRevisions(namespace: string): Promise<void> {
+  /** Delivers more revisions than the history limit: the oldest is deleted with its Job. */
+  async function exceedHistoryLimit(namespace: string): Promise<void> {
     for (let minor = 1; minor <= 12; minor++) {
       const mark = cluster.audit.mark();
       await cluster.patch(namespace, { image: image(`2.${minor}.0`), canaryWeight: 0 });
       const isJob = ({ verb, objectRef }: AuditEvent) => verb === 'patch' && objectRef?.resource === 'jobs';
-      await eventually('its migrations begin', () => cluster.audit.since(mark).some(isJob));
+      await eventually('its migrations start', () => cluster.audit.since(mark).some(isJob));
     }
     for (const resource of ['controllerrevisions', 'jobs', 'configmaps']) {
-      const isGone = ({ verb, objectRef }: AuditEvent) =>
+      const isDeletion = ({ verb, objectRef }: AuditEvent) =>
         verb === 'delete' && objectRef?.resource === resource && objectRef.namespace === namespace;
-      await eventually(`an old one of ${resource} goes`, () => cluster.audit.since().some(isGone), 40_000);
+      await eventually(
+        `an old object of ${resource} is deleted`,
+        () => cluster.audit.since().some(isDeletion),
+        40_000,
+      );
     }
   }
 
-  /** A name that somebody else has: the operator looks whose it is. */
-  async function takenName(): Promise<void> {
+  /** Creates a Service with the name of the PcfApi, whose owner the operator then reads. */
+  async function createNameConflict(): Promise<void> {
     const namespace = await cluster.namespace('taken');
     await cluster.sandbox.parts.kubectl.run([
       'create',

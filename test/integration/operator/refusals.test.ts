@@ -11,12 +11,12 @@ import { itConcurrently as it } from '../../support/it-concurrently.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
 
-interface Refusal {
-  /** What is wrong with the spec. */
+interface RejectedSpec {
+  /** Spec with an invalid value. */
   spec: object;
-  /** What a person must be told. */
-  says: RegExp;
-  /** What fixes it. */
+  /** Expected message of conditions and Events. */
+  pattern: RegExp;
+  /** Patch of the spec that fixes it. */
   fix: object;
 }
 
@@ -29,26 +29,26 @@ const cpu = (averageUtilization: unknown) => ({
   resource: { name: 'cpu', target: { type: 'Utilization', averageUtilization } },
 });
 
-/** What passes the schema of a PcfApi and not the API server's rules for what it leads to, by how that is refused. */
-const refusals: Record<string, Refusal> = {
-  "the kind's own rules": {
+/** Specs that are valid for PcfApi, but render an object that the API server rejects, by cause. */
+const rejectedSpecs: Record<string, RejectedSpec> = {
+  'validation of the kind': {
     spec: { scheduling: { tolerations: [{ key: 'a', operator: 'Exists', value: 'b' }] } },
-    says: /tolerations\[0\].*value must be empty when `operator` is 'Exists'/,
+    pattern: /tolerations\[0\].*value must be empty when `operator` is 'Exists'/,
     fix: { scheduling: null },
   },
-  "a custom kind's schema": {
+  'schema of a custom resource': {
     spec: { traffic: { provider: 'GatewayAPI', hosts: ['a..b'], gateways: ['gateways/public'] } },
-    says: /HTTPRoute.*spec\.hostnames\[0\].*"a\.\.b"/,
+    pattern: /HTTPRoute.*spec\.hostnames\[0\].*"a\.\.b"/,
     fix: { traffic: { hosts: ['a.b'] } },
   },
-  'a field that the kind does not have': {
+  'unknown field': {
     spec: scaling({ nonsense: true }),
-    says: /HorizontalPodAutoscaler.*\.spec\.metrics\[0\]\.nonsense: field not declared in schema/,
+    pattern: /HorizontalPodAutoscaler.*\.spec\.metrics\[0\]\.nonsense: field not declared in schema/,
     fix: scaling(cpu(70)),
   },
-  'a value of another type': {
+  'value of a wrong type': {
     spec: scaling(cpu('much')),
-    says: /HorizontalPodAutoscaler.*averageUtilization: expected numeric/,
+    pattern: /HorizontalPodAutoscaler.*averageUtilization: expected numeric/,
     fix: scaling(cpu(70)),
   },
 };
@@ -56,7 +56,7 @@ const refusals: Record<string, Refusal> = {
 const readyMessage = (api?: PcfApiView) =>
   api?.status?.conditions?.find(({ type }) => type === 'Ready')?.message ?? '';
 
-describe('what the API server refuses, the operator', function () {
+describe('the operator with rejected writes', function () {
   this.timeout(90_000);
   let cluster: AuditedCluster;
   let operator: OperatorProcess;
@@ -73,7 +73,7 @@ describe('what the API server refuses, the operator', function () {
     await webhook?.stop();
   });
 
-  const refused = (namespace: string, mark: number) =>
+  const rejectedWrites = (namespace: string, mark: number) =>
     cluster.audit
       .since(mark)
       .filter(({ responseStatus, objectRef }) => {
@@ -85,22 +85,22 @@ describe('what the API server refuses, the operator', function () {
   const condition = (watch: PcfApiWatch, type: string) =>
     watch.now()?.status?.conditions?.find((candidate) => candidate.type === type);
 
-  /** Told in the conditions and in an Event, and then left alone. */
-  async function isTold(namespace: string, watch: PcfApiWatch, says: RegExp): Promise<void> {
+  /** Asserts that conditions and an Event report the error, and that the write is not retried. */
+  async function assertReported(namespace: string, watch: PcfApiWatch, pattern: RegExp): Promise<void> {
     await watch.until('Invalid', (api?: PcfApiView) => api?.status?.reason === 'Invalid', 30_000);
     for (const [type, status] of [
       ['Ready', 'False'],
       ['Stalled', 'True'],
     ] as const) {
       assert.equal(condition(watch, type)?.status, status);
-      assert.match(condition(watch, type)?.message ?? '', says);
+      assert.match(condition(watch, type)?.message ?? '', pattern);
     }
-    await eventually('an Event tells it', async () => says.test(await notesOf(cluster, namespace)));
+    await eventually('an Event reports it', async () => pattern.test(await notesOf(cluster, namespace)));
     let mark = cluster.audit.mark();
     let since = performance.now();
-    // What pods and endpoints tell meanwhile makes it look again, and that ends.
-    await eventually('it is not tried again', () => {
-      if (refused(namespace, mark).length > 0) {
+    // Changes of pods and endpoints still trigger a few reconciles.
+    await eventually('the write is not retried', () => {
+      if (rejectedWrites(namespace, mark).length > 0) {
         mark = cluster.audit.mark();
         since = performance.now();
       }
@@ -108,18 +108,18 @@ describe('what the API server refuses, the operator', function () {
     });
   }
 
-  for (const [how, { spec, says, fix }] of Object.entries(refusals)) {
-    it(`tells what is wrong, and tries it again when the spec changes: ${how}`, async () => {
-      const namespace = await cluster.namespace(`refused-${Object.keys(refusals).indexOf(how)}`);
+  for (const [cause, { spec, pattern, fix }] of Object.entries(rejectedSpecs)) {
+    it(`reports the error, and retries when the spec changes: ${cause}`, async () => {
+      const namespace = await cluster.namespace(`refused-${Object.keys(rejectedSpecs).indexOf(cause)}`);
       const watch = await cluster.create(namespace, spec);
-      await isTold(namespace, watch, says);
+      await assertReported(namespace, watch, pattern);
       await cluster.patch(namespace, fix);
       await cluster.ready(watch);
       assert.equal(condition(watch, 'Stalled')?.status, 'False');
     });
   }
 
-  it('does not let a delivery stand still for: its steps continue by their times', async () => {
+  it('continues the steps of a delivery on schedule', async () => {
     const namespace = await cluster.namespace('refused-beside');
     const steps = [
       { weight: 10, hold: '2s' },
@@ -130,23 +130,23 @@ describe('what the API server refuses, the operator', function () {
     const image = 'registry.example.com/pcf-api:1.1.0';
     await cluster.patch(namespace, { image, ...scaling({ nonsense: true }) });
     await watch.until('promoted', (api?: PcfApiView) => api?.status?.stableImage === image, 30_000);
-    assert.equal(watch.now()?.status?.reason, 'Invalid', 'what is refused is still told');
+    assert.equal(watch.now()?.status?.reason, 'Invalid', 'the rejected write is still reported');
     const series = `namespace="${namespace}",name="api"`;
-    // Counted right after the status is on record, which is what was waited for.
-    await eventually('its metrics say so too', async () => {
+    // The metrics are updated right after the status is written.
+    await eventually('the metrics report the phase and the promotion', async () => {
       const text = await metricsText(operator);
       return [
         `pcf_phase{${series},phase="Failed"} 1`,
         `pcf_deliveries_total{${series},outcome="Promoted"} 2`,
       ].every((sample) => text.includes(sample));
     });
-    await eventually('the promotion is told', async () => {
-      const said = await notesOf(cluster, namespace);
-      return said.match(/promoted \S+ to the stable revision/g)?.length === 2;
+    await eventually('an Event reports the promotion', async () => {
+      const notes = await notesOf(cluster, namespace);
+      return notes.match(/promoted \S+ to the stable revision/g)?.length === 2;
     });
   });
 
-  it('tells what a policy of the cluster is against', async () => {
+  it('reports the message of a ValidatingAdmissionPolicy', async () => {
     const namespace = await cluster.namespace('refused-policy');
     const match = {
       namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
@@ -189,12 +189,12 @@ describe('what the API server refuses, the operator', function () {
       );
     await eventually('the policy is in effect', denied);
     const watch = await cluster.create(namespace);
-    await isTold(namespace, watch, /jobs\.batch.*images must come from own\.example\.com/);
+    await assertReported(namespace, watch, /jobs\.batch.*images must come from own\.example\.com/);
     await cluster.patch(namespace, { image: 'own.example.com/pcf-api:1.0.0' });
     await cluster.ready(watch);
   });
 
-  it('tells what an admission webhook is against', async () => {
+  it('reports the message of an admission webhook', async () => {
     const namespace = await cluster.namespace('refused-webhook');
     webhook.answer = ({ body }) => {
       const { request } = JSON.parse(body) as {
@@ -242,15 +242,15 @@ describe('what the API server refuses, the operator', function () {
         () => false,
         () => true,
       );
-    await eventually('the webhook is asked', denied);
+    await eventually('the webhook is called', denied);
     const watch = await cluster.create(namespace);
-    await isTold(namespace, watch, /two pods at least/);
+    await assertReported(namespace, watch, /two pods at least/);
     await cluster.patch(namespace, { replicas: 2 });
     await cluster.ready(watch);
   });
 
-  /** A webhook that nobody answers for, and without whose word nothing of the kind is written. */
-  async function unreachable(
+  /** Creates a webhook without an endpoint that blocks all writes of a kind. Returns its deletion. */
+  async function blockWrites(
     namespace: string,
     apiGroup: string,
     resource: string,
@@ -292,7 +292,7 @@ describe('what the API server refuses, the operator', function () {
       },
     }[resource];
     const object = JSON.stringify({ ...probe, metadata: { name: 'probe', namespace } });
-    await eventually('the webhook is asked', () =>
+    await eventually('the webhook is called', () =>
       kubectl.apply(object, '--dry-run=server').then(
         () => false,
         () => true,
@@ -301,17 +301,17 @@ describe('what the API server refuses, the operator', function () {
     return async () => void (await kubectl.run(['delete', 'validatingwebhookconfiguration', name]));
   }
 
-  it('tells that a webhook does not answer, and delivers what does not need it', async () => {
+  it('reports an unreachable webhook, and continues a delivery that does not depend on it', async () => {
     const namespace = await cluster.namespace('away-beside');
-    const answers = await unreachable(namespace, 'networking.k8s.io', 'networkpolicies');
+    const unblockWrites = await blockWrites(namespace, 'networking.k8s.io', 'networkpolicies');
     const steps = [{ weight: 10, hold: '1s' }];
     const watch = await cluster.create(namespace, { strategy: { type: 'Canary', canary: { steps } } });
-    const serves = (image: string) =>
+    const awaitStable = (image: string) =>
       watch.until(image, (api?: PcfApiView) => api?.status?.stableImage === image, 30_000);
-    await serves('registry.example.com/pcf-api:1.0.0');
+    await awaitStable('registry.example.com/pcf-api:1.0.0');
     await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:1.1.0' });
-    await serves('registry.example.com/pcf-api:1.1.0');
-    const says =
+    await awaitStable('registry.example.com/pcf-api:1.1.0');
+    const pattern =
       /^writing NetworkPolicy api failed .* failed calling webhook "away-networkpolicies\.example\.com"/;
     assert.equal(watch.now()?.status?.reason, 'WebhookFailed');
     for (const [type, status] of [
@@ -321,30 +321,34 @@ describe('what the API server refuses, the operator', function () {
       ['Degraded', 'True'],
     ] as const)
       assert.equal(condition(watch, type)?.status, status, type);
-    assert.match(condition(watch, 'Ready')?.message ?? '', says);
-    assert.match(condition(watch, 'Degraded')?.message ?? '', says);
-    await eventually('an Event tells it', async () =>
+    assert.match(condition(watch, 'Ready')?.message ?? '', pattern);
+    assert.match(condition(watch, 'Degraded')?.message ?? '', pattern);
+    await eventually('an Event reports it', async () =>
       /writing NetworkPolicy api failed/.test(await notesOf(cluster, namespace)),
     );
-    await answers();
-    await cluster.patch(namespace, { replicas: 2 }); // or it would be half a minute, at most
+    await unblockWrites();
+    await cluster.patch(namespace, { replicas: 2 }); // triggers a retry, which otherwise takes up to 30 s
     await cluster.ready(watch);
     assert.equal(condition(watch, 'Degraded')?.status, 'False');
   });
 
-  it('tells that a webhook does not answer, records what it has begun, and continues soon after', async () => {
+  it('reports an unreachable webhook, records the started delivery, and continues after the webhook is deleted', async () => {
     const namespace = await cluster.namespace('away-amid');
-    const answers = await unreachable(namespace, 'apps', 'deployments');
+    const unblockWrites = await blockWrites(namespace, 'apps', 'deployments');
     const watch = await cluster.create(namespace);
-    await watch.until('told', (api?: PcfApiView) => api?.status?.reason === 'WebhookFailed', 30_000);
+    await watch.until(
+      'the unreachable webhook is reported',
+      (api?: PcfApiView) => api?.status?.reason === 'WebhookFailed',
+      30_000,
+    );
     assert.match(condition(watch, 'Ready')?.message ?? '', /^writing Deployment api-\S+ failed/);
     const { status } = (await cluster.client.get(PcfApiKind, namespace, 'api')) as unknown as PcfApi;
     assert.ok(status?.delivery?.update && status.delivery.startedAt, JSON.stringify(status?.delivery));
-    await answers();
+    await unblockWrites();
     await cluster.ready(watch, 35_000);
   });
 
-  it('a rejected status: the reason is written for the new generation, and the full status once it is accepted', async () => {
+  it('writes the reason and observedGeneration when the status is rejected, and the full status once it is accepted', async () => {
     const namespace = await cluster.namespace('refused-status');
     const watch = await cluster.create(namespace);
     await cluster.ready(watch);
@@ -399,12 +403,12 @@ describe('what the API server refuses, the operator', function () {
       assert.equal(observedGeneration, metadata.generation);
     }
     await kubectl.run(['delete', 'validatingadmissionpolicybinding', name]);
-    await cluster.patch(namespace, { replicas: 2 }); // or its backoff would have to pass
+    await cluster.patch(namespace, { replicas: 2 }); // triggers a retry before the backoff expires
     await cluster.ready(watch);
     assert.equal(watch.now()?.status?.stableImage, 'registry.example.com/pcf-api:1.1.0');
   });
 
-  it('tells what holds a deletion, and lets go once it can', async () => {
+  it('reports the policy that blocks a deletion, and completes the deletion after the policy is deleted', async () => {
     const namespace = await cluster.namespace('held');
     const watch = await cluster.create(namespace);
     await cluster.ready(watch);
@@ -445,7 +449,11 @@ describe('what the API server refuses, the operator', function () {
       ),
     );
     await cluster.client.delete(PcfApiKind, namespace, 'api');
-    await watch.until('told', (api?: PcfApiView) => /frozen/.test(readyMessage(api)), 30_000);
+    await watch.until(
+      'the blocked deletion is reported',
+      (api?: PcfApiView) => /frozen/.test(readyMessage(api)),
+      30_000,
+    );
     assert.equal(watch.now()?.status?.phase, 'Deleting');
     assert.equal(condition(watch, 'Ready')?.status, 'False');
     assert.match(
@@ -453,21 +461,21 @@ describe('what the API server refuses, the operator', function () {
       /^being deleted since \S+; blocked: .*routes are frozen/,
     );
     await kubectl.run(['delete', 'validatingadmissionpolicybinding', name]);
-    await watch.until('gone', (api?: PcfApiView) => api === undefined, 35_000);
+    await watch.until('the PcfApi is deleted', (api?: PcfApiView) => api === undefined, 35_000);
   });
 
-  it('tells when somebody left in an object of ours what ours can not stand beside', async () => {
+  it('reports a conflict with a list entry that another field manager added to an owned object', async () => {
     const namespace = await cluster.namespace('refused-clash');
     const watch = await cluster.create(namespace);
     await cluster.ready(watch);
-    // The port is theirs now, under the name of ours: server-side apply keeps both, and a name may be there once.
+    // The other manager owns this port. Server-side apply merges both ports, and port names must be unique.
     const [service] = (await cluster.client.list(ServiceKind, { namespace })).items;
     const { name } = service!.metadata;
     const [{ name: port }] = (service!.spec as { ports: [{ name: string }] }).ports;
     const patch = (ports: object[]) =>
       cluster.client.patch(ServiceKind, namespace, name, { spec: { ports } }, { fieldManager: 'meddler' });
     await patch([{ name: port, port: 81 }]);
-    await isTold(namespace, watch, new RegExp(`Service.*${name}.*Duplicate value: "${port}"`));
+    await assertReported(namespace, watch, new RegExp(`Service.*${name}.*Duplicate value: "${port}"`));
     await patch([{ name: 'theirs', port: 81 }]);
     await cluster.ready(watch);
   });

@@ -8,7 +8,7 @@ import { START_TIMEOUT_MS } from '../../support/sandbox.js';
 
 const group = 'admissionregistration.k8s.io/v1';
 
-describe('a route that a policy of the cluster freezes', function () {
+describe('status of a route whose changes an admission policy rejects', function () {
   this.timeout(120_000);
   let cluster: AuditedCluster;
   let operator: OperatorProcess;
@@ -25,10 +25,10 @@ describe('a route that a policy of the cluster freezes', function () {
     const image = 'registry.example.com/pcf-api:1.1.0';
     await cluster.patch(namespace, { image, canaryWeight: 40 });
     await watch.until('40 %', (api?: PcfApiView) => traffic(api)?.effectiveWeight === 40 && isVerified(api));
-    await freeze();
+    await createPolicy();
   });
   after(async () => {
-    await thaw().catch(() => {});
+    await deletePolicy().catch(() => {});
     await cluster?.clear();
   });
 
@@ -40,7 +40,7 @@ describe('a route that a policy of the cluster freezes', function () {
     )?.traffic;
   const isVerified = (api?: PcfApiView) => traffic(api)?.verified === true;
 
-  async function freeze(): Promise<void> {
+  async function createPolicy(): Promise<void> {
     const matchConstraints = {
       namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': namespace } },
       resourceRules: [
@@ -72,7 +72,7 @@ describe('a route that a policy of the cluster freezes', function () {
     );
   }
 
-  const thaw = () =>
+  const deletePolicy = () =>
     cluster.sandbox.parts.kubectl.run(['delete', 'validatingadmissionpolicybinding', 'freeze']);
 
   const weights = (api?: PcfApiView) =>
@@ -83,10 +83,14 @@ describe('a route that a policy of the cluster freezes', function () {
       (await metricsText(operator)).includes(`${name}{namespace="${namespace}",name="api"} ${value}\n`),
     );
 
-  it('reports the weight that is in effect, not the planned one, and why', async () => {
+  it('reports the effective weight next to the desired one, and the message of the policy', async () => {
     const { stableRevision = '', updateRevision = '' } = watch.now()?.status ?? {};
     await cluster.patch(namespace, { canaryWeight: 80 });
-    await watch.until('denied', (api?: PcfApiView) => api?.status?.reason === 'Invalid', 30_000);
+    await watch.until(
+      'the change of the route is rejected',
+      (api?: PcfApiView) => api?.status?.reason === 'Invalid',
+      30_000,
+    );
     const { reason, ...rest } = traffic(watch.now())!;
     assert.deepEqual(rest, { desiredWeight: 80, effectiveWeight: 40, verified: false });
     assert.match(reason ?? '', /change freeze/);
@@ -98,20 +102,23 @@ describe('a route that a policy of the cluster freezes', function () {
     assert.match(text, /80 %, effective 40 %: .*change freeze/);
   });
 
-  it('reports the share that an aborted revision keeps until the policy is lifted', async () => {
+  it('reports the remaining weight of an aborted revision until the policy is deleted', async () => {
     const { stableRevision = '', updateRevision = '' } = watch.now()?.status ?? {};
     await cluster.sandbox.kubectlPcf(['abort', 'api', '-n', namespace]);
     await watch.until('aborted', (api?: PcfApiView) => api?.status?.failed !== undefined, 30_000);
-    await eventually('40 % stay', () => traffic(watch.now())?.effectiveWeight === 40);
+    await eventually(
+      'the effective weight is still 40 %',
+      () => traffic(watch.now())?.effectiveWeight === 40,
+    );
     assert.equal(traffic(watch.now())?.desiredWeight, 0);
     assert.match(traffic(watch.now())?.reason ?? '', /change freeze/);
     assert.equal(weights(watch.now())[updateRevision], 40);
     await metricIs('pcf_effective_weight', 40);
     const text = await cluster.sandbox.kubectlPcf(['status', 'api', '-n', namespace]);
     assert.match(text, /desired 0 %, effective 40 %: .*change freeze/);
-    await thaw();
+    await deletePolicy();
     await eventually(
-      'the stable revision has everything',
+      'the stable revision has all traffic',
       () => weights(watch.now())[stableRevision] === 100,
       10_000,
     );

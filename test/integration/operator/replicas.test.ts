@@ -9,7 +9,7 @@ import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
 import { TcpProxy } from '../../support/tcp-proxy.js';
 
-describe('two replicas of the operator', function () {
+describe('the operator with two replicas', function () {
   this.timeout(120_000);
   let cluster: AuditedCluster;
   let leader: OperatorProcess;
@@ -26,7 +26,7 @@ describe('two replicas of the operator', function () {
   beforeEach(async () => {
     proxy = await TcpProxy.before(cluster.sandbox.parts.cluster.server);
     leader = await cluster.operator('leader', { args: FAST_LEASE, server: proxy.url });
-    await eventually('the first leads', () => leads(leader));
+    await eventually('the first replica leads', () => leads(leader));
     standby = await cluster.operator('standby', { args: FAST_LEASE });
   });
   afterEach(async () => {
@@ -37,44 +37,45 @@ describe('two replicas of the operator', function () {
   const leads = async (operator: OperatorProcess) =>
     (await metric(operator, /^leader_election_master_status/)) === 1;
 
-  /** A PcfApi that only the one who leads can bring to Ready. */
-  async function works(): Promise<void> {
+  /** Creates a PcfApi, which becomes Ready only with a working leader. */
+  async function assertLeaderWorks(): Promise<void> {
     const namespace = await cluster.namespace(`replicas-${++namespaces}`);
     await cluster.ready(await cluster.create(namespace));
   }
 
-  /** Who wrote, one after another: each operator's requests carry its identity. */
+  /** User agents in the order of their first request. Each replica has its own. */
   const writers = (events: AuditEvent[]) => [...new Set(events.map(({ userAgent }) => userAgent))];
 
-  it('have a standby that looks at what it saw before only after what is asked for when it leads', async () => {
-    await works();
-    const depth = (lane: string) => metric(standby, new RegExp(`^workqueue_depth\\{.*priority="${lane}"`));
-    await eventually('it has seen the PcfApi', async () => (await depth('low')) > 0);
-    // All but the edit of a spec: what its pods, endpoints and Secrets did is in the lane of a resync.
+  it('queues observed PcfApis with low priority on the standby', async () => {
+    await assertLeaderWorks();
+    const depth = (priority: string) =>
+      metric(standby, new RegExp(`^workqueue_depth\\{.*priority="${priority}"`));
+    await eventually('the standby has queued the PcfApi', async () => (await depth('low')) > 0);
+    // Only edits of a spec have high priority. Changes of pods, endpoints and Secrets have low priority.
     assert.equal(await depth('high'), 0);
   });
 
-  it('continue when the leader is killed', async () => {
+  it('continues with the standby when the leader is killed', async () => {
     const mark = cluster.audit.mark();
-    await works();
-    assert.equal(writers(cluster.audit.writesSince(mark)).length, 1, 'one of them writes');
+    await assertLeaderWorks();
+    assert.equal(writers(cluster.audit.writesSince(mark)).length, 1, 'only one replica writes');
     await leader.kill();
     await eventually('the standby leads', () => leads(standby), 20_000);
-    await works();
+    await assertLeaderWorks();
     assert.equal(writers(cluster.audit.writesSince(mark)).length, 2);
   });
 
-  it('have one that was paused and comes back write nothing', async () => {
+  it('does not write as a former leader that resumes after SIGSTOP', async () => {
     const mark = cluster.audit.mark();
-    await works();
+    await assertLeaderWorks();
     const [old] = writers(cluster.audit.writesSince(mark));
-    // The Event of the promotion follows Ready: a request that has left its hands can't be taken back.
+    // The Event of the promotion is written after Ready, and a sent request cannot be canceled.
     const events = () =>
       cluster.audit.writesSince(mark).filter(({ objectRef }) => objectRef?.resource === 'events');
-    await eventually('it has said its last word', () => events().length === 2);
+    await eventually('both Events are written', () => events().length === 2);
     leader.signal('SIGSTOP');
     await eventually('the standby leads', () => leads(standby), 20_000);
-    // Work that the one who slept would do too, were it to continue where it stood.
+    // The paused replica would repair this edit too if it continued as leader.
     const [deployment] = (await cluster.client.list(DeploymentKind, { namespace: `replicas-${namespaces}` }))
       .items;
     const { name, namespace } = deployment!.metadata;
@@ -82,48 +83,54 @@ describe('two replicas of the operator', function () {
     const resumedAt = cluster.audit.mark();
     leader.signal('SIGCONT');
     const { code } = await leader.exited;
-    assert.equal(code, 1, 'it leaves, for its supervisor to start it again');
-    await works();
-    assert.ok(!writers(cluster.audit.writesSince(resumedAt)).includes(old), 'it wrote nothing any more');
+    assert.equal(code, 1, 'the process exits, so that its supervisor restarts it');
+    await assertLeaderWorks();
+    assert.ok(
+      !writers(cluster.audit.writesSince(resumedAt)).includes(old),
+      'the former leader wrote nothing',
+    );
     assert.match(leader.lastLines(30), /lost the Lease/);
   });
 
-  it('have one that hears the API server too late step down before the other begins', async () => {
+  it('steps down as leader before the standby acquires the Lease when responses of the API server are too late', async () => {
     const mark = cluster.audit.mark();
-    await works();
+    await assertLeaderWorks();
     const [old] = writers(cluster.audit.writesSince(mark));
     const namespace = `replicas-${namespaces}`;
-    // What it sends still arrives: were it to lead on, nothing but itself would keep it from writing.
+    // Its requests still arrive, so only the leader itself can prevent further writes.
     proxy.answerDelayMs = 3_500;
     await cluster.patch(namespace, { replicas: 2 });
     await eventually('the standby leads', () => leads(standby), 20_000);
     const { acquireTime } = await cluster.lease();
     await cluster.patch(namespace, { replicas: 3 });
-    await works();
+    await assertLeaderWorks();
     assert.equal((await leader.exited).code, 1);
-    const said = leader.lastLines(50).match(/^.*lost leadership.*$/m)?.[0] ?? '{}';
-    const { time } = JSON.parse(said) as { time: string };
+    const logLine = leader.lastLines(50).match(/^.*lost leadership.*$/m)?.[0] ?? '{}';
+    const { time } = JSON.parse(logLine) as { time: string };
     assert.ok(Date.parse(time) < Date.parse(acquireTime), `${time} is before ${acquireTime}`);
     const later = cluster.audit.writesSince(mark);
     const firstOfNew = later.findIndex(({ userAgent }) => userAgent !== old);
     assert.ok(firstOfNew > 0);
-    assert.ok(!writers(later.slice(firstOfNew)).includes(old), 'nobody writes after the other began');
+    assert.ok(
+      !writers(later.slice(firstOfNew)).includes(old),
+      'the former leader writes nothing after the first write of the new leader',
+    );
   });
 
-  it('have one that is cut off from the API server leave, and the other wait until its lease ran out', async () => {
-    await works();
+  it('exits as a leader without connection to the API server, and the standby waits until the Lease expires', async () => {
+    await assertLeaderWorks();
     const renewedAt = Date.parse((await cluster.lease()).renewTime);
     proxy.cut();
     const { code } = await leader.exited;
     assert.equal(code, 1);
-    assert.ok(!(await leads(standby)), 'the standby waits for the lease to run out');
+    assert.ok(!(await leads(standby)), 'the standby waits until the Lease expires');
     await eventually('the standby leads', () => leads(standby), 20_000);
     const waitedMs = Date.parse((await cluster.lease()).acquireTime) - renewedAt;
     assert.ok(waitedMs >= 5_000, `it waited ${waitedMs} ms`);
-    await works();
+    await assertLeaderWorks();
   });
 
-  it('have a standby that does not lead by what it saw long ago, when its watches died without a word', async () => {
+  it('does not apply stale state when a standby whose watches silently stopped becomes the leader', async () => {
     await standby.stop();
     const other = await TcpProxy.before(cluster.sandbox.parts.cluster.server);
     const late = await cluster.operator('late', { args: FAST_LEASE, server: other.url });
@@ -131,19 +138,19 @@ describe('two replicas of the operator', function () {
       const namespace = await cluster.namespace(`replicas-${++namespaces}`);
       const watch = await cluster.create(namespace);
       await cluster.ready(watch);
-      const weighs = (weight: number) =>
+      const awaitWeight = (weight: number) =>
         watch.until(`${weight} %`, (api) => api?.status?.traffic?.effectiveWeight === weight, 30_000);
       await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:1.1.0', canaryWeight: 20 });
-      await weighs(20);
+      await awaitWeight(20);
       other.muteOpenConnections();
       await cluster.patch(namespace, { canaryWeight: 60 });
-      await weighs(60);
+      await awaitWeight(60);
       await leader.kill();
-      await eventually('the late one leads', () => leads(late), 20_000);
+      await eventually('the late standby leads', () => leads(late), 20_000);
       const { metadata } = await cluster.client.get(PcfApiKind, namespace, 'api');
-      const looked = () =>
+      const countReconciles = () =>
         metric(late, /^controller_runtime_reconcile_total\{.*result="(success|requeue_after)"/);
-      await eventually('it has looked', async () => (await looked()) > 0);
+      await eventually('the late standby has reconciled', async () => (await countReconciles()) > 0);
       const route = await cluster.client.get(VirtualServiceKind, namespace, 'api');
       assert.match(JSON.stringify(route.spec), /"weight":60/);
       const { status } = (await cluster.client.get(PcfApiKind, namespace, 'api')) as PcfApiView & KubeObject;
@@ -155,20 +162,24 @@ describe('two replicas of the operator', function () {
     }
   });
 
-  it('finish the reconcile that runs on SIGTERM, give the lease back, and leave in seconds', async () => {
+  it('finishes the running reconcile on SIGTERM, releases the Lease, and exits within 6 s', async () => {
     const namespace = await cluster.namespace(`replicas-${++namespaces}`);
-    proxy.delayMs = 100; // so that a reconcile takes long enough to be met in the middle
+    proxy.delayMs = 100; // so that SIGTERM arrives during a reconcile
     const mark = cluster.audit.mark();
     const watch = await cluster.create(namespace);
-    await eventually('it is at work', () => cluster.audit.writesSince(mark).length >= 2);
+    await eventually('the leader writes', () => cluster.audit.writesSince(mark).length >= 2);
     const [old] = writers(cluster.audit.writesSince(mark));
-    const askedAt = performance.now();
+    const stoppedAt = performance.now();
     const { code } = await leader.stop();
     assert.equal(code, 0);
-    assert.ok(performance.now() - askedAt < 6_000, 'it leaves in seconds');
+    assert.ok(performance.now() - stoppedAt < 6_000, 'the process exits within 6 s');
     const ours = cluster.audit.since(mark).filter(({ userAgent }) => userAgent === old);
     const last = ours.filter(({ verb }) => verb !== 'watch').at(-1);
-    assert.deepEqual([last?.verb, last?.objectRef?.resource], ['update', 'leases'], 'the lease goes last');
+    assert.deepEqual(
+      [last?.verb, last?.objectRef?.resource],
+      ['update', 'leases'],
+      'the last request releases the Lease',
+    );
     assert.doesNotMatch(leader.lastLines(30), /reconcile failed/);
     await eventually('the standby leads', () => leads(standby), 4_000);
     await cluster.ready(watch);

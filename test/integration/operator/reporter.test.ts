@@ -1,4 +1,4 @@
-/** The record of deliveries, on the real API with its login, over TLS. */
+/** Reporter with the real API server, with authentication and TLS. */
 import assert from 'node:assert/strict';
 import { connect, type Socket } from 'node:net';
 import { createServer, type Server } from 'node:tls';
@@ -21,7 +21,7 @@ import { migratedDatabase } from '../api-server/migrated-database.js';
 const DEPLOYMENTS = `{ deployments(first: 20) { totalCount edges { node {
   version commit status strategy reason startedAt finishedAt service { name } environment { name } } } } }`;
 
-describe('the record of deliveries', () => {
+describe('Reporter', () => {
   let postgres: TestPostgres;
   let url: string;
   let api: ApiProcess;
@@ -61,7 +61,10 @@ describe('the record of deliveries', () => {
   afterEach(() => {
     reporter.stop();
     const key = secrets.key?.['api-key'] ?? 'none';
-    assert.ok(!`${log.join('')}${JSON.stringify(events)}`.includes(key), 'no key is told');
+    assert.ok(
+      !`${log.join('')}${JSON.stringify(events)}`.includes(key),
+      'log and Events do not contain the key',
+    );
   });
 
   function start(deadlineMs = 5_000): void {
@@ -84,16 +87,16 @@ describe('the record of deliveries', () => {
     return data.createApiKey.key;
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: the shape is what the query asks for
-  async function ask(query: string): Promise<any> {
+  // biome-ignore lint/suspicious/noExplicitAny: the query selects the shape
+  async function runQuery(query: string): Promise<any> {
     const { data, errors } = await api.graphql(query, {}, await bearer({ role: 'VIEWER' }));
     assert.deepEqual(errors, []);
     return data;
   }
 
-  // biome-ignore lint/suspicious/noExplicitAny: the shape is what the query asks for
+  // biome-ignore lint/suspicious/noExplicitAny: the query selects the shape
   async function recorded(): Promise<any[]> {
-    const { deployments } = await ask(DEPLOYMENTS);
+    const { deployments } = await runQuery(DEPLOYMENTS);
     return deployments.edges.map(({ node }: { node: unknown }) => node);
   }
 
@@ -106,16 +109,19 @@ describe('the record of deliveries', () => {
     });
   const revision = { image: 'registry.example.com/pcf-api:2.0.0', source: { commit: 'c0ffee1' } };
 
-  async function tell(status: PcfApiStatus, given: Parameters<typeof pcfApi>[0] = {}): Promise<void> {
+  async function reportStatus(status: PcfApiStatus, given: Parameters<typeof pcfApi>[0] = {}): Promise<void> {
     reporter.report(pcfApi({ reporting: spec(), ...given }), status, () => revision, now);
     await reporter.flush();
   }
 
-  const underWay: PcfApiStatus = {
+  const inProgress: PcfApiStatus = {
     delivery: { update: 'api-new', startedAt: at(-20), firstTrafficAt: at(-19) },
   };
 
-  function ended(outcome: DeliveryRecord['outcome'], given: Partial<DeliveryRecord> = {}): DeliveryRecord {
+  function finishedRecord(
+    outcome: DeliveryRecord['outcome'],
+    given: Partial<DeliveryRecord> = {},
+  ): DeliveryRecord {
     const { image, source } = revision;
     return {
       ...{ revision: 'api-new', number: 2, image, ...source, outcome },
@@ -123,8 +129,8 @@ describe('the record of deliveries', () => {
     };
   }
 
-  it('has a delivery while it is under way, and how it ended', async () => {
-    await tell(underWay);
+  it('records a delivery while it is in progress, and its outcome', async () => {
+    await reportStatus(inProgress);
     assert.deepEqual(await recorded(), [
       {
         ...{ version: '2.0.0', commit: 'c0ffee1', status: 'IN_PROGRESS', strategy: 'CANARY', reason: null },
@@ -132,16 +138,16 @@ describe('the record of deliveries', () => {
         ...{ service: { name: 'api' }, environment: { name: 'production' } },
       },
     ]);
-    await tell({ history: [ended('Aborted', { reason: 'AnalysisFailed' })] });
+    await reportStatus({ history: [finishedRecord('Aborted', { reason: 'AnalysisFailed' })] });
     const [{ status, reason, finishedAt }, ...more] = await recorded();
     assert.deepEqual([status, reason, finishedAt, more], ['FAILED', 'AnalysisFailed', at(-5), []]);
   });
 
-  it('has each delivery once, whoever tells of it and how often', async () => {
-    await tell({ history: [ended('Promoted')] });
-    await tell({ history: [ended('Promoted')] });
-    start(); // another process leads
-    await tell({ history: [ended('Promoted')] });
+  it('records each delivery once, although it is reported repeatedly and by two processes', async () => {
+    await reportStatus({ history: [finishedRecord('Promoted')] });
+    await reportStatus({ history: [finishedRecord('Promoted')] });
+    start(); // another process becomes the leader
+    await reportStatus({ history: [finishedRecord('Promoted')] });
     assert.deepEqual(
       (await recorded()).map(({ status }) => status),
       ['SUCCEEDED'],
@@ -149,82 +155,87 @@ describe('the record of deliveries', () => {
     assert.deepEqual(events, []);
   });
 
-  it('has the end of one whose strategy was changed on its way', async () => {
-    await tell(underWay);
+  it('records the outcome of a delivery whose strategy changed while it was in progress', async () => {
+    await reportStatus(inProgress);
     const strategy = { type: 'RollingUpdate' as const };
-    await tell({ history: [ended('Promoted')] }, { strategy });
+    await reportStatus({ history: [finishedRecord('Promoted')] }, { strategy });
     assert.deepEqual(
       (await recorded()).map(({ status, strategy }) => [status, strategy]),
       [['SUCCEEDED', 'CANARY']],
     );
   });
 
-  it('gives the delivery figures', async () => {
+  it('provides the data of the deliveryMetrics query', async () => {
     const first = { revision: 'api-1', startedAt: at(-60), finishedAt: at(-50), committedAt: at(-110) };
-    await tell({
-      history: [ended('Undone', { revision: 'api-1' }), ended('Promoted', first)],
+    await reportStatus({
+      history: [finishedRecord('Undone', { revision: 'api-1' }), finishedRecord('Promoted', first)],
     });
     const { deliveryMetrics } =
-      await ask(`{ deliveryMetrics(from: "${at(-120)}", to: "${at(1)}", bucket: DAY) {
+      await runQuery(`{ deliveryMetrics(from: "${at(-120)}", to: "${at(1)}", bucket: DAY) {
       total { deployments succeeded rolledBack leadTimeP50 } } }`);
     assert.deepEqual(deliveryMetrics.total, {
       ...{ deployments: 2, succeeded: 1, rolledBack: 1, leadTimeP50: 3_600 },
     });
   });
 
-  it('loses nothing while the API is away: what was dropped is told at the next look', async () => {
+  it('loses no record while the API is unavailable: the next report repeats a dropped one', async () => {
     start(60);
-    front.isAway = true;
-    await tell({ history: [ended('Promoted')] });
+    front.isUnavailable = true;
+    await reportStatus({ history: [finishedRecord('Promoted')] });
     assert.equal(events[0]?.reason, 'ReportFailed');
     assert.match(
       events[0]!.note,
       /recording the delivery of api-new failed and will be retried: the API at https:/,
     );
-    front.isAway = false;
-    await eventually('it is told', async () => {
-      await tell({ history: [ended('Promoted')] });
+    front.isUnavailable = false;
+    await eventually('the delivery is recorded', async () => {
+      await reportStatus({ history: [finishedRecord('Promoted')] });
       return (await recorded()).length === 1;
     });
   });
 
-  it('comes through in one go when the API is back in time', async () => {
-    front.isAway = true;
-    reporter.report(pcfApi({ reporting: spec() }), { history: [ended('Promoted')] }, () => revision, now);
-    await eventually('some tries', () => front.refused >= 3);
-    front.isAway = false;
+  it('retries without an Event when the API is available again before the deadline', async () => {
+    front.isUnavailable = true;
+    reporter.report(
+      pcfApi({ reporting: spec() }),
+      { history: [finishedRecord('Promoted')] },
+      () => revision,
+      now,
+    );
+    await eventually('three connections are refused', () => front.refused >= 3);
+    front.isUnavailable = false;
     await reporter.flush();
     assert.equal((await recorded()).length, 1);
     assert.deepEqual(events, []);
   });
 
-  it('says what the key lacks, and continues once that is fixed', async () => {
+  it('reports the missing permissions of the API key, and continues with a valid key', async () => {
     const good = secrets.key!;
     secrets.key = { 'api-key': await newKey(['READ']) };
-    await tell(underWay);
+    await reportStatus(inProgress);
     assert.match(events[0]!.note, /FORBIDDEN: its API key needs the role OPERATOR and the scopes READ, CAT/);
     secrets.key = { 'api-key': 'pcf_wrong' };
-    await eventually('it is tried again', async () => {
-      await tell(underWay);
+    await eventually('the report is retried', async () => {
+      await reportStatus(inProgress);
       return events.length > 1;
     });
     assert.match(events[1]!.note, /UNAUTHENTICATED: the API key is invalid/);
     secrets.key = good;
-    await eventually('it is told', async () => {
-      await tell(underWay);
+    await eventually('the delivery is recorded', async () => {
+      await reportStatus(inProgress);
       return (await recorded()).length === 1;
     });
   });
 
-  it('is of the service that is named, made if it was not there', async () => {
-    await tell(underWay, { reporting: spec({ service: 'shop' }) });
+  it('records the delivery for the configured service, and creates the service if it is missing', async () => {
+    await reportStatus(inProgress, { reporting: spec({ service: 'shop' }) });
     assert.equal((await recorded())[0].service.name, 'shop');
-    await tell({ history: [ended('Promoted')] }, { reporting: spec({ service: 'shop' }) });
-    assert.equal((await ask('{ services { totalCount } }')).services.totalCount, 1);
+    await reportStatus({ history: [finishedRecord('Promoted')] }, { reporting: spec({ service: 'shop' }) });
+    assert.equal((await runQuery('{ services { totalCount } }')).services.totalCount, 1);
   });
 
-  it('says that what answers is no such API', async () => {
-    await tell(underWay, { reporting: spec({ url: `${front.url}/health` }) });
+  it('reports a URL that is not the GraphQL endpoint of an API', async () => {
+    await reportStatus(inProgress, { reporting: spec({ url: `${front.url}/health` }) });
     assert.match(
       events[0]!.note,
       /the API at \S+ returned NOT_FOUND: .*reporting.url must end with \/graphql/,
@@ -232,9 +243,9 @@ describe('the record of deliveries', () => {
   });
 });
 
-/** Ends TLS before the API, or lets nobody through. */
+/** Proxy that terminates TLS for the API. Refuses connections while `isUnavailable`. */
 class TlsFront {
-  isAway = false;
+  isUnavailable = false;
   refused = 0;
 
   private constructor(
@@ -254,7 +265,7 @@ class TlsFront {
     let front: TlsFront | undefined;
     const server = createServer({ key: pair.private, cert: pair.cert }, (client) => {
       client.on('error', () => {});
-      if (front!.isAway) {
+      if (front!.isUnavailable) {
         front!.refused += 1;
         client.destroy();
         return;

@@ -13,7 +13,7 @@ describe('the operator', function () {
     sandbox = await sharedSandbox();
   });
 
-  it('ends a delivery well though it is killed again and again', async () => {
+  it('completes a delivery although it is killed repeatedly', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'killed'));
     await api.ready();
     await api.patch({ image: image('1.1.0'), canaryWeight: 100 });
@@ -30,7 +30,7 @@ describe('the operator', function () {
     await api.remove();
   });
 
-  it('rides out an API server that is killed in the middle of a delivery', async () => {
+  it('completes a delivery although the API server is killed during it', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'apiserver'));
     await api.ready();
     await api.patch({ image: image('1.1.0'), canaryWeight: 50 });

@@ -12,7 +12,7 @@ interface Kind {
   type: ResourceType;
   apiVersion: string;
   spec: (namespace: string) => Record<string, unknown>;
-  /** The share of a revision in the rule that leads to the API. */
+  /** Weight per revision in the rule that routes to the API. */
   weights: (object: KubeObject) => Record<string, number>;
 }
 
@@ -82,20 +82,22 @@ for (const { provider, type, apiVersion, spec, weights } of kinds) {
     });
 
     const live = () => sandbox.parts.client.get(type, api.namespace, NAME);
-    const holds = (what: string, expected: () => Record<string, number>) =>
+    const awaitWeights = (what: string, expected: () => Record<string, number>) =>
       eventually(what, async () => JSON.stringify(weights(await live())) === JSON.stringify(expected()));
 
-    it('says that the route is missing, and follows once it is there', async () => {
+    it('reports a missing route, and sets its weights once it exists', async () => {
       await api.reason('RouteMissing', 60_000);
       assert.match(api.message(), new RegExp(`${type.kind} ${api.namespace}/${NAME} does not exist`));
       const object = { apiVersion, kind: type.kind, metadata: { name: NAME, namespace: api.namespace } };
       original = await sandbox.parts.client.create(type, { ...object, spec: spec(api.namespace) });
       await api.ready();
-      await holds('all of it goes to the stable revision', () => ({ [api.status.stableRevision!]: 100 }));
-      assert.equal(await api.get(type), undefined, 'no route of our own is made');
+      await awaitWeights('the stable revision has all traffic', () => ({
+        [api.status.stableRevision!]: 100,
+      }));
+      assert.equal(await api.get(type), undefined, 'the operator creates no route of its own');
     });
 
-    it('follows the weight, and leaves the rest to its owner', async () => {
+    it('sets the canary weight, and does not change other fields of the route', async () => {
       const old = api.status.stableRevision!;
       await api.patch({ image: image('1.1.0'), canaryWeight: 30 });
       await api.watch.until(
@@ -112,8 +114,8 @@ for (const { provider, type, apiVersion, spec, weights } of kinds) {
       assert.deepEqual(rest, restBefore);
     });
 
-    it('puts back what another manager changed, and names it', async () => {
-      const wanted = weights(await live());
+    it('reverts a change of the weights by another field manager, with an Event that names it', async () => {
+      const desired = weights(await live());
       await sandbox.parts.client.patch(
         type,
         api.namespace,
@@ -121,54 +123,61 @@ for (const { provider, type, apiVersion, spec, weights } of kinds) {
         { spec: original.spec },
         { fieldManager: 'gitops' },
       );
-      await holds('the weights are back', () => wanted);
-      const said = new RegExp(`${type.kind} ${NAME}: spec\\.(http|rules) was changed by gitops and put back`);
+      await awaitWeights('the weights are restored', () => desired);
+      const eventPattern = new RegExp(
+        `${type.kind} ${NAME}: spec\\.(http|rules) was changed by gitops and reverted`,
+      );
       const notes = ['get', 'events', '-n', api.namespace, '-o', 'jsonpath={.items[*].message}'];
-      await eventually('an Event names it', async () => said.test(await sandbox.parts.kubectl.run(notes)));
+      await eventually('an Event names the field manager', async () =>
+        eventPattern.test(await sandbox.parts.kubectl.run(notes)),
+      );
     });
 
-    it('takes in a change of the rest, in the middle of the delivery', async () => {
-      const wanted = weights(await live());
+    it('retains a label that another field manager adds during the delivery', async () => {
+      const desired = weights(await live());
       const label = { metadata: { labels: { team: 'shop' } } };
       await sandbox.parts.client.patch(type, api.namespace, NAME, label, { fieldManager: 'gitops' });
       await api.patch({ canaryWeight: 60 });
-      await holds('60 %', () => ({
-        ...wanted,
+      await awaitWeights('60 %', () => ({
+        ...desired,
         [api.status.stableRevision!]: 40,
         [api.status.updateRevision!]: 60,
       }));
       assert.equal((await live()).metadata.labels?.team, 'shop');
     });
 
-    it('is given back as it was when routeRef is taken out, and a route of our own takes over', async () => {
+    it('restores the original route when routeRef is removed, and creates a route of its own', async () => {
       await api.patch({ canaryWeight: 100 });
       await api.ready();
       const hosts = [`${api.namespace}.example.com`];
       const gateways = [provider === 'Istio' ? 'istio-system/public' : 'gateways/public'];
       await api.patch({ traffic: { provider, routeRef: null, hosts, gateways } });
-      await eventually('it is as it was', async () => {
+      await eventually('the original route is restored', async () => {
         const { spec: now, metadata } = await live();
         return JSON.stringify(now) === JSON.stringify(original.spec) && metadata.annotations === undefined;
       });
-      assert.ok(await api.get(type), 'there is one of our own');
+      assert.ok(await api.get(type), 'the route of the operator exists');
     });
 
-    it('serves by our own route until a route that is named follows', async () => {
+    it('retains the route of the operator until the referenced route is in effect', async () => {
       await api.patch({ traffic: { provider, routeRef: { name: 'misspelt' }, hosts: null, gateways: null } });
       await api.reason('RouteMissing');
-      assert.ok(await api.get(type), 'it is still there');
+      assert.ok(await api.get(type), 'the route of the operator still exists');
       await api.patch({ traffic: { routeRef: { name: NAME } } });
       await api.ready();
-      await eventually('ours is gone', async () => (await api.get(type)) === undefined);
+      await eventually(
+        'the route of the operator is deleted',
+        async () => (await api.get(type)) === undefined,
+      );
     });
 
-    it('is given back when the PcfApi is deleted, and stays', async () => {
+    it('restores the original route when the PcfApi is deleted, and does not delete it', async () => {
       await api.remove();
       const { spec: now, metadata } = await live();
       assert.deepEqual(now, original.spec);
       assert.equal(metadata.annotations, undefined);
       await eventually(
-        'Kubernetes has collected what was owned',
+        'the owned objects are garbage-collected',
         async () => (await api.owned(DeploymentKind)).length === 0,
         60_000,
       );

@@ -35,7 +35,7 @@ describe('a smoke test before a blue-green switch', function () {
     begin = join(folder, 'begin');
 
     const namespace = await newTenant(sandbox, 'smoke');
-    // The sandbox has no DNS of Services: its gateway leads to the preview instead.
+    // The sandbox has no DNS for Services, so its gateway routes to the preview.
     sandbox.routing.serviceHosts.set(PREVIEW_HOST, `${namespace}/api-preview`);
     const env = Object.entries({
       HOST: PREVIEW_HOST,
@@ -78,11 +78,11 @@ describe('a smoke test before a blue-green switch', function () {
     const labelSelector = `pcf.dev/revision=${revision},app.kubernetes.io/component=api`;
     const { items } = await sandbox.parts.client.list(PodKind, { namespace: api.namespace, labelSelector });
     return (items as Pod[]).filter(({ status }) =>
-      status?.conditions?.some(({ type, status: holds }) => type === 'Ready' && holds === 'True'),
+      status?.conditions?.some(({ type, status: value }) => type === 'Ready' && value === 'True'),
     ).length;
   };
 
-  it('begins when all new pods are ready, and until it has passed no request weightReached them', async () => {
+  it('starts when all new pods are ready, and no request reaches them before it has passed', async () => {
     await api.patch({ image: image('1.1.0') });
     await smokeTestRuns();
     assert.equal(await readyPods(api.status.updateRevision), REPLICAS);
@@ -91,7 +91,7 @@ describe('a smoke test before a blue-green switch', function () {
     assert.deepEqual([api.status.traffic?.effectiveWeight, api.status.analysis?.verdict], [0, 'Running']);
   });
 
-  it('passes: the switch', async () => {
+  it('switches all traffic when it passes', async () => {
     writeFileSync(begin, '');
     await api.ready();
     assert.equal(api.status.stableImage, image('1.1.0'));
@@ -99,11 +99,11 @@ describe('a smoke test before a blue-green switch', function () {
     assert.deepEqual(Object.keys(served), ['1.1.0']);
   });
 
-  it('fails: aborted with the reason, and no request of a client ever reached the new pods', async () => {
+  it('aborts the delivery with the reason when it fails, without any client request to the new pods', async () => {
     const { served: servedBefore } = load.total;
     assert.deepEqual(Object.keys(servedBefore).sort(), ['1.0.0', '1.1.0']);
     await api.patch({ image: image(FAULTY) });
-    await eventually('it is given up', () => api.status.failed !== undefined, 60_000);
+    await eventually('the delivery is aborted', () => api.status.failed !== undefined, 60_000);
     const { reason, message, revision } = api.status.failed!;
     assert.equal(reason, 'AnalysisFailed');
     assert.match(
@@ -111,20 +111,27 @@ describe('a smoke test before a blue-green switch', function () {
       /^smoke: 1 measurement failed; last result: Job api-\S+ failed; see kubectl logs job\/api-/,
     );
     assert.equal(api.status.stableImage, image('1.1.0'));
-    await eventually('its preview is gone', async () => !(await api.get(ServiceKind, 'api-preview')));
-    await eventually('its pods go', async () => !(await api.get(DeploymentKind, revision)), 30_000);
+    await eventually(
+      'the preview Service is deleted',
+      async () => !(await api.get(ServiceKind, 'api-preview')),
+    );
+    await eventually(
+      'the Deployment is deleted',
+      async () => !(await api.get(DeploymentKind, revision)),
+      30_000,
+    );
     const { served, faults } = load.total;
     assert.deepEqual([Object.keys(served).sort(), faults], [['1.0.0', '1.1.0'], {}]);
   });
 
-  it('runs once, however long somebody lets the switch wait', async () => {
+  it('runs only once while the switch waits for promotion', async () => {
     await api.patch({ strategy: { blueGreen: { autoPromote: false } }, image: image('1.0.0') });
-    await api.watch.until('the switch is waited for', (seen) => {
-      const { analysis, conditions } = seen?.status ?? {};
+    await api.watch.until('the switch waits for promotion', (view) => {
+      const { analysis, conditions } = view?.status ?? {};
       const isWaiting = conditions?.some(({ message }) => message.includes('kubectl pcf promote'));
       return analysis?.verdict === 'Passed' && isWaiting === true;
     });
-    // Three intervals.
+    // Three intervals of the analysis.
     const { served } = await load.sample(3_000);
     assert.deepEqual(Object.keys(served), ['1.1.0']);
     assert.equal((await smokeTests()).length, 1);
@@ -133,5 +140,5 @@ describe('a smoke test before a blue-green switch', function () {
     assert.equal(api.status.stableImage, image('1.0.0'));
   });
 
-  it('and all the while no request failed', () => assert.deepEqual(load.total.failures, []));
+  it('causes no failed request', () => assert.deepEqual(load.total.failures, []));
 });

@@ -21,7 +21,7 @@ import { kubectlPcf } from '../../support/kubectl-pcf.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
 
-describe('the operator beside a PcfApi that is as it should be', function () {
+describe('the operator with a PcfApi in steady state', function () {
   this.timeout(120_000);
   const namespace = 'steady';
   let cluster: AuditedCluster;
@@ -42,11 +42,11 @@ describe('the operator beside a PcfApi that is as it should be', function () {
   });
   after(() => cluster?.clear());
 
-  /** Resolves when the operator has not written for a second. */
-  async function quiet(): Promise<void> {
+  /** Waits until the operator has not written for 1 s. */
+  async function awaitNoWrites(): Promise<void> {
     let mark = cluster.audit.mark();
     let since = performance.now();
-    await eventually('the operator comes to rest', () => {
+    await eventually('the operator has not written for 1 s', () => {
       if (cluster.audit.writesSince(mark).length > 0) {
         mark = cluster.audit.mark();
         since = performance.now();
@@ -55,7 +55,7 @@ describe('the operator beside a PcfApi that is as it should be', function () {
     });
   }
 
-  it("writes nothing over several resyncs, whatever was asked for, by the API server's own audit log", async () => {
+  it('writes nothing during several resyncs of PcfApis with every feature, as the audit log shows', async () => {
     const { client } = cluster;
     const specs = Object.entries(EVERY_KIND);
     const others = await Promise.all(
@@ -69,11 +69,11 @@ describe('the operator beside a PcfApi that is as it should be', function () {
       const { items } = await client.list(type, {
         labelSelector: 'app.kubernetes.io/managed-by=pcf-operator',
       });
-      assert.ok(items.length > 0, `there is a ${type.kind}`);
+      assert.ok(items.length > 0, `a ${type.kind} exists`);
     }
-    await quiet();
+    await awaitNoWrites();
     const mark = cluster.audit.mark();
-    // Something happens that is none of its business, and makes it look.
+    // An annotation of another field manager triggers a reconcile.
     const { metadata } = await ownedOf(cluster, DeploymentKind, namespace);
     const note = { metadata: { annotations: { 'example.com/note': 'hello' } } };
     await client.patch(DeploymentKind, namespace, metadata.name, note, { fieldManager: 'somebody' });
@@ -85,19 +85,21 @@ describe('the operator beside a PcfApi that is as it should be', function () {
     assert.ok(cluster.audit.since(mark).length > 0, 'the audit log shows the lease at least');
 
     for (const [name] of specs) await client.delete(PcfApiKind, `steady-${name}`, 'api');
-    await Promise.all(others.map((other) => other.until('gone', (api) => api === undefined)));
+    await Promise.all(
+      others.map((other) => other.until('the PcfApi is deleted', (api) => api === undefined)),
+    );
   });
 
-  it('asks for no Secret that Helm keeps its releases in', () => {
-    const asked = cluster.audit.since().filter(({ objectRef }) => objectRef?.resource === 'secrets');
-    assert.ok(asked.length > 0);
-    for (const { requestURI } of asked) {
+  it('excludes Secrets of Helm releases from its requests', () => {
+    const secretRequests = cluster.audit.since().filter(({ objectRef }) => objectRef?.resource === 'secrets');
+    assert.ok(secretRequests.length > 0);
+    for (const { requestURI } of secretRequests) {
       const { searchParams } = new URL(requestURI, 'https://api-server');
       assert.equal(searchParams.get('fieldSelector'), 'type!=helm.sh/release.v1', requestURI);
     }
   });
 
-  it('tells of the repairs, the weights, the phase, the revisions and the migration in its metrics', async () => {
+  it('exports metrics of repairs, weights, phase, revisions and migration', async () => {
     const deployment = await ownedOf(cluster, DeploymentKind, namespace);
     await meddle(cluster, DeploymentKind, deployment, {
       patch: { spec: { replicas: 4 } },
@@ -119,7 +121,7 @@ describe('the operator beside a PcfApi that is as it should be', function () {
       'controller_runtime_max_concurrent_reconciles{controller="pcfapi"} 8',
       'workqueue_depth{name="pcfapi",controller="pcfapi",priority="high"} 0',
     ]) {
-      assert.ok(text.includes(sample), `there is no ${sample}`);
+      assert.ok(text.includes(sample), `${sample} is missing`);
     }
     assert.match(text, /^rest_client_requests_total\{method="PATCH",code="20[01]",host="https:.*"\} \d+$/m);
   });
@@ -127,33 +129,33 @@ describe('the operator beside a PcfApi that is as it should be', function () {
   it('measures the time from an edit of the weight to the route', async () => {
     await cluster.patch(namespace, { image: 'registry.example.com/pcf-api:1.1.0', canaryWeight: 10 });
     await watch.until('10 %', (api) => api?.status?.traffic?.effectiveWeight === 10, 60_000);
-    await quiet();
+    await awaitNoWrites();
     const count = () => metric(operator, /^pcf_spec_edit_to_route_seconds_count/);
     const sum = () => metric(operator, /^pcf_spec_edit_to_route_seconds_sum/);
     const [countBefore, sumBefore] = [await count(), await sum()];
     await cluster.patch(namespace, { canaryWeight: 20 });
     await watch.until('20 %', (api) => api?.status?.traffic?.effectiveWeight === 20, 60_000);
-    await eventually('it was counted', async () => (await count()) === countBefore + 1);
+    await eventually('the edit was measured', async () => (await count()) === countBefore + 1);
     const tookMs = ((await sum()) - sumBefore) * 1000;
     assert.ok(tookMs > 0 && tookMs < 1_000, `${tookMs} ms`);
     await cluster.patch(namespace, { canaryWeight: 100 });
     await cluster.ready(watch);
   });
 
-  it('slows down and says so when another controller undoes each repair, and continues once it gives up', async () => {
-    await quiet();
+  it('reports RepairLoop and delays its repairs when another controller reverts them, and repairs after it stops', async () => {
+    await awaitNoWrites();
     const live = await ownedOf(cluster, VirtualServiceKind, namespace);
     const { name } = live.metadata;
-    const fight = { spec: { hosts: ['fought.example.com'] } };
-    let fighting = true;
+    const conflictingEdit = { spec: { hosts: ['fought.example.com'] } };
+    let isConflicting = true;
     let rounds = 0;
     const other = (async () => {
-      while (fighting) {
+      while (isConflicting) {
         const now = await cluster.client.get(VirtualServiceKind, namespace, name);
         if ((now.spec as { hosts: string[] }).hosts[0] !== 'fought.example.com') {
           rounds += 1;
           const manager = { fieldManager: 'other-controller' };
-          await cluster.client.patch(VirtualServiceKind, namespace, name, fight, manager);
+          await cluster.client.patch(VirtualServiceKind, namespace, name, conflictingEdit, manager);
         }
         await new Promise((resolve) => setTimeout(resolve, 20));
       }
@@ -165,12 +167,12 @@ describe('the operator beside a PcfApi that is as it should be', function () {
       /other-controller reverts each repair of spec\.hosts.* of VirtualService api/,
     );
     const before = rounds;
-    await new Promise((resolve) => setTimeout(resolve, 3_000)); // time for many, were it not slowed down
-    fighting = false;
+    await new Promise((resolve) => setTimeout(resolve, 3_000)); // time for many repairs without the delay
+    isConflicting = false;
     await other;
     assert.ok(rounds - before <= 3, `${rounds - before} repairs in 3 s`);
     await eventually(
-      'the last word is ours',
+      'the route is repaired',
       async () => {
         const now = await cluster.client.get(VirtualServiceKind, namespace, name);
         return (now.spec as { hosts: string[] }).hosts[0] === `${namespace}.example.com`;
@@ -179,12 +181,12 @@ describe('the operator beside a PcfApi that is as it should be', function () {
     );
   });
 
-  it('is left as an older operator rendered it, until that is adopted', async () => {
+  it('does not change pods that an older operator version rendered until kubectl pcf adopt', async () => {
     const upgraded = await cluster.namespace('upgraded');
-    const seen = await cluster.create(upgraded);
-    await cluster.ready(seen);
+    const upgradedWatch = await cluster.create(upgraded);
+    await cluster.ready(upgradedWatch);
     await operator.stop();
-    // What an older operator would have left behind: other pods, and a record that says so.
+    // Simulates an older operator version: another pod template in the Deployment and the ControllerRevision.
     const { client } = cluster;
     const record = await ownedOf(cluster, ControllerRevisionKind, upgraded);
     const { name, labels, annotations, ownerReferences } = record.metadata;
@@ -210,12 +212,12 @@ describe('the operator beside a PcfApi that is as it should be', function () {
     await operator.restart();
     const reconciles = () =>
       metric(operator, /^controller_runtime_reconcile_total\{.*result="(success|requeue_after)"/);
-    await eventually('it has looked at all there is, twice', async () => (await reconciles()) >= 6);
+    await eventually('every PcfApi is reconciled twice', async () => (await reconciles()) >= 6);
     const deployment = await client.get(DeploymentKind, upgraded, name);
     assert.equal(
       (deployment.spec as typeof spec).template.spec.terminationGracePeriodSeconds,
       31,
-      'as it was rendered',
+      'the pod template is unchanged',
     );
     assert.deepEqual(await pods(), before, 'no pod is restarted');
     const at = ['api', '-n', upgraded];
@@ -224,9 +226,13 @@ describe('the operator beside a PcfApi that is as it should be', function () {
 
     const adopted = await kubectlPcf(cluster.sandbox, ['adopt', ...at]);
     assert.match(adopted.out, /delivers api-\w+ again with the current pod template/, adopted.problems);
-    await seen.until('another revision', (api) => (api?.status?.stableRevision ?? name) !== name, 30_000);
-    await cluster.ready(seen);
-    const { stableRevision = '' } = seen.now()?.status ?? {};
+    await upgradedWatch.until(
+      'another revision',
+      (api) => (api?.status?.stableRevision ?? name) !== name,
+      30_000,
+    );
+    await cluster.ready(upgradedWatch);
+    const { stableRevision = '' } = upgradedWatch.now()?.status ?? {};
     const fresh = await client.get(DeploymentKind, upgraded, stableRevision);
     assert.equal((fresh.spec as typeof spec).template.spec.terminationGracePeriodSeconds, 45);
     assert.doesNotMatch(
@@ -239,6 +245,10 @@ describe('the operator beside a PcfApi that is as it should be', function () {
     );
     const undone = await kubectlPcf(cluster.sandbox, ['undo', ...at]);
     assert.match(undone.out, /rolls back to revision 1, \S+:1\.0\.0\n$/, undone.problems);
-    await seen.until('as before', (api) => api?.status?.stableRevision === name, 30_000);
+    await upgradedWatch.until(
+      'the previous revision is stable again',
+      (api) => api?.status?.stableRevision === name,
+      30_000,
+    );
   });
 });

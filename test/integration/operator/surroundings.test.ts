@@ -28,7 +28,7 @@ interface Condition {
   message: string;
 }
 
-describe('what stands around the pods', function () {
+describe('a PcfApi with supporting objects', function () {
   this.timeout(90_000);
   let sandbox: Sandbox;
 
@@ -42,7 +42,7 @@ describe('what stands around the pods', function () {
   const degraded = (api: TestApi, reason: string) =>
     eventually(`Degraded ${reason}`, () => condition(api, 'Degraded')?.reason === reason);
 
-  it('comes with what the spec asks for, and goes when that is switched off', async () => {
+  it('has the objects that the spec enables, and deletes them when they are disabled', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'around'), {
       replicas: 2,
       traffic: { hosts: ['around.example.com'], ingress: {} },
@@ -57,7 +57,7 @@ describe('what stands around the pods', function () {
       VerticalPodAutoscalerKind,
       ServiceMonitorKind,
     ];
-    for (const kind of kinds) assert.ok(await api.get(kind), `${kind.kind} is there`);
+    for (const kind of kinds) assert.ok(await api.get(kind), `${kind.kind} exists`);
 
     await api.patch({
       traffic: { ingress: null },
@@ -66,12 +66,12 @@ describe('what stands around the pods', function () {
       network: { policy: false },
       availability: { podDisruptionBudget: { enabled: false } },
     });
-    for (const kind of kinds) await eventually(`${kind.kind} is gone`, async () => !(await api.get(kind)));
+    for (const kind of kinds) await eventually(`${kind.kind} is deleted`, async () => !(await api.get(kind)));
     await api.ready();
     await api.remove();
   });
 
-  it('keeps the pods until the Ingress is gone, when it is deleted', async () => {
+  it('deletes its pods only after its Ingress is deleted', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'leaving'), {
       traffic: { hosts: ['leaving.example.com'], ingress: {} },
     });
@@ -81,18 +81,18 @@ describe('what stands around the pods', function () {
       client.patch(IngressKind, api.namespace, api.name, { metadata: { finalizers } });
     await hold(['example.com/load-balancer']);
     await client.delete(PcfApiKind, api.namespace, api.name);
-    await eventually('the Ingress leaves', async () => {
+    await eventually('the Ingress is being deleted', async () => {
       const ingress = await api.get(IngressKind);
       return ingress?.metadata.deletionTimestamp !== undefined;
     });
     const [deployment] = await api.owned(DeploymentKind);
-    assert.ok(deployment && !deployment.metadata.deletionTimestamp, 'the pods serve on');
+    assert.ok(deployment && !deployment.metadata.deletionTimestamp, 'the pods still serve');
     await hold([]);
-    await api.watch.until('gone', (seen) => seen === undefined);
+    await api.watch.until('the PcfApi is deleted', (view) => view === undefined);
     await api.watch.stop();
   });
 
-  it('lets the autoscaler of production scale the PcfApi itself', async () => {
+  it('is scaled by its HorizontalPodAutoscaler in production', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'hpa'), {
       environment: 'production',
       replicas: undefined,
@@ -116,27 +116,36 @@ describe('what stands around the pods', function () {
     await api.ready();
 
     await sandbox.parts.kubectl.run(['scale', 'pcf', api.name, '-n', api.namespace, '--replicas=4']);
-    await api.watch.until('4 replicas', (seen) => seen?.status?.replicas === 4);
+    await api.watch.until('4 replicas', (view) => view?.status?.replicas === 4);
     await api.remove();
   });
 
-  it('makes way for an autoscaler of somebody else', async () => {
+  it('deletes its HorizontalPodAutoscaler while another autoscaler targets it', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'autoscale'), {
       autoscaling: { horizontal: { maxReplicas: 4 } },
       replicas: undefined,
     });
-    await eventually('ours is there', async () => (await api.get(HorizontalPodAutoscalerKind)) !== undefined);
+    await eventually(
+      'the autoscaler of the operator exists',
+      async () => (await api.get(HorizontalPodAutoscalerKind)) !== undefined,
+    );
     const args = ['autoscale', 'pcf', api.name, '-n', api.namespace, '--name=theirs', '--max=5'];
     await sandbox.parts.kubectl.run(args);
     await degraded(api, 'AutoscalerConflict');
-    await eventually('ours is gone', async () => !(await api.get(HorizontalPodAutoscalerKind)));
+    await eventually(
+      'the autoscaler of the operator is deleted',
+      async () => !(await api.get(HorizontalPodAutoscalerKind)),
+    );
     await sandbox.parts.client.delete(HorizontalPodAutoscalerKind, api.namespace, 'theirs');
     await degraded(api, 'AsExpected');
-    await eventually('ours is back', async () => (await api.get(HorizontalPodAutoscalerKind)) !== undefined);
+    await eventually(
+      'the autoscaler of the operator is recreated',
+      async () => (await api.get(HorizontalPodAutoscalerKind)) !== undefined,
+    );
     await api.remove();
   });
 
-  it('names a kind that the cluster lacks, serves all the same, and makes it once it is installed', async () => {
+  it('reports a missing CRD, remains Ready, and creates the object once the CRD is installed', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'lacks'));
     await api.ready();
     const crd = 'verticalpodautoscalers.autoscaling.k8s.io';
@@ -156,7 +165,7 @@ describe('what stands around the pods', function () {
     await api.remove();
   });
 
-  it('says when the connections do not go round', async () => {
+  it('reports when the connections of all pods exceed database.maxConnections', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'budget'), {
       database: { secretRef: { name: 'pcf-api-secrets' }, maxConnections: 10 },
     });
@@ -171,7 +180,7 @@ describe('what stands around the pods', function () {
     await api.remove();
   });
 
-  it('makes an ExternalSecret for each Secret, and waits for what it brings', async () => {
+  it('creates one ExternalSecret per Secret, and waits for the Secret', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'external'), {
       database: { secretRef: { name: 'from-vault', key: 'url' } },
       secrets: { provider: 'ExternalSecrets', store: { name: 'vault' }, path: 'pcf-api' },
@@ -186,7 +195,7 @@ describe('what stands around the pods', function () {
     await api.remove();
   });
 
-  it('delivers a changed Secret as a new revision when it is to, and nothing when only a label changed', async () => {
+  it('delivers a changed Secret as a new revision with onChange Rollout, unless only a label changed', async () => {
     const namespace = await newTenant(sandbox, 'rollout');
     const api = await TestApi.create(sandbox, namespace, {
       canaryWeight: 0,
@@ -201,23 +210,23 @@ describe('what stands around the pods', function () {
 
     await client.patch(SecretKind, namespace, 'words', { metadata: { labels: { a: 'b' } } });
     await client.patch(SecretKind, namespace, 'words', { stringData: { greeting: 'good day' } });
-    await api.watch.until('a canary', (seen) => seen?.status?.phase === 'Canary');
+    await api.watch.until('the phase is Canary', (view) => view?.status?.phase === 'Canary');
     assert.notEqual(api.status.updateRevision, first);
-    assert.equal((await api.owned(ConfigMapKind)).length, 2, 'the label made no revision of its own');
+    assert.equal((await api.owned(ConfigMapKind)).length, 2, 'the change of the label created no revision');
 
     await client.delete(SecretKind, namespace, 'words');
     await api.reason('SecretMissing');
     assert.ok(
       api.status.updateRevision && api.status.updateRevision !== first,
-      'a missing Secret calls nothing off',
+      'a missing Secret does not cancel the delivery',
     );
     await client.create(SecretKind, { ...words, stringData: { greeting: 'hello' } });
     await api.ready();
-    assert.equal(api.status.stableRevision, first, 'the old words are the old revision');
+    assert.equal(api.status.stableRevision, first, 'the previous content restores the previous revision');
     await api.remove();
   });
 
-  it('lets running pods take new credentials from a changed Secret, without a restart', async () => {
+  it('reconnects with new credentials from a changed Secret without a restart of its pods', async () => {
     const namespace = await newTenant(sandbox, 'rotate');
     const database = new pg.Client({ connectionString: sandbox.postgres.url(namespace) });
     await database.connect();
@@ -244,7 +253,7 @@ describe('what stands around the pods', function () {
       assert.equal(await users(), 'rotated_1');
       await rotateTo('rotated_2');
       await eventually('the new role is used', async () => (await users()).includes('rotated_2'), 30_000);
-      // The old one is taken away, as a rotation ends: what still holds a connection of it has to come back.
+      // A rotation revokes the old role at its end: remaining connections of it must reconnect.
       await database.query('ALTER ROLE rotated_1 NOLOGIN');
       await database.query(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'rotated_1'",
@@ -264,7 +273,7 @@ describe('what stands around the pods', function () {
     }
   });
 
-  it('is not fought over by GitOps that applies the same again and again', async () => {
+  it('has no write conflict with GitOps that applies the same manifest repeatedly', async () => {
     const namespace = await newTenant(sandbox, 'gitops');
     const api = await TestApi.create(sandbox, namespace, { replicas: 1, image: image('1.0.0') });
     await api.ready();
@@ -276,9 +285,9 @@ describe('what stands around the pods', function () {
       spec: (await client.get(PcfApiKind, namespace, api.name)).spec,
     };
     const version = async () => (await client.get(PcfApiKind, namespace, api.name)).metadata.resourceVersion;
-    for (const how of [['--server-side', '--field-manager=flux', '--force-conflicts'], []]) {
-      const apply = () => kubectl.apply(JSON.stringify(manifest), ...how);
-      await apply(); // takes the fields over, once
+    for (const args of [['--server-side', '--field-manager=flux', '--force-conflicts'], []]) {
+      const apply = () => kubectl.apply(JSON.stringify(manifest), ...args);
+      await apply(); // takes over the ownership of the fields
       await eventually('the edit is reported', async () => {
         const { metadata } = await client.get(PcfApiKind, namespace, api.name);
         return api.status.observedGeneration === metadata.generation;

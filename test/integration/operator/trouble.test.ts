@@ -21,7 +21,7 @@ const CrdKind: ResourceType = {
   namespaced: false,
 };
 
-describe('when something is wrong, the operator', () => {
+describe('the operator with a faulty environment or spec', () => {
   let sandbox: Sandbox;
 
   before(async function () {
@@ -29,7 +29,7 @@ describe('when something is wrong, the operator', () => {
     sandbox = await sharedSandbox();
   });
 
-  it('waits for a Secret, says which, starts nothing, and continues within a second of its coming', async () => {
+  it('reports a missing Secret, starts no pod, and continues within 1 s after the Secret is complete', async () => {
     const namespace = await newTenant(sandbox, 'secret');
     const { client } = sandbox.parts;
     const secret = await client.get(SecretKind, namespace, 'pcf-api-secrets');
@@ -53,18 +53,21 @@ describe('when something is wrong, the operator', () => {
       api.message().includes('has no key "database-url"'),
     );
 
-    const healedFrom = performance.now();
+    const completedAt = performance.now();
     await client.patch(SecretKind, namespace, 'pcf-api-secrets', { data: { 'database-url': url } });
-    await api.watch.until('past the Secret', (view) => view?.status?.reason !== 'SecretMissing');
+    await api.watch.until(
+      'the Secret is no longer missing',
+      (view) => view?.status?.reason !== 'SecretMissing',
+    );
     assert.ok(
-      performance.now() - healedFrom < 1_000,
-      `it took ${Math.round(performance.now() - healedFrom)} ms`,
+      performance.now() - completedAt < 1_000,
+      `it took ${Math.round(performance.now() - completedAt)} ms`,
     );
     await api.ready();
     await api.remove();
   }).timeout(90_000);
 
-  it('reports why no pod can be created, of a Job and of a Deployment, and continues once it can', async () => {
+  it('reports why pods of a Job or Deployment cannot be created, and continues once they can', async () => {
     const namespace = await newTenant(sandbox, 'quota');
     const { kubectl, client } = sandbox.parts;
     const allow = (pods: number) =>
@@ -103,7 +106,7 @@ describe('when something is wrong, the operator', () => {
     await api.remove();
   }).timeout(180_000);
 
-  it('names a setting that the API does not know, and starts no pod', async () => {
+  it('reports an unknown setting of the API, and starts no pod', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'config'), {
       config: { logging: { levle: 'debug' } },
     });
@@ -116,7 +119,7 @@ describe('when something is wrong, the operator', () => {
     await api.remove();
   }).timeout(90_000);
 
-  it('leaves the old revision alone when a migration fails, and says what PostgreSQL said', async () => {
+  it('does not change the stable revision when a migration fails, and reports the PostgreSQL error', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'migration'));
     await api.ready();
     const before = (await api.owned(DeploymentKind)).map(({ metadata }) => metadata.uid);
@@ -133,7 +136,7 @@ describe('when something is wrong, the operator', () => {
     await api.remove();
   }).timeout(90_000);
 
-  it('says that the traffic provider is not installed, and continues once it is', async () => {
+  it('reports a traffic provider that is not installed, and continues once it is installed', async () => {
     const { client } = sandbox.parts;
     const name = 'httproutes.gateway.networking.k8s.io';
     await client.delete(CrdKind, undefined, name);
@@ -143,7 +146,7 @@ describe('when something is wrong, the operator', () => {
       hosts: [`${namespace}.example.com`],
       gateways: ['gateways/public'],
     };
-    // The operator learns of it when its watch ends, or at its next try.
+    // The operator detects the missing CRD when its watch is closed, or at its next request.
     const api = await TestApi.create(sandbox, namespace, { traffic });
     await api.reason('TrafficProviderMissing');
     assert.match(api.message(), /the cluster has no HTTPRoute/);
@@ -156,7 +159,7 @@ describe('when something is wrong, the operator', () => {
     await api.remove();
   }).timeout(120_000);
 
-  it('gives an image that is never ready no traffic', async () => {
+  it('routes no traffic to an image that is never ready', async () => {
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'broken'));
     await api.ready();
     await api.patch({ image: image('never-ready'), canaryWeight: 100 });
@@ -169,7 +172,7 @@ describe('when something is wrong, the operator', () => {
     await api.remove();
   }).timeout(90_000);
 
-  it("refuses to take over an object of the same name that is somebody else's", async () => {
+  it('does not take over an existing object of the same name that it does not own', async () => {
     const namespace = await newTenant(sandbox, 'taken');
     const service = {
       apiVersion: 'v1',
