@@ -197,10 +197,7 @@ export async function takeRouteBack(api: TestApi): Promise<void> {
   const { namespace, name, sandbox } = api;
   const hosts = [`${namespace}.example.com`];
   await api.patch({ traffic: { routeRef: null, hosts, gateways: ['istio-system/public'] } });
-  await eventually(
-    'our route exists',
-    async () => (await api.get(VirtualServiceKind, name)) !== undefined,
-  );
+  await eventually('our route exists', async () => (await api.get(VirtualServiceKind, name)) !== undefined);
   await sandbox.parts.client.delete(VirtualServiceKind, namespace, USER_ROUTE).catch(() => {});
 }
 

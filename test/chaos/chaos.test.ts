@@ -71,7 +71,11 @@ describe('chaos', function () {
 
   it(`${ROUNDS * KINDS_OF_ACTION} random edits, faulty versions, kills and rejected writes (seed ${SEED}) fail no request and violate no guarantee`, async () => {
     const history = actions(SEED, ROUNDS);
-    assert.equal(new Set(history.map(({ kind }) => kind)).size, KINDS_OF_ACTION, 'each kind of action is executed');
+    assert.equal(
+      new Set(history.map(({ kind }) => kind)).size,
+      KINDS_OF_ACTION,
+      'each kind of action is executed',
+    );
     for (const { what, act, pauseMs } of history) {
       recordAction(what);
       await act(world).catch((error: unknown) => Promise.reject(new Error(withLog(error))));
@@ -95,8 +99,8 @@ describe('chaos', function () {
       const isDone = phase === 'Ready' && stableImage === image('1.1.0') && !updateRevision;
       return isDone && watchdog.serving().length === 2;
     };
-    await eventually('the PcfApi is Ready with the desired version and replicas', hasSettled, 60_000).catch((error: unknown) =>
-      Promise.reject(new Error(withLog(error))),
+    await eventually('the PcfApi is Ready with the desired version and replicas', hasSettled, 60_000).catch(
+      (error: unknown) => Promise.reject(new Error(withLog(error))),
     );
     await assertAgreement(api);
     assertNoFailures();

@@ -42,17 +42,25 @@ async function walkSteps(api: TestApi, load: Load, byHeader: Load): Promise<void
 async function mirror({ api, watchdog }: World, load: Load, byHeader: Load): Promise<void> {
   await api.patch({ canaryWeight: 0, strategy: { canary: { mirror: 50 } } });
   await weightInEffect(api, 0);
-  await api.watch.until('mirroring is in effect', () => watchdog.rules().some(({ mirrors = [] }) => mirrors.length > 0));
+  await api.watch.until('mirroring is in effect', () =>
+    watchdog.rules().some(({ mirrors = [] }) => mirrors.length > 0),
+  );
   const { updateRevision } = api.status;
   // The canary had two pods at weight 80.
-  await eventually('the canary has one pod for the mirrored requests', () => watchdog.serving(updateRevision).length === 1);
+  await eventually(
+    'the canary has one pod for the mirrored requests',
+    () => watchdog.serving(updateRevision).length === 1,
+  );
   const canaries = watchdog.ready(updateRevision).map(({ status }) => (status as { podIP: string }).podIP);
   const before = await operations(api, canaries);
   const [all, withHeader] = await Promise.all([load.sample(2_000), byHeader.sample(2_000)]);
   const copies = (await operations(api, canaries)) - before - count(withHeader);
   assert.deepEqual(Object.keys(all.served), [OLD]);
   const share = copies / count(all);
-  assert.ok(share > 0.25 && share < 0.75, `${copies} copies of ${count(all)} requests; the mirror percentage is 50`);
+  assert.ok(
+    share > 0.25 && share < 0.75,
+    `${copies} copies of ${count(all)} requests; the mirror percentage is 50`,
+  );
   await api.patch({ canaryWeight: null, strategy: { canary: { mirror: null } } });
   await weightInEffect(api, 50);
 }
@@ -78,7 +86,10 @@ async function roll({ api, watchdog }: World, load: Load): Promise<void> {
   });
   const { served } = await load.sampleUntil(rolled);
   assert.equal(watchdog.fewestReady, 2, 'never fewer pods than replicas');
-  assert.ok((served[OLD] ?? 0) > 0 && (served[NEW] ?? 0) > 0, `both versions served requests: ${JSON.stringify(served)}`);
+  assert.ok(
+    (served[OLD] ?? 0) > 0 && (served[NEW] ?? 0) > 0,
+    `both versions served requests: ${JSON.stringify(served)}`,
+  );
 }
 
 function weightInEffect(api: TestApi, weight: number): Promise<void> {

@@ -38,7 +38,8 @@ export function admitted(): string[] {
   const lines = readFileSync('.dockerignore', 'utf8').split('\n');
   const [everything, ...rest] = lines.filter((line) => line && !line.startsWith('#'));
   const plain = rest.every((line) => /^![\w./-]+$/.test(line));
-  if (everything !== '*' || !plain) throw new Error('.dockerignore must contain "*" and then lines such as "!folder"');
+  if (everything !== '*' || !plain)
+    throw new Error('.dockerignore must contain "*" and then lines such as "!folder"');
   return rest.map((line) => line.slice(1));
 }
 

@@ -99,9 +99,7 @@ export class TestPrometheus {
 export async function startPrometheus(options: PrometheusOptions): Promise<TestPrometheus | undefined> {
   const program = systemProgram('prometheus');
   if (!program) {
-    console.warn(
-      'Prometheus tests are skipped: prometheus is not on PATH and could not be installed',
-    );
+    console.warn('Prometheus tests are skipped: prometheus is not on PATH and could not be installed');
     return undefined;
   }
   const server = await TestPrometheus.create(program, options);

@@ -356,7 +356,11 @@ describe('analysis on a real control plane', function () {
         withMetric({ min: 1 }),
         /exactly one of successRate, latency, query, webhook and job/,
       ],
-      ['a metric with two sources', withMetric({ query: 'a', job: {}, min: 1 }), /exactly one of successRate/],
+      [
+        'a metric with two sources',
+        withMetric({ query: 'a', job: {}, min: 1 }),
+        /exactly one of successRate/,
+      ],
       ['a metric without a bound', withMetric({ query: 'a' }), /give a bound: min, max or compareWithStable/],
       ['a percentage for a rate', withMetric({ successRate: {}, min: 99 }), /99 % is 0\.99/],
       ['an empty range', withMetric({ query: 'a', min: 2, max: 1 }), /min must not be more than max/],
@@ -408,7 +412,11 @@ describe('analysis on a real control plane', function () {
         withTarget({ auth: { bearerSecretRef: { name: 'p' }, basicSecretRef: { name: 'p' } } }),
         /give either bearerSecretRef or basicSecretRef/,
       ],
-      ['two metrics with the same name', { analysis: { prometheus, metrics: [rate, rate] } }, /Duplicate value/],
+      [
+        'two metrics with the same name',
+        { analysis: { prometheus, metrics: [rate, rate] } },
+        /Duplicate value/,
+      ],
       [
         'a Grafana without TLS',
         { notifications: { grafana: { ...grafana, url: 'http://grafana' } } },

@@ -277,7 +277,10 @@ describe('PrometheusProvider with a real Prometheus', function () {
       const tls = { caSecretRef: { name: 'ca' } };
       assert.equal((await measureWith('login', tls)).outcome, 'Success');
       await assert.rejects(measureWith('wrong', tls), /status 401/);
-      await assert.rejects(measureWith('login', undefined), /its certificate is not trusted: set tls.caSecretRef/);
+      await assert.rejects(
+        measureWith('login', undefined),
+        /its certificate is not trusted: set tls.caSecretRef/,
+      );
     });
   });
 });

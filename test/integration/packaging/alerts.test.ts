@@ -344,7 +344,11 @@ describe('Prometheus alert rules', function () {
     const { fires, quiet, andFires = [], andQuiet = [], labels: own, says, at = '45m' } = cases[alert]!;
     it(`${alert} fires with rendered annotations, and does not fire for similar series`, () => {
       const exp_annotations = { ...annotations, ...says };
-      assert.doesNotMatch(Object.values(exp_annotations).join(), /\{\{/, 'the test case contains rendered annotations');
+      assert.doesNotMatch(
+        Object.values(exp_annotations).join(),
+        /\{\{/,
+        'the test case contains rendered annotations',
+      );
       const alarm = { exp_labels: { ...own, ...labels }, exp_annotations };
       for (const given of [fires, ...andFires]) check(alert, given, at, [alarm]);
       for (const given of [quiet, ...andQuiet]) check(alert, given, at, []);

@@ -232,7 +232,10 @@ describe('resource cache with disruptions of a real API server', function () {
     controller.queue.add('contended');
     controller.start();
     const data = async () => (await client.get(ConfigMapKind, namespace, 'contended')).data;
-    await eventually('the patch is applied', async () => JSON.stringify(await data())?.includes('ours') ?? false);
+    await eventually(
+      'the patch is applied',
+      async () => JSON.stringify(await data())?.includes('ours') ?? false,
+    );
     assert.deepEqual([await data(), conflicts > 0], [{ theirs: '1', ours: '1' }, true]);
     await controller.stop();
   });

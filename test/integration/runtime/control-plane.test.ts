@@ -99,7 +99,10 @@ describe('operator runtime on a real control plane', () => {
     assert.equal(keys(), 'scope-a/early scope-b/early');
     for (const name of namespaces) await client.create(ConfigMapKind, object('late', name));
     await client.delete(ConfigMapKind, 'scope-a', 'early');
-    await eventually('changes in both namespaces are cached', () => keys() === 'scope-a/late scope-b/early scope-b/late');
+    await eventually(
+      'changes in both namespaces are cached',
+      () => keys() === 'scope-a/late scope-b/early scope-b/late',
+    );
     cache.noteWrite({
       ...object('written', 'scope-c'),
       metadata: { ...object('x', 'scope-c').metadata, resourceVersion: '999999999' },
@@ -176,7 +179,13 @@ describe('operator runtime on a real control plane', () => {
         { spec: { http: [{ ...rule('a'), fault: { delay: '1s' } }, rule('b')] } },
         /^spec\.http$/,
       ],
-      ['changed ports', ServiceKind, 'api', { spec: { ports: [{ port: 81, name: 'other' }] } }, /^spec\.ports$/],
+      [
+        'changed ports',
+        ServiceKind,
+        'api',
+        { spec: { ports: [{ port: 81, name: 'other' }] } },
+        /^spec\.ports$/,
+      ],
     ];
     for (const [what, type, name, patch, field] of edits) {
       it(`detects ${what} in a ${type.kind}, names the field manager, and restores the object`, async () => {

@@ -31,7 +31,10 @@ describe('resource cache with disruptions of the API server', () => {
       t.server.staleList = { version: 0, items: [] }; // a list from the API server's watch cache may return this
       const startedAt = performance.now();
       await Promise.all([t.cache.renew(), t.cache.renew()]);
-      assert.ok(performance.now() - startedAt < timing.silenceMs / 2, 'renew() does not wait for the silence timeout');
+      assert.ok(
+        performance.now() - startedAt < timing.silenceMs / 2,
+        'renew() does not wait for the silence timeout',
+      );
       assert.deepEqual([t.value('a'), t.names()], [7, ['a']]);
       t.server.put(thing('c'));
       await until('the watch delivers events again', () => t.names().includes('c'));

@@ -33,7 +33,8 @@ describe('processes of a sandbox', function () {
   }
 
   /** Four processes of Kubernetes, PostgreSQL and the operator. */
-  const awaitOperator = () => eventually('the sandbox runs its operator', () => processes().length >= 6, START_TIMEOUT_MS);
+  const awaitOperator = () =>
+    eventually('the sandbox runs its operator', () => processes().length >= 6, START_TIMEOUT_MS);
 
   it('are killed by the next start after a crash, but not while their owner is alive', async () => {
     await awaitOperator();

@@ -175,7 +175,9 @@ describe('process node on a real control plane', function () {
       args: ['serve'],
       env: [{ name: 'FILES', valueFrom: { secretKeyRef: { name: 'late', key: 'files' } } }],
     });
-    await eventually('the container is waiting', async () => Boolean((await main('wants-secret'))?.state.waiting));
+    await eventually('the container is waiting', async () =>
+      Boolean((await main('wants-secret'))?.state.waiting),
+    );
     assert.deepEqual((await main('wants-secret'))?.state.waiting, {
       reason: 'CreateContainerConfigError',
       message: 'secret "late" not found',
@@ -189,7 +191,11 @@ describe('process node on a real control plane', function () {
       NAMESPACE,
       '--from-literal=files=/x',
     ]);
-    await eventually('the container runs', async () => Boolean((await main('wants-secret'))?.state.running), 2_000);
+    await eventually(
+      'the container runs',
+      async () => Boolean((await main('wants-secret'))?.state.running),
+      2_000,
+    );
   });
 
   it('waits for a missing image', async () => {
@@ -203,7 +209,11 @@ describe('process node on a real control plane', function () {
       async () => (await main('wants-image'))?.state.waiting?.reason === 'ImagePullBackOff',
     );
     cpSync(imageFolder, join(imageFolder, '..', '2'), { recursive: true });
-    await eventually('the container runs', async () => Boolean((await main('wants-image'))?.state.running), 2_000);
+    await eventually(
+      'the container runs',
+      async () => Boolean((await main('wants-image'))?.state.running),
+      2_000,
+    );
   });
 
   it('sets readiness and restarts containers according to probes', async () => {
@@ -231,7 +241,10 @@ describe('process node on a real control plane', function () {
     await eventually('the pod is not ready', async () => !(await isReady('probed')));
     assert.equal((await main('probed'))?.restartCount, 0);
     writeFileSync(join(files, 'dead'), '');
-    await eventually('the container is restarted', async () => ((await main('probed'))?.restartCount ?? 0) >= 1);
+    await eventually(
+      'the container is restarted',
+      async () => ((await main('probed'))?.restartCount ?? 0) >= 1,
+    );
     assert.equal((await main('probed'))?.lastState.terminated?.reason, 'Completed');
   });
 
