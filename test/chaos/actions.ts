@@ -1,4 +1,4 @@
-/** Actions on a PcfApi and its cluster. Each round executes every kind of action once, in an order that a seed determines. */
+/** Actions on a PcfApi and its cluster. Each round executes every kind once, in an order that the seed sets. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { abort, type Action as Command, promote, retry, undo } from '../../cli/actions.js';
@@ -98,13 +98,13 @@ const crashed = fc.nat(20).map((index) => ({
 }));
 
 /** Edits the operator's route with another field manager. */
-async function meddle({ sandbox, namespace, name }: TestApi): Promise<void> {
+async function editRoute({ sandbox, namespace, name }: TestApi): Promise<void> {
   const patch = { spec: { hosts: [`${namespace}.example.com`, 'elsewhere.example.com'] } };
   const { client } = sandbox.parts;
   await client.patch(VirtualServiceKind, namespace, name, patch, { fieldManager: 'meddler' }).catch(() => {});
 }
 
-const routeEdited = card('another field manager edits the route', ({ api }) => meddle(api));
+const routeEdited = card('another field manager edits the route', ({ api }) => editRoute(api));
 
 async function addPod({ sandbox, namespace }: TestApi, deployment: string): Promise<void> {
   const { client } = sandbox.parts;
@@ -121,7 +121,7 @@ async function addPod({ sandbox, namespace }: TestApi, deployment: string): Prom
 
 /** An edit that requires a write while RBAC forbids it. */
 const refused = (what: string, resource: string, act: (world: World) => Promise<unknown>) =>
-  card(`the API server refuses ${what} for a while`, (world) =>
+  card(`the API server rejects writes of ${what} for a while`, (world) =>
     world.watchdog.excuse(() =>
       withoutWrites(world.api, resource, async () => {
         await act(world);
@@ -193,7 +193,7 @@ const userRouteTakesOver = card("the route becomes the user's own", async ({ api
 });
 
 /** Restores our route and deletes the user's route. The chaos test also finishes with this. */
-export async function takeRouteBack(api: TestApi): Promise<void> {
+export async function restoreOwnRoute(api: TestApi): Promise<void> {
   const { namespace, name, sandbox } = api;
   const hosts = [`${namespace}.example.com`];
   await api.patch({ traffic: { routeRef: null, hosts, gateways: ['istio-system/public'] } });
@@ -201,7 +201,7 @@ export async function takeRouteBack(api: TestApi): Promise<void> {
   await sandbox.parts.client.delete(VirtualServiceKind, namespace, USER_ROUTE).catch(() => {});
 }
 
-const ourRouteTakesOver = card('the route becomes one of ours', ({ api }) => takeRouteBack(api));
+const ourRouteTakesOver = card('the route becomes one of ours', ({ api }) => restoreOwnRoute(api));
 
 /** Reverts our fields in the user's route, and sets its owner's timeout. */
 async function applyUserRoute(api: TestApi, seconds: number): Promise<void> {
@@ -244,7 +244,7 @@ const DECK: readonly Card[] = [
   crashed,
   crashed,
   routeEdited,
-  refused('routes', 'virtualservices', ({ api }) => Promise.all([meddle(api), applyUserRoute(api, 45)])),
+  refused('routes', 'virtualservices', ({ api }) => Promise.all([editRoute(api), applyUserRoute(api, 45)])),
   refused('Deployments', 'deployments', async ({ api, watchdog }) => {
     const [deployment] = watchdog.deployments();
     if (deployment) await addPod(api, deployment.metadata.name).catch(() => {});

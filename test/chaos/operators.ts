@@ -1,4 +1,4 @@
-/** Two operators with leader election, in place of the operator of the shared sandbox. Exited ones are restarted, as in a cluster. */
+/** Two operators with leader election, which replace the shared sandbox's operator and restart after exits. */
 import { request } from 'undici';
 import { OperatorProcess } from '../../sandbox/operator-process.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';

@@ -18,13 +18,13 @@ function sandbox(...args: string[]): Promise<{ code: number | null; output: stri
 }
 
 describe('sandbox --story', () => {
-  it('installation, live traffic, a delivery, a faulty image and an undo complete without a failed request', async () => {
+  it('installation, delivery, faulty image and rollback complete without a failed request', async () => {
     const { code, output } = await sandbox('--story', '--state-dir', '.sandbox/story');
     assert.equal(code, 0, output);
     assert.match(output, /[1-9]\d* requests served, 0 failed/);
   }).timeout(START_TIMEOUT_MS);
 
-  it('migrations: expand, backfill, canary, undo during the soak, contract and a rejected undo complete without a failed request', async () => {
+  it('migrations: expand, backfill, canary, undo and contract complete without a failed request', async () => {
     const story = ['--story', 'migrations', '--rows', '100000'];
     const { code, output } = await sandbox(...story, '--state-dir', '.sandbox/story');
     assert.equal(code, 0, output);
@@ -35,7 +35,7 @@ describe('sandbox --story', () => {
     assert.match(output, /longest lock wait of a request: [1-9]\d* ms/);
   }).timeout(START_TIMEOUT_MS);
 
-  it('delivery: steps, undo, aborts by analysis, a live edit, a manual abort and blue-green complete without a failed request', async function () {
+  it('delivery: steps, undo, analysis, weight edit, abort and blue-green complete without a failed request', async function () {
     const isJudged = systemProgram('prometheus') !== undefined;
     if (!isJudged)
       console.warn('the story runs without analysis: prometheus is not on PATH and could not be installed');

@@ -1,4 +1,4 @@
-/** Shared by delivery scenarios: an API under load from three clients: through the gateway, the Service, and with the canary header. */
+/** Shared by delivery scenarios: an API with load through the gateway, the Service, and the canary header. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -263,7 +263,7 @@ export class FakeApiServer {
   private failInStream(response: ServerResponse, code: number): void {
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end(
-      `${JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code, message: 'told to' } })}\n`,
+      `${JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code, message: 'simulated error' } })}\n`,
     );
   }
 
@@ -290,5 +290,5 @@ function reply(response: ServerResponse, status: number, body: unknown): void {
 
 function refuse(response: ServerResponse, code: number, retryAfterSeconds?: number): void {
   if (retryAfterSeconds !== undefined) response.setHeader('retry-after', String(retryAfterSeconds));
-  reply(response, code, { kind: 'Status', code, reason: 'Told', message: `the fake server says ${code}` });
+  reply(response, code, { kind: 'Status', code, reason: 'Simulated', message: `simulated status ${code}` });
 }

@@ -31,17 +31,17 @@ function ratio(times: Times, floor: Times): string {
 
 export function print(row: Measured): void {
   const { objects, load, peer, restart } = row;
-  const beside = (text: string | undefined) => (text === undefined ? '' : `   Argo Rollouts ${text}`);
+  const withPeer = (text: string | undefined) => (text === undefined ? '' : `   Argo Rollouts ${text}`);
   console.log(`
 ${objects} PcfApis (load average ${load.toFixed(1)})
-  created -> all Ready          ${row.created.toFixed(1)} s${beside(peer?.created.toFixed(1))}
-  new revision at weight 10     ${row.delivered.toFixed(1)} s${beside(peer?.delivered.toFixed(1))}
-  edit -> VirtualService        ${spread(row.edits)} ms (p50 / p99)${beside(peer && spread(peer.edits))}
+  created -> all Ready          ${row.created.toFixed(1)} s${withPeer(peer?.created.toFixed(1))}
+  new revision at weight 10     ${row.delivered.toFixed(1)} s${withPeer(peer?.delivered.toFixed(1))}
+  edit -> VirtualService        ${spread(row.edits)} ms (p50 / p99)${withPeer(peer && spread(peer.edits))}
   floor                         ${spread(row.floor)} ms
-  ratio                         ${ratio(row.edits, row.floor)}${beside(peer && ratio(peer.edits, row.floor))}
-  edit that needs another pod   ${spread(row.scaled)} ms${beside(peer && spread(peer.scaled))}
+  ratio                         ${ratio(row.edits, row.floor)}${withPeer(peer && ratio(peer.edits, row.floor))}
+  edit that needs another pod   ${spread(row.scaled)} ms${withPeer(peer && spread(peer.scaled))}
   memory after the edits        ${row.working} MB
-  restart -> all reconciled     ${restart.seconds.toFixed(2)} s, ${restart.writes} writes, RSS ${restart.megabytes} MB${beside(peer?.restarted.toFixed(2))}`);
+  restart -> all reconciled     ${restart.seconds.toFixed(2)} s, ${restart.writes} writes, RSS ${restart.megabytes} MB${withPeer(peer?.restarted.toFixed(2))}`);
 }
 
 /** A Markdown table, with Argo Rollouts in brackets. */

@@ -1,4 +1,4 @@
-/** Time from the edit of a weight to the change of the VirtualService, and its floor: a loop that only watches and patches. */
+/** Time from a weight edit to the VirtualService change, and its floor: a loop that watches and patches. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PcfApiKind, VirtualServiceKind } from '../../../operator/resources/kinds.js';
 import type { ResourceCache } from '../../../operator/runtime/resource-cache.js';

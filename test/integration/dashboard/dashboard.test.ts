@@ -90,7 +90,10 @@ describe('kubectl pcf dashboard', function () {
     await api.ready();
     dashboard = await Dashboard.start(sandbox, ['-n', api.namespace]);
     await api.patch({ image: image('1.1.0') });
-    await api.watch.until('a canary at its pause', (seen) => seen?.status?.traffic?.effectiveWeight === 25);
+    await api.watch.until(
+      'the canary pauses at weight 25',
+      (view) => view?.status?.traffic?.effectiveWeight === 25,
+    );
     context = await browser.newContext({ viewport: { width: 1360, height: 1000 }, colorScheme: 'light' });
     page = await context.newPage();
     page.on('request', (request) => {

@@ -149,11 +149,11 @@ describe('resource cache with disruptions of a real API server', function () {
     await sandbox.parts.cluster.apiServer.kill();
     await sandbox.parts.cluster.restartApiServer();
     proxy.open();
-    const asked = requestsOf(far);
+    const requests = requestsOf(far);
     await eventually('the cache has caught up', () => names(cache).join() === 'comes,stays');
     assert.deepEqual(deleted, ['goes']);
     await sleep(1_000);
-    assert.ok(asked.length <= 8, `an expired version is not requested repeatedly: ${asked.join()}`);
+    assert.ok(requests.length <= 8, `an expired version is not requested repeatedly: ${requests.join()}`);
     assert.ok(codes.includes(410), `the watch received 410, in ${codes}`);
   });
 
@@ -176,11 +176,11 @@ describe('resource cache with disruptions of a real API server', function () {
     const suites = Array.from({ length: 15 }, (_, index) => `storm-${index}`);
     const caches = suites.map((suite) => watch({ labelSelector: `suite=${suite}` }, silent, { backoff }));
     await Promise.all(caches.map((cache) => cache.synced));
-    const asked = requestsOf(far);
+    const requests = requestsOf(far);
     const before = proxy.attempts;
     proxy.cut();
     await sleep(3_000);
-    const [during, dialled] = [asked.length, proxy.attempts - before];
+    const [during, dialled] = [requests.length, proxy.attempts - before];
     assert.ok(during >= caches.length, `${during} requests`);
     assert.ok(during <= 5 * caches.length, `${during} requests of ${caches.length} caches in 3 s`);
     assert.ok(dialled <= 5 * caches.length, `${dialled} connections`);
@@ -188,26 +188,26 @@ describe('resource cache with disruptions of a real API server', function () {
     await Promise.all(suites.map((suite) => create(suite, suite)));
     await eventually('each cache has caught up', () => caches.every((cache) => names(cache).length === 1));
     await sleep(1_000);
-    const after = asked.length - during;
+    const after = requests.length - during;
     assert.ok(after <= 2 * caches.length, `${after} requests of ${caches.length} caches to reconnect`);
     assert.ok(proxy.connections <= caches.length + 2, `${proxy.connections} connections`);
   });
 
   it('resumes from a bookmark when there were no other events', async () => {
-    const asked: string[] = [];
+    const versions: string[] = [];
     const original = far.watch.bind(far);
     far.watch = (type, options, signal) => {
-      if (options.resourceVersion) asked.push(options.resourceVersion);
+      if (options.resourceVersion) versions.push(options.resourceVersion);
       return original(type, options, signal);
     };
     // The API server sends a bookmark about two seconds before it ends a watch.
     const cache = watch({ labelSelector: 'suite=quiet' }, silent, { silenceMs: 30_000, watchSeconds: 5 });
     await cache.synced;
     const { metadata } = await create('elsewhere', 'another');
-    await eventually('the watch has restarted', () => asked.length > 0, 20_000);
+    await eventually('the watch has restarted', () => versions.length > 0, 20_000);
     assert.ok(
-      Number(asked[0]) >= Number(metadata.resourceVersion),
-      `the watch resumes from ${asked[0]}, before ${metadata.resourceVersion}`,
+      Number(versions[0]) >= Number(metadata.resourceVersion),
+      `the watch resumes from ${versions[0]}, before ${metadata.resourceVersion}`,
     );
   });
 
@@ -282,24 +282,24 @@ describe('resource cache with disruptions of a real API server', function () {
         failures += 1;
         throw new Error('it is always so');
       }
-      const { asked = '', done = '' } = (data ?? {}) as Record<string, string>;
-      if (asked !== done)
-        await client.patch(ConfigMapKind, namespace, metadata.name, { data: { done: asked } });
+      const { desired = '', done = '' } = (data ?? {}) as Record<string, string>;
+      if (desired !== done)
+        await client.patch(ConfigMapKind, namespace, metadata.name, { data: { done: desired } });
       return {};
     });
     const times: number[] = [];
     const started = new Map<string, number>();
     cache.on(({ object }) => {
-      const { asked, done } = (object.data ?? {}) as Record<string, string>;
+      const { desired, done } = (object.data ?? {}) as Record<string, string>;
       const { name } = object.metadata;
-      if (asked && asked === done) times.push(performance.now() - started.get(name)!);
+      if (desired && desired === done) times.push(performance.now() - started.get(name)!);
       else controller.queue.add(keyOf(object));
     });
     controller.queue.add(`${namespace}/bad`);
     controller.start();
     for (const name of all) {
       started.set(name, performance.now());
-      await client.patch(ConfigMapKind, namespace, name, { data: { asked: 'yes' } });
+      await client.patch(ConfigMapKind, namespace, name, { data: { desired: 'yes' } });
     }
     await eventually('all objects are reconciled', () => times.length >= 200);
     const slowest = Math.max(...times);
@@ -338,7 +338,7 @@ describe('resource cache with an API server without WatchList and with fast comp
   it('falls back to list and watch after WatchList is rejected once', async () => {
     const stop = new AbortController();
     const reader = new KubeClient(sandbox.parts.kubeConfig);
-    const asked = requestsOf(reader);
+    const requests = requestsOf(reader);
     const cache = new ResourceCache(ConfigMapKind, reader, silent, { namespaces: [namespace] }, timing);
     await create('there');
     const running = cache.run(stop.signal);
@@ -350,10 +350,10 @@ describe('resource cache with an API server without WatchList and with fast comp
       'the cache has both changes',
       () => !cache.get(namespace, 'there') && !!cache.get(namespace, 'comes'),
     );
-    assert.deepEqual(asked, ['watchList', 'list', 'watch']);
+    assert.deepEqual(requests, ['watchList', 'list', 'watch']);
     await cache.renew();
-    await eventually('the watch is open again', () => asked.length >= 5);
-    assert.deepEqual(asked.slice(3), ['page', 'watch']);
+    await eventually('the watch is open again', () => requests.length >= 5);
+    assert.deepEqual(requests.slice(3), ['page', 'watch']);
     stop.abort();
     await running;
     await reader.close();
@@ -371,9 +371,9 @@ describe('resource cache with an API server without WatchList and with fast comp
       if (token) await eventually('the token expires', () => isExpired(token), 30_000);
       return list.call(reader, type, options, signal);
     };
-    const asked = requestsOf(reader);
+    const requests = requestsOf(reader);
     const { items } = await listAll(reader, ConfigMapKind, { namespace }, false, AbortSignal.timeout(40_000));
-    assert.deepEqual(asked, ['page', 'page', 'list']);
+    assert.deepEqual(requests, ['page', 'page', 'list']);
     const listed = new Set(items.map(({ metadata }) => metadata.name));
     assert.equal(listed.size, items.length);
     assert.ok(all.every((name) => listed.has(name)));
