@@ -162,7 +162,7 @@ async function withoutWrites({ sandbox }: TestApi, resource: string, work: () =>
   }
 }
 
-/** The user's own route, which `routeRef` names. It has the host of our route, so both exist only during a switch. */
+/** The user's own route, which `routeRef` names. It has the host of the operator's route, so both exist only during a switch. */
 const USER_ROUTE = 'shop';
 
 /** The route as its owner's repository defines it. */
@@ -185,25 +185,30 @@ function userRoute({ namespace, name }: TestApi, timeoutSeconds = 30) {
   };
 }
 
-const userRouteTakesOver = card("the route becomes the user's own", async ({ api }) => {
+const userRouteTakesOver = card("the user's route replaces the operator's route", async ({ api }) => {
   const { client } = api.sandbox.parts;
   // The route may exist already.
   await client.create(VirtualServiceKind, userRoute(api)).catch(() => {});
   await api.patch({ traffic: { routeRef: { name: USER_ROUTE }, hosts: null, gateways: null } });
 });
 
-/** Restores our route and deletes the user's route. The chaos test also finishes with this. */
-export async function restoreOwnRoute(api: TestApi): Promise<void> {
+/** Restores the operator's route and deletes the user's route. The chaos test also finishes with this. */
+export async function restoreOperatorRoute(api: TestApi): Promise<void> {
   const { namespace, name, sandbox } = api;
   const hosts = [`${namespace}.example.com`];
   await api.patch({ traffic: { routeRef: null, hosts, gateways: ['istio-system/public'] } });
-  await eventually('our route exists', async () => (await api.get(VirtualServiceKind, name)) !== undefined);
+  await eventually(
+    "the operator's route exists",
+    async () => (await api.get(VirtualServiceKind, name)) !== undefined,
+  );
   await sandbox.parts.client.delete(VirtualServiceKind, namespace, USER_ROUTE).catch(() => {});
 }
 
-const ourRouteTakesOver = card('the route becomes one of ours', ({ api }) => restoreOwnRoute(api));
+const ourRouteTakesOver = card("the operator's route replaces the user's route", ({ api }) =>
+  restoreOperatorRoute(api),
+);
 
-/** Reverts our fields in the user's route, and sets its owner's timeout. */
+/** Reverts the operator's fields in the user's route, and sets its owner's timeout. */
 async function applyUserRoute(api: TestApi, seconds: number): Promise<void> {
   const { spec } = userRoute(api, seconds);
   const { client } = api.sandbox.parts;

@@ -6,7 +6,7 @@ import { count, Load } from '../../sandbox/story/load.js';
 import { LIST } from '../../sandbox/story/scenario.js';
 import { eventually, image, TestApi } from '../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../support/sandbox.js';
-import { actions, KINDS_OF_ACTION, restoreOwnRoute } from './actions.js';
+import { actions, KINDS_OF_ACTION, restoreOperatorRoute } from './actions.js';
 import { assertAgreement } from './agreement.js';
 import { opening } from './opening.js';
 import { Operators } from './operators.js';
@@ -87,8 +87,8 @@ describe('chaos', function () {
 
   it('afterwards, the cluster matches the spec and the status', async () => {
     const { api, watchdog } = world;
-    recordAction('calm');
-    await restoreOwnRoute(api);
+    recordAction('final edits');
+    await restoreOperatorRoute(api);
     await api.patch({
       ...{ paused: false, image: image('1.1.0'), canaryWeight: 100, replicas: 2 },
       strategy: { type: 'Canary', canary: { scaleDownDelay: '1s', maxSurge: null, mirror: null } },
