@@ -1,4 +1,4 @@
-/** `npm run bench -- WHAT`: each benchmark is a program of its own. */
+/** `npm run bench -- NAME`: each benchmark is a separate program. */
 import { existsSync, readdirSync } from 'node:fs';
 
 const here = new URL('./', import.meta.url);
@@ -8,7 +8,7 @@ const names = readdirSync(here, { withFileTypes: true })
 
 const [name, ...args] = process.argv.slice(2);
 if (name === undefined || !names.includes(name)) {
-  console.error(`usage: npm run bench -- ${names.join('|')} [flags]; with --help it says which`);
+  console.error(`usage: npm run bench -- ${names.join('|')} [flags]; --help lists the flags`);
   process.exit(2);
 }
 process.argv.splice(2, Number.POSITIVE_INFINITY, ...args);

@@ -1,4 +1,4 @@
-/** What may happen to a PcfApi and its cluster: a deck that holds each kind, shuffled and dealt by a seed that can be replayed. */
+/** Actions on a PcfApi and its cluster. Each round executes every kind once, in an order that the seed sets. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { abort, type Action as Command, promote, retry, undo } from '../../cli/actions.js';
@@ -11,7 +11,7 @@ import { WRITTEN } from './watchdog.js';
 import type { World } from './world.js';
 
 export interface Action {
-  /** Its card: others of the kind differ in a number or a name. */
+  /** Index in the deck. Actions of one kind differ in a number or a name. */
   kind: number;
   what: string;
   act: (world: World) => Promise<unknown>;
@@ -28,15 +28,15 @@ const version = (tag: string) => edit(`image ${tag}`, { image: image(tag) });
 const replicas = (count: number) => edit(`replicas ${count}`, { replicas: count });
 const strategy = (value: object) => edit(`strategy ${JSON.stringify(value)}`, { strategy: value });
 
-/** What `kubectl pcf` does. There may be nothing to promote or abort just now: then it says so, and nothing happens. */
+/** Runs a command of `kubectl pcf`. Errors are ignored: there may be nothing to promote or abort. */
 const command = (what: string, does: Command) =>
   card(`kubectl pcf ${what}`, ({ api: { sandbox, namespace, name } }) =>
     does({ client: sandbox.parts.client, namespace }, name).catch(() => {}),
   );
 
-/** A pause, in which an edit waits. */
+/** A pause with a pending edit. */
 const paused = fc.constantFrom(5, 60, 95).map((canaryWeight) => ({
-  what: `paused for a moment, with an edit to ${canaryWeight} in it`,
+  what: `paused for 0.7 s, with a pending edit to ${canaryWeight}`,
   act: async ({ api }: World) => {
     await api.patch({ paused: true });
     await api.patch({ canaryWeight });
@@ -45,7 +45,7 @@ const paused = fc.constantFrom(5, 60, 95).map((canaryWeight) => ({
   },
 }));
 
-/** Between any two writes: the edit makes it write, and it does not live to write what comes next. */
+/** Kills the operator between two writes: the edit causes the first write, and the kill prevents the next one. */
 const killedAtWrite = fc
   .tuple(fc.constantFrom(...WRITTEN), fc.constantFrom('1.0.0', '1.1.0'), fc.nat(999))
   .map(([kind, tag, number]) => ({
@@ -53,7 +53,7 @@ const killedAtWrite = fc
     act: async ({ api, operators, watchdog }: World) => {
       const leader = await operators.leader();
       const written = watchdog.nextWrite(kind, 3_000);
-      // Never the same twice: else there would be nothing to write.
+      // Each edit is unique, so that the operator has something to write.
       await api.patch({ image: image(tag), canaryWeight: 50, env: [{ name: 'CHAOS', value: `${number}` }] });
       await written;
       await watchdog.excuse(async () => {
@@ -64,7 +64,7 @@ const killedAtWrite = fc
   }));
 
 const handOver = fc.constantFrom(10, 45, 90).map((canaryWeight) => ({
-  what: `the leader leaves, right after an edit to ${canaryWeight}`,
+  what: `the leader stops, directly after an edit to ${canaryWeight}`,
   act: async ({ api, operators, watchdog }: World) => {
     const leader = await operators.leader();
     await api.patch({ canaryWeight });
@@ -79,14 +79,14 @@ const evicted = fc.nat(20).map((index) => ({
   what: `pod ${index} is evicted`,
   act: async ({ api: { sandbox, namespace }, watchdog }: World) => {
     const ready = watchdog.ready();
-    // The last one is left, as a disruption budget would. It may be the last of its revision.
+    // The last ready pod remains, as with a disruption budget. It may be the last pod of its revision.
     if (ready.length < 2) return;
     const { name } = ready[index % ready.length]!.metadata;
     await sandbox.parts.client.delete(PodKind, namespace, name).catch(() => {});
   },
 }));
 
-/** Without notice; requests are tried again on another pod, so there has to be one. */
+/** SIGKILL. Requests are retried on another pod, so the revision needs a second ready pod. */
 const crashed = fc.nat(20).map((index) => ({
   what: `the process of pod ${index} is killed`,
   act: async ({ api: { sandbox, namespace }, watchdog }: World) => {
@@ -97,14 +97,14 @@ const crashed = fc.nat(20).map((index) => ({
   },
 }));
 
-/** Somebody else's hand in what the operator has written. */
-async function meddle({ sandbox, namespace, name }: TestApi): Promise<void> {
+/** Edits the operator's route with another field manager. */
+async function editRoute({ sandbox, namespace, name }: TestApi): Promise<void> {
   const patch = { spec: { hosts: [`${namespace}.example.com`, 'elsewhere.example.com'] } };
   const { client } = sandbox.parts;
   await client.patch(VirtualServiceKind, namespace, name, patch, { fieldManager: 'meddler' }).catch(() => {});
 }
 
-const routeEdited = card('somebody edits the route', ({ api }) => meddle(api));
+const routeEdited = card('another field manager edits the route', ({ api }) => editRoute(api));
 
 async function addPod({ sandbox, namespace }: TestApi, deployment: string): Promise<void> {
   const { client } = sandbox.parts;
@@ -119,13 +119,13 @@ async function addPod({ sandbox, namespace }: TestApi, deployment: string): Prom
   );
 }
 
-/** What is to be written and may not be. */
+/** An edit that requires a write while RBAC forbids it. */
 const refused = (what: string, resource: string, act: (world: World) => Promise<unknown>) =>
-  card(`the API server refuses ${what} for a while`, (world) =>
+  card(`the API server rejects writes of ${what} for a while`, (world) =>
     world.watchdog.excuse(() =>
       withoutWrites(world.api, resource, async () => {
         await act(world);
-        // Where nobody changes what is there, there is nothing to write.
+        // Without a change, the operator has nothing to write.
         await world.api.reason('Forbidden', 1_500).catch(() => {});
       }),
     ),
@@ -144,7 +144,7 @@ interface Rule {
   verbs: string[];
 }
 
-/** The operator may only look at objects of a kind meanwhile. */
+/** Restricts the operator to list and watch for a kind while `work` runs. */
 async function withoutWrites({ sandbox }: TestApi, resource: string, work: () => Promise<void>) {
   const { client } = sandbox.parts;
   const write = (rules: unknown) => client.patch(ClusterRoleKind, undefined, 'pcf-operator', { rules });
@@ -162,10 +162,10 @@ async function withoutWrites({ sandbox }: TestApi, resource: string, work: () =>
   }
 }
 
-/** The route of the user's own that `routeRef` names. It has the host of ours, so both are there only while one takes over. */
+/** The user's own route, which `routeRef` names. It has the host of the operator's route, so both exist only during a switch. */
 const USER_ROUTE = 'shop';
 
-/** As it is in its owner's repository. */
+/** The route as its owner's repository defines it. */
 function userRoute({ namespace, name }: TestApi, timeoutSeconds = 30) {
   return {
     apiVersion: 'networking.istio.io/v1',
@@ -185,34 +185,36 @@ function userRoute({ namespace, name }: TestApi, timeoutSeconds = 30) {
   };
 }
 
-const userRouteTakesOver = card("the route becomes the user's own", async ({ api }) => {
+const userRouteTakesOver = card("the user's route replaces the operator's route", async ({ api }) => {
   const { client } = api.sandbox.parts;
-  // It may have taken over already.
+  // The route may exist already.
   await client.create(VirtualServiceKind, userRoute(api)).catch(() => {});
   await api.patch({ traffic: { routeRef: { name: USER_ROUTE }, hosts: null, gateways: null } });
 });
 
-/** Also how it ends: one route, and it is ours. */
-export async function takeRouteBack(api: TestApi): Promise<void> {
+/** Restores the operator's route and deletes the user's route. The chaos test also finishes with this. */
+export async function restoreOperatorRoute(api: TestApi): Promise<void> {
   const { namespace, name, sandbox } = api;
   const hosts = [`${namespace}.example.com`];
   await api.patch({ traffic: { routeRef: null, hosts, gateways: ['istio-system/public'] } });
   await eventually(
-    'there is a route of ours',
+    "the operator's route exists",
     async () => (await api.get(VirtualServiceKind, name)) !== undefined,
   );
   await sandbox.parts.client.delete(VirtualServiceKind, namespace, USER_ROUTE).catch(() => {});
 }
 
-const ourRouteTakesOver = card('the route becomes one of ours', ({ api }) => takeRouteBack(api));
+const ourRouteTakesOver = card("the operator's route replaces the user's route", ({ api }) =>
+  restoreOperatorRoute(api),
+);
 
-/** Sets back what is ours in it, and brings a timeout of its owner's. */
+/** Reverts the operator's fields in the user's route, and sets its owner's timeout. */
 async function applyUserRoute(api: TestApi, seconds: number): Promise<void> {
   const { spec } = userRoute(api, seconds);
   const { client } = api.sandbox.parts;
   await client
     .patch(VirtualServiceKind, api.namespace, USER_ROUTE, { spec }, { fieldManager: 'gitops' })
-    .catch(() => {}); // there is none just now
+    .catch(() => {}); // the route may not exist
 }
 
 const reapplyUserRoute = fc.integer({ min: 10, max: 60 }).map((seconds) => ({
@@ -220,7 +222,7 @@ const reapplyUserRoute = fc.integer({ min: 10, max: 60 }).map((seconds) => ({
   act: ({ api }: World) => applyUserRoute(api, seconds),
 }));
 
-/** Each card is dealt once a round. */
+/** Each round executes every action once. */
 const DECK: readonly Card[] = [
   ...[null, 0, 1, 33, 90, 100].map(weight),
   ...['1.0.0', '1.1.0', '1.0.0', 'slow-start', 'never-ready', 'crashing', 'bad-migration', 'not-there'].map(
@@ -247,7 +249,7 @@ const DECK: readonly Card[] = [
   crashed,
   crashed,
   routeEdited,
-  refused('routes', 'virtualservices', ({ api }) => Promise.all([meddle(api), applyUserRoute(api, 45)])),
+  refused('routes', 'virtualservices', ({ api }) => Promise.all([editRoute(api), applyUserRoute(api, 45)])),
   refused('Deployments', 'deployments', async ({ api, watchdog }) => {
     const [deployment] = watchdog.deployments();
     if (deployment) await addPod(api, deployment.metadata.name).catch(() => {});
@@ -257,7 +259,7 @@ const DECK: readonly Card[] = [
   reapplyUserRoute,
 ];
 
-/** Pods of a new version need a while: some of them get it. */
+/** A quarter of the pauses are long enough for pods of a new version to start. */
 const pause = fc.oneof(
   { weight: 3, arbitrary: fc.integer({ min: 50, max: 800 }) },
   { weight: 1, arbitrary: fc.integer({ min: 1_500, max: 3_000 }) },

@@ -1,4 +1,4 @@
-/** Whether status and cluster say the same, once nothing is under way. */
+/** Compares the status with the cluster when no change is in progress. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pod } from '../../operator/reconciler/pod-state.js';
@@ -6,12 +6,12 @@ import { DeploymentKind, PodKind, VirtualServiceKind } from '../../operator/reso
 import { LABELS } from '../../operator/resources/metadata.js';
 import type { TestApi } from '../support/pcf-api.js';
 
-interface Asked {
+interface DeploymentView {
   spec: { replicas: number };
   status?: { readyReplicas?: number };
 }
 
-/** Of what is counted by somebody else, such as a Deployment's ready pods, the count may be on its way. */
+/** Retries until the timeout, because counts of other controllers, such as ready pods of a Deployment, can lag. */
 export async function assertAgreement(api: TestApi, timeoutMs = 5_000): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
@@ -24,7 +24,7 @@ export async function assertAgreement(api: TestApi, timeoutMs = 5_000): Promise<
   }
 }
 
-/** Reads the cluster again. Throws where they differ. */
+/** Reads the cluster from scratch. Throws if it differs from the status. */
 async function compare(api: TestApi): Promise<void> {
   const [deployments, pods, route] = await Promise.all([
     api.owned(DeploymentKind),
@@ -35,11 +35,11 @@ async function compare(api: TestApi): Promise<void> {
   ]);
   const { stableRevision, stableImage, revisions, traffic, replicas, readyReplicas } = api.status;
   assert.deepEqual(
-    revisions?.map(({ name, replicas: asked, readyReplicas: ready }) => [name, asked, ready]),
+    revisions?.map(({ name, replicas: desired, readyReplicas: ready }) => [name, desired, ready]),
     deployments
       .filter(({ metadata }) => metadata.labels?.[LABELS.revision])
       .map(({ metadata, ...object }) => {
-        const { spec, status } = object as unknown as Asked;
+        const { spec, status } = object as unknown as DeploymentView;
         return [metadata.name, spec.replicas, status?.readyReplicas];
       }),
   );

@@ -6,14 +6,14 @@ import { count, Load } from '../../sandbox/story/load.js';
 import { LIST } from '../../sandbox/story/scenario.js';
 import { eventually, image, TestApi } from '../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../support/sandbox.js';
-import { actions, KINDS_OF_ACTION, takeRouteBack } from './actions.js';
+import { actions, KINDS_OF_ACTION, restoreOperatorRoute } from './actions.js';
 import { assertAgreement } from './agreement.js';
 import { opening } from './opening.js';
 import { Operators } from './operators.js';
 import { Watchdog } from './watchdog.js';
 import type { World } from './world.js';
 
-// To replay or to continue for longer: CHAOS_SEED=7 CHAOS_ROUNDS=10 npx mocha dist/test/chaos/chaos.test.js
+// To replay a seed or to run more rounds: CHAOS_SEED=7 CHAOS_ROUNDS=10 npx mocha dist/test/chaos/chaos.test.js
 const SEED = Number(process.env.CHAOS_SEED ?? 20261123);
 const ROUNDS = Number(process.env.CHAOS_ROUNDS ?? 1);
 
@@ -22,17 +22,17 @@ describe('chaos', function () {
   let sandbox: Sandbox;
   let world: World;
   let loads: [Load, Load];
-  /** What was done, and when. */
+  /** Executed actions with their times. */
   const log: string[] = [];
-  const note = (what: string) => log.push(`${new Date().toISOString().slice(11, 23)} ${what}`);
-  const told = (problem: unknown) =>
+  const recordAction = (what: string) => log.push(`${new Date().toISOString().slice(11, 23)} ${what}`);
+  const withLog = (problem: unknown) =>
     `${problem instanceof Error ? problem.message : problem}\n${log.join('\n')}`;
 
   before(async () => {
     sandbox = await sharedSandbox();
     const api = await TestApi.create(sandbox, await newTenant(sandbox, 'chaos'), {
       replicas: 2,
-      // Pods that are evicted serve on until the gateway has noticed, as they do in production.
+      // Evicted pods continue to serve until the gateway removes them, as in production.
       config: { shutdown: { delay: '2s' } },
     });
     const watchdog = new Watchdog(sandbox.parts.client, api.namespace, api.name);
@@ -57,34 +57,38 @@ describe('chaos', function () {
     await world?.api.remove();
   });
 
-  /** No request was lost, and no promise broken, so far. */
-  function assertUnharmed(): void {
+  /** Asserts that no request has failed and no guarantee was violated. */
+  function assertNoFailures(): void {
     const failures = loads.flatMap(({ total }) => total.failures);
-    assert.deepEqual(failures, [], told(`${failures.length} requests failed`));
-    assert.deepEqual([...world.watchdog.broken], [], told('promises were broken'));
+    assert.deepEqual(failures, [], withLog(`${failures.length} requests failed`));
+    assert.deepEqual([...world.watchdog.violations], [], withLog('guarantees were violated'));
   }
 
-  it('begins with a healthy version: steps, a live weight, copies, promotion, undo, a rolling update', async () => {
+  it('canary steps, mirroring, promotion, undo and a rolling update fail no request', async () => {
     await opening(world, ...loads);
-    assertUnharmed();
+    assertNoFailures();
   });
 
-  it(`of ${ROUNDS * KINDS_OF_ACTION} edits, bad versions, killed operators and pods, meddlers and refused writes (seed ${SEED}) fails no request, and breaks no promise`, async () => {
+  it(`${ROUNDS * KINDS_OF_ACTION} random actions (seed ${SEED}) fail no request and violate no guarantee`, async () => {
     const history = actions(SEED, ROUNDS);
-    assert.equal(new Set(history.map(({ kind }) => kind)).size, KINDS_OF_ACTION, 'each kind is drawn');
+    assert.equal(
+      new Set(history.map(({ kind }) => kind)).size,
+      KINDS_OF_ACTION,
+      'each kind of action is executed',
+    );
     for (const { what, act, pauseMs } of history) {
-      note(what);
-      await act(world).catch((error: unknown) => Promise.reject(new Error(told(error))));
+      recordAction(what);
+      await act(world).catch((error: unknown) => Promise.reject(new Error(withLog(error))));
       await sleep(pauseMs);
     }
-    assertUnharmed();
-    assert.ok(world.watchdog.reasons.has('Forbidden'), told('no write was refused'));
+    assertNoFailures();
+    assert.ok(world.watchdog.reasons.has('Forbidden'), withLog('no write was rejected'));
   });
 
-  it('ends well: all is as asked, and the cluster is as the status says', async () => {
+  it('afterwards, the cluster matches the spec and the status', async () => {
     const { api, watchdog } = world;
-    note('calm');
-    await takeRouteBack(api);
+    recordAction('final edits');
+    await restoreOperatorRoute(api);
     await api.patch({
       ...{ paused: false, image: image('1.1.0'), canaryWeight: 100, replicas: 2 },
       strategy: { type: 'Canary', canary: { scaleDownDelay: '1s', maxSurge: null, mirror: null } },
@@ -95,11 +99,11 @@ describe('chaos', function () {
       const isDone = phase === 'Ready' && stableImage === image('1.1.0') && !updateRevision;
       return isDone && watchdog.serving().length === 2;
     };
-    await eventually('it has come to rest', hasSettled, 60_000).catch((error: unknown) =>
-      Promise.reject(new Error(told(error))),
+    await eventually('the PcfApi is Ready with the desired version and replicas', hasSettled, 60_000).catch(
+      (error: unknown) => Promise.reject(new Error(withLog(error))),
     );
     await assertAgreement(api);
-    assertUnharmed();
+    assertNoFailures();
     assert.ok(count(loads[0].total) > 500, 'there was load');
   });
 });

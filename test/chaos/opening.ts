@@ -1,7 +1,6 @@
 /**
- * How the history begins: with a healthy version, by every road there is, and nobody else's
- * hand in it. So two revisions do share the traffic, and what is promised can be told to the
- * pod and to the percent.
+ * First part of the chaos test: a healthy version goes through every strategy without disruptions,
+ * so shares of traffic and numbers of pods can be asserted exactly.
  */
 import assert from 'node:assert/strict';
 import { request } from 'undici';
@@ -13,7 +12,7 @@ import type { World } from './world.js';
 const OLD = '1.0.0';
 const NEW = '1.1.0';
 
-/** `byHeader` is the load of those who ask for the canary. */
+/** `byHeader` is the load with the canary header. */
 export async function opening(world: World, load: Load, byHeader: Load): Promise<void> {
   await walkSteps(world.api, load, byHeader);
   await mirror(world, load, byHeader);
@@ -30,32 +29,40 @@ async function walkSteps(api: TestApi, load: Load, byHeader: Load): Promise<void
     image: image(NEW),
     strategy: { type: 'Canary', canary: { steps, scaleDownDelay: '10s' } },
   });
-  await inForce(api, 50);
-  const [all, asked] = await Promise.all([load.sample(1_500), byHeader.sample(1_500)]);
+  await weightInEffect(api, 50);
+  const [all, withHeader] = await Promise.all([load.sample(1_500), byHeader.sample(1_500)]);
   near(all, 50);
-  assert.deepEqual(Object.keys(asked.served), [NEW], 'who asks for the canary by its header gets it');
+  assert.deepEqual(Object.keys(withHeader.served), [NEW], 'requests with the header reach the canary');
   await api.patch({ canaryWeight: 80 });
-  await inForce(api, 80);
+  await weightInEffect(api, 80);
   near(await load.sample(1_500), 80);
 }
 
-/** The canary gets copies of half of the requests, and answers none but those that ask for it. */
+/** The canary receives copies of 50 % of the requests, and serves only requests with the header. */
 async function mirror({ api, watchdog }: World, load: Load, byHeader: Load): Promise<void> {
   await api.patch({ canaryWeight: 0, strategy: { canary: { mirror: 50 } } });
-  await inForce(api, 0);
-  await api.watch.until('copies', () => watchdog.rules().some(({ mirrors = [] }) => mirrors.length > 0));
+  await weightInEffect(api, 0);
+  await api.watch.until('mirroring is in effect', () =>
+    watchdog.rules().some(({ mirrors = [] }) => mirrors.length > 0),
+  );
   const { updateRevision } = api.status;
-  // It had two pods for its 80 %.
-  await eventually('one pod for the copies', () => watchdog.serving(updateRevision).length === 1);
+  // The canary had two pods at weight 80.
+  await eventually(
+    'the canary has one pod for the mirrored requests',
+    () => watchdog.serving(updateRevision).length === 1,
+  );
   const canaries = watchdog.ready(updateRevision).map(({ status }) => (status as { podIP: string }).podIP);
   const before = await operations(api, canaries);
-  const [all, asked] = await Promise.all([load.sample(2_000), byHeader.sample(2_000)]);
-  const copies = (await operations(api, canaries)) - before - count(asked);
+  const [all, withHeader] = await Promise.all([load.sample(2_000), byHeader.sample(2_000)]);
+  const copies = (await operations(api, canaries)) - before - count(withHeader);
   assert.deepEqual(Object.keys(all.served), [OLD]);
   const share = copies / count(all);
-  assert.ok(share > 0.25 && share < 0.75, `${copies} copies of ${count(all)} requests, and 50 % are asked`);
+  assert.ok(
+    share > 0.25 && share < 0.75,
+    `${copies} copies of ${count(all)} requests; the mirror percentage is 50`,
+  );
   await api.patch({ canaryWeight: null, strategy: { canary: { mirror: null } } });
-  await inForce(api, 50);
+  await weightInEffect(api, 50);
 }
 
 async function promoteAndUndo(api: TestApi): Promise<void> {
@@ -68,7 +75,7 @@ async function promoteAndUndo(api: TestApi): Promise<void> {
   assert.equal(api.status.history?.[0]?.outcome, 'Undone');
 }
 
-/** Pod by pod, and at no moment are there fewer ready ones than there are to be. */
+/** Rolls pod by pod. The number of ready pods never falls below the replicas. */
 async function roll({ api, watchdog }: World, load: Load): Promise<void> {
   watchdog.countReady();
   const rolled = ready(api, NEW);
@@ -79,10 +86,13 @@ async function roll({ api, watchdog }: World, load: Load): Promise<void> {
   });
   const { served } = await load.sampleUntil(rolled);
   assert.equal(watchdog.fewestReady, 2, 'never fewer pods than replicas');
-  assert.ok((served[OLD] ?? 0) > 0 && (served[NEW] ?? 0) > 0, `both served: ${JSON.stringify(served)}`);
+  assert.ok(
+    (served[OLD] ?? 0) > 0 && (served[NEW] ?? 0) > 0,
+    `both versions served requests: ${JSON.stringify(served)}`,
+  );
 }
 
-function inForce(api: TestApi, weight: number): Promise<void> {
+function weightInEffect(api: TestApi, weight: number): Promise<void> {
   return api.watch.until(`weight ${weight}`, (view) => {
     const { traffic, updateRevision } = view?.status ?? {};
     return updateRevision !== undefined && traffic?.effectiveWeight === weight && traffic.verified;
@@ -98,10 +108,10 @@ function ready(api: TestApi, version: string): Promise<void> {
 
 function near(sample: Sample, share: number): void {
   const measured = (100 * (sample.served[NEW] ?? 0)) / count(sample);
-  assert.ok(Math.abs(measured - share) < 12, `${NEW} is to serve ${share} %, and served ${measured} %`);
+  assert.ok(Math.abs(measured - share) < 12, `${NEW} served ${measured} %, desired ${share} %`);
 }
 
-/** Operations that these pods have carried out, by their own count. */
+/** Number of GraphQL operations that these pods report in their metrics. */
 async function operations({ sandbox }: TestApi, podIps: string[]): Promise<number> {
   const counts = await Promise.all(
     podIps.map(async (podIp) => {

@@ -1,4 +1,4 @@
-/** Two operators, of which one leads, in place of the shared sandbox's one. One that ends is started again, as a cluster would. */
+/** Two operators with leader election, which replace the shared sandbox's operator and restart after exits. */
 import { request } from 'undici';
 import { OperatorProcess } from '../../sandbox/operator-process.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
@@ -28,7 +28,7 @@ export class Operators {
     return both;
   }
 
-  /** Ends both, and gives the sandbox its own back. */
+  /** Stops both, and restarts the sandbox's own operator. */
   async stop(): Promise<void> {
     this.stopping = true;
     await Promise.all(this.operators.map((operator) => operator.stop()));
@@ -36,10 +36,10 @@ export class Operators {
     await this.sandbox.operator.restart();
   }
 
-  /** The one that leads, once one does. */
+  /** Waits for a leader and returns it. */
   async leader(): Promise<OperatorProcess> {
     let leader: OperatorProcess | undefined;
-    await eventually('an operator leads', async () => {
+    await eventually('an operator is the leader', async () => {
       const leads = await Promise.all(this.operators.map(isLeader));
       leader = this.operators.find((_, index) => leads[index]);
       return leader !== undefined;
@@ -51,7 +51,7 @@ export class Operators {
     for (;;) {
       await operator.exited;
       if (this.stopping) return;
-      // It may be killed while it starts.
+      // The operator may be killed while it starts.
       await operator.restart().catch(() => {});
     }
   }

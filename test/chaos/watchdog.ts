@@ -1,7 +1,7 @@
 /**
- * Looks on while things happen, and holds what it sees against what the design promises at
- * every moment. Its caches are not those of the operator, and not of one moment: what is
- * wrong counts when it stays so for longer than it may take to be put right.
+ * Observes the cluster during the chaos test and records violated guarantees. Its caches differ
+ * from the operator's and from each other, so a violation counts only if it lasts longer than the
+ * operator needs to repair it.
  */
 import { pino } from 'pino';
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
@@ -23,7 +23,7 @@ const KINDS = [
   ...[PcfApiKind, VirtualServiceKind, DeploymentKind, ControllerRevisionKind, JobKind],
   ...[PodKind, EndpointSliceKind],
 ];
-/** Kinds whose objects the operator writes, and nobody else makes or changes the spec of. */
+/** Kinds whose objects only the operator creates and whose specs only it changes. */
 export const WRITTEN: readonly ResourceType[] = [
   VirtualServiceKind,
   DeploymentKind,
@@ -31,9 +31,9 @@ export const WRITTEN: readonly ResourceType[] = [
   JobKind,
 ];
 
-/** What an operator that leads needs to look and write, on a machine that is busy. */
+/** Time that a leading operator needs to read and write on a busy machine. */
 const GRACE_MS = 2_000;
-const LOOK_EVERY_MS = 250;
+const OBSERVE_INTERVAL_MS = 250;
 
 interface Destination {
   destination: { subset?: string };
@@ -46,11 +46,11 @@ interface Http {
 }
 
 export class Watchdog {
-  /** Promises that were broken, and when first. */
-  readonly broken = new Map<string, string>();
-  /** Reasons that the status had. */
+  /** Violated guarantees, with the time of their first violation. */
+  readonly violations = new Map<string, string>();
+  /** All reasons that the status has had. */
   readonly reasons = new Set<string>();
-  /** Ready pods there were, at the fewest, since {@link countReady}. */
+  /** Smallest number of ready pods since {@link countReady}. */
   fewestReady = Number.POSITIVE_INFINITY;
   private readonly caches: Map<ResourceType, ResourceCache>;
   private readonly stopping = new AbortController();
@@ -72,8 +72,8 @@ export class Watchdog {
     const caches = [...this.caches.values()];
     this.running = Promise.all(caches.map((cache) => cache.run(this.stopping.signal)));
     await Promise.all(caches.map((cache) => cache.synced));
-    for (const cache of caches) cache.on(() => this.look());
-    const looking = setInterval(() => this.look(), LOOK_EVERY_MS);
+    for (const cache of caches) cache.on(() => this.observe());
+    const looking = setInterval(() => this.observe(), OBSERVE_INTERVAL_MS);
     this.stopping.signal.addEventListener('abort', () => clearInterval(looking));
   }
 
@@ -82,7 +82,7 @@ export class Watchdog {
     await this.running;
   }
 
-  /** While there is no operator that may write, nothing can be put right. */
+  /** Ignores violations while `work` runs, because no operator can write then. */
   async excuse<T>(work: () => Promise<T>): Promise<T> {
     this.excused += 1;
     try {
@@ -93,7 +93,7 @@ export class Watchdog {
     }
   }
 
-  /** Resolves, as soon as an object of the kind is made or changed, with whether one was in time. */
+  /** Resolves with true when an object of the kind is created or changed, or with false after the timeout. */
   nextWrite(kind: ResourceType, timeoutMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), timeoutMs);
@@ -102,14 +102,14 @@ export class Watchdog {
           object.metadata.generation !== undefined &&
           object.metadata.generation === old?.metadata.generation
         )
-          return; // somebody's status
+          return; // a status update
         clearTimeout(timer);
         resolve(true);
       });
     });
   }
 
-  /** Counts again. */
+  /** Resets {@link fewestReady}. */
   countReady(): void {
     this.fewestReady = Number.POSITIVE_INFINITY;
   }
@@ -119,7 +119,7 @@ export class Watchdog {
     return found as PcfApi | undefined;
   }
 
-  /** Serving pods that are ready and not on their way out; of one revision, or of all. */
+  /** Serving pods that are ready and not terminating, of one revision or of all. */
   ready(revision?: string): Pod[] {
     return this.serving(revision).filter(
       ({ metadata, status }) =>
@@ -139,7 +139,7 @@ export class Watchdog {
     return this.list(DeploymentKind).filter(({ metadata }) => metadata.labels?.[LABELS.revision]);
   }
 
-  /** The rules of every route there is, ours or the user's own. */
+  /** The rules of every route, including the user's own. */
   rules(): Http[] {
     return this.list(VirtualServiceKind).flatMap(
       ({ spec }) => (spec as { http?: Http[] } | undefined)?.http ?? [],
@@ -150,7 +150,7 @@ export class Watchdog {
     return this.caches.get(kind)!.list() as T[];
   }
 
-  private look(): void {
+  private observe(): void {
     this.fewestReady = Math.min(this.fewestReady, this.ready().length);
     const { reason } = this.api()?.status ?? {};
     if (reason) this.reasons.add(reason);
@@ -160,20 +160,20 @@ export class Watchdog {
     for (const what of wrong) {
       const since = this.wrongSince.get(what) ?? now;
       this.wrongSince.set(what, since);
-      if (this.excused === 0 && now - since > GRACE_MS) this.note(what);
+      if (this.excused === 0 && now - since > GRACE_MS) this.recordViolation(what);
     }
-    // A route is written in one piece: there is no moment in which this may be.
+    // A route is written atomically, so its weights must always add up to 100.
     for (const { route } of this.rules()) {
       const sum = route.reduce((total, { weight = 100 }) => total + weight, 0);
-      if (sum !== 100) this.note(`a route's weights add up to ${sum}`);
+      if (sum !== 100) this.recordViolation(`a route's weights add up to ${sum}`);
     }
   }
 
-  private note(what: string): void {
-    if (!this.broken.has(what)) this.broken.set(what, new Date().toISOString().slice(11, 23));
+  private recordViolation(what: string): void {
+    if (!this.violations.has(what)) this.violations.set(what, new Date().toISOString().slice(11, 23));
   }
 
-  /** No share, no header and no copies for a revision with no ready pod behind the Service. */
+  /** Revisions that receive a share, the header or copies without a ready pod in an EndpointSlice. */
   private unreachable(): string[] {
     const endpoints = new Set(
       this.list<EndpointSlice>(EndpointSliceKind).flatMap(({ endpoints }) =>
@@ -182,29 +182,29 @@ export class Watchdog {
         ),
       ),
     );
-    const asked = this.rules().flatMap(({ route, mirrors = [] }) => [...route, ...mirrors]);
-    return asked.flatMap(({ destination: { subset }, weight = 100 }) => {
+    const destinations = this.rules().flatMap(({ route, mirrors = [] }) => [...route, ...mirrors]);
+    return destinations.flatMap(({ destination: { subset }, weight = 100 }) => {
       if (!subset || weight === 0) return [];
       const reachable = this.ready(subset).some(({ metadata }) => endpoints.has(metadata.name));
-      return reachable ? [] : [`${subset} is asked, and no pod of it is ready`];
+      return reachable ? [] : [`${subset} receives requests, and no pod of it is ready`];
     });
   }
 
-  /** Never stuck without a reason. */
+  /** A phase requires a reason and a message. */
   private unexplained(): string[] {
     const { phase, reason, conditions } = this.api()?.status ?? {};
-    const said = conditions?.find(({ type }) => type === 'Ready')?.message;
-    return phase === undefined || (reason && said) ? [] : [`${phase}, and no reason is given`];
+    const message = conditions?.find(({ type }) => type === 'Ready')?.message;
+    return phase === undefined || (reason && message) ? [] : [`${phase} without a reason or message`];
   }
 
-  /** Both revisions together are never asked for fewer pods than the spec promises. */
+  /** The desired pods of both revisions together must not be fewer than the spec requires. */
   private tooFew(): string[] {
     const { spec, status } = this.api() ?? {};
     if (!spec || spec.paused || !status?.delivery?.stable) return [];
     const { maxUnavailable = 0 } = spec.strategy?.rollingUpdate ?? {};
     const less = spec.strategy?.type === 'RollingUpdate' ? Number(maxUnavailable) : 0;
-    const promised = (spec.replicas ?? 1) - less;
-    const asked = this.deployments().reduce((sum, { spec: of }) => sum + (of?.replicas ?? 0), 0);
-    return asked < promised ? [`${promised} pods are promised, and ${asked} are asked for`] : [];
+    const required = (spec.replicas ?? 1) - less;
+    const desired = this.deployments().reduce((sum, { spec: of }) => sum + (of?.replicas ?? 0), 0);
+    return desired < required ? [`${required} pods are required, and ${desired} are desired`] : [];
   }
 }

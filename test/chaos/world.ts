@@ -1,4 +1,4 @@
-/** What actions act on. */
+/** Objects that actions use. */
 import type { TestApi } from '../support/pcf-api.js';
 import type { Operators } from './operators.js';
 import type { Watchdog } from './watchdog.js';

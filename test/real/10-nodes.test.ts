@@ -10,7 +10,7 @@ describe('real nodes', function () {
     real = await sharedCluster();
   });
 
-  it('a Pod of an image that buildah built becomes Ready on each node', async () => {
+  it('a Pod with an image from buildah becomes Ready on each node', async () => {
     const pod = ({ name }: { name: string }) => ({
       ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: `busybox-${name}` } },
       spec: { nodeName: name, containers: [{ name: 'busybox', image: real.images.busybox }] },

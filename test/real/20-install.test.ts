@@ -14,7 +14,7 @@ describe('real install', function () {
 
   it('the manifests install an operator that becomes Ready', () => sharedOperator());
 
-  it('a minimal PcfApi becomes Ready, and answers at its Service', async () => {
+  it('a minimal PcfApi becomes Ready, and its Service responds', async () => {
     await real.createTenant('minimal');
     const api = await TestApi.create(real, 'minimal', { traffic: undefined });
     await api.ready(180_000);

@@ -1,7 +1,7 @@
 import { Delivery } from './delivery.js';
 import { imageOf } from './parts/images.js';
 
-describe('real canary behind istiod and Envoy, under load in three lanes', function () {
+describe('real canary behind istiod and Envoy, under load', function () {
   this.timeout(900_000);
   let delivery: Delivery;
 
@@ -11,17 +11,17 @@ describe('real canary behind istiod and Envoy, under load in three lanes', funct
 
   after(() => delivery?.stop());
 
-  it('each lane is served by the stable revision before a delivery', () =>
+  it('the stable revision serves every client before a delivery', () =>
     delivery.expectShares('before', '1.0.0', { gateway: 100, service: 100, header: 100 }));
 
-  it('weight 0: only the header reaches the canary', async () => {
+  it('weight 0: only requests with the header reach the canary', async () => {
     await delivery.api.patch({ image: imageOf('1.1.0'), canaryWeight: 0 });
     await delivery.weightInEffect(0);
     await delivery.expectShares('weight 0', '1.1.0', { gateway: 0, service: 0, header: 100 });
   });
 
   for (const weight of [10, 50]) {
-    it(`weight ${weight}: the gateway splits, and the plain Service stays stable`, async () => {
+    it(`weight ${weight}: the gateway splits requests, and the Service routes only to the stable revision`, async () => {
       await delivery.api.patch({ canaryWeight: weight });
       await delivery.weightInEffect(weight);
       const expected = { gateway: weight, service: 0, header: 100 };
@@ -29,13 +29,13 @@ describe('real canary behind istiod and Envoy, under load in three lanes', funct
     });
   }
 
-  it('weight 100: the promotion switches every lane', async () => {
+  it('weight 100: the promotion routes every client to the new revision', async () => {
     await delivery.api.patch({ canaryWeight: 100 });
     await delivery.promoted(imageOf('1.1.0'));
     await delivery.expectShares('weight 100', '1.1.0', { gateway: 100, service: 100, header: 100 });
   });
 
-  it('undo returns every lane to the old version', async () => {
+  it('undo routes every client to the old version', async () => {
     await delivery.pcf('undo', 'api');
     await delivery.promoted(imageOf('1.0.0'));
     await delivery.expectShares('undo', '1.0.0', { gateway: 100, service: 100, header: 100 });

@@ -50,15 +50,17 @@ describe('real HorizontalPodAutoscaler with metrics-server', function () {
     await eventually('the HPA writes spec.replicas', async () => (await replicas()) === 2, 60_000);
     await delivery.api.patch({ image: imageOf('1.1.0'), canaryWeight: 50 });
     await delivery.weightInEffect(50);
-    const seen = new Set<number | undefined>();
+    const observed = new Set<number | undefined>();
     for (const end = Date.now() + OBSERVED_MS; Date.now() < end; await sleep(1_000))
-      seen.add(await replicas());
+      observed.add(await replicas());
     const status = await delivery.real.kubectl.run(['get', 'hpa', '-n', NAMESPACE, '--no-headers']);
-    console.log(`      memory target ${target} %; ${status.trim()}; spec.replicas ${[...seen].join(', ')}`);
-    assert.deepEqual([...seen], [2]);
+    console.log(
+      `      memory target ${target} %; ${status.trim()}; spec.replicas ${[...observed].join(', ')}`,
+    );
+    assert.deepEqual([...observed], [2]);
   });
 
-  it('a real rise of load during the delivery scales up', async () => {
+  it('a load increase during the delivery scales up', async () => {
     const lanes = new Lanes();
     const service = await serviceAddress(delivery.real, NAMESPACE, 'api');
     lanes.add('service', service, { workers: 16, pauseMs: 0 });

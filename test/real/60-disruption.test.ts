@@ -6,7 +6,7 @@ import { imageOf } from './parts/images.js';
 
 const NAMESPACE = 'disruption';
 const API_PODS = 'app.kubernetes.io/component=api';
-/** Each lane is served by the stable revision. */
+/** Shares in percent: the stable revision serves every client. */
 const STABLE = { gateway: 100, service: 100, header: 100 };
 
 describe('real disruptions under load', function () {
@@ -86,7 +86,7 @@ describe('real disruptions under load', function () {
     const before = await leader();
     await delivery.api.patch({ image: imageOf('1.1.0'), canaryWeight: 50 });
     await kubectl('delete', 'pod', podOf(before), '-n', 'pcf-system', '--force', '--grace-period=0');
-    await eventually('another leader', async () => (await leader()) !== before, 60_000);
+    await eventually('another operator is the leader', async () => (await leader()) !== before, 60_000);
     await delivery.weightInEffect(50);
     await delivery.expectShares('new leader', '1.1.0', { gateway: 50, service: 0, header: 100 });
   });

@@ -22,7 +22,7 @@ const GATEWAY = {
   },
 };
 
-describe('real canary by the Gateway API, with istiod and Envoy', function () {
+describe('real canary with the Gateway API, istiod and Envoy', function () {
   this.timeout(900_000);
   let delivery: Delivery;
 
@@ -40,7 +40,7 @@ describe('real canary by the Gateway API, with istiod and Envoy', function () {
   after(() => delivery?.stop());
 
   for (const weight of [0, 50]) {
-    it(`weight ${weight}: the Gateway splits, and the plain Service stays stable`, async () => {
+    it(`weight ${weight}: the Gateway splits requests, and the Service routes only to the stable revision`, async () => {
       await delivery.api.patch({ image: imageOf('1.1.0'), canaryWeight: weight });
       await delivery.weightInEffect(weight);
       const expected = { gateway: weight, service: 0, header: 100 };
@@ -48,7 +48,7 @@ describe('real canary by the Gateway API, with istiod and Envoy', function () {
     });
   }
 
-  it('weight 100: the promotion switches every lane', async () => {
+  it('weight 100: the promotion routes every client to the new revision', async () => {
     await delivery.api.patch({ canaryWeight: 100 });
     await delivery.promoted(imageOf('1.1.0'));
     await delivery.expectShares('weight 100', '1.1.0', { gateway: 100, service: 100, header: 100 });

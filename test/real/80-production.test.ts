@@ -40,13 +40,13 @@ describe('real production sample with TLS', function () {
     await watch.stop();
   });
 
-  it('a client with a token is served over HTTPS by the gateway', async () => {
+  it('the gateway serves a client with a token over HTTPS', async () => {
     const agent = new Agent({ connect: { ca: certificate, servername: HOST } });
     const headers = { host: HOST, authorization: `Bearer ${await sandboxToken('real', 'ADMIN')}` };
     let answer = '';
-    // Until istiod has sent the certificate to Envoy.
+    // Retries until istiod has sent the certificate to Envoy.
     await eventually(
-      'HTTPS',
+      'the gateway serves HTTPS',
       async () => {
         const result = await ask({ url: `https://${address}`, headers }, agent).catch(String);
         answer = JSON.stringify(result);
@@ -59,7 +59,7 @@ describe('real production sample with TLS', function () {
     assert.doesNotMatch(answer, /errors/);
   });
 
-  it('a login is served by the auth component behind the same host', async () => {
+  it('the auth component serves logins at the same host', async () => {
     const dispatcher = new Agent({ connect: { ca: certificate, servername: HOST } });
     const login = async () => {
       const response = await request(`https://${address}/auth/login`, {
@@ -71,9 +71,9 @@ describe('real production sample with TLS', function () {
       await response.body.dump();
       return response.statusCode;
     };
-    // Until its pods are ready and istiod has sent the route to Envoy.
+    // Retries until the pods are ready and istiod has sent the route to Envoy.
     await eventually(
-      'the rejection of a wrong password',
+      'a login with a wrong password returns 401',
       async () => (await login()) === 401,
       60_000,
     ).finally(() => dispatcher.close());
@@ -91,7 +91,7 @@ function startRedis({ stateDir, ledger }: RealCluster): void {
   ).start();
 }
 
-/** Gives the Gateway of the sample a certificate, as its administrator would. */
+/** Adds a certificate to the Gateway of the sample, as its administrator would. */
 async function serveTls({ kubectl }: RealCluster): Promise<string> {
   const { cert, private: key } = await generate([{ name: 'commonName', value: HOST }], {
     keySize: 2048,

@@ -1,4 +1,4 @@
-/** Shared by scenarios of deliveries: an API under load in three lanes. */
+/** Shared by delivery scenarios: an API with load through the gateway, the Service, and the canary header. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -25,7 +25,7 @@ export class Delivery {
     readonly lanes: Lanes,
   ) {}
 
-  /** A Ready PcfApi `api` in a namespace of its own, under load in three lanes. */
+  /** Creates a Ready PcfApi `api` in its own namespace, and starts the load. */
   static async start(namespace: string, spec: object): Promise<Delivery> {
     const real = await sharedOperator();
     const gateway = await sharedGateway();

@@ -37,14 +37,14 @@ export interface Counts {
   failures: string[];
 }
 
-/** Lanes of load, each with its own workers. */
+/** Lanes of load. A lane has one target and its own workers. */
 export class Lanes {
   private readonly stopping = new AbortController();
   private readonly workers: Promise<void>[] = [];
   private readonly counts = new Map<string, Counts>();
   private readonly totals = new Map<string, Counts>();
 
-  /** Adds a lane. Each request has a connection of its own, unless `keepAlive`. */
+  /** Adds a lane. Each request opens a connection, unless `keepAlive`. */
   add(name: string, target: Target, { workers = 2, pauseMs = 40, keepAlive = false } = {}): void {
     this.counts.set(name, newCounts());
     this.totals.set(name, newCounts());
@@ -52,7 +52,7 @@ export class Lanes {
       this.workers.push(this.work(name, target, pauseMs, keepAlive));
   }
 
-  /** Counts each lane for this duration from now on. */
+  /** Resets the counts, and returns those of each lane after this duration. */
   async sample(durationMs: number): Promise<Record<string, Counts>> {
     for (const name of this.counts.keys()) this.counts.set(name, newCounts());
     await sleep(durationMs);

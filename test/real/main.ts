@@ -1,6 +1,6 @@
 /**
- * `npm run test:real`: builds real parts once, then runs the scenarios in namespaces of their own
- * (network, mounts, processes), which end with them. Needs root on Linux.
+ * `npm run test:real`: builds real parts once, then runs the scenarios in separate namespaces
+ * (network, mount, PID), which are removed after the run. Needs root on Linux.
  */
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** People of the cluster with few rights. */
+/** ServiceAccounts with few permissions. */
 import { join } from 'node:path';
 import type { ResourceType } from '../../operator/runtime/kube-types.js';
 import type { Sandbox } from '../../sandbox/sandbox.js';
@@ -7,13 +7,13 @@ export interface AccountRequest {
   name: string;
   namespace: string;
   rules: { apiGroups: string[]; resources: string[]; verbs: string[] }[];
-  /** In all namespaces and not only in its own. */
+  /** Grants the rules in all namespaces. */
   everywhere?: boolean;
 }
 
 const RBAC = 'rbac.authorization.k8s.io';
 
-/** Makes a ServiceAccount with these rights; answers a token of it. */
+/** Creates a ServiceAccount with these rules, and returns its token. */
 export async function newAccount(sandbox: Sandbox, request: AccountRequest): Promise<string> {
   const { name, namespace, rules, everywhere = false } = request;
   const kind = everywhere ? 'ClusterRole' : 'Role';
@@ -41,7 +41,7 @@ export async function newAccount(sandbox: Sandbox, request: AccountRequest): Pro
   return (answer.status as { token: string }).token;
 }
 
-/** A kubeconfig of one who may look at the PcfApis of a namespace, and at nothing else. */
+/** Writes a kubeconfig with read access to the PcfApis of a namespace only. */
 export async function readerKubeconfig(sandbox: Sandbox, namespace: string, name: string): Promise<string> {
   const rules = [{ apiGroups: ['pcf.dev'], resources: ['pcfapis'], verbs: ['get', 'list', 'watch'] }];
   const token = await newAccount(sandbox, { name, namespace, rules });

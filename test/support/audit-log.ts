@@ -1,4 +1,4 @@
-/** The audit log of a kube-apiserver: every request as the API server itself saw it. */
+/** The audit log of a kube-apiserver: every request that the API server received. */
 import { closeSync, fstatSync, openSync, readSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -45,12 +45,12 @@ export class AuditLog {
     ];
   }
 
-  /** Where the log ends now: what comes after is new. */
+  /** Current end of the log, for `since`. */
   mark(): number {
     return statSync(this.path).size;
   }
 
-  /** The operator's requests since a mark. A watch shows when it begins. */
+  /** The operator's requests since a mark. A watch is logged when it starts. */
   since(mark = 0): AuditEvent[] {
     const text = this.read(mark).toString('utf8');
     // The last line may be half written.
@@ -68,7 +68,7 @@ export class AuditLog {
     }
   }
 
-  /** Those of them that change something; the Lease, which is renewed for ever, aside. */
+  /** The operator's writes since a mark, without renewals of the Lease. */
   writesSince(mark: number): AuditEvent[] {
     return this.since(mark).filter(
       ({ verb, objectRef }) => WRITES.includes(verb) && objectRef?.resource !== 'leases',
@@ -76,7 +76,7 @@ export class AuditLog {
   }
 }
 
-/** For messages: `patch deployments/api-1 201`. */
+/** Format for messages: `patch deployments/api-1 201`. */
 export function line({ verb, objectRef, responseStatus }: AuditEvent): string {
   const { resource = '?', subresource, name = '' } = objectRef ?? {};
   return `${verb} ${resource}${subresource ? `/${subresource}` : ''} ${name} ${responseStatus?.code ?? ''}`;

@@ -1,6 +1,6 @@
 /**
- * A control plane of its own with an audit log, a kubelet that says yes to everything, and
- * operators that the test starts: for what the API server alone can tell of them.
+ * A separate control plane with an audit log, a stand-in kubelet, and operators that the test
+ * starts, for assertions on the operator's requests.
  */
 import { pino } from 'pino';
 import { request } from 'undici';
@@ -17,7 +17,7 @@ import { StandInKubelet } from './stand-in-kubelet.js';
 
 const logger = pino({ level: 'silent' });
 
-/** Fast enough to see a fail-over, slow enough for a busy machine. */
+/** Short enough to test a failover, long enough for a busy machine. */
 export const FAST_LEASE = ['--lease-duration', '5s', '--renew-deadline', '3s', '--retry-period', '500ms'];
 
 export class AuditedCluster {
@@ -30,7 +30,7 @@ export class AuditedCluster {
     this.audit = new AuditLog(sandbox.stateDir);
   }
 
-  /** `projects` are those whose CRDs are there: each takes an API server a while. */
+  /** Installs the CRDs of `projects`. Each adds to the start time. */
   static async start(stateDir: string, projects?: readonly Project[]): Promise<AuditedCluster> {
     const sandbox = new Sandbox(stateDir);
     sandbox.cleanUp();
@@ -51,7 +51,7 @@ export class AuditedCluster {
     return this.sandbox.parts.client;
   }
 
-  /** Starts an operator under the rights it is shipped with. */
+  /** Starts an operator with the RBAC of its manifests. */
   async operator(name: string, options: Partial<OperatorProcessOptions> = {}): Promise<OperatorProcess> {
     const { stateDir, ledger, parts } = this.sandbox;
     const operator = await OperatorProcess.start({
@@ -65,7 +65,7 @@ export class AuditedCluster {
     return operator;
   }
 
-  /** Ends the operators that run, so that the next test begins without any. */
+  /** Stops the running operators, so that the next test starts without one. */
   async stopOperators(): Promise<void> {
     for (const operator of this.operators) operator.signal('SIGCONT');
     await Promise.all(this.operators.splice(0).map((operator) => operator.stop()));
@@ -77,7 +77,7 @@ export class AuditedCluster {
   }
 
   async namespaces(names: readonly string[]): Promise<void> {
-    // No pod runs here, so no value is used.
+    // No pod runs, so the values are not used.
     const stringData = { 'database-url': 'postgresql://nowhere/none', 'tls.crt': 'none', 'tls.key': 'none' };
     await this.sandbox.parts.kubectl.apply(
       names.flatMap((name) => [
@@ -92,7 +92,7 @@ export class AuditedCluster {
     );
   }
 
-  /** Creates a PcfApi `api`; `spec` is laid over a small one on Istio. */
+  /** Creates a PcfApi `api`. `spec` overrides fields of a small spec with Istio. */
   async create(namespace: string, spec: object = {}): Promise<PcfApiWatch> {
     await this.client.create(PcfApiKind, {
       apiVersion: 'pcf.dev/v1alpha1',
@@ -121,18 +121,18 @@ export class AuditedCluster {
     return this.client.patch(PcfApiKind, namespace, 'api', { spec }, { fieldManager: 'test' });
   }
 
-  /** Of the operator; it must be there. */
+  /** Spec of the operator's Lease, which must exist. */
   async lease(): Promise<Required<Lease['spec']>> {
     const lease = (await this.client.get(LeaseKind, 'pcf-system', 'pcf-operator')) as Lease;
     return lease.spec as Required<Lease['spec']>;
   }
 
-  /** Takes away what a suite made, so that the next one's operator finds nothing to do. */
+  /** Deletes the PcfApis of a suite, so that the operator of the next suite has nothing to reconcile. */
   async clear(): Promise<void> {
     const { items } = await this.client.list(PcfApiKind);
     for (const { metadata } of items) await this.client.delete(PcfApiKind, metadata.namespace, metadata.name);
     const left = async () => (await this.client.list(PcfApiKind)).items.length;
-    await eventually('every PcfApi is gone', async () => (await left()) === 0, 30_000);
+    await eventually('every PcfApi is deleted', async () => (await left()) === 0, 30_000);
     await Promise.all(this.watches.splice(0).map((watch) => watch.stop()));
     await this.stopOperators();
   }
@@ -147,7 +147,7 @@ export class AuditedCluster {
 
 let shared: Promise<AuditedCluster> | undefined;
 
-/** One for all suites that need nothing of their own in it: each starts its operator, and ends with `clear`. */
+/** Shared by suites without special requirements. Each starts its operator, and calls `clear` at the end. */
 export function sharedAuditedCluster(): Promise<AuditedCluster> {
   shared ??= AuditedCluster.start('.sandbox/test-audited', [
     ...(['istio', 'gatewayApi', 'gatewayApiPolicies', 'verticalPodAutoscaler'] as const),
@@ -156,12 +156,12 @@ export function sharedAuditedCluster(): Promise<AuditedCluster> {
   return shared;
 }
 
-/** Stops it, if it was ever started. */
+/** Stops the shared cluster, if it was started. */
 export async function stopSharedAuditedCluster(): Promise<void> {
   await (await shared?.catch(() => undefined))?.stop();
 }
 
-/** Sum of an operator's metrics whose line matches. */
+/** Sum of an operator's metrics on matching lines. */
 export async function metric(operator: OperatorProcess, pattern: RegExp): Promise<number> {
   const lines = (await metricsText(operator)).split('\n').filter((text) => pattern.test(text));
   return lines.reduce((sum, text) => sum + Number(text.split(' ').at(-1)), 0);

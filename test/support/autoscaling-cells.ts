@@ -19,12 +19,12 @@ export interface Combination {
   owner: (typeof OWNERS)[number];
 }
 
-/** Pods without a delivery; the bounds are below and above, so that a wrong answer shows in both directions. */
+/** Pods without a delivery. The bounds are lower and higher, so that errors in both directions are visible. */
 export const REPLICAS = 3;
-/** Dozens of deliveries run at a time. */
+/** Dozens of deliveries run at the same time. */
 const LIMIT_MS = 240_000;
 const BOUNDS = { minReplicas: 2, maxReplicas: 8 };
-/** Five decisions, as five minutes are many at Kubernetes' 15 s: metrics lag behind a change of the route. */
+/** Covers five decisions of the HPA, because metrics lag behind a change of the route. Kubernetes' default covers 20. */
 const behavior = { scaleDown: { stabilizationWindowSeconds: 10 } };
 const REQUESTS = { cpu: 100, memory: 100 };
 const RETIRE_DELAY = {
@@ -34,7 +34,7 @@ const RETIRE_DELAY = {
 };
 const TARGET = { cpu: 70, memory: 80, external: 100 };
 
-/** In pods at their target: constant asks for 3, a rise for 8, a fall for less than the minimum. */
+/** In pods at their target: constant load needs 3 pods, a rise 8, a fall less than the minimum. */
 export const LOADS = { constant: 2.5, rise: 8, fall: 0.3 };
 
 export class AutoscalingCell {
@@ -79,7 +79,7 @@ export class AutoscalingCell {
     return (this.watch.now() as (PcfApiView & { spec: { replicas?: number } }) | undefined)?.spec.replicas;
   }
 
-  /** Forgets what was seen. */
+  /** Resets the smallest and largest `spec.replicas`. */
   record(): void {
     this.seen = { min: Number.POSITIVE_INFINITY, max: 0 };
     this.observe();
@@ -105,7 +105,7 @@ export class AutoscalingCell {
     const weight = this.watch.now()?.status?.revisions?.find(({ name }) => name === revision)?.weight ?? 0;
     const peers = pods.filter(({ metadata }) => metadata.labels?.[LABELS.revision] === revision).length;
     const cpu = (this.load * TARGET.cpu * REQUESTS.cpu * weight) / (100 * 100 * peers);
-    // Every pod has the same, whatever the number of pods.
+    // Memory per pod does not depend on the number of pods.
     const memory = (this.load / REPLICAS) * (TARGET.memory / 100) * REQUESTS.memory;
     return { cpu: `${Math.round(cpu * 1_000)}u`, memory: `${Math.round(memory * 1_024)}Ki` };
   }
@@ -121,7 +121,7 @@ export class AutoscalingCell {
   }
 }
 
-/** Lets the metrics API report the load of the cells; `cells` may still grow. */
+/** Makes the metrics API report the load of the cells. Cells can be added later. */
 export function serve(metrics: MetricsApi, cells: ReadonlyMap<string, AutoscalingCell>): void {
   metrics.usage = (pod, pods) =>
     cells.get(pod.metadata.namespace!)?.usage(pod, pods) ?? { cpu: '0', memory: '0' };

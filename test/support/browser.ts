@@ -1,16 +1,16 @@
-/** A headless Chromium for tests: the machine's own, or installed from its packages where that is allowed. */
+/** A headless Chromium for tests: from PATH, or installed from Debian packages if possible. */
 import { readFileSync } from 'node:fs';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import { systemProgram } from './system-program.js';
 
-/** A started browser, or undefined (and why, on stderr) when this machine can't have one. */
+/** Starts a browser. Returns undefined and prints a warning if Chromium is unavailable. */
 export async function startBrowser(): Promise<Browser | undefined> {
   const executablePath = systemProgram('chromium');
   if (!executablePath) {
-    console.warn('Browser tests are skipped: there is no chromium on PATH, and it could not be installed');
+    console.warn('Browser tests are skipped: chromium is not on PATH and could not be installed');
     return undefined;
   }
-  // Chromium's own sandbox refuses to run as root, as most containers do.
+  // Chromium's sandbox does not run as root, the user of most containers.
   const args = process.getuid?.() === 0 ? ['--no-sandbox'] : [];
   return chromium.launch({ executablePath, args });
 }
@@ -19,7 +19,7 @@ interface AxeResult {
   violations: { id: string; nodes: { html: string }[] }[];
 }
 
-/** What is not accessible, by axe-core's rules: empty when nothing is found. */
+/** Violations of axe-core's accessibility rules. */
 export async function accessibilityProblems(page: Page): Promise<string[]> {
   await page.evaluate(readFileSync('node_modules/axe-core/axe.min.js', 'utf8'));
   const { violations } = (await page.evaluate('axe.run()')) as AxeResult;

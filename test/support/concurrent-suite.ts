@@ -1,4 +1,4 @@
-/** Suite that it-concurrently.test.ts runs in a mocha of its own; prints when each test starts and ends. */
+/** Suite that it-concurrently.test.ts runs in a separate mocha process; prints when each test starts and ends. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { itConcurrently } from './it-concurrently.js';
 

@@ -1,4 +1,4 @@
-/** A version that migrates well, and ends with an error as soon as it is to serve. */
+/** A version whose migrations succeed, and whose serve role exits with an error immediately. */
 if (process.argv[2] === 'serve') {
   process.stderr.write('the price list is upside down\n');
   process.exit(1);

@@ -4,7 +4,7 @@ import { StatementRouter } from '../../api-server/database/routing/statement-rou
 import { relationName, type Tree, walk } from '../../api-server/migration-lint/ast.js';
 import { parse } from '../../api-server/migration-lint/parser.js';
 
-/** Access of SQL that a test runs for itself; it is not compared. */
+/** Access of SQL that a test runs itself, which is not compared. */
 export const TEST_ACCESS: Access = { mode: 'write', tables: [] };
 
 const WRITES = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt', 'lockingClause']);

@@ -1,6 +1,6 @@
 import type { DeliverySpec } from '../../operator/delivery/delivery-spec.js';
 
-/** A canary of three pods without steps, which is promoted as soon as it can be. */
+/** A canary of three pods without steps, which is promoted as soon as possible. */
 export function deliverySettings(changes: Partial<DeliverySpec> = {}): DeliverySpec {
   return {
     strategy: 'Canary',

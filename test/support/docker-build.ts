@@ -1,6 +1,6 @@
 /**
- * Does what a container engine would do with our Dockerfiles, in a temporary folder: the context that
- * .dockerignore admits, each RUN of the build stage, and a root file system of what the last stage copies.
+ * Builds our Dockerfiles in a temporary folder without a container engine: the context that .dockerignore
+ * allows, each RUN of the build stage, and a root file system with the files that the last stage copies.
  */
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { basename, delimiter, dirname, join } from 'node:path';
 import { type Copy, type Dockerfile, DockerfileParser, type Instruction } from 'dockerfile-ast';
 
 export interface Image {
-  /** The root file system, as far as the Dockerfile makes it; Node.js is at /nodejs/bin/node, as in the base image. */
+  /** The root file system that the Dockerfile creates, with Node.js at /nodejs/bin/node as in the base image. */
   root: string;
   workdir: string;
   env: Record<string, string>;
@@ -23,7 +23,7 @@ export function parseDockerfile(file: string): Dockerfile {
   return DockerfileParser.parse(readFileSync(file, 'utf8'));
 }
 
-/** The instructions of each stage, in order; what stands before the first FROM is left out. */
+/** The instructions of each stage, in order, without instructions before the first FROM. */
 export function stagesOf(dockerfile: Dockerfile): Instruction[][] {
   const stages: Instruction[][] = [];
   for (const instruction of dockerfile.getInstructions()) {
@@ -33,28 +33,29 @@ export function stagesOf(dockerfile: Dockerfile): Instruction[][] {
   return stages;
 }
 
-/** What .dockerignore admits. It has to be a list of exceptions from "everything": nothing gets in by oversight. */
+/** Paths that .dockerignore allows. It must exclude "*" and list exceptions, so that no file is included by accident. */
 export function admitted(): string[] {
   const lines = readFileSync('.dockerignore', 'utf8').split('\n');
   const [everything, ...rest] = lines.filter((line) => line && !line.startsWith('#'));
   const plain = rest.every((line) => /^![\w./-]+$/.test(line));
-  if (everything !== '*' || !plain) throw new Error('.dockerignore is "*" and then lines such as "!folder"');
+  if (everything !== '*' || !plain)
+    throw new Error('.dockerignore must contain "*" and then lines such as "!folder"');
   return rest.map((line) => line.slice(1));
 }
 
-/** Words of an instruction, with the JSON form and flags such as --from taken apart. */
+/** Words of an instruction in shell or JSON form, without flags such as --from. */
 export function wordsOf(instruction: Instruction): string[] {
   const text = instruction.getArgumentsContent() ?? '';
   if (text.startsWith('[')) return JSON.parse(text) as string[];
   return instruction.getArguments().map((argument) => argument.getValue());
 }
 
-/** The stage that a COPY takes its files from; undefined: the context. */
+/** The source stage of a COPY. Undefined for the build context. */
 export function fromStage(instruction: Instruction): string | undefined {
   return (instruction as Copy).getFromFlag()?.getValue() ?? undefined;
 }
 
-/** Builds images in a folder of its own. Steps that two Dockerfiles begin with alike are done once. */
+/** Builds images in a temporary folder. Identical first steps of two Dockerfiles run once. */
 export class DockerBuild {
   readonly folder = mkdtempSync(join(tmpdir(), 'pcf-docker-'));
   private readonly context = join(this.folder, 'context');
@@ -102,10 +103,10 @@ export class DockerBuild {
     };
     execFileSync('sh', ['-ec', command], { cwd: folder, env, stdio: ['ignore', 'ignore', 'pipe'] });
     if (!installs) return;
-    const kept = join(this.folder, `layer-${this.layers.size}`);
-    mkdirSync(kept);
-    execFileSync('cp', ['-a', join(folder, 'node_modules'), kept]);
-    this.layers.set(history, kept);
+    const layerFolder = join(this.folder, `layer-${this.layers.size}`);
+    mkdirSync(layerFolder);
+    execFileSync('cp', ['-a', join(folder, 'node_modules'), layerFolder]);
+    this.layers.set(history, layerFolder);
   }
 
   private assemble(stage: readonly Instruction[], source: string, root: string): Image {
@@ -157,19 +158,19 @@ export class DockerBuild {
   }
 }
 
-/** `COPY a b target`, with sources such as /src/a taken from the build stage's folder. */
+/** `COPY a b target`. Sources such as /src/a are read from the build stage's folder. */
 function copy(words: readonly string[], from: string, to: string): void {
   const paths = words.filter((word) => !word.startsWith('--')).map((path) => path.replace(/^\/src\//, ''));
   const target = paths.pop()!;
   for (const path of paths) {
     const into = target.endsWith('/') ? join(to, target, basename(path)) : join(to, target);
-    if (!existsSync(join(from, path))) throw new Error(`COPY ${path}: it is not there`);
+    if (!existsSync(join(from, path))) throw new Error(`COPY ${path}: file not found`);
     mkdirSync(dirname(into), { recursive: true });
     cpSync(join(from, path), into, { recursive: true, verbatimSymlinks: true });
   }
 }
 
-/** The Node.js of the build image, under its name. */
+/** A folder for PATH with the Node.js of the build image. */
 function makeBin(folder: string): string {
   if (existsSync(folder)) return folder;
   mkdirSync(folder);

@@ -1,10 +1,10 @@
-/** Meddling with what an operator owns, and waiting until it is as it was. */
+/** Edits and deletes objects of the operator, and awaits their repair. */
 import assert from 'node:assert/strict';
 import type { KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
 import type { AuditedCluster } from './audited-cluster.js';
 import { eventually } from './pcf-api.js';
 
-/** The API server stores some of these in another form, and leaves empty blocks out. */
+/** The API server normalizes some of these values, and omits empty objects. */
 const PLACEMENT = {
   resources: { requests: { 'ephemeral-storage': '1024Mi' }, limits: { 'ephemeral-storage': '2048Mi' } },
   tmp: { sizeLimit: '1024Mi' },
@@ -49,12 +49,12 @@ export const EVERY_KIND: Record<string, object> = {
   },
 };
 
-/** What the operator decides of an object. */
+/** The parts of an object that the operator sets. */
 export function essence({ metadata, spec, data }: KubeObject): object {
   return { labels: metadata.labels, owners: metadata.ownerReferences, spec, data };
 }
 
-/** An object of this kind that belongs to the PcfApi `api`. */
+/** An object of this kind that the PcfApi `api` owns. */
 export async function ownedOf(
   { client }: AuditedCluster,
   type: ResourceType,
@@ -62,11 +62,11 @@ export async function ownedOf(
 ): Promise<KubeObject> {
   const labelSelector = 'app.kubernetes.io/instance=api,app.kubernetes.io/managed-by=pcf-operator';
   const [object] = (await client.list(type, { namespace, labelSelector })).items;
-  assert.ok(object, `there is a ${type.kind} in ${namespace}`);
+  assert.ok(object, `${namespace} has a ${type.kind}`);
   return object;
 }
 
-/** Edits the object as `manager` and resolves, with the milliseconds it took, once the edit is undone. */
+/** Edits the object as `manager`, awaits the repair, and returns its duration in milliseconds. */
 export async function meddle(
   { client }: AuditedCluster,
   type: ResourceType,
@@ -80,13 +80,13 @@ export async function meddle(
   assert.notDeepEqual(essence(changed), essence(before), 'the edit changes something');
   const wanted = JSON.stringify(essence(before));
   await eventually(
-    `${type.kind} ${name} is as it was`,
+    `${type.kind} ${name} is repaired`,
     async () => JSON.stringify(essence(await client.get(type, namespace, name))) === wanted,
   );
   return performance.now() - from;
 }
 
-/** Deletes the object and resolves, with the milliseconds it took, once there is another like it. */
+/** Deletes the object, awaits its recreation, and returns the duration in milliseconds. */
 export async function bereave(
   { client }: AuditedCluster,
   type: ResourceType,
@@ -95,7 +95,7 @@ export async function bereave(
   const { namespace, name, uid } = before.metadata;
   await client.delete(type, namespace, name, { propagationPolicy: 'Background' });
   const from = performance.now();
-  await eventually(`${type.kind} ${name} is back`, async () => {
+  await eventually(`${type.kind} ${name} is recreated`, async () => {
     const { items } = await client.list(type, { namespace, fieldSelector: `metadata.name=${name}` });
     return items[0] !== undefined && items[0].metadata.uid !== uid;
   });

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** A migration that PostgreSQL refuses. */
+/** A migration that PostgreSQL rejects. */
 export class Failing1795370000201 implements MigrationInterface {
   static readonly phase = 'expand';
 

@@ -1,6 +1,6 @@
 /**
- * A small API server for one kind, over real HTTP, that can be told to misbehave:
- * what a real one does only under load, on an upgrade or behind a bad network.
+ * A small API server for one kind, over real HTTP, that can simulate failures which a real API
+ * server has only under load, during an upgrade or on an unreliable network.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -26,16 +26,16 @@ export interface FakeRequest {
   at: number;
 }
 
-/** An answer given in place of the right one. */
+/** A response that replaces the correct one. */
 interface ScriptedAnswer {
   operation: FakeOperation;
   status: number;
   retryAfterSeconds?: number;
-  /** As an ERROR event of a watch that was answered 200. */
+  /** Sent as an ERROR event in a watch with status 200. */
   inStream?: boolean;
 }
 
-/** Status, and the object unless it is refused. */
+/** Status, and the object unless the request is rejected. */
 type Answer = [status: number, object?: KubeObject];
 
 interface LogEntry {
@@ -52,21 +52,21 @@ const operations: Record<string, FakeOperation> = {
 };
 
 export class FakeApiServer {
-  /** Every request, also those that got no answer. */
+  /** Every request, including those without a response. */
   readonly requests: FakeRequest[] = [];
-  /** Whether it streams what there is at the beginning of a watch (KEP-3157), or refuses to. */
+  /** Supports sendInitialEvents (WatchList, KEP-3157); rejects it while false. */
   watchList = false;
-  /** How many streams of initial events end before their end is marked. */
+  /** Number of initial event streams that end before the bookmark. */
   cutInitialEvents = 0;
-  /** Those streams stay open instead. */
+  /** These streams stay open instead. */
   muteInitialEvents = false;
-  /** Continue tokens beyond this many objects are answered 410. */
+  /** Continue tokens beyond this number of objects fail with 410. */
   expirePagesAfter = Number.POSITIVE_INFINITY;
-  /** 404 for everything while false. */
+  /** Every request fails with 404 while false. */
   installed = true;
-  /** `refusing` closes every connection unanswered, `hanging` leaves every request without an answer. */
+  /** `refusing` closes every connection without a response, `hanging` never responds. */
   mode: 'up' | 'refusing' | 'hanging' = 'up';
-  /** What a list from the watch cache (resourceVersion=0) answers; undefined: what is true. */
+  /** Response to a list from the watch cache (resourceVersion=0). Undefined: the current objects. */
   staleList: { version: number; items: KubeObject[] } | undefined;
 
   private readonly objects = new Map<string, KubeObject>();
@@ -79,13 +79,13 @@ export class FakeApiServer {
 
   constructor(private readonly type: ResourceType) {}
 
-  /** Starts to listen and returns a kubeconfig that leads here. */
+  /** Starts to listen, and returns a kubeconfig for this server. */
   async listen(): Promise<KubeConfig> {
     await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
     const { port } = this.server.address() as AddressInfo;
     const kubeConfig = new KubeConfig();
     kubeConfig.loadFromOptions({
-      // Without skipTLSVerify client-node refuses plain HTTP.
+      // client-node accepts plain HTTP only with skipTLSVerify.
       clusters: [{ name: 'fake', server: `http://127.0.0.1:${port}`, skipTLSVerify: true }],
       users: [{ name: 'fake' }],
       contexts: [{ name: 'fake', cluster: 'fake', user: 'fake' }],
@@ -107,7 +107,7 @@ export class FakeApiServer {
     return this.objects.get(key);
   }
 
-  /** Creates or changes an object, as another client would, and tells the watches. */
+  /** Creates or changes an object as another client would, and sends an event to the watches. */
   put(object: KubeObject): KubeObject {
     const known = this.objects.get(keyOf(object));
     this.version += 1;
@@ -123,7 +123,7 @@ export class FakeApiServer {
 
   remove(key: string): KubeObject {
     const known = this.objects.get(key);
-    if (!known) throw new Error(`${key} is not there`);
+    if (!known) throw new Error(`${key} does not exist`);
     this.objects.delete(key);
     this.version += 1;
     const object = { ...known, metadata: { ...known.metadata, resourceVersion: String(this.version) } };
@@ -131,12 +131,12 @@ export class FakeApiServer {
     return object;
   }
 
-  /** Gives `times` requests of this operation an error in place of an answer. */
+  /** The next `times` requests of this operation receive this response. */
   fail(answer: ScriptedAnswer, times = 1): void {
     for (let i = 0; i < times; i++) this.scripted.push(answer);
   }
 
-  /** Forgets the past, as etcd's compaction does: a watch from an older version is answered 410. */
+  /** Removes the history like etcd's compaction: a watch from an older version fails with 410. */
   compact(): void {
     this.version += 1;
     this.oldestVersion = this.version;
@@ -149,17 +149,17 @@ export class FakeApiServer {
     this.watches.clear();
   }
 
-  /** Leaves every watch open, but nothing comes through it any more. */
+  /** Keeps every watch open, but sends no more events on it. */
   muteWatches(): void {
     this.watches.clear();
   }
 
-  /** Sends a line as it is to every watch. */
+  /** Sends an unmodified line to every watch. */
   sendRaw(line: string | Uint8Array): void {
     for (const watch of this.watches) watch.write(line);
   }
 
-  /** Tells every watch of the newest version without any object. */
+  /** Sends a bookmark with the newest version to every watch. */
   sendBookmark(): void {
     const metadata = { name: '', resourceVersion: String(this.version) };
     this.sendRaw(`${JSON.stringify({ type: 'BOOKMARK', object: { metadata } })}\n`);
@@ -212,7 +212,7 @@ export class FakeApiServer {
   private list(response: ServerResponse, query: URLSearchParams): void {
     const stale = query.get('resourceVersion') === '0' ? this.staleList : undefined;
     const { version, items } = stale ?? { version: this.version, items: [...this.objects.values()] };
-    // The API server leaves apiVersion and kind out of the items of a list.
+    // The API server omits apiVersion and kind in the items of a list.
     const bare = items.map(({ apiVersion: _version, kind: _kind, ...item }) => item);
     const from = Number(query.get('continue') ?? 0);
     if (from > this.expirePagesAfter) {
@@ -263,7 +263,7 @@ export class FakeApiServer {
   private failInStream(response: ServerResponse, code: number): void {
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end(
-      `${JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code, message: 'told to' } })}\n`,
+      `${JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code, message: 'simulated error' } })}\n`,
     );
   }
 
@@ -290,5 +290,5 @@ function reply(response: ServerResponse, status: number, body: unknown): void {
 
 function refuse(response: ServerResponse, code: number, retryAfterSeconds?: number): void {
   if (retryAfterSeconds !== undefined) response.setHeader('retry-after', String(retryAfterSeconds));
-  reply(response, code, { kind: 'Status', code, reason: 'Told', message: `the fake server says ${code}` });
+  reply(response, code, { kind: 'Status', code, reason: 'Simulated', message: `simulated status ${code}` });
 }

@@ -1,6 +1,6 @@
 import type { Clock } from '../../operator/runtime/clock.js';
 
-/** A clock that only goes when told. */
+/** A clock that advances only on request. */
 export class FakeClock implements Clock {
   private time = 0;
   private readonly timers = new Set<{ at: number; callback: () => void }>();
@@ -15,7 +15,7 @@ export class FakeClock implements Clock {
     return () => this.timers.delete(timer);
   }
 
-  /** Lets time pass, with the timers due on the way in their order, and everything between them. */
+  /** Advances the time, and runs due timers in order with the promise jobs between them. */
   async advance(ms: number): Promise<void> {
     const end = this.time + ms;
     await settle();
@@ -30,13 +30,13 @@ export class FakeClock implements Clock {
     this.time = end;
   }
 
-  /** Time passes and no timer runs: the process was stopped. They are late when it continues. */
+  /** Advances the time without timers, as for a stopped process. Timers run late after that. */
   freeze(ms: number): void {
     this.time += ms;
   }
 }
 
-/** Lets everything run that waits for nothing but its turn. */
+/** Runs pending promise jobs. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 20; i++) await Promise.resolve();
 }

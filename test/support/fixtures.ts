@@ -1,7 +1,7 @@
 import type { PcfApi } from '../../operator/api/v1alpha1/pcfapi.js';
 import { type PcfApiSpec, pcfApiSpec } from '../../operator/api/v1alpha1/spec.js';
 
-/** A PcfApi as the API server would hand it out, with the schema's defaults in it. */
+/** A PcfApi as the API server would return it, with the defaults of the schema. */
 export function pcfApi(spec: Partial<PcfApiSpec> = {}): PcfApi {
   const traffic = {
     provider: 'Istio' as const,
@@ -21,7 +21,7 @@ export function pcfApi(spec: Partial<PcfApiSpec> = {}): PcfApi {
   };
 }
 
-/** Migrations by this mode, with the schema's defaults. */
+/** Migration settings with this mode and the defaults of the schema. */
 export function migrations(
   mode: NonNullable<PcfApiSpec['migrations']>['mode'],
 ): NonNullable<PcfApiSpec['migrations']> {

@@ -5,7 +5,7 @@ import { parseAllDocuments } from 'yaml';
 import type { KubeObject } from '../../operator/runtime/kube-client.js';
 import { Helm, resolveHelm } from '../../sandbox/helm/helm.js';
 
-/** Allow for a Helm that has to be built first. */
+/** Includes a build of Helm. */
 export const HELM_TIMEOUT_MS = 15 * 60_000;
 
 export interface TestHelm {
@@ -13,7 +13,7 @@ export interface TestHelm {
   remove: () => void;
 }
 
-/** Helm with a throw-away state; `remove` takes it away. It may be built first, so call it from a hook. */
+/** Helm with a temporary state folder, which `remove` deletes. Call it from a hook, because it may build Helm. */
 export async function testHelm(kubeconfig?: string): Promise<TestHelm> {
   const program = await resolveHelm(console.error);
   const stateDir = mkdtempSync(join(tmpdir(), 'pcf-helm-'));
@@ -23,7 +23,7 @@ export async function testHelm(kubeconfig?: string): Promise<TestHelm> {
   };
 }
 
-/** The objects of a text of YAML documents. */
+/** The objects in a text with YAML documents. */
 export function objectsIn(text: string): KubeObject[] {
   const documents = parseAllDocuments(text, { version: '1.1' });
   return documents

@@ -4,7 +4,7 @@ import { stopSharedSandbox } from './sandbox.js';
 
 export { mochaGlobalSetup } from './it-concurrently.js';
 
-/** Nothing that the tests started outlives them. */
+/** Stops all shared processes after the tests. */
 export async function mochaGlobalTeardown(): Promise<void> {
   await Promise.all([stopSharedSandbox(), stopSharedAuditedCluster(), stopSharedPostgres()]);
 }

@@ -1,10 +1,10 @@
 /**
- * The answer of Kubernetes' HorizontalPodAutoscaler for pods that are all ready and measured.
+ * Desired replicas of Kubernetes' HorizontalPodAutoscaler for pods that are all ready and have metrics.
  * @see https://github.com/kubernetes/kubernetes/blob/master/pkg/controller/podautoscaler/replica_calculator.go
  */
 const TOLERANCE = 0.1;
 
-/** What the scale subresource reports, and the ready pods that its selector matches. */
+/** Fields of the scale subresource, and the number of ready pods that its selector matches. */
 export interface Scale {
   specReplicas: number;
   statusReplicas: number;
@@ -12,11 +12,11 @@ export interface Scale {
 }
 
 export type Measurement =
-  /** Resource: mean use of the selected pods, as a part of the target. */
+  /** Resource: mean usage of the selected pods as a ratio of the target. */
   | { type: 'Resource'; ratio: number }
-  /** External with AverageValue: one figure, and the target of each pod. */
+  /** External with AverageValue: one value, and the target per pod. */
   | { type: 'AverageValue'; total: number; targetPerPod: number }
-  /** External or Object with Value: one figure as a part of its target, whatever the number of pods. */
+  /** External or Object with Value: one value as a ratio of its target, independent of the number of pods. */
   | { type: 'Value'; ratio: number };
 
 export function hpaAnswer(
@@ -48,7 +48,7 @@ function isTolerated(ratio: number): boolean {
   return Math.abs(ratio - 1) <= TOLERANCE + 1e-9;
 }
 
-/** The metrics API counts in whole thousandths, so what floating point adds is not there. */
+/** The metrics API reports integer milli-units, so rounding errors of floating point are removed. */
 function roundUp(pods: number): number {
   return Math.ceil(pods - 1e-9);
 }

@@ -1,4 +1,4 @@
-/** A real HTTP or HTTPS server for what the operator calls, which can be told to fail, to hang and to recover. */
+/** A real HTTP or HTTPS server for outgoing requests of the operator. It can fail, hang and recover. */
 import { createServer, type IncomingHttpHeaders, type RequestListener, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -19,7 +19,7 @@ export interface Answer {
 
 export class HttpEndpoint {
   readonly requests: ReceivedRequest[] = [];
-  /** What is answered; `hang`: nothing, `cut`: the connection is closed. */
+  /** The response. `hang` sends none, `cut` closes the connection. */
   answer: Answer | 'hang' | 'cut' | ((request: ReceivedRequest) => Answer | 'hang' | 'cut') = {};
 
   private constructor(
@@ -52,7 +52,7 @@ export class HttpEndpoint {
     return endpoint;
   }
 
-  /** What was sent, as JSON. */
+  /** Parsed JSON bodies of the requests. */
   get bodies(): Record<string, unknown>[] {
     return this.requests.map(({ body }) => JSON.parse(body) as Record<string, unknown>);
   }

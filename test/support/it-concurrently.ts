@@ -1,7 +1,7 @@
 import type Mocha from 'mocha';
 
-/** Two cores serve three deliveries: most of their time they wait. */
-const AT_ONCE = 3;
+/** Two cores are enough for three deliveries, which mostly wait. */
+const CONCURRENCY = 3;
 
 interface ConcurrentTest {
   work: () => Promise<void>;
@@ -17,16 +17,16 @@ interface Options {
 const suites = new WeakMap<Mocha.Suite, ConcurrentTests>();
 let runner: Mocha.Runner | undefined;
 
-/** Takes the runner, which decides by --grep which tests run. */
+/** Stores the runner, which selects tests by --grep. */
 export function mochaGlobalSetup(this: Mocha.Runner): void {
   runner = this;
 }
 
 /**
  * An `it` whose test runs at the same time as the other tests of the suite that are declared with
- * it. Each needs a namespace of its own, and no beforeEach or afterEach hook runs for it alone.
+ * it. Each needs its own namespace, and no beforeEach or afterEach hook runs for it alone.
  * Tests start in the order of declaration, and mocha reports them in that order: the reported
- * duration is the time that was left to wait.
+ * duration is the remaining wait time.
  */
 export function itConcurrently(title: string, work: () => Promise<void>): Mocha.Test;
 export function itConcurrently(title: string, options: Options, work: () => Promise<void>): Mocha.Test;
@@ -35,7 +35,7 @@ export function itConcurrently(
   ...[options, work]: [() => Promise<void>] | [Options, () => Promise<void>]
 ): Mocha.Test {
   const result = Promise.withResolvers<void>();
-  result.promise.catch(() => undefined); // handled when mocha comes to the test
+  result.promise.catch(() => undefined); // mocha handles it when it runs the test
   const declared = it(title, () => result.promise);
   const suite = declared.parent!;
   let tests = suites.get(suite);
@@ -68,7 +68,7 @@ class ConcurrentTests {
 
   #startNext(): void {
     for (const test of [...this.#waiting]) {
-      if (this.#running === AT_ONCE) return;
+      if (this.#running === CONCURRENCY) return;
       if (test.group === undefined || !this.#busyGroups.has(test.group)) void this.#run(test);
     }
   }

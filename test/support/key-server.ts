@@ -1,4 +1,4 @@
-/** An identity provider's keys, over real HTTP, and tokens that it signed. */
+/** JWKS endpoint of an identity provider over real HTTP, and tokens signed with its keys. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type CryptoKey, exportJWK, exportSPKI, generateKeyPair, type JWK, SignJWT } from 'jose';
@@ -14,9 +14,9 @@ interface ProviderKey {
 export const PROVIDER = 'https://provider.example.com';
 
 export class KeyServer {
-  /** How often it was asked. */
+  /** Number of requests. */
   asked = 0;
-  /** Answers 500 while true. */
+  /** Responds with 500 while true. */
   broken = false;
   #keys: ProviderKey[] = [];
   readonly #server = createServer((_request, response) => {
@@ -43,7 +43,7 @@ export class KeyServer {
     this.#keys.push({ alg, kid, ...(await generateKeyPair(alg)) });
   }
 
-  /** PEM. */
+  /** Public key in PEM format. */
   async publicKey(kid: string): Promise<string> {
     return exportSPKI(this.#get(kid).publicKey);
   }
@@ -62,7 +62,7 @@ export class KeyServer {
 
   #get(kid: string): ProviderKey {
     const key = this.#keys.find((one) => one.kid === kid);
-    if (!key) throw new Error(`there is no key ${kid}`);
+    if (!key) throw new Error(`key ${kid} does not exist`);
     return key;
   }
 

@@ -1,6 +1,6 @@
 /**
- * Given to a process with `node --import`: kills it right after it has sent its n-th statement,
- * or the COMMIT of a transaction that has a text in it. No handler runs, as when the kernel kills it.
+ * Preload script for `node --import`. Kills the process directly after it has sent its n-th statement,
+ * or the COMMIT of a transaction that contains a text. No handler runs, as with SIGKILL by the kernel.
  */
 import pg from 'pg';
 
@@ -8,7 +8,7 @@ type Query = (this: unknown, ...args: unknown[]) => unknown;
 
 const at = Number(process.env.KILL_AT_STATEMENT ?? 0);
 const text = process.env.KILL_AT_COMMIT_OF;
-/** It looks on from another connection, by a clock. */
+/** A periodic statement of another connection, which is not counted. */
 const WATCH = 'pg_blocking_pids';
 const prototype = pg.Client.prototype as unknown as { query: Query };
 const query = prototype.query;
@@ -22,7 +22,7 @@ prototype.query = function (...args) {
   if (sql.includes(WATCH)) return result;
   sent += 1;
   found ||= Boolean(text && sql.includes(text));
-  // The socket has it by then: what is asked to be written now is written before anything else happens.
+  // The socket has written the statement by then, before any other event is handled.
   if (sent === at || (found && sql === 'COMMIT')) setImmediate(() => process.kill(process.pid, 'SIGKILL'));
   return result;
 };

@@ -10,17 +10,17 @@ export interface Result {
 
 interface Spawned {
   child: ChildProcess;
-  /** What there is of it so far. */
+  /** The output until now. */
   result: Result;
   ended: Promise<Result>;
 }
 
-/** Starts the plugin itself, so that a signal reaches it as Ctrl-C reaches all in a terminal. */
+/** Starts the plugin without kubectl, so that it receives signals. In a terminal, Ctrl-C reaches both. */
 export function spawnPcf({ commandsDir }: Sandbox, args: string[]): Spawned {
   return spawned(join(commandsDir, 'kubectl-pcf'), args, { ...process.env, NO_COLOR: '1' });
 }
 
-/** Runs `kubectl pcf` the way people do: as a plugin that kubectl finds on the PATH. */
+/** Runs `kubectl pcf` as a plugin that kubectl finds on PATH. */
 export async function kubectlPcf({ commandsDir }: Sandbox, args: string[], input = ''): Promise<Result> {
   const env = { ...process.env, NO_COLOR: '1', PATH: commandsDir + delimiter + process.env.PATH };
   return spawned('kubectl', ['pcf', ...args], env, input).ended;

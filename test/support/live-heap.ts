@@ -1,4 +1,4 @@
-/** The memory that a Node.js process has in use, without what the garbage collector has yet to free. */
+/** Live heap of a Node.js process, without garbage. */
 import { once } from 'node:events';
 import { WebSocket } from 'ws';
 import { eventually } from './pcf-api.js';
@@ -8,11 +8,11 @@ export const INSPECTED = { NODE_OPTIONS: '--inspect=127.0.0.1:0' };
 
 /**
  * Collects garbage in a process and returns the bytes that are still in use, array buffers included.
- * Its resident memory would depend on when V8 happens to return pages to the system.
+ * Resident memory would depend on when V8 returns pages to the system.
  */
 export async function liveHeapBytes(process: { output: string }): Promise<number> {
   let url: string | undefined;
-  await eventually('the inspector listens', () => {
+  await eventually('the inspector is listening', () => {
     url = /Debugger listening on (ws:\S+)/.exec(process.output)?.[1];
     return url !== undefined;
   });

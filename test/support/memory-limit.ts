@@ -1,4 +1,4 @@
-/** Processes under a memory limit that the kernel enforces, as the kubelet has it do for a container. */
+/** Processes with a memory limit that the kernel enforces, as for a container. */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,7 @@ export interface Measured {
   peakMib: number;
 }
 
-/** A control group with a memory limit. Undefined where none can be made: not root, or not Linux. */
+/** A control group with a memory limit. Undefined without root or Linux. */
 export class MemoryLimit implements AsyncDisposable {
   private constructor(readonly folder: string) {}
 
@@ -37,7 +37,7 @@ export class MemoryLimit implements AsyncDisposable {
     }
   }
 
-  /** Processes that are started meanwhile belong to the group. */
+  /** Processes that `start` starts belong to the group. */
   async around<T>(start: () => Promise<T>): Promise<T> {
     const before = ownGroup();
     writeFileSync(join(this.folder, 'cgroup.procs'), String(process.pid));
@@ -48,7 +48,7 @@ export class MemoryLimit implements AsyncDisposable {
     }
   }
 
-  /** A process that was killed leaves its group a moment later. */
+  /** Retries, because a killed process leaves its group with a delay. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (let attempt = 0; attempt < 50; attempt++) {
       try {
@@ -60,14 +60,14 @@ export class MemoryLimit implements AsyncDisposable {
   }
 }
 
-/** The group of this process. */
+/** The control group of this process. */
 function ownGroup(): string {
   const groups = readFileSync('/proc/self/cgroup', 'utf8');
   const [, path = '/'] = /^\d+:(?:memory)?:(.*)$/m.exec(groups) ?? [];
   return join(existsSync(V1.root) ? V1.root : V2.root, path);
 }
 
-/** Runs a Node.js program to its end under the limit, if there is one, and measures it. */
+/** Runs a Node.js program under the limit, if given, and measures it. */
 export async function runMeasured(
   args: string[],
   env: Record<string, string>,

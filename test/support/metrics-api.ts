@@ -13,11 +13,11 @@ const GROUPS = ['metrics.k8s.io', 'external.metrics.k8s.io'];
 const PATH = /^\/apis\/([^/]+)\/v1beta1\/namespaces\/([^/]+)\/([^/]+)$/;
 const API_PODS = { 'app.kubernetes.io/component': 'api' };
 
-/** Use of one pod; undefined where it has no metrics yet. `pods` are the ready API pods of its namespace, which has one PcfApi. */
+/** Usage of one pod. Undefined without metrics. `pods` are the ready API pods of its namespace, which has one PcfApi. */
 export type Usage = (pod: Pod, pods: readonly Pod[]) => { cpu: string; memory: string } | undefined;
 
 export class MetricsApi {
-  /** Current use of the pods. */
+  /** Current usage of the pods. */
   usage: Usage = () => ({ cpu: '0', memory: '0' });
   /** Current value of every external metric of a namespace. */
   external: (namespace: string) => string = () => '0';
@@ -87,7 +87,7 @@ function externalMetric(metricName: string, value: string) {
   };
 }
 
-/** What an aggregated API server reports of itself. */
+/** Discovery document of an aggregated API server. */
 function resourceList(group: string) {
   const pods = {
     name: 'pods',
@@ -107,7 +107,7 @@ function isReady({ metadata, status }: Pod): boolean {
   return ready && !metadata.deletionTimestamp;
 }
 
-/** Of `key=value,...`: autoscalers of a PcfApi get no other selector. */
+/** Parses `key=value,...`, the only form of selector that autoscalers of a PcfApi use. */
 function labelsOf(selector: string): Record<string, string> {
   return Object.fromEntries(
     selector
@@ -121,7 +121,7 @@ function matches({ metadata: { labels = {} } }: Pod, wanted: Record<string, stri
   return Object.entries(wanted).every(([key, value]) => labels[key] === value);
 }
 
-/** The API server resolves the ExternalName itself: there is no network of pods here. */
+/** The API server resolves the ExternalName itself, because there is no pod network. */
 function registration(port: number) {
   return [
     {

@@ -1,4 +1,4 @@
-/** A small real receiver of OTLP/HTTP (JSON): what a collector would have got. */
+/** A small real receiver of OTLP/HTTP (JSON), in place of a collector. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -25,7 +25,7 @@ interface Payload {
 
 export class OtlpReceiver {
   readonly spans: ReceivedSpan[] = [];
-  /** Everything as it came, to look for what must not be there. */
+  /** All received payloads, for assertions that a text is absent. */
   raw = '';
 
   private constructor(private readonly server: Server) {}

@@ -1,6 +1,6 @@
 import type { FieldSet } from '../../operator/runtime/kube-types.js';
 
-/** Keys by which the API server merges these lists of built-in kinds; every other list is owned whole. */
+/** Merge keys of these lists of built-in kinds. Every other list is atomic. */
 const mergeKeys: Record<string, string[]> = {
   containers: ['name'],
   env: ['name'],

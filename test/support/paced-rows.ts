@@ -1,6 +1,6 @@
-/** A backfill of `services` that is certain to run still when a test acts, however slow or fast the machine is. */
+/** Slows down a backfill of `services`, so that it still runs when a test acts, independent of the machine. */
 
-/** SQL after which each row that is updated takes so long. */
+/** SQL that delays each update of a row. */
 export function paceRows(seconds: number): string {
   return `
   CREATE TABLE pace AS SELECT ${seconds}::float8 AS seconds;
@@ -10,5 +10,5 @@ export function paceRows(seconds: number): string {
   CREATE TRIGGER pace BEFORE UPDATE ON services FOR EACH ROW EXECUTE FUNCTION pace();`;
 }
 
-/** SQL after which rows take no longer than they need, also those of a batch that runs. */
+/** SQL that removes the delay, including for the running batch. */
 export const FULL_PACE = 'UPDATE pace SET seconds = 0';

@@ -1,4 +1,4 @@
-/** Handles of one PcfApi for tests. */
+/** Helpers for tests with one PcfApi. */
 import { pino } from 'pino';
 import type { KubeClient, KubeObject, ResourceType } from '../../operator/runtime/kube-client.js';
 import { isNotFound } from '../../operator/runtime/kube-client.js';
@@ -23,7 +23,7 @@ export class TestApi<C extends TestCluster = Sandbox> {
     this.watch = new PcfApiWatch(sandbox.parts.client, pino({ level: 'silent' }), namespace, name);
   }
 
-  /** Creates a PcfApi; `spec` is laid over a small one on Istio. */
+  /** Creates a PcfApi. `spec` overrides fields of a small spec with Istio. */
   static async create<C extends TestCluster = Sandbox>(
     sandbox: C,
     namespace: string,
@@ -56,7 +56,7 @@ export class TestApi<C extends TestCluster = Sandbox> {
     return this.watch.now()?.status ?? {};
   }
 
-  /** The Ready condition's message, or another's. */
+  /** The message of the Ready condition, or of another condition. */
   message(type = 'Ready'): string {
     return this.status.conditions?.find((condition) => condition.type === type)?.message ?? '';
   }
@@ -92,21 +92,21 @@ export class TestApi<C extends TestCluster = Sandbox> {
     });
   }
 
-  /** Spec of an object that must be there. */
+  /** Spec of an object, which must exist. */
   async specOf<T>(type: ResourceType, name = this.name): Promise<T> {
     return (await this.sandbox.parts.client.get(type, this.namespace, name)).spec as T;
   }
 
   async remove(): Promise<void> {
     const { client } = this.sandbox.parts;
-    const gone = this.watch.until(`${this.namespace} gone`, (api) => api === undefined);
+    const deleted = this.watch.until(`${this.namespace} deleted`, (api) => api === undefined);
     await client.delete(PcfApiKind, this.namespace, this.name);
-    await gone;
+    await deleted;
     await this.watch.stop();
   }
 }
 
-/** Polls until the check holds. Throws what was being waited for when it takes too long. */
+/** Polls until the check returns true. Throws an error with `what` after the timeout. */
 export async function eventually(
   what: string,
   check: () => Promise<boolean> | boolean,

@@ -1,4 +1,4 @@
-/** A real PgBouncer before a PostgreSQL. */
+/** A real PgBouncer in front of a PostgreSQL server. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,13 +11,13 @@ import { systemProgram } from './system-program.js';
 
 export class PgBouncer {
   private constructor(
-    /** Leads to the database of `url` by way of the pooler. */
+    /** URL of the database through the pooler. */
     readonly url: string,
     private readonly child: ChildProcess,
     private readonly folder: string,
   ) {}
 
-  /** Undefined where there is no pgbouncer. `settings` are more lines of its section. */
+  /** Returns undefined without pgbouncer. `settings` are additional lines of its section. */
   static async start(
     url: string,
     mode: 'session' | 'transaction',
@@ -25,7 +25,7 @@ export class PgBouncer {
   ): Promise<PgBouncer | undefined> {
     const program = systemProgram('pgbouncer');
     if (!program) {
-      console.warn('skipped: there is no pgbouncer on PATH, and it could not be installed');
+      console.warn('skipped: pgbouncer is not on PATH and could not be installed');
       return undefined;
     }
     const port = await freePort();
@@ -43,7 +43,7 @@ pool_mode = ${mode}
 ignore_startup_parameters = extra_float_digits,statement_timeout,idle_in_transaction_session_timeout
 ${settings}
 `;
-    // Who may read the folder is decided by its owner, who is also who runs it: it refuses to be root.
+    // PgBouncer does not run as root, so `nobody` must be able to read the folder.
     const isRoot = process.getuid?.() === 0;
     const id = (flag: string) => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }));
     writeFileSync(join(folder, 'pgbouncer.ini'), ini, { mode: isRoot ? 0o644 : 0o600 });

@@ -1,4 +1,4 @@
-/** One real PostgreSQL for all tests of a run, started when it is first asked for; each suite makes its own database in it. */
+/** One real PostgreSQL server for all tests of a run, started on first use. Each suite creates its own database. */
 import pg from 'pg';
 import { Postgres } from '../../sandbox/postgres/postgres.js';
 import { freePorts } from '../../sandbox/process/ports.js';
@@ -6,7 +6,7 @@ import { freePorts } from '../../sandbox/process/ports.js';
 let shared: Promise<TestPostgres> | undefined;
 let databases = 0;
 
-/** A server, with what tests do to it. */
+/** A PostgreSQL server with helpers for tests. */
 export class TestPostgres {
   constructor(private readonly server: Postgres) {}
 
@@ -14,12 +14,12 @@ export class TestPostgres {
     return this.server.port;
   }
 
-  /** What the server has logged; statements too, in a database with `log_statement = 'all'`. */
+  /** The server log. Includes the statements of a database with `log_statement = 'all'`. */
   get log(): string {
     return this.server.log;
   }
 
-  /** Starts it again on the same port with the same data. */
+  /** Restarts the server on the same port with the same data. */
   start(): Promise<void> {
     return this.server.restart();
   }
@@ -28,7 +28,7 @@ export class TestPostgres {
     return this.server.stop();
   }
 
-  /** As a crash would: no word to anyone. */
+  /** Kills the server without notice to clients, like a crash. */
   kill(): Promise<void> {
     return this.server.kill();
   }
@@ -37,18 +37,18 @@ export class TestPostgres {
     return this.server.remove();
   }
 
-  /** A streaming replica of it; the caller removes it. */
+  /** Starts a streaming replica, which the caller must remove. */
   async startReplica(): Promise<TestPostgres> {
     return new TestPostgres(await this.server.startReplica());
   }
 
-  /** A new database's URL. */
+  /** Creates a database and returns its URL. */
   async createDatabase(): Promise<string> {
     databases += 1;
     return this.server.createDatabase(`test_${process.pid}_${databases}`);
   }
 
-  /** A copy of a database that nobody is connected to. */
+  /** Copies a database without connections, and returns the URL of the copy. */
   async copyDatabase(from: string): Promise<string> {
     databases += 1;
     const name = `test_${process.pid}_${databases}`;
@@ -61,7 +61,7 @@ export class TestPostgres {
     return this.server.url(database);
   }
 
-  /** Runs one statement on a connection of its own. */
+  /** Runs one statement on a separate connection. */
   async query<Row extends pg.QueryResultRow>(
     sql: string,
     url: string,
@@ -82,7 +82,7 @@ export function sharedPostgres(): Promise<TestPostgres> {
   return shared;
 }
 
-/** A server of one's own; the caller stops it with `removePostgres`. */
+/** Starts a separate server, which the caller must stop with `removePostgres`. */
 export async function startPostgres(): Promise<TestPostgres> {
   return new TestPostgres(await Postgres.start());
 }
@@ -97,7 +97,7 @@ export async function stopSharedPostgres(): Promise<void> {
   await removePostgres(server);
 }
 
-/** A port nobody listens on. */
+/** A free TCP port. */
 export async function freePort(): Promise<number> {
   return (await freePorts(1))[0]!;
 }

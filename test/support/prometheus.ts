@@ -1,7 +1,6 @@
 /**
- * A real Prometheus for tests. When the machine has none and it may, it is installed
- * from the system's packages; when it may not, the suites that need it are skipped and
- * say so.
+ * A real Prometheus for tests: from PATH, or installed from Debian packages if possible.
+ * Without it, the suites that need it are skipped with a warning.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -16,9 +15,9 @@ import { systemProgram } from './system-program.js';
 const SCRAPE_INTERVAL = '200ms';
 
 export interface PrometheusOptions {
-  /** What is scraped, as host:port. The labels of its series are kept. */
+  /** Scrape target as host:port, with honor_labels. */
   target: string;
-  /** Behind TLS and a password, of which Prometheus wants to know the bcrypt hash. */
+  /** TLS and basic authentication. Prometheus requires the bcrypt hash of the password. */
   secure?: { cert: string; key: string; user: string; passwordHash: string };
 }
 
@@ -54,7 +53,7 @@ export class TestPrometheus {
     return `${this.secure ? 'https' : 'http'}://127.0.0.1:${this.port}`;
   }
 
-  /** Starts it, with the data that it had. */
+  /** Starts the server with its existing data. */
   async start(): Promise<void> {
     const flags = [
       `--config.file=${join(this.folder, 'prometheus.yaml')}`,
@@ -88,7 +87,7 @@ export class TestPrometheus {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** What a query gives now, one number a series. Without TLS only. */
+  /** Current result of a query, one number per series. Only without TLS. */
   async values(query: string): Promise<number[]> {
     const response = await fetch(`${this.url}/api/v1/query?${new URLSearchParams({ query })}`);
     const { data } = (await response.json()) as { data: { result: { value: [number, string] }[] } };
@@ -96,13 +95,11 @@ export class TestPrometheus {
   }
 }
 
-/** A started server, or undefined (and why, on stderr) when this machine can't have one. */
+/** Starts a server. Returns undefined and prints a warning if Prometheus is unavailable. */
 export async function startPrometheus(options: PrometheusOptions): Promise<TestPrometheus | undefined> {
   const program = systemProgram('prometheus');
   if (!program) {
-    console.warn(
-      'Prometheus tests are skipped: there is no prometheus on PATH, and it could not be installed',
-    );
+    console.warn('Prometheus tests are skipped: prometheus is not on PATH and could not be installed');
     return undefined;
   }
   const server = await TestPrometheus.create(program, options);
@@ -110,10 +107,10 @@ export async function startPrometheus(options: PrometheusOptions): Promise<TestP
   return server;
 }
 
-/** The checker of rules that comes with the server; undefined (and why, on stderr) when this machine can't have one. */
+/** Path of promtool. Returns undefined and prints a warning if it is unavailable. */
 export function findPromtool(): string | undefined {
   const program = systemProgram('promtool', 'prometheus');
   if (!program)
-    console.warn('the alerts are not tried: there is no promtool on PATH, and it could not be installed');
+    console.warn('alert rule tests are skipped: promtool is not on PATH and could not be installed');
   return program;
 }

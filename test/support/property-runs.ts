@@ -6,7 +6,7 @@ const DEFAULT_FACTOR = 0.2;
  */
 export const RUN_FACTOR = Number(process.env.PCF_TEST_RUNS ?? DEFAULT_FACTOR);
 
-/** Number of cases for a property test whose full number is given. */
+/** Number of cases for a property test, from its full number. */
 export function propertyRuns(full: number): number {
   return Math.ceil(full * RUN_FACTOR);
 }

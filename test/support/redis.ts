@@ -1,7 +1,6 @@
 /**
- * A real redis-server for tests. When the machine has none and it may, it is
- * installed from the system's packages; when it may not, the suites that need it
- * are skipped and say so.
+ * A real redis-server for tests: from PATH, or installed from Debian packages if possible.
+ * Without it, the suites that need it are skipped with a warning.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -14,15 +13,15 @@ import { freePort } from './postgres.js';
 import { systemProgram } from './system-program.js';
 
 export interface RedisOptions {
-  /** Arguments of redis-server beside the usual ones; a Sentinel's file goes first. */
+  /** Additional arguments of redis-server, before the default ones. A Sentinel needs its file first. */
   args?: string[];
-  /** How a client of the test reaches it. */
+  /** Connection options for clients of the test. */
   client?: ClientOptions;
 }
 
 export class TestRedis {
   #process: ChildProcess | undefined;
-  /** Its own: a replica leaves what it was sent in a dump.rdb, which the next server there would begin with. */
+  /** Separate folder, because a replica writes a dump.rdb, which another server would load. */
   #folder: string | undefined;
 
   constructor(
@@ -35,7 +34,7 @@ export class TestRedis {
     return `redis://127.0.0.1:${this.port}`;
   }
 
-  /** Starts it, empty, and waits until it answers. */
+  /** Starts an empty server, and waits until it responds. */
   async start(): Promise<void> {
     const settings = ['--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
     const port = this.more.client?.tls
@@ -64,7 +63,7 @@ export class TestRedis {
     client.disconnect();
   }
 
-  /** A client that fails rather than waits. */
+  /** A client that does not reconnect. */
   client(): Redis {
     return new Redis(this.port, '127.0.0.1', {
       lazyConnect: true,
@@ -86,11 +85,11 @@ export class TestRedis {
   }
 }
 
-/** A started server, or undefined (and why, on stderr) when this machine can't have one. */
+/** Starts a server. Returns undefined and prints a warning if redis-server is unavailable. */
 export async function startRedis(options: RedisOptions = {}): Promise<TestRedis | undefined> {
   const program = systemProgram('redis-server');
   if (!program) {
-    console.warn('Redis tests are skipped: there is no redis-server on PATH, and it could not be installed');
+    console.warn('Redis tests are skipped: redis-server is not on PATH and could not be installed');
     return undefined;
   }
   const server = new TestRedis(program, await freePort(), options);
@@ -98,11 +97,11 @@ export async function startRedis(options: RedisOptions = {}): Promise<TestRedis 
   return server;
 }
 
-/** Several servers that can't all be there or not: throws when one is missing. */
+/** Starts several servers. Throws if redis-server is unavailable. */
 export async function startRedises(options: RedisOptions[]): Promise<TestRedis[]> {
   const servers = await Promise.all(options.map((option) => startRedis(option)));
   return servers.map((server) => {
-    if (!server) throw new Error('there is no redis-server');
+    if (!server) throw new Error('redis-server is unavailable');
     return server;
   });
 }

@@ -1,4 +1,4 @@
-/** Results of mocha calls that make up one run, and their summary. */
+/** Results of the mocha processes of one run, and their summary. */
 
 export interface Results {
   passed: number;
@@ -10,7 +10,7 @@ export interface Results {
   timeOfFiles: Record<string, number>;
 }
 
-/** Names the file to which the reporter writes its results when another process prints the summary. */
+/** Variable with the file to which the reporter writes its results, if another process prints the summary. */
 export const RESULTS_FILE = 'PCF_TEST_RESULTS';
 
 const SLOWEST = 10;
@@ -27,7 +27,7 @@ export function mergeResults(all: readonly Results[]): Results {
   };
 }
 
-/** The slowest files, the failures, and the line of counts that any CI can read. */
+/** The slowest files, the failures, and a line of counts. */
 export function summaryOf({ passed, failed, skipped, failures, timeOfFiles }: Results): string {
   const slowest = Object.entries(timeOfFiles)
     .sort(([, a], [, b]) => b - a)

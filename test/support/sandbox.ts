@@ -1,4 +1,4 @@
-/** One sandbox for all tests of a run: started when the first one asks, stopped at the end. One namespace a suite. */
+/** One sandbox for all tests of a run, started on first use and stopped at the end. One namespace per suite. */
 import { buildImage } from '../../sandbox/images.js';
 import { Sandbox } from '../../sandbox/sandbox.js';
 import { SPLIT_IMAGES } from '../../sandbox/story/split/images.js';
@@ -6,21 +6,21 @@ import { SPLIT_IMAGES } from '../../sandbox/story/split/images.js';
 let starting: Promise<Sandbox> | undefined;
 let namespaces = 0;
 
-/** Allow for a control plane that has to be built first. */
+/** Includes a build of the control plane. */
 export const START_TIMEOUT_MS = 25 * 60_000;
 
-/** The shared sandbox: control plane, node, gateway, PostgreSQL, Redis if there is one, and a running operator. */
+/** The shared sandbox: control plane, node, gateway, PostgreSQL, Redis if available, and a running operator. */
 export function sharedSandbox(): Promise<Sandbox> {
   starting ??= start();
   return starting;
 }
 
-/** Stops it, if it was ever started. */
+/** Stops the shared sandbox, if it was started. */
 export async function stopSharedSandbox(): Promise<void> {
   await (await starting?.catch(() => undefined))?.stop();
 }
 
-/** A fresh namespace, with a database of its own behind the Secret `pcf-api-secrets`. */
+/** Creates a namespace with its own database, whose URL is in the Secret `pcf-api-secrets`. */
 export async function newTenant(sandbox: Sandbox, prefix: string): Promise<string> {
   const namespace = `${prefix}-${++namespaces}`;
   await sandbox.createTenant(namespace);

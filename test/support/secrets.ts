@@ -1,6 +1,6 @@
 import { SecretReader } from '../../operator/runtime/outgoing/secrets.js';
 
-/** Reads Secrets of any namespace from this record, which may be changed. */
+/** Reads Secrets of any namespace from this record, which tests can change. */
 export function secretsFrom(secrets: Record<string, Record<string, string>>): SecretReader {
   return new SecretReader({
     async list(_type, { fieldSelector = '' } = {}) {

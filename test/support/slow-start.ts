@@ -1,4 +1,4 @@
-/** A version that is all right, and takes its time until it can serve. */
+/** A correct version that starts to serve after 2.5 seconds. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 if (process.argv[2] === 'serve') await sleep(2_500);

@@ -1,6 +1,6 @@
 /**
- * A smoke test as a team would write one: it asks the preview for services, eight times,
- * and fails when one answer has errors. It begins when the test that runs it says so.
+ * A smoke test as a team would write it: it sends eight queries to the preview, and fails
+ * when a response has errors. It starts when the file at BEGIN exists.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { request } from 'node:https';
@@ -8,21 +8,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const ATTEMPTS = 8;
 const { HOST = '', PORT = '', CA = '', BEGIN = '' } = process.env;
-// As URLs: a path below /tmp would be taken for one of the container's.
+// URLs, because the node maps paths below /tmp to paths of the container.
 const ca = readFileSync(new URL(CA));
 
 while (!existsSync(new URL(BEGIN))) await sleep(20);
 for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-  const { errors } = JSON.parse(await ask('{ services(first: 1) { edges { node { name } } } }')) as {
+  const { errors } = JSON.parse(await sendQuery('{ services(first: 1) { edges { node { name } } } }')) as {
     errors?: { message: string }[];
   };
   if (errors) {
-    console.error(`the answer has errors: ${errors.map(({ message }) => message).join('; ')}`);
+    console.error(`the response has errors: ${errors.map(({ message }) => message).join('; ')}`);
     process.exit(1);
   }
 }
 
-function ask(query: string): Promise<string> {
+function sendQuery(query: string): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const headers = { host: HOST, 'content-type': 'application/json' };
   const options = { host: '127.0.0.1', port: PORT, servername: HOST, ca, path: '/graphql', method: 'POST' };

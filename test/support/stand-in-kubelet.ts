@@ -1,4 +1,4 @@
-/** Says of every pod that it runs and is ready, and of every migration that it is done. No process is started. */
+/** Reports every pod as running and ready, and every migration as completed. Starts no process. */
 import type { Logger } from 'pino';
 import { isNotFound, type KubeClient, type ResourceType } from '../../operator/runtime/kube-client.js';
 import { ResourceCache } from '../../operator/runtime/resource-cache.js';
@@ -13,11 +13,11 @@ const nothingToDo = { outcome: 'nothing', current: null, applied: [], pending: [
 export class StandInKubelet {
   private readonly pods: ResourceCache;
   private readonly stopping = new AbortController();
-  private readonly seen = new Set<string>();
+  private readonly settledUids = new Set<string>();
   private addresses = 0;
-  /** Contract migrations that each Job tells of. */
+  /** Contract migrations that each Job reports as pending. */
   contracts: readonly string[] = [];
-  /** Migrations that begin now run until it resolves. */
+  /** Migrations that start now run until this promise resolves. */
   private held: Promise<void> | undefined;
 
   constructor(
@@ -45,7 +45,7 @@ export class StandInKubelet {
     this.stopping.abort();
   }
 
-  /** Migrations run on until the returned function is called. */
+  /** Migrations run until the returned function is called. */
   holdMigrations(): () => void {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.held = promise;
@@ -58,8 +58,8 @@ export class StandInKubelet {
   private async settle(pod: Pod): Promise<void> {
     const { uid = '', name, namespace, deletionTimestamp, labels } = pod.metadata;
     if (deletionTimestamp) return this.remove(pod);
-    if (this.seen.has(uid)) return;
-    this.seen.add(uid);
+    if (this.settledUids.has(uid)) return;
+    this.settledUids.add(uid);
     const isMigration = labels?.['app.kubernetes.io/component'] === 'migration';
     const report = (status: object) =>
       this.client.patch(PodKind, namespace, name, { status }, { subresource: 'status' });

@@ -1,10 +1,10 @@
-/** Programs of the system that tests run: installed from its packages where that is allowed. */
+/** System programs that tests run: from PATH, or installed from Debian packages if possible. */
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 
-/** Its path, or undefined where it is not and may not be installed: only as root and where apt-get is. */
+/** Path of a program. Undefined if it is missing and can't be installed. Installation requires root and apt-get. */
 export function systemProgram(program: string, debianPackage = program): string | undefined {
   return find(program) ?? install(program, debianPackage);
 }
@@ -14,7 +14,7 @@ function install(program: string, debianPackage: string): string | undefined {
   if (process.getuid?.() !== 0 || !aptGet) return undefined;
   // In runlevel 1 no package starts its service.
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
-  // apt-get fails while another one runs, and two processes of `npm test` may need a program.
+  // apt-get fails while another apt-get runs, and two processes of `npm test` may need a program.
   const lock = join(tmpdir(), 'pcf-test-apt-get.lock');
   const run = (...args: string[]) =>
     spawnSync('flock', ['--no-fork', lock, aptGet, ...args], { env, stdio: 'ignore', timeout: 360_000 })

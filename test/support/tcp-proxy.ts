@@ -1,4 +1,4 @@
-/** A TCP proxy that can go silent, refuse, or be slow: the bad network between an operator and its API server. */
+/** A TCP proxy that can mute, refuse or delay connections, for an unreliable network to the API server. */
 
 import type { AddressInfo } from 'node:net';
 import { connect, createServer, type Server, type Socket } from 'node:net';
@@ -9,11 +9,11 @@ interface Pair {
 }
 
 export class TcpProxy {
-  /** Delay of what comes from the client, in milliseconds. */
+  /** Delay of data from the client, in milliseconds. */
   delayMs = 0;
-  /** Delay of what comes from the server, in milliseconds. */
+  /** Delay of data from the server, in milliseconds. */
   answerDelayMs = 0;
-  /** Connections that were asked for, those that were refused among them. */
+  /** Number of connection attempts, including refused ones. */
   attempts = 0;
   private refusing = false;
   private readonly pairs = new Set<Pair>();
@@ -21,7 +21,7 @@ export class TcpProxy {
 
   private constructor(private readonly target: URL) {}
 
-  /** A proxy before `url`, which it has to be given as an address and a port. */
+  /** Starts a proxy in front of `url`, which must have an address and a port. */
   static async before(url: string): Promise<TcpProxy> {
     const proxy = new TcpProxy(new URL(url));
     await new Promise<void>((resolve) => proxy.server.listen(0, '127.0.0.1', resolve));
@@ -36,7 +36,7 @@ export class TcpProxy {
     return this.pairs.size;
   }
 
-  /** From now on the connections that are open carry nothing, and stay open. New ones are as good as ever. */
+  /** Keeps open connections open, but transfers no more data on them. New connections work. */
   muteOpenConnections(): void {
     for (const { near, far } of this.pairs) {
       near.removeAllListeners('data').pause();
@@ -44,7 +44,7 @@ export class TcpProxy {
     }
   }
 
-  /** Breaks every connection and takes no new one until {@link open}. */
+  /** Closes every connection, and refuses new ones until {@link open}. */
   cut(): void {
     this.refusing = true;
     for (const { near, far } of this.pairs) {

@@ -1,27 +1,27 @@
-/** A WebSocket of a client that may do as it likes: what is sent is what is given, and what comes is kept in order. */
+/** A WebSocket client that sends arbitrary messages, and stores received messages in order. */
 import { WebSocket } from 'ws';
 
 export interface SocketOptions {
   headers?: Record<string, string>;
-  /** None, if it is empty. */
+  /** Subprotocol. Empty for none. */
   protocol?: string;
 }
 
-/** A message, or with which code it was closed. */
-interface Arrived {
+/** A received message, or the close code. */
+interface Received {
   type?: string;
   id?: string;
-  // biome-ignore lint/suspicious/noExplicitAny: the shape is what each test asks for
+  // biome-ignore lint/suspicious/noExplicitAny: the shape depends on the query of each test
   payload?: any;
   closed?: number;
 }
 
 export class TestSocket {
-  readonly #arrived: Arrived[] = [];
+  readonly #received: Received[] = [];
   #wake: () => void = () => undefined;
 
   private constructor(private readonly socket: WebSocket) {
-    socket.on('message', (data) => this.#add(JSON.parse(String(data)) as Arrived));
+    socket.on('message', (data) => this.#add(JSON.parse(String(data)) as Received));
     socket.on('close', (code) => this.#add({ closed: code }));
     socket.on('error', () => undefined);
   }
@@ -34,12 +34,12 @@ export class TestSocket {
     });
   }
 
-  /** One that has been let in. */
+  /** Opens a connection and awaits connection_ack. */
   static async connect(port: number, options?: SocketOptions): Promise<TestSocket> {
     const socket = await TestSocket.open(port, options);
     socket.send({ type: 'connection_init' });
     const answer = await socket.next();
-    if (answer.type !== 'connection_ack') throw new Error(`not let in: ${JSON.stringify(answer)}`);
+    if (answer.type !== 'connection_ack') throw new Error(`connection rejected: ${JSON.stringify(answer)}`);
     return socket;
   }
 
@@ -52,9 +52,9 @@ export class TestSocket {
     this.send({ type: 'subscribe', id, payload: { query, variables } });
   }
 
-  async next(): Promise<Arrived> {
+  async next(): Promise<Received> {
     for (;;) {
-      const first = this.#arrived.shift();
+      const first = this.#received.shift();
       if (first) return first;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -66,8 +66,8 @@ export class TestSocket {
     this.socket.terminate();
   }
 
-  #add(arrived: Arrived): void {
-    this.#arrived.push(arrived);
+  #add(received: Received): void {
+    this.#received.push(received);
     this.#wake();
   }
 }

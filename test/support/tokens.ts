@@ -1,10 +1,10 @@
-/** Tokens for tests, good and bad. */
+/** Valid and invalid tokens for tests. */
 import { createHmac } from 'node:crypto';
 import { SignJWT } from 'jose';
 
 export const JWT_SECRET = 'a secret of the tests, which nobody else should use';
 
-/** What a token says when a test says nothing else. */
+/** Default claims of a token. */
 export function claims(more: object = {}): Record<string, unknown> {
   const now = Math.floor(Date.now() / 1_000);
   return { iss: 'pcf-api', aud: 'pcf-api', sub: 'tester', role: 'ADMIN', iat: now, exp: now + 600, ...more };
@@ -21,7 +21,7 @@ export async function signToken(
     .sign(Buffer.from(secret));
 }
 
-/** As no library would: any header, and any key, for the signature. */
+/** A token with an arbitrary header and signing key, which libraries refuse to create. */
 export function forgeToken(header: object, key: string | undefined, more: object = {}): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
   const input = `${part(header)}.${part(claims(more))}`;

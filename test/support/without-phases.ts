@@ -1,4 +1,4 @@
-/** An image from before migrations had phases: it serves, and does not know the operator's words. */
+/** An image without support for migration phases: it serves, but rejects the option --phase. */
 if (process.argv[2] === 'migrate') {
   process.stderr.write("error: unknown option '--phase'\n");
   process.exit(64);

@@ -74,7 +74,7 @@ async function addReleases(client: pg.Client): Promise<void> {
   );
 }
 
-/** One deployment of thirty causes one; a few of them last. */
+/** Every 30th deployment causes an incident. Every fifth incident stays open. */
 async function addIncidents(client: pg.Client): Promise<void> {
   await client.query(
     `INSERT INTO incidents (service_id, environment, deployment_id, title, severity, opened_at, resolved_at)

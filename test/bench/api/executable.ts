@@ -1,4 +1,4 @@
-/** Our schema with its resolvers on a plain pool, without routing and retries, for servers that are not ours. */
+/** Our schema and resolvers on a plain pool, without routing and retries, for the compared servers. */
 import type { GraphQLSchema } from 'graphql';
 import pg from 'pg';
 import { pino } from 'pino';
@@ -13,12 +13,12 @@ export interface Executable {
   context: () => object;
 }
 
-/** Prepares what it does often, as our own pool does: for a long statement it is a good part of the time. */
+/** A client with prepared statements, like our own pool: planning takes a large part of the time of a long statement. */
 export function preparing(): typeof pg.Client {
   return observedClient({ server: 'primary', prepared: true, observe: () => undefined });
 }
 
-/** @param clients what connections are made of */
+/** @param clients class of the database connections */
 export async function executable(
   { databaseUrl, pool }: { databaseUrl: string; pool: number },
   clients?: typeof pg.Client,

@@ -1,7 +1,7 @@
 /**
- * The floor: Fastify and pg, no GraphQL. Each query is run once by our resolvers to
- * learn its statements and its answer; from then on the statements are run as they
- * are, and the answer is serialized again. Whoever maps rows to objects does more.
+ * The floor: Fastify and pg without GraphQL. Our resolvers run each query once to record its
+ * statements and response. After that, the floor runs the recorded statements and serializes the
+ * recorded response. Servers that map rows to objects do more work.
  */
 import { randomUUID } from 'node:crypto';
 import { fastify } from 'fastify';
@@ -11,18 +11,18 @@ import { executable } from './executable.js';
 import type { PeerOrder } from './queries.js';
 
 interface Statement {
-  /** Prepared under it, as ours are. */
+  /** Name of the prepared statement. */
   name: string;
   text: string;
   values: unknown[];
 }
 
 interface Recorded {
-  /** Statements of one wave ran at the same time, and do so again. */
+  /** Statements of one wave ran concurrently, and are replayed concurrently. */
   waves: Statement[][];
   answer: unknown;
   unique?: string;
-  /** Ids that must be others each time. */
+  /** Ids that must be new in each request. */
   made: unknown[];
 }
 
@@ -62,7 +62,7 @@ async function record(order: PeerOrder): Promise<Map<string, Recorded>> {
   return recorded;
 }
 
-/** Notes statements, and which of them run at the same time. */
+/** Records statements in waves of concurrent ones. */
 class Recorder {
   waves: Statement[][] = [];
   #running = 0;
@@ -95,7 +95,7 @@ class Recorder {
   }
 }
 
-/** The statements of a mutation, on one connection, with a key and ids that have not been there. */
+/** Replays the statements of a mutation on one connection, with a new key and new ids. */
 async function replayOnce(pool: pg.Pool, { waves, unique, made }: Recorded): Promise<void> {
   const fresh = new Map<unknown, unknown>([
     [unique, randomUUID()],
@@ -111,7 +111,7 @@ async function replayOnce(pool: pg.Pool, { waves, unique, made }: Recorded): Pro
   }
 }
 
-/** The ids that a mutation has made itself: those in its INSERTs that its variables don't name. */
+/** Ids that a mutation has generated: ids in its INSERTs that its variables do not contain. */
 function madeIds(statements: Statement[], variables: object): unknown[] {
   const given = [...JSON.stringify(variables).matchAll(/"([\w-]{30,})"/g)].map(([, id]) =>
     Buffer.from(id ?? '', 'base64url').toString('utf8'),

@@ -10,26 +10,26 @@ export interface Measured {
   p99: number;
   /** MB */
   memory: number;
-  /** Processor time of the server for each request, in µs. Unlike the rate it hardly depends on what else the machine does. */
+  /** CPU time of the server per request, in µs. Unlike the rate, it hardly depends on other load of the machine. */
   cpu: number;
 }
 
-/** Enough for the compiler of any of them: what serves for days is not to be judged by its first second. */
+/** Long enough for V8 to optimize each subject, because servers run for days. */
 const WARM = { connections: 64, seconds: 4 };
 
-/** Lets a server's compiler see what is coming. */
+/** Sends requests until V8 has optimized the server's code. */
 export async function warm(subject: Subject, query: BenchQuery): Promise<void> {
   await run(subject, query, WARM.connections, WARM.seconds);
 }
 
-/** Of several rounds the one that was disturbed least. */
+/** The round with the least disturbance. */
 export function best(rounds: readonly Measured[]): Measured {
   const [first, ...others] = [...rounds].sort((a, b) => b.perSecond - a.perSecond);
   if (!first) throw new Error('nothing was measured');
   return { ...first, cpu: Math.min(first.cpu, ...others.map(({ cpu }) => cpu)) };
 }
 
-/** Asks as fast as answers come, and throws when one is not right. */
+/** Sends each request directly after the previous response. Throws if one fails. */
 export async function measure(
   subject: Subject,
   query: BenchQuery,
@@ -61,7 +61,7 @@ async function run(subject: Subject, query: BenchQuery, connections: number, sec
       },
     ],
   };
-  // Each as it was: the histogram of autocannon counts whole milliseconds.
+  // Exact times, because the histogram of autocannon counts whole milliseconds.
   const times: number[] = [];
   const result = await new Promise<autocannon.Result>((resolve, reject) => {
     const running = autocannon(options, (error, done) => (error ? reject(error) : resolve(done)));
@@ -69,19 +69,19 @@ async function run(subject: Subject, query: BenchQuery, connections: number, sec
   });
   if (result.non2xx > 0 || result.errors > 0) {
     throw new Error(
-      `${subject.name}, ${query.name}: ${result.non2xx} answers were no 2xx, ${result.errors} errors`,
+      `${subject.name}, ${query.name}: ${result.non2xx} responses were not 2xx, ${result.errors} errors`,
     );
   }
   return { result, times: Float64Array.from(times).sort() };
 }
 
-/** The smallest of which so large a share is not above it. */
+/** Nearest-rank quantile. */
 function quantile(sorted: Float64Array, share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
-/** What a subject answers to one request. */
-export async function ask(
+/** Sends one request to a subject. */
+export async function sendQuery(
   subject: Subject,
   query: BenchQuery,
 ): Promise<{ data?: unknown; errors?: unknown }> {

@@ -1,28 +1,28 @@
-/** `npm run bench api`: the API with everything on, beside peers that serve the same schema with the same SQL. */
+/** `npm run bench api`: compares the API with all features enabled to peers with the same schema and SQL. */
 import assert from 'node:assert/strict';
 import { Command } from 'commander';
 import { Postgres } from '../../../sandbox/postgres/postgres.js';
 import { seed } from './data.js';
 import { executable } from './executable.js';
-import { ask, best, type Measured, measure, warm } from './load.js';
+import { best, type Measured, measure, sendQuery, warm } from './load.js';
 import { type BenchQuery, benchQueries } from './queries.js';
 import { PEERS, type Peer, type Subject, startOurs, startPeer } from './subjects.js';
 import { printTable, type Row, shortfalls } from './table.js';
 
 const options = new Command('bench api')
   .description(
-    'Requests a second, latency and memory on a real PostgreSQL, each server in a process of its own.',
+    'Requests per second, latency and memory with a real PostgreSQL. Each server runs in its own process.',
   )
   .option('--deployments <count>', 'rows in the database', '100000')
-  .option('--seconds <count>', 'how long each is measured in a round', '2')
-  .option('--rounds <count>', 'rounds in which they take turns; the best of each counts', '3')
-  .option('--connections <list>', 'clients at once', '1,64')
+  .option('--seconds <count>', 'duration of each measurement in a round', '2')
+  .option('--rounds <count>', 'rounds of measurements; the best round of each server counts', '3')
+  .option('--connections <list>', 'concurrent clients', '1,64')
   .option(
     '--servers <list>',
-    'which of ours, mercurius, yoga, apollo, floor',
+    'any of ours, mercurius, yoga, apollo, floor',
     `ours,${Object.keys(PEERS).join(',')}`,
   )
-  .option('--queries <text>', 'only queries with this in their name', '')
+  .option('--queries <text>', 'only queries with this text in their name', '')
   .addHelpText(
     'after',
     '\nExamples:\n  $ npm run bench api\n  $ npm run bench api -- --servers ours,floor --queries nested',
@@ -68,22 +68,22 @@ async function bench(): Promise<void> {
   }
 }
 
-/** A benchmark of different answers compares nothing. */
+/** Asserts that all subjects return the same data. */
 async function compareAnswers(subjects: Subject[], queries: BenchQuery[]): Promise<void> {
   for (const query of queries.filter(({ unique }) => !unique)) {
-    const answers = await Promise.all(subjects.map((subject) => ask(subject, query)));
+    const answers = await Promise.all(subjects.map((subject) => sendQuery(subject, query)));
     answers.forEach(({ data, errors }, index) => {
       assert.equal(errors, undefined, `${subjects[index]?.name}, ${query.name}: ${JSON.stringify(errors)}`);
       assert.deepEqual(
         data,
         answers[0]?.data,
-        `${subjects[index]?.name} answers something else: ${query.name}`,
+        `${subjects[index]?.name} returns different data: ${query.name}`,
       );
     });
   }
 }
 
-/** In turns, so that what else the machine does for a while meets all of them. */
+/** Alternates between the subjects, so that other load of the machine affects all of them. */
 async function inTurns(
   subjects: Subject[],
   query: BenchQuery,

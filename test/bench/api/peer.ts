@@ -1,7 +1,6 @@
 /**
- * A peer: our resolvers and our SQL behind another server, as its own guide sets it
- * up for production. No login, no limits, no metrics and no log lines: an advantage
- * that each of them has over us.
+ * A peer: our resolvers and our SQL in another server, configured for production according to its
+ * guide. It has no authentication, limits, metrics or logs, which is an advantage over our server.
  */
 import 'reflect-metadata';
 import { createServer } from 'node:http';

@@ -1,6 +1,6 @@
 /**
- * What is asked. Made from the schema as it is, so that the benchmark continues
- * working when fields come; a row the schema has nothing for is left out.
+ * Queries of the benchmark. They are generated from the current schema, so that the benchmark
+ * continues to work when fields are added. Queries for missing fields are omitted.
  */
 import {
   type GraphQLField,
@@ -22,11 +22,11 @@ export interface BenchQuery {
   name: string;
   query: string;
   variables: Record<string, unknown>;
-  /** Stands in the variables where each request needs a text of its own. */
+  /** Placeholder in the variables that each request replaces with a unique text. */
   unique?: string;
 }
 
-/** What a peer is to serve. */
+/** Configuration of a peer. */
 export interface PeerOrder {
   databaseUrl: string;
   queries: BenchQuery[];
@@ -55,7 +55,7 @@ export function benchQueries(schema: GraphQLSchema, seeded: Seeded): BenchQuery[
   ];
 }
 
-/** Fields that are plain values, the usual ones first. */
+/** Scalar and enum fields, common ones first. */
 function leaves(type: GraphQLObjectType): string[] {
   const usual = ['id', 'status', 'startedAt', 'finishedAt', 'version', 'weight', 'reason', 'strategy'];
   const all = Object.values(type.getFields())
@@ -64,7 +64,7 @@ function leaves(type: GraphQLObjectType): string[] {
   return [...usual.filter((name) => all.includes(name)), ...all.filter((name) => !usual.includes(name))];
 }
 
-/** Everything below a type that needs no argument. */
+/** Selects all fields of a type without required arguments. */
 function selection(type: unknown, depth: number): string {
   if (!isObjectType(type)) return '';
   const fields = Object.values(type.getFields()).filter(({ args }) => !args.some(isRequiredArgument));
@@ -110,7 +110,7 @@ function mutation(schema: GraphQLSchema, seeded: Seeded): BenchQuery {
   };
 }
 
-/** A value for an argument or input field, by its name, else by its type. */
+/** A value for an argument or input field, by its name or otherwise by its type. */
 function valueFor(name: string, type: GraphQLInputType, seeded: Seeded): unknown {
   const named = getNamedType(type);
   if (isInputObjectType(named)) {
@@ -132,7 +132,7 @@ function valueFor(name: string, type: GraphQLInputType, seeded: Seeded): unknown
     commit: '4f2c1e9',
     imageDigest: `sha256:${'0'.repeat(64)}`,
     idempotencyKey: UNIQUE,
-    startedAt: seeded.from, // long ago, so that what is newest stays the same for everybody
+    startedAt: seeded.from, // long ago, so that the newest rows are the same for every subject
     from: seeded.from,
     to: seeded.to,
   };

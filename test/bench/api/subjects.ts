@@ -1,4 +1,4 @@
-/** What is measured: each a process of its own. */
+/** Measured servers. Each runs in its own process. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
@@ -24,17 +24,17 @@ export interface Subject {
   headers: Record<string, string>;
   /** Resident memory, in MB. */
   memory(): number;
-  /** Processor time it has taken so far, in µs. */
+  /** CPU time until now, in µs. */
   cpu(): number;
   stop(): Promise<void>;
 }
 
-/** Connections to the database, for everybody the same. */
+/** Database connections of each subject. */
 export const POOL = 20;
 
 /**
- * The API as an image runs it, everything on and Redis beside it, for the rate limit of every request.
- * But for the response cache: what it saves is the very SQL that is compared here.
+ * The API as in its image with all features enabled, and with Redis for the rate limit of every request.
+ * The response cache is disabled, because it would avoid the SQL that the benchmark compares.
  */
 export async function startOurs(databaseUrl: string): Promise<Subject> {
   const redis = await startRedis();
@@ -42,7 +42,7 @@ export async function startOurs(databaseUrl: string): Promise<Subject> {
   const api = await ApiProcess.start({
     PCF_API__DATABASE__URL: databaseUrl,
     PCF_API__ENVIRONMENT: 'production',
-    PCF_API__DATABASE__MAX_CONNECTIONS: String(POOL + 1), // one is the monitor's
+    PCF_API__DATABASE__MAX_CONNECTIONS: String(POOL + 1), // one connection is for the monitor
     PCF_API__AUTH__JWT_SECRET: JWT_SECRET,
     PCF_API__REDIS__URL: redis.url,
     PCF_API__GRAPHQL__RESPONSE_CACHE: '0ms',
@@ -98,7 +98,7 @@ async function end(child: ChildProcess): Promise<void> {
   await ended;
 }
 
-/** 0 where there is no /proc. */
+/** 0 without /proc. */
 function residentMegabytes(pid: number): number {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');
@@ -108,7 +108,7 @@ function residentMegabytes(pid: number): number {
   }
 }
 
-/** In ticks of 10 ms, user and system. 0 where there is no /proc. */
+/** User and system time in µs, with a resolution of 10 ms. 0 without /proc. */
 function processorTime(pid: number): number {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];

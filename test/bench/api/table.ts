@@ -3,11 +3,11 @@ import type { Measured } from './load.js';
 export interface Row {
   query: string;
   connections: number;
-  /** By the subject's name, in the order they were measured. */
+  /** By name of the subject, in the order of measurement. */
   results: Map<string, Measured>;
 }
 
-/** One line a subject, and beside each what it is to ours. */
+/** One line per subject, with the ratio of our rate to its rate. */
 export function printTable(rows: Row[], print: (line: string) => void): void {
   for (const { query, connections, results } of rows) {
     const ours = results.get('ours')?.perSecond ?? Number.NaN;
@@ -30,16 +30,16 @@ export function printTable(rows: Row[], print: (line: string) => void): void {
   }
 }
 
-/** Whether each target is met, one line each that is not. */
+/** One line per missed target. */
 export function shortfalls(rows: Row[]): string[] {
   return rows.flatMap(({ query, connections, results }) => {
     const ours = results.get('ours')?.perSecond ?? 0;
     return [...results].flatMap(([name, { perSecond }]) => {
-      const wanted = name === 'floor' ? 0.6 * perSecond : perSecond;
-      if (name === 'ours' || ours >= wanted) return [];
-      const target = name === 'floor' ? '60 % of the floor' : name;
+      const target = name === 'floor' ? 0.6 * perSecond : perSecond;
+      if (name === 'ours' || ours >= target) return [];
+      const description = name === 'floor' ? '60 % of the floor' : name;
       return [
-        `${query}, ${connections} connections: ${((100 * ours) / perSecond).toFixed(0)} % of ${name}, wanted ${target}`,
+        `${query}, ${connections} connections: ${((100 * ours) / perSecond).toFixed(0)} % of ${name}, target: ${description}`,
       ];
     });
   });

@@ -1,4 +1,4 @@
-/** `npm run bench -- memory`: what each role needs, idle and under load. The default requests and limits come from it. */
+/** `npm run bench -- memory`: memory of each role, idle and under load. The default requests and limits derive from it. */
 import { Command } from 'commander';
 import { Postgres } from '../../../sandbox/postgres/postgres.js';
 import { startRedis } from '../../support/redis.js';
@@ -14,7 +14,7 @@ const options = new Command('bench memory')
   )
   .option(
     '--roles <list>',
-    'which of serve, worker, auth, migrate, operator',
+    'any of serve, worker, auth, migrate, operator',
     'migrate,serve,worker,auth,operator',
   )
   .option(
@@ -24,9 +24,9 @@ const options = new Command('bench memory')
   )
   .option('--limit <mib>', 'memory limit of the other roles', '512')
   .option('--deployments <count>', 'rows in the database', '100000')
-  .option('--seconds <count>', 'how long each query is sent', '5')
-  .option('--connections <count>', 'clients at once', '64')
-  .option('--objects <counts>', 'PcfApis of the operator', '50,300')
+  .option('--seconds <count>', 'duration of each query', '5')
+  .option('--connections <count>', 'concurrent clients', '64')
+  .option('--objects <counts>', 'numbers of PcfApis for the operator', '50,300')
   .parse()
   .opts<
     Record<'roles' | 'environments' | 'limit' | 'deployments' | 'seconds' | 'connections' | 'objects', string>
@@ -37,7 +37,7 @@ const limit = Number(options.limit);
 const readings: Reading[] = [];
 const record = (...some: Reading[]) => {
   for (const { role, idle, peak } of some)
-    console.log(`measured: ${role}: ${idle} MiB idle, ${peak} MiB at most`);
+    console.log(`measured: ${role}: ${idle} MiB idle, ${peak} MiB peak`);
   readings.push(...some);
 };
 

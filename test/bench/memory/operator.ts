@@ -1,9 +1,9 @@
-/** The operator's memory, with ever more PcfApis. */
+/** Memory of the operator with an increasing number of PcfApis. */
 import { MemoryLimit } from '../../support/memory-limit.js';
 import { BenchCluster } from '../operator/cluster.js';
 import type { Reading } from './roles.js';
 
-/** As the image starts it. */
+/** Flags of Node.js in the image. */
 const NODE_ARGS = ['--optimize-for-size'];
 
 export async function operator(counts: number[], limitMib: number): Promise<Reading[]> {

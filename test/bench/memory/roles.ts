@@ -1,4 +1,4 @@
-/** Starts each role of the API under a memory limit, puts load on it, and reads its memory. */
+/** Starts each role of the API under a memory limit, sends load to it, and reads its memory. */
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import autocannon from 'autocannon';
@@ -11,11 +11,11 @@ import type { BenchQuery } from '../api/queries.js';
 
 export interface Reading {
   role: string;
-  /** MiB; 0 where no limit could be enforced. */
+  /** In MiB. 0 without a limit. */
   limit: number;
   /** Resident set, in MiB. */
   idle: number;
-  /** The same, some seconds after the load: what it does not return to the kernel. */
+  /** Resident set some seconds after the load, in MiB: memory that is not returned to the kernel. */
   after?: number;
   /** Largest resident set, in MiB. */
   peak: number;
@@ -25,7 +25,7 @@ export interface Load {
   databaseUrl: string;
   redisUrl: string;
   queries: BenchQuery[];
-  /** Of each query. */
+  /** Duration of each query. */
   seconds: number;
   connections: number;
 }
@@ -98,7 +98,7 @@ async function requests(
   for (const query of queries) await measure(subject, query, connections, seconds);
 }
 
-/** Each mutation is an event, which the worker sends to a webhook. */
+/** Each mutation emits an event, which the worker sends to a webhook. */
 export async function worker(load: Load, limitMib: number): Promise<Reading> {
   const env = settings(load, 'production');
   const receiver = await HttpEndpoint.start();

@@ -1,7 +1,7 @@
 /**
- * The peer: Argo Rollouts on the same control plane, doing the part of the work that it does
- * too: pods, a VirtualService, a weight. (A PcfApi also gets its settings, migration Job,
- * ServiceAccount, network policy and disruption budget.)
+ * Argo Rollouts on the same control plane, for comparison. It does only part of the operator's work:
+ * pods, a VirtualService and its weights. A PcfApi also has settings, a migration Job, a
+ * ServiceAccount, a NetworkPolicy and a PodDisruptionBudget.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -45,7 +45,7 @@ export class ArgoRollouts {
     private readonly metricsPort: number,
   ) {}
 
-  /** `checkout` has manifests/crds and the program dist/rollouts-controller. */
+  /** `checkout` contains manifests/crds and the program dist/rollouts-controller. */
   static async start(
     cluster: BenchCluster,
     checkout: string,
@@ -78,7 +78,7 @@ export class ArgoRollouts {
     return argo;
   }
 
-  /** Starts the controller; seconds until it has looked at every Rollout. */
+  /** Starts the controller. Returns the seconds until it has reconciled every Rollout. */
   run(): Promise<number> {
     return seconds(async () => {
       this.process.start();
@@ -94,7 +94,7 @@ export class ArgoRollouts {
     await this.process.stop(5_000);
   }
 
-  /** Creates Rollouts until there are so many and waits until the new ones are Healthy: earlier ones may be Paused. Seconds. */
+  /** Creates Rollouts up to `count`. Returns the seconds until the new ones are Healthy. Earlier ones may be Paused. */
   async growTo(count: number): Promise<number> {
     const fresh = Array.from({ length: count - this.names.length }, (_, i) => `api-${this.names.length + i}`);
     this.names.push(...fresh);
@@ -107,11 +107,11 @@ export class ArgoRollouts {
     });
   }
 
-  /** Gives every Rollout a new image at weight 10 and waits until that is in effect on all. Seconds. */
+  /** Sets a new image at weight 10 on every Rollout. Returns the seconds until it is in effect on all. */
   async deliver(tag: string): Promise<number> {
     const image = `registry.example.com/pcf-api:${tag}`;
     const template = { spec: { containers: [{ name: 'api', image }] } };
-    // The step, too: edits of the weight have changed it since the previous delivery.
+    // Includes the steps, because weight edits have changed them since the previous delivery.
     const spec = { template, strategy: { canary: { steps: steps(10) } } };
     return seconds(async () => {
       const patched = await Promise.all(this.names.map((name) => this.patch(name, { spec })));

@@ -1,4 +1,4 @@
-/** A control plane with a stand-in kubelet and PcfApis on it, for the benchmark. */
+/** A control plane with a stand-in kubelet and PcfApis, for benchmarks. */
 import { pino } from 'pino';
 import { request } from 'undici';
 import type { PcfApi } from '../../../operator/api/v1alpha1/pcfapi.js';
@@ -12,7 +12,7 @@ import { StandInKubelet } from '../../support/stand-in-kubelet.js';
 
 export const NAMESPACE = 'bench';
 const logger = pino({ level: 'silent' });
-/** Enough for 1,000 objects on a small machine. */
+/** Long enough for 1,000 objects on a small machine. */
 const LIMIT_MS = 900_000;
 
 export class BenchCluster {
@@ -51,7 +51,7 @@ export class BenchCluster {
     await this.sandbox.stop();
   }
 
-  /** Creates PcfApis until there are so many, 50 requests at a time, and waits until all are Ready. Seconds. */
+  /** Creates PcfApis up to `count`, 50 requests at a time. Returns the seconds until all are Ready. */
   async growTo(count: number): Promise<number> {
     const fresh = Array.from({ length: count - this.names.length }, (_, i) => `api-${this.names.length + i}`);
     return seconds(async () => {
@@ -64,13 +64,13 @@ export class BenchCluster {
     });
   }
 
-  /** Gives every PcfApi a new image at weight 10 and waits until that is in effect. Seconds. */
+  /** Sets a new image at weight 10 on every PcfApi. Returns the seconds until it is in effect on all. */
   async deliver(tag: string): Promise<number> {
     const image = `registry.example.com/pcf-api:${tag}`;
     const spec = { image, canaryWeight: 10 };
     return seconds(async () => {
       await Promise.all(this.names.map((name) => this.client.patch(PcfApiKind, NAMESPACE, name, { spec })));
-      // The image, too: an object that grew earlier still reports its previous delivery.
+      // Includes the image, because an object from an earlier size still reports its previous delivery.
       const isDelivered = (name: string) => {
         const { traffic, updateImage } = this.statusOf(name) ?? {};
         return traffic?.effectiveWeight === 10 && updateImage === image;
@@ -79,7 +79,7 @@ export class BenchCluster {
     });
   }
 
-  /** At rest, and each at the weight that was asked of it: pods that start slowly are no rest. */
+  /** Waits until every desired weight is in effect, which needs ready pods, and nothing changes for a second. */
   async settled(): Promise<void> {
     await until('weights are in effect', this.apis, this.names, (name) => {
       const { desiredWeight, effectiveWeight, verified } = this.statusOf(name)?.traffic ?? {};
@@ -96,12 +96,12 @@ export class BenchCluster {
     return this.client.patch(PcfApiKind, NAMESPACE, name, { spec: { canaryWeight } });
   }
 
-  /** Memory of the operator's process, in MB. */
+  /** Resident memory of the operator's process, in MiB. */
   async megabytes(): Promise<number> {
     return Math.round((await this.metric(/^process_resident_memory_bytes/)) / 2 ** 20);
   }
 
-  /** Sum of the operator's metrics whose line matches. */
+  /** Sum of the operator's metrics on matching lines. */
   async metric(line: RegExp): Promise<number> {
     const { body } = await request(`http://127.0.0.1:${this.sandbox.operator.port}/metrics`);
     const found = (await body.text()).split('\n').filter((text) => line.test(text));
@@ -116,8 +116,8 @@ export class BenchCluster {
 }
 
 /**
- * Resolves once the check holds for all names, which is tested whenever the cache changes.
- * Throws what was awaited, and for which names, when that takes longer than `limitMs`.
+ * Resolves once the check returns true for all names. The check runs whenever the cache changes.
+ * After `limitMs`, throws an error with `what` and the names that are missing.
  */
 export async function until(
   what: string,
@@ -128,7 +128,7 @@ export async function until(
 ): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
   let isDone = false;
-  // A handler can't be removed, and must cost nothing afterwards.
+  // A handler can't be removed, so it must be cheap afterwards.
   const onChange = () => {
     if (!isDone && names.every(check)) resolve();
   };
@@ -148,10 +148,10 @@ export async function until(
 /** Resolves once nothing in these caches has changed for a second. */
 export async function settled(...caches: readonly ResourceCache[]): Promise<void> {
   let last = performance.now();
-  const note = () => {
+  const recordChange = () => {
     last = performance.now();
   };
-  for (const cache of caches) cache.on(note);
+  for (const cache of caches) cache.on(recordChange);
   await eventually('no object changes', () => performance.now() - last >= 1_000, LIMIT_MS);
 }
 

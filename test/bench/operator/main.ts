@@ -1,8 +1,7 @@
 /**
- * `npm run bench -- operator`: what the operator costs on this machine, on a real control
- * plane with a stand-in kubelet, beside the floor (a process that does nothing but watch
- * PcfApis and send one patch an edit) and, where asked, beside Argo Rollouts. A figure
- * means little without its floor.
+ * `npm run bench -- operator`: measures the operator on a real control plane with a stand-in
+ * kubelet, and compares it with its floor (a process that only watches PcfApis and sends one patch
+ * per edit) and optionally with Argo Rollouts. Results depend on the machine, so compare ratios.
  */
 import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
@@ -14,22 +13,22 @@ import { BenchCluster, seconds } from './cluster.js';
 import { growth, type Measured, print, table } from './report.js';
 import { carried, weightEdits, withFloor, withPods } from './weight-edits.js';
 
-/** As the image starts it. */
+/** Flags of Node.js in the image. */
 const NODE_ARGS = nodeArgsOf(readFileSync('Dockerfile.operator', 'utf8'));
 
 const options = new Command('bench operator')
   .description('Measures the operator on a real control plane with a stand-in kubelet.')
-  .option('--objects <counts>', 'PcfApis, one cluster grown to each of these', '50,300')
-  .option('--grow', 'the same as --objects 10,100,1000')
-  .option('--edits <count>', 'edits of a weight, and as many for the floor', '200')
-  .option('--operator-args <flags>', 'further flags of the operator', '')
+  .option('--objects <counts>', 'numbers of PcfApis; one cluster grows to each of them', '50,300')
+  .option('--grow', 'same as --objects 10,100,1000')
+  .option('--edits <count>', 'number of weight edits, also for the floor', '200')
+  .option('--operator-args <flags>', 'additional flags of the operator', '')
   .option('--node-args <flags>', "flags of the operator's Node.js", NODE_ARGS)
   .option(
     '--argo-rollouts <checkout>',
-    'beside Argo Rollouts, which was built there to dist/rollouts-controller',
+    'compare with Argo Rollouts, built in this checkout as dist/rollouts-controller',
   )
-  // As it comes it sends 40 requests a second at most; --qps=1000 shows what is itself.
-  .option('--argo-args <flags>', 'further flags of Argo Rollouts', '')
+  // The default limit is 40 requests per second. --qps=1000 removes its effect.
+  .option('--argo-args <flags>', 'additional flags of Argo Rollouts', '')
   .addHelpText(
     'after',
     '\nExamples:\n  $ npm run bench -- operator\n  $ npm run bench -- operator --objects 50\n  $ npm run bench -- operator --grow\n  $ npm run bench -- operator --objects 50 --argo-rollouts ../argo-rollouts',
@@ -58,7 +57,7 @@ try {
     const tag = `1.${index + 1}.0`;
     const ours = await measure(count, tag);
     const load = loadavg()[0]!;
-    const peer = argo && (await beside(argo, count, tag));
+    const peer = argo && (await measurePeer(argo, count, tag));
     print({ ...ours, load, peer });
     rows.push({ ...ours, load, peer });
   }
@@ -76,7 +75,7 @@ function nodeArgsOf(dockerfile: string): string {
   return words.filter((word) => word.startsWith('--')).join(' ');
 }
 
-/** Leaves the operator stopped. */
+/** Measures one size. The operator is stopped afterwards. */
 async function measure(objects: number, tag: string): Promise<Omit<Measured, 'load' | 'peer'>> {
   if (cluster.names.length > 0) await cluster.sandbox.operator.restart();
   const created = await cluster.growTo(objects);
@@ -94,8 +93,8 @@ async function measure(objects: number, tag: string): Promise<Omit<Measured, 'lo
   return { objects, created, delivered, edits: ours, scaled, working, floor, restart: again };
 }
 
-/** The same work for Argo Rollouts, while nothing else runs. */
-async function beside(argo: ArgoRollouts, objects: number, tag: string): Promise<Measured['peer']> {
+/** Measures Argo Rollouts with the same work, while the operator is stopped. */
+async function measurePeer(argo: ArgoRollouts, objects: number, tag: string): Promise<Measured['peer']> {
   await argo.run();
   const created = await argo.growTo(objects);
   const delivered = await argo.deliver(tag);
@@ -110,7 +109,7 @@ async function beside(argo: ArgoRollouts, objects: number, tag: string): Promise
   return { created, delivered, edits: times, scaled, restarted };
 }
 
-/** Starts the operator beside objects that are all as they should be, and waits until it has looked at each. */
+/** Starts the operator with objects that need no change, and waits until each is reconciled. */
 async function restart(objects: number): Promise<Measured['restart']> {
   const took = await seconds(async () => {
     await cluster.sandbox.operator.restart();
@@ -118,7 +117,7 @@ async function restart(objects: number): Promise<Measured['restart']> {
     const isDone = async () => (await cluster.metric(done)) >= objects;
     await eventually('every PcfApi is reconciled', isDone, 300_000, 10);
   });
-  await sleep(1_000); // a write that it should not make would come now
+  await sleep(1_000); // unnecessary writes would happen now
   const changes = /^rest_client_requests_total\{method="(PATCH|POST|DELETE)"/;
   const writes = await cluster.metric(changes);
   return { seconds: took, writes, megabytes: await cluster.megabytes() };

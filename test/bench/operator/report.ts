@@ -1,4 +1,4 @@
-/** What was measured, as text for people and as a table for a document. */
+/** Measurements as text, and as a Markdown table. */
 import { percentile, type Times } from './weight-edits.js';
 
 /** Times of steps in seconds, of edits in milliseconds. */
@@ -7,15 +7,15 @@ export interface Measured {
   created: number;
   delivered: number;
   edits: Times;
-  /** Edits of which each second one waits for a pod. */
+  /** Edits of which every second one waits for a pod. */
   scaled: Times;
-  /** Memory of the operator after all that. */
+  /** Resident memory of the operator after the edits, in MiB. */
   working: number;
   floor: Times;
   restart: { seconds: number; writes: number; megabytes: number };
-  /** Load average of the machine right after. */
+  /** Load average of the machine after the measurement. */
   load: number;
-  /** Argo Rollouts at the same work. */
+  /** Argo Rollouts with the same work. */
   peer: { created: number; delivered: number; edits: Times; scaled: Times; restarted: number } | undefined;
 }
 
@@ -31,20 +31,20 @@ function ratio(times: Times, floor: Times): string {
 
 export function print(row: Measured): void {
   const { objects, load, peer, restart } = row;
-  const beside = (text: string | undefined) => (text === undefined ? '' : `   Argo Rollouts ${text}`);
+  const withPeer = (text: string | undefined) => (text === undefined ? '' : `   Argo Rollouts ${text}`);
   console.log(`
 ${objects} PcfApis (load average ${load.toFixed(1)})
-  created -> all Ready          ${row.created.toFixed(1)} s${beside(peer?.created.toFixed(1))}
-  new revision at weight 10     ${row.delivered.toFixed(1)} s${beside(peer?.delivered.toFixed(1))}
-  edit -> VirtualService        ${spread(row.edits)} ms (p50 / p99)${beside(peer && spread(peer.edits))}
+  created -> all Ready          ${row.created.toFixed(1)} s${withPeer(peer?.created.toFixed(1))}
+  new revision at weight 10     ${row.delivered.toFixed(1)} s${withPeer(peer?.delivered.toFixed(1))}
+  edit -> VirtualService        ${spread(row.edits)} ms (p50 / p99)${withPeer(peer && spread(peer.edits))}
   floor                         ${spread(row.floor)} ms
-  ratio                         ${ratio(row.edits, row.floor)}${beside(peer && ratio(peer.edits, row.floor))}
-  the same, with pods to start  ${spread(row.scaled)} ms${beside(peer && spread(peer.scaled))}
-  memory after all that         ${row.working} MB
-  restart -> all reconciled     ${restart.seconds.toFixed(2)} s, ${restart.writes} writes, RSS ${restart.megabytes} MB${beside(peer?.restarted.toFixed(2))}`);
+  ratio                         ${ratio(row.edits, row.floor)}${withPeer(peer && ratio(peer.edits, row.floor))}
+  edit that needs another pod   ${spread(row.scaled)} ms${withPeer(peer && spread(peer.scaled))}
+  memory after the edits        ${row.working} MB
+  restart -> all reconciled     ${restart.seconds.toFixed(2)} s, ${restart.writes} writes, RSS ${restart.megabytes} MB${withPeer(peer?.restarted.toFixed(2))}`);
 }
 
-/** In Markdown, what Argo Rollouts takes in brackets. */
+/** A Markdown table, with Argo Rollouts in brackets. */
 export function table(rows: readonly Measured[]): string {
   const bracket = (text: string | undefined) => (text === undefined ? '' : ` (${text})`);
   const lines = rows.map(({ peer, ...row }) => [
@@ -67,16 +67,16 @@ export function table(rows: readonly Measured[]): string {
     'edit p50 / p99, ms',
     'floor p50 / p99, ms',
     'ratio',
-    'with pods to start, ms',
+    'edit with pod start, ms',
     'restart, s',
     'writes',
     'RSS, MB',
-    'RSS at work, MB',
+    'RSS after edits, MB',
   ];
   return markdown(header, lines);
 }
 
-/** What one PcfApi costs at each size: a figure that rises grows faster than the number of them. */
+/** Cost per PcfApi at each size. A rising value grows faster than the number of PcfApis. */
 export function growth(rows: readonly Measured[]): string {
   const each = (value: number, { objects }: Measured) => (value / objects).toFixed(1);
   const lines = rows.map((row) => [

@@ -1,27 +1,27 @@
-/** Edit of a weight -> VirtualService changed, and the floor under it: a loop that only watches and patches. */
+/** Time from a weight edit to the VirtualService change, and its floor: a loop that watches and patches. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PcfApiKind, VirtualServiceKind } from '../../../operator/resources/kinds.js';
 import type { ResourceCache } from '../../../operator/runtime/resource-cache.js';
 import { type BenchCluster, NAMESPACE, until } from './cluster.js';
 
-/** Times in milliseconds, in rising order. */
+/** Times in milliseconds, in ascending order. */
 export type Times = readonly number[];
 
-/** A system whose weights are edited, or stand-in for one. */
+/** A system whose weights are edited, or its floor. */
 export interface Subject {
   namespace: string;
   names: readonly string[];
-  /** VirtualServices, named as what they belong to. */
+  /** VirtualServices, with the names of the edited objects. */
   routes: ResourceCache;
   setWeight(name: string, weight: number): Promise<unknown>;
 }
 
-/** Gives another weight, never the one that it has. `turn` counts how often it was this object's turn. */
+/** Returns a weight that differs from the current one. `turn` counts the edits of this object. */
 type Weights = (index: number, turn: number) => number;
 
-/** With one canary pod beside three: 11-32, so the pods at hand can carry it. */
+/** Weights of 11 to 32, for which one canary pod and three stable pods have capacity. */
 export const carried: Weights = (index, turn) => 11 + ((index * 7 + turn) % 22);
-/** Each second one waits for another pod to start. */
+/** Every second weight needs another canary pod. */
 export const withPods: Weights = (_, turn) => (turn % 2 === 0 ? 40 : 20);
 
 /** Edits one object after another and measures until its VirtualService has changed. */
@@ -42,21 +42,21 @@ export async function weightEdits(subject: Subject, edits: number, weights: Weig
   return times.sort((a, b) => a - b);
 }
 
-/** The floor: while `work` runs, a minimal watcher sends one patch of the VirtualService for each edit it sees. */
+/** The floor: while `work` runs, a minimal watcher sends one patch of the VirtualService per edit that it receives. */
 export async function withFloor<T>(
   { apis, client, names, routes }: BenchCluster,
   work: (floor: Subject) => Promise<T>,
 ): Promise<T> {
   let active = true;
-  // Never the note that it has from an earlier size: that would change nothing.
+  // The annotation contains the size, because the same value as in an earlier size would be no change.
   const setWeight = (name: string, weight: number) => {
-    const note = `${weight} of ${names.length}`;
-    return client.patch(PcfApiKind, NAMESPACE, name, { metadata: { annotations: { weight: note } } });
+    const annotation = `${weight} of ${names.length}`;
+    return client.patch(PcfApiKind, NAMESPACE, name, { metadata: { annotations: { weight: annotation } } });
   };
   apis.on(({ object }) => {
-    const note = object.metadata.annotations?.weight;
-    if (!active || note === undefined) return;
-    const patch = { metadata: { annotations: { weight: note } } };
+    const annotation = object.metadata.annotations?.weight;
+    if (!active || annotation === undefined) return;
+    const patch = { metadata: { annotations: { weight: annotation } } };
     void client.patch(VirtualServiceKind, NAMESPACE, object.metadata.name, patch).catch(() => {});
   });
   return work({ namespace: NAMESPACE, names, routes, setWeight }).finally(() => {

@@ -17,7 +17,7 @@ import { NAMESPACE, ScrapedApi, ScrapedRevision } from './scraped-api.js';
 const KEY = `${NAMESPACE}/api`;
 const logger = pino({ level: 'silent' });
 
-/** What an operator process has, and loses when it is killed. */
+/** In-memory state of an operator process, which a restart loses. */
 class OperatorProcess {
   readonly scheduler: AnalysisScheduler;
   readonly controller: Controller;
@@ -49,24 +49,24 @@ class OperatorProcess {
   }
 }
 
-describe('the analysis of a delivery, with a real Prometheus that goes away', function () {
+describe('analysis of a delivery during an outage of Prometheus', function () {
   this.timeout(60_000);
   const scraped = new ScrapedApi();
   const revision = new ScrapedRevision('api-new');
   let prometheus: TestPrometheus;
   let operator: OperatorProcess;
   let status: AnalysisStatus | undefined;
-  let seen: Verdict[];
+  let verdicts: Verdict[];
 
   before(async function () {
-    this.timeout(240_000); // it may have to be installed
+    this.timeout(240_000); // includes an installation of Prometheus
     revision.requests(50);
     scraped.expose('api-new', revision);
     await scraped.start();
     const started = await startPrometheus({ target: scraped.address });
     if (!started) return this.skip();
     prometheus = started;
-    seen = [];
+    verdicts = [];
     operator = new OperatorProcess(reconcile);
   });
   after(async () => {
@@ -75,7 +75,7 @@ describe('the analysis of a delivery, with a real Prometheus that goes away', fu
     await scraped.stop();
   });
 
-  /** What the reconciler does, with the status in a variable. */
+  /** Replaces the reconciler: stores the status in a variable. */
   function reconcile(analyst: Analyst): number | undefined {
     const analysis = analysisSchema.parse({
       ...{ interval: '100ms', initialDelay: '0s', count: 3, inconclusiveLimit: 2 },
@@ -88,52 +88,52 @@ describe('the analysis of a delivery, with a real Prometheus that goes away', fu
     };
     const look = analyst.look(KEY, { api: pcfApi(), analysis, subject, before: status }, Date.now());
     status = JSON.parse(JSON.stringify(look.status)) as AnalysisStatus;
-    seen.push(status.verdict);
+    verdicts.push(status.verdict);
     return look.requeueAfterMs;
   }
 
   const until = (verdict: Verdict) => eventually(verdict, () => status?.verdict === verdict);
 
-  it('passes while all is well', async () => {
+  it('passes while measurements succeed', async () => {
     await until('Passed');
     assert.match(status!.message, /^success: 3 of 3 measurements; last result: 1$/);
   });
 
-  it('pauses at once when Prometheus is away, and says since when', async () => {
+  it('pauses immediately when Prometheus is unavailable, and reports the start of the outage', async () => {
     const goneAt = Date.now();
     await prometheus.stop();
     await until('Unavailable');
     const [, since] = /measurements fail since (\S+): Prometheus at http.*refused/.exec(status!.message)!;
     assert.ok(Math.abs(Date.parse(since!) - goneAt) < 5_000, since);
     const tries = status!.metrics[0]!.errors;
-    seen.length = 0;
-    await eventually('three more tries', () => status!.metrics[0]!.errors >= tries + 3);
-    assert.deepEqual([...new Set(seen)], ['Unavailable']);
-    assert.ok(status!.message.includes(since!), 'since the first of them');
+    verdicts.length = 0;
+    await eventually('three more attempts', () => status!.metrics[0]!.errors >= tries + 3);
+    assert.deepEqual([...new Set(verdicts)], ['Unavailable']);
+    assert.ok(status!.message.includes(since!), 'the reported start is the first failed measurement');
   });
 
-  it('a restart of the operator repeats no count and loses none', async () => {
+  it('continues the counts after a restart of the operator', async () => {
     await operator.stop();
     const counted = status!.metrics[0]!.measurements;
     operator = new OperatorProcess(reconcile);
-    await eventually('it continues', () => status!.metrics[0]!.measurements > counted);
+    await eventually('measurements continue', () => status!.metrics[0]!.measurements > counted);
     assert.equal(status!.verdict, 'Unavailable');
   });
 
-  it('continues by itself once Prometheus is back', async () => {
+  it('resumes without manual action once Prometheus is available again', async () => {
     await prometheus.start();
     await until('Passed');
   });
 
-  it('fails when errors come, for good, and measures no more', async () => {
+  it('fails permanently when the error rate rises, and stops measuring', async () => {
     revision.requests(500, 'Deployments', { failed: true });
     await until('Failed');
     assert.match(status!.message, /^success: 1 measurement failed; last result: 0\.\d+ is less than 0\.9$/);
     revision.requests(50_000);
     const { measurements } = status!.metrics[0]!;
     operator.controller.queue.add(KEY);
-    seen.length = 0;
-    await eventually('it was looked at again', () => seen.length > 0);
+    verdicts.length = 0;
+    await eventually('the key was reconciled again', () => verdicts.length > 0);
     assert.deepEqual([status!.verdict, status!.metrics[0]!.measurements], ['Failed', measurements]);
   });
 });

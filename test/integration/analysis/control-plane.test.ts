@@ -45,7 +45,7 @@ const TrialKind: ResourceType = {
   namespaced: true,
 };
 
-/** Ends as its first argument says. */
+/** The first argument selects the outcome: succeed, fail or hang. */
 const PROGRAM = `
 const { writeFileSync } = require('node:fs');
 const [what, file] = process.argv.slice(2);
@@ -54,7 +54,7 @@ if (what === 'hang') setInterval(() => {}, 1000);
 else process.exitCode = what === 'succeed' ? 0 : 3;
 `;
 
-/** A kind that has just the schemas under test. */
+/** A CRD that contains only the schemas under test. */
 function trialCrd(): KubeObject {
   const steps = z
     .array(z.strictObject({ analysis: stepAnalysis }))
@@ -158,7 +158,7 @@ describe('analysis on a real control plane', function () {
     await sandbox?.stop();
   });
 
-  describe('a Job', () => {
+  describe('Job metric', () => {
     let number = 0;
 
     function request(job: Record<string, unknown>) {
@@ -177,9 +177,9 @@ describe('analysis on a real control plane', function () {
       return evaluate(given.metric.spec, await provider.measure(given, never));
     }
 
-    it('that succeeds is a success, with the image of the revision and the names of what is judged', async () => {
+    it('succeeds when the Job succeeds, and passes the image and the names of the revision to it', async () => {
       const file = join(sandbox.stateDir, 'env.json');
-      // As a URL: a path below /tmp would be taken for one of the container's.
+      // A URL, because the node maps paths below /tmp to paths of the container.
       const given = request({
         args: ['succeed', pathToFileURL(file).href],
         env: [{ name: 'CALLER', value: 'pcf' }],
@@ -194,7 +194,7 @@ describe('analysis on a real control plane', function () {
       );
     });
 
-    it('that fails is a failure, and is run once', async () => {
+    it('fails when the Job fails, and runs the Job once', async () => {
       const given = request({ args: ['fail'] });
       const name = analysisJobName('api-new', given.due);
       assert.deepEqual(await measure(given), {
@@ -202,25 +202,25 @@ describe('analysis on a real control plane', function () {
         detail: `Job ${name} failed; see kubectl logs job/${name}`,
       });
       const job = () => jobs.get(namespace, name) as KubeObject & { status?: Record<string, unknown> };
-      await eventually('its pod is counted', () => job().status?.failed !== undefined);
+      await eventually('the Job status counts its pod', () => job().status?.failed !== undefined);
       assert.deepEqual([job().status?.failed, job().status?.succeeded], [1, undefined]);
     });
 
-    it('that takes too long is a failure', async () => {
+    it('fails when the Job exceeds its timeout', async () => {
       const { outcome, detail } = await measure(request({ args: ['hang'], timeout: '2s' }));
       assert.equal(outcome, 'Failure');
       assert.match(detail!, /failed: it took too long/);
     });
 
-    it('of an operator that was restarted is found again, not run again', async () => {
+    it('finds the running Job after a restart of the operator, and does not create it again', async () => {
       const given = request({ args: ['hang'], timeout: '3s' });
       const name = analysisJobName('api-new', given.due);
       const first = new AbortController();
-      const gone = new JobProvider(client, jobs).measure(given, first.signal);
+      const aborted = new JobProvider(client, jobs).measure(given, first.signal);
       await eventually('the Job runs', () => jobs.get(namespace, name) !== undefined);
       const { uid } = jobs.get(namespace, name)!.metadata;
       first.abort(new Error('given up'));
-      await assert.rejects(gone, /given up/);
+      await assert.rejects(aborted, /given up/);
       const unaware = { get: () => undefined, on: jobs.on.bind(jobs) };
       const readings = await Promise.all([measure(given), measure(given, new JobProvider(client, unaware))]);
       assert.deepEqual(
@@ -231,7 +231,7 @@ describe('analysis on a real control plane', function () {
       assert.deepEqual(await measure(given), readings[0]);
     });
 
-    it('that somebody deletes could not be measured', async () => {
+    it('reports an error when the Job is deleted before it finishes', async () => {
       const given = request({ args: ['hang'] });
       const name = analysisJobName('api-new', given.due);
       const measuring = measure(given);
@@ -240,7 +240,7 @@ describe('analysis on a real control plane', function () {
       await assert.rejects(measuring, new RegExp(`Job ${name} was deleted before it finished`));
     });
 
-    it('that is refused says why', async () => {
+    it('reports the error message when the API server rejects the Job', async () => {
       const given = request({ resources: { requests: { cpu: 2 }, limits: { cpu: 1 } } });
       await assert.rejects(
         measure(given),
@@ -248,23 +248,23 @@ describe('analysis on a real control plane', function () {
       );
     });
 
-    it('is given up with the operator, and belongs to its PcfApi', async () => {
+    it('aborts the measurement with the operator, and sets the PcfApi as the owner of the Job', async () => {
       const given = request({ args: ['hang'] });
       const name = analysisJobName('api-new', given.due);
-      const gone = new AbortController();
-      const measuring = new JobProvider(client, jobs).measure(given, gone.signal);
+      const shutdown = new AbortController();
+      const measuring = new JobProvider(client, jobs).measure(given, shutdown.signal);
       await eventually('the Job runs', () => jobs.get(namespace, name) !== undefined);
-      gone.abort(new Error('this process is not the leader'));
+      shutdown.abort(new Error('this process is not the leader'));
       await assert.rejects(measuring, /not the leader/);
       const [owner] = jobs.get(namespace, name)!.metadata.ownerReferences!;
       assert.deepEqual([owner?.uid, owner?.controller], [api.metadata.uid, true]);
     });
   });
 
-  describe('a Secret', () => {
+  describe('SecretReader', () => {
     const reader = () => new SecretReader(client);
 
-    it('is read when it is needed, with the right to list that the operator has', async () => {
+    it('reads the current value of a Secret with the list permission of the operator', async () => {
       const SecretKind: ResourceType = { ...clusterKind('', 'v1', 'Secret', 'secrets'), namespaced: true };
       const metadata = { name: 'login', namespace };
       const stringData = { username: 'ann', password: 'hush' };
@@ -285,7 +285,7 @@ describe('analysis on a real control plane', function () {
     });
   });
 
-  describe('the schema', () => {
+  describe('analysis schema', () => {
     async function check(spec: Record<string, unknown>): Promise<void> {
       const manifest = JSON.stringify({
         apiVersion: 'test.example.com/v1',
@@ -307,7 +307,7 @@ describe('analysis on a real control plane', function () {
     const grafana = { url: 'https://grafana.example.com', tokenSecretRef: { name: 'grafana' } };
 
     const good: Record<string, Record<string, unknown>> = {
-      'the built-in metrics': {
+      'built-in metrics': {
         analysis: {
           ...{ prometheus, interval: '1m', count: 5, failureLimit: 1 },
           metrics: [
@@ -348,7 +348,7 @@ describe('analysis on a real control plane', function () {
         canary: { steps: [{ analysis: ['rate'] }, {}], analysis: { prometheus, metrics: [rate] } },
       },
     };
-    for (const [what, spec] of Object.entries(good)) it(`takes ${what}`, () => check(spec));
+    for (const [what, spec] of Object.entries(good)) it(`accepts ${what}`, () => check(spec));
 
     const bad: [string, Record<string, unknown>, RegExp][] = [
       [
@@ -356,23 +356,27 @@ describe('analysis on a real control plane', function () {
         withMetric({ min: 1 }),
         /exactly one of successRate, latency, query, webhook and job/,
       ],
-      ['one with two', withMetric({ query: 'a', job: {}, min: 1 }), /exactly one of successRate/],
-      ['one without a bound', withMetric({ query: 'a' }), /give a bound: min, max or compareWithStable/],
+      [
+        'a metric with two sources',
+        withMetric({ query: 'a', job: {}, min: 1 }),
+        /exactly one of successRate/,
+      ],
+      ['a metric without a bound', withMetric({ query: 'a' }), /give a bound: min, max or compareWithStable/],
       ['a percentage for a rate', withMetric({ successRate: {}, min: 99 }), /99 % is 0\.99/],
-      ['a range that is empty', withMetric({ query: 'a', min: 2, max: 1 }), /min must not be more than max/],
-      ['bounds of a Job', withMetric({ job: {}, max: 1 }), /a Job has no value/],
+      ['an empty range', withMetric({ query: 'a', min: 2, max: 1 }), /min must not be more than max/],
+      ['a bound for a Job', withMetric({ job: {}, max: 1 }), /a Job has no value/],
       [
         'an unknown placeholder',
         withMetric({ query: 'a{p="{{pod}}"}', max: 1 }),
         /contains an unknown placeholder/,
       ],
       [
-        'a comparison of a query that does not say of which revision',
+        'a comparison of a query without {{revision}}',
         withMetric({ query: 'a', compareWithStable: { better: 'Lower', absolute: 1 } }),
         /use \{\{revision\}\} in the query/,
       ],
       [
-        'a comparison of a query without a direction',
+        'a comparison of a query without compareWithStable.better',
         withMetric({ query: 'a{r="{{revision}}"}', compareWithStable: { absolute: 1 } }),
         /set compareWithStable\.better/,
       ],
@@ -387,11 +391,11 @@ describe('analysis on a real control plane', function () {
         /needs successRate, latency/,
       ],
       [
-        'each operation and just one',
+        'perOperation together with operation',
         withMetric({ successRate: { perOperation: true, operation: 'A' }, min: 0 }),
         /omit operation/,
       ],
-      ['no Prometheus', { analysis: { metrics: [rate] } }, /prometheus is required for/],
+      ['success rates without Prometheus', { analysis: { metrics: [rate] } }, /prometheus is required for/],
       ['a password in a URL', withTarget({ url: 'https://a:b@prometheus' }), /url in body should match/],
       [
         'a token in plain text',
@@ -404,38 +408,42 @@ describe('analysis on a real control plane', function () {
         /use auth for credentials/,
       ],
       [
-        'two ways to sign in',
+        'two authentication methods',
         withTarget({ auth: { bearerSecretRef: { name: 'p' }, basicSecretRef: { name: 'p' } } }),
         /give either bearerSecretRef or basicSecretRef/,
       ],
-      ['two metrics of one name', { analysis: { prometheus, metrics: [rate, rate] } }, /Duplicate value/],
+      [
+        'two metrics with the same name',
+        { analysis: { prometheus, metrics: [rate, rate] } },
+        /Duplicate value/,
+      ],
       [
         'a Grafana without TLS',
         { notifications: { grafana: { ...grafana, url: 'http://grafana' } } },
         /a token is not sent in plain text/,
       ],
       [
-        'a panel of no dashboard',
+        'a panel without a dashboard',
         { notifications: { grafana: { ...grafana, panelId: 1 } } },
         /panelId needs dashboardUID/,
       ],
       [
-        'a misspelt metric of a step',
+        'a misspelled metric in a step',
         { canary: { steps: [{ analysis: ['rat'] }], analysis: { prometheus, metrics: [rate] } } },
         /a step names a metric that analysis does not have/,
       ],
       [
-        'a metric of a step without an analysis',
+        'a metric in a step without an analysis',
         { canary: { steps: [{ analysis: ['rate'] }] } },
         /a step names a metric/,
       ],
-      ['an interval of nothing', withMetric({ ...rate, interval: '0s' }), /must be between 1s and 24h/],
+      ['an interval of 0 seconds', withMetric({ ...rate, interval: '0s' }), /must be between 1s and 24h/],
       ['a timeout of an hour', withTarget({ timeout: '1h' }), /must be between 100ms and 1m/],
     ];
     for (const [what, spec, message] of bad)
-      it(`refuses ${what}`, () => assert.rejects(check(spec), message));
+      it(`rejects ${what}`, () => assert.rejects(check(spec), message));
 
-    it('has room for the status that is written', async () => {
+    it('accepts every field of the status that the operator writes', async () => {
       const counts = {
         since: '2026-11-23T12:00:00Z',
         measurements: 1,
@@ -468,7 +476,7 @@ describe('analysis on a real control plane', function () {
       await client.create(TrialKind, { ...object, spec: {}, status: { analysis } });
     });
 
-    it('explains each of its fields', async () => {
+    it('has a description for each field in kubectl explain', async () => {
       const text = await sandbox.parts.kubectl.run(['explain', 'trial.spec.analysis.metrics.successRate']);
       assert.match(text.replace(/\s+/g, ' '), /HTTP status does not show GraphQL errors/); // kubectl wraps lines
       for (const field of ['interval', 'count', 'failureLimit', 'inconclusiveLimit', 'initialDelay']) {

@@ -12,14 +12,14 @@ import { startPrometheus, type TestPrometheus } from '../../support/prometheus.j
 import { secretsFrom } from '../../support/secrets.js';
 import { NAMESPACE, ScrapedApi, ScrapedRevision } from './scraped-api.js';
 
-describe('the Prometheus provider, on a real Prometheus', function () {
+describe('PrometheusProvider with a real Prometheus', function () {
   this.timeout(30_000);
   const api = new ScrapedApi();
   let prometheus: TestPrometheus;
   let revisions = 0;
 
   before(async function () {
-    this.timeout(240_000); // it may have to be installed
+    this.timeout(240_000); // includes an installation of Prometheus
     await api.start();
     const started = await startPrometheus({ target: api.address });
     if (!started) return this.skip();
@@ -30,7 +30,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
     await api.stop();
   });
 
-  /** A revision nobody has seen, whose pods have done this before they were scraped for the first time. */
+  /** Exposes a new revision whose pods have executed `work` before their first scrape. */
   async function revision(work: (scraped: ScrapedRevision) => void) {
     revisions += 1;
     const name = `api-${revisions}`;
@@ -64,7 +64,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
   const secrets: Record<string, Record<string, string>> = {};
 
   describe('success rate', () => {
-    it('counts what failed before the first scrape too, and each HTTP 200 that holds an error', async () => {
+    it('counts failures before the first scrape, and HTTP 200 responses that contain an error', async () => {
       const { name } = await revision((it) => {
         it.requests(45);
         it.requests(5, 'Deployments', { failed: true });
@@ -77,7 +77,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
       assert.equal((await measure({ successRate: {}, min: 0.9 }, name)).outcome, 'Success');
     });
 
-    it('is 1, and not no data, where nothing ever failed', async () => {
+    it('is 1 and not "no data" when no request failed', async () => {
       const { name } = await revision((it) => it.requests(20));
       assert.deepEqual(await measure({ successRate: {}, min: 1 }, name), {
         outcome: 'Success',
@@ -86,7 +86,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
       });
     });
 
-    it('says nothing of too few requests, of none and of a revision nobody knows', async () => {
+    it('is inconclusive below minRequests, without requests, and for an unknown revision', async () => {
       const few = await revision((it) => it.requests(9));
       const none = await revision(() => {});
       const words = 'no data, or fewer than 10 requests in 2m';
@@ -102,7 +102,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
       );
     });
 
-    it('names the operation that does worst, where all together do well', async () => {
+    it('with perOperation, fails on the worst operation although the total passes', async () => {
       const { name } = await revision((it) => {
         it.requests(1_000);
         it.requests(10, 'Incidents');
@@ -119,18 +119,18 @@ describe('the Prometheus provider, on a real Prometheus', function () {
       assert.equal((await measure(one, name)).detail, '1');
     });
 
-    it('looks back as far as the window and no further', async () => {
+    it('ignores requests from before the window', async () => {
       const { name, scraped } = await revision((it) => it.requests(50, 'Deployments', { failed: true }));
       const metric = { successRate: { window: '2s', minRequests: 1 }, min: 0.99 };
       assert.equal((await measure(metric, name)).value, '0');
-      await eventually('what failed is longer ago than the window, and good ones follow', async () => {
+      await eventually('the failures are older than the window, and successful requests follow', async () => {
         scraped.requests(5);
         return (await measure(metric, name)).outcome === 'Success';
       });
       assert.equal((await measure({ successRate: {}, min: 0.99 }, name)).outcome, 'Failure');
     });
 
-    it('is compared with the stable revision, over the same window', async () => {
+    it('compares with the stable revision over the same window', async () => {
       const stable = await revision((it) => {
         it.requests(95);
         it.requests(5, 'Deployments', { failed: true });
@@ -139,10 +139,10 @@ describe('the Prometheus provider, on a real Prometheus', function () {
         it.requests(90);
         it.requests(10, 'Deployments', { failed: true });
       });
-      const held = (absolute: number) =>
+      const compared = (absolute: number) =>
         measure({ successRate: {}, compareWithStable: { absolute } }, canary.name, stable.name);
-      assert.equal((await held(0.05)).outcome, 'Success');
-      assert.deepEqual(await held(0.04), {
+      assert.equal((await compared(0.05)).outcome, 'Success');
+      assert.deepEqual(await compared(0.04), {
         outcome: 'Failure',
         value: '0.9',
         stableValue: '0.95',
@@ -158,7 +158,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
   });
 
   describe('latency', () => {
-    it('reads the percentile of the histogram, for each operation where asked', async () => {
+    it('reads the percentile from the histogram, and per operation with perOperation', async () => {
       const { name } = await revision((it) => {
         it.requests(980);
         it.requests(20, 'Report', { seconds: 0.9 });
@@ -172,7 +172,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
       assert.match(worst.detail!, /^Report 0\.\d+ is more than 0\.2$/);
     });
 
-    it('is compared with the stable revision', async () => {
+    it('compares with the stable revision', async () => {
       const stable = await revision((it) => it.requests(100, 'A', { seconds: 0.02 }));
       const canary = await revision((it) => it.requests(100, 'A', { seconds: 0.2 }));
       const metric = { latency: { percentile: 90 }, compareWithStable: { relative: 50 } };
@@ -181,10 +181,10 @@ describe('the Prometheus provider, on a real Prometheus', function () {
     });
   });
 
-  describe('a query', () => {
+  describe('query', () => {
     const count = `sum(${METRICS.operationCount}{namespace="{{namespace}}",pcf_dev_revision="{{revision}}"})`;
 
-    it('is asked of the revision, and of both to compare them', async () => {
+    it('is evaluated for the revision, and for both revisions with compareWithStable', async () => {
       const stable = await revision((it) => it.requests(40));
       const canary = await revision((it) => it.requests(30));
       assert.equal((await measure({ query: count, min: 30, max: 30 }, canary.name)).detail, '30');
@@ -193,7 +193,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
       assert.equal(compared.detail, '30, stable has 40: worse by 10, tolerance 8');
     });
 
-    it('may give a scalar, and more than one series', async () => {
+    it('may return a scalar or several series', async () => {
       assert.equal((await measure({ query: 'scalar(vector(4))', max: 5 }, 'any')).value, '4');
       const { name } = await revision((it) => {
         it.requests(4, 'A');
@@ -203,7 +203,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
       assert.equal((await measure({ query, max: 5 }, name)).detail, 'B 7 is more than 5');
     });
 
-    it('that gives NaN or nothing says nothing', async () => {
+    it('is inconclusive when it returns NaN or no series', async () => {
       assert.match((await measure({ query: 'vector(0) / 0', max: 5 }, 'any')).detail!, /is NaN/);
       assert.deepEqual(await measure({ query: 'nobody_counts_this', max: 5 }, 'any'), {
         outcome: 'Inconclusive',
@@ -215,7 +215,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
       );
     });
 
-    it('that is wrong is told of in the words of Prometheus', async () => {
+    it('rejects an invalid query with the error message of Prometheus', async () => {
       await assert.rejects(
         measure({ query: 'sum(', max: 5 }, 'any'),
         /Prometheus at http:.*parse error: unclosed left/,
@@ -230,7 +230,7 @@ describe('the Prometheus provider, on a real Prometheus', function () {
       );
     });
 
-    it('with names that are no names ends no string', async () => {
+    it('escapes quotes in a revision name', async () => {
       const query = 'count(pcf_api_build_info{pcf_dev_revision="{{revision}}"}) or vector(0)';
       assert.equal((await measure({ query, max: 0 }, 'x"} or pcf_api_build_info{a!="')).outcome, 'Success');
       await revision((it) => it.requests(1));
@@ -246,10 +246,10 @@ describe('the Prometheus provider, on a real Prometheus', function () {
     });
   });
 
-  describe('behind TLS and a password', () => {
+  describe('with TLS and basic authentication', () => {
     let secure: TestPrometheus;
     const PASSWORD = 'hush';
-    /** bcrypt of it, as Prometheus wants it. */
+    /** bcrypt hash of PASSWORD, the format that Prometheus requires. */
     const HASH = '$2b$04$M8MXSlgMO.cXdu4AZxmcje9W2OflTP7abJAOAuDKdNZuEGnvTg6RC';
 
     before(async () => {
@@ -268,16 +268,19 @@ describe('the Prometheus provider, on a real Prometheus', function () {
     });
     after(() => secure?.remove());
 
-    const ask = (login: string, tls: object | undefined) =>
+    const measureWith = (login: string, tls: object | undefined) =>
       measure({ query: 'vector(1)', max: 1 }, 'any', undefined, {
         ...{ url: secure.url, auth: { basicSecretRef: { name: login } }, tls },
       });
 
-    it('answers who has the password and trusts its certificate', async () => {
+    it('requires the correct password and a trusted certificate', async () => {
       const tls = { caSecretRef: { name: 'ca' } };
-      assert.equal((await ask('login', tls)).outcome, 'Success');
-      await assert.rejects(ask('wrong', tls), /status 401/);
-      await assert.rejects(ask('login', undefined), /its certificate is not trusted: set tls.caSecretRef/);
+      assert.equal((await measureWith('login', tls)).outcome, 'Success');
+      await assert.rejects(measureWith('wrong', tls), /status 401/);
+      await assert.rejects(
+        measureWith('login', undefined),
+        /its certificate is not trusted: set tls.caSecretRef/,
+      );
     });
   });
 });

@@ -1,11 +1,11 @@
-/** Revisions of the API as Prometheus sees them: the API's own metrics, with the labels that a ServiceMonitor adds. */
+/** Revisions of the API as Prometheus scrapes them: the API's own metrics, with the labels that a ServiceMonitor adds. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createMetrics, type Metrics } from '../../../api-server/observability/metrics/metrics.js';
 
 export const NAMESPACE = 'platform';
 
-/** Operations of the API, told to its own metrics. */
+/** Records operations in the API's own metrics. */
 export class ScrapedRevision {
   readonly metrics: Metrics;
 
@@ -24,7 +24,7 @@ export class ScrapedRevision {
   }
 }
 
-/** All revisions behind one address: a new one is scraped at the next scrape. */
+/** All revisions at one address. The next scrape includes a new revision. */
 export class ScrapedApi {
   private readonly revisions = new Map<string, ScrapedRevision>();
   private readonly server: Server;

@@ -11,7 +11,7 @@ import { HttpEndpoint } from '../../support/http-endpoint.js';
 import { eventually, image, TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
-/** The command, as people run it. */
+/** A process of `kubectl pcf dashboard`. */
 class Dashboard {
   private constructor(
     private readonly child: ChildProcess,
@@ -29,13 +29,13 @@ class Dashboard {
     let text = '';
     for (const stream of [child.stdout, child.stderr])
       stream.setEncoding('utf8').on('data', (part: string) => (text += part));
-    const found = () => /http:\S+/.exec(text)?.[0];
+    const findAddress = () => /http:\S+/.exec(text)?.[0];
     await eventually(
       `an address in: ${text}`,
-      () => found() !== undefined || child.exitCode !== null,
+      () => findAddress() !== undefined || child.exitCode !== null,
       30_000,
     );
-    const address = found();
+    const address = findAddress();
     if (!address) throw new Error(text);
     return new Dashboard(child, address);
   }
@@ -70,7 +70,7 @@ describe('kubectl pcf dashboard', function () {
   let page: Page;
   let judge: HttpEndpoint;
   const requested: string[] = [];
-  /** What was asked for by buttons. */
+  /** Bodies of the POST requests, which buttons send. */
   const posted: string[] = [];
   const problems: string[] = [];
 
@@ -90,7 +90,10 @@ describe('kubectl pcf dashboard', function () {
     await api.ready();
     dashboard = await Dashboard.start(sandbox, ['-n', api.namespace]);
     await api.patch({ image: image('1.1.0') });
-    await api.watch.until('a canary at its pause', (seen) => seen?.status?.traffic?.effectiveWeight === 25);
+    await api.watch.until(
+      'the canary pauses at weight 25',
+      (view) => view?.status?.traffic?.effectiveWeight === 25,
+    );
     context = await browser.newContext({ viewport: { width: 1360, height: 1000 }, colorScheme: 'light' });
     page = await context.newPage();
     page.on('request', (request) => {
@@ -118,7 +121,7 @@ describe('kubectl pcf dashboard', function () {
         : wanted.test(await text(selector)),
     );
 
-  it('shows the canary: phase, weights, what is waited for, revisions, pods, steps, migration', async () => {
+  it('shows phase, weights, waiting reason, revisions, pods, steps and migration of a canary', async () => {
     await shows('#phase', 'Canary');
     assert.match(await text('#waiting'), /receives 25 % of the traffic.*waiting for manual promotion/);
     assert.deepEqual([await text('#effective'), await text('#desired')], ['25 %', '25 %']);
@@ -134,12 +137,12 @@ describe('kubectl pcf dashboard', function () {
     assert.equal(await page.title(), 'api: Canary');
   });
 
-  it('keeps the token out of the address, and out of what other sites could borrow', async () => {
+  it('keeps the token out of the address and out of cookies', async () => {
     assert.doesNotMatch(page.url(), /token/);
     assert.deepEqual(await context.cookies(), []);
   });
 
-  it('follows an edit without being loaded again, and keeps the focus where it is', async () => {
+  it('shows an edit without a page reload, and keeps the focus', async () => {
     await page.evaluate('window.mark = 1');
     await page.locator('button[data-act=pause]').focus();
     await api.patch({ canaryWeight: 50 });
@@ -149,7 +152,7 @@ describe('kubectl pcf dashboard', function () {
     assert.equal(await page.evaluate('document.activeElement.dataset.act'), 'pause');
   });
 
-  it('is used by keyboard alone: filter, list, weight and the question before it', async () => {
+  it('is usable with the keyboard only: filter, list, weight and confirmation', async () => {
     await page.keyboard.press('/');
     await page.keyboard.type('no such');
     await shows('#rows', 'No PcfApi matches the filter');
@@ -159,7 +162,7 @@ describe('kubectl pcf dashboard', function () {
     await page.keyboard.press('Enter');
     await shows('#phase', 'Canary');
     for (let presses = 0; (await page.evaluate('document.activeElement.id')) !== 'weight'; presses += 1) {
-      assert.ok(presses < 20, 'the weight is reached by Tab');
+      assert.ok(presses < 20, 'Tab reaches the weight');
       await page.keyboard.press('Tab');
     }
     await page.keyboard.press('ControlOrMeta+a');
@@ -173,12 +176,12 @@ describe('kubectl pcf dashboard', function () {
     assert.equal(posted.length, 1);
   });
 
-  it('does nothing when the question is answered with no', async () => {
+  it('sends no request when the confirmation is cancelled', async () => {
     await page.locator('button[data-act=abort]').click();
     const before = posted.length;
     await page.keyboard.press('Escape');
     await page.locator('#confirm:not([open])').waitFor({ state: 'attached' });
-    // What the answer leads to begins with the event of the dialog, which comes after it is closed.
+    // A request would follow the close event of the dialog, which fires after the dialog is closed.
     await page.evaluate('new Promise((resolve) => setTimeout(resolve, 200))');
     assert.deepEqual(posted.slice(before), []);
     assert.equal(api.status.phase, 'Canary');
@@ -186,7 +189,7 @@ describe('kubectl pcf dashboard', function () {
 
   for (const colorScheme of ['light', 'dark'] as const)
     for (const width of [1360, 390])
-      it(`is accessible, in the ${colorScheme}, ${width} wide, and nothing is cut off`, async () => {
+      it(`is accessible and not cut off in ${colorScheme} mode at ${width} pixels`, async () => {
         await page.emulateMedia({ colorScheme });
         await page.setViewportSize({ width, height: 1000 });
         assert.deepEqual(await accessibilityProblems(page), []);
@@ -194,7 +197,7 @@ describe('kubectl pcf dashboard', function () {
         assert.equal(wide, 0, 'the page scrolls sideways');
       });
 
-  it('differs between light and dark', async () => {
+  it('has different backgrounds in light and dark mode', async () => {
     const background = async (colorScheme: 'light' | 'dark') => {
       await page.emulateMedia({ colorScheme });
       return String(await page.evaluate('getComputedStyle(document.body).backgroundColor'));
@@ -202,13 +205,13 @@ describe('kubectl pcf dashboard', function () {
     assert.notEqual(await background('light'), await background('dark'));
   });
 
-  it('asks nobody but its own server, and breaks no rule of its own policy', () => {
+  it('sends requests only to its own server, and does not violate its Content-Security-Policy', () => {
     assert.ok(requested.length > 5);
     for (const url of requested) assert.equal(new URL(url).origin, dashboard.origin);
     assert.deepEqual(problems, []);
   });
 
-  it('refuses whoever lacks the token, calls it by another name, or comes from another page', async () => {
+  it('rejects requests without the token, with another host name, or from another origin', async () => {
     const bearer = { authorization: `Bearer ${dashboard.token}` };
     const statusOf = async (path: string, headers = {}) => (await dashboard.get(path, headers)).status;
     assert.equal(await statusOf('/api/pcfapis'), 401);
@@ -230,7 +233,7 @@ describe('kubectl pcf dashboard', function () {
     assert.equal(api.status.phase, 'Canary');
   });
 
-  it('comes back by itself when the connection is cut', async () => {
+  it('reconnects after a connection loss without a page reload', async () => {
     await context.setOffline(true);
     await page.evaluate('dispatchEvent(new Event("hashchange"))');
     await shows('#connection', 'connection lost');
@@ -240,7 +243,7 @@ describe('kubectl pcf dashboard', function () {
     await shows('#effective', '40 %');
   });
 
-  it("does no more than the caller may, and says so in the API server's words", async () => {
+  it("is limited to the caller's permissions, and shows the error message of the API server", async () => {
     const kubeconfig = await readerKubeconfig(sandbox, api.namespace, 'watcher');
     const reader = await Dashboard.start(sandbox, ['-n', api.namespace, '--kubeconfig', kubeconfig]);
     try {
@@ -261,7 +264,7 @@ describe('kubectl pcf dashboard', function () {
     }
   });
 
-  it('promotes by its button, and then shows the new revision as the one that serves', async () => {
+  it('promotes a canary with a weight of 100, and then shows the new revision as stable', async () => {
     await page.setViewportSize({ width: 1360, height: 1000 });
     await api.patch({ canaryWeight: null });
     await page.locator('button[data-act=pause]').waitFor();
@@ -273,7 +276,7 @@ describe('kubectl pcf dashboard', function () {
     await shows('[data-key=history]', '1.1.0');
   });
 
-  it('shows what analysis said, markup as the text that it is, and tries again what was given up', async () => {
+  it('shows the analysis message with escaped markup, and retries an aborted delivery', async () => {
     const hostile = '<img src=x onerror="window.hurt = 1"><script>window.hurt = 1</script>';
     judge = await HttpEndpoint.start();
     judge.answer = { body: JSON.stringify({ verdict: 'Failure', message: hostile }) };
@@ -296,10 +299,10 @@ describe('kubectl pcf dashboard', function () {
     await page.locator('button[data-act=retry]').click();
     await page.locator('#confirm-yes').click();
     await shows('#said', /api: retries api-\w+/);
-    await api.watch.until('it is tried again', (view) => view?.status?.failed?.at !== at);
+    await api.watch.until('the delivery is retried', (view) => view?.status?.failed?.at !== at);
   });
 
-  it('ends with Ctrl-C, and says what is wrong when it can not begin', async () => {
+  it('exits with code 0 on Ctrl-C, and reports an unusable port', async () => {
     const second = await Dashboard.start(sandbox, ['-n', api.namespace]);
     const port = new URL(second.address).port;
     await assert.rejects(
@@ -311,10 +314,10 @@ describe('kubectl pcf dashboard', function () {
   });
 });
 
-/** What is answered to a page of somebody else's, whose name was made to lead here: fetch can't send that. */
+/** Returns the status of a DNS rebinding request. It uses node:http, because fetch can't set the Host header. */
 async function rebound(origin: string): Promise<number | undefined> {
-  const asked = request(`${origin}/`, { headers: { host: 'evil.example' } }).end();
-  const [response] = (await once(asked, 'response')) as [{ statusCode?: number; resume(): void }];
+  const sent = request(`${origin}/`, { headers: { host: 'evil.example' } }).end();
+  const [response] = (await once(sent, 'response')) as [{ statusCode?: number; resume(): void }];
   response.resume();
   return response.statusCode;
 }

@@ -8,7 +8,7 @@ import { startBrowser } from '../../support/browser.js';
 import { TestApi } from '../../support/pcf-api.js';
 import { newTenant, START_TIMEOUT_MS, sharedSandbox } from '../../support/sandbox.js';
 
-/** What the chart gives the operator with dashboardPort. */
+/** Rules that the chart adds to the operator's role with dashboardPort. */
 const REVIEWS = [
   { apiGroups: ['authentication.k8s.io'], resources: ['tokenreviews'], verbs: ['create'] },
   { apiGroups: ['authorization.k8s.io'], resources: ['subjectaccessreviews'], verbs: ['create'] },
@@ -18,7 +18,7 @@ const LOOK = [
   { apiGroups: [''], resources: ['pods'], verbs: ['list'] },
 ];
 
-describe("the operator's own dashboard", function () {
+describe('dashboard of the operator', function () {
   this.timeout(90_000);
   let sandbox: Sandbox;
   let operator: OperatorProcess;
@@ -53,7 +53,7 @@ describe("the operator's own dashboard", function () {
     await api?.remove();
   });
 
-  const ask = async (bearer?: string, path = '/api/pcfapis') => {
+  const list = async (bearer?: string, path = '/api/pcfapis') => {
     const response = await fetch(origin + path, {
       headers: bearer ? { authorization: `Bearer ${bearer}` } : {},
     });
@@ -64,17 +64,17 @@ describe("the operator's own dashboard", function () {
     return { status: response.status, error, rows };
   };
 
-  it('answers nobody without a token, nor one that the API server does not know', async () => {
-    const none = await ask();
+  it('rejects requests without a token, and tokens that the API server does not accept', async () => {
+    const none = await list();
     assert.equal(none.status, 401);
     assert.match(none.error, /send a Kubernetes token/);
-    const wrong = await ask('abc.def.ghi');
+    const wrong = await list('abc.def.ghi');
     assert.equal(wrong.status, 401);
     assert.match(wrong.error, /does not accept this token/);
-    assert.equal((await ask(undefined, '/api/events')).status, 401);
+    assert.equal((await list(undefined, '/api/events')).status, 401);
   });
 
-  it('answers those who may list what it shows, and tells the others where they can look', async () => {
+  it('requires permission to list its objects, and otherwise names kubectl pcf dashboard', async () => {
     const rules = [LOOK[0]!];
     const half = await newAccount(sandbox, {
       name: 'half',
@@ -82,15 +82,15 @@ describe("the operator's own dashboard", function () {
       rules,
       everywhere: true,
     });
-    const refused = await ask(half);
+    const refused = await list(half);
     assert.equal(refused.status, 403);
     assert.match(refused.error, /:half may not list pods in all namespaces.*kubectl pcf dashboard/);
-    const { status, rows } = await ask(token);
+    const { status, rows } = await list(token);
     assert.equal(status, 200);
     assert.ok(rows.some(({ name }) => name === api.name));
   });
 
-  it('changes nothing for anybody', async () => {
+  it('rejects actions because it is read-only', async () => {
     const response = await fetch(`${origin}/api/actions`, {
       method: 'POST',
       headers: { authorization: `Bearer ${token}`, origin, 'content-type': 'application/json' },
@@ -100,7 +100,7 @@ describe("the operator's own dashboard", function () {
     assert.match(await response.text(), /read-only.*kubectl pcf dashboard/);
   });
 
-  it('asks for the token in the page, and then shows what runs, without a button that acts', async function () {
+  it('requests the token in the page, and then shows the PcfApi without action buttons', async function () {
     browser = await startBrowser();
     if (!browser) this.skip();
     const page = await browser.newPage();

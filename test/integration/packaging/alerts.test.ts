@@ -14,20 +14,20 @@ interface Rule {
   annotations: Record<string, string>;
 }
 
-/** Series in promtool's notation, a value a minute: `0+2x30` goes up by 2 for 30 minutes. */
+/** Series in promtool's notation, one value per minute: `0+2x30` increases by 2 per minute for 30 minutes. */
 type Series = Record<string, string>;
 
 interface Case {
   fires: Series;
-  /** What looks like it and is none. */
+  /** Similar series for which the alert must not fire. */
   quiet: Series;
   andFires?: Series[];
   andQuiet?: Series[];
   /** Labels of the alert besides its severity. */
   labels: Record<string, string>;
-  /** Annotations as people see them, where they hold a label or a value. */
+  /** Rendered annotations that contain a label or a value. */
   says: { summary: string; description?: string };
-  /** When it is looked at. Default: after 45 minutes. */
+  /** Evaluation time. Default: 45 minutes. */
   at?: string;
 }
 
@@ -62,7 +62,7 @@ const cases: Record<string, Case> = {
     says: { summary: 'platform/api requires manual action: NameConflict' },
   },
   PcfApiStableUnavailable: {
-    // Also while Ready tells of a delivery that was given up.
+    // Ready reports an aborted delivery.
     fires: {
       [condition('Degraded', 'True', 'StableUnavailable')]: always(1),
       [condition('Ready', 'False', 'CrashLoop')]: always(1),
@@ -72,13 +72,13 @@ const cases: Record<string, Case> = {
     says: { summary: 'No pod of the stable revision of platform/api is ready' },
   },
   PcfApiDegraded: {
-    // Ready all the while, and nothing else tells it.
+    // The Ready condition and the phase stay healthy.
     fires: {
       [condition('Degraded', 'True', 'ContractFailed')]: always(1),
       [condition('Ready', 'True', 'Ready')]: always(1),
       [of('pcf_phase', { phase: 'Ready' })]: always(1),
     },
-    // Pods that start, for four minutes, of which each change of replicas has some.
+    // Pods that start for four minutes, which a change of replicas causes.
     quiet: {
       [condition('Degraded', 'False', 'AsExpected')]: '1x40 _x4 1x20',
       [condition('Degraded', 'True', 'PodsNotReady')]: '_x41 1x3 stale',
@@ -91,14 +91,14 @@ const cases: Record<string, Case> = {
       [of('pcf_phase', { phase: 'Migrating' })]: '1x20 0x40',
       [of('pcf_phase', { phase: 'Progressing' })]: '0x20 1x40',
     },
-    // A backfill that has run for an hour.
+    // A backfill that runs for an hour.
     quiet: {
       [of('pcf_phase', { phase: 'Migrating' })]: always(1),
       [condition('Reconciling', 'True', 'Migrating')]: always(1),
       [of('pcf_migration_state', { state: 'Running' })]: always(1),
     },
     andQuiet: [{ [of('pcf_phase', { phase: 'Migrating' })]: '0x20 1x25 0x20' }],
-    // One that fails again and again, and one that was not begun.
+    // A migration that fails repeatedly, and a migration that has not started.
     andFires: [
       {
         [of('pcf_phase', { phase: 'Migrating' })]: always(1),
@@ -122,7 +122,7 @@ const cases: Record<string, Case> = {
   },
   PcfApiRepairLoop: {
     fires: { [of('pcf_drift_repairs_total', { kind: 'VirtualService' })]: '0+2x60' },
-    // Somebody who edits by hand.
+    // A manual edit.
     quiet: { [of('pcf_drift_repairs_total', { kind: 'VirtualService' })]: '0x20 5x40' },
     labels: { ...pcf, kind: 'VirtualService' },
     says: {
@@ -135,7 +135,7 @@ const cases: Record<string, Case> = {
       [of('pcf_deliveries_total', { outcome: 'Aborted' })]: '0x5 3x55',
       [of('pcf_deliveries_total', { outcome: 'Promoted' })]: '0x5 1x55',
     },
-    // One that failed, of one.
+    // A single delivery, which failed.
     quiet: {
       [of('pcf_deliveries_total', { outcome: 'Aborted' })]: '0x5 1x55',
       [of('pcf_deliveries_total', { outcome: 'Promoted' })]: always(0),
@@ -221,7 +221,7 @@ const cases: Record<string, Case> = {
       [series('leader_election_master_status', { ...lease, pod: 'a' })]: always(0),
       [series('leader_election_master_status', { ...lease, pod: 'b' })]: always(0),
     },
-    // A lease that changes hands.
+    // A change of the leader.
     quiet: {
       [series('leader_election_master_status', { ...lease, pod: 'a' })]: '1x44 0x20',
       [series('leader_election_master_status', { ...lease, pod: 'b' })]: '0x46 1x20',
@@ -234,7 +234,7 @@ const cases: Record<string, Case> = {
       [series('leader_election_master_status', { ...lease, pod: 'a' })]: always(1),
       [series('leader_election_master_status', { ...lease, pod: 'b' })]: always(1),
     },
-    // Of another installation, which has a Lease of its own.
+    // The leader of another installation, which has its own Lease.
     quiet: {
       [series('leader_election_master_status', { ...lease, pod: 'a' })]: always(1),
       [series('leader_election_master_status', { ...lease, namespace: 'team', pod: 'b' })]: always(1),
@@ -281,7 +281,7 @@ const cases: Record<string, Case> = {
       [series('rest_client_requests_total', { method: 'PATCH', code: '<error>' })]: '0+10x60',
       [series('rest_client_requests_total', { method: 'PATCH', code: '200' })]: '0+80x60',
     },
-    // Of a cluster without Istio, and of two who write at the same time.
+    // Responses in a cluster without Istio, and conflicts of concurrent writers.
     quiet: {
       [series('rest_client_requests_total', { method: 'GET', code: '404' })]: '0+50x60',
       [series('rest_client_requests_total', { method: 'PATCH', code: '409' })]: '0+50x60',
@@ -292,8 +292,8 @@ const cases: Record<string, Case> = {
   },
 };
 
-describe('the alert rules', function () {
-  this.timeout(240_000); // on a machine that has to install promtool first
+describe('Prometheus alert rules', function () {
+  this.timeout(240_000); // includes an installation of promtool
   let promtool: string;
   let folder: string;
   const file = parse(readFileSync(RULES, 'utf8')) as { groups: { rules: Rule[] }[] };
@@ -301,14 +301,14 @@ describe('the alert rules', function () {
 
   before(function () {
     const found = findPromtool();
-    assert.ok(found || process.env.CI !== 'true', 'where CI runs, the alerts are tried');
+    assert.ok(found || process.env.CI !== 'true', 'CI requires promtool');
     if (!found) return this.skip();
     promtool = found;
     folder = mkdtempSync(join(tmpdir(), 'pcf-alerts-'));
   });
   after(() => folder && rmSync(folder, { recursive: true, force: true }));
 
-  /** Throws with what promtool expected and what it got. */
+  /** Throws with the expected and actual alerts that promtool reports. */
   function check(alertname: string, given: Series, at: string, expected: object[]): void {
     const test = {
       interval: '1m',
@@ -334,7 +334,7 @@ describe('the alert rules', function () {
     );
   });
 
-  it('are all tried here', () =>
+  it('each have a test case', () =>
     assert.deepEqual(
       Object.keys(cases),
       rules.map(({ alert }) => alert),
@@ -342,9 +342,13 @@ describe('the alert rules', function () {
 
   for (const { alert, labels, annotations } of rules) {
     const { fires, quiet, andFires = [], andQuiet = [], labels: own, says, at = '45m' } = cases[alert]!;
-    it(`${alert} fires, says so in words, and is quiet otherwise`, () => {
+    it(`${alert} fires with rendered annotations, and does not fire for similar series`, () => {
       const exp_annotations = { ...annotations, ...says };
-      assert.doesNotMatch(Object.values(exp_annotations).join(), /\{\{/, 'the test says what a person reads');
+      assert.doesNotMatch(
+        Object.values(exp_annotations).join(),
+        /\{\{/,
+        'the test case contains rendered annotations',
+      );
       const alarm = { exp_labels: { ...own, ...labels }, exp_annotations };
       for (const given of [fires, ...andFires]) check(alert, given, at, [alarm]);
       for (const given of [quiet, ...andQuiet]) check(alert, given, at, []);

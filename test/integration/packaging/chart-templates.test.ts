@@ -17,7 +17,7 @@ interface PodSpec {
   containers: { image: string; env: { name: string; value?: string }[]; securityContext: object }[];
 }
 
-describe('what the Helm charts render', function () {
+describe('Helm chart templates', function () {
   this.timeout(60_000);
   let helm: Helm;
   let remove = () => {};
@@ -46,7 +46,7 @@ describe('what the Helm charts render', function () {
     });
   }
 
-  it('deploy/k8s is what npm run generate:manifests writes', async () => {
+  it('deploy/k8s matches the output of npm run generate:manifests', async () => {
     for (const [path, text] of Object.entries(await plainManifests(helm))) {
       assert.deepEqual(
         objectsIn(readFileSync(path, 'utf8')),
@@ -56,7 +56,7 @@ describe('what the Helm charts render', function () {
     }
   });
 
-  it('run the operator as nobody, on a root that is read-only, without a capability', async () => {
+  it('run the operator as a non-root user with a read-only root file system and no capabilities', async () => {
     const { securityContext, containers } = podSpecOf(await render(OPERATOR_CHART));
     assert.deepEqual(securityContext, {
       runAsNonRoot: true,
@@ -72,7 +72,7 @@ describe('what the Helm charts render', function () {
     });
   });
 
-  it('check before an uninstall that no PcfApi needs the operator, in a pod that is none of its own', async () => {
+  it('run check-uninstall in a pre-delete hook, in a pod that the Service does not select', async () => {
     const objects = await render(OPERATOR_CHART, '--set', 'watchNamespaces={one,two}');
     const job = find(objects, 'Job')!;
     assert.equal(job.metadata.annotations?.['helm.sh/hook'], 'pre-delete');
@@ -104,12 +104,12 @@ describe('what the Helm charts render', function () {
     );
   });
 
-  /** The variables of the operator's container that begin so, by name. */
+  /** The environment variables of the operator's container, by name. */
   const variablesOf = (objects: KubeObject[]) => {
     const { env } = podSpecOf(objects).containers[0]!;
     return Object.fromEntries(env.flatMap(({ name, value }) => (value === undefined ? [] : [[name, value]])));
   };
-  /** What the operator makes of such variables. */
+  /** The settings that the operator reads from environment variables. */
   const settingsOf = (env: Record<string, string>) => {
     const code = `import('./dist/operator/settings.js').then(({ readSettings }) =>
       console.log(JSON.stringify(readSettings(['node', 'pcf-operator']))))`;
@@ -117,11 +117,11 @@ describe('what the Helm charts render', function () {
     return JSON.parse(execFileSync(process.execPath, ['--eval', code], options)) as Record<string, unknown>;
   };
 
-  it("leave the operator's settings at its own defaults", async () => {
+  it("render the operator's default settings by default", async () => {
     assert.deepEqual(settingsOf(variablesOf(await render(OPERATOR_CHART))), settingsOf({}));
   });
 
-  it('have a value for each of its settings', async () => {
+  it('have a value for each setting of the operator', async () => {
     const help = execFileSync(process.execPath, ['dist/operator/main.js', '--help'], { encoding: 'utf8' });
     const known = new Set([...help.matchAll(/\bPCF_[A-Z_]+/g)].map(([name]) => name));
     const values = [
@@ -151,14 +151,14 @@ describe('what the Helm charts render', function () {
     assert.equal(settingsOf(variablesOf(alone)).leaderElection, false);
   });
 
-  it("keep the leader's renewals apart from other requests, by an object of the cluster that a namespaced install does without", async () => {
+  it('render a FlowSchema for leader election, except in a namespaced install', async () => {
     const schema = find(await render(OPERATOR_CHART), 'FlowSchema')!;
     assert.equal(schema.metadata.name, 'pcf-system-pcf-pcf-operator-leader');
     for (const off of ['leaderElection.flowSchema=false', 'watchNamespaces={one}'])
       assert.equal(find(await render(OPERATOR_CHART, '--set', off), 'FlowSchema'), undefined, off);
   });
 
-  it('install nothing of the cluster when they are to leave it alone', async () => {
+  it('render no cluster-scoped object for a namespaced install', async () => {
     const objects = await render(
       OPERATOR_CHART,
       ...['--set', 'watchNamespaces={one},rbac.aggregate=false,crds.install=false'],
@@ -169,7 +169,7 @@ describe('what the Helm charts render', function () {
     );
   });
 
-  it('let the operator reach what analysis and notifications ask for', async () => {
+  it('allow egress to the targets of analysis and notifications in the NetworkPolicy', async () => {
     const policy = find(await render(OPERATOR_CHART), 'NetworkPolicy')!.spec as {
       egress: { ports: { port: number }[] }[];
     };
@@ -177,7 +177,7 @@ describe('what the Helm charts render', function () {
     for (const port of [443, 6443, 53, 9090, 3000]) assert.ok(ports.includes(port), `port ${port}`);
   });
 
-  it('give the operator rights in the namespaces it watches alone', async () => {
+  it('grant the operator permissions only in its watched namespaces', async () => {
     const rules = parse(readFileSync(`${OPERATOR_CHART}/files/rbac-rules.yaml`, 'utf8')) as unknown;
     const everywhere = await render(OPERATOR_CHART, '--set', 'rbac.aggregate=false');
     assert.deepEqual(find(everywhere, 'ClusterRole')!.rules, rules);
@@ -193,7 +193,7 @@ describe('what the Helm charts render', function () {
     for (const role of roles) assert.deepEqual(role.rules, rules);
   });
 
-  it('let the operator ask who somebody is only where there is a dashboard to show them', async () => {
+  it('grant TokenReview and SubjectAccessReview only with dashboardPort', async () => {
     const reviewers = (objects: KubeObject[]) =>
       objects.filter(
         ({ kind, rules }) => kind === 'ClusterRole' && JSON.stringify(rules).includes('reviews'),
@@ -213,7 +213,7 @@ describe('what the Helm charts render', function () {
     );
   });
 
-  it('never give the operator a wildcard, nor a right to write Secrets or roles', () => {
+  it('grant the operator no wildcard, and no write access to Secrets or roles', () => {
     type Rule = { apiGroups: string[]; resources: string[]; verbs: string[] };
     const rules = parse(readFileSync(`${OPERATOR_CHART}/files/rbac-rules.yaml`, 'utf8')) as Rule[];
     for (const { apiGroups, resources, verbs } of rules) {
@@ -223,20 +223,20 @@ describe('what the Helm charts render', function () {
     }
   });
 
-  it('keep the CRD when the operator is uninstalled, unless told otherwise', async () => {
-    const kept = find(await render(OPERATOR_CHART), 'CustomResourceDefinition')!;
+  it('keep the CRD on uninstall unless crds.keep is false', async () => {
+    const crd = find(await render(OPERATOR_CHART), 'CustomResourceDefinition')!;
     const generated = parse(readFileSync('crds/pcf.dev_pcfapis.yaml', 'utf8'), {
       version: '1.1',
     }) as KubeObject;
-    assert.deepEqual(kept.metadata.annotations, { 'helm.sh/resource-policy': 'keep' });
-    assert.deepEqual(kept.spec, generated.spec);
+    assert.deepEqual(crd.metadata.annotations, { 'helm.sh/resource-policy': 'keep' });
+    assert.deepEqual(crd.spec, generated.spec);
     const loose = find(await render(OPERATOR_CHART, '--set', 'crds.keep=false'), 'CustomResourceDefinition')!;
     assert.equal(loose.metadata.annotations, undefined);
     const none = await render(OPERATOR_CHART, '--set', 'crds.install=false');
     assert.equal(find(none, 'CustomResourceDefinition'), undefined);
   });
 
-  it('take an image by digest rather than by tag', async () => {
+  it('prefer the digest of an image to its tag', async () => {
     const digest = `sha256:${'a'.repeat(64)}`;
     const objects = await render(
       OPERATOR_CHART,
@@ -246,7 +246,7 @@ describe('what the Helm charts render', function () {
     assert.equal(podSpecOf(objects).containers[0]!.image, `r/o@${digest}`);
   });
 
-  it('bring the alerts and the dashboard as they are in deploy/', async () => {
+  it('render the alerts and the dashboard from deploy/', async () => {
     const on =
       'metrics.prometheusRule.enabled=true,metrics.serviceMonitor.enabled=true,dashboard.enabled=true';
     const objects = await render(OPERATOR_CHART, '--set', on, '--set', 'dashboard.annotations.folder=PCF');
@@ -263,7 +263,7 @@ describe('what the Helm charts render', function () {
     assert.ok(find(objects, 'ServiceMonitor'));
   });
 
-  it('lead from an alert to its runbook, where the repository is on the web', async () => {
+  it('render absolute runbook URLs with runbookBase', async () => {
     const on =
       'metrics.prometheusRule.enabled=true,metrics.prometheusRule.runbookBase=https://git.example.com/pcf/';
     const text = JSON.stringify(find(await render(OPERATOR_CHART, '--set', on), 'PrometheusRule'));
@@ -273,7 +273,7 @@ describe('what the Helm charts render', function () {
     await refused(OPERATOR_CHART, 'metrics.prometheusRule.runbookBase=docs', /runbookBase/);
   });
 
-  it('refuse values that mean nothing', async () => {
+  it('reject invalid values', async () => {
     await refused(OPERATOR_CHART, 'replica=3', /additional properties 'replica' not allowed/);
     await refused(OPERATOR_CHART, 'logLevel=loud', /logLevel/);
     await refused(OPERATOR_CHART, 'concurrency=0', /concurrency/);
@@ -293,7 +293,7 @@ describe('what the Helm charts render', function () {
     await refused(API_CHART, 'database.secretRef=null', /secretRef/);
   });
 
-  it('make a PcfApi of the values, and put nothing of the chart into its spec', async () => {
+  it('render a PcfApi from the values, without chart-only values in its spec', async () => {
     const [api, ...others] = await render(
       API_CHART,
       '--set',
@@ -310,7 +310,7 @@ describe('what the Helm charts render', function () {
     });
   });
 
-  it('take the spec of every sample as values', async () => {
+  it('accept the spec of every sample as values', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'pcf-values-'));
     try {
       for (const name of readdirSync('deploy/samples').filter((name) => name.endsWith('.yaml'))) {

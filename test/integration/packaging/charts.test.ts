@@ -19,7 +19,7 @@ interface PcfApiView {
   status?: { phase?: string; traffic?: { effectiveWeight: number } };
 }
 
-describe('the Helm charts on a real API server', function () {
+describe('Helm charts on a real API server', function () {
   this.timeout(90_000);
   let sandbox: Sandbox;
   let helm: Helm;
@@ -33,16 +33,16 @@ describe('the Helm charts on a real API server', function () {
 
   after(() => remove());
 
-  /** What the API server would store, with unknown fields refused and admission done. */
+  /** Server-side dry run: admission runs, and unknown fields are rejected. */
   const dryRun = (text: string) =>
     sandbox.parts.kubectl.run(
       ['apply', '--server-side', '--dry-run=server', '--validate=strict', '--force-conflicts', '-f', '-'],
       text,
     );
 
-  it('deploy/k8s is accepted, object by object', async () => {
+  it('the API server accepts each object of deploy/k8s', async () => {
     const files = readdirSync('deploy/k8s', { recursive: true, encoding: 'utf8' });
-    // What is for kubectl alone is no object.
+    // kustomization.yaml is input for kubectl, not an object.
     const manifests = files.filter((name) => name.endsWith('.yaml') && name !== 'kustomization.yaml');
     for (const file of manifests) {
       const text = readFileSync(`deploy/k8s/${file}`, 'utf8');
@@ -51,7 +51,7 @@ describe('the Helm charts on a real API server', function () {
     }
   });
 
-  it('pcf-operator is accepted with everything on, and for chosen namespaces', async () => {
+  it('the API server accepts pcf-operator with all options, and with watchNamespaces', async () => {
     const namespace = await newTenant(sandbox, 'chart');
     const variants = [
       EVERYTHING,
@@ -79,7 +79,7 @@ describe('the Helm charts on a real API server', function () {
       metadata: { ...metadata, name: 'op', namespace },
       spec: { ...spec, serviceAccountName: 'default' },
     };
-    await eventually('the default service account', async () =>
+    await eventually('the default service account exists', async () =>
       kubectl.run(['get', 'serviceaccount', 'default', '-n', namespace]).then(
         () => true,
         () => false,
@@ -88,15 +88,15 @@ describe('the Helm charts on a real API server', function () {
     assert.match(await kubectl.apply([pod], '--dry-run=server'), /pod\/op created/);
   });
 
-  it('helm install makes a PcfApi that becomes Ready; helm upgrade changes its weight; uninstall removes it', async () => {
+  it('helm install creates a PcfApi that becomes Ready, upgrade changes its weight, uninstall deletes it', async () => {
     const namespace = await newTenant(sandbox, 'helm');
     const get = async () =>
       (await sandbox.parts.client.get(PcfApiKind, namespace, 'pcf-api')) as unknown as PcfApiView;
-    const phase = (wanted: string) =>
-      eventually(`pcf-api ${wanted}`, async () => (await get()).status?.phase === wanted, 60_000);
+    const awaitPhase = (wanted: string) =>
+      eventually(`pcf-api is ${wanted}`, async () => (await get()).status?.phase === wanted, 60_000);
     const set = (...values: string[]) => ['--namespace', namespace, '--set', values.join(',')];
 
-    const said = await helm.run([
+    const output = await helm.run([
       ...['install', 'pcf-api', API_CHART],
       ...set(`image=${image('1.0.0')}`, 'environment=development', 'replicas=1'),
       ...[
@@ -104,30 +104,30 @@ describe('the Helm charts on a real API server', function () {
         'traffic.provider=Istio,traffic.hosts={helm.example.com},traffic.gateways={istio-system/public}',
       ],
     ]);
-    assert.match(said, /The PcfApi pcf-api is applied/);
-    await phase('Ready');
+    assert.match(output, /The PcfApi pcf-api is applied/);
+    await awaitPhase('Ready');
 
     const upgrade = (...values: string[]) =>
       helm.run(['upgrade', 'pcf-api', API_CHART, '--reuse-values', ...set(...values)]);
     await upgrade(`image=${image('1.1.0')}`, 'canaryWeight=0');
-    await phase('Canary');
+    await awaitPhase('Canary');
     await upgrade('canaryWeight=25');
     await eventually(
-      'a weight of 25 in force',
+      'the effective weight is 25',
       async () => (await get()).status?.traffic?.effectiveWeight === 25,
       60_000,
     );
-    assert.equal((await get()).spec.image, image('1.1.0'), 'the values of the release are kept');
+    assert.equal((await get()).spec.image, image('1.1.0'), 'the upgrade reuses the values of the release');
 
     await helm.run(['rollback', 'pcf-api', '1', '--namespace', namespace]);
     assert.deepEqual((await get()).spec.image, image('1.0.0'));
-    await phase('Ready');
+    await awaitPhase('Ready');
 
     await helm.run(['uninstall', 'pcf-api', '--namespace', namespace, '--wait', '--timeout', '60s']);
     await assert.rejects(get());
   });
 
-  it('helm install is refused by the API server where the schema of the values can not see the fault', async () => {
+  it('the API server rejects an invalid PcfApi that values.schema.json accepts', async () => {
     const namespace = await newTenant(sandbox, 'helm-bad');
     await assert.rejects(
       helm.run([

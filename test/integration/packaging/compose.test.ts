@@ -13,7 +13,7 @@ import { parseDockerfile, stagesOf } from '../../support/docker-build.js';
 
 const VERSION = 'v2.16.2';
 
-/** The schema of the Compose specification, from the module that Docker Compose reads its files with. */
+/** The schema of the Compose specification, from the Go module that Docker Compose uses. */
 async function composeSchema(): Promise<object> {
   const cached = join(cacheFolder(), 'compose', `compose-spec-${VERSION}.json`);
   if (!existsSync(cached)) {
@@ -31,7 +31,7 @@ function fromGoModule(): string | undefined {
     };
     return readFileSync(join(Dir, 'schema/compose-spec.json'), 'utf8');
   } catch {
-    return undefined; // no Go here
+    return undefined; // Go is not installed
   }
 }
 
@@ -65,17 +65,17 @@ for (const name of ['compose', 'swarm']) {
     this.timeout(60_000);
     const file = load(`deploy/compose/${name}.yaml`);
 
-    it('is valid by the schema of the Compose specification', async () => {
+    it('is valid according to the schema of the Compose specification', async () => {
       const ajv = new Ajv2020({ strict: false, validateFormats: false });
       const schema = { ...(await composeSchema()), $schema: 'https://json-schema.org/draft/2020-12/schema' };
       const validate = ajv.compile(schema);
       assert.ok(validate(file), ajv.errorsText(validate.errors));
       const wrong = structuredClone(file) as unknown as { services: { api: { healthcheck: object } } };
       wrong.services.api.healthcheck = { tset: [] };
-      assert.ok(!validate(wrong), 'a wrong file is refused');
+      assert.ok(!validate(wrong), 'an invalid file is rejected');
     });
 
-    it('runs each role as 1001, on a read-only root, without a capability', () => {
+    it('runs each role as user 1001 with a read-only root file system and no capabilities', () => {
       for (const service of ['api', 'worker', 'migrate']) {
         const { user, read_only, cap_drop } = file.services[service]!;
         assert.deepEqual(
@@ -85,12 +85,12 @@ for (const name of ['compose', 'swarm']) {
       }
     });
 
-    it('runs every role that does work by itself', () => {
+    it('runs the serve and worker roles', () => {
       for (const [service, args] of Object.entries({ api: ROLES.serve, worker: ROLES.worker }))
         assert.deepEqual(file.services[service]!.command, [...args]);
     });
 
-    it('asks for health as the image does', () => {
+    it('has the same health check as the image', () => {
       const [, final] = stagesOf(parseDockerfile('Dockerfile.api'));
       const image = final!.find((one) => one.getKeyword() === 'HEALTHCHECK')!.getRawArgumentsContent()!;
       const test = ['CMD', ...JSON.parse(image.replace(/^.*?\[/, '['))];
@@ -98,7 +98,7 @@ for (const name of ['compose', 'swarm']) {
         assert.deepEqual(file.services[service]!.healthcheck!.test, test, service);
     });
 
-    it('has every secret in a file that is named, and none in a variable', () => {
+    it('reads each secret from a declared file, and none from a variable', () => {
       for (const [service, { environment = {}, secrets = [] }] of Object.entries(file.services)) {
         for (const [variable, value] of Object.entries(environment))
           assert.ok(
@@ -115,7 +115,7 @@ for (const name of ['compose', 'swarm']) {
 describe('deploy/compose/compose.yaml', () => {
   const { services } = load('deploy/compose/compose.yaml');
 
-  it('starts the API after its migrations, and those after the database', () => {
+  it('starts the migrations after the database, and the API after the migrations', () => {
     for (const name of ['api', 'worker'])
       assert.equal(services[name]!.depends_on!.migrate!.condition, 'service_completed_successfully');
     assert.equal(services.migrate!.depends_on!.postgres!.condition, 'service_healthy');
@@ -125,14 +125,14 @@ describe('deploy/compose/compose.yaml', () => {
     }
   });
 
-  it('has a Redis that keeps the jobs, and a worker that reaches what webhooks lead to', () => {
+  it('has a Redis that does not evict jobs, and a worker with access to webhook targets', () => {
     const command = services.redis!.command!.join(' ');
     assert.match(command, /--maxmemory-policy noeviction/);
     assert.match(command, /--appendonly yes/);
     assert.ok(services.worker!.networks!.includes('front'));
   });
 
-  it('has an example of the settings that the API takes', async () => {
+  it('has example settings that the API accepts', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'pcf-compose-'));
     try {
       cpSync('deploy/compose/secrets/settings.example.toml', join(folder, 'settings.toml'));
@@ -147,7 +147,7 @@ describe('deploy/compose/compose.yaml', () => {
 });
 
 describe('deploy/compose/swarm.yaml', () => {
-  it('takes back a release whose tasks fail, and runs migrations as a job', () => {
+  it('rolls back a release whose tasks fail, and runs migrations as a job', () => {
     const { services } = load('deploy/compose/swarm.yaml');
     const { update_config, rollback_config } = services.api!.deploy!;
     assert.deepEqual(

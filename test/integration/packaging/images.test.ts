@@ -15,7 +15,7 @@ interface Ended {
   output: string;
 }
 
-/** A container: the image's user, environment and files, which nobody can write to. */
+/** Runs a command like a container: with the image's user, environment and read-only files. */
 function start(image: Image, command: string[], env: Record<string, string> = {}): ChildProcess {
   const path = image.env.PATH!.split(delimiter).map((folder) => join(image.root, folder));
   const [uid, gid] = image.user.split(':').map(Number);
@@ -48,7 +48,7 @@ function filesOf(image: Image): string[] {
   return names.filter((name) => statSync(join(app, name), { throwIfNoEntry: false })?.isFile());
 }
 
-describe('the images', function () {
+describe('container images', function () {
   this.timeout(60_000);
   let docker: DockerBuild;
   const images: Record<string, Image> = {};
@@ -75,7 +75,7 @@ describe('the images', function () {
     ['api', 110],
     ['operator', 75],
   ] as const) {
-    it(`${name}: holds the program and what it needs to run, in at most ${limit} MB`, () => {
+    it(`${name}: contains only the program and its dependencies, in at most ${limit} MB`, () => {
       const image = images[name]!;
       const app = join(image.root, image.workdir);
       const files = filesOf(image);
@@ -94,13 +94,13 @@ describe('the images', function () {
       console.log(`      ${name}: ${files.length} files, ${megabytes(bytes)} MB`);
     });
 
-    it(`${name}: has the page of the dashboard and its charts only where it is served`, () => {
+    it(`${name}: contains the dashboard page only if the image serves it`, () => {
       const page = ['operator/dashboard/page/index.html', 'node_modules/uplot/dist/uPlot.esm.js'];
       const files = filesOf(images[name]!);
       for (const file of page) assert.equal(files.includes(file), name === 'operator', file);
     });
 
-    it(`${name}: has no dependency for development, and none that only the other image needs`, () => {
+    it(`${name}: contains no devDependencies and no dependencies of the other image`, () => {
       const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
         packages: Record<string, { dev?: boolean }>;
       };
@@ -114,7 +114,7 @@ describe('the images', function () {
     });
   }
 
-  it('api: migrates, serves, answers HEALTHCHECK, and leaves on SIGTERM', async () => {
+  it('api: migrates, serves, passes HEALTHCHECK, and exits on SIGTERM', async () => {
     const image = images.api!;
     const url = await (await sharedPostgres()).createDatabase();
     const [port, metricsPort] = await freePorts(2);
@@ -133,23 +133,23 @@ describe('the images', function () {
     running.push(server);
     const exit = once(server, 'exit');
     await eventually(
-      'a healthy API',
+      'the API is healthy',
       async () => (await run(image, image.healthcheck, env)).code === 0,
       30_000,
     );
-    // HEALTHCHECK asks whether it is alive, which it is a moment before it is ready.
+    // HEALTHCHECK checks liveness, which succeeds shortly before readiness.
     await eventually(
-      'an API that is ready',
+      'the API is ready',
       async () => (await fetch(`http://127.0.0.1:${port}/health/ready`)).status === 200,
       30_000,
     );
     server.kill('SIGTERM');
     assert.deepEqual(await exit, [0, null]);
     const dead = await run(image, image.healthcheck, env);
-    assert.equal(dead.code, 1, 'a server that is gone is not healthy');
+    assert.equal(dead.code, 1, 'a stopped server is not healthy');
   });
 
-  it('api: describes itself', async () => {
+  it('api: describe reports the version of the image', async () => {
     const image = images.api!;
     const { code, output } = await run(image, [...image.entrypoint, 'describe', '--json'], {
       PCF_VERSION: '7.8.9',
@@ -158,7 +158,7 @@ describe('the images', function () {
     assert.equal(imageDescriptionSchema.parse(JSON.parse(output)).version, '7.8.9');
   });
 
-  it('operator: runs with its rights alone, answers HEALTHCHECK, and leaves on SIGTERM', async function () {
+  it("operator: runs with the operator's RBAC only, passes HEALTHCHECK, and exits on SIGTERM", async function () {
     this.timeout(START_TIMEOUT_MS);
     const image = images.operator!;
     const sandbox = await sharedSandbox();
@@ -176,7 +176,7 @@ describe('the images', function () {
     running.push(operator);
     const exit = once(operator, 'exit');
     await eventually(
-      'a ready operator',
+      'the operator is ready',
       async () => (await fetch(`http://127.0.0.1:${port}/readyz`).catch(() => undefined))?.status === 200,
       30_000,
     );

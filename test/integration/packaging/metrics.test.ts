@@ -28,7 +28,7 @@ interface Rule {
   annotations: { summary: string; description: string; runbook_url: string };
 }
 
-/** Labels that the scrape adds: of the target, and of the pod through podTargetLabels. */
+/** Labels that the scrape adds: target labels, and pod labels through podTargetLabels. */
 const FROM_SCRAPE = /^(namespace|pod|service|job|instance|container|app_kubernetes_io_\w+|pcf_dev_\w+)$/;
 
 const rules = () => {
@@ -36,9 +36,9 @@ const rules = () => {
   return file.groups.flatMap((group) => group.rules);
 };
 
-/** The selectors of a query. Throws where it is no PromQL. */
+/** The selectors of a query. Throws if it is not PromQL. */
 function selectorsOf({ where, expr }: Query): Selector[] {
-  // Grafana's own variables, which it replaces before it asks.
+  // Grafana replaces its variables before it sends the query.
   const text = expr.replaceAll('$__rate_interval', '5m').replaceAll(/\$(namespace|name)\b/g, '.*');
   const found: Selector[] = [];
   parser.parse(text).iterate({
@@ -72,7 +72,7 @@ function dashboardQueries(): Query[] {
   return [...ofPanels, ...ofVariables];
 }
 
-/** Metric -> the labels its samples have, out of what /metrics answers. */
+/** Parses a /metrics response into a map from metric to the labels of its samples. */
 function metricsIn(text: string): Map<string, Set<string>> {
   const found = new Map<string, Set<string>>();
   for (const [, name, type] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) {
@@ -111,7 +111,7 @@ describe('alert rules and dashboard', function () {
     const { child, ended } = spawnRole(['serve'], env);
     try {
       const ready = () => fetch(`http://127.0.0.1:${port}/health/ready`).catch(() => undefined);
-      await eventually('a ready API', async () => (await ready())?.status === 200, 30_000);
+      await eventually('the API is ready', async () => (await ready())?.status === 200, 30_000);
       for (const query of ['{ __typename }', '{ nothing }'])
         await fetch(`http://127.0.0.1:${port}/graphql`, {
           method: 'POST',
@@ -127,7 +127,7 @@ describe('alert rules and dashboard', function () {
 
   const check = (query: Query) => {
     const selectors = selectorsOf(query);
-    assert.ok(selectors.length > 0, `${query.where} asks for no metric`);
+    assert.ok(selectors.length > 0, `${query.where} queries no metric`);
     for (const { metric, labels } of selectors) {
       const known = metrics.get(metric);
       assert.ok(known, `${query.where}: neither the operator nor the API has ${metric}`);
@@ -139,26 +139,26 @@ describe('alert rules and dashboard', function () {
     }
   };
 
-  it('every alert asks for metrics and labels that there are', () => {
+  it('every alert queries existing metrics and labels', () => {
     for (const { alert, expr } of rules()) check({ where: alert, expr });
   });
 
-  it('every panel and variable of the dashboard does, too', () => {
+  it('every panel and variable of the dashboard queries existing metrics and labels', () => {
     const queries = dashboardQueries();
     assert.ok(queries.length > 20);
     for (const query of queries) check(query);
   });
 
-  it('every phase that is asked for is one', () => {
+  it('every phase in a query exists', () => {
     const queries = [...rules().map(({ expr }) => expr), ...dashboardQueries().map(({ expr }) => expr)];
-    const asked = queries.flatMap((expr) =>
+    const phases = queries.flatMap((expr) =>
       [...expr.matchAll(/phase=~?"([^"]+)"/g)].flatMap(([, all]) => all!.split('|')),
     );
-    assert.ok(asked.length > 0);
-    for (const phase of asked) assert.ok((PHASES as readonly string[]).includes(phase), phase);
+    assert.ok(phases.length > 0);
+    for (const phase of phases) assert.ok((PHASES as readonly string[]).includes(phase), phase);
   });
 
-  it('the check finds a metric, a label and a query that are wrong', () => {
+  it('the check of queries rejects an unknown metric, an unknown label and invalid PromQL', () => {
     const refused = (expr: string, message: RegExp) =>
       assert.throws(() => check({ where: 'it', expr }), message);
     refused('sum(rate(pcf_no_such_total[5m]))', /has pcf_no_such_total/);
@@ -166,14 +166,14 @@ describe('alert rules and dashboard', function () {
     refused('sum(rate(pcf_phase[5m])', /not PromQL/);
   });
 
-  it('every alert has a severity, says what is wrong, and leads to a section of docs/alerts.md', () => {
+  it('every alert has a severity, a summary, a description and a runbook in docs/alerts.md', () => {
     const headings = [...readFileSync('docs/alerts.md', 'utf8').matchAll(/^### (.*)$/gm)].map(
       ([, name]) => name,
     );
     assert.deepEqual(
       headings,
       rules().map(({ alert }) => alert),
-      'one section an alert, in the same order',
+      'one section per alert, in the same order',
     );
     for (const { alert, labels, annotations, for: duration } of rules()) {
       assert.match(labels.severity, /^(warning|critical)$/, alert);

@@ -31,7 +31,7 @@ export const thing = (name: string, value = 0): KubeObject => ({
   value,
 });
 
-/** An object as the API server answers it. */
+/** An object as the API server returns it. */
 export const named = (name: string, version: number, uid = name): KubeObject => ({
   ...thing(name, version),
   metadata: { namespace: 'ns', name, uid, resourceVersion: String(version) },
@@ -47,8 +47,8 @@ export async function until(what: string, check: () => boolean, timeoutMs = 3_00
 
 export class CacheUnderTest {
   readonly cache: ResourceCache;
-  /** What the cache told its handlers. */
-  readonly seen: CacheEvent[] = [];
+  /** Events that the handlers of the cache received. */
+  readonly events: CacheEvent[] = [];
   private readonly stopping = new AbortController();
   private running: Promise<void> | undefined;
 
@@ -58,10 +58,10 @@ export class CacheUnderTest {
     options: CacheOptions,
   ) {
     this.cache = new ResourceCache(kind, client, pino({ level: 'silent' }), options, timing);
-    this.cache.on((event) => this.seen.push(event));
+    this.cache.on((event) => this.events.push(event));
   }
 
-  /** On a server that has the objects `a` and `b`. */
+  /** Creates a cache for a server with the objects `a` and `b`. */
   static async create(options: CacheOptions = {}, watchList = false): Promise<CacheUnderTest> {
     const server = new FakeApiServer(kind);
     server.watchList = watchList;
@@ -71,7 +71,7 @@ export class CacheUnderTest {
     return new CacheUnderTest(server, client, options);
   }
 
-  /** Runs the cache until it has its first list, and a watch if the kind is there. */
+  /** Runs the cache until it has its first list, and an open watch if the kind is installed. */
   async start(): Promise<void> {
     this.running = this.cache.run(this.stopping.signal);
     await this.cache.synced;
@@ -101,12 +101,12 @@ export class CacheUnderTest {
     return this.cache.byIndex(index, value).map(({ metadata }) => metadata.name);
   }
 
-  /** What happened, one line each. */
-  story(): string[] {
-    return this.seen.map(({ type, object }) => `${type} ${object.metadata.name}`);
+  /** Received events, one line per event. */
+  eventLines(): string[] {
+    return this.events.map(({ type, object }) => `${type} ${object.metadata.name}`);
   }
 
-  /** Watches that were asked for. */
+  /** Number of watch requests. */
   watches(): number {
     return this.server.count('watch');
   }

@@ -30,7 +30,7 @@ const CrdKind: ResourceType = {
 const NamespaceKind: ResourceType = { ...kind('', 'v1', 'Namespace', 'namespaces'), namespaced: false };
 const namespace = 'runtime';
 
-describe('runtime on a real control plane', () => {
+describe('operator runtime on a real control plane', () => {
   let sandbox: Sandbox;
   let client: KubeClient;
   let requests: string[];
@@ -67,7 +67,7 @@ describe('runtime on a real control plane', () => {
     return cache;
   }
 
-  it('streams what there is with one request, and follows changes within milliseconds', async () => {
+  it('resource cache: loads objects with one request, and receives changes within 100 ms', async () => {
     const labels = { suite: 'stream' };
     for (let i = 0; i < 50; i++) await client.create(ConfigMapKind, configMap(`c-${i}`, {}, labels));
     requests.length = 0;
@@ -75,15 +75,15 @@ describe('runtime on a real control plane', () => {
     await cache.synced;
     assert.equal(cache.list().length, 50);
     assert.deepEqual(requests, ['GET 200'], 'a WatchList needs no LIST');
-    const seen = new Promise<number>((resolve) => {
+    const receivedAt = new Promise<number>((resolve) => {
       cache.on(({ object }) => object.metadata.name === 'fresh' && resolve(performance.now()));
     });
     await client.create(ConfigMapKind, configMap('fresh', {}, labels));
     const answeredAt = performance.now();
-    assert.ok((await seen) - answeredAt < 100);
+    assert.ok((await receivedAt) - answeredAt < 100);
   });
 
-  it('sees the namespaces that it was given, each with all that happens in it, and no other', async () => {
+  it('resource cache: contains only the objects of its configured namespaces', async () => {
     const namespaces = ['scope-a', 'scope-b', 'scope-c'];
     const object = (name: string, where: string): KubeObject => {
       const plain = configMap(name, {}, { suite: 'scope' });
@@ -99,7 +99,10 @@ describe('runtime on a real control plane', () => {
     assert.equal(keys(), 'scope-a/early scope-b/early');
     for (const name of namespaces) await client.create(ConfigMapKind, object('late', name));
     await client.delete(ConfigMapKind, 'scope-a', 'early');
-    await eventually('both are followed', () => keys() === 'scope-a/late scope-b/early scope-b/late');
+    await eventually(
+      'changes in both namespaces are cached',
+      () => keys() === 'scope-a/late scope-b/early scope-b/late',
+    );
     cache.noteWrite({
       ...object('written', 'scope-c'),
       metadata: { ...object('x', 'scope-c').metadata, resourceVersion: '999999999' },
@@ -107,44 +110,44 @@ describe('runtime on a real control plane', () => {
     assert.equal(
       keys(),
       'scope-a/late scope-b/early scope-b/late',
-      'a write elsewhere is none of its business',
+      'a write in another namespace is ignored',
     );
   });
 
-  it('sees an object that loses its label as deleted', async () => {
+  it('resource cache: removes an object that no longer matches the label selector', async () => {
     const cache = watch(ConfigMapKind, { labelSelector: 'suite=label' });
     await cache.synced;
     await client.create(ConfigMapKind, configMap('labelled', {}, { suite: 'label' }));
-    await eventually('it came', () => cache.get(namespace, 'labelled') !== undefined);
+    await eventually('the object is cached', () => cache.get(namespace, 'labelled') !== undefined);
     await client.patch(ConfigMapKind, namespace, 'labelled', { metadata: { labels: { suite: 'other' } } });
-    await eventually('it went', () => cache.get(namespace, 'labelled') === undefined);
+    await eventually('the object is removed', () => cache.get(namespace, 'labelled') === undefined);
   });
 
-  it('catches up after the API server was killed, deletions included', async () => {
+  it('resource cache: catches up with creations and deletions after the API server was killed', async () => {
     const cache = watch(ConfigMapKind, { labelSelector: 'suite=restart' });
     await cache.synced;
     for (const name of ['stays', 'goes']) {
       await client.create(ConfigMapKind, configMap(name, {}, { suite: 'restart' }));
     }
-    await eventually('both came', () => cache.list().length === 2);
+    await eventually('both objects are cached', () => cache.list().length === 2);
     const { apiServer } = sandbox.parts.cluster;
     await apiServer.kill();
     await sandbox.parts.cluster.restartApiServer();
     await client.delete(ConfigMapKind, namespace, 'goes');
     await client.create(ConfigMapKind, configMap('comes', {}, { suite: 'restart' }));
-    await eventually('it caught up', () => namesIn(cache) === 'comes stays', 10_000);
+    await eventually('the cache has caught up', () => namesIn(cache) === 'comes stays', 10_000);
   }).timeout(60_000);
 
-  it('finds a kind soon after its CRD is installed, and notices when it is removed', async () => {
+  it('resource cache: detects the installation and removal of a CRD', async () => {
     const cache = watch(RouteKind);
     await cache.synced;
     assert.equal(cache.available, false);
     await client.create(CrdKind, routeCrd());
-    await eventually('the kind is there', () => cache.available, 10_000);
+    await eventually('the kind is available', () => cache.available, 10_000);
     await client.delete(CrdKind, undefined, routeCrd().metadata.name);
-    await eventually('the kind is gone', () => !cache.available, 10_000);
+    await eventually('the kind is unavailable', () => !cache.available, 10_000);
     await client.create(CrdKind, routeCrd());
-    await eventually('the kind is back', () => cache.available, 10_000);
+    await eventually('the kind is available again', () => cache.available, 10_000);
   }).timeout(40_000);
 
   describe('Applier', () => {
@@ -155,11 +158,11 @@ describe('runtime on a real control plane', () => {
       [ServiceKind, service()],
       [RouteKind, route()],
     ] as const) {
-      it(`writes a ${type.kind} once, and nothing when nothing changed`, async () => {
+      it(`writes a ${type.kind} once, and sends no request without a change`, async () => {
         const cache = watch(type);
         assert.equal((await applier().apply(type, object, undefined)).outcome, 'created');
         const { name } = object.metadata;
-        await eventually('it is cached', () => cache.get(namespace, name) !== undefined);
+        await eventually('the object is cached', () => cache.get(namespace, name) !== undefined);
         requests.length = 0;
         const result = await applier().apply(type, object, cache.get(namespace, name));
         assert.deepEqual([result.outcome, requests], ['unchanged', []]);
@@ -167,19 +170,25 @@ describe('runtime on a real control plane', () => {
     }
 
     const edits: [string, ResourceType, string, object, RegExp][] = [
-      ['a number', DeploymentKind, 'api', { spec: { replicas: 7 } }, /^spec\.replicas$/],
-      ['an order in a list', RouteKind, 'api', { spec: { http: [rule('b'), rule('a')] } }, /^spec\.http$/],
+      ['a changed number', DeploymentKind, 'api', { spec: { replicas: 7 } }, /^spec\.replicas$/],
+      ['a changed list order', RouteKind, 'api', { spec: { http: [rule('b'), rule('a')] } }, /^spec\.http$/],
       [
-        'a field within a list that is owned whole',
+        'a changed field in an atomic list',
         RouteKind,
         'api',
         { spec: { http: [{ ...rule('a'), fault: { delay: '1s' } }, rule('b')] } },
         /^spec\.http$/,
       ],
-      ['the ports', ServiceKind, 'api', { spec: { ports: [{ port: 81, name: 'other' }] } }, /^spec\.ports$/],
+      [
+        'changed ports',
+        ServiceKind,
+        'api',
+        { spec: { ports: [{ port: 81, name: 'other' }] } },
+        /^spec\.ports$/,
+      ],
     ];
     for (const [what, type, name, patch, field] of edits) {
-      it(`finds ${what} that somebody changed in a ${type.kind}, names them, and puts it back`, async () => {
+      it(`detects ${what} in a ${type.kind}, names the field manager, and restores the object`, async () => {
         const live = await client.patch(type, namespace, name, patch, { fieldManager: 'meddler' });
         const object = { Deployment: deployment, Service: service, Route: route }[type.kind]!();
         const result = await applier().apply(type, object, live);
@@ -191,7 +200,7 @@ describe('runtime on a real control plane', () => {
       });
     }
 
-    it('leaves what is not ours to others', async () => {
+    it('does not change fields of other field managers', async () => {
       const live = await client.patch(
         DeploymentKind,
         namespace,
@@ -202,7 +211,7 @@ describe('runtime on a real control plane', () => {
       assert.equal((await applier().apply(DeploymentKind, deployment(), live)).outcome, 'unchanged');
     });
 
-    it('takes away what is no longer desired', async () => {
+    it('removes a field that is no longer desired', async () => {
       const live = await client.get(ServiceKind, namespace, 'api');
       const { sessionAffinity: _, ...spec } = service().spec as Record<string, unknown>;
       assert.equal((await applier().apply(ServiceKind, { ...service(), spec }, live)).outcome, 'updated');
@@ -211,7 +220,7 @@ describe('runtime on a real control plane', () => {
     });
   });
 
-  it('records an event, and its repeats as a series', async () => {
+  it('EventRecorder: records repeated events as a series', async () => {
     const recorder = new EventRecorder(client, 'example.com/tester', 'instance', logger);
     const regarding = await client.get(ConfigMapKind, namespace, 'fresh');
     const note = `${'ä'.repeat(2_000)}`;
@@ -224,7 +233,7 @@ describe('runtime on a real control plane', () => {
     assert.equal((items[0]!.series as { count: number }).count, 5);
   });
 
-  it('elects one leader; the next comes at once after a release, and only after the lease otherwise', async () => {
+  it('LeaderElector: elects the next leader directly after a release, and otherwise after the lease expires', async () => {
     const timing = { leaseDurationMs: 2_000, renewDeadlineMs: 1_000, retryPeriodMs: 100 };
     const electorFor = (identity: string, kube: KubeClient) =>
       new LeaderElector(kube, { namespace, name: 'tester', identity, ...timing }, logger);
@@ -240,7 +249,7 @@ describe('runtime on a real control plane', () => {
       both ||= first.isLeader() && second.isLeader();
     }, 1);
     await new Promise((resolve) => setTimeout(resolve, 1_500));
-    assert.ok(first.isLeader(), 'it renews');
+    assert.ok(first.isLeader(), 'the first leader renews its lease');
     await cutOff.close();
     await heldFirst;
     await electedSecond;
@@ -269,7 +278,7 @@ function namesIn(cache: ResourceCache): string {
     .join(' ');
 }
 
-/** Everything that the API server writes otherwise than it was given. */
+/** A Deployment with values that the API server normalizes. */
 function deployment(): KubeObject {
   const labels = { app: 'api' };
   const mount = (mountPath: string) => ({ name: 'scratch', mountPath });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CacheUnderTest, thing, timing, until } from './cache-under-test.js';
 
-describe('resource cache in trouble', () => {
+describe('resource cache with disruptions of the API server', () => {
   let t: CacheUnderTest;
 
   beforeEach(async () => {
@@ -10,49 +10,52 @@ describe('resource cache in trouble', () => {
   });
   afterEach(() => t.stop());
 
-  it('continues from the version it has seen when the connection breaks', async () => {
+  it('resumes from the last received version when the connection breaks', async () => {
     await t.start();
     t.server.put(thing('c'));
-    await until('c is seen', () => t.names().length === 3);
+    await until('c is cached', () => t.names().length === 3);
     t.server.cutWatches();
     t.server.put(thing('d'));
-    await until('d is seen', () => t.names().length === 4);
+    await until('d is cached', () => t.names().length === 4);
     assert.equal(t.server.count('list'), 1, 'no new list is needed');
-    assert.equal(t.story().filter((line) => line === 'ADDED c').length, 1);
+    assert.equal(t.eventLines().filter((line) => line === 'ADDED c').length, 1);
   });
 
   for (const watchList of [false, true]) {
-    it(`sees what a watch that died without a word hid, when it is renewed (WatchList: ${watchList})`, async () => {
+    it(`renew() reads changes that a silently broken watch missed (WatchList: ${watchList})`, async () => {
       t.server.watchList = watchList;
       await t.start();
       t.server.muteWatches();
       t.server.put(thing('a', 7));
       t.server.remove('ns/b');
-      t.server.staleList = { version: 0, items: [] }; // what a list from the API server's memory may say
-      const askedAt = performance.now();
+      t.server.staleList = { version: 0, items: [] }; // a list from the API server's watch cache may return this
+      const startedAt = performance.now();
       await Promise.all([t.cache.renew(), t.cache.renew()]);
-      assert.ok(performance.now() - askedAt < timing.silenceMs / 2, 'no silence is waited for');
+      assert.ok(
+        performance.now() - startedAt < timing.silenceMs / 2,
+        'renew() does not wait for the silence timeout',
+      );
       assert.deepEqual([t.value('a'), t.names()], [7, ['a']]);
       t.server.put(thing('c'));
-      await until('the watch works again', () => t.names().includes('c'));
+      await until('the watch delivers events again', () => t.names().includes('c'));
     });
   }
 
-  it('is renewed at once though it waits before its next try', async () => {
+  it('renew() interrupts the backoff before the next attempt', async () => {
     await t.start();
     t.server.mode = 'refusing';
     t.server.cutWatches();
     const failed = () => t.server.requests.length;
-    await until('it has failed often enough to wait for long', () => failed() > 5);
+    await until('repeated failures have increased the backoff', () => failed() > 5);
     t.server.mode = 'up';
     t.server.put(thing('a', 7));
-    const askedAt = performance.now();
+    const startedAt = performance.now();
     await t.cache.renew();
-    assert.ok(performance.now() - askedAt < 100, `${performance.now() - askedAt} ms`);
+    assert.ok(performance.now() - startedAt < 100, `${performance.now() - startedAt} ms`);
     assert.equal(t.value('a'), 7);
   });
 
-  it('is renewed without a kind that the cluster does not have', async () => {
+  it('renew() resolves when the cluster does not have the kind', async () => {
     t.server.installed = false;
     await t.start();
     await t.cache.renew();
@@ -60,23 +63,23 @@ describe('resource cache in trouble', () => {
   });
 
   for (const inStream of [false, true]) {
-    it(`lists again on 410 ${inStream ? 'in the stream' : 'as an answer'} and sees what was deleted in the gap`, async () => {
+    it(`lists again on 410 ${inStream ? 'in the stream' : 'as a response'}, and emits deletions from the gap`, async () => {
       await t.start();
       t.server.fail({ operation: 'watch', status: 410, inStream });
       t.server.cutWatches();
       t.server.remove('ns/b');
       t.server.put(thing('c'));
       t.server.compact();
-      await until('the gap is closed', () => t.names().join() === 'a,c');
-      assert.ok(t.story().includes('DELETED b'));
+      await until('the cache has caught up', () => t.names().join() === 'a,c');
+      assert.ok(t.eventLines().includes('DELETED b'));
       await sleep(600);
       assert.ok(t.server.count('list') <= 4, `${t.server.count('list')} lists`);
       t.server.put(thing('d'));
-      await until('the watch works again', () => t.names().includes('d'));
+      await until('the watch delivers events again', () => t.names().includes('d'));
     });
   }
 
-  it('does not spin when every watch is answered 410', async () => {
+  it('backs off when every watch fails with 410', async () => {
     await t.start();
     t.server.fail({ operation: 'watch', status: 410, inStream: true }, 1_000);
     const before = t.server.requests.length;
@@ -86,7 +89,7 @@ describe('resource cache in trouble', () => {
     assert.ok(sent > 3 && sent < 22, `${sent} requests in a second`);
   });
 
-  it('does not spin when every watch ends right after an event', async () => {
+  it('backs off when every watch ends directly after an event', async () => {
     await t.start();
     const cutter = setInterval(() => {
       t.server.sendBookmark();
@@ -99,41 +102,41 @@ describe('resource cache in trouble', () => {
     assert.ok(opened > 2 && opened < 14, `${opened} watches in a second`);
   });
 
-  it('does not take back what was deleted from an API server that lags behind', async () => {
+  it('does not restore deleted objects from a stale list', async () => {
     await t.start();
     const items = t.cache.list();
     t.server.staleList = { version: 102, items };
     t.server.remove('ns/a');
     t.server.remove('ns/b');
-    await until('all is gone', () => t.names().length === 0);
-    t.seen.length = 0;
+    await until('all objects are removed', () => t.names().length === 0);
+    t.events.length = 0;
     t.server.compact();
     t.server.cutWatches();
-    await until('it was listed again', () => t.server.count('list') > 1);
+    await until('the cache has listed again', () => t.server.count('list') > 1);
     t.server.put(thing('c'));
-    await until('c is seen', () => t.names().includes('c'));
-    assert.deepEqual(t.story(), ['ADDED c']);
+    await until('c is cached', () => t.names().includes('c'));
+    assert.deepEqual(t.eventLines(), ['ADDED c']);
   });
 
-  it('gets out of a 410 for a list that was too old from the start', async () => {
+  it('recovers from 410 when the initial list was too old', async () => {
     t.server.staleList = { version: 50, items: [] };
     t.server.compact();
     await t.start();
-    await until('it was listed from the source', () => t.names().join() === 'a,b');
+    await until('the cache has listed from etcd', () => t.names().join() === 'a,b');
   });
 
-  it('replaces a watch that is open and dead', async () => {
+  it('replaces an open watch that delivers no events', async () => {
     await t.start();
     t.server.muteWatches();
     t.server.put(thing('c'));
     await sleep(timing.silenceMs / 2);
-    assert.ok(!t.names().includes('c'), 'the watch was really mute');
+    assert.ok(!t.names().includes('c'), 'the watch was mute');
     assert.ok(t.cache.silentForMs() >= timing.silenceMs / 2 - 20);
-    await until('c is seen', () => t.names().includes('c'), 1_500);
+    await until('c is cached', () => t.names().includes('c'), 1_500);
     assert.equal(t.server.count('list'), 1);
   });
 
-  it('keeps a watch that brings nothing but bookmarks', async () => {
+  it('keeps a watch that delivers only bookmarks', async () => {
     await t.start();
     for (let i = 0; i < 8; i++) {
       await sleep(timing.silenceMs / 3);
@@ -142,7 +145,7 @@ describe('resource cache in trouble', () => {
     assert.equal(t.watches(), 1);
   });
 
-  it('loses nothing when the list after a gap is answered 429, and waits as long as it is asked to', async () => {
+  it('respects Retry-After when the list after a gap fails with 429, and loses no change', async () => {
     await t.start();
     t.server.fail({ operation: 'list', status: 429, retryAfterSeconds: 1 });
     t.server.compact();
@@ -151,23 +154,23 @@ describe('resource cache in trouble', () => {
     t.server.put(thing('c'));
     const startedAt = performance.now();
     await sleep(500);
-    assert.deepEqual(t.names(), ['a', 'b'], 'what is known stays meanwhile');
-    await until('the gap is closed', () => t.names().join() === 'b,c');
+    assert.deepEqual(t.names(), ['a', 'b'], 'the cached objects remain until then');
+    await until('the cache has caught up', () => t.names().join() === 'b,c');
     assert.ok(performance.now() - startedAt >= 950);
-    assert.deepEqual(t.story().slice(2).sort(), ['ADDED c', 'DELETED a']);
+    assert.deepEqual(t.eventLines().slice(2).sort(), ['ADDED c', 'DELETED a']);
   });
 
-  it('waits as long as a watch answered 429 asks it to', async () => {
+  it('respects Retry-After when a watch fails with 429', async () => {
     await t.start();
     t.server.fail({ operation: 'watch', status: 429, retryAfterSeconds: 1 });
     t.server.cutWatches();
-    await until('it was refused', () => t.watches() === 2);
+    await until('the watch was rejected', () => t.watches() === 2);
     await sleep(700);
     assert.equal(t.watches(), 2);
-    await until('it is back', () => t.watches() === 3);
+    await until('the watch is open again', () => t.watches() === 3);
   });
 
-  it('backs off while the API server is away, and comes back', async () => {
+  it('backs off while the API server is unavailable, and then recovers', async () => {
     await t.start();
     const before = t.server.requests.length;
     t.server.mode = 'refusing';
@@ -175,19 +178,19 @@ describe('resource cache in trouble', () => {
     await sleep(1_500);
     const sent = t.server.requests.length - before;
     assert.ok(sent >= 3 && sent <= 14, `${sent} requests in 1.5 seconds`);
-    assert.deepEqual(t.names(), ['a', 'b'], 'what is known stays meanwhile');
+    assert.deepEqual(t.names(), ['a', 'b'], 'the cached objects remain until then');
     t.server.remove('ns/a');
     t.server.mode = 'up';
-    await until('it is back', () => t.names().join() === 'b');
+    await until('the cache has caught up', () => t.names().join() === 'b');
   });
 
-  it('continues after a line that is no JSON', async () => {
+  it('continues after a line that is not JSON', async () => {
     await t.start();
     t.server.sendRaw('{"type":"MODIFIED","object":{\n');
     t.server.put(thing('c'));
-    await until('c is seen', () => t.names().includes('c'));
+    await until('c is cached', () => t.names().includes('c'));
     t.server.sendRaw('<html>502</html>\n');
     t.server.put(thing('d'));
-    await until('d is seen', () => t.names().includes('d'));
+    await until('d is cached', () => t.names().includes('d'));
   });
 });

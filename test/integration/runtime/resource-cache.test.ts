@@ -14,7 +14,7 @@ describe('resource cache', () => {
   });
   afterEach(() => t.stop());
 
-  it('lists, watches, and gives every object its apiVersion and kind', async () => {
+  it('lists, watches, and sets apiVersion and kind on every object', async () => {
     await t.start();
     assert.deepEqual(t.names(), ['a', 'b']);
     assert.deepEqual(
@@ -24,16 +24,16 @@ describe('resource cache', () => {
     t.server.put(thing('c'));
     t.server.put(thing('a', 1));
     t.server.remove('ns/b');
-    await until('the deletion is seen', () => t.names().join() === 'a,c');
-    assert.deepEqual(t.story(), ['ADDED a', 'ADDED b', 'ADDED c', 'MODIFIED a', 'DELETED b']);
-    assert.equal(t.seen[3]!.old?.value, 0);
+    await until('the deletion is cached', () => t.names().join() === 'a,c');
+    assert.deepEqual(t.eventLines(), ['ADDED a', 'ADDED b', 'ADDED c', 'MODIFIED a', 'DELETED b']);
+    assert.equal(t.events[3]!.old?.value, 0);
     assert.equal(t.server.count('list'), 1);
   });
 
-  it('keeps indexes and the cut-down form up to date', async () => {
+  it('updates indexes and transformed objects', async () => {
     await t.start();
     t.server.put({ ...thing('a', 1), secret: 'x' });
-    await until('the change is seen', () => t.value('a') === 1);
+    await until('the change is cached', () => t.value('a') === 1);
     assert.deepEqual(t.under('value', '1'), ['a']);
     assert.deepEqual(t.under('value', '0'), ['b']);
     assert.equal(t.cache.get('ns', 'a')?.secret, undefined);
@@ -48,21 +48,21 @@ describe('resource cache', () => {
     t.cache.on(({ object }) => later.push(object.metadata.name));
     t.server.put(thing('c'));
     t.server.put(thing('d'));
-    await until('both are seen', () => later.join() === 'c,d');
+    await until('both changes are handled', () => later.join() === 'c,d');
     assert.equal(t.watches(), 1);
   });
 
-  it('reads events however they are cut into pieces', async () => {
+  it('parses events that arrive in arbitrary chunks', async () => {
     await t.start();
     const line = Buffer.from(`${JSON.stringify({ type: 'ADDED', object: named('ü', 900) })}\n\n`);
     for (const byte of line) {
       t.server.sendRaw(Buffer.from([byte]));
       await sleep(0);
     }
-    await until('the object is seen', () => t.names().includes('ü'));
+    await until('the object is cached', () => t.names().includes('ü'));
   });
 
-  it('waits for a kind that is not installed, and empties itself when it goes', async () => {
+  it('polls for a kind that is not installed, and removes its objects when the kind is removed', async () => {
     t.server.installed = false;
     await t.start();
     assert.equal(t.cache.available, false);
@@ -72,66 +72,66 @@ describe('resource cache', () => {
     });
     t.cache.onAvailability(() => changes.push(t.cache.available));
     t.server.installed = true;
-    await until('it is installed', () => t.cache.available && t.names().join() === 'a,b');
-    await until('it is watched', () => t.watches() > 0);
+    await until('the kind is installed', () => t.cache.available && t.names().join() === 'a,b');
+    await until('the kind is watched', () => t.watches() > 0);
     t.server.installed = false;
     t.server.cutWatches();
-    await until('it is removed', () => !t.cache.available);
+    await until('the kind is removed', () => !t.cache.available);
     assert.deepEqual(t.names(), []);
-    assert.deepEqual(t.story(), ['ADDED a', 'ADDED b', 'DELETED a', 'DELETED b']);
+    assert.deepEqual(t.eventLines(), ['ADDED a', 'ADDED b', 'DELETED a', 'DELETED b']);
     t.server.installed = true;
-    await until('it is installed again', () => t.cache.available);
+    await until('the kind is installed again', () => t.cache.available);
     assert.deepEqual(changes, [true, false, true]);
   });
 
-  describe('a write of ours', () => {
+  describe('noteWrite', () => {
     beforeEach(() => t.start());
 
-    it('is visible at once, and reported once', async () => {
+    it('makes a write visible immediately, and emits one event for it', async () => {
       t.server.muteWatches();
       const written = t.server.put(thing('a', 7));
       t.cache.noteWrite(written);
       assert.equal(t.value('a'), 7);
       await until('the watch was replaced', () => t.watches() > 1);
       await sleep(50);
-      assert.equal(t.story().filter((line) => line === 'MODIFIED a').length, 1);
+      assert.equal(t.eventLines().filter((line) => line === 'MODIFIED a').length, 1);
     });
 
-    it('does not bring back an object whose deletion was seen', async () => {
+    it('does not restore an object whose deletion was received', async () => {
       const written = t.server.put(thing('c'));
       t.server.remove('ns/c');
-      await until('the deletion is seen', () => t.story().includes('DELETED c'));
+      await until('the deletion is cached', () => t.eventLines().includes('DELETED c'));
       t.cache.noteWrite(written);
       assert.ok(!t.names().includes('c'));
     });
 
-    it('does not bring it back either while the cache has to list again', async () => {
+    it('does not restore a deleted object while the cache lists again', async () => {
       const written = t.server.put(thing('c'));
       t.server.remove('ns/c');
-      await until('the deletion is seen', () => t.story().includes('DELETED c'));
+      await until('the deletion is cached', () => t.eventLines().includes('DELETED c'));
       t.server.fail({ operation: 'list', status: 500 }, 2);
       t.server.compact();
       t.server.cutWatches();
-      await until('it lists', () => t.server.count('list') > 1);
+      await until('the cache lists again', () => t.server.count('list') > 1);
       t.cache.noteWrite(written);
       assert.ok(!t.names().includes('c'));
     });
 
-    it('is not undone by older news of the object or of its forerunner', async () => {
+    it('is not reverted by older events of the object or of its predecessor', async () => {
       t.cache.noteWrite(named('a', 200, 'recreated'));
       t.server.remove('ns/a');
       t.server.put(thing('c'));
-      await until('the stream went on', () => t.names().includes('c'));
+      await until('the stream continues', () => t.names().includes('c'));
       assert.equal(t.cache.get('ns', 'a')?.metadata.uid, 'recreated');
-      // The deletion of the forerunner is told once, when its successor takes the place.
-      assert.deepEqual(t.story().slice(2), ['DELETED a', 'ADDED a', 'ADDED c']);
+      // The deletion of the predecessor is emitted once, when its successor replaces it.
+      assert.deepEqual(t.eventLines().slice(2), ['DELETED a', 'ADDED a', 'ADDED c']);
     });
 
-    it('outlives a list that was made before it', async () => {
+    it('is not reverted by a list from before the write', async () => {
       t.server.fail({ operation: 'watch', status: 410 });
       t.cache.noteWrite(named('new', 200));
       t.server.cutWatches();
-      await until('it was listed again', () => t.server.count('list') > 1 && t.watches() > 2);
+      await until('the cache has listed again', () => t.server.count('list') > 1 && t.watches() > 2);
       assert.ok(t.names().includes('new'));
     });
   });

@@ -11,57 +11,57 @@ describe('resource cache with WatchList', () => {
   });
   afterEach(() => t.stop());
 
-  it('gets what there is and what happens then with one request', async () => {
+  it('receives the existing objects and later changes with one request', async () => {
     await t.start();
-    assert.deepEqual(t.story(), ['ADDED a', 'ADDED b']);
+    assert.deepEqual(t.eventLines(), ['ADDED a', 'ADDED b']);
     t.server.put(thing('c'));
     t.server.remove('ns/a');
-    await until('both are seen', () => t.names().join() === 'b,c');
+    await until('both changes are cached', () => t.names().join() === 'b,c');
     assert.equal(t.server.requests.length, 1);
   });
 
-  it('continues from the last version when the connection breaks', async () => {
+  it('resumes from the last version when the connection breaks', async () => {
     await t.start();
     t.server.cutWatches();
     t.server.put(thing('c'));
-    await until('c is seen', () => t.names().includes('c'));
+    await until('c is cached', () => t.names().includes('c'));
     assert.equal(t.server.count('watchList'), 1);
     assert.equal(t.server.count('list'), 0);
   });
 
   for (const inStream of [false, true]) {
-    it(`starts over on 410 ${inStream ? 'in the stream' : 'as an answer'} and sees what was deleted in the gap`, async () => {
+    it(`restarts on 410 ${inStream ? 'in the stream' : 'as a response'}, and emits deletions from the gap`, async () => {
       await t.start();
       t.server.fail({ operation: 'watch', status: 410, inStream });
       t.server.cutWatches();
       t.server.remove('ns/b');
       t.server.put(thing('c'));
-      await until('the gap is closed', () => t.names().join() === 'a,c');
-      assert.ok(t.story().includes('DELETED b'));
+      await until('the cache has caught up', () => t.names().join() === 'a,c');
+      assert.ok(t.eventLines().includes('DELETED b'));
     });
   }
 
-  it('takes no part of the initial events for the whole', async () => {
+  it('does not treat incomplete initial events as the full list', async () => {
     await t.start();
     t.server.fail({ operation: 'watch', status: 410 });
     t.server.cutInitialEvents = 1;
     t.server.cutWatches();
-    await until('it was streamed in full', () => t.server.count('watchList') === 3);
+    await until('the initial events are complete', () => t.server.count('watchList') === 3);
     await sleep(50);
-    assert.deepEqual(t.story(), ['ADDED a', 'ADDED b'], 'b was not taken for deleted');
+    assert.deepEqual(t.eventLines(), ['ADDED a', 'ADDED b'], 'b was not deleted');
   });
 
-  it('loses nothing when it has to start over and is answered 429', async () => {
+  it('loses no change when a restart fails with 429', async () => {
     await t.start();
     t.server.fail({ operation: 'watch', status: 410 });
     t.server.fail({ operation: 'watchList', status: 429, retryAfterSeconds: 0 }, 8);
     t.server.cutWatches();
     t.server.remove('ns/b');
     t.server.put(thing('c'));
-    await until('the gap is closed', () => t.names().join() === 'a,c', 10_000);
+    await until('the cache has caught up', () => t.names().join() === 'a,c', 10_000);
   });
 
-  it('lists where the end of the initial events never comes', async () => {
+  it('falls back to a list when the end of the initial events never arrives', async () => {
     t.server.cutInitialEvents = Number.POSITIVE_INFINITY;
     t.server.muteInitialEvents = true;
     await t.start();
@@ -69,46 +69,46 @@ describe('resource cache with WatchList', () => {
     assert.equal(t.server.count('list'), 1);
   });
 
-  it('tells a deletion and a creation when a namesake took the place in a gap', async () => {
+  it('emits DELETED and ADDED when an object was recreated with the same name in a gap', async () => {
     await t.start();
     t.server.fail({ operation: 'watch', status: 410 });
     t.server.cutWatches();
     t.server.remove('ns/a');
     t.server.put(thing('a'));
-    await until('both are told', () => t.story().length === 4);
-    assert.deepEqual(t.story().slice(2), ['DELETED a', 'ADDED a']);
+    await until('both events are emitted', () => t.eventLines().length === 4);
+    assert.deepEqual(t.eventLines().slice(2), ['DELETED a', 'ADDED a']);
   });
 
-  it('believes the API server when its versions went back: etcd was restored', async () => {
+  it('accepts lower resource versions after a restore of etcd', async () => {
     await t.start();
     t.cache.noteWrite(named('lost', 5_000));
     const metadata = { name: '', resourceVersion: '6000' };
     t.server.sendRaw(`${JSON.stringify({ type: 'BOOKMARK', object: { metadata } })}\n`);
-    await until('what the backup did not have is gone', () => t.names().join() === 'a,b', 5_000);
+    await until('objects missing from the backup are removed', () => t.names().join() === 'a,b', 5_000);
     t.server.put(thing('a', 7));
-    await until('changes are seen, whatever their versions', () => t.value('a') === 7);
+    await until('changes with lower versions are cached', () => t.value('a') === 7);
   });
 
-  it('does not believe a single 404 about a kind whose objects it holds', async () => {
+  it('does not treat a single 404 as the removal of a kind with cached objects', async () => {
     await t.start();
     t.server.fail({ operation: 'watch', status: 404 });
     t.server.cutWatches();
-    await until('it watches again', () => t.watches() === 2 && t.server.openWatches > 0);
+    await until('the watch is open again', () => t.watches() === 2 && t.server.openWatches > 0);
     assert.ok(t.cache.available);
-    assert.deepEqual(t.story(), ['ADDED a', 'ADDED b']);
+    assert.deepEqual(t.eventLines(), ['ADDED a', 'ADDED b']);
   });
 });
 
-describe('resource cache with much to list', () => {
-  it('lists page by page after a gap, and in one piece when the pages expire', async () => {
+describe('resource cache with many objects', () => {
+  it('lists in pages after a gap, and without pages when the continue token expires', async () => {
     const t = await CacheUnderTest.create();
     await t.start();
     for (let i = 0; i < 1_200; i++) t.server.put(thing(`thing-${i}`));
     t.server.expirePagesAfter = 500;
     t.server.fail({ operation: 'watch', status: 410 });
     t.server.cutWatches();
-    await until('it was listed', () => t.server.count('list') === 5);
-    await until('all is there', () => t.names().length === 1_202);
+    await until('the cache has listed', () => t.server.count('list') === 5);
+    await until('all objects are cached', () => t.names().length === 1_202);
     await t.stop();
   });
 
@@ -122,7 +122,7 @@ describe('resource cache with much to list', () => {
     await t.start();
     t.server.put(thing('poison'));
     t.server.put(thing('c'));
-    await until('c is seen', () => t.names().includes('c'));
+    await until('c is cached', () => t.names().includes('c'));
     assert.equal(t.watches(), 1);
     await t.stop();
   });

@@ -9,7 +9,7 @@ import { Sandbox } from '../../../sandbox/sandbox.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
 
-describe('what a sandbox leaves', function () {
+describe('processes of a sandbox', function () {
   this.timeout(START_TIMEOUT_MS);
   let folder: string;
   let owner: ChildProcess;
@@ -32,11 +32,12 @@ describe('what a sandbox leaves', function () {
     return text.split('\n').flatMap((line) => parseIdentity(line) ?? []);
   }
 
-  /** Four of Kubernetes, PostgreSQL, the operator. */
-  const runs = () => eventually('it runs its operator', () => processes().length >= 6, START_TIMEOUT_MS);
+  /** Four processes of Kubernetes, PostgreSQL and the operator. */
+  const awaitOperator = () =>
+    eventually('the sandbox runs its operator', () => processes().length >= 6, START_TIMEOUT_MS);
 
-  it('is ended by the next start after a crash, and not while its owner is alive', async () => {
-    await runs();
+  it('are killed by the next start after a crash, but not while their owner is alive', async () => {
+    await awaitOperator();
     const started = processes();
     assert.throws(
       () => new Sandbox(folder).cleanUp(),
@@ -44,19 +45,19 @@ describe('what a sandbox leaves', function () {
     );
     owner.kill('SIGKILL');
     await once(owner, 'exit');
-    assert.ok(started.filter(stillRuns).length >= 5, 'most outlive a kill');
+    assert.ok(started.filter(stillRuns).length >= 5, 'most processes survive the kill of their owner');
     assert.ok(new Sandbox(folder).cleanUp() >= 5);
-    await eventually('all are gone', () => !started.some(stillRuns), 5_000);
+    await eventually('all processes have exited', () => !started.some(stillRuns), 5_000);
   });
 
-  for (const when of ['it is up', 'it starts'] as const) {
-    it(`is nothing after a Ctrl-C when ${when}`, async () => {
-      if (when === 'it is up') await runs();
-      else await eventually('it has begun', () => processes().length >= 1, START_TIMEOUT_MS);
+  for (const when of ['the sandbox is ready', 'the sandbox starts'] as const) {
+    it(`have all exited after Ctrl-C while ${when}`, async () => {
+      if (when === 'the sandbox is ready') await awaitOperator();
+      else await eventually('the first process has started', () => processes().length >= 1, START_TIMEOUT_MS);
       const started = processes();
       owner.kill('SIGINT');
       assert.deepEqual(await once(owner, 'exit'), [130, null]);
-      await eventually('all are gone', () => !started.some(stillRuns), 1_000);
+      await eventually('all processes have exited', () => !started.some(stillRuns), 1_000);
       assert.deepEqual(processes(), []);
     });
   }

@@ -29,7 +29,7 @@ interface Status {
   }[];
 }
 
-/** Does what its first argument says; serves on PORT otherwise. */
+/** The first argument selects the action. By default, the program serves on PORT. */
 const PROGRAM = `
 const { writeFileSync, readFileSync, existsSync } = require('node:fs');
 const [what, arg] = process.argv.slice(2);
@@ -48,7 +48,7 @@ if (what === 'report') {
 } else if (what === 'touch') {
   writeFileSync(arg, '');
 } else {
-  // Ready and alive as long as the files say so; SIGTERM takes half a second, or for ever.
+  // Each probe fails while its file exists. SIGTERM takes half a second, or is ignored.
   require('node:http').createServer((request, response) => {
     response.writeHead(existsSync(process.env.FILES + request.url) ? 500 : 200).end();
   }).listen(process.env.PORT, '127.0.0.1');
@@ -56,7 +56,7 @@ if (what === 'report') {
 }
 `;
 
-describe('the process node on a real control plane', function () {
+describe('process node on a real control plane', function () {
   this.timeout(30_000);
   let sandbox: Sandbox;
   let imageFolder: string;
@@ -64,7 +64,7 @@ describe('the process node on a real control plane', function () {
   before(async function () {
     this.timeout(START_TIMEOUT_MS);
     sandbox = await sharedSandbox();
-    // The folder of images outlives a run.
+    // The image folder persists between runs.
     rmSync(join(sandbox.node.imagesDir, 'chameleon'), { recursive: true, force: true });
     imageFolder = join(sandbox.node.imagesDir, 'chameleon', '1');
     mkdirSync(imageFolder, { recursive: true });
@@ -80,7 +80,7 @@ describe('the process node on a real control plane', function () {
         data: { colour: 'green', 'base.toml': 'a = 1' },
       },
     ]);
-    // Admission wants the service account that a controller makes.
+    // Admission requires the service account, which a controller creates.
     await eventually('the namespace is ready', () =>
       sandbox.parts.kubectl.run(['get', 'sa', 'default', '-n', NAMESPACE]).then(
         () => true,
@@ -118,7 +118,7 @@ describe('the process node on a real control plane', function () {
   const isReady = async (name: string) =>
     (await status(name)).conditions?.find(({ type }) => type === 'Ready')?.status === 'True';
 
-  it('gives a container its environment, files and arguments', async () => {
+  it('passes environment, files and arguments to a container', async () => {
     await sandbox.parts.kubectl.run([
       'create',
       'secret',
@@ -149,9 +149,9 @@ describe('the process node on a real control plane', function () {
       },
       { volumes: [{ name: 'settings', configMap: { name: 'settings' } }] },
     );
-    await eventually('it succeeds', async () => (await status('env')).phase === 'Succeeded');
-    const seen = JSON.parse((await main('env'))!.state.terminated!.message!);
-    const { PLAIN, EXPANDED, SECRET, OPTIONAL, COLOUR, APP, IP, ALL_colour } = seen.env;
+    await eventually('the pod succeeds', async () => (await status('env')).phase === 'Succeeded');
+    const reported = JSON.parse((await main('env'))!.state.terminated!.message!);
+    const { PLAIN, EXPANDED, SECRET, OPTIONAL, COLOUR, APP, IP, ALL_colour } = reported.env;
     assert.deepEqual(
       { PLAIN, EXPANDED, SECRET, OPTIONAL, COLOUR, APP, IP, ALL_colour },
       {
@@ -165,17 +165,19 @@ describe('the process node on a real control plane', function () {
         ALL_colour: 'green',
       },
     );
-    assert.equal(seen.file, 'a = 1');
-    assert.match(seen.args[1], /volumes\/settings\/x$/);
-    assert.equal(seen.args[2], 'a');
+    assert.equal(reported.file, 'a = 1');
+    assert.match(reported.args[1], /volumes\/settings\/x$/);
+    assert.equal(reported.args[2], 'a');
   });
 
-  it('waits for a Secret that is missing, and starts soon after it has come', async () => {
+  it('waits for a missing Secret, and starts the container within 2 seconds of its creation', async () => {
     await run('wants-secret', {
       args: ['serve'],
       env: [{ name: 'FILES', valueFrom: { secretKeyRef: { name: 'late', key: 'files' } } }],
     });
-    await eventually('it says so', async () => Boolean((await main('wants-secret'))?.state.waiting));
+    await eventually('the container is waiting', async () =>
+      Boolean((await main('wants-secret'))?.state.waiting),
+    );
     assert.deepEqual((await main('wants-secret'))?.state.waiting, {
       reason: 'CreateContainerConfigError',
       message: 'secret "late" not found',
@@ -189,24 +191,32 @@ describe('the process node on a real control plane', function () {
       NAMESPACE,
       '--from-literal=files=/x',
     ]);
-    await eventually('it runs', async () => Boolean((await main('wants-secret'))?.state.running), 2_000);
+    await eventually(
+      'the container runs',
+      async () => Boolean((await main('wants-secret'))?.state.running),
+      2_000,
+    );
   });
 
-  it('waits for an image that is missing', async () => {
+  it('waits for a missing image', async () => {
     await run('wants-image', {
       image: 'example.com/chameleon:2',
       args: ['serve'],
       env: [{ name: 'FILES', value: '/x' }],
     });
     await eventually(
-      'it says so',
+      'the image pull backs off',
       async () => (await main('wants-image'))?.state.waiting?.reason === 'ImagePullBackOff',
     );
     cpSync(imageFolder, join(imageFolder, '..', '2'), { recursive: true });
-    await eventually('it runs', async () => Boolean((await main('wants-image'))?.state.running), 2_000);
+    await eventually(
+      'the container runs',
+      async () => Boolean((await main('wants-image'))?.state.running),
+      2_000,
+    );
   });
 
-  it('lets probes decide on readiness and restarts', async () => {
+  it('sets readiness and restarts containers according to probes', async () => {
     const files = join(imageFolder, 'files');
     mkdirSync(files, { recursive: true });
     const probe = (path: string) => ({
@@ -226,23 +236,26 @@ describe('the process node on a real control plane', function () {
       },
       { restartPolicy: 'Always' },
     );
-    await eventually('it is ready', () => isReady('probed'));
+    await eventually('the pod is ready', () => isReady('probed'));
     writeFileSync(join(files, 'not-ready'), '');
-    await eventually('it is not ready', async () => !(await isReady('probed')));
+    await eventually('the pod is not ready', async () => !(await isReady('probed')));
     assert.equal((await main('probed'))?.restartCount, 0);
     writeFileSync(join(files, 'dead'), '');
-    await eventually('it is restarted', async () => ((await main('probed'))?.restartCount ?? 0) >= 1);
+    await eventually(
+      'the container is restarted',
+      async () => ((await main('probed'))?.restartCount ?? 0) >= 1,
+    );
     assert.equal((await main('probed'))?.lastState.terminated?.reason, 'Completed');
   });
 
-  it('backs off from a crash loop and keeps what was said last', async () => {
+  it('backs off in a crash loop, and stores the termination message', async () => {
     await run(
       'crashing',
       { args: ['exit', '7'], terminationMessagePolicy: 'FallbackToLogsOnError' },
       { restartPolicy: 'Always' },
     );
     await eventually(
-      'it backs off',
+      'the container is in CrashLoopBackOff',
       async () => (await main('crashing'))?.state.waiting?.reason === 'CrashLoopBackOff',
     );
     const { lastState, state, restartCount } = (await main('crashing'))!;
@@ -252,17 +265,17 @@ describe('the process node on a real control plane', function () {
       state.waiting?.message ?? '',
       /^back-off \d+s restarting failed container=main pod=crashing$/,
     );
-    assert.ok(restartCount >= 1, 'the first restart is at once');
+    assert.ok(restartCount >= 1, 'the first restart is immediate');
     assert.equal((await status('crashing')).phase, 'Running');
   });
 
-  it('shows a log as it grows, and its end; follows it until the container ends', async () => {
+  it('serves the log of a running container, its tail, and a stream until the container exits', async () => {
     const end = join(imageFolder, 'end');
     await run('talk', { args: ['count', end] });
-    await eventually('it runs', async () => (await main('talk'))?.state.running !== undefined);
+    await eventually('the container runs', async () => (await main('talk'))?.state.running !== undefined);
     const { kubectl } = sandbox.parts;
     const logs = (...flags: string[]) => kubectl.run(['logs', 'talk', '-n', NAMESPACE, ...flags]);
-    await eventually('five lines', async () => (await logs()).split('\n').length > 5);
+    await eventually('the log has five lines', async () => (await logs()).split('\n').length > 5);
     const following = logs('-f');
     assert.equal((await logs('--tail=2')).trim().split('\n').length, 2);
     writeFileSync(end, '');
@@ -284,12 +297,12 @@ describe('the process node on a real control plane', function () {
     });
     await run('init-ok', { args: ['exit', '0'] }, { initContainers: [init('a', '0'), init('b', '0')] });
     await run('init-fails', { args: ['exit', '0'] }, { initContainers: [init('a', '3'), init('b', '0')] });
-    await eventually('one succeeds', async () => (await status('init-ok')).phase === 'Succeeded');
-    await eventually('one fails', async () => (await status('init-fails')).phase === 'Failed');
+    await eventually('init-ok succeeds', async () => (await status('init-ok')).phase === 'Succeeded');
+    await eventually('init-fails fails', async () => (await status('init-fails')).phase === 'Failed');
     assert.equal((await main('init-fails'))?.state.waiting?.reason, 'PodInitializing');
   });
 
-  it('deletes gracefully: preStop, SIGTERM, and SIGKILL only when time is up', async () => {
+  it('deletes a pod gracefully: preStop, SIGTERM, and SIGKILL after the grace period', async () => {
     const touched = join(imageFolder, 'pre-stop-ran');
     await run('polite', {
       args: ['serve'],
@@ -299,7 +312,7 @@ describe('the process node on a real control plane', function () {
     await run('stubborn', { args: ['stubborn'], env: [{ name: 'FILES', value: '/x' }] });
     for (const name of ['polite', 'stubborn'])
       await eventually(`${name} runs`, async () => Boolean((await main(name))?.state.running));
-    // Until the program handles signals; it has no probe that would tell.
+    // Wait until the program handles signals. It has no readiness probe.
     await new Promise((resolve) => setTimeout(resolve, 500));
     const timed = async (name: string, grace: number) => {
       const startedAt = performance.now();
@@ -309,10 +322,10 @@ describe('the process node on a real control plane', function () {
     const [polite, stubborn] = await Promise.all([timed('polite', 20), timed('stubborn', 2)]);
     assert.ok(polite > 500 && polite < 5_000, `polite took ${polite} ms`);
     assert.ok(stubborn > 2_000 && stubborn < 6_000, `stubborn took ${stubborn} ms`);
-    await eventually('the hook ran', () => existsSync(touched));
+    await eventually('the preStop hook has run', () => existsSync(touched));
   });
 
-  it('serves a Job: the exit code meets its podFailurePolicy', async () => {
+  it('reports exit codes to the podFailurePolicy of a Job', async () => {
     await sandbox.parts.client.create(JobKind, {
       apiVersion: 'batch/v1',
       kind: 'Job',

@@ -12,7 +12,7 @@ import { ApiProcess, runRole } from '../api-server/api-process.js';
 const BOTH = 'query One($name: String!) { service(name: $name) { repository repositoryBranch } }';
 const ONE = 'query One($name: String!) { service(name: $name) { repository } }';
 
-describe('the two images of the story "migrations"', () => {
+describe('images of the story "migrations"', () => {
   const folder = mkdtempSync(join(tmpdir(), 'pcf-split-'));
   const image = (version: keyof typeof SPLIT_IMAGES) =>
     join(folder, SPLIT_IMAGES[version].name, SPLIT_IMAGES[version].tag);
@@ -41,7 +41,7 @@ describe('the two images of the story "migrations"', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('both serve one schema until the contract, and what one writes the other reads', async () => {
+  it('both versions serve the expanded schema, and each reads the writes of the other', async () => {
     assert.equal((await migrate('v1', 'up')).code, EXIT.ok);
     await seedServices(url, 1_000);
     const v1 = await serve('v1');
@@ -72,7 +72,7 @@ describe('the two images of the story "migrations"', () => {
     }
   });
 
-  it('after the contract version 2 serves on, and version 1 is refused', async () => {
+  it('after the contract phase, version 2 continues to serve, and version 1 is rejected', async () => {
     const contract = await migrate('v2', 'up', '--phase', 'contract');
     assert.deepEqual([contract.code, contract.report.applied], [EXIT.ok, [SPLIT_MIGRATIONS.contract]]);
     const [, v2] = running;

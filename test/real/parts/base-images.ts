@@ -79,7 +79,7 @@ function addBusybox(root: string): void {
   }
 }
 
-/** Debian's shell and find: the shell of busybox prefers its own find, which has no -delete there. */
+/** Debian's shell and find: the shell of busybox prefers its own find, which has no -delete. */
 function addShell(root: string): void {
   addProgram(root, 'sh');
   addProgram(root, 'find');

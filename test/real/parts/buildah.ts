@@ -1,4 +1,4 @@
-/** buildah, with storage of its own in the cache folder. */
+/** buildah with separate storage in the cache folder. */
 import { spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { cacheFolder } from '../../../sandbox/process/cache-folder.js';

@@ -8,7 +8,7 @@ import { buildah } from './buildah.js';
 import { VERSIONS_UNDER_TEST, type VersionUnderTest } from './versions-under-test.js';
 
 export interface Images {
-  /** Also that of the pause containers. */
+  /** Also the image of the pause containers. */
   busybox: string;
   envoy: string;
   /** Archives to import into each node. */
