@@ -148,7 +148,7 @@ describe('migrations with faults', function () {
     assert.equal(locked.summary, 'Expand locked');
     assert.equal(locked.lockHolder?.application, 'a long report');
     const named = new RegExp(
-      `waits for a session that has the lock of a table: pid ${pid} \\(a long report, \\w+\\), for`,
+      `blocked by a session with a table lock: pid ${pid} \\(a long report, \\w+\\), for`,
     );
     await eventually('kubectl pcf status names the lock holder', async () =>
       named.test(await pcf(api, 'status', api.name)),
