@@ -42,7 +42,7 @@ const folder = mkdtempSync(join(tmpdir(), 'pcf-test-results-'));
 let calls = 0;
 let isInterrupted = false;
 
-/** Throws for a file that was renamed, which would otherwise run beside others again. */
+/** Throws for a file that was renamed, which would otherwise run in parallel with others again. */
 function filesOf(part: string, names: string): string[] {
   const files = names.split(' ').map((name) => `dist/test/integration/${part}/${name}.test.js`);
   const missing = files.find((file) => !existsSync(file));

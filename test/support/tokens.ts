@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import { SignJWT } from 'jose';
 
-export const JWT_SECRET = 'a secret of the tests, which nobody else should use';
+export const JWT_SECRET = 'a secret of the tests, for no other use';
 
 /** Default claims of a token. */
 export function claims(more: object = {}): Record<string, unknown> {

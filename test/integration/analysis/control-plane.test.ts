@@ -219,8 +219,8 @@ describe('analysis on a real control plane', function () {
       const aborted = new JobProvider(client, jobs).measure(given, first.signal);
       await eventually('the Job runs', () => jobs.get(namespace, name) !== undefined);
       const { uid } = jobs.get(namespace, name)!.metadata;
-      first.abort(new Error('given up'));
-      await assert.rejects(aborted, /given up/);
+      first.abort(new Error('stopped by the test'));
+      await assert.rejects(aborted, /stopped by the test/);
       const unaware = { get: () => undefined, on: jobs.on.bind(jobs) };
       const readings = await Promise.all([measure(given), measure(given, new JobProvider(client, unaware))]);
       assert.deepEqual(

@@ -218,10 +218,10 @@ describe('api-server database', () => {
           const ACTIVE = `SELECT 1 FROM pg_stat_activity WHERE state = 'active' AND pid <> pg_backend_pid()
             AND query LIKE '%cancelled_with_its_request%'`;
           await eventually('the statement runs', async () => (await primary.query(ACTIVE, url)).length === 1);
-          session.cancel(new Error('nobody waits for it'));
+          session.cancel(new Error('the request has ended'));
           await refused;
           assert.equal((await primary.query(ACTIVE, url)).length, 0);
-          await assert.rejects(under.as(session, READ, 'SELECT 1'), /nobody waits for it/);
+          await assert.rejects(under.as(session, READ, 'SELECT 1'), /the request has ended/);
           assert.equal(under.database.pools[0]?.figures.idle, under.database.pools[0]?.figures.total);
         } finally {
           await bouncer?.stop();
@@ -390,9 +390,9 @@ describe('api-server database', () => {
 
   it('reports the server, the duration, the number of rows and the error of each statement', async () => {
     await using under = await openDatabase(url);
-    await under.read('SELECT $1::int AS told', [42]);
+    await under.read('SELECT $1::int AS answer', [42]);
     await under.read('SELECT nonsense').catch(() => undefined);
-    const event = under.events.find(({ text }) => text.includes('told'));
+    const event = under.events.find(({ text }) => text.includes('AS answer'));
     assert.deepEqual([event?.server, event?.rows, event?.error], ['primary', 1, undefined]);
     assert.ok(event && event.ms > 0);
     assert.ok(under.events.find(({ text }) => text.includes('nonsense'))?.error);

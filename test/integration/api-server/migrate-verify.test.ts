@@ -99,10 +99,10 @@ describe('api-server migrate verify', () => {
     const older = await verify();
     assert.deepEqual([older.code, older.ahead], [EXIT.ok, ['Tier1795380000001', 'Index1795380000002']]);
     await change('ALTER TABLE services DROP COLUMN owner');
-    await change('ALTER TABLE services ADD COLUMN wanted text NOT NULL');
+    await change('ALTER TABLE services ADD COLUMN rank text NOT NULL');
     assert.deepEqual(
       (await verify()).differences.map(({ name, problem }) => `${problem} ${name}`),
-      ['missing column services.owner', 'different column services.wanted'],
+      ['missing column services.owner', 'different column services.rank'],
     );
   });
 

@@ -70,7 +70,7 @@ const REFUSED_IN_EXPAND: [string, RuleName][] = [
     'ALTER TABLE t ADD CONSTRAINT c CHECK (x > 0) NOT VALID; ALTER TABLE t VALIDATE CONSTRAINT c',
     'validate-same-migration',
   ],
-  ['CREATE ROLE someone', 'unknown-statement'],
+  ['CREATE ROLE reader', 'unknown-statement'],
   ['ALTER TABLE t ADD COLUM x int', 'syntax'],
 ];
 
