@@ -3,10 +3,10 @@ import { EXIT, type MigrationPhase, type MigrationReport, type ProgressLine } fr
 import { ConfigError } from '../config/config-error.js';
 import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
-import { InterruptedError, isWorthAnotherTry } from '../migrations/engine/is-retryable.js';
+import { InterruptedError, isRetryable } from '../migrations/engine/is-retryable.js';
 import { type KnownMigration, knownMigrations } from '../migrations/engine/known-migrations.js';
 import { describeHolder } from '../migrations/engine/lock-holder.js';
-import { fitReport, postMortem } from '../migrations/engine/report.js';
+import { crashReport, fitReport } from '../migrations/engine/report.js';
 import {
   DEFAULT_PHASES,
   migrateUp,
@@ -35,7 +35,7 @@ export async function migrate(action: MigrateAction, options: MigrateOptions): P
   const result =
     settings instanceof Error ? rejected(known, settings) : await run(action, settings, known, options);
 
-  if (result.cause !== undefined) result.report.retry = isWorthAnotherTry(result.cause);
+  if (result.cause !== undefined) result.report.retry = isRetryable(result.cause);
   const text = fitReport(result.report);
   // The operator reads the reports of `up` and `plan` from the termination log.
   const isLeft = action === 'status' || leaveLastWords(text);
@@ -54,7 +54,7 @@ function run(
   const log = createLogger(settings.logging.level, 'stderr'); // stdout is for the report
   if (action === 'up') {
     const onProgress = (report: MigrationReport) => {
-      leaveLastWords(fitReport(postMortem(report)));
+      leaveLastWords(fitReport(crashReport(report)));
       if (json) writeProgress(report);
     };
     return migrateUp(settings, known, log, interruption(), phases, onProgress);
@@ -88,7 +88,7 @@ function exitCode({ report, cause }: RunResult, detailed = false): number {
   if (detailed && report.outcome === 'nothing') return EXIT.nothing;
   if (report.outcome === 'refused') return EXIT.config;
   if (report.outcome !== 'failed') return EXIT.ok;
-  return isWorthAnotherTry(cause) ? EXIT.tempFail : EXIT.failure;
+  return isRetryable(cause) ? EXIT.tempFail : EXIT.failure;
 }
 
 function humanReport(report: MigrationReport, known: KnownMigration[]): string {

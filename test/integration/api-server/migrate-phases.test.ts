@@ -303,7 +303,7 @@ describe('api-server migrate: phases', () => {
     };
     const run = spawnRole(UP, env(shortTimeouts), filling);
     for (const [index, holder] of holders.entries()) {
-      while (run.output.stderr.split('gave way').length < index + 2) {
+      while (run.output.stderr.split('will be retried').length < index + 2) {
         assert.equal(run.child.exitCode, null, run.output.stdout);
         await sleep(20);
       }
@@ -391,7 +391,7 @@ describe('api-server migrate: phases', () => {
     assert.equal((await runRole(UP, version('1.0.0'), bounded)).code, EXIT.ok);
 
     const reason =
-      /N1795380000001 was applied, which versions up to 1\.0\.0 can live with; this image is 2\.0\.0/;
+      /N1795380000001 was applied, which supports versions up to 1\.0\.0; this image is 2\.0\.0/;
     const plan = await runRole(['migrate', 'plan', '--json'], version('2.0.0'));
     assert.deepEqual([plan.code, reason.test(reportOf(plan).error ?? '')], [EXIT.config, true]);
     const api = await ApiProcess.start(version('2.0.0'));

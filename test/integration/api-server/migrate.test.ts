@@ -172,7 +172,7 @@ describe('api-server migrate', () => {
       [EXIT.ok, EXIT.ok],
     );
     assert.deepEqual(ended.map((one) => reportOf(one).outcome).sort(), ['done', 'nothing']);
-    assert.ok(ended.some(({ stderr }) => stderr.includes('another migration run is under way')));
+    assert.ok(ended.some(({ stderr }) => stderr.includes('another migration run is in progress')));
   });
 
   it('stops waiting for another run after runner_wait, and exits with 75', async () => {
@@ -236,7 +236,7 @@ describe('api-server migrate', () => {
     await traffic.query('BEGIN');
     await traffic.query('LOCK TABLE services IN ACCESS SHARE MODE');
     const run = spawnRole(UP, env({ PCF_API__MIGRATIONS__LOCK_TIMEOUT: '200ms' }), alter);
-    while (!run.output.stderr.includes('gave way')) await sleep(20);
+    while (!run.output.stderr.includes('will be retried')) await sleep(20);
     await traffic.query('COMMIT');
     await traffic.end();
     const ended = await run.ended;
