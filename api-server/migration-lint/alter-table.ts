@@ -88,7 +88,8 @@ function addColumn(column: Tree, facts: Facts): RuleName[] {
   if (constraintOf('CONSTR_NOTNULL') && isVirtual) found.push('set-not-null');
   if (hasDefault && isVolatile(defaultValue.raw_expr, facts)) found.push('volatile-default');
   if ((generated && !isVirtual) || constraintOf('CONSTR_IDENTITY') || isSerial(column)) found.push('rewrite');
-  if (['CONSTR_UNIQUE', 'CONSTR_PRIMARY', 'CONSTR_CHECK'].some(constraintOf)) found.push('constraint-not-valid');
+  if (['CONSTR_UNIQUE', 'CONSTR_PRIMARY', 'CONSTR_CHECK'].some(constraintOf))
+    found.push('constraint-not-valid');
   // Without a default all rows have NULL, so PostgreSQL skips the validation of a foreign key.
   if (constraintOf('CONSTR_FOREIGN') && hasDefault) found.push('constraint-not-valid');
   if (mayBeConstrained(column?.typeName, facts)) found.push('domain-column');

@@ -40,7 +40,8 @@ export const RULES = {
   },
   'volatile-default': {
     why: 'a volatile default rewrites the whole table under an ACCESS EXCLUSIVE lock',
-    instead: 'add the column without a default, SET DEFAULT in a separate statement, backfill the existing rows',
+    instead:
+      'add the column without a default, SET DEFAULT in a separate statement, backfill the existing rows',
   },
   'domain-column': {
     why: 'PostgreSQL rewrites the table for a column of a domain with a CHECK or NOT NULL; no migration creates this type, so it may be such a domain',

@@ -118,7 +118,10 @@ export async function runBackfill(
     );
     if (!batch) {
       size = Math.max(BATCH_SIZE.min, Math.round(size / 4));
-      log.warn({ backfill: name, batch: size }, 'a batch exceeded statement_timeout and is retried with a smaller size');
+      log.warn(
+        { backfill: name, batch: size },
+        'a batch exceeded statement_timeout and is retried with a smaller size',
+      );
       continue;
     }
     const took = performance.now() - batchStartedAt;
@@ -162,9 +165,7 @@ async function readState(runner: QueryRunner, name: string) {
     [name],
   );
   if (state?.cancelled) {
-    throw new RefusedError(
-      `${name} was cancelled after ${state.rows} rows; \`migrate resume\` continues it`,
-    );
+    throw new RefusedError(`${name} was cancelled after ${state.rows} rows; \`migrate resume\` continues it`);
   }
   return state as { cursor: string | null; rows: number };
 }

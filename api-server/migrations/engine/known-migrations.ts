@@ -86,7 +86,9 @@ async function register(migration: new () => MigrationInterface, file: string): 
   }
   const { requires: oldest, until: newest } = declared.data;
   if (oldest && newest && isOlder(newest, oldest)) {
-    throw new Error(`${file}: no version satisfies the bounds of ${name}: requires ${oldest}, until ${newest}`);
+    throw new Error(
+      `${file}: no version satisfies the bounds of ${name}: requires ${oldest}, until ${newest}`,
+    );
   }
   const instance = new migration() as MigrationInterface & { backfill?: unknown };
   refuseMismatch(file, name, declared.data.phase, instance);

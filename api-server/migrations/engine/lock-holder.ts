@@ -62,8 +62,7 @@ export class BlockerWatch implements AsyncDisposable {
       const rows = await this.runner.query(sql, [pid]).catch(() => []); // informational only
       const holder = holderOf('table', rows[0]);
       this.#last = holder ?? this.#last;
-      const isDue =
-        Boolean(holder) !== Boolean(reported) || performance.now() - reportedAt > REPORT_EVERY_MS;
+      const isDue = Boolean(holder) !== Boolean(reported) || performance.now() - reportedAt > REPORT_EVERY_MS;
       if (holder?.pid !== reported?.pid && isDue && !signal.aborted) {
         reported = holder;
         reportedAt = performance.now();

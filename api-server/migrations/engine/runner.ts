@@ -276,7 +276,10 @@ async function applyWithRetries(
       if (!isLocked || attempt >= attempts) throw error;
       progress.reportProgress();
       const heldBy = progress.lockHolder && describeHolder(progress.lockHolder);
-      log.warn({ attempt, attempts, heldBy }, 'lock not available, the migration was rolled back and will be retried');
+      log.warn(
+        { attempt, attempts, heldBy },
+        'lock not available, the migration was rolled back and will be retried',
+      );
       if (hasQueued) await sleep(waitMs);
     }
   }

@@ -97,7 +97,9 @@ class StatementGate implements DriverGate {
   }
 
   connect(): never {
-    return this.#refuse('uses another connection; use the query runner that `up` receives, which holds the lock');
+    return this.#refuse(
+      'uses another connection; use the query runner that `up` receives, which holds the lock',
+    );
   }
 
   #refuse(violation: string): never {

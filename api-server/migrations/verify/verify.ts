@@ -75,7 +75,8 @@ export function compareCatalogs(expected: Catalog, live: Catalog): Difference[] 
     .filter(({ name }) => !parts.some((table) => name.includes(` ${table}.`)))
     .filter(
       ({ name, found = '', expected: definition = '' }) =>
-        !name.startsWith('index ') || !parts.some((table) => `${found}${definition}`.includes(` ON ${table} `)),
+        !name.startsWith('index ') ||
+        !parts.some((table) => `${found}${definition}`.includes(` ON ${table} `)),
     )
     .sort((a, b) => a.name.localeCompare(b.name));
 }

@@ -333,7 +333,7 @@ describe('api-server migrate: phases', () => {
     assert.equal(refused.code, EXIT.config);
     assert.match(
       reportOf(refused).error ?? '',
-      /^Again1795380000003: name-reused: .*instead take another name/,
+      /^Again1795380000003: name-reused: .*instead use another name/,
     );
 
     const sly = image({
@@ -390,8 +390,7 @@ describe('api-server migrate: phases', () => {
     );
     assert.equal((await runRole(UP, version('1.0.0'), bounded)).code, EXIT.ok);
 
-    const reason =
-      /N1795380000001 was applied, which supports versions up to 1\.0\.0; this image is 2\.0\.0/;
+    const reason = /N1795380000001 was applied, which supports versions up to 1\.0\.0; this image is 2\.0\.0/;
     const plan = await runRole(['migrate', 'plan', '--json'], version('2.0.0'));
     assert.deepEqual([plan.code, reason.test(reportOf(plan).error ?? '')], [EXIT.config, true]);
     const api = await ApiProcess.start(version('2.0.0'));

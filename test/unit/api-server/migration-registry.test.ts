@@ -163,7 +163,10 @@ describe('migration registry', () => {
     assert.ok(isOlder('1.9.0', '1.10.0') && isOlder('0.9.9', '1.0.0') && !isOlder('1.10.0', '1.9.0'));
     assert.ok(!isOlder('2.0.0-rc.1', '2.0.0'));
     assert.equal(incompatibilityOf('2.0.0', [{ name: 'A', requires: '2.0.0', until: '2.0.0' }]), undefined);
-    assert.match(incompatibilityOf('1.9.9', [{ name: 'A', requires: '2.0.0' }]) ?? '', /needs version 2\.0\.0 or newer/);
+    assert.match(
+      incompatibilityOf('1.9.9', [{ name: 'A', requires: '2.0.0' }]) ?? '',
+      /needs version 2\.0\.0 or newer/,
+    );
     assert.match(incompatibilityOf('2.0.1', [{ name: 'A', until: '2.0.0' }]) ?? '', /versions up to 2\.0\.0/);
   });
 
