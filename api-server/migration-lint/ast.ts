@@ -71,7 +71,10 @@ export function hasOption(options: Tree[] = [], name: string): boolean {
   });
 }
 
-/** True for a statement that PostgreSQL runs only outside of a transaction block, and that blocks neither reads nor writes. */
+/**
+ * True for a statement that PostgreSQL runs only outside of a transaction block, and that blocks neither
+ * reads nor writes.
+ */
 export function isConcurrent(kind: string, body: Tree): boolean {
   switch (kind) {
     case 'IndexStmt':

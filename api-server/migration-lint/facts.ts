@@ -1,4 +1,7 @@
-/** Facts about the schema from earlier statements and older migrations. Objects other than tables are keyed by name without schema. */
+/**
+ * Facts about the schema from earlier statements and older migrations. Objects other than tables are keyed by
+ * name without schema.
+ */
 import { commandsOf, constraintsOf, type Tree, tableKey, texts } from './ast.js';
 
 interface IndexFact {

@@ -1,4 +1,7 @@
-/** Statements in the body of a function. They are linted when the function is created, because a call contains only its name. */
+/**
+ * Statements in the body of a function. They are linted when the function is created, because a call contains
+ * only its name.
+ */
 import { type Tree, texts, walk } from './ast.js';
 import { parsePlPgSQL } from './parser.js';
 

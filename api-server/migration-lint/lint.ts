@@ -180,7 +180,10 @@ function isRepeatable(kind: string, body: Tree): boolean {
   return kind === 'VacuumStmt' || (kind === 'RefreshMatViewStmt' && body.concurrent);
 }
 
-/** Row changes and row locks at any depth: `WITH deleted AS (DELETE ...) SELECT`, MERGE, ON CONFLICT, FOR UPDATE. */
+/**
+ * Row changes and row locks at any depth: `WITH deleted AS (DELETE ...) SELECT`, MERGE, ON CONFLICT, FOR
+ * UPDATE.
+ */
 function hiddenChanges(kind: string, body: Tree, { created, phase }: LintContext): RuleName[] {
   if (kind === 'CreateFunctionStmt' || kind === 'ViewStmt') return [];
   const found: RuleName[] = [];

@@ -153,7 +153,9 @@ export const RULES = {
 
 export type RuleName = keyof typeof RULES;
 
-/** Rules that an allow comment can't suppress: the statement can't run, or it would interfere with the runner. */
+/**
+ * Rules that an allow comment can't suppress: the statement can't run, or it would interfere with the runner.
+ */
 export const ABSOLUTE: ReadonlySet<RuleName> = new Set<RuleName>([
   'syntax',
   'needs-own-transaction',

@@ -169,7 +169,10 @@ function checkDrop(body: Tree, { phase, created, made, facts }: LintContext): Ru
   return isUnique && phase !== 'contract' ? [...found, 'drop-unique-index'] : found;
 }
 
-/** True if the migration created all dropped objects. Excludes functions, whose name does not identify an overload. */
+/**
+ * True if the migration created all dropped objects. Excludes functions, whose name does not identify an
+ * overload.
+ */
 function dropsOwnObjects(body: Tree, created: ReadonlySet<string>, made: ReadonlySet<string>): boolean {
   if (body.removeType === 'OBJECT_TABLE') return droppedFrom(body).every((table) => isOwn(table, created));
   const names = droppedNames('DropStmt', body);

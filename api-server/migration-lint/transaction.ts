@@ -47,7 +47,7 @@ export function locksOf(kind: string, body: Tree, { created }: LintContext): Hel
         ? []
         : droppedFrom(body).flatMap((relation) => lockOn(relation, 'ACCESS EXCLUSIVE'));
     case 'RefreshMatViewStmt':
-      return body.concurrent ? [] : lockOn(body.relation, 'ACCESS EXCLUSIVE'); // CONCURRENTLY takes EXCLUSIVE, which permits reads
+      return body.concurrent ? [] : lockOn(body.relation, 'ACCESS EXCLUSIVE'); // CONCURRENTLY permits reads
     default:
       return [];
   }

@@ -1,4 +1,6 @@
-/** One batch of a backfill updates the rows of a key range. The range limits its work, even if no row matches. */
+/**
+ * One batch of a backfill updates the rows of a key range. The range limits its work, even if no row matches.
+ */
 import type { QueryRunner } from 'typeorm';
 import { RefusedError } from './refused-error.js';
 
@@ -46,7 +48,7 @@ export async function planBatches(
   if (!column) throw new RefusedError(`backfill: ${table} has no column ${key}`);
   const { isUnique, ...plan } = column;
   if (!isUnique) {
-    throw new RefusedError(`backfill: ${key} of ${table} has no unique index of its own; use another key`);
+    throw new RefusedError(`backfill: ${key} of ${table} has no single-column unique index; use another key`);
   }
   return { table, set, where, ...plan };
 }
@@ -112,7 +114,9 @@ async function changeRows(
   return rows;
 }
 
-/** Updates the last rows of a pass: rows after the cursor, and the rows whose key is NULL, which may be many. */
+/**
+ * Updates the last rows of a pass: rows after the cursor, and the rows whose key is NULL, which may be many.
+ */
 async function changeRest(
   runner: QueryRunner,
   plan: BatchPlan,

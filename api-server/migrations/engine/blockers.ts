@@ -31,7 +31,9 @@ const REPORT_AFTER_MS = 250;
 const AUTOVACUUM_TIMEOUT_MS = 3_000;
 
 interface Blocker extends HolderRow {
-  /** Virtual transaction ID, which is visible also to a role that can't read the activity of other sessions. */
+  /**
+   * Virtual transaction ID, which is visible also to a role that can't read the activity of other sessions.
+   */
   transaction: string;
   relation: string;
   isAutovacuum: boolean;

@@ -24,7 +24,9 @@ export function isComparable(checksum: string | null | undefined): boolean {
   return checksum?.startsWith(PREFIX) ?? false;
 }
 
-/** String literals, quoted identifiers, comments, and dollar-quoted strings, which can contain all of these. */
+/**
+ * String literals, quoted identifiers, comments, and dollar-quoted strings, which can contain all of these.
+ */
 const TOKENS =
   /\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\/\*[\s\S]*?\*\/|--[^\n]*|(\$\w*\$)([\s\S]*?)\1/g;
 

@@ -1,4 +1,6 @@
-/** Rejects a connection pooler in transaction mode: the advisory lock requires one session for the whole run. */
+/**
+ * Rejects a connection pooler in transaction mode: the advisory lock requires one session for the whole run.
+ */
 import type { DataSource, QueryRunner } from 'typeorm';
 import { RefusedError } from './refused-error.js';
 

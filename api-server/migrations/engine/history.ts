@@ -73,7 +73,10 @@ export function checkHistory(applied: Applied[], known: KnownMigration[], versio
   if (reason) throw new RefusedError(reason);
 }
 
-/** Records the checksums of migrations that an older image applied with none, or with those of an earlier algorithm. */
+/**
+ * Records the checksums of migrations that an older image applied with none, or with those of an earlier
+ * algorithm.
+ */
 export async function adoptChecksums(
   runner: QueryRunner,
   applied: Applied[],

@@ -8,7 +8,10 @@ export class InterruptedError extends Error {
   override readonly name = 'InterruptedError';
 }
 
-/** Includes wrong passwords (28...) and a missing database (3D000): the Secret or the server may change during the Job. */
+/**
+ * Includes wrong passwords (28...) and a missing database (3D000): the Secret or the server may change during
+ * the Job.
+ */
 export function isRetryable(cause: unknown): boolean {
   const state = sqlState(cause) ?? '';
   if (cause instanceof RefusedError || cause instanceof ConfigError) return false;

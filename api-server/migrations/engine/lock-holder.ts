@@ -7,7 +7,10 @@ import type { LockHolder } from '../../../contract/image.js';
 /** Key of the advisory lock of migration runs: "pcf" and "api" in ASCII. Advisory locks are per database. */
 export const LOCK_KEY = [0x706366, 0x617069] as const;
 
-/** Includes the host name, in a cluster the name of the pod. PostgreSQL truncates it to 63 bytes, so its end is used. */
+/**
+ * Includes the host name, in a cluster the name of the pod. PostgreSQL truncates it to 63 bytes, so its end
+ * is used.
+ */
 export const APPLICATION_NAME = `pcf-api migrate ${hostname().slice(-46)}`;
 
 // Without `pg_read_all_stats`, all columns but the pid are NULL for sessions of other roles.

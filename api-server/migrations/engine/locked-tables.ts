@@ -1,4 +1,7 @@
-/** Tables that a statement locks in a mode that conflicts with the traffic (PostgreSQL documentation, "Explicit Locking"). */
+/**
+ * Tables that a statement locks in a mode that conflicts with the traffic (PostgreSQL documentation,
+ * "Explicit Locking").
+ */
 import { isConcurrent, type Tree } from '../../migration-lint/ast.js';
 import type { Statement } from '../../migration-lint/lint.js';
 

@@ -48,7 +48,9 @@ function refuseIncompatible(pending: KnownMigration[]): void {
   }
 }
 
-/** A contract requires that older backfills are applied, and a backfill requires the older expand migrations. */
+/**
+ * A contract requires that older backfills are applied, and a backfill requires the older expand migrations.
+ */
 function refuseOutOfPhase(applied: Applied[], known: KnownMigration[], pending: KnownMigration[]): void {
   const settled = new Set([...applied, ...pending].map(({ name }) => name));
   const rank = ({ phase }: KnownMigration) => migrationPhaseSchema.options.indexOf(phase);

@@ -3,7 +3,9 @@ import { LAST_WORDS_BYTES } from '../../observability/crash-report.js';
 
 const ERROR_CHARS = 1_000;
 const MIN_ERROR_CHARS = 200;
-/** Fields that are removed, in this order, if the names alone exceed the limit. No decision depends on them. */
+/**
+ * Fields that are removed, in this order, if the names alone exceed the limit. No decision depends on them.
+ */
 const DETAILS = ['lockHolder', 'running', 'phases', 'backfill', 'error'] as const;
 
 /**

@@ -79,7 +79,8 @@ interface Progress {
 }
 
 /**
- * Applies the pending migrations of these phases. Each migration is atomic: it runs in its own transaction.
+ * Applies the pending migrations of these phases. Each migration with `transaction` is atomic: it runs in
+ * a separate transaction.
  * When `interrupted` rejects, the report is returned immediately; the server rolls back the current
  * transaction when the process exits. `onProgress` receives progress reports.
  */
@@ -151,7 +152,10 @@ async function runWithReport(
   return { report: report(cause), cause };
 }
 
-/** When an idle connection is closed, TypeORM releases its query runner, and the next statement throws this error. */
+/**
+ * When an idle connection is closed, TypeORM releases its query runner, and the next statement throws this
+ * error.
+ */
 function isReleased(error: unknown): boolean {
   return error instanceof QueryRunnerAlreadyReleasedError;
 }

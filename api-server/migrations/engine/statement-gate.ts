@@ -117,7 +117,10 @@ class StatementGate implements DriverGate {
   }
 }
 
-/** Normalizes the first argument of `client.query`. The result of a submittable query (cursor, stream) has no `text`. */
+/**
+ * Normalizes the first argument of `client.query`. The result of a submittable query (cursor, stream) has no
+ * `text`.
+ */
 function statementOf(config: unknown): { text?: string; callback?: unknown } {
   if (typeof config === 'string') return { text: config };
   const isPlain = typeof config === 'object' && config !== null && !('submit' in config);

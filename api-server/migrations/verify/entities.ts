@@ -1,4 +1,6 @@
-/** Compares the schema with the entities: the database may be less strict than the entities, never stricter. */
+/**
+ * Compares the schema with the entities: the database may be less strict than the entities, never stricter.
+ */
 import type { DataSource, TableColumn } from 'typeorm';
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata.js';
 import type { Catalog } from './catalog.js';

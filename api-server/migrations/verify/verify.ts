@@ -1,4 +1,7 @@
-/** Detects drift: compares the live schema with the schema that the applied migrations create, and with the entities. */
+/**
+ * Detects drift: compares the live schema with the schema that the applied migrations create, and with the
+ * entities.
+ */
 import type { EntityTarget } from 'typeorm';
 import type { Settings } from '../../config/schema.js';
 import { version } from '../../config/version.js';
