@@ -70,7 +70,7 @@ interface Progress {
   /** Name of the running migration. */
   running?: string;
   lockHolder?: LockHolder;
-  /** The migration was rolled back because of `lockHolder`, and its retry is pending. */
+  /** The last attempt failed because of `lockHolder`, and the retry is pending. */
   isRetryPending?: boolean;
   /** Informational findings of the lint. */
   findings?: MigrationFinding[];
@@ -79,9 +79,8 @@ interface Progress {
 }
 
 /**
- * Applies the pending migrations of these phases. Each migration with `transaction` is atomic: it runs in
- * a separate transaction.
- * When `interrupted` rejects, the report is returned immediately; the server rolls back the current
+ * Applies the pending migrations of these phases, each in a separate transaction unless its `transaction` is
+ * false. When `interrupted` rejects, the report is returned immediately; the server rolls back the current
  * transaction when the process exits. `onProgress` receives progress reports.
  */
 export function migrateUp(
@@ -178,7 +177,7 @@ async function runLocked(settings: Settings, known: KnownMigration[], progress: 
   await adoptChecksums(runner, applied, known);
   progress.backfill = await recordedBackfill(runner, applied, known);
   await using watch = await watchBlockers(session, settings.migrations.lock_timeout, (holder) => {
-    if (progress.isRetryPending) return; // keep the holder because of which it is retried
+    if (progress.isRetryPending) return; // keep the lock holder that caused the retry
     progress.lockHolder = holder;
     progress.reportProgress();
   });
@@ -280,10 +279,7 @@ async function applyWithRetries(
       if (!isLocked || attempt >= attempts) throw error;
       progress.reportProgress();
       const heldBy = progress.lockHolder && describeHolder(progress.lockHolder);
-      log.warn(
-        { attempt, attempts, heldBy },
-        'lock not available, the migration was rolled back and will be retried',
-      );
+      log.warn({ attempt, attempts, heldBy }, 'lock not available, the migration will be retried');
       if (hasQueued) await sleep(waitMs);
     }
   }

@@ -46,9 +46,7 @@ async function extensionSchemas(query: Query): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/**
- * Adds the schemas of extensions to `search_path` only if a statement can't resolve a table there by mistake.
- */
+/** Adds the schemas of extensions to `search_path` unless a statement could resolve a live table there. */
 class SearchPath {
   constructor(
     private readonly schema: string,
