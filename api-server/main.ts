@@ -6,7 +6,7 @@ import { asciiUpperCase } from '../contract/ascii.js';
 import { EXIT } from '../contract/image.js';
 import { ConfigError } from './config/config-error.js';
 import { version } from './config/version.js';
-import { leaveLastWords } from './observability/crash-report.js';
+import { writeTerminationMessage } from './observability/crash-report.js';
 import { redactUrls } from './observability/logging/redact.js';
 import type { KeyOptions, UserOptions } from './roles/identities.js';
 import type { MigrateOptions } from './roles/migrate.js';
@@ -188,7 +188,7 @@ function fail(error: unknown): number {
   const isConfigError = error instanceof ConfigError;
   const message = redactUrls(error instanceof Error ? error.message : String(error));
   const line = isConfigError ? `invalid settings: ${message}` : message;
-  leaveLastWords(line);
+  writeTerminationMessage(line);
   process.stderr.write(`${line}\n`);
   return isConfigError ? EXIT.config : EXIT.failure;
 }

@@ -66,7 +66,7 @@ export class Authenticator {
   constructor(private readonly parts: AuthenticatorParts) {}
 
   /**
-   * Throws NotAuthenticated. Throws AuthenticationAway or the error of the database when the
+   * Throws NotAuthenticated. Throws AuthenticationUnavailable or the error of the database when the
    * credentials cannot be verified.
    */
   async authenticate(headers: IncomingHttpHeaders): Promise<Identity> {

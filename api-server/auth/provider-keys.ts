@@ -8,7 +8,7 @@ import {
   type JWSHeaderParameters,
 } from 'jose';
 import type { Logger } from '../observability/logging/logger.js';
-import { AuthenticationAway } from './refusal.js';
+import { AuthenticationUnavailable } from './refusal.js';
 
 const TIMEOUT_MS = 5_000;
 /** Maximum age of cached keys. A withdrawn key is rejected afterwards. */
@@ -39,7 +39,7 @@ export class ProviderKeys {
       if (isAnswer(error)) throw error;
       this.log.warn({ err: error }, 'fetching the JWKS failed');
       const known = this.#remote.jwks();
-      if (!known) throw new AuthenticationAway("the identity provider's keys are unavailable");
+      if (!known) throw new AuthenticationUnavailable("the identity provider's keys are unavailable");
       return createLocalJWKSet(known)(header, token);
     }
   }

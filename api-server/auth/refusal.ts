@@ -27,6 +27,6 @@ export class NotAuthenticated extends Error {
 }
 
 /** Credentials cannot be verified because a dependency is unavailable. A retry can succeed. */
-export class AuthenticationAway extends Error {
-  override readonly name = 'AuthenticationAway';
+export class AuthenticationUnavailable extends Error {
+  override readonly name = 'AuthenticationUnavailable';
 }

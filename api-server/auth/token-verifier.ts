@@ -27,7 +27,7 @@ const MAX_SUBJECT = 200;
 export class TokenVerifier {
   constructor(private readonly parts: VerifierParts) {}
 
-  /** Throws NotAuthenticated, or AuthenticationAway when the provider's keys are unavailable. */
+  /** Throws NotAuthenticated, or AuthenticationUnavailable when the provider's keys are unavailable. */
   async verify(token: string): Promise<VerifiedToken> {
     const { alg, kid } = headerOf(token);
     const { secrets, provider } = this.parts;

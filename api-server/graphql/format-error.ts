@@ -1,7 +1,7 @@
 /** Formats errors for clients. */
 import { unwrapResolverError } from '@apollo/server/errors';
 import { GraphQLError, type GraphQLFormattedError } from 'graphql';
-import { databaseFailure, isDatabaseAway, sqlState } from '../database/pool/connection-errors.js';
+import { databaseFailure, isDatabaseUnavailable, sqlState } from '../database/pool/connection-errors.js';
 import { CODES } from '../errors.js';
 import type { Logger } from '../observability/logging/logger.js';
 import { requestContext } from '../observability/logging/request-context.js';
@@ -26,7 +26,7 @@ export function errorFormatter({ log, databaseLost }: ErrorFormatParts): ErrorFo
     const original = unwrapResolverError(error);
     const failure = databaseFailure(original);
     if (failure) {
-      if (isDatabaseAway(original)) databaseLost();
+      if (isDatabaseUnavailable(original)) databaseLost();
       log.warn({ err: original, path: formatted.path }, 'database failed during a request');
       return replace(formatted, failure.message, failure.code);
     }

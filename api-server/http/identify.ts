@@ -4,8 +4,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Counter, type Registry } from 'prom-client';
 import type { Authenticator } from '../auth/authenticator.js';
 import { type Identity, OPEN_IDENTITY } from '../auth/identity.js';
-import { AuthenticationAway, NotAuthenticated } from '../auth/refusal.js';
-import { databaseFailure, isDatabaseAway } from '../database/pool/connection-errors.js';
+import { AuthenticationUnavailable, NotAuthenticated } from '../auth/refusal.js';
+import { databaseFailure, isDatabaseUnavailable } from '../database/pool/connection-errors.js';
 import { CODES } from '../errors.js';
 import type { Logger } from '../observability/logging/logger.js';
 import type { BufferedRateLimiter } from './buffered-rate-limiter.js';
@@ -85,9 +85,9 @@ export function identify({ gate, databaseLost, log }: IdentifyParts) {
         .send(errorBody(error.message, CODES.unauthenticated));
     }
     const failure = databaseFailure(error);
-    if (isDatabaseAway(error)) databaseLost();
+    if (isDatabaseUnavailable(error)) databaseLost();
     if (failure) log.warn({ err: error }, 'database failed during authentication');
-    if (!failure && !(error instanceof AuthenticationAway)) throw error;
+    if (!failure && !(error instanceof AuthenticationUnavailable)) throw error;
     const { message, code } = failure ?? {
       message: `${(error as Error).message}; try again`,
       code: CODES.unavailable,

@@ -1,6 +1,6 @@
 /** Signal and error handling of long-running roles. */
 import { EXIT } from '../../contract/image.js';
-import { leaveLastWords } from '../observability/crash-report.js';
+import { writeTerminationMessage } from '../observability/crash-report.js';
 import type { Logger } from '../observability/logging/logger.js';
 import { onSignals } from './shutdown.js';
 import { onPrimaryStop } from './workers.js';
@@ -17,7 +17,7 @@ export function untilAsked(): Promise<void> {
 export function endOnUnexpected(log: Logger): void {
   const end = (error: unknown) => {
     log.fatal({ err: error }, 'unexpected error, exiting');
-    leaveLastWords(`unexpected error: ${error instanceof Error ? error.message : String(error)}`);
+    writeTerminationMessage(`unexpected error: ${error instanceof Error ? error.message : String(error)}`);
     process.exit(EXIT.failure);
   };
   process.on('uncaughtException', end);

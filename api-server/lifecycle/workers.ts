@@ -84,18 +84,18 @@ export async function runWorkers(
   asked: Promise<void>,
   log: Logger,
 ): Promise<number> {
-  const crew = new Crew(log);
-  const metrics = metricsOf(crew, configured);
+  const pool = new WorkerPool(log);
+  const metrics = metricsOf(pool, configured);
   const metricsPort = await listenForMetrics(settings, metrics);
-  const refused = crew.start(count);
+  const refused = pool.start(count);
   log.info({ workers: count, metricsPort }, 'serving with several workers');
   const code = await Promise.race([asked.then(() => EXIT.ok), refused]);
-  await crew.stop();
+  await pool.stop();
   metrics.close();
   return code;
 }
 
-class Crew {
+class WorkerPool {
   restarts = 0;
   #stopping = false;
   #failures = 0;
@@ -153,14 +153,14 @@ class Crew {
 }
 
 /** The aggregated metrics of the workers, and the metrics of the primary. */
-function metricsOf(crew: Crew, configured: number): Server {
+function metricsOf(pool: WorkerPool, configured: number): Server {
   const own = new Registry();
   new Gauge({
     name: 'pcf_api_workers',
     help: 'Number of worker processes.',
     registers: [own],
     collect() {
-      this.set(crew.alive);
+      this.set(pool.alive);
     },
   });
   new Gauge({
@@ -174,7 +174,7 @@ function metricsOf(crew: Crew, configured: number): Server {
     registers: [own],
     collect() {
       this.reset();
-      this.inc(crew.restarts);
+      this.inc(pool.restarts);
     },
   });
   const all = new AggregatorRegistry();

@@ -1,4 +1,4 @@
-/** The rules of ALTER TABLE, on a table that the migration did not make itself. */
+/** Rules for ALTER TABLE on tables that the migration did not create. */
 import type { MigrationPhase } from '../../contract/image.js';
 import { constraintsOf, isNull, type Tree, texts } from './ast.js';
 import { TYPES } from './builtins.js';
@@ -6,7 +6,7 @@ import type { Facts } from './facts.js';
 import { isVolatile } from './functions.js';
 import type { RuleName } from './rules.js';
 
-/** Changes that are quick and that an older version does not notice. */
+/** Fast changes without an effect on an older version. */
 const HARMLESS = new Set([
   'AT_ValidateConstraint',
   'AT_DropNotNull',
@@ -75,20 +75,23 @@ export function alterTableRules(
 
 function addColumn(column: Tree, facts: Facts): RuleName[] {
   const constraints = constraintsOf(column);
-  const of = (type: string) => constraints.find(({ contype }) => contype === type);
-  const fallback = of('CONSTR_DEFAULT');
-  const generated = of('CONSTR_GENERATED');
-  const hasDefault = fallback && !isNull(fallback.raw_expr);
-  const isFilled = hasDefault || generated || of('CONSTR_IDENTITY') || isSerial(column);
+  const constraintOf = (type: string) => constraints.find(({ contype }) => contype === type);
+  const defaultValue = constraintOf('CONSTR_DEFAULT');
+  const generated = constraintOf('CONSTR_GENERATED');
+  const hasDefault = defaultValue && !isNull(defaultValue.raw_expr);
+  const isFilled = hasDefault || generated || constraintOf('CONSTR_IDENTITY') || isSerial(column);
   const isVirtual = generated?.generated_kind === 'v';
   const found: RuleName[] = [];
-  if ((of('CONSTR_NOTNULL') || of('CONSTR_PRIMARY')) && !isFilled) found.push('add-not-null-column');
-  if (of('CONSTR_NOTNULL') && isVirtual) found.push('set-not-null');
-  if (hasDefault && isVolatile(fallback.raw_expr, facts)) found.push('volatile-default');
-  if ((generated && !isVirtual) || of('CONSTR_IDENTITY') || isSerial(column)) found.push('rewrite');
-  if (['CONSTR_UNIQUE', 'CONSTR_PRIMARY', 'CONSTR_CHECK'].some(of)) found.push('constraint-not-valid');
+  if ((constraintOf('CONSTR_NOTNULL') || constraintOf('CONSTR_PRIMARY')) && !isFilled) {
+    found.push('add-not-null-column');
+  }
+  if (constraintOf('CONSTR_NOTNULL') && isVirtual) found.push('set-not-null');
+  if (hasDefault && isVolatile(defaultValue.raw_expr, facts)) found.push('volatile-default');
+  if ((generated && !isVirtual) || constraintOf('CONSTR_IDENTITY') || isSerial(column)) found.push('rewrite');
+  if (['CONSTR_UNIQUE', 'CONSTR_PRIMARY', 'CONSTR_CHECK'].some(constraintOf))
+    found.push('constraint-not-valid');
   // Without a default all rows have NULL, so PostgreSQL skips the validation of a foreign key.
-  if (of('CONSTR_FOREIGN') && hasDefault) found.push('constraint-not-valid');
+  if (constraintOf('CONSTR_FOREIGN') && hasDefault) found.push('constraint-not-valid');
   if (mayBeConstrained(column?.typeName, facts)) found.push('domain-column');
   return found;
 }
@@ -97,7 +100,7 @@ function isSerial(column: Tree): boolean {
   return /^(small|big)?serial[248]?$/.test(texts(column?.typeName?.names).at(-1) ?? '');
 }
 
-/** An array of a domain is no domain, so PostgreSQL does not rewrite the table for it. */
+/** An array of a domain is not a domain, so PostgreSQL does not rewrite the table for it. */
 function mayBeConstrained(typeName: Tree, { types }: Facts): boolean {
   const names = texts(typeName?.names);
   const [schema, type = ''] = [names.at(-2), names.at(-1)];

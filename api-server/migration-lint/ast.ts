@@ -1,6 +1,6 @@
-/** The little that the rules read from the trees of libpg-query. */
+/** Accessors for the parse trees of libpg-query. */
 
-/** A node: its one key is its kind. Typed loosely, since the rules look at a few of hundreds of kinds. */
+/** A node: its only key is its kind. Not typed, because the rules use a few of hundreds of kinds. */
 // biome-ignore lint/suspicious/noExplicitAny: see above
 export type Tree = any;
 
@@ -8,7 +8,7 @@ export function kindOf(node: Tree): string {
   return Object.keys(node ?? {})[0] ?? '';
 }
 
-/** Calls `visit` with every node below, and at, this one. */
+/** Calls `visit` for this node and all its descendants. */
 export function walk(node: Tree, visit: (kind: string, body: Tree) => void): void {
   if (Array.isArray(node)) {
     for (const one of node) walk(one, visit);
@@ -30,7 +30,7 @@ export function tableKey({ schemaname, relname }: Tree): string {
   return `${schemaname ?? 'public'}.${relname}`;
 }
 
-/** The texts of a list of String nodes: a qualified name, or the columns of a constraint. */
+/** Values of a list of String nodes: a qualified name, or the columns of a constraint. */
 export function texts(nodes: Tree[] = []): string[] {
   return nodes.map((one) => one.String?.sval ?? '');
 }
@@ -71,7 +71,10 @@ export function hasOption(options: Tree[] = [], name: string): boolean {
   });
 }
 
-/** True if PostgreSQL runs the statement outside of a transaction only, and it blocks neither reads nor writes. */
+/**
+ * True for a statement that PostgreSQL runs only outside of a transaction block, and that blocks neither
+ * reads nor writes.
+ */
 export function isConcurrent(kind: string, body: Tree): boolean {
   switch (kind) {
     case 'IndexStmt':

@@ -47,7 +47,7 @@ export const FUNCTIONS = new Set(
   num_nonnulls num_nulls currval lastval nextval hashtext hashtextextended pg_notify`.split(/\s+/),
 );
 
-/** The volatile ones of FUNCTIONS. */
+/** The volatile functions in FUNCTIONS. */
 export const VOLATILE = new Set(
   `random clock_timestamp timeofday gen_random_uuid uuidv4 uuidv7 array_sample array_shuffle setseed pg_sleep
   currval lastval nextval pg_notify pg_indexes_size pg_is_in_recovery pg_relation_size pg_table_size

@@ -3,10 +3,10 @@ import type { MigrationPhase } from '../../contract/image.js';
 import { Facts } from './facts.js';
 import type { HeldLock } from './locks.js';
 
-/** Knowledge from other migrations of the image. */
+/** Facts from other migrations of the image. */
 export interface LintHistory {
-  /** Names that older contracts, which may still have to run, drop. */
-  doomed: ReadonlySet<string>;
+  /** Names that older contract migrations drop. These may be pending. */
+  droppedByContracts: ReadonlySet<string>;
   /** Facts about the schema from older migrations. */
   facts: Facts;
 }
@@ -15,13 +15,13 @@ export interface LintHistory {
 export interface LintContext extends LintHistory {
   phase: MigrationPhase;
   transaction: boolean;
-  /** Tables the migration made itself: nobody uses them yet, so no lock hurts. */
+  /** Tables that the migration created. No other session uses them yet, so their locks block no traffic. */
   created: Set<string>;
-  /** The created tables that were filled from a query: scans of them take time. */
+  /** Created tables that were filled from a query, so that a scan may be slow. */
   filled: Set<string>;
-  /** All that it made itself, as `createdNames` has it. */
+  /** Names of all objects that the migration created, in the format of `createdNames`. */
   made: Set<string>;
-  /** Constraints it added NOT VALID. */
+  /** Constraints that the migration added with NOT VALID. */
   unvalidated: Set<string>;
   /** The strongest lock on a table in use that the transaction holds, if it blocks the traffic. */
   held?: HeldLock;
@@ -30,12 +30,12 @@ export interface LintContext extends LintHistory {
 export function lintContext(
   phase: MigrationPhase,
   transaction: boolean,
-  { doomed = new Set(), facts = new Facts() }: Partial<LintHistory> = {},
+  { droppedByContracts = new Set(), facts = new Facts() }: Partial<LintHistory> = {},
 ): LintContext {
   return {
     phase,
     transaction,
-    doomed,
+    droppedByContracts,
     facts: facts.copy(), // a retry starts from the same facts
     created: new Set(),
     filled: new Set(),

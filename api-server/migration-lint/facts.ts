@@ -1,4 +1,7 @@
-/** Facts about the schema from earlier statements of the migration and from older migrations. All but tables are keyed by name, without their schema. */
+/**
+ * Facts about the schema from earlier statements and older migrations. Objects other than tables are keyed by
+ * name without schema.
+ */
 import { commandsOf, constraintsOf, type Tree, tableKey, texts } from './ast.js';
 
 interface IndexFact {
@@ -10,12 +13,12 @@ interface IndexFact {
 interface FunctionFact {
   /** Declared IMMUTABLE or STABLE. */
   isStable: boolean;
-  /** A call by the name of a built-in function can resolve to it, as its parameters may match better. */
+  /** True if a call by the name of a built-in function can resolve to this function. */
   hasParameters: boolean;
 }
 
 export class Facts {
-  /** Columns by `tableKey`. Tables made with LIKE, INHERITS, OF or AS are absent. */
+  /** Columns by `tableKey`. Excludes tables created with LIKE, INHERITS, OF or AS. */
   columns = new Map<string, Set<string>>();
   indexes = new Map<string, IndexFact>();
   /** True for a domain with a constraint. */

@@ -1,4 +1,7 @@
-/** The statements in the body of a function. They are judged when the function is created, as a call shows only its name. */
+/**
+ * Statements in the body of a function. They are linted when the function is created, because a call contains
+ * only its name.
+ */
 import { type Tree, texts, walk } from './ast.js';
 import { parsePlPgSQL } from './parser.js';
 
@@ -11,7 +14,7 @@ export interface FunctionBody {
   isOpaque: boolean;
 }
 
-/** `text` is the whole CREATE FUNCTION. */
+/** `text` is the complete CREATE FUNCTION statement. */
 export async function functionBody(body: Tree, text: string): Promise<FunctionBody> {
   const option = (name: string) =>
     body.options?.find((one: Tree) => one.DefElem?.defname === name)?.DefElem.arg;

@@ -1,4 +1,4 @@
-/** Judges calls: built-in functions and operators are known by name, all others are opaque. */
+/** Rules for calls: built-in functions and operators are known by name, all others are opaque. */
 import { type Tree, tableKey, tablesIn, texts, walk } from './ast.js';
 import { FUNCTIONS, OPERATORS, VOLATILE } from './builtins.js';
 import type { Facts } from './facts.js';
@@ -20,14 +20,14 @@ const EXECUTES = new Set([
 export function functionRules(kind: string, body: Tree, facts: Facts): RuleName[] {
   const found = lockAndSettingCalls(body);
   if (EXECUTES.has(kind) && callsUserCode(body, facts)) found.push('opaque');
-  // A function of a migration was judged when it was created, and an index accepts immutable ones only.
+  // A function of a migration was linted when it was created, and an index accepts only immutable functions.
   if (kind === 'IndexStmt' && callsUnknown(body, facts)) found.push('opaque');
   return found;
 }
 
 /**
- * A function body may call functions of migrations, which were judged when they were created. It may
- * take advisory locks, as it runs in all sessions, but must not release those of the runner.
+ * A function body may call functions of migrations, which were linted when they were created. It may
+ * acquire advisory locks, because it runs in all sessions, but must not release the lock of the runner.
  */
 export function functionRulesOfBody(body: Tree, facts: Facts): RuleName[] {
   const found = lockAndSettingCalls(body, /^pg_advisory_unlock/);
@@ -87,7 +87,7 @@ export function isVolatile(expression: Tree, facts: Facts): boolean {
   return found;
 }
 
-/** CallStmt contains its call under the key `funccall`. */
+/** The call of a CallStmt has the key `funccall`. */
 function isCall(kind: string): boolean {
   return kind === 'FuncCall' || kind === 'funccall';
 }
@@ -101,7 +101,7 @@ function operatorOf(kind: string, node: Tree): string[] | undefined {
 /** A name without a schema resolves to the built-in function, unless a migration overloads it. */
 function isBuiltIn(call: Tree, facts: Facts): boolean {
   const [schema, name] = nameOf(call);
-  if (name === 'set_config' || ADVISORY.test(name)) return true; // judged by lockAndSettingCalls
+  if (name === 'set_config' || ADVISORY.test(name)) return true; // covered by lockAndSettingCalls
   if (schema) return schema === 'pg_catalog' && FUNCTIONS.has(name);
   return FUNCTIONS.has(name) && !facts.functions.get(name)?.hasParameters;
 }

@@ -1,22 +1,22 @@
-/** Judges the SQL of a migration by PostgreSQL's own grammar (libpg-query is the server's parser). */
+/** Lints the SQL of a migration with PostgreSQL's parser (libpg-query). */
 import { commandsOf, isConcurrent, kindOf, relationName, type Tree, walk } from './ast.js';
 import type { LintContext } from './context.js';
 import type { Facts } from './facts.js';
 import { functionBody } from './function-body.js';
 import { callsUserCode, functionRules, functionRulesOfBody } from './functions.js';
 import { blocksTraffic, strongest } from './locks.js';
-import { createdNames, dropped } from './names.js';
+import { createdNames, findDropped } from './names.js';
 import { createdTable, isOwn } from './own-tables.js';
 import { parse } from './parser.js';
 import { ABSOLUTE, LOCK_RULES, RULES, type RuleName } from './rules.js';
 import { rulesOfKind } from './statements.js';
-import { fills, isSlow, locksOf } from './transaction.js';
+import { isSlow, locksOf, tableFilledBy } from './transaction.js';
 
 export { type LintContext, type LintHistory, lintContext } from './context.js';
 
 export interface Finding {
   rule: RuleName;
-  /** The statement's start, for a person to find it. */
+  /** Start of the statement, at most 100 characters. */
   statement: string;
   why: string;
   instead: string;
@@ -28,13 +28,13 @@ export interface Statement {
   text: string;
 }
 
-/** The statements in a text. Throws the parser's error. */
+/** Parses SQL into statements. Throws the error of the parser. */
 export async function statementsOf(sql: string): Promise<Statement[]> {
   const bytes = Buffer.from(sql);
   const { stmts = [] } = await parse(sql);
   let end = 0;
   return stmts.map(({ stmt, stmt_location: from = 0, stmt_len: length }: Tree) => {
-    const start = end; // the parser's location leaves out the comments before a statement
+    const start = end; // the parser's location excludes the comments before a statement
     end = length ? from + length : bytes.length;
     const text = bytes
       .subarray(start, end)
@@ -53,7 +53,7 @@ export async function lintSql(sql: string, context: LintContext): Promise<Findin
     const reason = error instanceof Error ? error.message : String(error);
     return [finding('syntax', sql, reason)];
   }
-  if (!context.transaction) context.held = undefined; // each text is a transaction of its own
+  if (!context.transaction) context.held = undefined; // each text runs in a separate transaction
   const findings: Finding[] = [];
   for (const statement of statements) findings.push(...(await lintStatement(statement, context)));
   return findings;
@@ -68,7 +68,7 @@ async function lintStatement(statement: Statement, context: LintContext): Promis
   const names = new Set([...rulesOf(statement, context), ...ofBody, ...allowed.unexplained]);
   const tooLong = heldTooLong(statement, context);
   if (tooLong && ![...names].some((name) => LOCK_RULES.has(name))) names.add('slow-under-lock');
-  note(statement, context);
+  recordEffects(statement, context);
   return [...names]
     .filter((name) => ABSOLUTE.has(name) || !allowed.rules.has(name))
     .map((name) => finding(name, text, name === 'slow-under-lock' ? tooLong : undefined));
@@ -101,19 +101,19 @@ function finding(rule: RuleName, text: string, detail?: string): Finding {
   };
 }
 
-/** Records what the statement establishes. */
+/** Records facts about the schema that the statement changes. */
 export function recordStatement(kind: string, body: Tree, facts: Facts): void {
   facts.record(kind, body);
   const isView = kind === 'ViewStmt';
   if (isView && callsUserCode(body.query, facts)) facts.callingViews.add(body.view?.relname);
 }
 
-/** Remembers what later statements of the same migration may build on. */
-function note({ kind, body }: Statement, context: LintContext): void {
+/** Records the effects of a statement that later statements of the same migration depend on. */
+function recordEffects({ kind, body }: Statement, context: LintContext): void {
   const { created, filled, made, unvalidated, facts } = context;
   const mayExist =
     body.if_not_exists || (kind === 'AlterTableStmt' && commandsOf(body).some((one) => one.missing_ok));
-  const filledTable = isSlow(kind, body, context) ? fills(kind, body) : undefined;
+  const filledTable = isSlow(kind, body, context) ? tableFilledBy(kind, body) : undefined;
   context.held = strongest([context.held, ...locksOf(kind, body, context).filter(blocksTraffic)]);
   if (!body.replace && !mayExist) for (const name of createdNames(kind, body)) made.add(name);
   // IF NOT EXISTS may have found a table that is in use.
@@ -128,7 +128,7 @@ function note({ kind, body }: Statement, context: LintContext): void {
 }
 
 function rulesOf({ kind, body }: Statement, context: LintContext): RuleName[] {
-  const { phase, doomed, made, facts } = context;
+  const { phase, droppedByContracts, made, facts } = context;
   const found = [
     ...concurrency(kind, body, context),
     ...rulesOfKind(kind, body, context),
@@ -137,14 +137,14 @@ function rulesOf({ kind, body }: Statement, context: LintContext): RuleName[] {
   ];
   if (phase === 'contract') return found;
   const names = createdNames(kind, body);
-  if (dropped(names, doomed)) found.push('name-reused');
+  if (findDropped(names, droppedByContracts)) found.push('name-reused');
   if (body.replace && !names.every((name) => made.has(name))) found.push('replace');
   return found;
 }
 
 const CHANGES_ROWS = new Set(['InsertStmt', 'UpdateStmt', 'DeleteStmt', 'MergeStmt']);
 
-/** A function may change rows when it is called, as triggers do, but it must be readable, and must not change the schema. */
+/** A function body may change rows, as triggers do. It must not be opaque, and must not change the schema. */
 async function rulesOfBody({ body, text }: Statement, context: LintContext): Promise<RuleName[]> {
   const { statements, parsed, isOpaque } = await functionBody(body, text);
   const found: RuleName[] = isOpaque ? ['opaque'] : [];
@@ -158,7 +158,7 @@ async function rulesOfBody({ body, text }: Statement, context: LintContext): Pro
   }
   for (const one of inner) {
     found.push(...functionRulesOfBody(one.body, context.facts));
-    const isCall = one.kind === 'CallStmt'; // judged by functionRulesOfBody
+    const isCall = one.kind === 'CallStmt'; // covered by functionRulesOfBody
     if (!isCall && !CHANGES_ROWS.has(one.kind)) found.push(...rulesOfKind(one.kind, one.body, context));
   }
   return found;
@@ -180,7 +180,10 @@ function isRepeatable(kind: string, body: Tree): boolean {
   return kind === 'VacuumStmt' || (kind === 'RefreshMatViewStmt' && body.concurrent);
 }
 
-/** `WITH gone AS (DELETE ...) SELECT` deletes, too; so do MERGE and ON CONFLICT change rows, and FOR UPDATE locks them. */
+/**
+ * Row changes and row locks at any depth: `WITH deleted AS (DELETE ...) SELECT`, MERGE, ON CONFLICT, FOR
+ * UPDATE.
+ */
 function hiddenChanges(kind: string, body: Tree, { created, phase }: LintContext): RuleName[] {
   if (kind === 'CreateFunctionStmt' || kind === 'ViewStmt') return [];
   const found: RuleName[] = [];
@@ -189,7 +192,7 @@ function hiddenChanges(kind: string, body: Tree, { created, phase }: LintContext
     if (node === 'DeleteStmt' && isInUse(at)) found.push('delete-rows');
     if (node === 'UpdateStmt' && isInUse(at)) found.push('update-all-rows');
     if (node === 'MergeStmt' && isInUse(at)) found.push(...mergeRules(at));
-    if (node === 'InsertStmt' && isInUse(at) && upserts(at)) found.push('update-all-rows');
+    if (node === 'InsertStmt' && isInUse(at) && isUnboundedUpsert(at)) found.push('update-all-rows');
     if (node === 'SelectStmt' && locksRows(at, created)) found.push('row-locks');
   });
   return phase === 'contract' ? found.filter((name) => name !== 'delete-rows') : found;
@@ -203,8 +206,8 @@ function mergeRules({ mergeWhenClauses = [] }: Tree): RuleName[] {
   ];
 }
 
-/** As many rows as a query finds; those that are written out are few. */
-function upserts({ onConflictClause, selectStmt }: Tree): boolean {
+/** True for an upsert from a query. One with VALUES affects few rows. */
+function isUnboundedUpsert({ onConflictClause, selectStmt }: Tree): boolean {
   return onConflictClause?.action === 'ONCONFLICT_UPDATE' && !selectStmt?.SelectStmt?.valuesLists;
 }
 

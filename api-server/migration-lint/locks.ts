@@ -1,6 +1,6 @@
 /** PostgreSQL's table-level locks. */
 
-/** From the weakest to the strongest. */
+/** Ordered from the weakest to the strongest. */
 export const LOCK_MODES = [
   'ACCESS SHARE',
   'ROW SHARE',
@@ -19,7 +19,7 @@ export interface HeldLock {
   mode: LockMode;
 }
 
-/** From SHARE on, a lock conflicts with INSERT, UPDATE and DELETE. */
+/** SHARE and stronger locks conflict with INSERT, UPDATE and DELETE. */
 export function blocksTraffic({ mode }: HeldLock): boolean {
   return LOCK_MODES.indexOf(mode) >= LOCK_MODES.indexOf('SHARE');
 }

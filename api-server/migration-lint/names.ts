@@ -1,7 +1,7 @@
-/** The names that a statement gives and takes, without their schemas. */
+/** Names that a statement creates or drops, without their schemas. */
 import { commandsOf, constraintsOf, type Tree } from './ast.js';
 
-/** Tables, views, indexes and sequences share their names. */
+/** Tables, views, indexes and sequences share a namespace. */
 const RELATIONS = new Set([
   'OBJECT_TABLE',
   'OBJECT_VIEW',
@@ -13,7 +13,7 @@ const RELATIONS = new Set([
 const FUNCTIONS = new Set(['OBJECT_FUNCTION', 'OBJECT_PROCEDURE', 'OBJECT_ROUTINE', 'OBJECT_AGGREGATE']);
 
 const last = (names: Tree[] = []): string => names.at(-1)?.String?.sval ?? '';
-const relation = (of: Tree) => `relation ${of?.relname}`;
+const relation = (rangeVar: Tree) => `relation ${rangeVar?.relname}`;
 
 export function createdNames(kind: string, body: Tree): string[] {
   switch (kind) {
@@ -79,10 +79,10 @@ export function droppedNames(kind: string, body: Tree): string[] {
   });
 }
 
-/** Of these names one that is dropped, be it with its table. */
-export function dropped(names: string[], doomed: ReadonlySet<string>): string | undefined {
+/** Returns the first name that is dropped, directly or with its table. */
+export function findDropped(names: string[], dropped: ReadonlySet<string>): string | undefined {
   return names.find(
-    (name) => doomed.has(name) || doomed.has(`relation ${/^\w+ (.+)\.[^.]+$/.exec(name)?.[1]}`),
+    (name) => dropped.has(name) || dropped.has(`relation ${/^\w+ (.+)\.[^.]+$/.exec(name)?.[1]}`),
   );
 }
 
@@ -91,16 +91,16 @@ function constraint(table: string, name: string | undefined): string[] {
   return name ? [`constraint ${table}.${name}`, `relation ${name}`] : [];
 }
 
-function oldName({ subname, relation: of, object }: Tree): string {
-  return subname ?? of?.relname ?? last(object?.List?.items ?? object?.ObjectWithArgs?.objname);
+function oldName({ subname, relation: table, object }: Tree): string {
+  return subname ?? table?.relname ?? last(object?.List?.items ?? object?.ObjectWithArgs?.objname);
 }
 
 /** The qualified name of a renamed object, for its old or new name. */
-function renamed({ renameType, relation: of }: Tree, name: string): string[] {
+function renamed({ renameType, relation: table }: Tree, name: string): string[] {
   if (RELATIONS.has(renameType)) return [`relation ${name}`];
-  if (renameType === 'OBJECT_COLUMN') return [`column ${of?.relname}.${name}`];
-  if (renameType === 'OBJECT_TABCONSTRAINT') return constraint(of?.relname, name);
-  if (renameType === 'OBJECT_TRIGGER') return [`trigger ${of?.relname}.${name}`];
+  if (renameType === 'OBJECT_COLUMN') return [`column ${table?.relname}.${name}`];
+  if (renameType === 'OBJECT_TABCONSTRAINT') return constraint(table?.relname, name);
+  if (renameType === 'OBJECT_TRIGGER') return [`trigger ${table?.relname}.${name}`];
   if (renameType === 'OBJECT_TYPE' || renameType === 'OBJECT_DOMAIN') return [`type ${name}`];
   return FUNCTIONS.has(renameType) ? [`function ${name}`] : [];
 }

@@ -1,9 +1,9 @@
-/** Judges SET and set_config: a migration may change memory, planner and custom settings only. */
+/** Rules for SET and set_config: a migration may change only memory, planner and custom settings. */
 import type { Tree } from './ast.js';
 import type { RuleName } from './rules.js';
 
-/** Timeouts, which the runner sets. */
-const RUNNERS =
+/** Timeouts that the runner sets. */
+const RUNNER_SETTINGS =
   /^(lock|statement|transaction|idle_in_transaction_session|idle_session|deadlock)_timeout$|^client_connection_check_interval$/i;
 
 const HARMLESS =
@@ -11,7 +11,7 @@ const HARMLESS =
 
 /** `undefined` is a name that is computed at run time. */
 export function settingRules(name: string | undefined): RuleName[] {
-  if (name === undefined || RUNNERS.test(name)) return ['lock-timeout'];
+  if (name === undefined || RUNNER_SETTINGS.test(name)) return ['lock-timeout'];
   const isCustom = name.includes('.'); // names of built-in settings have no dot
   return isCustom || HARMLESS.test(name) ? [] : ['session-state'];
 }

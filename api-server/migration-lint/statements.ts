@@ -1,4 +1,4 @@
-/** The rules of each kind of statement. */
+/** Rules per kind of statement. */
 import { alterTableRules } from './alter-table.js';
 import { commandsOf, hasOption, isConcurrent, isNull, type Tree, tableKey, texts } from './ast.js';
 import type { LintContext } from './context.js';
@@ -34,23 +34,23 @@ const ADDITIVE = new Set([
 
 export function rulesOfKind(kind: string, body: Tree, context: LintContext): RuleName[] {
   const { phase, created } = context;
-  const expanding = phase !== 'contract';
+  const isBeforeContract = phase !== 'contract';
   const ownTable = isOwn(body.relation, created);
   if (staysInSession(kind, body)) return ['session-state'];
   switch (kind) {
     case 'CreateStmt':
-      return inherits(body, created);
+      return checkParents(body, created);
     case 'AlterTableStmt':
-      return alterTable(body, context);
+      return checkAlterTable(body, context);
     case 'AlterDomainStmt':
-      return alterDomain(body, expanding);
+      return checkAlterDomain(body, isBeforeContract);
     case 'IndexStmt':
       return [
         ...(body.idxname ? [] : (['index-without-name'] as const)),
         ...(ownTable || body.concurrent ? [] : (['index-not-concurrent'] as const)),
       ];
     case 'DropStmt':
-      return drop(body, context);
+      return checkDrop(body, context);
     case 'ReindexStmt':
       return isConcurrent(kind, body) ? [] : ['rewrite'];
     case 'RenameStmt':
@@ -59,13 +59,13 @@ export function rulesOfKind(kind: string, body: Tree, context: LintContext): Rul
     case 'AlterEnumStmt':
       return body.oldVal ? ['rename'] : [];
     case 'TruncateStmt':
-      return expanding && !body.relations?.every((one: Tree) => isOwn(one.RangeVar, created))
+      return isBeforeContract && !body.relations?.every((one: Tree) => isOwn(one.RangeVar, created))
         ? ['delete-rows']
         : [];
     case 'DeleteStmt':
-      return []; // judged by hiddenChanges, at any depth
+      return []; // covered by hiddenChanges, at any depth
     case 'GrantStmt':
-      return body.is_grant || !expanding ? [] : ['drop'];
+      return body.is_grant || !isBeforeContract ? [] : ['drop'];
     case 'DropdbStmt':
     case 'DropOwnedStmt':
     case 'DropRoleStmt':
@@ -93,7 +93,7 @@ export function rulesOfKind(kind: string, body: Tree, context: LintContext): Rul
   }
 }
 
-/** A temporary relation hides others of its name until the session ends. */
+/** A temporary relation hides permanent relations of the same name until the session ends. */
 function staysInSession(kind: string, body: Tree): boolean {
   if (kind === 'CreateStmt') return isTemporary(body.relation) && body.oncommit !== 'ONCOMMIT_DROP';
   const into = kind === 'CreateTableAsStmt' ? body.into : kind === 'SelectStmt' && body.intoClause;
@@ -102,15 +102,15 @@ function staysInSession(kind: string, body: Tree): boolean {
 }
 
 /** Rejects a partition or child of a table in use. */
-function inherits(body: Tree, created: ReadonlySet<string>): RuleName[] {
+function checkParents(body: Tree, created: ReadonlySet<string>): RuleName[] {
   const parents: Tree[] = body.inhRelations ?? [];
   return parents.every((one) => isOwn(one.RangeVar, created)) ? [] : ['attach-partition'];
 }
 
-function alterTable(body: Tree, { phase, created, made, unvalidated, facts }: LintContext): RuleName[] {
+function checkAlterTable(body: Tree, { phase, created, made, unvalidated, facts }: LintContext): RuleName[] {
   const { relation, objtype } = body;
   if (isOwn(relation, created)) {
-    return commandsOf(body).flatMap((command) => attach(command, created));
+    return commandsOf(body).flatMap((command) => checkAttach(command, created));
   }
   if (objtype === 'OBJECT_VIEW') return ['unknown-statement'];
   const known = withoutDropped(body, facts);
@@ -135,14 +135,14 @@ function withoutDropped(body: Tree, facts: Facts): Facts {
 }
 
 /** Rejects attaching a table in use to a new one, or a new one to a table in use. */
-function attach({ subtype, def }: Tree, created: ReadonlySet<string>): RuleName[] {
+function checkAttach({ subtype, def }: Tree, created: ReadonlySet<string>): RuleName[] {
   const other =
     subtype === 'AT_AttachPartition' ? def?.PartitionCmd?.name : subtype === 'AT_AddInherit' && def?.RangeVar;
   return other && !isOwn(other, created) ? ['attach-partition'] : [];
 }
 
-/** ALTER DOMAIN checks all tables with a column of the domain. */
-function alterDomain({ subtype, def }: Tree, expanding: boolean): RuleName[] {
+/** PostgreSQL scans all tables with a column of the domain. */
+function checkAlterDomain({ subtype, def }: Tree, isBeforeContract: boolean): RuleName[] {
   switch (subtype) {
     case 'C':
       return def?.Constraint?.skip_validation ? [] : ['constraint-not-valid'];
@@ -151,26 +151,29 @@ function alterDomain({ subtype, def }: Tree, expanding: boolean): RuleName[] {
     case 'O':
       return ['set-not-null'];
     case 'T':
-      return !expanding || (def && !isNull(def)) ? [] : ['drop-default'];
+      return !isBeforeContract || (def && !isNull(def)) ? [] : ['drop-default'];
     case 'X':
-      return expanding ? ['drop'] : [];
+      return isBeforeContract ? ['drop'] : [];
     default:
       return [];
   }
 }
 
-function drop(body: Tree, { phase, created, made, facts }: LintContext): RuleName[] {
-  const isMade = dropsItsOwn(body, created, made);
-  if (body.removeType !== 'OBJECT_INDEX') return isMade || phase === 'contract' ? [] : ['drop'];
-  if (isMade) return [];
+function checkDrop(body: Tree, { phase, created, made, facts }: LintContext): RuleName[] {
+  const isOwnObject = dropsOwnObjects(body, created, made);
+  if (body.removeType !== 'OBJECT_INDEX') return isOwnObject || phase === 'contract' ? [] : ['drop'];
+  if (isOwnObject) return [];
   const found: RuleName[] = body.concurrent ? [] : ['drop-index-not-concurrent'];
   const names: string[] = body.objects.map((one: Tree) => texts(one.List?.items).at(-1));
   const isUnique = names.some((name) => facts.indexes.get(name)?.unique !== false);
   return isUnique && phase !== 'contract' ? [...found, 'drop-unique-index'] : found;
 }
 
-/** Excludes functions: the name does not identify an overload. */
-function dropsItsOwn(body: Tree, created: ReadonlySet<string>, made: ReadonlySet<string>): boolean {
+/**
+ * True if the migration created all dropped objects. Excludes functions, whose name does not identify an
+ * overload.
+ */
+function dropsOwnObjects(body: Tree, created: ReadonlySet<string>, made: ReadonlySet<string>): boolean {
   if (body.removeType === 'OBJECT_TABLE') return droppedFrom(body).every((table) => isOwn(table, created));
   const names = droppedNames('DropStmt', body);
   return (

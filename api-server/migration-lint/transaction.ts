@@ -7,47 +7,47 @@ import type { LintContext } from './context.js';
 import { type HeldLock, LOCK_MODES, type LockMode } from './locks.js';
 import { isOwn } from './own-tables.js';
 
-/** The locks that a statement takes on tables in use. Statements without a blocking lock return none. */
+/** Locks that a statement acquires on tables in use. Statements without a blocking lock have none. */
 export function locksOf(kind: string, body: Tree, { created }: LintContext): HeldLock[] {
-  const of = (relation: Tree, mode: LockMode): HeldLock[] =>
+  const lockOn = (relation: Tree, mode: LockMode): HeldLock[] =>
     relation?.relname && !isOwn(relation, created) ? [{ table: relationName(relation), mode }] : [];
   switch (kind) {
     case 'CreateStmt':
       return [
-        ...referencedBy(body.tableElts).flatMap((one) => of(one, 'SHARE ROW EXCLUSIVE')),
+        ...referencedBy(body.tableElts).flatMap((one) => lockOn(one, 'SHARE ROW EXCLUSIVE')),
         ...(body.inhRelations ?? []).flatMap((one: Tree) =>
-          of(one.RangeVar, body.partbound ? 'ACCESS EXCLUSIVE' : 'SHARE UPDATE EXCLUSIVE'),
+          lockOn(one.RangeVar, body.partbound ? 'ACCESS EXCLUSIVE' : 'SHARE UPDATE EXCLUSIVE'),
         ),
       ];
     case 'AlterTableStmt':
       return commandsOf(body).flatMap((command) => [
-        ...of(body.relation, lockOfCommand(command)),
-        ...referencedBy([command.def ?? {}]).flatMap((one) => of(one, 'SHARE ROW EXCLUSIVE')),
-        ...attachedBy(command).flatMap((one) => of(one, 'ACCESS EXCLUSIVE')),
+        ...lockOn(body.relation, lockOfCommand(command)),
+        ...referencedBy([command.def ?? {}]).flatMap((one) => lockOn(one, 'SHARE ROW EXCLUSIVE')),
+        ...attachedBy(command).flatMap((one) => lockOn(one, 'ACCESS EXCLUSIVE')),
       ]);
     case 'CreateTrigStmt':
-      return of(body.relation, 'SHARE ROW EXCLUSIVE');
+      return lockOn(body.relation, 'SHARE ROW EXCLUSIVE');
     case 'IndexStmt':
-      return of(body.relation, body.concurrent ? 'SHARE UPDATE EXCLUSIVE' : 'SHARE');
+      return lockOn(body.relation, body.concurrent ? 'SHARE UPDATE EXCLUSIVE' : 'SHARE');
     case 'RuleStmt':
     case 'CreatePolicyStmt':
     case 'AlterPolicyStmt':
-      return of(body.relation ?? body.table, 'ACCESS EXCLUSIVE');
+      return lockOn(body.relation ?? body.table, 'ACCESS EXCLUSIVE');
     case 'RenameStmt':
     case 'AlterObjectSchemaStmt':
-      return of(body.relation, 'ACCESS EXCLUSIVE');
+      return lockOn(body.relation, 'ACCESS EXCLUSIVE');
     case 'TruncateStmt':
-      return (body.relations ?? []).flatMap((one: Tree) => of(one.RangeVar, 'ACCESS EXCLUSIVE'));
+      return (body.relations ?? []).flatMap((one: Tree) => lockOn(one.RangeVar, 'ACCESS EXCLUSIVE'));
     case 'LockStmt':
       return (body.relations ?? []).flatMap((one: Tree) =>
-        of(one.RangeVar, LOCK_MODES[body.mode - 1] ?? 'ACCESS EXCLUSIVE'),
+        lockOn(one.RangeVar, LOCK_MODES[body.mode - 1] ?? 'ACCESS EXCLUSIVE'),
       );
     case 'DropStmt':
       return isConcurrent(kind, body)
         ? []
-        : droppedFrom(body).flatMap((relation) => of(relation, 'ACCESS EXCLUSIVE'));
+        : droppedFrom(body).flatMap((relation) => lockOn(relation, 'ACCESS EXCLUSIVE'));
     case 'RefreshMatViewStmt':
-      return body.concurrent ? [] : of(body.relation, 'ACCESS EXCLUSIVE'); // EXCLUSIVE permits reads, and nothing else writes it
+      return body.concurrent ? [] : lockOn(body.relation, 'ACCESS EXCLUSIVE'); // CONCURRENTLY permits reads
     default:
       return [];
   }
@@ -73,7 +73,7 @@ function lockOfCommand({ subtype, def }: Tree): LockMode {
   return WEAK_COMMANDS[subtype] ?? 'ACCESS EXCLUSIVE';
 }
 
-/** Tables that the foreign keys of columns or constraints refer to. */
+/** Tables that the foreign keys of columns or constraints reference. */
 function referencedBy(elements: Tree[] = []): Tree[] {
   return elements
     .flatMap(({ ColumnDef, Constraint }) => (Constraint ? [Constraint] : constraintsOf(ColumnDef)))
@@ -87,14 +87,14 @@ function attachedBy({ def }: Tree): Tree[] {
 }
 
 const RELATIONS = new Set(['OBJECT_TABLE', 'OBJECT_VIEW', 'OBJECT_MATVIEW', 'OBJECT_FOREIGN_TABLE']);
-const OF_A_TABLE = new Set(['OBJECT_TRIGGER', 'OBJECT_RULE', 'OBJECT_POLICY']);
+const TABLE_PARTS = new Set(['OBJECT_TRIGGER', 'OBJECT_RULE', 'OBJECT_POLICY']);
 
-/** The tables that DROP locks, as far as the statement names them. */
+/** Tables that DROP locks and that the statement names. */
 export function droppedFrom({ objects = [], removeType }: Tree): Tree[] {
   const paths: string[][] = objects.map((one: Tree) => texts(one.List?.items));
   const named = (path: string[]) => ({ schemaname: path.at(-2), relname: path.at(-1) });
   if (RELATIONS.has(removeType)) return paths.map(named);
-  return OF_A_TABLE.has(removeType) ? paths.map((path) => named(path.slice(0, -1))) : [];
+  return TABLE_PARTS.has(removeType) ? paths.map((path) => named(path.slice(0, -1))) : [];
 }
 
 const READS = new Set([
@@ -110,7 +110,7 @@ const READS = new Set([
 
 /** True if the duration grows with the rows of a table. */
 export function isSlow(kind: string, body: Tree, context: LintContext): boolean {
-  if (callsForLong(body)) return true;
+  if (callsSlowFunction(body)) return true;
   if (READS.has(kind)) return readsRows(kind, body, context);
   const ofFilled = isOwn(body.relation, context.filled);
   switch (kind) {
@@ -153,14 +153,14 @@ function isCatalog({ schemaname, relname }: Tree): boolean {
 
 const MANY_ROWS = 10_000;
 
-/** `pg_sleep`, and `generate_series` with large or unknown bounds. */
-function callsForLong(body: Tree): boolean {
+/** True for `pg_sleep`, and for `generate_series` with large or unknown bounds. */
+function callsSlowFunction(body: Tree): boolean {
   let found = false;
   walk(body, (kind, call) => {
     if (kind !== 'FuncCall') return;
     const name = texts(call?.funcname).at(-1) ?? '';
     const isFew = call.args?.every(
-      ({ A_Const: bound }: Tree) => bound?.ival && (bound.ival.ival ?? 0) < MANY_ROWS, // 0 is left out
+      ({ A_Const: bound }: Tree) => bound?.ival && (bound.ival.ival ?? 0) < MANY_ROWS, // the parser omits 0
     );
     if (name.startsWith('pg_sleep') || (name === 'generate_series' && !isFew)) found = true;
   });
@@ -168,7 +168,7 @@ function callsForLong(body: Tree): boolean {
 }
 
 /** The table that the statement fills from a query. */
-export function fills(kind: string, body: Tree): Tree | undefined {
+export function tableFilledBy(kind: string, body: Tree): Tree | undefined {
   if (kind === 'CreateTableAsStmt') return body.into?.skipData ? undefined : body.into?.rel;
   if (kind === 'SelectStmt') return body.intoClause?.rel;
   if (kind === 'InsertStmt') return body.selectStmt?.SelectStmt?.valuesLists ? undefined : body.relation;

@@ -9,7 +9,7 @@ export const LAST_WORDS_BYTES = 4_096;
  * truncated. A write error is reported on stderr, so that it does not hide the reason. Returns
  * false when the write failed.
  */
-export function leaveLastWords(text: string, env: NodeJS.ProcessEnv = process.env): boolean {
+export function writeTerminationMessage(text: string, env: NodeJS.ProcessEnv = process.env): boolean {
   const file = env[ENV.terminationLog];
   if (!file) return true;
   const bytes = Buffer.from(text).subarray(0, LAST_WORDS_BYTES);

@@ -7,7 +7,7 @@ import { redactInput } from '../auth/redact-input.js';
 import type { Role, Scope } from '../auth/roles.js';
 import { loadSettings } from '../config/load.js';
 import { Database } from '../database/database.js';
-import { isDatabaseAway } from '../database/pool/connection-errors.js';
+import { isDatabaseUnavailable } from '../database/pool/connection-errors.js';
 import type { DataSource } from '../database/pool/data-source.js';
 import type { AuditRecorder } from '../graphql/audit.js';
 import { CreateApiKeyInput } from '../modules/api-keys/api-key.inputs.js';
@@ -86,7 +86,7 @@ async function withDatabase(
     await work(dataSource, new AuditLog(dataSource, log).record);
     return EXIT.ok;
   } catch (error) {
-    const code = isDatabaseAway(error) ? EXIT.tempFail : EXIT.failure;
+    const code = isDatabaseUnavailable(error) ? EXIT.tempFail : EXIT.failure;
     return fail((error as Error).message || 'the database is unavailable', code);
   } finally {
     await database.close();

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import { EXIT } from '../../contract/image.js';
 import { loadSettings } from '../config/load.js';
-import { isWorthAnotherTry } from '../migrations/engine/is-retryable.js';
+import { isRetryable } from '../migrations/engine/is-retryable.js';
 import { knownMigrations } from '../migrations/engine/known-migrations.js';
 import { RefusedError } from '../migrations/engine/refused-error.js';
 import { lastLine } from '../migrations/engine/report.js';
@@ -28,7 +28,7 @@ export async function migrateVerify({ json }: { json?: boolean }): Promise<numbe
     const text = redact(lastLine((error as Error).message || (error as Error).name), settings.database.url);
     process.stdout.write(json ? `${JSON.stringify({ outcome: 'failed', error: text })}\n` : `${text}\n`);
     if (error instanceof RefusedError) return EXIT.config;
-    return isWorthAnotherTry(error) ? EXIT.tempFail : EXIT.failure;
+    return isRetryable(error) ? EXIT.tempFail : EXIT.failure;
   }
 }
 

@@ -3,10 +3,10 @@ import { EXIT, type MigrationPhase, type MigrationReport, type ProgressLine } fr
 import { ConfigError } from '../config/config-error.js';
 import { loadSettings } from '../config/load.js';
 import type { Settings } from '../config/schema.js';
-import { InterruptedError, isWorthAnotherTry } from '../migrations/engine/is-retryable.js';
+import { InterruptedError, isRetryable } from '../migrations/engine/is-retryable.js';
 import { type KnownMigration, knownMigrations } from '../migrations/engine/known-migrations.js';
 import { describeHolder } from '../migrations/engine/lock-holder.js';
-import { fitReport, postMortem } from '../migrations/engine/report.js';
+import { crashReport, fitReport } from '../migrations/engine/report.js';
 import {
   DEFAULT_PHASES,
   migrateUp,
@@ -14,7 +14,7 @@ import {
   migrationStatus,
   type RunResult,
 } from '../migrations/engine/runner.js';
-import { leaveLastWords } from '../observability/crash-report.js';
+import { writeTerminationMessage } from '../observability/crash-report.js';
 import { createLogger } from '../observability/logging/logger.js';
 
 export interface MigrateOptions {
@@ -35,10 +35,10 @@ export async function migrate(action: MigrateAction, options: MigrateOptions): P
   const result =
     settings instanceof Error ? rejected(known, settings) : await run(action, settings, known, options);
 
-  if (result.cause !== undefined) result.report.retry = isWorthAnotherTry(result.cause);
+  if (result.cause !== undefined) result.report.retry = isRetryable(result.cause);
   const text = fitReport(result.report);
   // The operator reads the reports of `up` and `plan` from the termination log.
-  const isLeft = action === 'status' || leaveLastWords(text);
+  const isLeft = action === 'status' || writeTerminationMessage(text);
   process.stdout.write(options.json ? `${text}\n` : humanReport(result.report, known));
   const code = exitCode(result, options.detailedExitcode);
   // Without its report, a successful run is repeated: the next run finds everything applied and reports it.
@@ -54,7 +54,7 @@ function run(
   const log = createLogger(settings.logging.level, 'stderr'); // stdout is for the report
   if (action === 'up') {
     const onProgress = (report: MigrationReport) => {
-      leaveLastWords(fitReport(postMortem(report)));
+      writeTerminationMessage(fitReport(crashReport(report)));
       if (json) writeProgress(report);
     };
     return migrateUp(settings, known, log, interruption(), phases, onProgress);
@@ -88,7 +88,7 @@ function exitCode({ report, cause }: RunResult, detailed = false): number {
   if (detailed && report.outcome === 'nothing') return EXIT.nothing;
   if (report.outcome === 'refused') return EXIT.config;
   if (report.outcome !== 'failed') return EXIT.ok;
-  return isWorthAnotherTry(cause) ? EXIT.tempFail : EXIT.failure;
+  return isRetryable(cause) ? EXIT.tempFail : EXIT.failure;
 }
 
 function humanReport(report: MigrationReport, known: KnownMigration[]): string {

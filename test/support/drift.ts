@@ -67,7 +67,7 @@ export async function ownedOf(
 }
 
 /** Edits the object as `manager`, awaits the repair, and returns its duration in milliseconds. */
-export async function meddle(
+export async function editAndAwaitRepair(
   { client }: AuditedCluster,
   type: ResourceType,
   before: KubeObject,
@@ -87,7 +87,7 @@ export async function meddle(
 }
 
 /** Deletes the object, awaits its recreation, and returns the duration in milliseconds. */
-export async function bereave(
+export async function deleteAndAwaitRestore(
   { client }: AuditedCluster,
   type: ResourceType,
   before: KubeObject,

@@ -31,7 +31,7 @@ describe('kubectl pcf migrate lint', function () {
     const { code, stdout } = await lint(['-f', fine, drop]);
     assert.equal(code, 1);
     assert.match(stdout, /drop\.sql: .*drop-column: ALTER TABLE services DROP COLUMN owner/);
-    assert.match(stdout, /because the version that still serves reads the column/);
+    assert.match(stdout, /because the old version, which still serves traffic, reads the column/);
     assert.match(stdout, /^2 files, 1 findings$/m);
     assert.doesNotMatch(stdout, /add\.sql/);
     assert.equal((await lint(['-f', drop, '--phase', 'contract'])).code, 0);

@@ -39,12 +39,12 @@ interface Coded {
 }
 
 /** Whether an error means that the database is unavailable, as opposed to an error of the statement. */
-export function isDatabaseAway(error: unknown): boolean {
+export function isDatabaseUnavailable(error: unknown): boolean {
   if (typeof error !== 'object' || error === null) return false;
   const { code, message, driverError, errors } = error as Coded;
   if (error instanceof BrokenCircuitError) return true;
-  if (driverError && driverError !== error && isDatabaseAway(driverError)) return true;
-  if (Array.isArray(errors) && errors.some(isDatabaseAway)) return true; // an AggregateError of all addresses
+  if (driverError && driverError !== error && isDatabaseUnavailable(driverError)) return true;
+  if (Array.isArray(errors) && errors.some(isDatabaseUnavailable)) return true; // an AggregateError of all addresses
   if (typeof code === 'string') {
     return SYSTEM_CODES.has(code) || TRANSIENT_STATES.has(code) || code.startsWith('08');
   }
@@ -63,7 +63,7 @@ export function databaseFailure(error: unknown): { message: string; code: string
   if (isPoolExhausted(error)) {
     return { message: 'the database connection pool is exhausted; try again', code: CODES.unavailable };
   }
-  if (isDatabaseAway(error)) {
+  if (isDatabaseUnavailable(error)) {
     return { message: 'the database is unavailable; try again', code: CODES.unavailable };
   }
   // Statements of a session that was cancelled fail with this code, too, but no client receives their errors.
@@ -105,5 +105,5 @@ export function shortReason(error: unknown): string {
   const { code, errors } = (error ?? {}) as Coded;
   if (typeof code === 'string') return code;
   if (Array.isArray(errors) && errors.length > 0) return shortReason(errors[0]);
-  return isDatabaseAway(error) ? 'connection lost' : 'unexpected error';
+  return isDatabaseUnavailable(error) ? 'connection lost' : 'unexpected error';
 }

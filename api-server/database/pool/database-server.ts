@@ -17,7 +17,7 @@ import type { Settings } from '../../config/schema.js';
 import type { Secret } from '../../config/secret.js';
 import type { Logger } from '../../observability/logging/logger.js';
 import type { Access } from '../access.js';
-import { isAuthenticationFailure, isDatabaseAway } from './connection-errors.js';
+import { isAuthenticationFailure, isDatabaseUnavailable } from './connection-errors.js';
 import { observedClient } from './observed-client.js';
 import type { StatementEvent } from './statement-observer.js';
 import { TableLimits } from './table-limits.js';
@@ -258,7 +258,7 @@ async function drain(pool: pg.Pool): Promise<void> {
 function newBreaker(): CircuitBreakerPolicy {
   return circuitBreaker(
     // An exhausted pool means overload, not a failure of the server, so it does not open the circuit.
-    handleWhen((error) => isDatabaseAway(error) || isAuthenticationFailure(error)),
+    handleWhen((error) => isDatabaseUnavailable(error) || isAuthenticationFailure(error)),
     { halfOpenAfter: BREAKER.halfOpenAfterMs, breaker: new ConsecutiveBreaker(BREAKER.failures) },
   );
 }

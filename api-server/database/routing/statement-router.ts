@@ -3,7 +3,12 @@ import { ExponentialBackoff, handleWhen, type RetryPolicy, retry } from 'cockati
 import type { PoolClient, QueryResult } from 'pg';
 import type { Logger } from '../../observability/logging/logger.js';
 import type { Access } from '../access.js';
-import { isDatabaseAway, isPoolExhausted, isReplicaConflict, sqlState } from '../pool/connection-errors.js';
+import {
+  isDatabaseUnavailable,
+  isPoolExhausted,
+  isReplicaConflict,
+  sqlState,
+} from '../pool/connection-errors.js';
 import type { DatabaseServer, PoolConnection } from '../pool/database-server.js';
 import { type DatabaseSession, databaseSession } from '../pool/session.js';
 import type { ReplicaMonitor } from '../replica/replica-monitor.js';
@@ -34,8 +39,8 @@ const RETRY = { maxAttempts: 2, backoff: new ExponentialBackoff({ initialDelay: 
 export type StatementRunner = Pick<StatementRouter, 'run' | 'begin' | 'within'>;
 
 export class StatementRouter {
-  readonly #retryRead = retry(handleWhen(isDatabaseAway), RETRY);
-  readonly #retryConnect = retry(handleWhen(isDatabaseAway), RETRY);
+  readonly #retryRead = retry(handleWhen(isDatabaseUnavailable), RETRY);
+  readonly #retryConnect = retry(handleWhen(isDatabaseUnavailable), RETRY);
 
   constructor(private readonly parts: RouterParts) {
     this.#retryRead.onRetry((reason) => parts.onRetry('read', 'error' in reason ? reason.error : undefined));
@@ -93,7 +98,7 @@ export class StatementRouter {
     try {
       return await this.#once(server, statement);
     } catch (error) {
-      const mayHelp = isDatabaseAway(error) || isPoolExhausted(error) || isReplicaConflict(error);
+      const mayHelp = isDatabaseUnavailable(error) || isPoolExhausted(error) || isReplicaConflict(error);
       if (!mayHelp) throw error;
       replica?.monitor.checkSoon();
       this.parts.onRetry('read', error);
@@ -136,7 +141,7 @@ export class StatementRouter {
     } catch (error) {
       // An error without a SQLSTATE does not come from the server, so the state of the connection is
       // unknown.
-      const isWell = sqlState(error)?.length === 5 && !isDatabaseAway(error);
+      const isWell = sqlState(error)?.length === 5 && !isDatabaseUnavailable(error);
       connection.release(isWell ? undefined : (error as Error));
       throw error;
     }

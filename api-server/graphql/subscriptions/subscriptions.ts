@@ -9,7 +9,7 @@ import { WebSocketServer } from 'ws';
 import { asciiLowerCase } from '../../../contract/ascii.js';
 import { PATHS } from '../../../contract/image.js';
 import type { Identity } from '../../auth/identity.js';
-import { AuthenticationAway, NotAuthenticated } from '../../auth/refusal.js';
+import { AuthenticationUnavailable, NotAuthenticated } from '../../auth/refusal.js';
 import { CODES } from '../../errors.js';
 import type { Closeable } from '../../lifecycle/shutdown.js';
 import type { Logger } from '../../observability/logging/logger.js';
@@ -248,7 +248,8 @@ function addressOf({ socket }: IncomingMessage): string {
 
 /** The error of an event whose subscriber cannot be verified now. The next event can succeed. */
 function unverified(error: unknown): GraphQLError {
-  if (!(error instanceof AuthenticationAway)) return new GraphQLError('', { originalError: error as Error });
+  if (!(error instanceof AuthenticationUnavailable))
+    return new GraphQLError('', { originalError: error as Error });
   return new GraphQLError(`${error.message}; try again`, { extensions: { code: CODES.unavailable } });
 }
 

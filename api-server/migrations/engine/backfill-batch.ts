@@ -1,12 +1,14 @@
-/** One batch of a backfill: the rows of a range of keys. Its work is limited also where no row matches. */
+/**
+ * One batch of a backfill updates the rows of a key range. The range limits its work, even if no row matches.
+ */
 import type { QueryRunner } from 'typeorm';
 import { RefusedError } from './refused-error.js';
 
 /** Declaration of a migration of phase backfill: `readonly backfill: BackfillSpec`. */
 export interface BackfillSpec {
-  /** As in SQL: a name with capitals or a reserved word has double quotes. */
+  /** SQL identifier: a name with capitals, or a reserved word, is double-quoted. */
   table: string;
-  /** A column with a unique index of its own, usually the primary key. The name without quotes. */
+  /** Column with a single-column unique index, usually the primary key. Not quoted. */
   key: string;
   /** Assignments of the UPDATE, for instance `first_name = split_part(name, ' ', 1)`. */
   set: string;
@@ -15,22 +17,23 @@ export interface BackfillSpec {
 }
 
 export interface BatchPlan extends Pick<BackfillSpec, 'table' | 'set' | 'where'> {
-  /** Quoted. */
+  /** Quoted identifier. */
   key: string;
-  /** Of the key. */
+  /** Data type of the key. */
   type: string;
   isNullable: boolean;
 }
 
 export interface BatchResult {
-  /** Key of the last row in the range: the next batch starts after it. */
+  /** Key of the last row in the range. The next batch starts after it. */
   cursor: string | null;
-  /** Rows that were changed. */
+  /** Number of updated rows. */
   rows: number;
   /** The pass has reached the end of the table. */
   isEnd: boolean;
 }
 
+/** Throws a `RefusedError` if the key column does not exist or is not unique. */
 export async function planBatches(
   runner: QueryRunner,
   { table, key, set, where }: BackfillSpec,
@@ -45,12 +48,12 @@ export async function planBatches(
   if (!column) throw new RefusedError(`backfill: ${table} has no column ${key}`);
   const { isUnique, ...plan } = column;
   if (!isUnique) {
-    throw new RefusedError(`backfill: ${key} of ${table} has no unique index of its own; use another key`);
+    throw new RefusedError(`backfill: ${key} of ${table} has no single-column unique index; use another key`);
   }
   return { table, set, where, ...plan };
 }
 
-/** Within a transaction of the caller. */
+/** Runs in the transaction of the caller. */
 export async function changeBatch(
   runner: QueryRunner,
   plan: BatchPlan,
@@ -74,7 +77,7 @@ interface Condition {
   value: unknown;
 }
 
-/** Null if fewer rows with a key are left. */
+/** Key of the last row of a full batch, or null if fewer than `size` rows with a key remain. */
 async function lastKey(
   runner: QueryRunner,
   { table, key }: BatchPlan,
@@ -88,7 +91,7 @@ async function lastKey(
   return row?.key ?? null;
 }
 
-/** The newline ends a comment in `where`. No name of ours is in the scope of `set` and `where`. */
+/** The newline terminates a comment in `where`. `set` and `where` can't reference names of this query. */
 async function changeRows(
   runner: QueryRunner,
   { table, set, where }: BatchPlan,
@@ -105,13 +108,15 @@ async function changeRows(
   );
   if (matching > 0) {
     throw new RefusedError(
-      'backfill: after `set` a row still matches `where`, so it would never end; `set` must make a row not match any more',
+      'backfill: after `set` a row still matches `where`, so the backfill would never finish; after `set`, a row must not match `where`',
     );
   }
   return rows;
 }
 
-/** The last rows of a pass: those after the cursor, and those without a key, of which there may be many. */
+/**
+ * Updates the last rows of a pass: rows after the cursor, and the rows whose key is NULL, which may be many.
+ */
 async function changeRest(
   runner: QueryRunner,
   plan: BatchPlan,

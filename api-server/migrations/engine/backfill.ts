@@ -1,4 +1,4 @@
-/** Changes many rows in small transactions, from a cursor that the database keeps. */
+/** Updates many rows in small transactions. The cursor is stored in the database. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { QueryRunner } from 'typeorm';
 import type { BackfillProgress } from '../../../contract/image.js';
@@ -18,14 +18,14 @@ import { isBehind, type ReplicaLag, readReplicaLag, UNREADABLE } from './replica
 export const BACKFILLS_TABLE = 'schema_backfills';
 
 const TARGET_MS = 200;
-/** Rows that a batch reads. It changes those of them that match. */
-const BATCH = { first: 500, least: 1, most: 20_000 };
-/** If the serving version writes rows that match faster than they are done, the backfill would never end. */
+/** Batch size: the number of rows that a batch reads. It updates the rows that match. */
+const BATCH_SIZE = { initial: 500, min: 1, max: 20_000 };
+/** Limits the passes if the running version keeps writing rows that match. */
 const MAX_PASSES = 20;
 const QUERY_CANCELED = '57014';
 const REPORT_EVERY_MS = 2_000;
-/** For replicas, between two batches: one that is late on purpose, or stuck, must not hold a delivery for ever. */
-const LONGEST_WAIT_MS = 60_000;
+/** Maximum wait for replicas per batch, because a replica can be delayed on purpose, or stuck. */
+const MAX_REPLICA_WAIT_MS = 60_000;
 
 export async function createBackfills(runner: QueryRunner): Promise<void> {
   await runner.query(
@@ -34,13 +34,13 @@ export async function createBackfills(runner: QueryRunner): Promise<void> {
   const [{ there }] = await runner.query(
     `SELECT count(*) = 3 AS there FROM pg_attribute WHERE attrelid = '${BACKFILLS_TABLE}'::regclass AND attname IN ('total', 'rows_per_second', 'throttled')`,
   );
-  if (there) return; // ALTER TABLE would wait for whoever reads it
+  if (there) return; // ALTER TABLE waits for all readers of the table
   await runner.query(
     `ALTER TABLE ${BACKFILLS_TABLE} ADD COLUMN IF NOT EXISTS total bigint, ADD COLUMN IF NOT EXISTS rows_per_second integer, ADD COLUMN IF NOT EXISTS throttled text`,
   );
 }
 
-/** How far the newest of these backfills came, as its own batches recorded it. */
+/** Progress of the most recent of these backfills, as recorded by its batches. */
 export async function backfillProgress(
   runner: QueryRunner,
   names: string[],
@@ -69,28 +69,28 @@ function withEstimate(progress: Omit<BackfillProgress, 'secondsLeft'>): Backfill
 }
 
 export interface BackfillListener {
-  /** How far it is; `isDue` when somebody should hear of it now. */
+  /** Reports the progress. `isDue` limits the rate of published reports. */
   report(progress: BackfillProgress, isDue: boolean): void;
-  /** A batch that changed rows is in the database. */
-  committed(): void;
+  /** Called after the commit of a batch that updated rows. */
+  onCommit(): void;
 }
 
 /**
- * Passes over the table until a whole pass finds no row to do: rows that the old
- * version wrote behind the cursor are found by the next pass.
+ * Scans the table until a full pass finds no row that matches: rows that the old
+ * version wrote before the cursor are found by the next pass.
  */
 export async function runBackfill(
   runner: QueryRunner,
   { name }: KnownMigration,
   spec: BackfillSpec,
   log: Logger,
-  { report, committed }: BackfillListener,
+  { report, onCommit }: BackfillListener,
 ): Promise<void> {
   const plan = await planBatches(runner, spec);
-  const total = await estimate(runner, spec.table);
+  const total = await estimateRows(runner, spec.table);
   await runner.query(`INSERT INTO ${BACKFILLS_TABLE} (name) VALUES ($1) ON CONFLICT DO NOTHING`, [name]);
   let warning: string | undefined;
-  const lagNow = async () => {
+  const readLag = async () => {
     const lag = await readReplicaLag(runner);
     if (lag.isUnreadable && !warning) {
       warning = UNREADABLE;
@@ -98,27 +98,30 @@ export async function runBackfill(
     }
     return lag;
   };
-  await lagNow();
+  await readLag();
   const startedAt = performance.now();
-  let size = BATCH.first;
+  let size = BATCH_SIZE.initial;
   let changedNow = 0;
   let changedInPass = 0;
-  let isWholePass: boolean | undefined; // an earlier run may have begun the first one
+  let isFullPass: boolean | undefined; // an earlier run may have started the first pass
   let passes = 0;
   let reportedAt = startedAt;
   for (;;) {
-    const state = await stateOf(runner, name);
-    isWholePass ??= state.cursor === null;
+    const state = await readState(runner, name);
+    isFullPass ??= state.cursor === null;
     const rate = changedNow / Math.max(0.001, (performance.now() - startedAt) / 1_000);
     const batchStartedAt = performance.now();
     const batch = await runBatch(runner, plan, { name, cursor: state.cursor, size, total, rate }).catch(
       (error: unknown) => {
-        if (sqlState(error) !== QUERY_CANCELED || size === BATCH.least) throw error;
+        if (sqlState(error) !== QUERY_CANCELED || size === BATCH_SIZE.min) throw error;
       },
     );
     if (!batch) {
-      size = Math.max(BATCH.least, Math.round(size / 4));
-      log.warn({ backfill: name, batch: size }, 'a batch ran into statement_timeout, it is retried smaller');
+      size = Math.max(BATCH_SIZE.min, Math.round(size / 4));
+      log.warn(
+        { backfill: name, batch: size },
+        'a batch exceeded statement_timeout and is retried with a smaller size',
+      );
       continue;
     }
     const took = performance.now() - batchStartedAt;
@@ -131,40 +134,38 @@ export async function runBackfill(
       ...withEstimate({ name, rows, total: Math.max(total, rows), rowsPerSecond }),
       ...(warning && { warning }),
     };
-    if (batch.rows > 0) committed();
+    if (batch.rows > 0) onCommit();
     const isDue = performance.now() - reportedAt > REPORT_EVERY_MS || batch.isEnd;
     report(progress, isDue);
     if (isDue) {
       reportedAt = performance.now();
-      log.info({ ...progress, batch: size }, 'backfill');
+      log.info({ ...progress, batch: size }, 'backfill progress');
     }
     if (batch.isEnd) {
-      if (changedInPass === 0 && isWholePass) return;
-      isWholePass = true;
+      if (changedInPass === 0 && isFullPass) return;
+      isFullPass = true;
       changedInPass = 0;
       passes += 1;
       if (passes < MAX_PASSES) continue;
       throw new RefusedError(
-        `${name}: after ${passes} passes rows still match \`where\`: the serving version writes them; an expand migration must add a trigger that does what \`set\` does`,
+        `${name}: after ${passes} passes rows still match \`where\`, because the running version writes them; an expand migration must add a trigger that does what \`set\` does`,
       );
     }
     size = nextSize(size, took);
-    await sleep(Math.min(took, TARGET_MS)); // the database has half of the time for itself
-    await untilReplicasFollow(runner, name, lagNow, log, (throttled) =>
+    await sleep(Math.min(took, TARGET_MS)); // limits the load of the backfill to 50 %
+    await awaitReplicas(runner, name, readLag, log, (throttled) =>
       report({ ...progress, ...(throttled && { throttled }) }, true),
     );
   }
 }
 
-async function stateOf(runner: QueryRunner, name: string) {
+async function readState(runner: QueryRunner, name: string) {
   const [state] = await runner.query(
     `SELECT cursor, rows::float8 AS rows, cancelled FROM ${BACKFILLS_TABLE} WHERE name = $1`,
     [name],
   );
   if (state?.cancelled) {
-    throw new RefusedError(
-      `${name} was cancelled after ${state.rows} rows; \`migrate resume\` lets it continue`,
-    );
+    throw new RefusedError(`${name} was cancelled after ${state.rows} rows; \`migrate resume\` continues it`);
   }
   return state as { cursor: string | null; rows: number };
 }
@@ -173,12 +174,12 @@ interface Batch {
   name: string;
   cursor: string | null;
   size: number;
-  /** For whoever asks `status`. */
+  /** For `migrate status`: estimated rows of the table, and rows per second. */
   total: number;
   rate: number;
 }
 
-/** The rows and the cursor change together, so a killed run neither skips a row nor counts one twice. */
+/** Updates rows and cursor in one transaction, so a killed run neither skips a row nor counts one twice. */
 async function runBatch(
   runner: QueryRunner,
   plan: BatchPlan,
@@ -199,45 +200,45 @@ async function runBatch(
   }
 }
 
-/** The planner's own: by the file's size, also when nobody has counted yet. */
-async function estimate(runner: QueryRunner, table: string): Promise<number> {
+/** The planner's estimate of the rows of a table, which does not require ANALYZE. */
+async function estimateRows(runner: QueryRunner, table: string): Promise<number> {
   const [row] = await runner.query(`EXPLAIN (FORMAT JSON) SELECT FROM ${table}`);
   return row?.['QUERY PLAN']?.[0]?.Plan?.['Plan Rows'] ?? 0;
 }
 
 export function nextSize(size: number, tookMs: number): number {
-  const wanted = tookMs > TARGET_MS ? size / 2 : tookMs < TARGET_MS / 2 ? size * 1.5 : size;
-  return Math.round(Math.min(BATCH.most, Math.max(BATCH.least, wanted)));
+  const desired = tookMs > TARGET_MS ? size / 2 : tookMs < TARGET_MS / 2 ? size * 1.5 : size;
+  return Math.round(Math.min(BATCH_SIZE.max, Math.max(BATCH_SIZE.min, desired)));
 }
 
-/** Says so when the wait begins and ends, and is cancelled there as anywhere else. */
-async function untilReplicasFollow(
+/** Waits until the replication lag is acceptable. Reports start and end of the wait. Can be cancelled. */
+async function awaitReplicas(
   runner: QueryRunner,
   name: string,
-  lagNow: () => Promise<ReplicaLag>,
+  readLag: () => Promise<ReplicaLag>,
   log: Logger,
-  tell: (throttled: string | undefined) => void,
+  reportThrottled: (throttled: string | undefined) => void,
 ): Promise<void> {
-  let lag = await lagNow();
+  let lag = await readLag();
   if (!isBehind(lag)) return;
-  const until = performance.now() + LONGEST_WAIT_MS;
+  const until = performance.now() + MAX_REPLICA_WAIT_MS;
   while (isBehind(lag) && performance.now() < until) {
     const reason = `${lag.replica} is ${Math.round(lag.ms / 1_000)} s behind`;
-    log.info({ backfill: name, reason }, 'a replica is behind, the backfill waits for it');
-    await noteThrottled(runner, name, reason);
-    tell(reason);
+    log.info({ backfill: name, reason }, 'backfill is throttled by replication lag');
+    await recordThrottled(runner, name, reason);
+    reportThrottled(reason);
     await sleep(REPORT_EVERY_MS);
-    await stateOf(runner, name);
-    lag = await lagNow();
+    await readState(runner, name); // throws if the backfill was cancelled
+    lag = await readLag();
   }
-  tell(undefined); // the next batch clears the note
+  reportThrottled(undefined); // the next batch clears the recorded reason
 }
 
 /**
- * For whoever asks `status`; and something to replicate: a replica that has caught up says so with
- * what it is sent, and until then its last lag stands.
+ * Records the reason for `migrate status`. The write also makes the replica report its current lag, which it
+ * updates only when it replays something.
  */
-async function noteThrottled(runner: QueryRunner, name: string, reason: string): Promise<void> {
+async function recordThrottled(runner: QueryRunner, name: string, reason: string): Promise<void> {
   await runner.query(`UPDATE ${BACKFILLS_TABLE} SET throttled = $2, updated_at = now() WHERE name = $1`, [
     name,
     reason,

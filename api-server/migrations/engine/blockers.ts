@@ -1,6 +1,6 @@
 /**
- * Transactions that already have a lock which a migration conflicts with. A statement that queues
- * behind them stalls all traffic behind itself, so the migration waits for them without a statement.
+ * Blockers: transactions that hold a lock which conflicts with a lock of the migration. A statement that
+ * waits for them blocks all later statements on the table, so the migration polls `pg_locks` instead.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { QueryRunner } from 'typeorm';
@@ -14,13 +14,13 @@ import { CONFLICTS, type LockedTable, lockedTables } from './locked-tables.js';
 /** SQLSTATE lock_not_available, as PostgreSQL reports it after `lock_timeout`. */
 export const LOCK_NOT_AVAILABLE = '55P03';
 
-/** The blockers did not finish. */
+/** The blockers did not finish in time. */
 export class LockNotAvailableError extends Error {
   override readonly name = 'LockNotAvailableError';
   readonly code = LOCK_NOT_AVAILABLE;
 
   constructor(table: string) {
-    super(`could not obtain lock on ${table}`); // as PostgreSQL words it for NOWAIT
+    super(`could not obtain lock on ${table}`); // PostgreSQL's error message for NOWAIT
   }
 }
 
@@ -31,32 +31,34 @@ const REPORT_AFTER_MS = 250;
 const AUTOVACUUM_TIMEOUT_MS = 3_000;
 
 interface Blocker extends HolderRow {
-  /** Identifies the transaction, also to a role that cannot read other sessions' activity. */
+  /**
+   * Virtual transaction ID, which is visible also to a role that can't read the activity of other sessions.
+   */
   transaction: string;
   relation: string;
   isAutovacuum: boolean;
 }
 
 export interface BlockerOptions {
-  /** How long to wait for them. */
+  /** Maximum wait in milliseconds. */
   waitMs: number;
-  /** Age in milliseconds of transactions that are cancelled. 0: none. */
+  /** Minimum age in milliseconds of transactions that are cancelled. 0: none are. */
   cancelAfterMs: number;
   onWait(holder: LockHolder): void;
 }
 
-/** The tables that a migration locks, as far as its SQL is known before it runs. */
+/** Tables that a migration locks, as far as its SQL is known before it runs. */
 export async function tablesToLock({ dry }: KnownMigration): Promise<LockedTable[]> {
   const tables: LockedTable[] = [];
   for (const sql of dry.statements) {
-    const statements = await statementsOf(sql).catch(() => []); // the gate reports it
+    const statements = await statementsOf(sql).catch(() => []); // reported by the lint
     tables.push(...statements.flatMap(lockedTables));
   }
   return tables;
 }
 
 /**
- * Waits for the transactions that have conflicting locks now, not for those that start meanwhile: these
+ * Waits for the transactions that hold conflicting locks now, not for transactions that start later: these
  * are usually short, and `lock_timeout` limits the wait for them. Throws `LockNotAvailableError`.
  */
 export async function awaitBlockers(
@@ -97,7 +99,7 @@ async function readBlockers(runner: QueryRunner, tables: LockedTable[]): Promise
 
 /**
  * PostgreSQL cancels an autovacuum for a statement that waits for `deadlock_timeout`, which is longer
- * than our `lock_timeout`. This lock conflicts with the autovacuum and not with reads and writes.
+ * than the `lock_timeout` of the migration. This lock conflicts with the autovacuum and not with reads and writes.
  */
 async function cancelAutovacuum(runner: QueryRunner, blockers: Blocker[]): Promise<void> {
   const relations = blockers.filter(({ isAutovacuum }) => isAutovacuum).map(({ relation }) => relation);
@@ -107,7 +109,7 @@ async function cancelAutovacuum(runner: QueryRunner, blockers: Blocker[]): Promi
     await runner.query(`SET LOCAL lock_timeout = ${AUTOVACUUM_TIMEOUT_MS}`);
     await runner.query(`LOCK TABLE ${relations.join(', ')} IN SHARE UPDATE EXCLUSIVE MODE`);
   } catch {
-    // One that prevents transaction ID wraparound is not cancelled; it is waited for as any other.
+    // PostgreSQL does not cancel an autovacuum that prevents transaction ID wraparound.
   } finally {
     await runner.rollbackTransaction();
   }
@@ -129,6 +131,6 @@ async function cancelOld(
       log.warn({ holder: holderOf('table', row) }, 'cancelled a transaction that blocks a migration');
     }
   } catch (error) {
-    log.warn({ err: error }, 'a transaction that blocks a migration could not be cancelled');
+    log.warn({ err: error }, 'failed to cancel a transaction that blocks a migration');
   }
 }

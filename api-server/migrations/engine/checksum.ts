@@ -1,11 +1,10 @@
-/** What must not change of a migration that was applied. */
+/** Checksums of migrations: an applied migration must not change. */
 import { createHash } from 'node:crypto';
 import type { DryRun } from './dry-run.js';
 
 /**
- * Of the SQL, not of the class's text: another compiler writes another text, and the database
- * does the same. Where SQL is put together while the migration runs, the text has to do.
- * The prefix tells how it was made, so that another way can come one day.
+ * Covers the SQL and not the JavaScript, which differs between compilers. If the SQL depends on query
+ * results, it covers the JavaScript of the class as well. The prefix identifies the algorithm.
  */
 export function checksumOf(
   { statements, parameters, dynamic }: DryRun,
@@ -20,12 +19,14 @@ export function checksumOf(
 
 const PREFIX = 's1:';
 
-/** Checksums of an earlier kind say nothing about today's. */
+/** Checksums of an earlier algorithm can't be compared. */
 export function isComparable(checksum: string | null | undefined): boolean {
   return checksum?.startsWith(PREFIX) ?? false;
 }
 
-/** Texts and names, comments, and bodies of functions, which have all of these in them. */
+/**
+ * String literals, quoted identifiers, comments, and dollar-quoted strings, which can contain all of these.
+ */
 const TOKENS =
   /\b[eE]'(?:[^'\\]|\\.|'')*'|'(?:[^']|'')*'|"(?:[^"]|"")*"|\/\*[\s\S]*?\*\/|--[^\n]*|(\$\w*\$)([\s\S]*?)\1/g;
 
@@ -33,7 +34,7 @@ function withoutLayout(sql: string): string {
   return withoutLineComments(sql).replace(/\s+/g, ' ').trim();
 }
 
-/** `--` in a text is no comment. Checksums of SQL that has no such text are what they always were. */
+/** `--` in a string literal is not a comment. The checksum of SQL without such literals never changes. */
 function withoutLineComments(sql: string): string {
   return sql.replace(TOKENS, (token: string, tag?: string, body?: string) => {
     if (tag !== undefined) return `${tag}${withoutLineComments(body ?? '')}${tag}`;
@@ -42,7 +43,7 @@ function withoutLineComments(sql: string): string {
   });
 }
 
-/** Values that JSON has no word for, as the driver would send them. */
+/** Values that JSON does not support, as the driver would send them. */
 function asText(_key: string, value: unknown): unknown {
   return typeof value === 'bigint' ? String(value) : value;
 }

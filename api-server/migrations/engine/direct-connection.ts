@@ -1,11 +1,13 @@
-/** A session lock needs a session: refuses a proxy that gives each transaction another one. */
+/**
+ * Rejects a connection pooler in transaction mode: the advisory lock requires one session for the whole run.
+ */
 import type { DataSource, QueryRunner } from 'typeorm';
 import { RefusedError } from './refused-error.js';
 
-/** Others who use the same pool may make it look steady for once. */
+/** Other clients of the pooler can hide its mode from a single probe. */
 const PROBES = 4;
 
-/** Found by what it does, not by name: on direct connections two clients never share a server process. */
+/** Detects the pooler by its behavior: on direct connections two clients never share a server process. */
 export async function refuseTransactionPooling(dataSource: DataSource, runner: QueryRunner): Promise<void> {
   const own = await serverProcess(runner);
   const other = dataSource.createQueryRunner();
@@ -13,7 +15,7 @@ export async function refuseTransactionPooling(dataSource: DataSource, runner: Q
     for (let probe = 0; probe < PROBES; probe += 1) {
       if (await isShared(own, runner, other)) {
         throw new RefusedError(
-          'the database is reached through a pooler that switches connections between transactions, so a migration lock would protect nothing; give migrations the address of PostgreSQL itself, or of a pool in session mode',
+          'the database is reached through a pooler in transaction mode, so the advisory lock of the run has no effect; give migrations the address of PostgreSQL itself, or of a pool in session mode',
         );
       }
     }
@@ -22,17 +24,17 @@ export async function refuseTransactionPooling(dataSource: DataSource, runner: Q
   }
 }
 
-/** While the other client holds a server process, and after it gave it back, a pool has reason to give us a different one. */
+/** A pooler assigns another server process while, or after, the other client uses one in a transaction. */
 async function isShared(own: number, runner: QueryRunner, other: QueryRunner): Promise<boolean> {
   await other.startTransaction();
   try {
-    // Asked first: where it holds our only one, we would wait for it.
+    // First, because the pooler may have a single server process, which the transaction holds.
     if ((await serverProcess(other)) === own) return true;
     if ((await serverProcess(runner)) !== own) return true;
   } finally {
     await other.rollbackTransaction().catch(() => undefined);
   }
-  // Twice: of two that are taken in turn, the first may be ours again.
+  // Twice, because a pooler that alternates between two server processes may return the same one once.
   return (await serverProcess(runner)) !== own || (await serverProcess(runner)) !== own;
 }
 

@@ -1,7 +1,7 @@
 /**
- * Places a gate at the PostgreSQL driver. The code of a migration may send statements by any interface
- * (TypeORM's query runner, `connect()`, the client itself): all of them pass the gate. It cannot open
- * another connection, which would have neither the gate nor the lock nor the transaction.
+ * Intercepts the PostgreSQL driver. The code of a migration may send statements by any interface (TypeORM's
+ * query runner, `connect()`, the client itself): all of them pass the gate. It cannot open another
+ * connection, which would bypass the gate, the advisory lock and the transaction.
  */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import pg from 'pg';
@@ -15,17 +15,17 @@ export interface DriverGate {
   query(client: pg.Client, args: unknown[], send: DriverMethod): unknown;
   /** A statement that the client is about to write to its socket. Throws if the gate did not accept it. */
   write(sql: string): void;
-  /** An attempt to open, or to take from a pool, another connection. Throws. */
+  /** Called before another connection is opened or acquired from a pool. Throws. */
   connect(): never;
 }
 
-/** The gate of the migration whose code runs. It also covers what that code sends after its end. */
+/** The gate of the running migration. It also covers statements that its code sends after the end of `up`. */
 const migrationCode = new AsyncLocalStorage<DriverGate>();
-/** Gates by client and by the client's connection, whatever code uses them. */
+/** Gates by client and by the connection of the client. They apply to all code that uses these. */
 const gates = new WeakMap<object, DriverGate>();
 
-/** Runs the code of a migration behind a gate. Without a client it must not use a database. */
-export async function behindGate<T>(
+/** Runs the code of a migration with a gate. Without a client the code must not use a database. */
+export async function withDriverGate<T>(
   gate: DriverGate,
   client: pg.Client | undefined,
   work: () => Promise<T>,
@@ -61,7 +61,7 @@ for (const message of ['query', 'parse'] as const) {
   });
 }
 
-/** For code of a migration that is not run as one: when its module is loaded, and in a dry run. */
+/** For code of a migration outside of a run: while its module is loaded, and in a dry run. */
 export const NO_DATABASE: DriverGate = {
   query: rejectDatabase,
   write: rejectDatabase,

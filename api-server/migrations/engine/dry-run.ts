@@ -1,12 +1,12 @@
-/** Runs `up` on a runner that only writes down: what a migration would send, without a database. */
+/** Runs `up` with a query runner that only records: the statements of a migration, without a database. */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
-import { behindGate, NO_DATABASE } from './driver-gate.js';
+import { NO_DATABASE, withDriverGate } from './driver-gate.js';
 
 export interface DryRun {
   statements: string[];
-  /** Of each statement its own, as a rule none. */
+  /** Parameters per statement, usually none. */
   parameters: unknown[][];
-  /** It asks the database as it goes, so these may not be all. */
+  /** The migration reads query results, so `statements` may be incomplete. */
   dynamic: boolean;
 }
 
@@ -14,10 +14,10 @@ export async function dryRun(migration: MigrationInterface): Promise<DryRun> {
   const statements: string[] = [];
   const parameters: unknown[][] = [];
   let dynamic = false;
-  const answer = () =>
+  const recordedRows = () =>
     new Proxy<unknown[]>([], {
       get(rows, key, receiver) {
-        if (key !== 'then') dynamic = true; // whoever looks at an answer acts on it; `await` only looks for `then`
+        if (key !== 'then') dynamic = true; // `await` reads `then` only; other reads use the result
         return Reflect.get(rows, key, receiver);
       },
     });
@@ -25,13 +25,13 @@ export async function dryRun(migration: MigrationInterface): Promise<DryRun> {
     query: async (sql: string, values: unknown[] = []) => {
       statements.push(sql);
       parameters.push(values);
-      return answer();
+      return recordedRows();
     },
   };
   try {
-    await behindGate(NO_DATABASE, undefined, () => migration.up(runner as unknown as QueryRunner));
+    await withDriverGate(NO_DATABASE, undefined, () => migration.up(runner as unknown as QueryRunner));
   } catch {
-    dynamic = true; // it wanted more of the runner, or rows
+    dynamic = true; // it uses other methods of the query runner, or requires rows
   }
   return { statements, parameters, dynamic };
 }

@@ -1,6 +1,6 @@
 /**
- * The last gate: every statement that a migration sends, also one that it builds while it runs or
- * that TypeORM writes, is linted before the server receives it.
+ * Lints every statement of a migration before it is sent to the server, including SQL that the migration
+ * or TypeORM builds at run time.
  */
 import type { QueryResult } from 'pg';
 import type { QueryRunner } from 'typeorm';
@@ -15,17 +15,17 @@ import {
 } from '../../migration-lint/lint.js';
 import { dropLeftovers, isBuilt } from './index-leftovers.js';
 import type { KnownMigration } from './known-migrations.js';
-import { asReported } from './lint-migrations.js';
+import { toMigrationFindings } from './lint-migrations.js';
 import { lockedTables } from './locked-tables.js';
 import type { SessionTimeouts } from './migration-session.js';
 import { RefusedError } from './refused-error.js';
-import { type Query, type SentStatement, withJudge } from './statement-gate.js';
+import { type Query, type SentStatement, withStatementCheck } from './statement-gate.js';
 
-/** A transaction that already has the lock of a table still gets this much for the next one. */
-const LEAST_LOCK_TIMEOUT_MS = 10;
+/** Minimum `lock_timeout` for the later locks of a transaction. */
+const MIN_LOCK_TIMEOUT_MS = 10;
 
-/** Runs `work`, the `up` of a migration. */
-export async function throughGate(
+/** Runs `work`, the `up` of a migration, with lint of each statement. */
+export async function withLint(
   runner: QueryRunner,
   migration: KnownMigration,
   timeouts: SessionTimeouts,
@@ -34,29 +34,29 @@ export async function throughGate(
 ): Promise<void> {
   const { name, phase, transaction } = migration;
   const context = lintContext(phase, transaction, history);
-  const boundLockWait = lockWaitBound(timeouts.lock);
-  const judge = async ({ sql, send, query }: SentStatement) => {
+  const limitLockWait = lockWaitLimiter(timeouts.lock);
+  const check = async ({ sql, send, query }: SentStatement) => {
     const [finding, ...more] = await lintSql(sql, context);
     if (finding) {
       throw new RefusedError(
         `${name}: ${describeFinding(finding).replace(/\s*\n\s*/g, '; ')}`,
-        asReported(name, [finding, ...more]),
+        toMigrationFindings(name, [finding, ...more]),
       );
     }
     const statements = await statementsOf(sql);
     const [only, second] = statements;
-    if (only && !second && isPatient(only)) return runPatiently(query, only, timeouts, send);
-    if (transaction && statements.some((one) => lockedTables(one).length > 0)) await boundLockWait(query);
+    if (only && !second && isLongRunning(only)) return runWithoutTimeout(query, only, timeouts, send);
+    if (transaction && statements.some((one) => lockedTables(one).length > 0)) await limitLockWait(query);
     return send();
   };
-  await withJudge(runner, name, judge, work);
+  await withStatementCheck(runner, name, check, work);
 }
 
 /**
  * While a statement waits for its lock, the traffic waits for the locks that the transaction already
- * has. So the limit is one of the transaction, counted from its first lock.
+ * holds. So the limit applies to the transaction, and is counted from its first lock.
  */
-function lockWaitBound(timeoutMs: number): (query: Query) => Promise<void> {
+function lockWaitLimiter(timeoutMs: number): (query: Query) => Promise<void> {
   let lockedAt: number | undefined;
   return async (query) => {
     if (lockedAt === undefined || timeoutMs === 0) {
@@ -64,12 +64,12 @@ function lockWaitBound(timeoutMs: number): (query: Query) => Promise<void> {
       return;
     }
     const left = Math.round(timeoutMs - (performance.now() - lockedAt));
-    await query(`SET LOCAL lock_timeout = ${Math.max(LEAST_LOCK_TIMEOUT_MS, left)}`);
+    await query(`SET LOCAL lock_timeout = ${Math.max(MIN_LOCK_TIMEOUT_MS, left)}`);
   };
 }
 
-/** Statements that take long, and no lock that the traffic conflicts with. */
-function isPatient({ kind, body }: Statement): boolean {
+/** True for statements that may run for long, and whose locks do not conflict with reads and writes. */
+function isLongRunning({ kind, body }: Statement): boolean {
   if (kind === 'AlterTableStmt') {
     return body.cmds.every(
       ({ AlterTableCmd: { subtype } }: { AlterTableCmd: { subtype: string } }) =>
@@ -79,7 +79,8 @@ function isPatient({ kind, body }: Statement): boolean {
   return isConcurrent(kind, body);
 }
 
-async function runPatiently(
+/** Disables `statement_timeout`, and skips an index that an earlier run has built. */
+async function runWithoutTimeout(
   query: Query,
   statement: Statement,
   timeouts: SessionTimeouts,
@@ -87,9 +88,9 @@ async function runPatiently(
 ): Promise<QueryResult> {
   const { kind, body } = statement;
   await query('SET statement_timeout = 0');
-  if (isConcurrent(kind, body)) await query('SET lock_timeout = 0'); // it waits for transactions, in nobody's way
+  if (isConcurrent(kind, body)) await query('SET lock_timeout = 0'); // it waits for transactions, but blocks none
   try {
-    if (kind === 'IndexStmt' && (await isBuilt(query, statement))) return NOTHING;
+    if (kind === 'IndexStmt' && (await isBuilt(query, statement))) return NO_ROWS;
     if (kind === 'ReindexStmt') await dropLeftovers(query, body);
     return await run();
   } finally {
@@ -98,4 +99,4 @@ async function runPatiently(
   }
 }
 
-const NOTHING: QueryResult = { command: 'CREATE', rowCount: null, oid: 0, rows: [], fields: [] };
+const NO_ROWS: QueryResult = { command: 'CREATE', rowCount: null, oid: 0, rows: [], fields: [] };

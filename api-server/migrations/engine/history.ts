@@ -1,14 +1,14 @@
-/** The database's own list of what was applied. TypeORM's table, with what it lacks. */
+/** The migration history in the database: TypeORM's table with additional columns. */
 import type { QueryRunner } from 'typeorm';
 import { sqlState } from '../../database/pool/connection-errors.js';
 import { isComparable } from './checksum.js';
-import { misfit } from './fitness.js';
+import { incompatibilityOf } from './compatibility.js';
 import { type KnownMigration, timestampOf } from './known-migrations.js';
 import { RefusedError } from './refused-error.js';
 import { MIGRATIONS_TABLE } from './table.js';
 
 const UNDEFINED_TABLE = '42P01';
-/** What we keep beside TypeORM's own columns. */
+/** Columns in addition to those of TypeORM. */
 const COLUMNS = [
   ['checksum', 'text'],
   ['phase', 'text'],
@@ -18,7 +18,7 @@ const COLUMNS = [
 ] as const;
 
 export interface Applied {
-  /** In the order they were applied. */
+  /** Increases in the order in which migrations were applied. */
   id?: number;
   name: string;
   checksum?: string | null;
@@ -27,7 +27,7 @@ export interface Applied {
 }
 
 export async function createHistory(runner: QueryRunner): Promise<void> {
-  // The shape TypeORM gives it, so that a database of an older image continues as it is.
+  // The same definition as TypeORM's, so that databases of older images remain compatible.
   await runner.query(
     `CREATE TABLE IF NOT EXISTS ${MIGRATIONS_TABLE} (id serial PRIMARY KEY, "timestamp" bigint NOT NULL, name varchar NOT NULL)`,
   );
@@ -35,12 +35,12 @@ export async function createHistory(runner: QueryRunner): Promise<void> {
     `SELECT count(*) = ${COLUMNS.length} AS complete FROM pg_attribute WHERE attrelid = '${MIGRATIONS_TABLE}'::regclass AND NOT attisdropped AND attname = ANY($1)`,
     [COLUMNS.map(([name]) => name)],
   );
-  if (complete) return; // ALTER TABLE would wait for whoever reads it, even to do nothing
+  if (complete) return; // ALTER TABLE waits for all readers of the table, even if it changes nothing
   const added = COLUMNS.map(([name, type]) => `ADD COLUMN IF NOT EXISTS ${name} ${type}`);
   await runner.query(`ALTER TABLE ${MIGRATIONS_TABLE} ${added.join(', ')}`);
 }
 
-/** Oldest first; nothing when the database has no list yet. */
+/** Oldest first. Empty if the table does not exist. */
 export async function readHistory(runner: QueryRunner): Promise<Applied[]> {
   try {
     return await runner.query(`SELECT * FROM ${MIGRATIONS_TABLE} ORDER BY "timestamp"`);
@@ -58,7 +58,7 @@ export async function recordApplied(runner: QueryRunner, migration: KnownMigrati
   );
 }
 
-/** Refuses what no second try can fix: an applied migration that has changed, an image that is too old. */
+/** Throws a `RefusedError` if an applied migration has changed, or if it does not support this version. */
 export function checkHistory(applied: Applied[], known: KnownMigration[], version: string): void {
   const byName = new Map(known.map((one) => [one.name, one]));
   for (const { name, checksum } of applied) {
@@ -69,11 +69,14 @@ export function checkHistory(applied: Applied[], known: KnownMigration[], versio
       );
     }
   }
-  const reason = misfit(version, applied);
+  const reason = incompatibilityOf(version, applied);
   if (reason) throw new RefusedError(reason);
 }
 
-/** Migrations applied by an image that recorded no checksums, or of an earlier kind, get today's. */
+/**
+ * Records the checksums of migrations that an older image applied with none, or with those of an earlier
+ * algorithm.
+ */
 export async function adoptChecksums(
   runner: QueryRunner,
   applied: Applied[],

@@ -1,4 +1,4 @@
-/** What a run that was killed may leave of statements that are outside of a transaction. */
+/** Cleans up after a killed run: indexes of statements that do not run in a transaction. */
 import type { Tree } from '../../migration-lint/ast.js';
 import { type Statement, statementsOf } from '../../migration-lint/lint.js';
 import { RefusedError } from './refused-error.js';
@@ -12,8 +12,8 @@ interface Found {
 }
 
 /**
- * An earlier run may have built the index and been killed before it was recorded, or left it
- * invalid. What else has its name is not taken for it.
+ * True if a killed run has built this index, but not recorded the migration. Drops it if it is invalid.
+ * Throws a `RefusedError` if another index has the name.
  */
 export async function isBuilt(query: Query, statement: Statement): Promise<boolean> {
   const { idxname, relation } = statement.body;
@@ -30,14 +30,14 @@ export async function isBuilt(query: Query, statement: Statement): Promise<boole
     (found.isValid && withoutNames(found.definition) !== (await definitionOf(query, statement)));
   if (isOther) {
     throw new RefusedError(
-      `there is another index ${found.name}: ${found.definition}; take another name, or drop that one first`,
+      `there is another index ${found.name}: ${found.definition}; use another name, or drop that index first`,
     );
   }
   if (!found.isValid) await query(`DROP INDEX CONCURRENTLY ${found.name}`);
   return found.isValid;
 }
 
-/** REINDEX CONCURRENTLY builds beside the old index, under names of its own. */
+/** Drops the invalid indexes of a killed REINDEX CONCURRENTLY, which have the suffix `_ccnew` or `_ccold`. */
 export async function dropLeftovers(query: Query, body: Tree): Promise<void> {
   if (!body.relation) return;
   const rows: { name: string }[] = await query(
@@ -70,7 +70,7 @@ async function definitionOf(query: Query, { body, text }: Statement): Promise<st
   }
 }
 
-/** The statement with the copy as its table. The parser counts in bytes. */
+/** Replaces the table of the statement with the copy. Locations of the parser are byte offsets. */
 async function onCopy(text: string): Promise<string> {
   const [statement] = await statementsOf(text);
   const { location = 0 } = statement?.body.relation ?? {};
@@ -80,7 +80,7 @@ async function onCopy(text: string): Promise<string> {
   return `${bytes.subarray(0, location).toString('utf8')}${rest.replace(name, COPY)}`;
 }
 
-/** The definition without the names of index and table. */
+/** Removes the names of the index and the table from the definition. */
 function withoutNames(definition: string): string {
   const isUnique = definition.startsWith('CREATE UNIQUE ');
   return `${isUnique ? 'UNIQUE' : ''}${definition.slice(definition.indexOf(' USING '))}`;

@@ -1,4 +1,4 @@
-/** The registry: the migrations of this image, every class in the migrations folder. */
+/** Loads the migrations of this image: all classes in the folder `versions`. */
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -6,22 +6,22 @@ import type { MigrationInterface } from 'typeorm';
 import { z } from 'zod';
 import { type MigrationPhase, migrationPhaseSchema } from '../../../contract/image.js';
 import { checksumOf } from './checksum.js';
-import { behindGate, NO_DATABASE } from './driver-gate.js';
+import { isOlder } from './compatibility.js';
+import { NO_DATABASE, withDriverGate } from './driver-gate.js';
 import { type DryRun, dryRun } from './dry-run.js';
-import { isOlder } from './fitness.js';
 
 export interface KnownMigration {
-  /** The class name, which ends in the timestamp that orders it. */
+  /** Class name, which ends in the timestamp. Migrations are ordered by timestamp. */
   name: string;
   phase: MigrationPhase;
-  /** False: its statements run on their own, as CREATE INDEX CONCURRENTLY must. */
+  /** False: each statement runs outside of a transaction block, as required by CREATE INDEX CONCURRENTLY. */
   transaction: boolean;
-  /** The oldest, and the newest, version of the API that can live with it. */
+  /** Oldest and newest version of the API that support the migration. */
   requires?: string;
   until?: string;
-  /** Of its SQL: a migration that was applied must not change. */
+  /** Checksum of the SQL: an applied migration must not change. */
   checksum: string;
-  /** What it sends, as far as can be told without a database. */
+  /** Statements of the migration, as far as they are known without a database. */
   dry: DryRun;
   migration: new () => MigrationInterface;
 }
@@ -37,8 +37,8 @@ const declarationSchema = z.object({
 });
 
 /**
- * Oldest first. Read from the folder, not from a list in the code, so that an
- * image with one more file knows one more migration. Loads no TypeORM.
+ * Oldest first. Read from the folder and not from a list in the code, so that
+ * adding a file to the image adds a migration. Does not load TypeORM.
  */
 export async function knownMigrations(folder: URL = FOLDER): Promise<KnownMigration[]> {
   const files = (await readdir(fileURLToPath(folder))).filter((name) => /\.(js|mjs)$/.test(name)).sort();
@@ -55,10 +55,10 @@ export async function knownMigrations(folder: URL = FOLDER): Promise<KnownMigrat
   return found;
 }
 
-/** The migrations that a module exports. Its code has no database before it runs as a migration. */
+/** The migrations that a module exports. Its code can't use a database while it is loaded. */
 export function loadMigrations(url: URL): Promise<KnownMigration[]> {
   const file = basename(fileURLToPath(url));
-  return behindGate(NO_DATABASE, undefined, async () => {
+  return withDriverGate(NO_DATABASE, undefined, async () => {
     const exported: unknown[] = Object.values((await import(url.href)) as object);
     return Promise.all(exported.filter(isClass).map((migration) => register(migration, file)));
   });
@@ -78,22 +78,24 @@ async function register(migration: new () => MigrationInterface, file: string): 
     );
   }
   if (!/\d{13}$/.test(name)) throw new Error(`${file}: the name ${name} must end in a 13-digit timestamp`);
-  const ofFile = /^(\d{13})-/.exec(file)?.[1];
-  if (ofFile && ofFile !== name.slice(-13)) {
+  const fileTimestamp = /^(\d{13})-/.exec(file)?.[1];
+  if (fileTimestamp && fileTimestamp !== name.slice(-13)) {
     throw new Error(
       `${file}: out of order: its class is ${name}; file and class must have the same timestamp`,
     );
   }
   const { requires: oldest, until: newest } = declared.data;
   if (oldest && newest && isOlder(newest, oldest)) {
-    throw new Error(`${file}: no version can live with ${name}: it requires ${oldest}, until ${newest}`);
+    throw new Error(
+      `${file}: no version satisfies the bounds of ${name}: requires ${oldest}, until ${newest}`,
+    );
   }
   const instance = new migration() as MigrationInterface & { backfill?: unknown };
   refuseMismatch(file, name, declared.data.phase, instance);
   const dry = await dryRun(instance);
   if (instance.backfill && (dry.statements.length > 0 || dry.dynamic)) {
     throw new Error(
-      `${file}: ${name} declares a backfill, so its \`up\` would never run, and it is not empty: give it a migration of its own, of phase expand`,
+      `${file}: ${name} declares a backfill, so its \`up\` never runs and must be empty: move its statements to a migration of phase expand`,
     );
   }
   const checksum = checksumOf(dry, [declared.data.transaction, instance.backfill ?? null], migration);

@@ -1,4 +1,4 @@
-/** What lint says of migrations before any of their statements runs. */
+/** Lints migrations before any of their statements runs. */
 import type { MigrationInterface } from 'typeorm';
 import type { MigrationFinding } from '../../../contract/image.js';
 import { Facts } from '../../migration-lint/facts.js';
@@ -19,9 +19,9 @@ import { type KnownMigration, timestampOf } from './known-migrations.js';
 export interface LintedMigration {
   name: string;
   findings: Finding[];
-  /** Tables it creates. */
+  /** Tables that the migration creates. */
   created: string[];
-  /** It builds SQL from what the database holds, so some of it is judged only when it runs. */
+  /** The migration reads query results, so some of its SQL is linted only when it runs. */
   dynamic: boolean;
 }
 
@@ -38,7 +38,7 @@ export async function lintMigrations(
   return linted;
 }
 
-/** Knowledge from older migrations: names that pending contracts drop, and facts about the schema. */
+/** Names that pending contracts drop, and facts about the schema from older migrations. */
 export async function historyBefore(
   migration: KnownMigration,
   contracts: KnownMigration[],
@@ -49,9 +49,9 @@ export async function historyBefore(
     if (timestampOf(older) >= timestampOf(migration)) continue;
     if (older.phase === 'contract' && migration.phase !== 'contract') continue; // may be pending
     for (const { kind, body } of await parsed(older)) recordStatement(kind, body, facts);
-    if (older.dry.dynamic) facts.columns.clear(); // it may add columns that are known only when it runs
+    if (older.dry.dynamic) facts.columns.clear(); // the columns that it adds are known only when it runs
   }
-  return { doomed: await doomedNames(migration, contracts), facts };
+  return { droppedByContracts: await namesDroppedByContracts(migration, contracts), facts };
 }
 
 const parsedRuns = new WeakMap<DryRun, Promise<Statement[]>>();
@@ -68,18 +68,21 @@ function parsed({ dry }: KnownMigration): Promise<Statement[]> {
 }
 
 /**
- * What older contracts drop. All expand migrations run before any contract, so one that gives such
- * a name again would meet what is still there, and the contract would drop the new in its place.
+ * Names that older contracts drop. All expand migrations run before any contract, so when an expand migration
+ * reuses such a name, the old object still exists, and the contract would drop the new one.
  */
-async function doomedNames(migration: KnownMigration, contracts: KnownMigration[]): Promise<Set<string>> {
-  const doomed = new Set<string>();
+async function namesDroppedByContracts(
+  migration: KnownMigration,
+  contracts: KnownMigration[],
+): Promise<Set<string>> {
+  const dropped = new Set<string>();
   for (const older of contracts) {
     if (older.phase !== 'contract' || timestampOf(older) >= timestampOf(migration)) continue;
     for (const { kind, body } of await parsed(older)) {
-      for (const name of droppedNames(kind, body)) doomed.add(name);
+      for (const name of droppedNames(kind, body)) dropped.add(name);
     }
   }
-  return doomed;
+  return dropped;
 }
 
 async function lintMigration(
@@ -93,24 +96,25 @@ async function lintMigration(
   return { name, findings, created: [...context.created], dynamic: dry.dynamic };
 }
 
-/** Its parts must make one UPDATE and nothing else. */
+/** The fields of a backfill must form a single UPDATE. */
 async function lintBackfill({ table, set, where }: BackfillSpec, history: LintHistory): Promise<Finding[]> {
   const sql = `UPDATE ${table} SET ${set}\nWHERE (${where}\n)`;
   const findings = await lintSql(sql, lintContext('backfill', true, history));
   return findings.filter(({ rule }) => rule !== 'update-all-rows');
 }
 
-export function asReported(name: string, findings: Finding[]): MigrationFinding[] {
+/** Findings as they are in the report. */
+export function toMigrationFindings(name: string, findings: Finding[]): MigrationFinding[] {
   return findings.map(({ rule, statement }) => ({ migration: name, rule, statement }));
 }
 
-/** What a plan has to say of those whose SQL depends on what they find. */
-export function unforeseen(linted: LintedMigration[]): MigrationFinding[] {
+/** Informational findings of a plan: migrations whose SQL depends on query results. */
+export function dynamicFindings(linted: LintedMigration[]): MigrationFinding[] {
   return linted
     .filter(({ dynamic }) => dynamic)
     .map(({ name }) => ({
       migration: name,
       rule: 'not-known-before-it-runs',
-      statement: 'asks the database as it goes; each statement is judged when it is sent',
+      statement: 'queries the database while it runs; each statement is linted before it is sent',
     }));
 }

@@ -1,20 +1,23 @@
-/** Who is in the way: of the run itself (another runner), or of one of its statements. */
+/** Sessions that block a migration: another migration run, or a transaction that holds a conflicting lock. */
 import { hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { QueryRunner } from 'typeorm';
 import type { LockHolder } from '../../../contract/image.js';
 
-/** Any fixed number will do; advisory locks are per database. This one is "pcf" and "api" in ASCII. */
+/** Key of the advisory lock of migration runs: "pcf" and "api" in ASCII. Advisory locks are per database. */
 export const LOCK_KEY = [0x706366, 0x617069] as const;
 
-/** With the machine, which in a cluster is the pod. PostgreSQL cuts names at 63 bytes, and pods differ at their ends. */
+/**
+ * Includes the host name, in a cluster the name of the pod. PostgreSQL truncates it to 63 bytes, so its end
+ * is used.
+ */
 export const APPLICATION_NAME = `pcf-api migrate ${hostname().slice(-46)}`;
 
-// Without the right to read all activity, another role's row is there, with nothing in it.
+// Without `pg_read_all_stats`, all columns but the pid are NULL for sessions of other roles.
 export const HOLDER = `a.pid, coalesce(a.application_name, '') AS application, a.usename AS "user",
   host(a.client_addr) AS client, a.state, coalesce(a.xact_start, a.backend_start) AS since`;
 
-/** Who has the lock of migration runs, if anybody has. */
+/** The session that holds the advisory lock of migration runs, if any. */
 export async function runHolder(runner: QueryRunner): Promise<LockHolder | undefined> {
   const rows = await runner.query(
     `SELECT ${HOLDER} FROM pg_locks l JOIN pg_stat_activity a USING (pid)
@@ -25,17 +28,17 @@ export async function runHolder(runner: QueryRunner): Promise<LockHolder | undef
   return holderOf('run', rows[0]);
 }
 
-/** At the front of a queue that moves there is somebody else at each look. */
-const TELL_EVERY_MS = 2_000;
+/** Minimum interval between reports: in a moving lock queue the blocking session changes with each poll. */
+const REPORT_EVERY_MS = 2_000;
 
 /**
- * Looks, from another connection, who keeps a session waiting, and tells when somebody begins
- * to, or nobody does any more. Remembers the last one it saw.
+ * Polls, on another connection, which session blocks the session `pid`. Reports the first blocking session,
+ * changes of it, and its end. Stores the last blocking session.
  */
 export class BlockerWatch implements AsyncDisposable {
-  #seen: LockHolder | undefined;
+  #last: LockHolder | undefined;
   readonly #stop = new AbortController();
-  readonly #ended: Promise<void>;
+  readonly #finished: Promise<void>;
 
   constructor(
     private readonly runner: QueryRunner,
@@ -43,29 +46,29 @@ export class BlockerWatch implements AsyncDisposable {
     private readonly everyMs: number,
     private readonly onChange: (holder: LockHolder | undefined) => void = () => {},
   ) {
-    this.#ended = this.#watch(pid);
+    this.#finished = this.#watch(pid);
   }
 
-  /** The last one that was in the way, and forgets it. */
-  take(): LockHolder | undefined {
-    const seen = this.#seen;
-    this.#seen = undefined;
-    return seen;
+  /** Returns the last blocking session, and clears it. */
+  takeLast(): LockHolder | undefined {
+    const last = this.#last;
+    this.#last = undefined;
+    return last;
   }
 
   async #watch(pid: number): Promise<void> {
     const sql = `SELECT ${HOLDER} FROM unnest(pg_blocking_pids($1)) AS b (pid) JOIN pg_stat_activity a USING (pid) ORDER BY since`;
     const { signal } = this.#stop;
-    let told: LockHolder | undefined;
-    let toldAt = 0;
+    let reported: LockHolder | undefined;
+    let reportedAt = 0;
     while (!signal.aborted) {
-      const rows = await this.runner.query(sql, [pid]).catch(() => []); // it only explains, nothing depends on it
+      const rows = await this.runner.query(sql, [pid]).catch(() => []); // informational only
       const holder = holderOf('table', rows[0]);
-      this.#seen = holder ?? this.#seen;
-      const isNews = Boolean(holder) !== Boolean(told) || performance.now() - toldAt > TELL_EVERY_MS;
-      if (holder?.pid !== told?.pid && isNews && !signal.aborted) {
-        told = holder;
-        toldAt = performance.now();
+      this.#last = holder ?? this.#last;
+      const isDue = Boolean(holder) !== Boolean(reported) || performance.now() - reportedAt > REPORT_EVERY_MS;
+      if (holder?.pid !== reported?.pid && isDue && !signal.aborted) {
+        reported = holder;
+        reportedAt = performance.now();
         this.onChange(holder);
       }
       await sleep(this.everyMs, undefined, { signal }).catch(() => undefined);
@@ -74,14 +77,14 @@ export class BlockerWatch implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
-    await this.#ended;
+    await this.#finished;
     await this.runner.release().catch(() => undefined);
   }
 }
 
 export function describeHolder({ pid, application, user, client, state, since }: LockHolder): string {
-  const who = [application, user && `user ${user}`, client && `from ${client}`, state].filter(Boolean);
-  return `pid ${pid}${who.length > 0 ? ` (${who.join(', ')})` : ''}${since ? `, since ${since}` : ''}`;
+  const session = [application, user && `user ${user}`, client && `from ${client}`, state].filter(Boolean);
+  return `pid ${pid}${session.length > 0 ? ` (${session.join(', ')})` : ''}${since ? `, since ${since}` : ''}`;
 }
 
 export interface HolderRow extends Omit<LockHolder, 'since' | 'lock'> {

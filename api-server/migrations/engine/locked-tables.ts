@@ -1,31 +1,35 @@
-/** The tables that a statement locks against the traffic, and how: chapter "Explicit Locking" of PostgreSQL's documentation. */
+/**
+ * Tables that a statement locks in a mode that conflicts with the traffic (PostgreSQL documentation,
+ * "Explicit Locking").
+ */
 import { isConcurrent, type Tree } from '../../migration-lint/ast.js';
 import type { Statement } from '../../migration-lint/lint.js';
 
-/** Modes that conflict with statements of the traffic: `Access Exclusive` with all, the others with writes. */
+/** Modes that conflict with the traffic: `ACCESS EXCLUSIVE` with reads and writes, the others with writes. */
 type LockMode = 'Share' | 'ShareRowExclusive' | 'AccessExclusive';
 
 export interface LockedTable {
-  /** As SQL, quoted. */
+  /** Quoted SQL identifier. */
   table: string;
   mode: LockMode;
 }
 
-/** Modes of `pg_locks` that conflict with each mode. */
-const WRITES = [
+/** Modes that conflict with `SHARE`, as in `pg_locks`. */
+const CONFLICTS_WITH_SHARE = [
   'RowExclusiveLock',
   'ShareUpdateExclusiveLock',
   'ShareRowExclusiveLock',
   'ExclusiveLock',
   'AccessExclusiveLock',
 ];
+/** Modes that conflict with each mode, as in `pg_locks`. */
 export const CONFLICTS: Record<LockMode, readonly string[]> = {
-  Share: WRITES,
-  ShareRowExclusive: [...WRITES, 'ShareLock'],
-  AccessExclusive: [...WRITES, 'ShareLock', 'AccessShareLock', 'RowShareLock'],
+  Share: CONFLICTS_WITH_SHARE,
+  ShareRowExclusive: [...CONFLICTS_WITH_SHARE, 'ShareLock'],
+  AccessExclusive: [...CONFLICTS_WITH_SHARE, 'ShareLock', 'AccessShareLock', 'RowShareLock'],
 };
 
-/** Subcommands of ALTER TABLE that leave reads and writes alone. */
+/** Subcommands of ALTER TABLE that block neither reads nor writes. */
 const WEAK = new Set([
   'AT_ValidateConstraint',
   'AT_SetStatistics',
@@ -37,7 +41,7 @@ const WEAK = new Set([
   'AT_DropCluster',
   'AT_AttachPartition',
 ]);
-/** Users of an index have a lock on it, too. */
+/** Kinds of relations. Statements lock the indexes that they use, too. */
 const RELATIONS = new Set([
   'OBJECT_TABLE',
   'OBJECT_INDEX',
@@ -46,11 +50,11 @@ const RELATIONS = new Set([
   'OBJECT_SEQUENCE',
   'OBJECT_FOREIGN_TABLE',
 ]);
-/** Objects of a table, which is in their name. */
+/** Kinds of objects of a table. Their names contain the name of the table. */
 const PARTS = new Set(['OBJECT_TRIGGER', 'OBJECT_RULE', 'OBJECT_POLICY']);
 
 export function lockedTables({ kind, body }: Statement): LockedTable[] {
-  const own = (mode: LockMode): LockedTable[] =>
+  const lockOf = (mode: LockMode): LockedTable[] =>
     body.relation ? [{ table: quoted(body.relation), mode }] : [];
   switch (kind) {
     case 'AlterTableStmt':
@@ -58,13 +62,13 @@ export function lockedTables({ kind, body }: Statement): LockedTable[] {
     case 'CreateStmt':
       return [...parents(body), ...referenced(body.tableElts)];
     case 'CreateTrigStmt':
-      return own('ShareRowExclusive');
+      return lockOf('ShareRowExclusive');
     case 'IndexStmt':
-      return isConcurrent(kind, body) ? [] : own('Share');
+      return isConcurrent(kind, body) ? [] : lockOf('Share');
     case 'RenameStmt':
     case 'AlterObjectSchemaStmt':
     case 'RuleStmt':
-      return own('AccessExclusive');
+      return lockOf('AccessExclusive');
     case 'CreatePolicyStmt':
     case 'AlterPolicyStmt':
       return [{ table: quoted(body.table), mode: 'AccessExclusive' }];
@@ -98,7 +102,7 @@ function parents({ inhRelations = [] }: Tree): LockedTable[] {
   }));
 }
 
-/** Tables that foreign keys in these definitions reference. */
+/** Tables that the foreign keys in these definitions reference. */
 function referenced(definitions: Tree[] = []): LockedTable[] {
   const constraints: Tree[] = definitions.flatMap((one) => [
     one?.Constraint,

@@ -1,16 +1,16 @@
-/** The one connection a migration run has: the advisory lock and the migrations live and die with it. */
+/** The connection of a migration run. The advisory lock and all migrations use the same session. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource, type EntityTarget, type QueryRunner } from 'typeorm';
 import type { LockHolder } from '../../../contract/image.js';
 import type { Settings } from '../../config/schema.js';
-import { isDatabaseAway } from '../../database/pool/connection-errors.js';
+import { isDatabaseUnavailable } from '../../database/pool/connection-errors.js';
 import { typeOrmLogger } from '../../database/pool/typeorm-logger.js';
 import type { Logger } from '../../observability/logging/logger.js';
 import type { KnownMigration } from './known-migrations.js';
 import { APPLICATION_NAME, describeHolder, LOCK_KEY, runHolder } from './lock-holder.js';
 import { MIGRATIONS_TABLE } from './table.js';
 
-/** Another runner had the lock for longer than we may wait. */
+/** Another runner held the advisory lock for longer than `runner_wait`. */
 export class LockTimeoutError extends Error {
   override readonly name = 'LockTimeoutError';
 
@@ -27,7 +27,7 @@ export interface MigrationSession extends AsyncDisposable {
   runner: QueryRunner;
 }
 
-/** Connects, waiting for a database that is away for as long as the settings allow. */
+/** Connects, and retries for up to `connect_wait` while the database is unavailable. */
 export async function openSession(
   settings: Settings,
   known: KnownMigration[],
@@ -41,8 +41,8 @@ export async function openSession(
       await dataSource.initialize();
       break;
     } catch (error) {
-      if (!isDatabaseAway(error) || Date.now() >= deadline) throw error;
-      log.warn({ err: error }, 'the database is away, trying again');
+      if (!isDatabaseUnavailable(error) || Date.now() >= deadline) throw error;
+      log.warn({ err: error }, 'the database is unavailable, retrying');
       await sleep(jittered(1_000));
     }
   }
@@ -51,9 +51,9 @@ export async function openSession(
 }
 
 /**
- * One runner at a time. Polls instead of blocking in pg_advisory_lock: a blocked
- * SELECT holds a snapshot, for which CREATE INDEX CONCURRENTLY in the other
- * runner would wait, and the two would wait for each other.
+ * Acquires the advisory lock, so that only one runner is active. Polls instead of blocking in
+ * pg_advisory_lock: a blocked SELECT holds a snapshot, for which CREATE INDEX CONCURRENTLY in the
+ * other runner waits, so both would wait for each other.
  */
 export async function lockSession(
   runner: QueryRunner,
@@ -69,30 +69,29 @@ export async function lockSession(
     if (rows[0]?.locked) return;
     if (Date.now() >= deadline) {
       const holder = await runHolder(runner);
-      const who = holder ? `: ${describeHolder(holder)}` : '';
+      const session = holder ? `: ${describeHolder(holder)}` : '';
       throw new LockTimeoutError(
-        `another migration run still holds the lock after ${waitMs} ms${who}`,
+        `another migration run still holds the lock after ${waitMs} ms${session}`,
         holder,
       );
     }
     if (!waiting) {
-      log.info('another migration run is under way, waiting for it');
+      log.info('another migration run is in progress, waiting for its lock');
       onWait(await runHolder(runner));
     }
     await sleep(jittered(250));
   }
 }
 
-/** How a session behaves while it migrates. */
+/** Timeouts of the session, in milliseconds. */
 export interface SessionTimeouts {
-  /** In milliseconds. */
   lock: number;
   statement: number;
 }
 
 /**
  * Resets what a migration may have changed in the session: role, settings such as `search_path`, and
- * temporary tables, which hide others of their name. Not DISCARD ALL: it would release the advisory lock.
+ * temporary tables, which hide permanent tables of the same name. Not DISCARD ALL: it would release the advisory lock.
  */
 export async function resetSession(runner: QueryRunner, timeouts: SessionTimeouts): Promise<void> {
   await runner.query(
@@ -102,11 +101,11 @@ export async function resetSession(runner: QueryRunner, timeouts: SessionTimeout
   );
 }
 
-/** Outside of a transaction. */
+/** Must run outside of a transaction. */
 export async function configureSession(runner: QueryRunner, timeouts: SessionTimeouts): Promise<void> {
   await resetSession(runner, timeouts);
-  // When this process is killed, the server ends its running statement soon, not when it is done,
-  // so the next runner need not wait. Not every platform's server can.
+  // If this process is killed, the server cancels the running statement within about a second, so the
+  // next runner does not wait for it. Not supported by servers on all platforms.
   await runner.query("SET client_connection_check_interval = '1s'").catch(() => undefined);
 }
 
@@ -136,7 +135,7 @@ function newDataSource(
 }
 
 async function close(dataSource: DataSource, runner: QueryRunner): Promise<void> {
-  // The lock ends with its connection; closing one that is broken may fail, which changes nothing.
+  // The server releases the lock with the connection, even if closing a broken connection fails.
   await runner.release().catch(() => undefined);
   await dataSource.destroy().catch(() => undefined);
 }

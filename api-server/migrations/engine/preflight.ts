@@ -1,15 +1,15 @@
-/** What is refused before the first statement. */
+/** Checks before the first statement. Each throws a `RefusedError`. */
 import type { QueryRunner } from 'typeorm';
 import { type MigrationPhase, migrationPhaseSchema } from '../../../contract/image.js';
 import { version } from '../../config/version.js';
 import { describeFinding } from '../../migration-lint/lint.js';
-import { misfit } from './fitness.js';
+import { incompatibilityOf } from './compatibility.js';
 import { type Applied, checkHistory } from './history.js';
 import { type KnownMigration, timestampOf } from './known-migrations.js';
-import { asReported, type LintedMigration, lintMigrations } from './lint-migrations.js';
+import { type LintedMigration, lintMigrations, toMigrationFindings } from './lint-migrations.js';
 import { RefusedError } from './refused-error.js';
 
-/** In the order of the phases, and in each the oldest first. */
+/** Ordered by phase, then by timestamp. */
 export function selectPending(
   applied: Applied[],
   known: KnownMigration[],
@@ -29,7 +29,7 @@ export async function preflight(
 ): Promise<LintedMigration[]> {
   checkHistory(applied, known, version());
   const pending = selectPending(applied, known, phases);
-  refuseUnfit(pending);
+  refuseIncompatible(pending);
   refuseOutOfPhase(applied, known, pending);
   const linted = await lintMigrations(pending, selectPending(applied, known, ['contract']), known);
   refuseFindings(linted);
@@ -37,18 +37,20 @@ export async function preflight(
   return linted;
 }
 
-/** An image must be able to live with what it is about to do. */
-function refuseUnfit(pending: KnownMigration[]): void {
+/** An image must be compatible with the migrations that it runs. */
+function refuseIncompatible(pending: KnownMigration[]): void {
   for (const migration of pending) {
-    if (!misfit(version(), [migration])) continue;
+    if (!incompatibilityOf(version(), [migration])) continue;
     const { name, requires = 'any', until = 'any' } = migration;
     throw new RefusedError(
-      `${name} is for versions ${requires} to ${until}, and this image is ${version()}: release it with a version that can live with it`,
+      `${name} is for versions ${requires} to ${until}, and this image is ${version()}: release it with a version within these bounds`,
     );
   }
 }
 
-/** Contract needs what it contracts to be backfilled, and backfill the column it fills. */
+/**
+ * A contract requires that older backfills are applied, and a backfill requires the older expand migrations.
+ */
 function refuseOutOfPhase(applied: Applied[], known: KnownMigration[], pending: KnownMigration[]): void {
   const settled = new Set([...applied, ...pending].map(({ name }) => name));
   const rank = ({ phase }: KnownMigration) => migrationPhaseSchema.options.indexOf(phase);
@@ -71,17 +73,17 @@ function refuseFindings(linted: LintedMigration[]): void {
   if (!first) return;
   throw new RefusedError(
     `${first.name}: ${describeFinding(first.finding).replace(/\s*\n\s*/g, '; ')}${all.length > 1 ? ` (and ${all.length - 1} more)` : ''}`,
-    all.flatMap(({ name, finding }) => asReported(name, [finding])),
+    all.flatMap(({ name, finding }) => toMigrationFindings(name, [finding])),
   );
 }
 
-/** Tables of ours without a record of how they came: nobody knows which migrations they have. */
+/** Tables of the API without a migration history: which migrations they correspond to is unknown. */
 async function refuseUnrecorded(runner: QueryRunner, linted: LintedMigration[]): Promise<void> {
   for (const table of linted.flatMap(({ created }) => created)) {
     const [found] = await runner.query('SELECT to_regclass($1) IS NOT NULL AS there', [table]);
     if (!found?.there) continue;
     throw new RefusedError(
-      `the database has the table ${table} but no record of migrations; if its schema is the one of a known migration, \`migrate baseline <name>\` records that`,
+      `the database has the table ${table} but no record of migrations; if its schema corresponds to a known migration, record it with \`migrate baseline <name>\``,
     );
   }
 }

@@ -1,6 +1,6 @@
 import type { MigrationFinding } from '../../../contract/image.js';
 
-/** Not done, and no other try will do it: the image, the database or the settings must change first. */
+/** The run was rejected, and a retry can't succeed before the image, the database or the settings change. */
 export class RefusedError extends Error {
   override readonly name = 'RefusedError';
 

@@ -1,22 +1,22 @@
-/** How far the replicas are behind, as the primary sees it. */
+/** Replication lag, as reported by `pg_stat_replication` on the primary. */
 import type { QueryRunner } from 'typeorm';
 
 const MAX_LAG_MS = 5_000;
 
 export const UNREADABLE =
-  'this role may not read how far the replicas are behind, so the backfill does not wait for them; GRANT pg_read_all_stats to it';
+  'the role has no privilege to read the lag of the replicas, so the backfill does not wait for them; GRANT pg_read_all_stats to the role';
 
 export interface ReplicaLag {
-  /** Of the one that is the furthest behind. */
+  /** Lag in milliseconds of the replica with the largest lag. */
   ms: number;
   replica: string;
-  /** There are replicas, and PostgreSQL does not tell this role more than that. */
+  /** True if replicas exist, but the role has no privilege to read their lag. */
   isUnreadable: boolean;
 }
 
 /**
- * Without the right to read all statistics a replica's row is there, with NULL in all that is said
- * of it; the state of one that may be read is never NULL. Its lag is NULL when it has caught up.
+ * Without `pg_read_all_stats`, the row of a replica has NULL in all statistics, including `state`, which is
+ * never NULL otherwise. `replay_lag` is NULL for a replica that has caught up.
  */
 export async function readReplicaLag(runner: QueryRunner): Promise<ReplicaLag> {
   const [row] = await runner.query(

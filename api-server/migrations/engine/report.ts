@@ -2,21 +2,23 @@ import type { MigrationReport } from '../../../contract/image.js';
 import { LAST_WORDS_BYTES } from '../../observability/crash-report.js';
 
 const ERROR_CHARS = 1_000;
-const LEAST_ERROR_CHARS = 200;
-/** Left out in this order where names alone are too many; none of them is decided by. */
+const MIN_ERROR_CHARS = 200;
+/**
+ * Fields that are removed, in this order, if the names alone exceed the limit. No decision depends on them.
+ */
 const DETAILS = ['lockHolder', 'running', 'phases', 'backfill', 'error'] as const;
 
 /**
- * The report as JSON of at most 4,096 bytes, whatever is in it. What only people read goes first: the
- * end of the error, findings, the oldest names. The operator decides by `contracts`, `ahead` and
- * whether there are `backfills`: when names of these have to go, the report says that it is `truncated`.
+ * The report as JSON of at most 4,096 bytes. Informational parts are removed first: the end of the error,
+ * findings, the oldest names. The decisions of the operator depend on `contracts`, `ahead`, and on whether
+ * `backfills` is empty: if names of these are removed, `truncated` is true.
  */
 export function fitReport(report: MigrationReport, limit: number = LAST_WORDS_BYTES): string {
   const fit = structuredClone(report);
   const { backfills = [], contracts = [], ahead = [], findings = [] } = fit;
   const isTooLong = () => Buffer.byteLength(JSON.stringify(fit)) > limit;
-  const shorten = (names: string[], least = 0) => {
-    while (names.length > least && isTooLong()) names.shift();
+  const shorten = (names: string[], min = 0) => {
+    while (names.length > min && isTooLong()) names.shift();
   };
   const counted = new Set([...backfills, ...contracts]);
 
@@ -28,13 +30,13 @@ export function fitReport(report: MigrationReport, limit: number = LAST_WORDS_BY
     if (isTooLong() && !counted.has(name)) fit.pending.splice(fit.pending.indexOf(name), 1);
   }
   shorten(fit.pending);
-  if (fit.error && isTooLong()) fit.error = cutTo(fit.error, LEAST_ERROR_CHARS);
+  if (fit.error && isTooLong()) fit.error = cutTo(fit.error, MIN_ERROR_CHARS);
   if (!isTooLong()) return JSON.stringify(fit);
 
   fit.truncated = true;
-  shorten(backfills, 1); // that there is one is what counts
+  shorten(backfills, 1); // only whether it is empty matters
   for (const key of DETAILS) if (isTooLong()) delete fit[key];
-  // A name that is missing from `contracts` makes the operator careful, one missing from `ahead` careless.
+  // `contracts` first: the operator is stricter without a name in it, and less strict without one in `ahead`.
   shorten(contracts);
   shorten(ahead);
   return JSON.stringify(fit);
@@ -44,8 +46,8 @@ function cutTo(text: string, chars: number): string {
   return text.length > chars ? `${text.slice(0, chars - 1)}…` : text;
 }
 
-/** What a runner leaves that was killed at this point: the last report that anyone finds. */
-export function postMortem(report: MigrationReport): MigrationReport {
+/** The report that remains in the termination message if the runner is killed after this progress. */
+export function crashReport(report: MigrationReport): MigrationReport {
   const { running, backfill } = report;
   const rows =
     backfill?.name === running && backfill ? `, ${backfill.rows} of about ${backfill.total} rows done` : '';
@@ -53,7 +55,7 @@ export function postMortem(report: MigrationReport): MigrationReport {
   return { ...report, retry: true, error: `killed${at}; the next run continues from there` };
 }
 
-/** The last line that says something. */
+/** The last line that is not empty. */
 export function lastLine(text: string): string {
-  return text.trimEnd().split('\n').at(-1)?.trim() || 'no reason given';
+  return text.trimEnd().split('\n').at(-1)?.trim() || 'no error message';
 }

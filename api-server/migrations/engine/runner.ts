@@ -1,4 +1,4 @@
-/** Runs the migrations of this image and says how it went. */
+/** Runs the migrations of this image and reports the result. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type MigrationInterface, type QueryRunner, QueryRunnerAlreadyReleasedError } from 'typeorm';
 import type {
@@ -19,7 +19,7 @@ import { backfillProgress, createBackfills, runBackfill } from './backfill.js';
 import type { BackfillSpec } from './backfill-batch.js';
 import { awaitBlockers, LOCK_NOT_AVAILABLE, LockNotAvailableError, tablesToLock } from './blockers.js';
 import { refuseTransactionPooling } from './direct-connection.js';
-import { throughGate } from './gate.js';
+import { withLint } from './gate.js';
 import {
   type Applied,
   adoptChecksums,
@@ -30,7 +30,7 @@ import {
 } from './history.js';
 import { InterruptedError } from './is-retryable.js';
 import type { KnownMigration } from './known-migrations.js';
-import { historyBefore, unforeseen } from './lint-migrations.js';
+import { dynamicFindings, historyBefore } from './lint-migrations.js';
 import { BlockerWatch, describeHolder, runHolder } from './lock-holder.js';
 import {
   configureSession,
@@ -53,12 +53,12 @@ const STATEMENT_TIMEOUT_MS: Record<MigrationPhase, number> = {
   contract: 300_000,
 };
 
-/** Contract is never run unasked: it must not happen before the traffic has moved. */
+/** Contract only runs with `--phase contract`, because all traffic must be on the new version first. */
 export const DEFAULT_PHASES: MigrationPhase[] = ['expand', 'backfill'];
 
 export interface RunResult {
   report: MigrationReport;
-  /** Why it failed, for the caller to choose an exit code. */
+  /** Cause of the failure, from which the caller derives the exit code. */
   cause?: unknown;
 }
 
@@ -67,21 +67,21 @@ interface Progress {
   now: string[];
   phases: MigrationPhase[];
   backfill?: BackfillProgress;
-  /** The migration that runs. */
+  /** Name of the running migration. */
   running?: string;
   lockHolder?: LockHolder;
-  /** It gave way to `lockHolder`, and is tried again. */
-  gaveWay?: boolean;
-  /** What lint has to say that is no reason to refuse. */
+  /** The last attempt failed because of `lockHolder`, and the retry is pending. */
+  isRetryPending?: boolean;
+  /** Informational findings of the lint. */
   findings?: MigrationFinding[];
-  /** Leaves a report of how far it came. */
-  tell(): void;
+  /** Publishes a report with the current progress. */
+  reportProgress(): void;
 }
 
 /**
- * Applies what is pending in these phases. Each migration has its own transaction: all of it
- * happens, or nothing. When `interrupted` rejects, it reports at once; the server rolls back
- * what is under way when the process ends. `onProgress` gets reports of how far it is.
+ * Applies the pending migrations of these phases, each in a separate transaction unless its `transaction` is
+ * false. When `interrupted` rejects, the report is returned immediately; the server rolls back the current
+ * transaction when the process exits. `onProgress` receives progress reports.
  */
 export function migrateUp(
   settings: Settings,
@@ -92,17 +92,17 @@ export function migrateUp(
   onProgress: (report: MigrationReport) => void = () => {},
 ): Promise<RunResult> {
   const work = (progress: Progress) => Promise.race([runLocked(settings, known, progress, log), interrupted]);
-  return measured(settings, known, phases, work, onProgress);
+  return runWithReport(settings, known, phases, work, onProgress);
 }
 
-/** What is applied and what is pending; changes nothing. */
+/** Reports applied and pending migrations. Read-only. */
 export function migrationStatus(
   settings: Settings,
   known: KnownMigration[],
   log: Logger,
   phases: MigrationPhase[] = DEFAULT_PHASES,
 ): Promise<RunResult> {
-  return measured(settings, known, phases, async (progress) => {
+  return runWithReport(settings, known, phases, async (progress) => {
     await using session = await openSession(settings, known, log);
     const applied = await readHistory(session.runner);
     progress.now = names(applied);
@@ -114,23 +114,23 @@ export function migrationStatus(
   });
 }
 
-/** As `migrationStatus`, and refuses what `migrateUp` would refuse before its first statement. */
+/** Like `migrationStatus`, with the checks that `migrateUp` runs before its first statement. */
 export function migrationPlan(
   settings: Settings,
   known: KnownMigration[],
   log: Logger,
   phases: MigrationPhase[] = DEFAULT_PHASES,
 ): Promise<RunResult> {
-  return measured(settings, known, phases, async (progress) => {
+  return runWithReport(settings, known, phases, async (progress) => {
     await using session = await openSession(settings, known, log);
     const applied = await readHistory(session.runner);
     progress.now = names(applied);
     progress.before = progress.now;
-    progress.findings = unforeseen(await preflight(session.runner, applied, known, phases));
+    progress.findings = dynamicFindings(await preflight(session.runner, applied, known, phases));
   });
 }
 
-async function measured(
+async function runWithReport(
   settings: Settings,
   known: KnownMigration[],
   phases: MigrationPhase[],
@@ -140,8 +140,8 @@ async function measured(
   const startedAt = performance.now();
   const report = (cause?: unknown) =>
     reportOf(settings, known, progress, cause, performance.now() - startedAt);
-  const tell = () => onProgress({ ...report(), outcome: 'running' });
-  const progress: Progress = { before: [], now: [], phases, tell };
+  const reportProgress = () => onProgress({ ...report(), outcome: 'running' });
+  const progress: Progress = { before: [], now: [], phases, reportProgress };
   let cause: unknown;
   try {
     await work(progress);
@@ -151,7 +151,10 @@ async function measured(
   return { report: report(cause), cause };
 }
 
-/** A connection that ends while nothing runs on it takes TypeORM's query runner with it; the next statement meets that. */
+/**
+ * When an idle connection is closed, TypeORM releases its query runner, and the next statement throws this
+ * error.
+ */
 function isReleased(error: unknown): boolean {
   return error instanceof QueryRunnerAlreadyReleasedError;
 }
@@ -162,7 +165,7 @@ async function runLocked(settings: Settings, known: KnownMigration[], progress: 
   await refuseTransactionPooling(session.dataSource, runner);
   await lockSession(runner, settings.migrations.runner_wait, log, (holder) => {
     progress.lockHolder = holder;
-    progress.tell();
+    progress.reportProgress();
   });
   progress.lockHolder = undefined;
   await configureSession(runner, timeoutsOf(settings, 'expand'));
@@ -174,23 +177,23 @@ async function runLocked(settings: Settings, known: KnownMigration[], progress: 
   await adoptChecksums(runner, applied, known);
   progress.backfill = await recordedBackfill(runner, applied, known);
   await using watch = await watchBlockers(session, settings.migrations.lock_timeout, (holder) => {
-    if (progress.gaveWay) return; // who it gave way to is the news, until it is tried again
+    if (progress.isRetryPending) return; // keep the lock holder that caused the retry
     progress.lockHolder = holder;
-    progress.tell();
+    progress.reportProgress();
   });
   const contracts = selectPending(applied, known, ['contract']);
   for (const migration of selectPending(applied, known, progress.phases)) {
     progress.running = migration.name;
-    progress.tell();
-    await applyPatiently(session, settings, { migration, contracts, known }, progress, watch, log);
+    progress.reportProgress();
+    await applyWithRetries(session, settings, { migration, contracts, known }, progress, watch, log);
     progress.now = [...progress.now, migration.name];
     progress.running = undefined;
   }
 }
 
 /**
- * The report of an earlier run may be lost, so each run reports what the database has recorded: of
- * pending backfills, or else of those that are applied.
+ * The report of an earlier run may be lost, so each run reports the progress that the database has recorded:
+ * of pending backfills, or else of applied ones.
  */
 async function recordedBackfill(
   runner: QueryRunner,
@@ -204,12 +207,12 @@ async function recordedBackfill(
     backfills.map(({ name }) => name),
   );
   if (!recorded) return undefined;
-  // A wait for a replica was that of the earlier run.
+  // `throttled` was the state of the earlier run.
   const { throttled: _, ...progress } = recorded;
   return pending.length > 0 ? progress : finished(progress);
 }
 
-/** Rows that needed no change are in the total and not in `rows`. */
+/** `rows` can be less than `total`, which includes rows that needed no change. */
 function finished(backfill: BackfillProgress | undefined): BackfillProgress | undefined {
   return backfill && { ...backfill, secondsLeft: 0 };
 }
@@ -228,8 +231,8 @@ async function watchBlockers(
   );
 }
 
-/** A migration that can't get a table's lock gives way to the traffic and is tried again. */
-async function applyPatiently(
+/** A migration that can't obtain a lock is rolled back, so that the traffic continues, and retried. */
+async function applyWithRetries(
   session: MigrationSession,
   settings: Settings,
   {
@@ -246,13 +249,13 @@ async function applyPatiently(
   const history = await historyBefore(migration, contracts, known);
   const tables = await tablesToLock(migration);
   let attempt = 0;
-  const committed = () => {
-    attempt = 1; // what counts is to be kept from the same rows again and again, not a day's bad luck
+  const onCommit = () => {
+    attempt = 1; // counts only attempts without progress
   };
   const onWait = (holder: LockHolder) => {
-    const isNews = holder.pid !== progress.lockHolder?.pid;
+    const hasChanged = holder.pid !== progress.lockHolder?.pid;
     progress.lockHolder = holder;
-    if (isNews) progress.tell();
+    if (hasChanged) progress.reportProgress();
   };
   for (;;) {
     attempt += 1;
@@ -264,19 +267,19 @@ async function applyPatiently(
         progress.lockHolder = undefined;
       }
       log.info({ migration: migration.name, phase: migration.phase }, 'migration starts');
-      progress.gaveWay = false;
-      await applyOne(session, migration, { timeouts, history }, progress, committed, log);
+      progress.isRetryPending = false;
+      await applyOne(session, migration, { timeouts, history }, progress, onCommit, log);
       progress.lockHolder = undefined;
       return;
     } catch (error) {
       const isLocked = sqlState(error) === LOCK_NOT_AVAILABLE;
       const hasQueued = !(error instanceof LockNotAvailableError);
-      progress.gaveWay = true;
-      if (hasQueued) progress.lockHolder = isLocked ? watch.take() : undefined;
+      progress.isRetryPending = true;
+      if (hasQueued) progress.lockHolder = isLocked ? watch.takeLast() : undefined;
       if (!isLocked || attempt >= attempts) throw error;
-      progress.tell();
+      progress.reportProgress();
       const heldBy = progress.lockHolder && describeHolder(progress.lockHolder);
-      log.warn({ attempt, attempts, heldBy }, 'a table is locked, the migration gave way and is tried again');
+      log.warn({ attempt, attempts, heldBy }, 'lock not available, the migration will be retried');
       if (hasQueued) await sleep(waitMs);
     }
   }
@@ -287,7 +290,7 @@ async function applyOne(
   migration: KnownMigration,
   { timeouts, history }: { timeouts: SessionTimeouts; history: LintHistory },
   progress: Progress,
-  committed: () => void,
+  onCommit: () => void,
   log: Logger,
 ): Promise<void> {
   const instance = new migration.migration() as MigrationInterface & { backfill?: BackfillSpec };
@@ -295,16 +298,16 @@ async function applyOne(
     await createBackfills(runner);
     const report = (now: BackfillProgress, isDue: boolean) => {
       progress.backfill = now;
-      if (isDue) progress.tell();
+      if (isDue) progress.reportProgress();
     };
-    await runBackfill(runner, migration, instance.backfill, log, { report, committed });
+    await runBackfill(runner, migration, instance.backfill, log, { report, onCommit });
     await recordApplied(runner, migration);
     progress.backfill = finished(progress.backfill);
     return;
   }
   const apply = async () => {
-    await throughGate(runner, migration, timeouts, history, () => instance.up(runner));
-    await resetSession(runner, timeouts); // so that the record lands in the schema of all records
+    await withLint(runner, migration, timeouts, history, () => instance.up(runner));
+    await resetSession(runner, timeouts); // the record must not depend on the search_path of the migration
     await recordApplied(runner, migration);
   };
   if (!migration.transaction) return apply();
@@ -313,7 +316,7 @@ async function applyOne(
     await apply();
     await runner.commitTransaction();
   } catch (error) {
-    await runner.rollbackTransaction().catch(() => undefined); // a lost connection has rolled back
+    await runner.rollbackTransaction().catch(() => undefined); // if the connection is lost, the server has rolled back
     throw error;
   }
 }
@@ -329,7 +332,7 @@ function names(applied: Applied[]): string[] {
 function reportOf(
   settings: Settings,
   known: KnownMigration[],
-  { before, now, phases, backfill, running, lockHolder: holder, findings: notes = [] }: Progress,
+  { before, now, phases, backfill, running, lockHolder: holder, findings: informational = [] }: Progress,
   cause: unknown,
   durationMs: number,
 ): MigrationReport {
@@ -355,7 +358,7 @@ function reportOf(
     ...(lockHolder && { lockHolder }),
   };
   if (cause === undefined) {
-    const findings = notes.length > 0 ? { findings: notes.slice(0, MAX_FINDINGS) } : {};
+    const findings = informational.length > 0 ? { findings: informational.slice(0, MAX_FINDINGS) } : {};
     return { outcome: applied.length > 0 ? 'done' : 'nothing', ...report, ...findings };
   }
   const error = errorText(cause, running, settings.database.url) + heldBy(cause, holder);
@@ -367,10 +370,10 @@ function reportOf(
 function heldBy(cause: unknown, holder: LockHolder | undefined): string {
   if (!holder) return '';
   if (sqlState(cause) === LOCK_NOT_AVAILABLE) return `; held by ${describeHolder(holder)}`;
-  return cause instanceof InterruptedError ? `; it waited for ${describeHolder(holder)}` : '';
+  return cause instanceof InterruptedError ? `; waiting for ${describeHolder(holder)}` : '';
 }
 
-/** The SQL error with the migration it belongs to, in one line and without credentials. */
+/** The error message in one line, without credentials; SQL errors with the name of the migration. */
 function errorText(cause: unknown, failing: string | undefined, url: string): string {
   const message = redact(lastLine(messageOf(cause)), url);
   return failing && sqlState(cause)?.length === 5 ? `${failing}: ${message}` : message;

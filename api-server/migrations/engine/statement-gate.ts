@@ -1,8 +1,8 @@
-/** A gate for the code of a migration: its statements reach the server one at a time, each through a judge. */
+/** Serializes the statements that the code of a migration sends, and passes each of them to a check. */
 import { setImmediate } from 'node:timers/promises';
 import type { Client, QueryResult } from 'pg';
 import type { QueryRunner } from 'typeorm';
-import { behindGate, type DriverGate, type DriverMethod } from './driver-gate.js';
+import { type DriverGate, type DriverMethod, withDriverGate } from './driver-gate.js';
 import { RefusedError } from './refused-error.js';
 
 // biome-ignore lint/suspicious/noExplicitAny: rows of any statement
@@ -10,26 +10,26 @@ export type Query = (sql: string, values?: unknown[]) => Promise<any[]>;
 
 export interface SentStatement {
   sql: string;
-  /** Sends it, or other SQL in its place. */
+  /** Sends the statement, or the given SQL instead. */
   send(sql?: string): Promise<QueryResult>;
-  /** Sends a statement of ours on the same connection. */
+  /** Sends a statement of the runner on the same connection. */
   query: Query;
 }
 
 /** Sends the statement, or throws a `RefusedError`. */
-export type Judge = (statement: SentStatement) => Promise<QueryResult>;
+export type StatementCheck = (statement: SentStatement) => Promise<QueryResult>;
 
-/** Runs `work`, which is code of the migration `name`. */
-export async function withJudge(
+/** Runs `work`, the code of the migration `name`, with a check of each statement. */
+export async function withStatementCheck(
   runner: QueryRunner,
   name: string,
-  judge: Judge,
+  check: StatementCheck,
   work: () => Promise<void>,
 ): Promise<void> {
   const client: Client = await runner.connect();
-  const gate = new StatementGate(client, name, judge);
+  const gate = new StatementGate(client, name, check);
   try {
-    await behindGate(gate, client, async () => {
+    await withDriverGate(gate, client, async () => {
       try {
         await work();
       } finally {
@@ -43,7 +43,7 @@ export async function withJudge(
 }
 
 class StatementGate implements DriverGate {
-  /** The first refusal. Nothing is sent after it. */
+  /** The first error of a check. No statement is sent after it. */
   refusal: RefusedError | undefined;
   readonly #accepted = new Set<string>();
   #isFinished = false;
@@ -52,7 +52,7 @@ class StatementGate implements DriverGate {
   constructor(
     private readonly client: Client,
     private readonly name: string,
-    private readonly judge: Judge,
+    private readonly check: StatementCheck,
   ) {}
 
   /** Waits for statements that the migration did not await. */
@@ -60,7 +60,7 @@ class StatementGate implements DriverGate {
     for (let last: unknown; last !== this.#last; ) {
       last = this.#last;
       await last;
-      await setImmediate(); // TypeORM passes a statement to the driver some promises later
+      await setImmediate(); // TypeORM passes a statement to the driver asynchronously
     }
     this.#isFinished = true;
   }
@@ -69,16 +69,16 @@ class StatementGate implements DriverGate {
     const { text, callback, ...rest } = statementOf(config);
     const done = [...more, callback].find((one) => typeof one === 'function');
     const values = more.find(Array.isArray);
-    const result = this.#inOrder(async () => {
+    const result = this.#enqueue(async () => {
       if (client !== this.client) this.connect();
       if (this.#isFinished) this.#refuse('sends a statement after the end of `up`');
-      if (text === undefined) this.#refuse('sends something else than SQL as text');
+      if (text === undefined) this.#refuse('sends a query object without SQL text');
       if (this.refusal) throw this.refusal;
       const write = (sql: string, options: object): Promise<QueryResult> => {
         this.#accepted.add(sql);
         return send.call(client, { ...options, text: sql });
       };
-      return this.judge({
+      return this.check({
         sql: text,
         send: (sql = text) => write(sql, { ...rest, ...(values && { values }) }),
         query: async (sql, parameters) => (await write(sql, parameters ? { values: parameters } : {})).rows,
@@ -97,15 +97,17 @@ class StatementGate implements DriverGate {
   }
 
   connect(): never {
-    return this.#refuse('uses another connection; use the query runner that `up` receives, it has the lock');
+    return this.#refuse(
+      'uses another connection; use the query runner that `up` receives, which holds the lock',
+    );
   }
 
-  #refuse(what: string): never {
-    this.refusal ??= new RefusedError(`${this.name} ${what}`);
+  #refuse(violation: string): never {
+    this.refusal ??= new RefusedError(`${this.name} ${violation}`);
     throw this.refusal;
   }
 
-  #inOrder(run: () => Promise<QueryResult>): Promise<QueryResult> {
+  #enqueue(run: () => Promise<QueryResult>): Promise<QueryResult> {
     const result = this.#last.then(run).catch((error: unknown) => {
       if (error instanceof RefusedError) this.refusal ??= error;
       throw error;
@@ -115,7 +117,10 @@ class StatementGate implements DriverGate {
   }
 }
 
-/** The forms that the driver accepts. A query object of its own (a cursor, a stream) has no `text` here. */
+/**
+ * Normalizes the first argument of `client.query`. The result of a submittable query (cursor, stream) has no
+ * `text`.
+ */
 function statementOf(config: unknown): { text?: string; callback?: unknown } {
   if (typeof config === 'string') return { text: config };
   const isPlain = typeof config === 'object' && config !== null && !('submit' in config);

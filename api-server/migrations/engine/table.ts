@@ -1,2 +1,2 @@
-/** Where the database keeps the list of the migrations it has. */
+/** Table with the migration history. */
 export const MIGRATIONS_TABLE = 'schema_migrations';

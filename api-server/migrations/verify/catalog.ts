@@ -1,4 +1,4 @@
-/** What PostgreSQL itself says of a schema: one line for each thing that a migration can make. */
+/** Reads a schema from PostgreSQL's catalog: one line per object that a migration can create. */
 import type { QueryRunner } from 'typeorm';
 import { BACKFILLS_TABLE } from '../engine/backfill.js';
 import { MIGRATIONS_TABLE } from '../engine/table.js';
@@ -6,11 +6,11 @@ import { MIGRATIONS_TABLE } from '../engine/table.js';
 /** `column services.name` -> `text NOT NULL` */
 export type Catalog = Map<string, string>;
 
-/** The runner's and TypeORM's own tables. */
-const NOT_JUDGED = [MIGRATIONS_TABLE, BACKFILLS_TABLE, 'typeorm_metadata'];
+/** Tables of the runner and of TypeORM. */
+const EXCLUDED = [MIGRATIONS_TABLE, BACKFILLS_TABLE, 'typeorm_metadata'];
 
 const TABLE = `c.relnamespace = $1::regnamespace AND c.relname <> ALL($2) AND c.relkind IN ('r', 'p')`;
-/** What an extension brought is the extension's. */
+/** Excludes objects that belong to an extension. */
 const OWN = (catalog: string, oid: string) =>
   `NOT EXISTS (SELECT FROM pg_depend WHERE classid = '${catalog}'::regclass AND objid = ${oid} AND deptype = 'e')`;
 
@@ -27,7 +27,7 @@ const QUERIES: Record<string, string> = {
   index: `SELECT i.indexrelid::regclass::text AS name,
       pg_get_indexdef(i.indexrelid) || CASE WHEN i.indisvalid THEN '' ELSE ' INVALID' END AS says
     FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid WHERE ${TABLE} AND ${OWN('pg_class', 'c.oid')}`,
-  // NOT NULL (type n) is told with its column; the names of those constraints differ between versions of PostgreSQL.
+  // NOT NULL (type n) is part of the column; the names of these constraints differ between versions of PostgreSQL.
   constraint: `SELECT c.relname || '.' || k.conname AS name, pg_get_constraintdef(k.oid) AS says
     FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid WHERE ${TABLE} AND k.contype <> 'n'`,
   trigger: `SELECT c.relname || '.' || t.tgname AS name,
@@ -44,13 +44,15 @@ const QUERIES: Record<string, string> = {
 
 export async function readCatalog(runner: QueryRunner, schema: string): Promise<Catalog> {
   const catalog: Catalog = new Map();
-  const neutral = (text: string) => text.replaceAll(`"${schema}".`, '').replaceAll(`${schema}.`, '');
+  const withoutSchema = (text: string) => text.replaceAll(`"${schema}".`, '').replaceAll(`${schema}.`, '');
   for (const [kind, sql] of Object.entries(QUERIES)) {
     const rows: { name: string; says: string | null }[] = await runner.query(sql, [
       `"${schema.replaceAll('"', '""')}"`,
-      NOT_JUDGED,
+      EXCLUDED,
     ]);
-    for (const { name, says } of rows) catalog.set(`${kind} ${neutral(name)}`, neutral(says ?? ''));
+    for (const { name, says: definition } of rows) {
+      catalog.set(`${kind} ${withoutSchema(name)}`, withoutSchema(definition ?? ''));
+    }
   }
   return catalog;
 }

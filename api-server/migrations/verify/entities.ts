@@ -1,25 +1,30 @@
-/** Whether the code could read and write the schema: the database may be laxer than the entities, never stricter. */
+/**
+ * Compares the schema with the entities: the database may be less strict than the entities, never stricter.
+ */
 import type { DataSource, TableColumn } from 'typeorm';
 import type { ColumnMetadata } from 'typeorm/metadata/ColumnMetadata.js';
 import type { Catalog } from './catalog.js';
 import type { Difference } from './difference.js';
 
-/** `made` is what the migrations made, as far as that is known: what they demand, some code of ours may write without an entity. */
-export function compareEntities(dataSource: DataSource, live: Catalog, made?: Catalog): Difference[] {
+/**
+ * `replayed` is the schema that the migrations create, if it is known. Required columns in it are accepted:
+ * code without an entity may write them.
+ */
+export function compareEntities(dataSource: DataSource, live: Catalog, replayed?: Catalog): Difference[] {
   return dataSource.entityMetadatas.flatMap(({ tableName, columns }) => {
-    const at = (column: ColumnMetadata) => `column ${tableName}.${column.databaseName}`;
+    const nameOf = (column: ColumnMetadata) => `column ${tableName}.${column.databaseName}`;
     const own = columns.filter(({ isVirtual, isVirtualProperty }) => !isVirtual && !isVirtualProperty);
-    const written = new Set(own.map(at));
+    const written = new Set(own.map(nameOf));
     const unwritten = [...live].filter(
-      ([name, says]) =>
-        made &&
+      ([name, definition]) =>
+        replayed &&
         name.startsWith(`column ${tableName}.`) &&
-        isDemanded(says) &&
+        isRequired(definition) &&
         !written.has(name) &&
-        !made.has(name),
+        !replayed.has(name),
     );
     return [
-      ...own.flatMap((column) => compareColumn(dataSource, column, at(column), live.get(at(column)))),
+      ...own.flatMap((column) => compareColumn(dataSource, column, nameOf(column), live.get(nameOf(column)))),
       ...unwritten.map(
         ([name, found]): Difference => ({
           name,
@@ -42,17 +47,18 @@ function compareColumn(
   if (found === undefined) return [{ name, problem: 'missing', expected: `${type} (an entity has it)` }];
   const isSame = found === type || found.startsWith(`${type} `);
   if (!isSame) return [{ name, problem: 'different', expected: `${type} (as the entity)`, found }];
-  if (column.isNullable && isDemanded(found)) {
+  if (column.isNullable && isRequired(found)) {
     return [{ name, problem: 'different', expected: `${type}, nullable (as the entity)`, found }];
   }
   return [];
 }
 
-function isDemanded(says: string): boolean {
-  return says.includes(' NOT NULL') && !/ (DEFAULT|GENERATED|IDENTITY)/.test(says);
+/** True if an INSERT without the column fails. */
+function isRequired(definition: string): boolean {
+  return definition.includes(' NOT NULL') && !/ (DEFAULT|GENERATED|IDENTITY)/.test(definition);
 }
 
-/** As PostgreSQL's format_type writes it. */
+/** The type in the format of PostgreSQL's format_type. */
 function typeOf({ driver }: DataSource, column: ColumnMetadata): string {
   const type = driver.normalizeType(column);
   const { isArray, precision, scale } = column;

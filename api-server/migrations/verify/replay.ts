@@ -1,7 +1,6 @@
 /**
- * The schema that the applied migrations make, made by PostgreSQL itself: they run again in an
- * empty schema of their own, inside a transaction that is rolled back. No table of the live
- * schema is touched or locked.
+ * Computes the schema that the applied migrations create: PostgreSQL runs them again in a new schema,
+ * inside a transaction that is rolled back. No table of the live schema is used or locked.
  */
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 import { walk } from '../../migration-lint/ast.js';
@@ -9,7 +8,7 @@ import { type Statement, statementsOf } from '../../migration-lint/lint.js';
 import { createdNames } from '../../migration-lint/names.js';
 import type { KnownMigration } from '../engine/known-migrations.js';
 import { RefusedError } from '../engine/refused-error.js';
-import { type Query, type SentStatement, withJudge } from '../engine/statement-gate.js';
+import { type Query, type SentStatement, withStatementCheck } from '../engine/statement-gate.js';
 import { type Catalog, readCatalog } from './catalog.js';
 
 export async function replay(runner: QueryRunner, applied: KnownMigration[]): Promise<Catalog> {
@@ -24,7 +23,7 @@ export async function replay(runner: QueryRunner, applied: KnownMigration[]): Pr
     const instance = new migration.migration() as MigrationInterface & { backfill?: unknown };
     if (instance.backfill) continue; // there are no rows
     try {
-      await withJudge(
+      await withStatementCheck(
         runner,
         migration.name,
         (statement) => sendInto(path, migration, statement),
@@ -35,11 +34,11 @@ export async function replay(runner: QueryRunner, applied: KnownMigration[]): Pr
       throw new RefusedError(`${migration.name} can't be run again to compare: ${(error as Error).message}`);
     }
   }
-  await path.set(query, extensions); // so that their types are named as they are of the live schema
+  await path.set(query, extensions); // so that the names of their types equal those in the live schema
   return readCatalog(runner, schema);
 }
 
-/** Where extensions have their types and functions, as a rule in the live schema itself. */
+/** Schemas with the types and functions of extensions, usually the live schema. */
 async function extensionSchemas(query: Query): Promise<string[]> {
   const rows: { name: string }[] = await query(
     "SELECT DISTINCT extnamespace::regnamespace::text AS name FROM pg_extension WHERE extnamespace <> 'pg_catalog'::regnamespace",
@@ -47,7 +46,7 @@ async function extensionSchemas(query: Query): Promise<string[]> {
   return rows.map(({ name }) => name);
 }
 
-/** What is looked up in the schema of extensions, too: nothing that could be found there and not in the replay's. */
+/** Adds the schemas of extensions to `search_path` unless a statement could resolve a live table there. */
 class SearchPath {
   constructor(
     private readonly schema: string,
@@ -64,13 +63,13 @@ class SearchPath {
     await this.set(query, isContained && (await this.hasAll(query, statements)) ? this.extensions : []);
   }
 
-  /** All the tables that these statements name and do not make. */
+  /** True if the replay's schema has all tables that these statements reference and do not create. */
   private async hasAll(query: Query, statements: Statement[]): Promise<boolean> {
-    const made = new Set(statements.flatMap(({ kind, body }) => createdNames(kind, body)));
+    const created = new Set(statements.flatMap(({ kind, body }) => createdNames(kind, body)));
     const names = new Set<string>();
     for (const { kind, body } of statements) {
       walk({ [kind]: body }, (_kind, node) => {
-        if (node?.relname && !made.has(`relation ${node.relname}`)) names.add(node.relname);
+        if (node?.relname && !created.has(`relation ${node.relname}`)) names.add(node.relname);
       });
     }
     const [{ all }] = await query(
@@ -81,7 +80,7 @@ class SearchPath {
   }
 }
 
-/** Kinds of statements that reach nothing but the tables they name. */
+/** Kinds of statements that use only the tables they name. */
 const CONTAINED = new Set([
   'CreateStmt',
   'CreateExtensionStmt',
@@ -97,7 +96,7 @@ const CONTAINED = new Set([
   'CreateTrigStmt',
 ]);
 
-/** Nothing of it is concurrent in an empty schema, and nothing may reach out of it. */
+/** Removes CONCURRENTLY, which is not allowed in a transaction, and rejects names with a schema. */
 async function sendInto(path: SearchPath, { name }: KnownMigration, { sql, send, query }: SentStatement) {
   const statements = await statementsOf(sql);
   for (const { body } of statements) {

@@ -1,4 +1,7 @@
-/** Drift: whether the live schema is what the applied migrations made, and what the entities need. */
+/**
+ * Detects drift: compares the live schema with the schema that the applied migrations create, and with the
+ * entities.
+ */
 import type { EntityTarget } from 'typeorm';
 import type { Settings } from '../../config/schema.js';
 import { version } from '../../config/version.js';
@@ -13,7 +16,7 @@ import { replay } from './replay.js';
 
 export interface Verification {
   differences: Difference[];
-  /** Applied migrations that this image does not know: what they made can't be told from drift. */
+  /** Applied migrations that are unknown to this image. Their objects can't be distinguished from drift. */
   ahead: string[];
   /** Migrations of this image that are not applied. */
   pending: string[];
@@ -34,18 +37,20 @@ export async function verifySchema(
     checkHistory(history, known, version());
     const live = await readCatalog(runner, schema);
     const byName = new Map(known.map((one) => [one.name, one]));
-    const order = history.toSorted((a, b) => (a.id ?? 0) - (b.id ?? 0)); // as they were applied
+    const order = history.toSorted((a, b) => (a.id ?? 0) - (b.id ?? 0)); // in the order of application
     const ahead = order.filter(({ name }) => !byName.has(name)).map(({ name }) => name);
     const applied = order.flatMap(({ name }) => byName.get(name) ?? []);
     const done = new Set(history.map(({ name }) => name));
     const pending = known.filter(({ name }) => !done.has(name)).map(({ name }) => name);
-    // Without those that the image does not know, a later one may well fail.
-    const made =
+    // Without the unknown migrations, the replay of a later one may fail.
+    const replayed =
       ahead.length > 0 ? await replay(runner, applied).catch(() => undefined) : await replay(runner, applied);
-    const drifted = made && ahead.length === 0 ? compareCatalogs(made, live) : [];
-    const named = new Set(drifted.map(({ name }) => name));
-    const needed = compareEntities(dataSource, live, made).filter(({ name }) => !named.has(name));
-    const differences = [...drifted, ...needed];
+    const drifted = replayed && ahead.length === 0 ? compareCatalogs(replayed, live) : [];
+    const driftedNames = new Set(drifted.map(({ name }) => name));
+    const incompatible = compareEntities(dataSource, live, replayed).filter(
+      ({ name }) => !driftedNames.has(name),
+    );
+    const differences = [...drifted, ...incompatible];
     return { differences, ahead, pending };
   } finally {
     await runner.rollbackTransaction().catch(() => undefined);
@@ -54,15 +59,17 @@ export async function verifySchema(
 
 export function compareCatalogs(expected: Catalog, live: Catalog): Difference[] {
   const differences: Difference[] = [];
-  for (const [name, says] of expected) {
+  for (const [name, definition] of expected) {
     const found = live.get(name);
-    if (found === undefined) differences.push({ name, problem: 'missing', expected: says });
-    else if (found !== says) differences.push({ name, problem: 'different', expected: says, found });
+    if (found === undefined) differences.push({ name, problem: 'missing', expected: definition });
+    else if (found !== definition) {
+      differences.push({ name, problem: 'different', expected: definition, found });
+    }
   }
   for (const [name, found] of live) {
     if (!expected.has(name)) differences.push({ name, problem: 'unexpected', found });
   }
-  // A table that is not there, or should not be, is told once, without its columns and indexes.
+  // A missing or unexpected table is reported once, without its columns and indexes.
   const tables = differences.filter(
     ({ name, problem }) => name.startsWith('table ') && problem !== 'different',
   );
@@ -70,8 +77,9 @@ export function compareCatalogs(expected: Catalog, live: Catalog): Difference[] 
   return differences
     .filter(({ name }) => !parts.some((table) => name.includes(` ${table}.`)))
     .filter(
-      ({ name, found = '', expected: wanted = '' }) =>
-        !name.startsWith('index ') || !parts.some((table) => `${found}${wanted}`.includes(` ON ${table} `)),
+      ({ name, found = '', expected: definition = '' }) =>
+        !name.startsWith('index ') ||
+        !parts.some((table) => `${found}${definition}`.includes(` ON ${table} `)),
     )
     .sort((a, b) => a.name.localeCompare(b.name));
 }

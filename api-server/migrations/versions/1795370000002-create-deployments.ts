@@ -1,6 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Times have milliseconds, as JavaScript's do, so that a cursor made from one finds its row again. */
+/**
+ * Timestamps have millisecond precision, as in JavaScript, so that a cursor with a timestamp identifies its
+ * row.
+ */
 export class CreateDeployments1795370000002 implements MigrationInterface {
   static readonly phase = 'expand';
 

@@ -1,8 +1,8 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * Deployments continue to name their environment, as the version that still serves
- * writes them. The trigger gives each name that is new an environment, whoever writes it.
+ * Deployments keep the name of their environment, because the old version still writes it.
+ * The trigger creates an environment for each new name.
  */
 export class CreateEnvironments1795370000011 implements MigrationInterface {
   static readonly phase = 'expand';

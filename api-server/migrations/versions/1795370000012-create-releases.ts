@@ -1,6 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** A tag can be built again: a release is a version with its commit and its image, whichever are known. */
+/**
+ * A tag can be rebuilt, so a release is identified by its version, commit and image, as far as these are
+ * known.
+ */
 export class CreateReleases1795370000012 implements MigrationInterface {
   static readonly phase = 'expand';
 

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** All of it nullable: the version that still serves knows none of these columns. */
+/** All columns are nullable, because the old version does not write them. */
 export class ExtendServicesAndDeployments1795370000013 implements MigrationInterface {
   static readonly phase = 'expand';
 

@@ -1,9 +1,9 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
 /**
- * An event is written in the transaction of its change, and gets its position
- * afterwards: transactions end in another order than they number their rows, and
- * who has read up to a position must have seen all before it.
+ * An event is written in the transaction of its change, and its position is assigned after the
+ * commit: transactions commit in another order than they draw numbers from a sequence, and a reader
+ * at a position must have received all events before it.
  */
 export class CreateEventsAndWebhooks1795370000015 implements MigrationInterface {
   static readonly phase = 'expand';

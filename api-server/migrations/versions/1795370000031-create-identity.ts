@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** Passwords, keys and tokens are kept as hashes alone: who reads the database can't use any of them. */
+/** Only hashes of passwords, keys and tokens are stored. */
 export class CreateIdentity1795370000031 implements MigrationInterface {
   static readonly phase = 'expand';
 

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** No foreign keys: what was done stays on record when who did it, or what it was done to, is gone. */
+/** No foreign keys: audit events remain after their actor or their target is deleted. */
 export class CreateAuditEvents1795370000032 implements MigrationInterface {
   static readonly phase = 'expand';
 

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** What is left of deployments that are no longer kept: enough for every delivery metric. */
+/** Daily aggregates of deployments whose retention has expired, sufficient for all delivery metrics. */
 export class CreateDeliveryDays1795370000041 implements MigrationInterface {
   static readonly phase = 'expand';
 

@@ -1,6 +1,6 @@
 import type { MigrationInterface, QueryRunner } from 'typeorm';
 
-/** W3C headers of the trace in which an event was written; who tells of it later continues in that trace. */
+/** W3C trace context of the write. Deliveries of the event continue the same trace. */
 export class TraceEvents1795370000042 implements MigrationInterface {
   static readonly phase = 'expand';
 

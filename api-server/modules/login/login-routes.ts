@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { PATHS } from '../../../contract/image.js';
 import { PASSWORD_MAX, PASSWORD_MIN } from '../../auth/passwords.js';
-import { databaseFailure, isDatabaseAway } from '../../database/pool/connection-errors.js';
+import { databaseFailure, isDatabaseUnavailable } from '../../database/pool/connection-errors.js';
 import type { DatabaseMonitor } from '../../database/pool/database-monitor.js';
 import { CODES } from '../../errors.js';
 import { errorBody } from '../../http/error-body.js';
@@ -65,7 +65,7 @@ function sendError(reply: FastifyReply, error: unknown, monitor: DatabaseMonitor
   }
   const failure = databaseFailure(error);
   if (!failure) throw error;
-  if (isDatabaseAway(error)) monitor.checkSoon();
+  if (isDatabaseUnavailable(error)) monitor.checkSoon();
   return reply
     .code(503)
     .header('retry-after', String(monitor.retryAfterSeconds))

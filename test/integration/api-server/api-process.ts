@@ -26,7 +26,7 @@ export interface Ended {
   stdout: string;
   stderr: string;
   /** Content of the file that PCF_TERMINATION_LOG names. */
-  lastWords: string;
+  terminationMessage: string;
   ms: number;
 }
 
@@ -39,8 +39,8 @@ interface Spawned {
 /** Starts a role; `image` is a folder made by `makeImage` or by the sandbox, else the build of this checkout. */
 export function spawnRole(args: string[], env: Env = {}, image = ROOT): Spawned {
   const folder = mkdtempSync(join(tmpdir(), 'pcf-test-role-'));
-  const lastWords = join(folder, 'termination-log');
-  writeFileSync(lastWords, '');
+  const terminationMessage = join(folder, 'termination-log');
+  writeFileSync(terminationMessage, '');
   const startedAt = performance.now();
   const manifest = manifestOf(image);
   const child = spawn(process.execPath, [join(image, manifest.main), ...args], {
@@ -49,7 +49,7 @@ export function spawnRole(args: string[], env: Env = {}, image = ROOT): Spawned 
       PATH: process.env.PATH,
       HOME: process.env.HOME,
       [ENV.configDir]: folder,
-      [ENV.terminationLog]: lastWords,
+      [ENV.terminationLog]: terminationMessage,
       ...manifest.env,
       ...env,
     },
@@ -63,9 +63,14 @@ export function spawnRole(args: string[], env: Env = {}, image = ROOT): Spawned 
     output.stderr += text;
   });
   const ended = once(child, 'close').then(([code]) => {
-    const words = readFileSync(lastWords, 'utf8');
+    const words = readFileSync(terminationMessage, 'utf8');
     rmSync(folder, { recursive: true, force: true });
-    return { code: code as number | null, ...output, lastWords: words, ms: performance.now() - startedAt };
+    return {
+      code: code as number | null,
+      ...output,
+      terminationMessage: words,
+      ms: performance.now() - startedAt,
+    };
   });
   return { child, ended, output };
 }

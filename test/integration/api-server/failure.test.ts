@@ -47,10 +47,13 @@ describe('api-server under failure', () => {
       PCF_API__DATABASE__URL: 'mysql://me:hush@x/y',
     });
     assert.equal(ended.code, EXIT.config);
-    assert.match(ended.lastWords, /server\.prt: unknown setting; did you mean PCF_API__SERVER__PORT\?/);
-    assert.match(ended.lastWords, /database\.url: expected a URL such as postgresql:/);
-    assert.equal(ended.lastWords.split('\n').length, 1);
-    assert.equal(ended.stderr.trim(), ended.lastWords);
+    assert.match(
+      ended.terminationMessage,
+      /server\.prt: unknown setting; did you mean PCF_API__SERVER__PORT\?/,
+    );
+    assert.match(ended.terminationMessage, /database\.url: expected a URL such as postgresql:/);
+    assert.equal(ended.terminationMessage.split('\n').length, 1);
+    assert.equal(ended.stderr.trim(), ended.terminationMessage);
     assert.doesNotMatch(ended.stderr, /hush/);
   });
 
@@ -67,7 +70,7 @@ describe('api-server under failure', () => {
     const ended = await runRole(['serve'], env);
     blocker.close();
     assert.equal(ended.code, EXIT.failure);
-    assert.match(ended.lastWords, new RegExp(`:${port}: .*EADDRINUSE.*PCF_API__SERVER__PORT`));
+    assert.match(ended.terminationMessage, new RegExp(`:${port}: .*EADDRINUSE.*PCF_API__SERVER__PORT`));
   });
 
   it('exits with code 64 if arguments are invalid', async () => {

@@ -146,13 +146,13 @@ describe('api-server HTTP', () => {
       writeFileSync(files().key, other);
       const ended = await runRole(['serve'], { PCF_API__DATABASE__URL: url, ...env() });
       assert.equal(ended.code, EXIT.config);
-      assert.match(ended.lastWords, /server\.tls: cannot be used: .*key/);
+      assert.match(ended.terminationMessage, /server\.tls: cannot be used: .*key/);
       const half = await runRole(['serve'], {
         PCF_API__DATABASE__URL: url,
         PCF_API__SERVER__TLS__CERT_FILE: files().cert,
       });
       assert.equal(half.code, EXIT.config);
-      assert.match(half.lastWords, /server\.tls: expected both cert_file and key_file/);
+      assert.match(half.terminationMessage, /server\.tls: expected both cert_file and key_file/);
     });
 
     it('SIGTERM: closes HTTP/2 sessions after their last response', async () => {

@@ -488,7 +488,7 @@ describe('api-server identities', () => {
         PCF_API__DATABASE__URL: 'postgresql://u:hush@127.0.0.1:1/x',
       });
       assert.equal(unavailable.code, 75);
-      assert.doesNotMatch(unavailable.stderr + unavailable.lastWords, /hush/);
+      assert.doesNotMatch(unavailable.stderr + unavailable.terminationMessage, /hush/);
       assert.equal((await runRole(['user', 'create', '--email', 'a@b.de', '--role', 'god'], env())).code, 64);
     });
   });

@@ -310,6 +310,6 @@ describe('api-server jobs', () => {
   it('exits with code 78 and names the missing setting if Redis is not configured', async () => {
     const ended = await runRole(['worker'], { PCF_API__DATABASE__URL: 'postgresql://localhost/none' });
     assert.equal(ended.code, 78);
-    assert.match(ended.lastWords, /redis\.url: is required/);
+    assert.match(ended.terminationMessage, /redis\.url: is required/);
   });
 });

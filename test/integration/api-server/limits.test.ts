@@ -238,7 +238,7 @@ describe('api-server limits', () => {
         ...env,
       });
       assert.equal(ended.code, EXIT.config);
-      return ended.lastWords;
+      return ended.terminationMessage;
     };
     assert.match(await startupError({}), /graphql: only_trusted requires trusted_documents/);
     assert.match(
@@ -307,7 +307,7 @@ describe('api-server limits', () => {
     const bad = await runRole(['serve'], { PCF_API__DATABASE__URL: url, PCF_API__SERVER__CORS_ORIGINS: '*' });
     assert.equal(bad.code, EXIT.config);
     assert.match(
-      bad.lastWords,
+      bad.terminationMessage,
       /server\.cors_origins\.0: expected an origin such as https:\/\/app\.example\.com/,
     );
   });

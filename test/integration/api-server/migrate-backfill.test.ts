@@ -102,7 +102,7 @@ describe('api-server migrate: backfills', () => {
     for (const key of ['tenant', 'id', 'body']) {
       const { code, report } = await fill({ table: 'notes', key, set: "body = ''", where: 'body IS NULL' });
       assert.deepEqual([code, report.pending], [EXIT.config, [NAME]]);
-      assert.match(report.error ?? '', new RegExp(`${key} of notes has no unique index of its own`));
+      assert.match(report.error ?? '', new RegExp(`${key} of notes has no single-column unique index`));
     }
   });
 
@@ -140,7 +140,7 @@ describe('api-server migrate: backfills', () => {
       // 2 ms per row: about 2.6 s for the table, and 1 s for the first batch.
       where: 'CASE WHEN pg_sleep(0.002) IS NULL THEN true ELSE done IS NOT TRUE END',
     };
-    const listener = { report: () => {}, committed: () => {} };
+    const listener = { report: () => {}, onCommit: () => {} };
     await runBackfill(session.runner, { name: NAME } as KnownMigration, spec, log, listener);
     assert.equal(await count('big WHERE done IS NOT TRUE'), 0);
   });

@@ -154,7 +154,7 @@ describe('api-server migrate: infrastructure failures', () => {
       assert.deepEqual([ended.code, report.retry, report.lockHolder?.pid], [EXIT.tempFail, true, pid]);
       assert.match(
         report.error ?? '',
-        new RegExp(`^interrupted by SIGTERM.*; it waited for pid ${pid} \\(a long import`),
+        new RegExp(`^interrupted by SIGTERM.*; waiting for pid ${pid} \\(a long import`),
       );
     } finally {
       await holder.end();

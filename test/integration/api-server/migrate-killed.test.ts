@@ -83,9 +83,9 @@ describe('api-server migrate: SIGKILL', () => {
 
   it('after SIGKILL between COMMIT and the report, the next run has nothing to do and reports the state', async () => {
     const url = await copyTemplate(0);
-    const { code, lastWords, stdout } = await kill(url, { KILL_AT_COMMIT_OF: 'DROP TABLE teams' });
+    const { code, terminationMessage, stdout } = await kill(url, { KILL_AT_COMMIT_OF: 'DROP TABLE teams' });
     assert.deepEqual([code, stdout], [null, '']);
-    const left = migrationReportSchema.parse(JSON.parse(lastWords));
+    const left = migrationReportSchema.parse(JSON.parse(terminationMessage));
     assert.deepEqual([left.outcome, left.running], ['running', 'Drop1795380000004']);
     assert.equal(left.error, 'killed while Drop1795380000004 ran; the next run continues from there');
     assert.equal(left.backfill?.rows, ROWS, 'the termination message contains the progress');

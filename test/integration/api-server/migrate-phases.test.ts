@@ -216,7 +216,7 @@ describe('api-server migrate: phases', () => {
     const first = spawnRole(UP, env(), filling);
     while (!(await one("SELECT to_regclass('schema_backfills') AS v")) || !(await rows())) await sleep(10);
     first.child.kill('SIGKILL');
-    const left = JSON.parse((await first.ended).lastWords) as MigrationReport;
+    const left = JSON.parse((await first.ended).terminationMessage) as MigrationReport;
     assert.deepEqual([left.outcome, left.running, left.retry], ['running', OWNER, true]);
     assert.match(left.error ?? '', /^killed while FillOwner1795380000001 ran/);
     const done = await rows();
@@ -303,7 +303,7 @@ describe('api-server migrate: phases', () => {
     };
     const run = spawnRole(UP, env(shortTimeouts), filling);
     for (const [index, holder] of holders.entries()) {
-      while (run.output.stderr.split('gave way').length < index + 2) {
+      while (run.output.stderr.split('will be retried').length < index + 2) {
         assert.equal(run.child.exitCode, null, run.output.stdout);
         await sleep(20);
       }
@@ -333,7 +333,7 @@ describe('api-server migrate: phases', () => {
     assert.equal(refused.code, EXIT.config);
     assert.match(
       reportOf(refused).error ?? '',
-      /^Again1795380000003: name-reused: .*instead take another name/,
+      /^Again1795380000003: name-reused: .*instead use another name/,
     );
 
     const sly = image({
@@ -390,8 +390,7 @@ describe('api-server migrate: phases', () => {
     );
     assert.equal((await runRole(UP, version('1.0.0'), bounded)).code, EXIT.ok);
 
-    const reason =
-      /N1795380000001 was applied, which versions up to 1\.0\.0 can live with; this image is 2\.0\.0/;
+    const reason = /N1795380000001 was applied, which supports versions up to 1\.0\.0; this image is 2\.0\.0/;
     const plan = await runRole(['migrate', 'plan', '--json'], version('2.0.0'));
     assert.deepEqual([plan.code, reason.test(reportOf(plan).error ?? '')], [EXIT.config, true]);
     const api = await ApiProcess.start(version('2.0.0'));

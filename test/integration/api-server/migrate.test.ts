@@ -66,7 +66,7 @@ describe('api-server migrate', () => {
       phases: ['expand', 'backfill'],
     });
     assert.ok(durationMs > 0);
-    assert.equal(first.lastWords, first.stdout.trim());
+    assert.equal(first.terminationMessage, first.stdout.trim());
     const made = await tables();
     for (const table of ['deployments', 'schema_migrations', 'services'])
       assert.ok(made.includes(table), table);
@@ -121,7 +121,7 @@ describe('api-server migrate', () => {
     assert.equal(ended.code, EXIT.config);
     assert.equal(report.outcome, 'refused');
     assert.match(report.error ?? '', /^database\.max_connections: .*PCF_API__DATABASE__MAX_CONNECTIONS/);
-    assert.equal(ended.lastWords, ended.stdout.trim());
+    assert.equal(ended.terminationMessage, ended.stdout.trim());
   });
 
   it('a failed migration is rolled back and reported; earlier migrations stay applied', async () => {
@@ -138,7 +138,7 @@ describe('api-server migrate', () => {
     assert.deepEqual(applied, KNOWN);
     assert.deepEqual(pending, ['Broken1795380000003']);
     assert.equal(error, 'Broken1795380000003: relation "no_such_table" does not exist');
-    assert.equal(ended.lastWords, ended.stdout.trim());
+    assert.equal(ended.terminationMessage, ended.stdout.trim());
     assert.ok(!(await tables()).includes('half_done'));
   });
 
@@ -148,7 +148,7 @@ describe('api-server migrate', () => {
     const ended = await runRole(UP, { PCF_API__DATABASE__URL: unreachable, ...wait });
     assert.equal(ended.code, EXIT.tempFail);
     assert.match(reportOf(ended).error ?? '', /ECONNREFUSED/);
-    assert.doesNotMatch(ended.stdout + ended.stderr + ended.lastWords, /hush/);
+    assert.doesNotMatch(ended.stdout + ended.stderr + ended.terminationMessage, /hush/);
   });
 
   it('a wrong password is a temporary failure, because the Secret can change', async () => {
@@ -156,7 +156,7 @@ describe('api-server migrate', () => {
     const ended = await runRole(UP, { PCF_API__DATABASE__URL: wrong });
     assert.equal(ended.code, EXIT.tempFail);
     assert.match(reportOf(ended).error ?? '', /password authentication failed/);
-    assert.doesNotMatch(ended.stdout + ended.stderr + ended.lastWords, /hush/);
+    assert.doesNotMatch(ended.stdout + ended.stderr + ended.terminationMessage, /hush/);
   });
 
   it('a run waits for a concurrent run', async () => {
@@ -172,7 +172,7 @@ describe('api-server migrate', () => {
       [EXIT.ok, EXIT.ok],
     );
     assert.deepEqual(ended.map((one) => reportOf(one).outcome).sort(), ['done', 'nothing']);
-    assert.ok(ended.some(({ stderr }) => stderr.includes('another migration run is under way')));
+    assert.ok(ended.some(({ stderr }) => stderr.includes('another migration run is in progress')));
   });
 
   it('stops waiting for another run after runner_wait, and exits with 75', async () => {
@@ -220,7 +220,7 @@ describe('api-server migrate', () => {
     run.child.kill('SIGTERM');
     const ended = await run.ended;
     assert.equal(ended.code, EXIT.tempFail);
-    const report = migrationReportSchema.parse(JSON.parse(ended.lastWords));
+    const report = migrationReportSchema.parse(JSON.parse(ended.terminationMessage));
     assert.match(report.error ?? '', /^interrupted by SIGTERM/);
   });
 
@@ -236,7 +236,7 @@ describe('api-server migrate', () => {
     await traffic.query('BEGIN');
     await traffic.query('LOCK TABLE services IN ACCESS SHARE MODE');
     const run = spawnRole(UP, env({ PCF_API__MIGRATIONS__LOCK_TIMEOUT: '200ms' }), alter);
-    while (!run.output.stderr.includes('gave way')) await sleep(20);
+    while (!run.output.stderr.includes('will be retried')) await sleep(20);
     await traffic.query('COMMIT');
     await traffic.end();
     const ended = await run.ended;
@@ -250,7 +250,7 @@ describe('api-server migrate', () => {
     assert.match(nowhere.stderr, /cannot write \/nowhere\/termination-log/);
     const next = await runRole(UP, env());
     assert.deepEqual(
-      [next.code, migrationReportSchema.parse(JSON.parse(next.lastWords)).outcome],
+      [next.code, migrationReportSchema.parse(JSON.parse(next.terminationMessage)).outcome],
       [EXIT.ok, 'nothing'],
     );
   });
@@ -258,9 +258,9 @@ describe('api-server migrate', () => {
   it('truncates a long error to a termination message of valid JSON with at most 4,096 bytes', async () => {
     const raise = "SELECT repeat('é', 9000)::int";
     const broken = image({ '1795380000003-long.js': migrationFile('Long1795380000003', [raise]) });
-    const { lastWords } = await runRole(UP, env(), broken);
-    assert.ok(Buffer.byteLength(lastWords) <= 4_096);
-    assert.equal(migrationReportSchema.parse(JSON.parse(lastWords)).outcome, 'failed');
+    const { terminationMessage } = await runRole(UP, env(), broken);
+    assert.ok(Buffer.byteLength(terminationMessage) <= 4_096);
+    assert.equal(migrationReportSchema.parse(JSON.parse(terminationMessage)).outcome, 'failed');
   });
 });
 

@@ -26,7 +26,13 @@ import {
 import type { ResourceType } from '../../../operator/runtime/kube-client.js';
 import { line } from '../../support/audit-log.js';
 import { type AuditedCluster, sharedAuditedCluster } from '../../support/audited-cluster.js';
-import { bereave, EVERY_KIND, meddle, notesOf, ownedOf } from '../../support/drift.js';
+import {
+  deleteAndAwaitRestore,
+  EVERY_KIND,
+  editAndAwaitRepair,
+  notesOf,
+  ownedOf,
+} from '../../support/drift.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
 
@@ -97,7 +103,7 @@ describe('drift repair', function () {
     it(`reverts an edited ${type.kind} within 1 s, and records an Event that names the field manager`, async () => {
       const before = await ownedOf(cluster, type, namespace);
       const manager = `meddler-${type.plural}`;
-      const tookMs = await meddle(cluster, type, before, { patch, manager });
+      const tookMs = await editAndAwaitRepair(cluster, type, before, { patch, manager });
       assert.ok(tookMs < 1_000, `it took ${Math.round(tookMs)} ms`);
       const eventPattern = new RegExp(
         `${type.kind} ${before.metadata.name}: .*${fieldOf(patch)}.* was changed by ${manager} and reverted`,
@@ -108,7 +114,7 @@ describe('drift repair', function () {
     });
 
     it(`recreates a deleted ${type.kind} within 1 s`, async () => {
-      const tookMs = await bereave(cluster, type, await ownedOf(cluster, type, namespace));
+      const tookMs = await deleteAndAwaitRestore(cluster, type, await ownedOf(cluster, type, namespace));
       assert.ok(tookMs < 1_000, `it took ${Math.round(tookMs)} ms`);
     });
   }
@@ -120,7 +126,7 @@ describe('drift repair', function () {
     it(`finds and repairs an object that ${what}`, async () => {
       const before = await ownedOf(cluster, NetworkPolicyKind, 'drift-istio');
       const edit = { patch: { metadata: { labels } }, manager: 'labeller' };
-      const tookMs = await meddle(cluster, NetworkPolicyKind, before, edit);
+      const tookMs = await editAndAwaitRepair(cluster, NetworkPolicyKind, before, edit);
       assert.ok(tookMs < 1_000, `it took ${Math.round(tookMs)} ms`);
     });
   }
@@ -139,7 +145,7 @@ describe('drift repair', function () {
     );
     const before = await cluster.client.get(DeploymentKind, namespace, name);
     const edit = { patch: { spec: { replicas: 5 } }, manager: 'autoscaler', subresource: 'scale' as const };
-    await meddle(cluster, DeploymentKind, before, edit);
+    await editAndAwaitRepair(cluster, DeploymentKind, before, edit);
     await eventually('an Event names the field manager', async () =>
       new RegExp(`Deployment ${name}: spec\\.replicas was changed by autoscaler`).test(
         await notesOf(cluster, namespace),
@@ -172,13 +178,13 @@ describe('drift repair', function () {
     const jobs = async () => (await client.list(JobKind, { namespace })).items;
     await eventually('the Job exists', async () => (await jobs()).length === 1);
 
-    const backMs = await bereave(cluster, JobKind, (await jobs())[0]!);
+    const backMs = await deleteAndAwaitRestore(cluster, JobKind, (await jobs())[0]!);
     assert.ok(backMs < 1_000, `it took ${Math.round(backMs)} ms`);
 
     const before = await ownedOf(cluster, JobKind, namespace);
     const labels = { [INSTANCE]: null, 'pcf.dev/revision': 'another' };
     const edit = { patch: { metadata: { labels } }, manager: 'labeller' };
-    const foundMs = await meddle(cluster, JobKind, before, edit);
+    const foundMs = await editAndAwaitRepair(cluster, JobKind, before, edit);
     assert.ok(foundMs < 1_000, `it took ${Math.round(foundMs)} ms`);
     await eventually('an Event names the field manager', async () =>
       /Job .* was changed by labeller/.test(await notesOf(cluster, namespace)),
@@ -200,7 +206,7 @@ describe('drift repair', function () {
     const mark = cluster.audit.mark();
 
     const record = await client.get(ControllerRevisionKind, namespace, stable);
-    const tookMs = await bereave(cluster, ControllerRevisionKind, record);
+    const tookMs = await deleteAndAwaitRestore(cluster, ControllerRevisionKind, record);
     assert.ok(tookMs < 1_000, `it took ${Math.round(tookMs)} ms`);
     const again = await client.get(ControllerRevisionKind, namespace, stable);
     assert.equal((again.data as { image: string }).image, 'registry.example.com/pcf-api:1.0.0');

@@ -16,7 +16,7 @@ import {
   metricsText,
   sharedAuditedCluster,
 } from '../../support/audited-cluster.js';
-import { EVERY_KIND, meddle, ownedOf } from '../../support/drift.js';
+import { EVERY_KIND, editAndAwaitRepair, ownedOf } from '../../support/drift.js';
 import { kubectlPcf } from '../../support/kubectl-pcf.js';
 import { eventually } from '../../support/pcf-api.js';
 import { START_TIMEOUT_MS } from '../../support/sandbox.js';
@@ -101,7 +101,7 @@ describe('the operator with a PcfApi in steady state', function () {
 
   it('exports metrics of repairs, weights, phase, revisions and migration', async () => {
     const deployment = await ownedOf(cluster, DeploymentKind, namespace);
-    await meddle(cluster, DeploymentKind, deployment, {
+    await editAndAwaitRepair(cluster, DeploymentKind, deployment, {
       patch: { spec: { replicas: 4 } },
       manager: 'meddler',
     });

@@ -5,7 +5,7 @@ import { newApiKey, parseApiKey, secretMatches } from '../../../api-server/auth/
 import { Authenticator } from '../../../api-server/auth/authenticator.js';
 import { checkPassword, hashPassword } from '../../../api-server/auth/passwords.js';
 import { ProviderKeys } from '../../../api-server/auth/provider-keys.js';
-import { AuthenticationAway } from '../../../api-server/auth/refusal.js';
+import { AuthenticationUnavailable } from '../../../api-server/auth/refusal.js';
 import { SharedSecrets } from '../../../api-server/auth/shared-secrets.js';
 import { TokenVerifier, type VerifiedToken } from '../../../api-server/auth/token-verifier.js';
 import { secretProblem } from '../../../api-server/config/signing-secret.js';
@@ -128,7 +128,7 @@ describe('api-server identity provider keys', () => {
     try {
       const token = await server.sign('rsa-1');
       server.broken = true;
-      await assert.rejects(verifier.verify(token), AuthenticationAway);
+      await assert.rejects(verifier.verify(token), AuthenticationUnavailable);
       server.broken = false;
       assert.equal((await verifier.verify(token)).ours, false);
       await server.add('RS256', 'rsa-2');

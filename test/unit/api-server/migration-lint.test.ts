@@ -125,8 +125,8 @@ describe('migration lint', () => {
   });
 
   it('rejects the reuse of names that an older contract drops, and additions to tables that it drops', async () => {
-    const doomed = new Set(['column t.x', 'relation gone', 'function f', 'trigger t.tr']);
-    const context = () => lintContext('expand', true, { doomed });
+    const droppedByContracts = new Set(['column t.x', 'relation gone', 'function f', 'trigger t.tr']);
+    const context = () => lintContext('expand', true, { droppedByContracts });
     const rules = async (sql: string) => (await lintSql(sql, context())).map(({ rule }) => rule);
     for (const sql of [
       'ALTER TABLE t ADD COLUMN IF NOT EXISTS x text',
@@ -164,7 +164,7 @@ describe('migration lint', () => {
       const rules = await rulesFor(`-- lint:allow ${rule}: it is surely safe, this once\n${sql}`);
       assert.ok(rules.includes(rule), `${rule} was suppressed`);
     }
-    const reused = lintContext('expand', true, { doomed: new Set(['column t.x']) });
+    const reused = lintContext('expand', true, { droppedByContracts: new Set(['column t.x']) });
     const sql = '-- lint:allow name-reused: every database has it behind it\nALTER TABLE t ADD COLUMN x text';
     assert.deepEqual(
       (await lintSql(sql, reused)).map(({ rule }) => rule),

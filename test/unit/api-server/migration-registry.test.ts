@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { isOlder, misfit } from '../../../api-server/migrations/engine/fitness.js';
+import { incompatibilityOf, isOlder } from '../../../api-server/migrations/engine/compatibility.js';
 import { knownMigrations } from '../../../api-server/migrations/engine/known-migrations.js';
 import { lintMigrations } from '../../../api-server/migrations/engine/lint-migrations.js';
 import { compareCatalogs } from '../../../api-server/migrations/verify/verify.js';
@@ -154,7 +154,7 @@ describe('migration registry', () => {
       const bounds = "A1795370000001.requires = '2.0.0'; A1795370000001.until = '1.0.0';";
       await assert.rejects(
         load(text('A1795370000001', '') + bounds),
-        /no version can live with A1795370000001/,
+        /no version satisfies the bounds of A1795370000001/,
       );
     });
   });
@@ -162,9 +162,12 @@ describe('migration registry', () => {
   it('compares versions numerically', () => {
     assert.ok(isOlder('1.9.0', '1.10.0') && isOlder('0.9.9', '1.0.0') && !isOlder('1.10.0', '1.9.0'));
     assert.ok(!isOlder('2.0.0-rc.1', '2.0.0'));
-    assert.equal(misfit('2.0.0', [{ name: 'A', requires: '2.0.0', until: '2.0.0' }]), undefined);
-    assert.match(misfit('1.9.9', [{ name: 'A', requires: '2.0.0' }]) ?? '', /needs version 2\.0\.0 or newer/);
-    assert.match(misfit('2.0.1', [{ name: 'A', until: '2.0.0' }]) ?? '', /versions up to 2\.0\.0/);
+    assert.equal(incompatibilityOf('2.0.0', [{ name: 'A', requires: '2.0.0', until: '2.0.0' }]), undefined);
+    assert.match(
+      incompatibilityOf('1.9.9', [{ name: 'A', requires: '2.0.0' }]) ?? '',
+      /needs version 2\.0\.0 or newer/,
+    );
+    assert.match(incompatibilityOf('2.0.1', [{ name: 'A', until: '2.0.0' }]) ?? '', /versions up to 2\.0\.0/);
   });
 
   it('compareCatalogs: reports a missing table once, without its columns, indexes and constraints', () => {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { fitReport } from '../../../api-server/migrations/engine/report.js';
-import { leaveLastWords } from '../../../api-server/observability/crash-report.js';
+import { writeTerminationMessage } from '../../../api-server/observability/crash-report.js';
 import { type MigrationReport, migrationReportSchema } from '../../../contract/image.js';
 
 const LIMIT = 4_096;
@@ -81,13 +81,13 @@ describe('migration report in the termination message', () => {
     );
   });
 
-  it('leaveLastWords: returns false when the message cannot be written', () => {
+  it('writeTerminationMessage: returns false when the message cannot be written', () => {
     const folder = mkdtempSync(join(tmpdir(), 'pcf-last-words-'));
     const file = join(folder, 'words');
-    assert.equal(leaveLastWords('said', { PCF_TERMINATION_LOG: file }), true);
+    assert.equal(writeTerminationMessage('said', { PCF_TERMINATION_LOG: file }), true);
     assert.equal(readFileSync(file, 'utf8'), 'said');
-    assert.equal(leaveLastWords('said', { PCF_TERMINATION_LOG: folder }), false);
-    assert.equal(leaveLastWords('said', {}), true);
+    assert.equal(writeTerminationMessage('said', { PCF_TERMINATION_LOG: folder }), false);
+    assert.equal(writeTerminationMessage('said', {}), true);
     rmSync(folder, { recursive: true });
   });
 });

@@ -9,7 +9,7 @@ import { loadSettings } from '../../../api-server/config/load.js';
 import { Bindings } from '../../../api-server/database/conditions.js';
 import {
   databaseFailure,
-  isDatabaseAway,
+  isDatabaseUnavailable,
   shortReason,
 } from '../../../api-server/database/pool/connection-errors.js';
 import { fromGlobalId, toGlobalId, uuidOf } from '../../../api-server/graphql/relay/global-id.js';
@@ -17,7 +17,7 @@ import { encodeCursor, type Keyset, keysetSql } from '../../../api-server/graphq
 import { requestId } from '../../../api-server/http/request-state.js';
 import { trustedProxies } from '../../../api-server/http/trusted-proxies.js';
 import { fitReport, lastLine } from '../../../api-server/migrations/engine/report.js';
-import { leaveLastWords } from '../../../api-server/observability/crash-report.js';
+import { writeTerminationMessage } from '../../../api-server/observability/crash-report.js';
 import { redact, redactUrls } from '../../../api-server/observability/logging/redact.js';
 import { boundedNames } from '../../../api-server/observability/metrics/bounded-names.js';
 import { migrationReportSchema } from '../../../contract/image.js';
@@ -128,12 +128,12 @@ describe('api-server platform', () => {
     assert.equal(lastLine('first\nlast\n\n'), 'last');
   });
 
-  it('leaveLastWords: truncates to 4,096 bytes, and does not throw without PCF_TERMINATION_LOG', () => {
+  it('writeTerminationMessage: truncates to 4,096 bytes, and does not throw without PCF_TERMINATION_LOG', () => {
     const folder = mkdtempSync(join(tmpdir(), 'pcf-test-words-'));
     const file = join(folder, 'log');
-    leaveLastWords('x'.repeat(5_000), { PCF_TERMINATION_LOG: file });
+    writeTerminationMessage('x'.repeat(5_000), { PCF_TERMINATION_LOG: file });
     assert.equal(readFileSync(file, 'utf8').length, 4_096);
-    leaveLastWords('x', {});
+    writeTerminationMessage('x', {});
     rmSync(folder, { recursive: true });
   });
 
@@ -208,16 +208,16 @@ describe('api-server platform', () => {
   it('databaseFailure: distinguishes an unavailable database, an exhausted pool, a statement timeout and a failed statement', () => {
     const coded = (code: string) => Object.assign(new Error('x'), { code });
     for (const code of ['ECONNREFUSED', 'ECONNRESET', '57P01', '57P03', '08006', '53300']) {
-      assert.ok(isDatabaseAway(coded(code)), code);
-      assert.ok(isDatabaseAway({ driverError: coded(code) }), code);
+      assert.ok(isDatabaseUnavailable(coded(code)), code);
+      assert.ok(isDatabaseUnavailable({ driverError: coded(code) }), code);
     }
-    assert.ok(isDatabaseAway(new Error('Connection terminated unexpectedly')));
-    assert.ok(isDatabaseAway(new AggregateError([coded('ECONNREFUSED')])));
+    assert.ok(isDatabaseUnavailable(new Error('Connection terminated unexpectedly')));
+    assert.ok(isDatabaseUnavailable(new AggregateError([coded('ECONNREFUSED')])));
     for (const wrong of [coded('23505'), coded('42P01'), new Error('x'), null, undefined, 'text']) {
-      assert.ok(!isDatabaseAway(wrong));
+      assert.ok(!isDatabaseUnavailable(wrong));
     }
     const exhausted = new Error('timeout exceeded when trying to connect');
-    assert.ok(!isDatabaseAway(exhausted));
+    assert.ok(!isDatabaseUnavailable(exhausted));
     const causeOf = (error: unknown) => databaseFailure(error)?.message;
     assert.match(`${causeOf(exhausted)}`, /connection pool is exhausted/);
     assert.match(`${causeOf({ driverError: coded('57014') })}`, /statement timeout/);

@@ -4,7 +4,7 @@ import { type FastifyInstance, fastify } from 'fastify';
 import { buildSchema, parse } from 'graphql';
 import { pino } from 'pino';
 import { type Identity, identity } from '../../../api-server/auth/identity.js';
-import { AuthenticationAway, NotAuthenticated } from '../../../api-server/auth/refusal.js';
+import { AuthenticationUnavailable, NotAuthenticated } from '../../../api-server/auth/refusal.js';
 import { Role, Scope } from '../../../api-server/auth/roles.js';
 import { addSubscriptions } from '../../../api-server/graphql/subscriptions/subscriptions.js';
 import { TestSocket } from '../../support/test-socket.js';
@@ -123,7 +123,7 @@ describe('subscription authorization', () => {
 
     it('credentials that cannot be verified: an error is sent instead of the event, and the subscription continues', async () => {
       current = () => {
-        throw new AuthenticationAway("the identity provider's keys are unavailable");
+        throw new AuthenticationUnavailable("the identity provider's keys are unavailable");
       };
       publish('secret');
       const { payload } = await socket.next();

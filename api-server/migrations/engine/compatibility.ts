@@ -1,4 +1,4 @@
-/** Whether a version of the API can live with what was applied to a database. */
+/** Compatibility of a version of the API with the migrations that are applied to a database. */
 
 export interface VersionBounds {
   name: string;
@@ -6,20 +6,20 @@ export interface VersionBounds {
   until?: string | null;
 }
 
-/** Why `version` can't live with these migrations, or undefined. */
-export function misfit(version: string, applied: readonly VersionBounds[]): string | undefined {
+/** The reason why `version` is incompatible with these migrations, or undefined. */
+export function incompatibilityOf(version: string, applied: readonly VersionBounds[]): string | undefined {
   for (const { name, requires, until } of applied) {
     if (requires && isOlder(version, requires)) {
       return `the database is ahead: ${name} was applied, which needs version ${requires} or newer; this image is ${version}`;
     }
     if (until && isOlder(until, version)) {
-      return `the database is behind: ${name} was applied, which versions up to ${until} can live with; this image is ${version}`;
+      return `the database is behind: ${name} was applied, which supports versions up to ${until}; this image is ${version}`;
     }
   }
   return undefined;
 }
 
-/** By major, minor and patch; a pre-release counts as its release. */
+/** Compares major, minor and patch. A pre-release is equal to its release. */
 export function isOlder(version: string, than: string): boolean {
   const [a, b] = [version, than].map((text) => text.split(/[.-]/).slice(0, 3).map(Number));
   for (const index of [0, 1, 2]) {
