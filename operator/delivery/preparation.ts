@@ -54,7 +54,7 @@ export function requiredApproval(context: DeliveryContext): string | undefined {
   return isPlanned && !isApproved(context) ? approvalId(context.position) : undefined;
 }
 
-/** Identifies the first migrations of a delivery. */
+/** Id of the approval of the expand migrations of a delivery. */
 function approvalId(position: DeliveryPosition): string {
   return `${deliveryId(position)}/expand`;
 }

@@ -23,7 +23,7 @@ export interface GoBuild {
   cache: string;
 }
 
-/** Resolves when `output` exists. Throws the last output of Go. */
+/** Resolves when the program `output` is built. If the go command fails, throws the last lines that it printed. */
 export async function goBuild(options: GoBuild, progress: Progress): Promise<void> {
   const { source, target, ldflags, output, cache } = options;
   const flags = ['-s', '-w', ...ldflags].join(' ');

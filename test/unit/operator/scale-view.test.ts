@@ -1,4 +1,4 @@
-/** Replicas that an autoscaler calculates during a delivery: Kubernetes' formula, with the operator's objects. */
+/** Replicas that an autoscaler calculates during a delivery: Kubernetes' formula, applied to the objects that the operator writes. */
 import assert from 'node:assert/strict';
 import type { PcfApiSpec } from '../../../operator/api/v1alpha1/spec.js';
 import type { DeliveryPlan } from '../../../operator/delivery/delivery-plan.js';
