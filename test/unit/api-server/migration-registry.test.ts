@@ -115,7 +115,7 @@ describe('migration registry', () => {
       for (const body of ["await r.query('CREATE TABLE n (id int)');", "await r.hasTable('t');"]) {
         await assert.rejects(
           load(text('A1795370000001', body, 'backfill', spec)),
-          /A1795370000001 declares a backfill, so its `up` would never run, and it is not empty/,
+          /A1795370000001 declares a backfill, so its `up` never runs and must be empty/,
         );
       }
     });
