@@ -155,7 +155,7 @@ describe('migrations run by the operator', function () {
       migrations: { mode: 'Manual', contractDelay: '0s' },
     });
     await api.reason('ApprovalNeeded');
-    assert.match(await pcf(api, 'migrate', 'plan', api.name), /^PHASE +MIGRATION +LINT\nexpand +\S+ +fine/);
+    assert.match(await pcf(api, 'migrate', 'plan', api.name), /^PHASE +MIGRATION +LINT\nexpand +\S+ +ok\b/);
     assert.deepEqual(await jobs(api), ['plan']);
     assert.match(await pcf(api, 'migrate', 'approve', api.name), /approved api-\S+\/expand/);
     await api.ready();
