@@ -403,7 +403,10 @@ class Writers {
        FROM deployments d`,
       url,
     );
-    assert.ok(this.#acknowledged.size >= 10, `only ${this.#acknowledged.size} were recorded, too few to compare`);
+    assert.ok(
+      this.#acknowledged.size >= 10,
+      `only ${this.#acknowledged.size} were recorded, too few to compare`,
+    );
     assert.ok(this.#retries > 0, 'no request failed during the outage');
     const there = rows.map(({ key, id }) => [key, toGlobalId('Deployment', id)] as const);
     assert.deepEqual(new Map([...there].sort()), new Map([...this.#acknowledged].sort()));
