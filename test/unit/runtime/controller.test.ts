@@ -89,15 +89,24 @@ describe('Controller', () => {
   }
 
   it('requeues once and immediately for requeueAfterMs 0', async () => {
-    const at: number[] = [];
-    const { queue } = run(async () => {
-      at.push(performance.now());
-      return at.length === 1 ? { requeueAfterMs: 0 } : {};
+    const times = new Map<string, number[]>();
+    const { queue } = run(async (key) => {
+      const at = times.get(key) ?? [];
+      times.set(key, [...at, performance.now()]);
+      return at.length === 0 ? { requeueAfterMs: 0 } : {};
     });
-    queue.add('a');
-    await sleep(20);
-    assert.equal(at.length, 2);
-    assert.ok(at[1]! - at[0]! < 4, `${at[1]! - at[0]!} ms`);
+    const delays: number[] = [];
+    for (let index = 0; index < 10; index += 1) {
+      const key = `team/${index}`;
+      queue.add(key);
+      await sleep(20);
+      while (times.get(key)?.length !== 2) await sleep(20);
+      const [first, second] = times.get(key) as [number, number];
+      delays.push(second - first);
+    }
+    assert.ok([...times.values()].every((at) => at.length === 2));
+    // The shortest delay: other processes can suspend this one. A retry with backoff waits for 5 ms or more.
+    assert.ok(Math.min(...delays) < 4, `${delays} ms`);
     assert.equal(controller.problem(), undefined);
   });
 
