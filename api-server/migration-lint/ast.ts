@@ -35,6 +35,18 @@ export function texts(nodes: Tree[] = []): string[] {
   return nodes.map((one) => one.String?.sval ?? '');
 }
 
+/** Kinds of statements that read rows and execute their calls. Others, such as CREATE VIEW, store their query. */
+export const QUERY_KINDS: ReadonlySet<string> = new Set([
+  'SelectStmt',
+  'InsertStmt',
+  'UpdateStmt',
+  'DeleteStmt',
+  'MergeStmt',
+  'CreateTableAsStmt',
+  'ExplainStmt',
+  'CopyStmt',
+]);
+
 export function commandsOf(alterTable: Tree): Tree[] {
   return (alterTable.cmds ?? []).map((one: Tree) => one.AlterTableCmd).filter(Boolean);
 }

@@ -1,25 +1,13 @@
 /** Rules for calls: built-in functions and operators are known by name, all others are opaque. */
-import { type Tree, tableKey, tablesIn, texts, walk } from './ast.js';
+import { QUERY_KINDS, type Tree, tableKey, tablesIn, texts, walk } from './ast.js';
 import { FUNCTIONS, OPERATORS, VOLATILE } from './builtins.js';
 import type { Facts } from './facts.js';
 import type { RuleName } from './rules.js';
 import { configRules } from './settings.js';
 
-/** Kinds of statements that execute their calls. Others, such as CREATE VIEW, store them. */
-const EXECUTES = new Set([
-  'SelectStmt',
-  'InsertStmt',
-  'UpdateStmt',
-  'DeleteStmt',
-  'MergeStmt',
-  'CreateTableAsStmt',
-  'ExplainStmt',
-  'CopyStmt',
-]);
-
 export function functionRules(kind: string, body: Tree, facts: Facts): RuleName[] {
   const found = lockAndSettingCalls(body);
-  if (EXECUTES.has(kind) && callsUserCode(body, facts)) found.push('opaque');
+  if (QUERY_KINDS.has(kind) && callsUserCode(body, facts)) found.push('opaque');
   // A function of a migration was linted when it was created, and an index accepts only immutable functions.
   if (kind === 'IndexStmt' && callsUnknown(body, facts)) found.push('opaque');
   return found;

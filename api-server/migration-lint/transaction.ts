@@ -2,7 +2,16 @@
  * Locks are held until the end of the transaction. These functions estimate, per statement, the locks
  * on tables in use, and whether the duration grows with a table.
  */
-import { commandsOf, constraintsOf, isConcurrent, relationName, type Tree, texts, walk } from './ast.js';
+import {
+  commandsOf,
+  constraintsOf,
+  isConcurrent,
+  QUERY_KINDS,
+  relationName,
+  type Tree,
+  texts,
+  walk,
+} from './ast.js';
 import type { LintContext } from './context.js';
 import { type HeldLock, LOCK_MODES, type LockMode } from './locks.js';
 import { isOwn } from './own-tables.js';
@@ -53,7 +62,8 @@ export function locksOf(kind: string, body: Tree, { created }: LintContext): Hel
   }
 }
 
-const WEAK_COMMANDS: Record<string, LockMode> = {
+/** Commands of ALTER TABLE with a weaker lock than ACCESS EXCLUSIVE. */
+export const WEAK_COMMANDS: Readonly<Record<string, LockMode>> = {
   AT_ValidateConstraint: 'SHARE UPDATE EXCLUSIVE',
   AT_SetStatistics: 'SHARE UPDATE EXCLUSIVE',
   AT_SetOptions: 'SHARE UPDATE EXCLUSIVE',
@@ -97,21 +107,10 @@ export function droppedFrom({ objects = [], removeType }: Tree): Tree[] {
   return TABLE_PARTS.has(removeType) ? paths.map((path) => named(path.slice(0, -1))) : [];
 }
 
-const READS = new Set([
-  'SelectStmt',
-  'InsertStmt',
-  'UpdateStmt',
-  'DeleteStmt',
-  'MergeStmt',
-  'CreateTableAsStmt',
-  'CopyStmt',
-  'ExplainStmt',
-]);
-
 /** True if the duration grows with the rows of a table. */
 export function isSlow(kind: string, body: Tree, context: LintContext): boolean {
   if (callsSlowFunction(body)) return true;
-  if (READS.has(kind)) return readsRows(kind, body, context);
+  if (QUERY_KINDS.has(kind)) return readsRows(kind, body, context);
   const ofFilled = isOwn(body.relation, context.filled);
   switch (kind) {
     case 'AlterTableStmt':

@@ -4,6 +4,7 @@
  */
 import { isConcurrent, type Tree } from '../../migration-lint/ast.js';
 import type { Statement } from '../../migration-lint/lint.js';
+import { WEAK_COMMANDS } from '../../migration-lint/transaction.js';
 
 /** Modes that conflict with the traffic: `ACCESS EXCLUSIVE` with reads and writes, the others with writes. */
 type LockMode = 'Share' | 'ShareRowExclusive' | 'AccessExclusive';
@@ -29,18 +30,6 @@ export const CONFLICTS: Record<LockMode, readonly string[]> = {
   AccessExclusive: [...CONFLICTS_WITH_SHARE, 'ShareLock', 'AccessShareLock', 'RowShareLock'],
 };
 
-/** Subcommands of ALTER TABLE that block neither reads nor writes. */
-const WEAK = new Set([
-  'AT_ValidateConstraint',
-  'AT_SetStatistics',
-  'AT_SetOptions',
-  'AT_ResetOptions',
-  'AT_SetRelOptions',
-  'AT_ResetRelOptions',
-  'AT_ClusterOn',
-  'AT_DropCluster',
-  'AT_AttachPartition',
-]);
 /** Kinds of relations. Statements lock the indexes that they use, too. */
 const RELATIONS = new Set([
   'OBJECT_TABLE',
@@ -87,7 +76,8 @@ export function lockedTables({ kind, body }: Statement): LockedTable[] {
 
 function alterTable({ relation, cmds = [] }: Tree): LockedTable[] {
   const commands: Tree[] = cmds.map((one: Tree) => one.AlterTableCmd);
-  const strong = commands.filter(({ subtype }) => !WEAK.has(subtype));
+  // SHARE UPDATE EXCLUSIVE conflicts with neither reads nor writes.
+  const strong = commands.filter(({ subtype }) => WEAK_COMMANDS[subtype] !== 'SHARE UPDATE EXCLUSIVE');
   if (strong.length === 0) return [];
   const isForeignKey = ({ def }: Tree) => def?.Constraint?.contype === 'CONSTR_FOREIGN';
   const mode = strong.every(isForeignKey) ? 'ShareRowExclusive' : 'AccessExclusive';
