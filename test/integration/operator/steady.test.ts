@@ -146,13 +146,13 @@ describe('the operator with a PcfApi in steady state', function () {
     await awaitNoWrites();
     const live = await ownedOf(cluster, VirtualServiceKind, namespace);
     const { name } = live.metadata;
-    const conflictingEdit = { spec: { hosts: ['fought.example.com'] } };
+    const conflictingEdit = { spec: { hosts: ['conflict.example.com'] } };
     let isConflicting = true;
     let rounds = 0;
     const other = (async () => {
       while (isConflicting) {
         const now = await cluster.client.get(VirtualServiceKind, namespace, name);
-        if ((now.spec as { hosts: string[] }).hosts[0] !== 'fought.example.com') {
+        if ((now.spec as { hosts: string[] }).hosts[0] !== 'conflict.example.com') {
           rounds += 1;
           const manager = { fieldManager: 'other-controller' };
           await cluster.client.patch(VirtualServiceKind, namespace, name, conflictingEdit, manager);
