@@ -141,6 +141,8 @@ async function start(settings: Settings, log: Logger): Promise<() => Promise<voi
 
   const metricsServer = cluster.isPrimary ? createMetricsServer(metrics.registry) : undefined;
   if (!metricsServer) shareMetrics(metrics.registry);
+  // The pod is ready when any worker is: one that listened earlier would fail its share of requests.
+  if (cluster.isWorker) await database.monitor.attempted;
   const addresses = await listenAll(settings, app, metricsServer);
   const tls = certificate && followCertificate(app.server as never, settings.server, metrics.registry, log);
   log.info(

@@ -43,6 +43,7 @@ export class DatabaseMonitor {
   #connection: WatchConnection | undefined;
   #wake: () => void = () => undefined;
   #running: Promise<void> = Promise.resolve();
+  readonly #attempted = Promise.withResolvers<void>();
 
   constructor(private readonly parts: MonitorParts) {}
 
@@ -61,6 +62,11 @@ export class DatabaseMonitor {
 
   get isReady(): boolean {
     return this.#status.state === 'ready';
+  }
+
+  /** Resolves after the first attempt to connect, whether it succeeded or not. */
+  get attempted(): Promise<void> {
+    return this.#attempted.promise;
   }
 
   /** Value of Retry-After: whole seconds until the next attempt, at least 1. */
@@ -170,6 +176,7 @@ export class DatabaseMonitor {
   #enter(state: DatabaseState, reason?: string, nextTry?: Date): void {
     const since = state === this.#status.state ? this.#status.since : new Date();
     this.#status = { state, since, ...(reason && { reason }), ...(nextTry && { nextTry }) };
+    this.#attempted.resolve();
   }
 
   /** Waits until the time is over or the monitor is woken. */

@@ -175,13 +175,15 @@ describe('api-server HTTP', () => {
       const server = await start({ PCF_API__SERVER__WORKERS: '2', PCF_API__SHUTDOWN__DELAY: '0s' });
       const pids = () =>
         new Set(server.logs.filter(({ msg }) => msg === 'serving').map(({ pid }) => Number(pid)));
-      await eventually('both workers serve', () => pids().size === 2);
-      const ready = () => server.logs.filter(({ msg }) => msg === 'database ready').length;
-      await eventually('both workers are ready', () => ready() === 2);
-      for (let index = 0; index < 40; index += 1) {
+      const request = async () => {
+        requests += 1;
         const answer = await server.graphql(SERVICES, {}, { connection: 'close' });
         assert.equal(answer.status, 200);
-      }
+      };
+      let requests = 0;
+      await server.waitForReady();
+      // From the first ready worker on: the other one must not receive a request before its database is ready.
+      while (pids().size < 2 || requests < 40) await request();
       const done = () =>
         server
           .metrics()
@@ -192,12 +194,16 @@ describe('api-server HTTP', () => {
               )?.[1],
             ),
           );
-      await eventually('all requests are counted', async () => (await done()) === 40);
+      await eventually('all requests are counted', async () => (await done()) === requests);
       assert.match(await server.metrics(), /pcf_api_workers 2/);
 
       const [victim] = [...pids()];
       process.kill(victim!, 'SIGKILL');
-      await eventually('a new worker serves', () => pids().size === 3);
+      await eventually('the exit is noticed', () =>
+        server.logs.some(({ msg }) => /restarting/.test(String(msg))),
+      );
+      while (pids().size < 3) await request();
+      for (let index = 0; index < 10; index += 1) await request();
       await eventually('two workers run', async () => /pcf_api_workers 2/.test(await server.metrics()));
       assert.match(await server.metrics(), /pcf_api_worker_restarts_total 1/);
 
