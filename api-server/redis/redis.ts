@@ -7,6 +7,7 @@ import { Secret } from '../config/secret.js';
 import type { Logger } from '../observability/logging/logger.js';
 import { traceCommands } from './command-spans.js';
 import { parseRedisUrl, type RedisAddress } from './redis-url.js';
+import { FailoverSafeConnector } from './sentinel-connector.js';
 
 export type RedisClient = Redis | Cluster;
 
@@ -92,6 +93,7 @@ function connect(
       ...(tls && { sentinelTLS: options.tls }),
       sentinelRetryStrategy: (times) => backoffMs(times - 1, BACKOFF),
       failoverDetector: true,
+      Connector: FailoverSafeConnector,
     });
   }
   return new Redis({ ...options, ...nodes[0], db: database });
