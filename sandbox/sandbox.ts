@@ -159,7 +159,7 @@ export class Sandbox {
   }
 
   /** Waits until all CRDs are served. `kubectl wait` fails for a CRD without a status. */
-  async established(timeoutMs = 20_000): Promise<void> {
+  async established(timeoutMs = 120_000): Promise<void> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       const { items } = await this.parts.client.list(CrdKind);
